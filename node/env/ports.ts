@@ -1,0 +1,186 @@
+/**
+ * The ports through which node code sees the world. Nothing else in node/ may read a clock, draw a
+ * number, set a timer, or touch disk or network: real adapters lie beside this file and in net/,
+ * simulated ones in sim/. One compliance suite runs on both.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+
+/** Time. Wall time is for display and signatures only, never for order (G4, T4). */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. May jump. */
+  nowMs(): number
+  /** Milliseconds since some instant of this process. Never falls. Fractions allowed. */
+  monotonicMs(): number
+  /** Runs `run` once after `delayMs`. The returned function cancels it. */
+  after(delayMs: number, run: () => void): () => void
+}
+
+export interface Random {
+  /** Cryptographically strong in production, seeded in simulation. */
+  bytes(length: number): Uint8Array<ArrayBuffer>
+  /** In [0, 1). For jitter. */
+  float(): number
+}
+
+/** An error of the operating system. `code` is errno's name: ENOENT, EEXIST, ENOSPC, EIO, EROFS … */
+export interface DiskError extends Error {
+  readonly code: string
+}
+
+/** A directory of flat files, and sub-directories by relative path ("log/00000001.seg"). */
+export interface Disk {
+  /** Names in a directory, unordered; empty when it does not exist. */
+  list(directory: string): Promise<string[]>
+  /** Makes a directory and its parents, durably. */
+  makeDirectory(directory: string): Promise<void>
+  /** Opens for reading and writing. `create` fails with EEXIST when the file exists. */
+  open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile>
+  /** Durable once `syncDirectory` of the parent has returned. */
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+  syncDirectory(directory: string): Promise<void>
+  /** Small whole files. `undefined` when absent. */
+  readFile(path: string): Promise<Uint8Array | undefined>
+  /** Replaces a small file atomically and durably: temporary file, flush, rename, directory flush. */
+  writeFile(path: string, bytes: Uint8Array, options?: { mode?: number }): Promise<void>
+  space(): Promise<{ totalBytes: number; freeBytes: number }>
+}
+
+export interface DiskFile {
+  readonly path: string
+  /** Reads up to `into.length` bytes; the result is the count read, short only at the end of file. */
+  read(into: Uint8Array, position: number): Promise<number>
+  /** As read, synchronously: for small records that the page cache most likely holds. */
+  readSync(into: Uint8Array, position: number): number
+  /** Writes all buffers, one behind the other, from `position` on. Not durable before `flush`. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>
+  /** fdatasync. After a failure the file must not be flushed again (D5). */
+  flush(): Promise<void>
+  sizeBytes(): Promise<number>
+  truncate(sizeBytes: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Ordered map of byte strings, committed in batches. Keys at most 1,900 bytes. */
+export interface Index {
+  /** Valid until the next call: copy what is to be kept. */
+  get(key: Uint8Array): Uint8Array | undefined
+  /** Rows with start <= key < end, ascending, at most `limit`. Values as in `get`. */
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  ): void
+  /** All or nothing; resolves when committed (visible to get and range at the latest then). Later
+   * batches never overtake earlier ones. A crash keeps a prefix of the batches. */
+  write(batch: readonly IndexWrite[]): Promise<void>
+  /** Removes everything. */
+  clear(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface IndexWrite {
+  readonly key: Uint8Array
+  /** Absent: remove the key. */
+  readonly value?: Uint8Array
+}
+
+/** Two long-lived streams to each peer, so that blocks never delay votes. */
+export type TrafficClass = 'control' | 'bulk'
+
+export interface NetworkMessage {
+  /** Type number of the RPC: protocol/rpc/message.ts. */
+  readonly type: number
+  /** Encoded message. */
+  readonly body: Uint8Array
+  /** Raw bytes behind the body, never copied into a message: one block at most. */
+  readonly payload?: Uint8Array | undefined
+}
+
+/** Fails when the peer can't be reached, drops the connection, or the deadline passes. */
+export interface NetworkError extends Error {
+  readonly code: 'UNREACHABLE' | 'TIMEOUT' | 'ABORTED' | 'REFUSED' | 'OVERLOADED'
+  /** False only when the request certainly never left this node. */
+  readonly maybeDelivered: boolean
+}
+
+export type PeerEvent = { readonly type: 'up' | 'down'; readonly peer: NodeId }
+
+export interface Network {
+  readonly self: NodeId
+  /** Multiaddresses under which this node listens. */
+  addresses(): string[]
+  /** One request, one reply. Members only (the member check is the adapter's: `setMembers`). */
+  call(
+    peer: NodeId,
+    traffic: TrafficClass,
+    message: NetworkMessage,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<NetworkMessage>
+  /** Answers every request. At most one handler. A rejection is answered as REFUSED with its text. */
+  serve(
+    handler: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>,
+  ): void
+  /** Whom to dial and let in, with the addresses known for each. Strangers reach join only. */
+  setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void
+  connected(peer: NodeId): boolean
+  onPeer(listener: (event: PeerEvent) => void): void
+  /** Best effort, to all members, possibly late, twice or never. Nothing's safety rests on it. */
+  publish(topic: string, bytes: Uint8Array): void
+  subscribe(topic: string, listener: (from: NodeId, bytes: Uint8Array) => void): void
+  /** One finite exchange with a node at a known address that may not be a member yet (join). The
+   * peer's identity is what the handshake proved. */
+  callStranger(
+    addresses: readonly string[],
+    protocol: string,
+    request: Uint8Array,
+    options: { timeoutMs: number },
+  ): Promise<{ peer: NodeId; reply: Uint8Array }>
+  serveStrangers(
+    protocol: string,
+    handler: (from: NodeId, request: Uint8Array) => Promise<Uint8Array>,
+  ): void
+  /** Kademlia. `provide` announces a slice of the keyspace (0..255); slow, best effort. */
+  provideSlices(slices: readonly number[]): Promise<void>
+  /** Walks the DHT to providers of a slice, then asks one: the exact replica set it answers, or
+   * undefined when the walk found nobody. `asked` lists the peers that the walk met. */
+  walk(
+    partition: number,
+    options: { timeoutMs: number },
+  ): Promise<{ replicas: NodeId[]; provider: NodeId; hops: number } | undefined>
+  /** Answers another peer's walk. */
+  serveWalk(handler: (partition: number) => NodeId[]): void
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The node's Ed25519 key. Synchronous, so that a simulation's order is its seed's. */
+export interface Signer {
+  readonly nodeId: NodeId
+  sign(bytes: Uint8Array): Uint8Array
+  verify(signer: NodeId, bytes: Uint8Array, signature: Uint8Array): boolean
+}
+
+/** Structured log lines. */
+export interface Logger {
+  debug(fields: Record<string, unknown>, message: string): void
+  info(fields: Record<string, unknown>, message: string): void
+  warn(fields: Record<string, unknown>, message: string): void
+  error(fields: Record<string, unknown>, message: string): void
+}
+
+/** What a node gets of the world. */
+export interface Environment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly disk: Disk
+  readonly network: Network
+  readonly signer: Signer
+  readonly logger: Logger
+  /** Opens (makes) the index of this data directory. */
+  openIndex(): Promise<Index>
+  /** Stops the process after an error that must not be survived (D5). */
+  fail(reason: string): void
+}
