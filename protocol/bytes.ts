@@ -8,10 +8,7 @@ export function byteString(bytes: Uint8Array): ByteString {
   if (bytes.length <= 64) return String.fromCharCode.apply(null, bytes as unknown as number[])
   let text = ''
   for (let at = 0; at < bytes.length; at += 4096) {
-    text += String.fromCharCode.apply(
-      null,
-      bytes.subarray(at, at + 4096) as unknown as number[],
-    )
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 4096) as unknown as number[])
   }
   return text
 }
@@ -53,7 +50,8 @@ export function hex(bytes: Uint8Array): string {
 
 export function bytesOfHex(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length >> 1)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
   return bytes
 }
 

@@ -120,9 +120,7 @@ export interface Network {
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<NetworkMessage>
   /** Answers every request. At most one handler. A rejection is answered as REFUSED with its text. */
-  serve(
-    handler: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>,
-  ): void
+  serve(handler: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>): void
   /** Whom to dial and let in, with the addresses known for each. Strangers reach join only. */
   setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void
   connected(peer: NodeId): boolean

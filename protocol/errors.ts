@@ -1,0 +1,43 @@
+/**
+ * What the store can answer besides success. The gateway maps each code to AWS's status and text at
+ * one place (gateway/errors.ts); nothing else throws on purpose.
+ */
+
+export type StoreErrorCode =
+  | 'NoSuchBucket'
+  | 'BucketAlreadyExists'
+  | 'BucketAlreadyOwnedByYou'
+  | 'BucketNotEmpty'
+  | 'TooManyBuckets'
+  | 'NoSuchKey'
+  | 'NoSuchVersion'
+  | 'NoSuchUpload'
+  | 'InvalidPart'
+  | 'InvalidPartOrder'
+  | 'EntityTooSmall'
+  | 'EntityTooLarge'
+  | 'PreconditionFailed'
+  /** 409: a concurrent operation stands in the way (ConditionalRequestConflict, OperationAborted). */
+  | 'Conflict'
+  /** 503 SlowDown: overload, no quorum, or an outcome that is unknown (P4). The client retries. */
+  | 'Unavailable'
+  /** 507: no replica set has room. */
+  | 'InsufficientStorage'
+  /** 500: data is lost or damaged beyond what the replicas can mend. */
+  | 'DataLost'
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: StoreErrorCode
+  readonly details: Readonly<Record<string, string | number>>
+
+  constructor(
+    code: StoreErrorCode,
+    message: string = code,
+    details: Readonly<Record<string, string | number>> = {},
+  ) {
+    super(message)
+    this.code = code
+    this.details = details
+  }
+}
