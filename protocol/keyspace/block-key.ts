@@ -1,0 +1,44 @@
+/** Keys of blocks: partition (2) ‖ data id (24) ‖ index u32. */
+
+import { assert } from '../assert.ts'
+import { readU32, u16, u32 } from '../bytes.ts'
+import type { BlockKey, DataId, RegisterKey } from '../ids.ts'
+import { DATA_ID_BYTES } from '../ids.ts'
+import type { KeyRange } from './key.ts'
+import { blockKeyHash, PARTITION_BITS, partitionOf, partitionOfKey } from './key.ts'
+
+export const BLOCK_KEY_BYTES = 2 + DATA_ID_BYTES + 4
+
+export function blockPartition(
+  dataId: DataId,
+  index: number,
+  bits: number = PARTITION_BITS,
+): number {
+  return partitionOf(blockKeyHash(dataId, index), bits)
+}
+
+export function blockKey(partition: number, dataId: DataId, index: number): BlockKey {
+  return (u16(partition) + dataId + u32(index)) as BlockKey
+}
+
+/** A block that lies with the metadata of its object: index 0 in the register's own partition. */
+export function packedBlockKey(register: RegisterKey, dataId: DataId): BlockKey {
+  return blockKey(partitionOfKey(register), dataId, 0)
+}
+
+export function dataIdOf(key: BlockKey): DataId {
+  assert(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
+  return key.slice(2, 2 + DATA_ID_BYTES) as DataId
+}
+
+export function blockIndexOf(key: BlockKey): number {
+  assert(key.length === BLOCK_KEY_BYTES, 'not the key of a block')
+  return readU32(key, 2 + DATA_ID_BYTES)
+}
+
+/** Every block of one partition. */
+export function blockPartitionRange(partition: number): KeyRange<BlockKey> {
+  // Longer than any key of the last partition of 16 bits, and of 0xff only.
+  const end = partition === 0xffff ? '\xff'.repeat(BLOCK_KEY_BYTES + 1) : u16(partition + 1)
+  return { start: u16(partition) as BlockKey, end: end as BlockKey }
+}

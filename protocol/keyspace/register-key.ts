@@ -1,0 +1,200 @@
+/**
+ * Keys of registers: partition (2) ‖ space (1) ‖ rest. They order as listings do.
+ *
+ *   object   bucket id (16) ‖ shard u16 ‖ object key
+ *   upload   bucket id (16) ‖ shard u16 ‖ object key ‖ 0x00 ‖ upload id (16)
+ *   part     bucket id (16) ‖ shard u16 ‖ upload id (16) ‖ part number u16
+ *   system   name
+ *
+ * Object keys are UTF-8 ByteStrings without 0x00 (the gateway refuses it), so that the separator
+ * sorts below every byte of a longer key.
+ */
+
+import { assert } from '../assert.ts'
+import { readU16, u16 } from '../bytes.ts'
+import type { BucketId, ByteString, RegisterKey } from '../ids.ts'
+import type { KeyRange } from './key.ts'
+import { metadataPartition, PARTITION_BITS, partitionOf, prefixEnd, sysKeyHash } from './key.ts'
+import type { Space, SystemKind } from './space.ts'
+import { spaceOfByte, SPACES } from './space.ts'
+
+export const UPLOAD_ID_BYTES = 16
+
+const SPACE_AT = 2
+const REST_AT = 3
+const SHARD_AT = REST_AT + 16
+const NAME_AT = SHARD_AT + 2
+const PART_BYTES = NAME_AT + UPLOAD_ID_BYTES + 2
+
+export type RegisterRange = KeyRange<RegisterKey>
+
+export function objectRegister(
+  bucketId: BucketId,
+  shard: number,
+  objectKey: ByteString,
+  bits: number = PARTITION_BITS,
+): RegisterKey {
+  assertObjectKey(objectKey)
+  return (head('object', bucketId, shard, bits) + objectKey) as RegisterKey
+}
+
+/** `uploadId` is 16 raw bytes. */
+export function uploadRegister(
+  bucketId: BucketId,
+  shard: number,
+  objectKey: ByteString,
+  uploadId: ByteString,
+  bits: number = PARTITION_BITS,
+): RegisterKey {
+  assertObjectKey(objectKey)
+  assertUploadId(uploadId)
+  return (head('upload', bucketId, shard, bits) + objectKey + '\0' + uploadId) as RegisterKey
+}
+
+export function partRegister(
+  bucketId: BucketId,
+  shard: number,
+  uploadId: ByteString,
+  partNumber: number,
+  bits: number = PARTITION_BITS,
+): RegisterKey {
+  assertUploadId(uploadId)
+  assert(partNumber >= 0 && partNumber <= 0xffff, 'a part number has two bytes')
+  return (head('part', bucketId, shard, bits) + uploadId + u16(partNumber)) as RegisterKey
+}
+
+export function systemRegister(
+  kind: SystemKind,
+  name: ByteString,
+  bits: number = PARTITION_BITS,
+): RegisterKey {
+  const partition = partitionOf(sysKeyHash(kind, name), bits)
+  return (u16(partition) + String.fromCharCode(SPACES[kind]) + name) as RegisterKey
+}
+
+/**
+ * Objects of one shard that begin with `prefix` and stand behind `after`. To step over a folded
+ * common prefix, pass it followed by '\xff', which no UTF-8 key contains.
+ */
+export function objectRange(
+  bucketId: BucketId,
+  shard: number,
+  prefix: ByteString = '',
+  after?: ByteString,
+  bits: number = PARTITION_BITS,
+): RegisterRange {
+  const base = head('object', bucketId, shard, bits)
+  return rangeOf(base + prefix, after === undefined ? undefined : base + after + '\0')
+}
+
+/**
+ * Uploads of one shard, by object key, then by upload id. `after` without an upload id stands
+ * behind all uploads of that key.
+ */
+export function uploadRange(
+  bucketId: BucketId,
+  shard: number,
+  prefix: ByteString = '',
+  after?: { readonly objectKey: ByteString; readonly uploadId?: ByteString | undefined },
+  bits: number = PARTITION_BITS,
+): RegisterRange {
+  const base = head('upload', bucketId, shard, bits)
+  if (after === undefined) return rangeOf(base + prefix)
+  const { objectKey, uploadId } = after
+  const behind = uploadId === undefined ? '\x01' : '\0' + uploadId + '\0'
+  return rangeOf(base + prefix, base + objectKey + behind)
+}
+
+/** Uploads of exactly one object key. */
+export function objectUploadRange(
+  bucketId: BucketId,
+  shard: number,
+  objectKey: ByteString,
+  bits: number = PARTITION_BITS,
+): RegisterRange {
+  return rangeOf(head('upload', bucketId, shard, bits) + objectKey + '\0')
+}
+
+/** Parts of one upload with a number above `afterPart`. */
+export function partRange(
+  bucketId: BucketId,
+  shard: number,
+  uploadId: ByteString,
+  afterPart = -1,
+  bits: number = PARTITION_BITS,
+): RegisterRange {
+  assertUploadId(uploadId)
+  const base = head('part', bucketId, shard, bits) + uploadId
+  return rangeOf(base, afterPart < 0 ? undefined : base + u16(Math.min(afterPart, 0xffff)) + '\0')
+}
+
+/** Every register of one partition, or of one space in it. */
+export function partitionRange(partition: number, space?: Space): RegisterRange {
+  // Behind the last partition of 16 bits there is no two-byte number: 0xffff ‖ 0xff bounds it, as
+  // no space uses the byte 0xff.
+  if (space !== undefined) return rangeOf(u16(partition) + String.fromCharCode(SPACES[space]))
+  const end = partition === 0xffff ? '\xff\xff\xff' : u16(partition + 1)
+  return { start: u16(partition) as RegisterKey, end: end as RegisterKey }
+}
+
+/** Undefined for a space that this program version does not know. */
+export function spaceOf(key: RegisterKey): Space | undefined {
+  return spaceOfByte(key.charCodeAt(SPACE_AT))
+}
+
+/** The bucket that an object, upload or part belongs to; undefined for system registers. */
+export function bucketIdOf(key: RegisterKey): BucketId | undefined {
+  const space = key.charCodeAt(SPACE_AT)
+  if (space !== SPACES.object && space !== SPACES.upload && space !== SPACES.part) return undefined
+  return key.slice(REST_AT, SHARD_AT) as BucketId
+}
+
+/** The shard of an object, upload or part. */
+export function shardOfKey(key: RegisterKey): number {
+  assert(bucketIdOf(key) !== undefined, 'only registers of a bucket have a shard')
+  return readU16(key, SHARD_AT)
+}
+
+/** The object key of an object or an upload. */
+export function objectKeyOf(key: RegisterKey): ByteString {
+  if (spaceOf(key) === 'object') return key.slice(NAME_AT)
+  assert(spaceOf(key) === 'upload', 'only objects and uploads have an object key')
+  return key.slice(NAME_AT, key.length - UPLOAD_ID_BYTES - 1)
+}
+
+/** The upload id (16 raw bytes) of an upload or a part. */
+export function uploadIdOf(key: RegisterKey): ByteString {
+  if (spaceOf(key) === 'upload') return key.slice(key.length - UPLOAD_ID_BYTES)
+  assert(spaceOf(key) === 'part', 'only uploads and parts have an upload id')
+  return key.slice(NAME_AT, NAME_AT + UPLOAD_ID_BYTES)
+}
+
+export function partNumberOf(key: RegisterKey): number {
+  assert(spaceOf(key) === 'part' && key.length === PART_BYTES, 'not the key of a part')
+  return readU16(key, NAME_AT + UPLOAD_ID_BYTES)
+}
+
+/** The name of a bucket, account, user … */
+export function systemNameOf(key: RegisterKey): ByteString {
+  assert(bucketIdOf(key) === undefined, 'not a system register')
+  return key.slice(REST_AT)
+}
+
+function head(space: Space, bucketId: BucketId, shard: number, bits: number): ByteString {
+  const partition = metadataPartition(bucketId, shard, bits)
+  return u16(partition) + String.fromCharCode(SPACES[space]) + bucketId + u16(shard)
+}
+
+function rangeOf(prefix: ByteString, from: ByteString = prefix): RegisterRange {
+  const start = from > prefix ? from : prefix
+  const end = prefixEnd(prefix)
+  return { start: start as RegisterKey, end: (start < end ? end : start) as RegisterKey }
+}
+
+function assertObjectKey(objectKey: ByteString): void {
+  assert(!objectKey.includes('\0'), 'an object key has no zero byte')
+}
+
+function assertUploadId(uploadId: ByteString): void {
+  assert(uploadId.length === UPLOAD_ID_BYTES, 'an upload id has 16 bytes')
+}
