@@ -1,0 +1,90 @@
+/** What the log and the index behind it give to the roles that keep data: registers and blocks. */
+
+import type { ByteString } from '../../protocol/ids.ts'
+import type { Clock, Disk, Index, IndexWrite, Logger, Random } from '../env/ports.ts'
+
+/** Where a record lies. Enough to read it back; the record's own header proves that it is the one. */
+export interface LogPosition {
+  readonly segment: number
+  /** Of the record's header, in bytes from the start of the segment's file. */
+  readonly offset: number
+  /** Header, key, body and payload with their padding. */
+  readonly lengthBytes: number
+}
+
+export interface LogRecord {
+  /** 1..255: what the record is; its meaning is the caller's (one registry there). */
+  readonly type: number
+  /** 0..65535. */
+  readonly partition: number
+  /** At most 65,535 bytes. */
+  readonly key: ByteString
+  /** Small: read in replay and rebuild, and given to `apply`. */
+  readonly body: Uint8Array
+  /** Large: never read in replay or rebuild, verified when it is read. Absent is not the same as
+   * empty only for the caller; an empty payload reads back as absent. */
+  readonly payload?: Uint8Array | undefined
+}
+
+/** A record to append. Bytes must not be altered before the append has settled. */
+export interface NewRecord extends LogRecord {
+  /** BLAKE3-256 of the payload where the caller knows it already: 32 bytes. Saves hashing again. */
+  readonly payloadHash?: Uint8Array | undefined
+}
+
+/** A stretch of the log that can't be read as what was written (A4, D4). */
+export interface Damage {
+  readonly segment: number
+  readonly offset: number
+  readonly lengthBytes: number
+  /** Whose record it is, where the header can still be read; otherwise D2 for its partitions (D7). */
+  readonly identity?:
+    { readonly type: number; readonly partition: number; readonly key: ByteString } | undefined
+}
+
+export interface StoreOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  /** Draws the log's own id. Without it the id comes from the clock. */
+  readonly random?: Random | undefined
+  readonly openIndex: () => Promise<Index>
+  readonly logger: Logger
+  /** A segment that reaches it is sealed. At most 3 GiB. */
+  readonly segmentSizeBytes: number
+  /** Free space kept back for deletes and compaction (`urgent`). Default: 256 MiB, 2 % of the disk at most. */
+  readonly reserveBytes?: number | undefined
+  /** Raise it when `apply` changes its rows: the index is then rebuilt. Default 1. */
+  readonly indexVersion?: number | undefined
+  /** The disk can't be trusted any more (D5): the node must stop voting and exit. */
+  fail(reason: string): void
+  /**
+   * What a record does to the index: the same function in normal running, replay and rebuild, always
+   * in log order, always after the flush. It must not look at the payload, and applying a run of
+   * records twice must give what applying it once gives. Keys that start with "x" are the store's own.
+   */
+  apply(
+    record: LogRecord,
+    position: LogPosition,
+    current: (key: Uint8Array) => Uint8Array | undefined,
+  ): IndexWrite[]
+  /** The rows of a record whose body is damaged, found in replay (A4): so that it shows as FAULTY and
+   * not as absent. Default: `damage()` alone tells. */
+  applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): IndexWrite[]
+}
+
+export interface StoreStats {
+  readonly flushes: number
+  /** Written to the log since start, headers and padding included. */
+  readonly bytes: number
+  readonly records: number
+  readonly segments: number
+  readonly logBytes: number
+  /** Index rows that LMDB has not committed yet. */
+  readonly pendingRows: number
+  readonly freeBytes: number
+  readonly totalBytes: number
+  /** No appends but urgent ones until space comes back. */
+  readonly full: boolean
+  readonly failed: boolean
+  readonly damaged: number
+}
