@@ -48,17 +48,43 @@ export interface AcceptRequest extends RequestBase {
 
 export interface ReadRequest extends RequestBase {
   readonly type: 'read'
+  /** `ballot`: leave the value out of the reply; only the nearest replica sends it (R1). */
+  readonly want: 'value' | 'ballot'
 }
 
 export type RegisterRequest = PrepareRequest | AcceptRequest | ReadRequest
 
-/** Promise and read report the whole accepted state, absent when there is none. */
-export type RegisterReply =
-  | { readonly type: 'promised'; readonly ballot: Ballot; readonly accepted?: Accepted | undefined }
+export type RegisterReply = PromisedReply | StateReply | ConflictReply | ShortReply
+
+/** The whole accepted state, absent when there is none. */
+export interface PromisedReply {
+  readonly type: 'promised'
+  /** The ballot of the prepare that is answered. */
+  readonly ballot: Ballot
+  readonly accepted?: Accepted | undefined
+  /** Of the partition, when the register is absent: below it something may have been collected here,
+   * so that a proposer can tell "never written" from "written, deleted, collected" (P4, G2). */
+  readonly floor?: Ballot | undefined
+}
+
+/** Answers a read. Both fields absent: the register is absent. `ballot` alone: the value was not wanted. */
+export interface StateReply {
+  readonly type: 'state'
+  readonly ballot?: Ballot | undefined
+  readonly accepted?: Accepted | undefined
+}
+
+/** A higher ballot stands in the way: `seen` is what to go past (P6). */
+export interface ConflictReply {
+  readonly type: 'conflict'
+  readonly seen: Ballot
+  /** Of an accept: this acceptor did not accept that ballot and never will, so that a proposer refused
+   * by every replica knows that its change has not happened (P4). Absent means unknown. */
+  readonly never?: boolean | undefined
+}
+
+export type ShortReply =
   | { readonly type: 'accepted'; readonly ballot: Ballot }
-  | { readonly type: 'state'; readonly accepted?: Accepted | undefined }
-  /** A higher ballot stands in the way: `seen` is what to go past (P6). */
-  | { readonly type: 'conflict'; readonly seen: Ballot }
   /** The acceptor must have these blocks first (A5): an answer, not a conflict. */
   | { readonly type: 'need-blocks'; readonly blocks: readonly BlockKey[] }
   /** The acceptor's epoch is later (L4). */

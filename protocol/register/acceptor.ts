@@ -1,0 +1,187 @@
+/**
+ * CASPaxos acceptor: the durable half of one register, as functions over its state.
+ *
+ * Invariants:
+ *   - promised >= accepted.ballot                                          (A3)
+ *   - promised never decreases, across restarts                            (A1, A2)
+ *   - a promise that lives in memory only has a counter below the mark     (A1)
+ *   - a reply leaves only after the state it reports is flushed            (A1)
+ *   - accepted.ballot only rises; one ballot has one value                 (A3, P1)
+ *   - a value is accepted only where its blocks are                        (A5)
+ *   - nothing is answered from damaged state, nor across epochs or below the bucket's
+ *     minimum generation                                                   (A4, L4, T8)
+ *
+ * The host calls with the register's state in memory, or with `recovered(...)` when memory holds none,
+ * sets the new state at once, and then obeys `Ready` in order. Requests of one register may overlap
+ * with a flush under way: `reports` says what has to be durable before the reply may leave.
+ *
+ * A request from a LATER epoch than ours is for the host: it fetches and persists the layout first (L4)
+ * and calls then. If it calls regardless, the answer is no vote.
+ *
+ * See Rystsov, "CASPaxos: Replicated State Machines without logs" (2018), and CORRECTNESS.md 1.
+ */
+
+import type { BlockKey } from '../ids.ts'
+import { assert } from '../assert.ts'
+import { type Ballot, compareBallots, maxBallot, sameBallot } from './ballot.ts'
+import type {
+  Accepted,
+  AcceptRequest,
+  Fence,
+  PrepareRequest,
+  ReadRequest,
+  RegisterReply,
+  RegisterRequest,
+} from './types.ts'
+
+export interface AcceptorState {
+  readonly promised: Ballot
+  readonly accepted?: Accepted | undefined
+}
+
+/** What surrounds the register at this moment. */
+export interface AcceptorEnv {
+  /** Durably reserved: promises with a counter below it survive a crash as "at least the mark" (A1). */
+  readonly mark: number
+  /** Of the register's partition (A2, A3, G2). ZERO_BALLOT when nothing was ever collected. */
+  readonly floor: Ballot
+  readonly epoch: number
+  /** Highest generation seen of the request's bucket in this partition (T8); 0 when none. */
+  readonly minimumGeneration: number
+  /** True when the block is here, flushed no later than the state that names it will be (A5). */
+  readonly holdsBlock: (block: BlockKey) => boolean
+  /** The stored state fails its checksum: that is not the same as absent (A4, D3). */
+  readonly faulty: boolean
+}
+
+/** What the host must do, in the order of the fields. */
+export interface Ready {
+  /** The new in-memory state. Absent when nothing changed. */
+  readonly state?: AcceptorState
+  /** Durably raise the mark to above this counter BEFORE `reply` is sent (A1). */
+  readonly reserve?: number
+  /** The bucket's new minimum in this partition: flush BEFORE `reply` is sent (T8). */
+  readonly raise?: Fence
+  /** Flush BEFORE `reply` is sent (A1). */
+  readonly persist?: Accepted
+  /** The reply speaks of the state accepted at this ballot: if its flush is still under way, the reply
+   * waits for it (A1). */
+  readonly reports?: Ballot
+  readonly reply: RegisterReply
+}
+
+/**
+ * The state of a register of which memory holds no promise: after a start, with the mark found at the
+ * start; after its promise was dropped from memory, with the mark of that moment (A1).
+ */
+export function recovered(accepted: Accepted | undefined, mark: number): AcceptorState {
+  const least: Ballot = { counter: mark, proposer: '' as Ballot['proposer'] }
+  return { promised: accepted ? maxBallot(accepted.ballot, least) : least, accepted }
+}
+
+/** Answers a prepare (A2). */
+export function prepare(state: AcceptorState, env: AcceptorEnv, request: PrepareRequest): Ready {
+  const refusal = refuse(env, request)
+  if (refusal) return refusal
+  const raise = raised(env, request)
+  const { accepted } = state
+  const seen = accepted ? state.promised : maxBallot(state.promised, env.floor)
+  if (compareBallots(request.ballot, seen) <= 0) {
+    return { ...raise, reply: { type: 'conflict', seen } }
+  }
+  const { ballot } = request
+  return {
+    state: { promised: ballot, accepted },
+    ...(ballot.counter >= env.mark && { reserve: ballot.counter }),
+    ...raise,
+    ...(accepted && { reports: accepted.ballot }),
+    reply: accepted
+      ? { type: 'promised', ballot, accepted }
+      : { type: 'promised', ballot, floor: env.floor },
+  }
+}
+
+/** Answers an accept (A3, A5). */
+export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRequest): Ready {
+  const refusal = refuse(env, request)
+  if (refusal) return refusal
+  const { ballot, value, next } = request
+  assert(compareBallots(next, ballot) >= 0, 'an accept promises no less than its own ballot')
+  const raise = raised(env, request)
+  const { accepted } = state
+
+  if (accepted && sameBallot(accepted.ballot, ballot)) {
+    // Doubled on its way. Flushed again, so that the reply can't overtake the first one's flush.
+    assert(accepted.value.operation === value.operation, 'one ballot carries one value (P1)')
+    return { ...raise, persist: accepted, reports: ballot, reply: { type: 'accepted', ballot } }
+  }
+  const below = accepted ? accepted.ballot : env.floor
+  if (compareBallots(ballot, state.promised) < 0 || compareBallots(ballot, below) <= 0) {
+    const seen = maxBallot(state.promised, below)
+    return { ...raise, reply: { type: 'conflict', seen, never: neverAccepts(state, env, ballot) } }
+  }
+  const missing = value.blocks.filter((block) => !env.holdsBlock(block))
+  if (missing.length > 0) return { ...raise, reply: { type: 'need-blocks', blocks: missing } }
+
+  const state2: AcceptorState = { promised: next, accepted: { ballot, value } }
+  return {
+    state: state2,
+    // The accepted ballot itself is on disk; only what goes beyond it lives by the mark.
+    ...(next.counter >= env.mark && compareBallots(next, ballot) > 0 && { reserve: next.counter }),
+    ...raise,
+    persist: { ballot, value },
+    reports: ballot,
+    reply: { type: 'accepted', ballot },
+  }
+}
+
+/** Answers a read (R1). Changes nothing but the bucket's minimum. */
+export function read(state: AcceptorState, env: AcceptorEnv, request: ReadRequest): Ready {
+  const refusal = refuse(env, request)
+  if (refusal) return refusal
+  const { accepted } = state
+  if (!accepted) return { ...raised(env, request), reply: { type: 'state' } }
+  const { ballot } = accepted
+  return {
+    ...raised(env, request),
+    reports: ballot,
+    reply:
+      request.want === 'value' ? { type: 'state', ballot, accepted } : { type: 'state', ballot },
+  }
+}
+
+/** Any of the three. */
+export function handle(state: AcceptorState, env: AcceptorEnv, request: RegisterRequest): Ready {
+  switch (request.type) {
+    case 'prepare':
+      return prepare(state, env, request)
+    case 'accept':
+      return accept(state, env, request)
+    case 'read':
+      return read(state, env, request)
+  }
+}
+
+/** A4, L4, T8: what is refused whatever the register holds. */
+function refuse(env: AcceptorEnv, request: RegisterRequest): Ready | undefined {
+  if (env.faulty) return { reply: { type: 'no-vote', reason: 'faulty' } }
+  if (request.epoch < env.epoch) return { reply: { type: 'stale-epoch', epoch: env.epoch } }
+  if (request.epoch > env.epoch) return { reply: { type: 'no-vote', reason: 'not-a-replica' } }
+  if (request.fence && request.fence.generation < env.minimumGeneration) {
+    return { reply: { type: 'stale-fence', generation: env.minimumGeneration } }
+  }
+  return undefined
+}
+
+function raised(env: AcceptorEnv, { fence }: RegisterRequest): { raise: Fence } | undefined {
+  return fence && fence.generation > env.minimumGeneration ? { raise: fence } : undefined
+}
+
+/**
+ * True when this acceptor has not accepted `ballot` and never will. Had it, its accepted ballot or,
+ * after a collection, its floor would be at least that (A3, G2); a promise above forbids it for good.
+ */
+function neverAccepts(state: AcceptorState, env: AcceptorEnv, ballot: Ballot): boolean {
+  const below = state.accepted ? state.accepted.ballot : env.floor
+  return compareBallots(below, ballot) < 0 && compareBallots(ballot, state.promised) < 0
+}

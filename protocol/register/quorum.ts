@@ -1,0 +1,68 @@
+/**
+ * Majorities. In JOINT a quorum is a majority of the old set and a majority of the new one, counted in
+ * each, never in the union; a node that is in both counts in both (L3).
+ */
+
+import type { NodeId } from '../ids.ts'
+import type { ReplicaSets } from './types.ts'
+
+/** F+1 of a set of `size`. */
+export function majority(size: number): number {
+  return (size >> 1) + 1
+}
+
+/** Every member of any set, once. */
+export function membersOf(sets: ReplicaSets): NodeId[] {
+  const members: NodeId[] = []
+  for (const set of sets) for (const node of set) if (!members.includes(node)) members.push(node)
+  return members
+}
+
+export class Quorum {
+  readonly #sets: ReplicaSets
+  readonly #yes: NodeId[] = []
+  readonly #no: NodeId[] = []
+
+  constructor(sets: ReplicaSets) {
+    this.#sets = sets
+  }
+
+  /** Counts a vote. A node that has voted, either way, is not counted again. */
+  add(node: NodeId): void {
+    if (!this.answered(node)) this.#yes.push(node)
+  }
+
+  /** The node refused or can't be reached. */
+  fail(node: NodeId): void {
+    if (!this.answered(node)) this.#no.push(node)
+  }
+
+  answered(node: NodeId): boolean {
+    return this.#yes.includes(node) || this.#no.includes(node)
+  }
+
+  get reached(): boolean {
+    for (const set of this.#sets) if (count(set, this.#yes) < majority(set.length)) return false
+    return true
+  }
+
+  /** So many have refused that no quorum can come together any more. */
+  get impossible(): boolean {
+    for (const set of this.#sets) {
+      if (set.length - count(set, this.#no) < majority(set.length)) return true
+    }
+    return false
+  }
+}
+
+/** True when `nodes` hold a majority of each set. */
+export function isQuorum(sets: ReplicaSets, nodes: readonly NodeId[]): boolean {
+  for (const set of sets) if (count(set, nodes) < majority(set.length)) return false
+  return true
+}
+
+export function count(set: readonly NodeId[], nodes: readonly NodeId[]): number {
+  let found = 0
+  for (const node of set) if (nodes.includes(node)) found++
+  return found
+}
