@@ -1,0 +1,147 @@
+/**
+ * The admin port: health, metrics, and what the command line asks of its node. Loopback only, no
+ * credentials (loopback.ts).
+ *
+ *   GET  /health/live             200 {"live":true}
+ *   GET  /health/ready            200 {"ready":true} | 503 {"ready":false,"reason":"…"}
+ *   GET  /metrics                 Prometheus text
+ *   GET  /status                  NodeStatus
+ *   GET  /layout                  the layout
+ *   GET  /locate?bucket=B&key=K   LocateResult
+ *   POST /token?ttlMs=N           {"token":"…"}; one hour when not given
+ *
+ * Failures are {"error":"…"} with 4xx or 5xx.
+ */
+
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import Koa from 'koa'
+import { StoreError } from '../../protocol/errors.ts'
+import type { AdminBackend } from '../backend.ts'
+import { refusalOf } from './loopback.ts'
+import type { GatewayMetrics } from './metrics.ts'
+
+const TOKEN_TTL_MS = 3_600_000
+const TOKEN_TTL_MS_MAX = 30 * 24 * 3_600_000
+
+export interface AdminOptions {
+  readonly backend: AdminBackend
+  readonly metrics: GatewayMetrics
+  readonly logger: { error(fields: Record<string, unknown>, message: string): void }
+}
+
+export interface Admin {
+  listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>
+  close(): Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly json?: unknown
+  readonly text?: string
+  readonly contentType?: string
+}
+
+type Route = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>
+
+const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ['GET /health/live', () => ok({ live: true })],
+  ['GET /health/ready', ready],
+  ['GET /metrics', scrape],
+  ['GET /status', async ({ backend }) => ok(await backend.status())],
+  ['GET /layout', async ({ backend }) => ok(await backend.layout())],
+  ['GET /locate', locate],
+  ['POST /token', token],
+])
+
+export function createAdmin(options: AdminOptions): Admin {
+  const app = new Koa()
+  app.silent = true
+  app.use(async (context) => {
+    const answer = await answerOf(options, context.req)
+    context.status = answer.status
+    context.set('Cache-Control', 'no-store')
+    context.set('X-Content-Type-Options', 'nosniff')
+    context.type = answer.contentType ?? 'application/json; charset=utf-8'
+    context.body = answer.text ?? `${JSON.stringify(answer.json)}\n`
+  })
+  const handle = app.callback()
+  const server = createServer((request, response) => {
+    void handle(request, response)
+  })
+  return {
+    async listen({ host, port }) {
+      await listening(server, host, port)
+      const bound = server.address() as AddressInfo
+      const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
+      return { url: `http://${shown}:${bound.port}`, port: bound.port }
+    },
+    async close() {
+      if (!server.listening) return
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+async function answerOf(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
+  const refusal = refusalOf(request)
+  if (refusal !== undefined) return { status: 403, json: { error: refusal } }
+  const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
+  const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET')
+  const route = routes.get(`${method} ${path}`)
+  if (route === undefined) {
+    const other = [...routes.keys()].some((each) => each.endsWith(` ${path}`))
+    return { status: other ? 405 : 404, json: { error: other ? 'method' : 'no such page' } }
+  }
+  try {
+    return await route(options, new URLSearchParams(search))
+  } catch (error) {
+    if (error instanceof StoreError) {
+      return { status: error.code === 'NoSuchBucket' ? 404 : 503, json: { error: error.message } }
+    }
+    options.logger.error({ error, path }, 'admin request failed')
+    return { status: 500, json: { error: 'internal error' } }
+  }
+}
+
+function ok(json: unknown): Answer {
+  return { status: 200, json }
+}
+
+function ready({ backend }: AdminOptions): Answer {
+  const reason = backend.notReadyReason()
+  if (reason === undefined) return ok({ ready: true })
+  return { status: 503, json: { ready: false, reason } }
+}
+
+async function scrape({ backend, metrics }: AdminOptions): Promise<Answer> {
+  const { contentType, text } = await metrics.scrape(backend.gauges())
+  return { status: 200, contentType, text }
+}
+
+async function locate({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  const bucket = query.get('bucket')
+  const key = query.get('key')
+  if (!bucket || !key) return { status: 400, json: { error: 'bucket and key are wanted' } }
+  return ok(await backend.locate(bucket, key))
+}
+
+function token({ backend }: AdminOptions, query: URLSearchParams): Answer {
+  const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
+    return { status: 400, json: { error: `ttlMs is 1 to ${TOKEN_TTL_MS_MAX}` } }
+  }
+  return ok({ token: backend.issueToken(ttlMs) })
+}
+
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

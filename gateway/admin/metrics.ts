@@ -1,0 +1,138 @@
+/**
+ * What Prometheus scrapes. The hot path adds to plain numbers of an operation resolved beforehand;
+ * labels and text are made when somebody scrapes.
+ */
+
+import { Registry } from 'prom-client'
+
+/** Upper bounds in seconds. */
+const BUCKET_SECONDS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+]
+
+/** The counters of one operation. */
+export class OperationMetrics {
+  readonly operation: string
+  readonly byStatus = new Map<number, number>()
+  readonly buckets = new Float64Array(BUCKET_SECONDS.length + 1)
+  seconds = 0
+  rounds = 0
+
+  constructor(operation: string) {
+    this.operation = operation
+  }
+
+  /** One request is over. `rounds`: quorum round trips that it waited for. */
+  record(status: number, seconds: number, rounds: number): void {
+    this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1)
+    let bucket = 0
+    while (bucket < BUCKET_SECONDS.length && seconds > (BUCKET_SECONDS[bucket] ?? 0)) bucket++
+    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1
+    this.seconds += seconds
+    this.rounds += rounds
+  }
+
+  get count(): number {
+    return this.buckets.reduce((sum, each) => sum + each, 0)
+  }
+}
+
+export interface Gauge {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge'
+  readonly value: number
+}
+
+interface MetricRow {
+  readonly metricName?: string
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+export class GatewayMetrics {
+  readonly #operations = new Map<string, OperationMetrics>()
+  /** Requests being answered now, and refused because too many were. */
+  inFlight = 0
+  refused = 0
+
+  /** Resolve once, keep. */
+  of(operation: string): OperationMetrics {
+    let found = this.#operations.get(operation)
+    if (found === undefined) {
+      found = new OperationMetrics(operation)
+      this.#operations.set(operation, found)
+    }
+    return found
+  }
+
+  /** The text of one scrape. */
+  async scrape(gauges: readonly Gauge[]): Promise<{ contentType: string; text: string }> {
+    const registry = new Registry()
+    const add = (name: string, help: string, type: string, values: readonly MetricRow[]): void => {
+      // The registry asks only for a name and get(): what it prints is ours, so that the hot path
+      // does not hash labels.
+      const metric = { name, get: () => Promise.resolve({ name, help, type, values }) }
+      registry.registerMetric(metric as unknown as Parameters<typeof registry.registerMetric>[0])
+    }
+    const operations = [...this.#operations.values()].filter((each) => each.byStatus.size > 0)
+    add(
+      'shoal_s3_requests_total',
+      'S3 requests by operation and HTTP status',
+      'counter',
+      operations.flatMap((each) =>
+        [...each.byStatus].map(([code, value]) => ({
+          labels: { operation: each.operation, code },
+          value,
+        })),
+      ),
+    )
+    add(
+      'shoal_s3_request_seconds',
+      'Seconds from the head of the request to the end of the answer',
+      'histogram',
+      operations.flatMap(histogramRows),
+    )
+    add(
+      'shoal_rounds_total',
+      'Quorum round trips that requests waited for one after the other',
+      'counter',
+      operations.map((each) => ({ labels: { operation: each.operation }, value: each.rounds })),
+    )
+    add('shoal_s3_in_flight', 'S3 requests being answered', 'gauge', [
+      { labels: {}, value: this.inFlight },
+    ])
+    add(
+      'shoal_s3_refused_total',
+      'S3 requests refused because too many were in flight',
+      'counter',
+      [{ labels: {}, value: this.refused }],
+    )
+    for (const gauge of gauges) {
+      add(gauge.name, gauge.help, gauge.type, [{ labels: {}, value: gauge.value }])
+    }
+    return { contentType: registry.contentType, text: await registry.metrics() }
+  }
+}
+
+function histogramRows(each: OperationMetrics): MetricRow[] {
+  const rows: MetricRow[] = []
+  const { operation } = each
+  let sum = 0
+  for (const [index, count] of each.buckets.entries()) {
+    sum += count
+    const le = BUCKET_SECONDS[index] ?? '+Inf'
+    rows.push({
+      metricName: 'shoal_s3_request_seconds_bucket',
+      labels: { operation, le },
+      value: sum,
+    })
+  }
+  rows.push({
+    metricName: 'shoal_s3_request_seconds_sum',
+    labels: { operation },
+    value: each.seconds,
+  })
+  rows.push({ metricName: 'shoal_s3_request_seconds_count', labels: { operation }, value: sum })
+  return rows
+}
