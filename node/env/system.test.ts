@@ -1,0 +1,26 @@
+import { expect, test, vi } from 'vitest'
+import { SystemClock, SystemRandom } from './system.ts'
+
+test('a delay beyond the limit of setTimeout does not fire at once', () => {
+  vi.useFakeTimers()
+  try {
+    const clock = new SystemClock()
+    const days30Ms = 30 * 24 * 3600 * 1000
+    let fired = 0
+    clock.after(days30Ms, () => fired++)
+    const cancel = clock.after(days30Ms, () => fired++)
+    vi.advanceTimersByTime(days30Ms - 1)
+    expect(fired).toBe(0)
+    cancel()
+    vi.advanceTimersByTime(1)
+    expect(fired).toBe(1)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('random bytes have their own buffer', () => {
+  const random = new SystemRandom()
+  expect(random.bytes(12).buffer.byteLength).toBe(12)
+  expect(random.float()).toBeLessThan(1)
+})
