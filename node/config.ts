@@ -1,0 +1,249 @@
+/**
+ * The configuration: one schema, split in what all nodes of a cluster must agree on and what may
+ * differ. A value comes from, in this order: flags, SHOAL_* variables, the configuration file, what
+ * the data directory remembers, the default.
+ *
+ * Field `segmentSize` is the variable SHOAL_SEGMENT_SIZE. Only the fields of `flagNames` are flags;
+ * secrets are none, because every user of a machine sees the arguments of its processes.
+ */
+
+import { z } from 'zod'
+import { parseConfigFile } from './config-file.ts'
+import { parseDuration, parseSize } from './units.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface HostPort {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+}
+
+const MIN_SEGMENT_BYTES = 4 * 2 ** 20
+const MAX_SEGMENT_BYTES = 4 * 2 ** 30 - 2 ** 20
+
+function text(pattern: RegExp, problem: string): z.ZodType<string> {
+  return z.string(problem).regex(pattern, problem)
+}
+
+function hostPort(): z.ZodType<HostPort> {
+  const problem = 'is not HOST:PORT, such as 127.0.0.1:9000'
+  return z.string(problem).transform((value, context): HostPort => {
+    const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(value)
+    const port = Number(match?.[2])
+    if (match !== null && port <= 65_535) {
+      return { host: (match[1] as string).replaceAll(/[[\]]/g, ''), port }
+    }
+    context.addIssue({ code: 'custom', message: problem })
+    return z.NEVER
+  })
+}
+
+function size(min: number, max: number, range: string): z.ZodType<number> {
+  const problem = 'is not a size, such as 512MiB, 2GiB or 1TiB'
+  return z.string(problem).transform((value, context): number => {
+    const sizeBytes = parseSize(value)
+    if (sizeBytes !== undefined && sizeBytes >= min && sizeBytes <= max) return sizeBytes
+    context.addIssue({ code: 'custom', message: sizeBytes === undefined ? problem : range })
+    return z.NEVER
+  })
+}
+
+function duration(min: number, max: number, range: string): z.ZodType<number> {
+  const problem = 'is not a duration, such as 500ms, 10s or 5m'
+  return z.string(problem).transform((value, context): number => {
+    const durationMs = parseDuration(value)
+    if (durationMs !== undefined && durationMs >= min && durationMs <= max) return durationMs
+    context.addIssue({ code: 'custom', message: durationMs === undefined ? problem : range })
+    return z.NEVER
+  })
+}
+
+/** A whole number; variables bring it as text. */
+function count(min: number, max: number): z.ZodType<number> {
+  const problem = `is not a whole number from ${min} to ${max}`
+  return z.union([z.number(), z.string()], problem).transform((value, context): number => {
+    const number =
+      typeof value === 'string' && !/^\d{1,9}$/.test(value) ? Number.NaN : Number(value)
+    if (Number.isInteger(number) && number >= min && number <= max) return number
+    context.addIssue({ code: 'custom', message: problem })
+    return z.NEVER
+  })
+}
+
+/** Host names; variables bring them as one text with commas. */
+function hostNames(): z.ZodType<readonly string[]> {
+  const problem = 'is not a list of host names, such as s3.example.org'
+  return z.union([z.string(), z.array(z.string())], problem).transform((value, context) => {
+    const names = typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value
+    if (names.every((name) => /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name))) return names
+    context.addIssue({ code: 'custom', message: `${problem} (lower case)` })
+    return z.NEVER
+  })
+}
+
+/** What all nodes of a cluster must agree on. */
+const clusterFields = {
+  /**
+   * The S3 region that clients sign for and that GetBucketLocation answers. Default `us-east-1`.
+   * Cost: none, but a client set to another region is refused with AuthorizationHeaderMalformed.
+   */
+  region: text(/^[a-z0-9-]{1,32}$/, 'is not a region name, such as us-east-1').default('us-east-1'),
+  /**
+   * Replicas of every partition, at most as many as there are members. Default 3. Cost: each byte is
+   * stored and sent this many times; a majority must answer, so 3 survive one lost node, 5 two.
+   */
+  replication: count(1, 7).default(3),
+  /**
+   * Host names under which buckets are sub-domains (`bucket.s3.example.org`). Default none: path
+   * style only. Cost: one suffix comparison a request and name.
+   */
+  hostSuffixes: hostNames().default([]),
+  /**
+   * Buckets that one account may have. Default 100. Cost: the account's register holds all names,
+   * about 60 bytes each, and is written by every CreateBucket and DeleteBucket.
+   */
+  bucketsPerAccount: count(1, 10_000).default(100),
+  /**
+   * Access key id of the root account, together with `rootSecretKey`. Taken at the first start of the
+   * node that founds the cluster, and ignored later. Default: drawn at random.
+   */
+  rootAccessKey: text(
+    /^[A-Za-z0-9_]{3,128}$/,
+    'has 3 to 128 letters, digits and underscores',
+  ).optional(),
+  /** Secret of `rootAccessKey`. Default: drawn at random. Never logged. */
+  rootSecretKey: text(/^[!-~]{8,128}$/, 'has 8 to 128 printable characters, no spaces').optional(),
+}
+
+/** What may differ from node to node. */
+const nodeFields = {
+  /** Directory that holds everything of this node. Default `./shoal-data`. One process at a time. */
+  data: text(/^[^\0]+$/, 'is not a directory name').default('./shoal-data'),
+  /** Where the S3 API listens. Default `127.0.0.1:9000`. */
+  s3: hostPort().prefault('127.0.0.1:9000'),
+  /** Where health, metrics and the admin API listen. Default `127.0.0.1:9001`. */
+  admin: hostPort().prefault('127.0.0.1:9001'),
+  /** Multiaddress on which peers reach this node. Default `/ip4/127.0.0.1/tcp/9002`. */
+  listen: text(
+    /^\/(ip4|ip6|dns4|dns6|dns)\/[^/\s]+\/tcp\/\d{1,5}$/,
+    'is not a TCP multiaddress, such as /ip4/127.0.0.1/tcp/9002',
+  ).default('/ip4/127.0.0.1/tcp/9002'),
+  /** Token of the cluster to join, at the first start only. Default: found a cluster of one. */
+  join: text(/^\S{16,4096}$/, 'is not a join token: make one with `shoal token`').optional(),
+  /**
+   * Failure domain of this node: rack, room, site. Default `default`. Replicas of a partition lie in
+   * different zones where they can; with all nodes in one zone it has no effect.
+   */
+  zone: text(/^[A-Za-z0-9._-]{1,64}$/, 'has 1 to 64 letters, digits, dots, dashes').default(
+    'default',
+  ),
+  /**
+   * Space that this node offers; its share of the partitions is in proportion. Default: the size of
+   * the disk that holds `data`. Cost: memory and repair traffic grow with what is stored, not with it.
+   */
+  capacity: size(2 ** 26, 2 ** 53 - 1, 'is less than 64MiB').optional(),
+  /**
+   * Size at which a log file is sealed. Default `2GiB`. Smaller ones give space back in smaller
+   * steps; each costs an open file and a hint section at start.
+   */
+  segmentSize: size(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES, 'is outside 4MiB to 4095MiB').prefault(
+    '2GiB',
+  ),
+  /**
+   * How long a stop waits for requests in flight before it cuts them off. Default `10s`. Cost: that
+   * much longer to stop under long uploads.
+   */
+  shutdownTimeout: duration(0, 3_600e3, 'is longer than 1h').prefault('10s'),
+  /** Least severity that is logged: `debug`, `info`, `warn`, `error`. Default `info`. `debug` slows. */
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error'], 'is not one of debug, info, warn, error')
+    .default('info'),
+}
+
+const fields = { ...clusterFields, ...nodeFields }
+const schema = z.object(fields)
+
+export type FieldName = keyof typeof fields
+
+export const clusterFieldNames = Object.keys(clusterFields) as readonly FieldName[]
+export const nodeFieldNames = Object.keys(nodeFields) as readonly FieldName[]
+export const fieldNames: readonly FieldName[] = [...clusterFieldNames, ...nodeFieldNames]
+
+/** Fields that are also flags of `shoal start`. */
+export const flagNames = ['data', 's3', 'admin', 'listen', 'join', 'zone', 'capacity'] as const
+
+/**
+ * The checked configuration. Sizes are bytes (`capacity`, `segmentSize`), durations milliseconds
+ * (`shutdownTimeout`); the fields' meanings stand at the schema above.
+ */
+export type Config = Readonly<z.output<typeof schema>>
+
+/** Values as written: text, or what TOML and YAML make of it. */
+export type RawConfig = Readonly<Partial<Record<FieldName, unknown>>>
+
+export interface ConfigSources {
+  readonly flags?: RawConfig | undefined
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  readonly file?: { readonly path: string; readonly text: string } | undefined
+  /** What node.json holds from an earlier start. */
+  readonly remembered?: RawConfig | undefined
+}
+
+/** SHOAL_SEGMENT_SIZE of segmentSize. */
+export function variableName(field: string): string {
+  return `SHOAL_${field.replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`
+}
+
+/**
+ * SHOAL_* variables that are no field: worth a warning, not an error, because orchestrators set some
+ * by themselves (SHOAL_SERVICE_HOST for a service of this name).
+ */
+export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set(fieldNames.map(variableName))
+  return Object.keys(env)
+    .filter((name) => name.startsWith('SHOAL_') && !known.has(name))
+    .sort()
+}
+
+/** Throws UsageError with one line that names the place of the wrong value. */
+export function resolveConfig(sources: ConfigSources): Config {
+  const { flags = {}, env = {}, file, remembered = {} } = sources
+  const fromFile = file === undefined ? {} : parseConfigFile(file, fieldNames)
+  const values: Record<string, unknown> = {}
+  for (const field of fieldNames) {
+    const variable = variableName(field)
+    const candidates: readonly (readonly [unknown, string])[] = [
+      [flags[field], `--${field}`],
+      [env[variable] === '' ? undefined : env[variable], variable],
+      [fromFile[field], `${file?.path ?? ''}: ${field}`],
+      [remembered[field], `what the data directory remembers: ${field}`],
+    ]
+    const [value, place] = candidates.find(([raw]) => raw !== undefined) ?? [undefined, field]
+    const result = fields[field].safeParse(value)
+    if (!result.success) {
+      throw new UsageError(`${place}: ${shown(field, value)} ${problemOf(result.error)}`)
+    }
+    if (result.data !== undefined) values[field] = result.data
+  }
+  const config = values as unknown as Config
+  if ((config.rootAccessKey === undefined) !== (config.rootSecretKey === undefined)) {
+    const [given, missing] =
+      config.rootAccessKey === undefined
+        ? ['rootSecretKey', 'rootAccessKey']
+        : ['rootAccessKey', 'rootSecretKey']
+    throw new UsageError(`${given} is set without ${missing}: set both or neither`)
+  }
+  return config
+}
+
+function problemOf(error: z.ZodError): string {
+  return error.issues[0]?.message ?? 'is not valid'
+}
+
+/** The value as the user wrote it, shortened, without control characters; secrets never. */
+function shown(field: FieldName, value: unknown): string {
+  if (field === 'rootSecretKey' || field === 'join') return 'the value'
+  const json = JSON.stringify(value) ?? String(value)
+  const plain = typeof value === 'string' ? `'${json.slice(1, -1)}'` : json
+  return plain.length > 80 ? `${plain.slice(0, 77)}…` : plain
+}
