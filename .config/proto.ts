@@ -12,8 +12,14 @@ for (const source of sources) {
   execFileSync(
     'node_modules/.bin/tsc',
     [
-      '--ignoreConfig', '--declaration', '--target', 'es2024', '--module', 'nodenext',
-      '--skipLibCheck', `${source}.ts`,
+      '--ignoreConfig',
+      '--declaration',
+      '--target',
+      'es2024',
+      '--module',
+      'nodenext',
+      '--skipLibCheck',
+      `${source}.ts`,
     ],
     { stdio: 'inherit' },
   )

@@ -94,6 +94,8 @@ export interface WireRegisterReply {
     reason: number;
     payloadKey: Uint8Array<ArrayBuffer>;
     absent: boolean;
+    never: boolean;
+    floor?: WireBallot;
 }
 export declare namespace WireRegisterReply {
     const codec: () => Codec<WireRegisterReply>;
@@ -138,9 +140,21 @@ export declare namespace WireRegisterReply {
         field: '$.absent';
         value: boolean;
     }
+    interface WireRegisterReplyNeverFieldEvent {
+        field: '$.never';
+        value: boolean;
+    }
+    interface WireRegisterReplyFloorCounterFieldEvent {
+        field: '$.floor.counter';
+        value: number;
+    }
+    interface WireRegisterReplyFloorProposerFieldEvent {
+        field: '$.floor.proposer';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireRegisterReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): WireRegisterReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): Generator<WireRegisterReplyKindFieldEvent | WireRegisterReplyBallotCounterFieldEvent | WireRegisterReplyBallotProposerFieldEvent | WireRegisterReplyStateFieldEvent | WireRegisterReplyEpochFieldEvent | WireRegisterReplyGenerationFieldEvent | WireRegisterReplyBlocksFieldEvent | WireRegisterReplyReasonFieldEvent | WireRegisterReplyPayloadKeyFieldEvent | WireRegisterReplyAbsentFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterReply>): Generator<WireRegisterReplyKindFieldEvent | WireRegisterReplyBallotCounterFieldEvent | WireRegisterReplyBallotProposerFieldEvent | WireRegisterReplyStateFieldEvent | WireRegisterReplyEpochFieldEvent | WireRegisterReplyGenerationFieldEvent | WireRegisterReplyBlocksFieldEvent | WireRegisterReplyReasonFieldEvent | WireRegisterReplyPayloadKeyFieldEvent | WireRegisterReplyAbsentFieldEvent | WireRegisterReplyNeverFieldEvent | WireRegisterReplyFloorCounterFieldEvent | WireRegisterReplyFloorProposerFieldEvent>;
 }
 export interface WireBlockRequest {
     key: Uint8Array<ArrayBuffer>;

@@ -348,6 +348,14 @@ export var WireRegisterReply;
                     w.uint32(72);
                     w.bool(obj.absent);
                 }
+                if ((obj.never != null && obj.never !== false)) {
+                    w.uint32(80);
+                    w.bool(obj.never);
+                }
+                if (obj.floor != null) {
+                    w.uint32(90);
+                    WireBallot.codec().encode(obj.floor, w);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -360,7 +368,8 @@ export var WireRegisterReply;
                     blocks: [],
                     reason: 0,
                     payloadKey: uint8ArrayAlloc(0),
-                    absent: false
+                    absent: false,
+                    never: false
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -405,6 +414,16 @@ export var WireRegisterReply;
                         }
                         case 9: {
                             obj.absent = reader.bool();
+                            break;
+                        }
+                        case 10: {
+                            obj.never = reader.bool();
+                            break;
+                        }
+                        case 11: {
+                            obj.floor = WireBallot.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.floor
+                            });
                             break;
                         }
                         default: {
@@ -487,6 +506,19 @@ export var WireRegisterReply;
                                 field: `${prefix}.absent`,
                                 value: reader.bool()
                             };
+                            break;
+                        }
+                        case 10: {
+                            yield {
+                                field: `${prefix}.never`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 11: {
+                            yield* WireBallot.codec().stream(reader, reader.uint32(), `${prefix}.floor`, {
+                                limits: opts.limits?.floor
+                            });
                             break;
                         }
                         default: {

@@ -1,0 +1,245 @@
+/**
+ * RPC between peers: type numbers, and the way between domain types and wire messages. A message
+ * that does not decode, or names something unknown, is refused whole (faults 20, 21).
+ */
+
+import { assert, unreachable } from '../assert.ts'
+import { byteString, bytesOf } from '../bytes.ts'
+import { decodeState, encodeState } from '../codec/state.ts'
+import type { BlockKey, BucketId, RegisterKey } from '../ids.ts'
+import { bucketId, proposerId } from '../ids.ts'
+import { ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
+import type { Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
+import { WireRegisterReply, WireRegisterRequest, type WireBallot } from './messages.js'
+
+/** Numbers of retired types are never used again. 200 to 239 belong to the layout. */
+export const RPC = {
+  register: 1,
+  putBlock: 2,
+  getBlock: 3,
+  list: 4,
+  raise: 5,
+  digests: 6,
+  enumerate: 7,
+  hint: 8,
+  status: 9,
+} as const
+
+export const LAYOUT_RPC_MIN = 200
+export const LAYOUT_RPC_MAX = 239
+
+/** A peer sent what no version of this program sends. */
+export class MessageError extends Error {
+  override readonly name = 'MessageError'
+}
+
+/** A register request on the wire, with the packed block that rides along (A5) in the payload. */
+export interface RegisterCall {
+  readonly request: RegisterRequest
+  /** Read: send the packed block of the value too. Accept: key of the block in the payload. */
+  readonly withBlock?: boolean | undefined
+  readonly payloadKey?: BlockKey | undefined
+}
+
+export interface RegisterAnswer {
+  readonly reply: RegisterReply
+  readonly payloadKey?: BlockKey | undefined
+}
+
+const KIND = { prepare: 1, accept: 2, read: 3 } as const
+const WANT_BALLOT = 0
+const WANT_VALUE = 1
+const WANT_BLOCK = 2
+
+const REPLY = {
+  promised: 1,
+  accepted: 2,
+  state: 3,
+  conflict: 4,
+  'need-blocks': 5,
+  'stale-epoch': 6,
+  'stale-fence': 7,
+  'no-vote': 8,
+} as const
+const REASONS = ['faulty', 'full', 'failed', 'not-a-replica'] as const
+
+export function wireBallot(ballot: Ballot): WireBallot {
+  return { counter: ballot.counter, proposer: bytesOf(ballot.proposer) }
+}
+
+export function ballotOfWire(wire: WireBallot | undefined): Ballot {
+  if (wire === undefined || wire.proposer.length === 0) return ZERO_BALLOT
+  if (wire.proposer.length !== 16) throw new MessageError('ballot without a proposer')
+  return { counter: wire.counter, proposer: proposerId(byteString(wire.proposer)) }
+}
+
+export function registerKeyOfWire(bytes: Uint8Array): RegisterKey {
+  if (bytes.length < 4 || bytes.length > 1200) throw new MessageError('register key out of range')
+  return byteString(bytes) as RegisterKey
+}
+
+export function blockKeyOfWire(bytes: Uint8Array): BlockKey {
+  if (bytes.length !== 30) throw new MessageError('a block key has 30 bytes')
+  return byteString(bytes) as BlockKey
+}
+
+export function fenceOfWire(bytes: Uint8Array, generation: number): Fence | undefined {
+  if (bytes.length === 0) return undefined
+  if (bytes.length !== 16) throw new MessageError('a bucket id has 16 bytes')
+  return { bucket: bucketId(byteString(bytes)), generation }
+}
+
+export function fenceToWire(fence: Fence | undefined): {
+  fenceBucket?: Uint8Array<ArrayBuffer>
+  fenceGeneration?: number
+} {
+  if (fence === undefined) return {}
+  return { fenceBucket: bytesOf(fence.bucket as BucketId), fenceGeneration: fence.generation }
+}
+
+export function encodeRegisterCall(call: RegisterCall): Uint8Array {
+  const { request } = call
+  const base = {
+    kind: KIND[request.type],
+    key: bytesOf(request.key),
+    epoch: request.epoch,
+    ...fenceToWire(request.fence),
+  }
+  switch (request.type) {
+    case 'prepare':
+      return WireRegisterRequest.encode({ ...base, ballot: wireBallot(request.ballot) })
+    case 'accept':
+      return WireRegisterRequest.encode({
+        ...base,
+        state: encodeState(request),
+        next: wireBallot(request.next),
+        ...(call.payloadKey === undefined ? {} : { payloadKey: bytesOf(call.payloadKey) }),
+      })
+    case 'read':
+      return WireRegisterRequest.encode({
+        ...base,
+        want: request.want !== 'value' ? WANT_BALLOT : call.withBlock ? WANT_BLOCK : WANT_VALUE,
+      })
+    default:
+      return unreachable(request)
+  }
+}
+
+export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
+  const wire = WireRegisterRequest.decode(bytes)
+  const base = {
+    key: registerKeyOfWire(wire.key),
+    epoch: wire.epoch,
+    fence: fenceOfWire(wire.fenceBucket, wire.fenceGeneration),
+  }
+  switch (wire.kind) {
+    case KIND.prepare:
+      return { request: { type: 'prepare', ...base, ballot: ballotOfWire(wire.ballot) } }
+    case KIND.accept:
+      return {
+        request: {
+          type: 'accept',
+          ...base,
+          ...decodeState(wire.state),
+          next: ballotOfWire(wire.next),
+        },
+        payloadKey: wire.payloadKey.length === 0 ? undefined : blockKeyOfWire(wire.payloadKey),
+      }
+    case KIND.read:
+      return {
+        request: { type: 'read', ...base, want: wire.want === WANT_BALLOT ? 'ballot' : 'value' },
+        withBlock: wire.want === WANT_BLOCK,
+      }
+    default:
+      throw new MessageError(`register request of kind ${wire.kind}`)
+  }
+}
+
+export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
+  const { reply } = answer
+  const kind = REPLY[reply.type]
+  switch (reply.type) {
+    case 'promised':
+      return WireRegisterReply.encode({
+        kind,
+        ballot: wireBallot(reply.ballot),
+        ...(reply.accepted === undefined
+          ? { absent: true }
+          : { state: encodeState(reply.accepted) }),
+        ...(reply.floor === undefined ? {} : { floor: wireBallot(reply.floor) }),
+      })
+    case 'accepted':
+      return WireRegisterReply.encode({ kind, ballot: wireBallot(reply.ballot) })
+    case 'state':
+      return WireRegisterReply.encode({
+        kind,
+        absent: reply.ballot === undefined && reply.accepted === undefined,
+        ...(reply.ballot === undefined ? {} : { ballot: wireBallot(reply.ballot) }),
+        ...(reply.accepted === undefined ? {} : { state: encodeState(reply.accepted) }),
+        ...(answer.payloadKey === undefined ? {} : { payloadKey: bytesOf(answer.payloadKey) }),
+      })
+    case 'conflict':
+      return WireRegisterReply.encode({
+        kind,
+        ballot: wireBallot(reply.seen),
+        never: reply.never === true,
+      })
+    case 'need-blocks':
+      return WireRegisterReply.encode({ kind, blocks: reply.blocks.map((block) => bytesOf(block)) })
+    case 'stale-epoch':
+      return WireRegisterReply.encode({ kind, epoch: reply.epoch })
+    case 'stale-fence':
+      return WireRegisterReply.encode({ kind, generation: reply.generation })
+    case 'no-vote':
+      return WireRegisterReply.encode({ kind, reason: REASONS.indexOf(reply.reason) })
+    default:
+      return unreachable(reply)
+  }
+}
+
+export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
+  const wire = WireRegisterReply.decode(bytes)
+  const accepted = wire.state.length === 0 ? undefined : decodeState(wire.state)
+  switch (wire.kind) {
+    case REPLY.promised:
+      assertMessage(wire.absent === (accepted === undefined))
+      return {
+        reply: {
+          type: 'promised',
+          ballot: ballotOfWire(wire.ballot),
+          accepted,
+          floor: wire.floor === undefined ? undefined : ballotOfWire(wire.floor),
+        },
+      }
+    case REPLY.accepted:
+      return { reply: { type: 'accepted', ballot: ballotOfWire(wire.ballot) } }
+    case REPLY.state:
+      return {
+        reply: {
+          type: 'state',
+          ballot: accepted?.ballot ?? (wire.absent ? undefined : ballotOfWire(wire.ballot)),
+          accepted,
+        },
+        payloadKey: wire.payloadKey.length === 0 ? undefined : blockKeyOfWire(wire.payloadKey),
+      }
+    case REPLY.conflict:
+      return { reply: { type: 'conflict', seen: ballotOfWire(wire.ballot), never: wire.never } }
+    case REPLY['need-blocks']:
+      return { reply: { type: 'need-blocks', blocks: wire.blocks.map(blockKeyOfWire) } }
+    case REPLY['stale-epoch']:
+      return { reply: { type: 'stale-epoch', epoch: wire.epoch } }
+    case REPLY['stale-fence']:
+      return { reply: { type: 'stale-fence', generation: wire.generation } }
+    case REPLY['no-vote']: {
+      const reason = REASONS[wire.reason]
+      assert(reason !== undefined, 'unknown reason')
+      return { reply: { type: 'no-vote', reason } }
+    }
+    default:
+      throw new MessageError(`register reply of kind ${wire.kind}`)
+  }
+}
+
+function assertMessage(condition: boolean): void {
+  if (!condition) throw new MessageError('register reply contradicts itself')
+}
