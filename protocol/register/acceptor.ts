@@ -92,7 +92,7 @@ export function prepare(state: AcceptorState, env: AcceptorEnv, request: Prepare
   const { ballot } = request
   return {
     state: { promised: ballot, accepted },
-    ...(ballot.counter >= env.mark && { reserve: ballot.counter }),
+    ...reserved(env, ballot, accepted),
     ...raise,
     ...(accepted && { reports: accepted.ballot }),
     reply: accepted
@@ -111,25 +111,40 @@ export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRe
   const { accepted } = state
 
   if (accepted && sameBallot(accepted.ballot, ballot)) {
-    // Doubled on its way. Flushed again, so that the reply can't overtake the first one's flush.
+    // Doubled on its way, or copied here before. Flushed again, so that the reply can't overtake the
+    // first one's flush; and `next` promised, which a crash or a copy may have left out (P2).
     assert(accepted.value.operation === value.operation, 'one ballot carries one value (P1)')
-    return { ...raise, persist: accepted, reports: ballot, reply: { type: 'accepted', ballot } }
+    const promised = maxBallot(state.promised, next)
+    return {
+      state: { promised, accepted },
+      ...reserved(env, promised, accepted),
+      ...raise,
+      persist: accepted,
+      reports: ballot,
+      reply: { type: 'accepted', ballot },
+    }
   }
   const below = accepted ? accepted.ballot : env.floor
   if (compareBallots(ballot, state.promised) < 0 || compareBallots(ballot, below) <= 0) {
     const seen = maxBallot(state.promised, below)
-    return { ...raise, reply: { type: 'conflict', seen, never: neverAccepts(state, env, ballot) } }
+    const never = compareBallots(below, ballot) < 0
+    return {
+      // `never` has to survive a crash as the promise does that it rests on.
+      ...(never && reserved(env, state.promised, accepted)),
+      ...raise,
+      ...(never && accepted && { reports: accepted.ballot }),
+      reply: { type: 'conflict', seen, never },
+    }
   }
   const missing = value.blocks.filter((block) => !env.holdsBlock(block))
   if (missing.length > 0) return { ...raise, reply: { type: 'need-blocks', blocks: missing } }
 
-  const state2: AcceptorState = { promised: next, accepted: { ballot, value } }
+  const replacement: Accepted = { ballot, value }
   return {
-    state: state2,
-    // The accepted ballot itself is on disk; only what goes beyond it lives by the mark.
-    ...(next.counter >= env.mark && compareBallots(next, ballot) > 0 && { reserve: next.counter }),
+    state: { promised: next, accepted: replacement },
+    ...reserved(env, next, replacement),
     ...raise,
-    persist: { ballot, value },
+    persist: replacement,
     reports: ballot,
     reply: { type: 'accepted', ballot },
   }
@@ -177,11 +192,13 @@ function raised(env: AcceptorEnv, { fence }: RegisterRequest): { raise: Fence } 
   return fence && fence.generation > env.minimumGeneration ? { raise: fence } : undefined
 }
 
-/**
- * True when this acceptor has not accepted `ballot` and never will. Had it, its accepted ballot or,
- * after a collection, its floor would be at least that (A3, G2); a promise above forbids it for good.
- */
-function neverAccepts(state: AcceptorState, env: AcceptorEnv, ballot: Ballot): boolean {
-  const below = state.accepted ? state.accepted.ballot : env.floor
-  return compareBallots(below, ballot) < 0 && compareBallots(ballot, state.promised) < 0
+/** The mark has to rise above a promise, except one that is on disk as the accepted ballot (A1). */
+function reserved(
+  env: AcceptorEnv,
+  promised: Ballot,
+  accepted: Accepted | undefined,
+): { reserve: number } | undefined {
+  if (promised.counter < env.mark) return undefined
+  if (accepted && sameBallot(promised, accepted.ballot)) return undefined
+  return { reserve: promised.counter }
 }

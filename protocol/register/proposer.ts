@@ -1,8 +1,43 @@
-/** CASPaxos proposer: one operation on one register. (Signatures first; the body follows.) */
+/**
+ * CASPaxos proposer: one operation on one register, as a state machine without clock or promises.
+ *
+ * Invariants:
+ *   - a ballot carries one value, ever; after an accept without a quorum the next one follows a
+ *     prepare at a higher ballot                                            (P1)
+ *   - the prepare is left out only upon a `prior` of the same epoch, once   (P2)
+ *   - `kept` is answered only for a state known to be chosen                (P3)
+ *   - once an accept of ours may have reached an acceptor, only our own value or the very state that we
+ *     meant to replace let the operation go on; all else is `unknown`       (P4)
+ *   - counters move past every ballot seen                                  (P6)
+ *   - a majority of each active set is waited for, and no more              (L3)
+ *   - nothing is carried into another epoch but the `Attempt`               (L4)
+ *
+ * 1. prepare(b) to all; a quorum of promises shows the current state: the one accepted highest.
+ * 2. `change` makes a value of it: accept(b, value, next) to all. Or it keeps it: done if a quorum
+ *    promised upon exactly this state, else accept(b, current, next) first.
+ * 3. A quorum has accepted: done, and `next` may serve as the prepare of the following operation.
+ * Whenever a quorum can't come together any more: back off, and again from 1 at a higher ballot.
+ */
 
+import { assert } from '../assert.ts'
 import type { NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
+import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
+import { isQuorum, membersOf, Quorum } from './quorum.ts'
 import type { Attempt, PriorBallot, ProposerOutcome, Step } from './step.ts'
-import type { Fence, RegisterReply, RegisterRequest, RegisterValue, ReplicaSets } from './types.ts'
+import type {
+  Accepted,
+  AcceptRequest,
+  Fence,
+  PrepareRequest,
+  PromisedReply,
+  RegisterReply,
+  RegisterRequest,
+  RegisterValue,
+  ReplicaSets,
+} from './types.ts'
+
+/** So many rounds in a row without a quorum and without anyone in the way: the replicas are gone. */
+export const FAILED_ROUNDS_MAX = 3
 
 /**
  * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
@@ -33,47 +68,275 @@ export interface ProposerOptions {
   readonly above?: number | undefined
 }
 
+type ProposerStep = Step<ProposerOutcome>
+
+interface Promised {
+  readonly from: NodeId
+  readonly accepted: Accepted | undefined
+  readonly floor: Ballot
+}
+
+const NOTHING: ProposerStep = { send: [] }
+
 export class Proposer {
   /** Quorum rounds waited for so far. */
   rounds = 0
 
-  constructor(_options: ProposerOptions) {
-    throw new Error('not written yet')
+  readonly #options: ProposerOptions
+  readonly #members: readonly NodeId[]
+  #phase: 'new' | 'prepare' | 'accept' | 'backoff' | 'done' = 'new'
+  /** Of the present or, in back-off, the last round. */
+  #request: PrepareRequest | AcceptRequest | undefined
+  #quorum: Quorum
+  #promises: Promised[] = []
+  /** What a quorum for the present accept means. */
+  #accepting: 'written' | 'kept' = 'written'
+  /** Highest ballot met (P6). */
+  #seen: Ballot = ZERO_BALLOT
+  #conflictInRound = false
+  #failedRounds = 0
+  #backoffs = 0
+  #attempt: Attempt | undefined
+  /** The accept that alone made `#attempt`, and who will certainly never accept it. */
+  #settling: { request: AcceptRequest; never: NodeId[]; resent: boolean } | undefined
+
+  constructor(options: ProposerOptions) {
+    this.#options = options
+    this.#members = membersOf(options.sets)
+    this.#quorum = new Quorum(options.sets)
+    this.#attempt = options.attempt
+    assert(this.#members.length > 0, 'a register has replicas')
   }
 
-  start(): Step<ProposerOutcome> {
-    throw new Error('not written yet')
+  start(): ProposerStep {
+    assert(this.#phase === 'new', 'a proposer starts once')
+    const { prior, epoch, change } = this.#options
+    if (prior && prior.epoch === epoch && !this.#attempt) {
+      const result = change(prior.accepted.value)
+      // A failed condition is a read and needs a round of promises anyway (P3).
+      if ('write' in result) return this.#write(prior.ballot, prior.accepted, result.write)
+    }
+    if (prior) this.#seen = prior.ballot
+    return this.#prepare()
   }
 
-  onReply(_from: NodeId, _request: RegisterRequest, _reply: RegisterReply): Step<ProposerOutcome> {
-    throw new Error('not written yet')
+  onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): ProposerStep {
+    if (this.#phase === 'done') return NOTHING
+    switch (reply.type) {
+      case 'stale-epoch':
+        if (reply.epoch > this.#options.epoch) {
+          const { epoch } = reply
+          return this.#finish({ type: 'stale-epoch', epoch, ...this.#carried() })
+        }
+        return this.#voteLost(from, request)
+      case 'stale-fence': {
+        const { generation } = reply
+        return this.#finish({ type: 'stale-fence', generation, ...this.#carried() })
+      }
+      case 'conflict':
+        this.#seen = maxBallot(this.#seen, reply.seen)
+        if (reply.never === true) this.#neverAccepted(from, request)
+        if (request === this.#request) this.#conflictInRound = true
+        return this.#voteLost(from, request)
+      case 'promised':
+        return this.#promised(from, request, reply)
+      case 'accepted':
+        return this.#accepted(from, request)
+      case 'need-blocks':
+        if (this.#phase !== 'accept' || request !== this.#request) return NOTHING
+        assert(request.type === 'accept')
+        if (this.#settling) this.#settling.resent = true
+        return { send: [], needBlocks: { node: from, blocks: reply.blocks, request } }
+      case 'no-vote':
+      case 'state':
+        return this.#voteLost(from, request)
+    }
   }
 
   /** `maybeDelivered` false: the request certainly never left this node. */
-  onFailure(
-    _from: NodeId,
-    _request: RegisterRequest,
-    _maybeDelivered: boolean,
-  ): Step<ProposerOutcome> {
-    throw new Error('not written yet')
+  onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): ProposerStep {
+    if (this.#phase === 'done') return NOTHING
+    if (!maybeDelivered && this.#settling?.resent === false) this.#neverAccepted(from, request)
+    return this.#voteLost(from, request)
   }
 
-  onBackoffOver(): Step<ProposerOutcome> {
-    throw new Error('not written yet')
+  onBackoffOver(): ProposerStep {
+    return this.#phase === 'backoff' ? this.#prepare() : NOTHING
   }
 
   /** The deadline has passed: `unknown` or `unavailable`. */
   giveUp(): ProposerOutcome {
-    throw new Error('not written yet')
+    this.#phase = 'done'
+    return { type: this.#attempt ? 'unknown' : 'unavailable' }
+  }
+
+  #prepare(): ProposerStep {
+    const { key, epoch, fence, proposer, nextCounter, above = 0 } = this.#options
+    const counter = nextCounter(Math.max(above, this.#seen.counter))
+    assert(counter > above && counter > this.#seen.counter, 'counters rise (P1)')
+    const ballot = { counter, proposer }
+    this.#seen = ballot
+    this.#promises = []
+    return this.#round('prepare', { type: 'prepare', key, epoch, fence, ballot })
+  }
+
+  #promised(from: NodeId, request: RegisterRequest, reply: PromisedReply): ProposerStep {
+    if (this.#phase !== 'prepare' || request !== this.#request) return NOTHING
+    assert(request.type === 'prepare' && sameBallot(reply.ballot, request.ballot))
+    if (this.#quorum.answered(from)) return NOTHING
+    const { accepted, floor = ZERO_BALLOT } = reply
+    this.#promises.push({ from, accepted, floor })
+    this.#quorum.add(from)
+    return this.#quorum.reached ? this.#decide(request.ballot) : NOTHING
+  }
+
+  /** A quorum has promised: what to propose (P3, P4)? */
+  #decide(ballot: Ballot): ProposerStep {
+    this.#failedRounds = 0
+    const { operation, change } = this.#options
+    const current = highest(this.#promises)
+    if (current && current.value.operation === operation) {
+      return this.#accept(ballot, current.value, 'written')
+    }
+    if (this.#attempt && !this.#notApplied(this.#attempt, current)) {
+      return this.#finish({ type: 'unknown' })
+    }
+    const result = change(current?.value)
+    if ('write' in result) return this.#write(ballot, current, result.write)
+    if (!current)
+      return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })
+    // An accept of ours that lies somewhere could still surface below a ballot that merely agrees.
+    const chosen = this.#agreeOn(current) && !this.#attempt
+    if (chosen && result.rewrite !== true) {
+      return this.#finish({ type: 'kept', current, ballot: current.ballot })
+    }
+    return this.#accept(ballot, current.value, 'kept')
+  }
+
+  /** P4: is `current` the very state that the first attempt meant to replace? */
+  #notApplied(attempt: Attempt, current: Accepted | undefined): boolean {
+    if (attempt.base !== undefined) return current?.value.operation === attempt.base
+    if (current) return false
+    // Absent then and absent now, unless written, deleted and collected between: the floors would show
+    // it, within an epoch (G2).
+    if (attempt.epoch !== this.#options.epoch) return false
+    return this.#promises.every(({ floor }) => compareBallots(floor, attempt.ballot) < 0)
+  }
+
+  #agreeOn(current: Accepted): boolean {
+    const nodes = this.#promises
+      .filter(({ accepted }) => accepted && sameBallot(accepted.ballot, current.ballot))
+      .map(({ from }) => from)
+    return isQuorum(this.#options.sets, nodes)
+  }
+
+  #write(
+    ballot: Ballot,
+    current: Accepted | undefined,
+    write: Omit<RegisterValue, 'operation'>,
+  ): ProposerStep {
+    const { operation, epoch } = this.#options
+    assert(operation !== '', 'a write has an operation id (P4)')
+    const first = this.#attempt === undefined
+    this.#attempt ??= { epoch, ballot, ...(current && { base: current.value.operation }) }
+    const step = this.#accept(ballot, { ...write, operation }, 'written')
+    const request = this.#request
+    assert(request?.type === 'accept')
+    this.#settling = first ? { request, never: [], resent: false } : undefined
+    return step
+  }
+
+  #accept(ballot: Ballot, value: RegisterValue, accepting: 'written' | 'kept'): ProposerStep {
+    const { key, epoch, fence, proposer, nextCounter } = this.#options
+    const next = { counter: nextCounter(ballot.counter), proposer }
+    assert(next.counter > ballot.counter, 'counters rise (P1)')
+    this.#seen = maxBallot(this.#seen, next)
+    this.#accepting = accepting
+    return this.#round('accept', { type: 'accept', key, epoch, fence, ballot, value, next })
+  }
+
+  #accepted(from: NodeId, request: RegisterRequest): ProposerStep {
+    if (this.#phase !== 'accept' || request !== this.#request) return NOTHING
+    assert(request.type === 'accept')
+    this.#quorum.add(from)
+    if (!this.#quorum.reached) return NOTHING
+    const { ballot, value, next: nextBallot, epoch } = request
+    const accepted = { ballot, value }
+    if (this.#accepting === 'kept') {
+      return this.#finish({ type: 'kept', current: accepted, ballot })
+    }
+    const prior = { epoch, ballot: nextBallot, accepted }
+    return this.#finish({
+      type: 'written',
+      ballot,
+      value,
+      ...(!this.#conflictInRound && { prior }),
+    })
+  }
+
+  /** Only when every replica has said so is the attempt undone; one that hasn't may hold the value. */
+  #neverAccepted(from: NodeId, request: RegisterRequest): void {
+    const settling = this.#settling
+    if (!settling || settling.request !== request || settling.never.includes(from)) return
+    settling.never.push(from)
+    if (settling.never.length < this.#members.length) return
+    this.#attempt = undefined
+    this.#settling = undefined
+  }
+
+  #voteLost(from: NodeId, request: RegisterRequest): ProposerStep {
+    if (request !== this.#request || this.#phase === 'backoff') return NOTHING
+    this.#quorum.fail(from)
+    return this.#quorum.impossible ? this.#retry() : NOTHING
+  }
+
+  #retry(): ProposerStep {
+    if (!this.#conflictInRound) {
+      this.#failedRounds++
+      if (this.#failedRounds >= FAILED_ROUNDS_MAX) return this.#finish(this.giveUp())
+    } else if (this.#phase === 'prepare' && this.rounds === 1) {
+      // Most likely nobody is there, and only our counter was behind.
+      return this.#prepare()
+    }
+    this.#phase = 'backoff'
+    return { send: [], backoff: { attempt: this.#backoffs++ } }
+  }
+
+  #round(phase: 'prepare' | 'accept', request: PrepareRequest | AcceptRequest): ProposerStep {
+    this.#phase = phase
+    this.#request = request
+    this.#quorum = new Quorum(this.#options.sets)
+    this.#conflictInRound = false
+    this.rounds++
+    return { send: this.#members.map((to) => ({ to, request })) }
+  }
+
+  #carried(): { attempt: Attempt } | undefined {
+    return this.#attempt && { attempt: this.#attempt }
+  }
+
+  #finish(outcome: ProposerOutcome): ProposerStep {
+    this.#phase = 'done'
+    return { send: [], outcome }
   }
 }
 
-/** Writes nothing new: makes sure that what it returns is chosen (R2, D3, L5). `rewrite`: also when
- * that is already known. Its outcome is `kept` or, after a rewrite, `kept` at the new ballot. */
+function highest(promises: readonly Promised[]): Accepted | undefined {
+  let top: Accepted | undefined
+  for (const { accepted } of promises) {
+    if (accepted && (!top || compareBallots(accepted.ballot, top.ballot) > 0)) top = accepted
+  }
+  return top
+}
+
+/** Writes nothing new: makes sure that what it returns is chosen (R2, D3, L5). `rewrite`: at a new ballot
+ * also when that is already known. Its outcome is never `written` nor `unknown`. */
 export function identityProposer(
-  _options: Omit<ProposerOptions, 'change' | 'operation' | 'prior' | 'attempt'> & {
+  options: Omit<ProposerOptions, 'change' | 'operation' | 'prior' | 'attempt'> & {
     readonly rewrite?: boolean
   },
 ): Proposer {
-  throw new Error('not written yet')
+  const { rewrite = false, ...rest } = options
+  const result: ChangeResult = { keep: true, rewrite }
+  return new Proposer({ ...rest, operation: '' as OperationId, change: () => result })
 }

@@ -1,8 +1,35 @@
-/** Reading a register (R1-R3). (Signatures first; the body follows.) */
+/**
+ * Reading a register: one round trip when the replicas agree, as a state machine.
+ *
+ * Invariants:
+ *   - a state is answered only when a majority of each active set reports its ballot, or absence (R1, L3)
+ *   - values are never compared, and no highest is taken without agreement                        (R1)
+ *   - votes of one reading are never added to those of another
+ *   - FAULTY and stale-epoch replies never count                                                  (R3)
+ *
+ * 1. Ask all: the nearest for the value, the others for their ballot.
+ * 2. A quorum agrees: answer with the value, asking for it where that ballot lies if nobody has been
+ *    asked who could still send it.
+ * 3. No quorum can agree any more: again after a random while, twice (R2); then `needs-identity`.
+ */
 
+import { assert } from '../assert.ts'
 import type { NodeId, RegisterKey } from '../ids.ts'
-import type { ReaderOutcome, Step } from './step.ts'
-import type { Fence, RegisterReply, RegisterRequest, ReplicaSets } from './types.ts'
+import { type Ballot, sameBallot } from './ballot.ts'
+import { count, isQuorum, majority, membersOf } from './quorum.ts'
+import type { ReaderOutcome, Send, Step } from './step.ts'
+import type {
+  Accepted,
+  Fence,
+  ReadRequest,
+  RegisterReply,
+  RegisterRequest,
+  ReplicaSets,
+  StateReply,
+} from './types.ts'
+
+/** The first and two more (R2). */
+export const READINGS_MAX = 3
 
 export interface ReaderOptions {
   readonly key: RegisterKey
@@ -13,41 +40,203 @@ export interface ReaderOptions {
   readonly preferred?: readonly NodeId[] | undefined
 }
 
+type ReaderStep = Step<ReaderOutcome>
+
+/** Who reports one ballot, or absence. */
+interface Group {
+  readonly ballot: Ballot | undefined
+  readonly nodes: NodeId[]
+  accepted: Accepted | undefined
+}
+
+const NOTHING: ReaderStep = { send: [] }
+
 export class Reader {
   /** Quorum rounds waited for so far. */
   rounds = 0
 
-  constructor(_options: ReaderOptions) {
-    throw new Error('not written yet')
+  readonly #options: ReaderOptions
+  /** Nearest first. */
+  readonly #members: readonly NodeId[]
+  #phase: 'new' | 'asking' | 'fetching' | 'backoff' | 'done' = 'new'
+  #groups: Group[] = []
+  #agreed: Group | undefined
+  #forBallot: ReadRequest
+  #forValue: ReadRequest
+  /** Asked for the value in this reading; those of them who have neither answered nor failed. */
+  #askedValue: NodeId[] = []
+  #valuePending: NodeId[] = []
+  /** Neither answered nor failed in this reading. */
+  #pending: NodeId[] = []
+  #readings = 0
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    const { sets, preferred = [] } = options
+    const members = membersOf(sets)
+    const near = preferred.filter((node) => members.includes(node))
+    this.#members = [...near, ...members.filter((node) => !near.includes(node))]
+    assert(members.length > 0, 'a register has replicas')
+    this.#forBallot = this.#newRequest('ballot')
+    this.#forValue = this.#newRequest('value')
   }
 
-  start(): Step<ReaderOutcome> {
-    throw new Error('not written yet')
+  start(): ReaderStep {
+    assert(this.#phase === 'new', 'a reader starts once')
+    return this.#ask()
   }
 
-  onReply(_from: NodeId, _request: RegisterRequest, _reply: RegisterReply): Step<ReaderOutcome> {
-    throw new Error('not written yet')
+  onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): ReaderStep {
+    if (this.#phase === 'done') return NOTHING
+    switch (reply.type) {
+      case 'stale-epoch':
+        if (reply.epoch <= this.#options.epoch) return this.onFailure(from, request)
+        return this.#finish({ type: 'stale-epoch', epoch: reply.epoch })
+      case 'stale-fence':
+        return this.#finish({ type: 'stale-fence', generation: reply.generation })
+      case 'state':
+        return this.#state(from, request, reply)
+      case 'promised':
+      case 'accepted':
+      case 'conflict':
+      case 'need-blocks':
+      case 'no-vote':
+        return this.onFailure(from, request)
+    }
   }
 
-  onFailure(
-    _from: NodeId,
-    _request: RegisterRequest,
-    _maybeDelivered: boolean,
-  ): Step<ReaderOutcome> {
-    throw new Error('not written yet')
+  onFailure(from: NodeId, request: RegisterRequest, _maybeDelivered = true): ReaderStep {
+    if (!this.#current(request)) return NOTHING
+    remove(this.#pending, from)
+    if (request === this.#forValue) remove(this.#valuePending, from)
+    return this.#judge()
   }
 
-  onBackoffOver(): Step<ReaderOutcome> {
-    throw new Error('not written yet')
+  onBackoffOver(): ReaderStep {
+    return this.#phase === 'backoff' ? this.#ask() : NOTHING
   }
 
   /** Call when the value is slow to come: asks one more replica for it. Empty when nothing is to ask. */
-  hedge(): Step<ReaderOutcome> {
-    throw new Error('not written yet')
+  hedge(): ReaderStep {
+    if (this.#phase !== 'asking' && this.#phase !== 'fetching') return NOTHING
+    return this.#askForValue()
   }
 
   /** The deadline has passed: `unavailable`. */
   giveUp(): ReaderOutcome {
-    throw new Error('not written yet')
+    this.#phase = 'done'
+    return { type: 'unavailable' }
   }
+
+  #ask(): ReaderStep {
+    this.#phase = 'asking'
+    this.#readings++
+    this.rounds++
+    this.#groups = []
+    this.#agreed = undefined
+    this.#forBallot = this.#newRequest('ballot')
+    this.#forValue = this.#newRequest('value')
+    this.#pending = [...this.#members]
+    this.#askedValue = this.#members.slice(0, 1)
+    this.#valuePending = this.#members.slice(0, 1)
+    const send: Send[] = this.#members.map((to, index) => ({
+      to,
+      request: index === 0 ? this.#forValue : this.#forBallot,
+    }))
+    return { send }
+  }
+
+  #state(from: NodeId, request: RegisterRequest, reply: StateReply): ReaderStep {
+    if (!this.#current(request)) return NOTHING
+    if (request === this.#forValue) remove(this.#valuePending, from)
+    const ballot = reply.accepted?.ballot ?? reply.ballot
+    let group = this.#groups.find((each) => sameState(each.ballot, ballot))
+    // A second answer of a node (hedged) may bring a value, but it has voted already.
+    const votes = this.#pending.includes(from)
+    if (!group && votes) {
+      group = { ballot, nodes: [], accepted: undefined }
+      this.#groups.push(group)
+    }
+    if (group) {
+      if (votes) group.nodes.push(from)
+      group.accepted ??= reply.accepted
+    }
+    remove(this.#pending, from)
+    return this.#judge()
+  }
+
+  #judge(): ReaderStep {
+    const { sets } = this.#options
+    this.#agreed ??= this.#groups.find((group) => isQuorum(sets, group.nodes))
+    const agreed = this.#agreed
+    if (agreed) {
+      if (!agreed.ballot) return this.#finish({ type: 'state' })
+      if (agreed.accepted) return this.#finish({ type: 'state', accepted: agreed.accepted })
+      // The host hedges when those already asked are slow.
+      if (this.#valuePending.length > 0) return NOTHING
+      const step = this.#askForValue()
+      if (step.send.length > 0) {
+        if (this.#phase === 'asking') this.rounds++
+        this.#phase = 'fetching'
+        return step
+      }
+      return this.#again()
+    }
+    if (this.#mayAgree([]) || this.#groups.some(({ nodes }) => this.#mayAgree(nodes)))
+      return NOTHING
+    return this.#again()
+  }
+
+  /** Asks the nearest replica that has not been asked yet and, once agreed, has the agreed ballot. */
+  #askForValue(): ReaderStep {
+    const among = this.#agreed?.nodes ?? this.#members
+    const to = this.#members.find(
+      (node) => among.includes(node) && !this.#askedValue.includes(node),
+    )
+    if (to === undefined) return NOTHING
+    this.#askedValue.push(to)
+    this.#valuePending.push(to)
+    return { send: [{ to, request: this.#forValue }] }
+  }
+
+  /** Could `nodes` become a quorum with those that have not answered yet? */
+  #mayAgree(nodes: readonly NodeId[]): boolean {
+    return this.#options.sets.every(
+      (set) => count(set, nodes) + count(set, this.#pending) >= majority(set.length),
+    )
+  }
+
+  #again(): ReaderStep {
+    if (this.#readings < READINGS_MAX) {
+      this.#phase = 'backoff'
+      return { send: [], backoff: { attempt: this.#readings - 1 } }
+    }
+    const answered = this.#groups.flatMap(({ nodes }) => nodes)
+    const quorum = isQuorum(this.#options.sets, answered)
+    return this.#finish({ type: quorum ? 'needs-identity' : 'unavailable' })
+  }
+
+  #current(request: RegisterRequest): boolean {
+    if (this.#phase !== 'asking' && this.#phase !== 'fetching') return false
+    return request === this.#forBallot || request === this.#forValue
+  }
+
+  #newRequest(want: 'value' | 'ballot'): ReadRequest {
+    const { key, epoch, fence } = this.#options
+    return { type: 'read', key, epoch, fence, want }
+  }
+
+  #finish(outcome: ReaderOutcome): ReaderStep {
+    this.#phase = 'done'
+    return { send: [], outcome }
+  }
+}
+
+function sameState(a: Ballot | undefined, b: Ballot | undefined): boolean {
+  return a && b ? sameBallot(a, b) : a === b
+}
+
+function remove(nodes: NodeId[], node: NodeId): void {
+  const at = nodes.indexOf(node)
+  if (at >= 0) nodes.splice(at, 1)
 }

@@ -78,8 +78,9 @@ export interface StateReply {
 export interface ConflictReply {
   readonly type: 'conflict'
   readonly seen: Ballot
-  /** Of an accept: this acceptor did not accept that ballot and never will, so that a proposer refused
-   * by every replica knows that its change has not happened (P4). Absent means unknown. */
+  /** Of an accept: this acceptor did not accept that ballot and never will (had it, its accepted ballot
+   * or, after a collection, its floor would be at least that). A proposer refused so by every replica
+   * knows that its change has not happened (P4). Absent means unknown. */
   readonly never?: boolean | undefined
 }
 
