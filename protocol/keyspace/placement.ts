@@ -1,0 +1,223 @@
+/**
+ * Which nodes hold which partition: a function of the member set alone (DESIGN.md 3), never of who
+ * is connected or alive, nor of the order in which members are listed.
+ *
+ * For each partition, walk all tokens by XOR distance from the partition's point (its bits, then
+ * zeros) and take the first R distinct nodes
+ *
+ *   1. in zones not yet taken, passing over nodes that are at their bound;
+ *   2. in zones not yet taken, full or not, so that zones differ whenever they can;
+ *   3. when no zone is left, in any zone, passing over nodes at their bound; then any.
+ *
+ * The bound keeps the fullest node within 1.15 of its fair share (consistent hashing with bounded
+ * loads). It is dithered by node id: without that, a join that lowers the whole-numbered bound by
+ * one makes every node at its bound shed a partition at once (4.2 instead of 1.1 times the ideal
+ * movement at 1,000 nodes).
+ */
+
+import { assert } from '../assert.ts'
+import { utf8 } from '../bytes.ts'
+import { blake3 } from '../hash.ts'
+import type { NodeId } from '../ids.ts'
+import { fairShares } from './fair-share.ts'
+import { TOKEN_BITS, tokenCount, tokensOf } from './token.ts'
+
+/** The fullest node holds at most this many times its fair share. */
+export const LOAD_BOUND = 1.15
+/** Room above the fair share that stays where partitions a node are so few that 1.15 gives none. */
+const LOAD_BOUND_MIN = 1.02
+
+export interface PlacementMember {
+  readonly nodeId: NodeId
+  /** Failure domain. */
+  readonly zone: string
+  readonly capacityBytes: number
+}
+
+export interface PlacementOptions {
+  readonly replication: number
+  readonly partitionBits: number
+}
+
+export interface Placement {
+  readonly partitions: number
+  /** Replicas of every partition: min(replication, members). */
+  readonly replication: number
+  /** The replica set, nearest first. */
+  replicas(partition: number): readonly NodeId[]
+  /** Partitions that a node holds, ascending. Empty for a stranger. */
+  partitionsOf(nodeId: NodeId): readonly number[]
+}
+
+export function place(
+  members: readonly PlacementMember[],
+  { replication, partitionBits }: PlacementOptions,
+): Placement {
+  const sorted = [...members].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+  for (const [i, member] of sorted.entries()) {
+    assert(member.nodeId !== sorted[i + 1]?.nodeId, 'a node is a member once')
+    assert(member.capacityBytes > 0, 'a member has a capacity')
+  }
+  const partitions = 1 << partitionBits
+  const take = Math.min(replication, sorted.length)
+  const table = chooseReplicas(sorted, replication, partitionBits)
+  return new TablePlacement(
+    sorted.map((member) => member.nodeId),
+    partitions,
+    take,
+    table,
+  )
+}
+
+class TablePlacement implements Placement {
+  readonly partitions: number
+  readonly replication: number
+  readonly #nodes: readonly NodeId[]
+  /** Node number of each replica: partition × replication + rank. */
+  readonly #table: Int32Array
+  /** Made when first asked for, so that replica sets are compared and kept by reference. */
+  readonly #sets: (readonly NodeId[] | undefined)[]
+
+  constructor(
+    nodes: readonly NodeId[],
+    partitions: number,
+    replication: number,
+    table: Int32Array,
+  ) {
+    this.#nodes = nodes
+    this.partitions = partitions
+    this.replication = replication
+    this.#table = table
+    this.#sets = Array.from({ length: partitions }, () => undefined)
+  }
+
+  replicas(partition: number): readonly NodeId[] {
+    assert(partition >= 0 && partition < this.partitions, 'no such partition')
+    let set = this.#sets[partition]
+    if (set === undefined) {
+      const at = partition * this.replication
+      set = Array.from(this.#table.subarray(at, at + this.replication), (n) => this.#nodes[n]!)
+      this.#sets[partition] = set
+    }
+    return set
+  }
+
+  partitionsOf(nodeId: NodeId): readonly number[] {
+    const n = this.#nodes.indexOf(nodeId)
+    const held: number[] = []
+    if (n < 0) return held
+    for (let p = 0; p < this.partitions; p++) {
+      const at = p * this.replication
+      for (let r = 0; r < this.replication; r++) {
+        if (this.#table[at + r] === n) held.push(p)
+      }
+    }
+    return held
+  }
+}
+
+/** Tokens of all nodes by XOR-walkable buckets: bucket b holds those whose first bits are b. */
+interface TokenTable {
+  /** Bucket b is owners[starts[b] … starts[b + 1]), by ascending token. */
+  readonly starts: Int32Array
+  readonly owners: Int32Array
+}
+
+function chooseReplicas(
+  members: readonly PlacementMember[],
+  replication: number,
+  partitionBits: number,
+): Int32Array {
+  const partitions = 1 << partitionBits
+  const take = Math.min(replication, members.length)
+  const table = new Int32Array(partitions * take)
+  if (take === 0) return table
+  const { starts, owners } = tokenTable(members, partitionBits)
+  const bounds = loadBounds(members, replication, partitions)
+  const zoneNames = [...new Set(members.map((member) => member.zone))]
+  const zoneOf = Int32Array.from(members, (member) => zoneNames.indexOf(member.zone))
+  const zonesWanted = Math.min(take, zoneNames.length)
+
+  const load = new Int32Array(members.length)
+  // The partition (plus one) that a node or zone was last taken for: a set that needs no clearing.
+  const nodeTaken = new Int32Array(members.length)
+  const zoneTaken = new Int32Array(zoneNames.length)
+
+  for (const partition of shuffled(partitionBits)) {
+    const mark = partition + 1
+    const at = partition * take
+    let chosen = 0
+    const walk = (wanted: number, newZone: boolean, bounded: boolean): void => {
+      for (let d = 0; d < partitions && chosen < wanted; d++) {
+        const bucket = partition ^ d
+        const end = starts[bucket + 1]!
+        for (let t = starts[bucket]!; t < end && chosen < wanted; t++) {
+          const n = owners[t]!
+          if (nodeTaken[n] === mark) continue
+          if (newZone && zoneTaken[zoneOf[n]!] === mark) continue
+          if (bounded && load[n]! >= bounds[n]!) continue
+          nodeTaken[n] = mark
+          zoneTaken[zoneOf[n]!] = mark
+          load[n]!++
+          table[at + chosen] = n
+          chosen++
+        }
+      }
+    }
+    walk(zonesWanted, true, true)
+    walk(zonesWanted, true, false)
+    walk(take, false, true)
+    walk(take, false, false)
+    assert(chosen === take, 'every partition has all its replicas')
+  }
+  return table
+}
+
+function tokenTable(members: readonly PlacementMember[], partitionBits: number): TokenTable {
+  let capacitySum = 0
+  for (const member of members) capacitySum += member.capacityBytes
+  const mean = capacitySum / members.length
+  const tokens = members.map((m) => tokensOf(m.nodeId, tokenCount(m.capacityBytes, mean)))
+
+  const partitions = 1 << partitionBits
+  const bucketSize = 2 ** (TOKEN_BITS - partitionBits)
+  const buckets: { token: number; owner: number }[][] = Array.from({ length: partitions }, () => [])
+  for (const [owner, own] of tokens.entries()) {
+    for (const token of own) buckets[Math.floor(token / bucketSize)]!.push({ token, owner })
+  }
+  const starts = new Int32Array(partitions + 1)
+  const owners = new Int32Array(tokens.reduce((sum, own) => sum + own.length, 0))
+  let at = 0
+  for (const [b, bucket] of buckets.entries()) {
+    bucket.sort((x, y) => x.token - y.token || x.owner - y.owner)
+    for (const { owner } of bucket) owners[at++] = owner
+    starts[b + 1] = at
+  }
+  return { starts, owners }
+}
+
+/** Partitions that each node may hold at most. */
+function loadBounds(
+  members: readonly PlacementMember[],
+  replication: number,
+  partitions: number,
+): Int32Array {
+  const shares = fairShares(members, replication)
+  return Int32Array.from(members, (member, i) => {
+    const fair = shares[i]! * partitions
+    const dither = blake3(utf8(`bound ${member.nodeId}`))[0]! / 256
+    const bound = Math.floor(LOAD_BOUND * fair - 1 + dither)
+    return Math.min(partitions, Math.max(bound, Math.ceil(LOAD_BOUND_MIN * fair)))
+  })
+}
+
+/** All partitions in a fixed order without pattern, so that no region meets only full nodes. */
+function* shuffled(bits: number): Generator<number> {
+  const mask = (1 << bits) - 1
+  // An odd multiplier and an odd increment walk all residues of 2^bits.
+  let partition = 0
+  for (let i = 0; i <= mask; i++) {
+    yield partition
+    partition = (partition + 0x9e37_79b1) & mask
+  }
+}
