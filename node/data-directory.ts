@@ -1,0 +1,291 @@
+/**
+ * The data directory of one node:
+ *
+ *   node.json         who this node is (NodeRecord), mode 0600: it holds the private key
+ *   lock              directory-lock.ts
+ *   credentials.json  root credentials, founder only, mode 0600
+ *   shoal.pid         id of the Node process itself while it runs
+ *   log/ index/       the segments, and the index made from them
+ *
+ * Invariants:
+ *   - a directory that holds anything else is refused and nothing in it is changed     (D1)
+ *   - the boot counter on disk is higher than at any earlier start before `open` returns (P1, G5)
+ *   - node.json is always whole: the old content or the new, never a part
+ */
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { z } from 'zod'
+import { hex } from '../protocol/bytes.ts'
+import { storageId } from '../protocol/ids.ts'
+import { isLockFile, lockDirectory, systemProcesses } from './directory-lock.ts'
+import type { DirectoryLock, Processes } from './directory-lock.ts'
+import { UsageError } from './usage-error.ts'
+
+const NODE_FILE = 'node.json'
+const CREDENTIALS_FILE = 'credentials.json'
+const PID_FILE = 'shoal.pid'
+const NODE_VERSION = 1
+const STORAGE_ID_BYTES = 12
+const BOOT_MAX = 2 ** 32 - 1
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/)
+
+const nodeRecord = z.strictObject({
+  version: z.literal(NODE_VERSION),
+  /** libp2p's protobuf of the Ed25519 key, base64. */
+  privateKey: base64,
+  storageId: z
+    .string()
+    .regex(/^[0-9a-f]{24}$/)
+    .transform(storageId),
+  /** Raised durably at each start: ballots and data ids of an earlier run are never used again. */
+  boot: z.int().min(0).max(BOOT_MAX),
+  /**
+   * Why the directory was made. One made to join that never was admitted must not found a cluster of
+   * its own (L1).
+   */
+  origin: z.enum(['found', 'join']),
+  /** As last served: `shoal start --data DIR` brings the node back on the same ones. */
+  addresses: z.strictObject({
+    s3: z.string().optional(),
+    admin: z.string().optional(),
+    listen: z.string().optional(),
+  }),
+  zone: z.string().optional(),
+  capacityBytes: z.int().min(0).optional(),
+  /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */
+  clusterSecret: base64.optional(),
+})
+
+export type NodeRecord = Readonly<z.output<typeof nodeRecord>>
+
+/** What a running node may change in node.json. */
+export type NodeChanges = Partial<
+  Pick<NodeRecord, 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret'>
+>
+
+export interface RootCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+const credentials = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) })
+
+/** What a directory that is formatted now gets. Called at most once. */
+export interface Birth {
+  readonly origin: NodeRecord['origin']
+  /** libp2p's protobuf bytes of a new Ed25519 key. */
+  readonly privateKey: Uint8Array
+  /** 12 random bytes (D1). */
+  readonly storageIdBytes: Uint8Array
+}
+
+export class DataDirectory {
+  /** Absolute. */
+  readonly path: string
+  /** Formatted by this start. */
+  readonly isNew: boolean
+  readonly #lock: DirectoryLock
+  #node: NodeRecord
+
+  constructor(path: string, node: NodeRecord, isNew: boolean, lock: DirectoryLock) {
+    this.path = path
+    this.isNew = isNew
+    this.#node = node
+    this.#lock = lock
+  }
+
+  /** As it stands on disk. */
+  get node(): NodeRecord {
+    return this.#node
+  }
+
+  get privateKey(): Uint8Array {
+    return new Uint8Array(Buffer.from(this.#node.privateKey, 'base64'))
+  }
+
+  /** Durable when it returns. */
+  remember(changes: NodeChanges): void {
+    this.#node = { ...this.#node, ...changes }
+    writeNode(this.path, this.#node)
+  }
+
+  /** Undefined on nodes that did not found the cluster. */
+  credentials(): RootCredentials | undefined {
+    return readCredentials(this.path)
+  }
+
+  /** Mode 0600, durable when it returns. */
+  writeCredentials({ accessKeyId, secretAccessKey }: RootCredentials): void {
+    replaceFile(join(this.path, CREDENTIALS_FILE), json({ accessKeyId, secretAccessKey }))
+  }
+
+  /** Lets the next process in. Nothing of the directory may be used afterwards. */
+  close(): void {
+    rmSync(join(this.path, PID_FILE), { force: true })
+    this.#lock.release()
+  }
+}
+
+/**
+ * Locks the directory, formats it when it is empty or absent, and raises the boot counter. Throws
+ * UsageError for one in use, one that holds something else, and an unknown version.
+ */
+export function openDataDirectory(
+  directory: string,
+  birth: () => Birth,
+  processes: Processes = systemProcesses(),
+): DataDirectory {
+  const path = resolve(directory)
+  const before = readNode(path)
+  if (before === undefined) refuseForeign(path)
+  makeDirectory(path)
+  const lock = lockDirectory(path, processes)
+  try {
+    const stored = readNode(path)
+    const node = next(path, stored ?? format(birth()))
+    writeNode(path, node)
+    for (const name of ['log', 'index']) makeDirectory(join(path, name))
+    replaceFile(join(path, PID_FILE), `${processes.self}\n`)
+    return new DataDirectory(path, node, stored === undefined, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/**
+ * node.json of a directory that may be in use: what a start remembers and where commands find their
+ * node. Undefined when there is none. Throws UsageError when it can't be read or understood.
+ */
+export function readNode(directory: string): NodeRecord | undefined {
+  const path = join(directory, NODE_FILE)
+  const text = readText(path)
+  if (text === undefined) return undefined
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    throw new UsageError(`${path} is damaged: it is no JSON`)
+  }
+  const version = (parsed as { version?: unknown } | null)?.version
+  if (version !== NODE_VERSION) {
+    const shown = JSON.stringify(version)?.slice(0, 40) ?? 'none'
+    throw new UsageError(`${path} has version ${shown}: this program knows ${NODE_VERSION} only`)
+  }
+  const result = nodeRecord.safeParse(parsed)
+  if (result.success) return result.data
+  throw new UsageError(`${path} is damaged: field ${result.error.issues[0]?.path.join('.') ?? '?'}`)
+}
+
+/** Root credentials beside a node.json; undefined when this node did not found the cluster. */
+export function readCredentials(directory: string): RootCredentials | undefined {
+  const path = join(directory, CREDENTIALS_FILE)
+  const text = readText(path)
+  if (text === undefined) return undefined
+  try {
+    return credentials.parse(JSON.parse(text))
+  } catch {
+    throw new UsageError(`${path} is damaged: it needs accessKeyId and secretAccessKey`)
+  }
+}
+
+function format({ origin, privateKey, storageIdBytes }: Birth): NodeRecord {
+  return {
+    version: NODE_VERSION,
+    privateKey: Buffer.from(privateKey).toString('base64'),
+    storageId: storageId(hex(storageIdBytes.subarray(0, STORAGE_ID_BYTES))),
+    boot: 0,
+    origin,
+    addresses: {},
+  }
+}
+
+function next(path: string, node: NodeRecord): NodeRecord {
+  if (node.boot < BOOT_MAX) return { ...node, boot: node.boot + 1 }
+  throw new UsageError(`data directory ${path}: its boot counter is used up`)
+}
+
+/** A directory without node.json must hold nothing but what an interrupted format leaves behind. */
+function refuseForeign(path: string): void {
+  let names: string[]
+  try {
+    names = readdirSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return
+    if (code === 'ENOTDIR') throw new UsageError(`${path} is a file, not a data directory`)
+    throw error
+  }
+  if (names.includes('node-0')) {
+    throw new UsageError(
+      `${path} holds a whole cluster: use \`shoal cluster --data\`, or node-0 in it`,
+    )
+  }
+  const foreign = names.find((name) => !isLeftover(name))
+  if (foreign === undefined) return
+  const what = JSON.stringify(foreign.slice(0, 60))
+  throw new UsageError(`${path} holds ${what} and no node.json: give an empty directory`)
+}
+
+function isLeftover(name: string): boolean {
+  return isLockFile(name) || name === `${NODE_FILE}.new` || name === 'lost+found'
+}
+
+function writeNode(directory: string, node: NodeRecord): void {
+  replaceFile(join(directory, NODE_FILE), json(node))
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+/** Temporary file, flush, rename, flush of the directory. Readable by its owner only. */
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.new`
+  rmSync(temporary, { force: true })
+  writeFileSync(temporary, text, { mode: 0o600, flush: true })
+  renameSync(temporary, path)
+  syncDirectory(dirname(path))
+}
+
+/** With its parents, each made durable in the one above it. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  for (let made = path; made.length >= (first ?? path).length; made = dirname(made)) {
+    syncDirectory(dirname(made))
+    if (made === dirname(made)) break
+  }
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
