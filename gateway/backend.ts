@@ -254,7 +254,8 @@ export interface Backend {
   listUploads(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage>
   /**
    * Idempotent. Checks order, ETags, given checksums and the 5 MiB minimum (all parts but the last),
-   * then calls `seal` with the stored parts in order.
+   * then calls `seal` with the named parts as stored, in order, and the upload. What `seal` throws goes
+   * through to the caller and nothing changes.
    */
   completeUpload(
     context: RequestContext,
@@ -264,7 +265,7 @@ export interface Backend {
       uploadId: string
       parts: readonly CompletedPart[]
       condition?: WriteCondition | undefined
-      seal(parts: readonly PartInfo[]): SealedBody
+      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
     },
   ): Promise<PutResult & SealedBody & { sizeBytes: number }>
   abortUpload(

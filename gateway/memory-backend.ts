@@ -304,7 +304,7 @@ export class MemoryBackend implements Backend {
       uploadId: string
       parts: readonly CompletedPart[]
       condition?: WriteCondition | undefined
-      seal(parts: readonly PartInfo[]): SealedBody
+      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
     },
   ): Promise<PutResult & SealedBody & { sizeBytes: number }> {
     begin(context)
@@ -314,7 +314,7 @@ export class MemoryBackend implements Backend {
     const bucket = this.#bucket(request.bucket)
     checkCondition(bucket.objects.get(request.key), request.condition, 'put')
     const infos = parts.map((part) => part.info)
-    const sealed = request.seal(infos)
+    const sealed = request.seal(infos, upload.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
     const { system, user, storageClass } = upload.info
     const result = this.#store(
