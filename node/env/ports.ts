@@ -66,7 +66,8 @@ export interface DiskFile {
 export interface Index {
   /** Valid until the next call: copy what is to be kept. */
   get(key: Uint8Array): Uint8Array | undefined
-  /** Rows with start <= key < end, ascending, at most `limit`. Values as in `get`. */
+  /** Rows with start <= key < end, ascending, at most `limit`. Values as in `get`. `visit` returns
+   * false to stop. */
   range(
     start: Uint8Array,
     end: Uint8Array,

@@ -1,0 +1,160 @@
+/** The Disk port over node:fs. All paths are relative to one directory. */
+
+import { readSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Disk, DiskFile } from './ports.ts'
+
+/** Errors are those of node:fs: their `code` is errno's name. */
+export function createDisk(root: string): Disk {
+  const at = (path: string): string => join(root, path)
+
+  const syncDirectory = (directory: string): Promise<void> => syncPath(at(directory))
+
+  return {
+    async list(directory) {
+      try {
+        return await fs.readdir(at(directory))
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return []
+        throw error
+      }
+    },
+
+    async makeDirectory(directory) {
+      const first = await fs.mkdir(at(directory), { recursive: true, mode: 0o700 })
+      if (first === undefined) return
+      // Each new directory's name is durable once its parent is synced.
+      for (let path = at(directory); ; path = dirname(path)) {
+        await syncPath(dirname(path))
+        if (path === first || dirname(path) === path) return
+      }
+    },
+
+    async open(path, mode) {
+      const flags = { create: 'wx+', write: 'r+', read: 'r' } as const
+      return RealFile.open(path, await fs.open(at(path), flags[mode], 0o600))
+    },
+
+    rename: (from, to) => fs.rename(at(from), at(to)),
+    remove: (path) => fs.unlink(at(path)),
+    syncDirectory,
+
+    async readFile(path) {
+      try {
+        return await fs.readFile(at(path))
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return undefined
+        throw error
+      }
+    },
+
+    async writeFile(path, bytes, options = {}) {
+      const temporary = `${path}.tmp`
+      const handle = await fs.open(at(temporary), 'w', options.mode ?? 0o600)
+      try {
+        await handle.writeFile(bytes)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await fs.rename(at(temporary), at(path))
+      await syncDirectory(dirname(path))
+    },
+
+    async space() {
+      const stat = await fs.statfs(root)
+      return { totalBytes: stat.blocks * stat.bsize, freeBytes: stat.bavail * stat.bsize }
+    },
+  }
+}
+
+class RealFile implements DiskFile {
+  readonly path: string
+  private readonly handle: fs.FileHandle
+
+  private constructor(path: string, handle: fs.FileHandle) {
+    this.path = path
+    this.handle = handle
+  }
+
+  static open(path: string, handle: fs.FileHandle): RealFile {
+    return new RealFile(path, handle)
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let done = 0
+    while (done < into.length) {
+      const { bytesRead } = await this.handle.read(into, done, into.length - done, position + done)
+      if (bytesRead === 0) break
+      done += bytesRead
+    }
+    return done
+  }
+
+  readSync(into: Uint8Array, position: number): number {
+    let done = 0
+    while (done < into.length) {
+      const count = readSync(this.handle.fd, into, done, into.length - done, position + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = buffers.filter((buffer) => buffer.length > 0)
+    let at = position
+    while (rest.length > 0) {
+      const bytesWritten =
+        rest.length === 1
+          ? (await this.handle.write(rest[0] as Uint8Array, 0, null, at)).bytesWritten
+          : (await this.handle.writev(rest, at)).bytesWritten
+      at += bytesWritten
+      rest = withoutFirstBytes(rest, bytesWritten)
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.handle.datasync()
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.handle.stat()).size
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.handle.truncate(sizeBytes)
+  }
+
+  close(): Promise<void> {
+    return this.handle.close()
+  }
+}
+
+/** What a short write left over. */
+export function withoutFirstBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count
+  const rest: Uint8Array[] = []
+  for (const buffer of buffers) {
+    if (skip >= buffer.length) skip -= buffer.length
+    else {
+      rest.push(skip === 0 ? buffer : buffer.subarray(skip))
+      skip = 0
+    }
+  }
+  return rest
+}
+
+async function syncPath(directory: string): Promise<void> {
+  const handle = await fs.open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}

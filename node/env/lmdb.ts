@@ -1,0 +1,126 @@
+/**
+ * The Index port over LMDB.
+ *
+ * The log is the authority (D6), so a row need not be durable when `write` resolves: it has to be
+ * visible, and what a crash leaves has to be a prefix of the batches. That is LMDB's "overlapping
+ * sync": a commit is visible at once and flushed behind the scenes; pages are copied on write; after a
+ * machine crash (another boot id) the newest *flushed* transaction counts, after a mere process crash
+ * the newest committed one. Either is a state that the log position stored in it describes, from where
+ * the log is replayed. `noSync` would be faster, but could tear the tree without anybody noticing.
+ *
+ * A file that can't be opened, or is shorter than its own page count says, is removed: the store then
+ * finds no log position and rebuilds everything from the segments (fault 4).
+ */
+
+import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase } from 'lmdb'
+import { assert } from '../../protocol/assert.ts'
+import type { Index, IndexWrite, Logger } from './ports.ts'
+
+const PAGE_BYTES = 4_096
+const INDEX_KEY_BYTES_MAX = 1_900
+
+type Database = RootDatabase<Uint8Array, Uint8Array>
+
+/** Opens the index in a directory of its own, makes it where there is none or no sound one. */
+export async function openLmdb(directory: string, logger?: Logger): Promise<Index> {
+  const damage = damageOf(join(directory, 'data.mdb'))
+  if (damage !== undefined) return replaceDamaged(directory, damage, logger)
+  try {
+    return new LmdbIndex(openDatabase(directory))
+  } catch (error) {
+    return replaceDamaged(directory, String(error), logger)
+  }
+}
+
+function replaceDamaged(directory: string, damage: string, logger: Logger | undefined): Index {
+  logger?.warn({ damage, directory }, 'the index is damaged and will be rebuilt')
+  rmSync(directory, { recursive: true, force: true })
+  return new LmdbIndex(openDatabase(directory))
+}
+
+function openDatabase(directory: string): Database {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  return open<Uint8Array, Uint8Array>({
+    path: directory,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    compression: false,
+    overlappingSync: true,
+    pageSize: PAGE_BYTES,
+    maxDbs: 1,
+  })
+}
+
+/**
+ * What is wrong with the file, as far as its two meta pages tell. LMDB maps whatever it is given, and
+ * garbage or a missing end then kills the process, where no error can be caught.
+ *
+ * A meta page: at 24 the magic, at 28 the format, at 48 the page size, at 144 the last page in use.
+ */
+function damageOf(path: string): string | undefined {
+  const { size } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0 }
+  if (size === 0) return undefined
+  const metas = Buffer.alloc(2 * PAGE_BYTES)
+  const file = openSync(path, 'r')
+  try {
+    if (readSync(file, metas, 0, metas.length, 0) < metas.length) return 'no meta pages'
+  } finally {
+    closeSync(file)
+  }
+  for (const meta of [metas.subarray(0, PAGE_BYTES), metas.subarray(PAGE_BYTES)]) {
+    if (meta.readUInt32LE(24) !== 0xbeefc0de) return 'no meta page'
+    if (meta.readUInt32LE(28) !== 2) return 'another format'
+    if (meta.readUInt32LE(48) !== PAGE_BYTES) return 'another page size'
+    const needed = (meta.readUIntLE(144, 6) + 1) * PAGE_BYTES
+    if (size < needed) return `${size} bytes of ${needed}`
+  }
+  return undefined
+}
+
+class LmdbIndex implements Index {
+  private readonly database: Database
+
+  constructor(database: Database) {
+    this.database = database
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const bytes = this.database.getBinaryFast(key)
+    // LMDB's one shared buffer pretends to have the value's length: built-ins see the whole of it.
+    return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  ): void {
+    if (limit <= 0) return
+    for (const { key, value } of this.database.getRange({ start, end, limit })) {
+      if (visit(key, value) === false) return
+    }
+  }
+
+  async write(batch: readonly IndexWrite[]): Promise<void> {
+    if (batch.length === 0) return
+    await this.database.batch(() => {
+      for (const { key, value } of batch) {
+        assert(key.length > 0 && key.length <= INDEX_KEY_BYTES_MAX, 'an index key is too long')
+        if (value === undefined) void this.database.remove(key)
+        else void this.database.put(key, value)
+      }
+    })
+  }
+
+  async clear(): Promise<void> {
+    await this.database.clearAsync()
+  }
+
+  async close(): Promise<void> {
+    await this.database.flushed
+    await this.database.close()
+  }
+}
