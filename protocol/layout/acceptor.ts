@@ -1,0 +1,83 @@
+/**
+ * Acceptor of one layout entry: single-decree Paxos (L1). Pure: the host persists what it is given
+ * BEFORE the reply leaves (A1).
+ *
+ * Invariants, over one epoch:
+ *   - promised never decreases, and promised >= accepted.ballot
+ *   - a ballot below promised is neither promised nor accepted
+ *   - one ballot carries one entry
+ *
+ * An epoch's vote is over once its entry is adopted; the next epoch starts with none.
+ */
+
+import { assert } from '../assert.ts'
+import type { Ballot } from './ballot.ts'
+import { compareBallots } from './ballot.ts'
+import type { LayoutEntry } from './entry.ts'
+import { entryHash } from './entry.ts'
+
+export interface Vote {
+  readonly epoch: number
+  readonly promised: Ballot
+  readonly accepted?: AcceptedEntry | undefined
+}
+
+export interface AcceptedEntry {
+  readonly ballot: Ballot
+  readonly entry: LayoutEntry
+}
+
+export type VoteReply =
+  | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
+  | { readonly type: 'accepted' }
+  /** A higher ballot stands in the way: go past it (P6). */
+  | { readonly type: 'conflict'; readonly seen: Ballot }
+
+/** `persist` is to be flushed before `reply` is sent; absent when nothing changed. */
+export interface VoteReady {
+  readonly persist?: Vote
+  readonly reply: VoteReply
+}
+
+export function prepareVote(vote: Vote | undefined, epoch: number, ballot: Ballot): VoteReady {
+  assert(vote === undefined || vote.epoch === epoch, 'the vote of another epoch')
+  if (vote !== undefined && compareBallots(ballot, vote.promised) <= 0) {
+    return { reply: { type: 'conflict', seen: vote.promised } }
+  }
+  const accepted = vote?.accepted
+  return { persist: { epoch, promised: ballot, accepted }, reply: { type: 'promised', accepted } }
+}
+
+export function acceptVote(
+  vote: Vote | undefined,
+  epoch: number,
+  ballot: Ballot,
+  entry: LayoutEntry,
+): VoteReady {
+  assert(vote === undefined || vote.epoch === epoch, 'the vote of another epoch')
+  assert(entry.epoch === epoch, 'the entry of another epoch')
+  if (vote !== undefined && compareBallots(ballot, vote.promised) < 0) {
+    return { reply: { type: 'conflict', seen: vote.promised } }
+  }
+  const before = vote?.accepted
+  if (before !== undefined && compareBallots(ballot, before.ballot) === 0) {
+    assert(entryHash(before.entry) === entryHash(entry), 'one ballot carries one entry')
+    return { reply: { type: 'accepted' } }
+  }
+  const accepted = { ballot, entry }
+  return { persist: { epoch, promised: ballot, accepted }, reply: { type: 'accepted' } }
+}
+
+/** The entry that must be proposed: the one accepted at the highest ballot, if any was. */
+export function bindingEntry(
+  promises: readonly (AcceptedEntry | undefined)[],
+): LayoutEntry | undefined {
+  let highest: AcceptedEntry | undefined
+  for (const accepted of promises) {
+    if (accepted === undefined) continue
+    if (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0) {
+      highest = accepted
+    }
+  }
+  return highest?.entry
+}

@@ -1,0 +1,23 @@
+/** Ballots of layout proposals: (counter, node id). A node never uses a counter twice (P1): it
+ * promises each of its ballots to itself, durably, before anyone else hears of it. */
+
+import type { NodeId } from '../ids.ts'
+import { fieldsOf, integerOf, matchOf } from './json.ts'
+
+export interface Ballot {
+  readonly counter: number
+  readonly nodeId: NodeId
+}
+
+export function compareBallots(a: Ballot, b: Ballot): number {
+  if (a.counter !== b.counter) return a.counter - b.counter
+  return a.nodeId < b.nodeId ? -1 : a.nodeId > b.nodeId ? 1 : 0
+}
+
+export function readBallot(value: unknown): Ballot {
+  const fields = fieldsOf(value, ['counter', 'nodeId'])
+  return {
+    counter: integerOf(fields.counter, 1, Number.MAX_SAFE_INTEGER - 1),
+    nodeId: matchOf(fields.nodeId, /^[1-9A-HJ-NP-Za-km-z]{8,128}$/) as NodeId,
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Which entry may follow which (L2): STABLE(P) → JOINT(P, P′) → STABLE(P′), or back to STABLE(P).
+ */
+
+import type { Cause, LayoutEntry, Member } from './entry.ts'
+import { entryHash, orderedMembers } from './entry.ts'
+
+/** JOINT(P, next) behind STABLE(P). */
+export function jointEntry(
+  stable: LayoutEntry,
+  next: readonly Member[],
+  cause: Cause,
+): LayoutEntry {
+  return {
+    epoch: stable.epoch + 1,
+    previousHash: entryHash(stable),
+    state: 'JOINT',
+    cause,
+    genesis: stable.genesis,
+    members: stable.members,
+    next: orderedMembers(next),
+  }
+}
+
+/** STABLE behind a JOINT: forward to P′ when `cause` is 'synced', else back to P (L8). */
+export function stableEntry(joint: LayoutEntry, cause: Cause): LayoutEntry {
+  return {
+    epoch: joint.epoch + 1,
+    previousHash: entryHash(joint),
+    state: 'STABLE',
+    cause,
+    genesis: joint.genesis,
+    members: cause === 'synced' ? (joint.next ?? joint.members) : joint.members,
+  }
+}
+
+/** Why `entry` can't follow `previous`, or undefined when it can. */
+export function transitionFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
+  if (entry.epoch !== previous.epoch + 1) {
+    return `epoch ${entry.epoch} does not follow ${previous.epoch}`
+  }
+  if (entry.previousHash !== entryHash(previous)) return 'entry follows another one'
+  if (entry.genesis.clusterId !== previous.genesis.clusterId) return 'entry of another cluster'
+  // What the entry before determines is built again and compared as bytes.
+  let expected: LayoutEntry
+  if (previous.state === 'STABLE') {
+    if (entry.next === undefined) return 'STABLE follows STABLE'
+    if (entry.cause !== 'join') return 'cause does not fit'
+    if (sameMembers(entry.next, previous.members)) return 'entry changes nothing'
+    const renewed = entry.next.find((member) => renews(previous.members, member))
+    if (renewed !== undefined) return `${renewed.nodeId} comes with another storage id`
+    expected = jointEntry(previous, entry.next, entry.cause)
+  } else {
+    if (entry.cause !== 'synced' && entry.cause !== 'holds-data' && entry.cause !== 'no-answer') {
+      return 'cause does not fit'
+    }
+    expected = stableEntry(previous, entry.cause)
+  }
+  return entryHash(expected) === entryHash(entry) ? undefined : 'entry is no step from the last one'
+}
+
+/** A join never swaps the storage id of a node (D1): that is a replacement (D2). */
+function renews(members: readonly Member[], candidate: Member): boolean {
+  return members.some(
+    (member) => (member.nodeId === candidate.nodeId) !== (member.storageId === candidate.storageId),
+  )
+}
+
+function sameMembers(a: readonly Member[], b: readonly Member[]): boolean {
+  const text = (members: readonly Member[]): string => JSON.stringify(orderedMembers(members))
+  return text(a) === text(b)
+}
