@@ -138,8 +138,7 @@ function isAny(tags: readonly EntityTag[]): boolean {
 
 function matches(tags: readonly EntityTag[], etag: string, comparison: 'strong' | 'weak'): boolean {
   return tags.some(
-    (one) =>
-      one.value === '*' || (one.value === etag && (comparison === 'weak' || one.weak === false)),
+    (one) => one.value === '*' || (one.value === etag && (comparison === 'weak' || !one.weak)),
   )
 }
 

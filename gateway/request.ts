@@ -1,7 +1,15 @@
-/** One HTTP request in S3's terms: bucket, key, query, headers, before anything is believed. */
+/**
+ * One HTTP request in S3's terms: bucket, key, query, headers, before anything is believed.
+ *
+ * Keys are opaque: percent-decoded once, never normalised (row 25). What Node's HTTP parser refuses
+ * already never gets here: Content-Length beside Transfer-Encoding, folded lines, bare CR (row 34).
+ */
 
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+
+import { S3Error } from './errors.ts'
 
 /** Headers by lower-case name; values as received (latin1, joined with ',' when sent repeatedly). */
 export type HeaderRecord = Readonly<Record<string, string | undefined>>
@@ -37,9 +45,76 @@ export interface ParseOptions {
   readonly hostSuffixes: readonly string[]
 }
 
-/** Throws S3Error: InvalidURI, KeyTooLongError, InvalidBucketName, InvalidArgument, MetadataTooLarge … */
-export function parseRequest(_message: IncomingMessage, _options: ParseOptions): S3Request {
-  throw new Error('not yet')
+export const MAX_KEY_BYTES = 1024
+export const MAX_METADATA_BYTES = 2048
+
+/** Beside every x-amz-* but x-amz-meta-*: sent twice, two readers could believe different things. */
+const SINGLE: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-length',
+  'content-md5',
+  'content-type',
+  'date',
+  'expect',
+  'host',
+  'if-modified-since',
+  'if-range',
+  'if-unmodified-since',
+  'range',
+  'transfer-encoding',
+])
+
+/** Parameters of the presigned form itself; every other x-amz-* of its query stands for a header. */
+const PRESIGN_PARAMETERS: ReadonlySet<string> = new Set([
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-expires',
+  'x-amz-signedheaders',
+  'x-amz-signature',
+  'x-amz-security-token',
+  'x-amz-content-sha256',
+])
+
+const NOTHING_HOISTED: ReadonlySet<string> = new Set()
+const META_PREFIX = 'x-amz-meta-'
+
+/**
+ * Throws S3Error: InvalidURI, KeyTooLongError, InvalidBucketName, InvalidArgument, InvalidRequest,
+ * MetadataTooLarge, NotImplemented (an unknown Transfer-Encoding).
+ */
+export function parseRequest(message: IncomingMessage, options: ParseOptions): S3Request {
+  const target = message.url ?? ''
+  // Absolute and asterisk forms, fragments and raw bytes beyond ASCII have no place here.
+  if (!/^\/[!-"$-~]*$/.test(target)) throw new S3Error('InvalidURI')
+  const mark = target.indexOf('?')
+  const rawPath = mark < 0 ? target : target.slice(0, mark)
+  const rawQuery = mark < 0 ? '' : target.slice(mark + 1)
+  const query = parseQuery(rawQuery)
+  const headers = collectHeaders(message.rawHeaders)
+  const hoisted = query.has('X-Amz-Algorithm') ? hoist(query, headers) : NOTHING_HOISTED
+  checkMetadataSize(headers)
+  const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
+  const { bucket, key } = splitPath(rawPath, virtualBucket)
+  const transferEncoding = headers['transfer-encoding']
+  if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
+    throw new S3Error('NotImplemented', undefined, { details: { Header: 'Transfer-Encoding' } })
+  }
+  return {
+    method: message.method ?? '',
+    rawPath,
+    rawQuery,
+    bucket,
+    key,
+    query,
+    headers,
+    hoisted,
+    body: message,
+    contentLength: parseContentLength(headers, transferEncoding !== undefined),
+    transferChunked: transferEncoding !== undefined,
+    remoteAddress: message.socket?.remoteAddress ?? '',
+    secure: (message.socket as TLSSocket | undefined)?.encrypted ?? false,
+  }
 }
 
 /** True when the query names this parameter or sub-resource (`?acl`, `?versionId=…`). */
@@ -47,7 +122,155 @@ export function hasParameter(request: S3Request, name: string): boolean {
   return request.query.has(name)
 }
 
-/** x-amz-meta-*, names without the prefix. Null-prototype. */
-export function userMetadata(_request: S3Request): Record<string, string> {
-  throw new Error('not yet')
+/** x-amz-meta-*, names without the prefix, latin1 values as received. Null-prototype. */
+export function userMetadata(request: S3Request): Record<string, string> {
+  const metadata: Record<string, string> = Object.create(null)
+  for (const name in request.headers) {
+    if (name.startsWith(META_PREFIX)) {
+      metadata[name.slice(META_PREFIX.length)] = request.headers[name] as string
+    }
+  }
+  return metadata
+}
+
+/** False for what would split or garble a response (CR, LF, NUL, beyond latin1), row 26. */
+export function isHeaderValue(text: string): boolean {
+  return /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(text)
+}
+
+/** Percent-decoding as UTF-8. Throws InvalidURI. */
+export function percentDecode(text: string): string {
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    throw new S3Error('InvalidURI', undefined, { cause: error })
+  }
+}
+
+function parseQuery(rawQuery: string): Map<string, string> {
+  const query = new Map<string, string>()
+  if (rawQuery === '') return query
+  for (const pair of rawQuery.split('&')) {
+    if (pair === '') continue
+    const plain = pair.includes('+') ? pair.replaceAll('+', ' ') : pair
+    const equals = plain.indexOf('=')
+    const name = percentDecode(equals < 0 ? plain : plain.slice(0, equals))
+    const value = equals < 0 ? '' : percentDecode(plain.slice(equals + 1))
+    if (query.has(name)) {
+      throw new S3Error('InvalidArgument', 'A query parameter was given more than once.', {
+        details: { ArgumentName: name },
+      })
+    }
+    query.set(name, value)
+  }
+  return query
+}
+
+function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null)
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    const value = rawHeaders[at + 1] as string
+    const before = headers[name]
+    if (before === undefined) {
+      headers[name] = value
+      continue
+    }
+    if (SINGLE.has(name) || (name.startsWith('x-amz-') && !name.startsWith(META_PREFIX))) {
+      throw new S3Error('InvalidRequest', 'A header was sent more than once.', {
+        details: { Header: name },
+      })
+    }
+    headers[name] = `${before},${value}`
+  }
+  return headers
+}
+
+/** Moves the x-amz-* parameters of a presigned query among the headers, which they stand for. */
+function hoist(
+  query: ReadonlyMap<string, string>,
+  headers: Record<string, string>,
+): ReadonlySet<string> {
+  const hoisted = new Set<string>()
+  for (const [parameter, value] of query) {
+    const name = parameter.toLowerCase()
+    if (!name.startsWith('x-amz-') || PRESIGN_PARAMETERS.has(name)) continue
+    // As a header the value would have come as UTF-8 bytes, which Node shows as latin1.
+    const latin1 = Buffer.from(value, 'utf8').toString('latin1')
+    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) || !isHeaderValue(latin1)) {
+      throw new S3Error('InvalidArgument', 'A query parameter can not stand for a header.', {
+        details: { ArgumentName: parameter },
+      })
+    }
+    if (headers[name] !== undefined) {
+      throw new S3Error('InvalidArgument', 'A header was given in the query and as a header.', {
+        details: { ArgumentName: parameter },
+      })
+    }
+    headers[name] = latin1
+    hoisted.add(name)
+  }
+  return hoisted
+}
+
+function checkMetadataSize(headers: HeaderRecord): void {
+  let sizeBytes = 0
+  for (const name in headers) {
+    if (name.startsWith(META_PREFIX)) {
+      sizeBytes += name.length - META_PREFIX.length + (headers[name] as string).length
+    }
+  }
+  if (sizeBytes > MAX_METADATA_BYTES) {
+    throw new S3Error('MetadataTooLarge', undefined, {
+      details: { Size: sizeBytes, MaxSizeAllowed: MAX_METADATA_BYTES },
+    })
+  }
+}
+
+function bucketOfHost(host: string | undefined, suffixes: readonly string[]): string | undefined {
+  if (host === undefined || suffixes.length === 0) return undefined
+  const name = host.replace(/:\d+$/, '').toLowerCase()
+  for (const suffix of suffixes) {
+    if (name.length > suffix.length + 1 && name.endsWith(`.${suffix.toLowerCase()}`)) {
+      return name.slice(0, name.length - suffix.length - 1)
+    }
+  }
+  return undefined
+}
+
+function splitPath(
+  rawPath: string,
+  virtualBucket: string | undefined,
+): { bucket: string | undefined; key: string | undefined } {
+  let bucket = virtualBucket
+  let rawKey = rawPath.slice(1)
+  if (bucket === undefined) {
+    if (rawKey === '') return { bucket: undefined, key: undefined }
+    const slash = rawKey.indexOf('/')
+    bucket = percentDecode(slash < 0 ? rawKey : rawKey.slice(0, slash))
+    rawKey = slash < 0 ? '' : rawKey.slice(slash + 1)
+  }
+  if (!/^[A-Za-z0-9._-]{1,255}$/.test(bucket)) {
+    throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: bucket } })
+  }
+  if (rawKey === '') return { bucket, key: undefined }
+  const key = percentDecode(rawKey)
+  if (key.includes('\0')) throw new S3Error('InvalidURI')
+  // One UTF-16 unit takes at most three bytes.
+  const sizeBytes = key.length * 3 > MAX_KEY_BYTES ? Buffer.byteLength(key) : key.length
+  if (sizeBytes > MAX_KEY_BYTES) {
+    throw new S3Error('KeyTooLongError', undefined, {
+      details: { Size: sizeBytes, MaxSizeAllowed: MAX_KEY_BYTES },
+    })
+  }
+  return { bucket, key }
+}
+
+function parseContentLength(headers: HeaderRecord, transferEncoded: boolean): number | undefined {
+  const text = headers['content-length']
+  if (text === undefined) return undefined
+  // Node refuses both together; a proxy in front may not (row 34).
+  if (transferEncoded || !/^\d{1,15}$/.test(text)) throw new S3Error('InvalidRequest')
+  return Number(text)
 }

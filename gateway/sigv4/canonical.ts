@@ -1,0 +1,107 @@
+/**
+ * SigV4's canonical request, string to sign and keys, in S3's dialect: the path is encoded once and
+ * never normalised.
+ */
+
+import { createHmac, hash } from 'node:crypto'
+
+import type { S3Request } from '../request.ts'
+import { percentDecode } from '../request.ts'
+
+export const ALGORITHM = 'AWS4-HMAC-SHA256'
+export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+
+const UNRESERVED = /^[A-Za-z0-9\-._~]*$/
+const UNRESERVED_PATH = /^[A-Za-z0-9\-._~/]*$/
+
+/** RFC 3986 with upper-case hex; everything but the unreserved characters is encoded. */
+export function uriEncode(text: string): string {
+  if (UNRESERVED.test(text)) return text
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+export function canonicalPath(rawPath: string): string {
+  if (UNRESERVED_PATH.test(rawPath)) return rawPath
+  return uriEncode(percentDecode(rawPath)).replaceAll('%2F', '/')
+}
+
+/** All parameters but the signature itself. */
+export function canonicalQuery(query: ReadonlyMap<string, string>): string {
+  if (query.size === 0) return ''
+  const pairs: string[] = []
+  const names: string[] = []
+  const values = new Map<string, string>()
+  for (const [name, value] of query) {
+    if (name === 'X-Amz-Signature') continue
+    const encoded = uriEncode(name)
+    names.push(encoded)
+    values.set(encoded, uriEncode(value))
+  }
+  // By name, not by the joined pair: '=' would sort behind '-' and '.'.
+  names.sort()
+  for (const name of names) pairs.push(`${name}=${values.get(name) as string}`)
+  return pairs.join('&')
+}
+
+/**
+ * Latin1, as the headers are. Undefined when a signed header was not sent: then no signature can be
+ * right.
+ */
+export function canonicalRequest(
+  request: S3Request,
+  signedHeaders: readonly string[],
+  payloadHash: string,
+): string | undefined {
+  let text = `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query)}\n`
+  for (const name of signedHeaders) {
+    const value = request.headers[name]
+    if (value === undefined || request.hoisted.has(name)) return undefined
+    text += `${name}:${canonicalValue(value)}\n`
+  }
+  return `${text}\n${signedHeaders.join(';')}\n${payloadHash}`
+}
+
+function canonicalValue(value: string): string {
+  const trimmed = value.trim()
+  return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed
+}
+
+export function stringToSign(timestamp: string, scope: string, canonical: string): string {
+  // Non-ASCII stands in header values only, as latin1: these are the bytes that the client hashed.
+  const digest = hash('sha256', Buffer.from(canonical, 'latin1'), 'hex')
+  return `${ALGORITHM}\n${timestamp}\n${scope}\n${digest}`
+}
+
+export function hmac(key: Uint8Array | string, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest()
+}
+
+export function hmacHex(key: Uint8Array | string, text: string): string {
+  return createHmac('sha256', key).update(text).digest('hex')
+}
+
+/** Keys live a day each; when the cache is full it starts anew. */
+const MAX_CACHED_KEYS = 4096
+const signingKeys = new Map<string, Uint8Array>()
+
+/** Derived key, cached: four HMACs are more than all else that a request's signature costs. */
+export function signingKey(
+  secretAccessKey: string,
+  date: string,
+  region: string,
+  service: string,
+): Uint8Array {
+  const name = `${date}/${region}/${service}/${secretAccessKey}`
+  const cached = signingKeys.get(name)
+  if (cached !== undefined) return cached
+  const key = hmac(
+    hmac(hmac(hmac(`AWS4${secretAccessKey}`, date), region), service),
+    'aws4_request',
+  )
+  if (signingKeys.size >= MAX_CACHED_KEYS) signingKeys.clear()
+  signingKeys.set(name, key)
+  return key
+}

@@ -1,0 +1,237 @@
+/**
+ * Decoder of `Content-Encoding: aws-chunked` (row 23), pushed along by whoever reads the body:
+ *
+ *   chunk   = size-hex [";chunk-signature=" 64hex] CRLF  size bytes  CRLF
+ *   body    = 1*chunk, the last of size 0 and without bytes; then CRLF, or the trailer
+ *   trailer = 1*(name ":" value CRLF) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+ *
+ * Invariants:
+ *   - framing never reaches the output
+ *   - no more than `decodedBytes` come out, and `end()` succeeds only after exactly these, a whole
+ *     last chunk, every announced trailer and no other, every signature right
+ *   - at most one line and the trailer (a few KiB) are kept
+ *
+ * Bytes are passed on before their chunk's signature is known: nothing may be visible before `end()`.
+ */
+
+import { createHash, hash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
+
+import { S3Error } from '../errors.ts'
+import { EMPTY_SHA256, hmacHex } from './canonical.ts'
+import { equalSignatures } from './verify.ts'
+import type { SigningContext } from './verify.ts'
+
+export interface ChunkedOptions {
+  /** x-amz-decoded-content-length. */
+  readonly decodedBytes: number
+  /** Set when chunks are signed. */
+  readonly signing?: SigningContext | undefined
+  /** Whether a trailer follows, and the lower-case names that it must bring. */
+  readonly trailers?: readonly string[] | undefined
+}
+
+const MAX_LINE_BYTES = 512
+const MAX_TRAILER_BYTES = 8192
+/** S3's least size of a signed chunk but the last two (the last with bytes, and the empty one). */
+const MIN_SIGNED_CHUNK_BYTES = 8192
+const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
+const LF = 10
+const CR = 13
+
+type State = 'header' | 'data' | 'data-end' | 'last-end' | 'trailer' | 'done'
+
+export class ChunkedDecoder {
+  readonly #options: ChunkedOptions
+  #state: State = 'header'
+  #line = ''
+  /** Of the body, and of the chunk. */
+  #remaining: number
+  #chunkRemaining = 0
+  #smallChunkSeen = false
+  #chunkHash: Hash | undefined
+  #chunkSignature = ''
+  #previousSignature: string
+  #trailerBytes = 0
+  #trailerText = ''
+  #trailerSigned = false
+  readonly #trailers = new Map<string, string>()
+
+  constructor(options: ChunkedOptions) {
+    this.#options = options
+    this.#remaining = options.decodedBytes
+    this.#previousSignature = options.signing?.seedSignature ?? ''
+  }
+
+  /** By lower-case name; complete after `end()`. */
+  get trailers(): ReadonlyMap<string, string> {
+    return this.#trailers
+  }
+
+  /** Takes the next raw bytes; `emit` gets views into them. Throws S3Error. */
+  push(bytes: Uint8Array, emit: (data: Uint8Array) => void): void {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#state === 'data') {
+        const data = bytes.subarray(at, at + this.#chunkRemaining)
+        at += data.length
+        this.#takeData(data)
+        emit(data)
+      } else if (this.#state === 'done') {
+        throw malformed('There are bytes behind the last chunk.')
+      } else {
+        at = this.#takeLine(bytes, at)
+      }
+    }
+  }
+
+  /** The raw body is over. Throws S3Error unless it was whole. */
+  end(): void {
+    if (this.#state !== 'done') throw new S3Error('IncompleteBody')
+  }
+
+  #takeData(data: Uint8Array): void {
+    this.#chunkRemaining -= data.length
+    this.#remaining -= data.length
+    this.#chunkHash?.update(data)
+    if (this.#chunkRemaining === 0) {
+      this.#state = 'data-end'
+      if (this.#chunkHash !== undefined) this.#checkChunk(this.#chunkHash.digest('hex'))
+    }
+  }
+
+  /** Reads up to the end of the line, or keeps what there is of it. Returns where to go on. */
+  #takeLine(bytes: Uint8Array, from: number): number {
+    const limit = this.#state === 'trailer' ? MAX_TRAILER_BYTES : MAX_LINE_BYTES
+    // Looking no further than the cap keeps an endless line from being scanned over and over.
+    const window = bytes.subarray(from, from + limit + 1 - this.#line.length)
+    const newline = window.indexOf(LF)
+    const piece = newline < 0 ? window : window.subarray(0, newline)
+    this.#line += latin1(piece)
+    if (newline < 0) {
+      if (this.#line.length > limit) throw malformed('A line of the framing is too long.')
+      return from + window.length
+    }
+    const line = this.#line
+    this.#line = ''
+    this.#endLine(line)
+    return from + newline + 1
+  }
+
+  #endLine(line: string): void {
+    const crlf = line.charCodeAt(line.length - 1) === CR
+    const text = crlf ? line.slice(0, -1) : line
+    switch (this.#state) {
+      case 'header':
+        if (!crlf) throw malformed('A chunk header must end with CR LF.')
+        return this.#takeHeader(text)
+      case 'data-end':
+        if (!crlf || text !== '') throw malformed('A chunk is longer than its header says.')
+        this.#state = 'header'
+        return
+      case 'last-end':
+        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        this.#state = 'done'
+        return
+      case 'trailer':
+        return this.#takeTrailerLine(text)
+      case 'data':
+      case 'done':
+    }
+  }
+
+  #takeHeader(text: string): void {
+    const match = /^([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec(text)
+    const signed = this.#options.signing !== undefined
+    if (match === null || (match[2] !== undefined) !== signed) {
+      throw malformed('A chunk header is malformed.')
+    }
+    const sizeBytes = Number.parseInt(match[1] as string, 16)
+    if (sizeBytes > this.#remaining) {
+      throw malformed('The chunks hold more bytes than x-amz-decoded-content-length says.')
+    }
+    this.#chunkSignature = match[2] ?? ''
+    if (sizeBytes === 0) return this.#takeLast()
+    if (signed) {
+      if (this.#smallChunkSeen) throw new S3Error('InvalidChunkSizeError')
+      this.#smallChunkSeen = sizeBytes < MIN_SIGNED_CHUNK_BYTES
+      this.#chunkHash = createHash('sha256')
+    }
+    this.#chunkRemaining = sizeBytes
+    this.#state = 'data'
+  }
+
+  #takeLast(): void {
+    if (this.#options.signing !== undefined) this.#checkChunk(EMPTY_SHA256)
+    if (this.#remaining !== 0) throw new S3Error('IncompleteBody')
+    this.#state = this.#options.trailers === undefined ? 'last-end' : 'trailer'
+  }
+
+  #checkChunk(digest: string): void {
+    const { timestamp, scope, signingKey } = this.#options.signing as SigningContext
+    this.#check(
+      hmacHex(
+        signingKey,
+        `AWS4-HMAC-SHA256-PAYLOAD\n${timestamp}\n${scope}\n${this.#previousSignature}\n${EMPTY_SHA256}\n${digest}`,
+      ),
+      this.#chunkSignature,
+    )
+  }
+
+  #check(expected: string, given: string): void {
+    if (!equalSignatures(expected, given)) throw new S3Error('SignatureDoesNotMatch')
+    this.#previousSignature = given
+  }
+
+  #takeTrailerLine(text: string): void {
+    this.#trailerBytes += text.length + 2
+    if (this.#trailerBytes > MAX_TRAILER_BYTES) throw new S3Error('MalformedTrailerError')
+    const signed = this.#options.signing !== undefined
+    if (text === '') {
+      // AWS's own description shows an empty line before the signature, so one is let pass.
+      if (signed && !this.#trailerSigned) return
+      return this.#endTrailer()
+    }
+    const colon = text.indexOf(':')
+    const name = text.slice(0, colon).toLowerCase()
+    const value = text.slice(colon + 1).trim()
+    if (colon < 1 || this.#trailerSigned || this.#trailers.has(name)) {
+      throw new S3Error('MalformedTrailerError')
+    }
+    if (name === TRAILER_SIGNATURE && signed) {
+      this.#checkTrailer(value)
+      this.#trailerSigned = true
+      return
+    }
+    if (this.#options.trailers?.includes(name) !== true) throw new S3Error('MalformedTrailerError')
+    this.#trailers.set(name, value)
+    this.#trailerText += `${name}:${value}\n`
+  }
+
+  #checkTrailer(given: string): void {
+    const { timestamp, scope, signingKey } = this.#options.signing as SigningContext
+    const digest = hash('sha256', Buffer.from(this.#trailerText, 'latin1'), 'hex')
+    this.#check(
+      hmacHex(
+        signingKey,
+        `AWS4-HMAC-SHA256-TRAILER\n${timestamp}\n${scope}\n${this.#previousSignature}\n${digest}`,
+      ),
+      given,
+    )
+  }
+
+  #endTrailer(): void {
+    for (const name of this.#options.trailers ?? []) {
+      if (!this.#trailers.has(name)) throw new S3Error('MalformedTrailerError')
+    }
+    this.#state = 'done'
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+}
+
+function malformed(message: string): S3Error {
+  return new S3Error('InvalidRequest', message)
+}

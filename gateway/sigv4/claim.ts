@@ -1,0 +1,242 @@
+/** What a signed request claims, read from the Authorization header or the query, not yet believed. */
+
+import { S3Error } from '../errors.ts'
+import type { S3ErrorCode } from '../errors.ts'
+import type { S3Request } from '../request.ts'
+import { ALGORITHM } from './canonical.ts'
+
+export interface Claim {
+  readonly accessKeyId: string
+  /** 20130524 */
+  readonly date: string
+  /** date/region/s3/aws4_request */
+  readonly scope: string
+  /** 20130524T000000Z */
+  readonly timestamp: string
+  readonly timeMs: number
+  /** Lower-case, no name twice, in the order of the claim. */
+  readonly signedHeaders: readonly string[]
+  /** 64 lower-case hex digits. */
+  readonly signature: string
+  /** Verbatim: the last line of the canonical request. */
+  readonly payloadHash: string
+  readonly sessionToken: string | undefined
+  /** Presigned only: 1 … 604,800. */
+  readonly expiresSeconds: number | undefined
+}
+
+const MAX_EXPIRES_SECONDS = 604_800
+
+/** `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…` */
+export function parseHeaderClaim(request: S3Request, region: string): Claim {
+  const malformed = (why: string, details?: Record<string, string>): S3Error =>
+    malformedClaim(
+      'AuthorizationHeaderMalformed',
+      'The authorization header is malformed',
+      why,
+      details,
+    )
+  const fields = new Map<string, string>()
+  const header = request.headers['authorization'] as string
+  for (const field of header.slice(ALGORITHM.length).split(',')) {
+    const equals = field.indexOf('=')
+    const name = field.slice(0, equals).trim()
+    if (equals < 0 || fields.has(name)) throw malformed('a component is missing or repeated.')
+    fields.set(name, field.slice(equals + 1).trim())
+  }
+  const credential = fields.get('Credential')
+  const names = fields.get('SignedHeaders')
+  const signature = fields.get('Signature')
+  if (
+    credential === undefined ||
+    names === undefined ||
+    signature === undefined ||
+    fields.size > 3
+  ) {
+    throw malformed('the header must hold Credential, SignedHeaders and Signature.')
+  }
+  const { timestamp, timeMs } = headerTime(request)
+  const scope = parseCredential(credential, region, timestamp, malformed)
+  const payloadHash = request.headers['x-amz-content-sha256']
+  if (payloadHash === undefined) {
+    throw new S3Error(
+      'InvalidRequest',
+      'Missing required header for this request: x-amz-content-sha256',
+    )
+  }
+  return {
+    ...scope,
+    timestamp,
+    timeMs,
+    signedHeaders: parseSignedHeaders(names, malformed),
+    signature: parseSignature(signature, malformed),
+    payloadHash,
+    sessionToken: request.headers['x-amz-security-token'],
+    expiresSeconds: undefined,
+  }
+}
+
+/** `X-Amz-Algorithm=…&X-Amz-Credential=…&X-Amz-Date=…&X-Amz-Expires=…&X-Amz-SignedHeaders=…&X-Amz-Signature=…` */
+export function parseQueryClaim(request: S3Request, region: string): Claim {
+  const { query } = request
+  const refuse = (message: string, details?: Record<string, string>): S3Error =>
+    new S3Error('AuthorizationQueryParametersError', message, { details })
+  const malformed = (why: string, details?: Record<string, string>): S3Error =>
+    malformedClaim(
+      'AuthorizationQueryParametersError',
+      'Error parsing the X-Amz-Credential parameter',
+      why,
+      details,
+    )
+  const algorithm = query.get('X-Amz-Algorithm')
+  const credential = query.get('X-Amz-Credential')
+  const timestamp = query.get('X-Amz-Date')
+  const expires = query.get('X-Amz-Expires')
+  const names = query.get('X-Amz-SignedHeaders')
+  const signature = query.get('X-Amz-Signature')
+  if (
+    algorithm === undefined ||
+    credential === undefined ||
+    timestamp === undefined ||
+    expires === undefined ||
+    names === undefined ||
+    signature === undefined
+  ) {
+    throw refuse(
+      'Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.',
+    )
+  }
+  if (algorithm !== ALGORITHM) {
+    if (algorithm === 'AWS4-ECDSA-P256-SHA256') throw new S3Error('NotImplemented')
+    throw refuse('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"')
+  }
+  const timeMs = parseTimestamp(timestamp)
+  if (timeMs === undefined) {
+    throw refuse("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+  }
+  const scope = parseCredential(credential, region, timestamp, malformed)
+  const inHeader = request.headers['x-amz-content-sha256']
+  const inQuery = query.get('X-Amz-Content-Sha256')
+  if (inHeader !== undefined && inQuery !== undefined && inHeader !== inQuery) {
+    throw new S3Error('InvalidArgument', 'x-amz-content-sha256 was given twice.')
+  }
+  return {
+    ...scope,
+    timestamp,
+    timeMs,
+    signedHeaders: parseSignedHeaders(names, malformed),
+    signature: parseSignature(signature, (why) => refuse(why)),
+    payloadHash: inHeader ?? inQuery ?? 'UNSIGNED-PAYLOAD',
+    sessionToken: query.get('X-Amz-Security-Token') ?? request.headers['x-amz-security-token'],
+    expiresSeconds: parseExpires(expires, refuse),
+  }
+}
+
+function parseExpires(text: string, refuse: (message: string) => S3Error): number {
+  if (/^-\d+$/.test(text)) throw refuse('X-Amz-Expires must be non-negative')
+  if (!/^\d{1,15}$/.test(text)) throw refuse('X-Amz-Expires should be a number')
+  const seconds = Number(text)
+  if (seconds === 0) throw refuse('X-Amz-Expires must be at least 1 second')
+  if (seconds > MAX_EXPIRES_SECONDS) {
+    throw refuse(
+      'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds',
+    )
+  }
+  return seconds
+}
+
+/** `AKID/20130524/us-east-1/s3/aws4_request`; an access key id may hold slashes. */
+function parseCredential(
+  text: string,
+  region: string,
+  timestamp: string,
+  malformed: (why: string, details?: Record<string, string>) => S3Error,
+): { accessKeyId: string; date: string; scope: string } {
+  const parts = text.split('/')
+  const [date, scopeRegion, service, terminator] = parts.slice(-4)
+  const accessKeyId = parts.slice(0, -4).join('/')
+  if (
+    accessKeyId === '' ||
+    date === undefined ||
+    scopeRegion === undefined ||
+    service === undefined ||
+    terminator === undefined
+  ) {
+    throw malformed(
+      'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+    )
+  }
+  if (terminator !== 'aws4_request') {
+    throw malformed(`incorrect terminal "${terminator}". This endpoint uses "aws4_request".`)
+  }
+  if (service !== 's3') {
+    throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`)
+  }
+  if (scopeRegion !== region) {
+    throw malformed(`the region '${scopeRegion}' is wrong; expecting '${region}'`, {
+      Region: region,
+    })
+  }
+  if (date !== timestamp.slice(0, 8)) {
+    throw malformed(
+      `Invalid credential date "${date}". This date is not the same as X-Amz-Date: "${timestamp.slice(0, 8)}".`,
+    )
+  }
+  return { accessKeyId, date, scope: `${date}/${scopeRegion}/${service}/${terminator}` }
+}
+
+function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): readonly string[] {
+  const names = text.split(';')
+  const seen = new Set(names)
+  if (
+    names.length > 100 ||
+    seen.size !== names.length ||
+    text !== text.toLowerCase() ||
+    seen.has('')
+  ) {
+    throw malformed('SignedHeaders must be lower-case names, each once, separated by ";".')
+  }
+  return names
+}
+
+function parseSignature(text: string, malformed: (why: string) => S3Error): string {
+  // Wrong digits are a wrong signature; a wrong length is not one at all.
+  if (!/^[0-9a-f]{64}$/.test(text)) {
+    if (text.length === 64) throw new S3Error('SignatureDoesNotMatch')
+    throw malformed('the Signature must be 64 hex digits.')
+  }
+  return text
+}
+
+function headerTime(request: S3Request): { timestamp: string; timeMs: number } {
+  const amzDate = request.headers['x-amz-date']
+  const text = amzDate ?? request.headers['date']
+  let timeMs = text === undefined ? undefined : parseTimestamp(text)
+  if (text !== undefined && timeMs !== undefined) return { timestamp: text, timeMs }
+  if (amzDate === undefined && text !== undefined && /^[A-Z][a-z]{2}, /.test(text)) {
+    timeMs = Date.parse(text)
+    if (!Number.isNaN(timeMs)) {
+      const iso = new Date(timeMs).toISOString()
+      return { timestamp: `${iso.slice(0, 19).replace(/[-:]/g, '')}Z`, timeMs }
+    }
+  }
+  throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
+}
+
+/** 20130524T000000Z → milliseconds. */
+function parseTimestamp(text: string): number | undefined {
+  if (!/^\d{8}T\d{6}Z$/.test(text)) return undefined
+  const timeMs = Date.parse(
+    `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6, 11)}:${text.slice(11, 13)}:${text.slice(13)}`,
+  )
+  return Number.isNaN(timeMs) ? undefined : timeMs
+}
+
+function malformedClaim(
+  code: S3ErrorCode,
+  start: string,
+  why: string,
+  details: Record<string, string> | undefined,
+): S3Error {
+  return new S3Error(code, `${start}; ${why}`, { details })
+}
