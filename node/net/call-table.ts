@@ -1,0 +1,159 @@
+/**
+ * Calls of one stream that have no answer yet, each with its deadline, and the bound on their bytes.
+ *
+ * A call goes waiting → in flight → over. It is in flight from the moment its frame is queued; while
+ * the stream's bound is reached, further calls wait in order. `maybeDelivered` of a failure is false
+ * exactly when the frame was never handed to the stream: a queued one is taken back.
+ */
+
+import type { Clock, NetworkError, NetworkMessage } from '../env/ports.ts'
+import { NetworkFailure } from './errors.ts'
+import type { FrameWriter, QueuedFrame } from './frame-writer.ts'
+import { FRAME_HEADER_BYTES, FrameKind } from './framing.ts'
+import { WAITING_CALLS_MAX } from './limits.ts'
+import type { NetworkStats } from './stats.ts'
+
+interface Call {
+  readonly message: NetworkMessage
+  readonly bytes: number
+  readonly resolve: (reply: NetworkMessage) => void
+  readonly reject: (error: NetworkError) => void
+  /** Stops the deadline and the listener of the signal. */
+  stop: () => void
+  id: number
+  queued: QueuedFrame | undefined
+  over: boolean
+}
+
+export class CallTable {
+  readonly #writer: FrameWriter
+  readonly #clock: Clock
+  readonly #stats: NetworkStats
+  readonly #inFlightBytesMax: number
+  readonly #inFlight = new Map<number, Call>()
+  #inFlightBytes = 0
+  #waiting: Call[] = []
+  #waitingHead = 0
+  #nextId = 1
+
+  constructor(writer: FrameWriter, clock: Clock, stats: NetworkStats, inFlightBytesMax: number) {
+    this.#writer = writer
+    this.#clock = clock
+    this.#stats = stats
+    this.#inFlightBytesMax = inFlightBytesMax
+  }
+
+  start(
+    message: NetworkMessage,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<NetworkMessage> {
+    const { timeoutMs, signal } = options
+    if (signal?.aborted === true) {
+      return Promise.reject(new NetworkFailure('ABORTED', 'the call was aborted', false))
+    }
+    if (this.#waiting.length - this.#waitingHead >= WAITING_CALLS_MAX) {
+      const reason = 'too many calls wait for this peer'
+      return Promise.reject(new NetworkFailure('OVERLOADED', reason, false))
+    }
+    return new Promise((resolve, reject) => {
+      const bytes = FRAME_HEADER_BYTES + message.body.length + (message.payload?.length ?? 0)
+      const call: Call = {
+        message,
+        bytes,
+        resolve,
+        reject,
+        stop: () => {},
+        id: 0,
+        queued: undefined,
+        over: false,
+      }
+      const cancelDeadline = this.#clock.after(timeoutMs, () => {
+        this.#fail(call, 'TIMEOUT', `no answer within ${timeoutMs} ms`)
+      })
+      if (signal === undefined) {
+        call.stop = cancelDeadline
+      } else {
+        const onAbort = (): void => this.#fail(call, 'ABORTED', 'the call was aborted')
+        signal.addEventListener('abort', onAbort, { once: true })
+        call.stop = () => {
+          cancelDeadline()
+          signal.removeEventListener('abort', onAbort)
+        }
+      }
+      this.#stats.callsStarted++
+      this.#stats.callsInFlight++
+      this.#waiting.push(call)
+      this.#admit()
+    })
+  }
+
+  /** The answer to call `id`; one that comes late, twice or unasked is ignored. */
+  answer(id: number, kind: FrameKind, reply: NetworkMessage, refusal: () => string): void {
+    const call = this.#inFlight.get(id)
+    if (call === undefined) return
+    if (kind === FrameKind.reply) {
+      this.#end(call)
+      call.resolve(reply)
+    } else {
+      this.#fail(call, kind === FrameKind.overloaded ? 'OVERLOADED' : 'REFUSED', refusal())
+    }
+  }
+
+  /** The stream is gone. */
+  failAll(reason: string): void {
+    const waiting = this.#waiting.slice(this.#waitingHead)
+    this.#waiting = []
+    this.#waitingHead = 0
+    for (const call of [...this.#inFlight.values(), ...waiting]) {
+      this.#fail(call, 'UNREACHABLE', reason)
+    }
+  }
+
+  #admit(): void {
+    while (this.#waitingHead < this.#waiting.length) {
+      const call = this.#waiting[this.#waitingHead]
+      if (call !== undefined && !call.over) {
+        // One call is always let through, whatever its size.
+        const total = this.#inFlightBytes + call.bytes
+        if (total > this.#inFlightBytesMax && this.#inFlight.size > 0) return
+        this.#send(call)
+      }
+      this.#waitingHead++
+    }
+    this.#waiting = []
+    this.#waitingHead = 0
+  }
+
+  #send(call: Call): void {
+    call.id = this.#freshId()
+    this.#inFlight.set(call.id, call)
+    this.#inFlightBytes += call.bytes
+    const { type, body, payload } = call.message
+    call.queued = this.#writer.push({ kind: FrameKind.request, type, id: call.id, body, payload })
+  }
+
+  #freshId(): number {
+    let id = this.#nextId
+    while (this.#inFlight.has(id)) id = id === 0xffffffff ? 1 : id + 1
+    this.#nextId = id === 0xffffffff ? 1 : id + 1
+    return id
+  }
+
+  #fail(call: Call, code: NetworkError['code'], reason: string): void {
+    if (call.over) return
+    const left = call.queued !== undefined && !this.#writer.drop(call.queued)
+    this.#stats.callsFailed++
+    this.#end(call)
+    call.reject(new NetworkFailure(code, reason, left))
+  }
+
+  #end(call: Call): void {
+    call.over = true
+    call.stop()
+    this.#stats.callsInFlight--
+    if (call.queued === undefined) return
+    this.#inFlight.delete(call.id)
+    this.#inFlightBytes -= call.bytes
+    this.#admit()
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Keeps one member connected: dials until a link is ready, with randomised exponential back-off, and
+ * again at once when the link is lost or the peer shows up by itself.
+ */
+
+import type { Clock, Random } from '../env/ports.ts'
+import { DIALS_BEFORE_LOOKUP, REDIAL_DELAY_MS_MAX, REDIAL_DELAY_MS_MIN } from './limits.ts'
+
+export interface DiallerInit {
+  readonly clock: Clock
+  readonly random: Random
+  /** Of two peers that start to dial at once, one lets the other go first by this much. */
+  readonly courtesyMs: number
+  readonly connected: () => boolean
+  /** One attempt. `lookup`: the known addresses failed repeatedly, look for newer ones as well. */
+  readonly dial: (lookup: boolean) => Promise<void>
+  readonly onFailure: (error: unknown, attempts: number) => void
+}
+
+export class Dialler {
+  readonly #init: DiallerInit
+  #attempts = 0
+  #dialling = false
+  #stopped = false
+  #cancel = (): void => {}
+
+  constructor(init: DiallerInit) {
+    this.#init = init
+  }
+
+  /** Dials soon, from the shortest delay on. Does nothing while connected. */
+  kick(): void {
+    this.#attempts = 0
+    if (this.#dialling || this.#stopped) return
+    const { courtesyMs, random } = this.#init
+    this.#schedule(courtesyMs + random.float() * REDIAL_DELAY_MS_MIN)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel()
+  }
+
+  #schedule(delayMs: number): void {
+    this.#cancel()
+    this.#cancel = this.#init.clock.after(delayMs, () => void this.#attempt())
+  }
+
+  async #attempt(): Promise<void> {
+    const { connected, dial, onFailure, random } = this.#init
+    if (this.#stopped || this.#dialling || connected()) return
+    this.#dialling = true
+    try {
+      await dial(this.#attempts > 0 && this.#attempts % DIALS_BEFORE_LOOKUP === 0)
+    } catch (error) {
+      this.#attempts++
+      if (!this.#stopped) onFailure(error, this.#attempts)
+    }
+    this.#dialling = false
+    if (this.#stopped || connected()) return
+    const doubled = REDIAL_DELAY_MS_MIN * 2 ** Math.min(this.#attempts, 16)
+    this.#schedule(Math.min(doubled, REDIAL_DELAY_MS_MAX) * (0.5 + random.float() / 2))
+  }
+}

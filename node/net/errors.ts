@@ -1,0 +1,24 @@
+/** What calls fail with. */
+
+import type { NetworkError } from '../env/ports.ts'
+
+export class NetworkFailure extends Error implements NetworkError {
+  override readonly name = 'NetworkFailure'
+  readonly code: NetworkError['code']
+  readonly maybeDelivered: boolean
+
+  constructor(code: NetworkError['code'], message: string, maybeDelivered: boolean) {
+    super(message)
+    this.code = code
+    this.maybeDelivered = maybeDelivered
+  }
+}
+
+/** The stream carries something else than our frames. Its peer is reset, the node goes on. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError'
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

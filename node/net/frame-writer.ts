@@ -1,0 +1,164 @@
+/**
+ * The sending half of a long-lived stream: a queue of frames, written in batches.
+ *
+ * All frames queued in one turn of the event loop's microtasks leave in one write, since each
+ * write costs a TLS record and most of a system call. When `send()` says that the stream is full, the
+ * rest waits here for 'drain': `onDrain()` of libp2p 3 resolves at once after its first use, and sending
+ * on regardless makes the stream's own queue grow without bound (and quadratic to work off).
+ */
+
+import type { ByteStream } from './byte-stream.ts'
+import { FRAME_HEADER_BYTES, frameBytes, writeFrameHeader } from './framing.ts'
+import type { Frame } from './framing.ts'
+import { BATCH_BYTES, COPIED_PAYLOAD_BYTES_MAX } from './limits.ts'
+import type { NetworkStats } from './stats.ts'
+
+export interface QueuedFrame {
+  readonly frame: Frame
+  /** `sent` once it was handed to the stream; a frame dropped before that never leaves. */
+  state: 'queued' | 'sent' | 'dropped'
+}
+
+export class FrameWriter {
+  readonly #stream: ByteStream
+  readonly #stats: NetworkStats
+  readonly #onError: (error: unknown) => void
+  readonly #onRoom: () => void
+  #queue: QueuedFrame[] = []
+  #head = 0
+  #queuedBytes = 0
+  #scheduled = false
+  #closed = false
+
+  /**
+   * @param onError the stream refused the bytes
+   * @param onRoom called after each write: fewer bytes are queued than before
+   */
+  constructor(
+    stream: ByteStream,
+    stats: NetworkStats,
+    onError: (error: unknown) => void,
+    onRoom: () => void,
+  ) {
+    this.#stream = stream
+    this.#stats = stats
+    this.#onError = onError
+    this.#onRoom = onRoom
+    stream.addEventListener('drain', () => this.#schedule())
+  }
+
+  /** Bytes not yet handed to the stream. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  push(frame: Frame): QueuedFrame {
+    const queued: QueuedFrame = { frame, state: 'queued' }
+    this.#queue.push(queued)
+    this.#queuedBytes += frameBytes(frame)
+    this.#schedule()
+    return queued
+  }
+
+  /** Takes a frame back. False when it has left already. */
+  drop(queued: QueuedFrame): boolean {
+    if (queued.state !== 'queued') return queued.state === 'dropped'
+    queued.state = 'dropped'
+    this.#queuedBytes -= frameBytes(queued.frame)
+    return true
+  }
+
+  /** Nothing is written after this. */
+  close(): void {
+    this.#closed = true
+    this.#queue = []
+    this.#head = 0
+    this.#queuedBytes = 0
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#head === this.#queue.length) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      try {
+        this.#flush()
+      } catch (error) {
+        this.#onError(error)
+      }
+    })
+  }
+
+  #flush(): void {
+    let wrote = false
+    while (!this.#closed && this.#head < this.#queue.length && !this.#stream.writableNeedsDrain) {
+      const batch = this.#takeBatch()
+      for (const bytes of joinSmall(batch)) {
+        this.#stats.bytesSent += bytes.length
+        this.#stream.send(bytes)
+      }
+      wrote = true
+    }
+    if (wrote && !this.#closed) this.#onRoom()
+  }
+
+  #takeBatch(): Frame[] {
+    const batch: Frame[] = []
+    let bytes = 0
+    while (this.#head < this.#queue.length && bytes < BATCH_BYTES) {
+      const queued = this.#queue[this.#head++]
+      if (queued === undefined || queued.state === 'dropped') continue
+      queued.state = 'sent'
+      bytes += frameBytes(queued.frame)
+      batch.push(queued.frame)
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    this.#queuedBytes -= bytes
+    this.#stats.framesSent += batch.length
+    return batch
+  }
+}
+
+/** Frames as few buffers: everything small copied together, large payloads as they are. */
+function joinSmall(frames: readonly Frame[]): Uint8Array[] {
+  const buffers: Uint8Array[] = []
+  let first = 0
+  let bytes = 0
+  for (const [i, frame] of frames.entries()) {
+    bytes += FRAME_HEADER_BYTES + frame.body.length
+    const { payload } = frame
+    if (payload === undefined) continue
+    if (payload.length <= COPIED_PAYLOAD_BYTES_MAX) {
+      bytes += payload.length
+      continue
+    }
+    buffers.push(joinRun(frames, first, i + 1, bytes), payload)
+    first = i + 1
+    bytes = 0
+  }
+  if (bytes > 0) buffers.push(joinRun(frames, first, frames.length, bytes))
+  return buffers
+}
+
+function joinRun(frames: readonly Frame[], from: number, to: number, bytes: number): Uint8Array {
+  const run = new Uint8Array(bytes)
+  let at = 0
+  for (let i = from; i < to; i++) {
+    const frame = frames[i]
+    if (frame === undefined) continue
+    writeFrameHeader(frame, run, at)
+    run.set(frame.body, at + FRAME_HEADER_BYTES)
+    at += FRAME_HEADER_BYTES + frame.body.length
+    const { payload } = frame
+    if (payload === undefined || payload.length > COPIED_PAYLOAD_BYTES_MAX) continue
+    run.set(payload, at)
+    at += payload.length
+  }
+  return run
+}

@@ -1,0 +1,142 @@
+/**
+ * The keyspace's slices in the DHT: slice s of 256 is provided by every node that holds a partition in
+ * it, under the CID of sha256("shoal slice s"). A walk finds a provider and asks it for the exact replica
+ * set, so that it needs no layout. Announcing takes milliseconds each: a slow worker in the background.
+ *
+ * Records live in other nodes' memory, so they are announced again from time to time and whenever a peer
+ * has appeared. kad-dht accepts provider CIDs with sha2-256 multihashes only.
+ */
+
+import { createHash } from 'node:crypto'
+import type { PeerId } from '@libp2p/interface'
+import type { KadDHT } from '@libp2p/kad-dht'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { CID } from 'multiformats/cid'
+import { create } from 'multiformats/hashes/digest'
+import { assert } from '../../protocol/assert.ts'
+import { utf8 } from '../../protocol/bytes.ts'
+import type { Clock } from '../env/ports.ts'
+import {
+  LOOKUP_TIMEOUT_MS,
+  PROVIDE_AFTER_UP_MS,
+  PROVIDE_AGAIN_MS,
+  PROVIDE_PAUSE_MS,
+  PROVIDE_TIMEOUT_MS,
+} from './limits.ts'
+
+const RAW_CODEC = 0x55
+const SHA2_256 = 0x12
+export const SLICES = 256
+/** 14-bit partitions: the first 8 bits are the slice. */
+const SLICE_SHIFT = 6
+
+export function sliceOfPartition(partition: number): number {
+  assert(Number.isInteger(partition) && partition >= 0 && partition < SLICES << SLICE_SHIFT)
+  return partition >>> SLICE_SHIFT
+}
+
+export function sliceCid(slice: number): CID {
+  const digest = createHash('sha256')
+    .update(utf8(`shoal slice ${slice}`))
+    .digest()
+  return CID.createV1(RAW_CODEC, create(SHA2_256, new Uint8Array(digest)))
+}
+
+export interface FoundProvider {
+  readonly peer: PeerId
+  readonly addresses: readonly Multiaddr[]
+  /** Peers that the walk had asked when it found this one. */
+  readonly hops: number
+}
+
+export class Kademlia {
+  readonly #dht: KadDHT
+  readonly #clock: Clock
+  readonly #stopping = new AbortController()
+  #slices: readonly number[] = []
+  /** Raised when the wanted slices change: an older pass gives up. */
+  #generation = 0
+  #running: Promise<void> | undefined
+  #cancelNext = (): void => {}
+
+  constructor(dht: KadDHT, clock: Clock) {
+    this.#dht = dht
+    this.#clock = clock
+  }
+
+  /** Announces these slices from now on, and no others. Resolves after the first pass. */
+  async provideSlices(slices: readonly number[]): Promise<void> {
+    const gone = this.#slices.filter((slice) => !slices.includes(slice))
+    this.#slices = [...slices]
+    this.#generation++
+    for (const slice of gone) await this.#dht.cancelReprovide(sliceCid(slice)).catch(() => {})
+    await this.#run()
+  }
+
+  /** A peer that has none of our records appeared. */
+  peerUp(): void {
+    if (this.#slices.length > 0) this.#scheduleNext(PROVIDE_AFTER_UP_MS)
+  }
+
+  stop(): void {
+    this.#generation++
+    this.#cancelNext()
+    this.#stopping.abort()
+  }
+
+  /** Providers of a slice as the walk meets them, the local store's first. Ends when `signal` fires. */
+  async *providers(slice: number, signal: AbortSignal): AsyncGenerator<FoundProvider> {
+    const asked = new Set<string>()
+    const both = AbortSignal.any([signal, this.#stopping.signal])
+    for await (const event of this.#dht.findProviders(sliceCid(slice), { signal: both })) {
+      if (event.name === 'SEND_QUERY') asked.add(event.to.toString())
+      if (event.name !== 'PROVIDER') continue
+      for (const { id, multiaddrs } of event.providers) {
+        yield { peer: id, addresses: multiaddrs, hops: asked.size }
+      }
+    }
+  }
+
+  /** Addresses that other members know for a peer. Empty when nobody does. */
+  async findAddresses(peer: PeerId): Promise<readonly Multiaddr[]> {
+    const limit = AbortSignal.timeout(LOOKUP_TIMEOUT_MS)
+    const signal = AbortSignal.any([limit, this.#stopping.signal])
+    try {
+      for await (const event of this.#dht.findPeer(peer, { signal })) {
+        if (event.name === 'FINAL_PEER') return event.peer.multiaddrs
+      }
+    } catch {
+      // Nobody knows it now.
+    }
+    return []
+  }
+
+  /** One pass at a time; one that starts while another gives up follows it. */
+  #run(): Promise<void> {
+    const before = this.#running ?? Promise.resolve()
+    const run = before.then(() => this.#pass(this.#generation))
+    this.#running = run
+    return run
+  }
+
+  async #pass(generation: number): Promise<void> {
+    for (const slice of this.#slices) {
+      if (generation !== this.#generation || this.#stopping.signal.aborted) return
+      const limit = AbortSignal.timeout(PROVIDE_TIMEOUT_MS)
+      const signal = AbortSignal.any([limit, this.#stopping.signal])
+      try {
+        for await (const _event of this.#dht.provide(sliceCid(slice), { signal }));
+      } catch {
+        // The next pass tries again.
+      }
+      await new Promise<void>((resolve) => this.#clock.after(PROVIDE_PAUSE_MS, resolve))
+    }
+    if (generation === this.#generation) this.#scheduleNext(PROVIDE_AGAIN_MS)
+  }
+
+  #scheduleNext(delayMs: number): void {
+    if (this.#stopping.signal.aborted) return
+    this.#cancelNext()
+    this.#cancelNext = this.#clock.after(delayMs, () => void this.#run())
+  }
+}

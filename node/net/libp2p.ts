@@ -1,0 +1,72 @@
+/** The libp2p node as Shoal wants it; BUILDING-BLOCKS and DESIGN.md 7 say why of each setting. */
+
+import { gossipsub } from '@libp2p/gossipsub'
+import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import { DIAL_TIMEOUT_MS, MIB } from './limits.ts'
+import type { MemberGate } from './member-gate.ts'
+import { quietLogger } from './quiet-logger.ts'
+
+export type ShoalServices = { dht: KadDHT; pubsub: GossipSub; [name: string]: unknown }
+
+export interface Libp2pOptions {
+  readonly privateKey: PrivateKey
+  readonly listen: readonly string[]
+  readonly announce: readonly string[]
+  readonly gate: MemberGate
+}
+
+/** Not started yet. */
+export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices>> {
+  const { privateKey, listen, announce, gate } = options
+  return createLibp2p({
+    start: false,
+    privateKey,
+    logger: quietLogger,
+    nodeInfo: { name: 'shoal', version: '1' },
+    addresses: { listen: [...listen], announce: [...announce] },
+    transports: [
+      // A silent connection is judged by our own keepalive.
+      tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
+    ],
+    connectionEncrypters: [tls()],
+    // Its window would grow to 16 MiB, its read buffer stops at 4 MiB: a paused stream would be reset.
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 4 * MIB } })],
+    connectionManager: {
+      // Five a second for each host by default; strangers are bounded by our own limits.
+      inboundConnectionThreshold: Infinity,
+      maxIncomingPendingConnections: 256,
+      maxConnections: 65_536,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      reconnectRetries: 0,
+    },
+    // A stopped process would lose its connections after 15 s; our own deadlines judge.
+    connectionMonitor: { abortConnectionOnPingFailure: false },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: (components: KadDHTComponents) =>
+        kadDHT({
+          protocol: '/shoal/kad/1.0.0',
+          clientMode: false,
+          peerInfoMapper: passthroughMapper,
+          allowQueryWithZeroPeers: true,
+        })(gate.components(components)),
+      pubsub: (components: GossipSubComponents) =>
+        gossipsub({
+          allowPublishToZeroTopicPeers: true,
+          fallbackToFloodsub: false,
+          // Many nodes of one machine or site are no attack.
+          scoreParams: { IPColocationFactorWeight: 0 },
+        })(gate.components(components)),
+    },
+  })
+}

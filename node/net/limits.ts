@@ -1,0 +1,71 @@
+/** Every size, count and delay of the network in one place. */
+
+import type { TrafficClass } from '../env/ports.ts'
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+
+/** One block, and some room for what may wrap it. */
+export const PAYLOAD_BYTES_MAX = MIB + 4 * KIB
+/** Encoded message: a listing page is the largest. */
+export const BODY_BYTES_MAX = MIB
+
+/**
+ * Bytes of requests sent to one peer and not yet answered, by class. Further calls wait in the caller,
+ * which is how slowness reaches the HTTP socket.
+ */
+export const IN_FLIGHT_BYTES_MAX: Readonly<Record<TrafficClass, number>> = {
+  control: 8 * MIB,
+  bulk: 16 * MIB,
+}
+/** Calls that may wait for that room; one more fails at once. */
+export const WAITING_CALLS_MAX = 16_384
+/** Requests of one peer served at once, by class; further ones wait. A bulk reply may be a block. */
+export const SERVED_AT_ONCE_MAX: Readonly<Record<TrafficClass, number>> = {
+  control: 8_192,
+  bulk: 64,
+}
+/** Replies queued for one peer before its next requests wait to be served. */
+export const REPLY_QUEUE_BYTES_MAX = 16 * MIB
+/** Requests of one peer being served; beyond either, its stream is no longer read. Twice what an
+ * honest peer keeps in flight, so that only a dishonest one meets it. */
+export const SERVED_BYTES_MAX = 32 * MIB
+export const SERVED_REQUESTS_MAX = 65_536
+/** Requests of all peers being served; beyond it they are answered as OVERLOADED, unserved. */
+export const SERVED_BYTES_MAX_NODE = 256 * MIB
+
+/** Frames gathered into one write. */
+export const BATCH_BYTES = 256 * KIB
+/** Payloads from this size on are handed over as they are; smaller ones are copied into the batch. */
+export const COPIED_PAYLOAD_BYTES_MAX = 16 * KIB
+
+export const DIAL_TIMEOUT_MS = 5_000
+export const REDIAL_DELAY_MS_MIN = 50
+export const REDIAL_DELAY_MS_MAX = 2_000
+/** Of two peers that would dial each other at once, the one with the higher id waits so long. */
+export const DIAL_COURTESY_MS = 300
+/** After so many failed dials in a row the DHT is asked for a newer address. */
+export const DIALS_BEFORE_LOOKUP = 3
+export const LOOKUP_TIMEOUT_MS = 3_000
+
+/** How often a link that heard nothing since the last time asks for a sign of life. */
+export const KEEPALIVE_INTERVAL_MS = 15_000
+/** Silent intervals in a row after which a link is dropped: longer than a process stopped for 30 s. */
+export const SILENT_INTERVALS_MAX = 4
+
+export const STRANGER_REQUEST_BYTES_MAX = 64 * KIB
+export const STRANGER_REPLY_BYTES_MAX = 8 * MIB
+/** Exchanges with strangers served at once. */
+export const STRANGER_EXCHANGES_MAX = 32
+export const STRANGER_TIMEOUT_MS = 15_000
+/** Connections of peers that are no members, and how long such a one may idle. */
+export const STRANGER_CONNECTIONS_MAX = 128
+export const STRANGER_IDLE_MS = 30_000
+
+/** Between two announcements of slices: a slow background worker. */
+export const PROVIDE_PAUSE_MS = 20
+export const PROVIDE_TIMEOUT_MS = 10_000
+/** Records are kept in memory by others and lost when they restart, so they are announced again. */
+export const PROVIDE_AGAIN_MS = 10 * 60_000
+/** After a peer appears, which has no records yet. */
+export const PROVIDE_AFTER_UP_MS = 5_000

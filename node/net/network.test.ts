@@ -1,0 +1,197 @@
+import { afterEach, expect, test } from 'vitest'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { EMPTY_BYTES, utf8, utf8Text } from '../../protocol/bytes.ts'
+import type { Logger, Network, NetworkMessage, PeerEvent } from '../env/ports.ts'
+import { SystemClock, SystemRandom } from '../env/system.ts'
+import { generateNodeKey, libp2pKey } from './identity.ts'
+import type { NodeKey } from './identity.ts'
+import { makeLibp2p } from './libp2p.ts'
+import { MemberGate } from './member-gate.ts'
+import { allConnected, introduce, networkCompliance } from './network.compliance.ts'
+import { createNetwork } from './network.ts'
+import type { Libp2pNetwork } from './network.ts'
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+const running: { stop(): Promise<void> | void }[] = []
+const timeoutMs = 10_000
+
+async function open(key: NodeKey = generateNodeKey(), listen?: string): Promise<Libp2pNetwork> {
+  const network = await createNetwork({
+    privateKey: key.privateKey,
+    listen: [listen ?? '/ip4/127.0.0.1/tcp/0'],
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+    logger: silent,
+  })
+  network.serve((_from, message) => Promise.resolve(message))
+  await network.start()
+  running.push(network)
+  return network
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+async function pair(): Promise<[Libp2pNetwork, Libp2pNetwork]> {
+  const [a, b] = await Promise.all([open(), open()])
+  introduce([a, b])
+  await until(() => allConnected([a, b]))
+  return [a, b]
+}
+
+/** A libp2p node of the same protocols that nobody counts as a member. */
+async function openStranger(): ReturnType<typeof makeLibp2p> {
+  const stranger = await makeLibp2p({
+    privateKey: libp2pKey(generateNodeKey().privateKey),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    announce: [],
+    gate: new MemberGate(() => true),
+  })
+  await stranger.start()
+  running.push(stranger)
+  return stranger
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((node) => node.stop()))
+})
+
+networkCompliance('libp2p', async (count) => {
+  const networks = await Promise.all(Array.from({ length: count }, () => open()))
+  return {
+    networks,
+    run: (promise) => promise,
+    until,
+    close: () => Promise.resolve(),
+  }
+})
+
+test('10,000 small calls at once, both ways, with blocks among them', async () => {
+  const [a, b] = await pair()
+  const block = new Uint8Array(1024 * 1024).fill(7)
+  const call = (from: Network, to: Network, i: number): Promise<NetworkMessage> =>
+    from.call(to.self, 'control', { type: i & 0xffff, body: utf8(`${i}`) }, { timeoutMs })
+  const [small, blocks] = await Promise.all([
+    Promise.all(
+      Array.from({ length: 10_000 }, (_, i) => (i % 2 === 0 ? call(a, b, i) : call(b, a, i))),
+    ),
+    Promise.all(
+      Array.from({ length: 48 }, () =>
+        a.call(b.self, 'bulk', { type: 1, body: EMPTY_BYTES, payload: block }, { timeoutMs }),
+      ),
+    ),
+  ])
+  for (const [i, { body }] of small.entries()) expect(utf8Text(body)).toBe(`${i}`)
+  for (const { payload } of blocks) expect(Buffer.compare(payload!, block)).toBe(0)
+  expect(a.stats()).toMatchObject({ callsInFlight: 0, requestsInService: 0, bytesInService: 0 })
+  expect(b.stats()).toMatchObject({ callsInFlight: 0, requestsInService: 0, streamsReset: 0 })
+})
+
+test('a restarted peer is found again, at its old address and at a new one', async () => {
+  const key = generateNodeKey()
+  const [a, b, c] = [await open(), await open(key), await open()]
+  introduce([a, b, c])
+  await until(() => allConnected([a, b, c]))
+  const events: PeerEvent[] = []
+  a.onPeer((event) => events.push(event))
+  const [address] = b.addresses()
+  await b.stop()
+  await until(() => !a.connected(b.self))
+
+  const again = await open(key, address!.replace(/\/p2p\/.*/, ''))
+  again.setMembers(new Map([a, c].map((network) => [network.self, []])))
+  await until(() => a.connected(again.self))
+  expect(events.map(({ type }) => type)).toEqual(['down', 'up'])
+  const reply = await a.call(again.self, 'bulk', { type: 1, body: utf8('x') }, { timeoutMs })
+  expect(utf8Text(reply.body)).toBe('x')
+
+  // Elsewhere: it knows only c's address and a knows only its old one; c tells them by Kademlia.
+  await again.stop()
+  await until(() => !a.connected(b.self))
+  const moved = await open(key)
+  moved.setMembers(
+    new Map([
+      [c.self, c.addresses()],
+      [a.self, []],
+    ]),
+  )
+  await until(() => a.connected(moved.self))
+})
+
+test('both dial at the same instant and stay connected', async () => {
+  const networks = await Promise.all([open(), open(), open(), open()])
+  introduce(networks)
+  await until(() => allConnected(networks))
+  const calls = networks.flatMap((from) =>
+    networks.map((to) =>
+      from.call(to.self, 'control', { type: 1, body: utf8('x') }, { timeoutMs }),
+    ),
+  )
+  expect(await Promise.all(calls)).toHaveLength(16)
+})
+
+test.each([
+  '/shoal/control/1',
+  '/shoal/bulk/1',
+  '/shoal/kad/1.0.0',
+  '/meshsub/1.2.0',
+  '/shoal/locate/1',
+])('a stranger is refused on %s, the node goes on', async (protocol) => {
+  const [a, b] = await pair()
+  const stranger = await openStranger()
+  const connection = await stranger.dial(a.addresses().map((address) => multiaddr(address)))
+  const closed = Promise.withResolvers<void>()
+  try {
+    const stream = await connection.newStream(protocol)
+    stream.addEventListener('close', () => closed.resolve())
+    if (stream.status !== 'open') closed.resolve()
+    await closed.promise
+    expect(stream.status).toBe('reset')
+  } catch (error) {
+    // Refused already while the protocol was agreed on.
+    expect(String(error)).toMatch(/reset|closed/i)
+  }
+  const reply = await b.call(a.self, 'control', { type: 1, body: utf8('x') }, { timeoutMs })
+  expect(utf8Text(reply.body)).toBe('x')
+  expect(a.connected(b.self)).toBe(true)
+})
+
+test('a stranger enters neither routing table nor mesh, a member does', async () => {
+  const [a, b] = [await open(), await open()]
+  a.subscribe('load', () => {})
+  const connection = await a
+    .callStranger(b.addresses(), '/none/1', EMPTY_BYTES, { timeoutMs })
+    .catch((error: unknown) => error)
+  expect(connection).toMatchObject({ code: 'UNREACHABLE' })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(a.stats().peersConnected).toBe(0)
+  const heard: string[] = []
+  b.subscribe('load', (_from, bytes) => heard.push(utf8Text(bytes)))
+  // They were identified as strangers: becoming members must introduce them all the same.
+  introduce([a, b])
+  await until(() => {
+    a.publish('load', utf8('now'))
+    return heard.length > 0
+  })
+})
+
+test('garbage of a member resets its stream, and nothing else', async () => {
+  const a = await open()
+  const member = await openStranger()
+  const self = member.peerId.toString() as Network['self']
+  a.setMembers(new Map([[self, member.getMultiaddrs().map((address) => address.toString())]]))
+  const b = await open()
+  const connection = await member.dial(a.addresses().map((address) => multiaddr(address)))
+  const stream = await connection.newStream('/shoal/control/1')
+  const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
+  stream.send(new Uint8Array(1000).fill(0xff))
+  await closed
+  expect(a.stats().streamsReset).toBe(1)
+  expect(connection.status).toBe('open')
+  a.setMembers(new Map([[b.self, b.addresses()]]))
+  b.setMembers(new Map([[a.self, a.addresses()]]))
+  await until(() => allConnected([a, b]))
+  expect(peerIdFromString(a.self).toString()).toBe(a.self)
+})

@@ -1,0 +1,263 @@
+/**
+ * Requests and replies in both directions over one long-lived stream of one traffic class.
+ *
+ *   1. Both sides send a hello; the stream is ready when the other's has come. (That a stream opened says
+ *      nothing: the other side may refuse it after the protocol was agreed on.)
+ *   2. Each side numbers its own requests; replies come in any order.
+ *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). A peer that sends
+ *      more than twice that is no longer read until some are answered: an honest one never gets there,
+ *      which matters because an unread stream also holds back the replies to our own calls.
+ *   4. So many requests are served at once; the next ones wait, also while the replies queued for this
+ *      peer are too many bytes. Reading goes on, so two peers never wait for each other.
+ *   5. A malformed frame resets the stream, and nothing else.
+ */
+
+import { EMPTY_BYTES, utf8, utf8Text } from '../../protocol/bytes.ts'
+import type { Clock, NetworkMessage } from '../env/ports.ts'
+import type { ByteStream } from './byte-stream.ts'
+import { CallTable } from './call-table.ts'
+import { FrameError, messageOf } from './errors.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { FrameKind, FrameReader, fitsFrame, frameBytes } from './framing.ts'
+import type { Frame } from './framing.ts'
+import {
+  REPLY_QUEUE_BYTES_MAX,
+  SERVED_BYTES_MAX,
+  SERVED_BYTES_MAX_NODE,
+  SERVED_REQUESTS_MAX,
+} from './limits.ts'
+import type { NetworkStats } from './stats.ts'
+
+export interface RpcStreamInit {
+  readonly clock: Clock
+  /** Of the whole node: its `bytesInService` bounds what all peers together may have served. */
+  readonly stats: NetworkStats
+  readonly inFlightBytesMax: number
+  readonly servedAtOnceMax: number
+  readonly serve: (message: NetworkMessage) => Promise<NetworkMessage>
+  readonly onReady: () => void
+  readonly onClose: (reason: string) => void
+}
+
+/** Refusals carry at most this much text. */
+const REFUSAL_CHARS_MAX = 1024
+
+export class RpcStream {
+  readonly #stream: ByteStream
+  readonly #init: RpcStreamInit
+  readonly #reader = new FrameReader()
+  readonly #writer: FrameWriter
+  readonly #calls: CallTable
+  #ready = false
+  #closed = false
+  /** Requests that wait for their turn (4). */
+  readonly #delayed: Frame[] = []
+  #active = 0
+  #servedBytes = 0
+  #servedRequests = 0
+  #paused = false
+  #flowScheduled = false
+  #lastHeardMs: number
+
+  constructor(stream: ByteStream, init: RpcStreamInit) {
+    this.#stream = stream
+    this.#init = init
+    this.#lastHeardMs = init.clock.monotonicMs()
+    this.#writer = new FrameWriter(
+      stream,
+      init.stats,
+      (error) => this.abort(messageOf(error)),
+      () => this.#serveDelayed(),
+    )
+    this.#calls = new CallTable(this.#writer, init.clock, init.stats, init.inFlightBytesMax)
+    stream.addEventListener('close', (event) => this.#onClose(event.error?.message ?? 'closed'))
+    stream.addEventListener('remoteCloseWrite', () => this.abort('closed by the peer'))
+    stream.addEventListener('message', (event) => this.#onMessage(event.data))
+    this.#writer.push({ kind: FrameKind.hello, type: 0, id: 0, body: EMPTY_BYTES })
+    if (stream.status !== 'open') this.abort(`the stream was ${stream.status}`)
+  }
+
+  get ready(): boolean {
+    return this.#ready && !this.#closed
+  }
+
+  /** Monotonic time at which the peer's last bytes came. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs
+  }
+
+  call(
+    message: NetworkMessage,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<NetworkMessage> {
+    return this.#calls.start(message, options)
+  }
+
+  /** Asks for a sign of life. */
+  ping(): void {
+    this.#writer.push({ kind: FrameKind.ping, type: 0, id: 0, body: EMPTY_BYTES })
+  }
+
+  /** Resets the stream; calls without an answer fail. */
+  abort(reason: string): void {
+    if (this.#closed) return
+    this.#onClose(reason)
+    this.#stream.abort(new Error(reason))
+  }
+
+  #onClose(reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const request of this.#delayed.splice(0)) this.#release(request)
+    this.#calls.failAll(reason)
+    this.#writer.close()
+    this.#init.onClose(reason)
+  }
+
+  #onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
+    if (this.#closed) return
+    this.#lastHeardMs = this.#init.clock.monotonicMs()
+    try {
+      if (data instanceof Uint8Array) this.#read(data)
+      else for (const chunk of data) this.#read(chunk)
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      this.#init.stats.streamsReset++
+      this.abort(error.message)
+    }
+  }
+
+  #read(chunk: Uint8Array): void {
+    this.#init.stats.bytesReceived += chunk.length
+    this.#reader.push(chunk, (frame) => {
+      if (!this.#closed) this.#onFrame(frame)
+    })
+  }
+
+  #onFrame(frame: Frame): void {
+    this.#init.stats.framesReceived++
+    if (frame.kind === FrameKind.hello) {
+      if (this.#ready) throw new FrameError('a second hello')
+      this.#ready = true
+      this.#init.onReady()
+      return
+    }
+    if (!this.#ready) throw new FrameError('a frame before the hello')
+    switch (frame.kind) {
+      case FrameKind.request:
+        this.#onRequest(frame)
+        break
+      case FrameKind.reply:
+      case FrameKind.refused:
+      case FrameKind.overloaded:
+        this.#calls.answer(frame.id, frame.kind, frame, () => refusalText(frame))
+        break
+      case FrameKind.ping:
+        this.#writer.push({ kind: FrameKind.pong, type: 0, id: 0, body: EMPTY_BYTES })
+        break
+      case FrameKind.pong:
+        break
+    }
+  }
+
+  #onRequest(request: Frame): void {
+    const { stats } = this.#init
+    const bytes = frameBytes(request)
+    if (stats.bytesInService + bytes > SERVED_BYTES_MAX_NODE) {
+      stats.requestsRefused++
+      this.#answer(request, FrameKind.overloaded, utf8('the node has too many requests'))
+      return
+    }
+    this.#servedBytes += bytes
+    this.#servedRequests++
+    stats.bytesInService += bytes
+    stats.requestsInService++
+    this.#checkFlow()
+    this.#delayed.push(request)
+    this.#serveDelayed()
+  }
+
+  #serveDelayed(): void {
+    // Most often there is one request, which waits for nothing.
+    let next = 0
+    while (next < this.#delayed.length && this.#mayServe()) {
+      const request = this.#delayed[next++]
+      if (request !== undefined) void this.#serve(request)
+    }
+    if (next > 0) this.#delayed.splice(0, next)
+  }
+
+  #mayServe(): boolean {
+    return (
+      this.#active < this.#init.servedAtOnceMax && this.#writer.queuedBytes <= REPLY_QUEUE_BYTES_MAX
+    )
+  }
+
+  async #serve(request: Frame): Promise<void> {
+    const { stats, serve } = this.#init
+    this.#active++
+    try {
+      const { type, body, payload } = await serve(request)
+      if (!fitsFrame(body, payload)) throw new Error('the reply is larger than a frame')
+      stats.requestsServed++
+      if (!this.#closed) {
+        this.#writer.push({ kind: FrameKind.reply, type, id: request.id, body, payload })
+      }
+    } catch (error) {
+      stats.requestsRefused++
+      const text = messageOf(error).slice(0, REFUSAL_CHARS_MAX)
+      this.#answer(request, FrameKind.refused, utf8(text))
+    }
+    this.#active--
+    this.#release(request)
+    if (this.#delayed.length > 0) this.#serveDelayed()
+  }
+
+  #answer(request: Frame, kind: FrameKind, body: Uint8Array): void {
+    if (this.#closed) return
+    this.#writer.push({ kind, type: request.type, id: request.id, body })
+  }
+
+  #release(request: Frame): void {
+    const bytes = frameBytes(request)
+    this.#servedBytes -= bytes
+    this.#servedRequests--
+    this.#init.stats.bytesInService -= bytes
+    this.#init.stats.requestsInService--
+    this.#checkFlow()
+  }
+
+  /**
+   * Pauses or resumes reading, after the current message: `resume()` delivers what has gathered before
+   * it tells yamux to go on, so a pause from within that delivery would be undone.
+   */
+  #checkFlow(): void {
+    if (this.#overServed() === this.#paused || this.#flowScheduled) return
+    this.#flowScheduled = true
+    queueMicrotask(() => {
+      this.#flowScheduled = false
+      const pause = this.#overServed()
+      if (this.#closed || pause === this.#paused || this.#stream.status !== 'open') return
+      this.#paused = pause
+      if (pause) this.#stream.pause()
+      else this.#stream.resume()
+    })
+  }
+
+  #overServed(): boolean {
+    // Resumes at half, so that it does not flutter.
+    const share = this.#paused ? 0.5 : 1
+    return (
+      this.#servedBytes > SERVED_BYTES_MAX * share ||
+      this.#servedRequests > SERVED_REQUESTS_MAX * share
+    )
+  }
+}
+
+function refusalText(frame: Frame): string {
+  try {
+    return utf8Text(frame.body)
+  } catch {
+    return 'refused'
+  }
+}

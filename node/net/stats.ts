@@ -1,0 +1,39 @@
+/** Counters of one node's network, for metrics. Plain numbers that only rise, besides the gauges. */
+
+export interface NetworkStats {
+  bytesSent: number
+  bytesReceived: number
+  framesSent: number
+  framesReceived: number
+  callsStarted: number
+  callsFailed: number
+  requestsServed: number
+  requestsRefused: number
+  streamsReset: number
+  /** Gauge: calls without an answer yet. */
+  callsInFlight: number
+  /** Gauge: requests of others being served. */
+  requestsInService: number
+  /** Gauge: bytes of those requests. */
+  bytesInService: number
+  /** Gauge: members with a ready link. */
+  peersConnected: number
+}
+
+export function newStats(): NetworkStats {
+  return {
+    bytesSent: 0,
+    bytesReceived: 0,
+    framesSent: 0,
+    framesReceived: 0,
+    callsStarted: 0,
+    callsFailed: 0,
+    requestsServed: 0,
+    requestsRefused: 0,
+    streamsReset: 0,
+    callsInFlight: 0,
+    requestsInService: 0,
+    bytesInService: 0,
+    peersConnected: 0,
+  }
+}
