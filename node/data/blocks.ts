@@ -1,0 +1,72 @@
+/**
+ * Blocks of this node: immutable pieces of object data, each one record of the log. What is read is
+ * verified against the record's checksum, always; a bad block is no block (faults 2, 5).
+ */
+
+import type { BlockKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
+import type { Store } from './store.ts'
+
+export class BlockStore {
+  readonly #store: Store
+  /** Blocks that were found damaged when read: they are asked from a replica, then written again. */
+  readonly #damaged = new Set<BlockKey>()
+  readonly #onDamage: (key: BlockKey) => void
+
+  constructor(store: Store, onDamage: (key: BlockKey) => void = () => {}) {
+    this.#store = store
+    this.#onDamage = onDamage
+  }
+
+  has(key: BlockKey): boolean {
+    return !this.#damaged.has(key) && this.#store.get(blockRow(key)) !== undefined
+  }
+
+  /** Resolves when the block is flushed. The bytes must stay as they are until then. */
+  async put(key: BlockKey, bytes: Uint8Array): Promise<void> {
+    if (this.has(key)) return
+    await this.#store.append([
+      {
+        type: RECORD.block,
+        partition: partitionOfKey(key),
+        key,
+        body: new Uint8Array(0),
+        payload: bytes,
+      },
+    ])
+    this.#damaged.delete(key)
+  }
+
+  /** Verified bytes; undefined when absent or damaged. */
+  async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined || this.#damaged.has(key)) return undefined
+    try {
+      return await this.#store.readPayload(decodePosition(row), into)
+    } catch {
+      return this.#noteDamage(key)
+    }
+  }
+
+  /** As `read`, for packed blocks. */
+  readSync(key: BlockKey): Uint8Array | undefined {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined || this.#damaged.has(key)) return undefined
+    try {
+      return this.#store.readPayloadSync(decodePosition(row))
+    } catch {
+      return this.#noteDamage(key)
+    }
+  }
+
+  get damagedCount(): number {
+    return this.#damaged.size
+  }
+
+  #noteDamage(key: BlockKey): undefined {
+    this.#damaged.add(key)
+    this.#onDamage(key)
+    return undefined
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Object bodies: on the way in, one packed block or blocks of 1 MiB on a majority of their replicas;
+ * on the way out, verified blocks in order, a few read ahead.
+ */
+
+import { bytesOf, u32 } from '../../protocol/bytes.ts'
+import type { StorageRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type DataId, type StorageId } from '../../protocol/ids.ts'
+import { byteString, bytesOfHex } from '../../protocol/bytes.ts'
+import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
+import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
+import type { ObjectBody, RequestContext, SealedBody, SmallBody } from '../../gateway/backend.ts'
+import { BufferPool } from './buffers.ts'
+import type { BlockWrite, Replicator } from './replicator.ts'
+
+/** Blocks of one body on their way at once. */
+const WRITES_AHEAD = 4
+const READS_AHEAD = 3
+/** A record around a block: header, key, padding. */
+const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
+
+export interface WrittenBody {
+  readonly sealed: SealedBody
+  readonly storage: StorageRecord[]
+  readonly sizeBytes: number
+  /** The bytes of the one packed block, which ride with the register's state. */
+  readonly packed?: Uint8Array | undefined
+}
+
+export interface BodiesOptions {
+  readonly replicator: Replicator
+  readonly storage: StorageId
+  readonly boot: number
+  readonly partitionBits: number
+}
+
+export class Bodies {
+  readonly #options: BodiesOptions
+  readonly #writePool = new BufferPool(BLOCK_BYTES)
+  readonly #readPool = new BufferPool(READ_BUFFER_BYTES)
+  #attempt = 0
+
+  constructor(options: BodiesOptions) {
+    this.#options = options
+  }
+
+  /** Of this attempt alone: node, boot, number (G5). */
+  newDataId(): DataId {
+    const attempt = ++this.#attempt
+    const high = Math.floor(attempt / 0x100000000)
+    const node = byteString(bytesOfHex(this.#options.storage))
+    return dataId(node + u32(this.#options.boot) + u32(high) + u32(attempt >>> 0))
+  }
+
+  /** Resolves when every block is flushed on a majority (P7) and the body is what was announced. */
+  async write(context: RequestContext, body: ObjectBody | SmallBody): Promise<WrittenBody> {
+    if ('bytes' in body) return this.#packed(body.bytes, body.seal())
+    const id = this.newDataId()
+    const writes = new BlockWriter(this.#options, this.#writePool, id)
+    try {
+      for await (const chunk of body.chunks) {
+        let at = 0
+        while (at < chunk.length) at += await writes.take(chunk, at)
+      }
+      if (writes.sizeBytes <= PACKED_BYTES_MAX) {
+        const bytes = writes.whole()
+        writes.abandon()
+        return this.#packed(bytes, body.seal())
+      }
+      await writes.end()
+      writes.abandon()
+    } catch (error) {
+      writes.abandon()
+      throw error
+    }
+    context.rounds++
+    const storage = [{ dataId: bytesOf(id), sizeBytes: writes.sizeBytes, packed: false }]
+    return { sealed: body.seal(), storage, sizeBytes: writes.sizeBytes }
+  }
+
+  #packed(bytes: Uint8Array, sealed: SealedBody): WrittenBody {
+    if (bytes.length === 0) return { sealed, storage: [], sizeBytes: 0 }
+    const id = bytesOf(this.newDataId())
+    const storage = [{ dataId: id, sizeBytes: bytes.length, packed: true }]
+    return { sealed, storage, sizeBytes: bytes.length, packed: bytes }
+  }
+
+  /** Verified bytes [start, end) of the storages one behind the other. A chunk is valid until the
+   * next one is asked for. `partition`: of the register, where packed blocks lie. */
+  async *read(
+    context: RequestContext,
+    storage: readonly StorageRecord[],
+    partition: number,
+    start: number,
+    end: number,
+  ): AsyncGenerator<Uint8Array> {
+    const { replicator } = this.#options
+    const pieces = piecesOf(storage, partition, start, end, this.#options.partitionBits)
+    const ahead: {
+      buffer: Uint8Array<ArrayBuffer>
+      bytes: Promise<Uint8Array | undefined>
+      piece: Piece
+    }[] = []
+    const readOne = (): boolean => {
+      const next = pieces.next()
+      if (next.done === true) return false
+      const buffer = this.#readPool.take()
+      const bytes = replicator.read(context, next.value.key, buffer)
+      bytes.catch(() => {})
+      ahead.push({ buffer, bytes, piece: next.value })
+      return true
+    }
+    context.rounds++
+    try {
+      while (ahead.length < READS_AHEAD && readOne());
+      for (;;) {
+        const head = ahead[0]
+        if (head === undefined) return
+        const bytes = await head.bytes
+        if (bytes === undefined || bytes.length < head.piece.to) {
+          throw new StoreError('Unavailable', 'no replica has a good copy of a block')
+        }
+        yield bytes.subarray(head.piece.from, head.piece.to)
+        ahead.shift()
+        this.#readPool.give(head.buffer)
+        readOne()
+      }
+    } finally {
+      for (const { buffer, bytes } of ahead) {
+        const give = (): void => this.#readPool.give(buffer)
+        bytes.then(give, give)
+      }
+    }
+  }
+}
+
+interface Piece {
+  readonly key: ReturnType<typeof blockKey>
+  /** Within the block. */
+  readonly from: number
+  readonly to: number
+}
+
+function* piecesOf(
+  storage: readonly StorageRecord[],
+  partition: number,
+  start: number,
+  end: number,
+  bits: number,
+): Generator<Piece> {
+  let base = 0
+  for (const { dataId: bytes, sizeBytes, packed } of storage) {
+    const from = Math.max(start - base, 0)
+    const to = Math.min(end - base, sizeBytes)
+    base += sizeBytes
+    if (from >= to) continue
+    const id = dataId(byteString(bytes))
+    if (packed) {
+      yield { key: blockKey(partition, id, 0), from, to }
+      continue
+    }
+    for (let index = Math.floor(from / BLOCK_BYTES); index * BLOCK_BYTES < to; index++) {
+      const blockStart = index * BLOCK_BYTES
+      yield {
+        key: blockKey(blockPartition(id, index, bits), id, index),
+        from: Math.max(from - blockStart, 0),
+        to: Math.min(to - blockStart, BLOCK_BYTES),
+      }
+    }
+  }
+}
+
+/** Cuts a stream into blocks and keeps a few on their way. */
+class BlockWriter {
+  readonly #options: BodiesOptions
+  readonly #pool: BufferPool
+  readonly #id: DataId
+  readonly #writes: BlockWrite[] = []
+  #buffer: Uint8Array<ArrayBuffer>
+  #filled = 0
+  #index = 0
+  #failed: unknown
+  sizeBytes = 0
+
+  constructor(options: BodiesOptions, pool: BufferPool, id: DataId) {
+    this.#options = options
+    this.#pool = pool
+    this.#id = id
+    this.#buffer = pool.take()
+  }
+
+  /** Takes as much of the chunk as fits; the result is how much. */
+  async take(chunk: Uint8Array, at: number): Promise<number> {
+    // A full block goes only when more follows, so that a packed body never leaves.
+    if (this.#filled === BLOCK_BYTES) await this.#send()
+    const count = Math.min(chunk.length - at, BLOCK_BYTES - this.#filled)
+    this.#buffer.set(
+      at === 0 && count === chunk.length ? chunk : chunk.subarray(at, at + count),
+      this.#filled,
+    )
+    this.#filled += count
+    this.sizeBytes += count
+    return count
+  }
+
+  /** A copy of a body that fits one packed block. */
+  whole(): Uint8Array {
+    return this.#buffer.slice(0, this.#filled)
+  }
+
+  async end(): Promise<void> {
+    if (this.#filled > 0) await this.#send()
+    for (const write of this.#writes) await write.acknowledged
+    if (this.#failed !== undefined) throw this.#failed as Error
+  }
+
+  /** The buffer at hand goes back; blocks on their way give theirs back when they have settled. */
+  abandon(): void {
+    if (this.#filled >= 0) this.#pool.give(this.#buffer)
+    this.#filled = -1
+  }
+
+  async #send(): Promise<void> {
+    const { replicator, partitionBits } = this.#options
+    const buffer = this.#buffer
+    const partition = blockPartition(this.#id, this.#index, partitionBits)
+    const key = blockKey(partition, this.#id, this.#index++)
+    const write = replicator.write(key, buffer.subarray(0, this.#filled))
+    write.acknowledged.catch((error: unknown) => (this.#failed ??= error))
+    void write.settled.then(() => this.#pool.give(buffer))
+    this.#writes.push(write)
+    this.#filled = 0
+    if (this.#writes.length >= WRITES_AHEAD) {
+      // The oldest must be on disk before one more is gathered: that is the back-pressure.
+      await this.#writes.shift()!.acknowledged
+    }
+    if (this.#failed !== undefined) {
+      this.#filled = -1
+      throw this.#failed as Error
+    }
+    this.#buffer = this.#pool.take()
+  }
+}

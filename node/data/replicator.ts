@@ -1,0 +1,165 @@
+/**
+ * Blocks across nodes: written to the whole replica set, acknowledged by a majority of each active
+ * set (P7), read from any verified replica (R4).
+ */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { Quorum } from '../../protocol/register/quorum.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Placement } from '../metadata/registers.ts'
+import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
+
+const WRITE_TIMEOUT_MS = 15_000
+const READ_TIMEOUT_MS = 8_000
+/** A block that does not come within this is asked from another replica as well. */
+const HEDGE_AFTER_MS = 250
+const EPOCH_RETRIES = 3
+
+export interface ReplicatorOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly clock: Clock
+  readonly onGap: (peer: NodeId, partition: number) => void
+}
+
+/** `acknowledged`: a majority has it on disk. `settled`: nobody uses the bytes any more. */
+export interface BlockWrite {
+  readonly acknowledged: Promise<void>
+  readonly settled: Promise<void>
+}
+
+export class Replicator {
+  readonly #options: ReplicatorOptions
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options
+  }
+
+  write(key: BlockKey, bytes: Uint8Array): BlockWrite {
+    const users: Promise<void>[] = []
+    const acknowledged = this.#write(key, bytes, users, EPOCH_RETRIES)
+    const settled = acknowledged
+      .catch(() => {})
+      .then(() => Promise.all(users))
+      .then(() => {})
+    return { acknowledged, settled }
+  }
+
+  async #write(
+    key: BlockKey,
+    bytes: Uint8Array,
+    users: Promise<void>[],
+    retries: number,
+  ): Promise<void> {
+    const { peers, placement, onGap } = this.#options
+    const partition = partitionOfKey(key)
+    const sets = placement.sets(partition)
+    const epoch = placement.epoch()
+    const quorum = new Quorum(sets)
+    let noRoom = false
+    const stale = await new Promise<boolean>((resolve, reject) => {
+      const refuse = (node: NodeId): void => {
+        onGap(node, partition)
+        quorum.fail(node)
+        if (!quorum.impossible) return
+        reject(
+          noRoom
+            ? new StoreError('InsufficientStorage', 'no room left on a majority of the replicas')
+            : new StoreError('Unavailable', 'no majority of the replicas stored the block in time'),
+        )
+      }
+      for (const node of new Set(sets.flat())) {
+        const written = peers
+          .putBlock(node, key, bytes, epoch, { timeoutMs: WRITE_TIMEOUT_MS })
+          .then(
+            async (reply) => {
+              if (reply.result === BLOCK_RESULT.ok) {
+                quorum.add(node)
+                if (quorum.reached) resolve(false)
+              } else if (reply.result === BLOCK_RESULT.staleEpoch) {
+                await placement.observe(reply.epoch, node)
+                resolve(true)
+              } else {
+                noRoom ||= reply.result === BLOCK_RESULT.noRoom
+                refuse(node)
+              }
+            },
+            (error: unknown) => {
+              noRoom ||= (error as { code?: string }).code === 'DISK_FULL'
+              refuse(node)
+            },
+          )
+        users.push(written.catch(() => {}))
+      }
+    })
+    if (!stale) return
+    if (retries === 0) throw new StoreError('Unavailable', 'the layout keeps changing')
+    await this.#write(key, bytes, users, retries - 1)
+  }
+
+  /** Verified bytes from the nearest replica that has them; undefined when none has. */
+  async read(
+    context: RequestContext,
+    key: BlockKey,
+    into?: Uint8Array,
+  ): Promise<Uint8Array | undefined> {
+    const { peers, placement } = this.#options
+    const partition = partitionOfKey(key)
+    const replicas = [...new Set(placement.sets(partition).flat())]
+    if (replicas.includes(peers.self)) {
+      const bytes = await peers.getBlock(peers.self, key, { timeoutMs: READ_TIMEOUT_MS }, into)
+      if (bytes !== undefined) return bytes
+      // This replica missed it, or its copy is damaged.
+      this.#options.onGap(peers.self, partition)
+    }
+    const others = replicas.filter((node) => node !== peers.self)
+    others.sort((a, b) => Number(peers.connected(b)) - Number(peers.connected(a)))
+    return this.#hedged(context, key, others)
+  }
+
+  #hedged(
+    context: RequestContext,
+    key: BlockKey,
+    replicas: readonly NodeId[],
+  ): Promise<Uint8Array | undefined> {
+    const { peers, clock } = this.#options
+    return new Promise((resolve) => {
+      let next = 0
+      let open = 0
+      let done = false
+      let cancel = (): void => {}
+      const finish = (bytes: Uint8Array | undefined): void => {
+        done = true
+        cancel()
+        resolve(bytes)
+      }
+      const ask = (): void => {
+        cancel()
+        if (done) return
+        const node = replicas[next++]
+        if (node === undefined) {
+          if (open === 0) finish(undefined)
+          return
+        }
+        open++
+        peers.getBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal }).then(
+          (bytes) => {
+            open--
+            if (done) return
+            if (bytes === undefined) ask()
+            else finish(bytes)
+          },
+          () => {
+            open--
+            if (!done) ask()
+          },
+        )
+        if (next < replicas.length) cancel = clock.after(HEDGE_AFTER_MS, ask)
+      }
+      ask()
+    })
+  }
+}

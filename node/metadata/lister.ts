@@ -1,0 +1,344 @@
+/**
+ * Ordered walks over registers of a bucket that are spread over its shards.
+ *
+ * Invariants:
+ *   - every row was reported by a majority of its shard's replica sets at one ballot, or resolved by
+ *     a read of its own (T1, R2)
+ *   - nothing beyond the least covered end of the asked replicas is believed (T1)
+ *   - one message to each node for all the shards that it is asked about
+ *
+ * 1. For each shard without rows: one replica sends rows, F others a digest of theirs.
+ * 2. Digests equal: the rows are chosen. Else the others' rows are fetched and differing keys read.
+ * 3. Merge the shards by name; a shard that runs dry is asked again, all dry ones in one round.
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import { decodeState } from '../../protocol/codec/state.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { ByteString, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { equalBytes } from '../../protocol/bytes.ts'
+import { partitionOfKey, type KeyRange } from '../../protocol/keyspace/key.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Peers } from '../rpc/peers.ts'
+import type { Bucket } from './buckets.ts'
+import { LIST_RESULT } from './list-service.ts'
+import type { Placement, Registers } from './registers.ts'
+
+const CALL_TIMEOUT_MS = 4_000
+const ATTEMPTS = 5
+const RESOLVE_AT_ONCE = 16
+
+export interface ListerOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly registers: Registers
+  readonly clock: Clock
+}
+
+/** A live register: tombstones are left out. */
+export interface ListedRow {
+  /** What stands behind bucket id and shard in the key. */
+  readonly name: ByteString
+  readonly key: RegisterKey
+  readonly value: RegisterValue
+}
+
+export interface Walk {
+  readonly bucket: Bucket
+  readonly shards: readonly number[]
+  /** The registers of one shard behind `after` (a name, exclusive). */
+  range(shard: number, after: ByteString | undefined): KeyRange<RegisterKey>
+  readonly after?: ByteString | undefined
+  /** Rows that the caller most likely takes. */
+  readonly expected: number
+}
+
+/** Bytes of a key in front of the name: partition, space, bucket id, shard. */
+const NAME_AT = 2 + 1 + 16 + 2
+
+interface Row {
+  readonly key: RegisterKey
+  readonly name: ByteString
+  readonly state: Uint8Array
+  /** From a read of its own: final, and possibly a tombstone or absent. */
+  readonly resolved?: { readonly value: RegisterValue | undefined }
+}
+
+/** Where the walk stands in one shard. */
+interface Cursor {
+  readonly shard: number
+  range: KeyRange<RegisterKey>
+  rows: Row[]
+  at: number
+  finished: boolean
+}
+
+export class Lister {
+  readonly #options: ListerOptions
+
+  constructor(options: ListerOptions) {
+    this.#options = options
+  }
+
+  /** Live rows in order of their names. `skipTo` on the result steps over a folded prefix. */
+  walk(context: RequestContext, walk: Walk): ListWalk {
+    return new ListWalk(this.#options, context, walk)
+  }
+}
+
+export class ListWalk {
+  readonly #options: ListerOptions
+  readonly #context: RequestContext
+  readonly #walk: Walk
+  readonly #cursors: Cursor[]
+  readonly #limit: number
+
+  constructor(options: ListerOptions, context: RequestContext, walk: Walk) {
+    this.#options = options
+    this.#context = context
+    this.#walk = walk
+    this.#limit = Math.ceil((2 * walk.expected) / walk.shards.length) + 16
+    this.#cursors = walk.shards.map((shard) => ({
+      shard,
+      range: walk.range(shard, walk.after),
+      rows: [],
+      at: 0,
+      finished: false,
+    }))
+  }
+
+  /** The next live row; undefined at the end. */
+  async next(): Promise<ListedRow | undefined> {
+    for (;;) {
+      const dry = this.#cursors.filter(
+        (cursor) => cursor.at >= cursor.rows.length && !cursor.finished,
+      )
+      if (dry.length > 0) {
+        await this.#fill(dry)
+        continue
+      }
+      let least: Cursor | undefined
+      for (const cursor of this.#cursors) {
+        if (cursor.at >= cursor.rows.length) continue
+        if (least === undefined || cursor.rows[cursor.at]!.name < least.rows[least.at]!.name) {
+          least = cursor
+        }
+      }
+      if (least === undefined) return undefined
+      const row = least.rows[least.at++]!
+      const value = row.resolved === undefined ? decodeState(row.state).value : row.resolved.value
+      if (value !== undefined && !value.tombstone) return { name: row.name, key: row.key, value }
+    }
+  }
+
+  /** Passes over everything below `name`. */
+  skipTo(name: ByteString): void {
+    for (const cursor of this.#cursors) {
+      while (cursor.at < cursor.rows.length && cursor.rows[cursor.at]!.name < name) cursor.at++
+      if (cursor.at < cursor.rows.length || cursor.finished) continue
+      const { start, end } = this.#walk.range(cursor.shard, name)
+      if (start >= end) cursor.finished = true
+      else if (start > cursor.range.start) cursor.range = { start, end }
+    }
+  }
+
+  async #fill(cursors: readonly Cursor[]): Promise<void> {
+    const avoided = new Set<NodeId>()
+    let left = cursors
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt === ATTEMPTS) {
+        throw new StoreError('Unavailable', 'no majority of the replicas answered in time')
+      }
+      left = await this.#fillOnce(left, avoided)
+    }
+  }
+
+  /** One round; the result is the cursors whose replicas must be asked again. */
+  async #fillOnce(cursors: readonly Cursor[], avoided: Set<NodeId>): Promise<Cursor[]> {
+    const { placement } = this.#options
+    const plans = cursors.map((cursor) => {
+      const sets = placement.sets(partitionOfKey(cursor.range.start))
+      return { cursor, nodes: this.#quorumOf(sets, avoided) }
+    })
+    this.#context.rounds++
+    const first = await this.#ask(
+      plans.flatMap(({ cursor, nodes }) =>
+        nodes.map((node, i) => ({ node, cursor, digestOnly: i > 0 })),
+      ),
+      avoided,
+    )
+    const again: Cursor[] = []
+    const differing: { cursor: Cursor; nodes: readonly NodeId[] }[] = []
+    for (const { cursor, nodes } of plans) {
+      const replies = nodes.map((node) => first.get(node)?.get(cursor))
+      if (replies.some((reply) => reply === undefined)) {
+        again.push(cursor)
+        continue
+      }
+      const [rows, ...others] = replies as WireIntervalReply[]
+      const agreed = others.every(
+        (other) =>
+          equalBytes(other.digest, rows!.digest) && equalBytes(other.coveredEnd, rows!.coveredEnd),
+      )
+      if (agreed && rows!.rows.every((row) => row.state.length > 0)) this.#take(cursor, rows!)
+      else differing.push({ cursor, nodes })
+    }
+    if (differing.length > 0) again.push(...(await this.#reconcile(differing, avoided)))
+    return again
+  }
+
+  /** Replicas disagree: merge their rows up to the least covered end, read what differs (T1). */
+  async #reconcile(
+    plans: readonly { cursor: Cursor; nodes: readonly NodeId[] }[],
+    avoided: Set<NodeId>,
+  ): Promise<Cursor[]> {
+    this.#context.rounds++
+    const replies = await this.#ask(
+      plans.flatMap(({ cursor, nodes }) =>
+        nodes.map((node) => ({ node, cursor, digestOnly: false })),
+      ),
+      avoided,
+    )
+    const again: Cursor[] = []
+    for (const { cursor, nodes } of plans) {
+      const all = nodes.map((node) => replies.get(node)?.get(cursor))
+      if (all.some((reply) => reply === undefined)) {
+        again.push(cursor)
+        continue
+      }
+      await this.#merge(cursor, all as WireIntervalReply[])
+    }
+    return again
+  }
+
+  async #merge(cursor: Cursor, replies: readonly WireIntervalReply[]): Promise<void> {
+    const ends = replies.map((reply) => byteString(reply.coveredEnd)).sort()
+    const covered = ends[0]!
+    const seen = new Map<ByteString, { state: Uint8Array; votes: number; same: boolean }>()
+    for (const { rows } of replies) {
+      for (const row of rows) {
+        const key = byteString(row.key)
+        if (key >= covered) continue
+        const known = seen.get(key)
+        const same =
+          row.state.length > 0 &&
+          (known === undefined ||
+            (known.state.length > 0 &&
+              equalBytes(known.state.subarray(2, 26), row.state.subarray(2, 26))))
+        seen.set(key, {
+          state: row.state,
+          votes: (known?.votes ?? 0) + 1,
+          same: same && (known?.same ?? true),
+        })
+      }
+    }
+    const rows: Row[] = []
+    const unsure: ByteString[] = []
+    for (const [key, { state, votes, same }] of seen) {
+      if (same && votes === replies.length) rows.push(rowOf(key, state))
+      else unsure.push(key)
+    }
+    for (let at = 0; at < unsure.length; at += RESOLVE_AT_ONCE) {
+      const batch = unsure.slice(at, at + RESOLVE_AT_ONCE)
+      const read = await Promise.all(
+        batch.map((key) =>
+          this.#options.registers.read(this.#context, {
+            key: key as RegisterKey,
+            fence: this.#walk.bucket,
+          }),
+        ),
+      )
+      for (const [i, { accepted }] of read.entries()) {
+        const row = rowOf(batch[i]!, new Uint8Array(0))
+        rows.push({ ...row, resolved: { value: accepted?.value } })
+      }
+    }
+    rows.sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#advance(cursor, rows, covered)
+  }
+
+  #take(cursor: Cursor, reply: WireIntervalReply): void {
+    const rows = reply.rows.map((row) => rowOf(byteString(row.key), row.state))
+    this.#advance(cursor, rows, byteString(reply.coveredEnd))
+  }
+
+  #advance(cursor: Cursor, rows: Row[], covered: ByteString): void {
+    cursor.rows = rows
+    cursor.at = 0
+    const { end } = cursor.range
+    cursor.finished = covered >= end
+    cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
+  }
+
+  /** F+1 of each set: this node first, then connected ones, those that just failed last. */
+  #quorumOf(sets: readonly (readonly NodeId[])[], avoided: Set<NodeId>): NodeId[] {
+    const { peers } = this.#options
+    const rank = (node: NodeId): number =>
+      (avoided.has(node) ? 4 : 0) + (node === peers.self ? 0 : peers.connected(node) ? 1 : 2)
+    const chosen = new Set<NodeId>()
+    for (const set of sets) {
+      const ranked = [...set].sort((a, b) => rank(a) - rank(b))
+      for (const node of ranked.slice(0, majority(set.length))) chosen.add(node)
+    }
+    return [...chosen].sort((a, b) => rank(a) - rank(b))
+  }
+
+  async #ask(
+    questions: readonly { node: NodeId; cursor: Cursor; digestOnly: boolean }[],
+    avoided: Set<NodeId>,
+  ): Promise<Map<NodeId, Map<Cursor, WireIntervalReply>>> {
+    const { peers, placement } = this.#options
+    const byNode = new Map<NodeId, { cursor: Cursor; digestOnly: boolean }[]>()
+    for (const question of questions) {
+      const list = byNode.get(question.node)
+      if (list === undefined) byNode.set(question.node, [question])
+      else list.push(question)
+    }
+    const fence = this.#walk.bucket.current()
+    const epoch = placement.epoch()
+    const answers = new Map<NodeId, Map<Cursor, WireIntervalReply>>()
+    let staleFence = false
+    await Promise.all(
+      [...byNode].map(async ([node, list]) => {
+        const request = {
+          epoch,
+          fenceBucket: bytesOf(fence.bucket),
+          fenceGeneration: fence.generation,
+          limit: this.#limit,
+          intervals: list.map(({ cursor, digestOnly }) => ({
+            start: bytesOf(cursor.range.start),
+            end: bytesOf(cursor.range.end),
+            digestOnly,
+          })),
+        }
+        let reply: WireListReply
+        try {
+          reply = await peers.list(node, request, { timeoutMs: CALL_TIMEOUT_MS })
+        } catch {
+          avoided.add(node)
+          return
+        }
+        if (reply.kind === LIST_RESULT.staleEpoch) await placement.observe(reply.epoch, node)
+        else if (reply.kind === LIST_RESULT.staleFence) staleFence = true
+        else if (reply.kind !== LIST_RESULT.ok || reply.intervals.length !== list.length) {
+          avoided.add(node)
+        } else {
+          answers.set(
+            node,
+            new Map(list.map(({ cursor }, i) => [cursor, reply.intervals[i]!] as const)),
+          )
+        }
+      }),
+    )
+    if (staleFence) await this.#walk.bucket.refresh()
+    return answers
+  }
+}
+
+function rowOf(key: ByteString, state: Uint8Array): Row {
+  return { key: key as RegisterKey, name: key.slice(NAME_AT), state }
+}

@@ -1,0 +1,299 @@
+/** Objects: one register each, its data packed beside it or in blocks of its own. */
+
+import { byteString, textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
+import {
+  manifestCodec,
+  type StorageRecord,
+  type VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type BlockKey, type ByteString, type RegisterKey } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { partitionOfKey, shardOf } from '../../protocol/keyspace/key.ts'
+import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
+import {
+  currentVersion,
+  holdsUpload,
+  objectOf,
+  objectValue,
+  verdict,
+  withNullVersion,
+  withoutUpload,
+  withoutVersions,
+} from '../../protocol/object/object.ts'
+import type { Accepted } from '../../protocol/register/types.ts'
+import type {
+  ListPage,
+  ListRequest,
+  ObjectBody,
+  ObjectHeaders,
+  ObjectReader,
+  PutResult,
+  RequestContext,
+  SmallBody,
+  WriteCondition,
+} from '../../gateway/backend.ts'
+import type { Bodies } from '../data/body.ts'
+import type { Replicator } from '../data/replicator.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Bucket, Buckets } from './buckets.ts'
+import type { Lister } from './lister.ts'
+import type { PackedBlock } from './register-host.ts'
+import type { Registers } from './registers.ts'
+import { infoOf, listedOf, versionOf } from './versions.ts'
+
+export interface ObjectsOptions {
+  readonly registers: Registers
+  readonly buckets: Buckets
+  readonly bodies: Bodies
+  readonly replicator: Replicator
+  readonly lister: Lister
+  readonly clock: Clock
+  readonly partitionBits: number
+}
+
+/** Sorts above every UTF-8 key with the prefix in front of it. */
+const ABOVE_KEYS = '\xff'
+
+export class Objects {
+  readonly #options: ObjectsOptions
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options
+  }
+
+  key(bucket: Bucket, key: string): RegisterKey {
+    const name = utf8ByteString(key)
+    const shard = shardOf(bucket.id, name, bucket.shards)
+    return objectRegister(bucket.id, shard, name, this.#options.partitionBits)
+  }
+
+  async put(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      headers: ObjectHeaders
+      body: ObjectBody | SmallBody
+      condition?: WriteCondition | undefined
+    },
+  ): Promise<PutResult> {
+    const { buckets, bodies } = this.#options
+    const bucket = await buckets.open(context, request.bucket)
+    const { sealed, storage, sizeBytes, packed } = await bodies.write(context, request.body)
+    const version = versionOf(request.headers, sealed, {
+      sizeBytes,
+      storage,
+      manifest: new Uint8Array(0),
+      uploadId: new Uint8Array(0),
+    })
+    const key = this.key(bucket, request.key)
+    const block: PackedBlock | undefined =
+      packed === undefined
+        ? undefined
+        : { key: packedBlockKey(key, dataId(byteString(storage[0]!.dataId))), bytes: packed }
+    return this.writeVersion(context, bucket, key, version, request.condition, block)
+  }
+
+  /** One change: the version becomes the current one, or the condition fails on a chosen state (P3). */
+  async writeVersion(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    version: VersionRecord,
+    condition: WriteCondition | undefined,
+    block: PackedBlock | undefined,
+  ): Promise<PutResult> {
+    const nowMs = this.#options.clock.nowMs()
+    const outcome = await this.#options.registers.change(context, {
+      key,
+      fence: bucket,
+      block,
+      change: (value) => {
+        const record = objectOf(value)
+        if (version.uploadId.length > 0 && holdsUpload(record, version.uploadId))
+          return { keep: true }
+        if (verdict(currentVersion(record), condition) !== 'holds') return { keep: true }
+        const next = withNullVersion(record, version, nowMs)
+        return { write: objectValue(next, block === undefined ? [] : [block.key]) }
+      },
+    })
+    if (outcome.type === 'written') {
+      return {
+        versionId: 'null',
+        lastModifiedMs: objectOf(outcome.value).versions[0]!.lastModifiedMs,
+      }
+    }
+    const record = objectOf(outcome.current?.value)
+    if (version.uploadId.length > 0 && holdsUpload(record, version.uploadId)) {
+      // This very completion was written before (P4).
+      return { versionId: 'null', lastModifiedMs: record.versions[0]?.lastModifiedMs ?? nowMs }
+    }
+    throw conditionError(verdict(currentVersion(record), condition))
+  }
+
+  /** The upload says completed: its id may leave the object (P4). */
+  async forgetUpload(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    uploadId: Uint8Array,
+  ): Promise<void> {
+    await this.#options.registers.change(context, {
+      key,
+      fence: bucket,
+      change: (value) => {
+        const record = objectOf(value)
+        if (value === undefined || !holdsUpload(record, uploadId)) return { keep: true }
+        return { write: objectValue(withoutUpload(record, uploadId), value.blocks) }
+      },
+    })
+  }
+
+  async get(
+    context: RequestContext,
+    request: { bucket: string; key: string; withData: boolean },
+  ): Promise<ObjectReader> {
+    const { buckets, registers, bodies } = this.#options
+    const bucket = await buckets.open(context, request.bucket)
+    const key = this.key(bucket, request.key)
+    const { accepted, block } = await registers.read(context, {
+      key,
+      fence: bucket,
+      withBlock: request.withData,
+    })
+    const version = currentVersion(objectOf(liveValue(accepted)))
+    if (version === undefined) throw new StoreError('NoSuchKey', undefined, { Key: request.key })
+    const storage = await this.#storage(context, key, version, block)
+    const partSizes =
+      version.uploadId.length === 0 ? undefined : storage.map(({ sizeBytes }) => sizeBytes)
+    const info = infoOf(request.key, version, partSizes)
+    const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
+      bodies.read(context, storage, partitionOfKey(key), start, end)
+    if (version.sizeBytes === 0) return { info, read, bytes: new Uint8Array(0) }
+    const packed = storage.length === 1 && storage[0]!.packed
+    if (packed && block?.bytes.length === version.sizeBytes) {
+      return { info, read, bytes: block.bytes }
+    }
+    return { info, read }
+  }
+
+  async #storage(
+    context: RequestContext,
+    key: RegisterKey,
+    version: VersionRecord,
+    block: PackedBlock | undefined,
+  ): Promise<readonly StorageRecord[]> {
+    if (version.manifest.length === 0) return version.storage
+    const manifestKey: BlockKey = packedBlockKey(key, dataId(byteString(version.manifest)))
+    let bytes = block?.key === manifestKey ? block.bytes : undefined
+    if (bytes === undefined) {
+      context.rounds++
+      bytes = await this.#options.replicator.read(context, manifestKey)
+    }
+    if (bytes === undefined) {
+      throw new StoreError('Unavailable', 'no replica has a good copy of the list of parts')
+    }
+    return manifestCodec.decode(bytes).storage
+  }
+
+  async delete(
+    context: RequestContext,
+    request: { bucket: string; key: string; condition?: WriteCondition | undefined },
+  ): Promise<void> {
+    const { buckets, registers } = this.#options
+    const bucket = await buckets.open(context, request.bucket)
+    const { condition } = request
+    const outcome = await registers.change(context, {
+      key: this.key(bucket, request.key),
+      fence: bucket,
+      change: (value) => {
+        const record = objectOf(value)
+        const current = currentVersion(record)
+        if (current === undefined || verdict(current, condition) !== 'holds') return { keep: true }
+        return { write: objectValue(withoutVersions(record), []) }
+      },
+    })
+    if (outcome.type === 'written') return
+    const current = currentVersion(objectOf(liveValue(outcome.current)))
+    // Nothing to delete is a success, as S3 answers it.
+    if (current !== undefined && verdict(current, condition) === 'fails') {
+      throw conditionError('fails')
+    }
+  }
+
+  async list(context: RequestContext, request: ListRequest): Promise<ListPage> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    const prefix = utf8ByteString(request.prefix)
+    const delimiter = utf8ByteString(request.delimiter ?? '')
+    const walk = this.#walk(context, bucket, prefix, delimiter, request)
+    const objects: ListPage['objects'][number][] = []
+    const prefixes: string[] = []
+    let last: ByteString | undefined
+    for (;;) {
+      if (objects.length + prefixes.length >= request.limit && request.limit === 0) {
+        return { objects, prefixes }
+      }
+      const row = await walk.next()
+      if (row === undefined) return { objects, prefixes }
+      const version = currentVersion(objectOf(row.value))
+      if (version === undefined) continue
+      if (objects.length + prefixes.length >= request.limit) {
+        return { objects, prefixes, next: textOfUtf8(last!) }
+      }
+      const cut = delimiter === '' ? -1 : row.name.indexOf(delimiter, prefix.length)
+      if (cut >= 0) {
+        last = row.name.slice(0, cut + delimiter.length)
+        prefixes.push(textOfUtf8(last))
+        walk.skipTo(last + ABOVE_KEYS)
+      } else {
+        last = row.name
+        objects.push(listedOf(row.name, version))
+      }
+    }
+  }
+
+  /** A quorum list: no object, not even one whose upload is still completing. */
+  async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
+    const walk = this.#walk(context, bucket, '', '', { limit: 1 })
+    for (;;) {
+      const row = await walk.next()
+      if (row === undefined) return true
+      if (objectOf(row.value).versions.length > 0) return false
+    }
+  }
+
+  #walk(
+    context: RequestContext,
+    bucket: Bucket,
+    prefix: ByteString,
+    delimiter: ByteString,
+    request: { after?: string | undefined; limit: number },
+  ): ReturnType<Lister['walk']> {
+    const bits = this.#options.partitionBits
+    let after = request.after === undefined ? undefined : utf8ByteString(request.after)
+    if (after !== undefined && delimiter !== '' && after.startsWith(prefix)) {
+      // A common prefix that an earlier page ended with: everything below it is passed over.
+      const cut = after.indexOf(delimiter, prefix.length)
+      if (cut >= 0 && cut + delimiter.length === after.length) after += ABOVE_KEYS
+    }
+    return this.#options.lister.walk(context, {
+      bucket,
+      shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
+      range: (shard, behind) => objectRange(bucket.id, shard, prefix, behind, bits),
+      after,
+      expected: request.limit + 1,
+    })
+  }
+}
+
+/** A tombstone still has a body (its sequence); readers see nothing. */
+function liveValue(accepted: Accepted | undefined): Accepted['value'] | undefined {
+  return accepted === undefined || accepted.value.tombstone ? undefined : accepted.value
+}
+
+function conditionError(outcome: ReturnType<typeof verdict>): StoreError {
+  return outcome === 'absent'
+    ? new StoreError('NoSuchKey')
+    : new StoreError('PreconditionFailed', undefined, { Condition: 'If-Match' })
+}

@@ -1,0 +1,392 @@
+/**
+ * The proposing half of the registers: drives the pure state machines of protocol/register over the
+ * network, one operation in flight for a key (P1).
+ */
+
+import {
+  operationId,
+  type BlockKey,
+  type NodeId,
+  type OperationId,
+  type ProposerId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
+import { byteString } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { identityProposer, Proposer, type Change } from '../../protocol/register/proposer.ts'
+import { Reader } from '../../protocol/register/read.ts'
+import type {
+  Attempt,
+  ProposerOutcome,
+  ReaderOutcome,
+  Send,
+  Step,
+} from '../../protocol/register/step.ts'
+import type {
+  Accepted,
+  AcceptRequest,
+  Fence,
+  RegisterReply,
+  RegisterRequest,
+  RegisterValue,
+  ReplicaSets,
+} from '../../protocol/register/types.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import type { Peers } from '../rpc/peers.ts'
+import type { HostReply, PackedBlock } from './register-host.ts'
+import { KeyedQueue } from './keyed-queue.ts'
+
+/** A call to one replica. */
+const CALL_TIMEOUT_MS = 4_000
+/** A whole operation, retries and back-off included: then 503. */
+const OPERATION_TIMEOUT_MS = 12_000
+const BACKOFF_FIRST_MS = 4
+const BACKOFF_MAX_MS = 400
+/** A value that does not come from the nearest replica within this is asked from another. */
+const HEDGE_AFTER_MS = 60
+
+/** Where keys lie at this moment. */
+export interface Placement {
+  epoch(): number
+  /** Nearest first is `preferred`'s business, not this one's. */
+  sets(partition: number): ReplicaSets
+  /** A peer spoke of a later epoch: fetch and adopt it (L4). */
+  observe(epoch: number, from: NodeId): Promise<void>
+}
+
+/** The bucket's fence, and how to get a fresh one when it is stale: throws NoSuchBucket (T8). */
+export interface FenceSource {
+  current(): Fence
+  refresh(): Promise<void>
+}
+
+export interface RegistersOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly clock: Clock
+  readonly random: Random
+  readonly proposer: ProposerId
+  /** A replica may have missed a write of this partition (P7). */
+  readonly onGap: (peer: NodeId, partition: number) => void
+}
+
+export interface ChangeRequest {
+  readonly key: RegisterKey
+  readonly change: Change
+  readonly fence?: FenceSource | undefined
+  /** Rides with the accept: the packed block or manifest that the written value names (A5). */
+  readonly block?: PackedBlock | undefined
+}
+
+export type ChangeOutcome =
+  | { readonly type: 'written'; readonly value: RegisterValue }
+  | { readonly type: 'kept'; readonly current: Accepted | undefined }
+
+export interface ReadResult {
+  readonly accepted: Accepted | undefined
+  /** The packed block of the value, when it was asked for and came along. */
+  readonly block?: PackedBlock | undefined
+}
+
+interface Machine<Outcome> {
+  readonly rounds: number
+  start(): Step<Outcome>
+  onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
+  onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
+  onBackoffOver(): Step<Outcome>
+  giveUp(): Outcome
+}
+
+interface RunExtras {
+  readonly block?: PackedBlock | undefined
+  readonly withBlock?: boolean
+  readonly onBlock?: (block: PackedBlock) => void
+  readonly onLate?: (send: Send, reply: RegisterReply | undefined) => void
+  readonly hedge?: () => Step<never>
+}
+
+export class Registers {
+  readonly #options: RegistersOptions
+  readonly #queue = new KeyedQueue<RegisterKey>()
+  #counter = 0
+
+  constructor(options: RegistersOptions) {
+    this.#options = options
+  }
+
+  newOperation(): OperationId {
+    return operationId(byteString(this.#options.random.bytes(16)))
+  }
+
+  /** One change of one register (P5). Throws StoreError Unavailable when it can't be known to have
+   * happened, and what `fence.refresh` throws. */
+  change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
+    return this.#queue.run(request.key, () => this.#change(context, request))
+  }
+
+  /** Linearizable: one round trip when a majority agrees (R1), else an identity change (R2). */
+  async read(
+    context: RequestContext,
+    request: { key: RegisterKey; fence?: FenceSource | undefined; withBlock?: boolean },
+  ): Promise<ReadResult> {
+    const { placement } = this.#options
+    const partition = partitionOfKey(request.key)
+    const deadline = this.#deadline()
+    for (;;) {
+      const sets = placement.sets(partition)
+      const epoch = placement.epoch()
+      let block: PackedBlock | undefined
+      const reader = new Reader({
+        key: request.key,
+        epoch,
+        sets,
+        preferred: this.#preferred(sets),
+        ...(request.fence && { fence: request.fence.current() }),
+      })
+      const outcome = await this.#run<ReaderOutcome>(context, reader, deadline, {
+        withBlock: request.withBlock === true,
+        onBlock: (found) => (block = found),
+        hedge: () => reader.hedge() as Step<never>,
+      })
+      switch (outcome.type) {
+        case 'state':
+          return { accepted: outcome.accepted, block }
+        case 'needs-identity':
+          return { accepted: await this.settle(context, request.key, request.fence) }
+        case 'unavailable':
+          throw unavailable()
+        case 'stale-epoch':
+          break
+        case 'stale-fence':
+          await request.fence?.refresh()
+          break
+      }
+      if (this.#options.clock.monotonicMs() > deadline) throw unavailable()
+    }
+  }
+
+  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5, D3). */
+  async settle(
+    context: RequestContext,
+    key: RegisterKey,
+    fence?: FenceSource,
+    rewrite = false,
+  ): Promise<Accepted | undefined> {
+    return this.#queue.run(key, async () => {
+      const outcome = await this.#propose(context, key, fence, undefined, (base) =>
+        identityProposer({ ...base, rewrite }),
+      )
+      if (outcome.type === 'kept') return outcome.current
+      throw unavailable()
+    })
+  }
+
+  async #change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
+    const operation = this.newOperation()
+    const { key, change, fence, block } = request
+    const outcome = await this.#propose(
+      context,
+      key,
+      fence,
+      block,
+      (base, attempt) => new Proposer({ ...base, operation, change, attempt }),
+    )
+    if (outcome.type === 'written') return { type: 'written', value: outcome.value }
+    if (outcome.type === 'kept') return { type: 'kept', current: outcome.current }
+    throw unavailable()
+  }
+
+  async #propose(
+    context: RequestContext,
+    key: RegisterKey,
+    fence: FenceSource | undefined,
+    block: PackedBlock | undefined,
+    make: (
+      base: {
+        key: RegisterKey
+        proposer: ProposerId
+        nextCounter: (above: number) => number
+        sets: ReplicaSets
+        epoch: number
+        fence?: Fence | undefined
+      },
+      attempt: Attempt | undefined,
+    ) => Proposer,
+  ): Promise<ProposerOutcome> {
+    const { placement, proposer, onGap } = this.#options
+    const partition = partitionOfKey(key)
+    const deadline = this.#deadline()
+    let attempt: Attempt | undefined
+    for (;;) {
+      const machine = make(
+        {
+          key,
+          proposer,
+          nextCounter: (above) => (this.#counter = Math.max(this.#counter, above) + 1),
+          sets: placement.sets(partition),
+          epoch: placement.epoch(),
+          fence: fence?.current(),
+        },
+        attempt,
+      )
+      const outcome = await this.#run<ProposerOutcome>(context, machine, deadline, {
+        block,
+        onLate: (send, reply) => {
+          if (send.request.type === 'accept' && reply?.type !== 'accepted') {
+            onGap(send.to, partition)
+          }
+        },
+      })
+      if (outcome.type === 'stale-fence') {
+        attempt = outcome.attempt ?? attempt
+        await this.#refresh(fence, attempt)
+      } else if (outcome.type === 'stale-epoch') {
+        attempt = outcome.attempt ?? attempt
+      } else {
+        return outcome
+      }
+      if (this.#options.clock.monotonicMs() > deadline) throw unavailable()
+    }
+  }
+
+  /** A bucket that is gone means NoSuchBucket, but not when an earlier accept may have happened. */
+  async #refresh(fence: FenceSource | undefined, attempt: Attempt | undefined): Promise<void> {
+    try {
+      await fence?.refresh()
+    } catch (error) {
+      if (attempt !== undefined) throw unavailable()
+      throw error
+    }
+  }
+
+  #deadline(): number {
+    return this.#options.clock.monotonicMs() + OPERATION_TIMEOUT_MS
+  }
+
+  /** This node first, then connected ones. */
+  #preferred(sets: ReplicaSets): NodeId[] {
+    const { peers } = this.#options
+    const rank = (node: NodeId): number => (node === peers.self ? 0 : peers.connected(node) ? 1 : 2)
+    return [...new Set(sets.flat())].sort((a, b) => rank(a) - rank(b))
+  }
+
+  #run<Outcome extends { readonly type: string }>(
+    context: RequestContext,
+    machine: Machine<Outcome>,
+    deadline: number,
+    extras: RunExtras,
+  ): Promise<Outcome> {
+    const { clock, random } = this.#options
+    return new Promise<Outcome>((resolve, reject) => {
+      let done = false
+      const timers = new Set<() => void>()
+      const after = (delayMs: number, run: () => void): void => {
+        const cancel = clock.after(delayMs, () => {
+          timers.delete(cancel)
+          run()
+        })
+        timers.add(cancel)
+      }
+      const finish = (outcome: Outcome): void => {
+        done = true
+        for (const cancel of timers) cancel()
+        context.rounds += machine.rounds
+        resolve(outcome)
+      }
+      const guarded = (next: () => Step<Outcome>): void => {
+        if (done) return
+        try {
+          obey(next())
+        } catch (error) {
+          done = true
+          for (const cancel of timers) cancel()
+          reject(error as Error)
+        }
+      }
+      const send = (one: Send, block: PackedBlock | undefined): void => {
+        this.#send(one, { ...extras, block }).then(
+          ({ reply, block: found }) => {
+            if (done) extras.onLate?.(one, reply)
+            if (found !== undefined && !done) extras.onBlock?.(found)
+            guarded(() => machine.onReply(one.to, one.request, reply))
+          },
+          (error: unknown) => {
+            if (done) extras.onLate?.(one, undefined)
+            const maybeDelivered = (error as { maybeDelivered?: boolean }).maybeDelivered !== false
+            guarded(() => machine.onFailure(one.to, one.request, maybeDelivered))
+          },
+        )
+      }
+      const obey = (step: Step<Outcome>): void => {
+        for (const one of step.send) send(one, extras.block)
+        if (step.needBlocks !== undefined) {
+          const { node, blocks, request } = step.needBlocks
+          this.#findBlock(blocks, request, extras.block).then(
+            (block) => send({ to: node, request }, block),
+            () => guarded(() => machine.onFailure(node, request, true)),
+          )
+        }
+        if (step.backoff !== undefined) {
+          const most = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** step.backoff.attempt)
+          after(random.float() * most, () => guarded(() => machine.onBackoffOver()))
+        }
+        if (step.outcome !== undefined && !done) finish(step.outcome)
+      }
+      after(Math.max(1, deadline - clock.monotonicMs()), () => {
+        if (!done) finish(machine.giveUp())
+      })
+      guarded(() => machine.start())
+      if (!done && extras.hedge !== undefined) {
+        const { hedge } = extras
+        after(HEDGE_AFTER_MS, () => guarded(hedge))
+      }
+    })
+  }
+
+  async #send(one: Send, extras: RunExtras): Promise<HostReply> {
+    const { peers, placement } = this.#options
+    const block = one.request.type === 'accept' ? extras.block : undefined
+    const answer = await peers.register(
+      one.to,
+      one.request,
+      {
+        block:
+          block !== undefined &&
+          one.request.type === 'accept' &&
+          one.request.value.blocks.includes(block.key)
+            ? block
+            : undefined,
+        withBlock: extras.withBlock,
+      },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    )
+    const { reply } = answer
+    if (reply.type === 'stale-epoch') await placement.observe(reply.epoch, one.to)
+    return answer
+  }
+
+  /** The block that a replica lacks: the one at hand, else a verified copy of another replica (A5). */
+  async #findBlock(
+    blocks: readonly BlockKey[],
+    request: AcceptRequest,
+    atHand: PackedBlock | undefined,
+  ): Promise<PackedBlock> {
+    const key = blocks[0]
+    if (key === undefined) throw unavailable()
+    if (atHand?.key === key) return atHand
+    const { peers, placement } = this.#options
+    for (const node of placement.sets(partitionOfKey(request.key)).flat()) {
+      const bytes = await peers
+        .getBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
+        .catch(() => undefined)
+      if (bytes !== undefined) return { key, bytes }
+    }
+    throw unavailable()
+  }
+}
+
+function unavailable(): StoreError {
+  return new StoreError('Unavailable', 'no majority of the replicas answered in time')
+}

@@ -1,0 +1,113 @@
+/** Between the records of versions and parts, and what the gateway shows of them. */
+
+import { textOfUtf8 } from '../../protocol/bytes.ts'
+import type { PairRecord, PartRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
+import type { ByteString } from '../../protocol/ids.ts'
+import type {
+  ChecksumAlgorithm,
+  Checksums,
+  ListedObject,
+  ObjectHeaders,
+  ObjectInfo,
+  PartInfo,
+  SealedBody,
+} from '../../gateway/backend.ts'
+
+const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
+
+export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
+
+export function checksumTypeNumber(type: ChecksumType): number {
+  return CHECKSUM_TYPES.indexOf(type)
+}
+
+export function checksumTypeOf(number: number): ChecksumType {
+  return CHECKSUM_TYPES[number]
+}
+
+export function pairs(record: Readonly<Record<string, string | undefined>>): PairRecord[] {
+  const list: PairRecord[] = []
+  for (const name in record) {
+    const value = record[name]
+    if (value !== undefined) list.push({ name, value })
+  }
+  return list
+}
+
+/** Null-prototype: names come from clients (fault 28). */
+export function unpaired(list: readonly PairRecord[]): Record<string, string> {
+  const record = Object.create(null) as Record<string, string>
+  for (const { name, value } of list) record[name] = value
+  return record
+}
+
+export function versionOf(
+  headers: ObjectHeaders,
+  sealed: SealedBody,
+  body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId'>,
+): VersionRecord {
+  return {
+    versionId: '',
+    deleteMarker: false,
+    etag: sealed.etag,
+    lastModifiedMs: 0,
+    storageClass: headers.storageClass === 'STANDARD' ? '' : headers.storageClass,
+    system: pairs(headers.system),
+    user: pairs(headers.user),
+    checksums: pairs(sealed.checksums),
+    checksumType: checksumTypeNumber(sealed.checksumType),
+    ...body,
+  }
+}
+
+export function headersOf(
+  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
+): ObjectHeaders {
+  return {
+    system: unpaired(record.system),
+    user: unpaired(record.user),
+    storageClass: record.storageClass === '' ? 'STANDARD' : record.storageClass,
+  }
+}
+
+export function infoOf(
+  key: string,
+  version: VersionRecord,
+  partSizes: readonly number[] | undefined,
+): ObjectInfo {
+  return {
+    key,
+    sizeBytes: version.sizeBytes,
+    etag: version.etag,
+    lastModifiedMs: version.lastModifiedMs,
+    versionId: version.versionId === '' ? 'null' : version.versionId,
+    checksums: unpaired(version.checksums) as Checksums,
+    checksumType: checksumTypeOf(version.checksumType),
+    partSizes,
+    ...headersOf(version),
+  }
+}
+
+export function listedOf(name: ByteString, version: VersionRecord): ListedObject {
+  const checksum = version.checksums[0]
+  return {
+    key: textOfUtf8(name),
+    sizeBytes: version.sizeBytes,
+    etag: version.etag,
+    lastModifiedMs: version.lastModifiedMs,
+    storageClass: version.storageClass === '' ? 'STANDARD' : version.storageClass,
+    versionId: version.versionId === '' ? 'null' : version.versionId,
+    checksumAlgorithm: checksum?.name as ChecksumAlgorithm | undefined,
+    checksumType: checksumTypeOf(version.checksumType),
+  }
+}
+
+export function partInfoOf(part: PartRecord): PartInfo {
+  return {
+    partNumber: part.partNumber,
+    sizeBytes: part.sizeBytes,
+    etag: part.etag,
+    lastModifiedMs: part.lastModifiedMs,
+    checksums: unpaired(part.checksums) as Checksums,
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Typed calls to peers, and to this node itself without the detour over bytes. What a peer answers at
+ * a later epoch is fetched and adopted before anyone starts again (L4).
+ */
+
+import { bytesOf } from '../../protocol/bytes.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { RegisterRequest } from '../../protocol/register/types.ts'
+import {
+  decodeRegisterAnswer,
+  encodeRegisterCall,
+  MessageError,
+  RPC,
+} from '../../protocol/rpc/message.ts'
+import {
+  WireBlockReply,
+  WireBlockRequest,
+  WireDigestReply,
+  WireDigestRequest,
+  WireEnumerateReply,
+  WireEnumerateRequest,
+  WireHintRequest,
+  WireListReply,
+  WireListRequest,
+  WireRaiseReply,
+  WireRaiseRequest,
+  WireStatusReply,
+} from '../../protocol/rpc/messages.js'
+import type { BlockStore } from '../data/blocks.ts'
+import type { Network, TrafficClass } from '../env/ports.ts'
+import type { HostReply, PackedBlock, RegisterHost } from '../metadata/register-host.ts'
+
+export const BLOCK_RESULT = { ok: 0, notFound: 1, staleEpoch: 2, noRoom: 3, damaged: 4 } as const
+
+/** What this node answers to itself: the same functions that serve peers. */
+export interface LocalService {
+  readonly host: RegisterHost
+  readonly blocks: BlockStore
+  list(request: WireListRequest): Promise<WireListReply>
+  raise(request: WireRaiseRequest): Promise<WireRaiseReply>
+}
+
+export interface CallOptions {
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export class Peers {
+  readonly #network: Network
+  readonly #local: () => LocalService
+
+  constructor(network: Network, local: () => LocalService) {
+    this.#network = network
+    this.#local = local
+  }
+
+  get self(): NodeId {
+    return this.#network.self
+  }
+
+  connected(peer: NodeId): boolean {
+    return peer === this.self || this.#network.connected(peer)
+  }
+
+  async register(
+    to: NodeId,
+    request: RegisterRequest,
+    extras: { block?: PackedBlock | undefined; withBlock?: boolean | undefined },
+    options: CallOptions,
+  ): Promise<HostReply> {
+    if (to === this.self) return this.#local().host.handle(request, extras)
+    const body = encodeRegisterCall({
+      request,
+      withBlock: extras.withBlock,
+      payloadKey: extras.block?.key,
+    })
+    const answer = await this.#call(to, 'control', RPC.register, body, options, extras.block?.bytes)
+    const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
+    if (payloadKey === undefined || answer.payload === undefined) return { reply }
+    return { reply, block: { key: payloadKey, bytes: answer.payload } }
+  }
+
+  async putBlock(
+    to: NodeId,
+    key: BlockKey,
+    bytes: Uint8Array,
+    epoch: number,
+    options: CallOptions,
+  ): Promise<WireBlockReply> {
+    if (to === this.self) {
+      await this.#local().blocks.put(key, bytes)
+      return { result: BLOCK_RESULT.ok, epoch }
+    }
+    const body = WireBlockRequest.encode({ key: bytesOf(key), epoch })
+    const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, bytes)
+    return WireBlockReply.decode(answer.body)
+  }
+
+  /** Verified bytes; undefined when the peer has no good copy. */
+  async getBlock(
+    to: NodeId,
+    key: BlockKey,
+    options: CallOptions,
+    into?: Uint8Array,
+  ): Promise<Uint8Array | undefined> {
+    if (to === this.self) return this.#local().blocks.read(key, into)
+    const body = WireBlockRequest.encode({ key: bytesOf(key) })
+    const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options)
+    const { result } = WireBlockReply.decode(answer.body)
+    if (result !== BLOCK_RESULT.ok) return undefined
+    return answer.payload ?? new Uint8Array(0)
+  }
+
+  async list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
+    if (to === this.self) return this.#local().list(request)
+    const body = WireListRequest.encode(request)
+    return WireListReply.decode((await this.#call(to, 'control', RPC.list, body, options)).body)
+  }
+
+  async raise(
+    to: NodeId,
+    request: WireRaiseRequest,
+    options: CallOptions,
+  ): Promise<WireRaiseReply> {
+    if (to === this.self) return this.#local().raise(request)
+    const body = WireRaiseRequest.encode(request)
+    return WireRaiseReply.decode((await this.#call(to, 'control', RPC.raise, body, options)).body)
+  }
+
+  async digests(
+    to: NodeId,
+    request: WireDigestRequest,
+    options: CallOptions,
+  ): Promise<WireDigestReply> {
+    const body = WireDigestRequest.encode(request)
+    return WireDigestReply.decode((await this.#call(to, 'bulk', RPC.digests, body, options)).body)
+  }
+
+  async enumerate(
+    to: NodeId,
+    request: WireEnumerateRequest,
+    options: CallOptions,
+  ): Promise<WireEnumerateReply> {
+    const body = WireEnumerateRequest.encode(request)
+    const answer = await this.#call(to, 'bulk', RPC.enumerate, body, options)
+    return WireEnumerateReply.decode(answer.body)
+  }
+
+  /** Tells a replica that it may lack something of these partitions (P7). */
+  async hint(
+    to: NodeId,
+    partitions: readonly number[],
+    epoch: number,
+    options: CallOptions,
+  ): Promise<void> {
+    const body = WireHintRequest.encode({ epoch, partitions: [...partitions] })
+    await this.#call(to, 'control', RPC.hint, body, options)
+  }
+
+  async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
+    const answer = await this.#call(to, 'control', RPC.status, new Uint8Array(0), options)
+    return WireStatusReply.decode(answer.body)
+  }
+
+  async #call(
+    to: NodeId,
+    traffic: TrafficClass,
+    type: number,
+    body: Uint8Array,
+    { timeoutMs, signal }: CallOptions,
+    payload?: Uint8Array,
+  ): Promise<{ body: Uint8Array; payload?: Uint8Array | undefined }> {
+    const answer = await this.#network.call(
+      to,
+      traffic,
+      { type, body, payload },
+      signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+    )
+    if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
+    return answer
+  }
+}

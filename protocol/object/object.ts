@@ -1,0 +1,114 @@
+/**
+ * An object's register: all its versions, newest first, and what changes make of them. Pure, since a
+ * change is called again on each retry.
+ *
+ * Invariants:
+ *   - `sequence` rises by one with every write, deletes included                    (T4)
+ *   - Last-Modified never falls or repeats within one key                            (T4)
+ *   - an upload's id stays in its object until the upload says completed             (P4)
+ */
+
+import { byteString } from '../bytes.ts'
+import { objectCodec, type ObjectRecord, type VersionRecord } from '../codec/versioned.ts'
+import type { BlockKey } from '../ids.ts'
+import type { RegisterValue } from '../register/types.ts'
+
+export interface Condition {
+  /** ETags without quotes; '*' is any. */
+  readonly ifMatch?: readonly string[] | undefined
+  readonly ifNoneMatch?: readonly string[] | undefined
+  readonly ifMatchSizeBytes?: number | undefined
+  readonly ifMatchLastModifiedMs?: number | undefined
+}
+
+export type ConditionVerdict = 'holds' | 'fails' | 'absent'
+
+const NOTHING: ObjectRecord = { sequence: 0, versions: [], uploads: [] }
+
+export function objectOf(value: RegisterValue | undefined): ObjectRecord {
+  return value === undefined ? NOTHING : objectCodec.decode(value.body)
+}
+
+/** What GET without a version id sees. Undefined: NoSuchKey. */
+export function currentVersion(record: ObjectRecord): VersionRecord | undefined {
+  const newest = record.versions[0]
+  return newest === undefined || newest.deleteMarker ? undefined : newest
+}
+
+/** `absent`: If-Match names an ETag, and there is no object (404 for PUT, as S3). */
+export function verdict(
+  current: VersionRecord | undefined,
+  condition: Condition | undefined,
+): ConditionVerdict {
+  if (condition === undefined) return 'holds'
+  const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
+  if (current === undefined) {
+    const wanted =
+      ifMatch !== undefined || ifMatchSizeBytes !== undefined || ifMatchLastModifiedMs !== undefined
+    return wanted ? 'absent' : 'holds'
+  }
+  const named = (etags: readonly string[]): boolean =>
+    etags.includes('*') || etags.includes(current.etag)
+  if (ifMatch !== undefined && !named(ifMatch)) return 'fails'
+  if (ifNoneMatch !== undefined && named(ifNoneMatch)) return 'fails'
+  if (ifMatchSizeBytes !== undefined && ifMatchSizeBytes !== current.sizeBytes) return 'fails'
+  if (
+    ifMatchLastModifiedMs !== undefined &&
+    // HTTP dates have whole seconds.
+    Math.floor(ifMatchLastModifiedMs / 1000) !== Math.floor(current.lastModifiedMs / 1000)
+  )
+    return 'fails'
+  return 'holds'
+}
+
+/** Replaces the null version. `nowMs` is display only (T4). */
+export function withNullVersion(
+  record: ObjectRecord,
+  version: VersionRecord,
+  nowMs: number,
+): ObjectRecord {
+  return {
+    sequence: record.sequence + 1,
+    versions: [{ ...version, lastModifiedMs: nextModified(record, nowMs) }],
+    uploads: withUpload(record.uploads, version.uploadId),
+  }
+}
+
+/** A delete in an unversioned bucket: nothing is left but the sequence and open completions. */
+export function withoutVersions(record: ObjectRecord): ObjectRecord {
+  return { sequence: record.sequence + 1, versions: [], uploads: record.uploads }
+}
+
+/** The upload says completed: its id need not stay any longer. */
+export function withoutUpload(record: ObjectRecord, uploadId: Uint8Array): ObjectRecord {
+  const id = byteString(uploadId)
+  return { ...record, uploads: record.uploads.filter((other) => byteString(other) !== id) }
+}
+
+export function holdsUpload(record: ObjectRecord, uploadId: Uint8Array): boolean {
+  const id = byteString(uploadId)
+  return record.uploads.some((other) => byteString(other) === id)
+}
+
+export function objectValue(
+  record: ObjectRecord,
+  blocks: readonly BlockKey[],
+): Omit<RegisterValue, 'operation'> {
+  return {
+    tombstone: record.versions.length === 0 && record.uploads.length === 0,
+    body: objectCodec.encode(record),
+    blocks,
+  }
+}
+
+function nextModified(record: ObjectRecord, nowMs: number): number {
+  const before = record.versions[0]?.lastModifiedMs ?? 0
+  return Math.max(before + 1, nowMs)
+}
+
+function withUpload(
+  uploads: readonly Uint8Array<ArrayBuffer>[],
+  uploadId: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer>[] {
+  return uploadId.length === 0 ? [...uploads] : [...uploads, uploadId]
+}
