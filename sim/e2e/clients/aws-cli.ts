@@ -1,0 +1,152 @@
+/** aws-cli: `aws s3` for people, `aws s3api` for the operations beneath. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '../../../bench/harness/process.ts'
+import { makeTree, sameFile, sameTree, seededBytes } from '../files.ts'
+import { equal, sameBytes } from '../suite.ts'
+import type { Context, Suite } from '../suite.ts'
+
+const bucket = 'aws-cli-bucket'
+
+/** The environment of aws-cli, without the caller's own profile. */
+export function awsEnvironment(context: Context): Record<string, string> {
+  return {
+    AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_CONFIG_FILE: join(context.scratch, 'no-config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(context.scratch, 'no-credentials'),
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_PAGER: '',
+  }
+}
+
+async function runSuite(context: Context): Promise<void> {
+  const { scratch } = context
+  const env = awsEnvironment(context)
+  const aws = async (...args: string[]): Promise<string> => {
+    const endpoint = ['--endpoint-url', context.nextEndpoint()]
+    return (await run('aws', [...endpoint, ...args], { env, timeoutMs: 300_000 })).stdout
+  }
+  const json = async (...args: string[]): Promise<Record<string, unknown>> =>
+    JSON.parse(await aws('s3api', ...args, '--output', 'json')) as Record<string, unknown>
+
+  await context.step('mb, ls', async () => {
+    await aws('s3', 'mb', `s3://${bucket}`)
+    if (!(await aws('s3', 'ls')).includes(bucket)) throw new Error('the new bucket is not listed')
+  })
+
+  const tree = join(scratch, 'tree')
+  makeTree(tree, 300)
+  await context.step('sync a tree up and down', async () => {
+    await aws('s3', 'sync', '--only-show-errors', tree, `s3://${bucket}/tree`)
+    await aws('s3', 'sync', '--only-show-errors', `s3://${bucket}/tree`, join(scratch, 'down'))
+    await sameTree(join(scratch, 'down'), tree)
+    const again = await aws('s3', 'sync', tree, `s3://${bucket}/tree`)
+    equal(again.trim(), '', 'a second sync has nothing to do')
+  })
+
+  await context.step('cp of 40 MiB in parts, both ways and by copy', async () => {
+    const file = join(scratch, 'large.bin')
+    writeFileSync(file, seededBytes(40, 40 << 20))
+    await aws('s3', 'cp', '--only-show-errors', file, `s3://${bucket}/large.bin`)
+    await aws('s3', 'cp', '--only-show-errors', `s3://${bucket}/large.bin`, `${file}.down`)
+    await sameFile(`${file}.down`, file)
+    await aws(
+      's3',
+      'cp',
+      '--only-show-errors',
+      `s3://${bucket}/large.bin`,
+      `s3://${bucket}/copy.bin`,
+    )
+    await aws('s3', 'cp', '--only-show-errors', `s3://${bucket}/copy.bin`, `${file}.copy`)
+    await sameFile(`${file}.copy`, file)
+  })
+
+  await context.step('put-object with metadata, head-object, get-object --range', async () => {
+    const file = join(scratch, 'small.txt')
+    const body = seededBytes(7, 5_000)
+    writeFileSync(file, body)
+    const key = 'a key/with ünïcødé = + // & <odd> \'"?#.txt'
+    const at = ['--bucket', bucket, '--key', key]
+    await json(
+      'put-object',
+      ...at,
+      '--body',
+      file,
+      '--content-type',
+      'text/x-odd',
+      '--metadata',
+      'a=1,b=two',
+    )
+    const head = await json('head-object', ...at)
+    equal(head['ContentLength'], body.length, 'length')
+    equal(head['ContentType'], 'text/x-odd', 'content type')
+    equal(head['Metadata'], { a: '1', b: 'two' }, 'metadata')
+    const part = join(scratch, 'range')
+    await json('get-object', ...at, '--range', 'bytes=100-299', part)
+    sameBytes(readFileSync(part), body.subarray(100, 300), 'range')
+    const listed = await json('list-objects-v2', '--bucket', bucket, '--prefix', 'a key/')
+    const contents = listed['Contents'] as { Key: string }[]
+    equal(
+      contents.map((entry) => entry.Key),
+      [key],
+      'listed keys',
+    )
+  })
+
+  await context.step('list-objects-v2 pages and delimiters', async () => {
+    const listed = await json(
+      'list-objects-v2',
+      '--bucket',
+      bucket,
+      '--delimiter',
+      '/',
+      '--prefix',
+      'tree/',
+    )
+    const prefixes = (listed['CommonPrefixes'] as { Prefix: string }[]).map((entry) => entry.Prefix)
+    equal(
+      prefixes,
+      Array.from({ length: 7 }, (_, i) => `tree/dir-${i}/`),
+      'common prefixes',
+    )
+    const paged = ['--bucket', bucket, '--prefix', 'tree/', '--page-size', '17']
+    const all = await json('list-objects-v2', ...paged)
+    equal((all['Contents'] as unknown[]).length, 300, 'keys over all pages')
+  })
+
+  await context.step('presign', async () => {
+    const url = (await aws('s3', 'presign', `s3://${bucket}/small`, '--expires-in', '60')).trim()
+    equal((await fetch(url)).status, 404, 'status of a key that is not there')
+    await json(
+      'put-object',
+      '--bucket',
+      bucket,
+      '--key',
+      'small',
+      '--body',
+      join(scratch, 'small.txt'),
+    )
+    const reply = await fetch(url)
+    equal(reply.status, 200, 'status')
+    sameBytes(await reply.bytes(), readFileSync(join(scratch, 'small.txt')), 'presigned')
+  })
+
+  await context.step('mv, rm --recursive, rb --force', async () => {
+    await aws('s3', 'mv', '--only-show-errors', `s3://${bucket}/small`, `s3://${bucket}/moved`)
+    const listed = await aws('s3', 'ls', `s3://${bucket}/`)
+    if (/ small$/m.test(listed) || !/ moved$/m.test(listed)) throw new Error(`mv left\n${listed}`)
+    await aws('s3', 'rm', '--only-show-errors', '--recursive', `s3://${bucket}/tree`)
+    equal(
+      (await json('list-objects-v2', '--bucket', bucket, '--prefix', 'tree/'))['KeyCount'] ?? 0,
+      0,
+      'keys left',
+    )
+    await aws('s3', 'rb', '--force', `s3://${bucket}`)
+    if ((await aws('s3', 'ls')).includes(bucket)) throw new Error('the bucket is still listed')
+  })
+}
+
+export const awsCli: Suite = { name: 'aws-cli', program: 'aws', run: runSuite }

@@ -1,0 +1,122 @@
+/**
+ * `npm run e2e [-- --only NAME,NAME] [--nodes 1|3] [--step REGEXP] [--require-all] [--keep]`
+ *
+ * Real clients against real processes: every suite of clients/ against one node, then against a cluster of
+ * three through different gateways, after a check of the command contract itself. A client that is not
+ * installed is named and passed over; with --require-all that is an error. With --endpoint URL (and
+ * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) the suites run against a server that is there already.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { reason, tail, which } from '../../bench/harness/process.ts'
+import { Shoal } from '../../bench/harness/shoal.ts'
+import type { Credentials } from '../../bench/harness/sign.ts'
+import { awsCli } from './clients/aws-cli.ts'
+import { rclone } from './clients/rclone.ts'
+import { restic } from './clients/restic.ts'
+import { s3cmd } from './clients/s3cmd.ts'
+import { sdk } from './clients/sdk.ts'
+import { checkContract } from './contract.ts'
+import { Context } from './suite.ts'
+import type { Suite } from './suite.ts'
+
+const suites: readonly Suite[] = [sdk, awsCli, rclone, s3cmd, restic]
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    nodes: { type: 'string' },
+    step: { type: 'string' },
+    endpoint: { type: 'string', multiple: true },
+    'require-all': { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  },
+})
+
+const only = values.only?.split(',')
+const known = ['contract', ...suites.map((suite) => suite.name)]
+const unknown = only?.filter((name) => !known.includes(name)) ?? []
+if (unknown.length > 0)
+  throw new Error(`unknown: ${unknown.join(', ')}; known: ${known.join(', ')}`)
+const wanted = (name: string): boolean => only?.includes(name) ?? true
+
+const scratch = mkdtempSync(join(tmpdir(), 'shoal-e2e-'))
+process.on('exit', () => {
+  if (!values.keep) rmSync(scratch, { recursive: true, force: true })
+})
+
+const failures: string[] = []
+let steps = 0
+
+async function runSuites(
+  title: string,
+  endpoints: readonly string[],
+  credentials: Credentials,
+): Promise<void> {
+  for (const suite of suites.filter((suite) => wanted(suite.name))) {
+    if (suite.program !== undefined && (await which(suite.program)) === undefined) {
+      console.log(`${title}, ${suite.name}: not installed`)
+      if (values['require-all']) failures.push(`${suite.name}: not installed`)
+      continue
+    }
+    console.log(`${title}, ${suite.name}`)
+    const directory = join(scratch, `${title}-${suite.name}`.replace(/\W+/g, '-'))
+    mkdirSync(directory, { recursive: true })
+    const step = values.step === undefined ? undefined : new RegExp(values.step)
+    const context = new Context(endpoints, credentials, directory, step)
+    try {
+      await suite.run(context)
+    } catch (error) {
+      console.log(`  FAIL ${reason(error)}`)
+      failures.push(`${title}, ${suite.name}: ${reason(error)}`)
+    }
+    steps += context.results.length
+    for (const result of context.results) {
+      if (result.failure !== undefined) failures.push(`${title}, ${suite.name}: ${result.title}`)
+    }
+    if (!values.keep) rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function runOnShoal(nodes: number): Promise<void> {
+  const shoal = await Shoal.start({ nodes })
+  try {
+    await runSuites(nodes === 1 ? '1 node' : `${nodes} nodes`, shoal.endpoints, shoal.credentials)
+    const code = await shoal.stop()
+    if (code !== 0) failures.push(`${nodes} node(s): exit code ${code} after SIGTERM`)
+  } finally {
+    if (failures.length > 0) console.log(tail(shoal.output, 60))
+    await shoal.close()
+  }
+}
+
+async function main(): Promise<number> {
+  if (values.endpoint !== undefined) {
+    await runSuites('given endpoint', values.endpoint, {
+      accessKeyId: process.env['AWS_ACCESS_KEY_ID'] ?? '',
+      secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'] ?? '',
+    })
+  } else {
+    if (wanted('contract')) {
+      console.log('command contract')
+      const context = new Context([], { accessKeyId: '', secretAccessKey: '' }, scratch)
+      await checkContract(context)
+      steps += context.results.length
+      for (const result of context.results) {
+        if (result.failure !== undefined) failures.push(`contract: ${result.title}`)
+      }
+    }
+    const withClients = suites.some((suite) => wanted(suite.name))
+    for (const nodes of values.nodes === undefined ? [1, 3] : [Number(values.nodes)]) {
+      if (withClients) await runOnShoal(nodes)
+    }
+  }
+  console.log(`\n${steps} steps, ${failures.length} failed`)
+  for (const failure of failures) console.log(`! ${failure}`)
+  return failures.length > 0 ? 1 : 0
+}
+
+process.exitCode = await main()
