@@ -1,0 +1,71 @@
+/**
+ * One node of `shoal cluster` as a child process.
+ *
+ * It has a process group of its own, so that Ctrl-C reaches the parent only, which then stops all in
+ * order. Its IPC channel closes with the parent, whatever killed that: the child then stops itself.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { ReadyMessage } from './start.ts'
+
+export interface ChildOptions {
+  readonly name: string
+  /** node/main.ts. */
+  readonly entry: string
+  readonly args: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+}
+
+export interface ChildExit {
+  /** 'exit code 1', 'signal SIGKILL'. */
+  readonly how: string
+}
+
+export class ChildNode {
+  readonly name: string
+  readonly pid: number | undefined
+  /** Resolves when the node serves; never when it ends before. */
+  readonly ready: Promise<ReadyMessage>
+  readonly exited: Promise<ChildExit>
+  #running = true
+  readonly #process: ChildProcess
+
+  constructor({ name, entry, args, env }: ChildOptions) {
+    this.name = name
+    this.#process = spawn(
+      process.execPath,
+      [...process.execArgv, entry, 'start', '--supervised', ...args],
+      { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true, env },
+    )
+    this.pid = this.#process.pid
+    this.ready = new Promise((resolve) => {
+      this.#process.on('message', (message) => {
+        if (isReady(message)) resolve(message)
+      })
+    })
+    this.exited = new Promise((resolve) => {
+      const ended = (how: string): void => {
+        this.#running = false
+        resolve({ how })
+      }
+      this.#process.once('error', (error) => ended(error.message))
+      this.#process.once('exit', (code, signal) =>
+        ended(signal === null ? `exit code ${code ?? 'unknown'}` : `signal ${signal}`),
+      )
+    })
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
+
+  signal(signal: 'SIGTERM' | 'SIGKILL'): void {
+    if (this.#running) this.#process.kill(signal)
+  }
+}
+
+function isReady(message: unknown): message is ReadyMessage {
+  return (
+    typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready'
+  )
+}

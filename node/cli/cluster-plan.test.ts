@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { UsageError } from '../usage-error.ts'
+import { planCluster } from './cluster-plan.ts'
+
+const member = (index: number, base = 9000) => ({
+  index,
+  isMember: true,
+  s3Address: `127.0.0.1:${base + 10 * index}`,
+})
+
+describe('a plan', () => {
+  it('of an empty directory has three nodes, of which the first founds', () => {
+    const { nodes, founds } = planCluster({}, [])
+    expect(founds).toBe(true)
+    expect(nodes.map(({ name }) => name)).toEqual(['node-0', 'node-1', 'node-2'])
+    expect(nodes[1]).toMatchObject({
+      s3: '127.0.0.1:9010',
+      admin: '127.0.0.1:9011',
+      listen: '/ip4/127.0.0.1/tcp/9012',
+      isMember: false,
+    })
+  })
+
+  it('of a known directory brings the same nodes back on the same ports', () => {
+    const { nodes, founds } = planCluster({}, [member(1, 7000), member(0, 7000)])
+    expect(founds).toBe(false)
+    expect(nodes.map(({ s3, isMember }) => [s3, isMember])).toEqual([
+      ['127.0.0.1:7000', true],
+      ['127.0.0.1:7010', true],
+    ])
+  })
+
+  it('lets a node join that was cut short before, and more nodes', () => {
+    const { nodes, founds } = planCluster({ nodes: 4 }, [member(0), { index: 1, isMember: false }])
+    expect(founds).toBe(false)
+    expect(nodes.map(({ isMember }) => isMember)).toEqual([true, false, false, false])
+  })
+
+  it('never founds beside members when node 0 is lost', () => {
+    const { nodes, founds } = planCluster({}, [member(1), member(2)])
+    expect(founds).toBe(false)
+    expect(nodes[0]).toMatchObject({ s3: '127.0.0.1:9000', isMember: false })
+  })
+
+  it.each([
+    [{ nodes: 2 }, [member(0), member(1), member(2)], /holds 3 nodes/],
+    [{ nodes: 0 }, [], /1 to 100/],
+    [{ nodes: 101 }, [], /1 to 100/],
+    [{ basePort: 65_530 }, [], /not all between/],
+    [{ basePort: 0 }, [], /not all between/],
+  ])('%j is refused', (options, existing, expected) => {
+    expect(() => planCluster(options, existing)).toThrow(UsageError)
+    expect(() => planCluster(options, existing)).toThrow(expected)
+  })
+})

@@ -1,0 +1,79 @@
+/** Which nodes `shoal cluster` runs, where, and which of them must join first. Pure. */
+
+import { UsageError } from '../usage-error.ts'
+
+const NODES_DEFAULT = 3
+const NODES_MAX = 100
+const BASE_PORT_DEFAULT = 9000
+const PORTS_PER_NODE = 10
+
+/** What lies in DATA/node-i. */
+export interface ExistingNode {
+  readonly index: number
+  /** It founded a cluster or was admitted to one. */
+  readonly isMember: boolean
+  /** '127.0.0.1:9000', as it last served. */
+  readonly s3Address?: string | undefined
+}
+
+export interface PlannedNode {
+  readonly index: number
+  /** 'node-0'. */
+  readonly name: string
+  readonly s3: string
+  readonly admin: string
+  readonly listen: string
+  readonly isMember: boolean
+}
+
+export interface ClusterPlan {
+  readonly nodes: readonly PlannedNode[]
+  /** No node is a member of anything: node 0 founds. */
+  readonly founds: boolean
+}
+
+/** Throws UsageError. `existing` in any order. */
+export function planCluster(
+  options: { readonly nodes?: number | undefined; readonly basePort?: number | undefined },
+  existing: readonly ExistingNode[],
+): ClusterPlan {
+  const known = existing.length === 0 ? 0 : Math.max(...existing.map(({ index }) => index)) + 1
+  const count = options.nodes ?? (known > 0 ? known : NODES_DEFAULT)
+  if (!Number.isInteger(count) || count < 1 || count > NODES_MAX) {
+    throw new UsageError(`--nodes: a number from 1 to ${NODES_MAX}`)
+  }
+  if (count < known) {
+    throw new UsageError(
+      `--nodes ${count}: this directory holds ${known} nodes, and leaving one out does not remove it`,
+    )
+  }
+  const base = options.basePort ?? rememberedBase(existing) ?? BASE_PORT_DEFAULT
+  const last = base + PORTS_PER_NODE * (count - 1) + 2
+  if (!Number.isInteger(base) || base < 1 || last > 65_535) {
+    throw new UsageError(
+      `--base-port ${base}: ports ${base} to ${last} are not all between 1 and 65535`,
+    )
+  }
+  const members = new Set(existing.filter(({ isMember }) => isMember).map(({ index }) => index))
+  const nodes = Array.from({ length: count }, (_, index): PlannedNode => {
+    const port = base + PORTS_PER_NODE * index
+    return {
+      index,
+      name: `node-${index}`,
+      s3: `127.0.0.1:${port}`,
+      admin: `127.0.0.1:${port + 1}`,
+      listen: `/ip4/127.0.0.1/tcp/${port + 2}`,
+      isMember: members.has(index),
+    }
+  })
+  return { nodes, founds: members.size === 0 }
+}
+
+/** From any node's port, so that it also stands when node 0's directory is gone. */
+function rememberedBase(existing: readonly ExistingNode[]): number | undefined {
+  for (const { index, s3Address } of existing) {
+    const port = Number(/:(\d+)$/.exec(s3Address ?? '')?.[1] ?? Number.NaN)
+    if (port > PORTS_PER_NODE * index) return port - PORTS_PER_NODE * index
+  }
+  return undefined
+}

@@ -1,0 +1,284 @@
+/**
+ * `shoal cluster`: N nodes as N processes of this machine.
+ *
+ * 1. Nodes that are members already start all at once; in an empty directory node 0 founds.
+ * 2. A node that serves gives a token, with which the others join.
+ * 3. When the epoch with all N members is STABLE on every running node, the ready lines are printed.
+ * 4. From then on a node that dies is reported, and the others go on.
+ */
+
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { readCredentials, readNode } from '../data-directory.ts'
+import type { Clock } from '../env/ports.ts'
+import { UsageError } from '../usage-error.ts'
+import { AdminClient } from './admin-client.ts'
+import { awsLine, shellWord } from './aws-line.ts'
+import { ChildNode } from './child-node.ts'
+import { planCluster, type ExistingNode, type PlannedNode } from './cluster-plan.ts'
+import { describeError } from './fatal.ts'
+import { loadConfig } from './settings.ts'
+import type { ReadyMessage } from './start.ts'
+import { stopSignals } from './stop-signals.ts'
+import type { Terminal } from './terminal.ts'
+
+const POLL_INTERVAL_MS = 100
+/** Beyond the nodes' own `shutdownTimeout`. */
+const STOP_GRACE_MS = 8_000
+
+export interface ClusterOptions {
+  readonly nodes?: number | undefined
+  readonly data?: string | undefined
+  readonly basePort?: number | undefined
+  readonly config?: string | undefined
+}
+
+/** A node that serves. */
+interface Serving {
+  readonly plan: PlannedNode
+  readonly child: ChildNode
+  readonly message: ReadyMessage
+}
+
+/** Returns the exit code. */
+export async function runCluster(
+  options: ClusterOptions,
+  entry: string,
+  terminal: Terminal,
+  clock: Clock,
+): Promise<number> {
+  const data = resolve(options.data ?? './shoal-cluster')
+  const plan = planCluster(options, existingNodes(data))
+  mkdirSync(data, { recursive: true })
+  const cluster = new Cluster(data, plan.nodes, options, entry, terminal, clock)
+  return cluster.run(plan.founds)
+}
+
+class Cluster {
+  readonly #data: string
+  readonly #plans: readonly PlannedNode[]
+  readonly #options: ClusterOptions
+  readonly #entry: string
+  readonly #terminal: Terminal
+  readonly #clock: Clock
+  readonly #children: ChildNode[] = []
+  #stopping = false
+  #lastProgress = ''
+
+  constructor(
+    data: string,
+    plans: readonly PlannedNode[],
+    options: ClusterOptions,
+    entry: string,
+    terminal: Terminal,
+    clock: Clock,
+  ) {
+    this.#data = data
+    this.#plans = plans
+    this.#options = options
+    this.#entry = entry
+    this.#terminal = terminal
+    this.#clock = clock
+  }
+
+  async run(founds: boolean): Promise<number> {
+    const signals = stopSignals({
+      supervised: false,
+      force: () => {
+        for (const child of this.#children) child.signal('SIGKILL')
+        process.exit(130)
+      },
+    })
+    let exitCode = 0
+    try {
+      const up = await Promise.race([this.#bringUp(founds), signals.first])
+      if (typeof up !== 'string') {
+        this.#announce(up)
+        const end = await Promise.race([signals.first, this.#allGone()])
+        if (end === 'all gone') exitCode = 1
+      }
+    } catch (error) {
+      this.#terminal.error(`shoal: ${describeError(error)}`)
+      exitCode = 1
+    }
+    if (exitCode === 1 && this.#children.every((child) => !child.running)) return exitCode
+    return (await this.#stop()) ? exitCode : 1
+  }
+
+  async #bringUp(founds: boolean): Promise<readonly Serving[]> {
+    const first = this.#plans.filter(({ isMember, index }) => isMember || (founds && index === 0))
+    const rest = this.#plans.filter((plan) => !first.includes(plan))
+    this.#progress(`starting ${first.map(({ name }) => name).join(', ')}`)
+    // A member that does not come back is reported like one that dies later: the others go on.
+    const members = await Promise.all(first.map((plan) => this.#start(plan, undefined)))
+    const serving = members.filter((each) => each !== undefined)
+    const [helper] = serving
+    if (helper === undefined) throw new Error('no node could be started')
+    if (rest.length > 0) {
+      const token = await this.#client(helper).issueToken()
+      this.#progress(`joining ${rest.map(({ name }) => name).join(', ')}`)
+      const joined = await Promise.all(rest.map((plan) => this.#start(plan, token)))
+      for (const [at, each] of joined.entries()) {
+        if (each === undefined) throw new Error(`${rest[at]?.name ?? 'a node'} could not join`)
+        serving.push(each)
+      }
+    }
+    this.#progress('waiting for the layout')
+    for (const each of serving) await this.#stable(each)
+    return serving.sort((a, b) => a.plan.index - b.plan.index)
+  }
+
+  /** Undefined when it ended before it served, which has then been reported. */
+  async #start(plan: PlannedNode, token: string | undefined): Promise<Serving | undefined> {
+    const directory = join(this.#data, plan.name)
+    const { SHOAL_JOIN: _, ...env } = process.env
+    const child = new ChildNode({
+      name: plan.name,
+      entry: this.#entry,
+      env,
+      args: [
+        '--data',
+        directory,
+        '--s3',
+        plan.s3,
+        '--admin',
+        plan.admin,
+        '--listen',
+        plan.listen,
+        ...(token === undefined ? [] : ['--join', token]),
+        ...(this.#options.config === undefined ? [] : ['--config', this.#options.config]),
+      ],
+    })
+    this.#children.push(child)
+    void child.exited.then(({ how }) => {
+      if (this.#stopping) return
+      const again = `shoal start --data ${shellWord(directory)}`
+      this.#terminal.error(
+        `shoal: ${plan.name} (process ${child.pid ?? '?'}) is gone: ${how}; bring it back with \`${again}\``,
+      )
+    })
+    const message = await Promise.race([child.ready, child.exited])
+    return 'type' in message ? { plan, child, message } : undefined
+  }
+
+  /** Resolves when this node knows a STABLE epoch with all members, or is gone. */
+  async #stable({ child, message }: Serving): Promise<void> {
+    const client = new AdminClient(new URL(message.adminUrl))
+    while (child.running) {
+      try {
+        const { layoutState, members } = await client.status()
+        if (layoutState === 'STABLE' && members.length >= this.#plans.length) return
+      } catch (error) {
+        if (!child.running) return
+        this.#progress(describeError(error))
+      }
+      await this.#sleep(POLL_INTERVAL_MS)
+    }
+  }
+
+  #announce(serving: readonly Serving[]): void {
+    for (const { message } of serving) {
+      this.#terminal.out(
+        `ready s3=${message.s3Url} admin=${message.adminUrl} node=${message.nodeId}`,
+      )
+    }
+    const founder = serving.find(({ plan }) => readCredentials(this.#directory(plan)) !== undefined)
+    if (founder === undefined) return
+    const credentials = readCredentials(this.#directory(founder.plan))
+    if (credentials === undefined) return
+    const fresh = founder.message.freshCredentials
+    const path = join(this.#directory(founder.plan), 'credentials.json')
+    if (fresh) {
+      const { accessKeyId, secretAccessKey } = credentials
+      this.#terminal.out(
+        `credentials accessKeyId=${accessKeyId} secretAccessKey=${secretAccessKey}`,
+      )
+      this.#terminal.out(`kept in ${path}, not shown again`)
+    }
+    if (!this.#terminal.isTty) return
+    const config = this.#config()
+    const node = { s3Url: founder.message.s3Url, credentials: { ...credentials, fresh } }
+    const line = awsLine(node, config, path)
+    if (line !== undefined) for (const each of ['try:', line]) this.#terminal.out(each)
+  }
+
+  async #allGone(): Promise<'all gone'> {
+    await Promise.all(this.#children.map((child) => child.exited))
+    return 'all gone'
+  }
+
+  /** False when a node had to be killed. */
+  async #stop(): Promise<boolean> {
+    this.#stopping = true
+    for (const child of this.#children) child.signal('SIGTERM')
+    const deadlineMs = this.#config().shutdownTimeout + STOP_GRACE_MS
+    const overdue = this.#sleep(deadlineMs).then(() => 'overdue' as const)
+    if ((await Promise.race([this.#allGone(), overdue])) === 'all gone') return true
+    for (const child of this.#children.filter(({ running }) => running)) {
+      this.#terminal.error(`shoal: ${child.name} did not stop in ${deadlineMs} ms: killed`)
+      child.signal('SIGKILL')
+    }
+    await this.#allGone()
+    return false
+  }
+
+  #config(): ReturnType<typeof loadConfig> {
+    const { config } = this.#options
+    return loadConfig(
+      { data: this.#data, ...(config === undefined ? {} : { config }) },
+      process.env,
+    )
+  }
+
+  #client(serving: Serving): AdminClient {
+    return new AdminClient(new URL(serving.message.adminUrl))
+  }
+
+  #directory(plan: PlannedNode): string {
+    return join(this.#data, plan.name)
+  }
+
+  /** Not drawn over: the nodes log to the same terminal. */
+  #progress(line: string): void {
+    if (!this.#terminal.isTty || line === this.#lastProgress) return
+    this.#lastProgress = line
+    this.#terminal.error(`${line} …`)
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.after(delayMs, resolve))
+  }
+}
+
+/** Throws UsageError when the directory is a single node's or holds something else. */
+function existingNodes(data: string): ExistingNode[] {
+  let names: string[]
+  try {
+    names = readdirSync(data)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return []
+    if (code === 'ENOTDIR') throw new UsageError(`${data} is a file, not a directory`)
+    throw error
+  }
+  if (names.includes('node.json')) {
+    throw new UsageError(`${data} is the directory of one node: use \`shoal start --data\``)
+  }
+  const existing: ExistingNode[] = []
+  for (const name of names) {
+    if (name === 'lost+found') continue
+    const index = /^node-(0|[1-9]\d?)$/.exec(name)?.[1]
+    if (index === undefined) {
+      throw new UsageError(
+        `${data} holds ${JSON.stringify(name)}, no cluster: give another directory`,
+      )
+    }
+    const node = readNode(join(data, name))
+    existing.push({
+      index: Number(index),
+      isMember: node?.clusterSecret !== undefined,
+      s3Address: node?.addresses.s3,
+    })
+  }
+  return existing
+}

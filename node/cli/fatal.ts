@@ -1,0 +1,99 @@
+/** One clear line for whatever ends a command. Stack traces only with the log level `debug`. */
+
+import { UsageError } from '../usage-error.ts'
+import { printable } from './terminal.ts'
+
+const LINE_MAX = 500
+
+interface ErrorLike {
+  readonly message?: unknown
+  readonly code?: unknown
+  readonly path?: unknown
+  readonly address?: unknown
+  readonly port?: unknown
+  readonly cause?: unknown
+  readonly errors?: unknown
+}
+
+/** The line without 'shoal: ' before it. Never empty, never more than one line. */
+export function describeError(error: unknown): string {
+  const known = chain(error)
+    .map(knownProblem)
+    .find((line) => line !== undefined)
+  const line = known ?? messageOf(error)
+  return printable(line.split('\n')[0]?.trim() || 'unknown error').slice(0, LINE_MAX)
+}
+
+/** 2: asked for wrongly. 1: could not be done. */
+export function exitCodeOf(error: unknown): 1 | 2 {
+  return error instanceof UsageError ? 2 : 1
+}
+
+/** The error, what caused it, and what an AggregateError holds: nearest first. */
+function chain(error: unknown, depth = 0): ErrorLike[] {
+  if (typeof error !== 'object' || error === null || depth > 8) return []
+  const like: ErrorLike = error
+  const inner = Array.isArray(like.errors) ? like.errors.slice(0, 8) : []
+  return [like, ...[like.cause, ...inner].flatMap((each) => chain(each, depth + 1))]
+}
+
+function knownProblem(error: ErrorLike): string | undefined {
+  if (error instanceof UsageError) return error.message
+  const message = typeof error.message === 'string' ? error.message : ''
+  // libp2p reports some errors of the system only inside its text.
+  const code =
+    typeof error.code === 'string' ? error.code : (/\b(E[A-Z]{4,})\b/.exec(message)?.[1] ?? '')
+  const path = typeof error.path === 'string' ? ` (${error.path})` : ''
+  switch (code) {
+    case 'EADDRINUSE':
+      return `address ${addressOf(error, message)} is already in use by another process`
+    case 'EADDRNOTAVAIL':
+      return `address ${addressOf(error, message)} is not one of this machine`
+    case 'EACCES':
+    case 'EPERM':
+      return error.port === undefined
+        ? `permission denied${path}`
+        : `permission denied for address ${addressOf(error, message)}`
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `the disk is full${path}`
+    case 'EROFS':
+      return `the disk is read-only${path}`
+    case 'EIO':
+      return `the disk failed${path}: ${message}`
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'too many open files: raise the limit (ulimit -n)'
+    default:
+      return undefined
+  }
+}
+
+function addressOf(error: ErrorLike, message: string): string {
+  if (typeof error.port === 'number') {
+    const host = typeof error.address === 'string' ? error.address : '*'
+    return host.includes(':') ? `[${host}]:${error.port}` : `${host}:${error.port}`
+  }
+  return /E[A-Z]+:?[^0-9[]*(\[?[0-9a-fA-F:.]+\]?:\d{1,5})/.exec(message)?.[1] ?? 'asked for'
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) return error.message || error.name
+  return typeof error === 'string' ? error : String(error)
+}
+
+/**
+ * Whatever nobody caught ends the process with one line: a node in an unknown state must not go on
+ * answering.
+ */
+export function dieOnUncaught(report: (line: string, error: unknown) => void): void {
+  const die = (error: unknown): void => {
+    try {
+      report(describeError(error), error)
+    } finally {
+      process.exit(1)
+    }
+  }
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+}

@@ -1,0 +1,63 @@
+/** `shoal locate s3://bucket/key`: where an object's metadata lies, by the layout and by the DHT. */
+
+import type { LocateResult } from '../../gateway/backend.ts'
+import { UsageError } from '../usage-error.ts'
+import type { AdminClient } from './admin-client.ts'
+import { shortNode, table } from './table.ts'
+import { printable, type Terminal } from './terminal.ts'
+
+/** 's3://bucket/key'; the key is taken as it stands, without any decoding. */
+export function parseS3Url(url: string): { bucket: string; key: string } {
+  const match = /^s3:\/\/([^/]+)\/(.+)$/s.exec(url)
+  if (match === null) throw new UsageError(`'${url.slice(0, 80)}' is not s3://BUCKET/KEY`)
+  return { bucket: match[1] as string, key: match[2] as string }
+}
+
+/** Exit code 1 when both ways name different nodes. */
+export async function runLocate(
+  client: AdminClient,
+  url: string,
+  options: { readonly json: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const { bucket, key } = parseS3Url(url)
+  const result = await client.locate(bucket, key)
+  if (options.json) terminal.out(JSON.stringify(result))
+  else for (const line of locateLines(result)) terminal.out(line)
+  return result.byWalk !== undefined && !result.agree ? 1 : 0
+}
+
+export function locateLines(result: LocateResult): string[] {
+  const { byWalk } = result
+  const onlyWalk = (byWalk?.replicas ?? []).filter(
+    (node) => !result.byLayout.some((each) => each.node === node),
+  )
+  const walked = (node: string): string =>
+    byWalk === undefined ? '?' : byWalk.replicas.includes(node) ? 'yes' : 'no'
+  return [
+    printable(`s3://${result.bucket}/${result.key}`),
+    `hash       ${result.hash}`,
+    `partition  ${result.partition}, epoch ${result.epoch}`,
+    '',
+    ...table(
+      [{ title: 'NODE' }, { title: 'XOR DISTANCE' }, { title: 'LAYOUT' }, { title: 'DHT' }],
+      [
+        ...result.byLayout.map(({ node, distance }) => [
+          shortNode(node),
+          distance.length > 24 ? `${distance.slice(0, 24)}…` : distance,
+          'yes',
+          walked(node),
+        ]),
+        ...onlyWalk.map((node) => [shortNode(node), '', 'no', 'yes']),
+      ],
+    ),
+    '',
+    verdict(result),
+  ]
+}
+
+function verdict({ byWalk, agree }: LocateResult): string {
+  if (byWalk === undefined) return 'the DHT knows no provider of this slice of the keyspace (yet)'
+  const way = `asked ${shortNode(byWalk.provider)} after ${byWalk.hops} hops`
+  return agree ? `layout and DHT agree (${way})` : `layout and DHT DISAGREE (${way})`
+}

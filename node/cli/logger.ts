@@ -1,0 +1,93 @@
+/**
+ * Structured logs on standard error: JSON lines for programs, short lines on a terminal. Secrets are
+ * cut out by the names of their fields, at any depth (row 37).
+ */
+
+import { destination, pino, stdTimeFunctions } from 'pino'
+import type { Logger } from '../env/ports.ts'
+import { printable } from './terminal.ts'
+
+export const REDACTED = '[redacted]'
+
+const SECRET_NAME = /secret|password|passphrase|private_?key|token|authorization|signature|cookie/i
+const DEPTH_MAX = 6
+
+/** A copy without secrets; errors become type, message, code and stack. */
+export function withoutSecrets(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (depth >= DEPTH_MAX) return '[deep]'
+  if (value instanceof Uint8Array) return `[${value.length} bytes]`
+  if (value instanceof Error) {
+    const { name, message, stack } = value
+    const { code, cause } = value as { code?: unknown; cause?: unknown }
+    return { type: name, message, code, stack, cause: withoutSecrets(cause, depth + 1) }
+  }
+  if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, depth + 1))
+  const copy: Record<string, unknown> = Object.create(null)
+  for (const [name, each] of Object.entries(value)) {
+    copy[name] = SECRET_NAME.test(name) ? REDACTED : withoutSecrets(each, depth + 1)
+  }
+  return copy
+}
+
+export interface LoggerOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  /** Stands in every line: which of several nodes speaks. */
+  readonly name?: string | undefined
+  /** Short lines instead of JSON. */
+  readonly pretty: boolean
+  /** Default: standard error, unbuffered, so that the last words of a process are heard. */
+  readonly write?: (line: string) => void
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const write = options.write ?? standardError()
+  const shown = options.pretty
+    ? { write: (line: string) => write(`${prettyLine(line, options.level === 'debug')}\n`) }
+    : { write }
+  return pino(
+    {
+      level: options.level,
+      base: options.name === undefined ? {} : { name: options.name },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (fields) => withoutSecrets(fields) as Record<string, unknown>,
+      },
+    },
+    shown,
+  )
+}
+
+function standardError(): (line: string) => void {
+  const stream = destination({ fd: 2, sync: true })
+  return (line) => void stream.write(line)
+}
+
+interface PinoLine extends Record<string, unknown> {
+  readonly level: string
+  /** ISO 8601. */
+  readonly time: string
+  readonly name?: string
+  readonly msg: string
+}
+
+/** '12:00:01.123 warn  node-1 message (field=value …)'. Stacks only when `stacks`. */
+export function prettyLine(json: string, stacks: boolean): string {
+  const { level, time, name, msg, ...rest } = JSON.parse(json) as PinoLine
+  const clock = time.slice(11, 23)
+  const fields = Object.entries(rest).map(([field, value]) => `${field}=${shortly(value)}`)
+  const head = [clock, level.padEnd(5), ...(name === undefined ? [] : [name])]
+  const line = `${head.join(' ')} ${msg}${fields.length > 0 ? ` (${fields.join(' ')})` : ''}`
+  const { error } = rest as { error?: { stack?: string } }
+  const stack = stacks ? error?.stack : undefined
+  return stack === undefined ? printable(line) : `${printable(line)}\n${stack}`
+}
+
+function shortly(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'object' && value !== null && 'message' in value) {
+    return String(value.message)
+  }
+  return JSON.stringify(value)
+}

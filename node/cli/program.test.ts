@@ -1,0 +1,146 @@
+import { createServer, type Server } from 'node:http'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openDataDirectory } from '../data-directory.ts'
+import { runCommandLine } from './program.ts'
+import type { Terminal } from './terminal.ts'
+
+interface Run {
+  readonly code: number
+  readonly out: readonly string[]
+  readonly errors: readonly string[]
+}
+
+async function run(...args: string[]): Promise<Run> {
+  const out: string[] = []
+  const errors: string[] = []
+  const terminal: Terminal = {
+    out: (line) => void out.push(line),
+    error: (line) => void errors.push(line),
+    draw() {},
+    isTty: false,
+    columns: 100,
+  }
+  const code = await runCommandLine(args, 'unused', terminal)
+  return { code, out, errors }
+}
+
+let directory: string
+let server: Server
+let asked: string[]
+let answer: { status: number; text: string }
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'shoal-cli-'))
+  asked = []
+  answer = { status: 200, text: '{}' }
+  server = createServer((request, response) => {
+    asked.push(`${request.method ?? ''} ${request.url ?? ''}`)
+    response.statusCode = answer.status
+    response.end(answer.text)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+})
+afterEach(async () => {
+  await new Promise((resolve) => server.close(resolve))
+  rmSync(directory, { recursive: true })
+})
+
+const admin = (): string => `127.0.0.1:${(server.address() as AddressInfo).port}`
+
+describe('what is wrong is one line and exit code 2', () => {
+  it.each([
+    [['bogus'], "shoal: unknown command 'bogus': see shoal --help"],
+    [['start', '--bogus'], "shoal: unknown option '--bogus'"],
+    [['start', '--s3', 'x'], /^shoal: --s3: 'x' is not HOST:PORT/],
+    [['start', '--config', '/no/such.toml'], /does not exist$/],
+    [['locate'], /missing required argument 'url'/],
+    [['cluster', '--nodes', 'x'], /not a whole number/],
+    [['token', '--ttl', '5'], /not a duration/],
+    [['status', '--data', '/no/such'], /is no data directory of a node/],
+    [['status', '--admin', 'ftp://x'], /is no URL/],
+    [['layout', 'drain', 'n', '--force'], 'shoal: not implemented yet: layout drain'],
+    [['layout', 'remove'], 'shoal: not implemented yet: layout remove'],
+    [['layout', 'replace'], 'shoal: not implemented yet: layout replace'],
+    [['index', 'rebuild'], 'shoal: not implemented yet: index rebuild'],
+    [['scrub'], 'shoal: not implemented yet: scrub'],
+    [['log', 'inspect', 'f'], 'shoal: not implemented yet: log inspect'],
+  ])('%j', async (args, expected) => {
+    const { code, out, errors } = await run(...args)
+    expect({ code, out }).toEqual({ code: 2, out: [] })
+    expect(errors).toHaveLength(1)
+    expect(errors[0]).toMatch(expected)
+    expect(errors[0]).not.toContain('\n')
+  })
+})
+
+describe('a node is asked', () => {
+  it('at --admin', async () => {
+    answer = { status: 200, text: '{"token":"T"}' }
+    expect(await run('token', '--admin', admin(), '--ttl', '30m')).toMatchObject({ out: ['T'] })
+    expect(await run('token', '--admin', `http://${admin()}`, '--json')).toMatchObject({
+      out: ['{"token":"T"}'],
+    })
+    expect(asked).toEqual(['POST /token?ttlMs=1800000', 'POST /token'])
+  })
+
+  it('at the address that its data directory remembers', async () => {
+    const birth = {
+      origin: 'found' as const,
+      privateKey: new Uint8Array(68),
+      storageIdBytes: new Uint8Array(12),
+    }
+    const data = openDataDirectory(join(directory, 'data'), () => birth)
+    expect(await run('layout', 'show', '--data', data.path)).toMatchObject({ code: 2 })
+    data.remember({ addresses: { admin: admin() } })
+    answer = { status: 200, text: '{"epoch":3}' }
+    expect(await run('layout', 'show', '--data', data.path)).toMatchObject({ out: ['epoch: 3'] })
+    data.remember({ addresses: { admin: admin().replace('127.0.0.1', '0.0.0.0') } })
+    expect(await run('layout', 'show', '--data', data.path, '--json')).toMatchObject({
+      code: 0,
+      out: ['{"epoch":3}'],
+    })
+    data.close()
+  })
+
+  it('for keys of any form', async () => {
+    answer = {
+      status: 200,
+      text: '{"bucket":"b","key":"k","byLayout":[],"agree":false,"byWalk":{"replicas":[]}}',
+    }
+    expect(await run('locate', 's3://b/a b&c/é', '--admin', admin(), '--json')).toMatchObject({
+      code: 1,
+    })
+    expect(asked).toEqual(['GET /locate?bucket=b&key=a+b%26c%2F%C3%A9'])
+  })
+})
+
+describe('a node that does not answer well', () => {
+  it.each([
+    [{ status: 503, text: '{"error":"no quorum"}' }, /no quorum$/],
+    [{ status: 500, text: '{}' }, /500$/],
+    [{ status: 200, text: '<html>' }, /is it the admin port\?$/],
+  ])('%j is reported', async (given, expected) => {
+    answer = given
+    const { code, errors } = await run('status', '--admin', admin())
+    expect(code).toBeGreaterThan(0)
+    expect(errors).toHaveLength(1)
+    expect(errors[0]).toMatch(expected)
+  })
+
+  it('is reported when it is gone', async () => {
+    const { code, errors } = await run('status', '--admin', '127.0.0.1:1')
+    expect(code).toBe(1)
+    expect(errors[0]).toMatch(/^shoal: no node answers at 127.0.0.1:1 \(ECONNREFUSED\)/)
+  })
+})
+
+it('refuses to run a cluster in what is none', async () => {
+  writeFileSync(join(directory, 'thesis.tex'), '')
+  const { code, errors } = await run('cluster', '--data', directory)
+  expect(code).toBe(2)
+  expect(errors[0]).toMatch(/holds "thesis.tex", no cluster/)
+})

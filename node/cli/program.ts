@@ -1,0 +1,165 @@
+/** The command line (DESIGN.md 10): what each command takes, and how its end becomes an exit code. */
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { SystemClock } from '../env/system.ts'
+import { parseDuration } from '../units.ts'
+import { UsageError } from '../usage-error.ts'
+import { VERSION } from '../version.ts'
+import { AdminClient, adminUrl, type NodeOptions } from './admin-client.ts'
+import { runCluster, type ClusterOptions } from './cluster.ts'
+import { describeError, exitCodeOf } from './fatal.ts'
+import { layoutLines } from './layout.ts'
+import { runLocate } from './locate.ts'
+import type { StartOptions } from './settings.ts'
+import { runStart } from './start.ts'
+import { runStatus } from './status.ts'
+import { systemTerminal, type Terminal } from './terminal.ts'
+
+type Ask = NodeOptions & { readonly json?: true }
+
+/**
+ * Runs one command. Returns its exit code: 0, 1 when it could not be done, 2 when it was asked for
+ * wrongly or is not implemented. Every failure is one line on standard error.
+ *
+ * @param args without the program and its script
+ * @param entry the script: what `shoal cluster` starts for each node
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  entry: string,
+  terminal: Terminal = systemTerminal(),
+): Promise<number> {
+  let exitCode = 0
+  const finish = (code: number): void => {
+    exitCode = code
+  }
+  const program = createProgram(entry, terminal, finish)
+  try {
+    const first = args[0]
+    if (first !== undefined && !first.startsWith('-') && !isCommand(program, first)) {
+      throw new UsageError(`unknown command '${first.slice(0, 40)}': see shoal --help`)
+    }
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // Commander has written its own line, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    terminal.error(`shoal: ${describeError(error)}`)
+    return exitCodeOf(error)
+  }
+}
+
+function isCommand(program: Command, name: string): boolean {
+  return name === 'help' || program.commands.some((command) => command.name() === name)
+}
+
+function createProgram(entry: string, terminal: Terminal, finish: (code: number) => void): Command {
+  const clock = new SystemClock()
+  const program = new Command('shoal')
+    .description('S3-compatible object storage made of identical peers')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.error(text.trimEnd()),
+      outputError: (text, write) => write(`shoal: ${text.replace(/^error: /, '')}`),
+    })
+    .showSuggestionAfterError(false)
+
+  program
+    .command('start', { isDefault: true })
+    .description('run one node: a new cluster of one, or a member of an existing one')
+    .option('--data <dir>', 'directory of this node (default: ./shoal-data)')
+    .option('--s3 <host:port>', 'S3 API (default: 127.0.0.1:9000)')
+    .option('--admin <host:port>', 'health, metrics, admin (default: 127.0.0.1:9001)')
+    .option('--listen <multiaddr>', 'peers (default: /ip4/127.0.0.1/tcp/9002)')
+    .option('--join <token>', 'join the cluster that made this token')
+    .option('--zone <name>', 'failure domain: rack, room, site')
+    .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
+    .option('--config <file>', 'TOML or YAML file with any field')
+    .addOption(new Option('--supervised').hideHelp())
+    .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
+
+  program
+    .command('cluster')
+    .description('run several nodes as processes of this machine')
+    .option('--nodes <count>', 'how many (default: 3, or as many as there are)', wholeNumber)
+    .option('--data <dir>', 'directory of all (default: ./shoal-cluster)')
+    .option('--base-port <port>', 'node i has base+10*i and the two above', wholeNumber)
+    .option('--config <file>', 'TOML or YAML file with any field')
+    .action(async (options: ClusterOptions) =>
+      finish(await runCluster(options, entry, terminal, clock)),
+    )
+
+  asking(program.command('token'))
+    .description('make a token with which a node may join')
+    .option('--ttl <duration>', 'how long it is good (default: 1h)', durationMs)
+    .action(async (options: Ask & { ttl?: number }) => {
+      const token = await client(options).issueToken(options.ttl)
+      terminal.out(options.json === true ? JSON.stringify({ token }) : token)
+    })
+
+  asking(program.command('status'))
+    .description('members, epoch, health, space, work in progress')
+    .option('--watch', 'again every second')
+    .action(async (options: Ask & { watch?: true }) => {
+      const { json = false, watch = false } = options
+      await runStatus(client(options), { json, watch }, terminal, clock)
+    })
+
+  asking(program.command('locate'))
+    .description('where an object lies, by the layout and by the DHT')
+    .argument('<url>', 's3://bucket/key')
+    .action(async (url: string, options: Ask) => {
+      const { json = false } = options
+      finish(await runLocate(client(options), url, { json }, terminal))
+    })
+
+  const layout = program.command('layout').description('show or change the members')
+  asking(layout.command('show'))
+    .description('the current epoch and its members')
+    .action(async (options: Ask) => {
+      const shown = await client(options).layout()
+      const lines = options.json === true ? [JSON.stringify(shown)] : layoutLines(shown)
+      for (const line of lines) terminal.out(line)
+    })
+  for (const name of ['drain', 'remove', 'replace']) notYet(layout.command(name))
+  notYet(program.command('index').description('not implemented yet').command('rebuild'))
+  notYet(program.command('scrub'))
+  notYet(program.command('log').description('not implemented yet').command('inspect'))
+  return program
+}
+
+/** Refused, not ignored: a script must not believe that it did something. */
+function notYet(command: Command): void {
+  const names = [command.parent?.name(), command.name()].filter((name) => name !== 'shoal')
+  command
+    .description('not implemented yet')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new UsageError(`not implemented yet: ${names.join(' ')}`)
+    })
+}
+
+function asking(command: Command): Command {
+  return command
+    .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
+    .option('--admin <url>', 'the node with this admin address')
+    .option('--json', 'for programs')
+}
+
+function client(options: NodeOptions): AdminClient {
+  return new AdminClient(adminUrl(options))
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It is not a whole number.')
+}
+
+function durationMs(text: string): number {
+  const value = parseDuration(text)
+  if (value !== undefined && value > 0) return value
+  throw new InvalidArgumentError('It is not a duration, such as 30m or 1h.')
+}

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import type { LocateResult, NodeStatus } from '../../gateway/backend.ts'
+import { layoutLines } from './layout.ts'
+import { locateLines, parseS3Url } from './locate.ts'
+import { statusLines } from './status.ts'
+import { progressBar, table } from './table.ts'
+
+const status: NodeStatus = {
+  node: '12D3KooWaaaaaaaaAAAA',
+  cluster: 'c1',
+  epoch: 4,
+  layoutState: 'STABLE',
+  replication: 3,
+  warnings: ['with two members both must answer'],
+  members: [
+    {
+      node: '12D3KooWaaaaaaaaAAAA',
+      zone: 'rack-1',
+      addresses: ['/ip4/127.0.0.1/tcp/9002'],
+      capacityBytes: 2 ** 40,
+      up: true,
+      freeBytes: 2 ** 39,
+      usedBytes: 2 ** 39,
+    },
+    {
+      node: '12D3KooWbbbbbbbbBBBB',
+      zone: 'rack\u001B[2J',
+      addresses: [],
+      capacityBytes: 5,
+      up: false,
+    },
+  ],
+  partitions: { total: 16_384, whole: 16_384, degraded: 0, unverified: 0 },
+  resync: { pending: 0, done: 7, running: false },
+  recovery: { running: false, recordsReplayed: 12, bytesReplayed: 4096, damagedRecords: 0 },
+  space: { totalBytes: 2 ** 40, freeBytes: 2 ** 39, logBytes: 2 ** 30 },
+  uptimeSeconds: 61,
+}
+
+describe('status', () => {
+  it('reads as a page', () => {
+    expect(statusLines(status, 100)).toEqual([
+      'cluster c1  epoch 4 STABLE  1 of 2 nodes up  replication 3',
+      'node 12D3KooWaaaaaaaaAAAA  up 1m 1s',
+      'warning: with two members both must answer',
+      '',
+      'NODE         ZONE           STATE  CAPACITY     USED     FREE  ADDRESS',
+      '…aaaaAAAA *  rack-1         up        1 TiB  512 GiB  512 GiB  /ip4/127.0.0.1/tcp/9002',
+      '…bbbbBBBB    rack\\u001b[2J  down        5 B        ?        ?',
+      '',
+      'partitions  all 16384 whole',
+      'resync      nothing pending, 7 done',
+      'recovery    done: 12 records, 4 KiB',
+      'disk        512 GiB of 1 TiB free, log 1 GiB',
+    ])
+  })
+
+  it('shows work as bars', () => {
+    const lines = statusLines(
+      {
+        ...status,
+        partitions: { total: 4, whole: 1, degraded: 2, unverified: 1 },
+        resync: { pending: 3, done: 1, running: true },
+        recovery: { ...status.recovery, damagedRecords: 2 },
+      },
+      100,
+    ).slice(-4)
+    expect(lines[0]).toMatch(/\[#+-+\] {2}25 % whole \(1 of 4; 2 degraded, 1 unverified\)$/)
+    expect(lines[1]).toMatch(/25 % done \(3 pending\)$/)
+    expect(lines[2]).toMatch(/2 DAMAGED$/)
+  })
+})
+
+describe('locate', () => {
+  const result: LocateResult = {
+    bucket: 'b',
+    key: 'k\n',
+    hash: 'ff',
+    partition: 5,
+    epoch: 4,
+    byLayout: [{ node: '12D3KooWaaaaaaaaAAAA', distance: '00ab' }],
+    byWalk: { replicas: ['12D3KooWbbbbbbbbBBBB'], provider: '12D3KooWbbbbbbbbBBBB', hops: 2 },
+    agree: false,
+  }
+
+  it('shows both ways side by side', () => {
+    expect(locateLines(result)).toEqual([
+      's3://b/k\\u000a',
+      'hash       ff',
+      'partition  5, epoch 4',
+      '',
+      'NODE       XOR DISTANCE  LAYOUT  DHT',
+      '…aaaaAAAA  00ab          yes     no',
+      '…bbbbBBBB                no      yes',
+      '',
+      'layout and DHT DISAGREE (asked …bbbbBBBB after 2 hops)',
+    ])
+    expect(locateLines({ ...result, byWalk: undefined }).at(-1)).toMatch(/no provider/)
+  })
+
+  it('takes keys as they stand', () => {
+    expect(parseS3Url('s3://b/a//b/../%2F?x')).toEqual({ bucket: 'b', key: 'a//b/../%2F?x' })
+    for (const bad of ['s3://b', 's3://b/', 'http://b/k', 's3:///k', '']) {
+      expect(() => parseS3Url(bad)).toThrow(/is not s3:\/\/BUCKET\/KEY/)
+    }
+  })
+})
+
+describe('text', () => {
+  it('columns line up', () => {
+    expect(
+      table(
+        [{ title: 'A' }, { title: 'N', align: 'right' }],
+        [
+          ['x', '10'],
+          ['yy', '9'],
+        ],
+      ),
+    ).toEqual(['A    N', 'x   10', 'yy   9'])
+  })
+
+  it('bars stay inside their bounds', () => {
+    expect(progressBar('x', 5, 0, 80)).toContain('100 %')
+    expect(progressBar('x', 9, 3, 80)).toContain('100 %')
+    expect(progressBar('x', -1, 3, 80)).toContain('  0 %')
+    expect(progressBar('a long label', 1, 2, 20).length).toBeLessThanOrEqual(20)
+  })
+
+  it('layouts are indented', () => {
+    expect(layoutLines({ epoch: 1, members: [{ node: 'n' }] })).toEqual([
+      'epoch: 1',
+      'members:',
+      '  0:',
+      '    node: n',
+    ])
+  })
+})

@@ -1,0 +1,35 @@
+/** What the command line needs of an assembled node (node/start.ts makes it). */
+
+import type { Config } from '../config.ts'
+import type { Logger } from '../env/ports.ts'
+
+/** Work at start that may take long: recovery of the log, a rebuild of the index, joining. */
+export interface Progress {
+  /** Words for people: 'replaying the log'. */
+  readonly task: string
+  readonly done: number
+  /** Undefined when nobody knows. */
+  readonly total?: number | undefined
+}
+
+export interface NodeHooks {
+  readonly logger: Logger
+  /** The node must not go on (D5): one line that says why. The process ends. */
+  failed(reason: string): void
+  progress?(progress: Progress): void
+}
+
+export interface RunningNode {
+  readonly s3Url: string
+  readonly adminUrl: string
+  readonly nodeId: string
+  /** Root credentials: on the founder only. `fresh`: drawn by this start. */
+  readonly credentials?:
+    | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly fresh: boolean }
+    | undefined
+  /** Finishes requests in flight, at most `shutdownTimeout` long, and frees ports and lock. */
+  stop(): Promise<void>
+}
+
+/** Resolves when the node serves. Rejects with UsageError or an operating system's error. */
+export type StartNode = (config: Config, hooks: NodeHooks) => Promise<RunningNode>

@@ -1,0 +1,43 @@
+/** From the options of a command to its configuration: reads the file and what the directory knows. */
+
+import { readFileSync } from 'node:fs'
+import { flagNames, resolveConfig } from '../config.ts'
+import type { Config, ConfigSources, RawConfig } from '../config.ts'
+import { readNode } from '../data-directory.ts'
+import { UsageError } from '../usage-error.ts'
+
+/** Options as commander gives them: the flags, and --config. */
+export type StartOptions = Readonly<Partial<Record<(typeof flagNames)[number] | 'config', string>>>
+
+/** Throws UsageError. Reads files, changes nothing. */
+export function loadConfig(
+  options: StartOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const { config: path, ...flags } = options
+  const file = path === undefined ? undefined : { path, text: readConfigFile(path) }
+  const sources: ConfigSources = { flags, env, file }
+  const { data } = resolveConfig(sources)
+  return resolveConfig({ ...sources, remembered: remembered(data) })
+}
+
+function remembered(data: string): RawConfig {
+  const node = readNode(data)
+  if (node === undefined) return {}
+  const { addresses, zone, capacityBytes } = node
+  return {
+    ...addresses,
+    ...(zone === undefined ? {} : { zone }),
+    ...(capacityBytes === undefined ? {} : { capacity: `${capacityBytes}B` }),
+  }
+}
+
+function readConfigFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'does not exist' : `can't be read (${code ?? 'error'})`
+    throw new UsageError(`configuration file ${path} ${why}`)
+  }
+}

@@ -1,0 +1,128 @@
+/** `shoal start`: one node in this process, until a signal or a failure ends it. */
+
+import { basename, join, resolve } from 'node:path'
+import { unknownVariables } from '../config.ts'
+import type { Config } from '../config.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { awsLine } from './aws-line.ts'
+import { describeError, dieOnUncaught } from './fatal.ts'
+import { createLogger } from './logger.ts'
+import type { Progress, RunningNode, StartNode } from './running-node.ts'
+import { loadConfig, type StartOptions } from './settings.ts'
+import { stopSignals } from './stop-signals.ts'
+import { progressBar } from './table.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Beyond `shutdownTimeout`: for flushing and closing. */
+const STOP_GRACE_MS = 5_000
+
+/** What a supervised node tells `shoal cluster` over the IPC channel. */
+export interface ReadyMessage {
+  readonly type: 'ready'
+  readonly s3Url: string
+  readonly adminUrl: string
+  readonly nodeId: string
+  /** Credentials were drawn by this start; they lie in credentials.json. */
+  readonly freshCredentials: boolean
+}
+
+/** Returns the exit code. */
+export async function runStart(
+  options: StartOptions & { readonly supervised?: boolean },
+  terminal: Terminal,
+  clock: Clock,
+): Promise<number> {
+  const { supervised = false, ...given } = options
+  const config = loadConfig(given, process.env)
+  const logger = createLogger({
+    level: config.logLevel,
+    name: supervised ? basename(resolve(config.data)) : undefined,
+    pretty: process.stderr.isTTY,
+  })
+  const fail = (line: string): void => terminal.error(`shoal: ${line}`)
+  dieOnUncaught((line, error) => {
+    if (config.logLevel === 'debug') logger.error({ error }, 'uncaught error')
+    fail(line)
+  })
+  const signals = stopSignals({ supervised, force: () => process.exit(130) })
+  for (const name of unknownVariables(process.env)) logger.warn({ name }, 'variable means nothing')
+  const { startNode }: { startNode: StartNode } = await import('../start.ts')
+  const starting = startNode(config, {
+    logger,
+    failed(reason) {
+      fail(reason)
+      process.exit(1)
+    },
+    progress: (progress) => drawProgress(progress, terminal, supervised),
+  })
+  const started = await Promise.race([starting, signals.first])
+  // Before a node serves there is nothing to finish: what it has flushed, the next start recovers.
+  if (typeof started === 'string') return 0
+  terminal.draw([])
+  announce(started, config, supervised, terminal)
+  const reason = await signals.first
+  logger.info({ reason }, 'stopping')
+  return stop(started, config, clock, logger)
+}
+
+function announce(
+  node: RunningNode,
+  config: Config,
+  supervised: boolean,
+  terminal: Terminal,
+): void {
+  const { s3Url, adminUrl, nodeId, credentials } = node
+  const freshCredentials = credentials?.fresh === true && config.rootSecretKey === undefined
+  if (supervised) {
+    const message: ReadyMessage = { type: 'ready', s3Url, adminUrl, nodeId, freshCredentials }
+    process.send?.(message)
+    return
+  }
+  for (const line of readyLines(node, config, terminal.isTty)) terminal.out(line)
+}
+
+/** What a node that serves prints: for scripts, and on a terminal for the one who sits there. */
+export function readyLines(node: RunningNode, config: Config, isTty: boolean): string[] {
+  const { s3Url, adminUrl, nodeId, credentials } = node
+  const lines = [`ready s3=${s3Url} admin=${adminUrl} node=${nodeId}`]
+  const path = join(resolve(config.data), 'credentials.json')
+  const chosen = config.rootSecretKey !== undefined
+  if (credentials?.fresh === true && !chosen) {
+    const { accessKeyId, secretAccessKey } = credentials
+    lines.push(`credentials accessKeyId=${accessKeyId} secretAccessKey=${secretAccessKey}`)
+    lines.push(`kept in ${path}, not shown again`)
+  }
+  const shown =
+    chosen && credentials !== undefined
+      ? { ...node, credentials: { ...credentials, fresh: false } }
+      : node
+  const line = isTty ? awsLine(shown, config, path) : undefined
+  if (line !== undefined) lines.push('try:', line)
+  return lines
+}
+
+function drawProgress(progress: Progress, terminal: Terminal, supervised: boolean): void {
+  if (supervised || !terminal.isTty) return
+  const { task, done, total } = progress
+  const line =
+    total === undefined ? `${task}: ${done}` : progressBar(task, done, total, terminal.columns)
+  terminal.draw([line])
+}
+
+async function stop(
+  node: RunningNode,
+  config: Config,
+  clock: Clock,
+  logger: Logger,
+): Promise<number> {
+  const overdue = new Promise<'overdue'>((resolve) =>
+    clock.after(config.shutdownTimeout + STOP_GRACE_MS, () => resolve('overdue')),
+  )
+  try {
+    if ((await Promise.race([node.stop(), overdue])) !== 'overdue') return 0
+    logger.error({ shutdownTimeoutMs: config.shutdownTimeout }, 'stop takes too long: cut off')
+  } catch (error) {
+    logger.error({ error }, `stop failed: ${describeError(error)}`)
+  }
+  return 1
+}

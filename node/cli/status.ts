@@ -1,0 +1,98 @@
+/** `shoal status`: members, epoch, health, space and work in progress. */
+
+import type { NodeStatus } from '../../gateway/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import { formatDuration, formatSize } from '../units.ts'
+import type { AdminClient } from './admin-client.ts'
+import { progressBar, shortNode, table } from './table.ts'
+import { printable, type Terminal } from './terminal.ts'
+
+const WATCH_INTERVAL_MS = 1_000
+
+export interface StatusOptions {
+  readonly json: boolean
+  readonly watch: boolean
+}
+
+/** Returns once, or never with `watch` (Ctrl-C ends it). */
+export async function runStatus(
+  client: AdminClient,
+  options: StatusOptions,
+  terminal: Terminal,
+  clock: Clock,
+): Promise<void> {
+  for (;;) {
+    const status = await client.status()
+    const lines = options.json ? [JSON.stringify(status)] : statusLines(status, terminal.columns)
+    if (options.watch && terminal.isTty && !options.json) terminal.draw(lines)
+    else for (const line of lines) terminal.out(line)
+    if (!options.watch) return
+    await new Promise<void>((resolve) => clock.after(WATCH_INTERVAL_MS, resolve))
+  }
+}
+
+export function statusLines(status: NodeStatus, columns: number): string[] {
+  const up = status.members.filter((member) => member.up).length
+  return [
+    `cluster ${printable(status.cluster)}  epoch ${status.epoch} ${status.layoutState}  ` +
+      `${up} of ${status.members.length} nodes up  replication ${status.replication}`,
+    `node ${printable(status.node)}  up ${formatDuration(status.uptimeSeconds)}`,
+    ...status.warnings.map((warning) => `warning: ${printable(warning)}`),
+    '',
+    ...memberTable(status),
+    '',
+    partitionLine(status, columns),
+    resyncLine(status, columns),
+    recoveryLine(status),
+    spaceLine(status),
+  ]
+}
+
+function memberTable(status: NodeStatus): string[] {
+  return table(
+    [
+      { title: 'NODE' },
+      { title: 'ZONE' },
+      { title: 'STATE' },
+      { title: 'CAPACITY', align: 'right' },
+      { title: 'USED', align: 'right' },
+      { title: 'FREE', align: 'right' },
+      { title: 'ADDRESS' },
+    ],
+    status.members.map((member) => [
+      `${shortNode(member.node)}${member.node === status.node ? ' *' : ''}`,
+      member.zone,
+      member.up ? 'up' : 'down',
+      formatSize(member.capacityBytes),
+      member.usedBytes === undefined ? '?' : formatSize(member.usedBytes),
+      member.freeBytes === undefined ? '?' : formatSize(member.freeBytes),
+      member.addresses[0] ?? '',
+    ]),
+  )
+}
+
+function partitionLine({ partitions }: NodeStatus, columns: number): string {
+  const { total, whole, degraded, unverified } = partitions
+  if (whole === total) return `partitions  all ${total} whole`
+  const bar = progressBar('whole', whole, total, Math.max(20, columns - 50))
+  return `partitions  ${bar} (${whole} of ${total}; ${degraded} degraded, ${unverified} unverified)`
+}
+
+function resyncLine({ resync }: NodeStatus, columns: number): string {
+  const { pending, done, running } = resync
+  if (pending === 0) return `resync      nothing pending, ${done} done`
+  const bar = progressBar('done', done, done + pending, Math.max(20, columns - 40))
+  return `resync      ${bar} (${pending} pending${running ? '' : ', paused'})`
+}
+
+function recoveryLine({ recovery }: NodeStatus): string {
+  const { running, recordsReplayed, bytesReplayed, damagedRecords } = recovery
+  const damaged = damagedRecords === 0 ? '' : `, ${damagedRecords} DAMAGED`
+  const state = running ? 'running' : 'done'
+  return `recovery    ${state}: ${recordsReplayed} records, ${formatSize(bytesReplayed)}${damaged}`
+}
+
+function spaceLine({ space }: NodeStatus): string {
+  const { totalBytes, freeBytes, logBytes } = space
+  return `disk        ${formatSize(freeBytes)} of ${formatSize(totalBytes)} free, log ${formatSize(logBytes)}`
+}

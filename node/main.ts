@@ -1,0 +1,9 @@
+#!/usr/bin/env node
+/** Entry of the `shoal` command. */
+
+import { runCommandLine } from './cli/program.ts'
+
+const exitCode = await runCommandLine(process.argv.slice(2), import.meta.filename)
+await new Promise((resolve) => process.stdout.write('', resolve))
+// What libraries still hold open must not keep a process that has finished.
+process.exit(exitCode)
