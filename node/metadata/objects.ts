@@ -105,6 +105,20 @@ export class Objects {
     block: PackedBlock | undefined,
   ): Promise<PutResult> {
     const nowMs = this.#options.clock.nowMs()
+    const blocks = block === undefined ? [] : [block.key]
+    return this.#write(context, bucket, key, version, condition, nowMs, block, blocks)
+  }
+
+  async #write(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    version: VersionRecord,
+    condition: WriteCondition | undefined,
+    nowMs: number,
+    block: PackedBlock | undefined,
+    blocks: readonly BlockKey[],
+  ): Promise<PutResult> {
     const outcome = await this.#options.registers.change(context, {
       key,
       fence: bucket,
@@ -115,7 +129,7 @@ export class Objects {
           return { keep: true }
         if (verdict(currentVersion(record), condition) !== 'holds') return { keep: true }
         const next = withNullVersion(record, version, nowMs)
-        return { write: objectValue(next, block === undefined ? [] : [block.key]) }
+        return { write: objectValue(next, blocks) }
       },
     })
     if (outcome.type === 'written') {
@@ -130,6 +144,23 @@ export class Objects {
       return { versionId: 'null', lastModifiedMs: record.versions[0]?.lastModifiedMs ?? nowMs }
     }
     throw conditionError(verdict(currentVersion(record), condition))
+  }
+
+  /** The change of a completion. `manifest` lies with the upload already, in the same partition; where
+   * a replica lacks it, it says so and gets it (A5). */
+  async writeCompleted(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    version: VersionRecord,
+    condition: WriteCondition | undefined,
+    manifest: BlockKey | undefined,
+    block: PackedBlock | undefined,
+  ): Promise<PutResult> {
+    const nowMs = this.#options.clock.nowMs()
+    const packed = packedBlocks(key, version)
+    const blocks = manifest === undefined ? packed : [manifest, ...packed]
+    return this.#write(context, bucket, key, version, condition, nowMs, block, blocks)
   }
 
   /** The upload says completed: its id may leave the object (P4). */
@@ -290,6 +321,13 @@ export class Objects {
 /** A tombstone still has a body (its sequence); readers see nothing. */
 function liveValue(accepted: Accepted | undefined): Accepted['value'] | undefined {
   return accepted === undefined || accepted.value.tombstone ? undefined : accepted.value
+}
+
+/** Packed blocks of small parts: they ride with the object's state too, in the same partition (A5). */
+function packedBlocks(key: RegisterKey, version: VersionRecord): BlockKey[] {
+  return version.storage
+    .filter(({ packed, sizeBytes }) => packed && sizeBytes > 0)
+    .map((storage) => packedBlockKey(key, dataId(byteString(storage.dataId))))
 }
 
 function conditionError(outcome: ReturnType<typeof verdict>): StoreError {
