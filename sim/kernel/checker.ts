@@ -1,0 +1,296 @@
+/**
+ * Checker A (CORRECTNESS.md 9): looks into every acceptor and judges what is answered.
+ *
+ * It knows each proposal's base, that is the state that the proposer's quorum showed it, and notes when
+ * a quorum of the proposal's epoch has flushed it: then it is chosen. Checked, always:
+ *   - one value per ballot                                                  (P1)
+ *   - a proposal builds on the highest state its quorum reported            (P3)
+ *   - chosen never changes: from each chosen state, the bases lead back to the chosen one before it
+ *   - an operation is applied once                                          (P4)
+ *   - promised never falls, what was acknowledged stays                     (A1-A3)
+ *   - a state is accepted only where its blocks are                         (A5)
+ *   - a read, or a failed condition, shows a state that was the latest chosen one at some instant of
+ *     the call; a write answered is chosen: real-time order implies ballot order (R1, P3)
+ */
+
+import type {
+  AcceptRequest,
+  Accepted,
+  PrepareRequest,
+  RegisterReply,
+  RegisterRequest,
+} from '../../protocol/register/types.ts'
+import { ballotNumber, showBallot } from './ballots.ts'
+
+interface Proposal {
+  readonly ballot: number
+  readonly operation: string
+  readonly tombstone: boolean
+  readonly epoch: number
+  /** 0: the register was absent. */
+  readonly base: number
+  /** Bit mask of nodes that have flushed it. */
+  acceptedBy: number
+  /** -1 until it is chosen. */
+  chosenAt: number
+}
+
+interface Register {
+  readonly proposals: Map<number, Proposal>
+  /** By ballot. */
+  readonly chosen: Proposal[]
+  /** Operations in the order in which they took effect. */
+  readonly applied: Set<string>
+  lastApplied: string
+  /** When the latest chosen state became one that is not a tombstone; -1 when it is none or a tombstone. */
+  liveSince: number
+}
+
+/** What one node has said about one register. */
+interface Said {
+  promised: number
+  acknowledged: number
+}
+
+/** Of one replica set: its members as a bit mask, and a majority of them. */
+export interface SetMask {
+  readonly mask: number
+  readonly need: number
+}
+
+export class Checker {
+  readonly violations: string[] = []
+  readonly #registers: Register[] = []
+  readonly #said: Said[][] = []
+  readonly #now: () => number
+  readonly #setsOf: (epoch: number) => readonly SetMask[]
+
+  constructor(options: {
+    keys: number
+    nodes: number
+    now: () => number
+    setsOf: (epoch: number) => readonly SetMask[]
+  }) {
+    this.#now = options.now
+    this.#setsOf = options.setsOf
+    for (let key = 0; key < options.keys; key++) {
+      this.#registers.push({
+        proposals: new Map(),
+        chosen: [],
+        applied: new Set(),
+        lastApplied: '',
+        liveSince: -1,
+      })
+      this.#said.push(
+        Array.from({ length: options.nodes }, () => ({ promised: 0, acknowledged: 0 })),
+      )
+    }
+  }
+
+  violation(text: string): void {
+    this.violations.push(`at ${this.#now()}: ${text}`)
+  }
+
+  /**
+   * A proposer sends an accept for the first time. `base`: ballot of the highest state reported to it;
+   * `seen`: operation of the state its change was applied to, undefined when that was absent.
+   */
+  proposing(
+    key: number,
+    request: AcceptRequest,
+    by: { operation: string; base: number; seen: string | undefined },
+  ): void {
+    const register = this.#register(key)
+    const ballot = ballotNumber(request.ballot)
+    const { operation, tombstone } = request.value
+    const known = register.proposals.get(ballot)
+    if (known && known.operation !== operation) {
+      this.violation(`two values at ${showBallot(ballot)}: ${known.operation}, ${operation} (P1)`)
+    }
+    if (known) return
+    const { base } = by
+    const expected = base === 0 ? undefined : register.proposals.get(base)?.operation
+    const builtOn = operation === by.operation && expected !== operation ? by.seen : operation
+    if (builtOn !== expected) {
+      this.violation(
+        `${operation} at ${showBallot(ballot)} builds on ${builtOn}, not on ${expected} (P3)`,
+      )
+    }
+    const { epoch } = request
+    register.proposals.set(ballot, {
+      ballot,
+      operation,
+      tombstone,
+      epoch,
+      base,
+      acceptedBy: 0,
+      chosenAt: -1,
+    })
+  }
+
+  /** A node has flushed an accepted state that a proposer sent it. */
+  flushed(node: number, key: number, accepted: Accepted, holdsBlocks: boolean): void {
+    const register = this.#register(key)
+    const ballot = ballotNumber(accepted.ballot)
+    const proposal = register.proposals.get(ballot)
+    if (!proposal) return this.violation(`n${node} accepted ${showBallot(ballot)} from nobody`)
+    if (!holdsBlocks) this.violation(`n${node} accepted ${showBallot(ballot)} without blocks (A5)`)
+    const bit = 1 << node
+    if ((proposal.acceptedBy & bit) !== 0) return
+    proposal.acceptedBy |= bit
+    if (proposal.chosenAt < 0 && this.#isChosen(proposal)) this.#choose(register, proposal)
+  }
+
+  /** A reply leaves its node. */
+  replied(node: number, key: number, request: RegisterRequest, reply: RegisterReply): void {
+    const said = this.#saidBy(key, node)
+    if (reply.type === 'promised') {
+      said.promised = Math.max(said.promised, ballotNumber(reply.ballot))
+    } else if (reply.type === 'accepted' && request.type === 'accept') {
+      said.promised = Math.max(said.promised, ballotNumber(request.next))
+      said.acknowledged = Math.max(said.acknowledged, ballotNumber(reply.ballot))
+    }
+  }
+
+  /** A node decides to promise or accept a ballot that it did not hold before. */
+  voting(node: number, key: number, { type, ballot: voted }: PrepareRequest | AcceptRequest): void {
+    const { promised } = this.#saidBy(key, node)
+    const ballot = ballotNumber(voted)
+    if (ballot < promised) {
+      this.violation(
+        `n${node} votes to ${type} ${showBallot(ballot)}, having promised ${showBallot(promised)} (A2, A3)`,
+      )
+    }
+  }
+
+  /** What a node finds on its disk at a start. */
+  restarted(node: number, key: number, accepted: Accepted | undefined, floor: number): void {
+    const { acknowledged } = this.#saidBy(key, node)
+    const kept = accepted ? ballotNumber(accepted.ballot) : floor
+    if (kept < acknowledged) {
+      this.violation(`n${node} lost ${showBallot(acknowledged)}, which it had acknowledged (A1)`)
+    }
+  }
+
+  /** A node dropped what it had from an earlier membership (L9). */
+  discarded(node: number, key: number): void {
+    this.#saidBy(key, node).acknowledged = 0
+  }
+
+  /** A read, or a condition that failed upon `current`, is answered. */
+  answeredRead(key: number, startedAt: number, current: Accepted | undefined): void {
+    const register = this.#register(key)
+    if (!current) {
+      const { liveSince } = register
+      if (liveSince >= 0 && liveSince < startedAt) {
+        this.violation(`read since ${startedAt} found nothing; present since ${liveSince} (R1)`)
+      }
+      return
+    }
+    const ballot = ballotNumber(current.ballot)
+    const proposal = register.proposals.get(ballot)
+    if (!proposal || proposal.chosenAt < 0) {
+      return this.violation(`answered ${showBallot(ballot)}, which is not chosen (R1, P3)`)
+    }
+    if (proposal.operation !== current.value.operation) {
+      this.violation(`answered ${current.value.operation} at ${showBallot(ballot)} (P1)`)
+    }
+    for (let at = register.chosen.length - 1; at >= 0; at--) {
+      const later = register.chosen[at] as Proposal
+      if (later.ballot <= ballot) break
+      if (later.chosenAt < startedAt) {
+        return this.violation(
+          `answered ${showBallot(ballot)} to a call of ${startedAt}, when ` +
+            `${showBallot(later.ballot)} was chosen at ${later.chosenAt} (R1)`,
+        )
+      }
+    }
+  }
+
+  answeredWrite(key: number, operation: string, ballot: number): void {
+    const proposal = this.#register(key).proposals.get(ballot)
+    if (!proposal || proposal.chosenAt < 0) {
+      this.violation(`${operation} answered, ${showBallot(ballot)} not chosen`)
+    } else if (proposal.operation !== operation) {
+      this.violation(`${operation} answered with the ballot of ${proposal.operation}`)
+    }
+  }
+
+  /** The latest chosen operation; undefined when there is none. */
+  latest(key: number): { operation: string; tombstone: boolean } | undefined {
+    return this.#register(key).chosen.at(-1)
+  }
+
+  #isChosen({ epoch, acceptedBy }: Proposal): boolean {
+    for (const { mask, need } of this.#setsOf(epoch)) {
+      if (bits(mask & acceptedBy) < need) return false
+    }
+    return true
+  }
+
+  #choose(register: Register, proposal: Proposal): void {
+    proposal.chosenAt = this.#now()
+    const { chosen } = register
+    let at = chosen.length
+    while (at > 0 && (chosen[at - 1] as Proposal).ballot > proposal.ballot) at--
+    const before = chosen[at - 1]
+    const after = chosen[at]
+    chosen.splice(at, 0, proposal)
+    const path = this.#link(register, before, proposal)
+    if (after) {
+      this.#link(register, proposal, after)
+      return
+    }
+    for (let step = path.length - 1; step >= 0; step--)
+      this.#apply(register, path[step] as Proposal)
+    if (proposal.tombstone) register.liveSince = -1
+    else if (register.liveSince < 0) register.liveSince = proposal.chosenAt
+  }
+
+  /** Follows the bases from `to` back to `from`. Returns the proposals on the way, `to` first. */
+  #link(register: Register, from: Proposal | undefined, to: Proposal): Proposal[] {
+    const floor = from ? from.ballot : 0
+    const path: Proposal[] = []
+    let at: Proposal | undefined = to
+    while (at && at.ballot > floor) {
+      path.push(at)
+      at = register.proposals.get(at.base)
+    }
+    // From absence: nothing was there, or a tombstone that has been collected.
+    const joined = at ? at.ballot === floor : from === undefined || from.tombstone
+    if (!joined) {
+      this.violation(
+        `chosen changed: ${to.operation} at ${showBallot(to.ballot)} does not follow ` +
+          `${from?.operation ?? 'nothing'} at ${showBallot(floor)}`,
+      )
+    }
+    return path
+  }
+
+  #apply(register: Register, { operation, ballot }: Proposal): void {
+    if (operation === register.lastApplied) return
+    if (register.applied.has(operation)) {
+      this.violation(`${operation} applied again at ${showBallot(ballot)} (P4)`)
+    }
+    register.applied.add(operation)
+    register.lastApplied = operation
+  }
+
+  #register(key: number): Register {
+    return this.#registers[key] as Register
+  }
+
+  #saidBy(key: number, node: number): Said {
+    return (this.#said[key] as Said[])[node] as Said
+  }
+}
+
+export function bits(mask: number): number {
+  let rest = mask
+  let found = 0
+  while (rest !== 0) {
+    rest &= rest - 1
+    found++
+  }
+  return found
+}

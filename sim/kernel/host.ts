@@ -1,0 +1,249 @@
+/**
+ * A simulated node's proposer half: counters, cached ballots, one operation at a time for a key (P1),
+ * and what a host does with each outcome.
+ */
+
+import type { BlockKey, OperationId } from '../../protocol/ids.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
+import type { Change, ChangeResult } from '../../protocol/register/proposer.ts'
+import type { Attempt, PriorBallot, ProposerOutcome } from '../../protocol/register/step.ts'
+import type { Accepted, RegisterValue } from '../../protocol/register/types.ts'
+import { ballotNumber, simProposer } from './ballots.ts'
+import { Drive } from './drive.ts'
+import type { Replica } from './replica.ts'
+import type { World } from './world.ts'
+
+export type WriteKind = 'put' | 'create' | 'swap' | 'delete'
+
+const EMPTY = new Uint8Array(0)
+
+export class Host {
+  readonly #world: World
+  readonly #replica: Replica
+  #counter = 0
+  #priors: (PriorBallot | undefined)[] = []
+  #busy: boolean[] = []
+
+  constructor(world: World, replica: Replica) {
+    this.#world = world
+    this.#replica = replica
+  }
+
+  /** Memory is gone; counters start again, under a new boot number (P1). */
+  restarted(): void {
+    this.#counter = 0
+    this.#priors = []
+    this.#busy = []
+  }
+
+  busy(key: number): boolean {
+    return this.#busy[key] === true
+  }
+
+  /** Answers with the operation that is now known to be the key's state, if any is. */
+  write(
+    key: number,
+    kind: WriteKind,
+    expected: string | undefined,
+    done: (known: string | undefined) => void,
+  ): void {
+    const world = this.#world
+    const startedAt = world.now
+    const operation = world.newOperation()
+    const blocks = world.random.chance(200) ? [`block of ${operation}` as BlockKey] : []
+    const deadline = startedAt + 100 + world.random.int(300)
+    const { life } = this.#replica
+    let retried = false
+    this.#busy[key] = true
+
+    const finish = (known: string | undefined): void => {
+      if (this.#replica.life === life) this.#busy[key] = false
+      done(known)
+    }
+    const run = (attempt: Attempt | undefined): void => {
+      const prior = this.#takePrior(key)
+      this.#propose(key, {
+        operation,
+        deadline,
+        attempt,
+        prior,
+        change: (current) => decide(kind, expected, blocks, current),
+        done: (outcome) => {
+          switch (outcome?.type) {
+            case 'written':
+              this.#priors[key] = outcome.prior
+              world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
+              return finish(operation)
+            case 'kept':
+              world.checker.answeredRead(key, startedAt, outcome.current)
+              return finish(outcome.current?.value.operation)
+            case 'stale-epoch':
+              this.#replica.adopt(outcome.epoch)
+              if (world.now < deadline) return run(outcome.attempt)
+              return finish(undefined)
+            case 'unknown':
+              if (world.rules.retryUnknown && !retried) {
+                retried = true
+                return run(undefined)
+              }
+              return finish(undefined)
+            case 'unavailable':
+            case 'stale-fence':
+            case undefined:
+              return finish(undefined)
+          }
+        },
+      })
+    }
+    run(undefined)
+  }
+
+  read(key: number, done: (known: string | undefined) => void): void {
+    const world = this.#world
+    const startedAt = world.now
+    const deadline = startedAt + 100 + world.random.int(300)
+    const run = (): void => {
+      const epoch = world.layout.epoch(this.#replica.epoch)
+      const machine = world.rules.reader({
+        key: world.keyName(key),
+        sets: epoch.ids,
+        epoch: this.#replica.epoch,
+        preferred: [this.#replica.id],
+      })
+      new Drive(world, this.#replica, {
+        key,
+        machine,
+        deadline,
+        done: (outcome) => {
+          switch (outcome?.type) {
+            case 'state':
+              world.checker.answeredRead(key, startedAt, outcome.accepted)
+              return done(outcome.accepted?.value.operation)
+            case 'needs-identity':
+              if (this.busy(key)) return done(undefined)
+              return this.identity(key, deadline, startedAt, (current) =>
+                done(current?.value.operation),
+              )
+            case 'stale-epoch':
+              this.#replica.adopt(outcome.epoch)
+              if (world.now < deadline) return run()
+              return done(undefined)
+            case 'unavailable':
+            case 'stale-fence':
+            case undefined:
+              return done(undefined)
+          }
+        },
+      })
+    }
+    run()
+  }
+
+  /** An identity change. `done(undefined, false)` when it had no outcome. */
+  identity(
+    key: number,
+    deadline: number,
+    startedAt: number,
+    done: (current: Accepted | undefined, settled: boolean) => void,
+    rewrite = false,
+  ): void {
+    const world = this.#world
+    const { life } = this.#replica
+    this.#busy[key] = true
+    this.#priors[key] = undefined
+    const { epoch } = this.#replica
+    const machine = world.rules.identity({
+      key: world.keyName(key),
+      proposer: this.#proposer,
+      nextCounter: this.#nextCounter,
+      sets: world.layout.epoch(epoch).ids,
+      epoch,
+      rewrite,
+    })
+    new Drive(world, this.#replica, {
+      key,
+      machine,
+      deadline,
+      track: { operation: '', seen: undefined, priorBase: 0 },
+      done: (outcome) => {
+        if (this.#replica.life === life) this.#busy[key] = false
+        if (outcome?.type === 'stale-epoch') this.#replica.adopt(outcome.epoch)
+        if (outcome?.type !== 'kept') return done(undefined, false)
+        world.checker.answeredRead(key, startedAt, outcome.current)
+        done(outcome.current, true)
+      },
+    })
+  }
+
+  get #proposer(): Ballot['proposer'] {
+    return simProposer(this.#replica.index, this.#world.rules.bootOf(this.#replica.boot))
+  }
+
+  readonly #nextCounter = (above: number): number => {
+    // Hosts share one counter among their keys, so that it jumps.
+    this.#counter = Math.max(this.#counter, above) + 1
+    return this.#counter
+  }
+
+  #takePrior(key: number): PriorBallot | undefined {
+    const prior = this.#priors[key]
+    if (this.#world.rules.forgetPrior) this.#priors[key] = undefined
+    return prior && this.#world.rules.prior(prior, this.#replica.epoch)
+  }
+
+  #propose(
+    key: number,
+    options: {
+      operation: OperationId
+      deadline: number
+      attempt: Attempt | undefined
+      prior: PriorBallot | undefined
+      change: Change
+      done: (outcome: ProposerOutcome | undefined) => void
+    },
+  ): void {
+    const world = this.#world
+    const { operation, deadline, attempt, prior, change, done } = options
+    const { epoch } = this.#replica
+    const priorBase = prior ? ballotNumber(prior.accepted.ballot) : 0
+    const track = { operation, seen: undefined as string | undefined, priorBase }
+    const machine = world.rules.proposer({
+      key: world.keyName(key),
+      operation,
+      proposer: this.#proposer,
+      nextCounter: this.#nextCounter,
+      sets: world.layout.epoch(epoch).ids,
+      epoch,
+      change: (current) => {
+        track.seen = current?.operation
+        return change(current)
+      },
+      attempt,
+      prior,
+    })
+    new Drive(world, this.#replica, { key, machine, track, deadline, done })
+  }
+}
+
+function decide(
+  kind: WriteKind,
+  expected: string | undefined,
+  blocks: readonly BlockKey[],
+  current: RegisterValue | undefined,
+): ChangeResult {
+  const present = current !== undefined && !current.tombstone
+  switch (kind) {
+    case 'create':
+      if (present) return { keep: true }
+      break
+    case 'swap':
+      if (!present || current.operation !== expected) return { keep: true }
+      break
+    case 'delete':
+      if (!present) return { keep: true }
+      return { write: { tombstone: true, body: EMPTY, blocks: [] } }
+    case 'put':
+      break
+  }
+  return { write: { tombstone: false, body: EMPTY, blocks } }
+}

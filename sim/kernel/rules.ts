@@ -1,0 +1,87 @@
+/**
+ * The parts of the kernel that a mutant may replace. `RULES` is the protocol as it is; a mutant
+ * (sim/mutants.ts) is the same record with one rule broken. Nothing of this reaches protocol/.
+ */
+
+import {
+  type AcceptorEnv,
+  type AcceptorState,
+  handle,
+  type Ready,
+  recovered,
+} from '../../protocol/register/acceptor.ts'
+import { collect, install } from '../../protocol/register/copy.ts'
+import {
+  identityProposer,
+  Proposer,
+  type ProposerOptions,
+} from '../../protocol/register/proposer.ts'
+import { Reader, type ReaderOptions } from '../../protocol/register/read.ts'
+import type {
+  PriorBallot,
+  ProposerOutcome,
+  ReaderOutcome,
+  Step,
+} from '../../protocol/register/step.ts'
+import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+
+export interface Machine<Outcome> {
+  start(): Step<Outcome>
+  onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
+  onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
+  onBackoffOver(): Step<Outcome>
+  giveUp(): Outcome
+}
+
+export interface Rules {
+  readonly handle: (state: AcceptorState, env: AcceptorEnv, request: RegisterRequest) => Ready
+  readonly recovered: (accepted: Accepted | undefined, mark: number) => AcceptorState
+  readonly install: typeof install
+  readonly collect: typeof collect
+  readonly proposer: (options: ProposerOptions) => Machine<ProposerOutcome>
+  readonly identity: (options: Parameters<typeof identityProposer>[0]) => Machine<ProposerOutcome>
+  readonly reader: (options: ReaderOptions) => Machine<ReaderOutcome>
+  /** A1: false sends replies while their flush is under way. */
+  readonly flushFirst: boolean
+  /** P1: the boot number that goes into the proposer's id. */
+  readonly bootOf: (boot: number) => number
+  /** P2: the cached ballot to use in `epoch`. */
+  readonly prior: (prior: PriorBallot, epoch: number) => PriorBallot | undefined
+  /** P1: false keeps the cached ballot after an operation that used it without a quorum. */
+  readonly forgetPrior: boolean
+  /** P4: true runs an operation again, as if new, when its outcome is unknown. */
+  readonly retryUnknown: boolean
+  /** G2: how many replicas must hold the tombstone before it is collected. */
+  readonly collectAfter: (setSize: number) => number
+  /** L2: false goes from STABLE to STABLE. */
+  readonly joint: boolean
+  /** L5: how many members of P a sync asks; whether survivors sync at all. */
+  readonly syncSources: (setSize: number) => number
+  readonly survivorsSync: boolean
+  /** L6. */
+  readonly stopLateSync: boolean
+  /** L9. */
+  readonly discardOnEntry: boolean
+}
+
+export const RULES: Rules = {
+  handle,
+  recovered,
+  install,
+  collect,
+  proposer: (options) => new Proposer(options),
+  identity: identityProposer,
+  reader: (options) => new Reader(options),
+  flushFirst: true,
+  bootOf: (boot) => boot,
+  prior: (prior, epoch) => (prior.epoch === epoch ? prior : undefined),
+  forgetPrior: true,
+  retryUnknown: false,
+  collectAfter: (setSize) => setSize,
+  joint: true,
+  syncSources: (setSize) => (setSize >> 1) + 1,
+  survivorsSync: true,
+  stopLateSync: true,
+  discardOnEntry: true,
+}

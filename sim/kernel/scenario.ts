@@ -1,0 +1,56 @@
+/** What one seed plays: sizes, rates and lengths, all drawn from the seed. Times are ticks. */
+
+import type { Random } from './random.ts'
+
+export interface Scenario {
+  readonly replicas: number
+  /** Nodes beyond the first replica set, for layout changes. */
+  readonly spares: number
+  readonly keys: number
+  readonly clients: number
+  /** Length of the phase with faults. */
+  readonly horizon: number
+  readonly lossPermille: number
+  readonly duplicatePermille: number
+  /** Messages that take long. */
+  readonly latePermille: number
+  /** Mean ticks between faults of each kind; 0 is never. */
+  readonly crashEvery: number
+  readonly cutEvery: number
+  readonly layoutEvery: number
+  readonly collectEvery: number
+  /** How far one reservation raises the mark above what is needed (A1). */
+  readonly markStep: number
+  /** Longest pause of a client between operations. */
+  readonly thinkMax: number
+  /** Shares of operations, out of 100; the rest are reads. */
+  readonly puts: number
+  readonly conditional: number
+  readonly deletes: number
+}
+
+export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Scenario {
+  const layout = random.chance(450)
+  const calm = random.chance(150)
+  const collecting = random.chance(400)
+  return {
+    replicas: random.chance(750) ? 3 : random.pick([1, 2, 4, 5, 5]),
+    spares: layout ? 1 + random.int(2) : 0,
+    keys: 1 + random.int(2),
+    clients: 2 + random.int(3),
+    horizon: 600 + random.int(600),
+    lossPermille: calm ? 0 : random.pick([0, 10, 50, 150]),
+    duplicatePermille: calm ? 0 : random.pick([0, 20, 100]),
+    latePermille: calm ? 0 : random.pick([0, 20, 100]),
+    crashEvery: calm || random.chance(300) ? 0 : 60 + random.int(300),
+    cutEvery: calm || random.chance(600) ? 0 : 100 + random.int(300),
+    layoutEvery: layout ? 60 + random.int(200) : 0,
+    collectEvery: collecting ? 20 + random.int(80) : 0,
+    markStep: random.pick([1, 4, 32]),
+    thinkMax: random.pick([2, 20, 80]),
+    puts: 20 + random.int(20),
+    conditional: 15 + random.int(20),
+    deletes: collecting ? 15 + random.int(15) : random.int(10),
+    ...focus,
+  }
+}

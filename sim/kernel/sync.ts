@@ -1,0 +1,125 @@
+/**
+ * Sync of one member of P' in JOINT, and collection of tombstones in STABLE: the two ways in which
+ * registers come and go beside Paxos (L5-L7, G2, G3).
+ */
+
+import { sameBallot } from '../../protocol/register/ballot.ts'
+import type { Accepted, ReadRequest, StateReply } from '../../protocol/register/types.ts'
+import type { Replica } from './replica.ts'
+import type { World } from './world.ts'
+
+/** Pulls every register from F+1 members of P that answer at exactly this epoch (L5). */
+export class Sync {
+  readonly #world: World
+  readonly #replica: Replica
+  readonly #epoch: number
+  readonly #life: number
+
+  constructor(world: World, replica: Replica) {
+    this.#world = world
+    this.#replica = replica
+    this.#epoch = replica.epoch
+    this.#life = replica.life
+    const [from] = world.layout.epoch(this.#epoch).sets
+    const survivor = from?.includes(replica.index) === true
+    if (survivor && !world.rules.survivorsSync) world.synced(replica, this.#epoch)
+    else this.#pull(0)
+  }
+
+  get #over(): boolean {
+    if (this.#replica.life !== this.#life) return true
+    return this.#world.rules.stopLateSync && this.#replica.epoch !== this.#epoch
+  }
+
+  #pull(key: number): void {
+    const world = this.#world
+    if (this.#over) return
+    if (key === world.scenario.keys) return world.synced(this.#replica, this.#epoch)
+    const sources = world.layout.epoch(this.#epoch).sets[0] as readonly number[]
+    const need = world.rules.syncSources(sources.length)
+    const request = readOf(world, key, this.#epoch)
+    const states: StateReply[] = []
+    let answers = 0
+    let decided = false
+    for (const source of sources) {
+      world.call(this.#replica, source, request, {
+        done: (reply) => {
+          answers++
+          if (decided) return
+          if (reply?.type === 'state') states.push(reply)
+          if (states.length >= need) {
+            decided = true
+            this.#take(key, states)
+          } else if (answers === sources.length) this.#later(key)
+        },
+      })
+    }
+  }
+
+  #take(key: number, states: readonly StateReply[]): void {
+    if (this.#over) return
+    const accepted = agreed(states)
+    if (accepted === 'differ') return this.#settle(key)
+    if (!accepted) return this.#pull(key + 1)
+    this.#replica.copy(key, accepted, (synced) => {
+      if (this.#over) return
+      if (synced) this.#pull(key + 1)
+      else this.#settle(key)
+    })
+  }
+
+  /** Anything else takes an identity change in JOINT and is pulled again. */
+  #settle(key: number): void {
+    const { now } = this.#world
+    const host = this.#world.host(this.#replica)
+    if (host.busy(key)) return this.#later(key)
+    host.identity(key, now + 200, now, () => this.#later(key), true)
+  }
+
+  #later(key: number): void {
+    this.#world.after(5 + this.#world.random.int(20), () => this.#pull(key))
+  }
+}
+
+/** Asks all replicas for a register; when all hold the same tombstone, tells all to forget it (G2). */
+export function tryCollect(world: World, replica: Replica, key: number): void {
+  const { epoch } = replica
+  const { joint, sets } = world.layout.epoch(epoch)
+  if (joint) return
+  const members = sets[0] as readonly number[]
+  const need = world.rules.collectAfter(members.length)
+  const request = readOf(world, key, epoch)
+  const states: StateReply[] = []
+  for (const member of members) {
+    world.call(replica, member, request, {
+      done: (reply) => {
+        if (reply?.type !== 'state') return
+        states.push(reply)
+        if (states.length !== need) return
+        const accepted = agreed(states)
+        if (accepted === 'differ' || !accepted?.value.tombstone) return
+        for (const to of members) {
+          world.message(replica.index, to, () =>
+            world.replica(to).collect(key, accepted.ballot, epoch),
+          )
+        }
+      },
+    })
+  }
+}
+
+function agreed(states: readonly StateReply[]): Accepted | undefined | 'differ' {
+  const [first, ...rest] = states
+  for (const { accepted } of rest) {
+    const same =
+      accepted && first?.accepted
+        ? sameBallot(accepted.ballot, first.accepted.ballot)
+        : accepted === first?.accepted
+    if (!same) return 'differ'
+  }
+  return first?.accepted
+}
+
+function readOf(world: World, key: number, epoch: number): ReadRequest {
+  return { type: 'read', key: world.keyName(key), epoch, want: 'value' }
+}
