@@ -10,7 +10,7 @@ import type { Clock, NetworkError, NetworkMessage } from '../env/ports.ts'
 import { NetworkFailure } from './errors.ts'
 import type { FrameWriter, QueuedFrame } from './frame-writer.ts'
 import { FRAME_HEADER_BYTES, FrameKind } from './framing.ts'
-import { WAITING_CALLS_MAX } from './limits.ts'
+import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from './limits.ts'
 import type { NetworkStats } from './stats.ts'
 
 interface Call {
@@ -32,8 +32,9 @@ export class CallTable {
   readonly #inFlightBytesMax: number
   readonly #inFlight = new Map<number, Call>()
   #inFlightBytes = 0
-  #waiting: Call[] = []
-  #waitingHead = 0
+  /** In order. */
+  readonly #waiting = new Set<Call>()
+  #waitingBytes = 0
   #nextId = 1
 
   constructor(writer: FrameWriter, clock: Clock, stats: NetworkStats, inFlightBytesMax: number) {
@@ -51,7 +52,7 @@ export class CallTable {
     if (signal?.aborted === true) {
       return Promise.reject(new NetworkFailure('ABORTED', 'the call was aborted', false))
     }
-    if (this.#waiting.length - this.#waitingHead >= WAITING_CALLS_MAX) {
+    if (this.#waiting.size >= WAITING_CALLS_MAX || this.#waitingBytes >= WAITING_BYTES_MAX) {
       const reason = 'too many calls wait for this peer'
       return Promise.reject(new NetworkFailure('OVERLOADED', reason, false))
     }
@@ -82,7 +83,8 @@ export class CallTable {
       }
       this.#stats.callsStarted++
       this.#stats.callsInFlight++
-      this.#waiting.push(call)
+      this.#waiting.add(call)
+      this.#waitingBytes += bytes
       this.#admit()
     })
   }
@@ -101,27 +103,21 @@ export class CallTable {
 
   /** The stream is gone. */
   failAll(reason: string): void {
-    const waiting = this.#waiting.slice(this.#waitingHead)
-    this.#waiting = []
-    this.#waitingHead = 0
-    for (const call of [...this.#inFlight.values(), ...waiting]) {
+    // The waiting ones first, so that none takes the place of one in flight.
+    for (const call of [...this.#waiting, ...this.#inFlight.values()]) {
       this.#fail(call, 'UNREACHABLE', reason)
     }
   }
 
   #admit(): void {
-    while (this.#waitingHead < this.#waiting.length) {
-      const call = this.#waiting[this.#waitingHead]
-      if (call !== undefined && !call.over) {
-        // One call is always let through, whatever its size.
-        const total = this.#inFlightBytes + call.bytes
-        if (total > this.#inFlightBytesMax && this.#inFlight.size > 0) return
-        this.#send(call)
-      }
-      this.#waitingHead++
+    for (const call of this.#waiting) {
+      // One call is always let through, whatever its size.
+      const total = this.#inFlightBytes + call.bytes
+      if (total > this.#inFlightBytesMax && this.#inFlight.size > 0) return
+      this.#waiting.delete(call)
+      this.#waitingBytes -= call.bytes
+      this.#send(call)
     }
-    this.#waiting = []
-    this.#waitingHead = 0
   }
 
   #send(call: Call): void {
@@ -151,7 +147,11 @@ export class CallTable {
     call.over = true
     call.stop()
     this.#stats.callsInFlight--
-    if (call.queued === undefined) return
+    if (call.queued === undefined) {
+      this.#waiting.delete(call)
+      this.#waitingBytes -= call.bytes
+      return
+    }
     this.#inFlight.delete(call.id)
     this.#inFlightBytes -= call.bytes
     this.#admit()

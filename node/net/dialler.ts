@@ -29,11 +29,10 @@ export class Dialler {
   }
 
   /** Dials soon, from the shortest delay on. Does nothing while connected. */
-  kick(): void {
+  kick(courtesyMs = this.#init.courtesyMs): void {
     this.#attempts = 0
     if (this.#dialling || this.#stopped) return
-    const { courtesyMs, random } = this.#init
-    this.#schedule(courtesyMs + random.float() * REDIAL_DELAY_MS_MIN)
+    this.#schedule(courtesyMs + this.#init.random.float() * REDIAL_DELAY_MS_MIN)
   }
 
   stop(): void {

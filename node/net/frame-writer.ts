@@ -14,7 +14,8 @@ import { BATCH_BYTES, COPIED_PAYLOAD_BYTES_MAX } from './limits.ts'
 import type { NetworkStats } from './stats.ts'
 
 export interface QueuedFrame {
-  readonly frame: Frame
+  /** Gone once sent or dropped, so that a payload is not kept by what waits behind it. */
+  frame: Frame | undefined
   /** `sent` once it was handed to the stream; a frame dropped before that never leaves. */
   state: 'queued' | 'sent' | 'dropped'
 }
@@ -26,6 +27,8 @@ export class FrameWriter {
   readonly #onRoom: () => void
   #queue: QueuedFrame[] = []
   #head = 0
+  /** Of those in the queue. */
+  #dropped = 0
   #queuedBytes = 0
   #scheduled = false
   #closed = false
@@ -62,9 +65,17 @@ export class FrameWriter {
 
   /** Takes a frame back. False when it has left already. */
   drop(queued: QueuedFrame): boolean {
-    if (queued.state !== 'queued') return queued.state === 'dropped'
+    const { frame } = queued
+    if (queued.state !== 'queued' || frame === undefined) return queued.state === 'dropped'
     queued.state = 'dropped'
-    this.#queuedBytes -= frameBytes(queued.frame)
+    queued.frame = undefined
+    this.#queuedBytes -= frameBytes(frame)
+    // A stopped peer's calls all end here: what they leave behind must not gather.
+    if (++this.#dropped > 1024 && this.#dropped * 2 > this.#queue.length - this.#head) {
+      this.#queue = this.#queue.slice(this.#head).filter(({ state }) => state === 'queued')
+      this.#head = 0
+      this.#dropped = 0
+    }
     return true
   }
 
@@ -107,10 +118,15 @@ export class FrameWriter {
     let bytes = 0
     while (this.#head < this.#queue.length && bytes < BATCH_BYTES) {
       const queued = this.#queue[this.#head++]
-      if (queued === undefined || queued.state === 'dropped') continue
+      const frame = queued?.frame
+      if (queued === undefined || frame === undefined) {
+        this.#dropped--
+        continue
+      }
       queued.state = 'sent'
-      bytes += frameBytes(queued.frame)
-      batch.push(queued.frame)
+      queued.frame = undefined
+      bytes += frameBytes(frame)
+      batch.push(frame)
     }
     if (this.#head === this.#queue.length) {
       this.#queue = []

@@ -19,7 +19,9 @@ export const IN_FLIGHT_BYTES_MAX: Readonly<Record<TrafficClass, number>> = {
   bulk: 16 * MIB,
 }
 /** Calls that may wait for that room; one more fails at once. */
-export const WAITING_CALLS_MAX = 16_384
+export const WAITING_CALLS_MAX = 65_536
+/** The same in bytes. */
+export const WAITING_BYTES_MAX = 64 * MIB
 /** Requests of one peer served at once, by class; further ones wait. A bulk reply may be a block. */
 export const SERVED_AT_ONCE_MAX: Readonly<Record<TrafficClass, number>> = {
   control: 8_192,

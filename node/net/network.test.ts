@@ -55,7 +55,7 @@ async function openStranger(): ReturnType<typeof makeLibp2p> {
 }
 
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((node) => node.stop()))
+  await Promise.all(running.splice(0).map(async (node) => node.stop()))
 })
 
 networkCompliance('libp2p', async (count) => {

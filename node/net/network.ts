@@ -11,9 +11,7 @@
 
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
-import type { Multiaddr } from '@multiformats/multiaddr'
-import { bytesOf, byteString, readU16, u16, utf8, utf8Text } from '../../protocol/bytes.ts'
+import { assert } from '../../protocol/assert.ts'
 import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type {
@@ -25,35 +23,26 @@ import type {
   Random,
   TrafficClass,
 } from '../env/ports.ts'
+import { nodeOf, parseAddress, withPeer } from './addresses.ts'
 import { Dialler } from './dialler.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
-import { answerExchange, exchange } from './exchange.ts'
+import { fitsFrame } from './framing.ts'
 import { libp2pKey } from './identity.ts'
-import { Kademlia, sliceOfPartition } from './kademlia.ts'
+import { Kademlia } from './kademlia.ts'
 import { makeLibp2p } from './libp2p.ts'
 import type { ShoalServices } from './libp2p.ts'
-import {
-  DIAL_COURTESY_MS,
-  DIAL_TIMEOUT_MS,
-  KIB,
-  STRANGER_CONNECTIONS_MAX,
-  STRANGER_EXCHANGES_MAX,
-  STRANGER_IDLE_MS,
-  STRANGER_REPLY_BYTES_MAX,
-  STRANGER_REQUEST_BYTES_MAX,
-  STRANGER_TIMEOUT_MS,
-} from './limits.ts'
-import { fitsFrame } from './framing.ts'
+import { DIAL_COURTESY_MS, DIAL_TIMEOUT_MS } from './limits.ts'
 import { Links } from './links.ts'
 import { MemberGate } from './member-gate.ts'
 import type { PeerLink } from './peer-link.ts'
 import { newStats } from './stats.ts'
 import type { NetworkStats } from './stats.ts'
+import { Strangers } from './strangers.ts'
+import { LOCATE_PROTOCOL, Walker } from './walk.ts'
+import type { WalkResult } from './walk.ts'
 
 const CONTROL_PROTOCOL = '/shoal/control/1'
 const BULK_PROTOCOL = '/shoal/bulk/1'
-const LOCATE_PROTOCOL = '/shoal/locate/1'
-const LOCATE_REPLY_BYTES_MAX = 16 * KIB
 
 export interface NetworkOptions {
   /** libp2p's protobuf bytes of an Ed25519 key (identity.ts). */
@@ -94,12 +83,11 @@ export class Libp2pNetwork implements Network {
   readonly #links: Links
   readonly #diallers = new Map<NodeId, Dialler>()
   readonly #kademlia: Kademlia
+  readonly #walker: Walker
+  readonly #strangers: Strangers
   readonly #peerListeners: ((event: PeerEvent) => void)[] = []
   readonly #topics = new Map<string, ((from: NodeId, bytes: Uint8Array) => void)[]>()
-  readonly #strangerConnections = new Set<string>()
-  #strangerExchanges = 0
   #handler: ((from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>) | undefined
-  #walkHandler: ((partition: number) => NodeId[]) | undefined
   #state: 'new' | 'started' | 'stopped' = 'new'
 
   /** Use `createNetwork`. */
@@ -117,6 +105,9 @@ export class Libp2pNetwork implements Network {
     this.#logger = options.logger
     this.self = nodeId(libp2p.peerId.toString())
     this.#kademlia = new Kademlia(libp2p.services.dht, options.clock)
+    const isMember = (node: NodeId): boolean => members.has(node)
+    this.#walker = new Walker(libp2p, this.#kademlia, isMember, options.logger)
+    this.#strangers = new Strangers(libp2p, options.clock, options.logger)
     this.#links = new Links({
       clock: options.clock,
       stats: this.#stats,
@@ -134,7 +125,7 @@ export class Libp2pNetwork implements Network {
     await this.#libp2p.handle(CONTROL_PROTOCOL, accept('control'), limits)
     await this.#libp2p.handle(BULK_PROTOCOL, accept('bulk'), limits)
     await this.#libp2p.handle(LOCATE_PROTOCOL, (stream, connection) =>
-      this.#answerLocate(stream, connection),
+      this.#walker.answer(stream, connection),
     )
     this.#libp2p.addEventListener('connection:open', (event) => this.#onConnection(event.detail))
     this.#libp2p.addEventListener('connection:close', (event) => this.#onDisconnect(event.detail))
@@ -172,17 +163,21 @@ export class Libp2pNetwork implements Network {
   // Members
 
   setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void {
-    const before = new Set(this.#members.keys())
+    const before = new Map(this.#members)
     this.#members.clear()
     for (const [peer, addresses] of members) {
       if (peer !== this.self) this.#members.set(peer, addresses)
     }
-    for (const peer of before) if (!this.#members.has(peer)) this.#dismiss(peer)
-    for (const peer of this.#members.keys()) {
-      if (before.has(peer)) continue
+    for (const peer of before.keys()) if (!this.#members.has(peer)) this.#dismiss(peer)
+    for (const [peer, addresses] of this.#members) {
+      const known = before.get(peer)
+      if (known !== undefined) {
+        if (addresses.some((address) => !known.includes(address))) this.#diallers.get(peer)?.kick()
+        continue
+      }
       this.#diallers.set(peer, this.#dialler(peer))
       for (const connection of this.#libp2p.getConnections(peerIdFromString(peer))) {
-        this.#strangerConnections.delete(connection.id)
+        this.#strangers.forget(connection.id)
         this.#introduce(connection)
       }
       if (this.#state === 'started') this.#diallers.get(peer)?.kick()
@@ -274,33 +269,15 @@ export class Libp2pNetwork implements Network {
   #onConnection(connection: Connection): void {
     const peer = nodeOf(connection.remotePeer)
     if (this.#members.has(peer)) {
-      // It is back: should it not open its streams, we will, and at once.
-      if (!this.connected(peer)) this.#diallers.get(peer)?.kick()
+      // It is back: should it not open its streams, we do.
+      if (!this.connected(peer)) this.#diallers.get(peer)?.kick(DIAL_COURTESY_MS)
       return
     }
-    if (this.#strangerConnections.size >= STRANGER_CONNECTIONS_MAX) {
-      connection.abort(new Error('too many strangers'))
-      return
-    }
-    this.#strangerConnections.add(connection.id)
-    this.#watchStranger(connection)
-  }
-
-  /** A stranger's connection is closed when it has been idle. */
-  #watchStranger(connection: Connection): void {
-    const cancel = this.#clock.after(STRANGER_IDLE_MS, () => {
-      if (!this.#strangerConnections.has(connection.id)) return
-      if (connection.streams.some((stream) => stream.protocol.startsWith('/shoal/'))) {
-        this.#watchStranger(connection)
-      } else {
-        connection.close().catch(() => connection.abort(new Error('idle stranger')))
-      }
-    })
-    connection.addEventListener('close', cancel)
+    this.#strangers.onConnection(connection)
   }
 
   #onDisconnect(connection: Connection): void {
-    this.#strangerConnections.delete(connection.id)
+    this.#strangers.forget(connection.id)
     this.#links.closeConnection(connection.id, 'the connection closed')
     // gossipsub had its stream on one of the connections and opens no other by itself.
     const [left] = this.#libp2p.getConnections(connection.remotePeer)
@@ -331,6 +308,7 @@ export class Libp2pNetwork implements Network {
     message: NetworkMessage,
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<NetworkMessage> {
+    assert(message.type >= 0 && message.type <= 0xffff, 'a message type has 16 bits')
     if (!fitsFrame(message.body, message.payload)) {
       return Promise.reject(new NetworkFailure('REFUSED', 'larger than a frame', false))
     }
@@ -384,189 +362,33 @@ export class Libp2pNetwork implements Network {
     for (const listener of this.#topics.get(topic) ?? []) listener(from, bytes)
   }
 
-  // Strangers
+  // Strangers and walks
 
-  async callStranger(
+  callStranger(
     addresses: readonly string[],
     protocol: string,
     request: Uint8Array,
     options: { timeoutMs: number },
   ): Promise<{ peer: NodeId; reply: Uint8Array }> {
-    const signal = AbortSignal.timeout(options.timeoutMs)
-    let failure = new NetworkFailure('UNREACHABLE', 'no usable address', false)
-    for (const group of groupByPeer(addresses)) {
-      let connection: Connection
-      try {
-        connection = await this.#libp2p.dial(group, { signal })
-      } catch (error) {
-        failure = new NetworkFailure('UNREACHABLE', messageOf(error), false)
-        continue
-      }
-      const reply = await this.#exchange(
-        connection,
-        protocol,
-        request,
-        STRANGER_REPLY_BYTES_MAX,
-        signal,
-      )
-      return { peer: nodeOf(connection.remotePeer), reply }
-    }
-    throw failure
+    return this.#strangers.call(addresses, protocol, request, options)
   }
 
   serveStrangers(
     protocol: string,
     handler: (from: NodeId, request: Uint8Array) => Promise<Uint8Array>,
   ): void {
-    const answer = async (stream: Stream, connection: Connection): Promise<void> => {
-      if (this.#strangerExchanges >= STRANGER_EXCHANGES_MAX) {
-        stream.abort(new Error('too many exchanges'))
-        return
-      }
-      this.#strangerExchanges++
-      const from = nodeOf(connection.remotePeer)
-      const signal = AbortSignal.timeout(STRANGER_TIMEOUT_MS)
-      await answerExchange(stream, STRANGER_REQUEST_BYTES_MAX, signal, (request) =>
-        handler(from, request),
-      )
-      this.#strangerExchanges--
-    }
-    this.#libp2p.handle(protocol, answer, { maxInboundStreams: 4 }).catch((error: unknown) => {
-      this.#logger.error({ protocol, error: messageOf(error) }, 'could not serve strangers')
-    })
+    this.#strangers.serve(protocol, handler)
   }
-
-  async #exchange(
-    connection: Connection,
-    protocol: string,
-    request: Uint8Array,
-    replyBytesMax: number,
-    signal: AbortSignal,
-  ): Promise<Uint8Array> {
-    let stream: Stream
-    try {
-      stream = await connection.newStream(protocol, { signal })
-    } catch (error) {
-      throw new NetworkFailure('UNREACHABLE', messageOf(error), false)
-    }
-    try {
-      return await exchange(stream, request, replyBytesMax, signal)
-    } catch (error) {
-      if (error instanceof NetworkFailure) throw error
-      throw new NetworkFailure(signal.aborted ? 'TIMEOUT' : 'ABORTED', messageOf(error), true)
-    }
-  }
-
-  // Kademlia
 
   provideSlices(slices: readonly number[]): Promise<void> {
     return this.#kademlia.provideSlices(slices)
   }
 
+  walk(partition: number, options: { timeoutMs: number }): Promise<WalkResult | undefined> {
+    return this.#walker.walk(partition, options.timeoutMs)
+  }
+
   serveWalk(handler: (partition: number) => NodeId[]): void {
-    this.#walkHandler = handler
+    this.#walker.serve(handler)
   }
-
-  async walk(
-    partition: number,
-    options: { timeoutMs: number },
-  ): Promise<{ replicas: NodeId[]; provider: NodeId; hops: number } | undefined> {
-    const signal = AbortSignal.timeout(options.timeoutMs)
-    let hops = 0
-    let own = false
-    try {
-      for await (const found of this.#kademlia.providers(sliceOfPartition(partition), signal)) {
-        hops = found.hops
-        const provider = nodeOf(found.peer)
-        own ||= provider === this.self
-        if (!this.#members.has(provider)) continue
-        const replicas = await this.#locate(found.peer, found.addresses, partition, signal)
-        if (replicas !== undefined) return { replicas, provider, hops }
-      }
-    } catch {
-      // Out of time, or the walk ended in nothing.
-    }
-    // Others are asked first, but a provider of the slice needs nobody.
-    if (!own || this.#walkHandler === undefined) return undefined
-    return { replicas: this.#walkHandler(partition), provider: this.self, hops }
-  }
-
-  async #locate(
-    peer: PeerId,
-    addresses: readonly Multiaddr[],
-    partition: number,
-    signal: AbortSignal,
-  ): Promise<NodeId[] | undefined> {
-    try {
-      const [standing] = this.#libp2p.getConnections(peer)
-      const dialled = addresses.flatMap((address) => withPeer(address, peer.toString()))
-      const connection =
-        standing ?? (await this.#libp2p.dial(dialled.length > 0 ? dialled : peer, { signal }))
-      const request = bytesOf(u16(partition))
-      const reply = await this.#exchange(
-        connection,
-        LOCATE_PROTOCOL,
-        request,
-        LOCATE_REPLY_BYTES_MAX,
-        signal,
-      )
-      const text = utf8Text(reply)
-      return text === '' ? [] : text.split('\n').map(nodeId)
-    } catch (error) {
-      this.#logger.debug({ peer: peer.toString(), error: messageOf(error) }, 'locate failed')
-      return undefined
-    }
-  }
-
-  async #answerLocate(stream: Stream, connection: Connection): Promise<void> {
-    if (!this.#members.has(nodeOf(connection.remotePeer))) {
-      stream.abort(new Error('members only'))
-      return
-    }
-    const signal = AbortSignal.timeout(STRANGER_TIMEOUT_MS)
-    // oxlint-disable-next-line typescript/require-await
-    await answerExchange(stream, 2, signal, async (request) => {
-      if (request.length !== 2) throw new Error('a partition has two bytes')
-      if (this.#walkHandler === undefined) throw new Error('the node does not serve walks yet')
-      return utf8(this.#walkHandler(readU16(byteString(request), 0)).join('\n'))
-    })
-  }
-}
-
-function nodeOf(peer: PeerId): NodeId {
-  return nodeId(peer.toString())
-}
-
-/** The address with the peer's id at its end; none when it is malformed or another peer's. */
-function parseAddress(text: string, peer: string): Multiaddr[] {
-  try {
-    return withPeer(multiaddr(text), peer)
-  } catch {
-    return []
-  }
-}
-
-function withPeer(address: Multiaddr, peer: string): Multiaddr[] {
-  const id = peerOf(address)
-  if (id === undefined) return [address.encapsulate(`/p2p/${peer}`)]
-  return id === peer ? [address] : []
-}
-
-function peerOf(address: Multiaddr): string | undefined {
-  return address.getComponents().findLast(({ name }) => name === 'p2p')?.value
-}
-
-/** libp2p dials addresses of one peer at a time; those that name none are dialled one by one. */
-function groupByPeer(addresses: readonly string[]): Multiaddr[][] {
-  const groups = new Map<string, Multiaddr[]>()
-  for (const text of addresses) {
-    try {
-      const address = multiaddr(text)
-      const key = peerOf(address) ?? text
-      groups.set(key, [...(groups.get(key) ?? []), address])
-    } catch {
-      // Not an address.
-    }
-  }
-  return [...groups.values()]
 }

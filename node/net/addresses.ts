@@ -1,0 +1,45 @@
+/** Multiaddresses as text, with and without the id of the node behind them. */
+
+import type { PeerId } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { nodeId } from '../../protocol/ids.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+
+export function nodeOf(peer: PeerId): NodeId {
+  return nodeId(peer.toString())
+}
+
+/** The address with the node's id at its end; none when it is malformed or another node's. */
+export function parseAddress(text: string, node: string): Multiaddr[] {
+  try {
+    return withPeer(multiaddr(text), node)
+  } catch {
+    return []
+  }
+}
+
+export function withPeer(address: Multiaddr, node: string): Multiaddr[] {
+  const named = peerOf(address)
+  if (named === undefined) return [address.encapsulate(`/p2p/${node}`)]
+  return named === node ? [address] : []
+}
+
+/** libp2p dials addresses of one node at a time; those that name none are dialled one by one. */
+export function groupByPeer(addresses: readonly string[]): Multiaddr[][] {
+  const groups = new Map<string, Multiaddr[]>()
+  for (const text of addresses) {
+    try {
+      const address = multiaddr(text)
+      const key = peerOf(address) ?? text
+      groups.set(key, [...(groups.get(key) ?? []), address])
+    } catch {
+      // Not an address.
+    }
+  }
+  return [...groups.values()]
+}
+
+function peerOf(address: Multiaddr): string | undefined {
+  return address.getComponents().findLast(({ name }) => name === 'p2p')?.value
+}

@@ -1,0 +1,109 @@
+/**
+ * From a partition to its replica set without the layout: walk the DHT to a provider of the partition's
+ * slice, then ask that provider. Request: partition u16. Reply: node ids, a line each.
+ */
+
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { byteString, bytesOf, readU16, u16, utf8, utf8Text } from '../../protocol/bytes.ts'
+import { nodeId } from '../../protocol/ids.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Logger } from '../env/ports.ts'
+import { nodeOf, withPeer } from './addresses.ts'
+import { messageOf } from './errors.ts'
+import { answerExchange } from './exchange.ts'
+import { sliceOfPartition } from './kademlia.ts'
+import type { Kademlia } from './kademlia.ts'
+import { KIB, STRANGER_TIMEOUT_MS } from './limits.ts'
+import { exchangeOn } from './strangers.ts'
+
+export const LOCATE_PROTOCOL = '/shoal/locate/1'
+const REPLY_BYTES_MAX = 16 * KIB
+
+export interface WalkResult {
+  readonly replicas: NodeId[]
+  readonly provider: NodeId
+  readonly hops: number
+}
+
+export class Walker {
+  readonly #libp2p: Libp2p
+  readonly #kademlia: Kademlia
+  readonly #isMember: (node: NodeId) => boolean
+  readonly #logger: Logger
+  #handler: ((partition: number) => NodeId[]) | undefined
+
+  constructor(
+    libp2p: Libp2p,
+    kademlia: Kademlia,
+    isMember: (node: NodeId) => boolean,
+    logger: Logger,
+  ) {
+    this.#libp2p = libp2p
+    this.#kademlia = kademlia
+    this.#isMember = isMember
+    this.#logger = logger
+  }
+
+  serve(handler: (partition: number) => NodeId[]): void {
+    this.#handler = handler
+  }
+
+  async walk(partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const self = nodeOf(this.#libp2p.peerId)
+    let hops = 0
+    let own = false
+    try {
+      for await (const found of this.#kademlia.providers(sliceOfPartition(partition), signal)) {
+        hops = found.hops
+        const provider = nodeOf(found.peer)
+        own ||= provider === self
+        if (!this.#isMember(provider)) continue
+        const replicas = await this.#ask(found.peer, found.addresses, partition, signal)
+        if (replicas !== undefined) return { replicas, provider, hops }
+      }
+    } catch {
+      // Out of time, or the walk ended in nothing.
+    }
+    // Others are asked first; a node that provides the slice itself can do without.
+    if (!own || this.#handler === undefined) return undefined
+    return { replicas: this.#handler(partition), provider: self, hops }
+  }
+
+  async #ask(
+    peer: PeerId,
+    addresses: readonly Multiaddr[],
+    partition: number,
+    signal: AbortSignal,
+  ): Promise<NodeId[] | undefined> {
+    try {
+      const [standing] = this.#libp2p.getConnections(peer)
+      const dialled = addresses.flatMap((address) => withPeer(address, peer.toString()))
+      const connection =
+        standing ?? (await this.#libp2p.dial(dialled.length > 0 ? dialled : peer, { signal }))
+      const reply = await exchangeOn(connection, LOCATE_PROTOCOL, bytesOf(u16(partition)), {
+        replyBytesMax: REPLY_BYTES_MAX,
+        signal,
+      })
+      const text = utf8Text(reply)
+      return text === '' ? [] : text.split('\n').map(nodeId)
+    } catch (error) {
+      this.#logger.debug({ peer: peer.toString(), error: messageOf(error) }, 'locate failed')
+      return undefined
+    }
+  }
+
+  async answer(stream: Stream, connection: Connection): Promise<void> {
+    if (!this.#isMember(nodeOf(connection.remotePeer))) {
+      stream.abort(new Error('members only'))
+      return
+    }
+    const signal = AbortSignal.timeout(STRANGER_TIMEOUT_MS)
+    await answerExchange(stream, 2, signal, (request) => {
+      if (request.length !== 2) return Promise.reject(new Error('a partition has two bytes'))
+      if (this.#handler === undefined) return Promise.reject(new Error('no walks are served yet'))
+      return Promise.resolve(utf8(this.#handler(readU16(byteString(request), 0)).join('\n')))
+    })
+  }
+}
