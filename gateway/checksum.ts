@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto'
 
 import type { ChecksumAlgorithm, Checksums } from './backend.ts'
-import { Crc32, Crc32c, Crc64Nvme, createCombiner } from './crc.ts'
+import { CrcCombiner } from './crc-combine.ts'
+import { Crc32, Crc32c, Crc64Nvme } from './crc.ts'
 import { S3Error } from './errors.ts'
 import type { S3Request } from './request.ts'
 
@@ -191,14 +192,11 @@ export function combineFullObject(
       `The FULL_OBJECT checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
     )
   }
-  const combiner = createCombiner(algorithm)
-  let whole = 0n
+  const combiner = new CrcCombiner(algorithm)
   for (const part of parts) {
-    const crc = BigInt(`0x${Buffer.from(part.checksum, 'base64').toString('hex')}`)
-    whole = combiner.combine(whole, crc, part.sizeBytes)
+    combiner.append(Buffer.from(part.checksum, 'base64'), part.sizeBytes)
   }
-  const digits = DIGEST_BYTES[algorithm] * 2
-  return Buffer.from(whole.toString(16).padStart(digits, '0'), 'hex').toString('base64')
+  return Buffer.from(combiner.digest()).toString('base64')
 }
 
 /** COMPOSITE: checksum of the parts' raw checksums, "-N" behind. */

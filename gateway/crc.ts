@@ -7,9 +7,9 @@
 
 import { crc32 } from 'node:zlib'
 
-const CRC32C_POLYNOMIAL = 0x82f63b78
-const CRC64NVME_LOW = 0xac4bc9b5
-const CRC64NVME_HIGH = 0x9a6c9329
+export const CRC32C_POLYNOMIAL = 0x82f63b78
+export const CRC64NVME_LOW = 0xac4bc9b5
+export const CRC64NVME_HIGH = 0x9a6c9329
 
 export interface Crc {
   update(bytes: Uint8Array): void
@@ -183,65 +183,4 @@ function bigEndian(words: readonly number[]): Uint8Array {
   const view = new DataView(bytes.buffer)
   words.forEach((word, i) => view.setUint32(i * 4, word >>> 0))
   return bytes
-}
-
-/**
- * CRC of A ‖ B from crc(A), crc(B) and B's length: crc(A) · x^(8·length) + crc(B) modulo the
- * polynomial, as zlib's crc32_combine. BigInt, since it runs once a part; the power of x is kept for
- * the last length, because all parts but the last tend to be of one size.
- */
-export class CrcCombiner {
-  readonly #width: bigint
-  readonly #polynomial: bigint
-  /** x^(2^k) modulo the polynomial. */
-  readonly #powers: bigint[]
-  #lastSizeBytes = -1
-  #lastPower = 0n
-
-  constructor(width: 32 | 64, reflectedPolynomial: bigint) {
-    this.#width = BigInt(width)
-    this.#polynomial = reflectedPolynomial
-    this.#powers = [1n << (this.#width - 2n)]
-  }
-
-  combine(first: bigint, second: bigint, secondSizeBytes: number): bigint {
-    if (secondSizeBytes !== this.#lastSizeBytes) {
-      this.#lastPower = this.#powerOfX(BigInt(secondSizeBytes) * 8n)
-      this.#lastSizeBytes = secondSizeBytes
-    }
-    return this.#multiply(this.#lastPower, first) ^ second
-  }
-
-  #powerOfX(exponent: bigint): bigint {
-    let product = 1n << (this.#width - 1n)
-    for (let k = 0, rest = exponent; rest > 0n; k++, rest >>= 1n) {
-      if ((rest & 1n) === 1n) product = this.#multiply(this.#power(k), product)
-    }
-    return product
-  }
-
-  #power(k: number): bigint {
-    for (let at = this.#powers.length; at <= k; at++) {
-      const before = this.#powers[at - 1] as bigint
-      this.#powers.push(this.#multiply(before, before))
-    }
-    return this.#powers[k] as bigint
-  }
-
-  /** Reflected: the highest bit is x^0. */
-  #multiply(a: bigint, b: bigint): bigint {
-    let product = 0n
-    let factor = b
-    for (let mask = 1n << (this.#width - 1n); mask > 0n; mask >>= 1n) {
-      if ((a & mask) !== 0n) product ^= factor
-      factor = (factor & 1n) === 1n ? (factor >> 1n) ^ this.#polynomial : factor >> 1n
-    }
-    return product
-  }
-}
-
-export function createCombiner(algorithm: 'CRC32' | 'CRC32C' | 'CRC64NVME'): CrcCombiner {
-  if (algorithm === 'CRC32') return new CrcCombiner(32, 0xedb88320n)
-  if (algorithm === 'CRC32C') return new CrcCombiner(32, BigInt(CRC32C_POLYNOMIAL))
-  return new CrcCombiner(64, (BigInt(CRC64NVME_HIGH) << 32n) | BigInt(CRC64NVME_LOW))
 }
