@@ -1,11 +1,14 @@
 import { expect, it } from 'vitest'
 import { replicaIds } from './rounds.ts'
 
-it('takes node ids from fields about replicas only', () => {
+it('takes the nodes by the layout', () => {
   const located = {
-    node: 'a',
-    layout: { replicas: [{ node: 'b', distance: '0x1' }, { node: 'c' }, { node: 'stranger' }] },
-    dht: { replicaSet: ['c', 'd'] },
+    byLayout: [
+      { node: 'b', distance: '01' },
+      { node: 'c', distance: '02' },
+    ],
+    byWalk: { replicas: ['d'], provider: 'd', hops: 1 },
   }
-  expect(replicaIds(located, ['a', 'b', 'c', 'd'])).toEqual(['b', 'c', 'd'])
+  expect(replicaIds(located)).toEqual(['b', 'c'])
+  expect(replicaIds({})).toEqual([])
 })

@@ -61,20 +61,10 @@ const cases: readonly Case[] = [
   { title: 'LIST', operation: 'ListObjectsV2', sizeBytes: 0, roundsMax: 1, send: list },
 ]
 
-/** The ids under any field whose name speaks of replicas. */
-export function replicaIds(located: unknown, known: readonly string[]): string[] {
-  const found = new Set<string>()
-  const walk = (value: unknown, inside: boolean): void => {
-    if (typeof value === 'string') {
-      if (inside && known.includes(value)) found.add(value)
-    } else if (Array.isArray(value)) {
-      for (const item of value) walk(item, inside)
-    } else if (typeof value === 'object' && value !== null) {
-      for (const [name, item] of Object.entries(value)) walk(item, inside || /replica/i.test(name))
-    }
-  }
-  walk(located, false)
-  return [...found]
+/** The node ids of `shoal locate --json`, by the layout. */
+export function replicaIds(located: unknown): string[] {
+  const { byLayout } = located as { byLayout?: readonly { readonly node?: unknown }[] }
+  return (byLayout ?? []).map(({ node }) => node).filter((node) => typeof node === 'string')
 }
 
 /** Prints the table; returns what was above its bound. */
@@ -89,7 +79,7 @@ export async function measureRounds(): Promise<string[]> {
     const places: { key: string; gateway: number }[] = []
     for (let i = 0; i < keysOfCase; i++) {
       const key = `key-${i}`
-      const holders = replicaIds(await shoal.json(0, ['locate', `s3://${bucket}/${key}`]), ids)
+      const holders = replicaIds(await shoal.json(0, ['locate', `s3://${bucket}/${key}`]))
       const gateway = ids.findIndex((id) => !holders.includes(id))
       if (holders.length !== 3 || gateway < 0) {
         throw new Error(`shoal locate --json names ${holders.length} replicas of 3`)

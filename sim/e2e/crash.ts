@@ -1,0 +1,117 @@
+/**
+ * `node sim/e2e/crash.ts [--times 20] [--writers 32] [--nodes 3]`
+ *
+ * kill -9 of all nodes at a random moment under writers (fault 14), restart on the same directory, and every
+ * key must hold what was acknowledged last or, whole, an attempt whose outcome is unknown: no acknowledged
+ * write is lost, no unacknowledged one half there. GET and LIST must agree, through every gateway.
+ */
+
+import { parseArgs } from 'node:util'
+import { reason, sleep, until } from '../../bench/harness/process.ts'
+import { eachLimited, errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { Shoal } from '../../bench/harness/shoal.ts'
+import { Ledger } from './crash/ledger.ts'
+import type { Value } from './crash/ledger.ts'
+import { bucket, Writer } from './crash/writer.ts'
+import { listAll } from './list-all.ts'
+
+const { values } = parseArgs({
+  options: {
+    times: { type: 'string', default: '20' },
+    writers: { type: 'string', default: '32' },
+    nodes: { type: 'string', default: '3' },
+  },
+})
+const times = Number(values.times)
+const writerCount = Number(values.writers)
+
+/** Reads every key, each through another gateway; a node that has just come up may answer 503 at first. */
+async function verify(clients: readonly RawClient[], ledger: Ledger): Promise<void> {
+  const { keys } = ledger
+  const settled = new Map<string, Value>()
+  const wrong: string[] = []
+  await eachLimited(keys.length, 8, async (i) => {
+    const key = keys[i] ?? ''
+    const read = await until(
+      `GET ${key}`,
+      async () => {
+        const client = clients[i % clients.length]
+        const reply = await client?.send({ method: 'GET', bucket, key, timeoutMs: 20_000 })
+        if (reply?.status === 200) return { body: reply.body }
+        if (reply?.status === 404 && errorCode(reply) === 'NoSuchKey') return { body: undefined }
+        throw new Error(reply === undefined ? 'no gateway' : `${reply.status} ${errorCode(reply)}`)
+      },
+      60_000,
+    )
+    try {
+      settled.set(key, ledger.settle(key, read.body))
+    } catch (error) {
+      wrong.push(reason(error))
+    }
+  })
+  if (wrong.length > 0) throw new Error(`${wrong.length} keys are wrong:\n${wrong.join('\n')}`)
+  for (const client of clients) {
+    const listed = await listAll(client, bucket)
+    for (const [key, value] of settled) {
+      const sizeBytes = listed.get(key)
+      if (sizeBytes !== value?.sizeBytes) {
+        throw new Error(
+          `${key}: GET ${value?.sizeBytes ?? 'absent'}, LIST ${sizeBytes ?? 'absent'}`,
+        )
+      }
+    }
+    for (const key of listed.keys()) {
+      if (!settled.has(key)) throw new Error(`${key} is listed, nobody wrote it`)
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const shoal = await Shoal.start({ nodes: Number(values.nodes) })
+  const ledger = new Ledger()
+  try {
+    const connect = (): RawClient[] =>
+      shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
+    const first = connect()
+    await first[0]?.must({ method: 'PUT', bucket })
+    for (const client of first) client.close()
+
+    for (let time = 1; time <= times; time++) {
+      const clients = connect()
+      let stopped = false
+      const writers = Array.from({ length: writerCount }, (_, i) => new Writer(i, clients, ledger))
+      const [acknowledged, unknown] = [ledger.acknowledgedCount, ledger.unknownCount]
+      const running = writers.map(async (writer) => writer.run(() => stopped))
+      const lifeMs = 500 + Math.random() * 4_000
+      await sleep(lifeMs)
+      stopped = true
+      await shoal.killAll()
+      for (const client of clients) client.close()
+      await Promise.all(running)
+      const start = performance.now()
+      await shoal.up()
+      const restartMs = performance.now() - start
+      const again = connect()
+      await verify(again, ledger)
+      for (const client of again) client.close()
+      const errors = new Map<string, number>()
+      for (const writer of writers) {
+        for (const [code, n] of writer.errors) errors.set(code, (errors.get(code) ?? 0) + n)
+      }
+      console.log(
+        `crash ${time}/${times}: after ${Math.round(lifeMs)} ms, ` +
+          `${ledger.acknowledgedCount - acknowledged} acknowledged, ` +
+          `${ledger.unknownCount - unknown} unknown, errors ${JSON.stringify([...errors])}, ` +
+          `restart ${Math.round(restartMs)} ms, ${ledger.keys.length} keys verified`,
+      )
+    }
+    if (ledger.acknowledgedCount === 0) throw new Error('not one write was acknowledged')
+  } catch (error) {
+    console.log(shoal.output.split('\n').slice(-60).join('\n'))
+    throw error
+  } finally {
+    await shoal.close()
+  }
+}
+
+await main()
