@@ -4,7 +4,12 @@
  */
 
 import type { Clock, Random } from '../env/ports.ts'
-import { DIALS_BEFORE_LOOKUP, REDIAL_DELAY_MS_MAX, REDIAL_DELAY_MS_MIN } from './limits.ts'
+import {
+  DIALS_BEFORE_LOOKUP,
+  REDIAL_DELAY_MS_MAX,
+  REDIAL_DELAY_MS_MIN,
+  STABLE_LINK_MS,
+} from './limits.ts'
 
 export interface DiallerInit {
   readonly clock: Clock
@@ -20,6 +25,7 @@ export interface DiallerInit {
 export class Dialler {
   readonly #init: DiallerInit
   #attempts = 0
+  #upAtMs = 0
   #dialling = false
   #stopped = false
   #cancel = (): void => {}
@@ -35,6 +41,22 @@ export class Dialler {
     this.#schedule(courtesyMs + this.#init.random.float() * REDIAL_DELAY_MS_MIN)
   }
 
+  /** A link is ready. */
+  up(): void {
+    this.#upAtMs = this.#init.clock.monotonicMs()
+  }
+
+  /** The link is lost. One that did not live for long counts as a failed dial: whatever closed it, a
+   * peer of another version for instance, would close the next one as well. */
+  down(): void {
+    if (this.#init.clock.monotonicMs() - this.#upAtMs >= STABLE_LINK_MS) {
+      this.kick()
+    } else if (!this.#dialling && !this.#stopped) {
+      this.#attempts++
+      this.#scheduleRetry()
+    }
+  }
+
   stop(): void {
     this.#stopped = true
     this.#cancel()
@@ -46,7 +68,7 @@ export class Dialler {
   }
 
   async #attempt(): Promise<void> {
-    const { connected, dial, onFailure, random } = this.#init
+    const { connected, dial, onFailure } = this.#init
     if (this.#stopped || this.#dialling || connected()) return
     this.#dialling = true
     try {
@@ -57,7 +79,12 @@ export class Dialler {
     }
     this.#dialling = false
     if (this.#stopped || connected()) return
+    this.#scheduleRetry()
+  }
+
+  #scheduleRetry(): void {
     const doubled = REDIAL_DELAY_MS_MIN * 2 ** Math.min(this.#attempts, 16)
-    this.#schedule(Math.min(doubled, REDIAL_DELAY_MS_MAX) * (0.5 + random.float() / 2))
+    const delayMs = Math.min(doubled, REDIAL_DELAY_MS_MAX)
+    this.#schedule(delayMs * (0.5 + this.#init.random.float() / 2))
   }
 }

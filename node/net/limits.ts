@@ -44,6 +44,8 @@ export const COPIED_PAYLOAD_BYTES_MAX = 16 * KIB
 export const DIAL_TIMEOUT_MS = 5_000
 export const REDIAL_DELAY_MS_MIN = 50
 export const REDIAL_DELAY_MS_MAX = 2_000
+/** A link that lived so long is dialled again at once when it is lost. */
+export const STABLE_LINK_MS = 2_000
 /** Of two peers that would dial each other at once, the one with the higher id waits so long. */
 export const DIAL_COURTESY_MS = 300
 /** After so many failed dials in a row the DHT is asked for a newer address. */

@@ -1,0 +1,203 @@
+/**
+ * The members: whom to dial, whom to let in, and what becomes of connections.
+ *
+ * Both sides dial, each opens the two streams of a link on the connection that it then has; what the
+ * other side opened is as good. One link more than needed, after simultaneous dials, is kept: closing one
+ * would need an agreement on which.
+ */
+
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Clock, Logger, PeerEvent, Random, TrafficClass } from '../env/ports.ts'
+import { nodeOf, parseAddress, withPeer } from './addresses.ts'
+import { Dialler } from './dialler.ts'
+import { messageOf } from './errors.ts'
+import type { Kademlia } from './kademlia.ts'
+import { DIAL_COURTESY_MS, DIAL_TIMEOUT_MS } from './limits.ts'
+import type { Links } from './links.ts'
+import type { MemberGate } from './member-gate.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { Strangers } from './strangers.ts'
+
+const CONTROL_PROTOCOL = '/shoal/control/1'
+const BULK_PROTOCOL = '/shoal/bulk/1'
+
+export interface MembershipInit {
+  readonly libp2p: Libp2p
+  readonly gate: MemberGate
+  /** Shared with whoever asks who is a member; changed here only. Without this node itself. */
+  readonly members: Map<NodeId, readonly string[]>
+  readonly links: Links
+  readonly strangers: Strangers
+  readonly kademlia: Kademlia
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export class Membership {
+  readonly #init: MembershipInit
+  readonly #self: NodeId
+  readonly #diallers = new Map<NodeId, Dialler>()
+  #state: 'new' | 'started' | 'stopped' = 'new'
+
+  constructor(init: MembershipInit) {
+    this.#init = init
+    this.#self = nodeOf(init.libp2p.peerId)
+  }
+
+  async register(): Promise<void> {
+    const { libp2p } = this.#init
+    const limits = { maxInboundStreams: 2, maxOutboundStreams: 2 }
+    const accept = (traffic: TrafficClass) => (stream: Stream, connection: Connection) =>
+      this.#acceptStream(traffic, stream, connection)
+    await libp2p.handle(CONTROL_PROTOCOL, accept('control'), limits)
+    await libp2p.handle(BULK_PROTOCOL, accept('bulk'), limits)
+    libp2p.addEventListener('connection:open', (event) => this.#onConnection(event.detail))
+    libp2p.addEventListener('connection:close', (event) => this.#onDisconnect(event.detail))
+  }
+
+  start(): void {
+    this.#state = 'started'
+    for (const dialler of this.#diallers.values()) dialler.kick()
+  }
+
+  stop(): void {
+    this.#state = 'stopped'
+    for (const dialler of this.#diallers.values()) dialler.stop()
+    this.#diallers.clear()
+  }
+
+  set(wanted: ReadonlyMap<NodeId, readonly string[]>): void {
+    const { members, libp2p, strangers } = this.#init
+    const before = new Map(members)
+    members.clear()
+    for (const [peer, addresses] of wanted) {
+      if (peer !== this.#self) members.set(peer, addresses)
+    }
+    for (const peer of before.keys()) if (!members.has(peer)) this.#dismiss(peer)
+    for (const [peer, addresses] of members) {
+      const known = before.get(peer)
+      if (known !== undefined) {
+        if (addresses.some((address) => !known.includes(address))) this.#kick(peer)
+        continue
+      }
+      this.#diallers.set(peer, this.#dialler(peer))
+      for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
+        strangers.forget(connection.id)
+        this.#introduce(connection)
+      }
+      this.#kick(peer)
+    }
+  }
+
+  onPeer(event: PeerEvent): void {
+    const dialler = this.#diallers.get(event.peer)
+    if (event.type === 'up') dialler?.up()
+    else dialler?.down()
+  }
+
+  abortConnection(connectionId: string, reason: string): void {
+    const all = this.#init.libp2p.getConnections()
+    all.find(({ id }) => id === connectionId)?.abort(new Error(reason))
+  }
+
+  #kick(peer: NodeId, courtesyMs?: number): void {
+    if (this.#state === 'started') this.#diallers.get(peer)?.kick(courtesyMs)
+  }
+
+  #dismiss(peer: NodeId): void {
+    this.#diallers.get(peer)?.stop()
+    this.#diallers.delete(peer)
+    this.#init.links.closePeer(peer, 'no longer a member')
+    for (const connection of this.#init.libp2p.getConnections(peerIdFromString(peer))) {
+      connection.abort(new Error('no longer a member'))
+    }
+  }
+
+  #dialler(peer: NodeId): Dialler {
+    return new Dialler({
+      clock: this.#init.clock,
+      random: this.#init.random,
+      courtesyMs: this.#self < peer ? 0 : DIAL_COURTESY_MS,
+      connected: () => this.#init.links.of(peer) !== undefined,
+      dial: (lookup) => this.#dialMember(peer, lookup),
+      onFailure: (error, attempts) => {
+        this.#init.logger.debug({ peer, attempts, error: messageOf(error) }, 'dial failed')
+      },
+    })
+  }
+
+  async #dialMember(peer: NodeId, lookup: boolean): Promise<void> {
+    const id = peerIdFromString(peer)
+    const known = (this.#init.members.get(peer) ?? []).flatMap((text) => parseAddress(text, peer))
+    const found = lookup || known.length === 0 ? await this.#init.kademlia.findAddresses(id) : []
+    const addresses = [...known, ...found.flatMap((address) => withPeer(address, peer))]
+    if (addresses.length === 0) throw new Error('no address is known')
+    const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS)
+    const connection = await this.#init.libp2p.dial(addresses, { signal })
+    const link = this.#init.links.open(peer, connection.id, 'outbound')
+    try {
+      await Promise.all([
+        this.#openStream(connection, link, 'control', CONTROL_PROTOCOL, signal),
+        this.#openStream(connection, link, 'bulk', BULK_PROTOCOL, signal),
+      ])
+      await link.whenReady(signal)
+    } catch (error) {
+      link.close(messageOf(error))
+      // No answer at all: a connection of a peer that is gone. One that merely refuses us is kept, since it
+      // may carry the very exchange by which the peer learns that we are members.
+      if (signal.aborted) this.abortConnection(connection.id, 'no answer')
+      throw error
+    }
+  }
+
+  async #openStream(
+    connection: Connection,
+    link: PeerLink,
+    traffic: TrafficClass,
+    protocol: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    link.attach(traffic, await connection.newStream(protocol, { signal, maxOutboundStreams: 2 }))
+  }
+
+  #acceptStream(traffic: TrafficClass, stream: Stream, connection: Connection): void {
+    const peer = nodeOf(connection.remotePeer)
+    if (!this.#init.members.has(peer) || this.#state === 'stopped') {
+      stream.abort(new Error('members only'))
+      return
+    }
+    this.#init.links.open(peer, connection.id, 'inbound').attach(traffic, stream)
+  }
+
+  #onConnection(connection: Connection): void {
+    const peer = nodeOf(connection.remotePeer)
+    if (this.#init.members.has(peer)) {
+      // It is back: should it not open its streams, we do.
+      if (this.#init.links.of(peer) === undefined) this.#kick(peer, DIAL_COURTESY_MS)
+      return
+    }
+    this.#init.strangers.onConnection(connection)
+  }
+
+  #onDisconnect(connection: Connection): void {
+    this.#init.strangers.forget(connection.id)
+    this.#init.links.closeConnection(connection.id, 'the connection closed')
+    // gossipsub had its stream on one of the connections and opens no other by itself.
+    const [left] = this.#init.libp2p.getConnections(connection.remotePeer)
+    if (left !== undefined) this.#introduce(left)
+  }
+
+  #introduce(connection: Connection): void {
+    const peer = connection.remotePeer
+    if (this.#state !== 'started' || !this.#init.members.has(nodeOf(peer))) return
+    this.#init.libp2p.peerStore
+      .get(peer)
+      .then(({ protocols }) => this.#init.gate.admit(peer, connection, protocols))
+      .catch(() => {
+        // Not identified yet: libp2p introduces it when it is.
+      })
+  }
+}
