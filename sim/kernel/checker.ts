@@ -33,12 +33,19 @@ interface Proposal {
   acceptedBy: number
   /** -1 until it is chosen. */
   chosenAt: number
+  /** How often the register had been collected and begun anew below an earlier ballot. */
+  life: number
 }
 
 interface Register {
   readonly proposals: Map<number, Proposal>
-  /** By ballot. */
-  readonly chosen: Proposal[]
+  /** By ballot, of the present life. */
+  chosen: Proposal[]
+  /** Highest ballot at which a replica has collected it. */
+  collected: number
+  /** New members bring no floor, so that a collected register may begin again with lower ballots. */
+  life: number
+  bornAt: number
   /** Operations in the order in which they took effect. */
   readonly applied: Set<string>
   lastApplied: string
@@ -50,6 +57,8 @@ interface Register {
 interface Said {
   promised: number
   acknowledged: number
+  /** Ballot of what is flushed now; 0 when nothing is. */
+  held: number
 }
 
 /** Of one replica set: its members as a bit mask, and a majority of them. */
@@ -63,6 +72,7 @@ export class Checker {
   readonly #registers: Register[] = []
   readonly #said: Said[][] = []
   readonly #now: () => number
+  #epochs = 0
   readonly #setsOf: (epoch: number) => readonly SetMask[]
 
   constructor(options: {
@@ -77,12 +87,15 @@ export class Checker {
       this.#registers.push({
         proposals: new Map(),
         chosen: [],
+        collected: -1,
+        life: 0,
+        bornAt: 0,
         applied: new Set(),
         lastApplied: '',
         liveSince: -1,
       })
       this.#said.push(
-        Array.from({ length: options.nodes }, () => ({ promised: 0, acknowledged: 0 })),
+        Array.from({ length: options.nodes }, () => ({ promised: 0, acknowledged: 0, held: 0 })),
       )
     }
   }
@@ -125,20 +138,28 @@ export class Checker {
       base,
       acceptedBy: 0,
       chosenAt: -1,
+      life: register.life,
     })
   }
 
-  /** A node has flushed an accepted state that a proposer sent it. */
-  flushed(node: number, key: number, accepted: Accepted, holdsBlocks: boolean): void {
+  /**
+   * A node has flushed an accepted state, proposed to it or copied. A copy counts: it is made only of
+   * what F+1 of P hold in JOINT, which every proposer of JOINT sees (L3, L5).
+   */
+  flushed(
+    node: number,
+    key: number,
+    accepted: Accepted,
+    { holdsBlocks, discarded }: { holdsBlocks: boolean; discarded: boolean },
+  ): void {
     const register = this.#register(key)
     const ballot = ballotNumber(accepted.ballot)
     const proposal = register.proposals.get(ballot)
     if (!proposal) return this.violation(`n${node} accepted ${showBallot(ballot)} from nobody`)
     if (!holdsBlocks) this.violation(`n${node} accepted ${showBallot(ballot)} without blocks (A5)`)
-    const bit = 1 << node
-    if ((proposal.acceptedBy & bit) !== 0) return
-    proposal.acceptedBy |= bit
-    if (proposal.chosenAt < 0 && this.#isChosen(proposal)) this.#choose(register, proposal)
+    if (!discarded) this.#saidBy(key, node).held = ballot
+    proposal.acceptedBy |= 1 << node
+    if (proposal.chosenAt < 0 && this.#isChosen(key, proposal)) this.#choose(register, proposal)
   }
 
   /** A reply leaves its node. */
@@ -174,7 +195,30 @@ export class Checker {
 
   /** A node dropped what it had from an earlier membership (L9). */
   discarded(node: number, key: number): void {
-    this.#saidBy(key, node).acknowledged = 0
+    const said = this.#saidBy(key, node)
+    said.acknowledged = 0
+    said.held = 0
+  }
+
+  collected(node: number, key: number): void {
+    const said = this.#saidBy(key, node)
+    const register = this.#register(key)
+    register.collected = Math.max(register.collected, said.held)
+    said.held = 0
+  }
+
+  /** A layout entry is decided. */
+  newEpoch(epoch: number): void {
+    this.#epochs = epoch
+    this.#registers.forEach((register, key) => {
+      const held = (this.#said[key] as Said[]).map((said) => said.held)
+      for (const ballot of held) {
+        const proposal = register.proposals.get(ballot)
+        if (proposal && proposal.chosenAt < 0 && this.#isChosen(key, proposal)) {
+          this.#choose(register, proposal)
+        }
+      }
+    })
   }
 
   /** A read, or a condition that failed upon `current`, is answered. */
@@ -194,6 +238,9 @@ export class Checker {
     }
     if (proposal.operation !== current.value.operation) {
       this.violation(`answered ${current.value.operation} at ${showBallot(ballot)} (P1)`)
+    }
+    if (proposal.life < register.life && register.bornAt < startedAt) {
+      return this.violation(`answered ${showBallot(ballot)}, collected before ${register.bornAt}`)
     }
     for (let at = register.chosen.length - 1; at >= 0; at--) {
       const later = register.chosen[at] as Proposal
@@ -221,15 +268,41 @@ export class Checker {
     return this.#register(key).chosen.at(-1)
   }
 
-  #isChosen({ epoch, acceptedBy }: Proposal): boolean {
-    for (const { mask, need } of this.#setsOf(epoch)) {
-      if (bits(mask & acceptedBy) < need) return false
+  /**
+   * Accepted by a majority of each set of the epoch in which it was proposed; or held at one moment by
+   * such majorities of a later epoch: what P' alone accepted in JOINT is chosen as soon as P' alone
+   * decides, since it holds the promises of each JOINT proposer too.
+   */
+  #isChosen(key: number, { epoch, acceptedBy, ballot }: Proposal): boolean {
+    if (this.#haveMajorities(epoch, acceptedBy)) return true
+    if (epoch === this.#epochs) return false
+    let holders = 0
+    const said = this.#said[key] as Said[]
+    for (let node = 0; node < said.length; node++) {
+      if (said[node]?.held === ballot) holders |= 1 << node
     }
+    for (let at = epoch + 1; at <= this.#epochs; at++) {
+      if (this.#haveMajorities(at, holders)) return true
+    }
+    return false
+  }
+
+  #haveMajorities(epoch: number, nodes: number): boolean {
+    for (const { mask, need } of this.#setsOf(epoch)) if (bits(mask & nodes) < need) return false
     return true
   }
 
   #choose(register: Register, proposal: Proposal): void {
     proposal.chosenAt = this.#now()
+    const top = register.chosen.at(-1)
+    const reborn =
+      top?.tombstone && proposal.ballot < top.ballot && register.collected >= top.ballot
+    if (reborn && this.#root(register, proposal).base === 0) {
+      register.chosen = []
+      register.life++
+      register.bornAt = proposal.chosenAt
+    }
+    proposal.life = register.life
     const { chosen } = register
     let at = chosen.length
     while (at > 0 && (chosen[at - 1] as Proposal).ballot > proposal.ballot) at--
@@ -265,6 +338,11 @@ export class Checker {
       )
     }
     return path
+  }
+
+  #root(register: Register, proposal: Proposal): Proposal {
+    const base = register.proposals.get(proposal.base)
+    return base ? this.#root(register, base) : proposal
   }
 
   #apply(register: Register, { operation, ballot }: Proposal): void {

@@ -15,8 +15,6 @@ import type { World } from './world.ts'
 interface Entry {
   readonly key: number
   readonly persist?: Accepted
-  /** The accept came from a proposer: false for copies. */
-  readonly proposed?: boolean
   /** Discarded before its flush was over (L9): acknowledged, but no longer of effect. */
   readonly discarded?: boolean
   readonly mark?: number
@@ -50,6 +48,8 @@ export class Replica {
   #flushing: Entry[] | undefined
   /** Was out of the replica set in an epoch since it last served (L9). */
   #wasOut = false
+  /** Epoch of the last discard. */
+  #discardedAt = 0
 
   constructor(world: World, index: number) {
     this.#world = world
@@ -73,7 +73,10 @@ export class Replica {
     } else if (request.type === 'prepare' && ready.state) checker.voting(this.index, key, request)
     if (ready.state) this.#states[key] = ready.state
     const send = (): void => {
-      checker.replied(this.index, key, request, ready.reply)
+      // What was acknowledged before a discard is owed by the others alone (L9).
+      if (request.epoch >= this.#discardedAt) {
+        checker.replied(this.index, key, request, ready.reply)
+      }
       respond(ready.reply)
     }
     const { persist, reserve, reports } = ready
@@ -83,7 +86,7 @@ export class Replica {
     if (!rules.flushFirst) send()
     this.#append({
       key,
-      ...(persist && { persist, proposed: true }),
+      ...(persist && { persist }),
       ...(reserve !== undefined && { mark: reserve + this.#world.scenario.markStep }),
       ...(rules.flushFirst && { then: send }),
     })
@@ -168,6 +171,7 @@ export class Replica {
   }
 
   #discard(): void {
+    this.#discardedAt = this.epoch
     for (let key = 0; key < this.#disk.length; key++) {
       this.#states[key] = { promised: this.state(key).promised }
       this.#disk[key] = undefined
@@ -200,15 +204,16 @@ export class Replica {
 
   #apply(entries: readonly Entry[]): void {
     const { checker } = this.#world
-    for (const { key, persist, proposed, discarded, mark, collected } of entries) {
+    for (const { key, persist, discarded, mark, collected } of entries) {
       if (mark !== undefined && mark > this.#diskMark) this.#diskMark = mark
       if (persist) {
         if (!discarded) this.#disk[key] = persist
         const holdsBlocks = persist.value.blocks.every((block) => this.blocks.has(block))
-        if (proposed) checker.flushed(this.index, key, persist, holdsBlocks)
+        checker.flushed(this.index, key, persist, { holdsBlocks, discarded: discarded === true })
       }
       if (collected) {
         if (!discarded) this.#disk[key] = undefined
+        checker.collected(this.index, key)
         this.#diskFloor = maxBallot(this.#diskFloor, collected)
       }
     }

@@ -293,6 +293,7 @@ export class World {
   #decideEpoch(decide: () => void): void {
     decide()
     const { latest } = this.layout
+    this.checker.newEpoch(latest)
     this.#mix(latest)
     for (const replica of this.#replicas) {
       this.message(this.random.int(this.#replicas.length), replica.index, () => {
