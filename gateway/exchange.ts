@@ -1,0 +1,72 @@
+/**
+ * One request in flight: what backends see of it (RequestContext), and what the watcher judges it by
+ * (watch.ts). Made for each request, so it costs little: the signal exists only once asked for.
+ */
+
+import type { RequestContext } from './backend.ts'
+
+export type AbortCause = 'client-gone' | 'deadline' | 'too-slow' | 'closing'
+
+export class RequestAborted extends Error {
+  override readonly name = 'AbortError'
+
+  constructor(cause: AbortCause) {
+    super(`request aborted: ${cause}`)
+  }
+}
+
+/** Memory that bodies gathered whole may take, over all requests. */
+export interface BodyBudget {
+  /** False: not now (503). */
+  take(sizeBytes: number): boolean
+  give(sizeBytes: number): void
+}
+
+export class Exchange implements RequestContext {
+  operation = 'Unknown'
+  rounds = 0
+  readonly requestId: string
+  readonly startedMs: number
+  /** Raw bytes of the body that came, and of the answer that went. */
+  bytesMoved = 0
+  /** Watcher's: bytesMoved when it last looked, and for how many looks in a row it was too little. */
+  bytesSeen = 0
+  slowLooks = 0
+  lastProgressMs: number
+  reservedBytes = 0
+  aborted: AbortCause | undefined
+  #controller: AbortController | undefined
+
+  constructor(requestId: string, nowMs: number) {
+    this.requestId = requestId
+    this.startedMs = nowMs
+    this.lastProgressMs = nowMs
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.aborted !== undefined) this.#controller.abort(new RequestAborted(this.aborted))
+    }
+    return this.#controller.signal
+  }
+
+  abort(cause: AbortCause): void {
+    if (this.aborted !== undefined) return
+    this.aborted = cause
+    this.#controller?.abort(new RequestAborted(cause))
+  }
+
+  /** All bytes moved so far, those of a write under way too. Never falls. */
+  progressBytes(): number {
+    return this.bytesMoved
+  }
+
+  /** True while the request waits for bytes of its client; the server's exchanges know. */
+  waitsForClient(): boolean {
+    return false
+  }
+
+  /** `100 Continue`, where the client waits for it. */
+  sendContinue(): void {}
+}

@@ -1,0 +1,128 @@
+/** One S3 request over HTTP: what of it comes and goes through Node's request and response. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Exchange } from './exchange.ts'
+import type { ResponseHeaders, S3Response } from './response.ts'
+
+/** Bodies that nobody read: up to this much Node discards, and the connection lives on. */
+const DISCARD_BYTES_MAX = 64 * 1024
+
+export class HttpExchange extends Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  #bodyWanted = false
+  #continueSent = false
+  /** Bytes of the write under way. */
+  #writing = 0
+
+  constructor(
+    requestId: string,
+    nowMs: number,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
+    super(requestId, nowMs)
+    this.request = request
+    this.response = response
+  }
+
+  override sendContinue(): void {
+    this.#bodyWanted = true
+    if (this.#continueSent || !this.expectsContinue) return
+    this.#continueSent = true
+    this.response.writeContinue()
+  }
+
+  get expectsContinue(): boolean {
+    const { headers, httpVersionMinor } = this.request
+    return headers.expect !== undefined && httpVersionMinor >= 1
+  }
+
+  override waitsForClient(): boolean {
+    if (this.#writing > 0) return true
+    // What has come and lies unread is the store's to take.
+    return this.#bodyWanted && !this.request.complete && this.request.readableLength === 0
+  }
+
+  override progressBytes(): number {
+    return this.bytesMoved + Math.max(0, this.#writing - this.#queuedBytes())
+  }
+
+  /** Of the write under way, what the kernel has not taken: Node's own time-outs look here too. */
+  #queuedBytes(): number {
+    const socket = this.response.socket as { _handle?: { writeQueueSize?: number } } | null
+    return socket?._handle?.writeQueueSize ?? 0
+  }
+
+  /** True when the connection can't carry another request after this answer. */
+  get leavesBodyUnread(): boolean {
+    const { request } = this
+    if (request.complete) return false
+    if (this.expectsContinue && !this.#continueSent) return true
+    const length = Number(request.headers['content-length'] ?? Number.NaN)
+    return !(length <= DISCARD_BYTES_MAX) || this.#bodyWanted
+  }
+
+  /** Text and bytes: one write. */
+  sendWhole(status: number, headers: ResponseHeaders, body: string | Uint8Array | undefined): void {
+    const { response } = this
+    if (body === undefined) {
+      if (status !== 204 && status !== 304 && this.request.method !== 'HEAD') {
+        headers['Content-Length'] = '0'
+      }
+      response.writeHead(status, headers).end()
+      return
+    }
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    headers['Content-Length'] ??= String(length)
+    response.writeHead(status, headers)
+    response.end(body)
+  }
+
+  /**
+   * A stream. The first chunk is fetched before the head is sent, so that its failure can still be an
+   * answer: rejects then. Later failures cut the connection.
+   */
+  async sendStream(response: S3Response, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const iterator = chunks[Symbol.asyncIterator]()
+    let next = await iterator.next()
+    const { response: out } = this
+    if (this.aborted !== undefined || out.destroyed) {
+      await iterator.return?.()
+      return
+    }
+    out.writeHead(response.status, response.headers)
+    try {
+      while (next.done !== true) {
+        await this.#write(next.value)
+        if (out.destroyed) {
+          await iterator.return?.()
+          return
+        }
+        next = await iterator.next()
+      }
+      out.end()
+    } catch {
+      out.destroy()
+    }
+  }
+
+  /**
+   * Resolves when the kernel has taken the chunk, whose memory may then be used again, or when the
+   * client is gone.
+   */
+  #write(chunk: Uint8Array): Promise<void> {
+    const { response } = this
+    this.#writing = chunk.length
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        response.off('close', settle)
+        this.#writing = 0
+        this.bytesMoved += chunk.length
+        resolve()
+      }
+      response.once('close', settle)
+      response.write(chunk, settle)
+    })
+  }
+}

@@ -1,0 +1,63 @@
+/** What one row of the table of operations says (operations.ts), and what its handler is given. */
+
+import type { Backend, Identity, RequestContext } from './backend.ts'
+import type { S3Request } from './request.ts'
+import type { S3Response } from './response.ts'
+import type { AuthResult } from './sigv4/verify.ts'
+
+export type Level = 'service' | 'bucket' | 'object'
+export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+
+/** One authenticated, authorised request on its way through its handler. */
+export interface Call {
+  readonly operation: Operation
+  readonly request: S3Request
+  readonly auth: AuthResult
+  readonly identity: Identity
+  readonly context: RequestContext
+  readonly store: Backend
+  readonly region: string
+  /** '' when the operation is the service's. */
+  readonly bucket: string
+  /** '' when the operation is the service's or a bucket's. */
+  readonly key: string
+  readonly nowMs: number
+  /**
+   * Call before reading the body: tells the client to send it, when it waits for that, and reserves the
+   * memory that it will take when gathered whole, at most this. Throws SlowDown.
+   */
+  wantBody(maxGatheredBytes: number): void
+  /** Raw bytes of the body that came in: minimum rates are judged by it. */
+  onBytes(count: number): void
+  /** Throws AccessDenied unless the identity may do `action` on this object (sources, each of many). */
+  authorize(action: string, bucket: string, key: string): void
+}
+
+export type Handler = (call: Call) => Promise<S3Response>
+
+export interface Operation {
+  /** AWS's name. */
+  readonly name: string
+  readonly method: Method
+  readonly level: Level
+  /** Query parameters that make it this operation: `uploads`, or with a value: `list-type=2`. */
+  readonly marks: readonly string[]
+  /** Header that makes it this operation: x-amz-copy-source. */
+  readonly markHeader?: string | undefined
+  /** Further query parameters that it understands. */
+  readonly query: ReadonlySet<string>
+  /** Further x-amz-* headers that it understands, lower-case. x-amz-meta-* stands for all of them. */
+  readonly headers: ReadonlySet<string>
+  /** Conditions (If-*) that it understands, lower-case. */
+  readonly conditions: ReadonlySet<string>
+  readonly action: string
+  readonly resource: Level
+  /** `handler`: it asks for each key by itself, with `Call.authorize`. */
+  readonly authorizedBy: 'gate' | 'handler'
+  /**
+   * Absent: known to S3, not to Shoal: 501. Present and `answersUnconfigured`: a sub-resource that
+   * can't be configured yet answers as AWS does when nothing is (S3.md, rule 5).
+   */
+  readonly run?: Handler | undefined
+  readonly answersUnconfigured?: boolean | undefined
+}

@@ -1,0 +1,64 @@
+/** What an operation answers, before HTTP: a plain record. */
+
+import { XML_DECLARATION, S3_NAMESPACE } from './xml.ts'
+
+export type ResponseHeaders = Record<string, string>
+
+export interface S3Response {
+  readonly status: number
+  /** Common headers (request id, Date …) are added on the way out. */
+  readonly headers: ResponseHeaders
+  /**
+   * Text and bytes go out with one write and get their Content-Length. A stream's length must stand in
+   * `content-length`; each of its chunks is valid until the next one is asked for.
+   */
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined
+}
+
+/** 200 with a document of S3's namespace; `content` is XML already. */
+export function xmlResponse(
+  root: string,
+  content: string,
+  headers: ResponseHeaders = {},
+): S3Response {
+  headers['Content-Type'] = 'application/xml'
+  return {
+    status: 200,
+    headers,
+    body: `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`,
+  }
+}
+
+/** An answer without a body. */
+export function emptyResponse(status: number, headers: ResponseHeaders = {}): S3Response {
+  return { status, headers }
+}
+
+let lastSecond = Number.NaN
+let lastText = ''
+
+/** `Date` of now: the same text for a whole second. */
+export function dateHeader(nowMs: number): string {
+  const second = Math.floor(nowMs / 1000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastText = httpDate(nowMs)
+  }
+  return lastText
+}
+
+/** Sun, 06 Nov 1994 08:49:37 GMT */
+export function httpDate(timeMs: number): string {
+  return new Date(timeMs).toUTCString()
+}
+
+/**
+ * Text as a header's value, one character a byte: what is beyond latin1 goes as its UTF-8 bytes.
+ * Undefined when it holds a character that no header may carry (row 26).
+ */
+export function headerValue(text: string): string | undefined {
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text)) return undefined
+  // oxlint-disable-next-line no-control-regex
+  return /^[\u0000-\u00ff]*$/.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+}

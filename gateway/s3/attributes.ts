@@ -1,0 +1,67 @@
+/** GetObjectAttributes. */
+
+import type { ObjectInfo } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { httpDate, xmlResponse, type S3Response } from '../response.ts'
+import { tag } from '../xml.ts'
+import { checksumXml, invalidArgument, isCurrentVersion } from './common.ts'
+
+const KNOWN = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
+const MAX_PAGE = 1000
+
+export async function getObjectAttributes(call: Call): Promise<S3Response> {
+  const { headers, query } = call.request
+  if (!isCurrentVersion(query.get('versionId'))) throw new S3Error('NoSuchVersion')
+  const wanted = wantedAttributes(headers['x-amz-object-attributes'])
+  const { bucket, key } = call
+  const { info } = await call.store.getObject(call.context, { bucket, key, withData: false })
+  const maxParts = countHeader(call, 'x-amz-max-parts') ?? MAX_PAGE
+  const marker = countHeader(call, 'x-amz-part-number-marker') ?? 0
+  let content = ''
+  if (wanted.has('ETag')) content += tag('ETag', info.etag)
+  if (wanted.has('Checksum')) {
+    const sums = checksumXml(info)
+    if (sums !== '') content += `<Checksum>${sums}</Checksum>`
+  }
+  if (wanted.has('ObjectParts')) content += partsXml(info, marker, Math.min(maxParts, MAX_PAGE))
+  if (wanted.has('StorageClass')) content += tag('StorageClass', info.storageClass)
+  if (wanted.has('ObjectSize')) content += tag('ObjectSize', info.sizeBytes)
+  return xmlResponse('GetObjectAttributesResponse', content, {
+    'Last-Modified': httpDate(info.lastModifiedMs),
+  })
+}
+
+function wantedAttributes(header: string | undefined): ReadonlySet<string> {
+  const names = (header ?? '').split(',').map((name) => name.trim())
+  const wrong = names.find((name) => !KNOWN.includes(name))
+  if (wrong !== undefined) {
+    throw invalidArgument('x-amz-object-attributes', wrong, 'Invalid attribute name specified.')
+  }
+  return new Set(names)
+}
+
+function countHeader(call: Call, name: string): number | undefined {
+  const text = call.request.headers[name]
+  if (text === undefined) return undefined
+  if (!/^\d{1,6}$/.test(text)) throw invalidArgument(name, text)
+  return Number(text)
+}
+
+/** Absent for objects that were not uploaded in parts. */
+function partsXml(info: ObjectInfo, marker: number, maxParts: number): string {
+  const { partSizes } = info
+  if (partSizes === undefined) return ''
+  const shown = partSizes.slice(marker, marker + maxParts)
+  const last = marker + shown.length
+  let text =
+    tag('PartsCount', partSizes.length) +
+    tag('PartNumberMarker', marker) +
+    tag('NextPartNumberMarker', last) +
+    tag('MaxParts', maxParts) +
+    tag('IsTruncated', last < partSizes.length)
+  for (const [index, size] of shown.entries()) {
+    text += `<Part>${tag('PartNumber', marker + index + 1)}${tag('Size', size)}</Part>`
+  }
+  return `<ObjectParts>${text}</ObjectParts>`
+}

@@ -1,0 +1,16 @@
+/** AWS's rules for names of new buckets. Names of requests are only checked for being harmless. */
+
+const SHAPE = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+const IP_ADDRESS = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/
+const PREFIXES = ['xn--', 'sthree-', 'amzn-s3-demo-']
+const SUFFIXES = ['-s3alias', '--ol-s3', '.mrap', '--x-s3', '--table-s3']
+
+export function isBucketName(name: string): boolean {
+  return (
+    SHAPE.test(name) &&
+    !name.includes('..') &&
+    !IP_ADDRESS.test(name) &&
+    !PREFIXES.some((prefix) => name.startsWith(prefix)) &&
+    !SUFFIXES.some((suffix) => name.endsWith(suffix))
+  )
+}

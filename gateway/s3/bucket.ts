@@ -1,0 +1,106 @@
+/** Buckets themselves: list, create, head, delete, location. */
+
+import { readBody } from '../body.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { childText, escapeXml, parseXml, tag, xmlDate } from '../xml.ts'
+import { isBucketName } from './bucket-name.ts'
+import { invalidArgument, ownerXml } from './common.ts'
+import { openToken, sealToken } from './list.ts'
+
+const MAX_LISTED = 10_000
+const MAX_BODY_BYTES = 64 * 1024
+
+export async function listBuckets(call: Call): Promise<S3Response> {
+  const { query } = call.request
+  const prefix = query.get('prefix') ?? ''
+  const region = query.get('bucket-region')
+  const token = query.get('continuation-token')
+  const limit = maxBuckets(query.get('max-buckets'))
+  const after = token === undefined ? undefined : openToken(token)
+  const { buckets, next } =
+    region === undefined || region === call.region
+      ? await call.store.listBuckets(call.context, {
+          ownerAccount: call.identity.accountId,
+          prefix,
+          after,
+          limit,
+        })
+      : { buckets: [], next: undefined }
+  let rows = ''
+  for (const bucket of buckets) {
+    rows += `<Bucket><Name>${escapeXml(bucket.name)}</Name><CreationDate>${xmlDate(bucket.createdMs)}</CreationDate><BucketRegion>${escapeXml(bucket.region)}</BucketRegion></Bucket>`
+  }
+  return xmlResponse(
+    'ListAllMyBucketsResult',
+    `${ownerXml(call.identity.accountId)}<Buckets>${rows}</Buckets>` +
+      (next === undefined ? '' : tag('ContinuationToken', sealToken(next))) +
+      (prefix === '' ? '' : tag('Prefix', prefix)),
+  )
+}
+
+function maxBuckets(text: string | undefined): number {
+  if (text === undefined || text === '') return MAX_LISTED
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value < 1 || value > MAX_LISTED) {
+    throw invalidArgument('max-buckets', text, `max-buckets must be between 1 and ${MAX_LISTED}`)
+  }
+  return value
+}
+
+export async function createBucket(call: Call): Promise<S3Response> {
+  call.wantBody(MAX_BODY_BYTES)
+  const { bytes } = await readBody(call.request, call.auth, {
+    maxBytes: MAX_BODY_BYTES,
+    onBytes: (count) => call.onBytes(count),
+  })
+  if (!isBucketName(call.bucket)) {
+    throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: call.bucket } })
+  }
+  checkLocation(bytes, call.region)
+  await call.store.createBucket(call.context, {
+    bucket: call.bucket,
+    ownerAccount: call.identity.accountId,
+    region: call.region,
+  })
+  return emptyResponse(200, { Location: `/${call.bucket}` })
+}
+
+/** The only place where a bucket can be is this region. */
+function checkLocation(body: Uint8Array, region: string): void {
+  if (body.length === 0) return
+  const root = parseXml(body, { maxBytes: MAX_BODY_BYTES, maxDepth: 4 })
+  if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
+  for (const child of root.children) {
+    if (child.name !== 'LocationConstraint') {
+      throw new S3Error('NotImplemented', undefined, { details: { Element: child.name } })
+    }
+  }
+  const location = childText(root, 'LocationConstraint')?.trim() ?? ''
+  if (location !== '' && location !== region) {
+    throw new S3Error('InvalidLocationConstraint', undefined, {
+      details: { LocationConstraint: location },
+    })
+  }
+}
+
+export async function headBucket(call: Call): Promise<S3Response> {
+  const { region } = await call.store.headBucket(call.context, call.bucket)
+  return emptyResponse(200, {
+    'Content-Type': 'application/xml',
+    'x-amz-bucket-region': region,
+    'x-amz-access-point-alias': 'false',
+  })
+}
+
+export async function deleteBucket(call: Call): Promise<S3Response> {
+  await call.store.deleteBucket(call.context, call.bucket)
+  return emptyResponse(204)
+}
+
+export async function getBucketLocation(call: Call): Promise<S3Response> {
+  const { region } = await call.store.headBucket(call.context, call.bucket)
+  // AWS's oldest region has no name here.
+  return xmlResponse('LocationConstraint', region === 'us-east-1' ? '' : escapeXml(region))
+}

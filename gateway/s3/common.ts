@@ -1,0 +1,164 @@
+/** What several operations share: headers in and out, owners, small checks of parameters. */
+
+import { childText, escapeXml, type XmlElement } from '../xml.ts'
+import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../backend.ts'
+import { storedContentEncoding } from '../body.ts'
+import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../checksum.ts'
+import { S3Error } from '../errors.ts'
+import { userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
+import type { ResponseHeaders } from '../response.ts'
+
+export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
+export const MAX_PARTS = 10_000
+const MAX_PAGE = 1000
+
+/** Canonical spelling of the stored system headers, in the order in which they are answered. */
+export const SYSTEM_HEADERS: readonly (readonly [stored: string, answered: string])[] = [
+  ['content-type', 'Content-Type'],
+  ['content-encoding', 'Content-Encoding'],
+  ['content-disposition', 'Content-Disposition'],
+  ['content-language', 'Content-Language'],
+  ['cache-control', 'Cache-Control'],
+  ['expires', 'Expires'],
+]
+
+export const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
+
+/** What PutObject, CopyObject with REPLACE and CreateMultipartUpload keep with the object. */
+export function objectHeaders(request: S3Request): ObjectHeaders {
+  const { headers } = request
+  const system: Record<string, string> = {
+    'content-type': headers['content-type'] || DEFAULT_CONTENT_TYPE,
+  }
+  if (headers['content-encoding'] !== undefined) {
+    const encoding = storedContentEncoding(request)
+    if (encoding !== undefined) system['content-encoding'] = encoding
+  }
+  keep(headers, system, 'content-disposition')
+  keep(headers, system, 'content-language')
+  keep(headers, system, 'cache-control')
+  keep(headers, system, 'expires')
+  return {
+    system,
+    user: userMetadata(request),
+    storageClass: headers['x-amz-storage-class'] ?? 'STANDARD',
+  }
+}
+
+function keep(headers: HeaderRecord, system: Record<string, string>, name: string): void {
+  const value = headers[name]
+  if (value !== undefined) system[name] = value
+}
+
+/** x-amz-checksum-* of an answer. */
+export function addChecksums(
+  headers: ResponseHeaders,
+  sealed: Pick<SealedBody, 'checksums' | 'checksumType'>,
+): void {
+  let any = false
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = sealed.checksums[algorithm]
+    if (value === undefined) continue
+    headers[checksumHeader(algorithm)] = value
+    any = true
+  }
+  if (any) headers['x-amz-checksum-type'] = sealed.checksumType ?? 'FULL_OBJECT'
+}
+
+/** `<ChecksumCRC32>…</ChecksumCRC32>` … and `<ChecksumType>` behind when there is one. */
+export function checksumXml(sealed: Pick<SealedBody, 'checksums' | 'checksumType'>): string {
+  let text = ''
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = sealed.checksums[algorithm]
+    if (value !== undefined) text += `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
+  }
+  if (text === '') return ''
+  return `${text}<ChecksumType>${sealed.checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
+}
+
+/** Checksums that stand in an element of a request: ChecksumCRC32 … */
+export function checksumsOf(element: XmlElement): Checksums {
+  const found: Partial<Record<ChecksumAlgorithm, string>> = {}
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = childText(element, `Checksum${algorithm}`)
+    if (value !== undefined) found[algorithm] = value
+  }
+  return found
+}
+
+/** The algorithm that a stored object or part carries, undefined when it carries none. */
+export function algorithmOf(checksums: Checksums): ChecksumAlgorithm | undefined {
+  return CHECKSUM_ALGORITHMS.find((algorithm) => checksums[algorithm] !== undefined)
+}
+
+/** A header that names a checksum algorithm. Throws InvalidRequest. */
+export function algorithmHeader(
+  headers: HeaderRecord,
+  name: string,
+): ChecksumAlgorithm | undefined {
+  const text = headers[name]
+  if (text === undefined) return undefined
+  const upper = text.toUpperCase()
+  if (!isChecksumAlgorithm(upper)) {
+    throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.')
+  }
+  return upper
+}
+
+export function ownerXml(account: string, element = 'Owner'): string {
+  const id = escapeXml(account)
+  return `<${element}><ID>${id}</ID><DisplayName>${id}</DisplayName></${element}>`
+}
+
+export function invalidArgument(name: string, value: string, message?: string): S3Error {
+  return new S3Error('InvalidArgument', message, {
+    details: { ArgumentName: name, ArgumentValue: value },
+  })
+}
+
+/** A count in the query: 0 … 1,000, more counts as 1,000. Throws InvalidArgument. */
+export function pageSize(request: S3Request, name: string): number {
+  const text = request.query.get(name)
+  if (text === undefined || text === '') return MAX_PAGE
+  const value = Number(text)
+  if (!/^\d{1,10}$/.test(text) || value > 0x7fffffff) {
+    throw invalidArgument(name, text, `Provided ${name} not an integer or within integer range`)
+  }
+  return Math.min(value, MAX_PAGE)
+}
+
+/** 1 … 10,000. Throws InvalidArgument. */
+export function partNumberOf(text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,5}$/.test(text) || value < 1 || value > MAX_PARTS) {
+    throw invalidArgument(
+      'partNumber',
+      text,
+      `Part number must be an integer between 1 and ${MAX_PARTS}, inclusive`,
+    )
+  }
+  return value
+}
+
+/** Undefined or 'null': the object as it is. Buckets have no other versions yet. */
+export function isCurrentVersion(versionId: string | undefined): boolean {
+  return versionId === undefined || versionId === 'null'
+}
+
+/** The values of `run` for each item, at most `width` at a time, in the items' order. */
+export async function mapBounded<Item, Value>(
+  items: readonly Item[],
+  width: number,
+  run: (item: Item) => Promise<Value>,
+): Promise<Value[]> {
+  const values: Value[] = []
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++
+      values[index] = await run(items[index]!)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+  return values
+}

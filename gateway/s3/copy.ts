@@ -1,0 +1,191 @@
+/** CopyObject, and what it shares with UploadPartCopy: finding, judging and hashing a source. */
+
+import { createHash } from 'node:crypto'
+import type {
+  ChecksumAlgorithm,
+  ObjectBody,
+  ObjectHeaders,
+  ObjectInfo,
+  ObjectReader,
+  SealedBody,
+  SmallBody,
+} from '../backend.ts'
+import { createChecksum, type ChecksumHasher } from '../checksum.ts'
+import { evaluateCopySource, writeCondition } from '../conditions.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import type { ByteRange } from '../range.ts'
+import { xmlResponse, type S3Response } from '../response.ts'
+import { tag, xmlDate } from '../xml.ts'
+import {
+  algorithmHeader,
+  algorithmOf,
+  checksumXml,
+  invalidArgument,
+  isCurrentVersion,
+  MAX_OBJECT_PUT_BYTES,
+  objectHeaders,
+} from './common.ts'
+import { CapturedBody } from './put.ts'
+
+export interface CopySource {
+  readonly bucket: string
+  readonly key: string
+  readonly reader: ObjectReader
+}
+
+export async function copyObject(call: Call): Promise<S3Response> {
+  const { headers } = call.request
+  const condition = writeCondition(headers)
+  const named = parseCopySource(headers['x-amz-copy-source'] ?? '')
+  const replaces = headers['x-amz-metadata-directive'] === 'REPLACE'
+  const storageClass = headers['x-amz-storage-class']
+  const toItself = named.bucket === call.bucket && named.key === call.key
+  if (toItself && !replaces && storageClass === undefined) {
+    throw new S3Error(
+      'InvalidRequest',
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    )
+  }
+  const { reader } = await openSource(call, named)
+  const { info } = reader
+  if (info.sizeBytes > MAX_OBJECT_PUT_BYTES) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The specified copy source is larger than the maximum allowable size for a copy source: ${MAX_OBJECT_PUT_BYTES}`,
+    )
+  }
+  const kept: ObjectHeaders = replaces
+    ? objectHeaders(call.request)
+    : { system: info.system, user: info.user, storageClass: storageClass ?? 'STANDARD' }
+  const algorithm =
+    algorithmHeader(headers, 'x-amz-checksum-algorithm') ?? algorithmOf(info.checksums)
+  const body = new CapturedBody(copyBody(reader, { start: 0, end: info.sizeBytes }, algorithm))
+  const { lastModifiedMs } = await call.store.putObject(call.context, {
+    bucket: call.bucket,
+    key: call.key,
+    headers: kept,
+    body: body.watched,
+    condition,
+  })
+  return xmlResponse('CopyObjectResult', copyResult(lastModifiedMs, body.sealed))
+}
+
+/** What stands in CopyObjectResult and CopyPartResult. */
+export function copyResult(lastModifiedMs: number, sealed: SealedBody): string {
+  return (
+    tag('LastModified', xmlDate(lastModifiedMs)) +
+    tag('ETag', `"${sealed.etag}"`) +
+    checksumXml(sealed)
+  )
+}
+
+/** `[/]bucket/key[?versionId=id]`, percent-encoded. Throws InvalidArgument, NoSuchVersion. */
+export function parseCopySource(header: string): { bucket: string; key: string } {
+  const at = header.lastIndexOf('?versionId=')
+  const path = at < 0 ? header : header.slice(0, at)
+  const versionId = at < 0 ? undefined : header.slice(at + '?versionId='.length)
+  let decoded: string
+  try {
+    // Headers are latin1: what was sent as raw UTF-8 is put together again first.
+    decoded = decodeURIComponent(Buffer.from(path, 'latin1').toString('utf8'))
+  } catch {
+    throw badSource(header)
+  }
+  const plain = decoded.startsWith('/') ? decoded.slice(1) : decoded
+  const slash = plain.indexOf('/')
+  const bucket = plain.slice(0, slash)
+  const key = plain.slice(slash + 1)
+  if (slash < 1 || key === '' || Buffer.byteLength(key) > 1024 || key.includes('\u0000')) {
+    throw badSource(header)
+  }
+  if (bucket.startsWith('arn:')) throw new S3Error('NotImplemented')
+  if (!/^[A-Za-z0-9._-]{1,255}$/.test(bucket)) throw badSource(header)
+  if (!isCurrentVersion(versionId)) throw new S3Error('NoSuchVersion')
+  return { bucket, key }
+}
+
+function badSource(header: string): S3Error {
+  return invalidArgument(
+    'x-amz-copy-source',
+    header,
+    'Copy Source must mention the source bucket and key: sourcebucket/sourcekey',
+  )
+}
+
+/** Authorises, opens and judges the source: each target and source by its own action (row 30). */
+export async function openSource(
+  call: Call,
+  named: { bucket: string; key: string },
+): Promise<CopySource> {
+  const { bucket, key } = named
+  call.authorize('s3:GetObject', bucket, key)
+  await checkSourceOwner(call, bucket)
+  const reader = await call.store.getObject(call.context, { bucket, key, withData: true })
+  evaluateCopySource(call.request.headers, reader.info)
+  return { bucket, key, reader }
+}
+
+async function checkSourceOwner(call: Call, bucket: string): Promise<void> {
+  const expected = call.request.headers['x-amz-source-expected-bucket-owner']
+  if (expected === undefined) return
+  const { ownerAccount } = await call.store.headBucket(call.context, bucket)
+  if (ownerAccount !== expected) throw new S3Error('AccessDenied')
+}
+
+/** The bytes of a range of the source as a body of their own, hashed on the way. */
+export function copyBody(
+  reader: ObjectReader,
+  range: ByteRange,
+  algorithm: ChecksumAlgorithm | undefined,
+): ObjectBody | SmallBody {
+  const hashes = new CopyHashes(algorithm)
+  const { bytes, info } = reader
+  const seal = (): SealedBody => hashes.seal()
+  if (bytes !== undefined || range.start === range.end) {
+    const part = (bytes ?? new Uint8Array(0)).subarray(range.start, range.end)
+    hashes.update(part)
+    return { bytes: part, seal }
+  }
+  const sizeBytes = range.end - range.start
+  return { sizeBytes, chunks: hashed(reader, range, hashes, info), seal }
+}
+
+async function* hashed(
+  reader: ObjectReader,
+  range: ByteRange,
+  hashes: CopyHashes,
+  info: ObjectInfo,
+): AsyncGenerator<Uint8Array> {
+  let left = range.end - range.start
+  for await (const chunk of reader.read(range.start, range.end)) {
+    hashes.update(chunk)
+    left -= chunk.length
+    yield chunk
+  }
+  if (left !== 0) throw new Error(`the store read ${left} bytes too few of ${info.key}`)
+}
+
+class CopyHashes {
+  readonly #md5 = createHash('md5')
+  readonly #checksum: ChecksumHasher | undefined
+  readonly #algorithm: ChecksumAlgorithm | undefined
+
+  constructor(algorithm: ChecksumAlgorithm | undefined) {
+    this.#algorithm = algorithm
+    this.#checksum = algorithm === undefined ? undefined : createChecksum(algorithm)
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#md5.update(bytes)
+    this.#checksum?.update(bytes)
+  }
+
+  seal(): SealedBody {
+    const etag = this.#md5.digest('hex')
+    if (this.#algorithm === undefined || this.#checksum === undefined)
+      return { etag, checksums: {} }
+    const value = Buffer.from(this.#checksum.digest()).toString('base64')
+    return { etag, checksums: { [this.#algorithm]: value }, checksumType: 'FULL_OBJECT' }
+  }
+}

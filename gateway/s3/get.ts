@@ -1,0 +1,146 @@
+/** GetObject and HeadObject: conditions, ranges, parts, overrides. */
+
+import type { ObjectInfo, ObjectReader } from '../backend.ts'
+import { evaluateRead, rangeApplies } from '../conditions.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { parseRange, type ByteRange } from '../range.ts'
+import { headerValue, httpDate, type ResponseHeaders, type S3Response } from '../response.ts'
+import {
+  addChecksums,
+  invalidArgument,
+  isCurrentVersion,
+  partNumberOf,
+  SYSTEM_HEADERS,
+} from './common.ts'
+
+const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
+  ['response-content-type', 'Content-Type'],
+  ['response-content-language', 'Content-Language'],
+  ['response-expires', 'Expires'],
+  ['response-cache-control', 'Cache-Control'],
+  ['response-content-disposition', 'Content-Disposition'],
+  ['response-content-encoding', 'Content-Encoding'],
+]
+
+export function getObject(call: Call): Promise<S3Response> {
+  return readObject(call, true)
+}
+
+export function headObject(call: Call): Promise<S3Response> {
+  return readObject(call, false)
+}
+
+async function readObject(call: Call, withData: boolean): Promise<S3Response> {
+  const { request, bucket, key } = call
+  const { headers, query } = request
+  if (!isCurrentVersion(query.get('versionId'))) throw new S3Error('NoSuchVersion')
+  const partNumber = query.get('partNumber')
+  if (partNumber !== undefined && headers['range'] !== undefined) {
+    throw new S3Error(
+      'InvalidRequest',
+      'Cannot specify both Range header and partNumber query parameter',
+    )
+  }
+  const reader = await call.store.getObject(call.context, { bucket, key, withData })
+  const { info } = reader
+  if (evaluateRead(headers, info) === 'not-modified') {
+    return { status: 304, headers: validators(info) }
+  }
+  const answer = describe(info)
+  const range =
+    partNumber === undefined
+      ? rangeOf(call, info)
+      : partRange(info, partNumberOf(partNumber), answer)
+  if (query.size > 0) override(call, answer)
+  const start = range?.start ?? 0
+  const end = range?.end ?? info.sizeBytes
+  answer['Content-Length'] = String(end - start)
+  if (range !== undefined) answer['Content-Range'] = `bytes ${start}-${end - 1}/${info.sizeBytes}`
+  else if (headers['x-amz-checksum-mode'] !== undefined) addChecksums(answer, info)
+  const status = range === undefined ? 200 : 206
+  if (!withData) return { status, headers: answer }
+  return { status, headers: answer, body: bodyOf(reader, start, end) }
+}
+
+function bodyOf(
+  reader: ObjectReader,
+  start: number,
+  end: number,
+): Uint8Array | AsyncIterable<Uint8Array> | string {
+  const { bytes, info } = reader
+  if (start === end) return ''
+  if (bytes === undefined) return reader.read(start, end)
+  return end - start === info.sizeBytes ? bytes : bytes.subarray(start, end)
+}
+
+function validators(info: ObjectInfo): ResponseHeaders {
+  const answer: ResponseHeaders = {
+    'Last-Modified': httpDate(info.lastModifiedMs),
+    ETag: `"${info.etag}"`,
+  }
+  const cache = info.system['cache-control']
+  const expires = info.system['expires']
+  if (cache !== undefined) answer['Cache-Control'] = cache
+  if (expires !== undefined) answer['Expires'] = expires
+  return answer
+}
+
+function describe(info: ObjectInfo): ResponseHeaders {
+  const answer: ResponseHeaders = {
+    'Last-Modified': httpDate(info.lastModifiedMs),
+    ETag: `"${info.etag}"`,
+    'Accept-Ranges': 'bytes',
+  }
+  for (const [stored, answered] of SYSTEM_HEADERS) {
+    const value = info.system[stored]
+    if (value !== undefined) answer[answered] = value
+  }
+  for (const name in info.user) answer[`x-amz-meta-${name}`] = info.user[name] ?? ''
+  if (info.storageClass !== 'STANDARD') answer['x-amz-storage-class'] = info.storageClass
+  return answer
+}
+
+function rangeOf(call: Call, info: ObjectInfo): ByteRange | undefined {
+  const { headers } = call.request
+  const range = headers['range']
+  if (range === undefined || !rangeApplies(headers, info)) return undefined
+  return parseRange(range, info.sizeBytes)
+}
+
+/** A part as it was uploaded; an object that was not has one part, itself. */
+function partRange(
+  info: ObjectInfo,
+  partNumber: number,
+  answer: ResponseHeaders,
+): ByteRange | undefined {
+  const sizes = info.partSizes ?? [info.sizeBytes]
+  if (partNumber > sizes.length) {
+    throw new S3Error('InvalidPartNumber', undefined, {
+      details: { ActualPartCount: sizes.length, PartNumberRequested: partNumber },
+    })
+  }
+  if (info.partSizes !== undefined) answer['x-amz-mp-parts-count'] = String(sizes.length)
+  let start = 0
+  for (const size of sizes.slice(0, partNumber - 1)) start += size
+  const end = start + (sizes[partNumber - 1] ?? 0)
+  return start === end ? undefined : { start, end }
+}
+
+/** response-*: only the signer of a request may choose headers that a browser believes. */
+function override(call: Call, answer: ResponseHeaders): void {
+  const { query } = call.request
+  for (const [parameter, header] of OVERRIDES) {
+    const text = query.get(parameter)
+    if (text === undefined) continue
+    if (call.auth.method === 'anonymous') {
+      throw new S3Error(
+        'InvalidRequest',
+        'Request specific response headers cannot be used for anonymous GET requests.',
+      )
+    }
+    const value = headerValue(text)
+    if (value === undefined) throw invalidArgument(parameter, text, 'Header value is not valid.')
+    answer[header] = value
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * ListObjects, ListObjectsV2 and ListObjectVersions. Markers come from the store's coverage (T1), not
+ * from the count of rows: a page may be short, or empty, and have a next one all the same.
+ */
+
+import type { ListedObject, ListPage } from '../backend.ts'
+import type { Call } from '../operation.ts'
+import { xmlResponse, type S3Response } from '../response.ts'
+import { encodeUrl, escapeXml, tag, xmlDate } from '../xml.ts'
+import { invalidArgument, ownerXml, pageSize } from './common.ts'
+
+/** How names are written: as XML, or form-encoded when the client asked for it. */
+export type NameWriter = (text: string) => string
+
+export interface Listing {
+  readonly prefix: string
+  readonly delimiter: string | undefined
+  readonly limit: number
+  readonly write: NameWriter
+  readonly encodingXml: string
+}
+
+export async function listObjects(call: Call): Promise<S3Response> {
+  const listing = listingOf(call, 'max-keys')
+  const marker = call.request.query.get('marker')
+  const page = await readPage(call, listing, marker)
+  const { write } = listing
+  const head =
+    tag('Name', call.bucket) +
+    named('Prefix', listing.prefix, write) +
+    named('Marker', marker ?? '', write) +
+    (page.next === undefined ? '' : named('NextMarker', page.next, write))
+  return xmlResponse(
+    'ListBucketResult',
+    head + common(listing, page) + rows(page, listing, ownerOf(call)),
+  )
+}
+
+export async function listObjectsV2(call: Call): Promise<S3Response> {
+  const { query } = call.request
+  const listing = listingOf(call, 'max-keys')
+  const startAfter = query.get('start-after')
+  const token = query.get('continuation-token')
+  const after = token === undefined ? startAfter : openToken(token)
+  const page = await readPage(call, listing, after)
+  const { write } = listing
+  const count = page.objects.length + page.prefixes.length
+  const owner = query.get('fetch-owner') === 'true' ? ownerOf(call) : ''
+  const head =
+    tag('Name', call.bucket) +
+    named('Prefix', listing.prefix, write) +
+    (startAfter === undefined ? '' : named('StartAfter', startAfter, write)) +
+    tag('ContinuationToken', token) +
+    (page.next === undefined ? '' : tag('NextContinuationToken', sealToken(page.next))) +
+    tag('KeyCount', count)
+  return xmlResponse('ListBucketResult', head + common(listing, page) + rows(page, listing, owner))
+}
+
+/** Buckets have no versions yet: every object is its own latest, with the id `null`. */
+export async function listObjectVersions(call: Call): Promise<S3Response> {
+  const { query } = call.request
+  const listing = listingOf(call, 'max-keys')
+  const keyMarker = query.get('key-marker')
+  const versionMarker = query.get('version-id-marker')
+  if (versionMarker !== undefined && versionMarker !== '' && !keyMarker) {
+    throw invalidArgument(
+      'version-id-marker',
+      versionMarker,
+      'A version-id marker cannot be specified without a key marker.',
+    )
+  }
+  const page = await readPage(call, listing, keyMarker)
+  const { write } = listing
+  const lastIsObject = page.next !== undefined && page.objects.at(-1)?.key === page.next
+  const head =
+    tag('Name', call.bucket) +
+    named('Prefix', listing.prefix, write) +
+    named('KeyMarker', keyMarker ?? '', write) +
+    tag('VersionIdMarker', versionMarker ?? '') +
+    (page.next === undefined ? '' : named('NextKeyMarker', page.next, write)) +
+    (lastIsObject ? tag('NextVersionIdMarker', 'null') : '')
+  const owner = ownerOf(call)
+  let body = head + common(listing, page)
+  for (const object of page.objects) {
+    body += `<Version><Key>${write(object.key)}</Key><VersionId>${escapeXml(object.versionId)}</VersionId><IsLatest>true</IsLatest>${details(object)}${owner}${storageXml(object)}</Version>`
+  }
+  return xmlResponse('ListVersionsResult', body + prefixesXml(page.prefixes, write))
+}
+
+/** The parameters that all listings of a bucket share. Throws InvalidArgument. */
+export function listingOf(call: Call, sizeParameter: string): Listing {
+  const { query } = call.request
+  const encoding = query.get('encoding-type')
+  if (encoding !== undefined && encoding !== 'url') {
+    throw invalidArgument('encoding-type', encoding, 'Invalid Encoding Method specified in Request')
+  }
+  return {
+    prefix: query.get('prefix') ?? '',
+    delimiter: query.get('delimiter') || undefined,
+    limit: pageSize(call.request, sizeParameter),
+    write: encoding === 'url' ? encodeUrl : escapeXml,
+    encodingXml: encoding === 'url' ? '<EncodingType>url</EncodingType>' : '',
+  }
+}
+
+export function named(element: string, value: string, write: NameWriter): string {
+  return `<${element}>${write(value)}</${element}>`
+}
+
+export function prefixesXml(prefixes: readonly string[], write: NameWriter): string {
+  let text = ''
+  for (const prefix of prefixes) {
+    text += `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`
+  }
+  return text
+}
+
+async function readPage(
+  call: Call,
+  listing: Listing,
+  after: string | undefined,
+): Promise<ListPage> {
+  if (listing.limit === 0) {
+    await call.store.headBucket(call.context, call.bucket)
+    return { objects: [], prefixes: [] }
+  }
+  const { prefix, delimiter, limit } = listing
+  return call.store.listObjects(call.context, {
+    bucket: call.bucket,
+    prefix,
+    delimiter,
+    after: after || undefined,
+    limit,
+  })
+}
+
+function common(listing: Listing, page: ListPage): string {
+  const { delimiter } = listing
+  return (
+    tag('MaxKeys', listing.limit) +
+    (delimiter === undefined ? '' : named('Delimiter', delimiter, listing.write)) +
+    listing.encodingXml +
+    tag('IsTruncated', page.next !== undefined)
+  )
+}
+
+/** The hot loop of a listing: one string, nothing made for a row but its text. */
+function rows(page: ListPage, listing: Listing, owner: string): string {
+  const { write } = listing
+  let text = ''
+  for (const object of page.objects) {
+    text += `<Contents><Key>${write(object.key)}</Key>${details(object)}${owner}${storageXml(object)}</Contents>`
+  }
+  return text + prefixesXml(page.prefixes, write)
+}
+
+function details(object: ListedObject): string {
+  const { checksumAlgorithm, checksumType } = object
+  const checksum =
+    checksumAlgorithm === undefined
+      ? ''
+      : `<ChecksumAlgorithm>${checksumAlgorithm}</ChecksumAlgorithm><ChecksumType>${checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
+  return `<LastModified>${xmlDate(object.lastModifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.sizeBytes}</Size>`
+}
+
+function storageXml(object: ListedObject): string {
+  return `<StorageClass>${escapeXml(object.storageClass)}</StorageClass>`
+}
+
+function ownerOf(call: Call): string {
+  return ownerXml(call.identity.accountId)
+}
+
+const TOKEN_VERSION = '1'
+
+/** Opaque to clients; the version lets its content change. */
+export function sealToken(next: string): string {
+  return Buffer.from(TOKEN_VERSION + next, 'utf8').toString('base64url')
+}
+
+/** Throws InvalidArgument. */
+export function openToken(token: string): string {
+  const text = Buffer.from(token, 'base64url').toString('utf8')
+  const valid = text.startsWith(TOKEN_VERSION) && sealToken(text.slice(1)) === token
+  if (!valid) {
+    throw invalidArgument(
+      'continuation-token',
+      token,
+      'The continuation token provided is incorrect',
+    )
+  }
+  return text.slice(1)
+}

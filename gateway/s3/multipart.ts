@@ -1,0 +1,211 @@
+/** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
+
+import type { ChecksumAlgorithm, UploadInfo } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { parseCopySourceRange } from '../range.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
+import { escapeXml, tag, xmlDate } from '../xml.ts'
+import {
+  addChecksums,
+  algorithmHeader,
+  checksumXml,
+  invalidArgument,
+  MAX_OBJECT_PUT_BYTES,
+  objectHeaders,
+  ownerXml,
+  pageSize,
+  partNumberOf,
+} from './common.ts'
+import { copyBody, copyResult, openSource, parseCopySource } from './copy.ts'
+import { listingOf, named, prefixesXml } from './list.ts'
+import { CapturedBody, receiveBody } from './put.ts'
+
+export async function createMultipartUpload(call: Call): Promise<S3Response> {
+  const { request, bucket, key } = call
+  const checksum = checksumPlan(call)
+  const upload = await call.store.createUpload(call.context, {
+    bucket,
+    key,
+    headers: objectHeaders(request),
+    ...checksum,
+  })
+  const headers: ResponseHeaders = {}
+  if (checksum.checksumAlgorithm !== undefined) {
+    headers['x-amz-checksum-algorithm'] = checksum.checksumAlgorithm
+    headers['x-amz-checksum-type'] = checksum.checksumType ?? 'COMPOSITE'
+  }
+  return xmlResponse(
+    'InitiateMultipartUploadResult',
+    tag('Bucket', bucket) + tag('Key', key) + tag('UploadId', upload.uploadId),
+    headers,
+  )
+}
+
+interface ChecksumPlan {
+  readonly checksumAlgorithm?: ChecksumAlgorithm
+  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE'
+}
+
+/** SHA can't be combined into the checksum of the whole; CRC64NVME has no composite form. */
+function checksumPlan(call: Call): ChecksumPlan {
+  const { headers } = call.request
+  const algorithm = algorithmHeader(headers, 'x-amz-checksum-algorithm')
+  const type = checksumTypeHeader(call)
+  if (algorithm === undefined) {
+    if (type === undefined) return {}
+    throw new S3Error(
+      'InvalidRequest',
+      'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
+    )
+  }
+  const wholeOnly = algorithm === 'CRC64NVME'
+  const compositeOnly = algorithm === 'SHA1' || algorithm === 'SHA256'
+  if ((type === 'FULL_OBJECT' && compositeOnly) || (type === 'COMPOSITE' && wholeOnly)) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The ${type} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+    )
+  }
+  return {
+    checksumAlgorithm: algorithm,
+    checksumType: type ?? (wholeOnly ? 'FULL_OBJECT' : 'COMPOSITE'),
+  }
+}
+
+/** x-amz-checksum-type. Throws InvalidRequest. */
+export function checksumTypeHeader(call: Call): 'FULL_OBJECT' | 'COMPOSITE' | undefined {
+  const type = call.request.headers['x-amz-checksum-type']
+  if (type === undefined || type === 'FULL_OBJECT' || type === 'COMPOSITE') return type
+  throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
+}
+
+/** Where a part or an upload is. */
+export function uploadOf(call: Call): { bucket: string; key: string; uploadId: string } {
+  const { bucket, key } = call
+  return { bucket, key, uploadId: call.request.query.get('uploadId') ?? '' }
+}
+
+export async function uploadPart(call: Call): Promise<S3Response> {
+  const partNumber = partNumberOf(call.request.query.get('partNumber') ?? '')
+  const body = new CapturedBody(await receiveBody(call))
+  await call.store.putPart(call.context, { ...uploadOf(call), partNumber, body: body.watched })
+  const headers: ResponseHeaders = { ETag: `"${body.sealed.etag}"` }
+  addPartChecksums(headers, body)
+  return emptyResponse(200, headers)
+}
+
+/** As AWS: a part's checksum has no type. */
+function addPartChecksums(headers: ResponseHeaders, body: CapturedBody): void {
+  addChecksums(headers, body.sealed)
+  delete headers['x-amz-checksum-type']
+}
+
+export async function uploadPartCopy(call: Call): Promise<S3Response> {
+  const { headers, query } = call.request
+  const partNumber = partNumberOf(query.get('partNumber') ?? '')
+  const target = uploadOf(call)
+  const upload = await call.store.getUpload(call.context, target)
+  const source = await openSource(call, parseCopySource(headers['x-amz-copy-source'] ?? ''))
+  const { sizeBytes } = source.reader.info
+  const rangeHeader = headers['x-amz-copy-source-range']
+  const range =
+    rangeHeader === undefined
+      ? { start: 0, end: sizeBytes }
+      : parseCopySourceRange(rangeHeader, sizeBytes)
+  if (range.end - range.start > MAX_OBJECT_PUT_BYTES) throw new S3Error('EntityTooLarge')
+  const body = new CapturedBody(copyBody(source.reader, range, upload.checksumAlgorithm))
+  const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
+  const { etag, checksums } = body.sealed
+  return xmlResponse('CopyPartResult', copyResult(part.lastModifiedMs, { etag, checksums }))
+}
+
+export async function abortMultipartUpload(call: Call): Promise<S3Response> {
+  await call.store.abortUpload(call.context, uploadOf(call))
+  return emptyResponse(204)
+}
+
+export async function listParts(call: Call): Promise<S3Response> {
+  const { query } = call.request
+  const limit = pageSize(call.request, 'max-parts')
+  const marker = query.get('part-number-marker') || '0'
+  if (!/^\d{1,9}$/.test(marker)) {
+    throw invalidArgument(
+      'part-number-marker',
+      marker,
+      'Provided part-number-marker not an integer',
+    )
+  }
+  const { upload, parts, next } = await call.store.listParts(call.context, {
+    ...uploadOf(call),
+    after: Number(marker),
+    limit: Math.max(limit, 1),
+  })
+  const shown = limit === 0 ? [] : parts
+  let rows = ''
+  for (const part of shown) {
+    const { checksums } = part
+    const sums = checksumXml({ checksums }).replace(/<ChecksumType>.*$/, '')
+    rows += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
+  }
+  const owner = call.identity.accountId
+  return xmlResponse(
+    'ListPartsResult',
+    tag('Bucket', call.bucket) +
+      tag('Key', call.key) +
+      tag('UploadId', upload.uploadId) +
+      ownerXml(owner, 'Initiator') +
+      ownerXml(owner) +
+      tag('StorageClass', upload.storageClass) +
+      checksumKindXml(upload) +
+      tag('PartNumberMarker', Number(marker)) +
+      tag('NextPartNumberMarker', shown.at(-1)?.partNumber) +
+      tag('MaxParts', limit) +
+      tag('IsTruncated', limit > 0 && next !== undefined) +
+      rows,
+  )
+}
+
+function checksumKindXml(upload: UploadInfo): string {
+  return (
+    tag('ChecksumAlgorithm', upload.checksumAlgorithm) + tag('ChecksumType', upload.checksumType)
+  )
+}
+
+export async function listMultipartUploads(call: Call): Promise<S3Response> {
+  const { query } = call.request
+  const listing = listingOf(call, 'max-uploads')
+  const { prefix, delimiter, limit, write } = listing
+  const keyMarker = query.get('key-marker') || undefined
+  // As S3: without a key marker the other one means nothing.
+  const uploadIdMarker =
+    keyMarker === undefined ? undefined : query.get('upload-id-marker') || undefined
+  const request = { bucket: call.bucket, prefix, delimiter, keyMarker, uploadIdMarker, limit }
+  if (limit === 0) await call.store.headBucket(call.context, call.bucket)
+  const page =
+    limit === 0
+      ? { uploads: [], prefixes: [] }
+      : await call.store.listUploads(call.context, request)
+  const owner = call.identity.accountId
+  const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
+  let rows = ''
+  for (const upload of page.uploads) {
+    rows += `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
+  }
+  const { nextKeyMarker, nextUploadIdMarker } = page
+  return xmlResponse(
+    'ListMultipartUploadsResult',
+    tag('Bucket', call.bucket) +
+      named('KeyMarker', keyMarker ?? '', write) +
+      tag('UploadIdMarker', uploadIdMarker ?? '') +
+      (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
+      tag('NextUploadIdMarker', nextUploadIdMarker) +
+      named('Prefix', prefix, write) +
+      (delimiter === undefined ? '' : named('Delimiter', delimiter, write)) +
+      listing.encodingXml +
+      tag('MaxUploads', limit) +
+      tag('IsTruncated', nextKeyMarker !== undefined) +
+      rows +
+      prefixesXml(page.prefixes, write),
+  )
+}

@@ -1,0 +1,57 @@
+/** PutObject. */
+
+import type { ObjectBody, SealedBody, SmallBody } from '../backend.ts'
+import { openBody } from '../body.ts'
+import { writeCondition } from '../conditions.ts'
+import type { Call } from '../operation.ts'
+import { emptyResponse, type ResponseHeaders, type S3Response } from '../response.ts'
+import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
+
+export async function putObject(call: Call): Promise<S3Response> {
+  const { request } = call
+  const condition = writeCondition(request.headers)
+  const headers = objectHeaders(request)
+  const body = new CapturedBody(await receiveBody(call))
+  await call.store.putObject(call.context, {
+    bucket: call.bucket,
+    key: call.key,
+    headers,
+    body: body.watched,
+    condition,
+  })
+  const { sealed } = body
+  const answer: ResponseHeaders = { ETag: `"${sealed.etag}"` }
+  addChecksums(answer, sealed)
+  return emptyResponse(200, answer)
+}
+
+/** What openBody gathers whole; larger bodies pass through. */
+const MAX_GATHERED_BYTES = 64 * 1024
+
+/** The body of PutObject or UploadPart. */
+export function receiveBody(call: Call): Promise<ObjectBody | SmallBody> {
+  call.wantBody(MAX_GATHERED_BYTES)
+  return openBody(call.request, call.auth, {
+    maxBytes: MAX_OBJECT_PUT_BYTES,
+    onBytes: (count) => call.onBytes(count),
+  })
+}
+
+/** Remembers what the backend's call of `seal` brought, for the answer's headers. */
+export class CapturedBody {
+  readonly watched: ObjectBody | SmallBody
+  #sealed: SealedBody | undefined
+
+  constructor(body: ObjectBody | SmallBody) {
+    const seal = (): SealedBody => (this.#sealed = body.seal())
+    this.watched =
+      'bytes' in body
+        ? { bytes: body.bytes, seal }
+        : { sizeBytes: body.sizeBytes, chunks: body.chunks, seal }
+  }
+
+  get sealed(): SealedBody {
+    if (this.#sealed === undefined) throw new Error('the store did not seal the body')
+    return this.#sealed
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Sub-resources that clients probe and that can't be configured yet: they answer as S3 does when
+ * nothing is configured (S3.md, rule 5). Setting them is 501; removing what is not there is 204.
+ */
+
+import { readBody } from '../body.ts'
+import { S3Error, type S3ErrorCode } from '../errors.ts'
+import type { Call, Handler } from '../operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { escapeXml } from '../xml.ts'
+import { isCurrentVersion, ownerXml } from './common.ts'
+
+const MAX_BODY_BYTES = 64 * 1024
+
+/** A bucket's sub-resource that S3 reports as missing. */
+export function bucketLacks(code: S3ErrorCode): Handler {
+  return async (call) => {
+    await call.store.headBucket(call.context, call.bucket)
+    throw new S3Error(code, undefined, { details: { BucketName: call.bucket } })
+  }
+}
+
+/** A bucket's sub-resource that S3 reports as a document, empty or of defaults. */
+export function bucketHas(root: string, content = ''): Handler {
+  return async (call) => {
+    await call.store.headBucket(call.context, call.bucket)
+    return xmlResponse(root, content)
+  }
+}
+
+/** Removes a bucket's sub-resource that is not there. */
+export async function removeFromBucket(call: Call): Promise<S3Response> {
+  await call.store.headBucket(call.context, call.bucket)
+  return emptyResponse(204)
+}
+
+export async function getBucketAcl(call: Call): Promise<S3Response> {
+  const { ownerAccount } = await call.store.headBucket(call.context, call.bucket)
+  return xmlResponse('AccessControlPolicy', ownerControls(ownerAccount))
+}
+
+export async function getObjectAcl(call: Call): Promise<S3Response> {
+  await findObject(call)
+  return xmlResponse('AccessControlPolicy', ownerControls(call.identity.accountId))
+}
+
+/** Only what is the case already: the canned ACL `private` in the header, no document. */
+export async function putAcl(call: Call): Promise<S3Response> {
+  call.wantBody(MAX_BODY_BYTES)
+  const { bytes } = await readBody(call.request, call.auth, {
+    maxBytes: MAX_BODY_BYTES,
+    onBytes: (count) => call.onBytes(count),
+  })
+  if (bytes.length > 0 || call.request.headers['x-amz-acl'] === undefined) {
+    throw new S3Error('NotImplemented', 'Only the canned ACL private is implemented')
+  }
+  if (call.key === '') await call.store.headBucket(call.context, call.bucket)
+  else await findObject(call)
+  return emptyResponse(200)
+}
+
+export async function getObjectTagging(call: Call): Promise<S3Response> {
+  await findObject(call)
+  return xmlResponse('Tagging', '<TagSet></TagSet>')
+}
+
+export async function deleteObjectTagging(call: Call): Promise<S3Response> {
+  await findObject(call)
+  return emptyResponse(204)
+}
+
+/** Retention and legal hold need a bucket with object lock, and there are none. */
+export async function objectLockMissing(call: Call): Promise<S3Response> {
+  await call.store.headBucket(call.context, call.bucket)
+  throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration')
+}
+
+async function findObject(call: Call): Promise<void> {
+  if (!isCurrentVersion(call.request.query.get('versionId'))) throw new S3Error('NoSuchVersion')
+  const { bucket, key } = call
+  await call.store.getObject(call.context, { bucket, key, withData: false })
+}
+
+function ownerControls(account: string): string {
+  const id = escapeXml(account)
+  return `${ownerXml(account)}<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${id}</ID><DisplayName>${id}</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>`
+}

@@ -1,0 +1,347 @@
+/**
+ * The S3 face over HTTP: koa on node:http, the gate behind it. Also the gate alone, below HTTP, for
+ * simulations (`handleS3`).
+ *
+ * Limits (rows 19, 26, 27): the size of heads, time for a head, requests in flight, memory of bodies
+ * gathered whole, minimum rates (watch.ts). Bodies that stream hold one chunk.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import Koa from 'koa'
+import type { Backend } from './backend.ts'
+import { GatewayMetrics } from './admin/metrics.ts'
+import type { GatewayClock } from './clock.ts'
+import { S3Error } from './errors.ts'
+import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
+import { Gate, type GatewayLogger } from './gate.ts'
+import { HttpExchange } from './http-exchange.ts'
+import { parseRequest, type S3Request } from './request.ts'
+import type { S3Response } from './response.ts'
+import { Watch, WATCH_LIMITS, type WatchLimits } from './watch.ts'
+
+export interface GatewayLimits {
+  /** More are answered 503 SlowDown. */
+  readonly requestsMax: number
+  /** Memory for bodies gathered whole. More are answered 503 SlowDown. */
+  readonly bodyBytesMax: number
+  readonly headBytesMax: number
+  readonly headTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly watch: WatchLimits
+}
+
+export const GATEWAY_LIMITS: GatewayLimits = {
+  requestsMax: 4096,
+  bodyBytesMax: 256 * 1024 * 1024,
+  headBytesMax: 16 * 1024,
+  headTimeoutMs: 20_000,
+  idleTimeoutMs: 65_000,
+  watch: WATCH_LIMITS,
+}
+
+export interface GatewayOptions {
+  readonly backend: Backend
+  readonly region: string
+  /** `s3.example.org`: buckets may then be named in the Host header. */
+  readonly hostSuffixes: readonly string[]
+  readonly clock: GatewayClock
+  readonly randomBytes: (length: number) => Uint8Array
+  readonly metrics: GatewayMetrics
+  readonly logger: GatewayLogger
+  readonly limits?: Partial<GatewayLimits> | undefined
+}
+
+export interface Gateway {
+  listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>
+  /** Below HTTP: the response record, its stream unread. */
+  handleS3(request: S3Request): Promise<S3Response>
+  /** No new connections; requests in flight have so long to finish. */
+  close(options: { drainMs: number }): Promise<void>
+}
+
+export function createGateway(options: GatewayOptions): Gateway {
+  return new HttpGateway(options)
+}
+
+/** What a body that nobody reads may still send before the connection is cut. */
+const LINGER_BYTES_MAX = 16 * 1024 * 1024
+const LINGER_MS = 2_000
+
+class HttpGateway implements Gateway {
+  readonly #options: GatewayOptions
+  readonly #limits: GatewayLimits
+  readonly #gate: Gate
+  readonly #watch: Watch
+  readonly #budget: Budget
+  readonly #server: Server
+  readonly #idPrefix: string
+  #idCount = 0
+  #draining = false
+  #onIdle: (() => void) | undefined
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.#limits = { ...GATEWAY_LIMITS, ...options.limits }
+    const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
+    this.#idPrefix = Buffer.from(options.randomBytes(4)).toString('hex').toUpperCase()
+    const { backend, region, clock, logger } = options
+    this.#budget = new Budget(this.#limits.bodyBytesMax)
+    this.#gate = new Gate({ backend, region, clock, logger, hostId, budget: this.#budget })
+    this.#watch = new Watch(clock, this.#limits.watch, (exchange, cause) =>
+      this.#onAbort(exchange, cause),
+    )
+    this.#server = this.#makeServer()
+  }
+
+  #makeServer(): Server {
+    const app = new Koa()
+    app.silent = true
+    app.use((context) => {
+      context.respond = false
+      return this.#serve(context.req, context.res)
+    })
+    const handle = app.callback()
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      void handle(request, response)
+    }
+    const { headBytesMax, headTimeoutMs, idleTimeoutMs } = this.#limits
+    const server = createServer(
+      {
+        noDelay: true,
+        keepAlive: true,
+        maxHeaderSize: headBytesMax,
+        headersTimeout: headTimeoutMs,
+        requestTimeout: 0,
+        keepAliveTimeout: idleTimeoutMs,
+        insecureHTTPParser: false,
+        requireHostHeader: true,
+      },
+      listener,
+    )
+    // The body is asked for only once its request has passed the gate.
+    server.on('checkContinue', listener)
+    server.on('clientError', refuseMalformed)
+    server.on('connection', (socket) => {
+      socket.once('close', () => this.#onSocketClosed(socket))
+    })
+    return server
+  }
+
+  async listen({
+    host,
+    port,
+  }: {
+    host: string
+    port: number
+  }): Promise<{ url: string; port: number }> {
+    const server = this.#server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog: 1024 }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    const bound = server.address() as AddressInfo
+    const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
+    return { url: `http://${shown}:${bound.port}`, port: bound.port }
+  }
+
+  async handleS3(request: S3Request): Promise<S3Response> {
+    const exchange = new Exchange(this.#nextId(), this.#options.clock.monotonicMs())
+    this.#watch.add(exchange)
+    const response = await this.#gate.handle(request, exchange)
+    this.#finish(exchange, response.status)
+    return response
+  }
+
+  async close({ drainMs }: { drainMs: number }): Promise<void> {
+    this.#draining = true
+    const server = this.#server
+    const closed = server.listening
+      ? new Promise<void>((resolve) => server.close(() => resolve()))
+      : Promise.resolve()
+    server.closeIdleConnections()
+    if (this.#watch.inFlight.size > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#options.clock.after(drainMs, resolve)
+        this.#onIdle = () => {
+          cancel()
+          resolve()
+        }
+      })
+    }
+    for (const exchange of this.#watch.inFlight) this.#watch.abort(exchange, 'closing')
+    server.closeAllConnections()
+    this.#watch.stop()
+    await closed
+  }
+
+  async #serve(message: IncomingMessage, out: ServerResponse): Promise<void> {
+    const exchange = new HttpExchange(
+      this.#nextId(),
+      this.#options.clock.monotonicMs(),
+      message,
+      out,
+    )
+    const { metrics } = this.#options
+    if (this.#watch.inFlight.size >= this.#limits.requestsMax) {
+      metrics.refused++
+      const busy = new S3Error('SlowDown', undefined, { headers: { 'retry-after': '1' } })
+      this.#sendWhole(exchange, this.#gate.failure(busy, undefined, exchange))
+      return
+    }
+    this.#watch.add(exchange)
+    metrics.inFlight = this.#watch.inFlight.size
+    let request: S3Request | undefined
+    let response: S3Response
+    try {
+      request = parseRequest(message, this.#options)
+      response = await this.#gate.handle(request, exchange)
+    } catch (error) {
+      response = this.#gate.failure(error, undefined, exchange)
+    }
+    const status = await this.#send(exchange, request, response)
+    this.#finish(exchange, exchange.aborted === 'client-gone' ? 499 : status)
+  }
+
+  /** The status that was sent in the end. Never rejects. */
+  async #send(
+    exchange: HttpExchange,
+    request: S3Request | undefined,
+    response: S3Response,
+  ): Promise<number> {
+    const { body } = response
+    if (exchange.response.headersSent || exchange.response.destroyed) return response.status
+    if (typeof body === 'object' && Symbol.asyncIterator in body) {
+      this.#closeWhenNeeded(exchange, response)
+      try {
+        await exchange.sendStream(response, body)
+        return response.status
+      } catch (error) {
+        const failure = this.#gate.failure(error, request, exchange)
+        if (exchange.response.headersSent) return failure.status
+        this.#sendWhole(exchange, failure)
+        return failure.status
+      }
+    }
+    this.#sendWhole(exchange, response)
+    return response.status
+  }
+
+  #sendWhole(exchange: HttpExchange, { status, headers, body }: S3Response): void {
+    const whole = body as string | Uint8Array | undefined
+    const unread = exchange.leavesBodyUnread
+    if (unread || this.#draining) headers['Connection'] = 'close'
+    if (unread && typeof whole === 'string') this.#linger(exchange, status, headers, whole)
+    else exchange.sendWhole(status, headers, whole)
+  }
+
+  #closeWhenNeeded(exchange: HttpExchange, response: S3Response): void {
+    if (this.#draining || exchange.leavesBodyUnread) response.headers['Connection'] = 'close'
+  }
+
+  /**
+   * The client is still sending a body that nobody will read. Closing at once would reset the
+   * connection, and with it the answer: take some more first, and throw it away.
+   */
+  #linger(
+    exchange: HttpExchange,
+    status: number,
+    headers: Record<string, string>,
+    body: string,
+  ): void {
+    const { request, response } = exchange
+    headers['Content-Length'] = String(Buffer.byteLength(body))
+    response.writeHead(status, headers)
+    response.write(body)
+    let discarded = 0
+    const end = (): void => {
+      cancel()
+      request.off('data', onData).off('end', end).off('close', end)
+      if (!response.writableEnded) response.end()
+    }
+    const onData = (bytes: Uint8Array): void => {
+      discarded += bytes.length
+      if (discarded > LINGER_BYTES_MAX) end()
+    }
+    const cancel = this.#options.clock.after(LINGER_MS, end)
+    request.on('error', () => {})
+    request.on('data', onData).once('end', end).once('close', end)
+    request.resume()
+  }
+
+  #finish(exchange: Exchange, status: number): void {
+    const { metrics, clock } = this.#options
+    this.#watch.remove(exchange)
+    if (exchange.reservedBytes > 0) this.#budget.give(exchange.reservedBytes)
+    metrics.inFlight = this.#watch.inFlight.size
+    const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
+    metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
+    if (this.#watch.inFlight.size === 0) this.#onIdle?.()
+  }
+
+  /** The store may be stuck: the client gets its answer all the same, while it can be given. */
+  #onAbort(exchange: Exchange, cause: AbortCause): void {
+    if (!(exchange instanceof HttpExchange) || cause === 'client-gone') return
+    const { response, request } = exchange
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    const failure = this.#gate.failure(undefined, undefined, exchange)
+    failure.headers['Connection'] = 'close'
+    exchange.sendWhole(failure.status, failure.headers, failure.body as string)
+    response.once('close', () => request.destroy())
+  }
+
+  #onSocketClosed(socket: Socket): void {
+    for (const exchange of this.#watch.inFlight) {
+      if (exchange instanceof HttpExchange && exchange.request.socket === socket) {
+        this.#watch.abort(exchange, 'client-gone')
+      }
+    }
+  }
+
+  /** 16 upper-case hex digits: drawn at start, then counted. */
+  #nextId(): string {
+    this.#idCount = (this.#idCount + 1) >>> 0
+    return this.#idPrefix + this.#idCount.toString(16).toUpperCase().padStart(8, '0')
+  }
+}
+
+class Budget implements BodyBudget {
+  #left: number
+
+  constructor(sizeBytes: number) {
+    this.#left = sizeBytes
+  }
+
+  take(sizeBytes: number): boolean {
+    if (sizeBytes > this.#left) return false
+    this.#left -= sizeBytes
+    return true
+  }
+
+  give(sizeBytes: number): void {
+    this.#left += sizeBytes
+  }
+}
+
+/** What is no HTTP gets an answer without a request id, and no second chance (rows 26, 34). */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request'
+  socket.end(
+    `HTTP/1.1 ${status}\r\nServer: Shoal\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+}
