@@ -1,0 +1,198 @@
+/**
+ * A member's half of joining: checks the token's proof, gathers joiners that come at the same time, and
+ * proposes one JOINT entry for all of them.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { jointEntry } from '../../protocol/layout/transition.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import type { ChangeDriver } from './change-driver.ts'
+import { chunkOfEntries } from './entry-transfer.ts'
+import { HOLDS_DATA } from './errors.ts'
+import type { JoinReply, JoinRequest } from './join-messages.ts'
+import { joinReply, joinRequest } from './join-messages.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import { epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
+import type { Proposer } from './proposer.ts'
+import type { Timer } from './timer.ts'
+import { equalSecrets, tokenProof, tokenSecret } from './token-codec.ts'
+
+/** How long the first joiner waits for others, so that they enter in one epoch. */
+const BATCH_MS = 50
+const DECIDE_MS = 5_000
+/** Joiners in one entry. */
+const BATCH_MAX = 256
+
+export interface AdmissionParts {
+  readonly log: LayoutLog
+  readonly peers: LayoutPeers
+  readonly proposer: Proposer
+  readonly driver: ChangeDriver
+  readonly timer: Timer
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly clusterSecret: () => Uint8Array | undefined
+}
+
+interface Waiting {
+  readonly member: Member
+  readonly answer: (reply: JoinReply) => void
+}
+
+export class Admission {
+  readonly #parts: AdmissionParts
+  #batch: Waiting[] = []
+  #admitting = false
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts
+  }
+
+  /** Whether a batch is being gathered or proposed. */
+  get busy(): boolean {
+    return this.#admitting
+  }
+
+  /** Handler of JOIN_PROTOCOL. `from` is what the handshake proved. */
+  async serve(from: NodeId, bytes: Uint8Array): Promise<Uint8Array> {
+    const request = joinRequest.decode(bytes)
+    const reply = await this.#answer(from, request)
+    const { status } = reply
+    if (status === 'refused') {
+      this.#parts.logger.warn({ peer: from, code: reply.code }, 'refused a joiner')
+    }
+    return joinReply.encode(reply)
+  }
+
+  async #answer(from: NodeId, request: JoinRequest): Promise<JoinReply> {
+    const { log, clock } = this.#parts
+    const view = log.view
+    const clusterSecret = this.#parts.clusterSecret()
+    if (view === undefined || clusterSecret === undefined) return busy('no member of a cluster yet')
+    if (request.clusterId !== view.clusterId) {
+      return refused('other-cluster', 'the join token is for another cluster')
+    }
+    const { member } = request
+    const secret = tokenSecret(clusterSecret, request.claim)
+    const proof = tokenProof(secret, from, member.storageId)
+    if (member.nodeId !== from || !equalSecrets(proof, request.proof)) {
+      return refused('bad-token', 'the join token is not valid')
+    }
+
+    const known = view.member(from)
+    if (known !== undefined && known.storageId !== member.storageId) {
+      return refused(
+        'replaced',
+        'this node is known with other data: its data directory was replaced',
+      )
+    }
+    if (request.kind === 'entries') {
+      // Only who stands in the layout may read it.
+      if (known === undefined) return busy('not admitted')
+      return { status: 'entries', chunk: chunkOfEntries(log, request.after, request.offset) }
+    }
+    if (known !== undefined) return { status: 'admitted', epoch: log.epoch, clusterSecret }
+    if (clock.nowMs() > request.claim.expiresMs) {
+      return refused('expired-token', 'the join token has expired; ask for a new one: shoal token')
+    }
+    if (view.members.some((other) => other.storageId === member.storageId)) {
+      return refused('replaced', 'this data directory is a copy of the one of another member')
+    }
+    return this.#enqueue(member)
+  }
+
+  #enqueue(member: Member): Promise<JoinReply> {
+    return new Promise((answer) => {
+      const same = this.#batch.findIndex(
+        (other) =>
+          other.member.nodeId === member.nodeId || other.member.storageId === member.storageId,
+      )
+      if (same >= 0 || this.#batch.length >= BATCH_MAX) {
+        answer(busy('already waiting'))
+        return
+      }
+      this.#batch.push({ member, answer })
+      if (!this.#admitting) void this.#admit()
+    })
+  }
+
+  /** Never rejects. */
+  async #admit(): Promise<void> {
+    this.#admitting = true
+    let batch: Waiting[] = []
+    try {
+      await this.#parts.timer.sleep(BATCH_MS)
+      batch = this.#batch
+      this.#batch = []
+      await this.#propose(batch)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      for (const { answer } of batch) answer(busy(why))
+    } finally {
+      this.#admitting = false
+      if (this.#batch.length > 0) {
+        if (this.#parts.timer.stopped)
+          for (const { answer } of this.#batch) answer(busy('stopping'))
+        else void this.#admit()
+      }
+    }
+  }
+
+  async #propose(batch: readonly Waiting[]): Promise<void> {
+    const { log, proposer, driver } = this.#parts
+    const all = (reply: JoinReply): void => {
+      for (const { answer } of batch) answer(reply)
+    }
+    const view = log.view
+    if (view === undefined || !log.votes) return all(busy('not a voter at the moment'))
+    if (view.state === 'JOINT' || log.undecided !== undefined) {
+      return all(busy('another change of the layout is under way'))
+    }
+    if (await this.#holdsData(view)) return all(refused('holds-data', HOLDS_DATA))
+
+    const joiners = batch.map(({ member }) => member)
+    const decided = await proposer.decide(
+      jointEntry(view.entry, [...view.entry.members, ...joiners], 'join'),
+      DECIDE_MS,
+    )
+    void driver.drive()
+    for (const { member, answer } of batch) answer(this.#outcome(decided, member))
+  }
+
+  #outcome(decided: LayoutEntry, member: Member): JoinReply {
+    const clusterSecret = this.#parts.clusterSecret()
+    const listed = decided.next?.find((other) => other.nodeId === member.nodeId)
+    if (clusterSecret === undefined || listed?.storageId !== member.storageId) {
+      return busy('another change of the layout came first')
+    }
+    return { status: 'admitted', epoch: decided.epoch, clusterSecret }
+  }
+
+  /** A look before the change, so that a cluster with data need not go through JOINT to say no. Only
+   * the driver's look in JOINT decides. */
+  async #holdsData(view: LayoutView): Promise<boolean> {
+    let holds = false
+    const nodes = view.members.map((member) => member.nodeId)
+    await this.#parts.peers.gather(
+      nodes,
+      LAYOUT_RPC.ready,
+      epochMessage.encode(view.epoch),
+      (_from, bytes) => {
+        if (readyMessage.decode(bytes).holds) holds = true
+      },
+      () => holds,
+    )
+    return holds
+  }
+}
+
+function busy(reason: string): JoinReply {
+  return { status: 'busy', reason }
+}
+
+function refused(code: (JoinReply & { status: 'refused' })['code'], reason: string): JoinReply {
+  return { status: 'refused', code, reason }
+}

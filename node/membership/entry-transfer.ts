@@ -1,0 +1,43 @@
+/** Decided entries on their way to another node: their text in chunks, since a message has a limit. */
+
+import { utf8 } from '../../protocol/bytes.ts'
+import { decidedJson, readDecided } from '../../protocol/layout/certificate.ts'
+import type { DecidedEntry } from '../../protocol/layout/entry.ts'
+import { listOf, parseJson, ShapeError } from '../../protocol/layout/json.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { EntriesChunk } from './messages.ts'
+
+/** Characters: three bytes each at most, so that a chunk stays well below a message's 1 MiB. */
+const CHUNK_LENGTH = 256 * 1024
+const TEXT_LENGTH_MAX = 1 << 28
+const ENTRIES_MAX = 1_000_000
+/** Entries in one text. The receiver asks again for what follows. */
+const ENTRIES_AT_ONCE = 64
+
+export function chunkOfEntries(log: LayoutLog, after: number, offset: number): EntriesChunk {
+  // A chain only grows, so a text taken again later differs only if fewer than the limit were there;
+  // the total tells the receiver, which then starts over.
+  const text = JSON.stringify(log.entriesAfter(after).slice(0, ENTRIES_AT_ONCE).map(decidedJson))
+  return { total: text.length, text: text.slice(offset, offset + CHUNK_LENGTH) }
+}
+
+/** Entries behind `after`, in order; at most some dozens at a time, none when there are none. */
+export async function fetchEntries(
+  after: number,
+  ask: (after: number, offset: number) => Promise<EntriesChunk>,
+): Promise<DecidedEntry[]> {
+  let text = ''
+  let total: number | undefined
+  do {
+    const chunk = await ask(after, text.length)
+    if (total !== undefined && chunk.total !== total) {
+      text = ''
+      total = undefined
+      continue
+    }
+    total = chunk.total
+    if (chunk.text.length === 0 || total > TEXT_LENGTH_MAX) throw new ShapeError('no such text')
+    text += chunk.text
+  } while (total === undefined || text.length < total)
+  return listOf(parseJson(utf8(text)), ENTRIES_MAX, readDecided)
+}

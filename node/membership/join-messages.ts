@@ -1,0 +1,118 @@
+/**
+ * Exchange of a joiner, still a stranger, with a member: `/shoal/join/1`, inside TLS, which proves both
+ * node ids. The same request again is answered from how things stand by then, so that a joiner simply
+ * repeats it until it is a member.
+ */
+
+import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
+import type { ClusterId } from '../../protocol/ids.ts'
+import type { Member } from '../../protocol/layout/entry.ts'
+import { CLUSTER_ID, readMember } from '../../protocol/layout/entry.ts'
+import {
+  fieldsOf,
+  integerOf,
+  matchOf,
+  oneOf,
+  parseJson,
+  textOf,
+} from '../../protocol/layout/json.ts'
+import type { MembershipErrorCode } from './errors.ts'
+import type { EntriesChunk } from './messages.ts'
+import { readChunk } from './messages.ts'
+import type { TokenClaim } from './token-codec.ts'
+import { readClaim } from './token-codec.ts'
+
+export const JOIN_PROTOCOL = '/shoal/join/1'
+
+/** `join`: admit me. `entries`: the layout behind epoch `after`, once admitted. */
+export interface JoinRequest {
+  readonly kind: 'join' | 'entries'
+  readonly clusterId: ClusterId
+  readonly claim: TokenClaim
+  /** token-codec.ts */
+  readonly proof: string
+  /** Its node id must be the one that the handshake proved. */
+  readonly member: Member
+  readonly after: number
+  readonly offset: number
+}
+
+export const REFUSALS = [
+  'bad-token',
+  'expired-token',
+  'other-cluster',
+  'holds-data',
+  'replaced',
+] as const satisfies readonly MembershipErrorCode[]
+
+export type JoinReply =
+  /** A member at `epoch`, maybe only in JOINT yet. */
+  | { readonly status: 'admitted'; readonly epoch: number; readonly clusterSecret: Uint8Array }
+  | { readonly status: 'entries'; readonly chunk: EntriesChunk }
+  /** Ask again: another change is under way, or no majority answers at the moment. */
+  | { readonly status: 'busy'; readonly reason: string }
+  /** Asking again is of no use. */
+  | {
+      readonly status: 'refused'
+      readonly code: (typeof REFUSALS)[number]
+      readonly reason: string
+    }
+
+export const joinRequest = {
+  encode: (request: JoinRequest): Uint8Array => utf8(JSON.stringify(request)),
+  decode(bytes: Uint8Array): JoinRequest {
+    const fields = fieldsOf(parseJson(bytes), [
+      'kind',
+      'clusterId',
+      'claim',
+      'proof',
+      'member',
+      'after',
+      'offset',
+    ])
+    return {
+      kind: oneOf(fields.kind, ['join', 'entries']),
+      clusterId: matchOf(fields.clusterId, CLUSTER_ID) as ClusterId,
+      claim: readClaim(fieldsOf(fields.claim, ['id', 'expiresMs'])),
+      proof: matchOf(fields.proof, /^[0-9a-f]{64}$/),
+      member: readMember(fields.member),
+      after: integerOf(fields.after, 0, Number.MAX_SAFE_INTEGER),
+      offset: integerOf(fields.offset, 0, Number.MAX_SAFE_INTEGER),
+    }
+  },
+}
+
+export const joinReply = {
+  encode(reply: JoinReply): Uint8Array {
+    if (reply.status !== 'admitted') return utf8(JSON.stringify(reply))
+    return utf8(JSON.stringify({ ...reply, clusterSecret: hex(reply.clusterSecret) }))
+  },
+  decode(bytes: Uint8Array): JoinReply {
+    const fields = fieldsOf(
+      parseJson(bytes),
+      ['status'],
+      ['epoch', 'clusterSecret', 'chunk', 'reason', 'code'],
+    )
+    const status = oneOf(fields.status, ['admitted', 'entries', 'busy', 'refused'])
+    switch (status) {
+      case 'admitted': {
+        const secret = matchOf(fields.clusterSecret, /^([0-9a-f]{2}){16,64}$/)
+        return {
+          status,
+          epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
+          clusterSecret: bytesOfHex(secret),
+        }
+      }
+      case 'entries':
+        return { status, chunk: readChunk(fields.chunk) }
+      case 'busy':
+        return { status, reason: textOf(fields.reason, 1024) }
+      case 'refused':
+        return {
+          status,
+          code: oneOf(fields.code, REFUSALS),
+          reason: textOf(fields.reason, 1024),
+        }
+    }
+  },
+}

@@ -1,0 +1,153 @@
+/**
+ * The joiner's half: asks the members that the token names until this node is a member of a STABLE
+ * epoch. It gives up with a MembershipError, and never founds a cluster of its own (L1).
+ */
+
+import type { NodeId, StorageId } from '../../protocol/ids.ts'
+import type { Member } from '../../protocol/layout/entry.ts'
+import type { Clock, Network } from '../env/ports.ts'
+import { fetchEntries } from './entry-transfer.ts'
+import { MembershipError } from './errors.ts'
+import type { JoinReply, JoinRequest } from './join-messages.ts'
+import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { Timer } from './timer.ts'
+import type { JoinToken } from './token-codec.ts'
+import { nodeOfAddress, tokenProof } from './token-codec.ts'
+
+const ASK_TIMEOUT_MS = 15_000
+const ASK_AGAIN_MS = 300
+const ASK_AGAIN_MS_MAX = 2_000
+
+export interface JoinerParts {
+  readonly log: LayoutLog
+  readonly network: Network
+  readonly timer: Timer
+  readonly clock: Clock
+  /** This node, as it wants to be a member. */
+  readonly member: () => Member
+  readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
+}
+
+export class Joiner {
+  readonly #parts: JoinerParts
+  readonly #token: JoinToken
+  /** Addresses by node, in the order of the token. */
+  readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
+  #lastReason = ''
+
+  constructor(parts: JoinerParts, token: JoinToken) {
+    this.#parts = parts
+    this.#token = token
+    const targets = new Map<NodeId, string[]>()
+    for (const address of token.addresses) {
+      const node = nodeOfAddress(address)
+      if (node === undefined || node === parts.network.self) continue
+      const known = targets.get(node)
+      if (known === undefined) targets.set(node, [address])
+      else known.push(address)
+    }
+    this.#targets = [...targets]
+    if (this.#targets.length === 0) {
+      throw new MembershipError('bad-token', 'the join token names no other node')
+    }
+  }
+
+  async run(timeoutMs: number): Promise<void> {
+    const { timer, log } = this.#parts
+    const deadlineMs = timer.nowMs() + timeoutMs
+    let waitMs = ASK_AGAIN_MS
+    for (let attempt = 0; ; attempt++) {
+      const [node, addresses] = this.#targets[attempt % this.#targets.length]!
+      const reply = await this.#ask(node, addresses, { kind: 'join', after: 0, offset: 0 })
+      if (this.#isStableMember()) return
+      if (reply?.status === 'refused') throw new MembershipError(reply.code, reply.reason)
+      if (reply?.status === 'busy') this.#lastReason = reply.reason
+      if (reply?.status === 'admitted') {
+        await this.#parts.saveClusterSecret(reply.clusterSecret)
+        await this.#fetch(node, addresses, reply.epoch)
+        if (this.#isStableMember()) return
+        waitMs = ASK_AGAIN_MS
+      }
+      if (timer.nowMs() >= deadlineMs) {
+        const why = this.#lastReason === '' ? '' : `: ${this.#lastReason}`
+        throw new MembershipError('no-answer', `joining the cluster did not succeed in time${why}`)
+      }
+      await this.#waitForEntry(log.epoch, timer.jittered(waitMs))
+      if (this.#isStableMember()) return
+      waitMs = Math.min(1.5 * waitMs, ASK_AGAIN_MS_MAX)
+    }
+  }
+
+  async #fetch(node: NodeId, addresses: readonly string[], epoch: number): Promise<void> {
+    const { log } = this.#parts
+    while (log.epoch < epoch) {
+      const entries = await fetchEntries(log.epoch, async (after, offset) => {
+        const reply = await this.#ask(node, addresses, { kind: 'entries', after, offset })
+        if (reply?.status !== 'entries') throw new Error('no entries')
+        return reply.chunk
+      }).catch(() => [])
+      if (entries.length === 0) return
+      if (entries[0]!.entry.genesis.clusterId !== this.#token.clusterId) {
+        throw new MembershipError('other-cluster', 'the node that answers is of another cluster')
+      }
+      await log.adopt(entries)
+    }
+  }
+
+  /** Undefined when the node can't be reached. */
+  async #ask(
+    node: NodeId,
+    addresses: readonly string[],
+    what: Pick<JoinRequest, 'kind' | 'after' | 'offset'>,
+  ): Promise<JoinReply | undefined> {
+    const member = this.#parts.member()
+    const { clusterId, id, expiresMs, secret } = this.#token
+    const request = joinRequest.encode({
+      kind: what.kind,
+      clusterId,
+      claim: { id, expiresMs },
+      proof: tokenProof(secret, member.nodeId, member.storageId),
+      member,
+      after: what.after,
+      offset: what.offset,
+    })
+    try {
+      const { peer, reply } = await this.#parts.network.callStranger(
+        addresses,
+        JOIN_PROTOCOL,
+        request,
+        { timeoutMs: ASK_TIMEOUT_MS },
+      )
+      // Someone else at this address: whatever it says is not the cluster's word.
+      if (peer !== node) throw new Error('another node answers at this address')
+      return joinReply.decode(reply)
+    } catch (error) {
+      this.#lastReason = error instanceof Error ? error.message : String(error)
+      return undefined
+    }
+  }
+
+  /** Resolves when a later entry is adopted, or after `delayMs`. */
+  async #waitForEntry(epoch: number, delayMs: number): Promise<void> {
+    const { timer, log } = this.#parts
+    const untilMs = timer.nowMs() + delayMs
+    while (log.epoch === epoch && timer.nowMs() < untilMs) {
+      await timer.sleep(Math.min(25, delayMs))
+    }
+  }
+
+  #isStableMember(): boolean {
+    const { log } = this.#parts
+    return isStableMember(log, this.#parts.member())
+  }
+}
+
+/** The node is a member of the last epoch known, and that one is STABLE. */
+export function isStableMember(
+  log: LayoutLog,
+  { nodeId, storageId }: { nodeId: NodeId; storageId: StorageId },
+): boolean {
+  const { view } = log
+  return view?.state === 'STABLE' && view.member(nodeId)?.storageId === storageId
+}

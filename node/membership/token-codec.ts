@@ -1,0 +1,119 @@
+/**
+ * Join tokens: base64url of JSON {v, cluster, id, expiresMs, secret, addresses}.
+ *
+ * The secret follows from the cluster secret, the token's id and its expiry, so that every member can
+ * check every token and none keeps a list. A joiner never sends the secret: it proves that it has it,
+ * for its own node id (which the TLS handshake proves) and its own storage id.
+ *
+ *   secret = BLAKE3("shoal join secret" ‖ cluster secret ‖ id ‖ expiresMs u64)
+ *   proof  = BLAKE3("shoal join proof" ‖ secret ‖ node id ‖ 0x00 ‖ storage id)
+ *
+ * All parts but the node id have a fixed length; BLAKE3 has no length extension, so a hash with a
+ * secret in front is a message authentication code.
+ */
+
+import { bytesOfHex, equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
+import { CLUSTER_ID, NODE_ID } from '../../protocol/layout/entry.ts'
+import {
+  fieldsOf,
+  integerOf,
+  listOf,
+  matchOf,
+  parseJson,
+  textOf,
+} from '../../protocol/layout/json.ts'
+import { MembershipError } from './errors.ts'
+
+const VERSION = 1
+const TOKEN_ID = /^[0-9a-f]{16}$/
+const SECRET = /^[0-9a-f]{64}$/
+const TOKEN_LENGTH_MAX = 16_384
+
+export interface JoinToken {
+  readonly clusterId: ClusterId
+  /** 8 random bytes, hex. */
+  readonly id: string
+  readonly expiresMs: number
+  /** Hex. Never sent, never logged. */
+  readonly secret: string
+  /** Multiaddresses that end in `/p2p/NODE`. */
+  readonly addresses: readonly string[]
+}
+
+/** The part of a token that a joiner shows. */
+export interface TokenClaim {
+  readonly id: string
+  readonly expiresMs: number
+}
+
+export function encodeToken(token: JoinToken): string {
+  const { clusterId, id, expiresMs, secret, addresses } = token
+  const json = JSON.stringify({ v: VERSION, cluster: clusterId, id, expiresMs, secret, addresses })
+  return Buffer.from(json).toString('base64url')
+}
+
+/** Throws MembershipError 'bad-token'. */
+export function decodeToken(text: string): JoinToken {
+  try {
+    const trimmed = matchOf(text.trim(), /^[A-Za-z0-9_-]+$/)
+    const json = Buffer.from(textOf(trimmed, TOKEN_LENGTH_MAX), 'base64url')
+    const fields = fieldsOf(parseJson(new Uint8Array(json)), [
+      'v',
+      'cluster',
+      'id',
+      'expiresMs',
+      'secret',
+      'addresses',
+    ])
+    integerOf(fields.v, VERSION, VERSION)
+    return {
+      clusterId: matchOf(fields.cluster, CLUSTER_ID) as ClusterId,
+      ...readClaim(fields),
+      secret: matchOf(fields.secret, SECRET),
+      addresses: listOf(fields.addresses, 64, (item) => matchOf(item, /^\/.*\/p2p\/[^/]+$/)),
+    }
+  } catch {
+    throw new MembershipError('bad-token', 'this is not a join token, or a part of it is missing')
+  }
+}
+
+export function readClaim(fields: {
+  readonly id: unknown
+  readonly expiresMs: unknown
+}): TokenClaim {
+  return {
+    id: matchOf(fields.id, TOKEN_ID),
+    expiresMs: integerOf(fields.expiresMs, 0, Number.MAX_SAFE_INTEGER),
+  }
+}
+
+/** Hex. */
+export function tokenSecret(clusterSecret: Uint8Array, claim: TokenClaim): string {
+  const expires = new Uint8Array(8)
+  new DataView(expires.buffer).setBigUint64(0, BigInt(claim.expiresMs))
+  return hex(blake3(utf8('shoal join secret'), clusterSecret, bytesOfHex(claim.id), expires))
+}
+
+/** Hex. `secret` as in the token. */
+export function tokenProof(secret: string, nodeId: NodeId, storageId: StorageId): string {
+  return hex(
+    blake3(utf8('shoal join proof'), bytesOfHex(secret), utf8(`${nodeId}\0`), utf8(storageId)),
+  )
+}
+
+/** Compares digests of both, so that the time taken tells nothing of where they differ. */
+export function equalSecrets(a: string, b: string): boolean {
+  return equalBytes(blake3(utf8(a)), blake3(utf8(b)))
+}
+
+/** The node that a multiaddress ends in. */
+export function nodeOfAddress(address: string): NodeId | undefined {
+  const name = address.slice(address.lastIndexOf('/') + 1)
+  return NODE_ID.test(name) ? (name as NodeId) : undefined
+}
+
+export function withNode(address: string, nodeId: NodeId): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${nodeId}`
+}

@@ -1,0 +1,67 @@
+/**
+ * This node's half of deciding an entry (L1): promises, and accepts with a signature, each flushed
+ * before it is told (A1). An entry that is no legal step from the last one is never accepted.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import { acceptVote, prepareVote } from '../../protocol/layout/acceptor.ts'
+import { voteBytes } from '../../protocol/layout/certificate.ts'
+import { entryHash } from '../../protocol/layout/entry.ts'
+import { transitionFault } from '../../protocol/layout/transition.ts'
+import type { Signer } from '../env/ports.ts'
+import { MembershipError } from './errors.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { VoteAnswer } from './messages.ts'
+import { acceptMessage, prepareMessage, voteAnswer } from './messages.ts'
+
+export class Voter {
+  readonly #log: LayoutLog
+  readonly #signer: Signer
+  readonly #catchUp: (epoch: number, from: NodeId) => Promise<void>
+
+  /** `catchUp` fetches and adopts what `from` knows up to an epoch; it may fail (L4). */
+  constructor(
+    log: LayoutLog,
+    signer: Signer,
+    catchUp: (epoch: number, from: NodeId) => Promise<void>,
+  ) {
+    this.#log = log
+    this.#signer = signer
+    this.#catchUp = catchUp
+  }
+
+  async prepare(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    const { epoch, ballot } = prepareMessage.decode(body)
+    await this.#reach(epoch - 1, from)
+    const reply = await this.#log.vote(epoch, (vote) => prepareVote(vote, epoch, ballot))
+    if (reply === undefined) return voteAnswer.encode(this.#elsewhere(epoch))
+    if (reply.type === 'accepted') throw new MembershipError('bad-layout', 'accepted a prepare')
+    return voteAnswer.encode(reply)
+  }
+
+  async accept(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    const { ballot, entry } = acceptMessage.decode(body)
+    await this.#reach(entry.epoch - 1, from)
+    const reply = await this.#log.vote(entry.epoch, (vote, last) => {
+      const fault = transitionFault(last, entry)
+      if (fault !== undefined) throw new MembershipError('bad-layout', fault)
+      return acceptVote(vote, entry.epoch, ballot, entry)
+    })
+    if (reply === undefined) return voteAnswer.encode(this.#elsewhere(entry.epoch))
+    if (reply.type !== 'accepted') return voteAnswer.encode(reply)
+    const bytes = voteBytes(entry.genesis.clusterId, entry.epoch, ballot, entryHash(entry))
+    return voteAnswer.encode({ type: 'accepted', signature: this.#signer.sign(bytes) })
+  }
+
+  #elsewhere(epoch: number): VoteAnswer {
+    return this.#log.epoch + 1 === epoch
+      ? { type: 'no-vote' }
+      : { type: 'epoch', epoch: this.#log.epoch }
+  }
+
+  async #reach(epoch: number, from: NodeId): Promise<void> {
+    if (this.#log.epoch >= epoch || from === this.#signer.nodeId) return
+    // Staying behind is an answer of its own.
+    await this.#catchUp(epoch, from).catch(() => undefined)
+  }
+}
