@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { ChecksumAlgorithm } from './backend.ts'
@@ -28,7 +28,7 @@ function checksumOf(algorithm: ChecksumAlgorithm, ...pieces: Uint8Array[]): stri
 function slowCrc(width: 32 | 64, polynomial: bigint, bytes: Uint8Array): bigint {
   const ones = (1n << BigInt(width)) - 1n
   const reverse = (value: bigint, bits: number): bigint =>
-    BigInt(`0b${[...value.toString(2).padStart(bits, '0')].reverse().join('')}`)
+    BigInt(`0b${value.toString(2).padStart(bits, '0').split('').reverse().join('')}`)
   let crc = ones
   for (const byte of bytes) {
     crc ^= reverse(BigInt(byte), 8) << BigInt(width - 8)
