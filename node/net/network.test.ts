@@ -1,12 +1,16 @@
+import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { peerIdFromString } from '@libp2p/peer-id'
+import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { EMPTY_BYTES, utf8, utf8Text } from '../../protocol/bytes.ts'
+import { nodeId } from '../../protocol/ids.ts'
 import type { Logger, Network, NetworkMessage, PeerEvent } from '../env/ports.ts'
 import { SystemClock, SystemRandom } from '../env/system.ts'
+import { FrameKind, FrameReader, encodeFrame } from './framing.ts'
 import { generateNodeKey, libp2pKey } from './identity.ts'
 import type { NodeKey } from './identity.ts'
 import { makeLibp2p } from './libp2p.ts'
+import { SERVED_BYTES_MAX } from './limits.ts'
 import { MemberGate } from './member-gate.ts'
 import { allConnected, introduce, networkCompliance } from './network.compliance.ts'
 import { createNetwork } from './network.ts'
@@ -177,21 +181,71 @@ test('a stranger enters neither routing table nor mesh, a member does', async ()
   })
 })
 
-test('garbage of a member resets its stream, and nothing else', async () => {
-  const a = await open()
+/** A member that speaks libp2p itself, with a control or bulk stream to `network`. */
+async function rawMember(
+  network: Libp2pNetwork,
+  protocol: string,
+): Promise<{
+  stream: Stream
+  connection: Connection
+}> {
   const member = await openStranger()
-  const self = member.peerId.toString() as Network['self']
-  a.setMembers(new Map([[self, member.getMultiaddrs().map((address) => address.toString())]]))
-  const b = await open()
-  const connection = await member.dial(a.addresses().map((address) => multiaddr(address)))
-  const stream = await connection.newStream('/shoal/control/1')
+  const self = nodeId(member.peerId.toString())
+  network.setMembers(new Map([[self, member.getMultiaddrs().map(String)]]))
+  const connection = await member.dial(network.addresses().map((address) => multiaddr(address)))
+  return { stream: await connection.newStream(protocol), connection }
+}
+
+test('garbage of a member resets its stream, and nothing else', async () => {
+  const [a, b] = [await open(), await open()]
+  const { stream, connection } = await rawMember(a, '/shoal/control/1')
   const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
   stream.send(new Uint8Array(1000).fill(0xff))
   await closed
   expect(a.stats().streamsReset).toBe(1)
   expect(connection.status).toBe('open')
-  a.setMembers(new Map([[b.self, b.addresses()]]))
-  b.setMembers(new Map([[a.self, a.addresses()]]))
+  introduce([a, b])
   await until(() => allConnected([a, b]))
-  expect(peerIdFromString(a.self).toString()).toBe(a.self)
+})
+
+test('garbage on the bare port harms nobody', async () => {
+  const [a, b] = await pair()
+  const port = Number(/tcp\/(\d+)/.exec(a.addresses()[0]!)![1])
+  for (const bytes of ['GET / HTTP/1.1\r\n\r\n', '\u0013/multistream/1.0.0\n', '']) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    await new Promise<void>((resolve) => socket.once('connect', () => resolve()))
+    socket.write(bytes)
+    socket.write(Buffer.alloc(5_000, 0xab), () => socket.resetAndDestroy())
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  }
+  const reply = await b.call(a.self, 'control', { type: 1, body: utf8('x') }, { timeoutMs })
+  expect(utf8Text(reply.body)).toBe('x')
+})
+
+test('a member that sends more than its share is slowed down, and all of it is served', async () => {
+  const a = await open()
+  let tooMuch = false
+  a.serve(async (_from, { type }) => {
+    // Nothing is answered before the bound is met.
+    await until(() => (tooMuch ||= a.stats().bytesInService > SERVED_BYTES_MAX))
+    return { type, body: EMPTY_BYTES }
+  })
+  const { stream } = await rawMember(a, '/shoal/bulk/1')
+  const reader = new FrameReader()
+  let replies = 0
+  stream.addEventListener('message', ({ data }) => {
+    for (const chunk of data instanceof Uint8Array ? [data] : data) {
+      reader.push(chunk, ({ kind }) => {
+        if (kind === FrameKind.reply) replies++
+      })
+    }
+  })
+  stream.send(encodeFrame({ kind: FrameKind.hello, type: 0, id: 0, body: EMPTY_BYTES }))
+  const payload = new Uint8Array(1024 * 1024)
+  for (let id = 1; id <= 80; id++) {
+    stream.send(encodeFrame({ kind: FrameKind.request, type: 1, id, body: EMPTY_BYTES, payload }))
+  }
+  await until(() => replies === 80)
+  expect(stream.status).toBe('open')
 })
