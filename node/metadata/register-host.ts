@@ -10,6 +10,7 @@
  *   - a damaged state is FAULTY: no vote                                                (A4)
  */
 
+import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
@@ -72,6 +73,7 @@ export class RegisterHost {
   /** Counter that every register not in #promises counts as promised. */
   #forgotten: number
   #reserving: Promise<void> | undefined
+  #accepting = 0
 
   constructor(options: RegisterHostOptions) {
     this.#options = options
@@ -93,10 +95,40 @@ export class RegisterHost {
     return this.#queue.run(request.key, () => this.#vote(request, extras.block))
   }
 
+  /** Any register at all, tombstones and acceptances on their way to the disk included. */
+  holdsRegisters(): boolean {
+    if (this.#accepting > 0) return true
+    let found = false
+    this.#store.range(bytesOf('r'), bytesOf('s'), 1, () => {
+      found = true
+    })
+    return found
+  }
+
   /** The flushed state, without a vote: for listings and repair. Undefined when absent or FAULTY. */
   peek(key: RegisterKey): Accepted | undefined {
     const stored = this.#load(key)
     return stored === 'faulty' ? undefined : stored
+  }
+
+  /**
+   * Takes over a state that is known to be chosen: what a late accept would do, but for the promise,
+   * which stays where it is. A proposer that was promised more has asked a majority that holds this
+   * state already. True when it was news. Its packed blocks must be here (A5).
+   */
+  learn(key: RegisterKey, chosen: Accepted): Promise<boolean> {
+    return this.#queue.run(key, async () => {
+      const stored = this.#load(key)
+      // A damaged one may have voted for something later: it comes back by an identity change (D3).
+      if (stored === 'faulty') return false
+      if (stored !== undefined && compareBallots(stored.ballot, chosen.ballot) >= 0) return false
+      if (chosen.value.blocks.some((block) => !this.#options.blocks.has(block))) return false
+      const partition = partitionOfKey(key)
+      const body = encodeState(chosen)
+      await this.#store.append([{ type: RECORD.register, partition, key, body }])
+      this.#settle(key, chosen.ballot)
+      return true
+    })
   }
 
   minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
@@ -182,8 +214,13 @@ export class RegisterHost {
         body: encodeState(persist),
       })
     }
-    // Deletes go on when the disk is full (fault 6).
-    await this.#store.append(records, { urgent: persist?.value.tombstone === true })
+    this.#accepting++
+    try {
+      // Deletes go on when the disk is full (fault 6).
+      await this.#store.append(records, { urgent: persist?.value.tombstone === true })
+    } finally {
+      this.#accepting--
+    }
     if (raise !== undefined) this.#noteMinimum(partition, raise)
     if (persist !== undefined) this.#settle(request.key, persist.ballot)
   }

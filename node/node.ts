@@ -1,0 +1,353 @@
+/**
+ * A node: every role put together on the ports of env/ports.ts. It knows nothing of HTTP; start.ts
+ * puts the gateway in front, sim/ drives `backend` as it is.
+ */
+
+import { byteString, bytesOfHex, u32 } from '../protocol/bytes.ts'
+import { proposerId, type BlockKey, type NodeId, type StorageId } from '../protocol/ids.ts'
+import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
+import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import type { AdminBackend, Backend, Credential } from '../gateway/backend.ts'
+import { createBackend } from './backend.ts'
+import { BlockStore } from './data/blocks.ts'
+import { Bodies } from './data/body.ts'
+import { Replicator } from './data/replicator.ts'
+import { Store } from './data/store.ts'
+import type { Environment } from './env/ports.ts'
+import { seal, unseal } from './iam/sealing.ts'
+import { LayoutManager } from './membership/layout-manager.ts'
+import { Buckets } from './metadata/buckets.ts'
+import { applyDamagedRecord, applyRecord, INDEX_VERSION } from './metadata/index-rows.ts'
+import { Lister } from './metadata/lister.ts'
+import { ListService } from './metadata/list-service.ts'
+import { Objects } from './metadata/objects.ts'
+import { RegisterHost } from './metadata/register-host.ts'
+import { Registers, type Placement } from './metadata/registers.ts'
+import { Uploads } from './metadata/uploads.ts'
+import { Exchange } from './repair/exchange.ts'
+import { internalContext, Resync } from './repair/resync.ts'
+import { Peers } from './rpc/peers.ts'
+import { Service } from './rpc/service.ts'
+import { Status } from './status.ts'
+
+/** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
+const SLICE_BITS = 8
+const MAJORITY_WAIT_MS = 15_000
+const MAJORITY_POLL_MS = 50
+
+export interface NodeOptions {
+  readonly storageId: StorageId
+  readonly boot: number
+  readonly zone: string
+  readonly capacityBytes: number
+  readonly segmentSizeBytes: number
+  readonly replication?: number | undefined
+  readonly partitionBits?: number | undefined
+  readonly bucketsPerAccount?: number | undefined
+  readonly clusterSecret: {
+    get(): Uint8Array | undefined
+    set(secret: Uint8Array): void | Promise<void>
+  }
+  /** At the first start: join by this token, or found a cluster with these root credentials. */
+  readonly join?: string | undefined
+  readonly root?: RootCredential | undefined
+  readonly progress?: (task: string, done: number, total?: number) => void
+}
+
+export interface RootCredential {
+  readonly accountId: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export class ShoalNode {
+  readonly backend: Backend
+  readonly admin: AdminBackend
+  readonly nodeId: NodeId
+  readonly layout: LayoutManager
+  readonly resync: Resync
+  readonly store: Store
+  readonly registers: Registers
+  readonly host: RegisterHost
+  readonly #env: Environment
+  readonly #replicator: Replicator
+  readonly #blocks: BlockStore
+  #stopped = false
+
+  /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
+  static async start(env: Environment, options: NodeOptions): Promise<ShoalNode> {
+    const { clock, disk, logger, random, network, signer } = env
+    const startedMs = clock.monotonicMs()
+    const store = await Store.open({
+      disk,
+      clock,
+      random,
+      logger,
+      openIndex: () => env.openIndex(),
+      segmentSizeBytes: options.segmentSizeBytes,
+      indexVersion: INDEX_VERSION,
+      apply: applyRecord,
+      applyDamaged: ({ segment, offset, lengthBytes, identity }, current) =>
+        identity === undefined
+          ? []
+          : applyDamagedRecord(
+              identity.type,
+              identity.key,
+              { segment, offset, lengthBytes },
+              current,
+            ),
+      fail: (reason) => env.fail(reason),
+    })
+    let host: RegisterHost | undefined
+    const layout = await LayoutManager.open({
+      network,
+      disk,
+      clock,
+      random,
+      signer,
+      logger,
+      storageId: options.storageId,
+      zone: options.zone,
+      capacityBytes: options.capacityBytes,
+      holdsRegisters: () => host?.holdsRegisters() ?? false,
+      clusterSecret: options.clusterSecret,
+    })
+    const node = new ShoalNode(env, options, store, layout, startedMs)
+    host = node.host
+    try {
+      await network.start()
+      layout.start()
+      await node.#enter(options)
+      node.#serve()
+      await node.#majority()
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+    return node
+  }
+
+  private constructor(
+    env: Environment,
+    options: NodeOptions,
+    store: Store,
+    layout: LayoutManager,
+    startedMs: number,
+  ) {
+    const { clock, random, network, logger } = env
+    const { self } = network
+    this.#env = env
+    this.nodeId = self
+    this.store = store
+    this.layout = layout
+    const view = (): LayoutView => {
+      const current = layout.current()
+      if (current === undefined) throw new Error('this node is not a member of a cluster yet')
+      return current
+    }
+    const epoch = (): number => layout.current()?.epoch ?? 0
+    const isReplica = (partition: number): boolean =>
+      layout.isMember() &&
+      partition < view().partitions &&
+      view().replicas(partition).includes(self)
+    const placement: Placement = {
+      epoch,
+      sets: (partition) => view().replicaSets(partition),
+      observe: (later, from) => layout.observe(later, from),
+    }
+    const blocks = new BlockStore(store, (key) => this.#mend(key))
+    this.host = new RegisterHost({ store, blocks, epoch, isReplica, self })
+    const exchange = new Exchange({ store, self, view })
+    const lists = new ListService({ store, host: this.host, epoch, isReplica })
+    const service = new Service({
+      host: this.host,
+      blocks,
+      lists,
+      exchange,
+      resync: () => this.resync,
+      epoch,
+      isReplica,
+      observe: placement.observe,
+      layout: (from, type, body) => {
+        const answer = layout.handle(from, type, body)
+        return answer ?? Promise.reject(new Error(`layout message of unknown type ${type}`))
+      },
+      status: () => status.own(),
+    })
+    const peers = new Peers(network, () => service)
+    const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
+    const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
+    this.registers = new Registers({ peers, placement, clock, random, proposer, onGap })
+    this.resync = new Resync({
+      self,
+      store,
+      blocks,
+      host: this.host,
+      registers: this.registers,
+      peers,
+      exchange,
+      view,
+      clock,
+      random,
+      logger,
+    })
+    const replicator = new Replicator({ peers, placement, clock, onGap })
+    this.#replicator = replicator
+    this.#blocks = blocks
+    const partitionBits = options.partitionBits ?? PARTITION_BITS
+    const bodies = new Bodies({
+      replicator,
+      storage: options.storageId,
+      boot: options.boot,
+      partitionBits,
+    })
+    const lister = new Lister({ peers, placement, registers: this.registers, clock })
+    const buckets: Buckets = new Buckets({
+      registers: this.registers,
+      peers,
+      placement,
+      clock,
+      random,
+      partitionBits,
+      memberCount: () => view().members.length,
+      bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
+      createAllowed: () => layout.createBucketAllowed(),
+      isEmpty: (context, bucket) => objects.isEmpty(context, bucket),
+    })
+    const common = { registers: this.registers, buckets, bodies, lister, clock, partitionBits }
+    const objects: Objects = new Objects({ ...common, replicator })
+    const uploads = new Uploads({ ...common, objects, random })
+    let root: Credential | undefined
+    const credential = (accessKeyId: string): Credential | undefined => {
+      // The root account stands in the genesis record: it never changes.
+      root ??= rootCredential(view(), options)
+      return root.accessKeyId === accessKeyId ? root : undefined
+    }
+    this.backend = createBackend({ buckets, objects, uploads, credential })
+    const status = new Status({
+      layout,
+      network,
+      store,
+      blocks,
+      resync: this.resync,
+      peers,
+      buckets,
+      clock,
+      startedMs,
+      recovery: {
+        running: false,
+        recordsReplayed: 0,
+        bytesReplayed: 0,
+        damagedRecords: store.damage().length,
+      },
+      extraGauges: () => [],
+    })
+    this.admin = status
+    network.serve((from, message) => service.serve(from, message))
+    network.serveWalk((partition) => [...view().replicas(partition)])
+    network.onPeer(({ type, peer }) => {
+      if (type === 'up') this.resync.peerUp(peer)
+    })
+    layout.onChange((changed) => this.#changed(changed))
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.resync.stop()
+    this.layout.stop()
+    await this.#env.network.stop()
+    await this.store.close()
+  }
+
+  /** A member takes its place again; an empty node joins, or founds a cluster. */
+  async #enter(options: NodeOptions): Promise<void> {
+    const { logger, random } = this.#env
+    if (this.layout.isMember() && this.layout.current()?.state === 'STABLE') return
+    if (options.join !== undefined) {
+      await this.layout.join(options.join)
+      logger.info({ epoch: this.layout.current()?.epoch }, 'joined the cluster')
+      return
+    }
+    if (this.layout.current() !== undefined) return
+    const { root, replication, partitionBits } = options
+    if (root === undefined) throw new Error('a founder needs root credentials')
+    if (options.clusterSecret.get() === undefined) {
+      await options.clusterSecret.set(random.bytes(32))
+    }
+    const secret = options.clusterSecret.get()
+    if (secret === undefined) throw new Error('the cluster secret could not be kept')
+    await this.layout.found({
+      rootAccount: {
+        accountId: root.accountId,
+        accessKeyId: root.accessKeyId,
+        sealedSecret: seal(secret, random.bytes(12), root.secretAccessKey),
+      },
+      replication,
+      partitionBits,
+    })
+    logger.info({ cluster: this.layout.current()?.clusterId }, 'founded a cluster')
+  }
+
+  #serve(): void {
+    this.resync.start()
+    const view = this.layout.current()
+    if (view !== undefined) this.#provide(view)
+  }
+
+  #changed(view: LayoutView): void {
+    if (this.#stopped) return
+    this.resync.membersChanged()
+    this.#provide(view)
+  }
+
+  #provide(view: LayoutView): void {
+    const { network, logger } = this.#env
+    const shift = Math.max(view.partitionBits - SLICE_BITS, 0)
+    const slices = new Set(view.partitionsOf(this.nodeId).map((partition) => partition >> shift))
+    network.provideSlices([...slices]).catch((error: unknown) => {
+      logger.debug({ error: String(error) }, 'announcing slices failed')
+    })
+  }
+
+  /** Waits a while for the others, so that the first request after a start does not fail. */
+  async #majority(): Promise<void> {
+    const { clock } = this.#env
+    const until = clock.monotonicMs() + MAJORITY_WAIT_MS
+    while (this.admin.notReadyReason() !== undefined && clock.monotonicMs() < until) {
+      await new Promise<void>((resolve) => void clock.after(MAJORITY_POLL_MS, resolve))
+    }
+  }
+
+  /** A block that failed its checksum comes back from another replica (fault 2). */
+  #mend(key: BlockKey): void {
+    const { logger } = this.#env
+    const mend = async (): Promise<void> => {
+      const bytes = await this.#replicator.read(internalContext(), key)
+      if (bytes === undefined) return
+      await this.#blocks.put(key, bytes)
+      logger.warn({ partition: partitionOfKey(key) }, 'a damaged block was mended from a replica')
+    }
+    mend().catch((error: unknown) => {
+      logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
+    })
+  }
+}
+
+function rootCredential(view: LayoutView, options: NodeOptions): Credential {
+  const { rootAccount } = view.genesis
+  const secret = options.clusterSecret.get()
+  if (secret === undefined) throw new Error('a member has the cluster secret')
+  return {
+    accessKeyId: rootAccount.accessKeyId,
+    secretAccessKey: unseal(secret, rootAccount.sealedSecret),
+    identity: {
+      accountId: rootAccount.accountId,
+      principalArn: `arn:aws:iam::${rootAccount.accountId}:root`,
+      userName: 'root',
+      isRoot: true,
+      policies: [],
+    },
+  }
+}

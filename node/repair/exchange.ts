@@ -1,0 +1,130 @@
+/** What this node tells a peer about its contents: digests of shared partitions, and what is in one. */
+
+import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
+import { ballotOfState } from '../../protocol/codec/state.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
+import { MessageError, wireBallot } from '../../protocol/rpc/message.ts'
+import type {
+  WireDigestReply,
+  WireDigestRequest,
+  WireEnumerateReply,
+  WireEnumerateRequest,
+} from '../../protocol/rpc/messages.js'
+import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
+import type { Store } from '../data/store.ts'
+import { decodeNumber, digestRow, stateOfRow } from '../metadata/index-rows.ts'
+
+/** Partitions in one group of the first level. */
+export const GROUP_PARTITIONS = 128
+export const ENUMERATE = { registers: 0, blocks: 1, minima: 2 } as const
+const PAGE_MAX = 2_000
+
+export interface ExchangeOptions {
+  readonly store: Store
+  readonly self: NodeId
+  readonly view: () => LayoutView
+}
+
+export class Exchange {
+  readonly #options: ExchangeOptions
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+  }
+
+  /** Partitions that both nodes hold, ascending. */
+  shared(peer: NodeId): number[] {
+    const { self, view } = this.#options
+    const layout = view()
+    const theirs = new Set(layout.isMember(peer) ? layout.partitionsOf(peer) : [])
+    return layout.partitionsOf(self).filter((partition) => theirs.has(partition))
+  }
+
+  digestOf(partition: number): Uint8Array {
+    const row = this.#options.store.get(digestRow(partition))
+    return row === undefined ? EMPTY_DIGEST : row.slice()
+  }
+
+  /** Of the partitions shared with `peer`, group by group. */
+  groupDigests(peer: NodeId): Map<number, Uint8Array> {
+    const groups = new Map<number, { partition: number; digest: Uint8Array }[]>()
+    for (const partition of this.shared(peer)) {
+      const digest = this.digestOf(partition)
+      if (isEmpty(digest)) continue
+      const group = Math.floor(partition / GROUP_PARTITIONS)
+      const list = groups.get(group)
+      if (list === undefined) groups.set(group, [{ partition, digest }])
+      else list.push({ partition, digest })
+    }
+    return new Map([...groups].map(([group, list]) => [group, combineDigests(list)] as const))
+  }
+
+  digests(peer: NodeId, request: WireDigestRequest): WireDigestReply {
+    const { view } = this.#options
+    const layout = view()
+    const groups = Math.ceil(layout.partitions / GROUP_PARTITIONS)
+    if (request.level === 0) {
+      const digests = new Uint8Array(groups * DIGEST_BYTES)
+      for (const [group, digest] of this.groupDigests(peer)) {
+        digests.set(digest, group * DIGEST_BYTES)
+      }
+      return { epoch: layout.epoch, digests }
+    }
+    if (request.groups.some((group) => group >= groups)) throw new MessageError('no such group')
+    const digests = new Uint8Array(request.groups.length * GROUP_PARTITIONS * DIGEST_BYTES)
+    for (const [i, group] of request.groups.entries()) {
+      for (let offset = 0; offset < GROUP_PARTITIONS; offset++) {
+        const partition = group * GROUP_PARTITIONS + offset
+        if (partition >= layout.partitions) break
+        const at = (i * GROUP_PARTITIONS + offset) * DIGEST_BYTES
+        digests.set(this.digestOf(partition), at)
+      }
+    }
+    return { epoch: layout.epoch, digests }
+  }
+
+  enumerate(request: WireEnumerateRequest): WireEnumerateReply {
+    const limit = Math.min(Math.max(request.limit, 1), PAGE_MAX)
+    const letter =
+      request.what === ENUMERATE.registers ? 'r' : request.what === ENUMERATE.blocks ? 'b' : 'g'
+    const prefix = letter + u16(request.partition)
+    const after = byteString(request.after)
+    const start = after === '' ? prefix : `${letter}${after}\0`
+    const reply: WireEnumerateReply = {
+      epoch: this.#options.view().epoch,
+      keys: [],
+      ballots: [],
+      generations: [],
+      more: false,
+    }
+    this.#options.store.range(bytesOf(start), bytesOf(endOf(prefix)), limit + 1, (key, row) => {
+      if (reply.keys.length === limit) {
+        reply.more = true
+        return false
+      }
+      reply.keys.push(new Uint8Array(key.subarray(1)))
+      if (letter === 'r') {
+        const state = stateOfRow(row)
+        reply.ballots.push(wireBallot(state === undefined ? ZERO_BALLOT : ballotOfState(state)))
+      } else if (letter === 'g') {
+        reply.generations.push(decodeNumber(row))
+      }
+      return true
+    })
+    return reply
+  }
+}
+
+export function isEmpty(digest: Uint8Array): boolean {
+  return digest.every((byte) => byte === 0)
+}
+
+/** Above every key with the prefix: partitions are two bytes, and no letter is 0xff. */
+function endOf(prefix: string): string {
+  const partition = prefix.charCodeAt(1) * 256 + prefix.charCodeAt(2)
+  return partition === 0xffff
+    ? String.fromCharCode(prefix.charCodeAt(0) + 1)
+    : prefix[0]! + u16(partition + 1)
+}

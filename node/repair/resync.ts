@@ -1,0 +1,394 @@
+/**
+ * Brings this node level with the other replicas of its partitions.
+ *
+ * Invariants:
+ *   - nobody else has to know of a gap: when a peer comes up, both compare everything they share
+ *   - a duty to tell a replica of a gap is durable until it was told                        (P7)
+ *   - a register is copied only as a chosen pair, read by quorum; its packed blocks first   (G3, A5)
+ *   - a partition counts as level only after all that the peer had was pulled
+ *
+ * 1. Digests of groups, then of partitions, find what differs.
+ * 2. Of a differing partition, pull blocks, minima and registers that the peer has and this node lacks.
+ *    The other direction is the peer's own work: it does the same with us.
+ */
+
+import { byteString, bytesOf, equalBytes } from '../../protocol/bytes.ts'
+import { compareBallots } from '../../protocol/register/ballot.ts'
+import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { ballotOfWire } from '../../protocol/rpc/message.ts'
+import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { BlockStore } from '../data/blocks.ts'
+import type { Store } from '../data/store.ts'
+import type { Clock, Logger, Random } from '../env/ports.ts'
+import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Registers } from '../metadata/registers.ts'
+import type { Peers } from '../rpc/peers.ts'
+import { ENUMERATE, GROUP_PARTITIONS, type Exchange } from './exchange.ts'
+
+const CALL_TIMEOUT_MS = 10_000
+const PAGE = 1_000
+const AT_ONCE = 16
+const RETRY_MS = 1_000
+/** Everything is compared again, also without a reason, so that no gap lasts. */
+const PERIOD_MS = 300_000
+const HINT_DELAY_MS = 300
+
+export interface ResyncOptions {
+  readonly self: NodeId
+  readonly store: Store
+  readonly blocks: BlockStore
+  readonly host: RegisterHost
+  readonly registers: Registers
+  readonly peers: Peers
+  readonly exchange: Exchange
+  readonly view: () => LayoutView
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export class Resync {
+  readonly #options: ResyncOptions
+  /** What is still to compare with whom. 'all': since the peer came up, or never yet. */
+  readonly #pending = new Map<NodeId, Set<number> | 'all'>()
+  readonly #duties = new Map<NodeId, Set<number>>()
+  #hinting = false
+  #running = false
+  #stopped = false
+  #done = 0
+  #cancel: (() => void)[] = []
+
+  constructor(options: ResyncOptions) {
+    this.#options = options
+    options.store.range(bytesOf('y'), bytesOf('z'), 1_000_000, (key) => {
+      const { peer, partition } = partitionOfDutyRow(key)
+      setOf(this.#duties, peer).add(partition)
+    })
+  }
+
+  start(): void {
+    const { clock } = this.#options
+    this.membersChanged()
+    const again = (): void => {
+      if (this.#stopped) return
+      for (const peer of this.#others())
+        if (!this.#pending.has(peer)) this.#pending.set(peer, 'all')
+      this.#kick()
+      this.#cancel.push(clock.after(PERIOD_MS, again))
+    }
+    this.#cancel = [clock.after(PERIOD_MS, again)]
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const cancel of this.#cancel) cancel()
+  }
+
+  /** A new epoch, or the start: everything with everyone. */
+  membersChanged(): void {
+    for (const peer of this.#others()) this.#pending.set(peer, 'all')
+    for (const peer of this.#pending.keys()) {
+      if (!this.#options.view().isMember(peer)) this.#pending.delete(peer)
+    }
+    this.#kick()
+  }
+
+  peerUp(peer: NodeId): void {
+    if (!this.#options.view().isMember(peer)) return
+    this.#pending.set(peer, 'all')
+    this.#kick()
+    this.#hintLater()
+  }
+
+  /** A peer knows that this node may lack something of these partitions. */
+  hinted(partitions: readonly number[]): void {
+    const { view, self } = this.#options
+    for (const partition of partitions) {
+      if (partition >= view().partitions) continue
+      for (const node of view().replicas(partition)) {
+        if (node === self) continue
+        const set = this.#pending.get(node)
+        if (set === 'all') continue
+        setOf(this.#pending as Map<NodeId, Set<number>>, node).add(partition)
+      }
+    }
+    this.#kick()
+  }
+
+  /** A replica may have missed a write of this partition (P7). */
+  gap(peer: NodeId, partition: number): void {
+    if (peer === this.#options.self) {
+      this.hinted([partition])
+      return
+    }
+    const duties = setOf(this.#duties, peer)
+    if (duties.has(partition)) return
+    duties.add(partition)
+    // Nobody waits for it: should this node die first, everyone compares with it when it is back.
+    this.#record(RECORD.duty, peer, partition)
+    this.#hintLater()
+  }
+
+  /** Partitions of this node that may lack something: one bit each, most significant first. */
+  behind(): Uint8Array<ArrayBuffer> {
+    const { view, exchange } = this.#options
+    const bits = new Uint8Array(Math.ceil(view().partitions / 8))
+    for (const [peer, pending] of this.#pending) {
+      for (const partition of pending === 'all' ? exchange.shared(peer) : pending) {
+        bits[partition >> 3]! |= 0x80 >> (partition & 7)
+      }
+    }
+    return bits
+  }
+
+  /** Pairs of partition and peer that are still to compare, hints to give included. */
+  get pendingCount(): number {
+    let count = 0
+    for (const [peer, pending] of this.#pending) {
+      count += pending === 'all' ? this.#options.exchange.shared(peer).length : pending.size
+    }
+    for (const duties of this.#duties.values()) count += duties.size
+    return count
+  }
+
+  /** Registers and blocks pulled since the start. */
+  get doneCount(): number {
+    return this.#done
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
+
+  #others(): NodeId[] {
+    const { view, self } = this.#options
+    return view()
+      .members.map(({ nodeId }) => nodeId)
+      .filter((node) => node !== self)
+  }
+
+  #kick(): void {
+    if (this.#running || this.#stopped) return
+    this.#running = true
+    this.#run()
+      .catch((error: unknown) => {
+        this.#options.logger.warn({ error: String(error) }, 'resync stopped; it tries again')
+      })
+      .finally(() => {
+        this.#running = false
+        if (this.#pending.size > 0) this.#cancel.push(this.#after(RETRY_MS, () => this.#kick()))
+      })
+  }
+
+  #after(delayMs: number, run: () => void): () => void {
+    return this.#options.clock.after(delayMs * (1 + this.#options.random.float()), () => {
+      if (!this.#stopped) run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { peers, logger } = this.#options
+    const tried = new Set<NodeId>()
+    for (;;) {
+      const peer = [...this.#pending.keys()].find(
+        (node) => !tried.has(node) && peers.connected(node),
+      )
+      if (peer === undefined || this.#stopped) return
+      tried.add(peer)
+      const before = this.#done
+      try {
+        await this.#withPeer(peer)
+        tried.delete(peer)
+      } catch (error) {
+        logger.debug({ peer, error: String(error) }, 'resync with a peer did not finish')
+      }
+      if (this.#done > before) {
+        const pulled = this.#done - before
+        logger.info({ peer, pulled, pending: this.pendingCount }, 'resync: pulled from a peer')
+      }
+    }
+  }
+
+  async #withPeer(peer: NodeId): Promise<void> {
+    const pending = this.#pending.get(peer)
+    if (pending === undefined) return
+    if (pending === 'all') {
+      const differing = await this.#compare(peer)
+      // Since the digests were taken, nothing new may have been found missing.
+      if (this.#pending.get(peer) !== pending) return
+      if (differing.length === 0) this.#pending.delete(peer)
+      else this.#pending.set(peer, new Set(differing))
+      return
+    }
+    for (const partition of pending) {
+      if (this.#stopped || this.#pending.get(peer) !== pending) return
+      // Noted again while it is being pulled: it then stays in the set.
+      pending.delete(partition)
+      try {
+        await this.#pullPartition(peer, partition)
+      } catch (error) {
+        pending.add(partition)
+        throw error
+      }
+    }
+    if (pending.size === 0 && this.#pending.get(peer) === pending) this.#pending.delete(peer)
+  }
+
+  /** Shared partitions whose digests differ. */
+  async #compare(peer: NodeId): Promise<number[]> {
+    const { peers, exchange, view } = this.#options
+    const options = { timeoutMs: CALL_TIMEOUT_MS }
+    const epoch = view().epoch
+    const theirs = await peers.digests(peer, { epoch, level: 0, groups: [] }, options)
+    if (theirs.epoch !== epoch) throw new Error('the peer is at another epoch')
+    const mine = exchange.groupDigests(peer)
+    const none = new Uint8Array(DIGEST_BYTES)
+    const groups: number[] = []
+    for (let group = 0; group * DIGEST_BYTES < theirs.digests.length; group++) {
+      const digest = theirs.digests.subarray(group * DIGEST_BYTES, (group + 1) * DIGEST_BYTES)
+      if (!equalBytes(digest, mine.get(group) ?? none)) groups.push(group)
+    }
+    const shared = new Set(exchange.shared(peer))
+    const differing: number[] = []
+    for (let at = 0; at < groups.length; at += 16) {
+      const some = groups.slice(at, at + 16)
+      const reply = await peers.digests(peer, { epoch, level: 1, groups: some }, options)
+      for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
+        const group = some[Math.floor(i / GROUP_PARTITIONS)]!
+        const partition = group * GROUP_PARTITIONS + (i % GROUP_PARTITIONS)
+        const digest = reply.digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
+        if (shared.has(partition) && !equalBytes(digest, exchange.digestOf(partition))) {
+          differing.push(partition)
+        }
+      }
+    }
+    return differing
+  }
+
+  async #pullPartition(peer: NodeId, partition: number): Promise<void> {
+    const { blocks, host, view } = this.#options
+    const missing: BlockKey[] = []
+    for await (const page of this.#pages(peer, partition, ENUMERATE.blocks)) {
+      for (const bytes of page.keys) {
+        const key = byteString(bytes) as BlockKey
+        if (!blocks.has(key)) missing.push(key)
+      }
+    }
+    await inBatches(missing, (key) => this.#pullBlock(peer, key))
+    for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
+      for (const [i, bytes] of page.keys.entries()) {
+        const bucket = bucketId(byteString(bytes.subarray(2)))
+        await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
+      }
+    }
+    const older: RegisterKey[] = []
+    for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
+      for (const [i, bytes] of page.keys.entries()) {
+        const key = byteString(bytes) as RegisterKey
+        const here = host.peek(key)
+        const there = ballotOfWire(page.ballots[i])
+        if (here === undefined || compareBallots(here.ballot, there) < 0) older.push(key)
+      }
+    }
+    if (view().isMember(peer)) await inBatches(older, (key) => this.#pullRegister(peer, key))
+  }
+
+  async #pullBlock(peer: NodeId, key: BlockKey): Promise<void> {
+    const { peers, blocks } = this.#options
+    const bytes = await peers.getBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+    // The peer's copy may be damaged: another replica's is found when that one is compared.
+    if (bytes === undefined) return
+    await blocks.put(key, bytes)
+    this.#done++
+  }
+
+  async #pullRegister(peer: NodeId, key: RegisterKey): Promise<void> {
+    const { registers, host, blocks } = this.#options
+    const { accepted } = await registers.read(internalContext(), { key })
+    if (accepted === undefined) return
+    for (const block of accepted.value.blocks) {
+      if (!blocks.has(block)) await this.#pullBlock(peer, block)
+    }
+    if (await host.learn(key, accepted)) this.#done++
+  }
+
+  async *#pages(
+    peer: NodeId,
+    partition: number,
+    what: number,
+  ): AsyncGenerator<Awaited<ReturnType<Peers['enumerate']>>> {
+    const { peers, view } = this.#options
+    let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+    for (;;) {
+      const page = await peers.enumerate(
+        peer,
+        { epoch: view().epoch, partition, what, after, limit: PAGE },
+        { timeoutMs: CALL_TIMEOUT_MS },
+      )
+      yield page
+      const last = page.keys.at(-1)
+      if (!page.more || last === undefined) return
+      after = last
+    }
+  }
+
+  #hintLater(): void {
+    if (this.#hinting || this.#stopped) return
+    this.#hinting = true
+    this.#cancel.push(
+      this.#after(HINT_DELAY_MS, () => {
+        this.#hint()
+          .catch(() => {})
+          .finally(() => (this.#hinting = false))
+      }),
+    )
+  }
+
+  async #hint(): Promise<void> {
+    const { peers, view } = this.#options
+    for (const [peer, duties] of this.#duties) {
+      if (!view().isMember(peer)) {
+        this.#duties.delete(peer)
+        continue
+      }
+      if (!peers.connected(peer)) continue
+      const partitions = [...duties]
+      await peers.hint(peer, partitions, view().epoch, { timeoutMs: CALL_TIMEOUT_MS })
+      for (const partition of partitions) {
+        duties.delete(partition)
+        this.#record(RECORD.dutyDone, peer, partition)
+      }
+      if (duties.size === 0) this.#duties.delete(peer)
+    }
+  }
+
+  #record(type: number, peer: NodeId, partition: number): void {
+    const { store } = this.#options
+    if (type === RECORD.dutyDone && store.get(dutyRow(peer, partition)) === undefined) return
+    store
+      .append([{ type, partition, key: peer, body: new Uint8Array(0) }], { urgent: true })
+      .catch(() => {})
+  }
+}
+
+function setOf(map: Map<NodeId, Set<number>>, peer: NodeId): Set<number> {
+  let set = map.get(peer)
+  if (set === undefined) {
+    set = new Set()
+    map.set(peer, set)
+  }
+  return set
+}
+
+async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    await Promise.all(items.slice(at, at + AT_ONCE).map(run))
+  }
+}
+
+export function internalContext(): RequestContext {
+  return { operation: 'internal', signal: new AbortController().signal, rounds: 0 }
+}

@@ -1,0 +1,175 @@
+/** Answers what peers ask, one handler for each type of message. */
+
+import { byteString } from '../../protocol/bytes.ts'
+import { bucketId, type NodeId } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import {
+  blockKeyOfWire,
+  decodeRegisterCall,
+  encodeRegisterAnswer,
+  LAYOUT_RPC_MAX,
+  LAYOUT_RPC_MIN,
+  MessageError,
+  RPC,
+} from '../../protocol/rpc/message.ts'
+import {
+  WireBlockReply,
+  WireBlockRequest,
+  WireDigestReply,
+  WireDigestRequest,
+  WireEnumerateReply,
+  WireEnumerateRequest,
+  WireHintRequest,
+  WireListReply,
+  WireListRequest,
+  WireRaiseReply,
+  WireRaiseRequest,
+  WireStatusReply,
+} from '../../protocol/rpc/messages.js'
+import type { BlockStore } from '../data/blocks.ts'
+import { LogError } from '../data/errors.ts'
+import type { NetworkMessage } from '../env/ports.ts'
+import type { ListService } from '../metadata/list-service.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Exchange } from '../repair/exchange.ts'
+import type { Resync } from '../repair/resync.ts'
+import { BLOCK_RESULT, type LocalService } from './peers.ts'
+
+export interface ServiceOptions {
+  readonly host: RegisterHost
+  readonly blocks: BlockStore
+  readonly lists: ListService
+  readonly exchange: Exchange
+  readonly resync: () => Resync
+  readonly epoch: () => number
+  readonly isReplica: (partition: number) => boolean
+  /** A peer spoke at a later epoch: fetch and persist the layout first (L4). */
+  readonly observe: (epoch: number, from: NodeId) => Promise<void>
+  readonly layout: (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
+  readonly status: () => WireStatusReply
+}
+
+export class Service implements LocalService {
+  readonly host: RegisterHost
+  readonly blocks: BlockStore
+  readonly #options: ServiceOptions
+
+  constructor(options: ServiceOptions) {
+    this.#options = options
+    this.host = options.host
+    this.blocks = options.blocks
+  }
+
+  async serve(from: NodeId, message: NetworkMessage): Promise<NetworkMessage> {
+    const { type, body, payload } = message
+    if (type >= LAYOUT_RPC_MIN && type <= LAYOUT_RPC_MAX) {
+      return { type, body: await this.#options.layout(from, type, body) }
+    }
+    switch (type) {
+      case RPC.register:
+        return this.#register(from, body, payload)
+      case RPC.putBlock:
+        return { type, body: await this.#putBlock(from, body, payload) }
+      case RPC.getBlock:
+        return this.#getBlock(body)
+      case RPC.list: {
+        const request = WireListRequest.decode(body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireListReply.encode(await this.list(request)) }
+      }
+      case RPC.raise: {
+        const request = WireRaiseRequest.decode(body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireRaiseReply.encode(await this.raise(request)) }
+      }
+      case RPC.digests: {
+        const request = WireDigestRequest.decode(body)
+        return { type, body: WireDigestReply.encode(this.#options.exchange.digests(from, request)) }
+      }
+      case RPC.enumerate: {
+        const request = WireEnumerateRequest.decode(body)
+        return { type, body: WireEnumerateReply.encode(this.#options.exchange.enumerate(request)) }
+      }
+      case RPC.hint:
+        this.#options.resync().hinted(WireHintRequest.decode(body).partitions)
+        return { type, body: new Uint8Array(0) }
+      case RPC.status:
+        return { type, body: WireStatusReply.encode(this.#options.status()) }
+      default:
+        throw new MessageError(`message of unknown type ${type}`)
+    }
+  }
+
+  list(request: WireListRequest): Promise<WireListReply> {
+    return this.#options.lists.list(request)
+  }
+
+  async raise(request: WireRaiseRequest): Promise<WireRaiseReply> {
+    const { epoch, host } = this.#options
+    if (request.epoch !== epoch()) return { result: 1, epoch: epoch() }
+    const fence = {
+      bucket: bucketId(byteString(request.bucket)),
+      generation: request.generation,
+    }
+    try {
+      await host.raiseMinimum(fence, request.partitions)
+      return { result: 0, epoch: epoch() }
+    } catch (error) {
+      if (error instanceof LogError) return { result: 2, epoch: epoch() }
+      throw error
+    }
+  }
+
+  async #register(
+    from: NodeId,
+    body: Uint8Array,
+    payload: Uint8Array | undefined,
+  ): Promise<NetworkMessage> {
+    const { request, withBlock, payloadKey } = decodeRegisterCall(body)
+    await this.#catchUp(request.epoch, from)
+    const block =
+      payloadKey === undefined || payload === undefined
+        ? undefined
+        : { key: payloadKey, bytes: payload }
+    const answer = await this.host.handle(request, { block, withBlock })
+    const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
+    return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
+  }
+
+  async #putBlock(
+    from: NodeId,
+    body: Uint8Array,
+    payload: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
+    const { epoch, isReplica } = this.#options
+    const request = WireBlockRequest.decode(body)
+    const key = blockKeyOfWire(request.key)
+    await this.#catchUp(request.epoch, from)
+    if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
+      return WireBlockReply.encode({ result: BLOCK_RESULT.staleEpoch, epoch: epoch() })
+    }
+    try {
+      await this.blocks.put(key, payload ?? new Uint8Array(0))
+      return WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch: epoch() })
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      const result = error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged
+      return WireBlockReply.encode({ result, epoch: epoch() })
+    }
+  }
+
+  async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
+    const key = blockKeyOfWire(WireBlockRequest.decode(body).key)
+    const bytes = await this.blocks.read(key)
+    const result = bytes === undefined ? BLOCK_RESULT.notFound : BLOCK_RESULT.ok
+    return {
+      type: RPC.getBlock,
+      body: WireBlockReply.encode({ result, epoch: this.#options.epoch() }),
+      payload: bytes,
+    }
+  }
+
+  async #catchUp(epoch: number, from: NodeId): Promise<void> {
+    if (epoch > this.#options.epoch()) await this.#options.observe(epoch, from)
+  }
+}

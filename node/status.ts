@@ -1,0 +1,239 @@
+/** What the admin port shows: status, gauges, and where a key lies. */
+
+import { hex, utf8ByteString } from '../protocol/bytes.ts'
+import type { NodeId } from '../protocol/ids.ts'
+import { metaKeyHash, partitionOf, shardOf } from '../protocol/keyspace/key.ts'
+import { xorDistances } from '../protocol/keyspace/distance.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import type { AdminBackend, LocateResult, NodeStatus } from '../gateway/backend.ts'
+import type { BlockStore } from './data/blocks.ts'
+import type { Store } from './data/store.ts'
+import type { Clock, Network } from './env/ports.ts'
+import type { LayoutManager } from './membership/layout-manager.ts'
+import type { Buckets } from './metadata/buckets.ts'
+import { internalContext, type Resync } from './repair/resync.ts'
+import type { Peers } from './rpc/peers.ts'
+
+const ASK_TIMEOUT_MS = 2_000
+const WALK_TIMEOUT_MS = 8_000
+
+export interface StatusOptions {
+  readonly layout: LayoutManager
+  readonly network: Network
+  readonly store: Store
+  readonly blocks: BlockStore
+  readonly resync: Resync
+  readonly peers: Peers
+  readonly buckets: Buckets
+  readonly clock: Clock
+  readonly startedMs: number
+  readonly recovery: NodeStatus['recovery']
+  readonly extraGauges: () => ReturnType<AdminBackend['gauges']>
+}
+
+export class Status implements AdminBackend {
+  readonly #options: StatusOptions
+
+  constructor(options: StatusOptions) {
+    this.#options = options
+  }
+
+  notReadyReason(): string | undefined {
+    const { layout, peers } = this.#options
+    const view = layout.current()
+    if (view === undefined || !layout.isMember())
+      return 'this node is not a member of a cluster yet'
+    const up = view.members.filter(({ nodeId }) => peers.connected(nodeId)).length
+    if (up * 2 <= view.members.length) return `only ${up} of ${view.members.length} members are up`
+    return undefined
+  }
+
+  issueToken(ttlMs: number): string {
+    return this.#options.layout.issueToken(ttlMs)
+  }
+
+  layout(): Promise<unknown> {
+    const { entry } = this.#view()
+    const { rootAccount, ...genesis } = entry.genesis
+    return Promise.resolve({
+      ...entry,
+      genesis: { ...genesis, rootAccountId: rootAccount.accountId },
+    })
+  }
+
+  /** What this node tells another about itself. */
+  own(): WireStatusReply {
+    const { store, resync } = this.#options
+    const stats = store.stats()
+    return {
+      epoch: this.#view().epoch,
+      behind: resync.behind(),
+      freeBytes: stats.freeBytes,
+      totalBytes: stats.totalBytes,
+      logBytes: stats.logBytes,
+      resyncPending: resync.pendingCount,
+      resyncDone: resync.doneCount,
+    }
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { layout, network, store, blocks, resync, clock, startedMs, recovery } = this.#options
+    const view = this.#view()
+    const replies = await this.#askAll(view)
+    const stats = store.stats()
+    return {
+      node: network.self,
+      cluster: view.clusterId,
+      epoch: view.epoch,
+      layoutState: view.state,
+      replication: view.genesis.replication,
+      warnings: [
+        ...(view.members.length === 2
+          ? ['two members: both must answer, so losing either one stops reads and writes']
+          : []),
+        ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
+        ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
+        ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
+      ],
+      members: view.members.map((member) => {
+        const reply = replies.get(member.nodeId)
+        return {
+          node: member.nodeId,
+          zone: member.zone,
+          addresses: member.addresses,
+          capacityBytes: member.capacityBytes,
+          up: reply !== undefined,
+          freeBytes: reply?.freeBytes,
+          usedBytes: reply?.logBytes,
+        }
+      }),
+      partitions: countPartitions(view, replies),
+      resync: {
+        pending: sum(replies, (reply) => reply.resyncPending),
+        done: sum(replies, (reply) => reply.resyncDone),
+        running: resync.running,
+      },
+      recovery: { ...recovery, damagedRecords: stats.damaged },
+      space: {
+        totalBytes: stats.totalBytes,
+        freeBytes: stats.freeBytes,
+        logBytes: stats.logBytes,
+      },
+      uptimeSeconds: Math.floor((clock.monotonicMs() - startedMs) / 1000),
+    }
+  }
+
+  async locate(bucketName: string, key: string): Promise<LocateResult> {
+    const { buckets, network } = this.#options
+    const bucket = await buckets.read(internalContext(), bucketName)
+    const view = this.#view()
+    const shard = shardOf(bucket.id, utf8ByteString(key), bucket.shards)
+    const hash = metaKeyHash(bucket.id, shard)
+    const partition = partitionOf(hash, view.partitionBits)
+    const replicas = view.replicas(partition)
+    const distances = xorDistances(view, partition)
+    const walked = await network
+      .walk(partition, { timeoutMs: WALK_TIMEOUT_MS })
+      .catch(() => undefined)
+    return {
+      bucket: bucketName,
+      key,
+      hash: hex(hash),
+      partition,
+      epoch: view.epoch,
+      byLayout: replicas.map((node) => ({ node, distance: distances.get(node) ?? '' })),
+      byWalk:
+        walked === undefined
+          ? undefined
+          : { replicas: walked.replicas, provider: walked.provider, hops: walked.hops },
+      agree: walked !== undefined && sameSet(walked.replicas, replicas),
+    }
+  }
+
+  gauges(): ReturnType<AdminBackend['gauges']> {
+    const { store, resync, layout, peers, blocks, extraGauges } = this.#options
+    const stats = store.stats()
+    const view = layout.current()
+    const gauge = (name: string, help: string, value: number) =>
+      ({ name, help, type: 'gauge', value }) as const
+    const counter = (name: string, help: string, value: number) =>
+      ({ name, help, type: 'counter', value }) as const
+    return [
+      counter('shoal_log_flushes_total', 'Flushes of the log', stats.flushes),
+      counter('shoal_log_bytes_total', 'Bytes written to the log', stats.bytes),
+      gauge('shoal_log_size_bytes', 'Size of all segments', stats.logBytes),
+      gauge('shoal_log_segments', 'Segments of the log', stats.segments),
+      gauge('shoal_log_damaged_records', 'Records found damaged at start', stats.damaged),
+      gauge('shoal_blocks_damaged', 'Blocks found damaged and not mended yet', blocks.damagedCount),
+      gauge('shoal_index_pending_rows', 'Rows that the index has not committed', stats.pendingRows),
+      gauge('shoal_disk_free_bytes', 'Free space of the disk', stats.freeBytes),
+      gauge('shoal_disk_full', '1 when only deletes are written', stats.full ? 1 : 0),
+      gauge('shoal_resync_pending', 'Partitions still to compare', resync.pendingCount),
+      counter('shoal_resync_done_total', 'Registers and blocks pulled', resync.doneCount),
+      gauge('shoal_epoch', 'Epoch of the layout', view?.epoch ?? 0),
+      gauge('shoal_members', 'Members of the layout', view?.members.length ?? 0),
+      gauge(
+        'shoal_members_up',
+        'Members that are connected, this node included',
+        view?.members.filter(({ nodeId }) => peers.connected(nodeId)).length ?? 0,
+      ),
+      ...extraGauges(),
+    ]
+  }
+
+  async #askAll(view: LayoutView): Promise<Map<NodeId, WireStatusReply>> {
+    const { network, peers } = this.#options
+    const replies = new Map<NodeId, WireStatusReply>([[network.self, this.own()]])
+    await Promise.all(
+      view.members.map(async ({ nodeId }) => {
+        if (nodeId === network.self || !peers.connected(nodeId)) return
+        const reply = await peers
+          .status(nodeId, { timeoutMs: ASK_TIMEOUT_MS })
+          .catch(() => undefined)
+        if (reply !== undefined) replies.set(nodeId, reply)
+      }),
+    )
+    return replies
+  }
+
+  #view(): LayoutView {
+    const view = this.#options.layout.current()
+    if (view === undefined) throw new Error('this node is not a member of a cluster yet')
+    return view
+  }
+}
+
+/** Whole: every replica is up and has nothing left to compare. */
+function countPartitions(
+  view: LayoutView,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+): NodeStatus['partitions'] {
+  const counts = { total: view.partitions, whole: 0, degraded: 0, unverified: 0 }
+  for (let partition = 0; partition < view.partitions; partition++) {
+    let up = true
+    let level = true
+    for (const node of view.replicas(partition)) {
+      const reply = replies.get(node)
+      if (reply === undefined || reply.epoch !== view.epoch) up = false
+      else if ((reply.behind[partition >> 3]! & (0x80 >> (partition & 7))) !== 0) level = false
+    }
+    if (!up) counts.degraded++
+    else if (level) counts.whole++
+    else counts.unverified++
+  }
+  return counts
+}
+
+function sum(
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+  of: (reply: WireStatusReply) => number,
+): number {
+  let total = 0
+  for (const reply of replies.values()) total += of(reply)
+  return total
+}
+
+function sameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node) => b.includes(node))
+}
