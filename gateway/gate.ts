@@ -189,10 +189,10 @@ class GateCall implements Call {
   authorizeTarget(): void {
     const { action, resource } = this.operation
     const { bucket, key } = this
-    authorize(this.identity, { action, resource, bucket, key }, this.request)
+    authorize(this.identity, { action, resource, bucket, key }, this)
   }
 
   authorize(action: string, bucket: string, key: string): void {
-    authorize(this.identity, { action, resource: 'object', bucket, key }, this.request)
+    authorize(this.identity, { action, resource: 'object', bucket, key }, this)
   }
 }

@@ -6,6 +6,7 @@
  * with 501, never passed over (S3.md, rule 1).
  */
 
+import { capabilitiesResponse } from './compatibility.ts'
 import type { Handler, Level, Method, Operation } from './operation.ts'
 import { getObjectAttributes } from './s3/attributes.ts'
 import {
@@ -135,6 +136,16 @@ const service: readonly Operation[] = [
     action: 's3:ListAllMyBuckets',
     query: ['max-buckets', 'continuation-token', 'prefix', 'bucket-region'],
   }),
+  // Shoal's own: what of S3 is there.
+  row(
+    'GetCapabilities',
+    'GET',
+    'service',
+    () => Promise.resolve(capabilitiesResponse(OPERATIONS)),
+    {
+      marks: ['capabilities'],
+    },
+  ),
 ]
 
 const buckets: readonly Operation[] = [

@@ -29,6 +29,11 @@ export function xmlResponse(
   }
 }
 
+export function jsonResponse(value: unknown): S3Response {
+  const headers = { 'Content-Type': 'application/json' }
+  return { status: 200, headers, body: `${JSON.stringify(value)}\n` }
+}
+
 /** An answer without a body. */
 export function emptyResponse(status: number, headers: ResponseHeaders = {}): S3Response {
   return { status, headers }
