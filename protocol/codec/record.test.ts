@@ -32,6 +32,7 @@ const specimen: RecordFields = {
   body: bytesOf('body!'),
   payloadBytes: 5,
   payloadHash: blake3(bytesOf('hello')),
+  more: false,
 }
 
 function soundHeader(result: ReturnType<typeof decodeRecordHeader>): RecordHeader {
@@ -53,6 +54,7 @@ describe('record header', () => {
           key: bytesGenerator.map(byteString),
           body: bytesGenerator,
           payload: bytesGenerator,
+          more: fc.boolean(),
         }),
         ({ payload, ...fields }) => {
           const payloadHash = payload.length === 0 ? undefined : blake3(payload)
@@ -67,6 +69,7 @@ describe('record header', () => {
             key: fields.key,
             bodyBytes: fields.body.length,
             payloadBytes: payload.length,
+            more: fields.more,
           })
           expect(hex(header.payloadHash)).toBe(hex(payloadHash ?? new Uint8Array(32)))
           expect(decodeRecordBody(bytes, 0, header)).toEqual(fields.body)

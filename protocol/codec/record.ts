@@ -6,7 +6,7 @@
  *  +-------+---+---+-------+---------------+-------+
  *  | SHLR  | v | t | part. | sequence (48) | key l.|
  *  +-------+---+---+-------+-------+-------+-------+
- *  | segment (32)  | offset (32)   | body l.  (32) | payload l. (32)      16 .. 32
+ *  | segment (32)  | offset (32)   |m| body l. (31)| payload l. (32)      16 .. 32
  *  +---------------+---------------+---------------+
  *  | BLAKE3 of the payload (32 bytes; zeros when there is none)           32 .. 64
  *  | BLAKE3 of the body (first 16 bytes; zeros when there is none)        64 .. 80
@@ -16,7 +16,8 @@
  *  | payload, zeros up to a multiple of 8
  * ```
  *
- * v is the version: an unknown one is refused, never guessed at. t is the caller's record type.
+ * v is the version: an unknown one is refused, never guessed at. t is the caller's record type. m says
+ * that more records of the same append follow: a torn tail is cut between appends, never inside one.
  *
  * Three checksums, because each answers a question of its own: whose record is this (header), may it
  * vote (body, A4), may it be served (payload). The header says where it must lie (segment, offset), so
@@ -38,6 +39,7 @@ export const RECORD_BODY_BYTES_MAX = 16 << 20
 export const RECORD_PAYLOAD_BYTES_MAX = 64 << 20
 
 const MAGIC = 0x53484c52
+const MORE_FLAG = 0x8000_0000
 const BODY_CHECKSUM_AT = 64
 const HEADER_CHECKSUM_AT = 80
 const HALF_CHECKSUM_BYTES = 16
@@ -53,6 +55,8 @@ export interface RecordHeader {
   readonly bodyBytes: number
   readonly payloadBytes: number
   readonly payloadHash: Uint8Array
+  /** More records of the same append follow. */
+  readonly more: boolean
 }
 
 export type RecordFault =
@@ -89,6 +93,7 @@ export interface RecordFields {
   readonly payloadBytes: number
   /** 32 bytes; undefined when there is no payload. */
   readonly payloadHash: Uint8Array | undefined
+  readonly more: boolean
 }
 
 /** Writes header, key, body and padding at `at`; the result is their length. */
@@ -112,7 +117,7 @@ export function encodeRecordMeta(
   putU16(into, at + 14, key.length)
   putU32(into, at + 16, fields.segment)
   putU32(into, at + 20, fields.offset)
-  putU32(into, at + 24, body.length)
+  putU32(into, at + 24, body.length + (fields.more ? MORE_FLAG : 0))
   putU32(into, at + 28, fields.payloadBytes)
   if (fields.payloadHash === undefined) into.fill(0, at + 32, at + 64)
   else into.set(fields.payloadHash, at + 32)
@@ -157,9 +162,10 @@ export function decodeRecordHeader(
     segment: getU32(from, at + 16),
     offset: getU32(from, at + 20),
     key: latin1(from, at + RECORD_HEADER_BYTES, bodyAt),
-    bodyBytes: getU32(from, at + 24),
+    bodyBytes: getU32(from, at + 24) % MORE_FLAG,
     payloadBytes: getU32(from, at + 28),
     payloadHash: hashed.subarray(32, BODY_CHECKSUM_AT),
+    more: getU32(from, at + 24) >= MORE_FLAG,
   }
   if (
     expected !== undefined &&

@@ -1,0 +1,37 @@
+/** What can go wrong with the log. The disk's own errors (EIO …) pass through where nothing is known. */
+
+export type LogErrorCode =
+  /** No room: nothing of this append counts. Deletes and compaction (`urgent`) have a reserve. */
+  | 'DISK_FULL'
+  /** The file system takes no writes; reads go on (fault 8). */
+  | 'READ_ONLY'
+  /** A write or flush failed: the disk is not trusted any more (D5). The outcome is unknown. */
+  | 'FAILED'
+  | 'CLOSED'
+  /** The record is there, but not as it was written (A4). */
+  | 'CHECKSUM_MISMATCH'
+  /** A sound record of another place, or nothing, lies where this one should (fault 5). */
+  | 'MISDIRECTED'
+  /** The segment is gone: compaction has moved the record, look it up again. */
+  | 'NO_SEGMENT'
+  /** Written by a later version of the program (fault 20). */
+  | 'UNKNOWN_VERSION'
+
+export class LogError extends Error {
+  override readonly name = 'LogError'
+  readonly code: LogErrorCode
+
+  constructor(code: LogErrorCode, message: string = code, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
+}
+
+/** Errors of a write that mean "no room" and leave what was flushed before untouched. */
+export function isNoSpace(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error))
+}

@@ -1,0 +1,76 @@
+/** How much room the disk has, and whether it is so little that only deletes and compaction may append. */
+
+import type { Clock, Disk } from '../env/ports.ts'
+
+const RESERVE_BYTES_MAX = 256 << 20
+const RESERVE_SHARE = 0.02
+/** Between two looks at the disk: so much time, or so many bytes written. */
+const POLL_INTERVAL_MS = 5_000
+const POLL_INTERVAL_FULL_MS = 500
+const POLL_EVERY_BYTES = 64 << 20
+
+export class FreeSpace {
+  freeBytes = 0
+  totalBytes = 0
+  full = false
+  private readonly disk: Disk
+  private readonly clock: Clock
+  private readonly reserveBytes: number | undefined
+  private writtenSince = 0
+  private polledMs = Number.NEGATIVE_INFINITY
+  private polling = false
+  private stopped = false
+
+  constructor(disk: Disk, clock: Clock, reserveBytes: number | undefined) {
+    this.disk = disk
+    this.clock = clock
+    this.reserveBytes = reserveBytes
+  }
+
+  /** Looks now. An error leaves what was known. */
+  async poll(): Promise<void> {
+    if (this.polling) return
+    this.polling = true
+    this.polledMs = this.clock.monotonicMs()
+    this.writtenSince = 0
+    try {
+      const { totalBytes, freeBytes } = await this.disk.space()
+      this.totalBytes = totalBytes
+      this.freeBytes = freeBytes
+      const reserve =
+        this.reserveBytes ?? Math.min(RESERVE_BYTES_MAX, Math.floor(totalBytes * RESERVE_SHARE))
+      // Some more than the reserve before appends are let in again, so that the state does not flap.
+      this.full = freeBytes < (this.full ? reserve * 1.25 : reserve)
+    } catch {
+      // The next write tells.
+    } finally {
+      this.polling = false
+    }
+  }
+
+  /** A write found no room, whatever the last look said. */
+  exhausted(): void {
+    this.full = true
+    this.polledMs = this.clock.monotonicMs()
+  }
+
+  used(bytes: number): void {
+    this.freeBytes = Math.max(0, this.freeBytes - bytes)
+    this.writtenSince += bytes
+    const overdue = this.clock.monotonicMs() - this.polledMs >= POLL_INTERVAL_MS
+    if (overdue || this.writtenSince >= POLL_EVERY_BYTES) this.pollInBackground()
+  }
+
+  /** Called by those who are refused: room may have come back. */
+  pollSoon(): void {
+    if (this.clock.monotonicMs() - this.polledMs >= POLL_INTERVAL_FULL_MS) this.pollInBackground()
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  private pollInBackground(): void {
+    if (!this.stopped) void this.poll()
+  }
+}

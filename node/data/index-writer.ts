@@ -1,0 +1,158 @@
+/**
+ * Brings rows from the memtable into the index behind everybody's back, together with the log
+ * position that they reflect (D6).
+ */
+
+import type { Clock, Index, Logger } from '../env/ports.ts'
+import { getU32, getU48, LOG_ID_BYTES, putU32, putU48 } from '../../protocol/codec/record.ts'
+import { Memtable } from './memtable.ts'
+import type { LogEnd } from './segment.ts'
+
+/** The store's own keys start with "x". */
+export const RESERVED_PREFIX = 0x78
+const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
+
+/** A commit costs milliseconds whatever its size: let some rows gather. */
+const GATHER_MS = 10
+const GATHERED_ROWS_ENOUGH = 2_000
+const RETRY_MS = 1_000
+/** Appends wait while this much is not committed. */
+const PENDING_ROWS_MAX = 100_000
+const PENDING_BYTES_MAX = 48 << 20
+
+/** What the index stands for. */
+export interface Reflected {
+  readonly logId: Uint8Array
+  readonly indexVersion: number
+  readonly end: LogEnd
+  readonly nextSequence: number
+}
+
+export class IndexWriter {
+  readonly memtable = new Memtable()
+  private readonly index: Index
+  private readonly clock: Clock
+  private readonly logger: Logger
+  private reflected: Reflected
+  /** Changed since the last commit, though perhaps without a row. */
+  private dirty = false
+  private running: Promise<void> | undefined
+  private waiting: (() => void)[] = []
+  private wake: (() => void) | undefined
+  private closing = false
+
+  constructor(index: Index, clock: Clock, logger: Logger, reflected: Reflected) {
+    this.index = index
+    this.clock = clock
+    this.logger = logger
+    this.reflected = reflected
+  }
+
+  /** All rows up to `end` are in the memtable. */
+  reflect(end: LogEnd, nextSequence: number): void {
+    this.reflected = { ...this.reflected, end, nextSequence }
+    this.dirty = true
+    if (this.memtable.currentRows >= GATHERED_ROWS_ENOUGH) this.wake?.()
+    this.running ??= this.run()
+  }
+
+  get crowded(): boolean {
+    return this.memtable.rows >= PENDING_ROWS_MAX || this.memtable.bytes >= PENDING_BYTES_MAX
+  }
+
+  /** Resolves when there is room for more rows. */
+  async room(): Promise<void> {
+    while (this.crowded && !this.closing) {
+      this.wake?.()
+      await new Promise<void>((resolve) => this.waiting.push(resolve))
+    }
+  }
+
+  /** Resolves when everything is committed. */
+  async drain(): Promise<void> {
+    while (this.running !== undefined) {
+      this.wake?.()
+      await this.running
+    }
+  }
+
+  /** A last try for what is not committed, then no more. */
+  async close(): Promise<void> {
+    this.closing = true
+    await this.drain()
+    this.release()
+  }
+
+  private async run(): Promise<void> {
+    while (this.dirty) {
+      if (this.memtable.currentRows < GATHERED_ROWS_ENOUGH && !this.closing) {
+        await this.pause(GATHER_MS)
+      }
+      this.dirty = false
+      try {
+        await this.index.write([
+          ...this.memtable.take(),
+          { key: REFLECTED_KEY, value: encodeReflected(this.reflected) },
+        ])
+        this.memtable.committed()
+      } catch (error) {
+        this.memtable.putBack()
+        this.logger.error({ error: String(error) }, 'the index takes no rows')
+        // What is lost with it is replayed from the log.
+        if (this.closing) break
+        this.dirty = true
+        await this.pause(RETRY_MS)
+      }
+      this.release()
+    }
+    this.running = undefined
+  }
+
+  private pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.wake = undefined
+        cancel()
+        resolve()
+      }
+      const cancel = this.clock.after(delayMs, done)
+      this.wake = done
+    })
+  }
+
+  private release(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+/** The position that the index reflects; undefined when it has to be rebuilt. */
+export function readReflected(index: Index): Reflected | undefined {
+  const value = index.get(REFLECTED_KEY)
+  return value === undefined ? undefined : decodeReflected(value)
+}
+
+/**
+ * version (1) ‖ log id (16) ‖ index version (4) ‖ segment (4) ‖ offset (4) ‖ next sequence (6)
+ */
+function encodeReflected({ logId, indexVersion, end, nextSequence }: Reflected): Uint8Array {
+  const bytes = new Uint8Array(35)
+  bytes[0] = 1
+  bytes.set(logId, 1)
+  putU32(bytes, 17, indexVersion)
+  putU32(bytes, 21, end.segment)
+  putU32(bytes, 25, end.offset)
+  putU48(bytes, 29, nextSequence)
+  return bytes
+}
+
+function decodeReflected(bytes: Uint8Array): Reflected | undefined {
+  if (bytes.length !== 35 || bytes[0] !== 1) return undefined
+  return {
+    logId: bytes.slice(1, 1 + LOG_ID_BYTES),
+    indexVersion: getU32(bytes, 17),
+    end: { segment: getU32(bytes, 21), offset: getU32(bytes, 25) },
+    nextSequence: getU48(bytes, 29),
+  }
+}

@@ -1,0 +1,413 @@
+/**
+ * The node's only truth: an append-only log of segments (DESIGN.md 6).
+ *
+ * Invariants:
+ *   - an append settles only after its batch is flushed (A1)
+ *   - one write and flush at a time; meanwhile the next batch gathers
+ *   - a batch begins behind the end of its predecessor, on a fresh 4 KiB boundary
+ *   - a failed flush is never retried: everything waiting is rejected, nothing is appended again (D5)
+ *   - no room is no failure: what waited is rejected, what was flushed stays, reads go on (fault 6)
+ */
+
+import { assert } from '../../protocol/assert.ts'
+import { align, recordBytes } from '../../protocol/codec/record.ts'
+import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
+import { Batch, ChunkPool } from './batch.ts'
+import { errorCode, isNoSpace, LogError } from './errors.ts'
+import { FreeSpace } from './free-space.ts'
+import { openSegments, type OpenSegments } from './open-segments.ts'
+import { readRecord, readRecordSync, type ReadRecord } from './read.ts'
+import { Recovery, type Recovered, type ReplayHandlers } from './recovery.ts'
+import {
+  encodeSegmentHeader,
+  FIRST_BATCH_AT,
+  HintTable,
+  LOG_DIRECTORY,
+  pageEnd,
+  SEGMENT_HEADER_BYTES,
+  segmentPath,
+  type LogEnd,
+} from './segment.ts'
+import type { LogPosition, NewRecord } from './types.ts'
+
+/** A batch that has grown to this is closed, so that no flush takes long. */
+const BATCH_BYTES_MAX = 16 << 20
+/** So that a segment's hints stay within 16 MiB. */
+const SEGMENT_RECORDS_MAX = 1 << 20
+
+export interface LogOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly random?: Random | undefined
+  readonly logger: Logger
+  readonly segmentSizeBytes: number
+  readonly reserveBytes?: number | undefined
+  /** The disk is not to be trusted any more (D5). Called once. */
+  fail(reason: string): void
+  /** A batch is flushed: called in log order, before its appends resolve. */
+  flushed(records: readonly NewRecord[], positions: readonly LogPosition[], end: LogEnd): void
+}
+
+export interface SegmentInfo {
+  readonly segment: number
+  readonly sizeBytes: number
+  /** Takes no more appends. */
+  readonly sealed: boolean
+}
+
+export class Log {
+  readonly logId: Uint8Array
+  private readonly options: LogOptions
+  private readonly files: Map<number, DiskFile>
+  private readonly sizes: Map<number, number>
+  private readonly pool = new ChunkPool()
+  private readonly space: FreeSpace
+
+  /** The segment that takes appends, once the first batch is written to it. */
+  private open: { segment: number; file: DiskFile; hints: HintTable } | undefined
+  /** Flushed up to here. Where the next batch goes when nothing is on its way. */
+  private flushedEnd: LogEnd
+  private nextSequence = 0
+  private gathering: Batch | undefined
+  private readonly ready: Batch[] = []
+  private writing: Batch | undefined
+  private running: Promise<void> | undefined
+  private state: 'recovering' | 'open' | 'read-only' | 'failed' | 'closed' = 'recovering'
+  private readonly counters = { flushes: 0, bytes: 0, records: 0 }
+
+  /** Opens the segments. Before the first append `recover` has to be called. */
+  static async open(options: LogOptions): Promise<Log> {
+    assert(options.segmentSizeBytes <= 3 * 2 ** 30, 'a segment has at most 3 GiB')
+    const log = new Log(options, await openSegments(options))
+    await log.space.poll()
+    return log
+  }
+
+  private constructor(options: LogOptions, opened: OpenSegments) {
+    this.options = options
+    this.logId = opened.logId
+    this.files = opened.files
+    this.sizes = opened.sizes
+    this.flushedEnd = { segment: 0, offset: 0 }
+    this.space = new FreeSpace(options.disk, options.clock, options.reserveBytes)
+  }
+
+  /** Gives what lies behind `from` to the handlers, then takes appends. See recovery.ts. */
+  async recover(from: LogEnd, nextSequence: number, handlers: ReplayHandlers): Promise<void> {
+    assert(this.state === 'recovering')
+    const recovery = new Recovery(this.files, this.logId, from, nextSequence, handlers)
+    const recovered = await recovery.run()
+    this.flushedEnd = recovered.flushedEnd
+    this.nextSequence = recovered.nextSequence
+    this.state = 'open'
+    await this.keepTail(recovered)
+  }
+
+  /** The batch of these records; they are flushed together, in this order. See Store.append. */
+  append(records: readonly NewRecord[], urgent = false): Promise<LogPosition[]> {
+    if (this.state !== 'open') return Promise.reject(this.refusal())
+    if (!urgent && this.space.full) {
+      this.space.pollSoon()
+      return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
+    }
+    if (records.length === 0) return Promise.resolve([])
+    let total = 0
+    for (const { key, body, payload } of records) {
+      total += recordBytes(key.length, body.length, payload?.length ?? 0)
+    }
+    const batch = this.batchFor(total)
+    const positions: LogPosition[] = []
+    for (let i = 0; i < records.length; i++) {
+      positions.push(batch.add(records[i] as NewRecord, i + 1 < records.length))
+    }
+    this.nextSequence += records.length
+    return new Promise((resolve, reject) => {
+      batch.waiters.push({ positions, resolve, reject })
+      this.running ??= this.run()
+    })
+  }
+
+  /** Verified header, body and, with `payload`, payload (A4). */
+  read(position: LogPosition, into?: Uint8Array): Promise<ReadRecord> {
+    return readRecord(this.file(position.segment), position, this.logId, into)
+  }
+
+  readSync(position: LogPosition): ReadRecord {
+    return readRecordSync(this.file(position.segment), position, this.logId)
+  }
+
+  hasSegment(segment: number): boolean {
+    return this.files.has(segment)
+  }
+
+  /** Opened for reading, for a walk over a sealed segment. */
+  file(segment: number): DiskFile {
+    const file = this.files.get(segment)
+    if (file === undefined) throw new LogError('NO_SEGMENT', `segment ${segment} is gone`)
+    return file
+  }
+
+  segments(): SegmentInfo[] {
+    return [...this.sizes].map(([segment, sizeBytes]) => ({
+      segment,
+      sizeBytes,
+      sealed: segment !== this.open?.segment,
+    }))
+  }
+
+  /** Compaction has moved everything that lived there, durably. */
+  async removeSegment(segment: number): Promise<void> {
+    assert(segment !== this.open?.segment && segment < this.flushedEnd.segment, 'not sealed')
+    const file = this.file(segment)
+    this.files.delete(segment)
+    this.sizes.delete(segment)
+    await file.close()
+    await this.options.disk.remove(segmentPath(segment))
+    await this.options.disk.syncDirectory(LOG_DIRECTORY)
+    await this.space.poll()
+  }
+
+  /** Up to where everything is flushed. */
+  end(): { end: LogEnd; nextSequence: number } {
+    const pending = this.writing?.firstSequence ?? this.ready[0]?.firstSequence
+    const nextSequence = pending ?? this.gathering?.firstSequence ?? this.nextSequence
+    return { end: this.flushedEnd, nextSequence }
+  }
+
+  stats(): {
+    flushes: number
+    bytes: number
+    records: number
+    freeBytes: number
+    totalBytes: number
+    full: boolean
+    failed: boolean
+  } {
+    return {
+      ...this.counters,
+      freeBytes: this.space.freeBytes,
+      totalBytes: this.space.totalBytes,
+      full: this.space.full,
+      failed: this.state === 'failed',
+    }
+  }
+
+  /** Waits for what was appended, then closes all files. */
+  async close(): Promise<void> {
+    if (this.state === 'open') this.state = 'closed'
+    await this.running
+    this.space.stop()
+    for (const file of this.files.values()) await file.close()
+    this.files.clear()
+  }
+
+  private batchFor(bytes: number): Batch {
+    const gathering = this.gathering
+    if (gathering !== undefined) {
+      const fits =
+        gathering.lengthBytes + bytes <= BATCH_BYTES_MAX &&
+        gathering.start.offset + gathering.lengthBytes + bytes <= this.options.segmentSizeBytes
+      if (fits) return gathering
+      this.ready.push(gathering)
+    }
+    const last = this.ready.at(-1) ?? this.writing
+    const end = last?.end ?? this.flushedEnd
+    const current = last?.start.segment ?? this.open?.segment
+    const hinted = (this.open?.hints.count ?? 0) + this.inFlightRecords()
+    const startsSegment =
+      current === undefined ||
+      (end.offset > FIRST_BATCH_AT &&
+        (end.offset + bytes > this.options.segmentSizeBytes || hinted > SEGMENT_RECORDS_MAX))
+    const start = startsSegment
+      ? { segment: this.lastSegment(end) + 1, offset: FIRST_BATCH_AT }
+      : end
+    this.gathering = new Batch(start, this.nextSequence, startsSegment, this.logId, this.pool)
+    return this.gathering
+  }
+
+  private inFlightRecords(): number {
+    let count = this.writing?.records.length ?? 0
+    for (const batch of this.ready) count += batch.records.length
+    return count
+  }
+
+  private lastSegment(end: LogEnd): number {
+    return Math.max(end.segment, ...this.sizes.keys())
+  }
+
+  /** Writes batch after batch until nothing waits. */
+  private async run(): Promise<void> {
+    // Whoever appends in the same turn comes into the same batch.
+    await Promise.resolve()
+    for (;;) {
+      const batch = this.ready.shift() ?? this.gathering
+      if (batch === undefined) break
+      if (batch === this.gathering) this.gathering = undefined
+      this.writing = batch
+      try {
+        await this.commit(batch)
+      } catch (error) {
+        await this.fault(error)
+        continue
+      }
+      this.writing = undefined
+      batch.release()
+      this.options.flushed(batch.records, batch.positions, batch.end)
+      for (const waiter of batch.waiters) waiter.resolve(waiter.positions)
+    }
+    this.running = undefined
+  }
+
+  private async commit(batch: Batch): Promise<void> {
+    if (batch.startsSegment) await this.startSegment(batch)
+    const open = this.open
+    assert(open !== undefined && open.segment === batch.start.segment)
+    await open.file.write(batch.finish(this.flushedEnd), batch.start.offset)
+    await this.flush(open.file)
+    if (batch.startsSegment) await trusted(this.options.disk.syncDirectory(LOG_DIRECTORY))
+    batch.addHints(open.hints)
+    this.flushedEnd = batch.end
+    this.sizes.set(open.segment, batch.end.offset)
+    this.counters.bytes += batch.lengthBytes
+    this.counters.records += batch.records.length
+    this.space.used(pageEnd(batch.lengthBytes))
+  }
+
+  private async startSegment(batch: Batch): Promise<void> {
+    await this.seal()
+    const { segment } = batch.start
+    const file = await this.createSegment(segment)
+    this.files.set(segment, file)
+    this.sizes.set(segment, SEGMENT_HEADER_BYTES)
+    this.open = { segment, file, hints: new HintTable() }
+    await file.write([encodeSegmentHeader(segment, batch.firstSequence, this.logId)], 0)
+  }
+
+  private async createSegment(segment: number): Promise<DiskFile> {
+    const path = segmentPath(segment)
+    try {
+      return await this.options.disk.open(path, 'create')
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error
+      // Left by an attempt that found no room: nothing of it was ever flushed.
+      await this.options.disk.remove(path)
+      return this.options.disk.open(path, 'create')
+    }
+  }
+
+  /** The footer is a help, not a truth: without room for it the segment is sealed all the same. */
+  private async seal(): Promise<void> {
+    const open = this.open
+    if (open === undefined) return
+    this.open = undefined
+    const footer = open.hints.encodeFooter(this.flushedEnd, this.nextSequence, this.logId)
+    try {
+      await open.file.write([footer], this.flushedEnd.offset)
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+      await open.file.truncate(this.flushedEnd.offset)
+      return
+    }
+    await this.flush(open.file)
+    this.sizes.set(open.segment, this.flushedEnd.offset + align(footer.length))
+  }
+
+  private async flush(file: DiskFile): Promise<void> {
+    await trusted(file.flush())
+    this.counters.flushes++
+  }
+
+  private async fault(error: unknown): Promise<void> {
+    const batches = [this.writing, ...this.ready, this.gathering].filter(
+      (batch) => batch !== undefined,
+    )
+    this.ready.length = 0
+    this.gathering = undefined
+    let refusal: LogError
+    if (!(error instanceof UntrustedDisk) && (isNoSpace(error) || errorCode(error) === 'EROFS')) {
+      const code = isNoSpace(error) ? 'DISK_FULL' : 'READ_ONLY'
+      refusal = new LogError(code, 'nothing was appended', { cause: error })
+      if (code === 'READ_ONLY') this.state = 'read-only'
+      else await this.stepBack(batches[0] as Batch)
+    } else {
+      this.state = 'failed'
+      const cause = error instanceof UntrustedDisk ? error.cause : error
+      refusal = new LogError('FAILED', `the disk failed: ${String(cause)}`, { cause })
+      this.options.fail(refusal.message)
+    }
+    this.writing = undefined
+    for (const batch of batches) {
+      for (const waiter of batch.waiters) waiter.reject(refusal)
+      batch.release()
+    }
+  }
+
+  /** Takes back a batch that found no room; what came behind it had its place by it. */
+  private async stepBack(batch: Batch): Promise<void> {
+    this.space.exhausted()
+    this.nextSequence = batch.firstSequence
+    try {
+      if (batch.startsSegment) await this.dropSegment(batch.start.segment)
+      else await this.open?.file.truncate(this.flushedEnd.offset)
+    } catch (error) {
+      this.options.logger.warn({ error: String(error) }, 'rest of a refused batch not cut')
+    }
+    this.options.logger.warn({ segment: batch.start.segment }, 'the disk is full')
+  }
+
+  private async dropSegment(segment: number): Promise<void> {
+    if (this.open?.segment === segment) this.open = undefined
+    const file = this.files.get(segment)
+    this.files.delete(segment)
+    this.sizes.delete(segment)
+    if (file === undefined) return
+    await file.close()
+    await this.options.disk.remove(segmentPath(segment))
+  }
+
+  private refusal(): LogError {
+    switch (this.state) {
+      case 'failed':
+        return new LogError('FAILED', 'the disk failed')
+      case 'read-only':
+        return new LogError('READ_ONLY', 'the disk takes no writes')
+      case 'recovering':
+      case 'open':
+      case 'closed':
+        return new LogError('CLOSED', 'the log takes no appends')
+    }
+  }
+
+  /** Flushes the tail into a new segment before it counts, then cuts what it was read from (D5). */
+  private async keepTail({ tail, cuts }: Recovered): Promise<void> {
+    if (tail.length > 0) await this.append(tail, true)
+    const { disk, logger } = this.options
+    for (const [segment, offset] of cuts) {
+      const size = this.sizes.get(segment) ?? 0
+      const remove = offset <= FIRST_BATCH_AT
+      if (!remove && size <= offset) continue
+      logger.info({ segment, offset, size, records: tail.length }, 'cutting the tail of the log')
+      if (remove) {
+        await this.dropSegment(segment)
+        await disk.syncDirectory(LOG_DIRECTORY)
+      } else {
+        const file = await disk.open(segmentPath(segment), 'write')
+        await file.truncate(offset)
+        await file.flush()
+        await file.close()
+        this.sizes.set(segment, offset)
+      }
+    }
+  }
+}
+
+/** An error after which nobody knows what the disk holds (D5), whatever its code. */
+class UntrustedDisk extends Error {}
+
+async function trusted(operation: Promise<void>): Promise<void> {
+  try {
+    await operation
+  } catch (error) {
+    throw new UntrustedDisk(String(error), { cause: error })
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Rows that are flushed in the log but not committed in the index yet. Two generations: one takes new
+ * rows, the other is on its way into the index.
+ */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type { ByteString } from '../../protocol/ids.ts'
+import type { IndexWrite } from '../env/ports.ts'
+
+/** What a row costs in memory beside its own bytes, about. */
+const ROW_OVERHEAD_BYTES = 200
+
+type Rows = Map<ByteString, IndexWrite>
+
+export class Memtable {
+  private current: Rows = new Map()
+  private committing: Rows = new Map()
+  private currentBytes = 0
+  private committingBytes = 0
+
+  get rows(): number {
+    return this.current.size + this.committing.size
+  }
+
+  get bytes(): number {
+    return this.currentBytes + this.committingBytes
+  }
+
+  get currentRows(): number {
+    return this.current.size
+  }
+
+  put(row: IndexWrite): void {
+    const key = byteString(row.key)
+    const before = this.current.get(key)
+    if (before !== undefined) this.currentBytes -= sizeOf(before)
+    this.current.set(key, row)
+    this.currentBytes += sizeOf(row)
+  }
+
+  /** The row, one without a value when it is removed; undefined: the index decides. */
+  get(key: Uint8Array): IndexWrite | undefined {
+    if (this.current.size === 0 && this.committing.size === 0) return undefined
+    const text = byteString(key)
+    return this.current.get(text) ?? this.committing.get(text)
+  }
+
+  /** Rows with start <= key < end, removals included, ascending. */
+  range(start: Uint8Array, end: Uint8Array): IndexWrite[] {
+    if (this.rows === 0) return []
+    const first = byteString(start)
+    const behind = byteString(end)
+    const keys: ByteString[] = []
+    for (const key of this.current.keys()) if (key >= first && key < behind) keys.push(key)
+    for (const key of this.committing.keys()) {
+      if (key >= first && key < behind && !this.current.has(key)) keys.push(key)
+    }
+    keys.sort()
+    return keys.map((key) => (this.current.get(key) ?? this.committing.get(key)) as IndexWrite)
+  }
+
+  /** The rows to commit next. They stay visible until `committed`. */
+  take(): IndexWrite[] {
+    this.committing = this.current
+    this.committingBytes = this.currentBytes
+    this.current = new Map()
+    this.currentBytes = 0
+    return [...this.committing.values()]
+  }
+
+  committed(): void {
+    this.committing = new Map()
+    this.committingBytes = 0
+  }
+
+  /** The commit failed: its rows wait again, behind newer ones for the same keys. */
+  putBack(): void {
+    for (const [key, row] of this.committing) {
+      if (this.current.has(key)) continue
+      this.current.set(key, row)
+      this.currentBytes += sizeOf(row)
+    }
+    this.committed()
+  }
+}
+
+function sizeOf(row: IndexWrite): number {
+  return ROW_OVERHEAD_BYTES + 2 * row.key.length + (row.value?.length ?? 0)
+}
+
+/** Byte order, as the index has it. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}

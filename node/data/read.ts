@@ -1,0 +1,82 @@
+/** Reads one record back and verifies that it is the one that was written there (A4, fault 5). */
+
+import { assert } from '../../protocol/assert.ts'
+import {
+  align,
+  decodeRecordBody,
+  decodeRecordHeader,
+  headerRecordBytes,
+  type RecordFault,
+} from '../../protocol/codec/record.ts'
+import { equalBytes } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import type { DiskFile } from '../env/ports.ts'
+import { LogError } from './errors.ts'
+import type { LogPosition, LogRecord } from './types.ts'
+
+export interface ReadRecord extends LogRecord {
+  readonly sequence: number
+  /** BLAKE3-256, verified; zeros without a payload. */
+  readonly payloadHash: Uint8Array
+}
+
+export const SYNC_READ_BYTES_MAX = 80 << 10
+
+/** With `into` (at least position.lengthBytes) body and payload are views of it. */
+export async function readRecord(
+  file: DiskFile,
+  position: LogPosition,
+  logId: Uint8Array,
+  into?: Uint8Array,
+): Promise<ReadRecord> {
+  const bytes = bufferFor(position, into)
+  const length = await file.read(bytes, position.offset)
+  return decode(bytes.subarray(0, length), position, logId)
+}
+
+/** For records of at most 64 KiB of payload, which the page cache most likely holds. */
+export function readRecordSync(
+  file: DiskFile,
+  position: LogPosition,
+  logId: Uint8Array,
+): ReadRecord {
+  assert(position.lengthBytes <= SYNC_READ_BYTES_MAX, 'too large to be read synchronously')
+  const bytes = bufferFor(position, undefined)
+  const length = file.readSync(bytes, position.offset)
+  return decode(bytes.subarray(0, length), position, logId)
+}
+
+function bufferFor(position: LogPosition, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined) return new Uint8Array(position.lengthBytes)
+  assert(into.length >= position.lengthBytes, 'the buffer is too small')
+  return into.subarray(0, position.lengthBytes)
+}
+
+function decode(bytes: Uint8Array, position: LogPosition, logId: Uint8Array): ReadRecord {
+  const header = decodeRecordHeader(bytes, 0, logId, position)
+  if (typeof header === 'string') throw faultError(header, position)
+  if (headerRecordBytes(header) !== position.lengthBytes) throw faultError('MISDIRECTED', position)
+  const body = decodeRecordBody(bytes, 0, header)
+  if (typeof body === 'string') throw faultError('CHECKSUM_MISMATCH', position)
+  const { type, partition, key, sequence, payloadBytes, payloadHash } = header
+  if (payloadBytes === 0) return { type, partition, key, body, sequence, payloadHash }
+  const payloadAt = position.lengthBytes - align(payloadBytes)
+  const payload = bytes.subarray(payloadAt, payloadAt + payloadBytes)
+  if (!equalBytes(blake3(payload), payloadHash)) throw faultError('CHECKSUM_MISMATCH', position)
+  return { type, partition, key, body, payload, sequence, payloadHash }
+}
+
+function faultError(fault: RecordFault, position: LogPosition): LogError {
+  const where = `segment ${position.segment}, offset ${position.offset}`
+  switch (fault) {
+    case 'UNKNOWN_VERSION':
+      return new LogError('UNKNOWN_VERSION', `a record of a later version at ${where}`)
+    case 'MISDIRECTED':
+      return new LogError('MISDIRECTED', `a record of another place at ${where}`)
+    case 'NOT_A_RECORD':
+      return new LogError('MISDIRECTED', `no record at ${where}`)
+    case 'TRUNCATED':
+    case 'CHECKSUM_MISMATCH':
+      return new LogError('CHECKSUM_MISMATCH', `a damaged record at ${where}`)
+  }
+}

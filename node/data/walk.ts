@@ -1,0 +1,246 @@
+/**
+ * Walks a segment as it lies on disk: batch by batch, record by record, without reading payloads.
+ * Says what it finds and judges nothing: whether a bad stretch is a torn tail or corruption depends
+ * on what was flushed (D4), which recovery knows.
+ */
+
+import {
+  decodeRecordBody,
+  decodeRecordHeader,
+  headerRecordBytes,
+  isRecordFault,
+  RECORD_ALIGNMENT,
+  RECORD_BODY_BYTES_MAX,
+  RECORD_HEADER_BYTES,
+  RECORD_KEY_BYTES_MAX,
+  RECORD_PAYLOAD_BYTES_MAX,
+  recordMetaBytes,
+  type RecordHeader,
+} from '../../protocol/codec/record.ts'
+import {
+  BATCH_HEADER_BYTES,
+  decodeBatchHeader,
+  PAGE_BYTES,
+  pageEnd,
+  type BatchHeader,
+  type LogEnd,
+} from './segment.ts'
+import type { Damage, LogPosition } from './types.ts'
+import { Window } from './window.ts'
+import type { DiskFile } from '../env/ports.ts'
+
+const SEARCHED_BYTES = 64 << 10
+
+export interface WalkedRecord {
+  readonly header: RecordHeader
+  readonly body: Uint8Array
+  readonly position: LogPosition
+}
+
+export interface WalkedBatch {
+  readonly start: LogEnd
+  /** Where the next batch may begin. */
+  readonly end: LogEnd
+  /** Absent when the batch's header is damaged: a gap up to the next sound one. */
+  readonly header: BatchHeader | undefined
+  /** Sound records in order, as far as header and body tell. */
+  readonly records: readonly WalkedRecord[]
+  readonly damage: readonly Damage[]
+}
+
+/**
+ * Batches from `from` on. A damaged batch header gives a gap that ends at the next sound header; the
+ * walk ends where no sound header follows, so bytes behind the last batch are not reported.
+ */
+export async function* walkSegment(
+  file: DiskFile,
+  segment: number,
+  from: number,
+  logId: Uint8Array,
+): AsyncGenerator<WalkedBatch> {
+  const window = new Window(file, await file.sizeBytes())
+  let sequence: number | undefined
+  for (let offset = from; offset < window.sizeBytes;) {
+    const start: LogEnd = { segment, offset }
+    const header = decodeBatchHeader(await window.at(offset, BATCH_HEADER_BYTES), 0, start, logId)
+    let end: number
+    if (header === undefined) {
+      const next = await nextBatch(window, segment, offset + PAGE_BYTES, logId)
+      if (next === undefined) return
+      end = next
+    } else {
+      end = pageEnd(offset + header.lengthBytes)
+    }
+    let content: Content = { records: [], damage: [] }
+    if (header === undefined) {
+      content = await salvage(window, segment, offset, end, logId)
+      // Sequences have no gaps: when none is missing, only the batch's own header is lost.
+      const next = decodeBatchHeader(
+        await window.at(end, BATCH_HEADER_BYTES),
+        0,
+        { segment, offset: end },
+        logId,
+      )
+      const count =
+        next === undefined || sequence === undefined ? -1 : next.firstSequence - sequence
+      if (content.records.length === count) content = { records: content.records, damage: [] }
+    } else if (header.kind === 'records') {
+      content = await walkRecords(window, header, logId)
+    }
+    if (header !== undefined) sequence = header.firstSequence + countOfRecords(header)
+    yield { start, end: { segment, offset: end }, header, ...content }
+    offset = end
+  }
+}
+
+function countOfRecords(header: BatchHeader): number {
+  return header.kind === 'records' ? header.count : 0
+}
+
+/** What can be had of a stretch that has no sound batch header in front or behind. */
+export async function salvageStretch(
+  file: DiskFile,
+  start: LogEnd,
+  end: number,
+  logId: Uint8Array,
+): Promise<WalkedBatch> {
+  const window = new Window(file, await file.sizeBytes())
+  const content = await salvage(window, start.segment, start.offset, end, logId)
+  return { start, end: { segment: start.segment, offset: end }, header: undefined, ...content }
+}
+
+interface Content {
+  readonly records: WalkedRecord[]
+  readonly damage: Damage[]
+}
+
+async function walkRecords(
+  window: Window,
+  batch: BatchHeader,
+  logId: Uint8Array,
+): Promise<Content> {
+  const content: Content = { records: [], damage: [] }
+  const end = batch.offset + batch.lengthBytes
+  for (let offset = batch.offset + BATCH_HEADER_BYTES; offset < end;) {
+    const next = await walkRecord(window, batch.segment, offset, end, logId, content)
+    if (next !== undefined) {
+      offset = next
+      continue
+    }
+    const resumed = await nextRecord(window, batch.segment, offset + RECORD_ALIGNMENT, end, logId)
+    content.damage.push({ segment: batch.segment, offset, lengthBytes: resumed - offset })
+    offset = resumed
+  }
+  return content
+}
+
+/** Records inside a stretch whose batch header is lost. */
+async function salvage(
+  window: Window,
+  segment: number,
+  start: number,
+  end: number,
+  logId: Uint8Array,
+): Promise<Content> {
+  const content: Content = { records: [], damage: [] }
+  let bad = start
+  for (let offset = start; offset < end;) {
+    const next = await walkRecord(window, segment, offset, end, logId, content)
+    if (next === undefined) {
+      offset = await nextRecord(window, segment, offset + RECORD_ALIGNMENT, end, logId)
+      continue
+    }
+    if (offset > bad) content.damage.push({ segment, offset: bad, lengthBytes: offset - bad })
+    bad = next
+    offset = next
+  }
+  // What follows the last record may be padding or a lost record: nobody can tell them apart here.
+  if (bad < end) content.damage.push({ segment, offset: bad, lengthBytes: end - bad })
+  return content
+}
+
+/** Where the record at `offset` ends; undefined when none with a sound header begins there. */
+async function walkRecord(
+  window: Window,
+  segment: number,
+  offset: number,
+  end: number,
+  logId: Uint8Array,
+  content: Content,
+): Promise<number | undefined> {
+  let bytes = await window.at(offset, Math.min(end - offset, RECORD_HEADER_BYTES + 4_096))
+  let header = decodeRecordHeader(bytes, 0, logId, { segment, offset })
+  if (header === 'TRUNCATED' && bytes.length >= RECORD_HEADER_BYTES) {
+    bytes = await window.at(
+      offset,
+      Math.min(end - offset, RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX),
+    )
+    header = decodeRecordHeader(bytes, 0, logId, { segment, offset })
+  }
+  if (isRecordFault(header) || !isPlausible(header)) return undefined
+  const lengthBytes = headerRecordBytes(header)
+  if (offset + lengthBytes > end) return undefined
+  const position: LogPosition = { segment, offset, lengthBytes }
+  const metaBytes = recordMetaBytes(header.key.length, header.bodyBytes)
+  if (bytes.length < metaBytes) bytes = await window.at(offset, metaBytes)
+  const body = decodeRecordBody(bytes, 0, header)
+  if (typeof body === 'string') {
+    const { type, partition, key } = header
+    content.damage.push({ ...position, identity: { type, partition, key } })
+  } else {
+    content.records.push({ header, body: body.slice(), position })
+  }
+  return offset + lengthBytes
+}
+
+function isPlausible(header: RecordHeader): boolean {
+  return (
+    header.bodyBytes <= RECORD_BODY_BYTES_MAX && header.payloadBytes <= RECORD_PAYLOAD_BYTES_MAX
+  )
+}
+
+/** The next offset below `end` at which a sound record header lies, otherwise `end`. */
+async function nextRecord(
+  window: Window,
+  segment: number,
+  from: number,
+  end: number,
+  logId: Uint8Array,
+): Promise<number> {
+  for (let offset = from; offset < end;) {
+    const bytes = await window.at(offset, Math.min(end - offset, SEARCHED_BYTES))
+    const stop = Math.min(bytes.length - 4, end - offset - 1)
+    let found: number | undefined
+    for (let i = 0; i <= stop && found === undefined; i += RECORD_ALIGNMENT) {
+      // "SHLR" first: hashing at each multiple of 8 would take long.
+      if (bytes[i] === 0x53 && bytes[i + 1] === 0x48 && bytes[i + 2] === 0x4c) found = i
+    }
+    if (found === undefined) {
+      if (bytes.length < SEARCHED_BYTES) return end
+      offset += SEARCHED_BYTES
+      continue
+    }
+    offset += found
+    const wanted = Math.min(end - offset, RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX)
+    const header = decodeRecordHeader(await window.at(offset, wanted), 0, logId, {
+      segment,
+      offset,
+    })
+    if (!isRecordFault(header)) return offset
+    offset += RECORD_ALIGNMENT
+  }
+  return end
+}
+
+async function nextBatch(
+  window: Window,
+  segment: number,
+  from: number,
+  logId: Uint8Array,
+): Promise<number | undefined> {
+  for (let offset = from; offset < window.sizeBytes; offset += PAGE_BYTES) {
+    const bytes = await window.at(offset, BATCH_HEADER_BYTES)
+    if (decodeBatchHeader(bytes, 0, { segment, offset }, logId) !== undefined) return offset
+  }
+  return undefined
+}

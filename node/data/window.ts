@@ -1,0 +1,56 @@
+/** Reads a file front to back through one buffer: wide while it goes on, narrow after a jump. */
+
+import type { DiskFile } from '../env/ports.ts'
+import { errorCode } from './errors.ts'
+import { PAGE_BYTES } from './segment.ts'
+
+const WIDE_BYTES = 1 << 20
+const NARROW_BYTES = 64 << 10
+
+export class Window {
+  readonly sizeBytes: number
+  private readonly file: DiskFile
+  private buffer = new Uint8Array(NARROW_BYTES)
+  private start = 0
+  private length = 0
+
+  constructor(file: DiskFile, sizeBytes: number) {
+    this.file = file
+    this.sizeBytes = sizeBytes
+  }
+
+  /** The bytes from `offset` on, at least `length` of them unless the file ends before. Valid until
+   * the next call. */
+  async at(offset: number, length: number): Promise<Uint8Array> {
+    const wanted = Math.max(0, Math.min(length, this.sizeBytes - offset))
+    const behind = this.start + this.length
+    if (offset < this.start || offset + wanted > behind) {
+      const sequential = offset >= this.start && offset <= behind
+      const size = Math.max(wanted, sequential ? WIDE_BYTES : NARROW_BYTES)
+      if (this.buffer.length < size) this.buffer = new Uint8Array(size)
+      this.length = await this.read(this.buffer.subarray(0, size), offset)
+      this.start = offset
+    }
+    return this.buffer.subarray(offset - this.start, this.length)
+  }
+
+  /** Pages that can't be read count as zeros: their records then show as damaged (fault 8). */
+  private async read(into: Uint8Array, offset: number): Promise<number> {
+    try {
+      return await this.file.read(into, offset)
+    } catch (error) {
+      if (errorCode(error) !== 'EIO') throw error
+    }
+    const length = Math.max(0, Math.min(into.length, this.sizeBytes - offset))
+    for (let at = 0; at < length; at += PAGE_BYTES) {
+      const page = into.subarray(at, Math.min(at + PAGE_BYTES, length))
+      try {
+        await this.file.read(page, offset + at)
+      } catch (error) {
+        if (errorCode(error) !== 'EIO') throw error
+        page.fill(0)
+      }
+    }
+    return length
+  }
+}
