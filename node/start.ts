@@ -1,9 +1,166 @@
-/** Assembles a node from its configuration. */
+/** A node as a process: data directory, real adapters, S3 and admin ports. What the CLI starts. */
 
-import type { Config } from './config.ts'
+import { join } from 'node:path'
+import { createAdmin } from '../gateway/admin/api.ts'
+import { GatewayMetrics } from '../gateway/admin/metrics.ts'
+import { createGateway } from '../gateway/server.ts'
+import { storageId } from '../protocol/ids.ts'
+import { byteString } from '../protocol/bytes.ts'
 import type { NodeHooks, RunningNode } from './cli/running-node.ts'
+import type { Config } from './config.ts'
+import { openDataDirectory, type DataDirectory, type RootCredentials } from './data-directory.ts'
+import { createDisk } from './env/disk.ts'
+import { openLmdb } from './env/lmdb.ts'
+import type { Environment, Random } from './env/ports.ts'
+import { Ed25519Signer } from './env/signer.ts'
+import { SystemClock, SystemRandom } from './env/system.ts'
+import { generateNodeKey } from './net/identity.ts'
+import { createNetwork } from './net/network.ts'
+import { ShoalNode, type RootCredential } from './node.ts'
 import { UsageError } from './usage-error.ts'
 
-export function startNode(_config: Config, _hooks: NodeHooks): Promise<RunningNode> {
-  return Promise.reject(new UsageError('not implemented yet: start'))
+const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/** See StartNode in cli/running-node.ts. */
+export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
+  const random = new SystemRandom()
+  const directory = openDataDirectory(config.data, () => ({
+    origin: config.join === undefined ? 'found' : 'join',
+    privateKey: generateNodeKey().privateKey,
+    storageIdBytes: random.bytes(12),
+  }))
+  try {
+    return await serve(config, hooks, directory, random)
+  } catch (error) {
+    directory.close()
+    throw error
+  }
+}
+
+async function serve(
+  config: Config,
+  hooks: NodeHooks,
+  directory: DataDirectory,
+  random: Random,
+): Promise<RunningNode> {
+  const clock = new SystemClock()
+  const { logger } = hooks
+  const { node: record } = directory
+  const disk = createDisk(directory.path)
+  const network = await createNetwork({
+    privateKey: directory.privateKey,
+    listen: [config.listen],
+    clock,
+    random,
+    logger,
+  })
+  const env: Environment = {
+    clock,
+    random,
+    disk,
+    network,
+    signer: new Ed25519Signer(directory.privateKey),
+    logger,
+    openIndex: () => openLmdb(join(directory.path, 'index'), logger),
+    fail: (reason) => hooks.failed(reason),
+  }
+  const founds = record.origin === 'found'
+  const known = directory.credentials()
+  const root = founds ? (known ?? drawCredentials(config, random)) : undefined
+  if (root !== undefined && known === undefined) directory.writeCredentials(root)
+  const { totalBytes } = await disk.space()
+  const node = await ShoalNode.start(env, {
+    storageId: storageId(record.storageId),
+    boot: record.boot,
+    zone: config.zone,
+    capacityBytes: config.capacity ?? totalBytes,
+    segmentSizeBytes: config.segmentSize,
+    replication: config.replication,
+    bucketsPerAccount: config.bucketsPerAccount,
+    clusterSecret: clusterSecretOf(directory),
+    join: founds ? undefined : config.join,
+    root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
+    ...(hooks.progress && {
+      progress: (task, done, total) => hooks.progress?.({ task, done, total }),
+    }),
+  })
+  const metrics = new GatewayMetrics()
+  const gateway = createGateway({
+    backend: node.backend,
+    region: config.region,
+    hostSuffixes: config.hostSuffixes,
+    clock,
+    randomBytes: (count) => random.bytes(count),
+    metrics,
+    logger,
+  })
+  const admin = createAdmin({ backend: node.admin, metrics, logger })
+  const stop = async (): Promise<void> => {
+    await gateway.close({ drainMs: config.shutdownTimeout })
+    await admin.close()
+    await node.stop()
+    directory.close()
+  }
+  try {
+    const s3 = await gateway.listen(config.s3)
+    const adminAt = await admin.listen(config.admin)
+    directory.remember({
+      addresses: { s3: addressOf(s3.url), admin: addressOf(adminAt.url), listen: config.listen },
+      zone: config.zone,
+      ...(config.capacity === undefined ? {} : { capacityBytes: config.capacity }),
+    })
+    return {
+      s3Url: s3.url,
+      adminUrl: adminAt.url,
+      nodeId: node.nodeId,
+      credentials: root === undefined ? undefined : { ...root, fresh: known === undefined },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function clusterSecretOf(directory: DataDirectory): {
+  get(): Uint8Array | undefined
+  set(secret: Uint8Array): void
+} {
+  return {
+    get() {
+      const { clusterSecret } = directory.node
+      return clusterSecret === undefined
+        ? undefined
+        : new Uint8Array(Buffer.from(clusterSecret, 'base64'))
+    },
+    set(secret) {
+      directory.remember({ clusterSecret: Buffer.from(secret).toString('base64') })
+    },
+  }
+}
+
+/** Given by the user at the first start, else random. */
+function drawCredentials(config: Config, random: Random): RootCredentials {
+  const { rootAccessKey, rootSecretKey } = config
+  if ((rootAccessKey === undefined) !== (rootSecretKey === undefined)) {
+    throw new UsageError('SHOAL_ROOT_ACCESS_KEY and SHOAL_ROOT_SECRET_KEY go together')
+  }
+  if (rootAccessKey !== undefined && rootSecretKey !== undefined) {
+    return { accessKeyId: rootAccessKey, secretAccessKey: rootSecretKey }
+  }
+  const letters = byteString(random.bytes(16)).split('')
+  const accessKeyId = letters.map((each) => ACCESS_KEY_LETTERS[each.charCodeAt(0) & 31]).join('')
+  return {
+    accessKeyId: `SHOA${accessKeyId}`,
+    secretAccessKey: Buffer.from(random.bytes(30)).toString('base64url'),
+  }
+}
+
+/** Twelve digits, as AWS account ids; drawn from the founder's storage id. */
+function accountIdOf(storage: string): RootCredential['accountId'] {
+  return String(Number.parseInt(storage.slice(0, 12), 16) % 1e12).padStart(12, '0')
+}
+
+function addressOf(url: string): string {
+  return url.replace(/^http:\/\//, '')
 }
