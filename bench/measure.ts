@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cpuMs, memory } from './harness/proc.ts'
-import { Child, freeBasePort } from './harness/process.ts'
+import { Child, freeBasePort, reason, tail } from './harness/process.ts'
 import { eachLimited, RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import type { Credentials } from './harness/sign.ts'
@@ -25,6 +25,7 @@ interface Target {
   readonly endpoint: string
   readonly credentials: Credentials
   readonly pids: readonly number[]
+  readonly output: () => string
   readonly close: () => Promise<void>
 }
 
@@ -59,6 +60,7 @@ async function startFloor(row: Row, directory: string): Promise<Target> {
     endpoint: (row.sizeBytes > 1 << 20 ? urls[2] : urls[1]) ?? '',
     credentials: { accessKeyId: 'floor', secretAccessKey: 'floor' },
     pids: [child.pid],
+    output: () => child.output,
     close: async () => {
       await child.stop()
       rmSync(data, { recursive: true, force: true })
@@ -76,6 +78,7 @@ async function startShoal(row: Row, directory: string): Promise<Target> {
     endpoint: shoal.endpoints[0] ?? '',
     credentials: shoal.credentials,
     pids: shoal.pids(),
+    output: () => shoal.output,
     close: async () => {
       await shoal.close()
       rmSync(dataDir, { recursive: true, force: true })
@@ -127,6 +130,8 @@ async function measure(row: Row, options: MeasureOptions, target: Target): Promi
       cpuMsPerRequest: cpu / result.requests,
       rssBytesMax: Math.max(...target.pids.map((pid) => memory(pid).rssBytesMax)),
     }
+  } catch (error) {
+    throw new Error(`${reason(error)}\nserver: ${tail(target.output(), 15)}`, { cause: error })
   } finally {
     await target.close()
     rmSync(files, { recursive: true, force: true })

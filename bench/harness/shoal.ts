@@ -45,9 +45,12 @@ export interface StartOptions {
   readonly timeoutMs?: number
 }
 
+/** What runs: the checkout's own, or by SHOAL_ENTRY another, such as dist/node/main.js of a build. */
+const entry = process.env['SHOAL_ENTRY'] ?? join(checkout, 'node', 'main.ts')
+
 /** The arguments of node that run Shoal's CLI. */
 function cli(args: readonly string[]): string[] {
-  return [join(checkout, 'node', 'main.ts'), ...args]
+  return [entry, ...args]
 }
 
 /** Runs one CLI command to its end. */
@@ -189,11 +192,13 @@ export class Shoal {
     return Math.max(...codes)
   }
 
-  /** Stops, however hard, and removes a temporary directory. */
+  /** Stops, however hard, and removes a temporary directory (but with SHOAL_KEEP_DATA set). */
   async close(): Promise<void> {
     await this.#leader?.stop(10_000)
     await this.killAll()
-    if (this.#temporary) rmSync(this.dataDir, { recursive: true, force: true })
+    if (!this.#temporary) return
+    if (process.env['SHOAL_KEEP_DATA'] !== undefined) console.log(`kept: ${this.dataDir}`)
+    else rmSync(this.dataDir, { recursive: true, force: true })
   }
 
   async metrics(index: number): Promise<Sample[]> {
@@ -227,7 +232,7 @@ export class Shoal {
     const leaders = [this.#leader, ...this.#single.values()]
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-      if (!command.includes('main.ts')) return false
+      if (!command.includes(entry)) return false
       return command.includes(this.dataDir) || leaders.some((l) => l?.pid === groupOf(pid))
     } catch {
       return false
