@@ -283,7 +283,7 @@ export class LayoutManager {
       nodeId: signer.nodeId,
       storageId,
       zone,
-      capacityBytes,
+      capacityBytes: Math.max(1, Math.floor(capacityBytes)),
       addresses: network.addresses(),
     }
   }

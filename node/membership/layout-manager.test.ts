@@ -1,0 +1,336 @@
+import { describe, expect, test } from 'vitest'
+import type { NodeId } from '../../protocol/ids.ts'
+import { MembershipError } from './errors.ts'
+import { LAYOUT_RPC } from './messages.ts'
+import type { FakeNode } from './testing/world.ts'
+import { World } from './testing/world.ts'
+
+const HOUR_MS = 3_600_000
+
+const view = (node: FakeNode) => node.manager.current()!
+const memberIds = (node: FakeNode): NodeId[] =>
+  view(node).entry.members.map((member) => member.nodeId)
+const ids = (...nodes: FakeNode[]): NodeId[] => nodes.map((node) => node.nodeId).sort()
+const states = (node: FakeNode): string[] => {
+  const { entries } = JSON.parse(Buffer.from(node.files.get('layout.json')!).toString()) as {
+    entries: { entry: string }[]
+  }
+  return entries.map(({ entry }) => {
+    const { state, cause } = JSON.parse(entry) as { state: string; cause: string }
+    return `${state} ${cause}`
+  })
+}
+
+/** A cluster of the named nodes. */
+async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+  const founder = await world.found(names[0]!)
+  const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
+  const token = founder.manager.issueToken(HOUR_MS)
+  await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  const nodes = [founder, ...joiners]
+  await world.until(() => nodes.every((node) => view(node).epoch === view(founder).epoch))
+  return nodes
+}
+
+async function failure(promise: Promise<unknown>): Promise<MembershipError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(error).toBeInstanceOf(MembershipError)
+  return error as MembershipError
+}
+
+describe('founding', () => {
+  test('makes a cluster of one that survives a restart', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    expect(view(a).epoch).toBe(1)
+    expect(memberIds(a)).toEqual(ids(a))
+    expect(view(a).replicaSets(5)).toEqual([[a.nodeId]])
+    expect(a.secret).toHaveLength(32)
+    expect(a.manager.createBucketAllowed()).toBe(true)
+    const { clusterId } = view(a)
+    a.crash()
+    await world.run(a.restart())
+    expect(view(a).clusterId).toBe(clusterId)
+    expect(a.manager.isMember()).toBe(true)
+  })
+
+  test('a node of a cluster founds no other', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    await expect(
+      a.manager.found({ rootAccount: { accountId: '', accessKeyId: '', sealedSecret: '' } }),
+    ).rejects.toThrow(/founds no other/)
+  })
+})
+
+describe('joining', () => {
+  test('two joiners at once enter in one change (L2)', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    for (const node of [a!, b!, c!]) {
+      expect(view(node).epoch).toBe(3)
+      expect(memberIds(node)).toEqual(ids(a!, b!, c!))
+      expect(node.secret).toEqual(a!.secret)
+      expect([...view(node).replicas(9)].sort()).toEqual(ids(a!, b!, c!))
+      expect(node.manager.createBucketAllowed()).toBe(true)
+    }
+    expect(states(b!)).toEqual(['STABLE founded', 'JOINT join', 'STABLE synced'])
+  })
+
+  test('joiners at two members at once: one proposal wins, both enter (fault 16)', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const world = new World(seed)
+      const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+      const [d, e] = [await world.node('d'), await world.node('e')]
+      const only = (node: FakeNode): string => {
+        // A token whose first address is this member's.
+        return node.manager.issueToken(HOUR_MS)
+      }
+      await world.run(Promise.all([d.manager.join(only(a!)), e.manager.join(only(b!))]))
+      const nodes = [a!, b!, c!, d, e]
+      await world.until(() => nodes.every((n) => memberIds(n).length === 5))
+      const chains = new Set(nodes.map((n) => states(n).join()))
+      expect(chains.size).toBe(1)
+      for (const node of nodes) expect(memberIds(node)).toEqual(ids(...nodes))
+    }
+  })
+
+  test('a member that missed the change catches up', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    c!.up = false
+    const d = await world.node('d')
+    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+    expect(view(c!).epoch).toBe(3)
+    c!.up = true
+    await world.until(() => view(c!).epoch === 5)
+    expect(memberIds(c!)).toEqual(ids(a!, b!, c!, d))
+  })
+
+  test('a token that is not one, of another cluster, changed or expired', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    const other = await world.found('other')
+    const b = await world.node('b')
+    const token = a.manager.issueToken(1_000)
+    const parts = JSON.parse(Buffer.from(token, 'base64url').toString()) as Record<string, unknown>
+    const forged = (changes: object): string =>
+      Buffer.from(JSON.stringify({ ...parts, ...changes })).toString('base64url')
+
+    expect((await failure(b.manager.join('hello'))).code).toBe('bad-token')
+    const stranger = forged({ cluster: view(other).clusterId })
+    expect((await failure(world.run(b.manager.join(stranger)))).code).toBe('other-cluster')
+    const secret = forged({ secret: 'ab'.repeat(32) })
+    expect((await failure(world.run(b.manager.join(secret)))).code).toBe('bad-token')
+    await world.pass(2_000)
+    expect((await failure(world.run(b.manager.join(token)))).code).toBe('expired-token')
+    const longer = forged({ expiresMs: Number.MAX_SAFE_INTEGER })
+    expect((await failure(world.run(b.manager.join(longer)))).code).toBe('bad-token')
+
+    // L1: none of this made a cluster, and the founder is as it was.
+    expect(b.manager.current()).toBeUndefined()
+    expect(b.secret).toBeUndefined()
+    expect(view(a).epoch).toBe(1)
+  })
+
+  test('a known node with another storage id is refused (D1)', async () => {
+    const world = new World()
+    const [a, b] = await cluster(world, 'a', 'b', 'c')
+    b!.crash()
+    b!.files.clear()
+    b!.up = true
+    const { storageId } = (await world.node('elsewhere')) as FakeNode
+    await b!.open({ storageId })
+    const error = await failure(world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS))))
+    expect(error.code).toBe('replaced')
+    expect(error.message).toMatch(/data directory was replaced/)
+  })
+
+  test('a cluster that holds data refuses, before any epoch', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    c!.holds = true
+    const d = await world.node('d')
+    const error = await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS))))
+    expect(error.code).toBe('holds-data')
+    expect(error.message).toBe(
+      'this cluster already holds buckets; adding nodes to it is not supported yet',
+    )
+    expect(view(a!).epoch).toBe(3)
+    expect(memberIds(b!)).toEqual(ids(a!, b!, c!))
+  })
+
+  test('data that comes in before JOINT is found there, and the cluster goes back (L8)', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const d = await world.node('d')
+    // After the look beforehand, before the change is decided.
+    c!.filter = (_from, _to, type) => {
+      if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
+      return true
+    }
+    const error = await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS))))
+    expect(error.code).toBe('holds-data')
+    await world.until(() => [a!, b!, c!].every((node) => view(node).epoch === 5))
+    for (const node of [a!, b!, c!]) {
+      expect(memberIds(node)).toEqual(ids(a!, b!, c!))
+      expect(node.manager.createBucketAllowed()).toBe(true)
+      expect(states(node).slice(3)).toEqual(['JOINT join', 'STABLE holds-data'])
+    }
+  })
+
+  test('a joiner that dies in JOINT does not block the way back, and may come again', async () => {
+    const world = new World()
+    const [a] = await cluster(world, 'a')
+    const b = await world.node('b')
+    const joining = failure(b.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.until(() => view(a!).state === 'JOINT')
+    b.crash()
+    await world.run(joining)
+    await world.until(() => view(a!).state === 'STABLE')
+    expect(memberIds(a!)).toEqual(ids(a!))
+    expect(states(a!)).toEqual(['STABLE founded', 'JOINT join', 'STABLE no-answer'])
+    await world.run(b.restart())
+    await world.run(b.manager.join(a!.manager.issueToken(HOUR_MS)))
+    expect(memberIds(b)).toEqual(ids(a!, b))
+  })
+
+  test('joining again is no change', async () => {
+    const world = new World()
+    const [a, b] = await cluster(world, 'a', 'b')
+    await world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS)))
+    b!.crash()
+    await world.run(b!.restart())
+    await world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS)))
+    expect(view(a!).epoch).toBe(3)
+  })
+
+  test('a directory that holds data does not join', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    const b = await world.node('b')
+    b.holds = true
+    const error = await failure(b.manager.join(a.manager.issueToken(HOUR_MS)))
+    expect(error.code).toBe('not-empty')
+  })
+
+  test('nobody answers: an error, and no cluster (L1)', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    const b = await world.node('b')
+    const token = a.manager.issueToken(HOUR_MS)
+    a.crash()
+    expect((await failure(world.run(b.manager.join(token, 5_000)))).code).toBe('no-answer')
+    expect(b.manager.current()).toBeUndefined()
+  })
+})
+
+describe('changes that their driver leaves', () => {
+  test('driver dies in JOINT: another completes the change', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const d = await world.node('d')
+    const joining = d.manager.join(b!.manager.issueToken(HOUR_MS))
+    // b admits; it dies before it asks who is ready.
+    b!.filter = (_from, _to, type) => type !== LAYOUT_RPC.ready || view(b!).state !== 'JOINT'
+    await world.until(() => view(b!).state === 'JOINT' && d.manager.current() !== undefined)
+    b!.crash()
+    await world.run(joining)
+    await world.until(() => [a!, c!, d].every((node) => view(node).epoch === 5))
+    for (const node of [a!, c!, d]) {
+      expect(view(node).state).toBe('STABLE')
+      expect(memberIds(node)).toEqual(ids(a!, b!, c!, d))
+    }
+    await world.run(b!.restart())
+    await world.until(() => view(b!).epoch === 5)
+  })
+
+  test('proposer dies after one accept: no bucket is created until it is decided', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const d = await world.node('d')
+    const joining = failure(d.manager.join(b!.manager.issueToken(HOUR_MS), 500))
+    // Only c hears b's accept, and b never hears the answer.
+    b!.filter = (_from, to, type) => type !== LAYOUT_RPC.accept || to === c!.nodeId
+    c!.filter = (_from, to, type) => type !== LAYOUT_RPC.accept || to !== b!.nodeId
+    await world.until(() => c!.manager.status().undecided)
+    b!.crash()
+    expect(c!.manager.createBucketAllowed()).toBe(false)
+    expect(view(c!).epoch).toBe(3)
+    // c takes the proposal up; d is gone or not, the cluster becomes STABLE again.
+    await world.until(() => view(c!).state === 'STABLE' && view(c!).epoch === 5)
+    await world.until(() => view(a!).epoch === 5)
+    expect(c!.manager.createBucketAllowed()).toBe(true)
+    expect(states(a!)[3]).toBe('JOINT join')
+    await world.run(joining.catch(() => undefined))
+  })
+
+  test('a minority changes nothing', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    b!.crash()
+    c!.crash()
+    const d = await world.node('d')
+    await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS), 20_000)))
+    expect(view(a!).epoch).toBe(3)
+    await world.run(Promise.all([b!.restart(), c!.restart()]))
+    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+    expect(memberIds(a!)).toEqual(ids(a!, b!, c!, d))
+  })
+
+  test('all die at every moment of a change: after restarts it ends, the same for all (fault 14)', async () => {
+    for (let step = 1; step <= 60; step++) {
+      const world = new World(step)
+      const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+      const d = await world.node('d')
+      d.manager.join(b!.manager.issueToken(HOUR_MS)).catch(() => undefined)
+      const nodes = [a!, b!, c!, d]
+      await world.pass(step * 2)
+      for (const node of nodes) node.crash()
+      for (const node of nodes) await world.run(node.restart())
+      const old = [a!, b!, c!]
+      await world.until(
+        () =>
+          old.every((n) => view(n).state === 'STABLE' && view(n).epoch === view(a!).epoch) &&
+          old.every((n) => !n.manager.status().undecided),
+      )
+      expect(new Set(old.map((n) => states(n).join())).size).toBe(1)
+      // Whatever it was, the joiner enters when it asks again.
+      await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+      expect(memberIds(d)).toEqual(ids(...nodes))
+    }
+  })
+})
+
+describe('the vote', () => {
+  test('is durable before it is told (A1)', async () => {
+    const world = new World()
+    const [, b] = await cluster(world, 'a', 'b')
+    const vote = b!.files.get('layout-vote.json')
+    // b did not vote on its own admission; on the next one it does.
+    expect(vote).toBeUndefined()
+    const c = await world.node('c')
+    const order: string[] = []
+    b!.filter = (_from, _to, type) => {
+      if (type === LAYOUT_RPC.accept || type === LAYOUT_RPC.prepare) {
+        order.push(`${type} after ${b!.writes.filter((w) => w === 'layout-vote.json').length}`)
+      }
+      return true
+    }
+    const a = [...world.nodes.values()][0]!
+    await world.run(c.manager.join(a.manager.issueToken(HOUR_MS)))
+    expect(order.slice(0, 2)).toEqual(['200 after 1', '201 after 2'])
+  })
+
+  test('a damaged file is an error, not an empty layout (A4)', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    a.crash()
+    const bytes = a.files.get('layout.json')!
+    bytes[bytes.indexOf('"signature":"'.charCodeAt(0)) + 60]! ^= 1
+    expect((await failure(world.run(a.restart()))).code).toBe('damaged')
+  })
+})
