@@ -1,0 +1,118 @@
+/** Rows 26 and 34: what Node's HTTP parser refuses, and what parseRequest makes of the rest. */
+
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { S3Error } from './errors.ts'
+import { parseRequest } from './request.ts'
+
+let server: Server
+let port = 0
+let seen: string[] = []
+
+beforeAll(async () => {
+  server = createServer((message, response) => {
+    try {
+      const request = parseRequest(message, { hostSuffixes: [] })
+      seen.push(`${request.method} ${request.key}`)
+      message.resume()
+      response.end('ok')
+    } catch (error) {
+      response.statusCode = error instanceof S3Error ? error.status : 500
+      response.end()
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(() => void server.close())
+
+/** Everything the server says to these bytes until it closes, or has answered `answers` times. */
+function exchange(bytes: string, answers = 1): Promise<{ statuses: number[]; closed: boolean }> {
+  seen = []
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    const statuses = () =>
+      [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => Number(match[1]))
+    socket.setEncoding('latin1')
+    socket.on('data', (more: string) => {
+      text += more
+      if (!text.includes('HTTP/1.1 400') && statuses().length >= answers && text.endsWith('ok')) {
+        resolve({ statuses: statuses(), closed: false })
+        socket.destroy()
+      }
+    })
+    socket.on('close', () => resolve({ statuses: statuses(), closed: true }))
+    socket.on('error', () => {})
+    socket.write(bytes, 'latin1')
+  })
+}
+
+const SECOND = 'GET /b/smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
+
+test('an honest request passes', async () => {
+  expect((await exchange('GET /b/k HTTP/1.1\r\nHost: x\r\n\r\n')).statuses).toEqual([200])
+  expect(seen).toEqual(['GET k'])
+})
+
+test.each([
+  [
+    'Content-Length and Transfer-Encoding',
+    'Content-Length: 4\r\nTransfer-Encoding: chunked',
+    '0\r\n\r\n',
+  ],
+  [
+    'Transfer-Encoding and Content-Length',
+    'Transfer-Encoding: chunked\r\nContent-Length: 4',
+    '0\r\n\r\n',
+  ],
+  ['two Content-Lengths', 'Content-Length: 0\r\nContent-Length: 4', ''],
+  ['a signed Content-Length', 'Content-Length: +0', ''],
+  ['a list of Content-Lengths', 'Content-Length: 0, 0', ''],
+  ['Transfer-Encoding not chunked last', 'Transfer-Encoding: chunked, identity', '0\r\n\r\n'],
+  ['a folded line', 'X-A: b\r\n c: d', ''],
+  ['a folded Transfer-Encoding', 'Transfer-Encoding:\r\n chunked', '0\r\n\r\n'],
+  ['a bare CR in a value', 'X-A: b\rX-B: c', ''],
+  ['a bare LF between headers', 'X-A: b\nX-B: c', ''],
+  ['NUL in a value', 'X-A: b\0c', ''],
+  ['a blank before the colon', 'Content-Length : 0', ''],
+  ['a name with a blank', 'X A: b', ''],
+  ['a second Host', 'Host: y', ''],
+])('row 34: %s is 400 and nothing behind it is served', async (_name, header, body) => {
+  const { statuses, closed } = await exchange(
+    `PUT /b/k HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n${body}${SECOND}`,
+  )
+  expect(statuses[0]).toBe(400)
+  // Our own refusal of two Hosts leaves framing intact: what follows is an honest second request.
+  if (header !== 'Host: y') {
+    expect(closed).toBe(true)
+    expect(seen).toEqual([])
+  }
+})
+
+test('row 34: chunk sizes with signs, blanks or overflow close the connection', async () => {
+  for (const size of ['0x1', '+1', '-1', '1 ', 'ffffffffffffffffff', '1;\na']) {
+    const { closed } = await exchange(
+      `PUT /b/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\nx\r\n0\r\n\r\n${SECOND}`,
+      3,
+    )
+    expect(closed, size).toBe(true)
+    expect(seen).not.toContain('GET smuggled')
+  }
+})
+
+test('row 26: huge headers are 431', async () => {
+  const { statuses } = await exchange(
+    `GET /b/k HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`,
+  )
+  expect(statuses).toEqual([431])
+})
+
+test('without a Host it is 400', async () => {
+  expect((await exchange('GET /b/k HTTP/1.1\r\n\r\n')).statuses).toEqual([400])
+})
