@@ -45,7 +45,11 @@ export class Drive<Outcome> {
     this.#replica = replica
     this.#life = replica.life
     this.#options = options
-    const { machine, deadline, done } = options
+  }
+
+  start(): void {
+    const { machine, deadline, done } = this.#options
+    const world = this.#world
     world.after(Math.max(1, deadline - world.now), () => {
       if (this.#finished) return
       this.#finished = true

@@ -110,7 +110,7 @@ export class Host {
         epoch: this.#replica.epoch,
         preferred: [this.#replica.id],
       })
-      new Drive(world, this.#replica, {
+      const drive = new Drive(world, this.#replica, {
         key,
         machine,
         deadline,
@@ -135,6 +135,7 @@ export class Host {
           }
         },
       })
+      drive.start()
     }
     run()
   }
@@ -160,7 +161,7 @@ export class Host {
       epoch,
       rewrite,
     })
-    new Drive(world, this.#replica, {
+    const drive = new Drive(world, this.#replica, {
       key,
       machine,
       deadline,
@@ -173,6 +174,7 @@ export class Host {
         done(outcome.current, true)
       },
     })
+    drive.start()
   }
 
   get #proposer(): Ballot['proposer'] {
@@ -221,7 +223,7 @@ export class Host {
       attempt,
       prior,
     })
-    new Drive(world, this.#replica, { key, machine, track, deadline, done })
+    new Drive(world, this.#replica, { key, machine, track, deadline, done }).start()
   }
 }
 

@@ -19,7 +19,7 @@ interface Entry {
   readonly discarded?: boolean
   readonly mark?: number
   readonly collected?: Ballot
-  readonly then?: () => void
+  readonly whenFlushed?: () => void
 }
 
 export type Respond = (reply: RegisterReply) => void
@@ -88,7 +88,7 @@ export class Replica {
       key,
       ...(persist && { persist }),
       ...(reserve !== undefined && { mark: reserve + this.#world.scenario.markStep }),
-      ...(rules.flushFirst && { then: send }),
+      ...(rules.flushFirst && { whenFlushed: send }),
     })
   }
 
@@ -103,11 +103,11 @@ export class Replica {
       case 'refused':
         return done(false)
       case 'held':
-        return this.#append({ key, then: () => done(true) })
+        return this.#append({ key, whenFlushed: () => done(true) })
       case 'installed':
         for (const block of chosen.value.blocks) this.blocks.add(block)
         this.#states[key] = result.state
-        this.#append({ key, persist: result.persist, then: () => done(true) })
+        this.#append({ key, persist: result.persist, whenFlushed: () => done(true) })
     }
   }
 
@@ -197,7 +197,7 @@ export class Replica {
       const done = this.#flushing ?? []
       this.#flushing = undefined
       this.#apply(done)
-      for (const { then } of done) then?.()
+      for (const { whenFlushed } of done) whenFlushed?.()
       if (this.#gathering.length > 0 && !this.#flushing) this.#flush()
     })
   }

@@ -35,7 +35,7 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
   const collecting = random.chance(400)
   return {
     replicas: random.chance(750) ? 3 : random.pick([1, 2, 4, 5, 5]),
-    spares: layout ? 1 + random.int(2) : 0,
+    spares: layout ? 1 + random.int(3) : 0,
     keys: 1 + random.int(2),
     clients: 2 + random.int(3),
     horizon: 600 + random.int(600),

@@ -20,6 +20,11 @@ export class Sync {
     this.#replica = replica
     this.#epoch = replica.epoch
     this.#life = replica.life
+  }
+
+  start(): void {
+    const world = this.#world
+    const replica = this.#replica
     const [from] = world.layout.epoch(this.#epoch).sets
     const survivor = from?.includes(replica.index) === true
     if (survivor && !world.rules.survivorsSync) world.synced(replica, this.#epoch)

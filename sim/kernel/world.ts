@@ -166,8 +166,7 @@ export class World {
   adopted(replica: Replica): void {
     const { joint, sets } = this.layout.epoch(replica.epoch)
     if (!joint || this.layout.latest !== replica.epoch || !sets[1]?.includes(replica.index)) return
-    // eslint-disable-next-line no-new
-    if (!this.layout.isSynced(replica.index)) new Sync(this, replica)
+    if (!this.layout.isSynced(replica.index)) new Sync(this, replica).start()
   }
 
   synced(replica: Replica, epoch: number): void {
@@ -285,8 +284,11 @@ export class World {
     }
     const outside = this.#replicas.map(({ index }) => index).filter((i) => !present.includes(i))
     if (outside.length === 0) return
-    const leaver = random.pick(present)
-    const target = present.map((index) => (index === leaver ? random.pick(outside) : index))
+    const target = [...present]
+    for (let swap = random.int(outside.length); swap >= 0; swap--) {
+      // Two swaps may meet at one seat: then the first newcomer never comes.
+      target[random.int(target.length)] = outside[swap] as number
+    }
     this.#decideEpoch(() => layout.begin(target))
   }
 

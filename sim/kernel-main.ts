@@ -1,0 +1,114 @@
+/**
+ * The protocol kernel over many seeds: `npm run sim:kernel -- --seeds N [--seed S] [--mutant NAME]`, or
+ * `--mutants` to see each deliberate break caught. Prints what was played and a digest of every event;
+ * on a violation the seed, and one command that replays it. Exits 1 when anything is not as it must be.
+ */
+
+import { parseArgs } from 'node:util'
+import { RULES } from './kernel/rules.ts'
+import { runSeed } from './kernel/world.ts'
+import { findMutant, type Mutant, MUTANTS } from './mutants.ts'
+
+interface Totals {
+  seeds: number
+  events: number
+  operations: number
+  answered: number
+  epochs: number
+  digest: number
+}
+
+const VIOLATIONS_SHOWN = 5
+
+/** Plays seeds until `count` are done or `stopAfter` of them went wrong. */
+function play(
+  first: number,
+  count: number,
+  mutant: Mutant | undefined,
+  stopAfter: number,
+): { totals: Totals; failed: { seed: number; violation: string }[] } {
+  const totals: Totals = { seeds: 0, events: 0, operations: 0, answered: 0, epochs: 0, digest: 0 }
+  const failed: { seed: number; violation: string }[] = []
+  for (let seed = first; seed < first + count && failed.length < stopAfter; seed++) {
+    const result = runSeed(seed, mutant?.rules ?? RULES, mutant?.focus)
+    totals.seeds++
+    totals.events += result.events
+    totals.operations += result.operations
+    totals.answered += result.answered
+    totals.epochs += result.epochs
+    totals.digest = (Math.imul(totals.digest, 31) + result.digest) >>> 0
+    const [violation] = result.violations
+    if (violation !== undefined) failed.push({ seed, violation })
+  }
+  return { totals, failed }
+}
+
+function replay(seed: number, mutant: Mutant | undefined): string {
+  const broken = mutant ? ` --mutant ${mutant.name}` : ''
+  return `npm run sim:kernel -- --seed ${seed}${broken}`
+}
+
+function runSeeds(first: number, count: number, mutant: Mutant | undefined): boolean {
+  const startedAt = performance.now()
+  const { totals, failed } = play(first, count, mutant, VIOLATIONS_SHOWN)
+  const seconds = (performance.now() - startedAt) / 1000
+  for (const { seed, violation } of failed) {
+    console.log(`seed ${seed}: ${violation}`)
+    console.log(`  replay: ${replay(seed, mutant)}`)
+  }
+  const digest = totals.digest.toString(16).padStart(8, '0')
+  console.log(
+    `seeds=${totals.seeds} events=${totals.events} events/s=${Math.round(totals.events / seconds)} ` +
+      `operations=${totals.operations} answered=${totals.answered} epochs=${totals.epochs} ` +
+      `seconds=${seconds.toFixed(1)} digest=${digest} violations=${failed.length}`,
+  )
+  return failed.length === 0
+}
+
+function runMutants(first: number): boolean {
+  let missed = 0
+  for (const mutant of MUTANTS) {
+    const startedAt = performance.now()
+    const { totals, failed } = play(first, mutant.seedsMax, mutant, 1)
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+    const [caught] = failed
+    const name = `${mutant.rule} ${mutant.name}`.padEnd(34)
+    if (caught) {
+      console.log(`${name} caught by seed ${caught.seed} (${seconds} s): ${caught.violation}`)
+    } else {
+      missed++
+      console.log(`${name} NOT CAUGHT in ${totals.seeds} seeds (${seconds} s)`)
+    }
+  }
+  console.log(`mutants=${MUTANTS.length} caught=${MUTANTS.length - missed}`)
+  return missed === 0
+}
+
+function wholeNumber(text: string, name: string): number {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`--${name} wants a whole number`)
+  return number
+}
+
+function main(): boolean {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      seed: { type: 'string' },
+      mutant: { type: 'string' },
+      mutants: { type: 'boolean', default: false },
+    },
+  })
+  const first = wholeNumber(values.seed ?? '1', 'seed')
+  if (values.mutants) return runMutants(first)
+  const mutant = values.mutant === undefined ? undefined : findMutant(values.mutant)
+  if (values.mutant !== undefined && !mutant) {
+    console.log(`no such mutant; there are ${MUTANTS.map(({ name }) => name).join(', ')}`)
+    return false
+  }
+  // A single seed is a replay; without one, a short run.
+  const usual = values.seed === undefined ? '1000' : '1'
+  return runSeeds(first, wholeNumber(values.seeds ?? usual, 'seeds'), mutant)
+}
+
+process.exitCode = main() ? 0 : 1

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest'
+import { RULES } from './kernel/rules.ts'
+import { runSeed, type SeedResult } from './kernel/world.ts'
+import { MUTANTS } from './mutants.ts'
+
+describe('protocol kernel', () => {
+  test('a few hundred seeds without a violation', () => {
+    const failed: string[] = []
+    let answered = 0
+    let epochs = 0
+    for (let seed = 1; seed <= 400; seed++) {
+      const result = runSeed(seed, RULES)
+      if (result.violations.length > 0) failed.push(`${seed}: ${result.violations[0]}`)
+      answered += result.answered
+      epochs += result.epochs
+    }
+    expect(failed).toEqual([])
+    // It must also have done something.
+    expect(answered).toBeGreaterThan(10_000)
+    expect(epochs).toBeGreaterThan(500)
+  })
+
+  test('the same seed gives the same digest, another seed another', () => {
+    const digests = (from: number): number[] =>
+      Array.from({ length: 20 }, (_, index) => runSeed(from + index, RULES).digest)
+    expect(digests(1)).toEqual(digests(1))
+    expect(new Set(digests(1)).size).toBe(20)
+  })
+})
+
+describe('mutants', () => {
+  test.each(MUTANTS.map((mutant) => [`${mutant.rule} ${mutant.name}`, mutant] as const))(
+    '%s is caught',
+    (_, { rules, focus, seedsMax }) => {
+      let caught: SeedResult | undefined
+      for (let seed = 1; seed <= seedsMax && !caught; seed++) {
+        const result = runSeed(seed, rules, focus)
+        if (result.violations.length > 0) caught = result
+      }
+      expect(caught).toBeDefined()
+    },
+  )
+})

@@ -1,0 +1,144 @@
+/**
+ * Deliberate breaks of single rules, by name, for the kernel simulation. Each is the real protocol with
+ * one piece replaced (sim/kernel/rules.ts); the checker must catch every one of them, or it would not
+ * notice the same mistake made by accident.
+ */
+
+import { compareBallots, ZERO_BALLOT } from '../protocol/register/ballot.ts'
+import { handle, type Ready } from '../protocol/register/acceptor.ts'
+import { membersOf } from '../protocol/register/quorum.ts'
+import type { AcceptorState } from '../protocol/register/acceptor.ts'
+import type { ReplicaSets } from '../protocol/register/types.ts'
+import { HastyProposer } from './kernel/hasty-proposer.ts'
+import { HighestReader, SameValueReader } from './kernel/naive-readers.ts'
+import { type Rules, RULES } from './kernel/rules.ts'
+import type { Scenario } from './kernel/scenario.ts'
+
+export interface Mutant {
+  readonly name: string
+  /** Of CORRECTNESS.md. */
+  readonly rule: string
+  readonly rules: Rules
+  /** Where the break shows soonest. */
+  readonly focus: Partial<Scenario>
+  /** Caught within so many seeds, or the checker is blind. */
+  readonly seedsMax: number
+}
+
+const BUSY: Partial<Scenario> = { keys: 1, clients: 4, thinkMax: 2 }
+const LOSSY: Partial<Scenario> = { ...BUSY, lossPermille: 150, latePermille: 100 }
+const CRASHES: Partial<Scenario> = { ...BUSY, crashEvery: 40, lossPermille: 50 }
+/** One replica, and nothing lost on the way: only crashes matter. */
+const ALONE: Partial<Scenario> = {
+  ...BUSY,
+  replicas: 1,
+  crashEvery: 30,
+  lossPermille: 0,
+  markStep: 1,
+}
+const MOVING: Partial<Scenario> = {
+  ...BUSY,
+  replicas: 3,
+  spares: 2,
+  layoutEvery: 40,
+  lossPermille: 50,
+  latePermille: 100,
+}
+const COLLECTING: Partial<Scenario> = {
+  ...BUSY,
+  replicas: 3,
+  collectEvery: 8,
+  deletes: 30,
+  puts: 20,
+  conditional: 20,
+  lossPermille: 50,
+  latePermille: 100,
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  mutant('promise-lost-in-crash', 'A1', CRASHES, {
+    recovered: (accepted) => ({ promised: accepted?.ballot ?? ZERO_BALLOT, accepted }),
+  }),
+  mutant('reply-before-flush', 'A1', CRASHES, { flushFirst: false }),
+  mutant('prepare-ignores-promised', 'A2', BUSY, {
+    handle: (state, env, request) =>
+      handle(request.type === 'prepare' ? unpromised(state) : state, env, request),
+  }),
+  mutant('accept-below-promised', 'A3', BUSY, {
+    handle: (state, env, request) => {
+      const blind = request.type === 'accept' ? unpromised(state) : state
+      return keepPromise(state, handle(blind, env, request))
+    },
+  }),
+  mutant('accept-leaves-promised', 'A3', BUSY, {
+    handle: (state, env, request) => {
+      const ready = handle(state, env, request)
+      if (request.type !== 'accept' || !ready.state) return ready
+      return { ...ready, state: { ...ready.state, promised: state.promised } }
+    },
+  }),
+  mutant('accepts-without-blocks', 'A5', LOSSY, {
+    handle: (state, env, request) => handle(state, { ...env, holdsBlock: () => true }, request),
+  }),
+  mutant('boot-not-in-proposer', 'P1', ALONE, { bootOf: () => 0 }),
+  mutant('cached-ballot-after-timeout', 'P1', LOSSY, { forgetPrior: false }),
+  mutant('cached-ballot-across-epochs', 'P2', MOVING, {
+    prior: (prior, epoch) => ({ ...prior, epoch }),
+  }),
+  mutant('failed-condition-unchosen', 'P3', LOSSY, {
+    proposer: (options) => new HastyProposer(options),
+  }),
+  mutant('blind-retry', 'P4', LOSSY, { retryUnknown: true }),
+  mutant('read-highest', 'R1', LOSSY, { reader: (options) => new HighestReader(options) }),
+  mutant('read-compares-values', 'R1', LOSSY, {
+    reader: (options) => new SameValueReader(options),
+  }),
+  mutant('joint-is-union', 'L3', MOVING, {
+    proposer: (options) => RULES.proposer({ ...options, sets: union(options.sets) }),
+    identity: (options) => RULES.identity({ ...options, sets: union(options.sets) }),
+    reader: (options) => RULES.reader({ ...options, sets: union(options.sets) }),
+  }),
+  mutant('no-joint', 'L2', MOVING, { joint: false }),
+  mutant('epoch-ignored', 'L4', MOVING, {
+    handle: (state, env, request) => handle(state, { ...env, epoch: request.epoch }, request),
+  }),
+  mutant('sync-from-one', 'L5', MOVING, { syncSources: () => 1 }),
+  mutant('survivors-not-synced', 'L5', MOVING, { survivorsSync: false }),
+  mutant('stale-registers-kept', 'L9', MOVING, { discardOnEntry: false }),
+  mutant('collect-after-majority', 'G2', COLLECTING, {
+    collectAfter: (setSize) => (setSize >> 1) + 1,
+  }),
+  mutant('collect-without-floor', 'G2', COLLECTING, {
+    collect: (state, floor, ballot) => {
+      const collected = RULES.collect(state, floor, ballot)
+      return collected && { state: { promised: ZERO_BALLOT }, floor }
+    },
+  }),
+]
+
+export function findMutant(name: string): Mutant | undefined {
+  return MUTANTS.find((mutant) => mutant.name === name)
+}
+
+function mutant(
+  name: string,
+  rule: string,
+  focus: Partial<Scenario>,
+  broken: Partial<Rules>,
+  seedsMax = 20_000,
+): Mutant {
+  return { name, rule, focus, rules: { ...RULES, ...broken }, seedsMax }
+}
+
+function unpromised({ accepted }: AcceptorState): AcceptorState {
+  return { promised: accepted?.ballot ?? ZERO_BALLOT, accepted }
+}
+
+function keepPromise(before: AcceptorState, ready: Ready): Ready {
+  if (!ready.state || compareBallots(ready.state.promised, before.promised) >= 0) return ready
+  return { ...ready, state: { ...ready.state, promised: before.promised } }
+}
+
+function union(sets: ReplicaSets): ReplicaSets {
+  return [membersOf(sets)]
+}
