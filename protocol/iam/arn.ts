@@ -1,0 +1,107 @@
+/**
+ * ARN patterns: arn:partition:service:region:account:resource. Each of the six fields is matched by
+ * itself, so that a star in one never reaches into the next; the last field may hold colons. A pattern
+ * with fewer fields must end in a star, which then stands for all that follow.
+ */
+
+import { ANY_TEXT, compilePattern, matchesPattern } from './pattern.ts'
+import { fillTemplate, hasVariables, parseTemplate } from './template.ts'
+import type { ContextValues, Template } from './template.ts'
+import type { Pattern } from './pattern.ts'
+
+const FIELDS = 6
+const COLON = 0x3a
+
+export interface ArnTemplate {
+  /** '*' alone: every resource, and what is no ARN too. */
+  readonly everything: boolean
+  readonly fields: readonly Template[]
+  /** The compiled fields, when there are no variables. */
+  readonly compiled: readonly Pattern[] | undefined
+}
+
+/** Undefined when the text is neither '*' nor an ARN pattern. */
+export function arnPattern(text: string, variables: boolean): ArnTemplate | undefined {
+  if (text === '*') return { everything: true, fields: [], compiled: [] }
+  const parts = fieldsOf(text, variables)
+  if (parts[0] !== 'arn' || parts.length < 2) return undefined
+  if (parts.length < FIELDS && !text.endsWith('*')) return undefined
+  const fields: Template[] = []
+  for (const part of parts) {
+    const template = parseTemplate(part, { wildcards: true, variables })
+    if (template === undefined) return undefined
+    fields.push(template)
+  }
+  const compiled = fields.some(hasVariables) ? undefined : compiledFields(fields, new Map())
+  return { everything: false, fields, compiled }
+}
+
+/** Undefined: a variable of the pattern has no value in this request. */
+export function matchesArn(
+  template: ArnTemplate,
+  arn: string,
+  context: ContextValues,
+): boolean | undefined {
+  if (template.everything) return true
+  const patterns = template.compiled ?? compiledFields(template.fields, context)
+  return patterns === undefined ? undefined : matchesFields(patterns, arn)
+}
+
+/** An ARN pattern as the units of pattern.ts, for condition values. */
+export function matchesArnUnits(units: readonly number[], arn: string): boolean {
+  if (units.length === 1 && units[0] === ANY_TEXT) return true
+  const fields: number[][] = [[]]
+  for (const unit of units) {
+    if (unit === COLON && fields.length < FIELDS) fields.push([])
+    else fields.at(-1)?.push(unit)
+  }
+  return matchesFields(fields.map(compilePattern), arn)
+}
+
+function matchesFields(patterns: readonly Pattern[], arn: string): boolean {
+  const texts = split(arn, patterns.length)
+  if (texts.length !== patterns.length) return false
+  return patterns.every((pattern, at) => matchesPattern(pattern, texts[at] as string))
+}
+
+function compiledFields(
+  fields: readonly Template[],
+  context: ContextValues,
+): Pattern[] | undefined {
+  const patterns: Pattern[] = []
+  for (const field of fields) {
+    const units = fillTemplate(field, context)
+    if (units === undefined) return undefined
+    patterns.push(compilePattern(units))
+  }
+  return patterns
+}
+
+/** The colons inside `${aws:username}` separate nothing. */
+function fieldsOf(text: string, variables: boolean): string[] {
+  if (!variables) return split(text, FIELDS)
+  const fields: string[] = ['']
+  let inside = false
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] as string
+    if (text.startsWith('${', at)) inside = true
+    else if (char === '}') inside = false
+    if (char === ':' && !inside && fields.length < FIELDS) fields.push('')
+    else fields[fields.length - 1] += char
+  }
+  return fields
+}
+
+/** At most `count` fields; the last holds the rest. */
+function split(text: string, count: number): string[] {
+  const fields: string[] = []
+  let at = 0
+  while (fields.length < count - 1) {
+    const colon = text.indexOf(':', at)
+    if (colon < 0) break
+    fields.push(text.slice(at, colon))
+    at = colon + 1
+  }
+  fields.push(text.slice(at))
+  return fields
+}

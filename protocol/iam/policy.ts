@@ -1,0 +1,232 @@
+/**
+ * Identity policies: AWS's JSON, checked in full before it is kept, so that evaluation meets no
+ * surprises. Shape errors tell their place ('Statement[1].Action[0]').
+ *
+ * A condition operator that this program does not know parses, because a later version may have
+ * stored it: it evaluates as "unknown" (evaluate.ts). `unknownOperator` lets the API refuse it first.
+ */
+
+import { arnPattern, type ArnTemplate } from './arn.ts'
+import { CONDITION_OPERATORS, type OperatorName } from './condition.ts'
+import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
+import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict-json.ts'
+import { parseTemplate, type Template } from './template.ts'
+
+/** AWS's limit of a bucket policy; identity policies there are smaller. */
+export const POLICY_CHARACTERS_MAX = 20_480
+const ENTRIES_MAX = 1_000
+const TEXT_MAX = 2_048
+
+/** AWS's MalformedPolicyDocument. */
+export class MalformedPolicyError extends Error {
+  override readonly name = 'MalformedPolicyError'
+  /** 'Statement[1].Action[0]'; empty for the document as a whole. */
+  readonly place: string
+
+  constructor(place: string, problem: string) {
+    super(place === '' ? problem : `${place}: ${problem}`)
+    this.place = place
+  }
+}
+
+export interface Condition {
+  /** As written. */
+  readonly name: string
+  /** Undefined: not known to this program. */
+  readonly operator: OperatorName | undefined
+  readonly ifExists: boolean
+  readonly set: 'any' | 'all' | undefined
+  /** Lower case. */
+  readonly key: string
+  readonly values: readonly Template[]
+}
+
+export interface Statement {
+  readonly sid: string | undefined
+  readonly effect: 'Allow' | 'Deny'
+  /** Lower-case patterns. */
+  readonly actions: readonly Pattern[]
+  /** NotAction. */
+  readonly exceptActions: boolean
+  readonly resources: readonly ArnTemplate[]
+  /** NotResource. */
+  readonly exceptResources: boolean
+  /** All must hold. */
+  readonly conditions: readonly Condition[]
+}
+
+export interface Policy {
+  readonly statements: readonly Statement[]
+}
+
+/** Throws MalformedPolicyError. */
+export function parsePolicy(text: string): Policy {
+  if (text.length > POLICY_CHARACTERS_MAX) {
+    throw new MalformedPolicyError('', `a policy has at most ${POLICY_CHARACTERS_MAX} characters`)
+  }
+  const document = objectAt(parsed(text), '')
+  only(document, '', ['Version', 'Id', 'Statement'])
+  const version = document['Version'] ?? '2008-10-17'
+  if (version !== '2012-10-17' && version !== '2008-10-17') {
+    throw new MalformedPolicyError('Version', 'is not 2012-10-17 or 2008-10-17')
+  }
+  if (document['Id'] !== undefined) textAt(document['Id'], 'Id')
+  // Variables came with the later version: before, `${` stands for itself.
+  const variables = version === '2012-10-17'
+  const list = listAt(document['Statement'], 'Statement')
+  const statements = list.map(([value, place]) => statementAt(value, place, variables))
+  const sids = statements.map(({ sid }) => sid).filter((sid) => sid !== undefined)
+  const twice = sids.findIndex((sid, at) => sids.indexOf(sid) !== at)
+  if (twice >= 0) throw new MalformedPolicyError('Statement', `Sid ${sids[twice]} stands twice`)
+  return { statements }
+}
+
+/** The first condition operator that this program does not know, as written. */
+export function unknownOperator(policy: Policy): string | undefined {
+  return policy.statements
+    .flatMap(({ conditions }) => conditions)
+    .find(({ operator }) => operator === undefined)?.name
+}
+
+function parsed(text: string): Json {
+  try {
+    return parseStrictJson(text)
+  } catch (error) {
+    if (error instanceof JsonError) throw new MalformedPolicyError('', error.message)
+    throw error
+  }
+}
+
+const STATEMENT_FIELDS = [
+  'Sid',
+  'Effect',
+  'Action',
+  'NotAction',
+  'Resource',
+  'NotResource',
+  'Condition',
+]
+
+function statementAt(value: Json, place: string, variables: boolean): Statement {
+  const fields = objectAt(value, place)
+  only(fields, place, STATEMENT_FIELDS)
+  const { Sid, Effect, Condition } = fields
+  if (Effect !== 'Allow' && Effect !== 'Deny') {
+    throw new MalformedPolicyError(`${place}.Effect`, 'is not "Allow" or "Deny"')
+  }
+  const sid = Sid === undefined ? undefined : textAt(Sid, `${place}.Sid`)
+  if (sid !== undefined && !/^[A-Za-z0-9]{0,100}$/.test(sid)) {
+    throw new MalformedPolicyError(`${place}.Sid`, 'has letters and digits only')
+  }
+  const action = oneOf(fields, place, 'Action', 'NotAction')
+  const resource = oneOf(fields, place, 'Resource', 'NotResource')
+  return {
+    sid: sid === '' ? undefined : sid,
+    effect: Effect,
+    actions: listAt(fields[action], `${place}.${action}`).map(actionAt),
+    exceptActions: action === 'NotAction',
+    resources: listAt(fields[resource], `${place}.${resource}`).map(([each, at]) => {
+      const template = arnPattern(textAt(each, at), variables)
+      if (template !== undefined) return template
+      throw new MalformedPolicyError(at, 'is not "*" or an ARN, such as arn:aws:s3:::bucket/*')
+    }),
+    exceptResources: resource === 'NotResource',
+    conditions:
+      Condition === undefined ? [] : conditionsAt(Condition, `${place}.Condition`, variables),
+  }
+}
+
+/** Which of the two stands there: exactly one must. */
+function oneOf<A extends string, B extends string>(
+  fields: JsonObject,
+  place: string,
+  a: A,
+  b: B,
+): A | B {
+  if ((fields[a] === undefined) !== (fields[b] === undefined))
+    return fields[a] === undefined ? b : a
+  throw new MalformedPolicyError(place, `needs one of ${a} and ${b}`)
+}
+
+function actionAt([value, place]: readonly [Json, string]): Pattern {
+  const text = textAt(value, place)
+  if (!/^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/.test(text)) {
+    throw new MalformedPolicyError(place, 'is not "*" or an action, such as s3:GetObject')
+  }
+  return compilePattern(wildcardUnits(text.toLowerCase()))
+}
+
+function conditionsAt(value: Json, place: string, variables: boolean): Condition[] {
+  return Object.entries(objectAt(value, place)).flatMap(([name, keys]) => {
+    const at = `${place}.${name.slice(0, 60)}`
+    const match = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]{1,60}?)(IfExists)?$/.exec(name)
+    if (match === null) throw new MalformedPolicyError(at, 'is no condition operator')
+    const operator = Object.hasOwn(CONDITION_OPERATORS, match[2] as string)
+      ? (match[2] as OperatorName)
+      : undefined
+    if (operator === 'Null' && (match[1] ?? match[3]) !== undefined) {
+      throw new MalformedPolicyError(at, 'Null takes no ForAllValues, ForAnyValue or IfExists')
+    }
+    return Object.entries(objectAt(keys, at)).map(([key, values]): Condition => ({
+      name,
+      operator,
+      ifExists: match[3] !== undefined,
+      set: match[1] === undefined ? undefined : match[1] === 'ForAnyValue' ? 'any' : 'all',
+      key: key.toLowerCase(),
+      values: listAt(values, `${at}.${key.slice(0, 60)}`).map(([each, where]) =>
+        valueAt(each, where, operator, variables),
+      ),
+    }))
+  })
+}
+
+function valueAt(
+  value: Json,
+  place: string,
+  operator: OperatorName | undefined,
+  variables: boolean,
+): Template {
+  const text = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
+  const known = operator === undefined ? undefined : CONDITION_OPERATORS[operator]
+  const written = textAt(text, place)
+  const template = parseTemplate(written, { wildcards: known?.wildcards ?? false, variables })
+  if (template === undefined) throw new MalformedPolicyError(place, 'a variable is not well formed')
+  if (
+    known?.valid !== undefined &&
+    !(variables && written.includes('${')) &&
+    !known.valid(written)
+  ) {
+    throw new MalformedPolicyError(place, `is no value for ${operator ?? ''}`)
+  }
+  return template
+}
+
+/** A single value stands for a list of it. */
+function listAt(value: Json | undefined, place: string): [Json, string][] {
+  if (value === undefined) throw new MalformedPolicyError(place, 'is missing')
+  if (!Array.isArray(value)) return [[value as Json, place]]
+  if (value.length === 0) throw new MalformedPolicyError(place, 'is empty')
+  if (value.length > ENTRIES_MAX) {
+    throw new MalformedPolicyError(place, `has more than ${ENTRIES_MAX} entries`)
+  }
+  return value.map((each: Json, index) => [each, `${place}[${index}]`])
+}
+
+function objectAt(value: Json | undefined, place: string): JsonObject {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as JsonObject
+  }
+  throw new MalformedPolicyError(place, place === '' ? 'a policy is an object' : 'is no object')
+}
+
+function textAt(value: Json, place: string): string {
+  if (typeof value !== 'string') throw new MalformedPolicyError(place, 'is no text')
+  if (value.length <= TEXT_MAX) return value
+  throw new MalformedPolicyError(place, `has more than ${TEXT_MAX} characters`)
+}
+
+function only(fields: JsonObject, place: string, known: readonly string[]): void {
+  const unknown = Object.keys(fields).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new MalformedPolicyError(place, `unknown element "${unknown.slice(0, 40)}"`)
+}

@@ -1,0 +1,126 @@
+/**
+ * JSON for documents that decide about rights: as JSON.parse, but a name that stands twice in an object
+ * is an error (which of two "Effect" holds must not depend on the reader), depth is bounded, objects
+ * have no prototype, and an error tells the place.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export interface JsonObject {
+  readonly [name: string]: Json
+}
+
+export class JsonError extends Error {
+  override readonly name = 'JsonError'
+}
+
+const DEPTH_MAX = 10
+
+export function parseStrictJson(text: string): Json {
+  const reader = new Reader(text)
+  const value = reader.value(0)
+  reader.end()
+  return value
+}
+
+class Reader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  value(depth: number): Json {
+    if (depth > DEPTH_MAX) throw this.#error(`more than ${DEPTH_MAX} levels`)
+    this.#space()
+    const char = this.#text[this.#at]
+    if (char === '{') return this.#object(depth)
+    if (char === '[') return this.#list(depth)
+    if (char === '"') return this.#string()
+    for (const [word, value] of [
+      ['true', true],
+      ['false', false],
+      ['null', null],
+    ] as const) {
+      if (this.#text.startsWith(word, this.#at)) {
+        this.#at += word.length
+        return value
+      }
+    }
+    const number = this.#match(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y)
+    if (number === undefined) throw this.#error('no value')
+    return Number(number)
+  }
+
+  end(): void {
+    this.#space()
+    if (this.#at < this.#text.length) throw this.#error('text after the end')
+  }
+
+  #object(depth: number): JsonObject {
+    const object: Record<string, Json> = Object.create(null)
+    this.#at++
+    if (this.#taken('}')) return object
+    for (;;) {
+      this.#space()
+      if (this.#text[this.#at] !== '"') throw this.#error('a name is missing')
+      const name = this.#string()
+      if (name in object) throw this.#error(`"${name.slice(0, 40)}" stands twice`)
+      if (!this.#taken(':')) throw this.#error('":" is missing')
+      object[name] = this.value(depth + 1)
+      if (this.#taken('}')) return object
+      if (!this.#taken(',')) throw this.#error('"," or "}" is missing')
+    }
+  }
+
+  #list(depth: number): Json[] {
+    const list: Json[] = []
+    this.#at++
+    if (this.#taken(']')) return list
+    for (;;) {
+      list.push(this.value(depth + 1))
+      if (this.#taken(']')) return list
+      if (!this.#taken(',')) throw this.#error('"," or "]" is missing')
+    }
+  }
+
+  #string(): string {
+    let end = this.#at + 1
+    while (end < this.#text.length && this.#text[end] !== '"')
+      end += this.#text[end] === '\\' ? 2 : 1
+    const source = this.#text.slice(this.#at, end + 1)
+    let value: unknown
+    try {
+      value = JSON.parse(source)
+    } catch {
+      throw this.#error('a string is not well formed')
+    }
+    this.#at = end + 1
+    return value as string
+  }
+
+  #taken(char: string): boolean {
+    this.#space()
+    if (this.#text[this.#at] !== char) return false
+    this.#at++
+    return true
+  }
+
+  #space(): void {
+    this.#match(/[ \t\r\n]*/y)
+  }
+
+  #match(sticky: RegExp): string | undefined {
+    sticky.lastIndex = this.#at
+    const found = sticky.exec(this.#text)?.[0]
+    if (found !== undefined) this.#at += found.length
+    return found
+  }
+
+  #error(problem: string): JsonError {
+    const before = this.#text.slice(0, this.#at).split('\n')
+    return new JsonError(
+      `${problem} at line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`,
+    )
+  }
+}

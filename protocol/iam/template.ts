@@ -1,0 +1,74 @@
+/**
+ * Text of a policy in which `${aws:username}` stands for a value of the request. What is put in counts
+ * as itself: a user named `*` is no wildcard. `${*}`, `${?}` and `${$}` are the bare characters, and
+ * `${key, 'text'}` gives the text when the request has no such key.
+ */
+
+import { literalUnits, wildcardUnits } from './pattern.ts'
+
+export interface Variable {
+  /** Lower case. */
+  readonly key: string
+  readonly otherwise?: string | undefined
+}
+
+/** Fixed units, and variables between them. */
+export type Template = readonly (readonly number[] | Variable)[]
+
+/** Values of the request by lower-case key. */
+export type ContextValues = ReadonlyMap<string, readonly string[]>
+
+/** Undefined when a `${` is not closed or names no key. */
+export function parseTemplate(
+  text: string,
+  options: { readonly wildcards: boolean; readonly variables: boolean },
+): Template | undefined {
+  const fixed = options.wildcards ? wildcardUnits : literalUnits
+  if (!options.variables) return [fixed(text)]
+  const template: (readonly number[] | Variable)[] = []
+  let at = 0
+  for (;;) {
+    const open = text.indexOf('${', at)
+    if (open < 0) break
+    const close = text.indexOf('}', open)
+    if (close < 0) return undefined
+    template.push(fixed(text.slice(at, open)))
+    const inside = text.slice(open + 2, close)
+    if (inside === '*' || inside === '?' || inside === '$') template.push(literalUnits(inside))
+    else {
+      const variable = parseVariable(inside)
+      if (variable === undefined) return undefined
+      template.push(variable)
+    }
+    at = close + 1
+  }
+  template.push(fixed(text.slice(at)))
+  return template
+}
+
+function parseVariable(text: string): Variable | undefined {
+  const match = /^\s*([A-Za-z0-9:/_.-]+)\s*(?:,\s*'([^']*)'\s*)?$/.exec(text)
+  if (match === null) return undefined
+  return { key: (match[1] as string).toLowerCase(), otherwise: match[2] }
+}
+
+/** Units to compile. Undefined when the request has no value, or several, for one of its variables. */
+export function fillTemplate(template: Template, context: ContextValues): number[] | undefined {
+  const units: number[] = []
+  for (const part of template) {
+    if (!('key' in part)) {
+      for (const unit of part) units.push(unit)
+      continue
+    }
+    const values = context.get(part.key) ?? []
+    if (values.length > 1) return undefined
+    const value = values[0] ?? part.otherwise
+    if (value === undefined) return undefined
+    for (const unit of literalUnits(value)) units.push(unit)
+  }
+  return units
+}
+
+export function hasVariables(template: Template): boolean {
+  return template.some((part) => 'key' in part)
+}
