@@ -247,7 +247,7 @@ export class ShoalNode {
     network.serve((from, message) => service.serve(from, message))
     network.serveWalk((partition) => [...view().replicas(partition)])
     network.onPeer(({ type, peer }) => {
-      if (type === 'up') this.resync.peerUp(peer)
+      if (type === 'up' && layout.current() !== undefined) this.resync.peerUp(peer)
     })
     layout.onChange((changed) => this.#changed(changed))
   }

@@ -7,6 +7,7 @@
  */
 
 import { timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 import type { Credential } from '../backend.ts'
 import { S3Error } from '../errors.ts'
@@ -26,7 +27,7 @@ export type PayloadMode =
 
 /** What chunk signatures go on from. */
 export interface SigningContext {
-  readonly signingKey: Uint8Array
+  readonly signingKey: KeyObject
   /** Signature of the request, hex. */
   readonly seedSignature: string
   /** date/region/s3/aws4_request */

@@ -13,7 +13,7 @@ export const RESERVED_PREFIX = 0x78
 const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
 
 /** A commit costs milliseconds whatever its size: let some rows gather. */
-const GATHER_MS = 10
+const GATHER_MS = 50
 const GATHERED_ROWS_ENOUGH = 2_000
 const RETRY_MS = 1_000
 /** Appends wait while this much is not committed. */

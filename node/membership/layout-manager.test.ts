@@ -268,6 +268,27 @@ describe('changes that their driver leaves', () => {
     await world.run(joining.catch(() => undefined))
   })
 
+  test('an accepted entry binds whoever proposes next, however late its certificate (L1)', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const [d, e] = [await world.node('d'), await world.node('e')]
+    // b and c accept that d enters; b learns of it a second later, a hears nothing of it.
+    b!.filter = (_from, to) => to !== a!.nodeId
+    a!.filter = (_from, to) => to !== b!.nodeId
+    c!.filter = (_from, to, type) => (type === LAYOUT_RPC.accept && to === b!.nodeId ? 1_000 : true)
+    const token = (node: FakeNode): string => node.manager.issueToken(HOUR_MS)
+    const joining = [d.manager.join(token(b!))]
+    await world.until(() => c!.manager.status().undecided)
+    joining.push(e.manager.join(token(a!)))
+    await world.pass(1_500)
+    for (const node of [a!, b!, c!]) node.filter = () => true
+    await world.run(Promise.all(joining))
+    const nodes = [a!, b!, c!, d, e]
+    await world.until(() => nodes.every((node) => memberIds(node).length === 5))
+    expect(new Set(nodes.map((node) => states(node).join())).size).toBe(1)
+    expect(b!.manager.current()!.entry).toEqual(a!.manager.current()!.entry)
+  })
+
   test('a minority changes nothing', async () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')

@@ -60,7 +60,7 @@ export function matchesPattern({ pieces, lengthMin }: Pattern, text: string): bo
     if (found === undefined) return false
     at = found
   }
-  return at <= end
+  return true
 }
 
 /** True when `text` matches a pattern in which nothing but `*` and `?` is special. */

@@ -29,7 +29,7 @@ export async function checkContract(context: Context): Promise<void> {
       `/ip4/127.0.0.1/tcp/${base + 2}`,
     )
     const secrets = {
-      SHOAL_ROOT_ACCESS_KEY: 'root-access',
+      SHOAL_ROOT_ACCESS_KEY: 'ROOT_ACCESS',
       SHOAL_ROOT_SECRET_KEY: 'root-secret-key',
     }
     const npm = new Child('npm', ['start', '--silent', '--', ...args], {
@@ -48,7 +48,7 @@ export async function checkContract(context: Context): Promise<void> {
         if (!existsSync(join(data, name))) throw new Error(`${name} is missing in the directory`)
       }
       equal(statSync(join(data, 'credentials.json')).mode & 0o777, 0o600, 'mode')
-      equal(readCredentials(data).accessKeyId, 'root-access', 'given root credentials')
+      equal(readCredentials(data).accessKeyId, 'ROOT_ACCESS', 'given root credentials')
       const pid = Number(readFileSync(join(data, 'shoal.pid'), 'utf8'))
       if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('main.ts')) {
         throw new Error('shoal.pid does not name the Node process')

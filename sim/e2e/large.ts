@@ -23,7 +23,7 @@ import { Child, run, sleep, until } from '../../bench/harness/process.ts'
 import { eachLimited } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
-import { sdkClient } from './clients/sdk.ts'
+import { sdkClient } from './clients/sdk/common.ts'
 import { seededBytes, sha256File } from './files.ts'
 import { Context } from './suite.ts'
 

@@ -132,8 +132,8 @@ class FakeNetworkError extends Error implements NetworkError {
   }
 }
 
-/** What a message is, before it is delivered; false drops it. */
-export type Filter = (from: NodeId, to: NodeId, type: number | string) => boolean
+/** Looks at each message, request or reply, when it is sent: false drops it, a number delays it. */
+export type Filter = (from: NodeId, to: NodeId, type: number | string) => boolean | number
 
 export class FakeNode {
   readonly world: World
@@ -278,10 +278,11 @@ export class FakeNode {
 
   /** A lost message is a call that only its deadline ends. */
   async #deliver(to: NodeId, type: number | string): Promise<FakeNode> {
-    await this.world.sleep(LATENCY_MS)
+    const verdict = this.filter(this.nodeId, to, type)
+    await this.world.sleep(typeof verdict === 'number' ? verdict : LATENCY_MS)
     const node = this.world.nodes.get(to)
     if (node === undefined) throw new FakeNetworkError('UNREACHABLE', 'nobody listens')
-    const lost = !this.up || !node.up || !this.filter(this.nodeId, to, type)
+    const lost = !this.up || !node.up || verdict === false
     return lost ? new Promise<never>(() => undefined) : node
   }
 

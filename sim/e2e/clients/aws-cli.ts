@@ -11,11 +11,14 @@ const bucket = 'aws-cli-bucket'
 
 /** The environment of aws-cli, without the caller's own profile. */
 export function awsEnvironment(context: Context): Record<string, string> {
+  // Version 1 of aws-cli presigns with signature version 2 unless told otherwise.
+  const config = join(context.scratch, 'aws-config')
+  writeFileSync(config, '[default]\ns3 =\n  signature_version = s3v4\n')
   return {
     AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
     AWS_DEFAULT_REGION: 'us-east-1',
-    AWS_CONFIG_FILE: join(context.scratch, 'no-config'),
+    AWS_CONFIG_FILE: config,
     AWS_SHARED_CREDENTIALS_FILE: join(context.scratch, 'no-credentials'),
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_PAGER: '',

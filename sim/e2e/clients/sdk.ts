@@ -1,22 +1,13 @@
 /** AWS SDK for JavaScript v3, one client for each gateway. */
 
-import { S3Client } from '@aws-sdk/client-s3'
+import type { S3Client } from '@aws-sdk/client-s3'
 import type { Context, Suite } from '../suite.ts'
 import { bucketSteps } from './sdk/buckets.ts'
+import { sdkClient } from './sdk/common.ts'
 import { conditionSteps } from './sdk/conditions.ts'
 import { listingSteps } from './sdk/listing.ts'
 import { multipartSteps } from './sdk/multipart.ts'
 import { objectSteps } from './sdk/objects.ts'
-
-export function sdkClient(context: Context, index: number): S3Client {
-  return new S3Client({
-    endpoint: context.endpoint(index),
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: { ...context.credentials },
-    maxAttempts: 2,
-  })
-}
 
 async function runSuite(context: Context): Promise<void> {
   const clients = context.endpoints.map((_, index) => sdkClient(context, index))
