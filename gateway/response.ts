@@ -58,12 +58,11 @@ export function httpDate(timeMs: number): string {
 }
 
 /**
- * Text as a header's value, one character a byte: what is beyond latin1 goes as its UTF-8 bytes.
- * Undefined when it holds a character that no header may carry (row 26).
+ * Text as a header's value: its UTF-8 bytes, one character each, as Node writes headers. Undefined when
+ * it holds a character that no header may carry (row 26).
  */
 export function headerValue(text: string): string | undefined {
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text)) return undefined
-  // oxlint-disable-next-line no-control-regex
-  return /^[\u0000-\u00ff]*$/.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+  return Buffer.from(text, 'utf8').toString('latin1')
 }

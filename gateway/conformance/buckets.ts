@@ -1,0 +1,240 @@
+/** Buckets, probed sub-resources, and what must be refused. */
+
+import assert from 'node:assert/strict'
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  GetBucketAclCommand,
+  GetBucketLocationCommand,
+  GetBucketRequestPaymentCommand,
+  GetBucketVersioningCommand,
+  GetObjectTaggingCommand,
+  HeadBucketCommand,
+  ListBucketsCommand,
+} from '@aws-sdk/client-s3'
+import { put } from './objects.ts'
+import { fails, refused, type ConformanceCase } from './world.ts'
+
+const PROBES: readonly [subResource: string, status: number, code: string | undefined][] = [
+  ['versioning', 200, undefined],
+  ['location', 200, undefined],
+  ['acl', 200, undefined],
+  ['logging', 200, undefined],
+  ['notification', 200, undefined],
+  ['accelerate', 200, undefined],
+  ['requestPayment', 200, undefined],
+  ['policy', 404, 'NoSuchBucketPolicy'],
+  ['policyStatus', 404, 'NoSuchBucketPolicy'],
+  ['tagging', 404, 'NoSuchTagSet'],
+  ['cors', 404, 'NoSuchCORSConfiguration'],
+  ['encryption', 404, 'ServerSideEncryptionConfigurationNotFoundError'],
+  ['lifecycle', 404, 'NoSuchLifecycleConfiguration'],
+  ['website', 404, 'NoSuchWebsiteConfiguration'],
+  ['replication', 404, 'ReplicationConfigurationNotFoundError'],
+  ['object-lock', 404, 'ObjectLockConfigurationNotFoundError'],
+  ['publicAccessBlock', 404, 'NoSuchPublicAccessBlockConfiguration'],
+  ['ownershipControls', 404, 'OwnershipControlsNotFoundError'],
+]
+
+export const BUCKET_CASES: readonly ConformanceCase[] = [
+  {
+    name: 'create, head, list, delete a bucket',
+    async run({ s3, bucket, target }) {
+      const Bucket = `${bucket}-b`
+      await fails(s3.send(new HeadBucketCommand({ Bucket })), 404, undefined)
+      await s3.send(new CreateBucketCommand({ Bucket }))
+      await fails(s3.send(new CreateBucketCommand({ Bucket })), 409, 'BucketAlreadyOwnedByYou')
+      const head = await s3.send(new HeadBucketCommand({ Bucket }))
+      assert.equal(head.BucketRegion, target.region)
+      const { Buckets, Owner } = await s3.send(new ListBucketsCommand({ Prefix: bucket }))
+      assert.deepEqual(
+        Buckets?.map((each) => each.Name),
+        [bucket, Bucket],
+      )
+      assert(Owner?.ID)
+      const location = await s3.send(new GetBucketLocationCommand({ Bucket }))
+      assert.equal(location.LocationConstraint ?? 'us-east-1', target.region)
+      await s3.send(new DeleteBucketCommand({ Bucket }))
+      await fails(s3.send(new DeleteBucketCommand({ Bucket })), 404, 'NoSuchBucket')
+      await s3.send(new CreateBucketCommand({ Bucket }))
+      await s3.send(new DeleteBucketCommand({ Bucket }))
+    },
+  },
+  {
+    name: 'a bucket with objects is not deleted',
+    async run(world) {
+      await put(world, 'x', 'x')
+      const remove = new DeleteBucketCommand({ Bucket: world.bucket })
+      await fails(world.s3.send(remove), 409, 'BucketNotEmpty')
+    },
+  },
+  {
+    name: 'buckets are listed by pages',
+    async run({ s3, bucket }) {
+      const extra = ['a', 'b', 'c'].map((letter) => `${bucket}-${letter}`)
+      for (const Bucket of extra) await s3.send(new CreateBucketCommand({ Bucket }))
+      const seen: (string | undefined)[] = []
+      let ContinuationToken: string | undefined
+      for (let page = 0; page < 5; page++) {
+        const found = await s3.send(
+          new ListBucketsCommand({ MaxBuckets: 3, Prefix: bucket, ContinuationToken }),
+        )
+        seen.push(...(found.Buckets ?? []).map((each) => each.Name))
+        ContinuationToken = found.ContinuationToken
+        if (ContinuationToken === undefined) break
+      }
+      assert.deepEqual(seen, [bucket, ...extra])
+      for (const Bucket of extra) await s3.send(new DeleteBucketCommand({ Bucket }))
+    },
+  },
+  {
+    name: 'names of buckets, locations, settings that are not there',
+    async run(world) {
+      const { bucket } = world
+      for (const name of [
+        'ab',
+        'Upper-Case',
+        'under_score',
+        'dot..dot',
+        '192.168.1.1',
+        '-start',
+        'xn--a',
+      ]) {
+        refused(await world.raw({ method: 'PUT', path: `/${name}` }), 400, 'InvalidBucketName')
+      }
+      const configuration = (inner: string): Buffer[] => [
+        Buffer.from(`<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`),
+      ]
+      const path = `/${bucket}-x`
+      const elsewhere = configuration('<LocationConstraint>mars-1</LocationConstraint>')
+      refused(
+        await world.raw({ method: 'PUT', path, body: elsewhere }),
+        400,
+        'InvalidLocationConstraint',
+      )
+      const tags = configuration('<Tags/>')
+      refused(await world.raw({ method: 'PUT', path, body: tags }), 501, 'NotImplemented')
+      const lock = { 'x-amz-bucket-object-lock-enabled': 'true' }
+      refused(await world.raw({ method: 'PUT', path, headers: lock }), 501, 'NotImplemented')
+      const open = { 'x-amz-acl': 'public-read' }
+      refused(await world.raw({ method: 'PUT', path, headers: open }), 501, 'NotImplemented')
+      const odd = { 'x-amz-acl': 'odd' }
+      refused(await world.raw({ method: 'PUT', path, headers: odd }), 400, 'InvalidArgument')
+      refused(await world.raw({ path }), 404, 'NoSuchBucket')
+    },
+  },
+  {
+    name: 'probed sub-resources answer as when nothing is configured (S3.md, rule 5)',
+    async run(world) {
+      const { s3, bucket: Bucket } = world
+      for (const [name, status, code] of PROBES) {
+        const answer = await world.raw({ path: `/${Bucket}`, query: [[name, '']] })
+        refused(answer, status, code)
+        const nowhere = await world.raw({ path: `/${Bucket}-none`, query: [[name, '']] })
+        refused(nowhere, 404, 'NoSuchBucket')
+      }
+      const versioning = await s3.send(new GetBucketVersioningCommand({ Bucket }))
+      assert.equal(versioning.Status, undefined)
+      const payer = await s3.send(new GetBucketRequestPaymentCommand({ Bucket }))
+      assert.equal(payer.Payer, 'BucketOwner')
+      const { Grants, Owner } = await s3.send(new GetBucketAclCommand({ Bucket }))
+      assert.deepEqual(
+        Grants?.map((grant) => [grant.Grantee?.ID, grant.Permission]),
+        [[Owner?.ID, 'FULL_CONTROL']],
+      )
+      await put(world, 'k', 'x')
+      const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'k' }))
+      assert.deepEqual(TagSet, [])
+      for (const name of ['policy', 'tagging', 'cors', 'lifecycle', 'website', 'encryption']) {
+        const answer = await world.raw({
+          method: 'DELETE',
+          path: `/${Bucket}`,
+          query: [[name, '']],
+        })
+        assert.equal(answer.status, 204, name)
+      }
+    },
+  },
+  {
+    name: 'nothing is silently ignored: 501 (S3.md, rule 1)',
+    async run(world) {
+      const bucket = `/${world.bucket}`
+      const key = `${bucket}/k`
+      await put(world, 'k', 'old')
+      const settings = [
+        'versioning',
+        'policy',
+        'tagging',
+        'cors',
+        'encryption',
+        'lifecycle',
+        'website',
+      ]
+      for (const name of [...settings, 'logging', 'notification', 'object-lock', 'unheard-of']) {
+        const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })
+        refused(answer, 501, 'NotImplemented')
+      }
+      for (const name of ['tagging', 'retention', 'legal-hold', 'renameObject', 'append']) {
+        const answer = await world.raw({ method: 'PUT', path: key, query: [[name, '']] })
+        refused(answer, 501, 'NotImplemented')
+      }
+      const headers: readonly [string, string][] = [
+        ['x-amz-tagging', 'a=b'],
+        ['x-amz-server-side-encryption', 'AES256'],
+        ['x-amz-server-side-encryption-customer-algorithm', 'AES256'],
+        ['x-amz-object-lock-mode', 'GOVERNANCE'],
+        ['x-amz-object-lock-legal-hold', 'ON'],
+        ['x-amz-website-redirect-location', '/x'],
+        ['x-amz-grant-read', 'id=1'],
+        ['x-amz-acl', 'public-read'],
+        ['x-amz-write-offset-bytes', '3'],
+        ['x-amz-unheard-of', '1'],
+        ['x-amz-checksum-xxhash3', 'AAAA'],
+        ['if-modified-since', 'Thu, 01 Jan 1970 00:00:00 GMT'],
+      ]
+      for (const [name, value] of headers) {
+        const answer = await world.raw({
+          method: 'PUT',
+          path: key,
+          headers: { [name]: value },
+          body: [Buffer.from('new')],
+        })
+        refused(answer, 501, 'NotImplemented')
+      }
+      const storage = { 'x-amz-storage-class': 'PAPER' }
+      const paper = await world.raw({ method: 'PUT', path: key, headers: storage })
+      refused(paper, 400, 'InvalidStorageClass')
+      assert.equal((await world.raw({ path: key })).text, 'old')
+    },
+  },
+  {
+    name: 'expected bucket owner',
+    async run(world) {
+      const path = `/${world.bucket}`
+      const wrong = { 'x-amz-expected-bucket-owner': '000000000000' }
+      refused(await world.raw({ path, headers: wrong }), 403, 'AccessDenied')
+      const { text } = await world.raw({ path, query: [['acl', '']] })
+      const owner = /<ID>([^<]*)</.exec(text)?.[1] ?? ''
+      const right = { 'x-amz-expected-bucket-owner': owner }
+      assert.equal((await world.raw({ path, headers: right })).status, 200)
+    },
+  },
+  {
+    name: 'errors carry ids, a resource and no body on HEAD (S3.md, rule 6)',
+    async run(world) {
+      const path = `/${world.bucket}/none`
+      const answer = await world.raw({ path })
+      refused(answer, 404, 'NoSuchKey')
+      assert.equal(answer.headers['content-type'], 'application/xml')
+      const id = answer.headers['x-amz-request-id'] ?? ''
+      assert.match(id, /^[0-9A-F]{16}$/)
+      assert(answer.headers['x-amz-id-2'])
+      assert(answer.text.includes(`<RequestId>${id}</RequestId>`))
+      assert(answer.text.includes(`<Resource>${path}</Resource>`))
+      const head = await world.raw({ method: 'HEAD', path })
+      assert.equal(`${head.status} [${head.text}]`, '404 []')
+      const twice = await world.raw({ path })
+      assert.notEqual(twice.headers['x-amz-request-id'], id)
+    },
+  },
+]

@@ -1,0 +1,120 @@
+/** What a conformance case works with: an endpoint, an SDK client, raw signed requests, a fresh bucket. */
+
+import { request } from 'node:http'
+import { S3Client, S3ServiceException } from '@aws-sdk/client-s3'
+import assert from 'node:assert/strict'
+import { signHeader, type Unsigned } from '../testing/signer.ts'
+
+export interface ConformanceTarget {
+  /** http://127.0.0.1:9000 */
+  readonly endpoint: string
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export interface RawResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly text: string
+  /** `<Code>` of an error document. */
+  readonly code: string | undefined
+}
+
+export interface World {
+  readonly target: ConformanceTarget
+  readonly s3: S3Client
+  /** Made for this case, empty, removed behind it. */
+  readonly bucket: string
+  /** A signed request as it stands: nothing is added but the signature. */
+  raw(message: Unsigned): Promise<RawResponse>
+}
+
+export interface ConformanceCase {
+  readonly name: string
+  run(world: World): Promise<void>
+}
+
+export function clientOf(target: ConformanceTarget): S3Client {
+  const { accessKeyId, secretAccessKey } = target
+  return new S3Client({
+    endpoint: target.endpoint,
+    region: target.region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+    maxAttempts: 1,
+  })
+}
+
+export function sendRaw(target: ConformanceTarget, message: Unsigned): Promise<RawResponse> {
+  const { host } = new URL(target.endpoint)
+  const body = Buffer.concat(message.body ?? [])
+  const length: Record<string, string> =
+    body.length > 0 || message.method === 'PUT' || message.method === 'POST'
+      ? { 'content-length': String(body.length) }
+      : {}
+  const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+  const signed = signHeader(
+    { ...message, headers: { host, ...length, ...message.headers } },
+    { ...target, timestamp, unsigned: ['content-length', 'expect'] },
+  )
+  return sendPlain(target.endpoint, signed.message, body)
+}
+
+/** Without a signature of its own. */
+export function sendPlain(
+  endpoint: string,
+  message: { method?: string; url: string; headers?: Record<string, string> },
+  body: Uint8Array = new Uint8Array(0),
+): Promise<RawResponse> {
+  const { hostname, port } = new URL(endpoint)
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        hostname,
+        port,
+        method: message.method ?? 'GET',
+        path: message.url,
+        headers: message.headers ?? {},
+        agent: false,
+      },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('error', reject)
+        answer.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8')
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers as Record<string, string>,
+            text,
+            code: /<Code>([^<]*)<\/Code>/.exec(text)?.[1],
+          })
+        })
+      },
+    )
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+/** The call fails with this code and status. HEAD has no body to name a code: pass undefined. */
+export async function fails(
+  sent: Promise<unknown>,
+  status: number,
+  code: string | undefined,
+): Promise<S3ServiceException> {
+  try {
+    await sent
+  } catch (error) {
+    assert(error instanceof S3ServiceException, String(error))
+    assert.equal(error.$metadata.httpStatusCode, status, `${error.name}: ${error.message}`)
+    if (code !== undefined) assert.equal(error.name, code)
+    return error
+  }
+  assert.fail(`expected ${status} ${code ?? ''}`)
+}
+
+export function refused(answer: RawResponse, status: number, code: string | undefined): void {
+  assert.equal(`${answer.status} ${answer.code}`, `${status} ${code}`, answer.text)
+}

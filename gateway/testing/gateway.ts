@@ -1,0 +1,65 @@
+/** A gateway over a memory backend, listening on a port of its own, for tests. */
+
+import { randomBytes } from 'node:crypto'
+import { GatewayMetrics } from '../admin/metrics.ts'
+import type { Backend, Credential } from '../backend.ts'
+import type { GatewayClock } from '../clock.ts'
+import type { ConformanceTarget } from '../conformance.ts'
+import { MemoryBackend } from '../memory-backend.ts'
+import { createGateway, type Gateway, type GatewayLimits } from '../server.ts'
+import { EXAMPLE_CREDENTIAL } from './requests.ts'
+
+export interface TestGateway {
+  readonly gateway: Gateway
+  readonly target: ConformanceTarget
+  readonly backend: Backend
+  readonly metrics: GatewayMetrics
+  /** What was logged as an error. */
+  readonly errors: Record<string, unknown>[]
+  close(): Promise<void>
+}
+
+export const systemClock: GatewayClock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+export interface TestGatewayOptions {
+  readonly credentials?: readonly Credential[]
+  readonly clock?: GatewayClock
+  readonly limits?: Partial<GatewayLimits>
+  readonly backend?: (memory: MemoryBackend) => Backend
+}
+
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const clock = options.clock ?? systemClock
+  const credentials = options.credentials ?? [EXAMPLE_CREDENTIAL]
+  const memory = new MemoryBackend({ credentials, nowMs: () => clock.nowMs() })
+  const backend = options.backend?.(memory) ?? memory
+  const metrics = new GatewayMetrics()
+  const errors: Record<string, unknown>[] = []
+  const gateway = createGateway({
+    backend,
+    region: 'us-east-1',
+    hostSuffixes: ['s3.example.org'],
+    clock,
+    randomBytes,
+    metrics,
+    logger: {
+      debug() {},
+      info() {},
+      warn() {},
+      error: (fields) => void errors.push(fields),
+    },
+    limits: options.limits,
+  })
+  const { url } = await gateway.listen({ host: '127.0.0.1', port: 0 })
+  const { accessKeyId, secretAccessKey } = credentials[0] ?? EXAMPLE_CREDENTIAL
+  const target = { endpoint: url, region: 'us-east-1', accessKeyId, secretAccessKey }
+  const close = (): Promise<void> => gateway.close({ drainMs: 1000 })
+  return { gateway, target, backend, metrics, errors, close }
+}
