@@ -1,0 +1,354 @@
+/**
+ * A Disk that can crash, fail and lie, from a seed.
+ *
+ * What was written shows at once to readers (the page cache), but is durable only after a flush that
+ * was called when the write had returned. At a crash each unflushed write is, by chance, lost, kept,
+ * torn (its first sectors only) or scattered (some of its sectors), in sectors of 512 or 4,096 bytes.
+ * Names are durable after syncDirectory; of the others a prefix survives, directory by directory.
+ *
+ * A flush that fails drops its writes: readers still see them, and no later flush makes them durable,
+ * as Linux does (D5).
+ */
+
+import type { Clock, Disk, DiskFile } from '../node/env/ports.ts'
+import { Inode } from './inode.ts'
+
+export type DiskOperation =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'flush'
+  | 'truncate'
+  | 'rename'
+  | 'remove'
+  | 'sync-directory'
+  | 'space'
+
+export interface SimulatedDiskOptions {
+  readonly clock: Clock
+  /** In [0, 1), seeded. */
+  readonly random: () => number
+  readonly capacityBytes?: number
+  /** Of one operation, at most; drawn evenly. Default 0.2. */
+  readonly latencyMs?: number
+}
+
+/** What a write does instead of what it should (fault 5). */
+export type WriteLie = 'lost' | { readonly position: number }
+
+export class DiskFailure extends Error {
+  override readonly name = 'DiskFailure'
+  readonly code: string
+
+  constructor(code: string, path: string) {
+    super(`${code}: ${path}`)
+    this.code = code
+  }
+}
+
+interface NameChange {
+  readonly directory: string
+  apply(names: Map<string, Inode>): void
+}
+
+export class SimulatedDisk implements Disk {
+  capacityBytes: number
+  /** Asked before every operation: an errno's name makes it fail. */
+  fault: ((operation: DiskOperation, path: string) => string | undefined) | undefined
+  /** Asked before every write. */
+  lie: ((path: string, position: number, length: number) => WriteLie | undefined) | undefined
+  /** Writes, flushes, truncations and changes of names so far. */
+  mutations = 0
+  /** Before this many mutations the disk stops for good, as at a power cut: nothing completes. */
+  haltAt = Number.POSITIVE_INFINITY
+
+  private readonly clock: Clock
+  private readonly random: () => number
+  private readonly latencyMs: number
+  private names = new Map<string, Inode>()
+  private durableNames = new Map<string, Inode>()
+  private nameChanges: NameChange[] = []
+  private readonly directories = new Set<string>(['.'])
+  /** Handles and operations of an earlier life are dead. */
+  private life = 0
+
+  constructor(options: SimulatedDiskOptions) {
+    this.clock = options.clock
+    this.random = options.random
+    this.latencyMs = options.latencyMs ?? 0.2
+    this.capacityBytes = options.capacityBytes ?? 2 ** 40
+  }
+
+  get halted(): boolean {
+    return this.mutations >= this.haltAt
+  }
+
+  /** Power cut: what is durable, and by chance some of what is not, is left. Old handles are dead. */
+  crash(): void {
+    this.life++
+    this.haltAt = Number.POSITIVE_INFINITY
+    const inodes = new Set([...this.names.values(), ...this.durableNames.values()])
+    const kept = new Set<string>()
+    const dropped = new Set<string>()
+    for (const change of this.nameChanges) {
+      if (dropped.has(change.directory)) continue
+      if (this.random() < 0.5) {
+        change.apply(this.durableNames)
+        kept.add(change.directory)
+      } else {
+        dropped.add(change.directory)
+      }
+    }
+    this.nameChanges = []
+    this.names = new Map(this.durableNames)
+    for (const inode of inodes) inode.crash(this.random)
+  }
+
+  /** The process dies, the machine does not: everything written stays, as the page cache has it. */
+  kill(): void {
+    this.life++
+    this.haltAt = Number.POSITIVE_INFINITY
+  }
+
+  /** Flips bits of one byte, in cache and on the platter. */
+  corrupt(path: string, offset: number, mask: number): void {
+    this.inode(path).corrupt(offset, mask)
+  }
+
+  contentOf(path: string): Uint8Array {
+    return this.inode(path).content()
+  }
+
+  usedBytes(): number {
+    let used = 0
+    for (const inode of this.names.values()) used += inode.sizeBytes
+    return used
+  }
+
+  list(directory: string): Promise<string[]> {
+    return this.operate('open', directory, () => {
+      const prefix = normal(directory) === '.' ? '' : `${normal(directory)}/`
+      const found = new Set<string>()
+      for (const path of [...this.names.keys(), ...this.directories]) {
+        if (path === '.' || !path.startsWith(prefix)) continue
+        found.add(path.slice(prefix.length).split('/')[0] as string)
+      }
+      return [...found]
+    })
+  }
+
+  makeDirectory(directory: string): Promise<void> {
+    return this.mutate('open', directory, () => {
+      const parts = normal(directory).split('/')
+      for (let i = 1; i <= parts.length; i++) this.directories.add(parts.slice(0, i).join('/'))
+    })
+  }
+
+  open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile> {
+    const open = (): DiskFile => {
+      const name = normal(path)
+      if (mode === 'create') {
+        if (this.names.has(name)) throw new DiskFailure('EEXIST', path)
+        const made = new Inode()
+        this.rename_(name, (names) => names.set(name, made))
+      }
+      return new SimulatedFile(this, name, this.inode(name))
+    }
+    return mode === 'create' ? this.mutate('open', path, open) : this.operate('open', path, open)
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.mutate('rename', from, () => {
+      const inode = this.inode(from)
+      this.rename_(normal(to), (names) => {
+        if (names.get(normal(from)) === inode) names.delete(normal(from))
+        names.set(normal(to), inode)
+      })
+    })
+  }
+
+  remove(path: string): Promise<void> {
+    return this.mutate('remove', path, () => {
+      this.inode(path)
+      this.rename_(normal(path), (names) => names.delete(normal(path)))
+    })
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    return this.mutate('sync-directory', directory, () => {
+      for (const change of this.nameChanges) {
+        if (change.directory === normal(directory)) change.apply(this.durableNames)
+      }
+      this.nameChanges = this.nameChanges.filter((c) => c.directory !== normal(directory))
+    })
+  }
+
+  readFile(path: string): Promise<Uint8Array | undefined> {
+    return this.operate('read', path, () => this.names.get(normal(path))?.content())
+  }
+
+  async writeFile(path: string, bytes: Uint8Array): Promise<void> {
+    const temporary = `${path}.tmp`
+    if (this.names.has(normal(temporary))) await this.remove(temporary)
+    const file = await this.open(temporary, 'create')
+    await file.write([bytes], 0)
+    await file.flush()
+    await file.close()
+    await this.rename(temporary, path)
+    await this.syncDirectory(directoryOf(normal(path)))
+  }
+
+  space(): Promise<{ totalBytes: number; freeBytes: number }> {
+    return this.operate('space', '.', () => ({
+      totalBytes: this.capacityBytes,
+      freeBytes: Math.max(0, this.capacityBytes - this.usedBytes()),
+    }))
+  }
+
+  /** Reads: at the end of the latency. */
+  operate<T>(operation: DiskOperation, path: string, act: () => T): Promise<T> {
+    return this.later(() => {
+      this.check(operation, path)
+      return act()
+    })
+  }
+
+  /** Changes: at once, though they report after the latency, so that a crash may fall between. */
+  mutate<T>(operation: DiskOperation, path: string, act: () => T): Promise<T> {
+    if (this.halted) return new Promise(() => {})
+    this.mutations++
+    let outcome: () => T
+    try {
+      this.check(operation, path)
+      const result = act()
+      outcome = () => result
+    } catch (error) {
+      outcome = () => {
+        throw error
+      }
+    }
+    return this.later(outcome)
+  }
+
+  later<T>(outcome: () => T): Promise<T> {
+    const { life } = this
+    return new Promise((resolve, reject) => {
+      this.clock.after(this.random() * this.latencyMs, () => {
+        if (this.life !== life || this.halted) return
+        try {
+          resolve(outcome())
+        } catch (error) {
+          reject(error as Error)
+        }
+      })
+    })
+  }
+
+  check(operation: DiskOperation, path: string): void {
+    const code = this.fault?.(operation, path)
+    if (code !== undefined) throw new DiskFailure(code, path)
+  }
+
+  private inode(path: string): Inode {
+    const inode = this.names.get(normal(path))
+    if (inode === undefined) throw new DiskFailure('ENOENT', path)
+    return inode
+  }
+
+  private rename_(path: string, apply: (names: Map<string, Inode>) => void): void {
+    apply(this.names)
+    this.nameChanges.push({ directory: directoryOf(path), apply })
+  }
+}
+
+class SimulatedFile implements DiskFile {
+  readonly path: string
+  private readonly disk: SimulatedDisk
+  private readonly inode: Inode
+  private closed = false
+
+  constructor(disk: SimulatedDisk, path: string, inode: Inode) {
+    this.disk = disk
+    this.path = path
+    this.inode = inode
+  }
+
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.disk.operate('read', this.path, () => this.inode.read(into, position))
+  }
+
+  readSync(into: Uint8Array, position: number): number {
+    this.disk.check('read', this.path)
+    return this.inode.read(into, position)
+  }
+
+  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    const bytes = new Uint8Array(buffers.reduce((sum, buffer) => sum + buffer.length, 0))
+    let filled = 0
+    for (const buffer of buffers) {
+      bytes.set(buffer, filled)
+      filled += buffer.length
+    }
+    const written = await this.disk.mutate('write', this.path, () => {
+      this.checkOpen()
+      const lie = this.disk.lie?.(this.path, position, bytes.length)
+      if (lie === 'lost') return undefined
+      const at = lie?.position ?? position
+      const growth = Math.max(0, at + bytes.length - this.inode.sizeBytes)
+      const free = this.disk.capacityBytes - this.disk.usedBytes()
+      if (growth <= free) return this.inode.write(at, bytes)
+      // What fits is written, in whole pages, before the error shows.
+      const room = Math.floor(Math.max(0, bytes.length - growth + free) / 4_096) * 4_096
+      this.inode.write(at, bytes.subarray(0, room))
+      throw new DiskFailure('ENOSPC', this.path)
+    })
+    written?.()
+  }
+
+  flush(): Promise<void> {
+    // Only what had returned before is covered.
+    const mark = this.inode.mark()
+    let failure: unknown
+    const flushed = this.disk.mutate('flush', this.path, () => {
+      this.checkOpen()
+    })
+    return flushed.then(
+      () => this.inode.flushed(mark),
+      (error) => {
+        failure = error
+        this.inode.dropped(mark)
+        throw failure
+      },
+    )
+  }
+
+  sizeBytes(): Promise<number> {
+    return this.disk.operate('read', this.path, () => this.inode.sizeBytes)
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.disk.mutate('truncate', this.path, () => {
+      this.checkOpen()
+      this.inode.truncate(sizeBytes)()
+    })
+  }
+
+  close(): Promise<void> {
+    this.closed = true
+    return this.disk.later(() => undefined)
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new DiskFailure('EBADF', this.path)
+  }
+}
+
+function normal(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
+  return parts.length === 0 ? '.' : parts.join('/')
+}
+
+function directoryOf(path: string): string {
+  const at = path.lastIndexOf('/')
+  return at === -1 ? '.' : path.slice(0, at)
+}

@@ -1,0 +1,140 @@
+/** The bytes of one simulated file: what readers see, and what of it would survive a crash. */
+
+interface Pending {
+  readonly kind: 'write' | 'truncate'
+  readonly at: number
+  /** Empty for a truncation. */
+  readonly bytes: Uint8Array
+  /** What lay there before, and how long the file was: to undo it. */
+  readonly before: Uint8Array
+  readonly sizeBefore: number
+  /** The call has returned, so that the next flush covers it. */
+  returned: boolean
+  state: 'cached' | 'durable' | 'dropped'
+}
+
+const SECTORS = [512, 4_096] as const
+
+export class Inode {
+  sizeBytes = 0
+  private bytes = new Uint8Array(0)
+  private pending: Pending[] = []
+
+  content(): Uint8Array {
+    return this.bytes.slice(0, this.sizeBytes)
+  }
+
+  read(into: Uint8Array, position: number): number {
+    const count = Math.max(0, Math.min(into.length, this.sizeBytes - position))
+    into.set(this.bytes.subarray(position, position + count))
+    return count
+  }
+
+  /** Visible at once; the result says that the call has returned. */
+  write(at: number, bytes: Uint8Array): () => void {
+    return this.change('write', at, bytes)
+  }
+
+  truncate(sizeBytes: number): () => void {
+    return this.change('truncate', sizeBytes, new Uint8Array(0))
+  }
+
+  /** What a flush that begins now covers. */
+  mark(): ReadonlySet<unknown> {
+    return new Set(this.pending.filter((pending) => pending.returned))
+  }
+
+  flushed(mark: ReadonlySet<unknown>): void {
+    for (const pending of this.pending) {
+      if (mark.has(pending) && pending.state === 'cached') pending.state = 'durable'
+    }
+    while (this.pending[0]?.state === 'durable') this.pending.shift()
+  }
+
+  /** The flush failed: the cache keeps these bytes and believes them clean. */
+  dropped(mark: ReadonlySet<unknown>): void {
+    for (const pending of this.pending) {
+      if (mark.has(pending) && pending.state === 'cached') pending.state = 'dropped'
+    }
+  }
+
+  corrupt(offset: number, mask: number): void {
+    this.bytes[offset] = (this.bytes[offset] as number) ^ mask
+  }
+
+  crash(random: () => number): void {
+    const pending = this.pending
+    this.pending = []
+    for (const change of pending.toReversed()) {
+      this.sizeBytes = Math.max(this.sizeBytes, change.sizeBefore)
+      this.bytes.set(change.before, change.at)
+      this.bytes.fill(0, change.sizeBefore, this.bytes.length)
+      this.sizeBytes = change.sizeBefore
+    }
+    for (const change of pending) {
+      if (change.state === 'durable') this.apply(change.kind, change.at, change.bytes)
+      else this.applyByChance(change, random)
+    }
+  }
+
+  private applyByChance({ kind, at, bytes }: Pending, random: () => number): void {
+    const chance = random()
+    if (kind === 'truncate') {
+      if (chance < 0.5) this.apply(kind, at, bytes)
+      return
+    }
+    if (chance < 0.25) return
+    if (chance < 0.5) return this.apply(kind, at, bytes)
+    const sector = SECTORS[random() < 0.5 ? 0 : 1] as number
+    const cuts: [number, number][] = []
+    for (let start = at; start < at + bytes.length;) {
+      const end = Math.min(at + bytes.length, (Math.floor(start / sector) + 1) * sector)
+      cuts.push([start, end])
+      start = end
+    }
+    const kept = chance < 0.75 ? Math.floor(random() * (cuts.length + 1)) : undefined
+    for (const [i, [start, end]] of cuts.entries()) {
+      if (kept === undefined ? random() < 0.5 : i < kept) {
+        this.apply('write', start, bytes.subarray(start - at, end - at))
+      }
+    }
+  }
+
+  private change(kind: Pending['kind'], at: number, bytes: Uint8Array): () => void {
+    const end = kind === 'write' ? at + bytes.length : this.sizeBytes
+    const pending: Pending = {
+      kind,
+      at,
+      bytes,
+      before: this.bytes.slice(at, Math.max(at, Math.min(end, this.sizeBytes))),
+      sizeBefore: this.sizeBytes,
+      returned: false,
+      state: 'cached',
+    }
+    this.pending.push(pending)
+    this.apply(kind, at, bytes)
+    return () => {
+      pending.returned = true
+    }
+  }
+
+  private apply(kind: Pending['kind'], at: number, bytes: Uint8Array): void {
+    if (kind === 'truncate') {
+      this.reserve(at)
+      this.bytes.fill(0, at)
+      this.sizeBytes = at
+      return
+    }
+    if (bytes.length === 0) return
+    this.reserve(at + bytes.length)
+    this.bytes.set(bytes, at)
+    this.sizeBytes = Math.max(this.sizeBytes, at + bytes.length)
+  }
+
+  private reserve(length: number): void {
+    if (length <= this.bytes.length) return
+    const larger = new Uint8Array(Math.max(length, 2 * this.bytes.length, 8_192))
+    larger.set(this.bytes)
+    this.bytes = larger
+  }
+}

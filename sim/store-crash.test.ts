@@ -1,0 +1,46 @@
+/** CORRECTNESS.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
+
+import { describe, expect, test } from 'vitest'
+import { StoreWorld } from './store-world.ts'
+
+/** Lives of one store, each ended by a crash at a random instant. */
+async function lives(seed: number, count: number): Promise<StoreWorld> {
+  const world = new StoreWorld({ seed })
+  for (let life = 0; life < count; life++) {
+    // A crash in every second recovery, too.
+    if (life % 2 === 1) {
+      world.disk.haltAt = world.disk.mutations + Math.floor(world.random() * 8)
+      if (!(await world.tryOpen())) {
+        world.crash(world.random() < 0.7 ? 'cut' : 'kill')
+        continue
+      }
+    } else {
+      await world.open()
+    }
+    if (!world.disk.halted) {
+      world.disk.haltAt = Number.POSITIVE_INFINITY
+      await world.check()
+    }
+    world.disk.haltAt = world.disk.mutations + Math.floor(world.random() * 60)
+    await world.work(1 + Math.floor(world.random() * 6), 1 + Math.floor(world.random() * 12))
+    if (world.random() < 0.1) world.indexStore.delete()
+    world.crash(world.random() < 0.7 ? 'cut' : 'kill')
+  }
+  await world.open()
+  await world.check()
+  return world
+}
+
+describe('crashes', () => {
+  test('acknowledged appends survive, others are whole or absent', async () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      try {
+        const world = await lives(seed, 6)
+        expect(world.failures).toEqual([])
+        expect(world.store?.damage()).toEqual([])
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error })
+      }
+    }
+  })
+})
