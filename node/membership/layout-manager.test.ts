@@ -272,10 +272,14 @@ describe('changes that their driver leaves', () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const [d, e] = [await world.node('d'), await world.node('e')]
-    // b and c accept that d enters; b learns of it a second later, a hears nothing of it.
-    b!.filter = (_from, to) => to !== a!.nodeId
-    a!.filter = (_from, to) => to !== b!.nodeId
-    c!.filter = (_from, to, type) => (type === LAYOUT_RPC.accept && to === b!.nodeId ? 1_000 : true)
+    // b and c accept that d enters; b learns of it a second later, and of nothing else meanwhile.
+    b!.filter = (_from, to, type) => to !== a!.nodeId || type === LAYOUT_RPC.ready
+    a!.filter = (_from, to, type) => to !== b!.nodeId || type === LAYOUT_RPC.ready
+    c!.filter = (_from, to, type) => {
+      if (to !== b!.nodeId) return true
+      if (type === LAYOUT_RPC.accept) return 1_000
+      return type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.ready
+    }
     const token = (node: FakeNode): string => node.manager.issueToken(HOUR_MS)
     const joining = [d.manager.join(token(b!))]
     await world.until(() => c!.manager.status().undecided)
