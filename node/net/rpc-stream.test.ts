@@ -283,7 +283,7 @@ test('whatever a peer sends, the stream is reset and the node goes on', async ()
       async (chunks) => {
         const [left, right] = fakePair(Infinity)
         const { rpc, events, stats } = end(right, new ManualClock(), echo)
-        const call = outcome(rpc.call(request('x'), { timeoutMs }))
+        const call = rpc.call(request('x'), { timeoutMs }).catch(() => {})
         for (const chunk of chunks) if (left.status === 'open') left.send(chunk)
         left.deliver()
         await settled()
@@ -293,7 +293,7 @@ test('whatever a peer sends, the stream is reset and the node goes on', async ()
         expect(stats).toMatchObject({ callsInFlight: 0, requestsInService: 0, bytesInService: 0 })
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 1000 },
   )
 })
 
