@@ -53,7 +53,12 @@ function isCommand(program: Command, name: string): boolean {
   return name === 'help' || program.commands.some((command) => command.name() === name)
 }
 
-function createProgram(entry: string, terminal: Terminal, finish: (code: number) => void): Command {
+/** Not yet run: also for the test that compares the documents with it. */
+export function createProgram(
+  entry: string,
+  terminal: Terminal,
+  finish: (code: number) => void,
+): Command {
   const clock = new SystemClock()
   const program = new Command('shoal')
     .description('S3-compatible object storage made of identical peers')

@@ -1,0 +1,356 @@
+/** The rules of the repository that no compiler knows: DESIGN.md 1, 2, 10 and STYLE.md, as tests. */
+
+import { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { clusterFieldNames, fieldNames, nodeFieldNames, variableName } from '../node/config.ts'
+import { createProgram } from '../node/cli/program.ts'
+import type { Terminal } from '../node/cli/terminal.ts'
+import { VERSION } from '../node/version.ts'
+import {
+  isSource,
+  isTest,
+  isTestSupport,
+  listFiles,
+  packageOf,
+  readSource,
+  readText,
+  withoutComments,
+} from './repository/source.ts'
+
+const files = listFiles()
+const sources = files.filter(isSource).map(readSource)
+const production = sources.filter(
+  ({ path }) => /^(protocol|gateway|node)\//.test(path) && !isTestSupport(path),
+)
+const documents = files.filter((path) => path.endsWith('.md'))
+
+/** 'path:line: text' of every line of code that the pattern finds. */
+function findings(
+  where: readonly { path: string; code: readonly string[] }[],
+  what: RegExp,
+): string[] {
+  return where.flatMap(({ path, code }) =>
+    code.flatMap((line, at) => (what.test(line) ? [`${path}:${at + 1}: ${line.trim()}`] : [])),
+  )
+}
+
+/** 'path imports name' for every import that `allowed` refuses. */
+function wrongImports(allowed: (path: string, imported: string) => boolean): string[] {
+  return sources.flatMap(({ path, imports }) =>
+    imports
+      .filter((imported) => !allowed(path, imported))
+      .map((imported) => `${path} imports ${imported}`),
+  )
+}
+
+describe('folders', () => {
+  it('of the root are those of the design (2)', () => {
+    const known =
+      'protocol gateway node sim bench docs .ci .config package.json package-lock.json ' +
+      'tsconfig.json README.md CHANGELOG.md LICENSE .gitignore .npmrc'
+    const found = [...new Set(files.map((path) => path.split('/')[0] as string))]
+    expect(found.filter((name) => !known.split(' ').includes(name))).toEqual([])
+  })
+
+  const reaches: Readonly<Record<string, readonly string[]>> = {
+    protocol: ['protocol'],
+    gateway: ['gateway', 'protocol'],
+    node: ['node', 'gateway', 'protocol'],
+    bench: ['bench', 'node', 'gateway', 'protocol'],
+  }
+
+  it('import in one direction: protocol ← gateway ← node ← sim (2)', () => {
+    const wrong = wrongImports((path, imported) => {
+      const reach = reaches[path.split('/')[0] as string]
+      if (reach === undefined || packageOf(imported) !== undefined) return true
+      return reach.includes(imported.split('/')[1] as string)
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('packages', () => {
+  /** Who may use what. A package that stands in no row may be used by all but protocol/. */
+  const places: readonly (readonly [RegExp, RegExp])[] = [
+    [/^(libp2p|@libp2p\/.*|@multiformats\/.*|multiformats|it-pipe)$/, /^node\/net\//],
+    [/^lmdb$/, /^(node\/env\/lmdb\.ts|bench\/.*)$/],
+    [
+      /^node:fs$/,
+      /^(node\/env\/|node\/(config|config-file|data-directory|directory-lock)\.ts|node\/cli\/|sim\/|bench\/)/,
+    ],
+    [/^node:child_process$/, /^(node\/cli\/|sim\/|bench\/)/],
+    [/^node:http$/, /^(gateway\/|node\/cli\/|sim\/|bench\/)/],
+    [/^node:(net|tls|dgram|https|http2)$/, /^(gateway\/|node\/net\/|sim\/|bench\/)/],
+    [/^koa$/, /^(gateway|bench)\//],
+    [/^(commander|pino)$/, /^(node\/cli\/|sim\/repository)/],
+    [/^(zod|smol-toml|yaml)$/, /^node\/(config|config-file|data-directory)\.ts$/],
+    [/^(vitest|fast-check)$/, /^$/],
+    [/^(@noble\/hashes|@napi-rs\/blake-hash)$/, /^(protocol\/hash\.ts|bench\/.*)$/],
+  ]
+
+  it('stay in their places (2)', () => {
+    const wrong = wrongImports((path, imported) => {
+      const name = packageOf(imported)
+      if (name === undefined || isTestSupport(path) || path.startsWith('.config/')) return true
+      const place = places.find(([names]) => names.test(name))
+      if (place !== undefined) return place[1].test(path)
+      return !path.startsWith('protocol/')
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('are declared', () => {
+    const { dependencies, devDependencies } = JSON.parse(readText('package.json')) as {
+      dependencies: Record<string, string>
+      devDependencies: Record<string, string>
+    }
+    const wrong = wrongImports((path, imported) => {
+      const name = packageOf(imported)
+      if (name === undefined || name.startsWith('node:') || name in dependencies) return true
+      const shipped = production.some((file) => file.path === path)
+      return name in devDependencies && !shipped
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('what is not deterministic', () => {
+  const banned = new RegExp(
+    [
+      String.raw`\bDate\.now\b`,
+      String.raw`\bnew Date\(\s*\)`,
+      String.raw`\bMath\.random\b`,
+      String.raw`\bset(Timeout|Interval|Immediate)\s*\(`,
+      String.raw`\bglobalThis\s*\.\s*(set\w+|Date|Math|performance|crypto)`,
+      String.raw`\brandomUUID\b`,
+      String.raw`\bgetRandomValues\b`,
+      String.raw`\bperformance\.(now|timeOrigin)\b`,
+      String.raw`\bprocess\.(hrtime|uptime)\b`,
+      String.raw`\bAbortSignal\.timeout\b`,
+      String.raw`timers/promises|node:timers|node:perf_hooks`,
+      String.raw`\brandom(Bytes|Int|Fill)(Sync)?\b.*from 'node:crypto'`,
+    ].join('|'),
+  )
+
+  it('lives in the adapters of node/env/ and node/net/ only', () => {
+    const where = production.filter(({ path }) => !/^node\/(env|net)\//.test(path))
+    expect(findings(where, banned)).toEqual([])
+  })
+
+  it('is in no simulation: a seed must give the same run', () => {
+    const where = sources.filter(
+      ({ path }) =>
+        path.startsWith('sim/') &&
+        !/^sim\/(e2e|repository)\/|(^|\/|-)main\.ts$/.test(path) &&
+        !isTest(path),
+    )
+    // A virtual clock lets promises settle before it moves on: order, not time.
+    const found = findings(where, banned).filter((line) => !line.includes('setImmediate('))
+    expect(found).toEqual([])
+  })
+
+  it('is found by the pattern', () => {
+    const bad = [
+      'const at = Date.now()',
+      'const at = new Date( )',
+      'globalThis.setTimeout(run, 5)',
+      'setInterval(run, 5)',
+      "import { randomBytes } from 'node:crypto'",
+      'AbortSignal.timeout(5)',
+      'performance.now()',
+    ]
+    expect(bad.filter((line) => !banned.test(line))).toEqual([])
+    const good = ['new Date(ms)', 'clock.nowMs()', 'randomBytes: (count) => random.bytes(count)']
+    expect(good.filter((line) => banned.test(line))).toEqual([])
+  })
+})
+
+describe('protocol/', () => {
+  it('is synchronous: no promises', () => {
+    const where = production.filter(
+      // The native hash is chosen when the module is loaded.
+      ({ path }) => path.startsWith('protocol/') && path !== 'protocol/hash.ts',
+    )
+    expect(findings(where, /\basync\b|\bawait\b|\bPromise\b/)).toEqual([])
+  })
+})
+
+/** Built and tested ahead of what will use it. */
+const awaited: readonly (readonly [string, string])[] = [
+  ['protocol/register/copy.ts', 'copies of chosen pairs in sync and repair (L5, G3)'],
+  ['protocol/iam/identity.ts', 'users and access keys besides root: the IAM API'],
+]
+
+describe('source files', () => {
+  it('export by name', () => {
+    const where = sources.filter(({ path }) => !path.startsWith('.config/'))
+    expect(findings(where, /^export default\b|^export \* from\b/)).toEqual([])
+  })
+
+  it('name the files that they import with their ending', () => {
+    const wrong = wrongImports(
+      (_, imported) => packageOf(imported) !== undefined || /\.(ts|js|json|md)$/.test(imported),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('are used: nothing is dead', () => {
+    const scripts = readText('package.json')
+    const shells = files.filter((path) => path.startsWith('.ci/')).map(readText)
+    const imported = new Set(
+      sources.flatMap(({ path, imports }) => imports.filter((name) => name !== `./${path}`)),
+    )
+    const named = (path: string): boolean =>
+      [scripts, ...shells].some((text) => text.includes(path)) ||
+      // Started as a process or a worker: its name stands as a string somewhere.
+      sources.some(
+        (source) =>
+          source.path !== path && source.text.includes(`${path.split('/').at(-1) ?? ''}'`),
+      )
+    const dead = sources
+      .map(({ path }) => path)
+      .filter((path) => !isTest(path) && !path.startsWith('.config/'))
+      .filter((path) => !imported.has(`./${path}`) && !named(path))
+    expect(dead).toEqual([])
+  })
+
+  it('that ship are used by what ships', () => {
+    const imported = new Set(production.flatMap(({ imports }) => imports))
+    const roots = ['node/main.ts', ...awaited.map(([path]) => path)]
+    const unused = production
+      .map(({ path }) => path)
+      .filter((path) => !roots.includes(path) && !imported.has(`./${path}`))
+    expect(unused).toEqual([])
+    // Once it is used it leaves the list.
+    expect(awaited.filter(([path]) => imported.has(`./${path}`))).toEqual([])
+  })
+
+  it('stay small: each state machine its own file', () => {
+    const large = sources
+      .filter(({ path, text }) => !isTest(path) && text.split('\n').length > 600)
+      .map(({ path, text }) => `${path}: ${text.split('\n').length} lines`)
+    expect(large).toEqual([])
+  })
+
+  it('use the words of the design and no others (1)', () => {
+    const words = /\b(master|slave|leader|follower|vnode|whitelist|blacklist|metadata server)s?\b/i
+    expect(findings(production, words)).toEqual([])
+  })
+
+  it('lose their comments, and only those, before they are searched', () => {
+    const text = [
+      "const a = 'http://x' // said",
+      '/** doc',
+      ' * Date.now()',
+      ' */',
+      'b() /* c */',
+    ].join('\n')
+    expect(withoutComments(text)).toEqual(["const a = 'http://x'", '', '', '', 'b() /* c */'])
+  })
+})
+
+describe('documents', () => {
+  const silent: Terminal = { out() {}, error() {}, draw() {}, isTty: false, columns: 80 }
+  const program = createProgram('unused', silent, () => {})
+
+  /** Lines of fenced blocks and code spans that begin with a command of ours. */
+  function commandsIn(path: string): string[] {
+    const text = readText(path)
+    const blocks = [...text.matchAll(/^```[a-z]*\n([\s\S]*?)^```/gm)].flatMap((match) =>
+      (match[1] ?? '').replaceAll('\\\n', ' ').split('\n'),
+    )
+    const spans = [...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '')
+    return [...blocks, ...spans]
+      .map((line) =>
+        line
+          .trim()
+          .replace(/^\$ /, '')
+          .replace(/^([A-Z_]+=\S+ )+/, ''),
+      )
+      .filter((line) => /^(npm (start|test|run)|shoal)\b/.test(line))
+  }
+
+  it('name only commands and flags that exist', () => {
+    const wrong = documents.flatMap((path) =>
+      commandsIn(path).flatMap((line) => {
+        const problem = problemOf(line)
+        return problem === undefined ? [] : [`${path}: ${line}: ${problem}`]
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  function problemOf(line: string): string | undefined {
+    const script = /^npm (?:run (?:-s )?)?([a-z0-9:]+)/.exec(line)?.[1]
+    if (script !== undefined) {
+      const { scripts } = JSON.parse(readText('package.json')) as {
+        scripts: Record<string, string>
+      }
+      if (!(script in scripts)) return `no script ${script}`
+      if (script !== 'start') return undefined
+    }
+    const words = (script === undefined ? line.slice(5) : (line.split(' -- ')[1] ?? ''))
+      .split(/[|;&#>]/)[0]
+      ?.trim()
+      .split(/\s+/)
+      .filter((word) => word !== '')
+    let command: Command = program
+    for (const word of words ?? []) {
+      if (word.startsWith('-')) break
+      const next = command.commands.find((each) => each.name() === word)
+      if (next === undefined) break
+      command = next
+    }
+    const first = words?.[0]
+    if (command === program && first !== undefined && /^[a-z]/.test(first))
+      return `no command ${first}`
+    if (command === program)
+      command = program.commands.find((each) => each.name() === 'start') ?? program
+    const known = [...command.options, ...program.options].map(({ long }) => long)
+    const flag = (words ?? []).find(
+      (word) =>
+        word.startsWith('--') && word !== '--help' && !known.includes(word.split('=')[0] ?? ''),
+    )
+    return flag === undefined ? undefined : `no flag ${flag}`
+  }
+
+  it('are checked by what finds mistakes', () => {
+    expect(problemOf('npm run nothing')).toBe('no script nothing')
+    expect(problemOf('shoal dance')).toBe('no command dance')
+    expect(problemOf('shoal status --data x --fast')).toBe('no flag --fast')
+    expect(problemOf('npm start -- cluster --nodes 3 --fast')).toBe('no flag --fast')
+    expect(problemOf('shoal layout show --json')).toBeUndefined()
+    expect(problemOf('shoal --data x')).toBeUndefined()
+  })
+
+  it('describe every field of the configuration', () => {
+    const table = readText('docs/operations.md')
+    const missing = fieldNames.filter(
+      (field) => !table.includes(`\`${field}\``) || !table.includes(`\`${variableName(field)}\``),
+    )
+    expect(missing).toEqual([])
+    expect([...clusterFieldNames, ...nodeFieldNames]).toEqual(fieldNames)
+  })
+
+  it('link to files that exist', () => {
+    const there = new Set(files)
+    const broken = documents.flatMap((path) => {
+      const links = [...readText(path).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
+      return links
+        .map((match) => new URL(match[1] ?? '', `file:///${path}`).pathname.slice(1))
+        .filter(
+          (target) =>
+            !there.has(target) &&
+            !files.some((file) => file.startsWith(`${target.replace(/\/$/, '')}/`)),
+        )
+        .map((target) => `${path}: ${target}`)
+    })
+    expect(broken).toEqual([])
+  })
+
+  it('and the program agree on the version', () => {
+    const { version } = JSON.parse(readText('package.json')) as { version: string }
+    expect(VERSION).toBe(version)
+    expect(readText('CHANGELOG.md')).toContain(`## ${version}`)
+  })
+})
