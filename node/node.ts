@@ -3,7 +3,7 @@
  * puts the gateway in front, sim/ drives `backend` as it is.
  */
 
-import { byteString, bytesOfHex, u32 } from '../protocol/bytes.ts'
+import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
 import { proposerId, type BlockKey, type NodeId, type StorageId } from '../protocol/ids.ts'
 import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
@@ -23,7 +23,7 @@ import { Lister } from './metadata/lister.ts'
 import { ListService } from './metadata/list-service.ts'
 import { Objects } from './metadata/objects.ts'
 import { RegisterHost } from './metadata/register-host.ts'
-import { Registers, type Placement } from './metadata/registers.ts'
+import { Registers, type Placement, type RegisterObserver } from './metadata/registers.ts'
 import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext, Resync } from './repair/resync.ts'
@@ -53,6 +53,8 @@ export interface NodeOptions {
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
   readonly progress?: (task: string, done: number, total?: number) => void
+  /** Checker A of the simulation. */
+  readonly observer?: RegisterObserver | undefined
 }
 
 export interface RootCredential {
@@ -73,6 +75,7 @@ export class ShoalNode {
   readonly #env: Environment
   readonly #replicator: Replicator
   readonly #blocks: BlockStore
+  readonly #exchange: Exchange
   #stopped = false
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
@@ -178,7 +181,16 @@ export class ShoalNode {
     const peers = new Peers(network, () => service)
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
     const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
-    this.registers = new Registers({ peers, placement, clock, random, proposer, onGap })
+    const { observer } = options
+    this.registers = new Registers({
+      peers,
+      placement,
+      clock,
+      random,
+      proposer,
+      onGap,
+      observer,
+    })
     this.resync = new Resync({
       self,
       store,
@@ -195,6 +207,7 @@ export class ShoalNode {
     const replicator = new Replicator({ peers, placement, clock, onGap })
     this.#replicator = replicator
     this.#blocks = blocks
+    this.#exchange = exchange
     const partitionBits = options.partitionBits ?? PARTITION_BITS
     const bodies = new Bodies({
       replicator,
@@ -250,6 +263,11 @@ export class ShoalNode {
       if (type === 'up' && layout.current() !== undefined) this.resync.peerUp(peer)
     })
     layout.onChange((changed) => this.#changed(changed))
+  }
+
+  /** What this node holds of a partition, as text: equal on replicas that are level. */
+  digestOf(partition: number): string {
+    return hex(this.#exchange.digestOf(partition))
   }
 
   async stop(): Promise<void> {

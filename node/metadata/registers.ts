@@ -14,6 +14,7 @@ import {
 import { byteString } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
 import { identityProposer, Proposer, type Change } from '../../protocol/register/proposer.ts'
 import { Reader } from '../../protocol/register/read.ts'
 import type {
@@ -70,7 +71,23 @@ export interface RegistersOptions {
   readonly proposer: ProposerId
   /** A replica may have missed a write of this partition (P7). */
   readonly onGap: (peer: NodeId, partition: number) => void
+  /** Told of every outcome: checker A of the simulation listens here. */
+  readonly observer?: RegisterObserver | undefined
 }
+
+/** What a proposer or reader learnt, between two instants of its own clock. */
+export interface RegisterEvent {
+  readonly key: RegisterKey
+  readonly type: 'written' | 'kept' | 'read' | 'unknown'
+  readonly startedMs: number
+  /** Absent: the register is absent, or, of `unknown`, not known. */
+  readonly ballot?: Ballot | undefined
+  readonly operation?: OperationId | undefined
+  /** Operation of the state that a write replaced; absent: there was none. */
+  readonly base?: OperationId | undefined
+}
+
+export type RegisterObserver = (event: RegisterEvent) => void
 
 export interface ChangeRequest {
   readonly key: RegisterKey
@@ -134,6 +151,7 @@ export class Registers {
     const { placement } = this.#options
     const partition = partitionOfKey(request.key)
     const deadline = this.#deadline()
+    const startedMs = this.#options.clock.monotonicMs()
     for (;;) {
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
@@ -152,6 +170,7 @@ export class Registers {
       })
       switch (outcome.type) {
         case 'state':
+          this.#observe(request.key, 'read', startedMs, outcome.accepted)
           return { accepted: outcome.accepted, block }
         case 'needs-identity':
           return { accepted: await this.settle(context, request.key, request.fence) }
@@ -175,27 +194,64 @@ export class Registers {
     rewrite = false,
   ): Promise<Accepted | undefined> {
     return this.#queue.run(key, async () => {
+      const startedMs = this.#options.clock.monotonicMs()
       const outcome = await this.#propose(context, key, fence, undefined, (base) =>
         identityProposer({ ...base, rewrite }),
       )
-      if (outcome.type === 'kept') return outcome.current
-      throw unavailable()
+      if (outcome.type !== 'kept') throw unavailable()
+      this.#observe(key, 'kept', startedMs, outcome.current)
+      return outcome.current
     })
   }
 
   async #change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
     const operation = this.newOperation()
-    const { key, change, fence, block } = request
-    const outcome = await this.#propose(
-      context,
-      key,
-      fence,
-      block,
-      (base, attempt) => new Proposer({ ...base, operation, change, attempt }),
-    )
-    if (outcome.type === 'written') return { type: 'written', value: outcome.value }
-    if (outcome.type === 'kept') return { type: 'kept', current: outcome.current }
+    const { key, fence, block } = request
+    const startedMs = this.#options.clock.monotonicMs()
+    let base: OperationId | undefined
+    const change: Change = (current) => {
+      base = current?.operation
+      return request.change(current)
+    }
+    try {
+      const outcome = await this.#propose(
+        context,
+        key,
+        fence,
+        block,
+        (common, attempt) => new Proposer({ ...common, operation, change, attempt }),
+      )
+      if (outcome.type === 'written') {
+        this.#observe(key, 'written', startedMs, outcome, base)
+        return { type: 'written', value: outcome.value }
+      }
+      if (outcome.type === 'kept') {
+        this.#observe(key, 'kept', startedMs, outcome.current)
+        return { type: 'kept', current: outcome.current }
+      }
+    } catch (error) {
+      this.#options.observer?.({ key, type: 'unknown', startedMs, operation, base })
+      throw error
+    }
+    this.#options.observer?.({ key, type: 'unknown', startedMs, operation, base })
     throw unavailable()
+  }
+
+  #observe(
+    key: RegisterKey,
+    type: RegisterEvent['type'],
+    startedMs: number,
+    accepted: Accepted | undefined,
+    base?: OperationId,
+  ): void {
+    this.#options.observer?.({
+      key,
+      type,
+      startedMs,
+      ballot: accepted?.ballot,
+      operation: accepted?.value.operation,
+      base,
+    })
   }
 
   async #propose(

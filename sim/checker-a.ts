@@ -1,0 +1,134 @@
+/**
+ * Checker A, white box (CORRECTNESS.md 9): from what every proposer and reader of the cluster learnt.
+ *
+ *   - one ballot carries one value                                            (P1)
+ *   - real time implies ballot order: what was known before an operation began is not undone by it
+ *   - a write replaced exactly the state below it: its condition held on its predecessor (P2, P3)
+ */
+
+import type { OperationId, RegisterKey } from '../protocol/ids.ts'
+import { compareBallots, type Ballot } from '../protocol/register/ballot.ts'
+import type { RegisterEvent } from '../node/metadata/registers.ts'
+
+interface Known {
+  readonly ballot: Ballot
+  readonly operation: OperationId
+}
+
+interface Write extends Known {
+  readonly base: OperationId | undefined
+}
+
+interface Register {
+  /** By ballot, as text. */
+  readonly values: Map<string, OperationId>
+  /** Chosen states by the instant at which somebody knew them: ballots rise along it. */
+  readonly known: { atMs: number; ballot: Ballot }[]
+  readonly writes: Write[]
+  readonly chosen: Map<string, Known>
+  readonly unknown: Set<OperationId>
+}
+
+export class CheckerA {
+  readonly violations: string[] = []
+  events = 0
+  readonly #registers = new Map<RegisterKey, Register>()
+
+  /** `atMs`: now, when the outcome is known. */
+  note(event: RegisterEvent, atMs: number, who: string): void {
+    this.events++
+    const register = this.#register(event.key)
+    if (event.type === 'unknown') {
+      if (event.operation !== undefined) register.unknown.add(event.operation)
+      return
+    }
+    const { ballot, operation } = event
+    const before = latestBefore(register.known, event.startedMs)
+    if (ballot === undefined || operation === undefined) {
+      if (before !== undefined)
+        this.#violation(event, who, 'absent after it was known to be present')
+      return
+    }
+    const name = ballotText(ballot)
+    const other = register.values.get(name)
+    if (other !== undefined && other !== operation) {
+      this.#violation(event, who, `two values at ballot ${name}`)
+    }
+    register.values.set(name, operation)
+    if (before !== undefined) {
+      const order = compareBallots(ballot, before)
+      if (order < 0 || (order === 0 && event.type === 'written')) {
+        this.#violation(
+          event,
+          who,
+          `ballot ${name} although ${ballotText(before)} was known before`,
+        )
+      }
+    }
+    const last = register.known.at(-1)
+    if (last === undefined || compareBallots(ballot, last.ballot) > 0) {
+      register.known.push({ atMs, ballot })
+    }
+    register.chosen.set(name, { ballot, operation })
+    if (event.type === 'written') register.writes.push({ ballot, operation, base: event.base })
+  }
+
+  /** When everything is over: each write's base is what was chosen right below it. */
+  finish(): void {
+    for (const [key, register] of this.#registers) {
+      const chosen = [...register.chosen.values()].sort((a, b) =>
+        compareBallots(a.ballot, b.ballot),
+      )
+      for (const write of register.writes) {
+        const below = chosen.filter(
+          ({ ballot, operation }) =>
+            operation !== write.operation && compareBallots(ballot, write.ballot) < 0,
+        )
+        const predecessor = below.at(-1)?.operation
+        if (predecessor === write.base) continue
+        // One whose outcome its own proposer never learnt may stand between them.
+        if (write.base !== undefined && register.unknown.has(write.base)) continue
+        this.violations.push(
+          `write ${text(write.operation)} at ${ballotText(write.ballot)} of ${text(key)} replaced ` +
+            `${text(write.base)}, but ${text(predecessor)} was chosen below it`,
+        )
+      }
+    }
+  }
+
+  #register(key: RegisterKey): Register {
+    let register = this.#registers.get(key)
+    if (register === undefined) {
+      register = {
+        values: new Map(),
+        known: [],
+        writes: [],
+        chosen: new Map(),
+        unknown: new Set(),
+      }
+      this.#registers.set(key, register)
+    }
+    return register
+  }
+
+  #violation(event: RegisterEvent, who: string, what: string): void {
+    this.violations.push(`${who}: ${event.type} of ${text(event.key)}: ${what}`)
+  }
+}
+
+/** The highest ballot that was known at an instant before `atMs`. */
+function latestBefore(
+  known: readonly { atMs: number; ballot: Ballot }[],
+  atMs: number,
+): Ballot | undefined {
+  for (let i = known.length - 1; i >= 0; i--) if (known[i]!.atMs < atMs) return known[i]!.ballot
+  return undefined
+}
+
+function ballotText(ballot: Ballot): string {
+  return `${ballot.counter}.${text(ballot.proposer)}`
+}
+
+function text(bytes: string | undefined): string {
+  return bytes === undefined ? 'nothing' : Buffer.from(bytes, 'latin1').toString('hex').slice(0, 60)
+}

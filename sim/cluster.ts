@@ -1,0 +1,211 @@
+/** A whole cluster in one thread: node/node.ts unchanged on simulated ports. */
+
+import { byteString, hex } from '../protocol/bytes.ts'
+import { blake3, createBlake3 } from '../protocol/hash.ts'
+import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
+import { utf8 } from '../protocol/bytes.ts'
+import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
+import type { RegisterObserver } from '../node/metadata/registers.ts'
+import { ShoalNode } from '../node/node.ts'
+import { SimulatedDisk } from './disk.ts'
+import { SimulatedIndexStore } from './index-store.ts'
+import { SimulatedNetwork, Wires } from './network.ts'
+import { seededRandom } from './seeded-random.ts'
+import { SimulatedSigner } from './signer.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+const PARTITION_BITS = 6
+const SEGMENT_BYTES = 4 << 20
+
+export interface ClusterOptions {
+  readonly seed: number
+  readonly nodes: number
+  readonly observer: (node: number, event: Parameters<RegisterObserver>[0]) => void
+  readonly verbose?: boolean
+}
+
+/** What outlives a process: disk, index files, name, boot counter. */
+interface Machine {
+  readonly number: number
+  readonly id: NodeId
+  readonly disk: SimulatedDisk
+  readonly index: SimulatedIndexStore
+  boot: number
+  secret: Uint8Array | undefined
+  life: Life | undefined
+}
+
+/** One process: when it dies, its timers never fire and its network is unplugged. */
+interface Life {
+  dead: boolean
+  node: ShoalNode | undefined
+  network: SimulatedNetwork
+}
+
+export class SimulatedCluster {
+  readonly clock = new VirtualClock()
+  readonly random: () => number
+  readonly wires: Wires
+  readonly failures: string[] = []
+  readonly #options: ClusterOptions
+  readonly #machines: Machine[] = []
+  readonly #trace = createBlake3()
+  #join: string | undefined
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.random = seededRandom(options.seed)
+    this.wires = new Wires(this.clock, this.random, (line, bytes) => this.trace(line, bytes))
+    for (let number = 0; number < options.nodes; number++) {
+      const random = seededRandom(options.seed * 1000 + number + 1)
+      this.#machines.push({
+        number,
+        id: nodeNameOf(options.seed, number),
+        disk: new SimulatedDisk({ clock: this.clock, random }),
+        index: new SimulatedIndexStore({ clock: this.clock, random }),
+        boot: 0,
+        secret: undefined,
+        life: undefined,
+      })
+    }
+  }
+
+  get size(): number {
+    return this.#machines.length
+  }
+
+  /** Everything that happens goes here: the same seed gives the same digest. */
+  trace(line: string, bytes?: Uint8Array): void {
+    this.#trace.update(utf8(`${this.clock.monotonicMs().toFixed(3)} ${line}\n`))
+    if (bytes !== undefined) this.#trace.update(bytes)
+  }
+
+  /** Of everything traced. Call once, at the end. */
+  digest(): string {
+    return hex(this.#trace.digest()).slice(0, 16)
+  }
+
+  node(number: number): ShoalNode | undefined {
+    return this.#machines[number]!.life?.node
+  }
+
+  idOf(number: number): NodeId {
+    return this.#machines[number]!.id
+  }
+
+  alive(number: number): boolean {
+    return this.#machines[number]!.life !== undefined
+  }
+
+  /** Node 0 founds; the others join by its token. */
+  async form(): Promise<void> {
+    await this.start(0)
+    this.#join = this.node(0)!.admin.issueToken(3_600_000)
+    await Promise.all(this.#machines.slice(1).map(({ number }) => this.start(number)))
+  }
+
+  async start(number: number): Promise<void> {
+    const machine = this.#machines[number]!
+    const network = new SimulatedNetwork(this.wires, machine.id)
+    const life: Life = { dead: false, node: undefined, network }
+    machine.life = life
+    machine.boot++
+    this.trace(`start ${number} boot ${machine.boot}`)
+    const random = seededRandom(this.#options.seed * 7919 + number * 31 + machine.boot)
+    const env = this.#environment(machine, life, random)
+    try {
+      const node = await ShoalNode.start(env, {
+        storageId: storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12))),
+        boot: machine.boot,
+        zone: 'sim',
+        capacityBytes: 2 ** 40,
+        segmentSizeBytes: SEGMENT_BYTES,
+        partitionBits: PARTITION_BITS,
+        clusterSecret: {
+          get: () => machine.secret,
+          set: (secret) => {
+            machine.secret = secret.slice()
+          },
+        },
+        ...(number === 0
+          ? { root: { accountId: '1', accessKeyId: 'SIM', secretAccessKey: 'simulated' } }
+          : { join: this.#join }),
+        observer: (event) => {
+          if (!life.dead) this.#options.observer(number, event)
+        },
+      })
+      if (!life.dead) life.node = node
+    } catch (error) {
+      if (!life.dead) throw error
+    }
+  }
+
+  /** kill -9. `power`: the machine goes down too, and what was not flushed may be lost. */
+  kill(number: number, power: boolean): void {
+    const machine = this.#machines[number]!
+    const { life } = machine
+    if (life === undefined) return
+    this.trace(`kill ${number} ${power ? 'power' : 'process'}`)
+    life.dead = true
+    machine.life = undefined
+    life.network.pull()
+    if (power) {
+      machine.disk.crash()
+      machine.index.crash()
+    } else {
+      machine.disk.kill()
+      machine.index.kill()
+    }
+  }
+
+  #environment(machine: Machine, life: Life, random: () => number): Environment {
+    const { clock } = this
+    const own: Clock = {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, run) =>
+        clock.after(delayMs, () => {
+          if (!life.dead) run()
+        }),
+    }
+    return {
+      clock: own,
+      random: randomOf(random),
+      disk: machine.disk,
+      network: life.network,
+      signer: new SimulatedSigner(machine.id),
+      logger: this.#options.verbose ? consoleLogger(machine.number) : SILENT,
+      openIndex: () => machine.index.open(),
+      fail: (reason) => {
+        if (life.dead) return
+        this.failures.push(`node ${machine.number} failed: ${reason}`)
+        this.kill(machine.number, false)
+      },
+    }
+  }
+}
+
+function randomOf(random: () => number): Random {
+  return {
+    float: random,
+    bytes: (length) => Uint8Array.from({ length }, () => Math.floor(random() * 256)),
+  }
+}
+
+function nodeNameOf(seed: number, number: number): NodeId {
+  const hash = byteString(blake3(utf8(`node ${seed} ${number}`)))
+  let name = 'Sim'
+  for (const character of hash.slice(0, 20)) name += BASE58[character.charCodeAt(0) % 58]
+  return nodeId(name)
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+function consoleLogger(number: number): Logger {
+  const line =
+    (level: string) =>
+    (fields: Record<string, unknown>, message: string): void =>
+      console.error(`[${number}] ${level} ${message} ${JSON.stringify(fields)}`)
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+}

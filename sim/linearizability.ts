@@ -1,0 +1,74 @@
+/**
+ * Checker B, black box: is a key's history linearizable? Wing and Gong's search with Lowe's memory of
+ * states already tried (CORRECTNESS.md 9). Operations whose outcome is unknown may take effect at any
+ * instant after their call, or never.
+ */
+
+/** A value is the tag of the write that made it; undefined: no object. */
+export type Tag = number | undefined
+
+export type Operation =
+  | { readonly type: 'put'; readonly tag: number }
+  | { readonly type: 'delete' }
+  /** `done` false: refused because something was there. */
+  | { readonly type: 'create'; readonly tag: number; readonly done: boolean }
+  | { readonly type: 'get'; readonly tag: Tag }
+
+export interface Call {
+  readonly operation: Operation
+  readonly calledMs: number
+  /** Infinity: unknown outcome. */
+  readonly returnedMs: number
+}
+
+/** False when the operation can't happen in that state. */
+function apply(operation: Operation, state: Tag): { state: Tag } | undefined {
+  switch (operation.type) {
+    case 'put':
+      return { state: operation.tag }
+    case 'delete':
+      return { state: undefined }
+    case 'create':
+      if (!operation.done) return state === undefined ? undefined : { state }
+      return state === undefined ? { state: operation.tag } : undefined
+    case 'get':
+      return operation.tag === state ? { state } : undefined
+  }
+}
+
+/** A create of unknown outcome may have been refused as well. */
+function outcomes(call: Call, state: Tag): { state: Tag }[] {
+  const done = apply(call.operation, state)
+  return done === undefined ? [] : [done]
+}
+
+export function isLinearizable(history: readonly Call[]): boolean {
+  const calls = [...history].sort((a, b) => a.calledMs - b.calledMs)
+  const tried = new Set<string>()
+  const taken = new Uint8Array(calls.length)
+  const open = calls.filter((call) => call.returnedMs !== Infinity).length
+
+  const search = (left: number, state: Tag): boolean => {
+    if (left === 0) return true
+    const name = `${state ?? '-'}:${Buffer.from(taken).toString('latin1')}`
+    if (tried.has(name)) return false
+    tried.add(name)
+    // Only calls that began before every other pending one returned may come next.
+    let horizon = Infinity
+    for (let i = 0; i < calls.length; i++) {
+      if (taken[i] === 0 && calls[i]!.returnedMs < horizon) horizon = calls[i]!.returnedMs
+    }
+    for (let i = 0; i < calls.length; i++) {
+      const call = calls[i]!
+      if (call.calledMs > horizon) break
+      if (taken[i] !== 0) continue
+      for (const next of outcomes(call, state)) {
+        taken[i] = 1
+        if (search(left - (call.returnedMs === Infinity ? 0 : 1), next.state)) return true
+        taken[i] = 0
+      }
+    }
+    return false
+  }
+  return search(open, undefined)
+}

@@ -1,0 +1,375 @@
+/**
+ * The network of a simulated cluster: messages late, lost, doubled and out of order, partitions full
+ * and one-way, nodes that are gone. Bytes go over it as over the real one, so that codecs are part of
+ * what is tried; every delivery goes into the trace.
+ */
+
+import type { NodeId } from '../protocol/ids.ts'
+import type {
+  Clock,
+  Network,
+  NetworkError,
+  NetworkMessage,
+  PeerEvent,
+  TrafficClass,
+} from '../node/env/ports.ts'
+
+/** How long a connection takes to be noticed as there or gone. */
+const DETECT_MS = 20
+
+export interface NetworkFaults {
+  /** Of a message, in [0, 1). */
+  loss: number
+  doubling: number
+  latencyMsMax: number
+  /** Now and then a message takes this much longer. */
+  lateness: number
+  lateMsMax: number
+}
+
+export const CALM: NetworkFaults = {
+  loss: 0,
+  doubling: 0,
+  latencyMsMax: 2,
+  lateness: 0,
+  lateMsMax: 0,
+}
+
+class SimulatedNetworkError extends Error implements NetworkError {
+  override readonly name = 'NetworkError'
+  readonly code: NetworkError['code']
+  readonly maybeDelivered: boolean
+
+  constructor(code: NetworkError['code'], maybeDelivered: boolean) {
+    super(code)
+    this.code = code
+    this.maybeDelivered = maybeDelivered
+  }
+}
+
+/** The wires between all nodes. */
+export class Wires {
+  faults: NetworkFaults = { ...CALM }
+  messages = 0
+  lost = 0
+  readonly clock: Clock
+  readonly random: () => number
+  readonly trace: (line: string, bytes?: Uint8Array) => void
+  readonly #ends = new Map<NodeId, SimulatedNetwork>()
+  /** "from>to" pairs that nothing passes. */
+  readonly #cut = new Set<string>()
+
+  constructor(
+    clock: Clock,
+    random: () => number,
+    trace: (line: string, bytes?: Uint8Array) => void,
+  ) {
+    this.clock = clock
+    this.random = random
+    this.trace = trace
+  }
+
+  end(node: NodeId): SimulatedNetwork | undefined {
+    return this.#ends.get(node)
+  }
+
+  plug(end: SimulatedNetwork): void {
+    this.#ends.set(end.self, end)
+    this.#announce()
+  }
+
+  unplug(end: SimulatedNetwork): void {
+    if (this.#ends.get(end.self) === end) this.#ends.delete(end.self)
+    this.#announce()
+  }
+
+  cut(from: NodeId, to: NodeId): void {
+    this.#cut.add(`${from}>${to}`)
+    this.#announce()
+  }
+
+  mend(): void {
+    this.#cut.clear()
+    this.#announce()
+  }
+
+  passes(from: NodeId, to: NodeId): boolean {
+    return !this.#cut.has(`${from}>${to}`)
+  }
+
+  /** A connection needs both directions and both ends. */
+  connected(a: NodeId, b: NodeId): boolean {
+    return this.#ends.has(a) && this.#ends.has(b) && this.passes(a, b) && this.passes(b, a)
+  }
+
+  /** Delivers once, twice or never. */
+  carry(from: NodeId, to: NodeId, what: string, bytes: Uint8Array, deliver: () => void): void {
+    this.messages++
+    const { loss, doubling } = this.faults
+    if (!this.passes(from, to) || this.random() < loss) {
+      this.lost++
+      return
+    }
+    const times = this.random() < doubling ? 2 : 1
+    for (let i = 0; i < times; i++) {
+      this.clock.after(this.#latencyMs(), () => {
+        // Cut meanwhile: what was under way is lost with the connection.
+        if (!this.passes(from, to)) return
+        this.trace(`${from}>${to} ${what}`, bytes)
+        deliver()
+      })
+    }
+  }
+
+  #latencyMs(): number {
+    const { latencyMsMax, lateness, lateMsMax } = this.faults
+    const late = this.random() < lateness ? this.random() * lateMsMax : 0
+    return 0.05 + this.random() * latencyMsMax + late
+  }
+
+  #announce(): void {
+    for (const end of this.#ends.values()) end.noticeLater(DETECT_MS * (0.5 + this.random()))
+  }
+}
+
+interface Pending {
+  readonly to: NodeId
+  settle(answer: NetworkMessage | NetworkError): void
+}
+
+export class SimulatedNetwork implements Network {
+  readonly self: NodeId
+  readonly #wires: Wires
+  readonly #pending = new Set<Pending>()
+  readonly #up = new Set<NodeId>()
+  readonly #listeners: ((event: PeerEvent) => void)[] = []
+  readonly #topics = new Map<string, ((from: NodeId, bytes: Uint8Array) => void)[]>()
+  readonly #strangers = new Map<
+    string,
+    (from: NodeId, request: Uint8Array) => Promise<Uint8Array>
+  >()
+  #members: ReadonlyMap<NodeId, readonly string[]> = new Map()
+  #handler: ((from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>) | undefined
+  #walkHandler: ((partition: number) => NodeId[]) | undefined
+  #running = false
+
+  constructor(wires: Wires, self: NodeId) {
+    this.#wires = wires
+    this.self = self
+  }
+
+  addresses(): string[] {
+    return [`/sim/${this.self}`]
+  }
+
+  call(
+    peer: NodeId,
+    _traffic: TrafficClass,
+    message: NetworkMessage,
+    { timeoutMs }: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<NetworkMessage> {
+    if (!this.connected(peer)) {
+      return Promise.reject(new SimulatedNetworkError('UNREACHABLE', false))
+    }
+    // The receiver gets bytes of its own: the sender may use its buffers again.
+    const sent = copyOf(message)
+    return new Promise((resolve, reject) => {
+      const { clock } = this.#wires
+      const pending: Pending = {
+        to: peer,
+        settle: (answer) => {
+          if (!this.#pending.delete(pending)) return
+          cancel()
+          if (answer instanceof Error) reject(answer)
+          else resolve(answer as NetworkMessage)
+        },
+      }
+      const cancel = clock.after(timeoutMs, () =>
+        pending.settle(new SimulatedNetworkError('TIMEOUT', true)),
+      )
+      this.#pending.add(pending)
+      this.#wires.carry(this.self, peer, `${message.type}`, sent.body, () => {
+        this.#wires.end(peer)?.receive(this.self, sent, (answer) => {
+          if (answer instanceof Error) {
+            this.#wires.carry(peer, this.self, 'refused', new Uint8Array(0), () =>
+              pending.settle(answer),
+            )
+            return
+          }
+          const copy = copyOf(answer)
+          this.#wires.carry(peer, this.self, `re ${copy.type}`, copy.body, () =>
+            pending.settle(copy),
+          )
+        })
+      })
+    })
+  }
+
+  /** From the wires. */
+  receive(
+    from: NodeId,
+    message: NetworkMessage,
+    answer: (answer: NetworkMessage | NetworkError) => void,
+  ): void {
+    if (!this.#running || this.#handler === undefined || !this.#members.has(from)) return
+    this.#handler(from, message).then(answer, () =>
+      answer(new SimulatedNetworkError('REFUSED', true)),
+    )
+  }
+
+  serve(handler: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>): void {
+    this.#handler = handler
+  }
+
+  setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void {
+    this.#members = new Map(members)
+    if (this.#running) this.noticeLater(0)
+  }
+
+  connected(peer: NodeId): boolean {
+    return this.#running && this.#up.has(peer)
+  }
+
+  onPeer(listener: (event: PeerEvent) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  publish(topic: string, bytes: Uint8Array): void {
+    for (const peer of this.#members.keys()) {
+      this.#wires.carry(this.self, peer, `topic ${topic}`, bytes, () =>
+        this.#wires.end(peer)?.hear(topic, this.self, bytes),
+      )
+    }
+  }
+
+  hear(topic: string, from: NodeId, bytes: Uint8Array): void {
+    if (!this.#running || !this.#members.has(from)) return
+    for (const listener of this.#topics.get(topic) ?? []) listener(from, bytes)
+  }
+
+  subscribe(topic: string, listener: (from: NodeId, bytes: Uint8Array) => void): void {
+    this.#topics.set(topic, [...(this.#topics.get(topic) ?? []), listener])
+  }
+
+  callStranger(
+    addresses: readonly string[],
+    protocol: string,
+    request: Uint8Array,
+    { timeoutMs }: { timeoutMs: number },
+  ): Promise<{ peer: NodeId; reply: Uint8Array }> {
+    const peer = addresses
+      .map((address) => /^\/sim\/([^/]+)/.exec(address)?.[1] as NodeId | undefined)
+      .find((node) => node !== undefined && this.#wires.end(node) !== undefined)
+    if (peer === undefined) {
+      return Promise.reject(new SimulatedNetworkError('UNREACHABLE', false))
+    }
+    return new Promise((resolve, reject) => {
+      const cancel = this.#wires.clock.after(timeoutMs, () =>
+        reject(new SimulatedNetworkError('TIMEOUT', true)),
+      )
+      this.#wires.carry(this.self, peer, protocol, request, () => {
+        this.#wires
+          .end(peer)
+          ?.meet(protocol, this.self, request)
+          ?.then(
+            (reply) => {
+              this.#wires.carry(peer, this.self, `re ${protocol}`, reply, () => {
+                cancel()
+                resolve({ peer, reply })
+              })
+            },
+            () => {},
+          )
+      })
+    })
+  }
+
+  meet(protocol: string, from: NodeId, request: Uint8Array): Promise<Uint8Array> | undefined {
+    return this.#running ? this.#strangers.get(protocol)?.(from, request) : undefined
+  }
+
+  serveStrangers(
+    protocol: string,
+    handler: (from: NodeId, request: Uint8Array) => Promise<Uint8Array>,
+  ): void {
+    this.#strangers.set(protocol, handler)
+  }
+
+  provideSlices(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  walk(
+    partition: number,
+  ): Promise<{ replicas: NodeId[]; provider: NodeId; hops: number } | undefined> {
+    for (const peer of this.#up) {
+      const replicas = this.#wires.end(peer)?.answerWalk(partition)
+      if (replicas?.includes(peer)) return Promise.resolve({ replicas, provider: peer, hops: 1 })
+    }
+    return Promise.resolve(undefined)
+  }
+
+  answerWalk(partition: number): NodeId[] | undefined {
+    return this.#walkHandler?.(partition)
+  }
+
+  serveWalk(handler: (partition: number) => NodeId[]): void {
+    this.#walkHandler = handler
+  }
+
+  start(): Promise<void> {
+    this.#running = true
+    this.#wires.plug(this)
+    return Promise.resolve()
+  }
+
+  stop(): Promise<void> {
+    this.pull()
+    return Promise.resolve()
+  }
+
+  /** The process is gone: nothing is answered, nothing is heard any more. */
+  pull(): void {
+    this.#running = false
+    this.#pending.clear()
+    this.#wires.unplug(this)
+  }
+
+  /** Looks, after a while, who has come up or gone down. */
+  noticeLater(delayMs: number): void {
+    this.#wires.clock.after(delayMs, () => this.#notice())
+  }
+
+  #notice(): void {
+    if (!this.#running) return
+    const seen = new Set<NodeId>()
+    for (const peer of this.#members.keys()) {
+      if (this.#wires.connected(this.self, peer) && this.#wires.end(peer)!.knows(this.self)) {
+        seen.add(peer)
+      }
+    }
+    for (const peer of seen) {
+      if (this.#up.has(peer)) continue
+      this.#up.add(peer)
+      for (const listener of this.#listeners) listener({ type: 'up', peer })
+    }
+    for (const peer of this.#up) {
+      if (seen.has(peer)) continue
+      this.#up.delete(peer)
+      for (const pending of this.#pending) {
+        if (pending.to === peer) pending.settle(new SimulatedNetworkError('ABORTED', true))
+      }
+      for (const listener of this.#listeners) listener({ type: 'down', peer })
+    }
+  }
+
+  /** Both must be members to each other, as the real gate has it. */
+  knows(peer: NodeId): boolean {
+    const known = this.#members.has(peer)
+    return known
+  }
+}
+
+function copyOf(message: NetworkMessage): NetworkMessage {
+  return { type: message.type, body: message.body.slice(), payload: message.payload?.slice() }
+}

@@ -1,0 +1,99 @@
+/**
+ * One run: a cluster forms, clients work while things go wrong, then everything is calm and must come
+ * level within a bounded time.
+ */
+
+import { CheckerA } from './checker-a.ts'
+import { SimulatedCluster } from './cluster.ts'
+import { Faults } from './faults.ts'
+import { BUCKET, context, Workload } from './workload.ts'
+
+const LEVEL_WITHIN_MS = 60_000
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly nodes: number
+  readonly minutes: number
+  readonly verbose?: boolean
+}
+
+export interface SimulationResult {
+  readonly seed: number
+  readonly digest: string
+  readonly violations: readonly string[]
+  readonly operations: number
+  readonly unknown: number
+  readonly faults: number
+  readonly messages: number
+  readonly registerEvents: number
+}
+
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const checker = new CheckerA()
+  const cluster: SimulatedCluster = new SimulatedCluster({
+    ...options,
+    observer: (node, event) => checker.note(event, cluster.clock.monotonicMs(), `node ${node}`),
+  })
+  const { clock } = cluster
+  const faults = new Faults(cluster)
+  const scenario = async (): Promise<Workload> => {
+    await cluster.form()
+    const founder = cluster.node(0)!
+    await founder.backend.createBucket(context('CreateBucket'), {
+      bucket: BUCKET,
+      ownerAccount: '1',
+      region: 'sim',
+    })
+    const untilMs = clock.monotonicMs() + options.minutes * 60_000
+    const workload = new Workload(cluster, { clients: 8, keys: 8, untilMs })
+    await Promise.all([workload.run(), faults.run(untilMs)])
+    workload.violations.push(...cluster.failures, ...(await level(cluster)))
+    await workload.checkCalm()
+    return workload
+  }
+  const workload = await clock.settle(scenario())
+  workload.check()
+  checker.finish()
+  return {
+    seed: options.seed,
+    digest: cluster.digest(),
+    violations: [...checker.violations, ...workload.violations],
+    operations: workload.counts.done,
+    unknown: workload.counts.unknown,
+    faults: faults.injected,
+    messages: cluster.wires.messages,
+    registerEvents: checker.events,
+  }
+}
+
+/** Within the bound every partition is whole, by the nodes' own account. */
+async function level(cluster: SimulatedCluster): Promise<string[]> {
+  const { clock } = cluster
+  const until = clock.monotonicMs() + LEVEL_WITHIN_MS
+  let last = 'no node is up'
+  while (clock.monotonicMs() < until) {
+    await new Promise<void>((resolve) => void clock.after(500, resolve))
+    const node = cluster.node(0)
+    if (node === undefined) continue
+    const { partitions, resync } = await node.admin.status()
+    if (partitions.whole === partitions.total && resync.pending === 0) return differences(cluster)
+    last = JSON.stringify({ partitions, resync })
+  }
+  return [`not level within ${LEVEL_WITHIN_MS} ms: ${last}`]
+}
+
+/** What status calls whole is whole: the digests of all replicas are the same. */
+function differences(cluster: SimulatedCluster): string[] {
+  const found: string[] = []
+  const view = cluster.node(0)!.layout.current()!
+  const numberOf = new Map(
+    Array.from({ length: cluster.size }, (_, number) => [cluster.idOf(number), number] as const),
+  )
+  for (let partition = 0; partition < view.partitions; partition++) {
+    const digests = view
+      .replicas(partition)
+      .map((id) => cluster.node(numberOf.get(id)!)!.digestOf(partition))
+    if (new Set(digests).size > 1) found.push(`replicas of partition ${partition} differ`)
+  }
+  return found
+}

@@ -1,0 +1,299 @@
+/** Clients that put, get, delete, create if absent and list, through any node; and what they saw. */
+
+import { StoreError } from '../protocol/errors.ts'
+import type { Backend, RequestContext } from '../gateway/backend.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { isLinearizable, type Call, type Operation, type Tag } from './linearizability.ts'
+
+export const BUCKET = 'simulated'
+const THINK_MS_MAX = 60
+/** A client gives up on a node that does not answer: what it asked for may still happen. */
+const CLIENT_TIMEOUT_MS = 20_000
+
+export interface WorkloadOptions {
+  readonly clients: number
+  readonly keys: number
+  readonly untilMs: number
+}
+
+interface ListCall {
+  readonly keys: ReadonlySet<string>
+  readonly calledMs: number
+  readonly returnedMs: number
+}
+
+export class Workload {
+  readonly violations: string[] = []
+  readonly counts = { done: 0, unknown: 0, refused: 0 }
+  readonly #cluster: SimulatedCluster
+  readonly #options: WorkloadOptions
+  readonly #histories = new Map<string, Call[]>()
+  readonly #lists: ListCall[] = []
+  #tag = 0
+
+  constructor(cluster: SimulatedCluster, options: WorkloadOptions) {
+    this.#cluster = cluster
+    this.#options = options
+    for (let i = 0; i < options.keys; i++) this.#histories.set(`key/${i}`, [])
+  }
+
+  async run(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#options.clients }, (_, i) => this.#client(i)))
+  }
+
+  get done(): boolean {
+    return this.#cluster.clock.monotonicMs() >= this.#options.untilMs
+  }
+
+  /** Safety of what was seen: histories of keys, and lists against them. */
+  check(): void {
+    for (const [key, history] of this.#histories) {
+      if (!isLinearizable(history)) {
+        this.violations.push(`history of ${key} is not linearizable: ${describe(history)}`)
+      }
+    }
+    for (const list of this.#lists) this.#checkList(list)
+  }
+
+  /** Liveness, once all is calm: every node gives the same answer, and lists agree with reads. */
+  async checkCalm(): Promise<void> {
+    let first: string | undefined
+    for (let number = 0; number < this.#cluster.size; number++) {
+      const backend = this.#cluster.node(number)?.backend
+      if (backend === undefined) {
+        this.violations.push(`node ${number} is not up in the end`)
+        continue
+      }
+      const present: string[] = []
+      for (const key of this.#histories.keys()) {
+        const tag = await this.#perform(backend, key, { type: 'get', tag: undefined })
+        if (tag === 'unknown') this.violations.push(`${key} can't be read through ${number}`)
+        else if (tag.type === 'get' && tag.tag !== undefined) present.push(`${key}=${tag.tag}`)
+      }
+      const listed = await backend
+        .listObjects(context('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 })
+        .then(({ objects }) => objects.map(({ key }) => key))
+        .catch(() => undefined)
+      const names = present.map((each) => each.split('=')[0]!).sort()
+      if (JSON.stringify(listed) !== JSON.stringify(names)) {
+        this.violations.push(`list through ${number} is ${String(listed)}, not ${String(names)}`)
+      }
+      const answer = present.join(' ')
+      first ??= answer
+      if (answer !== first) this.violations.push(`nodes disagree: ${answer} and ${first}`)
+    }
+  }
+
+  async #client(number: number): Promise<void> {
+    const { clock } = this.#cluster
+    while (!this.done) {
+      await this.#sleep(this.#cluster.random() * THINK_MS_MAX)
+      const backend = this.#anyBackend()
+      if (backend === undefined) continue
+      if (this.#cluster.random() < 0.06) {
+        await this.#list(backend)
+        continue
+      }
+      const keys = [...this.#histories.keys()]
+      const key = keys[Math.floor(this.#cluster.random() * keys.length)]!
+      const wanted = this.#draw()
+      const calledMs = clock.monotonicMs()
+      const result = await this.#perform(backend, key, wanted)
+      const name = result === 'unknown' ? 'unknown' : JSON.stringify(result)
+      this.#cluster.trace(`client ${number} ${wanted.type} ${key} ${name}`)
+      this.#note(key, wanted, result, calledMs)
+    }
+  }
+
+  #note(key: string, wanted: Operation, result: Operation | 'unknown', calledMs: number): void {
+    const history = this.#histories.get(key)!
+    if (result === 'unknown') {
+      this.counts.unknown++
+      // A read whose answer nobody saw constrains nothing; a create may have happened or not.
+      if (wanted.type === 'get') return
+      history.push({ operation: wanted, calledMs, returnedMs: Infinity })
+      return
+    }
+    this.counts.done++
+    history.push({
+      operation: result,
+      calledMs,
+      returnedMs: this.#cluster.clock.monotonicMs(),
+    })
+  }
+
+  #draw(): Operation {
+    const dice = this.#cluster.random()
+    const tag = ++this.#tag
+    if (dice < 0.35) return { type: 'put', tag }
+    if (dice < 0.5) return { type: 'create', tag, done: true }
+    if (dice < 0.62) return { type: 'delete' }
+    return { type: 'get', tag: undefined }
+  }
+
+  #anyBackend(): Backend | undefined {
+    const up: Backend[] = []
+    for (let i = 0; i < this.#cluster.size; i++) {
+      const node = this.#cluster.node(i)
+      if (node !== undefined) up.push(node.backend)
+    }
+    return up[Math.floor(this.#cluster.random() * up.length)]
+  }
+
+  /** What happened, with its real outcome filled in. */
+  async #perform(backend: Backend, key: string, wanted: Operation): Promise<Operation | 'unknown'> {
+    try {
+      return await this.#withDeadline(this.#call(backend, key, wanted))
+    } catch (error) {
+      if (error instanceof StoreError) {
+        if (error.code === 'PreconditionFailed' && wanted.type === 'create') {
+          return { ...wanted, done: false }
+        }
+        if (error.code === 'NoSuchKey' && wanted.type === 'get') {
+          return { type: 'get', tag: undefined }
+        }
+        if (error.code !== 'Unavailable') {
+          this.violations.push(`${wanted.type} of ${key} was answered ${error.code}`)
+        }
+        return 'unknown'
+      }
+      if (error !== TIMEOUT) this.violations.push(`${wanted.type} of ${key} threw ${String(error)}`)
+      return 'unknown'
+    }
+  }
+
+  async #call(backend: Backend, key: string, wanted: Operation): Promise<Operation> {
+    const bucket = BUCKET
+    switch (wanted.type) {
+      case 'put':
+      case 'create': {
+        const bytes = contentOf(wanted.tag)
+        await backend.putObject(context('PutObject'), {
+          bucket,
+          key,
+          headers: { system: {}, user: {}, storageClass: 'STANDARD' },
+          body: bodyOf(bytes, String(wanted.tag)),
+          ...(wanted.type === 'create' && { condition: { ifNoneMatch: ['*'] } }),
+        })
+        return wanted
+      }
+      case 'delete':
+        await backend.deleteObject(context('DeleteObject'), { bucket, key })
+        return wanted
+      case 'get': {
+        const reader = await backend.getObject(context('GetObject'), {
+          bucket,
+          key,
+          withData: true,
+        })
+        const { sizeBytes, etag } = reader.info
+        const tag = Number(etag)
+        const expected = contentOf(tag)
+        let at = 0
+        const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]
+        for await (const chunk of chunks) {
+          if (Buffer.compare(chunk, expected.subarray(at, at + chunk.length)) !== 0) {
+            this.violations.push(`wrong bytes of ${key} at ${at}`)
+          }
+          at += chunk.length
+        }
+        if (at !== expected.length) this.violations.push(`${key} has ${at} bytes, not ${sizeBytes}`)
+        return { type: 'get', tag }
+      }
+    }
+  }
+
+  async #list(backend: Backend): Promise<void> {
+    const { clock } = this.#cluster
+    const calledMs = clock.monotonicMs()
+    try {
+      const page = await this.#withDeadline(
+        backend.listObjects(context('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 }),
+      )
+      const keys = new Set(page.objects.map(({ key }) => key))
+      this.#lists.push({ keys, calledMs, returnedMs: clock.monotonicMs() })
+      this.counts.done++
+    } catch (error) {
+      this.counts.unknown++
+      if (error !== TIMEOUT && !(error instanceof StoreError)) {
+        this.violations.push(`list threw ${String(error)}`)
+      }
+    }
+  }
+
+  /**
+   * A key present throughout the call is listed; one absent throughout is not. Said only where the
+   * history leaves no doubt: nothing but reads touched the key since a write that had returned.
+   */
+  #checkList(list: ListCall): void {
+    for (const [key, history] of this.#histories) {
+      const writes = history.filter(
+        ({ operation: { type }, calledMs }) => type !== 'get' && calledMs <= list.returnedMs,
+      )
+      const certain = writes.filter(({ returnedMs }) => returnedMs < list.calledMs)
+      const last = certain.at(-1)
+      if (last === undefined) {
+        if (writes.length === 0 && list.keys.has(key)) {
+          this.violations.push(`${key} was listed before anyone wrote it`)
+        }
+        continue
+      }
+      if (writes.some((write) => write !== last && write.returnedMs >= last.calledMs)) continue
+      const { operation } = last
+      const present = operation.type !== 'delete'
+      if (present !== list.keys.has(key)) {
+        this.violations.push(`list at ${list.calledMs} ${present ? 'misses' : 'shows'} ${key}`)
+      }
+    }
+  }
+
+  async #withDeadline<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {})
+    let cancel = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      // oxlint-disable-next-line prefer-promise-reject-errors
+      cancel = this.#cluster.clock.after(CLIENT_TIMEOUT_MS, () => reject(TIMEOUT))
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      cancel()
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#cluster.clock.after(delayMs, resolve))
+  }
+}
+
+const TIMEOUT = new Error('no answer in time')
+
+export function context(operation: string): RequestContext {
+  return { operation, signal: new AbortController().signal, rounds: 0 }
+}
+
+/** Most are small; some are packed but large, some lie in blocks of their own. */
+function contentOf(tag: Tag): Uint8Array {
+  const number = tag ?? 0
+  const sizeBytes = number % 11 === 0 ? 90_000 + number : number % 5 === 0 ? 20_000 : number % 700
+  return new Uint8Array(sizeBytes).fill(number % 251)
+}
+
+function bodyOf(bytes: Uint8Array, etag: string): Parameters<Backend['putObject']>[1]['body'] {
+  const seal = () => ({ etag, checksums: {} })
+  if (bytes.length <= 65_536) return { bytes, seal }
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 50_000) yield bytes.subarray(at, at + 50_000)
+  }
+  return { sizeBytes: bytes.length, chunks: chunks(), seal }
+}
+
+function describe(history: readonly Call[]): string {
+  return history
+    .map(
+      ({ operation, calledMs, returnedMs }) =>
+        `${JSON.stringify(operation)}@${calledMs.toFixed(1)}-${returnedMs.toFixed(1)}`,
+    )
+    .join(' ')
+    .slice(0, 4000)
+}
