@@ -15,7 +15,7 @@ export interface TestCluster {
   close(): Promise<void>
 }
 
-const timeoutMs = 5_000
+const timeoutMs = 20_000
 const MIB = 1024 * 1024
 
 function message(text: string, payload?: Uint8Array): NetworkMessage {

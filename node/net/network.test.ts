@@ -18,7 +18,7 @@ import type { Libp2pNetwork } from './network.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const running: { stop(): Promise<void> | void }[] = []
-const timeoutMs = 10_000
+const timeoutMs = 25_000
 
 async function open(key: NodeKey = generateNodeKey(), listen?: string): Promise<Libp2pNetwork> {
   const network = await createNetwork({
