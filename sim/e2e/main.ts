@@ -111,7 +111,12 @@ async function main(): Promise<number> {
     }
     const withClients = suites.some((suite) => wanted(suite.name))
     for (const nodes of values.nodes === undefined ? [1, 3] : [Number(values.nodes)]) {
-      if (withClients) await runOnShoal(nodes)
+      if (!withClients) continue
+      try {
+        await runOnShoal(nodes)
+      } catch (error) {
+        failures.push(`${nodes} node(s): ${reason(error)}`)
+      }
     }
   }
   console.log(`\n${steps} steps, ${failures.length} failed`)
