@@ -193,6 +193,13 @@ describe.each(SIZES)('%s', (name, bytes) => {
       return request
     }
     await refused({ pieces, headers, edit: already }, 'IncompleteBody')
+    const { request, auth } = await authorized({ pieces, headers, edit: already })
+    await new Promise((resolve) => request.body.once('close', resolve))
+    const late = async () => {
+      const body = await openBody(request, auth)
+      if (!('bytes' in body)) for await (const _ of body.chunks) void _
+    }
+    await expect(late()).rejects.toMatchObject({ code: 'IncompleteBody' })
   })
 })
 
