@@ -54,6 +54,11 @@ export class HttpExchange extends Exchange {
     return socket?._handle?.writeQueueSize ?? 0
   }
 
+  /** False for a client that waits to be told to send, and was not. */
+  get isSending(): boolean {
+    return this.#continueSent || !this.expectsContinue
+  }
+
   /** True when the connection can't carry another request after this answer. */
   get leavesBodyUnread(): boolean {
     const { request } = this

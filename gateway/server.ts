@@ -88,9 +88,10 @@ class HttpGateway implements Gateway {
     const { backend, region, clock, logger } = options
     this.#budget = new Budget(this.#limits.bodyBytesMax)
     this.#gate = new Gate({ backend, region, clock, logger, hostId, budget: this.#budget })
-    this.#watch = new Watch(clock, this.#limits.watch, (exchange, cause) =>
-      this.#onAbort(exchange, cause),
-    )
+    this.#watch = new Watch(clock, this.#limits.watch, {
+      abort: (exchange, cause) => this.#onAbort(exchange, cause),
+      givenUp: (exchange) => this.#finish(exchange, 499),
+    })
     this.#server = this.#makeServer()
   }
 
@@ -234,7 +235,8 @@ class HttpGateway implements Gateway {
     const whole = body as string | Uint8Array | undefined
     const unread = exchange.leavesBodyUnread
     if (unread || this.#draining) headers['Connection'] = 'close'
-    if (unread && typeof whole === 'string') this.#linger(exchange, status, headers, whole)
+    if (unread && exchange.isSending && typeof whole === 'string')
+      this.#linger(exchange, status, headers, whole)
     else exchange.sendWhole(status, headers, whole)
   }
 
@@ -272,9 +274,10 @@ class HttpGateway implements Gateway {
     request.resume()
   }
 
+  /** Once for each request, whoever comes first: its answer, or the watcher. */
   #finish(exchange: Exchange, status: number): void {
     const { metrics, clock } = this.#options
-    this.#watch.remove(exchange)
+    if (!this.#watch.remove(exchange)) return
     if (exchange.reservedBytes > 0) this.#budget.give(exchange.reservedBytes)
     metrics.inFlight = this.#watch.inFlight.size
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
@@ -284,16 +287,18 @@ class HttpGateway implements Gateway {
 
   /** The store may be stuck: the client gets its answer all the same, while it can be given. */
   #onAbort(exchange: Exchange, cause: AbortCause): void {
-    if (!(exchange instanceof HttpExchange) || cause === 'client-gone') return
-    const { response, request } = exchange
-    if (response.headersSent) {
-      response.destroy()
-      return
-    }
+    if (cause === 'client-gone') return
     const failure = this.#gate.failure(undefined, undefined, exchange)
-    failure.headers['Connection'] = 'close'
-    exchange.sendWhole(failure.status, failure.headers, failure.body as string)
-    response.once('close', () => request.destroy())
+    if (exchange instanceof HttpExchange) {
+      const { response, request } = exchange
+      if (response.headersSent) response.destroy()
+      else {
+        failure.headers['Connection'] = 'close'
+        exchange.sendWhole(failure.status, failure.headers, failure.body as string)
+        response.once('close', () => request.destroy())
+      }
+    }
+    this.#finish(exchange, failure.status)
   }
 
   #onSocketClosed(socket: Socket): void {

@@ -29,16 +29,22 @@ export class Watch {
   readonly #clock: GatewayClock
   readonly #limits: WatchLimits
   readonly #onAbort: (exchange: Exchange, cause: AbortCause) => void
+  readonly #onGivenUp: (exchange: Exchange) => void
   #cancel: (() => void) | undefined
 
   constructor(
     clock: GatewayClock,
     limits: WatchLimits,
-    onAbort: (exchange: Exchange, cause: AbortCause) => void,
+    on: {
+      abort(exchange: Exchange, cause: AbortCause): void
+      /** Its client is long gone, and the store still has not come back. */
+      givenUp(exchange: Exchange): void
+    },
   ) {
     this.#clock = clock
     this.#limits = limits
-    this.#onAbort = onAbort
+    this.#onAbort = (exchange, cause) => on.abort(exchange, cause)
+    this.#onGivenUp = (exchange) => on.givenUp(exchange)
   }
 
   add(exchange: Exchange): void {
@@ -46,8 +52,9 @@ export class Watch {
     this.#cancel ??= this.#clock.after(this.#limits.lookEveryMs, () => this.#look())
   }
 
-  remove(exchange: Exchange): void {
-    this.inFlight.delete(exchange)
+  /** False when it was over already. */
+  remove(exchange: Exchange): boolean {
+    return this.inFlight.delete(exchange)
   }
 
   /** Ends the request and says so to whoever serves it. */
@@ -66,6 +73,10 @@ export class Watch {
     this.#cancel = undefined
     const nowMs = this.#clock.monotonicMs()
     for (const exchange of this.inFlight) {
+      if (exchange.aborted !== undefined) {
+        if (nowMs - exchange.lastProgressMs > this.#limits.stallMs) this.#onGivenUp(exchange)
+        continue
+      }
       const cause = this.#judge(exchange, nowMs)
       if (cause !== undefined) this.abort(exchange, cause)
     }
