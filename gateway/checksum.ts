@@ -98,16 +98,25 @@ export function announcedTrailers(request: S3Request): readonly string[] {
 }
 
 /**
- * The checksum that covers the body. Throws InvalidRequest when there are several, or when it is
- * unknown, malformed, or announced by x-amz-sdk-checksum-algorithm and missing.
+ * The checksum that covers the body.
+ *
+ * AWS's JavaScript SDK puts the checksum of an empty body into presigned URLs of uploads, since it
+ * has no body when it signs, and AWS ignores it. So is exactly that value in a query ignored here; any
+ * other that a signer put there is demanded.
+ *
+ * Throws InvalidRequest when there are several, or when it is unknown, malformed, or announced by
+ * x-amz-sdk-checksum-algorithm and missing.
  */
 export function declaredChecksum(request: S3Request): DeclaredChecksum | undefined {
-  const { headers } = request
+  const { headers, hoisted } = request
   let declared: DeclaredChecksum | undefined
   for (const name in headers) {
     if (!name.startsWith(PREFIX) || NOT_VALUES.has(name)) continue
     if (declared !== undefined) throw several()
-    declared = { algorithm: algorithmOf(name), value: headers[name] }
+    const algorithm = algorithmOf(name)
+    const value = headers[name]
+    if (hoisted.has(name) && value === checksumOfNothing(algorithm)) continue
+    declared = { algorithm, value }
     checkValue(name, declared)
   }
   for (const name of announcedTrailers(request)) {
@@ -117,6 +126,7 @@ export function declaredChecksum(request: S3Request): DeclaredChecksum | undefin
   }
   const promised = headers['x-amz-sdk-checksum-algorithm']
   if (promised !== undefined) {
+    if (declared === undefined && hoisted.has('x-amz-sdk-checksum-algorithm')) return undefined
     if (declared === undefined) {
       throw new S3Error(
         'InvalidRequest',
@@ -153,6 +163,10 @@ function algorithmOf(header: string): ChecksumAlgorithm {
     'InvalidRequest',
     'The algorithm type you specified in x-amz-checksum- header is invalid.',
   )
+}
+
+function checksumOfNothing(algorithm: ChecksumAlgorithm): string {
+  return Buffer.from(createChecksum(algorithm).digest()).toString('base64')
 }
 
 function checkValue(header: string, declared: DeclaredChecksum): void {

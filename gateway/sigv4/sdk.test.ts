@@ -224,8 +224,8 @@ test('DeleteObjects comes with a digest', async () => {
   )
 })
 
-test('presigned GET and PUT', async () => {
-  const client = clientOf(async () => {}, 'WHEN_REQUIRED')
+test.each(['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const)('presigned, checksums %s', async (when) => {
+  const client = clientOf(async () => {}, when)
   const requestOf = (url: string, method: string, body?: Uint8Array): S3Request => {
     // URL would resolve the dots of the key.
     const [, host = '', target = ''] = /^https:\/\/([^/]+)(.*)$/.exec(url) ?? []
@@ -258,5 +258,33 @@ test('presigned GET and PUT', async () => {
   const stored = await accept(requestOf(put, 'PUT', Buffer.from('hello')))
   expect({ ...userMetadata(stored.request) }).toEqual({ a: 'b' })
   expect(stored.request.headers['x-amz-storage-class']).toBe('STANDARD_IA')
-  expect((await readAll(stored)).bytes.toString()).toBe('hello')
+  const { bytes, sealed } = await readAll(stored)
+  expect(bytes.toString()).toBe('hello')
+  expect(sealed.checksums).toEqual({})
+})
+
+test('a checksum that the signer put into a presigned URL on purpose is demanded', async () => {
+  const client = clientOf(async () => {}, 'WHEN_REQUIRED')
+  const command = new PutObjectCommand({
+    Bucket: 'bucket',
+    Key: 'key',
+    ChecksumCRC32: Buffer.from('3610a686', 'hex').toString('base64'),
+  })
+  const url = await getSignedUrl(client, command, { expiresIn: 60 })
+  const [, host = '', target = ''] = /^https:\/\/([^/]+)(.*)$/.exec(url) ?? []
+  for (const [text, right] of [
+    ['hello', true],
+    ['hullo', false],
+  ] as const) {
+    const one = await accept(
+      fakeRequest({
+        method: 'PUT',
+        url: target,
+        headers: { host, 'content-length': '5' },
+        body: [Buffer.from(text)],
+      }),
+    )
+    if (right) expect(Object.keys((await readAll(one)).sealed.checksums)).toEqual(['CRC32'])
+    else await expect(readAll(one)).rejects.toMatchObject({ code: 'BadDigest' })
+  }
 })
