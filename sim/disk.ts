@@ -33,6 +33,11 @@ export interface SimulatedDiskOptions {
   readonly latencyMs?: number
 }
 
+export interface Place {
+  readonly position: number
+  readonly length: number
+}
+
 /** What a write does instead of what it should (fault 5). */
 export type WriteLie = 'lost' | { readonly position: number }
 
@@ -53,8 +58,8 @@ interface NameChange {
 
 export class SimulatedDisk implements Disk {
   capacityBytes: number
-  /** Asked before every operation: an errno's name makes it fail. */
-  fault: ((operation: DiskOperation, path: string) => string | undefined) | undefined
+  /** Asked before every operation, reads with their place: an errno's name makes it fail. */
+  fault: ((operation: DiskOperation, path: string, place?: Place) => string | undefined) | undefined
   /** Asked before every write. */
   lie: ((path: string, position: number, length: number) => WriteLie | undefined) | undefined
   /** Writes, flushes, truncations and changes of names so far. */
@@ -206,9 +211,9 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Reads: at the end of the latency. */
-  operate<T>(operation: DiskOperation, path: string, act: () => T): Promise<T> {
+  operate<T>(operation: DiskOperation, path: string, act: () => T, place?: Place): Promise<T> {
     return this.later(() => {
-      this.check(operation, path)
+      this.check(operation, path, place)
       return act()
     })
   }
@@ -244,8 +249,8 @@ export class SimulatedDisk implements Disk {
     })
   }
 
-  check(operation: DiskOperation, path: string): void {
-    const code = this.fault?.(operation, path)
+  check(operation: DiskOperation, path: string, place?: Place): void {
+    const code = this.fault?.(operation, path, place)
     if (code !== undefined) throw new DiskFailure(code, path)
   }
 
@@ -274,11 +279,12 @@ class SimulatedFile implements DiskFile {
   }
 
   read(into: Uint8Array, position: number): Promise<number> {
-    return this.disk.operate('read', this.path, () => this.inode.read(into, position))
+    const read = (): number => this.inode.read(into, position)
+    return this.disk.operate('read', this.path, read, { position, length: into.length })
   }
 
   readSync(into: Uint8Array, position: number): number {
-    this.disk.check('read', this.path)
+    this.disk.check('read', this.path, { position, length: into.length })
     return this.inode.read(into, position)
   }
 
@@ -323,7 +329,7 @@ class SimulatedFile implements DiskFile {
   }
 
   sizeBytes(): Promise<number> {
-    return this.disk.operate('read', this.path, () => this.inode.sizeBytes)
+    return this.disk.operate('open', this.path, () => this.inode.sizeBytes)
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -10,7 +10,7 @@ import type { LogEnd } from './segment.ts'
 
 /** The store's own keys start with "x". */
 export const RESERVED_PREFIX = 0x78
-const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
+export const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
 
 /** A commit costs milliseconds whatever its size: let some rows gather. */
 const GATHER_MS = 50

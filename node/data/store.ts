@@ -10,7 +10,13 @@
 import { assert } from '../../protocol/assert.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
-import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
+import {
+  IndexWriter,
+  readReflected,
+  REFLECTED_KEY,
+  RESERVED_PREFIX,
+  type Reflected,
+} from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
 import type { ReadRecord } from './read.ts'
@@ -84,6 +90,11 @@ export class Store {
     visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
   ): void {
     const newer = this.memtable.range(start, end)
+    if (compareBytes(start, REFLECTED_KEY) <= 0 && compareBytes(REFLECTED_KEY, end) < 0) {
+      // The store's own row looks as if it were removed.
+      newer.push({ key: REFLECTED_KEY })
+      newer.sort((a, b) => compareBytes(a.key, b.key))
+    }
     if (newer.length === 0) return this.index.range(start, end, limit, visit)
     mergeRange(this.index, newer, start, end, limit, visit)
   }
