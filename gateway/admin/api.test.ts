@@ -1,0 +1,153 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { StoreError } from '../../protocol/errors.ts'
+import type { AdminBackend, NodeStatus } from '../backend.ts'
+import { sendPlain, type RawResponse } from '../conformance/world.ts'
+import { createAdmin, type Admin } from './api.ts'
+import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
+import { GatewayMetrics } from './metrics.ts'
+
+let admin: Admin | undefined
+const errors: unknown[] = []
+
+afterEach(async () => {
+  await admin?.close()
+  errors.length = 0
+})
+
+const backend: AdminBackend = {
+  notReadyReason: () => undefined,
+  status: () => Promise.resolve({ node: 'n' } as NodeStatus),
+  issueToken: (ttlMs) => `token for ${ttlMs}`,
+  locate: (bucket, key) =>
+    Promise.resolve({
+      bucket,
+      key,
+      hash: 'h',
+      partition: 1,
+      epoch: 1,
+      byLayout: [],
+      agree: true,
+    }),
+  layout: () => Promise.resolve({ epoch: 7 }),
+  gauges: () => [{ name: 'shoal_epoch', help: 'Epoch', type: 'gauge', value: 7 }],
+}
+
+async function start(
+  changes: Partial<AdminBackend> = {},
+): Promise<
+  (method: string, url: string, headers?: Record<string, string>) => Promise<RawResponse>
+> {
+  const metrics = new GatewayMetrics()
+  metrics.of('PutObject').record(200, 0.003, 2)
+  metrics.of('PutObject').record(503, 70, 1)
+  admin = createAdmin({
+    backend: { ...backend, ...changes },
+    metrics,
+    logger: { error: (fields) => void errors.push(fields) },
+  })
+  const { url: endpoint } = await admin.listen({ host: '127.0.0.1', port: 0 })
+  return (method, url, headers = { host: '127.0.0.1' }) =>
+    sendPlain(endpoint, { method, url, headers })
+}
+
+describe('pages', () => {
+  test('health', async () => {
+    const ask = await start()
+    expect((await ask('GET', '/health/live')).status).toBe(200)
+    expect(JSON.parse((await ask('GET', '/health/ready')).text)).toEqual({ ready: true })
+  })
+
+  test('not ready: 503 with the reason', async () => {
+    const ask = await start({ notReadyReason: () => 'no quorum' })
+    expect((await ask('GET', '/health/live')).status).toBe(200)
+    const answer = await ask('GET', '/health/ready')
+    expect(answer.status).toBe(503)
+    expect(JSON.parse(answer.text)).toEqual({ ready: false, reason: 'no quorum' })
+  })
+
+  test('metrics', async () => {
+    const ask = await start()
+    const { text, headers } = await ask('GET', '/metrics')
+    expect(headers['content-type']).toContain('text/plain')
+    for (const line of [
+      'shoal_s3_requests_total{operation="PutObject",code="200"} 1',
+      'shoal_s3_requests_total{operation="PutObject",code="503"} 1',
+      'shoal_s3_request_seconds_bucket{operation="PutObject",le="0.0025"} 0',
+      'shoal_s3_request_seconds_bucket{operation="PutObject",le="0.005"} 1',
+      'shoal_s3_request_seconds_bucket{operation="PutObject",le="60"} 1',
+      'shoal_s3_request_seconds_bucket{operation="PutObject",le="+Inf"} 2',
+      'shoal_s3_request_seconds_count{operation="PutObject"} 2',
+      'shoal_rounds_total{operation="PutObject"} 3',
+      '# TYPE shoal_s3_request_seconds histogram',
+      'shoal_epoch 7',
+    ]) {
+      expect(text.split('\n')).toContain(line)
+    }
+  })
+
+  test('status, layout, locate, token', async () => {
+    const ask = await start()
+    expect(JSON.parse((await ask('GET', '/status')).text)).toEqual({ node: 'n' })
+    expect(JSON.parse((await ask('GET', '/layout')).text)).toEqual({ epoch: 7 })
+    const located = await ask('GET', '/locate?bucket=b&key=a%2Fb%20c')
+    expect(JSON.parse(located.text)).toMatchObject({ bucket: 'b', key: 'a/b c' })
+    expect((await ask('GET', '/locate?bucket=b')).status).toBe(400)
+    expect(JSON.parse((await ask('POST', '/token?ttlMs=5000')).text)).toEqual({
+      token: 'token for 5000',
+    })
+    for (const ttl of ['0', '-1', 'x', '1e99']) {
+      expect((await ask('POST', `/token?ttlMs=${ttl}`)).status).toBe(400)
+    }
+  })
+
+  test('what is not there, and what fails', async () => {
+    const ask = await start({
+      status: () => Promise.reject(new Error('secret')),
+      locate: () => Promise.reject(new StoreError('NoSuchBucket')),
+    })
+    expect((await ask('GET', '/nothing')).status).toBe(404)
+    expect((await ask('POST', '/status')).status).toBe(405)
+    expect((await ask('GET', '/token')).status).toBe(405)
+    expect((await ask('GET', '/locate?bucket=b&key=k')).status).toBe(404)
+    const failed = await ask('GET', '/status')
+    expect([failed.status, failed.text.includes('secret')]).toEqual([500, false])
+    expect(errors).toHaveLength(1)
+  })
+})
+
+describe('who may ask (row 36)', () => {
+  test('not web pages, nor names that were rebound', async () => {
+    const ask = await start()
+    const refused: Record<string, string>[] = [
+      { host: 'evil.example' },
+      { host: 'evil.example:9001' },
+      { host: '127.0.0.1.evil.example' },
+      { host: 'localhost', origin: 'http://localhost:3000' },
+      { host: 'localhost', origin: 'null' },
+      { host: 'localhost', 'sec-fetch-site': 'cross-site' },
+    ]
+    for (const headers of refused) {
+      for (const [method, url] of [
+        ['POST', '/token'],
+        ['GET', '/metrics'],
+        ['GET', '/health/live'],
+      ] as const) {
+        expect((await ask(method, url, headers)).status, JSON.stringify(headers)).toBe(403)
+      }
+    }
+    for (const host of ['localhost', 'LOCALHOST:1', '127.0.0.1:9001', '[::1]:9001']) {
+      expect((await ask('GET', '/health/live', { host })).status, host).toBe(200)
+    }
+  })
+
+  test('addresses', () => {
+    for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) {
+      expect(isLoopbackAddress(address), address).toBe(true)
+    }
+    for (const address of ['10.0.0.1', '::ffff:10.0.0.1', '0.0.0.0', '::', 'fe80::1', undefined]) {
+      expect(isLoopbackAddress(address), address).toBe(false)
+    }
+    expect(isLoopbackHost(undefined)).toBe(false)
+    expect(isLoopbackHost('')).toBe(false)
+  })
+})
