@@ -113,7 +113,7 @@ describe('values', () => {
     [{ flags: { s3: '9000' } }, "--s3: '9000' is not HOST:PORT, such as 127.0.0.1:9000"],
     [{ flags: { s3: 'a:70000' } }, /^--s3: .* is not HOST:PORT/],
     [{ env: { SHOAL_SEGMENT_SIZE: '64' } }, /^SHOAL_SEGMENT_SIZE: '64' is not a size/],
-    [{ env: { SHOAL_SEGMENT_SIZE: '1MiB' } }, /is outside 4MiB to 4095MiB/],
+    [{ env: { SHOAL_SEGMENT_SIZE: '1MiB' } }, /is outside 4MiB to 3GiB/],
     [
       { file: toml('segmentSize = 64') },
       'shoal.toml: segmentSize: 64 is not a size, such as 512MiB, 2GiB or 1TiB',

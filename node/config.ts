@@ -19,7 +19,8 @@ export interface HostPort {
 }
 
 const MIN_SEGMENT_BYTES = 4 * 2 ** 20
-const MAX_SEGMENT_BYTES = 4 * 2 ** 30 - 2 ** 20
+/** Offsets in a segment have 32 bits, and a batch may pass the limit by its own length. */
+const MAX_SEGMENT_BYTES = 3 * 2 ** 30
 
 function text(pattern: RegExp, problem: string): z.ZodType<string> {
   return z.string(problem).regex(pattern, problem)
@@ -89,8 +90,9 @@ const clusterFields = {
    */
   region: text(/^[a-z0-9-]{1,32}$/, 'is not a region name, such as us-east-1').default('us-east-1'),
   /**
-   * Replicas of every partition, at most as many as there are members. Default 3. Cost: each byte is
-   * stored and sent this many times; a majority must answer, so 3 survive one lost node, 5 two.
+   * Replicas of every partition, at most as many as there are members. Default 3. Taken by the node
+   * that founds the cluster and kept in its genesis record; ignored later. Cost: each byte is stored
+   * and sent this many times; a majority must answer, so 3 survive one lost node, 5 two.
    */
   replication: count(1, 7).default(3),
   /**
@@ -129,7 +131,7 @@ const nodeFields = {
     'is not a TCP multiaddress, such as /ip4/127.0.0.1/tcp/9002',
   ).default('/ip4/127.0.0.1/tcp/9002'),
   /** Token of the cluster to join, at the first start only. Default: found a cluster of one. */
-  join: text(/^\S{16,4096}$/, 'is not a join token: make one with `shoal token`').optional(),
+  join: text(/^\S{16,16384}$/, 'is not a join token: make one with `shoal token`').optional(),
   /**
    * Failure domain of this node: rack, room, site. Default `default`. Replicas of a partition lie in
    * different zones where they can; with all nodes in one zone it has no effect.
@@ -146,7 +148,7 @@ const nodeFields = {
    * Size at which a log file is sealed. Default `2GiB`. Smaller ones give space back in smaller
    * steps; each costs an open file and a hint section at start.
    */
-  segmentSize: size(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES, 'is outside 4MiB to 4095MiB').prefault(
+  segmentSize: size(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES, 'is outside 4MiB to 3GiB').prefault(
     '2GiB',
   ),
   /**

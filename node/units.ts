@@ -53,7 +53,7 @@ export function formatSize(sizeBytes: number): string {
     value /= 1024
     unit++
   }
-  const digits = unit === 0 || Number.isInteger(value) ? 0 : 1
+  const digits = unit === 0 || value >= 99.95 || Number.isInteger(value) ? 0 : 1
   return `${value.toFixed(digits)} ${units[unit] as string}`
 }
 

@@ -21,6 +21,25 @@ export function loadConfig(
   return resolveConfig({ ...sources, remembered: remembered(data) })
 }
 
+/**
+ * A directory was made to found a cluster or to join one, and keeps to it: a token is not silently
+ * ignored, and a join that failed never founds a cluster of its own (L1).
+ */
+export function checkOrigin(config: Config): void {
+  const node = readNode(config.data)
+  if (node === undefined) return
+  if (node.origin === 'found' && config.join !== undefined) {
+    throw new UsageError(
+      `${config.data} has a cluster of its own: join with an empty directory, or leave the token out`,
+    )
+  }
+  if (node.origin === 'join' && node.clusterSecret === undefined && config.join === undefined) {
+    throw new UsageError(
+      `${config.data} was made to join a cluster and never did: give --join TOKEN`,
+    )
+  }
+}
+
 function remembered(data: string): RawConfig {
   const node = readNode(data)
   if (node === undefined) return {}

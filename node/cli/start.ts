@@ -8,7 +8,7 @@ import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
 import type { Progress, RunningNode, StartNode } from './running-node.ts'
-import { loadConfig, type StartOptions } from './settings.ts'
+import { checkOrigin, loadConfig, type StartOptions } from './settings.ts'
 import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'
 import type { Terminal } from './terminal.ts'
@@ -34,6 +34,7 @@ export async function runStart(
 ): Promise<number> {
   const { supervised = false, ...given } = options
   const config = loadConfig(given, process.env)
+  checkOrigin(config)
   const logger = createLogger({
     level: config.logLevel,
     name: supervised ? basename(resolve(config.data)) : undefined,
