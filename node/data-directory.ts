@@ -5,6 +5,7 @@
  *   lock              directory-lock.ts
  *   credentials.json  root credentials, founder only, mode 0600
  *   shoal.pid         id of the Node process itself while it runs
+ *   layout*.json      membership/layout-store.ts
  *   log/ index/       the segments, and the index made from them
  *
  * Invariants:
@@ -15,6 +16,7 @@
 
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -36,6 +38,7 @@ import { UsageError } from './usage-error.ts'
 const NODE_FILE = 'node.json'
 const CREDENTIALS_FILE = 'credentials.json'
 const PID_FILE = 'shoal.pid'
+const LAYOUT_FILE = 'layout.json'
 const NODE_VERSION = 1
 const STORAGE_ID_BYTES = 12
 const BOOT_MAX = 2 ** 32 - 1
@@ -188,6 +191,15 @@ export function readNode(directory: string): NodeRecord | undefined {
   const result = nodeRecord.safeParse(parsed)
   if (result.success) return result.data
   throw new UsageError(`${path} is damaged: field ${result.error.issues[0]?.path.join('.') ?? '?'}`)
+}
+
+/**
+ * It founded a cluster or was admitted to one, and has the layout to prove it: no token is needed. One
+ * that was stopped in the act of joining has not, and joins again.
+ */
+export function isMemberDirectory(directory: string): boolean {
+  const node = readNode(directory)
+  return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
 }
 
 /** Root credentials beside a node.json; undefined when this node did not found the cluster. */

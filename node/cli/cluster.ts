@@ -9,7 +9,7 @@
 
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readCredentials, readNode } from '../data-directory.ts'
+import { isMemberDirectory, readCredentials, readNode } from '../data-directory.ts'
 import type { Clock } from '../env/ports.ts'
 import { UsageError } from '../usage-error.ts'
 import { AdminClient } from './admin-client.ts'
@@ -273,11 +273,11 @@ function existingNodes(data: string): ExistingNode[] {
         `${data} holds ${JSON.stringify(name)}, no cluster: give another directory`,
       )
     }
-    const node = readNode(join(data, name))
+    const directory = join(data, name)
     existing.push({
       index: Number(index),
-      isMember: node?.clusterSecret !== undefined,
-      s3Address: node?.addresses.s3,
+      isMember: isMemberDirectory(directory),
+      s3Address: readNode(directory)?.addresses.s3,
     })
   }
   return existing

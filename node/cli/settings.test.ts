@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true }))
 
-function format(origin: 'found' | 'join', clusterSecret?: string): void {
+function format(origin: 'found' | 'join', clusterSecret?: string, layout = true): void {
   const birth = {
     origin,
     privateKey: new Uint8Array(68),
@@ -24,6 +24,7 @@ function format(origin: 'found' | 'join', clusterSecret?: string): void {
   const addresses = { s3: '127.0.0.1:7000', admin: '127.0.0.1:7001' }
   made.remember({ addresses, zone: 'rack-1', capacityBytes: 2 ** 40 })
   if (clusterSecret !== undefined) made.remember({ clusterSecret })
+  if (layout) writeFileSync(join(data, 'layout.json'), '')
   made.close()
 }
 
@@ -66,6 +67,12 @@ describe('a directory keeps to what it was made for (L1)', () => {
 
   it('a joiner that was never admitted does not found', () => {
     format('join')
+    expect(() => check()).toThrow(/never did: give --join TOKEN/)
+    check(token)
+  })
+
+  it('a joiner that was stopped in the act joins again', () => {
+    format('join', 'AAAA', false)
     expect(() => check()).toThrow(/never did: give --join TOKEN/)
     check(token)
   })

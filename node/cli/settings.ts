@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { flagNames, resolveConfig } from '../config.ts'
 import type { Config, ConfigSources, RawConfig } from '../config.ts'
-import { readNode } from '../data-directory.ts'
+import { isMemberDirectory, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Options as commander gives them: the flags, and --config. */
@@ -33,7 +33,7 @@ export function checkOrigin(config: Config): void {
       `${config.data} has a cluster of its own: join with an empty directory, or leave the token out`,
     )
   }
-  if (node.origin === 'join' && node.clusterSecret === undefined && config.join === undefined) {
+  if (node.origin === 'join' && !isMemberDirectory(config.data) && config.join === undefined) {
     throw new UsageError(
       `${config.data} was made to join a cluster and never did: give --join TOKEN`,
     )
