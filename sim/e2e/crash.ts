@@ -82,7 +82,7 @@ async function main(): Promise<void> {
       const writers = Array.from({ length: writerCount }, (_, i) => new Writer(i, clients, ledger))
       const [acknowledged, unknown] = [ledger.acknowledgedCount, ledger.unknownCount]
       const running = writers.map(async (writer) => writer.run(() => stopped))
-      const lifeMs = 500 + Math.random() * 4_000
+      const lifeMs = 500 + Math.random() * 5_500
       await sleep(lifeMs)
       stopped = true
       await shoal.killAll()
