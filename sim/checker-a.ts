@@ -26,7 +26,6 @@ interface Register {
   readonly known: { atMs: number; ballot: Ballot }[]
   readonly writes: Write[]
   readonly chosen: Map<string, Known>
-  readonly unknown: Set<OperationId>
 }
 
 export class CheckerA {
@@ -38,10 +37,7 @@ export class CheckerA {
   note(event: RegisterEvent, atMs: number, who: string): void {
     this.events++
     const register = this.#register(event.key)
-    if (event.type === 'unknown') {
-      if (event.operation !== undefined) register.unknown.add(event.operation)
-      return
-    }
+    if (event.type === 'unknown') return
     const { ballot, operation } = event
     const before = latestBefore(register.known, event.startedMs)
     if (ballot === undefined || operation === undefined) {
@@ -86,8 +82,9 @@ export class CheckerA {
         )
         const predecessor = below.at(-1)?.operation
         if (predecessor === write.base) continue
-        // One whose outcome its own proposer never learnt may stand between them.
-        if (write.base !== undefined && register.unknown.has(write.base)) continue
+        // One that nobody saw as chosen may stand between them: its proposer died, or never learnt.
+        const seen = chosen.some(({ operation }) => operation === write.base)
+        if (write.base !== undefined && !seen) continue
         this.violations.push(
           `write ${text(write.operation)} at ${ballotText(write.ballot)} of ${text(key)} replaced ` +
             `${text(write.base)}, but ${text(predecessor)} was chosen below it`,
@@ -104,7 +101,6 @@ export class CheckerA {
         known: [],
         writes: [],
         chosen: new Map(),
-        unknown: new Set(),
       }
       this.#registers.set(key, register)
     }

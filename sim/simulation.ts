@@ -76,8 +76,11 @@ async function level(cluster: SimulatedCluster): Promise<string[]> {
     const node = cluster.node(0)
     if (node === undefined) continue
     const { partitions, resync } = await node.admin.status()
-    if (partitions.whole === partitions.total && resync.pending === 0) return differences(cluster)
     last = JSON.stringify({ partitions, resync })
+    if (partitions.whole < partitions.total || resync.pending > 0) continue
+    const found = differences(cluster)
+    if (found.length === 0) return []
+    last = found.join(', ')
   }
   return [`not level within ${LEVEL_WITHIN_MS} ms: ${last}`]
 }

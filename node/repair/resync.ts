@@ -13,7 +13,7 @@
  */
 
 import { byteString, bytesOf, equalBytes } from '../../protocol/bytes.ts'
-import { compareBallots } from '../../protocol/register/ballot.ts'
+import { compareBallots, type Ballot } from '../../protocol/register/ballot.ts'
 import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
@@ -33,7 +33,7 @@ const PAGE = 1_000
 const AT_ONCE = 16
 const RETRY_MS = 1_000
 /** Everything is compared again, also without a reason, so that no gap lasts. */
-const PERIOD_MS = 300_000
+const PERIOD_MS = 45_000
 const HINT_DELAY_MS = 300
 
 export interface ResyncOptions {
@@ -54,12 +54,14 @@ export class Resync {
   readonly #options: ResyncOptions
   /** What is still to compare with whom. 'all': since the peer came up, or never yet. */
   readonly #pending = new Map<NodeId, Set<number> | 'all'>()
+  /** Compared now and then without a reason: these count as level until a difference is found. */
+  readonly #recheck = new Set<NodeId>()
   readonly #duties = new Map<NodeId, Set<number>>()
   #hinting = false
   #running = false
   #stopped = false
   #done = 0
-  #cancel: (() => void)[] = []
+  readonly #timers = new Set<() => void>()
 
   constructor(options: ResyncOptions) {
     this.#options = options
@@ -70,21 +72,19 @@ export class Resync {
   }
 
   start(): void {
-    const { clock } = this.#options
     this.membersChanged()
     const again = (): void => {
-      if (this.#stopped) return
-      for (const peer of this.#others())
-        if (!this.#pending.has(peer)) this.#pending.set(peer, 'all')
+      for (const peer of this.#others()) this.#recheck.add(peer)
       this.#kick()
-      this.#cancel.push(clock.after(PERIOD_MS, again))
+      this.#after(PERIOD_MS, again)
     }
-    this.#cancel = [clock.after(PERIOD_MS, again)]
+    this.#after(PERIOD_MS, again)
+    if (this.#duties.size > 0) this.#hintLater()
   }
 
   stop(): void {
     this.#stopped = true
-    for (const cancel of this.#cancel) cancel()
+    for (const cancel of this.#timers) cancel()
   }
 
   /** A new epoch, or the start: everything with everyone. */
@@ -179,18 +179,28 @@ export class Resync {
       })
       .finally(() => {
         this.#running = false
-        if (this.#pending.size > 0) this.#cancel.push(this.#after(RETRY_MS, () => this.#kick()))
+        if (this.#pending.size > 0) this.#after(RETRY_MS, () => this.#kick())
       })
   }
 
-  #after(delayMs: number, run: () => void): () => void {
-    return this.#options.clock.after(delayMs * (1 + this.#options.random.float()), () => {
+  #after(delayMs: number, run: () => void): void {
+    const cancel = this.#options.clock.after(delayMs * (1 + this.#options.random.float()), () => {
+      this.#timers.delete(cancel)
       if (!this.#stopped) run()
     })
+    this.#timers.add(cancel)
   }
 
   async #run(): Promise<void> {
     const { peers, logger } = this.#options
+    for (const peer of this.#recheck) {
+      this.#recheck.delete(peer)
+      if (this.#pending.has(peer) || !peers.connected(peer)) continue
+      const differing = await this.#compare(peer).catch(() => [])
+      if (differing.length > 0 && !this.#pending.has(peer)) {
+        this.#pending.set(peer, new Set(differing))
+      }
+    }
     const tried = new Set<NodeId>()
     for (;;) {
       const peer = [...this.#pending.keys()].find(
@@ -284,16 +294,16 @@ export class Resync {
         await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
       }
     }
-    const older: RegisterKey[] = []
+    const older: { key: RegisterKey; there: Ballot }[] = []
     for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
       for (const [i, bytes] of page.keys.entries()) {
         const key = byteString(bytes) as RegisterKey
         const here = host.peek(key)
         const there = ballotOfWire(page.ballots[i])
-        if (here === undefined || compareBallots(here.ballot, there) < 0) older.push(key)
+        if (here === undefined || compareBallots(here.ballot, there) < 0) older.push({ key, there })
       }
     }
-    if (view().isMember(peer)) await inBatches(older, (key) => this.#pullRegister(peer, key))
+    if (view().isMember(peer)) await inBatches(older, (one) => this.#pullRegister(peer, one))
   }
 
   async #pullBlock(peer: NodeId, key: BlockKey): Promise<void> {
@@ -305,10 +315,18 @@ export class Resync {
     this.#done++
   }
 
-  async #pullRegister(peer: NodeId, key: RegisterKey): Promise<void> {
+  async #pullRegister(
+    peer: NodeId,
+    { key, there }: { key: RegisterKey; there: Ballot },
+  ): Promise<void> {
     const { registers, host, blocks } = this.#options
     const { accepted } = await registers.read(internalContext(), { key })
-    if (accepted === undefined) return
+    if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
+      // The peer accepted something that was never chosen: an identity change above it levels all.
+      await registers.settle(internalContext(), key, undefined, true)
+      this.#done++
+      return
+    }
     for (const block of accepted.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
     }
@@ -338,13 +356,14 @@ export class Resync {
   #hintLater(): void {
     if (this.#hinting || this.#stopped) return
     this.#hinting = true
-    this.#cancel.push(
-      this.#after(HINT_DELAY_MS, () => {
-        this.#hint()
-          .catch(() => {})
-          .finally(() => (this.#hinting = false))
-      }),
-    )
+    this.#after(HINT_DELAY_MS, () => {
+      this.#hint()
+        .catch(() => {})
+        .finally(() => {
+          this.#hinting = false
+          if (this.#duties.size > 0) this.#after(RETRY_MS, () => this.#hintLater())
+        })
+    })
   }
 
   async #hint(): Promise<void> {
