@@ -324,7 +324,7 @@ describe('documents', () => {
   })
 
   it('describe every field of the configuration', () => {
-    const table = readText('docs/operations.md')
+    const table = readText('README.md')
     const missing = fieldNames.filter(
       (field) => !table.includes(`\`${field}\``) || !table.includes(`\`${variableName(field)}\``),
     )
