@@ -311,6 +311,18 @@ describe('full disk (fault 6)', () => {
     expect(world.failures).toEqual([])
   })
 
+  test('what was refused does not come back after a restart', async () => {
+    const world = await opened()
+    const store = world.store as Store
+    await append(world, record('k1'))
+    world.disk.capacityBytes = world.disk.usedBytes() + 3 * PAGE
+    const waiting = [store.append([record('k2')]), store.append([record('k3', 40_000)])]
+    await world.clock.settle(Promise.allSettled(waiting))
+    expect(store.stats()).toMatchObject({ full: true })
+    await again(world, { index: false })
+    expect(await keys(world)).toEqual(['k1'])
+  })
+
   test('a full disk at the start of a segment is stepped back from, too', async () => {
     const world = await opened({ segmentSizeBytes: 16 << 10 })
     await append(world, record('k1', 10_000))
