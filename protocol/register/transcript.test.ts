@@ -127,9 +127,9 @@ class Lab {
     }
   }
 
-  /** What has not arrived by now never does. */
-  backoffOver(name: string): void {
-    this.#at(name).mail.length = 0
+  /** What has not arrived by now never does, unless it may be late. */
+  backoffOver(name: string, { late = false } = {}): void {
+    if (!late) this.#at(name).mail.length = 0
     this.take(name, this.#at(name).machine.onBackoffOver())
   }
 
@@ -149,6 +149,13 @@ class Lab {
     if (outcome?.type !== 'written') throw new Error(`not written: ${outcome?.type}`)
     this.log.length = 0
     return outcome
+  }
+
+  /** To whom messages of `name` are on their way. */
+  pending(name: string): string {
+    return this.#at(name)
+      .mail.map(({ to }) => to)
+      .join('')
   }
 
   get transcript(): string {
@@ -654,6 +661,7 @@ describe('reader', () => {
     const reader = lab.read('r')
     lab.deliver('r', 'bc')
     expect(lab.outcomes.has('r')).toBe(false)
+    expect(lab.pending('r')).toBe('a')
     lab.take('r', reader.hedge())
     lab.deliver('r', 'b')
     lab.read('s')
@@ -712,8 +720,9 @@ describe('reader', () => {
     lab.written('p')
     lab.read('r')
     lab.fail('r', 'bc')
-    lab.backoffOver('r')
-    lab.deliver('r', 'b')
+    lab.backoffOver('r', { late: true })
+    // The first to a is from the first reading.
+    lab.deliver('r', 'ab')
     expect(lab.outcomes.has('r')).toBe(false)
     lab.deliver('r', 'a')
     expect(lab.outcomes.get('r')).toMatchObject({ type: 'state' })
