@@ -95,19 +95,22 @@ test('10,000 small calls at once, both ways, with blocks among them', async () =
 
 test('a restarted peer is found again, at its old address and at a new one', async () => {
   const key = generateNodeKey()
-  const [a, b, c] = [await open(), await open(key), await open()]
+  // No port that the system may give to somebody else meanwhile.
+  const address = `/ip4/127.0.0.1/tcp/${20_000 + Math.floor(Math.random() * 10_000)}`
+  const [a, b, c] = [await open(), await open(key, address), await open()]
   introduce([a, b, c])
   await until(() => allConnected([a, b, c]))
   const events: PeerEvent[] = []
   a.onPeer((event) => events.push(event))
-  const [address] = b.addresses()
   await b.stop()
   await until(() => !a.connected(b.self))
 
-  const again = await open(key, address!.replace(/\/p2p\/.*/, ''))
+  const again = await open(key, address)
   again.setMembers(new Map([a, c].map((network) => [network.self, []])))
   await until(() => a.connected(again.self))
-  expect(events.map(({ type }) => type)).toEqual(['down', 'up'])
+  // A second link, of simultaneous dials, may come and go while b stops.
+  expect(events.at(0)?.type).toBe('down')
+  expect(events.at(-1)?.type).toBe('up')
   const reply = await a.call(again.self, 'bulk', { type: 1, body: utf8('x') }, { timeoutMs })
   expect(utf8Text(reply.body)).toBe('x')
 
