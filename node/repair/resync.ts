@@ -33,7 +33,7 @@ const PAGE = 1_000
 const AT_ONCE = 16
 const RETRY_MS = 1_000
 /** Everything is compared again, also without a reason, so that no gap lasts. */
-const PERIOD_MS = 45_000
+const PERIOD_MS = 25_000
 const HINT_DELAY_MS = 300
 
 export interface ResyncOptions {
