@@ -12,7 +12,7 @@ import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
 import type { Call, Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
-import { dateHeader, type ResponseHeaders, type S3Response } from './response.ts'
+import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
 import { checkSupported, levelOf, methodsAt, route } from './router.ts'
 import { authenticate, type AuthResult } from './sigv4/verify.ts'
 
@@ -126,7 +126,7 @@ export class Gate {
     headers['x-amz-request-id'] = requestId
     headers['x-amz-id-2'] = this.options.hostId
     headers['Server'] = 'Shoal'
-    headers['Date'] = dateHeader(this.options.clock.nowMs())
+    headers['Date'] = httpDate(this.options.clock.nowMs())
   }
 }
 

@@ -39,22 +39,19 @@ export function emptyResponse(status: number, headers: ResponseHeaders = {}): S3
   return { status, headers }
 }
 
-let lastSecond = Number.NaN
-let lastText = ''
+const DATES_MAX = 4096
+const dates = new Map<number, string>()
 
-/** `Date` of now: the same text for a whole second. */
-export function dateHeader(nowMs: number): string {
-  const second = Math.floor(nowMs / 1000)
-  if (second !== lastSecond) {
-    lastSecond = second
-    lastText = httpDate(nowMs)
-  }
-  return lastText
-}
-
-/** Sun, 06 Nov 1994 08:49:37 GMT */
+/** Sun, 06 Nov 1994 08:49:37 GMT. Made once a second and kept: requests ask for few different ones. */
 export function httpDate(timeMs: number): string {
-  return new Date(timeMs).toUTCString()
+  const second = Math.floor(timeMs / 1000)
+  let text = dates.get(second)
+  if (text === undefined) {
+    text = new Date(timeMs).toUTCString()
+    if (dates.size >= DATES_MAX) dates.clear()
+    dates.set(second, text)
+  }
+  return text
 }
 
 /**

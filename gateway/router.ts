@@ -71,7 +71,7 @@ export function checkSupported(operation: Operation, request: S3Request): void {
 
 function checkQuery(operation: Operation, request: S3Request): void {
   for (const name of request.query.keys()) {
-    if (COMMON_QUERY.has(name) || operation.query.has(name)) continue
+    if (PRESIGNED_AS_SENT.has(name) || COMMON_QUERY.has(name) || operation.query.has(name)) continue
     if (operation.marks.some((mark) => mark === name || mark.startsWith(`${name}=`))) continue
     // A presigned request's x-amz-* count as headers, and stand among them.
     if (request.hoisted.has(name.toLowerCase()) || PRESIGNED.has(name.toLowerCase())) continue
@@ -90,6 +90,16 @@ const PRESIGNED: ReadonlySet<string> = new Set([
   'x-amz-signature',
   'x-amz-security-token',
   'x-amz-content-sha256',
+])
+
+/** As every SDK writes them. */
+const PRESIGNED_AS_SENT: ReadonlySet<string> = new Set([
+  'X-Amz-Algorithm',
+  'X-Amz-Credential',
+  'X-Amz-Date',
+  'X-Amz-Expires',
+  'X-Amz-SignedHeaders',
+  'X-Amz-Signature',
 ])
 
 function checkHeaders(operation: Operation, request: S3Request): void {

@@ -349,6 +349,22 @@ describe('failures of the store', () => {
     expect(gateway.errors).toHaveLength(1)
   })
 
+  test('a header that no answer may carry is a 500, not the end of the process (row 26)', async () => {
+    const gateway = await start({
+      backend: (memory) =>
+        altered(memory, {
+          getObject: async (context, request): Promise<ObjectReader> => {
+            const reader = await memory.getObject(context, request)
+            return { ...reader, info: { ...reader.info, user: { x: 'a\r\nb: c' } } }
+          },
+        }),
+    })
+    await sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.from('x')] })
+    const answer = await sendRaw(gateway.target, { path: '/bucket/k' })
+    expect([answer.status, answer.headers['b']]).toEqual([500, undefined])
+    expect((await sendRaw(gateway.target, { path: '/bucket' })).status).toBe(200)
+  })
+
   test('a read that fails before its first chunk is an answer, later it cuts the connection', async () => {
     let failAt = 0
     const gateway = await start({

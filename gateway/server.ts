@@ -68,6 +68,16 @@ export function createGateway(options: GatewayOptions): Gateway {
 const LINGER_BYTES_MAX = 16 * 1024 * 1024
 const LINGER_MS = 2_000
 
+/**
+ * Koa without its answer: `#serve` writes its own and never rejects, so that the listeners which koa
+ * hangs on every response would only cost time.
+ */
+class LeanKoa extends Koa {
+  handleRequest(context: Koa.Context, run: (context: Koa.Context) => Promise<void>): Promise<void> {
+    return run(context)
+  }
+}
+
 class HttpGateway implements Gateway {
   readonly #options: GatewayOptions
   readonly #limits: GatewayLimits
@@ -96,12 +106,8 @@ class HttpGateway implements Gateway {
   }
 
   #makeServer(): Server {
-    const app = new Koa()
-    app.silent = true
-    app.use((context) => {
-      context.respond = false
-      return this.#serve(context.req, context.res)
-    })
+    const app = new LeanKoa()
+    app.use((context) => this.#serve(context.req, context.res))
     const handle = app.callback()
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       void handle(request, response)
@@ -213,22 +219,23 @@ class HttpGateway implements Gateway {
     request: S3Request | undefined,
     response: S3Response,
   ): Promise<number> {
-    const { body } = response
-    if (exchange.response.headersSent || exchange.response.destroyed) return response.status
-    if (typeof body === 'object' && Symbol.asyncIterator in body) {
-      this.#closeWhenNeeded(exchange, response)
-      try {
+    const { response: out } = exchange
+    if (out.headersSent || out.destroyed) return response.status
+    try {
+      const { body } = response
+      if (typeof body === 'object' && Symbol.asyncIterator in body) {
+        this.#closeWhenNeeded(exchange, response)
         await exchange.sendStream(response, body)
-        return response.status
-      } catch (error) {
-        const failure = this.#gate.failure(error, request, exchange)
-        if (exchange.response.headersSent) return failure.status
-        this.#sendWhole(exchange, failure)
-        return failure.status
+      } else {
+        this.#sendWhole(exchange, response)
       }
+      return response.status
+    } catch (error) {
+      const failure = this.#gate.failure(error, request, exchange)
+      if (out.headersSent) out.destroy()
+      else this.#sendWhole(exchange, failure)
+      return failure.status
     }
-    this.#sendWhole(exchange, response)
-    return response.status
   }
 
   #sendWhole(exchange: HttpExchange, { status, headers, body }: S3Response): void {
