@@ -30,6 +30,7 @@ import { internalContext, Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { Status } from './status.ts'
+import { UsageError } from './usage-error.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
 const SLICE_BITS = 8
@@ -82,6 +83,7 @@ export class ShoalNode {
   static async start(env: Environment, options: NodeOptions): Promise<ShoalNode> {
     const { clock, disk, logger, random, network, signer } = env
     const startedMs = clock.monotonicMs()
+    const recovery = new Recovery(options.progress)
     const store = await Store.open({
       disk,
       clock,
@@ -90,7 +92,10 @@ export class ShoalNode {
       openIndex: () => env.openIndex(),
       segmentSizeBytes: options.segmentSizeBytes,
       indexVersion: INDEX_VERSION,
-      apply: applyRecord,
+      apply: (record, position, current) => {
+        recovery.note(position.lengthBytes)
+        return applyRecord(record, position, current)
+      },
       applyDamaged: ({ segment, offset, lengthBytes, identity }, current) =>
         identity === undefined
           ? []
@@ -102,6 +107,11 @@ export class ShoalNode {
             ),
       fail: (reason) => env.fail(reason),
     })
+    recovery.running = false
+    if (recovery.records > 0) {
+      const { records, bytes } = recovery
+      logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')
+    }
     let host: RegisterHost | undefined
     const layout = await LayoutManager.open({
       network,
@@ -116,7 +126,7 @@ export class ShoalNode {
       holdsRegisters: () => host?.holdsRegisters() ?? false,
       clusterSecret: options.clusterSecret,
     })
-    const node = new ShoalNode(env, options, store, layout, startedMs)
+    const node = new ShoalNode(env, options, store, layout, startedMs, recovery)
     host = node.host
     try {
       await network.start()
@@ -137,6 +147,7 @@ export class ShoalNode {
     store: Store,
     layout: LayoutManager,
     startedMs: number,
+    recovery: Recovery,
   ) {
     const { clock, random, network, logger } = env
     const { self } = network
@@ -248,12 +259,12 @@ export class ShoalNode {
       buckets,
       clock,
       startedMs,
-      recovery: {
-        running: false,
-        recordsReplayed: 0,
-        bytesReplayed: 0,
-        damagedRecords: store.damage().length,
-      },
+      recovery: () => ({
+        running: recovery.running,
+        recordsReplayed: recovery.records,
+        bytesReplayed: recovery.bytes,
+        damagedRecords: store.stats().damaged,
+      }),
       extraGauges: () => [],
     })
     this.admin = status
@@ -288,7 +299,10 @@ export class ShoalNode {
       logger.info({ epoch: this.layout.current()?.epoch }, 'joined the cluster')
       return
     }
-    if (this.layout.current() !== undefined) return
+    if (this.layout.isMember()) return
+    if (this.layout.current() !== undefined) {
+      throw new UsageError('this node is no member of its cluster: give it a token with --join')
+    }
     const { root, replication, partitionBits } = options
     if (root === undefined) throw new Error('a founder needs root credentials')
     if (options.clusterSecret.get() === undefined) {
@@ -350,6 +364,25 @@ export class ShoalNode {
     mend().catch((error: unknown) => {
       logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
     })
+  }
+}
+
+/** What the start had to read again because the index did not reflect it yet. */
+class Recovery {
+  running = true
+  records = 0
+  bytes = 0
+  readonly #progress: NodeOptions['progress']
+
+  constructor(progress: NodeOptions['progress']) {
+    this.#progress = progress
+  }
+
+  note(lengthBytes: number): void {
+    if (!this.running) return
+    this.records++
+    this.bytes += lengthBytes
+    if (this.records % 1_000 === 0) this.#progress?.('replaying the log', this.records)
   }
 }
 

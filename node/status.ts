@@ -28,7 +28,7 @@ export interface StatusOptions {
   readonly buckets: Buckets
   readonly clock: Clock
   readonly startedMs: number
-  readonly recovery: NodeStatus['recovery']
+  readonly recovery: () => NodeStatus['recovery']
   readonly extraGauges: () => ReturnType<AdminBackend['gauges']>
 }
 
@@ -114,7 +114,7 @@ export class Status implements AdminBackend {
         done: sum(replies, (reply) => reply.resyncDone),
         running: resync.running,
       },
-      recovery: { ...recovery, damagedRecords: stats.damaged },
+      recovery: recovery(),
       space: {
         totalBytes: stats.totalBytes,
         freeBytes: stats.freeBytes,
