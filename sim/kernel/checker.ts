@@ -29,11 +29,12 @@ interface Proposal {
   readonly epoch: number
   /** 0: the register was absent. */
   readonly base: number
+  readonly proposedAt: number
   /** Bit mask of nodes that have flushed it. */
   acceptedBy: number
   /** -1 until it is chosen. */
   chosenAt: number
-  /** How often the register had been collected and begun anew below an earlier ballot. */
+  /** How often the register had been collected and begun anew. */
   life: number
 }
 
@@ -41,9 +42,9 @@ interface Register {
   readonly proposals: Map<number, Proposal>
   /** By ballot, of the present life. */
   chosen: Proposal[]
-  /** Highest ballot at which a replica has collected it. */
+  /** The tombstone that a replica has collected in this life, and when the first did. */
   collected: number
-  /** New members bring no floor, so that a collected register may begin again with lower ballots. */
+  collectedAt: number
   life: number
   bornAt: number
   /** Operations in the order in which they took effect. */
@@ -88,6 +89,7 @@ export class Checker {
         proposals: new Map(),
         chosen: [],
         collected: -1,
+        collectedAt: 0,
         life: 0,
         bornAt: 0,
         applied: new Set(),
@@ -136,6 +138,7 @@ export class Checker {
       tombstone,
       epoch,
       base,
+      proposedAt: this.#now(),
       acceptedBy: 0,
       chosenAt: -1,
       life: register.life,
@@ -200,10 +203,14 @@ export class Checker {
     said.held = 0
   }
 
+  /** A node forgets a tombstone (G2). */
   collected(node: number, key: number): void {
     const said = this.#saidBy(key, node)
     const register = this.#register(key)
-    register.collected = Math.max(register.collected, said.held)
+    if (said.held > register.collected) {
+      register.collected = said.held
+      register.collectedAt = this.#now()
+    }
     said.held = 0
   }
 
@@ -294,11 +301,9 @@ export class Checker {
 
   #choose(register: Register, proposal: Proposal): void {
     proposal.chosenAt = this.#now()
-    const top = register.chosen.at(-1)
-    const reborn =
-      top?.tombstone && proposal.ballot < top.ballot && register.collected >= top.ballot
-    if (reborn && this.#root(register, proposal).base === 0) {
+    if (this.#beginsAnew(register, proposal)) {
       register.chosen = []
+      register.collected = -1
       register.life++
       register.bornAt = proposal.chosenAt
     }
@@ -329,8 +334,7 @@ export class Checker {
       path.push(at)
       at = register.proposals.get(at.base)
     }
-    // From absence: nothing was there, or a tombstone that has been collected.
-    const joined = at ? at.ballot === floor : from === undefined || from.tombstone
+    const joined = from ? at === from : at === undefined
     if (!joined) {
       this.violation(
         `chosen changed: ${to.operation} at ${showBallot(to.ballot)} does not follow ` +
@@ -340,9 +344,20 @@ export class Checker {
     return path
   }
 
-  #root(register: Register, proposal: Proposal): Proposal {
-    const base = register.proposals.get(proposal.base)
-    return base ? this.#root(register, base) : proposal
+  /**
+   * Its bases lead back to an absence that was found after the latest chosen state, a tombstone, began to
+   * be collected. Members that came since bring no floor, so that ballots may begin again lower.
+   */
+  #beginsAnew(register: Register, proposal: Proposal): boolean {
+    const top = register.chosen.at(-1)
+    if (!top?.tombstone || register.collected !== top.ballot) return false
+    let root = proposal
+    while (root.base !== 0) {
+      const base = register.proposals.get(root.base)
+      if (!base) return false
+      root = base
+    }
+    return root.proposedAt >= register.collectedAt
   }
 
   #apply(register: Register, { operation, ballot }: Proposal): void {

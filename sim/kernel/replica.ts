@@ -118,6 +118,7 @@ export class Replica {
     if (!result) return
     this.#states[key] = result.state
     this.#floor = result.floor
+    this.#world.checker.collected(this.index, key)
     this.#append({ key, collected: result.floor })
   }
 
@@ -213,7 +214,6 @@ export class Replica {
       }
       if (collected) {
         if (!discarded) this.#disk[key] = undefined
-        checker.collected(this.index, key)
         this.#diskFloor = maxBallot(this.#diskFloor, collected)
       }
     }
