@@ -1,6 +1,8 @@
 /** CORRECTNESS.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
 
 import { describe, expect, test } from 'vitest'
+import type { Compaction } from '../node/data/compaction.ts'
+import type { Store } from '../node/data/store.ts'
 import { StoreWorld } from './store-world.ts'
 
 /** Lives of one store, each ended by a crash at a random instant. */
@@ -23,7 +25,7 @@ async function lives(seed: number, count: number): Promise<StoreWorld> {
     }
     world.disk.haltAt = world.disk.mutations + Math.floor(world.random() * 60)
     await world.work(1 + Math.floor(world.random() * 6), 1 + Math.floor(world.random() * 12))
-    if (world.random() < 0.1) world.indexStore.delete()
+    if (world.random() < 0.2) world.indexStore.delete()
     world.crash(world.random() < 0.7 ? 'cut' : 'kill')
   }
   await world.open()
@@ -32,6 +34,21 @@ async function lives(seed: number, count: number): Promise<StoreWorld> {
 }
 
 describe('crashes', () => {
+  test('dead segments are compacted meanwhile', async () => {
+    const world = await lives(1, 12)
+    for (let i = 0; i < 3; i++) await world.work(4, 30)
+    await world.clock.settle((world.compaction as Compaction).work())
+    expect(world.compaction?.counters.segments).toBeGreaterThan(3)
+    const { deadBytes, logBytes } = (world.store as Store).stats()
+    expect(deadBytes).toBeLessThan(logBytes / 2)
+    await world.check()
+    // Everything from the log alone, once more.
+    world.crash('kill')
+    world.indexStore.delete()
+    await world.open()
+    await world.check()
+  })
+
   test('acknowledged appends survive, others are whole or absent', async () => {
     for (let seed = 1; seed <= 150; seed++) {
       try {

@@ -5,8 +5,9 @@
 
 import { bytesOf, byteString } from '../protocol/bytes.ts'
 import type { ByteString } from '../protocol/ids.ts'
+import type { Compaction } from '../node/data/compaction.ts'
 import { Store } from '../node/data/store.ts'
-import type { Damage, LogPosition, LogRecord, NewRecord } from '../node/data/types.ts'
+import type { Damage, LogPosition, LogRecord, NewRecord, RowWrite } from '../node/data/types.ts'
 import type { Index, IndexWrite, Logger } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
@@ -27,10 +28,15 @@ export function positionOf(row: Uint8Array): LogPosition {
 
 /** One append of a client: some records that must appear together. */
 interface Attempt {
-  readonly keys: readonly ByteString[]
+  readonly records: readonly NewRecord[]
   readonly version: number
   acknowledged: boolean
 }
+
+/** Record types: a value without a payload, one with it, the removal of a key. */
+const PLAIN = 1
+const WITH_PAYLOAD = 2
+const REMOVAL = 9
 
 export interface StoreWorldOptions {
   readonly seed: number
@@ -46,9 +52,9 @@ export class StoreWorld {
   readonly indexStore: SimulatedIndexStore
   readonly failures: string[] = []
   store: Store | undefined
+  compaction: Compaction | undefined
   private readonly options: StoreWorldOptions
-  private readonly attempts: Attempt[] = []
-  /** What lives in the store for sure, after the last check. */
+  private attempts: Attempt[] = []
   private version = 0
 
   constructor(options: StoreWorldOptions) {
@@ -68,18 +74,34 @@ export class StoreWorld {
       random: { bytes: () => new Uint8Array(16).fill(this.options.seed), float: this.random },
       openIndex: (): Promise<Index> => this.indexStore.open(),
       logger: quiet,
-      segmentSizeBytes: this.options.segmentSizeBytes ?? 96 << 10,
+      segmentSizeBytes: this.options.segmentSizeBytes ?? 40 << 10,
       reserveBytes: 0,
       fail: (reason) => this.failures.push(reason),
-      apply: (record, position): IndexWrite[] => [
-        { key: bytesOf(record.key), value: rowOf(position) },
-      ],
+      apply: (record, position, current): RowWrite[] => {
+        const key = bytesOf(record.key)
+        const before = current(key)
+        const replaces = before && positionOf(before)
+        if (record.type === REMOVAL) return [{ key, replaces }]
+        return [{ key, value: rowOf(position), replaces }]
+      },
+      isLive: ({ type, key }, position, current, oldest) => {
+        const row = current(bytesOf(key))
+        if (type === REMOVAL) return row === undefined && !oldest
+        if (row === undefined) return false
+        const { segment, offset } = positionOf(row)
+        return segment === position.segment && offset === position.offset
+      },
       applyDamaged: (damage: Damage): IndexWrite[] =>
         damage.identity === undefined
           ? []
           : [{ key: bytesOf(damage.identity.key), value: rowOf(damage) }],
     })
     this.store = await this.clock.settle(opening)
+    this.compaction = this.store.compaction({
+      deadShareMin: 0.2,
+      graceMs: 1,
+      bytesPerSecond: 1e9,
+    })
     return this.store
   }
 
@@ -99,12 +121,13 @@ export class StoreWorld {
     const text = `${key} version ${version} `
     const body = bytesOf(text.repeat(1 + Math.floor(this.random() * 4)))
     const kind = this.random()
-    if (kind < 0.4) return { type: 1, partition: version % 16_384, key, body }
+    if (kind < 0.15) return { type: REMOVAL, partition: 0, key, body }
+    if (kind < 0.4) return { type: PLAIN, partition: version % 16_384, key, body }
     const large = kind > 0.9
     const maximum = large ? (this.options.payloadBytesMax ?? 50_000) : 3_000
     const payload = new Uint8Array(1 + Math.floor(this.random() * maximum))
     for (let i = 0; i < payload.length; i++) payload[i] = (version * 31 + i) & 255
-    return { type: 2, partition: version % 16_384, key, body, payload }
+    return { type: WITH_PAYLOAD, partition: version % 16_384, key, body, payload }
   }
 
   /** Some clients, each with some appends one after the other, until all are done or the disk halts. */
@@ -121,10 +144,11 @@ export class StoreWorld {
               // Each client owns its keys, so that the order of versions is known.
               `k${client}-${k}-${Math.floor(this.random() * 3)}`,
           )
-          const attempt: Attempt = { keys, version, acknowledged: false }
+          const records = keys.map((key) => this.record(key, version))
+          const attempt: Attempt = { records, version, acknowledged: false }
           this.attempts.push(attempt)
           try {
-            await store.append(keys.map((key) => this.record(key, version)))
+            await store.append(records)
             attempt.acknowledged = true
           } catch {
             // Outcome unknown to the client: DISK_FULL, FAILED.
@@ -132,7 +156,8 @@ export class StoreWorld {
         }
       }),
     )
-    await this.clock.settle(all).catch((error: unknown) => {
+    const compacted = this.compaction?.work().catch(() => {})
+    await this.clock.settle(Promise.all([all, compacted])).catch((error: unknown) => {
       if (!this.disk.halted) throw error
     })
   }
@@ -167,26 +192,30 @@ export class StoreWorld {
   /** Every acknowledged append is there; every other is there as a whole or not at all. */
   async check(): Promise<void> {
     const found = await this.contents()
-    const expected = new Map<ByteString, Attempt[]>()
+    const history = new Map<ByteString, { attempt: Attempt; record: NewRecord }[]>()
     for (const attempt of this.attempts) {
-      for (const key of attempt.keys) {
-        const list = expected.get(key) ?? []
-        list.push(attempt)
-        expected.set(key, list)
+      for (const record of attempt.records) {
+        const list = history.get(record.key) ?? []
+        list.push({ attempt, record })
+        history.set(record.key, list)
       }
     }
     const applied = new Map<Attempt, boolean>()
-    for (const [key, list] of expected) {
+    for (const [key, list] of history) {
       const version = found.get(key)
-      const lastAcknowledged = list.findLast((attempt) => attempt.acknowledged)
-      if (lastAcknowledged !== undefined && (version ?? -1) < lastAcknowledged.version) {
-        throw new Error(`${key}: acknowledged ${lastAcknowledged.version}, found ${version}`)
+      const last = list.findLastIndex(({ attempt }) => attempt.acknowledged)
+      const possible = list.slice(Math.max(0, last))
+      const fits = possible.some(({ attempt, record }) =>
+        record.type === REMOVAL ? version === undefined : version === attempt.version,
+      )
+      if (!fits && !(last === -1 && version === undefined)) {
+        const versions = possible.map(({ attempt }) => attempt.version).join()
+        throw new Error(`${key}: found ${version}, possible ${versions}`)
       }
-      for (const attempt of list) {
-        if (attempt.acknowledged) continue
-        // Overwritten since: nothing to be seen of it either way.
-        if (version !== undefined && version > attempt.version) continue
-        const there = version === attempt.version
+      for (const { attempt, record } of list.slice(last + 1)) {
+        // A removal of what was not there can't be seen.
+        if (record.type === REMOVAL && version === undefined) continue
+        const there = record.type !== REMOVAL && version === attempt.version
         const before = applied.get(attempt)
         if (before !== undefined && before !== there) {
           throw new Error(`append ${attempt.version} is there in part`)
@@ -194,14 +223,12 @@ export class StoreWorld {
         applied.set(attempt, there)
       }
     }
-    for (const key of found.keys()) {
-      if (!expected.has(key)) throw new Error(`${key} was never written`)
-    }
-    // What is not there now never comes back; what is there stays.
-    for (const [attempt, there] of applied) {
-      if (there) attempt.acknowledged = true
-      else this.attempts.splice(this.attempts.indexOf(attempt), 1)
-    }
+    for (const key of found.keys()) if (!history.has(key)) throw new Error(`${key}: never written`)
+    // What is there stays; what is not there never comes back.
+    this.attempts = this.attempts.filter(
+      (attempt) => attempt.acknowledged || applied.get(attempt) !== false,
+    )
+    for (const attempt of this.attempts) attempt.acknowledged = true
   }
 }
 
@@ -212,7 +239,7 @@ function checkedVersion(key: ByteString, record: LogRecord): number {
     throw new Error('wrong body')
   const version = Number(match[1])
   const { payload } = record
-  if (record.type === 2) {
+  if (record.type === WITH_PAYLOAD) {
     if (payload === undefined) throw new Error('payload lost')
     for (let i = 0; i < payload.length; i++) {
       if (payload[i] !== ((version * 31 + i) & 255)) throw new Error('wrong payload')

@@ -10,7 +10,7 @@ import type { LogEnd } from './segment.ts'
 
 /** The store's own keys start with "x". */
 export const RESERVED_PREFIX = 0x78
-export const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
+const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
 
 /** A commit costs milliseconds whatever its size: let some rows gather. */
 const GATHER_MS = 50
@@ -34,8 +34,9 @@ export class IndexWriter {
   private readonly clock: Clock
   private readonly logger: Logger
   private reflected: Reflected
-  /** Changed since the last commit, though perhaps without a row. */
-  private dirty = false
+  /** Counts changes, also those without a row; a commit brings `committed` up to where it began. */
+  private changes = 0
+  private committed = 0
   private running: Promise<void> | undefined
   private waiting: (() => void)[] = []
   private wake: (() => void) | undefined
@@ -51,8 +52,14 @@ export class IndexWriter {
   /** All rows up to `end` are in the memtable. */
   reflect(end: LogEnd, nextSequence: number): void {
     this.reflected = { ...this.reflected, end, nextSequence }
-    this.dirty = true
+    this.changes++
     if (this.memtable.currentRows >= GATHERED_ROWS_ENOUGH) this.wake?.()
+    this.running ??= this.run()
+  }
+
+  /** Rows of the store's own have changed. */
+  touch(): void {
+    this.changes++
     this.running ??= this.run()
   }
 
@@ -68,44 +75,47 @@ export class IndexWriter {
     }
   }
 
-  /** Resolves when everything is committed. */
+  /** Resolves when everything up to now is committed. */
   async drain(): Promise<void> {
-    while (this.running !== undefined) {
+    const target = this.changes
+    while (this.committed < target && this.running !== undefined) {
       this.wake?.()
-      await this.running
+      await new Promise<void>((resolve) => this.waiting.push(resolve))
     }
   }
 
   /** A last try for what is not committed, then no more. */
   async close(): Promise<void> {
     this.closing = true
-    await this.drain()
+    this.wake?.()
+    await this.running
     this.release()
   }
 
   private async run(): Promise<void> {
-    while (this.dirty) {
+    while (this.committed < this.changes) {
       if (this.memtable.currentRows < GATHERED_ROWS_ENOUGH && !this.closing) {
         await this.pause(GATHER_MS)
       }
-      this.dirty = false
+      const began = this.changes
       try {
         await this.index.write([
           ...this.memtable.take(),
           { key: REFLECTED_KEY, value: encodeReflected(this.reflected) },
         ])
         this.memtable.committed()
+        this.committed = began
       } catch (error) {
         this.memtable.putBack()
         this.logger.error({ error: String(error) }, 'the index takes no rows')
         // What is lost with it is replayed from the log.
         if (this.closing) break
-        this.dirty = true
         await this.pause(RETRY_MS)
       }
       this.release()
     }
     this.running = undefined
+    this.release()
   }
 
   private pause(delayMs: number): Promise<void> {

@@ -11,6 +11,7 @@
 
 import { assert } from '../../protocol/assert.ts'
 import { align, recordBytes } from '../../protocol/codec/record.ts'
+import type { ByteString } from '../../protocol/ids.ts'
 import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
 import { Batch, ChunkPool } from './batch.ts'
 import { errorCode, isNoSpace, LogError } from './errors.ts'
@@ -165,6 +166,13 @@ export class Log {
     await this.options.disk.remove(segmentPath(segment))
     await this.options.disk.syncDirectory(LOG_DIRECTORY)
     await this.space.poll()
+  }
+
+  /** Whether a record of this key was appended, but is not flushed yet. */
+  isInFlight(key: ByteString): boolean {
+    const has = (batch: Batch | undefined): boolean =>
+      batch?.records.some((record) => record.key === key) ?? false
+    return has(this.writing) || has(this.gathering) || this.ready.some(has)
   }
 
   /** Up to where everything is flushed. */

@@ -10,18 +10,25 @@
 import { assert } from '../../protocol/assert.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
-import {
-  IndexWriter,
-  readReflected,
-  REFLECTED_KEY,
-  RESERVED_PREFIX,
-  type Reflected,
-} from './index-writer.ts'
+import { Compaction, type CompactionOptions } from './compaction.ts'
+import { DeadBytes } from './dead-bytes.ts'
+import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
 import type { ReadRecord } from './read.ts'
-import { pageEnd, type LogEnd } from './segment.ts'
-import type { Damage, LogPosition, NewRecord, StoreOptions, StoreStats } from './types.ts'
+import { Scrub, type ScrubOptions } from './scrub.ts'
+import { FIRST_BATCH_AT, pageEnd, type LogEnd } from './segment.ts'
+import type {
+  Damage,
+  LogPosition,
+  LogRecord,
+  NewRecord,
+  RowWrite,
+  StoredRecord,
+  StoreOptions,
+  StoreStats,
+} from './types.ts'
+import { walkSegment } from './walk.ts'
 
 const EMPTY_LOG: LogEnd = { segment: 0, offset: 0 }
 
@@ -32,6 +39,7 @@ export class Store {
   private readonly writer: IndexWriter
   private readonly memtable: Memtable
   private readonly found: Damage[] = []
+  private readonly dead: DeadBytes
   private readonly current = (key: Uint8Array): Uint8Array | undefined => this.get(key)
 
   /** Recovers the log, replays what the index does not reflect, rebuilds the index where it must. */
@@ -60,6 +68,7 @@ export class Store {
       nextSequence: 0,
     })
     this.memtable = this.writer.memtable
+    this.dead = new DeadBytes(this.memtable)
   }
 
   /**
@@ -82,7 +91,8 @@ export class Store {
     return row === undefined ? this.index.get(key) : row.value
   }
 
-  /** Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop. */
+  /** Rows with start <= key < end, ascending, at most `limit`; `visit` returns false to stop. The
+   * store's own rows, which begin with "x", are among them when the range holds them. */
   range(
     start: Uint8Array,
     end: Uint8Array,
@@ -90,11 +100,6 @@ export class Store {
     visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
   ): void {
     const newer = this.memtable.range(start, end)
-    if (compareBytes(start, REFLECTED_KEY) <= 0 && compareBytes(REFLECTED_KEY, end) < 0) {
-      // The store's own row looks as if it were removed.
-      newer.push({ key: REFLECTED_KEY })
-      newer.sort((a, b) => compareBytes(a.key, b.key))
-    }
     if (newer.length === 0) return this.index.range(start, end, limit, visit)
     mergeRange(this.index, newer, start, end, limit, visit)
   }
@@ -127,13 +132,69 @@ export class Store {
     return this.found
   }
 
-  segments(): SegmentInfo[] {
-    return this.log.segments()
+  segments(): (SegmentInfo & { deadBytes: number })[] {
+    return this.log.segments().map((info) => ({ ...info, deadBytes: this.dead.of(info.segment) }))
+  }
+
+  /** The records of a segment in order, payloads unread, and what is damaged among them. */
+  async *walk(segment: number): AsyncGenerator<StoredRecord | Damage> {
+    const file = this.log.file(segment)
+    for await (const batch of walkSegment(file, segment, FIRST_BATCH_AT, this.log.logId)) {
+      for (const { header, body, position } of batch.records) {
+        const { type, partition, key } = header
+        yield { record: { type, partition, key, body }, position }
+      }
+      yield* batch.damage
+    }
+  }
+
+  isLive(record: LogRecord, position: LogPosition): boolean {
+    const oldest = !this.log.segments().some(({ segment }) => segment < position.segment)
+    return this.options.isLive?.(record, position, this.current, oldest) ?? true
+  }
+
+  /**
+   * Appends records of a sealed segment anew, as far as they are live. Between the look at a record's
+   * row and its place in the log nothing can come, and a record whose key is in flight is left for a
+   * later try: so a copy never overtakes a newer state of its key, whatever the replay.
+   * The result is what was left.
+   */
+  async move<T extends { record: LogRecord; position: LogPosition }>(
+    moved: readonly T[],
+  ): Promise<T[]> {
+    await this.writer.room()
+    const busy: T[] = []
+    const copies: NewRecord[] = []
+    for (const one of moved) {
+      if (this.log.isInFlight(one.record.key)) busy.push(one)
+      else if (this.isLive(one.record, one.position)) copies.push(one.record)
+    }
+    await this.log.append(copies, true)
+    return busy
+  }
+
+  /** Everything live in it has been moved, and is flushed. */
+  async removeSegment(segment: number): Promise<void> {
+    await this.log.removeSegment(segment)
+    this.dead.forget(segment)
+    this.writer.touch()
   }
 
   /** Up to where the log is flushed, and how many records it ever had (D2). */
   end(): { end: LogEnd; nextSequence: number } {
     return this.log.end()
+  }
+
+  /** Gives back dead bytes once it is started. Needs `isLive`, and rows that say what they replace. */
+  compaction(limits: Partial<CompactionOptions> = {}): Compaction {
+    const { clock, logger } = this.options
+    return new Compaction({ ...limits, store: this, clock, logger })
+  }
+
+  /** Verifies all live records, pass by pass. */
+  scrub(handlers: Pick<ScrubOptions, 'bad' | 'lost' | 'bytesPerSecond'>): Scrub {
+    const { clock, logger } = this.options
+    return new Scrub({ ...handlers, store: this, clock, logger })
   }
 
   stats(): StoreStats {
@@ -142,14 +203,15 @@ export class Store {
       ...this.log.stats(),
       segments: segments.length,
       logBytes: segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      deadBytes: segments.reduce((sum, { segment }) => sum + this.dead.of(segment), 0),
       pendingRows: this.memtable.rows,
       damaged: this.found.length,
     }
   }
 
   /** Resolves when the index reflects everything that was flushed before the call. */
-  async settleIndex(): Promise<void> {
-    await this.writer.drain()
+  settleIndex(): Promise<void> {
+    return this.writer.drain()
   }
 
   /** Flushes everything, log and index. */
@@ -171,13 +233,18 @@ export class Store {
   }
 
   private apply(record: NewRecord, position: LogPosition): void {
-    this.put(this.options.apply(record, position, this.current))
+    this.put(this.options.apply(record, position, this.current), position)
   }
 
-  private put(rows: readonly IndexWrite[]): void {
+  private put(rows: readonly RowWrite[], position?: LogPosition): void {
     for (const row of rows) {
       assert(row.key[0] !== RESERVED_PREFIX, 'this prefix is the store’s own')
       this.memtable.put(row)
+      const { replaces } = row
+      if (replaces === undefined) continue
+      if (replaces.segment !== position?.segment || replaces.offset !== position.offset) {
+        this.dead.add(replaces.segment, replaces.lengthBytes)
+      }
     }
   }
 
@@ -202,7 +269,10 @@ export class Store {
   /** Where the index stands. An index of another log, or of a longer one, is worth nothing. */
   private async replayFrom(): Promise<{ end: LogEnd; nextSequence: number }> {
     const reflected = readReflected(this.index)
-    if (reflected !== undefined && this.isUsable(reflected)) return reflected
+    if (reflected !== undefined && this.isUsable(reflected)) {
+      this.dead.load(this.index)
+      return reflected
+    }
     const segments = this.log.segments().length
     if (segments > 0) this.options.logger.warn({ segments }, 'rebuilding the index from the log')
     await this.index.clear()

@@ -26,6 +26,12 @@ export interface LogRecord {
   readonly payload?: Uint8Array | undefined
 }
 
+/** A record and where it lies. */
+export interface StoredRecord {
+  readonly record: LogRecord
+  readonly position: LogPosition
+}
+
 /** A record to append. Bytes must not be altered before the append has settled. */
 export interface NewRecord extends LogRecord {
   /** BLAKE3-256 of the payload where the caller knows it already: 32 bytes. Saves hashing again. */
@@ -40,6 +46,13 @@ export interface Damage {
   /** Whose record it is, where the header can still be read; otherwise D2 for its partitions (D7). */
   readonly identity?:
     { readonly type: number; readonly partition: number; readonly key: ByteString } | undefined
+}
+
+/** A row of the index, and which record it makes dead. */
+export interface RowWrite extends IndexWrite {
+  /** Where the record lies that the row pointed to before: its bytes may be compacted away. Giving
+   * the record's own new position is the same as giving none. */
+  readonly replaces?: LogPosition | undefined
 }
 
 export interface StoreOptions {
@@ -66,7 +79,18 @@ export interface StoreOptions {
     record: LogRecord,
     position: LogPosition,
     current: (key: Uint8Array) => Uint8Array | undefined,
-  ): IndexWrite[]
+  ): RowWrite[]
+  /**
+   * Whether compaction has to keep a record (without its payload) that lies at `position`. `oldest`:
+   * no older segment exists that a removal would have to outlive (D7); a removal is live unless
+   * `oldest`, or unless its key is there again. Default: everything is live, nothing is compacted.
+   */
+  isLive?(
+    record: LogRecord,
+    position: LogPosition,
+    current: (key: Uint8Array) => Uint8Array | undefined,
+    oldest: boolean,
+  ): boolean
   /** The rows of a record whose body is damaged, found in replay (A4): so that it shows as FAULTY and
    * not as absent. Default: `damage()` alone tells. */
   applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): IndexWrite[]
@@ -79,6 +103,8 @@ export interface StoreStats {
   readonly records: number
   readonly segments: number
   readonly logBytes: number
+  /** Of these, what compaction could free. */
+  readonly deadBytes: number
   /** Index rows that LMDB has not committed yet. */
   readonly pendingRows: number
   readonly freeBytes: number
