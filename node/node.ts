@@ -54,6 +54,8 @@ export interface NodeOptions {
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
   readonly progress?: (task: string, done: number, total?: number) => void
+  /** Figures of the process, for the metrics. */
+  readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
   /** Checker A of the simulation. */
   readonly observer?: RegisterObserver | undefined
 }
@@ -265,7 +267,7 @@ export class ShoalNode {
         bytesReplayed: recovery.bytes,
         damagedRecords: store.stats().damaged,
       }),
-      extraGauges: () => [],
+      extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status
     network.serve((from, message) => service.serve(from, message))

@@ -1,6 +1,7 @@
 /** A node as a process: data directory, real adapters, S3 and admin ports. What the CLI starts. */
 
 import { join } from 'node:path'
+import type { AdminBackend } from '../gateway/backend.ts'
 import { createAdmin } from '../gateway/admin/api.ts'
 import { GatewayMetrics } from '../gateway/admin/metrics.ts'
 import { createGateway } from '../gateway/server.ts'
@@ -14,6 +15,7 @@ import { openLmdb } from './env/lmdb.ts'
 import type { Environment, Random } from './env/ports.ts'
 import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
+import { checkFirstStart, isRefusal } from './first-start.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
 import { ShoalNode, type RootCredential } from './node.ts'
@@ -24,6 +26,7 @@ const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 /** See StartNode in cli/running-node.ts. */
 export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
   const random = new SystemRandom()
+  await checkFirstStart(config, new SystemClock())
   const directory = openDataDirectory(config.data, () => ({
     origin: config.join === undefined ? 'found' : 'join',
     privateKey: generateNodeKey().privateKey,
@@ -32,7 +35,8 @@ export async function startNode(config: Config, hooks: NodeHooks): Promise<Runni
   try {
     return await serve(config, hooks, directory, random)
   } catch (error) {
-    directory.close()
+    if (directory.isNew && isRefusal(error)) directory.discard()
+    else directory.close()
     throw error
   }
 }
@@ -68,6 +72,8 @@ async function serve(
   const known = directory.credentials()
   const root = founds ? (known ?? drawCredentials(config, random)) : undefined
   if (root !== undefined && known === undefined) directory.writeCredentials(root)
+  // Printed once: at the first start that serves, which need not be the one that drew them.
+  const fresh = record.addresses.s3 === undefined
   const { totalBytes } = await disk.space()
   const node = await ShoalNode.start(env, {
     storageId: storageId(record.storageId),
@@ -80,6 +86,7 @@ async function serve(
     clusterSecret: clusterSecretOf(directory),
     join: founds ? undefined : config.join,
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
+    gauges: processGauges,
     ...(hooks.progress && {
       progress: (task, done, total) => hooks.progress?.({ task, done, total }),
     }),
@@ -113,7 +120,7 @@ async function serve(
       s3Url: s3.url,
       adminUrl: adminAt.url,
       nodeId: node.nodeId,
-      credentials: root === undefined ? undefined : { ...root, fresh: known === undefined },
+      credentials: root === undefined ? undefined : { ...root, fresh },
       stop,
     }
   } catch (error) {
@@ -159,6 +166,24 @@ function drawCredentials(config: Config, random: Random): RootCredentials {
 /** Twelve digits, as AWS account ids; drawn from the founder's storage id. */
 function accountIdOf(storage: string): RootCredential['accountId'] {
   return String(Number.parseInt(storage.slice(0, 12), 16) % 1e12).padStart(12, '0')
+}
+
+function processGauges(): ReturnType<AdminBackend['gauges']> {
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  const gauge = (name: string, help: string, value: number) =>
+    ({ name, help, type: 'gauge', value }) as const
+  return [
+    gauge('shoal_process_resident_bytes', 'Resident memory', rss),
+    gauge('shoal_process_heap_bytes', 'JavaScript heap in use', heapUsed),
+    gauge('shoal_process_buffer_bytes', 'Memory of buffers', arrayBuffers),
+    {
+      name: 'shoal_process_cpu_seconds_total',
+      help: 'CPU time, user and system',
+      type: 'counter',
+      value: (user + system) / 1e6,
+    },
+  ]
 }
 
 function addressOf(url: string): string {

@@ -1,6 +1,6 @@
 /** A pool of block-sized buffers, so that large bodies pass without fresh allocations. */
 
-const KEPT_MAX = 64
+const KEPT_MAX = 16
 
 export class BufferPool {
   readonly #sizeBytes: number
