@@ -224,3 +224,23 @@ describe('the lock', () => {
     expect(tree(path)).toEqual(['lock'])
   })
 })
+
+describe('a directory that a refused start gives back', () => {
+  it('is as empty as it was found', () => {
+    const directory = open()
+    directory.writeCredentials({ accessKeyId: 'A', secretAccessKey: 'B' })
+    writeFileSync(join(path, 'layout.json'), '{}')
+    writeFileSync(join(path, 'log', 'id'), 'x')
+    directory.discard()
+    expect(tree(path)).toEqual([])
+    open().close()
+  })
+
+  it('is given back only by the start that made it', () => {
+    open().close()
+    const again = open()
+    expect(() => again.discard()).toThrow()
+    again.close()
+    expect(readNode(path)).toBeDefined()
+  })
+})

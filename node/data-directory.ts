@@ -29,6 +29,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { assert } from '../protocol/assert.ts'
 import { hex } from '../protocol/bytes.ts'
 import { storageId } from '../protocol/ids.ts'
 import { isLockFile, lockDirectory, systemProcesses } from './directory-lock.ts'
@@ -39,6 +40,7 @@ const NODE_FILE = 'node.json'
 const CREDENTIALS_FILE = 'credentials.json'
 const PID_FILE = 'shoal.pid'
 const LAYOUT_FILE = 'layout.json'
+const VOTE_FILE = 'layout-vote.json'
 const NODE_VERSION = 1
 const STORAGE_ID_BYTES = 12
 const BOOT_MAX = 2 ** 32 - 1
@@ -139,6 +141,16 @@ export class DataDirectory {
   close(): void {
     rmSync(join(this.path, PID_FILE), { force: true })
     this.#lock.release()
+  }
+
+  /** Instead of `close`: what this start has formatted goes again. Nothing else ever does. */
+  discard(): void {
+    assert(this.isNew, 'only a directory that was formatted now is discarded')
+    // node.json goes last: a directory that holds anything else is nobody's without it.
+    for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE, 'log', 'index', NODE_FILE]) {
+      rmSync(join(this.path, name), { recursive: true, force: true })
+    }
+    this.close()
   }
 }
 

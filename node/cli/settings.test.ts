@@ -65,6 +65,11 @@ describe('a directory keeps to what it was made for (L1)', () => {
     expect(() => check(token)).toThrow(/has a cluster of its own/)
   })
 
+  it('a founder that has served founds no other cluster over its data', () => {
+    format('found', 'AAAA', false)
+    expect(() => check()).toThrow(/layout.json is missing/)
+  })
+
   it('a joiner that was never admitted does not found', () => {
     format('join')
     expect(() => check()).toThrow(/never did: give --join TOKEN/)

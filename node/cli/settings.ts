@@ -33,6 +33,16 @@ export function checkOrigin(config: Config): void {
       `${config.data} has a cluster of its own: join with an empty directory, or leave the token out`,
     )
   }
+  // It has served: what it would found now is another cluster over the data of the first.
+  if (
+    node.origin === 'found' &&
+    node.addresses.s3 !== undefined &&
+    !isMemberDirectory(config.data)
+  ) {
+    throw new UsageError(
+      `${config.data}/layout.json is missing, without which its data is nobody's: bring it back from a copy`,
+    )
+  }
   if (node.origin === 'join' && !isMemberDirectory(config.data) && config.join === undefined) {
     throw new UsageError(
       `${config.data} was made to join a cluster and never did: give --join TOKEN`,

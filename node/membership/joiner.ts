@@ -5,7 +5,7 @@
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
-import type { Clock, Network } from '../env/ports.ts'
+import type { Clock, Logger, Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
 import { MembershipError } from './errors.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
@@ -18,12 +18,15 @@ import { nodeOfAddress, tokenProof } from './token-codec.ts'
 const ASK_TIMEOUT_MS = 15_000
 const ASK_AGAIN_MS = 300
 const ASK_AGAIN_MS_MAX = 2_000
+/** How often it says that it still waits. */
+const SAY_AGAIN_MS = 10_000
 
 export interface JoinerParts {
   readonly log: LayoutLog
   readonly network: Network
   readonly timer: Timer
   readonly clock: Clock
+  readonly logger: Logger
   /** This node, as it wants to be a member. */
   readonly member: () => Member
   readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
@@ -35,6 +38,7 @@ export class Joiner {
   /** Addresses by node, in the order of the token. */
   readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
   #lastReason = ''
+  #saidMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: JoinerParts, token: JoinToken) {
     this.#parts = parts
@@ -73,10 +77,18 @@ export class Joiner {
         const why = this.#lastReason === '' ? '' : `: ${this.#lastReason}`
         throw new MembershipError('no-answer', `joining the cluster did not succeed in time${why}`)
       }
+      if (reply?.status !== 'admitted') this.#sayWaiting(node)
       await this.#waitForEntry(log.epoch, timer.jittered(waitMs))
       if (this.#isStableMember()) return
       waitMs = Math.min(1.5 * waitMs, ASK_AGAIN_MS_MAX)
     }
+  }
+
+  #sayWaiting(node: NodeId): void {
+    const { timer, logger } = this.#parts
+    if (timer.nowMs() < this.#saidMs + SAY_AGAIN_MS) return
+    this.#saidMs = timer.nowMs()
+    logger.warn({ peer: node, reason: this.#lastReason }, 'not admitted yet: asking again')
   }
 
   async #fetch(node: NodeId, addresses: readonly string[], epoch: number): Promise<void> {

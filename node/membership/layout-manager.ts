@@ -191,13 +191,14 @@ export class LayoutManager {
     if (this.#options.holdsRegisters()) {
       throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
     }
-    const { network, clock, clusterSecret } = this.#options
+    const { network, clock, clusterSecret, logger } = this.#options
     const joiner = new Joiner(
       {
         log: this.#log,
         network,
         timer: this.#timer,
         clock,
+        logger,
         member: () => this.#self(),
         saveClusterSecret: async (secret) => {
           const known = clusterSecret.get()
