@@ -2,9 +2,9 @@
 
 import { byteString } from '../../protocol/bytes.ts'
 import { createBlake3 } from '../../protocol/hash.ts'
-import { bucketId, type RegisterKey } from '../../protocol/ids.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { MessageError } from '../../protocol/rpc/message.ts'
+import { fenceOfWire, MessageError } from '../../protocol/rpc/message.ts'
 import type {
   WireIntervalReply,
   WireListReply,
@@ -44,10 +44,8 @@ export class ListService {
     if (request.limit < 1 || request.intervals.length > 4096) {
       throw new MessageError('list request out of range')
     }
-    const fence = {
-      bucket: bucketId(byteString(request.fenceBucket)),
-      generation: request.fenceGeneration,
-    }
+    const fence = fenceOfWire(request.fenceBucket, request.fenceGeneration)
+    if (fence === undefined) throw new MessageError('a list names its bucket')
     const raise: number[] = []
     for (const { start } of request.intervals) {
       const partition = partitionOfKey(byteString(start) as RegisterKey)

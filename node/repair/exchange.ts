@@ -20,6 +20,8 @@ import { decodeNumber, digestRow, stateOfRow } from '../metadata/index-rows.ts'
 export const GROUP_PARTITIONS = 128
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2 } as const
 const PAGE_MAX = 2_000
+/** Asked about at once. */
+export const GROUPS_MAX = 16
 
 export interface ExchangeOptions {
   readonly store: Store
@@ -72,7 +74,9 @@ export class Exchange {
       }
       return { epoch: layout.epoch, digests }
     }
-    if (request.groups.some((group) => group >= groups)) throw new MessageError('no such group')
+    if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
+      throw new MessageError('no such groups')
+    }
     const digests = new Uint8Array(request.groups.length * GROUP_PARTITIONS * DIGEST_BYTES)
     for (const [i, group] of request.groups.entries()) {
       for (let offset = 0; offset < GROUP_PARTITIONS; offset++) {

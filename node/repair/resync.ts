@@ -26,7 +26,7 @@ import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
 import type { Peers } from '../rpc/peers.ts'
-import { ENUMERATE, GROUP_PARTITIONS, type Exchange } from './exchange.ts'
+import { ENUMERATE, GROUP_PARTITIONS, GROUPS_MAX, type Exchange } from './exchange.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const PAGE = 1_000
@@ -263,8 +263,8 @@ export class Resync {
     }
     const shared = new Set(exchange.shared(peer))
     const differing: number[] = []
-    for (let at = 0; at < groups.length; at += 16) {
-      const some = groups.slice(at, at + 16)
+    for (let at = 0; at < groups.length; at += GROUPS_MAX) {
+      const some = groups.slice(at, at + GROUPS_MAX)
       const reply = await peers.digests(peer, { epoch, level: 1, groups: some }, options)
       for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
         const group = some[Math.floor(i / GROUP_PARTITIONS)]!

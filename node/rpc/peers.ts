@@ -7,6 +7,7 @@ import { bytesOf } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
+  decodeMessage,
   decodeRegisterAnswer,
   encodeRegisterCall,
   MessageError,
@@ -93,7 +94,7 @@ export class Peers {
     }
     const body = WireBlockRequest.encode({ key: bytesOf(key), epoch })
     const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, bytes)
-    return WireBlockReply.decode(answer.body)
+    return decodeMessage(WireBlockReply, answer.body)
   }
 
   /** Verified bytes; undefined when the peer has no good copy. */
@@ -106,7 +107,7 @@ export class Peers {
     if (to === this.self) return this.#local().blocks.read(key, into)
     const body = WireBlockRequest.encode({ key: bytesOf(key) })
     const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options)
-    const { result } = WireBlockReply.decode(answer.body)
+    const { result } = decodeMessage(WireBlockReply, answer.body)
     if (result !== BLOCK_RESULT.ok) return undefined
     return answer.payload ?? new Uint8Array(0)
   }
@@ -114,7 +115,10 @@ export class Peers {
   async list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
     if (to === this.self) return this.#local().list(request)
     const body = WireListRequest.encode(request)
-    return WireListReply.decode((await this.#call(to, 'control', RPC.list, body, options)).body)
+    return decodeMessage(
+      WireListReply,
+      (await this.#call(to, 'control', RPC.list, body, options)).body,
+    )
   }
 
   async raise(
@@ -124,7 +128,10 @@ export class Peers {
   ): Promise<WireRaiseReply> {
     if (to === this.self) return this.#local().raise(request)
     const body = WireRaiseRequest.encode(request)
-    return WireRaiseReply.decode((await this.#call(to, 'control', RPC.raise, body, options)).body)
+    return decodeMessage(
+      WireRaiseReply,
+      (await this.#call(to, 'control', RPC.raise, body, options)).body,
+    )
   }
 
   async digests(
@@ -133,7 +140,10 @@ export class Peers {
     options: CallOptions,
   ): Promise<WireDigestReply> {
     const body = WireDigestRequest.encode(request)
-    return WireDigestReply.decode((await this.#call(to, 'bulk', RPC.digests, body, options)).body)
+    return decodeMessage(
+      WireDigestReply,
+      (await this.#call(to, 'bulk', RPC.digests, body, options)).body,
+    )
   }
 
   async enumerate(
@@ -143,7 +153,7 @@ export class Peers {
   ): Promise<WireEnumerateReply> {
     const body = WireEnumerateRequest.encode(request)
     const answer = await this.#call(to, 'bulk', RPC.enumerate, body, options)
-    return WireEnumerateReply.decode(answer.body)
+    return decodeMessage(WireEnumerateReply, answer.body)
   }
 
   /** Tells a replica that it may lack something of these partitions (P7). */
@@ -159,7 +169,7 @@ export class Peers {
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
     const answer = await this.#call(to, 'control', RPC.status, new Uint8Array(0), options)
-    return WireStatusReply.decode(answer.body)
+    return decodeMessage(WireStatusReply, answer.body)
   }
 
   async #call(

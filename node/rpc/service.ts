@@ -1,12 +1,13 @@
 /** Answers what peers ask, one handler for each type of message. */
 
-import { byteString } from '../../protocol/bytes.ts'
-import { bucketId, type NodeId } from '../../protocol/ids.ts'
+import type { NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
   blockKeyOfWire,
+  decodeMessage,
   decodeRegisterCall,
   encodeRegisterAnswer,
+  fenceOfWire,
   LAYOUT_RPC_MAX,
   LAYOUT_RPC_MIN,
   MessageError,
@@ -73,25 +74,25 @@ export class Service implements LocalService {
       case RPC.getBlock:
         return this.#getBlock(body)
       case RPC.list: {
-        const request = WireListRequest.decode(body)
+        const request = decodeMessage(WireListRequest, body)
         await this.#catchUp(request.epoch, from)
         return { type, body: WireListReply.encode(await this.list(request)) }
       }
       case RPC.raise: {
-        const request = WireRaiseRequest.decode(body)
+        const request = decodeMessage(WireRaiseRequest, body)
         await this.#catchUp(request.epoch, from)
         return { type, body: WireRaiseReply.encode(await this.raise(request)) }
       }
       case RPC.digests: {
-        const request = WireDigestRequest.decode(body)
+        const request = decodeMessage(WireDigestRequest, body)
         return { type, body: WireDigestReply.encode(this.#options.exchange.digests(from, request)) }
       }
       case RPC.enumerate: {
-        const request = WireEnumerateRequest.decode(body)
+        const request = decodeMessage(WireEnumerateRequest, body)
         return { type, body: WireEnumerateReply.encode(this.#options.exchange.enumerate(request)) }
       }
       case RPC.hint:
-        this.#options.resync().hinted(WireHintRequest.decode(body).partitions)
+        this.#options.resync().hinted(decodeMessage(WireHintRequest, body).partitions)
         return { type, body: new Uint8Array(0) }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
@@ -105,11 +106,12 @@ export class Service implements LocalService {
   }
 
   async raise(request: WireRaiseRequest): Promise<WireRaiseReply> {
-    const { epoch, host } = this.#options
+    const { epoch, host, isReplica } = this.#options
     if (request.epoch !== epoch()) return { result: 1, epoch: epoch() }
-    const fence = {
-      bucket: bucketId(byteString(request.bucket)),
-      generation: request.generation,
+    const fence = fenceOfWire(request.bucket, request.generation)
+    if (fence === undefined) throw new MessageError('a raise names its bucket')
+    if (request.partitions.some((partition) => !isReplica(partition))) {
+      throw new MessageError('a partition that this node does not hold')
     }
     try {
       await host.raiseMinimum(fence, request.partitions)
@@ -142,7 +144,7 @@ export class Service implements LocalService {
     payload: Uint8Array | undefined,
   ): Promise<Uint8Array> {
     const { epoch, isReplica } = this.#options
-    const request = WireBlockRequest.decode(body)
+    const request = decodeMessage(WireBlockRequest, body)
     const key = blockKeyOfWire(request.key)
     await this.#catchUp(request.epoch, from)
     if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
@@ -159,7 +161,7 @@ export class Service implements LocalService {
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
-    const key = blockKeyOfWire(WireBlockRequest.decode(body).key)
+    const key = blockKeyOfWire(decodeMessage(WireBlockRequest, body).key)
     const bytes = await this.blocks.read(key)
     const result = bytes === undefined ? BLOCK_RESULT.notFound : BLOCK_RESULT.ok
     return {

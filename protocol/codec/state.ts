@@ -55,6 +55,10 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
 export function decodeState(bytes: Uint8Array): Accepted {
   if (bytes.length < HEAD_BYTES) throw new StateCodecError('register state too short')
   if (bytes[0] !== VERSION) throw new StateCodecError(`register state of version ${bytes[0]}`)
+  if (bytes[1]! > TOMBSTONE) throw new StateCodecError(`register state with flags ${bytes[1]}`)
+  const ballot = ballotOfState(bytes)
+  if (!Number.isSafeInteger(ballot.counter))
+    throw new StateCodecError('ballot counter out of range')
   const blocks: BlockKey[] = []
   let at = HEAD_BYTES
   for (let left = bytes[HEAD_BYTES - 1]!; left > 0; left--) {
@@ -63,7 +67,7 @@ export function decodeState(bytes: Uint8Array): Accepted {
     at += BLOCK_KEY_BYTES
   }
   return {
-    ballot: ballotOfState(bytes),
+    ballot,
     value: {
       operation: operationId(byteString(bytes.subarray(26, 42))),
       tombstone: (bytes[1]! & TOMBSTONE) !== 0,

@@ -3,13 +3,13 @@
  * that does not decode, or names something unknown, is refused whole (faults 20, 21).
  */
 
-import { assert, unreachable } from '../assert.ts'
+import { unreachable } from '../assert.ts'
 import { byteString, bytesOf } from '../bytes.ts'
 import { decodeState, encodeState } from '../codec/state.ts'
 import type { BlockKey, BucketId, RegisterKey } from '../ids.ts'
 import { bucketId, proposerId } from '../ids.ts'
-import { ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
-import type { Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
+import { compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
+import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
 import { WireRegisterReply, WireRegisterRequest, type WireBallot } from './messages.js'
 
 /** Numbers of retired types are never used again. 200 to 239 belong to the layout. */
@@ -67,10 +67,23 @@ export function wireBallot(ballot: Ballot): WireBallot {
   return { counter: ballot.counter, proposer: bytesOf(ballot.proposer) }
 }
 
+/** Of a mark, a floor and no ballot at all the proposer is empty; a mark's counter still counts (A1). */
 export function ballotOfWire(wire: WireBallot | undefined): Ballot {
-  if (wire === undefined || wire.proposer.length === 0) return ZERO_BALLOT
-  if (wire.proposer.length !== 16) throw new MessageError('ballot without a proposer')
-  return { counter: wire.counter, proposer: proposerId(byteString(wire.proposer)) }
+  if (wire === undefined) return ZERO_BALLOT
+  const { counter, proposer } = wire
+  if (!Number.isSafeInteger(counter)) throw new MessageError('ballot counter out of range')
+  if (proposer.length === 0) return { counter, proposer: ZERO_BALLOT.proposer }
+  if (proposer.length !== 16) throw new MessageError('ballot without a proposer')
+  return { counter, proposer: proposerId(byteString(proposer)) }
+}
+
+/** Decodes a message of a peer: whatever the bytes are, it returns or throws a MessageError. */
+export function decodeMessage<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Uint8Array): T {
+  try {
+    return codec.decode(bytes)
+  } catch (error) {
+    throw new MessageError(`message that does not decode: ${String(error)}`)
+  }
 }
 
 export function registerKeyOfWire(bytes: Uint8Array): RegisterKey {
@@ -126,7 +139,7 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
 }
 
 export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
-  const wire = WireRegisterRequest.decode(bytes)
+  const wire = decodeMessage(WireRegisterRequest, bytes)
   const base = {
     key: registerKeyOfWire(wire.key),
     epoch: wire.epoch,
@@ -135,16 +148,16 @@ export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
   switch (wire.kind) {
     case KIND.prepare:
       return { request: { type: 'prepare', ...base, ballot: ballotOfWire(wire.ballot) } }
-    case KIND.accept:
+    case KIND.accept: {
+      const state = stateOfWire(wire.state)
+      const next = ballotOfWire(wire.next)
+      if (compareBallots(next, state.ballot) < 0)
+        throw new MessageError('accept promises too little')
       return {
-        request: {
-          type: 'accept',
-          ...base,
-          ...decodeState(wire.state),
-          next: ballotOfWire(wire.next),
-        },
+        request: { type: 'accept', ...base, ...state, next },
         payloadKey: wire.payloadKey.length === 0 ? undefined : blockKeyOfWire(wire.payloadKey),
       }
+    }
     case KIND.read:
       return {
         request: { type: 'read', ...base, want: wire.want === WANT_BALLOT ? 'ballot' : 'value' },
@@ -198,8 +211,8 @@ export function encodeRegisterAnswer(answer: RegisterAnswer): Uint8Array {
 }
 
 export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
-  const wire = WireRegisterReply.decode(bytes)
-  const accepted = wire.state.length === 0 ? undefined : decodeState(wire.state)
+  const wire = decodeMessage(WireRegisterReply, bytes)
+  const accepted = wire.state.length === 0 ? undefined : stateOfWire(wire.state)
   switch (wire.kind) {
     case REPLY.promised:
       assertMessage(wire.absent === (accepted === undefined))
@@ -232,11 +245,19 @@ export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
       return { reply: { type: 'stale-fence', generation: wire.generation } }
     case REPLY['no-vote']: {
       const reason = REASONS[wire.reason]
-      assert(reason !== undefined, 'unknown reason')
+      if (reason === undefined) throw new MessageError(`refusal for reason ${wire.reason}`)
       return { reply: { type: 'no-vote', reason } }
     }
     default:
       throw new MessageError(`register reply of kind ${wire.kind}`)
+  }
+}
+
+function stateOfWire(bytes: Uint8Array): Accepted {
+  try {
+    return decodeState(bytes)
+  } catch (error) {
+    throw new MessageError(String(error))
   }
 }
 
