@@ -11,7 +11,7 @@
  */
 
 import type { Clock, Disk, DiskFile } from '../node/env/ports.ts'
-import { Inode } from './inode.ts'
+import { Inode, type CrashFate } from './inode.ts'
 
 export type DiskOperation =
   | 'open'
@@ -51,9 +51,32 @@ export class DiskFailure extends Error {
   }
 }
 
-interface NameChange {
+/** `from` and `inode` are absent for a removal, `from` for a creation. */
+class NameChange {
   readonly directory: string
-  apply(names: Map<string, Inode>): void
+  private readonly to: string
+  private readonly inode: Inode | undefined
+  private readonly from: string | undefined
+
+  constructor(to: string, inode?: Inode, from?: string) {
+    this.directory = directoryOf(to)
+    this.to = to
+    this.inode = inode
+    this.from = from
+  }
+
+  apply(names: Map<string, Inode>): void {
+    if (this.inode === undefined) {
+      names.delete(this.to)
+      return
+    }
+    if (this.from !== undefined && names.get(this.from) === this.inode) names.delete(this.from)
+    names.set(this.to, this.inode)
+  }
+
+  clone(cloneOf: (inode: Inode) => Inode): NameChange {
+    return new NameChange(this.to, this.inode && cloneOf(this.inode), this.from)
+  }
 }
 
 export class SimulatedDisk implements Disk {
@@ -64,6 +87,8 @@ export class SimulatedDisk implements Disk {
   lie: ((path: string, position: number, length: number) => WriteLie | undefined) | undefined
   /** Writes, flushes, truncations and changes of names so far. */
   mutations = 0
+  /** Called before every mutation. */
+  onMutation: (() => void) | undefined
   /** Before this many mutations the disk stops for good, as at a power cut: nothing completes. */
   haltAt = Number.POSITIVE_INFINITY
 
@@ -89,24 +114,40 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Power cut: what is durable, and by chance some of what is not, is left. Old handles are dead. */
-  crash(): void {
+  crash(fate?: CrashFate): void {
     this.life++
     this.haltAt = Number.POSITIVE_INFINITY
     const inodes = new Set([...this.names.values(), ...this.durableNames.values()])
-    const kept = new Set<string>()
     const dropped = new Set<string>()
     for (const change of this.nameChanges) {
       if (dropped.has(change.directory)) continue
-      if (this.random() < 0.5) {
+      if (fate === undefined || fate === 'scattered' ? this.random() < 0.5 : fate !== 'lost') {
         change.apply(this.durableNames)
-        kept.add(change.directory)
       } else {
         dropped.add(change.directory)
       }
     }
     this.nameChanges = []
     this.names = new Map(this.durableNames)
-    for (const inode of inodes) inode.crash(this.random)
+    for (const inode of inodes) inode.crash(this.random, fate)
+  }
+
+  /** The same bytes and names, pending ones included, on a disk of their own. */
+  clone(options: SimulatedDiskOptions): SimulatedDisk {
+    const copy = new SimulatedDisk(options)
+    const clones = new Map<Inode, Inode>()
+    const cloneOf = (inode: Inode): Inode => {
+      const known = clones.get(inode) ?? inode.clone()
+      clones.set(inode, known)
+      return known
+    }
+    const cloned = (names: ReadonlyMap<string, Inode>): Map<string, Inode> =>
+      new Map([...names].map(([name, inode]) => [name, cloneOf(inode)]))
+    copy.names = cloned(this.names)
+    copy.durableNames = cloned(this.durableNames)
+    copy.nameChanges = this.nameChanges.map((change) => change.clone(cloneOf))
+    for (const directory of this.directories) copy.directories.add(directory)
+    return copy
   }
 
   /** The process dies, the machine does not: everything written stays, as the page cache has it. */
@@ -154,8 +195,7 @@ export class SimulatedDisk implements Disk {
       const name = normal(path)
       if (mode === 'create') {
         if (this.names.has(name)) throw new DiskFailure('EEXIST', path)
-        const made = new Inode()
-        this.rename_(name, (names) => names.set(name, made))
+        this.changeNames(new NameChange(name, new Inode()))
       }
       return new SimulatedFile(this, name, this.inode(name))
     }
@@ -164,18 +204,14 @@ export class SimulatedDisk implements Disk {
 
   rename(from: string, to: string): Promise<void> {
     return this.mutate('rename', from, () => {
-      const inode = this.inode(from)
-      this.rename_(normal(to), (names) => {
-        if (names.get(normal(from)) === inode) names.delete(normal(from))
-        names.set(normal(to), inode)
-      })
+      this.changeNames(new NameChange(normal(to), this.inode(from), normal(from)))
     })
   }
 
   remove(path: string): Promise<void> {
     return this.mutate('remove', path, () => {
       this.inode(path)
-      this.rename_(normal(path), (names) => names.delete(normal(path)))
+      this.changeNames(new NameChange(normal(path)))
     })
   }
 
@@ -221,6 +257,7 @@ export class SimulatedDisk implements Disk {
   /** Changes: at once, though they report after the latency, so that a crash may fall between. */
   mutate<T>(operation: DiskOperation, path: string, act: () => T): Promise<T> {
     if (this.halted) return new Promise(() => {})
+    this.onMutation?.()
     this.mutations++
     let outcome: () => T
     try {
@@ -260,9 +297,9 @@ export class SimulatedDisk implements Disk {
     return inode
   }
 
-  private rename_(path: string, apply: (names: Map<string, Inode>) => void): void {
-    apply(this.names)
-    this.nameChanges.push({ directory: directoryOf(path), apply })
+  private changeNames(change: NameChange): void {
+    change.apply(this.names)
+    this.nameChanges.push(change)
   }
 }
 

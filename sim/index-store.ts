@@ -51,6 +51,15 @@ export class SimulatedIndexStore {
     this.flush()
   }
 
+  /** The same rows, unflushed commits included. */
+  clone(options: SimulatedIndexOptions): SimulatedIndexStore {
+    const copy = new SimulatedIndexStore(options)
+    copy.rows = this.rows.map((row) => ({ ...row }))
+    copy.flushed = this.flushed.map((row) => ({ ...row }))
+    copy.unflushed = [...this.unflushed]
+    return copy
+  }
+
   kill(): void {
     this.life++
   }

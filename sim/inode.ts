@@ -15,6 +15,13 @@ interface Pending {
 
 const SECTORS = [512, 4_096] as const
 
+export const CRASH_FATES = ['lost', 'kept', 'torn', 'scattered'] as const
+export type CrashFate = (typeof CRASH_FATES)[number]
+
+function drawFate(random: () => number): CrashFate {
+  return CRASH_FATES[Math.floor(random() * CRASH_FATES.length)] as CrashFate
+}
+
 export class Inode {
   sizeBytes = 0
   private bytes = new Uint8Array(0)
@@ -62,7 +69,16 @@ export class Inode {
     this.bytes[offset] = (this.bytes[offset] as number) ^ mask
   }
 
-  crash(random: () => number): void {
+  clone(): Inode {
+    const copy = new Inode()
+    copy.sizeBytes = this.sizeBytes
+    copy.bytes = this.bytes.slice()
+    copy.pending = this.pending.map((pending) => ({ ...pending }))
+    return copy
+  }
+
+  /** `fate` settles what happens to every unflushed write; without it each draws its own. */
+  crash(random: () => number, fate?: CrashFate): void {
     const pending = this.pending
     this.pending = []
     for (const change of pending.toReversed()) {
@@ -73,18 +89,13 @@ export class Inode {
     }
     for (const change of pending) {
       if (change.state === 'durable') this.apply(change.kind, change.at, change.bytes)
-      else this.applyByChance(change, random)
+      else this.applyByChance(change, random, fate ?? drawFate(random))
     }
   }
 
-  private applyByChance({ kind, at, bytes }: Pending, random: () => number): void {
-    const chance = random()
-    if (kind === 'truncate') {
-      if (chance < 0.5) this.apply(kind, at, bytes)
-      return
-    }
-    if (chance < 0.25) return
-    if (chance < 0.5) return this.apply(kind, at, bytes)
+  private applyByChance({ kind, at, bytes }: Pending, random: () => number, fate: CrashFate): void {
+    if (fate === 'lost') return
+    if (fate === 'kept' || kind === 'truncate') return this.apply(kind, at, bytes)
     const sector = SECTORS[random() < 0.5 ? 0 : 1] as number
     const cuts: [number, number][] = []
     for (let start = at; start < at + bytes.length;) {
@@ -92,7 +103,7 @@ export class Inode {
       cuts.push([start, end])
       start = end
     }
-    const kept = chance < 0.75 ? Math.floor(random() * (cuts.length + 1)) : undefined
+    const kept = fate === 'torn' ? Math.floor(random() * (cuts.length + 1)) : undefined
     for (const [i, [start, end]] of cuts.entries()) {
       if (kept === undefined ? random() < 0.5 : i < kept) {
         this.apply('write', start, bytes.subarray(start - at, end - at))

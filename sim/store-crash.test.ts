@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Compaction } from '../node/data/compaction.ts'
 import type { Store } from '../node/data/store.ts'
+import { crashPoints } from './crash-points.ts'
 import { StoreWorld } from './store-world.ts'
 
 /** Lives of one store, each ended by a crash at a random instant. */
@@ -50,7 +51,7 @@ describe('crashes', () => {
   })
 
   test('acknowledged appends survive, others are whole or absent', async () => {
-    for (let seed = 1; seed <= 150; seed++) {
+    for (let seed = 1; seed <= 60; seed++) {
       try {
         const world = await lives(seed, 6)
         expect(world.failures).toEqual([])
@@ -60,4 +61,15 @@ describe('crashes', () => {
       }
     }
   })
+
+  test('at every point of a life, and of the recovery from it', async () => {
+    // All of them by CRASH_SEEDS=15: over 50,000 states.
+    const seeds = Number(process.env['CRASH_SEEDS'] ?? 0)
+    let states = 0
+    for (let seed = 1; seed <= Math.max(1, seeds); seed++) {
+      const { first, second } = await crashPoints(1_000 * seed, seeds === 0 ? 7 : 1)
+      states += first + second
+    }
+    expect(states).toBeGreaterThan(seeds === 0 ? 300 : 3_000 * seeds)
+  }, 3_600_000)
 })

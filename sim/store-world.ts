@@ -11,6 +11,7 @@ import type { Damage, LogPosition, LogRecord, NewRecord, RowWrite } from '../nod
 import type { Index, IndexWrite, Logger } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
+import type { CrashFate } from './inode.ts'
 import { seededRandom } from './seeded-random.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -48,9 +49,10 @@ export interface StoreWorldOptions {
 export class StoreWorld {
   readonly clock = new VirtualClock()
   readonly random: () => number
-  readonly disk: SimulatedDisk
-  readonly indexStore: SimulatedIndexStore
+  disk: SimulatedDisk
+  indexStore: SimulatedIndexStore
   readonly failures: string[] = []
+  readonly seed: number
   store: Store | undefined
   compaction: Compaction | undefined
   private readonly options: StoreWorldOptions
@@ -59,6 +61,7 @@ export class StoreWorld {
 
   constructor(options: StoreWorldOptions) {
     this.options = options
+    this.seed = options.seed
     this.random = seededRandom(options.seed)
     const { clock, random } = this
     const capacityBytes = options.capacityBytes ?? 1 << 30
@@ -66,12 +69,23 @@ export class StoreWorld {
     this.indexStore = new SimulatedIndexStore({ clock, random })
   }
 
+  /** This world as it is now, to be crashed on its own. The store is not part of it. */
+  clone(seed: number): StoreWorld {
+    const copy = new StoreWorld({ ...this.options, seed })
+    const { clock, random } = copy
+    copy.disk = this.disk.clone({ clock, random, capacityBytes: this.disk.capacityBytes })
+    copy.indexStore = this.indexStore.clone({ clock, random })
+    copy.attempts = this.attempts.map((attempt) => ({ ...attempt }))
+    copy.version = this.version
+    return copy
+  }
+
   /** Opens the store; rejects when the disk says so, never returns when the disk halts. */
   async open(): Promise<Store> {
     const opening = Store.open({
       disk: this.disk,
       clock: this.clock,
-      random: { bytes: () => new Uint8Array(16).fill(this.options.seed), float: this.random },
+      random: { bytes: () => new Uint8Array(16).fill(7), float: this.random },
       openIndex: (): Promise<Index> => this.indexStore.open(),
       logger: quiet,
       segmentSizeBytes: this.options.segmentSizeBytes ?? 40 << 10,
@@ -163,10 +177,10 @@ export class StoreWorld {
   }
 
   /** Power cut, or kill of the process only. */
-  crash(mode: 'cut' | 'kill'): void {
+  crash(mode: 'cut' | 'kill', fate?: CrashFate): void {
     this.store = undefined
     if (mode === 'cut') {
-      this.disk.crash()
+      this.disk.crash(fate)
       this.indexStore.crash()
     } else {
       this.disk.kill()
