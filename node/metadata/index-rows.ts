@@ -3,7 +3,7 @@
  * replay and rebuild (D6).
  *
  * ```
- * 'r' ‖ register key    position (14) ‖ checksum of the state (16) ‖ state (codec/state.ts)
+ * 'r' ‖ register key    position (14) ‖ CRC-32 of the state (4) ‖ state (codec/state.ts)
  * 'b' ‖ block key       position (14)
  * 'g' ‖ partition ‖ bucket id    lowest generation still obeyed, u64 (T8)
  * 'k'                   the mark: promises in memory stay below it, u64 (A1)
@@ -14,9 +14,9 @@
  * Applying a record twice changes nothing: a register's row only moves to a higher ballot.
  */
 
+import { crc32 } from 'node:zlib'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
-import { blake3 } from '../../protocol/hash.ts'
 import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { compareBallots, type Ballot } from '../../protocol/register/ballot.ts'
 import type { LogPosition, LogRecord } from '../data/types.ts'
@@ -34,10 +34,10 @@ export const RECORD = {
 } as const
 
 /** Raise when a row's form changes: the index is then rebuilt from the log. */
-export const INDEX_VERSION = 1
+export const INDEX_VERSION = 2
 
 const POSITION_BYTES = 14
-const CHECKSUM_BYTES = 16
+const CHECKSUM_BYTES = 4
 
 export function registerRow(key: RegisterKey): Uint8Array {
   return bytesOf(`r${key}`)
@@ -84,15 +84,15 @@ function writePosition(bytes: Uint8Array, { segment, offset, lengthBytes }: LogP
   view.setUint32(10, lengthBytes)
 }
 
-/** The state in a register's row, or undefined when its checksum fails: FAULTY, never absent (A4). */
+/** The log's record has a BLAKE3 checksum of its own; this one guards the copy in the index.
+ * The state in a register's row, or undefined when its checksum fails: FAULTY, never absent (A4). */
 export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
   const state = row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
   if (state.length === 0) return undefined
-  const checksum = blake3(state)
-  for (let i = 0; i < CHECKSUM_BYTES; i++) {
-    if (checksum[i] !== row[POSITION_BYTES + i]) return undefined
-  }
-  return state
+  const at = POSITION_BYTES
+  const stored =
+    ((row[at]! << 24) | (row[at + 1]! << 16) | (row[at + 2]! << 8) | row[at + 3]!) >>> 0
+  return crc32(state) === stored ? state : undefined
 }
 
 /** Without the check: for enumerations, whose results are read again before they are used. */
@@ -103,7 +103,7 @@ export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
 function encodeRegisterRow(position: LogPosition, state: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES + state.length)
   writePosition(bytes, position)
-  bytes.set(blake3(state).subarray(0, CHECKSUM_BYTES), POSITION_BYTES)
+  new DataView(bytes.buffer).setUint32(POSITION_BYTES, crc32(state))
   bytes.set(state, POSITION_BYTES + CHECKSUM_BYTES)
   return bytes
 }
@@ -202,7 +202,10 @@ export function applyDamagedRecord(
         return []
     }
     return [
-      { key: rowKey, value: new Uint8Array([...encodePosition(position), ...new Uint8Array(16)]) },
+      {
+        key: rowKey,
+        value: new Uint8Array([...encodePosition(position), ...new Uint8Array(CHECKSUM_BYTES)]),
+      },
     ]
   }
   return []

@@ -46,7 +46,7 @@ export class ListService {
     }
     const fence = fenceOfWire(request.fenceBucket, request.fenceGeneration)
     if (fence === undefined) throw new MessageError('a list names its bucket')
-    const raise: number[] = []
+    const partitions: number[] = []
     for (const { start } of request.intervals) {
       const partition = partitionOfKey(byteString(start) as RegisterKey)
       if (!isReplica(partition)) return { ...NOTHING, kind: LIST_RESULT.notAReplica }
@@ -54,9 +54,9 @@ export class ListService {
       if (minimum > fence.generation) {
         return { ...NOTHING, kind: LIST_RESULT.staleFence, generation: minimum }
       }
-      if (minimum < fence.generation) raise.push(partition)
+      partitions.push(partition)
     }
-    if (raise.length > 0) await host.raiseMinimum(fence, raise)
+    await host.raiseMinimum(fence, partitions)
     const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
     const intervals = request.intervals.map(({ start, end, digestOnly }) =>
       this.#interval(start, end, limit, digestOnly),

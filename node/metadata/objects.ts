@@ -202,7 +202,10 @@ export class Objects {
     const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
       bodies.read(context, storage, partitionOfKey(key), start, end)
     if (version.sizeBytes === 0) return { info, read, bytes: new Uint8Array(0) }
-    const packed = storage.length === 1 && storage[0]!.packed
+    const only = storage.length === 1 ? storage[0] : undefined
+    // A slower replica may have sent the block of an older state.
+    const packed =
+      only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
     if (packed && block?.bytes.length === version.sizeBytes) {
       return { info, read, bytes: block.bytes }
     }

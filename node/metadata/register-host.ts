@@ -5,6 +5,8 @@
  *   - a reply leaves only after the state it reports is flushed: prepares and accepts of one register
  *     run one after the other, reads see flushed states only                          (A1)
  *   - a promise that lives in memory only has a counter below the durable mark         (A1)
+ *   - once a higher generation has come, a lower one is refused; it is answered only after what passed
+ *     before it is flushed too, so that a list at the new one sees it                   (T8)
  *   - promises dropped from memory count as at least `#forgotten`                       (A1)
  *   - packed blocks are in the log in front of the state that names them               (A5)
  *   - a damaged state is FAULTY: no vote                                                (A4)
@@ -68,7 +70,12 @@ export class RegisterHost {
   readonly #store: Store
   readonly #queue = new KeyedQueue<RegisterKey>()
   readonly #promises = new Map<RegisterKey, Ballot>()
+  /** Flushed. */
   readonly #minima = new Map<string, number>()
+  /** On their way to the disk: lower ones are refused already. */
+  readonly #rising = new Map<string, Rise>()
+  /** Accepts that passed the check of the minimum and are not flushed yet. */
+  readonly #passed = new Map<string, Set<Promise<unknown>>>()
   #mark: number
   /** Counter that every register not in #promises counts as promised. */
   #forgotten: number
@@ -131,9 +138,23 @@ export class RegisterHost {
     })
   }
 
+  /** Below it everything is refused. It may still be on its way to the disk: `raiseMinimum` waits. */
   minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
     if (request === undefined) return 0
-    const name = String.fromCharCode(partition) + request.bucket
+    const rising = this.#rising.get(minimumName(partition, request))
+    return Math.max(rising?.generation ?? 0, this.#flushedMinimum(partition, request))
+  }
+
+  /** A generation that obeys the minimum, and is not on the disk as such yet. */
+  #mustRaise({ key, fence }: RegisterRequest, { reply }: Ready): boolean {
+    if (fence === undefined || bucketIdOf(key) === undefined) return false
+    if (reply.type === 'stale-fence' || reply.type === 'stale-epoch' || reply.type === 'no-vote')
+      return false
+    return this.#flushedMinimum(partitionOfKey(key), fence) < fence.generation
+  }
+
+  #flushedMinimum(partition: number, request: NonNullable<RegisterRequest['fence']>): number {
+    const name = minimumName(partition, request)
     const cached = this.#minima.get(name)
     if (cached !== undefined) return cached
     const row = this.#store.get(minimumRow(partition, request.bucket))
@@ -149,20 +170,52 @@ export class RegisterHost {
     partitions: readonly number[],
   ): Promise<void> {
     const records: NewRecord[] = []
+    const names: string[] = []
+    const waits = new Set<Promise<unknown>>()
     for (const partition of partitions) {
-      if (this.minimumGeneration(partition, fence) >= fence.generation) continue
+      if (this.#flushedMinimum(partition, fence) >= fence.generation) continue
+      const name = minimumName(partition, fence)
+      const rising = this.#rising.get(name)
+      if (rising !== undefined && rising.generation >= fence.generation) {
+        waits.add(rising.flushed)
+        continue
+      }
+      names.push(name)
       records.push(minimumRecord(partition, fence))
     }
-    if (records.length === 0) return
-    await this.#store.append(records, { urgent: true })
-    for (const partition of partitions) this.#noteMinimum(partition, fence)
+    if (records.length > 0) waits.add(this.#raise(fence, records, names))
+    await Promise.all(waits)
+  }
+
+  async #raise(
+    { generation }: NonNullable<RegisterRequest['fence']>,
+    records: readonly NewRecord[],
+    names: readonly string[],
+  ): Promise<void> {
+    const before = names.flatMap((name) => [...(this.#passed.get(name) ?? [])])
+    const flushed = Promise.all([
+      this.#store.append(records, { urgent: true }),
+      Promise.allSettled(before),
+    ])
+    const rise: Rise = { generation, flushed }
+    for (const name of names) this.#rising.set(name, rise)
+    try {
+      await flushed
+      for (const name of names) {
+        this.#minima.set(name, Math.max(this.#minima.get(name) ?? 0, generation))
+      }
+    } finally {
+      for (const name of names) if (this.#rising.get(name) === rise) this.#rising.delete(name)
+    }
   }
 
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
     const stored = this.#load(request.key)
     const ready = handle(this.#stateOf(request.key, stored), this.#env(request, stored), request)
-    if (ready.raise !== undefined) {
-      await this.raiseMinimum(ready.raise, [partitionOfKey(request.key)])
+    if (this.#mustRaise(request, ready)) {
+      // What passed before it is flushed by then: look again.
+      await this.raiseMinimum(request.fence!, [partitionOfKey(request.key)])
+      return this.#read(request, withBlock)
     }
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
@@ -175,13 +228,21 @@ export class RegisterHost {
 
   async #vote(request: RegisterRequest, block: PackedBlock | undefined): Promise<HostReply> {
     const { key } = request
-    const stored = this.#load(key)
-    const env = this.#env(request, stored, block)
-    const ready = handle(this.#stateOf(key, stored), env, request)
-    if (ready.state !== undefined) this.#remember(key, ready.state)
     try {
-      if (ready.reserve !== undefined) await this.#reserve(ready.reserve)
-      await this.#persist(request, ready, block)
+      for (;;) {
+        const stored = this.#load(key)
+        const ready = handle(this.#stateOf(key, stored), this.#env(request, stored, block), request)
+        // While one of these is flushed, epoch and minimum may move on: judge again afterwards.
+        if (this.#mustRaise(request, ready)) {
+          await this.raiseMinimum(request.fence!, [partitionOfKey(key)])
+        } else if (ready.reserve !== undefined && ready.reserve >= this.#mark) {
+          await this.#reserve(ready.reserve)
+        } else {
+          if (ready.state !== undefined) this.#remember(key, ready.state)
+          await this.#persist(request, ready, block)
+          return { reply: ready.reply }
+        }
+      }
     } catch (error) {
       if (error instanceof LogError) {
         return {
@@ -190,39 +251,45 @@ export class RegisterHost {
       }
       throw error
     }
-    return { reply: ready.reply }
   }
 
   async #persist(
     request: RegisterRequest,
-    ready: Ready,
+    { persist }: Ready,
     block: PackedBlock | undefined,
   ): Promise<void> {
-    const { persist, raise } = ready
-    if (persist === undefined && raise === undefined) return
-    const partition = partitionOfKey(request.key)
+    if (persist === undefined) return
+    const { key } = request
+    const partition = partitionOfKey(key)
     const records: NewRecord[] = []
-    if (raise !== undefined) records.push(minimumRecord(partition, raise))
-    if (persist !== undefined) {
-      if (block !== undefined && persist.value.blocks.includes(block.key)) {
-        if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
-      }
-      records.push({
-        type: RECORD.register,
-        partition,
-        key: request.key,
-        body: encodeState(persist),
-      })
+    if (block !== undefined && persist.value.blocks.includes(block.key)) {
+      if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
     }
+    records.push({ type: RECORD.register, partition, key, body: encodeState(persist) })
     this.#accepting++
+    // Deletes go on when the disk is full (fault 6).
+    const flushed = this.#store.append(records, { urgent: persist.value.tombstone })
+    const passed = this.#passedOf(request)
+    passed?.add(flushed)
     try {
-      // Deletes go on when the disk is full (fault 6).
-      await this.#store.append(records, { urgent: persist?.value.tombstone === true })
+      await flushed
     } finally {
       this.#accepting--
+      passed?.delete(flushed)
+      if (passed?.size === 0) this.#passed.delete(minimumName(partition, request.fence!))
     }
-    if (raise !== undefined) this.#noteMinimum(partition, raise)
-    if (persist !== undefined) this.#settle(request.key, persist.ballot)
+    this.#settle(key, persist.ballot)
+  }
+
+  #passedOf({ key, fence }: RegisterRequest): Set<Promise<unknown>> | undefined {
+    if (fence === undefined) return undefined
+    const name = minimumName(partitionOfKey(key), fence)
+    let passed = this.#passed.get(name)
+    if (passed === undefined) {
+      passed = new Set()
+      this.#passed.set(name, passed)
+    }
+    return passed
   }
 
   /** A promise that the flushed state already implies need not be kept in memory. */
@@ -298,11 +365,15 @@ export class RegisterHost {
       faulty: stored === 'faulty',
     }
   }
+}
 
-  #noteMinimum(partition: number, fence: NonNullable<RegisterRequest['fence']>): void {
-    const name = String.fromCharCode(partition) + fence.bucket
-    this.#minima.set(name, Math.max(this.#minima.get(name) ?? 0, fence.generation))
-  }
+interface Rise {
+  readonly generation: number
+  readonly flushed: Promise<unknown>
+}
+
+function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {
+  return String.fromCharCode(partition) + fence.bucket
 }
 
 export function blockRecord(block: PackedBlock): NewRecord {

@@ -11,7 +11,7 @@ import {
   type ProposerId,
   type RegisterKey,
 } from '../../protocol/ids.ts'
-import { byteString } from '../../protocol/bytes.ts'
+import { byteString, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
@@ -128,13 +128,18 @@ export class Registers {
   readonly #options: RegistersOptions
   readonly #queue = new KeyedQueue<RegisterKey>()
   #counter = 0
+  #operations = 0
+  #origin: string | undefined
 
   constructor(options: RegistersOptions) {
     this.#options = options
   }
 
+  /** Never drawn twice: 8 random bytes of this process, then a count. */
   newOperation(): OperationId {
-    return operationId(byteString(this.#options.random.bytes(16)))
+    this.#origin ??= byteString(this.#options.random.bytes(8))
+    const count = ++this.#operations
+    return operationId(this.#origin + u32(Math.floor(count / 0x100000000)) + u32(count >>> 0))
   }
 
   /** One change of one register (P5). Throws StoreError Unavailable when it can't be known to have
