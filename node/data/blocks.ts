@@ -7,6 +7,7 @@ import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
 import type { Store } from './store.ts'
+import type { LogPosition } from './types.ts'
 
 export class BlockStore {
   readonly #store: Store
@@ -40,13 +41,24 @@ export class BlockStore {
 
   /** Verified bytes; undefined when absent or damaged. */
   async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
-    const row = this.#store.get(blockRow(key))
-    if (row === undefined || this.#damaged.has(key)) return undefined
-    try {
-      return await this.#store.readPayload(decodePosition(row), into)
-    } catch {
-      return this.#noteDamage(key)
+    for (;;) {
+      const row = this.#store.get(blockRow(key))
+      if (row === undefined || this.#damaged.has(key)) return undefined
+      const position = decodePosition(row)
+      try {
+        return await this.#store.readPayload(position, into)
+      } catch {
+        if (!this.#moved(key, position)) return this.#noteDamage(key)
+      }
     }
+  }
+
+  /** Compaction has copied the record and removed its segment since the look-up. */
+  #moved(key: BlockKey, from: LogPosition): boolean {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined) return true
+    const { segment, offset } = decodePosition(row)
+    return segment !== from.segment || offset !== from.offset
   }
 
   /** As `read`, for packed blocks. */

@@ -3,7 +3,7 @@
  * on the way out, verified blocks in order, a few read ahead.
  */
 
-import { bytesOf, u32 } from '../../protocol/bytes.ts'
+import { bytesOf, EMPTY_BYTES, u32 } from '../../protocol/bytes.ts'
 import type { StorageRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type DataId, type StorageId } from '../../protocol/ids.ts'
@@ -177,7 +177,8 @@ class BlockWriter {
   readonly #pool: BufferPool
   readonly #id: DataId
   readonly #writes: BlockWrite[] = []
-  #buffer: Uint8Array<ArrayBuffer>
+  /** Undefined once it is on its way: it is the write's then. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined
   #filled = 0
   #index = 0
   #failed: unknown
@@ -187,7 +188,6 @@ class BlockWriter {
     this.#options = options
     this.#pool = pool
     this.#id = id
-    this.#buffer = pool.take()
   }
 
   /** Takes as much of the chunk as fits; the result is how much. */
@@ -195,6 +195,7 @@ class BlockWriter {
     // A full block goes only when more follows, so that a packed body never leaves.
     if (this.#filled === BLOCK_BYTES) await this.#send()
     const count = Math.min(chunk.length - at, BLOCK_BYTES - this.#filled)
+    this.#buffer ??= this.#pool.take()
     this.#buffer.set(
       at === 0 && count === chunk.length ? chunk : chunk.subarray(at, at + count),
       this.#filled,
@@ -206,7 +207,7 @@ class BlockWriter {
 
   /** A copy of a body that fits one packed block. */
   whole(): Uint8Array {
-    return this.#buffer.slice(0, this.#filled)
+    return this.#buffer?.slice(0, this.#filled) ?? EMPTY_BYTES
   }
 
   async end(): Promise<void> {
@@ -217,28 +218,27 @@ class BlockWriter {
 
   /** The buffer at hand goes back; blocks on their way give theirs back when they have settled. */
   abandon(): void {
-    if (this.#filled >= 0) this.#pool.give(this.#buffer)
-    this.#filled = -1
+    if (this.#buffer !== undefined) this.#pool.give(this.#buffer)
+    this.#buffer = undefined
   }
 
   async #send(): Promise<void> {
     const { replicator, partitionBits } = this.#options
-    const buffer = this.#buffer
+    const buffer = this.#buffer!
+    this.#buffer = undefined
     const partition = blockPartition(this.#id, this.#index, partitionBits)
     const key = blockKey(partition, this.#id, this.#index++)
     const write = replicator.write(key, buffer.subarray(0, this.#filled))
     write.acknowledged.catch((error: unknown) => (this.#failed ??= error))
-    void write.settled.then(() => this.#pool.give(buffer))
+    void write.settled.then((reusable) => {
+      if (reusable) this.#pool.give(buffer)
+    })
     this.#writes.push(write)
     this.#filled = 0
     if (this.#writes.length >= WRITES_AHEAD) {
       // The oldest must be on disk before one more is gathered: that is the back-pressure.
       await this.#writes.shift()!.acknowledged
     }
-    if (this.#failed !== undefined) {
-      this.#filled = -1
-      throw this.#failed as Error
-    }
-    this.#buffer = this.#pool.take()
+    if (this.#failed !== undefined) throw this.#failed as Error
   }
 }

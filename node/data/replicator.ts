@@ -25,10 +25,12 @@ export interface ReplicatorOptions {
   readonly onGap: (peer: NodeId, partition: number) => void
 }
 
-/** `acknowledged`: a majority has it on disk. `settled`: nobody uses the bytes any more. */
+/** `acknowledged`: a majority has it on disk. `settled`: every replica has answered or failed; true:
+ * nobody uses the bytes any more. After a time-out they may still wait in a connection to a peer that
+ * is slow: written over, they would arrive as another block's. */
 export interface BlockWrite {
   readonly acknowledged: Promise<void>
-  readonly settled: Promise<void>
+  readonly settled: Promise<boolean>
 }
 
 export class Replicator {
@@ -39,19 +41,19 @@ export class Replicator {
   }
 
   write(key: BlockKey, bytes: Uint8Array): BlockWrite {
-    const users: Promise<void>[] = []
+    const users: Promise<boolean>[] = []
     const acknowledged = this.#write(key, bytes, users, EPOCH_RETRIES)
     const settled = acknowledged
       .catch(() => {})
       .then(() => Promise.all(users))
-      .then(() => {})
+      .then((answered) => answered.every((free) => free))
     return { acknowledged, settled }
   }
 
   async #write(
     key: BlockKey,
     bytes: Uint8Array,
-    users: Promise<void>[],
+    users: Promise<boolean>[],
     retries: number,
   ): Promise<void> {
     const { peers, placement, onGap } = this.#options
@@ -86,13 +88,16 @@ export class Replicator {
                 noRoom ||= reply.result === BLOCK_RESULT.noRoom
                 refuse(node)
               }
+              return true
             },
             (error: unknown) => {
-              noRoom ||= (error as { code?: string }).code === 'DISK_FULL'
+              const { code, maybeDelivered } = error as { code?: string; maybeDelivered?: boolean }
+              noRoom ||= code === 'DISK_FULL'
               refuse(node)
+              return maybeDelivered === false
             },
           )
-        users.push(written.catch(() => {}))
+        users.push(written.catch(() => false))
       }
     })
     if (!stale) return
