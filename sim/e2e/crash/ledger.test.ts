@@ -35,6 +35,12 @@ describe('Ledger', () => {
     expect(() => ledger.settle('key', bytes(one))).toThrow('key')
   })
 
+  it('forgets what did not happen', () => {
+    ledger.leaveUnknown('key', two)
+    expect(ledger.settle('key', bytes(one))).toEqual(one)
+    expect(() => ledger.settle('key', bytes(two))).toThrow('key')
+  })
+
   it('knows deletes, acknowledged and unknown', () => {
     ledger.leaveUnknown('key', undefined)
     expect(ledger.settle('key', undefined)).toBeUndefined()
