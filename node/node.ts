@@ -305,6 +305,7 @@ export class ShoalNode {
     if (this.layout.current() !== undefined) {
       throw new UsageError('this node is no member of its cluster: give it a token with --join')
     }
+    if (this.host.holdsRegisters()) throw new UsageError('layout.json is missing, but the log is not')
     const { root, replication, partitionBits } = options
     if (root === undefined) throw new Error('a founder needs root credentials')
     if (options.clusterSecret.get() === undefined) {
