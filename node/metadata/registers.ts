@@ -35,7 +35,7 @@ import type {
 } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock, Random } from '../env/ports.ts'
-import type { Peers } from '../rpc/peers.ts'
+import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 
@@ -120,7 +120,8 @@ interface RunExtras {
   readonly block?: PackedBlock | undefined
   readonly withBlock?: boolean
   readonly onBlock?: (block: PackedBlock) => void
-  readonly onLate?: (send: Send, reply: RegisterReply | undefined) => void
+  /** Of every request, also when the operation is over. No reply: it failed. */
+  readonly onAnswer?: (send: Send, reply: RegisterReply | undefined) => void
   readonly hedge?: () => Step<never>
 }
 
@@ -145,7 +146,9 @@ export class Registers {
   /** One change of one register (P5). Throws StoreError Unavailable when it can't be known to have
    * happened, and what `fence.refresh` throws. */
   change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
-    return this.#queue.run(request.key, () => this.#change(context, request))
+    // What waits behind others for too long has not happened: 503 in time, no pile of late retries.
+    const deadline = this.#deadline()
+    return this.#queue.run(request.key, () => this.#change(context, request, deadline))
   }
 
   /** Linearizable: one round trip when a majority agrees (R1), else an identity change (R2). */
@@ -198,9 +201,10 @@ export class Registers {
     fence?: FenceSource,
     rewrite = false,
   ): Promise<Accepted | undefined> {
+    const deadline = this.#deadline()
     return this.#queue.run(key, async () => {
       const startedMs = this.#options.clock.monotonicMs()
-      const outcome = await this.#propose(context, key, fence, undefined, (base) =>
+      const outcome = await this.#propose(context, { key, fence }, deadline, (base) =>
         identityProposer({ ...base, rewrite }),
       )
       if (outcome.type !== 'kept') throw unavailable()
@@ -209,9 +213,13 @@ export class Registers {
     })
   }
 
-  async #change(context: RequestContext, request: ChangeRequest): Promise<ChangeOutcome> {
+  async #change(
+    context: RequestContext,
+    request: ChangeRequest,
+    deadline: number,
+  ): Promise<ChangeOutcome> {
     const operation = this.newOperation()
-    const { key, fence, block } = request
+    const { key } = request
     const startedMs = this.#options.clock.monotonicMs()
     let base: OperationId | undefined
     const change: Change = (current) => {
@@ -221,9 +229,8 @@ export class Registers {
     try {
       const outcome = await this.#propose(
         context,
-        key,
-        fence,
-        block,
+        request,
+        deadline,
         (common, attempt) => new Proposer({ ...common, operation, change, attempt }),
       )
       if (outcome.type === 'written') {
@@ -261,9 +268,8 @@ export class Registers {
 
   async #propose(
     context: RequestContext,
-    key: RegisterKey,
-    fence: FenceSource | undefined,
-    block: PackedBlock | undefined,
+    { key, fence, block }: Omit<ChangeRequest, 'change'>,
+    deadline: number,
     make: (
       base: {
         key: RegisterKey
@@ -278,9 +284,11 @@ export class Registers {
   ): Promise<ProposerOutcome> {
     const { placement, proposer, onGap } = this.#options
     const partition = partitionOfKey(key)
-    const deadline = this.#deadline()
     let attempt: Attempt | undefined
     for (;;) {
+      if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
+      const lacking = new Set<NodeId>()
+      let over = false
       const machine = make(
         {
           key,
@@ -294,21 +302,25 @@ export class Registers {
       )
       const outcome = await this.#run<ProposerOutcome>(context, machine, deadline, {
         block,
-        onLate: (send, reply) => {
-          if (send.request.type === 'accept' && reply?.type !== 'accepted') {
-            onGap(send.to, partition)
-          }
+        onAnswer: ({ to, request }, reply) => {
+          if (request.type !== 'accept') return
+          if (reply?.type === 'accepted') lacking.delete(to)
+          else if (over) onGap(to, partition)
+          else lacking.add(to)
         },
       })
+      over = true
       if (outcome.type === 'stale-fence') {
         attempt = outcome.attempt ?? attempt
         await this.#refresh(fence, attempt)
       } else if (outcome.type === 'stale-epoch') {
         attempt = outcome.attempt ?? attempt
       } else {
+        // A replica that was down or refused lacks what the others chose without it (P7).
+        const chosen = outcome.type === 'written' || outcome.type === 'kept'
+        if (chosen) for (const node of lacking) onGap(node, partition)
         return outcome
       }
-      if (this.#options.clock.monotonicMs() > deadline) throw unavailable()
     }
   }
 
@@ -369,12 +381,12 @@ export class Registers {
       const send = (one: Send, block: PackedBlock | undefined): void => {
         this.#send(one, { ...extras, block }).then(
           ({ reply, block: found }) => {
-            if (done) extras.onLate?.(one, reply)
+            extras.onAnswer?.(one, reply)
             if (found !== undefined && !done) extras.onBlock?.(found)
             guarded(() => machine.onReply(one.to, one.request, reply))
           },
           (error: unknown) => {
-            if (done) extras.onLate?.(one, undefined)
+            extras.onAnswer?.(one, undefined)
             const maybeDelivered = (error as { maybeDelivered?: boolean }).maybeDelivered !== false
             guarded(() => machine.onFailure(one.to, one.request, maybeDelivered))
           },
@@ -384,7 +396,7 @@ export class Registers {
         for (const one of step.send) send(one, extras.block)
         if (step.needBlocks !== undefined) {
           const { node, blocks, request } = step.needBlocks
-          this.#findBlock(blocks, request, extras.block).then(
+          this.#supply(node, blocks, request, extras.block).then(
             (block) => send({ to: node, request }, block),
             () => guarded(() => machine.onFailure(node, request, true)),
           )
@@ -428,14 +440,31 @@ export class Registers {
     return answer
   }
 
-  /** The block that a replica lacks: the one at hand, else a verified copy of another replica (A5). */
-  async #findBlock(
+  /** Sends a replica all but the last of the blocks that it lacks; the last rides with the accept (A5). */
+  async #supply(
+    node: NodeId,
     blocks: readonly BlockKey[],
     request: AcceptRequest,
     atHand: PackedBlock | undefined,
   ): Promise<PackedBlock> {
-    const key = blocks[0]
-    if (key === undefined) throw unavailable()
+    const { peers } = this.#options
+    const last = blocks.at(-1)
+    if (last === undefined) throw unavailable()
+    for (const key of blocks.slice(0, -1)) {
+      const { bytes } = await this.#findBlock(key, request, atHand)
+      const options = { timeoutMs: CALL_TIMEOUT_MS }
+      const { result } = await peers.putBlock(node, key, bytes, request.epoch, options)
+      if (result !== BLOCK_RESULT.ok) throw unavailable()
+    }
+    return this.#findBlock(last, request, atHand)
+  }
+
+  /** The one at hand, else a verified copy of a replica. */
+  async #findBlock(
+    key: BlockKey,
+    request: AcceptRequest,
+    atHand: PackedBlock | undefined,
+  ): Promise<PackedBlock> {
     if (atHand?.key === key) return atHand
     const { peers, placement } = this.#options
     for (const node of placement.sets(partitionOfKey(request.key)).flat()) {
