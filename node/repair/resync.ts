@@ -58,6 +58,7 @@ export class Resync {
   readonly #recheck = new Set<NodeId>()
   readonly #duties = new Map<NodeId, Set<number>>()
   #hinting = false
+  #retrying = false
   #running = false
   #stopped = false
   #done = 0
@@ -179,8 +180,18 @@ export class Resync {
       })
       .finally(() => {
         this.#running = false
-        if (this.#pending.size > 0) this.#after(RETRY_MS, () => this.#kick())
+        if (this.#pending.size > 0) this.#retryLater()
       })
+  }
+
+  /** One timer, however often it is asked for while a peer is away. */
+  #retryLater(): void {
+    if (this.#retrying) return
+    this.#retrying = true
+    this.#after(RETRY_MS, () => {
+      this.#retrying = false
+      this.#kick()
+    })
   }
 
   #after(delayMs: number, run: () => void): void {
@@ -368,19 +379,25 @@ export class Resync {
 
   async #hint(): Promise<void> {
     const { peers, view } = this.#options
-    for (const [peer, duties] of this.#duties) {
+    const all = [...this.#duties]
+    for (const [peer, duties] of all) {
       if (!view().isMember(peer)) {
         this.#duties.delete(peer)
         continue
       }
       if (!peers.connected(peer)) continue
-      const partitions = [...duties]
-      await peers.hint(peer, partitions, view().epoch, { timeoutMs: CALL_TIMEOUT_MS })
-      for (const partition of partitions) {
-        duties.delete(partition)
+      // A gap that shows while the hint is on its way is a duty of its own: the peer may have looked.
+      this.#duties.delete(peer)
+      try {
+        await peers.hint(peer, [...duties], view().epoch, { timeoutMs: CALL_TIMEOUT_MS })
+      } catch {
+        for (const partition of duties) setOf(this.#duties, peer).add(partition)
+        continue
+      }
+      for (const partition of duties) {
+        if (this.#duties.get(peer)?.has(partition) === true) continue
         this.#record(RECORD.dutyDone, peer, partition)
       }
-      if (duties.size === 0) this.#duties.delete(peer)
     }
   }
 
