@@ -45,6 +45,8 @@ import { KeyedQueue } from './keyed-queue.ts'
 const MARK_STEP = 1 << 20
 /** Promises without an acceptance kept in memory: proposers that failed a condition leave them. */
 const PROMISES_MAX = 200_000
+/** Decoded states kept in memory: at most 4.5 KiB each. */
+const STATES_MAX = 8_192
 
 export interface PackedBlock {
   readonly key: BlockKey
@@ -70,6 +72,8 @@ export class RegisterHost {
   readonly #store: Store
   readonly #queue = new KeyedQueue<RegisterKey>()
   readonly #promises = new Map<RegisterKey, Ballot>()
+  /** Flushed states that were asked for or written lately. */
+  readonly #states = new Map<RegisterKey, Accepted>()
   /** Flushed. */
   readonly #minima = new Map<string, number>()
   /** On their way to the disk: lower ones are refused already. */
@@ -133,6 +137,7 @@ export class RegisterHost {
       const partition = partitionOfKey(key)
       const body = encodeState(chosen)
       await this.#store.append([{ type: RECORD.register, partition, key, body }])
+      this.#keep(key, decodeState(body))
       this.#settle(key, chosen.ballot)
       return true
     })
@@ -265,7 +270,8 @@ export class RegisterHost {
     if (block !== undefined && persist.value.blocks.includes(block.key)) {
       if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
     }
-    records.push({ type: RECORD.register, partition, key, body: encodeState(persist) })
+    const body = encodeState(persist)
+    records.push({ type: RECORD.register, partition, key, body })
     this.#accepting++
     // Deletes go on when the disk is full (fault 6).
     const flushed = this.#store.append(records, { urgent: persist.value.tombstone })
@@ -278,6 +284,8 @@ export class RegisterHost {
       passed?.delete(flushed)
       if (passed?.size === 0) this.#passed.delete(minimumName(partition, request.fence!))
     }
+    // Decoded anew: the request's own bytes may be a small view of a large message.
+    this.#keep(key, decodeState(body))
     this.#settle(key, persist.ballot)
   }
 
@@ -327,12 +335,26 @@ export class RegisterHost {
     this.#mark = mark
   }
 
+  #keep(key: RegisterKey, flushed: Accepted): void {
+    this.#states.set(key, flushed)
+    if (this.#states.size <= STATES_MAX) return
+    for (const oldest of this.#states.keys()) {
+      this.#states.delete(oldest)
+      break
+    }
+  }
+
   #load(key: RegisterKey): Accepted | undefined | 'faulty' {
+    const kept = this.#states.get(key)
+    if (kept !== undefined) return kept
     const row = this.#store.get(registerRow(key))
     if (row === undefined) return undefined
     const state = stateOfRow(row)
+    if (state === undefined) return 'faulty'
     // The row's memory is the index's: the value must outlive the next look-up.
-    return state === undefined ? 'faulty' : decodeState(state.slice())
+    const accepted = decodeState(state.slice())
+    this.#keep(key, accepted)
+    return accepted
   }
 
   #stateOf(key: RegisterKey, stored: Accepted | undefined | 'faulty'): AcceptorState {

@@ -180,8 +180,18 @@ export function systemNameOf(key: RegisterKey): ByteString {
   return key.slice(REST_AT)
 }
 
+/** Partitions of shards that were asked for lately: each costs a hash. */
+const partitions = new Map<string, number>()
+const PARTITIONS_MAX = 16_384
+
 function head(space: Space, bucketId: BucketId, shard: number, bits: number): ByteString {
-  const partition = metadataPartition(bucketId, shard, bits)
+  const name = bucketId + u16(shard) + String.fromCharCode(bits)
+  let partition = partitions.get(name)
+  if (partition === undefined) {
+    partition = metadataPartition(bucketId, shard, bits)
+    if (partitions.size >= PARTITIONS_MAX) partitions.clear()
+    partitions.set(name, partition)
+  }
   return u16(partition) + String.fromCharCode(SPACES[space]) + bucketId + u16(shard)
 }
 
