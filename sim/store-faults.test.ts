@@ -204,6 +204,36 @@ describe('index lost or damaged (fault 4, D6)', () => {
   })
 })
 
+describe('an index that takes no rows', () => {
+  test('holds up nobody, and catches up later', async () => {
+    const world = await opened()
+    const store = world.store as Store
+    world.indexStore.failing = true
+    for (let i = 1; i <= 20; i++) await append(world, record(`k${i}`))
+    world.clock.after(5_000, () => {})
+    await world.clock.runUntil(() => world.clock.monotonicMs() > 3_000)
+    expect(await keys(world)).toHaveLength(20)
+    expect(store.stats().pendingRows).toBe(20)
+    world.indexStore.failing = false
+    await world.clock.settle(store.settleIndex())
+    expect(store.stats().pendingRows).toBe(0)
+    expect(await keys(world)).toHaveLength(20)
+  })
+
+  test('once too much waits for it, appends are refused, and taken again later', async () => {
+    const world = await opened()
+    world.indexStore.failing = true
+    const long = 'k'.repeat(1_600)
+    for (let i = 0; i < 15; i++) {
+      await append(world, ...Array.from({ length: 1_000 }, (_, k) => record(`${long}${i} ${k}`)))
+    }
+    await expect(append(world, record('k'))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    world.indexStore.failing = false
+    await world.clock.settle((world.store as Store).settleIndex())
+    await append(world, record('k'))
+  })
+})
+
 describe('failing disk (D5, fault 8)', () => {
   test('a failed flush rejects everything that waits, once and for good', async () => {
     const world = await opened()

@@ -5,6 +5,7 @@
 
 import type { Clock, Index, Logger } from '../env/ports.ts'
 import { getU32, getU48, LOG_ID_BYTES, putU32, putU48 } from '../../protocol/codec/record.ts'
+import { LogError } from './errors.ts'
 import { Memtable } from './memtable.ts'
 import type { LogEnd } from './segment.ts'
 
@@ -38,6 +39,8 @@ export class IndexWriter {
   private changes = 0
   private committed = 0
   private running: Promise<void> | undefined
+  /** The last commit failed. */
+  private failing = false
   private waiting: (() => void)[] = []
   private wake: (() => void) | undefined
   private closing = false
@@ -67,9 +70,10 @@ export class IndexWriter {
     return this.memtable.rows >= PENDING_ROWS_MAX || this.memtable.bytes >= PENDING_BYTES_MAX
   }
 
-  /** Resolves when there is room for more rows. */
+  /** Resolves when there is room for more rows. Rejects where the index takes none: it is full. */
   async room(): Promise<void> {
     while (this.crowded && !this.closing) {
+      if (this.failing) throw new LogError('DISK_FULL', 'the index takes no rows')
       this.wake?.()
       await new Promise<void>((resolve) => this.waiting.push(resolve))
     }
@@ -105,11 +109,14 @@ export class IndexWriter {
         ])
         this.memtable.committed()
         this.committed = began
+        this.failing = false
       } catch (error) {
         this.memtable.putBack()
+        this.failing = true
         this.logger.error({ error: String(error) }, 'the index takes no rows')
         // What is lost with it is replayed from the log.
         if (this.closing) break
+        this.release()
         await this.pause(RETRY_MS)
       }
       this.release()
