@@ -175,6 +175,8 @@ export class Buckets {
       .map((entry) => entry.name)
       .filter((name) => name.startsWith(request.prefix) && name > (request.after ?? ''))
       .sort()
+      // A second creation of the same name leaves an intent for a while.
+      .filter((name, i, all) => name !== all[i - 1])
     const buckets: BucketInfo[] = []
     for (let at = 0; at < names.length; at += 32) {
       const records = await Promise.all(
@@ -309,7 +311,9 @@ export class Buckets {
       if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
         // The one that began is most likely dead.
         await this.#finishDeletion(context, record, false).catch((error: unknown) => {
-          if (!(error instanceof StoreError && error.code === 'BucketNotEmpty')) throw error
+          // Others finish it at the same time: only what the record says then counts.
+          const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
+          if (!(error instanceof StoreError && codes.includes(error.code))) throw error
         })
       } else {
         await new Promise<void>((resolve) => void clock.after(DELETING_POLL_MS, resolve))

@@ -3,6 +3,7 @@
 import { byteString, textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
+  type ObjectRecord,
   type StorageRecord,
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
@@ -13,14 +14,17 @@ import { partitionOfKey, shardOf } from '../../protocol/keyspace/key.ts'
 import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
 import {
   currentVersion,
-  holdsUpload,
   objectOf,
   objectValue,
+  ticketState,
   verdict,
   withNullVersion,
-  withoutUpload,
+  withoutTicket,
   withoutVersions,
+  withRefusedTicket,
+  withTicket,
 } from '../../protocol/object/object.ts'
+import { summaryOf } from '../../protocol/object/summary.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
 import type {
   ListPage,
@@ -105,78 +109,102 @@ export class Objects {
     block: PackedBlock | undefined,
   ): Promise<PutResult> {
     const nowMs = this.#options.clock.nowMs()
-    const blocks = block === undefined ? [] : [block.key]
-    return this.#write(context, bucket, key, version, condition, nowMs, block, blocks)
-  }
-
-  async #write(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    version: VersionRecord,
-    condition: WriteCondition | undefined,
-    nowMs: number,
-    block: PackedBlock | undefined,
-    blocks: readonly BlockKey[],
-  ): Promise<PutResult> {
     const outcome = await this.#options.registers.change(context, {
       key,
       fence: bucket,
       block,
       change: (value) => {
         const record = objectOf(value)
-        if (version.uploadId.length > 0 && holdsUpload(record, version.uploadId))
-          return { keep: true }
         if (verdict(currentVersion(record), condition) !== 'holds') return { keep: true }
         const next = withNullVersion(record, version, nowMs)
-        return { write: objectValue(next, blocks) }
+        return { write: objectValue(next, block === undefined ? [] : [block.key]) }
       },
     })
-    if (outcome.type === 'written') {
-      return {
-        versionId: 'null',
-        lastModifiedMs: objectOf(outcome.value).versions[0]!.lastModifiedMs,
-      }
-    }
-    const record = objectOf(outcome.current?.value)
-    if (version.uploadId.length > 0 && holdsUpload(record, version.uploadId)) {
-      // This very completion was written before (P4).
-      return { versionId: 'null', lastModifiedMs: record.versions[0]?.lastModifiedMs ?? nowMs }
-    }
-    throw conditionError(verdict(currentVersion(record), condition))
+    if (outcome.type === 'written') return putResult(outcome.value)
+    throw conditionError(verdict(currentVersion(objectOf(outcome.current?.value)), condition))
   }
 
-  /** The change of a completion. `manifest` lies with the upload already, in the same partition; where
-   * a replica lacks it, it says so and gets it (A5). */
+  /** Puts a completion's ticket into the object, before the upload says "completing" (P4). */
+  async admit(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    ticket: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    await this.#edit(context, bucket, key, (record) => withTicket(record, ticket))
+  }
+
+  /** Takes a ticket back that nobody may use any more. */
+  async withdraw(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    ticket: Uint8Array,
+  ): Promise<void> {
+    await this.#edit(context, bucket, key, (record) =>
+      ticketState(record, ticket) === 'gone' ? undefined : withoutTicket(record, ticket),
+    )
+  }
+
+  /**
+   * The change of a completion. `gone`: the ticket has left the object, with its version or without.
+   * The manifest lies with the upload already, in the same partition; where a replica lacks it, it
+   * says so and gets it (A5).
+   */
   async writeCompleted(
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,
-    version: VersionRecord,
-    condition: WriteCondition | undefined,
-    manifest: BlockKey | undefined,
-    block: PackedBlock | undefined,
-  ): Promise<PutResult> {
+    completion: {
+      readonly version: VersionRecord
+      readonly ticket: Uint8Array
+      readonly condition?: WriteCondition | undefined
+      readonly block?: PackedBlock | undefined
+    },
+  ): Promise<PutResult | 'gone'> {
+    const { version, ticket, condition, block } = completion
     const nowMs = this.#options.clock.nowMs()
-    const packed = packedBlocks(key, version)
-    const blocks = manifest === undefined ? packed : [manifest, ...packed]
-    return this.#write(context, bucket, key, version, condition, nowMs, block, blocks)
+    let judged: ReturnType<typeof verdict> = 'holds'
+    const outcome = await this.#options.registers.change(context, {
+      key,
+      fence: bucket,
+      block,
+      change: (value) => {
+        const record = objectOf(value)
+        if (value === undefined || ticketState(record, ticket) !== 'good') return { keep: true }
+        judged = verdict(currentVersion(record), condition)
+        if (judged === 'holds') {
+          const next = withNullVersion(record, version, nowMs)
+          return { write: objectValue(next, blocksOf(key, version)) }
+        }
+        return { write: objectValue(withRefusedTicket(record, ticket), value.blocks) }
+      },
+    })
+    if (outcome.type === 'written') {
+      if (ticketState(objectOf(outcome.value), ticket) === 'refused') throw conditionError(judged)
+      return putResult(outcome.value)
+    }
+    const record = objectOf(outcome.current?.value)
+    if (ticketState(record, ticket) === 'refused') {
+      throw conditionError('fails')
+    }
+    return 'gone'
   }
 
-  /** The upload says completed: its id may leave the object (P4). */
-  async forgetUpload(
+  async #edit(
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,
-    uploadId: Uint8Array,
+    edit: (record: ObjectRecord) => ObjectRecord | undefined,
   ): Promise<void> {
     await this.#options.registers.change(context, {
       key,
       fence: bucket,
       change: (value) => {
-        const record = objectOf(value)
-        if (value === undefined || !holdsUpload(record, uploadId)) return { keep: true }
-        return { write: objectValue(withoutUpload(record, uploadId), value.blocks) }
+        const next = edit(objectOf(value))
+        return next === undefined
+          ? { keep: true }
+          : { write: objectValue(next, value?.blocks ?? []) }
       },
     })
   }
@@ -270,8 +298,8 @@ export class Objects {
       }
       const row = await walk.next()
       if (row === undefined) return { objects, prefixes }
-      const version = currentVersion(objectOf(row.value))
-      if (version === undefined) continue
+      const summary = summaryOf(row.body)
+      if (summary === undefined) continue
       if (objects.length + prefixes.length >= request.limit) {
         return { objects, prefixes, next: textOfUtf8(last!) }
       }
@@ -282,7 +310,7 @@ export class Objects {
         walk.skipTo(last + ABOVE_KEYS)
       } else {
         last = row.name
-        objects.push(listedOf(row.name, version))
+        objects.push(listedOf(row.name, summary))
       }
     }
   }
@@ -293,7 +321,7 @@ export class Objects {
     for (;;) {
       const row = await walk.next()
       if (row === undefined) return true
-      if (objectOf(row.value).versions.length > 0) return false
+      if (summaryOf(row.body) !== undefined) return false
     }
   }
 
@@ -326,11 +354,18 @@ function liveValue(accepted: Accepted | undefined): Accepted['value'] | undefine
   return accepted === undefined || accepted.value.tombstone ? undefined : accepted.value
 }
 
-/** Packed blocks of small parts: they ride with the object's state too, in the same partition (A5). */
-function packedBlocks(key: RegisterKey, version: VersionRecord): BlockKey[] {
-  return version.storage
+/** Manifest, and packed blocks of small parts: they ride with the object's state too (A5). */
+function blocksOf(key: RegisterKey, version: VersionRecord): BlockKey[] {
+  const packed = version.storage
     .filter(({ packed, sizeBytes }) => packed && sizeBytes > 0)
     .map((storage) => packedBlockKey(key, dataId(byteString(storage.dataId))))
+  const { manifest } = version
+  if (manifest.length === 0) return packed
+  return [packedBlockKey(key, dataId(byteString(manifest))), ...packed]
+}
+
+function putResult(value: Accepted['value']): PutResult {
+  return { versionId: 'null', lastModifiedMs: objectOf(value).versions[0]?.lastModifiedMs ?? 0 }
 }
 
 function conditionError(outcome: ReturnType<typeof verdict>): StoreError {

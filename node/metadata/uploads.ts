@@ -2,9 +2,11 @@
  * Multipart uploads: a register for the upload, one for each part, all in the partition of the
  * object's shard, so that parallel parts never contend.
  *
- * Completion (G5): open → completing, with the version that it will write → the object's change →
- * completed. Each step is idempotent; whoever meets "completing" can finish it, and a repeated request
- * gets the same answer.
+ * Completion (G5): a ticket enters the object → open → completing, with the version that it will write
+ * and the ticket's number → the object's change, which takes the ticket → completed. Each step is
+ * idempotent; whoever meets "completing" can finish it, and a repeated request gets the same answer.
+ * Without the ticket one that met "completing" and then slept would write the version a second time,
+ * over what was put or deleted since. What a failed condition leaves is an open upload.
  */
 
 import {
@@ -76,6 +78,9 @@ const OPEN = 1
 const COMPLETING = 2
 const COMPLETED = 3
 const ABORTED = 4
+
+const DIGEST_BYTES = 32
+const NUMBER_BYTES = 16
 
 export interface UploadsOptions {
   readonly registers: Registers
@@ -224,7 +229,7 @@ export class Uploads {
           ? { start: (start < range.end ? start : range.end) as RegisterKey, end: range.end }
           : range
       },
-      after: uploadMarker(request, delimiter),
+      after: uploadMarker(request, prefix, delimiter),
       expected: request.limit + 1,
     })
     const uploads: UploadInfo[] = []
@@ -233,7 +238,7 @@ export class Uploads {
     for (;;) {
       const row = await walk.next()
       if (row === undefined) return { uploads, prefixes }
-      const record = uploadCodec.decode(row.value.body)
+      const record = uploadCodec.decode(row.body)
       if (record.state !== OPEN) continue
       if (uploads.length + prefixes.length >= request.limit) {
         return { uploads, prefixes, nextKeyMarker: last?.key, nextUploadIdMarker: last?.uploadId }
@@ -266,12 +271,15 @@ export class Uploads {
     const before = await this.#read(context, place)
     if (before === undefined || before.state === ABORTED) throw noSuchUpload(request.uploadId)
     if (before.state === COMPLETED || before.state === COMPLETING) {
-      if (!equalBytes(before.request, digest)) throw noSuchUpload(request.uploadId)
+      if (!isSameRequest(before, digest)) throw noSuchUpload(request.uploadId)
       return this.#finish(context, place, before, request.condition)
     }
     const stored = await this.#named(context, place, request.parts)
     const sealed = request.seal(stored.map(partInfoOf), uploadInfoOf(before, request.uploadId))
     const completing = this.#completing(place, before, stored, sealed, digest)
+    const ticket = ticketOf(place, completing.record)
+    const objectKey = this.#options.objects.key(place.bucket, place.key)
+    await this.#options.objects.admit(context, place.bucket, objectKey, ticket)
     const outcome = await this.#options.registers.change(context, {
       key: place.register,
       fence: place.bucket,
@@ -285,9 +293,10 @@ export class Uploads {
     if (outcome.type === 'written') {
       return this.#finish(context, place, completing.record, request.condition, completing.block)
     }
+    await this.#options.objects.withdraw(context, place.bucket, objectKey, ticket)
     const now =
       outcome.current === undefined ? undefined : uploadCodec.decode(outcome.current.value.body)
-    if (now === undefined || now.state === ABORTED || !equalBytes(now.request, digest)) {
+    if (now === undefined || now.state === ABORTED || !isSameRequest(now, digest)) {
       throw noSuchUpload(request.uploadId)
     }
     return this.#finish(context, place, now, request.condition)
@@ -331,53 +340,60 @@ export class Uploads {
     }
     if (record.state === COMPLETED) return { ...answer, lastModifiedMs: version.lastModifiedMs }
     const objectKey = objects.key(place.bucket, place.key)
-    const manifest =
-      version.manifest.length === 0
-        ? undefined
-        : packedBlockKey(objectKey, dataId(byteString(version.manifest)))
-    let put: PutResult
+    const ticket = ticketOf(place, record)
+    let put: PutResult | 'gone'
     try {
-      put = await objects.writeCompleted(
-        context,
-        place.bucket,
-        objectKey,
+      put = await objects.writeCompleted(context, place.bucket, objectKey, {
         version,
+        ticket,
         condition,
-        manifest,
         block,
-      )
+      })
     } catch (error) {
       if (
         error instanceof StoreError &&
         (error.code === 'PreconditionFailed' || error.code === 'NoSuchKey')
       ) {
-        await this.#move(context, place, COMPLETING, (now) => {
+        await this.#move(context, place, record, (now) => {
           const { result: _, ...rest } = now
           return { ...rest, state: OPEN, request: new Uint8Array(0) }
         })
+        await objects.withdraw(context, place.bucket, objectKey, ticket)
       }
       throw error
     }
-    await this.#move(context, place, COMPLETING, (now) => ({ ...now, state: COMPLETED }))
-    await objects.forgetUpload(context, place.bucket, objectKey, version.uploadId)
-    return { ...answer, lastModifiedMs: put.lastModifiedMs }
+    const lastModifiedMs = put === 'gone' ? 0 : put.lastModifiedMs
+    const now = await this.#move(context, place, record, (now) => ({
+      ...now,
+      state: COMPLETED,
+      result: { ...version, lastModifiedMs },
+    }))
+    if (now?.state !== COMPLETED || !equalBytes(now.request, record.request)) {
+      // The ticket is gone because a condition failed elsewhere, and the upload is open again.
+      throw new StoreError('Unavailable', 'another completion of this upload was in the way')
+    }
+    return { ...answer, lastModifiedMs: now.result?.lastModifiedMs ?? lastModifiedMs }
   }
 
+  /** From this very attempt to complete to another state; the result is the record as it is then. */
   async #move(
     context: RequestContext,
     place: Place,
-    from: number,
+    completing: UploadRecord,
     edit: (record: UploadRecord) => UploadRecord,
-  ): Promise<void> {
-    await this.#options.registers.change(context, {
+  ): Promise<UploadRecord | undefined> {
+    const outcome = await this.#options.registers.change(context, {
       key: place.register,
       fence: place.bucket,
       change: (value) => {
         const record = value === undefined ? undefined : uploadCodec.decode(value.body)
-        if (value === undefined || record?.state !== from) return { keep: true }
+        if (value === undefined || record?.state !== COMPLETING) return { keep: true }
+        if (!equalBytes(record.request, completing.request)) return { keep: true }
         return { write: { ...uploadValue(edit(record)), blocks: value.blocks } }
       },
     })
+    const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
+    return value === undefined ? undefined : uploadCodec.decode(value.body)
   }
 
   /** The parts that the request names, checked as S3 checks them. */
@@ -436,7 +452,7 @@ export class Uploads {
       uploadId: bytesOf(place.id),
     })
     return {
-      record: { ...before, state: COMPLETING, result, request: digest },
+      record: { ...before, state: COMPLETING, result, request: this.#numbered(digest) },
       block:
         manifest === undefined
           ? undefined
@@ -445,6 +461,14 @@ export class Uploads {
               bytes: manifestCodec.encode({ storage }),
             },
     }
+  }
+
+  /** Digest of the request, then the number of this attempt to complete. */
+  #numbered(digest: Uint8Array): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(DIGEST_BYTES + NUMBER_BYTES)
+    bytes.set(digest)
+    bytes.set(this.#options.random.bytes(NUMBER_BYTES), DIGEST_BYTES)
+    return bytes
   }
 
   async *#parts(
@@ -463,7 +487,7 @@ export class Uploads {
     for (;;) {
       const row = await walk.next()
       if (row === undefined) return
-      yield partCodec.decode(row.value.body)
+      yield partCodec.decode(row.body)
     }
   }
 
@@ -493,19 +517,34 @@ export class Uploads {
   }
 }
 
-function uploadMarker(request: ListUploadsRequest, delimiter: ByteString): ByteString | undefined {
+function uploadMarker(
+  request: ListUploadsRequest,
+  prefix: ByteString,
+  delimiter: ByteString,
+): ByteString | undefined {
   if (request.keyMarker === undefined || request.keyMarker === '') return undefined
   const key = utf8ByteString(request.keyMarker)
   if (request.uploadIdMarker !== undefined && /^[0-9a-f]{32}$/.test(request.uploadIdMarker)) {
     return `${key}\0${byteString(bytesOfHex(request.uploadIdMarker))}\0`
   }
-  const folded = delimiter !== '' && key.endsWith(delimiter)
+  // A common prefix that an earlier page ended with: everything below it is passed over.
+  const cut =
+    delimiter === '' || !key.startsWith(prefix) ? -1 : key.indexOf(delimiter, prefix.length)
+  const folded = cut >= 0 && cut + delimiter.length === key.length
   return folded ? `${key}\xff` : `${key}\x01`
 }
 
 function requestDigest(parts: readonly CompletedPart[]): Uint8Array<ArrayBuffer> {
   const text = parts.map((part) => `${part.partNumber}:${part.etag}`).join(',')
   return new Uint8Array(blake3(utf8(text)))
+}
+
+function isSameRequest(record: UploadRecord, digest: Uint8Array): boolean {
+  return equalBytes(record.request.subarray(0, DIGEST_BYTES), digest)
+}
+
+function ticketOf(place: Place, { request }: UploadRecord): Uint8Array<ArrayBuffer> {
+  return bytesOf(place.id + byteString(request.subarray(DIGEST_BYTES)))
 }
 
 function sameChecksums(part: PartRecord, want: CompletedPart): boolean {

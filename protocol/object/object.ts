@@ -5,7 +5,9 @@
  * Invariants:
  *   - `sequence` rises by one with every write, deletes included                    (T4)
  *   - Last-Modified never falls or repeats within one key                            (T4)
- *   - an upload's id stays in its object until the upload says completed             (P4)
+ *   - a completion's ticket enters the object before the upload says "completing", stays through
+ *     overwrites and tombstones, and leaves with the very change that makes the version visible: so
+ *     that happens once, however many finish the upload and however late they come    (P4, G5)
  */
 
 import { byteString } from '../bytes.ts'
@@ -61,7 +63,7 @@ export function verdict(
   return 'holds'
 }
 
-/** Replaces the null version. `nowMs` is display only (T4). */
+/** Replaces the null version; of an upload, its tickets go. `nowMs` is display only (T4). */
 export function withNullVersion(
   record: ObjectRecord,
   version: VersionRecord,
@@ -70,7 +72,7 @@ export function withNullVersion(
   return {
     sequence: record.sequence + 1,
     versions: [{ ...version, lastModifiedMs: nextModified(record, nowMs) }],
-    uploads: withUpload(record.uploads, version.uploadId),
+    uploads: version.uploadId.length === 0 ? record.uploads : without(record, version.uploadId),
   }
 }
 
@@ -79,15 +81,26 @@ export function withoutVersions(record: ObjectRecord): ObjectRecord {
   return { sequence: record.sequence + 1, versions: [], uploads: record.uploads }
 }
 
-/** The upload says completed: its id need not stay any longer. */
-export function withoutUpload(record: ObjectRecord, uploadId: Uint8Array): ObjectRecord {
-  const id = byteString(uploadId)
-  return { ...record, uploads: record.uploads.filter((other) => byteString(other) !== id) }
+/** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (16). */
+export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>): ObjectRecord {
+  return { ...record, uploads: [...without(record, ticket), ticket] }
 }
 
-export function holdsUpload(record: ObjectRecord, uploadId: Uint8Array): boolean {
-  const id = byteString(uploadId)
-  return record.uploads.some((other) => byteString(other) === id)
+/** The completion's condition failed: whoever else carries the ticket learns that. */
+export function withRefusedTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
+  return { ...record, uploads: [...without(record, ticket), refused(ticket)] }
+}
+
+export function withoutTicket(record: ObjectRecord, ticket: Uint8Array): ObjectRecord {
+  return { ...record, uploads: without(record, ticket) }
+}
+
+/** `gone`: its version was written, or it was taken back. */
+export function ticketState(record: ObjectRecord, ticket: Uint8Array): 'good' | 'refused' | 'gone' {
+  const wanted = byteString(ticket)
+  const names = record.uploads.map((each) => byteString(each))
+  if (names.includes(wanted)) return 'good'
+  return names.includes(byteString(refused(ticket))) ? 'refused' : 'gone'
 }
 
 export function objectValue(
@@ -106,9 +119,14 @@ function nextModified(record: ObjectRecord, nowMs: number): number {
   return Math.max(before + 1, nowMs)
 }
 
-function withUpload(
-  uploads: readonly Uint8Array<ArrayBuffer>[],
-  uploadId: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer>[] {
-  return uploadId.length === 0 ? [...uploads] : [...uploads, uploadId]
+/** The tickets that don't begin with these bytes. */
+function without({ uploads }: ObjectRecord, start: Uint8Array): Uint8Array<ArrayBuffer>[] {
+  const text = byteString(start)
+  return uploads.filter((each) => !byteString(each).startsWith(text))
+}
+
+function refused(ticket: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ticket.length + 1)
+  bytes.set(ticket)
+  return bytes
 }
