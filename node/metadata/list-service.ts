@@ -1,7 +1,7 @@
 /** Answers the list requests of coordinators: ordered intervals of registers with their covered end (T1). */
 
 import { byteString } from '../../protocol/bytes.ts'
-import { createBlake3 } from '../../protocol/hash.ts'
+import { blake3 } from '../../protocol/hash.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { fenceOfWire, MessageError } from '../../protocol/rpc/message.ts'
@@ -59,7 +59,7 @@ export class ListService {
     await host.raiseMinimum(fence, partitions)
     const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
     const intervals = request.intervals.map(({ start, end, digestOnly }) =>
-      this.#interval(start, end, limit, digestOnly),
+      this.#interval(start, end, limit, digestOnly, request.alone),
     )
     return { ...NOTHING, intervals }
   }
@@ -69,23 +69,24 @@ export class ListService {
     end: Uint8Array,
     limit: number,
     digestOnly: boolean,
+    alone: boolean,
   ): WireIntervalReply {
     const rows: WireRow[] = []
-    const digest = createBlake3()
+    const digest = alone ? undefined : new ListDigest()
     let count = 0
     let last: Uint8Array | undefined
     this.#options.store.range(prefixed(start), prefixed(end), limit, (rowKey, row) => {
-      const key = rowKey.slice(1)
+      const key = new Uint8Array(rowKey.subarray(1))
       // A damaged state has no ballot: the digests then differ, and the key is read by quorum (D3).
       const state = stateOfRow(row)
-      digest.update(key)
-      if (state !== undefined) digest.update(ballotBytes(state))
+      if (digest !== undefined) {
+        digest.add(key)
+        if (state !== undefined) digest.add(ballotBytes(state))
+      }
       if (!digestOnly) {
         rows.push({
-          key: key as Uint8Array<ArrayBuffer>,
-          state: (state === undefined
-            ? new Uint8Array(0)
-            : state.slice()) as Uint8Array<ArrayBuffer>,
+          key,
+          state: state === undefined ? NO_STATE : new Uint8Array(state),
         })
       }
       last = key
@@ -93,11 +94,35 @@ export class ListService {
     })
     return {
       rows,
-      digest: digest.digest().slice(0, 16) as Uint8Array<ArrayBuffer>,
+      digest: digest === undefined ? NO_DIGEST : digest.finish(),
       coveredEnd: (count < limit || last === undefined
         ? end
         : successor(last)) as Uint8Array<ArrayBuffer>,
     }
+  }
+}
+
+const NO_DIGEST = new Uint8Array(0)
+const NO_STATE = new Uint8Array(0)
+
+/** Gathers what is hashed, so that a page takes one call of the hash. */
+class ListDigest {
+  #bytes = new Uint8Array(4_096)
+  #length = 0
+
+  add(part: Uint8Array): void {
+    if (this.#length + part.length > this.#bytes.length) {
+      const larger = new Uint8Array(2 * (this.#length + part.length))
+      larger.set(this.#bytes.subarray(0, this.#length))
+      this.#bytes = larger
+    }
+    this.#bytes.set(part, this.#length)
+    this.#length += part.length
+  }
+
+  /** 16 bytes. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return blake3(this.#bytes.subarray(0, this.#length)).slice(0, 16)
   }
 }
 

@@ -13,7 +13,7 @@
  */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
-import { decodeState } from '../../protocol/codec/state.ts'
+import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
@@ -44,7 +44,8 @@ export interface ListedRow {
   /** What stands behind bucket id and shard in the key. */
   readonly name: ByteString
   readonly key: RegisterKey
-  readonly value: RegisterValue
+  /** Of the register's value. */
+  readonly body: Uint8Array
 }
 
 export interface Walk {
@@ -96,12 +97,18 @@ export class ListWalk {
   readonly #walk: Walk
   readonly #cursors: Cursor[]
   readonly #limit: number
+  /** Cursors with rows, the one with the least name on top of a binary heap. */
+  #queue: Cursor[] = []
+  /** Some cursor has to be filled before the next row is known. */
+  #dry = true
 
   constructor(options: ListerOptions, context: RequestContext, walk: Walk) {
     this.#options = options
     this.#context = context
     this.#walk = walk
-    this.#limit = Math.ceil((2 * walk.expected) / walk.shards.length) + 16
+    // A shard's share, and what chance adds to it: four standard deviations, so that one round is enough.
+    const share = walk.expected / walk.shards.length
+    this.#limit = Math.ceil(share + 4 * Math.sqrt(share)) + 4
     this.#cursors = walk.shards.map((shard) => ({
       shard,
       range: walk.range(shard, walk.after),
@@ -114,25 +121,44 @@ export class ListWalk {
   /** The next live row; undefined at the end. */
   async next(): Promise<ListedRow | undefined> {
     for (;;) {
-      const dry = this.#cursors.filter(
-        (cursor) => cursor.at >= cursor.rows.length && !cursor.finished,
-      )
-      if (dry.length > 0) {
-        await this.#fill(dry)
-        continue
+      if (this.#dry) {
+        this.#dry = false
+        const dry = this.#cursors.filter((cursor) => isDry(cursor))
+        if (dry.length > 0) await this.#fill(dry)
+        this.#queue = cursorQueue(this.#cursors)
       }
-      let least: Cursor | undefined
-      for (const cursor of this.#cursors) {
-        if (cursor.at >= cursor.rows.length) continue
-        if (least === undefined || cursor.rows[cursor.at]!.name < least.rows[least.at]!.name) {
-          least = cursor
-        }
+      const row = this.#takeLeast()
+      if (row === undefined) {
+        if (this.#dry) continue
+        return undefined
       }
-      if (least === undefined) return undefined
-      const row = least.rows[least.at++]!
-      const value = row.resolved === undefined ? decodeState(row.state).value : row.resolved.value
-      if (value !== undefined && !value.tombstone) return { name: row.name, key: row.key, value }
+      if (row.resolved !== undefined) {
+        const { value } = row.resolved
+        if (value === undefined || value.tombstone) continue
+        return { name: row.name, key: row.key, body: value.body }
+      }
+      if (isTombstoneState(row.state)) continue
+      return { name: row.name, key: row.key, body: bodyOfState(row.state) }
     }
+  }
+
+  /** The least row of all cursors. Undefined: at the end, or a cursor has to be filled first. */
+  #takeLeast(): Row | undefined {
+    const least = this.#queue[0]
+    if (least === undefined || this.#dry) return undefined
+    const row = least.rows[least.at++]!
+    if (least.at < least.rows.length) {
+      sink(this.#queue)
+    } else {
+      // A shard that runs dry may go on with anything: nothing may be taken before it is asked.
+      this.#dry = !least.finished
+      const last = this.#queue.pop()!
+      if (this.#queue.length > 0 && last !== least) {
+        this.#queue[0] = last
+        sink(this.#queue)
+      }
+    }
+    return row
   }
 
   /** Passes over everything below `name`. */
@@ -144,6 +170,7 @@ export class ListWalk {
       if (start >= end) cursor.finished = true
       else if (start > cursor.range.start) cursor.range = { start, end }
     }
+    this.#dry = true
   }
 
   async #fill(cursors: readonly Cursor[]): Promise<void> {
@@ -309,6 +336,7 @@ export class ListWalk {
           fenceBucket: bytesOf(fence.bucket),
           fenceGeneration: fence.generation,
           limit: this.#limit,
+          alone: questions.every((question) => question.node === node),
           intervals: list.map(({ cursor, digestOnly }) => ({
             start: bytesOf(cursor.range.start),
             end: bytesOf(cursor.range.end),
@@ -341,4 +369,35 @@ export class ListWalk {
 
 function rowOf(key: ByteString, state: Uint8Array): Row {
   return { key: key as RegisterKey, name: key.slice(NAME_AT), state }
+}
+
+function isDry(cursor: Cursor): boolean {
+  return cursor.at >= cursor.rows.length && !cursor.finished
+}
+
+function cursorQueue(cursors: readonly Cursor[]): Cursor[] {
+  // Ascending order is a heap.
+  return cursors
+    .filter((cursor) => cursor.at < cursor.rows.length)
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+}
+
+/** The top has a new name: down to where it belongs. */
+function sink(queue: Cursor[]): void {
+  const top = queue[0]!
+  const name = nameOf(top)
+  let at = 0
+  for (;;) {
+    let child = 2 * at + 1
+    if (child >= queue.length) break
+    if (child + 1 < queue.length && nameOf(queue[child + 1]!) < nameOf(queue[child]!)) child++
+    if (nameOf(queue[child]!) >= name) break
+    queue[at] = queue[child]!
+    at = child
+  }
+  queue[at] = top
+}
+
+function nameOf(cursor: Cursor): ByteString {
+  return cursor.rows[cursor.at]!.name
 }

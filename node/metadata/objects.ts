@@ -3,6 +3,7 @@
 import { byteString, textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
+  objectCodec,
   type ObjectRecord,
   type StorageRecord,
   type VersionRecord,
@@ -321,7 +322,7 @@ export class Objects {
     for (;;) {
       const row = await walk.next()
       if (row === undefined) return true
-      if (summaryOf(row.body) !== undefined) return false
+      if (objectCodec.decode(row.body).versions.length > 0) return false
     }
   }
 

@@ -3,6 +3,7 @@
 import { textOfUtf8 } from '../../protocol/bytes.ts'
 import type { PairRecord, PartRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
 import type { ByteString } from '../../protocol/ids.ts'
+import type { ObjectSummary } from '../../protocol/object/summary.ts'
 import type {
   ChecksumAlgorithm,
   Checksums,
@@ -88,17 +89,18 @@ export function infoOf(
   }
 }
 
-export function listedOf(name: ByteString, version: VersionRecord): ListedObject {
-  const checksum = version.checksums[0]
+export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject {
+  const { checksumAlgorithm } = summary
   return {
     key: textOfUtf8(name),
-    sizeBytes: version.sizeBytes,
-    etag: version.etag,
-    lastModifiedMs: version.lastModifiedMs,
-    storageClass: version.storageClass === '' ? 'STANDARD' : version.storageClass,
-    versionId: version.versionId === '' ? 'null' : version.versionId,
-    checksumAlgorithm: checksum?.name as ChecksumAlgorithm | undefined,
-    checksumType: checksumTypeOf(version.checksumType),
+    sizeBytes: summary.sizeBytes,
+    etag: summary.etag,
+    lastModifiedMs: summary.lastModifiedMs,
+    storageClass: summary.storageClass === '' ? 'STANDARD' : summary.storageClass,
+    versionId: summary.versionId === '' ? 'null' : summary.versionId,
+    checksumAlgorithm:
+      checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
+    checksumType: checksumTypeOf(summary.checksumType),
   }
 }
 

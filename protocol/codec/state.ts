@@ -85,6 +85,11 @@ export function ballotOfState(bytes: Uint8Array): Ballot {
   }
 }
 
+/** Only the body, as a view. */
+export function bodyOfState(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(HEAD_BYTES + bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES)
+}
+
 export function isTombstoneState(bytes: Uint8Array): boolean {
   return (bytes[1]! & TOMBSTONE) !== 0
 }

@@ -221,6 +221,7 @@ export interface WireListRequest {
     fenceGeneration: number;
     limit: number;
     intervals: WireInterval[];
+    alone: boolean;
 }
 export declare namespace WireListRequest {
     const codec: () => Codec<WireListRequest>;
@@ -255,9 +256,13 @@ export declare namespace WireListRequest {
         value: boolean;
         index: number;
     }
+    interface WireListRequestAloneFieldEvent {
+        field: '$.alone';
+        value: boolean;
+    }
     function encode(obj: Partial<WireListRequest>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): WireListRequest;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): Generator<WireListRequestEpochFieldEvent | WireListRequestFenceBucketFieldEvent | WireListRequestFenceGenerationFieldEvent | WireListRequestLimitFieldEvent | WireListRequestIntervalsStartFieldEvent | WireListRequestIntervalsEndFieldEvent | WireListRequestIntervalsDigestOnlyFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): Generator<WireListRequestEpochFieldEvent | WireListRequestFenceBucketFieldEvent | WireListRequestFenceGenerationFieldEvent | WireListRequestLimitFieldEvent | WireListRequestIntervalsStartFieldEvent | WireListRequestIntervalsEndFieldEvent | WireListRequestIntervalsDigestOnlyFieldEvent | WireListRequestAloneFieldEvent>;
 }
 export interface WireRow {
     key: Uint8Array<ArrayBuffer>;

@@ -849,6 +849,10 @@ export var WireListRequest;
                         WireInterval.codec().encode(value, w);
                     }
                 }
+                if ((obj.alone != null && obj.alone !== false)) {
+                    w.uint32(48);
+                    w.bool(obj.alone);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -858,7 +862,8 @@ export var WireListRequest;
                     fenceBucket: uint8ArrayAlloc(0),
                     fenceGeneration: 0,
                     limit: 0,
-                    intervals: []
+                    intervals: [],
+                    alone: false
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -887,6 +892,10 @@ export var WireListRequest;
                             obj.intervals.push(WireInterval.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.intervals$
                             }));
+                            break;
+                        }
+                        case 6: {
+                            obj.alone = reader.bool();
                             break;
                         }
                         default: {
@@ -945,6 +954,13 @@ export var WireListRequest;
                                 };
                             }
                             obj.intervals++;
+                            break;
+                        }
+                        case 6: {
+                            yield {
+                                field: `${prefix}.alone`,
+                                value: reader.bool()
+                            };
                             break;
                         }
                         default: {

@@ -1,0 +1,55 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { objectCodec, type VersionRecord } from '../codec/versioned.ts'
+import { summaryOf } from './summary.ts'
+
+const version = fc.record({
+  versionId: fc.string({ maxLength: 8 }),
+  deleteMarker: fc.boolean(),
+  sizeBytes: fc.maxSafeNat(),
+  etag: fc.string({ unit: 'grapheme', maxLength: 40 }),
+  lastModifiedMs: fc.maxSafeNat(),
+  storageClass: fc.constantFrom('', 'GLACIER'),
+  checksums: fc.array(fc.record({ name: fc.string(), value: fc.string() }), { maxLength: 2 }),
+  checksumType: fc.nat({ max: 2 }),
+  user: fc.array(fc.record({ name: fc.string(), value: fc.string() }), { maxLength: 3 }),
+})
+
+test('a summary says what the whole record says', () => {
+  fc.assert(
+    fc.property(fc.array(version, { maxLength: 3 }), fc.nat(), (drawn, sequence) => {
+      const versions = drawn.map((one): VersionRecord => ({
+        ...one,
+        system: [{ name: 'content-type', value: 'text/plain' }],
+        storage: [{ dataId: new Uint8Array(24), sizeBytes: one.sizeBytes, packed: false }],
+        manifest: new Uint8Array(0),
+        uploadId: new Uint8Array(0),
+      }))
+      const summary = summaryOf(objectCodec.encode({ sequence, versions, uploads: [] }))
+      const [first] = versions
+      if (first === undefined || first.deleteMarker) {
+        expect(summary).toBeUndefined()
+        return
+      }
+      expect(summary).toEqual({
+        versionId: first.versionId,
+        sizeBytes: first.sizeBytes,
+        etag: first.etag,
+        lastModifiedMs: first.lastModifiedMs,
+        storageClass: first.storageClass,
+        checksumAlgorithm: first.checksums.find(({ name }) => name !== '')?.name ?? '',
+        checksumType: first.checksumType,
+      })
+    }),
+  )
+})
+
+test('bytes that are cut short are refused, never misread as shorter', () => {
+  const body = objectCodec.encode({
+    sequence: 9,
+    versions: [],
+    uploads: [new Uint8Array(16).fill(1)],
+  })
+  expect(() => summaryOf(body.subarray(0, body.length - 3))).toThrow(RangeError)
+  expect(() => summaryOf(new Uint8Array([2, 0]))).toThrow('version 2')
+})
