@@ -40,8 +40,8 @@ class SimulatedNetworkError extends Error implements NetworkError {
   readonly code: NetworkError['code']
   readonly maybeDelivered: boolean
 
-  constructor(code: NetworkError['code'], maybeDelivered: boolean) {
-    super(code)
+  constructor(code: NetworkError['code'], maybeDelivered: boolean, text: string = code) {
+    super(text)
     this.code = code
     this.maybeDelivered = maybeDelivered
   }
@@ -75,22 +75,22 @@ export class Wires {
 
   plug(end: SimulatedNetwork): void {
     this.#ends.set(end.self, end)
-    this.#announce()
+    this.announce()
   }
 
   unplug(end: SimulatedNetwork): void {
     if (this.#ends.get(end.self) === end) this.#ends.delete(end.self)
-    this.#announce()
+    this.announce()
   }
 
   cut(from: NodeId, to: NodeId): void {
     this.#cut.add(`${from}>${to}`)
-    this.#announce()
+    this.announce()
   }
 
   mend(): void {
     this.#cut.clear()
-    this.#announce()
+    this.announce()
   }
 
   passes(from: NodeId, to: NodeId): boolean {
@@ -127,7 +127,8 @@ export class Wires {
     return 0.05 + this.random() * latencyMsMax + late
   }
 
-  #announce(): void {
+  /** Everyone looks again who is there, after a while. */
+  announce(): void {
     for (const end of this.#ends.values()) end.noticeLater(DETECT_MS * (0.5 + this.random()))
   }
 }
@@ -166,8 +167,11 @@ export class SimulatedNetwork implements Network {
     peer: NodeId,
     _traffic: TrafficClass,
     message: NetworkMessage,
-    { timeoutMs }: { timeoutMs: number; signal?: AbortSignal },
+    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<NetworkMessage> {
+    if (signal?.aborted === true) {
+      return Promise.reject(new SimulatedNetworkError('ABORTED', false))
+    }
     if (!this.connected(peer)) {
       return Promise.reject(new SimulatedNetworkError('UNREACHABLE', false))
     }
@@ -180,6 +184,7 @@ export class SimulatedNetwork implements Network {
         settle: (answer) => {
           if (!this.#pending.delete(pending)) return
           cancel()
+          signal?.removeEventListener('abort', abort)
           if (answer instanceof Error) reject(answer)
           else resolve(answer as NetworkMessage)
         },
@@ -187,6 +192,8 @@ export class SimulatedNetwork implements Network {
       const cancel = clock.after(timeoutMs, () =>
         pending.settle(new SimulatedNetworkError('TIMEOUT', true)),
       )
+      const abort = (): void => pending.settle(new SimulatedNetworkError('ABORTED', true))
+      signal?.addEventListener('abort', abort)
       this.#pending.add(pending)
       this.#wires.carry(this.self, peer, `${message.type}`, sent.body, () => {
         this.#wires.end(peer)?.receive(this.self, sent, (answer) => {
@@ -212,8 +219,8 @@ export class SimulatedNetwork implements Network {
     answer: (answer: NetworkMessage | NetworkError) => void,
   ): void {
     if (!this.#running || this.#handler === undefined || !this.#members.has(from)) return
-    this.#handler(from, message).then(answer, () =>
-      answer(new SimulatedNetworkError('REFUSED', true)),
+    this.#handler(from, message).then(answer, (error: unknown) =>
+      answer(new SimulatedNetworkError('REFUSED', true, textOf(error))),
     )
   }
 
@@ -223,11 +230,11 @@ export class SimulatedNetwork implements Network {
 
   setMembers(members: ReadonlyMap<NodeId, readonly string[]>): void {
     this.#members = new Map(members)
-    if (this.#running) this.noticeLater(0)
+    if (this.#running) this.#wires.announce()
   }
 
   connected(peer: NodeId): boolean {
-    return this.#running && this.#up.has(peer)
+    return this.#running && (peer === this.self || this.#up.has(peer))
   }
 
   onPeer(listener: (event: PeerEvent) => void): void {
@@ -236,6 +243,7 @@ export class SimulatedNetwork implements Network {
 
   publish(topic: string, bytes: Uint8Array): void {
     for (const peer of this.#members.keys()) {
+      if (peer === this.self) continue
       this.#wires.carry(this.self, peer, `topic ${topic}`, bytes, () =>
         this.#wires.end(peer)?.hear(topic, this.self, bytes),
       )
@@ -278,7 +286,12 @@ export class SimulatedNetwork implements Network {
                 resolve({ peer, reply })
               })
             },
-            () => {},
+            (error: unknown) => {
+              this.#wires.carry(peer, this.self, `refused ${protocol}`, new Uint8Array(0), () => {
+                cancel()
+                reject(new SimulatedNetworkError('REFUSED', true, textOf(error)))
+              })
+            },
           )
       })
     })
@@ -324,6 +337,9 @@ export class SimulatedNetwork implements Network {
   }
 
   stop(): Promise<void> {
+    for (const pending of this.#pending) {
+      pending.settle(new SimulatedNetworkError('UNREACHABLE', true))
+    }
     this.pull()
     return Promise.resolve()
   }
@@ -344,6 +360,7 @@ export class SimulatedNetwork implements Network {
     if (!this.#running) return
     const seen = new Set<NodeId>()
     for (const peer of this.#members.keys()) {
+      if (peer === this.self) continue
       if (this.#wires.connected(this.self, peer) && this.#wires.end(peer)!.knows(this.self)) {
         seen.add(peer)
       }
@@ -357,7 +374,7 @@ export class SimulatedNetwork implements Network {
       if (seen.has(peer)) continue
       this.#up.delete(peer)
       for (const pending of this.#pending) {
-        if (pending.to === peer) pending.settle(new SimulatedNetworkError('ABORTED', true))
+        if (pending.to === peer) pending.settle(new SimulatedNetworkError('UNREACHABLE', true))
       }
       for (const listener of this.#listeners) listener({ type: 'down', peer })
     }
@@ -365,9 +382,12 @@ export class SimulatedNetwork implements Network {
 
   /** Both must be members to each other, as the real gate has it. */
   knows(peer: NodeId): boolean {
-    const known = this.#members.has(peer)
-    return known
+    return this.#members.has(peer)
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function copyOf(message: NetworkMessage): NetworkMessage {
