@@ -55,6 +55,66 @@ const COLLECTING: Partial<Scenario> = {
   latePermille: 100,
 }
 
+const COPYING: Partial<Scenario> = { ...COLLECTING, repairEvery: 4, latePermille: 200 }
+/** One replica, much twice, answers late. */
+const DOUBLED: Partial<Scenario> = {
+  keys: 1,
+  clients: 8,
+  thinkMax: 2,
+  puts: 95,
+  conditional: 0,
+  deletes: 0,
+  replicas: 1,
+  spares: 1,
+  layoutEvery: 0,
+  collectEvery: 0,
+  repairEvery: 0,
+  crashEvery: 0,
+  cutEvery: 0,
+  lossPermille: 0,
+  duplicatePermille: 500,
+  latePermille: 400,
+}
+/** The whole set changes and registers begin anew below ballots that a proposer still remembers. */
+const REBORN: Partial<Scenario> = {
+  ...DOUBLED,
+  clients: 2,
+  thinkMax: 40,
+  horizon: 2000,
+  puts: 50,
+  deletes: 50,
+  spares: 3,
+  layoutEvery: 40,
+  collectEvery: 2,
+  duplicatePermille: 0,
+  latePermille: 0,
+}
+/** Late accepts meet copies of themselves. */
+const SWAPPING: Partial<Scenario> = {
+  ...DOUBLED,
+  clients: 4,
+  puts: 90,
+  replicas: 3,
+  layoutEvery: 15,
+  duplicatePermille: 100,
+  latePermille: 200,
+}
+/** Layouts come and go, and with them values that are deleted and collected, while a sync stands still. */
+const STALLING: Partial<Scenario> = {
+  ...COLLECTING,
+  replicas: 2,
+  spares: 1,
+  layoutEvery: 40,
+  collectEvery: 4,
+  deletes: 50,
+  puts: 40,
+  conditional: 0,
+  lossPermille: 0,
+  latePermille: 200,
+  crashEvery: 0,
+  cutEvery: 0,
+  stallMax: 400,
+}
 export const MUTANTS: readonly Mutant[] = [
   mutant('promise-lost-in-crash', 'A1', CRASHES, {
     recovered: (accepted) => ({ promised: accepted?.ballot ?? ZERO_BALLOT, accepted }),
@@ -82,7 +142,7 @@ export const MUTANTS: readonly Mutant[] = [
   }),
   mutant('boot-not-in-proposer', 'P1', ALONE, { bootOf: () => 0 }),
   mutant('cached-ballot-after-timeout', 'P1', LOSSY, { forgetPrior: false }),
-  mutant('cached-ballot-across-epochs', 'P2', MOVING, {
+  mutant('cached-ballot-across-epochs', 'P2', REBORN, {
     prior: (prior, epoch) => ({ ...prior, epoch }),
   }),
   mutant('failed-condition-unchosen', 'P3', LOSSY, {
@@ -112,6 +172,33 @@ export const MUTANTS: readonly Mutant[] = [
     collect: (state, floor, ballot) => {
       const collected = RULES.collect(state, floor, ballot)
       return collected && { state: { promised: ZERO_BALLOT }, floor }
+    },
+  }),
+  mutant('copy-below-floor', 'G3', COPYING, {
+    install: (state, _floor, chosen) => RULES.install(state, ZERO_BALLOT, chosen),
+  }),
+  mutant('late-sync', 'L6', STALLING, { stopLateSync: false }),
+  mutant('absence-taken-for-proof', 'P4', COLLECTING, {
+    handle: (state, env, request) => {
+      const ready = handle(state, env, request)
+      if (ready.reply.type !== 'promised') return ready
+      return { ...ready, reply: { ...ready.reply, floor: undefined } }
+    },
+  }),
+  mutant('refusal-taken-for-never', 'P4', DOUBLED, {
+    handle: (state, env, request) => {
+      const ready = handle(state, env, request)
+      if (ready.reply.type !== 'conflict' || request.type !== 'accept') return ready
+      return { ...ready, reply: { ...ready.reply, never: true } }
+    },
+  }),
+  mutant('repeated-accept-promises-nothing', 'P2', SWAPPING, {
+    handle: (state, env, request) => {
+      const ready = handle(state, env, request)
+      const again = request.type === 'accept' && state.accepted?.ballot
+      if (!again || !ready.persist || compareBallots(again, request.ballot) !== 0) return ready
+      const { state: _state, reserve: _reserve, ...rest } = ready
+      return rest
     },
   }),
 ]

@@ -14,11 +14,14 @@ export interface Scenario {
   readonly duplicatePermille: number
   /** Messages that take long. */
   readonly latePermille: number
+  /** How long a node may stand still between an answer and what it does with it. */
+  readonly stallMax: number
   /** Mean ticks between faults of each kind; 0 is never. */
   readonly crashEvery: number
   readonly cutEvery: number
   readonly layoutEvery: number
   readonly collectEvery: number
+  readonly repairEvery: number
   /** How far one reservation raises the mark above what is needed (A1). */
   readonly markStep: number
   /** Longest pause of a client between operations. */
@@ -42,10 +45,12 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
     lossPermille: calm ? 0 : random.pick([0, 10, 50, 150]),
     duplicatePermille: calm ? 0 : random.pick([0, 20, 100]),
     latePermille: calm ? 0 : random.pick([0, 20, 100]),
+    stallMax: 200,
     crashEvery: calm || random.chance(300) ? 0 : 60 + random.int(300),
     cutEvery: calm || random.chance(600) ? 0 : 100 + random.int(300),
     layoutEvery: layout ? 60 + random.int(200) : 0,
     collectEvery: collecting ? 20 + random.int(80) : 0,
+    repairEvery: random.chance(500) ? 0 : 10 + random.int(60),
     markStep: random.pick([1, 4, 32]),
     thinkMax: random.pick([2, 20, 80]),
     puts: 20 + random.int(20),

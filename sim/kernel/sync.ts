@@ -1,6 +1,6 @@
 /**
- * Sync of one member of P' in JOINT, and collection of tombstones in STABLE: the two ways in which
- * registers come and go beside Paxos (L5-L7, G2, G3).
+ * Sync of one member of P' in JOINT, anti-entropy, and collection of tombstones in STABLE: the ways in
+ * which registers come and go beside Paxos (L5-L7, G2, G3).
  */
 
 import { sameBallot } from '../../protocol/register/ballot.ts'
@@ -31,9 +31,9 @@ export class Sync {
     else this.#pull(0)
   }
 
+  /** L6: a sync stops when its epoch is over. */
   get #over(): boolean {
-    if (this.#replica.life !== this.#life) return true
-    return this.#world.rules.stopLateSync && this.#replica.epoch !== this.#epoch
+    return this.#replica.life !== this.#life || this.#replica.epoch !== this.#epoch
   }
 
   #pull(key: number): void {
@@ -66,6 +66,16 @@ export class Sync {
     const accepted = agreed(states)
     if (accepted === 'differ') return this.#settle(key)
     if (!accepted) return this.#pull(key + 1)
+    // The process may stall between the answers and the copy.
+    const { random, scenario } = this.#world
+    if (random.chance(scenario.latePermille)) {
+      this.#world.after(random.int(scenario.stallMax), () => this.#copy(key, accepted))
+    } else this.#copy(key, accepted)
+  }
+
+  #copy(key: number, accepted: Accepted): void {
+    if (this.#replica.life !== this.#life) return
+    if (this.#over && this.#world.rules.stopLateSync) return
     this.#replica.copy(key, accepted, (synced) => {
       if (this.#over) return
       if (synced) this.#pull(key + 1)
@@ -83,6 +93,27 @@ export class Sync {
 
   #later(key: number): void {
     this.#world.after(5 + this.#world.random.int(20), () => this.#pull(key))
+  }
+}
+
+/** Anti-entropy: a replica takes over what F+1 of its set hold alike (G3). */
+export function repair(world: World, replica: Replica, key: number): void {
+  const { epoch, life } = replica
+  const { joint, sets } = world.layout.epoch(epoch)
+  const members = sets[0] as readonly number[]
+  if (joint || !members.includes(replica.index)) return
+  const request = readOf(world, key, epoch)
+  const states: StateReply[] = []
+  const need = (members.length >> 1) + 1
+  for (const member of members) {
+    world.call(replica, member, request, {
+      done: (reply) => {
+        if (reply?.type !== 'state' || states.push(reply) !== need) return
+        const accepted = agreed(states)
+        if (accepted === 'differ' || !accepted || replica.life !== life) return
+        if (replica.epoch === epoch) replica.copy(key, accepted, () => undefined)
+      },
+    })
   }
 }
 

@@ -15,7 +15,7 @@ import { Random } from './random.ts'
 import { Replica } from './replica.ts'
 import type { Rules } from './rules.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
-import { Sync, tryCollect } from './sync.ts'
+import { repair, Sync, tryCollect } from './sync.ts'
 
 /** A run that takes longer is stuck in itself. */
 const EVENTS_MAX = 200_000
@@ -177,7 +177,8 @@ export class World {
   }
 
   #begin(): void {
-    const { clients, horizon, crashEvery, cutEvery, layoutEvery, collectEvery } = this.scenario
+    const { clients, horizon, crashEvery, cutEvery, layoutEvery, collectEvery, repairEvery } =
+      this.scenario
     for (let client = 0; client < clients; client++) {
       this.after(this.random.int(20), () => this.#nextOperation())
     }
@@ -185,6 +186,7 @@ export class World {
     this.#every(cutEvery, () => this.#cutLinks())
     this.#every(layoutEvery, () => this.#changeLayout())
     this.#every(collectEvery, () => this.#collect())
+    this.#every(repairEvery, () => this.#repair())
     this.after(horizon, () => this.#heal())
   }
 
@@ -307,6 +309,11 @@ export class World {
   #collect(): void {
     const replica = this.random.pick(this.#replicas)
     if (replica.up) tryCollect(this, replica, this.random.int(this.scenario.keys))
+  }
+
+  #repair(): void {
+    const replica = this.random.pick(this.#replicas)
+    if (replica.up) repair(this, replica, this.random.int(this.scenario.keys))
   }
 
   #heal(): void {
