@@ -21,6 +21,7 @@ import {
   PROVIDE_AFTER_UP_MS,
   PROVIDE_AGAIN_MS,
   PROVIDE_PAUSE_MS,
+  PROVIDE_PAUSE_MS_FIRST,
   PROVIDE_TIMEOUT_MS,
 } from './limits.ts'
 
@@ -53,29 +54,42 @@ export class Kademlia {
   readonly #dht: KadDHT
   readonly #clock: Clock
   readonly #stopping = new AbortController()
+  readonly #firstSlice: number
+  /** Ascending. */
   #slices: readonly number[] = []
   /** Raised when the wanted slices change: an older pass gives up. */
   #generation = 0
+  /** Somebody waits for the pass under way, or to come. */
+  #first = true
   #running: Promise<void> | undefined
   #cancelNext = (): void => {}
 
-  constructor(dht: KadDHT, clock: Clock) {
+  constructor(dht: KadDHT, clock: Clock, self: PeerId) {
     this.#dht = dht
     this.#clock = clock
+    this.#firstSlice = self.toMultihash().bytes.at(-1) ?? 0
   }
 
   /** Announces these slices from now on, and no others. Resolves after the first pass. */
   async provideSlices(slices: readonly number[]): Promise<void> {
     const gone = this.#slices.filter((slice) => !slices.includes(slice))
-    this.#slices = [...slices]
+    this.#slices = [...slices].sort((a, b) => a - b)
     this.#generation++
+    this.#first = true
     for (const slice of gone) await this.#dht.cancelReprovide(sliceCid(slice)).catch(() => {})
     await this.#run()
   }
 
+  /** Whether this node announces the slice, or is about to. */
+  provides(slice: number): boolean {
+    return this.#slices.includes(slice)
+  }
+
   /** A peer that has none of our records appeared. */
   peerUp(): void {
-    if (this.#slices.length > 0) this.#scheduleNext(PROVIDE_AFTER_UP_MS)
+    if (this.#slices.length === 0) return
+    this.#first = true
+    this.#scheduleNext(PROVIDE_AFTER_UP_MS)
   }
 
   stop(): void {
@@ -120,7 +134,8 @@ export class Kademlia {
   }
 
   async #pass(generation: number): Promise<void> {
-    for (const slice of this.#slices) {
+    const pauseMs = this.#first ? PROVIDE_PAUSE_MS_FIRST : PROVIDE_PAUSE_MS
+    for (const slice of this.#inOwnOrder()) {
       if (generation !== this.#generation || this.#stopping.signal.aborted) return
       const limit = AbortSignal.timeout(PROVIDE_TIMEOUT_MS)
       const signal = AbortSignal.any([limit, this.#stopping.signal])
@@ -129,9 +144,17 @@ export class Kademlia {
       } catch {
         // The next pass tries again.
       }
-      await new Promise<void>((resolve) => this.#clock.after(PROVIDE_PAUSE_MS, resolve))
+      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve))
     }
-    if (generation === this.#generation) this.#scheduleNext(PROVIDE_AGAIN_MS)
+    if (generation !== this.#generation) return
+    this.#first = false
+    this.#scheduleNext(PROVIDE_AGAIN_MS)
+  }
+
+  /** Nodes that start together begin at different slices, so that each slice soon has some provider. */
+  #inOwnOrder(): readonly number[] {
+    const at = this.#slices.findIndex((slice) => slice >= this.#firstSlice)
+    return [...this.#slices.slice(Math.max(at, 0)), ...this.#slices.slice(0, Math.max(at, 0))]
   }
 
   #scheduleNext(delayMs: number): void {

@@ -68,8 +68,10 @@ export const STRANGER_IDLE_MS = 30_000
 
 /** Between two announcements of slices: a slow background worker. */
 export const PROVIDE_PAUSE_MS = 20
+/** The same while nobody knows of them: after a start, and when a layout has moved them. */
+export const PROVIDE_PAUSE_MS_FIRST = 2
 export const PROVIDE_TIMEOUT_MS = 10_000
 /** Records are kept in memory by others and lost when they restart, so they are announced again. */
 export const PROVIDE_AGAIN_MS = 10 * 60_000
 /** After a peer appears, which has no records yet. */
-export const PROVIDE_AFTER_UP_MS = 5_000
+export const PROVIDE_AFTER_UP_MS = 1_000

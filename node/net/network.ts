@@ -91,7 +91,7 @@ export class Libp2pNetwork implements Network {
     this.#libp2p = libp2p
     this.#logger = options.logger
     this.self = nodeId(libp2p.peerId.toString())
-    this.#kademlia = new Kademlia(libp2p.services.dht, options.clock)
+    this.#kademlia = new Kademlia(libp2p.services.dht, options.clock, libp2p.peerId)
     const isMember = (node: NodeId): boolean => members.has(node)
     this.#walker = new Walker(libp2p, this.#kademlia, isMember, options.logger)
     this.#strangers = new Strangers(libp2p, options.clock, options.logger)

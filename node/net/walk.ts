@@ -53,9 +53,10 @@ export class Walker {
     const signal = AbortSignal.timeout(timeoutMs)
     const self = nodeOf(this.#libp2p.peerId)
     let hops = 0
-    let own = false
+    const slice = sliceOfPartition(partition)
+    let own = this.#kademlia.provides(slice)
     try {
-      for await (const found of this.#kademlia.providers(sliceOfPartition(partition), signal)) {
+      for await (const found of this.#kademlia.providers(slice, signal)) {
         hops = found.hops
         const provider = nodeOf(found.peer)
         own ||= provider === self
