@@ -35,10 +35,21 @@ describe('Ledger', () => {
     expect(() => ledger.settle('key', bytes(one))).toThrow('key')
   })
 
-  it('forgets what did not happen', () => {
+  it('lets an unknown outcome surface late, until a later life has acknowledged a write', () => {
     ledger.leaveUnknown('key', two)
+    ledger.crashed()
     expect(ledger.settle('key', bytes(one))).toEqual(one)
-    expect(() => ledger.settle('key', bytes(two))).toThrow('key')
+    expect(ledger.settle('key', bytes(two))).toEqual(two)
+    ledger.leaveUnknown('key', one)
+    ledger.crashed()
+    ledger.acknowledge('key', two)
+    expect(() => ledger.settle('key', bytes(one))).toThrow('key')
+  })
+
+  it('keeps what is unknown beside an acknowledged write of the same life', () => {
+    ledger.leaveUnknown('key', two)
+    ledger.acknowledge('key', one)
+    expect(ledger.settle('key', bytes(two))).toEqual(two)
   })
 
   it('knows deletes, acknowledged and unknown', () => {

@@ -1,9 +1,10 @@
 /**
  * What each key may hold. One writer owns a key, so its history is a line: the last acknowledged write,
- * and attempts whose outcome nobody knows (P4). After a crash the key must hold exactly one of them, whole.
+ * and attempts whose outcome nobody knows (P4). At any time the key must hold exactly one of them, whole.
  *
- * An attempt of unknown outcome stays possible after later acknowledged writes of the same process, since
- * it may still be under way; once every node has been killed and the key was read, the value is settled.
+ * An attempt of unknown outcome may lie on a minority of the replicas and surface at any later time, also
+ * after a crash and after a read that did not meet it (R1), until a write of a later life of the cluster is
+ * acknowledged: that one's ballot is above it. Within one life its proposer may still be at work.
  */
 
 import { seededBytes } from '../files.ts'
@@ -13,11 +14,13 @@ export type Value = { readonly seed: number; readonly sizeBytes: number } | unde
 
 interface Entry {
   acknowledged: Value
-  readonly unknown: Value[]
+  unknown: { readonly value: Value; readonly life: number }[]
 }
 
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
+  /** Raised when every node was killed. */
+  #life = 1
   acknowledgedCount = 0
   unknownCount = 0
 
@@ -32,31 +35,37 @@ export class Ledger {
     return [...this.#entries.keys()].sort()
   }
 
+  crashed(): void {
+    this.#life++
+  }
+
   acknowledge(key: string, value: Value): void {
-    this.#entry(key).acknowledged = value
+    const entry = this.#entry(key)
+    entry.acknowledged = value
+    entry.unknown = entry.unknown.filter(({ life }) => life === this.#life)
     this.acknowledgedCount++
   }
 
   leaveUnknown(key: string, value: Value): void {
-    this.#entry(key).unknown.push(value)
+    this.#entry(key).unknown.push({ value, life: this.#life })
     this.unknownCount++
   }
 
-  /** Checks what was read after a crash and settles the key. Throws when it is none of what may be. */
+  /** Checks what was read, which is the past of whatever is read next. Throws when it may not be. */
   settle(key: string, read: Uint8Array | undefined): Value {
     const entry = this.#entry(key)
-    const candidates = [entry.acknowledged, ...entry.unknown]
-    const found = candidates.find((value) => holds(value, read))
-    if (found === undefined && !(read === undefined && candidates.includes(undefined))) {
+    const candidates = [entry.acknowledged, ...entry.unknown.map(({ value }) => value)]
+    const at = candidates.findIndex((value) => holds(value, read))
+    if (at === -1) {
       const may = candidates.map((value) =>
         value === undefined ? 'absent' : `${value.sizeBytes} bytes of seed ${value.seed}`,
       )
       const is = read === undefined ? 'absent' : `${read.length} bytes`
       throw new Error(`${key}: ${is}; acknowledged ${may[0]}, unknown ${may.slice(1).join(', ')}`)
     }
-    entry.acknowledged = found
-    entry.unknown.length = 0
-    return found
+    if (at > 0) entry.unknown.splice(at - 1, 1)
+    entry.acknowledged = candidates[at]
+    return candidates[at]
   }
 }
 
