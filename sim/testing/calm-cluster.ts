@@ -1,0 +1,157 @@
+/** A whole cluster without faults, for tests that drive its nodes by hand. */
+
+import type { Backend, ObjectHeaders, RequestContext } from '../../gateway/backend.ts'
+import type { StoreErrorCode } from '../../protocol/errors.ts'
+import type { RegisterObserver } from '../../node/metadata/registers.ts'
+import type { ShoalNode } from '../../node/node.ts'
+import { CheckerA } from '../checker-a.ts'
+import { SimulatedCluster } from '../cluster.ts'
+
+export const BUCKET = 'bucket'
+export const HEADERS: ObjectHeaders = { system: {}, user: {}, storageClass: 'STANDARD' }
+
+export function context(operation = 'Test'): RequestContext {
+  return { operation, signal: new AbortController().signal, rounds: 0 }
+}
+
+/** Forms a cluster, makes BUCKET, runs the scenario on virtual time, and has checker A look at it. */
+export async function onCluster(
+  nodes: number,
+  scenario: (cluster: SimulatedCluster) => Promise<void>,
+  options: { seed?: number; observer?: RegisterObserver } = {},
+): Promise<void> {
+  const checker = new CheckerA()
+  const cluster: SimulatedCluster = new SimulatedCluster({
+    seed: options.seed ?? 1,
+    nodes,
+    observer: (node, event) => {
+      options.observer?.(event)
+      checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)
+    },
+  })
+  const run = async (): Promise<void> => {
+    await cluster.form()
+    await backendOf(cluster, 0).createBucket(context(), request(BUCKET))
+    await scenario(cluster)
+  }
+  await cluster.clock.settle(run())
+  checker.finish()
+  const problems = [...checker.violations, ...cluster.failures]
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+}
+
+export function nodeOf(cluster: SimulatedCluster, number: number): ShoalNode {
+  const node = cluster.node(number)
+  if (node === undefined) throw new Error(`node ${number} is not up`)
+  return node
+}
+
+export function backendOf(cluster: SimulatedCluster, number: number): Backend {
+  return nodeOf(cluster, number).backend
+}
+
+export function request(bucket: string): { bucket: string; ownerAccount: string; region: string } {
+  return { bucket, ownerAccount: '1', region: 'sim' }
+}
+
+/** The code of the StoreError that it fails with; 'ok' when it doesn't. */
+export async function codeOf(work: Promise<unknown>): Promise<StoreErrorCode | 'ok'> {
+  try {
+    await work
+    return 'ok'
+  } catch (error) {
+    const { code } = error as { code?: StoreErrorCode }
+    if (code === undefined) throw error
+    return code
+  }
+}
+
+export function bytesLike(sizeBytes: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes)
+  let state = seed
+  for (let i = 0; i < sizeBytes; i++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0
+    bytes[i] = state >>> 16
+  }
+  return bytes
+}
+
+/** As the gateway gives it: whole when small, else a stream of chunks. */
+export function bodyOf(
+  bytes: Uint8Array,
+  etag = 'etag',
+): Parameters<Backend['putObject']>[1]['body'] {
+  const seal = () => ({ etag, checksums: {} })
+  if (bytes.length <= 65_536) return { bytes, seal }
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000)
+  }
+  return { sizeBytes: bytes.length, chunks: chunks(), seal }
+}
+
+export async function put(
+  backend: Backend,
+  key: string,
+  bytes: Uint8Array,
+  extra: Partial<Parameters<Backend['putObject']>[1]> = {},
+): Promise<void> {
+  await backend.putObject(context(), {
+    bucket: BUCKET,
+    key,
+    headers: HEADERS,
+    body: bodyOf(bytes),
+    ...extra,
+  })
+}
+
+export async function get(
+  backend: Backend,
+  key: string,
+  range?: [number, number],
+): Promise<Uint8Array> {
+  const reader = await backend.getObject(context(), { bucket: BUCKET, key, withData: true })
+  if (reader.bytes !== undefined) return reader.bytes.subarray(...(range ?? []))
+  const chunks: Uint8Array[] = []
+  const [start, end] = range ?? [0, reader.info.sizeBytes]
+  for await (const chunk of reader.read(start, end)) chunks.push(chunk.slice())
+  return Buffer.concat(chunks)
+}
+
+/** Every key of BUCKET, page by page. */
+export async function keysOf(backend: Backend, limit = 1000): Promise<string[]> {
+  const keys: string[] = []
+  let after: string | undefined
+  do {
+    const page = await backend.listObjects(context(), { bucket: BUCKET, prefix: '', after, limit })
+    keys.push(...page.objects.map(({ key }) => key))
+    after = page.next
+  } while (after !== undefined)
+  return keys
+}
+
+export async function sleep(cluster: SimulatedCluster, delayMs: number): Promise<void> {
+  await new Promise<void>((resolve) => void cluster.clock.after(delayMs, resolve))
+}
+
+/** Waits until all replicas of all partitions hold the same; fails after `withinMs`. */
+export async function untilLevel(cluster: SimulatedCluster, withinMs = 60_000): Promise<void> {
+  const until = cluster.clock.monotonicMs() + withinMs
+  for (;;) {
+    if (isLevel(cluster)) return
+    if (cluster.clock.monotonicMs() > until) throw new Error(`not level within ${withinMs} ms`)
+    await sleep(cluster, 200)
+  }
+}
+
+function isLevel(cluster: SimulatedCluster): boolean {
+  const view = nodeOf(cluster, 0).layout.current()!
+  const numbers = Array.from({ length: cluster.size }, (_, number) => number)
+  const byId = new Map(numbers.map((number) => [cluster.idOf(number), number] as const))
+  for (let partition = 0; partition < view.partitions; partition++) {
+    const digests = view
+      .replicas(partition)
+      .map((id) => nodeOf(cluster, byId.get(id)!).digestOf(partition))
+    if (new Set(digests).size > 1) return false
+  }
+  return true
+}
