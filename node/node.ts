@@ -184,7 +184,7 @@ export class ShoalNode {
       resync: () => this.resync,
       epoch,
       isReplica,
-      observe: placement.observe,
+      observe: (later, from) => layout.observe(later, from),
       layout: (from, type, body) => {
         const answer = layout.handle(from, type, body)
         return answer ?? Promise.reject(new Error(`layout message of unknown type ${type}`))
@@ -305,7 +305,8 @@ export class ShoalNode {
     if (this.layout.current() !== undefined) {
       throw new UsageError('this node is no member of its cluster: give it a token with --join')
     }
-    if (this.host.holdsRegisters()) throw new UsageError('layout.json is missing, but the log is not')
+    if (this.host.holdsRegisters())
+      throw new UsageError('layout.json is missing, but the log is not')
     const { root, replication, partitionBits } = options
     if (root === undefined) throw new Error('a founder needs root credentials')
     if (options.clusterSecret.get() === undefined) {
