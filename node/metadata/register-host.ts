@@ -65,6 +65,8 @@ export interface RegisterHostOptions {
   readonly epoch: () => number
   readonly isReplica: (partition: number) => boolean
   readonly self: NodeId
+  /** Promises kept in memory. Default: 200,000. */
+  readonly promisesMax?: number | undefined
 }
 
 export class RegisterHost {
@@ -311,7 +313,7 @@ export class RegisterHost {
   #remember(key: RegisterKey, state: AcceptorState): void {
     this.#promises.delete(key)
     this.#promises.set(key, state.promised)
-    if (this.#promises.size <= PROMISES_MAX) return
+    if (this.#promises.size <= (this.#options.promisesMax ?? PROMISES_MAX)) return
     for (const [oldest, ballot] of this.#promises) {
       if (this.#queue.busy(oldest)) continue
       this.#promises.delete(oldest)

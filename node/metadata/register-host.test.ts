@@ -1,0 +1,298 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { byteString, bytesOf, u32 } from '../../protocol/bytes.ts'
+import {
+  bucketId,
+  dataId,
+  operationId,
+  proposerId,
+  type NodeId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
+import type { Fence, RegisterReply, RegisterValue } from '../../protocol/register/types.ts'
+import { BlockStore } from '../data/blocks.ts'
+import { LogError } from '../data/errors.ts'
+import { applyRecord, decodeNumber, MARK_ROW, registerRow } from './index-rows.ts'
+import { RegisterHost } from './register-host.ts'
+import { HeldStore } from './testing/held-store.ts'
+
+const BUCKET = bucketId('b'.repeat(16))
+const KEY = objectRegister(BUCKET, 0, 'key', 6)
+const OTHER = objectRegister(BUCKET, 0, 'other', 6)
+const FAR = objectRegister(BUCKET, 1, 'far', 6)
+const P1 = proposerId('1'.repeat(16))
+const P2 = proposerId('2'.repeat(16))
+/** Above what a fresh host ever reserved. */
+const STEP = 1 << 20
+
+let store: HeldStore
+let host: RegisterHost
+let replica = true
+let epoch = 1
+
+beforeEach(() => {
+  store = new HeldStore(applyRecord)
+  host = newHost()
+  replica = true
+  epoch = 1
+})
+
+function newHost(promisesMax?: number): RegisterHost {
+  return new RegisterHost({
+    store: store.store,
+    blocks: new BlockStore(store.store),
+    epoch: () => epoch,
+    isReplica: () => replica,
+    self: 'self' as NodeId,
+    promisesMax,
+  })
+}
+
+function fence(generation: number): Fence {
+  return { bucket: BUCKET, generation }
+}
+
+function ballot(counter: number, proposer = P1): Ballot {
+  return { counter, proposer }
+}
+
+function value(text: string, blocks: RegisterValue['blocks'] = []): RegisterValue {
+  const body = new Uint8Array(Buffer.from(text))
+  return { operation: operationId(text.padEnd(16, '-')), tombstone: false, body, blocks }
+}
+
+type Extras = Parameters<RegisterHost['handle']>[1]
+
+async function prepare(
+  counter: number,
+  key: RegisterKey = KEY,
+  generation = 0,
+): Promise<RegisterReply> {
+  const request = {
+    type: 'prepare',
+    key,
+    epoch: 1,
+    fence: fence(generation),
+    ballot: ballot(counter),
+  } as const
+  return (await host.handle(request)).reply
+}
+
+async function accept(
+  counter: number,
+  text: string,
+  { key = KEY, generation = 0, blocks = [] as RegisterValue['blocks'], extras = {} as Extras } = {},
+): Promise<RegisterReply> {
+  const { reply } = await host.handle(
+    {
+      type: 'accept',
+      key,
+      epoch: 1,
+      fence: fence(generation),
+      ballot: ballot(counter),
+      value: value(text, blocks),
+      next: ballot(counter + 1),
+    },
+    extras,
+  )
+  return reply
+}
+
+async function read(key: RegisterKey = KEY, generation = 0): Promise<RegisterReply> {
+  const request = { type: 'read', key, epoch: 1, fence: fence(generation), want: 'value' } as const
+  return (await host.handle(request)).reply
+}
+
+/** Has it been answered by now? */
+async function state(work: Promise<RegisterReply>): Promise<string> {
+  const turn = new Promise<string>((resolve) => setImmediate(() => resolve('waits')))
+  return Promise.race([work.then(({ type }) => type), turn])
+}
+
+describe('persist, then reply (A1)', () => {
+  test('a first promise waits until the mark is flushed; later ones need no flush', async () => {
+    store.hold()
+    const promise = prepare(5)
+    expect(await state(promise)).toBe('waits')
+    await store.flush()
+    expect(await promise).toMatchObject({ type: 'promised', ballot: ballot(5) })
+    expect(decodeNumber(store.get(MARK_ROW)!)).toBeGreaterThan(5)
+    expect(await prepare(6)).toMatchObject({ type: 'promised' })
+    expect(await prepare(7, FAR)).toMatchObject({ type: 'promised' })
+    expect(store.appends).toBe(1)
+  })
+
+  test('an acceptance is answered, and read, only once it is flushed', async () => {
+    await prepare(5)
+    store.hold()
+    const accepted = accept(5, 'one')
+    expect(await state(accepted)).toBe('waits')
+    expect(await read()).toEqual({ type: 'state' })
+    const next = prepare(9)
+    expect(await state(next)).toBe('waits')
+    await store.flush()
+    expect(await accepted).toEqual({ type: 'accepted', ballot: ballot(5) })
+    expect(await next).toMatchObject({ type: 'promised', accepted: { ballot: ballot(5) } })
+    expect(await read()).toMatchObject({ type: 'state', accepted: { ballot: ballot(5) } })
+  })
+
+  test('a refused append is no vote, and what it carried is not there', async () => {
+    await prepare(5)
+    store.fail = new LogError('DISK_FULL', 'full')
+    expect(await accept(5, 'one')).toEqual({ type: 'no-vote', reason: 'full' })
+    store.fail = new LogError('FAILED', 'gone')
+    await prepare(8)
+    store.fail = new LogError('FAILED', 'gone')
+    expect(await accept(8, 'one')).toEqual({ type: 'no-vote', reason: 'failed' })
+    store.fail = undefined
+    expect(await read()).toEqual({ type: 'state' })
+    // `next` was promised with it: that much stays, and says that it never happened here (P4).
+    expect(await accept(8, 'one')).toMatchObject({ type: 'conflict', never: true })
+    await prepare(11)
+    expect(await accept(11, 'one')).toMatchObject({ type: 'accepted' })
+  })
+
+  test('after a start every promise counts as the mark; the refusal says what to go past', async () => {
+    await prepare(5)
+    await accept(5, 'one')
+    host = newHost()
+    const mark = decodeNumber(store.get(MARK_ROW)!)
+    for (const key of [KEY, OTHER]) {
+      const reply = await prepare(7, key)
+      expect(reply).toMatchObject({ type: 'conflict', seen: { counter: mark } })
+      expect(await prepare(mark + 1, key)).toMatchObject({ type: 'promised' })
+    }
+    expect(await read()).toMatchObject({ accepted: { ballot: ballot(5) } })
+    expect(mark).toBeGreaterThanOrEqual(STEP)
+  })
+
+  test('promises that memory dropped count as at least what the dropped one was', async () => {
+    const keyOf = (i: number): RegisterKey => objectRegister(BUCKET, 0, `k${i}`, 6)
+    host = newHost(100)
+    await prepare(900, keyOf(0))
+    for (let i = 1; i <= 100; i++) await prepare(10, keyOf(i))
+    expect(await prepare(890, keyOf(0))).toMatchObject({ type: 'conflict', seen: { counter: 901 } })
+    expect(await prepare(895, keyOf(999_999))).toMatchObject({ type: 'conflict' })
+    expect(await prepare(902, keyOf(0))).toMatchObject({ type: 'promised' })
+  })
+
+  test('while the mark is flushed the layout may move on: the vote is judged again (L4)', async () => {
+    store.hold()
+    const accepted = accept(5, 'one')
+    expect(await state(accepted)).toBe('waits')
+    epoch = 2
+    await store.flush()
+    expect(await accepted).toEqual({ type: 'stale-epoch', epoch: 2 })
+    expect(host.holdsRegisters()).toBe(false)
+  })
+
+  test('a damaged state is no vote and no read (A4)', async () => {
+    await prepare(5)
+    await accept(5, 'one')
+    const row = store.get(registerRow(KEY))!.slice()
+    row[row.length - 1]! ^= 1
+    store.rows.set(byteString(registerRow(KEY)), row)
+    host = newHost()
+    for (const reply of [await read(), await prepare(9), await accept(9, 'two')]) {
+      expect(reply).toEqual({ type: 'no-vote', reason: 'faulty' })
+    }
+    expect(host.peek(KEY)).toBeUndefined()
+  })
+
+  test('a node outside the replica set does not answer', async () => {
+    replica = false
+    expect(await prepare(5)).toEqual({ type: 'no-vote', reason: 'not-a-replica' })
+  })
+})
+
+describe('packed blocks (A5)', () => {
+  const block = packedBlockKey(KEY, dataId('d'.repeat(20) + u32(1)))
+  const bytes = bytesOf('block')
+
+  test('are asked for, and lie in the log in front of the state that names them', async () => {
+    await prepare(5)
+    expect(await accept(5, 'one', { blocks: [block] })).toEqual({
+      type: 'need-blocks',
+      blocks: [block],
+    })
+    const extras = { block: { key: block, bytes } }
+    expect(await accept(5, 'one', { blocks: [block], extras })).toMatchObject({ type: 'accepted' })
+    expect(store.last.map(({ type }) => type)).toEqual([1, 2])
+    const request = { type: 'read', key: KEY, epoch: 1, want: 'value' } as const
+    const { block: sent } = await host.handle(request, { withBlock: true })
+    expect(sent).toEqual({ key: block, bytes })
+    // It is here now: the next state may name it again.
+    await prepare(9)
+    expect(await accept(9, 'two', { blocks: [block] })).toMatchObject({ type: 'accepted' })
+  })
+
+  test('a copied state waits for its blocks, and never goes back', async () => {
+    const chosen = { ballot: ballot(8, P2), value: value('chosen', [block]) }
+    expect(await host.learn(KEY, chosen)).toBe(false)
+    await store.store.append([
+      { type: 1, partition: 0, key: block, body: new Uint8Array(0), payload: bytes },
+    ])
+    expect(await host.learn(KEY, chosen)).toBe(true)
+    expect(await host.learn(KEY, chosen)).toBe(false)
+    expect(await host.learn(KEY, { ...chosen, ballot: ballot(7) })).toBe(false)
+    expect(await prepare(7)).toMatchObject({ type: 'conflict', seen: ballot(8, P2) })
+  })
+})
+
+describe('minima of buckets (T8)', () => {
+  test('a higher generation is flushed before the answer, a lower one refused from its arrival on', async () => {
+    await prepare(5)
+    store.hold()
+    const raised = host.raiseMinimum(fence(3), [0])
+    const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
+    const here = host.raiseMinimum(fence(3), [partition])
+    expect(await accept(5, 'late', { generation: 2 })).toEqual({
+      type: 'stale-fence',
+      generation: 3,
+    })
+    // Nor is the same generation answered before the disk has it.
+    const again = host.raiseMinimum(fence(3), [partition]).then(() => ({ type: 'raised' }) as never)
+    const same = read(KEY, 3)
+    expect([await state(again), await state(same)]).toEqual(['waits', 'waits'])
+    await store.flush()
+    await Promise.all([raised, here])
+    expect(await same).toEqual({ type: 'state' })
+    host = newHost()
+    expect(await read(KEY, 2)).toEqual({ type: 'stale-fence', generation: 3 })
+  })
+
+  test('an accept that passed before is flushed before the raise is answered', async () => {
+    await prepare(5)
+    store.hold()
+    store.reverse = true
+    const accepted = accept(5, 'early')
+    expect(await state(accepted)).toBe('waits')
+    const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
+    const raised = host.raiseMinimum(fence(1), [partition]).then(() => read(KEY, 1))
+    await store.flush(1)
+    expect(await state(raised)).toBe('waits')
+    await store.flush()
+    expect(await accepted).toMatchObject({ type: 'accepted' })
+    expect(await raised).toMatchObject({ accepted: { ballot: ballot(5) } })
+  })
+
+  test('while the mark is flushed the bucket may be closed: the accept is judged again', async () => {
+    store.hold()
+    const accepted = accept(5, 'one')
+    expect(await state(accepted)).toBe('waits')
+    const partition = KEY.charCodeAt(0) * 256 + KEY.charCodeAt(1)
+    const raised = host.raiseMinimum(fence(1), [partition])
+    await store.flush()
+    await raised
+    expect(await accepted).toEqual({ type: 'stale-fence', generation: 1 })
+  })
+
+  test('a raise that the disk refused raises nothing', async () => {
+    store.fail = new LogError('DISK_FULL', 'full')
+    await expect(host.raiseMinimum(fence(1), [0])).rejects.toBeInstanceOf(LogError)
+    store.fail = undefined
+    expect(await read()).toEqual({ type: 'state' })
+  })
+})

@@ -1,0 +1,85 @@
+/** A store in memory whose flushes a test holds back. */
+
+import { byteString, bytesOf } from '../../../protocol/bytes.ts'
+import type { Store } from '../../data/store.ts'
+import type { LogPosition, NewRecord } from '../../data/types.ts'
+import type { IndexWrite } from '../../env/ports.ts'
+
+type Apply = (
+  record: NewRecord,
+  position: LogPosition,
+  current: (key: Uint8Array) => Uint8Array | undefined,
+) => readonly IndexWrite[]
+
+export class HeldStore {
+  readonly rows = new Map<string, Uint8Array>()
+  appends = 0
+  last: readonly NewRecord[] = []
+  fail: Error | undefined
+  /** Later appends are flushed first: nothing promises their order to the caller. */
+  reverse = false
+  readonly #apply: Apply
+  readonly #records: NewRecord[] = []
+  #waiting: (() => void)[] | undefined
+
+  constructor(apply: Apply) {
+    this.#apply = apply
+  }
+
+  get store(): Store {
+    return this as unknown as Store
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.rows.get(byteString(key))
+  }
+
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  ): void {
+    const [from, to] = [byteString(start), byteString(end)]
+    const keys = [...this.rows.keys()].filter((key) => key >= from && key < to).sort()
+    for (const key of keys.slice(0, limit)) {
+      if (visit(bytesOf(key), this.rows.get(key)!) === false) return
+    }
+  }
+
+  async append(records: readonly NewRecord[]): Promise<LogPosition[]> {
+    if (this.fail !== undefined) throw this.fail
+    this.appends++
+    this.last = records
+    if (this.#waiting !== undefined) {
+      const waiting = this.#waiting
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    }
+    return records.map((record) => {
+      const position = { segment: 1, offset: this.#records.push(record) - 1, lengthBytes: 1 }
+      for (const { key, value } of this.#apply(record, position, (row) => this.get(row))) {
+        if (value === undefined) this.rows.delete(byteString(key))
+        else this.rows.set(byteString(key), value)
+      }
+      return position
+    })
+  }
+
+  readPayloadSync({ offset }: LogPosition): Uint8Array {
+    return this.#records[offset]?.payload ?? new Uint8Array(0)
+  }
+
+  /** From now on nothing is flushed. */
+  hold(): void {
+    this.#waiting = []
+  }
+
+  /** Flushes what waits, or the first so many of it; of all, later appends are flushed at once. */
+  async flush(count?: number): Promise<void> {
+    const waiting = this.#waiting ?? []
+    if (this.reverse) waiting.reverse()
+    if (count === undefined) this.#waiting = undefined
+    for (const go of waiting.splice(0, count ?? waiting.length)) go()
+    await new Promise<void>((resolve) => void setImmediate(resolve))
+  }
+}

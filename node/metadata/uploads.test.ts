@@ -1,0 +1,344 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { bytesOf, u32 } from '../../protocol/bytes.ts'
+import { manifestCodec, objectCodec } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type RegisterKey } from '../../protocol/ids.ts'
+import { spaceOf } from '../../protocol/keyspace/register-key.ts'
+import type { CompletedPart, RequestContext, WriteCondition } from '../../gateway/backend.ts'
+import type { Bodies } from '../data/body.ts'
+import type { Replicator } from '../data/replicator.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { Bucket, BUCKET_LIVE, type Buckets } from './buckets.ts'
+import { Objects } from './objects.ts'
+import type { PackedBlock } from './register-host.ts'
+import { MemoryRegisters } from './testing/memory-registers.ts'
+import { Uploads } from './uploads.ts'
+
+const MIB5 = 5 << 20
+const NAMED = { bucket: 'bucket', key: 'key' }
+const HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
+
+let memory: MemoryRegisters
+let uploads: Uploads
+let objects: Objects
+let blocks: PackedBlock[]
+let uploadId: string
+
+beforeEach(async () => {
+  memory = new MemoryRegisters()
+  blocks = []
+  const real = memory.change.bind(memory)
+  memory.change = (requestContext, request) => {
+    if (request.block !== undefined) blocks.push(request.block)
+    return real(requestContext, request)
+  }
+  let drawn = 0
+  const random = { bytes: (length: number) => new Uint8Array(length).fill(++drawn) } as Random
+  const clock = { nowMs: () => 1_000 } as Clock
+  const bucket = new Bucket(
+    {
+      name: 'bucket',
+      incarnation: new Uint8Array(16),
+      generation: 0,
+      state: BUCKET_LIVE,
+      ownerAccount: '1',
+      createdMs: 0,
+      region: '',
+      shards: 16,
+    },
+    () => Promise.reject(new StoreError('NoSuchBucket')),
+  )
+  let attempt = 0
+  const newDataId = () => dataId('d'.repeat(20) + u32(++attempt))
+  const bodies = {
+    newDataId,
+    write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => ({
+      sealed: body.seal(),
+      storage: [{ dataId: bytesOf(newDataId()), sizeBytes: body.sizeBytes, packed: false }],
+      sizeBytes: body.sizeBytes,
+    }),
+  } as unknown as Bodies
+  const common = {
+    registers: memory.registers,
+    buckets: { open: () => Promise.resolve(bucket) } as unknown as Buckets,
+    bodies,
+    lister: memory.lister,
+    clock,
+    partitionBits: 6,
+  }
+  const replicator = {
+    read: (_context: unknown, key: string) =>
+      Promise.resolve(blocks.find((block) => block.key === key)?.bytes),
+  } as unknown as Replicator
+  objects = new Objects({ ...common, replicator })
+  uploads = new Uploads({ ...common, objects, random })
+  uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+})
+
+function context(): RequestContext {
+  return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
+}
+
+async function putPart(partNumber: number, sizeBytes = MIB5, etag = `e${partNumber}`) {
+  const seal = () => ({ etag, checksums: {} })
+  const body = { sizeBytes, seal } as never
+  await uploads.putPart(context(), { ...NAMED, uploadId, partNumber, body })
+  return { partNumber, etag, checksums: {} }
+}
+
+function complete(
+  parts: readonly CompletedPart[],
+  condition?: WriteCondition,
+  seal: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
+) {
+  return uploads.complete(context(), { ...NAMED, uploadId, parts, condition, seal })
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'ok'
+  } catch (error) {
+    return (error as StoreError).code
+  }
+}
+
+async function current(): Promise<string> {
+  try {
+    return (await objects.get(context(), { ...NAMED, withData: false })).info.etag
+  } catch (error) {
+    return (error as StoreError).code
+  }
+}
+
+function putOther(etag: string): Promise<unknown> {
+  const body = { sizeBytes: 1, seal: () => ({ etag, checksums: {} }) } as never
+  return objects.put(context(), { ...NAMED, headers: HEADERS, body })
+}
+
+/** Holds the next change of a register of the space back until released. */
+function hold(space: 'object' | 'upload', which = 1): { reached: Promise<void>; release(): void } {
+  let release = (): void => {}
+  let left = which
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const reached = new Promise<void>((resolve) => {
+    memory.before = (key: RegisterKey) => {
+      if (spaceOf(key) !== space || --left !== 0) return undefined
+      resolve()
+      return released
+    }
+  })
+  return { reached, release }
+}
+
+describe('completion', () => {
+  test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
+    const [one, two, three] = [await putPart(1), await putPart(2, 100), await putPart(3)]
+    expect(await codeOf(complete([]))).toBe('InvalidPart')
+    expect(await codeOf(complete([two, one]))).toBe('InvalidPartOrder')
+    expect(await codeOf(complete([one, one]))).toBe('InvalidPartOrder')
+    expect(await codeOf(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([one, two, three]))).toBe('EntityTooSmall')
+    expect(await current()).toBe('NoSuchKey')
+    const refuse = () => {
+      throw new StoreError('InvalidPart', 'checksum of the whole')
+    }
+    expect(await codeOf(complete([one, three], undefined, refuse))).toBe('InvalidPart')
+    // The last one may be small; not all parts need be named.
+    expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
+    const { info } = await objects.get(context(), { ...NAMED, withData: false })
+    expect(info.partSizes).toEqual([MIB5, 100])
+  })
+
+  test('a part that is put again counts as it is last', async () => {
+    const old = await putPart(1, MIB5, 'old')
+    const fresh = await putPart(1, MIB5 + 1, 'fresh')
+    expect(await codeOf(complete([old]))).toBe('InvalidPart')
+    expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
+  })
+
+  test('is idempotent: again, twice at once, and after the object was deleted', async () => {
+    const parts = [await putPart(1)]
+    const both = await Promise.all([complete(parts), complete(parts)])
+    expect(both.map(({ etag }) => etag)).toEqual(['whole', 'whole'])
+    expect(await complete(parts)).toMatchObject({ etag: 'whole', sizeBytes: MIB5 })
+    await objects.delete(context(), NAMED)
+    expect(await complete(parts)).toMatchObject({ etag: 'whole' })
+    expect(await current()).toBe('NoSuchKey')
+    expect(await codeOf(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
+  })
+
+  test('one that slept after it met "completing" does not write the version again (P4)', async () => {
+    const parts = [await putPart(1)]
+    for (const after of ['deleted', 'overwritten'] as const) {
+      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await putPart(1)
+      // The first dies before the object's change.
+      const dead = hold('object', 2)
+      void complete(parts).catch(() => {})
+      await dead.reached
+      const slow = hold('object')
+      const late = complete(parts)
+      await slow.reached
+      memory.before = () => undefined
+      await complete(parts)
+      expect(await current()).toBe('whole')
+      if (after === 'deleted') await objects.delete(context(), NAMED)
+      else await putOther('newer')
+      slow.release()
+      expect(await late).toMatchObject({ etag: 'whole' })
+      expect(await current()).toBe(after === 'deleted' ? 'NoSuchKey' : 'newer')
+      dead.release()
+    }
+  })
+
+  test('begun by a gateway that died, it is finished by whoever repeats it', async () => {
+    const parts = [await putPart(1)]
+    for (const [space, which] of [
+      ['object', 1],
+      ['upload', 1],
+      ['object', 2],
+      ['upload', 2],
+    ] as const) {
+      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await putPart(1)
+      const dead = hold(space, which)
+      void complete(parts)
+      await dead.reached
+      memory.before = () => undefined
+      expect(await complete(parts)).toMatchObject({ etag: 'whole' })
+      expect(await current()).toBe('whole')
+      expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId }))).toBe('NoSuchUpload')
+      await objects.delete(context(), NAMED)
+    }
+  })
+
+  test('a failed condition leaves the upload open, and the same upload may succeed later', async () => {
+    const parts = [await putPart(1)]
+    await putOther('there')
+    const create = { ifNoneMatch: ['*'] }
+    expect(await codeOf(complete(parts, create))).toBe('PreconditionFailed')
+    expect(await current()).toBe('there')
+    expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId }))).toBe('ok')
+    const both = [codeOf(complete(parts, create)), codeOf(complete(parts, create))]
+    for (const code of await Promise.all(both)) {
+      expect(['PreconditionFailed', 'Unavailable']).toContain(code)
+    }
+    await objects.delete(context(), NAMED)
+    expect(await codeOf(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
+    expect(await codeOf(complete(parts, create))).toBe('ok')
+    expect(await current()).toBe('whole')
+  })
+
+  test('leaves no ticket in the object, whatever way it went', async () => {
+    const parts = [await putPart(1)]
+    await putOther('there')
+    await codeOf(complete(parts, { ifNoneMatch: ['*'] }))
+    await Promise.all([complete(parts), complete(parts)])
+    const [record] = [...memory.values]
+      .filter(([key]) => spaceOf(key) === 'object')
+      .map(([, value]) => objectCodec.decode(value.body))
+    expect(record?.uploads).toEqual([])
+    expect(record?.versions).toHaveLength(1)
+  })
+
+  test('a list of more than 64 parts moves to a manifest, found again by readers', async () => {
+    const parts: CompletedPart[] = []
+    for (let number = 1; number <= 70; number++) parts.push(await putPart(number, MIB5 + number))
+    await complete(parts)
+    expect(blocks).toHaveLength(2)
+    expect(manifestCodec.decode(blocks[0]!.bytes).storage).toHaveLength(70)
+    const { info } = await objects.get(context(), { ...NAMED, withData: true })
+    expect(info.partSizes).toEqual(parts.map(({ partNumber }) => MIB5 + partNumber))
+    const [value] = [...memory.values].filter(([key]) => spaceOf(key) === 'object')
+    expect(value?.[1].blocks).toEqual([blocks[0]!.key])
+  })
+})
+
+describe('abort', () => {
+  test('ends an open upload, again and again; nothing goes on with it', async () => {
+    const parts = [await putPart(1)]
+    const named = { ...NAMED, uploadId }
+    await uploads.abort(context(), named)
+    await uploads.abort(context(), named)
+    expect(await codeOf(complete(parts))).toBe('NoSuchUpload')
+    expect(await codeOf(putPart(2))).toBe('NoSuchUpload')
+    expect(await codeOf(uploads.listParts(context(), { ...named, after: 0, limit: 9 }))).toBe(
+      'NoSuchUpload',
+    )
+    expect(await current()).toBe('NoSuchKey')
+    expect(await codeOf(uploads.abort(context(), { ...NAMED, uploadId: 'ff'.repeat(16) }))).toBe(
+      'NoSuchUpload',
+    )
+  })
+
+  test('against completion: exactly one of the two', async () => {
+    const parts = [await putPart(1)]
+    const named = { ...NAMED, uploadId }
+    for (const [space, which] of [
+      ['object', 1],
+      ['upload', 1],
+      ['object', 2],
+      ['upload', 2],
+    ] as const) {
+      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await putPart(1)
+      const slow = hold(space, which)
+      const completion = codeOf(complete(parts))
+      await slow.reached
+      memory.before = () => undefined
+      const aborted = await codeOf(uploads.abort(context(), { ...named, uploadId }))
+      slow.release()
+      const completed = await completion
+      expect([aborted, completed].filter((code) => code === 'ok')).toHaveLength(1)
+      expect(await current()).toBe(completed === 'ok' ? 'whole' : 'NoSuchKey')
+      await objects.delete(context(), NAMED)
+    }
+  })
+})
+
+describe('lists', () => {
+  test('parts in order, page by page', async () => {
+    for (const number of [5, 1, 300, 2]) await putPart(number, number)
+    const numbers: number[] = []
+    let after: number | undefined = 0
+    while (after !== undefined) {
+      const page = await uploads.listParts(context(), { ...NAMED, uploadId, after, limit: 2 })
+      numbers.push(...page.parts.map(({ partNumber }) => partNumber))
+      after = page.next
+    }
+    expect(numbers).toEqual([1, 2, 5, 300])
+  })
+
+  test('uploads by key and id, folded, from markers; completed and aborted ones are not there', async () => {
+    await uploads.abort(context(), { ...NAMED, uploadId })
+    const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
+    const ids: string[] = []
+    for (const key of keys) {
+      ids.push((await uploads.create(context(), { ...NAMED, key, headers: HEADERS })).uploadId)
+    }
+    const list = async (query: object): Promise<string[]> => {
+      const page = await uploads.list(context(), {
+        bucket: 'bucket',
+        prefix: '',
+        limit: 10,
+        ...query,
+      })
+      return [...page.uploads.map(({ key }) => key), ...page.prefixes].sort()
+    }
+    expect(await list({})).toEqual(keys)
+    expect(await list({ delimiter: '/' })).toEqual(['a', 'dir/', 'z', 'z'])
+    expect(await list({ keyMarker: 'dir/', delimiter: '/' })).toEqual(['z', 'z'])
+    expect(await list({ keyMarker: 'dir/', prefix: 'dir/', delimiter: '/' })).toEqual([
+      'dir/x',
+      'dir/y',
+    ])
+    expect(await list({ keyMarker: 'z', uploadIdMarker: ids[4] })).toEqual(['z'])
+    const page = await uploads.list(context(), { bucket: 'bucket', prefix: '', limit: 5 })
+    expect(page.nextKeyMarker).toBe('z')
+    const { nextKeyMarker: keyMarker, nextUploadIdMarker: uploadIdMarker } = page
+    expect(await list({ keyMarker, uploadIdMarker })).toEqual(['z'])
+  })
+})
