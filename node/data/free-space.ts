@@ -4,6 +4,9 @@ import type { Clock, Disk } from '../env/ports.ts'
 
 const RESERVE_BYTES_MAX = 256 << 20
 const RESERVE_SHARE = 0.02
+/** On small disks: the index has to grow too, and two per cent would not hold its next commit. */
+const RESERVE_BYTES_MIN = 16 << 20
+const RESERVE_SHARE_MAX = 0.125
 /** Between two looks at the disk: so much time, or so many bytes written. */
 const POLL_INTERVAL_MS = 5_000
 const POLL_INTERVAL_FULL_MS = 500
@@ -37,8 +40,7 @@ export class FreeSpace {
       const { totalBytes, freeBytes } = await this.disk.space()
       this.totalBytes = totalBytes
       this.freeBytes = freeBytes
-      const reserve =
-        this.reserveBytes ?? Math.min(RESERVE_BYTES_MAX, Math.floor(totalBytes * RESERVE_SHARE))
+      const reserve = this.reserve()
       // Some more than the reserve before appends are let in again, so that the state does not flap.
       this.full = freeBytes < (this.full ? reserve * 1.25 : reserve)
     } catch {
@@ -48,14 +50,29 @@ export class FreeSpace {
     }
   }
 
+  private reserve(): number {
+    if (this.reserveBytes !== undefined) return this.reserveBytes
+    const least = Math.min(RESERVE_BYTES_MIN, this.totalBytes * RESERVE_SHARE_MAX)
+    const share = Math.max(least, this.totalBytes * RESERVE_SHARE)
+    return Math.floor(Math.min(RESERVE_BYTES_MAX, share))
+  }
+
+  /** Whether what is on its way to the disk, and so much more, leaves the reserve alone. */
+  hasRoomFor(bytes: number): boolean {
+    const reserve = this.reserve()
+    return !this.full && (reserve === 0 || this.freeBytes - bytes >= reserve / 2)
+  }
+
   /** A write found no room, whatever the last look said. */
   exhausted(): void {
     this.full = true
     this.polledMs = this.clock.monotonicMs()
   }
 
+  /** Between two looks the account of what is written says when the reserve is reached. */
   used(bytes: number): void {
     this.freeBytes = Math.max(0, this.freeBytes - bytes)
+    if (this.freeBytes < this.reserve()) this.full = true
     this.writtenSince += bytes
     const overdue = this.clock.monotonicMs() - this.polledMs >= POLL_INTERVAL_MS
     if (overdue || this.writtenSince >= POLL_EVERY_BYTES) this.pollInBackground()

@@ -16,7 +16,8 @@ const REFLECTED_KEY = Uint8Array.of(RESERVED_PREFIX, 1)
 /** A commit costs milliseconds whatever its size: let some rows gather. */
 const GATHER_MS = 50
 const GATHERED_ROWS_ENOUGH = 2_000
-const RETRY_MS = 1_000
+const RETRY_MS_MIN = 1_000
+const RETRY_MS_MAX = 15_000
 /** Appends wait while this much is not committed. */
 const PENDING_ROWS_MAX = 100_000
 const PENDING_BYTES_MAX = 48 << 20
@@ -41,6 +42,7 @@ export class IndexWriter {
   private running: Promise<void> | undefined
   /** The last commit failed. */
   private failing = false
+  private retryMs = RETRY_MS_MIN
   private waiting: (() => void)[] = []
   private wake: (() => void) | undefined
   private closing = false
@@ -110,6 +112,7 @@ export class IndexWriter {
         this.memtable.committed()
         this.committed = began
         this.failing = false
+        this.retryMs = RETRY_MS_MIN
       } catch (error) {
         this.memtable.putBack()
         this.failing = true
@@ -117,7 +120,8 @@ export class IndexWriter {
         // What is lost with it is replayed from the log.
         if (this.closing) break
         this.release()
-        await this.pause(RETRY_MS)
+        await this.pause(this.retryMs)
+        this.retryMs = Math.min(2 * this.retryMs, RETRY_MS_MAX)
       }
       this.release()
     }

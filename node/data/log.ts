@@ -107,15 +107,15 @@ export class Log {
   /** The batch of these records; they are flushed together, in this order. See Store.append. */
   append(records: readonly NewRecord[], urgent = false): Promise<LogPosition[]> {
     if (this.state !== 'open') return Promise.reject(this.refusal())
-    if (!urgent && this.space.full) {
-      this.space.pollSoon()
-      return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
-    }
-    if (records.length === 0) return Promise.resolve([])
     let total = 0
     for (const { key, body, payload } of records) {
       total += recordBytes(key.length, body.length, payload?.length ?? 0)
     }
+    if (!urgent && !this.space.hasRoomFor(this.inFlightBytes() + total)) {
+      this.space.pollSoon()
+      return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
+    }
+    if (records.length === 0) return Promise.resolve([])
     const batch = this.batchFor(total)
     const positions: LogPosition[] = []
     for (let i = 0; i < records.length; i++) {
@@ -237,6 +237,12 @@ export class Log {
     let count = this.writing?.records.length ?? 0
     for (const batch of this.ready) count += batch.records.length
     return count
+  }
+
+  private inFlightBytes(): number {
+    let bytes = (this.writing?.lengthBytes ?? 0) + (this.gathering?.lengthBytes ?? 0)
+    for (const batch of this.ready) bytes += batch.lengthBytes
+    return bytes
   }
 
   private lastSegment(end: LogEnd): number {

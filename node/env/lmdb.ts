@@ -48,6 +48,9 @@ function openDatabase(directory: string): Database {
     keyEncoding: 'binary',
     compression: false,
     overlappingSync: true,
+    // A batch is a transaction of its own either way. With it, the package makes one more promise for each
+    // turn that nobody can get at, and whose rejection on a full disk would end the process.
+    eventTurnBatching: false,
     pageSize: PAGE_BYTES,
     maxDbs: 1,
   })
@@ -79,6 +82,26 @@ function damageOf(path: string): string | undefined {
   return undefined
 }
 
+/** LMDB's own error, which comes as a promise of its own that rejects in the same turn. */
+function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<unknown> }
+  return new Promise((resolve) => {
+    commitError?.catch(resolve)
+    setImmediate(() => resolve(error))
+  })
+}
+
+/** The package prints the stack of a failed commit besides rejecting it: one line in our log will do. */
+function silenceStacks(): void {
+  const print = console.error
+  console.error = (...words: unknown[]) => {
+    const [first] = words
+    const isIts = first instanceof Error && first.stack?.includes('/lmdb/write.js') === true
+    if (!isIts) print(...words)
+  }
+}
+silenceStacks()
+
 class LmdbIndex implements Index {
   private readonly database: Database
 
@@ -106,13 +129,20 @@ class LmdbIndex implements Index {
 
   async write(batch: readonly IndexWrite[]): Promise<void> {
     if (batch.length === 0) return
-    await this.database.batch(() => {
+    const rows: Promise<boolean>[] = []
+    const written = this.database.batch(() => {
       for (const { key, value } of batch) {
         assert(key.length > 0 && key.length <= INDEX_KEY_BYTES_MAX, 'an index key is too long')
-        if (value === undefined) void this.database.remove(key)
-        else void this.database.put(key, value)
+        rows.push(value === undefined ? this.database.remove(key) : this.database.put(key, value))
       }
     })
+    // All end as the batch does; a rejection that nobody took would end the process.
+    for (const row of new Set(rows)) row.catch(() => {})
+    try {
+      await written
+    } catch (error) {
+      throw await causeOf(error)
+    }
   }
 
   async clear(): Promise<void> {
