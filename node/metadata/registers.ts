@@ -43,6 +43,10 @@ import { KeyedQueue } from './keyed-queue.ts'
 const CALL_TIMEOUT_MS = 4_000
 /** A whole operation, retries and back-off included: then 503. */
 const OPERATION_TIMEOUT_MS = 12_000
+/** So long an operation of which nothing has happened yet waits for a majority to be there: a peer that
+ * starts again, a connection that is made anew. Longer, and a node alone would pile up requests. */
+const PATIENCE_MS = 2_500
+const PATIENCE_POLL_MS = 60
 const BACKOFF_FIRST_MS = 4
 const BACKOFF_MAX_MS = 400
 /** A value that does not come from the nearest replica within this is asked from another. */
@@ -160,7 +164,7 @@ export class Registers {
     const partition = partitionOfKey(request.key)
     const deadline = this.#deadline()
     const startedMs = this.#options.clock.monotonicMs()
-    for (;;) {
+    for (let attempts = 0; ; attempts++) {
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
       let block: PackedBlock | undefined
@@ -183,7 +187,8 @@ export class Registers {
         case 'needs-identity':
           return { accepted: await this.settle(context, request.key, request.fence) }
         case 'unavailable':
-          throw unavailable()
+          await this.#wait(context, startedMs, attempts)
+          break
         case 'stale-epoch':
           break
         case 'stale-fence':
@@ -284,8 +289,9 @@ export class Registers {
   ): Promise<ProposerOutcome> {
     const { placement, proposer, onGap } = this.#options
     const partition = partitionOfKey(key)
+    const startedMs = this.#options.clock.monotonicMs()
     let attempt: Attempt | undefined
-    for (;;) {
+    for (let attempts = 0; ; attempts++) {
       if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
       const lacking = new Set<NodeId>()
       let over = false
@@ -315,6 +321,8 @@ export class Registers {
         await this.#refresh(fence, attempt)
       } else if (outcome.type === 'stale-epoch') {
         attempt = outcome.attempt ?? attempt
+      } else if (outcome.type === 'unavailable') {
+        await this.#wait(context, startedMs, attempts)
       } else {
         // A replica that was down or refused lacks what the others chose without it (P7).
         const chosen = outcome.type === 'written' || outcome.type === 'kept'
@@ -332,6 +340,16 @@ export class Registers {
       if (attempt !== undefined) throw unavailable()
       throw error
     }
+  }
+
+  /** No majority, and nothing has happened: waits a little, or gives up. */
+  async #wait(context: RequestContext, startedMs: number, attempts: number): Promise<void> {
+    const { clock, random } = this.#options
+    const delayMs = PATIENCE_POLL_MS * 2 ** Math.min(attempts, 4) * (0.5 + random.float())
+    if (clock.monotonicMs() + delayMs > startedMs + PATIENCE_MS || context.signal.aborted) {
+      throw unavailable()
+    }
+    await new Promise<void>((resolve) => void clock.after(delayMs, resolve))
   }
 
   #deadline(): number {
