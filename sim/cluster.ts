@@ -22,7 +22,9 @@ export interface ClusterOptions {
   readonly seed: number
   readonly nodes: number
   readonly observer: (node: number, event: Parameters<RegisterObserver>[0]) => void
-  readonly verbose?: boolean
+  readonly verbose?: boolean | undefined
+  /** Puts other ports in place of a node's: mutants come in here. */
+  readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
 
 /** What outlives a process: disk, index files, name, boot counter. */
@@ -113,7 +115,9 @@ export class SimulatedCluster {
     machine.boot++
     this.trace(`start ${number} boot ${machine.boot}`)
     const random = seededRandom(this.#options.seed * 7919 + number * 31 + machine.boot)
-    const env = this.#environment(machine, life, random)
+    const { adapt } = this.#options
+    const own = this.#environment(machine, life, random)
+    const env = adapt === undefined ? own : adapt(own, number)
     try {
       const node = await ShoalNode.start(env, {
         storageId: storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12))),

@@ -5,17 +5,23 @@ import { CALM } from './network.ts'
 
 const PAUSE_MS_MAX = 3_000
 
+/** `power`: nothing but power cuts of all machines at once. `none`: nothing at all. */
+export type FaultKind = 'any' | 'power' | 'none'
+
 export class Faults {
   injected = 0
   readonly #cluster: SimulatedCluster
+  readonly #kind: FaultKind
 
-  constructor(cluster: SimulatedCluster) {
+  constructor(cluster: SimulatedCluster, kind: FaultKind = 'any') {
     this.#cluster = cluster
+    this.#kind = kind
   }
 
   /** Until `untilMs`; then everything is mended and every node is up again. */
   async run(untilMs: number): Promise<void> {
     const { clock, wires } = this.#cluster
+    if (this.#kind === 'none') return
     wires.faults = { loss: 0.02, doubling: 0.02, latencyMsMax: 6, lateness: 0.01, lateMsMax: 4_000 }
     while (clock.monotonicMs() < untilMs) {
       await this.#sleep(this.#cluster.random() * PAUSE_MS_MAX)
@@ -37,9 +43,10 @@ export class Faults {
   async #one(): Promise<void> {
     const { random } = this.#cluster
     this.injected++
+    if (this.#kind === 'power') return this.#killAll(true)
     const dice = random()
     if (dice < 0.45) await this.#killOne(random() < 0.5)
-    else if (dice < 0.55) await this.#killAll()
+    else if (dice < 0.55) await this.#killAll(random() < 0.5)
     else if (dice < 0.8) await this.#partition()
     else await this.#storm()
   }
@@ -53,8 +60,7 @@ export class Faults {
   }
 
   /** All at once: what was acknowledged survives even that. */
-  async #killAll(): Promise<void> {
-    const power = this.#cluster.random() < 0.5
+  async #killAll(power: boolean): Promise<void> {
     for (let number = 0; number < this.#cluster.size; number++) this.#cluster.kill(number, power)
     await this.#sleep(this.#cluster.random() * 1_000)
     await Promise.all(

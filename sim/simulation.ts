@@ -4,8 +4,8 @@
  */
 
 import { CheckerA } from './checker-a.ts'
-import { SimulatedCluster } from './cluster.ts'
-import { Faults } from './faults.ts'
+import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
+import { Faults, type FaultKind } from './faults.ts'
 import { BUCKET, context, Workload } from './workload.ts'
 
 const LEVEL_WITHIN_MS = 60_000
@@ -14,7 +14,9 @@ export interface SimulationOptions {
   readonly seed: number
   readonly nodes: number
   readonly minutes: number
-  readonly verbose?: boolean
+  readonly verbose?: boolean | undefined
+  readonly adapt?: ClusterOptions['adapt']
+  readonly faults?: FaultKind | undefined
 }
 
 export interface SimulationResult {
@@ -35,7 +37,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     observer: (node, event) => checker.note(event, cluster.clock.monotonicMs(), `node ${node}`),
   })
   const { clock } = cluster
-  const faults = new Faults(cluster)
+  const faults = new Faults(cluster, options.faults)
   const scenario = async (): Promise<Workload> => {
     await cluster.form()
     const founder = cluster.node(0)!
