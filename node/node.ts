@@ -79,6 +79,8 @@ export class ShoalNode {
   readonly #replicator: Replicator
   readonly #blocks: BlockStore
   readonly #exchange: Exchange
+  /** Every read of a damaged block asks for it. */
+  readonly #mending = new Set<BlockKey>()
   #stopped = false
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
@@ -359,15 +361,19 @@ export class ShoalNode {
   /** A block that failed its checksum comes back from another replica (fault 2). */
   #mend(key: BlockKey): void {
     const { logger } = this.#env
+    if (this.#mending.has(key)) return
+    this.#mending.add(key)
     const mend = async (): Promise<void> => {
       const bytes = await this.#replicator.read(internalContext(), key)
       if (bytes === undefined) return
       await this.#blocks.put(key, bytes)
       logger.warn({ partition: partitionOfKey(key) }, 'a damaged block was mended from a replica')
     }
-    mend().catch((error: unknown) => {
-      logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
-    })
+    mend()
+      .catch((error: unknown) => {
+        logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
+      })
+      .finally(() => this.#mending.delete(key))
   }
 }
 

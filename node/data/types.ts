@@ -64,7 +64,7 @@ export interface StoreOptions {
   readonly logger: Logger
   /** A segment that reaches it is sealed. At most 3 GiB. */
   readonly segmentSizeBytes: number
-  /** Free space kept back for deletes and compaction (`urgent`). Default: 256 MiB, 2 % of the disk at most. */
+  /** Free space kept back for deletes and compaction (`urgent`). Default: see free-space.ts. */
   readonly reserveBytes?: number | undefined
   /** Raise it when `apply` changes its rows: the index is then rebuilt. Default 1. */
   readonly indexVersion?: number | undefined

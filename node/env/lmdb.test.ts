@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -47,6 +47,27 @@ describe('index over LMDB', () => {
     await index.write([{ key: Uint8Array.of(1), value: Uint8Array.of(2) }])
     expect(index.get(Uint8Array.of(1))).toEqual(Uint8Array.of(2))
     await index.close()
+  })
+
+  test.each([100, 8_300, 40_000])('a flipped bit at %i shows', async (at) => {
+    const directory = await filled()
+    const file = join(directory, 'data.mdb')
+    const bytes = readFileSync(file)
+    bytes[at]! ^= 1
+    writeFileSync(file, bytes)
+    const index = await openLmdb(directory)
+    expect(index.get(Uint8Array.of(1, 0, 0))).toBeUndefined()
+    await index.close()
+  })
+
+  test('what was closed opens as it was, again and again', async () => {
+    const directory = await filled()
+    for (let round = 0; round < 3; round++) {
+      const index = await openLmdb(directory)
+      expect(index.get(Uint8Array.of(1, 0, 7))).toHaveLength(100)
+      await index.write([{ key: Uint8Array.of(2, round), value: Uint8Array.of(round) }])
+      await index.close()
+    }
   })
 
   test('a file that is no database opens as an empty index', async () => {

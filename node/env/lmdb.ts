@@ -8,16 +8,19 @@
  * the newest committed one. Either is a state that the log position stored in it describes, from where
  * the log is replayed. `noSync` would be faster, but could tear the tree without anybody noticing.
  *
- * A file that can't be opened, or is shorter than its own page count says, is removed: the store then
- * finds no log position and rebuilds everything from the segments (fault 4).
+ * A file that can't be opened, or is shorter than its own page count says, or differs from what the last
+ * clean stop has sealed (index-seal.ts), is removed: the store then finds no log position and rebuilds
+ * everything from the segments (fault 4).
  */
 
 import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../protocol/assert.ts'
+import { breakSeal, seal } from './index-seal.ts'
 import type { Index, IndexWrite, Logger } from './ports.ts'
 
+const DATA_FILE = 'data.mdb'
 const PAGE_BYTES = 4_096
 const INDEX_KEY_BYTES_MAX = 1_900
 
@@ -25,10 +28,11 @@ type Database = RootDatabase<Uint8Array, Uint8Array>
 
 /** Opens the index in a directory of its own, makes it where there is none or no sound one. */
 export async function openLmdb(directory: string, logger?: Logger): Promise<Index> {
-  const damage = damageOf(join(directory, 'data.mdb'))
+  const path = join(directory, DATA_FILE)
+  const damage = damageOf(path) ?? (breakSeal(path) ? 'not as it was closed' : undefined)
   if (damage !== undefined) return replaceDamaged(directory, damage, logger)
   try {
-    return new LmdbIndex(openDatabase(directory))
+    return new LmdbIndex(openDatabase(directory), path)
   } catch (error) {
     return replaceDamaged(directory, String(error), logger)
   }
@@ -37,7 +41,7 @@ export async function openLmdb(directory: string, logger?: Logger): Promise<Inde
 function replaceDamaged(directory: string, damage: string, logger: Logger | undefined): Index {
   logger?.warn({ damage, directory }, 'the index is damaged and will be rebuilt')
   rmSync(directory, { recursive: true, force: true })
-  return new LmdbIndex(openDatabase(directory))
+  return new LmdbIndex(openDatabase(directory), join(directory, DATA_FILE))
 }
 
 function openDatabase(directory: string): Database {
@@ -104,9 +108,11 @@ silenceStacks()
 
 class LmdbIndex implements Index {
   private readonly database: Database
+  private readonly path: string
 
-  constructor(database: Database) {
+  constructor(database: Database, path: string) {
     this.database = database
+    this.path = path
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -152,5 +158,6 @@ class LmdbIndex implements Index {
   async close(): Promise<void> {
     await this.database.flushed
     await this.database.close()
+    seal(this.path)
   }
 }
