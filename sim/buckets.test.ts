@@ -85,6 +85,25 @@ test('a name is listed once, whatever happened on the way; taken names say whose
   })
 })
 
+test('no listing shows a name twice while others try to make it', async () => {
+  await onCluster(3, async (cluster) => {
+    for (let round = 0; round < 4; round++) {
+      const open = { count: 3 }
+      const creations = [0, 1, 2].map((node) =>
+        codeOf(backendOf(cluster, node).createBucket(context(), request(`new-${round}`))).finally(
+          () => open.count--,
+        ),
+      )
+      while (open.count > 0) {
+        const names = await namesOf(backendOf(cluster, round % 3))
+        expect(names).toEqual([...new Set(names)])
+        await sleep(cluster, 0.5)
+      }
+      await Promise.all(creations)
+    }
+  })
+})
+
 test('an account has so many buckets and no more; deleting one makes room', async () => {
   await onCluster(3, async (cluster) => {
     const backend = backendOf(cluster, 0)
