@@ -32,7 +32,7 @@ interface Machine {
   readonly number: number
   readonly id: NodeId
   readonly disk: SimulatedDisk
-  readonly index: SimulatedIndexStore
+  index: SimulatedIndexStore
   boot: number
   secret: Uint8Array | undefined
   life: Life | undefined
@@ -161,6 +161,18 @@ export class SimulatedCluster {
       machine.disk.kill()
       machine.index.kill()
     }
+  }
+
+  /** For tests that damage it while the node is down. */
+  diskOf(number: number): SimulatedDisk {
+    return this.#machines[number]!.disk
+  }
+
+  /** The index is gone: the next start rebuilds it from the log. */
+  wipeIndex(number: number): void {
+    const machine = this.#machines[number]!
+    const random = seededRandom(this.#options.seed * 1000 + number + 501)
+    machine.index = new SimulatedIndexStore({ clock: this.clock, random })
   }
 
   #environment(machine: Machine, life: Life, random: () => number): Environment {

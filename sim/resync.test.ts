@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
+import type { SimulatedDisk } from './disk.ts'
 import {
   backendOf,
   bodyOf,
@@ -101,6 +102,50 @@ test('a duty outlives the node that has it: the hint comes after its restart', a
     for (const node of [0, 1, 2]) expect(nodeOf(cluster, node).resync.pendingCount).toBe(0)
   })
 })
+
+test('a bit flipped in a register state is no vote, and is mended from the others (fault 3, D3)', async () => {
+  await onCluster(3, async (cluster) => {
+    for (let i = 0; i < 10; i++) {
+      await put(backendOf(cluster, 0), `key ${i}`, bytesLike(20), {
+        body: bodyOf(bytesLike(20), `mark-${i}`),
+      })
+    }
+    await untilLevel(cluster)
+    cluster.kill(2, false)
+    cluster.wipeIndex(2)
+    expect(await flip(cluster.diskOf(2), 'mark-4')).toBe(true)
+    await cluster.start(2)
+    expect(nodeOf(cluster, 2).store.damage()).toHaveLength(1)
+    await untilLevel(cluster)
+    // It is whole again: with another one away it makes the majority.
+    cluster.kill(0, false)
+    for (const node of [1, 2]) {
+      const { info } = await backendOf(cluster, node).getObject(context(), {
+        bucket: BUCKET,
+        key: 'key 4',
+        withData: true,
+      })
+      expect(info.etag).toBe('mark-4')
+      await put(backendOf(cluster, node), 'key 4', bytesLike(20), {
+        body: bodyOf(bytesLike(20), 'mark-4'),
+      })
+    }
+  })
+})
+
+/** Flips one bit where the text stands last in the log. */
+async function flip(disk: SimulatedDisk, text: string): Promise<boolean> {
+  for (const name of await disk.list('log')) {
+    const file = await disk.open(`log/${name}`, 'read')
+    const bytes = new Uint8Array(await file.sizeBytes())
+    await file.read(bytes, 0)
+    const at = Buffer.from(bytes).lastIndexOf(text)
+    if (at < 0) continue
+    disk.corrupt(`log/${name}`, at, 1)
+    return true
+  }
+  return false
+}
 
 test('after all nodes started again, each of them can write at once (A1: marks are gone past)', async () => {
   await onCluster(3, async (cluster) => {

@@ -18,10 +18,16 @@ import { crc32 } from 'node:zlib'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { compareBallots, type Ballot } from '../../protocol/register/ballot.ts'
 import type { LogPosition, LogRecord } from '../data/types.ts'
 import type { IndexWrite } from '../env/ports.ts'
-import { EMPTY_DIGEST, toggleBlock, toggleRegister } from '../../protocol/sync/digest.ts'
+import {
+  dropRegister,
+  EMPTY_DIGEST,
+  toggleBlock,
+  toggleRegister,
+} from '../../protocol/sync/digest.ts'
 
 /** Types of log records. A retired number is never used again. */
 export const RECORD = {
@@ -185,7 +191,8 @@ function raise(key: Uint8Array, body: Uint8Array, current: Current): IndexWrite[
   return [{ key, value: body.slice() }]
 }
 
-/** A damaged register shows as a row without a state: FAULTY (A4). A damaged block loses its row. */
+/** A damaged register shows as a row without a state: FAULTY (A4), and leaves the digest, so that the
+ * next comparison with a peer finds it (D3). */
 export function applyDamagedRecord(
   type: number,
   key: string,
@@ -195,18 +202,21 @@ export function applyDamagedRecord(
   if (type === RECORD.register) {
     const rowKey = registerRow(key as RegisterKey)
     const row = current(rowKey)
+    const writes: IndexWrite[] = []
     if (row !== undefined && row.length > POSITION_BYTES + CHECKSUM_BYTES) {
       const { segment, offset } = decodePosition(row)
       // A later state is there and whole: the damaged one was history.
       if (segment > position.segment || (segment === position.segment && offset > position.offset))
         return []
+      const before = ballotOfState(uncheckedStateOfRow(row))
+      const digestKey = digestRow(partitionOfKey(key as RegisterKey))
+      const digest = current(digestKey) ?? EMPTY_DIGEST
+      writes.push({ key: digestKey, value: dropRegister(digest, key as RegisterKey, before) })
     }
-    return [
-      {
-        key: rowKey,
-        value: new Uint8Array([...encodePosition(position), ...new Uint8Array(CHECKSUM_BYTES)]),
-      },
-    ]
+    const faulty = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES)
+    writePosition(faulty, position)
+    writes.push({ key: rowKey, value: faulty })
+    return writes
   }
   return []
 }

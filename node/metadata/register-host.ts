@@ -108,6 +108,33 @@ export class RegisterHost {
     return this.#queue.run(request.key, () => this.#vote(request, extras.block))
   }
 
+  /** Every promise that this node may have given, and forgotten, lies below it (A1). */
+  get mark(): number {
+    return this.#mark
+  }
+
+  /** Its stored state is damaged: it neither votes nor answers until it is mended (A4, D3). */
+  isFaulty(key: RegisterKey): boolean {
+    return this.#load(key) === 'faulty'
+  }
+
+  /**
+   * Puts in place of a damaged state what the other replicas have agreed on, at a ballot above the mark,
+   * without this one (D3). Its packed blocks must be here (A5). True when it votes again.
+   */
+  mend(key: RegisterKey, agreed: Accepted): Promise<boolean> {
+    return this.#queue.run(key, async () => {
+      if (!this.isFaulty(key)) return false
+      if (agreed.value.blocks.some((block) => !this.#options.blocks.has(block))) return false
+      const body = encodeState(agreed)
+      const partition = partitionOfKey(key)
+      await this.#store.append([{ type: RECORD.register, partition, key, body }])
+      this.#keep(key, decodeState(body))
+      this.#settle(key, agreed.ballot)
+      return true
+    })
+  }
+
   /** Any register at all, tombstones and acceptances on their way to the disk included. */
   holdsRegisters(): boolean {
     if (this.#accepting > 0) return true

@@ -199,7 +199,30 @@ export class Registers {
     }
   }
 
-  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5, D3). */
+  /** What the replicas other than this one hold, at a ballot above `above` that R−F of them have
+   * promised and accepted: to mend this one's damaged state (D3). DataLost when there is no other. */
+  settleAmongOthers(
+    context: RequestContext,
+    key: RegisterKey,
+    above: number,
+  ): Promise<Accepted | undefined> {
+    const { self } = this.#options.peers
+    const deadline = this.#deadline()
+    return this.#queue.run(key, async () => {
+      const startedMs = this.#options.clock.monotonicMs()
+      const outcome = await this.#propose(context, { key }, deadline, (base) => {
+        // A majority of the R − 1 others is R − F of them.
+        const sets = base.sets.map((set) => set.filter((node) => node !== self))
+        if (sets.some((set) => set.length === 0)) throw new StoreError('DataLost')
+        return identityProposer({ ...base, sets, above, rewrite: true })
+      })
+      if (outcome.type !== 'kept') throw unavailable()
+      this.#observe(key, 'kept', startedMs, outcome.current)
+      return outcome.current
+    })
+  }
+
+  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5). */
   async settle(
     context: RequestContext,
     key: RegisterKey,

@@ -5,6 +5,7 @@
  *   - nobody else has to know of a gap: when a peer comes up, both compare everything they share
  *   - a duty to tell a replica of a gap is durable until it was told                        (P7)
  *   - a register is copied only as a chosen pair, read by quorum; its packed blocks first   (G3, A5)
+ *   - a damaged register comes back by what the others agree on above this node's mark      (D3)
  *   - a partition counts as level only after all that the peer had was pulled
  *
  * 1. Digests of groups, then of partitions, find what differs.
@@ -331,6 +332,15 @@ export class Resync {
     { key, there }: { key: RegisterKey; there: Ballot },
   ): Promise<void> {
     const { registers, host, blocks } = this.#options
+    if (host.isFaulty(key)) {
+      const agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      if (agreed === undefined) return
+      for (const block of agreed.value.blocks) {
+        if (!blocks.has(block)) await this.#pullBlock(peer, block)
+      }
+      if (await host.mend(key, agreed)) this.#done++
+      return
+    }
     const { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
       // The peer accepted something that was never chosen: an identity change above it levels all.

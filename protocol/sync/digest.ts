@@ -35,6 +35,14 @@ export function toggleRegister(
   return next
 }
 
+/** Takes a register away that was at `before`: its state is damaged here. */
+export function dropRegister(digest: Uint8Array, key: RegisterKey, before: Ballot): Uint8Array {
+  const next = new Uint8Array(digest)
+  count(next, 0, -1)
+  toggle(next, 4, registerText(key, before))
+  return next
+}
+
 /** Adds (+1) or takes away (−1) a block. */
 export function toggleBlock(digest: Uint8Array, key: BlockKey, by: 1 | -1): Uint8Array {
   const next = new Uint8Array(digest)
