@@ -88,7 +88,6 @@ export class Kademlia {
   /** A peer that has none of our records appeared. */
   peerUp(): void {
     if (this.#slices.length === 0) return
-    this.#first = true
     this.#scheduleNext(PROVIDE_AFTER_UP_MS)
   }
 

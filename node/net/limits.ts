@@ -66,12 +66,13 @@ export const STRANGER_TIMEOUT_MS = 15_000
 export const STRANGER_CONNECTIONS_MAX = 128
 export const STRANGER_IDLE_MS = 30_000
 
-/** Between two announcements of slices: a slow background worker. */
-export const PROVIDE_PAUSE_MS = 20
+/** Between two announcements of slices: each costs some 50 ms of CPU here, so a tenth of a core at the
+ * most, a thirtieth later on. */
+export const PROVIDE_PAUSE_MS = 1_500
 /** The same while nobody knows of them: after a start, and when a layout has moved them. */
-export const PROVIDE_PAUSE_MS_FIRST = 2
+export const PROVIDE_PAUSE_MS_FIRST = 400
 export const PROVIDE_TIMEOUT_MS = 10_000
 /** Records are kept in memory by others and lost when they restart, so they are announced again. */
-export const PROVIDE_AGAIN_MS = 10 * 60_000
+export const PROVIDE_AGAIN_MS = 60 * 60_000
 /** After a peer appears, which has no records yet. */
-export const PROVIDE_AFTER_UP_MS = 1_000
+export const PROVIDE_AFTER_UP_MS = 10_000
