@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8 --max-old-space-size=1024
 /** Entry of the `shoal` command. */
 
 import { runCommandLine } from './cli/program.ts'

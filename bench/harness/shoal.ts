@@ -48,9 +48,9 @@ export interface StartOptions {
 /** What runs: the checkout's own, or by SHOAL_ENTRY another, such as dist/node/main.js of a build. */
 const entry = process.env['SHOAL_ENTRY'] ?? join(checkout, 'node', 'main.ts')
 
-/** The arguments of node that run Shoal's CLI. */
+/** The arguments of node that run Shoal's CLI: the flags are those of `npm start`. */
 function cli(args: readonly string[]): string[] {
-  return [entry, ...args]
+  return ['--max-semi-space-size=8', '--max-old-space-size=1024', entry, ...args]
 }
 
 /** Runs one CLI command to its end. */
