@@ -15,6 +15,7 @@ import { byteString, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
+import { majority, membersOf } from '../../protocol/register/quorum.ts'
 import { identityProposer, Proposer, type Change } from '../../protocol/register/proposer.ts'
 import { Reader } from '../../protocol/register/read.ts'
 import type {
@@ -127,6 +128,8 @@ interface RunExtras {
   /** Of every request, also when the operation is over. No reply: it failed. */
   readonly onAnswer?: (send: Send, reply: RegisterReply | undefined) => void
   readonly hedge?: () => Step<never>
+  /** Asked before a back-off: true ends the operation there. */
+  readonly hopeless?: () => boolean
 }
 
 export class Registers {
@@ -317,13 +320,16 @@ export class Registers {
     for (let attempts = 0; ; attempts++) {
       if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
       const lacking = new Set<NodeId>()
+      /** No room there (fault 6). */
+      const full = new Set<NodeId>()
+      const sets = placement.sets(partition)
       let over = false
       const machine = make(
         {
           key,
           proposer,
           nextCounter: (above) => (this.#counter = Math.max(this.#counter, above) + 1),
-          sets: placement.sets(partition),
+          sets,
           epoch: placement.epoch(),
           fence: fence?.current(),
         },
@@ -336,9 +342,15 @@ export class Registers {
           if (reply?.type === 'accepted') lacking.delete(to)
           else if (over) onGap(to, partition)
           else lacking.add(to)
+          if (reply?.type === 'no-vote' && reply.reason === 'full') full.add(to)
+          else full.delete(to)
         },
+        hopeless: () => !sets.every((set) => hasMajority(set, full)),
       })
       over = true
+      if (membersOf(sets).every((node) => full.has(node))) {
+        throw new StoreError('InsufficientStorage', 'no room left on the replicas')
+      }
       if (outcome.type === 'stale-fence') {
         attempt = outcome.attempt ?? attempt
         await this.#refresh(fence, attempt)
@@ -442,6 +454,10 @@ export class Registers {
             () => guarded(() => machine.onFailure(node, request, true)),
           )
         }
+        if (step.backoff !== undefined && extras.hopeless?.() === true) {
+          finish(machine.giveUp())
+          return
+        }
         if (step.backoff !== undefined) {
           const most = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** step.backoff.attempt)
           after(random.float() * most, () => guarded(() => machine.onBackoffOver()))
@@ -516,6 +532,12 @@ export class Registers {
     }
     throw unavailable()
   }
+}
+
+/** Without the nodes in `without`. */
+function hasMajority(set: readonly NodeId[], without: ReadonlySet<NodeId>): boolean {
+  const left = set.filter((node) => !without.has(node)).length
+  return left >= majority(set.length)
 }
 
 function unavailable(): StoreError {
