@@ -4,6 +4,7 @@ import { byteString } from '../bytes.ts'
 import type { BlockKey, OperationId, ProposerId } from '../ids.ts'
 import {
   ballotOfState,
+  bodyOfState,
   decodeState,
   encodeState,
   isTombstoneState,
@@ -72,7 +73,9 @@ describe('register states as bytes', () => {
     for (const [version, flags] of [
       [0, 0],
       [2, 0],
-      [1, 2],
+      [1, 16],
+      [1, 6],
+      [1, 10],
     ]) {
       bytes[0] = version!
       bytes[1] = flags!
@@ -89,4 +92,28 @@ describe('bodies', () => {
     expect(() => objectCodec.decode(bytes)).toThrow(RecordVersionError)
     expect(() => objectCodec.decode(new Uint8Array(0))).toThrow(RecordVersionError)
   })
+})
+
+test('what a change replaced, or began above, comes back (P4)', () => {
+  const proposer = 'p'.repeat(16) as ProposerId
+  const operation = 'o'.repeat(16) as OperationId
+  const origins = [
+    {},
+    { replaced: 'r'.repeat(16) as OperationId },
+    { above: { counter: 0, proposer: '' as ProposerId } },
+    { above: { counter: 7, proposer: '' as ProposerId } },
+    { above: { counter: 2 ** 40, proposer } },
+  ]
+  for (const origin of origins) {
+    for (const tombstone of [false, true]) {
+      const body = new Uint8Array([1, 2, 3])
+      const state = {
+        ballot: { counter: 5, proposer },
+        value: { operation, tombstone, body, blocks: [], ...origin },
+      }
+      const bytes = encodeState(state)
+      expect(decodeState(bytes)).toEqual(state)
+      expect(bodyOfState(bytes)).toEqual(body)
+    }
+  }
 })

@@ -5,7 +5,8 @@
  * ```
  * 0       1       2                10               26               42
  * version flags   ballot.counter   ballot.proposer  operation        blocks (u8), 30 bytes each
- * then the body to the end. flags: bit 0 tombstone
+ * then, as the flags say, what the change replaced (16) or the floor that it began above (24), then the
+ * body to the end. flags: bit 0 tombstone, 1 replaced, 2 began above a floor, 3 began where none was
  * ```
  */
 
@@ -18,11 +19,16 @@ import {
   proposerId,
   type BlockKey,
 } from '../ids.ts'
-import type { Ballot } from '../register/ballot.ts'
-import type { Accepted } from '../register/types.ts'
+import { ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
+import type { Accepted, RegisterValue } from '../register/types.ts'
 
 const VERSION = 1
 const TOMBSTONE = 1
+const REPLACED = 2
+const ABOVE_FLOOR = 4
+const ABOVE_NOTHING = 8
+const FLAGS_MAX = 15
+const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 const BLOCK_KEY_BYTES = 30
 const HEAD_BYTES = 2 + 8 + PROPOSER_ID_BYTES + OPERATION_ID_BYTES + 1
 
@@ -34,11 +40,12 @@ export class StateCodecError extends Error {
 export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   const { ballot, value } = accepted
   assert(value.blocks.length < 256, 'at most 255 packed blocks')
+  const flags = flagsOf(value)
   const bytes = new Uint8Array(
-    HEAD_BYTES + value.blocks.length * BLOCK_KEY_BYTES + value.body.length,
+    HEAD_BYTES + value.blocks.length * BLOCK_KEY_BYTES + originBytes(flags) + value.body.length,
   )
   bytes[0] = VERSION
-  bytes[1] = value.tombstone ? TOMBSTONE : 0
+  bytes[1] = flags
   writeCounter(bytes, 2, ballot.counter)
   let at = writeText(bytes, 10, ballot.proposer)
   at = writeText(bytes, at, value.operation)
@@ -47,15 +54,55 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
     assert(block.length === BLOCK_KEY_BYTES)
     at = writeText(bytes, at, block)
   }
+  if (flags & REPLACED) at = writeText(bytes, at, value.replaced!)
+  if (flags & ABOVE_FLOOR) {
+    // A floor may be a mark, which has no proposer: zeros stand for it.
+    writeCounter(bytes, at, value.above!.counter)
+    writeText(bytes, at + 8, value.above!.proposer)
+    at += FLOOR_BYTES
+  }
   bytes.set(value.body, at)
   return bytes
+}
+
+function flagsOf({ tombstone, replaced, above }: RegisterValue): number {
+  const mark = tombstone ? TOMBSTONE : 0
+  if (replaced !== undefined) return mark | REPLACED
+  if (above === undefined) return mark
+  const nothing = above.counter === 0 && above.proposer === ''
+  return mark | (nothing ? ABOVE_NOTHING : ABOVE_FLOOR)
+}
+
+/** Between the blocks and the body. */
+function originBytes(flags: number): number {
+  return flags & REPLACED ? OPERATION_ID_BYTES : flags & ABOVE_FLOOR ? FLOOR_BYTES : 0
+}
+
+function originOf(
+  bytes: Uint8Array,
+  at: number,
+): Pick<RegisterValue, 'replaced'> | Pick<RegisterValue, 'above'> {
+  const flags = bytes[1]!
+  if (flags & REPLACED) {
+    return { replaced: operationId(byteString(bytes.subarray(at, at + OPERATION_ID_BYTES))) }
+  }
+  if (flags & ABOVE_NOTHING) return { above: ZERO_BALLOT }
+  if ((flags & ABOVE_FLOOR) === 0) return {}
+  const proposer = byteString(bytes.subarray(at + 8, at + FLOOR_BYTES))
+  return {
+    above: {
+      counter: readCounter(bytes, at),
+      proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
+    },
+  }
 }
 
 /** `body` is a view of `bytes`: copy `bytes` first when they will be reused. */
 export function decodeState(bytes: Uint8Array): Accepted {
   if (bytes.length < HEAD_BYTES) throw new StateCodecError('register state too short')
   if (bytes[0] !== VERSION) throw new StateCodecError(`register state of version ${bytes[0]}`)
-  if (bytes[1]! > TOMBSTONE) throw new StateCodecError(`register state with flags ${bytes[1]}`)
+  if (bytes[1]! > FLAGS_MAX || !isOneOrigin(bytes[1]!))
+    throw new StateCodecError(`register state with flags ${bytes[1]}`)
   const ballot = ballotOfState(bytes)
   if (!Number.isSafeInteger(ballot.counter))
     throw new StateCodecError('ballot counter out of range')
@@ -66,13 +113,16 @@ export function decodeState(bytes: Uint8Array): Accepted {
     blocks.push(byteString(bytes.subarray(at, at + BLOCK_KEY_BYTES)) as BlockKey)
     at += BLOCK_KEY_BYTES
   }
+  const bodyAt = at + originBytes(bytes[1]!)
+  if (bodyAt > bytes.length) throw new StateCodecError('register state cut short')
   return {
     ballot,
     value: {
       operation: operationId(byteString(bytes.subarray(26, 42))),
       tombstone: (bytes[1]! & TOMBSTONE) !== 0,
       blocks,
-      body: bytes.subarray(at),
+      body: bytes.subarray(bodyAt),
+      ...originOf(bytes, at),
     },
   }
 }
@@ -87,7 +137,13 @@ export function ballotOfState(bytes: Uint8Array): Ballot {
 
 /** Only the body, as a view. */
 export function bodyOfState(bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(HEAD_BYTES + bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES)
+  const blocks = bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES
+  return bytes.subarray(HEAD_BYTES + blocks + originBytes(bytes[1]!))
+}
+
+function isOneOrigin(flags: number): boolean {
+  const origin = flags & (REPLACED | ABOVE_FLOOR | ABOVE_NOTHING)
+  return (origin & (origin - 1)) === 0
 }
 
 export function isTombstoneState(bytes: Uint8Array): boolean {

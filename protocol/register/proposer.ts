@@ -213,14 +213,30 @@ export class Proposer {
     return this.#accept(ballot, current.value, 'kept')
   }
 
-  /** P4: is `current` the very state that the first attempt meant to replace? */
+  /**
+   * P4: is `current` the very state that the first attempt meant to replace, or one that replaced that
+   * state itself? Had the attempt been chosen, every later ballot would carry it or what came after it,
+   * and nothing after it replaces its base. The promises just given keep it from being chosen later.
+   */
   #notApplied(attempt: Attempt, current: Accepted | undefined): boolean {
-    if (attempt.base !== undefined) return current?.value.operation === attempt.base
-    if (current) return false
+    const { base } = attempt
+    if (base !== undefined) {
+      return current?.value.operation === base || current?.value.replaced === base
+    }
+    if (current) {
+      // It began on nothing, and nothing that was collected before reached the attempt's ballot.
+      const { replaced, above } = current.value
+      if (replaced !== undefined || above === undefined) return false
+      return attempt.epoch === this.#options.epoch && compareBallots(above, attempt.ballot) < 0
+    }
     // Absent then and absent now, unless written, deleted and collected between: the floors would show
     // it, within an epoch (G2).
     if (attempt.epoch !== this.#options.epoch) return false
     return this.#promises.every(({ floor }) => compareBallots(floor, attempt.ballot) < 0)
+  }
+
+  #highestFloor(): Ballot {
+    return this.#promises.reduce((top, { floor }) => maxBallot(top, floor), ZERO_BALLOT)
   }
 
   #agreeOn(current: Accepted): boolean {
@@ -239,7 +255,9 @@ export class Proposer {
     assert(operation !== '', 'a write has an operation id (P4)')
     const first = this.#attempt === undefined
     this.#attempt ??= { epoch, ballot, ...(current && { base: current.value.operation }) }
-    const step = this.#accept(ballot, { ...write, operation }, 'written')
+    const replaced = current?.value.operation
+    const above = current ? undefined : this.#highestFloor()
+    const step = this.#accept(ballot, { ...write, operation, replaced, above }, 'written')
     const request = this.#request
     assert(request?.type === 'accept')
     this.#settling = first ? { request, never: [], resent: false } : undefined

@@ -402,9 +402,31 @@ describe('proposer', () => {
     lab.propose('q')
     lab.deliver('q', 'bc')
     lab.deliver('q', 'bc')
+    lab.propose('r')
+    lab.deliver('r', 'bc')
+    lab.deliver('r', 'bc')
     lab.backoffOver('p')
     lab.deliver('p', 'bc')
     expect(lab.outcomes.get('p')).toEqual({ type: 'unknown' })
+  })
+
+  test('P4: a state that replaced the very one the attempt meant to replace: it has not happened', () => {
+    const lab = new Lab()
+    lab.propose('p')
+    lab.deliver('p', 'ab')
+    lab.arriveOnly('p', 'a')
+    lab.fail('p', 'b')
+    lab.propose('q')
+    lab.deliver('q', 'bc')
+    lab.deliver('q', 'bc')
+    lab.backoffOver('p')
+    lab.deliver('p', 'bc')
+    expect(lab.outcomes.get('p')).toBeUndefined()
+    lab.deliver('p', 'bc')
+    expect(lab.outcomes.get('p')).toMatchObject({
+      type: 'written',
+      value: { operation: 'op-p', replaced: 'op-q' },
+    })
   })
 
   test('P4: a deleted and collected value is not written a second time', () => {

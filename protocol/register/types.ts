@@ -14,6 +14,11 @@ export interface RegisterValue {
   readonly tombstone: boolean
   readonly body: Uint8Array
   readonly blocks: readonly BlockKey[]
+  /** Operation of the state that the change replaced. Absent: it replaced nothing, or it is not known.
+   * By it a proposer whose accept was overtaken tells that it has not happened (P4). */
+  readonly replaced?: OperationId | undefined
+  /** Of a change that replaced nothing: the highest floor that its quorum reported (G2, P4). */
+  readonly above?: Ballot | undefined
 }
 
 export interface Accepted {
