@@ -33,6 +33,7 @@ const { values } = parseArgs({
     'rss-mib': { type: 'string', default: '400' },
   },
 })
+const MEBI = 2 ** 20
 const sizeMib = Number(values['size-mib'])
 const bucket = 'large'
 /** aws-cli's own default. */
@@ -84,14 +85,14 @@ async function resume(client: S3Client, Key: string, file: string): Promise<numb
   for (const part of await listParts(client, Key, UploadId)) {
     if (part.Size === partBytes && part.PartNumber !== undefined) there.set(part.PartNumber, part)
   }
-  const count = Math.ceil((sizeMib << 20) / partBytes)
+  const count = Math.ceil((sizeMib * MEBI) / partBytes)
   const done: CompletedPart[] = [...there].map(([PartNumber, part]) => completed(PartNumber, part))
   const handle = await open(file, 'r')
   try {
     await eachLimited(count, 4, async (i) => {
       const PartNumber = i + 1
       if (there.has(PartNumber)) return
-      const length = Math.min(partBytes, sizeMib * (1 << 20) - i * partBytes)
+      const length = Math.min(partBytes, sizeMib * MEBI - i * partBytes)
       const Body = Buffer.alloc(length)
       await handle.read(Body, 0, length, i * partBytes)
       const input = { Bucket: bucket, Key, UploadId, PartNumber, Body }
@@ -156,7 +157,7 @@ async function main(): Promise<void> {
         const UploadId = page.Uploads?.[0]?.UploadId
         if (UploadId === undefined) return undefined
         const parts = await listParts(client, 'resumed', UploadId)
-        return parts.length * partBytes > (sizeMib << 20) / 3 ? true : undefined
+        return parts.length * partBytes > (sizeMib * MEBI) / 3 ? true : undefined
       },
       1_800_000,
       50,
