@@ -12,7 +12,8 @@ import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { Buckets } from './metadata/buckets.ts'
-import { internalContext, type Resync } from './repair/resync.ts'
+import { internalContext } from './internal-context.ts'
+import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 
 const ASK_TIMEOUT_MS = 2_000

@@ -22,6 +22,7 @@ import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { Fence, RegisterValue } from '../../protocol/register/types.ts'
 import type { BucketInfo, RequestContext } from '../../gateway/backend.ts'
+import { internalContext } from '../internal-context.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { FenceSource, Placement, Registers } from './registers.ts'
@@ -348,12 +349,7 @@ export class Buckets {
 
   /** The record of the very same incarnation, or NoSuchBucket: its objects are gone with it. */
   async #reread(bucket: Bucket): Promise<BucketRecord> {
-    const context: RequestContext = {
-      operation: 'internal',
-      signal: new AbortController().signal,
-      rounds: 0,
-    }
-    const record = await this.#readLive(context, bucket.name)
+    const record = await this.#readLive(internalContext(), bucket.name)
     if (!sameIncarnation(record, bucket.record)) {
       this.#cache.delete(bucket.name)
       throw new StoreError('Unavailable', 'the bucket was deleted and created again meanwhile')

@@ -19,11 +19,11 @@ import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../pr
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
-import type { RequestContext } from '../../gateway/backend.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
 import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
+import { internalContext } from '../internal-context.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
 import type { Peers } from '../rpc/peers.ts'
@@ -433,8 +433,4 @@ async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>
   for (let at = 0; at < items.length; at += AT_ONCE) {
     await Promise.all(items.slice(at, at + AT_ONCE).map(run))
   }
-}
-
-export function internalContext(): RequestContext {
-  return { operation: 'internal', signal: new AbortController().signal, rounds: 0 }
 }
