@@ -24,6 +24,46 @@ export interface BucketInfo {
   readonly region: string
 }
 
+export type Versioning = 'Enabled' | 'Suspended'
+
+export interface PublicAccessBlock {
+  readonly blockPublicAcls: boolean
+  readonly ignorePublicAcls: boolean
+  readonly blockPublicPolicy: boolean
+  readonly restrictPublicBuckets: boolean
+}
+
+/** Uploads below the prefix that stay open for `days` are aborted. */
+export interface AbortRule {
+  readonly id: string
+  readonly prefix: string
+  readonly days: number
+  readonly enabled: boolean
+}
+
+/** What a bucket's owner can set. Absent: never configured. */
+export interface BucketSettings {
+  readonly versioning?: Versioning | undefined
+  /** JSON as it was given; checked before it is stored. */
+  readonly policy?: string | undefined
+  readonly publicAccessBlock?: PublicAccessBlock | undefined
+  readonly abortRules?: readonly AbortRule[] | undefined
+}
+
+/** A bucket as a decision about a request needs it. */
+export interface BucketAccess {
+  readonly info: BucketInfo
+  readonly settings: BucketSettings
+}
+
+/** Fields that are present are set; null removes. */
+export interface BucketChange {
+  readonly versioning?: Versioning
+  readonly policy?: string | null
+  readonly publicAccessBlock?: PublicAccessBlock | null
+  readonly abortRules?: readonly AbortRule[] | null
+}
+
 /** AWS's header names of the five algorithms are derived in gateway/checksum.ts. */
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
 
@@ -80,7 +120,7 @@ export interface ObjectInfo extends ObjectHeaders, SealedBody {
   readonly key: string
   readonly sizeBytes: number
   readonly lastModifiedMs: number
-  /** 'null' in unversioned buckets. */
+  /** 'null': the null version. */
   readonly versionId: string
   /** Sizes of the parts of a multipart object, in order; absent for others. */
   readonly partSizes?: readonly number[] | undefined
@@ -88,6 +128,8 @@ export interface ObjectInfo extends ObjectHeaders, SealedBody {
 
 export interface ObjectReader {
   readonly info: ObjectInfo
+  /** The bucket has or had versioning: answers then name the version. */
+  readonly versioned: boolean
   /**
    * Verified bytes of [start, end), at most 1 MiB a chunk. Throws before the first chunk when no
    * verified replica answers; later only by ending the stream with an error. A chunk is valid until
@@ -99,8 +141,17 @@ export interface ObjectReader {
 }
 
 export interface PutResult {
+  /** 'null': the null version. */
   readonly versionId: string
+  readonly versioned: boolean
   readonly lastModifiedMs: number
+}
+
+export interface DeleteResult {
+  /** Of the delete marker that was made, or of the version that was removed. Absent: neither. */
+  readonly versionId?: string | undefined
+  /** A delete marker was made, or removed. */
+  readonly deleteMarker: boolean
 }
 
 export interface ListRequest {
@@ -129,6 +180,33 @@ export interface ListPage {
   readonly prefixes: readonly string[]
   /** Present when there may be more: give it as `after` of the next page. */
   readonly next?: string | undefined
+}
+
+export interface ListedVersion extends ListedObject {
+  readonly isLatest: boolean
+  /** Then size, ETag and storage class say nothing. */
+  readonly deleteMarker: boolean
+}
+
+export interface ListVersionsRequest {
+  readonly bucket: string
+  readonly prefix: string
+  readonly delimiter?: string | undefined
+  /** Exclusive, unless `versionIdMarker` stands beside it: then versions of this key older than that one
+   * come first. A common prefix passes over everything below it. */
+  readonly keyMarker?: string | undefined
+  readonly versionIdMarker?: string | undefined
+  readonly limit: number
+}
+
+/** Keys in byte order, of one key the newest version first; `limit` counts versions and prefixes. */
+export interface ListVersionsPage {
+  readonly versions: readonly ListedVersion[]
+  readonly prefixes: readonly string[]
+  /** Present when there may be more. */
+  readonly nextKeyMarker?: string | undefined
+  /** Absent when the page ended with a common prefix. */
+  readonly nextVersionIdMarker?: string | undefined
 }
 
 export interface UploadInfo extends ObjectHeaders {
@@ -169,14 +247,32 @@ export interface CompletedPart {
   readonly checksums: Checksums
 }
 
+/** A policy that speaks about its holder, and how an explanation names it. */
+export interface PolicyText {
+  /** ARN of a managed policy; of an inline one 'user/ann/policy-name', 'group/…', 'role/…'. */
+  readonly name: string
+  /** JSON as it was given. */
+  readonly text: string
+}
+
 /** Who signed, with what right: policies are evaluated by protocol/iam. */
 export interface Identity {
   readonly accountId: string
+  /** 'arn:aws:iam::123456789012:user/ann', '…:root', 'arn:aws:sts::…:assumed-role/role/session'. */
   readonly principalArn: string
+  /** aws:userid: the account's id for root, AIDA…, AROA…:session. */
+  readonly principalId: string
+  /** aws:username of a user; '' of a role's session; 'root'. */
   readonly userName: string
+  /** aws:PrincipalType. */
+  readonly type: 'Account' | 'User' | 'AssumedRole'
   readonly isRoot: boolean
-  /** Identity policies as JSON text; root has none and may do everything in its account. */
-  readonly policies: readonly string[]
+  /** Identity policies, of groups too; root has none and may do everything in its account. */
+  readonly policies: readonly PolicyText[]
+  /** Of a session: what it may do at most. Absent: no limit of its own. */
+  readonly sessionPolicies?: readonly PolicyText[] | undefined
+  /** Of a role's session: the role's ARN, which policies may name as principal too. */
+  readonly roleArn?: string | undefined
 }
 
 export interface Credential {
@@ -186,8 +282,15 @@ export interface Credential {
 }
 
 export interface Backend {
-  /** Undefined when there is no such key. Cached at most 1 s, then re-read or denied (T7). */
+  /** Undefined when there is no such key, or it is inactive. Cached at most 1 s, then re-read, or
+   * Unavailable: nobody is let in on what may be out of date (T7). */
   credential(accessKeyId: string): Promise<Credential | undefined>
+  /** Of temporary credentials. The token alone says who it is; what that identity may do is read as in
+   * `credential`. Throws StoreError ExpiredToken or InvalidToken. */
+  sessionCredential(accessKeyId: string, token: string): Promise<Credential | undefined>
+  /** For the decision about a request: at most 1 s old, else read again, or Unavailable (T7). Throws
+   * NoSuchBucket. */
+  bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess>
 
   createBucket(
     context: RequestContext,
@@ -196,6 +299,13 @@ export interface Backend {
   /** Linearizable: asks the register unless a fence protects what follows. */
   headBucket(context: RequestContext, bucket: string): Promise<BucketInfo>
   deleteBucket(context: RequestContext, bucket: string): Promise<void>
+  /** Linearizable. */
+  getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
+  /** Answers when every later operation through any node obeys it (T8). */
+  changeBucket(
+    context: RequestContext,
+    request: { bucket: string; change: BucketChange },
+  ): Promise<void>
   listBuckets(
     context: RequestContext,
     request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },
@@ -211,16 +321,31 @@ export interface Backend {
       condition?: WriteCondition | undefined
     },
   ): Promise<PutResult>
-  /** `withData` false: HEAD. Throws NoSuchKey. */
+  /**
+   * `withData` false: HEAD. Without a version the current one. Throws NoSuchKey (details DeleteMarker
+   * 'true' and VersionId, when the current version is a delete marker), NoSuchVersion, or IsDeleteMarker
+   * (details VersionId, LastModifiedMs) when the version named is one.
+   */
   getObject(
     context: RequestContext,
-    request: { bucket: string; key: string; withData: boolean },
+    request: { bucket: string; key: string; versionId?: string | undefined; withData: boolean },
   ): Promise<ObjectReader>
-  /** Succeeds also when there is nothing to delete, unless a condition says otherwise. */
+  /**
+   * Without a version: makes a delete marker in a versioned bucket, else removes the object. With one:
+   * removes exactly that version for good. Succeeds also when there is nothing to delete, unless a
+   * condition says otherwise. A version id that is none of this key's is nothing to delete.
+   */
   deleteObject(
     context: RequestContext,
-    request: { bucket: string; key: string; condition?: WriteCondition | undefined },
-  ): Promise<void>
+    request: {
+      bucket: string
+      key: string
+      versionId?: string | undefined
+      condition?: WriteCondition | undefined
+    },
+  ): Promise<DeleteResult>
+  /** Delete markers included. */
+  listVersions(context: RequestContext, request: ListVersionsRequest): Promise<ListVersionsPage>
   listObjects(context: RequestContext, request: ListRequest): Promise<ListPage>
 
   createUpload(

@@ -10,6 +10,7 @@ import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { AdminBackend, Backend, Credential } from '../gateway/backend.ts'
 import { createBackend } from './backend.ts'
+import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
 import { Bodies } from './data/body.ts'
 import { Replicator } from './data/replicator.ts'
@@ -225,10 +226,10 @@ export class ShoalNode {
     this.#blocks = blocks
     this.#exchange = exchange
     const partitionBits = options.partitionBits ?? PARTITION_BITS
+    const attempts = new Attempts(options.storageId, options.boot)
     const bodies = new Bodies({
       replicator,
-      storage: options.storageId,
-      boot: options.boot,
+      attempts,
       partitionBits,
     })
     const lister = new Lister({ peers, placement, registers: this.registers, clock })
@@ -365,9 +366,9 @@ export class ShoalNode {
     if (this.#mending.has(key)) return
     this.#mending.add(key)
     const mend = async (): Promise<void> => {
-      const bytes = await this.#replicator.read(internalContext(), key)
-      if (bytes === undefined) return
-      await this.#blocks.put(key, bytes)
+      const block = await this.#replicator.readOwned(internalContext(), key)
+      if (block === undefined) return
+      await this.#blocks.put(block)
       logger.warn({ partition: partitionOfKey(key) }, 'a damaged block was mended from a replica')
     }
     mend()

@@ -11,6 +11,10 @@ export type StoreErrorCode =
   | 'TooManyBuckets'
   | 'NoSuchKey'
   | 'NoSuchVersion'
+  /** 405: the version named is a delete marker. */
+  | 'IsDeleteMarker'
+  | 'ExpiredToken'
+  | 'InvalidToken'
   | 'NoSuchUpload'
   | 'InvalidPart'
   | 'InvalidPartOrder'

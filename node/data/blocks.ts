@@ -3,11 +3,25 @@
  * verified against the record's checksum, always; a bad block is no block (faults 2, 5).
  */
 
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
 import type { Store } from './store.ts'
-import type { LogPosition } from './types.ts'
+import type { LogPosition, NewRecord } from './types.ts'
+
+/** A block and whose it is: all that a replica needs to keep it. */
+export interface OwnedBlock {
+  readonly key: BlockKey
+  readonly bytes: Uint8Array
+  readonly owner: BlockOwner
+}
+
+export function blockRecord({ key, bytes, owner }: OwnedBlock): NewRecord {
+  const partition = partitionOfKey(key)
+  return { type: RECORD.block, partition, key, body: bytesOf(owner), payload: bytes }
+}
 
 export class BlockStore {
   readonly #store: Store
@@ -25,28 +39,27 @@ export class BlockStore {
   }
 
   /** Resolves when the block is flushed. The bytes must stay as they are until then. */
-  async put(key: BlockKey, bytes: Uint8Array): Promise<void> {
-    if (this.has(key)) return
-    await this.#store.append([
-      {
-        type: RECORD.block,
-        partition: partitionOfKey(key),
-        key,
-        body: new Uint8Array(0),
-        payload: bytes,
-      },
-    ])
-    this.#damaged.delete(key)
+  async put(block: OwnedBlock): Promise<void> {
+    if (this.has(block.key)) return
+    await this.#store.append([blockRecord(block)])
+    this.#damaged.delete(block.key)
   }
 
   /** Verified bytes; undefined when absent or damaged. */
   async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    return (await this.readOwned(key, into))?.bytes
+  }
+
+  /** As `read`, with its owner: for copies to other nodes. */
+  async readOwned(key: BlockKey, into?: Uint8Array): Promise<OwnedBlock | undefined> {
     for (;;) {
       const row = this.#store.get(blockRow(key))
       if (row === undefined || this.#damaged.has(key)) return undefined
       const position = decodePosition(row)
       try {
-        return await this.#store.readPayload(position, into)
+        const { body, payload } = await this.#store.readRecord(position, into)
+        const bytes = payload ?? EMPTY_BYTES
+        return { key, bytes, owner: byteString(body) as BlockOwner }
       } catch {
         if (!this.#moved(key, position)) return this.#noteDamage(key)
       }

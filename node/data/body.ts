@@ -3,14 +3,15 @@
  * on the way out, verified blocks in order, a few read ahead.
  */
 
-import { bytesOf, EMPTY_BYTES, u32 } from '../../protocol/bytes.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { StorageRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type DataId, type StorageId } from '../../protocol/ids.ts'
-import { byteString, bytesOfHex } from '../../protocol/bytes.ts'
+import { dataId, type DataId } from '../../protocol/ids.ts'
 import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { ObjectBody, RequestContext, SealedBody, SmallBody } from '../../gateway/backend.ts'
+import type { Attempt, Attempts } from './attempts.ts'
 import { BufferPool } from './buffers.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
@@ -26,12 +27,13 @@ export interface WrittenBody {
   readonly sizeBytes: number
   /** The bytes of the one packed block, which ride with the register's state. */
   readonly packed?: Uint8Array | undefined
+  /** End it when the change that names the data is over, however it ended (G5). */
+  readonly attempt: Attempt
 }
 
 export interface BodiesOptions {
   readonly replicator: Replicator
-  readonly storage: StorageId
-  readonly boot: number
+  readonly attempts: Attempts
   readonly partitionBits: number
 }
 
@@ -39,25 +41,40 @@ export class Bodies {
   readonly #options: BodiesOptions
   readonly #writePool = new BufferPool(BLOCK_BYTES)
   readonly #readPool = new BufferPool(READ_BUFFER_BYTES)
-  #attempt = 0
 
   constructor(options: BodiesOptions) {
     this.#options = options
   }
 
   /** Of this attempt alone: node, boot, number (G5). */
-  newDataId(): DataId {
-    const attempt = ++this.#attempt
-    const high = Math.floor(attempt / 0x100000000)
-    const node = byteString(bytesOfHex(this.#options.storage))
-    return dataId(node + u32(this.#options.boot) + u32(high) + u32(attempt >>> 0))
+  begin(): Attempt {
+    return this.#options.attempts.begin()
   }
 
   /** Resolves when every block is flushed on a majority (P7) and the body is what was announced. */
-  async write(context: RequestContext, body: ObjectBody | SmallBody): Promise<WrittenBody> {
+  async write(
+    context: RequestContext,
+    body: ObjectBody | SmallBody,
+    owner: BlockOwner,
+  ): Promise<WrittenBody> {
     if ('bytes' in body) return this.#packed(body.bytes, body.seal())
-    const id = this.newDataId()
-    const writes = new BlockWriter(this.#options, this.#writePool, id)
+    const attempt = this.begin()
+    try {
+      return await this.#stream(context, body, owner, attempt)
+    } catch (error) {
+      attempt.end()
+      throw error
+    }
+  }
+
+  async #stream(
+    context: RequestContext,
+    body: ObjectBody,
+    owner: BlockOwner,
+    attempt: Attempt,
+  ): Promise<WrittenBody> {
+    const { id } = attempt
+    const writes = new BlockWriter(this.#options, this.#writePool, id, owner)
     try {
       for await (const chunk of body.chunks) {
         let at = 0
@@ -66,7 +83,7 @@ export class Bodies {
       if (writes.sizeBytes <= PACKED_BYTES_MAX) {
         const bytes = writes.whole()
         writes.abandon()
-        return this.#packed(bytes, body.seal())
+        return this.#packed(bytes, body.seal(), attempt)
       }
       await writes.end()
       writes.abandon()
@@ -76,14 +93,14 @@ export class Bodies {
     }
     context.rounds++
     const storage = [{ dataId: bytesOf(id), sizeBytes: writes.sizeBytes, packed: false }]
-    return { sealed: body.seal(), storage, sizeBytes: writes.sizeBytes }
+    return { sealed: body.seal(), storage, sizeBytes: writes.sizeBytes, attempt }
   }
 
-  #packed(bytes: Uint8Array, sealed: SealedBody): WrittenBody {
-    if (bytes.length === 0) return { sealed, storage: [], sizeBytes: 0 }
-    const id = bytesOf(this.newDataId())
+  #packed(bytes: Uint8Array, sealed: SealedBody, attempt = this.begin()): WrittenBody {
+    if (bytes.length === 0) return { sealed, storage: [], sizeBytes: 0, attempt }
+    const id = bytesOf(attempt.id)
     const storage = [{ dataId: id, sizeBytes: bytes.length, packed: true }]
-    return { sealed, storage, sizeBytes: bytes.length, packed: bytes }
+    return { sealed, storage, sizeBytes: bytes.length, packed: bytes, attempt }
   }
 
   /** Verified bytes [start, end) of the storages one behind the other. A chunk is valid until the
@@ -176,6 +193,7 @@ class BlockWriter {
   readonly #options: BodiesOptions
   readonly #pool: BufferPool
   readonly #id: DataId
+  readonly #owner: BlockOwner
   readonly #writes: BlockWrite[] = []
   /** Undefined once it is on its way: it is the write's then. */
   #buffer: Uint8Array<ArrayBuffer> | undefined
@@ -184,10 +202,11 @@ class BlockWriter {
   #failed: unknown
   sizeBytes = 0
 
-  constructor(options: BodiesOptions, pool: BufferPool, id: DataId) {
+  constructor(options: BodiesOptions, pool: BufferPool, id: DataId, owner: BlockOwner) {
     this.#options = options
     this.#pool = pool
     this.#id = id
+    this.#owner = owner
   }
 
   /** Takes as much of the chunk as fits; the result is how much. */
@@ -228,7 +247,7 @@ class BlockWriter {
     this.#buffer = undefined
     const partition = blockPartition(this.#id, this.#index, partitionBits)
     const key = blockKey(partition, this.#id, this.#index++)
-    const write = replicator.write(key, buffer.subarray(0, this.#filled))
+    const write = replicator.write(key, buffer.subarray(0, this.#filled), this.#owner)
     write.acknowledged.catch((error: unknown) => (this.#failed ??= error))
     void write.settled.then((reusable) => {
       if (reusable) this.#pool.give(buffer)

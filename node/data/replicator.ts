@@ -5,12 +5,14 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { Quorum } from '../../protocol/register/quorum.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Placement } from '../metadata/registers.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
+import type { OwnedBlock } from './blocks.ts'
 
 const WRITE_TIMEOUT_MS = 15_000
 const READ_TIMEOUT_MS = 8_000
@@ -40,9 +42,9 @@ export class Replicator {
     this.#options = options
   }
 
-  write(key: BlockKey, bytes: Uint8Array): BlockWrite {
+  write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
     const users: Promise<boolean>[] = []
-    const acknowledged = this.#write(key, bytes, users, EPOCH_RETRIES)
+    const acknowledged = this.#write({ key, bytes, owner }, users, EPOCH_RETRIES)
     const settled = acknowledged
       .catch(() => {})
       .then(() => Promise.all(users))
@@ -51,13 +53,12 @@ export class Replicator {
   }
 
   async #write(
-    key: BlockKey,
-    bytes: Uint8Array,
+    block: OwnedBlock,
     users: Promise<boolean>[],
     retries: number,
   ): Promise<void> {
     const { peers, placement, onGap } = this.#options
-    const partition = partitionOfKey(key)
+    const partition = partitionOfKey(block.key)
     const sets = placement.sets(partition)
     const epoch = placement.epoch()
     const quorum = new Quorum(sets)
@@ -75,7 +76,7 @@ export class Replicator {
       }
       for (const node of new Set(sets.flat())) {
         const written = peers
-          .putBlock(node, key, bytes, epoch, { timeoutMs: WRITE_TIMEOUT_MS })
+          .putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS })
           .then(
             async (reply) => {
               if (reply.result === BLOCK_RESULT.ok) {
@@ -102,7 +103,7 @@ export class Replicator {
     })
     if (!stale) return
     if (retries === 0) throw new StoreError('Unavailable', 'the layout keeps changing')
-    await this.#write(key, bytes, users, retries - 1)
+    await this.#write(block, users, retries - 1)
   }
 
   /** Verified bytes from the nearest replica that has them; undefined when none has. */
@@ -111,12 +112,21 @@ export class Replicator {
     key: BlockKey,
     into?: Uint8Array,
   ): Promise<Uint8Array | undefined> {
+    return (await this.readOwned(context, key, into))?.bytes
+  }
+
+  async readOwned(
+    context: RequestContext,
+    key: BlockKey,
+    into?: Uint8Array,
+  ): Promise<OwnedBlock | undefined> {
     const { peers, placement } = this.#options
     const partition = partitionOfKey(key)
     const replicas = [...new Set(placement.sets(partition).flat())]
     if (replicas.includes(peers.self)) {
-      const bytes = await peers.getBlock(peers.self, key, { timeoutMs: READ_TIMEOUT_MS }, into)
-      if (bytes !== undefined) return bytes
+      const options = { timeoutMs: READ_TIMEOUT_MS }
+      const block = await peers.getOwnedBlock(peers.self, key, options, into)
+      if (block !== undefined) return block
       // This replica missed it, or its copy is damaged.
       this.#options.onGap(peers.self, partition)
     }
@@ -129,17 +139,17 @@ export class Replicator {
     context: RequestContext,
     key: BlockKey,
     replicas: readonly NodeId[],
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<OwnedBlock | undefined> {
     const { peers, clock } = this.#options
     return new Promise((resolve) => {
       let next = 0
       let open = 0
       let done = false
       let cancel = (): void => {}
-      const finish = (bytes: Uint8Array | undefined): void => {
+      const finish = (block: OwnedBlock | undefined): void => {
         done = true
         cancel()
-        resolve(bytes)
+        resolve(block)
       }
       const ask = (): void => {
         cancel()
@@ -150,12 +160,12 @@ export class Replicator {
           return
         }
         open++
-        peers.getBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal }).then(
-          (bytes) => {
+        peers.getOwnedBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal }).then(
+          (block) => {
             open--
             if (done) return
-            if (bytes === undefined) ask()
-            else finish(bytes)
+            if (block === undefined) ask()
+            else finish(block)
           },
           () => {
             open--

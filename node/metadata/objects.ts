@@ -12,6 +12,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type BlockKey, type ByteString, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey, shardOf } from '../../protocol/keyspace/key.ts'
+import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
 import {
   currentVersion,
@@ -38,6 +39,7 @@ import type {
   SmallBody,
   WriteCondition,
 } from '../../gateway/backend.ts'
+import type { OwnedBlock } from '../data/blocks.ts'
 import type { Bodies } from '../data/body.ts'
 import type { Replicator } from '../data/replicator.ts'
 import type { Clock } from '../env/ports.ts'
@@ -85,19 +87,25 @@ export class Objects {
   ): Promise<PutResult> {
     const { buckets, bodies } = this.#options
     const bucket = await buckets.open(context, request.bucket)
-    const { sealed, storage, sizeBytes, packed } = await bodies.write(context, request.body)
+    const key = this.key(bucket, request.key)
+    const owner = ownedByObject(key)
+    const written = await bodies.write(context, request.body, owner)
+    const { sealed, storage, sizeBytes, packed, attempt } = written
     const version = versionOf(request.headers, sealed, {
       sizeBytes,
       storage,
       manifest: new Uint8Array(0),
       uploadId: new Uint8Array(0),
     })
-    const key = this.key(bucket, request.key)
-    const block: PackedBlock | undefined =
+    const block: OwnedBlock | undefined =
       packed === undefined
         ? undefined
-        : { key: packedBlockKey(key, dataId(byteString(storage[0]!.dataId))), bytes: packed }
-    return this.writeVersion(context, bucket, key, version, request.condition, block)
+        : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
+    try {
+      return await this.writeVersion(context, bucket, key, version, request.condition, block)
+    } finally {
+      attempt.end()
+    }
   }
 
   /** One change: the version becomes the current one, or the condition fails on a chosen state (P3). */
@@ -107,7 +115,7 @@ export class Objects {
     key: RegisterKey,
     version: VersionRecord,
     condition: WriteCondition | undefined,
-    block: PackedBlock | undefined,
+    block: OwnedBlock | undefined,
   ): Promise<PutResult> {
     const nowMs = this.#options.clock.nowMs()
     const outcome = await this.#options.registers.change(context, {
@@ -160,7 +168,7 @@ export class Objects {
       readonly version: VersionRecord
       readonly ticket: Uint8Array
       readonly condition?: WriteCondition | undefined
-      readonly block?: PackedBlock | undefined
+      readonly block?: OwnedBlock | undefined
     },
   ): Promise<PutResult | 'gone'> {
     const { version, ticket, condition, block } = completion

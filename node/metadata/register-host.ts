@@ -26,7 +26,7 @@ import {
 } from '../../protocol/register/acceptor.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
-import type { BlockStore } from '../data/blocks.ts'
+import { blockRecord, type BlockStore, type OwnedBlock } from '../data/blocks.ts'
 import { LogError } from '../data/errors.ts'
 import type { Store } from '../data/store.ts'
 import type { NewRecord } from '../data/types.ts'
@@ -48,6 +48,7 @@ const PROMISES_MAX = 200_000
 /** Decoded states kept in memory: at most 4.5 KiB each. */
 const STATES_MAX = 8_192
 
+/** The packed block of a value that was read. */
 export interface PackedBlock {
   readonly key: BlockKey
   readonly bytes: Uint8Array
@@ -99,7 +100,7 @@ export class RegisterHost {
   /** `block` rides with an accept (A5). `withBlock`: a read wants the packed block of the value. */
   handle(
     request: RegisterRequest,
-    extras: { block?: PackedBlock | undefined; withBlock?: boolean | undefined } = {},
+    extras: { block?: OwnedBlock | undefined; withBlock?: boolean | undefined } = {},
   ): Promise<HostReply> {
     if (!this.#options.isReplica(partitionOfKey(request.key))) {
       return Promise.resolve({ reply: { type: 'no-vote', reason: 'not-a-replica' } })
@@ -260,7 +261,7 @@ export class RegisterHost {
       : { reply: ready.reply, block: { key, bytes } }
   }
 
-  async #vote(request: RegisterRequest, block: PackedBlock | undefined): Promise<HostReply> {
+  async #vote(request: RegisterRequest, block: OwnedBlock | undefined): Promise<HostReply> {
     const { key } = request
     try {
       for (;;) {
@@ -290,7 +291,7 @@ export class RegisterHost {
   async #persist(
     request: RegisterRequest,
     { persist }: Ready,
-    block: PackedBlock | undefined,
+    block: OwnedBlock | undefined,
   ): Promise<void> {
     if (persist === undefined) return
     const { key } = request
@@ -402,7 +403,7 @@ export class RegisterHost {
   #env(
     request: RegisterRequest,
     stored: Accepted | undefined | 'faulty',
-    block?: PackedBlock,
+    block?: OwnedBlock,
   ): AcceptorEnv {
     const partition = partitionOfKey(request.key)
     const bucket = bucketIdOf(request.key)
@@ -425,16 +426,6 @@ interface Rise {
 
 function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {
   return String.fromCharCode(partition) + fence.bucket
-}
-
-export function blockRecord(block: PackedBlock): NewRecord {
-  return {
-    type: RECORD.block,
-    partition: partitionOfKey(block.key),
-    key: block.key,
-    body: new Uint8Array(0),
-    payload: block.bytes,
-  }
 }
 
 function minimumRecord(partition: number, fence: NonNullable<RegisterRequest['fence']>): NewRecord {

@@ -37,6 +37,7 @@ import type {
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
+import type { OwnedBlock } from '../data/blocks.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 
@@ -99,7 +100,7 @@ export interface ChangeRequest {
   readonly change: Change
   readonly fence?: FenceSource | undefined
   /** Rides with the accept: the packed block or manifest that the written value names (A5). */
-  readonly block?: PackedBlock | undefined
+  readonly block?: OwnedBlock | undefined
 }
 
 export type ChangeOutcome =
@@ -122,7 +123,7 @@ interface Machine<Outcome> {
 }
 
 interface RunExtras {
-  readonly block?: PackedBlock | undefined
+  readonly block?: OwnedBlock | undefined
   readonly withBlock?: boolean
   readonly onBlock?: (block: PackedBlock) => void
   /** Of every request, also when the operation is over. No reply: it failed. */
@@ -431,7 +432,7 @@ export class Registers {
           reject(error as Error)
         }
       }
-      const send = (one: Send, block: PackedBlock | undefined): void => {
+      const send = (one: Send, block: OwnedBlock | undefined): void => {
         this.#send(one, { ...extras, block }).then(
           ({ reply, block: found }) => {
             extras.onAnswer?.(one, reply)
@@ -502,15 +503,15 @@ export class Registers {
     node: NodeId,
     blocks: readonly BlockKey[],
     request: AcceptRequest,
-    atHand: PackedBlock | undefined,
-  ): Promise<PackedBlock> {
+    atHand: OwnedBlock | undefined,
+  ): Promise<OwnedBlock> {
     const { peers } = this.#options
     const last = blocks.at(-1)
     if (last === undefined) throw unavailable()
     for (const key of blocks.slice(0, -1)) {
-      const { bytes } = await this.#findBlock(key, request, atHand)
+      const block = await this.#findBlock(key, request, atHand)
       const options = { timeoutMs: CALL_TIMEOUT_MS }
-      const { result } = await peers.putBlock(node, key, bytes, request.epoch, options)
+      const { result } = await peers.putBlock(node, block, request.epoch, options)
       if (result !== BLOCK_RESULT.ok) throw unavailable()
     }
     return this.#findBlock(last, request, atHand)
@@ -520,15 +521,15 @@ export class Registers {
   async #findBlock(
     key: BlockKey,
     request: AcceptRequest,
-    atHand: PackedBlock | undefined,
-  ): Promise<PackedBlock> {
+    atHand: OwnedBlock | undefined,
+  ): Promise<OwnedBlock> {
     if (atHand?.key === key) return atHand
     const { peers, placement } = this.#options
     for (const node of placement.sets(partitionOfKey(request.key)).flat()) {
-      const bytes = await peers
-        .getBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
+      const block = await peers
+        .getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
         .catch(() => undefined)
-      if (bytes !== undefined) return { key, bytes }
+      if (block !== undefined) return block
     }
     throw unavailable()
   }

@@ -32,6 +32,7 @@ import { blake3 } from '../../protocol/hash.ts'
 import { dataId, type ByteString, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { shardOf } from '../../protocol/keyspace/key.ts'
+import { ownedByManifest, ownedByPart } from '../../protocol/keyspace/owner.ts'
 import {
   partRange,
   partRegister,
@@ -56,12 +57,12 @@ import type {
   UploadInfo,
   WriteCondition,
 } from '../../gateway/backend.ts'
+import type { OwnedBlock } from '../data/blocks.ts'
 import type { Bodies } from '../data/body.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import type { Bucket, Buckets } from './buckets.ts'
 import type { Lister } from './lister.ts'
 import type { Objects } from './objects.ts'
-import type { PackedBlock } from './register-host.ts'
 import type { Registers } from './registers.ts'
 import {
   checksumTypeNumber,
@@ -138,6 +139,7 @@ export class Uploads {
       checksumAlgorithm: request.checksumAlgorithm ?? '',
       checksumType: checksumTypeNumber(request.checksumType),
       request: new Uint8Array(0),
+      bucket: request.bucket,
     }
     await registers.change(context, {
       key: place.register,
@@ -159,7 +161,9 @@ export class Uploads {
     const { registers, bodies, clock, partitionBits } = this.#options
     const place = await this.#place(context, request)
     await this.#readOpen(context, place)
-    const { sealed, storage, sizeBytes, packed } = await bodies.write(context, request.body)
+    const owner = ownedByPart(place.register, request.partNumber)
+    const written = await bodies.write(context, request.body, owner)
+    const { sealed, storage, sizeBytes, packed, attempt } = written
     const key = partRegister(
       place.bucket.id,
       place.shard,
@@ -167,10 +171,10 @@ export class Uploads {
       request.partNumber,
       partitionBits,
     )
-    const block: PackedBlock | undefined =
+    const block: OwnedBlock | undefined =
       packed === undefined
         ? undefined
-        : { key: packedBlockKey(key, dataId(byteString(storage[0]!.dataId))), bytes: packed }
+        : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
     const part: PartRecord = {
       partNumber: request.partNumber,
       sizeBytes,
@@ -179,18 +183,22 @@ export class Uploads {
       checksums: pairs(sealed.checksums),
       ...(storage[0] === undefined ? {} : { storage: storage[0] }),
     }
-    await registers.change(context, {
-      key,
-      fence: place.bucket,
-      block,
-      change: () => ({
-        write: {
-          tombstone: false,
-          body: partCodec.encode(part),
-          blocks: block === undefined ? [] : [block.key],
-        },
-      }),
-    })
+    try {
+      await registers.change(context, {
+        key,
+        fence: place.bucket,
+        block,
+        change: () => ({
+          write: {
+            tombstone: false,
+            body: partCodec.encode(part),
+            blocks: block === undefined ? [] : [block.key],
+          },
+        }),
+      })
+    } finally {
+      attempt.end()
+    }
     return partInfoOf(part)
   }
 
@@ -326,7 +334,7 @@ export class Uploads {
     place: Place,
     record: UploadRecord,
     condition: WriteCondition | undefined,
-    block?: PackedBlock,
+    block?: OwnedBlock,
   ): Promise<PutResult & SealedBody & { sizeBytes: number }> {
     const { objects } = this.#options
     const version = record.result
@@ -437,14 +445,14 @@ export class Uploads {
     parts: readonly PartRecord[],
     sealed: SealedBody,
     digest: Uint8Array<ArrayBuffer>,
-  ): { record: UploadRecord; block: PackedBlock | undefined } {
+  ): { record: UploadRecord; block: OwnedBlock | undefined } {
     const storage: StorageRecord[] = parts.map(
       ({ storage, sizeBytes }) =>
         storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true },
     )
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
     const long = parts.length > PARTS_INLINE_MAX
-    const manifest = long ? this.#options.bodies.newDataId() : undefined
+    const manifest = long ? this.#options.bodies.begin().id : undefined
     const result = versionOf(headersOf(before), sealed, {
       sizeBytes,
       storage: long ? [] : storage,
@@ -458,6 +466,7 @@ export class Uploads {
           ? undefined
           : {
               key: packedBlockKey(place.register, manifest),
+              owner: ownedByManifest(place.register),
               bytes: manifestCodec.encode({ storage }),
             },
     }
@@ -555,7 +564,7 @@ function sameChecksums(part: PartRecord, want: CompletedPart): boolean {
   return true
 }
 
-function uploadValue(record: UploadRecord, block?: PackedBlock): Omit<RegisterValue, 'operation'> {
+function uploadValue(record: UploadRecord, block?: OwnedBlock): Omit<RegisterValue, 'operation'> {
   return {
     tombstone: false,
     body: uploadCodec.encode(record),

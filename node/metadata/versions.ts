@@ -49,6 +49,7 @@ export function versionOf(
 ): VersionRecord {
   return {
     versionId: '',
+    sequence: 0,
     deleteMarker: false,
     etag: sealed.etag,
     lastModifiedMs: 0,

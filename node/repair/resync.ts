@@ -320,10 +320,10 @@ export class Resync {
 
   async #pullBlock(peer: NodeId, key: BlockKey): Promise<void> {
     const { peers, blocks } = this.#options
-    const bytes = await peers.getBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+    const block = await peers.getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
     // The peer's copy may be damaged: another replica's is found when that one is compared.
-    if (bytes === undefined) return
-    await blocks.put(key, bytes)
+    if (block === undefined) return
+    await blocks.put(block)
     this.#done++
   }
 

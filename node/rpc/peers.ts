@@ -3,8 +3,9 @@
  * a later epoch is fetched and adopted before anyone starts again (L4).
  */
 
-import { bytesOf } from '../../protocol/bytes.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
   decodeMessage,
@@ -27,9 +28,9 @@ import {
   WireRaiseRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
-import type { BlockStore } from '../data/blocks.ts'
+import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Network, TrafficClass } from '../env/ports.ts'
-import type { HostReply, PackedBlock, RegisterHost } from '../metadata/register-host.ts'
+import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
 
 export const BLOCK_RESULT = { ok: 0, notFound: 1, staleEpoch: 2, noRoom: 3, damaged: 4 } as const
 
@@ -66,7 +67,7 @@ export class Peers {
   async register(
     to: NodeId,
     request: RegisterRequest,
-    extras: { block?: PackedBlock | undefined; withBlock?: boolean | undefined },
+    extras: { block?: OwnedBlock | undefined; withBlock?: boolean | undefined },
     options: CallOptions,
   ): Promise<HostReply> {
     if (to === this.self) return this.#local().host.handle(request, extras)
@@ -74,6 +75,7 @@ export class Peers {
       request,
       withBlock: extras.withBlock,
       payloadKey: extras.block?.key,
+      payloadOwner: extras.block?.owner,
     })
     const answer = await this.#call(to, 'control', RPC.register, body, options, extras.block?.bytes)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
@@ -83,16 +85,16 @@ export class Peers {
 
   async putBlock(
     to: NodeId,
-    key: BlockKey,
-    bytes: Uint8Array,
+    block: OwnedBlock,
     epoch: number,
     options: CallOptions,
   ): Promise<WireBlockReply> {
     if (to === this.self) {
-      await this.#local().blocks.put(key, bytes)
-      return { result: BLOCK_RESULT.ok, epoch }
+      await this.#local().blocks.put(block)
+      return { result: BLOCK_RESULT.ok, epoch, owner: EMPTY_BYTES }
     }
-    const body = WireBlockRequest.encode({ key: bytesOf(key), epoch })
+    const { key, owner, bytes } = block
+    const body = WireBlockRequest.encode({ key: bytesOf(key), epoch, owner: bytesOf(owner) })
     const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, bytes)
     return decodeMessage(WireBlockReply, answer.body)
   }
@@ -104,12 +106,23 @@ export class Peers {
     options: CallOptions,
     into?: Uint8Array,
   ): Promise<Uint8Array | undefined> {
-    if (to === this.self) return this.#local().blocks.read(key, into)
+    return (await this.getOwnedBlock(to, key, options, into))?.bytes
+  }
+
+  /** As `getBlock`, with its owner: for copies. */
+  async getOwnedBlock(
+    to: NodeId,
+    key: BlockKey,
+    options: CallOptions,
+    into?: Uint8Array,
+  ): Promise<OwnedBlock | undefined> {
+    if (to === this.self) return this.#local().blocks.readOwned(key, into)
     const body = WireBlockRequest.encode({ key: bytesOf(key) })
     const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options)
-    const { result } = decodeMessage(WireBlockReply, answer.body)
+    const { result, owner } = decodeMessage(WireBlockReply, answer.body)
     if (result !== BLOCK_RESULT.ok) return undefined
-    return answer.payload ?? new Uint8Array(0)
+    const bytes = answer.payload ?? EMPTY_BYTES
+    return { key, bytes, owner: byteString(owner) as BlockOwner }
   }
 
   async list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {

@@ -1,9 +1,11 @@
 /** Answers what peers ask, one handler for each type of message. */
 
+import { bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
   blockKeyOfWire,
+  blockOwnerOfWire,
   decodeMessage,
   decodeRegisterCall,
   encodeRegisterAnswer,
@@ -127,12 +129,12 @@ export class Service implements LocalService {
     body: Uint8Array,
     payload: Uint8Array | undefined,
   ): Promise<NetworkMessage> {
-    const { request, withBlock, payloadKey } = decodeRegisterCall(body)
+    const { request, withBlock, payloadKey, payloadOwner } = decodeRegisterCall(body)
     await this.#catchUp(request.epoch, from)
     const block =
-      payloadKey === undefined || payload === undefined
+      payloadKey === undefined || payloadOwner === undefined || payload === undefined
         ? undefined
-        : { key: payloadKey, bytes: payload }
+        : { key: payloadKey, bytes: payload, owner: payloadOwner }
     const answer = await this.host.handle(request, { block, withBlock })
     const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
     return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
@@ -146,12 +148,13 @@ export class Service implements LocalService {
     const { epoch, isReplica } = this.#options
     const request = decodeMessage(WireBlockRequest, body)
     const key = blockKeyOfWire(request.key)
+    const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
     if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
       return WireBlockReply.encode({ result: BLOCK_RESULT.staleEpoch, epoch: epoch() })
     }
     try {
-      await this.blocks.put(key, payload ?? new Uint8Array(0))
+      await this.blocks.put({ key, bytes: payload ?? EMPTY_BYTES, owner })
       return WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch: epoch() })
     } catch (error) {
       if (!(error instanceof LogError)) throw error
@@ -162,12 +165,17 @@ export class Service implements LocalService {
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
     const key = blockKeyOfWire(decodeMessage(WireBlockRequest, body).key)
-    const bytes = await this.blocks.read(key)
-    const result = bytes === undefined ? BLOCK_RESULT.notFound : BLOCK_RESULT.ok
+    const block = await this.blocks.readOwned(key)
+    const epoch = this.#options.epoch()
+    if (block === undefined) {
+      const result = BLOCK_RESULT.notFound
+      return { type: RPC.getBlock, body: WireBlockReply.encode({ result, epoch }) }
+    }
+    const owner = bytesOf(block.owner)
     return {
       type: RPC.getBlock,
-      body: WireBlockReply.encode({ result, epoch: this.#options.epoch() }),
-      payload: bytes,
+      body: WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch, owner }),
+      payload: block.bytes,
     }
   }
 

@@ -57,6 +57,7 @@ export interface VersionRecord {
     storage: StorageRecord[];
     manifest: Uint8Array<ArrayBuffer>;
     uploadId: Uint8Array<ArrayBuffer>;
+    sequence: number;
 }
 export declare namespace VersionRecord {
     const codec: () => Codec<VersionRecord>;
@@ -141,14 +142,184 @@ export declare namespace VersionRecord {
         field: '$.uploadId';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface VersionRecordSequenceFieldEvent {
+        field: '$.sequence';
+        value: number;
+    }
     function encode(obj: Partial<VersionRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): VersionRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<VersionRecord>): Generator<VersionRecordVersionIdFieldEvent | VersionRecordDeleteMarkerFieldEvent | VersionRecordSizeBytesFieldEvent | VersionRecordEtagFieldEvent | VersionRecordLastModifiedMsFieldEvent | VersionRecordStorageClassFieldEvent | VersionRecordSystemNameFieldEvent | VersionRecordSystemValueFieldEvent | VersionRecordUserNameFieldEvent | VersionRecordUserValueFieldEvent | VersionRecordChecksumsNameFieldEvent | VersionRecordChecksumsValueFieldEvent | VersionRecordChecksumTypeFieldEvent | VersionRecordStorageDataIdFieldEvent | VersionRecordStorageSizeBytesFieldEvent | VersionRecordStoragePackedFieldEvent | VersionRecordManifestFieldEvent | VersionRecordUploadIdFieldEvent | VersionRecordSequenceFieldEvent>;
+}
+export interface PageRefRecord {
+    dataId: Uint8Array<ArrayBuffer>;
+    level: number;
+    newest: number;
+    oldest: number;
+    count: number;
+}
+export declare namespace PageRefRecord {
+    const codec: () => Codec<PageRefRecord>;
+    interface PageRefRecordDataIdFieldEvent {
+        field: '$.dataId';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface PageRefRecordLevelFieldEvent {
+        field: '$.level';
+        value: number;
+    }
+    interface PageRefRecordNewestFieldEvent {
+        field: '$.newest';
+        value: number;
+    }
+    interface PageRefRecordOldestFieldEvent {
+        field: '$.oldest';
+        value: number;
+    }
+    interface PageRefRecordCountFieldEvent {
+        field: '$.count';
+        value: number;
+    }
+    function encode(obj: Partial<PageRefRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRefRecord>): PageRefRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRefRecord>): Generator<PageRefRecordDataIdFieldEvent | PageRefRecordLevelFieldEvent | PageRefRecordNewestFieldEvent | PageRefRecordOldestFieldEvent | PageRefRecordCountFieldEvent>;
+}
+export interface PageRecord {
+    versions: VersionRecord[];
+    pages: PageRefRecord[];
+}
+export declare namespace PageRecord {
+    const codec: () => Codec<PageRecord>;
+    interface PageRecordVersionsVersionIdFieldEvent {
+        field: '$.versions[].versionId';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsDeleteMarkerFieldEvent {
+        field: '$.versions[].deleteMarker';
+        value: boolean;
+        index: number;
+    }
+    interface PageRecordVersionsSizeBytesFieldEvent {
+        field: '$.versions[].sizeBytes';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsEtagFieldEvent {
+        field: '$.versions[].etag';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsLastModifiedMsFieldEvent {
+        field: '$.versions[].lastModifiedMs';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsStorageClassFieldEvent {
+        field: '$.versions[].storageClass';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsSystemNameFieldEvent {
+        field: '$.versions[].system[].name';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsSystemValueFieldEvent {
+        field: '$.versions[].system[].value';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsUserNameFieldEvent {
+        field: '$.versions[].user[].name';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsUserValueFieldEvent {
+        field: '$.versions[].user[].value';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsChecksumsNameFieldEvent {
+        field: '$.versions[].checksums[].name';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsChecksumsValueFieldEvent {
+        field: '$.versions[].checksums[].value';
+        value: string;
+        index: number;
+    }
+    interface PageRecordVersionsChecksumTypeFieldEvent {
+        field: '$.versions[].checksumType';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsStorageDataIdFieldEvent {
+        field: '$.versions[].storage[].dataId';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface PageRecordVersionsStorageSizeBytesFieldEvent {
+        field: '$.versions[].storage[].sizeBytes';
+        value: number;
+        index: number;
+    }
+    interface PageRecordVersionsStoragePackedFieldEvent {
+        field: '$.versions[].storage[].packed';
+        value: boolean;
+        index: number;
+    }
+    interface PageRecordVersionsManifestFieldEvent {
+        field: '$.versions[].manifest';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface PageRecordVersionsUploadIdFieldEvent {
+        field: '$.versions[].uploadId';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface PageRecordVersionsSequenceFieldEvent {
+        field: '$.versions[].sequence';
+        value: number;
+        index: number;
+    }
+    interface PageRecordPagesDataIdFieldEvent {
+        field: '$.pages[].dataId';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface PageRecordPagesLevelFieldEvent {
+        field: '$.pages[].level';
+        value: number;
+        index: number;
+    }
+    interface PageRecordPagesNewestFieldEvent {
+        field: '$.pages[].newest';
+        value: number;
+        index: number;
+    }
+    interface PageRecordPagesOldestFieldEvent {
+        field: '$.pages[].oldest';
+        value: number;
+        index: number;
+    }
+    interface PageRecordPagesCountFieldEvent {
+        field: '$.pages[].count';
+        value: number;
+        index: number;
+    }
+    function encode(obj: Partial<PageRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): PageRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PageRecord>): Generator<PageRecordVersionsVersionIdFieldEvent | PageRecordVersionsDeleteMarkerFieldEvent | PageRecordVersionsSizeBytesFieldEvent | PageRecordVersionsEtagFieldEvent | PageRecordVersionsLastModifiedMsFieldEvent | PageRecordVersionsStorageClassFieldEvent | PageRecordVersionsSystemNameFieldEvent | PageRecordVersionsSystemValueFieldEvent | PageRecordVersionsUserNameFieldEvent | PageRecordVersionsUserValueFieldEvent | PageRecordVersionsChecksumsNameFieldEvent | PageRecordVersionsChecksumsValueFieldEvent | PageRecordVersionsChecksumTypeFieldEvent | PageRecordVersionsStorageDataIdFieldEvent | PageRecordVersionsStorageSizeBytesFieldEvent | PageRecordVersionsStoragePackedFieldEvent | PageRecordVersionsManifestFieldEvent | PageRecordVersionsUploadIdFieldEvent | PageRecordVersionsSequenceFieldEvent | PageRecordPagesDataIdFieldEvent | PageRecordPagesLevelFieldEvent | PageRecordPagesNewestFieldEvent | PageRecordPagesOldestFieldEvent | PageRecordPagesCountFieldEvent>;
 }
 export interface ObjectRecord {
     sequence: number;
     versions: VersionRecord[];
     uploads: Uint8Array<ArrayBuffer>[];
+    lastModifiedMs: number;
+    pages: PageRefRecord[];
+    nullSequence: number;
 }
 export declare namespace ObjectRecord {
     const codec: () => Codec<ObjectRecord>;
@@ -246,14 +417,52 @@ export declare namespace ObjectRecord {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface ObjectRecordVersionsSequenceFieldEvent {
+        field: '$.versions[].sequence';
+        value: number;
+        index: number;
+    }
     interface ObjectRecordUploadsFieldEvent {
         field: '$.uploads[]';
         index: number;
         value: Uint8Array<ArrayBuffer>;
     }
+    interface ObjectRecordLastModifiedMsFieldEvent {
+        field: '$.lastModifiedMs';
+        value: number;
+    }
+    interface ObjectRecordPagesDataIdFieldEvent {
+        field: '$.pages[].dataId';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface ObjectRecordPagesLevelFieldEvent {
+        field: '$.pages[].level';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordPagesNewestFieldEvent {
+        field: '$.pages[].newest';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordPagesOldestFieldEvent {
+        field: '$.pages[].oldest';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordPagesCountFieldEvent {
+        field: '$.pages[].count';
+        value: number;
+        index: number;
+    }
+    interface ObjectRecordNullSequenceFieldEvent {
+        field: '$.nullSequence';
+        value: number;
+    }
     function encode(obj: Partial<ObjectRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): ObjectRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordUploadsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<ObjectRecord>): Generator<ObjectRecordSequenceFieldEvent | ObjectRecordVersionsVersionIdFieldEvent | ObjectRecordVersionsDeleteMarkerFieldEvent | ObjectRecordVersionsSizeBytesFieldEvent | ObjectRecordVersionsEtagFieldEvent | ObjectRecordVersionsLastModifiedMsFieldEvent | ObjectRecordVersionsStorageClassFieldEvent | ObjectRecordVersionsSystemNameFieldEvent | ObjectRecordVersionsSystemValueFieldEvent | ObjectRecordVersionsUserNameFieldEvent | ObjectRecordVersionsUserValueFieldEvent | ObjectRecordVersionsChecksumsNameFieldEvent | ObjectRecordVersionsChecksumsValueFieldEvent | ObjectRecordVersionsChecksumTypeFieldEvent | ObjectRecordVersionsStorageDataIdFieldEvent | ObjectRecordVersionsStorageSizeBytesFieldEvent | ObjectRecordVersionsStoragePackedFieldEvent | ObjectRecordVersionsManifestFieldEvent | ObjectRecordVersionsUploadIdFieldEvent | ObjectRecordVersionsSequenceFieldEvent | ObjectRecordUploadsFieldEvent | ObjectRecordLastModifiedMsFieldEvent | ObjectRecordPagesDataIdFieldEvent | ObjectRecordPagesLevelFieldEvent | ObjectRecordPagesNewestFieldEvent | ObjectRecordPagesOldestFieldEvent | ObjectRecordPagesCountFieldEvent | ObjectRecordNullSequenceFieldEvent>;
 }
 export interface ManifestRecord {
     storage: StorageRecord[];
@@ -288,6 +497,10 @@ export interface BucketRecord {
     createdMs: number;
     region: string;
     shards: number;
+    versioning: number;
+    policy: string;
+    publicAccessBlock: number;
+    abortRules: AbortRuleRecord[];
 }
 export declare namespace BucketRecord {
     const codec: () => Codec<BucketRecord>;
@@ -323,9 +536,69 @@ export declare namespace BucketRecord {
         field: '$.shards';
         value: number;
     }
+    interface BucketRecordVersioningFieldEvent {
+        field: '$.versioning';
+        value: number;
+    }
+    interface BucketRecordPolicyFieldEvent {
+        field: '$.policy';
+        value: string;
+    }
+    interface BucketRecordPublicAccessBlockFieldEvent {
+        field: '$.publicAccessBlock';
+        value: number;
+    }
+    interface BucketRecordAbortRulesIdFieldEvent {
+        field: '$.abortRules[].id';
+        value: string;
+        index: number;
+    }
+    interface BucketRecordAbortRulesPrefixFieldEvent {
+        field: '$.abortRules[].prefix';
+        value: string;
+        index: number;
+    }
+    interface BucketRecordAbortRulesDaysFieldEvent {
+        field: '$.abortRules[].days';
+        value: number;
+        index: number;
+    }
+    interface BucketRecordAbortRulesEnabledFieldEvent {
+        field: '$.abortRules[].enabled';
+        value: boolean;
+        index: number;
+    }
     function encode(obj: Partial<BucketRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): BucketRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): Generator<BucketRecordNameFieldEvent | BucketRecordIncarnationFieldEvent | BucketRecordGenerationFieldEvent | BucketRecordStateFieldEvent | BucketRecordOwnerAccountFieldEvent | BucketRecordCreatedMsFieldEvent | BucketRecordRegionFieldEvent | BucketRecordShardsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<BucketRecord>): Generator<BucketRecordNameFieldEvent | BucketRecordIncarnationFieldEvent | BucketRecordGenerationFieldEvent | BucketRecordStateFieldEvent | BucketRecordOwnerAccountFieldEvent | BucketRecordCreatedMsFieldEvent | BucketRecordRegionFieldEvent | BucketRecordShardsFieldEvent | BucketRecordVersioningFieldEvent | BucketRecordPolicyFieldEvent | BucketRecordPublicAccessBlockFieldEvent | BucketRecordAbortRulesIdFieldEvent | BucketRecordAbortRulesPrefixFieldEvent | BucketRecordAbortRulesDaysFieldEvent | BucketRecordAbortRulesEnabledFieldEvent>;
+}
+export interface AbortRuleRecord {
+    id: string;
+    prefix: string;
+    days: number;
+    enabled: boolean;
+}
+export declare namespace AbortRuleRecord {
+    const codec: () => Codec<AbortRuleRecord>;
+    interface AbortRuleRecordIdFieldEvent {
+        field: '$.id';
+        value: string;
+    }
+    interface AbortRuleRecordPrefixFieldEvent {
+        field: '$.prefix';
+        value: string;
+    }
+    interface AbortRuleRecordDaysFieldEvent {
+        field: '$.days';
+        value: number;
+    }
+    interface AbortRuleRecordEnabledFieldEvent {
+        field: '$.enabled';
+        value: boolean;
+    }
+    function encode(obj: Partial<AbortRuleRecord>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AbortRuleRecord>): AbortRuleRecord;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AbortRuleRecord>): Generator<AbortRuleRecordIdFieldEvent | AbortRuleRecordPrefixFieldEvent | AbortRuleRecordDaysFieldEvent | AbortRuleRecordEnabledFieldEvent>;
 }
 export interface AccountBucketRecord {
     name: string;
@@ -359,6 +632,10 @@ export interface AccountRecord {
     accountId: string;
     buckets: AccountBucketRecord[];
     bucketsMax: number;
+    name: string;
+    createdMs: number;
+    rootKeys: string[];
+    closed: boolean;
 }
 export declare namespace AccountRecord {
     const codec: () => Codec<AccountRecord>;
@@ -390,9 +667,26 @@ export declare namespace AccountRecord {
         field: '$.bucketsMax';
         value: number;
     }
+    interface AccountRecordNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    interface AccountRecordCreatedMsFieldEvent {
+        field: '$.createdMs';
+        value: number;
+    }
+    interface AccountRecordRootKeysFieldEvent {
+        field: '$.rootKeys[]';
+        index: number;
+        value: string;
+    }
+    interface AccountRecordClosedFieldEvent {
+        field: '$.closed';
+        value: boolean;
+    }
     function encode(obj: Partial<AccountRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): AccountRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): Generator<AccountRecordAccountIdFieldEvent | AccountRecordBucketsNameFieldEvent | AccountRecordBucketsIncarnationFieldEvent | AccountRecordBucketsLiveFieldEvent | AccountRecordBucketsCreatedMsFieldEvent | AccountRecordBucketsMaxFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<AccountRecord>): Generator<AccountRecordAccountIdFieldEvent | AccountRecordBucketsNameFieldEvent | AccountRecordBucketsIncarnationFieldEvent | AccountRecordBucketsLiveFieldEvent | AccountRecordBucketsCreatedMsFieldEvent | AccountRecordBucketsMaxFieldEvent | AccountRecordNameFieldEvent | AccountRecordCreatedMsFieldEvent | AccountRecordRootKeysFieldEvent | AccountRecordClosedFieldEvent>;
 }
 export interface UploadRecord {
     state: number;
@@ -405,6 +699,7 @@ export interface UploadRecord {
     checksumType: number;
     result?: VersionRecord;
     request: Uint8Array<ArrayBuffer>;
+    bucket: string;
 }
 export declare namespace UploadRecord {
     const codec: () => Codec<UploadRecord>;
@@ -533,13 +828,21 @@ export declare namespace UploadRecord {
         field: '$.result.uploadId';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface UploadRecordResultSequenceFieldEvent {
+        field: '$.result.sequence';
+        value: number;
+    }
     interface UploadRecordRequestFieldEvent {
         field: '$.request';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface UploadRecordBucketFieldEvent {
+        field: '$.bucket';
+        value: string;
+    }
     function encode(obj: Partial<UploadRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): UploadRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordRequestFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<UploadRecord>): Generator<UploadRecordStateFieldEvent | UploadRecordKeyFieldEvent | UploadRecordInitiatedMsFieldEvent | UploadRecordStorageClassFieldEvent | UploadRecordSystemNameFieldEvent | UploadRecordSystemValueFieldEvent | UploadRecordUserNameFieldEvent | UploadRecordUserValueFieldEvent | UploadRecordChecksumAlgorithmFieldEvent | UploadRecordChecksumTypeFieldEvent | UploadRecordResultVersionIdFieldEvent | UploadRecordResultDeleteMarkerFieldEvent | UploadRecordResultSizeBytesFieldEvent | UploadRecordResultEtagFieldEvent | UploadRecordResultLastModifiedMsFieldEvent | UploadRecordResultStorageClassFieldEvent | UploadRecordResultSystemNameFieldEvent | UploadRecordResultSystemValueFieldEvent | UploadRecordResultUserNameFieldEvent | UploadRecordResultUserValueFieldEvent | UploadRecordResultChecksumsNameFieldEvent | UploadRecordResultChecksumsValueFieldEvent | UploadRecordResultChecksumTypeFieldEvent | UploadRecordResultStorageDataIdFieldEvent | UploadRecordResultStorageSizeBytesFieldEvent | UploadRecordResultStoragePackedFieldEvent | UploadRecordResultManifestFieldEvent | UploadRecordResultUploadIdFieldEvent | UploadRecordResultSequenceFieldEvent | UploadRecordRequestFieldEvent | UploadRecordBucketFieldEvent>;
 }
 export interface PartRecord {
     partNumber: number;

@@ -260,6 +260,10 @@ export var VersionRecord;
                     w.uint32(106);
                     w.bytes(obj.uploadId);
                 }
+                if ((obj.sequence != null && obj.sequence !== 0)) {
+                    w.uint32(112);
+                    w.uint64Number(obj.sequence);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -277,7 +281,8 @@ export var VersionRecord;
                     checksumType: 0,
                     storage: [],
                     manifest: uint8ArrayAlloc(0),
-                    uploadId: uint8ArrayAlloc(0)
+                    uploadId: uint8ArrayAlloc(0),
+                    sequence: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -353,6 +358,10 @@ export var VersionRecord;
                         }
                         case 13: {
                             obj.uploadId = reader.bytes();
+                            break;
+                        }
+                        case 14: {
+                            obj.sequence = reader.uint64Number();
                             break;
                         }
                         default: {
@@ -496,6 +505,13 @@ export var VersionRecord;
                             };
                             break;
                         }
+                        case 14: {
+                            yield {
+                                field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -519,6 +535,260 @@ export var VersionRecord;
     }
     VersionRecord.stream = stream;
 })(VersionRecord || (VersionRecord = {}));
+export var PageRefRecord;
+(function (PageRefRecord) {
+    let _codec;
+    PageRefRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.dataId != null && obj.dataId.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.dataId);
+                }
+                if ((obj.level != null && obj.level !== 0)) {
+                    w.uint32(16);
+                    w.uint32(obj.level);
+                }
+                if ((obj.newest != null && obj.newest !== 0)) {
+                    w.uint32(24);
+                    w.uint64Number(obj.newest);
+                }
+                if ((obj.oldest != null && obj.oldest !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.oldest);
+                }
+                if ((obj.count != null && obj.count !== 0)) {
+                    w.uint32(40);
+                    w.uint32(obj.count);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    dataId: uint8ArrayAlloc(0),
+                    level: 0,
+                    newest: 0,
+                    oldest: 0,
+                    count: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.dataId = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.level = reader.uint32();
+                            break;
+                        }
+                        case 3: {
+                            obj.newest = reader.uint64Number();
+                            break;
+                        }
+                        case 4: {
+                            obj.oldest = reader.uint64Number();
+                            break;
+                        }
+                        case 5: {
+                            obj.count = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.dataId`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.level`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.newest`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.oldest`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            yield {
+                                field: `${prefix}.count`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, PageRefRecord.codec());
+    }
+    PageRefRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, PageRefRecord.codec(), opts);
+    }
+    PageRefRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, PageRefRecord.codec(), opts);
+    }
+    PageRefRecord.stream = stream;
+})(PageRefRecord || (PageRefRecord = {}));
+export var PageRecord;
+(function (PageRecord) {
+    let _codec;
+    PageRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.versions != null && obj.versions.length > 0) {
+                    for (const value of obj.versions) {
+                        w.uint32(10);
+                        VersionRecord.codec().encode(value, w);
+                    }
+                }
+                if (obj.pages != null && obj.pages.length > 0) {
+                    for (const value of obj.pages) {
+                        w.uint32(18);
+                        PageRefRecord.codec().encode(value, w);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    versions: [],
+                    pages: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.versions != null && obj.versions.length === opts.limits.versions) {
+                                throw new MaxLengthError('Decode error - repeated field "versions" had too many elements');
+                            }
+                            obj.versions.push(VersionRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.versions$
+                            }));
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.pages != null && obj.pages.length === opts.limits.pages) {
+                                throw new MaxLengthError('Decode error - repeated field "pages" had too many elements');
+                            }
+                            obj.pages.push(PageRefRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.pages$
+                            }));
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    versions: 0,
+                    pages: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.versions != null && obj.versions === opts.limits.versions) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "versions" had too many elements');
+                            }
+                            for (const evt of VersionRecord.codec().stream(reader, reader.uint32(), `${prefix}.versions[]`, {
+                                limits: opts.limits?.versions$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.versions
+                                };
+                            }
+                            obj.versions++;
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.pages != null && obj.pages === opts.limits.pages) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "pages" had too many elements');
+                            }
+                            for (const evt of PageRefRecord.codec().stream(reader, reader.uint32(), `${prefix}.pages[]`, {
+                                limits: opts.limits?.pages$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.pages
+                                };
+                            }
+                            obj.pages++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, PageRecord.codec());
+    }
+    PageRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, PageRecord.codec(), opts);
+    }
+    PageRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, PageRecord.codec(), opts);
+    }
+    PageRecord.stream = stream;
+})(PageRecord || (PageRecord = {}));
 export var ObjectRecord;
 (function (ObjectRecord) {
     let _codec;
@@ -544,6 +814,20 @@ export var ObjectRecord;
                         w.bytes(value);
                     }
                 }
+                if ((obj.lastModifiedMs != null && obj.lastModifiedMs !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.lastModifiedMs);
+                }
+                if (obj.pages != null && obj.pages.length > 0) {
+                    for (const value of obj.pages) {
+                        w.uint32(42);
+                        PageRefRecord.codec().encode(value, w);
+                    }
+                }
+                if ((obj.nullSequence != null && obj.nullSequence !== 0)) {
+                    w.uint32(48);
+                    w.uint64Number(obj.nullSequence);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -551,7 +835,10 @@ export var ObjectRecord;
                 const obj = {
                     sequence: 0,
                     versions: [],
-                    uploads: []
+                    uploads: [],
+                    lastModifiedMs: 0,
+                    pages: [],
+                    nullSequence: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -577,6 +864,23 @@ export var ObjectRecord;
                             obj.uploads.push(reader.bytes());
                             break;
                         }
+                        case 4: {
+                            obj.lastModifiedMs = reader.uint64Number();
+                            break;
+                        }
+                        case 5: {
+                            if (opts.limits?.pages != null && obj.pages.length === opts.limits.pages) {
+                                throw new MaxLengthError('Decode error - repeated field "pages" had too many elements');
+                            }
+                            obj.pages.push(PageRefRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.pages$
+                            }));
+                            break;
+                        }
+                        case 6: {
+                            obj.nullSequence = reader.uint64Number();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -587,7 +891,8 @@ export var ObjectRecord;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
                     versions: 0,
-                    uploads: 0
+                    uploads: 0,
+                    pages: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -625,6 +930,35 @@ export var ObjectRecord;
                                 value: reader.bytes()
                             };
                             obj.uploads++;
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.lastModifiedMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            if (opts.limits?.pages != null && obj.pages === opts.limits.pages) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "pages" had too many elements');
+                            }
+                            for (const evt of PageRefRecord.codec().stream(reader, reader.uint32(), `${prefix}.pages[]`, {
+                                limits: opts.limits?.pages$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.pages
+                                };
+                            }
+                            obj.pages++;
+                            break;
+                        }
+                        case 6: {
+                            yield {
+                                field: `${prefix}.nullSequence`,
+                                value: reader.uint64Number()
+                            };
                             break;
                         }
                         default: {
@@ -779,6 +1113,24 @@ export var BucketRecord;
                     w.uint32(64);
                     w.uint32(obj.shards);
                 }
+                if ((obj.versioning != null && obj.versioning !== 0)) {
+                    w.uint32(72);
+                    w.uint32(obj.versioning);
+                }
+                if ((obj.policy != null && obj.policy !== '')) {
+                    w.uint32(82);
+                    w.string(obj.policy);
+                }
+                if ((obj.publicAccessBlock != null && obj.publicAccessBlock !== 0)) {
+                    w.uint32(88);
+                    w.uint32(obj.publicAccessBlock);
+                }
+                if (obj.abortRules != null && obj.abortRules.length > 0) {
+                    for (const value of obj.abortRules) {
+                        w.uint32(98);
+                        AbortRuleRecord.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -791,7 +1143,11 @@ export var BucketRecord;
                     ownerAccount: '',
                     createdMs: 0,
                     region: '',
-                    shards: 0
+                    shards: 0,
+                    versioning: 0,
+                    policy: '',
+                    publicAccessBlock: 0,
+                    abortRules: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -829,6 +1185,27 @@ export var BucketRecord;
                             obj.shards = reader.uint32();
                             break;
                         }
+                        case 9: {
+                            obj.versioning = reader.uint32();
+                            break;
+                        }
+                        case 10: {
+                            obj.policy = reader.string();
+                            break;
+                        }
+                        case 11: {
+                            obj.publicAccessBlock = reader.uint32();
+                            break;
+                        }
+                        case 12: {
+                            if (opts.limits?.abortRules != null && obj.abortRules.length === opts.limits.abortRules) {
+                                throw new MaxLengthError('Decode error - repeated field "abortRules" had too many elements');
+                            }
+                            obj.abortRules.push(AbortRuleRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.abortRules$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -837,6 +1214,9 @@ export var BucketRecord;
                 }
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    abortRules: 0
+                };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
                     const tag = reader.uint32();
@@ -897,6 +1277,42 @@ export var BucketRecord;
                             };
                             break;
                         }
+                        case 9: {
+                            yield {
+                                field: `${prefix}.versioning`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 10: {
+                            yield {
+                                field: `${prefix}.policy`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.publicAccessBlock`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 12: {
+                            if (opts.limits?.abortRules != null && obj.abortRules === opts.limits.abortRules) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "abortRules" had too many elements');
+                            }
+                            for (const evt of AbortRuleRecord.codec().stream(reader, reader.uint32(), `${prefix}.abortRules[]`, {
+                                limits: opts.limits?.abortRules$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.abortRules
+                                };
+                            }
+                            obj.abortRules++;
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -920,6 +1336,124 @@ export var BucketRecord;
     }
     BucketRecord.stream = stream;
 })(BucketRecord || (BucketRecord = {}));
+export var AbortRuleRecord;
+(function (AbortRuleRecord) {
+    let _codec;
+    AbortRuleRecord.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.id != null && obj.id !== '')) {
+                    w.uint32(10);
+                    w.string(obj.id);
+                }
+                if ((obj.prefix != null && obj.prefix !== '')) {
+                    w.uint32(18);
+                    w.string(obj.prefix);
+                }
+                if ((obj.days != null && obj.days !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.days);
+                }
+                if ((obj.enabled != null && obj.enabled !== false)) {
+                    w.uint32(32);
+                    w.bool(obj.enabled);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    id: '',
+                    prefix: '',
+                    days: 0,
+                    enabled: false
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.id = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.prefix = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.days = reader.uint32();
+                            break;
+                        }
+                        case 4: {
+                            obj.enabled = reader.bool();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.id`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.prefix`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.days`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.enabled`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, AbortRuleRecord.codec());
+    }
+    AbortRuleRecord.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, AbortRuleRecord.codec(), opts);
+    }
+    AbortRuleRecord.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, AbortRuleRecord.codec(), opts);
+    }
+    AbortRuleRecord.stream = stream;
+})(AbortRuleRecord || (AbortRuleRecord = {}));
 export var AccountBucketRecord;
 (function (AccountBucketRecord) {
     let _codec;
@@ -1061,6 +1595,24 @@ export var AccountRecord;
                     w.uint32(24);
                     w.uint32(obj.bucketsMax);
                 }
+                if ((obj.name != null && obj.name !== '')) {
+                    w.uint32(34);
+                    w.string(obj.name);
+                }
+                if ((obj.createdMs != null && obj.createdMs !== 0)) {
+                    w.uint32(40);
+                    w.uint64Number(obj.createdMs);
+                }
+                if (obj.rootKeys != null && obj.rootKeys.length > 0) {
+                    for (const value of obj.rootKeys) {
+                        w.uint32(50);
+                        w.string(value);
+                    }
+                }
+                if ((obj.closed != null && obj.closed !== false)) {
+                    w.uint32(56);
+                    w.bool(obj.closed);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1068,7 +1620,11 @@ export var AccountRecord;
                 const obj = {
                     accountId: '',
                     buckets: [],
-                    bucketsMax: 0
+                    bucketsMax: 0,
+                    name: '',
+                    createdMs: 0,
+                    rootKeys: [],
+                    closed: false
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1091,6 +1647,25 @@ export var AccountRecord;
                             obj.bucketsMax = reader.uint32();
                             break;
                         }
+                        case 4: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        case 5: {
+                            obj.createdMs = reader.uint64Number();
+                            break;
+                        }
+                        case 6: {
+                            if (opts.limits?.rootKeys != null && obj.rootKeys.length === opts.limits.rootKeys) {
+                                throw new MaxLengthError('Decode error - repeated field "rootKeys" had too many elements');
+                            }
+                            obj.rootKeys.push(reader.string());
+                            break;
+                        }
+                        case 7: {
+                            obj.closed = reader.bool();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1100,7 +1675,8 @@ export var AccountRecord;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    buckets: 0
+                    buckets: 0,
+                    rootKeys: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1132,6 +1708,39 @@ export var AccountRecord;
                             yield {
                                 field: `${prefix}.bucketsMax`,
                                 value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            yield {
+                                field: `${prefix}.createdMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 6: {
+                            if (opts.limits?.rootKeys != null && obj.rootKeys === opts.limits.rootKeys) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "rootKeys" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.rootKeys[]`,
+                                index: obj.rootKeys,
+                                value: reader.string()
+                            };
+                            obj.rootKeys++;
+                            break;
+                        }
+                        case 7: {
+                            yield {
+                                field: `${prefix}.closed`,
+                                value: reader.bool()
                             };
                             break;
                         }
@@ -1211,6 +1820,10 @@ export var UploadRecord;
                     w.uint32(82);
                     w.bytes(obj.request);
                 }
+                if ((obj.bucket != null && obj.bucket !== '')) {
+                    w.uint32(90);
+                    w.string(obj.bucket);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1224,7 +1837,8 @@ export var UploadRecord;
                     user: [],
                     checksumAlgorithm: '',
                     checksumType: 0,
-                    request: uint8ArrayAlloc(0)
+                    request: uint8ArrayAlloc(0),
+                    bucket: ''
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1280,6 +1894,10 @@ export var UploadRecord;
                         }
                         case 10: {
                             obj.request = reader.bytes();
+                            break;
+                        }
+                        case 11: {
+                            obj.bucket = reader.string();
                             break;
                         }
                         default: {
@@ -1380,6 +1998,13 @@ export var UploadRecord;
                             yield {
                                 field: `${prefix}.request`,
                                 value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.bucket`,
+                                value: reader.string()
                             };
                             break;
                         }

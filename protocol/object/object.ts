@@ -25,7 +25,14 @@ export interface Condition {
 
 export type ConditionVerdict = 'holds' | 'fails' | 'absent'
 
-const NOTHING: ObjectRecord = { sequence: 0, versions: [], uploads: [] }
+const NOTHING: ObjectRecord = {
+  sequence: 0,
+  versions: [],
+  uploads: [],
+  lastModifiedMs: 0,
+  pages: [],
+  nullSequence: 0,
+}
 
 export function objectOf(value: RegisterValue | undefined): ObjectRecord {
   return value === undefined ? NOTHING : objectCodec.decode(value.body)

@@ -8,6 +8,7 @@ import { byteString, bytesOf } from '../bytes.ts'
 import { decodeState, encodeState } from '../codec/state.ts'
 import type { BlockKey, BucketId, RegisterKey } from '../ids.ts'
 import { bucketId, proposerId } from '../ids.ts'
+import type { BlockOwner } from '../keyspace/owner.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
 import { WireRegisterReply, WireRegisterRequest, type WireBallot } from './messages.js'
@@ -39,6 +40,7 @@ export interface RegisterCall {
   /** Read: send the packed block of the value too. Accept: key of the block in the payload. */
   readonly withBlock?: boolean | undefined
   readonly payloadKey?: BlockKey | undefined
+  readonly payloadOwner?: BlockOwner | undefined
 }
 
 export interface RegisterAnswer {
@@ -96,6 +98,11 @@ export function blockKeyOfWire(bytes: Uint8Array): BlockKey {
   return byteString(bytes) as BlockKey
 }
 
+export function blockOwnerOfWire(bytes: Uint8Array): BlockOwner {
+  if (bytes.length < 4 || bytes.length > 1202) throw new MessageError('block owner out of range')
+  return byteString(bytes) as BlockOwner
+}
+
 export function fenceOfWire(bytes: Uint8Array, generation: number): Fence | undefined {
   if (bytes.length === 0) return undefined
   if (bytes.length !== 16) throw new MessageError('a bucket id has 16 bytes')
@@ -127,6 +134,7 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
         state: encodeState(request),
         next: wireBallot(request.next),
         ...(call.payloadKey === undefined ? {} : { payloadKey: bytesOf(call.payloadKey) }),
+        ...(call.payloadOwner === undefined ? {} : { payloadOwner: bytesOf(call.payloadOwner) }),
       })
     case 'read':
       return WireRegisterRequest.encode({
@@ -156,6 +164,8 @@ export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
       return {
         request: { type: 'accept', ...base, ...state, next },
         payloadKey: wire.payloadKey.length === 0 ? undefined : blockKeyOfWire(wire.payloadKey),
+        payloadOwner:
+          wire.payloadKey.length === 0 ? undefined : blockOwnerOfWire(wire.payloadOwner),
       }
     }
     case KIND.read:

@@ -31,6 +31,7 @@ export interface WireRegisterRequest {
     want: number;
     payloadKey: Uint8Array<ArrayBuffer>;
     kind: number;
+    payloadOwner: Uint8Array<ArrayBuffer>;
 }
 export declare namespace WireRegisterRequest {
     const codec: () => Codec<WireRegisterRequest>;
@@ -82,9 +83,13 @@ export declare namespace WireRegisterRequest {
         field: '$.kind';
         value: number;
     }
+    interface WireRegisterRequestPayloadOwnerFieldEvent {
+        field: '$.payloadOwner';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireRegisterRequest>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterRequest>): WireRegisterRequest;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterRequest>): Generator<WireRegisterRequestKeyFieldEvent | WireRegisterRequestEpochFieldEvent | WireRegisterRequestFenceBucketFieldEvent | WireRegisterRequestFenceGenerationFieldEvent | WireRegisterRequestBallotCounterFieldEvent | WireRegisterRequestBallotProposerFieldEvent | WireRegisterRequestStateFieldEvent | WireRegisterRequestNextCounterFieldEvent | WireRegisterRequestNextProposerFieldEvent | WireRegisterRequestWantFieldEvent | WireRegisterRequestPayloadKeyFieldEvent | WireRegisterRequestKindFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRegisterRequest>): Generator<WireRegisterRequestKeyFieldEvent | WireRegisterRequestEpochFieldEvent | WireRegisterRequestFenceBucketFieldEvent | WireRegisterRequestFenceGenerationFieldEvent | WireRegisterRequestBallotCounterFieldEvent | WireRegisterRequestBallotProposerFieldEvent | WireRegisterRequestStateFieldEvent | WireRegisterRequestNextCounterFieldEvent | WireRegisterRequestNextProposerFieldEvent | WireRegisterRequestWantFieldEvent | WireRegisterRequestPayloadKeyFieldEvent | WireRegisterRequestKindFieldEvent | WireRegisterRequestPayloadOwnerFieldEvent>;
 }
 export interface WireRegisterReply {
     kind: number;
@@ -161,6 +166,7 @@ export declare namespace WireRegisterReply {
 export interface WireBlockRequest {
     key: Uint8Array<ArrayBuffer>;
     epoch: number;
+    owner: Uint8Array<ArrayBuffer>;
 }
 export declare namespace WireBlockRequest {
     const codec: () => Codec<WireBlockRequest>;
@@ -172,13 +178,18 @@ export declare namespace WireBlockRequest {
         field: '$.epoch';
         value: number;
     }
+    interface WireBlockRequestOwnerFieldEvent {
+        field: '$.owner';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireBlockRequest>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockRequest>): WireBlockRequest;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockRequest>): Generator<WireBlockRequestKeyFieldEvent | WireBlockRequestEpochFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockRequest>): Generator<WireBlockRequestKeyFieldEvent | WireBlockRequestEpochFieldEvent | WireBlockRequestOwnerFieldEvent>;
 }
 export interface WireBlockReply {
     result: number;
     epoch: number;
+    owner: Uint8Array<ArrayBuffer>;
 }
 export declare namespace WireBlockReply {
     const codec: () => Codec<WireBlockReply>;
@@ -190,9 +201,13 @@ export declare namespace WireBlockReply {
         field: '$.epoch';
         value: number;
     }
+    interface WireBlockReplyOwnerFieldEvent {
+        field: '$.owner';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireBlockReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockReply>): WireBlockReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockReply>): Generator<WireBlockReplyResultFieldEvent | WireBlockReplyEpochFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBlockReply>): Generator<WireBlockReplyResultFieldEvent | WireBlockReplyEpochFieldEvent | WireBlockReplyOwnerFieldEvent>;
 }
 export interface WireInterval {
     start: Uint8Array<ArrayBuffer>;

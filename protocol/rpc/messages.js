@@ -138,6 +138,10 @@ export var WireRegisterRequest;
                     w.uint32(80);
                     w.uint32(obj.kind);
                 }
+                if ((obj.payloadOwner != null && obj.payloadOwner.byteLength > 0)) {
+                    w.uint32(90);
+                    w.bytes(obj.payloadOwner);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -150,7 +154,8 @@ export var WireRegisterRequest;
                     state: uint8ArrayAlloc(0),
                     want: 0,
                     payloadKey: uint8ArrayAlloc(0),
-                    kind: 0
+                    kind: 0,
+                    payloadOwner: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -198,6 +203,10 @@ export var WireRegisterRequest;
                         }
                         case 10: {
                             obj.kind = reader.uint32();
+                            break;
+                        }
+                        case 11: {
+                            obj.payloadOwner = reader.bytes();
                             break;
                         }
                         default: {
@@ -277,6 +286,13 @@ export var WireRegisterRequest;
                             yield {
                                 field: `${prefix}.kind`,
                                 value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.payloadOwner`,
+                                value: reader.bytes()
                             };
                             break;
                         }
@@ -563,13 +579,18 @@ export var WireBlockRequest;
                     w.uint32(16);
                     w.uint64Number(obj.epoch);
                 }
+                if ((obj.owner != null && obj.owner.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.owner);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
             }, (reader, length, opts = {}) => {
                 const obj = {
                     key: uint8ArrayAlloc(0),
-                    epoch: 0
+                    epoch: 0,
+                    owner: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -581,6 +602,10 @@ export var WireBlockRequest;
                         }
                         case 2: {
                             obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.owner = reader.bytes();
                             break;
                         }
                         default: {
@@ -606,6 +631,13 @@ export var WireBlockRequest;
                             yield {
                                 field: `${prefix}.epoch`,
                                 value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.owner`,
+                                value: reader.bytes()
                             };
                             break;
                         }
@@ -649,13 +681,18 @@ export var WireBlockReply;
                     w.uint32(16);
                     w.uint64Number(obj.epoch);
                 }
+                if ((obj.owner != null && obj.owner.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.owner);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
             }, (reader, length, opts = {}) => {
                 const obj = {
                     result: 0,
-                    epoch: 0
+                    epoch: 0,
+                    owner: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -667,6 +704,10 @@ export var WireBlockReply;
                         }
                         case 2: {
                             obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.owner = reader.bytes();
                             break;
                         }
                         default: {
@@ -692,6 +733,13 @@ export var WireBlockReply;
                             yield {
                                 field: `${prefix}.epoch`,
                                 value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.owner`,
+                                value: reader.bytes()
                             };
                             break;
                         }
