@@ -40,6 +40,10 @@ const TABLE = {
     400,
     'The specified location constraint is not valid for this endpoint.',
   ],
+  IllegalVersioningConfigurationException: [
+    400,
+    'The versioning configuration specified in the request is invalid.',
+  ],
   IncompleteBody: [
     400,
     'You did not provide the number of bytes specified by the Content-Length HTTP header.',
@@ -237,6 +241,9 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   Unavailable: 'SlowDown',
   InsufficientStorage: 'InsufficientStorage',
   DataLost: 'InternalError',
+  IsDeleteMarker: 'MethodNotAllowed',
+  ExpiredToken: 'ExpiredToken',
+  InvalidToken: 'InvalidToken',
 }
 
 /**
@@ -251,11 +258,26 @@ export function fromStoreError(
     error.code === 'Conflict' && options.conditional === true
       ? 'ConditionalRequestConflict'
       : STORE_CODES[error.code]
+  const aboutMarker = markerHeaders(error)
   return new S3Error(code, undefined, {
     cause: error,
-    details: error.details,
-    headers: error.code === 'Unavailable' ? { 'retry-after': '1' } : undefined,
+    details: aboutMarker === undefined ? error.details : undefined,
+    headers: aboutMarker ?? (error.code === 'Unavailable' ? { 'retry-after': '1' } : undefined),
   })
+}
+
+/** S3 says in headers, of HEAD too, that a delete marker stands where an object was asked for. */
+function markerHeaders({ code, details }: StoreError): Record<string, string> | undefined {
+  const named = code === 'IsDeleteMarker'
+  if (!named && (code !== 'NoSuchKey' || details['DeleteMarker'] !== 'true')) return undefined
+  const headers: Record<string, string> = { 'x-amz-delete-marker': 'true' }
+  const { VersionId, LastModifiedMs } = details
+  if (VersionId !== undefined) headers['x-amz-version-id'] = String(VersionId)
+  if (named) headers['allow'] = 'DELETE'
+  if (named && LastModifiedMs !== undefined) {
+    headers['last-modified'] = new Date(Number(LastModifiedMs)).toUTCString()
+  }
+  return headers
 }
 
 /** The XML document of an error. Not for HEAD, 304 and other answers without a body. */

@@ -187,12 +187,16 @@ class GateCall implements Call {
   }
 
   authorizeTarget(): void {
-    const { action, resource } = this.operation
+    const { resource, versionAction } = this.operation
     const { bucket, key } = this
+    const action =
+      versionAction !== undefined && this.request.query.has('versionId')
+        ? versionAction
+        : this.operation.action
     authorize(this.identity, { action, resource, bucket, key }, this)
   }
 
-  authorize(action: string, bucket: string, key: string): void {
+  async authorize(action: string, bucket: string, key: string): Promise<void> {
     authorize(this.identity, { action, resource: 'object', bucket, key }, this)
   }
 }

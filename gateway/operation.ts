@@ -29,13 +29,17 @@ export interface Call {
   wantBody(maxGatheredBytes: number): void
   /** Raw bytes of the body that came in: minimum rates are judged by it. */
   onBytes(count: number): void
-  /** Throws AccessDenied unless the identity may do `action` on this object (sources, each of many). */
-  authorize(action: string, bucket: string, key: string): void
+  /**
+   * Throws AccessDenied unless the identity may do `action` on this object (sources, each of many).
+   * `versionId`: the version that is meant, for conditions that speak of it.
+   */
+  authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void>
 }
 
 export type Handler = (call: Call) => Promise<S3Response>
 
 export interface Operation {
+  readonly service: 's3' | 'iam' | 'sts'
   /** AWS's name. */
   readonly name: string
   readonly method: Method
@@ -51,6 +55,8 @@ export interface Operation {
   /** Conditions (If-*) that it understands, lower-case. */
   readonly conditions: ReadonlySet<string>
   readonly action: string
+  /** The right that is wanted instead of `action` when the query names a version (`versionId`). */
+  readonly versionAction?: string | undefined
   readonly resource: Level
   /** `handler`: it asks for each key by itself, with `Call.authorize`. */
   readonly authorizedBy: 'gate' | 'handler'

@@ -102,6 +102,7 @@ interface Extras {
   readonly conditions?: readonly string[]
   /** When the right differs from `s3:` and the operation's name. */
   readonly action?: string
+  readonly versionAction?: string
   readonly resource?: Level
   readonly authorizedBy?: 'handler'
   readonly answersUnconfigured?: boolean
@@ -115,6 +116,7 @@ function row(
   extras: Extras = {},
 ): Operation {
   return {
+    service: 's3',
     name,
     method,
     level,
@@ -124,6 +126,7 @@ function row(
     headers: new Set(extras.headers),
     conditions: new Set(extras.conditions),
     action: extras.action ?? `s3:${name}`,
+    versionAction: extras.versionAction,
     resource: extras.resource ?? level,
     authorizedBy: extras.authorizedBy ?? 'gate',
     run,

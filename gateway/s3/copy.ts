@@ -119,7 +119,7 @@ export async function openSource(
   named: { bucket: string; key: string },
 ): Promise<CopySource> {
   const { bucket, key } = named
-  call.authorize('s3:GetObject', bucket, key)
+  await call.authorize('s3:GetObject', bucket, key)
   await checkSourceOwner(call, bucket)
   const reader = await call.store.getObject(call.context, { bucket, key, withData: true })
   evaluateCopySource(call.request.headers, reader.info)

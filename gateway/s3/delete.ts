@@ -84,7 +84,7 @@ async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<st
   const { key, versionId, condition } = target
   try {
     if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError')
-    call.authorize('s3:DeleteObject', call.bucket, key)
+    await call.authorize('s3:DeleteObject', call.bucket, key)
     if (isCurrentVersion(versionId)) {
       await call.store.deleteObject(call.context, { bucket: call.bucket, key, condition })
     }
