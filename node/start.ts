@@ -15,6 +15,7 @@ import { openLmdb } from './env/lmdb.ts'
 import type { Environment, Random } from './env/ports.ts'
 import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
+import { JoseTokenSigner } from './env/tokens.ts'
 import { checkFirstStart, isRefusal } from './first-start.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
@@ -64,6 +65,7 @@ async function serve(
     disk,
     network,
     signer: new Ed25519Signer(directory.privateKey),
+    tokens: new JoseTokenSigner(),
     logger,
     openIndex: () => openLmdb(join(directory.path, 'index'), logger),
     fail: (reason) => hooks.failed(reason),

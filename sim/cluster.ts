@@ -12,6 +12,7 @@ import { SimulatedIndexStore } from './index-store.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedSigner } from './signer.ts'
+import { SimulatedTokenSigner } from './tokens.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
@@ -191,6 +192,7 @@ export class SimulatedCluster {
       disk: machine.disk,
       network: life.network,
       signer: new SimulatedSigner(machine.id),
+      tokens: new SimulatedTokenSigner(),
       logger: this.#options.verbose ? consoleLogger(machine.number) : SILENT,
       openIndex: () => machine.index.open(),
       fail: (reason) => {

@@ -162,6 +162,18 @@ export interface Signer {
   verify(signer: NodeId, bytes: Uint8Array, signature: Uint8Array): boolean
 }
 
+/**
+ * Signed tokens in the form of JWTs. What the claims say is judged by who asks (iam/sessions.ts), the
+ * signature here: a promise, since WebCrypto's are; a simulation's are settled at once.
+ */
+export interface TokenSigner {
+  /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes. */
+  sign(key: Uint8Array, claims: string): Promise<string>
+  /** The claims as they were signed. Undefined: no token, of another algorithm or type, altered, or signed
+   * with another key. */
+  verify(key: Uint8Array, token: string): Promise<string | undefined>
+}
+
 /** Structured log lines. */
 export interface Logger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -177,6 +189,7 @@ export interface Environment {
   readonly disk: Disk
   readonly network: Network
   readonly signer: Signer
+  readonly tokens: TokenSigner
   readonly logger: Logger
   /** Opens (makes) the index of this data directory. */
   openIndex(): Promise<Index>
