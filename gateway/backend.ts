@@ -333,7 +333,8 @@ export interface Backend {
   /**
    * Without a version: makes a delete marker in a versioned bucket, else removes the object. With one:
    * removes exactly that version for good. Succeeds also when there is nothing to delete, unless a
-   * condition says otherwise. A version id that is none of this key's is nothing to delete.
+   * condition says otherwise; it is judged against the version named, else against the current one. A
+   * version id that is none of this key's is nothing to delete.
    */
   deleteObject(
     context: RequestContext,

@@ -9,16 +9,20 @@
 import { StoreError } from '../protocol/errors.ts'
 import type {
   Backend,
+  BucketAccess,
+  BucketChange,
   BucketInfo,
-  Checksums,
+  BucketSettings,
   ChecksumAlgorithm,
   CompletedPart,
   Credential,
-  ListedObject,
+  DeleteResult,
   ListPage,
   ListRequest,
   ListUploadsPage,
   ListUploadsRequest,
+  ListVersionsPage,
+  ListVersionsRequest,
   ObjectBody,
   ObjectHeaders,
   ObjectInfo,
@@ -31,31 +35,34 @@ import type {
   UploadInfo,
   WriteCondition,
 } from './backend.ts'
+import { chooseParts, PACKED_BYTES, readPieces, receive, type StoredUpload } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
+import {
+  addVersion,
+  checkCondition,
+  listedObject,
+  listVersionsOf,
+  newVersionId,
+  readableVersion,
+  removeVersion,
+  type StoredVersion,
+} from './memory-versions.ts'
 
 const MIN_PART_BYTES = 5 * 1024 * 1024
-const PACKED_BYTES = 64 * 1024
-const CHUNK_BYTES = 1024 * 1024
-
-interface StoredObject {
-  readonly info: ObjectInfo
-  readonly pieces: readonly Uint8Array[]
-}
-
-interface StoredPart {
-  readonly info: PartInfo
-  readonly pieces: readonly Uint8Array[]
-}
-
-interface StoredUpload {
-  readonly info: UploadInfo
-  readonly parts: Map<number, StoredPart>
-  completed?: PutResult & SealedBody & { sizeBytes: number }
+const DELETE_MARKER = {
+  sizeBytes: 0,
+  etag: '',
+  checksums: {},
+  system: {},
+  user: {},
+  storageClass: 'STANDARD',
 }
 
 interface StoredBucket {
   readonly info: BucketInfo
-  readonly objects: Map<string, StoredObject>
+  settings: BucketSettings
+  /** Newest version first; never an empty list. */
+  readonly objects: Map<string, readonly StoredVersion[]>
   readonly uploads: Map<string, StoredUpload>
   /** Keys in listing order, made again when keys came or went. */
   order: string[] | undefined
@@ -63,6 +70,8 @@ interface StoredBucket {
 
 export interface MemoryBackendOptions {
   readonly credentials: readonly Credential[]
+  /** Temporary credentials by their session token. */
+  readonly sessions?: ReadonlyMap<string, Credential>
   readonly nowMs: () => number
   readonly maxBuckets?: number
   readonly minPartBytes?: number
@@ -70,15 +79,18 @@ export interface MemoryBackendOptions {
 
 export class MemoryBackend implements Backend {
   readonly #credentials: Map<string, Credential>
+  readonly #sessions: ReadonlyMap<string, Credential>
   readonly #nowMs: () => number
   readonly #maxBuckets: number
   readonly #minPartBytes: number
   readonly #buckets = new Map<string, StoredBucket>()
   #uploadCount = 0
   #lastMs = 0
+  #sequence = 0
 
   constructor(options: MemoryBackendOptions) {
     this.#credentials = new Map(options.credentials.map((each) => [each.accessKeyId, each]))
+    this.#sessions = options.sessions ?? new Map()
     this.#nowMs = options.nowMs
     this.#maxBuckets = options.maxBuckets ?? 1000
     this.#minPartBytes = options.minPartBytes ?? MIN_PART_BYTES
@@ -86,6 +98,18 @@ export class MemoryBackend implements Backend {
 
   credential(accessKeyId: string): Promise<Credential | undefined> {
     return Promise.resolve(this.#credentials.get(accessKeyId))
+  }
+
+  async sessionCredential(accessKeyId: string, token: string): Promise<Credential | undefined> {
+    const session = this.#sessions.get(token)
+    if (session === undefined) throw new StoreError('InvalidToken')
+    return session.accessKeyId === accessKeyId ? session : undefined
+  }
+
+  async bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess> {
+    begin(context)
+    const { info, settings } = this.#bucket(bucket)
+    return { info, settings }
   }
 
   async createBucket(
@@ -111,6 +135,7 @@ export class MemoryBackend implements Backend {
     }
     this.#buckets.set(request.bucket, {
       info,
+      settings: {},
       objects: new Map(),
       uploads: new Map(),
       order: undefined,
@@ -128,6 +153,27 @@ export class MemoryBackend implements Backend {
     const bucket = this.#bucket(name)
     if (bucket.objects.size > 0) throw new StoreError('BucketNotEmpty')
     this.#buckets.delete(name)
+  }
+
+  async getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings> {
+    begin(context)
+    return this.#bucket(bucket).settings
+  }
+
+  async changeBucket(
+    context: RequestContext,
+    request: { bucket: string; change: BucketChange },
+  ): Promise<void> {
+    begin(context)
+    const bucket = this.#bucket(request.bucket)
+    const { versioning, policy, publicAccessBlock, abortRules } = request.change
+    const { settings } = bucket
+    bucket.settings = {
+      versioning: versioning ?? settings.versioning,
+      policy: changed(settings.policy, policy),
+      publicAccessBlock: changed(settings.publicAccessBlock, publicAccessBlock),
+      abortRules: changed(settings.abortRules, abortRules),
+    }
   }
 
   async listBuckets(
@@ -158,7 +204,7 @@ export class MemoryBackend implements Backend {
     const { pieces, sealed, sizeBytes } = await receive(request.body)
     context.signal.throwIfAborted()
     const bucket = this.#bucket(request.bucket)
-    checkCondition(bucket.objects.get(request.key), request.condition, 'put')
+    checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     return this.#store(
       bucket,
       { ...request.headers, ...sealed, key: request.key, sizeBytes },
@@ -168,15 +214,15 @@ export class MemoryBackend implements Backend {
 
   async getObject(
     context: RequestContext,
-    request: { bucket: string; key: string; withData: boolean },
+    request: { bucket: string; key: string; versionId?: string | undefined; withData: boolean },
   ): Promise<ObjectReader> {
     begin(context)
-    const object = this.#bucket(request.bucket).objects.get(request.key)
-    if (object === undefined) throw new StoreError('NoSuchKey')
-    const { info, pieces } = object
+    const { objects, settings } = this.#bucket(request.bucket)
+    const { info, pieces } = readableVersion(objects.get(request.key) ?? [], request.versionId)
     const packed = request.withData && info.sizeBytes <= PACKED_BYTES && pieces.length <= 1
     return {
       info,
+      versioned: settings.versioning !== undefined,
       read: (start, end) => readPieces(pieces, start, end),
       bytes: packed ? (pieces[0] ?? new Uint8Array(0)) : undefined,
     }
@@ -184,21 +230,50 @@ export class MemoryBackend implements Backend {
 
   async deleteObject(
     context: RequestContext,
-    request: { bucket: string; key: string; condition?: WriteCondition | undefined },
-  ): Promise<void> {
+    request: {
+      bucket: string
+      key: string
+      versionId?: string | undefined
+      condition?: WriteCondition | undefined
+    },
+  ): Promise<DeleteResult> {
     begin(context)
+    const { key, versionId, condition } = request
     const bucket = this.#bucket(request.bucket)
-    checkCondition(bucket.objects.get(request.key), request.condition, 'delete')
-    if (bucket.objects.delete(request.key)) bucket.order = undefined
+    const versions = bucket.objects.get(key) ?? []
+    if (versionId !== undefined) {
+      const judged = versions.find((version) => version.info.versionId === versionId)
+      checkCondition(judged, condition, 'delete')
+      const { left, result } = removeVersion(versions, versionId)
+      this.#replace(bucket, key, left)
+      return result
+    }
+    checkCondition(versions[0], condition, 'delete')
+    if (bucket.settings.versioning === undefined) {
+      this.#replace(bucket, key, [])
+      return { deleteMarker: false }
+    }
+    const made = this.#store(bucket, { ...DELETE_MARKER, key }, [], true)
+    return { versionId: made.versionId, deleteMarker: true }
   }
 
   async listObjects(context: RequestContext, request: ListRequest): Promise<ListPage> {
     begin(context)
     const bucket = this.#bucket(request.bucket)
-    bucket.order ??= [...bucket.objects.keys()].sort(compareKeys)
-    const page = foldPage(bucket.order, (key) => key, request)
-    const objects = page.rows.map((key) => listed(bucket.objects.get(key)!.info))
-    return { objects, prefixes: page.prefixes, next: page.next }
+    const { objects } = bucket
+    const keys = orderOf(bucket).filter((key) => objects.get(key)?.[0]?.deleteMarker === false)
+    const page = foldPage(keys, (key) => key, request)
+    const found = page.rows.flatMap((key) => objects.get(key)?.slice(0, 1) ?? [])
+    return { objects: found.map(listedObject), prefixes: page.prefixes, next: page.next }
+  }
+
+  async listVersions(
+    context: RequestContext,
+    request: ListVersionsRequest,
+  ): Promise<ListVersionsPage> {
+    begin(context)
+    const bucket = this.#bucket(request.bucket)
+    return listVersionsOf(bucket.objects, orderOf(bucket), request)
   }
 
   async createUpload(
@@ -312,7 +387,7 @@ export class MemoryBackend implements Backend {
     if (upload.completed !== undefined) return upload.completed
     const parts = chooseParts(upload, request.parts, this.#minPartBytes)
     const bucket = this.#bucket(request.bucket)
-    checkCondition(bucket.objects.get(request.key), request.condition, 'put')
+    checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
     const infos = parts.map((part) => part.info)
     const sealed = request.seal(infos, upload.info)
     const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
@@ -365,14 +440,23 @@ export class MemoryBackend implements Backend {
     bucket: StoredBucket,
     fields: Omit<ObjectInfo, 'lastModifiedMs' | 'versionId'>,
     pieces: readonly Uint8Array[],
+    deleteMarker = false,
   ): PutResult {
+    const { versioning } = bucket.settings
     const lastModifiedMs = this.#tick()
-    if (!bucket.objects.has(fields.key)) bucket.order = undefined
-    bucket.objects.set(fields.key, {
-      info: { ...fields, lastModifiedMs, versionId: 'null' },
-      pieces,
-    })
-    return { versionId: 'null', lastModifiedMs }
+    const sequence = ++this.#sequence
+    const versionId = newVersionId(versioning, sequence)
+    const info: ObjectInfo = { ...fields, lastModifiedMs, versionId }
+    const made: StoredVersion = { info, pieces, sequence, deleteMarker }
+    const before = bucket.objects.get(fields.key) ?? []
+    this.#replace(bucket, fields.key, addVersion(before, made, versioning))
+    return { versionId, versioned: versioning !== undefined, lastModifiedMs }
+  }
+
+  #replace(bucket: StoredBucket, key: string, versions: readonly StoredVersion[]): void {
+    if (bucket.objects.has(key) !== versions.length > 0) bucket.order = undefined
+    if (versions.length > 0) bucket.objects.set(key, versions)
+    else bucket.objects.delete(key)
   }
 
   /** T4: never the same instant twice. */
@@ -387,118 +471,15 @@ function begin(context: RequestContext): void {
   context.rounds++
 }
 
-/** Copies the chunks, since a producer may use their memory again. */
-async function receive(
-  body: ObjectBody | SmallBody,
-): Promise<{ pieces: Uint8Array[]; sealed: SealedBody; sizeBytes: number }> {
-  const pieces: Uint8Array[] = []
-  let sizeBytes = 0
-  if ('bytes' in body) {
-    if (body.bytes.length > 0) pieces.push(Uint8Array.from(body.bytes))
-    sizeBytes = body.bytes.length
-  } else {
-    for await (const chunk of body.chunks) {
-      pieces.push(Uint8Array.from(chunk))
-      sizeBytes += chunk.length
-    }
-  }
-  const sealed = body.seal()
-  const whole = pieces.length > 1 && sizeBytes <= PACKED_BYTES ? [Buffer.concat(pieces)] : pieces
-  return { pieces: whole, sealed, sizeBytes }
+/** Null removes, undefined leaves as it was. */
+function changed<Value>(
+  before: Value | undefined,
+  given: Value | null | undefined,
+): Value | undefined {
+  return given === undefined ? before : (given ?? undefined)
 }
 
-async function* readPieces(
-  pieces: readonly Uint8Array[],
-  start: number,
-  end: number,
-): AsyncGenerator<Uint8Array> {
-  let at = 0
-  for (const piece of pieces) {
-    const from = Math.max(start - at, 0)
-    const to = Math.min(end - at, piece.length)
-    for (let offset = from; offset < to; offset += CHUNK_BYTES) {
-      yield piece.subarray(offset, Math.min(offset + CHUNK_BYTES, to))
-    }
-    at += piece.length
-  }
-}
-
-function listed(info: ObjectInfo): ListedObject {
-  const algorithm = firstAlgorithm(info.checksums)
-  return {
-    key: info.key,
-    sizeBytes: info.sizeBytes,
-    etag: info.etag,
-    lastModifiedMs: info.lastModifiedMs,
-    storageClass: info.storageClass,
-    versionId: info.versionId,
-    checksumAlgorithm: algorithm,
-    checksumType: algorithm === undefined ? undefined : info.checksumType,
-  }
-}
-
-function firstAlgorithm(checksums: Checksums): ChecksumAlgorithm | undefined {
-  return Object.keys(checksums)[0] as ChecksumAlgorithm | undefined
-}
-
-function checkCondition(
-  current: StoredObject | undefined,
-  condition: WriteCondition | undefined,
-  change: 'put' | 'delete',
-): void {
-  if (condition === undefined) return
-  const info = current?.info
-  const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
-  if (info === undefined) {
-    const wantsObject = ifMatch ?? ifMatchSizeBytes?.toString() ?? ifMatchLastModifiedMs?.toString()
-    if (wantsObject === undefined) return
-    throw new StoreError(change === 'put' ? 'NoSuchKey' : 'PreconditionFailed')
-  }
-  const matches = (tags: readonly string[]): boolean =>
-    tags.includes('*') || tags.includes(info.etag)
-  const holds =
-    (ifMatch === undefined || matches(ifMatch)) &&
-    (ifNoneMatch === undefined || !matches(ifNoneMatch)) &&
-    (ifMatchSizeBytes === undefined || ifMatchSizeBytes === info.sizeBytes) &&
-    (ifMatchLastModifiedMs === undefined ||
-      Math.floor(ifMatchLastModifiedMs / 1000) === Math.floor(info.lastModifiedMs / 1000))
-  if (!holds) throw new StoreError('PreconditionFailed')
-}
-
-function chooseParts(
-  upload: StoredUpload,
-  named: readonly CompletedPart[],
-  minPartBytes: number,
-): StoredPart[] {
-  const chosen: StoredPart[] = []
-  let last = 0
-  for (const each of named) {
-    if (each.partNumber <= last) throw new StoreError('InvalidPartOrder')
-    last = each.partNumber
-  }
-  for (const [index, each] of named.entries()) {
-    const part = upload.parts.get(each.partNumber)
-    const sums = Object.entries(each.checksums) as [ChecksumAlgorithm, string][]
-    const differs =
-      part === undefined ||
-      part.info.etag !== each.etag ||
-      sums.some(([algorithm, value]) => part.info.checksums[algorithm] !== value)
-    if (differs) {
-      throw new StoreError('InvalidPart', undefined, {
-        UploadId: upload.info.uploadId,
-        PartNumber: each.partNumber,
-        ETag: each.etag,
-      })
-    }
-    if (index < named.length - 1 && part.info.sizeBytes < minPartBytes) {
-      throw new StoreError('EntityTooSmall', undefined, {
-        ProposedSize: part.info.sizeBytes,
-        MinSizeAllowed: minPartBytes,
-        PartNumber: each.partNumber,
-        ETag: each.etag,
-      })
-    }
-    chosen.push(part)
-  }
-  return chosen
+function orderOf(bucket: StoredBucket): readonly string[] {
+  bucket.order ??= [...bucket.objects.keys()].sort(compareKeys)
+  return bucket.order
 }

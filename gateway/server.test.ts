@@ -374,6 +374,7 @@ describe('failures of the store', () => {
             const reader = await memory.getObject(context, request)
             return {
               info: reader.info,
+              versioned: reader.versioned,
               async *read(start, end) {
                 let chunks = 0
                 for await (const chunk of reader.read(start, end)) {
@@ -405,6 +406,7 @@ describe('failures of the store', () => {
             const { info } = await memory.getObject(context, request)
             return {
               info: { ...info, sizeBytes: size },
+              versioned: false,
               async *read() {
                 for (let at = 0; at < size; at += shared.length) {
                   shared.fill((at / shared.length) & 255)

@@ -14,7 +14,9 @@ export const EXAMPLE_CREDENTIAL: Credential = {
   identity: {
     accountId: '123456789012',
     principalArn: 'arn:aws:iam::123456789012:root',
+    principalId: '123456789012',
     userName: 'root',
+    type: 'Account',
     isRoot: true,
     policies: [],
   },
