@@ -1,0 +1,119 @@
+/**
+ * `node sim/e2e/full-disk.ts [--size-mib 320]`
+ *
+ * A node whose disk is a small loop mount, filled to the last byte that it gives: writes get 507 or 503, reads
+ * and deletes work, space comes back by itself, and writes resume without a restart. Needs the right to mount;
+ * where that is missing it says so and ends with 0 (the simulation's quota covers the same).
+ */
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { until } from '../../bench/harness/process.ts'
+import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { Shoal } from '../../bench/harness/shoal.ts'
+import { seededBytes } from './files.ts'
+import { diskUse } from './space/disk-use.ts'
+import { sameBytes } from './suite.ts'
+
+const { values } = parseArgs({ options: { 'size-mib': { type: 'string', default: '320' } } })
+const sizeMib = Number(values['size-mib'])
+const bucket = 'full'
+const OBJECT_BYTES = 300_000
+
+/** A file system of this size; undefined where mounting is not permitted. */
+function mount(scratch: string): string | undefined {
+  const image = join(scratch, 'disk.img')
+  const path = join(scratch, 'disk')
+  mkdirSync(path)
+  try {
+    execFileSync('truncate', ['-s', `${sizeMib}M`, image], { timeout: 10_000 })
+    execFileSync('mkfs.ext4', ['-q', '-m', '0', image], { timeout: 30_000 })
+    execFileSync('mount', ['-o', 'loop', image, path], { timeout: 30_000, stdio: 'ignore' })
+    return path
+  } catch {
+    return undefined
+  }
+}
+
+async function main(): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'shoal-full-'))
+  const disk = mount(scratch)
+  process.on('exit', () => {
+    if (disk !== undefined) execFileSync('umount', ['-l', disk], { timeout: 10_000 })
+    rmSync(scratch, { recursive: true, force: true })
+  })
+  if (disk === undefined) {
+    console.log('no right to mount a file system here: passed over')
+    return
+  }
+  const env = {
+    SHOAL_SEGMENT_SIZE: '8MiB',
+    SHOAL_RECLAIM_DELAY: '1s',
+    SHOAL_COMPACTION_INTERVAL: '1s',
+  }
+  const shoal = await Shoal.start({ nodes: 1, dataDir: join(disk, 'shoal'), env })
+  try {
+    const client = new RawClient(shoal.endpoints[0] ?? '', shoal.credentials)
+    await client.must({ method: 'PUT', bucket })
+    const bodyOf = (i: number): Buffer => seededBytes(i + 1, OBJECT_BYTES)
+    const put = async (i: number): Promise<string> => {
+      const reply = await client.send({ method: 'PUT', bucket, key: `k-${i}`, body: bodyOf(i) })
+      return reply.status === 200 ? '200' : `${reply.status} ${errorCode(reply)}`
+    }
+    const answers = new Map<string, number>()
+    let stored = 0
+    let refusals = 0
+    for (let i = 0; refusals < 20; i++) {
+      const answer = await put(i)
+      answers.set(answer, (answers.get(answer) ?? 0) + 1)
+      if (answer === '200') {
+        if (refusals === 0) stored = i + 1
+      } else {
+        refusals++
+        if (!/^(507|503) /.test(answer)) throw new Error(`a full disk answers ${answer}`)
+      }
+    }
+    console.log(`${stored} objects stored, then ${JSON.stringify([...answers])}`)
+    const check = async (i: number): Promise<void> => {
+      const reply = await client.must({ method: 'GET', bucket, key: `k-${i}` })
+      sameBytes(reply.body, bodyOf(i), `k-${i}`)
+    }
+    for (let i = 0; i < stored; i += 7) await check(i)
+    console.log('reads work on the full disk')
+    for (let i = 0; i < stored; i += 2) {
+      await client.must({ method: 'DELETE', bucket, key: `k-${i}` })
+    }
+    console.log('deletes work on the full disk')
+    const start = performance.now()
+    let again = 0
+    await until(
+      'writes to go on',
+      async () => {
+        const answer = await put(1_000_000 + again)
+        if (answer === '200') again++
+        return again >= stored / 4 ? true : undefined
+      },
+      180_000,
+      50,
+    )
+    const tookS = ((performance.now() - start) / 1000).toFixed(1)
+    const { logBytes } = diskUse(shoal.nodeDir(0))
+    console.log(
+      `${again} more objects written ${tookS} s later, log ${(logBytes / (1 << 20)).toFixed(0)} MiB`,
+    )
+    for (let i = 1; i < stored; i += 2) await check(i)
+    for (let i = 0; i < again; i++) await check(1_000_000 + i)
+    console.log('every live byte right')
+    client.close()
+  } catch (error) {
+    console.log(shoal.output.split('\n').slice(-40).join('\n'))
+    throw error
+  } finally {
+    await shoal.close()
+  }
+}
+
+await main()

@@ -1,0 +1,345 @@
+/**
+ * `node sim/e2e/iam.ts`
+ *
+ * `aws iam` and `aws sts` against three nodes: two accounts, users, groups, managed and inline policies, keys
+ * that are rotated, a role assumed across accounts whose session works on another node, bucket policies,
+ * copies that need both sides. Then how soon a revoked key and a changed policy count on every node, also on
+ * one that is cut off from the rest.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../../bench/harness/process.ts'
+import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
+import { awsEnvironment } from './clients/aws-cli.ts'
+import { Context, equal } from './suite.ts'
+
+interface Keys {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+}
+
+type Json = Record<string, never>
+
+class Aws {
+  readonly #context: Context
+  readonly keys: Keys
+  #turn = 0
+
+  constructor(context: Context, keys: Keys) {
+    this.#context = context
+    this.keys = keys
+  }
+
+  async run(...args: string[]): Promise<Json> {
+    const { sessionToken } = this.keys
+    const env = {
+      ...awsEnvironment(this.#context),
+      AWS_ACCESS_KEY_ID: this.keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: this.keys.secretAccessKey,
+      ...(sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: sessionToken }),
+      AWS_MAX_ATTEMPTS: '1',
+    }
+    const endpoint = ['--endpoint-url', this.#context.endpoint(this.#turn++)]
+    const command = [...endpoint, ...args, '--output', 'json']
+    const { stdout } = await run('aws', command, { env, timeoutMs: 60_000 })
+    return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Json)
+  }
+
+  /** The error code that it must end with. */
+  async refused(...args: string[]): Promise<string> {
+    try {
+      await this.run(...args)
+    } catch (error) {
+      const code = /\((\w+)\)|error occurred \((\d+)\)/.exec(String(error))
+      return code?.[1] ?? code?.[2] ?? String(error)
+    }
+    throw new Error(`aws ${args.join(' ')} was allowed`)
+  }
+}
+
+const allow = (action: string | string[], resource: string | string[]): string =>
+  JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: action, Resource: resource }],
+  })
+
+async function main(): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'shoal-iam-'))
+  process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+  const shoal = await Shoal.start({ nodes: 3 })
+  try {
+    const context = new Context(shoal.endpoints, shoal.credentials, scratch)
+    const root = new Aws(context, shoal.credentials)
+    const body = join(scratch, 'body')
+    writeFileSync(body, 'hello')
+    const put = (bucket: string, key: string): string[] => [
+      's3api',
+      'put-object',
+      '--bucket',
+      bucket,
+      '--key',
+      key,
+      '--body',
+      body,
+    ]
+    const get = (bucket: string, key: string): string[] => [
+      's3api',
+      'get-object',
+      '--bucket',
+      bucket,
+      '--key',
+      key,
+      join(scratch, 'got'),
+    ]
+    const keyOf = async (by: Aws, user: string): Promise<Aws> => {
+      const { AccessKey } = await by.run('iam', 'create-access-key', '--user-name', user)
+      const { AccessKeyId, SecretAccessKey } = AccessKey as unknown as Record<string, string>
+      return new Aws(context, {
+        accessKeyId: String(AccessKeyId),
+        secretAccessKey: String(SecretAccessKey),
+      })
+    }
+
+    // Users, groups, policies.
+    await root.run('s3api', 'create-bucket', '--bucket', 'alpha')
+    await root.run('iam', 'create-user', '--user-name', 'ann')
+    const ann = await keyOf(root, 'ann')
+    equal(await ann.refused(...put('alpha', 'x')), 'AccessDenied', 'a user without policies')
+    await root.run('iam', 'create-group', '--group-name', 'writers')
+    const policy = await root.run(
+      'iam',
+      'create-policy',
+      '--policy-name',
+      'write-alpha',
+      '--policy-document',
+      allow(['s3:PutObject', 's3:GetObject'], 'arn:aws:s3:::alpha/*'),
+    )
+    const policyArn = String((policy['Policy'] as unknown as Record<string, string>)['Arn'])
+    await root.run(
+      'iam',
+      'attach-group-policy',
+      '--group-name',
+      'writers',
+      '--policy-arn',
+      policyArn,
+    )
+    await root.run('iam', 'add-user-to-group', '--group-name', 'writers', '--user-name', 'ann')
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await ann.run(...put('alpha', 'x'))
+    await ann.run(...get('alpha', 'x'))
+    const list = ['s3api', 'list-objects-v2', '--bucket', 'alpha']
+    equal(await ann.refused(...list), 'AccessDenied', 'listing was not granted')
+    const who = await ann.run('sts', 'get-caller-identity')
+    equal(String(who['Arn']).endsWith(':user/ann'), true, 'caller identity')
+    const selfGrant = await ann.refused(
+      'iam',
+      'put-user-policy',
+      '--user-name',
+      'ann',
+      '--policy-name',
+      'all',
+      '--policy-document',
+      allow('*', '*'),
+    )
+    equal(selfGrant, 'AccessDenied', 'a user can not grant itself more')
+    equal(
+      await root.refused('iam', 'delete-user', '--user-name', 'ann'),
+      'DeleteConflict',
+      'a user with keys stays',
+    )
+    const simulated = await root.run(
+      'iam',
+      'simulate-principal-policy',
+      '--policy-source-arn',
+      String(who['Arn']),
+      '--action-names',
+      's3:PutObject',
+      's3:ListBucket',
+      '--resource-arns',
+      'arn:aws:s3:::alpha/x',
+    )
+    const results = simulated['EvaluationResults'] as unknown as { EvalDecision: string }[]
+    equal(
+      results.map(({ EvalDecision }) => EvalDecision),
+      ['allowed', 'implicitDeny'],
+      'simulate',
+    )
+    console.log('users, groups, managed policies, simulate: right')
+
+    // Rotation of keys.
+    const second = await keyOf(root, 'ann')
+    const status = ['iam', 'update-access-key', '--user-name', 'ann', '--status', 'Inactive']
+    await root.run(...status, '--access-key-id', ann.keys.accessKeyId)
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    equal(await ann.refused(...get('alpha', 'x')), 'InvalidAccessKeyId', 'an inactive key')
+    await second.run(...get('alpha', 'x'))
+    console.log('keys rotated')
+
+    // Another account, and a role of the first one that it assumes.
+    const created = JSON.parse(
+      (await cli(['account', 'create', 'other', '--data', shoal.nodeDir(0), '--json'])).stdout,
+    ) as Record<string, string>
+    const other = new Aws(context, {
+      accessKeyId: String(created['accessKeyId']),
+      secretAccessKey: String(created['secretAccessKey']),
+    })
+    await other.run('s3api', 'create-bucket', '--bucket', 'beta')
+    equal(await other.refused(...get('alpha', 'x')), 'AccessDenied', 'another account')
+    equal(await root.refused(...put('beta', 'x')), 'AccessDenied', 'and the other way round')
+    const otherId = String(created['accountId'])
+    const trust = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: otherId }, Action: 'sts:AssumeRole' }],
+    })
+    const role = await root.run(
+      'iam',
+      'create-role',
+      '--role-name',
+      'reader',
+      '--assume-role-policy-document',
+      trust,
+    )
+    const roleArn = String((role['Role'] as unknown as Record<string, string>)['Arn'])
+    await root.run(
+      'iam',
+      'put-role-policy',
+      '--role-name',
+      'reader',
+      '--policy-name',
+      'read',
+      '--policy-document',
+      allow('s3:GetObject', 'arn:aws:s3:::alpha/*'),
+    )
+    await other.run('iam', 'create-user', '--user-name', 'bob')
+    const bob = await keyOf(other, 'bob')
+    const assume = ['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name', 'test']
+    equal(await bob.refused(...assume), 'AccessDenied', 'trusted, but without the right of its own')
+    await other.run(
+      'iam',
+      'put-user-policy',
+      '--user-name',
+      'bob',
+      '--policy-name',
+      'assume',
+      '--policy-document',
+      allow('sts:AssumeRole', roleArn),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    const assumed = (await bob.run(...assume))['Credentials'] as unknown as Record<string, string>
+    const session = new Aws(context, {
+      accessKeyId: String(assumed['AccessKeyId']),
+      secretAccessKey: String(assumed['SecretAccessKey']),
+      sessionToken: String(assumed['SessionToken']),
+    })
+    for (let i = 0; i < 3; i++) await session.run(...get('alpha', 'x'))
+    equal(await session.refused(...put('alpha', 'y')), 'AccessDenied', 'the role reads only')
+    equal(await bob.refused(...get('alpha', 'x')), 'AccessDenied', 'bob himself does not')
+    console.log('a role assumed across accounts; its session works on all three nodes')
+
+    // Copies need the source and the target; bucket policies across accounts need both sides.
+    const copy = ['s3api', 'copy-object', '--bucket', 'beta', '--key', 'copy']
+    const source = ['--copy-source', 'alpha/x']
+    equal(await other.refused(...copy, ...source), 'AccessDenied', 'a copy needs its source')
+    const share = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { AWS: `arn:aws:iam::${otherId}:root` },
+          Action: 's3:GetObject',
+          Resource: 'arn:aws:s3:::alpha/*',
+        },
+      ],
+    })
+    await root.run('s3api', 'put-bucket-policy', '--bucket', 'alpha', '--policy', share)
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await other.run(...copy, ...source)
+    equal(await bob.refused(...get('alpha', 'x')), 'AccessDenied', 'the account has it, bob not')
+    console.log('bucket policy across accounts; copies check both sides')
+
+    await revocation(shoal, context, root)
+  } catch (error) {
+    console.log(shoal.output.split('\n').slice(-40).join('\n'))
+    throw error
+  } finally {
+    await shoal.close()
+  }
+}
+
+/** How long after the answer each node still lets the old right through, milliseconds. */
+async function revocation(shoal: Shoal, context: Context, root: Aws): Promise<void> {
+  const user = 'rita'
+  await root.run('iam', 'create-user', '--user-name', user)
+  const grant = allow('s3:*', '*')
+  const inline = ['--user-name', user, '--policy-name', 'all']
+  await root.run('iam', 'put-user-policy', ...inline, '--policy-document', grant)
+  const { AccessKey } = await root.run('iam', 'create-access-key', '--user-name', user)
+  const made = AccessKey as unknown as Record<string, string>
+  const keys = {
+    accessKeyId: String(made['AccessKeyId']),
+    secretAccessKey: String(made['SecretAccessKey']),
+  }
+  const clients = context.endpoints.map((url) => new RawClient(url, keys))
+  const ask = async (client: RawClient): Promise<string> => {
+    const reply = await client.send({ method: 'GET', bucket: 'alpha', key: 'x', timeoutMs: 20_000 })
+    return reply.status === 200 ? '200' : errorCode(reply)
+  }
+  const until = async (client: RawClient, from: number): Promise<number> => {
+    let last = 0
+    for (;;) {
+      const sent = performance.now() - from
+      if ((await ask(client)) === '200') last = sent
+      else if (sent > 1_500) return last
+      if (sent > 5_000) throw new Error('a revoked right still counts after 5 s')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+  for (const client of clients) equal(await ask(client), '200', 'before')
+  await root.run('iam', 'delete-user-policy', ...inline)
+  let from = performance.now()
+  const policyMs = await Promise.all(clients.map((client) => until(client, from)))
+  await root.run('iam', 'put-user-policy', ...inline, '--policy-document', grant)
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
+  for (const client of clients) equal(await ask(client), '200', 'granted again')
+  await root.run(
+    'iam',
+    'delete-access-key',
+    '--user-name',
+    user,
+    '--access-key-id',
+    keys.accessKeyId,
+  )
+  from = performance.now()
+  const keyMs = await Promise.all(clients.map((client) => until(client, from)))
+  const text = (list: number[]): string => list.map((ms) => `${ms.toFixed(0)} ms`).join(', ')
+  console.log(`last request let through after a policy was removed: ${text(policyMs)}`)
+  console.log(`last request let through after a key was deleted: ${text(keyMs)}`)
+  if (Math.max(...policyMs, ...keyMs) > 1_000) throw new Error('more than a second')
+  for (const client of clients) client.close()
+
+  // Cut off: the two others are gone, and what it knew grows old.
+  await root.run('iam', 'create-access-key', '--user-name', user)
+  const lone = new RawClient(shoal.endpoints[2] ?? '', shoal.credentials)
+  const { AccessKey: third } = await root.run('iam', 'create-access-key', '--user-name', user)
+  const last = third as unknown as Record<string, string>
+  const cut = new RawClient(shoal.endpoints[2] ?? '', {
+    accessKeyId: String(last['AccessKeyId']),
+    secretAccessKey: String(last['SecretAccessKey']),
+  })
+  equal(await ask(cut), '200', 'before the cut')
+  await shoal.killNode(0)
+  await shoal.killNode(1)
+  from = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  const code = await ask(cut)
+  if (code === '200') throw new Error('a node cut off lets an identity in that it can’t check')
+  console.log(`cut off from the rest for 1 s, node 2 answers ${code}`)
+  cut.close()
+  lone.close()
+}
+
+await main()

@@ -1,0 +1,161 @@
+/**
+ * `node sim/e2e/space.ts [--objects 100000] [--uploads 1000] [--kills 20]`
+ *
+ * Space that nothing refers to comes back: of many objects of mixed sizes 90 % are overwritten or deleted and
+ * a thousand uploads are abandoned and aborted; the disk use of every node comes back to at most 1.3 of the
+ * live bytes without a restart, while clients read and write. Then nodes are killed with -9 in the middle of
+ * compaction, again and again. Every live byte must be right afterwards.
+ */
+
+import { parseArgs } from 'node:util'
+import { sumOf } from '../../bench/harness/metrics.ts'
+import { sleep, until } from '../../bench/harness/process.ts'
+import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
+import { Shoal } from '../../bench/harness/shoal.ts'
+import { diskUse } from './space/disk-use.ts'
+import { bucket, Objects } from './space/objects.ts'
+
+const { values } = parseArgs({
+  options: {
+    objects: { type: 'string', default: '100000' },
+    uploads: { type: 'string', default: '1000' },
+    kills: { type: 'string', default: '20' },
+    clients: { type: 'string', default: '16' },
+    'within-seconds': { type: 'string', default: '900' },
+  },
+})
+const wanted = Number(values.objects)
+const uploads = Number(values.uploads)
+const kills = Number(values.kills)
+const clientCount = Number(values.clients)
+const withinMs = 1_000 * Number(values['within-seconds'])
+const SHARE_MAX = 1.3
+
+const mib = (bytes: number): string => `${(bytes / (1 << 20)).toFixed(0)} MiB`
+const seconds = (sinceMs: number): string =>
+  `${((performance.now() - sinceMs) / 1000).toFixed(0)} s`
+
+async function abandonUploads(clients: readonly RawClient[]): Promise<void> {
+  await eachLimited(uploads, 16, async (i) => {
+    const client = clients[i % clients.length] as RawClient
+    const key = `uploads/${i}`
+    const begun = await client.must({ method: 'POST', bucket, key, query: { uploads: '' } })
+    const uploadId = /<UploadId>([^<]+)</.exec(begun.body.toString())?.[1] ?? ''
+    const body = Buffer.alloc(100_000 + (i % 10) * 30_000, i)
+    await client.must({ method: 'PUT', bucket, key, query: { partNumber: '1', uploadId }, body })
+    await client.must({ method: 'PUT', bucket, key, query: { partNumber: '2', uploadId }, body })
+  })
+}
+
+/** All that are listed, as a clean-up job would. */
+async function abortUploads(client: RawClient): Promise<number> {
+  let aborted = 0
+  for (;;) {
+    const page = await client.must({ method: 'GET', bucket, query: { uploads: '' } })
+    const found = [
+      ...page.body
+        .toString()
+        .matchAll(/<Upload>.*?<Key>([^<]+)<\/Key>.*?<UploadId>([^<]+)<\/UploadId>/gs),
+    ]
+    if (found.length === 0) return aborted
+    await eachLimited(found.length, 16, async (i) => {
+      const [, key = '', uploadId = ''] = found[i] ?? []
+      await client.must({ method: 'DELETE', bucket, key, query: { uploadId } })
+      aborted++
+    })
+  }
+}
+
+/** Disk use of each node as a share of the live bytes. */
+function shares(shoal: Shoal, liveBytes: number): { share: number; text: string }[] {
+  return Array.from({ length: shoal.size }, (_, index) => {
+    const { logBytes, indexBytes } = diskUse(shoal.nodeDir(index))
+    const share = (logBytes + indexBytes) / liveBytes
+    return { share, text: `${share.toFixed(2)} (log ${mib(logBytes)}, index ${mib(indexBytes)})` }
+  })
+}
+
+async function main(): Promise<void> {
+  const env = {
+    SHOAL_SEGMENT_SIZE: '16MiB',
+    SHOAL_RECLAIM_DELAY: '2s',
+    SHOAL_SCAN_PAUSE: '10s',
+    SHOAL_COMPACTION_INTERVAL: '2s',
+  }
+  const shoal = await Shoal.start({ nodes: 3, env })
+  try {
+    const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
+    await clients[0]?.must({ method: 'PUT', bucket })
+    const objects = new Objects(clients)
+    let start = performance.now()
+    await eachLimited(wanted, 48, async (i) => objects.put(i))
+    console.log(`${wanted} objects written, ${mib(objects.liveBytes)}, ${seconds(start)}`)
+    await abandonUploads(clients)
+    start = performance.now()
+    const changed = Math.floor(wanted * 0.9)
+    await eachLimited(changed, 48, async (i) => (i % 2 === 0 ? objects.put(i) : objects.delete(i)))
+    console.log(`${changed} overwritten or deleted, ${seconds(start)}`)
+    console.log(`${await abortUploads(clients[1] as RawClient)} abandoned uploads aborted`)
+
+    const state = { stopped: false }
+    let requests = 0
+    const lane = async (index: number): Promise<void> => {
+      for (let turn = 0; !state.stopped; turn++) {
+        const number = wanted + index * 10 + (turn % 10)
+        await objects.put(number)
+        await objects.check(number)
+        await objects.check(
+          ((index * 7_919 + turn * 104_729) % Math.max(1, Math.floor(wanted / 2))) * 2,
+        )
+        requests += 3
+        await sleep(50)
+      }
+    }
+    const lanes = Array.from({ length: clientCount }, async (_, index) => lane(index))
+    start = performance.now()
+    const ends = await until(
+      `disk use of at most ${SHARE_MAX} of the live bytes`,
+      async () => {
+        const now = shares(shoal, objects.liveBytes)
+        if (now.every(({ share }) => share <= SHARE_MAX)) return now
+        throw new Error(now.map(({ text }) => text).join('; '))
+      },
+      withinMs,
+      1_000,
+    )
+    console.log(
+      `disk use / ${mib(objects.liveBytes)} live: ${ends.map(({ text }) => text).join('; ')} ` +
+        `after ${seconds(start)}, ${requests} requests of ${clientCount} clients meanwhile`,
+    )
+
+    for (let kill = 1; kill <= kills; kill++) {
+      const node = kill % shoal.size
+      const numbers = objects.numbers().filter((number) => number < wanted)
+      const some = numbers.slice((kill * 997) % Math.max(1, numbers.length - 3_000)).slice(0, 3_000)
+      await eachLimited(some.length, 32, async (i) => objects.put(some[i] as number))
+      await until(
+        `node ${node} compacting`,
+        async () => sumOf(await shoal.metrics(node), 'shoal_compaction_working') > 0 || undefined,
+        120_000,
+        20,
+      )
+      await shoal.killNode(node)
+      await shoal.startNode(node)
+      process.stdout.write(`${kill} `)
+    }
+    state.stopped = true
+    await Promise.all(lanes)
+    if (kills > 0) console.log('times killed during compaction')
+    start = performance.now()
+    await objects.checkAll()
+    console.log(`${objects.count} live objects read: every byte right, ${seconds(start)}`)
+    for (const client of clients) client.close()
+  } catch (error) {
+    console.log(shoal.output.split('\n').slice(-40).join('\n'))
+    throw error
+  } finally {
+    await shoal.close()
+  }
+}
+
+await main()
