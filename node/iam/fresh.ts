@@ -1,0 +1,113 @@
+/**
+ * Values that may be used only while they are young (T7): read again when they are too old, never used
+ * when that fails.
+ *
+ * Invariants:
+ *   - a value's age counts from before its read was begun, so that whatever was changed and answered
+ *     before then is in it
+ *   - `get` returns a value that was at most `ageMs` old when `get` was called; also to who joined a read
+ *     that was under way
+ *   - one read of a name at a time, unless the one under way is too old or was dropped
+ */
+
+import type { Clock } from '../env/ports.ts'
+
+export interface Fresh<V> {
+  readonly value: V
+  /** Of the monotonic clock: whatever was answered before this instant is in the value. */
+  readonly sinceMs: number
+}
+
+interface Entry<V> {
+  /** When the read was begun. */
+  readonly startedMs: number
+  readonly flight: Promise<Fresh<V>>
+}
+
+export class FreshCache<V> {
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  readonly #entriesMax: number
+  /** What is known, the longest unread first. */
+  readonly #known = new Map<string, Fresh<V>>()
+  readonly #flights = new Map<string, Entry<V>>()
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>, entriesMax: number) {
+    this.#clock = clock
+    this.#entriesMax = entriesMax
+  }
+
+  /** Without a read. Undefined: unknown, or too old. */
+  peek(name: string, ageMs: number): Fresh<V> | undefined {
+    const known = this.#known.get(name)
+    return known !== undefined && known.sinceMs > this.#clock.monotonicMs() - ageMs
+      ? known
+      : undefined
+  }
+
+  /**
+   * @param read given the instant at which it is begun; says what its value is as old as: that instant, or
+   *   an earlier one when it put together what was read before. What it throws goes to all who wait.
+   */
+  async get(
+    name: string,
+    ageMs: number,
+    read: (startedMs: number) => Promise<Fresh<V>>,
+  ): Promise<Fresh<V>> {
+    const oldestMs = this.#clock.monotonicMs() - ageMs
+    const known = this.#known.get(name)
+    if (known !== undefined && known.sinceMs > oldestMs) return known
+    const under = this.#flights.get(name)
+    if (under !== undefined && under.startedMs > oldestMs) {
+      const joined = await under.flight
+      if (joined.sinceMs > oldestMs) return joined
+    }
+    return this.#begin(name, read)
+  }
+
+  /** The next `get` reads; what is being read now is not kept. */
+  drop(name: string): void {
+    this.#known.delete(name)
+    this.#flights.delete(name)
+  }
+
+  clear(): void {
+    this.#known.clear()
+    this.#flights.clear()
+  }
+
+  #begin(name: string, read: (startedMs: number) => Promise<Fresh<V>>): Promise<Fresh<V>> {
+    const startedMs = this.#clock.monotonicMs()
+    const entry: Entry<V> = {
+      startedMs,
+      flight: read(startedMs).then(
+        (fresh) => {
+          if (this.#ended(name, entry)) this.#keep(name, fresh)
+          return fresh
+        },
+        (error: unknown) => {
+          this.#ended(name, entry)
+          throw error
+        },
+      ),
+    }
+    this.#flights.set(name, entry)
+    return entry.flight
+  }
+
+  /** False: dropped, or overtaken by a later read. */
+  #ended(name: string, entry: Entry<V>): boolean {
+    if (this.#flights.get(name) !== entry) return false
+    this.#flights.delete(name)
+    return true
+  }
+
+  #keep(name: string, fresh: Fresh<V>): void {
+    this.#known.delete(name)
+    this.#known.set(name, fresh)
+    if (this.#known.size <= this.#entriesMax) return
+    for (const oldest of this.#known.keys()) {
+      this.#known.delete(oldest)
+      break
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** The managed policies that every account finds there, under AWS's names and ids. */
+
+export interface BuiltInPolicy {
+  readonly name: string
+  readonly id: string
+  readonly arn: string
+  readonly description: string
+  readonly createdMs: number
+  /** JSON. */
+  readonly text: string
+}
+
+const PREFIX = 'arn:aws:iam::aws:policy/'
+const CREATED_MS = Date.UTC(2015, 1, 6, 18, 40)
+
+function builtIn(
+  name: string,
+  id: string,
+  description: string,
+  actions: string | readonly string[],
+): BuiltInPolicy {
+  const document = {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }],
+  }
+  const text = JSON.stringify(document, undefined, 4)
+  return { name, id, arn: PREFIX + name, description, createdMs: CREATED_MS, text }
+}
+
+const IAM_READ = [
+  'iam:Get*',
+  'iam:List*',
+  'iam:SimulateCustomPolicy',
+  'iam:SimulatePrincipalPolicy',
+]
+
+export const BUILT_IN_POLICIES: ReadonlyMap<string, BuiltInPolicy> = new Map(
+  [
+    builtIn('AdministratorAccess', 'ANPAIWMBCKSKIEE64ZLYK', 'Provides full access.', '*'),
+    builtIn(
+      'AmazonS3FullAccess',
+      'ANPAIFIR6V6BVTRAHWINE',
+      'Provides full access to all buckets.',
+      's3:*',
+    ),
+    builtIn(
+      'AmazonS3ReadOnlyAccess',
+      'ANPAIZTJ4DXE7G6AGAE6M',
+      'Provides read only access to all buckets.',
+      ['s3:Get*', 's3:List*', 's3:Describe*'],
+    ),
+    builtIn('IAMFullAccess', 'ANPAI7XKCFMBPM3QQRRVQ', 'Provides full access to IAM.', 'iam:*'),
+    builtIn(
+      'IAMReadOnlyAccess',
+      'ANPAJKSO7NDY4T57MWDSQ',
+      'Provides read only access to IAM.',
+      IAM_READ,
+    ),
+    builtIn('ReadOnlyAccess', 'ANPAILL3HVNFSB6DCOWYQ', 'Provides read only access to everything.', [
+      's3:Get*',
+      's3:List*',
+      's3:Describe*',
+      ...IAM_READ,
+      'sts:GetAccessKeyInfo',
+      'sts:GetCallerIdentity',
+    ]),
+  ].map((policy) => [policy.arn, policy]),
+)
