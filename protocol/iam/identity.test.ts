@@ -1,23 +1,30 @@
 import { describe, expect, it } from 'vitest'
 import { utf8 } from '../bytes.ts'
-import {
-  decodeAccessKey,
-  decodeUser,
-  encodeAccessKey,
-  encodeUser,
-  principalArn,
-} from './identity.ts'
+import { accessKeyCodec } from './access-key-record.ts'
+import { groupCodec } from './group-record.ts'
+import { entityArn, PATH, POLICY_ARN, principalArn } from './identity.ts'
+import { directoryCodec, nameCodec } from './name-record.ts'
+import { userCodec } from './user-record.ts'
 
+const token = '0123456789abcdef'
 const user = {
   accountId: '000000000001',
+  id: 'AIDAABCDEFGHIJKLMNOPQ',
   name: 'ann',
+  path: '/ops/',
   createdMs: 5,
   policies: [{ name: 'read', text: '{"Statement":[]}' }],
+  attached: [{ arn: 'arn:aws:iam::000000000001:policy/p', id: 'ANPAABCDEFGHIJKLMNOPQ', token }],
+  groups: [{ id: 'AGPAABCDEFGHIJKLMNOPQ', token }],
+  accessKeys: ['AKIA1'],
+  tags: [{ key: 'team', value: 'blue' }],
 }
+const { groups: _groups, accessKeys: _keys, tags: _tags, ...common } = user
+const group = { ...common, members: [{ id: user.id, token }] }
 const key = {
   accessKeyId: 'AKIA1',
   accountId: '000000000001',
-  userName: 'ann',
+  userId: user.id,
   sealedSecret: 'c2VhbGVk',
   status: 'Active' as const,
   createdMs: 5,
@@ -25,26 +32,44 @@ const key = {
 
 describe('identity records', () => {
   it('come back as they were', () => {
-    expect(decodeUser(encodeUser(user))).toEqual(user)
-    expect(decodeAccessKey(encodeAccessKey(key))).toEqual(key)
-    const { userName: _, ...root } = key
-    expect(decodeAccessKey(encodeAccessKey(root))).toEqual(root)
+    expect(userCodec.decode(userCodec.encode(user))).toEqual(user)
+    expect(groupCodec.decode(groupCodec.encode(group))).toEqual(group)
+    expect(accessKeyCodec.decode(accessKeyCodec.encode(key))).toEqual(key)
+    const { userId: _, ...root } = key
+    expect(accessKeyCodec.decode(accessKeyCodec.encode(root))).toEqual(root)
+    const name = { id: user.id, token }
+    expect(nameCodec.decode(nameCodec.encode(name))).toEqual(name)
+    const directory = { entries: [{ id: user.id, name: 'ann', createdMs: 7 }] }
+    expect(directoryCodec.decode(directoryCodec.encode(directory))).toEqual(directory)
   })
 
   it('of a later version or another shape are refused (fault 20)', () => {
-    const later = encodeUser(user)
+    const later = userCodec.encode(user)
     later[0] = 2
-    expect(() => decodeUser(later)).toThrow(/version 2/)
-    expect(() => decodeUser(new Uint8Array(0))).toThrow(/version none/)
-    expect(() => decodeUser(utf8('\u0001{"a":1}'))).toThrow(/unknown field a/)
-    expect(() => decodeAccessKey(encodeUser(user))).toThrow(/unknown field/)
-    expect(() => decodeUser(encodeUser({ ...user, name: 'a/b' }))).toThrow(/another form/)
+    expect(() => userCodec.decode(later)).toThrow(/version 2/)
+    expect(() => userCodec.decode(new Uint8Array(0))).toThrow(/version none/)
+    expect(() => userCodec.decode(utf8('\u0001{"a":1}'))).toThrow(/unknown field a/)
+    expect(() => accessKeyCodec.decode(userCodec.encode(user))).toThrow(/unknown field/)
+    expect(() => userCodec.decode(userCodec.encode({ ...user, name: 'a/b' }))).toThrow(
+      /another form/,
+    )
+    expect(() => groupCodec.decode(userCodec.encode(user))).toThrow(/unknown field/)
     const status = 'Sleeping' as 'Active'
-    expect(() => decodeAccessKey(encodeAccessKey({ ...key, status }))).toThrow(/known words/)
+    expect(() => accessKeyCodec.decode(accessKeyCodec.encode({ ...key, status }))).toThrow(
+      /known words/,
+    )
+  })
+
+  it('have paths that begin and end with a slash', () => {
+    for (const path of ['/', '/a/', '/a/b/']) expect(PATH.test(path)).toBe(true)
+    for (const path of ['', 'a/', '/a', '/a b/', '/ä/']) expect(PATH.test(path)).toBe(false)
   })
 
   it('name their principal', () => {
     expect(principalArn('000000000001', 'ann')).toBe('arn:aws:iam::000000000001:user/ann')
     expect(principalArn('000000000001', undefined)).toBe('arn:aws:iam::000000000001:root')
+    const arn = entityArn('000000000001', 'policy', '/a/b/', 'read')
+    expect(arn).toBe('arn:aws:iam::000000000001:policy/a/b/read')
+    expect(POLICY_ARN.exec(arn)?.slice(1)).toEqual(['000000000001', '/a/b/', 'read'])
   })
 })

@@ -1,0 +1,39 @@
+/**
+ * An access key, under its own id. Good while it is Active, its user stands and lists it; of a root,
+ * while the account stands and lists it. The secret lies in it sealed (node/iam/sealing.ts).
+ */
+
+import type { RecordCodec } from '../codec/versioned.ts'
+import { fieldsOf, matchOf, oneOf } from '../layout/json.ts'
+import { ACCESS_KEY_ID, ACCOUNT_ID, UNIQUE_ID } from './identity.ts'
+import { instantOf, jsonCodec } from './record.ts'
+
+const BASE64 = /^[A-Za-z0-9+/]{4,1024}={0,2}$/
+
+export interface AccessKeyRecord {
+  readonly accessKeyId: string
+  readonly accountId: string
+  /** AIDA… Absent: the account's root. */
+  readonly userId?: string | undefined
+  /** Sealed with a key derived from the cluster secret, base64. */
+  readonly sealedSecret: string
+  readonly status: 'Active' | 'Inactive'
+  readonly createdMs: number
+}
+
+/** Decoding throws RecordVersionError or ShapeError. */
+export const accessKeyCodec: RecordCodec<AccessKeyRecord> = jsonCodec((value) => {
+  const fields = fieldsOf(
+    value,
+    ['accessKeyId', 'accountId', 'sealedSecret', 'status', 'createdMs'],
+    ['userId'],
+  )
+  return {
+    accessKeyId: matchOf(fields.accessKeyId, ACCESS_KEY_ID),
+    accountId: matchOf(fields.accountId, ACCOUNT_ID),
+    sealedSecret: matchOf(fields.sealedSecret, BASE64),
+    status: oneOf(fields.status, ['Active', 'Inactive']),
+    createdMs: instantOf(fields.createdMs),
+    ...(fields.userId === undefined ? {} : { userId: matchOf(fields.userId, UNIQUE_ID) }),
+  }
+})

@@ -1,0 +1,102 @@
+/**
+ * Bodies of the registers of identities:
+ *
+ *   version (1 byte) ‖ JSON in UTF-8
+ *
+ * Unknown versions and unknown fields are refused, never misread (fault 20). What several kinds of
+ * record have in common stands here; each kind has a file of its own.
+ */
+
+import { utf8 } from '../bytes.ts'
+import { RecordVersionError, type RecordCodec } from '../codec/versioned.ts'
+import { fieldsOf, integerOf, listOf, matchOf, parseJson, textOf } from '../layout/json.ts'
+import { POLICY_ARN, POLICY_NAME, UNIQUE_ID } from './identity.ts'
+import { POLICY_CHARACTERS_MAX } from './policy.ts'
+
+const VERSION = 1
+const INLINE_MAX = 64
+const ATTACHED_MAX = 20
+const TAGS_MAX = 50
+/** Random, 8 bytes in hex: says which of several grants of the same thing an entry belongs to. */
+const TOKEN = /^[0-9a-f]{16}$/
+
+/** A policy that lies in its holder. */
+export interface NamedPolicy {
+  readonly name: string
+  /** JSON, as the user gave it: policy.ts parses it. */
+  readonly text: string
+}
+
+/** A managed policy that a user, group or role holds. The id: a policy made anew under the ARN of a
+ * deleted one is another. */
+export interface AttachedPolicy {
+  readonly arn: string
+  readonly id: string
+  readonly token: string
+}
+
+/** Something else that is referred to, by its unique id. */
+export interface Reference {
+  readonly id: string
+  readonly token: string
+}
+
+export interface Tag {
+  readonly key: string
+  readonly value: string
+}
+
+/** `read` gets what JSON.parse made of the body, and throws ShapeError. */
+export function jsonCodec<T>(read: (value: unknown) => T): RecordCodec<T> {
+  return {
+    encode(record) {
+      const body = utf8(JSON.stringify(record))
+      const bytes = new Uint8Array(body.length + 1)
+      bytes[0] = VERSION
+      bytes.set(body, 1)
+      return bytes
+    },
+    decode(bytes) {
+      if (bytes[0] !== VERSION) {
+        throw new RecordVersionError(`record of version ${bytes[0] ?? 'none'}`)
+      }
+      return read(parseJson(bytes.subarray(1)))
+    },
+  }
+}
+
+export function instantOf(value: unknown): number {
+  return integerOf(value, 0, Number.MAX_SAFE_INTEGER)
+}
+
+export function inlineOf(value: unknown): NamedPolicy[] {
+  return listOf(value, INLINE_MAX, (item) => {
+    const { name, text } = fieldsOf(item, ['name', 'text'])
+    return { name: matchOf(name, POLICY_NAME), text: textOf(text, POLICY_CHARACTERS_MAX) }
+  })
+}
+
+export function attachedOf(value: unknown): AttachedPolicy[] {
+  return listOf(value, ATTACHED_MAX, (item) => {
+    const { arn, id, token } = fieldsOf(item, ['arn', 'id', 'token'])
+    return {
+      arn: matchOf(arn, POLICY_ARN),
+      id: matchOf(id, UNIQUE_ID),
+      token: matchOf(token, TOKEN),
+    }
+  })
+}
+
+export function referencesOf(value: unknown, lengthMax: number): Reference[] {
+  return listOf(value, lengthMax, (item) => {
+    const { id, token } = fieldsOf(item, ['id', 'token'])
+    return { id: matchOf(id, UNIQUE_ID), token: matchOf(token, TOKEN) }
+  })
+}
+
+export function tagsOf(value: unknown): Tag[] {
+  return listOf(value, TAGS_MAX, (item) => {
+    const { key, value: text } = fieldsOf(item, ['key', 'value'])
+    return { key: textOf(key, 128), value: textOf(text, 256) }
+  })
+}
