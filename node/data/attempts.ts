@@ -2,12 +2,12 @@
  * Attempts to store data, and which of them are over (G5).
  *
  * A data id names the node, its boot and the attempt. An attempt is over when its node says so, shows a
- * later boot, or its storage id left the layout. Numbers rise, so that "all below n are over" says it
- * for all but the youngest.
+ * later boot, or its storage id left the layout. "Over" stays true for good, so what another node once
+ * said of itself may be as old as it likes.
  */
 
-import { byteString, bytesOfHex, u32 } from '../../protocol/bytes.ts'
-import { readU32 } from '../../protocol/bytes.ts'
+import { assert } from '../../protocol/assert.ts'
+import { byteString, bytesOfHex, readU32, u32 } from '../../protocol/bytes.ts'
 import { dataId, type ByteString, type DataId, type StorageId } from '../../protocol/ids.ts'
 
 export interface Attempt {
@@ -16,13 +16,19 @@ export interface Attempt {
   end(): void
 }
 
-/** Of one node: attempts of earlier boots are over, and of this boot those below `oldestRunning`. */
+/** Of one node: attempts of earlier boots are over, and of this boot those up to `covered`, but for
+ * those that are named as running. */
 export interface Watermark {
   readonly storage: StorageId
   readonly boot: number
-  readonly oldestRunning: number
+  /** Nothing is said of higher numbers. */
+  readonly covered: number
+  /** Ascending, none above `covered`. */
+  readonly running: readonly number[]
 }
 
+/** Named in a watermark; with more, it covers less. */
+export const RUNNING_MAX = 256
 const STORAGE_BYTES = 12
 
 export class Attempts {
@@ -49,18 +55,31 @@ export class Attempts {
     }
   }
 
-  /** Of this node. A Set keeps the order of insertion: the first is the oldest. */
+  get runningCount(): number {
+    return this.#running.size
+  }
+
+  /** Of this node. A Set keeps the order of insertion: numbers come in ascending order. */
   watermark(): Watermark {
-    const [oldest = this.#last + 1] = this.#running
-    return { storage: this.#storageId, boot: this.#boot, oldestRunning: oldest }
+    const running: number[] = []
+    for (const number of this.#running) {
+      running.push(number)
+      if (running.length === RUNNING_MAX) break
+    }
+    const all = running.length === this.#running.size
+    const covered = all ? this.#last : (running.at(-1) ?? this.#last)
+    return { storage: this.#storageId, boot: this.#boot, covered, running }
   }
 
   /** What another node said of itself. */
   learn(mark: Watermark): void {
     const storage = byteString(bytesOfHex(mark.storage))
+    if (storage === this.#storage) return
     const known = this.#others.get(storage)
     if (known !== undefined && known.boot > mark.boot) return
-    if (known?.boot === mark.boot && known.oldestRunning > mark.oldestRunning) return
+    // Doubled and late messages: of two marks of one boot, one that covers less is the older one, or says
+    // less because more is running. What it does not say may only be taken for "not known".
+    if (known?.boot === mark.boot && known.covered > mark.covered) return
     this.#others.set(storage, mark)
   }
 
@@ -68,11 +87,14 @@ export class Attempts {
   isOver(id: DataId): boolean {
     const { storage, boot, number } = partsOf(id)
     if (storage === this.#storage) {
-      return boot < this.#boot || (boot === this.#boot && !this.#running.has(number))
+      // A later boot than this one means that this directory is an old image (D2): nothing is known.
+      if (boot !== this.#boot) return boot < this.#boot
+      return number <= this.#last && !this.#running.has(number)
     }
     const mark = this.#others.get(storage)
     if (mark === undefined) return false
-    return boot < mark.boot || (boot === mark.boot && number < mark.oldestRunning)
+    if (boot !== mark.boot) return boot < mark.boot
+    return number <= mark.covered && !mark.running.includes(number)
   }
 }
 
@@ -82,6 +104,7 @@ export function storageOf(id: DataId): ByteString {
 }
 
 function partsOf(id: DataId): { storage: ByteString; boot: number; number: number } {
+  assert(id.length === STORAGE_BYTES + 12, 'a data id has 24 bytes')
   return {
     storage: storageOf(id),
     boot: readU32(id, STORAGE_BYTES),

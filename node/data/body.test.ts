@@ -1,14 +1,20 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { dataId, storageId, type BlockKey } from '../../protocol/ids.ts'
+import { bucketId, storageId, type BlockKey } from '../../protocol/ids.ts'
 import { blockIndexOf, dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
+import { Attempts } from './attempts.ts'
 import { Bodies } from './body.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
+
+const OWNER = ownedByObject(objectRegister(bucketId('b'.repeat(16)), 3, 'key', 6))
 
 interface Write {
   readonly key: BlockKey
   readonly bytes: Uint8Array
+  readonly owner: BlockOwner
   /** As they were when the write began. */
   readonly copy: Uint8Array
   acknowledge(): void
@@ -19,6 +25,7 @@ interface Write {
 let writes: Write[]
 let automatic: boolean
 let blocks: Map<BlockKey, Uint8Array>
+let attempts: Attempts
 let bodies: Bodies
 
 beforeEach(() => {
@@ -26,7 +33,7 @@ beforeEach(() => {
   automatic = true
   blocks = new Map()
   const replicator = {
-    write(key: BlockKey, bytes: Uint8Array): BlockWrite {
+    write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
       const copy = bytes.slice()
       let acknowledge = (): void => {}
       let fail = (): void => {}
@@ -37,7 +44,7 @@ beforeEach(() => {
       })
       const settled = new Promise<boolean>((resolve) => (settle = resolve))
       blocks.set(key, copy)
-      writes.push({ key, bytes, copy, acknowledge, fail, settle })
+      writes.push({ key, bytes, owner, copy, acknowledge, fail, settle })
       if (automatic) {
         acknowledge()
         settle(true)
@@ -48,12 +55,8 @@ beforeEach(() => {
       return Promise.resolve(blocks.get(key))
     },
   } as unknown as Replicator
-  bodies = new Bodies({
-    replicator,
-    storage: storageId('ab'.repeat(12)),
-    boot: 7,
-    partitionBits: 6,
-  })
+  attempts = new Attempts(storageId('ab'.repeat(12)), 7)
+  bodies = new Bodies({ replicator, attempts, partitionBits: 6 })
 })
 
 function context(): RequestContext {
@@ -98,7 +101,7 @@ describe('writing', () => {
     ] as const) {
       writes = []
       const bytes = bytesOf(sizeBytes, 5)
-      const written = await bodies.write(context(), { chunks: chunksOf(bytes), seal })
+      const written = await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)
       expect(written.sizeBytes).toBe(sizeBytes)
       expect(writes.map(({ key }) => blockIndexOf(key))).toEqual([...Array(count).keys()])
       if (count === 0) {
@@ -111,10 +114,23 @@ describe('writing', () => {
     }
   })
 
-  test('every attempt has a data id of its own, of this node and boot (G5)', () => {
-    const ids = [bodies.newDataId(), bodies.newDataId()]
-    expect(new Set(ids).size).toBe(2)
-    for (const id of ids) expect(dataId(id).slice(0, 16)).toBe('\xab'.repeat(12) + '\0\0\0\x07')
+  test('an attempt runs until its writer ends it, or its body fails (G5)', async () => {
+    const good = await bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(70_000, 1)), seal },
+      OWNER,
+    )
+    expect(attempts.isOver(good.attempt.id)).toBe(false)
+    expect(dataIdOf(writes[0]!.key)).toBe(good.attempt.id)
+    expect(writes[0]!.owner).toBe(OWNER)
+    good.attempt.end()
+    expect(attempts.isOver(good.attempt.id)).toBe(true)
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(BLOCK_BYTES + 5)
+      throw new Error('the client is gone')
+    }
+    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
+    expect(attempts.runningCount).toBe(0)
   })
 
   test('waits for every block to be on a majority before the seal is asked for (P7)', async () => {
@@ -127,7 +143,7 @@ describe('writing', () => {
         return seal()
       },
     }
-    const work = bodies.write(context(), body)
+    const work = bodies.write(context(), body, OWNER)
     while (writes.length < 3) await turn()
     for (const write of writes.slice(0, 2)) write.acknowledge()
     await turn()
@@ -146,7 +162,7 @@ describe('writing', () => {
         yield new Uint8Array(BLOCK_BYTES)
       }
     }
-    bodies.write(context(), { chunks: endless(), seal }).catch(() => {})
+    bodies.write(context(), { chunks: endless(), seal }, OWNER).catch(() => {})
     for (let i = 0; i < 50; i++) await turn()
     expect(writes).toHaveLength(4)
     expect(taken).toBeLessThanOrEqual(5)
@@ -160,9 +176,13 @@ describe('writing', () => {
       yield new Uint8Array(BLOCK_BYTES + 5)
       throw new Error('the client is gone')
     }
-    await expect(bodies.write(context(), { chunks: broken(), seal })).rejects.toThrow('gone')
+    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
     automatic = false
-    const work = bodies.write(context(), { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal })
+    const work = bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      OWNER,
+    )
     work.catch(() => {})
     while (writes.length < 4) await turn()
     writes[1]!.fail()
@@ -179,13 +199,21 @@ describe('buffers', () => {
 
   test('of a body that failed stay its own until its blocks have settled', async () => {
     automatic = false
-    const work = bodies.write(context(), { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal })
+    const work = bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      OWNER,
+    )
     work.catch(() => {})
     while (writes.length < 4) await turn()
     writes[0]!.fail()
     await expect(work).rejects.toThrow('no majority')
     for (let i = 0; i < 3; i++) {
-      void bodies.write(context(), { chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 100 + i)), seal })
+      void bodies.write(
+        context(),
+        { chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 100 + i)), seal },
+        OWNER,
+      )
     }
     for (let i = 0; i < 50; i++) await turn()
     expect(writes.length).toBe(4 + 9)
@@ -196,7 +224,7 @@ describe('buffers', () => {
   test('come back once all replicas have answered, and not when one may still get them', async () => {
     const body = () => ({ chunks: chunksOf(bytesOf(2 * BLOCK_BYTES, 1)), seal })
     automatic = false
-    const work = bodies.write(context(), body())
+    const work = bodies.write(context(), body(), OWNER)
     while (writes.length < 2) await turn()
     for (const write of writes) write.acknowledge()
     await work
@@ -205,7 +233,7 @@ describe('buffers', () => {
     second!.settle(false)
     await turn()
     automatic = true
-    await bodies.write(context(), body())
+    await bodies.write(context(), body(), OWNER)
     const later = writes.slice(2).map(({ bytes }) => bytes.buffer)
     expect(later).toContain(first!.bytes.buffer)
     expect(later).not.toContain(second!.bytes.buffer)
@@ -220,7 +248,9 @@ describe('reading', () => {
     for (const [i, sizeBytes] of sizes.entries()) {
       const bytes = bytesOf(sizeBytes, 17 * i)
       all.push(bytes)
-      storage.push(...(await bodies.write(context(), { chunks: chunksOf(bytes), seal })).storage)
+      storage.push(
+        ...(await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)).storage,
+      )
     }
     const whole = Buffer.concat(all)
     const edges = [
@@ -243,10 +273,8 @@ describe('reading', () => {
   })
 
   test('without a good copy of a block ends in an error, never in fewer bytes', async () => {
-    const { storage } = await bodies.write(context(), {
-      chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 1)),
-      seal,
-    })
+    const chunks = chunksOf(bytesOf(3 * BLOCK_BYTES, 1))
+    const { storage } = await bodies.write(context(), { chunks, seal }, OWNER)
     blocks.delete(writes[1]!.key)
     await expect(readBack(storage, 0, 3 * BLOCK_BYTES)).rejects.toMatchObject({
       code: 'Unavailable',

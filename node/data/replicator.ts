@@ -52,11 +52,7 @@ export class Replicator {
     return { acknowledged, settled }
   }
 
-  async #write(
-    block: OwnedBlock,
-    users: Promise<boolean>[],
-    retries: number,
-  ): Promise<void> {
+  async #write(block: OwnedBlock, users: Promise<boolean>[], retries: number): Promise<void> {
     const { peers, placement, onGap } = this.#options
     const partition = partitionOfKey(block.key)
     const sets = placement.sets(partition)
@@ -75,29 +71,27 @@ export class Replicator {
         )
       }
       for (const node of new Set(sets.flat())) {
-        const written = peers
-          .putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS })
-          .then(
-            async (reply) => {
-              if (reply.result === BLOCK_RESULT.ok) {
-                quorum.add(node)
-                if (quorum.reached) resolve(false)
-              } else if (reply.result === BLOCK_RESULT.staleEpoch) {
-                await placement.observe(reply.epoch, node)
-                resolve(true)
-              } else {
-                noRoom ||= reply.result === BLOCK_RESULT.noRoom
-                refuse(node)
-              }
-              return true
-            },
-            (error: unknown) => {
-              const { code, maybeDelivered } = error as { code?: string; maybeDelivered?: boolean }
-              noRoom ||= code === 'DISK_FULL'
+        const written = peers.putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS }).then(
+          async (reply) => {
+            if (reply.result === BLOCK_RESULT.ok) {
+              quorum.add(node)
+              if (quorum.reached) resolve(false)
+            } else if (reply.result === BLOCK_RESULT.staleEpoch) {
+              await placement.observe(reply.epoch, node)
+              resolve(true)
+            } else {
+              noRoom ||= reply.result === BLOCK_RESULT.noRoom
               refuse(node)
-              return maybeDelivered === false
-            },
-          )
+            }
+            return true
+          },
+          (error: unknown) => {
+            const { code, maybeDelivered } = error as { code?: string; maybeDelivered?: boolean }
+            noRoom ||= code === 'DISK_FULL'
+            refuse(node)
+            return maybeDelivered === false
+          },
+        )
         users.push(written.catch(() => false))
       }
     })
