@@ -851,6 +851,7 @@ export interface PartRecord {
     lastModifiedMs: number;
     checksums: PairRecord[];
     storage?: StorageRecord;
+    key: string;
 }
 export declare namespace PartRecord {
     const codec: () => Codec<PartRecord>;
@@ -892,7 +893,11 @@ export declare namespace PartRecord {
         field: '$.storage.packed';
         value: boolean;
     }
+    interface PartRecordKeyFieldEvent {
+        field: '$.key';
+        value: string;
+    }
     function encode(obj: Partial<PartRecord>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): PartRecord;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): Generator<PartRecordPartNumberFieldEvent | PartRecordSizeBytesFieldEvent | PartRecordEtagFieldEvent | PartRecordLastModifiedMsFieldEvent | PartRecordChecksumsNameFieldEvent | PartRecordChecksumsValueFieldEvent | PartRecordStorageDataIdFieldEvent | PartRecordStorageSizeBytesFieldEvent | PartRecordStoragePackedFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<PartRecord>): Generator<PartRecordPartNumberFieldEvent | PartRecordSizeBytesFieldEvent | PartRecordEtagFieldEvent | PartRecordLastModifiedMsFieldEvent | PartRecordChecksumsNameFieldEvent | PartRecordChecksumsValueFieldEvent | PartRecordStorageDataIdFieldEvent | PartRecordStorageSizeBytesFieldEvent | PartRecordStoragePackedFieldEvent | PartRecordKeyFieldEvent>;
 }

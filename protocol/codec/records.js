@@ -2066,6 +2066,10 @@ export var PartRecord;
                     w.uint32(50);
                     StorageRecord.codec().encode(obj.storage, w);
                 }
+                if ((obj.key != null && obj.key !== '')) {
+                    w.uint32(58);
+                    w.string(obj.key);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2075,7 +2079,8 @@ export var PartRecord;
                     sizeBytes: 0,
                     etag: '',
                     lastModifiedMs: 0,
-                    checksums: []
+                    checksums: [],
+                    key: ''
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2110,6 +2115,10 @@ export var PartRecord;
                             obj.storage = StorageRecord.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.storage
                             });
+                            break;
+                        }
+                        case 7: {
+                            obj.key = reader.string();
                             break;
                         }
                         default: {
@@ -2174,6 +2183,13 @@ export var PartRecord;
                             yield* StorageRecord.codec().stream(reader, reader.uint32(), `${prefix}.storage`, {
                                 limits: opts.limits?.storage
                             });
+                            break;
+                        }
+                        case 7: {
+                            yield {
+                                field: `${prefix}.key`,
+                                value: reader.string()
+                            };
                             break;
                         }
                         default: {
