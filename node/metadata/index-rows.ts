@@ -3,25 +3,43 @@
  * replay and rebuild (D6).
  *
  * ```
- * 'r' ‖ register key    position (14) ‖ CRC-32 of the state (4) ‖ state (codec/state.ts)
- * 'b' ‖ block key       position (14)
- * 'g' ‖ partition ‖ bucket id    lowest generation still obeyed, u64 (T8)
- * 'k'                   the mark: promises in memory stay below it, u64 (A1)
+ * 'r' ‖ register key    position (14) ‖ CRC-32 (4) ‖ state (codec/state.ts); without a state: FAULTY (A4)
+ * 'b' ‖ block key       position (14) ‖ CRC-32 (4)
+ * 'g' ‖ partition ‖ bucket id    lowest generation still obeyed, u64 (T8) ‖ position ‖ CRC-32
+ * 'f' ‖ partition       floor: counter u64 ‖ proposer (16) (G2) ‖ position ‖ CRC-32
+ * 'k'                   the mark: promises in memory stay below it, u64 (A1) ‖ position ‖ CRC-32
  * 'd' ‖ partition       digest of what this node holds of the partition (digest.ts)
- * 'y' ‖ node ‖ partition    a duty: the node may lack something of the partition (P7)
+ * 'y' ‖ node ‖ partition    a duty: the node may lack something of the partition (P7): position ‖ CRC-32
  * ```
  *
- * Applying a record twice changes nothing: a register's row only moves to a higher ballot.
+ * A position says where the record lies that made the row, so that compaction knows what is live. The
+ * CRC-32 goes over key, position and value: LMDB has no checksums of its own (fault 4). The log's records
+ * have BLAKE3 checksums; this one only guards the copy in the index.
+ *
+ * Invariants:
+ *   - applying a run of records twice gives what applying it once gives
+ *   - the latest record of a key wins, whatever was copied by compaction: a copy is only ever made of
+ *     the latest one                                                                        (D7)
+ *   - a removal takes away only what it was written for, so that its copy does no harm to what came
+ *     after it: a register's goes with a floor, and whatever comes later lies above it       (G2, G3)
  */
 
 import { crc32 } from 'node:zlib'
+import { unreachable } from '../../protocol/assert.ts'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
-import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import {
+  PROPOSER_ID_BYTES,
+  proposerId,
+  type BlockKey,
+  type BucketId,
+  type NodeId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { compareBallots, type Ballot } from '../../protocol/register/ballot.ts'
-import type { LogPosition, LogRecord } from '../data/types.ts'
-import type { IndexWrite } from '../env/ports.ts'
+import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
+
+import type { LogPosition, LogRecord, NewRecord, RowWrite } from '../data/types.ts'
 import {
   dropRegister,
   EMPTY_DIGEST,
@@ -37,13 +55,32 @@ export const RECORD = {
   mark: 4,
   duty: 5,
   dutyDone: 6,
+  /** A freed block (G5): its data id is dead for good. */
+  blockGone: 7,
+  /** A collected register (G2); the body is the floor that it leaves to its partition. */
+  registerGone: 8,
+  /** A segment whose live records are all copied: the store's own (compaction.ts). */
+  compacted: 9,
 } as const
 
+export type RecordType = (typeof RECORD)[keyof typeof RECORD]
+
+const NAMES = new Map<number, keyof typeof RECORD>(
+  Object.entries(RECORD).map(([name, type]) => [type, name as keyof typeof RECORD]),
+)
+
+/** Undefined for types that this version does not know (fault 20). */
+export function nameOfType(type: number): keyof typeof RECORD | undefined {
+  return NAMES.get(type)
+}
+
 /** Raise when a row's form changes: the index is then rebuilt from the log. */
-export const INDEX_VERSION = 2
+export const INDEX_VERSION = 3
 
 const POSITION_BYTES = 14
 const CHECKSUM_BYTES = 4
+const NUMBER_BYTES = 8
+const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 
 export function registerRow(key: RegisterKey): Uint8Array {
   return bytesOf(`r${key}`)
@@ -65,16 +102,61 @@ export function dutyRow(peer: NodeId, partition: number): Uint8Array {
   return bytesOf(`y${peer}/${u16(partition)}`)
 }
 
+export function floorRow(partition: number): Uint8Array {
+  return bytesOf(`f${u16(partition)}`)
+}
+
 export const MARK_ROW: Uint8Array = bytesOf('k')
 
-export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(POSITION_BYTES)
-  writePosition(bytes, position)
+/** Removes a block's row, for good (G5). Append it urgently: it frees space. */
+export function blockGone(key: BlockKey): NewRecord {
+  const partition = partitionOfKey(key)
+  return { type: RECORD.blockGone, partition, key, body: new Uint8Array(0) }
+}
+
+/**
+ * Removes a collected register's row and raises its partition's floor, in one record (G2). A state above
+ * the floor stays, so `floor` must be at least the ballot of the tombstone. Append it urgently.
+ */
+export function registerGone(key: RegisterKey, floor: Ballot): NewRecord {
+  const partition = partitionOfKey(key)
+  return { type: RECORD.registerGone, partition, key, body: encodeFloor(floor) }
+}
+
+/** The partition's floor from its row; of no row ZERO_BALLOT. Throws DamagedRow. */
+export function floorOfRow(row: Uint8Array | undefined): Ballot {
+  return row === undefined ? ZERO_BALLOT : decodeFloor(checkedValue(row, FLOOR_BYTES))
+}
+
+export function encodeFloor(floor: Ballot): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(FLOOR_BYTES)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(floor.counter))
+  // ZERO_BALLOT and marks have no proposer: zeros stand for it.
+  bytes.set(bytesOf(floor.proposer), 8)
   return bytes
 }
 
+export function decodeFloor(bytes: Uint8Array): Ballot {
+  const proposer = byteString(bytes.subarray(8, FLOOR_BYTES))
+  return {
+    counter: decodeNumber(bytes.subarray(0, 8)),
+    proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
+  }
+}
+
+export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(POSITION_BYTES)
+  writePosition(bytes, 0, position)
+  return bytes
+}
+
+/** Of a register's, a block's or a duty's row. Its record proves that it is the right one. */
 export function decodePosition(row: Uint8Array): LogPosition {
-  const view = new DataView(row.buffer, row.byteOffset, POSITION_BYTES)
+  return readPosition(row, 0)
+}
+
+function readPosition(row: Uint8Array, at: number): LogPosition {
+  const view = new DataView(row.buffer, row.byteOffset + at, POSITION_BYTES)
   return {
     segment: view.getUint32(0),
     offset: view.getUint16(4) * 0x100000000 + view.getUint32(6),
@@ -82,23 +164,27 @@ export function decodePosition(row: Uint8Array): LogPosition {
   }
 }
 
-function writePosition(bytes: Uint8Array, { segment, offset, lengthBytes }: LogPosition): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, POSITION_BYTES)
+function writePosition(
+  bytes: Uint8Array,
+  at: number,
+  { segment, offset, lengthBytes }: LogPosition,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, POSITION_BYTES)
   view.setUint32(0, segment)
   view.setUint16(4, Math.floor(offset / 0x100000000))
   view.setUint32(6, offset >>> 0)
   view.setUint32(10, lengthBytes)
 }
 
-/** The log's record has a BLAKE3 checksum of its own; this one guards the copy in the index.
- * The state in a register's row, or undefined when its checksum fails: FAULTY, never absent (A4). */
+/** A row of the index is not as it was written (fault 4). */
+export class DamagedRow extends Error {
+  override readonly name = 'DamagedRow'
+}
+
+/** The state in a register's row, or undefined when it has none or its checksum fails: FAULTY, never
+ * absent (A4). */
 export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
-  const state = row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
-  if (state.length === 0) return undefined
-  const at = POSITION_BYTES
-  const stored =
-    ((row[at]! << 24) | (row[at + 1]! << 16) | (row[at + 2]! << 8) | row[at + 3]!) >>> 0
-  return crc32(state) === stored ? state : undefined
+  return hasState(row) && isSoundRegister(row) ? uncheckedStateOfRow(row) : undefined
 }
 
 /** Without the check: for enumerations, whose results are read again before they are used. */
@@ -106,119 +192,313 @@ export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
   return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
 }
 
+function hasState(row: Uint8Array): boolean {
+  return row.length > POSITION_BYTES + CHECKSUM_BYTES
+}
+
 function encodeRegisterRow(position: LogPosition, state: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES + state.length)
-  writePosition(bytes, position)
-  new DataView(bytes.buffer).setUint32(POSITION_BYTES, crc32(state))
+  writePosition(bytes, 0, position)
   bytes.set(state, POSITION_BYTES + CHECKSUM_BYTES)
+  putChecksum(bytes, POSITION_BYTES, registerChecksum(bytes))
   return bytes
 }
 
+function registerChecksum(row: Uint8Array): number {
+  return crc32(uncheckedStateOfRow(row), crc32(row.subarray(0, POSITION_BYTES)))
+}
+
+function isSoundRegister(row: Uint8Array): boolean {
+  return (
+    row.length >= POSITION_BYTES + CHECKSUM_BYTES &&
+    checksumAt(row, POSITION_BYTES) === registerChecksum(row)
+  )
+}
+
+/** A row of a value of fixed length, or of none: value ‖ position ‖ CRC-32. */
+function encodeRow(value: Uint8Array, position: LogPosition): Uint8Array {
+  const bytes = new Uint8Array(value.length + POSITION_BYTES + CHECKSUM_BYTES)
+  bytes.set(value)
+  writePosition(bytes, value.length, position)
+  const end = value.length + POSITION_BYTES
+  putChecksum(bytes, end, crc32(bytes.subarray(0, end)))
+  return bytes
+}
+
+function isSound(row: Uint8Array, valueBytes: number): boolean {
+  const end = valueBytes + POSITION_BYTES
+  return row.length === end + CHECKSUM_BYTES && checksumAt(row, end) === crc32(row.subarray(0, end))
+}
+
+function checkedValue(row: Uint8Array, valueBytes: number): Uint8Array {
+  if (!isSound(row, valueBytes)) throw new DamagedRow('a row of the index is damaged')
+  return row.subarray(0, valueBytes)
+}
+
+function putChecksum(bytes: Uint8Array, at: number, checksum: number): void {
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, checksum)
+}
+
+function checksumAt(row: Uint8Array, at: number): number {
+  return new DataView(row.buffer, row.byteOffset).getUint32(at)
+}
+
 export function encodeNumber(value: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(8)
+  const bytes = new Uint8Array(NUMBER_BYTES)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value))
   return bytes
 }
 
+/** Of a record's body, or of a row, which is checked. Throws DamagedRow. */
 export function decodeNumber(bytes: Uint8Array): number {
-  return Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0))
+  const value = bytes.length === NUMBER_BYTES ? bytes : checkedValue(bytes, NUMBER_BYTES)
+  return Number(new DataView(value.buffer, value.byteOffset, NUMBER_BYTES).getBigUint64(0))
 }
 
-type Current = (key: Uint8Array) => Uint8Array | undefined
+export type Current = (key: Uint8Array) => Uint8Array | undefined
 
-/** What a record does to the index: see StoreOptions.apply. */
+/** The row that a record's own key has, and how many bytes of value stand in front of its position. */
+function rowOf({ type, partition, key }: Pick<LogRecord, 'type' | 'partition' | 'key'>): {
+  readonly key: Uint8Array
+  readonly valueBytes: number
+} {
+  switch (type as RecordType) {
+    case RECORD.register:
+    case RECORD.registerGone:
+      return { key: registerRow(key as RegisterKey), valueBytes: 0 }
+    case RECORD.block:
+    case RECORD.blockGone:
+      return { key: blockRow(key as BlockKey), valueBytes: 0 }
+    case RECORD.minimum:
+      return { key: minimumRow(partition, key as BucketId), valueBytes: NUMBER_BYTES }
+    case RECORD.mark:
+      return { key: MARK_ROW, valueBytes: NUMBER_BYTES }
+    case RECORD.duty:
+    case RECORD.dutyDone:
+      return { key: dutyRow(key as NodeId, partition), valueBytes: 0 }
+    case RECORD.compacted:
+      throw new Error('the store’s own record has no row here')
+    default:
+      throw new Error(`log record of unknown type ${type}`)
+  }
+}
+
+/** What a record does to the index: see StoreOptions.apply. Throws on a type that this version does not
+ * know: whatever it means, to skip it would be a step back (fault 20). */
 export function applyRecord(
   record: LogRecord,
   position: LogPosition,
   current: Current,
-): IndexWrite[] {
-  switch (record.type) {
+): RowWrite[] {
+  const type = record.type as RecordType
+  switch (type) {
     case RECORD.block:
       return applyBlock(record, position, current)
     case RECORD.register:
       return applyRegister(record, position, current)
-    case RECORD.minimum: {
-      const key = minimumRow(record.partition, record.key as BucketId)
-      return raise(key, record.body, current)
-    }
+    case RECORD.minimum:
     case RECORD.mark:
-      return raise(MARK_ROW, record.body, current)
-    case RECORD.duty:
-      return [{ key: dutyRow(record.key as NodeId, record.partition), value: new Uint8Array(1) }]
-    case RECORD.dutyDone:
-      return [{ key: dutyRow(record.key as NodeId, record.partition) }]
+      return raise(record, position, current)
+    case RECORD.duty: {
+      const { key } = rowOf(record)
+      const value = encodeRow(new Uint8Array(0), position)
+      return [{ key, value, replaces: replaced(current(key), 0) }]
+    }
+    case RECORD.dutyDone: {
+      const { key } = rowOf(record)
+      const row = current(key)
+      return row === undefined ? [] : [{ key, replaces: replaced(row, 0) }]
+    }
+    case RECORD.blockGone:
+      return applyBlockGone(record, current)
+    case RECORD.registerGone:
+      return applyRegisterGone(record, position, current)
+    case RECORD.compacted:
+      return []
     default:
-      throw new Error(`log record of unknown type ${record.type}`)
+      throw new Error(`log record of unknown type ${String(type satisfies never)}`)
   }
 }
 
-function applyBlock(record: LogRecord, position: LogPosition, current: Current): IndexWrite[] {
+/** Where the record lies that a row points to. Of a damaged row nobody knows. */
+function replaced(row: Uint8Array | undefined, valueBytes: number): LogPosition | undefined {
+  return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
+}
+
+function replacedRegister(row: Uint8Array | undefined): LogPosition | undefined {
+  return row !== undefined && isSoundRegister(row) ? readPosition(row, 0) : undefined
+}
+
+function applyBlock(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const key = blockRow(record.key as BlockKey)
-  const writes: IndexWrite[] = [{ key, value: encodePosition(position) }]
-  if (current(key) === undefined) {
-    const digest = digestRow(record.partition)
-    const before = current(digest) ?? EMPTY_DIGEST
-    writes.push({ key: digest, value: toggleBlock(before, record.key as BlockKey, 1) })
-  }
-  return writes
+  const row = current(key)
+  const value = encodeRow(new Uint8Array(0), position)
+  if (row !== undefined) return [{ key, value, replaces: replaced(row, 0) }]
+  const digest = digestRow(record.partition)
+  const before = current(digest) ?? EMPTY_DIGEST
+  return [
+    { key, value },
+    { key: digest, value: toggleBlock(before, record.key as BlockKey, 1) },
+  ]
 }
 
-function applyRegister(record: LogRecord, position: LogPosition, current: Current): IndexWrite[] {
+function applyBlockGone(record: LogRecord, current: Current): RowWrite[] {
+  const key = blockRow(record.key as BlockKey)
+  const row = current(key)
+  if (row === undefined) return []
+  const replaces = replaced(row, 0)
+  const digest = digestRow(record.partition)
+  const before = current(digest) ?? EMPTY_DIGEST
+  return [
+    { key, replaces },
+    { key: digest, value: toggleBlock(before, record.key as BlockKey, -1) },
+  ]
+}
+
+function applyRegister(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const key = registerRow(record.key as RegisterKey)
   const ballot = ballotOfState(record.body)
   const row = current(key)
-  const before: Ballot | undefined =
-    row === undefined || row.length <= POSITION_BYTES + CHECKSUM_BYTES
-      ? undefined
-      : ballotOfState(uncheckedStateOfRow(row))
-  if (before !== undefined && compareBallots(ballot, before) < 0) return []
-  // `current` may hand out the same memory again: everything needed of `row` was taken above.
-  const writes: IndexWrite[] = [{ key, value: encodeRegisterRow(position, record.body) }]
+  // `current` may hand out the same memory again: everything needed of `row` is taken at once.
+  const replaces = replacedRegister(row)
+  const before = ballotOfRow(row)
+  const writes: RowWrite[] = [{ key, value: encodeRegisterRow(position, record.body), replaces }]
   if (before === undefined || compareBallots(ballot, before) !== 0) {
     const digestKey = digestRow(record.partition)
     const digest = current(digestKey) ?? EMPTY_DIGEST
-    writes.push({
-      key: digestKey,
-      value: toggleRegister(digest, record.key as RegisterKey, before, ballot),
-    })
+    const value = toggleRegister(digest, record.key as RegisterKey, before, ballot)
+    writes.push({ key: digestKey, value })
   }
   return writes
 }
 
-function raise(key: Uint8Array, body: Uint8Array, current: Current): IndexWrite[] {
-  const before = current(key)
-  if (before !== undefined && decodeNumber(before) >= decodeNumber(body)) return []
-  return [{ key, value: body.slice() }]
+/** Undefined for no row and for a FAULTY one. A damaged row counts with what it says: the digest was made
+ * of it, or else the next comparison of digests with the rows mends it (scrub). */
+function ballotOfRow(row: Uint8Array | undefined): Ballot | undefined {
+  if (row === undefined || !hasState(row)) return undefined
+  return row.length < POSITION_BYTES + CHECKSUM_BYTES + 26
+    ? undefined
+    : ballotOfState(uncheckedStateOfRow(row))
+}
+
+function applyRegisterGone(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
+  const writes = raise(record, position, current, floorRow(record.partition), compareFloors)
+  const key = registerRow(record.key as RegisterKey)
+  const row = current(key)
+  const before = ballotOfRow(row)
+  // A FAULTY row stays: what was damaged may have been accepted later (A4); repair settles it (D3).
+  if (row === undefined || before === undefined) return writes
+  if (compareBallots(before, decodeFloor(record.body)) > 0) return writes
+  const replaces = replacedRegister(row)
+  const digestKey = digestRow(record.partition)
+  const digest = current(digestKey) ?? EMPTY_DIGEST
+  const value = dropRegister(digest, record.key as RegisterKey, before)
+  return [...writes, { key, replaces }, { key: digestKey, value }]
+}
+
+function compareFloors(a: Uint8Array, b: Uint8Array): number {
+  return compareBallots(decodeFloor(a), decodeFloor(b))
+}
+
+function compareNumbers(a: Uint8Array, b: Uint8Array): number {
+  return decodeNumber(a.subarray(0, NUMBER_BYTES)) - decodeNumber(b.subarray(0, NUMBER_BYTES))
+}
+
+/** Minima, the mark and floors only rise; of equal ones the latest record is kept. */
+function raise(
+  record: LogRecord,
+  position: LogPosition,
+  current: Current,
+  key: Uint8Array = rowOf(record).key,
+  compare: (a: Uint8Array, b: Uint8Array) => number = compareNumbers,
+): RowWrite[] {
+  const { body } = record
+  const row = current(key)
+  if (row !== undefined && isSound(row, body.length) && compare(row, body) > 0) return []
+  // A removal that holds a floor is no dead record yet when a higher floor comes.
+  const replaces = record.type === RECORD.registerGone ? undefined : replaced(row, body.length)
+  return [{ key, value: encodeRow(body, position), replaces }]
+}
+
+/** Removals: kept while an older segment may hold what they removed, although no row points to them. */
+export function isRemoval({ type }: Pick<LogRecord, 'type'>): boolean {
+  return type === RECORD.blockGone || type === RECORD.registerGone || type === RECORD.dutyDone
+}
+
+/** Whether compaction keeps a record: see StoreOptions.isLive. In doubt, because a row is damaged: yes. */
+export function isLiveRecord(
+  record: LogRecord,
+  position: LogPosition,
+  current: Current,
+  oldest: boolean,
+): boolean {
+  const type = record.type as RecordType
+  switch (type) {
+    case RECORD.block:
+    case RECORD.minimum:
+    case RECORD.mark:
+    case RECORD.duty: {
+      const { key, valueBytes } = rowOf(record)
+      const row = current(key)
+      if (row === undefined) return false
+      return !isSound(row, valueBytes) || isAt(readPosition(row, valueBytes), position)
+    }
+    case RECORD.register: {
+      const row = current(registerRow(record.key as RegisterKey))
+      if (row === undefined) return false
+      return !isSoundRegister(row) || isAt(readPosition(row, 0), position)
+    }
+    case RECORD.blockGone:
+    case RECORD.dutyDone:
+      return !oldest && current(rowOf(record).key) === undefined
+    case RECORD.registerGone: {
+      const floor = current(floorRow(record.partition))
+      if (floor === undefined || !isSound(floor, FLOOR_BYTES)) return true
+      if (isAt(readPosition(floor, FLOOR_BYTES), position)) return true
+      return !oldest && current(rowOf(record).key) === undefined
+    }
+    case RECORD.compacted:
+      return false
+    default:
+      return unreachable(type)
+  }
+}
+
+function isAt(a: LogPosition, b: LogPosition): boolean {
+  return a.segment === b.segment && a.offset === b.offset
 }
 
 /** A damaged register shows as a row without a state: FAULTY (A4), and leaves the digest, so that the
- * next comparison with a peer finds it (D3). */
+ * next comparison with a peer finds it (D3). A damaged block, too, keeps its row: a read finds it bad, and
+ * then it is fetched from a replica. */
 export function applyDamagedRecord(
   type: number,
   key: string,
   position: LogPosition,
   current: Current,
-): IndexWrite[] {
-  if (type === RECORD.register) {
-    const rowKey = registerRow(key as RegisterKey)
-    const row = current(rowKey)
-    const writes: IndexWrite[] = []
-    if (row !== undefined && row.length > POSITION_BYTES + CHECKSUM_BYTES) {
-      const { segment, offset } = decodePosition(row)
-      // A later state is there and whole: the damaged one was history.
-      if (segment > position.segment || (segment === position.segment && offset > position.offset))
-        return []
-      const before = ballotOfState(uncheckedStateOfRow(row))
+): RowWrite[] {
+  if (type !== RECORD.register) return []
+  const rowKey = registerRow(key as RegisterKey)
+  const row = current(rowKey)
+  const writes: RowWrite[] = []
+  let replaces: LogPosition | undefined
+  if (row !== undefined && hasState(row)) {
+    replaces = replacedRegister(row)
+    // A later state is there and whole: the damaged one was history.
+    if (replaces !== undefined && isBehind(replaces, position)) return []
+    const before = ballotOfRow(row)
+    if (before !== undefined) {
       const digestKey = digestRow(partitionOfKey(key as RegisterKey))
       const digest = current(digestKey) ?? EMPTY_DIGEST
       writes.push({ key: digestKey, value: dropRegister(digest, key as RegisterKey, before) })
     }
-    const faulty = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES)
-    writePosition(faulty, position)
-    writes.push({ key: rowKey, value: faulty })
-    return writes
   }
-  return []
+  writes.push({ key: rowKey, value: encodeRegisterRow(position, new Uint8Array(0)), replaces })
+  return writes
+}
+
+function isBehind(a: LogPosition, b: LogPosition): boolean {
+  return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
 }
 
 export function partitionOfDutyRow(row: Uint8Array): { peer: NodeId; partition: number } {
