@@ -9,6 +9,7 @@ import {
   type RegisterKey,
 } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Fence, RegisterReply, RegisterValue } from '../../protocol/register/types.ts'
@@ -217,7 +218,7 @@ describe('packed blocks (A5)', () => {
       type: 'need-blocks',
       blocks: [block],
     })
-    const extras = { block: { key: block, bytes } }
+    const extras = { blocks: [{ key: block, bytes, owner: ownedByObject(KEY) }] }
     expect(await accept(5, 'one', { blocks: [block], extras })).toMatchObject({ type: 'accepted' })
     expect(store.last.map(({ type }) => type)).toEqual([1, 2])
     const request = { type: 'read', key: KEY, epoch: 1, want: 'value' } as const

@@ -97,16 +97,16 @@ export class RegisterHost {
     this.#forgotten = this.#mark
   }
 
-  /** `block` rides with an accept (A5). `withBlock`: a read wants the packed block of the value. */
+  /** `blocks` ride with an accept (A5). `withBlock`: a read wants the packed block of the value. */
   handle(
     request: RegisterRequest,
-    extras: { block?: OwnedBlock | undefined; withBlock?: boolean | undefined } = {},
+    extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined } = {},
   ): Promise<HostReply> {
     if (!this.#options.isReplica(partitionOfKey(request.key))) {
       return Promise.resolve({ reply: { type: 'no-vote', reason: 'not-a-replica' } })
     }
     if (request.type === 'read') return this.#read(request, extras.withBlock === true)
-    return this.#queue.run(request.key, () => this.#vote(request, extras.block))
+    return this.#queue.run(request.key, () => this.#vote(request, extras.blocks ?? []))
   }
 
   /** Every promise that this node may have given, and forgotten, lies below it (A1). */
@@ -261,12 +261,13 @@ export class RegisterHost {
       : { reply: ready.reply, block: { key, bytes } }
   }
 
-  async #vote(request: RegisterRequest, block: OwnedBlock | undefined): Promise<HostReply> {
+  async #vote(request: RegisterRequest, blocks: readonly OwnedBlock[]): Promise<HostReply> {
     const { key } = request
     try {
       for (;;) {
         const stored = this.#load(key)
-        const ready = handle(this.#stateOf(key, stored), this.#env(request, stored, block), request)
+        const env = this.#env(request, stored, blocks)
+        const ready = handle(this.#stateOf(key, stored), env, request)
         // While one of these is flushed, epoch and minimum may move on: judge again afterwards.
         if (this.#mustRaise(request, ready)) {
           await this.raiseMinimum(request.fence!, [partitionOfKey(key)])
@@ -274,7 +275,7 @@ export class RegisterHost {
           await this.#reserve(ready.reserve)
         } else {
           if (ready.state !== undefined) this.#remember(key, ready.state)
-          await this.#persist(request, ready, block)
+          await this.#persist(request, ready, blocks)
           return { reply: ready.reply }
         }
       }
@@ -291,13 +292,14 @@ export class RegisterHost {
   async #persist(
     request: RegisterRequest,
     { persist }: Ready,
-    block: OwnedBlock | undefined,
+    blocks: readonly OwnedBlock[],
   ): Promise<void> {
     if (persist === undefined) return
     const { key } = request
     const partition = partitionOfKey(key)
     const records: NewRecord[] = []
-    if (block !== undefined && persist.value.blocks.includes(block.key)) {
+    for (const block of blocks) {
+      if (!persist.value.blocks.includes(block.key)) continue
       if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
     }
     const body = encodeState(persist)
@@ -403,7 +405,7 @@ export class RegisterHost {
   #env(
     request: RegisterRequest,
     stored: Accepted | undefined | 'faulty',
-    block?: OwnedBlock,
+    blocks: readonly OwnedBlock[] = [],
   ): AcceptorEnv {
     const partition = partitionOfKey(request.key)
     const bucket = bucketIdOf(request.key)
@@ -413,7 +415,8 @@ export class RegisterHost {
       epoch: this.#options.epoch(),
       minimumGeneration:
         bucket === undefined ? 0 : this.minimumGeneration(partition, request.fence),
-      holdsBlock: (key) => block?.key === key || this.#options.blocks.has(key),
+      holdsBlock: (key) =>
+        blocks.some((block) => block.key === key) || this.#options.blocks.has(key),
       faulty: stored === 'faulty',
     }
   }

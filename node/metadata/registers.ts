@@ -15,8 +15,14 @@ import { byteString, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
+import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { majority, membersOf } from '../../protocol/register/quorum.ts'
-import { identityProposer, Proposer, type Change } from '../../protocol/register/proposer.ts'
+import {
+  identityProposer,
+  Proposer,
+  type Change,
+  type ChangeResult,
+} from '../../protocol/register/proposer.ts'
 import { Reader } from '../../protocol/register/read.ts'
 import type {
   Attempt,
@@ -95,9 +101,16 @@ export interface RegisterEvent {
 
 export type RegisterObserver = (event: RegisterEvent) => void
 
+/** As the pure proposer's, with blocks that this very call has made and the written value names: they ride
+ * with the accept too (A5). A data id has one content, so that each call draws new ones. */
+export type NodeChange = (
+  current: RegisterValue | undefined,
+  chosen: boolean,
+) => ChangeResult & { readonly blocks?: readonly OwnedBlock[] | undefined }
+
 export interface ChangeRequest {
   readonly key: RegisterKey
-  readonly change: Change
+  readonly change: NodeChange
   readonly fence?: FenceSource | undefined
   /** Rides with the accept: the packed block or manifest that the written value names (A5). */
   readonly block?: OwnedBlock | undefined
@@ -122,8 +135,13 @@ interface Machine<Outcome> {
   giveUp(): Outcome
 }
 
+/** Blocks that the proposer has in its hands, by key. */
+type AtHand = ReadonlyMap<BlockKey, OwnedBlock>
+
+const NOTHING_AT_HAND: AtHand = new Map()
+
 interface RunExtras {
-  readonly block?: OwnedBlock | undefined
+  readonly atHand?: AtHand | undefined
   readonly withBlock?: boolean
   readonly onBlock?: (block: PackedBlock) => void
   /** Of every request, also when the operation is over. No reply: it failed. */
@@ -254,14 +272,18 @@ export class Registers {
     const { key } = request
     const startedMs = this.#options.clock.monotonicMs()
     let base: OperationId | undefined
-    const change: Change = (current) => {
+    const atHand = new Map<BlockKey, OwnedBlock>()
+    if (request.block !== undefined) atHand.set(request.block.key, request.block)
+    const change: Change = (current, chosen) => {
       base = current?.operation
-      return request.change(current)
+      const { blocks, ...result } = request.change(current, chosen)
+      for (const block of blocks ?? []) atHand.set(block.key, block)
+      return result
     }
     try {
       const outcome = await this.#propose(
         context,
-        request,
+        { ...request, atHand },
         deadline,
         (common, attempt) => new Proposer({ ...common, operation, change, attempt }),
       )
@@ -300,7 +322,7 @@ export class Registers {
 
   async #propose(
     context: RequestContext,
-    { key, fence, block }: Omit<ChangeRequest, 'change'>,
+    { key, fence, atHand }: Pick<ChangeRequest, 'key' | 'fence'> & { readonly atHand?: AtHand },
     deadline: number,
     make: (
       base: {
@@ -337,7 +359,7 @@ export class Registers {
         attempt,
       )
       const outcome = await this.#run<ProposerOutcome>(context, machine, deadline, {
-        block,
+        atHand,
         onAnswer: ({ to, request }, reply) => {
           if (request.type !== 'accept') return
           if (reply?.type === 'accepted') lacking.delete(to)
@@ -432,8 +454,9 @@ export class Registers {
           reject(error as Error)
         }
       }
-      const send = (one: Send, block: OwnedBlock | undefined): void => {
-        this.#send(one, { ...extras, block }).then(
+      const { atHand = NOTHING_AT_HAND } = extras
+      const send = (one: Send, blocks: readonly OwnedBlock[]): void => {
+        this.#send(one, blocks, extras.withBlock).then(
           ({ reply, block: found }) => {
             extras.onAnswer?.(one, reply)
             if (found !== undefined && !done) extras.onBlock?.(found)
@@ -447,11 +470,12 @@ export class Registers {
         )
       }
       const obey = (step: Step<Outcome>): void => {
-        for (const one of step.send) send(one, extras.block)
+        let riding: readonly OwnedBlock[] | undefined
+        for (const one of step.send) send(one, (riding ??= ridingWith(one.request, atHand)))
         if (step.needBlocks !== undefined) {
           const { node, blocks, request } = step.needBlocks
-          this.#supply(node, blocks, request, extras.block).then(
-            (block) => send({ to: node, request }, block),
+          this.#supply(node, blocks, request, atHand).then(
+            (riding) => send({ to: node, request }, riding),
             () => guarded(() => machine.onFailure(node, request, true)),
           )
         }
@@ -476,54 +500,48 @@ export class Registers {
     })
   }
 
-  async #send(one: Send, extras: RunExtras): Promise<HostReply> {
+  async #send(
+    one: Send,
+    blocks: readonly OwnedBlock[],
+    withBlock: boolean | undefined,
+  ): Promise<HostReply> {
     const { peers, placement } = this.#options
-    const block = one.request.type === 'accept' ? extras.block : undefined
-    const answer = await peers.register(
-      one.to,
-      one.request,
-      {
-        block:
-          block !== undefined &&
-          one.request.type === 'accept' &&
-          one.request.value.blocks.includes(block.key)
-            ? block
-            : undefined,
-        withBlock: extras.withBlock,
-      },
-      { timeoutMs: CALL_TIMEOUT_MS },
-    )
+    const options = { timeoutMs: CALL_TIMEOUT_MS }
+    const answer = await peers.register(one.to, one.request, { blocks, withBlock }, options)
     const { reply } = answer
     if (reply.type === 'stale-epoch') await placement.observe(reply.epoch, one.to)
     return answer
   }
 
-  /** Sends a replica all but the last of the blocks that it lacks; the last rides with the accept (A5). */
+  /** Finds the blocks that a replica lacks: they ride with the accept, sent again (A5). What does not fit
+   * into one message goes ahead. */
   async #supply(
     node: NodeId,
     blocks: readonly BlockKey[],
     request: AcceptRequest,
-    atHand: OwnedBlock | undefined,
-  ): Promise<OwnedBlock> {
+    atHand: AtHand,
+  ): Promise<OwnedBlock[]> {
     const { peers } = this.#options
-    const last = blocks.at(-1)
-    if (last === undefined) throw unavailable()
-    for (const key of blocks.slice(0, -1)) {
+    const riding: OwnedBlock[] = []
+    let sizeBytes = 0
+    for (const key of blocks) {
       const block = await this.#findBlock(key, request, atHand)
+      if (sizeBytes + block.bytes.length <= BLOCK_BYTES) {
+        riding.push(block)
+        sizeBytes += block.bytes.length
+        continue
+      }
       const options = { timeoutMs: CALL_TIMEOUT_MS }
       const { result } = await peers.putBlock(node, block, request.epoch, options)
       if (result !== BLOCK_RESULT.ok) throw unavailable()
     }
-    return this.#findBlock(last, request, atHand)
+    return riding
   }
 
   /** The one at hand, else a verified copy of a replica. */
-  async #findBlock(
-    key: BlockKey,
-    request: AcceptRequest,
-    atHand: OwnedBlock | undefined,
-  ): Promise<OwnedBlock> {
-    if (atHand?.key === key) return atHand
+  async #findBlock(key: BlockKey, request: AcceptRequest, atHand: AtHand): Promise<OwnedBlock> {
+    const mine = atHand.get(key)
+    if (mine !== undefined) return mine
     const { peers, placement } = this.#options
     for (const node of placement.sets(partitionOfKey(request.key)).flat()) {
       const block = await peers
@@ -533,6 +551,21 @@ export class Registers {
     }
     throw unavailable()
   }
+}
+
+/** Of the blocks at hand those that the value names, as far as they fit into one message: what is left out,
+ * an acceptor asks for. */
+function ridingWith(request: RegisterRequest, atHand: AtHand): readonly OwnedBlock[] {
+  if (request.type !== 'accept' || atHand.size === 0) return []
+  const riding: OwnedBlock[] = []
+  let sizeBytes = 0
+  for (const key of request.value.blocks) {
+    const block = atHand.get(key)
+    if (block === undefined || sizeBytes + block.bytes.length > BLOCK_BYTES) continue
+    riding.push(block)
+    sizeBytes += block.bytes.length
+  }
+  return riding
 }
 
 /** Without the nodes in `without`. */

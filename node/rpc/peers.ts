@@ -67,17 +67,19 @@ export class Peers {
   async register(
     to: NodeId,
     request: RegisterRequest,
-    extras: { block?: OwnedBlock | undefined; withBlock?: boolean | undefined },
+    extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined },
     options: CallOptions,
   ): Promise<HostReply> {
     if (to === this.self) return this.#local().host.handle(request, extras)
-    const body = encodeRegisterCall({
-      request,
-      withBlock: extras.withBlock,
-      payloadKey: extras.block?.key,
-      payloadOwner: extras.block?.owner,
-    })
-    const answer = await this.#call(to, 'control', RPC.register, body, options, extras.block?.bytes)
+    const { blocks = [], withBlock } = extras
+    const payload = blocks.map(({ key, owner, bytes }) => ({
+      key,
+      owner,
+      lengthBytes: bytes.length,
+    }))
+    const body = encodeRegisterCall({ request, withBlock, payload })
+    const bytes = joined(blocks)
+    const answer = await this.#call(to, 'control', RPC.register, body, options, bytes)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
     if (payloadKey === undefined || answer.payload === undefined) return { reply }
     return { reply, block: { key: payloadKey, bytes: answer.payload } }
@@ -202,4 +204,16 @@ export class Peers {
     if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
     return answer
   }
+}
+
+/** One block goes as it is, without a copy. */
+function joined(blocks: readonly OwnedBlock[]): Uint8Array | undefined {
+  if (blocks.length <= 1) return blocks[0]?.bytes
+  const bytes = new Uint8Array(blocks.reduce((sum, block) => sum + block.bytes.length, 0))
+  let at = 0
+  for (const block of blocks) {
+    bytes.set(block.bytes, at)
+    at += block.bytes.length
+  }
+  return bytes
 }

@@ -14,6 +14,7 @@ import {
   LAYOUT_RPC_MIN,
   MessageError,
   RPC,
+  type PayloadBlock,
 } from '../../protocol/rpc/message.ts'
 import {
   WireBlockReply,
@@ -29,7 +30,7 @@ import {
   WireRaiseRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
-import type { BlockStore } from '../data/blocks.ts'
+import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import { LogError } from '../data/errors.ts'
 import type { NetworkMessage } from '../env/ports.ts'
 import type { ListService } from '../metadata/list-service.ts'
@@ -129,13 +130,10 @@ export class Service implements LocalService {
     body: Uint8Array,
     payload: Uint8Array | undefined,
   ): Promise<NetworkMessage> {
-    const { request, withBlock, payloadKey, payloadOwner } = decodeRegisterCall(body)
+    const { request, withBlock, payload: description = [] } = decodeRegisterCall(body)
+    const blocks = blocksOfPayload(description, payload ?? EMPTY_BYTES)
     await this.#catchUp(request.epoch, from)
-    const block =
-      payloadKey === undefined || payloadOwner === undefined || payload === undefined
-        ? undefined
-        : { key: payloadKey, bytes: payload, owner: payloadOwner }
-    const answer = await this.host.handle(request, { block, withBlock })
+    const answer = await this.host.handle(request, { blocks, withBlock })
     const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
     return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
   }
@@ -182,4 +180,16 @@ export class Service implements LocalService {
   async #catchUp(epoch: number, from: NodeId): Promise<void> {
     if (epoch > this.#options.epoch()) await this.#options.observe(epoch, from)
   }
+}
+
+/** Views of the payload. Throws MessageError when the description is of another payload. */
+function blocksOfPayload(description: readonly PayloadBlock[], payload: Uint8Array): OwnedBlock[] {
+  let at = 0
+  const blocks = description.map(({ key, owner, lengthBytes }) => {
+    const bytes = payload.subarray(at, at + lengthBytes)
+    at += lengthBytes
+    return { key, owner, bytes }
+  })
+  if (at !== payload.length) throw new MessageError('a payload of another length than announced')
+  return blocks
 }

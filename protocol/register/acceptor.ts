@@ -136,7 +136,9 @@ export function accept(state: AcceptorState, env: AcceptorEnv, request: AcceptRe
       reply: { type: 'conflict', seen, never },
     }
   }
-  const missing = value.blocks.filter((block) => !env.holdsBlock(block))
+  // What the state at hand names is here: this acceptor had it when it accepted that.
+  const here = accepted?.value.blocks ?? []
+  const missing = value.blocks.filter((block) => !here.includes(block) && !env.holdsBlock(block))
   if (missing.length > 0) return { ...raise, reply: { type: 'need-blocks', blocks: missing } }
 
   const replacement: Accepted = { ballot, value }

@@ -41,9 +41,10 @@ export const FAILED_ROUNDS_MAX = 3
 
 /**
  * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
- * retry. A tombstone is passed as a value.
+ * retry. A tombstone is passed as a value. `chosen`: a majority of each set has accepted this very state,
+ * and so holds all blocks that it names (A5); otherwise it may lie on fewer replicas.
  */
-export type Change = (current: RegisterValue | undefined) => ChangeResult
+export type Change = (current: RegisterValue | undefined, chosen: boolean) => ChangeResult
 
 export type ChangeResult =
   | { readonly write: Omit<RegisterValue, 'operation'> }
@@ -112,7 +113,7 @@ export class Proposer {
     assert(this.#phase === 'new', 'a proposer starts once')
     const { prior, epoch, change } = this.#options
     if (prior && prior.epoch === epoch && !this.#attempt) {
-      const result = change(prior.accepted.value)
+      const result = change(prior.accepted.value, true)
       // A failed condition is a read and needs a round of promises anyway (P3).
       if ('write' in result) return this.#write(prior.ballot, prior.accepted, result.write)
     }
@@ -201,12 +202,13 @@ export class Proposer {
     if (this.#attempt && !this.#notApplied(this.#attempt, current)) {
       return this.#finish({ type: 'unknown' })
     }
-    const result = change(current?.value)
+    const agreed = current === undefined || this.#agreeOn(current)
+    const result = change(current?.value, agreed)
     if ('write' in result) return this.#write(ballot, current, result.write)
     if (!current)
       return this.#finish(this.#attempt ? { type: 'unknown' } : { type: 'kept', ballot })
     // An accept of ours that lies somewhere could still surface below a ballot that merely agrees.
-    const chosen = this.#agreeOn(current) && !this.#attempt
+    const chosen = agreed && !this.#attempt
     if (chosen && result.rewrite !== true) {
       return this.#finish({ type: 'kept', current, ballot: current.ballot })
     }

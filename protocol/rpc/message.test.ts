@@ -14,6 +14,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { byteString } from '../bytes.ts'
 import type { BlockKey, BucketId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
+import type { BlockOwner } from '../keyspace/owner.ts'
 import type { Ballot } from '../register/ballot.ts'
 import type { RegisterReply, RegisterRequest } from '../register/types.ts'
 import * as wire from './messages.js'
@@ -37,6 +38,11 @@ const seen: Arbitrary<Ballot> = tuple(ballot, boolean()).map(([each, named]) =>
   named ? each : { ...each, proposer: '' as ProposerId },
 )
 const blockKey = text<BlockKey>(30)
+const payloadBlock = record({
+  key: blockKey,
+  owner: text<BlockOwner>(4, 60),
+  lengthBytes: integer({ min: 0, max: 1 << 20 }),
+})
 const value = record({
   operation: text<OperationId>(16),
   tombstone: boolean(),
@@ -88,12 +94,12 @@ describe('register calls and answers', () => {
       assert(
         property(
           request,
-          option(blockKey, { nil: undefined }),
+          array(payloadBlock, { maxLength: 3 }),
           boolean(),
-          (request, payloadKey, withBlock) => {
-            const call = decodeRegisterCall(encodeRegisterCall({ request, payloadKey, withBlock }))
+          (request, payload, withBlock) => {
+            const call = decodeRegisterCall(encodeRegisterCall({ request, payload, withBlock }))
             expect(call.request).toEqual(request)
-            if (request.type === 'accept') expect(call.payloadKey).toBe(payloadKey)
+            if (request.type === 'accept') expect(call.payload).toEqual(payload)
             if (request.type === 'read') {
               expect(call.withBlock).toBe(withBlock && request.want === 'value')
             }

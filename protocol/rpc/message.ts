@@ -11,7 +11,12 @@ import { bucketId, proposerId } from '../ids.ts'
 import type { BlockOwner } from '../keyspace/owner.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
-import { WireRegisterReply, WireRegisterRequest, type WireBallot } from './messages.js'
+import {
+  WireRegisterReply,
+  WireRegisterRequest,
+  type WireBallot,
+  type WirePayloadBlock,
+} from './messages.js'
 
 /** Numbers of retired types are never used again. 200 to 239 belong to the layout. */
 export const RPC = {
@@ -34,13 +39,20 @@ export class MessageError extends Error {
   override readonly name = 'MessageError'
 }
 
-/** A register request on the wire, with the packed block that rides along (A5) in the payload. */
+/** One of the blocks that lie in the payload, one behind the other. */
+export interface PayloadBlock {
+  readonly key: BlockKey
+  readonly owner: BlockOwner
+  readonly lengthBytes: number
+}
+
+/** A register request on the wire, with the packed blocks and pages that ride along (A5) in the payload. */
 export interface RegisterCall {
   readonly request: RegisterRequest
-  /** Read: send the packed block of the value too. Accept: key of the block in the payload. */
+  /** Read: send the packed block of the value too. */
   readonly withBlock?: boolean | undefined
-  readonly payloadKey?: BlockKey | undefined
-  readonly payloadOwner?: BlockOwner | undefined
+  /** Accept: what the payload is made of. */
+  readonly payload?: readonly PayloadBlock[] | undefined
 }
 
 export interface RegisterAnswer {
@@ -133,8 +145,7 @@ export function encodeRegisterCall(call: RegisterCall): Uint8Array {
         ...base,
         state: encodeState(request),
         next: wireBallot(request.next),
-        ...(call.payloadKey === undefined ? {} : { payloadKey: bytesOf(call.payloadKey) }),
-        ...(call.payloadOwner === undefined ? {} : { payloadOwner: bytesOf(call.payloadOwner) }),
+        ...(call.payload === undefined ? {} : { payload: call.payload.map(payloadToWire) }),
       })
     case 'read':
       return WireRegisterRequest.encode({
@@ -163,9 +174,7 @@ export function decodeRegisterCall(bytes: Uint8Array): RegisterCall {
         throw new MessageError('accept promises too little')
       return {
         request: { type: 'accept', ...base, ...state, next },
-        payloadKey: wire.payloadKey.length === 0 ? undefined : blockKeyOfWire(wire.payloadKey),
-        payloadOwner:
-          wire.payloadKey.length === 0 ? undefined : blockOwnerOfWire(wire.payloadOwner),
+        payload: wire.payload.map(payloadOfWire),
       }
     }
     case KIND.read:
@@ -261,6 +270,14 @@ export function decodeRegisterAnswer(bytes: Uint8Array): RegisterAnswer {
     default:
       throw new MessageError(`register reply of kind ${wire.kind}`)
   }
+}
+
+function payloadToWire({ key, owner, lengthBytes }: PayloadBlock): WirePayloadBlock {
+  return { key: bytesOf(key), owner: bytesOf(owner), lengthBytes }
+}
+
+function payloadOfWire({ key, owner, lengthBytes }: WirePayloadBlock): PayloadBlock {
+  return { key: blockKeyOfWire(key), owner: blockOwnerOfWire(owner), lengthBytes }
 }
 
 function stateOfWire(bytes: Uint8Array): Accepted {

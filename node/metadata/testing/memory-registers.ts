@@ -19,7 +19,7 @@ export class MemoryRegisters {
     await this.before(key)
     this.changes++
     const current = this.values.get(key)
-    const result = change(current)
+    const result = change(current, true)
     if ('keep' in result) {
       return { type: 'kept', current: current && { ballot: BALLOT, value: current } }
     }
