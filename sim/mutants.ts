@@ -115,6 +115,23 @@ const STALLING: Partial<Scenario> = {
   cutEvery: 0,
   stallMax: 400,
 }
+/** Blocks are freed all the time, and much is late. */
+const FREEING: Partial<Scenario> = {
+  ...BUSY,
+  replicas: 3,
+  spares: 0,
+  layoutEvery: 0,
+  collectEvery: 0,
+  freeEvery: 4,
+  blockPermille: 900,
+  lossPermille: 50,
+  latePermille: 200,
+  deletes: 20,
+  puts: 40,
+}
+/** Few writes, so that registers are still absent when their blocks are asked about. */
+const SPARSE: Partial<Scenario> = { ...FREEING, thinkMax: 60, lossPermille: 200, horizon: 300 }
+
 export const MUTANTS: readonly Mutant[] = [
   mutant('promise-lost-in-crash', 'A1', CRASHES, {
     recovered: (accepted) => ({ promised: accepted?.ballot ?? ZERO_BALLOT, accepted }),
@@ -177,6 +194,10 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('copy-below-floor', 'G3', COPYING, {
     install: (state, _floor, chosen) => RULES.install(state, ZERO_BALLOT, chosen),
   }),
+  mutant('free-before-fence', 'G5', FREEING, { fenceFirst: false }),
+  mutant('free-upon-a-read', 'G5', FREEING, { freeAfter: 'read' }),
+  mutant('free-upon-a-promise', 'G5', SPARSE, { freeAfter: 'identity' }),
+  mutant('attempt-not-asked', 'G5', FREEING, { askAttempt: false }),
   mutant('late-sync', 'L6', STALLING, { stopLateSync: false }),
   mutant('absence-taken-for-proof', 'P4', COLLECTING, {
     handle: (state, env, request) => {

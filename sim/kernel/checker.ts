@@ -9,10 +9,12 @@
  *   - an operation is applied once                                          (P4)
  *   - promised never falls, what was acknowledged stays                     (A1-A3)
  *   - a state is accepted only where its blocks are                         (A5)
+ *   - no block is freed that a chosen state names, then or later             (G5)
  *   - a read, or a failed condition, shows a state that was the latest chosen one at some instant of
  *     the call; a write answered is chosen: real-time order implies ballot order (R1, P3)
  */
 
+import type { BlockKey } from '../../protocol/ids.ts'
 import type {
   AcceptRequest,
   Accepted,
@@ -26,6 +28,7 @@ interface Proposal {
   readonly ballot: number
   readonly operation: string
   readonly tombstone: boolean
+  readonly blocks: readonly BlockKey[]
   readonly epoch: number
   /** 0: the register was absent. */
   readonly base: number
@@ -72,6 +75,7 @@ export class Checker {
   readonly violations: string[] = []
   readonly #registers: Register[] = []
   readonly #said: Said[][] = []
+  readonly #freed = new Set<BlockKey>()
   readonly #now: () => number
   #epochs = 0
   readonly #setsOf: (epoch: number) => readonly SetMask[]
@@ -136,6 +140,7 @@ export class Checker {
       ballot,
       operation,
       tombstone,
+      blocks: request.value.blocks,
       epoch,
       base,
       proposedAt: this.#now(),
@@ -212,6 +217,22 @@ export class Checker {
       register.collectedAt = this.#now()
     }
     said.held = 0
+  }
+
+  /** A block is about to be deleted everywhere (G5). */
+  freed(key: number, block: BlockKey): void {
+    this.#freed.add(block)
+    const latest = this.#register(key).chosen.at(-1)
+    if (latest) this.#checkBlocks(latest)
+  }
+
+  isFreed(block: BlockKey): boolean {
+    return this.#freed.has(block)
+  }
+
+  #checkBlocks({ operation, blocks }: Proposal): void {
+    const gone = blocks.find((block) => this.#freed.has(block))
+    if (gone !== undefined) this.violation(`${gone} was freed, and ${operation} names it (G5)`)
   }
 
   /** A layout entry is decided. */
@@ -319,6 +340,7 @@ export class Checker {
       this.#link(register, proposal, after)
       return
     }
+    this.#checkBlocks(proposal)
     for (let step = path.length - 1; step >= 0; step--)
       this.#apply(register, path[step] as Proposal)
     if (proposal.tombstone) register.liveSince = -1

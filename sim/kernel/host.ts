@@ -50,14 +50,22 @@ export class Host {
     const world = this.#world
     const startedAt = world.now
     const operation = world.newOperation()
-    const blocks = world.random.chance(200) ? [`block of ${operation}` as BlockKey] : []
+    const { blockPermille } = world.scenario
+    const named = kind !== 'delete' && world.random.chance(blockPermille)
+    const blocks = named ? [`block of ${operation}` as BlockKey] : []
+    for (const block of blocks) world.attempts.begin(block, key, this.#replica)
+    /** What the change takes out, as far as nobody will propose it again (G5). */
+    let released: readonly BlockKey[] = []
     const deadline = startedAt + 100 + world.random.int(300)
     const { life } = this.#replica
     let retried = false
     this.#busy[key] = true
 
     const finish = (known: string | undefined): void => {
-      if (this.#replica.life === life) this.#busy[key] = false
+      if (this.#replica.life === life) {
+        this.#busy[key] = false
+        for (const block of blocks) world.attempts.end(block)
+      }
       done(known)
     }
     const run = (attempt: Attempt | undefined): void => {
@@ -67,12 +75,18 @@ export class Host {
         deadline,
         attempt,
         prior,
-        change: (current) => decide(kind, expected, blocks, current),
+        change: (current) => {
+          const before = current?.blocks ?? []
+          released = before.filter((block) => world.attempts.isOver(block))
+          if (!world.rules.fenceFirst) this.#free(key, released)
+          return decide(kind, expected, blocks, current)
+        },
         done: (outcome) => {
           switch (outcome?.type) {
             case 'written':
               this.#priors[key] = outcome.prior
               world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
+              this.#free(key, released)
               return finish(operation)
             case 'kept':
               world.checker.answeredRead(key, startedAt, outcome.current)
@@ -98,7 +112,50 @@ export class Host {
     run(undefined)
   }
 
-  read(key: number, done: (known: string | undefined) => void): void {
+  #free(key: number, blocks: readonly BlockKey[]): void {
+    const { attempts, scenario } = this.#world
+    if (scenario.freeEvery === 0) return
+    for (const block of blocks) attempts.free(key, block)
+  }
+
+  /** A change that keeps what is there, and buries what is not: afterwards nothing older can be chosen. */
+  level(key: number, deadline: number, done: (current: Accepted | undefined) => void): void {
+    const world = this.#world
+    const startedAt = world.now
+    const { life } = this.#replica
+    this.#busy[key] = true
+    this.#priors[key] = undefined
+    this.#propose(key, {
+      operation: world.newOperation(),
+      deadline,
+      attempt: undefined,
+      prior: undefined,
+      change: (current) =>
+        current === undefined
+          ? { write: { tombstone: true, body: EMPTY, blocks: [] } }
+          : { keep: true, rewrite: true },
+      done: (outcome) => {
+        if (this.#replica.life === life) this.#busy[key] = false
+        switch (outcome?.type) {
+          case 'written':
+            return done(outcome)
+          case 'kept':
+            world.checker.answeredRead(key, startedAt, outcome.current)
+            return done(outcome.current)
+          case 'stale-epoch':
+            this.#replica.adopt(outcome.epoch)
+            return done(undefined)
+          default:
+            return done(undefined)
+        }
+      },
+    })
+  }
+
+  read(
+    key: number,
+    done: (known: string | undefined, state?: { accepted?: Accepted | undefined }) => void,
+  ): void {
     const world = this.#world
     const startedAt = world.now
     const deadline = startedAt + 100 + world.random.int(300)
@@ -118,7 +175,7 @@ export class Host {
           switch (outcome?.type) {
             case 'state':
               world.checker.answeredRead(key, startedAt, outcome.accepted)
-              return done(outcome.accepted?.value.operation)
+              return done(outcome.accepted?.value.operation, outcome)
             case 'needs-identity':
               if (this.busy(key)) return done(undefined)
               return this.identity(key, deadline, startedAt, (current) =>

@@ -209,7 +209,10 @@ export class Replica {
       if (mark !== undefined && mark > this.#diskMark) this.#diskMark = mark
       if (persist) {
         if (!discarded) this.#disk[key] = persist
-        const holdsBlocks = persist.value.blocks.every((block) => this.blocks.has(block))
+        // A late accept of something that can't be chosen any more may lose its block meanwhile (G5).
+        const holdsBlocks = persist.value.blocks.every(
+          (block) => this.blocks.has(block) || checker.isFreed(block),
+        )
         checker.flushed(this.index, key, persist, { holdsBlocks, discarded: discarded === true })
       }
       if (collected) {

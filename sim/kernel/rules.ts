@@ -54,6 +54,12 @@ export interface Rules {
   readonly retryUnknown: boolean
   /** G2: how many replicas must hold the tombstone before it is collected. */
   readonly collectAfter: (setSize: number) => number
+  /** G5: false takes every attempt for over. */
+  readonly askAttempt: boolean
+  /** G5: what has to find no reference. `change` writes a tombstone where there is nothing. */
+  readonly freeAfter: 'change' | 'identity' | 'read'
+  /** G5: false frees what a change removes before that change is chosen. */
+  readonly fenceFirst: boolean
   /** L2: false goes from STABLE to STABLE. */
   readonly joint: boolean
   /** L5: how many members of P a sync asks; whether survivors sync at all. */
@@ -79,6 +85,9 @@ export const RULES: Rules = {
   forgetPrior: true,
   retryUnknown: false,
   collectAfter: (setSize) => setSize,
+  askAttempt: true,
+  freeAfter: 'change',
+  fenceFirst: true,
   joint: true,
   syncSources: (setSize) => (setSize >> 1) + 1,
   survivorsSync: true,

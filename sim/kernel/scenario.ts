@@ -22,6 +22,10 @@ export interface Scenario {
   readonly layoutEvery: number
   readonly collectEvery: number
   readonly repairEvery: number
+  /** Blocks are asked about, and freed (G5). */
+  readonly freeEvery: number
+  /** Writes that name a block of their own. */
+  readonly blockPermille: number
   /** How far one reservation raises the mark above what is needed (A1). */
   readonly markStep: number
   /** Longest pause of a client between operations. */
@@ -56,6 +60,8 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
     puts: 20 + random.int(20),
     conditional: 15 + random.int(20),
     deletes: collecting ? 15 + random.int(15) : random.int(10),
+    freeEvery: random.chance(500) ? 0 : 10 + random.int(60),
+    blockPermille: 300,
     ...focus,
   }
 }

@@ -8,6 +8,7 @@ import { AssertionError } from '../../protocol/assert.ts'
 import type { NodeId, OperationId, RegisterKey } from '../../protocol/ids.ts'
 import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { Checker } from './checker.ts'
+import { Attempts, tryFree } from './free.ts'
 import { Host, type WriteKind } from './host.ts'
 import { Layout } from './layout.ts'
 import { EventQueue } from './queue.ts'
@@ -40,6 +41,7 @@ export class World {
   readonly scenario: Scenario
   readonly layout: Layout
   readonly checker: Checker
+  readonly attempts: Attempts
   readonly #queue = new EventQueue()
   readonly #replicas: Replica[]
   readonly #hosts: Host[]
@@ -66,9 +68,14 @@ export class World {
       now: () => this.now,
       setsOf: (epoch) => this.layout.epoch(epoch).masks,
     })
+    this.attempts = new Attempts(this)
     this.#replicas = Array.from({ length: nodes }, (_, index) => new Replica(this, index))
     this.#hosts = this.#replicas.map((replica) => new Host(this, replica))
     this.#cuts = this.#replicas.map(() => 0)
+  }
+
+  get nodes(): number {
+    return this.#replicas.length
   }
 
   get now(): number {
@@ -177,8 +184,8 @@ export class World {
   }
 
   #begin(): void {
-    const { clients, horizon, crashEvery, cutEvery, layoutEvery, collectEvery, repairEvery } =
-      this.scenario
+    const { clients, horizon, crashEvery, cutEvery } = this.scenario
+    const { layoutEvery, collectEvery, repairEvery, freeEvery } = this.scenario
     for (let client = 0; client < clients; client++) {
       this.after(this.random.int(20), () => this.#nextOperation())
     }
@@ -187,6 +194,7 @@ export class World {
     this.#every(layoutEvery, () => this.#changeLayout())
     this.#every(collectEvery, () => this.#collect())
     this.#every(repairEvery, () => this.#repair())
+    this.#every(freeEvery, () => this.#free())
     this.after(horizon, () => this.#heal())
   }
 
@@ -314,6 +322,11 @@ export class World {
   #repair(): void {
     const replica = this.random.pick(this.#replicas)
     if (replica.up) repair(this, replica, this.random.int(this.scenario.keys))
+  }
+
+  #free(): void {
+    const replica = this.random.pick(this.#replicas)
+    if (replica.up) tryFree(this, replica)
   }
 
   #heal(): void {
