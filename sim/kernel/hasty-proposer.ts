@@ -15,8 +15,8 @@ export class HastyProposer extends Proposer {
     const kept = { now: false }
     super({
       ...options,
-      change: (current) => {
-        const result = options.change(current)
+      change: (current, chosen) => {
+        const result = options.change(current, chosen)
         kept.now = 'keep' in result
         return result
       },

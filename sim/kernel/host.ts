@@ -145,7 +145,10 @@ export class Host {
           case 'stale-epoch':
             this.#replica.adopt(outcome.epoch)
             return done(undefined)
-          default:
+          case 'unknown':
+          case 'unavailable':
+          case 'stale-fence':
+          case undefined:
             return done(undefined)
         }
       },
@@ -273,9 +276,9 @@ export class Host {
       nextCounter: this.#nextCounter,
       sets: world.layout.epoch(epoch).ids,
       epoch,
-      change: (current) => {
+      change: (current, chosen) => {
         track.seen = current?.operation
-        return change(current)
+        return change(current, chosen)
       },
       attempt,
       prior,
