@@ -24,13 +24,22 @@ export type ResultValue =
   | readonly ResultValue[]
   | { readonly [name: string]: ResultValue }
 
+export type IamResult = { readonly [name: string]: ResultValue }
+
 export interface IamCall {
   readonly context: RequestContext
   readonly caller: Identity
   readonly action: string
+  /** Checked against the action's row: names, types, lengths, patterns. Null-prototype. */
   readonly parameters: QueryRecord
   readonly nowMs: number
+  /** Condition keys of this request, lower-case: for decisions that an action itself has to make (the trust
+   * policy of a role). */
+  readonly conditions: ReadonlyMap<string, readonly string[]>
 }
+
+/** What has a path in its ARN that a request does not say. */
+export type NamedKind = 'user' | 'group' | 'role'
 
 /** AWS's code of an IAM or STS failure, its HTTP status and text. */
 export class IamError extends Error {
@@ -47,5 +56,8 @@ export class IamError extends Error {
 
 export interface IamBackend {
   /** One action of the table of operations. Throws IamError; StoreError Unavailable when in doubt. */
-  run(call: IamCall): Promise<{ readonly [name: string]: ResultValue }>
+  run(call: IamCall): Promise<IamResult>
+  /** For the decision about a request: 'arn:aws:iam::123456789012:user/path/ann'. At '/' when there is none
+   * of that name. */
+  arnOf(context: RequestContext, accountId: string, kind: NamedKind, name: string): Promise<string>
 }

@@ -1,0 +1,362 @@
+/**
+ * The rows of the query API in the table of operations: AWS's IAM and STS, and Shoal's own for accounts.
+ * Each says which right it wants on what, and what it takes; anything else is refused (S3.md, rule 1).
+ */
+
+import {
+  ACCESS_KEY_ID,
+  ACCOUNT_ID,
+  GROUP_NAME,
+  PATH,
+  POLICY_ARN,
+  POLICY_NAME,
+  USER_NAME,
+} from '../../protocol/iam/identity.ts'
+import {
+  boolean,
+  choice,
+  integer,
+  list,
+  record,
+  required,
+  text,
+  type ParameterRules,
+} from './parameters.ts'
+import type { ResourceRule } from './resource.ts'
+import type { QueryService } from './xml.ts'
+
+export interface IamAction {
+  /** AWS's name. */
+  readonly name: string
+  readonly service: QueryService
+  /** The right. */
+  readonly action: string
+  /** On all of these. */
+  readonly resources: readonly ResourceRule[]
+  /** `nobody`: who can sign may. `handler`: it decides by more than the caller's policies. */
+  readonly authorizedBy: 'gate' | 'handler' | 'nobody'
+  readonly parameters: ParameterRules
+  /** Leaves an audit line. */
+  readonly mutating: boolean
+}
+
+const path = text(512, PATH)
+const pathPrefix = text(512, /^\/[!-~]{0,511}$/)
+const page: ParameterRules = { Marker: text(320), MaxItems: integer(1, 1_000) }
+const tags = list(
+  record({ Key: required(text(128)), Value: required(text(256, undefined, 0)) }),
+  50,
+)
+const tagKeys = list(text(128), 50)
+/** Of one policy: its own limits are checked where it is stored. */
+const document = text(131_072)
+const policyArn = text(2_048, POLICY_ARN)
+const arns = (max: number) => list(record({ arn: required(policyArn) }), max)
+
+const user = { UserName: required(text(64, USER_NAME)) }
+const userOrCaller = { UserName: text(64, USER_NAME) }
+const group = { GroupName: required(text(128, GROUP_NAME)) }
+const role = { RoleName: required(text(64, USER_NAME)) }
+const policyName = { PolicyName: required(text(128, POLICY_NAME)) }
+
+const onUser: ResourceRule = { of: 'entity', kind: 'user', parameter: 'UserName' }
+const onUserOrCaller: ResourceRule = { ...onUser, orCaller: true }
+const onGroup: ResourceRule = { of: 'entity', kind: 'group', parameter: 'GroupName' }
+const onRole: ResourceRule = { of: 'entity', kind: 'role', parameter: 'RoleName' }
+const onPolicy: ResourceRule = { of: 'arn', parameter: 'PolicyArn' }
+const onAnything: ResourceRule = { of: 'anything' }
+
+function iam(
+  name: string,
+  resources: ResourceRule | readonly ResourceRule[],
+  parameters: ParameterRules,
+  extras: Partial<IamAction> = {},
+): IamAction {
+  return {
+    name,
+    service: 'iam',
+    action: `iam:${name}`,
+    resources: Array.isArray(resources) ? resources : [resources as ResourceRule],
+    authorizedBy: 'gate',
+    parameters,
+    mutating: !/^(Get|List|Simulate)/.test(name),
+    ...extras,
+  }
+}
+
+const users: readonly IamAction[] = [
+  iam(
+    'CreateUser',
+    { of: 'future', kind: 'user', name: 'UserName', path: 'Path' },
+    { ...user, Path: path, Tags: tags },
+  ),
+  iam('GetUser', onUserOrCaller, userOrCaller),
+  iam('ListUsers', { of: 'kind', kind: 'user' }, { PathPrefix: pathPrefix, ...page }),
+  iam(
+    'UpdateUser',
+    [
+      onUser,
+      { of: 'future', kind: 'user', name: 'NewUserName', path: 'NewPath', from: 'UserName' },
+    ],
+    { ...user, NewUserName: text(64, USER_NAME), NewPath: path },
+  ),
+  iam('DeleteUser', onUser, user),
+  iam('TagUser', onUser, { ...user, Tags: required(tags) }),
+  iam('UntagUser', onUser, { ...user, TagKeys: required(tagKeys) }),
+  iam('ListUserTags', onUser, { ...user, ...page }),
+]
+
+const groups: readonly IamAction[] = [
+  iam(
+    'CreateGroup',
+    { of: 'future', kind: 'group', name: 'GroupName', path: 'Path' },
+    { ...group, Path: path },
+  ),
+  iam('GetGroup', onGroup, { ...group, ...page }),
+  iam('ListGroups', { of: 'kind', kind: 'group' }, { PathPrefix: pathPrefix, ...page }),
+  iam(
+    'UpdateGroup',
+    [
+      onGroup,
+      { of: 'future', kind: 'group', name: 'NewGroupName', path: 'NewPath', from: 'GroupName' },
+    ],
+    { ...group, NewGroupName: text(128, GROUP_NAME), NewPath: path },
+  ),
+  iam('DeleteGroup', onGroup, group),
+  iam('AddUserToGroup', onGroup, { ...group, ...user }),
+  iam('RemoveUserFromGroup', onGroup, { ...group, ...user }),
+  iam('ListGroupsForUser', onUser, { ...user, ...page }),
+]
+
+const keyId = text(128, ACCESS_KEY_ID, 3)
+
+const accessKeys: readonly IamAction[] = [
+  iam('CreateAccessKey', onUserOrCaller, userOrCaller),
+  iam('ListAccessKeys', onUserOrCaller, { ...userOrCaller, ...page }),
+  iam('UpdateAccessKey', onUserOrCaller, {
+    ...userOrCaller,
+    AccessKeyId: required(keyId),
+    Status: required(choice('Active', 'Inactive')),
+  }),
+  iam('DeleteAccessKey', onUserOrCaller, { ...userOrCaller, AccessKeyId: required(keyId) }),
+  iam('GetAccessKeyLastUsed', onAnything, { AccessKeyId: required(keyId) }),
+]
+
+/** Policies of users, groups and roles: inline ones and attached ones. */
+function holderActions(
+  word: 'User' | 'Group' | 'Role',
+  on: ResourceRule,
+  holder: ParameterRules,
+): IamAction[] {
+  const plural = `${word}Policies`
+  return [
+    iam(`Put${word}Policy`, on, { ...holder, ...policyName, PolicyDocument: required(document) }),
+    iam(`Get${word}Policy`, on, { ...holder, ...policyName }),
+    iam(`Delete${word}Policy`, on, { ...holder, ...policyName }),
+    iam(`List${plural}`, on, { ...holder, ...page }),
+    iam(`Attach${word}Policy`, on, { ...holder, PolicyArn: required(policyArn) }),
+    iam(`Detach${word}Policy`, on, { ...holder, PolicyArn: required(policyArn) }),
+    iam(`ListAttached${plural}`, on, { ...holder, PathPrefix: pathPrefix, ...page }),
+  ]
+}
+
+const roles: readonly IamAction[] = [
+  iam(
+    'CreateRole',
+    { of: 'future', kind: 'role', name: 'RoleName', path: 'Path' },
+    {
+      ...role,
+      Path: path,
+      AssumeRolePolicyDocument: required(document),
+      Description: text(1_000, undefined, 0),
+      MaxSessionDuration: integer(3_600, 43_200),
+      Tags: tags,
+    },
+  ),
+  iam('GetRole', onRole, role),
+  iam('ListRoles', { of: 'kind', kind: 'role' }, { PathPrefix: pathPrefix, ...page }),
+  iam('UpdateRole', onRole, {
+    ...role,
+    Description: text(1_000, undefined, 0),
+    MaxSessionDuration: integer(3_600, 43_200),
+  }),
+  iam('UpdateRoleDescription', onRole, {
+    ...role,
+    Description: required(text(1_000, undefined, 0)),
+  }),
+  iam('UpdateAssumeRolePolicy', onRole, { ...role, PolicyDocument: required(document) }),
+  iam('DeleteRole', onRole, role),
+  iam('TagRole', onRole, { ...role, Tags: required(tags) }),
+  iam('UntagRole', onRole, { ...role, TagKeys: required(tagKeys) }),
+  iam('ListRoleTags', onRole, { ...role, ...page }),
+]
+
+const versionId = text(16, /^v[1-9][0-9]*(\.[A-Za-z0-9-]*)?$/)
+
+const policies: readonly IamAction[] = [
+  iam(
+    'CreatePolicy',
+    { of: 'future', kind: 'policy', name: 'PolicyName', path: 'Path' },
+    {
+      ...policyName,
+      Path: path,
+      PolicyDocument: required(document),
+      Description: text(1_000, undefined, 0),
+      Tags: tags,
+    },
+  ),
+  iam('GetPolicy', onPolicy, { PolicyArn: required(policyArn) }),
+  iam(
+    'ListPolicies',
+    { of: 'kind', kind: 'policy' },
+    {
+      Scope: choice('All', 'AWS', 'Local'),
+      OnlyAttached: boolean,
+      PathPrefix: pathPrefix,
+      PolicyUsageFilter: choice('PermissionsPolicy', 'PermissionsBoundary'),
+      ...page,
+    },
+  ),
+  iam('DeletePolicy', onPolicy, { PolicyArn: required(policyArn) }),
+  iam('CreatePolicyVersion', onPolicy, {
+    PolicyArn: required(policyArn),
+    PolicyDocument: required(document),
+    SetAsDefault: boolean,
+  }),
+  iam('GetPolicyVersion', onPolicy, {
+    PolicyArn: required(policyArn),
+    VersionId: required(versionId),
+  }),
+  iam('ListPolicyVersions', onPolicy, { PolicyArn: required(policyArn), ...page }),
+  iam('SetDefaultPolicyVersion', onPolicy, {
+    PolicyArn: required(policyArn),
+    VersionId: required(versionId),
+  }),
+  iam('DeletePolicyVersion', onPolicy, {
+    PolicyArn: required(policyArn),
+    VersionId: required(versionId),
+  }),
+  iam('ListEntitiesForPolicy', onPolicy, {
+    PolicyArn: required(policyArn),
+    EntityFilter: choice('User', 'Role', 'Group', 'LocalManagedPolicy', 'AWSManagedPolicy'),
+    PathPrefix: pathPrefix,
+    PolicyUsageFilter: choice('PermissionsPolicy', 'PermissionsBoundary'),
+    ...page,
+  }),
+]
+
+const simulation: ParameterRules = {
+  ActionNames: required(list(text(128, undefined, 3), 100)),
+  ResourceArns: list(text(2_048), 100),
+  ContextEntries: list(
+    record({
+      ContextKeyName: required(text(256)),
+      ContextKeyType: choice(
+        'string',
+        'stringList',
+        'numeric',
+        'numericList',
+        'boolean',
+        'booleanList',
+        'ip',
+        'ipList',
+        'binary',
+        'binaryList',
+        'date',
+        'dateList',
+      ),
+      ContextKeyValues: list(text(1_024, undefined, 0), 100),
+    }),
+    100,
+  ),
+  ResourcePolicy: text(131_072),
+  ResourceOwner: text(2_048),
+  CallerArn: text(2_048),
+  ...page,
+}
+
+const summaries: readonly IamAction[] = [
+  iam('GetAccountSummary', onAnything, {}),
+  iam(
+    'SimulatePrincipalPolicy',
+    { of: 'arn', parameter: 'PolicySourceArn' },
+    {
+      PolicySourceArn: required(text(2_048, undefined, 20)),
+      PolicyInputList: list(document, 100),
+      ...simulation,
+    },
+  ),
+  iam('SimulateCustomPolicy', onAnything, {
+    PolicyInputList: required(list(document, 100)),
+    ...simulation,
+  }),
+]
+
+/** Shoal's own: `iam:*` does not give it, and only the first account can have it. */
+function shoal(name: string, parameters: ParameterRules, parameter?: string): IamAction {
+  const on: ResourceRule =
+    parameter === undefined ? { of: 'account' } : { of: 'account', parameter }
+  return iam(name, on, parameters, { action: `shoal:${name}` })
+}
+
+const account = { AccountId: required(text(12, ACCOUNT_ID)) }
+const accountName = text(64, /^[!-~]([ -~]*[!-~])?$/)
+
+const accounts: readonly IamAction[] = [
+  shoal('CreateAccount', { Name: required(accountName), BucketsMax: integer(1, 10_000) }),
+  shoal('ListAccounts', page),
+  shoal('GetAccount', account, 'AccountId'),
+  shoal(
+    'UpdateAccount',
+    // 0: the cluster's default again.
+    { ...account, Name: accountName, BucketsMax: integer(0, 10_000) },
+    'AccountId',
+  ),
+  shoal('DeleteAccount', account, 'AccountId'),
+]
+
+function sts(
+  name: string,
+  resource: ResourceRule,
+  authorizedBy: IamAction['authorizedBy'],
+  parameters: ParameterRules,
+): IamAction {
+  return iam(name, resource, parameters, {
+    service: 'sts',
+    action: `sts:${name}`,
+    authorizedBy,
+    mutating: false,
+  })
+}
+
+const sessions: readonly IamAction[] = [
+  sts('GetCallerIdentity', onAnything, 'nobody', {}),
+  sts('GetSessionToken', onAnything, 'handler', { DurationSeconds: integer(900, 129_600) }),
+  sts('AssumeRole', { of: 'arn', parameter: 'RoleArn' }, 'handler', {
+    RoleArn: required(text(2_048, undefined, 20)),
+    RoleSessionName: required(text(64, /^[\w+=,.@-]*$/, 2)),
+    DurationSeconds: integer(900, 43_200),
+    Policy: document,
+    PolicyArns: arns(10),
+    ExternalId: text(1_224, undefined, 2),
+  }),
+]
+
+const rows: readonly IamAction[] = [
+  ...users,
+  ...groups,
+  ...accessKeys,
+  ...holderActions('User', onUser, user),
+  ...holderActions('Group', onGroup, group),
+  ...roles,
+  ...holderActions('Role', onRole, role),
+  ...policies,
+  ...summaries,
+  ...accounts,
+  ...sessions,
+]
+
+/** By name. */
+export const IAM_ACTIONS: ReadonlyMap<string, IamAction> = new Map(
+  rows.map((action) => [action.name, action]),
+)

@@ -1,0 +1,193 @@
+/** Rules for the parameters of an action, and AWS's ValidationError when one is broken. */
+
+import { IamError, type QueryRecord, type QueryValue } from '../iam-backend.ts'
+
+export type ParameterRule =
+  | {
+      readonly type: 'text'
+      readonly min: number
+      readonly max: number
+      readonly pattern?: RegExp | undefined
+      readonly required?: boolean
+    }
+  | {
+      readonly type: 'integer'
+      readonly min: number
+      readonly max: number
+      readonly required?: boolean
+    }
+  | { readonly type: 'choice'; readonly choices: readonly string[]; readonly required?: boolean }
+  | {
+      readonly type: 'list'
+      readonly max: number
+      readonly items: ParameterRule
+      readonly required?: boolean
+    }
+  | { readonly type: 'record'; readonly fields: ParameterRules; readonly required?: boolean }
+
+export type ParameterRules = Readonly<Record<string, ParameterRule>>
+
+export function required(rule: ParameterRule): ParameterRule {
+  return { ...rule, required: true }
+}
+
+export function text(max: number, pattern?: RegExp, min = 1): ParameterRule {
+  return { type: 'text', min, max, pattern }
+}
+
+export function integer(min: number, max: number): ParameterRule {
+  return { type: 'integer', min, max }
+}
+
+export function choice(...choices: readonly string[]): ParameterRule {
+  return { type: 'choice', choices }
+}
+
+export const boolean: ParameterRule = { type: 'choice', choices: ['true', 'false'] }
+
+export function list(items: ParameterRule, max: number): ParameterRule {
+  return { type: 'list', items, max }
+}
+
+export function record(fields: ParameterRules): ParameterRule {
+  return { type: 'record', fields }
+}
+
+/** Of the protocol itself. */
+const COMMON: ReadonlySet<string> = new Set(['Action', 'Version'])
+
+/**
+ * The parameters that the rules name, checked. Throws IamError: ValidationError; NotImplemented for one
+ * that the action does not know, since passing it over could grant more than was meant.
+ */
+export function checkParameters(rules: ParameterRules, given: QueryRecord): QueryRecord {
+  return checkRecord(rules, given, '')
+}
+
+function checkRecord(rules: ParameterRules, given: QueryRecord, place: string): QueryRecord {
+  const checked = Object.create(null) as Record<string, QueryValue>
+  for (const [name, value] of Object.entries(given)) {
+    if (place === '' && COMMON.has(name)) continue
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    if (rule === undefined) {
+      throw new IamError(
+        'NotImplemented',
+        501,
+        `The parameter ${(place + name).slice(0, 100)} is not implemented.`,
+      )
+    }
+    const result = checkValue(rule, value, place + name)
+    if (result !== undefined) checked[name] = result
+  }
+  for (const [name, rule] of Object.entries(rules)) {
+    if (rule.required === true && checked[name] === undefined) {
+      throw invalid(`Value null at '${camel(place + name)}'`, 'Member must not be null')
+    }
+  }
+  return checked
+}
+
+/** Undefined: as if not given. */
+function checkValue(rule: ParameterRule, value: QueryValue, place: string): QueryValue | undefined {
+  switch (rule.type) {
+    case 'list':
+      // AWS's clients write an empty list as an empty text.
+      if (value === '') return []
+      if (!Array.isArray(value)) throw wrongShape(place)
+      if (value.length > rule.max) {
+        throw invalid(
+          `Value at '${camel(place)}'`,
+          `Member must have length less than or equal to ${rule.max}`,
+        )
+      }
+      return value.map((item: QueryValue, at) => {
+        const checked = checkValue(rule.items, item, `${place}.${at + 1}.member`)
+        if (checked === undefined) throw wrongShape(place)
+        return checked
+      })
+    case 'record':
+      if (typeof value !== 'object' || Array.isArray(value)) throw wrongShape(place)
+      return checkRecord(rule.fields, value as QueryRecord, `${place}.`)
+    case 'integer':
+      return checkInteger(rule, textAt(value, place), place)
+    case 'choice':
+      if (!rule.choices.includes(textAt(value, place))) {
+        throw broken(
+          value as string,
+          place,
+          `Member must satisfy enum value set: [${rule.choices.join(', ')}]`,
+        )
+      }
+      return value
+    case 'text':
+      return checkText(rule, textAt(value, place), place)
+  }
+}
+
+function checkInteger(
+  rule: { readonly min: number; readonly max: number },
+  given: string,
+  place: string,
+): string {
+  const number = Number(given)
+  if (!/^-?\d{1,15}$/.test(given)) throw broken(given, place, 'Member must be an integer')
+  if (number < rule.min) {
+    throw broken(given, place, `Member must have value greater than or equal to ${rule.min}`)
+  }
+  if (number > rule.max) {
+    throw broken(given, place, `Member must have value less than or equal to ${rule.max}`)
+  }
+  return String(number)
+}
+
+function checkText(
+  rule: { readonly min: number; readonly max: number; readonly pattern?: RegExp | undefined },
+  given: string,
+  place: string,
+): string {
+  if (given.length < rule.min) {
+    throw broken(given, place, `Member must have length greater than or equal to ${rule.min}`)
+  }
+  if (given.length > rule.max) {
+    throw broken(given, place, `Member must have length less than or equal to ${rule.max}`)
+  }
+  if (rule.pattern !== undefined && !rule.pattern.test(given)) {
+    throw broken(
+      given,
+      place,
+      `Member must satisfy regular expression pattern: ${rule.pattern.source}`,
+    )
+  }
+  return given
+}
+
+function textAt(value: QueryValue, place: string): string {
+  if (typeof value !== 'string') throw wrongShape(place)
+  return value
+}
+
+const SHOWN_MAX = 100
+
+function broken(value: string, place: string, constraint: string): IamError {
+  const shown = value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value
+  return invalid(`Value '${shown}' at '${camel(place)}'`, constraint)
+}
+
+function invalid(what: string, constraint: string): IamError {
+  return new IamError(
+    'ValidationError',
+    400,
+    `1 validation error detected: ${what} failed to satisfy constraint: ${constraint}`,
+  )
+}
+
+function wrongShape(place: string): IamError {
+  return new IamError('MalformedInput', 400, `${place.slice(0, 100)} has another form.`)
+}
+
+/** AWS names members with a small first letter there. */
+function camel(place: string): string {
+  return place.slice(0, 100).replace(/(^|\.)([A-Z])/g, (_, dot: string, letter: string) => {
+    return dot + letter.toLowerCase()
+  })
+}

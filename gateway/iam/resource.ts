@@ -1,0 +1,87 @@
+/** Which ARN an action of the query API is about: what policies are asked for. */
+
+import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
+import type { Identity } from '../backend.ts'
+import type { NamedKind, QueryRecord } from '../iam-backend.ts'
+
+export type ResourceRule =
+  /** The one that a parameter names, with its path; `orCaller`: without the parameter, the caller. */
+  | {
+      readonly of: 'entity'
+      readonly kind: NamedKind
+      readonly parameter: string
+      readonly orCaller?: boolean
+    }
+  /** One that is to be: name and path stand in parameters; without them, those of `from`. */
+  | {
+      readonly of: 'future'
+      readonly kind: NamedKind | 'policy'
+      readonly name: string
+      readonly path: string
+      /** Parameter with the present name: a rename. */
+      readonly from?: string
+    }
+  /** All of a kind, under the PathPrefix. */
+  | { readonly of: 'kind'; readonly kind: NamedKind | 'policy' }
+  /** Given as an ARN. */
+  | { readonly of: 'arn'; readonly parameter: string }
+  /** An account of the cluster (Shoal's own); without the parameter, all. */
+  | { readonly of: 'account'; readonly parameter?: string }
+  | { readonly of: 'anything' }
+
+export type ArnOf = (accountId: string, kind: NamedKind, name: string) => Promise<string>
+
+/** Undefined: the rule is about nothing here (no new name was given). */
+export async function resourceOf(
+  rule: ResourceRule,
+  parameters: QueryRecord,
+  caller: Identity,
+  arnOf: ArnOf,
+): Promise<string | undefined> {
+  const { accountId } = caller
+  const textOf = (name: string): string | undefined => {
+    const value = parameters[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  switch (rule.of) {
+    case 'entity': {
+      const name = textOf(rule.parameter)
+      if (name !== undefined) return arnOf(accountId, rule.kind, name)
+      return rule.orCaller === true ? caller.principalArn : '*'
+    }
+    case 'future': {
+      const newName = textOf(rule.name)
+      const newPath = textOf(rule.path)
+      if (rule.from === undefined) {
+        return entityArn(accountId, rule.kind, newPath ?? '/', newName ?? '')
+      }
+      if (newName === undefined && newPath === undefined) return undefined
+      const name = textOf(rule.from) ?? ''
+      const present = await arnOf(accountId, rule.kind as NamedKind, name)
+      const path = newPath ?? pathOf(present, rule.kind, name)
+      return entityArn(accountId, rule.kind, path, newName ?? name)
+    }
+    case 'kind':
+      return entityArn(accountId, rule.kind, textOf('PathPrefix') ?? '/', '')
+    case 'arn':
+      return textOf(rule.parameter) ?? '*'
+    case 'account': {
+      const id = rule.parameter === undefined ? undefined : textOf(rule.parameter)
+      return `arn:aws:shoal::${accountId}:account/${id ?? '*'}`
+    }
+    case 'anything':
+      return '*'
+  }
+}
+
+function pathOf(arn: string, kind: string, name: string): string {
+  const start = arn.indexOf(`:${kind}/`) + kind.length + 1
+  return arn.slice(start, arn.length - name.length)
+}
+
+/** Accounts that the action reaches into by an ARN must be the caller's own; AssumeRole's role not. */
+export function foreignPolicy(parameters: QueryRecord, caller: Identity): boolean {
+  const arn = parameters['PolicyArn']
+  if (typeof arn !== 'string') return false
+  return POLICY_ARN.exec(arn)?.[1] !== caller.accountId
+}

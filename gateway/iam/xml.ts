@@ -1,0 +1,56 @@
+/** What the query API answers: AWS's documents around results and errors. */
+
+import { escapeXml, tag, XML_DECLARATION } from '../xml.ts'
+import type { IamResult, ResultValue } from '../iam-backend.ts'
+
+export type QueryService = 'iam' | 'sts'
+
+export const NAMESPACES: Readonly<Record<QueryService, string>> = {
+  iam: 'https://iam.amazonaws.com/doc/2010-05-08/',
+  sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
+}
+
+/** `<CreateUserResponse><CreateUserResult>…`. An action without a result has no …Result. */
+export function resultXml(
+  service: QueryService,
+  action: string,
+  result: IamResult,
+  requestId: string,
+): string {
+  const content = fieldsXml(result)
+  const inner = content === '' ? '' : `<${action}Result>${content}</${action}Result>`
+  return (
+    `${XML_DECLARATION}<${action}Response xmlns="${NAMESPACES[service]}">${inner}` +
+    `<ResponseMetadata>${tag('RequestId', requestId)}</ResponseMetadata></${action}Response>`
+  )
+}
+
+export function queryErrorXml(
+  service: QueryService,
+  error: { readonly code: string; readonly status: number; readonly message: string },
+  requestId: string,
+): string {
+  const type = error.status < 500 ? 'Sender' : 'Receiver'
+  return (
+    `${XML_DECLARATION}<ErrorResponse xmlns="${NAMESPACES[service]}"><Error><Type>${type}</Type>` +
+    `${tag('Code', error.code)}${tag('Message', error.message)}</Error>` +
+    `${tag('RequestId', requestId)}</ErrorResponse>`
+  )
+}
+
+function fieldsXml(fields: IamResult): string {
+  let text = ''
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) text += `<${name}>${valueXml(value)}</${name}>`
+  }
+  return text
+}
+
+function valueXml(value: ResultValue): string {
+  if (value instanceof Date) return `${value.toISOString().slice(0, 19)}Z`
+  if (Array.isArray(value)) {
+    return value.map((item: ResultValue) => `<member>${valueXml(item)}</member>`).join('')
+  }
+  if (typeof value === 'object') return fieldsXml(value as IamResult)
+  return escapeXml(String(value))
+}

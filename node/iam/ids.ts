@@ -1,0 +1,32 @@
+/** Ids, tokens and secrets: drawn from the Random port, in AWS's form. */
+
+import { hex } from '../../protocol/bytes.ts'
+import { ID_PREFIXES } from '../../protocol/iam/identity.ts'
+import type { Random } from '../env/ports.ts'
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+const DRAWN = 17
+const SECRET_BYTES = 30
+
+/** AIDA…: four letters for the kind and 85 bits drawn, so that none is ever used again. */
+export function uniqueId(random: Random, kind: keyof typeof ID_PREFIXES): string {
+  let drawn = ''
+  for (const byte of random.bytes(DRAWN)) drawn += LETTERS.charAt(byte & 31)
+  return ID_PREFIXES[kind] + drawn
+}
+
+/** Tells one grant of the same thing from another. */
+export function drawToken(random: Random): string {
+  return hex(random.bytes(8))
+}
+
+/** 40 characters: 30 bytes in base64, which has no padding then. */
+export function drawSecret(random: Random): string {
+  return Buffer.from(random.bytes(SECRET_BYTES)).toString('base64')
+}
+
+/** Twelve digits. */
+export function drawAccountId(random: Random): string {
+  const number = random.bytes(8).reduce((sum, byte) => (sum * 256 + byte) % 1e12, 0)
+  return String(number).padStart(12, '0')
+}

@@ -1,0 +1,210 @@
+/**
+ * Names of users and groups, which can be renamed: the record lies under a unique id, and a register of
+ * the name says which.
+ *
+ * Invariants:
+ *   - N is the name of i when the register of N says i, and i's record stands and is called N
+ *   - a record is written before the register of its name, and its tombstone before that is dropped: a
+ *     register that names a record which is gone is free for good, since ids are never used again
+ *   - a register that names a standing record is never taken away from it, also while the record has
+ *     another name still (a rename that goes on, or was broken off and can be done again)
+ *   - the list of the account holds each (id, name) from before it could stand until after (T2)
+ */
+
+import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Random } from '../env/ports.ts'
+import type { Directory } from './directory.ts'
+import { alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
+import { drawToken } from './ids.ts'
+import { byId, byName, nameKind, type Edit, type RecordKind, type Records } from './records.ts'
+
+export interface Named {
+  readonly accountId: string
+  readonly id: string
+  readonly name: string
+}
+
+export interface NamesOptions<T extends Named> {
+  readonly records: Records
+  readonly random: Random
+  readonly kind: RecordKind<T>
+  readonly directory: Directory
+  /** 'user', 'group'. */
+  readonly word: string
+}
+
+export class Names<T extends Named> {
+  readonly #options: NamesOptions<T>
+
+  constructor(options: NamesOptions<T>) {
+    this.#options = options
+  }
+
+  readById(context: RequestContext, accountId: string, id: string): Promise<T | undefined> {
+    const { records, kind } = this.#options
+    return records.read(context, kind, byId(accountId, id))
+  }
+
+  async find(context: RequestContext, accountId: string, name: string): Promise<T | undefined> {
+    const { records, kind } = this.#options
+    const pointer = await records.read(context, nameKind(kind.space), byName(accountId, name))
+    if (pointer === undefined) return undefined
+    const record = await this.readById(context, accountId, pointer.id)
+    return record?.name === name ? record : undefined
+  }
+
+  /** Throws NoSuchEntity. */
+  async get(context: RequestContext, accountId: string, name: string): Promise<T> {
+    const found = await this.find(context, accountId, name)
+    if (found === undefined) throw this.#missing(name)
+    return found
+  }
+
+  /** Of an entry of the list: the record, when the entry is true. */
+  async ofEntry(
+    context: RequestContext,
+    accountId: string,
+    { id, name }: DirectoryEntry,
+  ): Promise<T | undefined> {
+    const found = await this.find(context, accountId, name)
+    return found?.id === id ? found : undefined
+  }
+
+  /** Throws EntityAlreadyExists, or LimitExceeded. Broken off at any step it leaves nothing that has a
+   * name. */
+  async create(context: RequestContext, record: T): Promise<void> {
+    const { records, kind, directory, word } = this.#options
+    const { accountId, id, name } = record
+    if ((await this.find(context, accountId, name)) !== undefined) throw alreadyExists(word, name)
+    await directory.enter(context, accountId, record)
+    await records.change(context, kind, byId(accountId, id), () => ({ write: record }))
+    const token = await this.#claim(context, accountId, name, id)
+    if (token === undefined) {
+      await records.change(context, kind, byId(accountId, id), () => ({ remove: true }))
+      await directory.drop(context, accountId, record)
+      throw alreadyExists(word, name)
+    }
+    // Cleaners may have taken a very slow creation for a dead one.
+    await directory.enter(context, accountId, record)
+  }
+
+  /** Changes the record as it stands under its id. Throws NoSuchEntity, and what `edit` throws. */
+  async change(
+    context: RequestContext,
+    { accountId, id, name }: Named,
+    edit: (current: T) => Edit<T>,
+  ): Promise<T> {
+    const { records, kind } = this.#options
+    const { after } = await records.change(context, kind, byId(accountId, id), (current) => {
+      if (current === undefined) throw this.#missing(name)
+      return edit(current)
+    })
+    if (after === undefined) throw this.#missing(name)
+    return after
+  }
+
+  /** `edit` sets the new name, and may set more. Throws EntityAlreadyExists, ConcurrentModification. */
+  async rename(
+    context: RequestContext,
+    from: T,
+    newName: string,
+    edit: (current: T) => T,
+  ): Promise<void> {
+    const { records, kind, directory, word } = this.#options
+    const { accountId, id, name } = from
+    const names = nameKind(kind.space)
+    const old = await records.read(context, names, byName(accountId, name))
+    await directory.enter(context, accountId, { id, name: newName })
+    const token = await this.#claim(context, accountId, newName, id)
+    if (token === undefined) {
+      await directory.drop(context, accountId, { id, name: newName })
+      throw alreadyExists(word, newName)
+    }
+    let renamed = false
+    const { after } = await records.change(context, kind, byId(accountId, id), (current) => {
+      renamed = current?.name === name
+      return current === undefined || !renamed ? { keep: true } : { write: edit(current) }
+    })
+    if (!renamed) {
+      if (after?.name !== newName) {
+        await this.#release(context, accountId, newName, token)
+        await directory.drop(context, accountId, { id, name: newName })
+      }
+      throw after === undefined ? this.#missing(name) : concurrentModification()
+    }
+    if (old?.id === id) await this.#release(context, accountId, name, old.token)
+    await directory.drop(context, accountId, { id, name })
+  }
+
+  /** `check` throws what stands in the way; it sees the state that is removed. */
+  async remove(context: RequestContext, record: T, check: (current: T) => void): Promise<void> {
+    const { records, kind, directory } = this.#options
+    const { accountId, id, name } = record
+    const names = nameKind(kind.space)
+    const pointer = await records.read(context, names, byName(accountId, name))
+    await this.#removeRecord(context, record, check)
+    if (pointer?.id === id) await this.#release(context, accountId, name, pointer.token)
+    await directory.drop(context, accountId, record)
+  }
+
+  async #removeRecord(
+    context: RequestContext,
+    { accountId, id, name }: T,
+    check: (current: T) => void,
+  ): Promise<void> {
+    const { records, kind } = this.#options
+    await records.change(context, kind, byId(accountId, id), (current) => {
+      if (current === undefined) throw this.#missing(name)
+      if (current.name !== name) throw concurrentModification()
+      check(current)
+      return { remove: true }
+    })
+  }
+
+  /** The claim's token; undefined: the name is another's. */
+  async #claim(
+    context: RequestContext,
+    accountId: string,
+    name: string,
+    id: string,
+  ): Promise<string | undefined> {
+    const { records, kind, random } = this.#options
+    const token = drawToken(random)
+    for (;;) {
+      const names = nameKind(kind.space)
+      const held = await records.read(context, names, byName(accountId, name))
+      if (held !== undefined && held.id !== id) {
+        const holder = await this.readById(context, accountId, held.id)
+        if (holder !== undefined) return undefined
+      }
+      const { written } = await records.change(
+        context,
+        names,
+        byName(accountId, name),
+        (current) => {
+          const free = current === undefined || current.id === id || current.id === held?.id
+          return free ? { write: { id, token } } : { keep: true }
+        },
+      )
+      if (written) return token
+    }
+  }
+
+  /** Nothing happens when the name was claimed again meanwhile. */
+  async #release(
+    context: RequestContext,
+    accountId: string,
+    name: string,
+    token: string,
+  ): Promise<void> {
+    const { records, kind } = this.#options
+    await records.change(context, nameKind(kind.space), byName(accountId, name), (current) =>
+      current?.token === token ? { remove: true } : { keep: true },
+    )
+  }
+
+  #missing(name: string): Error {
+    return noSuchEntity(this.#options.word, name)
+  }
+}

@@ -1,0 +1,66 @@
+/** Pages of a list: MaxItems (100 by default, 1,000 at most) from behind Marker, as AWS cuts them. */
+
+import type { IamCall } from '../../gateway/iam-backend.ts'
+import { validationError } from './errors.ts'
+import { integerOf, textOf } from './parameters.ts'
+
+const ITEMS_DEFAULT = 100
+const ITEMS_MAX = 1_000
+const WIDTH = 32
+
+export interface PageRequest {
+  readonly limit: number
+  /** Exclusive start. */
+  readonly after: string | undefined
+}
+
+/** Throws ValidationError for a marker that no answer gave. */
+export function pageOf(call: IamCall): PageRequest {
+  const limit = integerOf(call, 'MaxItems') ?? ITEMS_DEFAULT
+  const marker = textOf(call, 'Marker')
+  if (marker === undefined) return { limit: Math.min(limit, ITEMS_MAX), after: undefined }
+  const after = Buffer.from(marker, 'base64url').toString('utf8')
+  if (after === '' || markerOf(after) !== marker) {
+    throw validationError('Invalid Marker.')
+  }
+  return { limit: Math.min(limit, ITEMS_MAX), after }
+}
+
+export function markerOf(after: string): string {
+  return Buffer.from(after, 'utf8').toString('base64url')
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** What stands below the list in AWS's answers. */
+  readonly more: { readonly IsTruncated: boolean; readonly Marker?: string | undefined }
+}
+
+/**
+ * The page of `entries` (ordered by `nameOf`, no name twice) that `read` finds standing; what it finds
+ * undefined is passed over.
+ */
+export async function readPage<Entry, T>(
+  entries: readonly Entry[],
+  page: PageRequest,
+  nameOf: (entry: Entry) => string,
+  read: (entry: Entry) => Promise<T | undefined>,
+): Promise<Page<T>> {
+  const { limit, after } = page
+  const left = after === undefined ? entries : entries.filter((entry) => nameOf(entry) > after)
+  const items: T[] = []
+  let last = ''
+  for (let at = 0; at < left.length; at += WIDTH) {
+    const some = left.slice(at, at + WIDTH)
+    const found = await Promise.all(some.map((entry) => read(entry)))
+    for (const [index, item] of found.entries()) {
+      if (item === undefined) continue
+      if (items.length === limit) {
+        return { items, more: { IsTruncated: true, Marker: markerOf(last) } }
+      }
+      items.push(item)
+      last = nameOf(some[index] as Entry)
+    }
+  }
+  return { items, more: { IsTruncated: false } }
+}

@@ -1,0 +1,54 @@
+/** Parameters of a call, as its row of the table has checked them (gateway/iam/operations.ts). */
+
+import type { IamCall, QueryRecord, QueryValue } from '../../gateway/iam-backend.ts'
+import { validationError } from './errors.ts'
+
+/** Undefined: not given. */
+export function textOf({ parameters }: IamCall, name: string): string | undefined {
+  const value = parameters[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Throws ValidationError. */
+export function requiredText(call: IamCall, name: string): string {
+  const text = textOf(call, name)
+  if (text === undefined) throw validationError(`${name} is missing.`)
+  return text
+}
+
+export function integerOf(call: IamCall, name: string): number | undefined {
+  const text = textOf(call, name)
+  return text === undefined ? undefined : Number(text)
+}
+
+export function booleanOf(call: IamCall, name: string): boolean | undefined {
+  const text = textOf(call, name)
+  return text === undefined ? undefined : text === 'true'
+}
+
+/** Empty when not given. */
+export function textsOf({ parameters }: IamCall, name: string): string[] {
+  return listOf(parameters[name]).filter((item) => typeof item === 'string')
+}
+
+/** Empty when not given. */
+export function recordsOf({ parameters }: IamCall, name: string): QueryRecord[] {
+  return listOf(parameters[name]).filter(
+    (item): item is QueryRecord => typeof item === 'object' && !Array.isArray(item),
+  )
+}
+
+function listOf(value: QueryValue | undefined): readonly QueryValue[] {
+  return Array.isArray(value) ? (value as readonly QueryValue[]) : []
+}
+
+/** The user that an action is about: the one named, or the caller. Throws ValidationError for a caller
+ * that is no user (AWS: root and roles must say whom they mean). Undefined: the root. */
+export function subjectOf(call: IamCall): string | undefined {
+  const named = textOf(call, 'UserName')
+  if (named !== undefined) return named
+  const { caller } = call
+  if (caller.type === 'User') return caller.userName
+  if (caller.isRoot) return undefined
+  throw validationError('Must specify userName when calling with non-User credentials')
+}

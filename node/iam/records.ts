@@ -1,0 +1,141 @@
+/**
+ * Records of identities on registers: one for each, read linearizably and changed one at a time. The
+ * order in which several are changed is the callers' business: each says it beside its steps.
+ */
+
+import { EMPTY_BYTES, utf8ByteString } from '../../protocol/bytes.ts'
+import { accountCodec, type RecordCodec } from '../../protocol/codec/versioned.ts'
+import type { AccountRecord } from '../../protocol/codec/versioned.ts'
+import { accessKeyCodec, type AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
+import { groupCodec, type GroupRecord } from '../../protocol/iam/group-record.ts'
+import {
+  directoryCodec,
+  nameCodec,
+  type DirectoryRecord,
+  type NameRecord,
+} from '../../protocol/iam/name-record.ts'
+import { userCodec, type UserRecord } from '../../protocol/iam/user-record.ts'
+import { systemRegister } from '../../protocol/keyspace/register-key.ts'
+import type { SystemKind } from '../../protocol/keyspace/space.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Registers } from '../metadata/registers.ts'
+
+/** One kind of record: where it lies and how it is written. */
+export interface RecordKind<T> {
+  readonly space: SystemKind
+  readonly codec: RecordCodec<T>
+}
+
+/** By account and unique id: `byId`. */
+export const USER: RecordKind<UserRecord> = { space: 'user', codec: userCodec }
+export const GROUP: RecordKind<GroupRecord> = { space: 'group', codec: groupCodec }
+/** By the key's id alone. */
+export const ACCESS_KEY: RecordKind<AccessKeyRecord> = {
+  space: 'access-key',
+  codec: accessKeyCodec,
+}
+/** By the account's id. Its buckets are metadata/buckets.ts's: pass them on as they are. */
+export const ACCOUNT: RecordKind<AccountRecord> = { space: 'account', codec: accountCodec }
+
+/** By account and name: `byName`. */
+export function nameKind(space: SystemKind): RecordKind<NameRecord> {
+  return { space, codec: nameCodec }
+}
+
+/** Of an account: `directoryOf`. */
+export function directoryKind(space: SystemKind): RecordKind<DirectoryRecord> {
+  return { space, codec: directoryCodec }
+}
+
+export function byId(accountId: string, id: string): string {
+  return `${accountId}#${id}`
+}
+
+export function byName(accountId: string, name: string): string {
+  return `${accountId}/${name}`
+}
+
+/** No name is empty. */
+export function directoryOf(accountId: string): string {
+  return `${accountId}/`
+}
+
+/** What a change makes of the current record. What `edit` throws is thrown once the state that it was
+ * thrown upon is known to be chosen (P3). */
+export type Edit<T> =
+  | { readonly write: T }
+  /** A tombstone. */
+  | { readonly remove: true }
+  | { readonly keep: true }
+
+export interface Changed<T> {
+  readonly written: boolean
+  readonly before: T | undefined
+  /** As it stands now. */
+  readonly after: T | undefined
+}
+
+export class Records {
+  readonly #registers: Registers
+  readonly #partitionBits: number
+
+  constructor(registers: Registers, partitionBits: number) {
+    this.#registers = registers
+    this.#partitionBits = partitionBits
+  }
+
+  /** Linearizable. Undefined: there is none. Throws StoreError Unavailable. */
+  async read<T>(
+    context: RequestContext,
+    kind: RecordKind<T>,
+    name: string,
+  ): Promise<T | undefined> {
+    const { accepted } = await this.#registers.read(context, { key: this.#key(kind, name) })
+    return recordOf(kind, accepted?.value)
+  }
+
+  /** `edit` is pure, and called again on each retry. Throws what it throws, or Unavailable. */
+  async change<T>(
+    context: RequestContext,
+    kind: RecordKind<T>,
+    name: string,
+    edit: (current: T | undefined) => Edit<T>,
+  ): Promise<Changed<T>> {
+    let before: T | undefined
+    let after: T | undefined
+    let refused: { readonly error: unknown } | undefined
+    const outcome = await this.#registers.change(context, {
+      key: this.#key(kind, name),
+      change: (current) => {
+        refused = undefined
+        try {
+          before = recordOf(kind, current)
+          const result = edit(before)
+          if ('keep' in result) {
+            after = before
+            return { keep: true }
+          }
+          after = 'write' in result ? result.write : undefined
+          const body = after === undefined ? EMPTY_BYTES : kind.codec.encode(after)
+          return { write: { tombstone: after === undefined, body, blocks: [] } }
+        } catch (error) {
+          refused = { error }
+          return { keep: true }
+        }
+      },
+    })
+    // Assigned in the closure, which the compiler does not follow.
+    const refusal = refused as { readonly error: unknown } | undefined
+    if (refusal !== undefined) throw refusal.error
+    return { written: outcome.type === 'written', before, after }
+  }
+
+  #key<T>(kind: RecordKind<T>, name: string) {
+    return systemRegister(kind.space, utf8ByteString(name), this.#partitionBits)
+  }
+}
+
+function recordOf<T>(kind: RecordKind<T>, value: RegisterValue | undefined): T | undefined {
+  return value === undefined || value.tombstone ? undefined : kind.codec.decode(value.body)
+}
