@@ -6,6 +6,7 @@
  * only the records can tell (existence, limits, conflicts, rights beyond the caller's own) is checked here.
  */
 
+import type { ContextValues } from '../protocol/iam/template.ts'
 import type { Identity, RequestContext } from './backend.ts'
 
 /** A list, a record or text, as the query protocol's 'Tags.member.1.Key=…' unfold. Null-prototype. */
@@ -35,7 +36,7 @@ export interface IamCall {
   readonly nowMs: number
   /** Condition keys of this request, lower-case: for decisions that an action itself has to make (the trust
    * policy of a role). */
-  readonly conditions: ReadonlyMap<string, readonly string[]>
+  readonly conditions: ContextValues
 }
 
 /** What has a path in its ARN that a request does not say. */

@@ -79,9 +79,10 @@ function pathOf(arn: string, kind: string, name: string): string {
   return arn.slice(start, arn.length - name.length)
 }
 
-/** Accounts that the action reaches into by an ARN must be the caller's own; AssumeRole's role not. */
-export function foreignPolicy(parameters: QueryRecord, caller: Identity): boolean {
+/** A policy of another account: those of every account ('aws') are nobody's. */
+export function isForeignPolicy(parameters: QueryRecord, caller: Identity): boolean {
   const arn = parameters['PolicyArn']
   if (typeof arn !== 'string') return false
-  return POLICY_ARN.exec(arn)?.[1] !== caller.accountId
+  const account = POLICY_ARN.exec(arn)?.[1]
+  return account !== caller.accountId && account !== 'aws'
 }

@@ -11,9 +11,9 @@ export const ACCESS_KEY_ID = /^[A-Za-z0-9_]{3,128}$/
 export const PATH = /^\/(?:[!-~]{1,510}\/)?$/
 /** AIDA…, AGPA…, AROA…, ANPA…: four letters for the kind, 16 or 17 drawn. Never used again. */
 export const UNIQUE_ID = /^[A-Z]{4}[A-Z0-9]{16,17}$/
-/** 'arn:aws:iam::123456789012:policy/path/name'. */
+/** 'arn:aws:iam::123456789012:policy/path/name'; of those that every account finds there, 'aws'. */
 export const POLICY_ARN =
-  /^arn:aws:iam::([0-9]{12}):policy(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,128})$/
+  /^arn:aws:iam::([0-9]{12}|aws):policy(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,128})$/
 
 /** What AWS puts before a unique id, by kind. */
 export const ID_PREFIXES = {

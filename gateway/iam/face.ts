@@ -1,0 +1,207 @@
+/**
+ * The query API on the S3 port: a form posted to '/' (or a GET of it with `Action`). The form is the
+ * request, so it is read before the signature can be checked: bounded, and counted in the budget of bodies.
+ *
+ *   read the form → authenticate → find its row → check the parameters → authorise → run → XML
+ *
+ * A caller that may not do something learns that before it learns whether the thing exists.
+ */
+
+import { createHash } from 'node:crypto'
+import { StoreError } from '../../protocol/errors.ts'
+import type { Identity, RequestContext } from '../backend.ts'
+import { fromStoreError, S3Error } from '../errors.ts'
+import { IamError, type IamBackend, type QueryRecord } from '../iam-backend.ts'
+import type { ContextValues } from '../../protocol/iam/template.ts'
+import type { S3Request } from '../request.ts'
+import type { S3Response } from '../response.ts'
+import type { AuthResult } from '../sigv4/verify.ts'
+import { ABSENT_ACTIONS } from './absent.ts'
+import { IAM_ACTIONS, type IamAction } from './operations.ts'
+import { checkParameters } from './parameters.ts'
+import { FORM_BYTES_MAX, parseForm } from './query.ts'
+import { isForeignPolicy, resourceOf } from './resource.ts'
+import { queryErrorXml, resultXml, type QueryService } from './xml.ts'
+
+/** What the gate does for every request, as the face needs it. */
+export interface QueryGate {
+  readonly iam: IamBackend
+  readonly nowMs: number
+  readonly context: RequestContext
+  readonly requestId: string
+  /** Reads the whole body of the request, at most so many bytes. */
+  readBody(request: S3Request, maxBytes: number): Promise<Uint8Array>
+  /** `sha256`: of the body, hex, which signatures of these services cover without saying so. */
+  authenticate(request: S3Request, sha256: string): Promise<AuthResult>
+  /** Throws S3Error AccessDenied. */
+  authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void
+  conditions(request: S3Request, auth: AuthResult): ContextValues
+  /** For metrics. */
+  found(action: string): void
+  /** Something that is not the caller's fault. */
+  log(error: unknown): void
+}
+
+const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i
+
+export function isQueryRequest(request: S3Request): boolean {
+  if (request.bucket !== undefined) return false
+  if (request.method === 'POST') return FORM.test(request.headers['content-type'] ?? '')
+  return request.method === 'GET' && request.query.has('Action')
+}
+
+/** Never throws: what goes wrong is an answer. */
+export async function answerQuery(request: S3Request, gate: QueryGate): Promise<S3Response> {
+  let service: QueryService = 'iam'
+  try {
+    const { form, sha256, signed } = await readForm(request, gate)
+    const auth = await gate.authenticate(request, sha256)
+    const identity = auth.credential?.identity
+    if (identity === undefined) {
+      throw new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
+    }
+    const row = rowOf(form)
+    service = row.service
+    gate.found(row.name)
+    const parameters = checkParameters(row.parameters, form)
+    await authorize(row, parameters, identity, gate, signed, auth)
+    const result = await gate.iam.run({
+      context: gate.context,
+      caller: identity,
+      action: row.name,
+      parameters,
+      nowMs: gate.nowMs,
+      conditions: gate.conditions(signed, auth),
+    })
+    return {
+      status: 200,
+      headers: { 'Content-Type': 'text/xml' },
+      body: resultXml(service, row.name, result, gate.requestId),
+    }
+  } catch (error) {
+    return queryFailure(error, service, gate)
+  }
+}
+
+interface Form {
+  readonly form: QueryRecord
+  /** Of the body, hex. */
+  readonly sha256: string
+  /** The request with the form's plain parameters in its query, where conditions look for them. */
+  readonly signed: S3Request
+}
+
+async function readForm(request: S3Request, gate: QueryGate): Promise<Form> {
+  const isGet = request.method === 'GET'
+  const bytes = isGet ? new Uint8Array(0) : await gate.readBody(request, FORM_BYTES_MAX)
+  const form = isGet
+    ? parseForm(new TextEncoder().encode(plainQuery(request.rawQuery)))
+    : parseForm(bytes)
+  const query = new Map(request.query)
+  for (const [name, value] of Object.entries(form)) {
+    if (typeof value === 'string') query.set(name, value)
+  }
+  return {
+    form,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    signed: { ...request, query },
+  }
+}
+
+/** Without what presigning adds. */
+function plainQuery(rawQuery: string): string {
+  return rawQuery
+    .split('&')
+    .filter((pair) => !/^X-Amz-/i.test(pair))
+    .join('&')
+}
+
+/** Throws InvalidAction; NotImplemented for what AWS has and Shoal has not. */
+function rowOf(form: QueryRecord): IamAction {
+  const action = form['Action']
+  if (typeof action !== 'string' || action === '') {
+    throw new IamError('MissingAction', 400, 'The request must contain the parameter Action.')
+  }
+  const row = IAM_ACTIONS.get(action)
+  if (row === undefined) {
+    if (ABSENT_ACTIONS.includes(action)) {
+      throw new IamError('NotImplemented', 501, `${action} is not implemented.`)
+    }
+    throw invalidAction(action)
+  }
+  const version = form['Version']
+  if (version !== undefined && version !== VERSIONS[row.service]) throw invalidAction(action)
+  return row
+}
+
+const VERSIONS: Readonly<Record<QueryService, string>> = { iam: '2010-05-08', sts: '2011-06-15' }
+
+function invalidAction(action: string): IamError {
+  const shown = action.slice(0, 100)
+  return new IamError('InvalidAction', 400, `Could not find operation ${shown} for this version.`)
+}
+
+async function authorize(
+  row: IamAction,
+  parameters: QueryRecord,
+  identity: Identity,
+  gate: QueryGate,
+  request: S3Request,
+  auth: AuthResult,
+): Promise<void> {
+  if (isForeignPolicy(parameters, identity)) {
+    throw new IamError('AccessDenied', 403, 'The policy belongs to another account.')
+  }
+  if (row.authorizedBy !== 'gate') return
+  for (const rule of row.resources) {
+    const resource = await resourceOf(rule, parameters, identity, (accountId, kind, name) =>
+      gate.iam.arnOf(gate.context, accountId, kind, name),
+    )
+    if (resource !== undefined) gate.authorize(row.action, resource, request, auth)
+  }
+}
+
+/** Codes of S3 that IAM has other words for. */
+const IAM_CODES: Readonly<Record<string, readonly [code: string, status: number]>> = {
+  InvalidAccessKeyId: ['InvalidClientTokenId', 403],
+  InvalidToken: ['InvalidClientTokenId', 403],
+  ExpiredToken: ['ExpiredToken', 403],
+  AuthorizationHeaderMalformed: ['IncompleteSignature', 400],
+  AuthorizationQueryParametersError: ['IncompleteSignature', 400],
+  SlowDown: ['ServiceUnavailable', 503],
+  InternalError: ['ServiceFailure', 500],
+  InsufficientStorage: ['ServiceUnavailable', 503],
+}
+
+/** The answer to a failure, as a document of this API. */
+export function queryFailure(
+  error: unknown,
+  service: QueryService,
+  gate: Pick<QueryGate, 'requestId' | 'log'>,
+): S3Response {
+  const { code, status, message, headers } = failureOf(error, gate)
+  return {
+    status,
+    headers: { ...headers, 'Content-Type': 'text/xml' },
+    body: queryErrorXml(service, { code, status, message }, gate.requestId),
+  }
+}
+
+interface Failure {
+  readonly code: string
+  readonly status: number
+  readonly message: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+function failureOf(error: unknown, gate: Pick<QueryGate, 'log'>): Failure {
+  if (error instanceof IamError) return error
+  if (error instanceof StoreError && error.code === 'DataLost') gate.log(error)
+  const failed = error instanceof StoreError ? fromStoreError(error) : error
+  if (!(failed instanceof S3Error)) {
+    gate.log(error)
+    return { code: 'ServiceFailure', status: 500, message: 'The request could not be processed.' }
+  }
+  const [code, status] = IAM_CODES[failed.code] ?? [failed.code, failed.status]
+  return { code, status, message: failed.message, headers: failed.headers }
+}
