@@ -1,13 +1,14 @@
 /**
- * The query API on the S3 port: a form posted to '/' (or a GET of it with `Action`). The form is the
- * request, so it is read before the signature can be checked: bounded, and counted in the budget of bodies.
+ * The query API on the S3 port: a form posted to '/' (or a GET of it with `Action`). The signature covers the
+ * form, so it is read before that is checked, but not for a key that nobody has: bounded, and counted in
+ * the budget of bodies.
  *
- *   read the form → authenticate → find its row → check the parameters → authorise → run → XML
+ *   authenticate → read the form → find its row → check the parameters → authorise → run → XML
  *
  * A caller that may not do something learns that before it learns whether the thing exists.
  */
 
-import { createHash } from 'node:crypto'
+import { utf8 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { Identity, RequestContext } from '../backend.ts'
 import { fromStoreError, S3Error } from '../errors.ts'
@@ -31,8 +32,8 @@ export interface QueryGate {
   readonly requestId: string
   /** Reads the whole body of the request, at most so many bytes. */
   readBody(request: S3Request, maxBytes: number): Promise<Uint8Array>
-  /** `sha256`: of the body, hex, which signatures of these services cover without saying so. */
-  authenticate(request: S3Request, sha256: string): Promise<AuthResult>
+  /** Reads the form once it needs it: signatures of these services cover its hash without saying so. */
+  authenticate(request: S3Request, form: { readBody(): Promise<Uint8Array> }): Promise<AuthResult>
   /** Throws S3Error AccessDenied. */
   authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void
   conditions(request: S3Request, auth: AuthResult): ContextValues
@@ -54,12 +55,14 @@ export function isQueryRequest(request: S3Request): boolean {
 export async function answerQuery(request: S3Request, gate: QueryGate): Promise<S3Response> {
   let service: QueryService = 'iam'
   try {
-    const { form, sha256, signed } = await readForm(request, gate)
-    const auth = await gate.authenticate(request, sha256)
+    let bytes: Promise<Uint8Array> | undefined
+    const readBody = (): Promise<Uint8Array> => (bytes ??= bodyOf(request, gate))
+    const auth = await gate.authenticate(request, { readBody })
     const identity = auth.credential?.identity
     if (identity === undefined) {
       throw new IamError('MissingAuthenticationToken', 403, 'The request must be signed.')
     }
+    const { form, signed } = formOf(request, await readBody())
     const row = rowOf(form)
     service = row.service
     gate.found(row.name)
@@ -83,29 +86,25 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
   }
 }
 
+function bodyOf(request: S3Request, gate: QueryGate): Promise<Uint8Array> {
+  if (request.method === 'GET') return Promise.resolve(new Uint8Array(0))
+  return gate.readBody(request, FORM_BYTES_MAX)
+}
+
 interface Form {
   readonly form: QueryRecord
-  /** Of the body, hex. */
-  readonly sha256: string
   /** The request with the form's plain parameters in its query, where conditions look for them. */
   readonly signed: S3Request
 }
 
-async function readForm(request: S3Request, gate: QueryGate): Promise<Form> {
+function formOf(request: S3Request, bytes: Uint8Array): Form {
   const isGet = request.method === 'GET'
-  const bytes = isGet ? new Uint8Array(0) : await gate.readBody(request, FORM_BYTES_MAX)
-  const form = isGet
-    ? parseForm(new TextEncoder().encode(plainQuery(request.rawQuery)))
-    : parseForm(bytes)
+  const form = parseForm(isGet ? utf8(plainQuery(request.rawQuery)) : bytes)
   const query = new Map(request.query)
   for (const [name, value] of Object.entries(form)) {
     if (typeof value === 'string') query.set(name, value)
   }
-  return {
-    form,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-    signed: { ...request, query },
-  }
+  return { form, signed: { ...request, query } }
 }
 
 /** Without what presigning adds. */
