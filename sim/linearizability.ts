@@ -36,21 +36,40 @@ function apply(operation: Operation, state: Tag): { state: Tag } | undefined {
   }
 }
 
-/** A create of unknown outcome may have been refused as well. */
-function outcomes(call: Call, state: Tag): { state: Tag }[] {
-  const done = apply(call.operation, state)
-  return done === undefined ? [] : [done]
+export function isLinearizable(history: readonly Call[]): boolean {
+  const calls = history.map(({ operation, ...rest }) => ({ step: operation, ...rest }))
+  return isLinearizableFor<Operation, { readonly tag: Tag }>(
+    calls,
+    { tag: undefined },
+    (step, at) => {
+      const after = apply(step, at.tag)
+      return after && { tag: after.state }
+    },
+  )
 }
 
-export function isLinearizable(history: readonly Call[]): boolean {
+export interface HistoryCall<Step> {
+  readonly step: Step
+  readonly calledMs: number
+  /** Infinity: unknown outcome. */
+  readonly returnedMs: number
+}
+
+/** `next`: the state after the step; undefined when it can't happen in that state. States are compared as
+ * JSON. */
+export function isLinearizableFor<Step, State>(
+  history: readonly HistoryCall<Step>[],
+  initial: State,
+  next: (step: Step, state: State) => State | undefined,
+): boolean {
   const calls = [...history].sort((a, b) => a.calledMs - b.calledMs)
   const tried = new Set<string>()
   const taken = new Uint8Array(calls.length)
   const open = calls.filter((call) => call.returnedMs !== Infinity).length
 
-  const search = (left: number, state: Tag): boolean => {
+  const search = (left: number, state: State): boolean => {
     if (left === 0) return true
-    const name = `${state ?? '-'}:${Buffer.from(taken).toString('latin1')}`
+    const name = `${JSON.stringify(state)}:${Buffer.from(taken).toString('latin1')}`
     if (tried.has(name)) return false
     tried.add(name)
     // Only calls that began before every other pending one returned may come next.
@@ -62,13 +81,13 @@ export function isLinearizable(history: readonly Call[]): boolean {
       const call = calls[i]!
       if (call.calledMs > horizon) break
       if (taken[i] !== 0) continue
-      for (const next of outcomes(call, state)) {
-        taken[i] = 1
-        if (search(left - (call.returnedMs === Infinity ? 0 : 1), next.state)) return true
-        taken[i] = 0
-      }
+      const after = next(call.step, state)
+      if (after === undefined) continue
+      taken[i] = 1
+      if (search(left - (call.returnedMs === Infinity ? 0 : 1), after)) return true
+      taken[i] = 0
     }
     return false
   }
-  return search(open, undefined)
+  return search(open, initial)
 }

@@ -6,7 +6,12 @@
 import { CheckerA } from './checker-a.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { Faults, type FaultKind } from './faults.ts'
-import { BUCKET, context, Workload } from './workload.ts'
+import { BucketsWorkload } from './workloads/buckets.ts'
+import { context } from './workloads/clients.ts'
+import { SettingsWorkload } from './workloads/settings.ts'
+import { UploadsWorkload } from './workloads/uploads.ts'
+import { VersionsWorkload } from './workloads/versions.ts'
+import { BUCKET, Workload } from './workload.ts'
 
 const LEVEL_WITHIN_MS = 60_000
 
@@ -17,6 +22,8 @@ export interface SimulationOptions {
   readonly verbose?: boolean | undefined
   readonly adapt?: ClusterOptions['adapt']
   readonly faults?: FaultKind | undefined
+  /** `objects`: puts, gets, deletes and lists of plain objects alone. */
+  readonly workloads?: 'all' | 'objects' | undefined
 }
 
 export interface SimulationResult {
@@ -46,11 +53,27 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       ownerAccount: '1',
       region: 'sim',
     })
+    const versions = new VersionsWorkload(cluster, 3)
+    const settings = new SettingsWorkload(cluster)
+    const uploads = new UploadsWorkload(cluster)
+    const others = [versions, settings, uploads, new BucketsWorkload(cluster, 2)]
+    if ((options.workloads ?? 'objects') === 'objects') others.length = 0
+    else for (const one of [versions, settings, uploads]) await one.prepare(founder.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
-    const workload = new Workload(cluster, { clients: 8, keys: 8, untilMs })
-    await Promise.all([workload.run(), faults.run(untilMs)])
+    const workload = new Workload(cluster, { clients: 6, keys: 6, untilMs })
+    await Promise.all([
+      workload.run(),
+      ...others.map((one) => one.run(untilMs)),
+      faults.run(untilMs),
+    ])
     workload.violations.push(...cluster.failures, ...(await level(cluster)))
     await workload.checkCalm()
+    for (const one of others) {
+      await one.checkCalm()
+      workload.violations.push(...one.violations)
+      workload.counts.done += one.counts.done
+      workload.counts.unknown += one.counts.unknown
+    }
     return workload
   }
   const workload = await clock.settle(scenario())

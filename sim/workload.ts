@@ -1,9 +1,10 @@
 /** Clients that put, get, delete, create if absent and list, through any node; and what they saw. */
 
 import { StoreError } from '../protocol/errors.ts'
-import type { Backend, RequestContext } from '../gateway/backend.ts'
+import type { Backend } from '../gateway/backend.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { isLinearizable, type Call, type Operation, type Tag } from './linearizability.ts'
+import { isLinearizable, type Call, type Operation } from './linearizability.ts'
+import { context, contentOf, putRequest } from './workloads/clients.ts'
 
 export const BUCKET = 'simulated'
 const THINK_MS_MAX = 60
@@ -167,12 +168,8 @@ export class Workload {
     switch (wanted.type) {
       case 'put':
       case 'create': {
-        const bytes = contentOf(wanted.tag)
         await backend.putObject(context('PutObject'), {
-          bucket,
-          key,
-          headers: { system: {}, user: {}, storageClass: 'STANDARD' },
-          body: bodyOf(bytes, String(wanted.tag)),
+          ...putRequest(bucket, key, wanted.tag),
           ...(wanted.type === 'create' && { condition: { ifNoneMatch: ['*'] } }),
         })
         return wanted
@@ -267,26 +264,6 @@ export class Workload {
 }
 
 const TIMEOUT = new Error('no answer in time')
-
-export function context(operation: string): RequestContext {
-  return { operation, signal: new AbortController().signal, rounds: 0 }
-}
-
-/** Most are small; some are packed but large, some lie in blocks of their own. */
-function contentOf(tag: Tag): Uint8Array {
-  const number = tag ?? 0
-  const sizeBytes = number % 11 === 0 ? 90_000 + number : number % 5 === 0 ? 20_000 : number % 700
-  return new Uint8Array(sizeBytes).fill(number % 251)
-}
-
-function bodyOf(bytes: Uint8Array, etag: string): Parameters<Backend['putObject']>[1]['body'] {
-  const seal = () => ({ etag, checksums: {} })
-  if (bytes.length <= 65_536) return { bytes, seal }
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < bytes.length; at += 50_000) yield bytes.subarray(at, at + 50_000)
-  }
-  return { sizeBytes: bytes.length, chunks: chunks(), seal }
-}
 
 function describe(history: readonly Call[]): string {
   return history

@@ -1,0 +1,147 @@
+/** What all workloads share: any node's backend, patience, contents that a number gives. */
+
+import { StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
+import type { Backend, RequestContext } from '../../gateway/backend.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+
+/** A client gives up on a node that does not answer: what it asked for may still happen. */
+const CLIENT_TIMEOUT_MS = 20_000
+const TIMEOUT = new Error('no answer in time')
+
+/** Something that works on the cluster until a time, and says in the end what was wrong. */
+export interface Workload {
+  readonly violations: string[]
+  readonly counts: { done: number; unknown: number }
+  run(untilMs: number): Promise<void>
+  /** Once all is calm and level. */
+  checkCalm(): Promise<void>
+}
+
+export function context(operation: string): RequestContext {
+  return { operation, signal: new AbortController().signal, rounds: 0 }
+}
+
+export class Clients {
+  readonly cluster: SimulatedCluster
+  readonly violations: string[] = []
+  readonly counts = { done: 0, unknown: 0 }
+
+  constructor(cluster: SimulatedCluster) {
+    this.cluster = cluster
+  }
+
+  get nowMs(): number {
+    return this.cluster.clock.monotonicMs()
+  }
+
+  /** Of a node that is up, drawn anew each time. */
+  anyBackend(): Backend | undefined {
+    const up: Backend[] = []
+    for (let i = 0; i < this.cluster.size; i++) {
+      const node = this.cluster.node(i)
+      if (node !== undefined) up.push(node.backend)
+    }
+    return up[Math.floor(this.cluster.random() * up.length)]
+  }
+
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[Math.floor(this.cluster.random() * list.length)]
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.cluster.clock.after(delayMs, resolve))
+  }
+
+  /**
+   * The result, the code of a definite refusal, or 'unknown'. Unavailable, and no answer in time, leave the
+   * outcome open; anything that is not a StoreError is a violation.
+   */
+  async ask<T>(
+    title: string,
+    call: (backend: Backend) => Promise<T>,
+    backend = this.anyBackend(),
+  ): Promise<{ value: T } | { code: StoreErrorCode } | 'unknown'> {
+    if (backend === undefined) return 'unknown'
+    let outcome: { value: T } | { code: StoreErrorCode } | 'unknown'
+    try {
+      outcome = { value: await this.#withDeadline(call(backend)) }
+    } catch (error) {
+      const refused = error instanceof StoreError && error.code !== 'Unavailable'
+      outcome = refused ? { code: error.code } : 'unknown'
+      if (!(error instanceof StoreError) && error !== TIMEOUT) {
+        this.violations.push(`${title} threw ${String(error)}`)
+      }
+    }
+    if (outcome === 'unknown') this.counts.unknown++
+    else this.counts.done++
+    const shown = outcome === 'unknown' ? outcome : 'code' in outcome ? outcome.code : 'ok'
+    this.cluster.trace(`${title} ${shown}`)
+    return outcome
+  }
+
+  async #withDeadline<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {})
+    let cancel = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      // oxlint-disable-next-line prefer-promise-reject-errors
+      cancel = this.cluster.clock.after(CLIENT_TIMEOUT_MS, () => reject(TIMEOUT))
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      cancel()
+    }
+  }
+}
+
+/** Most are small; some are packed but large, some lie in blocks of their own. */
+export function contentOf(tag: number): Uint8Array {
+  const sizeBytes = tag % 11 === 0 ? 90_000 + tag : tag % 5 === 0 ? 20_000 : tag % 700
+  return new Uint8Array(sizeBytes).fill(tag % 251)
+}
+
+export function bodyOf(
+  bytes: Uint8Array,
+  etag: string,
+): Parameters<Backend['putObject']>[1]['body'] {
+  const seal = () => ({ etag, checksums: {} })
+  if (bytes.length <= 65_536) return { bytes, seal }
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 50_000) yield bytes.subarray(at, at + 50_000)
+  }
+  return { sizeBytes: bytes.length, chunks: chunks(), seal }
+}
+
+export function putRequest(
+  bucket: string,
+  key: string,
+  tag: number,
+): Parameters<Backend['putObject']>[1] {
+  return {
+    bucket,
+    key,
+    headers: { system: {}, user: {}, storageClass: 'STANDARD' },
+    body: bodyOf(contentOf(tag), String(tag)),
+  }
+}
+
+/** Reads all of it. The tag of what is there; undefined with a complaint when the bytes are wrong. */
+export async function readTag(
+  backend: Backend,
+  named: { bucket: string; key: string; versionId?: string | undefined },
+): Promise<{ tag: number; versionId: string; wrong?: string }> {
+  const reader = await backend.getObject(context('GetObject'), { ...named, withData: true })
+  const { sizeBytes, etag, versionId } = reader.info
+  const tag = Number(etag)
+  const expected = contentOf(tag)
+  let at = 0
+  const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]
+  for await (const chunk of chunks) {
+    if (Buffer.compare(chunk, expected.subarray(at, at + chunk.length)) !== 0) {
+      return { tag, versionId, wrong: `wrong bytes at ${at}` }
+    }
+    at += chunk.length
+  }
+  if (at === expected.length) return { tag, versionId }
+  return { tag, versionId, wrong: `${at} bytes instead of ${expected.length}` }
+}
