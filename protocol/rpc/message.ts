@@ -7,7 +7,7 @@ import { unreachable } from '../assert.ts'
 import { byteString, bytesOf } from '../bytes.ts'
 import { decodeState, encodeState } from '../codec/state.ts'
 import type { BlockKey, BucketId, RegisterKey } from '../ids.ts'
-import { bucketId, proposerId } from '../ids.ts'
+import { bucketId, dataId, DATA_ID_BYTES, proposerId, type DataId } from '../ids.ts'
 import type { BlockOwner } from '../keyspace/owner.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, Fence, RegisterReply, RegisterRequest } from '../register/types.ts'
@@ -29,6 +29,9 @@ export const RPC = {
   enumerate: 7,
   hint: 8,
   status: 9,
+  attempts: 10,
+  free: 11,
+  collect: 12,
 } as const
 
 export const LAYOUT_RPC_MIN = 200
@@ -108,6 +111,11 @@ export function registerKeyOfWire(bytes: Uint8Array): RegisterKey {
 export function blockKeyOfWire(bytes: Uint8Array): BlockKey {
   if (bytes.length !== 30) throw new MessageError('a block key has 30 bytes')
   return byteString(bytes) as BlockKey
+}
+
+export function dataIdOfWire(bytes: Uint8Array): DataId {
+  if (bytes.length !== DATA_ID_BYTES) throw new MessageError('a data id has 24 bytes')
+  return dataId(byteString(bytes))
 }
 
 export function blockOwnerOfWire(bytes: Uint8Array): BlockOwner {
