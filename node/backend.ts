@@ -1,28 +1,33 @@
 /** The gateway's port on registers and blocks. */
 
-import type { Backend, Credential } from '../gateway/backend.ts'
+import type { Backend } from '../gateway/backend.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import type { Objects } from './metadata/objects.ts'
 import type { Uploads } from './metadata/uploads.ts'
 
-export interface BackendOptions {
+export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCredential'> {
   readonly buckets: Buckets
   readonly objects: Objects
   readonly uploads: Uploads
-  readonly credential: (accessKeyId: string) => Credential | undefined
 }
 
-export function createBackend({ buckets, objects, uploads, credential }: BackendOptions): Backend {
+export function createBackend(options: BackendOptions): Backend {
+  const { buckets, objects, uploads, credential, sessionCredential } = options
   return {
-    credential: (accessKeyId) => Promise.resolve(credential(accessKeyId)),
+    credential,
+    sessionCredential,
+    bucketAccess: (context, bucket) => buckets.access(context, bucket),
     createBucket: (context, request) => buckets.create(context, request),
     headBucket: async (context, bucket) => (await buckets.read(context, bucket)).info(),
     deleteBucket: (context, bucket) => buckets.delete(context, bucket),
     listBuckets: (context, request) => buckets.list(context, request),
+    getBucketSettings: (context, bucket) => buckets.settings(context, bucket),
+    changeBucket: (context, request) => buckets.changeSettings(context, request),
     putObject: (context, request) => objects.put(context, request),
     getObject: (context, request) => objects.get(context, request),
     deleteObject: (context, request) => objects.delete(context, request),
     listObjects: (context, request) => objects.list(context, request),
+    listVersions: (context, request) => objects.listVersions(context, request),
     createUpload: (context, request) => uploads.create(context, request),
     getUpload: (context, request) => uploads.get(context, request),
     putPart: (context, request) => uploads.putPart(context, request),

@@ -4,6 +4,7 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
+import { StoreError } from '../protocol/errors.ts'
 import { proposerId, type BlockKey, type NodeId, type StorageId } from '../protocol/ids.ts'
 import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
@@ -244,17 +245,20 @@ export class ShoalNode {
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       createAllowed: () => layout.createBucketAllowed(),
       isEmpty: (context, bucket) => objects.isEmpty(context, bucket),
+      abandonUploads: async () => {},
     })
     const common = { registers: this.registers, buckets, bodies, lister, clock, partitionBits }
     const objects: Objects = new Objects({ ...common, replicator })
     const uploads = new Uploads({ ...common, objects, random })
     let root: Credential | undefined
-    const credential = (accessKeyId: string): Credential | undefined => {
+    const credential = async (accessKeyId: string): Promise<Credential | undefined> => {
       // The root account stands in the genesis record: it never changes.
       root ??= rootCredential(view(), options)
       return root.accessKeyId === accessKeyId ? root : undefined
     }
-    this.backend = createBackend({ buckets, objects, uploads, credential })
+    const sessionCredential = (): Promise<never> =>
+      Promise.reject(new StoreError('InvalidToken', 'this node knows no session tokens yet'))
+    this.backend = createBackend({ buckets, objects, uploads, credential, sessionCredential })
     const status = new Status({
       layout,
       network,
@@ -408,7 +412,9 @@ function rootCredential(view: LayoutView, options: NodeOptions): Credential {
     identity: {
       accountId: rootAccount.accountId,
       principalArn: `arn:aws:iam::${rootAccount.accountId}:root`,
+      principalId: rootAccount.accountId,
       userName: 'root',
+      type: 'Account',
       isRoot: true,
       policies: [],
     },
