@@ -1,106 +1,167 @@
-/** May this identity do this: the one place where the gateway asks protocol/iam (row 30). */
+/**
+ * May this caller do this: the one place where the gateway asks protocol/iam (row 30).
+ *
+ * A denied caller learns that it was denied; which policy and statement decided it learns only who has
+ * the right to read that policy: of identity and session policies the caller that may simulate itself,
+ * of a bucket policy a caller of the bucket's account that may get it.
+ */
 
-import { evaluate } from '../protocol/iam/evaluate.ts'
-import { parsePolicy, type Policy } from '../protocol/iam/policy.ts'
-import type { Identity } from './backend.ts'
+import { compiledPolicy } from '../protocol/iam/compiled.ts'
+import {
+  decide,
+  type CompiledPolicy,
+  type Decision,
+  type Question,
+} from '../protocol/iam/decide.ts'
+import type { Caller } from '../protocol/iam/principal.ts'
+import type { BucketAccess, Identity } from './backend.ts'
+import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
-import type { Level } from './operation.ts'
-import type { S3Request } from './request.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+
+/** Who sends a request without a signature. */
+export const ANONYMOUS: Identity = {
+  accountId: 'anonymous',
+  principalArn: '*',
+  principalId: 'anonymous',
+  userName: '',
+  type: 'Anonymous',
+  isRoot: false,
+  policies: [],
+}
 
 export interface Access {
   readonly action: string
-  readonly resource: Level
-  readonly bucket: string
-  readonly key: string
+  /** ARN. */
+  readonly resource: string
+  /** Whose the resource is, and what its policy says. Absent: nobody's yet, or the caller's account's. */
+  readonly bucket?: BucketAccess | undefined
+  /** s3:VersionId, when the request's own does not name it. */
+  readonly versionId?: string | undefined
 }
 
-/** What conditions may speak of. */
-export interface Circumstances {
-  readonly request: S3Request
-  readonly auth: AuthResult
-  readonly nowMs: number
+/** Throws AccessDenied. */
+export function authorize(access: Access, about: Circumstances): void {
+  const question = questionOf(access, about)
+  const decision = decide(question)
+  if (!decision.allowed) throw denied(decision, question, access, about)
 }
 
-/** Throws AccessDenied. Root may do everything in its account; all others what their policies say. */
-export function authorize(identity: Identity, access: Access, about: Circumstances): void {
-  if (identity.isRoot) return
-  const resource = resourceArn(access)
-  const policies = identity.policies.map(compiled)
-  // A policy that can't be read may have held a deny.
-  if (policies.some((policy) => policy === undefined))
-    throw denied(identity, access, 'default-deny')
-  const decision = evaluate(policies as Policy[], {
+export function isAllowed(access: Access, about: Circumstances): boolean {
+  return decide(questionOf(access, about)).allowed
+}
+
+function questionOf(access: Access, about: Circumstances): Question {
+  const { identity } = about
+  const subject = subjectOf(identity)
+  const { bucket } = access
+  const policy = bucket?.settings.policy
+  return {
+    caller: subject.caller,
+    identityPolicies: subject.policies,
+    sessionPolicies: subject.sessionPolicies,
+    resourcePolicy:
+      policy === undefined ? undefined : compiledPolicy('bucket policy', policy, 'resource'),
+    restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
+    resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,
-    resource,
-    principal: identity.principalArn,
-    context: contextOf(identity, about),
-  })
-  if (!decision.allowed) throw denied(identity, access, decision.reason.kind)
+    resource: access.resource,
+    context: new ConditionValues(about, access.versionId),
+  }
 }
 
-/** In AWS's words. */
-function denied(identity: Identity, access: Access, kind: string): S3Error {
+interface Subject {
+  readonly caller: Caller
+  readonly policies: readonly CompiledPolicy[]
+  readonly sessionPolicies: readonly CompiledPolicy[] | undefined
+}
+
+/** Identities are cached by the backend and asked often. */
+const subjects = new WeakMap<Identity, Subject>()
+
+function subjectOf(identity: Identity): Subject {
+  let subject = subjects.get(identity)
+  if (subject === undefined) {
+    const { type } = identity
+    subject = {
+      caller:
+        type === 'Anonymous'
+          ? 'anonymous'
+          : {
+              accountId: identity.accountId,
+              arn: identity.principalArn,
+              roleArn: identity.roleArn,
+              type,
+              isRoot: identity.isRoot,
+              userId: identity.principalId,
+              userName: type === 'User' ? identity.userName : undefined,
+            },
+      policies: identity.policies.map(({ name, text }) => compiledPolicy(name, text)),
+      sessionPolicies: identity.sessionPolicies?.map(({ name, text }) =>
+        compiledPolicy(name, text),
+      ),
+    }
+    subjects.set(identity, subject)
+  }
+  return subject
+}
+
+function denied(
+  decision: Decision,
+  question: Question,
+  access: Access,
+  about: Circumstances,
+): S3Error {
+  if (!mayExplain(decision, question, access, about)) return new S3Error('AccessDenied')
+  const { by, source } = decision
+  const kinds = {
+    identity: 'an identity-based',
+    session: 'a session',
+    resource: 'a resource-based',
+  }
+  const kind = kinds[source === 'account' ? 'identity' : source]
   const why =
-    kind === 'explicit-deny'
-      ? 'with an explicit deny in an identity-based policy'
-      : `because no identity-based policy allows the ${access.action} action`
+    by === undefined
+      ? `because no ${kind.replace(/^an? /, '')} policy allows the ${access.action} action`
+      : `with an explicit deny in ${kind} policy`
+  const details: Record<string, string> = {}
+  if (by !== undefined) {
+    details['DecidingPolicy'] = by.policy
+    details['DecidingStatement'] =
+      by.statement === undefined ? 'the policy can not be read' : `Statement[${by.statement}]`
+    if (by.sid !== undefined) details['DecidingSid'] = by.sid
+  }
   return new S3Error(
     'AccessDenied',
-    `User: ${identity.principalArn} is not authorized to perform: ${access.action} on resource: "${resourceArn(access)}" ${why}`,
+    `User: ${about.identity.principalArn} is not authorized to perform: ${access.action} on resource: "${access.resource}" ${why}`,
+    { details: { ...details, Reason: by === undefined ? 'no-allow' : 'explicit-deny' } },
   )
 }
 
-export function resourceArn({ resource, bucket, key }: Access): string {
-  if (resource === 'service') return 'arn:aws:s3:::*'
-  return resource === 'bucket' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`
-}
-
-const CACHED_MAX = 1000
-const cache = new Map<string, Policy | undefined>()
-
-/** Policies are text in an identity; identities are few and asked often. */
-function compiled(text: string): Policy | undefined {
-  if (cache.has(text)) return cache.get(text)
-  let policy: Policy | undefined
-  try {
-    policy = parsePolicy(text)
-  } catch {
-    policy = undefined
+/** Has the caller the right to read the policies that decided? */
+function mayExplain(
+  { source }: Decision,
+  question: Question,
+  { bucket }: Access,
+  about: Circumstances,
+): boolean {
+  const { identity } = about
+  if (question.caller === 'anonymous') return false
+  if (source === 'resource') {
+    if (bucket === undefined || bucket.info.ownerAccount !== identity.accountId) return false
+    return decide({
+      ...question,
+      action: 's3:GetBucketPolicy',
+      resource: `arn:aws:s3:::${bucket.info.name}`,
+      context: new ConditionValues(about),
+    }).allowed
   }
-  if (cache.size >= CACHED_MAX) cache.clear()
-  cache.set(text, policy)
-  return policy
-}
-
-/** The keys of protocol/iam/condition-keys.ts, as far as they apply to this request. */
-function contextOf(identity: Identity, about: Circumstances): Map<string, readonly string[]> {
-  const { request, auth, nowMs } = about
-  const { headers, query } = request
-  const context = new Map<string, readonly string[]>([
-    ['aws:currenttime', [new Date(nowMs).toISOString()]],
-    ['aws:epochtime', [String(Math.floor(nowMs / 1000))]],
-    ['aws:principalaccount', [identity.accountId]],
-    ['aws:principaltype', ['User']],
-    ['aws:securetransport', [String(request.secure)]],
-    ['aws:sourceip', [sourceIp(request.remoteAddress)]],
-    ['aws:userid', [identity.userName]],
-    ['aws:username', [identity.userName]],
-    ['s3:authtype', [auth.method === 'query' ? 'REST-QUERY-STRING' : 'REST-HEADER']],
-    ['s3:signatureversion', ['AWS4-HMAC-SHA256']],
-  ])
-  const optional: readonly (readonly [string, string | undefined])[] = [
-    ['aws:referer', headers['referer']],
-    ['aws:useragent', headers['user-agent']],
-    ['s3:delimiter', query.get('delimiter')],
-    ['s3:max-keys', query.get('max-keys')],
-    ['s3:prefix', query.get('prefix')],
-  ]
-  for (const [key, value] of optional) if (value !== undefined) context.set(key, [value])
-  return context
-}
-
-/** Of the connection: what headers say of it anybody could write (row 33). */
-function sourceIp(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address
+  return decide({
+    ...question,
+    resourcePolicy: undefined,
+    restrictPublicBuckets: undefined,
+    resourceAccount: identity.accountId,
+    action: 'iam:SimulatePrincipalPolicy',
+    resource: identity.roleArn ?? identity.principalArn,
+    context: new ConditionValues(about),
+  }).allowed
 }

@@ -265,7 +265,7 @@ export interface Identity {
   /** aws:username of a user; '' of a role's session; 'root'. */
   readonly userName: string
   /** aws:PrincipalType. */
-  readonly type: 'Account' | 'User' | 'AssumedRole'
+  readonly type: 'Account' | 'User' | 'AssumedRole' | 'Anonymous'
   readonly isRoot: boolean
   /** Identity policies, of groups too; root has none and may do everything in its account. */
   readonly policies: readonly PolicyText[]
@@ -273,6 +273,8 @@ export interface Identity {
   readonly sessionPolicies?: readonly PolicyText[] | undefined
   /** Of a role's session: the role's ARN, which policies may name as principal too. */
   readonly roleArn?: string | undefined
+  /** Of a session: when its token was issued (aws:TokenIssueTime). */
+  readonly tokenIssuedMs?: number | undefined
 }
 
 export interface Credential {

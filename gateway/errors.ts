@@ -35,7 +35,8 @@ const TABLE = {
   CrossLocationLoggingProhibited: [403, 'Cross Region logging is not allowed.'],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
-  ExpiredToken: [400, 'The provided token has expired.'],
+  // AWS's S3 answers 400, its IAM and STS 403: here an expired session is without rights everywhere.
+  ExpiredToken: [403, 'The provided token has expired.'],
   IllegalLocationConstraintException: [
     400,
     'The specified location constraint is not valid for this endpoint.',

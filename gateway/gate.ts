@@ -5,16 +5,22 @@
  */
 
 import { StoreError } from '../protocol/errors.ts'
-import { authorize } from './authorize.ts'
-import type { Backend, Identity, RequestContext } from './backend.ts'
+import { auditLine } from './audit.ts'
+import { ANONYMOUS, authorize } from './authorize.ts'
+import type { Backend } from './backend.ts'
 import type { GatewayClock } from './clock.ts'
+import { ConditionValues } from './condition-values.ts'
+import { decodeBody } from './decode.ts'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
-import type { Call, Operation } from './operation.ts'
+import { GateCall } from './gate-call.ts'
+import type { IamBackend } from './iam-backend.ts'
+import { answerQuery, isQueryRequest } from './iam/face.ts'
+import { IAM_ACTIONS } from './iam/operations.ts'
 import type { S3Request } from './request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
 import { checkSupported, levelOf, methodsAt, route } from './router.ts'
-import { authenticate, type AuthResult } from './sigv4/verify.ts'
+import { authenticate, type AuthOptions, type AuthResult } from './sigv4/verify.ts'
 
 export interface GatewayLogger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -25,6 +31,8 @@ export interface GatewayLogger {
 
 export interface GateOptions {
   readonly backend: Backend
+  /** Answers IAM's and STS's query API. Absent: there is none. */
+  readonly iam?: IamBackend | undefined
   readonly region: string
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
@@ -35,11 +43,16 @@ export interface GateOptions {
 
 export class Gate {
   readonly options: GateOptions
-  readonly #lookup: Backend['credential']
+  readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region'>
 
   constructor(options: GateOptions) {
     this.options = options
-    this.#lookup = (accessKeyId) => options.backend.credential(accessKeyId)
+    const { backend, region } = options
+    this.#lookup = {
+      lookup: (accessKeyId) => backend.credential(accessKeyId),
+      lookupSession: (accessKeyId, token) => backend.sessionCredential(accessKeyId, token),
+      region,
+    }
   }
 
   /** Never throws: what goes wrong is an answer. A stream's first chunk may still fail. */
@@ -54,30 +67,117 @@ export class Gate {
   }
 
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
+    const { iam, clock } = this.options
+    const nowMs = clock.nowMs()
+    if (iam !== undefined && isQueryRequest(request)) {
+      return this.#runQuery(iam, request, exchange, nowMs)
+    }
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
-    const { backend, clock, region } = this.options
-    const nowMs = clock.nowMs()
-    const auth = await authenticate(request, { lookup: this.#lookup, nowMs, region })
-    const identity = auth.credential?.identity
-    if (identity === undefined) throw new S3Error('AccessDenied')
-    if (operation === undefined) throw notAllowed(request)
+    const auth = await authenticate(request, { ...this.#lookup, nowMs })
+    const identity = auth.credential?.identity ?? ANONYMOUS
+    // Which methods there are is told to those who sign.
+    if (operation === undefined) {
+      throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
+    }
     const call = new GateCall(operation, request, auth, identity, exchange, this.options, nowMs)
-    if (operation.authorizedBy === 'gate') call.authorizeTarget()
+    if (operation.audited === true) return this.#audited(call)
+    return this.#answer(call)
+  }
+
+  async #answer(call: GateCall): Promise<S3Response> {
+    const { operation, request } = call
+    if (operation.authorizedBy === 'gate') await call.authorizeTarget()
     if (operation.run === undefined) {
       throw new S3Error('NotImplemented', `${operation.name} is not implemented`)
     }
     checkSupported(operation, request)
     const expected = request.headers['x-amz-expected-bucket-owner']
-    if (
-      expected !== undefined &&
-      request.bucket !== undefined &&
-      operation.name !== 'CreateBucket'
-    ) {
-      const { ownerAccount } = await backend.headBucket(exchange, request.bucket)
-      if (ownerAccount !== expected) throw new S3Error('AccessDenied')
+    if (expected !== undefined && request.bucket !== undefined) await call.checkOwner(expected)
+    try {
+      return await operation.run(call)
+    } catch (error) {
+      throw await call.shownFailure(error)
     }
-    return operation.run(call)
+  }
+
+  /** Also what is refused leaves its line. */
+  async #audited(call: GateCall): Promise<S3Response> {
+    const { operation, identity, request, context } = call
+    const line = (outcome: string): void => {
+      const action = operation.action
+      const target = call.target
+      const { requestId } = context
+      auditLine(this.options.logger, { identity, action, target, request, requestId, outcome })
+    }
+    try {
+      const response = await this.#answer(call)
+      line('done')
+      return response
+    } catch (error) {
+      line(this.#asS3Error(error, request, context).code)
+      throw error
+    }
+  }
+
+  /** IAM and STS (gateway/iam/face.ts); failures are documents of that API. */
+  async #runQuery(
+    iam: IamBackend,
+    request: S3Request,
+    exchange: Exchange,
+    nowMs: number,
+  ): Promise<S3Response> {
+    const { region, budget, logger } = this.options
+    const { requestId } = exchange
+    let identity = ANONYMOUS
+    let action = ''
+    let target = ''
+    const circumstances = (about: S3Request, auth: AuthResult) => ({
+      request: about,
+      auth,
+      identity,
+      region,
+      nowMs,
+    })
+    const response = await answerQuery(request, {
+      iam,
+      nowMs,
+      context: exchange,
+      requestId,
+      async readBody(from, maxBytes) {
+        const sizeBytes = from.contentLength ?? maxBytes
+        if (sizeBytes > maxBytes) throw new S3Error('MaxMessageLengthExceeded')
+        if (!budget.take(sizeBytes)) throw new S3Error('SlowDown')
+        exchange.reservedBytes += sizeBytes
+        exchange.sendContinue()
+        const body = decodeBody(from, UNREAD, (count) => {
+          exchange.bytesMoved += count
+        })
+        return body.gather()
+      },
+      authenticate: async (from, form) => {
+        const auth = await authenticate(from, { ...this.#lookup, nowMs, form })
+        identity = auth.credential?.identity ?? ANONYMOUS
+        return auth
+      },
+      authorize(right, resource, from, auth) {
+        target = resource
+        authorize({ action: right, resource }, circumstances(from, auth))
+      },
+      conditions: (from, auth) => new ConditionValues(circumstances(from, auth)),
+      found: (name) => {
+        exchange.operation = name
+        action = name
+      },
+      log: (error) => this.#log(error, exchange),
+    })
+    const row = IAM_ACTIONS.get(action)
+    if (row?.mutating === true) {
+      const outcome =
+        response.status < 400 ? 'done' : response.status === 403 ? 'AccessDenied' : 'failed'
+      auditLine(logger, { identity, action: row.action, target, request, requestId, outcome })
+    }
+    return response
   }
 
   /** The answer to a failure. `request` is absent when it could not even be parsed. */
@@ -130,73 +230,17 @@ export class Gate {
   }
 }
 
+/** A body before anybody knows who sent it. */
+const UNREAD: AuthResult = {
+  credential: undefined,
+  method: 'anonymous',
+  payload: { type: 'unsigned' },
+  signing: undefined,
+}
+
 function notAllowed(request: S3Request): S3Error {
   return new S3Error('MethodNotAllowed', undefined, {
     headers: { allow: methodsAt(levelOf(request)).join(', ') },
     details: { Method: request.method },
   })
-}
-
-class GateCall implements Call {
-  readonly operation: Operation
-  readonly request: S3Request
-  readonly auth: AuthResult
-  readonly identity: Identity
-  readonly context: RequestContext
-  readonly store: Backend
-  readonly region: string
-  readonly bucket: string
-  readonly key: string
-  readonly nowMs: number
-  readonly #exchange: Exchange
-  readonly #budget: BodyBudget
-
-  constructor(
-    operation: Operation,
-    request: S3Request,
-    auth: AuthResult,
-    identity: Identity,
-    exchange: Exchange,
-    options: GateOptions,
-    nowMs: number,
-  ) {
-    this.operation = operation
-    this.request = request
-    this.auth = auth
-    this.identity = identity
-    this.context = exchange
-    this.store = options.backend
-    this.region = options.region
-    this.bucket = request.bucket ?? ''
-    this.key = request.key ?? ''
-    this.nowMs = nowMs
-    this.#exchange = exchange
-    this.#budget = options.budget
-  }
-
-  wantBody(maxGatheredBytes: number): void {
-    const { contentLength } = this.request
-    const sizeBytes = Math.min(contentLength ?? maxGatheredBytes, maxGatheredBytes)
-    if (!this.#budget.take(sizeBytes)) throw new S3Error('SlowDown')
-    this.#exchange.reservedBytes += sizeBytes
-    this.#exchange.sendContinue()
-  }
-
-  onBytes(count: number): void {
-    this.#exchange.bytesMoved += count
-  }
-
-  authorizeTarget(): void {
-    const { resource, versionAction } = this.operation
-    const { bucket, key } = this
-    const action =
-      versionAction !== undefined && this.request.query.has('versionId')
-        ? versionAction
-        : this.operation.action
-    authorize(this.identity, { action, resource, bucket, key }, this)
-  }
-
-  async authorize(action: string, bucket: string, key: string): Promise<void> {
-    authorize(this.identity, { action, resource: 'object', bucket, key }, this)
-  }
 }

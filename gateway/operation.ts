@@ -1,6 +1,6 @@
 /** What one row of the table of operations says (operations.ts), and what its handler is given. */
 
-import type { Backend, Identity, RequestContext } from './backend.ts'
+import type { Backend, BucketAccess, Identity, RequestContext } from './backend.ts'
 import type { S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
 import type { AuthResult } from './sigv4/verify.ts'
@@ -13,6 +13,7 @@ export interface Call {
   readonly operation: Operation
   readonly request: S3Request
   readonly auth: AuthResult
+  /** Without a signature: `ANONYMOUS` (authorize.ts). */
   readonly identity: Identity
   readonly context: RequestContext
   readonly store: Backend
@@ -34,6 +35,8 @@ export interface Call {
    * `versionId`: the version that is meant, for conditions that speak of it.
    */
   authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void>
+  /** The bucket as decisions about this request see it: owner and settings, at most 1 s old (T7). */
+  access(bucket: string): Promise<BucketAccess>
 }
 
 export type Handler = (call: Call) => Promise<S3Response>
@@ -60,6 +63,8 @@ export interface Operation {
   readonly resource: Level
   /** `handler`: it asks for each key by itself, with `Call.authorize`. */
   readonly authorizedBy: 'gate' | 'handler'
+  /** Changes a policy or who may do what: leaves a line in the audit log, also when it is refused. */
+  readonly audited?: boolean | undefined
   /**
    * Absent: known to S3, not to Shoal: 501. Present and `answersUnconfigured`: a sub-resource that
    * can't be configured yet answers as AWS does when nothing is (S3.md, rule 5).

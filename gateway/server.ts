@@ -15,6 +15,7 @@ import type { GatewayClock } from './clock.ts'
 import { S3Error } from './errors.ts'
 import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
 import { Gate, type GatewayLogger } from './gate.ts'
+import type { IamBackend } from './iam-backend.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { parseRequest, type S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
@@ -42,6 +43,8 @@ export const GATEWAY_LIMITS: GatewayLimits = {
 
 export interface GatewayOptions {
   readonly backend: Backend
+  /** Answers IAM's and STS's query API on the same port. */
+  readonly iam?: IamBackend | undefined
   readonly region: string
   /** `s3.example.org`: buckets may then be named in the Host header. */
   readonly hostSuffixes: readonly string[]
@@ -95,9 +98,9 @@ class HttpGateway implements Gateway {
     this.#limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = Buffer.from(options.randomBytes(4)).toString('hex').toUpperCase()
-    const { backend, region, clock, logger } = options
+    const { backend, iam, region, clock, logger } = options
     this.#budget = new Budget(this.#limits.bodyBytesMax)
-    this.#gate = new Gate({ backend, region, clock, logger, hostId, budget: this.#budget })
+    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget: this.#budget })
     this.#watch = new Watch(clock, this.#limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),

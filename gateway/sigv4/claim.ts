@@ -9,7 +9,9 @@ export interface Claim {
   readonly accessKeyId: string
   /** 20130524 */
   readonly date: string
-  /** date/region/s3/aws4_request */
+  readonly region: string
+  readonly service: string
+  /** date/region/service/aws4_request */
   readonly scope: string
   /** 20130524T000000Z */
   readonly timestamp: string
@@ -18,17 +20,24 @@ export interface Claim {
   readonly signedHeaders: readonly string[]
   /** 64 lower-case hex digits. */
   readonly signature: string
-  /** Verbatim: the last line of the canonical request. */
-  readonly payloadHash: string
+  /** Verbatim: the last line of the canonical request. Undefined: not said, the body's own (forms). */
+  readonly payloadHash: string | undefined
   readonly sessionToken: string | undefined
   /** Presigned only: 1 … 604,800. */
   readonly expiresSeconds: number | undefined
 }
 
+/** What a scope may name here. */
+export interface ScopeRules {
+  readonly services: readonly string[]
+  /** The first is the one that errors name. */
+  readonly regions: readonly string[]
+}
+
 const MAX_EXPIRES_SECONDS = 604_800
 
 /** `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…` */
-export function parseHeaderClaim(request: S3Request, region: string): Claim {
+export function parseHeaderClaim(request: S3Request, rules: ScopeRules): Claim {
   const malformed = (why: string, details?: Record<string, string>): S3Error =>
     malformedClaim(
       'AuthorizationHeaderMalformed',
@@ -56,9 +65,9 @@ export function parseHeaderClaim(request: S3Request, region: string): Claim {
     throw malformed('the header must hold Credential, SignedHeaders and Signature.')
   }
   const { timestamp, timeMs } = headerTime(request)
-  const scope = parseCredential(credential, region, timestamp, malformed)
+  const scope = parseCredential(credential, rules, timestamp, malformed)
   const payloadHash = request.headers['x-amz-content-sha256']
-  if (payloadHash === undefined) {
+  if (payloadHash === undefined && scope.service === 's3') {
     throw new S3Error(
       'InvalidRequest',
       'Missing required header for this request: x-amz-content-sha256',
@@ -77,7 +86,7 @@ export function parseHeaderClaim(request: S3Request, region: string): Claim {
 }
 
 /** `X-Amz-Algorithm=…&X-Amz-Credential=…&X-Amz-Date=…&X-Amz-Expires=…&X-Amz-SignedHeaders=…&X-Amz-Signature=…` */
-export function parseQueryClaim(request: S3Request, region: string): Claim {
+export function parseQueryClaim(request: S3Request, rules: ScopeRules): Claim {
   const { query } = request
   const refuse = (message: string, details?: Record<string, string>): S3Error =>
     new S3Error('AuthorizationQueryParametersError', message, { details })
@@ -114,7 +123,7 @@ export function parseQueryClaim(request: S3Request, region: string): Claim {
   if (timeMs === undefined) {
     throw refuse("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
   }
-  const scope = parseCredential(credential, region, timestamp, malformed)
+  const scope = parseCredential(credential, rules, timestamp, malformed)
   const inHeader = request.headers['x-amz-content-sha256']
   const inQuery = query.get('X-Amz-Content-Sha256')
   if (inHeader !== undefined && inQuery !== undefined && inHeader !== inQuery) {
@@ -148,10 +157,10 @@ function parseExpires(text: string, refuse: (message: string) => S3Error): numbe
 /** `AKID/20130524/us-east-1/s3/aws4_request`; an access key id may hold slashes. */
 function parseCredential(
   text: string,
-  region: string,
+  rules: ScopeRules,
   timestamp: string,
   malformed: (why: string, details?: Record<string, string>) => S3Error,
-): { accessKeyId: string; date: string; scope: string } {
+): Pick<Claim, 'accessKeyId' | 'date' | 'region' | 'service' | 'scope'> {
   const parts = text.split('/')
   const [date, scopeRegion, service, terminator] = parts.slice(-4)
   const accessKeyId = parts.slice(0, -4).join('/')
@@ -169,10 +178,12 @@ function parseCredential(
   if (terminator !== 'aws4_request') {
     throw malformed(`incorrect terminal "${terminator}". This endpoint uses "aws4_request".`)
   }
-  if (service !== 's3') {
-    throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`)
+  if (!rules.services.includes(service)) {
+    const named = rules.services.map((each) => `"${each}"`).join(' and ')
+    throw malformed(`incorrect service "${service}". This endpoint belongs to ${named}.`)
   }
-  if (scopeRegion !== region) {
+  if (!rules.regions.includes(scopeRegion)) {
+    const region = rules.regions[0] as string
     throw malformed(`the region '${scopeRegion}' is wrong; expecting '${region}'`, {
       Region: region,
     })
@@ -182,7 +193,8 @@ function parseCredential(
       `Invalid credential date "${date}". This date is not the same as X-Amz-Date: "${timestamp.slice(0, 8)}".`,
     )
   }
-  return { accessKeyId, date, scope: `${date}/${scopeRegion}/${service}/${terminator}` }
+  const scope = `${date}/${scopeRegion}/${service}/${terminator}`
+  return { accessKeyId, date, region: scopeRegion, service, scope }
 }
 
 function parseSignedHeaders(text: string, malformed: (why: string) => S3Error): readonly string[] {

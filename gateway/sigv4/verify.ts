@@ -6,7 +6,7 @@
  * constant time.
  */
 
-import { timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 import type { Credential } from '../backend.ts'
@@ -30,7 +30,7 @@ export interface SigningContext {
   readonly signingKey: KeyObject
   /** Signature of the request, hex. */
   readonly seedSignature: string
-  /** date/region/s3/aws4_request */
+  /** date/region/service/aws4_request */
   readonly scope: string
   /** 20130524T000000Z */
   readonly timestamp: string
@@ -43,6 +43,8 @@ export interface AuthResult {
   readonly payload: PayloadMode
   /** Undefined: anonymous. */
   readonly signing: SigningContext | undefined
+  /** When it was signed, by the client's clock. Absent: anonymous. */
+  readonly signedMs?: number | undefined
 }
 
 export interface AuthOptions {
@@ -50,30 +52,42 @@ export interface AuthOptions {
   /** For requests with a session token. Absent: such requests are refused (InvalidToken). */
   lookupSession?(accessKeyId: string, token: string): Promise<Credential | undefined>
   readonly nowMs: number
-  /** The only one that scopes may name. */
+  /** The only one that scopes may name; of forms, us-east-1 too: IAM and STS are of no region. */
   readonly region: string
+  /**
+   * A form of the query protocol: signed for IAM or STS, and with the hash of its body, which no header
+   * need tell. Read only once the key is known.
+   */
+  readonly form?: { readBody(): Promise<Uint8Array> } | undefined
 }
+
+export const QUERY_SERVICES: readonly string[] = ['iam', 'sts']
 
 const MAX_SKEW_MS = 15 * 60_000
 
 /**
  * Throws S3Error with AWS's codes: AccessDenied, AuthorizationHeaderMalformed,
  * AuthorizationQueryParametersError, InvalidAccessKeyId, InvalidArgument, InvalidRequest,
- * RequestTimeTooSkewed, SignatureDoesNotMatch …
+ * RequestTimeTooSkewed, SignatureDoesNotMatch …; StoreError ExpiredToken, InvalidToken, Unavailable.
  */
 export async function authenticate(request: S3Request, options: AuthOptions): Promise<AuthResult> {
   const method = authMethod(request)
   if (method === 'anonymous') return anonymous(request)
+  const { form } = options
+  const rules =
+    form === undefined
+      ? { services: ['s3'], regions: [options.region] }
+      : { services: QUERY_SERVICES, regions: [options.region, 'us-east-1'] }
   const claim =
-    method === 'header'
-      ? parseHeaderClaim(request, options.region)
-      : parseQueryClaim(request, options.region)
-  const payload = payloadMode(claim.payloadHash)
+    method === 'header' ? parseHeaderClaim(request, rules) : parseQueryClaim(request, rules)
+  let payloadHash = claim.payloadHash ?? ''
+  const payload = form === undefined ? payloadMode(payloadHash) : UNSIGNED
   checkTime(claim, options.nowMs)
   checkSignedHeaders(request, claim.signedHeaders)
   const credential = await find(claim, options)
-  const key = signingKey(credential.secretAccessKey, claim.date, options.region, 's3')
-  const canonical = canonicalRequest(request, claim.signedHeaders, claim.payloadHash)
+  if (form !== undefined) payloadHash = hash('sha256', await form.readBody(), 'hex')
+  const key = signingKey(credential.secretAccessKey, claim.date, claim.region, claim.service)
+  const canonical = canonicalRequest(request, claim.signedHeaders, payloadHash)
   if (canonical === undefined) throw new S3Error('SignatureDoesNotMatch')
   const toSign = stringToSign(claim.timestamp, claim.scope, canonical)
   if (!equalSignatures(hmacHex(key, toSign), claim.signature)) {
@@ -96,8 +110,11 @@ export async function authenticate(request: S3Request, options: AuthOptions): Pr
       scope: claim.scope,
       timestamp: claim.timestamp,
     },
+    signedMs: claim.timeMs,
   }
 }
+
+const UNSIGNED: PayloadMode = { type: 'unsigned' }
 
 /** In constant time. Both are 64 hex digits when right. */
 export function equalSignatures(expected: string, given: string): boolean {

@@ -1,26 +1,71 @@
 /**
- * Condition keys that the gateway fills in whenever they apply to a request. A key that stands neither
- * here nor in the request is unknown: nobody can say what its value would have been (evaluate.ts).
+ * Condition keys that the gateway fills in whenever they apply to a request. A key that is none of them
+ * and does not stand in the request is unknown: nobody can say what its value would have been
+ * (evaluate.ts). A known key without a value is absent.
  */
 
+const KEYS = [
+  'aws:CurrentTime',
+  'aws:EpochTime',
+  'aws:MultiFactorAuthAge',
+  'aws:MultiFactorAuthPresent',
+  'aws:PrincipalAccount',
+  'aws:PrincipalArn',
+  'aws:PrincipalIsAWSService',
+  'aws:PrincipalOrgID',
+  'aws:PrincipalType',
+  'aws:Referer',
+  'aws:RequestedRegion',
+  'aws:ResourceAccount',
+  'aws:SecureTransport',
+  'aws:SourceAccount',
+  'aws:SourceArn',
+  'aws:SourceIp',
+  'aws:SourceVpc',
+  'aws:SourceVpce',
+  'aws:TokenIssueTime',
+  'aws:UserAgent',
+  'aws:userid',
+  'aws:username',
+  'aws:ViaAWSService',
+  's3:authType',
+  's3:delimiter',
+  's3:max-keys',
+  's3:prefix',
+  's3:ResourceAccount',
+  's3:signatureAge',
+  's3:signatureversion',
+  's3:VersionId',
+  's3:x-amz-acl',
+  's3:x-amz-content-sha256',
+  's3:x-amz-copy-source',
+  's3:x-amz-grant-full-control',
+  's3:x-amz-grant-read',
+  's3:x-amz-grant-read-acp',
+  's3:x-amz-grant-write',
+  's3:x-amz-grant-write-acp',
+  's3:x-amz-metadata-directive',
+  's3:x-amz-server-side-encryption',
+  's3:x-amz-storage-class',
+  'sts:ExternalId',
+  'sts:RoleSessionName',
+]
+
 /** Lower case. */
-export const CONDITION_KEYS: ReadonlySet<string> = new Set(
-  [
-    'aws:CurrentTime',
-    'aws:EpochTime',
-    'aws:PrincipalAccount',
-    'aws:PrincipalArn',
-    'aws:PrincipalType',
-    'aws:Referer',
-    'aws:SecureTransport',
-    'aws:SourceIp',
-    'aws:UserAgent',
-    'aws:userid',
-    'aws:username',
-    's3:authType',
-    's3:delimiter',
-    's3:max-keys',
-    's3:prefix',
-    's3:signatureversion',
-  ].map((key) => key.toLowerCase()),
-)
+export const CONDITION_KEYS: ReadonlySet<string> = new Set(KEYS.map((key) => key.toLowerCase()))
+
+/** Families of keys, lower case: 's3:ExistingObjectTag/colour'. Objects have no tags: always absent. */
+const FAMILIES: readonly string[] = ['s3:existingobjecttag/']
+
+/** `key` in lower case. */
+export function isConditionKey(key: string): boolean {
+  return (
+    CONDITION_KEYS.has(key) ||
+    FAMILIES.some((family) => key.length > family.length && key.startsWith(family))
+  )
+}
+
+/** Say who asks: the same condition means another thing for another principal (rights.ts). */
+export function isPrincipalKey(key: string): boolean {
+  return key.startsWith('aws:principal') || key === 'aws:userid' || key === 'aws:username'
+}

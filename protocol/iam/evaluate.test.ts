@@ -1,8 +1,6 @@
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CONDITION_KEYS } from './condition-keys.ts'
-import { evaluate, type Decision } from './evaluate.ts'
-import { oracle, type RawPolicy, type RawStatement } from './oracle.ts'
+import { decide as decideAll, type Decision } from './decide.ts'
+import type { RawStatement } from './oracle.ts'
 import { parsePolicy } from './policy.ts'
 
 const ANN = 'arn:aws:iam::000000000001:user/ann'
@@ -14,15 +12,22 @@ interface Ask {
 }
 
 function decide(statements: RawStatement | RawStatement[], ask: Ask = {}): Decision {
-  const policy = parsePolicy(JSON.stringify({ Version: '2012-10-17', Statement: statements }))
-  return evaluate([policy], requestOf(ask))
+  return decideText([JSON.stringify({ Version: '2012-10-17', Statement: statements })], ask)
 }
 
-function requestOf({ action = 's3:GetObject', resource = 'arn:aws:s3:::b/k', context = {} }: Ask) {
-  const values = new Map(
-    Object.entries(context).map(([key, value]) => [key, [value].flat()] as const),
-  )
-  return { action, resource, principal: ANN, context: values }
+/** By identity policies alone: '0', '1' … are their names. */
+function decideText(policies: readonly string[], ask: Ask = {}): Decision {
+  const { action = 's3:GetObject', resource = 'arn:aws:s3:::b/k', context = {} } = ask
+  return decideAll({
+    caller: { accountId: '000000000001', arn: ANN, type: 'User', isRoot: false },
+    identityPolicies: policies.map((text, at) => ({ name: `${at}`, policy: parsePolicy(text) })),
+    resourceAccount: '000000000001',
+    action,
+    resource,
+    context: new Map(
+      Object.entries(context).map(([key, value]) => [key.toLowerCase(), [value].flat()]),
+    ),
+  })
 }
 
 const allowAll: RawStatement = { Effect: 'Allow', Action: '*', Resource: '*' }
@@ -40,23 +45,21 @@ function when(
 
 describe('the decision', () => {
   it('is deny when nothing is said', () => {
-    expect(evaluate([], requestOf({}))).toEqual({
-      allowed: false,
-      reason: { kind: 'default-deny' },
-    })
-    expect(decide({ ...allowAll, Action: 's3:PutObject' }).reason).toEqual({ kind: 'default-deny' })
+    const nothing = { allowed: false, kind: 'default-deny', source: 'identity' }
+    expect(decideText([])).toEqual(nothing)
+    expect(decide({ ...allowAll, Action: 's3:PutObject' })).toEqual(nothing)
   })
 
   it('names the statement that allows', () => {
     const policies = [
-      parsePolicy('{"Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}'),
-      parsePolicy(
-        '{"Statement":[{"Effect":"Allow","Sid":"Read","Action":"s3:get*","Resource":"*"}]}',
-      ),
+      '{"Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}',
+      '{"Statement":[{"Effect":"Allow","Sid":"Read","Action":"s3:get*","Resource":"*"}]}',
     ]
-    expect(evaluate(policies, requestOf({}))).toEqual({
+    expect(decideText(policies)).toEqual({
       allowed: true,
-      reason: { kind: 'allow', policyIndex: 1, statementIndex: 0, sid: 'Read' },
+      kind: 'allow',
+      source: 'identity',
+      by: { policy: '1', statement: 0, sid: 'Read' },
     })
   })
 
@@ -68,7 +71,8 @@ describe('the decision', () => {
     ]) {
       expect(decide(statements)).toMatchObject({
         allowed: false,
-        reason: { kind: 'explicit-deny', sid: 'No' },
+        kind: 'explicit-deny',
+        by: { sid: 'No' },
       })
     }
   })
@@ -147,8 +151,7 @@ describe('variables', () => {
   it('mean nothing in policies of 2008', () => {
     const text =
       '{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}"}}'
-    const ask = requestOf({ resource: 'arn:aws:s3:::${aws:username}' })
-    expect(evaluate([parsePolicy(text)], ask).allowed).toBe(true)
+    expect(decideText([text], { resource: 'arn:aws:s3:::${aws:username}' }).allowed).toBe(true)
   })
 })
 
@@ -230,9 +233,9 @@ describe('conditions', () => {
   it.each([
     ['operators', { FunnyEquals: { 's3:prefix': 'a' } }],
     ['operators', { stringequals: { 's3:prefix': 'a' } }],
-    ['keys', { StringEquals: { 'aws:MultiFactorAuthPresent': 'true' } }],
-    ['keys', { StringNotEquals: { 's3:ExistingObjectTag/x': 'a' } }],
-    ['keys', { Null: { 'aws:TokenIssueTime': 'true' } }],
+    ['keys', { StringEquals: { 'aws:Unheard': 'true' } }],
+    ['keys', { StringNotEquals: { 's3:ExistingObjectTag/': 'a' } }],
+    ['keys', { Null: { 's3:RequestObjectTagKeys': 'true' } }],
   ])('with unknown %s never allow and always deny (row 29): %j', (_, condition) => {
     const ask = { context: { 's3:prefix': 'a' } }
     expect(decide(when(condition), ask).allowed).toBe(false)
@@ -243,105 +246,5 @@ describe('conditions', () => {
     const condition = { FunnyEquals: { 's3:prefix': 'a' }, StringEquals: { 's3:prefix': 'b' } }
     const ask = { context: { 's3:prefix': 'a' } }
     expect(decide([allowAll, when(condition, 'Deny')], ask).allowed).toBe(true)
-  })
-})
-
-describe('a slow oracle', () => {
-  const word = fc.constantFrom(
-    'a',
-    'b',
-    '*',
-    'a*',
-    '?',
-    'b?',
-    '${aws:username}',
-    '${*}',
-    "${s3:prefix,'a'}",
-  )
-  const text = fc.constantFrom('a', 'b', 'aa', 'ab', '*', 'A')
-  const oneOrMore = <T>(each: fc.Arbitrary<T>): fc.Arbitrary<T | T[]> =>
-    fc.oneof(each, fc.array(each, { minLength: 1, maxLength: 3 }))
-  const action = oneOrMore(fc.constantFrom('*', 's3:*', 's3:Get*', 's3:getobject', 's3:Put?bject'))
-  const resource = oneOrMore(
-    fc.oneof(
-      fc.constantFrom('*', 'arn:aws:s3:::*', 'arn:*:s3:::a'),
-      fc.tuple(word, word).map(([one, two]) => `arn:aws:s3:::${one}/${two}`),
-    ),
-  )
-  const key = fc.constantFrom('s3:prefix', 'aws:username', 'S3:Delimiter', 'x:unknown')
-  const operator = fc
-    .tuple(
-      fc.constantFrom('', '', '', 'ForAllValues:', 'ForAnyValue:'),
-      fc.constantFrom(
-        'StringEquals',
-        'StringNotEquals',
-        'StringEqualsIgnoreCase',
-        'StringLike',
-        'StringNotLike',
-        'Funny',
-      ),
-      fc.constantFrom('', '', 'IfExists'),
-    )
-    .map((parts) => parts.join(''))
-  const special = fc.oneof(
-    fc.record({ Null: fc.dictionary(key, fc.constantFrom('true', 'false'), { minKeys: 1 }) }),
-    fc.record({ NumericLessThan: fc.dictionary(key, fc.constantFrom('1', '2'), { minKeys: 1 }) }),
-  )
-  const condition = fc.oneof(
-    fc.dictionary(operator, fc.dictionary(key, oneOrMore(word), { minKeys: 1, maxKeys: 2 }), {
-      maxKeys: 2,
-    }),
-    special,
-  )
-  const statement = fc
-    .record({
-      Effect: fc.constantFrom('Allow' as const, 'Deny' as const),
-      action,
-      notAction: fc.boolean(),
-      resource,
-      notResource: fc.boolean(),
-      Condition: fc.option(condition, { nil: undefined }),
-    })
-    .map(({ Effect, action, notAction, resource, notResource, Condition }): RawStatement => ({
-      Effect,
-      [notAction ? 'NotAction' : 'Action']: action,
-      [notResource ? 'NotResource' : 'Resource']: resource,
-      ...(Condition === undefined ? {} : { Condition }),
-    }))
-  const policy = fc
-    .array(statement, { minLength: 1, maxLength: 3 })
-    .map((Statement): RawPolicy => ({ Version: '2012-10-17', Statement }))
-  const request = fc.record({
-    action: fc.constantFrom('s3:GetObject', 's3:PutObject', 'iam:GetUser'),
-    resource: fc.tuple(text, text).map(([one, two]) => `arn:aws:s3:::${one}/${two}`),
-    context: fc
-      .uniqueArray(
-        fc.tuple(
-          fc.constantFrom('s3:prefix', 'aws:username', 's3:delimiter'),
-          fc.array(text, { maxLength: 2 }),
-        ),
-        { selector: ([name]) => name, maxLength: 3 },
-      )
-      .map((entries) => new Map(entries)),
-  })
-
-  it('says the same', () => {
-    const seen = new Map<string, number>()
-    fc.assert(
-      fc.property(fc.array(policy, { maxLength: 2 }), request, (raw, ask) => {
-        const policies = raw.map((each) => parsePolicy(JSON.stringify(each)))
-        const { allowed, reason } = evaluate(policies, { ...ask, principal: ANN })
-        const expected = oracle(raw, { ...ask, known: [...CONDITION_KEYS] })
-        const kind = { 'explicit-deny': 'deny', allow: 'allow', 'default-deny': 'none' }[
-          reason.kind
-        ]
-        expect(kind).toBe(expected)
-        expect(allowed).toBe(expected === 'allow')
-        seen.set(kind, (seen.get(kind) ?? 0) + 1)
-      }),
-      { numRuns: 5_000 },
-    )
-    // The generator must reach all three answers often, or agreement means little.
-    for (const kind of ['deny', 'allow', 'none']) expect(seen.get(kind)).toBeGreaterThan(200)
   })
 })

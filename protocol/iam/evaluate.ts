@@ -1,72 +1,22 @@
 /**
- * What identity policies say about one request: an explicit deny, else an allow, else deny (row 29).
+ * What one statement says about one request (row 29): it applies, it does not, or nobody knows.
  *
  * What can't be judged is "unknown": an operator or condition key that this program does not know, a
  * variable without a value, several values where one is expected. Unknown never allows and always
- * denies: an Allow statement then does not apply, a Deny statement does.
+ * denies (decide.ts): an Allow statement then does not apply, a Deny statement does.
  */
 
 import { matchesArn } from './arn.ts'
 import { operatorOf } from './condition.ts'
-import { CONDITION_KEYS } from './condition-keys.ts'
+import { isConditionKey } from './condition-keys.ts'
 import { matchesPattern } from './pattern.ts'
-import type { Condition, Policy, Statement } from './policy.ts'
+import type { Condition, Statement } from './policy.ts'
 import { fillTemplate, type ContextValues } from './template.ts'
 
-export interface AccessRequest {
-  /** 's3:GetObject'. */
-  readonly action: string
-  /** 'arn:aws:s3:::bucket/key'. */
-  readonly resource: string
-  /** ARN of who asks; also the value of aws:PrincipalArn when the context has none. */
-  readonly principal: string
-  /** Values by condition key, in any case. */
-  readonly context: ReadonlyMap<string, readonly string[]>
-}
+export type Verdict = 'yes' | 'no' | 'unknown'
 
-export interface Decision {
-  readonly allowed: boolean
-  readonly reason: {
-    readonly kind: 'explicit-deny' | 'allow' | 'default-deny'
-    /** Which statement decided. Absent for default-deny. */
-    readonly policyIndex?: number
-    readonly statementIndex?: number
-    readonly sid?: string
-  }
-}
-
-type Verdict = 'yes' | 'no' | 'unknown'
-
-/** Pure. The first statement that decides is named: the first deny, else the first allow. */
-export function evaluate(policies: readonly Policy[], request: AccessRequest): Decision {
-  const context = lowerCaseContext(request)
-  const action = request.action.toLowerCase()
-  let allow: Decision | undefined
-  for (const [policyIndex, { statements }] of policies.entries()) {
-    for (const [statementIndex, statement] of statements.entries()) {
-      if (statement.effect === 'Allow' && allow !== undefined) continue
-      const verdict = applies(statement, action, request.resource, context)
-      const { effect, sid } = statement
-      const where = { policyIndex, statementIndex, ...(sid === undefined ? {} : { sid }) }
-      if (effect === 'Deny' && verdict !== 'no') {
-        return { allowed: false, reason: { kind: 'explicit-deny', ...where } }
-      }
-      if (effect === 'Allow' && verdict === 'yes') {
-        allow = { allowed: true, reason: { kind: 'allow', ...where } }
-      }
-    }
-  }
-  return allow ?? { allowed: false, reason: { kind: 'default-deny' } }
-}
-
-function lowerCaseContext(request: AccessRequest): ContextValues {
-  const context = new Map<string, readonly string[]>([['aws:principalarn', [request.principal]]])
-  for (const [key, values] of request.context) context.set(key.toLowerCase(), values)
-  return context
-}
-
-/** 'no' as soon as one part says no; else 'unknown' when one part is. */
-function applies(
+/** All but the principal. `action` in lower case. 'no' as soon as one part says no. */
+export function statementVerdict(
   statement: Statement,
   action: string,
   resource: string,
@@ -99,7 +49,7 @@ function conditionVerdict(condition: Condition, context: ContextValues): Verdict
   if (operator === undefined) return 'unknown'
   const actual = context.get(key) ?? []
   const present = actual.length > 0
-  if (!present && !context.has(key) && !CONDITION_KEYS.has(key)) return 'unknown'
+  if (!present && !context.has(key) && !isConditionKey(key)) return 'unknown'
   if (operator === 'Null') return nullVerdict(condition, present)
   if (!present) {
     if (ifExists || set === 'all') return 'yes'

@@ -82,7 +82,7 @@ function endOfFirst(
   if (piece.length === 0) return start
   const words = Math.ceil(piece.length / 32)
   const masks = masksOf(piece, words)
-  const anyOne = masks.get(ANY_ONE) ?? new Int32Array(words)
+  const anyOne = masks.get(ANY_ONE) as Int32Array
   const state = new Int32Array(words)
   const lastWord = words - 1
   const lastBit = 1 << ((piece.length - 1) & 31)
@@ -102,16 +102,20 @@ function endOfFirst(
 
 /** For each unit of the piece, the places where it may stand; wildcard places are in all. */
 function masksOf(piece: PatternUnits, words: number): Map<number, Int32Array> {
-  const masks = new Map<number, Int32Array>()
-  for (const unit of piece) {
-    if (masks.has(unit)) continue
-    const mask = new Int32Array(words)
-    for (const [at, other] of piece.entries()) {
-      if (other === unit || other === ANY_ONE) {
-        mask[at >> 5] = (mask[at >> 5] as number) | (1 << (at & 31))
-      }
+  const anyOne = new Int32Array(words)
+  for (const [at, unit] of piece.entries()) if (unit === ANY_ONE) mark(anyOne, at)
+  const masks = new Map<number, Int32Array>([[ANY_ONE, anyOne]])
+  for (const [at, unit] of piece.entries()) {
+    let mask = masks.get(unit)
+    if (mask === undefined) {
+      mask = anyOne.slice()
+      masks.set(unit, mask)
     }
-    masks.set(unit, mask)
+    mark(mask, at)
   }
   return masks
+}
+
+function mark(mask: Int32Array, at: number): void {
+  mask[at >> 5] = (mask[at >> 5] as number) | (1 << (at & 31))
 }

@@ -1,6 +1,10 @@
 /**
- * Identity policies: AWS's JSON, checked in full before it is kept, so that evaluation meets no
- * surprises. Shape errors tell their place ('Statement[1].Action[0]').
+ * Policies: AWS's JSON, checked in full before it is kept, so that evaluation meets no surprises. Shape
+ * errors tell their place ('Statement[1].Action[0]').
+ *
+ *   identity   held by a user, group, role or session: no Principal
+ *   resource   held by a bucket: each statement says whom it means
+ *   trust      held by a role, says who may assume it: Principal, and no Resource, which is the role
  *
  * A condition operator that this program does not know parses, because a later version may have
  * stored it: it evaluates as "unknown" (evaluate.ts). `unknownOperator` lets the API refuse it first.
@@ -9,8 +13,11 @@
 import { arnPattern, type ArnTemplate } from './arn.ts'
 import { CONDITION_OPERATORS, type OperatorName } from './condition.ts'
 import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
+import { parsePrincipal, type PrincipalSet } from './principal.ts'
 import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict-json.ts'
 import { parseTemplate, type Template } from './template.ts'
+
+export type PolicyKind = 'identity' | 'resource' | 'trust'
 
 /** AWS's limit of a bucket policy; identity policies there are smaller. */
 export const POLICY_CHARACTERS_MAX = 20_480
@@ -44,6 +51,10 @@ export interface Condition {
 export interface Statement {
   readonly sid: string | undefined
   readonly effect: 'Allow' | 'Deny'
+  /** Absent in identity policies. */
+  readonly principals: PrincipalSet | undefined
+  /** NotPrincipal. */
+  readonly exceptPrincipals: boolean
   /** Lower-case patterns. */
   readonly actions: readonly Pattern[]
   /** NotAction. */
@@ -56,11 +67,12 @@ export interface Statement {
 }
 
 export interface Policy {
+  readonly kind: PolicyKind
   readonly statements: readonly Statement[]
 }
 
 /** Throws MalformedPolicyError. */
-export function parsePolicy(text: string): Policy {
+export function parsePolicy(text: string, kind: PolicyKind = 'identity'): Policy {
   if (text.length > POLICY_CHARACTERS_MAX) {
     throw new MalformedPolicyError('', `a policy has at most ${POLICY_CHARACTERS_MAX} characters`)
   }
@@ -74,11 +86,11 @@ export function parsePolicy(text: string): Policy {
   // Variables came with the later version: before, `${` stands for itself.
   const variables = version === '2012-10-17'
   const list = listAt(document['Statement'], 'Statement')
-  const statements = list.map(([value, place]) => statementAt(value, place, variables))
+  const statements = list.map(([value, place]) => statementAt(value, place, kind, variables))
   const sids = statements.map(({ sid }) => sid).filter((sid) => sid !== undefined)
   const twice = sids.findIndex((sid, at) => sids.indexOf(sid) !== at)
   if (twice >= 0) throw new MalformedPolicyError('Statement', `Sid ${sids[twice]} stands twice`)
-  return { statements }
+  return { kind, statements }
 }
 
 /** The first condition operator that this program does not know, as written. */
@@ -97,19 +109,18 @@ function parsed(text: string): Json {
   }
 }
 
-const STATEMENT_FIELDS = [
-  'Sid',
-  'Effect',
-  'Action',
-  'NotAction',
-  'Resource',
-  'NotResource',
-  'Condition',
-]
+const COMMON_FIELDS = ['Sid', 'Effect', 'Action', 'NotAction', 'Condition']
+const PRINCIPAL_FIELDS = ['Principal', 'NotPrincipal']
+const RESOURCE_FIELDS = ['Resource', 'NotResource']
+const FIELDS: Readonly<Record<PolicyKind, readonly string[]>> = {
+  identity: [...COMMON_FIELDS, ...RESOURCE_FIELDS],
+  resource: [...COMMON_FIELDS, ...RESOURCE_FIELDS, ...PRINCIPAL_FIELDS],
+  trust: [...COMMON_FIELDS, ...PRINCIPAL_FIELDS],
+}
 
-function statementAt(value: Json, place: string, variables: boolean): Statement {
+function statementAt(value: Json, place: string, kind: PolicyKind, variables: boolean): Statement {
   const fields = objectAt(value, place)
-  only(fields, place, STATEMENT_FIELDS)
+  only(fields, place, FIELDS[kind])
   const { Sid, Effect, Condition } = fields
   if (Effect !== 'Allow' && Effect !== 'Deny') {
     throw new MalformedPolicyError(`${place}.Effect`, 'is not "Allow" or "Deny"')
@@ -119,21 +130,73 @@ function statementAt(value: Json, place: string, variables: boolean): Statement 
     throw new MalformedPolicyError(`${place}.Sid`, 'has letters and digits only')
   }
   const action = oneOf(fields, place, 'Action', 'NotAction')
-  const resource = oneOf(fields, place, 'Resource', 'NotResource')
+  const principal =
+    kind === 'identity' ? undefined : oneOf(fields, place, 'Principal', 'NotPrincipal')
   return {
     sid: sid === '' ? undefined : sid,
     effect: Effect,
+    principals:
+      principal === undefined
+        ? undefined
+        : principalsAt(fields[principal] as Json, `${place}.${principal}`),
+    exceptPrincipals: principal === 'NotPrincipal',
     actions: listAt(fields[action], `${place}.${action}`).map(actionAt),
     exceptActions: action === 'NotAction',
-    resources: listAt(fields[resource], `${place}.${resource}`).map(([each, at]) => {
-      const template = arnPattern(textAt(each, at), variables)
-      if (template !== undefined) return template
-      throw new MalformedPolicyError(at, 'is not "*" or an ARN, such as arn:aws:s3:::bucket/*')
-    }),
-    exceptResources: resource === 'NotResource',
+    ...(kind === 'trust' ? EVERY_RESOURCE : resourcesAt(fields, place, variables)),
     conditions:
       Condition === undefined ? [] : conditionsAt(Condition, `${place}.Condition`, variables),
   }
+}
+
+const EVERY_RESOURCE: Pick<Statement, 'resources' | 'exceptResources'> = {
+  resources: [{ everything: true, fields: [], compiled: [] }],
+  exceptResources: false,
+}
+
+function resourcesAt(
+  fields: JsonObject,
+  place: string,
+  variables: boolean,
+): Pick<Statement, 'resources' | 'exceptResources'> {
+  const resource = oneOf(fields, place, 'Resource', 'NotResource')
+  const resources = listAt(fields[resource], `${place}.${resource}`).map(([each, at]) => {
+    const template = arnPattern(textAt(each, at), variables)
+    if (template !== undefined) return template
+    throw new MalformedPolicyError(at, 'is not "*" or an ARN, such as arn:aws:s3:::bucket/*')
+  })
+  return { resources, exceptResources: resource === 'NotResource' }
+}
+
+/** Kinds of principals that exist at AWS and never sign here. */
+const FOREIGN_PRINCIPALS = ['CanonicalUser', 'Federated', 'Service']
+
+/** "*", or lists by kind: { "AWS": "arn:aws:iam::123456789012:user/ann" }. */
+function principalsAt(value: Json, place: string): PrincipalSet {
+  const accounts = new Set<string>()
+  const arns = new Set<string>()
+  if (value === '*') return { everyone: true, accounts, arns }
+  const kinds = objectAt(value, place)
+  only(kinds, place, ['AWS', ...FOREIGN_PRINCIPALS])
+  if (Object.keys(kinds).length === 0) throw new MalformedPolicyError(place, 'is empty')
+  let everyone = false
+  for (const kind of FOREIGN_PRINCIPALS) {
+    if (kinds[kind] === undefined) continue
+    for (const [each, at] of listAt(kinds[kind], `${place}.${kind}`)) textAt(each, at)
+  }
+  const named = kinds['AWS'] === undefined ? [] : listAt(kinds['AWS'], `${place}.AWS`)
+  for (const [each, at] of named) {
+    const principal = parsePrincipal(textAt(each, at))
+    if (principal === undefined) {
+      throw new MalformedPolicyError(
+        at,
+        'is not "*", an account, or the ARN of a root, user, role or session',
+      )
+    }
+    if ('account' in principal) accounts.add(principal.account)
+    else if ('arn' in principal) arns.add(principal.arn)
+    else everyone = true
+  }
+  return { everyone, accounts, arns }
 }
 
 /** Which of the two stands there: exactly one must. */

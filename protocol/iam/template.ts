@@ -15,8 +15,11 @@ export interface Variable {
 /** Fixed units, and variables between them. */
 export type Template = readonly (readonly number[] | Variable)[]
 
-/** Values of the request by lower-case key. */
-export type ContextValues = ReadonlyMap<string, readonly string[]>
+/** Values of the request by lower-case key: a Map, or what finds them when they are asked for. */
+export interface ContextValues {
+  get(key: string): readonly string[] | undefined
+  has(key: string): boolean
+}
 
 /** Undefined when a `${` is not closed or names no key. */
 export function parseTemplate(

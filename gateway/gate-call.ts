@@ -1,0 +1,144 @@
+/** One request on its way through its handler, and the rights that it is asked for on the way. */
+
+import { StoreError } from '../protocol/errors.ts'
+import { authorize, isAllowed, type Access } from './authorize.ts'
+import type { Backend, BucketAccess, Identity } from './backend.ts'
+import type { Circumstances } from './condition-values.ts'
+import { S3Error } from './errors.ts'
+import type { BodyBudget, Exchange } from './exchange.ts'
+import type { Call, Level, Operation } from './operation.ts'
+import type { S3Request } from './request.ts'
+import type { AuthResult } from './sigv4/verify.ts'
+
+export interface GateCallOptions {
+  readonly backend: Backend
+  readonly region: string
+  readonly budget: BodyBudget
+}
+
+export class GateCall implements Call, Circumstances {
+  readonly operation: Operation
+  readonly request: S3Request
+  readonly auth: AuthResult
+  readonly identity: Identity
+  readonly context: Exchange
+  readonly store: Backend
+  readonly region: string
+  readonly bucket: string
+  readonly key: string
+  readonly nowMs: number
+  readonly #budget: BodyBudget
+  /** At most two buckets: the request's own, and a copy's source. */
+  readonly #accesses = new Map<string, Promise<BucketAccess>>()
+  /** Where a copy reads. */
+  #sourceBucket: string | undefined
+
+  constructor(
+    operation: Operation,
+    request: S3Request,
+    auth: AuthResult,
+    identity: Identity,
+    context: Exchange,
+    options: GateCallOptions,
+    nowMs: number,
+  ) {
+    this.operation = operation
+    this.request = request
+    this.auth = auth
+    this.identity = identity
+    this.context = context
+    this.store = options.backend
+    this.region = options.region
+    this.bucket = request.bucket ?? ''
+    this.key = request.key ?? ''
+    this.nowMs = nowMs
+    this.#budget = options.budget
+  }
+
+  /** ARN of what the operation is about. */
+  get target(): string {
+    return resourceArn(this.operation.resource, this.bucket, this.key)
+  }
+
+  wantBody(maxGatheredBytes: number): void {
+    const { contentLength } = this.request
+    const sizeBytes = Math.min(contentLength ?? maxGatheredBytes, maxGatheredBytes)
+    if (!this.#budget.take(sizeBytes)) throw new S3Error('SlowDown')
+    this.context.reservedBytes += sizeBytes
+    this.context.sendContinue()
+  }
+
+  onBytes(count: number): void {
+    this.context.bytesMoved += count
+  }
+
+  access(bucket: string): Promise<BucketAccess> {
+    let access = this.#accesses.get(bucket)
+    if (access === undefined) {
+      access = this.store.bucketAccess(this.context, bucket)
+      this.#accesses.set(bucket, access)
+    }
+    return access
+  }
+
+  authorizeTarget(): Promise<void> | void {
+    const { action, versionAction, resource, name } = this.operation
+    const right =
+      versionAction !== undefined && this.request.query.has('versionId') ? versionAction : action
+    // A bucket that is to be has no owner and no policy yet.
+    if (resource === 'service' || name === 'CreateBucket') {
+      return authorize({ action: right, resource: this.target }, this)
+    }
+    return this.#authorize(this.bucket, { action: right, resource: this.target })
+  }
+
+  authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void> {
+    if (this.operation.markHeader === 'x-amz-copy-source') this.#sourceBucket = bucket
+    const resource = resourceArn('object', bucket, key)
+    return this.#authorize(bucket, { action, resource, versionId })
+  }
+
+  async #authorize(bucket: string, wanted: Omit<Access, 'bucket'>): Promise<void> {
+    let access: BucketAccess
+    try {
+      access = await this.access(bucket)
+    } catch (error) {
+      if (!isMissing(error, 'NoSuchBucket')) throw error
+      // That there is no such bucket learns who could have come in.
+      throw isAllowed(wanted, this) ? error : new S3Error('AccessDenied')
+    }
+    authorize({ ...wanted, bucket: access }, this)
+  }
+
+  /** x-amz-expected-bucket-owner. Throws AccessDenied. */
+  async checkOwner(expected: string): Promise<void> {
+    if (this.operation.name === 'CreateBucket') return
+    const { info } = await this.access(this.bucket)
+    if (info.ownerAccount !== expected) throw new S3Error('AccessDenied')
+  }
+
+  /** As S3: that an object is not there learns who may list the bucket, others 403. */
+  async shownFailure(error: unknown): Promise<unknown> {
+    const { operation } = this
+    const reads = operation.method === 'GET' || operation.method === 'HEAD'
+    if (operation.resource !== 'object' || !isMissing(error, 'NoSuchKey')) return error
+    if (!reads && this.#sourceBucket === undefined) return error
+    const bucket = this.#sourceBucket ?? this.bucket
+    const resource = resourceArn('bucket', bucket, '')
+    try {
+      authorize({ action: 's3:ListBucket', resource, bucket: await this.access(bucket) }, this)
+    } catch (denied) {
+      return denied
+    }
+    return error
+  }
+}
+
+function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {
+  return (error instanceof StoreError || error instanceof S3Error) && error.code === code
+}
+
+function resourceArn(level: Level, bucket: string, key: string): string {
+  if (level === 'service') return 'arn:aws:s3:::*'
+  return level === 'bucket' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`
+}

@@ -1,0 +1,164 @@
+/**
+ * Bucket policies: what S3 asks of them beyond the shape (policy.ts) before it takes one, and when it
+ * calls one public.
+ */
+
+import { utf8 } from '../bytes.ts'
+import { isConditionKey } from './condition-keys.ts'
+import type { ArnTemplate } from './arn.ts'
+import { parseIpRange, type IpRange } from './ip.ts'
+import { ANY_ONE, ANY_TEXT, matchesPattern, type Pattern } from './pattern.ts'
+import {
+  MalformedPolicyError,
+  parsePolicy,
+  unknownOperator,
+  type Condition,
+  type Policy,
+  type Statement,
+} from './policy.ts'
+import { S3_BUCKET_ACTIONS, S3_OBJECT_ACTIONS } from './s3-actions.ts'
+import { fillTemplate, hasVariables } from './template.ts'
+
+/** Of the policy as text, in UTF-8. */
+export const BUCKET_POLICY_BYTES_MAX = 20_480
+
+export type BucketPolicy = Policy
+
+/** Throws MalformedPolicyError with its place. */
+export function parseBucketPolicy(text: string, bucket: string): BucketPolicy {
+  if (text.length > BUCKET_POLICY_BYTES_MAX || utf8(text).length > BUCKET_POLICY_BYTES_MAX) {
+    throw new MalformedPolicyError(
+      '',
+      `a bucket policy has at most ${BUCKET_POLICY_BYTES_MAX} bytes`,
+    )
+  }
+  const policy = parsePolicy(text, 'resource')
+  const operator = unknownOperator(policy)
+  if (operator !== undefined) {
+    throw new MalformedPolicyError('', `unknown condition operator ${operator}`)
+  }
+  for (const [index, statement] of policy.statements.entries()) {
+    checkStatement(statement, `Statement[${index}]`, bucket)
+  }
+  return policy
+}
+
+function checkStatement(statement: Statement, place: string, bucket: string): void {
+  const unknown = statement.conditions.find(({ key }) => !isConditionKey(key))
+  if (unknown !== undefined) {
+    throw new MalformedPolicyError(
+      `${place}.Condition.${unknown.name}`,
+      `unknown condition key "${unknown.key.slice(0, 60)}"`,
+    )
+  }
+  const levels = new Set<'bucket' | 'object'>()
+  const resources = `${place}.${statement.exceptResources ? 'NotResource' : 'Resource'}`
+  for (const [at, resource] of statement.resources.entries()) {
+    const level = levelOf(resource, bucket)
+    if (level === undefined) {
+      throw new MalformedPolicyError(
+        `${resources}[${at}]`,
+        `is not arn:aws:s3:::${bucket} or below it`,
+      )
+    }
+    levels.add(level)
+  }
+  const actions = `${place}.${statement.exceptActions ? 'NotAction' : 'Action'}`
+  for (const [at, action] of statement.actions.entries()) {
+    const onBucket = matchesSome(action, S3_BUCKET_ACTIONS)
+    const onObject = matchesSome(action, S3_OBJECT_ACTIONS)
+    if (!onBucket && !onObject) {
+      throw new MalformedPolicyError(`${actions}[${at}]`, 'is no action on buckets or objects')
+    }
+    const applies = (onBucket && levels.has('bucket')) || (onObject && levels.has('object'))
+    if (!applies && !statement.exceptActions && !statement.exceptResources) {
+      throw new MalformedPolicyError(`${actions}[${at}]`, 'applies to none of the resources')
+    }
+  }
+}
+
+function matchesSome(pattern: Pattern, actions: ReadonlySet<string>): boolean {
+  for (const action of actions) if (matchesPattern(pattern, action)) return true
+  return false
+}
+
+const HEAD = ['arn', 'aws', 's3', '', '']
+
+/** Undefined: it means other buckets, or other things. */
+function levelOf(resource: ArnTemplate, bucket: string): 'bucket' | 'object' | undefined {
+  const { everything, fields } = resource
+  if (everything || fields.length !== HEAD.length + 1) return undefined
+  const texts = fields.slice(0, HEAD.length).map(fixedText)
+  if (!HEAD.every((text, at) => texts[at] === text)) return undefined
+  // The bucket's name stands before any wildcard or variable.
+  const [first] = fields.at(-1) ?? []
+  if (first === undefined || 'key' in first) return undefined
+  const wildcard = first.findIndex((unit) => unit === ANY_ONE || unit === ANY_TEXT)
+  const head = textOf(wildcard < 0 ? first : first.slice(0, wildcard))
+  if (head.startsWith(`${bucket}/`)) return 'object'
+  return head === bucket && wildcard < 0 && fields.at(-1)?.length === 1 ? 'bucket' : undefined
+}
+
+function fixedText(template: ArnTemplate['fields'][number]): string | undefined {
+  if (hasVariables(template)) return undefined
+  const units = fillTemplate(template, new Map())
+  if (units === undefined || units.some((unit) => unit < 0)) return undefined
+  return textOf(units)
+}
+
+function textOf(units: readonly number[]): string {
+  return String.fromCharCode(...units)
+}
+
+/**
+ * AWS's meaning: some statement allows something to everybody, and no condition of it holds the request
+ * to fixed values (no wildcards, no variables) of who asks or from where. Denies don't count.
+ */
+export function isPublicPolicy(policy: Policy): boolean {
+  return policy.statements.some(
+    (statement) =>
+      statement.effect === 'Allow' &&
+      (statement.principals?.everyone === true || statement.exceptPrincipals) &&
+      !statement.conditions.some(limits),
+  )
+}
+
+const LIMITING_KEYS: ReadonlySet<string> = new Set([
+  'aws:principalaccount',
+  'aws:principalarn',
+  'aws:principalorgid',
+  'aws:sourceaccount',
+  'aws:sourcearn',
+  'aws:sourceip',
+  'aws:sourcevpc',
+  'aws:sourcevpce',
+  'aws:userid',
+])
+
+const LIMITING_OPERATORS: ReadonlySet<string> = new Set([
+  'ArnEquals',
+  'ArnLike',
+  'BinaryEquals',
+  'IpAddress',
+  'StringEquals',
+  'StringEqualsIgnoreCase',
+  'StringLike',
+])
+
+function limits({ operator, key, ifExists, set, values }: Condition): boolean {
+  // These hold, too, when the key is absent.
+  if (operator === undefined || ifExists || set === 'all') return false
+  if (!LIMITING_OPERATORS.has(operator) || !LIMITING_KEYS.has(key)) return false
+  return values.every((template) => {
+    const text = fixedText(template)
+    if (text === undefined || (operator !== 'IpAddress' && text === '')) return false
+    if (operator !== 'IpAddress') return key !== 'aws:sourceip'
+    const range = parseIpRange(text)
+    return range !== undefined && !isBroad(range)
+  })
+}
+
+/** Wider than /8, of IPv6 /32; private networks never are. */
+function isBroad({ bytes, prefixBits }: IpRange): boolean {
+  return prefixBits < (bytes.length === 4 ? 8 : 32)
+}

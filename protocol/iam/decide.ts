@@ -1,0 +1,210 @@
+/**
+ * The one decision about a request, from every policy that speaks about it (row 29):
+ *
+ *   1. A Deny that applies, in an identity, session or resource policy, denies; so does one of which
+ *      nobody can say whether it applies, and a policy that can't be read.
+ *   2. The resource's account: its root may everything; others what an identity policy or the resource
+ *      policy allows. A resource policy that names no more than their account leaves it to the
+ *      identity policies.
+ *   3. Another account: both must allow.
+ *   4. Without a signature: the resource policy alone.
+ *   5. Session policies must allow as well, whatever else does.
+ *   6. Else it is denied.
+ *
+ * The root of the account that owns a bucket may always read and replace the bucket's policy, so that no
+ * policy locks everybody out. A public policy of a bucket that restricts public access allows its
+ * account's principals only. Pure.
+ */
+
+import { isPublicPolicy } from './bucket-policy.ts'
+import { statementVerdict } from './evaluate.ts'
+import type { Policy, Statement } from './policy.ts'
+import { matchPrincipal, type Caller } from './principal.ts'
+import type { ContextValues } from './template.ts'
+
+/** A policy as an explanation names it. Without `policy`: it can't be read, and may have held a deny. */
+export interface CompiledPolicy {
+  readonly name: string
+  readonly policy: Policy | undefined
+}
+
+export interface Question {
+  readonly caller: Caller
+  readonly identityPolicies: readonly CompiledPolicy[]
+  /** Absent: no session, or one without limits of its own. */
+  readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
+  /** Of a bucket; of a role, its trust policy. */
+  readonly resourcePolicy?: CompiledPolicy | undefined
+  /** True for roles: nobody gets in by identity policies alone, the account's root neither. */
+  readonly resourceMustAllow?: boolean | undefined
+  /** Restricts a public bucket policy to the bucket's account. */
+  readonly restrictPublicBuckets?: boolean | undefined
+  /** Whose the resource is; the caller's own when nothing is there yet. */
+  readonly resourceAccount: string
+  /** 's3:GetObject', in any case. */
+  readonly action: string
+  /** 'arn:aws:s3:::bucket/key'. */
+  readonly resource: string
+  /**
+   * By lower-case key. What the question itself tells needs not stand there: aws:PrincipalArn,
+   * PrincipalAccount, PrincipalType, userid, username, s3:ResourceAccount.
+   */
+  readonly context: ContextValues
+}
+
+/** Kind of policy. `account`: no policy, the account's root. */
+export type PolicySource = 'identity' | 'session' | 'resource' | 'account'
+
+export interface Decision {
+  readonly allowed: boolean
+  readonly kind: 'allow' | 'explicit-deny' | 'default-deny'
+  /** Where it was decided; of a default deny, where an Allow was missed first. */
+  readonly source: PolicySource
+  /** Absent for a default deny and for the root. */
+  readonly by?: DecidingStatement | undefined
+}
+
+export interface DecidingStatement {
+  readonly policy: string
+  /** Index in the policy. Absent: the policy can't be read. */
+  readonly statement?: number | undefined
+  readonly sid?: string | undefined
+}
+
+const BY_ACCOUNT: Decision = { allowed: true, kind: 'allow', source: 'account' }
+
+export function decide(question: Question): Decision {
+  const { caller, identityPolicies, sessionPolicies, resourcePolicy, resourceAccount } = question
+  const known = caller === 'anonymous' ? undefined : caller
+  const own = known !== undefined && known.accountId === resourceAccount
+  const isOwner = own && known.isRoot && question.resourceMustAllow !== true
+  if (isOwner && resourcePolicy === undefined && sessionPolicies === undefined) return BY_ACCOUNT
+  const subject: Subject = {
+    caller,
+    action: question.action.toLowerCase(),
+    resource: question.resource,
+    context: contextOf(question),
+  }
+  const identity = weigh(identityPolicies, subject)
+  const session = sessionPolicies === undefined ? undefined : weigh(sessionPolicies, subject)
+  const bucket = resourcePolicy === undefined ? NOTHING : weigh([resourcePolicy], subject)
+  if (identity.deny !== undefined) return denied('identity', identity.deny)
+  if (session?.deny !== undefined) return denied('session', session.deny)
+  const locksOut = !(isOwner && POLICY_ACTIONS.has(subject.action))
+  if (bucket.deny !== undefined && locksOut) return denied('resource', bucket.deny)
+
+  const byIdentity: Decision | undefined =
+    known?.isRoot === true ? BY_ACCOUNT : allowed('identity', identity.allow)
+  const counts = own || !isRestricted(question)
+  const byName = counts ? allowed('resource', bucket.allow) : undefined
+  const byAccount = counts ? allowed('resource', bucket.allowAccount) : undefined
+  const decision = combine()
+  if (decision.allowed && session !== undefined && session.allow === undefined) {
+    return missing('session')
+  }
+  return decision
+
+  function combine(): Decision {
+    if (known === undefined) return byName ?? missing('resource')
+    const byResource = byName ?? byAccount
+    if (own && question.resourceMustAllow !== true) {
+      return byIdentity ?? byName ?? missing('identity')
+    }
+    if (byResource === undefined) return missing('resource')
+    if (own && byName !== undefined) return byName
+    return byIdentity ?? missing('identity')
+  }
+}
+
+const POLICY_ACTIONS: ReadonlySet<string> = new Set([
+  's3:getbucketpolicy',
+  's3:putbucketpolicy',
+  's3:deletebucketpolicy',
+])
+
+function isRestricted({ restrictPublicBuckets, resourcePolicy }: Question): boolean {
+  const policy = resourcePolicy?.policy
+  return restrictPublicBuckets === true && policy !== undefined && isPublicPolicy(policy)
+}
+
+interface Subject {
+  readonly caller: Caller
+  readonly action: string
+  readonly resource: string
+  readonly context: ContextValues
+}
+
+/** What policies of one kind say: the first of each. */
+interface Weighed {
+  readonly deny?: DecidingStatement | undefined
+  readonly allow?: DecidingStatement | undefined
+  /** Allows only what the caller's account allows as well. */
+  readonly allowAccount?: DecidingStatement | undefined
+}
+
+const NOTHING: Weighed = {}
+
+function weigh(policies: readonly CompiledPolicy[], subject: Subject): Weighed {
+  let allow: DecidingStatement | undefined
+  let allowAccount: DecidingStatement | undefined
+  for (const { name, policy } of policies) {
+    if (policy === undefined) return { deny: { policy: name } }
+    for (const [index, statement] of policy.statements.entries()) {
+      if (statement.effect === 'Allow' && allow !== undefined) continue
+      const match = principalMatch(statement, subject.caller)
+      if (match === 'none') continue
+      const { action, resource, context } = subject
+      const verdict = statementVerdict(statement, action, resource, context)
+      const where = { policy: name, statement: index, sid: statement.sid }
+      if (statement.effect === 'Deny') {
+        if (verdict !== 'no') return { deny: where }
+      } else if (verdict === 'yes') {
+        if (match === 'named') allow = where
+        else allowAccount ??= where
+      }
+    }
+  }
+  return { allow, allowAccount }
+}
+
+/** NotPrincipal: an account in it stands for its root alone, and a user of it is not excepted. */
+function principalMatch(statement: Statement, caller: Caller): 'named' | 'account' | 'none' {
+  if (statement.principals === undefined) return 'named'
+  const match = matchPrincipal(statement.principals, caller)
+  if (!statement.exceptPrincipals) return match
+  return match === 'named' ? 'none' : 'named'
+}
+
+/** The request's own values, and what the question tells of who asks for what. */
+function contextOf(question: Question): ContextValues {
+  const { caller, resourceAccount, context } = question
+  const told = new Map<string, readonly string[]>([
+    ['s3:resourceaccount', [resourceAccount]],
+    ['aws:resourceaccount', [resourceAccount]],
+  ])
+  if (caller === 'anonymous') {
+    told.set('aws:principaltype', ['Anonymous']).set('aws:userid', ['anonymous'])
+  } else {
+    told.set('aws:principaltype', [caller.type])
+    told.set('aws:principalaccount', [caller.accountId])
+    told.set('aws:principalarn', [caller.roleArn ?? caller.arn])
+    if (caller.userId !== undefined) told.set('aws:userid', [caller.userId])
+    if (caller.userName !== undefined) told.set('aws:username', [caller.userName])
+  }
+  return {
+    get: (key) => context.get(key) ?? told.get(key),
+    has: (key) => context.has(key) || told.has(key),
+  }
+}
+
+function allowed(source: PolicySource, by: DecidingStatement | undefined): Decision | undefined {
+  return by === undefined ? undefined : { allowed: true, kind: 'allow', source, by }
+}
+
+function denied(source: PolicySource, by: DecidingStatement): Decision {
+  return { allowed: false, kind: 'explicit-deny', source, by }
+}
+
+function missing(source: PolicySource): Decision {
+  return { allowed: false, kind: 'default-deny', source }
+}
