@@ -10,14 +10,28 @@ export function supportOf(operation: Operation): Support {
   return operation.answersUnconfigured === true ? 'unconfigured' : 'full'
 }
 
+/** An action of the query API, as the tables show it. */
+export interface QueryRow {
+  readonly service: 'iam' | 'sts'
+  readonly name: string
+  readonly action: string
+  readonly support: 'full' | 'none'
+}
+
 /** `GET /?capabilities`. */
-export function capabilitiesResponse(operations: readonly Operation[]): S3Response {
+export function capabilitiesResponse(
+  operations: readonly Operation[],
+  queries: readonly QueryRow[] = [],
+): S3Response {
   const rows = operations.map((operation) => ({
+    service: operation.service,
     name: operation.name,
     support: supportOf(operation),
     method: operation.method,
     level: operation.level,
     action: operation.action,
+    versionAction: operation.versionAction,
+    resource: operation.resource,
     marks: operation.marks,
     query: [...operation.query],
     headers: [...operation.headers],
@@ -28,12 +42,15 @@ export function capabilitiesResponse(operations: readonly Operation[]): S3Respon
     version: 1,
     authentication: ['sigv4-header', 'sigv4-query', 'sigv4-chunked', 'sigv4-chunked-trailer'],
     checksums: ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'],
-    operations: rows,
+    operations: [...rows, ...queries],
   })
 }
 
 /** docs/s3-compatibility.md. */
-export function compatibilityMarkdown(operations: readonly Operation[]): string {
+export function compatibilityMarkdown(
+  operations: readonly Operation[],
+  queries: readonly QueryRow[] = [],
+): string {
   const table = (support: Support): string => {
     const rows = operations.filter((operation) => supportOf(operation) === support).map(rowOf)
     return ['| operation | request | IAM action |', '| --- | --- | --- |', ...rows].join('\n')
@@ -52,7 +69,12 @@ an operation does not understand is answered with 501 NotImplemented.
   whole object for multipart uploads.
 - ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.
 - Storage classes are kept and shown as given. All data is stored alike.
-- Buckets have no versions: \`versionId=null\` names an object's only version.
+- Versions: of a right with two names, the second is wanted when the request names a version. The null
+  version is \`null\`. MFA delete is 501.
+- Lifecycle: rules that abort uploads which stay open, with a prefix or none, at most 100; every other
+  action or filter is 501, and then nothing of the request is taken.
+- Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused with the
+  place where it stands.
 
 ## Implemented
 
@@ -67,11 +89,26 @@ ${table('unconfigured')}
 ## Not implemented: 501
 
 ${table('none')}
-`
+${queryMarkdown(queries)}`
+}
+
+function queryMarkdown(queries: readonly QueryRow[]): string {
+  let text = ''
+  for (const service of ['iam', 'sts'] as const) {
+    const rows = queries
+      .filter((row) => row.service === service)
+      .map(({ name, action, support }) => `| ${name} | \`${action}\` | ${support} |`)
+    if (rows.length === 0) continue
+    const head = ['| operation | IAM action | support |', '| --- | --- | --- |']
+    text += `\n## ${service.toUpperCase()}: \`POST /\` with \`Action=…\`\n\n${[...head, ...rows].join('\n')}\n`
+  }
+  return text
 }
 
 function rowOf(operation: Operation): string {
-  return `| ${operation.name} | \`${requestOf(operation)}\` | \`${operation.action}\` |`
+  const { name, action, versionAction } = operation
+  const actions = versionAction === undefined ? [action] : [action, versionAction]
+  return `| ${name} | \`${requestOf(operation)}\` | ${actions.map((each) => `\`${each}\``).join(', ')} |`
 }
 
 function requestOf({ method, level, marks, markHeader }: Operation): string {

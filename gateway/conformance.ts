@@ -8,14 +8,19 @@ import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   ListMultipartUploadsCommand,
-  ListObjectsV2Command,
+  ListObjectVersionsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { BUCKET_CASES } from './conformance/buckets.ts'
 import { LISTING_CASES } from './conformance/listing.ts'
 import { MULTIPART_CASES } from './conformance/multipart.ts'
 import { OBJECT_CASES } from './conformance/objects.ts'
+import { SETTING_CASES } from './conformance/settings.ts'
+import { VERSION_LISTING_CASES } from './conformance/version-listing.ts'
+import { VERSION_WRITE_CASES } from './conformance/version-writes.ts'
+import { VERSION_CASES } from './conformance/versions.ts'
 import {
   clientOf,
   sendRaw,
@@ -30,6 +35,10 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...OBJECT_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,
+  ...VERSION_CASES,
+  ...VERSION_LISTING_CASES,
+  ...VERSION_WRITE_CASES,
+  ...SETTING_CASES,
 ]
 
 export interface ConformanceResult {
@@ -74,9 +83,20 @@ export async function runConformance(
 }
 
 async function emptyBucket(s3: S3Client, Bucket: string): Promise<void> {
-  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }))
-  for (const { Key } of Contents ?? []) {
-    if (Key !== undefined) await s3.send(new DeleteObjectCommand({ Bucket, Key }))
+  for (;;) {
+    const page = await s3.send(new ListObjectVersionsCommand({ Bucket }))
+    const rows = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]
+    if (rows.length === 0) break
+    // Control characters can't stand in the XML of DeleteObjects.
+    const plain = rows.filter((row) => /^\P{Cc}+$/u.test(row.Key ?? ''))
+    for (const { Key, VersionId } of rows.filter((row) => !plain.includes(row))) {
+      await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId }))
+    }
+    if (plain.length === 0) continue
+    const Objects = plain.map(({ Key, VersionId }) => ({ Key, VersionId }))
+    const { Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }))
+    if (Errors !== undefined)
+      throw new Error(`a bucket can't be emptied: ${JSON.stringify(Errors)}`)
   }
   const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket }))
   for (const { Key, UploadId } of Uploads ?? []) {

@@ -149,8 +149,8 @@ describe('the gate', () => {
     }
     const support = new Map(operations.map((each) => [each.name, each.support]))
     expect(support.get('PutObject')).toBe('full')
-    expect(support.get('GetBucketPolicy')).toBe('unconfigured')
-    expect(support.get('PutBucketPolicy')).toBe('none')
+    expect(support.get('GetBucketCors')).toBe('unconfigured')
+    expect(support.get('PutBucketCors')).toBe('none')
   })
 
   test('methods that S3 does not have', async () => {

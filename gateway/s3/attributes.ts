@@ -1,21 +1,28 @@
 /** GetObjectAttributes. */
 
 import type { ObjectInfo } from '../backend.ts'
-import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
-import { httpDate, xmlResponse, type S3Response } from '../response.ts'
+import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { tag } from '../xml.ts'
-import { checksumXml, invalidArgument, isCurrentVersion } from './common.ts'
+import { checksumXml, invalidArgument } from './common.ts'
+import { addVersion, readAction, versionOf } from './version.ts'
 
 const KNOWN = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
 const MAX_PAGE = 1000
 
 export async function getObjectAttributes(call: Call): Promise<S3Response> {
-  const { headers, query } = call.request
-  if (!isCurrentVersion(query.get('versionId'))) throw new S3Error('NoSuchVersion')
+  const { headers } = call.request
+  const versionId = versionOf(call)
   const wanted = wantedAttributes(headers['x-amz-object-attributes'])
   const { bucket, key } = call
-  const { info } = await call.store.getObject(call.context, { bucket, key, withData: false })
+  // As AWS: beside the right to see attributes the one to read.
+  await call.authorize(readAction(versionId), bucket, key, versionId)
+  const { info, versioned } = await call.store.getObject(call.context, {
+    bucket,
+    key,
+    versionId,
+    withData: false,
+  })
   const maxParts = countHeader(call, 'x-amz-max-parts') ?? MAX_PAGE
   const marker = countHeader(call, 'x-amz-part-number-marker') ?? 0
   let content = ''
@@ -27,9 +34,9 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   if (wanted.has('ObjectParts')) content += partsXml(info, marker, Math.min(maxParts, MAX_PAGE))
   if (wanted.has('StorageClass')) content += tag('StorageClass', info.storageClass)
   if (wanted.has('ObjectSize')) content += tag('ObjectSize', info.sizeBytes)
-  return xmlResponse('GetObjectAttributesResponse', content, {
-    'Last-Modified': httpDate(info.lastModifiedMs),
-  })
+  const answer: ResponseHeaders = { 'Last-Modified': httpDate(info.lastModifiedMs) }
+  addVersion(answer, { versioned, versionId: info.versionId })
+  return xmlResponse('GetObjectAttributesResponse', content, answer)
 }
 
 function wantedAttributes(header: string | undefined): ReadonlySet<string> {

@@ -6,6 +6,7 @@ import { storedContentEncoding } from '../body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../checksum.ts'
 import { S3Error } from '../errors.ts'
 import { userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
+import type { Call } from '../operation.ts'
 import type { ResponseHeaders } from '../response.ts'
 
 export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
@@ -110,6 +111,12 @@ export function ownerXml(account: string, element = 'Owner'): string {
   return `<${element}><ID>${id}</ID><DisplayName>${id}</DisplayName></${element}>`
 }
 
+/** The account that a bucket's objects and uploads belong to. */
+export async function bucketOwner(call: Call): Promise<string> {
+  const { info } = await call.store.bucketAccess(call.context, call.bucket)
+  return info.ownerAccount
+}
+
 export function invalidArgument(name: string, value: string, message?: string): S3Error {
   return new S3Error('InvalidArgument', message, {
     details: { ArgumentName: name, ArgumentValue: value },
@@ -138,11 +145,6 @@ export function partNumberOf(text: string): number {
     )
   }
   return value
-}
-
-/** Undefined or 'null': the object as it is. Buckets have no other versions yet. */
-export function isCurrentVersion(versionId: string | undefined): boolean {
-  return versionId === undefined || versionId === 'null'
 }
 
 /** The values of `run` for each item, at most `width` at a time, in the items' order. */

@@ -13,10 +13,11 @@ import { CHECKSUM_ALGORITHMS, checksumHeader, combineFullObject, compositeOf } f
 import { writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
-import { xmlResponse, type S3Response } from '../response.ts'
+import { xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
 import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS } from './common.ts'
 import { checksumTypeHeader, uploadOf } from './multipart.ts'
+import { addVersion } from './version.ts'
 
 /** 10,000 parts with an ETag and a checksum or two each. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024
@@ -38,6 +39,8 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
     condition,
     seal: (stored, upload) => sealUpload(stored, upload, expected),
   })
+  const answer: ResponseHeaders = {}
+  addVersion(answer, result)
   const scheme = request.secure ? 'https' : 'http'
   const host = request.headers['host'] ?? ''
   return xmlResponse(
@@ -47,6 +50,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
       tag('Key', key) +
       tag('ETag', `"${result.etag}"`) +
       checksumXml(result),
+    answer,
   )
 }
 

@@ -1,6 +1,7 @@
 /** CopyObject, and what it shares with UploadPartCopy: finding, judging and hashing a source. */
 
 import { createHash } from 'node:crypto'
+import { StoreError } from '../../protocol/errors.ts'
 import type {
   ChecksumAlgorithm,
   ObjectBody,
@@ -15,23 +16,25 @@ import { evaluateCopySource, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import type { ByteRange } from '../range.ts'
-import { xmlResponse, type S3Response } from '../response.ts'
+import { xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { tag, xmlDate } from '../xml.ts'
 import {
   algorithmHeader,
   algorithmOf,
   checksumXml,
   invalidArgument,
-  isCurrentVersion,
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
 } from './common.ts'
 import { CapturedBody } from './put.ts'
+import { addVersion, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
+/** What x-amz-copy-source names. */
 export interface CopySource {
   readonly bucket: string
   readonly key: string
-  readonly reader: ObjectReader
+  /** Undefined: the current version. */
+  readonly versionId: string | undefined
 }
 
 export async function copyObject(call: Call): Promise<S3Response> {
@@ -40,14 +43,16 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const named = parseCopySource(headers['x-amz-copy-source'] ?? '')
   const replaces = headers['x-amz-metadata-directive'] === 'REPLACE'
   const storageClass = headers['x-amz-storage-class']
-  const toItself = named.bucket === call.bucket && named.key === call.key
+  // With a version named it is a restore.
+  const toItself =
+    named.bucket === call.bucket && named.key === call.key && named.versionId === undefined
   if (toItself && !replaces && storageClass === undefined) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     )
   }
-  const { reader } = await openSource(call, named)
+  const reader = await openSource(call, named)
   const { info } = reader
   if (info.sizeBytes > MAX_OBJECT_PUT_BYTES) {
     throw new S3Error(
@@ -61,14 +66,21 @@ export async function copyObject(call: Call): Promise<S3Response> {
   const algorithm =
     algorithmHeader(headers, 'x-amz-checksum-algorithm') ?? algorithmOf(info.checksums)
   const body = new CapturedBody(copyBody(reader, { start: 0, end: info.sizeBytes }, algorithm))
-  const { lastModifiedMs } = await call.store.putObject(call.context, {
+  const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
     headers: kept,
     body: body.watched,
     condition,
   })
-  return xmlResponse('CopyObjectResult', copyResult(lastModifiedMs, body.sealed))
+  const answer = sourceHeaders(reader)
+  addVersion(answer, made)
+  return xmlResponse('CopyObjectResult', copyResult(made.lastModifiedMs, body.sealed), answer)
+}
+
+/** Which version of the source was copied. */
+export function sourceHeaders({ info, versioned }: ObjectReader): ResponseHeaders {
+  return versioned ? { 'x-amz-copy-source-version-id': info.versionId } : {}
 }
 
 /** What stands in CopyObjectResult and CopyPartResult. */
@@ -80,11 +92,11 @@ export function copyResult(lastModifiedMs: number, sealed: SealedBody): string {
   )
 }
 
-/** `[/]bucket/key[?versionId=id]`, percent-encoded. Throws InvalidArgument, NoSuchVersion. */
-export function parseCopySource(header: string): { bucket: string; key: string } {
+/** `[/]bucket/key[?versionId=id]`, percent-encoded. Throws InvalidArgument. */
+export function parseCopySource(header: string): CopySource {
   const at = header.lastIndexOf('?versionId=')
   const path = at < 0 ? header : header.slice(0, at)
-  const versionId = at < 0 ? undefined : header.slice(at + '?versionId='.length)
+  const version = at < 0 ? undefined : header.slice(at + '?versionId='.length)
   let decoded: string
   try {
     // Headers are latin1: what was sent as raw UTF-8 is put together again first.
@@ -101,8 +113,9 @@ export function parseCopySource(header: string): { bucket: string; key: string }
   }
   if (bucket.startsWith('arn:')) throw new S3Error('NotImplemented')
   if (!/^[A-Za-z0-9._-]{1,255}$/.test(bucket)) throw badSource(header)
-  if (!isCurrentVersion(versionId)) throw new S3Error('NoSuchVersion')
-  return { bucket, key }
+  const versionId =
+    version === undefined ? undefined : checkedVersionId(version, 'x-amz-copy-source')
+  return { bucket, key, versionId }
 }
 
 function badSource(header: string): S3Error {
@@ -114,16 +127,25 @@ function badSource(header: string): S3Error {
 }
 
 /** Authorises, opens and judges the source: each target and source by its own action (row 30). */
-export async function openSource(
-  call: Call,
-  named: { bucket: string; key: string },
-): Promise<CopySource> {
-  const { bucket, key } = named
-  await call.authorize('s3:GetObject', bucket, key)
+export async function openSource(call: Call, named: CopySource): Promise<ObjectReader> {
+  const { bucket, key, versionId } = named
+  await call.authorize(readAction(versionId), bucket, key, versionId)
   await checkSourceOwner(call, bucket)
-  const reader = await call.store.getObject(call.context, { bucket, key, withData: true })
+  const reader = await readSource(call, named)
   evaluateCopySource(call.request.headers, reader.info)
-  return { bucket, key, reader }
+  return reader
+}
+
+async function readSource(call: Call, named: CopySource): Promise<ObjectReader> {
+  try {
+    return await call.store.getObject(call.context, { ...named, withData: true })
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    if (error.code === 'IsDeleteMarker') throw markerAsSource()
+    // That a marker stands there is said of the object asked for, not of a source.
+    if (error.code === 'NoSuchKey') throw new StoreError('NoSuchKey')
+    throw error
+  }
 }
 
 async function checkSourceOwner(call: Call, bucket: string): Promise<void> {

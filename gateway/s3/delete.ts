@@ -1,14 +1,15 @@
 /** DeleteObject and DeleteObjects. */
 
 import { StoreError } from '../../protocol/errors.ts'
-import type { WriteCondition } from '../backend.ts'
+import type { DeleteResult, WriteCondition } from '../backend.ts'
 import { readBody } from '../body.ts'
 import { deleteCondition } from '../conditions.ts'
 import { fromStoreError, S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
-import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
-import { isCurrentVersion, mapBounded } from './common.ts'
+import { mapBounded } from './common.ts'
+import { isVersionId, versionOf } from './version.ts'
 
 const MAX_KEYS = 1000
 /** 1,000 keys of 1,024 bytes, each byte written as a reference at worst, and their frame. */
@@ -18,13 +19,13 @@ const PARALLEL = 16
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = deleteCondition(request.headers)
-  if (isCurrentVersion(request.query.get('versionId'))) {
-    await call.store.deleteObject(call.context, { bucket, key, condition })
-  } else {
-    // No such version: as S3, there is nothing to delete, in a bucket that exists.
-    await call.store.headBucket(call.context, bucket)
-  }
-  return emptyResponse(204)
+  const versionId = versionOf(call)
+  const done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
+  const headers: ResponseHeaders = {}
+  const shown = done.versionId ?? versionId
+  if (shown !== undefined) headers['x-amz-version-id'] = shown
+  if (done.deleteMarker) headers['x-amz-delete-marker'] = 'true'
+  return emptyResponse(204, headers)
 }
 
 interface Target {
@@ -49,8 +50,23 @@ export async function deleteObjects(call: Call): Promise<S3Response> {
   if (root.name !== 'Delete') throw new S3Error('MalformedXML')
   const quiet = childText(root, 'Quiet')?.trim() === 'true'
   const targets = targetsOf(root)
-  const rows = await mapBounded(targets, PARALLEL, (target) => deleteOne(call, target, quiet))
+  const rows = await mapBounded(byKey(targets), PARALLEL, async (group) => {
+    let text = ''
+    for (const target of group) text += await deleteOne(call, target, quiet)
+    return text
+  })
   return xmlResponse('DeleteResult', rows.join(''))
+}
+
+/** Rows of one key go one after the other: they change the same register. */
+function byKey(targets: readonly Target[]): Target[][] {
+  const groups = new Map<string, Target[]>()
+  for (const target of targets) {
+    const group = groups.get(target.key)
+    if (group === undefined) groups.set(target.key, [target])
+    else group.push(target)
+  }
+  return [...groups.values()]
 }
 
 function targetsOf(root: XmlElement): Target[] {
@@ -82,19 +98,24 @@ function targetOf(element: XmlElement): Target {
 /** The row that the answer has for this key; '' when nothing is to be said. */
 async function deleteOne(call: Call, target: Target, quiet: boolean): Promise<string> {
   const { key, versionId, condition } = target
+  const { bucket } = call
+  let done: DeleteResult
   try {
     if (Buffer.byteLength(key) > 1024) throw new S3Error('KeyTooLongError')
-    await call.authorize('s3:DeleteObject', call.bucket, key)
-    if (isCurrentVersion(versionId)) {
-      await call.store.deleteObject(call.context, { bucket: call.bucket, key, condition })
-    }
+    const action = versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
+    await call.authorize(action, bucket, key, versionId)
+    if (versionId !== undefined && !isVersionId(versionId)) throw new S3Error('NoSuchVersion')
+    done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
   } catch (error) {
     const failure = failureOf(error, condition !== undefined)
     if (failure.code === 'NoSuchBucket') throw failure
     return `<Error>${tag('Key', key)}${tag('VersionId', versionId)}${tag('Code', failure.code)}${tag('Message', failure.message)}</Error>`
   }
   if (quiet) return ''
-  return `<Deleted>${tag('Key', key)}${tag('VersionId', versionId)}</Deleted>`
+  const marker = done.deleteMarker
+    ? tag('DeleteMarker', true) + tag('DeleteMarkerVersionId', done.versionId)
+    : ''
+  return `<Deleted>${tag('Key', key)}${tag('VersionId', versionId)}${marker}</Deleted>`
 }
 
 function failureOf(error: unknown, conditional: boolean): S3Error {

@@ -6,13 +6,8 @@ import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { parseRange, type ByteRange } from '../range.ts'
 import { headerValue, httpDate, type ResponseHeaders, type S3Response } from '../response.ts'
-import {
-  addChecksums,
-  invalidArgument,
-  isCurrentVersion,
-  partNumberOf,
-  SYSTEM_HEADERS,
-} from './common.ts'
+import { addChecksums, invalidArgument, partNumberOf, SYSTEM_HEADERS } from './common.ts'
+import { addVersion, versionOf } from './version.ts'
 
 const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
   ['response-content-type', 'Content-Type'],
@@ -34,7 +29,7 @@ export function headObject(call: Call): Promise<S3Response> {
 async function readObject(call: Call, withData: boolean): Promise<S3Response> {
   const { request, bucket, key } = call
   const { headers, query } = request
-  if (!isCurrentVersion(query.get('versionId'))) throw new S3Error('NoSuchVersion')
+  const versionId = versionOf(call)
   const partNumber = query.get('partNumber')
   if (partNumber !== undefined && headers['range'] !== undefined) {
     throw new S3Error(
@@ -42,12 +37,12 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
       'Cannot specify both Range header and partNumber query parameter',
     )
   }
-  const reader = await call.store.getObject(call.context, { bucket, key, withData })
+  const reader = await call.store.getObject(call.context, { bucket, key, versionId, withData })
   const { info } = reader
   if (evaluateRead(headers, info) === 'not-modified') {
-    return { status: 304, headers: validators(info) }
+    return { status: 304, headers: validators(reader) }
   }
-  const answer = describe(info)
+  const answer = describe(reader)
   const range =
     partNumber === undefined
       ? rangeOf(call, info)
@@ -74,11 +69,12 @@ function bodyOf(
   return end - start === info.sizeBytes ? bytes : bytes.subarray(start, end)
 }
 
-function validators(info: ObjectInfo): ResponseHeaders {
+function validators({ info, versioned }: ObjectReader): ResponseHeaders {
   const answer: ResponseHeaders = {
     'Last-Modified': httpDate(info.lastModifiedMs),
     ETag: `"${info.etag}"`,
   }
+  addVersion(answer, { versioned, versionId: info.versionId })
   const cache = info.system['cache-control']
   const expires = info.system['expires']
   if (cache !== undefined) answer['Cache-Control'] = cache
@@ -86,12 +82,13 @@ function validators(info: ObjectInfo): ResponseHeaders {
   return answer
 }
 
-function describe(info: ObjectInfo): ResponseHeaders {
+function describe({ info, versioned }: ObjectReader): ResponseHeaders {
   const answer: ResponseHeaders = {
     'Last-Modified': httpDate(info.lastModifiedMs),
     ETag: `"${info.etag}"`,
     'Accept-Ranges': 'bytes',
   }
+  addVersion(answer, { versioned, versionId: info.versionId })
   for (const [stored, answered] of SYSTEM_HEADERS) {
     const value = info.system[stored]
     if (value !== undefined) answer[answered] = value

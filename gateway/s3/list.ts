@@ -1,5 +1,5 @@
 /**
- * ListObjects, ListObjectsV2 and ListObjectVersions. Markers come from the store's coverage (T1), not
+ * ListObjects and ListObjectsV2, and what ListObjectVersions shares with them. Markers come from the store's coverage (T1), not
  * from the count of rows: a page may be short, or empty, and have a next one all the same.
  */
 
@@ -7,7 +7,7 @@ import type { ListedObject, ListPage } from '../backend.ts'
 import type { Call } from '../operation.ts'
 import { xmlResponse, type S3Response } from '../response.ts'
 import { encodeUrl, escapeXml, tag, xmlDate } from '../xml.ts'
-import { invalidArgument, ownerXml, pageSize } from './common.ts'
+import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
 /** How names are written: as XML, or form-encoded when the client asked for it. */
 export type NameWriter = (text: string) => string
@@ -24,6 +24,7 @@ export async function listObjects(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
   const marker = call.request.query.get('marker')
   const page = await readPage(call, listing, marker)
+  const owner = ownerXml(await bucketOwner(call))
   const { write } = listing
   const head =
     tag('Name', call.bucket) +
@@ -32,7 +33,7 @@ export async function listObjects(call: Call): Promise<S3Response> {
     (page.next === undefined ? '' : named('NextMarker', page.next, write))
   return xmlResponse(
     'ListBucketResult',
-    head + common(listing, page) + rows(page, listing, ownerOf(call)),
+    head + commonXml(listing, page.next !== undefined) + rows(page, listing, owner),
   )
 }
 
@@ -45,7 +46,7 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
   const page = await readPage(call, listing, after)
   const { write } = listing
   const count = page.objects.length + page.prefixes.length
-  const owner = query.get('fetch-owner') === 'true' ? ownerOf(call) : ''
+  const owner = query.get('fetch-owner') === 'true' ? ownerXml(await bucketOwner(call)) : ''
   const head =
     tag('Name', call.bucket) +
     named('Prefix', listing.prefix, write) +
@@ -53,38 +54,10 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
     tag('ContinuationToken', token) +
     (page.next === undefined ? '' : tag('NextContinuationToken', sealToken(page.next))) +
     tag('KeyCount', count)
-  return xmlResponse('ListBucketResult', head + common(listing, page) + rows(page, listing, owner))
-}
-
-/** Buckets have no versions yet: every object is its own latest, with the id `null`. */
-export async function listObjectVersions(call: Call): Promise<S3Response> {
-  const { query } = call.request
-  const listing = listingOf(call, 'max-keys')
-  const keyMarker = query.get('key-marker')
-  const versionMarker = query.get('version-id-marker')
-  if (versionMarker !== undefined && versionMarker !== '' && !keyMarker) {
-    throw invalidArgument(
-      'version-id-marker',
-      versionMarker,
-      'A version-id marker cannot be specified without a key marker.',
-    )
-  }
-  const page = await readPage(call, listing, keyMarker)
-  const { write } = listing
-  const lastIsObject = page.next !== undefined && page.objects.at(-1)?.key === page.next
-  const head =
-    tag('Name', call.bucket) +
-    named('Prefix', listing.prefix, write) +
-    named('KeyMarker', keyMarker ?? '', write) +
-    tag('VersionIdMarker', versionMarker ?? '') +
-    (page.next === undefined ? '' : named('NextKeyMarker', page.next, write)) +
-    (lastIsObject ? tag('NextVersionIdMarker', 'null') : '')
-  const owner = ownerOf(call)
-  let body = head + common(listing, page)
-  for (const object of page.objects) {
-    body += `<Version><Key>${write(object.key)}</Key><VersionId>${escapeXml(object.versionId)}</VersionId><IsLatest>true</IsLatest>${details(object)}${owner}${storageXml(object)}</Version>`
-  }
-  return xmlResponse('ListVersionsResult', body + prefixesXml(page.prefixes, write))
+  return xmlResponse(
+    'ListBucketResult',
+    head + commonXml(listing, page.next !== undefined) + rows(page, listing, owner),
+  )
 }
 
 /** The parameters that all listings of a bucket share. Throws InvalidArgument. */
@@ -134,13 +107,14 @@ async function readPage(
   })
 }
 
-function common(listing: Listing, page: ListPage): string {
+/** What all listings of a bucket say of themselves. */
+export function commonXml(listing: Listing, truncated: boolean): string {
   const { delimiter } = listing
   return (
     tag('MaxKeys', listing.limit) +
     (delimiter === undefined ? '' : named('Delimiter', delimiter, listing.write)) +
     listing.encodingXml +
-    tag('IsTruncated', page.next !== undefined)
+    tag('IsTruncated', truncated)
   )
 }
 
@@ -149,12 +123,13 @@ function rows(page: ListPage, listing: Listing, owner: string): string {
   const { write } = listing
   let text = ''
   for (const object of page.objects) {
-    text += `<Contents><Key>${write(object.key)}</Key>${details(object)}${owner}${storageXml(object)}</Contents>`
+    text += `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
   }
   return text + prefixesXml(page.prefixes, write)
 }
 
-function details(object: ListedObject): string {
+/** Of one row, without key, version and owner. */
+export function detailsXml(object: ListedObject): string {
   const { checksumAlgorithm, checksumType } = object
   const checksum =
     checksumAlgorithm === undefined
@@ -163,12 +138,8 @@ function details(object: ListedObject): string {
   return `<LastModified>${xmlDate(object.lastModifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.sizeBytes}</Size>`
 }
 
-function storageXml(object: ListedObject): string {
+export function storageXml(object: ListedObject): string {
   return `<StorageClass>${escapeXml(object.storageClass)}</StorageClass>`
-}
-
-function ownerOf(call: Call): string {
-  return ownerXml(call.identity.accountId)
 }
 
 const TOKEN_VERSION = '1'

@@ -9,6 +9,7 @@ import { escapeXml, tag, xmlDate } from '../xml.ts'
 import {
   addChecksums,
   algorithmHeader,
+  bucketOwner,
   checksumXml,
   invalidArgument,
   MAX_OBJECT_PUT_BYTES,
@@ -17,7 +18,7 @@ import {
   pageSize,
   partNumberOf,
 } from './common.ts'
-import { copyBody, copyResult, openSource, parseCopySource } from './copy.ts'
+import { copyBody, copyResult, openSource, parseCopySource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 
@@ -106,18 +107,19 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const partNumber = partNumberOf(query.get('partNumber') ?? '')
   const target = uploadOf(call)
   const upload = await call.store.getUpload(call.context, target)
-  const source = await openSource(call, parseCopySource(headers['x-amz-copy-source'] ?? ''))
-  const { sizeBytes } = source.reader.info
+  const reader = await openSource(call, parseCopySource(headers['x-amz-copy-source'] ?? ''))
+  const { sizeBytes } = reader.info
   const rangeHeader = headers['x-amz-copy-source-range']
   const range =
     rangeHeader === undefined
       ? { start: 0, end: sizeBytes }
       : parseCopySourceRange(rangeHeader, sizeBytes)
   if (range.end - range.start > MAX_OBJECT_PUT_BYTES) throw new S3Error('EntityTooLarge')
-  const body = new CapturedBody(copyBody(source.reader, range, upload.checksumAlgorithm))
+  const body = new CapturedBody(copyBody(reader, range, upload.checksumAlgorithm))
   const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
   const { etag, checksums } = body.sealed
-  return xmlResponse('CopyPartResult', copyResult(part.lastModifiedMs, { etag, checksums }))
+  const result = copyResult(part.lastModifiedMs, { etag, checksums })
+  return xmlResponse('CopyPartResult', result, sourceHeaders(reader))
 }
 
 export async function abortMultipartUpload(call: Call): Promise<S3Response> {
@@ -148,7 +150,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     const sums = checksumXml({ checksums }).replace(/<ChecksumType>.*$/, '')
     rows += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
   }
-  const owner = call.identity.accountId
+  const owner = await bucketOwner(call)
   return xmlResponse(
     'ListPartsResult',
     tag('Bucket', call.bucket) +
@@ -186,7 +188,7 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
     limit === 0
       ? { uploads: [], prefixes: [] }
       : await call.store.listUploads(call.context, request)
-  const owner = call.identity.accountId
+  const owner = await bucketOwner(call)
   const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
   let rows = ''
   for (const upload of page.uploads) {

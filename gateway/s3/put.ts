@@ -6,13 +6,14 @@ import { writeCondition } from '../conditions.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
+import { addVersion } from './version.ts'
 
 export async function putObject(call: Call): Promise<S3Response> {
   const { request } = call
   const condition = writeCondition(request.headers)
   const headers = objectHeaders(request)
   const body = new CapturedBody(await receiveBody(call))
-  await call.store.putObject(call.context, {
+  const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
     key: call.key,
     headers,
@@ -21,6 +22,7 @@ export async function putObject(call: Call): Promise<S3Response> {
   })
   const { sealed } = body
   const answer: ResponseHeaders = { ETag: `"${sealed.etag}"` }
+  addVersion(answer, made)
   addChecksums(answer, sealed)
   return emptyResponse(200, answer)
 }

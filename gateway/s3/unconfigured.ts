@@ -6,9 +6,10 @@
 import { readBody } from '../body.ts'
 import { S3Error, type S3ErrorCode } from '../errors.ts'
 import type { Call, Handler } from '../operation.ts'
-import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { escapeXml } from '../xml.ts'
-import { isCurrentVersion, ownerXml } from './common.ts'
+import { bucketOwner, ownerXml } from './common.ts'
+import { addVersion, versionOf } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
@@ -40,8 +41,8 @@ export async function getBucketAcl(call: Call): Promise<S3Response> {
 }
 
 export async function getObjectAcl(call: Call): Promise<S3Response> {
-  await findObject(call)
-  return xmlResponse('AccessControlPolicy', ownerControls(call.identity.accountId))
+  const headers = await findObject(call)
+  return xmlResponse('AccessControlPolicy', ownerControls(await bucketOwner(call)), headers)
 }
 
 /** Only what is the case already: the canned ACL `private` in the header, no document. */
@@ -54,19 +55,18 @@ export async function putAcl(call: Call): Promise<S3Response> {
   if (bytes.length > 0 || call.request.headers['x-amz-acl'] === undefined) {
     throw new S3Error('NotImplemented', 'Only the canned ACL private is implemented')
   }
-  if (call.key === '') await call.store.headBucket(call.context, call.bucket)
-  else await findObject(call)
+  if (call.key !== '') return emptyResponse(200, await findObject(call))
+  await call.store.headBucket(call.context, call.bucket)
   return emptyResponse(200)
 }
 
 export async function getObjectTagging(call: Call): Promise<S3Response> {
-  await findObject(call)
-  return xmlResponse('Tagging', '<TagSet></TagSet>')
+  const headers = await findObject(call)
+  return xmlResponse('Tagging', '<TagSet></TagSet>', headers)
 }
 
 export async function deleteObjectTagging(call: Call): Promise<S3Response> {
-  await findObject(call)
-  return emptyResponse(204)
+  return emptyResponse(204, await findObject(call))
 }
 
 /** Retention and legal hold need a bucket with object lock, and there are none. */
@@ -75,10 +75,14 @@ export async function objectLockMissing(call: Call): Promise<S3Response> {
   throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration')
 }
 
-async function findObject(call: Call): Promise<void> {
-  if (!isCurrentVersion(call.request.query.get('versionId'))) throw new S3Error('NoSuchVersion')
+/** Headers that name the version found. */
+async function findObject(call: Call): Promise<ResponseHeaders> {
   const { bucket, key } = call
-  await call.store.getObject(call.context, { bucket, key, withData: false })
+  const wanted = { bucket, key, versionId: versionOf(call), withData: false }
+  const { info, versioned } = await call.store.getObject(call.context, wanted)
+  const headers: ResponseHeaders = {}
+  addVersion(headers, { versioned, versionId: info.versionId })
+  return headers
 }
 
 function ownerControls(account: string): string {

@@ -1,0 +1,163 @@
+/**
+ * A bucket's lifecycle, as far as it is there: rules that abort uploads which stay open. A rule that
+ * would do anything else is refused with 501, and then nothing changes (S3.md, rule 1).
+ */
+
+import { createHash } from 'node:crypto'
+import type { AbortRule } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { childOf, childText, parseXml, tag, type XmlElement } from '../xml.ts'
+import { settingBody } from './versioning.ts'
+
+const MAX_RULES = 100
+const MAX_BODY_BYTES = 64 * 1024
+const MAX_ID_CHARACTERS = 255
+const MAX_PREFIX_BYTES = 1024
+/** About transitions only, of which there are none; Terraform waits until it reads what it wrote. */
+const MINIMUM_SIZE = 'x-amz-transition-default-minimum-object-size'
+const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
+
+export async function putBucketLifecycle(call: Call): Promise<S3Response> {
+  const minimumSize = call.request.headers[MINIMUM_SIZE]
+  if (minimumSize !== undefined && minimumSize !== DEFAULT_MINIMUM_SIZE) {
+    throw new S3Error('NotImplemented', undefined, { details: { Header: MINIMUM_SIZE } })
+  }
+  const abortRules = parseLifecycle(await settingBody(call, MAX_BODY_BYTES))
+  await call.store.changeBucket(call.context, { bucket: call.bucket, change: { abortRules } })
+  return emptyResponse(200, { [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE })
+}
+
+export async function getBucketLifecycle(call: Call): Promise<S3Response> {
+  const { abortRules } = await call.store.getBucketSettings(call.context, call.bucket)
+  if (abortRules === undefined || abortRules.length === 0) {
+    throw new S3Error('NoSuchLifecycleConfiguration', undefined, {
+      details: { BucketName: call.bucket },
+    })
+  }
+  return xmlResponse('LifecycleConfiguration', abortRules.map(ruleXml).join(''), {
+    [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE,
+  })
+}
+
+export async function deleteBucketLifecycle(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  await call.store.changeBucket(call.context, { bucket, change: { abortRules: null } })
+  return emptyResponse(204)
+}
+
+function ruleXml(rule: AbortRule): string {
+  return `<Rule>${tag('ID', rule.id)}<Filter>${tag('Prefix', rule.prefix)}</Filter>${tag('Status', rule.enabled ? 'Enabled' : 'Disabled')}<AbortIncompleteMultipartUpload>${tag('DaysAfterInitiation', rule.days)}</AbortIncompleteMultipartUpload></Rule>`
+}
+
+/** Throws MalformedXML, InvalidArgument, InvalidRequest, NotImplemented. */
+export function parseLifecycle(bytes: Uint8Array): AbortRule[] {
+  const root = parseXml(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 6 })
+  const isLifecycle = root.name === 'LifecycleConfiguration'
+  if (!isLifecycle || root.children.some((child) => child.name !== 'Rule')) {
+    throw new S3Error('MalformedXML')
+  }
+  if (root.children.length === 0) throw new S3Error('MalformedXML')
+  if (root.children.length > MAX_RULES) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The number of lifecycle rules must not exceed the allowed limit of ${MAX_RULES} rules`,
+    )
+  }
+  const rules = root.children.map(parseRule)
+  if (new Set(rules.map((rule) => rule.id)).size < rules.length) {
+    throw new S3Error(
+      'InvalidArgument',
+      'Rule ID must be unique. Found same ID for more than one rule.',
+    )
+  }
+  return rules
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'ID',
+  'Filter',
+  'Prefix',
+  'Status',
+  'AbortIncompleteMultipartUpload',
+])
+const OTHER_ACTIONS: ReadonlySet<string> = new Set([
+  'Expiration',
+  'Transition',
+  'NoncurrentVersionExpiration',
+  'NoncurrentVersionTransition',
+])
+const OTHER_FILTERS: ReadonlySet<string> = new Set([
+  'And',
+  'Tag',
+  'ObjectSizeGreaterThan',
+  'ObjectSizeLessThan',
+])
+
+function parseRule(rule: XmlElement, index: number): AbortRule {
+  for (const { name } of rule.children) {
+    if (OTHER_ACTIONS.has(name)) throw notImplemented(name)
+    if (!KNOWN.has(name)) throw new S3Error('MalformedXML')
+  }
+  const status = childText(rule, 'Status')?.trim()
+  if (status !== 'Enabled' && status !== 'Disabled') throw new S3Error('MalformedXML')
+  const prefix = prefixOf(rule)
+  const days = daysOf(rule)
+  const given = childText(rule, 'ID')?.trim()
+  if (given !== undefined && given.length > MAX_ID_CHARACTERS) {
+    throw new S3Error(
+      'InvalidArgument',
+      `ID length should not exceed allowed limit of ${MAX_ID_CHARACTERS}`,
+    )
+  }
+  const id = given || generatedId(`${index} ${status} ${days} ${prefix}`)
+  return { id, prefix, days, enabled: status === 'Enabled' }
+}
+
+/** `<Filter>` with a prefix or empty, or the older `<Prefix>`; one of them must stand there. */
+function prefixOf(rule: XmlElement): string {
+  const filter = childOf(rule, 'Filter')
+  const older = childText(rule, 'Prefix')
+  if ((filter === undefined) === (older === undefined)) throw new S3Error('MalformedXML')
+  for (const { name } of filter?.children ?? []) {
+    if (OTHER_FILTERS.has(name)) throw notImplemented(name)
+    if (name !== 'Prefix') throw new S3Error('MalformedXML')
+  }
+  const prefix = older ?? (filter === undefined ? '' : (childText(filter, 'Prefix') ?? ''))
+  if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The maximum size of a prefix is ${MAX_PREFIX_BYTES}. Please reduce the size of the prefix.`,
+    )
+  }
+  return prefix
+}
+
+function daysOf(rule: XmlElement): number {
+  const action = childOf(rule, 'AbortIncompleteMultipartUpload')
+  if (action === undefined) {
+    throw new S3Error('InvalidRequest', 'At least one action needs to be specified in a rule')
+  }
+  const text = childText(action, 'DaysAfterInitiation')?.trim()
+  if (text === undefined || action.children.length !== 1) throw new S3Error('MalformedXML')
+  const days = Number(text)
+  if (!/^\d{1,10}$/.test(text) || days < 1 || days > 0x7fffffff) {
+    throw new S3Error(
+      'InvalidArgument',
+      "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer",
+    )
+  }
+  return days
+}
+
+/** Of the rule's content, so that the same configuration sent twice is the same. */
+function generatedId(content: string): string {
+  return createHash('sha256').update(content).digest('base64url').slice(0, 32)
+}
+
+function notImplemented(element: string): S3Error {
+  return new S3Error('NotImplemented', `${element} is not implemented in lifecycle rules`, {
+    details: { Element: element },
+  })
+}

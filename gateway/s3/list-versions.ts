@@ -1,0 +1,87 @@
+/** ListObjectVersions: every version of every key, delete markers among them, newest first. */
+
+import type { ListedVersion, ListVersionsPage } from '../backend.ts'
+import type { Call } from '../operation.ts'
+import { xmlResponse, type S3Response } from '../response.ts'
+import { escapeXml, tag, xmlDate } from '../xml.ts'
+import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
+import {
+  commonXml,
+  detailsXml,
+  listingOf,
+  named,
+  prefixesXml,
+  storageXml,
+  type Listing,
+} from './list.ts'
+import { checkedVersionId } from './version.ts'
+
+interface Markers {
+  readonly keyMarker: string | undefined
+  readonly versionIdMarker: string | undefined
+}
+
+export async function listObjectVersions(call: Call): Promise<S3Response> {
+  const listing = listingOf(call, 'max-keys')
+  const markers = markersOf(call)
+  const page = await readPage(call, listing, markers)
+  const { write, prefix } = listing
+  const { nextKeyMarker, nextVersionIdMarker } = page
+  const head =
+    tag('Name', call.bucket) +
+    named('Prefix', prefix, write) +
+    named('KeyMarker', markers.keyMarker ?? '', write) +
+    tag('VersionIdMarker', markers.versionIdMarker ?? '') +
+    (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
+    tag('NextVersionIdMarker', nextVersionIdMarker)
+  const owner = ownerXml(await bucketOwner(call))
+  let rows = ''
+  for (const version of page.versions) rows += rowXml(version, listing, owner)
+  return xmlResponse(
+    'ListVersionsResult',
+    head +
+      commonXml(listing, nextKeyMarker !== undefined) +
+      rows +
+      prefixesXml(page.prefixes, write),
+  )
+}
+
+/** Throws InvalidArgument. */
+function markersOf(call: Call): Markers {
+  const { query } = call.request
+  const keyMarker = query.get('key-marker') || undefined
+  const text = query.get('version-id-marker')
+  if (text === undefined) return { keyMarker, versionIdMarker: undefined }
+  if (text === '') {
+    throw invalidArgument('version-id-marker', text, 'A version-id marker cannot be empty.')
+  }
+  if (keyMarker === undefined) {
+    throw invalidArgument(
+      'version-id-marker',
+      text,
+      'A version-id marker cannot be specified without a key marker.',
+    )
+  }
+  return { keyMarker, versionIdMarker: checkedVersionId(text, 'version-id-marker') }
+}
+
+async function readPage(
+  call: Call,
+  { prefix, delimiter, limit }: Listing,
+  markers: Markers,
+): Promise<ListVersionsPage> {
+  const { bucket } = call
+  if (limit === 0) {
+    await call.store.headBucket(call.context, bucket)
+    return { versions: [], prefixes: [] }
+  }
+  return call.store.listVersions(call.context, { bucket, prefix, delimiter, limit, ...markers })
+}
+
+function rowXml(version: ListedVersion, { write }: Listing, owner: string): string {
+  const head = `<Key>${write(version.key)}</Key><VersionId>${escapeXml(version.versionId)}</VersionId><IsLatest>${version.isLatest}</IsLatest>`
+  if (version.deleteMarker) {
+    return `<DeleteMarker>${head}<LastModified>${xmlDate(version.lastModifiedMs)}</LastModified>${owner}</DeleteMarker>`
+  }
+  return `<Version>${head}${detailsXml(version)}${owner}${storageXml(version)}</Version>`
+}

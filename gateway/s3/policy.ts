@@ -1,0 +1,121 @@
+/** A bucket's policy, its status, and the block of public access. */
+
+import type { PublicAccessBlock } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
+import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
+import { invalidArgument } from './common.ts'
+import { judgePolicy } from './policy-check.ts'
+import { settingBody } from './versioning.ts'
+
+/** Larger than any policy that is taken, so that one somewhat too large is told what is wrong. */
+const MAX_POLICY_BODY_BYTES = 1024 * 1024
+const MAX_BLOCK_BODY_BYTES = 16 * 1024
+const CONFIRM = 'x-amz-confirm-remove-self-bucket-access'
+
+export async function putBucketPolicy(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  const confirm = call.request.headers[CONFIRM]
+  if (confirm !== undefined && !/^(?:true|false)$/i.test(confirm)) {
+    throw invalidArgument(CONFIRM, confirm)
+  }
+  const policy = textOf(await settingBody(call, MAX_POLICY_BODY_BYTES))
+  const isPublic = judgePolicy(policy, bucket)
+  const settings = await call.store.getBucketSettings(call.context, bucket)
+  if (isPublic && settings.publicAccessBlock?.blockPublicPolicy === true) {
+    throw new S3Error(
+      'AccessDenied',
+      'The policy is public, and public policies are blocked by the BlockPublicPolicy setting of the bucket',
+    )
+  }
+  await call.store.changeBucket(call.context, { bucket, change: { policy } })
+  return emptyResponse(204)
+}
+
+export async function getBucketPolicy(call: Call): Promise<S3Response> {
+  const body = await storedPolicy(call)
+  return { status: 200, headers: { 'Content-Type': 'application/json' }, body }
+}
+
+export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  await call.store.changeBucket(call.context, { bucket, change: { policy: null } })
+  return emptyResponse(204)
+}
+
+export async function getBucketPolicyStatus(call: Call): Promise<S3Response> {
+  const isPublic = judgePolicy(await storedPolicy(call), call.bucket)
+  return xmlResponse('PolicyStatus', tag('IsPublic', isPublic))
+}
+
+async function storedPolicy(call: Call): Promise<string> {
+  const { policy } = await call.store.getBucketSettings(call.context, call.bucket)
+  if (policy === undefined) {
+    throw new S3Error('NoSuchBucketPolicy', undefined, { details: { BucketName: call.bucket } })
+  }
+  return policy
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    throw new S3Error('MalformedPolicy', 'The policy is not UTF-8', { cause })
+  }
+}
+
+const SWITCHES = [
+  ['blockPublicAcls', 'BlockPublicAcls'],
+  ['ignorePublicAcls', 'IgnorePublicAcls'],
+  ['blockPublicPolicy', 'BlockPublicPolicy'],
+  ['restrictPublicBuckets', 'RestrictPublicBuckets'],
+] as const satisfies readonly (readonly [keyof PublicAccessBlock, string])[]
+
+export async function putPublicAccessBlock(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  const publicAccessBlock = parsePublicAccessBlock(await settingBody(call, MAX_BLOCK_BODY_BYTES))
+  await call.store.changeBucket(call.context, { bucket, change: { publicAccessBlock } })
+  return emptyResponse(200)
+}
+
+export async function getPublicAccessBlock(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  const { publicAccessBlock } = await call.store.getBucketSettings(call.context, bucket)
+  if (publicAccessBlock === undefined) {
+    throw new S3Error('NoSuchPublicAccessBlockConfiguration', undefined, {
+      details: { BucketName: bucket },
+    })
+  }
+  const content = SWITCHES.map(([field, element]) => tag(element, publicAccessBlock[field]))
+  return xmlResponse('PublicAccessBlockConfiguration', content.join(''))
+}
+
+export async function deletePublicAccessBlock(call: Call): Promise<S3Response> {
+  const { bucket } = call
+  await call.store.changeBucket(call.context, { bucket, change: { publicAccessBlock: null } })
+  return emptyResponse(204)
+}
+
+/** A switch that is not named is off. Throws MalformedXML. */
+export function parsePublicAccessBlock(bytes: Uint8Array): PublicAccessBlock {
+  const root = parseXml(bytes, { maxBytes: MAX_BLOCK_BODY_BYTES, maxDepth: 3 })
+  const known = SWITCHES.map(([, element]) => element as string)
+  const odd = root.children.some((child) => !known.includes(child.name))
+  if (root.name !== 'PublicAccessBlockConfiguration' || odd) throw new S3Error('MalformedXML')
+  return {
+    blockPublicAcls: isOn(root, 'BlockPublicAcls'),
+    ignorePublicAcls: isOn(root, 'IgnorePublicAcls'),
+    blockPublicPolicy: isOn(root, 'BlockPublicPolicy'),
+    restrictPublicBuckets: isOn(root, 'RestrictPublicBuckets'),
+  }
+}
+
+function isOn(root: XmlElement, name: string): boolean {
+  const text = childText(root, name)?.trim().toLowerCase()
+  if (text === undefined || text === 'false') return false
+  if (text !== 'true') throw new S3Error('MalformedXML')
+  return true
+}

@@ -1,0 +1,105 @@
+/** Operations on objects and multipart uploads. */
+
+import type { Operation } from '../../operation.ts'
+import { getObjectAttributes } from '../attributes.ts'
+import { completeMultipartUpload } from '../complete.ts'
+import { copyObject } from '../copy.ts'
+import { deleteObject } from '../delete.ts'
+import { getObject, headObject } from '../get.ts'
+import {
+  abortMultipartUpload,
+  createMultipartUpload,
+  listParts,
+  uploadPart,
+  uploadPartCopy,
+} from '../multipart.ts'
+import { putObject } from '../put.ts'
+import {
+  CHECKSUMS,
+  COPY_SOURCE,
+  OVERRIDES,
+  READ_CONDITIONS,
+  row,
+  STORED,
+  WRITE_CONDITIONS,
+} from './row.ts'
+
+export const OBJECT_OPERATIONS: readonly Operation[] = [
+  row('PutObject', 'PUT', 'object', putObject, {
+    headers: [...STORED, ...CHECKSUMS],
+    conditions: WRITE_CONDITIONS,
+  }),
+  row('CopyObject', 'PUT', 'object', copyObject, {
+    markHeader: 'x-amz-copy-source',
+    action: 's3:PutObject',
+    headers: [
+      ...COPY_SOURCE,
+      ...STORED,
+      'x-amz-metadata-directive',
+      'x-amz-tagging-directive',
+      'x-amz-checksum-algorithm',
+    ],
+    conditions: WRITE_CONDITIONS,
+  }),
+  row('GetObject', 'GET', 'object', getObject, {
+    versionAction: 's3:GetObjectVersion',
+    query: [...OVERRIDES, 'partNumber', 'versionId'],
+    headers: ['x-amz-checksum-mode'],
+    conditions: READ_CONDITIONS,
+  }),
+  row('HeadObject', 'HEAD', 'object', headObject, {
+    action: 's3:GetObject',
+    versionAction: 's3:GetObjectVersion',
+    query: [...OVERRIDES, 'partNumber', 'versionId'],
+    headers: ['x-amz-checksum-mode'],
+    conditions: READ_CONDITIONS,
+  }),
+  row('DeleteObject', 'DELETE', 'object', deleteObject, {
+    versionAction: 's3:DeleteObjectVersion',
+    query: ['versionId'],
+    headers: ['x-amz-if-match-size', 'x-amz-if-match-last-modified-time'],
+    conditions: ['if-match'],
+  }),
+  row('GetObjectAttributes', 'GET', 'object', getObjectAttributes, {
+    marks: ['attributes'],
+    versionAction: 's3:GetObjectVersionAttributes',
+    query: ['versionId'],
+    headers: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
+  }),
+]
+
+export const UPLOAD_OPERATIONS: readonly Operation[] = [
+  row('CreateMultipartUpload', 'POST', 'object', createMultipartUpload, {
+    marks: ['uploads'],
+    action: 's3:PutObject',
+    headers: [
+      ...STORED,
+      'x-amz-checksum-algorithm',
+      'x-amz-sdk-checksum-algorithm',
+      'x-amz-checksum-type',
+    ],
+  }),
+  row('UploadPart', 'PUT', 'object', uploadPart, {
+    marks: ['partNumber', 'uploadId'],
+    action: 's3:PutObject',
+    headers: CHECKSUMS,
+  }),
+  row('UploadPartCopy', 'PUT', 'object', uploadPartCopy, {
+    marks: ['partNumber', 'uploadId'],
+    markHeader: 'x-amz-copy-source',
+    action: 's3:PutObject',
+    headers: [...COPY_SOURCE, 'x-amz-copy-source-range'],
+  }),
+  row('CompleteMultipartUpload', 'POST', 'object', completeMultipartUpload, {
+    marks: ['uploadId'],
+    action: 's3:PutObject',
+    headers: [...CHECKSUMS, 'x-amz-checksum-type', 'x-amz-mp-object-size'],
+    conditions: WRITE_CONDITIONS,
+  }),
+  row('AbortMultipartUpload', 'DELETE', 'object', abortMultipartUpload, { marks: ['uploadId'] }),
+  row('ListParts', 'GET', 'object', listParts, {
+    marks: ['uploadId'],
+    action: 's3:ListMultipartUploadParts',
+    query: ['max-parts', 'part-number-marker'],
+  }),
+]

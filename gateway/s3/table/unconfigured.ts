@@ -1,0 +1,155 @@
+/** Sub-resources that clients probe, and operations of S3 that are not there: 501. */
+
+import type { Operation } from '../../operation.ts'
+import {
+  bucketHas,
+  bucketLacks,
+  deleteObjectTagging,
+  getBucketAcl,
+  getObjectAcl,
+  getObjectTagging,
+  objectLockMissing,
+  putAcl,
+} from '../unconfigured.ts'
+import { CHECKSUMS, missing, probe, removal, type Extras } from './row.ts'
+
+/** Of one object; `action` when a version is named. */
+function ofVersion(versionAction: string): Extras {
+  return { query: ['versionId'], versionAction }
+}
+
+export const PROBE_OPERATIONS: readonly Operation[] = [
+  probe('GetBucketAcl', 'bucket', 'acl', getBucketAcl),
+  probe('PutBucketAcl', 'bucket', 'acl', putAcl, {
+    method: 'PUT',
+    headers: ['x-amz-acl', ...CHECKSUMS],
+  }),
+  probe('GetBucketTagging', 'bucket', 'tagging', bucketLacks('NoSuchTagSet')),
+  probe('GetBucketCors', 'bucket', 'cors', bucketLacks('NoSuchCORSConfiguration'), {
+    action: 's3:GetBucketCORS',
+  }),
+  probe(
+    'GetBucketEncryption',
+    'bucket',
+    'encryption',
+    bucketLacks('ServerSideEncryptionConfigurationNotFoundError'),
+    { action: 's3:GetEncryptionConfiguration' },
+  ),
+  probe('GetBucketWebsite', 'bucket', 'website', bucketLacks('NoSuchWebsiteConfiguration')),
+  probe('GetBucketLogging', 'bucket', 'logging', bucketHas('BucketLoggingStatus')),
+  probe(
+    'GetBucketNotificationConfiguration',
+    'bucket',
+    'notification',
+    bucketHas('NotificationConfiguration'),
+    { action: 's3:GetBucketNotification' },
+  ),
+  probe(
+    'GetBucketReplication',
+    'bucket',
+    'replication',
+    bucketLacks('ReplicationConfigurationNotFoundError'),
+    { action: 's3:GetReplicationConfiguration' },
+  ),
+  probe(
+    'GetBucketAccelerateConfiguration',
+    'bucket',
+    'accelerate',
+    bucketHas('AccelerateConfiguration'),
+    { action: 's3:GetAccelerateConfiguration' },
+  ),
+  probe(
+    'GetBucketRequestPayment',
+    'bucket',
+    'requestPayment',
+    bucketHas('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
+  ),
+  probe(
+    'GetObjectLockConfiguration',
+    'bucket',
+    'object-lock',
+    bucketLacks('ObjectLockConfigurationNotFoundError'),
+    { action: 's3:GetBucketObjectLockConfiguration' },
+  ),
+  probe(
+    'GetBucketOwnershipControls',
+    'bucket',
+    'ownershipControls',
+    bucketLacks('OwnershipControlsNotFoundError'),
+  ),
+  removal('DeleteBucketTagging', 'tagging', 's3:PutBucketTagging'),
+  removal('DeleteBucketCors', 'cors', 's3:PutBucketCORS'),
+  removal('DeleteBucketEncryption', 'encryption', 's3:PutEncryptionConfiguration'),
+  removal('DeleteBucketWebsite', 'website'),
+  removal('DeleteBucketReplication', 'replication', 's3:PutReplicationConfiguration'),
+  removal('DeleteBucketOwnershipControls', 'ownershipControls', 's3:PutBucketOwnershipControls'),
+  probe('GetObjectAcl', 'object', 'acl', getObjectAcl, ofVersion('s3:GetObjectVersionAcl')),
+  probe('PutObjectAcl', 'object', 'acl', putAcl, {
+    method: 'PUT',
+    headers: ['x-amz-acl', ...CHECKSUMS],
+    ...ofVersion('s3:PutObjectVersionAcl'),
+  }),
+  probe(
+    'GetObjectTagging',
+    'object',
+    'tagging',
+    getObjectTagging,
+    ofVersion('s3:GetObjectVersionTagging'),
+  ),
+  probe('DeleteObjectTagging', 'object', 'tagging', deleteObjectTagging, {
+    method: 'DELETE',
+    ...ofVersion('s3:DeleteObjectVersionTagging'),
+  }),
+  probe('GetObjectRetention', 'object', 'retention', objectLockMissing, { query: ['versionId'] }),
+  probe('GetObjectLegalHold', 'object', 'legal-hold', objectLockMissing, { query: ['versionId'] }),
+]
+
+export const ABSENT_OPERATIONS: readonly Operation[] = [
+  missing('PostObject', 'POST', 'bucket', undefined, 's3:PutObject'),
+  missing('CreateSession', 'GET', 'bucket', 'session'),
+  missing('PutBucketTagging', 'PUT', 'bucket', 'tagging'),
+  missing('PutBucketCors', 'PUT', 'bucket', 'cors', 's3:PutBucketCORS'),
+  missing('PutBucketEncryption', 'PUT', 'bucket', 'encryption', 's3:PutEncryptionConfiguration'),
+  missing('PutBucketWebsite', 'PUT', 'bucket', 'website'),
+  missing('PutBucketLogging', 'PUT', 'bucket', 'logging'),
+  missing(
+    'PutBucketNotificationConfiguration',
+    'PUT',
+    'bucket',
+    'notification',
+    's3:PutBucketNotification',
+  ),
+  missing('PutBucketReplication', 'PUT', 'bucket', 'replication', 's3:PutReplicationConfiguration'),
+  missing(
+    'PutBucketAccelerateConfiguration',
+    'PUT',
+    'bucket',
+    'accelerate',
+    's3:PutAccelerateConfiguration',
+  ),
+  missing('PutBucketRequestPayment', 'PUT', 'bucket', 'requestPayment'),
+  missing(
+    'PutObjectLockConfiguration',
+    'PUT',
+    'bucket',
+    'object-lock',
+    's3:PutBucketObjectLockConfiguration',
+  ),
+  missing('PutBucketOwnershipControls', 'PUT', 'bucket', 'ownershipControls'),
+  ...['analytics', 'inventory', 'metrics', 'intelligent-tiering'].flatMap((mark) => {
+    const words = mark.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    const kind = `${words.join('')}Configuration`
+    return [
+      missing(`GetBucket${kind}`, 'GET', 'bucket', mark, `s3:Get${kind}`),
+      missing(`PutBucket${kind}`, 'PUT', 'bucket', mark, `s3:Put${kind}`),
+      missing(`DeleteBucket${kind}`, 'DELETE', 'bucket', mark, `s3:Put${kind}`),
+    ]
+  }),
+  missing('PutObjectTagging', 'PUT', 'object', 'tagging'),
+  missing('PutObjectRetention', 'PUT', 'object', 'retention'),
+  missing('PutObjectLegalHold', 'PUT', 'object', 'legal-hold'),
+  missing('GetObjectTorrent', 'GET', 'object', 'torrent'),
+  missing('RestoreObject', 'POST', 'object', 'restore'),
+  missing('SelectObjectContent', 'POST', 'object', 'select', 's3:GetObject'),
+  missing('RenameObject', 'PUT', 'object', 'renameObject', 's3:PutObject'),
+]

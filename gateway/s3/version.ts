@@ -1,0 +1,49 @@
+/** Version ids at HTTP: which one a request names, how an answer says it. */
+
+import { S3Error } from '../errors.ts'
+import type { Call } from '../operation.ts'
+import type { ResponseHeaders } from '../response.ts'
+import { invalidArgument } from './common.ts'
+
+/** Ids are opaque to clients (T5), but every one that was ever drawn has this form. */
+const VERSION_ID = /^(?:null|[0-9a-f]{32})$/
+
+export function isVersionId(text: string): boolean {
+  return VERSION_ID.test(text)
+}
+
+/** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */
+export function versionOf(call: Call): string | undefined {
+  const text = call.request.query.get('versionId')
+  return text === undefined ? undefined : checkedVersionId(text, 'versionId')
+}
+
+/** Throws InvalidArgument for what no version can have as its id. */
+export function checkedVersionId(text: string, argument: string): string {
+  if (text === '') {
+    throw invalidArgument(argument, text, 'Version id cannot be the empty string')
+  }
+  if (!isVersionId(text)) throw invalidArgument(argument, text, 'Invalid version id specified')
+  return text
+}
+
+/** Only buckets that have or had versioning show ids. */
+export function addVersion(
+  headers: ResponseHeaders,
+  { versioned, versionId }: { readonly versioned: boolean; readonly versionId: string },
+): void {
+  if (versioned) headers['x-amz-version-id'] = versionId
+}
+
+/** The right that reading an object, or a version of it, as a source wants. */
+export function readAction(versionId: string | undefined): string {
+  return versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion'
+}
+
+/** A version named as a copy's source that is a delete marker, in AWS's words. */
+export function markerAsSource(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    'The source of a copy request may not specifically refer to a delete marker by version id.',
+  )
+}
