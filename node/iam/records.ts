@@ -17,6 +17,7 @@ import {
 import { userCodec, type UserRecord } from '../../protocol/iam/user-record.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
+import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Registers } from '../metadata/registers.ts'
@@ -76,13 +77,21 @@ export interface Changed<T> {
   readonly after: T | undefined
 }
 
+export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void
+
 export class Records {
   readonly #registers: Registers
   readonly #partitionBits: number
+  #changed: ChangeListener = () => {}
 
   constructor(registers: Registers, partitionBits: number) {
     this.#registers = registers
     this.#partitionBits = partitionBits
+  }
+
+  /** Told of every record that this node has changed, or may have. At most one listener. */
+  onChange(listener: ChangeListener): void {
+    this.#changed = listener
   }
 
   /** Linearizable. Undefined: there is none. Throws StoreError Unavailable. */
@@ -105,9 +114,9 @@ export class Records {
     let before: T | undefined
     let after: T | undefined
     let refused: { readonly error: unknown } | undefined
-    const outcome = await this.#registers.change(context, {
+    const request = {
       key: this.#key(kind, name),
-      change: (current) => {
+      change: (current: RegisterValue | undefined): ChangeResult => {
         refused = undefined
         try {
           before = recordOf(kind, current)
@@ -124,11 +133,18 @@ export class Records {
           return { keep: true }
         }
       },
-    })
+    }
+    let kept = false
+    try {
+      kept = (await this.#registers.change(context, request)).type === 'kept'
+    } finally {
+      // What failed may have happened (P4).
+      if (!kept) this.#changed(kind as RecordKind<unknown>, name)
+    }
     // Assigned in the closure, which the compiler does not follow.
     const refusal = refused as { readonly error: unknown } | undefined
     if (refusal !== undefined) throw refusal.error
-    return { written: outcome.type === 'written', before, after }
+    return { written: !kept, before, after }
   }
 
   #key<T>(kind: RecordKind<T>, name: string) {

@@ -14,7 +14,7 @@ import { POLICY_ARN, POLICY_NAME, UNIQUE_ID } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
 
 const VERSION = 1
-const INLINE_MAX = 64
+const INLINE_MAX = 256
 const ATTACHED_MAX = 20
 const TAGS_MAX = 50
 /** Random, 8 bytes in hex: says which of several grants of the same thing an entry belongs to. */
