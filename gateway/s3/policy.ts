@@ -1,12 +1,13 @@
 /** A bucket's policy, its status, and the block of public access. */
 
+import { isPublicPolicy, parseBucketPolicy } from '../../protocol/iam/bucket-policy.ts'
+import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
 import type { PublicAccessBlock } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
 import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
 import { invalidArgument } from './common.ts'
-import { judgePolicy } from './policy-check.ts'
 import { settingBody } from './versioning.ts'
 
 /** Larger than any policy that is taken, so that one somewhat too large is told what is wrong. */
@@ -21,7 +22,7 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
     throw invalidArgument(CONFIRM, confirm)
   }
   const policy = textOf(await settingBody(call, MAX_POLICY_BODY_BYTES))
-  const isPublic = judgePolicy(policy, bucket)
+  const isPublic = judge(policy, bucket)
   const settings = await call.store.getBucketSettings(call.context, bucket)
   if (isPublic && settings.publicAccessBlock?.blockPublicPolicy === true) {
     throw new S3Error(
@@ -45,7 +46,7 @@ export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
 }
 
 export async function getBucketPolicyStatus(call: Call): Promise<S3Response> {
-  const isPublic = judgePolicy(await storedPolicy(call), call.bucket)
+  const isPublic = judge(await storedPolicy(call), call.bucket)
   return xmlResponse('PolicyStatus', tag('IsPublic', isPublic))
 }
 
@@ -64,6 +65,19 @@ function textOf(bytes: Uint8Array): string {
     return decoder.decode(bytes)
   } catch (cause) {
     throw new S3Error('MalformedPolicy', 'The policy is not UTF-8', { cause })
+  }
+}
+
+/** Checks a policy and says whether it is public. Throws MalformedPolicy with the place. */
+function judge(text: string, bucket: string): boolean {
+  try {
+    return isPublicPolicy(parseBucketPolicy(text, bucket))
+  } catch (error) {
+    if (!(error instanceof MalformedPolicyError)) throw error
+    throw new S3Error('MalformedPolicy', error.message, {
+      cause: error,
+      details: error.place === '' ? undefined : { Place: error.place },
+    })
   }
 }
 
