@@ -21,7 +21,7 @@ export interface QueryRow {
 /** `GET /?capabilities`. */
 export function capabilitiesResponse(
   operations: readonly Operation[],
-  queries: readonly QueryRow[] = [],
+  queries: readonly QueryRow[],
 ): S3Response {
   const rows = operations.map((operation) => ({
     service: operation.service,
@@ -49,7 +49,7 @@ export function capabilitiesResponse(
 /** docs/s3-compatibility.md. */
 export function compatibilityMarkdown(
   operations: readonly Operation[],
-  queries: readonly QueryRow[] = [],
+  queries: readonly QueryRow[],
 ): string {
   const table = (support: Support): string => {
     const rows = operations.filter((operation) => supportOf(operation) === support).map(rowOf)
@@ -64,7 +64,8 @@ Nothing is silently ignored: a sub-resource, a query parameter, an \`x-amz-*\` h
 an operation does not understand is answered with 501 NotImplemented.
 
 - Signatures: SigV4 in the header and in the query (presigned), \`UNSIGNED-PAYLOAD\`, aws-chunked bodies
-  (signed, signed with trailer, unsigned with trailer). No SigV2, no POST forms, no anonymous access.
+  (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature
+  where the bucket's policy allows them. No SigV2, no POST forms.
 - Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and of the
   whole object for multipart uploads.
 - ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.
@@ -95,12 +96,18 @@ ${queryMarkdown(queries)}`
 function queryMarkdown(queries: readonly QueryRow[]): string {
   let text = ''
   for (const service of ['iam', 'sts'] as const) {
-    const rows = queries
-      .filter((row) => row.service === service)
-      .map(({ name, action, support }) => `| ${name} | \`${action}\` | ${support} |`)
-    if (rows.length === 0) continue
-    const head = ['| operation | IAM action | support |', '| --- | --- | --- |']
-    text += `\n## ${service.toUpperCase()}: \`POST /\` with \`Action=…\`\n\n${[...head, ...rows].join('\n')}\n`
+    const rows = queries.filter((row) => row.service === service)
+    const full = rows.filter((row) => row.support === 'full')
+    const none = rows.filter((row) => row.support === 'none')
+    text += `
+## ${service.toUpperCase()}: \`POST /\` with \`Action=…\`
+
+| operation | IAM action |
+| --- | --- |
+${full.map(({ name, action }) => `| ${name} | \`${action}\` |`).join('\n')}
+
+Not implemented, 501: ${none.map((row) => row.name).join(', ')}.
+`
   }
   return text
 }

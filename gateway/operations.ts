@@ -7,6 +7,7 @@
  */
 
 import { capabilitiesResponse } from './compatibility.ts'
+import { QUERY_ROWS } from './iam/table.ts'
 import type { Operation } from './operation.ts'
 import { listBuckets } from './s3/bucket.ts'
 import { BUCKET_OPERATIONS, SETTING_OPERATIONS } from './s3/table/buckets.ts'
@@ -40,7 +41,7 @@ const SERVICE_OPERATIONS: readonly Operation[] = [
     'GetCapabilities',
     'GET',
     'service',
-    () => Promise.resolve(capabilitiesResponse(OPERATIONS)),
+    () => Promise.resolve(capabilitiesResponse(OPERATIONS, QUERY_ROWS)),
     {
       marks: ['capabilities'],
     },

@@ -113,7 +113,7 @@ export function ownerXml(account: string, element = 'Owner'): string {
 
 /** The account that a bucket's objects and uploads belong to. */
 export async function bucketOwner(call: Call): Promise<string> {
-  const { info } = await call.store.bucketAccess(call.context, call.bucket)
+  const { info } = await call.access(call.bucket)
   return info.ownerAccount
 }
 

@@ -73,9 +73,13 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   row('GetBucketPolicy', 'GET', 'bucket', getBucketPolicy, { marks: ['policy'] }),
   row('PutBucketPolicy', 'PUT', 'bucket', putBucketPolicy, {
     marks: ['policy'],
+    audited: true,
     headers: [...CHECKSUMS, 'x-amz-confirm-remove-self-bucket-access'],
   }),
-  row('DeleteBucketPolicy', 'DELETE', 'bucket', deleteBucketPolicy, { marks: ['policy'] }),
+  row('DeleteBucketPolicy', 'DELETE', 'bucket', deleteBucketPolicy, {
+    marks: ['policy'],
+    audited: true,
+  }),
   row('GetBucketPolicyStatus', 'GET', 'bucket', getBucketPolicyStatus, { marks: ['policyStatus'] }),
   row('GetPublicAccessBlock', 'GET', 'bucket', getPublicAccessBlock, {
     marks: ['publicAccessBlock'],
@@ -84,11 +88,13 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   row('PutPublicAccessBlock', 'PUT', 'bucket', putPublicAccessBlock, {
     marks: ['publicAccessBlock'],
     action: 's3:PutBucketPublicAccessBlock',
+    audited: true,
     headers: CHECKSUMS,
   }),
   row('DeletePublicAccessBlock', 'DELETE', 'bucket', deletePublicAccessBlock, {
     marks: ['publicAccessBlock'],
     action: 's3:PutBucketPublicAccessBlock',
+    audited: true,
   }),
   row('GetBucketLifecycleConfiguration', 'GET', 'bucket', getBucketLifecycle, {
     marks: ['lifecycle'],

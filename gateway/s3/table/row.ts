@@ -51,6 +51,7 @@ export interface Extras {
   readonly resource?: Level
   readonly authorizedBy?: 'handler'
   readonly answersUnconfigured?: boolean
+  readonly audited?: boolean
 }
 
 export function row(
@@ -74,6 +75,7 @@ export function row(
     versionAction: extras.versionAction,
     resource: extras.resource ?? level,
     authorizedBy: extras.authorizedBy ?? 'gate',
+    audited: extras.audited ?? false,
     run,
     answersUnconfigured: extras.answersUnconfigured ?? false,
   }
