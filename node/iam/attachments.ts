@@ -1,0 +1,333 @@
+/**
+ * Managed policies on users, groups and roles.
+ *
+ * Invariants:
+ *   - the holder's record says what is attached; the policy's list of holders is a superset (T2)
+ *   - a policy is deleted only when nobody holds it, also when it is attached at the same moment
+ *
+ * Attach: (1) enter the holder in the policy, may the caller give away what it says then? (2) change the
+ * holder, (3) look at the policy again: a
+ * deletion that has begun is called off, and one that is done undoes the attachment.
+ * Delete: (1) mark the policy with a token of its own, (2) read every holder, (3) remove the policy if the
+ * mark still stands. If (2) reads a holder before the attachment's (2), then the attachment's (3) comes
+ * after the mark and takes it away; so never both.
+ */
+
+import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import { IamError, type IamCall, type IamResult } from '../../gateway/iam-backend.ts'
+import { POLICY_ARN } from '../../protocol/iam/identity.ts'
+import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
+import type { AttachedPolicy } from '../../protocol/iam/record.ts'
+import type { Random } from '../env/ports.ts'
+import { compareTexts } from './directory.ts'
+import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
+import { POLICY, POLICY_NAME_KIND, ROLE } from './holdings.ts'
+import { drawToken } from './ids.ts'
+import { BUILT_IN_POLICIES, type BuiltInPolicy } from './managed.ts'
+import { pageOf, readPage } from './page.ts'
+import { textOf } from './parameters.ts'
+import { byId, byName, GROUP, USER, type Edit, type RecordKind, type Records } from './records.ts'
+
+export type HolderKind = 'user' | 'group' | 'role'
+
+export interface Holder {
+  readonly kind: HolderKind
+  readonly accountId: string
+  readonly id: string
+  readonly name: string
+}
+
+/** What records of all three kinds have. */
+export interface HolderRecord {
+  readonly accountId: string
+  readonly id: string
+  readonly name: string
+  readonly path: string
+  readonly attached: readonly AttachedPolicy[]
+}
+
+/** AWS's default quota. */
+const ATTACHED_MAX = 10
+const WIDTH = 32
+
+export class Attachments {
+  readonly #records: Records
+  readonly #random: Random
+
+  constructor(records: Records, random: Random) {
+    this.#records = records
+    this.#random = random
+  }
+
+  /** Nothing changes when it is attached already. `mayGrant` throws when the caller must not give the policy
+   * away (row 31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
+  async attach(
+    context: RequestContext,
+    holder: Holder,
+    arn: string,
+    mayGrant: (policy: PolicyText) => Promise<void>,
+  ): Promise<void> {
+    const found = await this.find(context, holder.accountId, arn)
+    const token = drawToken(this.#random)
+    const policy = await this.#enter(context, found, holder, token)
+    let kept = false
+    try {
+      // As it stands with a holder: from now on it gets no text that its changer could not give away.
+      const text = BUILT_IN_POLICIES.get(arn)?.text ?? policyTextOf(policy)
+      await mayGrant({ name: arn, text })
+      await this.#changeHolder(context, holder, (attached) => {
+        kept = attached.some(({ id }) => id === policy.id)
+        if (kept) return undefined
+        if (attached.length >= ATTACHED_MAX) {
+          throw limitExceeded(
+            `Cannot exceed quota for PoliciesPer${camel(holder.kind)}: ${ATTACHED_MAX}`,
+          )
+        }
+        return [...attached, { arn, id: policy.id, token }]
+      })
+    } catch (error) {
+      // Of any other failure nobody knows whether it has happened: the list is a superset.
+      if (error instanceof IamError) await this.#leave(context, policy, holder, token)
+      throw error
+    }
+    if (kept) return this.#leave(context, policy, holder, token)
+    if (await this.#stands(context, policy)) return
+    await this.#changeHolder(context, holder, (attached) => {
+      const left = attached.filter((each) => each.token !== token)
+      return left.length === attached.length ? undefined : left
+    })
+    throw concurrentModification()
+  }
+
+  /** Throws NoSuchEntity, also when it is not attached. */
+  async detach(context: RequestContext, holder: Holder, arn: string): Promise<void> {
+    let dropped: AttachedPolicy | undefined
+    await this.#changeHolder(context, holder, (attached) => {
+      dropped = attached.find((each) => each.arn === arn)
+      return dropped && attached.filter((each) => each !== dropped)
+    })
+    // Assigned in the closure, which the compiler does not follow.
+    const gone = dropped as AttachedPolicy | undefined
+    if (gone === undefined) {
+      throw noSuchEntity('policy', `${arn} attached to ${holder.kind} ${holder.name}`)
+    }
+    const { accountId } = holder
+    await this.#leave(context, { accountId, id: gone.id }, holder, gone.token)
+  }
+
+  /** Who holds it, by kind and name. */
+  async holders(
+    context: RequestContext,
+    { accountId, holders, id }: PolicyRecord,
+  ): Promise<{ readonly kind: HolderKind; readonly record: HolderRecord }[]> {
+    const ids = [...new Set(holders.map((holder) => holder.id))]
+    const found: { kind: HolderKind; record: HolderRecord }[] = []
+    for (let at = 0; at < ids.length; at += WIDTH) {
+      const some = await Promise.all(
+        ids.slice(at, at + WIDTH).map(async (each) => {
+          const kind = kindOf(each)
+          const record = await this.#readHolder(context, kind, byId(accountId, each))
+          return record?.attached.some((policy) => policy.id === id) === true
+            ? { kind, record }
+            : undefined
+        }),
+      )
+      found.push(...some.filter((each) => each !== undefined))
+    }
+    return found
+  }
+
+  /** The record of an account's own policy, or of the account's use of a built-in one. Throws
+   * NoSuchEntity. */
+  async find(context: RequestContext, accountId: string, arn: string): Promise<PolicyRecord> {
+    const builtIn = BUILT_IN_POLICIES.get(arn)
+    if (builtIn !== undefined) {
+      const used = await this.#records.read(context, POLICY, byId(accountId, builtIn.id))
+      return used ?? useOf(builtIn, accountId)
+    }
+    const [, account, path, name] = POLICY_ARN.exec(arn) ?? []
+    if (account === accountId && name !== undefined) {
+      const pointer = await this.#records.read(context, POLICY_NAME_KIND, byName(accountId, name))
+      const policy =
+        pointer && (await this.#records.read(context, POLICY, byId(accountId, pointer.id)))
+      if (policy !== undefined && policy.name === name && policy.path === path) return policy
+    }
+    throw noSuchEntity('policy', arn)
+  }
+
+  /**
+   * Makes sure that nobody holds it while `remove` takes it away: `remove` is given the mark that must
+   * still stand in the record that it removes. Throws DeleteConflict, ConcurrentModification.
+   */
+  async whileUnheld(
+    context: RequestContext,
+    policy: PolicyRecord,
+    remove: (mark: string) => Promise<void>,
+  ): Promise<void> {
+    const mark = drawToken(this.#random)
+    const { after } = await this.#changePolicy(context, policy, (current) => ({
+      write: { ...current, deleting: mark },
+    }))
+    if (after === undefined) throw noSuchEntity('policy', policy.name)
+    const held = await this.holders(context, after)
+    if (held.length === 0) return remove(mark)
+    await this.#changePolicy(context, policy, (current) =>
+      current.deleting === mark ? { write: { ...current, deleting: '' } } : { keep: true },
+    )
+    throw deleteConflict('Cannot delete a policy attached to entities.')
+  }
+
+  async #enter(
+    context: RequestContext,
+    policy: PolicyRecord,
+    { id }: Holder,
+    token: string,
+  ): Promise<PolicyRecord> {
+    const { accountId } = policy
+    const { after } = await this.#records.change(
+      context,
+      POLICY,
+      byId(accountId, policy.id),
+      (stored) => {
+        // The account's first use of a built-in one.
+        const current = stored ?? (isBuiltIn(policy) ? policy : undefined)
+        if (current === undefined) return { keep: true }
+        if (current.holders.length >= HOLDERS_MAX) {
+          throw limitExceeded(`Cannot exceed quota for EntitiesPerPolicy: ${HOLDERS_MAX}`)
+        }
+        return { write: { ...current, holders: [...current.holders, { id, token }] } }
+      },
+    )
+    if (after === undefined) throw noSuchEntity('policy', policy.name)
+    return after
+  }
+
+  async #leave(
+    context: RequestContext,
+    policy: Pick<PolicyRecord, 'accountId' | 'id'>,
+    holder: Holder,
+    token: string,
+  ): Promise<void> {
+    await this.#changePolicy(context, policy, (current) => {
+      const holders = current.holders.filter(
+        (each) => each.id !== holder.id || each.token !== token,
+      )
+      if (holders.length === current.holders.length) return { keep: true }
+      return { write: { ...current, holders } }
+    })
+  }
+
+  /** After an attachment: calls a deletion off. False: it has happened. */
+  async #stands(context: RequestContext, policy: PolicyRecord): Promise<boolean> {
+    const { accountId, id } = policy
+    const current = await this.#records.read(context, POLICY, byId(accountId, id))
+    if (current === undefined) return false
+    if (current.deleting === '') return true
+    const { after } = await this.#changePolicy(context, policy, (now) => ({
+      write: { ...now, deleting: '' },
+    }))
+    return after !== undefined
+  }
+
+  #changePolicy(
+    context: RequestContext,
+    { accountId, id }: Pick<PolicyRecord, 'accountId' | 'id'>,
+    edit: (current: PolicyRecord) => Edit<PolicyRecord>,
+  ) {
+    return this.#records.change(context, POLICY, byId(accountId, id), (current) =>
+      current === undefined ? { keep: true } : edit(current),
+    )
+  }
+
+  /** Undefined from `edit`: no change. Throws NoSuchEntity. */
+  #changeHolder(
+    context: RequestContext,
+    holder: Holder,
+    edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
+  ): Promise<void> {
+    switch (holder.kind) {
+      case 'user':
+        return this.#changeOne(context, USER, holder, edit)
+      case 'group':
+        return this.#changeOne(context, GROUP, holder, edit)
+      case 'role':
+        return this.#changeOne(context, ROLE, holder, edit)
+    }
+  }
+
+  async #changeOne<T extends HolderRecord>(
+    context: RequestContext,
+    kind: RecordKind<T>,
+    { accountId, id, name, kind: word }: Holder,
+    edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
+  ): Promise<void> {
+    await this.#records.change(context, kind, byId(accountId, id), (current) => {
+      if (current === undefined) throw noSuchEntity(word, name)
+      const attached = edit(current.attached)
+      return attached === undefined ? { keep: true } : { write: { ...current, attached } }
+    })
+  }
+
+  #readHolder(
+    context: RequestContext,
+    kind: HolderKind,
+    name: string,
+  ): Promise<HolderRecord | undefined> {
+    switch (kind) {
+      case 'user':
+        return this.#records.read(context, USER, name)
+      case 'group':
+        return this.#records.read(context, GROUP, name)
+      case 'role':
+        return this.#records.read(context, ROLE, name)
+    }
+  }
+}
+
+/** Records of built-in policies only hold who of the account uses them: their text is the program's. */
+function useOf(builtIn: BuiltInPolicy, accountId: string): PolicyRecord {
+  return {
+    accountId,
+    id: builtIn.id,
+    name: builtIn.name,
+    path: '/',
+    createdMs: builtIn.createdMs,
+    updatedMs: builtIn.createdMs,
+    description: '',
+    defaultVersion: 1,
+    nextVersion: 2,
+    versions: [{ number: 1, text: builtIn.text, createdMs: builtIn.createdMs }],
+    holders: [],
+    deleting: '',
+    tags: [],
+  }
+}
+
+function isBuiltIn({ id }: PolicyRecord): boolean {
+  for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === id) return true
+  return false
+}
+
+function kindOf(id: string): HolderKind {
+  return id.startsWith('AIDA') ? 'user' : id.startsWith('AGPA') ? 'group' : 'role'
+}
+
+/** The page of ListAttached…Policies. */
+export async function attachedPage(
+  call: IamCall,
+  attached: readonly AttachedPolicy[],
+): Promise<IamResult> {
+  const prefix = textOf(call, 'PathPrefix') ?? '/'
+  const fits = attached.filter(({ arn }) => (POLICY_ARN.exec(arn)?.[2] ?? '/').startsWith(prefix))
+  const { items, more } = await readPage(
+    fits.toSorted((a, b) => compareTexts(a.arn, b.arn)),
+    pageOf(call),
+    ({ arn }) => arn,
+    ({ arn }) => Promise.resolve({ PolicyName: POLICY_ARN.exec(arn)?.[3], PolicyArn: arn }),
+  )
+  return { AttachedPolicies: items, ...more }
+}
+
+function camel(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1)
+}

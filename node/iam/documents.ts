@@ -1,0 +1,49 @@
+/** Policy documents as clients give them and get them back. */
+
+import {
+  MalformedPolicyError,
+  parsePolicy,
+  unknownOperator,
+  type Policy,
+  type PolicyKind,
+} from '../../protocol/iam/policy.ts'
+import { limitExceeded, malformedPolicy } from './errors.ts'
+
+/** Characters without white space, as AWS counts them. */
+export const MANAGED_POLICY_CHARACTERS = 6_144
+export const TRUST_POLICY_CHARACTERS = 4_096
+/** All inline policies of one holder together. */
+export const INLINE_POLICY_CHARACTERS = { user: 2_048, group: 5_120, role: 10_240 } as const
+
+/** Throws MalformedPolicyDocument with the place. */
+export function checkDocument(text: string, kind: PolicyKind): Policy {
+  let policy: Policy
+  try {
+    policy = parsePolicy(text, kind)
+  } catch (error) {
+    if (error instanceof MalformedPolicyError) throw malformedPolicy(error.message)
+    throw error
+  }
+  // One that can't be judged would only ever deny: that is said now, not found out later.
+  const unknown = unknownOperator(policy)
+  if (unknown !== undefined) throw malformedPolicy(`${unknown} is no condition operator`)
+  return policy
+}
+
+export function countedCharacters(text: string): number {
+  return text.replace(/\s/g, '').length
+}
+
+/** Throws LimitExceeded. */
+export function checkSize(what: string, texts: readonly string[], max: number): void {
+  const size = texts.reduce((sum, text) => sum + countedCharacters(text), 0)
+  if (size > max) throw limitExceeded(`Cannot exceed quota for ${what}: ${max}`)
+}
+
+/** As AWS returns documents: URL-encoded by RFC 3986. */
+export function encodedDocument(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}

@@ -1,0 +1,99 @@
+/** The policies that users, groups and roles hold, as texts with the names that explanations use. */
+
+import type { PolicyText } from '../../gateway/backend.ts'
+import type { GroupRecord } from '../../protocol/iam/group-record.ts'
+import { POLICY_ARN } from '../../protocol/iam/identity.ts'
+import type { NameRecord } from '../../protocol/iam/name-record.ts'
+import { policyCodec, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
+import type { AttachedPolicy, NamedPolicy } from '../../protocol/iam/record.ts'
+import { roleCodec, type RoleRecord } from '../../protocol/iam/role-record.ts'
+import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import { BUILT_IN_POLICIES } from './managed.ts'
+import { byId, byName, GROUP, nameKind, type RecordKind } from './records.ts'
+
+/** By account and unique id: `byId`. */
+export const ROLE: RecordKind<RoleRecord> = { space: 'role', codec: roleCodec }
+export const POLICY: RecordKind<PolicyRecord> = { space: 'policy', codec: policyCodec }
+export const ROLE_NAME: RecordKind<NameRecord> = nameKind('role')
+export const POLICY_NAME_KIND: RecordKind<NameRecord> = nameKind('policy')
+
+/** Reads one record, from a cache or not. */
+export type ReadRecord = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
+
+/** Reads at once. */
+const PARALLEL = 32
+
+/** What the user's groups give counts too. */
+export async function userPolicies(read: ReadRecord, user: UserRecord): Promise<PolicyText[]> {
+  const groups = await readAll(user.groups, ({ id }) => read(GROUP, byId(user.accountId, id)))
+  const present = groups.filter((group) => group !== undefined)
+  const attached = [...user.attached, ...present.flatMap((group) => group.attached)]
+  return [
+    ...inlineTexts('user', user.name, user.policies),
+    ...present.flatMap(({ name, policies }) => inlineTexts('group', name, policies)),
+    ...(await attachedTexts(read, user.accountId, attached)),
+  ]
+}
+
+export async function groupPolicies(read: ReadRecord, group: GroupRecord): Promise<PolicyText[]> {
+  return [
+    ...inlineTexts('group', group.name, group.policies),
+    ...(await attachedTexts(read, group.accountId, group.attached)),
+  ]
+}
+
+export async function rolePolicies(read: ReadRecord, role: RoleRecord): Promise<PolicyText[]> {
+  return [
+    ...inlineTexts('role', role.name, role.policies),
+    ...(await attachedTexts(read, role.accountId, role.attached)),
+  ]
+}
+
+/** Undefined: there is no such policy, or not of this account. */
+export async function managedText(
+  read: ReadRecord,
+  accountId: string,
+  arn: string,
+): Promise<PolicyText | undefined> {
+  const builtIn = BUILT_IN_POLICIES.get(arn)
+  if (builtIn !== undefined) return { name: arn, text: builtIn.text }
+  const [, account, path, name] = POLICY_ARN.exec(arn) ?? []
+  if (account !== accountId || name === undefined) return undefined
+  const entry = await read(POLICY_NAME_KIND, byName(accountId, name))
+  if (entry === undefined) return undefined
+  const policy = await read(POLICY, byId(accountId, entry.id))
+  if (policy === undefined || policy.name !== name || policy.path !== path) return undefined
+  return { name: arn, text: policyTextOf(policy) }
+}
+
+function inlineTexts(
+  kind: 'user' | 'group' | 'role',
+  holder: string,
+  policies: readonly NamedPolicy[],
+): PolicyText[] {
+  return policies.map(({ name, text }) => ({ name: `${kind}/${holder}/${name}`, text }))
+}
+
+/** Each once. One that is gone gives nothing: it is deleted only when nobody holds it. */
+async function attachedTexts(
+  read: ReadRecord,
+  accountId: string,
+  attached: readonly AttachedPolicy[],
+): Promise<PolicyText[]> {
+  const unique = new Map(attached.map((each) => [each.id, each]))
+  const texts = await readAll([...unique.values()], async ({ arn, id }) => {
+    const builtIn = BUILT_IN_POLICIES.get(arn)
+    if (builtIn !== undefined) return { name: arn, text: builtIn.text }
+    const policy = await read(POLICY, byId(accountId, id))
+    return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
+  })
+  return texts.filter((text) => text !== undefined)
+}
+
+async function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < items.length; at += PARALLEL) {
+    results.push(...(await Promise.all(items.slice(at, at + PARALLEL).map(read))))
+  }
+  return results
+}

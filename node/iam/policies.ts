@@ -1,0 +1,376 @@
+/** Managed policies: actions of the query API on them and their versions. */
+
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { IamCall, IamResult, ResultValue } from '../../gateway/iam-backend.ts'
+import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
+import {
+  POLICY_VERSIONS_MAX,
+  policyTextOf,
+  type PolicyRecord,
+  type PolicyVersion,
+} from '../../protocol/iam/policy-record.ts'
+import { entityArn } from '../../protocol/iam/identity.ts'
+import type { Attachments, HolderKind } from './attachments.ts'
+import { shownTags, tagsOf, type ModuleOptions } from './common.ts'
+import { compareTexts, Directory } from './directory.ts'
+import {
+  checkDocument,
+  checkSize,
+  encodedDocument,
+  MANAGED_POLICY_CHARACTERS,
+} from './documents.ts'
+import {
+  concurrentModification,
+  deleteConflict,
+  invalidInput,
+  limitExceeded,
+  noSuchEntity,
+} from './errors.ts'
+import { POLICY } from './holdings.ts'
+import { uniqueId } from './ids.ts'
+import { BUILT_IN_POLICIES } from './managed.ts'
+import { Names } from './names.ts'
+import { pageOf, readPage } from './page.ts'
+import { booleanOf, requiredText, textOf } from './parameters.ts'
+import { type Edit } from './records.ts'
+import { denies, EVERYTHING } from './rights.ts'
+import type { IamActions } from './service.ts'
+
+/** AWS's default quota. */
+const POLICIES_MAX = 1_500
+
+export interface PoliciesOptions extends ModuleOptions {
+  readonly attachments: Attachments
+}
+
+export class Policies {
+  readonly #options: PoliciesOptions
+  readonly #names: Names<PolicyRecord>
+  readonly #directory: Directory
+
+  constructor(options: PoliciesOptions) {
+    const { records, clock, random } = options
+    this.#options = options
+    this.#directory = new Directory({
+      records,
+      clock,
+      space: 'policy',
+      entriesMax: POLICIES_MAX,
+      full: () => limitExceeded(`Cannot exceed quota for PoliciesPerAccount: ${POLICIES_MAX}`),
+      stands: async (context, accountId, entry) =>
+        (await this.#names.ofEntry(context, accountId, entry)) !== undefined,
+    })
+    this.#names = new Names({
+      records,
+      random,
+      kind: POLICY,
+      directory: this.#directory,
+      word: 'policy',
+    })
+  }
+
+  actions(): IamActions {
+    return {
+      CreatePolicy: (call) => this.#create(call),
+      GetPolicy: async (call) => ({ Policy: shown(await this.#named(call)) }),
+      ListPolicies: (call) => this.#list(call),
+      DeletePolicy: (call) => this.#delete(call),
+      CreatePolicyVersion: (call) => this.#createVersion(call),
+      GetPolicyVersion: (call) => this.#getVersion(call),
+      ListPolicyVersions: (call) => this.#listVersions(call),
+      DeletePolicyVersion: (call) => this.#deleteVersion(call),
+      SetDefaultPolicyVersion: (call) => this.#setDefault(call),
+      ListEntitiesForPolicy: (call) => this.#listEntities(call),
+    }
+  }
+
+  async #create(call: IamCall): Promise<IamResult> {
+    const { clock, random } = this.#options
+    const text = requiredText(call, 'PolicyDocument')
+    checkManaged(text)
+    const createdMs = clock.nowMs()
+    const record: PolicyRecord = {
+      accountId: call.caller.accountId,
+      id: uniqueId(random, 'policy'),
+      name: requiredText(call, 'PolicyName'),
+      path: textOf(call, 'Path') ?? '/',
+      createdMs,
+      updatedMs: createdMs,
+      description: textOf(call, 'Description') ?? '',
+      defaultVersion: 1,
+      nextVersion: 2,
+      versions: [{ number: 1, text, createdMs }],
+      holders: [],
+      deleting: '',
+      tags: tagsOf(call),
+    }
+    await this.#names.create(call.context, record)
+    return { Policy: shown(record) }
+  }
+
+  /** Those that every account finds there come first. */
+  async #list(call: IamCall): Promise<IamResult> {
+    const scope = textOf(call, 'Scope') ?? 'All'
+    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const attachedOnly = booleanOf(call, 'OnlyAttached') ?? false
+    const usage = textOf(call, 'PolicyUsageFilter')
+    const { context } = call
+    const { accountId } = call.caller
+    const builtIn = [...BUILT_IN_POLICIES.keys()].map((arn) => ({ sort: `0${arn}`, arn }))
+    const own = scope === 'AWS' ? [] : await this.#directory.entries(context, accountId)
+    const entries: { sort: string; arn?: string; entry?: DirectoryEntry }[] = [
+      ...(scope === 'Local' ? [] : builtIn),
+      ...own.map((entry) => ({ sort: `1${entry.name}`, entry })),
+    ].sort((a, b) => compareTexts(a.sort, b.sort))
+    const { items, more } = await readPage(
+      entries,
+      pageOf(call),
+      ({ sort }) => sort,
+      async ({ arn, entry }) => {
+        const policy =
+          arn === undefined
+            ? await this.#names.ofEntry(context, accountId, entry as DirectoryEntry)
+            : await this.#options.attachments.find(context, accountId, arn)
+        if (policy === undefined || !policy.path.startsWith(prefix)) return undefined
+        if (attachedOnly && policy.holders.length === 0) return undefined
+        // No permissions boundaries yet: nothing is used as one.
+        return usage === 'PermissionsBoundary' ? undefined : listed(policy)
+      },
+    )
+    return { Policies: items, ...more }
+  }
+
+  async #delete(call: IamCall): Promise<IamResult> {
+    const { context } = call
+    const policy = await this.#own(call)
+    const others = policy.versions.filter(({ number }) => number !== policy.defaultVersion)
+    if (others.length > 0) {
+      throw deleteConflict(
+        'This policy has more than one version. Before you delete a policy, you must delete the policy’s versions. The default version is deleted with the policy.',
+      )
+    }
+    await this.#options.attachments.whileUnheld(context, policy, (mark) =>
+      this.#names.remove(context, policy, (current) => {
+        // Attached meanwhile, or deleted twice at once.
+        if (current.deleting !== mark || current.versions.length > 1) {
+          throw concurrentModification()
+        }
+      }),
+    )
+    return {}
+  }
+
+  async #createVersion(call: IamCall): Promise<IamResult> {
+    const { clock } = this.#options
+    const text = requiredText(call, 'PolicyDocument')
+    const setAsDefault = booleanOf(call, 'SetAsDefault') ?? false
+    checkManaged(text)
+    const policy = await this.#own(call)
+    const check = setAsDefault ? await this.#mayGrant(call, policy, text) : () => {}
+    const createdMs = clock.nowMs()
+    let number = 0
+    await this.#change(call.context, policy, (current) => {
+      check(current)
+      if (current.versions.length >= POLICY_VERSIONS_MAX) {
+        throw limitExceeded(
+          `A managed policy can have up to ${POLICY_VERSIONS_MAX} versions. Before you create a new version, you must delete an existing version.`,
+        )
+      }
+      number = current.nextVersion
+      return {
+        write: {
+          ...current,
+          updatedMs: createdMs,
+          nextVersion: number + 1,
+          defaultVersion: setAsDefault ? number : current.defaultVersion,
+          versions: [...current.versions, { number, text, createdMs }],
+        },
+      }
+    })
+    const version = { number, text, createdMs }
+    return { PolicyVersion: { ...shownVersion(version, setAsDefault), Document: undefined } }
+  }
+
+  async #getVersion(call: IamCall): Promise<IamResult> {
+    const policy = await this.#named(call)
+    const version = versionOf(policy, requiredText(call, 'VersionId'))
+    const isDefault = version.number === policy.defaultVersion
+    return {
+      PolicyVersion: {
+        Document: encodedDocument(version.text),
+        ...shownVersion(version, isDefault),
+      },
+    }
+  }
+
+  async #listVersions(call: IamCall): Promise<IamResult> {
+    const policy = await this.#named(call)
+    const sorted = [...policy.versions].sort((a, b) => b.number - a.number)
+    const { items, more } = await readPage(
+      sorted,
+      pageOf(call),
+      // Newest first, and text that orders so.
+      ({ number }) => String(1e9 - number).padStart(10, '0'),
+      (version) => Promise.resolve(shownVersion(version, version.number === policy.defaultVersion)),
+    )
+    return { Versions: items, ...more }
+  }
+
+  async #deleteVersion(call: IamCall): Promise<IamResult> {
+    const policy = await this.#own(call)
+    const { number } = versionOf(policy, requiredText(call, 'VersionId'))
+    await this.#change(call.context, policy, (current) => {
+      if (current.defaultVersion === number) {
+        throw deleteConflict('Cannot delete the default version of a policy.')
+      }
+      const versions = current.versions.filter((version) => version.number !== number)
+      if (versions.length === current.versions.length) throw noVersion(policy, number)
+      return { write: { ...current, versions, updatedMs: this.#options.clock.nowMs() } }
+    })
+    return {}
+  }
+
+  async #setDefault(call: IamCall): Promise<IamResult> {
+    const policy = await this.#own(call)
+    const { number, text } = versionOf(policy, requiredText(call, 'VersionId'))
+    const check = await this.#mayGrant(call, policy, text)
+    await this.#change(call.context, policy, (current) => {
+      check(current)
+      if (!current.versions.some((version) => version.number === number)) {
+        throw noVersion(policy, number)
+      }
+      return { write: { ...current, defaultVersion: number } }
+    })
+    return {}
+  }
+
+  async #listEntities(call: IamCall): Promise<IamResult> {
+    const policy = await this.#named(call)
+    const filter = textOf(call, 'EntityFilter')
+    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const holders = await this.#options.attachments.holders(call.context, policy)
+    const wanted = holders
+      .filter(({ kind, record }) => {
+        const fits = filter === undefined || filter === FILTERS[kind]
+        return fits && record.path.startsWith(prefix)
+      })
+      .sort((a, b) => compareTexts(a.kind + a.record.name, b.kind + b.record.name))
+    const { items, more } = await readPage(
+      wanted,
+      pageOf(call),
+      ({ kind, record }) => `${kind}/${record.name}`,
+      (holder) => Promise.resolve(holder),
+    )
+    const of = (kind: HolderKind, word: string): IamResult[] =>
+      items
+        .filter((item) => item.kind === kind)
+        .map(({ record }) => ({ [`${word}Name`]: record.name, [`${word}Id`]: record.id }))
+    return {
+      PolicyGroups: of('group', 'Group'),
+      PolicyUsers: of('user', 'User'),
+      PolicyRoles: of('role', 'Role'),
+      ...more,
+    }
+  }
+
+  /** Row 31: whoever holds the policy gets what its new text allows. One that nobody holds gives nothing
+   * to anybody: attaching it asks again, with the holder entered already. The result is to be called with
+   * the state that is changed. */
+  async #mayGrant(
+    call: IamCall,
+    policy: PolicyRecord,
+    text: string,
+  ): Promise<(current: PolicyRecord) => void> {
+    if (policy.holders.length > 0) {
+      await this.#options.rights.mustCover(call, [{ name: arnOf(policy), text }])
+      // Without its Deny, whatever its holders have besides may allow more: only who may all may lift it.
+      const before = policyTextOf(policy)
+      if (denies(before)) await this.#options.rights.mustCover(call, [EVERYTHING])
+      return (current) => {
+        if (policyTextOf(current) !== before) throw concurrentModification()
+      }
+    }
+    return (current) => {
+      if (current.holders.length > 0) throw concurrentModification()
+    }
+  }
+
+  async #change(
+    context: RequestContext,
+    policy: PolicyRecord,
+    edit: (current: PolicyRecord) => Edit<PolicyRecord>,
+  ): Promise<void> {
+    await this.#names.change(context, policy, edit)
+  }
+
+  /** Of the caller's account, or one that every account finds there. */
+  #named(call: IamCall): Promise<PolicyRecord> {
+    const arn = requiredText(call, 'PolicyArn')
+    return this.#options.attachments.find(call.context, call.caller.accountId, arn)
+  }
+
+  /** One that can be changed. */
+  async #own(call: IamCall): Promise<PolicyRecord> {
+    const arn = requiredText(call, 'PolicyArn')
+    if (BUILT_IN_POLICIES.has(arn)) {
+      throw invalidInput(`Policy ${arn} is managed by the program and can not be changed.`)
+    }
+    return this.#named(call)
+  }
+}
+
+const FILTERS: Readonly<Record<HolderKind, string>> = { user: 'User', group: 'Group', role: 'Role' }
+
+export function arnOf(policy: PolicyRecord): string {
+  for (const builtIn of BUILT_IN_POLICIES.values()) if (builtIn.id === policy.id) return builtIn.arn
+  return entityArn(policy.accountId, 'policy', policy.path, policy.name)
+}
+
+function checkManaged(text: string): void {
+  checkDocument(text, 'identity')
+  checkSize('PolicySize', [text], MANAGED_POLICY_CHARACTERS)
+}
+
+function versionOf(policy: PolicyRecord, id: string): PolicyVersion {
+  const version = policy.versions.find(({ number }) => `v${number}` === id)
+  if (version === undefined) throw noVersion(policy, id)
+  return version
+}
+
+function noVersion(policy: PolicyRecord, id: string | number): Error {
+  const version = typeof id === 'number' ? `v${id}` : id
+  return noSuchEntity('policy version', `${version} of ${arnOf(policy)}`)
+}
+
+function shownVersion({ number, createdMs }: PolicyVersion, isDefault: boolean) {
+  return {
+    VersionId: `v${number}`,
+    IsDefaultVersion: isDefault,
+    CreateDate: new Date(createdMs),
+  }
+}
+
+function shown(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
+  const { description, tags } = policy
+  return {
+    ...listed(policy),
+    Description:
+      description === '' ? BUILT_IN_POLICIES.get(arnOf(policy))?.description : description,
+    Tags: shownTags(tags),
+  }
+}
+
+function listed(policy: PolicyRecord): { readonly [name: string]: ResultValue } {
+  return {
+    PolicyName: policy.name,
+    PolicyId: policy.id,
+    Arn: arnOf(policy),
+    Path: policy.path,
+    DefaultVersionId: `v${policy.defaultVersion}`,
+    AttachmentCount: new Set(policy.holders.map(({ id }) => id)).size,
+    PermissionsBoundaryUsageCount: 0,
+    IsAttachable: true,
+    CreateDate: new Date(policy.createdMs),
+    UpdateDate: new Date(policy.updatedMs),
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * From an access key, or a session token, to who signed and what it may do: the gateway's look-up.
+ *
+ * Invariants:
+ *   - every record that an identity was put together from was read less than a second before the request
+ *     came, by the node's monotonic clock, or is read again; when that fails, Unavailable (T7): a node
+ *     that is cut off lets nobody in
+ *   - who is deleted, and made anew under the same name, is another: what refers to it names its id
+ *   - the cluster's first root stands in the genesis record and needs no read
+ *
+ * An identity in use is read again when half its time is over, beside the requests that go on, all its
+ * records at once; so requests wait for reads only after a pause, or when a peer is slow.
+ */
+
+import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import { ACCESS_KEY_ID, entityArn, principalArn } from '../../protocol/iam/identity.ts'
+import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import type { RoleRecord } from '../../protocol/iam/role-record.ts'
+import type { Credential, Identity, PolicyText } from '../../gateway/backend.ts'
+import type { Clock, Network } from '../env/ports.ts'
+import { internalContext } from '../internal-context.ts'
+import { FreshCache, type Fresh } from './fresh.ts'
+import { managedText, ROLE, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
+import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from './records.ts'
+import { unseal } from './sealing.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+/** T7. */
+const AGE_MS_MAX = 1_000
+/** From here on an identity in use is read again ahead of time. */
+const AGE_MS_AHEAD = 500
+const RECORDS_MAX = 20_000
+const IDENTITIES_MAX = 10_000
+const SECRETS_MAX = 10_000
+const TOPIC = 'iam'
+
+export interface ResolverOptions {
+  readonly records: Pick<Records, 'read'>
+  readonly sessions: Sessions
+  readonly clock: Clock
+  readonly network: Pick<Network, 'publish' | 'subscribe' | 'self'>
+  /** Of the genesis record, unsealed. */
+  readonly root: () => { readonly accessKeyId: string } & Credential
+  readonly clusterSecret: () => Uint8Array
+}
+
+/** What a look-up found, and the records that it is made of. */
+interface Resolved {
+  readonly credential: Credential | undefined
+  readonly parts: readonly Part[]
+}
+
+interface Part {
+  readonly kind: RecordKind<unknown>
+  readonly name: string
+}
+
+export class Resolver {
+  readonly #options: ResolverOptions
+  readonly #records: FreshCache<unknown>
+  readonly #identities: FreshCache<Resolved>
+  /** Those that are being read again ahead of time. */
+  readonly #ahead = new Set<string>()
+  /** By sealed text. */
+  readonly #secrets = new Map<string, string>()
+
+  constructor(options: ResolverOptions) {
+    this.#options = options
+    this.#records = new FreshCache(options.clock, RECORDS_MAX)
+    this.#identities = new FreshCache(options.clock, IDENTITIES_MAX)
+    options.network.subscribe(TOPIC, (_from, bytes) => this.#heard(bytes))
+  }
+
+  /** Undefined: there is no such key, it is inactive, or whose it was is gone. Throws Unavailable. */
+  credential(accessKeyId: string): Promise<Credential | undefined> {
+    const root = this.#options.root()
+    if (root.accessKeyId === accessKeyId) return Promise.resolve(root)
+    if (!ACCESS_KEY_ID.test(accessKeyId)) return Promise.resolve(undefined)
+    return this.#resolve(accessKeyId, (read) => this.#ofKey(read, accessKeyId))
+  }
+
+  /** Throws StoreError ExpiredToken, InvalidToken or Unavailable. Undefined: whose it was is gone. */
+  async session(accessKeyId: string, token: string): Promise<Credential | undefined> {
+    const session = await this.#options.sessions.open(accessKeyId, token)
+    // A key id and a token belong together, so that the id is name enough. Without the token it is none.
+    return this.#resolve(`session ${accessKeyId}`, (read) => this.#ofSession(read, session))
+  }
+
+  /** A record was changed, or may have been: forgets it here, and tells the others. */
+  changed(kind: RecordKind<unknown>, name: string): void {
+    this.#forget(kind.space, name)
+    this.#options.network.publish(TOPIC, utf8(`${kind.space} ${name}`))
+  }
+
+  #heard(bytes: Uint8Array): void {
+    let text: string
+    try {
+      text = utf8Text(bytes)
+    } catch {
+      return
+    }
+    const space = text.indexOf(' ')
+    if (space > 0) this.#forget(text.slice(0, space), text.slice(space + 1))
+  }
+
+  #forget(space: string, name: string): void {
+    this.#records.drop(`${space} ${name}`)
+    this.#identities.clear()
+  }
+
+  #resolve(
+    name: string,
+    find: (read: ReadRecord) => Promise<Credential | undefined>,
+  ): Promise<Credential | undefined> {
+    const known = this.#identities.peek(name, AGE_MS_MAX)
+    if (known === undefined) return this.#read(name, AGE_MS_MAX, find)
+    const aged = this.#options.clock.monotonicMs() - known.sinceMs >= AGE_MS_AHEAD
+    if (aged && !this.#ahead.has(name)) {
+      this.#ahead.add(name)
+      const done = (): void => void this.#ahead.delete(name)
+      // What fails is tried again by the next request, and said when the time is over.
+      this.#read(name, AGE_MS_AHEAD, find, known.value).then(done, done)
+    }
+    return Promise.resolve(known.value.credential)
+  }
+
+  async #read(
+    name: string,
+    ageMs: number,
+    find: (read: ReadRecord) => Promise<Credential | undefined>,
+    before?: Resolved,
+  ): Promise<Credential | undefined> {
+    const fresh = await this.#identities.get(name, ageMs, async (startedMs) => {
+      // All that it was made of, at once; what that brings lies in the cache for the look-up.
+      for (const part of before?.parts ?? []) this.#part(part, ageMs).catch(() => {})
+      let sinceMs = startedMs
+      const parts: Part[] = []
+      const read: ReadRecord = async <T>(kind: RecordKind<T>, part: string) => {
+        const found = await this.#part({ kind: kind as RecordKind<unknown>, name: part }, ageMs)
+        sinceMs = Math.min(sinceMs, found.sinceMs)
+        parts.push({ kind: kind as RecordKind<unknown>, name: part })
+        return found.value as T | undefined
+      }
+      const credential = await find(read)
+      return { value: { credential, parts }, sinceMs }
+    })
+    return fresh.value.credential
+  }
+
+  #part({ kind, name }: Part, ageMs: number): Promise<Fresh<unknown>> {
+    return this.#records.get(`${kind.space} ${name}`, ageMs, async (startedMs) => ({
+      value: await this.#options.records.read(internalContext(), kind, name),
+      sinceMs: startedMs,
+    }))
+  }
+
+  async #ofKey(read: ReadRecord, accessKeyId: string): Promise<Credential | undefined> {
+    const key = await read(ACCESS_KEY, accessKeyId)
+    if (key === undefined || key.status !== 'Active') return undefined
+    const { accountId, userId } = key
+    let identity: Identity | undefined
+    if (userId === undefined) {
+      const account = await read(ACCOUNT, accountId)
+      if (account === undefined || !account.rootKeys.includes(accessKeyId)) return undefined
+      if (!account.closed) identity = rootIdentity(accountId)
+    } else {
+      const user = await read(USER, byId(accountId, userId))
+      if (user === undefined || !user.accessKeys.includes(accessKeyId)) return undefined
+      identity = await userIdentity(read, user)
+    }
+    if (identity === undefined) return undefined
+    return { accessKeyId, secretAccessKey: this.#secretOf(key.sealedSecret), identity }
+  }
+
+  async #ofSession(read: ReadRecord, session: Session): Promise<Credential | undefined> {
+    const { accessKeyId, secretAccessKey } = session
+    const identity = await this.#sessionIdentity(read, session)
+    if (identity === undefined) return undefined
+    const sessionPolicies = await sessionPoliciesOf(read, session)
+    return {
+      accessKeyId,
+      secretAccessKey,
+      identity: { ...identity, tokenIssuedMs: session.issuedMs, sessionPolicies },
+    }
+  }
+
+  async #sessionIdentity(read: ReadRecord, session: Session): Promise<Identity | undefined> {
+    const { kind, accountId, entityId } = session
+    switch (kind) {
+      case 'root': {
+        if (accountId === this.#options.root().identity.accountId) return rootIdentity(accountId)
+        const account = await read(ACCOUNT, accountId)
+        return account === undefined || account.closed ? undefined : rootIdentity(accountId)
+      }
+      case 'user': {
+        const user = await read(USER, byId(accountId, entityId))
+        return user && userIdentity(read, user)
+      }
+      case 'role': {
+        const role = await read(ROLE, byId(accountId, entityId))
+        return role && roleIdentity(read, role, session.sessionName)
+      }
+    }
+  }
+
+  #secretOf(sealed: string): string {
+    const known = this.#secrets.get(sealed)
+    if (known !== undefined) return known
+    const secret = unseal(this.#options.clusterSecret(), sealed)
+    if (this.#secrets.size >= SECRETS_MAX) this.#secrets.clear()
+    this.#secrets.set(sealed, secret)
+    return secret
+  }
+}
+
+export function rootIdentity(accountId: string): Identity {
+  return {
+    accountId,
+    principalArn: principalArn(accountId, undefined),
+    principalId: accountId,
+    userName: 'root',
+    type: 'Account',
+    isRoot: true,
+    policies: [],
+  }
+}
+
+export async function userIdentity(read: ReadRecord, user: UserRecord): Promise<Identity> {
+  return {
+    accountId: user.accountId,
+    principalArn: entityArn(user.accountId, 'user', user.path, user.name),
+    principalId: user.id,
+    userName: user.name,
+    type: 'User',
+    isRoot: false,
+    policies: await userPolicies(read, user),
+  }
+}
+
+export async function roleIdentity(
+  read: ReadRecord,
+  role: RoleRecord,
+  sessionName: string,
+): Promise<Identity> {
+  return {
+    accountId: role.accountId,
+    principalArn: sessionArn(role, sessionName),
+    principalId: `${role.id}:${sessionName}`,
+    userName: '',
+    type: 'AssumedRole',
+    isRoot: false,
+    policies: await rolePolicies(read, role),
+    roleArn: entityArn(role.accountId, 'role', role.path, role.name),
+  }
+}
+
+export function sessionArn(role: RoleRecord, sessionName: string): string {
+  return `arn:aws:sts::${role.accountId}:assumed-role/${role.name}/${sessionName}`
+}
+
+/** Undefined: no limit of its own. One that names policies which are gone has a limit: nothing. */
+async function sessionPoliciesOf(
+  read: ReadRecord,
+  { accountId, policy, policyArns }: Session,
+): Promise<PolicyText[] | undefined> {
+  if (policy === '' && policyArns.length === 0) return undefined
+  const managed = await Promise.all(policyArns.map((arn) => managedText(read, accountId, arn)))
+  const inline = policy === '' ? [] : [{ name: 'session-policy', text: policy }]
+  return [...inline, ...managed.filter((text) => text !== undefined)]
+}

@@ -1,0 +1,249 @@
+/** Roles: actions of the query API on them, their trust policies and their inline policies. */
+
+import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import { entityArn } from '../../protocol/iam/identity.ts'
+import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
+import { ROLE_SESSION_SECONDS_MIN, type RoleRecord } from '../../protocol/iam/role-record.ts'
+import type { Attachments } from './attachments.ts'
+import { shownTags, tagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
+import { compareTexts, Directory } from './directory.ts'
+import {
+  checkDocument,
+  countedCharacters,
+  encodedDocument,
+  TRUST_POLICY_CHARACTERS,
+} from './documents.ts'
+import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
+import { ROLE, rolePolicies, type ReadRecord } from './holdings.ts'
+import { holderPolicyActions } from './holder-policies.ts'
+import { uniqueId } from './ids.ts'
+import { Names } from './names.ts'
+import { pageOf, readPage } from './page.ts'
+import { integerOf, requiredText, textOf } from './parameters.ts'
+import type { IamActions, PathOf } from './service.ts'
+
+/** AWS's default quota. */
+const ROLES_MAX = 1_000
+
+export interface RolesOptions extends ModuleOptions {
+  readonly attachments: Attachments
+}
+
+export class Roles {
+  readonly #options: RolesOptions
+  readonly #names: Names<RoleRecord>
+  readonly #directory: Directory
+
+  constructor(options: RolesOptions) {
+    const { records, clock, random } = options
+    this.#options = options
+    this.#directory = new Directory({
+      records,
+      clock,
+      space: 'role',
+      entriesMax: ROLES_MAX,
+      full: () => limitExceeded(`Cannot exceed quota for RolesPerAccount: ${ROLES_MAX}`),
+      stands: async (context, accountId, entry) =>
+        (await this.#names.ofEntry(context, accountId, entry)) !== undefined,
+    })
+    this.#names = new Names({
+      records,
+      random,
+      kind: ROLE,
+      directory: this.#directory,
+      word: 'role',
+    })
+  }
+
+  /** For the ARN of a role that a request names. */
+  readonly pathOf: PathOf = async (context, accountId, name) =>
+    (await this.#names.find(context, accountId, name))?.path
+
+  /** Of any account: AssumeRole and simulations name roles by ARN. */
+  async ofArn(context: RequestContext, arn: string): Promise<RoleRecord | undefined> {
+    const [, accountId, path, name] = ROLE_ARN.exec(arn) ?? []
+    if (accountId === undefined || name === undefined) return undefined
+    const role = await this.#names.find(context, accountId, name)
+    return role?.path === path ? role : undefined
+  }
+
+  /** Names of the account's roles: an account with some can't be deleted. */
+  async list(context: RequestContext, accountId: string): Promise<readonly string[]> {
+    const entries = await this.#directory.entries(context, accountId)
+    const roles = await Promise.all(
+      entries.map((entry) => this.#names.ofEntry(context, accountId, entry)),
+    )
+    return roles.filter((role) => role !== undefined).map(({ name }) => name)
+  }
+
+  actions(): IamActions {
+    return {
+      CreateRole: (call) => this.#create(call),
+      GetRole: async (call) => ({ Role: shown(await this.#named(call)) }),
+      ListRoles: (call) => this.#list(call),
+      UpdateRole: (call) => this.#update(call),
+      UpdateRoleDescription: async (call) => {
+        const Description = textOf(call, 'Description') ?? ''
+        const role = await this.#change(call, (current) => ({
+          ...current,
+          description: Description,
+        }))
+        return { Role: shown(role) }
+      },
+      UpdateAssumeRolePolicy: (call) => this.#updateTrust(call),
+      DeleteRole: (call) => this.#delete(call),
+      TagRole: (call) => this.#edit(call, (role) => ({ ...role, tags: withTags(role.tags, call) })),
+      UntagRole: (call) =>
+        this.#edit(call, (role) => ({ ...role, tags: withoutTags(role.tags, call) })),
+      ListRoleTags: (call) => this.#listTags(call),
+      ...holderPolicyActions(
+        {
+          word: 'Role',
+          kind: 'role',
+          find: (call) => this.#named(call),
+          change: (context, role, edit) => this.#names.change(context, role, edit),
+          holds: (context, role) => this.#holds(context, role),
+        },
+        this.#options,
+      ),
+    }
+  }
+
+  async #create(call: IamCall): Promise<IamResult> {
+    const { random } = this.#options
+    const trust = requiredText(call, 'AssumeRolePolicyDocument')
+    checkTrust(trust)
+    const role: RoleRecord = {
+      accountId: call.caller.accountId,
+      id: uniqueId(random, 'role'),
+      name: requiredText(call, 'RoleName'),
+      path: textOf(call, 'Path') ?? '/',
+      createdMs: call.nowMs,
+      description: textOf(call, 'Description') ?? '',
+      maxSessionSeconds: integerOf(call, 'MaxSessionDuration') ?? ROLE_SESSION_SECONDS_MIN,
+      trust,
+      policies: [],
+      attached: [],
+      tags: tagsOf(call),
+    }
+    await this.#names.create(call.context, role)
+    return { Role: shown(role) }
+  }
+
+  async #list(call: IamCall): Promise<IamResult> {
+    const { context } = call
+    const { accountId } = call.caller
+    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const entries = await this.#directory.entries(context, accountId)
+    const { items, more } = await readPage(
+      entries,
+      pageOf(call),
+      ({ name }: DirectoryEntry) => name,
+      async (entry) => {
+        const role = await this.#names.ofEntry(context, accountId, entry)
+        return role?.path.startsWith(prefix) === true ? listed(role) : undefined
+      },
+    )
+    return { Roles: items, ...more }
+  }
+
+  async #update(call: IamCall): Promise<IamResult> {
+    const description = textOf(call, 'Description')
+    const maxSessionSeconds = integerOf(call, 'MaxSessionDuration')
+    await this.#change(call, (current) => ({
+      ...current,
+      description: description ?? current.description,
+      maxSessionSeconds: maxSessionSeconds ?? current.maxSessionSeconds,
+    }))
+    return {}
+  }
+
+  /** Row 31: whoever may say who takes a role on could take it on. */
+  async #updateTrust(call: IamCall): Promise<IamResult> {
+    const trust = requiredText(call, 'PolicyDocument')
+    checkTrust(trust)
+    const role = await this.#named(call)
+    await this.#options.rights.mustCover(call, await this.#holds(call.context, role))
+    await this.#change(call, (current) => {
+      if (!sameHoldings(current, role)) throw concurrentModification()
+      return { ...current, trust }
+    })
+    return {}
+  }
+
+  async #delete(call: IamCall): Promise<IamResult> {
+    const role = await this.#named(call)
+    await this.#names.remove(call.context, role, (current) => {
+      if (current.attached.length > 0) {
+        throw deleteConflict('Cannot delete entity, must detach all policies first.')
+      }
+      if (current.policies.length > 0) {
+        throw deleteConflict('Cannot delete entity, must delete policies first.')
+      }
+    })
+    return {}
+  }
+
+  async #listTags(call: IamCall): Promise<IamResult> {
+    const { tags } = await this.#named(call)
+    const { items, more } = await readPage(
+      [...tags].sort((a, b) => compareTexts(a.key, b.key)),
+      pageOf(call),
+      ({ key }) => key,
+      (tag) => Promise.resolve(tag),
+    )
+    return { Tags: shownTags(items) ?? [], ...more }
+  }
+
+  #named(call: IamCall): Promise<RoleRecord> {
+    const { context, caller } = call
+    return this.#names.get(context, caller.accountId, requiredText(call, 'RoleName'))
+  }
+
+  async #edit(call: IamCall, edit: (current: RoleRecord) => RoleRecord): Promise<IamResult> {
+    await this.#change(call, edit)
+    return {}
+  }
+
+  async #change(call: IamCall, edit: (current: RoleRecord) => RoleRecord): Promise<RoleRecord> {
+    const role = await this.#named(call)
+    return this.#names.change(call.context, role, (current) => ({ write: edit(current) }))
+  }
+
+  #holds(context: RequestContext, role: RoleRecord): Promise<PolicyText[]> {
+    const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
+    return rolePolicies(read, role)
+  }
+}
+
+const ROLE_ARN = /^arn:aws:iam::([0-9]{12}):role(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,64})$/
+
+function checkTrust(text: string): void {
+  checkDocument(text, 'trust')
+  const size = countedCharacters(text)
+  if (size > TRUST_POLICY_CHARACTERS) {
+    throw limitExceeded(`Cannot exceed quota for ACLSizePerRole: ${TRUST_POLICY_CHARACTERS}`)
+  }
+}
+
+function sameHoldings(a: RoleRecord, b: RoleRecord): boolean {
+  return JSON.stringify([a.policies, a.attached]) === JSON.stringify([b.policies, b.attached])
+}
+
+function shown(role: RoleRecord): IamResult {
+  return { ...listed(role), Tags: shownTags(role.tags) }
+}
+
+function listed(role: RoleRecord): IamResult {
+  return {
+    Path: role.path,
+    RoleName: role.name,
+    RoleId: role.id,
+    Arn: entityArn(role.accountId, 'role', role.path, role.name),
+    CreateDate: new Date(role.createdMs),
+    AssumeRolePolicyDocument: encodedDocument(role.trust),
+    Description: role.description === '' ? undefined : role.description,
+    MaxSessionDuration: role.maxSessionSeconds,
+  }
+}

@@ -1,0 +1,210 @@
+/** Temporary credentials: STS's actions of the query API. */
+
+import type { Identity } from '../../gateway/backend.ts'
+import { IamError, type IamCall, type IamResult } from '../../gateway/iam-backend.ts'
+import { compiledPolicy } from '../../protocol/iam/compiled.ts'
+import { decide, type Decision } from '../../protocol/iam/decide.ts'
+import type { ContextValues } from '../../protocol/iam/template.ts'
+import type { RoleRecord } from '../../protocol/iam/role-record.ts'
+import { checkDocument } from './documents.ts'
+import { accessDenied, noSuchEntity, validationError } from './errors.ts'
+import { managedText, type ReadRecord } from './holdings.ts'
+import { integerOf, recordsOf, requiredText, textOf } from './parameters.ts'
+import { ACCESS_KEY, type Records } from './records.ts'
+import { sessionArn } from './resolve.ts'
+import type { Roles } from './roles.ts'
+import type { IamActions } from './service.ts'
+import {
+  packedPercent,
+  type IssuedSession,
+  type Sessions,
+  type SessionSubject,
+} from './sessions.ts'
+import { subjectOf } from './subject.ts'
+
+/** Of AssumeRole when nothing is said, and at most for a session that a session asked for. */
+const HOUR_SECONDS = 3_600
+/** Of GetSessionToken when nothing is said: of a user 12 hours, of the root an hour, which is its most. */
+const USER_SESSION_SECONDS = 43_200
+
+export interface StsOptions {
+  readonly records: Records
+  readonly sessions: Sessions
+  readonly roles: Roles
+  /** Of the genesis record: its key is in no other. */
+  readonly root: () => { readonly accessKeyId: string; readonly identity: Identity }
+}
+
+export class Sts {
+  readonly #options: StsOptions
+
+  constructor(options: StsOptions) {
+    this.#options = options
+  }
+
+  actions(): IamActions {
+    return {
+      GetCallerIdentity: ({ caller }) =>
+        Promise.resolve({
+          UserId: caller.principalId,
+          Account: caller.accountId,
+          Arn: caller.principalArn,
+        }),
+      GetSessionToken: (call) => this.#getSessionToken(call),
+      AssumeRole: (call) => this.#assumeRole(call),
+      GetAccessKeyInfo: (call) => this.#getAccessKeyInfo(call),
+    }
+  }
+
+  /** No right is needed, but a Deny counts. */
+  async #getSessionToken(call: IamCall): Promise<IamResult> {
+    const { caller } = call
+    if (caller.tokenIssuedMs !== undefined) {
+      throw accessDenied('Cannot call GetSessionToken with session credentials')
+    }
+    const asked = integerOf(call, 'DurationSeconds')
+    if (!caller.isRoot) {
+      const decision = decide({
+        ...subjectOf(caller),
+        resourceAccount: caller.accountId,
+        action: 'sts:GetSessionToken',
+        resource: '*',
+        context: call.conditions,
+      })
+      if (decision.kind === 'explicit-deny') throw notAuthorized(caller, 'sts:GetSessionToken', '*')
+    }
+    const seconds = caller.isRoot
+      ? Math.min(asked ?? HOUR_SECONDS, HOUR_SECONDS)
+      : (asked ?? USER_SESSION_SECONDS)
+    const issued = await this.#options.sessions.issue(
+      {
+        kind: caller.isRoot ? 'root' : 'user',
+        principalArn: caller.principalArn,
+        accountId: caller.accountId,
+        entityId: caller.principalId,
+        name: caller.userName,
+        sessionName: '',
+        policy: '',
+        policyArns: [],
+      },
+      seconds,
+    )
+    return { Credentials: credentialsOf(issued) }
+  }
+
+  async #assumeRole(call: IamCall): Promise<IamResult> {
+    const { caller } = call
+    const arn = requiredText(call, 'RoleArn')
+    const sessionName = requiredText(call, 'RoleSessionName')
+    if (caller.isRoot) throw accessDenied('Roles may not be assumed by root accounts.')
+    const role = await this.#options.roles.ofArn(call.context, arn)
+    // Whether there is such a role learns only who may take it on.
+    if (role === undefined || !trusts(call, role, arn, sessionName).allowed) {
+      throw notAuthorized(caller, 'sts:AssumeRole', arn)
+    }
+    const seconds = integerOf(call, 'DurationSeconds') ?? HOUR_SECONDS
+    if (seconds > role.maxSessionSeconds) {
+      throw validationError(
+        'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
+      )
+    }
+    if (caller.type === 'AssumedRole' && seconds > HOUR_SECONDS) {
+      throw validationError(
+        'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+      )
+    }
+    const subject: SessionSubject = {
+      kind: 'role',
+      principalArn: sessionArn(role, sessionName),
+      accountId: role.accountId,
+      entityId: role.id,
+      name: role.name,
+      sessionName,
+      ...(await this.#limits(call, role)),
+    }
+    const issued = await this.#options.sessions.issue(subject, seconds)
+    const limited = subject.policy !== '' || subject.policyArns.length > 0
+    return {
+      Credentials: credentialsOf(issued),
+      AssumedRoleUser: { AssumedRoleId: `${role.id}:${sessionName}`, Arn: subject.principalArn },
+      PackedPolicySize: limited ? issued.packedPolicyPercent : undefined,
+    }
+  }
+
+  /** Session policies. Throws MalformedPolicyDocument, PackedPolicyTooLarge, NoSuchEntity. */
+  async #limits(
+    call: IamCall,
+    { accountId }: RoleRecord,
+  ): Promise<{ readonly policy: string; readonly policyArns: readonly string[] }> {
+    const given = textOf(call, 'Policy')
+    if (given !== undefined) checkDocument(given, 'identity')
+    // It was checked to be plain JSON: only white space goes.
+    const policy = given === undefined ? '' : JSON.stringify(JSON.parse(given))
+    const arns = recordsOf(call, 'PolicyArns').map((item) => item['arn'] as string)
+    const policyArns = [...new Set(arns)]
+    const read: ReadRecord = (kind, name) => this.#options.records.read(call.context, kind, name)
+    for (const arn of policyArns) {
+      const managed = await managedText(read, accountId, arn)
+      if (managed === undefined) throw noSuchEntity('policy', arn)
+    }
+    if (packedPercent({ policy, policyArns }) > 100) {
+      throw new IamError(
+        'PackedPolicyTooLarge',
+        400,
+        'The session policies and tags together are larger than a session token can hold.',
+      )
+    }
+    return { policy, policyArns }
+  }
+
+  async #getAccessKeyInfo(call: IamCall): Promise<IamResult> {
+    const id = requiredText(call, 'AccessKeyId')
+    const root = this.#options.root()
+    if (root.accessKeyId === id) return { Account: root.identity.accountId }
+    const key = await this.#options.records.read(call.context, ACCESS_KEY, id)
+    if (key === undefined) throw noSuchEntity('access key', id)
+    return { Account: key.accountId }
+  }
+}
+
+/**
+ * The role's trust policy decides: in the same account it is enough that it names the caller; where it
+ * names the account only, and for other accounts always, the caller needs the right of its own too.
+ */
+function trusts(call: IamCall, role: RoleRecord, arn: string, sessionName: string): Decision {
+  const externalId = textOf(call, 'ExternalId')
+  // Known to be absent when it is: a condition may ask for that.
+  const own = new Map<string, readonly string[]>([
+    ['sts:externalid', externalId === undefined ? [] : [externalId]],
+    ['sts:rolesessionname', [sessionName]],
+  ])
+  const { conditions } = call
+  const context: ContextValues = {
+    get: (key) => own.get(key) ?? conditions.get(key),
+    has: (key) => own.has(key) || conditions.has(key),
+  }
+  return decide({
+    ...subjectOf(call.caller),
+    resourcePolicy: compiledPolicy('trust policy', role.trust, 'trust'),
+    resourceMustAllow: true,
+    resourceAccount: role.accountId,
+    action: 'sts:AssumeRole',
+    resource: arn,
+    context,
+  })
+}
+
+function credentialsOf(issued: IssuedSession): IamResult {
+  return {
+    AccessKeyId: issued.accessKeyId,
+    SecretAccessKey: issued.secretAccessKey,
+    SessionToken: issued.token,
+    Expiration: new Date(issued.expiresMs),
+  }
+}
+
+function notAuthorized(caller: Identity, action: string, resource: string): IamError {
+  return accessDenied(
+    `User: ${caller.principalArn} is not authorized to perform: ${action} on resource: ${resource}`,
+  )
+}

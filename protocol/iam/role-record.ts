@@ -1,0 +1,71 @@
+/** A role, under its unique id: who may take it on, and what it may do then. */
+
+import type { RecordCodec } from '../codec/versioned.ts'
+import { fieldsOf, integerOf, matchOf, textOf } from '../layout/json.ts'
+import { ACCOUNT_ID, PATH, UNIQUE_ID, USER_NAME } from './identity.ts'
+import { POLICY_CHARACTERS_MAX } from './policy.ts'
+import {
+  attachedOf,
+  inlineOf,
+  instantOf,
+  jsonCodec,
+  tagsOf,
+  type AttachedPolicy,
+  type NamedPolicy,
+  type Tag,
+} from './record.ts'
+
+export const ROLE_SESSION_SECONDS_MIN = 3_600
+export const ROLE_SESSION_SECONDS_MAX = 43_200
+export const DESCRIPTION_MAX = 1_000
+
+export interface RoleRecord {
+  readonly accountId: string
+  /** AROA… */
+  readonly id: string
+  readonly name: string
+  readonly path: string
+  readonly createdMs: number
+  readonly description: string
+  /** Of the sessions that AssumeRole gives. */
+  readonly maxSessionSeconds: number
+  /** Trust policy, JSON as it was given. */
+  readonly trust: string
+  readonly policies: readonly NamedPolicy[]
+  readonly attached: readonly AttachedPolicy[]
+  readonly tags: readonly Tag[]
+}
+
+/** Decoding throws RecordVersionError or ShapeError. */
+export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
+  const fields = fieldsOf(value, [
+    'accountId',
+    'id',
+    'name',
+    'path',
+    'createdMs',
+    'description',
+    'maxSessionSeconds',
+    'trust',
+    'policies',
+    'attached',
+    'tags',
+  ])
+  return {
+    accountId: matchOf(fields.accountId, ACCOUNT_ID),
+    id: matchOf(fields.id, UNIQUE_ID),
+    name: matchOf(fields.name, USER_NAME),
+    path: matchOf(fields.path, PATH),
+    createdMs: instantOf(fields.createdMs),
+    description: textOf(fields.description, DESCRIPTION_MAX),
+    maxSessionSeconds: integerOf(
+      fields.maxSessionSeconds,
+      ROLE_SESSION_SECONDS_MIN,
+      ROLE_SESSION_SECONDS_MAX,
+    ),
+    trust: textOf(fields.trust, POLICY_CHARACTERS_MAX),
+    policies: inlineOf(fields.policies),
+    attached: attachedOf(fields.attached),
+    tags: tagsOf(fields.tags),
+  }
+})
