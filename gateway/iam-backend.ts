@@ -15,13 +15,15 @@ export interface QueryRecord {
   readonly [name: string]: QueryValue
 }
 
-/** AWS's response shape under …Result: lists become <member>s, Dates ISO 8601, undefined is left out. */
+/** AWS's response shape under …Result: lists become <member>s, Maps <entry>s, Dates ISO 8601, undefined is
+ * left out. */
 export type ResultValue =
   | string
   | number
   | boolean
   | Date
   | undefined
+  | ReadonlyMap<string, ResultValue>
   | readonly ResultValue[]
   | { readonly [name: string]: ResultValue }
 

@@ -51,6 +51,15 @@ function valueXml(value: ResultValue): string {
   if (Array.isArray(value)) {
     return value.map((item: ResultValue) => `<member>${valueXml(item)}</member>`).join('')
   }
+  if (value instanceof Map) return entriesXml(value as ReadonlyMap<string, ResultValue>)
   if (typeof value === 'object') return fieldsXml(value as IamResult)
   return escapeXml(String(value))
+}
+
+function entriesXml(map: ReadonlyMap<string, ResultValue>): string {
+  let text = ''
+  for (const [key, value] of map) {
+    text += `<entry>${tag('key', key)}<value>${valueXml(value)}</value></entry>`
+  }
+  return text
 }

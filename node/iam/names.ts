@@ -19,6 +19,8 @@ import { alreadyExists, concurrentModification, noSuchEntity } from './errors.ts
 import { drawToken } from './ids.ts'
 import { byId, byName, nameKind, type Edit, type RecordKind, type Records } from './records.ts'
 
+const WIDTH = 32
+
 export interface Named {
   readonly accountId: string
   readonly id: string
@@ -69,6 +71,18 @@ export class Names<T extends Named> {
   ): Promise<T | undefined> {
     const found = await this.find(context, accountId, name)
     return found?.id === id ? found : undefined
+  }
+
+  /** Names of all that stand. */
+  async list(context: RequestContext, accountId: string): Promise<string[]> {
+    const entries = await this.#options.directory.entries(context, accountId)
+    const names: string[] = []
+    for (let at = 0; at < entries.length; at += WIDTH) {
+      const some = entries.slice(at, at + WIDTH)
+      const found = await Promise.all(some.map((entry) => this.ofEntry(context, accountId, entry)))
+      names.push(...found.filter((record) => record !== undefined).map(({ name }) => name))
+    }
+    return names
   }
 
   /** Throws EntityAlreadyExists, or LimitExceeded. Broken off at any step it leaves nothing that has a

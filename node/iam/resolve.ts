@@ -38,9 +38,9 @@ export interface ResolverOptions {
   readonly records: Pick<Records, 'read'>
   readonly sessions: Sessions
   readonly clock: Clock
-  readonly network: Pick<Network, 'publish' | 'subscribe' | 'self'>
+  readonly network: Pick<Network, 'publish' | 'subscribe'>
   /** Of the genesis record, unsealed. */
-  readonly root: () => { readonly accessKeyId: string } & Credential
+  readonly root: () => Credential
   readonly clusterSecret: () => Uint8Array
 }
 

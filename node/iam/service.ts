@@ -1,7 +1,4 @@
-/**
- * The IAM role of a node: each action of the table of operations goes to the module that answers it.
- * What is changed leaves one audit line, without secrets.
- */
+/** The IAM role of a node: each action of the table of operations goes to the module that answers it. */
 
 import type { RequestContext } from '../../gateway/backend.ts'
 import {
@@ -10,11 +7,8 @@ import {
   type IamCall,
   type IamResult,
   type NamedKind,
-  type QueryRecord,
 } from '../../gateway/iam-backend.ts'
-import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
-import type { Logger } from '../env/ports.ts'
 
 export type IamHandler = (call: IamCall) => Promise<IamResult>
 /** Handlers by AWS's name of the action. */
@@ -29,7 +23,6 @@ export type PathOf = (
 export interface IamServiceOptions {
   readonly modules: readonly IamActions[]
   readonly paths: Readonly<Record<NamedKind, PathOf>>
-  readonly logger: Logger
 }
 
 export class IamService implements IamBackend {
@@ -53,9 +46,7 @@ export class IamService implements IamBackend {
     if (handler === undefined) {
       throw new IamError('NotImplemented', 501, `${call.action} is not implemented.`)
     }
-    const result = await handler(call)
-    if (IAM_ACTIONS.get(call.action)?.mutating === true) this.#audit(call, result)
-    return result
+    return handler(call)
   }
 
   async arnOf(
@@ -67,40 +58,4 @@ export class IamService implements IamBackend {
     const path = await this.#options.paths[kind](context, accountId, name)
     return entityArn(accountId, kind, path ?? '/', name)
   }
-
-  #audit({ action, caller, parameters }: IamCall, result: IamResult): void {
-    this.#options.logger.info(
-      {
-        audit: action,
-        account: caller.accountId,
-        by: caller.principalArn,
-        parameters: shown(parameters),
-        ...(madeKey(result) && { accessKey: madeKey(result) }),
-      },
-      'identity changed',
-    )
-  }
-}
-
-const SHOWN_MAX = 200
-
-/** Parameters hold no secrets: keys are drawn here. Long ones are cut: policies, session policies. */
-function shown(parameters: QueryRecord): Record<string, string> {
-  const record = Object.create(null) as Record<string, string>
-  for (const [name, value] of Object.entries(parameters)) {
-    if (name === 'TokenCode') continue
-    const text = typeof value === 'string' ? value : JSON.stringify(value)
-    record[name] = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
-  }
-  return record
-}
-
-/** The id of a key that was made, never its secret. */
-function madeKey(result: IamResult): string | undefined {
-  const { AccessKey } = result
-  if (typeof AccessKey !== 'object' || Array.isArray(AccessKey) || AccessKey instanceof Date) {
-    return undefined
-  }
-  const id = (AccessKey as IamResult)['AccessKeyId']
-  return typeof id === 'string' ? id : undefined
 }

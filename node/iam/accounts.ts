@@ -1,0 +1,233 @@
+/**
+ * Accounts: Shoal's own actions of the query API, for the cluster's first account alone. The first stands
+ * in the genesis record; each further one is a record that it shares with the account's buckets.
+ *
+ * An account that is deleted stays behind as closed, so that its id is never another's. It is closed first
+ * and looked through then, so that nothing comes into it unseen; what is found opens it again.
+ */
+
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { AccountRecord } from '../../protocol/codec/versioned.ts'
+import { accountOf } from '../metadata/account-record.ts'
+import type { AccessKeys, FirstAccount } from './access-keys.ts'
+import { rootKeysOf } from './account-keys.ts'
+import type { ModuleOptions } from './common.ts'
+import { Directory } from './directory.ts'
+import { accessDenied, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
+import { drawAccountId } from './ids.ts'
+import { pageOf, readPage } from './page.ts'
+import { integerOf, requiredText, textOf } from './parameters.ts'
+import { ACCESS_KEY, ACCOUNT } from './records.ts'
+import type { IamActions } from './service.ts'
+
+const ACCOUNTS_MAX = 10_000
+/** Accounts are in no account. */
+const CLUSTER = ''
+
+/** Names of what an account holds, of one kind: 'users' … */
+export interface Holdings {
+  readonly word: string
+  readonly list: (context: RequestContext, accountId: string) => Promise<readonly string[]>
+}
+
+export interface AccountsOptions extends Omit<ModuleOptions, 'rights'> {
+  readonly accessKeys: AccessKeys
+  readonly firstAccount: () => FirstAccount
+  /** Of accounts without a limit of their own. */
+  readonly bucketsPerAccount: number
+  readonly holdings: readonly Holdings[]
+}
+
+export class Accounts {
+  readonly #options: AccountsOptions
+  readonly #directory: Directory
+
+  constructor(options: AccountsOptions) {
+    const { records, clock } = options
+    this.#options = options
+    this.#directory = new Directory({
+      records,
+      clock,
+      space: 'account',
+      entriesMax: ACCOUNTS_MAX,
+      full: () => limitExceeded(`Cannot exceed quota for AccountsPerCluster: ${ACCOUNTS_MAX}`),
+      stands: async (context, _cluster, { id }) =>
+        (await this.#standing(context, id)) !== undefined,
+    })
+  }
+
+  actions(): IamActions {
+    const guarded =
+      (run: (call: IamCall) => Promise<IamResult>) =>
+      (call: IamCall): Promise<IamResult> => {
+        this.#mustBeFirst(call)
+        return run(call)
+      }
+    return {
+      CreateAccount: guarded((call) => this.#create(call)),
+      ListAccounts: guarded((call) => this.#list(call)),
+      GetAccount: guarded(async (call) => ({ Account: this.#shown(await this.#named(call)) })),
+      UpdateAccount: guarded((call) => this.#update(call)),
+      DeleteAccount: guarded((call) => this.#delete(call)),
+      GetAccountSummary: (call) => this.#summary(call),
+    }
+  }
+
+  /** Ids of all accounts that stand. */
+  async ids(context: RequestContext): Promise<string[]> {
+    const entries = await this.#directory.entries(context, CLUSTER)
+    return [this.#options.firstAccount().accountId, ...entries.map(({ id }) => id)]
+  }
+
+  #mustBeFirst({ caller }: IamCall): void {
+    if (caller.accountId === this.#options.firstAccount().accountId) return
+    throw accessDenied("Accounts belong to the administrators of the cluster's first account.")
+  }
+
+  async #create(call: IamCall): Promise<IamResult> {
+    const { records, random, accessKeys } = this.#options
+    const { context, nowMs } = call
+    const fresh = {
+      name: requiredText(call, 'Name'),
+      bucketsMax: integerOf(call, 'BucketsMax') ?? 0,
+      createdMs: nowMs,
+    }
+    for (;;) {
+      const accountId = drawAccountId(random)
+      if (accountId === this.#options.firstAccount().accountId) continue
+      const entry = { id: accountId, name: accountId }
+      await this.#directory.enter(context, CLUSTER, entry)
+      const account: AccountRecord = { ...accountOf(undefined, accountId), ...fresh }
+      const { written } = await records.change(context, ACCOUNT, accountId, (current) =>
+        current === undefined ? { write: account } : { keep: true },
+      )
+      // Another has it, and its entry too.
+      if (!written) continue
+      await this.#directory.enter(context, CLUSTER, entry)
+      const AccessKey = await accessKeys.createRootKey(context, accountId, nowMs)
+      return { Account: this.#shown(account), AccessKey }
+    }
+  }
+
+  async #list(call: IamCall): Promise<IamResult> {
+    const { context } = call
+    const ids = (await this.ids(context)).sort()
+    const { items, more } = await readPage(
+      ids,
+      pageOf(call),
+      (id) => id,
+      (id) => this.#standing(context, id),
+    )
+    return { Accounts: items.map((account) => this.#shown(account)), ...more }
+  }
+
+  async #update(call: IamCall): Promise<IamResult> {
+    const { accountId } = await this.#named(call)
+    const name = textOf(call, 'Name')
+    const bucketsMax = integerOf(call, 'BucketsMax')
+    const { after } = await this.#options.records.change(
+      call.context,
+      ACCOUNT,
+      accountId,
+      (current) => {
+        const account = current ?? accountOf(undefined, accountId)
+        if (account.closed) throw noAccount(accountId)
+        return {
+          write: {
+            ...account,
+            name: name ?? account.name,
+            bucketsMax: bucketsMax ?? account.bucketsMax,
+          },
+        }
+      },
+    )
+    return { Account: this.#shown(after ?? accountOf(undefined, accountId)) }
+  }
+
+  async #delete(call: IamCall): Promise<IamResult> {
+    const { records, firstAccount } = this.#options
+    const { context } = call
+    const accountId = requiredText(call, 'AccountId')
+    if (accountId === firstAccount().accountId) {
+      throw deleteConflict("The cluster's first account can not be deleted.")
+    }
+    // Also one whose deletion was broken off: it is closed, and listed still.
+    const entries = await this.#directory.entries(context, CLUSTER)
+    if (!entries.some(({ id }) => id === accountId)) throw noAccount(accountId)
+    let keys: readonly string[] = []
+    await records.change(context, ACCOUNT, accountId, (current) => {
+      if (current === undefined) throw noAccount(accountId)
+      if (current.buckets.some(({ live }) => live)) throw inUse('buckets')
+      keys = rootKeysOf(current).map(({ id }) => id)
+      // Buckets in the making never come to life without their entry.
+      return { write: { ...current, buckets: [], closed: true } }
+    })
+    await this.#lookThrough(context, accountId)
+    for (const id of keys) {
+      await records.change(context, ACCESS_KEY, id, () => ({ remove: true }))
+    }
+    await records.change(context, ACCOUNT, accountId, (current) =>
+      current?.closed === true ? { write: { ...current, rootKeys: [] } } : { keep: true },
+    )
+    await this.#directory.drop(context, CLUSTER, { id: accountId, name: accountId })
+    return {}
+  }
+
+  /** Throws DeleteConflict, the account open again. */
+  async #lookThrough(context: RequestContext, accountId: string): Promise<void> {
+    try {
+      for (const { word, list } of this.#options.holdings) {
+        if ((await list(context, accountId)).length > 0) throw inUse(word)
+      }
+    } catch (error) {
+      await this.#options.records.change(context, ACCOUNT, accountId, (current) =>
+        current === undefined ? { keep: true } : { write: { ...current, closed: false } },
+      )
+      throw error
+    }
+  }
+
+  async #summary({ context, caller }: IamCall): Promise<IamResult> {
+    const counts = new Map<string, number>()
+    for (const { word, list } of this.#options.holdings) {
+      const held = await list(context, caller.accountId)
+      counts.set(word.charAt(0).toUpperCase() + word.slice(1), held.length)
+    }
+    return { SummaryMap: counts }
+  }
+
+  /** The account that the call names. Throws NoSuchEntity. */
+  async #named(call: IamCall): Promise<AccountRecord> {
+    const accountId = requiredText(call, 'AccountId')
+    const account = await this.#standing(call.context, accountId)
+    if (account === undefined) throw noAccount(accountId)
+    return account
+  }
+
+  async #standing(context: RequestContext, accountId: string): Promise<AccountRecord | undefined> {
+    const account = await this.#options.records.read(context, ACCOUNT, accountId)
+    if (account !== undefined) return account.closed ? undefined : account
+    const first = this.#options.firstAccount().accountId === accountId
+    return first ? accountOf(undefined, accountId) : undefined
+  }
+
+  #shown({ accountId, name, createdMs, bucketsMax, buckets }: AccountRecord): IamResult {
+    return {
+      AccountId: accountId,
+      Name: name,
+      Arn: `arn:aws:iam::${accountId}:root`,
+      CreateDate: new Date(createdMs),
+      BucketsMax: bucketsMax === 0 ? this.#options.bucketsPerAccount : bucketsMax,
+      BucketCount: buckets.filter(({ live }) => live).length,
+    }
+  }
+}
+
+function inUse(what: string): Error {
+  return deleteConflict(`Cannot delete entity, must delete its ${what} first.`)
+}
+
+function noAccount(accountId: string): Error {
+  return noSuchEntity('account', accountId)
+}

@@ -1,0 +1,55 @@
+/** What the modules of the IAM role are given, and what they show alike. */
+
+import type { PolicyText } from '../../gateway/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { Tag } from '../../protocol/iam/record.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { invalidInput, limitExceeded } from './errors.ts'
+import { recordsOf, textsOf } from './parameters.ts'
+import type { Records } from './records.ts'
+
+/** Row 31: nobody gives what it has not. Throws AccessDenied. */
+export interface RightsCheck {
+  mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>
+}
+
+export interface ModuleOptions {
+  readonly records: Records
+  readonly clock: Clock
+  readonly random: Random
+  readonly rights: RightsCheck
+}
+
+const TAGS_MAX = 50
+
+/** Of `Tags`. Throws InvalidInput for a key that stands twice. */
+export function tagsOf(call: IamCall): Tag[] {
+  const tags = recordsOf(call, 'Tags').map((tag) => ({
+    key: tag['Key'] as string,
+    value: tag['Value'] as string,
+  }))
+  if (new Set(tags.map(({ key }) => key)).size !== tags.length) {
+    throw invalidInput('Duplicate tag keys found. Please note that Tag keys are case insensitive.')
+  }
+  return tags
+}
+
+/** With those of the call set. Throws LimitExceeded. */
+export function withTags(tags: readonly Tag[], call: IamCall): Tag[] {
+  const set = tagsOf(call)
+  const kept = tags.filter(({ key }) => !set.some((tag) => tag.key === key))
+  const all = [...kept, ...set]
+  if (all.length > TAGS_MAX)
+    throw limitExceeded(`Cannot exceed quota for TagsPerEntity: ${TAGS_MAX}`)
+  return all
+}
+
+export function withoutTags(tags: readonly Tag[], call: IamCall): Tag[] {
+  const keys = textsOf(call, 'TagKeys')
+  return tags.filter(({ key }) => !keys.includes(key))
+}
+
+/** Left out when there are none. */
+export function shownTags(tags: readonly Tag[]): IamResult[] | undefined {
+  return tags.length === 0 ? undefined : tags.map(({ key, value }) => ({ Key: key, Value: value }))
+}

@@ -1,0 +1,310 @@
+/**
+ * Groups, and who is in them.
+ *
+ * Invariants:
+ *   - the user's record says which groups it is in; the group's list of members is a superset (T2)
+ *   - a group is deleted only when nobody is in it, also when somebody is added at the same moment: the
+ *     removal sees the very list that was looked through, and whoever was entered but not yet in it finds
+ *     the group gone afterwards
+ *
+ * Entries carry a token of their own, so that one that is taken away late is never a later one's.
+ */
+
+import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import { IamError, type IamCall, type IamResult } from '../../gateway/iam-backend.ts'
+import type { GroupRecord } from '../../protocol/iam/group-record.ts'
+import { entityArn } from '../../protocol/iam/identity.ts'
+import type { Reference } from '../../protocol/iam/record.ts'
+import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import type { Attachments } from './attachments.ts'
+import type { ModuleOptions } from './common.ts'
+import { compareTexts, Directory } from './directory.ts'
+import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
+import { groupPolicies } from './holdings.ts'
+import { holderPolicyActions } from './holder-policies.ts'
+import { drawToken, uniqueId } from './ids.ts'
+import { Names } from './names.ts'
+import { pageOf, readPage } from './page.ts'
+import { requiredText, textOf } from './parameters.ts'
+import { byId, GROUP, USER } from './records.ts'
+import { denies } from './rights.ts'
+import type { IamActions } from './service.ts'
+import { shown as shownUser, type Users } from './users.ts'
+
+/** AWS's default quotas. */
+const GROUPS_MAX = 300
+const GROUPS_PER_USER_MAX = 10
+const WIDTH = 32
+
+export interface GroupsOptions extends ModuleOptions {
+  readonly attachments: Attachments
+  readonly users: Users
+}
+
+export class Groups {
+  readonly names: Names<GroupRecord>
+  readonly directory: Directory
+  readonly #options: GroupsOptions
+
+  constructor(options: GroupsOptions) {
+    const { records, clock, random } = options
+    this.#options = options
+    this.directory = new Directory({
+      records,
+      clock,
+      space: 'group',
+      entriesMax: GROUPS_MAX,
+      full: () => limitExceeded(`Cannot exceed quota for GroupsPerAccount: ${GROUPS_MAX}`),
+      stands: async (context, accountId, entry) =>
+        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
+    })
+    const { directory } = this
+    this.names = new Names({ records, random, kind: GROUP, directory, word: 'group' })
+  }
+
+  actions(): IamActions {
+    return {
+      CreateGroup: (call) => this.#create(call),
+      GetGroup: (call) => this.#get(call),
+      ListGroups: (call) => this.#list(call),
+      UpdateGroup: (call) => this.#update(call),
+      DeleteGroup: (call) => this.#delete(call),
+      AddUserToGroup: (call) => this.#add(call),
+      RemoveUserFromGroup: (call) => this.#remove(call),
+      ListGroupsForUser: (call) => this.#listForUser(call),
+      ...holderPolicyActions(
+        {
+          word: 'Group',
+          kind: 'group',
+          find: (call) => this.find(call),
+          change: (context, group, edit) => this.names.change(context, group, edit),
+          holds: (context, group) => this.#holds(context, group),
+        },
+        this.#options,
+      ),
+    }
+  }
+
+  /** The one that the call names. Throws NoSuchEntity. */
+  find(call: IamCall): Promise<GroupRecord> {
+    return this.names.get(call.context, call.caller.accountId, requiredText(call, 'GroupName'))
+  }
+
+  async pathOf(
+    context: RequestContext,
+    accountId: string,
+    name: string,
+  ): Promise<string | undefined> {
+    return (await this.names.find(context, accountId, name))?.path
+  }
+
+  async #create(call: IamCall): Promise<IamResult> {
+    const group: GroupRecord = {
+      accountId: call.caller.accountId,
+      id: uniqueId(this.#options.random, 'group'),
+      name: requiredText(call, 'GroupName'),
+      path: textOf(call, 'Path') ?? '/',
+      createdMs: call.nowMs,
+      policies: [],
+      attached: [],
+      members: [],
+    }
+    await this.names.create(call.context, group)
+    return { Group: shown(group) }
+  }
+
+  async #get(call: IamCall): Promise<IamResult> {
+    const group = await this.find(call)
+    const { items, more } = await readPage(
+      [...new Set(group.members.map(({ id }) => id))].sort(compareTexts),
+      pageOf(call),
+      (id) => id,
+      (id) => this.#member(call.context, group, id),
+    )
+    return { Group: shown(group), Users: items.map(shownUser), ...more }
+  }
+
+  async #list(call: IamCall): Promise<IamResult> {
+    const { context, caller } = call
+    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const { items, more } = await readPage(
+      await this.directory.entries(context, caller.accountId),
+      pageOf(call),
+      ({ name }) => name,
+      async (entry) => {
+        const group = await this.names.ofEntry(context, caller.accountId, entry)
+        return group?.path.startsWith(prefix) === true ? group : undefined
+      },
+    )
+    return { Groups: items.map(shown), ...more }
+  }
+
+  async #update(call: IamCall): Promise<IamResult> {
+    const group = await this.find(call)
+    const path = textOf(call, 'NewPath') ?? group.path
+    const name = textOf(call, 'NewGroupName') ?? group.name
+    const edit = (current: GroupRecord): GroupRecord => ({ ...current, name, path })
+    if (name !== group.name) await this.names.rename(call.context, group, name, edit)
+    else await this.names.change(call.context, group, (now) => ({ write: { ...now, path } }))
+    return {}
+  }
+
+  async #delete(call: IamCall): Promise<IamResult> {
+    const { context } = call
+    const group = await this.find(call)
+    const ids = [...new Set(group.members.map(({ id }) => id))]
+    for (let at = 0; at < ids.length; at += WIDTH) {
+      const some = ids.slice(at, at + WIDTH)
+      const members = await Promise.all(some.map((id) => this.#member(context, group, id)))
+      if (members.some((member) => member !== undefined)) {
+        throw inUse('remove users from group first')
+      }
+    }
+    const seen = new Set(group.members.map(({ token }) => token))
+    await this.names.remove(context, group, (current) => {
+      if (current.members.some(({ token }) => !seen.has(token))) throw concurrentModification()
+      if (current.policies.length > 0) throw inUse('delete policies first')
+      if (current.attached.length > 0) throw inUse('detach all policies first')
+    })
+    return {}
+  }
+
+  /** (1) enter the user in the group, (2) the group in the user, which decides, (3) look whether the group
+   * still stands. */
+  async #add(call: IamCall): Promise<IamResult> {
+    const { context } = call
+    const { random, rights, users } = this.#options
+    const group = await this.find(call)
+    const user = await users.find(call)
+    if (user.groups.some(({ id }) => id === group.id)) return {}
+    await rights.mustCover(call, await this.#holds(context, group))
+    const token = drawToken(random)
+    await this.names.change(context, group, (current) => ({
+      write: { ...current, members: [...current.members, { id: user.id, token }] },
+    }))
+    const gone = await this.#goneGroups(context, user)
+    let already = false
+    try {
+      await users.names.change(context, user, (current) => {
+        already = current.groups.some(({ id }) => id === group.id)
+        if (already) return { keep: true }
+        const groups = current.groups.filter(({ id }) => !gone.has(id))
+        if (groups.length >= GROUPS_PER_USER_MAX) {
+          throw limitExceeded(`Cannot exceed quota for GroupsPerUser: ${GROUPS_PER_USER_MAX}`)
+        }
+        return { write: { ...current, groups: [...groups, { id: group.id, token }] } }
+      })
+    } catch (error) {
+      // Of any other failure nobody knows whether it has happened: the list is a superset.
+      if (error instanceof IamError) await this.#leave(context, group, token)
+      throw error
+    }
+    if (already) await this.#leave(context, group, token)
+    if ((await this.names.readById(context, group.accountId, group.id)) === undefined) {
+      await this.#drop(context, user, (reference) => reference.token === token)
+      throw noSuchEntity('group', group.name)
+    }
+    return {}
+  }
+
+  async #remove(call: IamCall): Promise<IamResult> {
+    const group = await this.find(call)
+    const user = await this.#options.users.find(call)
+    await this.#mayLift(call, group, user)
+    const dropped = await this.#drop(call.context, user, ({ id }) => id === group.id)
+    if (dropped === undefined) {
+      throw noSuchEntity('user', `${user.name} in group ${group.name}`)
+    }
+    await this.#leave(call.context, group, dropped.token)
+    return {}
+  }
+
+  async #listForUser(call: IamCall): Promise<IamResult> {
+    const user = await this.#options.users.find(call)
+    const { items, more } = await readPage(
+      user.groups.map(({ id }) => id).sort(compareTexts),
+      pageOf(call),
+      (id) => id,
+      (id) => this.names.readById(call.context, user.accountId, id),
+    )
+    return { Groups: items.map(shown), ...more }
+  }
+
+  #holds(context: RequestContext, group: GroupRecord): Promise<PolicyText[]> {
+    return groupPolicies((kind, name) => this.#options.records.read(context, kind, name), group)
+  }
+
+  /** Row 31: without the group's Deny, the user's other policies may allow more than the caller has. */
+  async #mayLift(call: IamCall, group: GroupRecord, user: UserRecord): Promise<void> {
+    const { rights, users } = this.#options
+    const lifted = await this.#holds(call.context, group)
+    if (!lifted.some(({ text }) => denies(text))) return
+    const groups = user.groups.filter(({ id }) => id !== group.id)
+    await rights.mustCover(call, await users.holds(call.context, { ...user, groups }))
+  }
+
+  /** Undefined: the entry has no member behind it. */
+  async #member(
+    context: RequestContext,
+    group: GroupRecord,
+    id: string,
+  ): Promise<UserRecord | undefined> {
+    const user = await this.#options.records.read(context, USER, byId(group.accountId, id))
+    return user?.groups.some((reference) => reference.id === group.id) === true ? user : undefined
+  }
+
+  /** Groups in the user's record that were deleted before the user was in them. */
+  async #goneGroups(context: RequestContext, user: UserRecord): Promise<Set<string>> {
+    const gone = new Set<string>()
+    if (user.groups.length < GROUPS_PER_USER_MAX) return gone
+    for (const { id } of user.groups) {
+      const group = await this.names.readById(context, user.accountId, id)
+      if (group === undefined) gone.add(id)
+    }
+    return gone
+  }
+
+  /** Takes a group out of the user's record. Undefined: it was not in it, or the user is gone. */
+  async #drop(
+    context: RequestContext,
+    { accountId, id }: UserRecord,
+    which: (reference: Reference) => boolean,
+  ): Promise<Reference | undefined> {
+    let dropped: Reference | undefined
+    await this.#options.records.change(context, USER, byId(accountId, id), (current) => {
+      dropped = current?.groups.find(which)
+      if (current === undefined || dropped === undefined) return { keep: true }
+      const groups = current.groups.filter((reference) => reference !== dropped)
+      return { write: { ...current, groups } }
+    })
+    return dropped
+  }
+
+  /** Takes an entry out of the group's list. */
+  async #leave(
+    context: RequestContext,
+    { accountId, id }: GroupRecord,
+    token: string,
+  ): Promise<void> {
+    await this.#options.records.change(context, GROUP, byId(accountId, id), (current) => {
+      if (current === undefined) return { keep: true }
+      const members = current.members.filter((member) => member.token !== token)
+      if (members.length === current.members.length) return { keep: true }
+      return { write: { ...current, members } }
+    })
+  }
+}
+
+function inUse(what: string): Error {
+  return deleteConflict(`Cannot delete entity, must ${what}.`)
+}
+
+function shown({ accountId, id, name, path, createdMs }: GroupRecord): IamResult {
+  return {
+    Path: path,
+    GroupName: name,
+    GroupId: id,
+    Arn: entityArn(accountId, 'group', path, name),
+    CreateDate: new Date(createdMs),
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The IAM role of a node, put together: who signs a request (resolve.ts), what the query API's actions do
+ * (service.ts and its modules), and the sessions that they give (sessions.ts).
+ */
+
+import type { Credential } from '../../gateway/backend.ts'
+import type { IamBackend } from '../../gateway/iam-backend.ts'
+import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
+import type { Registers } from '../metadata/registers.ts'
+import { Attachments } from './attachments.ts'
+import { Groups } from './groups.ts'
+import { Policies } from './policies.ts'
+import { Records } from './records.ts'
+import { Resolver, rootIdentity } from './resolve.ts'
+import { RIGHTS } from './rights.ts'
+import { Roles } from './roles.ts'
+import { unseal } from './sealing.ts'
+import { IamService } from './service.ts'
+import { Sessions } from './sessions.ts'
+import { Simulations } from './simulate.ts'
+import { Sts } from './sts.ts'
+import { Users } from './users.ts'
+
+export interface IdentitiesOptions {
+  readonly registers: Registers
+  readonly partitionBits: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: Pick<Network, 'publish' | 'subscribe'>
+  readonly tokens: TokenSigner
+  /** Of the cluster that this node is a member of. */
+  readonly cluster: () => {
+    readonly id: string
+    readonly secret: Uint8Array
+    /** Of the genesis record: it never changes. */
+    readonly rootAccount: {
+      readonly accountId: string
+      readonly accessKeyId: string
+      readonly sealedSecret: string
+    }
+  }
+}
+
+export class Identities {
+  readonly service: IamBackend
+  readonly resolver: Resolver
+
+  constructor(options: IdentitiesOptions) {
+    const { clock, random, network, tokens, cluster } = options
+    const records = new Records(options.registers, options.partitionBits)
+    const sessions = new Sessions({ tokens, clock, random, cluster })
+    let known: Credential | undefined
+    const root = (): Credential => (known ??= rootCredential(cluster()))
+    this.resolver = new Resolver({
+      records,
+      sessions,
+      clock,
+      network,
+      root,
+      clusterSecret: () => cluster().secret,
+    })
+    records.onChange((kind, name) => this.resolver.changed(kind, name))
+    const attachments = new Attachments(records, random)
+    const common = { records, clock, random, rights: RIGHTS, attachments }
+    const users = new Users(common)
+    const groups = new Groups({ ...common, users })
+    const roles = new Roles(common)
+    const modules = [
+      users,
+      groups,
+      roles,
+      new Policies(common),
+      new Simulations({ records, roles }),
+      new Sts({ records, sessions, roles, root }),
+    ]
+    this.service = new IamService({
+      modules: modules.map((module) => module.actions()),
+      paths: {
+        user: (context, accountId, name) => users.pathOf(context, accountId, name),
+        group: (context, accountId, name) => groups.pathOf(context, accountId, name),
+        role: roles.pathOf,
+      },
+    })
+  }
+}
+
+function rootCredential({
+  secret,
+  rootAccount,
+}: ReturnType<IdentitiesOptions['cluster']>): Credential {
+  return {
+    accessKeyId: rootAccount.accessKeyId,
+    secretAccessKey: unseal(secret, rootAccount.sealedSecret),
+    identity: rootIdentity(rootAccount.accountId),
+  }
+}

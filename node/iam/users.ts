@@ -1,0 +1,211 @@
+/** Users: actions of the query API on them. Their keys: access-keys.ts; their groups: groups.ts. */
+
+import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import { entityArn, principalArn } from '../../protocol/iam/identity.ts'
+import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import type { Attachments } from './attachments.ts'
+import { shownTags, tagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
+import { Directory } from './directory.ts'
+import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
+import { userPolicies } from './holdings.ts'
+import { holderPolicyActions } from './holder-policies.ts'
+import { uniqueId } from './ids.ts'
+import { Names } from './names.ts'
+import { pageOf, readPage } from './page.ts'
+import { requiredText, subjectOf, textOf } from './parameters.ts'
+import { ACCESS_KEY, ACCOUNT, byId, GROUP, USER } from './records.ts'
+import type { IamActions } from './service.ts'
+
+/** AWS's default quota. */
+const USERS_MAX = 5_000
+
+export interface UsersOptions extends ModuleOptions {
+  readonly attachments: Attachments
+  readonly usersMax?: number | undefined
+}
+
+export class Users {
+  readonly names: Names<UserRecord>
+  readonly directory: Directory
+  readonly #options: UsersOptions
+
+  constructor(options: UsersOptions) {
+    const { records, clock, random, usersMax = USERS_MAX } = options
+    this.#options = options
+    this.directory = new Directory({
+      records,
+      clock,
+      space: 'user',
+      entriesMax: usersMax,
+      full: () => limitExceeded(`Cannot exceed quota for UsersPerAccount: ${usersMax}`),
+      stands: async (context, accountId, entry) =>
+        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
+    })
+    this.names = new Names({ records, random, kind: USER, directory: this.directory, word: 'user' })
+  }
+
+  actions(): IamActions {
+    return {
+      CreateUser: (call) => this.#create(call),
+      GetUser: (call) => this.#get(call),
+      ListUsers: (call) => this.#list(call),
+      UpdateUser: (call) => this.#update(call),
+      DeleteUser: (call) => this.#delete(call),
+      TagUser: (call) =>
+        this.#change(call, (user) => ({ ...user, tags: withTags(user.tags, call) })),
+      UntagUser: (call) =>
+        this.#change(call, (user) => ({ ...user, tags: withoutTags(user.tags, call) })),
+      ListUserTags: (call) => this.#listTags(call),
+      ...holderPolicyActions(
+        {
+          word: 'User',
+          kind: 'user',
+          find: (call) => this.find(call),
+          change: (context, user, edit) => this.names.change(context, user, edit),
+          holds: (context, user) => this.holds(context, user),
+        },
+        this.#options,
+      ),
+    }
+  }
+
+  /** The one that the call names. Throws NoSuchEntity. */
+  find(call: IamCall): Promise<UserRecord> {
+    return this.names.get(call.context, call.caller.accountId, requiredText(call, 'UserName'))
+  }
+
+  /** All policies that it holds, those of its groups too. */
+  holds(context: RequestContext, user: UserRecord): Promise<PolicyText[]> {
+    return userPolicies((kind, name) => this.#options.records.read(context, kind, name), user)
+  }
+
+  async pathOf(
+    context: RequestContext,
+    accountId: string,
+    name: string,
+  ): Promise<string | undefined> {
+    return (await this.names.find(context, accountId, name))?.path
+  }
+
+  async #create(call: IamCall): Promise<IamResult> {
+    const { random } = this.#options
+    const user: UserRecord = {
+      accountId: call.caller.accountId,
+      id: uniqueId(random, 'user'),
+      name: requiredText(call, 'UserName'),
+      path: textOf(call, 'Path') ?? '/',
+      createdMs: call.nowMs,
+      policies: [],
+      attached: [],
+      groups: [],
+      accessKeys: [],
+      tags: tagsOf(call),
+    }
+    await this.names.create(call.context, user)
+    return { User: { ...shown(user), Tags: shownTags(user.tags) } }
+  }
+
+  async #get(call: IamCall): Promise<IamResult> {
+    const { context, caller } = call
+    const name = subjectOf(call)
+    if (name === undefined) return { User: await this.#root(call) }
+    const user = await this.names.get(context, caller.accountId, name)
+    return { User: { ...shown(user), Tags: shownTags(user.tags) } }
+  }
+
+  async #root({ context, caller: { accountId } }: IamCall): Promise<IamResult> {
+    const account = await this.#options.records.read(context, ACCOUNT, accountId)
+    return {
+      Path: '/',
+      UserName: 'root',
+      UserId: accountId,
+      Arn: principalArn(accountId, undefined),
+      CreateDate: new Date(account?.createdMs ?? 0),
+    }
+  }
+
+  async #list(call: IamCall): Promise<IamResult> {
+    const { context, caller } = call
+    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const entries = await this.directory.entries(context, caller.accountId)
+    const { items, more } = await readPage(
+      entries,
+      pageOf(call),
+      ({ name }) => name,
+      async (entry) => {
+        const user = await this.names.ofEntry(context, caller.accountId, entry)
+        return user?.path.startsWith(prefix) === true ? user : undefined
+      },
+    )
+    return { Users: items.map(shown), ...more }
+  }
+
+  async #update(call: IamCall): Promise<IamResult> {
+    const user = await this.find(call)
+    const path = textOf(call, 'NewPath') ?? user.path
+    const name = textOf(call, 'NewUserName') ?? user.name
+    const edit = (current: UserRecord): UserRecord => ({ ...current, name, path })
+    if (name !== user.name) await this.names.rename(call.context, user, name, edit)
+    else await this.names.change(call.context, user, (now) => ({ write: { ...now, path } }))
+    return {}
+  }
+
+  /** What refers to the user stands in its own record, keys too, so that one change sees all of it. */
+  async #delete(call: IamCall): Promise<IamResult> {
+    const user = await this.find(call)
+    const gone = new Set<string>()
+    for (const key of user.accessKeys) {
+      const record = await this.#options.records.read(call.context, ACCESS_KEY, key)
+      if (record === undefined) gone.add(key)
+    }
+    const groups = new Set<string>()
+    for (const { id } of user.groups) {
+      const group = await this.#options.records.read(call.context, GROUP, byId(user.accountId, id))
+      if (group === undefined) groups.add(id)
+    }
+    await this.names.remove(call.context, user, (current) => {
+      // What came meanwhile is not known to be gone.
+      const keys = current.accessKeys.filter((key) => !gone.has(key))
+      if (keys.some((key) => !user.accessKeys.includes(key))) throw concurrentModification()
+      if (keys.length > 0) throw inUse('delete access keys first')
+      if (current.policies.length > 0) throw inUse('delete policies first')
+      if (current.attached.length > 0) throw inUse('detach all policies first')
+      if (current.groups.some(({ id }) => !groups.has(id))) {
+        throw inUse('remove the user from all groups first')
+      }
+    })
+    return {}
+  }
+
+  async #change(call: IamCall, edit: (user: UserRecord) => UserRecord): Promise<IamResult> {
+    const user = await this.find(call)
+    await this.names.change(call.context, user, (current) => ({ write: edit(current) }))
+    return {}
+  }
+
+  async #listTags(call: IamCall): Promise<IamResult> {
+    const { tags } = await this.find(call)
+    const { items, more } = await readPage(
+      [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)),
+      pageOf(call),
+      ({ key }) => key,
+      (tag) => Promise.resolve(tag),
+    )
+    return { Tags: shownTags(items) ?? [], ...more }
+  }
+}
+
+function inUse(what: string): Error {
+  return deleteConflict(`Cannot delete entity, must ${what}.`)
+}
+
+export function shown({ accountId, id, name, path, createdMs }: UserRecord): IamResult {
+  return {
+    Path: path,
+    UserName: name,
+    UserId: id,
+    Arn: entityArn(accountId, 'user', path, name),
+    CreateDate: new Date(createdMs),
+  }
+}
