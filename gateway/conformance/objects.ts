@@ -11,7 +11,7 @@ import {
   PutObjectCommand,
   type ChecksumAlgorithm,
 } from '@aws-sdk/client-s3'
-import { fails, refused, type ConformanceCase, type World } from './world.ts'
+import { fails, NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
 
 export async function put(world: World, Key: string, Body: string | Uint8Array): Promise<string> {
   const { ETag } = await world.s3.send(new PutObjectCommand({ Bucket: world.bucket, Key, Body }))
@@ -387,7 +387,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       const { s3, bucket: Bucket } = world
       await put(world, 'v', 'x')
       assert.equal(await get(world, 'v', { VersionId: 'null' }), 'x')
-      const other = { Bucket, Key: 'v', VersionId: '0'.repeat(32) }
+      const other = { Bucket, Key: 'v', VersionId: NO_VERSION }
       await fails(s3.send(new GetObjectCommand(other)), 404, 'NoSuchVersion')
       await s3.send(new DeleteObjectCommand(other))
       assert.equal(await get(world, 'v'), 'x')

@@ -7,8 +7,8 @@ import {
   type ListObjectVersionsCommandInput,
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3'
-import { NO_VERSION, putVersion, setVersioning } from './versions.ts'
-import { refused, type ConformanceCase, type World } from './world.ts'
+import { putVersion, setVersioning } from './versions.ts'
+import { NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
 
 type Page = ListObjectVersionsCommandOutput
 

@@ -14,8 +14,8 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
 import { get } from './objects.ts'
-import { NO_VERSION, putVersion, setVersioning } from './versions.ts'
-import { fails, refused, type ConformanceCase } from './world.ts'
+import { putVersion, setVersioning } from './versions.ts'
+import { fails, NO_VERSION, refused, type ConformanceCase } from './world.ts'
 
 export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
   {

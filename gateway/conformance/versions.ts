@@ -13,7 +13,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { get } from './objects.ts'
-import { fails, refused, type ConformanceCase, type World } from './world.ts'
+import { fails, NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
 
 export async function setVersioning(
   { s3, bucket: Bucket }: World,
@@ -28,9 +28,6 @@ export async function putVersion(world: World, Key: string, Body: string): Promi
   const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key, Body }))
   return VersionId ?? ''
 }
-
-/** No version has it, though it looks like one. */
-export const NO_VERSION = '0123456789abcdef0123456789abcdef'
 
 export const VERSION_CASES: readonly ConformanceCase[] = [
   {

@@ -15,6 +15,7 @@ import { reason, tail, which } from '../../bench/harness/process.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
 import { awsCli } from './clients/aws-cli.ts'
+import { conformance } from './clients/conformance.ts'
 import { rclone } from './clients/rclone.ts'
 import { restic } from './clients/restic.ts'
 import { s3cmd } from './clients/s3cmd.ts'
@@ -23,7 +24,7 @@ import { checkContract } from './contract.ts'
 import { Context } from './suite.ts'
 import type { Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [sdk, awsCli, rclone, s3cmd, restic]
+const suites: readonly Suite[] = [conformance, sdk, awsCli, rclone, s3cmd, restic]
 
 const { values } = parseArgs({
   options: {
