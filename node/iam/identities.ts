@@ -7,6 +7,8 @@ import type { Credential } from '../../gateway/backend.ts'
 import type { IamBackend } from '../../gateway/iam-backend.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
 import type { Registers } from '../metadata/registers.ts'
+import { AccessKeys } from './access-keys.ts'
+import { Accounts } from './accounts.ts'
 import { Attachments } from './attachments.ts'
 import { Groups } from './groups.ts'
 import { Policies } from './policies.ts'
@@ -24,6 +26,8 @@ import { Users } from './users.ts'
 export interface IdentitiesOptions {
   readonly registers: Registers
   readonly partitionBits: number
+  /** Of accounts without a limit of their own. */
+  readonly bucketsPerAccount: number
   readonly clock: Clock
   readonly random: Random
   readonly network: Pick<Network, 'publish' | 'subscribe'>
@@ -65,11 +69,29 @@ export class Identities {
     const users = new Users(common)
     const groups = new Groups({ ...common, users })
     const roles = new Roles(common)
+    const policies = new Policies(common)
+    const firstAccount = () => cluster().rootAccount
+    const clusterSecret = () => cluster().secret
+    const accessKeys = new AccessKeys({ ...common, users, clusterSecret, firstAccount })
+    const accounts = new Accounts({
+      ...common,
+      accessKeys,
+      firstAccount,
+      bucketsPerAccount: options.bucketsPerAccount,
+      holdings: [
+        { word: 'users', list: (context, account) => users.names.list(context, account) },
+        { word: 'groups', list: (context, account) => groups.names.list(context, account) },
+        { word: 'roles', list: (context, account) => roles.list(context, account) },
+        { word: 'policies', list: (context, account) => policies.list(context, account) },
+      ],
+    })
     const modules = [
       users,
       groups,
+      accessKeys,
+      accounts,
       roles,
-      new Policies(common),
+      policies,
       new Simulations({ records, roles }),
       new Sts({ records, sessions, roles, root }),
     ]

@@ -69,6 +69,11 @@ export class Policies {
     })
   }
 
+  /** Names of the account's own: an account with some can't be deleted. */
+  list(context: RequestContext, accountId: string): Promise<readonly string[]> {
+    return this.#names.list(context, accountId)
+  }
+
   actions(): IamActions {
     return {
       CreatePolicy: (call) => this.#create(call),
