@@ -248,7 +248,7 @@ export class ShoalNode {
       abandonUploads: async () => {},
     })
     const common = { registers: this.registers, buckets, bodies, lister, clock, partitionBits }
-    const objects: Objects = new Objects({ ...common, replicator })
+    const objects: Objects = new Objects({ ...common, replicator, random })
     const uploads = new Uploads({ ...common, objects, random })
     let root: Credential | undefined
     const credential = async (accessKeyId: string): Promise<Credential | undefined> => {

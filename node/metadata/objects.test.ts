@@ -5,7 +5,7 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Bodies } from '../data/body.ts'
 import type { Replicator } from '../data/replicator.ts'
-import type { Clock } from '../env/ports.ts'
+import type { Clock, Random } from '../env/ports.ts'
 import { Bucket, BUCKET_LIVE, type Buckets } from './buckets.ts'
 import { Objects } from './objects.ts'
 import type { PackedBlock } from './register-host.ts'
@@ -27,6 +27,10 @@ test('a block that a slower replica sent with an older state is not taken for th
       createdMs: 0,
       region: '',
       shards: 16,
+      versioning: 0,
+      policy: '',
+      publicAccessBlock: 0,
+      abortRules: [],
     },
     () => Promise.reject(new Error('not asked')),
   )
@@ -38,6 +42,7 @@ test('a block that a slower replica sent with an older state is not taken for th
       storage: [{ dataId: bytesOf(ids[attempt++]!), sizeBytes: body.bytes.length, packed: true }],
       sizeBytes: body.bytes.length,
       packed: body.bytes,
+      attempt: { id: ids[attempt - 1], end: () => {} },
     }),
     read: async function* () {
       yield bytesOf('new')
@@ -50,6 +55,7 @@ test('a block that a slower replica sent with an older state is not taken for th
     replicator: {} as Replicator,
     lister: memory.lister,
     clock: { nowMs: () => 1 } as Clock,
+    random: { bytes: (length: number) => new Uint8Array(length) } as Random,
     partitionBits: 6,
   })
   const named = { bucket: 'bucket', key: 'key' }

@@ -1,36 +1,44 @@
-/** Objects: one register each, its data packed beside it or in blocks of its own. */
+/** Objects: one register each with all versions, data packed beside it or in blocks of its own. */
 
-import { byteString, textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
+import { byteString, equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
-  objectCodec,
   type ObjectRecord,
-  type StorageRecord,
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type BlockKey, type ByteString, type RegisterKey } from '../../protocol/ids.ts'
+import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey, shardOf } from '../../protocol/keyspace/key.ts'
-import { ownedByObject } from '../../protocol/keyspace/owner.ts'
-import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import {
   currentVersion,
   objectOf,
-  objectValue,
   ticketState,
   verdict,
-  withNullVersion,
   withoutTicket,
-  withoutVersions,
   withRefusedTicket,
   withTicket,
 } from '../../protocol/object/object.ts'
-import { summaryOf } from '../../protocol/object/summary.ts'
-import type { Accepted } from '../../protocol/register/types.ts'
+import { find, isLacking, pageIdOf } from '../../protocol/object/pages.ts'
+import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
+import {
+  dataIdsOf,
+  VERSIONING,
+  wantedOf,
+  withDeleteMarker,
+  withoutVersion,
+  withVersion,
+  type Surroundings,
+} from '../../protocol/object/versions.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
 import type {
+  DeleteResult,
   ListPage,
   ListRequest,
+  ListVersionsPage,
+  ListVersionsRequest,
   ObjectBody,
   ObjectHeaders,
   ObjectReader,
@@ -40,14 +48,20 @@ import type {
   WriteCondition,
 } from '../../gateway/backend.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
-import type { Bodies } from '../data/body.ts'
+import type { Bodies, WrittenBody } from '../data/body.ts'
 import type { Replicator } from '../data/replicator.ts'
-import type { Clock } from '../env/ports.ts'
-import type { Bucket, Buckets } from './buckets.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { NO_RECLAIM, type Reclaim } from '../space/reclaim.ts'
+import type { Bucket } from './bucket.ts'
+import type { Buckets } from './buckets.ts'
 import type { Lister } from './lister.ts'
+import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts'
+import { ObjectLists } from './object-lists.ts'
+import { GoneError, Pages } from './pages.ts'
 import type { PackedBlock } from './register-host.ts'
 import type { Registers } from './registers.ts'
-import { infoOf, listedOf, versionOf } from './versions.ts'
+import { releasedStorage } from './released.ts'
+import { infoOf, versionIdText, versionOf } from './versions.ts'
 
 export interface ObjectsOptions {
   readonly registers: Registers
@@ -56,17 +70,30 @@ export interface ObjectsOptions {
   readonly replicator: Replicator
   readonly lister: Lister
   readonly clock: Clock
+  readonly random: Random
   readonly partitionBits: number
+  /** Default: nothing is ever freed. */
+  readonly reclaim?: Reclaim | undefined
 }
 
-/** Sorts above every UTF-8 key with the prefix in front of it. */
-const ABOVE_KEYS = '\xff'
+interface Named {
+  readonly bucket: string
+  readonly key: string
+}
 
 export class Objects {
   readonly #options: ObjectsOptions
+  readonly #reclaim: Reclaim
+  readonly #pages: Pages
+  readonly #changes: ObjectChanges
+  readonly #lists: ObjectLists
 
   constructor(options: ObjectsOptions) {
     this.#options = options
+    this.#reclaim = options.reclaim ?? NO_RECLAIM
+    this.#pages = new Pages(options.replicator)
+    this.#changes = new ObjectChanges({ ...options, reclaim: this.#reclaim, pages: this.#pages })
+    this.#lists = new ObjectLists({ ...options, pages: this.#pages })
   }
 
   key(bucket: Bucket, key: string): RegisterKey {
@@ -77,12 +104,10 @@ export class Objects {
 
   async put(
     context: RequestContext,
-    request: {
-      bucket: string
-      key: string
-      headers: ObjectHeaders
-      body: ObjectBody | SmallBody
-      condition?: WriteCondition | undefined
+    request: Named & {
+      readonly headers: ObjectHeaders
+      readonly body: ObjectBody | SmallBody
+      readonly condition?: WriteCondition | undefined
     },
   ): Promise<PutResult> {
     const { buckets, bodies } = this.#options
@@ -101,36 +126,25 @@ export class Objects {
       packed === undefined
         ? undefined
         : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
+    let data: 'current' | 'sent' | 'not-sent' = 'sent'
     try {
-      return await this.writeVersion(context, bucket, key, version, request.condition, block)
+      const { condition } = request
+      const around = this.#surroundings()
+      const edit = (input: EditInput): ReturnType<typeof withVersion> | undefined =>
+        verdict(currentVersion(input.record), condition) === 'holds'
+          ? withVersion(input.record, version, around(input))
+          : undefined
+      const outcome = await this.#changes.run(context, bucket, key, edit, block)
+      if (outcome.type === 'written') {
+        data = 'current'
+        return putResult(outcome.record.versions[0]!, outcome.versioning)
+      }
+      data = outcome.proposed ? 'sent' : 'not-sent'
+      throw conditionError(verdict(currentVersion(outcome.record), condition))
     } finally {
       attempt.end()
+      if (data !== 'current') this.#abandon(owner, written, data === 'not-sent')
     }
-  }
-
-  /** One change: the version becomes the current one, or the condition fails on a chosen state (P3). */
-  async writeVersion(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    version: VersionRecord,
-    condition: WriteCondition | undefined,
-    block: OwnedBlock | undefined,
-  ): Promise<PutResult> {
-    const nowMs = this.#options.clock.nowMs()
-    const outcome = await this.#options.registers.change(context, {
-      key,
-      fence: bucket,
-      block,
-      change: (value) => {
-        const record = objectOf(value)
-        if (verdict(currentVersion(record), condition) !== 'holds') return { keep: true }
-        const next = withNullVersion(record, version, nowMs)
-        return { write: objectValue(next, block === undefined ? [] : [block.key]) }
-      },
-    })
-    if (outcome.type === 'written') return putResult(outcome.value)
-    throw conditionError(verdict(currentVersion(objectOf(outcome.current?.value)), condition))
   }
 
   /** Puts a completion's ticket into the object, before the upload says "completing" (P4). */
@@ -140,7 +154,9 @@ export class Objects {
     key: RegisterKey,
     ticket: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
-    await this.#edit(context, bucket, key, (record) => withTicket(record, ticket))
+    await this.#changes.run(context, bucket, key, ({ record }) =>
+      sameVersions(withTicket(record, ticket)),
+    )
   }
 
   /** Takes a ticket back that nobody may use any more. */
@@ -150,15 +166,18 @@ export class Objects {
     key: RegisterKey,
     ticket: Uint8Array,
   ): Promise<void> {
-    await this.#edit(context, bucket, key, (record) =>
-      ticketState(record, ticket) === 'gone' ? undefined : withoutTicket(record, ticket),
+    await this.#changes.run(context, bucket, key, ({ record }) =>
+      ticketState(record, ticket) === 'gone'
+        ? undefined
+        : sameVersions(withoutTicket(record, ticket)),
     )
   }
 
   /**
-   * The change of a completion. `gone`: the ticket has left the object, with its version or without.
-   * The manifest lies with the upload already, in the same partition; where a replica lacks it, it
-   * says so and gets it (A5).
+   * The change of a completion; the bucket's versioning says what it makes. When the ticket has left the
+   * object with its version, the answer is the one that this version had; `gone`: there is no such
+   * version, or no more. The manifest lies with the upload already, in the same partition; where a
+   * replica lacks it, it says so and gets it (A5).
    */
   async writeCompleted(
     context: RequestContext,
@@ -172,81 +191,187 @@ export class Objects {
     },
   ): Promise<PutResult | 'gone'> {
     const { version, ticket, condition, block } = completion
-    const nowMs = this.#options.clock.nowMs()
+    const around = this.#surroundings()
     let judged: ReturnType<typeof verdict> = 'holds'
-    const outcome = await this.#options.registers.change(context, {
-      key,
-      fence: bucket,
-      block,
-      change: (value) => {
-        const record = objectOf(value)
-        if (value === undefined || ticketState(record, ticket) !== 'good') return { keep: true }
-        judged = verdict(currentVersion(record), condition)
-        if (judged === 'holds') {
-          const next = withNullVersion(record, version, nowMs)
-          return { write: objectValue(next, blocksOf(key, version)) }
-        }
-        return { write: objectValue(withRefusedTicket(record, ticket), value.blocks) }
-      },
-    })
-    if (outcome.type === 'written') {
-      if (ticketState(objectOf(outcome.value), ticket) === 'refused') throw conditionError(judged)
-      return putResult(outcome.value)
+    const edit = (input: EditInput): ReturnType<typeof withVersion> | undefined => {
+      const { record } = input
+      if (ticketState(record, ticket) !== 'good') return undefined
+      judged = verdict(currentVersion(record), condition)
+      if (judged === 'holds') return withVersion(record, version, around(input))
+      return sameVersions(withRefusedTicket(record, ticket))
     }
-    const record = objectOf(outcome.current?.value)
+    const outcome = await this.#changes.run(context, bucket, key, edit, block)
+    const { record } = outcome
     if (ticketState(record, ticket) === 'refused') {
-      throw conditionError('fails')
+      throw conditionError(outcome.type === 'written' ? judged : 'fails')
     }
-    return 'gone'
-  }
-
-  async #edit(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    edit: (record: ObjectRecord) => ObjectRecord | undefined,
-  ): Promise<void> {
-    await this.#options.registers.change(context, {
-      key,
-      fence: bucket,
-      change: (value) => {
-        const next = edit(objectOf(value))
-        return next === undefined
-          ? { keep: true }
-          : { write: objectValue(next, value?.blocks ?? []) }
-      },
-    })
+    if (outcome.type === 'written') return putResult(record.versions[0]!, outcome.versioning)
+    const written = await this.#versionOfUpload(context, key, record, version.uploadId)
+    return written === undefined ? 'gone' : putResult(written, bucket.record.versioning)
   }
 
   async get(
     context: RequestContext,
-    request: { bucket: string; key: string; withData: boolean },
+    request: Named & { readonly versionId?: string | undefined; readonly withData: boolean },
   ): Promise<ObjectReader> {
-    const { buckets, registers, bodies } = this.#options
-    const bucket = await buckets.open(context, request.bucket)
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    try {
+      return await this.#get(context, bucket, request)
+    } catch (error) {
+      if (!(error instanceof GoneError)) throw error
+      // The register says something else by now (R4).
+      return this.#get(context, bucket, request)
+    }
+  }
+
+  async delete(
+    context: RequestContext,
+    request: Named & {
+      readonly versionId?: string | undefined
+      readonly condition?: WriteCondition | undefined
+    },
+  ): Promise<DeleteResult> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
     const key = this.key(bucket, request.key)
-    const { accepted, block } = await registers.read(context, {
+    return request.versionId === undefined
+      ? this.#deleteCurrent(context, bucket, key, request.condition)
+      : this.#deleteVersion(context, bucket, key, request.versionId, request.condition)
+  }
+
+  async list(context: RequestContext, request: ListRequest): Promise<ListPage> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    return this.#lists.objects(context, bucket, request)
+  }
+
+  async listVersions(
+    context: RequestContext,
+    request: ListVersionsRequest,
+  ): Promise<ListVersionsPage> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    return this.#lists.versions(context, bucket, request)
+  }
+
+  /** A quorum list: no version and no delete marker. */
+  isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
+    return this.#lists.isEmpty(context, bucket)
+  }
+
+  /** Every data id that the object's register refers to, pages and manifests read: for the collector.
+   * Throws GoneError when one of these can't be read: then nothing is known. */
+  references(
+    context: RequestContext,
+    key: RegisterKey,
+    value: RegisterValue | undefined,
+  ): AsyncIterable<DataId> {
+    return this.#pages.references(context, key, objectOf(value))
+  }
+
+  async #deleteCurrent(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    condition: WriteCondition | undefined,
+  ): Promise<DeleteResult> {
+    const around = this.#surroundings()
+    const outcome = await this.#changes.run(context, bucket, key, (input) => {
+      const { record, versioning, pages } = input
+      if (verdict(currentVersion(record), condition) !== 'holds') return undefined
+      if (versioning !== VERSIONING.never) return withDeleteMarker(record, around(input))
+      const wanted = wantedOf(record, 'null')
+      return wanted && withoutVersion(record, wanted, pages)
+    })
+    if (outcome.type === 'kept') {
+      if (verdict(currentVersion(outcome.record), condition) !== 'holds') {
+        throw conditionError('fails')
+      }
+      // Nothing to delete is a success.
+      return { deleteMarker: false }
+    }
+    if (outcome.versioning === VERSIONING.never) return { deleteMarker: false }
+    return { versionId: versionIdText(outcome.record.versions[0]!), deleteMarker: true }
+  }
+
+  async #deleteVersion(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    versionId: string,
+    condition: WriteCondition | undefined,
+  ): Promise<DeleteResult> {
+    let result: DeleteResult = { deleteMarker: false }
+    let refused = false
+    await this.#changes.run(context, bucket, key, ({ record, pages }) => {
+      result = { deleteMarker: false }
+      refused = false
+      const wanted = wantedOf(record, versionId)
+      const version = wanted && find(record, wanted, pages.known)
+      if (isLacking(version)) return version
+      refused = verdict(version?.deleteMarker ? undefined : version, condition) !== 'holds'
+      if (wanted === undefined || version === undefined || refused) return undefined
+      result = { versionId, deleteMarker: version.deleteMarker }
+      return withoutVersion(record, wanted, pages)
+    })
+    if (refused) throw conditionError('fails')
+    return result
+  }
+
+  async #get(
+    context: RequestContext,
+    bucket: Bucket,
+    { key: name, versionId, withData }: Parameters<Objects['get']>[1],
+  ): Promise<ObjectReader> {
+    const key = this.key(bucket, name)
+    const { accepted, block } = await this.#options.registers.read(context, {
       key,
       fence: bucket,
-      withBlock: request.withData,
+      withBlock: withData && versionId === undefined,
     })
-    const version = currentVersion(objectOf(liveValue(accepted)))
-    if (version === undefined) throw new StoreError('NoSuchKey', undefined, { Key: request.key })
+    const record = objectOf(accepted?.value)
+    const version = await this.#readable(context, key, record, name, versionId)
     const storage = await this.#storage(context, key, version, block)
     const partSizes =
       version.uploadId.length === 0 ? undefined : storage.map(({ sizeBytes }) => sizeBytes)
-    const info = infoOf(request.key, version, partSizes)
+    const info = infoOf(name, version, partSizes)
+    const versioned = bucket.record.versioning !== VERSIONING.never
     const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
-      bodies.read(context, storage, partitionOfKey(key), start, end)
-    if (version.sizeBytes === 0) return { info, read, bytes: new Uint8Array(0) }
+      this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)
+    if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
     const only = storage.length === 1 ? storage[0] : undefined
     // A slower replica may have sent the block of an older state.
     const packed =
       only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
     if (packed && block?.bytes.length === version.sizeBytes) {
-      return { info, read, bytes: block.bytes }
+      return { info, versioned, read, bytes: block.bytes }
     }
-    return { info, read }
+    return { info, versioned, read }
+  }
+
+  /** The version that a GET is about, or why there is none to get. */
+  async #readable(
+    context: RequestContext,
+    key: RegisterKey,
+    record: ObjectRecord,
+    name: string,
+    versionId: string | undefined,
+  ): Promise<VersionRecord> {
+    if (versionId === undefined) {
+      const newest = record.versions[0]
+      if (newest === undefined) throw new StoreError('NoSuchKey', undefined, { Key: name })
+      if (!newest.deleteMarker) return newest
+      const details = { Key: name, DeleteMarker: 'true', VersionId: versionIdText(newest) }
+      throw new StoreError('NoSuchKey', undefined, details)
+    }
+    const wanted = wantedOf(record, versionId)
+    const version = wanted && (await this.#pages.find(context, key, record, wanted))
+    if (version === undefined) {
+      throw new StoreError('NoSuchVersion', undefined, { Key: name, VersionId: versionId })
+    }
+    if (!version.deleteMarker) return version
+    throw new StoreError('IsDeleteMarker', undefined, {
+      Key: name,
+      VersionId: versionId,
+      LastModifiedMs: version.lastModifiedMs,
+    })
   }
 
   async #storage(
@@ -254,127 +379,59 @@ export class Objects {
     key: RegisterKey,
     version: VersionRecord,
     block: PackedBlock | undefined,
-  ): Promise<readonly StorageRecord[]> {
+  ): Promise<VersionRecord['storage']> {
     if (version.manifest.length === 0) return version.storage
-    const manifestKey: BlockKey = packedBlockKey(key, dataId(byteString(version.manifest)))
-    let bytes = block?.key === manifestKey ? block.bytes : undefined
-    if (bytes === undefined) {
-      context.rounds++
-      bytes = await this.#options.replicator.read(context, manifestKey)
-    }
-    if (bytes === undefined) {
-      throw new StoreError('Unavailable', 'no replica has a good copy of the list of parts')
-    }
-    return manifestCodec.decode(bytes).storage
+    const manifestKey = packedBlockKey(key, dataId(byteString(version.manifest)))
+    if (block?.key === manifestKey) return manifestCodec.decode(block.bytes).storage
+    context.rounds++
+    return this.#pages.manifest(context, key, version)
   }
 
-  async delete(
+  /** Newest first: a completion that is asked for again was most likely the last write. */
+  async #versionOfUpload(
     context: RequestContext,
-    request: { bucket: string; key: string; condition?: WriteCondition | undefined },
-  ): Promise<void> {
-    const { buckets, registers } = this.#options
-    const bucket = await buckets.open(context, request.bucket)
-    const { condition } = request
-    const outcome = await registers.change(context, {
-      key: this.key(bucket, request.key),
-      fence: bucket,
-      change: (value) => {
-        const record = objectOf(value)
-        const current = currentVersion(record)
-        if (current === undefined || verdict(current, condition) !== 'holds') return { keep: true }
-        return { write: objectValue(withoutVersions(record), []) }
-      },
-    })
-    if (outcome.type === 'written') return
-    const current = currentVersion(objectOf(liveValue(outcome.current)))
-    // Nothing to delete is a success, as S3 answers it.
-    if (current !== undefined && verdict(current, condition) === 'fails') {
-      throw conditionError('fails')
+    key: RegisterKey,
+    record: ObjectRecord,
+    uploadId: Uint8Array,
+  ): Promise<VersionRecord | undefined> {
+    for await (const version of this.#pages.versions(context, key, record)) {
+      if (equalBytes(version.uploadId, uploadId)) return version
     }
+    return undefined
   }
 
-  async list(context: RequestContext, request: ListRequest): Promise<ListPage> {
-    const bucket = await this.#options.buckets.open(context, request.bucket)
-    const prefix = utf8ByteString(request.prefix)
-    const delimiter = utf8ByteString(request.delimiter ?? '')
-    const walk = this.#walk(context, bucket, prefix, delimiter, request)
-    const objects: ListPage['objects'][number][] = []
-    const prefixes: string[] = []
-    let last: ByteString | undefined
-    for (;;) {
-      if (objects.length + prefixes.length >= request.limit && request.limit === 0) {
-        return { objects, prefixes }
-      }
-      const row = await walk.next()
-      if (row === undefined) return { objects, prefixes }
-      const summary = summaryOf(row.body)
-      if (summary === undefined) continue
-      if (objects.length + prefixes.length >= request.limit) {
-        return { objects, prefixes, next: textOfUtf8(last!) }
-      }
-      const cut = delimiter === '' ? -1 : row.name.indexOf(delimiter, prefix.length)
-      if (cut >= 0) {
-        last = row.name.slice(0, cut + delimiter.length)
-        prefixes.push(textOfUtf8(last))
-        walk.skipTo(last + ABOVE_KEYS)
-      } else {
-        last = row.name
-        objects.push(listedOf(row.name, summary))
-      }
-    }
-  }
-
-  /** A quorum list: no object, not even one whose upload is still completing. */
-  async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
-    const walk = this.#walk(context, bucket, '', '', { limit: 1 })
-    for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return true
-      if (objectCodec.decode(row.body).versions.length > 0) return false
-    }
-  }
-
-  #walk(
-    context: RequestContext,
-    bucket: Bucket,
-    prefix: ByteString,
-    delimiter: ByteString,
-    request: { after?: string | undefined; limit: number },
-  ): ReturnType<Lister['walk']> {
-    const bits = this.#options.partitionBits
-    let after = request.after === undefined ? undefined : utf8ByteString(request.after)
-    if (after !== undefined && delimiter !== '' && after.startsWith(prefix)) {
-      // A common prefix that an earlier page ended with: everything below it is passed over.
-      const cut = after.indexOf(delimiter, prefix.length)
-      if (cut >= 0 && cut + delimiter.length === after.length) after += ABOVE_KEYS
-    }
-    return this.#options.lister.walk(context, {
-      bucket,
-      shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
-      range: (shard, behind) => objectRange(bucket.id, shard, prefix, behind, bits),
-      after,
-      expected: request.limit + 1,
+  /** What an edit needs besides its input, drawn once for the operation (T5). */
+  #surroundings(): (input: EditInput) => Surroundings {
+    const random = this.#options.random.bytes(VERSION_RANDOM_BYTES)
+    const nowMs = this.#options.clock.nowMs()
+    return ({ versioning, pages, chosen }) => ({
+      versioning,
+      random,
+      nowMs,
+      pages,
+      maySpill: chosen,
     })
   }
+
+  /** Data that no version came to name. `settled`: it was never proposed. */
+  #abandon(owner: BlockOwner, { storage, packed }: WrittenBody, settled: boolean): void {
+    // A packed block travels with the proposal only.
+    if (settled && packed !== undefined) return
+    this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, settled)))
+  }
 }
 
-/** A tombstone still has a body (its sequence); readers see nothing. */
-function liveValue(accepted: Accepted | undefined): Accepted['value'] | undefined {
-  return accepted === undefined || accepted.value.tombstone ? undefined : accepted.value
+/** Every data id in the register itself: data and manifests of its inline versions, and its pages. */
+export function referencedBy({ versions, pages }: ObjectRecord): DataId[] {
+  return [...versions.flatMap(dataIdsOf), ...pages.map(pageIdOf)]
 }
 
-/** Manifest, and packed blocks of small parts: they ride with the object's state too (A5). */
-function blocksOf(key: RegisterKey, version: VersionRecord): BlockKey[] {
-  const packed = version.storage
-    .filter(({ packed, sizeBytes }) => packed && sizeBytes > 0)
-    .map((storage) => packedBlockKey(key, dataId(byteString(storage.dataId))))
-  const { manifest } = version
-  if (manifest.length === 0) return packed
-  return [packedBlockKey(key, dataId(byteString(manifest))), ...packed]
-}
-
-function putResult(value: Accepted['value']): PutResult {
-  return { versionId: 'null', lastModifiedMs: objectOf(value).versions[0]?.lastModifiedMs ?? 0 }
+function putResult(version: VersionRecord, versioning: number): PutResult {
+  return {
+    versionId: versionIdText(version),
+    versioned: versioning !== VERSIONING.never,
+    lastModifiedMs: version.lastModifiedMs,
+  }
 }
 
 function conditionError(outcome: ReturnType<typeof verdict>): StoreError {

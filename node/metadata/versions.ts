@@ -4,10 +4,12 @@ import { textOfUtf8 } from '../../protocol/bytes.ts'
 import type { PairRecord, PartRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import type { ObjectSummary } from '../../protocol/object/summary.ts'
+import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import type {
   ChecksumAlgorithm,
   Checksums,
   ListedObject,
+  ListedVersion,
   ObjectHeaders,
   ObjectInfo,
   PartInfo,
@@ -62,6 +64,11 @@ export function versionOf(
   }
 }
 
+/** As clients see it. */
+export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): string {
+  return versionId === '' ? NULL_VERSION_ID : versionId
+}
+
 export function headersOf(
   record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
 ): ObjectHeaders {
@@ -82,7 +89,7 @@ export function infoOf(
     sizeBytes: version.sizeBytes,
     etag: version.etag,
     lastModifiedMs: version.lastModifiedMs,
-    versionId: version.versionId === '' ? 'null' : version.versionId,
+    versionId: versionIdText(version),
     checksums: unpaired(version.checksums) as Checksums,
     checksumType: checksumTypeOf(version.checksumType),
     partSizes,
@@ -98,10 +105,25 @@ export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject
     etag: summary.etag,
     lastModifiedMs: summary.lastModifiedMs,
     storageClass: summary.storageClass === '' ? 'STANDARD' : summary.storageClass,
-    versionId: summary.versionId === '' ? 'null' : summary.versionId,
+    versionId: versionIdText(summary),
     checksumAlgorithm:
       checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
     checksumType: checksumTypeOf(summary.checksumType),
+  }
+}
+
+export function listedVersionOf(
+  name: ByteString,
+  version: VersionRecord,
+  isLatest: boolean,
+): ListedVersion {
+  const { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType } = version
+  const checksumAlgorithm = version.checksums[0]?.name ?? ''
+  const summary = { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType }
+  return {
+    ...listedOf(name, { ...summary, checksumAlgorithm }),
+    isLatest,
+    deleteMarker: version.deleteMarker,
   }
 }
 

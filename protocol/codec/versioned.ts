@@ -6,6 +6,7 @@ import {
   BucketRecord,
   ManifestRecord,
   ObjectRecord,
+  PageRecord,
   PartRecord,
   UploadRecord,
 } from './records.js'
@@ -16,6 +17,8 @@ export type {
   BucketRecord,
   ManifestRecord,
   ObjectRecord,
+  PageRecord,
+  PageRefRecord,
   PairRecord,
   PartRecord,
   StorageRecord,
@@ -54,6 +57,7 @@ function versioned<T>(codec: {
 }
 
 export const objectCodec: RecordCodec<ObjectRecord> = versioned<ObjectRecord>(ObjectRecord)
+export const pageCodec: RecordCodec<PageRecord> = versioned<PageRecord>(PageRecord)
 export const manifestCodec: RecordCodec<ManifestRecord> = versioned<ManifestRecord>(ManifestRecord)
 export const bucketCodec: RecordCodec<BucketRecord> = versioned<BucketRecord>(BucketRecord)
 export const accountCodec: RecordCodec<AccountRecord> = versioned<AccountRecord>(AccountRecord)

@@ -1,21 +1,28 @@
 import { describe, expect, test } from 'vitest'
-import type { ObjectRecord, VersionRecord } from '../codec/versioned.ts'
+import { bytesOf } from '../bytes.ts'
+import { objectCodec, type ObjectRecord, type VersionRecord } from '../codec/versioned.ts'
+import { bucketId, dataId } from '../ids.ts'
+import { packedBlockKey } from '../keyspace/block-key.ts'
+import { objectRegister } from '../keyspace/register-key.ts'
 import {
-  currentVersion,
   objectOf,
+  objectOfBody,
   objectValue,
   ticketState,
   verdict,
-  withNullVersion,
   withoutTicket,
-  withoutVersions,
   withRefusedTicket,
   withTicket,
   type Condition,
 } from './object.ts'
+import type { PageTools } from './pages.ts'
+import { VERSIONING, wantedOf, withoutVersion, withVersion } from './versions.ts'
 
 const EMPTY: ObjectRecord = objectOf(undefined)
 const ID = new Uint8Array(16).fill(7)
+const KEY = objectRegister(bucketId('b'.repeat(16)), 0, 'key', 6)
+const FIRST = { before: undefined, chosen: true }
+const NO_PAGES: PageTools = { known: new Map(), draw: () => dataId('p'.repeat(24)) }
 const OTHER_ID = new Uint8Array(16).fill(8)
 
 function version(etag: string, uploadId = new Uint8Array(0)): VersionRecord {
@@ -33,7 +40,28 @@ function version(etag: string, uploadId = new Uint8Array(0)): VersionRecord {
     storage: [],
     manifest: new Uint8Array(0),
     uploadId,
+    sequence: 0,
   }
+}
+
+/** In an unversioned bucket. */
+function put(record: ObjectRecord, version: VersionRecord, nowMs: number): ObjectRecord {
+  const random = new Uint8Array(8)
+  const edited = withVersion(record, version, {
+    versioning: VERSIONING.never,
+    random,
+    nowMs,
+    pages: NO_PAGES,
+    maySpill: true,
+  })
+  if ('lacking' in edited) throw new Error('there are no pages')
+  return edited.record
+}
+
+function removed(record: ObjectRecord): ObjectRecord {
+  const edited = withoutVersion(record, wantedOf(record, 'null')!, NO_PAGES)
+  if (edited === undefined || 'lacking' in edited) throw new Error('there is one version')
+  return edited.record
 }
 
 function ticket(id: Uint8Array, attempt: number): Uint8Array<ArrayBuffer> {
@@ -63,27 +91,44 @@ describe('conditions', () => {
   })
 })
 
-describe('versions', () => {
-  test('the sequence rises with every write, deletes included; time never repeats (T4)', () => {
-    const one = withNullVersion(EMPTY, version('a'), 1_000)
-    const two = withNullVersion(one, version('b'), 1_000)
-    const three = withNullVersion(two, version('c'), 10)
-    expect([one, two, three].map(({ sequence }) => sequence)).toEqual([1, 2, 3])
-    const times = [one, two, three].map(({ versions }) => versions[0]!.lastModifiedMs)
-    expect(times).toEqual([1_000, 1_001, 1_002])
-    const gone = withoutVersions(three)
-    expect(gone.sequence).toBe(4)
-    expect(currentVersion(gone)).toBeUndefined()
-    expect(withNullVersion(gone, version('d'), 5).sequence).toBe(5)
-  })
-
-  test('survive the codec; a register without version and ticket is a tombstone', () => {
-    const record = withNullVersion(EMPTY, version('a'), 1_000)
-    const value = { ...objectValue(record, []), operation: 'o' as never }
+describe('a record as a value', () => {
+  test('survives the codec; a register without version and ticket is a tombstone', () => {
+    const record = put(EMPTY, version('a'), 1_000)
+    const value = { ...objectValue(KEY, record, FIRST), operation: 'o' as never }
     expect(objectOf(value)).toEqual(record)
     expect(value.tombstone).toBe(false)
-    expect(objectValue(withoutVersions(record), []).tombstone).toBe(true)
-    expect(objectValue(withTicket(EMPTY, ticket(ID, 1)), []).tombstone).toBe(false)
+    expect(objectValue(KEY, removed(record), FIRST).tombstone).toBe(true)
+    expect(objectValue(KEY, withTicket(EMPTY, ticket(ID, 1)), FIRST).tombstone).toBe(false)
+  })
+
+  test('names its current block, what was made, and all that an unchosen state named (A5)', () => {
+    const ids = [1, 2, 3, 4].map((n) => dataId(String.fromCharCode(n).repeat(24)))
+    const [mine, page, older, gone] = ids.map((id) => packedBlockKey(KEY, id))
+    const stored = { dataId: bytesOf(ids[0]!), sizeBytes: 3, packed: true }
+    const record = put(EMPTY, { ...version('a'), storage: [stored] }, 1)
+    const before = {
+      ...objectValue(KEY, EMPTY, FIRST),
+      operation: 'o' as never,
+      blocks: [older!, gone!],
+    }
+    const made = [ids[1]!]
+    const onChosen = objectValue(KEY, record, { before, chosen: true, made })
+    expect(onChosen.blocks).toEqual([mine, page])
+    const onOther = objectValue(KEY, record, {
+      before,
+      chosen: false,
+      made,
+      gone: new Set([ids[3]!]),
+    })
+    expect(onOther.blocks).toEqual([mine, page, older])
+  })
+
+  test('of the time before there were versions is one null version', () => {
+    const old = { ...version('a'), lastModifiedMs: 5 }
+    const body = objectCodec.encode({ ...EMPTY, sequence: 7, versions: [old] })
+    const record = objectOfBody(body)
+    expect(record).toMatchObject({ sequence: 7, nullSequence: 7, lastModifiedMs: 5 })
+    expect(record.versions[0]).toMatchObject({ etag: 'a', sequence: 7 })
   })
 })
 
@@ -93,9 +138,9 @@ describe('tickets of completions (P4)', () => {
   test('stay through overwrites and deletes, go with their version and all of their upload', () => {
     let record = withTicket(withTicket(EMPTY, mine), ticket(ID, 2))
     record = withTicket(record, ticket(OTHER_ID, 1))
-    record = withoutVersions(withNullVersion(record, version('other'), 1))
+    record = removed(put(record, version('other'), 1))
     expect(ticketState(record, mine)).toBe('good')
-    const done = withNullVersion(record, version('whole', ID), 2)
+    const done = put(record, version('whole', ID), 2)
     expect(ticketState(done, mine)).toBe('gone')
     expect(ticketState(done, ticket(ID, 2))).toBe('gone')
     expect(ticketState(done, ticket(OTHER_ID, 1))).toBe('good')

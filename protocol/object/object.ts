@@ -1,10 +1,11 @@
 /**
- * An object's register: all its versions, newest first, and what changes make of them. Pure, since a
- * change is called again on each retry.
+ * An object's register: its record, the conditions of writes, the tickets of completions. What puts and
+ * deletes make of its versions: versions.ts. Pure, since a change is called again on each retry.
  *
  * Invariants:
- *   - `sequence` rises by one with every write, deletes included                    (T4)
- *   - Last-Modified never falls or repeats within one key                            (T4)
+ *   - each block that a record refers to, also from its pages, is named by the state itself or lies on a
+ *     majority since an earlier state that was chosen: a state names the current version's blocks and
+ *     what its change has made, and all that the state before it named unless that was chosen (A5, P7)
  *   - a completion's ticket enters the object before the upload says "completing", stays through
  *     overwrites and tombstones, and leaves with the very change that makes the version visible: so
  *     that happens once, however many finish the upload and however late they come    (P4, G5)
@@ -12,7 +13,8 @@
 
 import { byteString } from '../bytes.ts'
 import { objectCodec, type ObjectRecord, type VersionRecord } from '../codec/versioned.ts'
-import type { BlockKey } from '../ids.ts'
+import { dataId, type BlockKey, type DataId, type RegisterKey } from '../ids.ts'
+import { dataIdOf, packedBlockKey } from '../keyspace/block-key.ts'
 import type { RegisterValue } from '../register/types.ts'
 
 export interface Condition {
@@ -35,7 +37,21 @@ const NOTHING: ObjectRecord = {
 }
 
 export function objectOf(value: RegisterValue | undefined): ObjectRecord {
-  return value === undefined ? NOTHING : objectCodec.decode(value.body)
+  return value === undefined ? NOTHING : objectOfBody(value.body)
+}
+
+export function objectOfBody(body: Uint8Array): ObjectRecord {
+  const record = objectCodec.decode(body)
+  const newest = record.versions[0]
+  if (newest === undefined || newest.sequence !== 0) return record
+  // Written before there were versions: one null version, of the last write.
+  const { sequence } = record
+  return {
+    ...record,
+    versions: [{ ...newest, sequence }],
+    lastModifiedMs: newest.lastModifiedMs,
+    nullSequence: sequence,
+  }
 }
 
 /** What GET without a version id sees. Undefined: NoSuchKey. */
@@ -70,24 +86,6 @@ export function verdict(
   return 'holds'
 }
 
-/** Replaces the null version; of an upload, its tickets go. `nowMs` is display only (T4). */
-export function withNullVersion(
-  record: ObjectRecord,
-  version: VersionRecord,
-  nowMs: number,
-): ObjectRecord {
-  return {
-    sequence: record.sequence + 1,
-    versions: [{ ...version, lastModifiedMs: nextModified(record, nowMs) }],
-    uploads: version.uploadId.length === 0 ? record.uploads : without(record, version.uploadId),
-  }
-}
-
-/** A delete in an unversioned bucket: nothing is left but the sequence and open completions. */
-export function withoutVersions(record: ObjectRecord): ObjectRecord {
-  return { sequence: record.sequence + 1, versions: [], uploads: record.uploads }
-}
-
 /** Lets one completion write its version. A ticket is upload id (16) ‖ attempt (16). */
 export function withTicket(record: ObjectRecord, ticket: Uint8Array<ArrayBuffer>): ObjectRecord {
   return { ...record, uploads: [...without(record, ticket), ticket] }
@@ -110,20 +108,51 @@ export function ticketState(record: ObjectRecord, ticket: Uint8Array): 'good' | 
   return names.includes(byteString(refused(ticket))) ? 'refused' : 'gone'
 }
 
-export function objectValue(
+/** The tickets that are left when this upload's version is written. */
+export function withoutTicketsOf(
   record: ObjectRecord,
-  blocks: readonly BlockKey[],
+  uploadId: Uint8Array,
+): Uint8Array<ArrayBuffer>[] {
+  return without(record, uploadId)
+}
+
+/** What the change has made or taken out, and the state that it was made of. */
+export interface ValueChange {
+  readonly before: RegisterValue | undefined
+  /** A majority has accepted `before`. */
+  readonly chosen: boolean
+  /** Pages, in the partition of the register. */
+  readonly made?: readonly DataId[]
+  readonly gone?: ReadonlySet<DataId>
+}
+
+/** The current version's packed block or manifest is named first: a read brings it along. */
+export function objectValue(
+  key: RegisterKey,
+  record: ObjectRecord,
+  { before, chosen, made = [], gone = new Set() }: ValueChange,
 ): Omit<RegisterValue, 'operation'> {
+  const blocks = new Set(blocksOf(key, record.versions[0]))
+  for (const id of made) blocks.add(packedBlockKey(key, id))
+  if (!chosen) {
+    for (const block of before?.blocks ?? []) if (!gone.has(dataIdOf(block))) blocks.add(block)
+  }
   return {
     tombstone: record.versions.length === 0 && record.uploads.length === 0,
     body: objectCodec.encode(record),
-    blocks,
+    blocks: [...blocks],
   }
 }
 
-function nextModified(record: ObjectRecord, nowMs: number): number {
-  const before = record.versions[0]?.lastModifiedMs ?? 0
-  return Math.max(before + 1, nowMs)
+/** Manifest, and packed blocks (of small parts too), in the partition of the register. */
+function blocksOf(key: RegisterKey, version: VersionRecord | undefined): BlockKey[] {
+  if (version === undefined) return []
+  const packed = version.storage
+    .filter((storage) => storage.packed && storage.sizeBytes > 0)
+    .map((storage) => packedBlockKey(key, dataId(byteString(storage.dataId))))
+  const { manifest } = version
+  if (manifest.length === 0) return packed
+  return [packedBlockKey(key, dataId(byteString(manifest))), ...packed]
 }
 
 /** The tickets that don't begin with these bytes. */

@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { objectCodec, type VersionRecord } from '../codec/versioned.ts'
+import { objectOf } from './object.ts'
 import { summaryOf } from './summary.ts'
+
+const EMPTY = objectOf(undefined)
 
 const version = fc.record({
   versionId: fc.string({ maxLength: 8 }),
@@ -24,8 +27,9 @@ test('a summary says what the whole record says', () => {
         storage: [{ dataId: new Uint8Array(24), sizeBytes: one.sizeBytes, packed: false }],
         manifest: new Uint8Array(0),
         uploadId: new Uint8Array(0),
+        sequence,
       }))
-      const summary = summaryOf(objectCodec.encode({ sequence, versions, uploads: [] }))
+      const summary = summaryOf(objectCodec.encode({ ...EMPTY, sequence, versions }))
       const [first] = versions
       if (first === undefined || first.deleteMarker) {
         expect(summary).toBeUndefined()
@@ -46,8 +50,8 @@ test('a summary says what the whole record says', () => {
 
 test('bytes that are cut short are refused, never misread as shorter', () => {
   const body = objectCodec.encode({
+    ...EMPTY,
     sequence: 9,
-    versions: [],
     uploads: [new Uint8Array(16).fill(1)],
   })
   expect(() => summaryOf(body.subarray(0, body.length - 3))).toThrow(RangeError)

@@ -1,0 +1,167 @@
+/**
+ * What puts and deletes make of an object's versions. Pure, since a change is called again on each retry;
+ * where it needs a page that it was not given, it says which one (pages.ts).
+ *
+ * Invariants:
+ *   - `sequence` rises by one with every write, deletes included                              (T4)
+ *   - Last-Modified never falls or repeats within one key, across deletes                      (T4)
+ *   - there is at most one null version; `nullSequence` says where it stands, 0 that there is none
+ */
+
+import { byteString } from '../bytes.ts'
+import type { ObjectRecord, PageRefRecord, VersionRecord } from '../codec/versioned.ts'
+import { dataId, type DataId } from '../ids.ts'
+import { withoutTicketsOf } from './object.ts'
+import {
+  isLacking,
+  refill,
+  spill,
+  takeOut,
+  type Lacking,
+  type MadePage,
+  type PageTools,
+  type Wanted,
+} from './pages.ts'
+import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from './version-id.ts'
+
+/** Of a bucket: never configured, enabled, suspended (BucketRecord.versioning). */
+export const VERSIONING = { never: 0, enabled: 1, suspended: 2 } as const
+
+export interface Edited {
+  readonly record: ObjectRecord
+  /** To be stored with the record, which names them. */
+  readonly made: readonly MadePage[]
+  /** What the record no longer refers to. */
+  readonly removed: readonly VersionRecord[]
+  readonly dropped: readonly PageRefRecord[]
+}
+
+export interface Surroundings {
+  readonly versioning: number
+  /** 8 bytes, drawn once for the operation (T5). */
+  readonly random: Uint8Array
+  /** Display only (T4). */
+  readonly nowMs: number
+  readonly pages: PageTools
+  /** Versions may move to pages: what the record before this one named lies on a majority (A5). */
+  readonly maySpill: boolean
+}
+
+/** The version becomes the current one: with an id of its own where versioning is enabled, else in place
+ * of the null version, wherever that stands. Of an upload, its tickets go. */
+export function withVersion(
+  record: ObjectRecord,
+  version: VersionRecord,
+  { versioning, random, nowMs, pages, maySpill }: Surroundings,
+): Edited | Lacking {
+  const sequence = record.sequence + 1
+  const isNull = versioning !== VERSIONING.enabled
+  const freed = isNull ? withoutNull(record, pages) : unchanged(record)
+  if (isLacking(freed)) return freed
+  const lastModifiedMs = nextModified(record, nowMs)
+  const versionId = isNull ? '' : versionIdOf(sequence, random)
+  const newest: VersionRecord = { ...version, versionId, sequence, lastModifiedMs }
+  const all = { versions: [newest, ...freed.record.versions], pages: freed.record.pages }
+  const spilled = maySpill ? spill(all, pages) : { kept: all, made: [] }
+  return {
+    record: {
+      ...spilled.kept,
+      sequence,
+      uploads:
+        version.uploadId.length === 0 ? record.uploads : withoutTicketsOf(record, version.uploadId),
+      lastModifiedMs,
+      nullSequence: isNull ? sequence : freed.record.nullSequence,
+    },
+    made: [...freed.made, ...spilled.made],
+    removed: freed.removed,
+    dropped: freed.dropped,
+  }
+}
+
+/** A delete without a version id in a versioned bucket. */
+export function withDeleteMarker(
+  record: ObjectRecord,
+  surroundings: Surroundings,
+): Edited | Lacking {
+  return withVersion(record, DELETE_MARKER, surroundings)
+}
+
+/** Undefined: there is no such version, and nothing to delete. */
+export function withoutVersion(
+  record: ObjectRecord,
+  wanted: Wanted,
+  pages: PageTools,
+): Edited | Lacking | undefined {
+  const taken = takeOut(record, wanted, pages)
+  if (taken === undefined || isLacking(taken)) return taken
+  const filled = refill(taken.kept, pages)
+  if (isLacking(filled)) return filled
+  const isNull = taken.taken.versionId === ''
+  return {
+    record: {
+      ...record,
+      ...filled.kept,
+      sequence: record.sequence + 1,
+      nullSequence: isNull ? 0 : record.nullSequence,
+    },
+    // Either a page was edited, or the register has run empty: never both.
+    made: taken.made,
+    removed: [taken.taken],
+    dropped: [...taken.dropped, ...filled.dropped],
+  }
+}
+
+/** Where a version with this id would stand, 'null' included. Undefined: this key has none such. */
+export function wantedOf(record: ObjectRecord, versionId: string): Wanted | undefined {
+  if (versionId === NULL_VERSION_ID) {
+    const { nullSequence } = record
+    return nullSequence === 0 ? undefined : { sequence: nullSequence, versionId: '' }
+  }
+  const sequence = sequenceOfVersionId(versionId)
+  return sequence === undefined ? undefined : { sequence, versionId }
+}
+
+/** All that a version refers to; parts that a manifest lists are not among them. */
+export function dataIdsOf(version: VersionRecord): DataId[] {
+  const ids = version.storage
+    .filter(({ sizeBytes }) => sizeBytes > 0)
+    .map((storage) => dataId(byteString(storage.dataId)))
+  if (version.manifest.length > 0) ids.push(dataId(byteString(version.manifest)))
+  return ids
+}
+
+const DELETE_MARKER: VersionRecord = {
+  versionId: '',
+  deleteMarker: true,
+  sizeBytes: 0,
+  etag: '',
+  lastModifiedMs: 0,
+  storageClass: '',
+  system: [],
+  user: [],
+  checksums: [],
+  checksumType: 0,
+  storage: [],
+  manifest: new Uint8Array(0),
+  uploadId: new Uint8Array(0),
+  sequence: 0,
+}
+
+function unchanged(record: ObjectRecord): Edited {
+  return { record, made: [], removed: [], dropped: [] }
+}
+
+/** It may leave the register without any version: a new one follows. */
+function withoutNull(record: ObjectRecord, pages: PageTools): Edited | Lacking {
+  const { nullSequence } = record
+  if (nullSequence === 0) return unchanged(record)
+  const taken = takeOut(record, { sequence: nullSequence, versionId: '' }, pages)
+  if (isLacking(taken)) return taken
+  if (taken === undefined) return unchanged({ ...record, nullSequence: 0 })
+  const { kept, made, dropped } = taken
+  return { record: { ...record, ...kept, nullSequence: 0 }, made, removed: [taken.taken], dropped }
+}
+
+function nextModified(record: ObjectRecord, nowMs: number): number {
+  return Math.max(record.lastModifiedMs + 1, nowMs)
+}
