@@ -36,7 +36,7 @@ export async function getBucketLifecycle(call: Call): Promise<S3Response> {
       details: { BucketName: call.bucket },
     })
   }
-  return xmlResponse('LifecycleConfiguration', abortRules.map(ruleXml).join(''), {
+  return xmlResponse('LifecycleConfiguration', lifecycleXml(abortRules), {
     [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE,
   })
 }
@@ -45,6 +45,10 @@ export async function deleteBucketLifecycle(call: Call): Promise<S3Response> {
   const { bucket } = call
   await call.store.changeBucket(call.context, { bucket, change: { abortRules: null } })
   return emptyResponse(204)
+}
+
+export function lifecycleXml(rules: readonly AbortRule[]): string {
+  return rules.map(ruleXml).join('')
 }
 
 function ruleXml(rule: AbortRule): string {
@@ -104,7 +108,7 @@ function parseRule(rule: XmlElement, index: number): AbortRule {
   if (status !== 'Enabled' && status !== 'Disabled') throw new S3Error('MalformedXML')
   const prefix = prefixOf(rule)
   const days = daysOf(rule)
-  const given = childText(rule, 'ID')?.trim()
+  const given = childText(rule, 'ID')
   if (given !== undefined && given.length > MAX_ID_CHARACTERS) {
     throw new S3Error(
       'InvalidArgument',

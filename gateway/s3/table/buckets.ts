@@ -56,6 +56,7 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
   row('DeleteObjects', 'POST', 'bucket', deleteObjects, {
     marks: ['delete'],
     action: 's3:DeleteObject',
+    versionAction: 's3:DeleteObjectVersion',
     resource: 'object',
     // Each key by itself: a denied key is a row of the answer.
     authorizedBy: 'handler',

@@ -1,0 +1,120 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { AbortRule } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+import { xmlDocument } from '../xml.ts'
+import { lifecycleXml, parseLifecycle } from './lifecycle.ts'
+import { parsePublicAccessBlock } from './policy.ts'
+import { parseVersioning } from './versioning.ts'
+
+/** What XML can carry. */
+const text = (maxLength: number): fc.Arbitrary<string> =>
+  fc.string({ unit: 'grapheme', maxLength }).filter((one) => !/\p{Cc}|\ufffe|\uffff/u.test(one))
+
+const rule: fc.Arbitrary<AbortRule> = fc.record({
+  id: text(60).filter((id) => id !== ''),
+  prefix: text(200),
+  days: fc.integer({ min: 1, max: 0x7fffffff }),
+  enabled: fc.boolean(),
+})
+
+function bytes(xml: string): Uint8Array {
+  return Buffer.from(xml)
+}
+
+describe('lifecycle', () => {
+  test('what is shown can be given again', () => {
+    const rules = fc.uniqueArray(rule, {
+      minLength: 1,
+      maxLength: 20,
+      selector: (one) => one.id,
+    })
+    fc.assert(
+      fc.property(rules, (given) => {
+        const shown = xmlDocument('LifecycleConfiguration', lifecycleXml(given))
+        expect(parseLifecycle(bytes(shown))).toEqual(given)
+      }),
+    )
+  })
+
+  test('a rule without an id gets the same one each time', () => {
+    const xml = xmlDocument(
+      'LifecycleConfiguration',
+      ['a', 'b']
+        .map(
+          (prefix) =>
+            `<Rule><Prefix>${prefix}</Prefix><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>`,
+        )
+        .join(''),
+    )
+    const [first, second] = parseLifecycle(bytes(xml))
+    expect(first?.id).toMatch(/^[\w-]{32}$/)
+    expect(second?.id).not.toBe(first?.id)
+    expect(parseLifecycle(bytes(xml))).toEqual([first, second])
+  })
+})
+
+describe('settings that are damaged or made up', () => {
+  const names = [
+    'LifecycleConfiguration',
+    'Rule',
+    'ID',
+    'Filter',
+    'Prefix',
+    'And',
+    'Status',
+    'AbortIncompleteMultipartUpload',
+    'DaysAfterInitiation',
+    'Expiration',
+    'VersioningConfiguration',
+    'MfaDelete',
+    'PublicAccessBlockConfiguration',
+    'BlockPublicPolicy',
+    '__proto__',
+    'constructor',
+  ]
+  const { element } = fc.letrec<{ element: string; content: string }>((tie) => ({
+    element: fc
+      .tuple(fc.constantFrom(...names), tie('content'))
+      .map(([name, content]) => `<${name}>${content}</${name}>`),
+    content: fc.oneof(
+      { maxDepth: 5, depthSize: 'small' },
+      fc.constantFrom('Enabled', 'Disabled', 'Suspended', 'true', '1', '-1', '1e3', '', ' 7 '),
+      fc.array(tie('element'), { maxLength: 4 }).map((children) => children.join('')),
+    ),
+  }))
+  const damaged = fc
+    .tuple(element, fc.nat(), fc.uint8Array({ maxLength: 3 }))
+    .map(([xml, at, junk]) => {
+      const whole = Buffer.from(xml)
+      const cut = at % (whole.length + 1)
+      return Buffer.concat([whole.subarray(0, cut), junk, whole.subarray(cut)])
+    })
+
+  test('are refused by S3Error, or read as something valid', () => {
+    const refusedOr = (run: () => unknown): unknown => {
+      try {
+        return run()
+      } catch (error) {
+        expect(error).toBeInstanceOf(S3Error)
+        expect([400, 501]).toContain((error as S3Error).status)
+        return undefined
+      }
+    }
+    const given = fc.oneof(
+      element.map((xml) => bytes(xml)),
+      damaged,
+    )
+    fc.assert(
+      fc.property(given, (body) => {
+        expect([undefined, 'Enabled', 'Suspended']).toContain(
+          refusedOr(() => parseVersioning(body)),
+        )
+        refusedOr(() => parsePublicAccessBlock(body))
+        const rules = refusedOr(() => parseLifecycle(body)) as AbortRule[] | undefined
+        for (const { days } of rules ?? []) expect(days).toBeGreaterThan(0)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+})
