@@ -4,12 +4,12 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
-import { StoreError } from '../protocol/errors.ts'
 import { proposerId, type BlockKey, type NodeId, type StorageId } from '../protocol/ids.ts'
 import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
-import type { AdminBackend, Backend, Credential } from '../gateway/backend.ts'
+import type { AdminBackend, Backend } from '../gateway/backend.ts'
+import type { IamBackend } from '../gateway/iam-backend.ts'
 import { createBackend } from './backend.ts'
 import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
@@ -17,7 +17,8 @@ import { Bodies } from './data/body.ts'
 import { Replicator } from './data/replicator.ts'
 import { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
-import { seal, unseal } from './iam/sealing.ts'
+import { Identities, type IdentitiesOptions } from './iam/identities.ts'
+import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
 import { Buckets } from './metadata/buckets.ts'
 import { applyDamagedRecord, applyRecord, INDEX_VERSION } from './metadata/index-rows.ts'
@@ -71,6 +72,8 @@ export interface RootCredential {
 
 export class ShoalNode {
   readonly backend: Backend
+  /** IAM and STS. */
+  readonly iam: IamBackend
   readonly admin: AdminBackend
   readonly nodeId: NodeId
   readonly layout: LayoutManager
@@ -250,15 +253,24 @@ export class ShoalNode {
     const common = { registers: this.registers, buckets, bodies, lister, clock, partitionBits }
     const objects: Objects = new Objects({ ...common, replicator, random })
     const uploads = new Uploads({ ...common, objects, random })
-    let root: Credential | undefined
-    const credential = async (accessKeyId: string): Promise<Credential | undefined> => {
-      // The root account stands in the genesis record: it never changes.
-      root ??= rootCredential(view(), options)
-      return root.accessKeyId === accessKeyId ? root : undefined
-    }
-    const sessionCredential = (): Promise<never> =>
-      Promise.reject(new StoreError('InvalidToken', 'this node knows no session tokens yet'))
-    this.backend = createBackend({ buckets, objects, uploads, credential, sessionCredential })
+    const { service: iam, resolver } = new Identities({
+      registers: this.registers,
+      partitionBits,
+      bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
+      clock,
+      random,
+      network,
+      tokens: env.tokens,
+      cluster: () => clusterOf(view(), options),
+    })
+    this.iam = iam
+    this.backend = createBackend({
+      buckets,
+      objects,
+      uploads,
+      credential: (accessKeyId) => resolver.credential(accessKeyId),
+      sessionCredential: (accessKeyId, token) => resolver.session(accessKeyId, token),
+    })
     const status = new Status({
       layout,
       network,
@@ -402,21 +414,11 @@ class Recovery {
   }
 }
 
-function rootCredential(view: LayoutView, options: NodeOptions): Credential {
-  const { rootAccount } = view.genesis
+function clusterOf(
+  view: LayoutView,
+  options: NodeOptions,
+): ReturnType<IdentitiesOptions['cluster']> {
   const secret = options.clusterSecret.get()
   if (secret === undefined) throw new Error('a member has the cluster secret')
-  return {
-    accessKeyId: rootAccount.accessKeyId,
-    secretAccessKey: unseal(secret, rootAccount.sealedSecret),
-    identity: {
-      accountId: rootAccount.accountId,
-      principalArn: `arn:aws:iam::${rootAccount.accountId}:root`,
-      principalId: rootAccount.accountId,
-      userName: 'root',
-      type: 'Account',
-      isRoot: true,
-      policies: [],
-    },
-  }
+  return { id: view.clusterId, secret, rootAccount: view.genesis.rootAccount }
 }

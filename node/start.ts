@@ -96,6 +96,7 @@ async function serve(
   const metrics = new GatewayMetrics()
   const gateway = createGateway({
     backend: node.backend,
+    iam: node.iam,
     region: config.region,
     hostSuffixes: config.hostSuffixes,
     clock,

@@ -134,7 +134,9 @@ export class SimulatedCluster {
           },
         },
         ...(number === 0
-          ? { root: { accountId: '1', accessKeyId: 'SIM', secretAccessKey: 'simulated' } }
+          ? {
+              root: { accountId: '000000000001', accessKeyId: 'SIM', secretAccessKey: 'simulated' },
+            }
           : { join: this.#join }),
         observer: (event) => {
           if (!life.dead) this.#options.observer(number, event)
