@@ -4,9 +4,16 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
-import { proposerId, type BlockKey, type NodeId, type StorageId } from '../protocol/ids.ts'
+import {
+  proposerId,
+  type BlockKey,
+  type DataId,
+  type NodeId,
+  type StorageId,
+} from '../protocol/ids.ts'
 import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
+import { objectOf } from '../protocol/object/object.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { AdminBackend, Backend } from '../gateway/backend.ts'
 import type { IamBackend } from '../gateway/iam-backend.ts'
@@ -25,6 +32,7 @@ import { applyDamagedRecord, applyRecord, INDEX_VERSION } from './metadata/index
 import { Lister } from './metadata/lister.ts'
 import { ListService } from './metadata/list-service.ts'
 import { Objects } from './metadata/objects.ts'
+import { Pages } from './metadata/pages.ts'
 import { RegisterHost } from './metadata/register-host.ts'
 import { Registers, type Placement, type RegisterObserver } from './metadata/registers.ts'
 import { Uploads } from './metadata/uploads.ts'
@@ -33,6 +41,10 @@ import { internalContext } from './internal-context.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
+import { DeadData } from './space/dead-data.ts'
+import { NO_CARE } from './space/scan.ts'
+import { NO_RECLAIM } from './space/reclaim.ts'
+import { Space, type SpaceSettings } from './space/space.ts'
 import { Status } from './status.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -54,6 +66,8 @@ export interface NodeOptions {
     get(): Uint8Array | undefined
     set(secret: Uint8Array): void | Promise<void>
   }
+  /** Delays and rates of reclaiming space. */
+  readonly space?: SpaceSettings | undefined
   /** At the first start: join by this token, or found a cluster with these root credentials. */
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
@@ -81,6 +95,7 @@ export class ShoalNode {
   readonly store: Store
   readonly registers: Registers
   readonly host: RegisterHost
+  readonly space: Space
   readonly #env: Environment
   readonly #replicator: Replicator
   readonly #blocks: BlockStore
@@ -184,13 +199,18 @@ export class ShoalNode {
     this.host = new RegisterHost({ store, blocks, epoch, isReplica, self })
     const exchange = new Exchange({ store, self, view })
     const lists = new ListService({ store, host: this.host, epoch, isReplica })
+    const attempts = new Attempts(options.storageId, options.boot)
+    const dead = new DeadData()
     const service = new Service({
       host: this.host,
       blocks,
       lists,
       exchange,
       resync: () => this.resync,
+      attempts,
+      dead,
       epoch,
+      isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
       observe: (later, from) => layout.observe(later, from),
       layout: (from, type, body) => {
@@ -212,6 +232,41 @@ export class ShoalNode {
       onGap,
       observer,
     })
+    const replicator = new Replicator({ peers, placement, clock, onGap })
+    this.#replicator = replicator
+    const pages = new Pages(replicator)
+    this.#blocks = blocks
+    this.#exchange = exchange
+    const partitionBits = options.partitionBits ?? PARTITION_BITS
+    this.space = new Space({
+      ...options.space,
+      self,
+      store,
+      attempts,
+      dead,
+      peers,
+      registers: this.registers,
+      placement,
+      view,
+      isMember: () => layout.isMember(),
+      ownerOf: (key) => blocks.ownerOf(key),
+      readBlock: (key) => replicator.read(internalContext(), key),
+      objectReferences: async (key, value) => {
+        const ids = new Set<DataId>()
+        const found = pages.references(internalContext(), key, objectOf(value))
+        for await (const id of found) ids.add(id)
+        return ids
+      },
+      care: NO_CARE,
+      freed: () => ({
+        blocks: service.freedBlocks,
+        bytes: service.freedBytes,
+        registers: service.registersCollected,
+      }),
+      clock,
+      logger,
+      partitionBits,
+    })
     this.resync = new Resync({
       self,
       store,
@@ -220,17 +275,14 @@ export class ShoalNode {
       registers: this.registers,
       peers,
       exchange,
+      dead,
+      freer: this.space.freer,
+      tombstones: this.space.tombstones,
       view,
       clock,
       random,
       logger,
     })
-    const replicator = new Replicator({ peers, placement, clock, onGap })
-    this.#replicator = replicator
-    this.#blocks = blocks
-    this.#exchange = exchange
-    const partitionBits = options.partitionBits ?? PARTITION_BITS
-    const attempts = new Attempts(options.storageId, options.boot)
     const bodies = new Bodies({
       replicator,
       attempts,
@@ -248,11 +300,21 @@ export class ShoalNode {
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       createAllowed: () => layout.createBucketAllowed(),
       isEmpty: (context, bucket) => objects.isEmpty(context, bucket),
-      abandonUploads: async () => {},
+      abandonUploads: (context, bucket) => uploads.abandonAll(context, bucket),
     })
-    const common = { registers: this.registers, buckets, bodies, lister, clock, partitionBits }
+    const reclaim = this.space.collector
+    const common = {
+      registers: this.registers,
+      buckets,
+      bodies,
+      lister,
+      clock,
+      partitionBits,
+      reclaim,
+    }
     const objects: Objects = new Objects({ ...common, replicator, random })
-    const uploads = new Uploads({ ...common, objects, random })
+    const reclaim = NO_RECLAIM
+    const uploads: Uploads = new Uploads({ ...common, objects, random, replicator, reclaim })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
       partitionBits,
@@ -307,6 +369,7 @@ export class ShoalNode {
     if (this.#stopped) return
     this.#stopped = true
     this.resync.stop()
+    this.space.stop()
     this.layout.stop()
     await this.#env.network.stop()
     await this.store.close()
@@ -348,6 +411,7 @@ export class ShoalNode {
 
   #serve(): void {
     this.resync.start()
+    this.space.start()
     const view = this.layout.current()
     if (view !== undefined) this.#provide(view)
   }

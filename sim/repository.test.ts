@@ -177,7 +177,6 @@ describe('protocol/', () => {
 
 /** Built and tested ahead of what will use it. */
 const awaited: readonly (readonly [string, string])[] = [
-  ['protocol/register/copy.ts', 'copies of chosen pairs in sync and repair (L5, G3)'],
   ['protocol/iam/identity.ts', 'users and access keys besides root: the IAM API'],
 ]
 

@@ -7,7 +7,7 @@ import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
-import { blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
+import { blockGone, blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, NewRecord } from './types.ts'
 
@@ -72,6 +72,28 @@ export class BlockStore {
     if (row === undefined) return true
     const { segment, offset } = decodePosition(row)
     return segment !== from.segment || offset !== from.offset
+  }
+
+  /** Whose the block is, without its bytes; undefined when absent or damaged. */
+  async ownerOf(key: BlockKey): Promise<BlockOwner | undefined> {
+    return (await this.readOwned(key))?.owner
+  }
+
+  /**
+   * Blocks of data that nothing names any more (G5): they are gone once this resolves. The result is what
+   * was here of them.
+   */
+  async forget(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
+    let bytes = 0
+    const here = keys.filter((key) => {
+      const row = this.#store.get(blockRow(key))
+      if (row !== undefined) bytes += decodePosition(row).lengthBytes
+      return row !== undefined
+    })
+    if (here.length === 0) return { blocks: 0, bytes: 0 }
+    await this.#store.append(here.map(blockGone), { urgent: true })
+    for (const key of here) this.#damaged.delete(key)
+    return { blocks: here.length, bytes }
   }
 
   /** As `read`, for packed blocks. */

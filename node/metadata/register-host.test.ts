@@ -84,7 +84,13 @@ async function prepare(
 async function accept(
   counter: number,
   text: string,
-  { key = KEY, generation = 0, blocks = [] as RegisterValue['blocks'], extras = {} as Extras } = {},
+  {
+    key = KEY,
+    generation = 0,
+    blocks = [] as RegisterValue['blocks'],
+    extras = {} as Extras,
+    tombstone = false,
+  } = {},
 ): Promise<RegisterReply> {
   const { reply } = await host.handle(
     {
@@ -93,7 +99,7 @@ async function accept(
       epoch: 1,
       fence: fence(generation),
       ballot: ballot(counter),
-      value: value(text, blocks),
+      value: { ...value(text, blocks), tombstone },
       next: ballot(counter + 1),
     },
     extras,
@@ -231,13 +237,13 @@ describe('packed blocks (A5)', () => {
 
   test('a copied state waits for its blocks, and never goes back', async () => {
     const chosen = { ballot: ballot(8, P2), value: value('chosen', [block]) }
-    expect(await host.learn(KEY, chosen)).toBe(false)
+    expect(await host.learn(KEY, chosen)).toBe('incomplete')
     await store.store.append([
       { type: 1, partition: 0, key: block, body: new Uint8Array(0), payload: bytes },
     ])
-    expect(await host.learn(KEY, chosen)).toBe(true)
-    expect(await host.learn(KEY, chosen)).toBe(false)
-    expect(await host.learn(KEY, { ...chosen, ballot: ballot(7) })).toBe(false)
+    expect(await host.learn(KEY, chosen)).toBe('installed')
+    expect(await host.learn(KEY, chosen)).toBe('held')
+    expect(await host.learn(KEY, { ...chosen, ballot: ballot(7) })).toBe('held')
     expect(await prepare(7)).toMatchObject({ type: 'conflict', seen: ballot(8, P2) })
   })
 })
@@ -295,5 +301,90 @@ describe('minima of buckets (T8)', () => {
     await expect(host.raiseMinimum(fence(1), [0])).rejects.toBeInstanceOf(LogError)
     store.fail = undefined
     expect(await read()).toEqual({ type: 'state' })
+  })
+})
+
+describe('collection of tombstones (G2, G3)', () => {
+  const always = (): boolean => true
+
+  /** A tombstone at 5, with 6 promised. */
+  async function bury(): Promise<void> {
+    await prepare(5)
+    await accept(5, 'gone', { tombstone: true })
+  }
+
+  test('only exactly this ballot, and only a tombstone', async () => {
+    await bury()
+    expect(host.tombstoneState(KEY, ballot(5))).toBe('exact')
+    expect(host.tombstoneState(KEY, ballot(4))).toBe('other')
+    expect(await host.collect(KEY, ballot(4), always)).toBe(false)
+    await prepare(9, OTHER)
+    await accept(9, 'alive', { key: OTHER })
+    expect(host.tombstoneState(OTHER, ballot(9))).toBe('other')
+    expect(await host.collect(OTHER, ballot(9), always)).toBe(false)
+    expect(host.tombstoneState(FAR, ballot(9))).toBe('other')
+    expect(await host.collect(KEY, ballot(5), () => false)).toBe(false)
+    expect(await host.collect(KEY, ballot(5), always)).toBe(true)
+    expect(await host.collect(KEY, ballot(5), always)).toBe(false)
+    expect(host.peek(KEY)).toBeUndefined()
+    expect(store.get(registerRow(KEY))).toBeUndefined()
+  })
+
+  test('the floor is what was promised; nothing at or below it is accepted, promised or copied', async () => {
+    await bury()
+    await prepare(8)
+    await host.collect(KEY, ballot(5), always)
+    const { partition } = store.last[0]!
+    expect(host.floor(partition)).toEqual(ballot(8))
+    expect(host.tombstoneState(KEY, ballot(5))).toBe('absent')
+    expect(host.tombstoneState(KEY, ballot(9))).toBe('other')
+    // Promised before, and exactly at the floor: late all the same.
+    expect(await accept(8, 'late')).toMatchObject({
+      type: 'conflict',
+      seen: ballot(8),
+      never: false,
+    })
+    expect(await prepare(8)).toMatchObject({ type: 'conflict', seen: ballot(8) })
+    const copy = { ballot: ballot(7), value: value('copy') }
+    expect(await host.learn(KEY, copy)).toBe('refused')
+    expect(await host.learn(KEY, { ...copy, ballot: ballot(9) })).toBe('installed')
+    // A new register of the same partition begins above it, too, and says what it began above (P4).
+    expect(await prepare(3, OTHER)).toMatchObject({ type: 'conflict', seen: ballot(8) })
+    expect(await prepare(11, OTHER)).toMatchObject({ type: 'promised', floor: ballot(8) })
+  })
+
+  test('the floor outlives the process', async () => {
+    await bury()
+    await host.collect(KEY, ballot(5), always)
+    host = newHost()
+    expect(await host.learn(KEY, { ballot: ballot(6), value: value('copy') })).toBe('refused')
+    expect(await accept(STEP + 99, 'late')).toMatchObject({ type: 'accepted' })
+    // Its own mark is a promise, so that the next floor lies above that.
+    await prepare(3 * STEP, OTHER)
+    await accept(3 * STEP, 'gone', { key: OTHER, tombstone: true })
+    await host.collect(OTHER, ballot(3 * STEP), always)
+    expect(host.floor(store.last[0]!.partition)).toEqual(ballot(3 * STEP + 1))
+  })
+
+  test('what is written while the collection waits for its turn stays', async () => {
+    await bury()
+    store.hold()
+    const writing = accept(6, 'again')
+    const collecting = host.collect(KEY, ballot(5), always)
+    await store.flush()
+    expect(await writing).toMatchObject({ type: 'accepted' })
+    expect(await collecting).toBe(false)
+    expect(host.peek(KEY)?.ballot).toEqual(ballot(6))
+  })
+
+  test('a vote waits until it is known whether the tombstone is gone', async () => {
+    await bury()
+    store.hold()
+    const collecting = host.collect(KEY, ballot(5), always)
+    const voting = accept(6, 'late')
+    expect(await state(voting)).toBe('waits')
+    await store.flush()
+    expect(await collecting).toBe(true)
+    expect(await voting).toMatchObject({ type: 'conflict' })
   })
 })

@@ -10,6 +10,7 @@
  *   - promises dropped from memory count as at least `#forgotten`                       (A1)
  *   - packed blocks are in the log in front of the state that names them               (A5)
  *   - a damaged state is FAULTY: no vote                                                (A4)
+ *   - a tombstone is forgotten in one flush with the floor that keeps it from coming back  (G2, G3)
  */
 
 import { bytesOf } from '../../protocol/bytes.ts'
@@ -24,7 +25,8 @@ import {
   type AcceptorState,
   type Ready,
 } from '../../protocol/register/acceptor.ts'
-import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
+import { compareBallots, sameBallot, type Ballot } from '../../protocol/register/ballot.ts'
+import { collect, install } from '../../protocol/register/copy.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { blockRecord, type BlockStore, type OwnedBlock } from '../data/blocks.ts'
 import { LogError } from '../data/errors.ts'
@@ -33,9 +35,12 @@ import type { NewRecord } from '../data/types.ts'
 import {
   decodeNumber,
   encodeNumber,
+  floorOfRow,
+  floorRow,
   MARK_ROW,
   minimumRow,
   RECORD,
+  registerGone,
   registerRow,
   stateOfRow,
 } from './index-rows.ts'
@@ -155,20 +160,54 @@ export class RegisterHost {
   /**
    * Takes over a state that is known to be chosen: what a late accept would do, but for the promise,
    * which stays where it is. A proposer that was promised more has asked a majority that holds this
-   * state already. True when it was news. Its packed blocks must be here (A5).
+   * state already.
    */
-  learn(key: RegisterKey, chosen: Accepted): Promise<boolean> {
+  learn(key: RegisterKey, chosen: Accepted): Promise<Learnt> {
     return this.#queue.run(key, async () => {
       const stored = this.#load(key)
-      // A damaged one may have voted for something later: it comes back by an identity change (D3).
-      if (stored === 'faulty') return false
-      if (stored !== undefined && compareBallots(stored.ballot, chosen.ballot) >= 0) return false
-      if (chosen.value.blocks.some((block) => !this.#options.blocks.has(block))) return false
+      if (stored === 'faulty') return 'faulty'
       const partition = partitionOfKey(key)
-      const body = encodeState(chosen)
+      const copied = install(this.#stateOf(key, stored), this.floor(partition), chosen)
+      if (copied.type !== 'installed') return copied.type
+      const { persist } = copied
+      if (persist.value.blocks.some((block) => !this.#options.blocks.has(block)))
+        return 'incomplete'
+      const body = encodeState(persist)
       await this.#store.append([{ type: RECORD.register, partition, key, body }])
       this.#keep(key, decodeState(body))
-      this.#settle(key, chosen.ballot)
+      this.#settle(key, persist.ballot)
+      return 'installed'
+    })
+  }
+
+  /** Flushed: at or below it nothing is accepted or copied onto an absent register of the partition. */
+  floor(partition: number): Ballot {
+    return floorOfRow(this.#store.get(floorRow(partition)))
+  }
+
+  /** Exactly this tombstone and flushed, or absent and unable to accept it any more, or anything else. */
+  tombstoneState(key: RegisterKey, ballot: Ballot): 'exact' | 'absent' | 'other' {
+    const stored = this.#load(key)
+    if (stored === undefined) {
+      return compareBallots(this.floor(partitionOfKey(key)), ballot) >= 0 ? 'absent' : 'other'
+    }
+    if (stored === 'faulty' || !stored.value.tombstone) return 'other'
+    return sameBallot(stored.ballot, ballot) ? 'exact' : 'other'
+  }
+
+  /** Forgets a tombstone that every replica has said to have, if it is still there at that ballot and the
+   * layout has not begun to change (G2). */
+  collect(key: RegisterKey, ballot: Ballot, isAllowed: () => boolean): Promise<boolean> {
+    return this.#queue.run(key, async () => {
+      const stored = this.#load(key)
+      if (stored === undefined || stored === 'faulty' || !isAllowed()) return false
+      const partition = partitionOfKey(key)
+      const collected = collect(this.#stateOf(key, stored), this.floor(partition), ballot)
+      if (collected === undefined) return false
+      await this.#store.append([registerGone(key, collected.floor)], { urgent: true })
+      this.#states.delete(key)
+      // The floor says the same, and for good.
+      this.#promises.delete(key)
       return true
     })
   }
@@ -411,7 +450,7 @@ export class RegisterHost {
     const bucket = bucketIdOf(request.key)
     return {
       mark: this.#mark,
-      floor: ZERO_BALLOT,
+      floor: this.floor(partition),
       epoch: this.#options.epoch(),
       minimumGeneration:
         bucket === undefined ? 0 : this.minimumGeneration(partition, request.fence),
@@ -421,6 +460,18 @@ export class RegisterHost {
     }
   }
 }
+
+/** What became of a copy (G3). Only `installed` and `held` count as synced. */
+export type Learnt =
+  | 'installed'
+  /** The same or a later state was here. */
+  | 'held'
+  /** Not above the floor: an identity change above it has to settle it. */
+  | 'refused'
+  /** A block is missing (A5). */
+  | 'incomplete'
+  /** A damaged state may have voted for something later: it comes back by an identity change (D3). */
+  | 'faulty'
 
 interface Rise {
   readonly generation: number

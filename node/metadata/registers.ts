@@ -97,6 +97,8 @@ export interface RegisterEvent {
   readonly operation?: OperationId | undefined
   /** Operation of the state that a write replaced; absent: there was none. */
   readonly base?: OperationId | undefined
+  /** What was written or found is one: later the register may be absent (G2). */
+  readonly tombstone?: boolean | undefined
 }
 
 export type RegisterObserver = (event: RegisterEvent) => void
@@ -244,18 +246,20 @@ export class Registers {
     })
   }
 
-  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5). */
+  /** Makes sure that what it returns is chosen, by an identity change where needed (R2, L5). `rewrite`: at
+   * a new ballot anyway, with a counter over `above` (G3). */
   async settle(
     context: RequestContext,
     key: RegisterKey,
     fence?: FenceSource,
     rewrite = false,
+    above = 0,
   ): Promise<Accepted | undefined> {
     const deadline = this.#deadline()
     return this.#queue.run(key, async () => {
       const startedMs = this.#options.clock.monotonicMs()
       const outcome = await this.#propose(context, { key, fence }, deadline, (base) =>
-        identityProposer({ ...base, rewrite }),
+        identityProposer({ ...base, rewrite, above }),
       )
       if (outcome.type !== 'kept') throw unavailable()
       this.#observe(key, 'kept', startedMs, outcome.current)
@@ -317,6 +321,7 @@ export class Registers {
       ballot: accepted?.ballot,
       operation: accepted?.value.operation,
       base,
+      tombstone: accepted?.value.tombstone,
     })
   }
 
@@ -509,6 +514,9 @@ export class Registers {
     const options = { timeoutMs: CALL_TIMEOUT_MS }
     const answer = await peers.register(one.to, one.request, { blocks, withBlock }, options)
     const { reply } = answer
+    // Also when a majority does not need this one: else it would miss the next new register as well, whose
+    // first ballot has to lie above its floor (P6, G2).
+    if (reply.type === 'conflict') this.#counter = Math.max(this.#counter, reply.seen.counter)
     if (reply.type === 'stale-epoch') await placement.observe(reply.epoch, one.to)
     return answer
   }

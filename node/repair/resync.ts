@@ -6,6 +6,7 @@
  *   - a duty to tell a replica of a gap is durable until it was told                        (P7)
  *   - a register is copied only as a chosen pair, read by quorum; its packed blocks first   (G3, A5)
  *   - a damaged register comes back by what the others agree on above this node's mark      (D3)
+ *   - nothing comes back that was freed or collected: a peer that missed it is told          (G3, G5)
  *   - a partition counts as level only after all that the peer had was pulled
  *
  * 1. Digests of groups, then of partitions, find what differs.
@@ -19,6 +20,9 @@ import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../pr
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
@@ -27,6 +31,10 @@ import { internalContext } from '../internal-context.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
 import type { Peers } from '../rpc/peers.ts'
+import type { DeadData } from '../space/dead-data.ts'
+import type { Freer } from '../space/freer.ts'
+import { emptyBody } from '../space/references.ts'
+import type { Tombstones } from '../space/tombstones.ts'
 import { ENUMERATE, GROUP_PARTITIONS, GROUPS_MAX, type Exchange } from './exchange.ts'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -45,6 +53,9 @@ export interface ResyncOptions {
   readonly registers: Registers
   readonly peers: Peers
   readonly exchange: Exchange
+  readonly dead: DeadData
+  readonly freer: Pick<Freer, 'freeOn'>
+  readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
   readonly clock: Clock
   readonly random: Random
@@ -291,14 +302,18 @@ export class Resync {
   }
 
   async #pullPartition(peer: NodeId, partition: number): Promise<void> {
-    const { blocks, host, view } = this.#options
+    const { blocks, host, view, dead, freer } = this.#options
     const missing: BlockKey[] = []
+    const freed: BlockKey[] = []
     for await (const page of this.#pages(peer, partition, ENUMERATE.blocks)) {
       for (const bytes of page.keys) {
         const key = byteString(bytes) as BlockKey
-        if (!blocks.has(key)) missing.push(key)
+        if (blocks.has(key)) continue
+        if (dead.has(dataIdOf(key))) freed.push(key)
+        else missing.push(key)
       }
     }
+    if (freed.length > 0) freer.freeOn(peer, freed)
     await inBatches(missing, (key) => this.#pullBlock(peer, key))
     for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
       for (const [i, bytes] of page.keys.entries()) {
@@ -331,15 +346,26 @@ export class Resync {
     peer: NodeId,
     { key, there }: { key: RegisterKey; there: Ballot },
   ): Promise<void> {
-    const { registers, host, blocks } = this.#options
+    const { registers, host, blocks, tombstones } = this.#options
     if (host.isFaulty(key)) {
-      const agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      let agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      if (agreed === undefined) {
+        // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
+        await this.#bury(key)
+        agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      }
       if (agreed === undefined) return
       for (const block of agreed.value.blocks) {
         if (!blocks.has(block)) await this.#pullBlock(peer, block)
       }
       if (await host.mend(key, agreed)) this.#done++
       return
+    }
+    const floor = host.floor(partitionOfKey(key))
+    if (host.peek(key) === undefined && compareBallots(there, floor) <= 0) {
+      // Most likely a tombstone that was forgotten here, and the message to the peer was lost.
+      const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
+      if (gone > 0) return
     }
     const { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
@@ -351,7 +377,25 @@ export class Resync {
     for (const block of accepted.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
     }
-    if (await host.learn(key, accepted)) this.#done++
+    const learnt = await host.learn(key, accepted)
+    if (learnt === 'installed') this.#done++
+    else if (learnt === 'refused') {
+      // Never counts as synced (G3): written again above the floor, it comes to this node as well.
+      await registers.settle(internalContext(), key, undefined, true, floor.counter)
+      this.#done++
+    }
+  }
+
+  /** A tombstone where the register is absent on a majority. */
+  async #bury(key: RegisterKey): Promise<void> {
+    if (bucketIdOf(key) === undefined) return
+    await this.#options.registers.change(internalContext(), {
+      key,
+      change: (current) =>
+        current === undefined
+          ? { write: { tombstone: true, body: emptyBody(key), blocks: [] } }
+          : { keep: true },
+    })
   }
 
   async *#pages(
@@ -367,6 +411,9 @@ export class Resync {
         { epoch: view().epoch, partition, what, after, limit: PAGE },
         { timeoutMs: CALL_TIMEOUT_MS },
       )
+      // What a peer at a later epoch has may come from a node that this one's layout does not know: its
+      // attempts would count as over here (node/space/attempt-marks.ts).
+      if (page.epoch !== view().epoch) throw new Error('the peer is at another epoch')
       yield page
       const last = page.keys.at(-1)
       if (!page.more || last === undefined) return

@@ -4,7 +4,7 @@
  */
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
-import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { storageId, type BlockKey, type DataId, type NodeId } from '../../protocol/ids.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
@@ -13,14 +13,21 @@ import {
   encodeRegisterCall,
   MessageError,
   RPC,
+  wireBallot,
 } from '../../protocol/rpc/message.ts'
 import {
+  WireAttemptsReply,
+  WireAttemptsRequest,
   WireBlockReply,
   WireBlockRequest,
+  WireCollectReply,
+  WireCollectRequest,
   WireDigestReply,
   WireDigestRequest,
   WireEnumerateReply,
   WireEnumerateRequest,
+  WireFreeReply,
+  WireFreeRequest,
   WireHintRequest,
   WireListReply,
   WireListRequest,
@@ -28,11 +35,21 @@ import {
   WireRaiseRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
+import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Network, TrafficClass } from '../env/ports.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
+import type { Tombstone } from '../space/tombstones.ts'
 
-export const BLOCK_RESULT = { ok: 0, notFound: 1, staleEpoch: 2, noRoom: 3, damaged: 4 } as const
+export const BLOCK_RESULT = {
+  ok: 0,
+  notFound: 1,
+  staleEpoch: 2,
+  noRoom: 3,
+  damaged: 4,
+  /** Its attempt is over, and nothing names it. */
+  dead: 5,
+} as const
 
 /** What this node answers to itself: the same functions that serve peers. */
 export interface LocalService {
@@ -40,6 +57,8 @@ export interface LocalService {
   readonly blocks: BlockStore
   list(request: WireListRequest): Promise<WireListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
+  free(request: WireFreeRequest): Promise<WireFreeReply>
+  collect(request: WireCollectRequest): Promise<WireCollectReply>
 }
 
 export interface CallOptions {
@@ -180,6 +199,59 @@ export class Peers {
   ): Promise<void> {
     const body = WireHintRequest.encode({ epoch, partitions: [...partitions] })
     await this.#call(to, 'control', RPC.hint, body, options)
+  }
+
+  /** Of another node: its watermark, and which of these attempts are over (G5). */
+  async attempts(
+    to: NodeId,
+    ids: readonly DataId[],
+    options: CallOptions,
+  ): Promise<{ mark: Watermark; over: readonly boolean[] }> {
+    const body = WireAttemptsRequest.encode({ ids: ids.map((id) => bytesOf(id)) })
+    const answer = await this.#call(to, 'control', RPC.attempts, body, options)
+    const wire = decodeMessage(WireAttemptsReply, answer.body)
+    const { storage, boot, covered, running, over } = wire
+    if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark names its storage')
+    return { mark: { storage: storageId(storage), boot, covered, running }, over }
+  }
+
+  /** Blocks of dead data may go (G5). The result is how many were there. */
+  async free(
+    to: NodeId,
+    keys: readonly BlockKey[],
+    epoch: number,
+    options: CallOptions,
+  ): Promise<number> {
+    const request = { epoch, keys: keys.map((key) => bytesOf(key)) }
+    if (to === this.self) return (await this.#local().free(request)).freed
+    const body = WireFreeRequest.encode(request)
+    const answer = await this.#call(to, 'bulk', RPC.free, body, options)
+    return decodeMessage(WireFreeReply, answer.body).freed
+  }
+
+  /** What the node has of these tombstones (TOMBSTONE). Undefined: it is at another epoch (G2). */
+  async collect(
+    to: NodeId,
+    epoch: number,
+    tombstones: readonly Tombstone[],
+    forget: boolean,
+    options: CallOptions,
+  ): Promise<readonly number[] | undefined> {
+    const request = {
+      epoch,
+      keys: tombstones.map(({ key }) => bytesOf(key)),
+      ballots: tombstones.map(({ ballot }) => wireBallot(ballot)),
+      forget,
+    }
+    const reply =
+      to === this.self
+        ? await this.#local().collect(request)
+        : decodeMessage(
+            WireCollectReply,
+            (await this.#call(to, 'bulk', RPC.collect, WireCollectRequest.encode(request), options))
+              .body,
+          )
+    return reply.result === 0 ? reply.states : undefined
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -2,10 +2,13 @@
 
 import { bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
+  ballotOfWire,
   blockKeyOfWire,
   blockOwnerOfWire,
+  dataIdOfWire,
   decodeMessage,
   decodeRegisterCall,
   encodeRegisterAnswer,
@@ -13,16 +16,23 @@ import {
   LAYOUT_RPC_MAX,
   LAYOUT_RPC_MIN,
   MessageError,
+  registerKeyOfWire,
   RPC,
   type PayloadBlock,
 } from '../../protocol/rpc/message.ts'
 import {
+  WireAttemptsReply,
+  WireAttemptsRequest,
   WireBlockReply,
   WireBlockRequest,
+  WireCollectReply,
+  WireCollectRequest,
   WireDigestReply,
   WireDigestRequest,
   WireEnumerateReply,
   WireEnumerateRequest,
+  WireFreeReply,
+  WireFreeRequest,
   WireHintRequest,
   WireListReply,
   WireListRequest,
@@ -30,6 +40,7 @@ import {
   WireRaiseRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
+import type { Attempts } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import { LogError } from '../data/errors.ts'
 import type { NetworkMessage } from '../env/ports.ts'
@@ -37,6 +48,10 @@ import type { ListService } from '../metadata/list-service.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Exchange } from '../repair/exchange.ts'
 import type { Resync } from '../repair/resync.ts'
+import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
+import type { DeadData } from '../space/dead-data.ts'
+import { FREED_MAX } from '../space/freer.ts'
+import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../space/tombstones.ts'
 import { BLOCK_RESULT, type LocalService } from './peers.ts'
 
 export interface ServiceOptions {
@@ -45,7 +60,11 @@ export interface ServiceOptions {
   readonly lists: ListService
   readonly exchange: Exchange
   readonly resync: () => Resync
+  readonly attempts: Attempts
+  readonly dead: DeadData
   readonly epoch: () => number
+  /** No change of the layout is under way. */
+  readonly isStable: () => boolean
   readonly isReplica: (partition: number) => boolean
   /** A peer spoke at a later epoch: fetch and persist the layout first (L4). */
   readonly observe: (epoch: number, from: NodeId) => Promise<void>
@@ -56,6 +75,10 @@ export interface ServiceOptions {
 export class Service implements LocalService {
   readonly host: RegisterHost
   readonly blocks: BlockStore
+  /** Blocks of dead data that this node had, since the start. */
+  freedBlocks = 0
+  freedBytes = 0
+  registersCollected = 0
   readonly #options: ServiceOptions
 
   constructor(options: ServiceOptions) {
@@ -97,6 +120,17 @@ export class Service implements LocalService {
       case RPC.hint:
         this.#options.resync().hinted(decodeMessage(WireHintRequest, body).partitions)
         return { type, body: new Uint8Array(0) }
+      case RPC.attempts:
+        return { type, body: this.#attempts(body) }
+      case RPC.free: {
+        const request = decodeMessage(WireFreeRequest, body)
+        return { type, body: WireFreeReply.encode(await this.free(request)) }
+      }
+      case RPC.collect: {
+        const request = decodeMessage(WireCollectRequest, body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireCollectReply.encode(await this.collect(request)) }
+      }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
       default:
@@ -125,6 +159,52 @@ export class Service implements LocalService {
     }
   }
 
+  /** At whatever epoch: what is dead is dead for good (G5). */
+  async free(request: WireFreeRequest): Promise<WireFreeReply> {
+    if (request.keys.length > FREED_MAX) throw new MessageError('too many blocks in one message')
+    const keys = request.keys.map(blockKeyOfWire)
+    // From now on nothing brings them back: no copy from a replica that has missed this, no late put.
+    for (const key of keys) this.#options.dead.add(dataIdOf(key))
+    const { blocks, bytes } = await this.blocks.forget(keys)
+    this.freedBlocks += blocks
+    this.freedBytes += bytes
+    return { freed: blocks }
+  }
+
+  async collect(request: WireCollectRequest): Promise<WireCollectReply> {
+    const { epoch, isStable, isReplica, host } = this.#options
+    const { keys, ballots, forget } = request
+    if (keys.length > TOMBSTONES_ASKED_MAX || keys.length !== ballots.length) {
+      throw new MessageError('a collection names a ballot for each of at most 256 registers')
+    }
+    const mine = (): boolean => request.epoch === epoch() && isStable()
+    const states: number[] = []
+    for (const [i, bytes] of keys.entries()) {
+      const key = registerKeyOfWire(bytes)
+      const ballot = ballotOfWire(ballots[i])
+      if (!mine() || !isReplica(partitionOfKey(key))) {
+        return { result: 1, epoch: epoch(), states: [] }
+      }
+      states.push(TOMBSTONE[host.tombstoneState(key, ballot)])
+    }
+    if (forget) {
+      const gone = keys.map((bytes, i) =>
+        host.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), mine),
+      )
+      for (const each of await Promise.all(gone)) if (each) this.registersCollected++
+    }
+    return { result: 0, epoch: epoch(), states }
+  }
+
+  #attempts(body: Uint8Array): Uint8Array {
+    const { ids } = decodeMessage(WireAttemptsRequest, body)
+    if (ids.length > ATTEMPTS_ASKED_MAX) throw new MessageError('too many attempts in one message')
+    const { attempts } = this.#options
+    const over = ids.map((id) => attempts.isOver(dataIdOfWire(id)))
+    const { storage, boot, covered, running } = attempts.watermark()
+    return WireAttemptsReply.encode({ storage, boot, covered, running: [...running], over })
+  }
+
   async #register(
     from: NodeId,
     body: Uint8Array,
@@ -150,6 +230,10 @@ export class Service implements LocalService {
     await this.#catchUp(request.epoch, from)
     if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
       return WireBlockReply.encode({ result: BLOCK_RESULT.staleEpoch, epoch: epoch() })
+    }
+    // A late message: its writer is over, and nobody waits for the answer.
+    if (this.#options.dead.has(dataIdOf(key))) {
+      return WireBlockReply.encode({ result: BLOCK_RESULT.dead, epoch: epoch() })
     }
     try {
       await this.blocks.put({ key, bytes: payload ?? EMPTY_BYTES, owner })

@@ -1,0 +1,32 @@
+/**
+ * Data that is known to be dead for good: its attempt is over and no register names it or ever will
+ * (G5). A data id is never used twice, so this is never taken back. Bounded: what is forgotten here and
+ * comes back with a late message or from a replica that missed its end is found by the scan once more.
+ */
+
+import type { DataId } from '../../protocol/ids.ts'
+
+const IDS_MAX = 65_536
+
+export class DeadData {
+  readonly #ids = new Set<DataId>()
+  readonly #most: number
+
+  constructor(most: number = IDS_MAX) {
+    this.#most = most
+  }
+
+  add(id: DataId): void {
+    this.#ids.delete(id)
+    this.#ids.add(id)
+    if (this.#ids.size <= this.#most) return
+    for (const oldest of this.#ids) {
+      this.#ids.delete(oldest)
+      break
+    }
+  }
+
+  has(id: DataId): boolean {
+    return this.#ids.has(id)
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Frees blocks on every node that may have them: in batches, a few tries each, and what does not get
+ * there is left to the scan and to resync. Only for blocks of dead data (dead-data.ts), which may go
+ * whenever and wherever the message arrives.
+ */
+
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { ReplicaSets } from '../../protocol/register/types.ts'
+import type { Clock } from '../env/ports.ts'
+
+const CALL_TIMEOUT_MS = 10_000
+/** Blocks in one message. */
+export const FREED_MAX = 1_000
+const TRIES = 3
+const RETRY_MS = 2_000
+/** Waiting for one node; more are dropped. */
+const WAITING_MAX = 200_000
+
+export interface FreeingPeers {
+  /** How many of them it had. */
+  free(
+    to: NodeId,
+    keys: readonly BlockKey[],
+    epoch: number,
+    options: { timeoutMs: number },
+  ): Promise<number>
+}
+
+export interface FreerOptions {
+  readonly peers: FreeingPeers
+  readonly placement: { epoch(): number; sets(partition: number): ReplicaSets }
+  readonly clock: Clock
+}
+
+interface Waiting {
+  readonly keys: Set<BlockKey>
+  tries: number
+  running: boolean
+}
+
+export class Freer {
+  /** Blocks that some node could not be told of. */
+  unsent = 0
+  readonly #options: FreerOptions
+  readonly #waiting = new Map<NodeId, Waiting>()
+  readonly #timers = new Set<() => void>()
+  #stopped = false
+
+  constructor(options: FreerOptions) {
+    this.#options = options
+  }
+
+  /** Blocks on their way to be freed, counted for each node. */
+  get pending(): number {
+    let count = 0
+    for (const { keys } of this.#waiting.values()) count += keys.size
+    return count
+  }
+
+  /** On all nodes of all active sets of each. */
+  free(keys: Iterable<BlockKey>): void {
+    const nodes = new Set<NodeId>()
+    for (const key of keys) {
+      for (const node of new Set(this.#options.placement.sets(partitionOfKey(key)).flat())) {
+        this.#add(node, key)
+        nodes.add(node)
+      }
+    }
+    for (const node of nodes) this.#run(node)
+  }
+
+  /** On one node that still has what others freed. */
+  freeOn(node: NodeId, keys: Iterable<BlockKey>): void {
+    for (const key of keys) this.#add(node, key)
+    this.#run(node)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const cancel of this.#timers) cancel()
+  }
+
+  #add(node: NodeId, key: BlockKey): void {
+    let waiting = this.#waiting.get(node)
+    if (waiting === undefined) {
+      waiting = { keys: new Set(), tries: 0, running: false }
+      this.#waiting.set(node, waiting)
+    }
+    if (waiting.keys.size < WAITING_MAX) waiting.keys.add(key)
+    else this.unsent++
+  }
+
+  #run(node: NodeId): void {
+    const waiting = this.#waiting.get(node)
+    if (waiting === undefined || waiting.running || this.#stopped) return
+    waiting.running = true
+    this.#send(node, waiting).then(
+      () => this.#waiting.delete(node),
+      () => this.#failed(node, waiting),
+    )
+  }
+
+  async #send(node: NodeId, waiting: Waiting): Promise<void> {
+    const { peers, placement } = this.#options
+    while (waiting.keys.size > 0) {
+      const some: BlockKey[] = []
+      for (const key of waiting.keys) {
+        some.push(key)
+        if (some.length === FREED_MAX) break
+      }
+      await peers.free(node, some, placement.epoch(), { timeoutMs: CALL_TIMEOUT_MS })
+      for (const key of some) waiting.keys.delete(key)
+      waiting.tries = 0
+    }
+  }
+
+  #failed(node: NodeId, waiting: Waiting): void {
+    waiting.running = false
+    if (++waiting.tries >= TRIES) {
+      this.unsent += waiting.keys.size
+      this.#waiting.delete(node)
+      return
+    }
+    const cancel = this.#options.clock.after(RETRY_MS * waiting.tries, () => {
+      this.#timers.delete(cancel)
+      this.#run(node)
+    })
+    this.#timers.add(cancel)
+  }
+}

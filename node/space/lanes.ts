@@ -1,0 +1,48 @@
+/** First-in-first-out queues with a delay each: what waits in one lane becomes due in order. */
+
+interface Waiting<T> {
+  readonly item: T
+  readonly dueMs: number
+}
+
+export class Lane<Key, T> {
+  readonly #delayMs: number
+  readonly #waiting = new Map<Key, Waiting<T>>()
+
+  constructor(delayMs: number) {
+    this.#delayMs = delayMs
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  get(key: Key): T | undefined {
+    return this.#waiting.get(key)?.item
+  }
+
+  /** What waits already keeps its place. */
+  add(key: Key, item: T, nowMs: number): void {
+    if (!this.#waiting.has(key)) this.#waiting.set(key, { item, dueMs: nowMs + this.#delayMs })
+  }
+
+  remove(key: Key): void {
+    this.#waiting.delete(key)
+  }
+
+  /** Undefined when nothing waits. */
+  nextDueMs(): number | undefined {
+    for (const { dueMs } of this.#waiting.values()) return dueMs
+    return undefined
+  }
+
+  /** Takes out the next one that is due, or, with `early`, just the next one. */
+  take(nowMs: number, early = false): T | undefined {
+    for (const [key, { item, dueMs }] of this.#waiting) {
+      if (dueMs > nowMs && !early) return undefined
+      this.#waiting.delete(key)
+      return item
+    }
+    return undefined
+  }
+}

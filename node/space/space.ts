@@ -1,0 +1,161 @@
+/**
+ * Reclaimed space across nodes, put together: what changes have released, what the scan finds, what is
+ * freed, which deleted registers are forgotten.
+ */
+
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Attempts } from '../data/attempts.ts'
+import type { Store } from '../data/store.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import type { Placement, Registers } from '../metadata/registers.ts'
+import { AttemptMarks, type AttemptPeers } from './attempt-marks.ts'
+import { Collector, type CollectorCounters } from './collector.ts'
+import { DeadData } from './dead-data.ts'
+import { Freer, type FreeingPeers } from './freer.ts'
+import { Judge } from './judge.ts'
+import type { ObjectReferences, ReadBlock } from './references.ts'
+import { Scan, type UploadCare } from './scan.ts'
+import { Tombstones, type CollectingPeers } from './tombstones.ts'
+
+export interface SpaceSettings {
+  /** How long readers under way keep what was overwritten or deleted. Default 30 s. */
+  readonly reclaimDelayMs?: number | undefined
+  /** Between two passes of the scan. Default 60 s. */
+  readonly scanPauseMs?: number | undefined
+  /** Rows of the scan. Default 500. */
+  readonly scanPerSecond?: number | undefined
+  /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
+  readonly tombstoneDelayMs?: number | undefined
+}
+
+export interface SpaceOptions extends SpaceSettings {
+  readonly self: NodeId
+  readonly store: Pick<Store, 'range' | 'stats'>
+  readonly attempts: Attempts
+  readonly dead: DeadData
+  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers
+  readonly registers: Registers
+  readonly placement: Placement
+  readonly view: () => LayoutView
+  readonly isMember: () => boolean
+  readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
+  readonly readBlock: ReadBlock
+  readonly objectReferences: ObjectReferences
+  readonly care: UploadCare
+  /** What this node was told to free and to forget, by itself and others. */
+  readonly freed: () => { blocks: number; bytes: number; registers: number }
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly partitionBits: number
+}
+
+export interface SpaceCounters extends Readonly<CollectorCounters> {
+  /** Waiting to be judged or freed. */
+  readonly queued: number
+  /** Blocks of this node that were freed. */
+  readonly freedBlocks: number
+  readonly freedBytes: number
+  /** Blocks that some node could not be told of. */
+  readonly unsent: number
+  readonly scanPasses: number
+  readonly scannedRows: number
+  /** Data that the scan found without a reference. */
+  readonly orphans: number
+  /** Deleted registers that this node has forgotten (G2). */
+  readonly registersCollected: number
+  readonly tombstonesPending: number
+  /** Attempts of this node to store data that are under way. */
+  readonly attemptsRunning: number
+}
+
+export class Space {
+  readonly marks: AttemptMarks
+  readonly freer: Freer
+  readonly judge: Judge
+  /** What objects, uploads and buckets tell of. */
+  readonly collector: Collector
+  readonly tombstones: Tombstones
+  readonly scan: Scan
+  readonly #options: SpaceOptions
+
+  constructor(options: SpaceOptions) {
+    this.#options = options
+    const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
+    const { placement, objectReferences, partitionBits, self, store, isMember } = options
+    this.marks = new AttemptMarks({ attempts, peers, view, clock })
+    this.freer = new Freer({ peers, placement, clock })
+    this.judge = new Judge({
+      registers,
+      marks: this.marks,
+      objectReferences,
+      readBlock,
+      partitionBits,
+    })
+    this.collector = new Collector({
+      marks: this.marks,
+      judge: this.judge,
+      freer: this.freer,
+      dead,
+      clock,
+      logger,
+      partitionBits,
+      reclaimDelayMs: options.reclaimDelayMs ?? 30_000,
+      isShort: () => store.stats().full,
+    })
+    this.tombstones = new Tombstones({
+      peers,
+      view,
+      clock,
+      logger,
+      delayMs: options.tombstoneDelayMs ?? 15_000,
+    })
+    this.scan = new Scan({
+      self,
+      store,
+      view,
+      connected: (node) => peers.connected(node),
+      isMember,
+      ownerOf: options.ownerOf,
+      marks: this.marks,
+      judge: this.judge,
+      collector: this.collector,
+      tombstones: this.tombstones,
+      care: options.care,
+      clock,
+      logger,
+      pauseMs: options.scanPauseMs ?? 60_000,
+      rowsPerSecond: options.scanPerSecond ?? 500,
+    })
+  }
+
+  start(): void {
+    this.scan.start()
+  }
+
+  stop(): void {
+    this.scan.stop()
+    this.collector.stop()
+    this.tombstones.stop()
+    this.freer.stop()
+    this.marks.stop()
+  }
+
+  counters(): SpaceCounters {
+    const { blocks, bytes, registers } = this.#options.freed()
+    return {
+      ...this.collector.counters,
+      queued: this.collector.queueLength + this.freer.pending,
+      freedBlocks: blocks,
+      freedBytes: bytes,
+      unsent: this.freer.unsent,
+      scanPasses: this.scan.passes,
+      scannedRows: this.scan.rows,
+      orphans: this.scan.orphans,
+      registersCollected: registers,
+      tombstonesPending: this.tombstones.pending,
+      attemptsRunning: this.#options.attempts.runningCount,
+    }
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Collection of deleted registers (G2): asks every replica whether it has exactly this tombstone, then
+ * tells every one to forget it.
+ *
+ * A replica that has collected it already answers "absent, with a floor of at least b", and that counts
+ * as well: it happens when a message to another replica was lost on the way. Let C hold the tombstone at
+ * b, and A be absent with a floor >= b.
+ *   - Had A ever accepted b or something higher, it forgot it by a collection at b' >= b, for which C had
+ *     that very tombstone: an absent C would have had a floor >= b' and could not have accepted b since.
+ *     Accepted ballots only rise, so b' = b.
+ *   - Else A has nothing that b would not have replaced, and never accepts b or less any more (A3). When b
+ *     is chosen, it says "absent"; when it is not, it never will be, and what was chosen before it is
+ *     held by nobody, so it was collected.
+ * Either way nobody needs C's tombstone, and nothing at b or below can be accepted or copied anywhere
+ * afterwards. What is accepted later lies above the floor, and each replica looks again, at its own state,
+ * at the instant at which it forgets.
+ *
+ * Young tombstones are left alone for a while, longer than an operation may take: their proposers can then
+ * tell what happened to them (P4). Nothing's safety rests on that (G4).
+ */
+
+import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Ballot } from '../../protocol/register/ballot.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { Lane } from './lanes.ts'
+
+const CALL_TIMEOUT_MS = 5_000
+/** In one message. */
+export const TOMBSTONES_ASKED_MAX = 256
+const WAITING_MAX = 100_000
+const TICK_MS = 500
+
+/** What a replica says of a tombstone at a ballot. */
+export const TOMBSTONE = { other: 0, exact: 1, absent: 2 } as const
+
+export interface Tombstone {
+  readonly key: RegisterKey
+  readonly ballot: Ballot
+}
+
+export interface CollectingPeers {
+  connected(node: NodeId): boolean
+  /** The states, or undefined when the node is at another epoch. `forget`: as they were before. */
+  collect(
+    to: NodeId,
+    epoch: number,
+    tombstones: readonly Tombstone[],
+    forget: boolean,
+    options: { timeoutMs: number },
+  ): Promise<readonly number[] | undefined>
+}
+
+export interface TombstonesOptions {
+  readonly peers: CollectingPeers
+  readonly view: () => LayoutView
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Younger ones are left alone. */
+  readonly delayMs: number
+}
+
+export class Tombstones {
+  /** Registers that were forgotten everywhere. */
+  collected = 0
+  readonly #options: TombstonesOptions
+  readonly #waiting: Lane<RegisterKey, Tombstone>
+  #cancel: (() => void) | undefined
+  #running = false
+  #stopped = false
+
+  constructor(options: TombstonesOptions) {
+    this.#options = options
+    this.#waiting = new Lane(options.delayMs)
+  }
+
+  get pending(): number {
+    return this.#waiting.size
+  }
+
+  /** Seen by the scan. */
+  add(tombstone: Tombstone): void {
+    const known = this.#waiting.get(tombstone.key)
+    // Written again since: its time begins anew.
+    if (known !== undefined && known.ballot.counter !== tombstone.ballot.counter) {
+      this.#waiting.remove(tombstone.key)
+    }
+    if (this.#waiting.size >= WAITING_MAX) return
+    this.#waiting.add(tombstone.key, tombstone, this.#options.clock.monotonicMs())
+    this.#wake()
+  }
+
+  /** At once. The result says how many are gone everywhere. All must have the same replicas. */
+  async collect(tombstones: readonly Tombstone[]): Promise<number> {
+    const { peers, view } = this.#options
+    const layout = view()
+    const [first] = tombstones
+    if (first === undefined || layout.state !== 'STABLE') return 0
+    const replicas = layout.replicas(partitionOfKey(first.key))
+    if (!replicas.every((node) => peers.connected(node))) return 0
+    const ask = (some: readonly Tombstone[], forget: boolean): Promise<(readonly number[])[]> =>
+      Promise.all(
+        replicas.map(async (node) => {
+          const options = { timeoutMs: CALL_TIMEOUT_MS }
+          const states = await peers.collect(node, layout.epoch, some, forget, options)
+          if (states?.length !== some.length) throw new Error('a replica is at another epoch')
+          return states
+        }),
+      )
+    const answers = await ask(tombstones, false)
+    const ready = tombstones.filter((_, i) =>
+      answers.every((states) => states[i] === TOMBSTONE.exact || states[i] === TOMBSTONE.absent),
+    )
+    if (ready.length === 0) return 0
+    await ask(ready, true)
+    this.collected += ready.length
+    return ready.length
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+  }
+
+  #wake(): void {
+    const dueMs = this.#waiting.nextDueMs()
+    if (this.#cancel !== undefined || this.#running || this.#stopped || dueMs === undefined) return
+    const delayMs = Math.max(dueMs - this.#options.clock.monotonicMs(), TICK_MS)
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#cancel = undefined
+      this.#running = true
+      this.#drain()
+        .catch((error: unknown) => {
+          this.#options.logger.debug(
+            { error: String(error) },
+            'space: tombstones are left for later',
+          )
+        })
+        .finally(() => {
+          this.#running = false
+          this.#wake()
+        })
+    })
+  }
+
+  /** Those that are due, by replica set. What fails is found by the next scan. */
+  async #drain(): Promise<void> {
+    const { clock, view } = this.#options
+    const nowMs = clock.monotonicMs()
+    const bySet = new Map<string, Tombstone[]>()
+    for (;;) {
+      const tombstone = this.#waiting.take(nowMs)
+      if (tombstone === undefined) break
+      const name = view().replicas(partitionOfKey(tombstone.key)).join(' ')
+      const list = bySet.get(name)
+      if (list === undefined) bySet.set(name, [tombstone])
+      else list.push(tombstone)
+    }
+    for (const list of bySet.values()) {
+      for (let at = 0; at < list.length && !this.#stopped; at += TOMBSTONES_ASKED_MAX) {
+        await this.collect(list.slice(at, at + TOMBSTONES_ASKED_MAX))
+      }
+    }
+  }
+}
