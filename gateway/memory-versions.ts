@@ -6,6 +6,7 @@
  */
 
 import { StoreError } from '../protocol/errors.ts'
+import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from '../protocol/object/version-id.ts'
 import type {
   ChecksumAlgorithm,
   Checksums,
@@ -19,22 +20,12 @@ import type {
 } from './backend.ts'
 import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
 
-export const NULL_VERSION = 'null'
-
 export interface StoredVersion {
   readonly info: ObjectInfo
   readonly pieces: readonly Uint8Array[]
   /** Of the write that made it: newer is higher. */
   readonly sequence: number
   readonly deleteMarker: boolean
-}
-
-/** The form of the real ids (T5): the sequence inverted, then bits that nobody can guess. */
-export function versionIdOf(sequence: number): string {
-  const id = Buffer.alloc(16)
-  id.writeBigUInt64BE(0xffff_ffff_ffff_ffffn - BigInt(sequence))
-  id.writeBigUInt64BE(BigInt.asUintN(64, BigInt(sequence) * 0x9e37_79b9_7f4a_7c15n), 8)
-  return id.toString('hex')
 }
 
 /** Adds the newest version; `versioning` as the bucket has it now. */
@@ -44,11 +35,15 @@ export function addVersion(
   versioning: Versioning | undefined,
 ): StoredVersion[] {
   if (versioning === 'Enabled') return [made, ...versions]
-  return [made, ...versions.filter((one) => one.info.versionId !== NULL_VERSION)]
+  return [made, ...versions.filter((one) => one.info.versionId !== NULL_VERSION_ID)]
 }
 
 export function newVersionId(versioning: Versioning | undefined, sequence: number): string {
-  return versioning === 'Enabled' ? versionIdOf(sequence) : NULL_VERSION
+  if (versioning !== 'Enabled') return NULL_VERSION_ID
+  // Random enough for tests, and the same in each run.
+  const random = Buffer.alloc(8)
+  random.writeBigUInt64BE(BigInt.asUintN(64, BigInt(sequence) * 0x9e37_79b9_7f4a_7c15n))
+  return versionIdOf(sequence, random)
 }
 
 /** The version to read. Throws NoSuchKey, NoSuchVersion, IsDeleteMarker as Backend.getObject says. */
@@ -146,11 +141,10 @@ function startOf(
   if (order > 0) return foldKey(key, prefix, delimiter) === keyMarker ? 0 : Infinity
   if (order < 0 || versionIdMarker === undefined) return 0
   // The place of a null version that is gone is not known: from the start, rather than too little.
-  if (versionIdMarker === NULL_VERSION) {
-    return versions.find((one) => one.info.versionId === NULL_VERSION)?.sequence ?? Infinity
+  if (versionIdMarker === NULL_VERSION_ID) {
+    return versions.find((one) => one.info.versionId === NULL_VERSION_ID)?.sequence ?? Infinity
   }
-  if (!/^[0-9a-f]{32}$/.test(versionIdMarker)) return 0
-  return Number(0xffff_ffff_ffff_ffffn - BigInt(`0x${versionIdMarker.slice(0, 16)}`))
+  return sequenceOfVersionId(versionIdMarker) ?? 0
 }
 
 function listedVersion({ info, deleteMarker }: StoredVersion, isLatest: boolean): ListedVersion {

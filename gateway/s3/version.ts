@@ -1,15 +1,14 @@
 /** Version ids at HTTP: which one a request names, how an answer says it. */
 
+import { NULL_VERSION_ID, sequenceOfVersionId } from '../../protocol/object/version-id.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import type { ResponseHeaders } from '../response.ts'
 import { invalidArgument } from './common.ts'
 
-/** Ids are opaque to clients (T5), but every one that was ever drawn has this form. */
-const VERSION_ID = /^(?:null|[0-9a-f]{32})$/
-
+/** Could some version of some key have it? */
 export function isVersionId(text: string): boolean {
-  return VERSION_ID.test(text)
+  return text === NULL_VERSION_ID || sequenceOfVersionId(text) !== undefined
 }
 
 /** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */
