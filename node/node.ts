@@ -22,13 +22,12 @@ import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
 import { Bodies } from './data/body.ts'
 import { Replicator } from './data/replicator.ts'
-import { Store } from './data/store.ts'
+import type { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
 import { Identities, type IdentitiesOptions } from './iam/identities.ts'
 import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
 import { Buckets } from './metadata/buckets.ts'
-import { applyDamagedRecord, applyRecord, INDEX_VERSION } from './metadata/index-rows.ts'
 import { Lister } from './metadata/lister.ts'
 import { ListService } from './metadata/list-service.ts'
 import { Objects } from './metadata/objects.ts'
@@ -38,14 +37,14 @@ import { Registers, type Placement, type RegisterObserver } from './metadata/reg
 import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
+import { openStore } from './open-store.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { DeadData } from './space/dead-data.ts'
-import { NO_CARE } from './space/scan.ts'
-import { NO_RECLAIM } from './space/reclaim.ts'
 import { Space, type SpaceSettings } from './space/space.ts'
 import { Status } from './status.ts'
+import { Upkeep, type UpkeepSettings } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
@@ -68,6 +67,8 @@ export interface NodeOptions {
   }
   /** Delays and rates of reclaiming space. */
   readonly space?: SpaceSettings | undefined
+  /** Compaction and scrub. */
+  readonly upkeep?: UpkeepSettings | undefined
   /** At the first start: join by this token, or found a cluster with these root credentials. */
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
@@ -96,6 +97,7 @@ export class ShoalNode {
   readonly registers: Registers
   readonly host: RegisterHost
   readonly space: Space
+  readonly upkeep: Upkeep
   readonly #env: Environment
   readonly #replicator: Replicator
   readonly #blocks: BlockStore
@@ -109,28 +111,9 @@ export class ShoalNode {
     const { clock, disk, logger, random, network, signer } = env
     const startedMs = clock.monotonicMs()
     const recovery = new Recovery(options.progress)
-    const store = await Store.open({
-      disk,
-      clock,
-      random,
-      logger,
-      openIndex: () => env.openIndex(),
+    const store = await openStore(env, {
       segmentSizeBytes: options.segmentSizeBytes,
-      indexVersion: INDEX_VERSION,
-      apply: (record, position, current) => {
-        recovery.note(position.lengthBytes)
-        return applyRecord(record, position, current)
-      },
-      applyDamaged: ({ segment, offset, lengthBytes, identity }, current) =>
-        identity === undefined
-          ? []
-          : applyDamagedRecord(
-              identity.type,
-              identity.key,
-              { segment, offset, lengthBytes },
-              current,
-            ),
-      fail: (reason) => env.fail(reason),
+      note: (lengthBytes) => recovery.note(lengthBytes),
     })
     recovery.running = false
     if (recovery.records > 0) {
@@ -257,7 +240,11 @@ export class ShoalNode {
         for await (const id of found) ids.add(id)
         return ids
       },
-      care: NO_CARE,
+      care: {
+        upload: (key) => uploads.care.upload(key),
+        part: (key) => uploads.care.part(key),
+        tickets: (key) => uploads.care.tickets(key),
+      },
       freed: () => ({
         blocks: service.freedBlocks,
         bytes: service.freedBytes,
@@ -282,6 +269,16 @@ export class ShoalNode {
       clock,
       random,
       logger,
+    })
+    this.upkeep = new Upkeep({
+      ...options.upkeep,
+      store,
+      blocks,
+      disk: env.disk,
+      clock,
+      logger,
+      partitions: () => view().partitions,
+      resync: (partition) => this.resync.hinted([partition]),
     })
     const bodies = new Bodies({
       replicator,
@@ -313,8 +310,7 @@ export class ShoalNode {
       reclaim,
     }
     const objects: Objects = new Objects({ ...common, replicator, random })
-    const reclaim = NO_RECLAIM
-    const uploads: Uploads = new Uploads({ ...common, objects, random, replicator, reclaim })
+    const uploads: Uploads = new Uploads({ ...common, objects, random, replicator })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
       partitionBits,
@@ -348,7 +344,10 @@ export class ShoalNode {
         recordsReplayed: recovery.records,
         bytesReplayed: recovery.bytes,
         damagedRecords: store.stats().damaged,
+        indexRebuilt: store.stats().indexRebuilt,
       }),
+      upkeep: this.upkeep,
+      space: () => this.space.counters(),
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status
@@ -372,6 +371,7 @@ export class ShoalNode {
     this.space.stop()
     this.layout.stop()
     await this.#env.network.stop()
+    await this.upkeep.stop()
     await this.store.close()
   }
 
@@ -412,6 +412,7 @@ export class ShoalNode {
   #serve(): void {
     this.resync.start()
     this.space.start()
+    this.upkeep.start()
     const view = this.layout.current()
     if (view !== undefined) this.#provide(view)
   }

@@ -2,13 +2,17 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf, u32 } from '../../protocol/bytes.ts'
 import { manifestCodec, objectCodec } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type RegisterKey } from '../../protocol/ids.ts'
+import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart, RequestContext, WriteCondition } from '../../gateway/backend.ts'
+import type { Attempt } from '../data/attempts.ts'
 import type { Bodies } from '../data/body.ts'
 import type { Replicator } from '../data/replicator.ts'
 import type { Clock, Random } from '../env/ports.ts'
-import { Bucket, BUCKET_LIVE, type Buckets } from './buckets.ts'
+import type { Reclaim, Released } from '../space/reclaim.ts'
+import { Bucket } from './bucket.ts'
+import { BUCKET_LIVE } from './bucket-record.ts'
+import type { Buckets } from './buckets.ts'
 import { Objects } from './objects.ts'
 import type { PackedBlock } from './register-host.ts'
 import { MemoryRegisters } from './testing/memory-registers.ts'
@@ -23,6 +27,13 @@ let uploads: Uploads
 let objects: Objects
 let blocks: PackedBlock[]
 let uploadId: string
+/** Attempts that are not over. */
+let running: Set<DataId>
+let released: Released[]
+/** The bucket is deleted. */
+let gone: boolean
+let bucket: Bucket
+let nowMs: number
 
 beforeEach(async () => {
   memory = new MemoryRegisters()
@@ -34,8 +45,9 @@ beforeEach(async () => {
   }
   let drawn = 0
   const random = { bytes: (length: number) => new Uint8Array(length).fill(++drawn) } as Random
-  const clock = { nowMs: () => 1_000 } as Clock
-  const bucket = new Bucket(
+  nowMs = 1_000
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs } as Clock
+  bucket = new Bucket(
     {
       name: 'bucket',
       incarnation: new Uint8Array(16),
@@ -45,33 +57,53 @@ beforeEach(async () => {
       createdMs: 0,
       region: '',
       shards: 16,
+      versioning: 0,
+      policy: '',
+      publicAccessBlock: 0,
+      abortRules: [],
     },
     () => Promise.reject(new StoreError('NoSuchBucket')),
   )
-  let attempt = 0
-  const newDataId = () => dataId('d'.repeat(20) + u32(++attempt))
+  let drawnIds = 0
+  running = new Set()
+  const begin = (): Attempt => {
+    const id = dataId('d'.repeat(20) + u32(++drawnIds))
+    running.add(id)
+    return { id, end: () => void running.delete(id) }
+  }
   const bodies = {
-    newDataId,
-    write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => ({
-      sealed: body.seal(),
-      storage: [{ dataId: bytesOf(newDataId()), sizeBytes: body.sizeBytes, packed: false }],
-      sizeBytes: body.sizeBytes,
-    }),
+    begin,
+    write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => {
+      const attempt = begin()
+      const storage = { dataId: bytesOf(attempt.id), sizeBytes: body.sizeBytes, packed: false }
+      return { sealed: body.seal(), storage: [storage], sizeBytes: body.sizeBytes, attempt }
+    },
   } as unknown as Bodies
+  released = []
+  const reclaim: Reclaim = {
+    isOver: (id) => !running.has(id),
+    released: (list) => void released.push(...list),
+  }
   const common = {
     registers: memory.registers,
-    buckets: { open: () => Promise.resolve(bucket) } as unknown as Buckets,
+    buckets: {
+      open: () => Promise.resolve(bucket),
+      find: () => Promise.resolve(gone ? undefined : bucket),
+    } as unknown as Buckets,
     bodies,
     lister: memory.lister,
     clock,
+    random,
+    reclaim,
     partitionBits: 6,
   }
+  gone = false
   const replicator = {
     read: (_context: unknown, key: string) =>
       Promise.resolve(blocks.find((block) => block.key === key)?.bytes),
   } as unknown as Replicator
   objects = new Objects({ ...common, replicator })
-  uploads = new Uploads({ ...common, objects, random })
+  uploads = new Uploads({ ...common, objects, replicator })
   uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
 })
 

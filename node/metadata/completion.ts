@@ -1,0 +1,438 @@
+/**
+ * Completion of uploads (G5):
+ *
+ * 1. A ticket enters the object; it names the attempt, so that everybody can ask whether that is over.
+ * 2. open → completing, with the version that will be written and the attempt.
+ * 3. The object's change, which takes the ticket; a failed condition leaves it refused.
+ * 4. completing → completed, or open again.
+ *
+ * A part that is put again between the look at the parts and step 2 keeps its old data as long as its
+ * upload is not over (space/judge.ts).
+ *
+ * Each step is idempotent, and whoever meets "completing" can go on with it. Without the ticket one that met
+ * it and then slept would write the version a second time, over what was put or deleted since. An attempt
+ * is taken back in the object first, so that nobody who still goes on with it succeeds.
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import {
+  manifestCodec,
+  type PartRecord,
+  type StorageRecord,
+  type UploadRecord,
+  type VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type DataId } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
+import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_MAX } from '../../protocol/limits.ts'
+import { objectOf } from '../../protocol/object/object.ts'
+import type {
+  CompletedPart,
+  PartInfo,
+  PutResult,
+  RequestContext,
+  SealedBody,
+  UploadInfo,
+  WriteCondition,
+} from '../../gateway/backend.ts'
+import type { OwnedBlock } from '../data/blocks.ts'
+import type { Bodies } from '../data/body.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Reclaim, Released } from '../space/reclaim.ts'
+import type { Objects } from './objects.ts'
+import type { Registers } from './registers.ts'
+import { Tickets } from './tickets.ts'
+import type { UploadParts } from './upload-parts.ts'
+import {
+  isCompleting,
+  isSameRequest,
+  noSuchUpload,
+  requestDigest,
+  requestOf,
+  ticketOf,
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+  uploadInfoOf,
+  uploadOf,
+  uploadValue,
+  type FencedPlace,
+  type UploadPlace,
+} from './upload-record.ts'
+import { checksumTypeOf, headersOf, partInfoOf, unpaired, versionOf } from './versions.ts'
+
+/** Others in the way: after that many beginnings the client may come again. */
+const ATTEMPTS = 4
+
+export interface CompletionOptions {
+  readonly registers: Registers
+  readonly objects: Objects
+  readonly bodies: Bodies
+  readonly parts: UploadParts
+  readonly reclaim: Reclaim
+  readonly clock: Clock
+  /** The upload is completed: its parts may go. */
+  readonly onCompleted: (
+    place: FencedPlace,
+    record: UploadRecord,
+    storage: readonly StorageRecord[] | undefined,
+  ) => void
+}
+
+export interface CompletionRequest {
+  readonly parts: readonly CompletedPart[]
+  readonly condition?: WriteCondition | undefined
+  seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+}
+
+export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
+
+/** What an attempt has at hand that others would have to fetch. */
+interface AtHand {
+  readonly block?: OwnedBlock | undefined
+  readonly storage?: readonly StorageRecord[] | undefined
+  /** It made the attempt itself: a condition that fails is its own. */
+  readonly own: boolean
+}
+
+export class Completion {
+  readonly #options: CompletionOptions
+  readonly #tickets: Tickets
+
+  constructor(options: CompletionOptions) {
+    this.#options = options
+    this.#tickets = new Tickets(options.registers)
+  }
+
+  async complete(
+    context: RequestContext,
+    place: FencedPlace,
+    request: CompletionRequest,
+  ): Promise<CompletionResult> {
+    const digest = requestDigest(request.parts)
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const record = await this.#read(context, place)
+      if (record === undefined || record.state === UPLOAD_ABORTED) {
+        throw noSuchUpload(place.uploadId)
+      }
+      const result =
+        record.state === UPLOAD_OPEN
+          ? await this.#begin(context, place, record, request, digest)
+          : await this.#join(context, place, record, request, digest)
+      if (result !== 'again') return result
+    }
+    throw busy()
+  }
+
+  /**
+   * Ends an attempt that its request has left: its version was written, and the upload is completed; or
+   * it never will be, and the upload is open again.
+   */
+  async unwind(
+    context: RequestContext,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const ticket = ticketOf(place, record)
+    if ((await this.#tickets.refuse(context, place, ticket)) === 'refused') {
+      return this.#reopen(context, place, record)
+    }
+    const version = await this.#written(context, place, record)
+    return this.#move(context, place, record, (now) => ({
+      ...now,
+      state: UPLOAD_COMPLETED,
+      result: version,
+    }))
+  }
+
+  /** Takes a ticket out of the object that nobody may use any more. */
+  withdraw(context: RequestContext, place: UploadPlace, ticket: Uint8Array): Promise<void> {
+    return this.#tickets.withdraw(context, place, ticket)
+  }
+
+  async #begin(
+    context: RequestContext,
+    place: FencedPlace,
+    before: UploadRecord,
+    request: CompletionRequest,
+    digest: Uint8Array,
+  ): Promise<CompletionResult | 'again'> {
+    const { registers, bodies } = this.#options
+    const parts = await this.#named(context, place, request.parts)
+    const sealed = request.seal(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
+    const attempt = bodies.begin()
+    try {
+      const { record, block, storage } = completing(
+        place,
+        before,
+        parts,
+        sealed,
+        requestOf(digest, attempt.id),
+        attempt.id,
+      )
+      const ticket = ticketOf(place, record)
+      await this.#tickets.admit(context, place, ticket)
+      const outcome = await registers.change(context, {
+        key: place.register,
+        fence: place.fence,
+        block,
+        change: (value) =>
+          uploadOf(value)?.state === UPLOAD_OPEN
+            ? { write: uploadValue(record, block) }
+            : { keep: true },
+      })
+      if (outcome.type === 'kept') {
+        await this.#tickets.withdraw(context, place, ticket)
+        return 'again'
+      }
+      const atHand = { block, storage, own: true }
+      return await this.#finish(context, place, record, request.condition, atHand)
+    } finally {
+      attempt.end()
+    }
+  }
+
+  /** Somebody has begun, or has done it. */
+  async #join(
+    context: RequestContext,
+    place: FencedPlace,
+    record: UploadRecord,
+    request: CompletionRequest,
+    digest: Uint8Array,
+  ): Promise<CompletionResult | 'again'> {
+    if (isSameRequest(record, digest)) {
+      return this.#finish(context, place, record, request.condition, { own: false })
+    }
+    if (record.state === UPLOAD_COMPLETED) throw noSuchUpload(place.uploadId)
+    throw busy()
+  }
+
+  async #finish(
+    context: RequestContext,
+    place: FencedPlace,
+    record: UploadRecord,
+    condition: WriteCondition | undefined,
+    atHand: AtHand,
+  ): Promise<CompletionResult | 'again'> {
+    const { objects, onCompleted } = this.#options
+    if (record.state === UPLOAD_COMPLETED) return answerOf(place, record)
+    const version = record.result
+    if (version === undefined) throw noSuchUpload(place.uploadId)
+    let put: PutResult | 'gone'
+    try {
+      put = await objects.writeCompleted(context, place.fence, place.object, {
+        version,
+        ticket: ticketOf(place, record),
+        condition,
+        block: atHand.block,
+      })
+    } catch (error) {
+      if (!isConditionError(error)) throw error
+      await this.#reopen(context, place, record)
+      // Somebody else's condition: one's own is judged by an attempt of one's own.
+      if (!atHand.own || condition === undefined) return 'again'
+      throw error
+    }
+    const written =
+      put === 'gone'
+        ? await this.#written(context, place, record)
+        : {
+            ...version,
+            versionId: put.versionId === 'null' ? '' : put.versionId,
+            lastModifiedMs: put.lastModifiedMs,
+          }
+    const now = await this.#move(context, place, record, (completing) => ({
+      ...completing,
+      state: UPLOAD_COMPLETED,
+      result: written,
+    }))
+    // Not by this attempt: its ticket is gone because it was taken back.
+    if (now?.state !== UPLOAD_COMPLETED) return 'again'
+    onCompleted(place, now, atHand.storage)
+    return answerOf(place, now)
+  }
+
+  /** The ticket is refused in the object: nobody writes this attempt's version. */
+  async #reopen(
+    context: RequestContext,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const { reclaim } = this.#options
+    const manifest = manifestOf(record)
+    let settled = false
+    const now = await this.#move(context, place, record, (completing) => {
+      settled = manifest !== undefined && reclaim.isOver(manifest)
+      const { result: _, ...rest } = completing
+      return { ...rest, state: UPLOAD_OPEN, request: new Uint8Array(0) }
+    })
+    if (manifest !== undefined && now?.state === UPLOAD_OPEN) {
+      reclaim.released([releasedManifest(place, manifest, settled)])
+    }
+    await this.#tickets.withdraw(context, place, ticketOf(place, record))
+    return now
+  }
+
+  /** From this very attempt to another state; the result is the record as it is then. */
+  async #move(
+    context: RequestContext,
+    place: UploadPlace,
+    attempt: UploadRecord,
+    edit: (record: UploadRecord) => UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const outcome = await this.#options.registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const record = uploadOf(value)
+        if (value === undefined || record === undefined || !isCompleting(record, attempt)) {
+          return { keep: true }
+        }
+        const next = edit(record)
+        // The manifest stays with the upload as long as that names it.
+        const blocks = next.result === undefined ? [] : value.blocks
+        return { write: { ...uploadValue(next), blocks } }
+      },
+    })
+    return uploadOf(outcome.type === 'written' ? outcome.value : outcome.current?.value)
+  }
+
+  /** The version as it came to be: its ticket has left the object. */
+  async #written(
+    context: RequestContext,
+    place: UploadPlace,
+    { result }: UploadRecord,
+  ): Promise<VersionRecord> {
+    const { accepted } = await this.#options.registers.read(context, {
+      key: place.object,
+      fence: place.fence,
+    })
+    const { versions } = objectOf(accepted?.value)
+    const mine = versions.find(({ uploadId }) => byteString(uploadId) === place.id)
+    return {
+      ...result!,
+      versionId: mine?.versionId ?? '',
+      lastModifiedMs: mine?.lastModifiedMs ?? this.#options.clock.nowMs(),
+    }
+  }
+
+  /** The parts that the request names, checked as S3 checks them. */
+  async #named(
+    context: RequestContext,
+    place: FencedPlace,
+    named: readonly CompletedPart[],
+  ): Promise<PartRecord[]> {
+    if (named.length === 0) throw new StoreError('InvalidPart', 'no parts were named')
+    for (let i = 1; i < named.length; i++) {
+      if (named[i]!.partNumber <= named[i - 1]!.partNumber) throw new StoreError('InvalidPartOrder')
+    }
+    const stored = new Map<number, PartRecord>()
+    const expected = named.length + 1
+    for await (const { part } of this.#options.parts.walk(context, place.fence, place, {
+      expected,
+    })) {
+      stored.set(part.partNumber, part)
+    }
+    let sizeBytes = 0
+    const parts = named.map((want, i) => {
+      const part = stored.get(want.partNumber)
+      if (part === undefined || part.etag !== want.etag || !sameChecksums(part, want)) {
+        throw new StoreError('InvalidPart', undefined, { PartNumber: want.partNumber })
+      }
+      if (i < named.length - 1 && part.sizeBytes < PART_BYTES_MIN) {
+        throw new StoreError('EntityTooSmall', undefined, {
+          PartNumber: want.partNumber,
+          ProposedSize: part.sizeBytes,
+          MinSizeAllowed: PART_BYTES_MIN,
+          ETag: part.etag,
+        })
+      }
+      sizeBytes += part.sizeBytes
+      return part
+    })
+    if (sizeBytes > OBJECT_BYTES_MAX) throw new StoreError('EntityTooLarge')
+    return parts
+  }
+
+  async #read(context: RequestContext, place: FencedPlace): Promise<UploadRecord | undefined> {
+    const { accepted } = await this.#options.registers.read(context, {
+      key: place.register,
+      fence: place.fence,
+    })
+    return uploadOf(accepted?.value)
+  }
+}
+
+function completing(
+  place: FencedPlace,
+  before: UploadRecord,
+  parts: readonly PartRecord[],
+  sealed: SealedBody,
+  request: Uint8Array<ArrayBuffer>,
+  attempt: DataId,
+): { record: UploadRecord; block: OwnedBlock | undefined; storage: readonly StorageRecord[] } {
+  const storage: StorageRecord[] = parts.map(
+    ({ storage, sizeBytes }) => storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true },
+  )
+  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
+  const long = parts.length > PARTS_INLINE_MAX
+  const result = versionOf(headersOf(before), sealed, {
+    sizeBytes,
+    storage: long ? [] : storage,
+    manifest: long ? bytesOf(attempt) : new Uint8Array(0),
+    uploadId: bytesOf(place.id),
+  })
+  const record = { ...before, state: UPLOAD_COMPLETING, result, request }
+  if (!long) return { record, block: undefined, storage }
+  const block = {
+    key: packedBlockKey(place.register, attempt),
+    owner: ownedByManifest(place.register),
+    bytes: manifestCodec.encode({ storage }),
+  }
+  return { record, block, storage }
+}
+
+function answerOf(place: FencedPlace, { result }: UploadRecord): CompletionResult {
+  if (result === undefined) throw noSuchUpload(place.uploadId)
+  return {
+    etag: result.etag,
+    checksums: unpaired(result.checksums),
+    checksumType: checksumTypeOf(result.checksumType),
+    sizeBytes: result.sizeBytes,
+    versionId: result.versionId === '' ? 'null' : result.versionId,
+    versioned: place.fence.record.versioning !== 0,
+    lastModifiedMs: result.lastModifiedMs,
+  }
+}
+
+function manifestOf({ result }: UploadRecord): DataId | undefined {
+  if (result === undefined || result.manifest.length === 0) return undefined
+  return dataId(byteString(result.manifest))
+}
+
+function releasedManifest(place: UploadPlace, id: DataId, settled: boolean): Released {
+  const owner = ownedByManifest(place.register)
+  return { owner, dataId: id, sizeBytes: 0, packed: true, settled }
+}
+
+function sameChecksums(part: PartRecord, want: CompletedPart): boolean {
+  const have = unpaired(part.checksums)
+  for (const [name, value] of Object.entries(want.checksums)) {
+    if (have[name] !== value) return false
+  }
+  return true
+}
+
+function isConditionError(error: unknown): boolean {
+  return (
+    error instanceof StoreError &&
+    (error.code === 'PreconditionFailed' || error.code === 'NoSuchKey')
+  )
+}
+
+function busy(): StoreError {
+  return new StoreError('Unavailable', 'another completion of this upload is in the way')
+}
