@@ -104,6 +104,7 @@ export class Groups {
       id: uniqueId(this.#options.random, 'group'),
       name: requiredText(call, 'GroupName'),
       path: textOf(call, 'Path') ?? '/',
+      renaming: '',
       createdMs: call.nowMs,
       policies: [],
       attached: [],

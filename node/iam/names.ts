@@ -6,12 +6,13 @@
  *   - N is the name of i when the register of N says i, and i's record stands and is called N
  *   - a record is written before the register of its name, and its tombstone before that is dropped: a
  *     register that names a record which is gone is free for good, since ids are never used again
- *   - a register that names a standing record is never taken away from it, also while the record has
- *     another name still (a rename that goes on, or was broken off and can be done again)
+ *   - a rename (1) puts its token into the record, (2) claims the new name with it, (3) sets the name if
+ *     the record still has the token. Whoever wants a name that was claimed and is not the record's own
+ *     takes the token out of the record first: then (3) never happens, and the name is free
  *   - the list of the account holds each (id, name) from before it could stand until after (T2)
  */
 
-import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
+import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Random } from '../env/ports.ts'
 import type { Directory } from './directory.ts'
@@ -25,6 +26,8 @@ export interface Named {
   readonly accountId: string
   readonly id: string
   readonly name: string
+  /** Of what can be renamed. */
+  readonly renaming?: string
 }
 
 export interface NamesOptions<T extends Named> {
@@ -93,8 +96,7 @@ export class Names<T extends Named> {
     if ((await this.find(context, accountId, name)) !== undefined) throw alreadyExists(word, name)
     await directory.enter(context, accountId, record)
     await records.change(context, kind, byId(accountId, id), () => ({ write: record }))
-    const token = await this.#claim(context, accountId, name, id)
-    if (token === undefined) {
+    if (!(await this.#claim(context, record, name, drawToken(this.#options.random)))) {
       await records.change(context, kind, byId(accountId, id), () => ({ remove: true }))
       await directory.drop(context, accountId, record)
       throw alreadyExists(word, name)
@@ -125,28 +127,23 @@ export class Names<T extends Named> {
     newName: string,
     edit: (current: T) => T,
   ): Promise<void> {
-    const { records, kind, directory, word } = this.#options
+    const { records, kind, directory, random, word } = this.#options
     const { accountId, id, name } = from
-    const names = nameKind(kind.space)
-    const old = await records.read(context, names, byName(accountId, name))
+    const old = await records.read(context, nameKind(kind.space), byName(accountId, name))
     await directory.enter(context, accountId, { id, name: newName })
-    const token = await this.#claim(context, accountId, newName, id)
-    if (token === undefined) {
+    const token = drawToken(random)
+    await this.change(context, from, (current) => {
+      if (current.name !== name) throw concurrentModification()
+      return { write: { ...current, renaming: token } }
+    })
+    if (!(await this.#claim(context, from, newName, token))) {
       await directory.drop(context, accountId, { id, name: newName })
       throw alreadyExists(word, newName)
     }
-    let renamed = false
-    const { after } = await records.change(context, kind, byId(accountId, id), (current) => {
-      renamed = current?.name === name
-      return current === undefined || !renamed ? { keep: true } : { write: edit(current) }
+    await this.change(context, from, (current) => {
+      if (current.renaming !== token || current.name !== name) throw concurrentModification()
+      return { write: { ...edit(current), renaming: '' } }
     })
-    if (!renamed) {
-      if (after?.name !== newName) {
-        await this.#release(context, accountId, newName, token)
-        await directory.drop(context, accountId, { id, name: newName })
-      }
-      throw after === undefined ? this.#missing(name) : concurrentModification()
-    }
     if (old?.id === id) await this.#release(context, accountId, name, old.token)
     await directory.drop(context, accountId, { id, name })
   }
@@ -176,33 +173,49 @@ export class Names<T extends Named> {
     })
   }
 
-  /** The claim's token; undefined: the name is another's. */
+  /** False: the name is another's. */
   async #claim(
     context: RequestContext,
-    accountId: string,
+    { accountId, id }: Named,
     name: string,
-    id: string,
-  ): Promise<string | undefined> {
-    const { records, kind, random } = this.#options
-    const token = drawToken(random)
+    token: string,
+  ): Promise<boolean> {
+    const { records, kind } = this.#options
+    const names = nameKind(kind.space)
     for (;;) {
-      const names = nameKind(kind.space)
       const held = await records.read(context, names, byName(accountId, name))
       if (held !== undefined && held.id !== id) {
-        const holder = await this.readById(context, accountId, held.id)
-        if (holder !== undefined) return undefined
+        if (!(await this.#wrest(context, accountId, name, held))) return false
       }
       const { written } = await records.change(
         context,
         names,
         byName(accountId, name),
         (current) => {
-          const free = current === undefined || current.id === id || current.id === held?.id
+          const free = current === undefined || current.id === id || current.token === held?.token
           return free ? { write: { id, token } } : { keep: true }
         },
       )
-      if (written) return token
+      if (written) return true
     }
+  }
+
+  /** True: this claim leads to nothing, ever: no rename that is under way can set the name any more, and
+   * one that begins now claims it anew. */
+  async #wrest(
+    context: RequestContext,
+    accountId: string,
+    name: string,
+    held: NameRecord,
+  ): Promise<boolean> {
+    const { records, kind } = this.#options
+    let taken = false
+    await records.change(context, kind, byId(accountId, held.id), (current) => {
+      taken = current?.name === name
+      if (current === undefined || taken || !current.renaming) return { keep: true }
+      return { write: { ...current, renaming: '' } }
+    })
+    return !taken
   }
 
   /** Nothing happens when the name was claimed again meanwhile. */

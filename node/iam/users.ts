@@ -95,6 +95,7 @@ export class Users {
       id: uniqueId(random, 'user'),
       name: requiredText(call, 'UserName'),
       path: textOf(call, 'Path') ?? '/',
+      renaming: '',
       createdMs: call.nowMs,
       policies: [],
       attached: [],

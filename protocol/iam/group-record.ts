@@ -9,6 +9,7 @@ import {
   instantOf,
   jsonCodec,
   referencesOf,
+  tokenOf,
   type AttachedPolicy,
   type NamedPolicy,
   type Reference,
@@ -23,6 +24,8 @@ export interface GroupRecord {
   readonly id: string
   readonly name: string
   readonly path: string
+  /** Token of a rename under way, '' when there is none: only it may set another name. */
+  readonly renaming: string
   readonly createdMs: number
   readonly policies: readonly NamedPolicy[]
   readonly attached: readonly AttachedPolicy[]
@@ -36,6 +39,7 @@ export const groupCodec: RecordCodec<GroupRecord> = jsonCodec((value) => {
     'id',
     'name',
     'path',
+    'renaming',
     'createdMs',
     'policies',
     'attached',
@@ -46,6 +50,7 @@ export const groupCodec: RecordCodec<GroupRecord> = jsonCodec((value) => {
     id: matchOf(fields.id, UNIQUE_ID),
     name: matchOf(fields.name, GROUP_NAME),
     path: matchOf(fields.path, PATH),
+    renaming: fields.renaming === '' ? '' : tokenOf(fields.renaming),
     createdMs: instantOf(fields.createdMs),
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),

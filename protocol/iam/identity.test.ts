@@ -12,6 +12,7 @@ const user = {
   id: 'AIDAABCDEFGHIJKLMNOPQ',
   name: 'ann',
   path: '/ops/',
+  renaming: '',
   createdMs: 5,
   policies: [{ name: 'read', text: '{"Statement":[]}' }],
   attached: [{ arn: 'arn:aws:iam::000000000001:policy/p', id: 'ANPAABCDEFGHIJKLMNOPQ', token }],

@@ -69,6 +69,10 @@ export function instantOf(value: unknown): number {
   return integerOf(value, 0, Number.MAX_SAFE_INTEGER)
 }
 
+export function tokenOf(value: unknown): string {
+  return matchOf(value, TOKEN)
+}
+
 export function inlineOf(value: unknown): NamedPolicy[] {
   return listOf(value, INLINE_MAX, (item) => {
     const { name, text } = fieldsOf(item, ['name', 'text'])
@@ -82,7 +86,7 @@ export function attachedOf(value: unknown): AttachedPolicy[] {
     return {
       arn: matchOf(arn, POLICY_ARN),
       id: matchOf(id, UNIQUE_ID),
-      token: matchOf(token, TOKEN),
+      token: tokenOf(token),
     }
   })
 }
@@ -90,7 +94,7 @@ export function attachedOf(value: unknown): AttachedPolicy[] {
 export function referencesOf(value: unknown, lengthMax: number): Reference[] {
   return listOf(value, lengthMax, (item) => {
     const { id, token } = fieldsOf(item, ['id', 'token'])
-    return { id: matchOf(id, UNIQUE_ID), token: matchOf(token, TOKEN) }
+    return { id: matchOf(id, UNIQUE_ID), token: tokenOf(token) }
   })
 }
 

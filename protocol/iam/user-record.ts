@@ -12,6 +12,7 @@ import {
   instantOf,
   jsonCodec,
   referencesOf,
+  tokenOf,
   tagsOf,
   type AttachedPolicy,
   type NamedPolicy,
@@ -29,6 +30,8 @@ export interface UserRecord {
   readonly id: string
   readonly name: string
   readonly path: string
+  /** Token of a rename under way, '' when there is none: only it may set another name. */
+  readonly renaming: string
   readonly createdMs: number
   readonly policies: readonly NamedPolicy[]
   readonly attached: readonly AttachedPolicy[]
@@ -46,6 +49,7 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
     'id',
     'name',
     'path',
+    'renaming',
     'createdMs',
     'policies',
     'attached',
@@ -58,6 +62,7 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
     id: matchOf(fields.id, UNIQUE_ID),
     name: matchOf(fields.name, USER_NAME),
     path: matchOf(fields.path, PATH),
+    renaming: fields.renaming === '' ? '' : tokenOf(fields.renaming),
     createdMs: instantOf(fields.createdMs),
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),

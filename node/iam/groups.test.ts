@@ -1,0 +1,104 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { allow, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+
+let world: IamWorld
+const names = (result: unknown, list: string, field: string): unknown[] =>
+  (result as Record<string, Record<string, unknown>[]>)[list]!.map((item) => item[field])
+
+beforeEach(async () => {
+  world = new IamWorld()
+  await world.run(world.root, 'CreateGroup', { GroupName: 'g', Path: '/x/' })
+  await world.run(world.root, 'CreateUser', { UserName: 'ann' })
+})
+
+const both = { GroupName: 'g', UserName: 'ann' }
+
+describe('groups', () => {
+  it('are created, read, renamed, listed and deleted', async () => {
+    const { root } = world
+    expect(await world.run(root, 'GetGroup', { GroupName: 'g' })).toMatchObject({
+      Group: {
+        GroupName: 'g',
+        Path: '/x/',
+        GroupId: expect.stringMatching(/^AGPA/) as string,
+        Arn: `arn:aws:iam::${FIRST_ACCOUNT}:group/x/g`,
+      },
+      Users: [],
+      IsTruncated: false,
+    })
+    await world.run(root, 'AddUserToGroup', both)
+    await world.run(root, 'UpdateGroup', { GroupName: 'g', NewGroupName: 'h', NewPath: '/' })
+    expect(await world.codeOf(root, 'GetGroup', { GroupName: 'g' })).toBe('NoSuchEntity')
+    const got = await world.run(root, 'GetGroup', { GroupName: 'h' })
+    expect(names(got, 'Users', 'UserName')).toEqual(['ann'])
+    expect(names(await world.run(root, 'ListGroups'), 'Groups', 'Arn')).toEqual([
+      `arn:aws:iam::${FIRST_ACCOUNT}:group/h`,
+    ])
+    expect(await world.codeOf(root, 'DeleteGroup', { GroupName: 'h' })).toBe('DeleteConflict')
+    await world.run(root, 'RemoveUserFromGroup', { GroupName: 'h', UserName: 'ann' })
+    expect(await world.codeOf(root, 'RemoveUserFromGroup', { ...both, GroupName: 'h' })).toBe(
+      'NoSuchEntity',
+    )
+    const policy = { GroupName: 'h', PolicyName: 'p' }
+    await world.run(root, 'PutGroupPolicy', { ...policy, PolicyDocument: allow('s3:*') })
+    expect(await world.codeOf(root, 'DeleteGroup', { GroupName: 'h' })).toBe('DeleteConflict')
+    await world.run(root, 'DeleteGroupPolicy', policy)
+    await world.run(root, 'DeleteGroup', { GroupName: 'h' })
+    expect(names(await world.run(root, 'ListGroups'), 'Groups', 'GroupName')).toEqual([])
+  })
+
+  it('give their members their policies, as long as they are in them', async () => {
+    const { root } = world
+    const key = await world.key(root, 'ann')
+    await world.run(root, 'PutGroupPolicy', {
+      GroupName: 'g',
+      PolicyName: 'p',
+      PolicyDocument: allow('s3:*'),
+    })
+    const held = async () => (await world.identity(key)).policies.map(({ name }) => name)
+    await world.run(root, 'AddUserToGroup', both)
+    await world.run(root, 'AddUserToGroup', both)
+    expect(await held()).toEqual(['group/g/p'])
+    await world.run(root, 'RemoveUserFromGroup', both)
+    expect(await held()).toEqual([])
+  })
+
+  it('a user is in ten of at most', async () => {
+    const { root } = world
+    for (let i = 0; i < 10; i++) {
+      await world.run(root, 'CreateGroup', { GroupName: `g${i}` })
+      await world.run(root, 'AddUserToGroup', { UserName: 'ann', GroupName: `g${i}` })
+    }
+    expect(await world.codeOf(root, 'AddUserToGroup', both)).toBe('LimitExceeded')
+    // What was refused leaves no trace that would keep the group.
+    await world.run(root, 'DeleteGroup', { GroupName: 'g' })
+  })
+
+  it('are deleted or joined, when both happen at once, never both', async () => {
+    const { root } = world
+    for (let round = 0; round < 30; round++) {
+      let changes = 0
+      // The one that deletes waits for so many changes of the other.
+      world.registers.before = () => {
+        changes++
+        return undefined
+      }
+      const adding = world.codeOf(root, 'AddUserToGroup', both)
+      const removing = (async () => {
+        while (changes < round % 4) {
+          await Promise.resolve()
+          if (round % 4 > 2 && changes >= 2) break
+        }
+        return world.codeOf(root, 'DeleteGroup', { GroupName: 'g' })
+      })()
+      const [added, removed] = await Promise.all([adding, removing])
+      const groups = await world.run(root, 'ListGroupsForUser', { UserName: 'ann' })
+      if (added === undefined && removed === undefined) {
+        throw new Error('a group was deleted that somebody was in')
+      }
+      expect(names(groups, 'Groups', 'GroupName')).toEqual(removed === undefined ? [] : ['g'])
+      if (removed === undefined) await world.run(root, 'CreateGroup', { GroupName: 'g' })
+      else await world.run(root, 'RemoveUserFromGroup', both)
+    }
+  })
+})

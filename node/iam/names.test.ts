@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../sim/seeded-random.ts'
+import { FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+
+const NAMES = ['ann', 'bob', 'eve']
+const KNOWN = [undefined, 'EntityAlreadyExists', 'NoSuchEntity', 'ConcurrentModification']
+
+/** Changes and reads take a random while, so that they meet in every order. */
+function slow(world: IamWorld, draw: () => number): void {
+  const pause = async (): Promise<void> => {
+    for (let ticks = Math.floor(draw() * 12); ticks > 0; ticks--) await Promise.resolve()
+  }
+  const read = world.registers.read.bind(world.registers)
+  world.registers.before = pause
+  world.registers.read = async (context, request) => {
+    await pause()
+    return read(context, request)
+  }
+}
+
+async function step(world: IamWorld, draw: () => number): Promise<void> {
+  const pick = (): string => NAMES[Math.floor(draw() * NAMES.length)] as string
+  const UserName = pick()
+  const choice = draw()
+  const code =
+    choice < 0.4
+      ? await world.codeOf(world.root, 'CreateUser', { UserName })
+      : choice < 0.8
+        ? await world.codeOf(world.root, 'UpdateUser', { UserName, NewUserName: pick() })
+        : await world.codeOf(world.root, 'DeleteUser', { UserName })
+  expect(KNOWN).toContain(code)
+}
+
+describe('names', () => {
+  it('are each of at most one, and of nobody who has another, in every order of events', async () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const draw = seededRandom(seed)
+      const world = new IamWorld(seed)
+      slow(world, draw)
+      for (let round = 0; round < 4; round++) {
+        const clients = Array.from({ length: 3 }, async () => {
+          for (let i = 0; i < 2; i++) await step(world, draw)
+        })
+        await Promise.all(clients)
+        const listed = (await world.run(world.root, 'ListUsers'))['Users'] as {
+          UserName: string
+          UserId: string
+        }[]
+        const names = listed.map(({ UserName }) => UserName)
+        expect(new Set(names).size).toBe(names.length)
+        const found: string[] = []
+        for (const UserName of NAMES) {
+          if ((await world.codeOf(world.root, 'GetUser', { UserName })) === undefined) {
+            found.push(UserName)
+          }
+        }
+        expect({ seed, names }).toEqual({ seed, names: found })
+        // Nobody lives on without a name.
+        const standing = [...world.registers.values]
+          .filter(([key, value]) => key.includes(`${FIRST_ACCOUNT}#`) && !value.tombstone)
+          .map(([key]) => key.slice(key.indexOf('#') + 1))
+        expect({ seed, standing: standing.sort() }).toEqual({
+          seed,
+          standing: listed.map(({ UserId }) => UserId).sort(),
+        })
+      }
+    }
+  })
+})

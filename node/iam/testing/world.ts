@@ -1,0 +1,139 @@
+/** The whole IAM role on registers in memory: what a client's call does, below HTTP and rights. */
+
+import type { Credential, Identity } from '../../../gateway/backend.ts'
+import { IamError, type IamResult, type QueryRecord } from '../../../gateway/iam-backend.ts'
+import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
+import { checkParameters } from '../../../gateway/iam/parameters.ts'
+import { unfold } from '../../../gateway/iam/query.ts'
+import { seededRandom } from '../../../sim/seeded-random.ts'
+import { SimulatedTokenSigner } from '../../../sim/tokens.ts'
+import { internalContext } from '../../internal-context.ts'
+import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
+import { Identities } from '../identities.ts'
+import { rootIdentity } from '../resolve.ts'
+import { seal } from '../sealing.ts'
+
+export const FIRST_ACCOUNT = '100000000001'
+export const FIRST_KEY = 'SHOAFOUNDER'
+const SECRET = new Uint8Array(32).fill(7)
+const START_MS = Date.UTC(2026, 10, 22)
+
+export class IamWorld {
+  readonly registers = new MemoryRegisters()
+  readonly identities: Identities
+  readonly root: Identity = rootIdentity(FIRST_ACCOUNT)
+  nowMs = START_MS
+
+  constructor(seed = 1) {
+    const draw = seededRandom(seed)
+    const sealedSecret = seal(SECRET, new Uint8Array(12), 'founder-secret')
+    this.identities = new Identities({
+      registers: this.registers.registers,
+      partitionBits: 4,
+      bucketsPerAccount: 100,
+      clock: {
+        nowMs: () => this.nowMs,
+        monotonicMs: () => this.nowMs,
+        after: () => () => {},
+      },
+      random: {
+        bytes: (count) => Uint8Array.from({ length: count }, () => draw() * 256),
+        float: draw,
+      },
+      network: { publish: () => {}, subscribe: () => {} },
+      tokens: new SimulatedTokenSigner(),
+      cluster: () => ({
+        id: 'c'.repeat(32),
+        secret: SECRET,
+        rootAccount: { accountId: FIRST_ACCOUNT, accessKeyId: FIRST_KEY, sealedSecret },
+      }),
+    })
+  }
+
+  /** As the gateway calls it once the caller was authorised. Parameters: 'Tags.member.1.Key'. */
+  async run(
+    caller: Identity,
+    action: string,
+    parameters: Readonly<Record<string, string>> = {},
+  ): Promise<IamResult> {
+    const row = IAM_ACTIONS.get(action)
+    if (row === undefined) throw new Error(`${action} stands in no row`)
+    const checked: QueryRecord = checkParameters(row.parameters, unfold(Object.entries(parameters)))
+    return this.identities.service.run({
+      context: internalContext(),
+      caller,
+      action,
+      parameters: checked,
+      nowMs: this.nowMs,
+      conditions: new Map(),
+    })
+  }
+
+  /** AWS's code of what `run` throws; undefined when it succeeds. */
+  async codeOf(
+    caller: Identity,
+    action: string,
+    parameters: Readonly<Record<string, string>> = {},
+  ): Promise<string | undefined> {
+    try {
+      await this.run(caller, action, parameters)
+      return undefined
+    } catch (error) {
+      if (error instanceof IamError) return error.code
+      throw error
+    }
+  }
+
+  /** Who signs with this key, as it stands now. */
+  async credential(accessKeyId: string): Promise<Credential | undefined> {
+    // What was read before is too old by then.
+    this.nowMs += 10_000
+    return this.identities.resolver.credential(accessKeyId)
+  }
+
+  async identity(accessKeyId: string): Promise<Identity> {
+    const credential = await this.credential(accessKeyId)
+    if (credential === undefined) throw new Error('no such key')
+    return credential.identity
+  }
+
+  /** A user of the caller's account with a key, and these inline policies. */
+  async user(caller: Identity, name: string, ...policies: readonly string[]): Promise<Identity> {
+    await this.run(caller, 'CreateUser', { UserName: name })
+    for (const [index, text] of policies.entries()) {
+      await this.run(caller, 'PutUserPolicy', {
+        UserName: name,
+        PolicyName: `p${index}`,
+        PolicyDocument: text,
+      })
+    }
+    return this.identity(await this.key(caller, name))
+  }
+
+  /** Id of a new key. */
+  async key(caller: Identity, name?: string): Promise<string> {
+    const made = await this.run(caller, 'CreateAccessKey', name ? { UserName: name } : {})
+    return (made['AccessKey'] as { AccessKeyId: string }).AccessKeyId
+  }
+
+  /** A further account's root. */
+  async account(name: string): Promise<Identity> {
+    const made = await this.run(this.root, 'CreateAccount', { Name: name })
+    return this.identity((made['AccessKey'] as { AccessKeyId: string }).AccessKeyId)
+  }
+}
+
+export function allow(action: string, resource = '*'): string {
+  return statement('Allow', action, resource)
+}
+
+export function deny(action: string, resource = '*'): string {
+  return statement('Deny', action, resource)
+}
+
+function statement(effect: string, action: string, resource: string): string {
+  return JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: effect, Action: action, Resource: resource }],
+  })
+}
