@@ -410,8 +410,52 @@ export interface AdminBackend {
   issueToken(ttlMs: number): string
   locate(bucket: string, key: string): Promise<LocateResult>
   layout(): Promise<unknown>
+  /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */
+  startScrub(): ScrubStatus
+  scrubStatus(): ScrubStatus
   /** Prometheus values read at scrape time. */
-  gauges(): readonly { name: string; help: string; type: 'counter' | 'gauge'; value: number }[]
+  gauges(): readonly Gauge[]
+}
+
+export interface Gauge {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge'
+  readonly value: number
+}
+
+/** The scrub that runs, or else the last one. */
+export interface ScrubStatus {
+  readonly running: boolean
+  readonly startedMs?: number | undefined
+  /** Absent before the first one has finished, and while one runs. */
+  readonly finishedMs?: number | undefined
+  readonly error?: string | undefined
+  /** Finished since the start of the node. */
+  readonly passes: number
+  readonly doneBytes: number
+  readonly totalBytes: number
+  /** Live records read and compared. */
+  readonly records: number
+  /** Damaged records, or stretches of the log. */
+  readonly bad: number
+  /** Rows of the index that were wrong or missing. */
+  readonly badRows: number
+  readonly mended: number
+  /** What could not be mended, yet. */
+  readonly left: number
+}
+
+export interface UpkeepStatus {
+  readonly compaction: {
+    readonly state: 'idle' | 'working' | 'stopped'
+    readonly segments: number
+    readonly movedBytes: number
+    readonly freedBytes: number
+    /** They hold damage and have to stay. */
+    readonly stuckSegments: number
+  }
+  readonly scrub: ScrubStatus
 }
 
 export interface NodeStatus {
@@ -445,12 +489,25 @@ export interface NodeStatus {
     readonly recordsReplayed: number
     readonly bytesReplayed: number
     readonly damagedRecords: number
+    /** Since the start the index was made anew from the log: because it was missing, damaged, or of
+     * another form. */
+    readonly indexRebuilt: boolean
   }
   readonly space: {
     readonly totalBytes: number
     readonly freeBytes: number
     readonly logBytes: number
+    /** Of the log: what compaction can give back now, and what it can once nothing older is left. */
+    readonly deadBytes: number
+    readonly removalBytes: number
+    /** Freed by the collector since the start: blocks, bytes, and deleted registers forgotten. */
+    readonly freedBlocks: number
+    readonly freedBytes: number
+    readonly registersCollected: number
+    /** Data waiting to be judged or freed. */
+    readonly queued: number
   }
+  readonly upkeep: UpkeepStatus
   readonly uptimeSeconds: number
 }
 

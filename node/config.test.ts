@@ -39,6 +39,13 @@ describe('defaults', () => {
       zone: 'default',
       segmentSize: 2 ** 31,
       shutdownTimeout: 10_000,
+      reclaimDelay: 30_000,
+      scanPause: 600_000,
+      compactionInterval: 10_000,
+      compactionRate: 2 ** 26,
+      compactionDeadShare: 0.3,
+      scrubRate: 2 ** 24,
+      scrubPause: 7 * 86_400_000,
       logLevel: 'info',
     })
   })

@@ -71,6 +71,18 @@ function count(min: number, max: number): z.ZodType<number> {
   })
 }
 
+/** A fraction; variables bring it as text. */
+function share(min: number, max: number): z.ZodType<number> {
+  const problem = `is not a number from ${min} to ${max}`
+  return z.union([z.number(), z.string()], problem).transform((value, context): number => {
+    const text = typeof value === 'number' || /^\d{0,9}\.?\d{1,9}$/.test(value)
+    const number = text ? Number(value) : Number.NaN
+    if (number >= min && number <= max) return number
+    context.addIssue({ code: 'custom', message: problem })
+    return z.NEVER
+  })
+}
+
 /** Host names; variables bring them as one text with commas. */
 function hostNames(): z.ZodType<readonly string[]> {
   const problem = 'is not a list of host names, such as s3.example.org'
@@ -156,6 +168,32 @@ const nodeFields = {
    * much longer to stop under long uploads.
    */
   shutdownTimeout: duration(0, 3_600e3, 'is longer than 1h').prefault('10s'),
+  /**
+   * How long freed blocks stay for readers that are under way. Default `30s`; at once when the disk is
+   * short. Cost: that much longer until space comes back.
+   */
+  reclaimDelay: duration(0, 86_400e3, 'is longer than 1d').prefault('30s'),
+  /**
+   * Pause between two searches for blocks that nothing refers to any more. Default `10m`. Cost: each
+   * search reads the index once and asks the registers of what it finds.
+   */
+  scanPause: duration(1_000, 30 * 86_400e3, 'is outside 1s to 30d').prefault('10m'),
+  /** How often compaction looks for work. Default `10s`; when the disk is short, every second. */
+  compactionInterval: duration(100, 86_400e3, 'is outside 100ms to 1d').prefault('10s'),
+  /**
+   * Live bytes that compaction copies a second at most. Default `64MiB`; four times as many when the disk
+   * is short. Cost: disk and CPU, as much as clients writing at that rate.
+   */
+  compactionRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('64MiB'),
+  /**
+   * Share of dead bytes from which on a segment is compacted, 0.05 to 0.95. Default 0.3. All segments
+   * together are kept below half of it. Cost: a smaller share copies more often.
+   */
+  compactionDeadShare: share(0.05, 0.95).prefault(0.3),
+  /** Bytes that the scrub in the background reads a second at most. Default `16MiB`. */
+  scrubRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('16MiB'),
+  /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */
+  scrubPause: duration(1_000, 365 * 86_400e3, 'is outside 1s to 365d').prefault('7d'),
   /** Least severity that is logged: `debug`, `info`, `warn`, `error`. Default `info`. `debug` slows. */
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error'], 'is not one of debug, info, warn, error')
@@ -176,7 +214,7 @@ export const flagNames = ['data', 's3', 'admin', 'listen', 'join', 'zone', 'capa
 
 /**
  * The checked configuration. Sizes are bytes (`capacity`, `segmentSize`), durations milliseconds
- * (`shutdownTimeout`); the fields' meanings stand at the schema above.
+ * (`shutdownTimeout`), rates bytes a second; the fields' meanings stand at the schema above.
  */
 export type Config = Readonly<z.output<typeof schema>>
 

@@ -6,7 +6,13 @@ import { metaKeyHash, partitionOf, shardOf } from '../protocol/keyspace/key.ts'
 import { xorDistances } from '../protocol/keyspace/distance.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
-import type { AdminBackend, LocateResult, NodeStatus } from '../gateway/backend.ts'
+import type {
+  AdminBackend,
+  Gauge,
+  LocateResult,
+  NodeStatus,
+  ScrubStatus,
+} from '../gateway/backend.ts'
 import type { BlockStore } from './data/blocks.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
@@ -15,6 +21,8 @@ import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
+import type { SpaceCounters } from './space/space.ts'
+import type { Upkeep } from './upkeep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
 const WALK_TIMEOUT_MS = 8_000
@@ -30,7 +38,10 @@ export interface StatusOptions {
   readonly clock: Clock
   readonly startedMs: number
   readonly recovery: () => NodeStatus['recovery']
-  readonly extraGauges: () => ReturnType<AdminBackend['gauges']>
+  readonly upkeep: Upkeep
+  /** What the collector has done and has to do. */
+  readonly space: () => SpaceCounters
+  readonly extraGauges: () => readonly Gauge[]
 }
 
 export class Status implements AdminBackend {
@@ -52,6 +63,15 @@ export class Status implements AdminBackend {
 
   issueToken(ttlMs: number): string {
     return this.#options.layout.issueToken(ttlMs)
+  }
+
+  startScrub(): ScrubStatus {
+    this.#options.upkeep.startScrub(true)
+    return this.scrubStatus()
+  }
+
+  scrubStatus(): ScrubStatus {
+    return this.#options.upkeep.scrubStatus()
   }
 
   layout(): Promise<unknown> {
@@ -83,6 +103,8 @@ export class Status implements AdminBackend {
     const view = this.#view()
     const replies = await this.#askAll(view)
     const stats = store.stats()
+    const upkeep = this.#options.upkeep.status()
+    const { freedBlocks, freedBytes, registersCollected, queued } = this.#options.space()
     return {
       node: network.self,
       cluster: view.clusterId,
@@ -96,6 +118,9 @@ export class Status implements AdminBackend {
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
+        ...(upkeep.scrub.left > 0
+          ? [`the last scrub could not mend ${upkeep.scrub.left}: run \`shoal scrub\` again`]
+          : []),
       ],
       members: view.members.map((member) => {
         const reply = replies.get(member.nodeId)
@@ -120,7 +145,14 @@ export class Status implements AdminBackend {
         totalBytes: stats.totalBytes,
         freeBytes: stats.freeBytes,
         logBytes: stats.logBytes,
+        deadBytes: stats.deadBytes,
+        removalBytes: stats.removalBytes,
+        freedBlocks,
+        freedBytes,
+        registersCollected,
+        queued,
       },
+      upkeep,
       uptimeSeconds: Math.floor((clock.monotonicMs() - startedMs) / 1000),
     }
   }
@@ -152,8 +184,9 @@ export class Status implements AdminBackend {
     }
   }
 
-  gauges(): ReturnType<AdminBackend['gauges']> {
-    const { store, resync, layout, peers, blocks, extraGauges } = this.#options
+  gauges(): readonly Gauge[] {
+    const { store, resync, layout, peers, blocks, extraGauges, upkeep } = this.#options
+    const space = this.#options.space()
     const stats = store.stats()
     const view = layout.current()
     const gauge = (name: string, help: string, value: number) =>
@@ -164,6 +197,12 @@ export class Status implements AdminBackend {
       counter('shoal_log_flushes_total', 'Flushes of the log', stats.flushes),
       counter('shoal_log_bytes_total', 'Bytes written to the log', stats.bytes),
       gauge('shoal_log_size_bytes', 'Size of all segments', stats.logBytes),
+      gauge('shoal_log_dead_bytes', 'Of these, what compaction can free', stats.deadBytes),
+      gauge(
+        'shoal_log_removal_bytes',
+        'Records of removals, needed while anything older is left',
+        stats.removalBytes,
+      ),
       gauge('shoal_log_segments', 'Segments of the log', stats.segments),
       gauge('shoal_log_damaged_records', 'Records found damaged at start', stats.damaged),
       gauge('shoal_blocks_damaged', 'Blocks found damaged and not mended yet', blocks.damagedCount),
@@ -172,6 +211,34 @@ export class Status implements AdminBackend {
       gauge('shoal_disk_full', '1 when only deletes are written', stats.full ? 1 : 0),
       gauge('shoal_resync_pending', 'Partitions still to compare', resync.pendingCount),
       counter('shoal_resync_done_total', 'Registers and blocks pulled', resync.doneCount),
+      gauge(
+        'shoal_index_rebuilt',
+        '1 when the start rebuilt the index',
+        stats.indexRebuilt ? 1 : 0,
+      ),
+      ...upkeep.gauges(),
+      counter('shoal_space_freed_blocks_total', 'Blocks of this node freed', space.freedBlocks),
+      counter('shoal_space_freed_bytes_total', 'Bytes of these', space.freedBytes),
+      counter(
+        'shoal_space_collected_registers_total',
+        'Deleted registers that this node forgot',
+        space.registersCollected,
+      ),
+      gauge('shoal_space_queued', 'Data waiting to be judged or freed', space.queued),
+      gauge('shoal_space_unsent', 'Blocks that some node was not told of yet', space.unsent),
+      counter(
+        'shoal_space_scans_total',
+        'Searches for unreferenced data finished',
+        space.scanPasses,
+      ),
+      counter('shoal_space_scanned_rows_total', 'Rows that these looked at', space.scannedRows),
+      counter('shoal_space_orphans_total', 'Unreferenced data found by them', space.orphans),
+      gauge(
+        'shoal_space_tombstones_pending',
+        'Deleted registers to forget',
+        space.tombstonesPending,
+      ),
+      gauge('shoal_attempts_running', 'Attempts to store data under way', space.attemptsRunning),
       gauge('shoal_epoch', 'Epoch of the layout', view?.epoch ?? 0),
       gauge('shoal_members', 'Members of the layout', view?.members.length ?? 0),
       gauge(

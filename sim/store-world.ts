@@ -7,7 +7,14 @@ import { bytesOf, byteString } from '../protocol/bytes.ts'
 import type { ByteString } from '../protocol/ids.ts'
 import type { Compaction } from '../node/data/compaction.ts'
 import { Store } from '../node/data/store.ts'
-import type { Damage, LogPosition, LogRecord, NewRecord, RowWrite } from '../node/data/types.ts'
+import type {
+  Damage,
+  LogPosition,
+  LogRecord,
+  NewRecord,
+  RowSchema,
+  RowWrite,
+} from '../node/data/types.ts'
 import type { Index, IndexWrite, Logger } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
@@ -27,6 +34,17 @@ export function positionOf(row: Uint8Array): LogPosition {
   return { segment: segment ?? 0, offset: offset ?? 0, lengthBytes: lengthBytes ?? 0 }
 }
 
+const ROWS: RowSchema = {
+  isRemoval: ({ type }) => type === REMOVAL,
+  keyOf: ({ type, key }) => (type === REMOVAL || type === COMPACTED ? undefined : bytesOf(key)),
+  removedKeyOf: ({ type, key }) => (type === REMOVAL ? bytesOf(key) : undefined),
+  isRemovedBy: () => true,
+  isSound: (_key, row) => /^\d+,\d+,\d+$/.test(byteString(row)),
+  positionOf: (_key, row) => positionOf(row),
+  identityOf: (key) => ({ type: WITH_PAYLOAD, partition: 0, key: byteString(key) }),
+  restore: () => undefined,
+}
+
 /** One append of a client: some records that must appear together. */
 interface Attempt {
   readonly records: readonly NewRecord[]
@@ -38,6 +56,7 @@ interface Attempt {
 const PLAIN = 1
 const WITH_PAYLOAD = 2
 const REMOVAL = 9
+const COMPACTED = 10
 
 export interface StoreWorldOptions {
   readonly seed: number
@@ -98,6 +117,8 @@ export class StoreWorld {
         if (record.type === REMOVAL) return [{ key, replaces }]
         return [{ key, value: rowOf(position), replaces }]
       },
+      compactedType: COMPACTED,
+      rows: ROWS,
       isLive: ({ type, key }, position, current, oldest) => {
         const row = current(bytesOf(key))
         if (type === REMOVAL) return row === undefined && !oldest
@@ -113,6 +134,7 @@ export class StoreWorld {
     this.store = await this.clock.settle(opening)
     this.compaction = this.store.compaction({
       deadShareMin: 0.2,
+      gainBytesMin: 12 << 10,
       graceMs: 1,
       bytesPerSecond: 1e9,
     })

@@ -14,6 +14,18 @@ afterEach(async () => {
   errors.length = 0
 })
 
+const SCRUB = {
+  running: false,
+  passes: 1,
+  doneBytes: 10,
+  totalBytes: 10,
+  records: 5,
+  bad: 2,
+  badRows: 1,
+  mended: 2,
+  left: 1,
+}
+
 const backend: AdminBackend = {
   notReadyReason: () => undefined,
   status: () => Promise.resolve({ node: 'n' } as NodeStatus),
@@ -29,6 +41,8 @@ const backend: AdminBackend = {
       agree: true,
     }),
   layout: () => Promise.resolve({ epoch: 7 }),
+  startScrub: () => ({ ...SCRUB, running: true }),
+  scrubStatus: () => SCRUB,
   gauges: () => [{ name: 'shoal_epoch', help: 'Epoch', type: 'gauge', value: 7 }],
 }
 
@@ -98,6 +112,13 @@ describe('pages', () => {
     for (const ttl of ['0', '-1', 'x', '1e99']) {
       expect((await ask('POST', `/token?ttlMs=${ttl}`)).status).toBe(400)
     }
+  })
+
+  test('scrub', async () => {
+    const ask = await start()
+    expect(JSON.parse((await ask('POST', '/scrub')).text)).toEqual({ ...SCRUB, running: true })
+    expect(JSON.parse((await ask('GET', '/scrub')).text)).toEqual(SCRUB)
+    expect((await ask('DELETE', '/scrub')).status).toBe(405)
   })
 
   test('what is not there, and what fails', async () => {

@@ -9,6 +9,8 @@
  *   GET  /layout                  the layout
  *   GET  /locate?bucket=B&key=K   LocateResult
  *   POST /token?ttlMs=N           {"token":"…"}; one hour when not given
+ *   POST /scrub                   begins a scrub or joins the one that runs: ScrubStatus
+ *   GET  /scrub                   ScrubStatus of the one that runs, or else of the last one
  *
  * Failures are {"error":"…"} with 4xx or 5xx.
  */
@@ -52,6 +54,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /layout', async ({ backend }) => ok(await backend.layout())],
   ['GET /locate', locate],
   ['POST /token', token],
+  ['POST /scrub', ({ backend }) => ok(backend.startScrub())],
+  ['GET /scrub', ({ backend }) => ok(backend.scrubStatus())],
 ])
 
 export function createAdmin(options: AdminOptions): Admin {

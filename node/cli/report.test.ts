@@ -32,8 +32,44 @@ const status: NodeStatus = {
   ],
   partitions: { total: 16_384, whole: 16_384, degraded: 0, unverified: 0 },
   resync: { pending: 0, done: 7, running: false },
-  recovery: { running: false, recordsReplayed: 12, bytesReplayed: 4096, damagedRecords: 0 },
-  space: { totalBytes: 2 ** 40, freeBytes: 2 ** 39, logBytes: 2 ** 30 },
+  recovery: {
+    running: false,
+    recordsReplayed: 12,
+    bytesReplayed: 4096,
+    damagedRecords: 0,
+    indexRebuilt: false,
+  },
+  space: {
+    totalBytes: 2 ** 40,
+    freeBytes: 2 ** 39,
+    logBytes: 2 ** 30,
+    deadBytes: 2 ** 28,
+    removalBytes: 0,
+    freedBlocks: 3,
+    freedBytes: 3 * 2 ** 20,
+    registersCollected: 2,
+    queued: 1,
+  },
+  upkeep: {
+    compaction: {
+      state: 'idle',
+      segments: 4,
+      movedBytes: 2 ** 20,
+      freedBytes: 2 ** 23,
+      stuckSegments: 0,
+    },
+    scrub: {
+      running: false,
+      passes: 0,
+      doneBytes: 0,
+      totalBytes: 0,
+      records: 0,
+      bad: 0,
+      badRows: 0,
+      mended: 0,
+      left: 0,
+    },
+  },
   uptimeSeconds: 61,
 }
 
@@ -51,7 +87,10 @@ describe('status', () => {
       'partitions  all 16384 whole',
       'resync      nothing pending, 7 done',
       'recovery    done: 12 records, 4 KiB',
-      'disk        512 GiB of 1 TiB free, log 1 GiB',
+      'disk        512 GiB of 1 TiB free, log 1 GiB, of it 256 MiB dead',
+      'collector   3 blocks freed (3 MiB), 2 registers forgotten, 1 waiting',
+      'compaction  idle: 4 segments, 8 MiB freed, 1 MiB moved',
+      'scrub       none since the start',
     ])
   })
 
@@ -61,13 +100,19 @@ describe('status', () => {
         ...status,
         partitions: { total: 4, whole: 1, degraded: 2, unverified: 1 },
         resync: { pending: 3, done: 1, running: true },
-        recovery: { ...status.recovery, damagedRecords: 2 },
+        recovery: { ...status.recovery, damagedRecords: 2, indexRebuilt: true },
+        upkeep: {
+          compaction: { ...status.upkeep.compaction, state: 'working', stuckSegments: 1 },
+          scrub: { ...status.upkeep.scrub, running: true, doneBytes: 1, totalBytes: 4, bad: 2 },
+        },
       },
       100,
-    ).slice(-4)
+    ).slice(-7)
     expect(lines[0]).toMatch(/\[#+-+\] {2}25 % whole \(1 of 4; 2 degraded, 1 unverified\)$/)
     expect(lines[1]).toMatch(/25 % done \(3 pending\)$/)
-    expect(lines[2]).toMatch(/2 DAMAGED$/)
+    expect(lines[2]).toMatch(/2 DAMAGED; the index was rebuilt$/)
+    expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments stay for damage$/)
+    expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 mended$/)
   })
 })
 

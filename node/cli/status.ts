@@ -1,6 +1,6 @@
 /** `shoal status`: members, epoch, health, space and work in progress. */
 
-import type { NodeStatus } from '../../gateway/backend.ts'
+import type { NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import type { AdminClient } from './admin-client.ts'
@@ -45,6 +45,9 @@ export function statusLines(status: NodeStatus, columns: number): string[] {
     resyncLine(status, columns),
     recoveryLine(status),
     spaceLine(status),
+    collectorLine(status),
+    compactionLine(status),
+    `scrub       ${scrubLine(status.upkeep.scrub, columns)}`,
   ]
 }
 
@@ -86,13 +89,43 @@ function resyncLine({ resync }: NodeStatus, columns: number): string {
 }
 
 function recoveryLine({ recovery }: NodeStatus): string {
-  const { running, recordsReplayed, bytesReplayed, damagedRecords } = recovery
+  const { running, recordsReplayed, bytesReplayed, damagedRecords, indexRebuilt } = recovery
   const damaged = damagedRecords === 0 ? '' : `, ${damagedRecords} DAMAGED`
   const state = running ? 'running' : 'done'
-  return `recovery    ${state}: ${recordsReplayed} records, ${formatSize(bytesReplayed)}${damaged}`
+  const rebuilt = indexRebuilt ? '; the index was rebuilt' : ''
+  const read = `${recordsReplayed} records, ${formatSize(bytesReplayed)}`
+  return `recovery    ${state}: ${read}${damaged}${rebuilt}`
 }
 
 function spaceLine({ space }: NodeStatus): string {
-  const { totalBytes, freeBytes, logBytes } = space
-  return `disk        ${formatSize(freeBytes)} of ${formatSize(totalBytes)} free, log ${formatSize(logBytes)}`
+  const { totalBytes, freeBytes, logBytes, deadBytes } = space
+  const free = `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free`
+  return `disk        ${free}, log ${formatSize(logBytes)}, of it ${formatSize(deadBytes)} dead`
+}
+
+function collectorLine({ space }: NodeStatus): string {
+  const { freedBlocks, freedBytes, registersCollected, queued } = space
+  const freed = `${freedBlocks} blocks freed (${formatSize(freedBytes)})`
+  return `collector   ${freed}, ${registersCollected} registers forgotten, ${queued} waiting`
+}
+
+function compactionLine({ upkeep }: NodeStatus): string {
+  const { state, segments, freedBytes, movedBytes, stuckSegments } = upkeep.compaction
+  const stuck = stuckSegments === 0 ? '' : `; ${stuckSegments} segments stay for damage`
+  const moved = `${formatSize(freedBytes)} freed, ${formatSize(movedBytes)} moved`
+  return `compaction  ${state}: ${segments} segments, ${moved}${stuck}`
+}
+
+/** Of the scrub that runs, or the last one. */
+export function scrubLine(scrub: ScrubStatus, columns: number): string {
+  const { running, doneBytes, totalBytes, records, bad, badRows, mended, left } = scrub
+  const found = `${bad + badRows} bad, ${mended} mended`
+  if (running) {
+    const bar = progressBar('scrubbed', doneBytes, totalBytes, Math.max(20, columns - 40))
+    return `${bar}, ${found}`
+  }
+  if (scrub.error !== undefined) return `did not finish: ${printable(scrub.error)}`
+  if (scrub.finishedMs === undefined) return 'none since the start'
+  const rows = badRows === 0 ? '' : ` (${badRows} of them rows of the index)`
+  return `${records} records, ${formatSize(totalBytes)}: ${bad + badRows} bad${rows}, ${mended} mended, ${left} left`
 }

@@ -6,6 +6,7 @@
 
 import { assert } from '../../protocol/assert.ts'
 import { align, encodeRecordMeta, recordMetaBytes } from '../../protocol/codec/record.ts'
+import type { ByteString } from '../../protocol/ids.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import {
   BATCH_HEADER_BYTES,
@@ -50,6 +51,8 @@ export class Batch {
   readonly records: NewRecord[] = []
   readonly positions: LogPosition[] = []
   readonly waiters: Waiter[] = []
+  /** Of the records: asked once for each record that compaction copies. */
+  readonly keys = new Set<ByteString>()
   lengthBytes = BATCH_HEADER_BYTES
 
   private readonly logId: Uint8Array
@@ -118,6 +121,7 @@ export class Batch {
     }
     this.lengthBytes += position.lengthBytes
     this.records.push(record)
+    this.keys.add(record.key)
     this.positions.push(position)
     return position
   }

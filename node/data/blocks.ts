@@ -8,6 +8,7 @@ import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { blockGone, blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
+import { errorCode } from './errors.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, NewRecord } from './types.ts'
 
@@ -57,11 +58,15 @@ export class BlockStore {
       if (row === undefined || this.#damaged.has(key)) return undefined
       const position = decodePosition(row)
       try {
-        const { body, payload } = await this.#store.readRecord(position, into)
+        const { key: found, body, payload } = await this.#store.readRecord(position, into)
+        // A row that points to another block's record is as bad as a damaged record (fault 4).
+        if (found !== key) return this.noteDamage(key)
         const bytes = payload ?? EMPTY_BYTES
         return { key, bytes, owner: byteString(body) as BlockOwner }
-      } catch {
-        if (!this.#moved(key, position)) return this.#noteDamage(key)
+      } catch (error) {
+        if (this.#moved(key, position)) continue
+        if (!isDamage(error)) throw error
+        return this.noteDamage(key)
       }
     }
   }
@@ -98,12 +103,18 @@ export class BlockStore {
 
   /** As `read`, for packed blocks. */
   readSync(key: BlockKey): Uint8Array | undefined {
-    const row = this.#store.get(blockRow(key))
-    if (row === undefined || this.#damaged.has(key)) return undefined
-    try {
-      return this.#store.readPayloadSync(decodePosition(row))
-    } catch {
-      return this.#noteDamage(key)
+    for (;;) {
+      const row = this.#store.get(blockRow(key))
+      if (row === undefined || this.#damaged.has(key)) return undefined
+      const position = decodePosition(row)
+      try {
+        const { key: found, payload } = this.#store.readRecordSync(position)
+        return found === key ? (payload ?? EMPTY_BYTES) : this.noteDamage(key)
+      } catch (error) {
+        if (this.#moved(key, position)) continue
+        if (!isDamage(error)) throw error
+        return this.noteDamage(key)
+      }
     }
   }
 
@@ -111,9 +122,15 @@ export class BlockStore {
     return this.#damaged.size
   }
 
-  #noteDamage(key: BlockKey): undefined {
+  /** The block is no block any more until it is written again. Asked again, it is fetched again. */
+  noteDamage(key: BlockKey): undefined {
     this.#damaged.add(key)
     this.#onDamage(key)
     return undefined
   }
+}
+
+/** What says that the bytes are not those that were written; a log that is closed says nothing of them. */
+function isDamage(error: unknown): boolean {
+  return ['CHECKSUM_MISMATCH', 'MISDIRECTED', 'NO_SEGMENT', 'EIO'].includes(errorCode(error))
 }

@@ -1,16 +1,29 @@
 /**
  * Gives back the room of records that nothing points to any more.
  *
- *  1. Take the sealed segment with the largest share of dead bytes.
+ *  1. Take a segment (compaction-plan.ts).
  *  2. Append its live records anew, verified, in order. A copy is a record like any other.
- *  3. When all copies are flushed, delete the segment.
+ *  3. When all copies are flushed, append the marker: "this segment is copied".
+ *  4. When the marker is flushed, and readers under way had their time, delete the segment.
  *
- * A crash at any moment leaves either the old record or both, and replay ends at the same rows
- * (fault 7). A record that can't be read stays where it is, and its segment with it: repair fetches it
- * from another replica first. Copies are urgent: they may use the log's reserve (fault 6).
+ * A crash before the marker leaves the old records, and perhaps copies: replay ends at the same rows
+ * (fault 7), and the segment is taken again. A crash behind it leaves a segment that the next start
+ * deletes at once. The marker never comes before what it vouches for: the log is flushed in order.
+ *
+ * Invariants:
+ *   - a copy is made of the record that its row points to, at a moment at which nothing newer of its key
+ *     is on its way: so the latest record of a key is always the one that counts
+ *   - a segment is deleted only when every record in it that no row points to is accounted for as
+ *     replaced: a row that the index lost never costs the record too (fault 4)
+ *   - what can't be read stays, and its segment with it: repair fetches it from another replica first
+ *   - where nobody can tell whose record was damaged, the segment stays until nothing is older: a
+ *     removal may have stood there (D7)
+ *
+ * Copies are urgent: they may use the log's reserve (fault 6).
  */
 
 import type { Clock, Logger } from '../env/ports.ts'
+import { planCompaction, type Plan } from './compaction-plan.ts'
 import { errorCode, LogError } from './errors.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
@@ -20,29 +33,41 @@ export interface CompactionOptions {
   readonly clock: Clock
   readonly logger: Logger
   /** From this share of dead bytes on a segment is worth it. Default 0.3. */
-  readonly deadShareMin?: number
-  /** Copied at most. Default 64 MiB. */
-  readonly bytesPerSecond?: number
-  /** Readers that have looked a position up may still use it for so long. Default 10,000. */
-  readonly graceMs?: number
-  /** Between two looks for work. Default 60,000. */
-  readonly intervalMs?: number
+  readonly deadShareMin?: number | undefined
+  /** Less than this is left alone, unless the disk is short. Default 1 MiB. */
+  readonly gainBytesMin?: number | undefined
+  /** Copied at most; four times as many when the disk is short. Default 64 MiB. */
+  readonly bytesPerSecond?: number | undefined
+  /** Readers that have looked a position up may still use it for so long. Default 1,000. */
+  readonly graceMs?: number | undefined
+  /** Between two looks for work; a second at most when the disk is short. Default 10,000. */
+  readonly intervalMs?: number | undefined
+  /** Rows seem to be lost: only a scrub can tell. */
+  readonly suspect?: ((segment: number) => void) | undefined
 }
 
 /** Copied in one append. */
 const GROUP_BYTES = 4 << 20
+const GROUP_RECORDS = 2_000
 /** A record whose key is written all the time is tried this often. */
 const BUSY_TRIES_MAX = 100
+const SHORT_INTERVAL_MS = 1_000
+const SHORT_RATE = 4
+/** A segment that had to stay is tried again after so long. */
+const STUCK_MS = 600_000
 
 export class Compaction {
   /** For the status page. */
   state: 'idle' | 'working' | 'stopped' = 'idle'
+  /** The segment that is being copied. */
+  working: number | undefined
   readonly counters = { segments: 0, movedBytes: 0, freedBytes: 0 }
   private readonly options: CompactionOptions
   private cancelTimer: (() => void) | undefined
   private running: Promise<void> | undefined
-  /** Their damage has to be mended first. */
-  private readonly stuck = new Set<number>()
+  private readonly stuck = new Map<number, number>()
+  /** Copied and marked; readers have their time. */
+  private readonly leaving = new Set<Promise<void>>()
 
   constructor(options: CompactionOptions) {
     this.options = options
@@ -50,9 +75,10 @@ export class Compaction {
 
   /** Looks for work from time to time. */
   start(): void {
-    const { clock, logger, intervalMs = 60_000 } = this.options
+    const { clock, logger, intervalMs = 10_000, store } = this.options
     if (this.state === 'stopped') return
-    this.cancelTimer = clock.after(intervalMs, () => {
+    const delayMs = store.stats().full ? Math.min(intervalMs, SHORT_INTERVAL_MS) : intervalMs
+    this.cancelTimer = clock.after(delayMs, () => {
       this.running = this.work()
         .catch((error: unknown) => logger.warn({ error: String(error) }, 'compaction failed'))
         .then(() => this.start())
@@ -63,73 +89,128 @@ export class Compaction {
     this.state = 'stopped'
     this.cancelTimer?.()
     await this.running
+    await Promise.allSettled(this.leaving)
+  }
+
+  /** Segments that hold damage and therefore stay. */
+  get stuckCount(): number {
+    return this.stuck.size
+  }
+
+  /** Damage was mended: what had to stay may go. */
+  retry(): void {
+    this.stuck.clear()
   }
 
   /** Compacts while there is a segment worth it. */
   async work(): Promise<void> {
     for (;;) {
-      const segment = this.worthiest()
-      if (segment === undefined || this.state === 'stopped') return
+      if (this.isStopped()) return
+      const plan = this.plan()
+      if (plan === undefined) break
       this.state = 'working'
       try {
-        await this.compact(segment)
+        if ('seal' in plan) await this.options.store.sealSegment()
+        else await this.compact(plan.compact)
       } finally {
         if (!this.isStopped()) this.state = 'idle'
       }
     }
+    await Promise.all(this.leaving)
   }
 
-  /** The sealed segment with the largest share of dead bytes, if it is worth it. */
-  worthiest(): number | undefined {
-    const { store, deadShareMin = 0.3 } = this.options
+  /** What is to be done next. */
+  plan(): Plan {
+    const { store, clock, deadShareMin = 0.3, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
-    let best: { segment: number; share: number } | undefined
-    for (const { segment, sizeBytes, deadBytes, sealed } of store.segments()) {
-      if (!sealed || segment >= current || this.stuck.has(segment)) continue
-      const share = deadBytes / Math.max(1, sizeBytes)
-      if (share >= deadShareMin && share > (best?.share ?? 0)) best = { segment, share }
+    const now = clock.monotonicMs()
+    for (const [segment, since] of this.stuck) {
+      if (now - since > STUCK_MS || !store.hasSegment(segment)) this.stuck.delete(segment)
     }
-    return best?.segment
+    const leaving = store.compactedSegments()
+    const segments = store
+      .segments()
+      .filter(({ segment }) => !leaving.has(segment))
+      .map((info) => ({
+        ...info,
+        sealed: info.sealed && info.segment < current,
+        stuck: this.stuck.has(info.segment),
+      }))
+    return planCompaction(segments, { deadShareMin, gainBytesMin, short: store.stats().full })
   }
 
-  /** Moves what lives in the segment and deletes it; false when it has to stay. */
+  /** Copies what lives in the segment and deletes it; false when it has to stay. */
   async compact(segment: number): Promise<boolean> {
-    const { store, clock, logger, graceMs = 10_000 } = this.options
-    if (store.damage().some((damage) => damage.segment === segment)) {
-      this.stuck.add(segment)
+    this.working = segment
+    try {
+      if (!(await this.copy(segment))) return false
+    } catch (error) {
+      // Tried again at the next look, when there may be room.
+      if (!(error instanceof LogError && error.code === 'NO_SEGMENT')) throw error
       return false
+    } finally {
+      this.working = undefined
     }
+    const { store } = this.options
+    await store.markCompacted(segment)
+    const left = this.leave(segment).finally(() => this.leaving.delete(left))
+    this.leaving.add(left)
+    // On a full disk the next copies need this room.
+    if (store.stats().full) await left
+    return true
+  }
+
+  private async leave(segment: number): Promise<void> {
+    const { store, clock, logger, graceMs = 1_000 } = this.options
     const sizeBytes = store.segments().find((info) => info.segment === segment)?.sizeBytes ?? 0
+    if (!store.stats().full) await pause(clock, graceMs)
+    // The next start deletes it.
+    if (this.isStopped()) return
+    await store.removeSegment(segment)
+    this.counters.segments++
+    this.counters.freedBytes += sizeBytes
+    logger.info({ segment, sizeBytes }, 'segment compacted')
+  }
+
+  private async copy(segment: number): Promise<boolean> {
+    const { store } = this.options
     let group: StoredRecord[] = []
     let groupBytes = 0
-    for await (const candidate of store.walk(segment)) {
-      if (!('record' in candidate)) {
-        // Nobody knows whose record it is, so nobody can say that it is not needed.
-        logger.warn({ ...candidate }, 'a damaged segment is not compacted')
-        this.stuck.add(segment)
-        return false
+    let lostBytes = 0
+    for await (const found of store.walk(segment)) {
+      if (!('record' in found)) {
+        if (store.isSettled(found) && !store.mayHideRemoval(found)) continue
+        return this.keep(segment, 'a damaged segment is not compacted')
       }
-      if (!store.isLive(candidate.record, candidate.position)) continue
-      const whole = await this.read(candidate.position)
+      const { record, position } = found
+      if (!store.isLive(record, position)) {
+        if (store.hasRow(record)) lostBytes += position.lengthBytes
+        continue
+      }
+      const whole = await this.read(position)
       if (whole === undefined) {
-        this.stuck.add(segment)
-        return false
+        if (!store.isLive(record, position)) continue
+        return this.keep(segment, 'a record can’t be moved')
       }
-      group.push({ record: whole, position: candidate.position })
-      groupBytes += candidate.position.lengthBytes
-      if (groupBytes < GROUP_BYTES) continue
+      group.push({ record: whole, position })
+      groupBytes += position.lengthBytes
+      if (groupBytes < GROUP_BYTES && group.length < GROUP_RECORDS) continue
       if (!(await this.move(group, groupBytes))) return false
       group = []
       groupBytes = 0
     }
     if (!(await this.move(group, groupBytes))) return false
-    await pause(clock, graceMs)
-    if (this.isStopped()) return false
-    await store.removeSegment(segment)
-    this.counters.segments++
-    this.counters.freedBytes += sizeBytes
-    logger.info({ segment, sizeBytes }, 'segment compacted')
+    if (lostBytes > store.replacedBytes(segment)) {
+      this.options.suspect?.(segment)
+      return this.keep(segment, 'rows of a segment seem to be lost: it is not deleted')
+    }
     return true
+  }
+
+  private keep(segment: number, why: string): false {
+    this.options.logger.warn({ segment }, why)
+    this.stuck.set(segment, this.options.clock.monotonicMs())
+    return false
   }
 
   private async read(position: LogPosition): Promise<LogRecord | undefined> {
@@ -137,6 +218,7 @@ export class Compaction {
     try {
       return await store.readRecord(position)
     } catch (error) {
+      if (error instanceof LogError && error.code === 'NO_SEGMENT') throw error
       if (!(error instanceof LogError) && errorCode(error) !== 'EIO') throw error
       logger.warn({ ...position, error: String(error) }, 'a record can’t be moved')
       return undefined
@@ -152,7 +234,8 @@ export class Compaction {
       if (left.length > 0) await pause(clock, 10)
     }
     this.counters.movedBytes += bytes
-    if (bytes > 0) await pause(clock, (bytes / bytesPerSecond) * 1_000)
+    const rate = store.stats().full ? SHORT_RATE * bytesPerSecond : bytesPerSecond
+    if (bytes > 0) await pause(clock, (bytes / rate) * 1_000)
     return !this.isStopped()
   }
 

@@ -1,6 +1,11 @@
 /**
- * How many bytes of each segment no row points to any more: which segment compaction takes next.
- * Kept in the index, one row a segment: "x" 2 ‖ segment (4) → bytes (6).
+ * How many bytes of each segment compaction would give back, and which segments it has copied already.
+ * Kept in the index, in the same batches as the rows that they are counted from.
+ *
+ * ```
+ * "x" 2 ‖ segment (4)    records that no row points to any more (6) ‖ padding (6) ‖ removals (6)
+ * "x" 3 ‖ segment (4)    empty: all live records of it are copied, the file is to be deleted
+ * ```
  */
 
 import { getU32, getU48, putU32, putU48 } from '../../protocol/codec/record.ts'
@@ -8,44 +13,96 @@ import type { Index } from '../env/ports.ts'
 import { RESERVED_PREFIX } from './index-writer.ts'
 import type { Memtable } from './memtable.ts'
 
-const ROW_KIND = 2
+const COUNTS = 2
+const COMPACTED = 3
+
+/** Bytes of one segment that no reader needs. */
+export interface DeadCounts {
+  /** Of records that a row pointed to once. */
+  readonly replaced: number
+  /** Between batches: each begins on a page of its own. */
+  readonly padding: number
+  /** Of removals: not dead before everything older is gone (D7). */
+  readonly removals: number
+}
+
+const NONE: DeadCounts = { replaced: 0, padding: 0, removals: 0 }
 
 export class DeadBytes {
   private readonly memtable: Memtable
-  private readonly bytes = new Map<number, number>()
+  private readonly counts = new Map<number, DeadCounts>()
+  private readonly marked = new Set<number>()
 
   constructor(memtable: Memtable) {
     this.memtable = memtable
   }
 
   load(index: Index): void {
-    const start = Uint8Array.of(RESERVED_PREFIX, ROW_KIND)
-    const end = Uint8Array.of(RESERVED_PREFIX, ROW_KIND + 1)
-    index.range(start, end, Number.MAX_SAFE_INTEGER, (key, value) => {
-      this.bytes.set(getU32(key, 2), getU48(value, 0))
+    eachRow(index, COUNTS, (segment, value) => {
+      if (value.length !== 18) return
+      this.counts.set(segment, {
+        replaced: getU48(value, 0),
+        padding: getU48(value, 6),
+        removals: getU48(value, 12),
+      })
     })
+    eachRow(index, COMPACTED, (segment) => this.marked.add(segment))
   }
 
-  of(segment: number): number {
-    return this.bytes.get(segment) ?? 0
+  of(segment: number): DeadCounts {
+    return this.counts.get(segment) ?? NONE
   }
 
-  add(segment: number, bytes: number): void {
-    const sum = this.of(segment) + bytes
-    this.bytes.set(segment, sum)
-    const value = new Uint8Array(6)
-    putU48(value, 0, sum)
-    this.memtable.put({ key: rowKey(segment), value })
+  add(segment: number, kind: keyof DeadCounts, bytes: number): void {
+    if (bytes === 0) return
+    const before = this.of(segment)
+    this.set(segment, { ...before, [kind]: before[kind] + bytes })
+  }
+
+  /** A scrub has counted more than was known: rows that were lost pointed to them. */
+  raiseReplaced(segment: number, bytes: number): void {
+    const before = this.of(segment)
+    if (before.replaced < bytes) this.set(segment, { ...before, replaced: bytes })
+  }
+
+  markCompacted(segment: number): void {
+    this.marked.add(segment)
+    this.memtable.put({ key: rowKey(COMPACTED, segment), value: new Uint8Array(1) })
+  }
+
+  /** Segments whose copies are flushed, their files not yet deleted. */
+  compacted(): ReadonlySet<number> {
+    return this.marked
   }
 
   forget(segment: number): void {
-    this.bytes.delete(segment)
-    this.memtable.put({ key: rowKey(segment) })
+    this.counts.delete(segment)
+    this.memtable.put({ key: rowKey(COUNTS, segment) })
+    if (this.marked.delete(segment)) this.memtable.put({ key: rowKey(COMPACTED, segment) })
+  }
+
+  private set(segment: number, counts: DeadCounts): void {
+    this.counts.set(segment, counts)
+    const value = new Uint8Array(18)
+    putU48(value, 0, counts.replaced)
+    putU48(value, 6, counts.padding)
+    putU48(value, 12, counts.removals)
+    this.memtable.put({ key: rowKey(COUNTS, segment), value })
   }
 }
 
-function rowKey(segment: number): Uint8Array {
-  const key = Uint8Array.of(RESERVED_PREFIX, ROW_KIND, 0, 0, 0, 0)
+function eachRow(
+  index: Index,
+  kind: number,
+  visit: (segment: number, value: Uint8Array) => void,
+): void {
+  const start = Uint8Array.of(RESERVED_PREFIX, kind)
+  const end = Uint8Array.of(RESERVED_PREFIX, kind + 1)
+  index.range(start, end, Number.MAX_SAFE_INTEGER, (key, value) => visit(getU32(key, 2), value))
+}
+
+function rowKey(kind: number, segment: number): Uint8Array {
+  const key = Uint8Array.of(RESERVED_PREFIX, kind, 0, 0, 0, 0)
   putU32(key, 2, segment)
   return key
 }

@@ -81,10 +81,11 @@ export class IndexWriter {
     }
   }
 
-  /** Resolves when everything up to now is committed. */
-  async drain(): Promise<void> {
+  /** Resolves when everything up to now is committed; with `patient` false also when a commit fails. */
+  async drain(patient = true): Promise<void> {
     const target = this.changes
     while (this.committed < target && this.running !== undefined) {
+      if (this.failing && !patient) return
       this.wake?.()
       await new Promise<void>((resolve) => this.waiting.push(resolve))
     }

@@ -69,6 +69,8 @@ export class Log {
   /** Flushed up to here. Where the next batch goes when nothing is on its way. */
   private flushedEnd: LogEnd
   private nextSequence = 0
+  /** To be sealed by the next batch, whatever its size. */
+  private sealing: number | undefined
   private gathering: Batch | undefined
   private readonly ready: Batch[] = []
   private writing: Batch | undefined
@@ -141,10 +143,18 @@ export class Log {
     return this.files.has(segment)
   }
 
+  hasSegmentBelow(segment: number): boolean {
+    for (const each of this.files.keys()) if (each < segment) return true
+    return false
+  }
+
   /** Opened for reading, for a walk over a sealed segment. */
   file(segment: number): DiskFile {
     const file = this.files.get(segment)
-    if (file === undefined) throw new LogError('NO_SEGMENT', `segment ${segment} is gone`)
+    if (file === undefined) {
+      if (this.state === 'closed') throw new LogError('CLOSED', 'the log is closed')
+      throw new LogError('NO_SEGMENT', `segment ${segment} is gone`)
+    }
     return file
   }
 
@@ -154,6 +164,11 @@ export class Log {
       sizeBytes,
       sealed: segment !== this.open?.segment,
     }))
+  }
+
+  /** The next batch begins a new segment, so that this one can be compacted. */
+  sealSoon(): void {
+    this.sealing = this.open?.segment
   }
 
   /** Compaction has moved everything that lived there, durably. */
@@ -170,8 +185,7 @@ export class Log {
 
   /** Whether a record of this key was appended, but is not flushed yet. */
   isInFlight(key: ByteString): boolean {
-    const has = (batch: Batch | undefined): boolean =>
-      batch?.records.some((record) => record.key === key) ?? false
+    const has = (batch: Batch | undefined): boolean => batch?.keys.has(key) ?? false
     return has(this.writing) || has(this.gathering) || this.ready.some(has)
   }
 
@@ -224,6 +238,7 @@ export class Log {
     const hinted = (this.open?.hints.count ?? 0) + this.inFlightRecords()
     const startsSegment =
       current === undefined ||
+      (this.sealing === current && end.offset > FIRST_BATCH_AT) ||
       (end.offset > FIRST_BATCH_AT &&
         (end.offset + bytes > this.options.segmentSizeBytes || hinted > SEGMENT_RECORDS_MAX))
     const start = startsSegment

@@ -1,33 +1,96 @@
 /**
- * Verifies every live record at a bounded rate, so that damage is found while another replica can
- * still mend it (fault 2, D3).
+ * Verifies everything that this node keeps, so that damage is found while another replica can still mend
+ * it (faults 2 to 5, D3).
+ *
+ *  1. Walk the log, oldest segment first. Read every live record and compare its checksums.
+ *  2. The latest record of a key must have its row: a row that is missing or damaged is made again from
+ *     the record, unless a later removal says that it is gone.
+ *  3. A record that is damaged comes back from its row where that holds all of it, else from a replica.
+ *  4. Of a stretch whose records nobody can name the rows that point into it tell whose they are. When
+ *     none does any more, the stretch is settled (D7).
+ *  5. Digests of partitions are made again from the rows and compared.
+ *
+ * What was found is looked at again at the end: mended, or left.
  */
 
+import { assert } from '../../protocol/assert.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { ByteString } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { errorCode, LogError } from './errors.ts'
+import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
-import type { Damage, LogPosition, LogRecord } from './types.ts'
+import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
 
 export interface ScrubOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** Read at most. Default 16 MiB. */
-  readonly bytesPerSecond?: number
-  /** A live record that can't be read as it was written. Without its payload. */
-  bad(record: LogRecord, position: LogPosition): void
-  /** A stretch of which nobody knows whose records it held (D7). */
-  lost?(damage: Damage): void
+  /** Live bytes read at most. Default 16 MiB. */
+  readonly bytesPerSecond?: number | undefined
+  /** What is damaged and does not come back from the index: fetch it from a replica. It may take its time,
+   * and may be asked for again. */
+  fetch(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void
+  /** Compares the digests with the rows and puts them right. The result says how many were wrong. */
+  checkDigests?(): Promise<number>
+  /** For what is fetched to come. Default 30,000. */
+  readonly patienceMs?: number | undefined
 }
 
+export interface ScrubProgress {
+  /** Bytes of the log walked, of how many. */
+  readonly doneBytes: number
+  readonly totalBytes: number
+  /** Live records read and compared. */
+  readonly records: number
+  readonly bytes: number
+  /** Damaged records, or stretches of the log, that are needed. */
+  readonly bad: number
+  /** Rows and digests of the index that were wrong or missing. */
+  readonly badRows: number
+  /** Of both: as they should be again. */
+  readonly mended: number
+  /** What could not be mended, yet. Known at the end. */
+  readonly left: number
+}
+
+type Counts = { -readonly [Name in keyof ScrubProgress]: ScrubProgress[Name] }
+
 /** Between two pauses. */
-const STRIDE_BYTES = 4 << 20
+const STRIDE_BYTES = 1 << 20
+const STRIDE_RECORDS = 2_000
+/** Rows that may be missing: dead records of keys that are gone look like it until their removal comes. */
+const SUSPECTS_MAX = 500_000
+const PAGE_ROWS = 2_000
+const LOOK_AGAIN_MS = 500
+
+interface Suspect {
+  readonly record: LogRecord
+  readonly position: LogPosition
+}
 
 export class Scrub {
-  readonly counters = { records: 0, bytes: 0, bad: 0, passes: 0 }
+  readonly counts: Counts = {
+    doneBytes: 0,
+    totalBytes: 0,
+    records: 0,
+    bytes: 0,
+    bad: 0,
+    badRows: 0,
+    mended: 0,
+    left: 0,
+  }
   private readonly options: ScrubOptions
   private stopped = false
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
+  private readonly suspects = new Map<ByteString, Suspect>()
+  private readonly damaged: Damage[] = []
+  private readonly lost: Damage[] = []
+  /** Records that nothing points to, of each segment that was walked. */
+  private readonly deadBytes = new Map<number, number>()
+  private walked: LogEnd = { segment: 0, offset: 0 }
+  private strideBytes = 0
+  private strideRecords = 0
 
   constructor(options: ScrubOptions) {
     this.options = options
@@ -37,66 +100,260 @@ export class Scrub {
     this.stopped = true
   }
 
-  /** One pass over all segments. */
-  async pass(): Promise<void> {
-    for (const { segment } of this.options.store.segments()) {
-      try {
-        await this.segment(segment)
-      } catch (error) {
-        // Compacted meanwhile: its live records have a new place.
-        if (!(error instanceof LogError && error.code === 'NO_SEGMENT')) throw error
+  /** One pass over everything; a scrub makes one only. False when it was stopped. */
+  async pass(): Promise<boolean> {
+    const { store } = this.options
+    assert(this.walked.segment === 0, 'a scrub makes one pass')
+    this.counts.totalBytes = store.stats().logBytes
+    await this.walkAll()
+    if (this.stopped) return false
+    await this.mendRows()
+    await this.settleLost()
+    this.counts.badRows += (await this.options.checkDigests?.()) ?? 0
+    await this.lookAgain()
+    this.counts.doneBytes = this.counts.totalBytes
+    return !this.stopped
+  }
+
+  /** Up to where the log ends; what is appended meanwhile too, so that every removal was seen. */
+  private async walkAll(): Promise<void> {
+    const { store } = this.options
+    for (;;) {
+      const { end } = store.end()
+      const segments = store
+        .segments()
+        .map(({ segment }) => segment)
+        .filter((segment) => segment >= this.walked.segment && segment <= end.segment)
+        .sort((a, b) => a - b)
+      for (const segment of segments) {
+        const from = segment === this.walked.segment ? this.walked.offset : 0
+        if (segment === end.segment && from >= end.offset) continue
+        await this.walk(segment, from, end)
+        if (this.stopped) return
       }
-      if (this.stopped) return
+      this.walked = end
+      if (!isBefore(end, store.end().end)) return
     }
-    this.counters.passes++
   }
 
-  private async segment(segment: number): Promise<void> {
-    const { store, clock, bytesPerSecond = 16 << 20 } = this.options
-    let stride = 0
-    for await (const found of store.walk(segment)) {
-      if (this.stopped) return
-      if (!('record' in found)) {
-        // The last batch of the open segment may be half written.
-        if (segment < store.end().end.segment) this.damaged(found)
-        continue
+  private async walk(segment: number, from: number, end: LogEnd): Promise<void> {
+    const { store } = this.options
+    try {
+      for await (const found of store.walk(segment, from)) {
+        if (this.stopped) return
+        const position = 'record' in found ? found.position : found
+        // Behind it things are on their way to the disk.
+        if (segment === end.segment && position.offset >= end.offset) return
+        if ('record' in found) await this.look(found)
+        else this.noteDamage(found)
+        this.counts.doneBytes += position.lengthBytes
       }
-      const { record, position } = found
-      if (!store.isLive(record, position)) continue
-      await this.record(record, position)
-      stride += position.lengthBytes
-      if (stride < STRIDE_BYTES) continue
-      const delayMs = (stride / bytesPerSecond) * 1_000
-      stride = 0
-      await new Promise<void>((resolve) => {
-        clock.after(delayMs, resolve)
-      })
+    } catch (error) {
+      // Compacted meanwhile: what lived there lies further on.
+      if (!(error instanceof LogError && error.code === 'NO_SEGMENT')) throw error
+      this.deadBytes.delete(segment)
     }
   }
 
-  private damaged(damage: Damage): void {
-    const { segment, offset, lengthBytes, identity } = damage
-    this.counters.bad++
-    this.options.logger.error({ ...damage }, 'a part of the log is damaged')
-    if (identity === undefined) return this.options.lost?.(damage)
-    const record: LogRecord = { ...identity, body: new Uint8Array(0) }
-    return this.options.bad(record, { segment, offset, lengthBytes })
-  }
-
-  private async record(record: LogRecord, position: LogPosition): Promise<void> {
+  private noteDamage(damage: Damage): void {
     const { store, logger } = this.options
-    this.counters.records++
-    this.counters.bytes += position.lengthBytes
+    if (store.isSettled(damage)) return
+    this.counts.bad++
+    logger.error({ ...damage }, 'a part of the log is damaged')
+    if (damage.identity === undefined) this.lost.push(damage)
+    else this.noteBad({ ...damage.identity, body: EMPTY_BYTES }, damage)
+  }
+
+  private async look({ record, position }: StoredRecord): Promise<void> {
+    const { store } = this.options
+    if (++this.strideRecords >= STRIDE_RECORDS || this.strideBytes >= STRIDE_BYTES) {
+      await this.pause()
+    }
+    const rowKey = store.rows?.keyOf(record)
+    if (rowKey === undefined) {
+      this.noteRemoval(record)
+    } else if (!store.hasSoundRow(rowKey)) {
+      if (this.suspects.size < SUSPECTS_MAX) {
+        // Of the body only what a removal is compared with.
+        const head = { ...record, body: record.body.slice(0, 64) }
+        this.suspects.set(byteString(rowKey), { record: head, position })
+      }
+      return
+    }
+    if (!store.isLive(record, position)) {
+      if (rowKey === undefined) return
+      const { segment, lengthBytes } = position
+      this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
+      return
+    }
+    await this.verify(record, position)
+  }
+
+  private noteRemoval(record: LogRecord): void {
+    const { store } = this.options
+    const key = store.rows?.removedKeyOf(record)
+    if (key === undefined) return
+    const name = byteString(key)
+    const suspect = this.suspects.get(name)
+    if (suspect !== undefined && store.rows?.isRemovedBy(suspect.record, record) === true) {
+      this.suspects.delete(name)
+      const { segment, lengthBytes } = suspect.position
+      this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
+    }
+  }
+
+  private async verify(record: LogRecord, position: LogPosition): Promise<void> {
+    const { store, logger } = this.options
+    this.counts.records++
+    this.counts.bytes += position.lengthBytes
+    this.strideBytes += position.lengthBytes
     const into = position.lengthBytes <= this.buffer.length ? this.buffer : undefined
     try {
       await store.readRecord(position, into)
     } catch (error) {
-      if (error instanceof LogError && error.code === 'NO_SEGMENT') throw error
+      if (error instanceof LogError && (error.code === 'NO_SEGMENT' || error.code === 'CLOSED')) {
+        throw error
+      }
       // It may have been moved or replaced while it was read.
       if (!store.isLive(record, position)) return
-      this.counters.bad++
+      this.counts.bad++
       logger.error({ ...position, code: errorCode(error) }, 'a damaged record')
-      this.options.bad(record, position)
+      this.noteBad(record, position)
     }
   }
+
+  private noteBad(record: LogRecord, position: LogPosition): void {
+    const { type, partition, key } = record
+    const { segment, offset, lengthBytes } = position
+    this.damaged.push({ segment, offset, lengthBytes, identity: { type, partition, key } })
+    this.mend(record)
+  }
+
+  private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void {
+    const { store, logger } = this.options
+    const restored = store.restored(record)
+    if (restored === undefined) return this.options.fetch(record)
+    store.append([restored], { urgent: true }).catch((error: unknown) => {
+      logger.warn({ error: String(error) }, 'a damaged record was not written again')
+    })
+  }
+
+  /** No suspect has a removal behind it: their rows are lost, or damaged. */
+  private async mendRows(): Promise<void> {
+    const { store, logger } = this.options
+    let mended = 0
+    for (const { position } of this.suspects.values()) {
+      if (this.stopped) return
+      if (!store.hasSegment(position.segment)) continue
+      let whole: LogRecord
+      try {
+        whole = await store.readRecord(position)
+      } catch {
+        continue
+      }
+      const rowKey = store.rows?.keyOf(whole)
+      if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
+      // Something newer of the key is on its way: it brings its own row.
+      if (!store.applyAgain(whole, position)) continue
+      this.counts.badRows++
+      mended++
+    }
+    if (mended > 0) logger.warn({ rows: mended }, 'rows of the index were made again from the log')
+    this.counts.mended += mended
+    if (this.damaged.length > 0 || this.lost.length > 0) return
+    for (const [segment, bytes] of this.deadBytes) {
+      if (store.hasSegment(segment)) store.raiseReplaced(segment, bytes)
+    }
+  }
+
+  /** Whose records lay in the stretches that nobody can read, the rows tell. */
+  private async settleLost(): Promise<void> {
+    const { store, clock, patienceMs = 30_000 } = this.options
+    const until = clock.monotonicMs() + patienceMs
+    let open = this.lost
+    while (open.length > 0 && !this.stopped) {
+      const asked = new Set<Damage>()
+      await this.eachRow((key, row) => {
+        const position = store.rows?.positionOf(key, row)
+        if (position === undefined) return
+        const stretch = open.find((damage) => holds(damage, position))
+        if (stretch === undefined) return
+        asked.add(stretch)
+        const record = store.rows?.identityOf(key)
+        if (record !== undefined) this.mend(record)
+      })
+      for (const damage of open) {
+        if (asked.has(damage)) continue
+        store.settle(damage)
+        this.counts.mended++
+      }
+      open = [...asked]
+      if (clock.monotonicMs() >= until) break
+      if (open.length > 0) await wait(clock, LOOK_AGAIN_MS)
+    }
+    this.counts.left += open.length
+  }
+
+  private async eachRow(visit: (key: Uint8Array, row: Uint8Array) => void): Promise<void> {
+    const { store } = this.options
+    // The store's own rows, which begin with "x", have no record.
+    for (const [first, behind] of [
+      ['a', 'x'],
+      ['y', 'z'],
+    ] as const) {
+      let start: Uint8Array = bytesOf(first)
+      for (;;) {
+        const rows: [Uint8Array, Uint8Array][] = []
+        store.range(start, bytesOf(behind), PAGE_ROWS, (key, row) => {
+          rows.push([key.slice(), row.slice(0, 64)])
+        })
+        for (const [key] of rows) {
+          const row = store.get(key)
+          if (row !== undefined) visit(key, row)
+        }
+        const last = rows.at(-1)
+        if (last === undefined || rows.length < PAGE_ROWS || this.stopped) break
+        start = new Uint8Array([...last[0], 0])
+        await this.pause()
+      }
+    }
+  }
+
+  /** Whether what was damaged has been replaced by now; some time for what is fetched. */
+  private async lookAgain(): Promise<void> {
+    const { store, clock, patienceMs = 30_000 } = this.options
+    const until = clock.monotonicMs() + patienceMs
+    let open = this.damaged
+    for (let turn = 1; ; turn++) {
+      const still = open.filter((damage) => !store.isSettled(damage))
+      this.counts.mended += open.length - still.length
+      open = still
+      if (open.length === 0 || this.stopped || clock.monotonicMs() >= until) break
+      await wait(clock, LOOK_AGAIN_MS)
+      if (turn % 8 === 0) for (const { identity } of open) if (identity) this.mend(identity)
+    }
+    this.counts.left += open.length
+  }
+
+  private async pause(): Promise<void> {
+    const { clock, bytesPerSecond = 16 << 20 } = this.options
+    const bytes = this.strideBytes
+    this.strideBytes = 0
+    this.strideRecords = 0
+    await wait(clock, (bytes / bytesPerSecond) * 1_000)
+  }
+}
+
+function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
+  return (
+    segment === damage.segment &&
+    offset >= damage.offset &&
+    offset < damage.offset + damage.lengthBytes
+  )
+}
+
+function wait(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve)
+  })
 }

@@ -8,7 +8,7 @@
  */
 
 import { assert } from '../../protocol/assert.ts'
-import { equalBytes } from '../../protocol/bytes.ts'
+import { EMPTY_BYTES, equalBytes, readU32, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { Compaction, type CompactionOptions } from './compaction.ts'
 import { DeadBytes } from './dead-bytes.ts'
@@ -17,12 +17,13 @@ import { Log, type SegmentInfo } from './log.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
 import type { ReadRecord } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
-import { FIRST_BATCH_AT, pageEnd, type LogEnd } from './segment.ts'
+import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
 import type {
   Damage,
   LogPosition,
   LogRecord,
   NewRecord,
+  RowSchema,
   RowWrite,
   StoredRecord,
   StoreOptions,
@@ -39,7 +40,13 @@ export class Store {
   private readonly writer: IndexWriter
   private readonly memtable: Memtable
   private readonly found: Damage[] = []
+  private readonly settled: Damage[] = []
   private readonly dead: DeadBytes
+  /** Of the batch that is being replayed. */
+  private replayedBytes = 0
+  private rebuilt = false
+  /** Where it began. */
+  private replayedFrom: LogEnd = EMPTY_LOG
   private readonly current = (key: Uint8Array): Uint8Array | undefined => this.get(key)
 
   /** Recovers the log, replays what the index does not reflect, rebuilds the index where it must. */
@@ -112,6 +119,11 @@ export class Store {
     return this.log.read(position, into)
   }
 
+  /** The record that lies there, undefined when none can be read. */
+  async recordAt(position: LogPosition): Promise<LogRecord | undefined> {
+    return this.log.read(position).catch(() => undefined)
+  }
+
   /** The payload, verified; empty when there is none. `into` has position.lengthBytes at least. */
   async readPayload(position: LogPosition, into?: Uint8Array): Promise<Uint8Array> {
     const { payload } = await this.log.read(position, into)
@@ -132,14 +144,23 @@ export class Store {
     return this.found
   }
 
-  segments(): (SegmentInfo & { deadBytes: number })[] {
-    return this.log.segments().map((info) => ({ ...info, deadBytes: this.dead.of(info.segment) }))
+  segments(): (SegmentInfo & { deadBytes: number; removalBytes: number })[] {
+    return this.log.segments().map((info) => {
+      const { replaced, padding, removals } = this.dead.of(info.segment)
+      return { ...info, deadBytes: replaced + padding, removalBytes: removals }
+    })
   }
 
-  /** The records of a segment in order, payloads unread, and what is damaged among them. */
-  async *walk(segment: number): AsyncGenerator<StoredRecord | Damage> {
+  hasSegment(segment: number): boolean {
+    return this.log.hasSegment(segment)
+  }
+
+  /** The records of a segment in order, payloads unread, and what is damaged among them. `from`: where
+   * a batch begins. */
+  async *walk(segment: number, from = 0): AsyncGenerator<StoredRecord | Damage> {
     const file = this.log.file(segment)
-    for await (const batch of walkSegment(file, segment, FIRST_BATCH_AT, this.log.logId)) {
+    const start = Math.max(from, FIRST_BATCH_AT)
+    for await (const batch of walkSegment(file, segment, start, this.log.logId)) {
       for (const { header, body, position } of batch.records) {
         const { type, partition, key } = header
         yield { record: { type, partition, key, body }, position }
@@ -149,7 +170,8 @@ export class Store {
   }
 
   isLive(record: LogRecord, position: LogPosition): boolean {
-    const oldest = !this.log.segments().some(({ segment }) => segment < position.segment)
+    if (record.type === this.options.compactedType) return false
+    const oldest = !this.isOlderThan(position.segment)
     return this.options.isLive?.(record, position, this.current, oldest) ?? true
   }
 
@@ -173,11 +195,97 @@ export class Store {
     return busy
   }
 
+  /** Whether records of this type have a row that points to them while they are live. */
+  hasRow(record: Pick<LogRecord, 'type'>): boolean {
+    return (
+      record.type !== this.options.compactedType && this.options.rows?.isRemoval(record) !== true
+    )
+  }
+
+  /** Bytes of records in the segment that a row pointed to once, and none does now. */
+  replacedBytes(segment: number): number {
+    return this.dead.of(segment).replaced
+  }
+
+  /** Durably: everything live in the segment is copied. It may be deleted, and is at the next start. */
+  async markCompacted(segment: number): Promise<void> {
+    await this.log.append([this.marker(segment)], true)
+  }
+
+  compactedSegments(): ReadonlySet<number> {
+    return this.dead.compacted()
+  }
+
+  /** Seals the open segment now, so that it can be compacted. */
+  async sealSegment(): Promise<void> {
+    this.log.sealSoon()
+    // The record that a new segment begins with: no segment has the number 0.
+    await this.log.append([this.marker(0)], true)
+  }
+
   /** Everything live in it has been moved, and is flushed. */
   async removeSegment(segment: number): Promise<void> {
+    // An index that reflects a place in a segment that is gone has to be rebuilt.
+    await this.writer.drain(false)
     await this.log.removeSegment(segment)
     this.dead.forget(segment)
     this.writer.touch()
+  }
+
+  /** For scrub.ts: how records and rows belong together. */
+  get rows(): RowSchema | undefined {
+    return this.options.rows
+  }
+
+  hasSoundRow(key: Uint8Array): boolean {
+    const row = this.get(key)
+    return row !== undefined && (this.options.rows?.isSound(key, row) ?? true)
+  }
+
+  /** The record anew from what the index holds of it. */
+  restored(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): LogRecord | undefined {
+    if (record.type === this.options.compactedType) return undefined
+    return this.options.rows?.restore(record, this.current)
+  }
+
+  /** Makes the rows of a flushed record anew; false when something newer of its key is on its way. */
+  applyAgain(record: LogRecord, position: LogPosition): boolean {
+    if (this.log.isInFlight(record.key)) return false
+    this.put(this.options.apply(record, position, this.current), position)
+    this.writer.touch()
+    return true
+  }
+
+  /** Puts a row right that no record stands for. */
+  repairRow(row: IndexWrite): void {
+    this.put([row])
+    this.writer.touch()
+  }
+
+  /** A scrub has counted so many bytes of records in the segment that nothing points to. */
+  raiseReplaced(segment: number, bytes: number): void {
+    this.dead.raiseReplaced(segment, bytes)
+  }
+
+  /** Nothing of this damage is needed any more: its record has a new place, or is history. */
+  isSettled({ identity, ...position }: Damage): boolean {
+    if (identity !== undefined) return !this.isLive({ ...identity, body: EMPTY_BYTES }, position)
+    return this.settled.some(
+      ({ segment, offset, lengthBytes }) =>
+        segment === position.segment &&
+        offset <= position.offset &&
+        offset + lengthBytes >= position.offset + position.lengthBytes,
+    )
+  }
+
+  /** A removal may have stood there that is still needed: something older is left (D7). */
+  mayHideRemoval({ identity, segment }: Damage): boolean {
+    return identity === undefined && this.isOlderThan(segment)
+  }
+
+  /** No row points into this stretch any more (scrub.ts). */
+  settle(damage: Damage): void {
+    this.settled.push(damage)
   }
 
   /** Up to where the log is flushed, and how many records it ever had (D2). */
@@ -191,21 +299,23 @@ export class Store {
     return new Compaction({ ...limits, store: this, clock, logger })
   }
 
-  /** Verifies all live records, pass by pass. */
-  scrub(handlers: Pick<ScrubOptions, 'bad' | 'lost' | 'bytesPerSecond'>): Scrub {
+  /** For one pass over everything. */
+  scrub(handlers: Omit<ScrubOptions, 'store' | 'clock' | 'logger'>): Scrub {
     const { clock, logger } = this.options
     return new Scrub({ ...handlers, store: this, clock, logger })
   }
 
   stats(): StoreStats {
-    const segments = this.log.segments()
+    const segments = this.segments()
     return {
       ...this.log.stats(),
       segments: segments.length,
       logBytes: segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      deadBytes: segments.reduce((sum, { segment }) => sum + this.dead.of(segment), 0),
+      deadBytes: segments.reduce((sum, { deadBytes }) => sum + deadBytes, 0),
+      removalBytes: segments.reduce((sum, { removalBytes }) => sum + removalBytes, 0),
       pendingRows: this.memtable.rows,
       damaged: this.found.length,
+      indexRebuilt: this.rebuilt,
     }
   }
 
@@ -226,44 +336,91 @@ export class Store {
     positions: readonly LogPosition[],
     end: LogEnd,
   ): void {
+    let bytes = 0
     for (let i = 0; i < records.length; i++) {
-      this.apply(records[i] as NewRecord, positions[i] as LogPosition)
+      const position = positions[i] as LogPosition
+      this.apply(records[i] as NewRecord, position)
+      bytes += position.lengthBytes
     }
+    const start = (positions[0] as LogPosition).offset - BATCH_HEADER_BYTES
+    this.dead.add(end.segment, 'padding', end.offset - start - bytes)
     this.writer.reflect(end, this.log.end().nextSequence)
   }
 
   private apply(record: NewRecord, position: LogPosition): void {
+    const { rows, compactedType } = this.options
+    if (record.type === compactedType) {
+      const segment = readU32(record.key, 0)
+      if (this.log.hasSegment(segment)) this.dead.markCompacted(segment)
+      this.dead.add(position.segment, 'padding', position.lengthBytes)
+      return
+    }
     this.put(this.options.apply(record, position, this.current), position)
+    if (rows?.isRemoval(record) === true) {
+      this.dead.add(position.segment, 'removals', position.lengthBytes)
+    }
   }
 
   private put(rows: readonly RowWrite[], position?: LogPosition): void {
-    for (const row of rows) {
+    for (const { replaces, superseded, ...row } of rows) {
       assert(row.key[0] !== RESERVED_PREFIX, 'this prefix is the store’s own')
       this.memtable.put(row)
-      const { replaces } = row
-      if (replaces === undefined) continue
-      if (replaces.segment !== position?.segment || replaces.offset !== position.offset) {
-        this.dead.add(replaces.segment, replaces.lengthBytes)
+      const dead = superseded ?? replaces
+      if (dead === undefined) continue
+      const same = dead.segment === position?.segment && dead.offset === position.offset
+      if (!same || superseded !== undefined) {
+        this.dead.add(dead.segment, 'replaced', dead.lengthBytes)
       }
     }
   }
 
+  private marker(segment: number): NewRecord {
+    const { compactedType: type } = this.options
+    return { type, partition: 0, key: u32(segment), body: EMPTY_BYTES }
+  }
+
+  private isOlderThan(segment: number): boolean {
+    return this.log.hasSegmentBelow(segment)
+  }
+
   private async recover(): Promise<void> {
     const from = await this.replayFrom()
+    this.replayedFrom = from.end
     await this.log.recover(from.end, from.nextSequence, {
-      record: (record, position) => this.apply(record, position),
+      record: (record, position) => {
+        this.apply(record, position)
+        this.replayedBytes += position.lengthBytes
+      },
       damage: (damage) => {
         this.found.push(damage)
+        this.replayedBytes += damage.lengthBytes
         this.options.logger.error({ ...damage }, 'a part of the log is damaged')
         if (this.options.applyDamaged !== undefined) {
           this.put(this.options.applyDamaged(damage, this.current))
         }
       },
       progress: async (end, nextSequence) => {
+        this.countPadding(end)
         this.writer.reflect(end, nextSequence)
         if (this.writer.crowded) await this.writer.room()
       },
     })
+    // Copied before the last stop, which came before the deletion.
+    for (const segment of this.dead.compacted()) {
+      if (this.log.hasSegment(segment)) await this.removeSegment(segment)
+      else this.dead.forget(segment)
+    }
+  }
+
+  /** As in `flushed`, from where the batch began in replay. */
+  private countPadding(end: LogEnd): void {
+    const { segment, offset } = this.replayedFrom
+    const start = segment === end.segment ? Math.max(offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
+    const padding = end.offset - start - this.replayedBytes
+    // A stretch that was cut, or superseded, is no padding.
+    if (padding > 0 && padding < 2 * PAGE_BYTES) this.dead.add(end.segment, 'padding', padding)
+    this.replayedBytes = 0
+    this.replayedFrom = end
   }
 
   /** Where the index stands. An index of another log, or of a longer one, is worth nothing. */
@@ -274,6 +431,7 @@ export class Store {
       return reflected
     }
     const segments = this.log.segments().length
+    this.rebuilt = segments > 0
     if (segments > 0) this.options.logger.warn({ segments }, 'rebuilding the index from the log')
     await this.index.clear()
     return { end: EMPTY_LOG, nextSequence: 0 }

@@ -53,6 +53,35 @@ export interface RowWrite extends IndexWrite {
   /** Where the record lies that the row pointed to before: its bytes may be compacted away. Giving
    * the record's own new position is the same as giving none. */
   readonly replaces?: LogPosition | undefined
+  /** The record's own position when no row will ever point to it: its bytes are dead from the start. */
+  readonly superseded?: LogPosition | undefined
+}
+
+type RecordIdentity = Pick<LogRecord, 'type' | 'partition' | 'key'>
+
+/** How records and rows belong together. */
+export interface RowSchema {
+  /** Records that only take something away: no row points to them, yet they are kept while an older
+   * segment may hold what they took away (D7). */
+  isRemoval(record: Pick<LogRecord, 'type'>): boolean
+  /** The row that points to a record while it is live; undefined for removals. */
+  keyOf(record: RecordIdentity): Uint8Array | undefined
+  /** The row that a removal took away. */
+  removedKeyOf(removal: RecordIdentity): Uint8Array | undefined
+  /** Whether the removal, which came later, took away what the record had put there. Of the record's body
+   * the first 64 bytes are given. */
+  isRemovedBy(record: LogRecord, removal: LogRecord): boolean
+  /** As far as the row's own checksum tells. */
+  isSound(key: Uint8Array, row: Uint8Array): boolean
+  /** Where the record of a row lies; undefined for rows without one, and for damaged ones. */
+  positionOf(key: Uint8Array, row: Uint8Array): LogPosition | undefined
+  /** Whose the row is. */
+  identityOf(key: Uint8Array): RecordIdentity | undefined
+  /** The record anew from what the index holds; undefined where that is not all of it, as with blocks. */
+  restore(
+    record: RecordIdentity,
+    current: (key: Uint8Array) => Uint8Array | undefined,
+  ): LogRecord | undefined
 }
 
 export interface StoreOptions {
@@ -91,9 +120,13 @@ export interface StoreOptions {
     current: (key: Uint8Array) => Uint8Array | undefined,
     oldest: boolean,
   ): boolean
+  /** The type of the store's own records, which say that a segment is copied: compaction.ts. */
+  readonly compactedType: number
+  /** What scrub has to know of the rows. Default: of nothing that is damaged can be said whose it was. */
+  readonly rows?: RowSchema | undefined
   /** The rows of a record whose body is damaged, found in replay (A4): so that it shows as FAULTY and
    * not as absent. Default: `damage()` alone tells. */
-  applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): IndexWrite[]
+  applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): RowWrite[]
 }
 
 export interface StoreStats {
@@ -103,8 +136,10 @@ export interface StoreStats {
   readonly records: number
   readonly segments: number
   readonly logBytes: number
-  /** Of these, what compaction could free. */
+  /** Of these, what compaction could free: records that nothing points to, and padding. */
   readonly deadBytes: number
+  /** Removals, which compaction frees once nothing older is left. */
+  readonly removalBytes: number
   /** Index rows that LMDB has not committed yet. */
   readonly pendingRows: number
   readonly freeBytes: number
@@ -113,4 +148,6 @@ export interface StoreStats {
   readonly full: boolean
   readonly failed: boolean
   readonly damaged: number
+  /** The start made the index anew from the log. */
+  readonly indexRebuilt: boolean
 }

@@ -192,7 +192,7 @@ export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
   return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
 }
 
-function hasState(row: Uint8Array): boolean {
+export function hasState(row: Uint8Array): boolean {
   return row.length > POSITION_BYTES + CHECKSUM_BYTES
 }
 
@@ -256,6 +256,11 @@ export function decodeNumber(bytes: Uint8Array): number {
 }
 
 export type Current = (key: Uint8Array) => Uint8Array | undefined
+
+/** The row that a record makes or removes. */
+export function rowKeyOf(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): Uint8Array {
+  return rowOf(record).key
+}
 
 /** The row that a record's own key has, and how many bytes of value stand in front of its position. */
 function rowOf({ type, partition, key }: Pick<LogRecord, 'type' | 'partition' | 'key'>): {
@@ -414,7 +419,10 @@ function raise(
 ): RowWrite[] {
   const { body } = record
   const row = current(key)
-  if (row !== undefined && isSound(row, body.length) && compare(row, body) > 0) return []
+  if (row !== undefined && isSound(row, body.length) && compare(row, body) > 0) {
+    // A removal is counted as such; of others nobody would ever know that they are dead.
+    return isRemoval(record) ? [] : [{ key, value: row.slice(), superseded: position }]
+  }
   // A removal that holds a floor is no dead record yet when a higher floor comes.
   const replaces = record.type === RECORD.registerGone ? undefined : replaced(row, body.length)
   return [{ key, value: encodeRow(body, position), replaces }]
@@ -466,6 +474,44 @@ export function isLiveRecord(
 
 function isAt(a: LogPosition, b: LogPosition): boolean {
   return a.segment === b.segment && a.offset === b.offset
+}
+
+/** Where the record of a row lies; undefined for rows without one and for damaged rows. */
+export function positionOfRow(key: Uint8Array, row: Uint8Array): LogPosition | undefined {
+  const valueBytes = valueBytesOf(key)
+  if (valueBytes === undefined) return undefined
+  return valueBytes === 'register' ? replacedRegister(row) : replaced(row, valueBytes)
+}
+
+/** Whether a row is as it was written, as far as its checksum tells; digests have none. */
+export function isSoundRow(key: Uint8Array, row: Uint8Array): boolean {
+  const valueBytes = valueBytesOf(key)
+  if (valueBytes === undefined) return true
+  return valueBytes === 'register' ? isSoundRegister(row) : isSound(row, valueBytes)
+}
+
+/** What stands in front of the position, as a view. */
+export function valueOfRow(key: Uint8Array, row: Uint8Array): Uint8Array {
+  const valueBytes = valueBytesOf(key)
+  return row.subarray(0, typeof valueBytes === 'number' ? valueBytes : 0)
+}
+
+/** The letter of a key says how its row is made. */
+function valueBytesOf(key: Uint8Array): number | 'register' | undefined {
+  switch (String.fromCharCode(key[0] ?? 0)) {
+    case 'r':
+      return 'register'
+    case 'b':
+    case 'y':
+      return 0
+    case 'g':
+    case 'k':
+      return NUMBER_BYTES
+    case 'f':
+      return FLOOR_BYTES
+    default:
+      return undefined
+  }
 }
 
 /** A damaged register shows as a row without a state: FAULTY (A4), and leaves the digest, so that the

@@ -65,8 +65,8 @@ export class HeldStore {
     })
   }
 
-  readPayloadSync({ offset }: LogPosition): Uint8Array {
-    return this.#records[offset]?.payload ?? new Uint8Array(0)
+  readRecordSync({ offset }: LogPosition): NewRecord {
+    return this.#records[offset] as NewRecord
   }
 
   /** From now on nothing is flushed. */

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { planCompaction, type PlannedSegment, type PlanLimits } from './compaction-plan.ts'
+
+const KIB = 1 << 10
+const LIMITS: PlanLimits = { deadShareMin: 0.3, gainBytesMin: 100 * KIB, short: false }
+
+/** Segments of 1,000 KiB, numbered from 1, the last one open. */
+function segments(...deadKib: number[]): PlannedSegment[] {
+  return deadKib.map((deadBytes, i) => ({
+    segment: i + 1,
+    sizeBytes: 1_000 * KIB,
+    deadBytes: deadBytes * KIB,
+    removalBytes: 0,
+    sealed: i + 1 < deadKib.length,
+    stuck: false,
+  }))
+}
+
+test('takes the sealed segment with the largest share', () => {
+  expect(planCompaction(segments(310, 500, 0), LIMITS)).toEqual({ compact: 2 })
+  expect(planCompaction([], LIMITS)).toBeUndefined()
+})
+
+test('keeps all segments together within bounds, where none is worth it alone', () => {
+  expect(planCompaction(segments(140, 130, 120, 100), LIMITS)).toBeUndefined()
+  expect(planCompaction(segments(190, 200, 180, 100), LIMITS)).toEqual({ compact: 2 })
+})
+
+test('leaves little gains alone, unless the disk is short', () => {
+  const few = segments(70, 0).map((each) => ({ ...each, sizeBytes: 100 * KIB }))
+  expect(planCompaction(few, LIMITS)).toBeUndefined()
+  expect(planCompaction(few, { ...LIMITS, short: true })).toEqual({ compact: 1 })
+  expect(planCompaction(segments(0, 0), { ...LIMITS, short: true })).toBeUndefined()
+})
+
+test('seals the open segment where most of the gain lies in it', () => {
+  expect(planCompaction(segments(0, 800), LIMITS)).toEqual({ seal: 2 })
+  expect(planCompaction(segments(800), LIMITS)).toEqual({ seal: 1 })
+  expect(planCompaction(segments(0, 0, 0, 0, 0, 0, 800), LIMITS)).toBeUndefined()
+})
+
+test('rewrites what is older than many removals, the oldest segment first', () => {
+  const some = segments(0, 0, 0).map((each, i) => ({
+    ...each,
+    removalBytes: i === 1 ? 200 * KIB : 0,
+  }))
+  expect(planCompaction(some, LIMITS)).toEqual({ compact: 1 })
+  // Nothing is older: the removals are dead themselves.
+  expect(planCompaction(some.slice(1), LIMITS)).toEqual({ compact: 2 })
+})
+
+test('passes over what has to stay', () => {
+  const stuck = segments(310, 500, 0).map((each) => ({ ...each, stuck: each.segment === 2 }))
+  expect(planCompaction(stuck, LIMITS)).toEqual({ compact: 1 })
+})

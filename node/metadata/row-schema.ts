@@ -1,0 +1,92 @@
+/** How records and rows belong together: what scrub and compaction have to know of index-rows.ts. */
+
+import { byteString, readU16 } from '../../protocol/bytes.ts'
+import { ballotOfState } from '../../protocol/codec/state.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { compareBallots } from '../../protocol/register/ballot.ts'
+import type { LogRecord, RowSchema } from '../data/types.ts'
+import {
+  decodeFloor,
+  floorRow,
+  hasState,
+  isRemoval,
+  isSoundRow,
+  partitionOfDutyRow,
+  positionOfRow,
+  RECORD,
+  rowKeyOf,
+  uncheckedStateOfRow,
+  valueOfRow,
+  type Current,
+} from './index-rows.ts'
+
+type Identity = Pick<LogRecord, 'type' | 'partition' | 'key'>
+
+export const ROW_SCHEMA: RowSchema = {
+  isRemoval,
+  keyOf: (record) =>
+    isRemoval(record) || record.type === RECORD.compacted ? undefined : rowKeyOf(record),
+  removedKeyOf: (removal) => (isRemoval(removal) ? rowKeyOf(removal) : undefined),
+  isRemovedBy(record, removal) {
+    if (removal.type !== RECORD.registerGone) return true
+    return compareBallots(ballotOfState(record.body), decodeFloor(removal.body)) <= 0
+  },
+  isSound: isSoundRow,
+  positionOf: positionOfRow,
+  identityOf,
+  restore,
+}
+
+/** The letter of a key says whose the row is. */
+function identityOf(key: Uint8Array): Identity | undefined {
+  const text = byteString(key.subarray(1))
+  switch (String.fromCharCode(key[0] ?? 0)) {
+    case 'r':
+      return { type: RECORD.register, partition: partitionOfKey(text as RegisterKey), key: text }
+    case 'b':
+      return { type: RECORD.block, partition: readU16(text, 0), key: text }
+    case 'g':
+      return { type: RECORD.minimum, partition: readU16(text, 0), key: text.slice(2) }
+    case 'f':
+      // The floor alone: no register has an empty key.
+      return { type: RECORD.registerGone, partition: readU16(text, 0), key: '' }
+    case 'k':
+      return { type: RECORD.mark, partition: 0, key: 'mark' }
+    case 'y': {
+      const { peer, partition } = partitionOfDutyRow(key)
+      return { type: RECORD.duty, partition, key: peer }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** Undefined for blocks, for FAULTY registers, and where the row is damaged itself. */
+function restore({ type, partition, key }: Identity, current: Current): LogRecord | undefined {
+  const rowKey = rowKeyOf({ type, partition, key })
+  const row = current(rowKey)
+  switch (type) {
+    case RECORD.register:
+      if (row === undefined || !hasState(row) || !isSoundRow(rowKey, row)) return undefined
+      return { type, partition, key, body: uncheckedStateOfRow(row).slice() }
+    case RECORD.minimum:
+    case RECORD.mark:
+    case RECORD.duty:
+      if (row === undefined || !isSoundRow(rowKey, row)) return undefined
+      return { type, partition, key, body: valueOfRow(rowKey, row).slice() }
+    case RECORD.registerGone: {
+      // Where the register is there again, only the floor counts.
+      const name = row === undefined ? key : ''
+      const floorKey = floorRow(partition)
+      const floor = current(floorKey)
+      if (floor === undefined || !isSoundRow(floorKey, floor)) return undefined
+      return { type, partition, key: name, body: valueOfRow(floorKey, floor).slice() }
+    }
+    case RECORD.blockGone:
+    case RECORD.dutyDone:
+      return row === undefined ? { type, partition, key, body: new Uint8Array(0) } : undefined
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,49 @@
+/** The store of a node: the log with what its records mean to the index. */
+
+import { Store } from './data/store.ts'
+import type { Damage } from './data/types.ts'
+import type { Environment } from './env/ports.ts'
+import {
+  applyDamagedRecord,
+  applyRecord,
+  INDEX_VERSION,
+  isLiveRecord,
+  RECORD,
+} from './metadata/index-rows.ts'
+import { ROW_SCHEMA } from './metadata/row-schema.ts'
+
+export interface OpenStoreOptions {
+  readonly segmentSizeBytes: number
+  readonly reserveBytes?: number | undefined
+  /** A record was applied, of so many bytes: in replay, in a rebuild, and ever after. */
+  readonly note?: ((lengthBytes: number) => void) | undefined
+}
+
+export function openStore(
+  env: Pick<Environment, 'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'>,
+  { segmentSizeBytes, reserveBytes, note }: OpenStoreOptions,
+): Promise<Store> {
+  const { disk, clock, random, logger } = env
+  return Store.open({
+    disk,
+    clock,
+    random,
+    logger,
+    segmentSizeBytes,
+    reserveBytes,
+    openIndex: () => env.openIndex(),
+    indexVersion: INDEX_VERSION,
+    apply: (record, position, current) => {
+      note?.(position.lengthBytes)
+      return applyRecord(record, position, current)
+    },
+    isLive: isLiveRecord,
+    compactedType: RECORD.compacted,
+    rows: ROW_SCHEMA,
+    applyDamaged: ({ identity, ...position }: Damage, current) =>
+      identity === undefined
+        ? []
+        : applyDamagedRecord(identity.type, identity.key, position, current),
+    fail: (reason) => env.fail(reason),
+  })
+}
