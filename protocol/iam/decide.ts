@@ -78,7 +78,8 @@ export function decide(question: Question): Decision {
   const known = caller === 'anonymous' ? undefined : caller
   const own = known !== undefined && known.accountId === resourceAccount
   const isOwner = own && known.isRoot && question.resourceMustAllow !== true
-  if (isOwner && resourcePolicy === undefined && sessionPolicies === undefined) return BY_ACCOUNT
+  const nothingSaid = resourcePolicy === undefined && sessionPolicies === undefined
+  if (isOwner && nothingSaid && identityPolicies.length === 0) return BY_ACCOUNT
   const subject: Subject = {
     caller,
     action: question.action.toLowerCase(),
