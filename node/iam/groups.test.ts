@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { allow, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+import { seededRandom } from '../../sim/seeded-random.ts'
+import { allow, FIRST_ACCOUNT, IamWorld, slow } from './testing/world.ts'
 
 let world: IamWorld
 const names = (result: unknown, list: string, field: string): unknown[] =>
@@ -76,26 +77,17 @@ describe('groups', () => {
 
   it('are deleted or joined, when both happen at once, never both', async () => {
     const { root } = world
-    for (let round = 0; round < 30; round++) {
-      let changes = 0
-      // The one that deletes waits for so many changes of the other.
-      world.registers.before = () => {
-        changes++
-        return undefined
-      }
-      const adding = world.codeOf(root, 'AddUserToGroup', both)
-      const removing = (async () => {
-        while (changes < round % 4) {
-          await Promise.resolve()
-          if (round % 4 > 2 && changes >= 2) break
-        }
-        return world.codeOf(root, 'DeleteGroup', { GroupName: 'g' })
-      })()
-      const [added, removed] = await Promise.all([adding, removing])
-      const groups = await world.run(root, 'ListGroupsForUser', { UserName: 'ann' })
+    for (let seed = 1; seed <= 100; seed++) {
+      const draw = seededRandom(seed)
+      slow(world.registers, draw)
+      const [added, removed] = await Promise.all([
+        world.codeOf(root, 'AddUserToGroup', both),
+        world.codeOf(root, 'DeleteGroup', { GroupName: 'g' }),
+      ])
       if (added === undefined && removed === undefined) {
         throw new Error('a group was deleted that somebody was in')
       }
+      const groups = await world.run(root, 'ListGroupsForUser', { UserName: 'ann' })
       expect(names(groups, 'Groups', 'GroupName')).toEqual(removed === undefined ? [] : ['g'])
       if (removed === undefined) await world.run(root, 'CreateGroup', { GroupName: 'g' })
       else await world.run(root, 'RemoveUserFromGroup', both)

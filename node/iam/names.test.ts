@@ -1,22 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../sim/seeded-random.ts'
-import { FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+import { FIRST_ACCOUNT, IamWorld, slow } from './testing/world.ts'
 
 const NAMES = ['ann', 'bob', 'eve']
 const KNOWN = [undefined, 'EntityAlreadyExists', 'NoSuchEntity', 'ConcurrentModification']
-
-/** Changes and reads take a random while, so that they meet in every order. */
-function slow(world: IamWorld, draw: () => number): void {
-  const pause = async (): Promise<void> => {
-    for (let ticks = Math.floor(draw() * 12); ticks > 0; ticks--) await Promise.resolve()
-  }
-  const read = world.registers.read.bind(world.registers)
-  world.registers.before = pause
-  world.registers.read = async (context, request) => {
-    await pause()
-    return read(context, request)
-  }
-}
 
 async function step(world: IamWorld, draw: () => number): Promise<void> {
   const pick = (): string => NAMES[Math.floor(draw() * NAMES.length)] as string
@@ -36,7 +23,7 @@ describe('names', () => {
     for (let seed = 1; seed <= 150; seed++) {
       const draw = seededRandom(seed)
       const world = new IamWorld(seed)
-      slow(world, draw)
+      slow(world.registers, draw)
       for (let round = 0; round < 4; round++) {
         const clients = Array.from({ length: 3 }, async () => {
           for (let i = 0; i < 2; i++) await step(world, draw)

@@ -123,6 +123,19 @@ export class IamWorld {
   }
 }
 
+/** Changes and reads take a random while, so that they meet in every order. */
+export function slow(registers: MemoryRegisters, draw: () => number): void {
+  const pause = async (): Promise<void> => {
+    for (let ticks = Math.floor(draw() * 12); ticks > 0; ticks--) await Promise.resolve()
+  }
+  const read = MemoryRegisters.prototype.read.bind(registers)
+  registers.before = pause
+  registers.read = async (context, request) => {
+    await pause()
+    return read(context, request)
+  }
+}
+
 export function allow(action: string, resource = '*'): string {
   return statement('Allow', action, resource)
 }
