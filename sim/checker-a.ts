@@ -4,6 +4,7 @@
  *   - one ballot carries one value                                            (P1)
  *   - real time implies ballot order: what was known before an operation began is not undone by it
  *   - a write replaced exactly the state below it: its condition held on its predecessor (P2, P3)
+ *   - a register that was there is absent only after a tombstone                        (G2)
  */
 
 import type { OperationId, RegisterKey } from '../protocol/ids.ts'
@@ -13,6 +14,7 @@ import type { RegisterEvent } from '../node/metadata/registers.ts'
 interface Known {
   readonly ballot: Ballot
   readonly operation: OperationId
+  readonly tombstone: boolean
 }
 
 interface Write extends Known {
@@ -23,7 +25,7 @@ interface Register {
   /** By ballot, as text. */
   readonly values: Map<string, OperationId>
   /** Chosen states by the instant at which somebody knew them: ballots rise along it. */
-  readonly known: { atMs: number; ballot: Ballot }[]
+  readonly known: { atMs: number; ballot: Ballot; tombstone: boolean }[]
   readonly writes: Write[]
   readonly chosen: Map<string, Known>
 }
@@ -38,10 +40,10 @@ export class CheckerA {
     this.events++
     const register = this.#register(event.key)
     if (event.type === 'unknown') return
-    const { ballot, operation } = event
+    const { ballot, operation, tombstone = false } = event
     const before = latestBefore(register.known, event.startedMs)
     if (ballot === undefined || operation === undefined) {
-      if (before !== undefined)
+      if (before !== undefined && !before.tombstone)
         this.#violation(event, who, 'absent after it was known to be present')
       return
     }
@@ -52,21 +54,23 @@ export class CheckerA {
     }
     register.values.set(name, operation)
     if (before !== undefined) {
-      const order = compareBallots(ballot, before)
+      const order = compareBallots(ballot, before.ballot)
       if (order < 0 || (order === 0 && event.type === 'written')) {
         this.#violation(
           event,
           who,
-          `ballot ${name} although ${ballotText(before)} was known before`,
+          `ballot ${name} although ${ballotText(before.ballot)} was known before`,
         )
       }
     }
     const last = register.known.at(-1)
     if (last === undefined || compareBallots(ballot, last.ballot) > 0) {
-      register.known.push({ atMs, ballot })
+      register.known.push({ atMs, ballot, tombstone })
     }
-    register.chosen.set(name, { ballot, operation })
-    if (event.type === 'written') register.writes.push({ ballot, operation, base: event.base })
+    register.chosen.set(name, { ballot, operation, tombstone })
+    if (event.type === 'written') {
+      register.writes.push({ ballot, operation, tombstone, base: event.base })
+    }
   }
 
   /** When everything is over: each write's base is what was chosen right below it. */
@@ -82,6 +86,8 @@ export class CheckerA {
         )
         const predecessor = below.at(-1)?.operation
         if (predecessor === write.base) continue
+        // Forgotten between (G2).
+        if (write.base === undefined && below.at(-1)?.tombstone === true) continue
         // One that nobody saw as chosen may stand between them: its proposer died, or never learnt.
         const seen = chosen.some(({ operation }) => operation === write.base)
         if (write.base !== undefined && !seen) continue
@@ -114,11 +120,10 @@ export class CheckerA {
 
 /** The highest ballot that was known at an instant before `atMs`. */
 function latestBefore(
-  known: readonly { atMs: number; ballot: Ballot }[],
+  known: Register['known'],
   atMs: number,
-): Ballot | undefined {
-  for (let i = known.length - 1; i >= 0; i--) if (known[i]!.atMs < atMs) return known[i]!.ballot
-  return undefined
+): Register['known'][number] | undefined {
+  return known.findLast((each) => each.atMs < atMs)
 }
 
 function ballotText(ballot: Ballot): string {

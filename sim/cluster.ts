@@ -7,6 +7,7 @@ import { utf8 } from '../protocol/bytes.ts'
 import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
 import type { RegisterObserver } from '../node/metadata/registers.ts'
 import { ShoalNode } from '../node/node.ts'
+import type { SpaceSettings } from '../node/space/space.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   readonly nodes: number
   readonly observer: (node: number, event: Parameters<RegisterObserver>[0]) => void
   readonly verbose?: boolean | undefined
+  /** Delays and rates of reclaiming space. */
+  readonly space?: SpaceSettings | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
@@ -127,6 +130,7 @@ export class SimulatedCluster {
         capacityBytes: 2 ** 40,
         segmentSizeBytes: SEGMENT_BYTES,
         partitionBits: PARTITION_BITS,
+        space: this.#options.space,
         clusterSecret: {
           get: () => machine.secret,
           set: (secret) => {

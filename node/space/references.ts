@@ -17,6 +17,7 @@ import {
 import { dataId, type BlockKey, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
+import { objectOf } from '../../protocol/object/object.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 
 /** States of an upload (UploadRecord). */
@@ -61,7 +62,7 @@ export async function uploadReferences(
 /** A tombstone's body, such as the register's own role would write it. */
 export function emptyBody(key: RegisterKey): Uint8Array {
   const space = spaceOf(key)
-  if (space === 'object') return objectCodec.encode({} as never)
+  if (space === 'object') return objectCodec.encode(objectOf(undefined))
   if (space === 'upload') return uploadCodec.encode({ state: UPLOAD_ABORTED } as never)
   if (space === 'part') return partCodec.encode({} as never)
   throw new Error('only registers of a bucket name data')

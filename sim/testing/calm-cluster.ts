@@ -5,7 +5,7 @@ import type { StoreErrorCode } from '../../protocol/errors.ts'
 import type { RegisterObserver } from '../../node/metadata/registers.ts'
 import type { ShoalNode } from '../../node/node.ts'
 import { CheckerA } from '../checker-a.ts'
-import { SimulatedCluster } from '../cluster.ts'
+import { SimulatedCluster, type ClusterOptions } from '../cluster.ts'
 
 export const BUCKET = 'bucket'
 export const HEADERS: ObjectHeaders = { system: {}, user: {}, storageClass: 'STANDARD' }
@@ -18,12 +18,19 @@ export function context(operation = 'Test'): RequestContext {
 export async function onCluster(
   nodes: number,
   scenario: (cluster: SimulatedCluster) => Promise<void>,
-  options: { seed?: number; observer?: RegisterObserver } = {},
+  options: {
+    seed?: number
+    observer?: RegisterObserver
+    space?: ClusterOptions['space']
+    adapt?: ClusterOptions['adapt']
+  } = {},
 ): Promise<void> {
   const checker = new CheckerA()
   const cluster: SimulatedCluster = new SimulatedCluster({
     seed: options.seed ?? 1,
     nodes,
+    space: options.space,
+    adapt: options.adapt,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)
