@@ -26,6 +26,6 @@ UntagPolicy UntagSAMLProvider UntagServerCertificate UpdateAccountPasswordPolicy
 UpdateOpenIDConnectProviderThumbprint UpdateSAMLProvider UpdateSSHPublicKey UpdateServerCertificate
 UpdateServiceSpecificCredential UpdateSigningCertificate UploadSSHPublicKey UploadServerCertificate
 UploadSigningCertificate AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot
-DecodeAuthorizationMessage GetAccessKeyInfo GetFederationToken`
+DecodeAuthorizationMessage GetFederationToken`
 
 export const ABSENT_ACTIONS: readonly string[] = NAMES.trim().split(/\s+/)

@@ -331,6 +331,7 @@ function sts(
 
 const sessions: readonly IamAction[] = [
   sts('GetCallerIdentity', onAnything, 'nobody', {}),
+  sts('GetAccessKeyInfo', onAnything, 'gate', { AccessKeyId: required(keyId) }),
   sts('GetSessionToken', onAnything, 'handler', { DurationSeconds: integer(900, 129_600) }),
   sts('AssumeRole', { of: 'arn', parameter: 'RoleArn' }, 'handler', {
     RoleArn: required(text(2_048, undefined, 20)),
