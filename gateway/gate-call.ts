@@ -1,7 +1,7 @@
 /** One request on its way through its handler, and the rights that it is asked for on the way. */
 
 import { StoreError } from '../protocol/errors.ts'
-import { authorize, isAllowed, type Access } from './authorize.ts'
+import { ANONYMOUS, authorize, isAllowed, type Access } from './authorize.ts'
 import type { Backend, BucketAccess, Identity } from './backend.ts'
 import type { Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
@@ -90,6 +90,16 @@ export class GateCall implements Call, Circumstances {
       return authorize({ action: right, resource: this.target }, this)
     }
     return this.#authorize(this.bucket, { action: right, resource: this.target })
+  }
+
+  /** Where the handler asks: nobody without a signature gets so far, unless a policy speaks of it. */
+  async refuseStrangers(): Promise<void> {
+    if (this.identity !== ANONYMOUS) return
+    const known = await this.access(this.bucket).catch((error: unknown) => {
+      if (isMissing(error, 'NoSuchBucket')) return undefined
+      throw error
+    })
+    if (known?.settings.policy === undefined) throw new S3Error('AccessDenied')
   }
 
   authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void> {

@@ -88,6 +88,7 @@ export class Gate {
   async #answer(call: GateCall): Promise<S3Response> {
     const { operation, request } = call
     if (operation.authorizedBy === 'gate') await call.authorizeTarget()
+    else await call.refuseStrangers()
     if (operation.run === undefined) {
       throw new S3Error('NotImplemented', `${operation.name} is not implemented`)
     }

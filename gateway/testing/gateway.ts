@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'
 import type { Backend, Credential } from '../backend.ts'
 import type { GatewayClock } from '../clock.ts'
+import type { IamBackend } from '../iam-backend.ts'
 import type { ConformanceTarget } from '../conformance.ts'
 import { MemoryBackend } from '../memory-backend.ts'
 import { createGateway, type Gateway, type GatewayLimits } from '../server.ts'
@@ -16,6 +17,8 @@ export interface TestGateway {
   readonly metrics: GatewayMetrics
   /** What was logged as an error. */
   readonly errors: Record<string, unknown>[]
+  /** Lines of the audit log. */
+  readonly audit: Record<string, unknown>[]
   close(): Promise<void>
 }
 
@@ -32,18 +35,24 @@ export interface TestGatewayOptions {
   readonly credentials?: readonly Credential[]
   readonly clock?: GatewayClock
   readonly limits?: Partial<GatewayLimits>
+  /** Temporary credentials by their session token. */
+  readonly sessions?: ReadonlyMap<string, Credential>
   readonly backend?: (memory: MemoryBackend) => Backend
+  readonly iam?: IamBackend
 }
 
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const clock = options.clock ?? systemClock
   const credentials = options.credentials ?? [EXAMPLE_CREDENTIAL]
-  const memory = new MemoryBackend({ credentials, nowMs: () => clock.nowMs() })
+  const { sessions = new Map() } = options
+  const memory = new MemoryBackend({ credentials, sessions, nowMs: () => clock.nowMs() })
   const backend = options.backend?.(memory) ?? memory
   const metrics = new GatewayMetrics()
   const errors: Record<string, unknown>[] = []
+  const audit: Record<string, unknown>[] = []
   const gateway = createGateway({
     backend,
+    iam: options.iam,
     region: 'us-east-1',
     hostSuffixes: ['s3.example.org'],
     clock,
@@ -51,7 +60,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     metrics,
     logger: {
       debug() {},
-      info() {},
+      info: (fields) => {
+        if (fields['audit'] === true) audit.push(fields)
+      },
       warn() {},
       error: (fields) => void errors.push(fields),
     },
@@ -61,5 +72,5 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const { accessKeyId, secretAccessKey } = credentials[0] ?? EXAMPLE_CREDENTIAL
   const target = { endpoint: url, region: 'us-east-1', accessKeyId, secretAccessKey }
   const close = (): Promise<void> => gateway.close({ drainMs: 1000 })
-  return { gateway, target, backend, metrics, errors, close }
+  return { gateway, target, backend, metrics, errors, audit, close }
 }
