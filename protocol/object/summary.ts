@@ -3,8 +3,8 @@
  * since a page takes it a thousand times. Everything else is skipped by its length.
  */
 
-import { textOfUtf8, byteString } from '../bytes.ts'
 import { RecordVersionError } from '../codec/versioned.ts'
+import { FieldReader } from '../codec/wire.ts'
 
 export interface ObjectSummary {
   versionId: string
@@ -16,11 +16,6 @@ export interface ObjectSummary {
   checksumAlgorithm: string
   checksumType: number
 }
-
-const VARINT = 0
-const FIXED64 = 1
-const BYTES = 2
-const FIXED32 = 5
 
 /** The current version; undefined when there is none, or it is a delete marker. */
 export function summaryOf(body: Uint8Array): ObjectSummary | undefined {
@@ -77,67 +72,4 @@ function versionSummary(bytes: Uint8Array, start: number, end: number): ObjectSu
     }
   }
   return summary
-}
-
-/** One field of a protobuf message after the other. Throws RangeError when it is cut short. */
-class FieldReader {
-  field = 0
-  /** Of a varint. */
-  value = 0
-  /** Of a field with a length. */
-  start = 0
-  end = 0
-  readonly #bytes: Uint8Array
-  readonly #limit: number
-  #at: number
-
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.#bytes = bytes
-    this.#at = start
-    this.#limit = end
-  }
-
-  next(): boolean {
-    if (this.#at >= this.#limit) return false
-    const tag = this.#varint()
-    this.field = Math.floor(tag / 8)
-    switch (tag % 8) {
-      case VARINT:
-        this.value = this.#varint()
-        break
-      case BYTES: {
-        const length = this.#varint()
-        this.start = this.#at
-        this.end = this.#at + length
-        this.#at = this.end
-        break
-      }
-      case FIXED64:
-        this.#at += 8
-        break
-      case FIXED32:
-        this.#at += 4
-        break
-      default:
-        throw new RangeError('unknown wire type')
-    }
-    if (this.#at > this.#limit) throw new RangeError('record cut short')
-    return true
-  }
-
-  text(): string {
-    return textOfUtf8(byteString(this.#bytes.subarray(this.start, this.end)))
-  }
-
-  #varint(): number {
-    let value = 0
-    let scale = 1
-    for (;;) {
-      if (this.#at >= this.#limit) throw new RangeError('record cut short')
-      const byte = this.#bytes[this.#at++]!
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-      scale *= 128
-    }
-  }
 }

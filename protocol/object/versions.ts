@@ -163,5 +163,5 @@ function withoutNull(record: ObjectRecord, pages: PageTools): Edited | Lacking {
 }
 
 function nextModified(record: ObjectRecord, nowMs: number): number {
-  return Math.max(record.lastModifiedMs + 1, nowMs)
+  return Math.max(record.lastModifiedMs + 1, Math.floor(nowMs))
 }

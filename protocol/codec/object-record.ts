@@ -1,0 +1,219 @@
+/** Records of objects and pages by hand: the messages of records.proto, field by field. */
+
+import type {
+  ObjectRecord,
+  PageRecord,
+  PageRefRecord,
+  PairRecord,
+  StorageRecord,
+  VersionRecord,
+} from './records.js'
+import { FieldReader, FieldWriter } from './wire.ts'
+
+const NO_BYTES = new Uint8Array(0)
+
+/** `start`: where the message begins. */
+export function decodeObjectRecord(bytes: Uint8Array, start: number): ObjectRecord {
+  const record: ObjectRecord = {
+    sequence: 0,
+    versions: [],
+    uploads: [],
+    lastModifiedMs: 0,
+    pages: [],
+    nullSequence: 0,
+  }
+  const reader = new FieldReader(bytes, start, bytes.length)
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        record.sequence = reader.value
+        break
+      case 2:
+        record.versions.push(readVersion(reader.message()))
+        break
+      case 3:
+        record.uploads.push(reader.bytes())
+        break
+      case 4:
+        record.lastModifiedMs = reader.value
+        break
+      case 5:
+        record.pages.push(readPageRef(reader.message()))
+        break
+      case 6:
+        record.nullSequence = reader.value
+        break
+      default:
+        break
+    }
+  }
+  return record
+}
+
+export function encodeObjectRecord(record: ObjectRecord, head: number): Uint8Array<ArrayBuffer> {
+  const to = scratch.clear()
+  to.number(1, record.sequence)
+  for (const version of record.versions) to.message(2, version, writeVersion)
+  for (const ticket of record.uploads) to.element(3, ticket)
+  to.number(4, record.lastModifiedMs)
+  for (const ref of record.pages) to.message(5, ref, writePageRef)
+  to.number(6, record.nullSequence)
+  return to.finish(head)
+}
+
+export function decodePageRecord(bytes: Uint8Array, start: number): PageRecord {
+  const record: PageRecord = { versions: [], pages: [] }
+  const reader = new FieldReader(bytes, start, bytes.length)
+  while (reader.next()) {
+    if (reader.field === 1) record.versions.push(readVersion(reader.message()))
+    else if (reader.field === 2) record.pages.push(readPageRef(reader.message()))
+  }
+  return record
+}
+
+export function encodePageRecord(record: PageRecord, head: number): Uint8Array<ArrayBuffer> {
+  const to = scratch.clear()
+  for (const version of record.versions) to.message(1, version, writeVersion)
+  for (const ref of record.pages) to.message(2, ref, writePageRef)
+  return to.finish(head)
+}
+
+/** Nothing here waits, so that one is enough. */
+const scratch = new FieldWriter()
+
+function readVersion(reader: FieldReader): VersionRecord {
+  const version: VersionRecord = {
+    versionId: '',
+    deleteMarker: false,
+    sizeBytes: 0,
+    etag: '',
+    lastModifiedMs: 0,
+    storageClass: '',
+    system: [],
+    user: [],
+    checksums: [],
+    checksumType: 0,
+    storage: [],
+    manifest: NO_BYTES,
+    uploadId: NO_BYTES,
+    sequence: 0,
+  }
+  while (reader.next()) readVersionField(version, reader)
+  return version
+}
+
+function readVersionField(version: VersionRecord, reader: FieldReader): void {
+  switch (reader.field) {
+    case 1:
+      version.versionId = reader.text()
+      break
+    case 2:
+      version.deleteMarker = reader.value !== 0
+      break
+    case 3:
+      version.sizeBytes = reader.value
+      break
+    case 4:
+      version.etag = reader.text()
+      break
+    case 5:
+      version.lastModifiedMs = reader.value
+      break
+    case 6:
+      version.storageClass = reader.text()
+      break
+    case 7:
+      version.system.push(readPair(reader.message()))
+      break
+    case 8:
+      version.user.push(readPair(reader.message()))
+      break
+    case 9:
+      version.checksums.push(readPair(reader.message()))
+      break
+    case 10:
+      version.checksumType = reader.value
+      break
+    case 11:
+      version.storage.push(readStorage(reader.message()))
+      break
+    case 12:
+      version.manifest = reader.bytes()
+      break
+    case 13:
+      version.uploadId = reader.bytes()
+      break
+    case 14:
+      version.sequence = reader.value
+      break
+    default:
+      break
+  }
+}
+
+function writeVersion(to: FieldWriter, version: VersionRecord): void {
+  to.text(1, version.versionId)
+  to.flag(2, version.deleteMarker)
+  to.number(3, version.sizeBytes)
+  to.text(4, version.etag)
+  to.number(5, version.lastModifiedMs)
+  to.text(6, version.storageClass)
+  for (const pair of version.system) to.message(7, pair, writePair)
+  for (const pair of version.user) to.message(8, pair, writePair)
+  for (const pair of version.checksums) to.message(9, pair, writePair)
+  to.number(10, version.checksumType)
+  for (const storage of version.storage) to.message(11, storage, writeStorage)
+  to.bytes(12, version.manifest)
+  to.bytes(13, version.uploadId)
+  to.number(14, version.sequence)
+}
+
+function readPair(reader: FieldReader): PairRecord {
+  const pair: PairRecord = { name: '', value: '' }
+  while (reader.next()) {
+    if (reader.field === 1) pair.name = reader.text()
+    else if (reader.field === 2) pair.value = reader.text()
+  }
+  return pair
+}
+
+function writePair(to: FieldWriter, pair: PairRecord): void {
+  to.text(1, pair.name)
+  to.text(2, pair.value)
+}
+
+function readStorage(reader: FieldReader): StorageRecord {
+  const storage: StorageRecord = { dataId: NO_BYTES, sizeBytes: 0, packed: false }
+  while (reader.next()) {
+    if (reader.field === 1) storage.dataId = reader.bytes()
+    else if (reader.field === 2) storage.sizeBytes = reader.value
+    else if (reader.field === 3) storage.packed = reader.value !== 0
+  }
+  return storage
+}
+
+function writeStorage(to: FieldWriter, storage: StorageRecord): void {
+  to.bytes(1, storage.dataId)
+  to.number(2, storage.sizeBytes)
+  to.flag(3, storage.packed)
+}
+
+function readPageRef(reader: FieldReader): PageRefRecord {
+  const ref: PageRefRecord = { dataId: NO_BYTES, level: 0, newest: 0, oldest: 0, count: 0 }
+  while (reader.next()) {
+    if (reader.field === 1) ref.dataId = reader.bytes()
+    else if (reader.field === 2) ref.level = reader.value
+    else if (reader.field === 3) ref.newest = reader.value
+    else if (reader.field === 4) ref.oldest = reader.value
+    else if (reader.field === 5) ref.count = reader.value
+  }
+  return ref
+}
+
+function writePageRef(to: FieldWriter, ref: PageRefRecord): void {
+  to.bytes(1, ref.dataId)
+  to.number(2, ref.level)
+  to.number(3, ref.newest)
+  to.number(4, ref.oldest)
+  to.number(5, ref.count)
+}
