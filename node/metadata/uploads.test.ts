@@ -1,167 +1,32 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { bytesOf, u32 } from '../../protocol/bytes.ts'
-import { manifestCodec, objectCodec } from '../../protocol/codec/versioned.ts'
+import { manifestCodec } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
-import type { CompletedPart, RequestContext, WriteCondition } from '../../gateway/backend.ts'
-import type { Attempt } from '../data/attempts.ts'
-import type { Bodies } from '../data/body.ts'
-import type { Replicator } from '../data/replicator.ts'
-import type { Clock, Random } from '../env/ports.ts'
-import type { Reclaim, Released } from '../space/reclaim.ts'
-import { Bucket } from './bucket.ts'
-import { BUCKET_LIVE } from './bucket-record.ts'
-import type { Buckets } from './buckets.ts'
-import { Objects } from './objects.ts'
-import type { PackedBlock } from './register-host.ts'
-import { MemoryRegisters } from './testing/memory-registers.ts'
-import { Uploads } from './uploads.ts'
+import type { CompletedPart, WriteCondition } from '../../gateway/backend.ts'
+import type { Objects } from './objects.ts'
+import type { MemoryRegisters } from './testing/memory-registers.ts'
+import { codeOf, context, HEADERS, MemoryUploads, MIB5, NAMED } from './testing/memory-uploads.ts'
+import type { Uploads } from './uploads.ts'
 
-const MIB5 = 5 << 20
-const NAMED = { bucket: 'bucket', key: 'key' }
-const HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
-
+let world: MemoryUploads
 let memory: MemoryRegisters
 let uploads: Uploads
 let objects: Objects
-let blocks: PackedBlock[]
-let uploadId: string
-/** Attempts that are not over. */
-let running: Set<DataId>
-let released: Released[]
-/** The bucket is deleted. */
-let gone: boolean
-let bucket: Bucket
-let nowMs: number
 
 beforeEach(async () => {
-  memory = new MemoryRegisters()
-  blocks = []
-  const real = memory.change.bind(memory)
-  memory.change = (requestContext, request) => {
-    if (request.block !== undefined) blocks.push(request.block)
-    return real(requestContext, request)
-  }
-  let drawn = 0
-  const random = { bytes: (length: number) => new Uint8Array(length).fill(++drawn) } as Random
-  nowMs = 1_000
-  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs } as Clock
-  bucket = new Bucket(
-    {
-      name: 'bucket',
-      incarnation: new Uint8Array(16),
-      generation: 0,
-      state: BUCKET_LIVE,
-      ownerAccount: '1',
-      createdMs: 0,
-      region: '',
-      shards: 16,
-      versioning: 0,
-      policy: '',
-      publicAccessBlock: 0,
-      abortRules: [],
-    },
-    () => Promise.reject(new StoreError('NoSuchBucket')),
-  )
-  let drawnIds = 0
-  running = new Set()
-  const begin = (): Attempt => {
-    const id = dataId('d'.repeat(20) + u32(++drawnIds))
-    running.add(id)
-    return { id, end: () => void running.delete(id) }
-  }
-  const bodies = {
-    begin,
-    write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => {
-      const attempt = begin()
-      const storage = { dataId: bytesOf(attempt.id), sizeBytes: body.sizeBytes, packed: false }
-      return { sealed: body.seal(), storage: [storage], sizeBytes: body.sizeBytes, attempt }
-    },
-  } as unknown as Bodies
-  released = []
-  const reclaim: Reclaim = {
-    isOver: (id) => !running.has(id),
-    released: (list) => void released.push(...list),
-  }
-  const common = {
-    registers: memory.registers,
-    buckets: {
-      open: () => Promise.resolve(bucket),
-      find: () => Promise.resolve(gone ? undefined : bucket),
-    } as unknown as Buckets,
-    bodies,
-    lister: memory.lister,
-    clock,
-    random,
-    reclaim,
-    partitionBits: 6,
-  }
-  gone = false
-  const replicator = {
-    read: (_context: unknown, key: string) =>
-      Promise.resolve(blocks.find((block) => block.key === key)?.bytes),
-  } as unknown as Replicator
-  objects = new Objects({ ...common, replicator })
-  uploads = new Uploads({ ...common, objects, replicator })
-  uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+  world = new MemoryUploads()
+  ;({ memory, uploads, objects } = world)
+  await world.create()
 })
 
-function context(): RequestContext {
-  return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
-}
-
-async function putPart(partNumber: number, sizeBytes = MIB5, etag = `e${partNumber}`) {
-  const seal = () => ({ etag, checksums: {} })
-  const body = { sizeBytes, seal } as never
-  await uploads.putPart(context(), { ...NAMED, uploadId, partNumber, body })
-  return { partNumber, etag, checksums: {} }
-}
-
-function complete(
+const putPart = (number: number, sizeBytes?: number, etag?: string): Promise<CompletedPart> =>
+  world.putPart(number, sizeBytes, etag)
+const complete = (
   parts: readonly CompletedPart[],
   condition?: WriteCondition,
-  seal: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
-) {
-  return uploads.complete(context(), { ...NAMED, uploadId, parts, condition, seal })
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work
-    return 'ok'
-  } catch (error) {
-    return (error as StoreError).code
-  }
-}
-
-async function current(): Promise<string> {
-  try {
-    return (await objects.get(context(), { ...NAMED, withData: false })).info.etag
-  } catch (error) {
-    return (error as StoreError).code
-  }
-}
-
-function putOther(etag: string): Promise<unknown> {
-  const body = { sizeBytes: 1, seal: () => ({ etag, checksums: {} }) } as never
-  return objects.put(context(), { ...NAMED, headers: HEADERS, body })
-}
-
-/** Holds the next change of a register of the space back until released. */
-function hold(space: 'object' | 'upload', which = 1): { reached: Promise<void>; release(): void } {
-  let release = (): void => {}
-  let left = which
-  const released = new Promise<void>((resolve) => (release = resolve))
-  const reached = new Promise<void>((resolve) => {
-    memory.before = (key: RegisterKey) => {
-      if (spaceOf(key) !== space || --left !== 0) return undefined
-      resolve()
-      return released
-    }
-  })
-  return { reached, release }
-}
+  seal?: () => { etag: string; checksums: object },
+): ReturnType<Uploads['complete']> => world.complete(parts, condition, seal)
+const current = (): Promise<string> => world.current()
 
 describe('completion', () => {
   test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
@@ -205,20 +70,20 @@ describe('completion', () => {
   test('one that slept after it met "completing" does not write the version again (P4)', async () => {
     const parts = [await putPart(1)]
     for (const after of ['deleted', 'overwritten'] as const) {
-      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await world.create()
       await putPart(1)
       // The first dies before the object's change.
-      const dead = hold('object', 2)
+      const dead = world.hold('object', 2)
       void complete(parts).catch(() => {})
       await dead.reached
-      const slow = hold('object')
+      const slow = world.hold('object')
       const late = complete(parts)
       await slow.reached
       memory.before = () => undefined
       await complete(parts)
       expect(await current()).toBe('whole')
       if (after === 'deleted') await objects.delete(context(), NAMED)
-      else await putOther('newer')
+      else await world.putOther('newer')
       slow.release()
       expect(await late).toMatchObject({ etag: 'whole' })
       expect(await current()).toBe(after === 'deleted' ? 'NoSuchKey' : 'newer')
@@ -234,26 +99,28 @@ describe('completion', () => {
       ['object', 2],
       ['upload', 2],
     ] as const) {
-      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await world.create()
       await putPart(1)
-      const dead = hold(space, which)
+      const dead = world.hold(space, which)
       void complete(parts)
       await dead.reached
       memory.before = () => undefined
       expect(await complete(parts)).toMatchObject({ etag: 'whole' })
       expect(await current()).toBe('whole')
-      expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId }))).toBe('NoSuchUpload')
+      expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe(
+        'NoSuchUpload',
+      )
       await objects.delete(context(), NAMED)
     }
   })
 
   test('a failed condition leaves the upload open, and the same upload may succeed later', async () => {
     const parts = [await putPart(1)]
-    await putOther('there')
+    await world.putOther('there')
     const create = { ifNoneMatch: ['*'] }
     expect(await codeOf(complete(parts, create))).toBe('PreconditionFailed')
     expect(await current()).toBe('there')
-    expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId }))).toBe('ok')
+    expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe('ok')
     const both = [codeOf(complete(parts, create)), codeOf(complete(parts, create))]
     for (const code of await Promise.all(both)) {
       expect(['PreconditionFailed', 'Unavailable']).toContain(code)
@@ -266,12 +133,10 @@ describe('completion', () => {
 
   test('leaves no ticket in the object, whatever way it went', async () => {
     const parts = [await putPart(1)]
-    await putOther('there')
+    await world.putOther('there')
     await codeOf(complete(parts, { ifNoneMatch: ['*'] }))
     await Promise.all([complete(parts), complete(parts)])
-    const [record] = [...memory.values]
-      .filter(([key]) => spaceOf(key) === 'object')
-      .map(([, value]) => objectCodec.decode(value.body))
+    const [record] = world.objectRecords
     expect(record?.uploads).toEqual([])
     expect(record?.versions).toHaveLength(1)
   })
@@ -280,19 +145,19 @@ describe('completion', () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 70; number++) parts.push(await putPart(number, MIB5 + number))
     await complete(parts)
-    expect(blocks).toHaveLength(2)
-    expect(manifestCodec.decode(blocks[0]!.bytes).storage).toHaveLength(70)
+    expect(world.blocks).toHaveLength(2)
+    expect(manifestCodec.decode(world.blocks[0]!.bytes).storage).toHaveLength(70)
     const { info } = await objects.get(context(), { ...NAMED, withData: true })
     expect(info.partSizes).toEqual(parts.map(({ partNumber }) => MIB5 + partNumber))
     const [value] = [...memory.values].filter(([key]) => spaceOf(key) === 'object')
-    expect(value?.[1].blocks).toEqual([blocks[0]!.key])
+    expect(value?.[1].blocks).toEqual([world.blocks[0]!.key])
   })
 })
 
 describe('abort', () => {
   test('ends an open upload, again and again; nothing goes on with it', async () => {
     const parts = [await putPart(1)]
-    const named = { ...NAMED, uploadId }
+    const named = { ...NAMED, uploadId: world.uploadId }
     await uploads.abort(context(), named)
     await uploads.abort(context(), named)
     expect(await codeOf(complete(parts))).toBe('NoSuchUpload')
@@ -308,20 +173,20 @@ describe('abort', () => {
 
   test('against completion: exactly one of the two', async () => {
     const parts = [await putPart(1)]
-    const named = { ...NAMED, uploadId }
+    const named = { ...NAMED, uploadId: world.uploadId }
     for (const [space, which] of [
       ['object', 1],
       ['upload', 1],
       ['object', 2],
       ['upload', 2],
     ] as const) {
-      uploadId = (await uploads.create(context(), { ...NAMED, headers: HEADERS })).uploadId
+      await world.create()
       await putPart(1)
-      const slow = hold(space, which)
+      const slow = world.hold(space, which)
       const completion = codeOf(complete(parts))
       await slow.reached
       memory.before = () => undefined
-      const aborted = await codeOf(uploads.abort(context(), { ...named, uploadId }))
+      const aborted = await codeOf(uploads.abort(context(), { ...named, uploadId: world.uploadId }))
       slow.release()
       const completed = await completion
       expect([aborted, completed].filter((code) => code === 'ok')).toHaveLength(1)
@@ -337,7 +202,12 @@ describe('lists', () => {
     const numbers: number[] = []
     let after: number | undefined = 0
     while (after !== undefined) {
-      const page = await uploads.listParts(context(), { ...NAMED, uploadId, after, limit: 2 })
+      const page = await uploads.listParts(context(), {
+        ...NAMED,
+        uploadId: world.uploadId,
+        after,
+        limit: 2,
+      })
       numbers.push(...page.parts.map(({ partNumber }) => partNumber))
       after = page.next
     }
@@ -345,7 +215,7 @@ describe('lists', () => {
   })
 
   test('uploads by key and id, folded, from markers; completed and aborted ones are not there', async () => {
-    await uploads.abort(context(), { ...NAMED, uploadId })
+    await uploads.abort(context(), { ...NAMED, uploadId: world.uploadId })
     const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
     const ids: string[] = []
     for (const key of keys) {
