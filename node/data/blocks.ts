@@ -81,7 +81,19 @@ export class BlockStore {
 
   /** Whose the block is, without its bytes; undefined when absent or damaged. */
   async ownerOf(key: BlockKey): Promise<BlockOwner | undefined> {
-    return (await this.readOwned(key))?.owner
+    for (;;) {
+      const row = this.#store.get(blockRow(key))
+      if (row === undefined || this.#damaged.has(key)) return undefined
+      const position = decodePosition(row)
+      try {
+        const { key: found, body } = await this.#store.readMeta(position)
+        return found === key ? (byteString(body) as BlockOwner) : this.noteDamage(key)
+      } catch (error) {
+        if (this.#moved(key, position)) continue
+        if (!isDamage(error)) throw error
+        return this.noteDamage(key)
+      }
+    }
   }
 
   /**

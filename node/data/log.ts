@@ -17,7 +17,7 @@ import { Batch, ChunkPool } from './batch.ts'
 import { errorCode, isNoSpace, LogError } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
 import { openSegments, type OpenSegments } from './open-segments.ts'
-import { readRecord, readRecordSync, type ReadRecord } from './read.ts'
+import { readMeta, readRecord, readRecordSync, type ReadRecord } from './read.ts'
 import { Recovery, type Recovered, type ReplayHandlers } from './recovery.ts'
 import {
   encodeSegmentHeader,
@@ -29,7 +29,7 @@ import {
   segmentPath,
   type LogEnd,
 } from './segment.ts'
-import type { LogPosition, NewRecord } from './types.ts'
+import type { LogPosition, LogRecord, NewRecord } from './types.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
@@ -133,6 +133,11 @@ export class Log {
   /** Verified header, body and, with `payload`, payload (A4). */
   read(position: LogPosition, into?: Uint8Array): Promise<ReadRecord> {
     return readRecord(this.file(position.segment), position, this.logId, into)
+  }
+
+  /** Without the payload. */
+  readMeta(position: LogPosition): Promise<LogRecord> {
+    return readMeta(this.file(position.segment), position, this.logId)
   }
 
   readSync(position: LogPosition): ReadRecord {

@@ -6,6 +6,7 @@ import {
   decodeRecordBody,
   decodeRecordHeader,
   headerRecordBytes,
+  recordMetaBytes,
   type RecordFault,
 } from '../../protocol/codec/record.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
@@ -21,6 +22,8 @@ export interface ReadRecord extends LogRecord {
 }
 
 export const SYNC_READ_BYTES_MAX = 80 << 10
+/** Holds header, key and body of most records. */
+const META_READ_BYTES = 2_048
 
 /** With `into` (at least position.lengthBytes) body and payload are views of it. */
 export async function readRecord(
@@ -32,6 +35,27 @@ export async function readRecord(
   const bytes = bufferFor(position, into)
   const length = await file.read(bytes, position.offset)
   return decode(bytes.subarray(0, length), position, logId)
+}
+
+/** Header, key and body, verified; the payload is neither read nor looked at. */
+export async function readMeta(
+  file: DiskFile,
+  position: LogPosition,
+  logId: Uint8Array,
+): Promise<LogRecord> {
+  let bytes = new Uint8Array(Math.min(position.lengthBytes, META_READ_BYTES))
+  bytes = bytes.subarray(0, await file.read(bytes, position.offset))
+  const header = decodeRecordHeader(bytes, 0, logId, position)
+  if (typeof header === 'string') throw faultError(header, position)
+  const { type, partition, key, bodyBytes } = header
+  const metaBytes = recordMetaBytes(key.length, bodyBytes)
+  if (metaBytes > bytes.length) {
+    bytes = new Uint8Array(metaBytes)
+    bytes = bytes.subarray(0, await file.read(bytes, position.offset))
+  }
+  const body = decodeRecordBody(bytes, 0, header)
+  if (typeof body === 'string') throw faultError('CHECKSUM_MISMATCH', position)
+  return { type, partition, key, body }
 }
 
 /** For records of at most 64 KiB of payload, which the page cache most likely holds. */

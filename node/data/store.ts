@@ -130,6 +130,11 @@ export class Store {
     return payload ?? new Uint8Array(0)
   }
 
+  /** As readRecord, without the payload: one small read. */
+  async readMeta(position: LogPosition): Promise<LogRecord> {
+    return this.log.readMeta(position)
+  }
+
   /** As readRecord, for payloads of at most 64 KiB. */
   readRecordSync(position: LogPosition): ReadRecord {
     return this.log.readSync(position)
