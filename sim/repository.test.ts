@@ -176,9 +176,7 @@ describe('protocol/', () => {
 })
 
 /** Built and tested ahead of what will use it. */
-const awaited: readonly (readonly [string, string])[] = [
-  ['protocol/iam/identity.ts', 'users and access keys besides root: the IAM API'],
-]
+const awaited: readonly (readonly [string, string])[] = []
 
 describe('source files', () => {
   it('export by name', () => {

@@ -5,6 +5,7 @@ import { SystemClock } from '../env/system.ts'
 import { parseDuration } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { VERSION } from '../version.ts'
+import { addAccountCommand } from './account.ts'
 import { AdminClient, adminUrl, type NodeOptions } from './admin-client.ts'
 import { runCluster, type ClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
@@ -119,6 +120,8 @@ export function createProgram(
       const { json = false } = options
       finish(await runLocate(client(options), url, { json }, terminal))
     })
+
+  addAccountCommand(program, terminal, clock, process.env)
 
   const layout = program.command('layout').description('show or change the members')
   asking(layout.command('show'))

@@ -275,12 +275,12 @@ export class AccessKeys {
     context: RequestContext,
     accountId: string,
     id: string,
-  ): Promise<{ readonly Status: Status; readonly CreateDate: Date } | undefined> {
+  ): Promise<{ readonly Status: Status; readonly CreateDate?: Date } | undefined> {
     const { records, firstAccount } = this.#options
     const account = async (): Promise<AccountRecord> =>
       accountAt(await records.read(context, ACCOUNT, accountId), accountId)
     if (id === firstAccount().accessKeyId) {
-      return { Status: 'Active', CreateDate: new Date((await account()).createdMs) }
+      return { Status: 'Active' }
     }
     const key = await records.read(context, ACCESS_KEY, id)
     if (key === undefined) return undefined

@@ -217,7 +217,8 @@ export class Accounts {
       AccountId: accountId,
       Name: name,
       Arn: `arn:aws:iam::${accountId}:root`,
-      CreateDate: new Date(createdMs),
+      // Of the first account nobody wrote it down.
+      CreateDate: createdMs === 0 ? undefined : new Date(createdMs),
       BucketsMax: bucketsMax === 0 ? this.#options.bucketsPerAccount : bucketsMax,
       BucketCount: buckets.filter(({ live }) => live).length,
     }

@@ -122,7 +122,7 @@ export class Users {
       UserName: 'root',
       UserId: accountId,
       Arn: principalArn(accountId, undefined),
-      CreateDate: new Date(account?.createdMs ?? 0),
+      CreateDate: account?.createdMs ? new Date(account.createdMs) : undefined,
     }
   }
 

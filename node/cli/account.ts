@@ -1,0 +1,143 @@
+/** `shoal account`: the accounts of the cluster, for the administrators of its first one. */
+
+import type { Command } from 'commander'
+import type { XmlElement } from '../../gateway/xml.ts'
+import type { Clock } from '../env/ports.ts'
+import { UsageError } from '../usage-error.ts'
+import {
+  childNamed,
+  QueryClient,
+  s3Url,
+  signerOf,
+  textOf,
+  type Environment,
+  type QueryOptions,
+} from './query-client.ts'
+import { table } from './table.ts'
+import { printable, type Terminal } from './terminal.ts'
+
+interface Options extends QueryOptions {
+  readonly json?: true
+}
+
+interface Account {
+  readonly id: string
+  readonly name: string
+  readonly created: string
+  readonly buckets: number
+  readonly bucketsMax: number
+}
+
+/** Adds the command and its sub-commands. */
+export function addAccountCommand(
+  program: Command,
+  terminal: Terminal,
+  clock: Clock,
+  environment: Environment,
+): void {
+  const account = program
+    .command('account')
+    .description('create, list, limit or delete accounts of the cluster')
+  const command = (name: string, description: string): Command =>
+    account
+      .command(name)
+      .description(description)
+      .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
+      .option('--s3 <url>', 'the node with this S3 address')
+      .option('--json', 'for programs')
+  const client = (options: Options): QueryClient =>
+    new QueryClient(s3Url(options), signerOf(options, environment), clock)
+
+  command('create', 'make an account; its root key is shown once')
+    .argument('<name>')
+    .option('--buckets <count>', "how many it may have (default: the cluster's)")
+    .action(async (name: string, options: Options & { buckets?: string }) => {
+      const parameters = {
+        Name: name,
+        ...(options.buckets === undefined ? {} : { BucketsMax: countOf(options.buckets) }),
+      }
+      const result = await client(options).run('CreateAccount', parameters)
+      const made = accountOf(childNamed(result, 'Account') ?? result)
+      const key = childNamed(result, 'AccessKey') ?? result
+      const accessKeyId = textOf(key, 'AccessKeyId')
+      const secretAccessKey = textOf(key, 'SecretAccessKey')
+      if (options.json === true) {
+        terminal.out(JSON.stringify({ ...made, accessKeyId, secretAccessKey }))
+        return
+      }
+      terminal.out(`account ${made.id} ${printable(made.name)}`)
+      terminal.out(`credentials accessKeyId=${accessKeyId} secretAccessKey=${secretAccessKey}`)
+      terminal.out('not shown again')
+    })
+
+  command('list', 'all accounts').action(async (options: Options) => {
+    const accounts = await listAccounts(client(options))
+    if (options.json === true) terminal.out(JSON.stringify(accounts))
+    else for (const line of accountLines(accounts)) terminal.out(line)
+  })
+
+  command('limit', 'how many buckets an account may have')
+    .argument('<id>', 'twelve digits')
+    .argument('<count>', "a number, or 'default' for the cluster's limit")
+    .action(async (id: string, count: string, options: Options) => {
+      const parameters = { AccountId: id, BucketsMax: countOf(count) }
+      const result = await client(options).run('UpdateAccount', parameters)
+      const changed = accountOf(childNamed(result, 'Account') ?? result)
+      if (options.json === true) terminal.out(JSON.stringify(changed))
+      else terminal.out(`account ${changed.id} may have ${changed.bucketsMax} buckets`)
+    })
+
+  command('delete', 'an account that holds nothing any more')
+    .argument('<id>', 'twelve digits')
+    .action(async (id: string, options: Options) => {
+      await client(options).run('DeleteAccount', { AccountId: id })
+      terminal.out(options.json === true ? JSON.stringify({ id }) : `account ${id} is deleted`)
+    })
+}
+
+async function listAccounts(client: QueryClient): Promise<Account[]> {
+  const accounts: Account[] = []
+  let marker = ''
+  do {
+    const page = await client.run('ListAccounts', marker === '' ? {} : { Marker: marker })
+    accounts.push(...(childNamed(page, 'Accounts')?.children ?? []).map(accountOf))
+    marker = textOf(page, 'Marker')
+  } while (marker !== '')
+  return accounts
+}
+
+function accountOf(element: XmlElement): Account {
+  return {
+    id: textOf(element, 'AccountId'),
+    name: textOf(element, 'Name'),
+    created: textOf(element, 'CreateDate'),
+    buckets: Number(textOf(element, 'BucketCount')),
+    bucketsMax: Number(textOf(element, 'BucketsMax')),
+  }
+}
+
+function accountLines(accounts: readonly Account[]): string[] {
+  return table(
+    [
+      { title: 'ACCOUNT' },
+      { title: 'BUCKETS', align: 'right' },
+      { title: 'LIMIT', align: 'right' },
+      { title: 'CREATED' },
+      { title: 'NAME' },
+    ],
+    accounts.map(({ id, name, created, buckets, bucketsMax }) => [
+      id,
+      String(buckets),
+      String(bucketsMax),
+      created,
+      name,
+    ]),
+  )
+}
+
+/** '0' stands for the cluster's limit. */
+function countOf(text: string): string {
+  if (text === 'default') return '0'
+  if (/^[1-9]\d{0,5}$/.test(text)) return text
+  throw new UsageError(`'${text.slice(0, 40)}' is no number of buckets`)
+}

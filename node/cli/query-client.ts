@@ -1,0 +1,154 @@
+/** Asks a node's query API (IAM's and Shoal's own actions on the S3 port), signed with SigV4. */
+
+import { createHash } from 'node:crypto'
+import { request } from 'node:http'
+import { ALGORITHM, hmacHex, signingKey, stringToSign } from '../../gateway/sigv4/canonical.ts'
+import { parseXml, type XmlElement } from '../../gateway/xml.ts'
+import { readCredentials, readNode } from '../data-directory.ts'
+import type { Clock } from '../env/ports.ts'
+import { UsageError } from '../usage-error.ts'
+
+const ANSWER_BYTES_MAX = 8 << 20
+const DEFAULT_DATA = './shoal-data'
+const REGION = 'us-east-1'
+const VERSION = '2010-05-08'
+
+/** `--s3 URL`, else the node.json of `--data DIR`. */
+export interface QueryOptions {
+  readonly s3?: string | undefined
+  readonly data?: string | undefined
+}
+
+export interface Signer {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export function s3Url(options: QueryOptions): URL {
+  if (options.s3 !== undefined) {
+    const text = options.s3.includes('://') ? options.s3 : `http://${options.s3}`
+    if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
+    throw new UsageError(`--s3: '${options.s3}' is no URL, such as http://127.0.0.1:9000`)
+  }
+  const data = options.data ?? DEFAULT_DATA
+  const node = readNode(data)
+  if (node === undefined) {
+    throw new UsageError(`${data} is no data directory of a node: give --data DIR or --s3 URL`)
+  }
+  if (node.addresses.s3 === undefined) {
+    throw new UsageError(`the node of ${data} has never run: start it with --data ${data}`)
+  }
+  return new URL(`http://${node.addresses.s3.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
+}
+
+/** Of the environment as AWS's tools read it, else what the founder keeps in its data directory. */
+export function signerOf(options: QueryOptions, environment: Environment): Signer {
+  const accessKeyId = environment['AWS_ACCESS_KEY_ID']
+  const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY']
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    return { accessKeyId, secretAccessKey, sessionToken: environment['AWS_SESSION_TOKEN'] }
+  }
+  const kept = readCredentials(options.data ?? DEFAULT_DATA)
+  if (kept !== undefined) return kept
+  throw new UsageError(
+    'no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --data DIR of the node that founded the cluster',
+  )
+}
+
+export class QueryClient {
+  readonly #base: URL
+  readonly #signer: Signer
+  readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #timeoutMs: number
+
+  constructor(base: URL, signer: Signer, clock: Pick<Clock, 'nowMs'>, timeoutMs = 30_000) {
+    this.#base = base
+    this.#signer = signer
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** The …Result of the answer. Throws what the node says went wrong, as one line. */
+  async run(action: string, parameters: Readonly<Record<string, string>>): Promise<XmlElement> {
+    const form = new URLSearchParams({ Action: action, Version: VERSION, ...parameters })
+    const { status, bytes } = await this.#exchange(form.toString())
+    let answer: XmlElement
+    try {
+      answer = parseXml(bytes, { maxBytes: ANSWER_BYTES_MAX })
+    } catch {
+      throw new UsageError(`${this.#base.host} answered ${status} and no XML: is it the S3 port?`)
+    }
+    if (status === 200) {
+      const result = childNamed(answer, `${action}Result`)
+      return result ?? { name: '', children: [], text: '' }
+    }
+    const error = childNamed(answer, 'Error') ?? answer
+    throw new Error(`${textOf(error, 'Code')}: ${textOf(error, 'Message')}`)
+  }
+
+  #headers(body: string): Record<string, string> {
+    const { accessKeyId, secretAccessKey, sessionToken } = this.#signer
+    const iso = new Date(this.#clock.nowMs()).toISOString()
+    const timestamp = `${iso.slice(0, 19).replace(/[-:]/g, '')}Z`
+    const date = timestamp.slice(0, 8)
+    const scope = `${date}/${REGION}/iam/aws4_request`
+    const headers: Record<string, string> = {
+      'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+      host: this.#base.host,
+      'x-amz-date': timestamp,
+      ...(sessionToken === undefined ? {} : { 'x-amz-security-token': sessionToken }),
+    }
+    const names = Object.keys(headers).sort()
+    const lines = names.map((name) => `${name}:${headers[name] as string}\n`).join('')
+    const hash = createHash('sha256').update(body).digest('hex')
+    const canonical = `POST\n/\n\n${lines}\n${names.join(';')}\n${hash}`
+    const key = signingKey(secretAccessKey, date, REGION, 'iam')
+    const signature = hmacHex(key, stringToSign(timestamp, scope, canonical))
+    return {
+      ...headers,
+      authorization: `${ALGORITHM} Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+    }
+  }
+
+  #exchange(body: string): Promise<{ status: number; bytes: Uint8Array }> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
+        const why = error.code ?? error.message
+        reject(new Error(`no node answers at ${this.#base.host} (${why}): is it running?`))
+      }
+      const headers = { ...this.#headers(body), 'content-length': Buffer.byteLength(body) }
+      const asked = request(
+        new URL('/', this.#base),
+        { method: 'POST', timeout: this.#timeoutMs, agent: false, headers },
+        (response) => {
+          const chunks: Buffer[] = []
+          let sizeBytes = 0
+          response.on('data', (chunk: Buffer) => {
+            sizeBytes += chunk.length
+            chunks.push(chunk)
+            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('an endless answer'))
+          })
+          response.on('end', () => {
+            resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks) })
+          })
+          response.on('error', failed)
+        },
+      )
+      asked.on('timeout', () => asked.destroy(new Error('no answer in time')))
+      asked.on('error', failed)
+      asked.end(body)
+    })
+  }
+}
+
+export function childNamed(element: XmlElement, name: string): XmlElement | undefined {
+  return element.children.find((child) => child.name === name)
+}
+
+/** '' when there is none. */
+export function textOf(element: XmlElement, name: string): string {
+  return childNamed(element, name)?.text ?? ''
+}
