@@ -191,7 +191,7 @@ describe('managed policies', () => {
       const result = await world.run(world.root, 'ListPolicies', { MaxItems: '2', ...marker })
       names.push(...(result['Policies'] as IamResult[]).map((each) => each['PolicyName']))
       if (result['IsTruncated'] !== true) break
-      marker = { Marker: String(result['Marker']) }
+      marker = { Marker: result['Marker'] as string }
     }
     expect(names).toHaveLength(9)
     expect(names.slice(6)).toEqual(['a', 'b', 'c'])

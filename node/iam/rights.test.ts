@@ -1,0 +1,197 @@
+/** Row 31: nobody gives more than it has. */
+
+import { describe, expect, test } from 'vitest'
+import type { Identity } from '../../gateway/backend.ts'
+import { allow, deny, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+
+const TRUST = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: { AWS: FIRST_ACCOUNT }, Action: 'sts:AssumeRole' }],
+})
+const ADMIN = 'arn:aws:iam::aws:policy/AdministratorAccess'
+const ARN = `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`
+
+type Step = readonly [action: string, parameters: Readonly<Record<string, string>>]
+
+/** Identities may all of IAM, but little of S3; there is an administrator, a group and a role of all. */
+async function worldWith(...policies: readonly string[]): Promise<[IamWorld, Identity]> {
+  const world = new IamWorld()
+  const root: Step[] = [
+    ['CreateUser', { UserName: 'admin' }],
+    ['AttachUserPolicy', { UserName: 'admin', PolicyArn: ADMIN }],
+    ['CreateGroup', { GroupName: 'admins' }],
+    ['AttachGroupPolicy', { GroupName: 'admins', PolicyArn: ADMIN }],
+    ['CreateRole', { RoleName: 'boss', AssumeRolePolicyDocument: TRUST }],
+    ['AttachRolePolicy', { RoleName: 'boss', PolicyArn: ADMIN }],
+    ['CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('s3:GetObject') }],
+    ['CreateUser', { UserName: 'other' }],
+    ['CreateRole', { RoleName: 'plain', AssumeRolePolicyDocument: TRUST }],
+    ['CreateGroup', { GroupName: 'plain' }],
+  ]
+  for (const [action, parameters] of root) await world.run(world.root, action, parameters)
+  return [world, await world.user(world.root, 'mia', allow('iam:*'), ...policies)]
+}
+
+const SELF = { UserName: 'mia' }
+
+describe('escalations are refused', () => {
+  test.each<Step>([
+    ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('*') }],
+    ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('s3:*') }],
+    ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('s3:Get*') }],
+    ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('sts:AssumeRole') }],
+    ['PutUserPolicy', { UserName: 'other', PolicyName: 'x', PolicyDocument: allow('s3:*') }],
+    ['PutGroupPolicy', { GroupName: 'plain', PolicyName: 'x', PolicyDocument: allow('s3:*') }],
+    ['PutRolePolicy', { RoleName: 'plain', PolicyName: 'x', PolicyDocument: allow('s3:*') }],
+    ['AttachUserPolicy', { ...SELF, PolicyArn: ADMIN }],
+    ['AttachGroupPolicy', { GroupName: 'plain', PolicyArn: ADMIN }],
+    ['AttachRolePolicy', { RoleName: 'plain', PolicyArn: ADMIN }],
+    ['AddUserToGroup', { ...SELF, GroupName: 'admins' }],
+    ['CreateAccessKey', { UserName: 'admin' }],
+    ['UpdateAssumeRolePolicy', { RoleName: 'boss', PolicyDocument: TRUST }],
+  ])('%s %j', async (action, parameters) => {
+    const [world, mia] = await worldWith(allow('s3:GetObject', 'arn:aws:s3:::a/*'))
+    const before = new Map(world.registers.values)
+    expect(await world.codeOf(mia, action, parameters)).toBe('AccessDenied')
+    const holders = [...before].filter(([key, value]) => {
+      const now = world.registers.values.get(key)
+      return Buffer.compare(now?.body ?? Buffer.alloc(0), value.body) !== 0
+    })
+    // Entering a holder in the policy, and taking it out again, leaves the same record.
+    expect(holders).toEqual([])
+  })
+
+  test('what is within its own rights may be given', async () => {
+    const [world, mia] = await worldWith(allow('s3:Get*', 'arn:aws:s3:::a/*'))
+    const own = allow('s3:GetObject', 'arn:aws:s3:::a/b/*')
+    const steps: Step[] = [
+      ['PutUserPolicy', { UserName: 'other', PolicyName: 'x', PolicyDocument: own }],
+      ['PutRolePolicy', { RoleName: 'plain', PolicyName: 'x', PolicyDocument: own }],
+      ['PutGroupPolicy', { GroupName: 'plain', PolicyName: 'x', PolicyDocument: own }],
+      ['AddUserToGroup', { ...SELF, GroupName: 'plain' }],
+      ['UpdateAssumeRolePolicy', { RoleName: 'plain', PolicyDocument: TRUST }],
+      ['CreateAccessKey', { UserName: 'other' }],
+      ['AttachUserPolicy', { ...SELF, PolicyArn: 'arn:aws:iam::aws:policy/IAMFullAccess' }],
+      ['CreateAccessKey', { ...SELF }],
+    ]
+    for (const [action, parameters] of steps) {
+      expect([action, await world.codeOf(mia, action, parameters)]).toEqual([action, undefined])
+    }
+  })
+
+  test('administrators may give everything; the root too', async () => {
+    const [world] = await worldWith()
+    const admin = await world.identity(await world.key(world.root, 'admin'))
+    for (const caller of [admin, world.root]) {
+      const code = await world.codeOf(caller, 'AttachUserPolicy', {
+        UserName: 'other',
+        PolicyArn: ADMIN,
+      })
+      expect(code).toBeUndefined()
+    }
+  })
+
+  test('a session gives no more than its session policies leave', async () => {
+    const [world] = await worldWith()
+    const admin = await world.identity(await world.key(world.root, 'admin'))
+    const limited: Identity = {
+      ...admin,
+      sessionPolicies: [{ name: 'session-policy', text: allow('iam:*') }],
+    }
+    const grant = { UserName: 'other', PolicyArn: ADMIN }
+    expect(await world.codeOf(limited, 'AttachUserPolicy', grant)).toBe('AccessDenied')
+    const iam = { UserName: 'other', PolicyName: 'x', PolicyDocument: allow('iam:GetUser') }
+    expect(await world.codeOf(limited, 'PutUserPolicy', iam)).toBeUndefined()
+    const nothing: Identity = { ...world.root, sessionPolicies: [] }
+    expect(await world.codeOf(nothing, 'AttachUserPolicy', grant)).toBe('AccessDenied')
+  })
+
+  test('a Deny of its own stays in force for whom it gives to', async () => {
+    const [world, mia] = await worldWith(allow('s3:*'), deny('s3:DeleteObject'))
+    const put = (text: string) =>
+      world.codeOf(mia, 'PutUserPolicy', {
+        UserName: 'other',
+        PolicyName: 'x',
+        PolicyDocument: text,
+      })
+    expect(await put(allow('s3:*'))).toBe('AccessDenied')
+    expect(await put(allow('s3:GetObject'))).toBeUndefined()
+  })
+
+  test('who is denied something does not take the Deny away', async () => {
+    const [world, mia] = await worldWith(allow('s3:*'), deny('s3:DeleteObject'))
+    const inline = { ...SELF, PolicyName: 'p2' }
+    expect(await world.codeOf(mia, 'DeleteUserPolicy', inline)).toBe('AccessDenied')
+    const harmless = { ...inline, PolicyDocument: allow('s3:GetObject') }
+    expect(await world.codeOf(mia, 'PutUserPolicy', harmless)).toBe('AccessDenied')
+    // One without a Deny gives nothing when it goes.
+    expect(await world.codeOf(mia, 'DeleteUserPolicy', { ...SELF, PolicyName: 'p1' })).toBe(
+      undefined,
+    )
+  })
+
+  test('nor by detaching it, nor by another default version of it', async () => {
+    const [world, mia] = await worldWith(allow('s3:*'))
+    await world.run(world.root, 'CreatePolicyVersion', {
+      PolicyArn: ARN,
+      PolicyDocument: deny('s3:DeleteObject'),
+      SetAsDefault: 'true',
+    })
+    await world.run(world.root, 'AttachUserPolicy', { ...SELF, PolicyArn: ARN })
+    const now = await world.identity(await world.key(world.root, 'mia'))
+    expect(now.principalId).toBe(mia.principalId)
+    expect(await world.codeOf(now, 'DetachUserPolicy', { ...SELF, PolicyArn: ARN })).toBe(
+      'AccessDenied',
+    )
+    const version = { PolicyArn: ARN, VersionId: 'v1' }
+    expect(await world.codeOf(now, 'SetDefaultPolicyVersion', version)).toBe('AccessDenied')
+    const fresh = { PolicyArn: ARN, PolicyDocument: allow('iam:GetUser'), SetAsDefault: 'true' }
+    expect(await world.codeOf(now, 'CreatePolicyVersion', fresh)).toBe('AccessDenied')
+    expect(await world.codeOf(world.root, 'SetDefaultPolicyVersion', version)).toBeUndefined()
+  })
+
+  test('a policy that somebody holds gets no text beyond the rights of who changes it', async () => {
+    const [world, mia] = await worldWith()
+    const more = { PolicyArn: ARN, PolicyDocument: allow('s3:*') }
+    // Nobody holds it: it gives nothing.
+    expect(await world.codeOf(mia, 'CreatePolicyVersion', more)).toBeUndefined()
+    await world.run(world.root, 'AttachUserPolicy', { UserName: 'other', PolicyArn: ARN })
+    const version = { PolicyArn: ARN, VersionId: 'v2' }
+    expect(await world.codeOf(mia, 'SetDefaultPolicyVersion', version)).toBe('AccessDenied')
+    const both = { ...more, SetAsDefault: 'true' }
+    expect(await world.codeOf(mia, 'CreatePolicyVersion', both)).toBe('AccessDenied')
+    expect(await world.codeOf(mia, 'CreatePolicyVersion', more)).toBeUndefined()
+  })
+
+  test('nor when it is attached at the same moment', async () => {
+    for (let hold = 0; hold < 8; hold++) {
+      for (const held of ['attach', 'default'] as const) {
+        const [world, mia] = await worldWith(allow('s3:GetObject'))
+        await world.run(mia, 'CreatePolicyVersion', {
+          PolicyArn: ARN,
+          PolicyDocument: allow('*'),
+        })
+        const attach = () => world.codeOf(mia, 'AttachUserPolicy', { ...SELF, PolicyArn: ARN })
+        const setDefault = () =>
+          world.codeOf(mia, 'SetDefaultPolicyVersion', { PolicyArn: ARN, VersionId: 'v2' })
+        let count = 0
+        let release: (() => void) | undefined
+        world.registers.before = () => {
+          if (count++ !== hold) return undefined
+          return new Promise((resolve) => {
+            release = resolve
+          })
+        }
+        const first = held === 'attach' ? attach() : setDefault()
+        for (let turn = 0; turn < 200; turn++) await Promise.resolve()
+        world.registers.before = () => undefined
+        await (held === 'attach' ? setDefault() : attach())
+        release?.()
+        await first
+        const now = await world.identity(await world.key(world.root, 'mia'))
+        expect(now.policies.map(({ text }) => text)).not.toContain(allow('*'))
+        expect([hold, held]).toBeDefined()
+      }
+    }
+  })
+})
