@@ -181,6 +181,14 @@ export function openDataDirectory(
   }
 }
 
+/** Keeps a node out of its directory while a command works in it. Throws UsageError when it runs, or when
+ * there is none. */
+export function lockStopped(directory: string): DirectoryLock {
+  const path = resolve(directory)
+  if (readNode(path) === undefined) throw new UsageError(`${path} is no data directory of a node`)
+  return lockDirectory(path, systemProcesses())
+}
+
 /**
  * node.json of a directory that may be in use: what a start remembers and where commands find their
  * node. Undefined when there is none. Throws UsageError when it can't be read or understood.

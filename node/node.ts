@@ -110,10 +110,11 @@ export class ShoalNode {
   static async start(env: Environment, options: NodeOptions): Promise<ShoalNode> {
     const { clock, disk, logger, random, network, signer } = env
     const startedMs = clock.monotonicMs()
-    const recovery = new Recovery(options.progress)
+    const recovery = new Recovery()
     const store = await openStore(env, {
       segmentSizeBytes: options.segmentSizeBytes,
       note: (lengthBytes) => recovery.note(lengthBytes),
+      progress: (done, total) => options.progress?.('reading the log', done, total),
     })
     recovery.running = false
     if (recovery.records > 0) {
@@ -465,17 +466,11 @@ class Recovery {
   running = true
   records = 0
   bytes = 0
-  readonly #progress: NodeOptions['progress']
-
-  constructor(progress: NodeOptions['progress']) {
-    this.#progress = progress
-  }
 
   note(lengthBytes: number): void {
     if (!this.running) return
     this.records++
     this.bytes += lengthBytes
-    if (this.records % 1_000 === 0) this.#progress?.('replaying the log', this.records)
   }
 }
 

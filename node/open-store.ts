@@ -17,11 +17,13 @@ export interface OpenStoreOptions {
   readonly reserveBytes?: number | undefined
   /** A record was applied, of so many bytes: in replay, in a rebuild, and ever after. */
   readonly note?: ((lengthBytes: number) => void) | undefined
+  /** Bytes of the log that the start has read, of how many. */
+  readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
 export function openStore(
   env: Pick<Environment, 'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'>,
-  { segmentSizeBytes, reserveBytes, note }: OpenStoreOptions,
+  { segmentSizeBytes, reserveBytes, note, progress }: OpenStoreOptions,
 ): Promise<Store> {
   const { disk, clock, random, logger } = env
   return Store.open({
@@ -37,6 +39,7 @@ export function openStore(
       note?.(position.lengthBytes)
       return applyRecord(record, position, current)
     },
+    progress: (doneBytes, totalBytes) => progress?.(doneBytes, totalBytes),
     isLive: isLiveRecord,
     compactedType: RECORD.compacted,
     rows: ROW_SCHEMA,

@@ -43,7 +43,7 @@ const SCRUB_PAUSE_MS = 7 * 86_400_000
 /** After a start others have more to do. */
 const SCRUB_DELAY_MS_MIN = 60_000
 /** Where the time of the last scrub stands: for the schedule only. */
-const SCRUBBED_PATH = 'scrubbed'
+const SCRUBBED_PATH = 'log/scrubbed'
 
 export class Upkeep {
   readonly compaction: Compaction

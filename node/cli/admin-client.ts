@@ -1,7 +1,7 @@
 /** Asks a node's admin port. Failures are one-line UsageErrors that say which node did not answer. */
 
 import { request } from 'node:http'
-import type { LocateResult, NodeStatus } from '../../gateway/backend.ts'
+import type { LocateResult, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import { readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -55,6 +55,15 @@ export class AdminClient {
   async locate(bucket: string, key: string): Promise<LocateResult> {
     const query = new URLSearchParams({ bucket, key })
     return (await this.#ask('GET', `/locate?${query.toString()}`)) as LocateResult
+  }
+
+  /** Begins a scrub, or joins the one that runs. */
+  async startScrub(): Promise<ScrubStatus> {
+    return (await this.#ask('POST', '/scrub')) as ScrubStatus
+  }
+
+  async scrubStatus(): Promise<ScrubStatus> {
+    return (await this.#ask('GET', '/scrub')) as ScrubStatus
   }
 
   layout(): Promise<unknown> {

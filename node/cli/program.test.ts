@@ -65,9 +65,9 @@ describe('what is wrong is one line and exit code 2', () => {
     [['layout', 'drain', 'n', '--force'], 'shoal: not implemented yet: layout drain'],
     [['layout', 'remove'], 'shoal: not implemented yet: layout remove'],
     [['layout', 'replace'], 'shoal: not implemented yet: layout replace'],
-    [['index', 'rebuild'], 'shoal: not implemented yet: index rebuild'],
-    [['scrub'], 'shoal: not implemented yet: scrub'],
-    [['log', 'inspect', 'f'], 'shoal: not implemented yet: log inspect'],
+    [['index', 'rebuild', '--data', '/no/such'], /is no data directory of a node$/],
+    [['scrub', '--data', '/no/such'], /is no data directory of a node/],
+    [['log', 'inspect', '/no/such'], 'shoal: /no/such: no such file'],
   ])('%j', async (args, expected) => {
     const { code, out, errors } = await run(...args)
     expect({ code, out }).toEqual({ code: 2, out: [] })

@@ -9,8 +9,11 @@ import { addAccountCommand } from './account.ts'
 import { AdminClient, adminUrl, type NodeOptions } from './admin-client.ts'
 import { runCluster, type ClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
+import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
 import { layoutLines } from './layout.ts'
 import { runLocate } from './locate.ts'
+import { runLogInspect } from './log-inspect.ts'
+import { runScrub } from './scrub.ts'
 import type { StartOptions } from './settings.ts'
 import { runStart } from './start.ts'
 import { runStatus } from './status.ts'
@@ -132,9 +135,35 @@ export function createProgram(
       for (const line of lines) terminal.out(line)
     })
   for (const name of ['drain', 'remove', 'replace']) notYet(layout.command(name))
-  notYet(program.command('index').description('not implemented yet').command('rebuild'))
-  notYet(program.command('scrub'))
-  notYet(program.command('log').description('not implemented yet').command('inspect'))
+
+  asking(program.command('scrub'))
+    .description('verify everything that the node keeps, now, and mend what is damaged')
+    .action(async (options: Ask) => {
+      const { json = false } = options
+      finish(await runScrub(client(options), { json }, terminal, clock))
+    })
+
+  program
+    .command('index')
+    .description('the index of a stopped node')
+    .command('rebuild')
+    .description('delete it and make it anew from the segments')
+    .option('--data <dir>', 'directory of the node (default: ./shoal-data)')
+    .option('--json', 'for programs')
+    .action(async (options: RebuildOptions) =>
+      finish(await runIndexRebuild(options, terminal, clock)),
+    )
+
+  program
+    .command('log')
+    .description('the log of a node')
+    .command('inspect')
+    .description('print the records of a segment and say what is wrong with it; changes nothing')
+    .argument('<file>', 'a segment, such as shoal-data/log/0000000001.seg')
+    .option('--json', 'one JSON object a line')
+    .action(async (file: string, { json = false }: { json?: boolean }) =>
+      finish(await runLogInspect(file, { json }, terminal)),
+    )
   return program
 }
 

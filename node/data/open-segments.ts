@@ -36,7 +36,7 @@ export async function openSegments(options: {
 
   const files = new Map<number, DiskFile>()
   const sizes = new Map<number, number>()
-  let logId = await readId(disk)
+  let logId = await readLogId(disk)
   const known = logId !== undefined
   const headerBytes = new Uint8Array(SEGMENT_HEADER_BYTES)
   for (const segment of numbers) {
@@ -63,8 +63,9 @@ export async function openSegments(options: {
   return { logId, files, sizes }
 }
 
-async function readId(disk: Disk): Promise<Uint8Array | undefined> {
-  const bytes = await disk.readFile(ID_PATH)
+/** Undefined when the file is not there or damaged. */
+export async function readLogId(disk: Disk, path = ID_PATH): Promise<Uint8Array | undefined> {
+  const bytes = await disk.readFile(path)
   if (bytes === undefined) return undefined
   const id = bytes.slice(0, LOG_ID_BYTES)
   return equalBytes(bytes, withChecksum(id)) ? id : undefined

@@ -391,6 +391,8 @@ export class Store {
   private async recover(): Promise<void> {
     const from = await this.replayFrom()
     this.replayedFrom = from.end
+    const skippedBytes = this.logBytesUpTo(from.end)
+    const totalBytes = this.segments().reduce((sum, each) => sum + each.sizeBytes, -skippedBytes)
     await this.log.recover(from.end, from.nextSequence, {
       record: (record, position) => {
         this.apply(record, position)
@@ -405,6 +407,7 @@ export class Store {
         }
       },
       progress: async (end, nextSequence) => {
+        this.options.progress?.(this.logBytesUpTo(end) - skippedBytes, totalBytes)
         this.countPadding(end)
         this.writer.reflect(end, nextSequence)
         if (this.writer.crowded) await this.writer.room()
@@ -415,6 +418,11 @@ export class Store {
       if (this.log.hasSegment(segment)) await this.removeSegment(segment)
       else this.dead.forget(segment)
     }
+  }
+
+  private logBytesUpTo({ segment, offset }: LogEnd): number {
+    const before = this.log.segments().filter((each) => each.segment < segment)
+    return before.reduce((sum, { sizeBytes }) => sum + sizeBytes, offset)
   }
 
   /** As in `flushed`, from where the batch began in replay. */

@@ -97,6 +97,8 @@ export interface StoreOptions {
   readonly reserveBytes?: number | undefined
   /** Raise it when `apply` changes its rows: the index is then rebuilt. Default 1. */
   readonly indexVersion?: number | undefined
+  /** How far the start has come with what it has to read again: bytes of the log, of how many. */
+  progress?(doneBytes: number, totalBytes: number): void
   /** The disk can't be trusted any more (D5): the node must stop voting and exit. */
   fail(reason: string): void
   /**

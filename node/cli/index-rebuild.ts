@@ -1,0 +1,84 @@
+/** `shoal index rebuild`: makes the index of a stopped node anew from its segments (D6). */
+
+import { rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { lockStopped } from '../data-directory.ts'
+import { createDisk } from '../env/disk.ts'
+import { openLmdb } from '../env/lmdb.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { SystemRandom } from '../env/system.ts'
+import { openStore } from '../open-store.ts'
+import { formatSize } from '../units.ts'
+import { progressBar } from './table.ts'
+import type { Terminal } from './terminal.ts'
+
+const SEGMENT_BYTES = 2 ** 31
+const DRAW_MS = 100
+const QUIET: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+export interface RebuildOptions {
+  readonly data?: string | undefined
+  readonly json?: boolean | undefined
+}
+
+/** Exit code 1 when parts of the log are damaged: the rest is in the index all the same. */
+export async function runIndexRebuild(
+  { data = './shoal-data', json = false }: RebuildOptions,
+  terminal: Terminal,
+  clock: Clock,
+): Promise<number> {
+  const path = resolve(data)
+  const lock = lockStopped(path)
+  try {
+    const index = join(path, 'index')
+    rmSync(index, { recursive: true, force: true })
+    const startMs = clock.monotonicMs()
+    let records = 0
+    let drawnMs = startMs
+    const store = await openStore(
+      {
+        clock,
+        random: new SystemRandom(),
+        disk: createDisk(path),
+        logger: QUIET,
+        openIndex: () => openLmdb(index),
+        fail(reason) {
+          terminal.error(`shoal: ${reason}`)
+          process.exit(1)
+        },
+      },
+      {
+        segmentSizeBytes: SEGMENT_BYTES,
+        note: () => void records++,
+        progress(done, total) {
+          const now = clock.monotonicMs()
+          if (json || now - drawnMs < DRAW_MS) return
+          drawnMs = now
+          terminal.draw([progressBar('of the log read', done, total, terminal.columns)])
+        },
+      },
+    )
+    await store.settleIndex()
+    const { logBytes, segments } = store.stats()
+    const damage = store.damage()
+    await store.close()
+    const seconds = Math.max(0.001, (clock.monotonicMs() - startMs) / 1_000)
+    terminal.draw([])
+    if (json) {
+      terminal.out(JSON.stringify({ records, segments, logBytes, seconds, damage }))
+    } else {
+      const rate = `${Math.round(records / seconds)} records/s, ${formatSize(logBytes / seconds)}/s`
+      terminal.out(
+        `index rebuilt: ${records} records of ${segments} segments (${formatSize(logBytes)}) ` +
+          `in ${seconds.toFixed(1)} s: ${rate}`,
+      )
+      for (const { segment, offset, lengthBytes } of damage) {
+        terminal.error(`damaged: ${lengthBytes} bytes at ${offset} of segment ${segment}`)
+      }
+      if (damage.length > 0) terminal.error('start the node: it fetches these from its replicas')
+    }
+    return damage.length === 0 ? 0 : 1
+  } finally {
+    lock.release()
+  }
+}

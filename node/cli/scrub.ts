@@ -1,0 +1,27 @@
+/** `shoal scrub`: the node verifies everything that it keeps, now, and mends what it can. */
+
+import type { ScrubStatus } from '../../gateway/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { AdminClient } from './admin-client.ts'
+import { scrubLine } from './status.ts'
+import type { Terminal } from './terminal.ts'
+
+const POLL_MS = 300
+
+/** Exit code 1 when something stays bad, or the scrub did not finish. */
+export async function runScrub(
+  client: AdminClient,
+  options: { readonly json: boolean },
+  terminal: Terminal,
+  clock: Clock,
+): Promise<number> {
+  let status: ScrubStatus = await client.startScrub()
+  while (status.running) {
+    if (!options.json) terminal.draw([scrubLine(status, terminal.columns)])
+    await new Promise<void>((resolve) => clock.after(POLL_MS, resolve))
+    status = await client.scrubStatus()
+  }
+  terminal.draw([])
+  terminal.out(options.json ? JSON.stringify(status) : `scrub: ${scrubLine(status, 200)}`)
+  return status.error === undefined && status.left === 0 ? 0 : 1
+}
