@@ -8,6 +8,7 @@ import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
 import type { RegisterObserver } from '../node/metadata/registers.ts'
 import { ShoalNode } from '../node/node.ts'
 import type { SpaceSettings } from '../node/space/space.ts'
+import type { UpkeepSettings } from '../node/upkeep.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
@@ -27,6 +28,10 @@ export interface ClusterOptions {
   readonly verbose?: boolean | undefined
   /** Delays and rates of reclaiming space. */
   readonly space?: SpaceSettings | undefined
+  /** Compaction and scrub. */
+  readonly upkeep?: UpkeepSettings | undefined
+  /** Default 4 MiB. */
+  readonly segmentSizeBytes?: number | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
@@ -128,9 +133,10 @@ export class SimulatedCluster {
         boot: machine.boot,
         zone: 'sim',
         capacityBytes: 2 ** 40,
-        segmentSizeBytes: SEGMENT_BYTES,
+        segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,
         partitionBits: PARTITION_BITS,
         space: this.#options.space,
+        upkeep: this.#options.upkeep,
         clusterSecret: {
           get: () => machine.secret,
           set: (secret) => {

@@ -5,6 +5,7 @@
 
 import { CheckerA } from './checker-a.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
+import { freedButReferenced, unreferencedBlocks } from './space-checker.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
 import { context } from './workloads/clients.ts'
@@ -14,6 +15,12 @@ import { VersionsWorkload } from './workloads/versions.ts'
 import { BUCKET, Workload } from './workload.ts'
 
 const LEVEL_WITHIN_MS = 60_000
+const TIDY_WITHIN_MS = 60_000
+
+/** Quick enough that all of it happens under the faults of half a minute. */
+const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 15_000 }
+const UPKEEP = { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 }
+const SEGMENT_BYTES = 512 << 10
 
 export interface SimulationOptions {
   readonly seed: number
@@ -41,6 +48,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const checker = new CheckerA()
   const cluster: SimulatedCluster = new SimulatedCluster({
     ...options,
+    space: SPACE,
+    upkeep: UPKEEP,
+    segmentSizeBytes: SEGMENT_BYTES,
     observer: (node, event) => checker.note(event, cluster.clock.monotonicMs(), `node ${node}`),
   })
   const { clock } = cluster
@@ -57,7 +67,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const settings = new SettingsWorkload(cluster)
     const uploads = new UploadsWorkload(cluster)
     const others = [versions, settings, uploads, new BucketsWorkload(cluster, 2)]
-    if ((options.workloads ?? 'objects') === 'objects') others.length = 0
+    if (options.workloads === 'objects') others.length = 0
     else for (const one of [versions, settings, uploads]) await one.prepare(founder.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
     const workload = new Workload(cluster, { clients: 6, keys: 6, untilMs })
@@ -74,6 +84,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       workload.counts.done += one.counts.done
       workload.counts.unknown += one.counts.unknown
     }
+    workload.violations.push(...(await tidy(cluster)))
     return workload
   }
   const workload = await clock.settle(scenario())
@@ -108,6 +119,21 @@ async function level(cluster: SimulatedCluster): Promise<string[]> {
     last = found.join(', ')
   }
   return [`not level within ${LEVEL_WITHIN_MS} ms: ${last}`]
+}
+
+/** Within the bound nothing lies on a disk that no register names; at no time is anything gone that one
+ * does (G5). */
+async function tidy(cluster: SimulatedCluster): Promise<string[]> {
+  const { clock } = cluster
+  const until = clock.monotonicMs() + TIDY_WITHIN_MS
+  for (;;) {
+    const gone = freedButReferenced(cluster)
+    if (gone.length > 0) return gone.map((block) => `freed, but named: ${block}`)
+    const left = unreferencedBlocks(cluster)
+    if (left.length === 0) return []
+    if (clock.monotonicMs() > until) return left.map((block) => `never freed: ${block}`)
+    await new Promise<void>((resolve) => void clock.after(1_000, resolve))
+  }
 }
 
 /** What status calls whole is whole: the digests of all replicas are the same. */

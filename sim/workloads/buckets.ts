@@ -73,7 +73,8 @@ export class BucketsWorkload implements Workload {
     await Promise.all([client(), client(), client()])
     for (const [name, history] of this.#histories) {
       if (!isLinearizableFor<Step, State>(history, 'none', apply)) {
-        this.violations.push(`history of bucket ${name} is not linearizable: ${shown(history)}`)
+        const short = firstFault(history)
+        this.violations.push(`history of bucket ${name} is not linearizable: ${shown(short)}`)
       }
     }
   }
@@ -139,6 +140,22 @@ export class BucketsWorkload implements Workload {
   checkCalm(): Promise<void> {
     return Promise.resolve()
   }
+}
+
+/** What had been called when it first went wrong, and of that the last few. */
+function firstFault(history: readonly HistoryCall<Step>[]): HistoryCall<Step>[] {
+  const ends = history.map(({ returnedMs }) => returnedMs).filter((ms) => ms !== Infinity)
+  for (const end of ends.sort((a, b) => a - b)) {
+    const prefix = history
+      .filter(({ calledMs }) => calledMs <= end)
+      .map((call) => {
+        if (call.returnedMs <= end) return call
+        return { ...call, returnedMs: Infinity, step: { ...call.step, answer: undefined } }
+      })
+    if (isLinearizableFor<Step, State>(prefix, 'none', apply)) continue
+    return prefix.sort((a, b) => a.calledMs - b.calledMs).slice(-25)
+  }
+  return [...history]
 }
 
 function shown(history: readonly HistoryCall<Step>[]): string {
