@@ -159,16 +159,14 @@ function describeRegister(key: RegisterKey): string {
   const space = key.length < 3 ? undefined : spaceOf(key)
   if (space === undefined) return hex(bytesOf(key))
   const bucket = hex(bytesOf(bucketIdOf(key) ?? '')).slice(0, 8)
-  switch (space) {
-    case 'object':
-      return `object ${bucket}…/${text(objectKeyOf(key))}`
-    case 'upload':
-      return `upload ${bucket}…/${text(objectKeyOf(key))} ${hex(bytesOf(uploadIdOf(key)))}`
-    case 'part':
-      return `part ${bucket}… ${hex(bytesOf(uploadIdOf(key)))} ${partNumberOf(key)}`
-    default:
-      return `${space} ${text(systemNameOf(key))}`
+  if (space === 'object') return `object ${bucket}…/${text(objectKeyOf(key))}`
+  if (space === 'part') {
+    return `part ${bucket}… ${hex(bytesOf(uploadIdOf(key)))} ${partNumberOf(key)}`
   }
+  if (space === 'upload') {
+    return `upload ${bucket}…/${text(objectKeyOf(key))} ${hex(bytesOf(uploadIdOf(key)))}`
+  }
+  return `${space} ${text(systemNameOf(key))}`
 }
 
 function text(bytes: ByteString): string {
