@@ -35,8 +35,9 @@ import type {
   UploadInfo,
   WriteCondition,
 } from './backend.ts'
-import { chooseParts, PACKED_BYTES, readPieces, receive, type StoredUpload } from './memory-body.ts'
+import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
+import { chooseParts, listPartsOf, listUploadsOf, type StoredUpload } from './memory-uploads.ts'
 import {
   addVersion,
   checkCondition,
@@ -331,13 +332,7 @@ export class MemoryBackend implements Backend {
   ): Promise<{ upload: UploadInfo; parts: readonly PartInfo[]; next?: number | undefined }> {
     begin(context)
     const upload = this.#upload(request)
-    const rest = [...upload.parts.values()]
-      .map((part) => part.info)
-      .filter((part) => part.partNumber > request.after)
-      .sort((a, b) => a.partNumber - b.partNumber)
-    const parts = rest.slice(0, request.limit)
-    const next = rest.length > parts.length ? parts.at(-1)?.partNumber : undefined
-    return { upload: upload.info, parts, next }
+    return { upload: upload.info, ...listPartsOf(upload, request) }
   }
 
   async listUploads(
@@ -345,30 +340,7 @@ export class MemoryBackend implements Backend {
     request: ListUploadsRequest,
   ): Promise<ListUploadsPage> {
     begin(context)
-    const { keyMarker, uploadIdMarker } = request
-    const open = [...this.#bucket(request.bucket).uploads.values()]
-      .filter((upload) => upload.completed === undefined)
-      .map((upload) => upload.info)
-      .sort((a, b) => compareKeys(a.key, b.key) || compareKeys(a.uploadId, b.uploadId))
-      .filter((upload) => {
-        if (keyMarker === undefined) return true
-        const order = compareKeys(upload.key, keyMarker)
-        if (order !== 0) return order > 0
-        return uploadIdMarker !== undefined && compareKeys(upload.uploadId, uploadIdMarker) > 0
-      })
-    const { prefix, delimiter, limit } = request
-    // Several uploads share a key, so `after` can't be given here; a marker that is a prefix can.
-    const skipped = keyMarker?.endsWith(delimiter ?? '\n') === true ? keyMarker : undefined
-    const rows = open.filter((upload) => skipped === undefined || !upload.key.startsWith(skipped))
-    const page = foldPage(rows, (upload) => upload.key, { prefix, delimiter, limit })
-    if (page.next === undefined) return { uploads: page.rows, prefixes: page.prefixes }
-    const last = page.rows.at(-1)
-    return {
-      uploads: page.rows,
-      prefixes: page.prefixes,
-      nextKeyMarker: page.next,
-      nextUploadIdMarker: last?.key === page.next ? last.uploadId : undefined,
-    }
+    return listUploadsOf(this.#bucket(request.bucket).uploads.values(), request)
   }
 
   async completeUpload(

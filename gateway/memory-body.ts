@@ -1,31 +1,10 @@
-/** Bodies and parts of the memory backend: received whole, read by ranges. */
+/** Bodies of the memory backend: received whole, read by ranges. */
 
-import { StoreError } from '../protocol/errors.ts'
-import type {
-  ChecksumAlgorithm,
-  CompletedPart,
-  ObjectBody,
-  PartInfo,
-  PutResult,
-  SealedBody,
-  SmallBody,
-  UploadInfo,
-} from './backend.ts'
+import type { ObjectBody, SealedBody, SmallBody } from './backend.ts'
 
 /** Up to this size a body comes with its metadata. */
 export const PACKED_BYTES = 64 * 1024
 const CHUNK_BYTES = 1024 * 1024
-
-export interface StoredPart {
-  readonly info: PartInfo
-  readonly pieces: readonly Uint8Array[]
-}
-
-export interface StoredUpload {
-  readonly info: UploadInfo
-  readonly parts: Map<number, StoredPart>
-  completed?: PutResult & SealedBody & { sizeBytes: number }
-}
 
 /** Copies the chunks, since a producer may use their memory again. */
 export async function receive(
@@ -61,43 +40,4 @@ export async function* readPieces(
     }
     at += piece.length
   }
-}
-
-/** Throws InvalidPartOrder, InvalidPart, EntityTooSmall. */
-export function chooseParts(
-  upload: StoredUpload,
-  named: readonly CompletedPart[],
-  minPartBytes: number,
-): StoredPart[] {
-  const chosen: StoredPart[] = []
-  let last = 0
-  for (const each of named) {
-    if (each.partNumber <= last) throw new StoreError('InvalidPartOrder')
-    last = each.partNumber
-  }
-  for (const [index, each] of named.entries()) {
-    const part = upload.parts.get(each.partNumber)
-    const sums = Object.entries(each.checksums) as [ChecksumAlgorithm, string][]
-    const differs =
-      part === undefined ||
-      part.info.etag !== each.etag ||
-      sums.some(([algorithm, value]) => part.info.checksums[algorithm] !== value)
-    if (differs) {
-      throw new StoreError('InvalidPart', undefined, {
-        UploadId: upload.info.uploadId,
-        PartNumber: each.partNumber,
-        ETag: each.etag,
-      })
-    }
-    if (index < named.length - 1 && part.info.sizeBytes < minPartBytes) {
-      throw new StoreError('EntityTooSmall', undefined, {
-        ProposedSize: part.info.sizeBytes,
-        MinSizeAllowed: minPartBytes,
-        PartNumber: each.partNumber,
-        ETag: each.etag,
-      })
-    }
-    chosen.push(part)
-  }
-  return chosen
 }
