@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { seededRandom } from '../../sim/seeded-random.ts'
-import { allow, FIRST_ACCOUNT, IamWorld, slow } from './testing/world.ts'
+import { allow, FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
 
 let world: IamWorld
 const names = (result: unknown, list: string, field: string): unknown[] =>

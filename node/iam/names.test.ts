@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { seededRandom } from '../../sim/seeded-random.ts'
-import { FIRST_ACCOUNT, IamWorld, slow } from './testing/world.ts'
+import { FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
 
 const NAMES = ['ann', 'bob', 'eve']
 const KNOWN = [undefined, 'EntityAlreadyExists', 'NoSuchEntity', 'ConcurrentModification']

@@ -5,8 +5,7 @@ import { IamError, type IamResult, type QueryRecord } from '../../../gateway/iam
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { checkParameters } from '../../../gateway/iam/parameters.ts'
 import { unfold } from '../../../gateway/iam/query.ts'
-import { seededRandom } from '../../../sim/seeded-random.ts'
-import { SimulatedTokenSigner } from '../../../sim/tokens.ts'
+import { JoseTokenSigner } from '../../env/tokens.ts'
 import { internalContext } from '../../internal-context.ts'
 import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
@@ -41,7 +40,7 @@ export class IamWorld {
         float: draw,
       },
       network: { publish: () => {}, subscribe: () => {} },
-      tokens: new SimulatedTokenSigner(),
+      tokens: new JoseTokenSigner(),
       cluster: () => ({
         id: 'c'.repeat(32),
         secret: SECRET,
@@ -120,6 +119,17 @@ export class IamWorld {
   async account(name: string): Promise<Identity> {
     const made = await this.run(this.root, 'CreateAccount', { Name: name })
     return this.identity((made['AccessKey'] as { AccessKeyId: string }).AccessKeyId)
+  }
+}
+
+/** The same numbers for the same seed, in [0, 1): mulberry32. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
   }
 }
 
