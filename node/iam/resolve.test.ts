@@ -31,6 +31,7 @@ const user: UserRecord = {
   id: USER_ID,
   name: 'ann',
   path: '/',
+  renaming: '',
   createdMs: 0,
   policies: [{ name: 'p', text: 'one' }],
   attached: [],
@@ -43,6 +44,7 @@ const group = {
   id: GROUP_ID,
   name: 'team',
   path: '/',
+  renaming: '',
   createdMs: 0,
   policies: [{ name: 'g', text: 'of the group' }],
   attached: [],
@@ -190,6 +192,20 @@ describe('a key of a user', () => {
     network.delayMs = 0
     // The key's read began 900 ms ago.
     put(ACCESS_KEY, KEY, undefined)
+    time.ms += 100
+    expect(await texts()).toBeUndefined()
+  })
+
+  test('also when it was read for another identity before', async () => {
+    const { put, time, texts, resolver } = world()
+    const second = 'AKIABBBBBBBBBBBBBBBB'
+    put(ACCESS_KEY, second, { ...key, accessKeyId: second })
+    put(USER, byId(ACCOUNT, USER_ID), { ...user, accessKeys: [KEY, second] })
+    await resolver.credential(second)
+    time.ms += 900
+    // The user and its group are known, and 900 ms old.
+    expect(await texts()).toContain('one')
+    put(USER, byId(ACCOUNT, USER_ID), undefined)
     time.ms += 100
     expect(await texts()).toBeUndefined()
   })
