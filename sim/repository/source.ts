@@ -46,8 +46,7 @@ export function isTestSupport(path: string): boolean {
     /\/(testing|conformance)(\/|\.ts$)|\.compliance\.ts$|\/fake-[a-z-]+\.ts$|\/oracle\.ts$/.test(
       path,
     ) ||
-    path === 'gateway/memory-backend.ts' ||
-    path === 'gateway/memory-listing.ts'
+    /^gateway\/memory-[a-z]+\.ts$/.test(path)
   )
 }
 
