@@ -42,8 +42,6 @@ import {
 } from './bucket-record.ts'
 import type { Placement, Registers } from './registers.ts'
 
-export { Bucket, BUCKET_LIVE }
-
 /** Cached records: the least recently used go. */
 const CACHE_MAX = 10_000
 /** T7. */

@@ -3,11 +3,10 @@
  *
  * 1. A ticket enters the object; it names the attempt, so that everybody can ask whether that is over.
  * 2. open → completing, with the version that will be written and the attempt.
- * 3. The object's change, which takes the ticket; a failed condition leaves it refused.
- * 4. completing → completed, or open again.
- *
- * A part that is put again between the look at the parts and step 2 keeps its old data as long as its
- * upload is not over (space/judge.ts).
+ * 3. The parts still are what that version names: the old data of a part that was put again meanwhile may
+ *    be gone, since nothing named it between the look at the parts and step 2 (space/judge.ts).
+ * 4. The object's change, which takes the ticket; a failed condition leaves it refused.
+ * 5. completing → completed, or open again.
  *
  * Each step is idempotent, and whoever meets "completing" can go on with it. Without the ticket one that met
  * it and then slept would write the version a second time, over what was put or deleted since. An attempt
@@ -46,6 +45,7 @@ import type { Registers } from './registers.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadParts } from './upload-parts.ts'
 import {
+  dataIdsOf,
   isCompleting,
   isSameRequest,
   noSuchUpload,
@@ -94,8 +94,6 @@ export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
 interface AtHand {
   readonly block?: OwnedBlock | undefined
   readonly storage?: readonly StorageRecord[] | undefined
-  /** It made the attempt itself: a condition that fails is its own. */
-  readonly own: boolean
 }
 
 export class Completion {
@@ -188,7 +186,7 @@ export class Completion {
         await this.#tickets.withdraw(context, place, ticket)
         return 'again'
       }
-      const atHand = { block, storage, own: true }
+      const atHand = { block, storage }
       return await this.#finish(context, place, record, request.condition, atHand)
     } finally {
       attempt.end()
@@ -204,7 +202,7 @@ export class Completion {
     digest: Uint8Array,
   ): Promise<CompletionResult | 'again'> {
     if (isSameRequest(record, digest)) {
-      return this.#finish(context, place, record, request.condition, { own: false })
+      return this.#finish(context, place, record, request.condition, {})
     }
     if (record.state === UPLOAD_COMPLETED) throw noSuchUpload(place.uploadId)
     throw busy()
@@ -217,11 +215,22 @@ export class Completion {
     condition: WriteCondition | undefined,
     atHand: AtHand,
   ): Promise<CompletionResult | 'again'> {
-    const { objects, onCompleted } = this.#options
+    const { objects, parts, onCompleted } = this.#options
     if (record.state === UPLOAD_COMPLETED) return answerOf(place, record)
     const version = record.result
     if (version === undefined) throw noSuchUpload(place.uploadId)
-    let put: PutResult | 'gone'
+    const storage = atHand.storage ?? (await parts.storageOf(context, place, record))
+    if (storage === undefined) {
+      // Its list of parts is gone because it is completed, or nobody answers.
+      if (isCompleting(await this.#read(context, place), record)) throw busy()
+      return 'again'
+    }
+    if (!(await this.#areStillNamed(context, place, storage))) {
+      // Put again, or taken away because somebody else has completed it.
+      await this.unwind(context, place, record)
+      return 'again'
+    }
+    let put: PutResult | 'gone' | 'refused'
     try {
       put = await objects.writeCompleted(context, place.fence, place.object, {
         version,
@@ -230,11 +239,13 @@ export class Completion {
         block: atHand.block,
       })
     } catch (error) {
-      if (!isConditionError(error)) throw error
-      await this.#reopen(context, place, record)
-      // Somebody else's condition: one's own is judged by an attempt of one's own.
-      if (!atHand.own || condition === undefined) return 'again'
+      if (isConditionError(error)) await this.#reopen(context, place, record)
       throw error
+    }
+    if (put === 'refused') {
+      // By another request's condition, or by care: an attempt of one's own tells.
+      await this.#reopen(context, place, record)
+      return 'again'
     }
     const written =
       put === 'gone'
@@ -251,7 +262,7 @@ export class Completion {
     }))
     // Not by this attempt: its ticket is gone because it was taken back.
     if (now?.state !== UPLOAD_COMPLETED) return 'again'
-    onCompleted(place, now, atHand.storage)
+    onCompleted(place, now, storage)
     return answerOf(place, now)
   }
 
@@ -355,6 +366,21 @@ export class Completion {
     })
     if (sizeBytes > OBJECT_BYTES_MAX) throw new StoreError('EntityTooLarge')
     return parts
+  }
+
+  /** Step 3: by quorum, after "completing" was chosen. */
+  async #areStillNamed(
+    context: RequestContext,
+    place: FencedPlace,
+    storage: readonly StorageRecord[],
+  ): Promise<boolean> {
+    const { parts } = this.#options
+    const wanted = dataIdsOf(storage)
+    const expected = storage.length + 1
+    for await (const { part } of parts.walk(context, place.fence, place, { expected })) {
+      if (part.storage !== undefined) wanted.delete(byteString(part.storage.dataId))
+    }
+    return wanted.size === 0
   }
 
   async #read(context: RequestContext, place: FencedPlace): Promise<UploadRecord | undefined> {

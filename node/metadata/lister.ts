@@ -24,7 +24,7 @@ import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messag
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from '../rpc/peers.ts'
-import type { Bucket } from './buckets.ts'
+import type { Bucket } from './bucket.ts'
 import { LIST_RESULT } from './list-service.ts'
 import type { Placement, Registers } from './registers.ts'
 

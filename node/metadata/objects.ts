@@ -17,9 +17,7 @@ import {
   objectOf,
   ticketState,
   verdict,
-  withoutTicket,
   withRefusedTicket,
-  withTicket,
 } from '../../protocol/object/object.ts'
 import { find, isLacking, pageIdOf } from '../../protocol/object/pages.ts'
 import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
@@ -147,37 +145,11 @@ export class Objects {
     }
   }
 
-  /** Puts a completion's ticket into the object, before the upload says "completing" (P4). */
-  async admit(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    ticket: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
-    await this.#changes.run(context, bucket, key, ({ record }) =>
-      sameVersions(withTicket(record, ticket)),
-    )
-  }
-
-  /** Takes a ticket back that nobody may use any more. */
-  async withdraw(
-    context: RequestContext,
-    bucket: Bucket,
-    key: RegisterKey,
-    ticket: Uint8Array,
-  ): Promise<void> {
-    await this.#changes.run(context, bucket, key, ({ record }) =>
-      ticketState(record, ticket) === 'gone'
-        ? undefined
-        : sameVersions(withoutTicket(record, ticket)),
-    )
-  }
-
   /**
    * The change of a completion; the bucket's versioning says what it makes. When the ticket has left the
    * object with its version, the answer is the one that this version had; `gone`: there is no such
-   * version, or no more. The manifest lies with the upload already, in the same partition; where a
-   * replica lacks it, it says so and gets it (A5).
+   * version, or no more; `refused`: somebody else has taken the ticket back. The manifest lies with the
+   * upload already, in the same partition; where a replica lacks it, it says so and gets it (A5).
    */
   async writeCompleted(
     context: RequestContext,
@@ -189,7 +161,7 @@ export class Objects {
       readonly condition?: WriteCondition | undefined
       readonly block?: OwnedBlock | undefined
     },
-  ): Promise<PutResult | 'gone'> {
+  ): Promise<PutResult | 'gone' | 'refused'> {
     const { version, ticket, condition, block } = completion
     const around = this.#surroundings()
     let judged: ReturnType<typeof verdict> = 'holds'
@@ -203,7 +175,8 @@ export class Objects {
     const outcome = await this.#changes.run(context, bucket, key, edit, block)
     const { record } = outcome
     if (ticketState(record, ticket) === 'refused') {
-      throw conditionError(outcome.type === 'written' ? judged : 'fails')
+      if (outcome.type === 'kept') return 'refused'
+      throw conditionError(judged)
     }
     if (outcome.type === 'written') return putResult(record.versions[0]!, outcome.versioning)
     const written = await this.#versionOfUpload(context, key, record, version.uploadId)

@@ -56,6 +56,27 @@ describe('completion', () => {
     expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
   })
 
+  test('a part that is put again on the way is never named with its old data (G5)', async () => {
+    for (const etag of ['e1', 'other']) {
+      await world.create()
+      const parts = [await putPart(1)]
+      const old = world.partRecords[0]!.storage!.dataId
+      const slow = world.hold('upload')
+      const late = codeOf(complete(parts))
+      await slow.reached
+      memory.before = () => undefined
+      await putPart(1, MIB5 + 1, etag)
+      slow.release()
+      expect(await late).toBe(etag === 'e1' ? 'ok' : 'InvalidPart')
+      for (const { versions, uploads: tickets } of world.objectRecords) {
+        expect(tickets).toEqual([])
+        for (const { storage } of versions) expect(storage[0]?.dataId).not.toEqual(old)
+      }
+      if (etag === 'e1') continue
+      expect(await codeOf(complete([{ ...parts[0]!, etag }]))).toBe('ok')
+    }
+  })
+
   test('is idempotent: again, twice at once, and after the object was deleted', async () => {
     const parts = [await putPart(1)]
     const both = await Promise.all([complete(parts), complete(parts)])
