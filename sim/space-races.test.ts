@@ -1,0 +1,220 @@
+/** Freed blocks and forgotten registers against messages that come late, or never (G2, G3, G5). */
+
+import { expect, test } from 'vitest'
+import { decodeRegisterCall, decodeRegisterAnswer, RPC } from '../protocol/rpc/message.ts'
+import { WireCollectRequest } from '../protocol/rpc/messages.js'
+import { BLOCK_BYTES } from '../protocol/limits.ts'
+import type { RegisterRequest } from '../protocol/register/types.ts'
+import type { Environment, Network, NetworkMessage } from '../node/env/ports.ts'
+import type { NodeId } from '../protocol/ids.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { freedButReferenced, tombstonesOf, unreferencedBlocks } from './space-checker.ts'
+import {
+  backendOf,
+  bodyOf,
+  BUCKET,
+  bytesLike,
+  codeOf,
+  context,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  untilLevel,
+} from './testing/calm-cluster.ts'
+
+const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
+
+type Filter = (from: number, to: NodeId, request: RegisterRequest) => 'pass' | 'drop'
+
+/** Sees every register request that leaves a node, and may drop it. */
+class Wiretap {
+  filter: Filter = () => 'pass'
+  readonly networks: Network[] = []
+  readonly taken: NetworkMessage[] = []
+
+  readonly adapt = (environment: Environment, node: number): Environment => {
+    const { network } = environment
+    this.networks[node] = network
+    const call: Network['call'] = (peer, traffic, message, options) => {
+      if (message.type === RPC.register) {
+        const { request } = decodeRegisterCall(message.body)
+        if (this.filter(node, peer, request) === 'drop') {
+          this.taken.push({
+            ...message,
+            body: message.body.slice(),
+            payload: message.payload?.slice(),
+          })
+          return new Promise((_, reject) => {
+            const error = Object.assign(new Error('TIMEOUT'), {
+              code: 'TIMEOUT',
+              maybeDelivered: true,
+            })
+            environment.clock.after(options.timeoutMs, () => reject(error))
+          })
+        }
+      }
+      return network.call(peer, traffic, message, options)
+    }
+    return {
+      ...environment,
+      network: new Proxy(network, {
+        get: (target, name) => (name === 'call' ? call : bound(target, name)),
+      }),
+    }
+  }
+}
+
+function isForget({ type, body }: NetworkMessage): boolean {
+  return type === RPC.collect && WireCollectRequest.decode(body).forget
+}
+
+function bound(target: Network, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name)
+  return typeof value === 'function' ? value.bind(target) : value
+}
+
+async function until(
+  cluster: SimulatedCluster,
+  what: () => boolean,
+  withinMs = 60_000,
+): Promise<void> {
+  const untilMs = cluster.clock.monotonicMs() + withinMs
+  while (!what()) {
+    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not within ${withinMs} ms`)
+    await sleep(cluster, 100)
+  }
+}
+
+test('an acceptance that only one replica has can’t come back after its blocks were freed', async () => {
+  const wires = new Wiretap()
+  await onCluster(
+    3,
+    async (cluster) => {
+      // A first key, so that all of them have spoken with each other.
+      await put(backendOf(cluster, 0), 'other', bytesLike(10))
+      // Accepts of node 0 get nowhere; nor does it vote for others, but it says which attempts run.
+      const zero = cluster.idOf(0)
+      wires.filter = (from, to, { type }) =>
+        (from === 0 && type !== 'prepare') || (from !== 0 && to === zero) ? 'drop' : 'pass'
+      expect(await codeOf(put(backendOf(cluster, 0), 'key', bytesLike(3 * BLOCK_BYTES)))).toBe(
+        'Unavailable',
+      )
+      wires.filter = (from, to) => (from === 0 || to === zero ? 'drop' : 'pass')
+      expect(unreferencedBlocks(cluster)).toEqual([])
+      await until(cluster, () => nodeOf(cluster, 1).space.counters().freedBlocks > 0)
+      await sleep(cluster, 10_000)
+      // The only one to contradict node 0 is one that was asked before the blocks went.
+      wires.filter = () => 'pass'
+      cluster.kill(2, false)
+      await sleep(cluster, 100)
+      expect(await codeOf(get(backendOf(cluster, 0), 'key'))).toBe('NoSuchKey')
+      expect(await codeOf(get(backendOf(cluster, 1), 'key'))).toBe('NoSuchKey')
+      await cluster.start(2)
+      await untilLevel(cluster)
+      expect(freedButReferenced(cluster)).toEqual([])
+      await until(cluster, () => unreferencedBlocks(cluster).length === 0)
+      await until(cluster, () => tombstonesOf(cluster).length === 0)
+    },
+    { space: SPACE, adapt: wires.adapt },
+  )
+})
+
+test('an accept from before the collection is refused after it, and after restarts', async () => {
+  const wires = new Wiretap()
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'key', bytesLike(10), { body: bodyOf(bytesLike(10), 'old') })
+      wires.filter = (from, _, { type }) => (from === 0 && type === 'accept' ? 'drop' : 'pass')
+      put(backendOf(cluster, 0), 'key', bytesLike(10), {
+        body: bodyOf(bytesLike(10), 'new'),
+      }).catch(() => {})
+      await sleep(cluster, 200)
+      cluster.kill(0, false)
+      const late = [...wires.taken]
+      expect(late.length).toBeGreaterThan(0)
+      wires.filter = () => 'pass'
+      await sleep(cluster, 100)
+      await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: 'key' })
+      await cluster.start(0)
+      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      const deliver = async (): Promise<void> => {
+        for (const message of late) {
+          for (const to of [0, 1, 2]) {
+            const from = (to + 1) % 3
+            const options = { timeoutMs: 1_000 }
+            const answer = await wires.networks[from]!.call(
+              cluster.idOf(to),
+              'control',
+              message,
+              options,
+            )
+            expect(decodeRegisterAnswer(answer.body).reply).toMatchObject({ type: 'conflict' })
+          }
+        }
+        for (const node of [0, 1, 2]) {
+          expect(await codeOf(get(backendOf(cluster, node), 'key'))).toBe('NoSuchKey')
+        }
+      }
+      await deliver()
+      for (const node of [0, 1, 2]) {
+        cluster.kill(node, true)
+        if (node === 2) cluster.wipeIndex(node)
+        await cluster.start(node)
+      }
+      await untilLevel(cluster)
+      await deliver()
+      expect(tombstonesOf(cluster)).toEqual([])
+      await until(cluster, () => unreferencedBlocks(cluster).length === 0)
+    },
+    { space: SPACE, adapt: wires.adapt },
+  )
+})
+
+test('a replica that misses the word to forget is told again', async () => {
+  let deaf = true
+  await onCluster(
+    3,
+    async (cluster) => {
+      for (let i = 0; i < 8; i++) await put(backendOf(cluster, i % 3), `key ${i}`, bytesLike(10, i))
+      for (let i = 0; i < 8; i++) {
+        await backendOf(cluster, i % 3).deleteObject(context(), { bucket: BUCKET, key: `key ${i}` })
+      }
+      const collected = (node: number): number =>
+        nodeOf(cluster, node).space.counters().registersCollected
+      await until(cluster, () => collected(0) === 8 && collected(1) === 8)
+      // Those that it collects by itself it does not hear of.
+      expect(collected(2)).toBeLessThan(8)
+      deaf = false
+      await until(cluster, () => tombstonesOf(cluster).length === 0, 120_000)
+      await untilLevel(cluster)
+      for (let i = 0; i < 8; i++) await put(backendOf(cluster, i % 3), `key ${i}`, bytesLike(11, i))
+      await untilLevel(cluster)
+      for (let i = 0; i < 8; i++) {
+        for (const node of [0, 1, 2])
+          expect(await get(backendOf(cluster, node), `key ${i}`)).toHaveLength(11)
+      }
+    },
+    {
+      space: SPACE,
+      // Node 2 hears the question, not the command behind it.
+      adapt: (environment, node) => {
+        if (node !== 2) return environment
+        const { network } = environment
+        const serve: Network['serve'] = (handler) =>
+          network.serve((from, message) => {
+            if (deaf && isForget(message)) return new Promise(() => {})
+            return handler(from, message)
+          })
+        return {
+          ...environment,
+          network: new Proxy(network, {
+            get: (target, name) => (name === 'serve' ? serve : bound(target, name)),
+          }),
+        }
+      },
+    },
+  )
+})
