@@ -132,7 +132,8 @@ export interface ObjectReader {
   readonly versioned: boolean
   /**
    * Verified bytes of [start, end), at most 1 MiB a chunk. Throws before the first chunk when no
-   * verified replica answers; later only by ending the stream with an error. A chunk is valid until
+   * verified replica answers, ReplacedError when that is because the object is another by now (R4): then
+   * it is to be got again, once. Later only by ending the stream with an error. A chunk is valid until
    * the next one is asked for.
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>

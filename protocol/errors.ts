@@ -45,3 +45,11 @@ export class StoreError extends Error {
     this.details = details
   }
 }
+
+/** What was to be read has been replaced or deleted since its metadata was read, and its blocks are gone:
+ * the metadata is to be read again, once (R4). */
+export class ReplacedError extends StoreError {
+  constructor() {
+    super('Unavailable', 'the object was replaced while it was read')
+  }
+}

@@ -1,5 +1,6 @@
 /** GetObject and HeadObject: conditions, ranges, parts, overrides. */
 
+import { ReplacedError } from '../../protocol/errors.ts'
 import type { ObjectInfo, ObjectReader } from '../backend.ts'
 import { evaluateRead, rangeApplies } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
@@ -27,6 +28,15 @@ export function headObject(call: Call): Promise<S3Response> {
 }
 
 async function readObject(call: Call, withData: boolean): Promise<S3Response> {
+  try {
+    return await readOnce(call, withData)
+  } catch (error) {
+    if (!(error instanceof ReplacedError)) throw error
+    return readOnce(call, withData)
+  }
+}
+
+async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const { request, bucket, key } = call
   const { headers, query } = request
   const versionId = versionOf(call)
@@ -55,18 +65,33 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
   else if (headers['x-amz-checksum-mode'] !== undefined) addChecksums(answer, info)
   const status = range === undefined ? 200 : 206
   if (!withData) return { status, headers: answer }
-  return { status, headers: answer, body: bodyOf(reader, start, end) }
+  return { status, headers: answer, body: await bodyOf(reader, start, end) }
 }
 
-function bodyOf(
+async function bodyOf(
   reader: ObjectReader,
   start: number,
   end: number,
-): Uint8Array | AsyncIterable<Uint8Array> | string {
+): Promise<Uint8Array | AsyncIterable<Uint8Array> | string> {
   const { bytes, info } = reader
   if (start === end) return ''
-  if (bytes === undefined) return reader.read(start, end)
+  if (bytes === undefined) return begun(reader.read(start, end)[Symbol.asyncIterator]())
   return end - start === info.sizeBytes ? bytes : bytes.subarray(start, end)
+}
+
+/** With the first chunk at hand: until then nothing of the answer has been sent (R4). */
+async function begun(chunks: AsyncIterator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  let first: IteratorResult<Uint8Array> | undefined = await chunks.next()
+  const iterator: AsyncIterator<Uint8Array> = {
+    next() {
+      if (first === undefined) return chunks.next()
+      const result = Promise.resolve(first)
+      first = undefined
+      return result
+    },
+    return: () => chunks.return?.() ?? Promise.resolve({ done: true, value: undefined }),
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }
 
 function validators({ info, versioned }: ObjectReader): ResponseHeaders {

@@ -1,15 +1,11 @@
 /** Objects: one register each with all versions, data packed beside it or in blocks of its own. */
 
-import { byteString, equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
-import {
-  manifestCodec,
-  type ObjectRecord,
-  type VersionRecord,
-} from '../../protocol/codec/versioned.ts'
+import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
+import type { ObjectRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
+import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
-import { partitionOfKey, shardOf } from '../../protocol/keyspace/key.ts'
+import { shardOf } from '../../protocol/keyspace/key.ts'
 import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import {
@@ -55,11 +51,11 @@ import type { Buckets } from './buckets.ts'
 import type { Lister } from './lister.ts'
 import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts'
 import { ObjectLists } from './object-lists.ts'
-import { GoneError, Pages } from './pages.ts'
-import type { PackedBlock } from './register-host.ts'
+import { ObjectReads } from './object-reads.ts'
+import { Pages } from './pages.ts'
 import type { Registers } from './registers.ts'
 import { releasedStorage } from './released.ts'
-import { infoOf, versionIdText, versionOf } from './versions.ts'
+import { versionIdText, versionOf } from './versions.ts'
 
 export interface ObjectsOptions {
   readonly registers: Registers
@@ -84,6 +80,7 @@ export class Objects {
   readonly #reclaim: Reclaim
   readonly #pages: Pages
   readonly #changes: ObjectChanges
+  readonly #reads: ObjectReads
   readonly #lists: ObjectLists
 
   constructor(options: ObjectsOptions) {
@@ -91,6 +88,7 @@ export class Objects {
     this.#reclaim = options.reclaim ?? NO_RECLAIM
     this.#pages = new Pages(options.replicator)
     this.#changes = new ObjectChanges({ ...options, reclaim: this.#reclaim, pages: this.#pages })
+    this.#reads = new ObjectReads({ ...options, pages: this.#pages })
     this.#lists = new ObjectLists({ ...options, pages: this.#pages })
   }
 
@@ -188,13 +186,7 @@ export class Objects {
     request: Named & { readonly versionId?: string | undefined; readonly withData: boolean },
   ): Promise<ObjectReader> {
     const bucket = await this.#options.buckets.open(context, request.bucket)
-    try {
-      return await this.#get(context, bucket, request)
-    } catch (error) {
-      if (!(error instanceof GoneError)) throw error
-      // The register says something else by now (R4).
-      return this.#get(context, bucket, request)
-    }
+    return this.#reads.get(context, bucket, this.key(bucket, request.key), request)
   }
 
   async delete(
@@ -286,78 +278,6 @@ export class Objects {
     })
     if (refused) throw conditionError('fails')
     return result
-  }
-
-  async #get(
-    context: RequestContext,
-    bucket: Bucket,
-    { key: name, versionId, withData }: Parameters<Objects['get']>[1],
-  ): Promise<ObjectReader> {
-    const key = this.key(bucket, name)
-    const { accepted, block } = await this.#options.registers.read(context, {
-      key,
-      fence: bucket,
-      withBlock: withData && versionId === undefined,
-    })
-    const record = objectOf(accepted?.value)
-    const version = await this.#readable(context, key, record, name, versionId)
-    const storage = await this.#storage(context, key, version, block)
-    const partSizes =
-      version.uploadId.length === 0 ? undefined : storage.map(({ sizeBytes }) => sizeBytes)
-    const info = infoOf(name, version, partSizes)
-    const versioned = bucket.record.versioning !== VERSIONING.never
-    const read = (start: number, end: number): AsyncIterable<Uint8Array> =>
-      this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)
-    if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
-    const only = storage.length === 1 ? storage[0] : undefined
-    // A slower replica may have sent the block of an older state.
-    const packed =
-      only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
-    if (packed && block?.bytes.length === version.sizeBytes) {
-      return { info, versioned, read, bytes: block.bytes }
-    }
-    return { info, versioned, read }
-  }
-
-  /** The version that a GET is about, or why there is none to get. */
-  async #readable(
-    context: RequestContext,
-    key: RegisterKey,
-    record: ObjectRecord,
-    name: string,
-    versionId: string | undefined,
-  ): Promise<VersionRecord> {
-    if (versionId === undefined) {
-      const newest = record.versions[0]
-      if (newest === undefined) throw new StoreError('NoSuchKey', undefined, { Key: name })
-      if (!newest.deleteMarker) return newest
-      const details = { Key: name, DeleteMarker: 'true', VersionId: versionIdText(newest) }
-      throw new StoreError('NoSuchKey', undefined, details)
-    }
-    const wanted = wantedOf(record, versionId)
-    const version = wanted && (await this.#pages.find(context, key, record, wanted))
-    if (version === undefined) {
-      throw new StoreError('NoSuchVersion', undefined, { Key: name, VersionId: versionId })
-    }
-    if (!version.deleteMarker) return version
-    throw new StoreError('IsDeleteMarker', undefined, {
-      Key: name,
-      VersionId: versionId,
-      LastModifiedMs: version.lastModifiedMs,
-    })
-  }
-
-  async #storage(
-    context: RequestContext,
-    key: RegisterKey,
-    version: VersionRecord,
-    block: PackedBlock | undefined,
-  ): Promise<VersionRecord['storage']> {
-    if (version.manifest.length === 0) return version.storage
-    const manifestKey = packedBlockKey(key, dataId(byteString(version.manifest)))
-    if (block?.key === manifestKey) return manifestCodec.decode(block.bytes).storage
-    context.rounds++
-    return this.#pages.manifest(context, key, version)
   }
 
   /** Newest first: a completion that is asked for again was most likely the last write. */

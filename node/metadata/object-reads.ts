@@ -1,0 +1,162 @@
+/** Reads objects: which version, where its bytes are, and what to do when they are gone (R4). */
+
+import { byteString } from '../../protocol/bytes.ts'
+import {
+  manifestCodec,
+  type ObjectRecord,
+  type VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import { ReplacedError, StoreError } from '../../protocol/errors.ts'
+import { dataId, type RegisterKey } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { objectOf } from '../../protocol/object/object.ts'
+import { VERSIONING, wantedOf } from '../../protocol/object/versions.ts'
+import type { ObjectReader, RequestContext } from '../../gateway/backend.ts'
+import type { Bodies } from '../data/body.ts'
+import type { Bucket } from './bucket.ts'
+import { GoneError, type Pages } from './pages.ts'
+import type { PackedBlock } from './register-host.ts'
+import type { Registers } from './registers.ts'
+import { infoOf, versionIdText } from './versions.ts'
+
+export interface ObjectReadsOptions {
+  readonly registers: Registers
+  readonly bodies: Bodies
+  readonly pages: Pages
+}
+
+interface Asked {
+  readonly key: string
+  /** Absent: the current one. */
+  readonly versionId?: string | undefined
+  readonly withData: boolean
+}
+
+export class ObjectReads {
+  readonly #options: ObjectReadsOptions
+
+  constructor(options: ObjectReadsOptions) {
+    this.#options = options
+  }
+
+  /** Throws NoSuchKey, NoSuchVersion, IsDeleteMarker as Backend.getObject says. */
+  async get(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    asked: Asked,
+  ): Promise<ObjectReader> {
+    try {
+      return await this.#get(context, bucket, key, asked)
+    } catch (error) {
+      if (!(error instanceof GoneError)) throw error
+      // The register says something else by now (R4).
+      return this.#get(context, bucket, key, asked)
+    }
+  }
+
+  async #get(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    { key: name, versionId, withData }: Asked,
+  ): Promise<ObjectReader> {
+    const { accepted, block } = await this.#options.registers.read(context, {
+      key,
+      fence: bucket,
+      withBlock: withData && versionId === undefined,
+    })
+    const record = objectOf(accepted?.value)
+    const version = await this.#readable(context, key, record, name, versionId)
+    const storage = await this.#storage(context, key, version, block)
+    const partSizes =
+      version.uploadId.length === 0 ? undefined : storage.map(({ sizeBytes }) => sizeBytes)
+    const info = infoOf(name, version, partSizes)
+    const versioned = bucket.record.versioning !== VERSIONING.never
+    const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
+      const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)
+      return untilReplaced(chunks, async () => !(await this.#stands(context, bucket, key, version)))
+    }
+    if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
+    const only = storage.length === 1 ? storage[0] : undefined
+    // A slower replica may have sent the block of an older state.
+    const packed =
+      only?.packed === true && packedBlockKey(key, dataId(byteString(only.dataId))) === block?.key
+    if (packed && block?.bytes.length === version.sizeBytes) {
+      return { info, versioned, read, bytes: block.bytes }
+    }
+    return { info, versioned, read }
+  }
+
+  /** The version that a GET is about, or why there is none to get. */
+  async #readable(
+    context: RequestContext,
+    key: RegisterKey,
+    record: ObjectRecord,
+    name: string,
+    versionId: string | undefined,
+  ): Promise<VersionRecord> {
+    if (versionId === undefined) {
+      const newest = record.versions[0]
+      if (newest === undefined) throw new StoreError('NoSuchKey', undefined, { Key: name })
+      if (!newest.deleteMarker) return newest
+      const details = { Key: name, DeleteMarker: 'true', VersionId: versionIdText(newest) }
+      throw new StoreError('NoSuchKey', undefined, details)
+    }
+    const wanted = wantedOf(record, versionId)
+    const version = wanted && (await this.#options.pages.find(context, key, record, wanted))
+    if (version === undefined) {
+      throw new StoreError('NoSuchVersion', undefined, { Key: name, VersionId: versionId })
+    }
+    if (!version.deleteMarker) return version
+    throw new StoreError('IsDeleteMarker', undefined, {
+      Key: name,
+      VersionId: versionId,
+      LastModifiedMs: version.lastModifiedMs,
+    })
+  }
+
+  /** The object still refers to this very version: its data must be somewhere. */
+  async #stands(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    version: VersionRecord,
+  ): Promise<boolean> {
+    const { accepted } = await this.#options.registers.read(context, { key, fence: bucket })
+    const record = objectOf(accepted?.value)
+    return (await this.#options.pages.find(context, key, record, version)) !== undefined
+  }
+
+  async #storage(
+    context: RequestContext,
+    key: RegisterKey,
+    version: VersionRecord,
+    block: PackedBlock | undefined,
+  ): Promise<VersionRecord['storage']> {
+    if (version.manifest.length === 0) return version.storage
+    const manifestKey = packedBlockKey(key, dataId(byteString(version.manifest)))
+    if (block?.key === manifestKey) return manifestCodec.decode(block.bytes).storage
+    context.rounds++
+    return this.#options.pages.manifest(context, key, version)
+  }
+}
+
+/** Before the first chunk, a block that no replica has may mean that the version is gone (R4). */
+async function* untilReplaced(
+  chunks: AsyncIterable<Uint8Array>,
+  isReplaced: () => Promise<boolean>,
+): AsyncGenerator<Uint8Array> {
+  let begun = false
+  try {
+    for await (const chunk of chunks) {
+      begun = true
+      yield chunk
+    }
+  } catch (error) {
+    const lost = error instanceof StoreError && error.code === 'Unavailable'
+    if (!begun && lost && (await isReplaced())) throw new ReplacedError()
+    throw error
+  }
+}
