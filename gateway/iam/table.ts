@@ -9,7 +9,6 @@ const STS_ABSENT: ReadonlySet<string> = new Set([
   'AssumeRoleWithWebIdentity',
   'AssumeRoot',
   'DecodeAuthorizationMessage',
-  'GetAccessKeyInfo',
   'GetFederationToken',
 ])
 

@@ -1,0 +1,230 @@
+/** The query API over HTTP: signatures, rights, documents, with the real IAM role behind it. */
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
+import type { Backend } from '../../gateway/backend.ts'
+import { ABSENT_ACTIONS } from '../../gateway/iam/absent.ts'
+import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
+import type { ParameterRule } from '../../gateway/iam/parameters.ts'
+import { createGateway, type Gateway } from '../../gateway/server.ts'
+import { childNamed, QueryClient, textOf, type Signer } from '../cli/query-client.ts'
+import { SystemClock } from '../env/system.ts'
+import type { IamService } from './service.ts'
+import { allow, deny, FIRST_KEY, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+
+const ROOT: Signer = { accessKeyId: FIRST_KEY, secretAccessKey: 'founder-secret' }
+
+let world: IamWorld
+let gateway: Gateway
+let url: string
+let lines: Record<string, unknown>[]
+
+beforeEach(async () => {
+  world = new IamWorld()
+  lines = []
+  const { resolver, service } = world.identities
+  const clock = new SystemClock()
+  const backend: Partial<Backend> = {
+    credential: (id) => resolver.credential(id),
+    sessionCredential: (id, token) => resolver.session(id, token),
+  }
+  gateway = createGateway({
+    backend: backend as Backend,
+    iam: service,
+    region: 'eu-north-1',
+    hostSuffixes: [],
+    clock: {
+      nowMs: () => world.nowMs,
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, run) => clock.after(delayMs, run),
+    },
+    randomBytes: (count) => new Uint8Array(count).fill(1),
+    metrics: new GatewayMetrics(),
+    logger: {
+      debug() {},
+      info: (fields) => void lines.push(fields),
+      warn() {},
+      error: (fields) => void lines.push(fields),
+    },
+  })
+  url = (await gateway.listen({ host: '127.0.0.1', port: 0 })).url
+})
+afterEach(() => gateway.close({ drainMs: 0 }))
+
+const now = { nowMs: (): number => world.nowMs }
+const client = (signer: Signer): QueryClient => new QueryClient(new URL(url), signer, now)
+const run = (signer: Signer, action: string, parameters: Record<string, string> = {}) =>
+  client(signer).run(action, parameters)
+/** AWS's code; undefined: it was done. */
+const codeOf = (
+  signer: Signer,
+  action: string,
+  parameters: Record<string, string> = {},
+): Promise<string | undefined> =>
+  run(signer, action, parameters).then(
+    () => undefined,
+    (error: Error) => error.message.split(':')[0],
+  )
+
+async function signerOf(name: string, ...policies: string[]): Promise<Signer> {
+  await world.run(world.root, 'CreateUser', { UserName: name })
+  for (const [index, PolicyDocument] of policies.entries()) {
+    const PolicyName = `p${index}`
+    await world.run(world.root, 'PutUserPolicy', { UserName: name, PolicyName, PolicyDocument })
+  }
+  const made = await world.run(world.root, 'CreateAccessKey', { UserName: name })
+  const key = made['AccessKey'] as { AccessKeyId: string; SecretAccessKey: string }
+  return { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey }
+}
+
+/** The least that the row takes. */
+function sample(action: string): Record<string, string> {
+  const service = IAM_ACTIONS.get(action)?.service
+  const parameters: Record<string, string> = service === 'sts' ? { Version: '2011-06-15' } : {}
+  const add = (name: string, rule: ParameterRule): void => {
+    if (rule.type === 'list') add(`${name}.member.1`, rule.items)
+    else if (rule.type === 'record') {
+      for (const [field, inner] of Object.entries(rule.fields)) {
+        if (inner.required === true) add(`${name}.${field}`, inner)
+      }
+    } else if (rule.type === 'choice') parameters[name] = rule.choices[0] as string
+    else if (rule.type === 'integer') parameters[name] = String(rule.min)
+    else parameters[name] = SAMPLES[name] ?? 'x'.repeat(Math.max(rule.min, 3))
+  }
+  for (const [name, rule] of Object.entries(IAM_ACTIONS.get(action)?.parameters ?? {})) {
+    if (rule.required === true) add(name, rule)
+  }
+  return parameters
+}
+
+const SAMPLES: Record<string, string> = {
+  AccountId: '123456789012',
+  PolicyArn: `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`,
+  PolicySourceArn: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann`,
+  RoleArn: `arn:aws:iam::${FIRST_ACCOUNT}:role/r`,
+  PolicyDocument: allow('s3:*'),
+  AssumeRolePolicyDocument: '{}',
+  VersionId: 'v1',
+}
+
+describe('the query API on the S3 port', () => {
+  it('has an answer for each row of the table, and a row for each answer', () => {
+    const actions = (world.identities.service as IamService).actions()
+    expect(actions.sort()).toEqual([...IAM_ACTIONS.keys()].sort())
+  })
+
+  it('answers who signs for it, in its own documents', async () => {
+    const made = await run(ROOT, 'CreateUser', { UserName: 'ann' })
+    expect(textOf(childNamed(made, 'User') ?? made, 'UserName')).toBe('ann')
+    expect(await codeOf(ROOT, 'CreateUser', { UserName: 'ann' })).toBe('EntityAlreadyExists')
+    expect(await codeOf(ROOT, 'GetUser', { UserName: 'eve' })).toBe('NoSuchEntity')
+    expect(await codeOf(ROOT, 'Nonsense')).toBe('InvalidAction')
+    expect(await codeOf(ROOT, ABSENT_ACTIONS[0] as string)).toBe('NotImplemented')
+    expect(await codeOf(ROOT, 'CreateUser', { Version: '2011-06-15' })).toBe('InvalidAction')
+    expect(await codeOf(ROOT, 'CreateUser', { UserName: 'b', Boundary: 'x' })).toBe(
+      'NotImplemented',
+    )
+  })
+
+  it('refuses who does not, and what was altered on its way (row 22)', async () => {
+    const wrong = { ...ROOT, secretAccessKey: 'another' }
+    expect(await codeOf(wrong, 'ListUsers')).toBe('SignatureDoesNotMatch')
+    expect(await codeOf({ ...ROOT, accessKeyId: 'NOBODY' }, 'ListUsers')).toBe(
+      'InvalidClientTokenId',
+    )
+    world.nowMs += 20 * 60_000
+    const late = new QueryClient(new URL(url), ROOT, { nowMs: () => world.nowMs - 20 * 60_000 })
+    await expect(late.run('ListUsers', {})).rejects.toThrow(/RequestTimeTooSkewed/)
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const post = (body: string, extra: Record<string, string> = {}) =>
+      fetch(url, { method: 'POST', body, headers: { ...headers, ...extra } })
+    const anonymous = await post('Action=ListUsers')
+    expect(anonymous.status).toBe(403)
+    expect(await anonymous.text()).toContain('<Code>MissingAuthenticationToken</Code>')
+    const huge = await post('x'.repeat(300_000), { authorization: 'AWS4-HMAC-SHA256 x' })
+    expect(huge.status).toBeGreaterThanOrEqual(400)
+    const get = await fetch(`${url}/?Action=ListUsers`)
+    expect(get.status).toBe(403)
+  })
+
+  it('lets nobody do anything that no policy allows, or that one forbids (row 30)', async () => {
+    const nobody = await signerOf('nobody')
+    const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
+    for (const [name, row] of IAM_ACTIONS) {
+      const expected = row.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
+      const own = name === 'GetSessionToken' ? undefined : expected
+      expect([name, await codeOf(nobody, name, sample(name))]).toEqual([name, own])
+      expect([name, await codeOf(forbidden, name, sample(name))]).toEqual([name, expected])
+    }
+    const unsigned = [...IAM_ACTIONS.keys()].map(async (name) => {
+      const form = new URLSearchParams({ Action: name, ...sample(name) })
+      return (await fetch(url, { method: 'POST', body: form })).status
+    })
+    expect(new Set(await Promise.all(unsigned))).toEqual(new Set([403]))
+  })
+
+  it('lets a policy name users by path and name', async () => {
+    const arn = `arn:aws:iam::${FIRST_ACCOUNT}:user/dev/*`
+    const helper = await signerOf('helper', allow('iam:*User', arn))
+    expect(await codeOf(helper, 'CreateUser', { UserName: 'a', Path: '/dev/' })).toBeUndefined()
+    expect(await codeOf(helper, 'CreateUser', { UserName: 'b', Path: '/ops/' })).toBe(
+      'AccessDenied',
+    )
+    expect(await codeOf(helper, 'GetUser', { UserName: 'a' })).toBeUndefined()
+    const move = { UserName: 'a', NewPath: '/ops/' }
+    expect(await codeOf(helper, 'UpdateUser', move)).toBe('AccessDenied')
+    expect(await codeOf(helper, 'DeleteUser', { UserName: 'helper' })).toBe('AccessDenied')
+    expect(await codeOf(helper, 'DeleteUser', { UserName: 'a' })).toBeUndefined()
+  })
+
+  it("keeps accounts apart: another's names are nobody's, its policies refused", async () => {
+    await world.run(world.root, 'CreateUser', { UserName: 'ann' })
+    await world.run(world.root, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('*') })
+    const made = await world.run(world.root, 'CreateAccount', { Name: 'other' })
+    const key = made['AccessKey'] as { AccessKeyId: string; SecretAccessKey: string }
+    const other = { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey }
+    world.nowMs += 10_000
+    expect(await codeOf(other, 'GetUser', { UserName: 'ann' })).toBe('NoSuchEntity')
+    expect(await codeOf(other, 'DeleteUser', { UserName: 'ann' })).toBe('NoSuchEntity')
+    for (const action of ['GetPolicy', 'DeletePolicy', 'ListEntitiesForPolicy']) {
+      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
+    }
+    for (const action of ['CreateAccount', 'ListAccounts', 'DeleteAccount']) {
+      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
+    }
+  })
+
+  it('takes session tokens, until they expire', async () => {
+    await signerOf('ann', allow('iam:*'))
+    const ann = { ...(await signerOf('bob', allow('iam:*'))) }
+    const session = childNamed(
+      await run(ann, 'GetSessionToken', { Version: '2011-06-15' }),
+      'Credentials',
+    )
+    if (session === undefined) throw new Error('no credentials')
+    const temporary = {
+      accessKeyId: textOf(session, 'AccessKeyId'),
+      secretAccessKey: textOf(session, 'SecretAccessKey'),
+      sessionToken: textOf(session, 'SessionToken'),
+    }
+    expect(await codeOf(temporary, 'GetCallerIdentity', { Version: '2011-06-15' })).toBeUndefined()
+    world.nowMs += 2 * 86_400_000
+    for (const name of IAM_ACTIONS.keys()) {
+      expect([name, await codeOf(temporary, name, sample(name))]).toEqual([name, 'ExpiredToken'])
+    }
+  })
+
+  it('leaves one line for each change, with no secret in it (row 37)', async () => {
+    await run(ROOT, 'CreateUser', { UserName: 'ann' })
+    const made = await run(ROOT, 'CreateAccessKey', { UserName: 'ann' })
+    const secret = textOf(childNamed(made, 'AccessKey') ?? made, 'SecretAccessKey')
+    await run(ROOT, 'ListUsers')
+    const audit = lines.filter((line) => line['audit'] === true)
+    expect(audit.map(({ action, outcome }) => [action, outcome])).toEqual([
+      ['iam:CreateUser', 'done'],
+      ['iam:CreateAccessKey', 'done'],
+    ])
+    expect(secret).toHaveLength(40)
+    expect(JSON.stringify(lines)).not.toContain(secret)
+  })
+})
