@@ -346,6 +346,29 @@ describe('an explanation', () => {
     }
   })
 
+  test('not to another account, whatever it may', async () => {
+    const them = { AWS: [OTHER_ACCOUNT] }
+    const everything = ['arn:aws:s3:::bucket', OBJECTS]
+    await setPolicy(may('s3:*', everything, { Principal: them }), {
+      Sid: 'Sealed',
+      Effect: 'Deny',
+      Principal: them,
+      Action: 's3:GetObject',
+      Resource: OBJECTS,
+    })
+    expect(await get(stranger, '/bucket')).toBe(200)
+    const untold = await as(stranger, 'GET', '/bucket/open/a')
+    expect(untold.text).toContain('<Message>Access Denied</Message>')
+    expect(untold.text).not.toMatch(/Deciding|Sealed|Reason/)
+    // Nor does a bucket's policy leave its account.
+    const query = [['policy', '']] as const
+    for (const who of [stranger, strangeRoot]) {
+      for (const method of ['GET', 'PUT', 'DELETE']) {
+        expect((await as(who, method, '/bucket', { query })).status).toBe(405)
+      }
+    }
+  })
+
   test('of what is missing', async () => {
     const self = may('iam:SimulatePrincipalPolicy', '*')
     const asking = user('asking', [self])

@@ -10,6 +10,13 @@ import type { Call, Level, Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
 import type { AuthResult } from './sigv4/verify.ts'
 
+/** For the bucket's own account alone. */
+const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
+  'GetBucketPolicy',
+  'PutBucketPolicy',
+  'DeleteBucketPolicy',
+])
+
 export interface GateCallOptions {
   readonly backend: Backend
   readonly region: string
@@ -89,7 +96,15 @@ export class GateCall implements Call, Circumstances {
     if (resource === 'service' || name === 'CreateBucket') {
       return authorize({ action: right, resource: this.target }, this)
     }
-    return this.#authorize(this.bucket, { action: right, resource: this.target })
+    return this.#authorizeTarget(right)
+  }
+
+  async #authorizeTarget(action: string): Promise<void> {
+    await this.#authorize(this.bucket, { action, resource: this.target })
+    if (!POLICY_OPERATIONS.has(this.operation.name)) return
+    const { info } = await this.access(this.bucket)
+    // As AWS: no policy makes others write policies.
+    if (info.ownerAccount !== this.identity.accountId) throw new S3Error('MethodNotAllowed')
   }
 
   /** Where the handler asks: nobody without a signature gets so far, unless a policy speaks of it. */
