@@ -16,7 +16,7 @@ export class VirtualClock implements Clock {
   private readonly cancelled = new Set<Event>()
 
   nowMs(): number {
-    return 1_800_000_000_000 + this.now
+    return 1_800_000_000_000 + Math.floor(this.now)
   }
 
   monotonicMs(): number {
