@@ -234,6 +234,7 @@ export class ShoalNode {
       view,
       isMember: () => layout.isMember(),
       ownerOf: (key) => blocks.ownerOf(key),
+      peek: (key) => this.host.peek(key)?.value,
       readBlock: (key) => replicator.read(internalContext(), key),
       objectReferences: async (key, value) => {
         const ids = new Set<DataId>()

@@ -58,6 +58,7 @@ beforeEach(() => {
     marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over.has(id)))) },
     objectReferences: (_, value) =>
       Promise.resolve(new Set((byteString(value.body).match(/.{24}/gs) ?? []).map(dataId))),
+    peek: (key) => registers.values.get(key),
     readBlock: (key) => Promise.resolve(blocks.get(key)),
     partitionBits: 6,
   })

@@ -39,6 +39,8 @@ export type Verdict =
 export interface JudgeOptions {
   readonly registers: Pick<Registers, 'change' | 'read'>
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  /** The state on this node, without a vote; undefined when there is none. */
+  readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly objectReferences: ObjectReferences
   readonly readBlock: ReadBlock
   readonly partitionBits: number
@@ -60,9 +62,15 @@ export class Judge {
 
   /**
    * A cheap look at what is chosen now, as a filter: 'dead' only means that a verdict is worth its
-   * changes.
+   * changes. What this node holds itself is looked at first: most data is named there.
    */
-  look(owner: BlockOwner, id: DataId): Promise<Verdict> {
+  async look(owner: BlockOwner, id: DataId): Promise<Verdict> {
+    const { peek } = this.#options
+    const here = await this.#visit(owner, id, (key) => Promise.resolve(peek(key))).catch(() => {
+      // An old state, whose pages are gone.
+      return undefined
+    })
+    if (here === 'referenced') return here
     return this.#visit(owner, id, async (key) => {
       const { accepted } = await this.#options.registers.read(internalContext(), { key })
       return accepted?.value

@@ -35,6 +35,8 @@ const SLICE_BLOCKS = 20_000
 /** Verdicts of one pass, kept so that the other blocks of the same data cost nothing. */
 const KNOWN_MAX = 50_000
 const BUSY_PAUSE_MS = 1_000
+/** A look at the registers of some data counts as so many rows. */
+const LOOK_ROWS = 4
 
 /** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
 export interface UploadCare {
@@ -190,7 +192,7 @@ export class Scan {
       const some = ids.slice(at, at + PAGE_ROWS)
       const over = await this.#options.marks.ask(some)
       for (const id of some) {
-        await this.#pace(1)
+        await this.#pace(LOOK_ROWS)
         if (over.has(id)) await this.#guard(() => this.#data(id, byData.get(id)!))
       }
     }
@@ -245,6 +247,7 @@ export class Scan {
         page.push({ key: byteString(key), row: row.slice() })
       })
       if (page.length === 0 || this.#stopped) return
+      this.rows += page.length
       yield page
       if (page.length < PAGE_ROWS) return
       await this.#pace(page.length)
@@ -254,7 +257,6 @@ export class Scan {
 
   /** Sleeps as long as that many rows may take. */
   async #pace(rows: number): Promise<void> {
-    this.rows += rows
     this.#sinceSleep += rows
     if (this.#sinceSleep < PAGE_ROWS) return
     const { rowsPerSecond } = this.#options

@@ -3,9 +3,10 @@
  * freed, which deleted registers are forgotten.
  */
 
-import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { Attempts } from '../data/attempts.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -41,6 +42,8 @@ export interface SpaceOptions extends SpaceSettings {
   readonly view: () => LayoutView
   readonly isMember: () => boolean
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
+  /** The state of a register on this node, without a vote. */
+  readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly readBlock: ReadBlock
   readonly objectReferences: ObjectReferences
   readonly care: UploadCare
@@ -89,6 +92,7 @@ export class Space {
     this.judge = new Judge({
       registers,
       marks: this.marks,
+      peek: options.peek,
       objectReferences,
       readBlock,
       partitionBits,
