@@ -48,8 +48,11 @@ export class Tickets {
     return ticketState(record, ticket) === 'refused' ? 'refused' : 'gone'
   }
 
-  /** All that stand in the object, as a change leaves them. */
-  async list(context: RequestContext, place: Pick<UploadPlace, 'object' | 'fence'>) {
+  /** All that stand in the object. */
+  async list(
+    context: RequestContext,
+    place: Pick<UploadPlace, 'object' | 'fence'>,
+  ): Promise<ObjectRecord['uploads']> {
     const { accepted } = await this.#registers.read(context, {
       key: place.object,
       fence: place.fence,
@@ -65,10 +68,10 @@ export class Tickets {
     const outcome = await this.#registers.change(context, {
       key: object,
       fence,
-      change: (value) => {
+      change: (value, chosen) => {
         const next = edit(objectOf(value))
         if (next === undefined) return { keep: true }
-        return { write: objectValue(object, next, { before: value, chosen: false }) }
+        return { write: objectValue(object, next, { before: value, chosen }) }
       },
     })
     const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
