@@ -190,7 +190,7 @@ async function main(): Promise<void> {
     await other.run('s3api', 'create-bucket', '--bucket', 'beta')
     equal(await other.refused(...get('alpha', 'x')), 'AccessDenied', 'another account')
     equal(await root.refused(...put('beta', 'x')), 'AccessDenied', 'and the other way round')
-    const otherId = String(created['accountId'])
+    const otherId = String(created['id'])
     const trust = JSON.stringify({
       Version: '2012-10-17',
       Statement: [{ Effect: 'Allow', Principal: { AWS: otherId }, Action: 'sts:AssumeRole' }],
