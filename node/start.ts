@@ -17,6 +17,7 @@ import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
 import { JoseTokenSigner } from './env/tokens.ts'
 import { checkFirstStart, isRefusal } from './first-start.ts'
+import { createRowCheck } from './metadata/row-check.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
 import { ShoalNode, type RootCredential } from './node.ts'
@@ -67,7 +68,7 @@ async function serve(
     signer: new Ed25519Signer(directory.privateKey),
     tokens: new JoseTokenSigner(),
     logger,
-    openIndex: () => openLmdb(join(directory.path, 'index'), logger),
+    openIndex: () => openLmdb(join(directory.path, 'index'), logger, createRowCheck),
     fail: (reason) => hooks.failed(reason),
   }
   const founds = record.origin === 'found'

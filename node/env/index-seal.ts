@@ -2,8 +2,8 @@
  * The seal of a cleanly closed index: the digest of its file, in a file beside it. LMDB has no checksums:
  * a flipped bit in a page makes rows vanish or kills the process. The next open compares.
  *
- * The seal is broken before the database is opened, so that a crash leaves none: then LMDB's own copy on
- * write has to do. A seal that is left by mistake does not match and costs a rebuild, nothing more.
+ * The seal is broken before the database is opened, so that a crash leaves none: then the file is walked
+ * (lmdb-check.ts). A seal that is left by mistake does not match and costs a rebuild, nothing more.
  */
 
 import {
@@ -33,17 +33,17 @@ export function seal(path: string): void {
   }
 }
 
-/** Removes the seal; true when the file is not what was sealed. */
-export function breakSeal(path: string): boolean {
+/** Removes the seal and says whether the file is what was sealed; undefined where there was no seal. */
+export function breakSeal(path: string): boolean | undefined {
   let sealed: string
   try {
     sealed = readFileSync(sealPath(path), 'latin1')
   } catch {
-    return false
+    return undefined
   }
-  const broken = digestOf(path) !== sealed
+  const isSame = digestOf(path) === sealed
   rmSync(sealPath(path), { force: true })
-  return broken
+  return isSame
 }
 
 function sealPath(path: string): string {

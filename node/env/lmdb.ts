@@ -9,7 +9,7 @@
  * the log is replayed. `noSync` would be faster, but could tear the tree without anybody noticing.
  *
  * A file that can't be opened, or is shorter than its own page count says, or differs from what the last
- * clean stop has sealed (index-seal.ts), is removed: the store then finds no log position and rebuilds
+ * clean stop has sealed (index-seal.ts), or shows damage after a crash (lmdb-check.ts), is removed: the store then finds no log position and rebuilds
  * everything from the segments (fault 4).
  */
 
@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../protocol/assert.ts'
 import { breakSeal, seal } from './index-seal.ts'
+import { checkLmdb, type RowCheck } from './lmdb-check.ts'
 import type { Index, IndexWrite, Logger } from './ports.ts'
 
 const DATA_FILE = 'data.mdb'
@@ -27,15 +28,26 @@ const INDEX_KEY_BYTES_MAX = 1_900
 type Database = RootDatabase<Uint8Array, Uint8Array>
 
 /** Opens the index in a directory of its own, makes it where there is none or no sound one. */
-export async function openLmdb(directory: string, logger?: Logger): Promise<Index> {
+export async function openLmdb(
+  directory: string,
+  logger?: Logger,
+  check?: () => RowCheck,
+): Promise<Index> {
   const path = join(directory, DATA_FILE)
-  const damage = damageOf(path) ?? (breakSeal(path) ? 'not as it was closed' : undefined)
+  const damage = damageOf(path) ?? damageInside(path, check)
   if (damage !== undefined) return replaceDamaged(directory, damage, logger)
   try {
     return new LmdbIndex(openDatabase(directory), path)
   } catch (error) {
     return replaceDamaged(directory, String(error), logger)
   }
+}
+
+function damageInside(path: string, check: (() => RowCheck) | undefined): string | undefined {
+  const isSealed = breakSeal(path)
+  if (isSealed !== undefined) return isSealed ? undefined : 'not as it was closed'
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined
+  return checkLmdb(path, check?.())
 }
 
 function replaceDamaged(directory: string, damage: string, logger: Logger | undefined): Index {
