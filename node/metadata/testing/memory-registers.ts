@@ -1,6 +1,6 @@
 /** Registers in one map, each change at once and alone: for tests of what stands on registers. */
 
-import type { RegisterKey } from '../../../protocol/ids.ts'
+import type { BlockKey, RegisterKey } from '../../../protocol/ids.ts'
 import { operationId } from '../../../protocol/ids.ts'
 import type { RegisterValue } from '../../../protocol/register/types.ts'
 import type { Lister, Walk } from '../lister.ts'
@@ -14,12 +14,27 @@ export class MemoryRegisters {
   /** Called before each change: a test holds one back, or lets it fail. */
   before: (key: RegisterKey) => Promise<void> | undefined = () => undefined
   changes = 0
+  /** What rode along with the values that were written. */
+  readonly blocks = new Map<BlockKey, Uint8Array>()
+  /** So often a change is called in vain first, as if its accepts had been lost. */
+  lost = 0
+  /** Of what is there. */
+  chosen = true
 
-  async change(_context: unknown, { key, change }: ChangeRequest): Promise<ChangeOutcome> {
+  async change(_context: unknown, request: ChangeRequest): Promise<ChangeOutcome> {
+    const { key, change, block, fence } = request
     await this.before(key)
     this.changes++
+    fence?.current()
     const current = this.values.get(key)
-    const result = change(current, true)
+    for (let i = 0; i < this.lost; i++) change(current, this.chosen)
+    const result = change(current, this.chosen)
+    if ('write' in result) {
+      const riding = [block, ...(result.blocks ?? [])]
+      for (const each of riding) {
+        if (each && result.write.blocks.includes(each.key)) this.blocks.set(each.key, each.bytes)
+      }
+    }
     if ('keep' in result) {
       return { type: 'kept', current: current && { ballot: BALLOT, value: current } }
     }
