@@ -18,6 +18,7 @@ import type { LayoutView } from '../protocol/layout/view.ts'
 import type { AdminBackend, Backend } from '../gateway/backend.ts'
 import type { IamBackend } from '../gateway/iam-backend.ts'
 import { createBackend } from './backend.ts'
+import { Convalescence, raiseLostMark } from './convalescence.ts'
 import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
 import { Bodies } from './data/body.ts'
@@ -102,6 +103,7 @@ export class ShoalNode {
   readonly #replicator: Replicator
   readonly #blocks: BlockStore
   readonly #exchange: Exchange
+  readonly #convalescence: Convalescence
   /** Every read of a damaged block asks for it. */
   readonly #mending = new Set<BlockKey>()
   #stopped = false
@@ -121,6 +123,7 @@ export class ShoalNode {
       const { records, bytes } = recovery
       logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')
     }
+    await raiseLostMark(store)
     let host: RegisterHost | undefined
     const layout = await LayoutManager.open({
       network,
@@ -180,9 +183,11 @@ export class ShoalNode {
       observe: (later, from) => layout.observe(later, from),
     }
     const blocks = new BlockStore(store, (key) => this.#mend(key))
-    this.host = new RegisterHost({ store, blocks, epoch, isReplica, self })
+    this.#convalescence = new Convalescence(store, () => this.resync.isLevel)
+    const votes = (partition: number): boolean => isReplica(partition) && this.#convalescence.isOver
+    this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self })
     const exchange = new Exchange({ store, self, view })
-    const lists = new ListService({ store, host: this.host, epoch, isReplica })
+    const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     const dead = new DeadData()
     const service = new Service({

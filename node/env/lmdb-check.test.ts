@@ -73,7 +73,7 @@ test('a bit flipped anywhere is found, or changes no row; nothing it says is eve
   const sound = rowsOf(path)
   const copy = join(root, 'flipped.mdb')
   const found = new Set<string>()
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 200; i++) {
     copyFileSync(path, copy)
     // Half of them where the structure is: heads of pages and the offsets behind them.
     const at =
@@ -87,7 +87,7 @@ test('a bit flipped anywhere is found, or changes no row; nothing it says is eve
       expect(rows.split(' ')[0]).toBe(sound.rows.split(' ')[0])
     } else found.add(damage.replaceAll(/\d+/g, 'N'))
   }
-  expect(found.size).toBeGreaterThan(8)
+  expect(found.size).toBeGreaterThan(5)
 })
 
 test('what the caller finds wrong is damage', () => {

@@ -72,6 +72,7 @@ export class Resync {
   #hinting = false
   #retrying = false
   #running = false
+  #started = false
   #stopped = false
   #done = 0
   readonly #timers = new Set<() => void>()
@@ -85,6 +86,7 @@ export class Resync {
   }
 
   start(): void {
+    this.#started = true
     this.membersChanged()
     const again = (): void => {
       for (const peer of this.#others()) this.#recheck.add(peer)
@@ -174,6 +176,11 @@ export class Resync {
 
   get running(): boolean {
     return this.#running
+  }
+
+  /** Compared with every other member since the start, and nothing left to pull. */
+  get isLevel(): boolean {
+    return this.#started && !this.#running && this.#pending.size === 0
   }
 
   #others(): NodeId[] {
