@@ -8,7 +8,7 @@ import type { RawPolicy } from './oracle.ts'
 import { matchesWildcards, wildcardUnits } from './pattern.ts'
 import { parsePolicy } from './policy.ts'
 import { covers } from './rights.ts'
-import { randomOf, randomPolicy, randomQuestion } from './testing.ts'
+import { randomOf, randomPolicy, randomQuestion } from './testing/cases.ts'
 
 type Fields = Record<string, unknown>
 

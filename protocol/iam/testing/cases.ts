@@ -3,10 +3,10 @@
  * evaluation with its oracle. For tests only.
  */
 
-import { CONDITION_KEYS } from './condition-keys.ts'
-import type { CompiledPolicy, Question } from './decide.ts'
-import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from './oracle.ts'
-import { parsePolicy, type Policy, type PolicyKind } from './policy.ts'
+import { CONDITION_KEYS } from '../condition-keys.ts'
+import type { CompiledPolicy, Question } from '../decide.ts'
+import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from '../oracle.ts'
+import { parsePolicy, type Policy, type PolicyKind } from '../policy.ts'
 
 export interface SmallRandom {
   /** 0 … count − 1. */

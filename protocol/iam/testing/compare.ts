@@ -1,8 +1,8 @@
 /** Generated cases, each decided twice: by decide.ts and by the oracle. For tests only. */
 
-import { decide, type Decision } from './decide.ts'
-import { oracle } from './oracle.ts'
-import { questionOf, randomCases, randomOf, rawQuestionOf, type Case } from './testing.ts'
+import { decide, type Decision } from '../decide.ts'
+import { oracle } from '../oracle.ts'
+import { questionOf, randomCases, randomOf, rawQuestionOf, type Case } from './cases.ts'
 
 export interface Comparison {
   /** The first case on which the two differ. */

@@ -1,10 +1,10 @@
 /**
- * The evaluation of policies against its slow oracle: `node sim/policies.ts [--cases 200000] [--seed 1]`.
+ * The evaluation of policies against its slow oracle: `npm run sim:policies -- [--cases 200000] [--seed 1]`.
  * Prints how often each answer was reached; exits with 1 at the first pair on which the two differ.
  */
 
 import { parseArgs } from 'node:util'
-import { compareCases } from '../protocol/iam/compare.ts'
+import { compareCases } from '../protocol/iam/testing/compare.ts'
 
 const { values } = parseArgs({
   options: { cases: { type: 'string' }, seed: { type: 'string' } },
@@ -17,7 +17,7 @@ if (differing !== undefined) {
   console.log(
     JSON.stringify(differing, (_, value) => (value instanceof Map ? [...value] : value), 2),
   )
-  console.log(`differs: node sim/policies.ts --cases ${cases} --seed ${seed}`)
+  console.log(`differs: node sim/policies-main.ts --cases ${cases} --seed ${seed}`)
   process.exit(1)
 }
 const seconds = ((performance.now() - started) / 1000).toFixed(1)
