@@ -262,6 +262,34 @@ test('freed and forgotten things that all but one have lost the memory of are fr
   )
 })
 
+test('what others chose below a replica’s floor comes to it by an identity change (G3)', async () => {
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'key', bytesLike(20))
+      await untilLevel(cluster)
+      // Everything that node 2 has counts as promised up to its mark, far above all others.
+      cluster.kill(2, false)
+      await cluster.start(2)
+      await remove(cluster, 'key')
+      await untilForgotten(cluster)
+      const floor = (node: number): number =>
+        Math.max(
+          ...Array.from({ length: 64 }, (_, p) => nodeOf(cluster, node).host.floor(p).counter),
+        )
+      expect(floor(2)).toBeGreaterThan(1_000_000)
+      expect(floor(0)).toBeLessThan(1_000)
+      cluster.kill(2, false)
+      await put(backendOf(cluster, 1), 'key', bytesLike(30))
+      await cluster.start(2)
+      await untilLevel(cluster)
+      cluster.kill(1, false)
+      expect(await get(backendOf(cluster, 2), 'key')).toHaveLength(30)
+    },
+    { space: SPACE },
+  )
+})
+
 test('multipart: parts that were put again, or not named in the completion, and aborted uploads', async () => {
   await onCluster(
     3,

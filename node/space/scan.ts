@@ -35,6 +35,7 @@ const SLICE_BLOCKS = 20_000
 /** Verdicts of one pass, kept so that the other blocks of the same data cost nothing. */
 const KNOWN_MAX = 50_000
 const BUSY_PAUSE_MS = 1_000
+const FIRST_PAUSE_MS = 60_000
 /** A look at the registers of some data counts as so many rows. */
 const LOOK_ROWS = 4
 
@@ -92,8 +93,9 @@ export class Scan {
     this.#options = options
   }
 
+  /** The first pass comes soon: what the last process had still to free is forgotten with it. */
   start(): void {
-    this.#later()
+    this.#later(Math.min(this.#options.pauseMs, FIRST_PAUSE_MS))
   }
 
   stop(): void {
@@ -107,14 +109,14 @@ export class Scan {
     return this.#running
   }
 
-  #later(): void {
+  #later(delayMs: number): void {
     if (this.#stopped) return
-    this.#cancel = this.#options.clock.after(this.#options.pauseMs, () => {
+    this.#cancel = this.#options.clock.after(delayMs, () => {
       this.pass()
         .catch((error: unknown) => {
           this.#options.logger.warn({ error: String(error) }, 'space: the scan broke off')
         })
-        .finally(() => this.#later())
+        .finally(() => this.#later(this.#options.pauseMs))
     })
   }
 
