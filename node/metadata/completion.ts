@@ -13,19 +13,14 @@
  * is taken back in the object first, so that nobody who still goes on with it succeeds.
  */
 
-import { byteString, bytesOf } from '../../protocol/bytes.ts'
-import {
-  manifestCodec,
-  type PartRecord,
-  type StorageRecord,
-  type UploadRecord,
-  type VersionRecord,
+import { byteString } from '../../protocol/bytes.ts'
+import type {
+  PartRecord,
+  StorageRecord,
+  UploadRecord,
+  VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type DataId } from '../../protocol/ids.ts'
-import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
-import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
-import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_MAX } from '../../protocol/limits.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import type {
   CompletedPart,
@@ -39,22 +34,30 @@ import type {
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { Bodies } from '../data/body.ts'
 import type { Clock } from '../env/ports.ts'
-import type { Reclaim, Released } from '../space/reclaim.ts'
+import type { Reclaim } from '../space/reclaim.ts'
+import {
+  answerOf,
+  checkedParts,
+  checkOrder,
+  completing,
+  manifestOf,
+  releasedManifest,
+  type CompletionResult,
+} from './completion-record.ts'
 import type { Objects } from './objects.ts'
 import type { Registers } from './registers.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadParts } from './upload-parts.ts'
 import {
+  attemptOf,
   dataIdsOf,
   isCompleting,
   isSameRequest,
   noSuchUpload,
   requestDigest,
-  requestOf,
   ticketOf,
   UPLOAD_ABORTED,
   UPLOAD_COMPLETED,
-  UPLOAD_COMPLETING,
   UPLOAD_OPEN,
   uploadInfoOf,
   uploadOf,
@@ -62,7 +65,7 @@ import {
   type FencedPlace,
   type UploadPlace,
 } from './upload-record.ts'
-import { checksumTypeOf, headersOf, partInfoOf, unpaired, versionOf } from './versions.ts'
+import { partInfoOf } from './versions.ts'
 
 /** Others in the way: after that many beginnings the client may come again. */
 const ATTEMPTS = 4
@@ -87,8 +90,6 @@ export interface CompletionRequest {
   readonly condition?: WriteCondition | undefined
   seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
 }
-
-export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
 
 /** What an attempt has at hand that others would have to fetch. */
 interface AtHand {
@@ -123,6 +124,12 @@ export class Completion {
       if (result !== 'again') return result
     }
     throw busy()
+  }
+
+  /** Its attempt is over, as far as this node knows: nobody goes on with it but by finding it. */
+  isLeft(completing: UploadRecord): boolean {
+    const attempt = attemptOf(completing)
+    return attempt === undefined || this.#options.reclaim.isOver(attempt)
   }
 
   /**
@@ -168,7 +175,7 @@ export class Completion {
         before,
         parts,
         sealed,
-        requestOf(digest, attempt.id),
+        digest,
         attempt.id,
       )
       const ticket = ticketOf(place, record)
@@ -205,7 +212,9 @@ export class Completion {
       return this.#finish(context, place, record, request.condition, {})
     }
     if (record.state === UPLOAD_COMPLETED) throw noSuchUpload(place.uploadId)
-    throw busy()
+    if (!this.isLeft(record)) throw busy()
+    await this.unwind(context, place, record)
+    return 'again'
   }
 
   async #finish(
@@ -336,10 +345,7 @@ export class Completion {
     place: FencedPlace,
     named: readonly CompletedPart[],
   ): Promise<PartRecord[]> {
-    if (named.length === 0) throw new StoreError('InvalidPart', 'no parts were named')
-    for (let i = 1; i < named.length; i++) {
-      if (named[i]!.partNumber <= named[i - 1]!.partNumber) throw new StoreError('InvalidPartOrder')
-    }
+    checkOrder(named)
     const stored = new Map<number, PartRecord>()
     const expected = named.length + 1
     for await (const { part } of this.#options.parts.walk(context, place.fence, place, {
@@ -347,25 +353,7 @@ export class Completion {
     })) {
       stored.set(part.partNumber, part)
     }
-    let sizeBytes = 0
-    const parts = named.map((want, i) => {
-      const part = stored.get(want.partNumber)
-      if (part === undefined || part.etag !== want.etag || !sameChecksums(part, want)) {
-        throw new StoreError('InvalidPart', undefined, { PartNumber: want.partNumber })
-      }
-      if (i < named.length - 1 && part.sizeBytes < PART_BYTES_MIN) {
-        throw new StoreError('EntityTooSmall', undefined, {
-          PartNumber: want.partNumber,
-          ProposedSize: part.sizeBytes,
-          MinSizeAllowed: PART_BYTES_MIN,
-          ETag: part.etag,
-        })
-      }
-      sizeBytes += part.sizeBytes
-      return part
-    })
-    if (sizeBytes > OBJECT_BYTES_MAX) throw new StoreError('EntityTooLarge')
-    return parts
+    return checkedParts(stored, named)
   }
 
   /** Step 3: by quorum, after "completing" was chosen. */
@@ -390,66 +378,6 @@ export class Completion {
     })
     return uploadOf(accepted?.value)
   }
-}
-
-function completing(
-  place: FencedPlace,
-  before: UploadRecord,
-  parts: readonly PartRecord[],
-  sealed: SealedBody,
-  request: Uint8Array<ArrayBuffer>,
-  attempt: DataId,
-): { record: UploadRecord; block: OwnedBlock | undefined; storage: readonly StorageRecord[] } {
-  const storage: StorageRecord[] = parts.map(
-    ({ storage, sizeBytes }) => storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true },
-  )
-  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
-  const long = parts.length > PARTS_INLINE_MAX
-  const result = versionOf(headersOf(before), sealed, {
-    sizeBytes,
-    storage: long ? [] : storage,
-    manifest: long ? bytesOf(attempt) : new Uint8Array(0),
-    uploadId: bytesOf(place.id),
-  })
-  const record = { ...before, state: UPLOAD_COMPLETING, result, request }
-  if (!long) return { record, block: undefined, storage }
-  const block = {
-    key: packedBlockKey(place.register, attempt),
-    owner: ownedByManifest(place.register),
-    bytes: manifestCodec.encode({ storage }),
-  }
-  return { record, block, storage }
-}
-
-function answerOf(place: FencedPlace, { result }: UploadRecord): CompletionResult {
-  if (result === undefined) throw noSuchUpload(place.uploadId)
-  return {
-    etag: result.etag,
-    checksums: unpaired(result.checksums),
-    checksumType: checksumTypeOf(result.checksumType),
-    sizeBytes: result.sizeBytes,
-    versionId: result.versionId === '' ? 'null' : result.versionId,
-    versioned: place.fence.record.versioning !== 0,
-    lastModifiedMs: result.lastModifiedMs,
-  }
-}
-
-function manifestOf({ result }: UploadRecord): DataId | undefined {
-  if (result === undefined || result.manifest.length === 0) return undefined
-  return dataId(byteString(result.manifest))
-}
-
-function releasedManifest(place: UploadPlace, id: DataId, settled: boolean): Released {
-  const owner = ownedByManifest(place.register)
-  return { owner, dataId: id, sizeBytes: 0, packed: true, settled }
-}
-
-function sameChecksums(part: PartRecord, want: CompletedPart): boolean {
-  const have = unpaired(part.checksums)
-  for (const [name, value] of Object.entries(want.checksums)) {
-    if (have[name] !== value) return false
-  }
-  return true
 }
 
 function isConditionError(error: unknown): boolean {

@@ -171,6 +171,26 @@ describe('abort', () => {
     expect(await world.current()).toBe('whole')
   })
 
+  test('of one whose completion is under way waits; of one whose gateway died it does not', async () => {
+    const parts = [await world.putPart(1)]
+    const other = [await world.putPart(2)]
+    await dying(parts, 'object', 2)
+    const named = { ...NAMED, uploadId: world.uploadId }
+    expect(await codeOf(world.uploads.abort(context(), named))).toBe('Conflict')
+    expect(await codeOf(world.complete(other))).toBe('Unavailable')
+    world.running.clear()
+    expect(await codeOf(world.uploads.abort(context(), named))).toBe('ok')
+    await settle()
+    expect(world.uploadRecords).toEqual([])
+    await world.create()
+    await world.putPart(1)
+    const second = [await world.putPart(2)]
+    await dying([{ partNumber: 1, etag: 'e1', checksums: {} }], 'object', 2)
+    world.running.clear()
+    expect(await codeOf(world.complete(second))).toBe('ok')
+    expect(world.objectRecords[0]?.versions).toHaveLength(1)
+  })
+
   test('data whose attempt still runs is left to the collector', async () => {
     await world.putPart(1)
     for (const id of partIds()) world.running.add(dataId(id))

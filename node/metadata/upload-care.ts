@@ -36,7 +36,6 @@ import type { Lister } from './lister.ts'
 import type { Registers } from './registers.ts'
 import { goneBucket, isBare, partOf, type UploadParts } from './upload-parts.ts'
 import {
-  attemptOf,
   noUpload,
   partsOfTicket,
   placeOf,
@@ -60,6 +59,12 @@ const OPEN_KNOWN_MAX = 10_000
 /** Of a bucket that is being deleted: the rest is found later. */
 const ABANDON_MS = 5_000
 const ABANDONED_AT_ONCE = 8
+
+interface Ended {
+  readonly state?: number
+  /** Absent when it is gone. */
+  readonly record?: UploadRecord | undefined
+}
 
 export interface UploadCarerOptions {
   readonly registers: Registers
@@ -152,24 +157,15 @@ export class UploadCarer implements UploadCare {
     }
   }
 
-  /** An open upload's end. The result is what it is then: only an open one is aborted here. `state` is
-   * known of an aborted one for a while after it is gone. */
-  async abort(
-    context: RequestContext,
-    place: UploadPlace,
-  ): Promise<{ readonly state?: number; readonly record?: UploadRecord | undefined }> {
-    const outcome = await this.#options.registers.change(context, {
-      key: place.register,
-      fence: place.fence,
-      change: (value) => {
-        const record = uploadOf(value)
-        if (record?.state !== UPLOAD_OPEN) return { keep: true }
-        return { write: uploadValue({ ...record, state: UPLOAD_ABORTED }) }
-      },
-    })
-    const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
-    if (value === undefined) return {}
-    return { state: uploadCodec.decode(value.body).state, record: uploadOf(value) }
+  /** An upload's end by request. `state` is what it is then, known of an aborted one for a while after it is
+   * gone: a completed one stays, and one whose completion is under way. */
+  async abort(context: RequestContext, place: UploadPlace): Promise<Ended> {
+    const { completion } = this.#options
+    const ended = await this.#abortOpen(context, place)
+    const { record } = ended
+    if (record?.state !== UPLOAD_COMPLETING || !completion.isLeft(record)) return ended
+    await completion.unwind(context, place, record)
+    return this.#abortOpen(context, place)
   }
 
   /** Uploads of a bucket that is empty and about to go. What it does not reach in time, or at all, is found
@@ -209,24 +205,38 @@ export class UploadCarer implements UploadCare {
     }
   }
 
+  async #abortOpen(context: RequestContext, place: UploadPlace): Promise<Ended> {
+    const outcome = await this.#options.registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const record = uploadOf(value)
+        if (record?.state !== UPLOAD_OPEN) return { keep: true }
+        return { write: uploadValue({ ...record, state: UPLOAD_ABORTED }) }
+      },
+    })
+    const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
+    if (value === undefined) return {}
+    return { state: uploadCodec.decode(value.body).state, record: uploadOf(value) }
+  }
+
   async #look(
     context: RequestContext,
     bucket: Bucket,
     place: UploadPlace,
     record: UploadRecord,
   ): Promise<void> {
-    const { clock, completion, reclaim } = this.#options
+    const { clock, completion } = this.#options
     switch (record.state) {
       case UPLOAD_OPEN: {
         this.#knowOpen(place.register)
         if (!isAbortDue(bucket.record, record, clock.nowMs())) return
-        const { record: now } = await this.abort(context, place)
+        const { record: now } = await this.#abortOpen(context, place)
         if (now?.state === UPLOAD_ABORTED) await this.#clean(context, bucket, place, now)
         return
       }
       case UPLOAD_COMPLETING: {
-        const attempt = attemptOf(record)
-        if (attempt !== undefined && !reclaim.isOver(attempt)) return
+        if (!completion.isLeft(record)) return
         const now = await completion.unwind(context, place, record)
         if (now?.state === UPLOAD_COMPLETED) await this.#clean(context, bucket, place, now)
         return
@@ -247,7 +257,7 @@ export class UploadCarer implements UploadCare {
     if (now.state === UPLOAD_COMPLETING) {
       now = await this.#options.completion.unwind(context, place, now)
     }
-    if (now?.state === UPLOAD_OPEN) now = (await this.abort(context, place)).record
+    if (now?.state === UPLOAD_OPEN) now = (await this.#abortOpen(context, place)).record
     if (now === undefined) return
     if (now.state === UPLOAD_ABORTED || now.state === UPLOAD_COMPLETED) {
       await this.#clean(context, bucket, place, now, true)
