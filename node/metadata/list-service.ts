@@ -19,6 +19,9 @@ export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3
 
 /** Rows of all intervals of one reply, at most. */
 const ROWS_MAX = 4_096
+/** Of their keys and states in bytes, about: a register of many versions has 4 KiB, and a reply must fit into
+ * a message. */
+export const LIST_REPLY_BYTES_MAX = 640 << 10
 
 export interface ListServiceOptions {
   readonly store: Store
@@ -58,8 +61,12 @@ export class ListService {
     }
     await host.raiseMinimum(fence, partitions)
     const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
+    const sizeBytesMax = Math.min(
+      request.intervalBytesMax || Infinity,
+      Math.ceil(LIST_REPLY_BYTES_MAX / request.intervals.length),
+    )
     const intervals = request.intervals.map(({ start, end, digestOnly }) =>
-      this.#interval(start, end, limit, digestOnly, request.alone),
+      this.#interval(start, end, { limit, sizeBytesMax }, digestOnly, request.alone),
     )
     return { ...NOTHING, intervals }
   }
@@ -67,7 +74,7 @@ export class ListService {
   #interval(
     start: Uint8Array,
     end: Uint8Array,
-    limit: number,
+    { limit, sizeBytesMax }: { limit: number; sizeBytesMax: number },
     digestOnly: boolean,
     alone: boolean,
   ): WireIntervalReply {
@@ -75,6 +82,8 @@ export class ListService {
     const digest = alone ? undefined : new ListDigest()
     let count = 0
     let last: Uint8Array | undefined
+    // Replicas that send a digest only stop at the same row: of equal states the sizes are equal.
+    let sizeBytes = 0
     this.#options.store.range(prefixed(start), prefixed(end), limit, (rowKey, row) => {
       const key = new Uint8Array(rowKey.subarray(1))
       // A damaged state has no ballot: the digests then differ, and the key is read by quorum (D3).
@@ -91,11 +100,13 @@ export class ListService {
       }
       last = key
       count++
+      sizeBytes += key.length + (state?.length ?? 0)
+      return sizeBytes < sizeBytesMax
     })
     return {
       rows,
       digest: digest === undefined ? NO_DIGEST : digest.finish(),
-      coveredEnd: (count < limit || last === undefined
+      coveredEnd: ((count < limit && sizeBytes < sizeBytesMax) || last === undefined
         ? end
         : successor(last)) as Uint8Array<ArrayBuffer>,
     }

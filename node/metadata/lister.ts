@@ -25,7 +25,7 @@ import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { Bucket } from './bucket.ts'
-import { LIST_RESULT } from './list-service.ts'
+import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from './list-service.ts'
 import type { Placement, Registers } from './registers.ts'
 
 const CALL_TIMEOUT_MS = 4_000
@@ -76,6 +76,8 @@ interface Cursor {
   rows: Row[]
   at: number
   finished: boolean
+  /** With so many rows or less, it is asked again when another one must be. */
+  low: number
 }
 
 export class Lister {
@@ -115,6 +117,7 @@ export class ListWalk {
       rows: [],
       at: 0,
       finished: false,
+      low: 0,
     }))
   }
 
@@ -123,8 +126,8 @@ export class ListWalk {
     for (;;) {
       if (this.#dry) {
         this.#dry = false
-        const dry = this.#cursors.filter((cursor) => isDry(cursor))
-        if (dry.length > 0) await this.#fill(dry)
+        // Those that will be dry soon, too: large rows come in several rounds, and not one for each shard.
+        if (this.#cursors.some(isDry)) await this.#fill(this.#cursors.filter(isLow))
         this.#queue = cursorQueue(this.#cursors)
       }
       const row = this.#takeLeast()
@@ -294,8 +297,9 @@ export class ListWalk {
   }
 
   #advance(cursor: Cursor, rows: Row[], covered: ByteString): void {
-    cursor.rows = rows
+    cursor.rows = cursor.at < cursor.rows.length ? [...cursor.rows.slice(cursor.at), ...rows] : rows
     cursor.at = 0
+    cursor.low = rows.length / 2
     const { end } = cursor.range
     cursor.finished = covered >= end
     cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
@@ -327,6 +331,8 @@ export class ListWalk {
     }
     const fence = this.#walk.bucket.current()
     const epoch = placement.epoch()
+    const intervalsMost = Math.max(...[...byNode.values()].map((list) => list.length))
+    const intervalBytesMax = Math.floor(LIST_REPLY_BYTES_MAX / intervalsMost)
     const answers = new Map<NodeId, Map<Cursor, WireIntervalReply>>()
     let staleFence = false
     await Promise.all(
@@ -336,6 +342,7 @@ export class ListWalk {
           fenceBucket: bytesOf(fence.bucket),
           fenceGeneration: fence.generation,
           limit: this.#limit,
+          intervalBytesMax,
           alone: questions.every((question) => question.node === node),
           intervals: list.map(({ cursor, digestOnly }) => ({
             start: bytesOf(cursor.range.start),
@@ -373,6 +380,10 @@ function rowOf(key: ByteString, state: Uint8Array): Row {
 
 function isDry(cursor: Cursor): boolean {
   return cursor.at >= cursor.rows.length && !cursor.finished
+}
+
+function isLow({ rows, at, finished, low }: Cursor): boolean {
+  return !finished && rows.length - at <= low
 }
 
 function cursorQueue(cursors: readonly Cursor[]): Cursor[] {

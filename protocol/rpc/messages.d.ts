@@ -268,6 +268,7 @@ export interface WireListRequest {
     limit: number;
     intervals: WireInterval[];
     alone: boolean;
+    intervalBytesMax: number;
 }
 export declare namespace WireListRequest {
     const codec: () => Codec<WireListRequest>;
@@ -306,9 +307,13 @@ export declare namespace WireListRequest {
         field: '$.alone';
         value: boolean;
     }
+    interface WireListRequestIntervalBytesMaxFieldEvent {
+        field: '$.intervalBytesMax';
+        value: number;
+    }
     function encode(obj: Partial<WireListRequest>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): WireListRequest;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): Generator<WireListRequestEpochFieldEvent | WireListRequestFenceBucketFieldEvent | WireListRequestFenceGenerationFieldEvent | WireListRequestLimitFieldEvent | WireListRequestIntervalsStartFieldEvent | WireListRequestIntervalsEndFieldEvent | WireListRequestIntervalsDigestOnlyFieldEvent | WireListRequestAloneFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireListRequest>): Generator<WireListRequestEpochFieldEvent | WireListRequestFenceBucketFieldEvent | WireListRequestFenceGenerationFieldEvent | WireListRequestLimitFieldEvent | WireListRequestIntervalsStartFieldEvent | WireListRequestIntervalsEndFieldEvent | WireListRequestIntervalsDigestOnlyFieldEvent | WireListRequestAloneFieldEvent | WireListRequestIntervalBytesMaxFieldEvent>;
 }
 export interface WireRow {
     key: Uint8Array<ArrayBuffer>;

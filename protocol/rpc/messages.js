@@ -1007,6 +1007,10 @@ export var WireListRequest;
                     w.uint32(48);
                     w.bool(obj.alone);
                 }
+                if ((obj.intervalBytesMax != null && obj.intervalBytesMax !== 0)) {
+                    w.uint32(56);
+                    w.uint32(obj.intervalBytesMax);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1017,7 +1021,8 @@ export var WireListRequest;
                     fenceGeneration: 0,
                     limit: 0,
                     intervals: [],
-                    alone: false
+                    alone: false,
+                    intervalBytesMax: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1050,6 +1055,10 @@ export var WireListRequest;
                         }
                         case 6: {
                             obj.alone = reader.bool();
+                            break;
+                        }
+                        case 7: {
+                            obj.intervalBytesMax = reader.uint32();
                             break;
                         }
                         default: {
@@ -1114,6 +1123,13 @@ export var WireListRequest;
                             yield {
                                 field: `${prefix}.alone`,
                                 value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 7: {
+                            yield {
+                                field: `${prefix}.intervalBytesMax`,
+                                value: reader.uint32()
                             };
                             break;
                         }
