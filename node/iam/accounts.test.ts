@@ -3,7 +3,7 @@ import { utf8ByteString } from '../../protocol/bytes.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { accountCodec } from '../../protocol/codec/versioned.ts'
-import { allow, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
+import { allow, FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
 
 let world: IamWorld
 const list = async (): Promise<Record<string, unknown>[]> =>
@@ -110,5 +110,28 @@ describe('accounts', () => {
       Roles: 0,
       Policies: 0,
     })
+  })
+
+  it('are closed, or get a user, when both happen at once, never both', async () => {
+    const outcomes = new Set<string>()
+    for (let seed = 1; seed <= 40; seed++) {
+      const inner = new IamWorld(seed)
+      const other = await inner.account('other')
+      const draw = seededRandom(seed)
+      slow(inner.registers, draw)
+      const later = async (): Promise<void> => {
+        for (let ticks = draw() * 60; ticks > 0; ticks--) await Promise.resolve()
+      }
+      const [made, closed] = await Promise.all([
+        later().then(() => inner.codeOf(other, 'CreateUser', { UserName: 'ann' })),
+        later().then(() =>
+          inner.codeOf(inner.root, 'DeleteAccount', { AccountId: other.accountId }),
+        ),
+      ])
+      if (made === undefined && closed === undefined) throw new Error('a user of a closed account')
+      outcomes.add(`${made ?? 'made'} ${closed ?? 'closed'}`)
+    }
+    expect(outcomes).toContain('made DeleteConflict')
+    expect(outcomes).toContain('AccessDenied closed')
   })
 })

@@ -25,10 +25,13 @@ const ACCOUNTS_MAX = 10_000
 /** Accounts are in no account. */
 const CLUSTER = ''
 
-/** Names of what an account holds, of one kind: 'users' … */
+/** What an account holds, of one kind: 'users' … */
 export interface Holdings {
   readonly word: string
+  /** Names. */
   readonly list: (context: RequestContext, accountId: string) => Promise<readonly string[]>
+  /** Also true while one may be on its way. */
+  readonly isOccupied: (context: RequestContext, accountId: string) => Promise<boolean>
 }
 
 export interface AccountsOptions extends Omit<ModuleOptions, 'rights'> {
@@ -104,7 +107,7 @@ export class Accounts {
       )
       // Another has it, and its entry too.
       if (!written) continue
-      await this.#directory.enter(context, CLUSTER, entry)
+      await this.#directory.confirm(context, CLUSTER, entry)
       const AccessKey = await accessKeys.createRootKey(context, accountId, nowMs)
       return { Account: this.#shown(account), AccessKey }
     }
@@ -177,8 +180,8 @@ export class Accounts {
   /** Throws DeleteConflict, the account open again. */
   async #lookThrough(context: RequestContext, accountId: string): Promise<void> {
     try {
-      for (const { word, list } of this.#options.holdings) {
-        if ((await list(context, accountId)).length > 0) throw inUse(word)
+      for (const { word, isOccupied } of this.#options.holdings) {
+        if (await isOccupied(context, accountId)) throw inUse(word)
       }
     } catch (error) {
       await this.#options.records.change(context, ACCOUNT, accountId, (current) =>

@@ -1,11 +1,13 @@
 /**
- * Lists of an account's entities of one kind: one register each, a superset (T2). An entry is written
- * before its entity and removed after it, and names the entity's id: so one that is removed late is never
- * that of a successor under the same name.
+ * Lists of an account's entities of one kind, a superset (T2), in a few registers by id, so that none grows
+ * large. An entry is written before its entity and removed after it, and names the entity's id: so one
+ * that is removed late is never that of a successor under the same name.
+ *
+ * The account's limit counts what is listed; those who enter at the same moment may pass it by a few.
  *
  * A creator that died leaves an entry without an entity. Lists pass it over; when the account's limit is
  * reached, entries that have stood a while without an entity are dropped. The entity of a creator that was
- * only very slow is entered again by it (`enter` once more at its end), so the clock delays cleaning and
+ * only very slow is entered again by it (`confirm` at its end), so the clock delays cleaning and
  * decides nothing (G4).
  */
 
@@ -16,6 +18,7 @@ import type { Clock } from '../env/ports.ts'
 import { directoryKind, directoryOf, type RecordKind, type Records } from './records.ts'
 import type { DirectoryRecord } from '../../protocol/iam/name-record.ts'
 
+const SHARDS = 8
 const STALE_AFTER_MS = 60_000
 const WIDTH = 32
 
@@ -45,8 +48,25 @@ export class Directory {
 
   /** Ordered by name. */
   async entries(context: RequestContext, accountId: string): Promise<readonly DirectoryEntry[]> {
-    const record = await this.#options.records.read(context, this.#kind, directoryOf(accountId))
-    return [...(record?.entries ?? [])].sort((a, b) => compareTexts(a.name, b.name))
+    const { records } = this.#options
+    const shards = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) =>
+        records.read(context, this.#kind, directoryOf(accountId, shard)),
+      ),
+    )
+    return shards
+      .flatMap((record) => record?.entries ?? [])
+      .sort((a, b) => compareTexts(a.name, b.name))
+  }
+
+  /** Is there one that stands, or one that may be on its way? */
+  async isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
+    const { clock, stands } = this.#options
+    for (const entry of await this.entries(context, accountId)) {
+      if (clock.nowMs() - entry.createdMs < STALE_AFTER_MS) return true
+      if (await stands(context, accountId, entry)) return true
+    }
+    return false
   }
 
   /** Throws `full`. Nothing changes when the entry is there already. */
@@ -56,19 +76,24 @@ export class Directory {
     { id, name }: { readonly id: string; readonly name: string },
   ): Promise<void> {
     const { clock, entriesMax, full } = this.#options
-    for (let swept = false; ; swept = true) {
-      let overfull = false
-      await this.#change(context, accountId, (entries) => {
-        overfull = false
-        if (entries.some((entry) => entry.id === id && entry.name === name)) return undefined
-        // A rename has two entries for a while.
-        const ids = new Set(entries.map((entry) => entry.id)).add(id)
-        overfull = ids.size > entriesMax
-        return overfull ? undefined : [...entries, { id, name, createdMs: clock.nowMs() }]
-      })
-      if (!overfull) return
-      if (swept || !(await this.#sweep(context, accountId))) throw full()
-    }
+    const entries = await this.entries(context, accountId)
+    if (entries.some((entry) => entry.id === id && entry.name === name)) return
+    // A rename has two entries for a while.
+    const ids = new Set(entries.map((entry) => entry.id)).add(id)
+    if (ids.size > entriesMax && !(await this.#sweep(context, accountId, entries))) throw full()
+    await this.confirm(context, accountId, { id, name })
+  }
+
+  /** Enters one of which it is known that it may: cleaners may have taken a very slow creation for dead. */
+  async confirm(
+    context: RequestContext,
+    accountId: string,
+    { id, name }: { readonly id: string; readonly name: string },
+  ): Promise<void> {
+    await this.#change(context, accountId, id, (entries) => {
+      if (entries.some((entry) => entry.id === id && entry.name === name)) return undefined
+      return [...entries, { id, name, createdMs: this.#options.clock.nowMs() }]
+    })
   }
 
   async drop(
@@ -76,46 +101,51 @@ export class Directory {
     accountId: string,
     { id, name }: { readonly id: string; readonly name: string },
   ): Promise<void> {
-    await this.#change(context, accountId, (entries) => {
+    await this.#change(context, accountId, id, (entries) => {
       const left = entries.filter((entry) => entry.id !== id || entry.name !== name)
       return left.length === entries.length ? undefined : left
     })
   }
 
   /** True when something was dropped. */
-  async #sweep(context: RequestContext, accountId: string): Promise<boolean> {
+  async #sweep(
+    context: RequestContext,
+    accountId: string,
+    entries: readonly DirectoryEntry[],
+  ): Promise<boolean> {
     const { clock, stands } = this.#options
     const now = clock.nowMs()
-    const old = (await this.entries(context, accountId)).filter(
-      ({ createdMs }) => now - createdMs > STALE_AFTER_MS,
-    )
-    const dead: DirectoryEntry[] = []
+    const old = entries.filter(({ createdMs }) => now - createdMs > STALE_AFTER_MS)
+    let dropped = false
     for (let at = 0; at < old.length; at += WIDTH) {
       const some = old.slice(at, at + WIDTH)
       const stand = await Promise.all(some.map((entry) => stands(context, accountId, entry)))
-      dead.push(...some.filter((_, index) => stand[index] === false))
+      for (const [index, entry] of some.entries()) {
+        if (stand[index] === true) continue
+        await this.drop(context, accountId, entry)
+        dropped = true
+      }
     }
-    if (dead.length === 0) return false
-    const isDead = (entry: DirectoryEntry): boolean =>
-      dead.some((each) => each.id === entry.id && each.name === entry.name)
-    await this.#change(context, accountId, (entries) => {
-      const left = entries.filter((entry) => !isDead(entry))
-      return left.length === entries.length ? undefined : left
-    })
-    return true
+    return dropped
   }
 
   async #change(
     context: RequestContext,
     accountId: string,
+    id: string,
     edit: (entries: readonly DirectoryEntry[]) => readonly DirectoryEntry[] | undefined,
   ): Promise<void> {
-    const name = directoryOf(accountId)
+    const name = directoryOf(accountId, shardOf(id))
     await this.#options.records.change(context, this.#kind, name, (current) => {
       const entries = edit(current?.entries ?? [])
       return entries === undefined ? { keep: true } : { write: { entries } }
     })
   }
+}
+
+/** Ids are drawn: their last characters spread well. */
+function shardOf(id: string): number {
+  return (id.charCodeAt(id.length - 1) + 3 * id.charCodeAt(id.length - 2)) % SHARDS
 }
 
 /** By code units: names are ASCII. */

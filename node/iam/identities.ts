@@ -8,9 +8,10 @@ import type { IamBackend } from '../../gateway/iam-backend.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
 import type { Registers } from '../metadata/registers.ts'
 import { AccessKeys } from './access-keys.ts'
-import { Accounts } from './accounts.ts'
+import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
 import { Groups } from './groups.ts'
+import type { Named, Names } from './names.ts'
 import { Policies } from './policies.ts'
 import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
@@ -79,10 +80,10 @@ export class Identities {
       firstAccount,
       bucketsPerAccount: options.bucketsPerAccount,
       holdings: [
-        { word: 'users', list: (context, account) => users.names.list(context, account) },
-        { word: 'groups', list: (context, account) => groups.names.list(context, account) },
-        { word: 'roles', list: (context, account) => roles.list(context, account) },
-        { word: 'policies', list: (context, account) => policies.list(context, account) },
+        { word: 'users', ...holdingsOf(users.names) },
+        { word: 'groups', ...holdingsOf(groups.names) },
+        { word: 'roles', ...holdingsOf(roles.names) },
+        { word: 'policies', ...holdingsOf(policies.names) },
       ],
     })
     const modules = [
@@ -114,5 +115,12 @@ function rootCredential({
     accessKeyId: rootAccount.accessKeyId,
     secretAccessKey: unseal(secret, rootAccount.sealedSecret),
     identity: rootIdentity(rootAccount.accountId),
+  }
+}
+
+function holdingsOf<T extends Named>(names: Names<T>): Omit<Holdings, 'word'> {
+  return {
+    list: (context, accountId) => names.list(context, accountId),
+    isOccupied: (context, accountId) => names.isOccupied(context, accountId),
   }
 }

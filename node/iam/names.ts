@@ -16,9 +16,17 @@ import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Random } from '../env/ports.ts'
 import type { Directory } from './directory.ts'
-import { alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
+import { accessDenied, alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'
 import { drawToken } from './ids.ts'
-import { byId, byName, nameKind, type Edit, type RecordKind, type Records } from './records.ts'
+import {
+  ACCOUNT,
+  byId,
+  byName,
+  nameKind,
+  type Edit,
+  type RecordKind,
+  type Records,
+} from './records.ts'
 
 const WIDTH = 32
 
@@ -88,6 +96,11 @@ export class Names<T extends Named> {
     return names
   }
 
+  /** Is there one, or may one be on its way? */
+  isOccupied(context: RequestContext, accountId: string): Promise<boolean> {
+    return this.#options.directory.isOccupied(context, accountId)
+  }
+
   /** Throws EntityAlreadyExists, or LimitExceeded. Broken off at any step it leaves nothing that has a
    * name. */
   async create(context: RequestContext, record: T): Promise<void> {
@@ -95,14 +108,18 @@ export class Names<T extends Named> {
     const { accountId, id, name } = record
     if ((await this.find(context, accountId, name)) !== undefined) throw alreadyExists(word, name)
     await directory.enter(context, accountId, record)
+    // Whoever closes the account looks for entries afterwards: one of the two sees the other.
+    if ((await records.read(context, ACCOUNT, accountId))?.closed === true) {
+      await directory.drop(context, accountId, record)
+      throw accessDenied('The account is closed.')
+    }
     await records.change(context, kind, byId(accountId, id), () => ({ write: record }))
     if (!(await this.#claim(context, record, name, drawToken(this.#options.random)))) {
       await records.change(context, kind, byId(accountId, id), () => ({ remove: true }))
       await directory.drop(context, accountId, record)
       throw alreadyExists(word, name)
     }
-    // Cleaners may have taken a very slow creation for a dead one.
-    await directory.enter(context, accountId, record)
+    await directory.confirm(context, accountId, record)
   }
 
   /** Changes the record as it stands under its id. Throws NoSuchEntity, and what `edit` throws. */

@@ -45,7 +45,7 @@ export interface PoliciesOptions extends ModuleOptions {
 
 export class Policies {
   readonly #options: PoliciesOptions
-  readonly #names: Names<PolicyRecord>
+  readonly names: Names<PolicyRecord>
   readonly #directory: Directory
 
   constructor(options: PoliciesOptions) {
@@ -58,20 +58,15 @@ export class Policies {
       entriesMax: POLICIES_MAX,
       full: () => limitExceeded(`Cannot exceed quota for PoliciesPerAccount: ${POLICIES_MAX}`),
       stands: async (context, accountId, entry) =>
-        (await this.#names.ofEntry(context, accountId, entry)) !== undefined,
+        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
     })
-    this.#names = new Names({
+    this.names = new Names({
       records,
       random,
       kind: POLICY,
       directory: this.#directory,
       word: 'policy',
     })
-  }
-
-  /** Names of the account's own: an account with some can't be deleted. */
-  list(context: RequestContext, accountId: string): Promise<readonly string[]> {
-    return this.#names.list(context, accountId)
   }
 
   actions(): IamActions {
@@ -109,7 +104,7 @@ export class Policies {
       deleting: '',
       tags: tagsOf(call),
     }
-    await this.#names.create(call.context, record)
+    await this.names.create(call.context, record)
     return { Policy: shown(record) }
   }
 
@@ -134,7 +129,7 @@ export class Policies {
       async ({ arn, entry }) => {
         const policy =
           arn === undefined
-            ? await this.#names.ofEntry(context, accountId, entry as DirectoryEntry)
+            ? await this.names.ofEntry(context, accountId, entry as DirectoryEntry)
             : await this.#options.attachments.find(context, accountId, arn)
         if (policy === undefined || !policy.path.startsWith(prefix)) return undefined
         if (attachedOnly && policy.holders.length === 0) return undefined
@@ -155,7 +150,7 @@ export class Policies {
       )
     }
     await this.#options.attachments.whileUnheld(context, policy, (mark) =>
-      this.#names.remove(context, policy, (current) => {
+      this.names.remove(context, policy, (current) => {
         // Attached meanwhile, or deleted twice at once.
         if (current.deleting !== mark || current.versions.length > 1) {
           throw concurrentModification()
@@ -305,7 +300,7 @@ export class Policies {
     policy: PolicyRecord,
     edit: (current: PolicyRecord) => Edit<PolicyRecord>,
   ): Promise<void> {
-    await this.#names.change(context, policy, edit)
+    await this.names.change(context, policy, edit)
   }
 
   /** Of the caller's account, or one that every account finds there. */

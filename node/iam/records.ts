@@ -44,7 +44,7 @@ export function nameKind(space: SystemKind): RecordKind<NameRecord> {
   return { space, codec: nameCodec }
 }
 
-/** Of an account: `directoryOf`. */
+/** A shard of an account's list: `directoryOf`. */
 export function directoryKind(space: SystemKind): RecordKind<DirectoryRecord> {
   return { space, codec: directoryCodec }
 }
@@ -57,9 +57,9 @@ export function byName(accountId: string, name: string): string {
   return `${accountId}/${name}`
 }
 
-/** No name is empty. */
-export function directoryOf(accountId: string): string {
-  return `${accountId}/`
+/** No name holds a slash. */
+export function directoryOf(accountId: string, shard: number): string {
+  return `${accountId}/${shard}/`
 }
 
 /** What a change makes of the current record. What `edit` throws is thrown once the state that it was

@@ -32,7 +32,7 @@ export interface RolesOptions extends ModuleOptions {
 
 export class Roles {
   readonly #options: RolesOptions
-  readonly #names: Names<RoleRecord>
+  readonly names: Names<RoleRecord>
   readonly #directory: Directory
 
   constructor(options: RolesOptions) {
@@ -45,9 +45,9 @@ export class Roles {
       entriesMax: ROLES_MAX,
       full: () => limitExceeded(`Cannot exceed quota for RolesPerAccount: ${ROLES_MAX}`),
       stands: async (context, accountId, entry) =>
-        (await this.#names.ofEntry(context, accountId, entry)) !== undefined,
+        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
     })
-    this.#names = new Names({
+    this.names = new Names({
       records,
       random,
       kind: ROLE,
@@ -58,23 +58,14 @@ export class Roles {
 
   /** For the ARN of a role that a request names. */
   readonly pathOf: PathOf = async (context, accountId, name) =>
-    (await this.#names.find(context, accountId, name))?.path
+    (await this.names.find(context, accountId, name))?.path
 
   /** Of any account: AssumeRole and simulations name roles by ARN. */
   async ofArn(context: RequestContext, arn: string): Promise<RoleRecord | undefined> {
     const [, accountId, path, name] = ROLE_ARN.exec(arn) ?? []
     if (accountId === undefined || name === undefined) return undefined
-    const role = await this.#names.find(context, accountId, name)
+    const role = await this.names.find(context, accountId, name)
     return role?.path === path ? role : undefined
-  }
-
-  /** Names of the account's roles: an account with some can't be deleted. */
-  async list(context: RequestContext, accountId: string): Promise<readonly string[]> {
-    const entries = await this.#directory.entries(context, accountId)
-    const roles = await Promise.all(
-      entries.map((entry) => this.#names.ofEntry(context, accountId, entry)),
-    )
-    return roles.filter((role) => role !== undefined).map(({ name }) => name)
   }
 
   actions(): IamActions {
@@ -102,7 +93,7 @@ export class Roles {
           word: 'Role',
           kind: 'role',
           find: (call) => this.#named(call),
-          change: (context, role, edit) => this.#names.change(context, role, edit),
+          change: (context, role, edit) => this.names.change(context, role, edit),
           holds: (context, role) => this.#holds(context, role),
         },
         this.#options,
@@ -127,7 +118,7 @@ export class Roles {
       attached: [],
       tags: tagsOf(call),
     }
-    await this.#names.create(call.context, role)
+    await this.names.create(call.context, role)
     return { Role: shown(role) }
   }
 
@@ -141,7 +132,7 @@ export class Roles {
       pageOf(call),
       ({ name }: DirectoryEntry) => name,
       async (entry) => {
-        const role = await this.#names.ofEntry(context, accountId, entry)
+        const role = await this.names.ofEntry(context, accountId, entry)
         return role?.path.startsWith(prefix) === true ? listed(role) : undefined
       },
     )
@@ -174,7 +165,7 @@ export class Roles {
 
   async #delete(call: IamCall): Promise<IamResult> {
     const role = await this.#named(call)
-    await this.#names.remove(call.context, role, (current) => {
+    await this.names.remove(call.context, role, (current) => {
       if (current.attached.length > 0) {
         throw deleteConflict('Cannot delete entity, must detach all policies first.')
       }
@@ -198,7 +189,7 @@ export class Roles {
 
   #named(call: IamCall): Promise<RoleRecord> {
     const { context, caller } = call
-    return this.#names.get(context, caller.accountId, requiredText(call, 'RoleName'))
+    return this.names.get(context, caller.accountId, requiredText(call, 'RoleName'))
   }
 
   async #edit(call: IamCall, edit: (current: RoleRecord) => RoleRecord): Promise<IamResult> {
@@ -208,7 +199,7 @@ export class Roles {
 
   async #change(call: IamCall, edit: (current: RoleRecord) => RoleRecord): Promise<RoleRecord> {
     const role = await this.#named(call)
-    return this.#names.change(call.context, role, (current) => ({ write: edit(current) }))
+    return this.names.change(call.context, role, (current) => ({ write: edit(current) }))
   }
 
   #holds(context: RequestContext, role: RoleRecord): Promise<PolicyText[]> {

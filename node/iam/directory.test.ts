@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+import { internalContext } from '../internal-context.ts'
+import { MemoryRegisters } from '../metadata/testing/memory-registers.ts'
+import { Directory } from './directory.ts'
+import { limitExceeded } from './errors.ts'
+import { Records } from './records.ts'
+
+const ACCOUNT = '123456789012'
+const context = internalContext()
+
+function world() {
+  const time = { nowMs: 1_000_000 }
+  const standing = new Set<string>()
+  const directory = new Directory({
+    records: new Records(new MemoryRegisters().registers, 4),
+    clock: { nowMs: () => time.nowMs, monotonicMs: () => time.nowMs, after: () => () => {} },
+    space: 'user',
+    entriesMax: 3,
+    full: () => limitExceeded('full'),
+    stands: (_context, _account, { id }) => Promise.resolve(standing.has(id)),
+  })
+  const enter = async (id: string, name = `n-${id}`): Promise<void> => {
+    await directory.enter(context, ACCOUNT, { id, name })
+    standing.add(id)
+  }
+  const names = async (): Promise<string[]> =>
+    (await directory.entries(context, ACCOUNT)).map(({ name }) => name)
+  return { time, standing, directory, enter, names }
+}
+
+describe('a list of entities', () => {
+  it('holds each entry once, in order of names, whatever register it lies in', async () => {
+    const { enter, names, directory } = world()
+    for (const id of ['AIDA3', 'AIDA1', 'AIDA2']) await enter(id)
+    await enter('AIDA1')
+    expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3'])
+    await directory.drop(context, ACCOUNT, { id: 'AIDA2', name: 'n-AIDA2' })
+    // A late removal of one is not that of its successor under the same name.
+    await enter('AIDA4', 'n-AIDA2')
+    await directory.drop(context, ACCOUNT, { id: 'AIDA2', name: 'n-AIDA2' })
+    expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3'])
+  })
+
+  it('is full at its limit; a rename counts once', async () => {
+    const { enter, names } = world()
+    for (const id of ['AIDA1', 'AIDA2', 'AIDA3']) await enter(id)
+    await expect(enter('AIDA4')).rejects.toMatchObject({ code: 'LimitExceeded' })
+    await enter('AIDA3', 'other')
+    expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3', 'other'])
+  })
+
+  it('drops what never came to stand, once it is full and that is some time ago', async () => {
+    const { enter, names, standing, time } = world()
+    for (const id of ['AIDA1', 'AIDA2', 'AIDA3']) await enter(id)
+    standing.delete('AIDA2')
+    await expect(enter('AIDA4')).rejects.toMatchObject({ code: 'LimitExceeded' })
+    time.nowMs += 61_000
+    await enter('AIDA4')
+    expect(await names()).toEqual(['n-AIDA1', 'n-AIDA3', 'n-AIDA4'])
+  })
+
+  it('is occupied by what stands, and by what may be on its way', async () => {
+    const { enter, standing, directory, time } = world()
+    const occupied = () => directory.isOccupied(context, ACCOUNT)
+    expect(await occupied()).toBe(false)
+    await enter('AIDA1')
+    standing.delete('AIDA1')
+    expect(await occupied()).toBe(true)
+    time.nowMs += 61_000
+    expect(await occupied()).toBe(false)
+    standing.add('AIDA1')
+    expect(await occupied()).toBe(true)
+  })
+})
