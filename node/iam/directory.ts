@@ -75,7 +75,7 @@ export class Directory {
     accountId: string,
     { id, name }: { readonly id: string; readonly name: string },
   ): Promise<void> {
-    const { clock, entriesMax, full } = this.#options
+    const { entriesMax, full } = this.#options
     const entries = await this.entries(context, accountId)
     if (entries.some((entry) => entry.id === id && entry.name === name)) return
     // A rename has two entries for a while.
