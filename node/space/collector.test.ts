@@ -20,6 +20,7 @@ let freed: BlockKey[]
 let judged: DataId[]
 let verdict: (id: DataId) => Promise<Verdict>
 let short: boolean
+let gone: Set<BlockKey>
 let dead: DeadData
 let collector: Collector
 
@@ -29,6 +30,7 @@ beforeEach(() => {
   judged = []
   verdict = () => Promise.resolve('dead')
   short = false
+  gone = new Set()
   dead = new DeadData()
   collector = newCollector()
 })
@@ -49,6 +51,7 @@ function newCollector(waitingMax?: number): Collector {
     partitionBits: 6,
     reclaimDelayMs: DELAY_MS,
     isShort: () => short,
+    holds: (key) => !gone.has(key),
     waitingMax,
   })
 }
@@ -149,12 +152,13 @@ describe('what the scan finds', () => {
   const key = (number: number, index: number): BlockKey =>
     (packedBlockKey(OBJECT, id(number)).slice(0, -4) + u32(index)) as BlockKey
 
-  test('is judged once, whatever else is found of it', async () => {
+  test('waits as its readers do, is judged once, whatever else is found of it, and goes', async () => {
     collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
     expect(collector.knows(id(1), [key(1, 1)])).toBe(true)
-    await pass(1_000)
-    collector.suspect({ owner, dataId: id(1), keys: [key(1, 2)] })
     await pass(DELAY_MS)
+    expect(judged).toEqual([])
+    collector.suspect({ owner, dataId: id(1), keys: [key(1, 2)] })
+    await pass(4_000)
     expect(judged).toHaveLength(1)
     expect(freed).toEqual([key(1, 0), key(1, 1), key(1, 2)])
     // Dead for good: what comes back goes again.
@@ -162,6 +166,15 @@ describe('what the scan finds', () => {
     await pass(DELAY_MS + 500)
     expect(judged).toHaveLength(1)
     expect(freed.slice(3)).toEqual([key(1, 0)])
+  })
+
+  test('costs nothing when another node has freed it meanwhile', async () => {
+    collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
+    collector.suspect({ owner, dataId: id(2), keys: [key(2, 0), key(2, 1)] })
+    gone.add(key(1, 0)).add(key(2, 1))
+    await pass(DELAY_MS + 4_000)
+    expect(judged).toEqual([id(2)])
+    expect(freed).toEqual([key(2, 0)])
   })
 
   test('finds no room when too much waits; it comes again', async () => {

@@ -28,6 +28,7 @@ const JUDGE_DELAYS_MS = [300, 5_000, 30_000]
 /** Freed without a pause between. */
 const FREED_AT_ONCE = 500
 const TICK_MS = 250
+const SUSPECTED_MS = 3_000
 
 export interface CollectorOptions {
   readonly marks: { isOver(id: DataId): boolean }
@@ -40,6 +41,8 @@ export interface CollectorOptions {
   readonly reclaimDelayMs: number
   /** Space is needed at once. */
   readonly isShort: () => boolean
+  /** The block is on this node's disk. */
+  readonly holds: (key: BlockKey) => boolean
   /** Default: 200,000. */
   readonly waitingMax?: number | undefined
 }
@@ -83,14 +86,20 @@ export class Collector implements Reclaim {
   }
   readonly #options: CollectorOptions
   readonly #settled: Lane<DataId, Task>
+  /** What the scan found waits first: most of it another node has been told of, and frees it. */
+  readonly #suspects: Lane<DataId, Task>
   readonly #open = JUDGE_DELAYS_MS.map((delayMs) => new Lane<DataId, Task>(delayMs))
+  readonly #lanes: readonly Lane<DataId, Task>[]
   readonly #judging = new Map<DataId, Task>()
   #cancel: (() => void) | undefined
   #stopped = false
 
   constructor(options: CollectorOptions) {
     this.#options = options
-    this.#settled = new Lane(options.reclaimDelayMs)
+    const { reclaimDelayMs } = options
+    this.#settled = new Lane(reclaimDelayMs)
+    this.#suspects = new Lane(reclaimDelayMs + SUSPECTED_MS)
+    this.#lanes = [this.#settled, this.#suspects, ...this.#open]
   }
 
   isOver(id: DataId): boolean {
@@ -105,7 +114,7 @@ export class Collector implements Reclaim {
       if (settled) this.#condemn(task)
       else {
         // What the scan found of it may be less than all.
-        for (const lane of this.#open) lane.remove(dataId)
+        this.#forget(dataId)
         this.#queue(task, 0)
       }
     }
@@ -115,7 +124,9 @@ export class Collector implements Reclaim {
   suspect({ owner, dataId, keys }: Suspect): void {
     if (this.knows(dataId, keys)) return
     this.counters.suspected++
-    this.#queue(foundTask(owner, dataId, keys), 0)
+    const task = foundTask(owner, dataId, keys)
+    if (this.isFull) this.counters.dropped++
+    else this.#suspects.add(dataId, task, this.#nowMs())
     this.#wake()
   }
 
@@ -150,20 +161,24 @@ export class Collector implements Reclaim {
   }
 
   #waitingTask(id: DataId): Task | undefined {
-    const task = this.#judging.get(id) ?? this.#settled.get(id)
-    if (task !== undefined) return task
-    for (const lane of this.#open) {
+    for (const lane of this.#lanes) {
       const waiting = lane.get(id)
       if (waiting !== undefined) return waiting
     }
-    return undefined
+    return this.#judging.get(id)
+  }
+
+  #forget(id: DataId): void {
+    for (const lane of this.#lanes) if (lane !== this.#settled) lane.remove(id)
   }
 
   #condemn(task: Task): void {
     this.counters.dead++
     this.#options.dead.add(task.dataId)
-    for (const lane of this.#open) lane.remove(task.dataId)
-    this.#settle(task)
+    this.#forget(task.dataId)
+    // What the scan found has waited for its readers already.
+    if (task.found !== undefined) this.#options.freer.free(task.found)
+    else this.#settle(task)
   }
 
   #settle(task: Task): void {
@@ -184,9 +199,9 @@ export class Collector implements Reclaim {
   /** One timer, however much waits. */
   #wake(): void {
     if (this.#cancel !== undefined || this.#stopped) return
-    const due = [this.#settled, ...this.#open].flatMap((lane) => lane.nextDueMs() ?? [])
+    const due = this.#lanes.flatMap((lane) => lane.nextDueMs() ?? [])
     if (due.length === 0) return
-    const short = this.#settled.size > 0 && this.#options.isShort()
+    const short = this.#settled.size + this.#suspects.size > 0 && this.#options.isShort()
     const delayMs = short ? 0 : Math.min(...due) - this.#nowMs()
     this.#cancel = this.#options.clock.after(Math.max(delayMs, TICK_MS), () => {
       this.#cancel = undefined
@@ -197,8 +212,9 @@ export class Collector implements Reclaim {
   }
 
   #run(): void {
+    const { isShort, holds } = this.#options
     const nowMs = this.#nowMs()
-    const short = this.#options.isShort()
+    const short = isShort()
     for (let count = 0; count < FREED_AT_ONCE; count++) {
       const task = this.#settled.take(nowMs, short)
       if (task === undefined) break
@@ -210,6 +226,12 @@ export class Collector implements Reclaim {
         if (task === undefined) break
         this.#judge(task, tries)
       }
+    }
+    while (this.#judging.size < JUDGED_AT_ONCE) {
+      const task = this.#suspects.take(nowMs, short)
+      if (task === undefined) break
+      for (const key of task.found ?? []) if (!holds(key)) task.found?.delete(key)
+      if (task.found?.size !== 0) this.#judge(task, 0)
     }
   }
 

@@ -11,6 +11,7 @@ import type { Attempts } from '../data/attempts.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { Placement, Registers } from '../metadata/registers.ts'
+import { blockRow } from '../metadata/index-rows.ts'
 import { AttemptMarks, type AttemptPeers } from './attempt-marks.ts'
 import { Collector, type CollectorCounters } from './collector.ts'
 import { DeadData } from './dead-data.ts'
@@ -33,7 +34,7 @@ export interface SpaceSettings {
 
 export interface SpaceOptions extends SpaceSettings {
   readonly self: NodeId
-  readonly store: Pick<Store, 'range' | 'stats'>
+  readonly store: Pick<Store, 'get' | 'range' | 'stats'>
   readonly attempts: Attempts
   readonly dead: DeadData
   readonly peers: AttemptPeers & FreeingPeers & CollectingPeers
@@ -107,6 +108,7 @@ export class Space {
       partitionBits,
       reclaimDelayMs: options.reclaimDelayMs ?? 30_000,
       isShort: () => store.stats().full,
+      holds: (key) => store.get(blockRow(key)) !== undefined,
     })
     this.tombstones = new Tombstones({
       peers,
