@@ -105,7 +105,8 @@ export class ConditionValues implements ContextValues {
 
 /** Of the connection: what headers say of it anybody could write (row 33). */
 export function sourceIp({ remoteAddress }: S3Request): string {
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
+  const [address = ''] = remoteAddress.split('%')
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 /** 'bucket/key', however it was written: a condition must not depend on a slash or an escape. */

@@ -3,8 +3,9 @@
  *
  * A pattern falls into the pieces between its stars. The first and last are anchored; each of the
  * others is looked for from where the one before it ended, and the leftmost place is always right. The
- * search keeps all candidate starts as bits of machine words (Shift-And), so that it never looks back
- * in the text: time is O(text × piece / 32) whatever the pattern, linear for pieces up to 32 (row 29).
+ * search never looks back in the text: a piece of plain units by its borders (Knuth, Morris and Pratt),
+ * one with `?` by all candidate starts as bits of machine words (Shift-And). Time is O(text) and
+ * O(text × piece / 32), whatever the pattern (row 29).
  */
 
 /** Stand for the wildcards among UTF-16 units. */
@@ -17,6 +18,11 @@ export type PatternUnits = readonly number[]
 export interface Pattern {
   /** Between the stars: one piece when there is no star, else at least two. */
   readonly pieces: readonly PatternUnits[]
+  /**
+   * Of each piece that is looked for and has no `?`: how many of its first units its first i + 1 end
+   * with, themselves apart.
+   */
+  readonly borders: readonly (Int32Array | undefined)[]
   /** Units that any match has at least. */
   readonly lengthMin: number
 }
@@ -44,10 +50,25 @@ export function compilePattern(units: PatternUnits): Pattern {
       lengthMin++
     }
   }
-  return { pieces, lengthMin }
+  const borders = pieces.map((piece, at) =>
+    at === 0 || at === pieces.length - 1 || piece.includes(ANY_ONE) ? undefined : bordersOf(piece),
+  )
+  return { pieces, borders, lengthMin }
 }
 
-export function matchesPattern({ pieces, lengthMin }: Pattern, text: string): boolean {
+function bordersOf(piece: PatternUnits): Int32Array {
+  const borders = new Int32Array(piece.length)
+  let length = 0
+  for (let at = 1; at < piece.length; at++) {
+    while (length > 0 && piece[at] !== piece[length]) length = borders[length - 1] as number
+    if (piece[at] === piece[length]) length++
+    borders[at] = length
+  }
+  return borders
+}
+
+export function matchesPattern(pattern: Pattern, text: string): boolean {
+  const { pieces, borders, lengthMin } = pattern
   if (text.length < lengthMin) return false
   const first = pieces[0] as PatternUnits
   if (pieces.length === 1) return text.length === first.length && standsAt(first, text, 0)
@@ -56,7 +77,12 @@ export function matchesPattern({ pieces, lengthMin }: Pattern, text: string): bo
   if (!standsAt(first, text, 0) || !standsAt(last, text, end)) return false
   let at = first.length
   for (let index = 1; index < pieces.length - 1; index++) {
-    const found = endOfFirst(pieces[index] as PatternUnits, text, at, end)
+    const piece = pieces[index] as PatternUnits
+    const known = borders[index]
+    const found =
+      known === undefined
+        ? endOfFirst(piece, text, at, end)
+        : endOfPlain(piece, known, text, at, end)
     if (found === undefined) return false
     at = found
   }
@@ -70,6 +96,25 @@ export function matchesWildcards(pattern: string, text: string): boolean {
 
 function standsAt(piece: PatternUnits, text: string, at: number): boolean {
   return piece.every((unit, index) => unit === ANY_ONE || unit === text.charCodeAt(at + index))
+}
+
+/** Where the leftmost occurrence of a piece without `?` within [start, end) ends. */
+function endOfPlain(
+  piece: PatternUnits,
+  borders: Int32Array,
+  text: string,
+  start: number,
+  end: number,
+): number | undefined {
+  if (piece.length === 0) return start
+  let length = 0
+  for (let at = start; at < end; at++) {
+    const unit = text.charCodeAt(at)
+    while (length > 0 && unit !== piece[length]) length = borders[length - 1] as number
+    if (unit === piece[length]) length++
+    if (length === piece.length) return at + 1
+  }
+  return undefined
 }
 
 /** Where the leftmost occurrence within [start, end) ends. */

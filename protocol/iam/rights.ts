@@ -21,8 +21,8 @@ import { ANY_TEXT, type Pattern, type PatternUnits } from './pattern.ts'
 import type { Condition, Policy, Statement } from './policy.ts'
 import { hasVariables } from './template.ts'
 
-/** Some hundred milliseconds. Beyond, nothing more is covered. */
-const STEPS_MAX = 20_000_000
+/** Some tens of milliseconds. Beyond, nothing more is covered. */
+const STEPS_MAX = 10_000_000
 
 /** Identity policies both. A policy that can't be read belongs into neither: refuse before. */
 export function covers(creator: readonly Policy[], granted: readonly Policy[]): boolean {
