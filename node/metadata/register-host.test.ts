@@ -10,7 +10,7 @@ import {
 } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
-import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { objectRegister, uploadRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Fence, RegisterReply, RegisterValue } from '../../protocol/register/types.ts'
 import { BlockStore } from '../data/blocks.ts'
@@ -386,5 +386,44 @@ describe('collection of tombstones (G2, G3)', () => {
     await store.flush()
     expect(await collecting).toBe(true)
     expect(await voting).toMatchObject({ type: 'conflict' })
+  })
+})
+
+describe('a full disk (fault 6)', () => {
+  const full = { type: 'no-vote', reason: 'full' }
+
+  test('deletes, what takes something away, and identity changes use the reserve; nothing else', async () => {
+    await prepare(5)
+    await accept(5, 'something long')
+    store.full = true
+    expect(await accept(6, 'something longer')).toEqual(full)
+    expect(await accept(7, 'something lenG')).toEqual(full)
+    // The same operation at a later ballot.
+    expect(await accept(8, 'something long')).toMatchObject({ type: 'accepted' })
+    expect(await accept(9, 'shorter')).toMatchObject({ type: 'accepted' })
+    expect(await accept(10, 'longer tombstone', { tombstone: true })).toMatchObject({
+      type: 'accepted',
+    })
+    expect(await host.collect(KEY, ballot(10), () => true)).toBe(true)
+    await prepare(20, OTHER)
+    expect(await accept(20, 'new', { key: OTHER })).toEqual(full)
+  })
+
+  test('an upload may be aborted', async () => {
+    const upload = uploadRegister(BUCKET, 0, 'key', 'u'.repeat(16), 6)
+    await prepare(5, upload)
+    await accept(5, 'open', { key: upload })
+    store.full = true
+    expect(await accept(6, 'over', { key: upload })).toMatchObject({ type: 'accepted' })
+    expect(await accept(7, 'longer', { key: upload })).toEqual(full)
+  })
+
+  test('a block that rides along does not', async () => {
+    const block = packedBlockKey(KEY, dataId('d'.repeat(20) + u32(1)))
+    await prepare(5)
+    await accept(5, 'something long')
+    store.full = true
+    const extras = { blocks: [{ key: block, bytes: bytesOf('b'), owner: ownedByObject(KEY) }] }
+    expect(await accept(6, 'short', { blocks: [block], extras })).toEqual(full)
   })
 })

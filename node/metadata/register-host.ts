@@ -16,7 +16,7 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
-import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
+import { bucketIdOf, spaceOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
   handle,
@@ -342,10 +342,10 @@ export class RegisterHost {
       if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
     }
     const body = encodeState(persist)
+    const urgent = records.length === 0 && givesSpace(key, this.peek(key), persist)
     records.push({ type: RECORD.register, partition, key, body })
     this.#accepting++
-    // Deletes go on when the disk is full (fault 6).
-    const flushed = this.#store.append(records, { urgent: persist.value.tombstone })
+    const flushed = this.#store.append(records, { urgent })
     const passed = this.#passedOf(request)
     passed?.add(flushed)
     try {
@@ -476,6 +476,20 @@ export type Learnt =
 interface Rise {
   readonly generation: number
   readonly flushed: Promise<unknown>
+}
+
+/**
+ * Deletes, aborts and what finds out what may be freed go on when the disk is full (fault 6). Only what
+ * can't be repeated without end: each takes something away, or writes again what somebody else had left
+ * half-written.
+ */
+function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
+  if (value.tombstone) return true
+  if (before === undefined) return false
+  if (value.operation === before.value.operation) return true
+  // From open to aborted only the number of its state changes.
+  const most = before.value.body.length - (spaceOf(key) === 'upload' ? 0 : 1)
+  return value.body.length <= most
 }
 
 function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {

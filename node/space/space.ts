@@ -18,6 +18,7 @@ import { DeadData } from './dead-data.ts'
 import { Freer, type FreeingPeers } from './freer.ts'
 import { Judge } from './judge.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
+import { cachedReferences } from './reference-cache.ts'
 import { Scan, type UploadCare } from './scan.ts'
 import { Tombstones, type CollectingPeers } from './tombstones.ts'
 
@@ -87,14 +88,14 @@ export class Space {
   constructor(options: SpaceOptions) {
     this.#options = options
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
-    const { placement, objectReferences, partitionBits, self, store, isMember } = options
+    const { placement, partitionBits, self, store, isMember } = options
     this.marks = new AttemptMarks({ attempts, peers, view, clock })
     this.freer = new Freer({ peers, placement, clock })
     this.judge = new Judge({
       registers,
       marks: this.marks,
       peek: options.peek,
-      objectReferences,
+      objectReferences: cachedReferences(options.objectReferences),
       readBlock,
       partitionBits,
     })

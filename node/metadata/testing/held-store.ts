@@ -1,6 +1,7 @@
 /** A store in memory whose flushes a test holds back. */
 
 import { byteString, bytesOf } from '../../../protocol/bytes.ts'
+import { LogError } from '../../data/errors.ts'
 import type { Store } from '../../data/store.ts'
 import type { LogPosition, NewRecord } from '../../data/types.ts'
 import type { IndexWrite } from '../../env/ports.ts'
@@ -15,6 +16,8 @@ export class HeldStore {
   readonly rows = new Map<string, Uint8Array>()
   appends = 0
   last: readonly NewRecord[] = []
+  /** Only what may use the reserve is taken. */
+  full = false
   fail: Error | undefined
   /** Later appends are flushed first: nothing promises their order to the caller. */
   reverse = false
@@ -47,8 +50,12 @@ export class HeldStore {
     }
   }
 
-  async append(records: readonly NewRecord[]): Promise<LogPosition[]> {
+  async append(
+    records: readonly NewRecord[],
+    options?: { readonly urgent?: boolean },
+  ): Promise<LogPosition[]> {
     if (this.fail !== undefined) throw this.fail
+    if (this.full && options?.urgent !== true) throw new LogError('DISK_FULL', 'full')
     this.appends++
     this.last = records
     if (this.#waiting !== undefined) {

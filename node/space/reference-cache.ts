@@ -1,0 +1,39 @@
+/**
+ * Keeps what the last few objects refer to. The pages of an object with many versions are many reads, and
+ * the scan asks about each of its data in turn. What a state refers to never changes: pages are immutable.
+ */
+
+import { equalBytes } from '../../protocol/bytes.ts'
+import type { DataId, RegisterKey } from '../../protocol/ids.ts'
+import type { ObjectReferences } from './references.ts'
+
+const STATES_MAX = 8
+/** Of all kept states together; one state alone may have more. */
+const IDS_MAX = 200_000
+
+interface Kept {
+  readonly body: Uint8Array
+  readonly ids: ReadonlySet<DataId>
+}
+
+export function cachedReferences(read: ObjectReferences): ObjectReferences {
+  const kept = new Map<RegisterKey, Kept>()
+  let count = 0
+  const drop = (key: RegisterKey): void => {
+    count -= kept.get(key)?.ids.size ?? 0
+    kept.delete(key)
+  }
+  return async (key, value) => {
+    const known = kept.get(key)
+    if (known !== undefined && equalBytes(known.body, value.body)) return known.ids
+    const ids = await read(key, value)
+    drop(key)
+    kept.set(key, { body: value.body.slice(), ids })
+    count += ids.size
+    for (const oldest of kept.keys()) {
+      if (kept.size <= STATES_MAX && count <= IDS_MAX) break
+      if (oldest !== key) drop(oldest)
+    }
+    return ids
+  }
+}
