@@ -73,6 +73,23 @@ describe('patterns', () => {
     )
   })
 
+  it('find a piece that begins like itself', () => {
+    const unit = fc.constantFrom('a', 'a', 'b')
+    const piece = fc.string({ unit, minLength: 2, maxLength: 6 })
+    const text = fc.string({ unit, minLength: 4, maxLength: 24 })
+    let found = 0
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 3 }), text, (pieces, text) => {
+        const pattern = `*${pieces.join('*')}*`
+        const expected = slowMatch(pattern, text)
+        if (expected) found++
+        expect(matchesWildcards(pattern, text)).toBe(expected)
+      }),
+      { numRuns: 3_000 },
+    )
+    expect(found).toBeGreaterThan(300)
+  })
+
   it('take literal stars as themselves', () => {
     const star = compilePattern([...literalUnits('*'), ANY_TEXT, ...wildcardUnits('?')])
     expect(matchesPattern(star, '*xy')).toBe(true)
