@@ -91,6 +91,10 @@ export class AccessKeys {
   async #create(call: IamCall): Promise<IamResult> {
     const { context, caller, nowMs } = call
     const name = subjectOf(call)
+    const own = name === undefined || (caller.type === 'User' && caller.userName === name)
+    if (own && caller.tokenIssuedMs !== undefined) {
+      throw accessDenied('Session credentials can not make a key of their own that outlasts them.')
+    }
     if (name === undefined) {
       return { AccessKey: await this.createRootKey(context, caller.accountId, nowMs) }
     }

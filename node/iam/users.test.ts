@@ -351,6 +351,18 @@ describe('access keys', () => {
     expect(await world.credential(key as string)).toBeDefined()
   })
 
+  it('are not made by a session for its own user: they would outlast it', async () => {
+    const ann = await world.user(world.root, 'ann', allow('*'))
+    const session = { ...ann, tokenIssuedMs: world.nowMs }
+    expect(await world.codeOf(session, 'CreateAccessKey')).toBe('AccessDenied')
+    expect(await world.codeOf(session, 'CreateAccessKey', { UserName: 'ann' })).toBe('AccessDenied')
+    const root = { ...world.root, tokenIssuedMs: world.nowMs }
+    expect(await world.codeOf(root, 'CreateAccessKey')).toBe('AccessDenied')
+    const limited = { ...ann, sessionPolicies: [{ name: 's', text: allow('iam:*') }] }
+    expect(await world.codeOf(limited, 'CreateAccessKey')).toBe('AccessDenied')
+    expect(await world.codeOf(ann, 'CreateAccessKey')).toBeUndefined()
+  })
+
   it('of the root: the last of an account stays, the founding one for good', async () => {
     const { root } = world
     const founding = { AccessKeyId: FIRST_KEY }
