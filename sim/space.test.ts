@@ -80,6 +80,33 @@ test('overwritten and deleted objects give back their blocks on every replica', 
   )
 })
 
+test.each([1, 2])(
+  'a cluster of %i gives back space and forgets what was deleted',
+  async (nodes) => {
+    await onCluster(
+      nodes,
+      async (cluster) => {
+        for (let i = 0; i < 6; i++) {
+          await put(
+            backendOf(cluster, i % nodes),
+            `key ${i}`,
+            bytesLike(i % 2 === 0 ? 10 : BLOCK_BYTES + 1),
+          )
+        }
+        for (let i = 0; i < 5; i++) await remove(cluster, `key ${i}`, (i + 1) % nodes)
+        await untilTidy(cluster)
+        await untilForgotten(cluster)
+        expect(blocksOf(nodeOf(cluster, 0))).toHaveLength(2)
+        expect(await get(backendOf(cluster, 0), 'key 5')).toHaveLength(BLOCK_BYTES + 1)
+        for (let i = 0; i < 5; i++) {
+          expect(await codeOf(get(backendOf(cluster, nodes - 1), `key ${i}`))).toBe('NoSuchKey')
+        }
+      },
+      { space: SPACE },
+    )
+  },
+)
+
 test('readers under way keep what is overwritten for a while', async () => {
   await onCluster(
     3,
