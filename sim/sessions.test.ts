@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { CompactSign, generateKeyPair } from 'jose'
-import { utf8 } from '../../protocol/bytes.ts'
-import { StoreError } from '../../protocol/errors.ts'
-import { blake3 } from '../../protocol/hash.ts'
-import { seededRandom } from '../../sim/seeded-random.ts'
-import { SimulatedTokenSigner } from '../../sim/tokens.ts'
-import { JoseTokenSigner } from '../env/tokens.ts'
-import type { TokenSigner } from '../env/ports.ts'
-import { Sessions, type IssuedSession, type SessionSubject } from './sessions.ts'
+import { utf8 } from '../protocol/bytes.ts'
+import { StoreError } from '../protocol/errors.ts'
+import { blake3 } from '../protocol/hash.ts'
+import { seededRandom } from './seeded-random.ts'
+import { SimulatedTokenSigner } from './tokens.ts'
+import { JoseTokenSigner } from '../node/env/tokens.ts'
+import type { TokenSigner } from '../node/env/ports.ts'
+import { Sessions, type IssuedSession, type SessionSubject } from '../node/iam/sessions.ts'
 
 const CLUSTER = 'c'.repeat(32)
 const SECRET = new Uint8Array(32).fill(7)
