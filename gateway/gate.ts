@@ -6,21 +6,19 @@
 
 import { StoreError } from '../protocol/errors.ts'
 import { auditLine } from './audit.ts'
-import { ANONYMOUS, authorize } from './authorize.ts'
+import { ANONYMOUS } from './authorize.ts'
 import type { Backend } from './backend.ts'
 import type { GatewayClock } from './clock.ts'
-import { ConditionValues } from './condition-values.ts'
-import { decodeBody } from './decode.ts'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './iam-backend.ts'
-import { answerQuery, isQueryRequest } from './iam/face.ts'
-import { IAM_ACTIONS } from './iam/operations.ts'
+import { isQueryRequest } from './iam/face.ts'
+import { QueryCall } from './query-call.ts'
 import type { S3Request } from './request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
 import { checkSupported, levelOf, methodsAt, route } from './router.ts'
-import { authenticate, type AuthOptions, type AuthResult } from './sigv4/verify.ts'
+import { authenticate, type AuthOptions } from './sigv4/verify.ts'
 
 export interface GatewayLogger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -67,10 +65,12 @@ export class Gate {
   }
 
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
-    const { iam, clock } = this.options
+    const { iam, clock, budget, logger } = this.options
     const nowMs = clock.nowMs()
     if (iam !== undefined && isQueryRequest(request)) {
-      return this.#runQuery(iam, request, exchange, nowMs)
+      const authentication = { ...this.#lookup, nowMs }
+      const log = (error: unknown): void => this.#log(error, exchange)
+      return new QueryCall(exchange, { iam, budget, logger, authentication, log }).answer(request)
     }
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
@@ -116,69 +116,9 @@ export class Gate {
       line('done')
       return response
     } catch (error) {
-      line(this.#asS3Error(error, request, context).code)
+      line(error instanceof S3Error || error instanceof StoreError ? error.code : 'InternalError')
       throw error
     }
-  }
-
-  /** IAM and STS (gateway/iam/face.ts); failures are documents of that API. */
-  async #runQuery(
-    iam: IamBackend,
-    request: S3Request,
-    exchange: Exchange,
-    nowMs: number,
-  ): Promise<S3Response> {
-    const { region, budget, logger } = this.options
-    const { requestId } = exchange
-    let identity = ANONYMOUS
-    let action = ''
-    let target = ''
-    const circumstances = (about: S3Request, auth: AuthResult) => ({
-      request: about,
-      auth,
-      identity,
-      region,
-      nowMs,
-    })
-    const response = await answerQuery(request, {
-      iam,
-      nowMs,
-      context: exchange,
-      requestId,
-      async readBody(from, maxBytes) {
-        const sizeBytes = from.contentLength ?? maxBytes
-        if (sizeBytes > maxBytes) throw new S3Error('MaxMessageLengthExceeded')
-        if (!budget.take(sizeBytes)) throw new S3Error('SlowDown')
-        exchange.reservedBytes += sizeBytes
-        exchange.sendContinue()
-        const body = decodeBody(from, UNREAD, (count) => {
-          exchange.bytesMoved += count
-        })
-        return body.gather()
-      },
-      authenticate: async (from, form) => {
-        const auth = await authenticate(from, { ...this.#lookup, nowMs, form })
-        identity = auth.credential?.identity ?? ANONYMOUS
-        return auth
-      },
-      authorize(right, resource, from, auth) {
-        target = resource
-        authorize({ action: right, resource }, circumstances(from, auth))
-      },
-      conditions: (from, auth) => new ConditionValues(circumstances(from, auth)),
-      found: (name) => {
-        exchange.operation = name
-        action = name
-      },
-      log: (error) => this.#log(error, exchange),
-    })
-    const row = IAM_ACTIONS.get(action)
-    if (row?.mutating === true) {
-      const outcome =
-        response.status < 400 ? 'done' : response.status === 403 ? 'AccessDenied' : 'failed'
-      auditLine(logger, { identity, action: row.action, target, request, requestId, outcome })
-    }
-    return response
   }
 
   /** The answer to a failure. `request` is absent when it could not even be parsed. */
@@ -229,14 +169,6 @@ export class Gate {
     headers['Server'] = 'Shoal'
     headers['Date'] = httpDate(this.options.clock.nowMs())
   }
-}
-
-/** A body before anybody knows who sent it. */
-const UNREAD: AuthResult = {
-  credential: undefined,
-  method: 'anonymous',
-  payload: { type: 'unsigned' },
-  signing: undefined,
 }
 
 function notAllowed(request: S3Request): S3Error {

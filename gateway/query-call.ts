@@ -1,0 +1,119 @@
+/** One request of IAM's or STS's query API on its way through its face (iam/face.ts). */
+
+import { auditLine } from './audit.ts'
+import { ANONYMOUS, authorize } from './authorize.ts'
+import type { Identity } from './backend.ts'
+import { ConditionValues, type Circumstances } from './condition-values.ts'
+import { decodeBody } from './decode.ts'
+import { S3Error } from './errors.ts'
+import type { BodyBudget, Exchange } from './exchange.ts'
+import type { GatewayLogger } from './gate.ts'
+import type { IamBackend } from './iam-backend.ts'
+import { answerQuery, type QueryGate } from './iam/face.ts'
+import { IAM_ACTIONS } from './iam/operations.ts'
+import type { S3Request } from './request.ts'
+import type { S3Response } from './response.ts'
+import { authenticate, type AuthOptions, type AuthResult } from './sigv4/verify.ts'
+
+export interface QueryCallOptions {
+  readonly iam: IamBackend
+  readonly budget: BodyBudget
+  readonly logger: GatewayLogger
+  /** Keys, sessions, region and time. */
+  readonly authentication: AuthOptions
+  /** Something that is not the caller's fault. */
+  log(error: unknown): void
+}
+
+/** A body before anybody knows who sent it. */
+const UNREAD: AuthResult = {
+  credential: undefined,
+  method: 'anonymous',
+  payload: { type: 'unsigned' },
+  signing: undefined,
+}
+
+export class QueryCall implements QueryGate {
+  readonly iam: IamBackend
+  readonly nowMs: number
+  readonly context: Exchange
+  readonly requestId: string
+  readonly #options: QueryCallOptions
+  #identity: Identity = ANONYMOUS
+  #action = ''
+  #target = ''
+
+  constructor(exchange: Exchange, options: QueryCallOptions) {
+    this.iam = options.iam
+    this.nowMs = options.authentication.nowMs
+    this.context = exchange
+    this.requestId = exchange.requestId
+    this.#options = options
+  }
+
+  /** Never throws. What changes an identity leaves its line in the audit log, also when it is refused. */
+  async answer(request: S3Request): Promise<S3Response> {
+    const response = await answerQuery(request, this)
+    const row = IAM_ACTIONS.get(this.#action)
+    if (row?.mutating === true) {
+      auditLine(this.#options.logger, {
+        identity: this.#identity,
+        action: row.action,
+        target: this.#target,
+        request,
+        requestId: this.requestId,
+        outcome: outcomeOf(response),
+      })
+    }
+    return response
+  }
+
+  readBody(request: S3Request, maxBytes: number): Promise<Uint8Array> {
+    const sizeBytes = request.contentLength ?? maxBytes
+    if (sizeBytes > maxBytes) throw new S3Error('MaxMessageLengthExceeded')
+    if (!this.#options.budget.take(sizeBytes)) throw new S3Error('SlowDown')
+    this.context.reservedBytes += sizeBytes
+    this.context.sendContinue()
+    return decodeBody(request, UNREAD, (count) => {
+      this.context.bytesMoved += count
+    }).gather()
+  }
+
+  async authenticate(
+    request: S3Request,
+    form: { readBody(): Promise<Uint8Array> },
+  ): Promise<AuthResult> {
+    const auth = await authenticate(request, { ...this.#options.authentication, form })
+    this.#identity = auth.credential?.identity ?? ANONYMOUS
+    return auth
+  }
+
+  authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void {
+    this.#target = resource
+    authorize({ action, resource }, this.#about(request, auth))
+  }
+
+  conditions(request: S3Request, auth: AuthResult): ConditionValues {
+    return new ConditionValues(this.#about(request, auth))
+  }
+
+  found(action: string): void {
+    this.#action = action
+    this.context.operation = action
+  }
+
+  log(error: unknown): void {
+    this.#options.log(error)
+  }
+
+  #about(request: S3Request, auth: AuthResult): Circumstances {
+    const { region } = this.#options.authentication
+    return { request, auth, identity: this.#identity, region, nowMs: this.nowMs }
+  }
+}
+
+function outcomeOf({ status, body }: S3Response): string {
+  if (status < 400) return 'done'
+  const code = typeof body === 'string' ? /<Code>([^<]{1,100})<\/Code>/.exec(body)?.[1] : undefined
+  return code ?? 'failed'
+}
