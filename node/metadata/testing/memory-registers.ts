@@ -27,14 +27,17 @@ export class MemoryRegisters {
     this.changes++
     fence?.current()
     const current = this.values.get(key)
-    for (let i = 0; i < this.lost; i++) change(current, this.chosen)
-    const result = change(current, this.chosen)
-    if ('write' in result) {
-      const riding = [block, ...(result.blocks ?? [])]
-      for (const each of riding) {
-        if (each && result.write.blocks.includes(each.key)) this.blocks.set(each.key, each.bytes)
+    const call = (): ReturnType<typeof change> => {
+      const result = change(current, this.chosen)
+      const named = 'write' in result ? result.write.blocks : []
+      for (const each of [block, ...(result.blocks ?? [])]) {
+        if (each && named.includes(each.key)) this.blocks.set(each.key, each.bytes)
       }
+      return result
     }
+    // Their blocks may lie somewhere all the same.
+    for (let i = 0; i < this.lost; i++) call()
+    const result = call()
     if ('keep' in result) {
       return { type: 'kept', current: current && { ballot: BALLOT, value: current } }
     }
