@@ -59,9 +59,8 @@ export class BucketCreation {
       const record = this.#newRecord(request)
       try {
         await this.#insist(until, () => list.intend(context, record))
-        const written = await this.#insist(until, () => this.#write(context, record))
-        const live = await this.#insist(until, () => this.settled(context, written))
-        if (live !== undefined && sameIncarnation(live, record)) return live
+        const live = await this.#bring(context, until, record)
+        if (live !== undefined) return live
         // Somebody else's name, or the intent was taken for a dead one's.
         await list.withdraw(context, record)
       } catch (error) {
@@ -70,6 +69,28 @@ export class BucketCreation {
       }
     }
     throw new StoreError('Conflict', 'another operation on this bucket is in progress')
+  }
+
+  /** To life; undefined when it has never lived, so that another one may be tried. Unavailable: it may have
+   * lived and be gone again, and a second one would be a second creation. */
+  async #bring(
+    context: RequestContext,
+    untilMs: number,
+    record: BucketRecord,
+  ): Promise<BucketRecord | undefined> {
+    let tries = 0
+    const written = await this.#insist(untilMs, () => {
+      tries++
+      return this.#write(context, record)
+    })
+    const live = await this.#insist(untilMs, () => this.settled(context, written))
+    if (live !== undefined && sameIncarnation(live, record)) return live
+    // Somebody else's name, and nothing of this one was ever sent.
+    if (!sameIncarnation(written, record) && tries === 1) return undefined
+    const now = await this.#options.readBucket(context, record.name)
+    const refused = now?.state === BUCKET_DELETED && now.generation === record.generation + 1
+    if (refused && sameIncarnation(now, record)) return undefined
+    throw new StoreError('Unavailable', 'the bucket was made, and may be gone again')
   }
 
   /** The record once it is more than an intention; undefined when nobody has the name. */

@@ -171,7 +171,19 @@ export class Buckets {
     const found = await this.#creation.settled(context, await this.#readRecord(context, name))
     if (found === undefined) throw noSuchBucket(name)
     this.#mustBeDecided(found)
-    await this.#finishDeletion(context, found)
+    if (found.state === BUCKET_DELETING) {
+      await this.#finishDeletion(context, found)
+      // The one that began it says that it was the one.
+      throw noSuchBucket(name)
+    }
+    const begun = await this.#changeState(context, found, BUCKET_DELETING)
+    try {
+      await this.#finishDeletion(context, begun)
+    } catch (error) {
+      const codes = ['NoSuchBucket', 'Conflict']
+      if (!(error instanceof StoreError && codes.includes(error.code))) throw error
+      if (!(await this.#wasFinished(context, begun))) throw error
+    }
   }
 
   async list(
@@ -243,26 +255,32 @@ export class Buckets {
     throw recreated()
   }
 
-  /** T6: change to "deleting", verify empty by a quorum list, tombstone; not empty: change back. */
-  async #finishDeletion(context: RequestContext, found: BucketRecord): Promise<void> {
+  /** Of a bucket that is "deleting" (T6): verify empty by a quorum list, tombstone; not empty: change back. */
+  async #finishDeletion(context: RequestContext, record: BucketRecord): Promise<void> {
     const { isEmpty, abandonUploads } = this.#options
-    const record =
-      found.state === BUCKET_LIVE ? await this.#changeState(context, found, BUCKET_DELETING) : found
     const bucket = new Bucket(record, (old) => this.#rereadDeleting(old))
     await this.#fence.raise(bucket)
     if (!(await isEmpty(context, bucket))) {
       const back = await this.#changeState(context, record, BUCKET_LIVE)
       await this.#fence.raise(new Bucket(back, () => Promise.resolve(back)))
       throw new StoreError('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
-        BucketName: found.name,
+        BucketName: record.name,
       })
     }
     await abandonUploads(context, bucket)
     await this.#changeState(context, record, BUCKET_DELETED)
-    this.#cache.delete(found.name)
-    this.#access.drop(found.name)
+    this.#cache.delete(record.name)
+    this.#access.drop(record.name)
     // An entry that stays is taken away by whoever meets the limit: the register has decided.
     await this.#list.forget(context, record).catch(() => {})
+  }
+
+  /** Others have brought this very deletion to its end. Unavailable: the name has a new bucket, and what
+   * became of the old one nobody knows any more. */
+  async #wasFinished(context: RequestContext, begun: BucketRecord): Promise<boolean> {
+    const now = await this.#readRecord(context, begun.name)
+    if (now === undefined || !sameIncarnation(now, begun)) throw recreated()
+    return now.state === BUCKET_DELETED && now.generation === begun.generation + 1
   }
 
   /** Moves the record of this incarnation to `state`, one generation on. What was set for a live bucket
