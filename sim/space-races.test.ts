@@ -3,11 +3,13 @@
 import { expect, test } from 'vitest'
 import { decodeRegisterCall, decodeRegisterAnswer, RPC } from '../protocol/rpc/message.ts'
 import { WireCollectRequest } from '../protocol/rpc/messages.js'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
 import type { RegisterRequest } from '../protocol/register/types.ts'
 import type { Environment, Network, NetworkMessage } from '../node/env/ports.ts'
 import type { NodeId } from '../protocol/ids.ts'
 import type { SimulatedCluster } from './cluster.ts'
+import type { SimulatedDisk } from './disk.ts'
 import { freedButReferenced, tombstonesOf, unreferencedBlocks } from './space-checker.ts'
 import {
   backendOf,
@@ -73,6 +75,17 @@ function isForget({ type, body }: NetworkMessage): boolean {
 function bound(target: Network, name: string | symbol): unknown {
   const value: unknown = Reflect.get(target, name)
   return typeof value === 'function' ? value.bind(target) : value
+}
+
+async function flip(disk: SimulatedDisk, text: string): Promise<void> {
+  for (const name of await disk.list('log')) {
+    const file = await disk.open(`log/${name}`, 'read')
+    const bytes = new Uint8Array(await file.sizeBytes())
+    await file.read(bytes, 0)
+    const at = Buffer.from(bytes).lastIndexOf(Buffer.from(text, 'latin1'))
+    if (at >= 0) return disk.corrupt(`log/${name}`, at, 1)
+  }
+  throw new Error('not in the log')
 }
 
 async function until(
@@ -212,6 +225,68 @@ test('a replica that misses the word to forget is told again', async () => {
           ...environment,
           network: new Proxy(network, {
             get: (target, name) => (name === 'serve' ? serve : bound(target, name)),
+          }),
+        }
+      },
+    },
+  )
+})
+
+test('a tombstone that is damaged on the one replica that has not forgotten it comes to an end (D3)', async () => {
+  let deaf = true
+  await onCluster(
+    3,
+    async (cluster) => {
+      for (let i = 0; i < 8; i++) await put(backendOf(cluster, 0), `key ${i}`, bytesLike(10))
+      await untilLevel(cluster)
+      for (let i = 0; i < 8; i++) {
+        await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: `key ${i}` })
+      }
+      await sleep(cluster, 100)
+      // One that another node looks after.
+      const { layout } = nodeOf(cluster, 0)
+      const tombstone = tombstonesOf(cluster).find(
+        (key) => layout.current()!.replicas(partitionOfKey(key))[0] !== cluster.idOf(2),
+      )
+      const { operation } = nodeOf(cluster, 2).host.peek(tombstone!)!.value
+      const forgotten = (node: number): boolean =>
+        nodeOf(cluster, node).host.peek(tombstone!) === undefined
+      await until(cluster, () => forgotten(0) && forgotten(1))
+      expect(forgotten(2)).toBe(false)
+      cluster.kill(2, false)
+      await flip(cluster.diskOf(2), operation)
+      cluster.wipeIndex(2)
+      await cluster.start(2)
+      expect(nodeOf(cluster, 2).host.isFaulty(tombstone!)).toBe(true)
+      deaf = false
+      await until(cluster, () => !nodeOf(cluster, 2).host.isFaulty(tombstone!))
+      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await untilLevel(cluster)
+      for (const node of [0, 1, 2]) {
+        for (let i = 0; i < 8; i++) {
+          expect(await codeOf(get(backendOf(cluster, node), `key ${i}`))).toBe('NoSuchKey')
+        }
+      }
+    },
+    {
+      space: { ...SPACE, tombstoneDelayMs: 4_000 },
+      adapt: (environment, node) => {
+        const { network } = environment
+        const serve: Network['serve'] = (handler) =>
+          network.serve((from, message) => {
+            if (node === 2 && deaf && isForget(message)) return new Promise(() => {})
+            return handler(from, message)
+          })
+        // Nor does it collect by itself.
+        const call: Network['call'] = (peer, traffic, message, options) =>
+          node === 2 && deaf && message.type === RPC.collect
+            ? new Promise(() => {})
+            : network.call(peer, traffic, message, options)
+        const changed: Partial<Network> = { serve, call }
+        return {
+          ...environment,
+          network: new Proxy(network, {
+            get: (target, name) => Reflect.get(changed, name) ?? bound(target, name),
           }),
         }
       },

@@ -15,18 +15,18 @@
  */
 
 import { byteString, bytesOf, equalBytes } from '../../protocol/bytes.ts'
-import { compareBallots, type Ballot } from '../../protocol/register/ballot.ts'
+import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
+import { bucketIdOf, partitionRange } from '../../protocol/keyspace/register-key.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
-import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
+import { dutyRow, partitionOfDutyRow, RECORD, stateOfRow } from '../metadata/index-rows.ts'
 import { internalContext } from '../internal-context.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
@@ -44,6 +44,7 @@ const RETRY_MS = 1_000
 /** Everything is compared again, also without a reason, so that no gap lasts. */
 const PERIOD_MS = 25_000
 const HINT_DELAY_MS = 300
+const ROWS_MAX = 10_000_000
 
 export interface ResyncOptions {
   readonly self: NodeId
@@ -69,6 +70,8 @@ export class Resync {
   /** Compared now and then without a reason: these count as level until a difference is found. */
   readonly #recheck = new Set<NodeId>()
   readonly #duties = new Map<NodeId, Set<number>>()
+  /** Partitions of records that were found damaged at the start, to be pulled whatever digests say. */
+  readonly #damaged = new Set<number>()
   #hinting = false
   #retrying = false
   #running = false
@@ -83,6 +86,10 @@ export class Resync {
       const { peer, partition } = partitionOfDutyRow(key)
       setOf(this.#duties, peer).add(partition)
     })
+    // A damaged state is in no digest: when the others have forgotten the register, these are the same.
+    for (const { identity } of options.store.damage()) {
+      if (identity !== undefined) this.#damaged.add(identity.partition)
+    }
   }
 
   start(): void {
@@ -256,7 +263,10 @@ export class Resync {
     const pending = this.#pending.get(peer)
     if (pending === undefined) return
     if (pending === 'all') {
-      const differing = await this.#compare(peer)
+      const shared = new Set(this.#options.exchange.shared(peer))
+      const damaged = [...this.#damaged].filter((partition) => shared.has(partition))
+      const differing = [...new Set([...(await this.#compare(peer)), ...damaged])]
+      for (const partition of damaged) this.#damaged.delete(partition)
       // Since the digests were taken, nothing new may have been found missing.
       if (this.#pending.get(peer) !== pending) return
       if (differing.length === 0) this.#pending.delete(peer)
@@ -328,16 +338,29 @@ export class Resync {
         await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
       }
     }
-    const older: { key: RegisterKey; there: Ballot }[] = []
+    const older: { key: RegisterKey; there: Ballot }[] = this.#faulty(partition)
     for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
       for (const [i, bytes] of page.keys.entries()) {
         const key = byteString(bytes) as RegisterKey
+        if (host.isFaulty(key)) continue
         const here = host.peek(key)
         const there = ballotOfWire(page.ballots[i])
         if (here === undefined || compareBallots(here.ballot, there) < 0) older.push({ key, there })
       }
     }
     if (view().isMember(peer)) await inBatches(older, (one) => this.#pullRegister(peer, one))
+  }
+
+  /** Damaged ones of this node, also those that no peer has any more (D3). */
+  #faulty(partition: number): { key: RegisterKey; there: Ballot }[] {
+    const found: { key: RegisterKey; there: Ballot }[] = []
+    const { start, end } = partitionRange(partition)
+    const { store } = this.#options
+    store.range(bytesOf(`r${start}`), bytesOf(`r${end}`), ROWS_MAX, (row, state) => {
+      if (stateOfRow(state) !== undefined) return
+      found.push({ key: byteString(row.subarray(1)) as RegisterKey, there: ZERO_BALLOT })
+    })
+    return found
   }
 
   async #pullBlock(peer: NodeId, key: BlockKey): Promise<void> {

@@ -47,12 +47,6 @@ export interface UploadCare {
   tickets(key: RegisterKey): Promise<void>
 }
 
-export const NO_CARE: UploadCare = {
-  upload: () => Promise.resolve(),
-  part: () => Promise.resolve(),
-  tickets: () => Promise.resolve(),
-}
-
 export interface ScanOptions {
   readonly self: NodeId
   readonly store: Pick<Store, 'range'>
