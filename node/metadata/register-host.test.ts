@@ -10,6 +10,8 @@ import {
 } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
+import { objectCodec } from '../../protocol/codec/versioned.ts'
+import { objectOf } from '../../protocol/object/object.ts'
 import { objectRegister, uploadRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Fence, RegisterReply, RegisterValue } from '../../protocol/register/types.ts'
@@ -90,6 +92,7 @@ async function accept(
     blocks = [] as RegisterValue['blocks'],
     extras = {} as Extras,
     tombstone = false,
+    body = value(text).body,
   } = {},
 ): Promise<RegisterReply> {
   const { reply } = await host.handle(
@@ -99,7 +102,7 @@ async function accept(
       epoch: 1,
       fence: fence(generation),
       ballot: ballot(counter),
-      value: { ...value(text, blocks), tombstone },
+      value: { ...value(text, blocks), tombstone, body },
       next: ballot(counter + 1),
     },
     extras,
@@ -407,6 +410,27 @@ describe('a full disk (fault 6)', () => {
     expect(await host.collect(KEY, ballot(10), () => true)).toBe(true)
     await prepare(20, OTHER)
     expect(await accept(20, 'new', { key: OTHER })).toEqual(full)
+  })
+
+  test('a version is deleted also where a page must be written anew for it', async () => {
+    const body = (count: number): Uint8Array => {
+      const ref = { dataId: new Uint8Array(24), level: 0, newest: 9, oldest: 1, count }
+      return objectCodec.encode({ ...objectOf(undefined), pages: [ref] })
+    }
+    const acceptCount = (counter: number, count: number, extras: Extras = {}) =>
+      accept(counter, `op ${counter}`, {
+        body: body(count),
+        blocks: extras.blocks?.map(({ key }) => key) ?? [],
+        extras,
+      })
+    await prepare(5)
+    await acceptCount(5, 8)
+    store.full = true
+    const page = packedBlockKey(KEY, dataId('d'.repeat(20) + u32(1)))
+    const extras = { blocks: [{ key: page, bytes: bytesOf('p'), owner: ownedByObject(KEY) }] }
+    expect(await acceptCount(6, 8, extras)).toEqual(full)
+    expect(await acceptCount(7, 9, extras)).toEqual(full)
+    expect(await acceptCount(8, 7, extras)).toMatchObject({ type: 'accepted' })
   })
 
   test('an upload may be aborted', async () => {

@@ -18,6 +18,8 @@ import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf, spaceOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { objectOf } from '../../protocol/object/object.ts'
+import { countOf } from '../../protocol/object/pages.ts'
 import {
   handle,
   recovered,
@@ -342,10 +344,16 @@ export class RegisterHost {
       if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
     }
     const body = encodeState(persist)
-    const urgent = records.length === 0 && givesSpace(key, this.peek(key), persist)
+    const before = this.peek(key)
+    const urgent = records.length === 0 && givesSpace(key, before, persist)
     records.push({ type: RECORD.register, partition, key, body })
     this.#accepting++
-    const flushed = this.#store.append(records, { urgent })
+    const flushed = this.#store.append(records, { urgent }).catch((error: unknown) => {
+      // Asked only now, since the records have to be read for it.
+      const full = error instanceof LogError && error.code === 'DISK_FULL'
+      if (!full || urgent || !takesVersions(key, before, persist)) throw error
+      return this.#store.append(records, { urgent: true })
+    })
     const passed = this.#passedOf(request)
     passed?.add(flushed)
     try {
@@ -490,6 +498,22 @@ function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: A
   // From open to aborted only the number of its state changes.
   const most = before.value.body.length - (spaceOf(key) === 'upload' ? 0 : 1)
   return value.body.length <= most
+}
+
+/** A delete of an older version writes pages anew, and one of the newest may bring others back from a page:
+ * they go on as well, since they take something away in the end. */
+function takesVersions(
+  key: RegisterKey,
+  before: Accepted | undefined,
+  { value }: Accepted,
+): boolean {
+  if (spaceOf(key) !== 'object' || before === undefined) return false
+  try {
+    return countOf(objectOf(value)) < countOf(objectOf(before.value))
+  } catch {
+    // Of a later version of this program (fault 20).
+    return false
+  }
 }
 
 function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {

@@ -62,6 +62,11 @@ export function pageIdOf(ref: PageRefRecord): DataId {
   return dataId(byteString(ref.dataId))
 }
 
+/** Of all versions, without reading a page. */
+export function countOf({ versions, pages }: Versions): number {
+  return pages.reduce((sum, { count }) => sum + count, versions.length)
+}
+
 export function isLacking(result: object | undefined): result is Lacking {
   return result !== undefined && 'lacking' in result
 }
@@ -194,9 +199,7 @@ function makePage(
   assert(newest >= oldest, 'a page goes from new to old')
   const id = tools.draw()
   made.push({ dataId: id, page })
-  const count =
-    level === 0 ? page.versions.length : page.pages.reduce((sum, { count }) => sum + count, 0)
-  return [{ dataId: bytesOf(id), level, newest, oldest, count }]
+  return [{ dataId: bytesOf(id), level, newest, oldest, count: countOf(page) }]
 }
 
 /** About what it takes in a record, in bytes. */
