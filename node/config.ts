@@ -187,7 +187,7 @@ const nodeFields = {
   compactionRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('64MiB'),
   /**
    * Share of dead bytes from which on a segment is compacted, 0.05 to 0.95. Default 0.3. All segments
-   * together are kept below half of it. Cost: a smaller share copies more often.
+   * together are kept below a third of it. Cost: a smaller share copies more often.
    */
   compactionDeadShare: share(0.05, 0.95).prefault(0.3),
   /** Bytes that the scrub in the background reads a second at most. Default `16MiB`. */

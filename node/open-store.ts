@@ -1,7 +1,7 @@
 /** The store of a node: the log with what its records mean to the index. */
 
 import { Store } from './data/store.ts'
-import type { Damage } from './data/types.ts'
+import type { Damage, StoreOptions } from './data/types.ts'
 import type { Environment } from './env/ports.ts'
 import {
   applyDamagedRecord,
@@ -21,12 +21,22 @@ export interface OpenStoreOptions {
   readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
-export function openStore(
-  env: Pick<Environment, 'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'>,
+type StoreEnvironment = Pick<
+  Environment,
+  'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'
+>
+
+export function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
+  return Store.open(storeOptions(env, options))
+}
+
+/** Apart from `openStore` for tests that break one of them. */
+export function storeOptions(
+  env: StoreEnvironment,
   { segmentSizeBytes, reserveBytes, note, progress }: OpenStoreOptions,
-): Promise<Store> {
+): StoreOptions {
   const { disk, clock, random, logger } = env
-  return Store.open({
+  return {
     disk,
     clock,
     random,
@@ -48,5 +58,5 @@ export function openStore(
         ? []
         : applyDamagedRecord(identity.type, identity.key, position, current),
     fail: (reason) => env.fail(reason),
-  })
+  }
 }

@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import { planCompaction, type PlannedSegment, type PlanLimits } from './compaction-plan.ts'
 
 const KIB = 1 << 10
-const LIMITS: PlanLimits = { deadShareMin: 0.3, gainBytesMin: 100 * KIB, short: false }
+const LIMITS: PlanLimits = {
+  deadShareMin: 0.3,
+  gainBytesMin: 100 * KIB,
+  short: false,
+  roomBytes: 1e9,
+}
 
 /** Segments of 1,000 KiB, numbered from 1, the last one open. */
 function segments(...deadKib: number[]): PlannedSegment[] {
@@ -22,8 +27,8 @@ test('takes the sealed segment with the largest share', () => {
 })
 
 test('keeps all segments together within bounds, where none is worth it alone', () => {
-  expect(planCompaction(segments(140, 130, 120, 100), LIMITS)).toBeUndefined()
-  expect(planCompaction(segments(190, 200, 180, 100), LIMITS)).toEqual({ compact: 2 })
+  expect(planCompaction(segments(100, 90, 80, 70), LIMITS)).toBeUndefined()
+  expect(planCompaction(segments(140, 150, 130, 20), LIMITS)).toEqual({ compact: 2 })
 })
 
 test('leaves little gains alone, unless the disk is short', () => {
@@ -36,7 +41,7 @@ test('leaves little gains alone, unless the disk is short', () => {
 test('seals the open segment where most of the gain lies in it', () => {
   expect(planCompaction(segments(0, 800), LIMITS)).toEqual({ seal: 2 })
   expect(planCompaction(segments(800), LIMITS)).toEqual({ seal: 1 })
-  expect(planCompaction(segments(0, 0, 0, 0, 0, 0, 800), LIMITS)).toBeUndefined()
+  expect(planCompaction(segments(0, 0, 0, 0, 0, 0, 600), LIMITS)).toBeUndefined()
 })
 
 test('rewrites what is older than many removals, the oldest segment first', () => {
@@ -52,4 +57,10 @@ test('rewrites what is older than many removals, the oldest segment first', () =
 test('passes over what has to stay', () => {
   const stuck = segments(310, 500, 0).map((each) => ({ ...each, stuck: each.segment === 2 }))
   expect(planCompaction(stuck, LIMITS)).toEqual({ compact: 1 })
+})
+
+test('takes nothing for whose live bytes there is no room', () => {
+  const tight = { ...LIMITS, short: true, roomBytes: 550 * KIB }
+  expect(planCompaction(segments(400, 500, 0), tight)).toEqual({ compact: 2 })
+  expect(planCompaction(segments(400, 430, 0), tight)).toBeUndefined()
 })

@@ -53,6 +53,8 @@ const GROUP_RECORDS = 2_000
 const BUSY_TRIES_MAX = 100
 const SHORT_INTERVAL_MS = 1_000
 const SHORT_RATE = 4
+/** Of the free space: the rest is for deletes, and for the index. */
+const ROOM_SHARE = 0.75
 /** A segment that had to stay is tried again after so long. */
 const STUCK_MS = 600_000
 
@@ -136,7 +138,9 @@ export class Compaction {
         sealed: info.sealed && info.segment < current,
         stuck: this.stuck.has(info.segment),
       }))
-    return planCompaction(segments, { deadShareMin, gainBytesMin, short: store.stats().full })
+    const { full: short, freeBytes } = store.stats()
+    const roomBytes = freeBytes * ROOM_SHARE
+    return planCompaction(segments, { deadShareMin, gainBytesMin, short, roomBytes })
   }
 
   /** Copies what lives in the segment and deletes it; false when it has to stay. */

@@ -54,6 +54,11 @@ export class IndexWriter {
     this.reflected = reflected
   }
 
+  /** What the index reflects when it is opened. */
+  startAt(end: LogEnd, nextSequence: number): void {
+    this.reflected = { ...this.reflected, end, nextSequence }
+  }
+
   /** All rows up to `end` are in the memtable. */
   reflect(end: LogEnd, nextSequence: number): void {
     this.reflected = { ...this.reflected, end, nextSequence }

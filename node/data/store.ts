@@ -391,6 +391,8 @@ export class Store {
   private async recover(): Promise<void> {
     const from = await this.replayFrom()
     this.replayedFrom = from.end
+    // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
+    this.writer.startAt(from.end, from.nextSequence)
     const skippedBytes = this.logBytesUpTo(from.end)
     const totalBytes = this.segments().reduce((sum, each) => sum + each.sizeBytes, -skippedBytes)
     await this.log.recover(from.end, from.nextSequence, {
@@ -459,7 +461,7 @@ export class Store {
     if (segment === undefined) {
       // Compacted away since the index was last flushed, otherwise the log's end is lost.
       if (!newer && end.segment > 0) this.lost(end, 0)
-      return end.segment === 0
+      return end.segment === 0 && segments.length === 0
     }
     if (pageEnd(segment.sizeBytes) >= end.offset) return true
     // The index reflects only what was flushed: what is missing here was acknowledged (D4).

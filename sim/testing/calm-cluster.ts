@@ -22,6 +22,8 @@ export async function onCluster(
     seed?: number
     observer?: RegisterObserver
     space?: ClusterOptions['space']
+    upkeep?: ClusterOptions['upkeep']
+    segmentSizeBytes?: number
     adapt?: ClusterOptions['adapt']
   } = {},
 ): Promise<void> {
@@ -30,6 +32,8 @@ export async function onCluster(
     seed: options.seed ?? 1,
     nodes,
     space: options.space,
+    upkeep: options.upkeep,
+    segmentSizeBytes: options.segmentSizeBytes,
     adapt: options.adapt,
     observer: (node, event) => {
       options.observer?.(event)

@@ -1,0 +1,101 @@
+/** Fault 6: a disk filled to the last byte that writes may take. Nothing is half there, reads and deletes go
+ * on, space comes back by itself, and writes resume without a restart. */
+
+import { expect, test } from 'vitest'
+import type { SimulatedCluster } from './cluster.ts'
+import {
+  backendOf,
+  BUCKET,
+  bytesLike,
+  codeOf,
+  context,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+} from './testing/calm-cluster.ts'
+
+const CAPACITY = 16 << 20
+const OPTIONS = {
+  segmentSizeBytes: 1 << 20,
+  space: { reclaimDelayMs: 1_000, scanPauseMs: 5_000, tombstoneDelayMs: 2_000 },
+  upkeep: { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 },
+}
+const SIZE = 120_000
+
+const keyOf = (i: number): string => `key ${i}`
+const remove = (cluster: SimulatedCluster, i: number): Promise<unknown> =>
+  backendOf(cluster, i % 3)
+    .deleteObject(context(), { bucket: BUCKET, key: keyOf(i) })
+    .catch((error: unknown) => {
+      const full = [0, 1, 2].map((node) => nodeOf(cluster, node).store.stats())
+      throw new Error(`delete of ${i}: ${JSON.stringify(full)}`, { cause: error })
+    })
+
+/** Writes until the disks take no more; the result is how many objects were taken. */
+async function fill(cluster: SimulatedCluster, from: number): Promise<number> {
+  for (let i = from; i < from + 1_000; i++) {
+    const code = await codeOf(put(backendOf(cluster, i % 3), keyOf(i), bytesLike(SIZE, i)))
+    if (code === 'ok') continue
+    expect(['InsufficientStorage', 'Unavailable']).toContain(code)
+    return i
+  }
+  throw new Error('the disks never fill')
+}
+
+async function untilWritable(cluster: SimulatedCluster, i: number): Promise<void> {
+  const until = cluster.clock.monotonicMs() + 120_000
+  for (;;) {
+    const code = await codeOf(put(backendOf(cluster, 0), keyOf(i), bytesLike(SIZE, i)))
+    if (code === 'ok') return
+    if (cluster.clock.monotonicMs() > until) {
+      expect([0, 1, 2].map((node) => nodeOf(cluster, node).store.stats())).toEqual('writable')
+    }
+    await sleep(cluster, 500)
+  }
+}
+
+async function untilRoom(cluster: SimulatedCluster): Promise<void> {
+  const until = cluster.clock.monotonicMs() + 120_000
+  const free = (): number[] => [0, 1, 2].map((node) => CAPACITY - cluster.diskOf(node).usedBytes())
+  while (Math.min(...free()) < 0.6 * CAPACITY) {
+    if (cluster.clock.monotonicMs() > until) expect(free()).toEqual('mostly free')
+    await sleep(cluster, 500)
+  }
+}
+
+async function checkRead(cluster: SimulatedCluster, i: number): Promise<void> {
+  const bytes = await get(backendOf(cluster, (i + 1) % 3), keyOf(i))
+  expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
+}
+
+test('writes are refused, reads and deletes work, space comes back, writes resume', async () => {
+  await onCluster(
+    3,
+    async (cluster) => {
+      for (const node of [0, 1, 2]) cluster.diskOf(node).capacityBytes = CAPACITY
+      // The next write looks at the disk again.
+      await sleep(cluster, 6_000)
+      let next = 0
+      for (let round = 0; round < 2; round++) {
+        const end = await fill(cluster, next)
+        expect(end - next).toBeGreaterThan(20)
+        // What was refused is not there.
+        expect(await codeOf(get(backendOf(cluster, 1), keyOf(end)))).toBe('NoSuchKey')
+        for (let i = next; i < end; i += 7) await checkRead(cluster, i)
+        // All but every tenth.
+        for (let i = next; i < end; i++) if (i % 10 !== 0) await remove(cluster, i)
+        await untilWritable(cluster, end + 1)
+        await untilRoom(cluster)
+        for (let i = next; i < end; i++) if (i % 10 === 0) await checkRead(cluster, i)
+        await remove(cluster, end + 1)
+        next = end + 2
+      }
+      for (const node of [0, 1, 2]) {
+        expect(nodeOf(cluster, node).upkeep.compaction.counters.segments).toBeGreaterThan(8)
+      }
+    },
+    OPTIONS,
+  )
+}, 120_000)

@@ -1,0 +1,120 @@
+/** Compaction, crashes and rebuilds with the real rows: D6, D7, faults 1, 4 and 7. */
+
+import { describe, expect, test } from 'vitest'
+import { isLiveRecord, isRemoval, RECORD, registerGone } from '../node/metadata/index-rows.ts'
+import { bucketId, proposerId } from '../protocol/ids.ts'
+import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import { RowsWorld, type Breaks } from './rows-world.ts'
+
+const BUCKET = bucketId('c'.repeat(16))
+const PROPOSER = proposerId('p'.repeat(16))
+
+/** Lives of one store, each ended by a crash anywhere, in recovery and compaction too. */
+async function lives(seed: number, count: number, breaks: Breaks = {}): Promise<RowsWorld> {
+  const world = new RowsWorld(seed, breaks)
+  for (let life = 0; life < count; life++) {
+    world.disk.haltAt =
+      world.disk.mutations + Math.floor(world.random() * (life % 3 === 2 ? 12 : 1e9))
+    if (await world.open()) {
+      world.disk.haltAt = Number.POSITIVE_INFINITY
+      await world.check()
+      world.disk.haltAt = world.disk.mutations + Math.floor(world.random() * 250)
+      await world.work(20 + Math.floor(world.random() * 120))
+    }
+    world.crash()
+  }
+  world.disk.haltAt = Number.POSITIVE_INFINITY
+  await world.open()
+  await world.check()
+  return world
+}
+
+/** One register is collected, then others are written until compaction has rewritten everything. */
+async function onlyFloorIsLeft(seed: number, _count: number, breaks?: Breaks): Promise<RowsWorld> {
+  const world = new RowsWorld(seed, breaks)
+  await world.open()
+  const [gone, other] = [0, 1].map((shard) => objectRegister(BUCKET, shard, 'key', 4))
+  const write = async (): Promise<void> => {
+    await world.append(world.registerRecord(gone!))
+    await world.append(registerGone(gone!, { counter: 1_000, proposer: PROPOSER }))
+    for (let i = 0; i < 120; i++) {
+      await world.append(world.registerRecord(other!))
+      await world.compaction?.work()
+    }
+  }
+  await world.clock.settle(write())
+  expect(world.store?.hasSegment(1)).toBe(false)
+  world.crash()
+  world.index.delete()
+  await world.open()
+  await world.check()
+  return world
+}
+
+async function problemOf(
+  seeds: number,
+  breaks: Breaks,
+  scenario: typeof lives = lives,
+): Promise<string | undefined> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      await scenario(seed, 10, breaks)
+    } catch (error) {
+      return String(error)
+    }
+  }
+  return undefined
+}
+
+test('whatever is compacted, crashed and rebuilt, the rows are those of the history', async () => {
+  const seeds = Number(process.env['ROWS_SEEDS'] ?? 12)
+  let compacted = 0
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      compacted += (await lives(seed, 10)).compacted
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error })
+    }
+  }
+  expect(compacted).toBeGreaterThan(seeds)
+}, 600_000)
+
+describe('each of these breaks is seen', () => {
+  test('a removal that compaction forgets comes undone in a rebuild (D7)', async () => {
+    const breaks: Breaks = {
+      options: (options) => ({
+        ...options,
+        isLive: (record, position, current, oldest) =>
+          !isRemoval(record) && isLiveRecord(record, position, current, oldest),
+      }),
+    }
+    expect(await problemOf(25, breaks)).toMatch(/must be/)
+  })
+
+  test('a floor that goes with its removal', async () => {
+    const breaks: Breaks = {
+      options: (options) => ({
+        ...options,
+        isLive: (record, position, current, oldest) =>
+          record.type === RECORD.registerGone
+            ? !oldest && isLiveRecord(record, position, current, false)
+            : isLiveRecord(record, position, current, oldest),
+      }),
+    }
+    expect(await problemOf(1, {}, onlyFloorIsLeft)).toBeUndefined()
+    expect(await problemOf(1, breaks, onlyFloorIsLeft)).toMatch(/must be/)
+  })
+
+  test('the marker before what it vouches for', async () => {
+    const breaks: Breaks = {
+      compaction: (compaction, store) => {
+        const compact = compaction.compact.bind(compaction)
+        compaction.compact = async (segment) => {
+          await store.markCompacted(segment)
+          return compact(segment)
+        }
+      },
+    }
+    expect(await problemOf(25, breaks)).toBeDefined()
+  })
+})

@@ -1,0 +1,288 @@
+/**
+ * One node's store with the real rows, on a simulated disk: registers, blocks, minima, duties and their
+ * removals at random, compaction meanwhile, crashes anywhere, rebuilds of the index; and a model of what
+ * must be there.
+ */
+
+import { byteString, bytesOf, EMPTY_BYTES, u16 } from '../protocol/bytes.ts'
+import { encodeState } from '../protocol/codec/state.ts'
+import {
+  bucketId,
+  dataId,
+  operationId,
+  proposerId,
+  type BlockKey,
+  type RegisterKey,
+} from '../protocol/ids.ts'
+import { blockKey } from '../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import type { Compaction } from '../node/data/compaction.ts'
+import { Store } from '../node/data/store.ts'
+import type { NewRecord, StoreOptions } from '../node/data/types.ts'
+import { checkDigests } from '../node/metadata/digest-check.ts'
+import {
+  blockGone,
+  decodeFloor,
+  decodeNumber,
+  encodeNumber,
+  floorRow,
+  RECORD,
+  registerGone,
+  stateOfRow,
+} from '../node/metadata/index-rows.ts'
+import { storeOptions } from '../node/open-store.ts'
+import { SimulatedDisk } from './disk.ts'
+import { SimulatedIndexStore } from './index-store.ts'
+import { seededRandom } from './seeded-random.ts'
+import { quiet } from './store-world.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const PROPOSER = proposerId('p'.repeat(16))
+const BUCKET = bucketId('b'.repeat(16))
+const PARTITION_BITS = 4
+const PARTITIONS = 1 << PARTITION_BITS
+const KEYS = 12
+
+/** What a test breaks. */
+export interface Breaks {
+  readonly options?: (options: StoreOptions) => StoreOptions
+  readonly compaction?: (compaction: Compaction, store: Store) => void
+}
+
+export class RowsWorld {
+  readonly clock = new VirtualClock()
+  readonly random: () => number
+  readonly disk: SimulatedDisk
+  readonly index: SimulatedIndexStore
+  store: Store | undefined
+  compaction: Compaction | undefined
+  compacted = 0
+  private readonly breaks: Breaks
+  /** Row key, as text, to what it must hold. */
+  private readonly model = new Map<string, string>()
+  private ballot = 0
+  private blocks = 0
+
+  constructor(seed: number, breaks: Breaks = {}) {
+    this.random = seededRandom(seed)
+    this.breaks = breaks
+    const { clock, random } = this
+    this.disk = new SimulatedDisk({ clock, random, capacityBytes: 1 << 30 })
+    this.index = new SimulatedIndexStore({ clock, random })
+  }
+
+  /** False when the disk halted underway. */
+  async open(): Promise<boolean> {
+    const env = {
+      disk: this.disk,
+      clock: this.clock,
+      random: { bytes: () => new Uint8Array(16).fill(7), float: this.random },
+      logger: quiet,
+      openIndex: () => this.index.open(),
+      fail: (reason: string) => {
+        throw new Error(reason)
+      },
+    }
+    const options = storeOptions(env, { segmentSizeBytes: 24 << 10, reserveBytes: 0 })
+    const { breaks } = this
+    try {
+      const opening = Store.open(breaks.options?.(options) ?? options)
+      this.store = await this.clock.settle(opening)
+    } catch (error) {
+      if (this.disk.halted) return false
+      throw error
+    }
+    this.compaction = this.store.compaction({
+      deadShareMin: 0.2,
+      gainBytesMin: 12 << 10,
+      graceMs: 1,
+      bytesPerSecond: 1e9,
+    })
+    breaks.compaction?.(this.compaction, this.store)
+    return true
+  }
+
+  /** Some operations one after the other while compaction runs; ends early when the disk halts. */
+  async work(operations: number): Promise<void> {
+    const all = async (): Promise<void> => {
+      for (let i = 0; i < operations; i++) await this.operate()
+    }
+    const compacting = this.compaction?.work().catch(() => {})
+    await this.clock.settle(Promise.all([all(), compacting])).catch((error: unknown) => {
+      if (!this.disk.halted) throw error
+    })
+    this.compacted += this.compaction?.counters.segments ?? 0
+  }
+
+  crash(): void {
+    this.store = undefined
+    if (this.random() < 0.6) {
+      this.disk.crash()
+      this.index.crash()
+    } else {
+      this.disk.kill()
+      this.index.kill()
+    }
+    if (this.random() < 0.4) this.index.delete()
+  }
+
+  /** Everything that the model says is there, and nothing else; digests and accounts are right. */
+  async check(): Promise<void> {
+    const store = this.store as Store
+    if (store.damage().length > 0) throw new Error('a crash is no damage')
+    const found = new Map<string, string>()
+    store.range(bytesOf('a'), bytesOf('x'), 1e6, (key, row) => {
+      const value = valueOf(byteString(key), row)
+      if (value !== undefined) found.set(byteString(key), value)
+    })
+    store.range(bytesOf('y'), bytesOf('z'), 1e6, (key) => void found.set(byteString(key), 'duty'))
+    for (const key of new Set([...found.keys(), ...this.model.keys()])) {
+      const [is, must] = [found.get(key), this.model.get(key)]
+      // What was under way at the crash may be there or not.
+      if (is !== must && !this.pending.has(key)) {
+        throw new Error(`${JSON.stringify(key)}: is ${is}, must be ${must}`)
+      }
+      if (is === undefined) this.model.delete(key)
+      else this.model.set(key, is)
+    }
+    this.pending.clear()
+    const isStopped = (): boolean => false
+    const wrong = checkDigests({ store, clock: this.clock, partitions: PARTITIONS, isStopped })
+    if ((await this.clock.settle(wrong)) !== 0) throw new Error('a digest is wrong')
+    await this.checkAccounts(store)
+  }
+
+  /** The bytes that compaction believes to be dead are those that no row points to. */
+  private async checkAccounts(store: Store): Promise<void> {
+    const { segment: last } = store.end().end
+    for (const { segment } of store.segments()) {
+      if (segment >= last) continue
+      let dead = 0
+      const walk = async (): Promise<void> => {
+        for await (const found of store.walk(segment)) {
+          if (!('record' in found) || !store.hasRow(found.record)) continue
+          if (!store.isLive(found.record, found.position)) dead += found.position.lengthBytes
+        }
+      }
+      await this.clock.settle(walk())
+      const counted = store.replacedBytes(segment)
+      if (counted !== dead) throw new Error(`segment ${segment}: ${dead} dead, ${counted} counted`)
+    }
+  }
+
+  /** Rows whose outcome nobody was told. */
+  private readonly pending = new Set<string>()
+
+  private operate(): Promise<void> {
+    return this.append(this.draw())
+  }
+
+  /** In the model, too, once it is flushed. */
+  async append(record: NewRecord): Promise<void> {
+    const effects = this.effects(record)
+    for (const [key] of effects) this.pending.add(key)
+    await (this.store as Store).append([record])
+    for (const [key, value] of effects) {
+      if (value === undefined) this.model.delete(key)
+      else this.model.set(key, value)
+      this.pending.delete(key)
+    }
+  }
+
+  private draw(): NewRecord {
+    const kind = this.random()
+    const register = objectRegister(BUCKET, this.pick(4), `key ${this.pick(KEYS)}`, PARTITION_BITS)
+    if (kind < 0.35) return this.registerRecord(register)
+    if (kind < 0.5) {
+      return registerGone(register, { counter: ++this.ballot, proposer: PROPOSER })
+    }
+    if (kind < 0.7) {
+      const payload = new Uint8Array(1 + this.pick(4_000)).fill(this.blocks)
+      return { type: RECORD.block, ...this.blockOf(++this.blocks), body: EMPTY_BYTES, payload }
+    }
+    if (kind < 0.85) return blockGone(this.blockOf(1 + this.pick(Math.max(1, this.blocks))).key)
+    const partition = this.pick(PARTITIONS)
+    if (kind < 0.9) {
+      const body = encodeNumber(this.pick(50))
+      return { type: RECORD.minimum, partition, key: BUCKET, body }
+    }
+    if (kind < 0.92) {
+      return { type: RECORD.mark, partition: 0, key: 'mark', body: encodeNumber(this.pick(99)) }
+    }
+    const type = kind < 0.96 ? RECORD.duty : RECORD.dutyDone
+    return { type, partition: this.pick(3), key: `node${this.pick(2)}aaaa`, body: EMPTY_BYTES }
+  }
+
+  /** A register's next state, with a body of random size. */
+  registerRecord(key: RegisterKey): NewRecord {
+    const body = encodeState({
+      ballot: { counter: ++this.ballot, proposer: PROPOSER },
+      value: {
+        operation: operationId('o'.repeat(16)),
+        tombstone: false,
+        body: new Uint8Array(this.pick(1_500)),
+        blocks: [],
+      },
+    })
+    return { type: RECORD.register, partition: partitionOfKey(key), key, body }
+  }
+
+  private blockOf(number: number): { key: BlockKey; partition: number } {
+    const partition = (number * 7) % PARTITIONS
+    const id = dataId(String(number).padStart(24, '0'))
+    return { key: blockKey(partition, id, 0), partition }
+  }
+
+  /** What a record must do, said once more and simply. */
+  private effects(record: NewRecord): [string, string | undefined][] {
+    const { type, partition, key, body } = record
+    switch (type) {
+      case RECORD.register:
+        return [[`r${key}`, byteString(body)]]
+      case RECORD.registerGone: {
+        const floor = byteString(floorRow(partition))
+        return [
+          [floor, String(decodeFloor(body).counter)],
+          [`r${key}`, undefined],
+        ]
+      }
+      case RECORD.block:
+        return [[`b${key}`, 'block']]
+      case RECORD.blockGone:
+        return [[`b${key}`, undefined]]
+      case RECORD.minimum: {
+        const row = `g${u16(partition)}${key}`
+        const before = Number(this.model.get(row) ?? 0)
+        return [[row, String(Math.max(before, decodeNumber(body)))]]
+      }
+      case RECORD.mark:
+        return [['k', String(Math.max(Number(this.model.get('k') ?? 0), decodeNumber(body)))]]
+      case RECORD.duty:
+        return [[`y${key}/${u16(partition)}`, 'duty']]
+      default:
+        return [[`y${key}/${u16(partition)}`, undefined]]
+    }
+  }
+
+  private pick(count: number): number {
+    return Math.floor(this.random() * count)
+  }
+}
+
+/** What a row says, without where its record lies. */
+function valueOf(key: string, row: Uint8Array): string | undefined {
+  switch (key[0]) {
+    case 'r':
+      return byteString(stateOfRow(row) ?? bytesOf('FAULTY'))
+    case 'b':
+      return 'block'
+    case 'f':
+      return String(decodeFloor(row.subarray(0, 24)).counter)
+    case 'g':
+    case 'k':
+      return String(decodeNumber(row))
+    default:
+      return undefined
+  }
+}
