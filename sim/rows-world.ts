@@ -272,17 +272,9 @@ export class RowsWorld {
 
 /** What a row says, without where its record lies. */
 function valueOf(key: string, row: Uint8Array): string | undefined {
-  switch (key[0]) {
-    case 'r':
-      return byteString(stateOfRow(row) ?? bytesOf('FAULTY'))
-    case 'b':
-      return 'block'
-    case 'f':
-      return String(decodeFloor(row.subarray(0, 24)).counter)
-    case 'g':
-    case 'k':
-      return String(decodeNumber(row))
-    default:
-      return undefined
-  }
+  const letter = key.charAt(0)
+  if (letter === 'r') return byteString(stateOfRow(row) ?? bytesOf('FAULTY'))
+  if (letter === 'b') return 'block'
+  if (letter === 'f') return String(decodeFloor(row.subarray(0, 24)).counter)
+  return letter === 'g' || letter === 'k' ? String(decodeNumber(row)) : undefined
 }
