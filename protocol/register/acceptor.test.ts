@@ -230,6 +230,17 @@ describe('A5: blocks', () => {
     expect(ready).toEqual({ reply: { type: 'need-blocks', blocks: ['two'] } })
     expect(accept(holding(3), { ...ENV, holdsBlock: () => true }, request).persist).toBeDefined()
   })
+
+  test('what the accepted state names is not looked for again: it was here then', () => {
+    const env = { ...ENV, holdsBlock: (block: BlockKey) => block === 'two' }
+    const state = holding(3)
+    const naming = {
+      ...state,
+      accepted: { ...state.accepted!, value: value('o3', ['one']) },
+    }
+    expect(accept(naming, env, request).persist).toBeDefined()
+    expect(accept(state, env, request).reply).toEqual({ type: 'need-blocks', blocks: ['one'] })
+  })
 })
 
 test('R1: a read sends the value only where it is wanted', () => {

@@ -583,6 +583,28 @@ describe('proposer', () => {
     expect(lab.outcomes.get('p')).toEqual({ type: 'stale-fence', generation: 5 })
   })
 
+  test('A5: a change is told whether what it replaces lies on a majority', () => {
+    const told: [string | undefined, boolean][] = []
+    const change: Change = (current, chosen) => {
+      told.push([current?.operation, chosen])
+      return write()(current, chosen)
+    }
+    const lab = new Lab()
+    lab.propose('p', { change })
+    lab.deliver('p', 'ab')
+    lab.arriveOnly('p', 'a')
+    lab.propose('q', { change })
+    lab.deliver('q', 'ab')
+    lab.deliver('q', 'ab')
+    lab.propose('r', { change })
+    lab.deliver('r', 'ab')
+    expect(told).toEqual([
+      [undefined, true],
+      ['op-p', false],
+      ['op-q', true],
+    ])
+  })
+
   test('L3: in JOINT, a majority of both sets promises and accepts', () => {
     const lab = new Lab()
     const sets = [ids('abc'), ids('ade')]
