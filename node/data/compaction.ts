@@ -157,7 +157,12 @@ export class Compaction {
     }
     const { store } = this.options
     await store.markCompacted(segment)
-    const left = this.leave(segment).finally(() => this.leaving.delete(left))
+    const left = this.leave(segment)
+      // It is marked: the next start deletes it.
+      .catch((error: unknown) => {
+        this.options.logger.warn({ segment, error: String(error) }, 'a segment was not deleted')
+      })
+      .finally(() => this.leaving.delete(left))
     this.leaving.add(left)
     // On a full disk the next copies need this room.
     if (store.stats().full) await left
