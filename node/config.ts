@@ -186,10 +186,10 @@ const nodeFields = {
    */
   compactionRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('64MiB'),
   /**
-   * Share of dead bytes from which on a segment is compacted, 0.05 to 0.95. Default 0.3. All segments
+   * Share of dead bytes from which on a segment is compacted, 0.05 to 0.95. Default 0.2. All segments
    * together are kept below a third of it. Cost: a smaller share copies more often.
    */
-  compactionDeadShare: share(0.05, 0.95).prefault(0.3),
+  compactionDeadShare: share(0.05, 0.95).prefault(0.2),
   /** Bytes that the scrub in the background reads a second at most. Default `16MiB`. */
   scrubRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('16MiB'),
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */

@@ -16,7 +16,7 @@ export interface UpkeepSettings {
   readonly compactionIntervalMs?: number | undefined
   /** Copied a second at most. Default 64 MiB. */
   readonly compactionBytesPerSecond?: number | undefined
-  /** Of a segment, from which on it is compacted. Default 0.3. */
+  /** Of a segment, from which on it is compacted. Default 0.2. */
   readonly compactionDeadShare?: number | undefined
   /** Less is not worth a compaction. Default 1 MiB. */
   readonly compactionGainBytes?: number | undefined

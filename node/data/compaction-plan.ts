@@ -3,7 +3,7 @@
  *
  *  1. One with a large share of dead bytes is worth it for itself.
  *  2. All segments together stay below a third of that share, whatever it costs: so the log stays within
- *     1.12 of what lives in it by default, even where every segment is a little dead.
+ *     1.07 of what lives in it by default, even where every segment is a little dead.
  *  3. Removals are needed while anything older may hold what they removed (D7). When they are many, the
  *     oldest segment is rewritten, dead or not, until nothing is older than they are.
  *  4. The open segment is sealed early when most of what there is to gain lies in it.
@@ -39,7 +39,7 @@ export type Plan = { readonly compact: number } | { readonly seal: number } | un
 
 /** A segment below it would be copied nearly whole. */
 const SHARE_MIN = 0.02
-const REMOVAL_SHARE_MAX = 0.03
+const REMOVAL_SHARE_MAX = 0.02
 /** What a compaction leaves itself: the last page of its copies, the marker, the begin of a segment. */
 const OWN_COST_BYTES = 3 * PAGE_BYTES
 const SHORT_GAIN_BYTES = 64 << 10

@@ -32,7 +32,7 @@ export interface CompactionOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** From this share of dead bytes on a segment is worth it. Default 0.3. */
+  /** From this share of dead bytes on a segment is worth it. Default 0.2. */
   readonly deadShareMin?: number | undefined
   /** Less than this is left alone, unless the disk is short. Default 1 MiB. */
   readonly gainBytesMin?: number | undefined
@@ -123,7 +123,7 @@ export class Compaction {
 
   /** What is to be done next. */
   plan(): Plan {
-    const { store, clock, deadShareMin = 0.3, gainBytesMin = 1 << 20 } = this.options
+    const { store, clock, deadShareMin = 0.2, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
     const now = clock.monotonicMs()
     for (const [segment, since] of this.stuck) {
