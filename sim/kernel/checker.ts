@@ -45,9 +45,8 @@ interface Register {
   readonly proposals: Map<number, Proposal>
   /** By ballot, of the present life. */
   chosen: Proposal[]
-  /** The tombstone that a replica has collected in this life, and when the first did. */
-  collected: number
-  collectedAt: number
+  /** Tombstones that replicas have collected in this life, and when. */
+  collections: { readonly ballot: number; readonly at: number }[]
   life: number
   bornAt: number
   /** Operations in the order in which they took effect. */
@@ -92,8 +91,7 @@ export class Checker {
       this.#registers.push({
         proposals: new Map(),
         chosen: [],
-        collected: -1,
-        collectedAt: 0,
+        collections: [],
         life: 0,
         bornAt: 0,
         applied: new Set(),
@@ -212,10 +210,7 @@ export class Checker {
   collected(node: number, key: number): void {
     const said = this.#saidBy(key, node)
     const register = this.#register(key)
-    if (said.held > register.collected) {
-      register.collected = said.held
-      register.collectedAt = this.#now()
-    }
+    register.collections.push({ ballot: said.held, at: this.#now() })
     said.held = 0
   }
 
@@ -324,7 +319,7 @@ export class Checker {
     proposal.chosenAt = this.#now()
     if (this.#beginsAnew(register, proposal)) {
       register.chosen = []
-      register.collected = -1
+      register.collections = []
       register.life++
       register.bornAt = proposal.chosenAt
     }
@@ -368,18 +363,21 @@ export class Checker {
 
   /**
    * Its bases lead back to an absence that was found after the latest chosen state, a tombstone, began to
-   * be collected. Members that came since bring no floor, so that ballots may begin again lower.
+   * be collected, as it was or written again by an identity change that went no further than a minority.
+   * Members that came since bring no floor, so that ballots may begin again lower.
    */
   #beginsAnew(register: Register, proposal: Proposal): boolean {
     const top = register.chosen.at(-1)
-    if (!top?.tombstone || register.collected !== top.ballot) return false
+    if (!top?.tombstone) return false
     let root = proposal
     while (root.base !== 0) {
       const base = register.proposals.get(root.base)
       if (!base) return false
       root = base
     }
-    return root.proposedAt >= register.collectedAt
+    return register.collections.some(
+      ({ ballot, at }) => at <= root.proposedAt && isRewritten(register, top, ballot),
+    )
   }
 
   #apply(register: Register, { operation, ballot }: Proposal): void {
@@ -398,6 +396,15 @@ export class Checker {
   #saidBy(key: number, node: number): Said {
     return (this.#said[key] as Said[])[node] as Said
   }
+}
+
+/** The state at `ballot` is the chosen one, or the same written again above it. */
+function isRewritten(register: Register, chosen: Proposal, ballot: number): boolean {
+  let at = register.proposals.get(ballot)
+  while (at && at.ballot > chosen.ballot && at.operation === chosen.operation) {
+    at = register.proposals.get(at.base)
+  }
+  return at === chosen
 }
 
 export function bits(mask: number): number {

@@ -6,7 +6,13 @@
 import { assert } from '../../protocol/assert.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { type AcceptorEnv, type AcceptorState } from '../../protocol/register/acceptor.ts'
-import { type Ballot, maxBallot, sameBallot, ZERO_BALLOT } from '../../protocol/register/ballot.ts'
+import {
+  type Ballot,
+  compareBallots,
+  maxBallot,
+  sameBallot,
+  ZERO_BALLOT,
+} from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
 import type { World } from './world.ts'
@@ -109,6 +115,18 @@ export class Replica {
         this.#states[key] = result.state
         this.#append({ key, persist: result.persist, whenFlushed: () => done(true) })
     }
+  }
+
+  /** What is flushed here of a tombstone at this ballot: exactly it, or nothing, and no way for it to come
+   * back (G2). */
+  tombstoneState(key: number, ballot: Ballot): 'exact' | 'absent' | 'other' {
+    const stored = this.#disk[key]
+    if (!stored) {
+      // A state on its way to the disk will be there.
+      if (this.#states[key]?.accepted) return 'other'
+      return compareBallots(this.#diskFloor, ballot) >= 0 ? 'absent' : 'other'
+    }
+    return stored.value.tombstone && sameBallot(stored.ballot, ballot) ? 'exact' : 'other'
   }
 
   /** Every replica has reported this tombstone (G2). */

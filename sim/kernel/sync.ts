@@ -117,29 +117,30 @@ export function repair(world: World, replica: Replica, key: number): void {
   }
 }
 
-/** Asks all replicas for a register; when all hold the same tombstone, tells all to forget it (G2). */
+/**
+ * Asks all replicas about a tombstone that this one has; when each has the very same, or has forgotten it
+ * already and can't take it back, tells all to forget it (G2).
+ */
 export function tryCollect(world: World, replica: Replica, key: number): void {
   const { epoch } = replica
   const { joint, sets } = world.layout.epoch(epoch)
-  if (joint) return
+  const here = replica.state(key).accepted
+  if (joint || !here?.value.tombstone) return
   const members = sets[0] as readonly number[]
   const need = world.rules.collectAfter(members.length)
-  const request = readOf(world, key, epoch)
-  const states: StateReply[] = []
+  const { ballot } = here
+  const ready = new Set<number>()
   for (const member of members) {
-    world.call(replica, member, request, {
-      done: (reply) => {
-        if (reply?.type !== 'state') return
-        states.push(reply)
-        if (states.length !== need) return
-        const accepted = agreed(states)
-        if (accepted === 'differ' || !accepted?.value.tombstone) return
+    world.message(replica.index, member, () => {
+      const other = world.replica(member)
+      if (other.epoch < epoch) other.adopt(epoch)
+      if (other.epoch !== epoch || other.tombstoneState(key, ballot) === 'other') return
+      world.message(member, replica.index, () => {
+        if (ready.has(member) || ready.add(member).size !== need) return
         for (const to of members) {
-          world.message(replica.index, to, () =>
-            world.replica(to).collect(key, accepted.ballot, epoch),
-          )
+          world.message(replica.index, to, () => world.replica(to).collect(key, ballot, epoch))
         }
-      },
+      })
     })
   }
 }
