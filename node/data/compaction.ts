@@ -25,6 +25,7 @@
 import type { Clock, Logger } from '../env/ports.ts'
 import { planCompaction, type Plan } from './compaction-plan.ts'
 import { errorCode, LogError } from './errors.ts'
+import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
 
@@ -183,6 +184,7 @@ export class Compaction {
 
   private async copy(segment: number): Promise<boolean> {
     const { store } = this.options
+    const reader = await store.reader(segment)
     let group: StoredRecord[] = []
     let groupBytes = 0
     let lostBytes = 0
@@ -196,7 +198,7 @@ export class Compaction {
         if (store.hasRow(record)) lostBytes += position.lengthBytes
         continue
       }
-      const whole = await this.read(position)
+      const whole = await this.read(reader, position)
       if (whole === undefined) {
         if (!store.isLive(record, position)) continue
         return this.keep(segment, 'a record can’t be moved')
@@ -222,10 +224,10 @@ export class Compaction {
     return false
   }
 
-  private async read(position: LogPosition): Promise<LogRecord | undefined> {
-    const { store, logger } = this.options
+  private async read(reader: SegmentReader, position: LogPosition): Promise<LogRecord | undefined> {
+    const { logger } = this.options
     try {
-      return await store.readRecord(position)
+      return await reader.read(position)
     } catch (error) {
       if (error instanceof LogError && error.code === 'NO_SEGMENT') throw error
       if (!(error instanceof LogError) && errorCode(error) !== 'EIO') throw error

@@ -17,7 +17,7 @@ import { Batch, ChunkPool } from './batch.ts'
 import { errorCode, isNoSpace, LogError } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
 import { openSegments, type OpenSegments } from './open-segments.ts'
-import { readMeta, readRecord, readRecordSync, type ReadRecord } from './read.ts'
+import { readMeta, readRecord, readRecordSync, type ReadRecord, SegmentReader } from './read.ts'
 import { Recovery, type Recovered, type ReplayHandlers } from './recovery.ts'
 import {
   encodeSegmentHeader,
@@ -138,6 +138,12 @@ export class Log {
   /** Without the payload. */
   readMeta(position: LogPosition): Promise<LogRecord> {
     return readMeta(this.file(position.segment), position, this.logId)
+  }
+
+  /** For reading many records of a segment in order. */
+  async reader(segment: number): Promise<SegmentReader> {
+    const file = this.file(segment)
+    return new SegmentReader(file, await file.sizeBytes(), this.logId)
   }
 
   readSync(position: LogPosition): ReadRecord {

@@ -18,6 +18,7 @@ import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { errorCode, LogError } from './errors.ts'
+import type { SegmentReader } from './read.ts'
 import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
 import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
@@ -82,6 +83,8 @@ export class Scrub {
   }
   private readonly options: ScrubOptions
   private stopped = false
+  /** Of the segment that is walked. */
+  private reader: SegmentReader | undefined
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
   private readonly suspects = new Map<ByteString, Suspect>()
   private readonly damaged: Damage[] = []
@@ -139,6 +142,7 @@ export class Scrub {
   private async walk(segment: number, from: number, end: LogEnd): Promise<void> {
     const { store } = this.options
     try {
+      this.reader = await store.reader(segment)
       for await (const found of store.walk(segment, from)) {
         if (this.stopped) return
         const position = 'record' in found ? found.position : found
@@ -150,7 +154,7 @@ export class Scrub {
       }
     } catch (error) {
       // Compacted meanwhile: what lived there lies further on.
-      if (!(error instanceof LogError && error.code === 'NO_SEGMENT')) throw error
+      if (store.hasSegment(segment)) throw error
       this.deadBytes.delete(segment)
     }
   }
@@ -209,7 +213,7 @@ export class Scrub {
     this.strideBytes += position.lengthBytes
     const into = position.lengthBytes <= this.buffer.length ? this.buffer : undefined
     try {
-      await store.readRecord(position, into)
+      await this.reader?.read(position, into)
     } catch (error) {
       if (error instanceof LogError && (error.code === 'NO_SEGMENT' || error.code === 'CLOSED')) {
         throw error

@@ -15,7 +15,7 @@ import { DeadBytes } from './dead-bytes.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
-import type { ReadRecord } from './read.ts'
+import type { ReadRecord, SegmentReader } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
 import type {
@@ -117,6 +117,11 @@ export class Store {
    */
   async readRecord(position: LogPosition, into?: Uint8Array): Promise<ReadRecord> {
     return this.log.read(position, into)
+  }
+
+  /** For reading many records of a segment in order. */
+  reader(segment: number): Promise<SegmentReader> {
+    return this.log.reader(segment)
   }
 
   /** The record that lies there, undefined when none can be read. */
