@@ -8,11 +8,11 @@ import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, unreferencedBlocks } from './space-checker.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
-import { context } from './workloads/clients.ts'
+import type { Workload } from './workloads/clients.ts'
+import { ObjectsWorkload } from './workloads/objects.ts'
 import { SettingsWorkload } from './workloads/settings.ts'
 import { UploadsWorkload } from './workloads/uploads.ts'
 import { VersionsWorkload } from './workloads/versions.ts'
-import { BUCKET, Workload } from './workload.ts'
 
 const LEVEL_WITHIN_MS = 60_000
 const TIDY_WITHIN_MS = 60_000
@@ -22,6 +22,20 @@ const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 15_
 const UPKEEP = { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 }
 const SEGMENT_BYTES = 512 << 10
 
+/** What clients do, by name. */
+const WORKLOADS = {
+  /** Puts, gets, deletes and lists of plain objects. */
+  objects: (cluster: SimulatedCluster) => new ObjectsWorkload(cluster, { clients: 6, keys: 6 }),
+  versions: (cluster: SimulatedCluster) => new VersionsWorkload(cluster, 3),
+  settings: (cluster: SimulatedCluster) => new SettingsWorkload(cluster),
+  uploads: (cluster: SimulatedCluster) => new UploadsWorkload(cluster),
+  buckets: (cluster: SimulatedCluster) => new BucketsWorkload(cluster, 2),
+} satisfies Record<string, (cluster: SimulatedCluster) => Workload>
+
+export type WorkloadName = keyof typeof WORKLOADS
+
+export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[]
+
 export interface SimulationOptions {
   readonly seed: number
   readonly nodes: number
@@ -29,8 +43,14 @@ export interface SimulationOptions {
   readonly verbose?: boolean | undefined
   readonly adapt?: ClusterOptions['adapt']
   readonly faults?: FaultKind | undefined
-  /** `objects`: puts, gets, deletes and lists of plain objects alone. */
-  readonly workloads?: 'all' | 'objects' | undefined
+  /** Default: all of them. */
+  readonly workloads?: readonly WorkloadName[] | undefined
+  readonly space?: ClusterOptions['space']
+}
+
+export interface Counts {
+  readonly done: number
+  readonly unknown: number
 }
 
 export interface SimulationResult {
@@ -39,6 +59,7 @@ export interface SimulationResult {
   readonly violations: readonly string[]
   readonly operations: number
   readonly unknown: number
+  readonly byWorkload: Readonly<Partial<Record<WorkloadName, Counts>>>
   readonly faults: number
   readonly messages: number
   readonly registerEvents: number
@@ -48,54 +69,41 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const checker = new CheckerA()
   const cluster: SimulatedCluster = new SimulatedCluster({
     ...options,
-    space: SPACE,
+    space: { ...SPACE, ...options.space },
     upkeep: UPKEEP,
     segmentSizeBytes: SEGMENT_BYTES,
     observer: (node, event) => checker.note(event, cluster.clock.monotonicMs(), `node ${node}`),
   })
   const { clock } = cluster
   const faults = new Faults(cluster, options.faults)
-  const scenario = async (): Promise<Workload> => {
+  const names = options.workloads ?? WORKLOAD_NAMES
+  const workloads = names.map((name) => WORKLOADS[name](cluster) as Workload)
+  const violations: string[] = []
+  const scenario = async (): Promise<void> => {
     await cluster.form()
-    const founder = cluster.node(0)!
-    await founder.backend.createBucket(context('CreateBucket'), {
-      bucket: BUCKET,
-      ownerAccount: '1',
-      region: 'sim',
-    })
-    const versions = new VersionsWorkload(cluster, 3)
-    const settings = new SettingsWorkload(cluster)
-    const uploads = new UploadsWorkload(cluster)
-    const others = [versions, settings, uploads, new BucketsWorkload(cluster, 2)]
-    if (options.workloads === 'objects') others.length = 0
-    else for (const one of [versions, settings, uploads]) await one.prepare(founder.backend)
+    for (const one of workloads) await one.prepare(cluster.node(0)!.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
-    const workload = new Workload(cluster, { clients: 6, keys: 6, untilMs })
-    await Promise.all([
-      workload.run(),
-      ...others.map((one) => one.run(untilMs)),
-      faults.run(untilMs),
-    ])
-    workload.violations.push(...cluster.failures, ...(await level(cluster)))
-    await workload.checkCalm()
-    for (const one of others) {
-      await one.checkCalm()
-      workload.violations.push(...one.violations)
-      workload.counts.done += one.counts.done
-      workload.counts.unknown += one.counts.unknown
-    }
-    workload.violations.push(...(await tidy(cluster)))
-    return workload
+    await Promise.all([...workloads.map((one) => one.run(untilMs)), faults.run(untilMs)])
+    violations.push(...cluster.failures, ...(await level(cluster)))
+    for (const one of workloads) await one.checkCalm()
+    violations.push(...(await tidy(cluster)))
   }
-  const workload = await clock.settle(scenario())
-  workload.check()
+  await clock.settle(scenario())
   checker.finish()
+  const byWorkload = Object.fromEntries(names.map((name, i) => [name, workloads[i]!.counts]))
+  const total = (what: keyof Counts): number =>
+    workloads.reduce((sum, { counts }) => sum + counts[what], 0)
   return {
     seed: options.seed,
     digest: cluster.digest(),
-    violations: [...checker.violations, ...workload.violations],
-    operations: workload.counts.done,
-    unknown: workload.counts.unknown,
+    violations: [
+      ...checker.violations,
+      ...workloads.flatMap((one) => one.violations),
+      ...violations,
+    ],
+    operations: total('done'),
+    unknown: total('unknown'),
+    byWorkload,
     faults: faults.injected,
     messages: cluster.wires.messages,
     registerEvents: checker.events,

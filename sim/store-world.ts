@@ -39,6 +39,7 @@ const ROWS: RowSchema = {
   keyOf: ({ type, key }) => (type === REMOVAL || type === COMPACTED ? undefined : bytesOf(key)),
   removedKeyOf: ({ type, key }) => (type === REMOVAL ? bytesOf(key) : undefined),
   isRemovedBy: () => true,
+  isAbove: () => false,
   isSound: (_key, row) => /^\d+,\d+,\d+$/.test(byteString(row)),
   positionOf: (_key, row) => positionOf(row),
   identityOf: (key) => ({ type: WITH_PAYLOAD, partition: 0, key: byteString(key) }),
@@ -55,7 +56,7 @@ interface Attempt {
 /** Record types: a value without a payload, one with it, the removal of a key. */
 const PLAIN = 1
 const WITH_PAYLOAD = 2
-const REMOVAL = 9
+export const REMOVAL = 9
 const COMPACTED = 10
 
 export interface StoreWorldOptions {

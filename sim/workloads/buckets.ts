@@ -63,6 +63,10 @@ export class BucketsWorkload implements Workload {
     return this.#clients.counts
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async run(untilMs: number): Promise<void> {
     const client = async (): Promise<void> => {
       while (this.#clients.nowMs < untilMs) {

@@ -12,6 +12,8 @@ const TIMEOUT = new Error('no answer in time')
 export interface Workload {
   readonly violations: string[]
   readonly counts: { done: number; unknown: number }
+  /** Its buckets, through one node, before anything goes wrong. */
+  prepare(backend: Backend): Promise<void>
   run(untilMs: number): Promise<void>
   /** Once all is calm and level. */
   checkCalm(): Promise<void>

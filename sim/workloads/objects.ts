@@ -1,21 +1,15 @@
 /** Clients that put, get, delete, create if absent and list, through any node; and what they saw. */
 
-import { StoreError } from '../protocol/errors.ts'
-import type { Backend } from '../gateway/backend.ts'
-import type { SimulatedCluster } from './cluster.ts'
-import { isLinearizable, type Call, type Operation } from './linearizability.ts'
-import { context, contentOf, putRequest } from './workloads/clients.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { Backend } from '../../gateway/backend.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import { isLinearizable, type Call, type Operation } from '../linearizability.ts'
+import { context, contentOf, putRequest, type Workload } from './clients.ts'
 
-export const BUCKET = 'simulated'
+const BUCKET = 'simulated'
 const THINK_MS_MAX = 60
 /** A client gives up on a node that does not answer: what it asked for may still happen. */
 const CLIENT_TIMEOUT_MS = 20_000
-
-export interface WorkloadOptions {
-  readonly clients: number
-  readonly keys: number
-  readonly untilMs: number
-}
 
 interface ListCall {
   readonly keys: ReadonlySet<string>
@@ -23,31 +17,36 @@ interface ListCall {
   readonly returnedMs: number
 }
 
-export class Workload {
+export class ObjectsWorkload implements Workload {
   readonly violations: string[] = []
-  readonly counts = { done: 0, unknown: 0, refused: 0 }
+  readonly counts = { done: 0, unknown: 0 }
   readonly #cluster: SimulatedCluster
-  readonly #options: WorkloadOptions
+  readonly #clients: number
   readonly #histories = new Map<string, Call[]>()
   readonly #lists: ListCall[] = []
   #tag = 0
 
-  constructor(cluster: SimulatedCluster, options: WorkloadOptions) {
+  constructor(cluster: SimulatedCluster, { clients, keys }: { clients: number; keys: number }) {
     this.#cluster = cluster
-    this.#options = options
-    for (let i = 0; i < options.keys; i++) this.#histories.set(`key/${i}`, [])
+    this.#clients = clients
+    for (let i = 0; i < keys; i++) this.#histories.set(`key/${i}`, [])
   }
 
-  async run(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#options.clients }, (_, i) => this.#client(i)))
+  async prepare(backend: Backend): Promise<void> {
+    await backend.createBucket(context('CreateBucket'), {
+      bucket: BUCKET,
+      ownerAccount: '1',
+      region: 'sim',
+    })
   }
 
-  get done(): boolean {
-    return this.#cluster.clock.monotonicMs() >= this.#options.untilMs
+  async run(untilMs: number): Promise<void> {
+    await Promise.all(Array.from({ length: this.#clients }, (_, i) => this.#client(i, untilMs)))
+    this.#checkHistories()
   }
 
   /** Safety of what was seen: histories of keys, and lists against them. */
-  check(): void {
+  #checkHistories(): void {
     for (const [key, history] of this.#histories) {
       if (!isLinearizable(history)) {
         this.violations.push(`history of ${key} is not linearizable: ${describe(history)}`)
@@ -85,9 +84,9 @@ export class Workload {
     }
   }
 
-  async #client(number: number): Promise<void> {
+  async #client(number: number, untilMs: number): Promise<void> {
     const { clock } = this.#cluster
-    while (!this.done) {
+    while (clock.monotonicMs() < untilMs) {
       await this.#sleep(this.#cluster.random() * THINK_MS_MAX)
       const backend = this.#anyBackend()
       if (backend === undefined) continue

@@ -1,0 +1,16 @@
+/** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
+
+import { FENCE_MUTANTS } from './fences.ts'
+import { LOG_MUTANTS } from './log.ts'
+import type { NodeMutant } from './mutant.ts'
+import { PORT_MUTANTS } from './ports.ts'
+import { SPACE_MUTANTS } from './space.ts'
+import { VERSION_MUTANTS } from './versions.ts'
+
+export const NODE_MUTANTS: readonly NodeMutant[] = [
+  ...PORT_MUTANTS,
+  ...FENCE_MUTANTS,
+  ...SPACE_MUTANTS,
+  ...VERSION_MUTANTS,
+  ...LOG_MUTANTS,
+]

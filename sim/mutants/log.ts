@@ -1,0 +1,138 @@
+/** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
+
+import { Compaction } from '../../node/data/compaction.ts'
+import { Log } from '../../node/data/log.ts'
+import { Store } from '../../node/data/store.ts'
+import { RECORD } from '../../node/metadata/index-rows.ts'
+import { REMOVAL, StoreWorld } from '../store-world.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+import { deletedThenRebuilt } from './scenarios.ts'
+
+/** One store, compacted all the time, that dies again and again and now and then loses its index. */
+const lives: Scenario = async ({ seed }) => {
+  const world = new StoreWorld({ seed, segmentSizeBytes: 24 << 10, payloadBytesMax: 9_000 })
+  for (let life = 0; life < 8; life++) {
+    await world.open()
+    await world.check()
+    world.disk.haltAt = world.disk.mutations + 20 + Math.floor(world.random() * 120)
+    await world.work(4, 12)
+    if (world.random() < 0.4) world.indexStore.delete()
+    world.crash('cut')
+  }
+  await world.open()
+  await world.check()
+  return world.failures
+}
+
+/** As above, and one write in five finds no room. */
+const crowdedLives: Scenario = async ({ seed }) => {
+  const world = new StoreWorld({ seed, segmentSizeBytes: 24 << 10, payloadBytesMax: 9_000 })
+  for (let round = 0; round < 6; round++) {
+    world.disk.fault = undefined
+    await world.open()
+    world.disk.fault = (operation) =>
+      operation === 'write' && world.random() < 0.2 ? 'ENOSPC' : undefined
+    await world.work(4, 30)
+    world.disk.fault = undefined
+    await world.check()
+    world.crash('kill')
+  }
+  return world.failures
+}
+
+export const LOG_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'marker-before-data',
+    rule: 'fault 7',
+    breaks: 'a segment is marked as copied before it is: the next start deletes it',
+    by: 'crashes of one store under compaction',
+    scenario: lives,
+    caughtAs: /found|never written|NO_SEGMENT|is gone/,
+    seedsMax: 100,
+    patch: (patches) => {
+      patches.method(
+        Compaction.prototype,
+        'compact',
+        (original) =>
+          async function (this: Compaction, segment) {
+            const { store } = (this as unknown as { options: { store: Store } }).options
+            await store.markCompacted(segment)
+            return original.call(this, segment)
+          },
+      )
+    },
+  },
+  {
+    name: 'copy-overtakes-what-is-newer',
+    rule: 'D6',
+    breaks: 'a record is copied although a newer one of its key is on its way',
+    by: 'crashes of one store under compaction',
+    scenario: lives,
+    caughtAs: /found/,
+    seedsMax: 100,
+    patch: (patches) => {
+      patches.method(Log.prototype, 'isInFlight', () => () => false)
+    },
+  },
+  {
+    name: 'removal-forgotten',
+    rule: 'D7',
+    breaks: 'compaction drops removals while older segments hold what they removed; then a rebuild',
+    by: 'crashes of one store under compaction',
+    scenario: lives,
+    caughtAs: /found/,
+    seedsMax: 100,
+    patch: (patches) => {
+      patches.method(
+        Store.prototype,
+        'isLive',
+        (original) =>
+          function (this: Store, record, position) {
+            return record.type !== REMOVAL && original.call(this, record, position)
+          },
+      )
+    },
+  },
+  {
+    name: 'tombstone-forgotten-in-rebuild',
+    rule: 'D7',
+    breaks: 'compaction takes the record of a forgotten register for dead; then a rebuild',
+    by: 'a deleted key in an old segment, and a new index',
+    scenario: deletedThenRebuilt,
+    caughtAs: /is back|known/,
+    seedsMax: 3,
+    patch: (patches) => {
+      patches.method(
+        Store.prototype,
+        'isLive',
+        (original) =>
+          function (this: Store, record, position) {
+            return record.type !== RECORD.registerGone && original.call(this, record, position)
+          },
+      )
+    },
+  },
+  {
+    name: 'busy-record-left-behind',
+    rule: 'D6',
+    breaks: 'what is written again while its segment is copied counts as copied',
+    by: 'a store under compaction on a disk that is full now and then',
+    scenario: crowdedLives,
+    caughtAs: /found|is gone/,
+    seedsMax: 100,
+    patch: (patches) => {
+      patches.method(
+        Store.prototype,
+        'move',
+        (original) =>
+          async function <T extends Parameters<typeof original>[0][number]>(
+            this: Store,
+            moved: readonly T[],
+          ): Promise<T[]> {
+            await original.call(this, moved)
+            return []
+          },
+      )
+    },
+  },
+]

@@ -1,0 +1,91 @@
+/**
+ * Deliberate breaks of single rules in a whole node (CORRECTNESS.md 9), each with what must notice it: some
+ * seeds of the simulation, or a scenario that leads straight to the harm. sim/mutants.ts has those of the
+ * protocol kernel.
+ */
+
+import type { ClusterOptions } from '../cluster.ts'
+import { simulate, type SimulationOptions } from '../simulation.ts'
+import { Patches } from './patches.ts'
+
+export type Adapt = NonNullable<ClusterOptions['adapt']>
+
+/** What a scenario is played with. */
+export interface Play {
+  readonly seed: number
+  readonly adapt: Adapt | undefined
+}
+
+/** What was found wrong; nothing, when the rules hold. */
+export type Scenario = (play: Play) => Promise<readonly string[]>
+
+export interface NodeMutant {
+  readonly name: string
+  /** Of CORRECTNESS.md. */
+  readonly rule: string
+  /** What is broken, as a sentence. */
+  readonly breaks: string
+  /** Who notices. */
+  readonly by: string
+  readonly scenario: Scenario
+  /** What it is caught as: another complaint is no catch. */
+  readonly caughtAs: RegExp
+  /** Caught within so many seeds, or the checkers are blind. */
+  readonly seedsMax: number
+  /** Other methods in place of the real ones. */
+  readonly patch?: ((patches: Patches) => void) | undefined
+  /** Other ports in place of a node's. */
+  readonly adapt?: Adapt | undefined
+}
+
+export interface Catch {
+  readonly seed: number
+  readonly violation: string
+}
+
+/** The first seed at which it is caught; undefined when it is not. */
+export async function hunt(mutant: NodeMutant, first = 1): Promise<Catch | undefined> {
+  for (let seed = first; seed < first + mutant.seedsMax; seed++) {
+    const found = await played(mutant, seed, true)
+    const violation = found.find((each) => mutant.caughtAs.test(each))
+    if (violation !== undefined) return { seed, violation }
+  }
+  return undefined
+}
+
+/** What the scenario complains of when nothing is broken: nothing, or it proves nothing. */
+export function controlled(mutant: NodeMutant, seed: number): Promise<readonly string[]> {
+  let known = CONTROLS.get(mutant.scenario)
+  if (known === undefined) CONTROLS.set(mutant.scenario, (known = new Map()))
+  let found = known.get(seed)
+  if (found === undefined) known.set(seed, (found = played(mutant, seed, false)))
+  return found
+}
+
+/** Several mutants share a scenario. */
+const CONTROLS = new Map<Scenario, Map<number, Promise<readonly string[]>>>()
+
+async function played(
+  mutant: NodeMutant,
+  seed: number,
+  broken: boolean,
+): Promise<readonly string[]> {
+  const patches = new Patches()
+  if (broken) mutant.patch?.(patches)
+  try {
+    return await mutant.scenario({ seed, adapt: broken ? mutant.adapt : undefined })
+  } catch (error) {
+    // What stops the run is found as well.
+    return String(error instanceof Error ? error.message : error).split('\n')
+  } finally {
+    patches.undo()
+  }
+}
+
+/** A run of the whole simulation. */
+export function simulated(options: Partial<Omit<SimulationOptions, 'seed' | 'adapt'>>): Scenario {
+  return async ({ seed, adapt }) => {
+    const result = await simulate({ nodes: 3, minutes: 0.3, ...options, seed, adapt })
+    return result.violations
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Methods of the real classes replaced for as long as one run lasts: how the simulation breaks a rule that
+ * no port reaches. Nothing outside sim/ can switch this on, and production code has no flag for it.
+ */
+
+export class Patches {
+  readonly #undo: (() => void)[] = []
+
+  /** `make` gets the real method, to be called with the right `this`. */
+  method<T extends object, K extends keyof T>(
+    prototype: T,
+    name: K,
+    make: (original: T[K]) => T[K],
+  ): void {
+    const original = prototype[name]
+    prototype[name] = make(original)
+    this.#undo.push(() => {
+      prototype[name] = original
+    })
+  }
+
+  undo(): void {
+    for (const undo of this.#undo.splice(0).toReversed()) undo()
+  }
+}
