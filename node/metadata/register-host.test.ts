@@ -10,7 +10,7 @@ import {
 } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
-import { objectCodec } from '../../protocol/codec/versioned.ts'
+import { objectCodec, type VersionRecord } from '../../protocol/codec/versioned.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import { objectRegister, uploadRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
@@ -27,6 +27,22 @@ const OTHER = objectRegister(BUCKET, 0, 'other', 6)
 const FAR = objectRegister(BUCKET, 1, 'far', 6)
 const P1 = proposerId('1'.repeat(16))
 const P2 = proposerId('2'.repeat(16))
+const VERSION: VersionRecord = {
+  versionId: '',
+  deleteMarker: false,
+  sizeBytes: 3,
+  etag: 'etag',
+  lastModifiedMs: 1,
+  storageClass: '',
+  system: [],
+  user: [],
+  checksums: [],
+  checksumType: 0,
+  storage: [],
+  manifest: new Uint8Array(0),
+  uploadId: new Uint8Array(0),
+  sequence: 1,
+}
 /** Above what a fresh host ever reserved. */
 const STEP = 1 << 20
 
@@ -431,6 +447,22 @@ describe('a full disk (fault 6)', () => {
     expect(await acceptCount(6, 8, extras)).toEqual(full)
     expect(await acceptCount(7, 9, extras)).toEqual(full)
     expect(await acceptCount(8, 7, extras)).toMatchObject({ type: 'accepted' })
+  })
+
+  test('a delete marker takes the place of an object, and of nothing else', async () => {
+    const put = (counter: number, versions: { deleteMarker: boolean }[]) => {
+      const whole = versions.map((version, i) => ({ ...VERSION, ...version, sequence: 9 - i }))
+      const body = objectCodec.encode({ ...objectOf(undefined), versions: whole })
+      return accept(counter, `op ${counter}`, { body })
+    }
+    const [object, marker] = [{ deleteMarker: false }, { deleteMarker: true }]
+    await prepare(5)
+    await put(5, [object])
+    store.full = true
+    expect(await put(6, [object, object])).toEqual(full)
+    expect(await put(7, [marker, object])).toMatchObject({ type: 'accepted' })
+    expect(await put(8, [marker, marker, object])).toEqual(full)
+    expect(await put(9, [object, marker, object])).toEqual(full)
   })
 
   test('an upload may be aborted', async () => {

@@ -18,7 +18,7 @@ import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf, spaceOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { objectOf } from '../../protocol/object/object.ts'
+import { currentVersion, objectOf } from '../../protocol/object/object.ts'
 import { countOf } from '../../protocol/object/pages.ts'
 import {
   handle,
@@ -351,7 +351,7 @@ export class RegisterHost {
     const flushed = this.#store.append(records, { urgent }).catch((error: unknown) => {
       // Asked only now, since the records have to be read for it.
       const full = error instanceof LogError && error.code === 'DISK_FULL'
-      if (!full || urgent || !takesVersions(key, before, persist)) throw error
+      if (!full || urgent || !deletes(key, before, persist)) throw error
       return this.#store.append(records, { urgent: true })
     })
     const passed = this.#passedOf(request)
@@ -500,16 +500,14 @@ function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: A
   return value.body.length <= most
 }
 
-/** A delete of an older version writes pages anew, and one of the newest may bring others back from a page:
- * they go on as well, since they take something away in the end. */
-function takesVersions(
-  key: RegisterKey,
-  before: Accepted | undefined,
-  { value }: Accepted,
-): boolean {
+/** Deletes where there are versions go on as well: of one of them, for which a page may have to be written
+ * anew or others come back from one; and a delete marker on an object, but no second one upon it. */
+function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (spaceOf(key) !== 'object' || before === undefined) return false
   try {
-    return countOf(objectOf(value)) < countOf(objectOf(before.value))
+    const [was, is] = [objectOf(before.value), objectOf(value)]
+    if (countOf(is) < countOf(was)) return true
+    return currentVersion(was) !== undefined && currentVersion(is) === undefined
   } catch {
     // Of a later version of this program (fault 20).
     return false
