@@ -4,7 +4,8 @@
  *   - one ballot carries one value                                            (P1)
  *   - real time implies ballot order: what was known before an operation began is not undone by it
  *   - a write replaced exactly the state below it: its condition held on its predecessor (P2, P3)
- *   - a register that was there is absent only after a tombstone                        (G2)
+ *   - a register that was there is absent only after a tombstone, be it one of which only its proposal is
+ *     known: of a proposer that died, or gave up                                          (G2)
  */
 
 import type { OperationId, RegisterKey } from '../protocol/ids.ts'
@@ -19,6 +20,8 @@ interface Known {
 
 interface Write extends Known {
   readonly base: OperationId | undefined
+  /** It began on nothing, and a tombstone that nobody saw as chosen may have stood there. */
+  readonly forgotten: boolean
 }
 
 interface Register {
@@ -28,6 +31,8 @@ interface Register {
   readonly known: { atMs: number; ballot: Ballot; tombstone: boolean }[]
   readonly writes: Write[]
   readonly chosen: Map<string, Known>
+  /** Tombstones whose fate nobody knows yet, by the instant at which they were proposed last. */
+  readonly doubtful: Map<OperationId, number>
 }
 
 export class CheckerA {
@@ -39,11 +44,14 @@ export class CheckerA {
   note(event: RegisterEvent, atMs: number, who: string): void {
     this.events++
     const register = this.#register(event.key)
-    if (event.type === 'unknown') return
     const { ballot, operation, tombstone = false } = event
+    if (event.type === 'proposed' && tombstone && operation !== undefined) {
+      register.doubtful.set(operation, atMs)
+    }
+    if (event.type === 'proposed' || event.type === 'unknown') return
     const before = latestBefore(register.known, event.startedMs)
     if (ballot === undefined || operation === undefined) {
-      if (before !== undefined && !before.tombstone)
+      if (before !== undefined && !mayBeForgotten(register, before.ballot))
         this.#violation(event, who, 'absent after it was known to be present')
       return
     }
@@ -68,8 +76,14 @@ export class CheckerA {
       register.known.push({ atMs, ballot, tombstone })
     }
     register.chosen.set(name, { ballot, operation, tombstone })
+    register.doubtful.delete(operation)
     if (event.type === 'written') {
-      register.writes.push({ ballot, operation, tombstone, base: event.base })
+      const forgotten = event.base === undefined && register.doubtful.size > 0
+      register.writes.push({ ballot, operation, tombstone, base: event.base, forgotten })
+      // What was proposed before this write began was chosen below it, or never is.
+      for (const [other, sinceMs] of register.doubtful) {
+        if (sinceMs < event.startedMs) register.doubtful.delete(other)
+      }
     }
   }
 
@@ -88,6 +102,7 @@ export class CheckerA {
         if (predecessor === write.base) continue
         // Forgotten between (G2).
         if (write.base === undefined && below.at(-1)?.tombstone === true) continue
+        if (write.forgotten) continue
         // One that nobody saw as chosen may stand between them: its proposer died, or never learnt.
         const seen = chosen.some(({ operation }) => operation === write.base)
         if (write.base !== undefined && !seen) continue
@@ -107,6 +122,7 @@ export class CheckerA {
         known: [],
         writes: [],
         chosen: new Map(),
+        doubtful: new Map(),
       }
       this.#registers.set(key, register)
     }
@@ -116,6 +132,15 @@ export class CheckerA {
   #violation(event: RegisterEvent, who: string, what: string): void {
     this.violations.push(`${who}: ${event.type} of ${text(event.key)}: ${what}`)
   }
+}
+
+/** A tombstone at `ballot` or above is known, or may be there. */
+function mayBeForgotten({ chosen, doubtful }: Register, ballot: Ballot): boolean {
+  if (doubtful.size > 0) return true
+  for (const known of chosen.values()) {
+    if (known.tombstone && compareBallots(known.ballot, ballot) >= 0) return true
+  }
+  return false
 }
 
 /** The highest ballot that was known at an instant before `atMs`. */

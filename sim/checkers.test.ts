@@ -80,11 +80,12 @@ describe('checker A: what proposers and readers learnt', () => {
     readonly at?: number
     readonly id?: string
     readonly base?: string
+    readonly tombstone?: boolean
   }
 
   function violations(...lines: Line[]): readonly string[] {
     const checker = new CheckerA()
-    for (const { type, from, to, at, id, base } of lines) {
+    for (const { type, from, to, at, id, base, tombstone } of lines) {
       checker.note(
         {
           key: KEY,
@@ -93,6 +94,7 @@ describe('checker A: what proposers and readers learnt', () => {
           ...(at !== undefined && { ballot: { counter: at, proposer: 'p' as ProposerId } }),
           operation: id as OperationId | undefined,
           base: base as OperationId | undefined,
+          tombstone,
         },
         to,
         'node',
@@ -135,6 +137,43 @@ describe('checker A: what proposers and readers learnt', () => {
       violations(first, second, { type: 'read', from: 4, to: 5, at: 1, id: 'a' }),
     ).toHaveLength(1)
     expect(violations(first, { ...first, from: 2, to: 3 }).length).toBeGreaterThan(0)
+  })
+
+  describe('tombstones that were forgotten (G2)', () => {
+    const proposed: Line = { type: 'proposed', from: 2, to: 2, id: 't', tombstone: true }
+    const buried: Line = {
+      type: 'written',
+      from: 2,
+      to: 3,
+      at: 4,
+      id: 't',
+      base: 'a',
+      tombstone: true,
+    }
+    const absent: Line = { type: 'read', from: 8, to: 9 }
+    const again: Line = { type: 'written', from: 10, to: 11, at: 12, id: 'b' }
+
+    test('passes: absence and a new beginning after one, also while it was written', () => {
+      expect(violations(first, proposed, buried, absent, again)).toEqual([])
+      expect(violations(first, proposed, buried, { ...absent, from: 2 })).toEqual([])
+    })
+
+    test('passes: after one of which only the proposal is known', () => {
+      expect(violations(first, proposed, absent, again)).toEqual([])
+      const doubt: Line = { type: 'unknown', from: 2, to: 6, id: 't' }
+      expect(violations(first, proposed, doubt, absent, again)).toEqual([])
+    })
+
+    test('catches: absence after what was written since', () => {
+      const late: Line = { type: 'read', from: 20, to: 21 }
+      expect(violations(first, proposed, buried, absent, again, late)).toHaveLength(1)
+      const over: Line = { type: 'written', from: 5, to: 6, at: 7, id: 'b', base: 'a' }
+      expect(violations(first, proposed, over, late)).toHaveLength(1)
+    })
+
+    test('catches: absence when nothing but a value was proposed', () => {
+      expect(violations(first, { ...proposed, tombstone: false }, absent)).toHaveLength(1)
+    })
   })
 
   test('catches: a write that replaced another state than the one below it', () => {

@@ -90,14 +90,15 @@ export interface RegistersOptions {
 /** What a proposer or reader learnt, between two instants of its own clock. */
 export interface RegisterEvent {
   readonly key: RegisterKey
-  readonly type: 'written' | 'kept' | 'read' | 'unknown'
+  /** `proposed`: told before any accept of it is sent, each time anew. */
+  readonly type: 'proposed' | 'written' | 'kept' | 'read' | 'unknown'
   readonly startedMs: number
-  /** Absent: the register is absent, or, of `unknown`, not known. */
+  /** Absent: the register is absent, or, of `proposed` and `unknown`, not known. */
   readonly ballot?: Ballot | undefined
   readonly operation?: OperationId | undefined
   /** Operation of the state that a write replaced; absent: there was none. */
   readonly base?: OperationId | undefined
-  /** What was written or found is one: later the register may be absent (G2). */
+  /** What was proposed, written or found is one: later the register may be absent (G2). */
   readonly tombstone?: boolean | undefined
 }
 
@@ -282,6 +283,10 @@ export class Registers {
       base = current?.operation
       const { blocks, ...result } = request.change(current, chosen)
       for (const block of blocks ?? []) atHand.set(block.key, block)
+      if ('write' in result) {
+        const { tombstone } = result.write
+        this.#options.observer?.({ key, type: 'proposed', startedMs, operation, base, tombstone })
+      }
       return result
     }
     try {
