@@ -6,6 +6,7 @@
 import type { Identity } from './backend.ts'
 import { sourceIp } from './condition-values.ts'
 import type { GatewayLogger } from './gate.ts'
+import type { QueryRecord } from './iam-backend.ts'
 import type { S3Request } from './request.ts'
 
 export interface Audited {
@@ -14,6 +15,8 @@ export interface Audited {
   readonly action: string
   /** ARN. */
   readonly target: string
+  /** What else the request named: which key, which policy. */
+  readonly names?: Readonly<Record<string, string>> | undefined
   readonly request: S3Request
   readonly requestId: string
   /** 'done', or the code of the error. */
@@ -21,7 +24,7 @@ export interface Audited {
 }
 
 export function auditLine(logger: GatewayLogger, audited: Audited): void {
-  const { identity, action, target, request, requestId, outcome } = audited
+  const { identity, action, target, names, request, requestId, outcome } = audited
   logger.info(
     {
       audit: true,
@@ -29,10 +32,37 @@ export function auditLine(logger: GatewayLogger, audited: Audited): void {
       accountId: identity.accountId,
       action,
       target,
+      ...names,
       sourceIp: sourceIp(request),
       requestId,
       outcome,
     },
     'audit',
   )
+}
+
+/** Parameters that name things, and hold neither documents nor secrets: field of the line by parameter. */
+const NAMES: Readonly<Record<string, string>> = {
+  UserName: 'userName',
+  NewUserName: 'newUserName',
+  GroupName: 'groupName',
+  NewGroupName: 'newGroupName',
+  RoleName: 'roleName',
+  PolicyName: 'policyName',
+  PolicyArn: 'policyArn',
+  VersionId: 'versionId',
+  AccessKeyId: 'accessKeyId',
+  Status: 'status',
+  AccountId: 'account',
+  BucketsMax: 'bucketsMax',
+}
+const NAME_CHARACTERS_MAX = 256
+
+export function auditedNames(form: QueryRecord): Record<string, string> {
+  const names: Record<string, string> = {}
+  for (const [parameter, field] of Object.entries(NAMES)) {
+    const value = form[parameter]
+    if (typeof value === 'string') names[field] = value.slice(0, NAME_CHARACTERS_MAX)
+  }
+  return names
 }

@@ -1,6 +1,6 @@
 /** One request of IAM's or STS's query API on its way through its face (iam/face.ts). */
 
-import { auditLine } from './audit.ts'
+import { auditLine, auditedNames } from './audit.ts'
 import { ANONYMOUS, authorize } from './authorize.ts'
 import type { Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
@@ -8,7 +8,7 @@ import { decodeBody } from './decode.ts'
 import { S3Error } from './errors.ts'
 import type { BodyBudget, Exchange } from './exchange.ts'
 import type { GatewayLogger } from './gate.ts'
-import type { IamBackend } from './iam-backend.ts'
+import type { IamBackend, QueryRecord } from './iam-backend.ts'
 import { answerQuery, type QueryGate } from './iam/face.ts'
 import { IAM_ACTIONS } from './iam/operations.ts'
 import type { S3Request } from './request.ts'
@@ -42,6 +42,7 @@ export class QueryCall implements QueryGate {
   #identity: Identity = ANONYMOUS
   #action = ''
   #target = ''
+  #names: Readonly<Record<string, string>> = {}
 
   constructor(exchange: Exchange, options: QueryCallOptions) {
     this.iam = options.iam
@@ -60,6 +61,7 @@ export class QueryCall implements QueryGate {
         identity: this.#identity,
         action: row.action,
         target: this.#target,
+        names: this.#names,
         request,
         requestId: this.requestId,
         outcome: outcomeOf(response),
@@ -97,8 +99,9 @@ export class QueryCall implements QueryGate {
     return new ConditionValues(this.#about(request, auth))
   }
 
-  found(action: string): void {
+  found(action: string, form: QueryRecord): void {
     this.#action = action
+    this.#names = auditedNames(form)
     this.context.operation = action
   }
 

@@ -37,8 +37,8 @@ export interface QueryGate {
   /** Throws S3Error AccessDenied. */
   authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void
   conditions(request: S3Request, auth: AuthResult): ContextValues
-  /** For metrics. */
-  found(action: string): void
+  /** For metrics and the audit log. */
+  found(action: string, form: QueryRecord): void
   /** Something that is not the caller's fault. */
   log(error: unknown): void
 }
@@ -65,7 +65,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
     const { form, signed } = formOf(request, await readBody())
     const row = rowOf(form)
     service = row.service
-    gate.found(row.name)
+    gate.found(row.name, form)
     const parameters = checkParameters(row.parameters, form)
     await authorize(row, parameters, identity, gate, signed, auth)
     const result = await gate.iam.run({

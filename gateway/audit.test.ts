@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+import { auditedNames } from './audit.ts'
+
+test('names things, and neither documents nor what nobody asked for', () => {
+  const form = {
+    Action: 'PutUserPolicy',
+    UserName: 'ann',
+    PolicyName: 'p'.repeat(1_000),
+    PolicyDocument: '{"Statement":[]}',
+    AccessKeyId: ['a', 'list'],
+    SecretAccessKey: 'secret',
+  }
+  expect(auditedNames(form)).toEqual({ userName: 'ann', policyName: 'p'.repeat(256) })
+})
