@@ -225,7 +225,11 @@ export class Status implements AdminBackend {
         space.registersCollected,
       ),
       gauge('shoal_space_queued', 'Data waiting to be judged or freed', space.queued),
-      gauge('shoal_space_unsent', 'Blocks that some node was not told of yet', space.unsent),
+      counter(
+        'shoal_space_unsent_total',
+        'Freed blocks that some node could not be told of; the scan finds them',
+        space.unsent,
+      ),
       counter(
         'shoal_space_scans_total',
         'Searches for unreferenced data finished',
