@@ -4,14 +4,8 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
-import {
-  proposerId,
-  type BlockKey,
-  type DataId,
-  type NodeId,
-  type StorageId,
-} from '../protocol/ids.ts'
-import { partitionOfKey, PARTITION_BITS } from '../protocol/keyspace/key.ts'
+import { proposerId, type DataId, type NodeId, type StorageId } from '../protocol/ids.ts'
+import { PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
@@ -39,6 +33,7 @@ import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { openStore } from './open-store.ts'
+import { Mender } from './repair/mender.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
@@ -100,12 +95,9 @@ export class ShoalNode {
   readonly space: Space
   readonly upkeep: Upkeep
   readonly #env: Environment
-  readonly #replicator: Replicator
-  readonly #blocks: BlockStore
   readonly #exchange: Exchange
   readonly #convalescence: Convalescence
-  /** Every read of a damaged block asks for it. */
-  readonly #mending = new Set<BlockKey>()
+  readonly #mender: Mender
   #stopped = false
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
@@ -182,7 +174,7 @@ export class ShoalNode {
       sets: (partition) => view().replicaSets(partition),
       observe: (later, from) => layout.observe(later, from),
     }
-    const blocks = new BlockStore(store, (key) => this.#mend(key))
+    const blocks = new BlockStore(store, (key) => this.#mender.mend(key))
     this.#convalescence = new Convalescence(store, () => this.resync.isLevel)
     const votes = (partition: number): boolean => isReplica(partition) && this.#convalescence.isOver
     this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self })
@@ -222,9 +214,7 @@ export class ShoalNode {
       observer,
     })
     const replicator = new Replicator({ peers, placement, clock, onGap })
-    this.#replicator = replicator
     const pages = new Pages(replicator)
-    this.#blocks = blocks
     this.#exchange = exchange
     const partitionBits = options.partitionBits ?? PARTITION_BITS
     this.space = new Space({
@@ -260,6 +250,16 @@ export class ShoalNode {
       clock,
       logger,
       partitionBits,
+    })
+    this.#mender = new Mender({
+      self,
+      blocks,
+      read: (key) => replicator.readOwned(internalContext(), key),
+      peers,
+      placement,
+      marks: this.space.marks,
+      collector: this.space.collector,
+      logger,
     })
     this.resync = new Resync({
       self,
@@ -446,24 +446,6 @@ export class ShoalNode {
     while (this.admin.notReadyReason() !== undefined && clock.monotonicMs() < until) {
       await new Promise<void>((resolve) => void clock.after(MAJORITY_POLL_MS, resolve))
     }
-  }
-
-  /** A block that failed its checksum comes back from another replica (fault 2). */
-  #mend(key: BlockKey): void {
-    const { logger } = this.#env
-    if (this.#mending.has(key)) return
-    this.#mending.add(key)
-    const mend = async (): Promise<void> => {
-      const block = await this.#replicator.readOwned(internalContext(), key)
-      if (block === undefined) return
-      await this.#blocks.put(block)
-      logger.warn({ partition: partitionOfKey(key) }, 'a damaged block was mended from a replica')
-    }
-    mend()
-      .catch((error: unknown) => {
-        logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
-      })
-      .finally(() => this.#mending.delete(key))
   }
 }
 

@@ -79,11 +79,24 @@ export class BlockStore {
     return segment !== from.segment || offset !== from.offset
   }
 
-  /** Whose the block is, without its bytes; undefined when absent or damaged. */
+  /** Its record is there, and by its checksums not as it was written. */
+  async isBad(key: BlockKey): Promise<boolean> {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined) return false
+    try {
+      await this.#store.readRecord(decodePosition(row))
+      return false
+    } catch (error) {
+      return ['CHECKSUM_MISMATCH', 'MISDIRECTED'].includes(errorCode(error))
+    }
+  }
+
+  /** Whose the block is, also when only its bytes are damaged: what nothing names is freed all the same.
+   * Undefined when absent, or when that is damaged, too. */
   async ownerOf(key: BlockKey): Promise<BlockOwner | undefined> {
     for (;;) {
       const row = this.#store.get(blockRow(key))
-      if (row === undefined || this.#damaged.has(key)) return undefined
+      if (row === undefined) return undefined
       const position = decodePosition(row)
       try {
         const { key: found, body } = await this.#store.readMeta(position)

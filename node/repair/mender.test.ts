@@ -1,0 +1,92 @@
+/** Damaged blocks: mended, judged, or given up (fault 2, G5). */
+
+import { beforeEach, expect, test } from 'vitest'
+import { bucketId, dataId, type BlockKey, type NodeId } from '../../protocol/ids.ts'
+import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import type { OwnedBlock } from '../data/blocks.ts'
+import type { Suspect } from '../space/collector.ts'
+import { Mender } from './mender.ts'
+
+const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
+const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))
+const BLOCK: OwnedBlock = { key: KEY, bytes: new Uint8Array(3), owner: ownedByObject(OBJECT) }
+
+let elsewhere: Map<string, OwnedBlock | undefined>
+let owner: BlockOwner | undefined
+let over: boolean
+let bad: boolean
+let put: OwnedBlock[]
+let forgotten: BlockKey[]
+let suspects: Suspect[]
+let mender: Mender
+
+beforeEach(() => {
+  elsewhere = new Map([
+    ['b', undefined],
+    ['c', undefined],
+  ])
+  owner = undefined
+  over = true
+  bad = true
+  put = []
+  forgotten = []
+  suspects = []
+  mender = new Mender({
+    self: 'a' as NodeId,
+    blocks: {
+      put: (block) => Promise.resolve(void put.push(block)),
+      ownerOf: () => Promise.resolve(owner),
+      isBad: () => Promise.resolve(bad),
+      forget: (keys) => {
+        forgotten.push(...keys)
+        return Promise.resolve({ blocks: keys.length, bytes: 0 })
+      },
+    },
+    read: () => Promise.resolve([...elsewhere.values()].find((block) => block !== undefined)),
+    peers: {
+      getOwnedBlock: (to) =>
+        elsewhere.has(to) ? Promise.resolve(elsewhere.get(to)) : Promise.reject(new Error('down')),
+    },
+    placement: { sets: () => [['a', 'b', 'c'] as NodeId[]] },
+    marks: { ask: (ids) => Promise.resolve(new Set(over ? ids : [])) },
+    collector: { suspect: (suspect) => void suspects.push(suspect) },
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  })
+})
+
+async function mended(): Promise<void> {
+  mender.mend(KEY)
+  mender.mend(KEY)
+  for (let i = 0; i < 20; i++) await Promise.resolve()
+}
+
+test('comes back from a replica, once', async () => {
+  elsewhere.set('c', BLOCK)
+  await mended()
+  expect(put).toEqual([BLOCK])
+  expect([suspects, forgotten]).toEqual([[], []])
+})
+
+test('is judged when no replica has it and its owner can be read', async () => {
+  owner = BLOCK.owner
+  await mended()
+  expect(suspects).toEqual([{ owner, dataId: dataIdOf(KEY), keys: [KEY] }])
+  expect(forgotten).toEqual([])
+})
+
+test('goes when nobody has it and nobody knows whose it was', async () => {
+  await mended()
+  expect(forgotten).toEqual([KEY])
+})
+
+test.each<[string, () => void]>([
+  ['its attempt may be running', () => (over = false)],
+  ['a replica does not answer', () => void elsewhere.delete('b')],
+  ['it can be read after all', () => (bad = false)],
+])('stays while %s', async (_, because) => {
+  because()
+  await mended()
+  expect([put, suspects, forgotten]).toEqual([[], [], []])
+})

@@ -1,0 +1,94 @@
+/**
+ * What becomes of a block of this node that failed its checksum (fault 2).
+ *
+ * 1. It comes back from another replica.
+ * 2. No other replica has a good copy, and its owner can still be read: most likely it was freed while this
+ *    node was away, so the collector judges it, as it does all that the scan finds (G5). Nobody else's
+ *    scan can: a damaged block is copied by nobody.
+ * 3. Nor can its owner be read: when its attempt is over and every replica says that it has none, it goes
+ *    here as well. Whatever names it, it could not be read before either; a record of which nobody knows
+ *    whose it was would keep the partition from ever coming level.
+ */
+
+import type { BlockKey, DataId, NodeId } from '../../protocol/ids.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { ReplicaSets } from '../../protocol/register/types.ts'
+import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
+import type { Logger } from '../env/ports.ts'
+import type { Suspect } from '../space/collector.ts'
+
+const CALL_TIMEOUT_MS = 8_000
+
+export interface MenderOptions {
+  readonly self: NodeId
+  readonly blocks: Pick<BlockStore, 'put' | 'ownerOf' | 'isBad' | 'forget'>
+  /** From any replica; undefined when none has answered with a good copy. */
+  readonly read: (key: BlockKey) => Promise<OwnedBlock | undefined>
+  readonly peers: {
+    getOwnedBlock(
+      to: NodeId,
+      key: BlockKey,
+      options: { timeoutMs: number },
+    ): Promise<OwnedBlock | undefined>
+  }
+  readonly placement: { sets(partition: number): ReplicaSets }
+  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  readonly collector: { suspect(suspect: Suspect): void }
+  readonly logger: Logger
+}
+
+export class Mender {
+  readonly #options: MenderOptions
+  /** Every read of a damaged block asks for it. */
+  readonly #mending = new Set<BlockKey>()
+
+  constructor(options: MenderOptions) {
+    this.#options = options
+  }
+
+  /** In the background; what fails is tried again when the block is read again, or scrubbed. */
+  mend(key: BlockKey): void {
+    if (this.#mending.has(key)) return
+    this.#mending.add(key)
+    this.#mend(key)
+      .catch((error: unknown) => {
+        const { logger } = this.#options
+        logger.warn({ error: String(error) }, 'a damaged block could not be mended yet')
+      })
+      .finally(() => this.#mending.delete(key))
+  }
+
+  async #mend(key: BlockKey): Promise<void> {
+    const { blocks, read, collector, marks, logger } = this.#options
+    const partition = partitionOfKey(key)
+    const block = await read(key)
+    if (block !== undefined) {
+      await blocks.put(block)
+      logger.warn({ partition }, 'a damaged block was mended from a replica')
+      return
+    }
+    const dataId = dataIdOf(key)
+    const owner = await blocks.ownerOf(key)
+    if (owner !== undefined) {
+      collector.suspect({ owner, dataId, keys: [key] })
+      return
+    }
+    if (!(await marks.ask([dataId])).has(dataId)) return
+    await this.#mustBeNowhere(key)
+    // Not a disk that fails to read for a moment: what it says now is not what was written.
+    if (!(await blocks.isBad(key))) return
+    await blocks.forget([key])
+    logger.warn({ partition }, 'a damaged block that no replica has was given up')
+  }
+
+  /** Throws when a replica has it, or does not answer. */
+  async #mustBeNowhere(key: BlockKey): Promise<void> {
+    const { self, placement, peers } = this.#options
+    for (const node of new Set(placement.sets(partitionOfKey(key)).flat())) {
+      if (node === self) continue
+      const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
+      if (block !== undefined) throw new Error('another replica has it')
+    }
+  }
+}
