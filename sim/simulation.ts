@@ -16,6 +16,7 @@ import { VersionsWorkload } from './workloads/versions.ts'
 
 const LEVEL_WITHIN_MS = 60_000
 const TIDY_WITHIN_MS = 60_000
+const SCRUBBED_WITHIN_MS = 120_000
 
 /** Quick enough that all of it happens under the faults of half a minute. */
 const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 15_000 }
@@ -84,9 +85,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     for (const one of workloads) await one.prepare(cluster.node(0)!.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
     await Promise.all([...workloads.map((one) => one.run(untilMs)), faults.run(untilMs)])
-    violations.push(...cluster.failures, ...(await level(cluster)))
+    violations.push(...(await level(cluster)), ...(await sound(cluster)))
     for (const one of workloads) await one.checkCalm()
-    violations.push(...(await tidy(cluster)))
+    violations.push(...(await tidy(cluster)), ...cluster.failures)
   }
   await clock.settle(scenario())
   checker.finish()
@@ -127,6 +128,31 @@ async function level(cluster: SimulatedCluster): Promise<string[]> {
     last = found.join(', ')
   }
   return [`not level within ${LEVEL_WITHIN_MS} ms: ${last}`]
+}
+
+/** A scrub mends whatever is damaged; the next one finds nothing. */
+async function sound(cluster: SimulatedCluster): Promise<string[]> {
+  const { clock } = cluster
+  const found: string[] = []
+  for (const pass of ['mends', 'finds'] as const) {
+    for (let number = 0; number < cluster.size; number++)
+      cluster.node(number)?.upkeep.startScrub(true)
+    const until = clock.monotonicMs() + SCRUBBED_WITHIN_MS
+    for (let number = 0; number < cluster.size; number++) {
+      const upkeep = cluster.node(number)?.upkeep
+      if (upkeep === undefined) continue
+      while (upkeep.scrubStatus().running && clock.monotonicMs() < until) {
+        await new Promise<void>((resolve) => void clock.after(500, resolve))
+      }
+      const { running, error, left, bad, badRows } = upkeep.scrubStatus()
+      const clean = pass === 'mends' || bad + badRows === 0
+      if (running || error !== undefined || left > 0 || !clean) {
+        const status = JSON.stringify({ running, error, left, bad, badRows })
+        found.push(`a scrub of node ${number} ${pass} ${status}`)
+      }
+    }
+  }
+  return found
 }
 
 /** Within the bound nothing lies on a disk that no register names; at no time is anything gone that one

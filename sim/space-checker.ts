@@ -161,7 +161,12 @@ function referencedBlocks(cluster: SimulatedCluster): Set<BlockKey> {
 function readBlock(cluster: SimulatedCluster, key: BlockKey): Uint8Array | undefined {
   for (const { node } of nodesOf(cluster)) {
     const row = node.store.get(blockRow(key))
-    if (row !== undefined) return node.store.readPayloadSync(decodePosition(row))
+    if (row === undefined) continue
+    try {
+      return node.store.readPayloadSync(decodePosition(row))
+    } catch {
+      // Damaged: another one has it.
+    }
   }
   return undefined
 }

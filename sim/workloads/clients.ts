@@ -55,8 +55,8 @@ export class Clients {
   }
 
   /**
-   * The result, the code of a definite refusal, or 'unknown'. Unavailable, and no answer in time, leave the
-   * outcome open; anything that is not a StoreError is a violation.
+   * The result, the code of a definite refusal, or 'unknown'. Unavailable, no room, and no answer in time
+   * leave the outcome open; anything that is not a StoreError is a violation.
    */
   async ask<T>(
     title: string,
@@ -68,7 +68,7 @@ export class Clients {
     try {
       outcome = { value: await this.#withDeadline(call(backend)) }
     } catch (error) {
-      const refused = error instanceof StoreError && error.code !== 'Unavailable'
+      const refused = error instanceof StoreError && !leavesOpen(error)
       outcome = refused ? { code: error.code } : 'unknown'
       if (!(error instanceof StoreError) && error !== TIMEOUT) {
         this.violations.push(`${title} threw ${String(error)}`)
@@ -94,6 +94,11 @@ export class Clients {
       cancel()
     }
   }
+}
+
+/** What it refuses may have happened, or happen yet. */
+export function leavesOpen({ code }: StoreError): boolean {
+  return code === 'Unavailable' || code === 'InsufficientStorage'
 }
 
 /** Most are small; some are packed but large, some lie in blocks of their own. */

@@ -4,7 +4,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { isLinearizable, type Call, type Operation } from '../linearizability.ts'
-import { context, contentOf, putRequest, type Workload } from './clients.ts'
+import { context, contentOf, leavesOpen, putRequest, type Workload } from './clients.ts'
 
 const BUCKET = 'simulated'
 const THINK_MS_MAX = 60
@@ -152,7 +152,7 @@ export class ObjectsWorkload implements Workload {
         if (error.code === 'NoSuchKey' && wanted.type === 'get') {
           return { type: 'get', tag: undefined }
         }
-        if (error.code !== 'Unavailable') {
+        if (!leavesOpen(error)) {
           this.violations.push(`${wanted.type} of ${key} was answered ${error.code}`)
         }
         return 'unknown'
