@@ -64,6 +64,12 @@ export class SimulatedIndexStore {
     this.life++
   }
 
+  /** Damage: rows become something else, or vanish, under whoever has it open. */
+  tamper(batch: readonly IndexWrite[]): void {
+    this.commit(batch)
+    this.flush()
+  }
+
   /** Deleted by hand. */
   delete(): void {
     this.rows = []

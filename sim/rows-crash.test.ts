@@ -79,6 +79,30 @@ test('whatever is compacted, crashed and rebuilt, the rows are those of the hist
   expect(compacted).toBeGreaterThan(seeds)
 }, 600_000)
 
+test('what the index lost or has wrong comes back from the log, under traffic (fault 4)', async () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    try {
+      const world = new RowsWorld(seed)
+      await world.open()
+      await world.work(150)
+      for (let round = 0; round < 3; round++) {
+        const damaged = await world.damageIndex(12)
+        const { counts } = await world.scrub(40)
+        expect(counts.badRows).toBeGreaterThan(0)
+        expect(counts.badRows).toBeLessThanOrEqual(2 * damaged)
+        expect(counts.left).toBe(0)
+        // A second one finds nothing, and compaction goes on where it had to wait.
+        expect((await world.scrub()).counts).toMatchObject({ bad: 0, badRows: 0, left: 0 })
+        await world.check()
+        world.compaction?.retry()
+        await world.work(40)
+      }
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error })
+    }
+  }
+}, 120_000)
+
 describe('each of these breaks is seen', () => {
   test('a removal that compaction forgets comes undone in a rebuild (D7)', async () => {
     const breaks: Breaks = {

@@ -41,7 +41,8 @@ describe('crashes', () => {
     await world.clock.settle((world.compaction as Compaction).work())
     expect(world.compaction?.counters.segments).toBeGreaterThan(3)
     const { deadBytes, logBytes } = (world.store as Store).stats()
-    expect(deadBytes).toBeLessThan(logBytes / 2)
+    // Much of it is padding: these segments are of ten pages.
+    expect(deadBytes).toBeLessThan(logBytes * 0.6)
     await world.check()
     // Everything from the log alone, once more.
     world.crash('kill')

@@ -71,7 +71,11 @@ export function planCompaction(segments: readonly PlannedSegment[], limits: Plan
   }
   if (crowded) {
     // Sealing costs nothing: where the open segment has more to give, it goes first.
-    if (open !== undefined && gainOf(open) >= limits.gainBytesMin && shareOf(open) > share) {
+    if (
+      open !== undefined &&
+      gainOf(open) >= limits.gainBytesMin + OWN_COST_BYTES &&
+      shareOf(open) > share
+    ) {
       return { seal: open.segment }
     }
     if (sealed !== undefined && share >= SHARE_MIN) return { compact: sealed.segment }

@@ -112,7 +112,9 @@ export class Scrub {
     if (this.stopped) return false
     await this.mendRows()
     await this.settleLost()
-    this.counts.badRows += (await this.options.checkDigests?.()) ?? 0
+    const digests = (await this.options.checkDigests?.()) ?? 0
+    this.counts.badRows += digests
+    this.counts.mended += digests
     await this.lookAgain()
     this.counts.doneBytes = this.counts.totalBytes
     return !this.stopped
@@ -152,6 +154,7 @@ export class Scrub {
         else this.noteDamage(found)
         this.counts.doneBytes += position.lengthBytes
       }
+      this.account(segment)
     } catch (error) {
       // Compacted meanwhile: what lived there lies further on.
       if (store.hasSegment(segment)) throw error
@@ -174,23 +177,35 @@ export class Scrub {
       await this.pause()
     }
     const rowKey = store.rows?.keyOf(record)
+    if (store.missesRaise(record, position)) {
+      store.raiseAgain(record, position)
+      this.counts.badRows++
+      this.counts.mended++
+    }
     if (rowKey === undefined) {
       this.noteRemoval(record)
     } else if (!store.hasSoundRow(rowKey)) {
-      if (this.suspects.size < SUSPECTS_MAX) {
-        // Of the body only what a removal is compared with.
-        const head = { ...record, body: record.body.slice(0, 64) }
-        this.suspects.set(byteString(rowKey), { record: head, position })
-      }
+      this.suspect(byteString(rowKey), record, position)
       return
     }
     if (!store.isLive(record, position)) {
-      if (rowKey === undefined) return
-      const { segment, lengthBytes } = position
-      this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
+      if (rowKey !== undefined) this.noteDead(position)
       return
     }
     await this.verify(record, position)
+  }
+
+  private suspect(name: ByteString, record: LogRecord, position: LogPosition): void {
+    const before = this.suspects.get(name)
+    if (before !== undefined) this.noteDead(before.position)
+    else if (this.suspects.size >= SUSPECTS_MAX) return
+    // Of the body only what a removal is compared with.
+    const head = { ...record, body: record.body.slice(0, 64) }
+    this.suspects.set(name, { record: head, position })
+  }
+
+  private noteDead({ segment, lengthBytes }: LogPosition): void {
+    this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
   }
 
   private noteRemoval(record: LogRecord): void {
@@ -201,8 +216,7 @@ export class Scrub {
     const suspect = this.suspects.get(name)
     if (suspect !== undefined && store.rows?.isRemovedBy(suspect.record, record) === true) {
       this.suspects.delete(name)
-      const { segment, lengthBytes } = suspect.position
-      this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
+      this.noteDead(suspect.position)
     }
   }
 
@@ -245,29 +259,36 @@ export class Scrub {
   /** No suspect has a removal behind it: their rows are lost, or damaged. */
   private async mendRows(): Promise<void> {
     const { store, logger } = this.options
-    let mended = 0
+    const found: Suspect[] = []
     for (const { position } of this.suspects.values()) {
       if (this.stopped) return
-      if (!store.hasSegment(position.segment)) continue
-      let whole: LogRecord
-      try {
-        whole = await store.readRecord(position)
-      } catch {
-        continue
-      }
-      const rowKey = store.rows?.keyOf(whole)
+      const record = await store.recordAt(position)
+      if (record !== undefined) found.push({ record, position })
+    }
+    // Removals may have come meanwhile. From here on nothing can come between.
+    do await this.walkAll()
+    while (!this.stopped && isBefore(this.walked, store.end().end))
+    let mended = 0
+    for (const { record, position } of found) {
+      const rowKey = store.rows?.keyOf(record)
       if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
+      const suspect = this.suspects.get(byteString(rowKey))
+      if (suspect?.position !== position || !store.hasSegment(position.segment)) continue
       // Something newer of the key is on its way: it brings its own row.
-      if (!store.applyAgain(whole, position)) continue
+      if (!store.applyAgain(record, position)) continue
       this.counts.badRows++
       mended++
     }
     if (mended > 0) logger.warn({ rows: mended }, 'rows of the index were made again from the log')
     this.counts.mended += mended
-    if (this.damaged.length > 0 || this.lost.length > 0) return
-    for (const [segment, bytes] of this.deadBytes) {
-      if (store.hasSegment(segment)) store.raiseReplaced(segment, bytes)
-    }
+    for (const segment of this.deadBytes.keys()) this.account(segment)
+  }
+
+  /** What a damaged row pointed to was not counted when it was replaced: compaction waits for it. */
+  private account(segment: number): void {
+    const { store } = this.options
+    const bytes = this.deadBytes.get(segment) ?? 0
+    if (store.hasSegment(segment)) store.raiseReplaced(segment, bytes)
   }
 
   /** Whose records lay in the stretches that nobody can read, the rows tell. */

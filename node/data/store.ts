@@ -126,7 +126,11 @@ export class Store {
 
   /** The record that lies there, undefined when none can be read. */
   async recordAt(position: LogPosition): Promise<LogRecord | undefined> {
-    return this.log.read(position).catch(() => undefined)
+    try {
+      return await this.log.read(position)
+    } catch {
+      return undefined
+    }
   }
 
   /** The payload, verified; empty when there is none. `into` has position.lengthBytes at least. */
@@ -258,12 +262,29 @@ export class Store {
     return this.options.rows?.restore(record, this.current)
   }
 
+  /** A flushed record has raised a value, and the index does not know of it. */
+  missesRaise(record: LogRecord, position: LogPosition): boolean {
+    return this.options.rows?.isAbove(record, position, this.current) ?? false
+  }
+
   /** Makes the rows of a flushed record anew; false when something newer of its key is on its way. */
   applyAgain(record: LogRecord, position: LogPosition): boolean {
     if (this.log.isInFlight(record.key)) return false
-    this.put(this.options.apply(record, position, this.current), position)
-    this.writer.touch()
+    this.reapply(record, position)
     return true
+  }
+
+  /** As `applyAgain`, for records that raise a value: their order does not matter. */
+  raiseAgain(record: LogRecord, position: LogPosition): void {
+    this.reapply(record, position)
+  }
+
+  private reapply(record: LogRecord, position: LogPosition): void {
+    // What this replaces may have been counted as dead before: a scrub counts for itself.
+    for (const { key, value } of this.options.apply(record, position, this.current)) {
+      this.memtable.put(value === undefined ? { key } : { key, value })
+    }
+    this.writer.touch()
   }
 
   /** Puts a row right that no record stands for. */
@@ -365,14 +386,20 @@ export class Store {
       this.dead.add(position.segment, 'padding', position.lengthBytes)
       return
     }
-    this.put(this.options.apply(record, position, this.current), position)
-    if (rows?.isRemoval(record) === true) {
-      this.dead.add(position.segment, 'removals', position.lengthBytes)
-    }
+    const writes = this.options.apply(record, position, this.current)
+    this.put(writes, position)
+    if (rows?.isRemoval(record) === true) this.countRemoval(writes, position)
+  }
+
+  private countRemoval(writes: readonly RowWrite[], position: LogPosition): void {
+    const holds = writes.find((write) => write.holds !== undefined)?.holds
+    const idle = holds === undefined ? position : holds.demoted
+    if (idle !== undefined) this.dead.add(idle.segment, 'removals', idle.lengthBytes)
   }
 
   private put(rows: readonly RowWrite[], position?: LogPosition): void {
-    for (const { replaces, superseded, ...row } of rows) {
+    for (const { key, value, replaces, superseded } of rows) {
+      const row = value === undefined ? { key } : { key, value }
       assert(row.key[0] !== RESERVED_PREFIX, 'this prefix is the store’s own')
       this.memtable.put(row)
       const dead = superseded ?? replaces

@@ -55,6 +55,9 @@ export interface RowWrite extends IndexWrite {
   readonly replaces?: LogPosition | undefined
   /** The record's own position when no row will ever point to it: its bytes are dead from the start. */
   readonly superseded?: LogPosition | undefined
+  /** A removal's own row: it is live while this row points to it, whatever is older. `demoted` is the
+   * removal that the row pointed to before: from now on it is one like any other. */
+  readonly holds?: { readonly demoted: LogPosition | undefined } | undefined
 }
 
 type RecordIdentity = Pick<LogRecord, 'type' | 'partition' | 'key'>
@@ -71,6 +74,13 @@ export interface RowSchema {
   /** Whether the removal, which came later, took away what the record had put there. Of the record's body
    * the first 64 bytes are given. */
   isRemovedBy(record: LogRecord, removal: LogRecord): boolean
+  /** Of records that raise a value, and nothing ever lowers it: the row is not as high as the
+   * record says, or knows an earlier record only that says the same. */
+  isAbove(
+    record: LogRecord,
+    position: LogPosition,
+    current: (key: Uint8Array) => Uint8Array | undefined,
+  ): boolean
   /** As far as the row's own checksum tells. */
   isSound(key: Uint8Array, row: Uint8Array): boolean
   /** Where the record of a row lies; undefined for rows without one, and for damaged ones. */

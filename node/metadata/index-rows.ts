@@ -423,9 +423,11 @@ function raise(
     // A removal is counted as such; of others nobody would ever know that they are dead.
     return isRemoval(record) ? [] : [{ key, value: row.slice(), superseded: position }]
   }
-  // A removal that holds a floor is no dead record yet when a higher floor comes.
-  const replaces = record.type === RECORD.registerGone ? undefined : replaced(row, body.length)
-  return [{ key, value: encodeRow(body, position), replaces }]
+  const before = replaced(row, body.length)
+  const value = encodeRow(body, position)
+  // A removal that held a floor is no dead record yet when a higher floor comes.
+  if (isRemoval(record)) return [{ key, value, holds: { demoted: before } }]
+  return [{ key, value, replaces: before }]
 }
 
 /** Removals: kept while an older segment may hold what they removed, although no row points to them. */
@@ -543,7 +545,8 @@ export function applyDamagedRecord(
   return writes
 }
 
-function isBehind(a: LogPosition, b: LogPosition): boolean {
+/** In the log. */
+export function isBehind(a: LogPosition, b: LogPosition): boolean {
   return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
 }
 

@@ -5,11 +5,14 @@ import { ballotOfState } from '../../protocol/codec/state.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { compareBallots } from '../../protocol/register/ballot.ts'
-import type { LogRecord, RowSchema } from '../data/types.ts'
+import type { LogPosition, LogRecord, RowSchema } from '../data/types.ts'
 import {
   decodeFloor,
+  decodeNumber,
+  floorOfRow,
   floorRow,
   hasState,
+  isBehind,
   isRemoval,
   isSoundRow,
   partitionOfDutyRow,
@@ -32,10 +35,25 @@ export const ROW_SCHEMA: RowSchema = {
     if (removal.type !== RECORD.registerGone) return true
     return compareBallots(ballotOfState(record.body), decodeFloor(removal.body)) <= 0
   },
+  isAbove,
   isSound: isSoundRow,
   positionOf: positionOfRow,
   identityOf,
   restore,
+}
+
+function isAbove(record: LogRecord, position: LogPosition, current: Current): boolean {
+  const { type, partition, body } = record
+  const isFloor = type === RECORD.registerGone
+  if (!isFloor && type !== RECORD.minimum && type !== RECORD.mark) return false
+  const key = isFloor ? floorRow(partition) : rowKeyOf(record)
+  const row = current(key)
+  const at = row === undefined ? undefined : positionOfRow(key, row)
+  if (row === undefined || at === undefined) return true
+  const order = isFloor
+    ? compareBallots(decodeFloor(body), floorOfRow(row))
+    : decodeNumber(body) - decodeNumber(row)
+  return order > 0 || (order === 0 && isBehind(position, at))
 }
 
 /** The letter of a key says whose the row is. */
