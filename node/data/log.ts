@@ -363,6 +363,8 @@ export class Log {
     )
     this.ready.length = 0
     this.gathering = undefined
+    // What is appended while this one is taken back begins where the log is flushed, not behind it.
+    this.writing = undefined
     let refusal: LogError
     if (!(error instanceof UntrustedDisk) && (isNoSpace(error) || errorCode(error) === 'EROFS')) {
       const code = isNoSpace(error) ? 'DISK_FULL' : 'READ_ONLY'
@@ -375,7 +377,6 @@ export class Log {
       refusal = new LogError('FAILED', `the disk failed: ${String(cause)}`, { cause })
       this.options.fail(refusal.message)
     }
-    this.writing = undefined
     for (const batch of batches) {
       for (const waiter of batch.waiters) waiter.reject(refusal)
       batch.release()
