@@ -1,12 +1,13 @@
 /** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
 
+import { Convalescence } from '../../node/convalescence.ts'
 import { Compaction } from '../../node/data/compaction.ts'
 import { Log } from '../../node/data/log.ts'
 import { Store } from '../../node/data/store.ts'
 import { RECORD } from '../../node/metadata/index-rows.ts'
 import { REMOVAL, StoreWorld } from '../store-world.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'
-import { deletedThenRebuilt } from './scenarios.ts'
+import { deletedThenRebuilt, lostRecord } from './scenarios.ts'
 
 /** One store, compacted all the time, that dies again and again and now and then loses its index. */
 const lives: Scenario = async ({ seed }) => {
@@ -110,6 +111,18 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
             return record.type !== RECORD.registerGone && original.call(this, record, position)
           },
       )
+    },
+  },
+  {
+    name: 'votes-after-losing-records',
+    rule: 'D3',
+    breaks: 'a node whose log lost records that nobody can name votes as if it had never had them',
+    by: 'a value of which the other copy is away',
+    scenario: lostRecord,
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.getter(Convalescence.prototype, 'isOver', () => true)
     },
   },
   {

@@ -19,6 +19,13 @@ export class Patches {
     })
   }
 
+  getter<T extends object, K extends keyof T>(prototype: T, name: K, get: () => T[K]): void {
+    const original = Object.getOwnPropertyDescriptor(prototype, name)
+    if (original?.get === undefined) throw new Error(`${String(name)} is no getter`)
+    Object.defineProperty(prototype, name, { ...original, get })
+    this.#undo.push(() => void Object.defineProperty(prototype, name, original))
+  }
+
   undo(): void {
     for (const undo of this.#undo.splice(0).toReversed()) undo()
   }

@@ -1,6 +1,10 @@
 /** Scenarios that lead straight to what a broken rule would do: random seeds seldom come by there. */
 
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
+import { segmentPath } from '../../node/data/segment.ts'
+import type { LogPosition } from '../../node/data/types.ts'
+import { decodePosition } from '../../node/metadata/index-rows.ts'
 import { RegisterHost } from '../../node/metadata/register-host.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { freedButReferenced, tombstonesOf } from '../space-checker.ts'
@@ -256,4 +260,48 @@ export const deletedThenRebuilt: Scenario = async ({ seed }) => {
     },
   )
   return found
+}
+
+/** Of the two that have a value one lost its record, and nobody can say whose it was; the other is away. */
+export const lostRecord: Scenario = async ({ seed }) => {
+  const found: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      await sleep(cluster, 1_000)
+      for (const other of [0, 1]) {
+        cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
+        cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
+      }
+      await sleep(cluster, 100)
+      await put(backendOf(cluster, 0), 'key', EMPTY)
+      // The last record of a log would look like a torn tail (D4).
+      for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, EMPTY)
+      const record = registerRecord(cluster, 1, 'key')
+      for (const node of [0, 1]) cluster.kill(node, false)
+      cluster.diskOf(1).corrupt(segmentPath(record.segment), record.offset + 20, 1)
+      cluster.wipeIndex(1)
+      cluster.wires.mend()
+      await cluster.start(1)
+      const code = await codeOf(get(backendOf(cluster, 2), 'key'))
+      if (code === 'NoSuchKey') found.push('what was acknowledged is lost')
+      await cluster.start(0)
+      await untilLevel(cluster)
+      for (const node of NODES) {
+        const late = await codeOf(get(backendOf(cluster, node), 'key'))
+        if (late !== 'ok') found.push(`what was acknowledged is ${late} through node ${node}`)
+      }
+    },
+    { seed, space: SPACE },
+  )
+  return found
+}
+
+function registerRecord(cluster: SimulatedCluster, node: number, key: string): LogPosition {
+  let position: LogPosition | undefined
+  nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (rowKey, row) => {
+    if (byteString(rowKey).endsWith(key)) position = decodePosition(row)
+  })
+  if (position === undefined) throw new Error(`node ${node} has no register ${key}`)
+  return position
 }
