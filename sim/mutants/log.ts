@@ -25,22 +25,6 @@ const lives: Scenario = async ({ seed }) => {
   return world.failures
 }
 
-/** As above, and one write in five finds no room. */
-const crowdedLives: Scenario = async ({ seed }) => {
-  const world = new StoreWorld({ seed, segmentSizeBytes: 24 << 10, payloadBytesMax: 9_000 })
-  for (let round = 0; round < 6; round++) {
-    world.disk.fault = undefined
-    await world.open()
-    world.disk.fault = (operation) =>
-      operation === 'write' && world.random() < 0.2 ? 'ENOSPC' : undefined
-    await world.work(4, 30)
-    world.disk.fault = undefined
-    await world.check()
-    world.crash('kill')
-  }
-  return world.failures
-}
-
 export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'marker-before-data',
@@ -123,29 +107,6 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
     seedsMax: 1,
     patch: (patches) => {
       patches.getter(Convalescence.prototype, 'isOver', () => true)
-    },
-  },
-  {
-    name: 'busy-record-left-behind',
-    rule: 'D6',
-    breaks: 'what is written again while its segment is copied counts as copied',
-    by: 'a store under compaction on a disk that is full now and then',
-    scenario: crowdedLives,
-    caughtAs: /found|is gone/,
-    seedsMax: 100,
-    patch: (patches) => {
-      patches.method(
-        Store.prototype,
-        'move',
-        (original) =>
-          async function <T extends Parameters<typeof original>[0][number]>(
-            this: Store,
-            moved: readonly T[],
-          ): Promise<T[]> {
-            await original.call(this, moved)
-            return []
-          },
-      )
     },
   },
 ]
