@@ -164,7 +164,8 @@ export class Buckets {
     }
     const record = await this.#creation.create(context, request)
     this.#access.drop(record.name)
-    return this.#remember(record).info()
+    // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
+    return record.state === BUCKET_LIVE ? this.#remember(record).info() : infoOf(record)
   }
 
   async delete(context: RequestContext, name: string): Promise<void> {
