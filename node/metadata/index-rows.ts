@@ -94,6 +94,18 @@ export function minimumRow(partition: number, bucket: BucketId): Uint8Array {
   return bytesOf(`g${u16(partition)}${bucket}`)
 }
 
+/**
+ * Above every row of a partition that has this prefix: the letter of the rows and the partition's two
+ * bytes. No letter is 0xff.
+ */
+export function endOfPartitionRows(prefix: string): string {
+  const letter = prefix.charAt(0)
+  const partition = prefix.charCodeAt(1) * 256 + prefix.charCodeAt(2)
+  return partition === 0xffff
+    ? String.fromCharCode(letter.charCodeAt(0) + 1)
+    : letter + u16(partition + 1)
+}
+
 export function digestRow(partition: number): Uint8Array {
   return bytesOf(`d${u16(partition)}`)
 }

@@ -14,7 +14,7 @@ import type {
 } from '../../protocol/rpc/messages.js'
 import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
-import { decodeNumber, digestRow, stateOfRow } from '../metadata/index-rows.ts'
+import { decodeNumber, digestRow, endOfPartitionRows, stateOfRow } from '../metadata/index-rows.ts'
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
@@ -103,7 +103,8 @@ export class Exchange {
       generations: [],
       more: false,
     }
-    this.#options.store.range(bytesOf(start), bytesOf(endOf(prefix)), limit + 1, (key, row) => {
+    const end = bytesOf(endOfPartitionRows(prefix))
+    this.#options.store.range(bytesOf(start), end, limit + 1, (key, row) => {
       if (reply.keys.length === limit) {
         reply.more = true
         return false
@@ -123,12 +124,4 @@ export class Exchange {
 
 export function isEmpty(digest: Uint8Array): boolean {
   return digest.every((byte) => byte === 0)
-}
-
-/** Above every key with the prefix: partitions are two bytes, and no letter is 0xff. */
-function endOf(prefix: string): string {
-  const partition = prefix.charCodeAt(1) * 256 + prefix.charCodeAt(2)
-  return partition === 0xffff
-    ? String.fromCharCode(prefix.charCodeAt(0) + 1)
-    : prefix[0]! + u16(partition + 1)
 }

@@ -24,7 +24,7 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import { stateOfRow } from '../metadata/index-rows.ts'
+import { endOfPartitionRows, stateOfRow } from '../metadata/index-rows.ts'
 import type { Suspect } from './collector.ts'
 import type { Tombstone } from './tombstones.ts'
 import type { Judge } from './judge.ts'
@@ -235,7 +235,7 @@ export class Scan {
 
   /** Copies of rows: between two pages anything may happen. */
   async *#pages(prefix: string): AsyncGenerator<{ key: string; row: Uint8Array }[]> {
-    const end = bytesOf(endOf(prefix))
+    const end = bytesOf(endOfPartitionRows(prefix))
     let start = bytesOf(prefix)
     for (;;) {
       const page: { key: string; row: Uint8Array }[] = []
@@ -268,13 +268,4 @@ export class Scan {
 
 function hasTickets(state: Uint8Array): boolean {
   return objectCodec.decode(decodeState(state).value.body).uploads.length > 0
-}
-
-/** Above every key with the prefix: a letter and the two bytes of a partition. */
-function endOf(prefix: string): string {
-  const partition = prefix.charCodeAt(1) * 256 + prefix.charCodeAt(2)
-  const letter = prefix[0]!
-  return partition === 0xffff
-    ? String.fromCharCode(letter.charCodeAt(0) + 1)
-    : letter + u16(partition + 1)
 }
