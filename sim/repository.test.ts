@@ -320,6 +320,25 @@ describe('documents', () => {
     expect(problemOf('shoal --data x')).toBeUndefined()
   })
 
+  it('hold every rule that code and documents cite', () => {
+    const book = readText('docs/correctness.md')
+    const known = new Set([...book.matchAll(/\*\*([A-Z]\d+b?)\*\*/g)].map((match) => match[1]))
+    expect(known.size).toBeGreaterThan(50)
+    const cited = (text: string): string[] =>
+      [...text.matchAll(/\(((?:[ADGLPRT]\d+b?(?:[,;–-] ?)?)+)\)/g)].flatMap((match) =>
+        (match[1] ?? '').split(/[,;–-] ?/).filter((rule) => rule !== ''),
+      )
+    expect(cited('kept (A1, D10) and (L6b)')).toEqual(['A1', 'D10', 'L6b'])
+    const wrong = files
+      .filter((path) => isSource(path) || path.endsWith('.md'))
+      .flatMap((path) =>
+        cited(readText(path))
+          .filter((rule) => !known.has(rule))
+          .map((rule) => `${path} cites ${rule}`),
+      )
+    expect(wrong).toEqual([])
+  })
+
   it('describe every field of the configuration', () => {
     const table = readText('README.md')
     const missing = fieldNames.filter(
