@@ -1,7 +1,7 @@
 /** The store of a node: the log with what its records mean to the index. */
 
 import { Store } from './data/store.ts'
-import type { Damage, StoreOptions } from './data/types.ts'
+import type { Damage, Loss, StoreOptions } from './data/types.ts'
 import type { Environment } from './env/ports.ts'
 import {
   applyDamagedRecord,
@@ -10,6 +10,7 @@ import {
   isLiveRecord,
   RECORD,
 } from './metadata/index-rows.ts'
+import { lossOf } from './metadata/losses.ts'
 import { ROW_SCHEMA } from './metadata/row-schema.ts'
 
 export interface OpenStoreOptions {
@@ -19,6 +20,8 @@ export interface OpenStoreOptions {
   readonly note?: ((lengthBytes: number) => void) | undefined
   /** Bytes of the log that the start has read, of how many. */
   readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined
+  /** Writes down durably what the log has lost: see StoreOptions.forgot (D8). */
+  readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
 }
 
 type StoreEnvironment = Pick<
@@ -33,7 +36,7 @@ export function openStore(env: StoreEnvironment, options: OpenStoreOptions): Pro
 /** Apart from `openStore` for tests that break one of them. */
 export function storeOptions(
   env: StoreEnvironment,
-  { segmentSizeBytes, reserveBytes, note, progress }: OpenStoreOptions,
+  { segmentSizeBytes, reserveBytes, note, progress, forgot }: OpenStoreOptions,
 ): StoreOptions {
   const { disk, clock, random, logger } = env
   return {
@@ -57,6 +60,8 @@ export function storeOptions(
       identity === undefined
         ? []
         : applyDamagedRecord(identity.type, identity.key, position, current),
+    lossOf,
+    forgot: async (losses) => forgot?.(losses),
     fail: (reason) => env.fail(reason),
   }
 }

@@ -14,12 +14,14 @@ import { Compaction, type CompactionOptions } from './compaction.ts'
 import { DeadBytes } from './dead-bytes.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
+import { Losses, lossOf } from './losses.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
 import type {
   Damage,
+  Loss,
   LogPosition,
   LogRecord,
   NewRecord,
@@ -41,6 +43,7 @@ export class Store {
   private readonly memtable: Memtable
   private readonly found: Damage[] = []
   private readonly settled: Damage[] = []
+  private readonly lost: Losses
   private readonly dead: DeadBytes
   /** Of the batch that is being replayed. */
   private replayedBytes = 0
@@ -76,6 +79,7 @@ export class Store {
     })
     this.memtable = this.writer.memtable
     this.dead = new DeadBytes(this.memtable)
+    this.lost = new Losses((losses) => options.forgot?.(losses) ?? Promise.resolve())
   }
 
   /**
@@ -156,6 +160,11 @@ export class Store {
   /** What was found damaged at start. */
   damage(): readonly Damage[] {
     return this.found
+  }
+
+  /** What this start has found to be lost (D8). */
+  losses(): readonly Loss[] {
+    return this.lost.all
   }
 
   segments(): (SegmentInfo & { deadBytes: number; removalBytes: number })[] {
@@ -422,6 +431,7 @@ export class Store {
 
   private async recover(): Promise<void> {
     const from = await this.replayFrom()
+    await this.lost.report()
     this.replayedFrom = from.end
     // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
     this.writer.startAt(from.end, from.nextSequence)
@@ -436,6 +446,7 @@ export class Store {
         this.found.push(damage)
         this.replayedBytes += damage.lengthBytes
         this.options.logger.error({ ...damage }, 'a part of the log is damaged')
+        this.lost.add(lossOf(damage, this.options))
         if (this.options.applyDamaged !== undefined) {
           this.put(this.options.applyDamaged(damage, this.current))
         }
@@ -443,6 +454,7 @@ export class Store {
       progress: async (end, nextSequence) => {
         this.options.progress?.(this.logBytesUpTo(end) - skippedBytes, totalBytes)
         this.countPadding(end)
+        await this.lost.report()
         this.writer.reflect(end, nextSequence)
         if (this.writer.crowded) await this.writer.room()
       },
@@ -492,16 +504,16 @@ export class Store {
     const newer = segments.some((info) => info.segment > end.segment)
     if (segment === undefined) {
       // Compacted away since the index was last flushed, otherwise the log's end is lost.
-      if (!newer && end.segment > 0) this.lost(end, 0)
+      if (!newer && end.segment > 0) this.lostEnd(end, 0)
       return end.segment === 0 && segments.length === 0
     }
     if (pageEnd(segment.sizeBytes) >= end.offset) return true
     // The index reflects only what was flushed: what is missing here was acknowledged (D4).
-    this.lost(end, segment.sizeBytes)
+    this.lostEnd(end, segment.sizeBytes)
     return false
   }
 
-  private lost(end: LogEnd, sizeBytes: number): void {
+  private lostEnd(end: LogEnd, sizeBytes: number): void {
     const damage: Damage = {
       segment: end.segment,
       offset: sizeBytes,
@@ -509,6 +521,8 @@ export class Store {
     }
     this.found.push(damage)
     this.options.logger.error({ ...damage }, 'the end of the log is lost')
+    const detail = `${damage.lengthBytes} bytes are missing at the end of segment ${end.segment}`
+    this.lost.add({ partitions: 'all', mark: true, reason: 'end-lost', detail })
   }
 }
 

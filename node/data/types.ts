@@ -48,6 +48,30 @@ export interface Damage {
     { readonly type: number; readonly partition: number; readonly key: ByteString } | undefined
 }
 
+/**
+ * What the log knew once and does not know any more (D8). Damage that names a register or a block is
+ * none: it shows as FAULTY (D3).
+ */
+export interface Loss {
+  readonly partitions: 'all' | readonly number[]
+  /** The ballot mark may be among what was lost (A1). */
+  readonly mark: boolean
+  readonly reason:
+    /** Records that nobody can name. */
+    | 'damage'
+    | 'segment-missing'
+    /** The log is shorter than it was when it was last proven. */
+    | 'end-lost'
+    | 'mark'
+    | 'minimum'
+    /** With its floor, where it was a register's. */
+    | 'removal'
+    | 'log-missing'
+    | 'restored-image'
+  /** For people. */
+  readonly detail: string
+}
+
 /** A row of the index, and which record it makes dead. */
 export interface RowWrite extends IndexWrite {
   /** Where the record lies that the row pointed to before: its bytes may be compacted away. Giving
@@ -139,6 +163,14 @@ export interface StoreOptions {
   /** The rows of a record whose body is damaged, found in replay (A4): so that it shows as FAULTY and
    * not as absent. Default: `damage()` alone tells. */
   applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): RowWrite[]
+  /** What is lost by damage that has an identity; undefined where the damage alone tells all (D3). Without
+   * an identity everything may be lost. */
+  lossOf?(damage: Damage & { readonly identity: RecordIdentity }): Loss | undefined
+  /**
+   * Writes down durably what was lost (D8). Awaited in `open`, once or more, before the index commits a
+   * position behind the damage: so whatever comes in between, the next start finds the damage again.
+   */
+  forgot?(losses: readonly Loss[]): Promise<void>
 }
 
 export interface StoreStats {
