@@ -5,7 +5,8 @@
  */
 
 import { byteString, bytesOf, EMPTY_BYTES, u16 } from '../protocol/bytes.ts'
-import { encodeState } from '../protocol/codec/state.ts'
+import { RECORD_HEADER_BYTES } from '../protocol/codec/record.ts'
+import { ballotOfState, encodeState } from '../protocol/codec/state.ts'
 import {
   bucketId,
   dataId,
@@ -17,8 +18,10 @@ import {
 import { blockKey } from '../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import { compareBallots, type Ballot } from '../protocol/register/ballot.ts'
 import type { Compaction } from '../node/data/compaction.ts'
 import type { Scrub } from '../node/data/scrub.ts'
+import { segmentPath } from '../node/data/segment.ts'
 import { Store } from '../node/data/store.ts'
 import type { NewRecord, StoreOptions } from '../node/data/types.ts'
 import { checkDigests } from '../node/metadata/digest-check.ts'
@@ -26,10 +29,12 @@ import {
   blockGone,
   decodeFloor,
   decodeNumber,
+  decodePosition,
   encodeNumber,
   floorRow,
   RECORD,
   registerGone,
+  registerRow,
   stateOfRow,
 } from '../node/metadata/index-rows.ts'
 import { storeOptions } from '../node/open-store.ts'
@@ -60,6 +65,8 @@ export class RowsWorld {
   compaction: Compaction | undefined
   compacted = 0
   private isTampered = false
+  /** Records of the log were: nothing is said of what a start finds. */
+  private isDamaged = false
   private readonly breaks: Breaks
   /** Row key, as text, to what it must hold. */
   private readonly model = new Map<string, string>()
@@ -137,8 +144,31 @@ export class RowsWorld {
     return damaged.size
   }
 
-  /** One pass, so many operations meanwhile. */
-  async scrub(operations = 0): Promise<Scrub> {
+  /** Flips a bit in the body of the record that the register's row points to. */
+  damageRecord(key: RegisterKey): void {
+    const row = this.store?.get(registerRow(key))
+    if (row === undefined) throw new Error('no such register')
+    const { segment, offset } = decodePosition(row)
+    this.isDamaged = true
+    this.disk.corrupt(segmentPath(segment), offset + RECORD_HEADER_BYTES + key.length + 12, 1)
+  }
+
+  /** The index has lost it. Everything must be committed. */
+  dropRow(key: Uint8Array): void {
+    this.isTampered = true
+    this.index.tamper([{ key }])
+  }
+
+  flipRow(key: Uint8Array, at: number): void {
+    const value = this.store?.get(key)?.slice()
+    if (value === undefined) throw new Error('no such row')
+    value[at]! ^= 1
+    this.isTampered = true
+    this.index.tamper([{ key, value }])
+  }
+
+  /** One pass, so many operations meanwhile: on any key, or on this one. */
+  async scrub(operations = 0, key?: RegisterKey): Promise<Scrub> {
     const store = this.store as Store
     const isStopped = (): boolean => false
     const scrub = store.scrub({
@@ -151,10 +181,36 @@ export class RowsWorld {
         checkDigests({ store, clock: this.clock, partitions: PARTITIONS, isStopped }),
     })
     const traffic = async (): Promise<void> => {
-      for (let i = 0; i < operations; i++) await this.operate()
+      const delayMs = key === undefined ? 0 : 0.5 * this.random()
+      await new Promise<void>((resolve) => void this.clock.after(delayMs, resolve))
+      for (let i = 0; i < operations; i++) {
+        await (key === undefined ? this.operate() : this.append(this.registerRecord(key)))
+      }
     }
     await this.clock.settle(Promise.all([scrub.pass(), traffic()]))
     return scrub
+  }
+
+  /** Register records that lie behind one of a higher ballot. */
+  async stepsBack(): Promise<string[]> {
+    const store = this.store as Store
+    const highest = new Map<string, Ballot>()
+    const found: string[] = []
+    const walk = async (): Promise<void> => {
+      for (const { segment } of store.segments()) {
+        for await (const each of store.walk(segment)) {
+          if (!('record' in each) || each.record.type !== RECORD.register) continue
+          const { key, body } = each.record
+          const ballot = ballotOfState(body)
+          const before = highest.get(key)
+          if (before !== undefined && compareBallots(ballot, before) < 0) {
+            found.push(`${JSON.stringify(key)}: an older state on top of a newer one`)
+          } else highest.set(key, ballot)
+        }
+      }
+    }
+    await this.clock.settle(walk())
+    return found
   }
 
   crash(): void {
@@ -172,7 +228,7 @@ export class RowsWorld {
   /** Everything that the model says is there, and nothing else; digests and accounts are right. */
   async check(): Promise<void> {
     const store = this.store as Store
-    if (store.damage().length > 0) throw new Error('a crash is no damage')
+    if (!this.isDamaged && store.damage().length > 0) throw new Error('a crash is no damage')
     const found = new Map<string, string>()
     store.range(bytesOf('a'), bytesOf('x'), 1e6, (key, row) => {
       const value = valueOf(byteString(key), row)
@@ -203,7 +259,11 @@ export class RowsWorld {
       let dead = 0
       const walk = async (): Promise<void> => {
         for await (const found of store.walk(segment)) {
-          if (!('record' in found) || !store.hasRow(found.record)) continue
+          if (!('record' in found)) {
+            dead += found.lengthBytes
+            continue
+          }
+          if (!store.hasRow(found.record)) continue
           if (!store.isLive(found.record, found.position)) dead += found.position.lengthBytes
         }
       }

@@ -39,6 +39,7 @@ const ROWS: RowSchema = {
   keyOf: ({ type, key }) => (type === REMOVAL || type === COMPACTED ? undefined : bytesOf(key)),
   removedKeyOf: ({ type, key }) => (type === REMOVAL ? bytesOf(key) : undefined),
   isRemovedBy: () => true,
+  isOlder: () => false,
   isAbove: () => false,
   isSound: (_key, row) => /^\d+,\d+,\d+$/.test(byteString(row)),
   positionOf: (_key, row) => positionOf(row),

@@ -13,6 +13,7 @@
  * Invariants:
  *   - a copy is made of the record that its row points to, at a moment at which nothing newer of its key
  *     is on its way: so the latest record of a key is always the one that counts
+ *   - a record whose row is damaged is not copied: it may be history (D10)
  *   - a segment is deleted only when every record in it that no row points to is accounted for as
  *     replaced: a row that the index lost never costs the record too (fault 4)
  *   - what can't be read stays, and its segment with it: repair fetches it from another replica first
@@ -197,6 +198,10 @@ export class Compaction {
       if (!store.isLive(record, position)) {
         if (store.hasRow(record)) lostBytes += position.lengthBytes
         continue
+      }
+      if (store.isUndecided(record)) {
+        this.options.suspect?.(segment)
+        return this.keep(segment, 'a row of the index is damaged: a scrub makes it again first')
       }
       const whole = await this.read(reader, position)
       if (whole === undefined) {

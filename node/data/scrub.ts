@@ -197,6 +197,9 @@ export class Scrub {
 
   private suspect(name: ByteString, record: LogRecord, position: LogPosition): void {
     const before = this.suspects.get(name)
+    if (before !== undefined && this.options.store.rows?.isOlder(record, before.record) === true) {
+      return this.noteDead(position)
+    }
     if (before !== undefined) this.noteDead(before.position)
     else if (this.suspects.size >= SUSPECTS_MAX) return
     // Of the body only what a removal is compared with.
@@ -249,11 +252,14 @@ export class Scrub {
 
   private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void {
     const { store, logger } = this.options
-    const restored = store.restored(record)
-    if (restored === undefined) return this.options.fetch(record)
-    store.append([restored], { urgent: true }).catch((error: unknown) => {
-      logger.warn({ error: String(error) }, 'a damaged record was not written again')
-    })
+    store.restore(record).then(
+      (outcome) => {
+        if (outcome === 'elsewhere') this.options.fetch(record)
+      },
+      (error: unknown) => {
+        logger.warn({ error: String(error) }, 'a damaged record was not written again')
+      },
+    )
   }
 
   /** No suspect has a removal behind it: their rows are lost, or damaged. */

@@ -198,6 +198,15 @@ export class Store {
     return this.options.isLive?.(record, position, this.current, oldest) ?? true
   }
 
+  /** Its row is damaged: nobody can tell whether this record or another one of its key counts. */
+  isUndecided(record: LogRecord): boolean {
+    const { rows, compactedType } = this.options
+    if (record.type === compactedType) return false
+    const key = rows?.keyOf(record)
+    const row = key === undefined ? undefined : this.get(key)
+    return key !== undefined && row !== undefined && rows?.isSound(key, row) === false
+  }
+
   /**
    * Appends records of a sealed segment anew, as far as they are live. Between the look at a record's
    * row and its place in the log nothing can come, and a record whose key is in flight is left for a
@@ -211,7 +220,7 @@ export class Store {
     const busy: T[] = []
     const copies: NewRecord[] = []
     for (const one of moved) {
-      if (this.log.isInFlight(one.record.key)) busy.push(one)
+      if (this.log.isInFlight(one.record.key) || this.isUndecided(one.record)) busy.push(one)
       else if (this.isLive(one.record, one.position)) copies.push(one.record)
     }
     await this.log.append(copies, true)
@@ -265,10 +274,21 @@ export class Store {
     return row !== undefined && (this.options.rows?.isSound(key, row) ?? true)
   }
 
-  /** The record anew from what the index holds of it. */
-  restored(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): LogRecord | undefined {
-    if (record.type === this.options.compactedType) return undefined
-    return this.options.rows?.restore(record, this.current)
+  /**
+   * Appends the record anew from what the index holds of it. Between the look at the row and the record's
+   * place in the log nothing can come, and where something of its key is on its way nothing is written:
+   * that has the row, and the damage, replaced soon (D10). 'elsewhere': the index does not hold all of it.
+   */
+  async restore(
+    record: Pick<LogRecord, 'type' | 'partition' | 'key'>,
+  ): Promise<'written' | 'replaced' | 'elsewhere'> {
+    const { rows, compactedType } = this.options
+    await this.writer.room()
+    if (this.log.isInFlight(record.key)) return 'replaced'
+    const restored = record.type === compactedType ? undefined : rows?.restore(record, this.current)
+    if (restored === undefined) return 'elsewhere'
+    await this.log.append([restored], true)
+    return 'written'
   }
 
   /** A flushed record has raised a value, and the index does not know of it. */

@@ -98,6 +98,9 @@ export interface RowSchema {
   /** Whether the removal, which came later, took away what the record had put there. Of the record's body
    * the first 64 bytes are given. */
   isRemovedBy(record: LogRecord, removal: LogRecord): boolean
+  /** Of two records of one row, neither removed: whether the first is history whatever their order in the
+   * log. The first 64 bytes of their bodies are given. */
+  isOlder(record: LogRecord, than: LogRecord): boolean
   /** Of records that raise a value, and nothing ever lowers it: the row is not as high as the
    * record says, or knows an earlier record only that says the same. */
   isAbove(

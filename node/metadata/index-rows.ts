@@ -18,8 +18,9 @@
  *
  * Invariants:
  *   - applying a run of records twice gives what applying it once gives
- *   - the latest record of a key wins, whatever was copied by compaction: a copy is only ever made of
- *     the latest one                                                                        (D7)
+ *   - a register's row never goes back to a lower ballot, whatever the order of the log      (D10)
+ *   - of other records the latest of a key wins, whatever was copied by compaction: a copy is only ever
+ *     made of the latest one                                                                 (D7)
  *   - a removal takes away only what it was written for, so that its copy does no harm to what came
  *     after it: a register's goes with a floor, and whatever comes later lies above it       (G2, G3)
  */
@@ -379,6 +380,10 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
   // `current` may hand out the same memory again: everything needed of `row` is taken at once.
   const replaces = replacedRegister(row)
   const before = ballotOfRow(row)
+  if (row !== undefined && before !== undefined && compareBallots(ballot, before) < 0) {
+    // Of a damaged row nobody knows the ballot.
+    if (replaces !== undefined) return [{ key, value: row.slice(), superseded: position }]
+  }
   const writes: RowWrite[] = [{ key, value: encodeRegisterRow(position, record.body), replaces }]
   if (before === undefined || compareBallots(ballot, before) !== 0) {
     const digestKey = digestRow(record.partition)

@@ -35,6 +35,9 @@ export const ROW_SCHEMA: RowSchema = {
     if (removal.type !== RECORD.registerGone) return true
     return compareBallots(ballotOfState(record.body), decodeFloor(removal.body)) <= 0
   },
+  isOlder: (record, than) =>
+    record.type === RECORD.register &&
+    compareBallots(ballotOfState(record.body), ballotOfState(than.body)) < 0,
   isAbove,
   isSound: isSoundRow,
   positionOf: positionOfRow,

@@ -4,6 +4,7 @@ import { FENCE_MUTANTS } from './fences.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PORT_MUTANTS } from './ports.ts'
+import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
 
@@ -13,4 +14,5 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...SPACE_MUTANTS,
   ...VERSION_MUTANTS,
   ...LOG_MUTANTS,
+  ...ROW_MUTANTS,
 ]

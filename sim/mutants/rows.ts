@@ -1,0 +1,70 @@
+/** Breaks of D10: what is made from a row of the index, and rows that go back. */
+
+import { bucketId } from '../../protocol/ids.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { Log } from '../../node/data/log.ts'
+import { Store } from '../../node/data/store.ts'
+import { RECORD } from '../../node/metadata/index-rows.ts'
+import { RowsWorld } from '../rows-world.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+
+const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 4)
+const REGISTER_LETTER = 'r'.charCodeAt(0)
+
+/** A scrub writes a damaged register again while a newer state of it is on its way to the disk. */
+const mendedMeanwhile: Scenario = async ({ seed }) => {
+  const world = new RowsWorld(seed)
+  await world.open()
+  await world.clock.settle(world.append(world.registerRecord(KEY)))
+  world.damageRecord(KEY)
+  await world.scrub(1, KEY)
+  await world.check()
+  return world.stepsBack()
+}
+
+/** The log of an earlier version: a scrub has written an older state on top of a newer one. */
+const olderOnTop: Scenario = async ({ seed }) => {
+  const world = new RowsWorld(seed)
+  await world.open()
+  const [older, newer] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+  await world.clock.settle(world.append(older))
+  await world.clock.settle(world.append(newer))
+  await world.clock.settle(world.store!.append([older]))
+  await world.check()
+  return []
+}
+
+export const ROW_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'mend-passes-queue',
+    rule: 'D10',
+    breaks: 'a scrub appends what a row says although something newer is on its way',
+    by: 'the order of ballots in the log',
+    scenario: mendedMeanwhile,
+    caughtAs: /on top of a newer/,
+    seedsMax: 40,
+    patch: (patches) => {
+      patches.method(Log.prototype, 'isInFlight', () => () => false)
+    },
+  },
+  {
+    name: 'row-goes-back',
+    rule: 'D10',
+    breaks: 'a row takes the latest record of its key, whatever its ballot',
+    by: 'a log in which an older state lies on top',
+    scenario: olderOnTop,
+    caughtAs: /must be/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Store, 'open', (original) => (options) => {
+        const apply: typeof options.apply = (record, position, current) =>
+          record.type !== RECORD.register
+            ? options.apply(record, position, current)
+            : options.apply(record, position, (key) =>
+                key[0] === REGISTER_LETTER ? undefined : current(key),
+              )
+        return original.call(Store, { ...options, apply })
+      })
+    },
+  },
+]
