@@ -9,17 +9,19 @@ import type { RegisterObserver } from '../node/metadata/registers.ts'
 import { ShoalNode } from '../node/node.ts'
 import type { SpaceSettings } from '../node/space/space.ts'
 import type { UpkeepSettings } from '../node/upkeep.ts'
-import { SimulatedDisk } from './disk.ts'
-import { SimulatedIndexStore } from './index-store.ts'
+import { openStore } from '../node/open-store.ts'
+import { SimulatedDisk, type DiskImage } from './disk.ts'
+import { SimulatedIndexStore, type IndexImage } from './index-store.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedSigner } from './signer.ts'
 import { SimulatedTokenSigner } from './tokens.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { StoppableClock, VirtualClock } from './virtual-clock.ts'
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 const PARTITION_BITS = 6
 const SEGMENT_BYTES = 4 << 20
+const REBUILD_SEGMENT_BYTES = 2 ** 31
 
 export interface ClusterOptions {
   readonly seed: number
@@ -36,13 +38,24 @@ export interface ClusterOptions {
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
 
+/** A copy of a machine's data directory: log, layout, index, and what node.json says. */
+export interface MachineImage {
+  readonly disk: DiskImage
+  readonly index: IndexImage
+  readonly boot: number
+  readonly secret: Uint8Array | undefined
+}
+
 /** What outlives a process: disk, index files, name, boot counter. */
 interface Machine {
   readonly number: number
   readonly id: NodeId
+  readonly clock: StoppableClock
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
   boot: number
+  /** As the boot counter, but no image turns it back: no two lives draw the same numbers. */
+  lives: number
   secret: Uint8Array | undefined
   life: Life | undefined
 }
@@ -70,12 +83,15 @@ export class SimulatedCluster {
     this.wires = new Wires(this.clock, this.random, (line, bytes) => this.trace(line, bytes))
     for (let number = 0; number < options.nodes; number++) {
       const random = seededRandom(options.seed * 1000 + number + 1)
+      const clock = new StoppableClock(this.clock)
       this.#machines.push({
         number,
         id: nodeNameOf(options.seed, number),
-        disk: new SimulatedDisk({ clock: this.clock, random }),
-        index: new SimulatedIndexStore({ clock: this.clock, random }),
+        clock,
+        disk: new SimulatedDisk({ clock, random }),
+        index: new SimulatedIndexStore({ clock, random }),
         boot: 0,
+        lives: 0,
         secret: undefined,
         life: undefined,
       })
@@ -118,12 +134,10 @@ export class SimulatedCluster {
 
   async start(number: number): Promise<void> {
     const machine = this.#machines[number]!
-    const network = new SimulatedNetwork(this.wires, machine.id)
-    const life: Life = { dead: false, node: undefined, network }
-    machine.life = life
+    const life = this.#live(machine)
     machine.boot++
     this.trace(`start ${number} boot ${machine.boot}`)
-    const random = seededRandom(this.#options.seed * 7919 + number * 31 + machine.boot)
+    const random = this.#drawer(machine)
     const { adapt } = this.#options
     const own = this.#environment(machine, life, random)
     const env = adapt === undefined ? own : adapt(own, number)
@@ -167,6 +181,8 @@ export class SimulatedCluster {
     life.dead = true
     machine.life = undefined
     life.network.pull()
+    machine.clock.resume()
+    this.wires.resume(machine.id)
     if (power) {
       machine.disk.crash()
       machine.index.crash()
@@ -185,11 +201,85 @@ export class SimulatedCluster {
   wipeIndex(number: number): void {
     const machine = this.#machines[number]!
     const random = seededRandom(this.#options.seed * 1000 + number + 501)
-    machine.index = new SimulatedIndexStore({ clock: this.clock, random })
+    machine.index = new SimulatedIndexStore({ clock: machine.clock, random })
+  }
+
+  /** The data directory as it is now, of a node that is up or down. */
+  imageOf(number: number): MachineImage {
+    const { disk, index, boot, secret } = this.#machines[number]!
+    return { disk: disk.image(), index: index.image(), boot, secret }
+  }
+
+  /** An old copy is put back in place of everything. The node must be down. */
+  restore(number: number, image: MachineImage): void {
+    const machine = this.#down(number)
+    this.trace(`restore ${number} boot ${image.boot}`)
+    machine.disk.restore(image.disk)
+    machine.index.restore(image.index)
+    machine.boot = image.boot
+    machine.secret = image.secret
+  }
+
+  /** `shoal index rebuild` on a node that is down; the result is what it would print of damage. */
+  async rebuildIndex(number: number): Promise<{ damaged: number }> {
+    const machine = this.#down(number)
+    this.trace(`index rebuild ${number}`)
+    this.wipeIndex(number)
+    const life = this.#live(machine)
+    const store = await openStore(this.#environment(machine, life, this.#drawer(machine)), {
+      segmentSizeBytes: REBUILD_SEGMENT_BYTES,
+    })
+    await store.settleIndex()
+    const damaged = store.damage().length
+    await store.close()
+    if (machine.life === life) machine.life = undefined
+    life.dead = true
+    return { damaged }
+  }
+
+  /** `shoal scrub` on a node that is up: resolves when the scrub has finished or the node is gone. */
+  async scrub(number: number): Promise<void> {
+    const node = this.node(number)
+    node?.upkeep.startScrub(true)
+    while (node !== undefined && this.node(number) === node && node.upkeep.scrubStatus().running) {
+      await new Promise<void>((resolve) => void this.clock.after(100, resolve))
+    }
+  }
+
+  /** SIGSTOP: no timer fires, nothing is answered, links stay up. */
+  stop(number: number): void {
+    this.trace(`stop ${number}`)
+    this.#machines[number]!.clock.stop()
+    this.wires.stop(this.idOf(number))
+  }
+
+  /** SIGCONT: all that was due happens now. */
+  resume(number: number): void {
+    this.trace(`resume ${number}`)
+    this.#machines[number]!.clock.resume()
+    this.wires.resume(this.idOf(number))
+  }
+
+  #drawer(machine: Machine): () => number {
+    machine.lives++
+    return seededRandom(this.#options.seed * 7919 + machine.number * 31 + machine.lives)
+  }
+
+  #down(number: number): Machine {
+    const machine = this.#machines[number]!
+    if (machine.life !== undefined) throw new Error(`node ${number} is up`)
+    return machine
+  }
+
+  #live(machine: Machine): Life {
+    const network = new SimulatedNetwork(this.wires, machine.id)
+    const life: Life = { dead: false, node: undefined, network }
+    machine.life = life
+    return life
   }
 
   #environment(machine: Machine, life: Life, random: () => number): Environment {
-    const { clock } = this
+    const { clock } = machine
     const own: Clock = {
       nowMs: () => clock.nowMs(),
       monotonicMs: () => clock.monotonicMs(),

@@ -13,16 +13,19 @@
 import type { Clock, Disk, DiskFile } from '../node/env/ports.ts'
 import { Inode, type CrashFate } from './inode.ts'
 
-export type DiskOperation =
-  | 'open'
-  | 'read'
-  | 'write'
-  | 'flush'
-  | 'truncate'
-  | 'rename'
-  | 'remove'
-  | 'sync-directory'
-  | 'space'
+export const DISK_OPERATIONS = [
+  'open',
+  'read',
+  'write',
+  'flush',
+  'truncate',
+  'rename',
+  'remove',
+  'sync-directory',
+  'space',
+] as const
+
+export type DiskOperation = (typeof DISK_OPERATIONS)[number]
 
 export interface SimulatedDiskOptions {
   readonly clock: Clock
@@ -50,6 +53,9 @@ export class DiskFailure extends Error {
     this.code = code
   }
 }
+
+/** A copy of a whole data directory, as `cp -a` makes one. */
+export type DiskImage = ReadonlyMap<string, Uint8Array>
 
 /** `from` and `inode` are absent for a removal, `from` for a creation. */
 class NameChange {
@@ -92,9 +98,15 @@ export class SimulatedDisk implements Disk {
   /** Before this many mutations the disk stops for good, as at a power cut: nothing completes. */
   haltAt = Number.POSITIVE_INFINITY
 
+  /** Synchronous reads while reads hang: the real ones would have stopped the whole process. */
+  syncReadsWhileHung = 0
+
   private readonly clock: Clock
   private readonly random: () => number
   private readonly latencyMs: number
+  private hung: ReadonlySet<DiskOperation> = new Set()
+  /** What hung operations have to report, in order. */
+  private held: (() => void)[] = []
   private names = new Map<string, Inode>()
   private durableNames = new Map<string, Inode>()
   private nameChanges: NameChange[] = []
@@ -116,6 +128,7 @@ export class SimulatedDisk implements Disk {
   /** Power cut: what is durable, and by chance some of what is not, is left. Old handles are dead. */
   crash(fate?: CrashFate): void {
     this.life++
+    this.held = []
     this.haltAt = Number.POSITIVE_INFINITY
     const inodes = new Set([...this.names.values(), ...this.durableNames.values()])
     const dropped = new Set<string>()
@@ -153,6 +166,7 @@ export class SimulatedDisk implements Disk {
   /** The process dies, the machine does not: everything written stays, as the page cache has it. */
   kill(): void {
     this.life++
+    this.held = []
     this.haltAt = Number.POSITIVE_INFINITY
   }
 
@@ -163,6 +177,56 @@ export class SimulatedDisk implements Disk {
 
   contentOf(path: string): Uint8Array {
     return this.inode(path).content()
+  }
+
+  /** Of all files, sorted. */
+  paths(): string[] {
+    return [...this.names.keys()].toSorted()
+  }
+
+  /** A file is gone, durably, as after `rm` or a bad sector of the directory. Open handles keep it. */
+  lose(path: string): void {
+    const inode = this.inode(path)
+    for (const change of this.nameChanges) change.apply(this.durableNames)
+    this.nameChanges = []
+    for (const names of [this.names, this.durableNames]) {
+      for (const [name, other] of names) if (other === inode) names.delete(name)
+    }
+  }
+
+  /** From now on these operations, and those of them that are under way, never report, until `release`. What
+   * is written shows, but no flush is durable. Default: all. */
+  hang(operations: readonly DiskOperation[] = DISK_OPERATIONS): void {
+    this.hung = new Set(operations)
+  }
+
+  /** What hung reports now, in order. */
+  release(): void {
+    this.hung = new Set()
+    for (const report of this.held.splice(0)) report()
+  }
+
+  get isHung(): boolean {
+    return this.hung.size > 0
+  }
+
+  /** From now on these operations fail with `code`, an errno's name. `[]`: none does. Uses `fault`. */
+  fail(operations: readonly DiskOperation[], code = 'EIO'): void {
+    const failing = new Set(operations)
+    this.fault =
+      failing.size === 0 ? undefined : (operation) => (failing.has(operation) ? code : undefined)
+  }
+
+  image(): DiskImage {
+    return new Map(this.paths().map((path) => [path, this.contentOf(path)]))
+  }
+
+  /** The old copy is put back in place of everything that is here, durably. Handles are dead. */
+  restore(image: DiskImage): void {
+    this.kill()
+    this.nameChanges = []
+    this.names = new Map([...image].map(([path, bytes]) => [path, Inode.of(bytes)]))
+    this.durableNames = new Map(this.names)
   }
 
   usedBytes(): number {
@@ -248,7 +312,7 @@ export class SimulatedDisk implements Disk {
 
   /** Reads: at the end of the latency. */
   operate<T>(operation: DiskOperation, path: string, act: () => T, place?: Place): Promise<T> {
-    return this.later(() => {
+    return this.later(operation, () => {
       this.check(operation, path, place)
       return act()
     })
@@ -269,21 +333,31 @@ export class SimulatedDisk implements Disk {
         throw error
       }
     }
-    return this.later(outcome)
+    return this.later(operation, outcome)
   }
 
-  later<T>(outcome: () => T): Promise<T> {
+  /** Reports the outcome after the latency, or, of an operation that hangs, when the disk is released. */
+  later<T>(operation: DiskOperation, outcome: () => T): Promise<T> {
     const { life } = this
     return new Promise((resolve, reject) => {
-      this.clock.after(this.random() * this.latencyMs, () => {
+      const report = (): void => {
         if (this.life !== life || this.halted) return
+        if (this.hung.has(operation)) {
+          this.held.push(report)
+          return
+        }
         try {
           resolve(outcome())
         } catch (error) {
           reject(error as Error)
         }
-      })
+      }
+      this.clock.after(this.random() * this.latencyMs, report)
     })
+  }
+
+  noteSyncRead(): void {
+    if (this.hung.has('read')) this.syncReadsWhileHung++
   }
 
   check(operation: DiskOperation, path: string, place?: Place): void {
@@ -322,6 +396,7 @@ class SimulatedFile implements DiskFile {
 
   readSync(into: Uint8Array, position: number): number {
     this.disk.check('read', this.path, { position, length: into.length })
+    this.disk.noteSyncRead()
     return this.inode.read(into, position)
   }
 
@@ -378,7 +453,7 @@ class SimulatedFile implements DiskFile {
 
   close(): Promise<void> {
     this.closed = true
-    return this.disk.later(() => undefined)
+    return this.disk.later('open', () => undefined)
   }
 
   private checkOpen(): void {

@@ -21,6 +21,8 @@ interface Row {
   value: Uint8Array
 }
 
+export type IndexImage = readonly Readonly<Row>[]
+
 /** What lies on the disk. It outlives the process that has it open. */
 export class SimulatedIndexStore {
   /** Makes every write fail. */
@@ -67,6 +69,18 @@ export class SimulatedIndexStore {
   /** Damage: rows become something else, or vanish, under whoever has it open. */
   tamper(batch: readonly IndexWrite[]): void {
     this.commit(batch)
+    this.flush()
+  }
+
+  /** A copy of the rows, for `restore`. */
+  image(): IndexImage {
+    return this.rows.map((row) => ({ ...row }))
+  }
+
+  /** An old copy is put back. Handles are dead. */
+  restore(image: IndexImage): void {
+    this.life++
+    this.rows = image.map((row) => ({ ...row }))
     this.flush()
   }
 

@@ -27,6 +27,14 @@ export class Inode {
   private bytes = new Uint8Array(0)
   private pending: Pending[] = []
 
+  /** A durable file with these bytes. */
+  static of(bytes: Uint8Array): Inode {
+    const inode = new Inode()
+    inode.bytes = bytes.slice()
+    inode.sizeBytes = bytes.length
+    return inode
+  }
+
   content(): Uint8Array {
     return this.bytes.slice(0, this.sizeBytes)
   }

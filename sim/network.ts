@@ -5,6 +5,8 @@
  */
 
 import type { NodeId } from '../protocol/ids.ts'
+import { fitsFrame } from '../node/net/framing.ts'
+import { STRANGER_REPLY_BYTES_MAX, STRANGER_REQUEST_BYTES_MAX } from '../node/net/limits.ts'
 import type {
   Clock,
   Network,
@@ -58,6 +60,11 @@ export class Wires {
   readonly #ends = new Map<NodeId, SimulatedNetwork>()
   /** "from>to" pairs that nothing passes. */
   readonly #cut = new Set<string>()
+  /** The same, but both ends still believe in their link. */
+  readonly #silent = new Set<string>()
+  readonly #deaf = new Set<NodeId>()
+  /** What came for those that are stopped, in order. */
+  readonly #stopped = new Map<NodeId, (() => void)[]>()
 
   constructor(
     clock: Clock,
@@ -88,13 +95,51 @@ export class Wires {
     this.announce()
   }
 
+  /** No cut, no silence, nobody deaf. Those that are stopped stay so. */
   mend(): void {
     this.#cut.clear()
+    this.#silent.clear()
+    this.#deaf.clear()
     this.announce()
+  }
+
+  /** Nothing passes any more, yet the link stays up on both sides: what a cut looks like until TCP gives up,
+   * and after it until TCP sends again. */
+  silence(from: NodeId, to: NodeId): void {
+    this.#silent.add(`${from}>${to}`)
+  }
+
+  /** The link is replaced, or revived. */
+  unsilence(from: NodeId, to: NodeId): void {
+    this.#silent.delete(`${from}>${to}`)
+  }
+
+  /** Nothing reaches the node any more, neither requests nor answers. Its links stay up. */
+  deafen(node: NodeId): void {
+    this.#deaf.add(node)
+  }
+
+  undeafen(node: NodeId): void {
+    this.#deaf.delete(node)
+  }
+
+  /** SIGSTOP: what comes waits in the socket. The node's own timers are the cluster's to stop. */
+  stop(node: NodeId): void {
+    if (!this.#stopped.has(node)) this.#stopped.set(node, [])
+  }
+
+  resume(node: NodeId): void {
+    const waiting = this.#stopped.get(node) ?? []
+    this.#stopped.delete(node)
+    for (const deliver of waiting) deliver()
   }
 
   passes(from: NodeId, to: NodeId): boolean {
     return !this.#cut.has(`${from}>${to}`)
+  }
+
+  #isHeard(from: NodeId, to: NodeId): boolean {
+    return this.passes(from, to) && !this.#silent.has(`${from}>${to}`) && !this.#deaf.has(to)
   }
 
   /** A connection needs both directions and both ends. */
@@ -106,7 +151,7 @@ export class Wires {
   carry(from: NodeId, to: NodeId, what: string, bytes: Uint8Array, deliver: () => void): void {
     this.messages++
     const { loss, doubling } = this.faults
-    if (!this.passes(from, to) || this.random() < loss) {
+    if (!this.#isHeard(from, to) || this.random() < loss) {
       this.lost++
       return
     }
@@ -114,9 +159,11 @@ export class Wires {
     for (let i = 0; i < times; i++) {
       this.clock.after(this.#latencyMs(), () => {
         // Cut meanwhile: what was under way is lost with the connection.
-        if (!this.passes(from, to)) return
+        if (!this.#isHeard(from, to)) return
         this.trace(`${from}>${to} ${what}`, bytes)
-        deliver()
+        const waiting = this.#stopped.get(to)
+        if (waiting === undefined) deliver()
+        else waiting.push(deliver)
       })
     }
   }
@@ -172,6 +219,10 @@ export class SimulatedNetwork implements Network {
     if (signal?.aborted === true) {
       return Promise.reject(new SimulatedNetworkError('ABORTED', false))
     }
+    // The limits of the real network: what it refuses, this one refuses.
+    if (!fitsFrame(message.body, message.payload)) {
+      return Promise.reject(new SimulatedNetworkError('REFUSED', false, 'larger than a frame'))
+    }
     if (!this.connected(peer)) {
       return Promise.reject(new SimulatedNetworkError('UNREACHABLE', false))
     }
@@ -219,8 +270,13 @@ export class SimulatedNetwork implements Network {
     answer: (answer: NetworkMessage | NetworkError) => void,
   ): void {
     if (!this.#running || this.#handler === undefined || !this.#members.has(from)) return
-    this.#handler(from, message).then(answer, (error: unknown) =>
-      answer(new SimulatedNetworkError('REFUSED', true, textOf(error))),
+    const refuse = (why: string): void => answer(new SimulatedNetworkError('REFUSED', true, why))
+    this.#handler(from, message).then(
+      (reply) => {
+        if (from === this.self || fitsFrame(reply.body, reply.payload)) answer(reply)
+        else refuse('the reply is larger than a frame')
+      },
+      (error: unknown) => refuse(textOf(error)),
     )
   }
 
@@ -268,6 +324,9 @@ export class SimulatedNetwork implements Network {
     const peer = addresses
       .map((address) => /^\/sim\/([^/]+)/.exec(address)?.[1] as NodeId | undefined)
       .find((node) => node !== undefined && this.#wires.end(node) !== undefined)
+    if (request.length > STRANGER_REQUEST_BYTES_MAX) {
+      return Promise.reject(new SimulatedNetworkError('REFUSED', false, 'larger than a frame'))
+    }
     if (peer === undefined) {
       return Promise.reject(new SimulatedNetworkError('UNREACHABLE', false))
     }
@@ -298,7 +357,11 @@ export class SimulatedNetwork implements Network {
   }
 
   meet(protocol: string, from: NodeId, request: Uint8Array): Promise<Uint8Array> | undefined {
-    return this.#running ? this.#strangers.get(protocol)?.(from, request) : undefined
+    const met = this.#running ? this.#strangers.get(protocol)?.(from, request) : undefined
+    return met?.then((reply) => {
+      if (reply.length > STRANGER_REPLY_BYTES_MAX) throw new Error('larger than a frame')
+      return reply
+    })
   }
 
   serveStrangers(

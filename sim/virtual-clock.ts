@@ -67,6 +67,49 @@ export class VirtualClock implements Clock {
   }
 }
 
+/** The time of one machine whose process may be stopped: meanwhile nothing that is due happens. */
+export class StoppableClock implements Clock {
+  private readonly clock: Clock
+  private held: (() => void)[] | undefined
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  nowMs(): number {
+    return this.clock.nowMs()
+  }
+
+  monotonicMs(): number {
+    return this.clock.monotonicMs()
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    let cancelled = false
+    const due = (): void => {
+      if (cancelled) return
+      if (this.held === undefined) run()
+      else this.held.push(due)
+    }
+    const cancel = this.clock.after(delayMs, due)
+    return () => {
+      cancelled = true
+      cancel()
+    }
+  }
+
+  stop(): void {
+    this.held ??= []
+  }
+
+  /** All that was due happens now, in order. */
+  resume(): void {
+    const { held } = this
+    this.held = undefined
+    for (const due of held ?? []) due()
+  }
+}
+
 /** Lets every promise that can go on do so. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
