@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { checkedFields, withChecksum } from './checked-json.ts'
 import { openDataDirectory, readCredentials, readNode } from './data-directory.ts'
 import type { Birth, DataDirectory } from './data-directory.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -66,11 +67,11 @@ describe('a new directory', () => {
       origin: 'found',
     })
     expect(directory.privateKey).toEqual(new Uint8Array(68).fill(7))
-    expect(tree(path)).toEqual(['index', 'lock', 'log', 'node.json', 'shoal.pid'])
+    expect(tree(path)).toEqual(['index', 'lock', 'log', 'node.json', 'node.json.copy', 'shoal.pid'])
     expect(readFileSync(join(path, 'shoal.pid'), 'utf8')).toBe(`${process.pid}\n`)
     expect(statSync(join(path, 'node.json')).mode & 0o777).toBe(0o600)
     directory.close()
-    expect(tree(path)).toEqual(['index', 'log', 'node.json'])
+    expect(tree(path)).toEqual(['index', 'log', 'node.json', 'node.json.copy'])
   })
 
   it('may stand on the leftovers of a format that was cut short', () => {
@@ -120,7 +121,7 @@ describe('what is refused and left as it was', () => {
 
   it('is a log without its node.json (D1)', () => {
     open().close()
-    rmSync(join(path, 'node.json'))
+    for (const name of ['node.json', 'node.json.copy']) rmSync(join(path, name))
     expect(refusal(open)).toMatch(/no node.json/)
     expect(tree(path)).toEqual(['index', 'log'])
   })
@@ -149,11 +150,74 @@ describe('what is refused and left as it was', () => {
     expect(readFileSync(join(path, 'node.json'), 'utf8')).toBe(text)
   })
 
-  it('is a node.json with a field of a later program', () => {
+  it('is a node.json of a later program, whatever its copy says', () => {
     open().close()
     const file = join(path, 'node.json')
-    writeFileSync(file, readFileSync(file, 'utf8').replace('{', '{"shape":1,'))
-    expect(refusal(open)).toMatch(/is damaged/)
+    const { fields } = checkedFields(JSON.parse(readFileSync(file, 'utf8')))
+    const later = JSON.stringify(withChecksum({ shape: 1, ...(fields as object) }))
+    writeFileSync(file, later)
+    expect(refusal(open)).toMatch(/is damaged: field/)
+    expect(readFileSync(file, 'utf8')).toBe(later)
+  })
+})
+
+describe('a damaged node.json', () => {
+  const flip = (name: string): void => {
+    const file = join(path, name)
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"boot": 2', '"boot": 0'))
+  }
+
+  it.each(['node.json', 'node.json.copy'])('is made again from the other: %s', (name) => {
+    open().close()
+    open().close()
+    flip(name)
+    const again = open()
+    expect(again.mended).toBe(name)
+    expect(again.node).toMatchObject({ boot: 3, storageId: 'ab'.repeat(12) })
+    again.close()
+    expect(open().mended).toBeUndefined()
+  })
+
+  it('is made again where it is missing', () => {
+    open().close()
+    rmSync(join(path, 'node.json'))
+    expect(open()).toMatchObject({ mended: 'node.json', isNew: false })
+  })
+
+  it('is refused when its copy is damaged as well, and nothing is changed', () => {
+    open().close()
+    open().close()
+    flip('node.json')
+    flip('node.json.copy')
+    expect(refusal(open)).toMatch(/node.json is damaged: its checksum does not fit/)
+    expect(tree(path)).toEqual(['index', 'log', 'node.json', 'node.json.copy'])
+  })
+
+  it('never brings back an earlier boot number (P1)', () => {
+    open().close()
+    const old = readFileSync(join(path, 'node.json'), 'utf8')
+    open().close()
+    writeFileSync(join(path, 'node.json'), old)
+    expect(open().node.boot).toBe(3)
+  })
+
+  it('of an earlier program has no checksum: it is accepted and written with one', () => {
+    open().close()
+    rmSync(join(path, 'node.json.copy'))
+    const file = join(path, 'node.json')
+    const { fields } = checkedFields(JSON.parse(readFileSync(file, 'utf8')))
+    writeFileSync(file, JSON.stringify(fields))
+    const again = open()
+    expect(again).toMatchObject({ mended: undefined, node: { boot: 2 } })
+    expect(checkedFields(JSON.parse(readFileSync(file, 'utf8'))).checked).toBe(true)
+  })
+
+  it('is told of in credentials.json too', () => {
+    const directory = open()
+    directory.writeCredentials({ accessKeyId: 'abc', secretAccessKey: 's' })
+    const file = join(path, 'credentials.json')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('abc', 'abd'))
+    expect(refusal(() => readCredentials(path))).toMatch(/credentials.json is damaged/)
   })
 })
 

@@ -1,7 +1,8 @@
 /**
  * The data directory of one node:
  *
- *   node.json         who this node is (NodeRecord), mode 0600: it holds the private key
+ *   node.json         who this node is (node-record.ts), mode 0600: it holds the private key
+ *   node.json.copy    the same once more
  *   lock              directory-lock.ts
  *   credentials.json  root credentials, founder only, mode 0600
  *   shoal.pid         id of the Node process itself while it runs
@@ -31,54 +32,34 @@ import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { assert } from '../protocol/assert.ts'
 import { hex } from '../protocol/bytes.ts'
-import { storageId } from '../protocol/ids.ts'
+import { clusterId, storageId, type ClusterId } from '../protocol/ids.ts'
+import { checkedFields, withChecksum } from './checked-json.ts'
 import { isLockFile, lockDirectory, systemProcesses } from './directory-lock.ts'
 import type { DirectoryLock, Processes } from './directory-lock.ts'
+import {
+  BOOT_MAX,
+  decodeNodeRecord,
+  encodeNodeRecord,
+  laterOf,
+  NODE_COPY_FILE,
+  NODE_FILE,
+  NODE_VERSION,
+  type NodeRecord,
+  type ParsedNode,
+} from './node-record.ts'
 import { UsageError } from './usage-error.ts'
 
-const NODE_FILE = 'node.json'
+export type { NodeRecord } from './node-record.ts'
+
 const CREDENTIALS_FILE = 'credentials.json'
 const PID_FILE = 'shoal.pid'
 const LAYOUT_FILE = 'layout.json'
 const VOTE_FILE = 'layout-vote.json'
-const NODE_VERSION = 1
 const STORAGE_ID_BYTES = 12
-const BOOT_MAX = 2 ** 32 - 1
-
-const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/)
-
-const nodeRecord = z.strictObject({
-  version: z.literal(NODE_VERSION),
-  /** libp2p's protobuf of the Ed25519 key, base64. */
-  privateKey: base64,
-  storageId: z
-    .string()
-    .regex(/^[0-9a-f]{24}$/)
-    .transform(storageId),
-  /** Raised durably at each start: ballots and data ids of an earlier run are never used again. */
-  boot: z.int().min(0).max(BOOT_MAX),
-  /**
-   * Why the directory was made. One made to join that never was admitted must not found a cluster of
-   * its own (L1).
-   */
-  origin: z.enum(['found', 'join']),
-  /** As last served: `shoal start --data DIR` brings the node back on the same ones. */
-  addresses: z.strictObject({
-    s3: z.string().optional(),
-    admin: z.string().optional(),
-    listen: z.string().optional(),
-  }),
-  zone: z.string().optional(),
-  capacityBytes: z.int().min(0).optional(),
-  /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */
-  clusterSecret: base64.optional(),
-})
-
-export type NodeRecord = Readonly<z.output<typeof nodeRecord>>
 
 /** What a running node may change in node.json. */
 export type NodeChanges = Partial<
-  Pick<NodeRecord, 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret'>
+  Pick<NodeRecord, 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'logId'>
 >
 
 export interface RootCredentials {
@@ -102,12 +83,20 @@ export class DataDirectory {
   readonly path: string
   /** Formatted by this start. */
   readonly isNew: boolean
+  /** Which of the two files was damaged or missing; written again by this start. */
+  readonly mended: string | undefined
   readonly #lock: DirectoryLock
   #node: NodeRecord
 
-  constructor(path: string, node: NodeRecord, isNew: boolean, lock: DirectoryLock) {
+  constructor(
+    path: string,
+    node: NodeRecord,
+    found: { readonly isNew: boolean; readonly mended: string | undefined },
+    lock: DirectoryLock,
+  ) {
     this.path = path
-    this.isNew = isNew
+    this.isNew = found.isNew
+    this.mended = found.mended
     this.#node = node
     this.#lock = lock
   }
@@ -134,7 +123,10 @@ export class DataDirectory {
 
   /** Mode 0600, durable when it returns. */
   writeCredentials({ accessKeyId, secretAccessKey }: RootCredentials): void {
-    replaceFile(join(this.path, CREDENTIALS_FILE), json({ accessKeyId, secretAccessKey }))
+    replaceFile(
+      join(this.path, CREDENTIALS_FILE),
+      json(withChecksum({ accessKeyId, secretAccessKey })),
+    )
   }
 
   /** Lets the next process in. Nothing of the directory may be used afterwards. */
@@ -147,9 +139,10 @@ export class DataDirectory {
   discard(): void {
     assert(this.isNew, 'only a directory that was formatted now is discarded')
     // node.json goes last: a directory that holds anything else is nobody's without it.
-    for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE, 'log', 'index', NODE_FILE]) {
+    for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE, 'log', 'index', NODE_COPY_FILE]) {
       rmSync(join(this.path, name), { recursive: true, force: true })
     }
+    rmSync(join(this.path, NODE_FILE), { force: true })
     this.close()
   }
 }
@@ -170,11 +163,13 @@ export function openDataDirectory(
   const lock = lockDirectory(path, processes)
   try {
     const stored = readNode(path)
+    const isNew = stored === undefined
+    const mended = isNew ? undefined : damagedNodeFile(path)
     const node = next(path, stored ?? format(birth()))
     writeNode(path, node)
     for (const name of ['log', 'index']) makeDirectory(join(path, name))
     replaceFile(join(path, PID_FILE), `${processes.self}\n`)
-    return new DataDirectory(path, node, stored === undefined, lock)
+    return new DataDirectory(path, node, { isNew, mended }, lock)
   } catch (error) {
     lock.release()
     throw error
@@ -194,23 +189,23 @@ export function lockStopped(directory: string): DirectoryLock {
  * node. Undefined when there is none. Throws UsageError when it can't be read or understood.
  */
 export function readNode(directory: string): NodeRecord | undefined {
-  const path = join(directory, NODE_FILE)
-  const text = readText(path)
-  if (text === undefined) return undefined
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    throw new UsageError(`${path} is damaged: it is no JSON`)
-  }
-  const version = (parsed as { version?: unknown } | null)?.version
-  if (version !== NODE_VERSION) {
-    const shown = JSON.stringify(version)?.slice(0, 40) ?? 'none'
-    throw new UsageError(`${path} has version ${shown}: this program knows ${NODE_VERSION} only`)
-  }
-  const result = nodeRecord.safeParse(parsed)
-  if (result.success) return result.data
-  throw new UsageError(`${path} is damaged: field ${result.error.issues[0]?.path.join('.') ?? '?'}`)
+  const parsed = laterOf(parsedAt(directory, NODE_FILE), parsedAt(directory, NODE_COPY_FILE))
+  if (parsed === undefined) return undefined
+  if (parsed.type === 'record') return parsed.record
+  throw new UsageError(`${join(directory, NODE_FILE)} ${parsed.why}`)
+}
+
+/** Which of the two files a start finds damaged or missing beside the other. */
+function damagedNodeFile(directory: string): string | undefined {
+  const names = [NODE_FILE, NODE_COPY_FILE]
+  const damaged = names.filter((name) => parsedAt(directory, name)?.type === 'damaged')
+  const main = parsedAt(directory, NODE_FILE)
+  return main === undefined ? NODE_FILE : damaged[0]
+}
+
+function parsedAt(directory: string, name: string): ParsedNode | undefined {
+  const text = readText(join(directory, name))
+  return text === undefined ? undefined : decodeNodeRecord(text)
 }
 
 /**
@@ -222,13 +217,28 @@ export function isMemberDirectory(directory: string): boolean {
   return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
 }
 
+/** The cluster of a directory by its layout. Undefined when it has none, or none that can be read. */
+export function clusterOfDirectory(directory: string): ClusterId | undefined {
+  try {
+    const { entries } = JSON.parse(readText(join(directory, LAYOUT_FILE)) ?? '') as {
+      entries: { entry: string }[]
+    }
+    const { genesis } = JSON.parse(entries.at(-1)?.entry ?? '') as {
+      genesis: { clusterId: string }
+    }
+    return clusterId(genesis.clusterId)
+  } catch {
+    return undefined
+  }
+}
+
 /** Root credentials beside a node.json; undefined when this node did not found the cluster. */
 export function readCredentials(directory: string): RootCredentials | undefined {
   const path = join(directory, CREDENTIALS_FILE)
   const text = readText(path)
   if (text === undefined) return undefined
   try {
-    return credentials.parse(JSON.parse(text))
+    return credentials.parse(checkedFields(JSON.parse(text)).fields)
   } catch {
     throw new UsageError(`${path} is damaged: it needs accessKeyId and secretAccessKey`)
   }
@@ -273,11 +283,17 @@ function refuseForeign(path: string): void {
 }
 
 function isLeftover(name: string): boolean {
-  return isLockFile(name) || name === `${NODE_FILE}.new` || name === 'lost+found'
+  return (
+    isLockFile(name) ||
+    name === `${NODE_FILE}.new` ||
+    name === `${NODE_COPY_FILE}.new` ||
+    name === 'lost+found'
+  )
 }
 
 function writeNode(directory: string, node: NodeRecord): void {
-  replaceFile(join(directory, NODE_FILE), json(node))
+  const text = encodeNodeRecord(node)
+  for (const name of [NODE_COPY_FILE, NODE_FILE]) replaceFile(join(directory, name), text)
 }
 
 function json(value: unknown): string {

@@ -9,10 +9,15 @@ import { storageId } from '../protocol/ids.ts'
 import { byteString } from '../protocol/bytes.ts'
 import type { NodeHooks, RunningNode } from './cli/running-node.ts'
 import type { Config } from './config.ts'
-import { openDataDirectory, type DataDirectory, type RootCredentials } from './data-directory.ts'
+import {
+  isMemberDirectory,
+  openDataDirectory,
+  type DataDirectory,
+  type RootCredentials,
+} from './data-directory.ts'
 import { createDisk } from './env/disk.ts'
 import { openLmdb } from './env/lmdb.ts'
-import type { Environment, Random } from './env/ports.ts'
+import type { Environment, Logger, Random } from './env/ports.ts'
 import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
 import { JoseTokenSigner } from './env/tokens.ts'
@@ -72,8 +77,13 @@ async function serve(
     fail: (reason) => hooks.failed(reason),
   }
   const founds = record.origin === 'found'
-  const known = directory.credentials()
-  const root = founds ? (known ?? drawCredentials(config, random)) : undefined
+  if (directory.mended !== undefined) {
+    logger.warn({ file: directory.mended }, 'was damaged or missing: made again from its copy')
+  }
+  const known = founds ? rootOf(directory, logger) : undefined
+  // Never beside a cluster that has its root already: nobody would know the keys drawn now.
+  const draws = founds && !isMemberDirectory(directory.path)
+  const root = known ?? (draws ? drawCredentials(config, random) : undefined)
   if (root !== undefined && known === undefined) directory.writeCredentials(root)
   // Printed once: at the first start that serves, which need not be the one that drew them.
   const fresh = record.addresses.s3 === undefined
@@ -138,6 +148,18 @@ async function serve(
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Of a cluster that exists they are only shown again: damage to them keeps no member from serving. */
+function rootOf(directory: DataDirectory, logger: Logger): RootCredentials | undefined {
+  try {
+    return directory.credentials()
+  } catch (error) {
+    if (!isMemberDirectory(directory.path)) throw error
+    const { message } = error as Error
+    logger.warn({ error: message }, 'credentials.json is damaged: the cluster does not need it')
+    return undefined
   }
 }
 

@@ -116,6 +116,9 @@ export class Status implements AdminBackend {
           ? ['two members: both must answer, so losing either one stops reads and writes']
           : []),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
+        ...(layout.status().abstainsFrom === undefined
+          ? []
+          : ['this node lost its vote file: it does not vote on the next layout']),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
         ...(upkeep.scrub.left > 0

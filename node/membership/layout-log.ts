@@ -6,6 +6,10 @@
  *   - an entry and a vote are flushed before anyone can see them (A1, L4)
  *   - epochs never go back
  *   - the vote belongs to the epoch behind the last entry, or is over
+ *   - a node that may have forgotten a vote abstains from its epoch (D8). A vote is given only on the epoch
+ *     behind the last adopted entry, and entries are never un-adopted: so a vote that can't be read belongs to
+ *     the next epoch or to an earlier one. The node votes again from the epoch after that on.
+ *   - the vote file exists before the first entry does, so that one that is missing is noticed
  *
  * Adoption and voting run one after the other, so that no vote is given on a decided epoch.
  */
@@ -19,7 +23,7 @@ import type { DecidedEntry, LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Disk, Signer } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
-import { LayoutStore } from './layout-store.ts'
+import { damagedLayout, LayoutStore, type StoredChain } from './layout-store.ts'
 
 export interface LayoutIdentity {
   readonly signer: Signer
@@ -32,29 +36,55 @@ export class LayoutLog {
   readonly #chain: DecidedEntry[]
   readonly #listeners: ((view: LayoutView) => void)[] = []
   #vote: Vote | undefined
+  /** No vote in this epoch or an earlier one. */
+  #abstainsUntil = 0
   #view: LayoutView | undefined
   #queue: Promise<unknown> = Promise.resolve()
 
-  private constructor(store: LayoutStore, identity: LayoutIdentity, vote: Vote | undefined) {
+  private constructor(store: LayoutStore, identity: LayoutIdentity) {
     this.#store = store
     this.#identity = identity
-    this.#vote = vote
     this.#chain = []
   }
 
   /** Reads and verifies what is on disk. Throws MembershipError 'damaged'. */
   static async open(disk: Disk, identity: LayoutIdentity): Promise<LayoutLog> {
     const store = new LayoutStore(disk)
-    const chain = await store.readChain()
-    const log = new LayoutLog(store, identity, await store.readVote())
-    for (const decided of chain) {
+    const stored = await store.readChain()
+    const log = new LayoutLog(store, identity)
+    for (const decided of stored.chain) {
       const fault = log.#fault(log.#chain, decided)
-      if (fault !== undefined) throw new MembershipError('damaged', `layout.json: ${fault}`)
+      if (fault !== undefined) throw damagedLayout(fault)
       log.#chain.push(decided)
     }
-    const last = chain.at(-1)
+    const last = stored.chain.at(-1)
     if (last !== undefined) log.#view = new LayoutView(last.entry)
+    await log.#openVote(stored)
     return log
+  }
+
+  async #openVote({ chain, checked }: StoredChain): Promise<void> {
+    const stored = await this.#store.readVote()
+    const isLost = stored.type === 'damaged' || (stored.type === 'none' && checked)
+    if (stored.type === 'vote') this.#vote = stored.vote
+    if (stored.type === 'abstains') this.#abstainsUntil = stored.epoch
+    if (isLost && !this.#votesAlone()) this.#abstainsUntil = this.epoch + 1
+    if (isLost || (stored.type === 'none' && chain.length > 0)) {
+      await this.#store.writeAbstention(this.#abstainsUntil)
+    }
+    if (stored.type === 'vote' && !stored.checked) await this.#store.writeVote(stored.vote)
+    if (!checked && chain.length > 0) await this.#store.writeChain(chain)
+  }
+
+  /** The only member of a STABLE layout: only it can have proposed, and it knows what was decided. */
+  #votesAlone(): boolean {
+    return this.#view?.state === 'STABLE' && this.#view.members.length === 1 && this.votes
+  }
+
+  /** The epoch on which this node does not vote because it may have forgotten its vote. */
+  get abstainsFrom(): number | undefined {
+    const next = this.epoch + 1
+    return this.#chain.length > 0 && next <= this.#abstainsUntil ? next : undefined
   }
 
   /** 0 without a layout. */
@@ -121,6 +151,7 @@ export class LayoutLog {
       }
       const last = fresh.at(-1)
       if (last !== undefined) {
+        if (this.#chain.length === 0) await this.#store.writeAbstention(0)
         await this.#store.writeChain([...this.#chain, ...fresh])
         this.#chain.push(...fresh)
         const view = new LayoutView(last.entry, this.#view)
@@ -142,6 +173,8 @@ export class LayoutLog {
     return this.#serially(async () => {
       const last = this.last
       if (last === undefined || epoch !== this.epoch + 1 || !this.votes) return undefined
+      // A vote of a later epoch: the layout was put back from an old copy.
+      if (epoch <= this.#abstainsUntil || epoch < (this.#vote?.epoch ?? 0)) return undefined
       const { persist, reply } = step(this.#currentVote(), last)
       if (persist !== undefined) {
         await this.#store.writeVote(persist)

@@ -334,9 +334,8 @@ describe('the vote', () => {
   test('is durable before it is told (A1)', async () => {
     const world = new World()
     const [, b] = await cluster(world, 'a', 'b')
-    const vote = b!.files.get('layout-vote.json')
     // b did not vote on its own admission; on the next one it does.
-    expect(vote).toBeUndefined()
+    expect(Buffer.from(b!.files.get('layout-vote.json')!).toString()).toMatch(/"abstains":0/)
     const c = await world.node('c')
     const order: string[] = []
     b!.filter = (_from, _to, type) => {
@@ -347,7 +346,7 @@ describe('the vote', () => {
     }
     const a = [...world.nodes.values()][0]!
     await world.run(c.manager.join(a.manager.issueToken(HOUR_MS)))
-    expect(order.slice(0, 2)).toEqual(['200 after 1', '201 after 2'])
+    expect(order.slice(0, 2)).toEqual(['200 after 2', '201 after 3'])
   })
 
   test('a damaged file is an error, not an empty layout (A4)', async () => {

@@ -86,6 +86,8 @@ export interface LayoutStatus {
   readonly member: boolean
   /** An entry that this node accepted, of which it does not know whether it was decided. */
   readonly undecided: boolean
+  /** The epoch on which it does not vote, since it may have forgotten its vote. */
+  readonly abstainsFrom?: number | undefined
 }
 
 export class LayoutManager {
@@ -126,8 +128,14 @@ export class LayoutManager {
 
   /** Reads what this node knows. Throws MembershipError 'damaged', or 'replaced' (D1). */
   static async open(options: LayoutManagerOptions): Promise<LayoutManager> {
-    const { disk, signer, storageId } = options
+    const { disk, signer, storageId, logger } = options
     const log = await LayoutLog.open(disk, { signer, storageId })
+    if (log.abstainsFrom !== undefined) {
+      logger.warn(
+        { epoch: log.abstainsFrom },
+        'layout-vote.json was damaged or missing: this node does not vote on the next layout',
+      )
+    }
     const known = log.view?.member(signer.nodeId)
     if (known !== undefined && known.storageId !== storageId) {
       throw new MembershipError('replaced', 'the data directory of this node was replaced')
@@ -256,6 +264,7 @@ export class LayoutManager {
       members: view?.members ?? [],
       member: this.isMember(),
       undecided: this.#log.undecided !== undefined,
+      abstainsFrom: this.#log.abstainsFrom,
     }
   }
 

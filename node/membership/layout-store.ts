@@ -4,7 +4,11 @@
  *   layout.json       the chain of decided entries with their certificates
  *   layout-vote.json  this node's vote on the next epoch (acceptor.ts), flushed before the reply (A1)
  *
- * Both are replaced whole. They are no index: a damaged one is an error, never an empty layout (A4).
+ * Both are replaced whole and carry a checksum (checked-json.ts). They are no index: a damaged layout is an
+ * error, never an empty one (A4). A damaged vote is told apart from none, since this node may have given it.
+ * Where a node abstains from an epoch the vote file says so instead of a vote:
+ *
+ *   {"version": 1, "abstains": 7, …}     0: it has not voted yet
  */
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
@@ -14,6 +18,7 @@ import { decidedJson, readDecided } from '../../protocol/layout/certificate.ts'
 import type { DecidedEntry } from '../../protocol/layout/entry.ts'
 import { decodeEntry, encodeEntry } from '../../protocol/layout/entry.ts'
 import { fieldsOf, integerOf, listOf, parseJson, textOf } from '../../protocol/layout/json.ts'
+import { checkedFields, withChecksum } from '../checked-json.ts'
 import type { Disk } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
 
@@ -23,6 +28,18 @@ const VERSION = 1
 const ENTRIES_MAX = 10_000_000
 const ENTRY_TEXT_MAX = 1 << 28
 
+export interface StoredChain {
+  readonly chain: readonly DecidedEntry[]
+  /** Written by a program that writes a vote file before it (LayoutLog). */
+  readonly checked: boolean
+}
+
+export type StoredVote =
+  | { readonly type: 'none' }
+  | { readonly type: 'vote'; readonly vote: Vote; readonly checked: boolean }
+  | { readonly type: 'abstains'; readonly epoch: number }
+  | { readonly type: 'damaged'; readonly why: string }
+
 export class LayoutStore {
   readonly #disk: Disk
 
@@ -30,58 +47,84 @@ export class LayoutStore {
     this.#disk = disk
   }
 
-  async readChain(): Promise<DecidedEntry[]> {
-    const json = await this.#read(LAYOUT_FILE)
-    if (json === undefined) return []
-    return this.#decode(LAYOUT_FILE, () => {
+  /** Throws MembershipError 'damaged'. */
+  async readChain(): Promise<StoredChain> {
+    const bytes = await this.#disk.readFile(LAYOUT_FILE)
+    if (bytes === undefined) return { chain: [], checked: false }
+    try {
+      const { fields: json, checked } = checkedFields(parseJson(bytes))
       const fields = fieldsOf(json, ['version', 'entries'])
       integerOf(fields.version, VERSION, VERSION)
-      return listOf(fields.entries, ENTRIES_MAX, readDecided)
-    })
+      return { chain: listOf(fields.entries, ENTRIES_MAX, readDecided), checked }
+    } catch (error) {
+      throw damagedLayout(textOfError(error))
+    }
   }
 
   async writeChain(chain: readonly DecidedEntry[]): Promise<void> {
-    const json = { version: VERSION, entries: chain.map(decidedJson) }
-    await this.#disk.writeFile(LAYOUT_FILE, utf8(JSON.stringify(json)))
+    await this.#write(LAYOUT_FILE, { version: VERSION, entries: chain.map(decidedJson) })
   }
 
-  async readVote(): Promise<Vote | undefined> {
-    const json = await this.#read(VOTE_FILE)
-    if (json === undefined) return undefined
-    return this.#decode(VOTE_FILE, () => {
-      const fields = fieldsOf(json, ['version', 'epoch', 'promised', 'accepted'])
-      integerOf(fields.version, VERSION, VERSION)
-      return {
-        epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
-        promised: readBallot(fields.promised),
-        accepted: fields.accepted === null ? undefined : readAccepted(fields.accepted),
-      }
-    })
+  async readVote(): Promise<StoredVote> {
+    const bytes = await this.#disk.readFile(VOTE_FILE)
+    if (bytes === undefined) return { type: 'none' }
+    try {
+      const { fields, checked } = checkedFields(parseJson(bytes))
+      if (isAbstention(fields)) return abstentionOf(fields)
+      return { type: 'vote', vote: voteOf(fields), checked }
+    } catch (error) {
+      return { type: 'damaged', why: textOfError(error) }
+    }
   }
 
   async writeVote(vote: Vote): Promise<void> {
-    const json = {
+    await this.#write(VOTE_FILE, {
       version: VERSION,
       epoch: vote.epoch,
       promised: vote.promised,
       accepted: vote.accepted === undefined ? null : acceptedJson(vote.accepted),
-    }
-    await this.#disk.writeFile(VOTE_FILE, utf8(JSON.stringify(json)))
+    })
   }
 
-  async #read(path: string): Promise<unknown> {
-    const bytes = await this.#disk.readFile(path)
-    return bytes === undefined ? undefined : this.#decode(path, () => parseJson(bytes))
+  async writeAbstention(epoch: number): Promise<void> {
+    await this.#write(VOTE_FILE, { version: VERSION, abstains: epoch })
   }
 
-  #decode<T>(path: string, decode: () => T): T {
-    try {
-      return decode()
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      throw new MembershipError('damaged', `${path} is damaged: ${why}`)
-    }
+  async #write(path: string, fields: object): Promise<void> {
+    await this.#disk.writeFile(path, utf8(JSON.stringify(withChecksum(fields))))
   }
+}
+
+/** All members have the same layout, so there are always copies of it. */
+export function damagedLayout(why: string): MembershipError {
+  return new MembershipError(
+    'damaged',
+    `${LAYOUT_FILE} is damaged: ${why}. Copy it from any other member (theirs is the same) or a backup`,
+  )
+}
+
+function isAbstention(fields: unknown): boolean {
+  return typeof fields === 'object' && fields !== null && 'abstains' in fields
+}
+
+function abstentionOf(json: unknown): StoredVote {
+  const fields = fieldsOf(json, ['version', 'abstains'])
+  integerOf(fields.version, VERSION, VERSION)
+  return { type: 'abstains', epoch: integerOf(fields.abstains, 0, Number.MAX_SAFE_INTEGER) }
+}
+
+function voteOf(json: unknown): Vote {
+  const fields = fieldsOf(json, ['version', 'epoch', 'promised', 'accepted'])
+  integerOf(fields.version, VERSION, VERSION)
+  return {
+    epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
+    promised: readBallot(fields.promised),
+    accepted: fields.accepted === null ? undefined : readAccepted(fields.accepted),
+  }
+}
+
+function textOfError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 export function acceptedJson({ ballot, entry }: NonNullable<Vote['accepted']>): unknown {

@@ -1,0 +1,126 @@
+/** A vote that can't be read is not "no vote" (D8, A4). */
+
+import { describe, expect, test } from 'vitest'
+import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import { LAYOUT_RPC, prepareMessage, voteAnswer, type VoteAnswer } from './messages.ts'
+import { World, type FakeNode } from './testing/world.ts'
+
+const HOUR_MS = 3_600_000
+const LAYOUT = 'layout.json'
+const VOTE = 'layout-vote.json'
+
+async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+  const founder = await world.found(names[0]!)
+  const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
+  const token = founder.manager.issueToken(HOUR_MS)
+  await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  const nodes = [founder, ...joiners]
+  const epoch = (): number => founder.manager.status().epoch
+  await world.until(() => nodes.every(({ manager }) => manager.status().epoch === epoch()))
+  return nodes
+}
+
+/** A prepare for the next epoch, as another member sends it. */
+async function prepare(
+  world: World,
+  node: FakeNode,
+  from: FakeNode,
+  counter: number,
+): Promise<VoteAnswer> {
+  const epoch = node.manager.status().epoch + 1
+  const body = prepareMessage.encode(epoch, { counter, nodeId: from.nodeId })
+  return voteAnswer.decode(
+    await world.run(node.manager.handle(from.nodeId, LAYOUT_RPC.prepare, body)!),
+  )
+}
+
+function edit(node: FakeNode, path: string, change: (text: string) => string): void {
+  const text = utf8Text(node.files.get(path)!)
+  const changed = change(text)
+  expect(changed).not.toBe(text)
+  node.files.set(path, utf8(changed))
+}
+
+async function damaged(damage: (node: FakeNode) => void): Promise<{
+  world: World
+  nodes: FakeNode[]
+}> {
+  const world = new World()
+  const nodes = await cluster(world, 'a', 'b', 'c')
+  const [a, b] = nodes
+  expect((await prepare(world, b!, a!, 17)).type).toBe('promised')
+  b!.crash()
+  damage(b!)
+  await world.run(b!.restart())
+  return { world, nodes }
+}
+
+const DAMAGES: readonly [string, (node: FakeNode) => void][] = [
+  ['one digit', (node) => edit(node, VOTE, (text) => text.replace('"counter":17', '"counter":16'))],
+  ['its end', (node) => edit(node, VOTE, (text) => text.slice(0, 40))],
+  ['all of it', (node) => void node.files.delete(VOTE)],
+]
+
+describe.each(DAMAGES)('a vote file that lost %s', (_, damage) => {
+  test('gives no vote on the epoch that it may be of, not after another restart either', async () => {
+    const { world, nodes } = await damaged(damage)
+    const [a, b] = nodes
+    expect((await prepare(world, b!, a!, 17)).type).toBe('no-vote')
+    expect(b!.manager.status().abstainsFrom).toBe(b!.manager.status().epoch + 1)
+    b!.crash()
+    await world.run(b!.restart())
+    expect((await prepare(world, b!, a!, 18)).type).toBe('no-vote')
+  })
+
+  test('votes again once the others have decided that epoch', async () => {
+    const { world, nodes } = await damaged(damage)
+    const [a, b] = nodes
+    const before = b!.manager.status().epoch
+    const d = await world.node('d')
+    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.until(() => b!.manager.status().epoch > before)
+    expect(b!.manager.status().abstainsFrom).toBeUndefined()
+    expect((await prepare(world, b!, a!, 50)).type).toBe('promised')
+  })
+})
+
+test('the only member of a cluster votes all the same: nobody else can have proposed', async () => {
+  const world = new World()
+  const a = await world.found('a')
+  a.crash()
+  a.files.set(VOTE, utf8('{'))
+  await world.run(a.restart())
+  const b = await world.node('b')
+  await world.run(b.manager.join(a.manager.issueToken(HOUR_MS)))
+  expect(b.manager.isMember()).toBe(true)
+})
+
+test('files of an earlier program are accepted once and written with a checksum', async () => {
+  const world = new World()
+  const [a, b] = await cluster(world, 'a', 'b', 'c')
+  await prepare(world, b!, a!, 17)
+  b!.crash()
+  for (const path of [LAYOUT, VOTE]) {
+    edit(b!, path, (text) => text.replace(/,"checksum":"[0-9a-f]{32}"/, ''))
+  }
+  await world.run(b!.restart())
+  expect((await prepare(world, b!, a!, 16)).type).toBe('conflict')
+  for (const path of [LAYOUT, VOTE]) {
+    expect(utf8Text(b!.files.get(path)!)).toMatch(/"checksum":"[0-9a-f]{32}"\}$/)
+  }
+})
+
+test('a vote of a later epoch than the layout: it was put back from an old copy, no vote', async () => {
+  const world = new World()
+  const [a, b] = await cluster(world, 'a', 'b', 'c')
+  const old = b!.files.get(LAYOUT)!
+  const d = await world.node('d')
+  await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+  await world.until(() => b!.manager.status().epoch === a!.manager.status().epoch)
+  await prepare(world, b!, a!, 99)
+  b!.crash()
+  b!.filter = () => false
+  b!.files.set(LAYOUT, old)
+  await world.run(b!.restart())
+  expect((await prepare(world, b!, a!, 100)).type).toBe('no-vote')
+})
