@@ -126,23 +126,6 @@ export class BlockStore {
     return { blocks: here.length, bytes }
   }
 
-  /** As `read`, for packed blocks. */
-  readSync(key: BlockKey): Uint8Array | undefined {
-    for (;;) {
-      const row = this.#store.get(blockRow(key))
-      if (row === undefined || this.#damaged.has(key)) return undefined
-      const position = decodePosition(row)
-      try {
-        const { key: found, payload } = this.#store.readRecordSync(position)
-        return found === key ? (payload ?? EMPTY_BYTES) : this.noteDamage(key)
-      } catch (error) {
-        if (this.#moved(key, position)) continue
-        if (!isDamage(error)) throw error
-        return this.noteDamage(key)
-      }
-    }
-  }
-
   get damagedCount(): number {
     return this.#damaged.size
   }

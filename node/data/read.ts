@@ -22,7 +22,6 @@ export interface ReadRecord extends LogRecord {
   readonly payloadHash: Uint8Array
 }
 
-export const SYNC_READ_BYTES_MAX = 80 << 10
 /** Holds header, key and body of most records. */
 const META_READ_BYTES = 2_048
 
@@ -87,13 +86,12 @@ export class SegmentReader {
   }
 }
 
-/** For records of at most 64 KiB of payload, which the page cache most likely holds. */
+/** For checkers: it stops the event loop for as long as the disk takes. */
 export function readRecordSync(
   file: DiskFile,
   position: LogPosition,
   logId: Uint8Array,
 ): ReadRecord {
-  assert(position.lengthBytes <= SYNC_READ_BYTES_MAX, 'too large to be read synchronously')
   const bytes = bufferFor(position, undefined)
   const length = file.readSync(bytes, position.offset)
   return decode(bytes.subarray(0, length), position, logId)

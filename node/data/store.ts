@@ -148,11 +148,7 @@ export class Store {
     return this.log.readMeta(position)
   }
 
-  /** As readRecord, for payloads of at most 64 KiB. */
-  readRecordSync(position: LogPosition): ReadRecord {
-    return this.log.readSync(position)
-  }
-
+  /** For checkers and tests: a disk that hangs would hold up everything. */
   readPayloadSync(position: LogPosition): Uint8Array {
     return this.log.readSync(position).payload ?? new Uint8Array(0)
   }

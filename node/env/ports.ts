@@ -51,7 +51,7 @@ export interface DiskFile {
   readonly path: string
   /** Reads up to `into.length` bytes; the result is the count read, short only at the end of file. */
   read(into: Uint8Array, position: number): Promise<number>
-  /** As read, synchronously: for small records that the page cache most likely holds. */
+  /** As read, synchronously: for checkers only, since a disk that hangs would stop the event loop (D11). */
   readSync(into: Uint8Array, position: number): number
   /** Writes all buffers, one behind the other, from `position` on. Not durable before `flush`. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>

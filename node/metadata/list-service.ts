@@ -22,6 +22,11 @@ const ROWS_MAX = 4_096
 /** Of their keys and states in bytes, about: a register of many versions has 4 KiB, and a reply must fit into
  * a message. */
 export const LIST_REPLY_BYTES_MAX = 640 << 10
+/** Each interval may pass its share by a row. When all have come to so much together, those left over are
+ * answered as "nothing covered yet": the coordinator asks again. */
+const REPLY_BYTES_END = 800 << 10
+/** Of a row in a message, besides key and state. */
+const ROW_BYTES = 16
 
 export interface ListServiceOptions {
   readonly store: Store
@@ -65,9 +70,14 @@ export class ListService {
       request.intervalBytesMax || Infinity,
       Math.ceil(LIST_REPLY_BYTES_MAX / request.intervals.length),
     )
-    const intervals = request.intervals.map(({ start, end, digestOnly }) =>
-      this.#interval(start, end, { limit, sizeBytesMax }, digestOnly, request.alone),
-    )
+    let totalBytes = 0
+    const intervals = request.intervals.map(({ start, end, digestOnly }) => {
+      if (totalBytes >= REPLY_BYTES_END) return uncovered(start)
+      const reply = this.#interval(start, end, { limit, sizeBytesMax }, digestOnly, request.alone)
+      for (const { key, state } of reply.rows) totalBytes += key.length + state.length + ROW_BYTES
+      totalBytes += reply.coveredEnd.length + ROW_BYTES
+      return reply
+    })
     return { ...NOTHING, intervals }
   }
 
@@ -111,6 +121,10 @@ export class ListService {
         : successor(last)) as Uint8Array<ArrayBuffer>,
     }
   }
+}
+
+function uncovered(start: Uint8Array): WireIntervalReply {
+  return { rows: [], digest: NO_DIGEST, coveredEnd: start.slice() }
 }
 
 const NO_DIGEST = new Uint8Array(0)

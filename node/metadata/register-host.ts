@@ -296,7 +296,9 @@ export class RegisterHost {
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
-    const bytes = this.#options.blocks.readSync(key)
+    const bytes = await this.#options.blocks.read(key)
+    // The layout may have changed while the disk was read (L6b).
+    if (this.#options.epoch() !== request.epoch) return this.#read(request, withBlock)
     return bytes === undefined
       ? { reply: ready.reply }
       : { reply: ready.reply, block: { key, bytes } }

@@ -20,6 +20,10 @@ import { decodeNumber, digestRow, endOfPartitionRows, stateOfRow } from '../meta
 export const GROUP_PARTITIONS = 128
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2 } as const
 const PAGE_MAX = 2_000
+/** Of its keys and what belongs to them: keys have 1,024 bytes and more, and a page must fit into a frame. */
+const PAGE_BYTES_MAX = 640 << 10
+/** Of one key, besides its own bytes: ballot, generation, the encoding of each. */
+const ENTRY_BYTES = 48
 /** Asked about at once. */
 export const GROUPS_MAX = 16
 
@@ -104,11 +108,13 @@ export class Exchange {
       more: false,
     }
     const end = bytesOf(endOfPartitionRows(prefix))
+    let sizeBytes = 0
     this.#options.store.range(bytesOf(start), end, limit + 1, (key, row) => {
-      if (reply.keys.length === limit) {
+      if (reply.keys.length === limit || sizeBytes >= PAGE_BYTES_MAX) {
         reply.more = true
         return false
       }
+      sizeBytes += key.length + ENTRY_BYTES
       reply.keys.push(new Uint8Array(key.subarray(1)))
       if (letter === 'r') {
         const state = stateOfRow(row)

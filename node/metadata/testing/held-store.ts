@@ -72,8 +72,8 @@ export class HeldStore {
     })
   }
 
-  readRecordSync({ offset }: LogPosition): NewRecord {
-    return this.#records[offset] as NewRecord
+  readRecord({ offset }: LogPosition): Promise<NewRecord> {
+    return Promise.resolve(this.#records[offset] as NewRecord)
   }
 
   /** From now on nothing is flushed. */

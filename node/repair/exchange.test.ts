@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { byteString, bytesOf, type EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { BucketId, ByteString } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { WireEnumerateReply } from '../../protocol/rpc/messages.js'
+import { registerRow } from '../metadata/index-rows.ts'
+import { HeldStore } from '../metadata/testing/held-store.ts'
+import { fitsFrame } from '../net/framing.ts'
+import { ENUMERATE, Exchange, type ExchangeOptions } from './exchange.ts'
+
+const BUCKET = 'b'.repeat(16) as BucketId
+
+test('pages of a partition with the longest keys fit into frames, and miss none', () => {
+  const held = new HeldStore(() => [])
+  const keys = Array.from({ length: 2_500 }, (_, i) =>
+    objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString),
+  )
+  for (const key of keys) held.rows.set(byteString(registerRow(key)), new Uint8Array(0))
+  const view = { epoch: 1 } as ReturnType<ExchangeOptions['view']>
+  const exchange = new Exchange({
+    store: held.store,
+    self: 'node' as ExchangeOptions['self'],
+    view: () => view,
+  })
+  const found: string[] = []
+  let after: typeof EMPTY_BYTES = new Uint8Array(0)
+  for (let pages = 0; pages < 100; pages++) {
+    const page = exchange.enumerate({
+      epoch: 1,
+      partition: partitionOfKey(keys[0]!),
+      what: ENUMERATE.registers,
+      after,
+      limit: 1_000,
+    })
+    expect(fitsFrame(WireEnumerateReply.encode(page), undefined)).toBe(true)
+    found.push(...page.keys.map((key) => byteString(key)))
+    if (!page.more) break
+    after = bytesOf(byteString(page.keys.at(-1)!))
+  }
+  expect(found).toEqual([...keys].sort())
+})
