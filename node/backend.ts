@@ -18,7 +18,7 @@ export function createBackend(options: BackendOptions): Backend {
     sessionCredential,
     bucketAccess: (context, bucket) => buckets.access(context, bucket),
     createBucket: (context, request) => buckets.create(context, request),
-    headBucket: async (context, bucket) => (await buckets.read(context, bucket)).info(),
+    headBucket: (context, bucket) => buckets.head(context, bucket),
     deleteBucket: (context, bucket) => buckets.delete(context, bucket),
     listBuckets: (context, request) => buckets.list(context, request),
     getBucketSettings: (context, bucket) => buckets.settings(context, bucket),

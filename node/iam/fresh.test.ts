@@ -113,4 +113,30 @@ describe('values that may be used only while they are young (T7)', () => {
     expect(cache.peek('b', 1_000)?.value).toBe('b')
     expect(cache.peek('c', 1_000)?.value).toBe('c')
   })
+
+  test('a failure of a read that began earlier is not shared: NoSuchBucket after CreateBucket', async () => {
+    const { reads, get } = world()
+    const before = get()
+    // The bucket is created and acknowledged here.
+    const after = get()
+    reads[0]?.fail(new Error('NoSuchBucket'))
+    await expect(before).rejects.toThrow('NoSuchBucket')
+    await Promise.resolve()
+    expect(reads).toHaveLength(2)
+    reads[1]?.settle('created')
+    expect((await after).value).toBe('created')
+  })
+
+  test('all that waited for a failed read share one more, failures included', async () => {
+    const { reads, get } = world()
+    const first = get()
+    const others = [get(), get(), get()].map((one) => one.catch((error: Error) => error.message))
+    reads[0]?.fail(new Error('one'))
+    await expect(first).rejects.toThrow('one')
+    await Promise.resolve()
+    expect(reads).toHaveLength(2)
+    reads[1]?.fail(new Error('two'))
+    expect(await Promise.all(others)).toEqual(['two', 'two', 'two'])
+    expect(reads).toHaveLength(2)
+  })
 })

@@ -5,8 +5,11 @@
  * Invariants:
  *   - a value's age counts from before its read was begun, so that whatever was changed and answered
  *     before then is in it
- *   - `get` returns a value that was at most `ageMs` old when `get` was called; also to who joined a read
- *     that was under way
+ *   - `get` returns a value that was at most `ageMs` old when `get` was called, also to a caller that
+ *     joined a read which was under way
+ *   - a failure is never older than the caller that gets it: NoSuchBucket of a read that began before
+ *     the bucket was created says nothing to a caller that came after that. A caller whose joined read
+ *     fails reads again, together with the others that wait
  *   - one read of a name at a time, unless the one under way is too old or was dropped
  */
 
@@ -19,6 +22,8 @@ export interface Fresh<V> {
 }
 
 interface Entry<V> {
+  /** Counts calls: a read with a higher number than a caller's began after that call. */
+  readonly order: number
   /** When the read was begun. */
   readonly startedMs: number
   readonly flight: Promise<Fresh<V>>
@@ -30,6 +35,7 @@ export class FreshCache<V> {
   /** What is known, the longest unread first. */
   readonly #known = new Map<string, Fresh<V>>()
   readonly #flights = new Map<string, Entry<V>>()
+  #calls = 0
 
   constructor(clock: Pick<Clock, 'monotonicMs'>, entriesMax: number) {
     this.#clock = clock
@@ -46,22 +52,27 @@ export class FreshCache<V> {
 
   /**
    * @param read given the instant at which it is begun; says what its value is as old as: that instant, or
-   *   an earlier one when it put together what was read before. What it throws goes to all who wait.
+   *   an earlier one when it put together what was read before. What it throws goes to all who called before it began.
    */
   async get(
     name: string,
     ageMs: number,
     read: (startedMs: number) => Promise<Fresh<V>>,
   ): Promise<Fresh<V>> {
+    const called = ++this.#calls
     const oldestMs = this.#clock.monotonicMs() - ageMs
     const known = this.#known.get(name)
     if (known !== undefined && known.sinceMs > oldestMs) return known
-    const under = this.#flights.get(name)
-    if (under !== undefined && under.startedMs > oldestMs) {
-      const joined = await under.flight
-      if (joined.sinceMs > oldestMs) return joined
+    for (;;) {
+      const under = this.#flights.get(name)
+      if (under === undefined || under.startedMs <= oldestMs) return this.#begin(name, read)
+      try {
+        const joined = await under.flight
+        if (joined.sinceMs > oldestMs) return joined
+      } catch (error) {
+        if (under.order > called) throw error
+      }
     }
-    return this.#begin(name, read)
   }
 
   /** The next `get` reads; what is being read now is not kept. */
@@ -78,6 +89,7 @@ export class FreshCache<V> {
   #begin(name: string, read: (startedMs: number) => Promise<Fresh<V>>): Promise<Fresh<V>> {
     const startedMs = this.#clock.monotonicMs()
     const entry: Entry<V> = {
+      order: ++this.#calls,
       startedMs,
       flight: read(startedMs).then(
         (fresh) => {

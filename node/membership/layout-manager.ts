@@ -398,7 +398,8 @@ export class LayoutManager {
       })
   }
 
-  /** One fetch from a peer at a time; whoever asks meanwhile shares it. */
+  /** One fetch from a peer at a time, shared by all who ask meanwhile. What the peer did not have when an
+   * earlier caller's fetch began, it may have by now: only a fetch that began after the call ends it. */
   async #catchUp(epoch: number, from: NodeId): Promise<void> {
     // A stranger to the cluster gets its first entries by joining only.
     if (this.#log.view === undefined) {
@@ -407,6 +408,11 @@ export class LayoutManager {
     while (this.#log.epoch < epoch) {
       const before = this.#log.epoch
       let fetching = this.#observing.get(from)
+      if (fetching !== undefined) {
+        await fetching.catch(() => {})
+        if (this.#log.epoch > before) continue
+        fetching = this.#observing.get(from)
+      }
       if (fetching === undefined) {
         fetching = this.#fetch(from).finally(() => this.#observing.delete(from))
         this.#observing.set(from, fetching)

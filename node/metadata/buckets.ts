@@ -5,7 +5,8 @@
  *   - the bucket's own register decides who has the name (T6); an account's list is a superset (T2)
  *   - a change of a record answers only when a majority of each shard's replica sets has flushed the
  *     new generation (T8), so that a cached record is safe without a lease
- *   - nobody is let in by a record that was read more than a second before it was asked for (T7)
+ *   - nobody is let in by a record that was read, or proven to be the newest by the replicas of the
+ *     bucket's objects (T8), more than a second before it was asked for (T7)
  *   - "deleting" is met by others only for a while: whoever meets it long enough finishes it
  */
 
@@ -13,6 +14,7 @@ import { byteString, utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type {
   BucketAccess,
@@ -29,6 +31,7 @@ import { AccountBuckets } from './account-buckets.ts'
 import { Bucket } from './bucket.ts'
 import { BucketCreation } from './bucket-creation.ts'
 import { FenceRaiser } from './bucket-fence.ts'
+import { BucketProof } from './bucket-proof.ts'
 import {
   BUCKET_DELETED,
   BUCKET_DELETING,
@@ -54,6 +57,9 @@ const LOOSE_AGE_MS = 10_000
 const DELETING_PATIENCE_MS = 3_000
 const DELETING_POLL_MS = 100
 const CHANGE_ATTEMPTS = 4
+/** A read of the record that takes longer than this is no longer waited for alone, where there is a known
+ * record to prove. */
+const READ_PATIENCE_MS = 300
 
 export interface BucketsOptions {
   readonly registers: Registers
@@ -81,6 +87,7 @@ export class Buckets {
   readonly #cache = new Map<string, Bucket>()
   readonly #access: FreshCache<KnownAccess>
   readonly #fence: FenceRaiser
+  readonly #proof: BucketProof
   readonly #list: AccountBuckets
   readonly #creation: BucketCreation
 
@@ -88,6 +95,7 @@ export class Buckets {
     this.#options = options
     this.#access = new FreshCache(options.clock, CACHE_MAX)
     this.#fence = new FenceRaiser(options)
+    this.#proof = new BucketProof(options)
     const readBucket = (context: RequestContext, name: string): Promise<BucketRecord | undefined> =>
       this.#readRecord(context, name)
     this.#list = new AccountBuckets({
@@ -111,6 +119,11 @@ export class Buckets {
   /** Asks the register: linearizable. Throws NoSuchBucket. */
   async read(context: RequestContext, name: string): Promise<Bucket> {
     return this.#remember(await this.#readLive(context, name))
+  }
+
+  /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
+  async head(context: RequestContext, name: string): Promise<BucketInfo> {
+    return infoOf(await this.#readOrProve(context, name))
   }
 
   /** For the decision about a request (T7). Throws NoSuchBucket, else Unavailable. */
@@ -238,14 +251,48 @@ export class Buckets {
   ): Promise<{ readonly value: KnownAccess }> {
     try {
       return await this.#access.get(name, ageMs, async (sinceMs) => {
-        const bucket = await this.read(context, name)
-        const { record } = bucket
+        const record = await this.#readOrProve(context, name)
+        const bucket = this.#remember(record)
         return { value: { bucket, info: infoOf(record), settings: settingsOf(record) }, sinceMs }
       })
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === 'NoSuchBucket') throw error
       throw new StoreError('Unavailable', 'the settings of the bucket could not be read')
     }
+  }
+
+  /**
+   * Of a live bucket: from its register, or the known one once the replicas of its objects have proven that
+   * nothing newer had been answered when this was called. So a bucket does not go away with the majority of
+   * one register. Only "live at this generation" is ever proven: everything else is read. Throws
+   * NoSuchBucket.
+   */
+  async #readOrProve(context: RequestContext, name: string): Promise<BucketRecord> {
+    const reading = this.#readLive(context, name)
+    const known = this.#cache.get(name)
+    if (known === undefined) return reading
+    const patience = this.#patience(name)
+    const first = await Promise.race([reading, patience.over]).catch(unlessUnavailable)
+    patience.cancel()
+    if (first !== undefined) return first
+    const { record } = known
+    const proof = this.#proof.isCurrent(context, new Bucket(record, () => Promise.resolve(record)))
+    const proven = proof.then((current) => (current ? record : reading))
+    return Promise.race([
+      reading.catch((error: unknown) => unlessUnavailable(error) ?? proven),
+      proven,
+    ])
+  }
+
+  /** How long the register of a bucket alone is waited for: not at all, when its majority is away. */
+  #patience(name: string): { readonly over: Promise<undefined>; readonly cancel: () => void } {
+    const reachable = this.#proof.isReachable(partitionOfKey(this.#keyOf(name)))
+    let cancel = (): void => {}
+    const over = new Promise<undefined>((resolve) => {
+      const delayMs = reachable ? READ_PATIENCE_MS : 0
+      cancel = this.#options.clock.after(delayMs, () => resolve(undefined))
+    })
+    return { over, cancel: () => cancel() }
   }
 
   /** Who was let in to one bucket does not change another one that has got its name since. */
@@ -382,6 +429,10 @@ export class Buckets {
   #keyOf(name: string): RegisterKey {
     return systemRegister('bucket', utf8ByteString(name), this.#options.partitionBits)
   }
+}
+
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof StoreError) || error.code !== 'Unavailable') throw error
 }
 
 function busy(): StoreError {

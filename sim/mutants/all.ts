@@ -1,5 +1,6 @@
 /** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
 
+import { BUCKET_MUTANTS } from './buckets.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
@@ -11,6 +12,7 @@ import { VERSION_MUTANTS } from './versions.ts'
 export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...PORT_MUTANTS,
   ...FENCE_MUTANTS,
+  ...BUCKET_MUTANTS,
   ...SPACE_MUTANTS,
   ...VERSION_MUTANTS,
   ...LOG_MUTANTS,
