@@ -38,6 +38,7 @@ import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { DeadData } from './space/dead-data.ts'
+import { Readers } from './space/readers.ts'
 import { Space, type SpaceSettings } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep, type UpkeepSettings } from './upkeep.ts'
@@ -182,6 +183,16 @@ export class ShoalNode {
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     const dead = new DeadData()
+    const readers = new Readers({
+      self,
+      boot: options.boot,
+      peers: {
+        connected: (node) => peers.connected(node),
+        readers: (to, round, timeout) => peers.readers(to, round, timeout),
+      },
+      members: () => layout.current()?.members.map(({ nodeId }) => nodeId) ?? [],
+      clock,
+    })
     const service = new Service({
       host: this.host,
       blocks,
@@ -190,6 +201,8 @@ export class ShoalNode {
       resync: () => this.resync,
       attempts,
       dead,
+      readers,
+      kept: () => this.space.kept,
       epoch,
       isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
@@ -200,7 +213,7 @@ export class ShoalNode {
       },
       status: () => status.own(),
     })
-    const peers = new Peers(network, () => service)
+    const peers: Peers = new Peers(network, () => service)
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
     const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
     const { observer } = options
@@ -242,6 +255,8 @@ export class ShoalNode {
         part: (key) => uploads.care.part(key),
         tickets: (key) => uploads.care.tickets(key),
       },
+      forget: (keys) => service.forget(keys),
+      readers,
       freed: () => ({
         blocks: service.freedBlocks,
         bytes: service.freedBytes,
@@ -291,6 +306,7 @@ export class ShoalNode {
       replicator,
       attempts,
       partitionBits,
+      reading: (ids) => readers.begin(ids),
     })
     const lister = new Lister({ peers, placement, registers: this.registers, clock })
     const buckets: Buckets = new Buckets({
@@ -361,7 +377,9 @@ export class ShoalNode {
     network.serve((from, message) => service.serve(from, message))
     network.serveWalk((partition) => [...view().replicas(partition)])
     network.onPeer(({ type, peer }) => {
-      if (type === 'up' && layout.current() !== undefined) this.resync.peerUp(peer)
+      if (type !== 'up' || layout.current() === undefined) return
+      this.resync.peerUp(peer)
+      readers.peerUp(peer)
     })
     layout.onChange((changed) => this.#changed(changed))
   }

@@ -33,12 +33,14 @@ import {
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
 import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Network, TrafficClass } from '../env/ports.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
+import type { ReadersRound } from '../space/readers.ts'
 import type { Tombstone } from '../space/tombstones.ts'
 
 export const BLOCK_RESULT = {
@@ -252,6 +254,13 @@ export class Peers {
               .body,
           )
     return reply.result === 0 ? reply.states : undefined
+  }
+
+  /** Tells a member what clients of this node are reading slowly. */
+  async readers(to: NodeId, round: ReadersRound, options: CallOptions): Promise<void> {
+    const ids = round.ids.map((id) => bytesOf(id))
+    const body = WireReadersRequest.encode({ ...round, ids })
+    await this.#call(to, 'control', RPC.readers, body, options)
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -1,7 +1,7 @@
 /** Answers what peers ask, one handler for each type of message. */
 
 import { bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
-import type { NodeId } from '../../protocol/ids.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
@@ -38,6 +38,7 @@ import {
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../data/attempts.ts'
@@ -51,6 +52,8 @@ import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import { FREED_MAX } from '../space/freer.ts'
+import type { KeptBlocks } from '../space/kept-blocks.ts'
+import { READERS_IDS_MAX, type Readers } from '../space/readers.ts'
 import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../space/tombstones.ts'
 import { BLOCK_RESULT, type LocalService } from './peers.ts'
 
@@ -62,6 +65,9 @@ export interface ServiceOptions {
   readonly resync: () => Resync
   readonly attempts: Attempts
   readonly dead: DeadData
+  readonly readers: Readers
+  /** Blocks of dead data that somebody still reads. */
+  readonly kept: () => KeptBlocks
   readonly epoch: () => number
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
@@ -131,6 +137,12 @@ export class Service implements LocalService {
         await this.#catchUp(request.epoch, from)
         return { type, body: WireCollectReply.encode(await this.collect(request)) }
       }
+      case RPC.readers: {
+        const { boot, round, last, ids } = decodeMessage(WireReadersRequest, body)
+        if (ids.length > READERS_IDS_MAX) throw new MessageError('too many readers in one message')
+        this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
+        return { type, body: EMPTY_BYTES }
+      }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
       default:
@@ -165,10 +177,15 @@ export class Service implements LocalService {
     const keys = request.keys.map(blockKeyOfWire)
     // From now on nothing brings them back: no copy from a replica that has missed this, no late put.
     for (const key of keys) this.#options.dead.add(dataIdOf(key))
+    return { freed: await this.forget(this.#options.kept().keep(keys)) }
+  }
+
+  /** Blocks of dead data that nobody reads. The result is how many of them were here. */
+  async forget(keys: readonly BlockKey[]): Promise<number> {
     const { blocks, bytes } = await this.blocks.forget(keys)
     this.freedBlocks += blocks
     this.freedBytes += bytes
-    return { freed: blocks }
+    return blocks
   }
 
   async collect(request: WireCollectRequest): Promise<WireCollectReply> {

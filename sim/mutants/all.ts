@@ -5,6 +5,7 @@ import { FENCE_MUTANTS } from './fences.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PORT_MUTANTS } from './ports.ts'
+import { READER_MUTANTS } from './readers.ts'
 import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
@@ -14,6 +15,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...FENCE_MUTANTS,
   ...BUCKET_MUTANTS,
   ...SPACE_MUTANTS,
+  ...READER_MUTANTS,
   ...VERSION_MUTANTS,
   ...LOG_MUTANTS,
   ...ROW_MUTANTS,
