@@ -34,6 +34,7 @@ import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { openStore } from './open-store.ts'
 import { Mender } from './repair/mender.ts'
+import { Puller } from './repair/puller.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
@@ -276,17 +277,23 @@ export class ShoalNode {
       collector: this.space.collector,
       logger,
     })
-    this.resync = new Resync({
-      self,
+    const puller = new Puller({
       store,
       blocks,
       host: this.host,
       registers: this.registers,
       peers,
-      exchange,
       dead,
       freer: this.space.freer,
       tombstones: this.space.tombstones,
+      view,
+    })
+    this.resync = new Resync({
+      self,
+      store,
+      puller,
+      peers,
+      exchange,
       view,
       clock,
       random,
