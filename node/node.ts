@@ -57,6 +57,8 @@ export interface NodeOptions {
   readonly capacityBytes: number
   readonly segmentSizeBytes: number
   readonly replication?: number | undefined
+  /** Of a founder. False: as earlier programs, to try clusters of theirs. */
+  readonly systemPartitions?: boolean | undefined
   readonly partitionBits?: number | undefined
   readonly bucketsPerAccount?: number | undefined
   readonly clusterSecret: {
@@ -323,6 +325,7 @@ export class ShoalNode {
       clock,
       random,
       partitionBits,
+      keyspace: () => view().genesis,
       memberCount: () => view().members.length,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       createAllowed: () => layout.createBucketAllowed(),
@@ -343,7 +346,7 @@ export class ShoalNode {
     const uploads: Uploads = new Uploads({ ...common, objects, random, replicator })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
-      partitionBits,
+      keyspace: () => view().genesis,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       clock,
       random,
@@ -422,7 +425,7 @@ export class ShoalNode {
     }
     if (this.host.holdsRegisters())
       throw new UsageError('layout.json is missing, but the log is not')
-    const { root, replication, partitionBits } = options
+    const { root, replication, partitionBits, systemPartitions } = options
     if (root === undefined) throw new Error('a founder needs root credentials')
     if (options.clusterSecret.get() === undefined) {
       await options.clusterSecret.set(random.bytes(32))
@@ -437,6 +440,7 @@ export class ShoalNode {
       },
       replication,
       partitionBits,
+      systemPartitions,
     })
     logger.info({ cluster: this.layout.current()?.clusterId }, 'founded a cluster')
   }
@@ -458,7 +462,9 @@ export class ShoalNode {
   #provide(view: LayoutView): void {
     const { network, logger } = this.#env
     const shift = Math.max(view.partitionBits - SLICE_BITS, 0)
-    const slices = new Set(view.partitionsOf(this.nodeId).map((partition) => partition >> shift))
+    // A walk starts from an object: nobody looks for system registers that way.
+    const held = view.partitionsOf(this.nodeId).filter((each) => each < 1 << view.partitionBits)
+    const slices = new Set(held.map((partition) => partition >> shift))
     network.provideSlices([...slices]).catch((error: unknown) => {
       logger.debug({ error: String(error) }, 'announcing slices failed')
     })
