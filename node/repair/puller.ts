@@ -150,8 +150,9 @@ export class Puller {
 
   /** False: not settled, or not here yet. */
   async #pullRegister(peer: NodeId, { key, there }: Older): Promise<boolean> {
-    const { registers, host, tombstones } = this.#options
+    const { registers, host, tombstones, view } = this.#options
     if (host.isFaulty(key)) return this.#mend(peer, key)
+    const { epoch } = view()
     const floor = host.floor(partitionOfKey(key))
     const isKnown = compareBallots(there, ZERO_BALLOT) > 0
     if (isKnown && host.peek(key) === undefined && compareBallots(there, floor) <= 0) {
@@ -166,7 +167,7 @@ export class Puller {
       this.done++
       if (accepted === undefined) return true
     }
-    let learnt = await this.#learn(peer, key, accepted)
+    let learnt = await this.#learn(peer, key, accepted, epoch)
     if (learnt === 'refused') {
       // Never counts as synced (G3): written again above the floor, it comes to this node as well.
       const settled = await registers.settle(
@@ -177,24 +178,26 @@ export class Puller {
         host.floor(partitionOfKey(key)).counter,
       )
       this.done++
-      if (settled !== undefined) learnt = await this.#learn(peer, key, settled)
+      if (settled !== undefined) learnt = await this.#learn(peer, key, settled, epoch)
     }
     return learnt === 'installed' || learnt === 'held'
   }
 
-  async #learn(peer: NodeId, key: RegisterKey, accepted: Accepted): Promise<Learnt> {
+  /** `epoch`: from before it was read (L6). */
+  async #learn(peer: NodeId, key: RegisterKey, accepted: Accepted, epoch: number): Promise<Learnt> {
     const { host, blocks } = this.#options
     for (const block of accepted.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
     }
-    const learnt = await host.learn(key, accepted)
+    const learnt = await host.learn(key, accepted, epoch)
     if (learnt === 'installed') this.done++
     return learnt
   }
 
   /** A damaged register of this node (D3). It has no vote while it is damaged, whatever else has. */
   async #mend(peer: NodeId, key: RegisterKey): Promise<boolean> {
-    const { registers, host, blocks } = this.#options
+    const { registers, host, blocks, view } = this.#options
+    const { epoch } = view()
     let agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
     if (agreed === undefined) {
       // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
@@ -205,7 +208,7 @@ export class Puller {
     for (const block of agreed.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
     }
-    if (await host.mend(key, agreed)) this.done++
+    if (await host.mend(key, agreed, epoch)) this.done++
     return true
   }
 
@@ -227,16 +230,17 @@ export class Puller {
     what: number,
   ): AsyncGenerator<Awaited<ReturnType<Peers['enumerate']>>> {
     const { peers, view } = this.#options
+    const { epoch } = view()
     let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
     for (;;) {
       const page = await peers.enumerate(
         peer,
-        { epoch: view().epoch, partition, what, after, limit: PAGE },
+        { epoch, partition, what, after, limit: PAGE },
         { timeoutMs: CALL_TIMEOUT_MS },
       )
       // What a peer at a later epoch has may come from a node that this one's layout does not know: its
       // attempts would count as over here (node/space/attempt-marks.ts).
-      if (page.epoch !== view().epoch) throw new Error('the peer is at another epoch')
+      if (page.epoch !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
       yield page
       const last = page.keys.at(-1)
       if (!page.more || last === undefined) return

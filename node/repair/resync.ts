@@ -271,7 +271,10 @@ export class Resync {
     const options = { timeoutMs: CALL_TIMEOUT_MS }
     const epoch = view().epoch
     const theirs = await peers.digests(peer, { epoch, level: 0, groups: [] }, options)
-    if (theirs.epoch !== epoch) throw new Error('the peer is at another epoch')
+    const mustBe = (other: number): void => {
+      if (other !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
+    }
+    mustBe(theirs.epoch)
     const mine = exchange.groupDigests(peer)
     const none = new Uint8Array(DIGEST_BYTES)
     const groups: number[] = []
@@ -284,6 +287,7 @@ export class Resync {
     for (let at = 0; at < groups.length; at += GROUPS_MAX) {
       const some = groups.slice(at, at + GROUPS_MAX)
       const reply = await peers.digests(peer, { epoch, level: 1, groups: some }, options)
+      mustBe(reply.epoch)
       for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
         const group = some[Math.floor(i / GROUP_PARTITIONS)]!
         const partition = group * GROUP_PARTITIONS + (i % GROUP_PARTITIONS)

@@ -57,6 +57,7 @@ export const BLOCK_RESULT = {
 export interface LocalService {
   readonly host: RegisterHost
   readonly blocks: BlockStore
+  putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
   list(request: WireListRequest): Promise<WireListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
@@ -112,10 +113,7 @@ export class Peers {
     epoch: number,
     options: CallOptions,
   ): Promise<WireBlockReply> {
-    if (to === this.self) {
-      await this.#local().blocks.put(block)
-      return { result: BLOCK_RESULT.ok, epoch, owner: EMPTY_BYTES }
-    }
+    if (to === this.self) return this.#local().putBlock(block, epoch)
     const { key, owner, bytes } = block
     const body = WireBlockRequest.encode({ key: bytesOf(key), epoch, owner: bytesOf(owner) })
     const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, bytes)

@@ -164,7 +164,8 @@ export class Service implements LocalService {
     }
     try {
       await host.raiseMinimum(fence, request.partitions)
-      return { result: 0, epoch: epoch() }
+      // In the next epoch this node may have told of its minima before this one was flushed (L6b).
+      return { result: request.epoch === epoch() ? 0 : 1, epoch: epoch() }
     } catch (error) {
       if (error instanceof LogError) return { result: 2, epoch: epoch() }
       throw error
@@ -209,6 +210,7 @@ export class Service implements LocalService {
         host.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), mine),
       )
       for (const each of await Promise.all(gone)) if (each) this.registersCollected++
+      if (!mine()) return { result: 1, epoch: epoch(), states: [] }
     }
     return { result: 0, epoch: epoch(), states }
   }
@@ -240,32 +242,44 @@ export class Service implements LocalService {
     body: Uint8Array,
     payload: Uint8Array | undefined,
   ): Promise<Uint8Array> {
-    const { epoch, isReplica } = this.#options
     const request = decodeMessage(WireBlockRequest, body)
     const key = blockKeyOfWire(request.key)
     const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
-    if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
-      return WireBlockReply.encode({ result: BLOCK_RESULT.staleEpoch, epoch: epoch() })
-    }
+    const reply = await this.putBlock({ key, bytes: payload ?? EMPTY_BYTES, owner }, request.epoch)
+    return WireBlockReply.encode(reply)
+  }
+
+  /** Of this node and of its peers. The answer is one of the epoch that the asker named (L6b). */
+  async putBlock(block: OwnedBlock, asked: number): Promise<WireBlockReply> {
+    const { epoch, isReplica, dead } = this.#options
+    const isOver = (): boolean => asked !== epoch() || !isReplica(partitionOfKey(block.key))
+    const answer = (result: number): WireBlockReply => ({
+      result,
+      epoch: epoch(),
+      owner: EMPTY_BYTES,
+    })
+    if (isOver()) return answer(BLOCK_RESULT.staleEpoch)
     // A late message: its writer is over, and nobody waits for the answer.
-    if (this.#options.dead.has(dataIdOf(key))) {
-      return WireBlockReply.encode({ result: BLOCK_RESULT.dead, epoch: epoch() })
-    }
+    if (dead.has(dataIdOf(block.key))) return answer(BLOCK_RESULT.dead)
     try {
-      await this.blocks.put({ key, bytes: payload ?? EMPTY_BYTES, owner })
-      return WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch: epoch() })
+      await this.blocks.put(block)
+      return answer(isOver() ? BLOCK_RESULT.staleEpoch : BLOCK_RESULT.ok)
     } catch (error) {
       if (!(error instanceof LogError)) throw error
-      const result = error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged
-      return WireBlockReply.encode({ result, epoch: epoch() })
+      return answer(error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged)
     }
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
     const key = blockKeyOfWire(decodeMessage(WireBlockRequest, body).key)
-    const block = await this.blocks.readOwned(key)
-    const epoch = this.#options.epoch()
+    let epoch: number
+    let block: OwnedBlock | undefined
+    do {
+      epoch = this.#options.epoch()
+      block = await this.blocks.readOwned(key)
+      // Bytes are the same in every epoch; that there are none is said of the present one (L6b).
+    } while (block === undefined && epoch !== this.#options.epoch())
     if (block === undefined) {
       const result = BLOCK_RESULT.notFound
       return { type: RPC.getBlock, body: WireBlockReply.encode({ result, epoch }) }

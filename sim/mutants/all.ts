@@ -1,6 +1,7 @@
 /** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
 
 import { BUCKET_MUTANTS } from './buckets.ts'
+import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
@@ -12,6 +13,7 @@ import { VERSION_MUTANTS } from './versions.ts'
 
 export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...PORT_MUTANTS,
+  ...EPOCH_MUTANTS,
   ...FENCE_MUTANTS,
   ...BUCKET_MUTANTS,
   ...SPACE_MUTANTS,
