@@ -315,7 +315,8 @@ export class RegisterHost {
     if (key === undefined) return { reply: ready.reply }
     const bytes = await this.#options.blocks.read(key)
     // The layout may have changed while the disk was read (L6b).
-    if (this.#options.epoch() !== request.epoch) return this.#read(request, withBlock)
+    const late = this.refusalOf(request)
+    if (late !== undefined) return { reply: late }
     return bytes === undefined
       ? { reply: ready.reply }
       : { reply: ready.reply, block: { key, bytes } }
