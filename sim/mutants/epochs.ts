@@ -62,7 +62,7 @@ const acceptAcrossEpochs: Scenario = async ({ seed }) => {
     let reply: RegisterReply | undefined
     accepted.then((answer) => (reply = answer.reply)).catch(() => {})
     await until(cluster, () => layout.current()!.epoch > epoch)
-    if (reply !== undefined) throw new Error(`answered before the flush: ${String(reply)}`)
+    if (reply !== undefined) throw new Error(`answered before the flush: ${reply.type}`)
     release()
     const { type } = (await accepted).reply
     if (type !== 'stale-epoch') found.push(`flushed in the next epoch and answered: ${type} (L6b)`)
