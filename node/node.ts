@@ -4,7 +4,13 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
-import { proposerId, type DataId, type NodeId, type StorageId } from '../protocol/ids.ts'
+import {
+  proposerId,
+  type ClusterId,
+  type DataId,
+  type NodeId,
+  type StorageId,
+} from '../protocol/ids.ts'
 import { PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
@@ -72,6 +78,8 @@ export interface NodeOptions {
   /** At the first start: join by this token, or found a cluster with these root credentials. */
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
+  /** It made a new cluster. */
+  readonly founded?: ((cluster: ClusterId) => void) | undefined
   readonly progress?: (task: string, done: number, total?: number) => void
   /** Figures of the process, for the metrics. */
   readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
@@ -442,7 +450,9 @@ export class ShoalNode {
       partitionBits,
       systemPartitions,
     })
-    logger.info({ cluster: this.layout.current()?.clusterId }, 'founded a cluster')
+    const cluster = this.layout.current()?.clusterId
+    logger.info({ cluster }, 'founded a cluster')
+    if (cluster !== undefined) options.founded?.(cluster)
   }
 
   #serve(): void {
