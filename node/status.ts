@@ -25,6 +25,8 @@ import type { SpaceCounters } from './space/space.ts'
 import type { Upkeep } from './upkeep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
+/** One that did not answer lately. */
+const ASK_SLOW_TIMEOUT_MS = 250
 const WALK_TIMEOUT_MS = 8_000
 
 export interface StatusOptions {
@@ -245,11 +247,6 @@ export class Status implements AdminBackend {
         'Deleted registers to forget',
         space.tombstonesPending,
       ),
-      gauge(
-        'shoal_space_kept_blocks',
-        'Blocks that may be freed once nobody reads them any more',
-        space.keptBlocks,
-      ),
       gauge('shoal_attempts_running', 'Attempts to store data under way', space.attemptsRunning),
       gauge('shoal_epoch', 'Epoch of the layout', view?.epoch ?? 0),
       gauge('shoal_members', 'Members of the layout', view?.members.length ?? 0),
@@ -268,8 +265,9 @@ export class Status implements AdminBackend {
     await Promise.all(
       view.members.map(async ({ nodeId }) => {
         if (nodeId === network.self || !peers.connected(nodeId)) return
+        const isSlow = peers.health.isSlow(nodeId, 'other')
         const reply = await peers
-          .status(nodeId, { timeoutMs: ASK_TIMEOUT_MS })
+          .status(nodeId, { timeoutMs: isSlow ? ASK_SLOW_TIMEOUT_MS : ASK_TIMEOUT_MS })
           .catch(() => undefined)
         if (reply !== undefined) replies.set(nodeId, reply)
       }),

@@ -35,8 +35,6 @@ export interface BodiesOptions {
   readonly replicator: Replicator
   readonly attempts: Attempts
   readonly partitionBits: number
-  /** Told what is being read, for as long as it is. Default: nobody needs to know. */
-  readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
 }
 
 export class Bodies {
@@ -116,22 +114,16 @@ export class Bodies {
   ): AsyncGenerator<Uint8Array> {
     const { replicator } = this.#options
     const pieces = piecesOf(storage, partition, start, end, this.#options.partitionBits)
-    const ahead: {
-      buffer: Uint8Array<ArrayBuffer>
-      bytes: Promise<Uint8Array | undefined>
-      piece: Piece
-    }[] = []
+    const ahead: { bytes: Promise<Uint8Array | undefined>; piece: Piece }[] = []
     const readOne = (): boolean => {
       const next = pieces.next()
       if (next.done === true) return false
-      const buffer = this.#readPool.take()
-      const bytes = replicator.read(context, next.value.key, buffer)
+      const bytes = replicator.read(context, next.value.key, this.#readPool)
       bytes.catch(() => {})
-      ahead.push({ buffer, bytes, piece: next.value })
+      ahead.push({ bytes, piece: next.value })
       return true
     }
     context.rounds++
-    const letGo = this.#options.reading?.(idsOf(storage))
     try {
       while (ahead.length < READS_AHEAD && readOne());
       for (;;) {
@@ -143,23 +135,20 @@ export class Bodies {
         }
         yield bytes.subarray(head.piece.from, head.piece.to)
         ahead.shift()
-        this.#readPool.give(head.buffer)
+        this.#readPool.give(bytes)
         readOne()
       }
     } finally {
-      letGo?.()
-      for (const { buffer, bytes } of ahead) {
-        const give = (): void => this.#readPool.give(buffer)
-        bytes.then(give, give)
+      for (const { bytes } of ahead) {
+        bytes.then(
+          (read) => {
+            if (read !== undefined) this.#readPool.give(read)
+          },
+          () => {},
+        )
       }
     }
   }
-}
-
-function idsOf(storage: readonly StorageRecord[]): DataId[] {
-  return storage
-    .filter(({ sizeBytes }) => sizeBytes > 0)
-    .map((each) => dataId(byteString(each.dataId)))
 }
 
 interface Piece {

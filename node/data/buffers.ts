@@ -5,17 +5,22 @@ const KEPT_MAX = 16
 export class BufferPool {
   readonly #sizeBytes: number
   readonly #free: Uint8Array<ArrayBuffer>[] = []
+  readonly #taken = new WeakSet<ArrayBufferLike>()
 
   constructor(sizeBytes: number) {
     this.#sizeBytes = sizeBytes
   }
 
   take(): Uint8Array<ArrayBuffer> {
-    return this.#free.pop() ?? new Uint8Array(this.#sizeBytes)
+    const buffer = this.#free.pop() ?? new Uint8Array(this.#sizeBytes)
+    this.#taken.add(buffer.buffer)
+    return buffer
   }
 
-  /** Only for buffers that nobody looks at any more. */
-  give(buffer: Uint8Array<ArrayBuffer>): void {
-    if (buffer.length === this.#sizeBytes && this.#free.length < KEPT_MAX) this.#free.push(buffer)
+  /** Only for buffers that nobody looks at any more, or views of them; what comes from elsewhere is left
+   * alone. */
+  give({ buffer }: Uint8Array): void {
+    if (!this.#taken.delete(buffer) || this.#free.length >= KEPT_MAX) return
+    this.#free.push(new Uint8Array(buffer as ArrayBuffer))
   }
 }

@@ -11,13 +11,13 @@ import { Quorum } from '../../protocol/register/quorum.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Placement } from '../metadata/registers.ts'
+import { firstAnswer } from '../rpc/first-answer.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from './blocks.ts'
+import type { BufferPool } from './buffers.ts'
 
 const WRITE_TIMEOUT_MS = 15_000
 const READ_TIMEOUT_MS = 8_000
-/** A block that does not come within this is asked from another replica as well. */
-const HEDGE_AFTER_MS = 250
 const EPOCH_RETRIES = 3
 
 export interface ReplicatorOptions {
@@ -100,75 +100,52 @@ export class Replicator {
     await this.#write(block, users, retries - 1)
   }
 
-  /** Verified bytes from the nearest replica that has them; undefined when none has. */
+  /** Verified bytes from the nearest replica that has them; undefined when none has. Those that this node
+   * read itself lie in a buffer of `pool`, which the caller gives back. */
   async read(
     context: RequestContext,
     key: BlockKey,
-    into?: Uint8Array,
+    pool?: BufferPool,
   ): Promise<Uint8Array | undefined> {
-    return (await this.readOwned(context, key, into))?.bytes
+    return (await this.readOwned(context, key, pool))?.bytes
   }
 
-  async readOwned(
+  /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */
+  readOwned(
     context: RequestContext,
     key: BlockKey,
-    into?: Uint8Array,
+    pool?: BufferPool,
   ): Promise<OwnedBlock | undefined> {
-    const { peers, placement } = this.#options
+    const { peers, placement, clock } = this.#options
     const partition = partitionOfKey(key)
-    const replicas = [...new Set(placement.sets(partition).flat())]
-    if (replicas.includes(peers.self)) {
-      const options = { timeoutMs: READ_TIMEOUT_MS }
-      const block = await peers.getOwnedBlock(peers.self, key, options, into)
-      if (block !== undefined) return block
-      // This replica missed it, or its copy is damaged.
-      this.#options.onGap(peers.self, partition)
-    }
-    const others = replicas.filter((node) => node !== peers.self)
-    others.sort((a, b) => Number(peers.connected(b)) - Number(peers.connected(a)))
-    return this.#hedged(context, key, others)
+    const replicas = peers.preferred(placement.sets(partition).flat(), 'block')
+    let done = false
+    const ask = (node: NodeId): Promise<OwnedBlock | undefined> =>
+      node === peers.self
+        ? this.#readHere(key, partition, pool, () => done)
+        : peers.getOwnedBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal })
+    const first = firstAnswer({ clock, health: peers.health, kind: 'block' }, replicas, ask)
+    return first.finally(() => (done = true))
   }
 
-  #hedged(
-    context: RequestContext,
+  async #readHere(
     key: BlockKey,
-    replicas: readonly NodeId[],
+    partition: number,
+    pool: BufferPool | undefined,
+    isLate: () => boolean,
   ): Promise<OwnedBlock | undefined> {
-    const { peers, clock } = this.#options
-    return new Promise((resolve) => {
-      let next = 0
-      let open = 0
-      let done = false
-      let cancel = (): void => {}
-      const finish = (block: OwnedBlock | undefined): void => {
-        done = true
-        cancel()
-        resolve(block)
-      }
-      const ask = (): void => {
-        cancel()
-        if (done) return
-        const node = replicas[next++]
-        if (node === undefined) {
-          if (open === 0) finish(undefined)
-          return
-        }
-        open++
-        peers.getOwnedBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal }).then(
-          (block) => {
-            open--
-            if (done) return
-            if (block === undefined) ask()
-            else finish(block)
-          },
-          () => {
-            open--
-            if (!done) ask()
-          },
-        )
-        if (next < replicas.length) cancel = clock.after(HEDGE_AFTER_MS, ask)
-      }
-      ask()
-    })
+    const { peers } = this.#options
+    const into = pool?.take()
+    // Not before the disk has answered, whatever the deadline: until then the buffer is the disk's.
+    const giveBack = (): void => {
+      if (into !== undefined) pool?.give(into)
+    }
+    const settled = (kept: boolean): void => {
+      if (!kept) giveBack()
+    }
+    const block = await peers.readOwnBlock(key, { timeoutMs: READ_TIMEOUT_MS, settled }, into)
+    if (block === undefined) this.#options.onGap(peers.self, partition)
+    else if (isLate()) giveBack()
+    return block
   }
 }

@@ -5,7 +5,6 @@
 
 import type { Credential } from '../../gateway/backend.ts'
 import type { IamBackend } from '../../gateway/iam-backend.ts'
-import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
 import type { Registers } from '../metadata/registers.ts'
 import { AccessKeys } from './access-keys.ts'
@@ -27,7 +26,7 @@ import { Users } from './users.ts'
 
 export interface IdentitiesOptions {
   readonly registers: Registers
-  readonly keyspace: () => Keyspace
+  readonly partitionBits: number
   /** Of accounts without a limit of their own. */
   readonly bucketsPerAccount: number
   readonly clock: Clock
@@ -53,7 +52,7 @@ export class Identities {
 
   constructor(options: IdentitiesOptions) {
     const { clock, random, network, tokens, cluster } = options
-    const records = new Records(options.registers, options.keyspace)
+    const records = new Records(options.registers, options.partitionBits)
     const sessions = new Sessions({ tokens, clock, random, cluster })
     let known: Credential | undefined
     const root = (): Credential => (known ??= rootCredential(cluster()))

@@ -15,7 +15,6 @@ import {
   type NameRecord,
 } from '../../protocol/iam/name-record.ts'
 import { userCodec, type UserRecord } from '../../protocol/iam/user-record.ts'
-import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
@@ -82,12 +81,12 @@ export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void
 
 export class Records {
   readonly #registers: Registers
-  readonly #keyspace: () => Keyspace
+  readonly #partitionBits: number
   #changed: ChangeListener = () => {}
 
-  constructor(registers: Registers, keyspace: () => Keyspace) {
+  constructor(registers: Registers, partitionBits: number) {
     this.#registers = registers
-    this.#keyspace = keyspace
+    this.#partitionBits = partitionBits
   }
 
   /** Told of every record that this node has changed, or may have. At most one listener. */
@@ -149,7 +148,7 @@ export class Records {
   }
 
   #key<T>(kind: RecordKind<T>, name: string) {
-    return systemRegister(kind.space, utf8ByteString(name), this.#keyspace())
+    return systemRegister(kind.space, utf8ByteString(name), this.#partitionBits)
   }
 }
 

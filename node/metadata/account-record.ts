@@ -2,7 +2,6 @@
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import { accountCodec, type AccountRecord } from '../../protocol/codec/versioned.ts'
-import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
@@ -10,7 +9,7 @@ import type { Registers } from './registers.ts'
 
 export interface AccountPlace {
   readonly registers: Registers
-  readonly keyspace: () => Keyspace
+  readonly partitionBits: number
   readonly accountId: string
 }
 
@@ -30,9 +29,9 @@ export function accountOf(value: RegisterValue | undefined, accountId: string): 
 
 export async function readAccount(
   context: RequestContext,
-  { registers, keyspace, accountId }: AccountPlace,
+  { registers, partitionBits, accountId }: AccountPlace,
 ): Promise<AccountRecord> {
-  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
+  const key = systemRegister('account', utf8ByteString(accountId), partitionBits)
   const { accepted } = await registers.read(context, { key })
   return accountOf(accepted?.value, accountId)
 }
@@ -41,10 +40,10 @@ export async function readAccount(
  * undefined to keep the record; it is called again on each retry. */
 export async function changeAccount(
   context: RequestContext,
-  { registers, keyspace, accountId }: AccountPlace,
+  { registers, partitionBits, accountId }: AccountPlace,
   edit: (account: AccountRecord) => AccountRecord | undefined,
 ): Promise<{ readonly type: 'written' | 'kept'; readonly account: AccountRecord }> {
-  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
+  const key = systemRegister('account', utf8ByteString(accountId), partitionBits)
   const { type, ...outcome } = await registers.change(context, {
     key,
     change: (current) => {

@@ -41,20 +41,28 @@ export class FenceRaiser {
           else list.push(partition)
         }
       }
+      // All are asked, a majority is waited for: one that is slow holds up nobody.
       const done: NodeId[] = []
-      await Promise.all(
-        [...byNode].map(async ([node, list]) => {
+      const isEnough = (): boolean =>
+        partitions.every((partition) => isQuorum(placement.sets(partition), done))
+      await new Promise<void>((resolve) => {
+        let open = byNode.size
+        for (const [node, list] of byNode) {
           const request = {
             epoch,
             bucket: bytesOf(fence.bucket),
             generation: fence.generation,
             partitions: list,
           }
-          if (await this.#ask(node, request)) done.push(node)
-        }),
-      )
+          void this.#ask(node, request).then((obeys) => {
+            if (obeys) done.push(node)
+            open--
+            if (open === 0 || epoch !== placement.epoch() || isEnough()) resolve()
+          })
+        }
+      })
       if (epoch !== placement.epoch()) continue
-      if (partitions.every((partition) => isQuorum(placement.sets(partition), done))) return
+      if (isEnough()) return
       break
     }
     throw new StoreError('Unavailable', 'no majority of the replicas answered in time')

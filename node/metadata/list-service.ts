@@ -64,11 +64,7 @@ export class ListService {
       }
       partitions.push(partition)
     }
-    if (partitions.some((partition) => host.flushedMinimum(partition, fence) < fence.generation)) {
-      await host.raiseMinimum(fence, partitions)
-      // Epoch, membership and generation may have moved on (L6b).
-      return this.list(request)
-    }
+    await host.raiseMinimum(fence, partitions)
     const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
     const sizeBytesMax = Math.min(
       request.intervalBytesMax || Infinity,

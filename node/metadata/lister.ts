@@ -5,7 +5,7 @@
  *   - every row was reported by a majority of its shard's replica sets at one ballot, or resolved by
  *     a read of its own (T1, R2)
  *   - nothing beyond the least covered end of the asked replicas is believed (T1)
- *   - one message to each node for all the shards that it is asked about
+ *   - one message to each node for all the shards that it is asked about (list-round.ts)
  *
  * 1. For each shard without rows: one replica sends rows, F others a digest of theirs.
  * 2. Digests equal: the rows are chosen. Else the others' rows are fetched and differing keys read.
@@ -15,21 +15,21 @@
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import type { ByteString, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
 import { partitionOfKey, type KeyRange } from '../../protocol/keyspace/key.ts'
-import { majority } from '../../protocol/register/quorum.ts'
-import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
+import { isQuorum } from '../../protocol/register/quorum.ts'
+import type { RegisterValue, ReplicaSets } from '../../protocol/register/types.ts'
+import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { Bucket } from './bucket.ts'
-import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from './list-service.ts'
+import { askShards, type ListAnswer } from './list-round.ts'
 import type { Placement, Registers } from './registers.ts'
 
-const CALL_TIMEOUT_MS = 4_000
 const ATTEMPTS = 5
+const FILL_TIMEOUT_MS = 8_000
 const RESOLVE_AT_ONCE = 16
 
 export interface ListerOptions {
@@ -177,72 +177,71 @@ export class ListWalk {
   }
 
   async #fill(cursors: readonly Cursor[]): Promise<void> {
-    const avoided = new Set<NodeId>()
+    const { clock } = this.#options
+    const untilMs = clock.monotonicMs() + FILL_TIMEOUT_MS
     let left = cursors
     for (let attempt = 0; left.length > 0; attempt++) {
-      if (attempt === ATTEMPTS) {
+      if (attempt === ATTEMPTS || clock.monotonicMs() > untilMs) {
         throw new StoreError('Unavailable', 'no majority of the replicas answered in time')
       }
-      left = await this.#fillOnce(left, avoided)
+      left = await this.#fillOnce(left)
     }
   }
 
   /** One round; the result is the cursors whose replicas must be asked again. */
-  async #fillOnce(cursors: readonly Cursor[], avoided: Set<NodeId>): Promise<Cursor[]> {
-    const { placement } = this.#options
-    const plans = cursors.map((cursor) => {
-      const sets = placement.sets(partitionOfKey(cursor.range.start))
-      return { cursor, nodes: this.#quorumOf(sets, avoided) }
-    })
-    this.#context.rounds++
-    const first = await this.#ask(
-      plans.flatMap(({ cursor, nodes }) =>
-        nodes.map((node, i) => ({ node, cursor, digestOnly: i > 0 })),
-      ),
-      avoided,
-    )
+  async #fillOnce(cursors: readonly Cursor[]): Promise<Cursor[]> {
     const again: Cursor[] = []
-    const differing: { cursor: Cursor; nodes: readonly NodeId[] }[] = []
-    for (const { cursor, nodes } of plans) {
-      const replies = nodes.map((node) => first.get(node)?.get(cursor))
-      if (replies.some((reply) => reply === undefined)) {
+    const differing: { cursor: Cursor; sets: ReplicaSets }[] = []
+    // The layout may change meanwhile: what was asked of a majority counts for that one.
+    const sets = cursors.map(({ range }) =>
+      this.#options.placement.sets(partitionOfKey(range.start)),
+    )
+    for (const [i, answers] of (await this.#ask(cursors, sets, false)).entries()) {
+      const cursor = cursors[i]!
+      if (answers === undefined) {
         again.push(cursor)
         continue
       }
-      const [rows, ...others] = replies as WireIntervalReply[]
-      const agreed = others.every(
-        (other) =>
-          equalBytes(other.digest, rows!.digest) && equalBytes(other.coveredEnd, rows!.coveredEnd),
-      )
-      if (agreed && rows!.rows.every((row) => row.state.length > 0)) this.#take(cursor, rows!)
-      else differing.push({ cursor, nodes })
+      const rows = agreed(sets[i]!, answers)
+      if (rows === undefined) differing.push({ cursor, sets: sets[i]! })
+      else this.#take(cursor, rows)
     }
-    if (differing.length > 0) again.push(...(await this.#reconcile(differing, avoided)))
+    if (differing.length === 0) return again
+    // Merge their rows up to the least covered end, read what differs (T1).
+    const asked = differing.map(({ cursor }) => cursor)
+    const rowsOfAll = await this.#ask(
+      asked,
+      differing.map((each) => each.sets),
+      true,
+    )
+    for (const [i, answers] of rowsOfAll.entries()) {
+      const cursor = asked[i]!
+      if (answers === undefined) {
+        again.push(cursor)
+        continue
+      }
+      const replies = answers.map(({ reply }) => reply)
+      await this.#merge(cursor, replies)
+    }
     return again
   }
 
-  /** Replicas disagree: merge their rows up to the least covered end, read what differs (T1). */
-  async #reconcile(
-    plans: readonly { cursor: Cursor; nodes: readonly NodeId[] }[],
-    avoided: Set<NodeId>,
-  ): Promise<Cursor[]> {
+  #ask(
+    cursors: readonly Cursor[],
+    sets: readonly ReplicaSets[],
+    rowsOfAll: boolean,
+  ): Promise<(readonly ListAnswer[] | undefined)[]> {
     this.#context.rounds++
-    const replies = await this.#ask(
-      plans.flatMap(({ cursor, nodes }) =>
-        nodes.map((node) => ({ node, cursor, digestOnly: false })),
-      ),
-      avoided,
+    const { bucket } = this.#walk
+    const options = { ...this.#options, bucket, limit: this.#limit, rowsOfAll }
+    return askShards(
+      options,
+      cursors.map(({ range }, i) => ({
+        start: bytesOf(range.start),
+        end: bytesOf(range.end),
+        sets: sets[i]!,
+      })),
     )
-    const again: Cursor[] = []
-    for (const { cursor, nodes } of plans) {
-      const all = nodes.map((node) => replies.get(node)?.get(cursor))
-      if (all.some((reply) => reply === undefined)) {
-        again.push(cursor)
-        continue
-      }
-      await this.#merge(cursor, all as WireIntervalReply[])
-    }
-    return again
   }
 
   async #merge(cursor: Cursor, replies: readonly WireIntervalReply[]): Promise<void> {
@@ -304,74 +303,21 @@ export class ListWalk {
     cursor.finished = covered >= end
     cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
   }
+}
 
-  /** F+1 of each set: this node first, then connected ones, those that just failed last. */
-  #quorumOf(sets: readonly (readonly NodeId[])[], avoided: Set<NodeId>): NodeId[] {
-    const { peers } = this.#options
-    const rank = (node: NodeId): number =>
-      (avoided.has(node) ? 4 : 0) + (node === peers.self ? 0 : peers.connected(node) ? 1 : 2)
-    const chosen = new Set<NodeId>()
-    for (const set of sets) {
-      const ranked = [...set].sort((a, b) => rank(a) - rank(b))
-      for (const node of ranked.slice(0, majority(set.length))) chosen.add(node)
-    }
-    return [...chosen].sort((a, b) => rank(a) - rank(b))
-  }
-
-  async #ask(
-    questions: readonly { node: NodeId; cursor: Cursor; digestOnly: boolean }[],
-    avoided: Set<NodeId>,
-  ): Promise<Map<NodeId, Map<Cursor, WireIntervalReply>>> {
-    const { peers, placement } = this.#options
-    const byNode = new Map<NodeId, { cursor: Cursor; digestOnly: boolean }[]>()
-    for (const question of questions) {
-      const list = byNode.get(question.node)
-      if (list === undefined) byNode.set(question.node, [question])
-      else list.push(question)
-    }
-    const fence = this.#walk.bucket.current()
-    const epoch = placement.epoch()
-    const intervalsMost = Math.max(...[...byNode.values()].map((list) => list.length))
-    const intervalBytesMax = Math.floor(LIST_REPLY_BYTES_MAX / intervalsMost)
-    const answers = new Map<NodeId, Map<Cursor, WireIntervalReply>>()
-    let staleFence = false
-    await Promise.all(
-      [...byNode].map(async ([node, list]) => {
-        const request = {
-          epoch,
-          fenceBucket: bytesOf(fence.bucket),
-          fenceGeneration: fence.generation,
-          limit: this.#limit,
-          intervalBytesMax,
-          alone: questions.every((question) => question.node === node),
-          intervals: list.map(({ cursor, digestOnly }) => ({
-            start: bytesOf(cursor.range.start),
-            end: bytesOf(cursor.range.end),
-            digestOnly,
-          })),
-        }
-        let reply: WireListReply
-        try {
-          reply = await peers.list(node, request, { timeoutMs: CALL_TIMEOUT_MS })
-        } catch {
-          avoided.add(node)
-          return
-        }
-        if (reply.kind === LIST_RESULT.staleEpoch) await placement.observe(reply.epoch, node)
-        else if (reply.kind === LIST_RESULT.staleFence) staleFence = true
-        else if (reply.kind !== LIST_RESULT.ok || reply.intervals.length !== list.length) {
-          avoided.add(node)
-        } else {
-          answers.set(
-            node,
-            new Map(list.map(({ cursor }, i) => [cursor, reply.intervals[i]!] as const)),
-          )
-        }
-      }),
+/** The rows of one that a majority of each set agrees with; undefined when there is none. */
+function agreed(sets: ReplicaSets, answers: readonly ListAnswer[]): WireIntervalReply | undefined {
+  for (const { hasRows, reply } of answers) {
+    if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
+    const same = answers.filter(
+      (other) =>
+        equalBytes(other.reply.digest, reply.digest) &&
+        equalBytes(other.reply.coveredEnd, reply.coveredEnd),
     )
-    if (staleFence) await this.#walk.bucket.refresh()
-    return answers
+    const nodes = same.map(({ node }) => node)
+    if (isQuorum(sets, nodes)) return reply
   }
+  return undefined
 }
 
 function rowOf(key: ByteString, state: Uint8Array): Row {

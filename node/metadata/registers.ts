@@ -42,6 +42,7 @@ import type {
 } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock, Random } from '../env/ports.ts'
+import { firstAnswer } from '../rpc/first-answer.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
@@ -57,8 +58,6 @@ const PATIENCE_MS = 2_500
 const PATIENCE_POLL_MS = 60
 const BACKOFF_FIRST_MS = 4
 const BACKOFF_MAX_MS = 400
-/** A value that does not come from the nearest replica within this is asked from another. */
-const HEDGE_AFTER_MS = 60
 
 /** Where keys lie at this moment. */
 export interface Placement {
@@ -135,6 +134,8 @@ interface Machine<Outcome> {
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
   onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
   onBackoffOver(): Step<Outcome>
+  /** Answers are slow to come. */
+  hedge(): Step<Outcome>
   giveUp(): Outcome
 }
 
@@ -149,7 +150,8 @@ interface RunExtras {
   readonly onBlock?: (block: PackedBlock) => void
   /** Of every request, also when the operation is over. No reply: it failed. */
   readonly onAnswer?: (send: Send, reply: RegisterReply | undefined) => void
-  readonly hedge?: () => Step<never>
+  /** Of a read: who sends the value. */
+  readonly first?: NodeId | undefined
   /** Asked before a back-off: true ends the operation there. */
   readonly hopeless?: () => boolean
 }
@@ -185,7 +187,7 @@ export class Registers {
     context: RequestContext,
     request: { key: RegisterKey; fence?: FenceSource | undefined; withBlock?: boolean },
   ): Promise<ReadResult> {
-    const { placement } = this.#options
+    const { peers, placement } = this.#options
     const partition = partitionOfKey(request.key)
     const deadline = this.#deadline()
     const startedMs = this.#options.clock.monotonicMs()
@@ -193,17 +195,19 @@ export class Registers {
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
       let block: PackedBlock | undefined
+      // The first sends the value, so that its disk has to answer.
+      const preferred = peers.preferred(sets.flat(), 'value')
       const reader = new Reader({
         key: request.key,
         epoch,
         sets,
-        preferred: this.#preferred(sets),
+        preferred,
         ...(request.fence && { fence: request.fence.current() }),
       })
       const outcome = await this.#run<ReaderOutcome>(context, reader, deadline, {
         withBlock: request.withBlock === true,
         onBlock: (found) => (block = found),
-        hedge: () => reader.hedge() as Step<never>,
+        first: preferred[0],
       })
       switch (outcome.type) {
         case 'state':
@@ -424,13 +428,6 @@ export class Registers {
     return this.#options.clock.monotonicMs() + OPERATION_TIMEOUT_MS
   }
 
-  /** This node first, then connected ones. */
-  #preferred(sets: ReplicaSets): NodeId[] {
-    const { peers } = this.#options
-    const rank = (node: NodeId): number => (node === peers.self ? 0 : peers.connected(node) ? 1 : 2)
-    return [...new Set(sets.flat())].sort((a, b) => rank(a) - rank(b))
-  }
-
   #run<Outcome extends { readonly type: string }>(
     context: RequestContext,
     machine: Machine<Outcome>,
@@ -438,8 +435,10 @@ export class Registers {
     extras: RunExtras,
   ): Promise<Outcome> {
     const { clock, random } = this.#options
+    const { health } = this.#options.peers
     return new Promise<Outcome>((resolve, reject) => {
       let done = false
+      let sentMs = 0
       const timers = new Set<() => void>()
       const after = (delayMs: number, run: () => void): void => {
         const cancel = clock.after(delayMs, () => {
@@ -480,6 +479,7 @@ export class Registers {
         )
       }
       const obey = (step: Step<Outcome>): void => {
+        if (step.send.length > 0) sentMs = clock.monotonicMs()
         let riding: readonly OwnedBlock[] | undefined
         for (const one of step.send) send(one, (riding ??= ridingWith(one.request, atHand)))
         if (step.needBlocks !== undefined) {
@@ -503,10 +503,16 @@ export class Registers {
         if (!done) finish(machine.giveUp())
       })
       guarded(() => machine.start())
-      if (!done && extras.hedge !== undefined) {
-        const { hedge } = extras
-        after(HEDGE_AFTER_MS, () => guarded(hedge))
-      }
+      const kind = extras.first === undefined ? 'vote' : 'value'
+      const hedgeLater = (delayMs: number): void =>
+        after(delayMs, () => {
+          const leftMs = sentMs + health.hedgeAfterMs(kind) - clock.monotonicMs()
+          if (leftMs <= 0 && (extras.first === undefined || health.mayHedge(extras.first, kind))) {
+            guarded(() => machine.hedge())
+          }
+          if (!done) hedgeLater(Math.max(leftMs, health.hedgeAfterMs(kind)))
+        })
+      if (!done) hedgeLater(health.hedgeAfterMs(kind))
     })
   }
 
@@ -555,14 +561,15 @@ export class Registers {
   async #findBlock(key: BlockKey, request: AcceptRequest, atHand: AtHand): Promise<OwnedBlock> {
     const mine = atHand.get(key)
     if (mine !== undefined) return mine
-    const { peers, placement } = this.#options
-    for (const node of placement.sets(partitionOfKey(request.key)).flat()) {
-      const block = await peers
-        .getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
-        .catch(() => undefined)
-      if (block !== undefined) return block
-    }
-    throw unavailable()
+    const { peers, placement, clock } = this.#options
+    const replicas = placement.sets(partitionOfKey(request.key)).flat()
+    const block = await firstAnswer(
+      { clock, health: peers.health, kind: 'block' },
+      peers.preferred(replicas, 'block'),
+      (node) => peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS }),
+    )
+    if (block === undefined) throw unavailable()
+    return block
   }
 }
 

@@ -33,15 +33,14 @@ import {
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
-  WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
 import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
-import type { Network, TrafficClass } from '../env/ports.ts'
+import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
-import type { ReadersRound } from '../space/readers.ts'
 import type { Tombstone } from '../space/tombstones.ts'
+import { PeerHealth, type CallKind } from './peer-health.ts'
 
 export const BLOCK_RESULT = {
   ok: 0,
@@ -57,7 +56,6 @@ export const BLOCK_RESULT = {
 export interface LocalService {
   readonly host: RegisterHost
   readonly blocks: BlockStore
-  putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
   list(request: WireListRequest): Promise<WireListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
@@ -70,12 +68,16 @@ export interface CallOptions {
 }
 
 export class Peers {
+  readonly health: PeerHealth
   readonly #network: Network
+  readonly #clock: Clock
   readonly #local: () => LocalService
 
-  constructor(network: Network, local: () => LocalService) {
+  constructor(network: Network, clock: Clock, local: () => LocalService) {
     this.#network = network
+    this.#clock = clock
     this.#local = local
+    this.health = new PeerHealth(clock)
   }
 
   get self(): NodeId {
@@ -86,13 +88,28 @@ export class Peers {
     return peer === this.self || this.#network.connected(peer)
   }
 
+  /** In which order to ask: this node first, then those that are connected, those that are slow last. */
+  preferred(peers: Iterable<NodeId>, kind: CallKind): NodeId[] {
+    const ranked = [...new Set(peers)].map((peer) => ({ peer, rank: this.#rank(peer, kind) }))
+    return ranked.sort((a, b) => a.rank - b.rank).map(({ peer }) => peer)
+  }
+
+  #rank(peer: NodeId, kind: CallKind): number {
+    const slow = this.health.isSlow(peer, kind) ? 2 : 0
+    if (peer === this.self) return slow * 1.5
+    return this.connected(peer) ? 1 + slow : 4
+  }
+
   async register(
     to: NodeId,
     request: RegisterRequest,
     extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined },
     options: CallOptions,
   ): Promise<HostReply> {
-    if (to === this.self) return this.#local().host.handle(request, extras)
+    const kind = request.type !== 'read' ? 'vote' : request.want === 'value' ? 'value' : 'other'
+    if (to === this.self) {
+      return this.#own(kind, options, () => this.#local().host.handle(request, extras))
+    }
     const { blocks = [], withBlock } = extras
     const payload = blocks.map(({ key, owner, bytes }) => ({
       key,
@@ -101,7 +118,7 @@ export class Peers {
     }))
     const body = encodeRegisterCall({ request, withBlock, payload })
     const bytes = joined(blocks)
-    const answer = await this.#call(to, 'control', RPC.register, body, options, bytes)
+    const answer = await this.#call(to, 'control', RPC.register, body, options, kind, bytes)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
     if (payloadKey === undefined || answer.payload === undefined) return { reply }
     return { reply, block: { key: payloadKey, bytes: answer.payload } }
@@ -113,21 +130,19 @@ export class Peers {
     epoch: number,
     options: CallOptions,
   ): Promise<WireBlockReply> {
-    if (to === this.self) return this.#local().putBlock(block, epoch)
+    if (to === this.self) {
+      await this.#own('write', options, () => this.#local().blocks.put(block))
+      return { result: BLOCK_RESULT.ok, epoch, owner: EMPTY_BYTES }
+    }
     const { key, owner, bytes } = block
     const body = WireBlockRequest.encode({ key: bytesOf(key), epoch, owner: bytesOf(owner) })
-    const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, bytes)
+    const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, 'write', bytes)
     return decodeMessage(WireBlockReply, answer.body)
   }
 
   /** Verified bytes; undefined when the peer has no good copy. */
-  async getBlock(
-    to: NodeId,
-    key: BlockKey,
-    options: CallOptions,
-    into?: Uint8Array,
-  ): Promise<Uint8Array | undefined> {
-    return (await this.getOwnedBlock(to, key, options, into))?.bytes
+  async getBlock(to: NodeId, key: BlockKey, options: CallOptions): Promise<Uint8Array | undefined> {
+    return (await this.getOwnedBlock(to, key, options))?.bytes
   }
 
   /** As `getBlock`, with its owner: for copies. */
@@ -135,23 +150,43 @@ export class Peers {
     to: NodeId,
     key: BlockKey,
     options: CallOptions,
-    into?: Uint8Array,
   ): Promise<OwnedBlock | undefined> {
-    if (to === this.self) return this.#local().blocks.readOwned(key, into)
+    if (to === this.self) return this.readOwnBlock(key, options)
     const body = WireBlockRequest.encode({ key: bytesOf(key) })
-    const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options)
+    const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options, 'block')
     const { result, owner } = decodeMessage(WireBlockReply, answer.body)
     if (result !== BLOCK_RESULT.ok) return undefined
     const bytes = answer.payload ?? EMPTY_BYTES
     return { key, bytes, owner: byteString(owner) as BlockOwner }
   }
 
+  /** This node's own copy. `settled` is told when nothing is read into `into` any more, and whether the
+   * result has it. */
+  readOwnBlock(
+    key: BlockKey,
+    options: CallOptions & { readonly settled?: (kept: boolean) => void },
+    into?: Uint8Array,
+  ): Promise<OwnedBlock | undefined> {
+    let late = false
+    const read = this.#own('block', options, async () => {
+      let block: OwnedBlock | undefined
+      try {
+        block = await this.#local().blocks.readOwned(key, into)
+        return block
+      } finally {
+        options.settled?.(block !== undefined && !late)
+      }
+    })
+    read.catch(() => (late = true))
+    return read
+  }
+
   async list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
-    if (to === this.self) return this.#local().list(request)
+    if (to === this.self) return this.#own('list', options, () => this.#local().list(request))
     const body = WireListRequest.encode(request)
     return decodeMessage(
       WireListReply,
-      (await this.#call(to, 'control', RPC.list, body, options)).body,
+      (await this.#call(to, 'control', RPC.list, body, options, 'list')).body,
     )
   }
 
@@ -160,11 +195,11 @@ export class Peers {
     request: WireRaiseRequest,
     options: CallOptions,
   ): Promise<WireRaiseReply> {
-    if (to === this.self) return this.#local().raise(request)
+    if (to === this.self) return this.#own('write', options, () => this.#local().raise(request))
     const body = WireRaiseRequest.encode(request)
     return decodeMessage(
       WireRaiseReply,
-      (await this.#call(to, 'control', RPC.raise, body, options)).body,
+      (await this.#call(to, 'control', RPC.raise, body, options, 'write')).body,
     )
   }
 
@@ -254,16 +289,37 @@ export class Peers {
     return reply.result === 0 ? reply.states : undefined
   }
 
-  /** Tells a member what clients of this node are reading slowly. */
-  async readers(to: NodeId, round: ReadersRound, options: CallOptions): Promise<void> {
-    const ids = round.ids.map((id) => bytesOf(id))
-    const body = WireReadersRequest.encode({ ...round, ids })
-    await this.#call(to, 'control', RPC.readers, body, options)
-  }
-
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
     const answer = await this.#call(to, 'control', RPC.status, new Uint8Array(0), options)
     return decodeMessage(WireStatusReply, answer.body)
+  }
+
+  /** This node's own answer has a deadline as well: its disk may hang (D11). */
+  #own<T>(kind: CallKind, { timeoutMs }: CallOptions, run: () => Promise<T>): Promise<T> {
+    const ended = this.health.began(this.self, kind)
+    return new Promise((resolve, reject) => {
+      let over = false
+      const cancel = this.#clock.after(timeoutMs, () => {
+        over = true
+        ended('silent')
+        reject(new OwnDeadline(`this node itself gave no answer within ${timeoutMs} ms`))
+      })
+      const end = (): void => {
+        if (over) return
+        cancel()
+        ended('answered')
+      }
+      run().then(
+        (value) => {
+          end()
+          resolve(value)
+        },
+        (error: unknown) => {
+          end()
+          reject(error as Error)
+        },
+      )
+    })
   }
 
   async #call(
@@ -272,17 +328,38 @@ export class Peers {
     type: number,
     body: Uint8Array,
     { timeoutMs, signal }: CallOptions,
+    kind: CallKind = 'other',
     payload?: Uint8Array,
   ): Promise<{ body: Uint8Array; payload?: Uint8Array | undefined }> {
-    const answer = await this.#network.call(
-      to,
-      traffic,
-      { type, body, payload },
-      signal === undefined ? { timeoutMs } : { timeoutMs, signal },
-    )
-    if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
-    return answer
+    const ended = this.health.began(to, kind)
+    try {
+      const answer = await this.#network.call(
+        to,
+        traffic,
+        { type, body, payload },
+        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+      )
+      ended('answered')
+      if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
+      return answer
+    } catch (error) {
+      const { code } = error as { code?: NetworkError['code'] }
+      if (code !== undefined) ended(howEnded(code))
+      throw error
+    }
   }
+}
+
+function howEnded(code: NetworkError['code']): 'answered' | 'silent' | 'none' {
+  if (code === 'TIMEOUT') return 'silent'
+  return code === 'REFUSED' ? 'answered' : 'none'
+}
+
+/** As a peer's. The request may still be carried out. */
+class OwnDeadline extends Error implements NetworkError {
+  override readonly name = 'OwnDeadline'
+  readonly code = 'TIMEOUT'
+  readonly maybeDelivered = true
 }
 
 /** One block goes as it is, without a copy. */

@@ -3,7 +3,6 @@
  * Placements are computed when first needed and kept.
  */
 
-import { partitionCount } from '../keyspace/key.ts'
 import type { Placement } from '../keyspace/placement.ts'
 import { place } from '../keyspace/placement.ts'
 import type { ClusterId, NodeId } from '../ids.ts'
@@ -51,9 +50,8 @@ export class LayoutView {
     return this.entry.genesis.partitionBits
   }
 
-  /** Those of system registers included. */
   get partitions(): number {
-    return partitionCount(this.entry.genesis)
+    return 1 << this.partitionBits
   }
 
   member(nodeId: NodeId): Member | undefined {

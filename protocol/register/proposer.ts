@@ -165,6 +165,13 @@ export class Proposer {
     return this.#phase === 'backoff' ? this.#prepare() : NOTHING
   }
 
+  /** Call when answers are slow to come: a round that met a conflict, and that only one who is silent could
+   * still decide, is given up for the next, as if that one had refused. */
+  hedge(): ProposerStep {
+    if (this.#phase !== 'prepare' && this.#phase !== 'accept') return NOTHING
+    return this.#conflictInRound ? this.#retry() : NOTHING
+  }
+
   /** The deadline has passed: `unknown` or `unavailable`. */
   giveUp(): ProposerOutcome {
     this.#phase = 'done'

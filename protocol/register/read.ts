@@ -116,9 +116,12 @@ export class Reader {
     return this.#phase === 'backoff' ? this.#ask() : NOTHING
   }
 
-  /** Call when the value is slow to come: asks one more replica for it. Empty when nothing is to ask. */
+  /** Call when answers are slow to come. Those that came disagree: reads again, since one that is silent
+   * is all that could still decide. Else asks one more replica for the value; empty when nothing is to ask. */
   hedge(): ReaderStep {
     if (this.#phase !== 'asking' && this.#phase !== 'fetching') return NOTHING
+    const answered = this.#groups.flatMap(({ nodes }) => nodes)
+    if (!this.#agreed && isQuorum(this.#options.sets, answered)) return this.#again()
     return this.#askForValue()
   }
 

@@ -25,7 +25,6 @@ export async function onCluster(
     upkeep?: ClusterOptions['upkeep']
     segmentSizeBytes?: number
     adapt?: ClusterOptions['adapt']
-    systemPartitions?: ClusterOptions['systemPartitions']
   } = {},
 ): Promise<void> {
   const checker = new CheckerA()
@@ -36,7 +35,6 @@ export async function onCluster(
     upkeep: options.upkeep,
     segmentSizeBytes: options.segmentSizeBytes,
     adapt: options.adapt,
-    systemPartitions: options.systemPartitions,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)

@@ -1,0 +1,144 @@
+/**
+ * How well peers answer, this node among them: whom to ask last, and how long to wait before another one is
+ * asked as well. It decides who is asked and when, never what counts as an answer (G4).
+ *
+ *   - a peer is slow while calls to it have waited for a while and it has answered none since, and for some
+ *     time after a call ran into its deadline, longer each time; its first answer ends that
+ *   - kinds of calls are told apart: a peer whose disk hangs still answers what it has in memory
+ *   - calls that hedge around a slow peer are free; others are a tenth of all calls at the most, so that
+ *     hedges never make an overload worse
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Clock } from '../env/ports.ts'
+
+/** `value`, `block`: they need the peer's disk, as a rule. `write`: they wait for a flush. */
+export type CallKind = 'vote' | 'value' | 'list' | 'block' | 'write' | 'other'
+
+/** Calls waiting for so long without any answer: the peer is slow. */
+const SILENT_MS = 300
+/** So long after a call that ran into its deadline; doubled with each one in a row. */
+const SUSPECT_MS_MIN = 5_000
+const SUSPECT_MS_MAX = 40_000
+const HEDGE_MS_MIN = 40
+const HEDGE_MS_MAX = 250
+/** Before anything was measured. */
+const HEDGE_MS_FIRST = 80
+/** Of all calls. */
+const HEDGE_SHARE = 0.1
+const HEDGES_SAVED_MAX = 40
+
+interface Waiting {
+  outstanding: number
+  /** Since then calls wait, and none was answered. Meaningless when nothing is outstanding. */
+  sinceMs: number
+  missed: number
+  suspectUntilMs: number
+}
+
+/** Mean and mean deviation of what calls of one kind take, as TCP keeps them of its round trips. */
+interface Latency {
+  meanMs: number
+  deviationMs: number
+}
+
+/** Ends the record of a call: 'silent' when its deadline passed, 'none' when it never reached the peer. */
+export type Ended = (how: 'answered' | 'silent' | 'none') => void
+
+export class PeerHealth {
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  readonly #waiting = new Map<NodeId, Map<CallKind | 'any', Waiting>>()
+  readonly #latencies = new Map<CallKind, Latency>()
+  #savedHedges = HEDGES_SAVED_MAX
+  /** Second calls so far, and those that were not made because there were too many. */
+  hedges = 0
+  hedgesRefused = 0
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock
+  }
+
+  began(peer: NodeId, kind: CallKind): Ended {
+    const startedMs = this.#clock.monotonicMs()
+    this.#savedHedges = Math.min(HEDGES_SAVED_MAX, this.#savedHedges + HEDGE_SHARE)
+    const records = [this.#record(peer, kind), this.#record(peer, 'any')]
+    for (const record of records) {
+      if (record.outstanding++ === 0) record.sinceMs = startedMs
+    }
+    return (how) => {
+      const nowMs = this.#clock.monotonicMs()
+      if (how === 'answered') this.#measured(kind, nowMs - startedMs)
+      for (const record of records) {
+        record.outstanding--
+        if (how === 'answered') {
+          record.sinceMs = nowMs
+          record.missed = 0
+          record.suspectUntilMs = 0
+        } else if (how === 'silent' && record.sinceMs <= startedMs) {
+          // Many calls that were lost together are one.
+          if (record.suspectUntilMs <= nowMs) record.missed++
+          const forMs = SUSPECT_MS_MIN * 2 ** Math.min(record.missed - 1, 8)
+          record.suspectUntilMs = nowMs + Math.min(SUSPECT_MS_MAX, forMs)
+        }
+      }
+    }
+  }
+
+  /** To be asked last: it does not answer at present, or did not lately. */
+  isSlow(peer: NodeId, kind: CallKind): boolean {
+    const records = this.#waiting.get(peer)
+    if (records === undefined) return false
+    const nowMs = this.#clock.monotonicMs()
+    return isSlow(records.get(kind), nowMs) || isSlow(records.get('any'), nowMs)
+  }
+
+  /** A call that has taken so long is one of the slowest of its kind. */
+  hedgeAfterMs(kind: CallKind): number {
+    const latency = this.#latencies.get(kind)
+    if (latency === undefined) return HEDGE_MS_FIRST
+    const usualMs = latency.meanMs + 4 * latency.deviationMs
+    return Math.min(HEDGE_MS_MAX, Math.max(HEDGE_MS_MIN, usualMs))
+  }
+
+  /** Asked before another peer is called because `peer` has not answered yet. */
+  mayHedge(peer: NodeId, kind: CallKind): boolean {
+    if (!this.isSlow(peer, kind)) {
+      if (this.#savedHedges < 1) {
+        this.hedgesRefused++
+        return false
+      }
+      this.#savedHedges--
+    }
+    this.hedges++
+    return true
+  }
+
+  #record(peer: NodeId, kind: CallKind | 'any'): Waiting {
+    let records = this.#waiting.get(peer)
+    if (records === undefined) this.#waiting.set(peer, (records = new Map()))
+    let record = records.get(kind)
+    if (record === undefined) {
+      record = { outstanding: 0, sinceMs: 0, missed: 0, suspectUntilMs: 0 }
+      records.set(kind, record)
+    }
+    return record
+  }
+
+  #measured(kind: CallKind, tookMs: number): void {
+    const known = this.#latencies.get(kind)
+    if (known === undefined) {
+      this.#latencies.set(kind, { meanMs: tookMs, deviationMs: tookMs / 2 })
+      return
+    }
+    // What came late must not make everyone wait as long.
+    const off = Math.min(tookMs, 4 * HEDGE_MS_MAX) - known.meanMs
+    known.meanMs += off / 8
+    known.deviationMs += (Math.abs(off) - known.deviationMs) / 4
+  }
+}
+
+function isSlow(record: Waiting | undefined, nowMs: number): boolean {
+  if (record === undefined) return false
+  if (record.suspectUntilMs > nowMs) return true
+  return record.outstanding > 0 && nowMs - record.sinceMs > SILENT_MS
+}
