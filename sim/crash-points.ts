@@ -35,6 +35,10 @@ export async function crashPoints(seed: number, stride = 1): Promise<CrashPoints
   return counts
 }
 
+function foundBy({ store }: StoreWorld): { damage: number; losses: number } {
+  return { damage: store?.damage().length ?? 0, losses: store?.losses().length ?? 0 }
+}
+
 /** The crash, the recovery from it, and each crash in that recovery. The result is their number. */
 async function endIn(moment: StoreWorld, fate: CrashFate): Promise<number> {
   const recovering = moment.clone(moment.seed)
@@ -44,6 +48,7 @@ async function endIn(moment: StoreWorld, fate: CrashFate): Promise<number> {
   recovering.disk.onMutation = () =>
     moments.push(recovering.clone(recovering.seed + moments.length))
   await recovering.open()
+  if (foundBy(recovering).losses > 0) throw new Error('a crash is no loss')
   recovering.disk.onMutation = undefined
   await recovering.check()
   let count = 0
@@ -53,7 +58,8 @@ async function endIn(moment: StoreWorld, fate: CrashFate): Promise<number> {
       last.crash('cut', second)
       await last.open()
       await last.check()
-      if (last.store?.damage().length !== 0) throw new Error('a crash is no damage')
+      const { damage, losses } = foundBy(last)
+      if (damage + losses !== 0) throw new Error('a crash is no damage')
       count++
     }
   }

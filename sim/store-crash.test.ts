@@ -57,6 +57,7 @@ describe('crashes', () => {
         const world = await lives(seed, 6)
         expect(world.failures).toEqual([])
         expect(world.store?.damage()).toEqual([])
+        expect(world.store?.losses()).toEqual([])
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }

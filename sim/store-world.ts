@@ -11,9 +11,11 @@ import type {
   Damage,
   LogPosition,
   LogRecord,
+  Loss,
   NewRecord,
   RowSchema,
   RowWrite,
+  StoreOptions,
 } from '../node/data/types.ts'
 import type { Index, IndexWrite, Logger } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
@@ -65,6 +67,7 @@ export interface StoreWorldOptions {
   readonly segmentSizeBytes?: number
   readonly capacityBytes?: number
   readonly payloadBytesMax?: number
+  readonly waitingBytesMax?: number
 }
 
 export class StoreWorld {
@@ -73,6 +76,12 @@ export class StoreWorld {
   disk: SimulatedDisk
   indexStore: SimulatedIndexStore
   readonly failures: string[] = []
+  /** What was written down as lost, by all starts (D8). */
+  readonly forgotten: Loss[] = []
+  expected: StoreOptions['expected']
+  acceptLost = false
+  /** Of the next log that is made. */
+  logIdByte = 7
   readonly seed: number
   store: Store | undefined
   compaction: Compaction | undefined
@@ -106,11 +115,15 @@ export class StoreWorld {
     const opening = Store.open({
       disk: this.disk,
       clock: this.clock,
-      random: { bytes: () => new Uint8Array(16).fill(7), float: this.random },
+      random: { bytes: () => new Uint8Array(16).fill(this.logIdByte), float: this.random },
       openIndex: (): Promise<Index> => this.indexStore.open(),
       logger: quiet,
       segmentSizeBytes: this.options.segmentSizeBytes ?? 40 << 10,
       reserveBytes: 0,
+      waitingBytesMax: this.options.waitingBytesMax,
+      expected: this.expected,
+      acceptLost: this.acceptLost,
+      forgot: async (losses) => void this.forgotten.push(...losses),
       fail: (reason) => this.failures.push(reason),
       apply: (record, position, current): RowWrite[] => {
         const key = bytesOf(record.key)

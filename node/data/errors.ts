@@ -8,6 +8,10 @@ export type LogErrorCode =
   /** A write or flush failed: the disk is not trusted any more (D5). The outcome is unknown. */
   | 'FAILED'
   | 'CLOSED'
+  /** So much waits for the disk that no more is taken: nothing of this append counts (D11). */
+  | 'OVERLOADED'
+  /** The log that should be there is not. */
+  | 'LOG_MISSING'
   /** The record is there, but not as it was written (A4). */
   | 'CHECKSUM_MISMATCH'
   /** A sound record of another place, or nothing, lies where this one should (fault 5). */

@@ -16,9 +16,10 @@ import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
 import { Batch, ChunkPool } from './batch.ts'
 import { errorCode, isNoSpace, LogError } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
+import type { Manifest } from './manifest.ts'
 import { openSegments, type OpenSegments } from './open-segments.ts'
 import { readMeta, readRecord, readRecordSync, type ReadRecord, SegmentReader } from './read.ts'
-import { Recovery, type Recovered, type ReplayHandlers } from './recovery.ts'
+import { Recovery, type Recovered, type ReplayHandlers, type Tail } from './recovery.ts'
 import {
   encodeSegmentHeader,
   FIRST_BATCH_AT,
@@ -29,12 +30,17 @@ import {
   segmentPath,
   type LogEnd,
 } from './segment.ts'
-import type { LogPosition, LogRecord, NewRecord } from './types.ts'
+import { isRefusal, trusted, UntrustedDisk } from './trusted.ts'
+import type { LogPosition, LogRecord, Loss, NewRecord } from './types.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
 /** So that a segment's hints stay within 16 MiB. */
 const SEGMENT_RECORDS_MAX = 1 << 20
+/** Of what waits for a disk that is slow, or hangs (D11). */
+const WAITING_BYTES_MAX = 128 << 20
+/** So long after the last append the log counts as idle, and its last batch is proven (D9). */
+const IDLE_MS = 1_000
 
 export interface LogOptions {
   readonly disk: Disk
@@ -43,6 +49,11 @@ export interface LogOptions {
   readonly logger: Logger
   readonly segmentSizeBytes: number
   readonly reserveBytes?: number | undefined
+  /** Bytes of appends that wait for the disk, before more are refused. Default 128 MiB. */
+  readonly waitingBytesMax?: number | undefined
+  /** See OpenSegmentsOptions. */
+  readonly expected?: { readonly logId: Uint8Array } | undefined
+  readonly acceptLost?: boolean | undefined
   /** The disk is not to be trusted any more (D5). Called once. */
   fail(reason: string): void
   /** A batch is flushed: called in log order, before its appends resolve. */
@@ -61,6 +72,8 @@ export class Log {
   private readonly options: LogOptions
   private readonly files: Map<number, DiskFile>
   private readonly sizes: Map<number, number>
+  private readonly opened: OpenSegments
+  private readonly manifest: Manifest
   private readonly pool = new ChunkPool()
   private readonly space: FreeSpace
 
@@ -76,7 +89,9 @@ export class Log {
   private writing: Batch | undefined
   private running: Promise<void> | undefined
   private state: 'recovering' | 'open' | 'read-only' | 'failed' | 'closed' = 'recovering'
-  private readonly counters = { flushes: 0, bytes: 0, records: 0 }
+  private lastAppendMs = 0
+  private cancelIdle: (() => void) | undefined
+  private readonly counters = { flushes: 0, bytes: 0, records: 0, refused: 0 }
 
   /** Opens the segments. Before the first append `recover` has to be called. */
   static async open(options: LogOptions): Promise<Log> {
@@ -88,6 +103,8 @@ export class Log {
 
   private constructor(options: LogOptions, opened: OpenSegments) {
     this.options = options
+    this.opened = opened
+    this.manifest = opened.manifest
     this.logId = opened.logId
     this.files = opened.files
     this.sizes = opened.sizes
@@ -95,10 +112,25 @@ export class Log {
     this.space = new FreeSpace(options.disk, options.clock, options.reserveBytes)
   }
 
-  /** Gives what lies behind `from` to the handlers, then takes appends. See recovery.ts. */
+  /** What is seen to be lost before anything is read. */
+  get losses(): readonly Loss[] {
+    return this.opened.losses
+  }
+
+  /** Gives what lies behind `from` to the handlers, then takes appends. See recovery.ts. `losses` are
+   * written down by now. */
   async recover(from: LogEnd, nextSequence: number, handlers: ReplayHandlers): Promise<void> {
     assert(this.state === 'recovering')
-    const recovery = new Recovery(this.files, this.logId, from, nextSequence, handlers)
+    const { proven } = this.manifest
+    const recovery = new Recovery({
+      files: this.files,
+      logId: this.logId,
+      from,
+      nextSequence,
+      proven,
+      handlers,
+    })
+    await this.opened.settle()
     const recovered = await recovery.run()
     this.flushedEnd = recovered.flushedEnd
     this.nextSequence = recovered.nextSequence
@@ -118,6 +150,10 @@ export class Log {
       return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
     }
     if (records.length === 0) return Promise.resolve([])
+    if (!urgent && this.waitingBytes() + total > this.waitingBytesMax()) {
+      this.counters.refused++
+      return Promise.reject(new LogError('OVERLOADED', 'too much waits for the disk'))
+    }
     const batch = this.batchFor(total)
     const positions: LogPosition[] = []
     for (let i = 0; i < records.length; i++) {
@@ -186,6 +222,8 @@ export class Log {
   async removeSegment(segment: number): Promise<void> {
     assert(segment !== this.open?.segment && segment < this.flushedEnd.segment, 'not sealed')
     const file = this.file(segment)
+    // Struck off first: a listed segment without a file is damage (D9).
+    await this.manifest.remove(segment).catch((error: unknown) => this.distrust(error))
     this.files.delete(segment)
     this.sizes.delete(segment)
     await file.close()
@@ -211,6 +249,8 @@ export class Log {
     flushes: number
     bytes: number
     records: number
+    refused: number
+    waitingBytes: number
     freeBytes: number
     totalBytes: number
     full: boolean
@@ -218,6 +258,7 @@ export class Log {
   } {
     return {
       ...this.counters,
+      waitingBytes: this.inFlightBytes(),
       freeBytes: this.space.freeBytes,
       totalBytes: this.space.totalBytes,
       full: this.space.full,
@@ -227,9 +268,14 @@ export class Log {
 
   /** Waits for what was appended, then closes all files. */
   async close(): Promise<void> {
-    if (this.state === 'open') this.state = 'closed'
+    const wasOpen = this.state === 'open'
+    if (wasOpen) this.state = 'closed'
     await this.running
+    this.cancelIdle?.()
     this.space.stop()
+    // A stop that is clean leaves no tail that could be taken for a torn one.
+    if (wasOpen) await this.prove()
+    await this.manifest.close()
     for (const file of this.files.values()) await file.close()
     this.files.clear()
   }
@@ -266,13 +312,24 @@ export class Log {
   }
 
   private inFlightBytes(): number {
-    let bytes = (this.writing?.lengthBytes ?? 0) + (this.gathering?.lengthBytes ?? 0)
+    return (this.writing?.lengthBytes ?? 0) + this.waitingBytes()
+  }
+
+  /** Behind the batch that is on its way to the disk. */
+  private waitingBytes(): number {
+    let bytes = this.gathering?.lengthBytes ?? 0
     for (const batch of this.ready) bytes += batch.lengthBytes
     return bytes
   }
 
+  private waitingBytesMax(): number {
+    return this.options.waitingBytesMax ?? WAITING_BYTES_MAX
+  }
+
+  /** A number is never used again: rows may still point there. */
   private lastSegment(end: LogEnd): number {
-    return Math.max(end.segment, ...this.sizes.keys())
+    const { highest, proven } = this.manifest
+    return Math.max(end.segment, highest, proven?.end.segment ?? 0, ...this.sizes.keys())
   }
 
   /** Writes batch after batch until nothing waits. */
@@ -296,6 +353,28 @@ export class Log {
       for (const waiter of batch.waiters) waiter.resolve(waiter.positions)
     }
     this.running = undefined
+    this.lastAppendMs = this.options.clock.monotonicMs()
+    this.cancelIdle ??= this.options.clock.after(IDLE_MS, () => this.rest())
+  }
+
+  /** Once the log is idle, its last batch is proven: a bad byte in it is corruption from then on. */
+  private rest(): void {
+    this.cancelIdle = undefined
+    if (this.state !== 'open' || this.running !== undefined) return
+    const restMs = this.lastAppendMs + IDLE_MS - this.options.clock.monotonicMs()
+    if (restMs > 0) this.cancelIdle = this.options.clock.after(restMs, () => this.rest())
+    else void this.prove()
+  }
+
+  private async prove(): Promise<void> {
+    const { end, nextSequence } = this.end()
+    if (end.segment === 0) return
+    try {
+      await this.manifest.prove({ end, nextSequence })
+    } catch (error) {
+      if (error instanceof UntrustedDisk) this.failed(error)
+      else this.options.logger.warn({ error: String(error) }, 'the end of the log is not proven')
+    }
   }
 
   private async commit(batch: Batch): Promise<void> {
@@ -304,7 +383,6 @@ export class Log {
     assert(open !== undefined && open.segment === batch.start.segment)
     await open.file.write(batch.finish(this.flushedEnd), batch.start.offset)
     await this.flush(open.file)
-    if (batch.startsSegment) await trusted(this.options.disk.syncDirectory(LOG_DIRECTORY))
     batch.addHints(open.hints)
     this.flushedEnd = batch.end
     this.sizes.set(open.segment, batch.end.offset)
@@ -321,6 +399,9 @@ export class Log {
     this.sizes.set(segment, SEGMENT_HEADER_BYTES)
     this.open = { segment, file, hints: new HintTable() }
     await file.write([encodeSegmentHeader(segment, batch.firstSequence, this.logId)], 0)
+    await this.flush(file)
+    await trusted(this.options.disk.syncDirectory(LOG_DIRECTORY))
+    await this.manifest.add(segment)
   }
 
   private async createSegment(segment: number): Promise<DiskFile> {
@@ -366,21 +447,31 @@ export class Log {
     // What is appended while this one is taken back begins where the log is flushed, not behind it.
     this.writing = undefined
     let refusal: LogError
-    if (!(error instanceof UntrustedDisk) && (isNoSpace(error) || errorCode(error) === 'EROFS')) {
+    if (isRefusal(error)) {
       const code = isNoSpace(error) ? 'DISK_FULL' : 'READ_ONLY'
       refusal = new LogError(code, 'nothing was appended', { cause: error })
       if (code === 'READ_ONLY') this.state = 'read-only'
       else await this.stepBack(batches[0] as Batch)
     } else {
-      this.state = 'failed'
-      const cause = error instanceof UntrustedDisk ? error.cause : error
-      refusal = new LogError('FAILED', `the disk failed: ${String(cause)}`, { cause })
-      this.options.fail(refusal.message)
+      refusal = this.failed(error)
     }
     for (const batch of batches) {
       for (const waiter of batch.waiters) waiter.reject(refusal)
       batch.release()
     }
+  }
+
+  private failed(error: unknown): LogError {
+    const cause = error instanceof UntrustedDisk ? error.cause : error
+    const refusal = new LogError('FAILED', `the disk failed: ${String(cause)}`, { cause })
+    if (this.state !== 'failed') this.options.fail(refusal.message)
+    this.state = 'failed'
+    return refusal
+  }
+
+  private distrust(error: unknown): never {
+    if (error instanceof UntrustedDisk) this.failed(error)
+    throw error
   }
 
   /** Takes back a batch that found no room; what came behind it had its place by it. */
@@ -403,7 +494,19 @@ export class Log {
     this.sizes.delete(segment)
     if (file === undefined) return
     await file.close()
+    if (this.manifest.has(segment)) {
+      // Nothing of it may come back, nor be missed, wherever this ends (D9).
+      await this.truncate(segment, SEGMENT_HEADER_BYTES)
+      await this.manifest.remove(segment)
+    }
     await this.options.disk.remove(segmentPath(segment))
+  }
+
+  private async truncate(segment: number, sizeBytes: number): Promise<void> {
+    const file = await this.options.disk.open(segmentPath(segment), 'write')
+    await file.truncate(sizeBytes)
+    await trusted(file.flush())
+    await file.close()
   }
 
   private refusal(): LogError {
@@ -419,36 +522,62 @@ export class Log {
     }
   }
 
-  /** Flushes the tail into a new segment before it counts, then cuts what it was read from (D5). */
+  /** Flushes the tail into a new segment before it counts, then cuts what it was read from (D5). Where
+   * there is no room for that it stays where it is, and is flushed there anew. */
   private async keepTail({ tail, cuts }: Recovered): Promise<void> {
-    if (tail.length > 0) await this.append(tail, true)
-    const { disk, logger } = this.options
+    if (tail !== undefined) {
+      try {
+        await this.append(tail.records, true)
+      } catch (error) {
+        const code = errorCode(error)
+        if (code !== 'DISK_FULL' && code !== 'READ_ONLY') throw error
+        await this.keepInPlace(tail, cuts, code === 'READ_ONLY')
+      }
+    }
+    if (this.state === 'read-only') return
     for (const [segment, offset] of cuts) {
       const size = this.sizes.get(segment) ?? 0
       const remove = offset <= FIRST_BATCH_AT
       if (!remove && size <= offset) continue
-      logger.info({ segment, offset, size, records: tail.length }, 'cutting the tail of the log')
+      const records = tail?.records.length ?? 0
+      this.options.logger.info({ segment, offset, size, records }, 'cutting the tail of the log')
       if (remove) {
         await this.dropSegment(segment)
-        await disk.syncDirectory(LOG_DIRECTORY)
+        await this.options.disk.syncDirectory(LOG_DIRECTORY)
       } else {
-        const file = await disk.open(segmentPath(segment), 'write')
-        await file.truncate(offset)
-        await file.flush()
-        await file.close()
+        await this.truncate(segment, offset)
         this.sizes.set(segment, offset)
       }
     }
   }
-}
 
-/** An error after which nobody knows what the disk holds (D5), whatever its code. */
-class UntrustedDisk extends Error {}
-
-async function trusted(operation: Promise<void>): Promise<void> {
-  try {
-    await operation
-  } catch (error) {
-    throw new UntrustedDisk(String(error), { cause: error })
+  /**
+   * The same bytes once more at the same place, which takes no room: whatever of them the disk has, it has
+   * them then. Only what says how many they are may change, in one sector, if the batch was torn.
+   */
+  private async keepInPlace(
+    tail: Tail,
+    cuts: Map<number, number>,
+    isReadOnly: boolean,
+  ): Promise<void> {
+    const { start, firstSequence, records, more } = tail
+    const batch = new Batch(start, firstSequence, false, this.logId, this.pool)
+    for (const [i, record] of records.entries()) batch.add(record, more[i] as boolean)
+    this.options.logger.warn(
+      { ...start, records: records.length },
+      'the tail of the log stays in place',
+    )
+    if (!isReadOnly) {
+      const file = await this.options.disk.open(segmentPath(start.segment), 'write')
+      await file.write(batch.finish(this.flushedEnd), start.offset)
+      await trusted(file.flush())
+      await file.close()
+    }
+    batch.release()
+    cuts.set(start.segment, batch.end.offset)
+    this.flushedEnd = batch.end
+    this.nextSequence = Math.max(this.nextSequence, firstSequence + records.length)
+    this.options.flushed(batch.records, batch.positions, batch.end)
+    if (!isReadOnly) await this.prove()
   }
 }

@@ -1,10 +1,11 @@
-/** Finds the segments of a data directory and makes sure that they are one log. */
+/** Finds the segments of a data directory and makes sure that they are one log, and all of it (D9). */
 
 import { LOG_ID_BYTES } from '../../protocol/codec/record.ts'
-import { equalBytes, utf8 } from '../../protocol/bytes.ts'
+import { equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
 import { LogError } from './errors.ts'
+import { Manifest, readManifest, type ManifestContent } from './manifest.ts'
 import {
   decodeSegmentHeader,
   LOG_DIRECTORY,
@@ -12,37 +13,92 @@ import {
   segmentOfName,
   segmentPath,
 } from './segment.ts'
+import { isRefusal } from './trusted.ts'
+import type { Loss } from './types.ts'
 
 /** The log's random id, kept beside the segments too, for when the only segment's header is damaged. */
 const ID_PATH = `${LOG_DIRECTORY}/id`
+const ID_FORM = 2
 
 export interface OpenSegments {
   readonly logId: Uint8Array
   readonly files: Map<number, DiskFile>
   readonly sizes: Map<number, number>
+  readonly manifest: Manifest
+  readonly losses: readonly Loss[]
+  /** Makes the manifest say what there is: once the losses are written down (D8). */
+  settle(): Promise<void>
 }
 
-export async function openSegments(options: {
+export interface OpenSegmentsOptions {
   readonly disk: Disk
   readonly clock: Clock
   readonly random?: Random | undefined
   readonly logger: Logger
-}): Promise<OpenSegments> {
-  const { disk, logger } = options
-  await disk.makeDirectory(LOG_DIRECTORY)
-  const names = await disk.list(LOG_DIRECTORY)
-  const numbers = names.map(segmentOfName).filter((segment) => segment !== undefined)
-  numbers.sort((a, b) => a - b)
+  /** There must be a log, this one. */
+  readonly expected?: { readonly logId: Uint8Array } | undefined
+  /** If there is none, a new one is made, and everything counts as lost. */
+  readonly acceptLost?: boolean | undefined
+}
 
+export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSegments> {
+  const { disk } = options
+  await disk.makeDirectory(LOG_DIRECTORY)
+  const found = await readManifest(disk)
+  const manifest = typeof found === 'string' ? undefined : found
+  const numbers = (await disk.list(LOG_DIRECTORY))
+    .map(segmentOfName)
+    .filter((segment) => segment !== undefined)
+    .toSorted((a, b) => a - b)
   const files = new Map<number, DiskFile>()
   const sizes = new Map<number, number>()
-  let logId = await readLogId(disk)
-  const known = logId !== undefined
-  const headerBytes = new Uint8Array(SEGMENT_HEADER_BYTES)
   for (const segment of numbers) {
     const file = await disk.open(segmentPath(segment), 'read')
     files.set(segment, file)
     sizes.set(segment, await file.sizeBytes())
+  }
+  const id = await readId(disk)
+  const known = manifest?.logId ?? id?.logId
+  const owner = await ownerOf(files, known, options)
+  const losses: Loss[] = []
+  const isLost = isMissing(owner, files, manifest, options)
+  if (isLost) losses.push(lossOfAll('log-missing', 'the log is gone, and a new one was begun'))
+  const logId = isLost ? drawId(options) : (owner ?? drawId(options))
+  if (!isLost) {
+    const listed = manifest?.segments ?? new Set()
+    losses.push(...missing(listed, files))
+    losses.push(...(await unlisted(options, manifest, files, sizes)))
+    // Logs of before the manifest have an id of the old form, and none to miss.
+    const isOlder = found === 'absent' && id?.hasManifest === false
+    if (manifest === undefined && files.size > 0 && !isOlder) {
+      losses.push(lossOfAll('damage', `the manifest of the log is ${found as string}`))
+    }
+  }
+  const kept = isLost || manifest === undefined ? undefined : manifest
+  const opened = new Manifest(disk, logId, kept)
+  const settle = async (): Promise<void> => {
+    try {
+      await opened.settle(files.keys())
+      if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
+      // Behind the manifest, because it says that there is one.
+      await disk.writeFile(ID_PATH, encodeId(logId))
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      options.logger.warn({ error: String(error) }, 'the manifest of the log can’t be written yet')
+    }
+  }
+  return { logId, files, sizes, manifest: opened, losses, settle }
+}
+
+/** Whose the segments are: all of one log, or nothing is opened. */
+async function ownerOf(
+  files: ReadonlyMap<number, DiskFile>,
+  known: Uint8Array | undefined,
+  { logger }: OpenSegmentsOptions,
+): Promise<Uint8Array | undefined> {
+  let logId = known
+  const headerBytes = new Uint8Array(SEGMENT_HEADER_BYTES)
+  for (const [segment, file] of files) {
     const length = await file.read(headerBytes, 0).catch(() => 0)
     const header = decodeSegmentHeader(headerBytes.subarray(0, length))
     if (header === 'UNKNOWN_VERSION') {
@@ -58,17 +114,96 @@ export async function openSegments(options: {
       throw new LogError('MISDIRECTED', `segment ${segment} belongs to another log or place`)
     }
   }
-  logId ??= drawId(options)
-  if (!known) await disk.writeFile(ID_PATH, withChecksum(logId))
-  return { logId, files, sizes }
+  return logId
+}
+
+/** The expected log is not there, and that is accepted; otherwise it throws. */
+function isMissing(
+  owner: Uint8Array | undefined,
+  files: ReadonlyMap<number, DiskFile>,
+  manifest: ManifestContent | undefined,
+  { expected, acceptLost = false }: OpenSegmentsOptions,
+): boolean {
+  if (expected === undefined) return false
+  const isOther = owner === undefined || !equalBytes(owner, expected.logId)
+  const isEmpty = files.size === 0
+  if (!isOther && !(isEmpty && (manifest === undefined || manifest.segments.size > 0))) return false
+  if (isOther && !isEmpty) {
+    throw new LogError(
+      'LOG_MISSING',
+      `${LOG_DIRECTORY}/ holds another log than ${hex(expected.logId)}, which this node had: put the right one in ` +
+        'its place. Nothing was changed',
+    )
+  }
+  if (!acceptLost) {
+    throw logIsMissing(expected.logId)
+  }
+  return true
+}
+
+export function logIsMissing(logId: Uint8Array): LogError {
+  return new LogError(
+    'LOG_MISSING',
+    `the log ${hex(logId)} is gone: ${LOG_DIRECTORY}/ holds no segments of it. Is a volume not mounted? ` +
+      'Nothing was changed. If it is lost for good, accept that, and the node fetches its data from the ' +
+      'replicas',
+  )
+}
+
+function missing(listed: Iterable<number>, files: ReadonlyMap<number, DiskFile>): Loss[] {
+  return [...listed]
+    .filter((segment) => !files.has(segment))
+    .map((segment) => lossOfAll('segment-missing', `segment ${segment} of the log is missing`))
+}
+
+/** Left by a creation or a removal that a crash cut short: deleted. A file that the manifest must have
+ * listed says that the manifest is not the latest: kept. */
+async function unlisted(
+  { disk, logger }: OpenSegmentsOptions,
+  manifest: ManifestContent | undefined,
+  files: Map<number, DiskFile>,
+  sizes: Map<number, number>,
+): Promise<Loss[]> {
+  if (manifest === undefined) return []
+  const losses: Loss[] = []
+  for (const [segment, file] of files) {
+    if (manifest.segments.has(segment)) continue
+    if (segment > manifest.highest && (sizes.get(segment) ?? 0) > SEGMENT_HEADER_BYTES) {
+      losses.push(lossOfAll('damage', `the manifest does not know of segment ${segment}`))
+      continue
+    }
+    logger.info({ segment }, 'deleting a segment that was on its way in or out')
+    files.delete(segment)
+    sizes.delete(segment)
+    await file.close()
+    await disk.remove(segmentPath(segment))
+  }
+  return losses
+}
+
+function lossOfAll(reason: Loss['reason'], detail: string): Loss {
+  return { partitions: 'all', mark: true, reason, detail }
 }
 
 /** Undefined when the file is not there or damaged. */
 export async function readLogId(disk: Disk, path = ID_PATH): Promise<Uint8Array | undefined> {
+  return (await readId(disk, path))?.logId
+}
+
+/** The second form, a byte longer, says that the log has a manifest. */
+async function readId(
+  disk: Disk,
+  path = ID_PATH,
+): Promise<{ logId: Uint8Array; hasManifest: boolean } | undefined> {
   const bytes = await disk.readFile(path)
   if (bytes === undefined) return undefined
-  const id = bytes.slice(0, LOG_ID_BYTES)
-  return equalBytes(bytes, withChecksum(id)) ? id : undefined
+  const logId = bytes.slice(0, LOG_ID_BYTES)
+  if (equalBytes(bytes, encodeId(logId))) return { logId, hasManifest: true }
+  return equalBytes(bytes, withChecksum(logId)) ? { logId, hasManifest: false } : undefined
+}
+
+function encodeId(logId: Uint8Array): Uint8Array {
+  return withChecksum(Uint8Array.of(...logId, ID_FORM))
 }
 
 function withChecksum(id: Uint8Array): Uint8Array {

@@ -22,15 +22,37 @@ import {
 import { equalBytes } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { DiskFile } from '../env/ports.ts'
-import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, isBefore, type LogEnd } from './segment.ts'
-import type { Damage, LogPosition, LogRecord, NewRecord } from './types.ts'
+import {
+  BATCH_HEADER_BYTES,
+  FIRST_BATCH_AT,
+  isBefore,
+  PAGE_BYTES,
+  pageEnd,
+  type LogEnd,
+} from './segment.ts'
+import type { ProvenEnd } from './manifest.ts'
+import type { Damage, Loss, LogPosition, LogRecord, NewRecord } from './types.ts'
 import { salvageStretch, walkSegment, type WalkedBatch } from './walk.ts'
 import { Window } from './window.ts'
+
+/** What may have been flushed before the crash, and counts once it is flushed again. */
+export interface Tail {
+  /** Payloads included. */
+  readonly records: readonly NewRecord[]
+  /** Whether another record of the same append follows, as it was written. */
+  readonly more: readonly boolean[]
+  /** The batch that they are the first records of. */
+  readonly start: LogEnd
+  readonly firstSequence: number
+}
 
 export interface ReplayHandlers {
   /** Without its payload. In log order. */
   record(record: LogRecord, position: LogPosition): void
   damage(damage: Damage): void
+  lost(loss: Loss): void
+  /** All is read: what was lost is to be written down before anything is written. */
+  recovered(): Promise<void>
   /** Everything before `end` has been given. */
   progress(end: LogEnd, nextSequence: number): Promise<void>
 }
@@ -39,59 +61,87 @@ export interface Recovered {
   /** Up to where the log is proven to be flushed. */
   readonly flushedEnd: LogEnd
   readonly nextSequence: number
-  /** To be appended to a new segment, payloads included. */
-  readonly tail: readonly NewRecord[]
+  readonly tail: Tail | undefined
   /** To be cut once the tail is flushed: from this offset on, the whole segment below its first batch. */
-  readonly cuts: ReadonlyMap<number, number>
+  readonly cuts: Map<number, number>
+}
+
+export interface RecoveryOptions {
+  readonly files: ReadonlyMap<number, DiskFile>
+  readonly logId: Uint8Array
+  /** Of what lies before, nothing is read. */
+  readonly from: LogEnd
+  readonly nextSequence: number
+  /** What the manifest says of the end (D9). */
+  readonly proven: ProvenEnd | undefined
+  readonly handlers: ReplayHandlers
 }
 
 export class Recovery {
   private readonly files: ReadonlyMap<number, DiskFile>
   private readonly logId: Uint8Array
+  private readonly proven: ProvenEnd | undefined
   private readonly handlers: ReplayHandlers
   /** Walked, but not proven yet, in log order. */
   private held: WalkedBatch[] = []
+  /** Where segments ended, as long as nothing later has said whether that is right. */
+  private readonly walked: Walked[] = []
   private readonly cuts = new Map<number, number>()
   private flushedEnd: LogEnd
   private nextSequence: number
 
-  constructor(
-    files: ReadonlyMap<number, DiskFile>,
-    logId: Uint8Array,
-    from: LogEnd,
-    nextSequence: number,
-    handlers: ReplayHandlers,
-  ) {
-    this.files = files
-    this.logId = logId
-    this.handlers = handlers
-    this.flushedEnd = from
-    this.nextSequence = nextSequence
+  constructor(options: RecoveryOptions) {
+    this.files = options.files
+    this.logId = options.logId
+    this.proven = options.proven
+    this.handlers = options.handlers
+    this.flushedEnd = options.from
+    this.nextSequence = options.nextSequence
   }
 
   async run(): Promise<Recovered> {
     const from = this.flushedEnd
     const segments = [...this.files.keys()].filter((segment) => segment >= from.segment)
     segments.sort((a, b) => a - b)
-    let walkedEnd: LogEnd | undefined
+    let walked: LogEnd | undefined
     for (const segment of segments) {
       const start =
         segment === from.segment ? Math.max(from.offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
-      let end: LogEnd = { segment, offset: start }
+      let end: Walked = { segment, offset: start, sequence: undefined }
       const file = this.files.get(segment) as DiskFile
       for await (const batch of walkSegment(file, segment, start, this.logId)) {
         if (batch.header !== undefined) {
-          if (walkedEnd !== undefined) await this.lostEnd(walkedEnd, batch.header.flushed)
+          await this.lostEnds(batch.header.flushed, batch.header.firstSequence)
           await this.prove(batch.header.flushed)
-          walkedEnd = undefined
         }
         // A footer only proves; it is cut off together with a tail before it, never kept for itself.
         if (batch.header?.kind !== 'footer') this.held.push(batch)
-        end = batch.end
+        end = { ...batch.end, sequence: sequenceBehind(batch) }
       }
-      walkedEnd = end
+      walked = await this.provenEnd(end)
     }
-    return this.finish(walkedEnd)
+    const recovered = await this.finish(walked)
+    await this.handlers.recovered()
+    return recovered
+  }
+
+  /** What the manifest says was flushed, and is not there (D9). */
+  private async provenEnd(walked: Walked): Promise<LogEnd> {
+    this.walked.push(walked)
+    if (this.proven === undefined || this.proven.end.segment !== walked.segment) return walked
+    const { end, nextSequence } = this.proven
+    const file = this.files.get(end.segment) as DiskFile
+    const missingBytes = end.offset - pageEnd(await file.sizeBytes())
+    if (missingBytes > 0) {
+      const detail = `${missingBytes} bytes are missing at the end of segment ${end.segment}`
+      this.handlers.lost({ partitions: 'all', mark: true, reason: 'end-lost', detail })
+    }
+    await this.lostEnds(end, nextSequence)
+    await this.prove(end)
+    this.nextSequence = Math.max(this.nextSequence, nextSequence)
+    if (end.offset <= walked.offset) return walked
+    this.walked.push({ ...end, sequence: nextSequence })
+    return end
   }
 
   /** Delivers what lies before `flushed`, except old copies of a tail. */
@@ -120,21 +170,30 @@ export class Recovery {
     await this.handlers.progress(batch.end, this.nextSequence)
   }
 
-  /** The next segment says that this one went on behind where the last sound batch was found. */
-  private async lostEnd(walkedEnd: LogEnd, flushed: LogEnd): Promise<void> {
-    if (flushed.segment !== walkedEnd.segment || flushed.offset <= walkedEnd.offset) return
-    const file = this.files.get(walkedEnd.segment) as DiskFile
-    this.held.push(await salvageStretch(file, walkedEnd, flushed.offset, this.logId))
+  /** Something later says that segments went on behind where their last sound batch was found. */
+  private async lostEnds(flushed: LogEnd, nextSequence: number): Promise<void> {
+    for (const walked of this.walked.splice(0)) {
+      const { segment, offset, sequence } = walked
+      if (flushed.segment < segment) continue
+      const file = this.files.get(segment) as DiskFile
+      // How far it went on nobody may say: then as far as anything lies there.
+      const isExact = flushed.segment === segment
+      const end = isExact ? flushed.offset : await lastByte(file, offset)
+      if (end <= offset) continue
+      const missing = isExact && sequence !== undefined ? nextSequence - sequence : undefined
+      this.held.push(await salvageStretch(file, walked, end, this.logId, missing))
+    }
+    this.held.sort((a, b) => (isBefore(a.start, b.start) ? -1 : 1))
   }
 
   /** Nothing follows. Of the unproven batches the newest whole one counts, otherwise the first. */
   private async finish(walkedEnd: LogEnd | undefined): Promise<Recovered> {
-    let tail: NewRecord[] = []
+    let tail: Tail | undefined
     for (let i = this.held.length - 1; i >= 0; i--) {
       const batch = this.held[i] as WalkedBatch
-      const { records, whole } = await this.readTail(batch)
+      const { found, whole } = await this.readTail(batch)
       if (whole || i === 0) {
-        tail = records
+        if (found !== undefined && found.records.length > 0) tail = found
         break
       }
     }
@@ -154,17 +213,19 @@ export class Recovery {
   }
 
   /** The sound records of an unproven batch, up to the first bad one, payloads read and verified. */
-  private async readTail(batch: WalkedBatch): Promise<{ records: NewRecord[]; whole: boolean }> {
+  private async readTail(batch: WalkedBatch): Promise<{ found?: Tail; whole: boolean }> {
     const { header, start } = batch
-    if (header === undefined) return { records: [], whole: false }
+    if (header === undefined) return { whole: false }
+    const { firstSequence } = header
     const file = this.files.get(start.segment) as DiskFile
     const window = new Window(file, await file.sizeBytes())
     const bytes = (await window.at(start.offset, header.lengthBytes)).slice(0, header.lengthBytes)
     const records: NewRecord[] = []
+    const more: boolean[] = []
     // Those of an append that is not whole don't count: it was never acknowledged.
     let complete = 0
-    const torn = (): { records: NewRecord[]; whole: boolean } => ({
-      records: records.slice(0, complete),
+    const torn = (): { found: Tail; whole: boolean } => ({
+      found: { start, firstSequence, records: records.slice(0, complete), more },
       whole: false,
     })
     for (let at = BATCH_HEADER_BYTES; at < header.lengthBytes;) {
@@ -185,10 +246,11 @@ export class Recovery {
           ? { type, partition, key, body }
           : { type, partition, key, body, payload, payloadHash },
       )
+      more.push(record.more)
       if (!record.more) complete = records.length
       at = end
     }
-    return { records, whole: true }
+    return { found: { start, firstSequence, records, more }, whole: true }
   }
 
   private cut(at: LogEnd): void {
@@ -200,4 +262,25 @@ export class Recovery {
 /** `later` was written while `batch` was not proven: it is what a recovery made of it. */
 function supersedes(later: WalkedBatch, batch: WalkedBatch): boolean {
   return later.header !== undefined && isBefore(later.header.flushed, batch.end)
+}
+
+/** Where the sound batches of a segment ended, and the sequence that comes next, if that is known. */
+interface Walked extends LogEnd {
+  readonly sequence: number | undefined
+}
+
+function sequenceBehind({ header }: WalkedBatch): number | undefined {
+  if (header === undefined) return undefined
+  return header.firstSequence + (header.kind === 'records' ? header.count : 0)
+}
+
+/** The end of the last page behind `from` that is not empty. */
+async function lastByte(file: DiskFile, from: number): Promise<number> {
+  const window = new Window(file, await file.sizeBytes())
+  let end = from
+  for (let offset = from; offset < window.sizeBytes; offset += PAGE_BYTES) {
+    const page = (await window.at(offset, PAGE_BYTES)).subarray(0, PAGE_BYTES)
+    if (page.some((byte) => byte !== 0)) end = offset + PAGE_BYTES
+  }
+  return end
 }

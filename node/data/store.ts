@@ -16,6 +16,7 @@ import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './i
 import { Log, type SegmentInfo } from './log.ts'
 import { Losses, lossOf } from './losses.ts'
 import { compareBytes, type Memtable } from './memtable.ts'
+import { logIsMissing } from './open-segments.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
@@ -156,6 +157,11 @@ export class Store {
   /** What was found damaged at start. */
   damage(): readonly Damage[] {
     return this.found
+  }
+
+  /** The log's own id: a node that had it once expects it again. */
+  get logId(): Uint8Array {
+    return this.log.logId
   }
 
   /** What this start has found to be lost (D8). */
@@ -446,6 +452,7 @@ export class Store {
   }
 
   private async recover(): Promise<void> {
+    for (const loss of this.log.losses) this.lose(loss)
     const from = await this.replayFrom()
     await this.lost.report()
     this.replayedFrom = from.end
@@ -467,6 +474,8 @@ export class Store {
           this.put(this.options.applyDamaged(damage, this.current))
         }
       },
+      lost: (loss) => this.lose(loss),
+      recovered: () => this.lost.report(),
       progress: async (end, nextSequence) => {
         this.options.progress?.(this.logBytesUpTo(end) - skippedBytes, totalBytes)
         this.countPadding(end)
@@ -480,6 +489,11 @@ export class Store {
       if (this.log.hasSegment(segment)) await this.removeSegment(segment)
       else this.dead.forget(segment)
     }
+  }
+
+  private lose(loss: Loss): void {
+    this.options.logger.error({ ...loss }, 'a part of the log is lost')
+    this.lost.add(loss)
   }
 
   private logBytesUpTo({ segment, offset }: LogEnd): number {
@@ -506,6 +520,9 @@ export class Store {
       return reflected
     }
     const segments = this.log.segments().length
+    if (segments === 0 && reflected !== undefined && reflected.end.segment > 0) {
+      this.missLog(reflected.logId)
+    }
     this.rebuilt = segments > 0
     if (segments > 0) this.options.logger.warn({ segments }, 'rebuilding the index from the log')
     await this.index.clear()
@@ -527,6 +544,15 @@ export class Store {
     // The index reflects only what was flushed: what is missing here was acknowledged (D4).
     this.lostEnd(end, segment.sizeBytes)
     return false
+  }
+
+  /** The index stands for a log of which nothing is there. */
+  private missLog(logId: Uint8Array): void {
+    const isKnown = this.log.losses.length > 0 || equalBytes(logId, this.log.logId)
+    if (isKnown) return
+    if (this.options.acceptLost !== true) throw logIsMissing(logId)
+    const detail = 'the log is gone, and a new one was begun'
+    this.lose({ partitions: 'all', mark: true, reason: 'log-missing', detail })
   }
 
   private lostEnd(end: LogEnd, sizeBytes: number): void {

@@ -126,12 +126,18 @@ export interface StoreOptions {
   readonly clock: Clock
   /** Draws the log's own id. Without it the id comes from the clock. */
   readonly random?: Random | undefined
+  /** The log that must be there; without it an empty directory is a new log. `open` throws LOG_MISSING. */
+  readonly expected?: { readonly logId: Uint8Array } | undefined
+  /** Where the log that is expected is gone, a new one is begun, and everything counts as lost (D8). */
+  readonly acceptLost?: boolean | undefined
   readonly openIndex: () => Promise<Index>
   readonly logger: Logger
   /** A segment that reaches it is sealed. At most 3 GiB. */
   readonly segmentSizeBytes: number
   /** Free space kept back for deletes and compaction (`urgent`). Default: see free-space.ts. */
   readonly reserveBytes?: number | undefined
+  /** Bytes of appends that wait for the disk, before more are refused with OVERLOADED. Default 128 MiB. */
+  readonly waitingBytesMax?: number | undefined
   /** Raise it when `apply` changes its rows: the index is then rebuilt. Default 1. */
   readonly indexVersion?: number | undefined
   /** How far the start has come with what it has to read again: bytes of the log, of how many. */
@@ -181,6 +187,10 @@ export interface StoreStats {
   /** Written to the log since start, headers and padding included. */
   readonly bytes: number
   readonly records: number
+  /** Appends that found too many others waiting for the disk. */
+  readonly refused: number
+  /** Appended, and not flushed yet. */
+  readonly waitingBytes: number
   readonly segments: number
   readonly logBytes: number
   /** Of these, what compaction could free: records that nothing points to, and padding. */

@@ -17,11 +17,15 @@ import {
   recordMetaBytes,
   type RecordHeader,
 } from '../../protocol/codec/record.ts'
+import { equalBytes } from '../../protocol/bytes.ts'
 import {
   BATCH_HEADER_BYTES,
   decodeBatchHeader,
+  decodeSegmentHeader,
+  FIRST_BATCH_AT,
   PAGE_BYTES,
   pageEnd,
+  SEGMENT_HEADER_BYTES,
   type BatchHeader,
   type LogEnd,
 } from './segment.ts'
@@ -59,7 +63,7 @@ export async function* walkSegment(
   logId: Uint8Array,
 ): AsyncGenerator<WalkedBatch> {
   const window = new Window(file, await file.sizeBytes())
-  let sequence: number | undefined
+  let sequence = from <= FIRST_BATCH_AT ? await firstSequenceOf(window, logId) : undefined
   for (let offset = from; offset < window.sizeBytes;) {
     const start: LogEnd = { segment, offset }
     const header = decodeBatchHeader(await window.at(offset, BATCH_HEADER_BYTES), 0, start, logId)
@@ -81,32 +85,54 @@ export async function* walkSegment(
         { segment, offset: end },
         logId,
       )
-      const count =
-        next === undefined || sequence === undefined ? -1 : next.firstSequence - sequence
-      if (content.records.length === count) content = { records: content.records, damage: [] }
+      if (next !== undefined && sequence !== undefined) {
+        content = judged(content, next.firstSequence - sequence)
+      }
     } else if (header.kind === 'records') {
       content = await walkRecords(window, header, logId)
     }
-    if (header !== undefined) sequence = header.firstSequence + countOfRecords(header)
+    if (header === undefined) sequence = undefined
+    else sequence = header.firstSequence + countOfRecords(header)
     yield { start, end: { segment, offset: end }, header, ...content }
     offset = end
   }
+}
+
+/** When no record is missing, what nobody can name is only the batch's own header, and padding. */
+function judged({ records, damage }: Content, missing: number): Content {
+  const named = damage.filter(({ identity }) => identity !== undefined)
+  return { records, damage: records.length + named.length === missing ? named : damage }
+}
+
+async function firstSequenceOf(window: Window, logId: Uint8Array): Promise<number | undefined> {
+  const header = decodeSegmentHeader((await window.at(0, SEGMENT_HEADER_BYTES)).slice())
+  if (typeof header === 'string' || !equalBytes(header.logId, logId)) return undefined
+  return header.firstSequence
 }
 
 function countOfRecords(header: BatchHeader): number {
   return header.kind === 'records' ? header.count : 0
 }
 
-/** What can be had of a stretch that has no sound batch header in front or behind. */
+/** What can be had of a stretch that has no sound batch header in front or behind. `missing`: how many
+ * records it must have held, where that is known. */
 export async function salvageStretch(
   file: DiskFile,
   start: LogEnd,
   end: number,
   logId: Uint8Array,
+  missing: number | undefined,
 ): Promise<WalkedBatch> {
   const window = new Window(file, await file.sizeBytes())
-  const content = await salvage(window, start.segment, start.offset, end, logId)
-  return { start, end: { segment: start.segment, offset: end }, header: undefined, ...content }
+  const found = await salvage(window, start.segment, start.offset, end, logId)
+  const content = missing === undefined ? found : judged(found, missing)
+  const { segment, offset } = start
+  return {
+    start: { segment, offset },
+    end: { segment, offset: end },
+    header: undefined,
+    ...content,
+  }
 }
 
 interface Content {
