@@ -86,7 +86,7 @@ export class HttpExchange extends Exchange {
 
   /**
    * A stream. The first chunk is fetched before the head is sent, so that its failure can still be an
-   * answer: rejects then. Later failures cut the connection.
+   * answer: rejects then. Later failures cut the connection, and reject as well.
    */
   async sendStream(response: S3Response, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const iterator = chunks[Symbol.asyncIterator]()
@@ -107,8 +107,9 @@ export class HttpExchange extends Exchange {
         next = await iterator.next()
       }
       out.end()
-    } catch {
+    } catch (error) {
       out.destroy()
+      throw error
     }
   }
 

@@ -235,8 +235,14 @@ class HttpGateway implements Gateway {
       return response.status
     } catch (error) {
       const failure = this.#gate.failure(error, request, exchange)
-      if (out.headersSent) out.destroy()
-      else this.#sendWhole(exchange, failure)
+      if (out.headersSent) {
+        const { operation, requestId } = exchange
+        const why = String(error)
+        this.#options.logger.warn({ error: why, operation, requestId }, 'an answer was cut short')
+        out.destroy()
+      } else {
+        this.#sendWhole(exchange, failure)
+      }
       return failure.status
     }
   }

@@ -145,6 +145,13 @@ const nodeFields = {
   /** Token of the cluster to join, at the first start only. Default: found a cluster of one. */
   join: text(/^\S{16,16384}$/, 'is not a join token: make one with `shoal token`').optional(),
   /**
+   * Id of the cluster that this node belongs to, as its first start and `shoal status` print it. Default:
+   * whichever the directory belongs to. With it a directory that is empty, because its volume is not mounted,
+   * or of another cluster is refused, and no cluster is ever founded. Set it wherever a node is started by
+   * a machine. Cost: none.
+   */
+  cluster: text(/^[0-9a-f]{32}$/, 'is not the id of a cluster, 32 hexadecimal digits').optional(),
+  /**
    * Failure domain of this node: rack, room, site. Default `default`. Replicas of a partition lie in
    * different zones where they can; with all nodes in one zone it has no effect.
    */
@@ -210,7 +217,16 @@ export const nodeFieldNames = Object.keys(nodeFields) as readonly FieldName[]
 export const fieldNames: readonly FieldName[] = [...clusterFieldNames, ...nodeFieldNames]
 
 /** Fields that are also flags of `shoal start`. */
-export const flagNames = ['data', 's3', 'admin', 'listen', 'join', 'zone', 'capacity'] as const
+export const flagNames = [
+  'data',
+  's3',
+  'admin',
+  'listen',
+  'join',
+  'cluster',
+  'zone',
+  'capacity',
+] as const
 
 /**
  * The checked configuration. Sizes are bytes (`capacity`, `segmentSize`), durations milliseconds

@@ -31,8 +31,9 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { assert } from '../protocol/assert.ts'
-import { hex } from '../protocol/bytes.ts'
-import { clusterId, storageId, type ClusterId } from '../protocol/ids.ts'
+import { hex, utf8 } from '../protocol/bytes.ts'
+import { storageId } from '../protocol/ids.ts'
+import { decodeEntry, type LayoutEntry } from '../protocol/layout/entry.ts'
 import { checkedFields, withChecksum } from './checked-json.ts'
 import { isLockFile, lockDirectory, systemProcesses } from './directory-lock.ts'
 import type { DirectoryLock, Processes } from './directory-lock.ts'
@@ -217,16 +218,13 @@ export function isMemberDirectory(directory: string): boolean {
   return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
 }
 
-/** The cluster of a directory by its layout. Undefined when it has none, or none that can be read. */
-export function clusterOfDirectory(directory: string): ClusterId | undefined {
+/** The last layout that a directory knows. Undefined when it has none, or none that can be read. */
+export function layoutOfDirectory(directory: string): LayoutEntry | undefined {
   try {
-    const { entries } = JSON.parse(readText(join(directory, LAYOUT_FILE)) ?? '') as {
-      entries: { entry: string }[]
-    }
-    const { genesis } = JSON.parse(entries.at(-1)?.entry ?? '') as {
-      genesis: { clusterId: string }
-    }
-    return clusterId(genesis.clusterId)
+    const text = readText(join(directory, LAYOUT_FILE)) ?? ''
+    const { fields } = checkedFields(JSON.parse(text))
+    const { entries } = fields as { entries: { entry: string }[] }
+    return decodeEntry(utf8(entries.at(-1)?.entry ?? ''))
   } catch {
     return undefined
   }

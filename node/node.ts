@@ -4,7 +4,13 @@
  */
 
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
-import { proposerId, type DataId, type NodeId, type StorageId } from '../protocol/ids.ts'
+import {
+  proposerId,
+  type ClusterId,
+  type DataId,
+  type NodeId,
+  type StorageId,
+} from '../protocol/ids.ts'
 import { PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
@@ -34,10 +40,12 @@ import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { openStore } from './open-store.ts'
 import { Mender } from './repair/mender.ts'
+import { Puller } from './repair/puller.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { DeadData } from './space/dead-data.ts'
+import { Readers } from './space/readers.ts'
 import { Space, type SpaceSettings } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep, type UpkeepSettings } from './upkeep.ts'
@@ -55,6 +63,8 @@ export interface NodeOptions {
   readonly capacityBytes: number
   readonly segmentSizeBytes: number
   readonly replication?: number | undefined
+  /** Of a founder. False: as earlier programs, to try clusters of theirs. */
+  readonly systemPartitions?: boolean | undefined
   readonly partitionBits?: number | undefined
   readonly bucketsPerAccount?: number | undefined
   readonly clusterSecret: {
@@ -68,6 +78,8 @@ export interface NodeOptions {
   /** At the first start: join by this token, or found a cluster with these root credentials. */
   readonly join?: string | undefined
   readonly root?: RootCredential | undefined
+  /** It made a new cluster. */
+  readonly founded?: ((cluster: ClusterId) => void) | undefined
   readonly progress?: (task: string, done: number, total?: number) => void
   /** Figures of the process, for the metrics. */
   readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
@@ -182,6 +194,16 @@ export class ShoalNode {
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     const dead = new DeadData()
+    const readers = new Readers({
+      self,
+      boot: options.boot,
+      peers: {
+        connected: (node) => peers.connected(node),
+        readers: (to, round, timeout) => peers.readers(to, round, timeout),
+      },
+      members: () => layout.current()?.members.map(({ nodeId }) => nodeId) ?? [],
+      clock,
+    })
     const service = new Service({
       host: this.host,
       blocks,
@@ -190,6 +212,8 @@ export class ShoalNode {
       resync: () => this.resync,
       attempts,
       dead,
+      readers,
+      kept: () => this.space.kept,
       epoch,
       isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
@@ -200,7 +224,7 @@ export class ShoalNode {
       },
       status: () => status.own(),
     })
-    const peers = new Peers(network, clock, () => service)
+    const peers: Peers = new Peers(network, clock, () => service)
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
     const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
     const { observer } = options
@@ -242,6 +266,8 @@ export class ShoalNode {
         part: (key) => uploads.care.part(key),
         tickets: (key) => uploads.care.tickets(key),
       },
+      forget: (keys) => service.forget(keys),
+      readers,
       freed: () => ({
         blocks: service.freedBlocks,
         bytes: service.freedBytes,
@@ -261,17 +287,23 @@ export class ShoalNode {
       collector: this.space.collector,
       logger,
     })
-    this.resync = new Resync({
-      self,
+    const puller = new Puller({
       store,
       blocks,
       host: this.host,
       registers: this.registers,
       peers,
-      exchange,
       dead,
       freer: this.space.freer,
       tombstones: this.space.tombstones,
+      view,
+    })
+    this.resync = new Resync({
+      self,
+      store,
+      puller,
+      peers,
+      exchange,
       view,
       clock,
       random,
@@ -291,6 +323,7 @@ export class ShoalNode {
       replicator,
       attempts,
       partitionBits,
+      reading: (ids) => readers.begin(ids),
     })
     const lister = new Lister({ peers, placement, registers: this.registers, clock })
     const buckets: Buckets = new Buckets({
@@ -300,6 +333,7 @@ export class ShoalNode {
       clock,
       random,
       partitionBits,
+      keyspace: () => view().genesis,
       memberCount: () => view().members.length,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       createAllowed: () => layout.createBucketAllowed(),
@@ -320,7 +354,7 @@ export class ShoalNode {
     const uploads: Uploads = new Uploads({ ...common, objects, random, replicator })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
-      partitionBits,
+      keyspace: () => view().genesis,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
       clock,
       random,
@@ -361,7 +395,9 @@ export class ShoalNode {
     network.serve((from, message) => service.serve(from, message))
     network.serveWalk((partition) => [...view().replicas(partition)])
     network.onPeer(({ type, peer }) => {
-      if (type === 'up' && layout.current() !== undefined) this.resync.peerUp(peer)
+      if (type !== 'up' || layout.current() === undefined) return
+      this.resync.peerUp(peer)
+      readers.peerUp(peer)
     })
     layout.onChange((changed) => this.#changed(changed))
   }
@@ -397,7 +433,7 @@ export class ShoalNode {
     }
     if (this.host.holdsRegisters())
       throw new UsageError('layout.json is missing, but the log is not')
-    const { root, replication, partitionBits } = options
+    const { root, replication, partitionBits, systemPartitions } = options
     if (root === undefined) throw new Error('a founder needs root credentials')
     if (options.clusterSecret.get() === undefined) {
       await options.clusterSecret.set(random.bytes(32))
@@ -412,8 +448,11 @@ export class ShoalNode {
       },
       replication,
       partitionBits,
+      systemPartitions,
     })
-    logger.info({ cluster: this.layout.current()?.clusterId }, 'founded a cluster')
+    const cluster = this.layout.current()?.clusterId
+    logger.info({ cluster }, 'founded a cluster')
+    if (cluster !== undefined) options.founded?.(cluster)
   }
 
   #serve(): void {
@@ -433,7 +472,9 @@ export class ShoalNode {
   #provide(view: LayoutView): void {
     const { network, logger } = this.#env
     const shift = Math.max(view.partitionBits - SLICE_BITS, 0)
-    const slices = new Set(view.partitionsOf(this.nodeId).map((partition) => partition >> shift))
+    // A walk starts from an object: nobody looks for system registers that way.
+    const held = view.partitionsOf(this.nodeId).filter((each) => each < 1 << view.partitionBits)
+    const slices = new Set(held.map((partition) => partition >> shift))
     network.provideSlices([...slices]).catch((error: unknown) => {
       logger.debug({ error: String(error) }, 'announcing slices failed')
     })

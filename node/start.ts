@@ -34,11 +34,17 @@ const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
   const random = new SystemRandom()
   await checkFirstStart(config, new SystemClock())
-  const directory = openDataDirectory(config.data, () => ({
-    origin: config.join === undefined ? 'found' : 'join',
-    privateKey: generateNodeKey().privateKey,
-    storageIdBytes: random.bytes(12),
-  }))
+  const directory = openDataDirectory(config.data, () => {
+    const founds = config.join === undefined
+    if (founds && config.cluster !== undefined) {
+      throw new UsageError(`${config.data} is empty: with --cluster no cluster is founded`)
+    }
+    return {
+      origin: founds ? 'found' : 'join',
+      privateKey: generateNodeKey().privateKey,
+      storageIdBytes: random.bytes(12),
+    }
+  })
   try {
     return await serve(config, hooks, directory, random)
   } catch (error) {
@@ -106,6 +112,7 @@ async function serve(
     },
     clusterSecret: clusterSecretOf(directory),
     join: founds ? undefined : config.join,
+    founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
     gauges: processGauges,
     ...(hooks.progress && {
@@ -161,6 +168,13 @@ function rootOf(directory: DataDirectory, logger: Logger): RootCredentials | und
     logger.warn({ error: message }, 'credentials.json is damaged: the cluster does not need it')
     return undefined
   }
+}
+
+function foundedLine(cluster: string, path: string): string {
+  return (
+    `founded a NEW cluster ${cluster} in ${path}. If this node belongs to another one, stop it, remove ` +
+    'the directory, and mount its volume or start it with --join TOKEN; --cluster ID keeps a start from founding'
+  )
 }
 
 function clusterSecretOf(directory: DataDirectory): {

@@ -247,6 +247,11 @@ export class Status implements AdminBackend {
         'Deleted registers to forget',
         space.tombstonesPending,
       ),
+      gauge(
+        'shoal_space_kept_blocks',
+        'Blocks that may be freed once nobody reads them any more',
+        space.keptBlocks,
+      ),
       gauge('shoal_attempts_running', 'Attempts to store data under way', space.attemptsRunning),
       gauge('shoal_epoch', 'Epoch of the layout', view?.epoch ?? 0),
       gauge('shoal_members', 'Members of the layout', view?.members.length ?? 0),

@@ -10,8 +10,8 @@ const LIMIT = 3
 const SEEDS = 12
 
 async function limit(cluster: SimulatedCluster, bucketsMax: number): Promise<void> {
-  const { registers } = nodeOf(cluster, 0)
-  const place = { registers, partitionBits: 6, accountId: ACCOUNT }
+  const { registers, layout } = nodeOf(cluster, 0)
+  const place = { registers, keyspace: () => layout.current()!.genesis, accountId: ACCOUNT }
   await changeAccount(context(), place, (account) => ({ ...account, bucketsMax }))
 }
 

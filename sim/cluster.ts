@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly upkeep?: UpkeepSettings | undefined
   /** Default 4 MiB. */
   readonly segmentSizeBytes?: number | undefined
+  /** False: founded as earlier programs did, system registers among all others. */
+  readonly systemPartitions?: boolean | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
@@ -149,6 +151,7 @@ export class SimulatedCluster {
         capacityBytes: 2 ** 40,
         segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,
         partitionBits: PARTITION_BITS,
+        systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         clusterSecret: {

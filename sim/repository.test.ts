@@ -83,7 +83,7 @@ describe('packages', () => {
     [/^node:(net|tls|dgram|https|http2)$/, /^(gateway\/|node\/net\/|sim\/|bench\/)/],
     [/^koa$/, /^(gateway|bench)\//],
     [/^(commander|pino)$/, /^(node\/cli\/|sim\/repository)/],
-    [/^(zod|smol-toml|yaml)$/, /^node\/(config|config-file|data-directory)\.ts$/],
+    [/^(zod|smol-toml|yaml)$/, /^node\/(config|config-file|data-directory|node-record)\.ts$/],
     [/^(vitest|fast-check)$/, /^$/],
     [/^(@noble\/hashes|@napi-rs\/blake-hash)$/, /^(protocol\/hash\.ts|bench\/.*)$/],
   ]

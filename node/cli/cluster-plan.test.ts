@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { UsageError } from '../usage-error.ts'
-import { planCluster } from './cluster-plan.ts'
+import { nodeId, type NodeId } from '../../protocol/ids.ts'
+import { planCluster, type ExistingNode } from './cluster-plan.ts'
 
 const member = (index: number, base = 9000) => ({
   index,
@@ -40,6 +41,30 @@ describe('a plan', () => {
     const { nodes, founds } = planCluster({}, [member(1), member(2)])
     expect(founds).toBe(false)
     expect(nodes[0]).toMatchObject({ s3: '127.0.0.1:9000', isMember: false })
+  })
+
+  it('neither starts nor joins in place of a node that the cluster knows and whose directory is lost', () => {
+    const id = (name: string): NodeId => nodeId(name.repeat(8))
+    const known = (index: number) => ({ ...member(index), nodeId: id(String(index + 1)) })
+    const members = [0, 1, 2].map((index) => ({
+      nodeId: id(String(index + 1)),
+      port: 9002 + 10 * index,
+    }))
+    const lostOf = (existing: readonly ExistingNode[], nodes?: number) => {
+      const plan = planCluster({ nodes }, existing, members)
+      expect(plan.founds).toBe(false)
+      return plan.nodes.map(({ lost, isMember }) => lost ?? isMember)
+    }
+    expect(lostOf([known(0), known(1), known(2)])).toEqual([true, true, true])
+    expect(lostOf([known(0), known(2)])).toEqual([true, id('2'), true])
+    expect(lostOf([known(0), { index: 1, isMember: false }, known(2)])).toEqual([
+      true,
+      id('2'),
+      true,
+    ])
+    // The last one leaves no gap.
+    expect(lostOf([known(0), known(1)])).toEqual([true, true, id('3')])
+    expect(lostOf([known(1), known(2)], 4)).toEqual([id('1'), true, true, false])
   })
 
   it.each([

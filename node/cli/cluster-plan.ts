@@ -1,5 +1,6 @@
 /** Which nodes `shoal cluster` runs, where, and which of them must join first. Pure. */
 
+import type { NodeId } from '../../protocol/ids.ts'
 import { UsageError } from '../usage-error.ts'
 
 const NODES_DEFAULT = 3
@@ -10,10 +11,18 @@ const PORTS_PER_NODE = 10
 /** What lies in DATA/node-i. */
 export interface ExistingNode {
   readonly index: number
-  /** It founded a cluster or was admitted to one. */
+  /** It founded a cluster or was admitted to one; also where its start is going to be refused for damage. */
   readonly isMember: boolean
   /** '127.0.0.1:9000', as it last served. */
   readonly s3Address?: string | undefined
+  readonly nodeId?: NodeId | undefined
+}
+
+/** Of the layout that any of the directories knows. */
+export interface KnownMember {
+  readonly nodeId: NodeId
+  /** Port of its `listen`. */
+  readonly port?: number | undefined
 }
 
 export interface PlannedNode {
@@ -24,6 +33,8 @@ export interface PlannedNode {
   readonly admin: string
   readonly listen: string
   readonly isMember: boolean
+  /** The layout knows this node, whose directory is missing or empty: neither started nor joined anew. */
+  readonly lost?: NodeId | undefined
 }
 
 export interface ClusterPlan {
@@ -36,8 +47,11 @@ export interface ClusterPlan {
 export function planCluster(
   options: { readonly nodes?: number | undefined; readonly basePort?: number | undefined },
   existing: readonly ExistingNode[],
+  members: readonly KnownMember[] = [],
 ): ClusterPlan {
-  const known = existing.length === 0 ? 0 : Math.max(...existing.map(({ index }) => index)) + 1
+  const base = options.basePort ?? rememberedBase(existing) ?? BASE_PORT_DEFAULT
+  const lost = lostNodes(existing, members, base)
+  const known = Math.max(-1, ...existing.map(({ index }) => index), ...lost.keys()) + 1
   const count = options.nodes ?? (known > 0 ? known : NODES_DEFAULT)
   if (!Number.isInteger(count) || count < 1 || count > NODES_MAX) {
     throw new UsageError(`--nodes: a number from 1 to ${NODES_MAX}`)
@@ -47,14 +61,13 @@ export function planCluster(
       `--nodes ${count}: this directory holds ${known} nodes, and leaving one out does not remove it`,
     )
   }
-  const base = options.basePort ?? rememberedBase(existing) ?? BASE_PORT_DEFAULT
   const last = base + PORTS_PER_NODE * (count - 1) + 2
   if (!Number.isInteger(base) || base < 1 || last > 65_535) {
     throw new UsageError(
       `--base-port ${base}: ports ${base} to ${last} are not all between 1 and 65535`,
     )
   }
-  const members = new Set(existing.filter(({ isMember }) => isMember).map(({ index }) => index))
+  const present = new Set(existing.filter(({ isMember }) => isMember).map(({ index }) => index))
   const nodes = Array.from({ length: count }, (_, index): PlannedNode => {
     const port = base + PORTS_PER_NODE * index
     return {
@@ -63,10 +76,32 @@ export function planCluster(
       s3: `127.0.0.1:${port}`,
       admin: `127.0.0.1:${port + 1}`,
       listen: `/ip4/127.0.0.1/tcp/${port + 2}`,
-      isMember: members.has(index),
+      isMember: present.has(index),
+      lost: lost.get(index),
     }
   })
-  return { nodes, founds: members.size === 0 }
+  return { nodes, founds: present.size === 0 }
+}
+
+/** Members that no directory belongs to, by the index that their port says or that is free. */
+function lostNodes(
+  existing: readonly ExistingNode[],
+  members: readonly KnownMember[],
+  base: number,
+): Map<number, NodeId> {
+  const present = new Set(existing.filter(({ isMember }) => isMember).map(({ index }) => index))
+  const ids = new Set(existing.map(({ nodeId }) => nodeId))
+  const lost = new Map<number, NodeId>()
+  const isFree = (index: number): boolean => !present.has(index) && !lost.has(index)
+  for (const { nodeId, port = Number.NaN } of members.filter((each) => !ids.has(each.nodeId))) {
+    let index = (port - base - 2) / PORTS_PER_NODE
+    if (!Number.isInteger(index) || index < 0 || index >= NODES_MAX || !isFree(index)) {
+      index = 0
+      while (!isFree(index)) index++
+    }
+    lost.set(index, nodeId)
+  }
+  return lost
 }
 
 /** From any node's port, so that it also stands when node 0's directory is gone. */

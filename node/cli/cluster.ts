@@ -5,17 +5,34 @@
  * 2. A node that serves gives a token, with which the others join.
  * 3. When the epoch with all N members is STABLE on every running node, the ready lines are printed.
  * 4. From then on a node that dies is reported, and the others go on.
+ *
+ * A node that the cluster knows, but whose directory is missing or empty, is named and left out: its volume may
+ * not be mounted, and a new node in its place would be another member.
  */
 
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isMemberDirectory, readCredentials, readNode } from '../data-directory.ts'
+import {
+  isMemberDirectory,
+  layoutOfDirectory,
+  readCredentials,
+  readNode,
+  type NodeRecord,
+  type RootCredentials,
+} from '../data-directory.ts'
+import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
+import { nodeIdOfKey } from '../net/identity.ts'
 import { UsageError } from '../usage-error.ts'
 import { AdminClient } from './admin-client.ts'
 import { awsLine, shellWord } from './aws-line.ts'
 import { ChildNode } from './child-node.ts'
-import { planCluster, type ExistingNode, type PlannedNode } from './cluster-plan.ts'
+import {
+  planCluster,
+  type ExistingNode,
+  type KnownMember,
+  type PlannedNode,
+} from './cluster-plan.ts'
 import { describeError } from './fatal.ts'
 import { loadConfig } from './settings.ts'
 import type { ReadyMessage } from './start.ts'
@@ -48,8 +65,10 @@ export async function runCluster(
   clock: Clock,
 ): Promise<number> {
   const data = resolve(options.data ?? './shoal-cluster')
-  const plan = planCluster(options, existingNodes(data))
+  const existing = existingNodes(data)
+  const plan = planCluster(options, existing, knownMembers(data, existing))
   mkdirSync(data, { recursive: true })
+  terminal.serves?.()
   const cluster = new Cluster(data, plan.nodes, options, entry, terminal, clock)
   return cluster.run(plan.founds)
 }
@@ -107,7 +126,9 @@ class Cluster {
 
   async #bringUp(founds: boolean): Promise<readonly Serving[]> {
     const first = this.#plans.filter(({ isMember, index }) => isMember || (founds && index === 0))
-    const rest = this.#plans.filter((plan) => !first.includes(plan))
+    const lost = this.#plans.filter((plan) => plan.lost !== undefined)
+    const rest = this.#plans.filter((plan) => !first.includes(plan) && !lost.includes(plan))
+    for (const plan of lost) this.#terminal.error(`shoal: ${this.#lostLine(plan, first)}`)
     this.#progress(`starting ${first.map(({ name }) => name).join(', ')}`)
     // A member that does not come back is reported like one that dies later: the others go on.
     const members = await Promise.all(first.map((plan) => this.#start(plan, undefined)))
@@ -119,12 +140,13 @@ class Cluster {
       this.#progress(`joining ${rest.map(({ name }) => name).join(', ')}`)
       const joined = await Promise.all(rest.map((plan) => this.#start(plan, token)))
       for (const [at, each] of joined.entries()) {
-        if (each === undefined) throw new Error(`${rest[at]?.name ?? 'a node'} could not join`)
-        serving.push(each)
+        if (each !== undefined) serving.push(each)
+        // Beside a cluster that serves it is no reason to stop the others.
+        else if (founds) throw new Error(`${rest[at]?.name ?? 'a node'} could not join`)
       }
     }
     this.#progress('waiting for the layout')
-    for (const each of serving) await this.#stable(each)
+    for (const each of serving) await this.#stable(each, serving.length)
     return serving.sort((a, b) => a.plan.index - b.plan.index)
   }
 
@@ -162,12 +184,12 @@ class Cluster {
   }
 
   /** Resolves when this node knows a STABLE epoch with all members, or is gone. */
-  async #stable({ child, message }: Serving): Promise<void> {
+  async #stable({ child, message }: Serving, count: number): Promise<void> {
     const client = new AdminClient(new URL(message.adminUrl))
     while (child.running) {
       try {
         const { layoutState, members } = await client.status()
-        if (layoutState === 'STABLE' && members.length >= this.#plans.length) return
+        if (layoutState === 'STABLE' && members.length >= count) return
       } catch (error) {
         if (!child.running) return
         this.#progress(describeError(error))
@@ -182,9 +204,9 @@ class Cluster {
         `ready s3=${message.s3Url} admin=${message.adminUrl} node=${message.nodeId}`,
       )
     }
-    const founder = serving.find(({ plan }) => readCredentials(this.#directory(plan)) !== undefined)
+    const founder = serving.find(({ plan }) => this.#credentials(plan) !== undefined)
     if (founder === undefined) return
-    const credentials = readCredentials(this.#directory(founder.plan))
+    const credentials = this.#credentials(founder.plan)
     if (credentials === undefined) return
     const fresh = founder.message.freshCredentials
     const path = join(this.#directory(founder.plan), 'credentials.json')
@@ -234,6 +256,25 @@ class Cluster {
     return new AdminClient(new URL(serving.message.adminUrl))
   }
 
+  /** Damaged ones are reported by their node. */
+  #credentials(plan: PlannedNode): RootCredentials | undefined {
+    try {
+      return readCredentials(this.#directory(plan))
+    } catch {
+      return undefined
+    }
+  }
+
+  #lostLine(plan: PlannedNode, present: readonly PlannedNode[]): string {
+    const directory = shellWord(this.#directory(plan))
+    const other = present[0] === undefined ? 'DIR' : shellWord(this.#directory(present[0]))
+    return (
+      `${plan.name} is lost: ${directory} is missing or empty, but the cluster knows it as node ${plan.lost ?? '?'}. ` +
+      'The others start without it. If its volume is not mounted, mount it. To replace it, bring its node.json ' +
+      `back from a copy, put ${other}/layout.json beside it and start it with --accept-lost-log`
+    )
+  }
+
   #directory(plan: PlannedNode): string {
     return join(this.#data, plan.name)
   }
@@ -273,12 +314,45 @@ function existingNodes(data: string): ExistingNode[] {
         `${data} holds ${JSON.stringify(name)}, no cluster: give another directory`,
       )
     }
-    const directory = join(data, name)
-    existing.push({
-      index: Number(index),
-      isMember: isMemberDirectory(directory),
-      s3Address: readNode(directory)?.addresses.s3,
-    })
+    existing.push(existingNode(Number(index), join(data, name)))
   }
   return existing
+}
+
+function existingNode(index: number, directory: string): ExistingNode {
+  let node: NodeRecord | undefined
+  try {
+    node = readNode(directory)
+  } catch {
+    // A damaged one is refused, and explained, by its own start; the others go on.
+    return { index, isMember: true }
+  }
+  return {
+    index,
+    isMember: isMemberDirectory(directory) || node?.addresses.s3 !== undefined,
+    s3Address: node?.addresses.s3,
+    nodeId: node === undefined ? undefined : nodeIdOf(node),
+  }
+}
+
+function nodeIdOf({ privateKey }: NodeRecord): NodeId | undefined {
+  try {
+    return nodeIdOfKey(new Uint8Array(Buffer.from(privateKey, 'base64')))
+  } catch {
+    return undefined
+  }
+}
+
+/** By the latest layout that a directory has. */
+function knownMembers(data: string, existing: readonly ExistingNode[]): KnownMember[] {
+  // One whose node.json can't be read may be any of them.
+  if (existing.some(({ isMember, nodeId }) => isMember && nodeId === undefined)) return []
+  const layouts = existing
+    .map(({ index }) => layoutOfDirectory(join(data, `node-${index}`)))
+    .filter((layout) => layout !== undefined)
+  const latest = layouts.sort((a, b) => b.epoch - a.epoch)[0]
+  return (latest?.members ?? []).map(({ nodeId, addresses }) => {
+    const port = /\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1]
+    return { nodeId, port: port === undefined ? undefined : Number(port) }
+  })
 }

@@ -3,8 +3,9 @@
  * cut out by the names of their fields, at any depth (row 37).
  */
 
-import { destination, pino, stdTimeFunctions } from 'pino'
+import { pino, stdTimeFunctions } from 'pino'
 import type { Logger } from '../env/ports.ts'
+import { standardErrorWriter } from './line-writer.ts'
 import { printable } from './terminal.ts'
 
 export const REDACTED = '[redacted]'
@@ -36,12 +37,12 @@ export interface LoggerOptions {
   readonly name?: string | undefined
   /** Short lines instead of JSON. */
   readonly pretty: boolean
-  /** Default: standard error, unbuffered, so that the last words of a process are heard. */
+  /** Default: standard error. A line that can't be written is lost (line-writer.ts). */
   readonly write?: (line: string) => void
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const write = options.write ?? standardError()
+  const write = options.write ?? standardError(options.pretty)
   const shown = options.pretty
     ? { write: (line: string) => write(`${prettyLine(line, options.level === 'debug')}\n`) }
     : { write }
@@ -59,9 +60,12 @@ export function createLogger(options: LoggerOptions): Logger {
   )
 }
 
-function standardError(): (line: string) => void {
-  const stream = destination({ fd: 2, sync: true })
-  return (line) => void stream.write(line)
+function standardError(pretty: boolean): (line: string) => void {
+  const writer = standardErrorWriter((lost) => {
+    const fields = { level: 'warn', lost, msg: 'log lines could not be written' }
+    return pretty ? `${fields.msg} (lost=${lost})\n` : `${JSON.stringify(fields)}\n`
+  })
+  return (line) => writer.write(line)
 }
 
 interface PinoLine extends Record<string, unknown> {

@@ -83,6 +83,7 @@ export function createProgram(
     .option('--admin <host:port>', 'health, metrics, admin (default: 127.0.0.1:9001)')
     .option('--listen <multiaddr>', 'peers (default: /ip4/127.0.0.1/tcp/9002)')
     .option('--join <token>', 'join the cluster that made this token')
+    .option('--cluster <id>', 'refuse a directory of no or another cluster; never found one')
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
     .option('--config <file>', 'TOML or YAML file with any field')

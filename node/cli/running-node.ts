@@ -17,6 +17,8 @@ export interface NodeHooks {
   /** The node must not go on (D5): one line that says why. The process ends. */
   failed(reason: string): void
   progress?(progress: Progress): void
+  /** One line that its operator must see, whatever the log level. */
+  notice?(line: string): void
 }
 
 export interface RunningNode {

@@ -1,8 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDataDirectory } from '../data-directory.ts'
+import { encodeToken } from '../membership/token-codec.ts'
+import { clusterId, nodeId, storageId } from '../../protocol/ids.ts'
+import { encodeEntry, NO_HASH } from '../../protocol/layout/entry.ts'
+import { utf8Text } from '../../protocol/bytes.ts'
 import { checkOrigin, loadConfig } from './settings.ts'
 
 let directory: string
@@ -14,14 +18,19 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true }))
 
-function format(origin: 'found' | 'join', clusterSecret?: string, layout = true): void {
+function format(
+  origin: 'found' | 'join',
+  clusterSecret?: string,
+  layout = true,
+  served = true,
+): void {
   const birth = {
     origin,
     privateKey: new Uint8Array(68),
     storageIdBytes: new Uint8Array(12),
   }
   const made = openDataDirectory(data, () => birth)
-  const addresses = { s3: '127.0.0.1:7000', admin: '127.0.0.1:7001' }
+  const addresses = served ? { s3: '127.0.0.1:7000', admin: '127.0.0.1:7001' } : {}
   made.remember({ addresses, zone: 'rack-1', capacityBytes: 2 ** 40 })
   if (clusterSecret !== undefined) made.remember({ clusterSecret })
   if (layout) writeFileSync(join(data, 'layout.json'), '')
@@ -71,13 +80,13 @@ describe('a directory keeps to what it was made for (L1)', () => {
   })
 
   it('a joiner that was never admitted does not found', () => {
-    format('join')
+    format('join', undefined, true, false)
     expect(() => check()).toThrow(/never did: give --join TOKEN/)
     check(token)
   })
 
   it('a joiner that was stopped in the act joins again', () => {
-    format('join', 'AAAA', false)
+    format('join', 'AAAA', false, false)
     expect(() => check()).toThrow(/never did: give --join TOKEN/)
     check(token)
   })
@@ -86,5 +95,72 @@ describe('a directory keeps to what it was made for (L1)', () => {
     format('join', 'AAAA')
     check()
     check(token)
+  })
+})
+
+describe('a directory of the cluster that is asked for (D1)', () => {
+  const own = 'ab'.repeat(16)
+  const other = 'cd'.repeat(16)
+  const check = (cluster: string, join?: string): void =>
+    checkOrigin(loadConfig({ data, cluster, ...(join === undefined ? {} : { join }) }, {}))
+
+  function tokenOf(cluster: string): string {
+    return encodeToken({
+      clusterId: clusterId(cluster),
+      id: '00'.repeat(8),
+      expiresMs: 1,
+      secret: '00'.repeat(32),
+      addresses: ['/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGRUfbQ3kUxCzp1gBp9ZzVfUHYvUf1tWQZ4sRHP4V6yKJ'],
+    })
+  }
+
+  function member(cluster: string): void {
+    format('found', 'AAAA')
+    const entry = encodeEntry({
+      epoch: 1,
+      previousHash: NO_HASH,
+      state: 'STABLE',
+      cause: 'founded',
+      genesis: {
+        clusterId: clusterId(cluster),
+        partitionBits: 6,
+        replication: 3,
+        rootAccount: { accountId: '1', accessKeyId: 'A', sealedSecret: 's' },
+        createdMs: 1,
+      },
+      members: [
+        {
+          nodeId: nodeId('NodeNodeNode'),
+          storageId: storageId('00'.repeat(12)),
+          zone: 'z',
+          capacityBytes: 1,
+          addresses: [],
+        },
+      ],
+    })
+    const layout = { version: 1, entries: [{ entry: utf8Text(entry) }] }
+    writeFileSync(join(data, 'layout.json'), JSON.stringify(layout))
+  }
+
+  it('starts', () => {
+    member(own)
+    check(own)
+  })
+
+  it('of another cluster is refused', () => {
+    member(other)
+    expect(() => check(own)).toThrow(`belongs to cluster ${other}, not to ${own}`)
+  })
+
+  it('that is empty is refused, and nothing is founded', () => {
+    expect(() => check(own)).toThrow(/holds no node of cluster .* mount its volume/)
+    mkdirSync(data)
+    expect(() => check(own)).toThrow(/holds no node of cluster/)
+  })
+
+  it('that is empty joins by a token of that cluster only', () => {
+    check(own, tokenOf(own))
+    expect(() => check(own, tokenOf(other))).toThrow(`the token is of cluster ${other}`)
+    expect(() => check(own, 'x'.repeat(40))).toThrow(/token/)
   })
 })

@@ -3,7 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { flagNames, resolveConfig } from '../config.ts'
 import type { Config, ConfigSources, RawConfig } from '../config.ts'
-import { isMemberDirectory, readNode } from '../data-directory.ts'
+import { isMemberDirectory, layoutOfDirectory, readNode } from '../data-directory.ts'
+import type { NodeRecord } from '../data-directory.ts'
+import { decodeToken } from '../membership/token-codec.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Options as commander gives them: the flags, and --config. */
@@ -27,7 +29,37 @@ export function loadConfig(
  */
 export function checkOrigin(config: Config): void {
   const node = readNode(config.data)
-  if (node === undefined) return
+  if (node !== undefined) checkPast(node, config)
+  if (config.cluster !== undefined) checkCluster(config.cluster, config)
+}
+
+/** Damage to its layout is told by the start itself. */
+function checkCluster(cluster: string, { data, join }: Config): void {
+  const own = layoutOfDirectory(data)?.genesis.clusterId
+  if (own === cluster || isMemberDirectory(data)) {
+    if (own === undefined || own === cluster) return
+    throw new UsageError(`${data} belongs to cluster ${own}, not to ${cluster} (--cluster)`)
+  }
+  if (join === undefined) {
+    throw new UsageError(
+      `${data} holds no node of cluster ${cluster} (--cluster): mount its volume, or give --join TOKEN to join as a new node`,
+    )
+  }
+  const other = clusterOfToken(join)
+  if (other !== cluster) {
+    throw new UsageError(`the token is of cluster ${other}, not of ${cluster} (--cluster)`)
+  }
+}
+
+function clusterOfToken(token: string): string {
+  try {
+    return decodeToken(token).clusterId
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function checkPast(node: NodeRecord, config: Config): void {
   if (node.origin === 'found' && config.join !== undefined) {
     throw new UsageError(
       `${config.data} has a cluster of its own: join with an empty directory, or leave the token out`,
@@ -35,12 +67,12 @@ export function checkOrigin(config: Config): void {
   }
   // It has served: what it would found now is another cluster over the data of the first.
   if (
-    node.origin === 'found' &&
+    config.join === undefined &&
     node.addresses.s3 !== undefined &&
     !isMemberDirectory(config.data)
   ) {
     throw new UsageError(
-      `${config.data}/layout.json is missing, without which its data is nobody's: bring it back from a copy`,
+      `${config.data}/layout.json is missing, without which its data is nobody's: copy it from any other member (theirs is the same) or a backup`,
     )
   }
   if (node.origin === 'join' && !isMemberDirectory(config.data) && config.join === undefined) {

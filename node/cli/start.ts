@@ -35,6 +35,7 @@ export async function runStart(
   const { supervised = false, ...given } = options
   const config = loadConfig(given, process.env)
   checkOrigin(config)
+  terminal.serves?.()
   const logger = createLogger({
     level: config.logLevel,
     name: supervised ? basename(resolve(config.data)) : undefined,
@@ -54,6 +55,7 @@ export async function runStart(
       fail(reason)
       process.exit(1)
     },
+    notice: fail,
     progress: (progress) => drawProgress(progress, terminal, supervised),
   })
   const started = await Promise.race([starting, signals.first])

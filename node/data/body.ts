@@ -35,6 +35,8 @@ export interface BodiesOptions {
   readonly replicator: Replicator
   readonly attempts: Attempts
   readonly partitionBits: number
+  /** Told what is being read, for as long as it is. Default: nobody needs to know. */
+  readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
 }
 
 export class Bodies {
@@ -124,6 +126,7 @@ export class Bodies {
       return true
     }
     context.rounds++
+    const letGo = this.#options.reading?.(idsOf(storage))
     try {
       while (ahead.length < READS_AHEAD && readOne());
       for (;;) {
@@ -139,6 +142,7 @@ export class Bodies {
         readOne()
       }
     } finally {
+      letGo?.()
       for (const { bytes } of ahead) {
         bytes.then(
           (read) => {
@@ -149,6 +153,12 @@ export class Bodies {
       }
     }
   }
+}
+
+function idsOf(storage: readonly StorageRecord[]): DataId[] {
+  return storage
+    .filter(({ sizeBytes }) => sizeBytes > 0)
+    .map((each) => dataId(byteString(each.dataId)))
 }
 
 interface Piece {

@@ -73,7 +73,9 @@ describe('accounts', () => {
     await world.run(other, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('s3:*') })
     expect(await world.codeOf(world.root, 'DeleteAccount', id)).toBe('DeleteConflict')
     await world.run(other, 'DeletePolicy', { PolicyArn: arn })
-    const register = systemRegister('account', utf8ByteString(other.accountId), 4)
+    const register = systemRegister('account', utf8ByteString(other.accountId), {
+      partitionBits: 4,
+    })
     const value = world.registers.values.get(register) as RegisterValue
     const record = accountCodec.decode(value.body)
     const bucket = { name: 'b', incarnation: new Uint8Array(16), live: true, createdMs: 1 }

@@ -12,7 +12,7 @@ function world() {
   const time = { nowMs: 1_000_000 }
   const standing = new Set<string>()
   const directory = new Directory({
-    records: new Records(new MemoryRegisters().registers, 4),
+    records: new Records(new MemoryRegisters().registers, () => ({ partitionBits: 4 })),
     clock: { nowMs: () => time.nowMs, monotonicMs: () => time.nowMs, after: () => () => {} },
     space: 'user',
     entriesMax: 3,

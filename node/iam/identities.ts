@@ -5,6 +5,7 @@
 
 import type { Credential } from '../../gateway/backend.ts'
 import type { IamBackend } from '../../gateway/iam-backend.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
 import type { Registers } from '../metadata/registers.ts'
 import { AccessKeys } from './access-keys.ts'
@@ -26,7 +27,7 @@ import { Users } from './users.ts'
 
 export interface IdentitiesOptions {
   readonly registers: Registers
-  readonly partitionBits: number
+  readonly keyspace: () => Keyspace
   /** Of accounts without a limit of their own. */
   readonly bucketsPerAccount: number
   readonly clock: Clock
@@ -52,7 +53,7 @@ export class Identities {
 
   constructor(options: IdentitiesOptions) {
     const { clock, random, network, tokens, cluster } = options
-    const records = new Records(options.registers, options.partitionBits)
+    const records = new Records(options.registers, options.keyspace)
     const sessions = new Sessions({ tokens, clock, random, cluster })
     let known: Credential | undefined
     const root = (): Credential => (known ??= rootCredential(cluster()))

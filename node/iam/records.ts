@@ -15,6 +15,7 @@ import {
   type NameRecord,
 } from '../../protocol/iam/name-record.ts'
 import { userCodec, type UserRecord } from '../../protocol/iam/user-record.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
@@ -81,12 +82,12 @@ export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void
 
 export class Records {
   readonly #registers: Registers
-  readonly #partitionBits: number
+  readonly #keyspace: () => Keyspace
   #changed: ChangeListener = () => {}
 
-  constructor(registers: Registers, partitionBits: number) {
+  constructor(registers: Registers, keyspace: () => Keyspace) {
     this.#registers = registers
-    this.#partitionBits = partitionBits
+    this.#keyspace = keyspace
   }
 
   /** Told of every record that this node has changed, or may have. At most one listener. */
@@ -148,7 +149,7 @@ export class Records {
   }
 
   #key<T>(kind: RecordKind<T>, name: string) {
-    return systemRegister(kind.space, utf8ByteString(name), this.#partitionBits)
+    return systemRegister(kind.space, utf8ByteString(name), this.#keyspace())
   }
 }
 

@@ -13,7 +13,7 @@ import { assert } from '../../protocol/assert.ts'
 import { equalBytes, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import { clusterId } from '../../protocol/ids.ts'
-import { PARTITION_BITS } from '../../protocol/keyspace/key.ts'
+import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
 import type { LayoutEntry, Member, RootAccount } from '../../protocol/layout/entry.ts'
 import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
@@ -75,6 +75,8 @@ export interface FoundOptions {
   readonly replication?: number | undefined
   /** Default 14. */
   readonly partitionBits?: number | undefined
+  /** False founds as earlier programs did: system registers lie among all others. */
+  readonly systemPartitions?: boolean | undefined
 }
 
 export interface LayoutStatus {
@@ -159,7 +161,12 @@ export class LayoutManager {
   }
 
   /** Makes a cluster of this node alone. Draws the cluster secret when there is none yet. */
-  async found({ rootAccount, replication, partitionBits }: FoundOptions): Promise<void> {
+  async found({
+    rootAccount,
+    replication,
+    partitionBits = PARTITION_BITS,
+    systemPartitions = true,
+  }: FoundOptions): Promise<void> {
     const { clock, random, signer, clusterSecret } = this.#options
     assert(this.#log.view === undefined, 'a node of a cluster founds no other one')
     if (clusterSecret.get() === undefined) {
@@ -172,7 +179,8 @@ export class LayoutManager {
       cause: 'founded',
       genesis: {
         clusterId: clusterId(hex(random.bytes(16))),
-        partitionBits: partitionBits ?? PARTITION_BITS,
+        partitionBits,
+        ...(systemPartitions && { systemPartitionBits: systemBitsFor(partitionBits) }),
         replication: replication ?? 3,
         rootAccount,
         createdMs: Math.floor(clock.nowMs()),

@@ -14,6 +14,7 @@
 import { byteString } from '../../protocol/bytes.ts'
 import type { AccountBucketRecord, BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import { changeAccount, readAccount, type AccountPlace } from './account-record.ts'
@@ -26,7 +27,7 @@ const LOOK_AT_ONCE = 16
 export interface AccountBucketsOptions {
   readonly registers: Registers
   readonly clock: Clock
-  readonly partitionBits: number
+  readonly keyspace: () => Keyspace
   /** Of accounts without a limit of their own. */
   readonly bucketsPerAccount: number
   /** From the bucket's register. */
@@ -179,8 +180,8 @@ export class AccountBuckets {
   }
 
   #place(accountId: string): AccountPlace {
-    const { registers, partitionBits } = this.#options
-    return { registers, partitionBits, accountId }
+    const { registers, keyspace } = this.#options
+    return { registers, keyspace, accountId }
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import { accountCodec, type AccountRecord } from '../../protocol/codec/versioned.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
@@ -9,7 +10,7 @@ import type { Registers } from './registers.ts'
 
 export interface AccountPlace {
   readonly registers: Registers
-  readonly partitionBits: number
+  readonly keyspace: () => Keyspace
   readonly accountId: string
 }
 
@@ -29,9 +30,9 @@ export function accountOf(value: RegisterValue | undefined, accountId: string): 
 
 export async function readAccount(
   context: RequestContext,
-  { registers, partitionBits, accountId }: AccountPlace,
+  { registers, keyspace, accountId }: AccountPlace,
 ): Promise<AccountRecord> {
-  const key = systemRegister('account', utf8ByteString(accountId), partitionBits)
+  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
   const { accepted } = await registers.read(context, { key })
   return accountOf(accepted?.value, accountId)
 }
@@ -40,10 +41,10 @@ export async function readAccount(
  * undefined to keep the record; it is called again on each retry. */
 export async function changeAccount(
   context: RequestContext,
-  { registers, partitionBits, accountId }: AccountPlace,
+  { registers, keyspace, accountId }: AccountPlace,
   edit: (account: AccountRecord) => AccountRecord | undefined,
 ): Promise<{ readonly type: 'written' | 'kept'; readonly account: AccountRecord }> {
-  const key = systemRegister('account', utf8ByteString(accountId), partitionBits)
+  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
   const { type, ...outcome } = await registers.change(context, {
     key,
     change: (current) => {

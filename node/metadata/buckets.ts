@@ -14,7 +14,7 @@ import { byteString, utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
-import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { partitionOfKey, type Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type {
   BucketAccess,
@@ -68,6 +68,7 @@ export interface BucketsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly partitionBits: number
+  readonly keyspace: () => Keyspace
   readonly memberCount: () => number
   readonly bucketsPerAccount: number
   /** False while a layout proposal is undecided (DESIGN.md 4). */
@@ -427,7 +428,7 @@ export class Buckets {
   }
 
   #keyOf(name: string): RegisterKey {
-    return systemRegister('bucket', utf8ByteString(name), this.#options.partitionBits)
+    return systemRegister('bucket', utf8ByteString(name), this.#options.keyspace())
   }
 }
 

@@ -40,6 +40,7 @@ test('a reply about 256 shards of long keys and large states fits into a frame, 
     store: held.store,
     host: {
       minimumGeneration: () => 0,
+      flushedMinimum: () => 1,
       raiseMinimum: () => Promise.resolve(),
     } as unknown as RegisterHost,
     epoch: () => 1,

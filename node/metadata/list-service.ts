@@ -64,7 +64,11 @@ export class ListService {
       }
       partitions.push(partition)
     }
-    await host.raiseMinimum(fence, partitions)
+    if (partitions.some((partition) => host.flushedMinimum(partition, fence) < fence.generation)) {
+      await host.raiseMinimum(fence, partitions)
+      // Epoch, membership and generation may have moved on (L6b).
+      return this.list(request)
+    }
     const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
     const sizeBytesMax = Math.min(
       request.intervalBytesMax || Infinity,

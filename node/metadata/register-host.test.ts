@@ -137,6 +137,44 @@ async function state(work: Promise<RegisterReply>): Promise<string> {
   return Promise.race([work.then(({ type }) => type), turn])
 }
 
+describe('what was begun in one epoch is not answered in the next (L6b)', () => {
+  test('an acceptance that is flushed later', async () => {
+    await prepare(5)
+    store.hold()
+    const accepted = accept(5, 'one')
+    expect(await state(accepted)).toBe('waits')
+    epoch = 2
+    await store.flush()
+    expect(await accepted).toEqual({ type: 'stale-epoch', epoch: 2 })
+  })
+
+  test('nor once this node is no replica any more, whatever it waited for', async () => {
+    await prepare(5)
+    store.hold()
+    const accepted = accept(5, 'one')
+    const behind = prepare(9)
+    const promised = prepare(2 * STEP, OTHER)
+    const raised = read(FAR, 3)
+    for (const work of [accepted, behind, promised, raised]) expect(await state(work)).toBe('waits')
+    replica = false
+    await store.flush()
+    for (const work of [accepted, behind, promised, raised]) {
+      expect(await work).toEqual({ type: 'no-vote', reason: 'not-a-replica' })
+    }
+  })
+
+  test('a copy that comes late does not count as synced (L6)', async () => {
+    const chosen = { ballot: ballot(5), value: value('one') }
+    store.hold()
+    const learnt = host.learn(KEY, chosen, 1)
+    epoch = 2
+    await store.flush()
+    expect(await learnt).toBe('late')
+    expect(await host.learn(OTHER, chosen, 1)).toBe('late')
+    expect(host.peek(OTHER)).toBeUndefined()
+  })
+})
+
 describe('persist, then reply (A1)', () => {
   test('a first promise waits until the mark is flushed; later ones need no flush', async () => {
     store.hold()
@@ -178,6 +216,13 @@ describe('persist, then reply (A1)', () => {
     expect(await accept(8, 'one')).toMatchObject({ type: 'conflict', never: true })
     await prepare(11)
     expect(await accept(11, 'one')).toMatchObject({ type: 'accepted' })
+  })
+
+  test('no room to write again what is there: nobody may take it for not stored (P4)', async () => {
+    await prepare(5)
+    await accept(5, 'one')
+    store.fail = new LogError('DISK_FULL', 'full')
+    expect(await accept(5, 'one')).toEqual({ type: 'no-vote', reason: 'failed' })
   })
 
   test('after a start every promise counts as the mark; the refusal says what to go past', async () => {

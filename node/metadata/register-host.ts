@@ -8,6 +8,8 @@
  *   - once a higher generation has come, a lower one is refused; it is answered only after what passed
  *     before it is flushed too, so that a list at the new one sees it                   (T8)
  *   - promises dropped from memory count as at least `#forgotten`                       (A1)
+ *   - epoch and membership are checked again after every wait: what was begun in one epoch is not
+ *     answered as if it were of it once the node is in the next                        (L6b)
  *   - packed blocks are in the log in front of the state that names them               (A5)
  *   - a damaged state is FAULTY: no vote                                                (A4)
  *   - a tombstone is forgotten in one flush with the floor that keeps it from coming back  (G2, G3)
@@ -109,11 +111,21 @@ export class RegisterHost {
     request: RegisterRequest,
     extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined } = {},
   ): Promise<HostReply> {
-    if (!this.#options.isReplica(partitionOfKey(request.key))) {
-      return Promise.resolve({ reply: { type: 'no-vote', reason: 'not-a-replica' } })
-    }
+    const refusal = this.refusalOf(request)
+    if (refusal !== undefined) return Promise.resolve({ reply: refusal })
     if (request.type === 'read') return this.#read(request, extras.withBlock === true)
     return this.#queue.run(request.key, () => this.#vote(request, extras.blocks ?? []))
+  }
+
+  /**
+   * Of a request that waited: whether this node may still answer it. It may not when it has moved to a later
+   * epoch, in which it was asked already what it holds, or is no replica any more (L6b). What was stored
+   * stays: to the asker this says neither that it was nor that it was not.
+   */
+  refusalOf({ key, epoch }: Pick<RegisterRequest, 'key' | 'epoch'>): RegisterReply | undefined {
+    const { epoch: present, isReplica } = this.#options
+    if (!isReplica(partitionOfKey(key))) return { type: 'no-vote', reason: 'not-a-replica' }
+    return epoch < present() ? { type: 'stale-epoch', epoch: present() } : undefined
   }
 
   /** Every promise that this node may have given, and forgotten, lies below it (A1). */
@@ -128,11 +140,12 @@ export class RegisterHost {
 
   /**
    * Puts in place of a damaged state what the other replicas have agreed on, at a ballot above the mark,
-   * without this one (D3). Its packed blocks must be here (A5). True when it votes again.
+   * without this one (D3). Its packed blocks must be here (A5). True when it votes again. `epoch`: in which
+   * they have agreed.
    */
-  mend(key: RegisterKey, agreed: Accepted): Promise<boolean> {
+  mend(key: RegisterKey, agreed: Accepted, epoch = this.#options.epoch()): Promise<boolean> {
     return this.#queue.run(key, async () => {
-      if (!this.isFaulty(key)) return false
+      if (!this.isFaulty(key) || epoch !== this.#options.epoch()) return false
       if (agreed.value.blocks.some((block) => !this.#options.blocks.has(block))) return false
       const body = encodeState(agreed)
       const partition = partitionOfKey(key)
@@ -162,10 +175,12 @@ export class RegisterHost {
   /**
    * Takes over a state that is known to be chosen: what a late accept would do, but for the promise,
    * which stays where it is. A proposer that was promised more has asked a majority that holds this
-   * state already.
+   * state already. `epoch`: in which it was read.
    */
-  learn(key: RegisterKey, chosen: Accepted): Promise<Learnt> {
+  learn(key: RegisterKey, chosen: Accepted, epoch = this.#options.epoch()): Promise<Learnt> {
     return this.#queue.run(key, async () => {
+      // By now it may have been collected (L6).
+      if (epoch !== this.#options.epoch()) return 'late'
       const stored = this.#load(key)
       if (stored === 'faulty') return 'faulty'
       const partition = partitionOfKey(key)
@@ -178,7 +193,7 @@ export class RegisterHost {
       await this.#store.append([{ type: RECORD.register, partition, key, body }])
       this.#keep(key, decodeState(body))
       this.#settle(key, persist.ballot)
-      return 'installed'
+      return epoch === this.#options.epoch() ? 'installed' : 'late'
     })
   }
 
@@ -218,7 +233,7 @@ export class RegisterHost {
   minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
     if (request === undefined) return 0
     const rising = this.#rising.get(minimumName(partition, request))
-    return Math.max(rising?.generation ?? 0, this.#flushedMinimum(partition, request))
+    return Math.max(rising?.generation ?? 0, this.flushedMinimum(partition, request))
   }
 
   /** A generation that obeys the minimum, and is not on the disk as such yet. */
@@ -226,10 +241,10 @@ export class RegisterHost {
     if (fence === undefined || bucketIdOf(key) === undefined) return false
     if (reply.type === 'stale-fence' || reply.type === 'stale-epoch' || reply.type === 'no-vote')
       return false
-    return this.#flushedMinimum(partitionOfKey(key), fence) < fence.generation
+    return this.flushedMinimum(partitionOfKey(key), fence) < fence.generation
   }
 
-  #flushedMinimum(partition: number, request: NonNullable<RegisterRequest['fence']>): number {
+  flushedMinimum(partition: number, request: NonNullable<RegisterRequest['fence']>): number {
     const name = minimumName(partition, request)
     const cached = this.#minima.get(name)
     if (cached !== undefined) return cached
@@ -249,7 +264,7 @@ export class RegisterHost {
     const names: string[] = []
     const waits = new Set<Promise<unknown>>()
     for (const partition of partitions) {
-      if (this.#flushedMinimum(partition, fence) >= fence.generation) continue
+      if (this.flushedMinimum(partition, fence) >= fence.generation) continue
       const name = minimumName(partition, fence)
       const rising = this.#rising.get(name)
       if (rising !== undefined && rising.generation >= fence.generation) {
@@ -286,6 +301,8 @@ export class RegisterHost {
   }
 
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
+    const refusal = this.refusalOf(request)
+    if (refusal !== undefined) return { reply: refusal }
     const stored = this.#load(request.key)
     const ready = handle(this.#stateOf(request.key, stored), this.#env(request, stored), request)
     if (this.#mustRaise(request, ready)) {
@@ -298,7 +315,8 @@ export class RegisterHost {
     if (key === undefined) return { reply: ready.reply }
     const bytes = await this.#options.blocks.read(key)
     // The layout may have changed while the disk was read (L6b).
-    if (this.#options.epoch() !== request.epoch) return this.#read(request, withBlock)
+    const late = this.refusalOf(request)
+    if (late !== undefined) return { reply: late }
     return bytes === undefined
       ? { reply: ready.reply }
       : { reply: ready.reply, block: { key, bytes } }
@@ -308,6 +326,8 @@ export class RegisterHost {
     const { key } = request
     try {
       for (;;) {
+        const refusal = this.refusalOf(request)
+        if (refusal !== undefined) return { reply: refusal }
         const stored = this.#load(key)
         const env = this.#env(request, stored, blocks)
         const ready = handle(this.#stateOf(key, stored), env, request)
@@ -318,26 +338,25 @@ export class RegisterHost {
           await this.#reserve(ready.reserve)
         } else {
           if (ready.state !== undefined) this.#remember(key, ready.state)
-          await this.#persist(request, ready, blocks)
-          return { reply: ready.reply }
+          if (ready.persist === undefined) return { reply: ready.reply }
+          await this.#persist(request, ready.persist, blocks)
+          return { reply: this.refusalOf(request) ?? ready.reply }
         }
       }
     } catch (error) {
-      if (error instanceof LogError) {
-        return {
-          reply: { type: 'no-vote', reason: error.code === 'DISK_FULL' ? 'full' : 'failed' },
-        }
-      }
-      throw error
+      if (!(error instanceof LogError)) throw error
+      // "full" says that it is not stored. The same ballot may have been stored before (P4).
+      const isStored = request.type === 'accept' && this.#holds(key, request.ballot)
+      const reason = error.code === 'DISK_FULL' && !isStored ? 'full' : 'failed'
+      return { reply: { type: 'no-vote', reason } }
     }
   }
 
   async #persist(
     request: RegisterRequest,
-    { persist }: Ready,
+    persist: Accepted,
     blocks: readonly OwnedBlock[],
   ): Promise<void> {
-    if (persist === undefined) return
     const { key } = request
     const partition = partitionOfKey(key)
     const records: NewRecord[] = []
@@ -368,6 +387,11 @@ export class RegisterHost {
     // Decoded anew: the request's own bytes may be a small view of a large message.
     this.#keep(key, decodeState(body))
     this.#settle(key, persist.ballot)
+  }
+
+  #holds(key: RegisterKey, ballot: Ballot): boolean {
+    const stored = this.#load(key)
+    return stored === 'faulty' || (stored !== undefined && sameBallot(stored.ballot, ballot))
   }
 
   #passedOf({ key, fence }: RegisterRequest): Set<Promise<unknown>> | undefined {
@@ -480,6 +504,8 @@ export type Learnt =
   | 'refused'
   /** A block is missing (A5). */
   | 'incomplete'
+  /** The epoch in which it was read is over (L6). */
+  | 'late'
   /** A damaged state may have voted for something later: it comes back by an identity change (D3). */
   | 'faulty'
 

@@ -4,9 +4,6 @@
  * Invariants:
  *   - nobody else has to know of a gap: when a peer comes up, both compare everything they share
  *   - a duty to tell a replica of a gap is durable until it was told                        (P7)
- *   - a register is copied only as a chosen pair, read by quorum; its packed blocks first   (G3, A5)
- *   - a damaged register comes back by what the others agree on above this node's mark      (D3)
- *   - nothing comes back that was freed or collected: a peer that missed it is told          (G3, G5)
  *   - a partition counts as level only after all that the peer had was pulled
  *
  * 1. Digests of groups, then of partitions, find what differs.
@@ -14,49 +11,29 @@
  *    The other direction is the peer's own work: it does the same with us.
  */
 
-import { byteString, bytesOf, equalBytes } from '../../protocol/bytes.ts'
-import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
-import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
+import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
+import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
-import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
-import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { bucketIdOf, partitionRange } from '../../protocol/keyspace/register-key.ts'
-import type { BlockStore } from '../data/blocks.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
-import { dutyRow, partitionOfDutyRow, RECORD, stateOfRow } from '../metadata/index-rows.ts'
-import { internalContext } from '../internal-context.ts'
-import type { RegisterHost } from '../metadata/register-host.ts'
-import type { Registers } from '../metadata/registers.ts'
+import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
 import type { Peers } from '../rpc/peers.ts'
-import type { DeadData } from '../space/dead-data.ts'
-import type { Freer } from '../space/freer.ts'
-import { emptyBody } from '../space/references.ts'
-import type { Tombstones } from '../space/tombstones.ts'
-import { ENUMERATE, GROUP_PARTITIONS, GROUPS_MAX, type Exchange } from './exchange.ts'
+import { GROUP_PARTITIONS, GROUPS_MAX, type Exchange } from './exchange.ts'
+import type { Puller } from './puller.ts'
 
 const CALL_TIMEOUT_MS = 10_000
-const PAGE = 1_000
-const AT_ONCE = 16
 const RETRY_MS = 1_000
 /** Everything is compared again, also without a reason, so that no gap lasts. */
 const PERIOD_MS = 25_000
 const HINT_DELAY_MS = 300
-const ROWS_MAX = 10_000_000
 
 export interface ResyncOptions {
   readonly self: NodeId
   readonly store: Store
-  readonly blocks: BlockStore
-  readonly host: RegisterHost
-  readonly registers: Registers
+  readonly puller: Puller
   readonly peers: Peers
   readonly exchange: Exchange
-  readonly dead: DeadData
-  readonly freer: Pick<Freer, 'freeOn'>
-  readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
   readonly clock: Clock
   readonly random: Random
@@ -65,6 +42,7 @@ export interface ResyncOptions {
 
 export class Resync {
   readonly #options: ResyncOptions
+  readonly #puller: Puller
   /** What is still to compare with whom. 'all': since the peer came up, or never yet. */
   readonly #pending = new Map<NodeId, Set<number> | 'all'>()
   /** Compared now and then without a reason: these count as level until a difference is found. */
@@ -77,11 +55,11 @@ export class Resync {
   #running = false
   #started = false
   #stopped = false
-  #done = 0
   readonly #timers = new Set<() => void>()
 
   constructor(options: ResyncOptions) {
     this.#options = options
+    this.#puller = options.puller
     options.store.range(bytesOf('y'), bytesOf('z'), 1_000_000, (key) => {
       const { peer, partition } = partitionOfDutyRow(key)
       setOf(this.#duties, peer).add(partition)
@@ -178,7 +156,7 @@ export class Resync {
 
   /** Registers and blocks pulled since the start. */
   get doneCount(): number {
-    return this.#done
+    return this.#puller.done
   }
 
   get running(): boolean {
@@ -245,15 +223,15 @@ export class Resync {
       )
       if (peer === undefined || this.#stopped) return
       tried.add(peer)
-      const before = this.#done
+      const before = this.#puller.done
       try {
         await this.#withPeer(peer)
         tried.delete(peer)
       } catch (error) {
         logger.debug({ peer, error: String(error) }, 'resync with a peer did not finish')
       }
-      if (this.#done > before) {
-        const pulled = this.#done - before
+      if (this.#puller.done > before) {
+        const pulled = this.#puller.done - before
         logger.info({ peer, pulled, pending: this.pendingCount }, 'resync: pulled from a peer')
       }
     }
@@ -278,7 +256,7 @@ export class Resync {
       // Noted again while it is being pulled: it then stays in the set.
       pending.delete(partition)
       try {
-        await this.#pullPartition(peer, partition)
+        await this.#puller.pull(peer, partition)
       } catch (error) {
         pending.add(partition)
         throw error
@@ -293,7 +271,10 @@ export class Resync {
     const options = { timeoutMs: CALL_TIMEOUT_MS }
     const epoch = view().epoch
     const theirs = await peers.digests(peer, { epoch, level: 0, groups: [] }, options)
-    if (theirs.epoch !== epoch) throw new Error('the peer is at another epoch')
+    const mustBe = (other: number): void => {
+      if (other !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
+    }
+    mustBe(theirs.epoch)
     const mine = exchange.groupDigests(peer)
     const none = new Uint8Array(DIGEST_BYTES)
     const groups: number[] = []
@@ -306,6 +287,7 @@ export class Resync {
     for (let at = 0; at < groups.length; at += GROUPS_MAX) {
       const some = groups.slice(at, at + GROUPS_MAX)
       const reply = await peers.digests(peer, { epoch, level: 1, groups: some }, options)
+      mustBe(reply.epoch)
       for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
         const group = some[Math.floor(i / GROUP_PARTITIONS)]!
         const partition = group * GROUP_PARTITIONS + (i % GROUP_PARTITIONS)
@@ -316,139 +298,6 @@ export class Resync {
       }
     }
     return differing
-  }
-
-  async #pullPartition(peer: NodeId, partition: number): Promise<void> {
-    const { blocks, host, view, dead, freer } = this.#options
-    const missing: BlockKey[] = []
-    const freed: BlockKey[] = []
-    for await (const page of this.#pages(peer, partition, ENUMERATE.blocks)) {
-      for (const bytes of page.keys) {
-        const key = byteString(bytes) as BlockKey
-        if (blocks.has(key)) continue
-        if (dead.has(dataIdOf(key))) freed.push(key)
-        else missing.push(key)
-      }
-    }
-    if (freed.length > 0) freer.freeOn(peer, freed)
-    await inBatches(missing, (key) => this.#pullBlock(peer, key))
-    for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
-      for (const [i, bytes] of page.keys.entries()) {
-        const bucket = bucketId(byteString(bytes.subarray(2)))
-        await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
-      }
-    }
-    const older: { key: RegisterKey; there: Ballot }[] = this.#faulty(partition)
-    for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
-      for (const [i, bytes] of page.keys.entries()) {
-        const key = byteString(bytes) as RegisterKey
-        if (host.isFaulty(key)) continue
-        const here = host.peek(key)
-        const there = ballotOfWire(page.ballots[i])
-        if (here === undefined || compareBallots(here.ballot, there) < 0) older.push({ key, there })
-      }
-    }
-    if (view().isMember(peer)) await inBatches(older, (one) => this.#pullRegister(peer, one))
-  }
-
-  /** Damaged ones of this node, also those that no peer has any more (D3). */
-  #faulty(partition: number): { key: RegisterKey; there: Ballot }[] {
-    const found: { key: RegisterKey; there: Ballot }[] = []
-    const { start, end } = partitionRange(partition)
-    const { store } = this.#options
-    store.range(bytesOf(`r${start}`), bytesOf(`r${end}`), ROWS_MAX, (row, state) => {
-      if (stateOfRow(state) !== undefined) return
-      found.push({ key: byteString(row.subarray(1)) as RegisterKey, there: ZERO_BALLOT })
-    })
-    return found
-  }
-
-  async #pullBlock(peer: NodeId, key: BlockKey): Promise<void> {
-    const { peers, blocks } = this.#options
-    const block = await peers.getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
-    // The peer's copy may be damaged: another replica's is found when that one is compared.
-    if (block === undefined) return
-    await blocks.put(block)
-    this.#done++
-  }
-
-  async #pullRegister(
-    peer: NodeId,
-    { key, there }: { key: RegisterKey; there: Ballot },
-  ): Promise<void> {
-    const { registers, host, blocks, tombstones } = this.#options
-    if (host.isFaulty(key)) {
-      let agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
-      if (agreed === undefined) {
-        // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
-        await this.#bury(key)
-        agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
-      }
-      if (agreed === undefined) return
-      for (const block of agreed.value.blocks) {
-        if (!blocks.has(block)) await this.#pullBlock(peer, block)
-      }
-      if (await host.mend(key, agreed)) this.#done++
-      return
-    }
-    const floor = host.floor(partitionOfKey(key))
-    if (host.peek(key) === undefined && compareBallots(there, floor) <= 0) {
-      // Most likely a tombstone that was forgotten here, and the message to the peer was lost.
-      const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
-      if (gone > 0) return
-    }
-    const { accepted } = await registers.read(internalContext(), { key })
-    if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
-      // The peer accepted something that was never chosen: an identity change above it levels all.
-      await registers.settle(internalContext(), key, undefined, true)
-      this.#done++
-      return
-    }
-    for (const block of accepted.value.blocks) {
-      if (!blocks.has(block)) await this.#pullBlock(peer, block)
-    }
-    const learnt = await host.learn(key, accepted)
-    if (learnt === 'installed') this.#done++
-    else if (learnt === 'refused') {
-      // Never counts as synced (G3): written again above the floor, it comes to this node as well.
-      await registers.settle(internalContext(), key, undefined, true, floor.counter)
-      this.#done++
-    }
-  }
-
-  /** A tombstone where the register is absent on a majority. */
-  async #bury(key: RegisterKey): Promise<void> {
-    if (bucketIdOf(key) === undefined) return
-    await this.#options.registers.change(internalContext(), {
-      key,
-      change: (current) =>
-        current === undefined
-          ? { write: { tombstone: true, body: emptyBody(key), blocks: [] } }
-          : { keep: true },
-    })
-  }
-
-  async *#pages(
-    peer: NodeId,
-    partition: number,
-    what: number,
-  ): AsyncGenerator<Awaited<ReturnType<Peers['enumerate']>>> {
-    const { peers, view } = this.#options
-    let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
-    for (;;) {
-      const page = await peers.enumerate(
-        peer,
-        { epoch: view().epoch, partition, what, after, limit: PAGE },
-        { timeoutMs: CALL_TIMEOUT_MS },
-      )
-      // What a peer at a later epoch has may come from a node that this one's layout does not know: its
-      // attempts would count as over here (node/space/attempt-marks.ts).
-      if (page.epoch !== view().epoch) throw new Error('the peer is at another epoch')
-      yield page
-      const last = page.keys.at(-1)
-      if (!page.more || last === undefined) return
-      after = last
-    }
   }
 
   #hintLater(): void {
@@ -504,10 +353,4 @@ function setOf(map: Map<NodeId, Set<number>>, peer: NodeId): Set<number> {
     map.set(peer, set)
   }
   return set
-}
-
-async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < items.length; at += AT_ONCE) {
-    await Promise.all(items.slice(at, at + AT_ONCE).map(run))
-  }
 }

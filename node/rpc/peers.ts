@@ -33,12 +33,14 @@ import {
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
 import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
+import type { ReadersRound } from '../space/readers.ts'
 import type { Tombstone } from '../space/tombstones.ts'
 import { PeerHealth, type CallKind } from './peer-health.ts'
 
@@ -56,6 +58,7 @@ export const BLOCK_RESULT = {
 export interface LocalService {
   readonly host: RegisterHost
   readonly blocks: BlockStore
+  putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
   list(request: WireListRequest): Promise<WireListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
@@ -131,8 +134,7 @@ export class Peers {
     options: CallOptions,
   ): Promise<WireBlockReply> {
     if (to === this.self) {
-      await this.#own('write', options, () => this.#local().blocks.put(block))
-      return { result: BLOCK_RESULT.ok, epoch, owner: EMPTY_BYTES }
+      return this.#own('write', options, () => this.#local().putBlock(block, epoch))
     }
     const { key, owner, bytes } = block
     const body = WireBlockRequest.encode({ key: bytesOf(key), epoch, owner: bytesOf(owner) })
@@ -287,6 +289,13 @@ export class Peers {
               .body,
           )
     return reply.result === 0 ? reply.states : undefined
+  }
+
+  /** Tells a member what clients of this node are reading slowly. */
+  async readers(to: NodeId, round: ReadersRound, options: CallOptions): Promise<void> {
+    const ids = round.ids.map((id) => bytesOf(id))
+    const body = WireReadersRequest.encode({ ...round, ids })
+    await this.#call(to, 'control', RPC.readers, body, options)
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -1,7 +1,7 @@
 /** Answers what peers ask, one handler for each type of message. */
 
 import { bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
-import type { NodeId } from '../../protocol/ids.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
@@ -38,6 +38,7 @@ import {
   WireListRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../data/attempts.ts'
@@ -51,6 +52,8 @@ import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import { FREED_MAX } from '../space/freer.ts'
+import type { KeptBlocks } from '../space/kept-blocks.ts'
+import { READERS_IDS_MAX, type Readers } from '../space/readers.ts'
 import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../space/tombstones.ts'
 import { BLOCK_RESULT, type LocalService } from './peers.ts'
 
@@ -62,6 +65,9 @@ export interface ServiceOptions {
   readonly resync: () => Resync
   readonly attempts: Attempts
   readonly dead: DeadData
+  readonly readers: Readers
+  /** Blocks of dead data that somebody still reads. */
+  readonly kept: () => KeptBlocks
   readonly epoch: () => number
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
@@ -131,6 +137,12 @@ export class Service implements LocalService {
         await this.#catchUp(request.epoch, from)
         return { type, body: WireCollectReply.encode(await this.collect(request)) }
       }
+      case RPC.readers: {
+        const { boot, round, last, ids } = decodeMessage(WireReadersRequest, body)
+        if (ids.length > READERS_IDS_MAX) throw new MessageError('too many readers in one message')
+        this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
+        return { type, body: EMPTY_BYTES }
+      }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
       default:
@@ -152,7 +164,8 @@ export class Service implements LocalService {
     }
     try {
       await host.raiseMinimum(fence, request.partitions)
-      return { result: 0, epoch: epoch() }
+      // In the next epoch this node may have told of its minima before this one was flushed (L6b).
+      return { result: request.epoch === epoch() ? 0 : 1, epoch: epoch() }
     } catch (error) {
       if (error instanceof LogError) return { result: 2, epoch: epoch() }
       throw error
@@ -165,10 +178,15 @@ export class Service implements LocalService {
     const keys = request.keys.map(blockKeyOfWire)
     // From now on nothing brings them back: no copy from a replica that has missed this, no late put.
     for (const key of keys) this.#options.dead.add(dataIdOf(key))
+    return { freed: await this.forget(this.#options.kept().keep(keys)) }
+  }
+
+  /** Blocks of dead data that nobody reads. The result is how many of them were here. */
+  async forget(keys: readonly BlockKey[]): Promise<number> {
     const { blocks, bytes } = await this.blocks.forget(keys)
     this.freedBlocks += blocks
     this.freedBytes += bytes
-    return { freed: blocks }
+    return blocks
   }
 
   async collect(request: WireCollectRequest): Promise<WireCollectReply> {
@@ -192,6 +210,7 @@ export class Service implements LocalService {
         host.collect(registerKeyOfWire(bytes), ballotOfWire(ballots[i]), mine),
       )
       for (const each of await Promise.all(gone)) if (each) this.registersCollected++
+      if (!mine()) return { result: 1, epoch: epoch(), states: [] }
     }
     return { result: 0, epoch: epoch(), states }
   }
@@ -223,32 +242,44 @@ export class Service implements LocalService {
     body: Uint8Array,
     payload: Uint8Array | undefined,
   ): Promise<Uint8Array> {
-    const { epoch, isReplica } = this.#options
     const request = decodeMessage(WireBlockRequest, body)
     const key = blockKeyOfWire(request.key)
     const owner = blockOwnerOfWire(request.owner)
     await this.#catchUp(request.epoch, from)
-    if (request.epoch !== epoch() || !isReplica(partitionOfKey(key))) {
-      return WireBlockReply.encode({ result: BLOCK_RESULT.staleEpoch, epoch: epoch() })
-    }
+    const reply = await this.putBlock({ key, bytes: payload ?? EMPTY_BYTES, owner }, request.epoch)
+    return WireBlockReply.encode(reply)
+  }
+
+  /** Of this node and of its peers. The answer is one of the epoch that the asker named (L6b). */
+  async putBlock(block: OwnedBlock, asked: number): Promise<WireBlockReply> {
+    const { epoch, isReplica, dead } = this.#options
+    const isOver = (): boolean => asked !== epoch() || !isReplica(partitionOfKey(block.key))
+    const answer = (result: number): WireBlockReply => ({
+      result,
+      epoch: epoch(),
+      owner: EMPTY_BYTES,
+    })
+    if (isOver()) return answer(BLOCK_RESULT.staleEpoch)
     // A late message: its writer is over, and nobody waits for the answer.
-    if (this.#options.dead.has(dataIdOf(key))) {
-      return WireBlockReply.encode({ result: BLOCK_RESULT.dead, epoch: epoch() })
-    }
+    if (dead.has(dataIdOf(block.key))) return answer(BLOCK_RESULT.dead)
     try {
-      await this.blocks.put({ key, bytes: payload ?? EMPTY_BYTES, owner })
-      return WireBlockReply.encode({ result: BLOCK_RESULT.ok, epoch: epoch() })
+      await this.blocks.put(block)
+      return answer(isOver() ? BLOCK_RESULT.staleEpoch : BLOCK_RESULT.ok)
     } catch (error) {
       if (!(error instanceof LogError)) throw error
-      const result = error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged
-      return WireBlockReply.encode({ result, epoch: epoch() })
+      return answer(error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged)
     }
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {
     const key = blockKeyOfWire(decodeMessage(WireBlockRequest, body).key)
-    const block = await this.blocks.readOwned(key)
-    const epoch = this.#options.epoch()
+    let epoch: number
+    let block: OwnedBlock | undefined
+    do {
+      epoch = this.#options.epoch()
+      block = await this.blocks.readOwned(key)
+      // Bytes are the same in every epoch; that there are none is said of the present one (L6b).
+    } while (block === undefined && epoch !== this.#options.epoch())
     if (block === undefined) {
       const result = BLOCK_RESULT.notFound
       return { type: RPC.getBlock, body: WireBlockReply.encode({ result, epoch }) }

@@ -19,6 +19,8 @@ import { Freer, type FreeingPeers } from './freer.ts'
 import { Judge } from './judge.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
+import { KeptBlocks } from './kept-blocks.ts'
+import type { Readers } from './readers.ts'
 import { Scan, type UploadCare } from './scan.ts'
 import { Tombstones, type CollectingPeers } from './tombstones.ts'
 
@@ -50,6 +52,9 @@ export interface SpaceOptions extends SpaceSettings {
   readonly objectReferences: ObjectReferences
   readonly care: UploadCare
   /** What this node was told to free and to forget, by itself and others. */
+  /** Frees blocks of this node that nobody reads. */
+  readonly forget: (keys: readonly BlockKey[]) => Promise<unknown>
+  readonly readers: Readers
   readonly freed: () => { blocks: number; bytes: number; registers: number }
   readonly clock: Clock
   readonly logger: Logger
@@ -73,6 +78,8 @@ export interface SpaceCounters extends Readonly<CollectorCounters> {
   readonly tombstonesPending: number
   /** Attempts of this node to store data that are under way. */
   readonly attemptsRunning: number
+  /** Blocks of this node that may be freed and are being read. */
+  readonly keptBlocks: number
 }
 
 export class Space {
@@ -83,6 +90,7 @@ export class Space {
   readonly collector: Collector
   readonly tombstones: Tombstones
   readonly scan: Scan
+  readonly kept: KeptBlocks
   readonly #options: SpaceOptions
 
   constructor(options: SpaceOptions) {
@@ -90,6 +98,12 @@ export class Space {
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
     const { placement, partitionBits, self, store, isMember } = options
     this.marks = new AttemptMarks({ attempts, peers, view, clock })
+    this.kept = new KeptBlocks({
+      isRead: (id) => options.readers.isRead(id),
+      free: options.forget,
+      clock,
+      logger,
+    })
     this.freer = new Freer({ peers, placement, clock })
     this.judge = new Judge({
       registers,
@@ -147,6 +161,8 @@ export class Space {
     this.tombstones.stop()
     this.freer.stop()
     this.marks.stop()
+    this.kept.stop()
+    this.#options.readers.stop()
   }
 
   counters(): SpaceCounters {
@@ -163,6 +179,7 @@ export class Space {
       registersCollected: registers,
       tombstonesPending: this.tombstones.pending,
       attemptsRunning: this.#options.attempts.runningCount,
+      keptBlocks: this.kept.size,
     }
   }
 }

@@ -116,7 +116,9 @@ describe('register keys', () => {
 
   test('system registers have a space for each kind', () => {
     const kinds = Object.keys(SPACES).filter((k) => SPACES[k as SystemKind] >= 0x10)
-    const keys = kinds.map((kind) => systemRegister(kind as SystemKind, 'name'))
+    const keys = kinds.map((kind) =>
+      systemRegister(kind as SystemKind, 'name', { partitionBits: 14 }),
+    )
     expect(new Set(keys.map((key) => key.charCodeAt(2))).size).toBe(kinds.length)
     for (const [i, key] of keys.entries()) {
       expect(spaceOf(key)).toBe(kinds[i])

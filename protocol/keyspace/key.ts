@@ -6,6 +6,9 @@
  *   bucket, user …    BLAKE3("sys" ‖ kind ‖ name)
  *
  * The partition is the first `bits` bits of the hash. Integers are big-endian.
+ *
+ * System registers (the third line) lie in partitions of their own behind those of objects and blocks, where
+ * the cluster was founded with such: so many depend on each that they have more replicas (placement.ts).
  */
 
 import { assert } from '../assert.ts'
@@ -17,6 +20,18 @@ import type { BlockKey, BucketId, ByteString, DataId, RegisterKey } from '../ids
 export const PARTITION_BITS = 14
 /** A partition number takes two bytes in every key. */
 export const PARTITION_BITS_MAX = 16
+
+/** Bits of a system partition's number in a new cluster of `bits` bits. */
+export function systemBitsFor(bits: number): number | undefined {
+  return bits >= PARTITION_BITS_MAX ? undefined : Math.min(8, Math.max(0, bits - 2))
+}
+
+/** What a cluster's genesis says of where things lie. */
+export interface Keyspace {
+  readonly partitionBits: number
+  /** Absent in clusters of earlier programs: system registers lie among all others. */
+  readonly systemPartitionBits?: number | undefined
+}
 
 const META = bytesOf('meta')
 const DATA = bytesOf('data')
@@ -51,6 +66,22 @@ export function shardOf(bucketId: BucketId, objectKey: ByteString, shards: numbe
 export function partitionOf(hash: Uint8Array, bits: number = PARTITION_BITS): number {
   assert(bits >= 0 && bits <= PARTITION_BITS_MAX, 'partition bits are 0 to 16')
   return bits === 0 ? 0 : firstWord(hash) >>> (32 - bits)
+}
+
+export function systemPartition(
+  kind: string,
+  name: ByteString,
+  { partitionBits, systemPartitionBits }: Keyspace,
+): number {
+  const hash = sysKeyHash(kind, name)
+  if (systemPartitionBits === undefined) return partitionOf(hash, partitionBits)
+  return (1 << partitionBits) + partitionOf(hash, systemPartitionBits)
+}
+
+/** Of objects and blocks, then of system registers. */
+export function partitionCount({ partitionBits, systemPartitionBits }: Keyspace): number {
+  const system = systemPartitionBits === undefined ? 0 : 1 << systemPartitionBits
+  return (1 << partitionBits) + system
 }
 
 export function metadataPartition(

@@ -173,6 +173,35 @@ describe('place', () => {
   })
 })
 
+describe('system partitions', () => {
+  const options = { replication: 3, partitionBits: 6, systemPartitionBits: 4 }
+
+  test('have 2R - 1 replicas where there are so many members', () => {
+    for (const [count, replicas] of [
+      [1, 1],
+      [3, 3],
+      [4, 4],
+      [5, 5],
+      [9, 5],
+    ] as const) {
+      const placement = place(members(count), options)
+      expect(placement.partitions).toBe(64 + 16)
+      for (let p = 64; p < 80; p++) {
+        const set = placement.replicas(p)
+        expect(new Set(set).size).toBe(replicas)
+        for (const node of set) expect(placement.partitionsOf(node)).toContain(p)
+      }
+    }
+  })
+
+  test('move no other partition', () => {
+    const of = members(7)
+    const old = place(of, { replication: 3, partitionBits: 6 })
+    const placement = place(of, options)
+    for (let p = 0; p < 64; p++) expect(placement.replicas(p)).toEqual(old.replicas(p))
+  })
+})
+
 describe('fairShares', () => {
   const m = (zone: string, capacityBytes: number): { zone: string; capacityBytes: number } => ({
     zone,

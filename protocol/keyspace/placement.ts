@@ -13,6 +13,9 @@
  * loads). It is dithered by node id: without that, a join that lowers the whole-numbered bound by
  * one makes every node at its bound shed a partition at once (4.2 instead of 1.1 times the ideal
  * movement at 1,000 nodes).
+ *
+ * System partitions, where the cluster has them, are placed by the same walk among themselves, with 2R − 1
+ * replicas: R nodes that are away take a majority of R nodes, but of 2R − 1 only when they are all among them.
  */
 
 import { assert } from '../assert.ts'
@@ -20,6 +23,7 @@ import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
 import { fairShares } from './fair-share.ts'
+import { partitionCount, type Keyspace } from './key.ts'
 import { TOKEN_BITS, tokenCount, tokensOf } from './token.ts'
 
 /** The fullest node holds at most this many times its fair share. */
@@ -34,14 +38,13 @@ export interface PlacementMember {
   readonly capacityBytes: number
 }
 
-export interface PlacementOptions {
+export interface PlacementOptions extends Keyspace {
   readonly replication: number
-  readonly partitionBits: number
 }
 
 export interface Placement {
   readonly partitions: number
-  /** Replicas of every partition: min(replication, members). */
+  /** Replicas of every partition of objects and blocks: min(replication, members). */
   readonly replication: number
   /** The replica set, nearest first. */
   replicas(partition: number): readonly NodeId[]
@@ -49,9 +52,25 @@ export interface Placement {
   partitionsOf(nodeId: NodeId): readonly number[]
 }
 
-export function place(
+export function place(members: readonly PlacementMember[], options: PlacementOptions): Placement {
+  const { replication, partitionBits, systemPartitionBits } = options
+  const data = placeAll(members, { replication, partitionBits })
+  if (systemPartitionBits === undefined) return data
+  const system = placeAll(members, {
+    replication: systemReplication(replication),
+    partitionBits: systemPartitionBits,
+  })
+  return new JoinedPlacement(partitionCount(options), data, system)
+}
+
+/** Replicas of a system register, where there are so many members. */
+export function systemReplication(replication: number): number {
+  return 2 * replication - 1
+}
+
+function placeAll(
   members: readonly PlacementMember[],
-  { replication, partitionBits }: PlacementOptions,
+  { replication, partitionBits }: { replication: number; partitionBits: number },
 ): Placement {
   const sorted = [...members].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
   for (const [i, member] of sorted.entries()) {
@@ -113,6 +132,34 @@ class TablePlacement implements Placement {
       }
     }
     return held
+  }
+}
+
+/** Those of objects and blocks, then those of system registers. */
+class JoinedPlacement implements Placement {
+  readonly partitions: number
+  readonly replication: number
+  readonly #data: Placement
+  readonly #system: Placement
+
+  constructor(partitions: number, data: Placement, system: Placement) {
+    this.partitions = partitions
+    this.replication = data.replication
+    this.#data = data
+    this.#system = system
+  }
+
+  replicas(partition: number): readonly NodeId[] {
+    const first = this.#data.partitions
+    return partition < first
+      ? this.#data.replicas(partition)
+      : this.#system.replicas(partition - first)
+  }
+
+  partitionsOf(nodeId: NodeId): readonly number[] {
+    const first = this.#data.partitions
+    const system = this.#system.partitionsOf(nodeId).map((partition) => first + partition)
+    return [...this.#data.partitionsOf(nodeId), ...system]
   }
 }
 

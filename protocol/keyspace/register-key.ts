@@ -13,8 +13,8 @@
 import { assert } from '../assert.ts'
 import { readU16, u16 } from '../bytes.ts'
 import type { BucketId, ByteString, RegisterKey } from '../ids.ts'
-import type { KeyRange } from './key.ts'
-import { metadataPartition, PARTITION_BITS, partitionOf, prefixEnd, sysKeyHash } from './key.ts'
+import type { KeyRange, Keyspace } from './key.ts'
+import { metadataPartition, PARTITION_BITS, prefixEnd, systemPartition } from './key.ts'
 import type { Space, SystemKind } from './space.ts'
 import { spaceOfByte, SPACES } from './space.ts'
 
@@ -66,9 +66,9 @@ export function partRegister(
 export function systemRegister(
   kind: SystemKind,
   name: ByteString,
-  bits: number = PARTITION_BITS,
+  keyspace: Keyspace,
 ): RegisterKey {
-  const partition = partitionOf(sysKeyHash(kind, name), bits)
+  const partition = systemPartition(kind, name, keyspace)
   return (u16(partition) + String.fromCharCode(SPACES[kind]) + name) as RegisterKey
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../bytes.ts'
-import { decodeEntry, encodeEntry, entryHash } from './entry.ts'
+import { decodeEntry, encodeEntry, entryHash, type LayoutEntry } from './entry.ts'
 import { jointEntry } from './transition.ts'
 import { member, stable } from './testing.ts'
 
@@ -21,6 +21,18 @@ describe('canonical bytes of an entry', () => {
     expect(text({ ...stable([]), members: [c, a, b] })).toBe(
       text({ ...stable([]), members: [b, c, a] }),
     )
+  })
+
+  test('system partitions are a word of the genesis; without it an entry reads as it always did', () => {
+    expect(text()).not.toContain('systemPartitionBits')
+    const entry = stable([a, b])
+    const genesis = { ...entry.genesis, systemPartitionBits: 4 }
+    const decoded = decode(text({ ...entry, genesis })) as LayoutEntry
+    expect(decoded.genesis.systemPartitionBits).toBe(4)
+    const bits = (count: number) => text({ ...entry, genesis }).replace('Bits":4', `Bits":${count}`)
+    for (const count of [-1, 7, 1.5]) expect(() => decode(bits(count))).toThrow()
+    const full = { ...genesis, partitionBits: 16 }
+    expect(() => decode(text({ ...entry, genesis: full }))).toThrow()
   })
 
   test('another version is refused by name (fault 20)', () => {

@@ -3,6 +3,7 @@
  * Placements are computed when first needed and kept.
  */
 
+import { partitionCount } from '../keyspace/key.ts'
 import type { Placement } from '../keyspace/placement.ts'
 import { place } from '../keyspace/placement.ts'
 import type { ClusterId, NodeId } from '../ids.ts'
@@ -50,8 +51,9 @@ export class LayoutView {
     return this.entry.genesis.partitionBits
   }
 
+  /** Those of system registers included. */
   get partitions(): number {
-    return 1 << this.partitionBits
+    return partitionCount(this.entry.genesis)
   }
 
   member(nodeId: NodeId): Member | undefined {

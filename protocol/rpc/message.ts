@@ -32,6 +32,9 @@ export const RPC = {
   attempts: 10,
   free: 11,
   collect: 12,
+  readers: 20,
+  holds: 21,
+  lost: 22,
 } as const
 
 export const LAYOUT_RPC_MIN = 200

@@ -771,3 +771,175 @@ export declare namespace WireCollectReply {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireCollectReply>): WireCollectReply;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireCollectReply>): Generator<WireCollectReplyResultFieldEvent | WireCollectReplyEpochFieldEvent | WireCollectReplyStatesFieldEvent>;
 }
+export interface WireReadersRequest {
+    boot: number;
+    round: number;
+    last: boolean;
+    ids: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireReadersRequest {
+    const codec: () => Codec<WireReadersRequest>;
+    interface WireReadersRequestBootFieldEvent {
+        field: '$.boot';
+        value: number;
+    }
+    interface WireReadersRequestRoundFieldEvent {
+        field: '$.round';
+        value: number;
+    }
+    interface WireReadersRequestLastFieldEvent {
+        field: '$.last';
+        value: boolean;
+    }
+    interface WireReadersRequestIdsFieldEvent {
+        field: '$.ids[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireReadersRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireReadersRequest>): WireReadersRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireReadersRequest>): Generator<WireReadersRequestBootFieldEvent | WireReadersRequestRoundFieldEvent | WireReadersRequestLastFieldEvent | WireReadersRequestIdsFieldEvent>;
+}
+export interface WireHoldsRequest {
+    epoch: number;
+    keys: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireHoldsRequest {
+    const codec: () => Codec<WireHoldsRequest>;
+    interface WireHoldsRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireHoldsRequestKeysFieldEvent {
+        field: '$.keys[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireHoldsRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHoldsRequest>): WireHoldsRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHoldsRequest>): Generator<WireHoldsRequestEpochFieldEvent | WireHoldsRequestKeysFieldEvent>;
+}
+export interface WireHoldsReply {
+    result: number;
+    epoch: number;
+    held: boolean[];
+}
+export declare namespace WireHoldsReply {
+    const codec: () => Codec<WireHoldsReply>;
+    interface WireHoldsReplyResultFieldEvent {
+        field: '$.result';
+        value: number;
+    }
+    interface WireHoldsReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireHoldsReplyHeldFieldEvent {
+        field: '$.held[]';
+        index: number;
+        value: boolean;
+    }
+    function encode(obj: Partial<WireHoldsReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHoldsReply>): WireHoldsReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHoldsReply>): Generator<WireHoldsReplyResultFieldEvent | WireHoldsReplyEpochFieldEvent | WireHoldsReplyHeldFieldEvent>;
+}
+export interface WireLostRequest {
+    buckets: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireLostRequest {
+    const codec: () => Codec<WireLostRequest>;
+    interface WireLostRequestBucketsFieldEvent {
+        field: '$.buckets[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireLostRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostRequest>): WireLostRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostRequest>): Generator<WireLostRequestBucketsFieldEvent>;
+}
+export interface WireLostObject {
+    register: Uint8Array<ArrayBuffer>;
+    versionId: string;
+    sizeBytes: number;
+    foundMs: number;
+}
+export declare namespace WireLostObject {
+    const codec: () => Codec<WireLostObject>;
+    interface WireLostObjectRegisterFieldEvent {
+        field: '$.register';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireLostObjectVersionIdFieldEvent {
+        field: '$.versionId';
+        value: string;
+    }
+    interface WireLostObjectSizeBytesFieldEvent {
+        field: '$.sizeBytes';
+        value: number;
+    }
+    interface WireLostObjectFoundMsFieldEvent {
+        field: '$.foundMs';
+        value: number;
+    }
+    function encode(obj: Partial<WireLostObject>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostObject>): WireLostObject;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostObject>): Generator<WireLostObjectRegisterFieldEvent | WireLostObjectVersionIdFieldEvent | WireLostObjectSizeBytesFieldEvent | WireLostObjectFoundMsFieldEvent>;
+}
+export interface WireBucketName {
+    bucket: Uint8Array<ArrayBuffer>;
+    name: string;
+}
+export declare namespace WireBucketName {
+    const codec: () => Codec<WireBucketName>;
+    interface WireBucketNameBucketFieldEvent {
+        field: '$.bucket';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireBucketNameNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    function encode(obj: Partial<WireBucketName>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBucketName>): WireBucketName;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBucketName>): Generator<WireBucketNameBucketFieldEvent | WireBucketNameNameFieldEvent>;
+}
+export interface WireLostReply {
+    objects: WireLostObject[];
+    names: WireBucketName[];
+}
+export declare namespace WireLostReply {
+    const codec: () => Codec<WireLostReply>;
+    interface WireLostReplyObjectsRegisterFieldEvent {
+        field: '$.objects[].register';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireLostReplyObjectsVersionIdFieldEvent {
+        field: '$.objects[].versionId';
+        value: string;
+        index: number;
+    }
+    interface WireLostReplyObjectsSizeBytesFieldEvent {
+        field: '$.objects[].sizeBytes';
+        value: number;
+        index: number;
+    }
+    interface WireLostReplyObjectsFoundMsFieldEvent {
+        field: '$.objects[].foundMs';
+        value: number;
+        index: number;
+    }
+    interface WireLostReplyNamesBucketFieldEvent {
+        field: '$.names[].bucket';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireLostReplyNamesNameFieldEvent {
+        field: '$.names[].name';
+        value: string;
+        index: number;
+    }
+    function encode(obj: Partial<WireLostReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostReply>): WireLostReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostReply>): Generator<WireLostReplyObjectsRegisterFieldEvent | WireLostReplyObjectsVersionIdFieldEvent | WireLostReplyObjectsSizeBytesFieldEvent | WireLostReplyObjectsFoundMsFieldEvent | WireLostReplyNamesBucketFieldEvent | WireLostReplyNamesNameFieldEvent>;
+}

@@ -3161,3 +3161,755 @@ export var WireCollectReply;
     }
     WireCollectReply.stream = stream;
 })(WireCollectReply || (WireCollectReply = {}));
+export var WireReadersRequest;
+(function (WireReadersRequest) {
+    let _codec;
+    WireReadersRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.boot != null && obj.boot !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.boot);
+                }
+                if ((obj.round != null && obj.round !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.round);
+                }
+                if ((obj.last != null && obj.last !== false)) {
+                    w.uint32(24);
+                    w.bool(obj.last);
+                }
+                if (obj.ids != null && obj.ids.length > 0) {
+                    for (const value of obj.ids) {
+                        w.uint32(34);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    boot: 0,
+                    round: 0,
+                    last: false,
+                    ids: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.boot = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.round = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.last = reader.bool();
+                            break;
+                        }
+                        case 4: {
+                            if (opts.limits?.ids != null && obj.ids.length === opts.limits.ids) {
+                                throw new MaxLengthError('Decode error - repeated field "ids" had too many elements');
+                            }
+                            obj.ids.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    ids: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.boot`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.round`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.last`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            if (opts.limits?.ids != null && obj.ids === opts.limits.ids) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "ids" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.ids[]`,
+                                index: obj.ids,
+                                value: reader.bytes()
+                            };
+                            obj.ids++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireReadersRequest.codec());
+    }
+    WireReadersRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireReadersRequest.codec(), opts);
+    }
+    WireReadersRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireReadersRequest.codec(), opts);
+    }
+    WireReadersRequest.stream = stream;
+})(WireReadersRequest || (WireReadersRequest = {}));
+export var WireHoldsRequest;
+(function (WireHoldsRequest) {
+    let _codec;
+    WireHoldsRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if (obj.keys != null && obj.keys.length > 0) {
+                    for (const value of obj.keys) {
+                        w.uint32(18);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    keys: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.keys != null && obj.keys.length === opts.limits.keys) {
+                                throw new MaxLengthError('Decode error - repeated field "keys" had too many elements');
+                            }
+                            obj.keys.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    keys: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.keys != null && obj.keys === opts.limits.keys) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "keys" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.keys[]`,
+                                index: obj.keys,
+                                value: reader.bytes()
+                            };
+                            obj.keys++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHoldsRequest.codec());
+    }
+    WireHoldsRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHoldsRequest.codec(), opts);
+    }
+    WireHoldsRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHoldsRequest.codec(), opts);
+    }
+    WireHoldsRequest.stream = stream;
+})(WireHoldsRequest || (WireHoldsRequest = {}));
+export var WireHoldsReply;
+(function (WireHoldsReply) {
+    let _codec;
+    WireHoldsReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.result != null && obj.result !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.result);
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.epoch);
+                }
+                if (obj.held != null && obj.held.length > 0) {
+                    for (const value of obj.held) {
+                        w.uint32(24);
+                        w.bool(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    result: 0,
+                    epoch: 0,
+                    held: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.result = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.held != null && obj.held.length === opts.limits.held) {
+                                throw new MaxLengthError('Decode error - repeated field "held" had too many elements');
+                            }
+                            obj.held.push(reader.bool());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    held: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.result`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.held != null && obj.held === opts.limits.held) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "held" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.held[]`,
+                                index: obj.held,
+                                value: reader.bool()
+                            };
+                            obj.held++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHoldsReply.codec());
+    }
+    WireHoldsReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHoldsReply.codec(), opts);
+    }
+    WireHoldsReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHoldsReply.codec(), opts);
+    }
+    WireHoldsReply.stream = stream;
+})(WireHoldsReply || (WireHoldsReply = {}));
+export var WireLostRequest;
+(function (WireLostRequest) {
+    let _codec;
+    WireLostRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.buckets != null && obj.buckets.length > 0) {
+                    for (const value of obj.buckets) {
+                        w.uint32(10);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    buckets: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.buckets != null && obj.buckets.length === opts.limits.buckets) {
+                                throw new MaxLengthError('Decode error - repeated field "buckets" had too many elements');
+                            }
+                            obj.buckets.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    buckets: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.buckets != null && obj.buckets === opts.limits.buckets) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "buckets" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.buckets[]`,
+                                index: obj.buckets,
+                                value: reader.bytes()
+                            };
+                            obj.buckets++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLostRequest.codec());
+    }
+    WireLostRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLostRequest.codec(), opts);
+    }
+    WireLostRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLostRequest.codec(), opts);
+    }
+    WireLostRequest.stream = stream;
+})(WireLostRequest || (WireLostRequest = {}));
+export var WireLostObject;
+(function (WireLostObject) {
+    let _codec;
+    WireLostObject.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.register != null && obj.register.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.register);
+                }
+                if ((obj.versionId != null && obj.versionId !== '')) {
+                    w.uint32(18);
+                    w.string(obj.versionId);
+                }
+                if ((obj.sizeBytes != null && obj.sizeBytes !== 0)) {
+                    w.uint32(24);
+                    w.uint64Number(obj.sizeBytes);
+                }
+                if ((obj.foundMs != null && obj.foundMs !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.foundMs);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    register: uint8ArrayAlloc(0),
+                    versionId: '',
+                    sizeBytes: 0,
+                    foundMs: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.register = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.versionId = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.sizeBytes = reader.uint64Number();
+                            break;
+                        }
+                        case 4: {
+                            obj.foundMs = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.register`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.versionId`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.sizeBytes`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.foundMs`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLostObject.codec());
+    }
+    WireLostObject.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLostObject.codec(), opts);
+    }
+    WireLostObject.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLostObject.codec(), opts);
+    }
+    WireLostObject.stream = stream;
+})(WireLostObject || (WireLostObject = {}));
+export var WireBucketName;
+(function (WireBucketName) {
+    let _codec;
+    WireBucketName.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.bucket != null && obj.bucket.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.bucket);
+                }
+                if ((obj.name != null && obj.name !== '')) {
+                    w.uint32(18);
+                    w.string(obj.name);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    bucket: uint8ArrayAlloc(0),
+                    name: ''
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.bucket = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.bucket`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireBucketName.codec());
+    }
+    WireBucketName.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireBucketName.codec(), opts);
+    }
+    WireBucketName.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireBucketName.codec(), opts);
+    }
+    WireBucketName.stream = stream;
+})(WireBucketName || (WireBucketName = {}));
+export var WireLostReply;
+(function (WireLostReply) {
+    let _codec;
+    WireLostReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.objects != null && obj.objects.length > 0) {
+                    for (const value of obj.objects) {
+                        w.uint32(10);
+                        WireLostObject.codec().encode(value, w);
+                    }
+                }
+                if (obj.names != null && obj.names.length > 0) {
+                    for (const value of obj.names) {
+                        w.uint32(18);
+                        WireBucketName.codec().encode(value, w);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    objects: [],
+                    names: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.objects != null && obj.objects.length === opts.limits.objects) {
+                                throw new MaxLengthError('Decode error - repeated field "objects" had too many elements');
+                            }
+                            obj.objects.push(WireLostObject.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.objects$
+                            }));
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.names != null && obj.names.length === opts.limits.names) {
+                                throw new MaxLengthError('Decode error - repeated field "names" had too many elements');
+                            }
+                            obj.names.push(WireBucketName.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.names$
+                            }));
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    objects: 0,
+                    names: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.objects != null && obj.objects === opts.limits.objects) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "objects" had too many elements');
+                            }
+                            for (const evt of WireLostObject.codec().stream(reader, reader.uint32(), `${prefix}.objects[]`, {
+                                limits: opts.limits?.objects$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.objects
+                                };
+                            }
+                            obj.objects++;
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.names != null && obj.names === opts.limits.names) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "names" had too many elements');
+                            }
+                            for (const evt of WireBucketName.codec().stream(reader, reader.uint32(), `${prefix}.names[]`, {
+                                limits: opts.limits?.names$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.names
+                                };
+                            }
+                            obj.names++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLostReply.codec());
+    }
+    WireLostReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLostReply.codec(), opts);
+    }
+    WireLostReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLostReply.codec(), opts);
+    }
+    WireLostReply.stream = stream;
+})(WireLostReply || (WireLostReply = {}));

@@ -1,19 +1,23 @@
 /** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
 
 import { BUCKET_MUTANTS } from './buckets.ts'
+import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PORT_MUTANTS } from './ports.ts'
+import { READER_MUTANTS } from './readers.ts'
 import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
 
 export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...PORT_MUTANTS,
+  ...EPOCH_MUTANTS,
   ...FENCE_MUTANTS,
   ...BUCKET_MUTANTS,
   ...SPACE_MUTANTS,
+  ...READER_MUTANTS,
   ...VERSION_MUTANTS,
   ...LOG_MUTANTS,
   ...ROW_MUTANTS,

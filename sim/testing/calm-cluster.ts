@@ -25,6 +25,7 @@ export async function onCluster(
     upkeep?: ClusterOptions['upkeep']
     segmentSizeBytes?: number
     adapt?: ClusterOptions['adapt']
+    systemPartitions?: ClusterOptions['systemPartitions']
   } = {},
 ): Promise<void> {
   const checker = new CheckerA()
@@ -35,6 +36,7 @@ export async function onCluster(
     upkeep: options.upkeep,
     segmentSizeBytes: options.segmentSizeBytes,
     adapt: options.adapt,
+    systemPartitions: options.systemPartitions,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)

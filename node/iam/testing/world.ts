@@ -28,7 +28,7 @@ export class IamWorld {
     const sealedSecret = seal(SECRET, new Uint8Array(12), 'founder-secret')
     this.identities = new Identities({
       registers: this.registers.registers,
-      partitionBits: 4,
+      keyspace: () => ({ partitionBits: 4 }),
       bucketsPerAccount: 100,
       clock: {
         nowMs: () => this.nowMs,

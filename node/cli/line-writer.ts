@@ -1,0 +1,123 @@
+/**
+ * Lines to standard error that never end or stop the process: one that can't be written is lost, and counted.
+ *
+ *   - a file or a terminal is written to at once, so that the last words of a process are heard
+ *   - a pipe or a socket is written to in the background: a reader that has stopped would stop the node. What
+ *     waits for it is bounded
+ *   - the first line that can be written after a loss says how many were lost
+ */
+
+import { fstatSync, write, writeSync } from 'node:fs'
+
+const WAITING_BYTES_MAX = 1 << 20
+/** A reader that has taken nothing for so long is not waited for at the end. */
+const STUCK_MS = 1_000
+const LAST_WORDS_MS = 20
+
+export interface LineWriterOptions {
+  readonly writeSync: (bytes: Uint8Array) => number
+  /** Calls back with the count written, or an error. */
+  readonly write: (bytes: Uint8Array, done: (error: Error | null, count: number) => void) => void
+  readonly mayBlock: boolean
+  readonly lostLine: (count: number) => string
+  readonly monotonicMs: () => number
+}
+
+export class LineWriter {
+  readonly #options: LineWriterOptions
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #startedMs: number | undefined
+  #lost = 0
+
+  constructor(options: LineWriterOptions) {
+    this.#options = options
+  }
+
+  /** `line` with its end of line. Never throws. */
+  write(line: string): void {
+    const lost = this.#lost
+    const text = lost === 0 ? line : this.#options.lostLine(lost) + line
+    const bytes = Buffer.from(text)
+    if (!this.#options.mayBlock) {
+      if (this.#writeNow(bytes)) this.#lost = 0
+      else this.#lost++
+      return
+    }
+    if (this.#waitingBytes + bytes.length > WAITING_BYTES_MAX) {
+      this.#lost++
+      return
+    }
+    this.#lost = 0
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
+    if (this.#startedMs === undefined) this.#writeNext()
+  }
+
+  /** What still waits, when the process ends; not for a reader that is stuck. */
+  end(): void {
+    if (this.#startedMs !== undefined) {
+      if (this.#options.monotonicMs() - this.#startedMs > STUCK_MS) return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS_MS)
+    }
+    for (const bytes of this.#waiting.splice(0)) this.#writeNow(bytes)
+  }
+
+  /** False: lost. */
+  #writeNow(bytes: Uint8Array): boolean {
+    try {
+      let at = 0
+      while (at < bytes.length) {
+        const count = this.#options.writeSync(bytes.subarray(at))
+        if (count === 0) return false
+        at += count
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  #writeNext(): void {
+    const batch = this.#waiting
+    if (batch.length === 0) return
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#startedMs = this.#options.monotonicMs()
+    this.#writeAll(Buffer.concat(batch), batch.length)
+  }
+
+  #writeAll(bytes: Uint8Array, lines: number): void {
+    this.#options.write(bytes, (error, count) => {
+      if (error === null && count > 0 && count < bytes.length) {
+        this.#writeAll(bytes.subarray(count), lines)
+        return
+      }
+      if (error !== null) this.#lost += lines
+      this.#startedMs = undefined
+      this.#writeNext()
+    })
+  }
+}
+
+export function standardErrorWriter(lostLine: (count: number) => string): LineWriter {
+  const writer = new LineWriter({
+    writeSync: (bytes) => writeSync(2, bytes),
+    write: (bytes, done) =>
+      write(2, bytes, 0, bytes.length, null, (error, count) => done(error, count)),
+    mayBlock: mayBlock(2),
+    lostLine,
+    monotonicMs: () => performance.now(),
+  })
+  process.on('exit', () => writer.end())
+  return writer
+}
+
+function mayBlock(descriptor: number): boolean {
+  try {
+    const stat = fstatSync(descriptor)
+    return stat.isFIFO() || stat.isSocket()
+  } catch {
+    return false
+  }
+}

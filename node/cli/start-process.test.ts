@@ -1,0 +1,164 @@
+/** `shoal start` as a process: what it refuses, what it says, and that its log can't kill it. */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const MAIN = join(import.meta.dirname, '..', 'main.ts')
+const TIMEOUT_MS = 30_000
+
+let parent: string
+let data: string
+let children: ChildProcess[]
+
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), 'shoal-start-'))
+  data = join(parent, 'data')
+  children = []
+})
+afterEach(async () => {
+  for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+  rmSync(parent, { recursive: true, force: true })
+})
+
+interface Run {
+  readonly child: ChildProcess
+  out: string
+  errors: string
+  /** Of the process. */
+  readonly exit: Promise<number | null>
+  until(where: 'out' | 'errors', pattern: RegExp): Promise<RegExpExecArray>
+}
+
+function shoal(args: readonly string[], stderr: 'pipe' | number = 'pipe'): Run {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', stderr] })
+  children.push(child)
+  const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  let wake = (): void => {}
+  const run: Run = {
+    child,
+    out: '',
+    errors: '',
+    exit,
+    async until(where, pattern) {
+      let over = false
+      void exit.then(() => setTimeout(() => ((over = true), wake()), 100))
+      for (;;) {
+        const match = pattern.exec(run[where])
+        if (match !== null) return match
+        if (over) throw new Error(`it ended without ${pattern}: ${run.out}${run.errors}`)
+        await new Promise<void>((resolve) => (wake = resolve))
+      }
+    },
+  }
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => ((run.out += text), wake()))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => ((run.errors += text), wake()))
+  return run
+}
+
+function start(...args: string[]): Run {
+  return shoal(startArgs(...args))
+}
+
+function startArgs(...args: string[]): string[] {
+  const free = [
+    '--s3',
+    '127.0.0.1:0',
+    ...(args.includes('--admin') ? [] : ['--admin', '127.0.0.1:0']),
+  ]
+  return ['start', '--data', data, ...free, '--listen', '/ip4/127.0.0.1/tcp/0', ...args]
+}
+
+async function refused(...args: string[]): Promise<string> {
+  const run = start(...args)
+  expect(await run.exit).toBe(2)
+  expect(run.errors.trim().split('\n')).toHaveLength(1)
+  return run.errors
+}
+
+async function stop(run: Run): Promise<void> {
+  run.child.kill('SIGTERM')
+  expect(await run.exit).toBe(0)
+}
+
+describe('a start on a directory', () => {
+  it(
+    'that is empty founds a cluster and says so; with --cluster only that one is taken',
+    async () => {
+      const id = 'ab'.repeat(16)
+      expect(await refused('--cluster', id)).toMatch(
+        /holds no node of cluster abab.* mount its vol/,
+      )
+      expect(readdirSync(parent)).toEqual([])
+      const first = start()
+      const [, own] = await first.until(
+        'errors',
+        /^shoal: founded a NEW cluster ([0-9a-f]{32}) in /m,
+      )
+      await first.until('out', /^ready /m)
+      await stop(first)
+      expect(await refused('--cluster', id)).toMatch(`belongs to cluster ${own!}, not to ${id}`)
+      const again = start('--cluster', own!)
+      await again.until('out', /^ready /m)
+      await stop(again)
+      expect(again.errors).not.toMatch(/founded/)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('a log that can not be written', () => {
+  it(
+    'on a full disk does not kill the node, at its start neither',
+    async () => {
+      const full = openSync('/dev/full', 'w')
+      const run = shoal([...startArgs()], full)
+      closeSync(full)
+      const [, admin] = await run.until('out', /^ready .*admin=(\S+)/m)
+      expect((await fetch(`${admin!}/health/ready`)).status).toBe(200)
+      await stop(run)
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    'on a closed pipe does not kill the node, on standard output neither',
+    async () => {
+      const admin = await freePort()
+      const run = start('--admin', admin)
+      run.child.stdout!.destroy()
+      run.child.stderr!.destroy()
+      const ready = async (): Promise<boolean> =>
+        fetch(`http://${admin}/health/ready`).then(
+          ({ status }) => status === 200,
+          () => false,
+        )
+      while (!(await ready())) {
+        expect(run.child.exitCode).toBeNull()
+        await sleep(50)
+      }
+      // It has told that it is ready by now, in vain.
+      await sleep(200)
+      expect(await ready()).toBe(true)
+      await stop(run)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+async function freePort(): Promise<string> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return `127.0.0.1:${port}`
+}

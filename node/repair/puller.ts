@@ -1,0 +1,256 @@
+/**
+ * Pulls what a peer has of one partition and this node lacks: blocks, bucket minima, registers.
+ *
+ * Invariants:
+ *   - a register is copied only as a chosen pair, read by quorum; its packed blocks first   (G3, A5)
+ *   - a damaged register comes back by what the others agree on above this node's mark      (D3)
+ *   - nothing comes back that was freed or collected: a peer that missed it is told          (G3, G5)
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { bucketIdOf, partitionRange } from '../../protocol/keyspace/register-key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
+import type { Accepted } from '../../protocol/register/types.ts'
+import { ballotOfWire } from '../../protocol/rpc/message.ts'
+import type { BlockStore } from '../data/blocks.ts'
+import type { Store } from '../data/store.ts'
+import { internalContext } from '../internal-context.ts'
+import { stateOfRow } from '../metadata/index-rows.ts'
+import type { Learnt, RegisterHost } from '../metadata/register-host.ts'
+import type { Registers } from '../metadata/registers.ts'
+import type { Peers } from '../rpc/peers.ts'
+import type { DeadData } from '../space/dead-data.ts'
+import type { Freer } from '../space/freer.ts'
+import { emptyBody } from '../space/references.ts'
+import type { Tombstones } from '../space/tombstones.ts'
+import { ENUMERATE } from './exchange.ts'
+
+const CALL_TIMEOUT_MS = 10_000
+const PAGE = 1_000
+const AT_ONCE = 16
+const ROWS_MAX = 10_000_000
+
+export interface PullerOptions {
+  readonly store: Store
+  readonly blocks: BlockStore
+  readonly host: RegisterHost
+  readonly registers: Registers
+  readonly peers: Peers
+  readonly dead: DeadData
+  readonly freer: Pick<Freer, 'freeOn'>
+  readonly tombstones: Pick<Tombstones, 'collect'>
+  readonly view: () => LayoutView
+}
+
+/** What a pull has seen. */
+export interface Pulled {
+  /** Nothing is left that the peer has and this node lacks. */
+  readonly whole: boolean
+  /** Every register that the peer has. */
+  readonly keys: ReadonlySet<RegisterKey>
+}
+
+interface Older {
+  readonly key: RegisterKey
+  /** ZERO_BALLOT: the peer's state is damaged. */
+  readonly there: Ballot
+}
+
+export class Puller {
+  readonly #options: PullerOptions
+  /** Registers and blocks pulled since the start. */
+  done = 0
+
+  constructor(options: PullerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Throws when the peer does not answer, or is at another epoch. `strictly`: registers that are damaged
+   * there have to be settled by a quorum as well (D8); this node may have lost what the peer has lost.
+   */
+  async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
+    const { host, view } = this.#options
+    const blocksWhole = await this.#pullBlocks(peer, partition)
+    for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
+      for (const [i, bytes] of page.keys.entries()) {
+        const bucket = bucketId(byteString(bytes.subarray(2)))
+        await host.raiseMinimum({ bucket, generation: page.generations[i]! }, [partition])
+      }
+    }
+    const keys = new Set<RegisterKey>()
+    const older: Older[] = this.#faulty(partition)
+    for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
+      for (const [i, bytes] of page.keys.entries()) {
+        const key = byteString(bytes) as RegisterKey
+        keys.add(key)
+        if (host.isFaulty(key)) continue
+        const here = host.peek(key)
+        const there = ballotOfWire(page.ballots[i])
+        const isDamagedThere = strictly && compareBallots(there, ZERO_BALLOT) === 0
+        if (here === undefined || isDamagedThere || compareBallots(here.ballot, there) < 0) {
+          older.push({ key, there })
+        }
+      }
+    }
+    if (!view().isMember(peer)) return { whole: false, keys }
+    let whole = blocksWhole
+    await inBatches(older, async (one) => {
+      if (!(await this.#pullRegister(peer, one))) whole = false
+    })
+    return { whole, keys }
+  }
+
+  /** False where a copy could not be had: it is looked for again, there and on other replicas. */
+  async #pullBlocks(peer: NodeId, partition: number): Promise<boolean> {
+    const { blocks, dead, freer } = this.#options
+    const missing: BlockKey[] = []
+    const freed: BlockKey[] = []
+    for await (const page of this.#pages(peer, partition, ENUMERATE.blocks)) {
+      for (const bytes of page.keys) {
+        const key = byteString(bytes) as BlockKey
+        if (blocks.has(key)) continue
+        if (dead.has(dataIdOf(key))) freed.push(key)
+        else missing.push(key)
+      }
+    }
+    if (freed.length > 0) freer.freeOn(peer, freed)
+    let whole = true
+    await inBatches(missing, async (key) => {
+      if (!(await this.#pullBlock(peer, key))) whole = false
+    })
+    return whole
+  }
+
+  /** Damaged ones of this node, also those that no peer has any more (D3). */
+  #faulty(partition: number): Older[] {
+    const found: Older[] = []
+    const { start, end } = partitionRange(partition)
+    const { store } = this.#options
+    store.range(bytesOf(`r${start}`), bytesOf(`r${end}`), ROWS_MAX, (row, state) => {
+      if (stateOfRow(state) !== undefined) return
+      found.push({ key: byteString(row.subarray(1)) as RegisterKey, there: ZERO_BALLOT })
+    })
+    return found
+  }
+
+  async #pullBlock(peer: NodeId, key: BlockKey): Promise<boolean> {
+    const { peers, blocks } = this.#options
+    const block = await peers.getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+    // The peer's copy may be damaged: another replica's is found when that one is compared.
+    if (block === undefined) return false
+    await blocks.put(block)
+    this.done++
+    return true
+  }
+
+  /** False: not settled, or not here yet. */
+  async #pullRegister(peer: NodeId, { key, there }: Older): Promise<boolean> {
+    const { registers, host, tombstones, view } = this.#options
+    if (host.isFaulty(key)) return this.#mend(peer, key)
+    const { epoch } = view()
+    const floor = host.floor(partitionOfKey(key))
+    const isKnown = compareBallots(there, ZERO_BALLOT) > 0
+    if (isKnown && host.peek(key) === undefined && compareBallots(there, floor) <= 0) {
+      // Most likely a tombstone that was forgotten here, and the message to the peer was lost.
+      const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
+      if (gone > 0) return true
+    }
+    let { accepted } = await registers.read(internalContext(), { key })
+    if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
+      // The peer accepted something that was never chosen: an identity change above it levels all.
+      accepted = await registers.settle(internalContext(), key, undefined, true)
+      this.done++
+      if (accepted === undefined) return true
+    }
+    let learnt = await this.#learn(peer, key, accepted, epoch)
+    if (learnt === 'refused') {
+      // Never counts as synced (G3): written again above the floor, it comes to this node as well.
+      const settled = await registers.settle(
+        internalContext(),
+        key,
+        undefined,
+        true,
+        host.floor(partitionOfKey(key)).counter,
+      )
+      this.done++
+      if (settled !== undefined) learnt = await this.#learn(peer, key, settled, epoch)
+    }
+    return learnt === 'installed' || learnt === 'held'
+  }
+
+  /** `epoch`: from before it was read (L6). */
+  async #learn(peer: NodeId, key: RegisterKey, accepted: Accepted, epoch: number): Promise<Learnt> {
+    const { host, blocks } = this.#options
+    for (const block of accepted.value.blocks) {
+      if (!blocks.has(block)) await this.#pullBlock(peer, block)
+    }
+    const learnt = await host.learn(key, accepted, epoch)
+    if (learnt === 'installed') this.done++
+    return learnt
+  }
+
+  /** A damaged register of this node (D3). It has no vote while it is damaged, whatever else has. */
+  async #mend(peer: NodeId, key: RegisterKey): Promise<boolean> {
+    const { registers, host, blocks, view } = this.#options
+    const { epoch } = view()
+    let agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+    if (agreed === undefined) {
+      // The others have forgotten a tombstone: written once more, it can be taken over, and collected.
+      await this.#bury(key)
+      agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+    }
+    if (agreed === undefined) return true
+    for (const block of agreed.value.blocks) {
+      if (!blocks.has(block)) await this.#pullBlock(peer, block)
+    }
+    if (await host.mend(key, agreed, epoch)) this.done++
+    return true
+  }
+
+  /** A tombstone where the register is absent on a majority. */
+  async #bury(key: RegisterKey): Promise<void> {
+    if (bucketIdOf(key) === undefined) return
+    await this.#options.registers.change(internalContext(), {
+      key,
+      change: (current) =>
+        current === undefined
+          ? { write: { tombstone: true, body: emptyBody(key), blocks: [] } }
+          : { keep: true },
+    })
+  }
+
+  async *#pages(
+    peer: NodeId,
+    partition: number,
+    what: number,
+  ): AsyncGenerator<Awaited<ReturnType<Peers['enumerate']>>> {
+    const { peers, view } = this.#options
+    const { epoch } = view()
+    let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+    for (;;) {
+      const page = await peers.enumerate(
+        peer,
+        { epoch, partition, what, after, limit: PAGE },
+        { timeoutMs: CALL_TIMEOUT_MS },
+      )
+      // What a peer at a later epoch has may come from a node that this one's layout does not know: its
+      // attempts would count as over here (node/space/attempt-marks.ts).
+      if (page.epoch !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
+      yield page
+      const last = page.keys.at(-1)
+      if (!page.more || last === undefined) return
+      after = last
+    }
+  }
+}
+
+async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    await Promise.all(items.slice(at, at + AT_ONCE).map(run))
+  }
+}

@@ -1,0 +1,79 @@
+/** What a peer asked for in one epoch is not answered as of it in the next (L6b). */
+
+import { beforeEach, expect, test } from 'vitest'
+import { bytesOf } from '../../protocol/bytes.ts'
+import { bucketId, dataId, type NodeId } from '../../protocol/ids.ts'
+import { blockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject } from '../../protocol/keyspace/owner.ts'
+import { objectRegister, partitionRange } from '../../protocol/keyspace/register-key.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { BlockStore } from '../data/blocks.ts'
+import { applyRecord } from '../metadata/index-rows.ts'
+import { ListService, LIST_RESULT } from '../metadata/list-service.ts'
+import { RegisterHost } from '../metadata/register-host.ts'
+import { HeldStore } from '../metadata/testing/held-store.ts'
+import { DeadData } from '../space/dead-data.ts'
+import { BLOCK_RESULT } from './peers.ts'
+import { Service, type ServiceOptions } from './service.ts'
+
+const BUCKET = bucketId('b'.repeat(16))
+const KEY = objectRegister(BUCKET, 0, 'key', 6)
+const BLOCK = blockKey(3, dataId('d'.repeat(24)), 0)
+
+let store: HeldStore
+let service: Service
+let epoch = 1
+
+beforeEach(() => {
+  epoch = 1
+  store = new HeldStore(applyRecord)
+  const blocks = new BlockStore(store.store)
+  const common = { epoch: () => epoch, isReplica: () => true }
+  const host = new RegisterHost({ store: store.store, blocks, self: 'me' as NodeId, ...common })
+  const lists = new ListService({ store: store.store, host, ...common })
+  const rest: Partial<ServiceOptions> = { host, blocks, lists, dead: new DeadData(), ...common }
+  service = new Service(rest as ServiceOptions)
+})
+
+/** Flushed only when the node is in the next epoch. */
+async function acrossEpochs<T>(work: () => Promise<T>): Promise<T> {
+  store.hold()
+  const answer = work()
+  epoch = 2
+  await store.flush()
+  return answer
+}
+
+test('a minimum raised', async () => {
+  const request = {
+    epoch: 1,
+    bucket: bytesOf(BUCKET),
+    generation: 4,
+    partitions: [partitionOfKey(KEY)],
+  }
+  expect(await acrossEpochs(() => service.raise(request))).toMatchObject({ result: 1, epoch: 2 })
+  expect(await service.raise({ ...request, epoch: 2 })).toMatchObject({ result: 0 })
+})
+
+test('a block that was put', async () => {
+  const block = { key: BLOCK, bytes: new Uint8Array(9), owner: ownedByObject(KEY) }
+  const put = await acrossEpochs(() => service.putBlock(block, 1))
+  expect(put).toMatchObject({ result: BLOCK_RESULT.staleEpoch, epoch: 2 })
+  expect(await service.putBlock(block, 2)).toMatchObject({ result: BLOCK_RESULT.ok })
+})
+
+test('a page of a list that waited for its minimum', async () => {
+  const { start, end } = partitionRange(partitionOfKey(KEY))
+  const request: Parameters<Service['list']>[0] = {
+    epoch: 1,
+    fenceBucket: bytesOf(BUCKET),
+    fenceGeneration: 4,
+    limit: 10,
+    intervals: [{ start: bytesOf(start), end: bytesOf(end), digestOnly: false }],
+    alone: true,
+    intervalBytesMax: 0,
+  }
+  const page = await acrossEpochs(() => service.list(request))
+  expect(page).toMatchObject({ kind: LIST_RESULT.staleEpoch, epoch: 2 })
+  expect(await service.list({ ...request, epoch: 2 })).toMatchObject({ kind: LIST_RESULT.ok })
+})

@@ -1,0 +1,207 @@
+/**
+ * Who is reading which data: readers are counted, not timed.
+ *
+ * A node that frees blocks keeps those of data that is being read, here or through another node. Most reads
+ * are over before `reclaimDelayMs` is, so that nobody needs to be told of them. A read that takes longer
+ * than a moment is announced to all members, and again every ten seconds while it lasts.
+ *
+ * Invariants:
+ *   - a round of announcements names everything that the sender's clients are reading slowly; once its last
+ *     message is in, it replaces the sender's earlier rounds
+ *   - a reader is over when its node says so, shows a later boot, or left the layout. A node that was not
+ *     heard for minutes counts as gone too: what it reads is named by no register, so that only its
+ *     clients could miss it (G4 is about what is named)
+ */
+
+import type { DataId, NodeId } from '../../protocol/ids.ts'
+import type { Clock } from '../env/ports.ts'
+
+const TICK_MS = 1_000
+const RENEW_MS = 10_000
+const LAPSE_MS = 300_000
+const CALL_TIMEOUT_MS = 4_000
+/** Data ids in one message. */
+export const READERS_IDS_MAX = 2_000
+/** Announced at most; what is read beyond that has `reclaimDelayMs` only. */
+const ANNOUNCED_MAX = 100_000
+
+export interface ReadersRound {
+  readonly boot: number
+  readonly round: number
+  /** The last message of the round. */
+  readonly last: boolean
+  readonly ids: readonly DataId[]
+}
+
+export interface ReadersOptions {
+  readonly self: NodeId
+  readonly boot: number
+  readonly peers: {
+    connected(node: NodeId): boolean
+    readers(to: NodeId, round: ReadersRound, options: { timeoutMs: number }): Promise<void>
+  }
+  readonly members: () => readonly NodeId[]
+  readonly clock: Clock
+}
+
+interface Own {
+  count: number
+  readonly sinceMs: number
+}
+
+interface Others {
+  readonly boot: number
+  round: number
+  heardMs: number
+  /** With the last round that named it. */
+  readonly ids: Map<DataId, number>
+}
+
+export class Readers {
+  readonly #options: ReadersOptions
+  readonly #own = new Map<DataId, Own>()
+  readonly #others = new Map<NodeId, Others>()
+  /** The version of the announcement that each member has. */
+  readonly #told = new Map<NodeId, number>()
+  #announced = new Set<DataId>()
+  #version = 0
+  #round = 0
+  #renewedMs = 0
+  #cancel: (() => void) | undefined
+  #sending = false
+  #stopped = false
+
+  constructor(options: ReadersOptions) {
+    this.#options = options
+  }
+
+  /** Data that a client of this node begins to read. Call the result once, when it has let go. */
+  begin(ids: readonly DataId[]): () => void {
+    const sinceMs = this.#options.clock.monotonicMs()
+    for (const id of ids) {
+      const own = this.#own.get(id)
+      if (own === undefined) this.#own.set(id, { count: 1, sinceMs })
+      else own.count++
+    }
+    this.#wake()
+    return () => {
+      for (const id of ids) {
+        const own = this.#own.get(id)
+        if (own !== undefined && --own.count === 0) this.#own.delete(id)
+      }
+    }
+  }
+
+  /** Somebody is reading it, as far as this node knows. */
+  isRead(id: DataId): boolean {
+    if (this.#own.has(id)) return true
+    for (const [node, others] of this.#others) {
+      if (others.ids.has(id) && !this.#isGone(node, others)) return true
+    }
+    return false
+  }
+
+  /** Data that is being read through this node, and slowly through others. */
+  counts(): { own: number; others: number } {
+    let others = 0
+    for (const { ids } of this.#others.values()) others += ids.size
+    return { own: this.#own.size, others }
+  }
+
+  /** What another node announced. */
+  learn(from: NodeId, { boot, round, last, ids }: ReadersRound): void {
+    const known = this.#others.get(from)
+    if (known !== undefined && known.boot > boot) return
+    if (known?.boot === boot && known.round > round) return
+    const heardMs = this.#options.clock.monotonicMs()
+    const others =
+      known?.boot === boot ? known : { boot, round, heardMs, ids: new Map<DataId, number>() }
+    this.#others.set(from, others)
+    others.round = round
+    others.heardMs = heardMs
+    for (const id of ids) if (others.ids.size < ANNOUNCED_MAX) others.ids.set(id, round)
+    if (!last) return
+    for (const [id, named] of others.ids) if (named < round) others.ids.delete(id)
+  }
+
+  /** It may have missed rounds, or remember those of an earlier boot of this node. */
+  peerUp(node: NodeId): void {
+    this.#told.delete(node)
+    this.#wake()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+  }
+
+  #isGone(node: NodeId, { heardMs }: Others): boolean {
+    const { clock, members } = this.#options
+    if (clock.monotonicMs() - heardMs < LAPSE_MS && members().includes(node)) return false
+    this.#others.delete(node)
+    return true
+  }
+
+  /** The timer runs while there is something to announce, or somebody to be told. */
+  #wake(): void {
+    if (this.#cancel !== undefined || this.#stopped) return
+    this.#cancel = this.#options.clock.after(TICK_MS, () => {
+      this.#cancel = undefined
+      this.#tick()
+      if (this.#own.size > 0 || this.#announced.size > 0 || this.#waiting().length > 0) this.#wake()
+    })
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    const slow = new Set<DataId>()
+    for (const [id, { sinceMs }] of this.#own) {
+      if (nowMs - sinceMs < TICK_MS || slow.size >= ANNOUNCED_MAX) break
+      slow.add(id)
+    }
+    const renew = slow.size > 0 && nowMs - this.#renewedMs >= RENEW_MS
+    const more = [...slow].some((id) => !this.#announced.has(id))
+    if (more || renew || (slow.size === 0 && this.#announced.size > 0)) {
+      this.#version++
+      this.#renewedMs = nowMs
+      this.#announced = slow
+    }
+    if (this.#sending) return
+    this.#sending = true
+    void this.#send().finally(() => (this.#sending = false))
+  }
+
+  #waiting(): NodeId[] {
+    const { members, peers, self } = this.#options
+    return members().filter(
+      (node) => node !== self && peers.connected(node) && this.#told.get(node) !== this.#version,
+    )
+  }
+
+  async #send(): Promise<void> {
+    const { peers, boot } = this.#options
+    const version = this.#version
+    const ids = [...this.#announced]
+    const round = ++this.#round
+    await Promise.all(
+      this.#waiting().map(async (node) => {
+        try {
+          for (let at = 0; ; at += READERS_IDS_MAX) {
+            const some = ids.slice(at, at + READERS_IDS_MAX)
+            const last = at + READERS_IDS_MAX >= ids.length
+            await peers.readers(
+              node,
+              { boot, round, last, ids: some },
+              { timeoutMs: CALL_TIMEOUT_MS },
+            )
+            if (last) break
+          }
+          this.#told.set(node, version)
+        } catch {
+          // Told at the next tick; that there is nothing to tell, when the member is heard of again.
+          if (ids.length === 0) this.#told.set(node, version)
+        }
+      }),
+    )
+  }
+}

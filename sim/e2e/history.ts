@@ -1,0 +1,152 @@
+/**
+ * `node sim/e2e/history.ts [--minutes 20] [--nodes 3] [--clients 18] [--delay 150]`
+ *
+ * Checker B over real processes: nodes on hosts of their own with delays of 0 to 150 ms between them, kills,
+ * pauses and cuts. Every key's history, listings as reads among it, and that of buckets with one object must be
+ * linearizable (Wing, Gong, Lowe).
+ */
+
+import { parseArgs } from 'node:util'
+import { RawClient } from '../../bench/harness/s3.ts'
+import { isLinearizableFor } from '../linearizability.ts'
+import {
+  nextOfBucket,
+  nextOfKey,
+  transcript,
+  type BucketState,
+  type BucketStep,
+  type KeyState,
+  type KeyStep,
+} from './history/models.ts'
+import { answers } from './history/record.ts'
+import { Workloads } from './history/workloads.ts'
+import { WanCluster } from './wan/cluster.ts'
+import { Hosts } from './wan/hosts.ts'
+import { Relays } from './wan/relay.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '20' },
+    nodes: { type: 'string', default: '3' },
+    clients: { type: 'string', default: '18' },
+    delay: { type: 'string', default: '150' },
+    /** Leave out the faults: delays only. */
+    calm: { type: 'boolean', default: false },
+  },
+})
+const nodes = Number(values.nodes)
+const delayMsMax = Number(values.delay)
+const faults = new Map<string, number>()
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
+const drawn = (most: number): number => Math.floor(Math.random() * most)
+
+function redraw(relays: Relays): void {
+  for (let from = 0; from < nodes; from++) {
+    for (let to = 0; to < nodes; to++) {
+      if (from !== to) relays.setDelay(from, to, (Math.random() * delayMsMax) / 2)
+    }
+  }
+}
+
+/** One fault after the other; at its end everything is mended and every node runs. */
+async function disturb(cluster: WanCluster, relays: Relays, untilMs: number): Promise<void> {
+  while (performance.now() < untilMs) {
+    await pause(3_000 + Math.random() * 6_000)
+    redraw(relays)
+    const node = drawn(nodes)
+    const lastsMs = 1_000 + Math.random() * 11_000
+    const dice = Math.random()
+    const name = dice < 0.3 ? 'kill' : dice < 0.5 ? 'pause' : dice < 0.8 ? 'cut' : 'one-way cut'
+    faults.set(name, (faults.get(name) ?? 0) + 1)
+    if (name === 'kill') {
+      await cluster.kill(node)
+      await pause(lastsMs / 2)
+      cluster.spawn(node)
+      await cluster.ready(node)
+    } else if (name === 'pause') {
+      cluster.signal(node, 'SIGSTOP')
+      await pause(lastsMs)
+      cluster.signal(node, 'SIGCONT')
+    } else {
+      for (let other = 0; other < nodes; other++) {
+        if (other === node) continue
+        relays.cut(node, other)
+        if (name === 'cut') relays.cut(other, node)
+      }
+      await pause(lastsMs)
+      relays.heal()
+    }
+  }
+}
+
+/** Prints what is not linearizable; returns how many calls were looked at and how many histories are bad. */
+function judge(workloads: Workloads): { calls: number; bad: number } {
+  let calls = 0
+  let bad = 0
+  const say = (name: string, text: string): void => {
+    bad++
+    console.log(`NOT LINEARIZABLE: ${name}\n${text}`)
+  }
+  for (const history of workloads.keys) {
+    calls += history.calls.length
+    const start: KeyState = { tag: undefined }
+    if (isLinearizableFor<KeyStep, KeyState>(history.calls, start, nextOfKey)) continue
+    say(history.name, transcript(history.calls))
+  }
+  for (const history of workloads.buckets) {
+    calls += history.calls.length
+    const start: BucketState = { live: false, tag: undefined }
+    if (isLinearizableFor<BucketStep, BucketState>(history.calls, start, nextOfBucket)) continue
+    say(history.name, transcript(history.calls))
+  }
+  return { calls, bad }
+}
+
+async function main(): Promise<number> {
+  const hosts = await Hosts.create(nodes, 'shoalh')
+  if (typeof hosts === 'string') {
+    console.log(`skipped: hosts of their own are not permitted on this machine: ${hosts}`)
+    return 0
+  }
+  const relays = await Relays.start(hosts)
+  let cluster: WanCluster | undefined
+  try {
+    redraw(relays)
+    cluster = await WanCluster.start(hosts)
+    const { credentials } = cluster
+    const clients = Array.from(
+      { length: nodes },
+      (_, node) => new RawClient(cluster!.endpoint(node), credentials),
+    )
+    const workloads = new Workloads(clients)
+    await workloads.prepare()
+    const untilMs = performance.now() + Number(values.minutes) * 60_000
+    await Promise.all([
+      ...Array.from({ length: Number(values.clients) }, () => workloads.run(untilMs)),
+      values.calm ? undefined : disturb(cluster, relays, untilMs),
+    ])
+    for (const client of clients) client.close()
+    const { calls, bad } = judge(workloads)
+    const list = (counts: ReadonlyMap<string, number>): string =>
+      [...counts]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, count]) => `${name}: ${count}`)
+        .join(', ')
+    console.log(`answers: ${list(answers)}`)
+    console.log(`faults: ${list(faults)}`)
+    const { keys, buckets, errors } = workloads
+    for (const error of new Set(errors)) console.log(`error: ${error}`)
+    console.log(
+      `${keys.length} keys and ${buckets.length} buckets, ${calls} calls in ${values.minutes} min, ` +
+        `delays of 0 to ${delayMsMax} ms there and back: ${bad} not linearizable`,
+    )
+    return bad > 0 || errors.length > 0 ? 1 : 0
+  } finally {
+    await cluster?.close()
+    relays.close()
+    await hosts.remove()
+  }
+}
+
+process.exitCode = await main()

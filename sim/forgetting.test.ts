@@ -1,0 +1,22 @@
+/** Having forgotten is remembered, whatever comes in between (D2, D8). */
+
+import { describe, expect, it } from 'vitest'
+import { damagedThen, restoredImage } from './mutants/forgetting-scenarios.ts'
+
+const PLAY = { seed: 1, adapt: undefined }
+
+describe.skip('a node that lost records that nobody can name (D8)', () => {
+  for (const between of ['restart', 'restarts', 'rebuild', 'rebuild then restart'] as const) {
+    it(`does not vote before it was compared: ${between}`, async () => {
+      expect(await damagedThen(between)(PLAY)).toEqual([])
+    })
+  }
+})
+
+describe.skip('an old copy of a data directory that is put back (D2)', () => {
+  for (const running of [false, true]) {
+    it(`is noticed: copied while the node was ${running ? 'running' : 'stopped'}`, async () => {
+      expect(await restoredImage(running)(PLAY)).toEqual([])
+    })
+  }
+})

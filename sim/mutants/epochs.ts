@@ -1,0 +1,95 @@
+/** Breaks of L6b: what was begun in one epoch and is ready in the next. */
+
+import { bucketId, operationId, proposerId } from '../../protocol/ids.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { RegisterReply } from '../../protocol/register/types.ts'
+import type { DiskFile } from '../../node/env/ports.ts'
+import { RegisterHost } from '../../node/metadata/register-host.ts'
+import { SimulatedCluster } from '../cluster.ts'
+import { sleep } from '../testing/calm-cluster.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+import { withMethods } from './ports.ts'
+
+const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 6)
+const ballot = (counter: number) => ({ counter, proposer: proposerId('p'.repeat(16)) })
+const VALUE = {
+  operation: operationId('o'.repeat(16)),
+  tombstone: false,
+  body: EMPTY_BYTES,
+  blocks: [],
+}
+
+/** While a node flushes an accept, another one joins: the node is in the next epoch when it is done. */
+const acceptAcrossEpochs: Scenario = async ({ seed }) => {
+  const found: string[] = []
+  let gate: Promise<void> | undefined
+  const gated = (file: DiskFile): DiskFile =>
+    withMethods(file, { flush: () => (gate ?? Promise.resolve()).then(() => file.flush()) })
+  const cluster = new SimulatedCluster({
+    seed,
+    nodes: 4,
+    observer: () => {},
+    adapt: (environment, node) => {
+      const { disk } = environment
+      if (node !== 0) return environment
+      const open: typeof disk.open = async (path, mode) => {
+        const file = await disk.open(path, mode)
+        return path.startsWith('log/') ? gated(file) : file
+      }
+      return { ...environment, disk: withMethods(disk, { open }) }
+    },
+  })
+  const run = async (): Promise<void> => {
+    const forming = cluster.form()
+    await until(cluster, () => cluster.node(0) !== undefined)
+    const { host, layout } = cluster.node(0)!
+    // It comes to an end whatever the members hold: forwards or back.
+    await until(cluster, () => layout.current()?.state === 'JOINT')
+    const { epoch } = layout.current()!
+    await host.handle({ type: 'prepare', key: KEY, epoch, ballot: ballot(5) })
+    if (layout.current()!.epoch !== epoch) throw new Error('the next epoch came too soon')
+    let release = (): void => {}
+    gate = new Promise((resolve) => (release = resolve))
+    const accepted = host.handle({
+      type: 'accept',
+      key: KEY,
+      epoch,
+      ballot: ballot(5),
+      value: VALUE,
+      next: ballot(6),
+    })
+    let reply: RegisterReply | undefined
+    accepted.then((answer) => (reply = answer.reply)).catch(() => {})
+    await until(cluster, () => layout.current()!.epoch > epoch)
+    if (reply !== undefined) throw new Error(`answered before the flush: ${reply.type}`)
+    release()
+    const { type } = (await accepted).reply
+    if (type !== 'stale-epoch') found.push(`flushed in the next epoch and answered: ${type} (L6b)`)
+    forming.catch(() => {})
+  }
+  await cluster.clock.settle(run())
+  return found
+}
+
+async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
+  for (let tries = 0; !what(); tries++) {
+    if (tries === 60_000) throw new Error('not within a minute')
+    await sleep(cluster, 1)
+  }
+}
+
+export const EPOCH_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'epoch-not-checked-after-flush',
+    rule: 'L6b',
+    breaks: 'an accept that is flushed in a later epoch is still acknowledged',
+    by: 'a node that joins while an accept is flushed',
+    scenario: acceptAcrossEpochs,
+    caughtAs: /answered: accepted \(L6b\)/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(RegisterHost.prototype, 'refusalOf', () => () => undefined)
+    },
+  },
+]

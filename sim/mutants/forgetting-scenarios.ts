@@ -1,0 +1,134 @@
+/** A node that has lost a part of what it knew, in every order of restarts and rebuilds (D2, D8). */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import { segmentPath } from '../../node/data/segment.ts'
+import type { LogPosition } from '../../node/data/types.ts'
+import { decodePosition } from '../../node/metadata/index-rows.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import {
+  backendOf,
+  codeOf,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  untilLevel,
+} from '../testing/calm-cluster.ts'
+import type { Scenario } from './mutant.ts'
+
+const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
+const NODES = [0, 1, 2] as const
+const EMPTY = new Uint8Array(0)
+
+/** Nothing passes between a node and the others. */
+function isolate(cluster: SimulatedCluster, node: number): void {
+  for (const other of NODES) {
+    if (other === node) continue
+    cluster.wires.cut(cluster.idOf(other), cluster.idOf(node))
+    cluster.wires.cut(cluster.idOf(node), cluster.idOf(other))
+  }
+}
+
+export function registerRecord(cluster: SimulatedCluster, node: number, key: string): LogPosition {
+  let position: LogPosition | undefined
+  nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (rowKey, row) => {
+    if (byteString(rowKey).endsWith(key)) position = decodePosition(row)
+  })
+  if (position === undefined) throw new Error(`node ${node} has no register ${key}`)
+  return position
+}
+
+/** `key` is on nodes 0 and 1 alone, and acknowledged. */
+async function putWithoutTwo(cluster: SimulatedCluster): Promise<void> {
+  await sleep(cluster, 1_000)
+  isolate(cluster, 2)
+  await sleep(cluster, 100)
+  await put(backendOf(cluster, 0), 'key', EMPTY)
+  // The last record of a log would look like a torn tail (D4).
+  for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, EMPTY)
+}
+
+/** The only other node that is up must not be believed that there is no such key. */
+async function mustNotBeDenied(cluster: SimulatedCluster, found: string[]): Promise<void> {
+  for (let tries = 0; tries < 4; tries++) {
+    const code = await codeOf(get(backendOf(cluster, 2), 'key'))
+    if (code === 'NoSuchKey') found.push('what was acknowledged is lost')
+    await sleep(cluster, 1_000)
+  }
+}
+
+async function mustBeThere(cluster: SimulatedCluster, found: string[]): Promise<void> {
+  await untilLevel(cluster)
+  for (const node of NODES) {
+    let code = await codeOf(get(backendOf(cluster, node), 'key'))
+    for (let tries = 0; code === 'Unavailable' && tries < 20; tries++) {
+      await sleep(cluster, 500)
+      code = await codeOf(get(backendOf(cluster, node), 'key'))
+    }
+    if (code !== 'ok') found.push(`what was acknowledged is ${code} through node ${node}`)
+  }
+}
+
+/** What happens between the damage and the moment when the third node is there again. */
+type Between = 'restart' | 'restarts' | 'rebuild' | 'rebuild then restart'
+
+/** Node 1 has lost a record that nobody can name; node 0, which has the value too, is away. */
+export function damagedThen(between: Between): Scenario {
+  return async ({ seed }) => {
+    const found: string[] = []
+    await onCluster(
+      3,
+      async (cluster) => {
+        await putWithoutTwo(cluster)
+        const record = registerRecord(cluster, 1, 'key')
+        for (const node of [0, 1]) cluster.kill(node, false)
+        cluster.diskOf(1).corrupt(segmentPath(record.segment), record.offset + 20, 1)
+        cluster.wires.mend()
+        if (between.startsWith('rebuild')) await cluster.rebuildIndex(1)
+        else cluster.wipeIndex(1)
+        await cluster.start(1)
+        const again = between === 'restarts' ? 2 : between === 'rebuild' ? 0 : 1
+        for (let i = 0; i < again; i++) {
+          await sleep(cluster, 2_000)
+          await nodeOf(cluster, 1).store.settleIndex()
+          cluster.kill(1, false)
+          await cluster.start(1)
+        }
+        await mustNotBeDenied(cluster, found)
+        await cluster.start(0)
+        await mustBeThere(cluster, found)
+      },
+      { seed, space: SPACE },
+    )
+    return found
+  }
+}
+
+/** Node 1 comes back from a copy that was made before the key was put. `running`: copied while it ran. */
+export function restoredImage(running: boolean): Scenario {
+  return async ({ seed }) => {
+    const found: string[] = []
+    await onCluster(
+      3,
+      async (cluster) => {
+        await sleep(cluster, 1_000)
+        if (!running) cluster.kill(1, false)
+        const image = cluster.imageOf(1)
+        if (!running) await cluster.start(1)
+        await sleep(cluster, 4_000)
+        await putWithoutTwo(cluster)
+        await sleep(cluster, 4_000)
+        for (const node of [0, 1]) cluster.kill(node, false)
+        cluster.wires.mend()
+        cluster.restore(1, image)
+        await cluster.start(1)
+        await mustNotBeDenied(cluster, found)
+        await cluster.start(0)
+        await mustBeThere(cluster, found)
+      },
+      { seed, space: SPACE },
+    )
+    return found
+  }
+}
