@@ -71,6 +71,8 @@ export interface NodeOptions {
     get(): Uint8Array | undefined
     set(secret: Uint8Array): void | Promise<void>
   }
+  /** The log that belongs to this node (D9). */
+  readonly log?: LogExpectation | undefined
   /** Delays and rates of reclaiming space. */
   readonly space?: SpaceSettings | undefined
   /** Compaction and scrub. */
@@ -85,6 +87,16 @@ export interface NodeOptions {
   readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
   /** Checker A of the simulation. */
   readonly observer?: RegisterObserver | undefined
+}
+
+export interface LogExpectation {
+  /** Hex: the one that it had before. If it is gone, `start` rejects with a LogError, LOG_MISSING. */
+  readonly expectedId?: string | undefined
+  /** Begin a new one then; everything counts as forgotten (D8). */
+  readonly acceptLost?: boolean | undefined
+  /** The id of the log that was opened, hex, to be expected at the next start. Called before anything is
+   * appended for anyone. */
+  opened?(logId: string): void | Promise<void>
 }
 
 export interface RootCredential {
@@ -121,8 +133,11 @@ export class ShoalNode {
       segmentSizeBytes: options.segmentSizeBytes,
       note: (lengthBytes) => recovery.note(lengthBytes),
       progress: (done, total) => options.progress?.('reading the log', done, total),
+      expectedLogId: options.log?.expectedId,
+      acceptLostLog: options.log?.acceptLost,
     })
     recovery.running = false
+    await options.log?.opened?.(hex(store.logId))
     if (recovery.records > 0) {
       const { records, bytes } = recovery
       logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')

@@ -1,5 +1,6 @@
 /** The store of a node: the log with what its records mean to the index. */
 
+import { bytesOfHex } from '../protocol/bytes.ts'
 import { Store } from './data/store.ts'
 import type { Damage, Loss, StoreOptions } from './data/types.ts'
 import type { Environment } from './env/ports.ts'
@@ -20,6 +21,11 @@ export interface OpenStoreOptions {
   readonly note?: ((lengthBytes: number) => void) | undefined
   /** Bytes of the log that the start has read, of how many. */
   readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined
+  /** Hex: the log that this node had before. Without it an empty directory is a new log. Where it is gone,
+   * a LogError LOG_MISSING says so. */
+  readonly expectedLogId?: string | undefined
+  /** A log that is gone is begun anew, and everything counts as forgotten (D8). */
+  readonly acceptLostLog?: boolean | undefined
   /** Writes down durably what the log has lost: see StoreOptions.forgot (D8). */
   readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
 }
@@ -34,11 +40,9 @@ export function openStore(env: StoreEnvironment, options: OpenStoreOptions): Pro
 }
 
 /** Apart from `openStore` for tests that break one of them. */
-export function storeOptions(
-  env: StoreEnvironment,
-  { segmentSizeBytes, reserveBytes, note, progress, forgot }: OpenStoreOptions,
-): StoreOptions {
+export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): StoreOptions {
   const { disk, clock, random, logger } = env
+  const { segmentSizeBytes, reserveBytes, expectedLogId, acceptLostLog } = options
   return {
     disk,
     clock,
@@ -46,13 +50,15 @@ export function storeOptions(
     logger,
     segmentSizeBytes,
     reserveBytes,
+    expected: expectedLogId === undefined ? undefined : { logId: bytesOfHex(expectedLogId) },
+    acceptLost: acceptLostLog,
     openIndex: () => env.openIndex(),
     indexVersion: INDEX_VERSION,
     apply: (record, position, current) => {
-      note?.(position.lengthBytes)
+      options.note?.(position.lengthBytes)
       return applyRecord(record, position, current)
     },
-    progress: (doneBytes, totalBytes) => progress?.(doneBytes, totalBytes),
+    progress: (doneBytes, totalBytes) => options.progress?.(doneBytes, totalBytes),
     isLive: isLiveRecord,
     compactedType: RECORD.compacted,
     rows: ROW_SCHEMA,
@@ -61,7 +67,7 @@ export function storeOptions(
         ? []
         : applyDamagedRecord(identity.type, identity.key, position, current),
     lossOf,
-    forgot: async (losses) => forgot?.(losses),
+    forgot: async (losses) => options.forgot?.(losses),
     fail: (reason) => env.fail(reason),
   }
 }

@@ -46,6 +46,7 @@ export interface MachineImage {
   readonly index: IndexImage
   readonly boot: number
   readonly secret: Uint8Array | undefined
+  readonly logId: string | undefined
 }
 
 /** What outlives a process: disk, index files, name, boot counter. */
@@ -59,6 +60,8 @@ interface Machine {
   /** As the boot counter, but no image turns it back: no two lives draw the same numbers. */
   lives: number
   secret: Uint8Array | undefined
+  /** What node.json knows of its log. */
+  logId: string | undefined
   life: Life | undefined
 }
 
@@ -95,6 +98,7 @@ export class SimulatedCluster {
         boot: 0,
         lives: 0,
         secret: undefined,
+        logId: undefined,
         life: undefined,
       })
     }
@@ -134,7 +138,8 @@ export class SimulatedCluster {
     await Promise.all(this.#machines.slice(1).map(({ number }) => this.start(number)))
   }
 
-  async start(number: number): Promise<void> {
+  /** `acceptLostLog`: as an operator does whose log is gone for good. */
+  async start(number: number, { acceptLostLog = false } = {}): Promise<void> {
     const machine = this.#machines[number]!
     const life = this.#live(machine)
     machine.boot++
@@ -150,6 +155,13 @@ export class SimulatedCluster {
         zone: 'sim',
         capacityBytes: 2 ** 40,
         segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,
+        log: {
+          expectedId: machine.logId,
+          acceptLost: acceptLostLog,
+          opened: (logId) => {
+            machine.logId = logId
+          },
+        },
         partitionBits: PARTITION_BITS,
         systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
@@ -209,8 +221,8 @@ export class SimulatedCluster {
 
   /** The data directory as it is now, of a node that is up or down. */
   imageOf(number: number): MachineImage {
-    const { disk, index, boot, secret } = this.#machines[number]!
-    return { disk: disk.image(), index: index.image(), boot, secret }
+    const { disk, index, boot, secret, logId } = this.#machines[number]!
+    return { disk: disk.image(), index: index.image(), boot, secret, logId }
   }
 
   /** An old copy is put back in place of everything. The node must be down. */
@@ -221,6 +233,7 @@ export class SimulatedCluster {
     machine.index.restore(image.index)
     machine.boot = image.boot
     machine.secret = image.secret
+    machine.logId = image.logId
   }
 
   /** `shoal index rebuild` on a node that is down; the result is what it would print of damage. */
@@ -231,6 +244,7 @@ export class SimulatedCluster {
     const life = this.#live(machine)
     const store = await openStore(this.#environment(machine, life, this.#drawer(machine)), {
       segmentSizeBytes: REBUILD_SEGMENT_BYTES,
+      expectedLogId: machine.logId,
     })
     await store.settleIndex()
     const damaged = store.damage().length

@@ -2,7 +2,7 @@
 
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { lockStopped } from '../data-directory.ts'
+import { lockStopped, readNode } from '../data-directory.ts'
 import { createDisk } from '../env/disk.ts'
 import { openLmdb } from '../env/lmdb.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -21,7 +21,7 @@ export interface RebuildOptions {
   readonly json?: boolean | undefined
 }
 
-/** Exit code 1 when parts of the log are damaged: the rest is in the index all the same. */
+/** Exit code 1 when parts of the log are damaged or missing: the rest is in the index all the same. */
 export async function runIndexRebuild(
   { data = './shoal-data', json = false }: RebuildOptions,
   terminal: Terminal,
@@ -31,7 +31,6 @@ export async function runIndexRebuild(
   const lock = lockStopped(path)
   try {
     const index = join(path, 'index')
-    rmSync(index, { recursive: true, force: true })
     const startMs = clock.monotonicMs()
     let records = 0
     let drawnMs = startMs
@@ -41,7 +40,11 @@ export async function runIndexRebuild(
         random: new SystemRandom(),
         disk: createDisk(path),
         logger: QUIET,
-        openIndex: () => openLmdb(index),
+        // Only once the log is known to be there: without it the index is all that is left.
+        openIndex: () => {
+          rmSync(index, { recursive: true, force: true })
+          return openLmdb(index)
+        },
         fail(reason) {
           terminal.error(`shoal: ${reason}`)
           process.exit(1)
@@ -49,6 +52,7 @@ export async function runIndexRebuild(
       },
       {
         segmentSizeBytes: SEGMENT_BYTES,
+        expectedLogId: readNode(path)?.logId,
         note: () => void records++,
         progress(done, total) {
           const now = clock.monotonicMs()
@@ -61,11 +65,12 @@ export async function runIndexRebuild(
     await store.settleIndex()
     const { logBytes, segments } = store.stats()
     const damage = store.damage()
+    const losses = store.losses()
     await store.close()
     const seconds = Math.max(0.001, (clock.monotonicMs() - startMs) / 1_000)
     terminal.draw([])
     if (json) {
-      terminal.out(JSON.stringify({ records, segments, logBytes, seconds, damage }))
+      terminal.out(JSON.stringify({ records, segments, logBytes, seconds, damage, losses }))
     } else {
       const rate = `${Math.round(records / seconds)} records/s, ${formatSize(logBytes / seconds)}/s`
       terminal.out(
@@ -75,9 +80,11 @@ export async function runIndexRebuild(
       for (const { segment, offset, lengthBytes } of damage) {
         terminal.error(`damaged: ${lengthBytes} bytes at ${offset} of segment ${segment}`)
       }
-      if (damage.length > 0) terminal.error('start the node: it fetches these from its replicas')
+      for (const { reason, detail } of losses) terminal.error(`lost: ${detail} (${reason})`)
+      if (damage.length + losses.length > 0)
+        terminal.error('start the node: it fetches these from its replicas')
     }
-    return damage.length === 0 ? 0 : 1
+    return damage.length + losses.length === 0 ? 0 : 1
   } finally {
     lock.release()
   }

@@ -15,7 +15,8 @@ import { DeadBytes } from './dead-bytes.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
 import { Losses, lossOf } from './losses.ts'
-import { compareBytes, type Memtable } from './memtable.ts'
+import type { Memtable } from './memtable.ts'
+import { mergeRange } from './merge-range.ts'
 import { logIsMissing } from './open-segments.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
@@ -565,42 +566,5 @@ export class Store {
     this.options.logger.error({ ...damage }, 'the end of the log is lost')
     const detail = `${damage.lengthBytes} bytes are missing at the end of segment ${end.segment}`
     this.lost.add({ partitions: 'all', mark: true, reason: 'end-lost', detail })
-  }
-}
-
-/** Rows of the index, overridden by newer ones. */
-function mergeRange(
-  index: Index,
-  newer: readonly IndexWrite[],
-  start: Uint8Array,
-  end: Uint8Array,
-  limit: number,
-  visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
-): void {
-  let left = limit
-  let at = 0
-  const give = (key: Uint8Array, value: Uint8Array | undefined): boolean => {
-    if (value === undefined) return true
-    if (left <= 0) return false
-    left--
-    return visit(key, value) !== false && left > 0
-  }
-  let going = left > 0
-  // Each newer row hides at most one of the index's.
-  index.range(start, end, limit + newer.length, (key, value) => {
-    while (going && at < newer.length) {
-      const row = newer[at] as IndexWrite
-      const order = compareBytes(row.key, key)
-      if (order > 0) break
-      at++
-      going = give(row.key, row.value)
-      if (order === 0) return going
-    }
-    if (going) going = give(key, value)
-    return going
-  })
-  while (going && at < newer.length) {
-    const row = newer[at++] as IndexWrite
-    going = give(row.key, row.value)
   }
 }
