@@ -268,7 +268,10 @@ export class Completion {
       ...completing,
       state: UPLOAD_COMPLETED,
       result: written,
-    }))
+    })).catch((error: unknown) => {
+      // 507 would say that nothing has happened, and the version is there (P4).
+      throw isFull(error) ? new StoreError('Unavailable', 'no room to complete the upload') : error
+    })
     // Not by this attempt: its ticket is gone because it was taken back.
     if (now?.state !== UPLOAD_COMPLETED) return 'again'
     onCompleted(place, now, storage)
@@ -385,6 +388,10 @@ function isConditionError(error: unknown): boolean {
     error instanceof StoreError &&
     (error.code === 'PreconditionFailed' || error.code === 'NoSuchKey')
   )
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'InsufficientStorage'
 }
 
 function busy(): StoreError {

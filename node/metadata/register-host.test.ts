@@ -58,14 +58,14 @@ beforeEach(() => {
   epoch = 1
 })
 
-function newHost(promisesMax?: number): RegisterHost {
+function newHost(promiseBytesMax?: number): RegisterHost {
   return new RegisterHost({
     store: store.store,
     blocks: new BlockStore(store.store),
     epoch: () => epoch,
     isReplica: () => replica,
     self: 'self' as NodeId,
-    promisesMax,
+    promiseBytesMax,
   })
 }
 
@@ -241,12 +241,23 @@ describe('persist, then reply (A1)', () => {
 
   test('promises that memory dropped count as at least what the dropped one was', async () => {
     const keyOf = (i: number): RegisterKey => objectRegister(BUCKET, 0, `k${i}`, 6)
-    host = newHost(100)
+    host = newHost(20_000)
     await prepare(900, keyOf(0))
     for (let i = 1; i <= 100; i++) await prepare(10, keyOf(i))
     expect(await prepare(890, keyOf(0))).toMatchObject({ type: 'conflict', seen: { counter: 901 } })
     expect(await prepare(895, keyOf(999_999))).toMatchObject({ type: 'conflict' })
     expect(await prepare(902, keyOf(0))).toMatchObject({ type: 'promised' })
+  })
+
+  test('promises are bounded in bytes, whatever their keys', async () => {
+    host = newHost(64 << 10)
+    const name = (i: number): string => String(i).padEnd(1_024, 'k')
+    for (let i = 0; i < 300; i++) await prepare(10 + i, objectRegister(BUCKET, 0, name(i), 6))
+    expect(host.promiseBytes).toBeLessThanOrEqual(64 << 10)
+    expect(host.promiseBytes).toBeGreaterThan(48 << 10)
+    // The first ones are forgotten, and refused all the same.
+    const again = await prepare(10, objectRegister(BUCKET, 0, name(0), 6))
+    expect(again).toMatchObject({ type: 'conflict' })
   })
 
   test('while the mark is flushed the layout may move on: the vote is judged again (L4)', async () => {

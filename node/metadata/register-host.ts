@@ -49,13 +49,19 @@ import {
   stateOfRow,
 } from './index-rows.ts'
 import { KeyedQueue } from './keyed-queue.ts'
+import { SizedMap } from './sized-map.ts'
 
 /** How far the mark is raised in one step: one flush for a million promises. */
 const MARK_STEP = 1 << 20
 /** Promises without an acceptance kept in memory: proposers that failed a condition leave them. */
-const PROMISES_MAX = 200_000
-/** Decoded states kept in memory: at most 4.5 KiB each. */
-const STATES_MAX = 8_192
+const PROMISE_BYTES_MAX = 32 << 20
+/** Minima kept in memory. */
+const MINIMA_MAX = 200_000
+/** Decoded states kept in memory. */
+const STATE_BYTES_MAX = 32 << 20
+/** Of a decoded state, beside its body. */
+const STATE_OVERHEAD_BYTES = 400
+const BALLOT_BYTES = 100
 
 /** The packed block of a value that was read. */
 export interface PackedBlock {
@@ -75,17 +81,17 @@ export interface RegisterHostOptions {
   readonly epoch: () => number
   readonly isReplica: (partition: number) => boolean
   readonly self: NodeId
-  /** Promises kept in memory. Default: 200,000. */
-  readonly promisesMax?: number | undefined
+  /** For promises kept in memory. Default: 32 MiB. */
+  readonly promiseBytesMax?: number | undefined
 }
 
 export class RegisterHost {
   readonly #options: RegisterHostOptions
   readonly #store: Store
   readonly #queue = new KeyedQueue<RegisterKey>()
-  readonly #promises = new Map<RegisterKey, Ballot>()
+  readonly #promises = new SizedMap<RegisterKey, Ballot>()
   /** Flushed states that were asked for or written lately. */
-  readonly #states = new Map<RegisterKey, Accepted>()
+  readonly #states = new SizedMap<RegisterKey, Accepted>()
   /** Flushed. */
   readonly #minima = new Map<string, number>()
   /** On their way to the disk: lower ones are refused already. */
@@ -131,6 +137,11 @@ export class RegisterHost {
   /** Every promise that this node may have given, and forgotten, lies below it (A1). */
   get mark(): number {
     return this.#mark
+  }
+
+  /** What promises without an acceptance hold of the memory. */
+  get promiseBytes(): number {
+    return this.#promises.sizeBytes
   }
 
   /** Its stored state is damaged: it neither votes nor answers until it is mended (A4, D3). */
@@ -250,7 +261,7 @@ export class RegisterHost {
     if (cached !== undefined) return cached
     const row = this.#store.get(minimumRow(partition, request.bucket))
     const minimum = row === undefined ? 0 : decodeNumber(row)
-    if (this.#minima.size >= PROMISES_MAX) this.#minima.clear()
+    if (this.#minima.size >= MINIMA_MAX) this.#minima.clear()
     this.#minima.set(name, minimum)
     return minimum
   }
@@ -414,14 +425,15 @@ export class RegisterHost {
   }
 
   #remember(key: RegisterKey, state: AcceptorState): void {
-    this.#promises.delete(key)
-    this.#promises.set(key, state.promised)
-    if (this.#promises.size <= (this.#options.promisesMax ?? PROMISES_MAX)) return
-    for (const [oldest, ballot] of this.#promises) {
+    this.#promises.set(key, state.promised, BALLOT_BYTES)
+    const bytesMax = this.#options.promiseBytesMax ?? PROMISE_BYTES_MAX
+    if (this.#promises.sizeBytes <= bytesMax) return
+    for (const oldest of this.#promises.keys()) {
       if (this.#queue.busy(oldest)) continue
+      const ballot = this.#promises.get(oldest)!
       this.#promises.delete(oldest)
       this.#forgotten = Math.max(this.#forgotten, ballot.counter + 1)
-      break
+      if (this.#promises.sizeBytes <= bytesMax) break
     }
   }
 
@@ -441,11 +453,10 @@ export class RegisterHost {
   }
 
   #keep(key: RegisterKey, flushed: Accepted): void {
-    this.#states.set(key, flushed)
-    if (this.#states.size <= STATES_MAX) return
+    this.#states.set(key, flushed, flushed.value.body.length + STATE_OVERHEAD_BYTES)
     for (const oldest of this.#states.keys()) {
+      if (this.#states.sizeBytes <= STATE_BYTES_MAX) break
       this.#states.delete(oldest)
-      break
     }
   }
 

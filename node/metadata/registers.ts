@@ -16,7 +16,6 @@ import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { majority, membersOf } from '../../protocol/register/quorum.ts'
 import {
   identityProposer,
   Proposer,
@@ -46,6 +45,7 @@ import { firstAnswer } from '../rpc/first-answer.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
+import { AcceptTally } from './accept-tally.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 
 /** A call to one replica. */
@@ -150,6 +150,7 @@ interface RunExtras {
   readonly onBlock?: (block: PackedBlock) => void
   /** Of every request, also when the operation is over. No reply: it failed. */
   readonly onAnswer?: (send: Send, reply: RegisterReply | undefined) => void
+  readonly tally?: AcceptTally
   /** Of a read: who sends the value. */
   readonly first?: NodeId | undefined
   /** Asked before a back-off: true ends the operation there. */
@@ -353,12 +354,12 @@ export class Registers {
     const { placement, proposer, onGap } = this.#options
     const partition = partitionOfKey(key)
     const startedMs = this.#options.clock.monotonicMs()
+    const tally = new AcceptTally()
     let attempt: Attempt | undefined
     for (let attempts = 0; ; attempts++) {
       if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
       const lacking = new Set<NodeId>()
-      /** No room there (fault 6). */
-      const full = new Set<NodeId>()
+      tally.begin()
       const sets = placement.sets(partition)
       let over = false
       const machine = make(
@@ -374,18 +375,20 @@ export class Registers {
       )
       const outcome = await this.#run<ProposerOutcome>(context, machine, deadline, {
         atHand,
+        tally,
         onAnswer: ({ to, request }, reply) => {
           if (request.type !== 'accept') return
           if (reply?.type === 'accepted') lacking.delete(to)
           else if (over) onGap(to, partition)
           else lacking.add(to)
-          if (reply?.type === 'no-vote' && reply.reason === 'full') full.add(to)
-          else full.delete(to)
         },
-        hopeless: () => !sets.every((set) => hasMajority(set, full)),
+        hopeless: () => !tally.hasRoom(sets),
       })
       over = true
-      if (membersOf(sets).every((node) => full.has(node))) {
+      if (!tally.hasRoom(sets)) {
+        await tally.settled((delayMs, run) => this.#options.clock.after(delayMs, run))
+      }
+      if (tally.isFull(sets) && !tally.mayBeStored) {
         throw new StoreError('InsufficientStorage', 'no room left on the replicas')
       }
       if (outcome.type === 'stale-fence') {
@@ -465,15 +468,18 @@ export class Registers {
       }
       const { atHand = NOTHING_AT_HAND } = extras
       const send = (one: Send, blocks: readonly OwnedBlock[]): void => {
+        extras.tally?.sent(one)
         this.#send(one, blocks, extras.withBlock).then(
           ({ reply, block: found }) => {
+            extras.tally?.answered(one, reply, true)
             extras.onAnswer?.(one, reply)
             if (found !== undefined && !done) extras.onBlock?.(found)
             guarded(() => machine.onReply(one.to, one.request, reply))
           },
           (error: unknown) => {
-            extras.onAnswer?.(one, undefined)
             const maybeDelivered = (error as { maybeDelivered?: boolean }).maybeDelivered !== false
+            extras.tally?.answered(one, undefined, maybeDelivered)
+            extras.onAnswer?.(one, undefined)
             guarded(() => machine.onFailure(one.to, one.request, maybeDelivered))
           },
         )
@@ -586,12 +592,6 @@ function ridingWith(request: RegisterRequest, atHand: AtHand): readonly OwnedBlo
     sizeBytes += block.bytes.length
   }
   return riding
-}
-
-/** Without the nodes in `without`. */
-function hasMajority(set: readonly NodeId[], without: ReadonlySet<NodeId>): boolean {
-  const left = set.filter((node) => !without.has(node)).length
-  return left >= majority(set.length)
 }
 
 function unavailable(): StoreError {

@@ -3,6 +3,7 @@
 import { BUCKET_MUTANTS } from './buckets.ts'
 import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
+import { FULL_MUTANTS } from './full.ts'
 import { LOG_MUTANTS } from './log.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PORT_MUTANTS } from './ports.ts'
@@ -19,6 +20,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...SPACE_MUTANTS,
   ...READER_MUTANTS,
   ...VERSION_MUTANTS,
+  ...FULL_MUTANTS,
   ...LOG_MUTANTS,
   ...ROW_MUTANTS,
 ]

@@ -1,0 +1,89 @@
+/**
+ * What became of the accepts of one operation: whether every replica is full, and whether one of them may
+ * have stored it all the same. "Full" is answered to the client only when none has (P4): 507 says that
+ * nothing happened.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import { majority, membersOf } from '../../protocol/register/quorum.ts'
+import type { Send } from '../../protocol/register/step.ts'
+import type { RegisterReply, ReplicaSets } from '../../protocol/register/types.ts'
+
+/** For the answers of replicas that a majority did not wait for. */
+const PATIENCE_MS = 500
+
+export class AcceptTally {
+  /** Of the present proposer: no room there (fault 6). */
+  readonly #full = new Set<NodeId>()
+  #unanswered = 0
+  #perhapsStored = 0
+  #idle: (() => void) | undefined
+
+  /** A new proposer of the same operation. What was sent before still counts. */
+  begin(): void {
+    this.#full.clear()
+  }
+
+  sent({ request }: Send): void {
+    if (request.type === 'accept') this.#unanswered++
+  }
+
+  /** No reply: it failed, and `maybeDelivered` or not. */
+  answered({ to, request }: Send, reply: RegisterReply | undefined, maybeDelivered: boolean): void {
+    if (request.type !== 'accept') return
+    this.#unanswered--
+    const isFull = reply?.type === 'no-vote' && reply.reason === 'full'
+    if (isFull) this.#full.add(to)
+    else this.#full.delete(to)
+    if (!isFull && (reply === undefined ? maybeDelivered : !isCertainlyRefused(reply))) {
+      this.#perhapsStored++
+    }
+    if (this.#unanswered === 0) this.#idle?.()
+  }
+
+  /** A majority of each set may have room. */
+  hasRoom(sets: ReplicaSets): boolean {
+    return sets.every((set) => {
+      const left = set.filter((node) => !this.#full.has(node)).length
+      return left >= majority(set.length)
+    })
+  }
+
+  /** No replica has. */
+  isFull(sets: ReplicaSets): boolean {
+    return membersOf(sets).every((node) => this.#full.has(node))
+  }
+
+  get mayBeStored(): boolean {
+    return this.#perhapsStored > 0 || this.#unanswered > 0
+  }
+
+  /** Resolves when every accept is answered, or after a short while. */
+  async settled(after: (delayMs: number, run: () => void) => () => void): Promise<void> {
+    if (this.#unanswered === 0) return
+    await new Promise<void>((resolve) => {
+      const cancel = after(PATIENCE_MS, resolve)
+      this.#idle = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+/** Judged before anything was stored. Of a later epoch a replica may learn while it stores (L6b). */
+function isCertainlyRefused(reply: RegisterReply): boolean {
+  switch (reply.type) {
+    case 'conflict':
+      return reply.never === true
+    case 'need-blocks':
+    case 'stale-fence':
+      return true
+    case 'accepted':
+    case 'no-vote':
+    case 'promised':
+    case 'stale-epoch':
+    case 'state':
+      return false
+  }
+}

@@ -1,0 +1,46 @@
+/** A map that knows how many bytes its entries hold, about. Oldest first. */
+
+/** What an entry costs beside its key and its value. */
+const ENTRY_OVERHEAD_BYTES = 150
+
+interface Entry<Value> {
+  readonly value: Value
+  readonly sizeBytes: number
+}
+
+export class SizedMap<Key extends string, Value> {
+  readonly #entries = new Map<Key, Entry<Value>>()
+  #sizeBytes = 0
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  get(key: Key): Value | undefined {
+    return this.#entries.get(key)?.value
+  }
+
+  /** The entry is the youngest now. `valueBytes`: what the value holds. */
+  set(key: Key, value: Value, valueBytes: number): void {
+    this.delete(key)
+    const sizeBytes = ENTRY_OVERHEAD_BYTES + key.length + valueBytes
+    this.#entries.set(key, { value, sizeBytes })
+    this.#sizeBytes += sizeBytes
+  }
+
+  delete(key: Key): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    this.#sizeBytes -= entry.sizeBytes
+  }
+
+  /** Oldest first. What is visited may be deleted meanwhile. */
+  keys(): IterableIterator<Key> {
+    return this.#entries.keys()
+  }
+}

@@ -1,0 +1,29 @@
+/** Breaks of P4 on full disks. */
+
+import { AcceptTally } from '../../node/metadata/accept-tally.ts'
+import { CONFLICT, FULL, outcomeOf, TIMEOUT } from '../testing/scripted-replicas.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+
+/** An accept is lost on its way, or stored; the next one finds no room anywhere. */
+const fullAfterAccept: Scenario = async () => {
+  const outcome = await outcomeOf([
+    [TIMEOUT, CONFLICT, CONFLICT],
+    [FULL, FULL, FULL],
+  ])
+  return outcome === 'Unavailable' ? [] : [`answered ${outcome}, and it may be stored (P4)`]
+}
+
+export const FULL_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: '507-after-stored-accept',
+    rule: 'P4',
+    breaks: 'a full disk is answered with 507 although an earlier accept may have been stored',
+    by: 'replicas that answer by script',
+    scenario: fullAfterAccept,
+    caughtAs: /answered InsufficientStorage/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.getter(AcceptTally.prototype, 'mayBeStored', () => false)
+    },
+  },
+]
