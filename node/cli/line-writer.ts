@@ -8,6 +8,7 @@
  */
 
 import { fstatSync, write, writeSync } from 'node:fs'
+import { SystemClock } from '../env/system.ts'
 
 const WAITING_BYTES_MAX = 1 << 20
 /** A reader that has taken nothing for so long is not waited for at the end. */
@@ -101,13 +102,14 @@ export class LineWriter {
 }
 
 export function standardErrorWriter(lostLine: (count: number) => string): LineWriter {
+  const clock = new SystemClock()
   const writer = new LineWriter({
     writeSync: (bytes) => writeSync(2, bytes),
     write: (bytes, done) =>
       write(2, bytes, 0, bytes.length, null, (error, count) => done(error, count)),
     mayBlock: mayBlock(2),
     lostLine,
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => clock.monotonicMs(),
   })
   process.on('exit', () => writer.end())
   return writer

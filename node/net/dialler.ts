@@ -1,15 +1,10 @@
 /**
  * Keeps one member connected: dials until a link is ready, with randomised exponential back-off, and
- * again at once when the link is lost or the peer shows up by itself.
+ * again at once when the link is lost or silent, or the peer shows up by itself. One attempt at a time.
  */
 
 import type { Clock, Random } from '../env/ports.ts'
-import {
-  DIALS_BEFORE_LOOKUP,
-  REDIAL_DELAY_MS_MAX,
-  REDIAL_DELAY_MS_MIN,
-  STABLE_LINK_MS,
-} from './limits.ts'
+import { REDIAL_DELAY_MS_MAX, REDIAL_DELAY_MS_MIN, STABLE_LINK_MS } from './limits.ts'
 
 export interface DiallerInit {
   readonly clock: Clock
@@ -17,8 +12,8 @@ export interface DiallerInit {
   /** Of two peers that start to dial at once, one lets the other go first by this much. */
   readonly courtesyMs: number
   readonly connected: () => boolean
-  /** One attempt. `lookup`: the known addresses failed repeatedly, look for newer ones as well. */
-  readonly dial: (lookup: boolean) => Promise<void>
+  /** One attempt, after so many that failed. */
+  readonly dial: (failed: number) => Promise<void>
   readonly onFailure: (error: unknown, attempts: number) => void
 }
 
@@ -71,20 +66,23 @@ export class Dialler {
     const { connected, dial, onFailure } = this.#init
     if (this.#stopped || this.#dialling || connected()) return
     this.#dialling = true
+    const startMs = this.#init.clock.monotonicMs()
     try {
-      await dial(this.#attempts > 0 && this.#attempts % DIALS_BEFORE_LOOKUP === 0)
+      await dial(this.#attempts)
     } catch (error) {
       this.#attempts++
       if (!this.#stopped) onFailure(error, this.#attempts)
     }
     this.#dialling = false
     if (this.#stopped || connected()) return
-    this.#scheduleRetry()
+    this.#scheduleRetry(this.#init.clock.monotonicMs() - startMs)
   }
 
-  #scheduleRetry(): void {
+  /** `tookMs`: an attempt that only its deadline ended has waited enough. */
+  #scheduleRetry(tookMs = 0): void {
     const doubled = REDIAL_DELAY_MS_MIN * 2 ** Math.min(this.#attempts, 16)
     const delayMs = Math.min(doubled, REDIAL_DELAY_MS_MAX)
-    this.#schedule(delayMs * (0.5 + this.#init.random.float() / 2))
+    const jitteredMs = delayMs * (0.5 + this.#init.random.float() / 2)
+    this.#schedule(Math.max(REDIAL_DELAY_MS_MIN, jitteredMs - tookMs))
   }
 }

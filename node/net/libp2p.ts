@@ -7,11 +7,11 @@ import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { DIAL_TIMEOUT_MS, MIB } from './limits.ts'
+import { impatientTcp } from './impatient-tcp.ts'
 import type { MemberGate } from './member-gate.ts'
 import { quietLogger } from './quiet-logger.ts'
 
@@ -35,7 +35,7 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
     addresses: { listen: [...listen], announce: [...announce] },
     transports: [
       // A silent connection is judged by our own keepalive.
-      tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
+      impatientTcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
     ],
     connectionEncrypters: [tls()],
     // Its window would grow to 16 MiB, its read buffer stops at 4 MiB: a paused stream would be reset.

@@ -41,9 +41,14 @@ export const BATCH_BYTES = 256 * KIB
 /** Payloads from this size on are handed over as they are; smaller ones are copied into the batch. */
 export const COPIED_PAYLOAD_BYTES_MAX = 16 * KIB
 
+/** TCP sends its first packet again after 1, 3, 7 s: past the first of these a new attempt is quicker. */
+export const CONNECT_TIMEOUT_MS = 1_000
+/** Connecting, handshake and hellos of a first attempt, and of later ones. */
+export const DIAL_TIMEOUT_MS_FIRST = 2_500
 export const DIAL_TIMEOUT_MS = 5_000
 export const REDIAL_DELAY_MS_MIN = 50
-export const REDIAL_DELAY_MS_MAX = 2_000
+/** From the beginning of one attempt to that of the next one, for attempts that fail sooner. */
+export const REDIAL_DELAY_MS_MAX = 1_000
 /** A link that lived so long is dialled again at once when it is lost. */
 export const STABLE_LINK_MS = 2_000
 /** Of two peers that would dial each other at once, the one with the higher id waits so long. */
@@ -53,9 +58,13 @@ export const DIALS_BEFORE_LOOKUP = 3
 export const LOOKUP_TIMEOUT_MS = 3_000
 
 /** How often a link that heard nothing since the last time asks for a sign of life. */
-export const KEEPALIVE_INTERVAL_MS = 15_000
-/** Silent intervals in a row after which a link is dropped: longer than a process stopped for 30 s. */
-export const SILENT_INTERVALS_MAX = 4
+export const HEARTBEAT_MS = 500
+/** Silent heartbeats in a row after which another link is dialled beside it, */
+export const SILENT_BEATS = 4
+/** after which the peer counts as down, and calls to it fail at once, */
+export const LOST_BEATS = 8
+/** and after which the link is dropped: longer than a process stopped for 30 s. */
+export const DROPPED_BEATS = 120
 
 export const STRANGER_REQUEST_BYTES_MAX = 64 * KIB
 export const STRANGER_REPLY_BYTES_MAX = 8 * MIB

@@ -1,6 +1,11 @@
-/** All links of a node, and which peers are up. */
+/**
+ * All links of a node, and which peers are up.
+ *
+ * A peer is up while one of its links is not lost. Calls go on the link that became ready last among those that
+ * are heard. One that becomes ready takes over from those that are silent: they are dropped, so that calls
+ * that wait on them fail now and are made again.
+ */
 
-import { assert } from '../../protocol/assert.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, NetworkMessage, PeerEvent } from '../env/ports.ts'
 import { PeerLink } from './peer-link.ts'
@@ -11,7 +16,10 @@ export interface LinksInit {
   readonly stats: NetworkStats
   readonly serve: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
   readonly onPeer: (event: PeerEvent) => void
-  readonly onSilent: (connectionId: string) => void
+  /** All links to the peer are silent: dial another one beside them. */
+  readonly onSilence: (peer: NodeId) => void
+  /** The connection is of no use any more. */
+  readonly onDead: (connectionId: string) => void
 }
 
 export class Links {
@@ -19,7 +27,8 @@ export class Links {
   /** By connection and by who opened the streams. */
   readonly #links = new Map<string, PeerLink>()
   /** Ready ones, the latest last. */
-  readonly #ready = new Map<NodeId, PeerLink[]>()
+  readonly #ready = new Map<NodeId, readonly PeerLink[]>()
+  readonly #up = new Set<NodeId>()
 
   constructor(init: LinksInit) {
     this.#init = init
@@ -36,19 +45,34 @@ export class Links {
       stats: this.#init.stats,
       serve: this.#init.serve,
       onReady: (link) => this.#onReady(link),
+      onHearing: (link) => this.#onHearing(link),
       onClose: (link, _reason, silent) => {
         this.#links.delete(key)
         this.#onClose(link)
-        if (silent) this.#init.onSilent(connectionId)
+        if (silent) this.#init.onDead(connectionId)
       },
     })
     this.#links.set(key, link)
     return link
   }
 
-  /** Where to send: the link that became ready last. */
+  /** Where to send: the link that became ready last, of those that are heard. */
   of(peer: NodeId): PeerLink | undefined {
-    return this.#ready.get(peer)?.at(-1)
+    const links = this.#ready.get(peer) ?? []
+    return (
+      links.findLast(({ hearing }) => hearing === 'clear') ??
+      links.findLast(({ hearing }) => hearing === 'silent')
+    )
+  }
+
+  /** Whether any link to the peer is heard. */
+  hears(peer: NodeId): boolean {
+    return this.#ready.get(peer)?.some(({ hearing }) => hearing === 'clear') ?? false
+  }
+
+  /** Whether there is a link to the peer, be it silent. */
+  hasAny(peer: NodeId): boolean {
+    return this.#ready.has(peer)
   }
 
   has(connectionId: string): boolean {
@@ -69,24 +93,35 @@ export class Links {
   }
 
   #onReady(link: PeerLink): void {
-    const links = this.#ready.get(link.peer)
-    if (links !== undefined) {
-      links.push(link)
-      return
+    const { peer } = link
+    const links = this.#ready.get(peer) ?? []
+    this.#ready.set(peer, [...links, link])
+    for (const other of links) {
+      if (other.hearing !== 'clear') other.close('replaced, as it was silent', true)
     }
-    this.#ready.set(link.peer, [link])
-    this.#init.stats.peersConnected++
-    this.#init.onPeer({ type: 'up', peer: link.peer })
+    this.#tell(peer)
+  }
+
+  #onHearing({ peer, hearing }: PeerLink): void {
+    this.#tell(peer)
+    if (hearing === 'silent' && !this.hears(peer)) this.#init.onSilence(peer)
   }
 
   #onClose(link: PeerLink): void {
     const links = this.#ready.get(link.peer)
-    const at = links?.indexOf(link) ?? -1
-    if (links === undefined || at === -1) return
-    links.splice(at, 1)
-    if (links.length > 0) return
-    assert(this.#ready.delete(link.peer), 'a peer goes down once')
-    this.#init.stats.peersConnected--
-    this.#init.onPeer({ type: 'down', peer: link.peer })
+    if (links?.includes(link) !== true) return
+    const left = links.filter((other) => other !== link)
+    if (left.length > 0) this.#ready.set(link.peer, left)
+    else this.#ready.delete(link.peer)
+    this.#tell(link.peer)
+  }
+
+  #tell(peer: NodeId): void {
+    const isUp = this.of(peer) !== undefined
+    if (isUp === this.#up.has(peer)) return
+    if (isUp) this.#up.add(peer)
+    else this.#up.delete(peer)
+    this.#init.stats.peersConnected = this.#up.size
+    this.#init.onPeer({ type: isUp ? 'up' : 'down', peer })
   }
 }

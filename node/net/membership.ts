@@ -8,13 +8,19 @@
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger, PeerEvent, Random, TrafficClass } from '../env/ports.ts'
 import { nodeOf, parseAddress, withPeer } from './addresses.ts'
 import { Dialler } from './dialler.ts'
 import { messageOf } from './errors.ts'
 import type { Kademlia } from './kademlia.ts'
-import { DIAL_COURTESY_MS, DIAL_TIMEOUT_MS } from './limits.ts'
+import {
+  DIAL_COURTESY_MS,
+  DIAL_TIMEOUT_MS,
+  DIAL_TIMEOUT_MS_FIRST,
+  DIALS_BEFORE_LOOKUP,
+} from './limits.ts'
 import type { Links } from './links.ts'
 import type { MemberGate } from './member-gate.ts'
 import type { PeerLink } from './peer-link.ts'
@@ -40,6 +46,9 @@ export class Membership {
   readonly #init: MembershipInit
   readonly #self: NodeId
   readonly #diallers = new Map<NodeId, Dialler>()
+  /** What the DHT said lately of members whose known addresses failed. */
+  readonly #found = new Map<NodeId, readonly Multiaddr[]>()
+  readonly #lookups = new Set<NodeId>()
   #state: 'new' | 'started' | 'stopped' = 'new'
 
   constructor(init: MembershipInit) {
@@ -98,6 +107,11 @@ export class Membership {
     else dialler?.down()
   }
 
+  /** All links to it are silent. */
+  onSilence(peer: NodeId): void {
+    this.#kick(peer)
+  }
+
   abortConnection(connectionId: string, reason: string): void {
     const all = this.#init.libp2p.getConnections()
     all.find(({ id }) => id === connectionId)?.abort(new Error(reason))
@@ -110,6 +124,7 @@ export class Membership {
   #dismiss(peer: NodeId): void {
     this.#diallers.get(peer)?.stop()
     this.#diallers.delete(peer)
+    this.#found.delete(peer)
     this.#init.links.closePeer(peer, 'no longer a member')
     for (const connection of this.#init.libp2p.getConnections(peerIdFromString(peer))) {
       connection.abort(new Error('no longer a member'))
@@ -121,22 +136,29 @@ export class Membership {
       clock: this.#init.clock,
       random: this.#init.random,
       courtesyMs: this.#self < peer ? 0 : DIAL_COURTESY_MS,
-      connected: () => this.#init.links.of(peer) !== undefined,
-      dial: (lookup) => this.#dialMember(peer, lookup),
+      connected: () => this.#init.links.hears(peer),
+      dial: (failed) => this.#dialMember(peer, failed),
       onFailure: (error, attempts) => {
         this.#init.logger.debug({ peer, attempts, error: messageOf(error) }, 'dial failed')
       },
     })
   }
 
-  async #dialMember(peer: NodeId, lookup: boolean): Promise<void> {
-    const id = peerIdFromString(peer)
-    const known = (this.#init.members.get(peer) ?? []).flatMap((text) => parseAddress(text, peer))
-    const found = lookup || known.length === 0 ? await this.#init.kademlia.findAddresses(id) : []
-    const addresses = [...known, ...found.flatMap((address) => withPeer(address, peer))]
+  async #dialMember(peer: NodeId, failed: number): Promise<void> {
+    const { libp2p, links, members } = this.#init
+    const known = (members.get(peer) ?? []).flatMap((text) => parseAddress(text, peer))
+    if (known.length === 0) await this.#lookUp(peer)
+    // Beside the attempt: a search in a network that is cut takes seconds.
+    else if (failed > 0 && failed % DIALS_BEFORE_LOOKUP === 0)
+      void this.#lookUp(peer).catch(() => {})
+    const found = (this.#found.get(peer) ?? []).flatMap((address) => withPeer(address, peer))
+    const addresses = [...known, ...found]
     if (addresses.length === 0) throw new Error('no address is known')
-    const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS)
-    const connection = await this.#init.libp2p.dial(addresses, { signal })
+    const signal = AbortSignal.timeout(failed === 0 ? DIAL_TIMEOUT_MS_FIRST : DIAL_TIMEOUT_MS)
+    // What is connected already is silent, or carries no link yet.
+    const force = links.hasAny(peer)
+    const connection = await libp2p.dial(addresses, { signal, force })
+    if (force && links.has(connection.id)) throw new Error('no other connection could be made')
     const link = this.#init.links.open(peer, connection.id, 'outbound')
     try {
       await Promise.all([
@@ -150,6 +172,16 @@ export class Membership {
       // may carry the very exchange by which the peer learns that we are members.
       if (signal.aborted) this.abortConnection(connection.id, 'no answer')
       throw error
+    }
+  }
+
+  async #lookUp(peer: NodeId): Promise<void> {
+    if (this.#lookups.has(peer)) return
+    this.#lookups.add(peer)
+    try {
+      this.#found.set(peer, await this.#init.kademlia.findAddresses(peerIdFromString(peer)))
+    } finally {
+      this.#lookups.delete(peer)
     }
   }
 
@@ -176,7 +208,7 @@ export class Membership {
     const peer = nodeOf(connection.remotePeer)
     if (this.#init.members.has(peer)) {
       // It is back: should it not open its streams, we do.
-      if (this.#init.links.of(peer) === undefined) this.#kick(peer, DIAL_COURTESY_MS)
+      if (!this.#init.links.hears(peer)) this.#kick(peer, DIAL_COURTESY_MS)
       return
     }
     this.#init.strangers.onConnection(connection)

@@ -101,7 +101,8 @@ export class Libp2pNetwork implements Network {
       stats: this.#stats,
       serve: (from, message) => this.#serve(from, message),
       onPeer: (event) => this.#onPeer(event),
-      onSilent: (connectionId) => this.#membership.abortConnection(connectionId, 'no sign of life'),
+      onSilence: (peer) => this.#membership.onSilence(peer),
+      onDead: (connectionId) => this.#membership.abortConnection(connectionId, 'no sign of life'),
     })
     this.#membership = new Membership({
       libp2p,

@@ -5,19 +5,27 @@
  * Both sides may dial at once, so that there may be two links to a peer: each side then sends on the one
  * that became ready last (it is the live one when the peer was restarted), and answers on whichever a
  * request came in.
+ *
+ * After a cut, TCP sends again at intervals that have doubled for as long as the cut lasted: a link that is
+ * silent says so (`hearing`), and is replaced by a new one (links.ts), rather than waited for.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, NetworkMessage, TrafficClass } from '../env/ports.ts'
 import type { ByteStream } from './byte-stream.ts'
 import {
+  DROPPED_BEATS,
+  HEARTBEAT_MS,
   IN_FLIGHT_BYTES_MAX,
-  KEEPALIVE_INTERVAL_MS,
+  LOST_BEATS,
   SERVED_AT_ONCE_MAX,
-  SILENT_INTERVALS_MAX,
+  SILENT_BEATS,
 } from './limits.ts'
 import { RpcStream } from './rpc-stream.ts'
 import type { NetworkStats } from './stats.ts'
+
+/** clear: something was heard lately. silent: another link should be tried. lost: the peer counts as down. */
+export type Hearing = 'clear' | 'silent' | 'lost'
 
 export interface PeerLinkInit {
   readonly peer: NodeId
@@ -25,6 +33,7 @@ export interface PeerLinkInit {
   readonly stats: NetworkStats
   readonly serve: (from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>
   readonly onReady: (link: PeerLink) => void
+  readonly onHearing: (link: PeerLink) => void
   /** `silent`: the peer gave no sign of life, so the connection is of no use either. */
   readonly onClose: (link: PeerLink, reason: string, silent: boolean) => void
 }
@@ -36,9 +45,9 @@ export class PeerLink {
   #closed = false
   #closeReason = ''
   #settle = (): void => {}
-  #cancelKeepalive = (): void => {}
-  #silentIntervals = 0
-  #lastTickMs = 0
+  #cancelHeartbeat = (): void => {}
+  #silentBeats = 0
+  #lastBeatMs = 0
 
   constructor(init: PeerLinkInit) {
     this.peer = init.peer
@@ -55,6 +64,11 @@ export class PeerLink {
       this.#streams.get('control')?.ready === true &&
       this.#streams.get('bulk')?.ready === true
     )
+  }
+
+  get hearing(): Hearing {
+    if (this.#silentBeats >= LOST_BEATS) return 'lost'
+    return this.#silentBeats >= SILENT_BEATS ? 'silent' : 'clear'
   }
 
   stream(traffic: TrafficClass): RpcStream | undefined {
@@ -101,7 +115,7 @@ export class PeerLink {
     if (this.#closed) return
     this.#closed = true
     this.#closeReason = reason
-    this.#cancelKeepalive()
+    this.#cancelHeartbeat()
     for (const stream of this.#streams.values()) stream.abort(reason)
     this.#init.onClose(this, reason, silent)
     this.#settle()
@@ -109,26 +123,33 @@ export class PeerLink {
 
   #onStreamReady(): void {
     if (!this.ready) return
-    this.#lastTickMs = this.#init.clock.monotonicMs()
-    this.#scheduleKeepalive()
+    this.#lastBeatMs = this.#init.clock.monotonicMs()
+    this.#scheduleHeartbeat()
     this.#init.onReady(this)
     this.#settle()
   }
 
-  /** Counts intervals, not time: after our own process was stopped only one has passed. */
-  #scheduleKeepalive(): void {
-    this.#cancelKeepalive = this.#init.clock.after(KEEPALIVE_INTERVAL_MS, () => {
-      const control = this.#streams.get('control')
-      const bulk = this.#streams.get('bulk')
-      const heardMs = Math.max(control?.lastHeardMs ?? 0, bulk?.lastHeardMs ?? 0)
-      this.#silentIntervals = heardMs >= this.#lastTickMs ? 0 : this.#silentIntervals + 1
-      this.#lastTickMs = this.#init.clock.monotonicMs()
-      if (this.#silentIntervals >= SILENT_INTERVALS_MAX) {
+  /** Counts beats, not time: after our own process was stopped only one has passed. */
+  #scheduleHeartbeat(): void {
+    this.#cancelHeartbeat = this.#init.clock.after(HEARTBEAT_MS, () => {
+      const before = this.hearing
+      this.#silentBeats = this.#heard() ? 0 : this.#silentBeats + 1
+      this.#lastBeatMs = this.#init.clock.monotonicMs()
+      if (this.#silentBeats >= DROPPED_BEATS) {
         this.close('no sign of life', true)
         return
       }
-      control?.ping()
-      this.#scheduleKeepalive()
+      if (this.#silentBeats > 0) this.#streams.get('control')?.ping()
+      this.#scheduleHeartbeat()
+      if (this.hearing !== before) this.#init.onHearing(this)
     })
+  }
+
+  #heard(): boolean {
+    for (const stream of this.#streams.values()) {
+      // One that we do not read ourselves can't be heard.
+      if (stream.lastHeardMs >= this.#lastBeatMs || stream.paused) return true
+    }
+    return false
   }
 }

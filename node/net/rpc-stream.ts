@@ -86,6 +86,11 @@ export class RpcStream {
     return this.#lastHeardMs
   }
 
+  /** The peer sends more than is served: nothing is read for now. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
   call(
     message: NetworkMessage,
     options: { timeoutMs: number; signal?: AbortSignal },
