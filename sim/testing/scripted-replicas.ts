@@ -14,6 +14,7 @@ const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 6)
 const NODES = ['a', 'b', 'c'] as NodeId[]
 export const FULL: RegisterReply = { type: 'no-vote', reason: 'full' }
 export const TIMEOUT = Object.assign(new Error('TIMEOUT'), { maybeDelivered: true })
+const HEALTH = { hedgeAfterMs: () => 60 }
 type Answer = RegisterReply | Error
 
 /** What the change ends with, where the accepts of its rounds are answered like this. */
@@ -36,7 +37,7 @@ export async function outcomeOf(
     return { reply: answer }
   }
   const registers = new Registers({
-    peers: { self: NODES[0]!, connected: () => true, register } as unknown as Peers,
+    peers: { self: NODES[0]!, connected: () => true, register, health: HEALTH } as unknown as Peers,
     placement: { epoch: () => 1, sets: () => [NODES], observe: () => Promise.resolve() },
     clock,
     random: { bytes: (length) => new Uint8Array(length), float: () => 0.5 },
