@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=8 --max-old-space-size=1024
 /** Entry of the `shoal` command. */
 
+import './cli/threads.ts'
 import { runCommandLine } from './cli/program.ts'
 
 const exitCode = await runCommandLine(process.argv.slice(2), import.meta.filename)

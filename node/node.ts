@@ -21,10 +21,12 @@ import { createBackend } from './backend.ts'
 import { Convalescence, raiseLostMark } from './convalescence.ts'
 import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
+import { lookOutForDisk } from './disk-lookout.ts'
 import { Bodies } from './data/body.ts'
 import { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
+import { WatchedDisk } from './env/watched-disk.ts'
 import { Identities, type IdentitiesOptions } from './iam/identities.ts'
 import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
@@ -123,10 +125,13 @@ export class ShoalNode {
   readonly #convalescence: Convalescence
   readonly #mender: Mender
   #stopped = false
+  #endLookout = (): void => {}
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
-  static async start(env: Environment, options: NodeOptions): Promise<ShoalNode> {
-    const { clock, disk, logger, random, network, signer } = env
+  static async start(given: Environment, options: NodeOptions): Promise<ShoalNode> {
+    const { clock, logger, random, network, signer } = given
+    const disk = new WatchedDisk(given.disk, clock)
+    const env = { ...given, disk }
     const startedMs = clock.monotonicMs()
     const recovery = new Recovery()
     const store = await openStore(env, {
@@ -162,6 +167,7 @@ export class ShoalNode {
     try {
       await network.start()
       layout.start()
+      node.#endLookout = lookOutForDisk(env, disk)
       await node.#enter(options)
       node.#serve()
       await node.#majority()
@@ -173,7 +179,7 @@ export class ShoalNode {
   }
 
   private constructor(
-    env: Environment,
+    env: Environment & { readonly disk: WatchedDisk },
     options: NodeOptions,
     store: Store,
     layout: LayoutManager,
@@ -201,7 +207,7 @@ export class ShoalNode {
       sets: (partition) => view().replicaSets(partition),
       observe: (later, from) => layout.observe(later, from),
     }
-    const blocks = new BlockStore(store, (key) => this.#mender.mend(key))
+    const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
     this.#convalescence = new Convalescence(store, () => this.resync.isLevel)
     const votes = (partition: number): boolean => isReplica(partition) && this.#convalescence.isOver
     this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self })
@@ -239,7 +245,7 @@ export class ShoalNode {
       },
       status: () => status.own(),
     })
-    const peers: Peers = new Peers(network, clock, () => service)
+    const peers: Peers = new Peers(network, clock, env.disk, () => service)
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
     const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
     const { observer } = options
@@ -389,6 +395,7 @@ export class ShoalNode {
       layout,
       network,
       store,
+      disk: env.disk,
       blocks,
       resync: this.resync,
       peers,
@@ -425,6 +432,7 @@ export class ShoalNode {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
+    this.#endLookout()
     this.resync.stop()
     this.space.stop()
     this.layout.stop()

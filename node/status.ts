@@ -16,6 +16,7 @@ import type {
 import type { BlockStore } from './data/blocks.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
+import type { DiskWatch } from './env/watched-disk.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
@@ -28,11 +29,14 @@ const ASK_TIMEOUT_MS = 2_000
 /** One that did not answer lately. */
 const ASK_SLOW_TIMEOUT_MS = 250
 const WALK_TIMEOUT_MS = 8_000
+/** Not answering for so long is said. */
+const DISK_SILENT_SECONDS = 3
 
 export interface StatusOptions {
   readonly layout: LayoutManager
   readonly network: Network
   readonly store: Store
+  readonly disk: DiskWatch
   readonly blocks: BlockStore
   readonly resync: Resync
   readonly peers: Peers
@@ -101,10 +105,12 @@ export class Status implements AdminBackend {
   }
 
   async status(): Promise<NodeStatus> {
-    const { layout, network, store, blocks, resync, clock, startedMs, recovery } = this.#options
+    const { layout, network, store, disk, blocks, resync, clock, startedMs, recovery } =
+      this.#options
     const view = this.#view()
     const replies = await this.#askAll(view)
     const stats = store.stats()
+    const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
     const { freedBlocks, freedBytes, registersCollected, queued } = this.#options.space()
     return {
@@ -121,6 +127,9 @@ export class Status implements AdminBackend {
         ...(layout.status().abstainsFrom === undefined
           ? []
           : ['this node lost its vote file: it does not vote on the next layout']),
+        ...(silentSeconds >= DISK_SILENT_SECONDS
+          ? [`the disk does not answer for ${silentSeconds} s`]
+          : []),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
         ...(upkeep.scrub.left > 0
@@ -190,7 +199,8 @@ export class Status implements AdminBackend {
   }
 
   gauges(): readonly Gauge[] {
-    const { store, resync, layout, peers, blocks, extraGauges, upkeep } = this.#options
+    const { store, disk, resync, layout, peers, blocks, extraGauges, upkeep } = this.#options
+    const { health } = peers
     const space = this.#options.space()
     const stats = store.stats()
     const view = layout.current()
@@ -251,6 +261,22 @@ export class Status implements AdminBackend {
         'shoal_space_kept_blocks',
         'Blocks that may be freed once nobody reads them any more',
         space.keptBlocks,
+      ),
+      gauge(
+        'shoal_disk_silent_seconds',
+        'Age of the oldest operation that the disk has not answered',
+        disk.silentMs() / 1_000,
+      ),
+      counter(
+        'shoal_disk_reads_refused_total',
+        'Reads not begun because the disk did not answer',
+        blocks.refusedReads,
+      ),
+      counter('shoal_hedges_total', 'Second calls because a first one was slow', health.hedges),
+      counter(
+        'shoal_hedges_refused_total',
+        'Second calls not made because there were too many',
+        health.hedgesRefused,
       ),
       gauge('shoal_attempts_running', 'Attempts to store data under way', space.attemptsRunning),
       gauge('shoal_epoch', 'Epoch of the layout', view?.epoch ?? 0),

@@ -23,7 +23,7 @@ async function timed(cluster: SimulatedCluster, work: () => Promise<unknown>): P
 test('one of three is deaf: lists, settings, reads and writes take a hedge at the most', async () => {
   const took: Record<string, number[]> = {}
   await onCluster(3, async (cluster) => {
-    const large = bytesLike(3_500_000)
+    const large = bytesLike(1_500_000)
     for (let i = 0; i < 20; i++) await put(backendOf(cluster, i % 3), `key-${i}`, bytesLike(100))
     await put(backendOf(cluster, 0), 'large', large)
     cluster.wires.deafen(cluster.idOf(2))

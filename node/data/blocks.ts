@@ -8,9 +8,16 @@ import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { blockGone, blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
-import { errorCode } from './errors.ts'
+import type { DiskWatch } from '../env/watched-disk.ts'
+import { errorCode, LogError } from './errors.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, NewRecord } from './types.ts'
+
+/** A disk whose reads take so long hangs: nothing more is asked of it until one of them ends. */
+const SILENT_MS = 3_000
+/** With so many bytes of reads under way it is enough that the oldest takes so long. */
+const READING_BYTES_MAX = 64 << 20
+const BUSY_MS = 500
 
 /** A block and whose it is: all that a replica needs to keep it. */
 export interface OwnedBlock {
@@ -29,10 +36,19 @@ export class BlockStore {
   /** Blocks that were found damaged when read: they are asked from a replica, then written again. */
   readonly #damaged = new Set<BlockKey>()
   readonly #onDamage: (key: BlockKey) => void
+  readonly #disk: Pick<DiskWatch, 'readsSilentMs'> | undefined
+  #readingBytes = 0
+  /** Reads that were not begun because the disk does not answer those before. */
+  refusedReads = 0
 
-  constructor(store: Store, onDamage: (key: BlockKey) => void = () => {}) {
+  constructor(
+    store: Store,
+    onDamage: (key: BlockKey) => void = () => {},
+    disk?: Pick<DiskWatch, 'readsSilentMs'>,
+  ) {
     this.#store = store
     this.#onDamage = onDamage
+    this.#disk = disk
   }
 
   has(key: BlockKey): boolean {
@@ -46,7 +62,8 @@ export class BlockStore {
     this.#damaged.delete(block.key)
   }
 
-  /** Verified bytes; undefined when absent or damaged. */
+  /** Verified bytes; undefined when absent or damaged. OVERLOADED: the disk does not answer, and whoever
+   * asks is better off with another replica (D11). */
   async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
     return (await this.readOwned(key, into))?.bytes
   }
@@ -57,6 +74,8 @@ export class BlockStore {
       const row = this.#store.get(blockRow(key))
       if (row === undefined || this.#damaged.has(key)) return undefined
       const position = decodePosition(row)
+      this.#mustAnswer(position)
+      this.#readingBytes += position.lengthBytes
       try {
         const { key: found, body, payload } = await this.#store.readRecord(position, into)
         // A row that points to another block's record is as bad as a damaged record (fault 4).
@@ -67,8 +86,18 @@ export class BlockStore {
         if (this.#moved(key, position)) continue
         if (!isDamage(error)) throw error
         return this.noteDamage(key)
+      } finally {
+        this.#readingBytes -= position.lengthBytes
       }
     }
+  }
+
+  #mustAnswer({ lengthBytes }: LogPosition): void {
+    const silentMs = this.#disk?.readsSilentMs() ?? 0
+    const isFull = this.#readingBytes + lengthBytes > READING_BYTES_MAX && silentMs > BUSY_MS
+    if (silentMs <= SILENT_MS && !isFull) return
+    this.refusedReads++
+    throw new LogError('OVERLOADED', 'the disk does not answer')
   }
 
   /** Compaction has copied the record and removed its segment since the look-up. */

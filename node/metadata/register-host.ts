@@ -324,7 +324,8 @@ export class RegisterHost {
     if (!withBlock || ready.reply.type !== 'state') return { reply: ready.reply }
     const key = ready.reply.accepted?.value.blocks[0]
     if (key === undefined) return { reply: ready.reply }
-    const bytes = await this.#options.blocks.read(key)
+    // The vote counts without it, and the block lies on others, too.
+    const bytes = await this.#options.blocks.read(key).catch(() => undefined)
     // The layout may have changed while the disk was read (L6b).
     const late = this.refusalOf(request)
     if (late !== undefined) return { reply: late }

@@ -49,13 +49,19 @@ export class PeerHealth {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   readonly #waiting = new Map<NodeId, Map<CallKind | 'any', Waiting>>()
   readonly #latencies = new Map<CallKind, Latency>()
+  readonly #own: { readonly node: NodeId; readonly diskSilentMs: () => number } | undefined
   #savedHedges = HEDGES_SAVED_MAX
   /** Second calls so far, and those that were not made because there were too many. */
   hedges = 0
   hedgesRefused = 0
 
-  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+  /** `own`: this node, and for how long its disk has not answered reads. */
+  constructor(
+    clock: Pick<Clock, 'monotonicMs'>,
+    own?: { readonly node: NodeId; readonly diskSilentMs: () => number },
+  ) {
     this.#clock = clock
+    this.#own = own
   }
 
   began(peer: NodeId, kind: CallKind): Ended {
@@ -86,6 +92,9 @@ export class PeerHealth {
 
   /** To be asked last: it does not answer at present, or did not lately. */
   isSlow(peer: NodeId, kind: CallKind): boolean {
+    if (peer === this.#own?.node && (kind === 'value' || kind === 'block')) {
+      if (this.#own.diskSilentMs() > SILENT_MS) return true
+    }
     const records = this.#waiting.get(peer)
     if (records === undefined) return false
     const nowMs = this.#clock.monotonicMs()

@@ -39,6 +39,7 @@ import {
 import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
+import type { DiskWatch } from '../env/watched-disk.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
 import type { ReadersRound } from '../space/readers.ts'
 import type { Tombstone } from '../space/tombstones.ts'
@@ -76,11 +77,17 @@ export class Peers {
   readonly #clock: Clock
   readonly #local: () => LocalService
 
-  constructor(network: Network, clock: Clock, local: () => LocalService) {
+  constructor(
+    network: Network,
+    clock: Clock,
+    disk: Pick<DiskWatch, 'readsSilentMs'>,
+    local: () => LocalService,
+  ) {
     this.#network = network
     this.#clock = clock
     this.#local = local
-    this.health = new PeerHealth(clock)
+    const own = { node: network.self, diskSilentMs: () => disk.readsSilentMs() }
+    this.health = new PeerHealth(clock, own)
   }
 
   get self(): NodeId {
@@ -109,11 +116,11 @@ export class Peers {
     extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined },
     options: CallOptions,
   ): Promise<HostReply> {
-    const kind = request.type !== 'read' ? 'vote' : request.want === 'value' ? 'value' : 'other'
+    const { blocks = [], withBlock } = extras
+    const kind = request.type !== 'read' ? 'vote' : withBlock === true ? 'value' : 'other'
     if (to === this.self) {
       return this.#own(kind, options, () => this.#local().host.handle(request, extras))
     }
-    const { blocks = [], withBlock } = extras
     const payload = blocks.map(({ key, owner, bytes }) => ({
       key,
       owner,

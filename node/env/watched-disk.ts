@@ -1,0 +1,149 @@
+/**
+ * A disk whose operations are watched: for how long the oldest one under way has had no answer, and so
+ * whether the disk hangs (D11). Only so many reads are under way at once, since each that hangs holds a
+ * thread that flushes, name look-ups and signatures need too.
+ */
+
+import type { Clock, Disk, DiskFile } from './ports.ts'
+
+/** Of the 16 threads that node/cli/threads.ts asks for. */
+const READS_AT_ONCE = 10
+
+export interface DiskWatch {
+  /** The oldest read under way has no answer for so long; 0 when none is. */
+  readsSilentMs(): number
+  /** The same of everything. */
+  silentMs(): number
+}
+
+interface Operation {
+  readonly startedMs: number
+}
+
+export class WatchedDisk implements Disk, DiskWatch {
+  readonly #disk: Disk
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  /** In the order of their beginnings. */
+  readonly #reads = new Set<Operation>()
+  readonly #others = new Set<Operation>()
+  readonly #waiting: (() => void)[] = []
+
+  constructor(disk: Disk, clock: Pick<Clock, 'monotonicMs'>) {
+    this.#disk = disk
+    this.#clock = clock
+  }
+
+  readsSilentMs(): number {
+    return this.#ageOfOldest(this.#reads)
+  }
+
+  silentMs(): number {
+    return Math.max(this.readsSilentMs(), this.#ageOfOldest(this.#others))
+  }
+
+  list(directory: string): Promise<string[]> {
+    return this.watch(() => this.#disk.list(directory))
+  }
+
+  makeDirectory(directory: string): Promise<void> {
+    return this.watch(() => this.#disk.makeDirectory(directory))
+  }
+
+  async open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile> {
+    return new WatchedFile(this, await this.watch(() => this.#disk.open(path, mode)))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.watch(() => this.#disk.rename(from, to))
+  }
+
+  remove(path: string): Promise<void> {
+    return this.watch(() => this.#disk.remove(path))
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    return this.watch(() => this.#disk.syncDirectory(directory))
+  }
+
+  readFile(path: string): Promise<Uint8Array | undefined> {
+    return this.watch(() => this.#disk.readFile(path))
+  }
+
+  writeFile(path: string, bytes: Uint8Array, options?: { mode?: number }): Promise<void> {
+    return this.watch(() => this.#disk.writeFile(path, bytes, options))
+  }
+
+  space(): Promise<{ totalBytes: number; freeBytes: number }> {
+    return this.watch(() => this.#disk.space())
+  }
+
+  watch<T>(run: () => Promise<T>): Promise<T> {
+    return this.#watched(this.#others, run)
+  }
+
+  async watchRead<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#reads.size >= READS_AT_ONCE) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    try {
+      return await this.#watched(this.#reads, run)
+    } finally {
+      if (this.#reads.size < READS_AT_ONCE) this.#waiting.shift()?.()
+    }
+  }
+
+  async #watched<T>(operations: Set<Operation>, run: () => Promise<T>): Promise<T> {
+    const operation: Operation = { startedMs: this.#clock.monotonicMs() }
+    operations.add(operation)
+    try {
+      return await run()
+    } finally {
+      operations.delete(operation)
+    }
+  }
+
+  #ageOfOldest(operations: ReadonlySet<Operation>): number {
+    for (const { startedMs } of operations) return this.#clock.monotonicMs() - startedMs
+    return 0
+  }
+}
+
+class WatchedFile implements DiskFile {
+  readonly path: string
+  private readonly disk: WatchedDisk
+  private readonly file: DiskFile
+
+  constructor(disk: WatchedDisk, file: DiskFile) {
+    this.path = file.path
+    this.disk = disk
+    this.file = file
+  }
+
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.disk.watchRead(() => this.file.read(into, position))
+  }
+
+  readSync(into: Uint8Array, position: number): number {
+    return this.file.readSync(into, position)
+  }
+
+  write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    return this.disk.watch(() => this.file.write(buffers, position))
+  }
+
+  flush(): Promise<void> {
+    return this.disk.watch(() => this.file.flush())
+  }
+
+  sizeBytes(): Promise<number> {
+    return this.disk.watch(() => this.file.sizeBytes())
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.disk.watch(() => this.file.truncate(sizeBytes))
+  }
+
+  close(): Promise<void> {
+    return this.disk.watch(() => this.file.close())
+  }
+}
