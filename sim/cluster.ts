@@ -1,5 +1,6 @@
 /** A whole cluster in one thread: node/node.ts unchanged on simulated ports. */
 
+import { crc32 } from 'node:zlib'
 import { byteString, hex } from '../protocol/bytes.ts'
 import { blake3, createBlake3 } from '../protocol/hash.ts'
 import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
@@ -21,6 +22,7 @@ import { StoppableClock, VirtualClock } from './virtual-clock.ts'
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 const PARTITION_BITS = 6
 const SEGMENT_BYTES = 4 << 20
+const TRACE_CHARS_MAX = 64 << 10
 const REBUILD_SEGMENT_BYTES = 2 ** 31
 
 export interface ClusterOptions {
@@ -80,6 +82,8 @@ export class SimulatedCluster {
   readonly #options: ClusterOptions
   readonly #machines: Machine[] = []
   readonly #trace = createBlake3()
+  /** Traced, but not yet in the digest. */
+  #lines = ''
   #join: string | undefined
 
   constructor(options: ClusterOptions) {
@@ -110,12 +114,19 @@ export class SimulatedCluster {
 
   /** Everything that happens goes here: the same seed gives the same digest. */
   trace(line: string, bytes?: Uint8Array): void {
-    this.#trace.update(utf8(`${this.clock.monotonicMs().toFixed(3)} ${line}\n`))
-    if (bytes !== undefined) this.#trace.update(bytes)
+    const sum = bytes === undefined ? '' : ` ${crc32(bytes)}`
+    this.#lines += `${Math.round(this.clock.monotonicMs() * 1_000)} ${line}${sum}\n`
+    if (this.#lines.length > TRACE_CHARS_MAX) this.#hashLines()
+  }
+
+  #hashLines(): void {
+    this.#trace.update(utf8(this.#lines))
+    this.#lines = ''
   }
 
   /** Of everything traced. Call once, at the end. */
   digest(): string {
+    this.#hashLines()
     return hex(this.#trace.digest()).slice(0, 16)
   }
 
@@ -258,7 +269,7 @@ export class SimulatedCluster {
   async scrub(number: number): Promise<void> {
     const node = this.node(number)
     node?.upkeep.startScrub(true)
-    while (node !== undefined && this.node(number) === node && node.upkeep.scrubStatus().running) {
+    while (node?.upkeep.scrubStatus().running === true && this.node(number) === node) {
       await new Promise<void>((resolve) => void this.clock.after(100, resolve))
     }
   }

@@ -1,5 +1,7 @@
 /** The bytes of one simulated file: what readers see, and what of it would survive a crash. */
 
+import { SparseBytes } from './sparse-bytes.ts'
+
 interface Pending {
   readonly kind: 'write' | 'truncate'
   readonly at: number
@@ -24,13 +26,13 @@ function drawFate(random: () => number): CrashFate {
 
 export class Inode {
   sizeBytes = 0
-  private bytes = new Uint8Array(0)
+  private bytes = new SparseBytes()
   private pending: Pending[] = []
 
   /** A durable file with these bytes. */
   static of(bytes: Uint8Array): Inode {
     const inode = new Inode()
-    inode.bytes = bytes.slice()
+    inode.bytes.write(bytes, 0)
     inode.sizeBytes = bytes.length
     return inode
   }
@@ -41,7 +43,7 @@ export class Inode {
 
   read(into: Uint8Array, position: number): number {
     const count = Math.max(0, Math.min(into.length, this.sizeBytes - position))
-    into.set(this.bytes.subarray(position, position + count))
+    this.bytes.read(count < into.length ? into.subarray(0, count) : into, position)
     return count
   }
 
@@ -74,13 +76,13 @@ export class Inode {
   }
 
   corrupt(offset: number, mask: number): void {
-    this.bytes[offset] = (this.bytes[offset] as number) ^ mask
+    this.bytes.flip(offset, mask)
   }
 
   clone(): Inode {
     const copy = new Inode()
     copy.sizeBytes = this.sizeBytes
-    copy.bytes = this.bytes.slice()
+    copy.bytes = this.bytes.clone()
     copy.pending = this.pending.map((pending) => ({ ...pending }))
     return copy
   }
@@ -91,8 +93,8 @@ export class Inode {
     this.pending = []
     for (const change of pending.toReversed()) {
       this.sizeBytes = Math.max(this.sizeBytes, change.sizeBefore)
-      this.bytes.set(change.before, change.at)
-      this.bytes.fill(0, change.sizeBefore, this.bytes.length)
+      this.bytes.write(change.before, change.at)
+      this.bytes.clear(change.sizeBefore)
       this.sizeBytes = change.sizeBefore
     }
     for (const change of pending) {
@@ -139,21 +141,12 @@ export class Inode {
 
   private apply(kind: Pending['kind'], at: number, bytes: Uint8Array): void {
     if (kind === 'truncate') {
-      this.reserve(at)
-      this.bytes.fill(0, at)
+      this.bytes.clear(at)
       this.sizeBytes = at
       return
     }
     if (bytes.length === 0) return
-    this.reserve(at + bytes.length)
-    this.bytes.set(bytes, at)
+    this.bytes.write(bytes, at)
     this.sizeBytes = Math.max(this.sizeBytes, at + bytes.length)
-  }
-
-  private reserve(length: number): void {
-    if (length <= this.bytes.length) return
-    const larger = new Uint8Array(Math.max(length, 2 * this.bytes.length, 8_192))
-    larger.set(this.bytes)
-    this.bytes = larger
   }
 }

@@ -1,10 +1,11 @@
 /**
- * The protocol kernel over many seeds: `npm run sim:kernel -- --seeds N [--seed S] [--mutant NAME]`, or
+ * The protocol kernel over many seeds: `npm run sim:kernel -- --seeds N [--seed S] [--mutant NAME] [--jobs J]`, or
  * `--mutants` to see each deliberate break caught. Prints what was played and a digest of every event;
  * on a violation the seed, and one command that replays it. Exits 1 when anything is not as it must be.
  */
 
 import { parseArgs } from 'node:util'
+import { serveTasks, spread } from './jobs.ts'
 import { RULES } from './kernel/rules.ts'
 import { runSeed } from './kernel/world.ts'
 import { findMutant, type Mutant, MUTANTS } from './mutants.ts'
@@ -18,17 +19,29 @@ interface Totals {
   digest: number
 }
 
+interface Failed {
+  readonly seed: number
+  readonly violation: string
+}
+
+/** Some seeds in a row, played by one process. */
+interface Stretch {
+  readonly first: number
+  readonly count: number
+}
+
+interface Played {
+  readonly totals: Totals
+  readonly failed: readonly Failed[]
+}
+
 const VIOLATIONS_SHOWN = 5
+const STRETCH_SEEDS = 500
 
 /** Plays seeds until `count` are done or `stopAfter` of them went wrong. */
-function play(
-  first: number,
-  count: number,
-  mutant: Mutant | undefined,
-  stopAfter: number,
-): { totals: Totals; failed: { seed: number; violation: string }[] } {
-  const totals: Totals = { seeds: 0, events: 0, operations: 0, answered: 0, epochs: 0, digest: 0 }
-  const failed: { seed: number; violation: string }[] = []
+function play({ first, count }: Stretch, mutant: Mutant | undefined, stopAfter: number): Played {
+  const totals = noTotals()
+  const failed: Failed[] = []
   for (let seed = first; seed < first + count && failed.length < stopAfter; seed++) {
     const result = runSeed(seed, mutant?.rules ?? RULES, mutant?.focus)
     totals.seeds++
@@ -43,14 +56,45 @@ function play(
   return { totals, failed }
 }
 
+function noTotals(): Totals {
+  return { seeds: 0, events: 0, operations: 0, answered: 0, epochs: 0, digest: 0 }
+}
+
 function replay(seed: number, mutant: Mutant | undefined): string {
   const broken = mutant ? ` --mutant ${mutant.name}` : ''
   return `npm run sim:kernel -- --seed ${seed}${broken}`
 }
 
-function runSeeds(first: number, count: number, mutant: Mutant | undefined): boolean {
+async function runSeeds(
+  first: number,
+  count: number,
+  mutant: Mutant | undefined,
+  jobs: number,
+): Promise<boolean> {
   const startedAt = performance.now()
-  const { totals, failed } = play(first, count, mutant, VIOLATIONS_SHOWN)
+  const totals = noTotals()
+  const failed: Failed[] = []
+  const tasks: Stretch[] = []
+  for (let at = 0; at < count; at += STRETCH_SEEDS) {
+    tasks.push({ first: first + at, count: Math.min(STRETCH_SEEDS, count - at) })
+  }
+  const each = (played: Played): boolean => {
+    totals.seeds += played.totals.seeds
+    totals.events += played.totals.events
+    totals.operations += played.totals.operations
+    totals.answered += played.totals.answered
+    totals.epochs += played.totals.epochs
+    totals.digest = (Math.imul(totals.digest, 31) + played.totals.digest) >>> 0
+    failed.push(...played.failed)
+    return failed.length < VIOLATIONS_SHOWN
+  }
+  if (jobs === 1 || tasks.length === 1) {
+    for (const task of tasks) if (!each(play(task, mutant, VIOLATIONS_SHOWN))) break
+  } else {
+    const script = process.argv[1] as string
+    const args = ['--worker', ...(mutant === undefined ? [] : ['--mutant', mutant.name])]
+    await spread<Stretch, Played>({ script, args, jobs, tasks, each })
+  }
   const seconds = (performance.now() - startedAt) / 1000
   for (const { seed, violation } of failed) {
     console.log(`seed ${seed}: ${violation}`)
@@ -69,7 +113,7 @@ function runMutants(first: number): boolean {
   let missed = 0
   for (const mutant of MUTANTS) {
     const startedAt = performance.now()
-    const { totals, failed } = play(first, mutant.seedsMax, mutant, 1)
+    const { totals, failed } = play({ first, count: mutant.seedsMax }, mutant, 1)
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
     const [caught] = failed
     const name = `${mutant.rule} ${mutant.name}`.padEnd(34)
@@ -90,13 +134,15 @@ function wholeNumber(text: string, name: string): number {
   return number
 }
 
-function main(): boolean {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string' },
       seed: { type: 'string' },
       mutant: { type: 'string' },
       mutants: { type: 'boolean', default: false },
+      jobs: { type: 'string', default: '2' },
+      worker: { type: 'boolean', default: false },
     },
   })
   const first = wholeNumber(values.seed ?? '1', 'seed')
@@ -106,9 +152,14 @@ function main(): boolean {
     console.log(`no such mutant; there are ${MUTANTS.map(({ name }) => name).join(', ')}`)
     return false
   }
+  if (values.worker) {
+    serveTasks<Stretch, Played>((stretch) => play(stretch, mutant, VIOLATIONS_SHOWN))
+    return true
+  }
   // A single seed is a replay; without one, a short run.
   const usual = values.seed === undefined ? '1000' : '1'
-  return runSeeds(first, wholeNumber(values.seeds ?? usual, 'seeds'), mutant)
+  const count = wholeNumber(values.seeds ?? usual, 'seeds')
+  return runSeeds(first, count, mutant, Math.max(1, wholeNumber(values.jobs, 'jobs')))
 }
 
-process.exitCode = main() ? 0 : 1
+process.exitCode = (await main()) ? 0 : 1

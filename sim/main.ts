@@ -20,6 +20,8 @@ interface Totals {
   readonly byWorkload: Map<WorkloadName, Counts>
 }
 
+Error.stackTraceLimit = 0
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
