@@ -70,6 +70,9 @@ interface Machine {
 /** One process: when it dies, its timers never fire and its network is unplugged. */
 interface Life {
   dead: boolean
+  /** Settles when it has died. */
+  readonly death: Promise<undefined>
+  die: () => void
   node: ShoalNode | undefined
   network: SimulatedNetwork
 }
@@ -79,6 +82,8 @@ export class SimulatedCluster {
   readonly random: () => number
   readonly wires: Wires
   readonly failures: string[] = []
+  /** Nodes that may give up, as their disks fail (D5). */
+  readonly mayFail = new Set<number>()
   readonly #options: ClusterOptions
   readonly #machines: Machine[] = []
   readonly #trace = createBlake3()
@@ -149,7 +154,8 @@ export class SimulatedCluster {
     await Promise.all(this.#machines.slice(1).map(({ number }) => this.start(number)))
   }
 
-  /** `acceptLostLog`: as an operator does whose log is gone for good. */
+  /** Resolves when the node is up, or was killed in its start. `acceptLostLog`: as an operator does whose log
+   * is gone for good. */
   async start(number: number, { acceptLostLog = false } = {}): Promise<void> {
     const machine = this.#machines[number]!
     const life = this.#live(machine)
@@ -160,7 +166,7 @@ export class SimulatedCluster {
     const own = this.#environment(machine, life, random)
     const env = adapt === undefined ? own : adapt(own, number)
     try {
-      const node = await ShoalNode.start(env, {
+      const starting = ShoalNode.start(env, {
         storageId: storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12))),
         boot: machine.boot,
         zone: 'sim',
@@ -192,6 +198,7 @@ export class SimulatedCluster {
           if (!life.dead) this.#options.observer(number, event)
         },
       })
+      const node = await Promise.race([starting, life.death])
       if (!life.dead) life.node = node
     } catch (error) {
       if (!life.dead) throw error
@@ -206,6 +213,7 @@ export class SimulatedCluster {
     this.trace(`kill ${number} ${power ? 'power' : 'process'}`)
     life.dead = true
     machine.life = undefined
+    life.die()
     life.network.pull()
     machine.clock.resume()
     this.wires.resume(machine.id)
@@ -253,16 +261,32 @@ export class SimulatedCluster {
     this.trace(`index rebuild ${number}`)
     this.wipeIndex(number)
     const life = this.#live(machine)
-    const store = await openStore(this.#environment(machine, life, this.#drawer(machine)), {
-      segmentSizeBytes: REBUILD_SEGMENT_BYTES,
-      expectedLogId: machine.logId,
-    })
-    await store.settleIndex()
-    const damaged = store.damage().length
-    await store.close()
-    if (machine.life === life) machine.life = undefined
-    life.dead = true
-    return { damaged }
+    const work = async (): Promise<{ damaged: number }> => {
+      const env = this.#environment(machine, life, this.#drawer(machine))
+      const store = await openStore(env, {
+        segmentSizeBytes: REBUILD_SEGMENT_BYTES,
+        expectedLogId: machine.logId,
+      })
+      await store.settleIndex()
+      const damaged = store.damage().length
+      await store.close()
+      return { damaged }
+    }
+    const done = await Promise.race([work(), life.death])
+    if (machine.life === life) this.kill(number, false)
+    return done ?? { damaged: 0 }
+  }
+
+  /** SIGTERM: a clean stop. False when it was killed meanwhile. */
+  async halt(number: number): Promise<boolean> {
+    const { life } = this.#machines[number]!
+    if (life?.node === undefined) return false
+    this.trace(`halt ${number}`)
+    const { node } = life
+    await Promise.race([node.stop(), life.death])
+    if (life.dead) return false
+    this.kill(number, false)
+    return true
   }
 
   /** `shoal scrub` on a node that is up: resolves when the scrub has finished or the node is gone. */
@@ -301,7 +325,11 @@ export class SimulatedCluster {
 
   #live(machine: Machine): Life {
     const network = new SimulatedNetwork(this.wires, machine.id)
-    const life: Life = { dead: false, node: undefined, network }
+    let die = (): void => {}
+    const death = new Promise<undefined>((resolve) => {
+      die = () => resolve(undefined)
+    })
+    const life: Life = { dead: false, death, die, node: undefined, network }
     machine.life = life
     return life
   }
@@ -327,7 +355,9 @@ export class SimulatedCluster {
       openIndex: () => machine.index.open(),
       fail: (reason) => {
         if (life.dead) return
-        this.failures.push(`node ${machine.number} failed: ${reason}`)
+        if (!this.mayFail.has(machine.number)) {
+          this.failures.push(`node ${machine.number} failed: ${reason}`)
+        }
         this.kill(machine.number, false)
       },
     }

@@ -217,6 +217,12 @@ export class SimulatedDisk implements Disk {
       failing.size === 0 ? undefined : (operation) => (failing.has(operation) ? code : undefined)
   }
 
+  /** A file is put here by hand, durably, in place of what has its name. */
+  put(path: string, bytes: Uint8Array): void {
+    const inode = Inode.of(bytes)
+    for (const names of [this.names, this.durableNames]) names.set(normal(path), inode)
+  }
+
   image(): DiskImage {
     return new Map(this.paths().map((path) => [path, this.contentOf(path)]))
   }

@@ -57,9 +57,10 @@ export async function spread<Task, Result>(options: SpreadOptions<Task, Result>)
 }
 
 /** In a child: works until its parent has nothing more. */
-export function serveTasks<Task, Result>(work: (task: Task) => Result | Promise<Result>): void {
-  process.on('message', async ({ task }: { task: Task }) => {
-    process.send?.({ result: await work(task) })
+export function serveTasks<Task, Result>(work: (task: Task) => Promise<Result>): void {
+  process.on('message', ({ task }: { task: Task }) => {
+    // A rejection ends the process, and with it the parent's wait.
+    void work(task).then((result) => process.send?.({ result }))
   })
 }
 

@@ -153,7 +153,7 @@ async function main(): Promise<boolean> {
     return false
   }
   if (values.worker) {
-    serveTasks<Stretch, Played>((stretch) => play(stretch, mutant, VIOLATIONS_SHOWN))
+    serveTasks((stretch: Stretch) => Promise.resolve(play(stretch, mutant, VIOLATIONS_SHOWN)))
     return true
   }
   // A single seed is a replay; without one, a short run.

@@ -1,26 +1,24 @@
 /**
- * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--verbose]`, or
- * `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught. Exits 1 when anything is
- * not as it must be.
+ * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--faults any|all|none|NAME,…]
+ * [--jobs J] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
+ * `--faults any,NAME` adds to the usual ones. Exits 1 when anything is not as it must be.
  */
 
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { FAULT_NAMES, USUAL, type FaultName } from './faults/kinds.ts'
+import { serveTasks, spread } from './jobs.ts'
 import { NODE_MUTANTS } from './mutants/all.ts'
 import { controlled, hunt } from './mutants/mutant.ts'
-import { simulate, WORKLOAD_NAMES, type Counts, type WorkloadName } from './simulation.ts'
+import {
+  simulate,
+  WORKLOAD_NAMES,
+  type SimulationOptions,
+  type SimulationResult,
+  type WorkloadName,
+} from './simulation.ts'
 
 const VIOLATIONS_SHOWN = 20
-
-interface Totals {
-  operations: number
-  unknown: number
-  faults: number
-  messages: number
-  readonly byWorkload: Map<WorkloadName, Counts>
-}
-
-Error.stackTraceLimit = 0
 
 const { values } = parseArgs({
   options: {
@@ -29,105 +27,141 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '3' },
     minutes: { type: 'string', default: '1' },
     workloads: { type: 'string', default: 'all' },
+    faults: { type: 'string', default: 'any' },
+    jobs: { type: 'string', default: '2' },
     verbose: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string' },
+    worker: { type: 'boolean', default: false },
   },
 })
+const jobs = numberOf('jobs', values.jobs, 1)
+// Errors are part of the game here, and their stacks cost a lot.
+if (!values.verbose) Error.stackTraceLimit = 0
 
-const good = values.mutants || values.mutant !== undefined ? await runMutants() : await runSeeds()
-process.exitCode = good ? 0 : 1
+if (values.mutants || values.mutant !== undefined) await mutants()
+else await seeds()
 
-async function runSeeds(): Promise<boolean> {
+async function seeds(): Promise<void> {
   const first = numberOf('seed', values.seed, 0)
   const count = numberOf('seeds', values.seeds, 1)
-  const nodes = numberOf('nodes', values.nodes, 1)
   const minutes = Number(values.minutes)
   if (!(minutes > 0)) usage('--minutes is not a number in range')
-  const workloads = namesOf(values.workloads)
-  const { verbose } = values
+  const options: Omit<SimulationOptions, 'seed'> = {
+    nodes: numberOf('nodes', values.nodes, 1),
+    minutes,
+    workloads: workloadsOf(values.workloads),
+    faults: faultsOf(values.faults),
+    verbose: values.verbose,
+  }
+  const play = (seed: number): Promise<SimulationResult> => simulate({ ...options, seed })
+  if (values.worker) return serveTasks(play)
   const startedMs = performance.now()
-  const totals: Totals = {
-    operations: 0,
-    unknown: 0,
-    faults: 0,
-    messages: 0,
-    byWorkload: new Map(),
+  const results: SimulationResult[] = []
+  const each = (result: SimulationResult): boolean => {
+    results.push(result)
+    show(result)
+    return true
   }
-  let bad = 0
-  for (let seed = first; seed < first + count; seed++) {
-    const result = await simulate({ seed, nodes, minutes, workloads, verbose })
-    const { operations, unknown, faults, messages, digest, violations } = result
-    add(totals, result)
-    console.log(
-      `seed ${seed} digest ${digest} operations ${operations} unknown ${unknown} faults ${faults} ` +
-        `messages ${messages} violations ${violations.length}`,
-    )
-    if (violations.length === 0) continue
-    bad++
-    for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`)
-    const which = values.workloads === 'all' ? '' : ` --workloads ${values.workloads}`
-    console.log(
-      `  replay at commit ${commit()}: ` +
-        `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}${which}`,
-    )
-  }
-  const { operations, unknown, faults, messages } = totals
-  for (const [name, { done, unknown: doubtful }] of totals.byWorkload) {
-    console.log(`${name}: ${done} operations, ${doubtful} unknown`)
-  }
-  console.log(
-    `${count} seeds, ${operations} operations, ${unknown} unknown, ${faults} faults, ` +
-      `${messages} messages, ${bad} seeds with violations, ${secondsSince(startedMs)} s`,
-  )
-  return bad === 0
+  const tasks = Array.from({ length: count }, (_, i) => first + i)
+  if (jobs === 1 || count === 1) for (const seed of tasks) each(await play(seed))
+  else await spread({ ...worker(), jobs, tasks, each })
+  conclude(results, secondsSince(startedMs))
 }
 
-function add(totals: Totals, result: Awaited<ReturnType<typeof simulate>>): void {
-  totals.operations += result.operations
-  totals.unknown += result.unknown
-  totals.faults += result.faults
-  totals.messages += result.messages
-  for (const [name, { done, unknown }] of Object.entries(result.byWorkload)) {
-    const before = totals.byWorkload.get(name as WorkloadName) ?? { done: 0, unknown: 0 }
-    totals.byWorkload.set(name as WorkloadName, {
-      done: before.done + done,
-      unknown: before.unknown + unknown,
-    })
+function show(result: SimulationResult): void {
+  const { seed, operations, unknown, faults, messages, digest, violations } = result
+  console.log(
+    `seed ${seed} digest ${digest} operations ${operations} unknown ${unknown} faults ${faults} ` +
+      `messages ${messages} violations ${violations.length}`,
+  )
+  if (violations.length === 0) return
+  for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`)
+  const { nodes, minutes, workloads, faults: kinds } = values
+  const which =
+    (workloads === 'all' ? '' : ` --workloads ${workloads}`) +
+    (kinds === 'any' ? '' : ` --faults ${kinds}`)
+  console.log(
+    `  replay at commit ${commit()}: ` +
+      `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}${which}`,
+  )
+}
+
+function conclude(results: readonly SimulationResult[], seconds: string): void {
+  const total = (what: 'operations' | 'unknown' | 'faults' | 'messages'): number =>
+    results.reduce((sum, result) => sum + result[what], 0)
+  for (const name of WORKLOAD_NAMES) {
+    const counts = results.flatMap(({ byWorkload }) => byWorkload[name] ?? [])
+    if (counts.length === 0) continue
+    const sum = (what: 'done' | 'unknown'): number =>
+      counts.reduce((all, one) => all + one[what], 0)
+    console.log(`${name}: ${sum('done')} operations, ${sum('unknown')} unknown`)
   }
+  const kinds = FAULT_NAMES.map((name) => ({
+    name,
+    count: results.reduce((sum, { faultsByKind }) => sum + (faultsByKind[name] ?? 0), 0),
+  })).filter(({ count }) => count > 0)
+  console.log(`faults by kind: ${kinds.map(({ name, count }) => `${name} ${count}`).join(', ')}`)
+  const bad = results.filter(({ violations }) => violations.length > 0).length
+  console.log(
+    `${results.length} seeds, ${total('operations')} operations, ${total('unknown')} unknown, ` +
+      `${total('faults')} faults, ${total('messages')} messages, ${bad} seeds with violations, ` +
+      `${seconds} s`,
+  )
+  process.exitCode = bad === 0 ? 0 : 1
+}
+
+interface Hunted {
+  readonly caught: boolean
+  readonly lines: readonly string[]
 }
 
 /** Each must be caught, and what catches it must have nothing to say against the real thing. */
-async function runMutants(): Promise<boolean> {
+async function mutants(): Promise<void> {
   const { mutant: wanted } = values
-  const mutants = NODE_MUTANTS.filter(({ name }) => wanted === undefined || name === wanted)
-  if (mutants.length === 0) {
-    usage(`there is no mutant ${wanted}, only ${NODE_MUTANTS.map(({ name }) => name).join(', ')}`)
+  const names = NODE_MUTANTS.map(({ name }) => name)
+  const tasks = names.filter((name) => wanted === undefined || name === wanted)
+  if (tasks.length === 0) usage(`there is no mutant ${wanted}, only ${names.join(', ')}`)
+  if (values.worker) return serveTasks(hunted)
+  let caught = 0
+  const each = (result: Hunted): boolean => {
+    if (result.caught) caught++
+    console.log(result.lines.join('\n'))
+    return true
   }
-  const first = numberOf('seed', values.seed, 0)
-  let missed = 0
-  for (const mutant of mutants) {
-    const startedMs = performance.now()
-    const caught = await hunt(mutant, first)
-    const seconds = secondsSince(startedMs)
-    const title = `${mutant.rule} ${mutant.name}`.padEnd(40)
-    const blamed = caught === undefined ? [] : await controlled(mutant, caught.seed)
-    if (caught === undefined || blamed.length > 0) missed++
-    if (caught === undefined) {
-      console.log(`${title} NOT CAUGHT in ${mutant.seedsMax} seeds (${seconds} s)`)
-    } else if (blamed.length > 0) {
-      console.log(`${title} proves nothing: unbroken, seed ${caught.seed} says ${blamed[0]}`)
-    } else {
-      const { seed, violation } = caught
-      console.log(`${title} caught by seed ${seed} (${seconds} s), ${mutant.by}:`)
-      console.log(`  ${mutant.breaks}: ${violation.slice(0, 160)}`)
-    }
-  }
-  console.log(`mutants=${mutants.length} caught=${mutants.length - missed}`)
-  return missed === 0
+  if (jobs === 1 || tasks.length === 1) for (const name of tasks) each(await hunted(name))
+  else await spread({ ...worker(), jobs, tasks, each })
+  console.log(`mutants=${tasks.length} caught=${caught}`)
+  process.exitCode = caught === tasks.length ? 0 : 1
 }
 
-function namesOf(text: string): readonly WorkloadName[] {
+async function hunted(name: string): Promise<Hunted> {
+  const mutant = NODE_MUTANTS.find((one) => one.name === name)!
+  const startedMs = performance.now()
+  const caught = await hunt(mutant, numberOf('seed', values.seed, 0))
+  const seconds = secondsSince(startedMs)
+  const title = `${mutant.rule} ${mutant.name}`.padEnd(40)
+  if (caught === undefined) {
+    const line = `${title} NOT CAUGHT in ${mutant.seedsMax} seeds (${seconds} s)`
+    return { caught: false, lines: [line] }
+  }
+  const { seed, violation } = caught
+  const [blamed] = await controlled(mutant, seed)
+  if (blamed !== undefined) {
+    const line = `${title} proves nothing: unbroken, seed ${seed} says ${blamed}`
+    return { caught: false, lines: [line] }
+  }
+  const found = `  ${mutant.breaks}: ${violation.slice(0, 160)}`
+  const lines = [`${title} caught by seed ${seed} (${seconds} s), ${mutant.by}:`, found]
+  return { caught: true, lines }
+}
+
+/** This script again, with the same arguments, as a worker. */
+function worker(): { script: string; args: readonly string[] } {
+  return { script: process.argv[1] as string, args: [...process.argv.slice(2), '--worker'] }
+}
+
+function workloadsOf(text: string): readonly WorkloadName[] {
   if (text === 'all') return WORKLOAD_NAMES
   const names = text.split(',')
   for (const name of names) {
@@ -136,6 +170,17 @@ function namesOf(text: string): readonly WorkloadName[] {
     }
   }
   return WORKLOAD_NAMES.filter((name) => names.includes(name))
+}
+
+function faultsOf(text: string): readonly FaultName[] {
+  const kinds = text.split(',').flatMap((name): readonly FaultName[] => {
+    if (name === 'any') return USUAL
+    if (name === 'all') return FAULT_NAMES
+    if (name === 'none') return []
+    if ((FAULT_NAMES as readonly string[]).includes(name)) return [name as FaultName]
+    return usage(`there is no fault ${name}, only any, all, none, ${FAULT_NAMES.join(', ')}`)
+  })
+  return [...new Set(kinds)]
 }
 
 function secondsSince(startedMs: number): string {

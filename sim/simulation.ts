@@ -6,7 +6,8 @@
 import { CheckerA } from './checker-a.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, unreferencedBlocks } from './space-checker.ts'
-import { Faults, type FaultKind } from './faults.ts'
+import { Faults, type FaultKind } from './faults/faults.ts'
+import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
 import type { Workload } from './workloads/clients.ts'
 import { ObjectsWorkload } from './workloads/objects.ts'
@@ -62,6 +63,7 @@ export interface SimulationResult {
   readonly unknown: number
   readonly byWorkload: Readonly<Partial<Record<WorkloadName, Counts>>>
   readonly faults: number
+  readonly faultsByKind: Readonly<Partial<Record<FaultName, number>>>
   readonly messages: number
   readonly registerEvents: number
 }
@@ -106,6 +108,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     unknown: total('unknown'),
     byWorkload,
     faults: faults.injected,
+    faultsByKind: Object.fromEntries(faults.byKind),
     messages: cluster.wires.messages,
     registerEvents: checker.events,
   }

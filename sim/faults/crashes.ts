@@ -1,0 +1,45 @@
+/** Nodes that go down and come up again, with what an operator does where one does not. */
+
+import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+
+const STARTS_MAX = 4
+
+export class Crashes {
+  /** Down, or about to be: others leave it alone. */
+  readonly busy = new Set<number>()
+  readonly #cluster: SimulatedCluster
+
+  constructor(cluster: SimulatedCluster) {
+    this.#cluster = cluster
+  }
+
+  /** Starts it if it is down, and again when it goes down in its start. */
+  async revive(number: number): Promise<void> {
+    for (let i = 0; i < STARTS_MAX && !this.#cluster.alive(number); i++) {
+      try {
+        await this.#cluster.start(number)
+      } catch (error) {
+        this.#cluster.kill(number, false)
+        if (!this.#repaired(number, error)) {
+          this.#cluster.failures.push(`node ${number} does not start: ${String(error)}`)
+          return
+        }
+      }
+    }
+  }
+
+  /** What the documentation says to do. */
+  #repaired(number: number, error: unknown): boolean {
+    if (!String(error).includes(`${LAYOUT_FILE} is damaged`)) return false
+    for (let other = 0; other < this.#cluster.size; other++) {
+      if (other === number) continue
+      const layout = this.#cluster.diskOf(other).image().get(LAYOUT_FILE)
+      if (layout === undefined) continue
+      this.#cluster.trace(`copy layout ${other} to ${number}`)
+      this.#cluster.diskOf(number).put(LAYOUT_FILE, layout)
+      return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Damage to the disk of one node, the victim, then restarts and index rebuilds in every order. Never the same
+ * record on two nodes: the next victim comes only when the last one is level, votes everywhere and a scrub
+ * has found nothing.
+ */
+
+import type { MachineImage, SimulatedCluster } from '../cluster.ts'
+import type { Crashes } from './crashes.ts'
+import { flipLive, flipSome, loseSegment } from './damage.ts'
+import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'
+
+const STEPS_MAX = 4
+/** These may be tried while the node runs. */
+const ROT: ReadonlySet<DamageKind> = new Set(['flip-live', 'lost-segment'])
+
+export class DamageDoer {
+  readonly #cluster: SimulatedCluster
+  readonly #crashes: Crashes
+  readonly #enabled: ReadonlySet<FaultName>
+  readonly #count: (kind: FaultName) => void
+  #victim: number | undefined
+  #image: MachineImage | undefined
+
+  constructor(
+    cluster: SimulatedCluster,
+    crashes: Crashes,
+    enabled: ReadonlySet<FaultName>,
+    count: (kind: FaultName) => void,
+  ) {
+    this.#cluster = cluster
+    this.#crashes = crashes
+    this.#enabled = enabled
+    this.#count = count
+  }
+
+  async one(): Promise<void> {
+    const { random } = this.#cluster
+    const kind = drawKind(DAMAGE, this.#enabled, random)
+    if (kind === undefined) return
+    this.#victim ??= Math.floor(random() * this.#cluster.size)
+    const victim = this.#victim
+    const { busy } = this.#crashes
+    if (busy.has(victim) || !this.#cluster.alive(victim)) return
+    if (kind === 'flip-live') {
+      if (flipLive(this.#cluster, victim) > 0) this.#count(kind)
+      return
+    }
+    if (kind === 'old-image' && this.#image === undefined) {
+      this.#image = this.#cluster.imageOf(victim)
+      return
+    }
+    busy.add(victim)
+    await this.#damage(victim, kind)
+    busy.delete(victim)
+  }
+
+  async #damage(victim: number, kind: DamageKind): Promise<void> {
+    const { random } = this.#cluster
+    const rots = ROT.has(kind) || (kind.startsWith('flip-') && random() < 0.3)
+    const done = rots && kind !== 'flip-last-batch' && this.#apply(victim, kind, true)
+    if (done) await this.#sleep(random() * 2_000)
+    const isClean = await this.#down(victim)
+    if (!done && !this.#apply(victim, kind, !isClean)) return this.#crashes.revive(victim)
+    this.#count(kind)
+    for (let step = Math.floor(random() * STEPS_MAX); step >= 0; step--) {
+      await this.#down(victim)
+      if (kind === 'wiped-index' || random() < 0.1) this.#cluster.wipeIndex(victim)
+      if (kind === 'rebuilt-index' || random() < 0.3) await this.#rebuild(victim)
+      await this.#sleep(random() * 1_000)
+      await this.#crashes.revive(victim)
+      await this.#sleep(random() * 2_500)
+    }
+  }
+
+  /** False: there was nothing of this kind. `proven`: see flipSome. */
+  #apply(victim: number, kind: DamageKind, proven: boolean): boolean {
+    if (kind === 'wiped-index' || kind === 'rebuilt-index') return true
+    if (kind === 'lost-segment') return loseSegment(this.#cluster, victim) > 0
+    if (kind !== 'old-image') return flipSome(this.#cluster, victim, kind, proven) > 0
+    if (this.#image === undefined || this.#cluster.alive(victim)) return false
+    this.#cluster.restore(victim, this.#image)
+    this.#image = undefined
+    return true
+  }
+
+  /** Whether it stopped cleanly. */
+  async #down(victim: number): Promise<boolean> {
+    const { random } = this.#cluster
+    if (!this.#cluster.alive(victim)) return false
+    if (random() < 0.4) return this.#cluster.halt(victim)
+    this.#cluster.kill(victim, random() < 0.5)
+    return false
+  }
+
+  async #rebuild(victim: number): Promise<void> {
+    try {
+      await this.#cluster.rebuildIndex(victim)
+    } catch (error) {
+      this.#cluster.kill(victim, false)
+      this.#cluster.failures.push(`an index rebuild of node ${victim} failed: ${String(error)}`)
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#cluster.clock.after(delayMs, resolve))
+  }
+}

@@ -1,0 +1,111 @@
+/** Damage to what one machine has on its disk, and where it may hit. */
+
+import { bytesOf } from '../../protocol/bytes.ts'
+import { RECORD_HEADER_BYTES } from '../../protocol/codec/record.ts'
+import { segmentPath } from '../../node/data/segment.ts'
+import { LAYOUT_FILE, VOTE_FILE } from '../../node/membership/layout-store.ts'
+import { decodePosition } from '../../node/metadata/index-rows.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import type { SimulatedDisk } from '../disk.ts'
+import { flip, placesOf, segmentPaths, type Place } from '../places.ts'
+import type { DamageKind } from './kinds.ts'
+
+const FLIPS_MAX = 3
+/** Rows of blocks and of registers. */
+const LIVE = [
+  ['b', 'c'],
+  ['r', 's'],
+] as const
+
+type Fits = (place: Place) => boolean
+
+const recordOf =
+  (...types: string[]): Fits =>
+  ({ kind, type }) =>
+    (kind === 'record-header' || kind === 'record-body') &&
+    type !== undefined &&
+    types.includes(type)
+
+const FLIPS: Partial<Record<DamageKind, Fits>> = {
+  'flip-record-header': ({ kind }) => kind === 'record-header',
+  'flip-register': recordOf('register'),
+  'flip-block': ({ type }) => type === 'block',
+  'flip-mark': recordOf('mark'),
+  'flip-minimum': recordOf('minimum'),
+  'flip-removal': recordOf('blockGone'),
+  'flip-floor': recordOf('registerGone'),
+  'flip-duty': recordOf('duty', 'dutyDone'),
+  'flip-batch-header': ({ kind }) => kind === 'batch-header',
+  'flip-segment-header': ({ kind }) => kind === 'segment-header',
+  'flip-footer': ({ kind }) => kind === 'footer',
+  'flip-hints': ({ kind }) => kind === 'hints',
+  'flip-last-batch': ({ inLastBatch }) => inLastBatch,
+  'flip-log-file': ({ kind, path }) => kind === 'file' && path.startsWith('log/'),
+  'flip-layout': ({ path }) => path === LAYOUT_FILE,
+  'flip-vote': ({ path }) => path === VOTE_FILE,
+}
+
+/**
+ * Flips bits of some places of this kind; how many. `proven`: nothing of the log's last batch, of which a node
+ * that did not stop cleanly can't know whether it was ever flushed.
+ */
+export function flipSome(
+  cluster: SimulatedCluster,
+  number: number,
+  kind: DamageKind,
+  proven: boolean,
+): number {
+  const { random } = cluster
+  const disk = cluster.diskOf(number)
+  const fits = FLIPS[kind]
+  if (fits === undefined) throw new Error(`${kind} flips nothing`)
+  const lastSegment = segmentPaths(disk).at(-1)
+  const places = placesOf(disk).filter(
+    (place) => fits(place) && !(proven && place.inLastBatch && place.path === lastSegment),
+  )
+  let flipped = 0
+  for (let i = Math.floor(random() * FLIPS_MAX); i >= 0 && places.length > 0; i--) {
+    const place = places[Math.floor(random() * places.length)]!
+    const at = Math.floor(random() * place.lengthBytes)
+    cluster.trace(`flip ${number} ${place.path} ${place.offset + at}`)
+    flip(disk, place, at, 1 << Math.floor(random() * 8))
+    flipped++
+  }
+  return flipped
+}
+
+/** In the body or the payload of live records of a node that runs. */
+export function flipLive(cluster: SimulatedCluster, number: number): number {
+  const { random } = cluster
+  const node = cluster.node(number)
+  if (node === undefined) return 0
+  const rows: { key: number; row: Uint8Array }[] = []
+  for (const [from, to] of LIVE) {
+    node.store.range(bytesOf(from), bytesOf(to), 1_000_000, (key, row) => {
+      rows.push({ key: key.length - 1, row: row.slice() })
+    })
+  }
+  let flipped = 0
+  for (let i = Math.floor(random() * FLIPS_MAX); i >= 0 && rows.length > 0; i--) {
+    const { key, row } = rows[Math.floor(random() * rows.length)]!
+    const { segment, offset, lengthBytes } = decodePosition(row)
+    const before = RECORD_HEADER_BYTES + key
+    const at = before + Math.floor(random() * (lengthBytes - before))
+    const path = segmentPath(segment)
+    cluster.trace(`flip ${number} ${path} ${offset + at}`)
+    cluster.diskOf(number).corrupt(path, offset + at, 1 << Math.floor(random() * 8))
+    flipped++
+  }
+  return flipped
+}
+
+/** Any segment, the last one too. */
+export function loseSegment(cluster: SimulatedCluster, number: number): number {
+  const disk: SimulatedDisk = cluster.diskOf(number)
+  const paths = segmentPaths(disk)
+  const path = paths[Math.floor(cluster.random() * paths.length)]
+  if (path === undefined) return 0
+  cluster.trace(`lose ${number} ${path}`)
+  disk.lose(path)
+  return 1
+}
