@@ -1,0 +1,165 @@
+/**
+ * What this node knows to be lost for good: counted, listed, and looked at again from time to time, since an
+ * overwrite or a delete ends it, and a disk that comes back may end it too. A report: nothing's safety rests
+ * on it.
+ */
+
+import { byteString, bytesOf, bytesOfHex, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
+import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
+import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
+import type { Clock, Disk, Logger } from '../env/ports.ts'
+import { lostName } from './lost-name.ts'
+
+/** Kept beside the log, so that a restart does not forget it. */
+const PATH = 'log/lost'
+export const LOST_MAX = 10_000
+const RECHECK_MS = 30_000
+const RECHECKED_AT_ONCE = 100
+const SAVE_MS = 500
+
+/** A version of an object, a part, or a page of versions, whose data is lost. */
+export interface LostObject {
+  readonly register: RegisterKey
+  /** 'null', a version id, or what else of the register is lost. */
+  readonly versionId: string
+  readonly sizeBytes: number
+  readonly foundMs: number
+}
+
+export interface LostObjectsOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly logger: Logger
+  /** What is lost of a register now; undefined when that can't be known. */
+  readonly check: (register: RegisterKey) => Promise<readonly LostObject[] | undefined>
+}
+
+export class LostObjects {
+  readonly #options: LostObjectsOptions
+  readonly #objects = new Map<string, LostObject>()
+  readonly #names = new Map<BucketId, string>()
+  #cancel: (() => void) | undefined
+  #cancelSave: (() => void) | undefined
+  #at = 0
+  #stopped = false
+
+  constructor(options: LostObjectsOptions) {
+    this.#options = options
+  }
+
+  async load(): Promise<void> {
+    const bytes = await this.#options.disk.readFile(PATH).catch(() => undefined)
+    if (bytes === undefined) return
+    try {
+      for (const line of utf8Text(bytes).split('\n')) {
+        if (line === '') continue
+        const [register, versionId, sizeBytes, foundMs] = JSON.parse(line) as [
+          string,
+          string,
+          number,
+          number,
+        ]
+        this.#keep({
+          register: byteString(bytesOfHex(register)) as RegisterKey,
+          versionId,
+          sizeBytes,
+          foundMs,
+        })
+      }
+    } catch (error) {
+      // The next scrub finds them again.
+      this.#options.logger.warn({ error: String(error) }, 'the list of lost objects can’t be read')
+    }
+    this.#wake()
+  }
+
+  get count(): number {
+    return this.#objects.size
+  }
+
+  list(): LostObject[] {
+    return [...this.#objects.values()]
+  }
+
+  note(object: LostObject): void {
+    if (this.#objects.has(nameOf(object)) || this.#objects.size >= LOST_MAX) return
+    this.#keep(object)
+    const bucket = bucketIdOf(object.register)
+    const { versionId, sizeBytes } = object
+    this.#options.logger.error(
+      {
+        bucket: bucket === undefined ? '' : (this.#names.get(bucket) ?? hex(bytesOf(bucket))),
+        key: lostName(object.register),
+        versionId,
+        sizeBytes,
+      },
+      'data is lost: a register names it, and no replica has it',
+    )
+    this.#save()
+    this.#wake()
+  }
+
+  nameBucket(id: BucketId, name: string): void {
+    this.#names.set(id, name)
+  }
+
+  bucketName(id: BucketId): string | undefined {
+    return this.#names.get(id)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+    this.#cancelSave?.()
+  }
+
+  #keep(object: LostObject): void {
+    this.#objects.set(nameOf(object), object)
+  }
+
+  #wake(): void {
+    if (this.#stopped || this.#cancel !== undefined || this.#objects.size === 0) return
+    this.#cancel = this.#options.clock.after(RECHECK_MS, () => {
+      void this.#recheck().finally(() => {
+        this.#cancel = undefined
+        this.#wake()
+      })
+    })
+  }
+
+  async #recheck(): Promise<void> {
+    const registers = [...new Set(this.list().map(({ register }) => register))]
+    if (this.#at >= registers.length) this.#at = 0
+    const some = registers.slice(this.#at, this.#at + RECHECKED_AT_ONCE)
+    this.#at += some.length
+    for (const register of some) {
+      const still = await this.#options.check(register).catch(() => undefined)
+      if (this.#stopped) return
+      if (still === undefined) continue
+      const names = new Set(still.map(nameOf))
+      for (const [name, object] of this.#objects) {
+        if (object.register !== register || names.has(name)) continue
+        this.#objects.delete(name)
+        this.#save()
+      }
+    }
+  }
+
+  #save(): void {
+    if (this.#stopped) return
+    const { clock, disk, logger } = this.#options
+    this.#cancelSave ??= clock.after(SAVE_MS, () => {
+      this.#cancelSave = undefined
+      const lines = this.list().map(({ register, versionId, sizeBytes, foundMs }) =>
+        JSON.stringify([hex(bytesOf(register)), versionId, sizeBytes, foundMs]),
+      )
+      disk.writeFile(PATH, utf8(`${lines.join('\n')}\n`)).catch((error: unknown) => {
+        logger.warn({ error: String(error) }, 'the list of lost objects was not written')
+      })
+    })
+  }
+}
+
+function nameOf({ register, versionId }: LostObject): string {
+  return `${register}\0${versionId}`
+}
