@@ -411,6 +411,8 @@ export interface AdminBackend {
   issueToken(ttlMs: number): string
   locate(bucket: string, key: string): Promise<LocateResult>
   layout(): Promise<unknown>
+  /** What is lost for good: registers name it, and no replica has it. */
+  lost(): Promise<LostStatus>
   /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */
   startScrub(): ScrubStatus
   scrubStatus(): ScrubStatus
@@ -445,6 +447,26 @@ export interface ScrubStatus {
   readonly mended: number
   /** What could not be mended, yet. */
   readonly left: number
+  /** What registers name and was not where it should be, what of it was fetched, what no replica has for
+   * good, and what could not be found out. */
+  readonly missing: number
+  readonly fetched: number
+  readonly lost: number
+  readonly unknown: number
+}
+
+/** Versions of objects, parts, and pages of versions whose data no replica has any more. */
+export interface LostStatus {
+  readonly objects: readonly {
+    readonly bucket: string
+    readonly key: string
+    /** 'null', a version id, or in brackets what else is lost of the key. */
+    readonly versionId: string
+    readonly sizeBytes: number
+    readonly foundMs: number
+  }[]
+  /** Members that did not say what they know. */
+  readonly unanswered: number
 }
 
 export interface UpkeepStatus {
@@ -509,6 +531,8 @@ export interface NodeStatus {
     readonly queued: number
   }
   readonly upkeep: UpkeepStatus
+  /** Entries of the list of what is lost for good (`shoal status --lost`). */
+  readonly lost: number
   readonly uptimeSeconds: number
 }
 

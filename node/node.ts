@@ -32,6 +32,7 @@ import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
 import { Buckets } from './metadata/buckets.ts'
 import { Lister } from './metadata/lister.ts'
+import { LostBlocks } from './metadata/lost-blocks.ts'
 import { ListService } from './metadata/list-service.ts'
 import { Objects } from './metadata/objects.ts'
 import { Pages } from './metadata/pages.ts'
@@ -47,7 +48,12 @@ import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { DeadData } from './space/dead-data.ts'
+import { Loss } from './space/loss.ts'
+import type { Losses } from './space/losses.ts'
+import { LostObjects } from './space/lost-objects.ts'
+import { LostReport } from './space/lost-report.ts'
 import { Readers } from './space/readers.ts'
+import { ReferenceCheck } from './space/reference-check.ts'
 import { Space, type SpaceSettings } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep, type UpkeepSettings } from './upkeep.ts'
@@ -124,6 +130,7 @@ export class ShoalNode {
   readonly #exchange: Exchange
   readonly #convalescence: Convalescence
   readonly #mender: Mender
+  readonly #lost: LostObjects
   #stopped = false
   #endLookout = (): void => {}
 
@@ -165,6 +172,7 @@ export class ShoalNode {
     const node = new ShoalNode(env, options, store, layout, startedMs, recovery)
     host = node.host
     try {
+      await node.#lost.load()
       await network.start()
       layout.start()
       node.#endLookout = lookOutForDisk(env, disk)
@@ -234,6 +242,8 @@ export class ShoalNode {
       attempts,
       dead,
       readers,
+      lost: (request) => report.own(request),
+      onMissing: (key) => this.#mender.mend(key),
       kept: () => this.space.kept,
       epoch,
       isStable: () => layout.current()?.state === 'STABLE',
@@ -249,9 +259,12 @@ export class ShoalNode {
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
     const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
     const { observer } = options
+    const loss = new Loss({ peers, placement })
+    const lost = new LostBlocks((key) => loss.isLost(key))
     this.registers = new Registers({
       peers,
       placement,
+      lost,
       clock,
       random,
       proposer,
@@ -313,6 +326,7 @@ export class ShoalNode {
       blocks,
       host: this.host,
       registers: this.registers,
+      lost,
       peers,
       dead,
       freer: this.space.freer,
@@ -330,6 +344,28 @@ export class ShoalNode {
       random,
       logger,
     })
+    const references = new ReferenceCheck({
+      self,
+      store,
+      blocks,
+      view,
+      peers,
+      readOwned: (key) => replicator.readOwned(internalContext(), key),
+      isLost: (key) => loss.isLost(key),
+      readRegister: async (key) =>
+        (await this.registers.read(internalContext(), { key })).accepted?.value,
+      note: (object) => this.#lost.note(object),
+      clock,
+      logger,
+      partitionBits,
+    })
+    this.#lost = new LostObjects({
+      disk: env.disk,
+      clock,
+      logger,
+      check: (register) => references.lostOf(register),
+    })
+    const report = new LostReport({ self, lost: this.#lost, store, peers, view, clock })
     this.upkeep = new Upkeep({
       ...options.upkeep,
       store,
@@ -339,6 +375,7 @@ export class ShoalNode {
       logger,
       partitions: () => view().partitions,
       resync: (partition) => this.resync.hinted([partition]),
+      references,
     })
     const bodies = new Bodies({
       replicator,
@@ -371,7 +408,14 @@ export class ShoalNode {
       partitionBits,
       reclaim,
     }
-    const objects: Objects = new Objects({ ...common, replicator, random })
+    const losses: Losses = {
+      isLost: (key) => loss.isLost(key),
+      note: (bucket, lost) => {
+        this.#lost.nameBucket(bucket.id, bucket.name)
+        this.#lost.note({ ...lost, foundMs: clock.nowMs() })
+      },
+    }
+    const objects: Objects = new Objects({ ...common, replicator, random, losses })
     const uploads: Uploads = new Uploads({ ...common, objects, random, replicator })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
@@ -411,6 +455,8 @@ export class ShoalNode {
       }),
       upkeep: this.upkeep,
       space: () => this.space.counters(),
+      lost: () => report.all(),
+      lostCount: () => this.#lost.count,
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status
@@ -435,6 +481,7 @@ export class ShoalNode {
     this.#endLookout()
     this.resync.stop()
     this.space.stop()
+    this.#lost.stop()
     this.layout.stop()
     await this.#env.network.stop()
     await this.upkeep.stop()

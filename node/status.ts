@@ -10,6 +10,7 @@ import type {
   AdminBackend,
   Gauge,
   LocateResult,
+  LostStatus,
   NodeStatus,
   ScrubStatus,
 } from '../gateway/backend.ts'
@@ -47,6 +48,8 @@ export interface StatusOptions {
   readonly upkeep: Upkeep
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
+  readonly lost: () => Promise<LostStatus>
+  readonly lostCount: () => number
   readonly extraGauges: () => readonly Gauge[]
 }
 
@@ -80,6 +83,10 @@ export class Status implements AdminBackend {
     return this.#options.upkeep.scrubStatus()
   }
 
+  lost(): Promise<LostStatus> {
+    return this.#options.lost()
+  }
+
   layout(): Promise<unknown> {
     const { entry } = this.#view()
     const { rootAccount, ...genesis } = entry.genesis
@@ -108,7 +115,7 @@ export class Status implements AdminBackend {
     const { layout, network, store, disk, blocks, resync, clock, startedMs, recovery } =
       this.#options
     const view = this.#view()
-    const replies = await this.#askAll(view)
+    const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
     const stats = store.stats()
     const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
@@ -132,6 +139,9 @@ export class Status implements AdminBackend {
           : []),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
+        ...(lost.objects.length > 0
+          ? [`${lost.objects.length} LOST for good: \`shoal status --lost\` names them`]
+          : []),
         ...(upkeep.scrub.left > 0
           ? [`the last scrub could not mend ${upkeep.scrub.left}: run \`shoal scrub\` again`]
           : []),
@@ -167,6 +177,7 @@ export class Status implements AdminBackend {
         queued,
       },
       upkeep,
+      lost: lost.objects.length,
       uptimeSeconds: Math.floor((clock.monotonicMs() - startedMs) / 1000),
     }
   }
@@ -220,6 +231,11 @@ export class Status implements AdminBackend {
       ),
       gauge('shoal_log_segments', 'Segments of the log', stats.segments),
       gauge('shoal_log_damaged_records', 'Records found damaged at start', stats.damaged),
+      gauge(
+        'shoal_lost_objects',
+        'What this node knows to be lost for good: no replica has its data',
+        this.#options.lostCount(),
+      ),
       gauge('shoal_blocks_damaged', 'Blocks found damaged and not mended yet', blocks.damagedCount),
       gauge('shoal_index_pending_rows', 'Rows that the index has not committed', stats.pendingRows),
       gauge('shoal_disk_free_bytes', 'Free space of the disk', stats.freeBytes),

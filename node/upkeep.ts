@@ -10,6 +10,7 @@ import type { Store } from './data/store.ts'
 import type { Clock, Disk, Logger } from './env/ports.ts'
 import { checkDigests } from './metadata/digest-check.ts'
 import { RECORD } from './metadata/index-rows.ts'
+import type { ReferenceCheck, ReferenceCounts } from './space/reference-check.ts'
 
 export interface UpkeepSettings {
   /** Between two looks for segments to compact. Default 10 s. */
@@ -35,10 +36,22 @@ export interface UpkeepOptions extends UpkeepSettings {
   readonly partitions: () => number
   /** Something of the partition is to be fetched from the other replicas. */
   readonly resync: (partition: number) => void
+  /** Whether what registers name is there: the second half of a scrub. */
+  readonly references: Pick<ReferenceCheck, 'pass'>
 }
 
 /** When somebody waits for it. */
 const SCRUB_NOW_RATE = 512 << 20
+/** Registers whose blocks are looked for, when somebody waits and in the background. */
+const CHECK_NOW_RATE = 20_000
+const CHECK_RATE = 500
+const NOTHING_CHECKED: ReferenceCounts = {
+  registers: 0,
+  missing: 0,
+  fetched: 0,
+  lost: 0,
+  unknown: 0,
+}
 const SCRUB_PAUSE_MS = 7 * 86_400_000
 /** After a start others have more to do. */
 const SCRUB_DELAY_MS_MIN = 60_000
@@ -55,6 +68,8 @@ export class Upkeep {
   #error: string | undefined
   #cancelTimer: (() => void) | undefined
   #stopped = false
+  /** Of the last scrub, or of the one that runs. */
+  #checked: ReferenceCounts = NOTHING_CHECKED
   readonly #totals = { passes: 0, records: 0, bad: 0, badRows: 0, mended: 0 }
 
   constructor(options: UpkeepOptions) {
@@ -90,6 +105,7 @@ export class Upkeep {
     this.#startedMs = clock.nowMs()
     this.#finishedMs = undefined
     this.#error = undefined
+    this.#checked = NOTHING_CHECKED
     this.#running = this.#pass(now)
       .catch((error: unknown) => {
         this.#error = String(error)
@@ -108,7 +124,12 @@ export class Upkeep {
       totalBytes: 0,
       left: 0,
     }
+    const { missing, fetched, lost, unknown } = this.#checked
     return {
+      missing,
+      fetched,
+      lost,
+      unknown,
       running: this.#running !== undefined,
       startedMs: this.#startedMs,
       finishedMs: this.#finishedMs,
@@ -193,9 +214,14 @@ export class Upkeep {
     this.#totals.badRows += badRows
     this.#totals.mended += mended
     if (!whole) return
+    this.#checked = await this.#options.references.pass({
+      rowsPerSecond: now ? CHECK_NOW_RATE : CHECK_RATE,
+      isStopped: () => this.#stopped,
+    })
+    if (this.#stopped) return
     this.#totals.passes++
     this.#finishedMs = clock.nowMs()
-    this.#options.logger.info({ ...scrub.counts }, 'scrub finished')
+    this.#options.logger.info({ ...scrub.counts, ...this.#checked }, 'scrub finished')
     if (mended > 0) this.compaction.retry()
     await disk.writeFile(SCRUBBED_PATH, utf8(String(this.#finishedMs))).catch(() => {})
   }

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { BlockKey } from '../protocol/ids.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
-import { blockGone } from '../node/metadata/index-rows.ts'
+import { blockGone, blockRow, decodePosition } from '../node/metadata/index-rows.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { blocksOf } from './space-checker.ts'
 import {
@@ -105,6 +105,7 @@ test('scrub finds what a register names and no replica has, and has fetched what
     expect(await lostOf(cluster, 1)).toEqual([`${BUCKET}/lost`, `${BUCKET}/lost small`])
     expect(blocksOf(nodeOf(cluster, 1)).toSorted()).toEqual(before.toSorted())
     // Known also after a restart.
+    await sleep(cluster, 1_000)
     cluster.kill(1, false)
     await cluster.start(1)
     expect(await lostOf(cluster, 1)).toEqual([`${BUCKET}/lost`, `${BUCKET}/lost small`])
@@ -130,3 +131,46 @@ test('a lost block holds up no replica that missed the state which names it', as
     expect(await codeOf(get(backendOf(cluster, 1), 'key'))).toBe('ok')
   })
 })
+
+test('a page of versions that is lost holds up nothing but what was in it', async () => {
+  await onCluster(3, async (cluster) => {
+    const backend = backendOf(cluster, 0)
+    await backend.changeBucket(context(), { bucket: BUCKET, change: { versioning: 'Enabled' } })
+    for (let i = 0; i < 12; i++) await put(backend, 'key', bytesLike(10, i))
+    await untilLevel(cluster)
+    const list = async (): Promise<string[]> => {
+      const page = await backendOf(cluster, 1).listVersions(context(), {
+        bucket: BUCKET,
+        prefix: '',
+        limit: 100,
+      })
+      return page.versions.map(({ versionId }) => versionId)
+    }
+    const before = await list()
+    expect(before).toHaveLength(12)
+    const pages = blocksOf(nodeOf(cluster, 0)).filter((key) => isPage(cluster, key))
+    expect(pages).toHaveLength(1)
+    await lose(cluster, pages)
+    const after = await list()
+    expect(after.length).toBeGreaterThan(0)
+    expect(after.length).toBeLessThan(12)
+    const gone = before.find((id) => !after.includes(id))!
+    const request = { bucket: BUCKET, key: 'key', versionId: gone, withData: true }
+    expect(await codeOf(backendOf(cluster, 2).getObject(context(), request))).toBe('DataLost')
+    await scrub(cluster, 2)
+    expect(await lostOf(cluster, 2)).toEqual([`${BUCKET}/key`, `${BUCKET}/key`])
+    for (let i = 0; i < 3; i++) await put(backend, 'key', bytesLike(10, i))
+    for (let left = await list(); left.length > 0; left = await list()) {
+      for (const versionId of left) {
+        await backend.deleteObject(context(), { bucket: BUCKET, key: 'key', versionId })
+      }
+    }
+    await backend.deleteBucket(context(), BUCKET)
+  })
+})
+
+/** Larger than the bodies of this test's objects. */
+function isPage(cluster: SimulatedCluster, key: BlockKey): boolean {
+  const row = nodeOf(cluster, 0).store.get(blockRow(key))
+  return row !== undefined && decodePosition(row).lengthBytes > 600
+}

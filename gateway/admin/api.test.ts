@@ -23,6 +23,10 @@ const SCRUB = {
   bad: 2,
   badRows: 1,
   mended: 2,
+  missing: 0,
+  fetched: 0,
+  lost: 0,
+  unknown: 0,
   left: 1,
 }
 
@@ -42,6 +46,7 @@ const backend: AdminBackend = {
     }),
   layout: () => Promise.resolve({ epoch: 7 }),
   startScrub: () => ({ ...SCRUB, running: true }),
+  lost: () => Promise.resolve({ objects: [], unanswered: 0 }),
   scrubStatus: () => SCRUB,
   gauges: () => [{ name: 'shoal_epoch', help: 'Epoch', type: 'gauge', value: 7 }],
 }

@@ -6,6 +6,7 @@
  *   GET  /health/ready            200 {"ready":true} | 503 {"ready":false,"reason":"…"}
  *   GET  /metrics                 Prometheus text
  *   GET  /status                  NodeStatus
+ *   GET  /lost                    LostStatus: what no replica has any more
  *   GET  /layout                  the layout
  *   GET  /locate?bucket=B&key=K   LocateResult
  *   POST /token?ttlMs=N           {"token":"…"}; one hour when not given
@@ -51,6 +52,7 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /health/ready', ready],
   ['GET /metrics', scrape],
   ['GET /status', async ({ backend }) => ok(await backend.status())],
+  ['GET /lost', async ({ backend }) => ok(await backend.lost())],
   ['GET /layout', async ({ backend }) => ok(await backend.layout())],
   ['GET /locate', locate],
   ['POST /token', token],

@@ -1,7 +1,7 @@
 /** Asks a node's admin port. Failures are one-line UsageErrors that say which node did not answer. */
 
 import { request } from 'node:http'
-import type { LocateResult, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
+import type { LocateResult, LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import { readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -43,6 +43,10 @@ export class AdminClient {
 
   async status(): Promise<NodeStatus> {
     return (await this.#ask('GET', '/status')) as NodeStatus
+  }
+
+  async lost(): Promise<LostStatus> {
+    return (await this.#ask('GET', '/lost')) as LostStatus
   }
 
   /** A join token. `ttlMs` undefined: as long as the node thinks right. */

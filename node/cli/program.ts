@@ -16,7 +16,7 @@ import { runLogInspect } from './log-inspect.ts'
 import { runScrub } from './scrub.ts'
 import type { StartOptions } from './settings.ts'
 import { runStart } from './start.ts'
-import { runStatus } from './status.ts'
+import { runLost, runStatus } from './status.ts'
 import { systemTerminal, type Terminal } from './terminal.ts'
 
 type Ask = NodeOptions & { readonly json?: true }
@@ -112,9 +112,11 @@ export function createProgram(
   asking(program.command('status'))
     .description('members, epoch, health, space, work in progress')
     .option('--watch', 'again every second')
-    .action(async (options: Ask & { watch?: true }) => {
-      const { json = false, watch = false } = options
-      await runStatus(client(options), { json, watch }, terminal, clock)
+    .option('--lost', 'only what is lost for good: no replica has its data')
+    .action(async (options: Ask & { watch?: true; lost?: true }) => {
+      const { json = false, watch = false, lost = false } = options
+      if (lost) finish(await runLost(client(options), { json }, terminal))
+      else await runStatus(client(options), { json, watch }, terminal, clock)
     })
 
   asking(program.command('locate'))

@@ -67,9 +67,14 @@ const status: NodeStatus = {
       bad: 0,
       badRows: 0,
       mended: 0,
+      missing: 0,
+      fetched: 0,
+      lost: 0,
+      unknown: 0,
       left: 0,
     },
   },
+  lost: 0,
   uptimeSeconds: 61,
 }
 

@@ -8,7 +8,7 @@ import type { Terminal } from './terminal.ts'
 
 const POLL_MS = 300
 
-/** Exit code 1 when something stays bad, or the scrub did not finish. */
+/** Exit code 1 when something stays bad or is lost, or the scrub did not finish. */
 export async function runScrub(
   client: AdminClient,
   options: { readonly json: boolean },
@@ -23,5 +23,5 @@ export async function runScrub(
   }
   terminal.draw([])
   terminal.out(options.json ? JSON.stringify(status) : `scrub: ${scrubLine(status, 200)}`)
-  return status.error === undefined && status.left === 0 ? 0 : 1
+  return status.error === undefined && status.left === 0 && status.lost === 0 ? 0 : 1
 }

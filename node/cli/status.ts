@@ -1,6 +1,6 @@
 /** `shoal status`: members, epoch, health, space and work in progress. */
 
-import type { NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import type { AdminClient } from './admin-client.ts'
@@ -127,5 +127,44 @@ export function scrubLine(scrub: ScrubStatus, columns: number): string {
   if (scrub.error !== undefined) return `did not finish: ${printable(scrub.error)}`
   if (scrub.finishedMs === undefined) return 'none since the start'
   const rows = badRows === 0 ? '' : ` (${badRows} of them rows of the index)`
-  return `${records} records, ${formatSize(totalBytes)}: ${bad + badRows} bad${rows}, ${mended} mended, ${left} left`
+  const seen = `${records} records, ${formatSize(totalBytes)}: ${bad + badRows} bad${rows}`
+  return `${seen}, ${mended} mended, ${left} left${referencesText(scrub)}`
+}
+
+/** What registers name and was not there. */
+function referencesText({ missing, fetched, lost, unknown }: ScrubStatus): string {
+  if (missing + lost + unknown === 0) return '; nothing missing'
+  const open = unknown === 0 ? '' : `, ${unknown} out of reach for now`
+  const gone = lost === 0 ? '' : `, ${lost} LOST (shoal status --lost)`
+  return `; ${missing} blocks missing, ${fetched} fetched${open}${gone}`
+}
+
+/** `shoal status --lost`: what no replica has any more. Exit code 1 when there is such a thing. */
+export async function runLost(
+  client: AdminClient,
+  { json }: { readonly json: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const lost = await client.lost()
+  if (json) terminal.out(JSON.stringify(lost))
+  else for (const line of lostLines(lost)) terminal.out(line)
+  return lost.objects.length === 0 ? 0 : 1
+}
+
+export function lostLines({ objects, unanswered }: LostStatus): string[] {
+  const silent = unanswered === 0 ? [] : [`warning: ${unanswered} members did not answer`]
+  if (objects.length === 0) return ['nothing is known to be lost', ...silent]
+  const rows = objects.map(({ bucket, key, versionId, sizeBytes, foundMs }) => [
+    printable(`${bucket}/${key}`),
+    printable(versionId),
+    formatSize(sizeBytes),
+    new Date(foundMs).toISOString(),
+  ])
+  const columns = [
+    { title: 'OBJECT' },
+    { title: 'VERSION' },
+    { title: 'SIZE', align: 'right' as const },
+    { title: 'FOUND' },
+  ]
+  return [...table(columns, rows), ...silent]
 }

@@ -5,7 +5,6 @@
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { StorageRecord } from '../../protocol/codec/versioned.ts'
-import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type DataId } from '../../protocol/ids.ts'
 import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
@@ -13,6 +12,7 @@ import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { ObjectBody, RequestContext, SealedBody, SmallBody } from '../../gateway/backend.ts'
 import type { Attempt, Attempts } from './attempts.ts'
 import { BufferPool } from './buffers.ts'
+import { MissingBlockError } from './missing-block.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
 /** Blocks of one body on their way at once. */
@@ -134,7 +134,7 @@ export class Bodies {
         if (head === undefined) return
         const bytes = await head.bytes
         if (bytes === undefined || bytes.length < head.piece.to) {
-          throw new StoreError('Unavailable', 'no replica has a good copy of a block')
+          throw new MissingBlockError(head.piece.key, 'a block')
         }
         yield bytes.subarray(head.piece.from, head.piece.to)
         ahead.shift()

@@ -34,6 +34,7 @@ import type { Attempt } from '../data/attempts.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { Bodies } from '../data/body.ts'
 import { internalContext } from '../internal-context.ts'
+import type { Losses } from '../space/losses.ts'
 import type { Reclaim, Released } from '../space/reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Pages } from './pages.ts'
@@ -71,6 +72,7 @@ export interface ObjectChangesOptions {
   readonly pages: Pages
   readonly reclaim: Reclaim
   readonly partitionBits: number
+  readonly losses: Pick<Losses, 'isLost'>
 }
 
 /** What one call of the edit came to. */
@@ -246,7 +248,12 @@ class ObjectChange {
       context.rounds++
       const { lacking } = next
       const read = await this.#options.pages.read(context, this.#key, lacking)
-      if (read === undefined) return
+      if (read === undefined) {
+        // What is lost holds up no change (A5). If the register still names it then, nothing of it is left.
+        const lost = await this.#options.losses.isLost(packedBlockKey(this.#key, pageIdOf(lacking)))
+        if (lost) this.#known.set(pageIdOf(lacking), { versions: [], pages: [] })
+        return
+      }
       this.#known.set(pageIdOf(lacking), read.page)
       this.#sizes.set(pageIdOf(lacking), read.sizeBytes)
       const edited = this.#apply(current?.value, false, () => NO_ID)

@@ -2,7 +2,7 @@
 
 import { textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
 import type { ObjectRecord } from '../../protocol/codec/versioned.ts'
-import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
+import type { BlockKey, ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { shardOf } from '../../protocol/keyspace/key.ts'
 import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { objectOf, objectOfBody } from '../../protocol/object/object.ts'
@@ -21,6 +21,7 @@ import type {
   ListVersionsRequest,
   RequestContext,
 } from '../../gateway/backend.ts'
+import type { Losses } from '../space/losses.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister, ListWalk } from './lister.ts'
 import { GoneError, type Pages } from './pages.ts'
@@ -31,6 +32,7 @@ export interface ObjectListsOptions {
   readonly registers: Registers
   readonly lister: Lister
   readonly pages: Pages
+  readonly losses: Pick<Losses, 'isLost'>
   readonly partitionBits: number
 }
 
@@ -156,18 +158,26 @@ export class ObjectLists {
     expansion: Expansion,
   ): Promise<boolean> {
     const { name, key } = expansion
-    for (let reread = 0; ; reread++) {
+    /** Pages that no replica has. Once the register still names one after that, it is passed over (A5). */
+    const missing = new Set<BlockKey>()
+    const lost = new Set<BlockKey>()
+    for (let reread = 0; ;) {
       const { record, below } = expansion
       const current = record.versions[0]?.sequence
       try {
-        for await (const version of this.#options.pages.versions(context, key, record, below)) {
+        const versions = this.#options.pages.versions(context, key, record, below, lost)
+        for await (const version of versions) {
           const isLatest = version.sequence === current
           if (!page.take(listedVersionOf(name, version, isLatest), version.sequence)) return false
           expansion.below = version.sequence
         }
         return true
       } catch (error) {
-        if (!(error instanceof GoneError) || reread === REREADS_MAX) throw error
+        if (!(error instanceof GoneError)) throw error
+        const { block } = error
+        if (missing.has(block)) lost.add(block)
+        else if (await this.#options.losses.isLost(block)) missing.add(block)
+        else if (reread++ === REREADS_MAX) throw error
         expansion.record = await this.#read(context, bucket, key)
       }
     }

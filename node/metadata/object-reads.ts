@@ -7,13 +7,17 @@ import {
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
 import { ReplacedError, StoreError } from '../../protocol/errors.ts'
-import { dataId, type RegisterKey } from '../../protocol/ids.ts'
+import { dataId, type BlockKey, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectOf } from '../../protocol/object/object.ts'
+import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
 import { VERSIONING, wantedOf } from '../../protocol/object/versions.ts'
 import type { ObjectReader, RequestContext } from '../../gateway/backend.ts'
 import type { Bodies } from '../data/body.ts'
+import { MissingBlockError } from '../data/missing-block.ts'
+import { dataLost } from '../space/loss.ts'
+import type { Losses } from '../space/losses.ts'
 import type { Bucket } from './bucket.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { PackedBlock } from './register-host.ts'
@@ -24,6 +28,7 @@ export interface ObjectReadsOptions {
   readonly registers: Registers
   readonly bodies: Bodies
   readonly pages: Pages
+  readonly losses: Losses
 }
 
 interface Asked {
@@ -51,8 +56,17 @@ export class ObjectReads {
       return await this.#get(context, bucket, key, asked)
     } catch (error) {
       if (!(error instanceof GoneError)) throw error
-      // The register says something else by now (R4).
-      return this.#get(context, bucket, key, asked)
+      const { block } = error
+      const lost = await this.#options.losses.isLost(block)
+      try {
+        // The register says something else by now (R4).
+        return await this.#get(context, bucket, key, asked)
+      } catch (again) {
+        if (!lost || !(again instanceof GoneError) || again.block !== block) throw again
+        const versionId = asked.versionId ?? NULL_VERSION_ID
+        this.#options.losses.note(bucket, { register: key, versionId, sizeBytes: 0 })
+        throw dataLost()
+      }
     }
   }
 
@@ -76,7 +90,16 @@ export class ObjectReads {
     const versioned = bucket.record.versioning !== VERSIONING.never
     const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
       const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)
-      return untilReplaced(chunks, async () => !(await this.#stands(context, bucket, key, version)))
+      return untilReplaced(chunks, async (block) => {
+        // In this order: what the register names after all have answered was not merely freed (R4).
+        const lost = await this.#options.losses.isLost(block)
+        if (!(await this.#stands(context, bucket, key, version))) return 'replaced'
+        if (!lost) return 'away'
+        const { sizeBytes } = version
+        const versionId = versionIdText(version)
+        this.#options.losses.note(bucket, { register: key, versionId, sizeBytes })
+        return 'lost'
+      })
     }
     if (version.sizeBytes === 0) return { info, versioned, read, bytes: new Uint8Array(0) }
     const only = storage.length === 1 ? storage[0] : undefined
@@ -143,10 +166,11 @@ export class ObjectReads {
   }
 }
 
-/** Before the first chunk, a block that no replica has may mean that the version is gone (R4). */
+/** A block that no replica gives may mean that the version is gone, before the first chunk (R4), or that its
+ * data is lost. */
 async function* untilReplaced(
   chunks: AsyncIterable<Uint8Array>,
-  isReplaced: () => Promise<boolean>,
+  fate: (block: BlockKey) => Promise<'replaced' | 'away' | 'lost'>,
 ): AsyncGenerator<Uint8Array> {
   let begun = false
   try {
@@ -155,8 +179,10 @@ async function* untilReplaced(
       yield chunk
     }
   } catch (error) {
-    const lost = error instanceof StoreError && error.code === 'Unavailable'
-    if (!begun && lost && (await isReplaced())) throw new ReplacedError()
+    if (!(error instanceof MissingBlockError)) throw error
+    const found = await fate(error.block)
+    if (found === 'lost') throw dataLost()
+    if (found === 'replaced' && !begun) throw new ReplacedError()
     throw error
   }
 }

@@ -45,6 +45,7 @@ import type { OwnedBlock } from '../data/blocks.ts'
 import type { Bodies, WrittenBody } from '../data/body.ts'
 import type { Replicator } from '../data/replicator.ts'
 import type { Clock, Random } from '../env/ports.ts'
+import { NO_LOSSES, type Losses } from '../space/losses.ts'
 import { NO_RECLAIM, type Reclaim } from '../space/reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Buckets } from './buckets.ts'
@@ -68,6 +69,8 @@ export interface ObjectsOptions {
   readonly partitionBits: number
   /** Default: nothing is ever freed. */
   readonly reclaim?: Reclaim | undefined
+  /** Default: nothing is ever lost. */
+  readonly losses?: Losses | undefined
 }
 
 interface Named {
@@ -87,9 +90,10 @@ export class Objects {
     this.#options = options
     this.#reclaim = options.reclaim ?? NO_RECLAIM
     this.#pages = new Pages(options.replicator)
-    this.#changes = new ObjectChanges({ ...options, reclaim: this.#reclaim, pages: this.#pages })
-    this.#reads = new ObjectReads({ ...options, pages: this.#pages })
-    this.#lists = new ObjectLists({ ...options, pages: this.#pages })
+    const common = { ...options, pages: this.#pages, losses: options.losses ?? NO_LOSSES }
+    this.#changes = new ObjectChanges({ ...common, reclaim: this.#reclaim })
+    this.#reads = new ObjectReads(common)
+    this.#lists = new ObjectLists(common)
   }
 
   key(bucket: Bucket, key: string): RegisterKey {

@@ -15,8 +15,7 @@ import {
   type StorageRecord,
   type VersionRecord,
 } from '../../protocol/codec/versioned.ts'
-import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
+import { dataId, type BlockKey, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import {
   find,
@@ -28,14 +27,13 @@ import {
 } from '../../protocol/object/pages.ts'
 import { dataIdsOf } from '../../protocol/object/versions.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
+import { MissingBlockError } from '../data/missing-block.ts'
 import type { Replicator } from '../data/replicator.ts'
 
 /** No replica has a good copy of a block that the register named when it was read. */
-export class GoneError extends StoreError {
-  constructor(what: string) {
-    super('Unavailable', `no replica has a good copy of ${what}`)
-  }
-}
+export class GoneError extends MissingBlockError {}
+
+const NOTHING_LOST: ReadonlySet<BlockKey> = new Set()
 
 export interface ReadPage {
   readonly page: PageRecord
@@ -77,16 +75,19 @@ export class Pages {
     }
   }
 
-  /** Versions with a sequence below `below`, newest first; pages are read as far as they are needed. */
+  /** Versions with a sequence below `below`, newest first; pages are read as far as they are needed. Those in
+   * `lost` are passed over. */
   async *versions(
     context: RequestContext,
     key: RegisterKey,
     { versions, pages }: Versions,
     below = Infinity,
+    lost: ReadonlySet<BlockKey> = NOTHING_LOST,
   ): AsyncGenerator<VersionRecord> {
     for (const version of versions) if (version.sequence < below) yield version
-    for await (const page of this.#below(context, key, pages, below)) {
-      yield* this.versions(context, key, page, below)
+    const there = pages.filter((ref) => !lost.has(packedBlockKey(key, pageIdOf(ref))))
+    for await (const page of this.#below(context, key, there, below)) {
+      yield* this.versions(context, key, page, below, lost)
     }
   }
 
@@ -116,8 +117,9 @@ export class Pages {
     version: VersionRecord,
   ): Promise<StorageRecord[]> {
     const id = dataId(byteString(version.manifest))
-    const bytes = await this.#replicator.read(context, packedBlockKey(key, id))
-    if (bytes === undefined) throw new GoneError('the list of parts')
+    const block = packedBlockKey(key, id)
+    const bytes = await this.#replicator.read(context, block)
+    if (bytes === undefined) throw new GoneError(block, 'the list of parts')
     return manifestCodec.decode(bytes).storage
   }
 
@@ -142,7 +144,9 @@ export class Pages {
 
   async #must(context: RequestContext, key: RegisterKey, ref: PageRefRecord): Promise<PageRecord> {
     const read = await this.read(context, key, ref)
-    if (read === undefined) throw new GoneError('a page of older versions')
+    if (read === undefined) {
+      throw new GoneError(packedBlockKey(key, pageIdOf(ref)), 'a page of older versions')
+    }
     return read.page
   }
 }

@@ -46,6 +46,7 @@ import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
 import { AcceptTally } from './accept-tally.ts'
+import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 
 /** A call to one replica. */
@@ -82,6 +83,7 @@ export interface RegistersOptions {
   readonly proposer: ProposerId
   /** A replica may have missed a write of this partition (P7). */
   readonly onGap: (peer: NodeId, partition: number) => void
+  readonly lost?: LostBlocks | undefined
   /** Told of every outcome: checker A of the simulation listens here. */
   readonly observer?: RegisterObserver | undefined
 }
@@ -347,6 +349,7 @@ export class Registers {
         sets: ReplicaSets
         epoch: number
         fence?: Fence | undefined
+        lost: ReadonlySet<BlockKey> | undefined
       },
       attempt: Attempt | undefined,
     ) => Proposer,
@@ -370,6 +373,7 @@ export class Registers {
           sets,
           epoch: placement.epoch(),
           fence: fence?.current(),
+          lost: this.#options.lost?.keys,
         },
         attempt,
       )
@@ -574,8 +578,9 @@ export class Registers {
       peers.preferred(replicas, 'block'),
       (node) => peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS }),
     )
-    if (block === undefined) throw unavailable()
-    return block
+    if (block !== undefined) return block
+    await this.#options.lost?.noteIfLost(key)
+    throw unavailable()
   }
 }
 

@@ -21,6 +21,7 @@ import type { Store } from '../data/store.ts'
 import { internalContext } from '../internal-context.ts'
 import { stateOfRow } from '../metadata/index-rows.ts'
 import type { Learnt, RegisterHost } from '../metadata/register-host.ts'
+import type { LostBlocks } from '../metadata/lost-blocks.ts'
 import type { Registers } from '../metadata/registers.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { DeadData } from '../space/dead-data.ts'
@@ -39,6 +40,7 @@ export interface PullerOptions {
   readonly blocks: BlockStore
   readonly host: RegisterHost
   readonly registers: Registers
+  readonly lost: LostBlocks
   readonly peers: Peers
   readonly dead: DeadData
   readonly freer: Pick<Freer, 'freeOn'>
@@ -121,7 +123,9 @@ export class Puller {
     if (freed.length > 0) freer.freeOn(peer, freed)
     let whole = true
     await inBatches(missing, async (key) => {
-      if (!(await this.#pullBlock(peer, key))) whole = false
+      if (await this.#pullBlock(peer, key)) return
+      // What no replica has any more holds up nothing.
+      if (!(await this.#options.lost.noteIfLost(key))) whole = false
     })
     return whole
   }
@@ -168,8 +172,9 @@ export class Puller {
       if (accepted === undefined) return true
     }
     let learnt = await this.#learn(peer, key, accepted, epoch)
-    if (learnt === 'refused') {
-      // Never counts as synced (G3): written again above the floor, it comes to this node as well.
+    if (learnt === 'refused' || (learnt === 'incomplete' && (await this.#namesLost(accepted)))) {
+      // Never counts as synced (G3): written again above the floor, and without what is lost (A5), it
+      // comes to this node as well.
       const settled = await registers.settle(
         internalContext(),
         key,
@@ -194,6 +199,16 @@ export class Puller {
     return learnt
   }
 
+  /** A block that it names is lost: the next state of the register does not name it any more (A5). */
+  async #namesLost({ value }: Accepted): Promise<boolean> {
+    const { blocks, lost: lostBlocks } = this.#options
+    let lost = false
+    for (const block of value.blocks) {
+      if (!blocks.has(block) && (await lostBlocks.noteIfLost(block))) lost = true
+    }
+    return lost
+  }
+
   /** A damaged register of this node (D3). It has no vote while it is damaged, whatever else has. */
   async #mend(peer: NodeId, key: RegisterKey): Promise<boolean> {
     const { registers, host, blocks, view } = this.#options
@@ -207,6 +222,10 @@ export class Puller {
     if (agreed === undefined) return true
     for (const block of agreed.value.blocks) {
       if (!blocks.has(block)) await this.#pullBlock(peer, block)
+    }
+    if (await this.#namesLost(agreed)) {
+      agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      if (agreed === undefined) return true
     }
     if (await host.mend(key, agreed, epoch)) this.done++
     return true

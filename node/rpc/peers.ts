@@ -4,7 +4,13 @@
  */
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
-import { storageId, type BlockKey, type DataId, type NodeId } from '../../protocol/ids.ts'
+import {
+  storageId,
+  type BlockKey,
+  type BucketId,
+  type DataId,
+  type NodeId,
+} from '../../protocol/ids.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
@@ -29,8 +35,12 @@ import {
   WireFreeReply,
   WireFreeRequest,
   WireHintRequest,
+  WireHoldsReply,
+  WireHoldsRequest,
   WireListReply,
   WireListRequest,
+  WireLostReply,
+  WireLostRequest,
   WireRaiseReply,
   WireRaiseRequest,
   WireReadersRequest,
@@ -303,6 +313,30 @@ export class Peers {
     const ids = round.ids.map((id) => bytesOf(id))
     const body = WireReadersRequest.encode({ ...round, ids })
     await this.#call(to, 'control', RPC.readers, body, options)
+  }
+
+  /** Of each block, whether the node has it. Undefined: it is at another epoch. */
+  async holds(
+    to: NodeId,
+    epoch: number,
+    keys: readonly BlockKey[],
+    options: CallOptions,
+  ): Promise<readonly boolean[] | undefined> {
+    const body = WireHoldsRequest.encode({ epoch, keys: keys.map((key) => bytesOf(key)) })
+    const answer = await this.#call(to, 'bulk', RPC.holds, body, options)
+    const { result, held } = decodeMessage(WireHoldsReply, answer.body)
+    return result === 0 && held.length === keys.length ? held : undefined
+  }
+
+  /** What the node knows to be lost for good, and the names of these buckets, as far as it knows. */
+  async lost(
+    to: NodeId,
+    buckets: readonly BucketId[],
+    options: CallOptions,
+  ): Promise<WireLostReply> {
+    const body = WireLostRequest.encode({ buckets: buckets.map((id) => bytesOf(id)) })
+    const answer = await this.#call(to, 'bulk', RPC.lost, body, options)
+    return decodeMessage(WireLostReply, answer.body)
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -34,8 +34,12 @@ import {
   WireFreeReply,
   WireFreeRequest,
   WireHintRequest,
+  WireHoldsReply,
+  WireHoldsRequest,
   WireListReply,
   WireListRequest,
+  WireLostReply,
+  WireLostRequest,
   WireRaiseReply,
   WireRaiseRequest,
   WireReadersRequest,
@@ -52,6 +56,7 @@ import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import { FREED_MAX } from '../space/freer.ts'
+import { HOLDS_ASKED_MAX } from '../space/reference-check.ts'
 import type { KeptBlocks } from '../space/kept-blocks.ts'
 import { READERS_IDS_MAX, type Readers } from '../space/readers.ts'
 import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../space/tombstones.ts'
@@ -66,6 +71,10 @@ export interface ServiceOptions {
   readonly attempts: Attempts
   readonly dead: DeadData
   readonly readers: Readers
+  /** What is lost for good, and names of buckets. */
+  readonly lost: (request: WireLostRequest) => Promise<WireLostReply>
+  /** A register names this block, and it is not here. */
+  readonly onMissing: (key: BlockKey) => void
   /** Blocks of dead data that somebody still reads. */
   readonly kept: () => KeptBlocks
   readonly epoch: () => number
@@ -136,6 +145,12 @@ export class Service implements LocalService {
         const request = decodeMessage(WireCollectRequest, body)
         await this.#catchUp(request.epoch, from)
         return { type, body: WireCollectReply.encode(await this.collect(request)) }
+      }
+      case RPC.holds:
+        return { type, body: this.#holds(body) }
+      case RPC.lost: {
+        const reply = await this.#options.lost(decodeMessage(WireLostRequest, body))
+        return { type, body: WireLostReply.encode(reply) }
       }
       case RPC.readers: {
         const { boot, round, last, ids } = decodeMessage(WireReadersRequest, body)
@@ -269,6 +284,22 @@ export class Service implements LocalService {
       if (!(error instanceof LogError)) throw error
       return answer(error.code === 'DISK_FULL' ? BLOCK_RESULT.noRoom : BLOCK_RESULT.damaged)
     }
+  }
+
+  /** Who asks knows of a register that names them: what is not here is fetched. */
+  #holds(body: Uint8Array): Uint8Array {
+    const request = decodeMessage(WireHoldsRequest, body)
+    if (request.keys.length > HOLDS_ASKED_MAX)
+      throw new MessageError('too many blocks in one message')
+    const epoch = this.#options.epoch()
+    if (request.epoch !== epoch) return WireHoldsReply.encode({ result: 1, epoch, held: [] })
+    const held = request.keys.map((bytes) => {
+      const key = blockKeyOfWire(bytes)
+      if (this.blocks.has(key)) return true
+      if (this.#options.isReplica(partitionOfKey(key))) this.#options.onMissing(key)
+      return false
+    })
+    return WireHoldsReply.encode({ result: 0, epoch, held })
   }
 
   async #getBlock(body: Uint8Array): Promise<NetworkMessage> {

@@ -91,7 +91,8 @@ async function ofVersion(
     const block = packedBlockKey(key, dataId(byteString(manifest)))
     blocks.push(block)
     const bytes = await read(block)
-    if (bytes !== undefined) blocks.push(...blocksOf(key, manifestCodec.decode(bytes).storage, bits))
+    if (bytes !== undefined)
+      blocks.push(...blocksOf(key, manifestCodec.decode(bytes).storage, bits))
   }
   return { versionId: versionIdText(version), sizeBytes, blocks }
 }

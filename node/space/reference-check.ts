@@ -78,6 +78,7 @@ interface Row {
 
 export class ReferenceCheck {
   readonly #options: ReferenceCheckOptions
+  readonly #lost = new WeakSet<Named>()
 
   constructor(options: ReferenceCheckOptions) {
     this.#options = options
@@ -187,12 +188,15 @@ export class ReferenceCheck {
   async #missing(row: Row, named: Named, block: BlockKey, counts: ReferenceCounts): Promise<void> {
     counts.missing++
     const { note, logger } = this.#options
+    // One block is enough.
+    if (this.#lost.has(named)) return
     try {
       const found = await this.#fetch(block)
       if (found !== undefined) {
         if (found === 'fetched') counts.fetched++
       } else if (await this.#isLost(row.key, block)) {
         counts.lost++
+        this.#lost.add(named)
         note(this.#lostObject(row.key, named))
       } else {
         counts.unknown++

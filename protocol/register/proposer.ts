@@ -20,7 +20,7 @@
  */
 
 import { assert } from '../assert.ts'
-import type { NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
+import type { BlockKey, NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
 import { isQuorum, membersOf, Quorum } from './quorum.ts'
 import type { Attempt, PriorBallot, ProposerOutcome, Step } from './step.ts'
@@ -67,6 +67,9 @@ export interface ProposerOptions {
   readonly attempt?: Attempt | undefined
   /** Use counters above this only (D3: the mark). */
   readonly above?: number | undefined
+  /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
+   * nothing. Looked at again for each accept. */
+  readonly lost?: ReadonlySet<BlockKey> | undefined
 }
 
 type ProposerStep = Step<ProposerOutcome>
@@ -273,8 +276,9 @@ export class Proposer {
     return step
   }
 
-  #accept(ballot: Ballot, value: RegisterValue, accepting: 'written' | 'kept'): ProposerStep {
-    const { key, epoch, fence, proposer, nextCounter } = this.#options
+  #accept(ballot: Ballot, named: RegisterValue, accepting: 'written' | 'kept'): ProposerStep {
+    const { key, epoch, fence, proposer, nextCounter, lost } = this.#options
+    const value = withoutLost(named, lost)
     const next = { counter: nextCounter(ballot.counter), proposer }
     assert(next.counter > ballot.counter, 'counters rise (P1)')
     this.#seen = maxBallot(this.#seen, next)
@@ -346,6 +350,11 @@ export class Proposer {
     this.#phase = 'done'
     return { send: [], outcome }
   }
+}
+
+function withoutLost(value: RegisterValue, lost: ReadonlySet<BlockKey> | undefined): RegisterValue {
+  if (lost === undefined || !value.blocks.some((block) => lost.has(block))) return value
+  return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
 }
 
 function highest(promises: readonly Promised[]): Accepted | undefined {

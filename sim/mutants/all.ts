@@ -5,6 +5,7 @@ import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { FULL_MUTANTS } from './full.ts'
 import { LOG_MUTANTS } from './log.ts'
+import { LOST_MUTANTS } from './lost.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
@@ -19,6 +20,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...BUCKET_MUTANTS,
   ...SPACE_MUTANTS,
   ...READER_MUTANTS,
+  ...LOST_MUTANTS,
   ...VERSION_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,

@@ -1,0 +1,28 @@
+/** Blocks that no replica has any more: states that are proposed from now on do not name them, so that they
+ * hold up nothing (A5). */
+
+import type { BlockKey } from '../../protocol/ids.ts'
+
+const BLOCKS_MAX = 65_536
+
+export class LostBlocks {
+  readonly keys = new Set<BlockKey>()
+  readonly #isLost: (key: BlockKey) => Promise<boolean>
+
+  constructor(isLost: (key: BlockKey) => Promise<boolean>) {
+    this.#isLost = isLost
+  }
+
+  /** Asks all replicas for a block that could not be had. */
+  async noteIfLost(key: BlockKey): Promise<boolean> {
+    if (this.keys.has(key)) return true
+    if (!(await this.#isLost(key))) return false
+    this.keys.add(key)
+    if (this.keys.size <= BLOCKS_MAX) return true
+    for (const oldest of this.keys) {
+      this.keys.delete(oldest)
+      break
+    }
+    return true
+  }
+}

@@ -1,0 +1,19 @@
+/** What the metadata role asks and tells about lost data, as a port (loss.ts, lost-objects.ts). */
+
+import type { BlockKey, BucketId, RegisterKey } from '../../protocol/ids.ts'
+
+export interface Losses {
+  /** Every replica was asked for the block, and none has it. */
+  isLost(block: BlockKey): Promise<boolean>
+  /** A register still named a lost block when it was read after that. */
+  note(
+    bucket: { readonly id: BucketId; readonly name: string },
+    lost: {
+      readonly register: RegisterKey
+      readonly versionId: string
+      readonly sizeBytes: number
+    },
+  ): void
+}
+
+export const NO_LOSSES: Losses = { isLost: () => Promise.resolve(false), note: () => {} }

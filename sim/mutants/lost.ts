@@ -1,0 +1,83 @@
+/** Breaks of A5 and R4: what is lost is called overload, and what is away is called lost. */
+
+import { BLOCK_BYTES } from '../../protocol/limits.ts'
+import { blockGone } from '../../node/metadata/index-rows.ts'
+import { Loss } from '../../node/space/loss.ts'
+import { Peers } from '../../node/rpc/peers.ts'
+import { blocksOf } from '../space-checker.ts'
+import {
+  backendOf,
+  bytesLike,
+  codeOf,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  untilLevel,
+} from '../testing/calm-cluster.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+
+/** All replicas of an object's blocks lose them; or all but one, which is away. */
+const lostEverywhere =
+  (away: boolean): Scenario =>
+  async ({ seed, adapt }) => {
+    const found: string[] = []
+    await onCluster(
+      3,
+      async (cluster) => {
+        await put(backendOf(cluster, 0), 'key', bytesLike(2 * BLOCK_BYTES))
+        await untilLevel(cluster)
+        const keys = blocksOf(nodeOf(cluster, 0))
+        if (away) cluster.kill(2, false)
+        for (const node of away ? [0, 1] : [0, 1, 2]) {
+          await nodeOf(cluster, node).store.append(keys.map(blockGone))
+        }
+        const code = await codeOf(get(backendOf(cluster, 0), 'key'))
+        const wanted = away ? 'Unavailable' : 'DataLost'
+        if (code !== wanted) found.push(`a GET was answered ${code}`)
+        if (!away) return
+        await cluster.start(2)
+        await untilLevel(cluster)
+        await sleep(cluster, 1_000)
+        const later = await codeOf(get(backendOf(cluster, 0), 'key'))
+        if (later !== 'ok') found.push(`with its replica back, a GET was answered ${later}`)
+      },
+      { seed, adapt },
+    )
+    return found
+  }
+
+export const LOST_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'lost-block-called-overload',
+    rule: 'A5',
+    breaks: 'a block that no replica has is never known to be lost',
+    by: 'a GET of an object whose blocks are gone everywhere',
+    scenario: lostEverywhere(false),
+    caughtAs: /answered Unavailable/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Loss.prototype, 'isLost', () => () => Promise.resolve(false))
+    },
+  },
+  {
+    name: 'block-out-of-reach-called-lost',
+    rule: 'R4',
+    breaks: 'a replica that does not answer counts as one that has lost the block',
+    by: 'a GET of an object whose last replica is away',
+    scenario: lostEverywhere(true),
+    caughtAs: /answered DataLost/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        Peers.prototype,
+        'getOwnedBlock',
+        (original) =>
+          function (this: Peers, to, key, options, into) {
+            return original.call(this, to, key, options, into).catch(() => undefined)
+          },
+      )
+    },
+  },
+]
