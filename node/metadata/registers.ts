@@ -48,6 +48,7 @@ import type { HostReply, PackedBlock } from './register-host.ts'
 import { AcceptTally } from './accept-tally.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
+import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
 
 /** A call to one replica. */
 const CALL_TIMEOUT_MS = 4_000
@@ -140,11 +141,6 @@ interface Machine<Outcome> {
   hedge(): Step<Outcome>
   giveUp(): Outcome
 }
-
-/** Blocks that the proposer has in its hands, by key. */
-type AtHand = ReadonlyMap<BlockKey, OwnedBlock>
-
-const NOTHING_AT_HAND: AtHand = new Map()
 
 interface RunExtras {
   readonly atHand?: AtHand | undefined
@@ -582,21 +578,6 @@ export class Registers {
     await this.#options.lost?.noteIfLost(key)
     throw unavailable()
   }
-}
-
-/** Of the blocks at hand those that the value names, as far as they fit into one message: what is left out,
- * an acceptor asks for. */
-function ridingWith(request: RegisterRequest, atHand: AtHand): readonly OwnedBlock[] {
-  if (request.type !== 'accept' || atHand.size === 0) return []
-  const riding: OwnedBlock[] = []
-  let sizeBytes = 0
-  for (const key of request.value.blocks) {
-    const block = atHand.get(key)
-    if (block === undefined || sizeBytes + block.bytes.length > BLOCK_BYTES) continue
-    riding.push(block)
-    sizeBytes += block.bytes.length
-  }
-  return riding
 }
 
 function unavailable(): StoreError {

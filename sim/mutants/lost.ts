@@ -74,8 +74,8 @@ export const LOST_MUTANTS: readonly NodeMutant[] = [
         Peers.prototype,
         'getOwnedBlock',
         (original) =>
-          function (this: Peers, to, key, options, into) {
-            return original.call(this, to, key, options, into).catch(() => undefined)
+          function (this: Peers, to, key, options) {
+            return original.call(this, to, key, options).catch(() => undefined)
           },
       )
     },
