@@ -8,6 +8,7 @@ import {
   proposerId,
   type ClusterId,
   type DataId,
+  type RegisterKey,
   type NodeId,
   type StorageId,
 } from '../protocol/ids.ts'
@@ -42,6 +43,7 @@ import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { openStore } from './open-store.ts'
+import { DamagedRegisters } from './repair/damaged-registers.ts'
 import { Mender } from './repair/mender.ts'
 import { Puller } from './repair/puller.ts'
 import { Resync } from './repair/resync.ts'
@@ -218,7 +220,17 @@ export class ShoalNode {
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
     this.#convalescence = new Convalescence(store, () => this.resync.isLevel)
     const votes = (partition: number): boolean => isReplica(partition) && this.#convalescence.isOver
-    this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self })
+    const damaged = new DamagedRegisters({
+      clock,
+      isReplicated: (partition) =>
+        view()
+          .replicas(partition)
+          .some((node) => node !== self),
+      pull: (partition) => this.resync.foundDamage(partition),
+      scrub: () => this.upkeep.startScrub(false),
+    })
+    const onFaulty = (key: RegisterKey): void => damaged.note(key)
+    this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
     const exchange = new Exchange({ store, self, view })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)

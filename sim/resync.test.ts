@@ -1,6 +1,8 @@
 /** A node that was away comes level again: digests, unchosen states, duties, damaged blocks (P7). */
 
 import { expect, test } from 'vitest'
+import { byteString } from '../protocol/bytes.ts'
+import type { RegisterKey } from '../protocol/ids.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
 import type { SimulatedDisk } from './disk.ts'
 import {
@@ -48,6 +50,36 @@ test('down during 300 writes, a node has all of it by itself soon after it is ba
     const large = await get(backendOf(cluster, 2), 'large')
     expect(Buffer.compare(large, bytesLike(3 * BLOCK_BYTES))).toBe(0)
   })
+})
+
+test('a damaged register that a read meets is mended soon, not at the next scrub (D3)', async () => {
+  for (const nodes of [3, 1]) {
+    await onCluster(nodes, async (cluster) => {
+      const damaged = nodes - 1
+      await put(backendOf(cluster, 0), 'key', bytesLike(30))
+      if (nodes > 1) await untilLevel(cluster)
+      await nodeOf(cluster, damaged).store.settleIndex()
+      cluster.kill(damaged, false)
+      const image = cluster.imageOf(damaged)
+      const isKey = (key: Uint8Array): boolean => /^r.*key$/s.test(byteString(key))
+      const index = image.index.map((row) => {
+        const value = row.value?.slice()
+        if (isKey(row.key)) value![value!.length - 1]! ^= 1
+        return value === undefined ? row : { ...row, value }
+      })
+      const register = byteString(
+        index.find(({ key }) => isKey(key))!.key.subarray(1),
+      ) as RegisterKey
+      cluster.restore(damaged, { ...image, index })
+      await cluster.start(damaged)
+      await sleep(cluster, 30_000)
+      expect(nodeOf(cluster, damaged).host.isFaulty(register)).toBe(true)
+      await codeOf(get(backendOf(cluster, 0), 'key'))
+      await sleep(cluster, 10_000)
+      expect(nodeOf(cluster, damaged).host.isFaulty(register)).toBe(false)
+      expect(await get(backendOf(cluster, 0), 'key')).toEqual(bytesLike(30))
+    })
+  }
 })
 
 test('an acceptance that only one node has is settled one way or the other', async () => {

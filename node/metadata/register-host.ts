@@ -81,6 +81,8 @@ export interface RegisterHostOptions {
   readonly epoch: () => number
   readonly isReplica: (partition: number) => boolean
   readonly self: NodeId
+  /** A request met a damaged state: it is to be mended (D3). */
+  readonly onFaulty?: ((key: RegisterKey) => void) | undefined
   /** For promises kept in memory. Default: 32 MiB. */
   readonly promiseBytesMax?: number | undefined
 }
@@ -314,7 +316,7 @@ export class RegisterHost {
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
     const refusal = this.refusalOf(request)
     if (refusal !== undefined) return { reply: refusal }
-    const stored = this.#load(request.key)
+    const stored = this.#loadFor(request.key)
     const ready = handle(this.#stateOf(request.key, stored), this.#env(request, stored), request)
     if (this.#mustRaise(request, ready)) {
       // What passed before it is flushed by then: look again.
@@ -340,7 +342,7 @@ export class RegisterHost {
       for (;;) {
         const refusal = this.refusalOf(request)
         if (refusal !== undefined) return { reply: refusal }
-        const stored = this.#load(key)
+        const stored = this.#loadFor(key)
         const env = this.#env(request, stored, blocks)
         const ready = handle(this.#stateOf(key, stored), env, request)
         // While one of these is flushed, epoch and minimum may move on: judge again afterwards.
@@ -459,6 +461,13 @@ export class RegisterHost {
       if (this.#states.sizeBytes <= STATE_BYTES_MAX) break
       this.#states.delete(oldest)
     }
+  }
+
+  /** Of a request. */
+  #loadFor(key: RegisterKey): Accepted | undefined | 'faulty' {
+    const stored = this.#load(key)
+    if (stored === 'faulty') this.#options.onFaulty?.(key)
+    return stored
   }
 
   #load(key: RegisterKey): Accepted | undefined | 'faulty' {

@@ -118,6 +118,12 @@ export class Resync {
     this.#kick()
   }
 
+  /** A register of the partition is damaged here: it is pulled whatever the digests say. */
+  foundDamage(partition: number): void {
+    this.#damaged.add(partition)
+    this.hinted([partition])
+  }
+
   /** A replica may have missed a write of this partition (P7). */
   gap(peer: NodeId, partition: number): void {
     if (peer === this.#options.self) {
