@@ -42,7 +42,9 @@ export function createDisk(root: string): Disk {
 
     async readFile(path) {
       try {
-        return await fs.readFile(at(path))
+        // Plain bytes: `slice` of a Buffer is no copy.
+        const { buffer, byteOffset, length } = await fs.readFile(at(path))
+        return new Uint8Array(buffer, byteOffset, length)
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return undefined
         throw error
