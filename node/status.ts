@@ -230,6 +230,8 @@ export class Status implements AdminBackend {
         stats.removalBytes,
       ),
       gauge('shoal_log_segments', 'Segments of the log', stats.segments),
+      counter('shoal_log_refused_total', 'Appends refused: too much waited', stats.refused),
+      gauge('shoal_log_waiting_bytes', 'Appended and not flushed yet', stats.waitingBytes),
       gauge('shoal_log_damaged_records', 'Records found damaged at start', stats.damaged),
       gauge(
         'shoal_lost_objects',

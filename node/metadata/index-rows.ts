@@ -542,9 +542,11 @@ export function applyDamagedRecord(
   position: LogPosition,
   current: Current,
 ): RowWrite[] {
-  if (type !== RECORD.register) return []
+  if (type !== RECORD.register && type !== RECORD.registerGone) return []
   const rowKey = registerRow(key as RegisterKey)
   const row = current(rowKey)
+  // A removal whose floor is lost: what is there may be what it removed, or have come after it.
+  if (row === undefined && type === RECORD.registerGone) return []
   const writes: RowWrite[] = []
   let replaces: LogPosition | undefined
   if (row !== undefined && hasState(row)) {

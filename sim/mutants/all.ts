@@ -1,6 +1,7 @@
 /** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
 
 import { BUCKET_MUTANTS } from './buckets.ts'
+import { DAMAGE_MUTANTS } from './damage.ts'
 import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { FULL_MUTANTS } from './full.ts'
@@ -24,5 +25,6 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...VERSION_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,
+  ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,
 ]

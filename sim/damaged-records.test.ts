@@ -1,0 +1,95 @@
+/** D7, D8: whatever byte of whatever record is bad, nothing is dropped in silence by a rebuild. */
+
+import { describe, expect, test } from 'vitest'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { segmentPath } from '../node/data/segment.ts'
+import type { Damage, Loss, LogPosition, NewRecord } from '../node/data/types.ts'
+import { RECORD } from '../node/metadata/index-rows.ts'
+import { BATCHES, corruptBody, keyOf, written } from './record-world.ts'
+
+/** Why a row may be other than it was. */
+function isTold(
+  row: string,
+  found: string | undefined,
+  damage: readonly Damage[],
+  losses: readonly Loss[],
+): boolean {
+  if (found === 'FAULTY') return true
+  const letter = row.charAt(0)
+  if (letter === 'k') return losses.some((loss) => loss.mark)
+  const partition = letter === 'y' ? 9 : row.charCodeAt(1) * 256 + row.charCodeAt(2)
+  const isLost = losses.some(
+    ({ partitions }) => partitions === 'all' || partitions.includes(partition),
+  )
+  // A block that is missing shows as such to whoever needs it, and its partition is compared.
+  const isNamed = damage.some(({ identity }) => identity?.type === RECORD.block)
+  return isLost || (letter === 'b' && isNamed)
+}
+
+describe('after a bad byte in the log and a rebuild of the index', () => {
+  test('every row is as it was, FAULTY, or said to be lost', async () => {
+    const { world, positions } = await written()
+    await world.open()
+    const before = world.rows()
+    expect(before.size).toBeGreaterThan(6)
+    const places = positions.flatMap(({ offset, lengthBytes }) =>
+      Array.from({ length: lengthBytes }, (_, i) => offset + i),
+    )
+    const silent: string[] = []
+    for (const offset of places) {
+      const { world: moment } = await written()
+      moment.disk.corrupt(segmentPath(1), offset, 1 << (offset % 8))
+      await moment.open()
+      const after = moment.rows()
+      for (const key of new Set([...before.keys(), ...after.keys()])) {
+        if (before.get(key) === after.get(key)) continue
+        const damage = moment.store.damage()
+        if (isTold(key, after.get(key), damage, moment.forgotten)) continue
+        const at = positions.findLast((position) => position.offset <= offset)
+        silent.push(`${JSON.stringify(key)}: byte ${offset - (at?.offset ?? 0)} of its record`)
+      }
+    }
+    expect(silent).toEqual([])
+  })
+
+  for (const [what, is, expected] of [
+    ['mark', (each: NewRecord) => each.type === RECORD.mark, { partitions: [], mark: true }],
+    [
+      'minimum',
+      (each: NewRecord) => each.type === RECORD.minimum,
+      { partitions: [5], mark: false },
+    ],
+    [
+      'removal',
+      (each: NewRecord) => each.type === RECORD.registerGone,
+      { partitions: [partitionOfKey(keyOf('c'))], mark: false },
+    ],
+  ] as const) {
+    test(`a bad body of a ${what} is written down as lost`, async () => {
+      const log = await written()
+      corruptBody(log, is)
+      const { world } = log
+      await world.open()
+      expect(world.forgotten).toMatchObject([{ ...expected, reason: what }])
+    })
+  }
+
+  test('a register whose removal is damaged is FAULTY: neither there nor gone', async () => {
+    const log = await written()
+    corruptBody(log, ({ type }) => type === RECORD.registerGone)
+    await log.world.open()
+    expect(log.world.rows().get(`r${keyOf('c')}`)).toBe('FAULTY')
+  })
+
+  test('a bad register, or a bad header of a batch, is no loss', async () => {
+    const log = await written()
+    corruptBody(log, ({ type }) => type === RECORD.register, 30)
+    await log.world.open()
+    expect(log.world.forgotten).toEqual([])
+    const { world, positions } = await written()
+    const header = (positions[0] as LogPosition).offset - 64
+    world.disk.corrupt(segmentPath(1), header + 20, 1)
+    await world.open()
+    expect(world.forgotten).toEqual([])
+  })
+})
