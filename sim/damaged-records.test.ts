@@ -5,7 +5,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { segmentPath } from '../node/data/segment.ts'
 import type { Damage, Loss, LogPosition, NewRecord } from '../node/data/types.ts'
 import { RECORD } from '../node/metadata/index-rows.ts'
-import { BATCHES, corruptBody, keyOf, written } from './record-world.ts'
+import { corruptBody, keyOf, written } from './record-world.ts'
 
 /** Why a row may be other than it was. */
 function isTold(
