@@ -105,7 +105,7 @@ function judged({ records, damage }: Content, missing: number): Content {
 }
 
 async function firstSequenceOf(window: Window, logId: Uint8Array): Promise<number | undefined> {
-  const header = decodeSegmentHeader((await window.at(0, SEGMENT_HEADER_BYTES)).slice())
+  const header = decodeSegmentHeader(await window.at(0, SEGMENT_HEADER_BYTES))
   if (typeof header === 'string' || !equalBytes(header.logId, logId)) return undefined
   return header.firstSequence
 }

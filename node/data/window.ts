@@ -10,7 +10,7 @@ const NARROW_BYTES = 64 << 10
 export class Window {
   readonly sizeBytes: number
   private readonly file: DiskFile
-  private buffer = new Uint8Array(NARROW_BYTES)
+  private buffer = new Uint8Array(0)
   private start = 0
   private length = 0
 
@@ -26,7 +26,8 @@ export class Window {
     const behind = this.start + this.length
     if (offset < this.start || offset + wanted > behind) {
       const sequential = offset >= this.start && offset <= behind
-      const size = Math.max(wanted, sequential ? WIDE_BYTES : NARROW_BYTES)
+      const ahead = Math.min(sequential ? WIDE_BYTES : NARROW_BYTES, this.sizeBytes - offset)
+      const size = Math.max(wanted, ahead)
       if (this.buffer.length < size) this.buffer = new Uint8Array(size)
       this.length = await this.read(this.buffer.subarray(0, size), offset)
       this.start = offset
