@@ -57,6 +57,8 @@ const PID_FILE = 'shoal.pid'
 const LAYOUT_FILE = 'layout.json'
 const VOTE_FILE = 'layout-vote.json'
 const STORAGE_ID_BYTES = 12
+/** No log has it. */
+const UNKNOWN_LOG_ID = '0'.repeat(32)
 
 /** What a running node may change in node.json. */
 export type NodeChanges = Partial<
@@ -115,6 +117,15 @@ export class DataDirectory {
   remember(changes: NodeChanges): void {
     this.#node = { ...this.#node, ...changes }
     writeNode(this.path, this.#node)
+  }
+
+  /** Hex. Undefined only before the first log of this directory was begun. */
+  expectedLogId(): string | undefined {
+    const { logId, addresses } = this.#node
+    if (logId !== undefined) return logId
+    // An earlier program did not write it down; but a node that has served has had a log.
+    const isGone = !existsSync(join(this.path, 'log', 'id'))
+    return addresses.s3 !== undefined && isGone ? UNKNOWN_LOG_ID : undefined
   }
 
   /** Undefined on nodes that did not found the cluster. */

@@ -7,7 +7,7 @@ import { GatewayMetrics } from '../gateway/admin/metrics.ts'
 import { createGateway } from '../gateway/server.ts'
 import { storageId } from '../protocol/ids.ts'
 import { byteString } from '../protocol/bytes.ts'
-import type { NodeHooks, RunningNode } from './cli/running-node.ts'
+import type { NodeHooks, RunningNode, StartChoices } from './cli/running-node.ts'
 import type { Config } from './config.ts'
 import {
   isMemberDirectory,
@@ -15,6 +15,7 @@ import {
   type DataDirectory,
   type RootCredentials,
 } from './data-directory.ts'
+import { LogError } from './data/errors.ts'
 import { createDisk } from './env/disk.ts'
 import { openLmdb } from './env/lmdb.ts'
 import type { Environment, Logger, Random } from './env/ports.ts'
@@ -31,7 +32,11 @@ import { UsageError } from './usage-error.ts'
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /** See StartNode in cli/running-node.ts. */
-export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
+export async function startNode(
+  config: Config,
+  hooks: NodeHooks,
+  choices: StartChoices,
+): Promise<RunningNode> {
   const random = new SystemRandom()
   await checkFirstStart(config, new SystemClock())
   const directory = openDataDirectory(config.data, () => {
@@ -46,10 +51,13 @@ export async function startNode(config: Config, hooks: NodeHooks): Promise<Runni
     }
   })
   try {
-    return await serve(config, hooks, directory, random)
+    return await serve(config, hooks, choices, directory, random)
   } catch (error) {
     if (directory.isNew && isRefusal(error)) directory.discard()
     else directory.close()
+    if (error instanceof LogError && error.code === 'LOG_MISSING') {
+      throw new UsageError(`${directory.path}: ${error.message}`)
+    }
     throw error
   }
 }
@@ -57,6 +65,7 @@ export async function startNode(config: Config, hooks: NodeHooks): Promise<Runni
 async function serve(
   config: Config,
   hooks: NodeHooks,
+  choices: StartChoices,
   directory: DataDirectory,
   random: Random,
 ): Promise<RunningNode> {
@@ -111,6 +120,13 @@ async function serve(
       scrubPauseMs: config.scrubPause,
     },
     clusterSecret: clusterSecretOf(directory),
+    log: {
+      expectedId: directory.expectedLogId(),
+      acceptLost: choices.acceptLostLog,
+      opened(logId) {
+        if (directory.node.logId !== logId) directory.remember({ logId })
+      },
+    },
     join: founds ? undefined : config.join,
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },

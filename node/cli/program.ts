@@ -87,6 +87,7 @@ export function createProgram(
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
     .option('--config <file>', 'TOML or YAML file with any field')
+    .option('--accept-lost-log', 'the log is gone for good: fetch its data from the replicas')
     .addOption(new Option('--supervised').hideHelp())
     .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
 

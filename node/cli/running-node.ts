@@ -33,5 +33,14 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
+export interface StartChoices {
+  /** The log is gone for good: begin a new one (D2). */
+  readonly acceptLostLog?: boolean | undefined
+}
+
 /** Resolves when the node serves. Rejects with UsageError or an operating system's error. */
-export type StartNode = (config: Config, hooks: NodeHooks) => Promise<RunningNode>
+export type StartNode = (
+  config: Config,
+  hooks: NodeHooks,
+  choices: StartChoices,
+) => Promise<RunningNode>

@@ -1,15 +1,25 @@
 /** `shoal start` as a process: what it refuses, what it says, and that its log can't kill it. */
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readNode } from '../data-directory.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 90_000
 
 let parent: string
 let data: string
@@ -111,6 +121,52 @@ describe('a start on a directory', () => {
       await again.until('out', /^ready /m)
       await stop(again)
       expect(again.errors).not.toMatch(/founded/)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('a node whose log is gone (D9)', () => {
+  it(
+    'does not start, unless that is accepted; without its index it does',
+    async () => {
+      const first = start()
+      await first.until('out', /^ready /m)
+      await stop(first)
+      const { logId } = readNode(data)!
+      expect(logId).toMatch(/^[0-9a-f]{32}$/)
+      const log = join(data, 'log')
+
+      rmSync(join(data, 'index'), { recursive: true })
+      const second = start()
+      await second.until('out', /^ready /m)
+      await stop(second)
+
+      renameSync(log, join(parent, 'elsewhere'))
+      rmSync(join(data, 'index'), { recursive: true })
+      const line = await refused()
+      expect(line).toMatch(`the log ${logId!} is gone`)
+      expect(line).toMatch(/volume not mounted.* start once with --accept-lost-log/)
+
+      // As an earlier program left it.
+      for (const name of ['node.json', 'node.json.copy']) {
+        const {
+          checksum: _,
+          logId: __,
+          ...fields
+        } = JSON.parse(readFileSync(join(data, name), 'utf8')) as Record<string, unknown>
+        writeFileSync(join(data, name), JSON.stringify(fields))
+      }
+      expect(await refused()).toMatch(/is gone/)
+
+      const accepted = start('--accept-lost-log')
+      await accepted.until('errors', /"layout adopted"|layout adopted/)
+      accepted.child.kill('SIGTERM')
+      await accepted.exit
+      expect(readNode(data)!.logId).not.toBe(logId)
+      rmSync(log, { recursive: true })
+      renameSync(join(parent, 'elsewhere'), log)
+      expect(await refused()).toMatch(/holds another log/)
     },
     TIMEOUT_MS,
   )

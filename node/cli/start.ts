@@ -7,7 +7,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
-import type { Progress, RunningNode, StartNode } from './running-node.ts'
+import type { NodeHooks, Progress, RunningNode, StartChoices, StartNode } from './running-node.ts'
 import { checkOrigin, loadConfig, type StartOptions } from './settings.ts'
 import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'
@@ -28,11 +28,11 @@ export interface ReadyMessage {
 
 /** Returns the exit code. */
 export async function runStart(
-  options: StartOptions & { readonly supervised?: boolean },
+  options: StartOptions & StartChoices & { readonly supervised?: boolean },
   terminal: Terminal,
   clock: Clock,
 ): Promise<number> {
-  const { supervised = false, ...given } = options
+  const { supervised = false, acceptLostLog, ...given } = options
   const config = loadConfig(given, process.env)
   checkOrigin(config)
   terminal.serves?.()
@@ -49,7 +49,7 @@ export async function runStart(
   const signals = stopSignals({ supervised, force: () => process.exit(130) })
   for (const name of unknownVariables(process.env)) logger.warn({ name }, 'variable means nothing')
   const { startNode }: { startNode: StartNode } = await import('../start.ts')
-  const starting = startNode(config, {
+  const hooks: NodeHooks = {
     logger,
     failed(reason) {
       fail(reason)
@@ -57,7 +57,8 @@ export async function runStart(
     },
     notice: fail,
     progress: (progress) => drawProgress(progress, terminal, supervised),
-  })
+  }
+  const starting = startNode(config, hooks, { acceptLostLog })
   const started = await Promise.race([starting, signals.first])
   // Before a node serves there is nothing to finish: what it has flushed, the next start recovers.
   if (typeof started === 'string') return 0

@@ -145,8 +145,8 @@ export function logIsMissing(logId: Uint8Array): LogError {
   return new LogError(
     'LOG_MISSING',
     `the log ${hex(logId)} is gone: ${LOG_DIRECTORY}/ holds no segments of it. Is a volume not mounted? ` +
-      'Nothing was changed. If it is lost for good, accept that, and the node fetches its data from the ' +
-      'replicas',
+      'Nothing was changed. If it is lost for good, start once with --accept-lost-log: the node comes back ' +
+      'without a vote and fetches its data from the replicas',
   )
 }
 
