@@ -497,6 +497,11 @@ export interface NodeStatus {
     readonly up: boolean
     readonly freeBytes?: number | undefined
     readonly usedBytes?: number | undefined
+    /** Partitions of its own on which it does not vote, because it may have forgotten something, and why. */
+    readonly forgottenPartitions?: number | undefined
+    readonly forgottenWhy?: readonly string[] | undefined
+    /** Partitions of which it has lost something for good, because there was no other replica. */
+    readonly lostPartitions?: number | undefined
   }[]
   readonly partitions: {
     readonly total: number

@@ -7,6 +7,8 @@
  *   credentials.json  root credentials, founder only, mode 0600
  *   shoal.pid         id of the Node process itself while it runs
  *   layout*.json      membership/layout-store.ts
+ *   forgotten         repair/forgotten.ts
+ *   sightings         repair/sightings.ts
  *   log/ index/       the segments, and the index made from them
  *
  * Invariants:
@@ -151,7 +153,16 @@ export class DataDirectory {
   discard(): void {
     assert(this.isNew, 'only a directory that was formatted now is discarded')
     // node.json goes last: a directory that holds anything else is nobody's without it.
-    for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE, 'log', 'index', NODE_COPY_FILE]) {
+    for (const name of [
+      CREDENTIALS_FILE,
+      LAYOUT_FILE,
+      VOTE_FILE,
+      'forgotten',
+      'sightings',
+      'log',
+      'index',
+      NODE_COPY_FILE,
+    ]) {
       rmSync(join(this.path, name), { recursive: true, force: true })
     }
     rmSync(join(this.path, NODE_FILE), { force: true })

@@ -19,7 +19,6 @@ import type { LayoutView } from '../protocol/layout/view.ts'
 import type { AdminBackend, Backend } from '../gateway/backend.ts'
 import type { IamBackend } from '../gateway/iam-backend.ts'
 import { createBackend } from './backend.ts'
-import { Convalescence, raiseLostMark } from './convalescence.ts'
 import { Attempts } from './data/attempts.ts'
 import { BlockStore } from './data/blocks.ts'
 import { lookOutForDisk } from './disk-lookout.ts'
@@ -44,8 +43,10 @@ import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { openStore } from './open-store.ts'
 import { DamagedRegisters } from './repair/damaged-registers.ts'
+import { Forgotten } from './repair/forgotten.ts'
 import { Mender } from './repair/mender.ts'
 import { Puller } from './repair/puller.ts'
+import { Recall } from './repair/recall.ts'
 import { Resync } from './repair/resync.ts'
 import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
@@ -130,7 +131,8 @@ export class ShoalNode {
   readonly upkeep: Upkeep
   readonly #env: Environment
   readonly #exchange: Exchange
-  readonly #convalescence: Convalescence
+  readonly recall: Recall
+  readonly forgotten: Forgotten
   readonly #mender: Mender
   readonly #lost: LostObjects
   #stopped = false
@@ -143,7 +145,9 @@ export class ShoalNode {
     const env = { ...given, disk }
     const startedMs = clock.monotonicMs()
     const recovery = new Recovery()
+    const forgotten = await Forgotten.open(disk, logger)
     const store = await openStore(env, {
+      forgotten,
       segmentSizeBytes: options.segmentSizeBytes,
       note: (lengthBytes) => recovery.note(lengthBytes),
       progress: (done, total) => options.progress?.('reading the log', done, total),
@@ -156,7 +160,6 @@ export class ShoalNode {
       const { records, bytes } = recovery
       logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')
     }
-    await raiseLostMark(store)
     let host: RegisterHost | undefined
     const layout = await LayoutManager.open({
       network,
@@ -171,7 +174,7 @@ export class ShoalNode {
       holdsRegisters: () => host?.holdsRegisters() ?? false,
       clusterSecret: options.clusterSecret,
     })
-    const node = new ShoalNode(env, options, store, layout, startedMs, recovery)
+    const node = new ShoalNode(env, options, store, forgotten, layout, startedMs, recovery)
     host = node.host
     try {
       await node.#lost.load()
@@ -192,6 +195,7 @@ export class ShoalNode {
     env: Environment & { readonly disk: WatchedDisk },
     options: NodeOptions,
     store: Store,
+    forgotten: Forgotten,
     layout: LayoutManager,
     startedMs: number,
     recovery: Recovery,
@@ -218,8 +222,8 @@ export class ShoalNode {
       observe: (later, from) => layout.observe(later, from),
     }
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
-    this.#convalescence = new Convalescence(store, () => this.resync.isLevel)
-    const votes = (partition: number): boolean => isReplica(partition) && this.#convalescence.isOver
+    this.forgotten = forgotten
+    const votes = (partition: number): boolean => isReplica(partition) && !forgotten.has(partition)
     const damaged = new DamagedRegisters({
       clock,
       isReplicated: (partition) =>
@@ -260,6 +264,7 @@ export class ShoalNode {
       epoch,
       isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
+      votes,
       observe: (later, from) => layout.observe(later, from),
       layout: (from, type, body) => {
         const answer = layout.handle(from, type, body)
@@ -378,6 +383,21 @@ export class ShoalNode {
       check: (register) => references.lostOf(register),
     })
     const report = new LostReport({ self, lost: this.#lost, store, peers, view, clock })
+    this.recall = new Recall({
+      self,
+      store,
+      host: this.host,
+      forgotten,
+      peers,
+      exchange,
+      puller,
+      view: () => (layout.isMember() ? layout.current() : undefined),
+      mayBegin: () => true,
+      lacks: (partitions) => this.resync.hinted(partitions),
+      clock,
+      random,
+      logger,
+    })
     this.upkeep = new Upkeep({
       ...options.upkeep,
       store,
@@ -454,6 +474,8 @@ export class ShoalNode {
       disk: env.disk,
       blocks,
       resync: this.resync,
+      recall: this.recall,
+      forgotten,
       peers,
       buckets,
       clock,
@@ -492,6 +514,7 @@ export class ShoalNode {
     this.#stopped = true
     this.#endLookout()
     this.resync.stop()
+    this.recall.stop()
     this.space.stop()
     this.#lost.stop()
     this.layout.stop()
@@ -539,6 +562,7 @@ export class ShoalNode {
 
   #serve(): void {
     this.resync.start()
+    this.recall.kick()
     this.space.start()
     this.upkeep.start()
     const view = this.layout.current()
@@ -548,6 +572,7 @@ export class ShoalNode {
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.resync.membersChanged()
+    this.recall.kick()
     this.#provide(view)
   }
 

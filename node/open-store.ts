@@ -2,7 +2,7 @@
 
 import { bytesOfHex } from '../protocol/bytes.ts'
 import { Store } from './data/store.ts'
-import type { Damage, Loss, StoreOptions } from './data/types.ts'
+import type { Damage, StoreOptions } from './data/types.ts'
 import type { Environment } from './env/ports.ts'
 import {
   applyDamagedRecord,
@@ -13,6 +13,8 @@ import {
 } from './metadata/index-rows.ts'
 import { lossOf } from './metadata/losses.ts'
 import { ROW_SCHEMA } from './metadata/row-schema.ts'
+import { Forgotten } from './repair/forgotten.ts'
+import { raiseLostMark } from './repair/lost-mark.ts'
 
 export interface OpenStoreOptions {
   readonly segmentSizeBytes: number
@@ -26,8 +28,8 @@ export interface OpenStoreOptions {
   readonly expectedLogId?: string | undefined
   /** A log that is gone is begun anew, and everything counts as forgotten (D8). */
   readonly acceptLostLog?: boolean | undefined
-  /** Writes down durably what the log has lost: see StoreOptions.forgot (D8). */
-  readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
+  /** Where it is written down what the log has lost (D8). */
+  readonly forgotten?: Forgotten | undefined
 }
 
 type StoreEnvironment = Pick<
@@ -35,8 +37,13 @@ type StoreEnvironment = Pick<
   'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'
 >
 
-export function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
-  return Store.open(storeOptions(env, options))
+/** As the node does it, and as every command on a stopped node has to: what is found lost is written
+ * down, and a lost mark is raised, before anybody can ask. */
+export async function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
+  const forgotten = options.forgotten ?? (await Forgotten.open(env.disk, env.logger))
+  const store = await Store.open(storeOptions(env, { ...options, forgotten }))
+  await raiseLostMark(store, forgotten)
+  return store
 }
 
 /** Apart from `openStore` for tests that break one of them. */
@@ -67,7 +74,7 @@ export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): 
         ? []
         : applyDamagedRecord(identity.type, identity.key, position, current),
     lossOf,
-    forgot: async (losses) => options.forgot?.(losses),
+    forgot: async (losses) => options.forgotten?.add(losses),
     fail: (reason) => env.fail(reason),
   }
 }

@@ -21,6 +21,8 @@ import type { DiskWatch } from './env/watched-disk.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
+import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
+import type { Recall } from './repair/recall.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { SpaceCounters } from './space/space.ts'
@@ -29,6 +31,8 @@ import type { Upkeep } from './upkeep.ts'
 const ASK_TIMEOUT_MS = 2_000
 /** One that did not answer lately. */
 const ASK_SLOW_TIMEOUT_MS = 250
+/** Reasons that one node tells of. */
+const WHY_MAX = 5
 const WALK_TIMEOUT_MS = 8_000
 /** Not answering for so long is said. */
 const DISK_SILENT_SECONDS = 3
@@ -40,6 +44,8 @@ export interface StatusOptions {
   readonly disk: DiskWatch
   readonly blocks: BlockStore
   readonly resync: Resync
+  readonly recall: Pick<Recall, 'forgotten'>
+  readonly forgotten: Pick<Forgotten, 'notes'>
   readonly peers: Peers
   readonly buckets: Buckets
   readonly clock: Clock
@@ -98,11 +104,17 @@ export class Status implements AdminBackend {
 
   /** What this node tells another about itself. */
   own(): WireStatusReply {
-    const { store, resync } = this.#options
+    const { store, resync, recall, forgotten } = this.#options
     const stats = store.stats()
+    const behind = resync.behind()
+    const open = recall.forgotten()
+    for (const partition of open) behind[partition >> 3]! |= 0x80 >> (partition & 7)
     return {
       epoch: this.#view().epoch,
-      behind: resync.behind(),
+      behind,
+      forgotten: open.length,
+      forgottenWhy: open.length === 0 ? [] : forgotten.notes.open.map(textOfNote).slice(-WHY_MAX),
+      lostPartitions: forgotten.notes.lostPartitions,
       freeBytes: stats.freeBytes,
       totalBytes: stats.totalBytes,
       logBytes: stats.logBytes,
@@ -130,6 +142,7 @@ export class Status implements AdminBackend {
         ...(view.members.length === 2
           ? ['two members: both must answer, so losing either one stops reads and writes']
           : []),
+        ...[...replies].flatMap(([node, reply]) => memoryWarnings(node, reply)),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
         ...(layout.status().abstainsFrom === undefined
           ? []
@@ -156,6 +169,9 @@ export class Status implements AdminBackend {
           up: reply !== undefined,
           freeBytes: reply?.freeBytes,
           usedBytes: reply?.logBytes,
+          forgottenPartitions: reply?.forgotten,
+          forgottenWhy: reply?.forgottenWhy,
+          lostPartitions: reply?.lostPartitions,
         }
       }),
       partitions: countPartitions(view, replies),
@@ -242,6 +258,16 @@ export class Status implements AdminBackend {
       gauge('shoal_index_pending_rows', 'Rows that the index has not committed', stats.pendingRows),
       gauge('shoal_disk_free_bytes', 'Free space of the disk', stats.freeBytes),
       gauge('shoal_disk_full', '1 when only deletes are written', stats.full ? 1 : 0),
+      gauge(
+        'shoal_forgotten_partitions',
+        'Partitions on which this node does not vote because it may have forgotten something',
+        this.#options.recall.forgotten().length,
+      ),
+      gauge(
+        'shoal_lost_partitions',
+        'Partitions without another replica of which something was lost for good',
+        this.#options.forgotten.notes.lostPartitions,
+      ),
       gauge('shoal_resync_pending', 'Partitions still to compare', resync.pendingCount),
       counter('shoal_resync_done_total', 'Registers and blocks pulled', resync.doneCount),
       gauge(
@@ -329,6 +355,29 @@ export class Status implements AdminBackend {
     if (view === undefined) throw new Error('this node is not a member of a cluster yet')
     return view
   }
+}
+
+function textOfNote({ reason, detail }: ForgottenNote): string {
+  return `${reason}: ${detail}`
+}
+
+/** What a node may have forgotten, and what is gone for good (D8). */
+function memoryWarnings(node: NodeId, reply: WireStatusReply): string[] {
+  const { forgotten, forgottenWhy, lostPartitions } = reply
+  const warnings: string[] = []
+  if (forgotten > 0) {
+    const why = forgottenWhy.length === 0 ? '' : ` (${forgottenWhy.join('; ')})`
+    warnings.push(
+      `node ${node} may have forgotten something and does not vote on ${forgotten} of its partitions ` +
+        `before they are compared with their other replicas${why}`,
+    )
+  }
+  if (lostPartitions > 0) {
+    warnings.push(
+      `node ${node} has lost something of ${lostPartitions} partitions for good: they had no other replica`,
+    )
+  }
+  return warnings
 }
 
 /** Whole: every replica is up and has nothing left to compare. */

@@ -136,6 +136,11 @@ export function registerGone(key: RegisterKey, floor: Ballot): NewRecord {
   return { type: RECORD.registerGone, partition, key, body: encodeFloor(floor) }
 }
 
+/** Raises a partition's floor and removes nothing: no register has a key without a space. */
+export function floorRaised(partition: number, floor: Ballot): NewRecord {
+  return { type: RECORD.registerGone, partition, key: u16(partition), body: encodeFloor(floor) }
+}
+
 /** The partition's floor from its row; of no row ZERO_BALLOT. Throws DamagedRow. */
 export function floorOfRow(row: Uint8Array | undefined): Ballot {
   return row === undefined ? ZERO_BALLOT : decodeFloor(checkedValue(row, FLOOR_BYTES))

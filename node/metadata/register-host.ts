@@ -18,10 +18,8 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
-import { bucketIdOf, spaceOf } from '../../protocol/keyspace/register-key.ts'
+import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { currentVersion, objectOf } from '../../protocol/object/object.ts'
-import { countOf } from '../../protocol/object/pages.ts'
 import {
   handle,
   recovered,
@@ -29,7 +27,12 @@ import {
   type AcceptorState,
   type Ready,
 } from '../../protocol/register/acceptor.ts'
-import { compareBallots, sameBallot, type Ballot } from '../../protocol/register/ballot.ts'
+import {
+  compareBallots,
+  maxBallot,
+  sameBallot,
+  type Ballot,
+} from '../../protocol/register/ballot.ts'
 import { collect, install } from '../../protocol/register/copy.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { blockRecord, type BlockStore, type OwnedBlock } from '../data/blocks.ts'
@@ -48,6 +51,7 @@ import {
   registerRow,
   stateOfRow,
 } from './index-rows.ts'
+import { deletes, givesSpace } from './gives-space.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { SizedMap } from './sized-map.ts'
 
@@ -105,6 +109,8 @@ export class RegisterHost {
   #forgotten: number
   #reserving: Promise<void> | undefined
   #accepting = 0
+  /** Acceptances that have passed all checks and are not flushed yet. */
+  readonly #flushing = new Set<Promise<unknown>>()
 
   constructor(options: RegisterHostOptions) {
     this.#options = options
@@ -165,6 +171,37 @@ export class RegisterHost {
       await this.#store.append([{ type: RECORD.register, partition, key, body }])
       this.#keep(key, decodeState(body))
       this.#settle(key, agreed.ballot)
+      return true
+    })
+  }
+
+  /**
+   * From now on every register counts as promised up to `counter`, as after a restart with such a mark, and
+   * what had passed before is flushed: whatever is accepted later lies above (D8).
+   */
+  async outlaw(counter: number): Promise<void> {
+    await this.#reserve(counter)
+    this.#forgotten = Math.max(this.#forgotten, counter)
+    for (const key of this.#promises.keys()) {
+      if (this.#promises.get(key)!.counter < counter) this.#promises.delete(key)
+    }
+    await Promise.allSettled(this.#flushing)
+  }
+
+  /**
+   * Forgets a state with a counter below `below` that no other replica has, of so many that every quorum has
+   * one of them: it was collected, or never chosen (D8). Nothing at or below its promise ever comes back.
+   */
+  discard(key: RegisterKey, below: number): Promise<boolean> {
+    return this.#queue.run(key, async () => {
+      const stored = this.#load(key)
+      if (stored === undefined || stored === 'faulty') return false
+      if (stored.ballot.counter >= below) return false
+      const { promised } = this.#stateOf(key, stored)
+      const floor = maxBallot(this.floor(partitionOfKey(key)), promised)
+      await this.#store.append([registerGone(key, floor)], { urgent: true })
+      this.#states.delete(key)
+      this.#promises.delete(key)
       return true
     })
   }
@@ -391,10 +428,12 @@ export class RegisterHost {
     })
     const passed = this.#passedOf(request)
     passed?.add(flushed)
+    this.#flushing.add(flushed)
     try {
       await flushed
     } finally {
       this.#accepting--
+      this.#flushing.delete(flushed)
       passed?.delete(flushed)
       if (passed?.size === 0) this.#passed.delete(minimumName(partition, request.fence!))
     }
@@ -533,34 +572,6 @@ export type Learnt =
 interface Rise {
   readonly generation: number
   readonly flushed: Promise<unknown>
-}
-
-/**
- * Deletes, aborts and what finds out what may be freed go on when the disk is full (fault 6). Only what
- * can't be repeated without end: each takes something away, or writes again what somebody else had left
- * half-written.
- */
-function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
-  if (value.tombstone) return true
-  if (before === undefined) return false
-  if (value.operation === before.value.operation) return true
-  // From open to aborted only the number of its state changes.
-  const most = before.value.body.length - (spaceOf(key) === 'upload' ? 0 : 1)
-  return value.body.length <= most
-}
-
-/** Deletes where there are versions go on as well: of one of them, for which a page may have to be written
- * anew or others come back from one; and a delete marker on an object, but no second one upon it. */
-function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
-  if (spaceOf(key) !== 'object' || before === undefined) return false
-  try {
-    const [was, is] = [objectOf(before.value), objectOf(value)]
-    if (countOf(is) < countOf(was)) return true
-    return currentVersion(was) !== undefined && currentVersion(is) === undefined
-  } catch {
-    // Of a later version of this program (fault 20).
-    return false
-  }
 }
 
 function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {

@@ -2,6 +2,7 @@
 
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
+import { blake3 } from '../../protocol/hash.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
@@ -11,15 +12,29 @@ import type {
   WireDigestRequest,
   WireEnumerateReply,
   WireEnumerateRequest,
+  WireRecalled,
+  WireRecallRequest,
 } from '../../protocol/rpc/messages.js'
 import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
-import { decodeNumber, digestRow, endOfPartitionRows, stateOfRow } from '../metadata/index-rows.ts'
+import {
+  decodeNumber,
+  digestRow,
+  encodeNumber,
+  endOfPartitionRows,
+  floorOfRow,
+  floorRow,
+  stateOfRow,
+} from '../metadata/index-rows.ts'
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2 } as const
 const PAGE_MAX = 2_000
+const ROWS_MAX = 10_000_000
+const MINIMA_DIGEST_BYTES = 16
+/** Partitions on one page of a recall. */
+const RECALLED_MAX = 256
 /** Of its keys and what belongs to them: keys have 1,024 bytes and more, and a page must fit into a frame. */
 const PAGE_BYTES_MAX = 640 << 10
 /** Of one key, besides its own bytes: ballot, generation, the encoding of each. */
@@ -91,6 +106,44 @@ export class Exchange {
       }
     }
     return { epoch: layout.epoch, digests }
+  }
+
+  /** Of the lowest generations that are obeyed (T8): equal digests, equal minima. */
+  minimaDigest(partition: number): Uint8Array<ArrayBuffer> {
+    const prefix = `g${u16(partition)}`
+    const parts: Uint8Array[] = []
+    this.#options.store.range(
+      bytesOf(prefix),
+      bytesOf(endOfPartitionRows(prefix)),
+      ROWS_MAX,
+      (key, row) => {
+        parts.push(key.slice(3), encodeNumber(decodeNumber(row)))
+      },
+    )
+    return parts.length === 0 ? new Uint8Array(0) : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
+  }
+
+  /** What `peer`, which has forgotten, should know of the partitions that both hold, page by page (D8). This
+   * node `votes` on them, or it is no witness. */
+  recall(
+    peer: NodeId,
+    { wanted, from: first }: WireRecallRequest,
+    votes: (partition: number) => boolean,
+  ): { partitions: WireRecalled[]; next: number } {
+    const { store } = this.#options
+    const partitions: WireRecalled[] = []
+    for (const partition of this.shared(peer)) {
+      const isWanted = ((wanted[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
+      if (partition < first || !isWanted || !votes(partition)) continue
+      if (partitions.length === RECALLED_MAX) return { partitions, next: partition }
+      partitions.push({
+        partition,
+        digest: new Uint8Array(this.digestOf(partition)),
+        minima: this.minimaDigest(partition),
+        floor: wireBallot(floorOfRow(store.get(floorRow(partition)))),
+      })
+    }
+    return { partitions, next: 0 }
   }
 
   enumerate(request: WireEnumerateRequest): WireEnumerateReply {

@@ -50,8 +50,10 @@ export interface PullerOptions {
 
 /** What a pull has seen. */
 export interface Pulled {
-  /** Nothing is left that the peer has and this node lacks. */
-  readonly whole: boolean
+  /** Every register and minimum that the peer has is here, as new or newer. */
+  readonly settled: boolean
+  /** A block could not be copied: this pull has to be repeated, here or with another replica. */
+  readonly lacksBlocks: boolean
   /** Every register that the peer has. */
   readonly keys: ReadonlySet<RegisterKey>
 }
@@ -77,7 +79,7 @@ export class Puller {
    */
   async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
     const { host, view } = this.#options
-    const blocksWhole = await this.#pullBlocks(peer, partition)
+    const lacksBlocks = !(await this.#pullBlocks(peer, partition))
     for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
       for (const [i, bytes] of page.keys.entries()) {
         const bucket = bucketId(byteString(bytes.subarray(2)))
@@ -99,12 +101,12 @@ export class Puller {
         }
       }
     }
-    if (!view().isMember(peer)) return { whole: false, keys }
-    let whole = blocksWhole
+    if (!view().isMember(peer)) return { settled: false, lacksBlocks, keys }
+    let settled = true
     await inBatches(older, async (one) => {
-      if (!(await this.#pullRegister(peer, one))) whole = false
+      if (!(await this.#pullRegister(peer, one))) settled = false
     })
-    return { whole, keys }
+    return { settled, lacksBlocks, keys }
   }
 
   /** False where a copy could not be had: it is looked for again, there and on other replicas. */

@@ -43,6 +43,8 @@ import {
   WireLostRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireRecallReply,
+  WireRecallRequest,
   WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
@@ -337,6 +339,17 @@ export class Peers {
     const body = WireLostRequest.encode({ buckets: buckets.map((id) => bytesOf(id)) })
     const answer = await this.#call(to, 'bulk', RPC.lost, body, options)
     return decodeMessage(WireLostReply, answer.body)
+  }
+
+  /** What this node should know of partitions that it may have forgotten (D8). */
+  async recall(
+    to: NodeId,
+    request: WireRecallRequest,
+    options: CallOptions,
+  ): Promise<WireRecallReply> {
+    const body = WireRecallRequest.encode(request)
+    const answer = await this.#call(to, 'control', RPC.recall, body, options)
+    return decodeMessage(WireRecallReply, answer.body)
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -42,6 +42,8 @@ import {
   WireLostRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WireRecallReply,
+  WireRecallRequest,
   WireReadersRequest,
   WireStatusReply,
 } from '../../protocol/rpc/messages.js'
@@ -81,6 +83,8 @@ export interface ServiceOptions {
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
   readonly isReplica: (partition: number) => boolean
+  /** It is a replica, and has forgotten nothing of the partition (D8). */
+  readonly votes: (partition: number) => boolean
   /** A peer spoke at a later epoch: fetch and persist the layout first (L4). */
   readonly observe: (epoch: number, from: NodeId) => Promise<void>
   readonly layout: (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
@@ -158,6 +162,11 @@ export class Service implements LocalService {
         this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
         return { type, body: EMPTY_BYTES }
       }
+      case RPC.recall: {
+        const request = decodeMessage(WireRecallRequest, body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireRecallReply.encode(await this.#recall(from, request)) }
+      }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
       default:
@@ -205,7 +214,7 @@ export class Service implements LocalService {
   }
 
   async collect(request: WireCollectRequest): Promise<WireCollectReply> {
-    const { epoch, isStable, isReplica, host } = this.#options
+    const { epoch, isStable, votes, host } = this.#options
     const { keys, ballots, forget } = request
     if (keys.length > TOMBSTONES_ASKED_MAX || keys.length !== ballots.length) {
       throw new MessageError('a collection names a ballot for each of at most 256 registers')
@@ -215,7 +224,7 @@ export class Service implements LocalService {
     for (const [i, bytes] of keys.entries()) {
       const key = registerKeyOfWire(bytes)
       const ballot = ballotOfWire(ballots[i])
-      if (!mine() || !isReplica(partitionOfKey(key))) {
+      if (!mine() || !votes(partitionOfKey(key))) {
         return { result: 1, epoch: epoch(), states: [] }
       }
       states.push(TOMBSTONE[host.tombstoneState(key, ballot)])
@@ -228,6 +237,16 @@ export class Service implements LocalService {
       if (!mine()) return { result: 1, epoch: epoch(), states: [] }
     }
     return { result: 0, epoch: epoch(), states }
+  }
+
+  async #recall(from: NodeId, request: WireRecallRequest): Promise<WireRecallReply> {
+    const { epoch, host, exchange, votes } = this.#options
+    const nothing = { epoch: epoch(), mark: host.mark, partitions: [], next: 0 }
+    if (request.epoch !== epoch() || request.fence === 0) return nothing
+    // It holds for the pages that follow, and across a restart.
+    if (request.from === 0) await host.outlaw(request.fence)
+    const page = exchange.recall(from, request, votes)
+    return { ...nothing, epoch: epoch(), ...page }
   }
 
   #attempts(body: Uint8Array): Uint8Array {

@@ -32,6 +32,8 @@ export const RPC = {
   attempts: 10,
   free: 11,
   collect: 12,
+  recall: 13,
+  hello: 14,
   readers: 20,
   holds: 21,
   lost: 22,

@@ -596,6 +596,9 @@ export interface WireStatusReply {
     logBytes: number;
     resyncPending: number;
     resyncDone: number;
+    forgotten: number;
+    forgottenWhy: string[];
+    lostPartitions: number;
 }
 export declare namespace WireStatusReply {
     const codec: () => Codec<WireStatusReply>;
@@ -627,9 +630,182 @@ export declare namespace WireStatusReply {
         field: '$.resyncDone';
         value: number;
     }
+    interface WireStatusReplyForgottenFieldEvent {
+        field: '$.forgotten';
+        value: number;
+    }
+    interface WireStatusReplyForgottenWhyFieldEvent {
+        field: '$.forgottenWhy[]';
+        index: number;
+        value: string;
+    }
+    interface WireStatusReplyLostPartitionsFieldEvent {
+        field: '$.lostPartitions';
+        value: number;
+    }
     function encode(obj: Partial<WireStatusReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): WireStatusReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent>;
+}
+export interface WireRecallRequest {
+    epoch: number;
+    fence: number;
+    wanted: Uint8Array<ArrayBuffer>;
+    from: number;
+}
+export declare namespace WireRecallRequest {
+    const codec: () => Codec<WireRecallRequest>;
+    interface WireRecallRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireRecallRequestFenceFieldEvent {
+        field: '$.fence';
+        value: number;
+    }
+    interface WireRecallRequestWantedFieldEvent {
+        field: '$.wanted';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireRecallRequestFromFieldEvent {
+        field: '$.from';
+        value: number;
+    }
+    function encode(obj: Partial<WireRecallRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecallRequest>): WireRecallRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecallRequest>): Generator<WireRecallRequestEpochFieldEvent | WireRecallRequestFenceFieldEvent | WireRecallRequestWantedFieldEvent | WireRecallRequestFromFieldEvent>;
+}
+export interface WireRecallReply {
+    epoch: number;
+    mark: number;
+    partitions: WireRecalled[];
+    next: number;
+}
+export declare namespace WireRecallReply {
+    const codec: () => Codec<WireRecallReply>;
+    interface WireRecallReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireRecallReplyMarkFieldEvent {
+        field: '$.mark';
+        value: number;
+    }
+    interface WireRecallReplyPartitionsPartitionFieldEvent {
+        field: '$.partitions[].partition';
+        value: number;
+        index: number;
+    }
+    interface WireRecallReplyPartitionsDigestFieldEvent {
+        field: '$.partitions[].digest';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireRecallReplyPartitionsMinimaFieldEvent {
+        field: '$.partitions[].minima';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireRecallReplyPartitionsFloorCounterFieldEvent {
+        field: '$.partitions[].floor.counter';
+        value: number;
+        index: number;
+    }
+    interface WireRecallReplyPartitionsFloorProposerFieldEvent {
+        field: '$.partitions[].floor.proposer';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireRecallReplyNextFieldEvent {
+        field: '$.next';
+        value: number;
+    }
+    function encode(obj: Partial<WireRecallReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecallReply>): WireRecallReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecallReply>): Generator<WireRecallReplyEpochFieldEvent | WireRecallReplyMarkFieldEvent | WireRecallReplyPartitionsPartitionFieldEvent | WireRecallReplyPartitionsDigestFieldEvent | WireRecallReplyPartitionsMinimaFieldEvent | WireRecallReplyPartitionsFloorCounterFieldEvent | WireRecallReplyPartitionsFloorProposerFieldEvent | WireRecallReplyNextFieldEvent>;
+}
+export interface WireRecalled {
+    partition: number;
+    digest: Uint8Array<ArrayBuffer>;
+    minima: Uint8Array<ArrayBuffer>;
+    floor?: WireBallot;
+}
+export declare namespace WireRecalled {
+    const codec: () => Codec<WireRecalled>;
+    interface WireRecalledPartitionFieldEvent {
+        field: '$.partition';
+        value: number;
+    }
+    interface WireRecalledDigestFieldEvent {
+        field: '$.digest';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireRecalledMinimaFieldEvent {
+        field: '$.minima';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireRecalledFloorCounterFieldEvent {
+        field: '$.floor.counter';
+        value: number;
+    }
+    interface WireRecalledFloorProposerFieldEvent {
+        field: '$.floor.proposer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireRecalled>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecalled>): WireRecalled;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRecalled>): Generator<WireRecalledPartitionFieldEvent | WireRecalledDigestFieldEvent | WireRecalledMinimaFieldEvent | WireRecalledFloorCounterFieldEvent | WireRecalledFloorProposerFieldEvent>;
+}
+export interface WireHelloRequest {
+    storage: string;
+    boot: number;
+    life: Uint8Array<ArrayBuffer>;
+    sequence: number;
+}
+export declare namespace WireHelloRequest {
+    const codec: () => Codec<WireHelloRequest>;
+    interface WireHelloRequestStorageFieldEvent {
+        field: '$.storage';
+        value: string;
+    }
+    interface WireHelloRequestBootFieldEvent {
+        field: '$.boot';
+        value: number;
+    }
+    interface WireHelloRequestLifeFieldEvent {
+        field: '$.life';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHelloRequestSequenceFieldEvent {
+        field: '$.sequence';
+        value: number;
+    }
+    function encode(obj: Partial<WireHelloRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloRequest>): WireHelloRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloRequest>): Generator<WireHelloRequestStorageFieldEvent | WireHelloRequestBootFieldEvent | WireHelloRequestLifeFieldEvent | WireHelloRequestSequenceFieldEvent>;
+}
+export interface WireHelloReply {
+    boot: number;
+    life: Uint8Array<ArrayBuffer>;
+    sequence: number;
+}
+export declare namespace WireHelloReply {
+    const codec: () => Codec<WireHelloReply>;
+    interface WireHelloReplyBootFieldEvent {
+        field: '$.boot';
+        value: number;
+    }
+    interface WireHelloReplyLifeFieldEvent {
+        field: '$.life';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHelloReplySequenceFieldEvent {
+        field: '$.sequence';
+        value: number;
+    }
+    function encode(obj: Partial<WireHelloReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloReply>): WireHelloReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloReply>): Generator<WireHelloReplyBootFieldEvent | WireHelloReplyLifeFieldEvent | WireHelloReplySequenceFieldEvent>;
 }
 export interface WireAttemptsRequest {
     ids: Uint8Array<ArrayBuffer>[];

@@ -2360,6 +2360,20 @@ export var WireStatusReply;
                     w.uint32(56);
                     w.uint64Number(obj.resyncDone);
                 }
+                if ((obj.forgotten != null && obj.forgotten !== 0)) {
+                    w.uint32(64);
+                    w.uint32(obj.forgotten);
+                }
+                if (obj.forgottenWhy != null && obj.forgottenWhy.length > 0) {
+                    for (const value of obj.forgottenWhy) {
+                        w.uint32(74);
+                        w.string(value);
+                    }
+                }
+                if ((obj.lostPartitions != null && obj.lostPartitions !== 0)) {
+                    w.uint32(80);
+                    w.uint32(obj.lostPartitions);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2371,7 +2385,10 @@ export var WireStatusReply;
                     totalBytes: 0,
                     logBytes: 0,
                     resyncPending: 0,
-                    resyncDone: 0
+                    resyncDone: 0,
+                    forgotten: 0,
+                    forgottenWhy: [],
+                    lostPartitions: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2405,6 +2422,21 @@ export var WireStatusReply;
                             obj.resyncDone = reader.uint64Number();
                             break;
                         }
+                        case 8: {
+                            obj.forgotten = reader.uint32();
+                            break;
+                        }
+                        case 9: {
+                            if (opts.limits?.forgottenWhy != null && obj.forgottenWhy.length === opts.limits.forgottenWhy) {
+                                throw new MaxLengthError('Decode error - repeated field "forgottenWhy" had too many elements');
+                            }
+                            obj.forgottenWhy.push(reader.string());
+                            break;
+                        }
+                        case 10: {
+                            obj.lostPartitions = reader.uint32();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2413,6 +2445,9 @@ export var WireStatusReply;
                 }
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    forgottenWhy: 0
+                };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
                     const tag = reader.uint32();
@@ -2466,6 +2501,32 @@ export var WireStatusReply;
                             };
                             break;
                         }
+                        case 8: {
+                            yield {
+                                field: `${prefix}.forgotten`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 9: {
+                            if (opts.limits?.forgottenWhy != null && obj.forgottenWhy === opts.limits.forgottenWhy) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "forgottenWhy" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.forgottenWhy[]`,
+                                index: obj.forgottenWhy,
+                                value: reader.string()
+                            };
+                            obj.forgottenWhy++;
+                            break;
+                        }
+                        case 10: {
+                            yield {
+                                field: `${prefix}.lostPartitions`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2489,6 +2550,598 @@ export var WireStatusReply;
     }
     WireStatusReply.stream = stream;
 })(WireStatusReply || (WireStatusReply = {}));
+export var WireRecallRequest;
+(function (WireRecallRequest) {
+    let _codec;
+    WireRecallRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.fence != null && obj.fence !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.fence);
+                }
+                if ((obj.wanted != null && obj.wanted.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.wanted);
+                }
+                if ((obj.from != null && obj.from !== 0)) {
+                    w.uint32(32);
+                    w.uint32(obj.from);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    fence: 0,
+                    wanted: uint8ArrayAlloc(0),
+                    from: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.fence = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.wanted = reader.bytes();
+                            break;
+                        }
+                        case 4: {
+                            obj.from = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.fence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.wanted`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.from`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireRecallRequest.codec());
+    }
+    WireRecallRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireRecallRequest.codec(), opts);
+    }
+    WireRecallRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireRecallRequest.codec(), opts);
+    }
+    WireRecallRequest.stream = stream;
+})(WireRecallRequest || (WireRecallRequest = {}));
+export var WireRecallReply;
+(function (WireRecallReply) {
+    let _codec;
+    WireRecallReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.mark != null && obj.mark !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.mark);
+                }
+                if (obj.partitions != null && obj.partitions.length > 0) {
+                    for (const value of obj.partitions) {
+                        w.uint32(26);
+                        WireRecalled.codec().encode(value, w);
+                    }
+                }
+                if ((obj.next != null && obj.next !== 0)) {
+                    w.uint32(32);
+                    w.uint32(obj.next);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    mark: 0,
+                    partitions: [],
+                    next: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.mark = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.partitions != null && obj.partitions.length === opts.limits.partitions) {
+                                throw new MaxLengthError('Decode error - repeated field "partitions" had too many elements');
+                            }
+                            obj.partitions.push(WireRecalled.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.partitions$
+                            }));
+                            break;
+                        }
+                        case 4: {
+                            obj.next = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    partitions: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.mark`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.partitions != null && obj.partitions === opts.limits.partitions) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "partitions" had too many elements');
+                            }
+                            for (const evt of WireRecalled.codec().stream(reader, reader.uint32(), `${prefix}.partitions[]`, {
+                                limits: opts.limits?.partitions$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.partitions
+                                };
+                            }
+                            obj.partitions++;
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.next`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireRecallReply.codec());
+    }
+    WireRecallReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireRecallReply.codec(), opts);
+    }
+    WireRecallReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireRecallReply.codec(), opts);
+    }
+    WireRecallReply.stream = stream;
+})(WireRecallReply || (WireRecallReply = {}));
+export var WireRecalled;
+(function (WireRecalled) {
+    let _codec;
+    WireRecalled.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.partition != null && obj.partition !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.partition);
+                }
+                if ((obj.digest != null && obj.digest.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.digest);
+                }
+                if ((obj.minima != null && obj.minima.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.minima);
+                }
+                if (obj.floor != null) {
+                    w.uint32(34);
+                    WireBallot.codec().encode(obj.floor, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    partition: 0,
+                    digest: uint8ArrayAlloc(0),
+                    minima: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.partition = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.digest = reader.bytes();
+                            break;
+                        }
+                        case 3: {
+                            obj.minima = reader.bytes();
+                            break;
+                        }
+                        case 4: {
+                            obj.floor = WireBallot.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.floor
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.partition`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.digest`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.minima`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield* WireBallot.codec().stream(reader, reader.uint32(), `${prefix}.floor`, {
+                                limits: opts.limits?.floor
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireRecalled.codec());
+    }
+    WireRecalled.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireRecalled.codec(), opts);
+    }
+    WireRecalled.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireRecalled.codec(), opts);
+    }
+    WireRecalled.stream = stream;
+})(WireRecalled || (WireRecalled = {}));
+export var WireHelloRequest;
+(function (WireHelloRequest) {
+    let _codec;
+    WireHelloRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.storage != null && obj.storage !== '')) {
+                    w.uint32(10);
+                    w.string(obj.storage);
+                }
+                if ((obj.boot != null && obj.boot !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.boot);
+                }
+                if ((obj.life != null && obj.life.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.life);
+                }
+                if ((obj.sequence != null && obj.sequence !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.sequence);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    storage: '',
+                    boot: 0,
+                    life: uint8ArrayAlloc(0),
+                    sequence: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.storage = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.boot = reader.uint64Number();
+                            break;
+                        }
+                        case 3: {
+                            obj.life = reader.bytes();
+                            break;
+                        }
+                        case 4: {
+                            obj.sequence = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.storage`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.boot`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.life`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHelloRequest.codec());
+    }
+    WireHelloRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHelloRequest.codec(), opts);
+    }
+    WireHelloRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHelloRequest.codec(), opts);
+    }
+    WireHelloRequest.stream = stream;
+})(WireHelloRequest || (WireHelloRequest = {}));
+export var WireHelloReply;
+(function (WireHelloReply) {
+    let _codec;
+    WireHelloReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.boot != null && obj.boot !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.boot);
+                }
+                if ((obj.life != null && obj.life.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.life);
+                }
+                if ((obj.sequence != null && obj.sequence !== 0)) {
+                    w.uint32(24);
+                    w.uint64Number(obj.sequence);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    boot: 0,
+                    life: uint8ArrayAlloc(0),
+                    sequence: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.boot = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.life = reader.bytes();
+                            break;
+                        }
+                        case 3: {
+                            obj.sequence = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.boot`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.life`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHelloReply.codec());
+    }
+    WireHelloReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHelloReply.codec(), opts);
+    }
+    WireHelloReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHelloReply.codec(), opts);
+    }
+    WireHelloReply.stream = stream;
+})(WireHelloReply || (WireHelloReply = {}));
 export var WireAttemptsRequest;
 (function (WireAttemptsRequest) {
     let _codec;

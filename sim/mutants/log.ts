@@ -1,9 +1,9 @@
 /** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
 
-import { Convalescence } from '../../node/convalescence.ts'
 import { Compaction } from '../../node/data/compaction.ts'
 import { Log } from '../../node/data/log.ts'
 import { Store } from '../../node/data/store.ts'
+import { Forgotten } from '../../node/repair/forgotten.ts'
 import { RECORD } from '../../node/metadata/index-rows.ts'
 import { REMOVAL, StoreWorld } from '../store-world.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'
@@ -106,7 +106,7 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is lost|known to be present/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.getter(Convalescence.prototype, 'isOver', () => true)
+      patches.method(Forgotten.prototype, 'has', () => () => false)
     },
   },
 ]

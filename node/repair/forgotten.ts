@@ -1,0 +1,318 @@
+/**
+ * The partitions of which this node may have forgotten something (D8), durably: it does not vote on them
+ * before each was compared with its replicas (recall.ts). Written in place, so that a full disk has room
+ * for it: two slots of 16 KiB with the same content, one after the other.
+ *
+ * ```
+ * 0       8         9       10   12             16            24           32       8224     16352
+ * magic   version   flags        length n u32   writes u64    mark u64     bitmap   notes    BLAKE3
+ * ```
+ * Flag 1: the ballot mark may be lost and must be raised (A1), above `mark` too, to which it was raised
+ * before. The bitmap has one bit for each of 65,536 partitions, most significant first. The notes are JSON
+ * and zeros behind it. The hash is that of all before it.
+ *
+ * Invariants:
+ *   - what is added counts at once, and is durable when `add` resolves
+ *   - what is cleared may be found again after a crash: it is then compared once more
+ *   - without a sound slot everything is forgotten
+ *   - the file is older than the log's manifest: beside one, a missing file is damage
+ */
+
+import { equalBytes, utf8, utf8Text } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import type { Loss } from '../data/types.ts'
+import type { Disk, DiskFile, Logger } from '../env/ports.ts'
+
+export const FORGOTTEN_FILE = 'forgotten'
+
+const MAGIC = utf8('SHOALFGT')
+const VERSION = 1
+const MUST_RAISE = 1
+const BITMAP_AT = 32
+const BITMAP_BYTES = (1 << 16) / 8
+const NOTES_AT = BITMAP_AT + BITMAP_BYTES
+const SLOT_BYTES = 16 << 10
+const HASH_AT = SLOT_BYTES - 32
+/** The latest ones are kept. */
+const NOTES_MAX = 20
+const DETAIL_CHARACTERS_MAX = 150
+
+/** What was lost, and when nobody was there to compare with, for how many partitions that is for good. */
+export interface ForgottenNote {
+  readonly reason: Loss['reason'] | 'unreadable'
+  readonly detail: string
+}
+
+export interface ForgottenNotes {
+  /** Why the partitions that are still forgotten are so. */
+  readonly open: readonly ForgottenNote[]
+  /** Partitions without another replica, of which something was lost: there is nowhere to get it from. */
+  readonly lostPartitions: number
+  /** Why: kept for good. */
+  readonly lost: readonly ForgottenNote[]
+}
+
+const NO_NOTES: ForgottenNotes = { open: [], lostPartitions: 0, lost: [] }
+
+export class Forgotten {
+  readonly #disk: Disk
+  #file: DiskFile | undefined
+  /** No file yet, or one that failed: it is made anew (D5). */
+  #isMissing: boolean
+  #writes: number
+  readonly #bits: Uint8Array<ArrayBuffer>
+  #mustRaise: boolean
+  #mark: number
+  #notes: ForgottenNotes
+  #serial = 0
+  #listener: (() => void) | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  private constructor(disk: Disk, stored: Stored, isMissing: boolean) {
+    this.#disk = disk
+    this.#isMissing = isMissing
+    this.#writes = stored.writes
+    this.#bits = stored.bits.slice()
+    this.#mustRaise = stored.mustRaise
+    this.#mark = stored.mark
+    this.#notes = stored.notes
+  }
+
+  static async open(disk: Disk, logger: Logger): Promise<Forgotten> {
+    const bytes = await disk.readFile(FORGOTTEN_FILE)
+    if (bytes === undefined) {
+      const names = await disk.list('log')
+      if (names.includes('manifest')) return Forgotten.#unreadable(disk, logger, 'it is missing')
+      // A new directory, or one of a program that did not write this file yet.
+      const forgotten = new Forgotten(disk, NOTHING, true)
+      await forgotten.#write().catch((error: unknown) => {
+        logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
+      })
+      return forgotten
+    }
+    const slots = [0, 1].map((slot) => decode(bytes.subarray(slot * SLOT_BYTES)))
+    const [latest] = slots
+      .filter((slot) => slot !== undefined)
+      .toSorted((a, b) => b.writes - a.writes)
+    if (latest === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
+    const forgotten = new Forgotten(disk, latest, false)
+    if (slots.some((slot) => slot?.writes !== latest.writes)) {
+      logger.warn({ file: FORGOTTEN_FILE }, 'one of its two copies was damaged or torn')
+      await forgotten.#write()
+    }
+    return forgotten
+  }
+
+  static async #unreadable(disk: Disk, logger: Logger, why: string): Promise<Forgotten> {
+    logger.error({ file: FORGOTTEN_FILE }, `what this node has forgotten is not known: ${why}`)
+    const forgotten = new Forgotten(disk, NOTHING, true)
+    const detail = `${FORGOTTEN_FILE}: ${why}`
+    await forgotten.#add('all', true, [{ reason: 'unreadable', detail }])
+    return forgotten
+  }
+
+  has(partition: number): boolean {
+    return (this.#bits[partition >> 3]! & (0x80 >> (partition & 7))) !== 0
+  }
+
+  /** Of the partitions given. */
+  among(partitions: readonly number[]): number[] {
+    return partitions.filter((partition) => this.has(partition))
+  }
+
+  /** The ballot mark has to be raised before anything is promised (A1). */
+  get mustRaiseMark(): boolean {
+    return this.#mustRaise
+  }
+
+  /** To what it was raised before. */
+  get mark(): number {
+    return this.#mark
+  }
+
+  /** Another one after each loss: a comparison that began before it is worth nothing. */
+  get serial(): number {
+    return this.#serial
+  }
+
+  get notes(): ForgottenNotes {
+    return this.#notes
+  }
+
+  onLoss(listener: () => void): void {
+    this.#listener = listener
+  }
+
+  /** Durable when it resolves. */
+  async add(losses: readonly Loss[]): Promise<void> {
+    if (losses.length === 0) return
+    const all = losses.some(({ partitions }) => partitions === 'all')
+    const partitions = losses.flatMap((loss) => (loss.partitions === 'all' ? [] : loss.partitions))
+    const notes = losses.map(({ reason, detail }) => ({ reason, detail: short(detail) }))
+    await this.#add(
+      all ? 'all' : partitions,
+      losses.some(({ mark }) => mark),
+      notes,
+    )
+  }
+
+  /** The mark is raised, and flushed. */
+  async markRaised(mark: number): Promise<void> {
+    this.#mustRaise = false
+    this.#mark = Math.max(this.#mark, mark)
+    await this.#write()
+  }
+
+  /**
+   * Compared with the replicas, by a comparison that began at `serial`. `isLost`: there are no others, and
+   * what was lost is lost for good. False when something was lost meanwhile: nothing is cleared.
+   */
+  async clear(partitions: readonly number[], serial: number, isLost = false): Promise<boolean> {
+    if (serial !== this.#serial) return false
+    for (const partition of partitions) {
+      this.#bits[partition >> 3]! &= ~(0x80 >> (partition & 7))
+    }
+    if (isLost) {
+      const { open, lost, lostPartitions } = this.#notes
+      this.#notes = {
+        open,
+        lostPartitions: lostPartitions + partitions.length,
+        lost: merged(lost, open),
+      }
+    }
+    if (this.#bits.every((byte) => byte === 0)) this.#notes = { ...this.#notes, open: [] }
+    await this.#write()
+    return true
+  }
+
+  /** Nothing of what this node holds is forgotten any more. */
+  async closeNotes(): Promise<void> {
+    if (this.#notes.open.length === 0) return
+    this.#notes = { ...this.#notes, open: [] }
+    await this.#write()
+  }
+
+  async #add(
+    partitions: 'all' | readonly number[],
+    mark: boolean,
+    notes: readonly ForgottenNote[],
+  ): Promise<void> {
+    this.#serial++
+    if (partitions === 'all') this.#bits.fill(0xff)
+    else for (const partition of partitions) this.#bits[partition >> 3]! |= 0x80 >> (partition & 7)
+    this.#mustRaise ||= mark
+    this.#notes = { ...this.#notes, open: merged(this.#notes.open, notes) }
+    await this.#write()
+    this.#listener?.()
+  }
+
+  /** One write after the other; each writes what is known when it begins. */
+  #write(): Promise<void> {
+    const written = this.#writing.then(() => this.#replace())
+    this.#writing = written.catch(() => {})
+    return written
+  }
+
+  async #replace(): Promise<void> {
+    const slot = encode({
+      bits: this.#bits,
+      mustRaise: this.#mustRaise,
+      mark: this.#mark,
+      notes: this.#notes,
+      writes: ++this.#writes,
+    })
+    if (this.#isMissing) {
+      const both = new Uint8Array(2 * SLOT_BYTES)
+      both.set(slot)
+      both.set(slot, SLOT_BYTES)
+      await this.#disk.writeFile(FORGOTTEN_FILE, both, { mode: 0o600 })
+      this.#isMissing = false
+      return
+    }
+    try {
+      this.#file ??= await this.#disk.open(FORGOTTEN_FILE, 'write')
+      for (const at of [0, SLOT_BYTES]) {
+        await this.#file.write([slot], at)
+        await this.#file.flush()
+      }
+    } catch (error) {
+      this.#isMissing = true
+      this.#file = undefined
+      throw error
+    }
+  }
+}
+
+interface Stored {
+  readonly bits: Uint8Array<ArrayBuffer>
+  readonly mustRaise: boolean
+  readonly mark: number
+  readonly notes: ForgottenNotes
+  readonly writes: number
+}
+
+const NOTHING: Stored = {
+  bits: new Uint8Array(BITMAP_BYTES),
+  mustRaise: false,
+  mark: 0,
+  notes: NO_NOTES,
+  writes: 0,
+}
+
+function merged(
+  known: readonly ForgottenNote[],
+  more: readonly ForgottenNote[],
+): readonly ForgottenNote[] {
+  const fresh = more.filter(
+    (note) => !known.some(({ reason, detail }) => reason === note.reason && detail === note.detail),
+  )
+  return [...known, ...fresh].slice(-NOTES_MAX)
+}
+
+/** Of the notes the last ones that fit: 8 KiB of JSON. */
+function encode({ bits, mustRaise, mark, notes, writes }: Stored): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(SLOT_BYTES)
+  const view = new DataView(bytes.buffer)
+  let text = utf8(JSON.stringify(notes))
+  for (let kept = NOTES_MAX; text.length > HASH_AT - NOTES_AT; kept >>= 1) {
+    const { open, lost, lostPartitions } = notes
+    const fewer = { open: last(open, kept), lost: last(lost, kept), lostPartitions }
+    text = utf8(JSON.stringify(fewer))
+  }
+  bytes.set(MAGIC)
+  bytes[8] = VERSION
+  bytes[9] = mustRaise ? MUST_RAISE : 0
+  view.setUint32(12, text.length)
+  view.setBigUint64(16, BigInt(writes))
+  view.setBigUint64(24, BigInt(mark))
+  bytes.set(bits, BITMAP_AT)
+  bytes.set(text, NOTES_AT)
+  bytes.set(blake3(bytes.subarray(0, HASH_AT)), HASH_AT)
+  return bytes
+}
+
+/** Undefined when it is not as it was written, or of a version that is not known. */
+function decode(bytes: Uint8Array): Stored | undefined {
+  if (bytes.length < SLOT_BYTES) return undefined
+  if (!equalBytes(blake3(bytes.subarray(0, HASH_AT)), bytes.subarray(HASH_AT, SLOT_BYTES))) {
+    return undefined
+  }
+  if (!equalBytes(bytes.subarray(0, 8), MAGIC) || bytes[8] !== VERSION) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const text = utf8Text(bytes.subarray(NOTES_AT, NOTES_AT + view.getUint32(12)))
+  return {
+    bits: bytes.slice(BITMAP_AT, NOTES_AT),
+    mustRaise: (bytes[9]! & MUST_RAISE) !== 0,
+    mark: Number(view.getBigUint64(24)),
+    notes: JSON.parse(text) as ForgottenNotes,
+    writes: Number(view.getBigUint64(16)),
+  }
+}
+
+function short(detail: string): string {
+  return detail.slice(0, DETAIL_CHARACTERS_MAX)
+}
+
+function last<T>(items: readonly T[], count: number): readonly T[] {
+  return count === 0 ? [] : items.slice(-count)
+}

@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { SimulatedDisk } from './disk.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import type { Loss } from '../node/data/types.ts'
+import type { Logger } from '../node/env/ports.ts'
+import { Forgotten, FORGOTTEN_FILE } from '../node/repair/forgotten.ts'
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+const REMOVAL: Loss = { partitions: [3, 70], mark: false, reason: 'removal', detail: 'at 7' }
+const ALL: Loss = { partitions: 'all', mark: true, reason: 'damage', detail: 'at 9' }
+const SLOT_BYTES = 16 << 10
+
+let clock: VirtualClock
+let disk: SimulatedDisk
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  disk = new SimulatedDisk({ clock, random: () => 0.5 })
+})
+
+function run<T>(work: () => Promise<T>): Promise<T> {
+  return clock.settle(work())
+}
+
+const open = (): Promise<Forgotten> => Forgotten.open(disk, SILENT)
+
+describe('what was forgotten (D8)', () => {
+  it('is there after a restart and a power cut, until it is cleared', () =>
+    run(async () => {
+      await (await open()).add([REMOVAL])
+      disk.crash('lost')
+      const second = await open()
+      expect([2, 3, 69, 70].map((partition) => second.has(partition))).toEqual([
+        false,
+        true,
+        false,
+        true,
+      ])
+      expect(second.mustRaiseMark).toBe(false)
+      expect(await second.clear([3], second.serial)).toBe(true)
+      disk.crash('lost')
+      const third = await open()
+      expect(third.among([2, 3, 69, 70])).toEqual([70])
+      expect(third.notes.open).toEqual([{ reason: 'removal', detail: 'at 7' }])
+    }))
+
+  it('is not cleared by a comparison that began before the last loss', () =>
+    run(async () => {
+      const forgotten = await open()
+      await forgotten.add([REMOVAL])
+      const { serial } = forgotten
+      await forgotten.add([REMOVAL])
+      expect(await forgotten.clear([3], serial)).toBe(false)
+      expect(forgotten.has(3)).toBe(true)
+    }))
+
+  it('asks for a higher mark until that is raised', () =>
+    run(async () => {
+      await (await open()).add([ALL])
+      const second = await open()
+      expect(second.mustRaiseMark).toBe(true)
+      await second.markRaised(4_711)
+      const third = await open()
+      expect([third.mustRaiseMark, third.mark, third.has(65_535)]).toEqual([false, 4_711, true])
+    }))
+
+  it('survives a bad byte in either copy', () =>
+    run(async () => {
+      await (await open()).add([REMOVAL])
+      for (const offset of [50, SLOT_BYTES + 50]) {
+        disk.corrupt(FORGOTTEN_FILE, offset, 1)
+        const forgotten = await open()
+        expect(forgotten.among([2, 3, 70])).toEqual([3, 70])
+      }
+    }))
+
+  it('is everything when both copies are bad, or the file is gone beside a log', () =>
+    run(async () => {
+      await (await open()).add([REMOVAL])
+      for (const offset of [50, SLOT_BYTES + 50]) disk.corrupt(FORGOTTEN_FILE, offset, 1)
+      const damaged = await open()
+      expect([damaged.has(0), damaged.mustRaiseMark]).toEqual([true, true])
+      await damaged.clear([0], damaged.serial)
+      expect((await open()).has(0)).toBe(false)
+      await disk.makeDirectory('log')
+      await disk.writeFile('log/manifest', new Uint8Array(1))
+      disk.lose(FORGOTTEN_FILE)
+      const missing = await open()
+      expect([missing.has(0), missing.mustRaiseMark]).toEqual([true, true])
+    }))
+
+  it('is written where there is no room', () =>
+    run(async () => {
+      await open()
+      disk.capacityBytes = disk.usedBytes()
+      await (await open()).add([ALL])
+      expect((await open()).has(5)).toBe(true)
+    }))
+
+  it('keeps for good what nobody else had', () =>
+    run(async () => {
+      const forgotten = await open()
+      await forgotten.add([ALL])
+      await forgotten.clear([1, 2], forgotten.serial, true)
+      await forgotten.closeNotes()
+      const { notes } = await open()
+      expect(notes).toEqual({
+        open: [],
+        lostPartitions: 2,
+        lost: [{ reason: 'damage', detail: 'at 9' }],
+      })
+    }))
+})
