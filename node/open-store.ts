@@ -2,7 +2,7 @@
 
 import { bytesOfHex } from '../protocol/bytes.ts'
 import { Store } from './data/store.ts'
-import type { Damage, StoreOptions } from './data/types.ts'
+import type { Damage, Loss, StoreOptions } from './data/types.ts'
 import type { Environment } from './env/ports.ts'
 import {
   applyDamagedRecord,
@@ -30,6 +30,8 @@ export interface OpenStoreOptions {
   readonly acceptLostLog?: boolean | undefined
   /** Where it is written down what the log has lost (D8). */
   readonly forgotten?: Forgotten | undefined
+  /** Told of it besides. */
+  readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
 }
 
 type StoreEnvironment = Pick<
@@ -74,7 +76,10 @@ export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): 
         ? []
         : applyDamagedRecord(identity.type, identity.key, position, current),
     lossOf,
-    forgot: async (losses) => options.forgotten?.add(losses),
+    forgot: async (losses) => {
+      await options.forgotten?.add(losses)
+      await options.forgot?.(losses)
+    },
     fail: (reason) => env.fail(reason),
   }
 }
