@@ -10,6 +10,7 @@ import { ANONYMOUS } from './authorize.ts'
 import type { Backend } from './backend.ts'
 import type { GatewayClock } from './clock.ts'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
+import { reasonOf, type Refusals } from './refusals.ts'
 import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './iam-backend.ts'
@@ -37,6 +38,7 @@ export interface GateOptions {
   readonly budget: BodyBudget
   /** Says which node answered; the same for the life of a process. */
   readonly hostId: string
+  readonly refusals: Refusals
 }
 
 export class Gate {
@@ -124,6 +126,7 @@ export class Gate {
   /** The answer to a failure. `request` is absent when it could not even be parsed. */
   failure(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Response {
     const failed = this.#asS3Error(error, request, exchange)
+    if (failed.status === 503) this.options.refusals.note(reasonOf(error, exchange))
     const headers: ResponseHeaders = {}
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)

@@ -17,6 +17,7 @@ import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
 import { Gate, type GatewayLogger } from './gate.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { Refusals } from './refusals.ts'
 import { parseRequest, type S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
 import { Watch, WATCH_LIMITS, type WatchLimits } from './watch.ts'
@@ -100,7 +101,10 @@ class HttpGateway implements Gateway {
     this.#idPrefix = Buffer.from(options.randomBytes(4)).toString('hex').toUpperCase()
     const { backend, iam, region, clock, logger } = options
     this.#budget = new Budget(this.#limits.bodyBytesMax)
-    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget: this.#budget })
+    const refusals = new Refusals(clock, logger)
+    options.metrics.refusedBy = refusals.byReason
+    const budget = this.#budget
+    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget, refusals })
     this.#watch = new Watch(clock, this.#limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),

@@ -472,6 +472,7 @@ export class ShoalNode {
       network,
       store,
       disk: env.disk,
+      replicator,
       blocks,
       resync: this.resync,
       recall: this.recall,

@@ -15,6 +15,7 @@ import type {
   ScrubStatus,
 } from '../gateway/backend.ts'
 import type { BlockStore } from './data/blocks.ts'
+import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
@@ -42,6 +43,7 @@ export interface StatusOptions {
   readonly network: Network
   readonly store: Store
   readonly disk: DiskWatch
+  readonly replicator: Replicator
   readonly blocks: BlockStore
   readonly resync: Resync
   readonly recall: Pick<Recall, 'forgotten'>
@@ -228,6 +230,7 @@ export class Status implements AdminBackend {
   gauges(): readonly Gauge[] {
     const { store, disk, resync, layout, peers, blocks, extraGauges, upkeep } = this.#options
     const { health } = peers
+    const { room } = this.#options.replicator
     const space = this.#options.space()
     const stats = store.stats()
     const view = layout.current()
@@ -316,6 +319,9 @@ export class Status implements AdminBackend {
         'Reads not begun because the disk did not answer',
         blocks.refusedReads,
       ),
+      gauge('shoal_write_room_waiting_bytes', 'Blocks that wait for room', room.waitingBytes),
+      counter('shoal_write_room_waits_total', 'Blocks that had to wait for room', room.waits),
+      counter('shoal_write_room_refused_total', 'Blocks that waited in vain', room.refused),
       counter('shoal_hedges_total', 'Second calls because a first one was slow', health.hedges),
       counter(
         'shoal_hedges_refused_total',

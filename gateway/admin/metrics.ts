@@ -55,6 +55,8 @@ export class GatewayMetrics {
   /** Requests being answered now, and refused because too many were. */
   inFlight = 0
   refused = 0
+  /** Answers of 503. */
+  refusedBy: ReadonlyMap<string, number> = new Map()
 
   /** Resolve once, keep. */
   of(operation: string): OperationMetrics {
@@ -107,6 +109,12 @@ export class GatewayMetrics {
       'S3 requests refused because too many were in flight',
       'counter',
       [{ labels: {}, value: this.refused }],
+    )
+    add(
+      'shoal_s3_unavailable_total',
+      'S3 requests answered 503, by reason',
+      'counter',
+      [...this.refusedBy].map(([reason, value]) => ({ labels: { reason }, value })),
     )
     for (const gauge of gauges) {
       add(gauge.name, gauge.help, gauge.type, [{ labels: {}, value: gauge.value }])

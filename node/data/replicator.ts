@@ -15,10 +15,13 @@ import { firstAnswer } from '../rpc/first-answer.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from './blocks.ts'
 import type { BufferPool } from './buffers.ts'
+import { WriteRoom } from './write-room.ts'
 
 const WRITE_TIMEOUT_MS = 15_000
 const READ_TIMEOUT_MS = 8_000
 const EPOCH_RETRIES = 3
+/** After the majority, a block's room waits so long for the others. */
+const STRAGGLER_MS = 300
 
 export interface ReplicatorOptions {
   readonly peers: Peers
@@ -37,19 +40,40 @@ export interface BlockWrite {
 
 export class Replicator {
   readonly #options: ReplicatorOptions
+  readonly room: WriteRoom
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
+    this.room = new WriteRoom(options.clock)
   }
 
   write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
     const users: Promise<boolean>[] = []
-    const acknowledged = this.#write({ key, bytes, owner }, users, EPOCH_RETRIES)
+    const acknowledged = this.room
+      .take(bytes.length)
+      .then(() =>
+        this.#write({ key, bytes, owner }, users, EPOCH_RETRIES).finally(() =>
+          this.#giveRoom(bytes.length, users),
+        ),
+      )
     const settled = acknowledged
       .catch(() => {})
       .then(() => Promise.all(users))
       .then((answered) => answered.every((free) => free))
     return { acknowledged, settled }
+  }
+
+  /** When the last replica has it: one that is a little slower sets the pace. One that is silent does not. */
+  #giveRoom(bytes: number, users: readonly Promise<boolean>[]): void {
+    let given = false
+    const give = (): void => {
+      if (given) return
+      given = true
+      cancel()
+      this.room.give(bytes)
+    }
+    const cancel = this.#options.clock.after(STRAGGLER_MS, give)
+    void Promise.all(users).then(give)
   }
 
   async #write(block: OwnedBlock, users: Promise<boolean>[], retries: number): Promise<void> {

@@ -43,7 +43,10 @@ try {
         answers.set(code, (answers.get(code) ?? 0) + 1)
         tookMs.push(performance.now() - startedMs)
         if (reply.status !== 200 && time === 0 && answers.get(code) === 1)
-          console.log(reply.body.toString(), `after ${Math.round(performance.now() - startedMs)} ms`)
+          console.log(
+            reply.body.toString(),
+            `after ${Math.round(performance.now() - startedMs)} ms`,
+          )
       }),
     )
     await client.send({ method: 'DELETE', bucket, key, query: { uploadId } })

@@ -1,0 +1,85 @@
+/**
+ * Room for blocks on their way to the replicas: whoever finds none waits its turn, in order, and so does the
+ * client behind it. Without it a burst of uploads runs into the bound of what may wait for one peer,
+ * and is refused (fault 18).
+ */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { Clock } from '../env/ports.ts'
+
+/** Well below what may be under way to and wait for one peer (net/limits.ts: 80 MiB). */
+const ROOM_BYTES = 40 << 20
+/** Without any block that gets room. */
+const STANDSTILL_MS = 30_000
+
+interface Waiting {
+  readonly bytes: number
+  readonly go: () => void
+}
+
+export class WriteRoom {
+  readonly #clock: Clock
+  readonly #waiting = new Set<Waiting>()
+  #freeBytes: number
+  #movedMs = 0
+  /** Blocks that had to wait, and those that waited in vain. */
+  waits = 0
+  refused = 0
+
+  constructor(clock: Clock, sizeBytes = ROOM_BYTES) {
+    this.#clock = clock
+    this.#freeBytes = sizeBytes
+  }
+
+  get waitingBytes(): number {
+    let sum = 0
+    for (const { bytes } of this.#waiting) sum += bytes
+    return sum
+  }
+
+  /** Throws Unavailable when nothing has moved for too long. */
+  async take(bytes: number): Promise<void> {
+    if (this.#waiting.size === 0 && this.#freeBytes >= bytes) {
+      this.#freeBytes -= bytes
+      return
+    }
+    this.waits++
+    await new Promise<void>((resolve, reject) => {
+      let cancel = (): void => {}
+      const waiting: Waiting = {
+        bytes,
+        go: () => {
+          cancel()
+          this.#waiting.delete(waiting)
+          this.#freeBytes -= bytes
+          this.#movedMs = this.#clock.monotonicMs()
+          resolve()
+        },
+      }
+      const giveUpAfter = (delayMs: number): void => {
+        cancel = this.#clock.after(delayMs, () => {
+          const leftMs = this.#movedMs + STANDSTILL_MS - this.#clock.monotonicMs()
+          if (leftMs > 0) return giveUpAfter(leftMs)
+          this.#waiting.delete(waiting)
+          this.refused++
+          reject(new StoreError('Unavailable', 'blocks wait for replicas that do not take them'))
+          this.#admit()
+        })
+      }
+      giveUpAfter(STANDSTILL_MS)
+      this.#waiting.add(waiting)
+    })
+  }
+
+  give(bytes: number): void {
+    this.#freeBytes += bytes
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (const waiting of this.#waiting) {
+      if (this.#freeBytes < waiting.bytes) return
+      waiting.go()
+    }
+  }
+}
