@@ -235,7 +235,7 @@ export class ShoalNode {
     })
     const onFaulty = (key: RegisterKey): void => damaged.note(key)
     this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
-    const exchange = new Exchange({ store, self, view })
+    const exchange = new Exchange({ store, self, view, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     const dead = new DeadData()
@@ -349,6 +349,7 @@ export class ShoalNode {
       freer: this.space.freer,
       tombstones: this.space.tombstones,
       view,
+      clock,
     })
     this.resync = new Resync({
       self,

@@ -31,6 +31,9 @@ export function blockRecord({ key, bytes, owner }: OwnedBlock): NewRecord {
   return { type: RECORD.block, partition, key, body: bytesOf(owner), payload: bytes }
 }
 
+/** Blocks in one append. */
+const FORGOTTEN_AT_ONCE = 250
+
 export class BlockStore {
   readonly #store: Store
   /** Blocks that were found damaged when read: they are asked from a replica, then written again. */
@@ -143,16 +146,20 @@ export class BlockStore {
    * was here of them.
    */
   async forget(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
-    let bytes = 0
-    const here = keys.filter((key) => {
-      const row = this.#store.get(blockRow(key))
-      if (row !== undefined) bytes += decodePosition(row).lengthBytes
-      return row !== undefined
-    })
-    if (here.length === 0) return { blocks: 0, bytes: 0 }
-    await this.#store.append(here.map(blockGone), { urgent: true })
-    for (const key of here) this.#damaged.delete(key)
-    return { blocks: here.length, bytes }
+    const forgotten = { blocks: 0, bytes: 0 }
+    // Not in one go: every removal is applied to the index in the turn in which its flush ends.
+    for (let at = 0; at < keys.length; at += FORGOTTEN_AT_ONCE) {
+      const here = keys.slice(at, at + FORGOTTEN_AT_ONCE).filter((key) => {
+        const row = this.#store.get(blockRow(key))
+        if (row !== undefined) forgotten.bytes += decodePosition(row).lengthBytes
+        return row !== undefined
+      })
+      if (here.length === 0) continue
+      await this.#store.append(here.map(blockGone), { urgent: true })
+      for (const key of here) this.#damaged.delete(key)
+      forgotten.blocks += here.length
+    }
+    return forgotten
   }
 
   get damagedCount(): number {

@@ -50,7 +50,7 @@ export interface CompactionOptions {
 
 /** Copied in one append. */
 const GROUP_BYTES = 4 << 20
-const GROUP_RECORDS = 2_000
+const GROUP_RECORDS = 500
 /** A record whose key is written all the time is tried this often. */
 const BUSY_TRIES_MAX = 100
 const SHORT_INTERVAL_MS = 1_000

@@ -35,6 +35,8 @@ import type { LogPosition, LogRecord, Loss, NewRecord } from './types.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
+/** Its records are applied to the index in one turn of the event loop. An append is never split. */
+const BATCH_RECORDS_MAX = 1_000
 /** So that a segment's hints stay within 16 MiB. */
 const SEGMENT_RECORDS_MAX = 1 << 20
 /** Of what waits for a disk that is slow, or hangs (D11). */
@@ -154,7 +156,7 @@ export class Log {
       this.counters.refused++
       return Promise.reject(new LogError('OVERLOADED', 'too much waits for the disk'))
     }
-    const batch = this.batchFor(total)
+    const batch = this.batchFor(total, records.length)
     const positions: LogPosition[] = []
     for (let i = 0; i < records.length; i++) {
       positions.push(batch.add(records[i] as NewRecord, i + 1 < records.length))
@@ -280,11 +282,12 @@ export class Log {
     this.files.clear()
   }
 
-  private batchFor(bytes: number): Batch {
+  private batchFor(bytes: number, records: number): Batch {
     const gathering = this.gathering
     if (gathering !== undefined) {
       const fits =
         gathering.lengthBytes + bytes <= BATCH_BYTES_MAX &&
+        gathering.records.length + records <= BATCH_RECORDS_MAX &&
         gathering.start.offset + gathering.lengthBytes + bytes <= this.options.segmentSizeBytes
       if (fits) return gathering
       this.ready.push(gathering)

@@ -59,9 +59,10 @@ describe('memtable', () => {
           .filter((one) => one >= start && one < end)
           .sort()
           .map((one) => [one, newer.includes(one) ? 'new' : 'old'])
-        const found = table
-          .range(bytesOf(start), bytesOf(end))
-          .map((row) => [byteString(row.key), byteString(row.value as Uint8Array)])
+        const found = [...table.range(bytesOf(start), bytesOf(end))].map((row) => [
+          byteString(row.key),
+          byteString(row.value as Uint8Array),
+        ])
         expect(found).toEqual(expected)
       }),
     )

@@ -6,15 +6,14 @@
 import { byteString } from '../../protocol/bytes.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import type { IndexWrite } from '../env/ports.ts'
+import { SortedRows } from './sorted-rows.ts'
 
 /** What a row costs in memory beside its own bytes, about. */
 const ROW_OVERHEAD_BYTES = 200
 
-type Rows = Map<ByteString, IndexWrite>
-
 export class Memtable {
-  private current: Rows = new Map()
-  private committing: Rows = new Map()
+  private current = new SortedRows()
+  private committing = new SortedRows()
   private currentBytes = 0
   private committingBytes = 0
 
@@ -45,43 +44,51 @@ export class Memtable {
     return this.current.get(text) ?? this.committing.get(text)
   }
 
-  /** Rows with start <= key < end, removals included, ascending. */
-  range(start: Uint8Array, end: Uint8Array): IndexWrite[] {
-    if (this.rows === 0) return []
+  /** Rows with start <= key < end, removals included, ascending. Costs what is taken of it, not what is
+   * there. Nothing may be put in meanwhile. */
+  *range(start: Uint8Array, end: Uint8Array): Generator<IndexWrite, undefined> {
+    if (this.rows === 0) return
     const first = byteString(start)
     const behind = byteString(end)
-    const keys: ByteString[] = []
-    for (const key of this.current.keys()) if (key >= first && key < behind) keys.push(key)
-    for (const key of this.committing.keys()) {
-      if (key >= first && key < behind && !this.current.has(key)) keys.push(key)
+    const [newer, older] = [this.current.keysFrom(first), this.committing.keysFrom(first)]
+    let [a, b] = [nextOf(newer, behind), nextOf(older, behind)]
+    while (a !== undefined || b !== undefined) {
+      const isNewer = a !== undefined && (b === undefined || a <= b)
+      const key = (isNewer ? a : b) as ByteString
+      yield (isNewer ? this.current : this.committing).get(key) as IndexWrite
+      if (b === key) b = nextOf(older, behind)
+      if (isNewer) a = nextOf(newer, behind)
     }
-    keys.sort()
-    return keys.map((key) => (this.current.get(key) ?? this.committing.get(key)) as IndexWrite)
   }
 
   /** The rows to commit next. They stay visible until `committed`. */
   take(): IndexWrite[] {
     this.committing = this.current
     this.committingBytes = this.currentBytes
-    this.current = new Map()
+    this.current = new SortedRows()
     this.currentBytes = 0
     return [...this.committing.values()]
   }
 
   committed(): void {
-    this.committing = new Map()
+    this.committing = new SortedRows()
     this.committingBytes = 0
   }
 
   /** The commit failed: its rows wait again, behind newer ones for the same keys. */
   putBack(): void {
-    for (const [key, row] of this.committing) {
-      if (this.current.has(key)) continue
+    for (const [key, row] of this.committing.entries()) {
+      if (this.current.get(key) !== undefined) continue
       this.current.set(key, row)
       this.currentBytes += sizeOf(row)
     }
     this.committed()
   }
+}
+
+function nextOf(keys: Generator<ByteString>, behind: ByteString): ByteString | undefined {
+  const { value, done } = keys.next()
+  return done === true || value >= behind ? undefined : value
 }
 
 function sizeOf(row: IndexWrite): number {

@@ -6,14 +6,15 @@ import { compareBytes } from './memtable.ts'
 /** Rows of the index, overridden by newer ones. */
 export function mergeRange(
   index: Index,
-  newer: readonly IndexWrite[],
+  newer: Iterator<IndexWrite, undefined>,
   start: Uint8Array,
   end: Uint8Array,
   limit: number,
   visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
 ): void {
+  let row = nextOf(newer)
+  if (row === undefined) return index.range(start, end, limit, visit)
   let left = limit
-  let at = 0
   const give = (key: Uint8Array, value: Uint8Array | undefined): boolean => {
     if (value === undefined) return true
     if (left <= 0) return false
@@ -21,21 +22,24 @@ export function mergeRange(
     return visit(key, value) !== false && left > 0
   }
   let going = left > 0
-  // Each newer row hides at most one of the index's.
-  index.range(start, end, limit + newer.length, (key, value) => {
-    while (going && at < newer.length) {
-      const row = newer[at] as IndexWrite
+  // Any number of its rows may be hidden by newer ones: the visits say where it ends.
+  index.range(start, end, Number.MAX_SAFE_INTEGER, (key, value) => {
+    while (going && row !== undefined) {
       const order = compareBytes(row.key, key)
       if (order > 0) break
-      at++
       going = give(row.key, row.value)
+      row = nextOf(newer)
       if (order === 0) return going
     }
     if (going) going = give(key, value)
     return going
   })
-  while (going && at < newer.length) {
-    const row = newer[at++] as IndexWrite
+  while (going && row !== undefined) {
     going = give(row.key, row.value)
+    row = nextOf(newer)
   }
+}
+
+function nextOf(rows: Iterator<IndexWrite, undefined>): IndexWrite | undefined {
+  return rows.next().value
 }

@@ -64,6 +64,8 @@ const STRIDE_RECORDS = 2_000
 const SUSPECTS_MAX = 500_000
 const PAGE_ROWS = 2_000
 const LOOK_AGAIN_MS = 500
+/** Rows made again in one turn. */
+const MENDED_AT_ONCE = 500
 
 interface Suspect {
   readonly record: LogRecord
@@ -271,11 +273,15 @@ export class Scrub {
       const record = await store.recordAt(position)
       if (record !== undefined) found.push({ record, position })
     }
-    // Removals may have come meanwhile. From here on nothing can come between.
-    do await this.walkAll()
-    while (!this.stopped && isBefore(this.walked, store.end().end))
     let mended = 0
-    for (const { record, position } of found) {
+    for (const [i, { record, position }] of found.entries()) {
+      if (i % MENDED_AT_ONCE === 0) {
+        if (i > 0) await this.pause()
+        // Removals may have come meanwhile. From here on nothing can come between.
+        do await this.walkAll()
+        while (!this.stopped && isBefore(this.walked, store.end().end))
+        if (this.stopped) break
+      }
       const rowKey = store.rows?.keyOf(record)
       if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
       const suspect = this.suspects.get(byteString(rowKey))

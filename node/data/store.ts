@@ -112,9 +112,7 @@ export class Store {
     limit: number,
     visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
   ): void {
-    const newer = this.memtable.range(start, end)
-    if (newer.length === 0) return this.index.range(start, end, limit, visit)
-    mergeRange(this.index, newer, start, end, limit, visit)
+    mergeRange(this.index, this.memtable.range(start, end), start, end, limit, visit)
   }
 
   /**

@@ -7,12 +7,22 @@ import { byteString, bytesOf, equalBytes, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import type { BlockKey, RegisterKey } from '../../protocol/ids.ts'
 import { EMPTY_DIGEST, toggleBlock, toggleRegister } from '../../protocol/sync/digest.ts'
+import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { decodePosition, digestRow, hasState, uncheckedStateOfRow } from './index-rows.ts'
+import { Turns } from '../env/sleep.ts'
+import {
+  decodePosition,
+  digestRow,
+  endOfPartitionRows,
+  hasState,
+  uncheckedStateOfRow,
+} from './index-rows.ts'
 
-/** Partitions looked at before others have their turn. */
-const AT_ONCE = 32
+/** What the look at an empty partition costs, in rows. */
+const ROWS_PER_PARTITION = 8
+/** A partition that is written to meanwhile is tried so often. */
+const BUSY_TRIES_MAX = 6
 const PARTITIONS_MAX = 65_536
 
 export interface DigestCheckOptions {
@@ -25,42 +35,69 @@ export interface DigestCheckOptions {
 /** The result says how many digests and rows were wrong; they are right now. */
 export async function checkDigests(options: DigestCheckOptions): Promise<number> {
   const { store, clock, partitions, isStopped } = options
+  const turns = new Turns(clock)
   let wrong = 0
   for (let partition = 0; partition < Math.min(partitions, PARTITIONS_MAX); partition++) {
-    if (partition % AT_ONCE === 0) await pause(clock)
+    await turns.took(ROWS_PER_PARTITION)
     if (isStopped()) break
-    if (isRight(store, partition)) continue
-    wrong += await removeStrayRows(store, partition)
-    if (isRight(store, partition)) continue
+    const { digest } = await digestOfRows(options, partition)
+    if (digest === undefined || isStored(store, partition, digest)) continue
+    wrong += await removeStrayRows(options, partition)
+    const again = await digestOfRows(options, partition)
+    // Written to all the time: the next scrub finds it.
+    if (again.digest === undefined || isStored(store, partition, again.digest)) continue
+    // What came and went between two pages leaves the stored digest as it was: it does not do so twice.
+    const sure = await digestOfRows(options, partition)
+    if (sure.digest === undefined || !equalBytes(sure.digest, again.digest)) continue
+    if (!isStored(store, partition, sure.stored)) continue
     wrong++
-    store.repairRow({ key: digestRow(partition), value: digestOfRows(store, partition) })
+    store.repairRow({ key: digestRow(partition), value: sure.digest })
   }
   return wrong
 }
 
-function isRight(store: Store, partition: number): boolean {
-  const digest = digestOfRows(store, partition)
-  return equalBytes(store.get(digestRow(partition)) ?? EMPTY_DIGEST, digest)
+function storedDigest(store: Store, partition: number): Uint8Array {
+  return store.get(digestRow(partition))?.slice() ?? EMPTY_DIGEST
 }
 
-function digestOfRows(store: Store, partition: number): Uint8Array {
-  let digest: Uint8Array = EMPTY_DIGEST
-  eachRow(store, 'r', partition, (key, row) => {
-    if (!hasState(row) || row.length < 44) return
-    const ballot = ballotOfState(uncheckedStateOfRow(row))
-    digest = toggleRegister(digest, key as RegisterKey, undefined, ballot)
-  })
-  eachRow(store, 'b', partition, (key) => {
-    digest = toggleBlock(digest, key as BlockKey, 1)
-  })
-  return digest
+function isStored(store: Store, partition: number, digest: Uint8Array): boolean {
+  return equalBytes(storedDigest(store, partition), digest)
+}
+
+/**
+ * Of the rows, page by page, and the digest that was stored meanwhile. Every change of a row changes the
+ * stored digest, so that it tells whether the rows have stayed the same. No digest: they have not, at
+ * several tries.
+ */
+async function digestOfRows(
+  options: DigestCheckOptions,
+  partition: number,
+): Promise<{ digest: Uint8Array | undefined; stored: Uint8Array }> {
+  const { store } = options
+  let stored = storedDigest(store, partition)
+  for (let tries = 0; tries < BUSY_TRIES_MAX; tries++) {
+    let digest: Uint8Array = EMPTY_DIGEST
+    for await (const [key, row] of eachRow(options, 'r', partition)) {
+      if (!hasState(row) || row.length < 44) continue
+      const ballot = ballotOfState(uncheckedStateOfRow(row))
+      digest = toggleRegister(digest, key as RegisterKey, undefined, ballot)
+    }
+    for await (const [key] of eachRow(options, 'b', partition)) {
+      digest = toggleBlock(digest, key as BlockKey, 1)
+    }
+    const now = storedDigest(store, partition)
+    if (equalBytes(now, stored)) return { digest, stored }
+    stored = now
+  }
+  return { digest: undefined, stored }
 }
 
 /** Rows whose record is not theirs: a bit of their key has flipped. */
-async function removeStrayRows(store: Store, partition: number): Promise<number> {
+async function removeStrayRows(options: DigestCheckOptions, partition: number): Promise<number> {
+  const { store } = options
   const keys: string[] = []
   for (const letter of ['r', 'b'] as const) {
-    eachRow(store, letter, partition, (key) => keys.push(letter + key))
+    for await (const [key] of eachRow(options, letter, partition)) keys.push(letter + key)
   }
   let removed = 0
   for (const key of keys) {
@@ -82,24 +119,18 @@ function samePlace(a: ReturnType<typeof decodePosition>, b: typeof a): boolean {
   return a.segment === b.segment && a.offset === b.offset
 }
 
-function eachRow(
-  store: Store,
+async function* eachRow(
+  { store, clock }: DigestCheckOptions,
   letter: 'r' | 'b',
   partition: number,
-  visit: (key: string, row: Uint8Array) => void,
-): void {
-  const start = bytesOf(letter + u16(partition))
-  const end =
-    partition === PARTITIONS_MAX - 1
-      ? bytesOf(String.fromCharCode(letter.charCodeAt(0) + 1))
-      : bytesOf(letter + u16(partition + 1))
-  store.range(start, end, 1e9, (key, row) => {
-    visit(byteString(key.subarray(1)), row)
-  })
-}
-
-function pause(clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(0, resolve)
-  })
+): AsyncGenerator<[key: string, row: Uint8Array]> {
+  const prefix = letter + u16(partition)
+  for await (const page of rowPages(
+    store,
+    clock,
+    bytesOf(prefix),
+    bytesOf(endOfPartitionRows(prefix)),
+  )) {
+    for (const { key, row } of page) yield [byteString(key.subarray(1)), row]
+  }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../env/ports.ts'
 import { expect, test } from 'vitest'
 import { byteString, bytesOf, type EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BucketId, ByteString } from '../../protocol/ids.ts'
@@ -19,6 +20,7 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
   for (const key of keys) held.rows.set(byteString(registerRow(key)), new Uint8Array(0))
   const view = { epoch: 1 } as ReturnType<ExchangeOptions['view']>
   const exchange = new Exchange({
+    clock: { after: () => () => {} } as unknown as Clock,
     store: held.store,
     self: 'node' as ExchangeOptions['self'],
     view: () => view,

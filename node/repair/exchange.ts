@@ -1,6 +1,6 @@
 /** What this node tells a peer about its contents: digests of shared partitions, and what is in one. */
 
-import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
+import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -16,7 +16,9 @@ import type {
   WireRecallRequest,
 } from '../../protocol/rpc/messages.js'
 import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
+import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
+import type { Clock } from '../env/ports.ts'
 import {
   decodeNumber,
   digestRow,
@@ -46,6 +48,7 @@ export interface ExchangeOptions {
   readonly store: Store
   readonly self: NodeId
   readonly view: () => LayoutView
+  readonly clock: Clock
 }
 
 export class Exchange {
@@ -69,30 +72,35 @@ export class Exchange {
   }
 
   /** Of the partitions shared with `peer`, group by group. */
-  groupDigests(peer: NodeId): Map<number, Uint8Array> {
+  async groupDigests(peer: NodeId): Promise<Map<number, Uint8Array>> {
+    const { store, clock } = this.#options
+    const shared = new Set(this.shared(peer))
     const groups = new Map<number, { partition: number; digest: Uint8Array }[]>()
-    for (const partition of this.shared(peer)) {
-      const digest = this.digestOf(partition)
-      if (isEmpty(digest)) continue
-      const group = Math.floor(partition / GROUP_PARTITIONS)
-      const list = groups.get(group)
-      if (list === undefined) groups.set(group, [{ partition, digest }])
-      else list.push({ partition, digest })
+    for await (const page of rowPages(store, clock, bytesOf('d'), bytesOf('e'))) {
+      for (const { key, row: digest } of page) {
+        const partition = readU16(byteString(key), 1)
+        if (!shared.has(partition) || isEmpty(digest)) continue
+        const group = Math.floor(partition / GROUP_PARTITIONS)
+        const list = groups.get(group)
+        if (list === undefined) groups.set(group, [{ partition, digest }])
+        else list.push({ partition, digest })
+      }
     }
     return new Map([...groups].map(([group, list]) => [group, combineDigests(list)] as const))
   }
 
-  digests(peer: NodeId, request: WireDigestRequest): WireDigestReply {
+  async digests(peer: NodeId, request: WireDigestRequest): Promise<WireDigestReply> {
     const { view } = this.#options
-    const layout = view()
-    const groups = Math.ceil(layout.partitions / GROUP_PARTITIONS)
+    const { epoch } = view()
+    const groups = Math.ceil(view().partitions / GROUP_PARTITIONS)
     if (request.level === 0) {
       const digests = new Uint8Array(groups * DIGEST_BYTES)
-      for (const [group, digest] of this.groupDigests(peer)) {
-        digests.set(digest, group * DIGEST_BYTES)
-      }
-      return { epoch: layout.epoch, digests }
+      const found = await this.groupDigests(peer)
+      for (const [group, digest] of found) digests.set(digest, group * DIGEST_BYTES)
+      // Begun in one epoch and ready in the next: they are of none (L6b).
+      return { epoch: view().epoch === epoch ? epoch : 0, digests }
     }
+    const layout = view()
     if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
       throw new MessageError('no such groups')
     }

@@ -17,7 +17,9 @@ import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/registe
 import type { Accepted } from '../../protocol/register/types.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { BlockStore } from '../data/blocks.ts'
+import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
+import type { Clock } from '../env/ports.ts'
 import { internalContext } from '../internal-context.ts'
 import { stateOfRow } from '../metadata/index-rows.ts'
 import type { Learnt, RegisterHost } from '../metadata/register-host.ts'
@@ -33,7 +35,6 @@ import { ENUMERATE } from './exchange.ts'
 const CALL_TIMEOUT_MS = 10_000
 const PAGE = 1_000
 const AT_ONCE = 16
-const ROWS_MAX = 10_000_000
 
 export interface PullerOptions {
   readonly store: Store
@@ -46,6 +47,7 @@ export interface PullerOptions {
   readonly freer: Pick<Freer, 'freeOn'>
   readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
+  readonly clock: Clock
 }
 
 /** What a pull has seen. */
@@ -87,7 +89,7 @@ export class Puller {
       }
     }
     const keys = new Set<RegisterKey>()
-    const older: Older[] = this.#faulty(partition)
+    const older: Older[] = await this.#faulty(partition)
     for await (const page of this.#pages(peer, partition, ENUMERATE.registers)) {
       for (const [i, bytes] of page.keys.entries()) {
         const key = byteString(bytes) as RegisterKey
@@ -133,14 +135,16 @@ export class Puller {
   }
 
   /** Damaged ones of this node, also those that no peer has any more (D3). */
-  #faulty(partition: number): Older[] {
+  async #faulty(partition: number): Promise<Older[]> {
     const found: Older[] = []
     const { start, end } = partitionRange(partition)
-    const { store } = this.#options
-    store.range(bytesOf(`r${start}`), bytesOf(`r${end}`), ROWS_MAX, (row, state) => {
-      if (stateOfRow(state) !== undefined) return
-      found.push({ key: byteString(row.subarray(1)) as RegisterKey, there: ZERO_BALLOT })
-    })
+    const { store, clock } = this.#options
+    for await (const page of rowPages(store, clock, bytesOf(`r${start}`), bytesOf(`r${end}`))) {
+      for (const { key, row } of page) {
+        if (stateOfRow(row) !== undefined) continue
+        found.push({ key: byteString(key.subarray(1)) as RegisterKey, there: ZERO_BALLOT })
+      }
+    }
     return found
   }
 

@@ -281,7 +281,8 @@ export class Resync {
       if (other !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
     }
     mustBe(theirs.epoch)
-    const mine = exchange.groupDigests(peer)
+    const mine = await exchange.groupDigests(peer)
+    mustBe(epoch)
     const none = new Uint8Array(DIGEST_BYTES)
     const groups: number[] = []
     for (let group = 0; group * DIGEST_BYTES < theirs.digests.length; group++) {

@@ -130,7 +130,8 @@ export class Service implements LocalService {
       }
       case RPC.digests: {
         const request = decodeMessage(WireDigestRequest, body)
-        return { type, body: WireDigestReply.encode(this.#options.exchange.digests(from, request)) }
+        const digests = await this.#options.exchange.digests(from, request)
+        return { type, body: WireDigestReply.encode(digests) }
       }
       case RPC.enumerate: {
         const request = decodeMessage(WireEnumerateRequest, body)

@@ -1,0 +1,80 @@
+/** Rows by key, in the order of their keys: an insertion costs about as much as a look-up. */
+
+import type { ByteString } from '../../protocol/ids.ts'
+import type { IndexWrite } from '../env/ports.ts'
+
+/** Of keys; a full chunk is split. */
+const CHUNK_MAX = 512
+
+export class SortedRows {
+  readonly #rows = new Map<ByteString, IndexWrite>()
+  /** Each in order, none empty, all of one before all of the next. */
+  readonly #chunks: ByteString[][] = []
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  get(key: ByteString): IndexWrite | undefined {
+    return this.#rows.get(key)
+  }
+
+  set(key: ByteString, row: IndexWrite): void {
+    if (!this.#rows.has(key)) this.#insert(key)
+    this.#rows.set(key, row)
+  }
+
+  entries(): IterableIterator<[ByteString, IndexWrite]> {
+    return this.#rows.entries()
+  }
+
+  values(): IterableIterator<IndexWrite> {
+    return this.#rows.values()
+  }
+
+  /** Keys from `first` on, ascending. What is put in meanwhile may be missed. */
+  *keysFrom(first: ByteString): Generator<ByteString> {
+    let chunk = this.#chunkOf(first)
+    let at = chunk < this.#chunks.length ? placeOf(this.#chunks[chunk]!, first) : 0
+    for (; chunk < this.#chunks.length; chunk++, at = 0) {
+      const keys = this.#chunks[chunk]!
+      for (; at < keys.length; at++) yield keys[at]!
+    }
+  }
+
+  #insert(key: ByteString): void {
+    const chunks = this.#chunks
+    if (chunks.length === 0) {
+      chunks.push([key])
+      return
+    }
+    const index = Math.min(this.#chunkOf(key), chunks.length - 1)
+    const keys = chunks[index]!
+    keys.splice(placeOf(keys, key), 0, key)
+    if (keys.length > CHUNK_MAX) chunks.splice(index + 1, 0, keys.splice(CHUNK_MAX >> 1))
+  }
+
+  /** The first chunk whose last key is not below `key`; their number where there is none. */
+  #chunkOf(key: ByteString): number {
+    let low = 0
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#chunks[middle]!.at(-1)! < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** Of the first key that is not below `key`. */
+function placeOf(keys: readonly ByteString[], key: ByteString): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (keys[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
