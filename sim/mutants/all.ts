@@ -5,6 +5,7 @@ import { DAMAGE_MUTANTS } from './damage.ts'
 import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
 import { FULL_MUTANTS } from './full.ts'
+import { LIMIT_MUTANTS } from './limits.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
 import type { NodeMutant } from './mutant.ts'
@@ -25,6 +26,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...VERSION_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,
+  ...LIMIT_MUTANTS,
   ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,
 ]

@@ -1,0 +1,185 @@
+/** Breaks of limits and deadlines: D11, faults 9c and 19b, pages and frames. */
+
+import { utf8ByteString } from '../../protocol/bytes.ts'
+import type { BucketId } from '../../protocol/ids.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { Exchange } from '../../node/repair/exchange.ts'
+import { PeerHealth } from '../../node/rpc/peer-health.ts'
+import { Peers } from '../../node/rpc/peers.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import {
+  backendOf,
+  BUCKET,
+  bytesLike,
+  context,
+  get,
+  keysOf,
+  nodeOf,
+  onCluster,
+  put,
+  untilLevel,
+} from '../testing/calm-cluster.ts'
+import type { NodeMutant, Scenario } from './mutant.ts'
+
+/** Complains when `work` takes longer than a hedge and some rounds may. */
+async function inTime(
+  cluster: SimulatedCluster,
+  what: string,
+  work: () => Promise<unknown>,
+): Promise<string[]> {
+  const startedMs = cluster.clock.monotonicMs()
+  const late = new Promise<true>((resolve) => void cluster.clock.after(20_000, () => resolve(true)))
+  if ((await Promise.race([work().then(() => false), late])) === true) {
+    return [`${what} has no answer after 20 s`]
+  }
+  const tookMs = cluster.clock.monotonicMs() - startedMs
+  return tookMs > 1_500 ? [`${what} took ${Math.round(tookMs)} ms`] : []
+}
+
+/** One of three answers nothing; lists and settings go through the others. */
+const deaf: Scenario = async ({ seed, adapt }) => {
+  const problems: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      for (let i = 0; i < 5; i++) await put(backendOf(cluster, 0), `key-${i}`, bytesLike(10))
+      cluster.wires.deafen(cluster.idOf(2))
+      for (const node of [0, 1]) {
+        const backend = backendOf(cluster, node)
+        problems.push(
+          ...(await inTime(cluster, 'a list beside a deaf peer', () => keysOf(backend))),
+          ...(await inTime(cluster, 'a setting beside a deaf peer', () =>
+            backend.changeBucket(context(), {
+              bucket: BUCKET,
+              change: { versioning: node === 0 ? 'Enabled' : 'Suspended' },
+            }),
+          )),
+        )
+      }
+      cluster.wires.undeafen(cluster.idOf(2))
+    },
+    { seed, adapt },
+  )
+  return problems
+}
+
+/** The disk of one of three hangs; its node still has the other two. */
+const hung: Scenario = async ({ seed, adapt }) => {
+  const problems: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'large', bytesLike(1_200_000))
+      cluster.diskOf(2).hang()
+      problems.push(
+        ...(await inTime(cluster, 'a GET through a node whose disk hangs', () =>
+          get(backendOf(cluster, 2), 'large'),
+        )),
+      )
+      cluster.diskOf(2).release()
+    },
+    { seed, adapt },
+  )
+  return problems
+}
+
+/** A partition of a thousand and more keys of 1,024 bytes, of which a replica missed all. */
+const longKeys: Scenario = async ({ seed, adapt }) => {
+  const problems: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      const { registers, layout } = nodeOf(cluster, 0)
+      const bits = layout.current()!.partitionBits
+      cluster.kill(2, false)
+      const keys = Array.from({ length: 1_050 }, (_, i) =>
+        objectRegister(
+          'b'.repeat(16) as BucketId,
+          0,
+          utf8ByteString(`${i}`.padStart(6, '0').padEnd(1_024, 'k')),
+          bits,
+        ),
+      )
+      for (let at = 0; at < keys.length; at += 50) {
+        await Promise.all(
+          keys.slice(at, at + 50).map((key) =>
+            registers.change(context(), {
+              key,
+              change: () => ({ write: { tombstone: true, body: new Uint8Array(1), blocks: [] } }),
+            }),
+          ),
+        )
+      }
+      await cluster.start(2)
+      await untilLevel(cluster, 20_000).catch((error: unknown) => problems.push(String(error)))
+    },
+    { seed, adapt },
+  )
+  return problems
+}
+
+export const LIMIT_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'page-bounded-in-rows',
+    rule: 'fault 21',
+    breaks: 'pages of what a partition holds have as many rows as were asked for, however long',
+    by: 'a replica that missed a thousand keys of 1,024 bytes',
+    scenario: longKeys,
+    caughtAs: /not level/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        Exchange.prototype,
+        'enumerate',
+        (original) =>
+          function (this: Exchange, request) {
+            const whole = original.call(this, request)
+            while (whole.more && whole.keys.length < request.limit) {
+              const after = whole.keys.at(-1)!
+              const limit = request.limit - whole.keys.length
+              const page = original.call(this, { ...request, after, limit })
+              whole.keys.push(...page.keys)
+              whole.ballots.push(...page.ballots)
+              whole.generations.push(...page.generations)
+              whole.more = page.more
+            }
+            return whole
+          },
+      )
+    },
+  },
+  {
+    name: 'list-waits-for-all',
+    rule: 'fault 19b',
+    breaks: 'nobody is asked in place of one who does not answer, and nothing of it is remembered',
+    by: 'lists and settings beside a deaf peer',
+    scenario: deaf,
+    caughtAs: /a list beside a deaf peer/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(PeerHealth.prototype, 'mayHedge', () => () => false)
+      patches.method(PeerHealth.prototype, 'isSlow', () => () => false)
+    },
+  },
+  {
+    name: 'local-disk-without-deadline',
+    rule: 'D11',
+    breaks: "what this node's own disk holds is waited for, whatever it takes",
+    by: 'a GET through a node whose disk hangs',
+    scenario: hung,
+    caughtAs: /a GET through a node whose disk hangs has no answer/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(PeerHealth.prototype, 'mayHedge', () => () => false)
+      patches.method(PeerHealth.prototype, 'isSlow', () => () => false)
+      patches.method(
+        Peers.prototype,
+        'readOwnBlock',
+        (original) =>
+          function (this: Peers, key, options, into) {
+            return original.call(this, key, { ...options, timeoutMs: 1e9 }, into)
+          },
+      )
+    },
+  },
+]
