@@ -5,7 +5,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { segmentPath } from '../node/data/segment.ts'
 import type { Damage, Loss, LogPosition, NewRecord } from '../node/data/types.ts'
 import { RECORD } from '../node/metadata/index-rows.ts'
-import { corruptBody, keyOf, written } from './record-world.ts'
+import { BATCHES, corruptBody, keyOf, RecordWorld, written } from './record-world.ts'
 
 /** Why a row may be other than it was. */
 function isTold(
@@ -91,5 +91,40 @@ describe('after a bad byte in the log and a rebuild of the index', () => {
     world.disk.corrupt(segmentPath(1), header + 20, 1)
     await world.open()
     expect(world.forgotten).toEqual([])
+  })
+})
+
+describe('a segment that is missing while the index is good (D8)', () => {
+  test('what the index knows of it is written again; a later rebuild misses the rest', async () => {
+    // A segment for each batch.
+    const world = new RecordWorld(4_200)
+    await world.open()
+    for (const records of BATCHES) await world.clock.settle(world.store.append(records))
+    await world.clock.settle(world.store.settleIndex())
+    const before = world.rows()
+    const lost = 3
+    expect(world.store.segments().length).toBeGreaterThan(lost)
+    const restart = async (): Promise<string[]> => {
+      world.disk.kill()
+      world.index.kill()
+      world.forgotten = []
+      await world.open()
+      return world.forgotten.map(({ reason }) => reason)
+    }
+    world.disk.kill()
+    await world.clock.settle(world.disk.remove(segmentPath(lost)))
+    expect(await restart()).toEqual(['segment-missing'])
+    expect(world.rows()).toEqual(before)
+    await world.clock.settle(world.store.settleIndex())
+    expect(await restart()).toEqual([])
+    // The removals that lay there are nowhere else.
+    world.index.delete()
+    expect(await restart()).toEqual(['segment-missing'])
+    const after = world.rows()
+    for (const [key, value] of before) {
+      // A block comes from a replica.
+      if (!key.startsWith('b')) expect([key, after.get(key)]).toEqual([key, value])
+    }
+    expect(await restart()).toEqual([])
   })
 })

@@ -84,7 +84,10 @@ export class RecordWorld {
   store!: Store
   forgotten: Loss[] = []
 
-  constructor() {
+  private readonly segmentSizeBytes: number
+
+  constructor(segmentSizeBytes = 1 << 20) {
+    this.segmentSizeBytes = segmentSizeBytes
     const { clock } = this
     this.disk = new SimulatedDisk({ clock, random: seededRandom(1), capacityBytes: 1 << 30 })
     this.index = new SimulatedIndexStore({ clock, random: seededRandom(2) })
@@ -104,7 +107,7 @@ export class RecordWorld {
           },
         },
         {
-          segmentSizeBytes: 1 << 20,
+          segmentSizeBytes: this.segmentSizeBytes,
           reserveBytes: 0,
           forgot: async (losses) => void this.forgotten.push(...losses),
         },

@@ -30,6 +30,7 @@ import {
   segmentPath,
   type LogEnd,
 } from './segment.ts'
+import { overwriteSegment, truncateSegment } from './segment-file.ts'
 import { isRefusal, trusted, UntrustedDisk } from './trusted.ts'
 import type { LogPosition, LogRecord, Loss, NewRecord } from './types.ts'
 
@@ -120,8 +121,13 @@ export class Log {
   }
 
   /** Gives what lies behind `from` to the handlers, then takes appends. See recovery.ts. `losses` are
-   * written down by now. */
-  async recover(from: LogEnd, nextSequence: number, handlers: ReplayHandlers): Promise<void> {
+   * written down by now. `rebuilds`: the index is made anew. */
+  async recover(
+    from: LogEnd,
+    nextSequence: number,
+    rebuilds: boolean,
+    handlers: ReplayHandlers,
+  ): Promise<void> {
     assert(this.state === 'recovering')
     const { proven } = this.manifest
     const recovery = new Recovery({
@@ -132,12 +138,27 @@ export class Log {
       proven,
       handlers,
     })
-    await this.opened.settle()
+    await this.opened.settle(rebuilds ? 'forgotten' : 'to be noted')
     const recovered = await recovery.run()
     this.flushedEnd = recovered.flushedEnd
     this.nextSequence = recovered.nextSequence
     this.state = 'open'
     await this.keepTail(recovered)
+  }
+
+  /** Segments that the manifest knows to be gone. What was removed there may come back in a rebuild. */
+  get knownMissing(): readonly number[] {
+    return [...this.manifest.missing]
+  }
+
+  /** Seen at this start for the first time to be gone. */
+  get newlyMissing(): readonly number[] {
+    return this.opened.missing
+  }
+
+  /** What the index holds of the missing segments is in the log again. */
+  noteMissing(): Promise<void> {
+    return this.opened.settle('noted')
   }
 
   /** The batch of these records; they are flushed together, in this order. See Store.append. */
@@ -499,17 +520,10 @@ export class Log {
     await file.close()
     if (this.manifest.has(segment)) {
       // Nothing of it may come back, nor be missed, wherever this ends (D9).
-      await this.truncate(segment, SEGMENT_HEADER_BYTES)
+      await truncateSegment(this.options.disk, segment, SEGMENT_HEADER_BYTES)
       await this.manifest.remove(segment)
     }
     await this.options.disk.remove(segmentPath(segment))
-  }
-
-  private async truncate(segment: number, sizeBytes: number): Promise<void> {
-    const file = await this.options.disk.open(segmentPath(segment), 'write')
-    await file.truncate(sizeBytes)
-    await trusted(file.flush())
-    await file.close()
   }
 
   private refusal(): LogError {
@@ -548,7 +562,7 @@ export class Log {
         await this.dropSegment(segment)
         await this.options.disk.syncDirectory(LOG_DIRECTORY)
       } else {
-        await this.truncate(segment, offset)
+        await truncateSegment(this.options.disk, segment, offset)
         this.sizes.set(segment, offset)
       }
     }
@@ -571,10 +585,7 @@ export class Log {
       'the tail of the log stays in place',
     )
     if (!isReadOnly) {
-      const file = await this.options.disk.open(segmentPath(start.segment), 'write')
-      await file.write(batch.finish(this.flushedEnd), start.offset)
-      await trusted(file.flush())
-      await file.close()
+      await overwriteSegment(this.options.disk, start, batch.finish(this.flushedEnd))
     }
     batch.release()
     cuts.set(start.segment, batch.end.offset)

@@ -11,10 +11,10 @@
  *          48 BLAKE3 of 0..48 (first 16 bytes)                                       48 .. 64
  *
  * list     0  SHLM | version | 0 0 0 | count of writes (48) | 0 0                     0 .. 16
- *          16 runs (32) | highest segment ever (32) | zeros                          16 .. 32
+ *          16 runs (32) | highest segment ever (32) | runs that are missing (32) | 0  16 .. 32
  *          32 log id (16)                                                            32 .. 48
  *          48 BLAKE3 of 0..48 and the runs (first 16 bytes)                          48 .. 64
- *          64 runs: first segment (32) | how many (32)
+ *          64 runs: first segment (32) | how many (32); those that are missing behind the others
  * ```
  *
  * Invariants:
@@ -30,7 +30,7 @@ import { equalBytes } from '../../protocol/bytes.ts'
 import { getU32, getU48, LOG_ID_BYTES, putU32, putU48 } from '../../protocol/codec/record.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { Disk, DiskFile } from '../env/ports.ts'
-import { LogError } from './errors.ts'
+import { errorCode, LogError } from './errors.ts'
 import { isBefore, LOG_DIRECTORY, PAGE_BYTES, type LogEnd } from './segment.ts'
 import { trusted, UntrustedDisk } from './trusted.ts'
 
@@ -54,6 +54,8 @@ export interface ProvenEnd {
 export interface ManifestContent {
   readonly logId: Uint8Array
   readonly segments: ReadonlySet<number>
+  /** Known to be gone, and to be missed again by whoever makes the index anew. */
+  readonly missing: ReadonlySet<number>
   /** No segment ever had a higher number. */
   readonly highest: number
   readonly proven: ProvenEnd | undefined
@@ -68,6 +70,8 @@ export interface ReadManifest extends ManifestContent {
   readonly endCount: number
   /** Every part of the file is as it was written. */
   readonly isWhole: boolean
+  /** The list that is sound, or one of them. */
+  readonly listSlot: number
 }
 
 /** `absent`: no such file. `damaged`: there is one, and no list in it is sound. */
@@ -75,7 +79,13 @@ export async function readManifest(
   disk: Disk,
   path = MANIFEST_PATH,
 ): Promise<ReadManifest | 'absent' | 'damaged'> {
-  const bytes = await disk.readFile(path)
+  let bytes: Uint8Array | undefined
+  try {
+    bytes = await disk.readFile(path)
+  } catch (error) {
+    if (errorCode(error) !== 'EIO') throw error
+    return 'damaged'
+  }
   if (bytes === undefined) return 'absent'
   const listBytes = Math.floor((bytes.length - LISTS_AT) / 2)
   if (listBytes < HEADER_BYTES) return 'damaged'
@@ -88,11 +98,13 @@ export async function readManifest(
   return {
     logId: list.logId,
     segments: list.segments,
+    missing: list.missing,
     highest: list.highest,
     proven: end && { end: end.end, nextSequence: end.nextSequence },
     listCount: list.count,
     endCount: end?.count ?? 0,
-    isWhole: same && ends.every((each) => each !== undefined),
+    isWhole: same && ends.every((each) => isOf(each, list.logId)),
+    listSlot: lists.indexOf(list),
   }
 }
 
@@ -111,13 +123,16 @@ export class Manifest {
   readonly #disk: Disk
   readonly #logId: Uint8Array
   #segments: ReadonlySet<number>
+  #missing: ReadonlySet<number>
   #highest: number
   #proven: ProvenEnd | undefined
   #listCount: number
   #endCount: number
-  /** Undefined until the file on the disk is known to be whole. */
   #file: DiskFile | undefined
-  #isWhole: boolean
+  /** Of the file on the disk. One with bad slots is mended in place, too: a full disk takes no new file. */
+  #form: 'whole' | 'bad slots' | 'none'
+  /** The last one to be overwritten when it is mended. */
+  readonly #soundSlot: number
   #running: Promise<void> = Promise.resolve()
   #failed = false
 
@@ -129,7 +144,9 @@ export class Manifest {
     this.#proven = found?.proven
     this.#listCount = found?.listCount ?? 0
     this.#endCount = found?.endCount ?? 0
-    this.#isWhole = found?.isWhole ?? false
+    this.#missing = found?.missing ?? new Set()
+    this.#form = found === undefined ? 'none' : found.isWhole ? 'whole' : 'bad slots'
+    this.#soundSlot = found?.listSlot ?? 0
   }
 
   get highest(): number {
@@ -140,16 +157,19 @@ export class Manifest {
     return this.#proven
   }
 
+  get missing(): ReadonlySet<number> {
+    return this.#missing
+  }
+
   has(segment: number): boolean {
     return this.#segments.has(segment)
   }
 
-  /** Makes the list say that there are these, wherever it does not. */
-  async settle(segments: Iterable<number>): Promise<void> {
-    const wanted = new Set(segments)
-    const same = wanted.size === this.#segments.size && [...wanted].every((each) => this.has(each))
-    if (same && this.#isWhole) return
-    await this.#change(() => wanted)
+  /** Makes the list say that there are these, and these are missing, wherever it does not. */
+  async settle(segments: ReadonlySet<number>, missing: ReadonlySet<number>): Promise<void> {
+    const isSame = isEqual(segments, this.#segments) && isEqual(missing, this.#missing)
+    if (isSame && this.#form === 'whole') return
+    await this.#change(() => new Set(segments), missing)
   }
 
   add(segment: number): Promise<void> {
@@ -186,16 +206,22 @@ export class Manifest {
     this.#file = undefined
   }
 
-  #change(next: (segments: ReadonlySet<number>) => ReadonlySet<number>): Promise<void> {
+  #change(
+    next: (segments: ReadonlySet<number>) => ReadonlySet<number>,
+    missing?: ReadonlySet<number>,
+  ): Promise<void> {
     return this.#queue(async () => {
       const before = this.#segments
+      const missingBefore = this.#missing
       this.#segments = next(before)
+      this.#missing = missing ?? missingBefore
       this.#highest = Math.max(this.#highest, ...this.#segments)
       this.#listCount++
       try {
         await this.#write('list')
       } catch (error) {
         this.#segments = before
+        this.#missing = missingBefore
         throw error
       }
     })
@@ -210,30 +236,39 @@ export class Manifest {
     // A flush that failed is never tried again on the same file (D5).
     if (this.#failed) throw new LogError('FAILED', 'the manifest of the log can’t be written')
     try {
-      const bytes = part === 'end' ? this.#encodeEnd() : this.#encodeList()
       const file = await this.#opened()
-      const sizeBytes = (await file?.sizeBytes()) ?? 0
-      const slotBytes = Math.floor((sizeBytes - LISTS_AT) / 2)
-      if (file === undefined || (part === 'list' && bytes.length > slotBytes)) {
-        return await this.#replace()
-      }
-      const places =
-        part === 'end' ? [(this.#endCount % 2) * PAGE_BYTES] : [LISTS_AT, LISTS_AT + slotBytes]
+      const slotBytes = Math.floor((((await file?.sizeBytes()) ?? 0) - LISTS_AT) / 2)
+      const list = this.#encodeList()
+      if (file === undefined || list.length > slotBytes) return await this.#replace()
+      const isWhole = this.#form === 'whole'
+      const ends = isWhole ? [this.#endCount % 2] : [0, 1]
+      const lists = [1 - this.#soundSlot, this.#soundSlot]
+      const writes = [
+        ...(part === 'list' || !isWhole ? lists : []).map((slot) => ({
+          at: LISTS_AT + slot * slotBytes,
+          bytes: list,
+        })),
+        ...(part === 'end' || !isWhole ? ends : []).map((slot) => ({
+          at: slot * PAGE_BYTES,
+          bytes: this.#encodeEnd(),
+        })),
+      ]
       // Each flushed on its own, so that no torn write touches two slots.
-      for (const place of places) {
-        await file.write([bytes], place)
+      for (const { at, bytes } of writes) {
+        await file.write([bytes], at)
         await trusted(file.flush())
       }
+      this.#form = 'whole'
     } catch (error) {
       this.#failed = error instanceof UntrustedDisk
       // A slot may be half written now.
-      this.#isWhole = false
+      if (this.#form === 'whole') this.#form = 'none'
       throw error
     }
   }
 
   async #opened(): Promise<DiskFile | undefined> {
-    if (!this.#isWhole) return undefined
+    if (this.#form === 'none') return undefined
     this.#file ??= await this.#disk.open(MANIFEST_PATH, 'write')
     return this.#file
   }
@@ -254,7 +289,7 @@ export class Manifest {
       bytes.set(list, LISTS_AT + slot * slotBytes)
     }
     await this.#disk.writeFile(MANIFEST_PATH, bytes)
-    this.#isWhole = true
+    this.#form = 'whole'
   }
 
   #encodeEnd(): Uint8Array {
@@ -266,6 +301,7 @@ export class Manifest {
     return encodeList({
       logId: this.#logId,
       segments: this.#segments,
+      missing: this.#missing,
       highest: this.#highest,
       count: this.#listCount,
     })
@@ -279,6 +315,7 @@ interface EndSlot extends ProvenEnd, Counted {
 interface ListSlot extends Counted {
   readonly logId: Uint8Array
   readonly segments: ReadonlySet<number>
+  readonly missing: ReadonlySet<number>
   readonly highest: number
 }
 
@@ -305,16 +342,19 @@ function decodeEnd(bytes: Uint8Array): EndSlot | undefined {
   }
 }
 
-function encodeList({ segments, highest, logId, count }: ListSlot): Uint8Array {
+function encodeList({ segments, missing, highest, logId, count }: ListSlot): Uint8Array {
   const runs = runsOf(segments)
-  const bytes = new Uint8Array(HEADER_BYTES + runs.length * RUN_BYTES)
+  const missingRuns = runsOf(missing)
+  const all = [...runs, ...missingRuns]
+  const bytes = new Uint8Array(HEADER_BYTES + all.length * RUN_BYTES)
   putU32(bytes, 0, LIST_MAGIC)
   bytes[4] = VERSION
   putU48(bytes, 8, count)
   putU32(bytes, 16, runs.length)
   putU32(bytes, 20, highest)
+  putU32(bytes, 24, missingRuns.length)
   bytes.set(logId, 32)
-  for (const [i, [first, length]] of runs.entries()) {
+  for (const [i, [first, length]] of all.entries()) {
     putU32(bytes, HEADER_BYTES + i * RUN_BYTES, first)
     putU32(bytes, HEADER_BYTES + i * RUN_BYTES + 4, length)
   }
@@ -324,19 +364,30 @@ function encodeList({ segments, highest, logId, count }: ListSlot): Uint8Array {
 
 function decodeList(bytes: Uint8Array): ListSlot | undefined {
   if (bytes.length < HEADER_BYTES) return undefined
-  const lengthBytes = HEADER_BYTES + getU32(bytes, 16) * RUN_BYTES
+  const missingAt = HEADER_BYTES + getU32(bytes, 16) * RUN_BYTES
+  const lengthBytes = missingAt + getU32(bytes, 24) * RUN_BYTES
   if (!isSound(bytes, LIST_MAGIC, lengthBytes)) return undefined
-  const segments = new Set<number>()
-  for (let at = HEADER_BYTES; at < lengthBytes; at += RUN_BYTES) {
-    const first = getU32(bytes, at)
-    for (let i = 0; i < getU32(bytes, at + 4); i++) segments.add(first + i)
-  }
   return {
     count: getU48(bytes, 8),
     highest: getU32(bytes, 20),
     logId: bytes.slice(32, 32 + LOG_ID_BYTES),
-    segments,
+    segments: ofRuns(bytes.subarray(HEADER_BYTES, missingAt)),
+    missing: ofRuns(bytes.subarray(missingAt, lengthBytes)),
   }
+}
+
+function ofRuns(bytes: Uint8Array): Set<number> {
+  const segments = new Set<number>()
+  for (let at = 0; at < bytes.length; at += RUN_BYTES) {
+    const first = getU32(bytes, at)
+    const length = getU32(bytes, at + 4)
+    for (let i = 0; i < length; i++) segments.add(first + i)
+  }
+  return segments
+}
+
+function isEqual(a: ReadonlySet<number>, b: ReadonlySet<number>): boolean {
+  return a.size === b.size && [...a].every((each) => b.has(each))
 }
 
 function runsOf(segments: ReadonlySet<number>): [first: number, length: number][] {

@@ -4,7 +4,7 @@ import { LOG_ID_BYTES } from '../../protocol/codec/record.ts'
 import { equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
-import { LogError } from './errors.ts'
+import { errorCode, LogError } from './errors.ts'
 import { Manifest, readManifest, type ManifestContent } from './manifest.ts'
 import {
   decodeSegmentHeader,
@@ -26,8 +26,10 @@ export interface OpenSegments {
   readonly sizes: Map<number, number>
   readonly manifest: Manifest
   readonly losses: readonly Loss[]
+  /** Seen now for the first time to be missing. */
+  readonly missing: readonly number[]
   /** Makes the manifest say what there is: once the losses are written down (D8). */
-  settle(): Promise<void>
+  settle(mode: MissingMode): Promise<void>
 }
 
 export interface OpenSegmentsOptions {
@@ -60,13 +62,13 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   const id = await readId(disk)
   const known = manifest?.logId ?? id?.logId
   const owner = await ownerOf(files, known, options)
+  const missing = [...(manifest?.segments ?? [])].filter((segment) => !files.has(segment))
   const losses: Loss[] = []
   const isLost = isMissing(owner, files, manifest, options)
   if (isLost) losses.push(lossOfAll('log-missing', 'the log is gone, and a new one was begun'))
   const logId = isLost ? drawId(options) : (owner ?? drawId(options))
   if (!isLost) {
-    const listed = manifest?.segments ?? new Set()
-    losses.push(...missing(listed, files))
+    losses.push(...missing.map(lossOfSegment))
     losses.push(...(await unlisted(options, manifest, files, sizes)))
     // Logs of before the manifest have an id of the old form, and none to miss.
     const isOlder = found === 'absent' && id?.hasManifest === false
@@ -76,18 +78,36 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   }
   const kept = isLost || manifest === undefined ? undefined : manifest
   const opened = new Manifest(disk, logId, kept)
-  const settle = async (): Promise<void> => {
+  const newly = isLost ? [] : missing
+  const settle = async (mode: MissingMode): Promise<void> => {
     try {
-      await opened.settle(files.keys())
-      if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
+      await settleManifest(opened, files.keys(), newly, mode)
       // Behind the manifest, because it says that there is one.
+      if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
       await disk.writeFile(ID_PATH, encodeId(logId))
     } catch (error) {
       if (!isRefusal(error)) throw error
       options.logger.warn({ error: String(error) }, 'the manifest of the log can’t be written yet')
     }
   }
-  return { logId, files, sizes, manifest: opened, losses, settle }
+  return { logId, files, sizes, manifest: opened, missing: newly, losses, settle }
+}
+
+/** Of segments that are missing: the index is made anew without them, or holds what they held, which is to
+ * be written to the log again, or was. */
+type MissingMode = 'forgotten' | 'to be noted' | 'noted'
+
+function settleManifest(
+  manifest: Manifest,
+  files: Iterable<number>,
+  missing: readonly number[],
+  mode: MissingMode,
+): Promise<void> {
+  const there = new Set(files)
+  if (mode === 'forgotten') return manifest.settle(there, new Set())
+  if (mode === 'noted') return manifest.settle(there, new Set([...manifest.missing, ...missing]))
+  // As long as they are listed, the next start sees them again.
+  return manifest.settle(new Set([...there, ...missing]), manifest.missing)
 }
 
 /** Whose the segments are: all of one log, or nothing is opened. */
@@ -150,10 +170,8 @@ export function logIsMissing(logId: Uint8Array): LogError {
   )
 }
 
-function missing(listed: Iterable<number>, files: ReadonlyMap<number, DiskFile>): Loss[] {
-  return [...listed]
-    .filter((segment) => !files.has(segment))
-    .map((segment) => lossOfAll('segment-missing', `segment ${segment} of the log is missing`))
+export function lossOfSegment(segment: number): Loss {
+  return lossOfAll('segment-missing', `segment ${segment} of the log is missing`)
 }
 
 /** Left by a creation or a removal that a crash cut short: deleted. A file that the manifest must have
@@ -195,7 +213,10 @@ async function readId(
   disk: Disk,
   path = ID_PATH,
 ): Promise<{ logId: Uint8Array; hasManifest: boolean } | undefined> {
-  const bytes = await disk.readFile(path)
+  const bytes = await disk.readFile(path).catch((error: unknown) => {
+    if (errorCode(error) !== 'EIO') throw error
+    return undefined
+  })
   if (bytes === undefined) return undefined
   const logId = bytes.slice(0, LOG_ID_BYTES)
   if (equalBytes(bytes, encodeId(logId))) return { logId, hasManifest: true }

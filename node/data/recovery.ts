@@ -107,9 +107,11 @@ export class Recovery {
     for (const segment of segments) {
       const start =
         segment === from.segment ? Math.max(from.offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
-      let end: Walked = { segment, offset: start, sequence: undefined }
+      const isFrom = segment === from.segment && start === from.offset
+      const sequence = isFrom ? this.nextSequence : undefined
+      let end: Walked = { segment, offset: start, sequence }
       const file = this.files.get(segment) as DiskFile
-      for await (const batch of walkSegment(file, segment, start, this.logId)) {
+      for await (const batch of walkSegment(file, segment, start, this.logId, sequence)) {
         if (batch.header !== undefined) {
           await this.lostEnds(batch.header.flushed, batch.header.firstSequence)
           await this.prove(batch.header.flushed)

@@ -104,6 +104,21 @@ describe('store', () => {
     await store.close()
   })
 
+  test('a start on a real disk finds nothing lost, and the log that it had', async () => {
+    const directory = fresh()
+    let logId: Uint8Array | undefined
+    for (let i = 0; i < 3; i++) {
+      const store = await Store.open({
+        ...optionsAt(directory),
+        expected: logId && { logId },
+      })
+      expect(store.losses()).toEqual([])
+      logId = store.logId
+      await store.append([put(`k${i}`)])
+      await store.close()
+    }
+  })
+
   test('rows show merged: the index below, what it has not committed above', async () => {
     const directory = fresh()
     let store = await Store.open(optionsAt(directory))

@@ -12,12 +12,14 @@ import { EMPTY_BYTES, equalBytes, readU32, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { Compaction, type CompactionOptions } from './compaction.ts'
 import { DeadBytes } from './dead-bytes.ts'
+import { errorCode } from './errors.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
 import { Losses, lossOf } from './losses.ts'
 import type { Memtable } from './memtable.ts'
 import { mergeRange } from './merge-range.ts'
-import { logIsMissing } from './open-segments.ts'
+import { logIsMissing, lossOfSegment } from './open-segments.ts'
+import { orphansOf } from './orphans.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
 import { Scrub, type ScrubOptions } from './scrub.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
@@ -453,13 +455,15 @@ export class Store {
   private async recover(): Promise<void> {
     for (const loss of this.log.losses) this.lose(loss)
     const from = await this.replayFrom()
+    // What removals in these took away comes back with the index.
+    if (this.rebuilt) for (const segment of this.log.knownMissing) this.lose(lossOfSegment(segment))
     await this.lost.report()
     this.replayedFrom = from.end
     // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
     this.writer.startAt(from.end, from.nextSequence)
     const skippedBytes = this.logBytesUpTo(from.end)
     const totalBytes = this.segments().reduce((sum, each) => sum + each.sizeBytes, -skippedBytes)
-    await this.log.recover(from.end, from.nextSequence, {
+    await this.log.recover(from.end, from.nextSequence, this.rebuilt, {
       record: (record, position) => {
         this.apply(record, position)
         this.replayedBytes += position.lengthBytes
@@ -483,10 +487,33 @@ export class Store {
         if (this.writer.crowded) await this.writer.room()
       },
     })
+    if (!this.rebuilt) await this.keepOrphans(new Set(this.log.newlyMissing))
     // Copied before the last stop, which came before the deletion.
     for (const segment of this.dead.compacted()) {
       if (this.log.hasSegment(segment)) await this.removeSegment(segment)
       else this.dead.forget(segment)
+    }
+  }
+
+  /** What the index still knows of segments that are gone is written to the log again: without that, the
+   * next rebuild would forget it in silence. */
+  private async keepOrphans(missing: ReadonlySet<number>): Promise<void> {
+    const { rows, logger } = this.options
+    if (missing.size === 0 || rows === undefined) return
+    try {
+      let orphans = 0
+      for (const group of orphansOf(this, rows, missing, this.current)) {
+        await this.log.append(group, true)
+        orphans += group.length
+      }
+      await this.log.noteMissing()
+      logger.warn({ orphans }, 'records of a missing segment were written again from the index')
+    } catch (error) {
+      if (errorCode(error) !== 'DISK_FULL' && errorCode(error) !== 'READ_ONLY') throw error
+      logger.warn(
+        { error: String(error) },
+        'a missing segment is looked for again at the next start',
+      )
     }
   }
 

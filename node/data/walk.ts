@@ -61,9 +61,11 @@ export async function* walkSegment(
   segment: number,
   from: number,
   logId: Uint8Array,
+  /** Of the first record there, where that is known. */
+  firstSequence?: number,
 ): AsyncGenerator<WalkedBatch> {
   const window = new Window(file, await file.sizeBytes())
-  let sequence = from <= FIRST_BATCH_AT ? await firstSequenceOf(window, logId) : undefined
+  let sequence = from <= FIRST_BATCH_AT ? await firstSequenceOf(window, logId) : firstSequence
   for (let offset = from; offset < window.sizeBytes;) {
     const start: LogEnd = { segment, offset }
     const header = decodeBatchHeader(await window.at(offset, BATCH_HEADER_BYTES), 0, start, logId)

@@ -1,0 +1,49 @@
+/** What the index still holds of records whose segments are gone. */
+
+import { bytesOf } from '../../protocol/bytes.ts'
+import type { LogRecord, RowSchema } from './types.ts'
+
+const PAGE_ROWS = 1_000
+
+interface Rows {
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => void,
+  ): void
+}
+
+/** In groups, each to be appended before the next is asked for. */
+export function* orphansOf(
+  rows: Rows,
+  schema: RowSchema,
+  missing: ReadonlySet<number>,
+  current: (key: Uint8Array) => Uint8Array | undefined,
+): Generator<LogRecord[]> {
+  // The store's own rows, which begin with "x", have no record.
+  for (const [first, behind] of [
+    ['a', 'x'],
+    ['y', 'z'],
+  ] as const) {
+    let start: Uint8Array = bytesOf(first)
+    for (;;) {
+      const keys: Uint8Array[] = []
+      let seen = 0
+      rows.range(start, bytesOf(behind), PAGE_ROWS, (key, row) => {
+        seen++
+        start = new Uint8Array([...key, 0])
+        const at = schema.positionOf(key, row)
+        if (at !== undefined && missing.has(at.segment)) keys.push(key.slice())
+      })
+      const group: LogRecord[] = []
+      for (const key of keys) {
+        const identity = schema.identityOf(key)
+        const record = identity && schema.restore(identity, current)
+        if (record !== undefined) group.push(record)
+      }
+      if (group.length > 0) yield group
+      if (seen < PAGE_ROWS) break
+    }
+  }
+}
