@@ -52,7 +52,7 @@ export class CheckerA {
     const before = latestBefore(register.known, event.startedMs)
     if (ballot === undefined || operation === undefined) {
       if (before !== undefined && !mayBeForgotten(register, before.ballot))
-        this.#violation(event, who, 'absent after it was known to be present')
+        this.#violation(event, who, `absent ${at(atMs)} after it was known to be present`)
       return
     }
     const name = ballotText(ballot)
@@ -67,7 +67,7 @@ export class CheckerA {
         this.#violation(
           event,
           who,
-          `ballot ${name} although ${ballotText(before.ballot)} was known before`,
+          `ballot ${name} ${at(atMs)} although ${ballotText(before.ballot)} was known before`,
         )
       }
     }
@@ -149,6 +149,10 @@ function latestBefore(
   atMs: number,
 ): Register['known'][number] | undefined {
   return known.findLast((each) => each.atMs < atMs)
+}
+
+function at(atMs: number): string {
+  return `at ${Math.round(atMs)} ms`
 }
 
 function ballotText(ballot: Ballot): string {

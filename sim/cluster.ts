@@ -119,6 +119,9 @@ export class SimulatedCluster {
 
   /** Everything that happens goes here: the same seed gives the same digest. */
   trace(line: string, bytes?: Uint8Array): void {
+    if (bytes === undefined && this.#options.verbose) {
+      console.error(`${this.clock.monotonicMs().toFixed(0)} ${line}`)
+    }
     const sum = bytes === undefined ? '' : ` ${crc32(bytes)}`
     this.#lines += `${Math.round(this.clock.monotonicMs() * 1_000)} ${line}${sum}\n`
     if (this.#lines.length > TRACE_CHARS_MAX) this.#hashLines()

@@ -8,6 +8,8 @@ const STARTS_MAX = 4
 export class Crashes {
   /** Down, or about to be: others leave it alone. */
   readonly busy = new Set<number>()
+  /** Cuts are not to be mended by others. */
+  wiresBusy = false
   readonly #cluster: SimulatedCluster
 
   constructor(cluster: SimulatedCluster) {

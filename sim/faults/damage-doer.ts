@@ -50,17 +50,62 @@ export class DamageDoer {
       return
     }
     busy.add(victim)
-    await this.#damage(victim, kind)
+    await (random() < 0.5 ? this.#squeeze(victim, kind) : this.#damage(victim, kind, random()))
     busy.delete(victim)
   }
 
-  async #damage(victim: number, kind: DamageKind): Promise<void> {
+  /**
+   * What shows best that a node has forgotten: some of the others are away while it accepts, and those that
+   * were there are away when it comes back damaged.
+   */
+  async #squeeze(victim: number, kind: DamageKind): Promise<void> {
+    const { random, wires } = this.#cluster
+    if (this.#crashes.wiresBusy || this.#cluster.size < 3) return this.#damage(victim, kind, 1)
+    this.#crashes.wiresBusy = true
+    const others = Array.from({ length: this.#cluster.size }, (_, i) => i).filter(
+      (i) => i !== victim,
+    )
+    const turn = Math.floor(random() * others.length)
+    const shuffled = [...others.slice(turn), ...others.slice(0, turn)]
+    const half = Math.floor(others.length / 2)
+    this.#cluster.trace(`squeeze ${victim} between ${shuffled.join(' ')}`)
+    this.#isolate(shuffled.slice(0, half))
+    await this.#sleep(500 + random() * 2_500)
+    await this.#damage(victim, kind, 1, () => {
+      wires.mend()
+      this.#isolate(shuffled.slice(half))
+    })
+    await this.#sleep(random() * 2_000)
+    wires.mend()
+    this.#crashes.wiresBusy = false
+  }
+
+  #isolate(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      for (let other = 0; other < this.#cluster.size; other++) {
+        if (other === number) continue
+        this.#cluster.wires.cut(this.#cluster.idOf(number), this.#cluster.idOf(other))
+        this.#cluster.wires.cut(this.#cluster.idOf(other), this.#cluster.idOf(number))
+      }
+    }
+  }
+
+  /** `recent`: of 1, only the latest part of the log is hit. `meanwhile`: what happens while it is down. */
+  async #damage(
+    victim: number,
+    kind: DamageKind,
+    recent: number,
+    meanwhile: () => void = () => {},
+  ): Promise<void> {
     const { random } = this.#cluster
     const rots = ROT.has(kind) || (kind.startsWith('flip-') && random() < 0.3)
-    const done = rots && kind !== 'flip-last-batch' && this.#apply(victim, kind, true)
+    const done = rots && kind !== 'flip-last-batch' && this.#apply(victim, kind, true, recent)
     if (done) await this.#sleep(random() * 2_000)
     const isClean = await this.#down(victim)
-    if (!done && !this.#apply(victim, kind, !isClean)) return this.#crashes.revive(victim)
+    meanwhile()
+    if (!done && !this.#apply(victim, kind, !isClean, recent)) {
+      return this.#crashes.revive(victim)
+    }
     this.#count(kind)
     for (let step = Math.floor(random() * STEPS_MAX); step >= 0; step--) {
       await this.#down(victim)
@@ -73,10 +118,10 @@ export class DamageDoer {
   }
 
   /** False: there was nothing of this kind. `proven`: see flipSome. */
-  #apply(victim: number, kind: DamageKind, proven: boolean): boolean {
+  #apply(victim: number, kind: DamageKind, proven: boolean, recent: number): boolean {
     if (kind === 'wiped-index' || kind === 'rebuilt-index') return true
     if (kind === 'lost-segment') return loseSegment(this.#cluster, victim) > 0
-    if (kind !== 'old-image') return flipSome(this.#cluster, victim, kind, proven) > 0
+    if (kind !== 'old-image') return flipSome(this.#cluster, victim, kind, proven, recent) > 0
     if (this.#image === undefined || this.#cluster.alive(victim)) return false
     this.#cluster.restore(victim, this.#image)
     this.#image = undefined

@@ -10,7 +10,9 @@ import type { SimulatedDisk } from '../disk.ts'
 import { flip, placesOf, segmentPaths, type Place } from '../places.ts'
 import type { DamageKind } from './kinds.ts'
 
-const FLIPS_MAX = 3
+const FLIPS_MAX = 6
+/** The latest records are those that may not be everywhere yet. */
+const RECENT_SHARE = 0.8
 /** Rows of blocks and of registers. */
 const LIVE = [
   ['b', 'c'],
@@ -47,22 +49,24 @@ const FLIPS: Partial<Record<DamageKind, Fits>> = {
 
 /**
  * Flips bits of some places of this kind; how many. `proven`: nothing of the log's last batch, of which a node
- * that did not stop cleanly can't know whether it was ever flushed.
+ * that did not stop cleanly can't know whether it was ever flushed. `recent`: above one half, only the latest.
  */
 export function flipSome(
   cluster: SimulatedCluster,
   number: number,
   kind: DamageKind,
   proven: boolean,
+  recent: number,
 ): number {
   const { random } = cluster
   const disk = cluster.diskOf(number)
   const fits = FLIPS[kind]
   if (fits === undefined) throw new Error(`${kind} flips nothing`)
   const lastSegment = segmentPaths(disk).at(-1)
-  const places = placesOf(disk).filter(
+  const all = placesOf(disk).filter(
     (place) => fits(place) && !(proven && place.inLastBatch && place.path === lastSegment),
   )
+  const places = recent > 0.5 ? all.slice(Math.floor(all.length * RECENT_SHARE)) : all
   let flipped = 0
   for (let i = Math.floor(random() * FLIPS_MAX); i >= 0 && places.length > 0; i--) {
     const place = places[Math.floor(random() * places.length)]!

@@ -113,7 +113,7 @@ export class Faults {
 
   /** All at once: what was acknowledged survives even that. */
   async #killAll(power: boolean): Promise<boolean> {
-    if (this.#crashes.busy.size > 0) return false
+    if (this.#crashes.busy.size > 0 || this.#crashes.wiresBusy) return false
     const all = Array.from({ length: this.#cluster.size }, (_, number) => number)
     for (const number of all) {
       this.#crashes.busy.add(number)
@@ -128,6 +128,8 @@ export class Faults {
   /** One node alone, or only one direction between it and the others. */
   async #partition(lone: number, oneWay: boolean): Promise<boolean> {
     const { wires, random } = this.#cluster
+    if (this.#crashes.wiresBusy) return false
+    this.#crashes.wiresBusy = true
     for (const other of this.#others(lone)) {
       wires.cut(this.#cluster.idOf(lone), other)
       if (!oneWay) wires.cut(other, this.#cluster.idOf(lone))
@@ -135,11 +137,14 @@ export class Faults {
     this.#cluster.trace(`partition ${lone} ${oneWay ? 'one way' : 'both ways'}`)
     await this.#sleep(random() * 6_000)
     wires.mend()
+    this.#crashes.wiresBusy = false
     return true
   }
 
   async #silence(lone: number): Promise<boolean> {
     const { wires, random } = this.#cluster
+    if (this.#crashes.wiresBusy) return false
+    this.#crashes.wiresBusy = true
     this.#cluster.trace(`silence ${lone}`)
     const id = this.#cluster.idOf(lone)
     for (const other of this.#others(lone)) {
@@ -153,6 +158,7 @@ export class Faults {
       wires.unsilence(id, other)
       wires.unsilence(other, id)
     }
+    this.#crashes.wiresBusy = false
     return true
   }
 
