@@ -40,7 +40,7 @@ export function registerRecord(cluster: SimulatedCluster, node: number, key: str
 }
 
 /** `key` is on nodes 0 and 1 alone, and acknowledged. */
-async function putWithoutTwo(cluster: SimulatedCluster): Promise<void> {
+export async function putWithoutTwo(cluster: SimulatedCluster): Promise<void> {
   await sleep(cluster, 1_000)
   isolate(cluster, 2)
   await sleep(cluster, 100)
@@ -50,7 +50,7 @@ async function putWithoutTwo(cluster: SimulatedCluster): Promise<void> {
 }
 
 /** The only other node that is up must not be believed that there is no such key. */
-async function mustNotBeDenied(cluster: SimulatedCluster, found: string[]): Promise<void> {
+export async function mustNotBeDenied(cluster: SimulatedCluster, found: string[]): Promise<void> {
   for (let tries = 0; tries < 4; tries++) {
     const code = await codeOf(get(backendOf(cluster, 2), 'key'))
     if (code === 'NoSuchKey') found.push('what was acknowledged is lost')
@@ -58,7 +58,7 @@ async function mustNotBeDenied(cluster: SimulatedCluster, found: string[]): Prom
   }
 }
 
-async function mustBeThere(cluster: SimulatedCluster, found: string[]): Promise<void> {
+export async function mustBeThere(cluster: SimulatedCluster, found: string[]): Promise<void> {
   await untilLevel(cluster)
   for (const node of NODES) {
     let code = await codeOf(get(backendOf(cluster, node), 'key'))
