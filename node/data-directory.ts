@@ -64,7 +64,7 @@ const UNKNOWN_LOG_ID = '0'.repeat(32)
 
 /** What a running node may change in node.json. */
 export type NodeChanges = Partial<
-  Pick<NodeRecord, 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'logId'>
+  Pick<NodeRecord, 'boot' | 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'logId'>
 >
 
 export interface RootCredentials {

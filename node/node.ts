@@ -6,11 +6,10 @@
 import { byteString, bytesOfHex, hex, u32 } from '../protocol/bytes.ts'
 import {
   proposerId,
-  type ClusterId,
   type DataId,
-  type RegisterKey,
   type NodeId,
-  type StorageId,
+  type ProposerId,
+  type RegisterKey,
 } from '../protocol/ids.ts'
 import { PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
@@ -27,7 +26,7 @@ import { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
 import { WatchedDisk } from './env/watched-disk.ts'
-import { Identities, type IdentitiesOptions } from './iam/identities.ts'
+import { Identities } from './iam/identities.ts'
 import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
 import { Buckets } from './metadata/buckets.ts'
@@ -37,13 +36,17 @@ import { ListService } from './metadata/list-service.ts'
 import { Objects } from './metadata/objects.ts'
 import { Pages } from './metadata/pages.ts'
 import { RegisterHost } from './metadata/register-host.ts'
-import { Registers, type Placement, type RegisterObserver } from './metadata/registers.ts'
+import { Registers, type Placement } from './metadata/registers.ts'
 import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
+import { clusterOf, type NodeOptions } from './node-options.ts'
 import { openStore } from './open-store.ts'
+import { Recovery } from './recovery.ts'
 import { DamagedRegisters } from './repair/damaged-registers.ts'
 import { Forgotten } from './repair/forgotten.ts'
+import { SelfCheck } from './repair/self-check.ts'
+import { Sightings } from './repair/sightings.ts'
 import { Mender } from './repair/mender.ts'
 import { Puller } from './repair/puller.ts'
 import { Recall } from './repair/recall.ts'
@@ -57,9 +60,9 @@ import { LostObjects } from './space/lost-objects.ts'
 import { LostReport } from './space/lost-report.ts'
 import { Readers } from './space/readers.ts'
 import { ReferenceCheck } from './space/reference-check.ts'
-import { Space, type SpaceSettings } from './space/space.ts'
+import { Space } from './space/space.ts'
 import { Status } from './status.ts'
-import { Upkeep, type UpkeepSettings } from './upkeep.ts'
+import { Upkeep } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
@@ -67,53 +70,15 @@ const SLICE_BITS = 8
 const MAJORITY_WAIT_MS = 15_000
 const MAJORITY_POLL_MS = 50
 
-export interface NodeOptions {
-  readonly storageId: StorageId
-  readonly boot: number
-  readonly zone: string
-  readonly capacityBytes: number
-  readonly segmentSizeBytes: number
-  readonly replication?: number | undefined
-  /** Of a founder. False: as earlier programs, to try clusters of theirs. */
-  readonly systemPartitions?: boolean | undefined
-  readonly partitionBits?: number | undefined
-  readonly bucketsPerAccount?: number | undefined
-  readonly clusterSecret: {
-    get(): Uint8Array | undefined
-    set(secret: Uint8Array): void | Promise<void>
-  }
-  /** The log that belongs to this node (D9). */
-  readonly log?: LogExpectation | undefined
-  /** Delays and rates of reclaiming space. */
-  readonly space?: SpaceSettings | undefined
-  /** Compaction and scrub. */
-  readonly upkeep?: UpkeepSettings | undefined
-  /** At the first start: join by this token, or found a cluster with these root credentials. */
-  readonly join?: string | undefined
-  readonly root?: RootCredential | undefined
-  /** It made a new cluster. */
-  readonly founded?: ((cluster: ClusterId) => void) | undefined
-  readonly progress?: (task: string, done: number, total?: number) => void
-  /** Figures of the process, for the metrics. */
-  readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
-  /** Checker A of the simulation. */
-  readonly observer?: RegisterObserver | undefined
-}
-
-export interface LogExpectation {
-  /** Hex: the one that it had before. If it is gone, `start` rejects with a LogError, LOG_MISSING. */
-  readonly expectedId?: string | undefined
-  /** Begin a new one then; everything counts as forgotten (D8). */
-  readonly acceptLost?: boolean | undefined
-  /** The id of the log that was opened, hex, to be expected at the next start. Called before anything is
-   * appended for anyone. */
-  opened?(logId: string): void | Promise<void>
-}
-
-export interface RootCredential {
-  readonly accountId: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
+/** What a start has found on its disk. */
+interface Found {
+  readonly store: Store
+  readonly layout: LayoutManager
+  readonly forgotten: Forgotten
+  readonly sightings: Sightings
+  readonly startSequence: number
+  readonly startedMs: number
+  readonly recovery: Recovery
 }
 
 export class ShoalNode {
@@ -132,6 +97,7 @@ export class ShoalNode {
   readonly #env: Environment
   readonly #exchange: Exchange
   readonly recall: Recall
+  readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
   readonly #mender: Mender
   readonly #lost: LostObjects
@@ -146,6 +112,8 @@ export class ShoalNode {
     const startedMs = clock.monotonicMs()
     const recovery = new Recovery()
     const forgotten = await Forgotten.open(disk, logger)
+    const sightings = await Sightings.open(disk, clock, logger)
+    let startSequence = 0
     const store = await openStore(env, {
       forgotten,
       segmentSizeBytes: options.segmentSizeBytes,
@@ -153,6 +121,7 @@ export class ShoalNode {
       progress: (done, total) => options.progress?.('reading the log', done, total),
       expectedLogId: options.log?.expectedId,
       acceptLostLog: options.log?.acceptLost,
+      opened: (nextSequence) => (startSequence = nextSequence),
     })
     recovery.running = false
     await options.log?.opened?.(hex(store.logId))
@@ -160,7 +129,7 @@ export class ShoalNode {
       const { records, bytes } = recovery
       logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')
     }
-    let host: RegisterHost | undefined
+    let node: ShoalNode | undefined
     const layout = await LayoutManager.open({
       network,
       disk,
@@ -171,15 +140,17 @@ export class ShoalNode {
       storageId: options.storageId,
       zone: options.zone,
       capacityBytes: options.capacityBytes,
-      holdsRegisters: () => host?.holdsRegisters() ?? false,
+      holdsRegisters: () => node?.host.holdsRegisters() ?? false,
+      mayVote: () => node?.selfCheck.isProven === true,
       clusterSecret: options.clusterSecret,
     })
-    const node = new ShoalNode(env, options, store, forgotten, layout, startedMs, recovery)
-    host = node.host
+    const found = { store, layout, forgotten, sightings, startSequence, startedMs, recovery }
+    node = new ShoalNode(env, options, found)
     try {
       await node.#lost.load()
       await network.start()
       layout.start()
+      node.selfCheck.start()
       node.#endLookout = lookOutForDisk(env, disk)
       await node.#enter(options)
       node.#serve()
@@ -194,11 +165,7 @@ export class ShoalNode {
   private constructor(
     env: Environment & { readonly disk: WatchedDisk },
     options: NodeOptions,
-    store: Store,
-    forgotten: Forgotten,
-    layout: LayoutManager,
-    startedMs: number,
-    recovery: Recovery,
+    { store, layout, forgotten, sightings, startSequence, startedMs, recovery }: Found,
   ) {
     const { clock, random, network, logger } = env
     const { self } = network
@@ -223,7 +190,8 @@ export class ShoalNode {
     }
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
     this.forgotten = forgotten
-    const votes = (partition: number): boolean => isReplica(partition) && !forgotten.has(partition)
+    const votes = (partition: number): boolean =>
+      isReplica(partition) && this.selfCheck.isProven && !forgotten.has(partition)
     const damaged = new DamagedRegisters({
       clock,
       isReplicated: (partition) =>
@@ -238,10 +206,11 @@ export class ShoalNode {
     const exchange = new Exchange({ store, self, view, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
+    attempts.hold()
     const dead = new DeadData()
     const readers = new Readers({
       self,
-      boot: options.boot,
+      boot: () => this.selfCheck.boot,
       peers: {
         connected: (node) => peers.connected(node),
         readers: (to, round, timeout) => peers.readers(to, round, timeout),
@@ -265,6 +234,7 @@ export class ShoalNode {
       isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
       votes,
+      sightings,
       observe: (later, from) => layout.observe(later, from),
       layout: (from, type, body) => {
         const answer = layout.handle(from, type, body)
@@ -274,7 +244,28 @@ export class ShoalNode {
     })
     const peers: Peers = new Peers(network, clock, env.disk, () => service)
     const onGap = (peer: NodeId, partition: number): void => this.resync.gap(peer, partition)
-    const proposer = proposerId(byteString(bytesOfHex(options.storageId)) + u32(options.boot))
+    const proposer = (boot: number): ProposerId =>
+      proposerId(byteString(bytesOfHex(options.storageId)) + u32(boot))
+    this.selfCheck = new SelfCheck({
+      self,
+      storageId: options.storageId,
+      boot: options.boot,
+      startSequence,
+      sequence: () => store.end().nextSequence,
+      forgotten,
+      peers,
+      view: () => (layout.isMember() ? layout.current() : undefined),
+      raiseBoot: (boot) => options.raiseBoot(boot),
+      abstain: (from) => layout.abstain(from),
+      onProven: () => {
+        attempts.release(this.selfCheck.boot)
+        this.recall.kick()
+      },
+      fail: (reason) => env.fail(reason),
+      clock,
+      random,
+      logger,
+    })
     const { observer } = options
     const loss = new Loss({ peers, placement })
     const lost = new LostBlocks((key) => loss.isLost(key))
@@ -284,7 +275,8 @@ export class ShoalNode {
       lost,
       clock,
       random,
-      proposer,
+      proposer: () => proposer(this.selfCheck.boot),
+      mayPropose: () => this.selfCheck.isProven,
       onGap,
       observer,
     })
@@ -393,7 +385,7 @@ export class ShoalNode {
       exchange,
       puller,
       view: () => (layout.isMember() ? layout.current() : undefined),
-      mayBegin: () => true,
+      mayBegin: () => this.selfCheck.isProven,
       lacks: (partitions) => this.resync.hinted(partitions),
       clock,
       random,
@@ -478,6 +470,7 @@ export class ShoalNode {
       resync: this.resync,
       recall: this.recall,
       forgotten,
+      selfCheck: this.selfCheck,
       peers,
       buckets,
       clock,
@@ -517,6 +510,7 @@ export class ShoalNode {
     this.#endLookout()
     this.resync.stop()
     this.recall.stop()
+    this.selfCheck.stop()
     this.space.stop()
     this.#lost.stop()
     this.layout.stop()
@@ -574,6 +568,7 @@ export class ShoalNode {
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.resync.membersChanged()
+    this.selfCheck.membersChanged()
     this.recall.kick()
     this.#provide(view)
   }
@@ -597,26 +592,4 @@ export class ShoalNode {
       await new Promise<void>((resolve) => void clock.after(MAJORITY_POLL_MS, resolve))
     }
   }
-}
-
-/** What the start had to read again because the index did not reflect it yet. */
-class Recovery {
-  running = true
-  records = 0
-  bytes = 0
-
-  note(lengthBytes: number): void {
-    if (!this.running) return
-    this.records++
-    this.bytes += lengthBytes
-  }
-}
-
-function clusterOf(
-  view: LayoutView,
-  options: NodeOptions,
-): ReturnType<IdentitiesOptions['cluster']> {
-  const secret = options.clusterSecret.get()
-  if (secret === undefined) throw new Error('a member has the cluster secret')
-  return { id: view.clusterId, secret, rootAccount: view.genesis.rootAccount }
 }

@@ -30,7 +30,9 @@ export interface OpenStoreOptions {
   readonly acceptLostLog?: boolean | undefined
   /** Where it is written down what the log has lost (D8). */
   readonly forgotten?: Forgotten | undefined
-  /** Told of it besides. */
+  /** How many records the log ever had, before anything is appended to it. */
+  readonly opened?: ((nextSequence: number) => void) | undefined
+  /** Told of losses besides. */
   readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
 }
 
@@ -44,6 +46,7 @@ type StoreEnvironment = Pick<
 export async function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
   const forgotten = options.forgotten ?? (await Forgotten.open(env.disk, env.logger))
   const store = await Store.open(storeOptions(env, { ...options, forgotten }))
+  options.opened?.(store.end().nextSequence)
   await raiseLostMark(store, forgotten)
   return store
 }

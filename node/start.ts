@@ -26,7 +26,8 @@ import { checkFirstStart, isRefusal } from './first-start.ts'
 import { createRowCheck } from './metadata/row-check.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
-import { ShoalNode, type RootCredential } from './node.ts'
+import { ShoalNode } from './node.ts'
+import type { RootCredential } from './node-options.ts'
 import { UsageError } from './usage-error.ts'
 
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -106,6 +107,7 @@ async function serve(
   const node = await ShoalNode.start(env, {
     storageId: storageId(record.storageId),
     boot: record.boot,
+    raiseBoot: (boot) => directory.remember({ boot }),
     zone: config.zone,
     capacityBytes: config.capacity ?? totalBytes,
     segmentSizeBytes: config.segmentSize,

@@ -24,6 +24,7 @@ import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
 import type { Recall } from './repair/recall.ts'
+import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { SpaceCounters } from './space/space.ts'
@@ -48,6 +49,7 @@ export interface StatusOptions {
   readonly resync: Resync
   readonly recall: Pick<Recall, 'forgotten'>
   readonly forgotten: Pick<Forgotten, 'notes'>
+  readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets
   readonly clock: Clock
@@ -69,12 +71,15 @@ export class Status implements AdminBackend {
   }
 
   notReadyReason(): string | undefined {
-    const { layout, peers } = this.#options
+    const { layout, peers, selfCheck } = this.#options
     const view = layout.current()
     if (view === undefined || !layout.isMember())
       return 'this node is not a member of a cluster yet'
     const up = view.members.filter(({ nodeId }) => peers.connected(nodeId)).length
     if (up * 2 <= view.members.length) return `only ${up} of ${view.members.length} members are up`
+    if (!selfCheck.isProven) {
+      return 'not enough members have written down yet that this node has started'
+    }
     return undefined
   }
 

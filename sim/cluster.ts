@@ -172,6 +172,9 @@ export class SimulatedCluster {
       const starting = ShoalNode.start(env, {
         storageId: storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12))),
         boot: machine.boot,
+        raiseBoot: (boot) => {
+          machine.boot = boot
+        },
         zone: 'sim',
         capacityBytes: 2 ** 40,
         segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,

@@ -13,7 +13,7 @@ describe('a node that lost records that nobody can name (D8)', () => {
   }
 })
 
-describe.skip('an old copy of a data directory that is put back (D2)', () => {
+describe('an old copy of a data directory that is put back (D2)', () => {
   for (const running of [false, true]) {
     it(`is noticed: copied while the node was ${running ? 'running' : 'stopped'}`, async () => {
       expect(await restoredImage(running)(PLAY)).toEqual([])

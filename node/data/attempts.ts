@@ -8,6 +8,7 @@
 
 import { assert } from '../../protocol/assert.ts'
 import { byteString, bytesOfHex, readU32, u32 } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type ByteString, type DataId, type StorageId } from '../../protocol/ids.ts'
 
 export interface Attempt {
@@ -34,7 +35,8 @@ const STORAGE_BYTES = 12
 export class Attempts {
   readonly #storage: ByteString
   readonly #storageId: StorageId
-  readonly #boot: number
+  #boot: number
+  #held = false
   readonly #running = new Set<number>()
   readonly #others = new Map<ByteString, Watermark>()
   #last = 0
@@ -45,7 +47,23 @@ export class Attempts {
     this.#boot = boot
   }
 
+  /** None begins before `release`: whether this boot is this start's own is not known yet (D2). */
+  hold(): void {
+    assert(this.#last === 0, 'held before the first attempt')
+    this.#held = true
+  }
+
+  /** `boot` may be higher than at first: nothing has begun. */
+  release(boot: number): void {
+    assert(this.#last === 0 && boot >= this.#boot, 'released before the first attempt')
+    this.#boot = boot
+    this.#held = false
+  }
+
+  /** Throws StoreError Unavailable while attempts are held. */
   begin(): Attempt {
+    if (this.#held)
+      throw new StoreError('Unavailable', 'not enough members have heard of this start yet')
     const number = ++this.#last
     this.#running.add(number)
     const high = Math.floor(number / 0x100000000)

@@ -81,6 +81,16 @@ export class LayoutLog {
     return this.#view?.state === 'STABLE' && this.#view.members.length === 1 && this.votes
   }
 
+  /** Durably: no vote on `epoch` or an earlier one, since this node may have given and forgotten it (D2). */
+  abstain(epoch: number): Promise<void> {
+    return this.#serially(async () => {
+      if (epoch <= this.#abstainsUntil || this.#votesAlone()) return
+      await this.#store.writeAbstention(epoch)
+      this.#abstainsUntil = epoch
+      this.#vote = undefined
+    })
+  }
+
   /** The epoch on which this node does not vote because it may have forgotten its vote. */
   get abstainsFrom(): number | undefined {
     const next = this.epoch + 1

@@ -62,6 +62,8 @@ export interface LayoutManagerOptions {
    * earlier epoch is there or can come any more (L4).
    */
   readonly holdsRegisters: () => boolean
+  /** False while this node may be an old copy of itself (D2). Default: it may. */
+  readonly mayVote?: (() => boolean) | undefined
   readonly clusterSecret: {
     get(): Uint8Array | undefined
     /** Durable when it resolves. */
@@ -257,6 +259,11 @@ export class LayoutManager {
     await this.#catchUp(epoch, peer)
   }
 
+  /** No vote on this epoch or an earlier one: see LayoutLog. */
+  abstain(epoch: number): Promise<void> {
+    return this.#log.abstain(epoch)
+  }
+
   /** Answers the layout's messages; undefined for any other type. */
   handle(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> | undefined {
     const known: readonly number[] = Object.values(LAYOUT_RPC)
@@ -441,11 +448,18 @@ export class LayoutManager {
     await this.#log.adopt(entries)
   }
 
+  #mustVote(): void {
+    if (this.#options.mayVote?.() !== false) return
+    throw new MembershipError('no-answer', 'not enough members have heard of this start yet')
+  }
+
   async #serve(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
     switch (type) {
       case LAYOUT_RPC.prepare:
+        this.#mustVote()
         return this.#voter.prepare(from, body)
       case LAYOUT_RPC.accept: {
+        this.#mustVote()
         const answer = await this.#voter.accept(from, body)
         this.#watch()
         return answer

@@ -81,7 +81,9 @@ export interface RegistersOptions {
   readonly placement: Placement
   readonly clock: Clock
   readonly random: Random
-  readonly proposer: ProposerId
+  readonly proposer: () => ProposerId
+  /** False while it is not known whether the proposer's boot is this start's own (D2). */
+  readonly mayPropose?: (() => boolean) | undefined
   /** A replica may have missed a write of this partition (P7). */
   readonly onGap: (peer: NodeId, partition: number) => void
   readonly lost?: LostBlocks | undefined
@@ -350,13 +352,17 @@ export class Registers {
       attempt: Attempt | undefined,
     ) => Proposer,
   ): Promise<ProposerOutcome> {
-    const { placement, proposer, onGap } = this.#options
+    const { placement, onGap } = this.#options
     const partition = partitionOfKey(key)
     const startedMs = this.#options.clock.monotonicMs()
     const tally = new AcceptTally()
     let attempt: Attempt | undefined
     for (let attempts = 0; ; attempts++) {
       if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
+      if (this.#options.mayPropose?.() === false) {
+        await this.#wait(context, startedMs, attempts)
+        continue
+      }
       const lacking = new Set<NodeId>()
       tally.begin()
       const sets = placement.sets(partition)
@@ -364,7 +370,7 @@ export class Registers {
       const machine = make(
         {
           key,
-          proposer,
+          proposer: this.#options.proposer(),
           nextCounter: (above) => (this.#counter = Math.max(this.#counter, above) + 1),
           sets,
           epoch: placement.epoch(),

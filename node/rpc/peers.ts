@@ -3,7 +3,7 @@
  * a later epoch is fetched and adopted before anyone starts again (L4).
  */
 
-import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
 import {
   storageId,
   type BlockKey,
@@ -34,6 +34,8 @@ import {
   WireEnumerateRequest,
   WireFreeReply,
   WireFreeRequest,
+  WireHelloReply,
+  WireHelloRequest,
   WireHintRequest,
   WireHoldsReply,
   WireHoldsRequest,
@@ -54,6 +56,7 @@ import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts
 import type { DiskWatch } from '../env/watched-disk.ts'
 import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
 import type { ReadersRound } from '../space/readers.ts'
+import type { Sighting } from '../repair/sightings.ts'
 import type { Tombstone } from '../space/tombstones.ts'
 import { PeerHealth, type CallKind } from './peer-health.ts'
 
@@ -76,6 +79,12 @@ export interface LocalService {
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
   collect(request: WireCollectRequest): Promise<WireCollectReply>
+}
+
+/** Boot 0: never. */
+export interface SeenBefore extends Pick<Sighting, 'boot' | 'life' | 'sequence'> {
+  /** Of the layout of the one who answers. */
+  readonly epoch: number
 }
 
 export interface CallOptions {
@@ -339,6 +348,14 @@ export class Peers {
     const body = WireLostRequest.encode({ buckets: buckets.map((id) => bytesOf(id)) })
     const answer = await this.#call(to, 'bulk', RPC.lost, body, options)
     return decodeMessage(WireLostReply, answer.body)
+  }
+
+  /** Tells a member how far this node has come; the answer is how far that one saw it before (D2). */
+  async hello(to: NodeId, told: Sighting, options: CallOptions): Promise<SeenBefore> {
+    const body = WireHelloRequest.encode({ ...told, life: bytesOfHex(told.life) })
+    const answer = await this.#call(to, 'control', RPC.hello, body, options)
+    const { boot, life, sequence, epoch } = decodeMessage(WireHelloReply, answer.body)
+    return { boot, life: hex(life), sequence, epoch }
   }
 
   /** What this node should know of partitions that it may have forgotten (D8). */

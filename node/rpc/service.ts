@@ -1,6 +1,6 @@
 /** Answers what peers ask, one handler for each type of message. */
 
-import { bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { EMPTY_BYTES, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
@@ -33,6 +33,8 @@ import {
   WireEnumerateRequest,
   WireFreeReply,
   WireFreeRequest,
+  WireHelloReply,
+  WireHelloRequest,
   WireHintRequest,
   WireHoldsReply,
   WireHoldsRequest,
@@ -54,6 +56,7 @@ import type { NetworkMessage } from '../env/ports.ts'
 import type { ListService } from '../metadata/list-service.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Exchange } from '../repair/exchange.ts'
+import type { Sightings } from '../repair/sightings.ts'
 import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
 import type { DeadData } from '../space/dead-data.ts'
@@ -83,6 +86,7 @@ export interface ServiceOptions {
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
   readonly isReplica: (partition: number) => boolean
+  readonly sightings: Pick<Sightings, 'note'>
   /** It is a replica, and has forgotten nothing of the partition (D8). */
   readonly votes: (partition: number) => boolean
   /** A peer spoke at a later epoch: fetch and persist the layout first (L4). */
@@ -163,6 +167,8 @@ export class Service implements LocalService {
         this.#options.readers.learn(from, { boot, round, last, ids: ids.map(dataIdOfWire) })
         return { type, body: EMPTY_BYTES }
       }
+      case RPC.hello:
+        return { type, body: await this.#hello(body) }
       case RPC.recall: {
         const request = decodeMessage(WireRecallRequest, body)
         await this.#catchUp(request.epoch, from)
@@ -238,6 +244,17 @@ export class Service implements LocalService {
       if (!mine()) return { result: 1, epoch: epoch(), states: [] }
     }
     return { result: 0, epoch: epoch(), states }
+  }
+
+  /** D2: at whatever epoch, and whether this node votes or not. */
+  async #hello(body: Uint8Array): Promise<Uint8Array> {
+    const { storage, boot, life, sequence } = decodeMessage(WireHelloRequest, body)
+    if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a node names its storage')
+    const told = { storage, boot, life: hex(life), sequence }
+    const seen = await this.#options.sightings.note(told)
+    const epoch = this.#options.epoch()
+    if (seen === undefined) return WireHelloReply.encode({ boot: 0, epoch })
+    return WireHelloReply.encode({ ...seen, life: bytesOfHex(seen.life), epoch })
   }
 
   async #recall(from: NodeId, request: WireRecallRequest): Promise<WireRecallReply> {

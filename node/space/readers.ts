@@ -35,7 +35,8 @@ export interface ReadersRound {
 
 export interface ReadersOptions {
   readonly self: NodeId
-  readonly boot: number
+  /** Raised at most before the first client is served (D2). */
+  readonly boot: () => number
   readonly peers: {
     connected(node: NodeId): boolean
     readers(to: NodeId, round: ReadersRound, options: { timeoutMs: number }): Promise<void>
@@ -191,7 +192,7 @@ export class Readers {
             const last = at + READERS_IDS_MAX >= ids.length
             await peers.readers(
               node,
-              { boot, round, last, ids: some },
+              { boot: boot(), round, last, ids: some },
               { timeoutMs: CALL_TIMEOUT_MS },
             )
             if (last) break

@@ -788,6 +788,7 @@ export interface WireHelloReply {
     boot: number;
     life: Uint8Array<ArrayBuffer>;
     sequence: number;
+    epoch: number;
 }
 export declare namespace WireHelloReply {
     const codec: () => Codec<WireHelloReply>;
@@ -803,9 +804,13 @@ export declare namespace WireHelloReply {
         field: '$.sequence';
         value: number;
     }
+    interface WireHelloReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
     function encode(obj: Partial<WireHelloReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloReply>): WireHelloReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloReply>): Generator<WireHelloReplyBootFieldEvent | WireHelloReplyLifeFieldEvent | WireHelloReplySequenceFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHelloReply>): Generator<WireHelloReplyBootFieldEvent | WireHelloReplyLifeFieldEvent | WireHelloReplySequenceFieldEvent | WireHelloReplyEpochFieldEvent>;
 }
 export interface WireAttemptsRequest {
     ids: Uint8Array<ArrayBuffer>[];

@@ -3061,6 +3061,10 @@ export var WireHelloReply;
                     w.uint32(24);
                     w.uint64Number(obj.sequence);
                 }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.epoch);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -3068,7 +3072,8 @@ export var WireHelloReply;
                 const obj = {
                     boot: 0,
                     life: uint8ArrayAlloc(0),
-                    sequence: 0
+                    sequence: 0,
+                    epoch: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -3084,6 +3089,10 @@ export var WireHelloReply;
                         }
                         case 3: {
                             obj.sequence = reader.uint64Number();
+                            break;
+                        }
+                        case 4: {
+                            obj.epoch = reader.uint64Number();
                             break;
                         }
                         default: {
@@ -3115,6 +3124,13 @@ export var WireHelloReply;
                         case 3: {
                             yield {
                                 field: `${prefix}.sequence`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.epoch`,
                                 value: reader.uint64Number()
                             };
                             break;

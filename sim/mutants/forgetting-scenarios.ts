@@ -116,7 +116,9 @@ export function restoredImage(running: boolean): Scenario {
         if (!running) cluster.kill(1, false)
         const image = cluster.imageOf(1)
         if (!running) await cluster.start(1)
-        await sleep(cluster, 4_000)
+        // The others see it go on.
+        else await put(backendOf(cluster, 0), 'early', EMPTY)
+        await sleep(cluster, 8_000)
         await putWithoutTwo(cluster)
         await sleep(cluster, 4_000)
         for (const node of [0, 1]) cluster.kill(node, false)

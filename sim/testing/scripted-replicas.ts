@@ -41,7 +41,7 @@ export async function outcomeOf(
     placement: { epoch: () => 1, sets: () => [NODES], observe: () => Promise.resolve() },
     clock,
     random: { bytes: (length) => new Uint8Array(length), float: () => 0.5 },
-    proposer: proposerId('p'.repeat(16)),
+    proposer: () => proposerId('p'.repeat(16)),
     onGap: () => {},
   })
   const write = { tombstone: false, body: EMPTY_BYTES, blocks: [] }

@@ -1,0 +1,70 @@
+/** What a node is started with. */
+
+import type { ClusterId, StorageId } from '../protocol/ids.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import type { AdminBackend } from '../gateway/backend.ts'
+import type { IdentitiesOptions } from './iam/identities.ts'
+import type { RegisterObserver } from './metadata/registers.ts'
+import type { SpaceSettings } from './space/space.ts'
+import type { UpkeepSettings } from './upkeep.ts'
+
+export interface NodeOptions {
+  readonly storageId: StorageId
+  readonly boot: number
+  /** Durably: this start goes on with a higher boot (D2). */
+  readonly raiseBoot: (boot: number) => void | Promise<void>
+  readonly zone: string
+  readonly capacityBytes: number
+  readonly segmentSizeBytes: number
+  readonly replication?: number | undefined
+  /** Of a founder. False: as earlier programs, to try clusters of theirs. */
+  readonly systemPartitions?: boolean | undefined
+  readonly partitionBits?: number | undefined
+  readonly bucketsPerAccount?: number | undefined
+  readonly clusterSecret: {
+    get(): Uint8Array | undefined
+    set(secret: Uint8Array): void | Promise<void>
+  }
+  /** The log that belongs to this node (D9). */
+  readonly log?: LogExpectation | undefined
+  /** Delays and rates of reclaiming space. */
+  readonly space?: SpaceSettings | undefined
+  /** Compaction and scrub. */
+  readonly upkeep?: UpkeepSettings | undefined
+  /** At the first start: join by this token, or found a cluster with these root credentials. */
+  readonly join?: string | undefined
+  readonly root?: RootCredential | undefined
+  /** It made a new cluster. */
+  readonly founded?: ((cluster: ClusterId) => void) | undefined
+  readonly progress?: (task: string, done: number, total?: number) => void
+  /** Figures of the process, for the metrics. */
+  readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
+  /** Checker A of the simulation. */
+  readonly observer?: RegisterObserver | undefined
+}
+
+export interface LogExpectation {
+  /** Hex: the one that it had before. If it is gone, `start` rejects with a LogError, LOG_MISSING. */
+  readonly expectedId?: string | undefined
+  /** Begin a new one then; everything counts as forgotten (D8). */
+  readonly acceptLost?: boolean | undefined
+  /** The id of the log that was opened, hex, to be expected at the next start. Called before anything is
+   * appended for anyone. */
+  opened?(logId: string): void | Promise<void>
+}
+
+export interface RootCredential {
+  readonly accountId: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+/** The cluster as identities see it. */
+export function clusterOf(
+  view: LayoutView,
+  options: NodeOptions,
+): ReturnType<IdentitiesOptions['cluster']> {
+  const secret = options.clusterSecret.get()
+  if (secret === undefined) throw new Error('a member has the cluster secret')
+  return { id: view.clusterId, secret, rootAccount: view.genesis.rootAccount }
+}
