@@ -39,7 +39,7 @@ interface Line {
 }
 
 const head = ['work', 'floor/s', 'shoal/s', 'ratio', 'reach', 'aim', 'p50 ms', 'p99 ms']
-const heads = [...head, 'floor p99', 'CPU ms/req', 'floor CPU', 'RSS MiB']
+const heads = [...head, 'floor p99', 'CPU ms/req', 'floor CPU', 'RSS MiB', 'write amp.']
 
 function lineOf({ row, floor, shoal }: Line): string[] {
   const ratio = shoal === undefined ? undefined : shoal.perSecond / floor.perSecond
@@ -58,6 +58,7 @@ function lineOf({ row, floor, shoal }: Line): string[] {
     shoal === undefined ? '' : figure(shoal.cpuMsPerRequest),
     figure(floor.cpuMsPerRequest),
     shoal === undefined ? mebi(floor.rssBytesMax) : mebi(shoal.rssBytesMax),
+    shoal?.writeAmplification?.toFixed(2) ?? '',
   ]
 }
 

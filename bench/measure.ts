@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { sumOf } from './harness/metrics.ts'
 import { cpuMs, memory } from './harness/proc.ts'
 import { Child, freeBasePort, reason, tail } from './harness/process.ts'
 import { eachLimited, RawClient } from './harness/s3.ts'
@@ -19,6 +20,8 @@ export interface Measured extends WrkResult {
   readonly cpuMsPerRequest: number
   /** VmHWM of the fattest server process. */
   readonly rssBytesMax: number
+  /** Bytes appended to the logs by those that compaction did not copy; the floor has no log. */
+  readonly writeAmplification?: number | undefined
 }
 
 interface Target {
@@ -26,6 +29,7 @@ interface Target {
   readonly credentials: Credentials
   readonly pids: readonly number[]
   readonly output: () => string
+  readonly writeAmplification?: (() => Promise<number>) | undefined
   readonly close: () => Promise<void>
 }
 
@@ -79,11 +83,24 @@ async function startShoal(row: Row, directory: string): Promise<Target> {
     credentials: shoal.credentials,
     pids: shoal.pids(),
     output: () => shoal.output,
+    writeAmplification: () => writeAmplificationOf(shoal),
     close: async () => {
       await shoal.close()
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** Of all nodes together. */
+export async function writeAmplificationOf(shoal: Shoal): Promise<number> {
+  let appended = 0
+  let moved = 0
+  for (let node = 0; node < shoal.size; node++) {
+    const samples = await shoal.metrics(node)
+    appended += sumOf(samples, 'shoal_log_bytes_total')
+    moved += sumOf(samples, 'shoal_compaction_moved_bytes_total')
+  }
+  return appended > moved ? appended / (appended - moved) : 1
 }
 
 function keysOf(prefix: string, count: number): string[] {
@@ -128,6 +145,7 @@ async function measure(row: Row, options: MeasureOptions, target: Target): Promi
     return {
       ...result,
       cpuMsPerRequest: cpu / result.requests,
+      writeAmplification: await target.writeAmplification?.(),
       rssBytesMax: Math.max(...target.pids.map((pid) => memory(pid).rssBytesMax)),
     }
   } catch (error) {

@@ -477,6 +477,8 @@ export interface UpkeepStatus {
     readonly freedBytes: number
     /** They hold damage and have to stay. */
     readonly stuckSegments: number
+    /** Bytes appended to the log since the start, by those that were not copied by compaction. */
+    readonly writeAmplification: number
   }
   readonly scrub: ScrubStatus
 }

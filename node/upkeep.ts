@@ -17,7 +17,7 @@ export interface UpkeepSettings {
   readonly compactionIntervalMs?: number | undefined
   /** Copied a second at most. Default 64 MiB. */
   readonly compactionBytesPerSecond?: number | undefined
-  /** Of a segment, from which on it is compacted. Default 0.2. */
+  /** Of the whole log, what may be dead while the disk has room. Default 0.5. */
   readonly compactionDeadShare?: number | undefined
   /** Less is not worth a compaction. Default 1 MiB. */
   readonly compactionGainBytes?: number | undefined
@@ -78,7 +78,7 @@ export class Upkeep {
     this.compaction = store.compaction({
       intervalMs: compactionIntervalMs,
       bytesPerSecond: compactionBytesPerSecond,
-      deadShareMin: options.compactionDeadShare,
+      deadShareMax: options.compactionDeadShare,
       gainBytesMin: options.compactionGainBytes,
       suspect: () => this.startScrub(false),
     })
@@ -148,7 +148,12 @@ export class Upkeep {
   status(): UpkeepStatus {
     const { state, counters, stuckCount } = this.compaction
     return {
-      compaction: { state, ...counters, stuckSegments: stuckCount },
+      compaction: {
+        state,
+        ...counters,
+        stuckSegments: stuckCount,
+        writeAmplification: this.compaction.writeAmplification,
+      },
       scrub: this.scrubStatus(),
     }
   }
@@ -178,6 +183,11 @@ export class Upkeep {
         'shoal_compaction_freed_bytes_total',
         'Bytes of deleted segments',
         counters.freedBytes,
+      ),
+      gauge(
+        'shoal_write_amplification',
+        'Bytes appended to the log by those that compaction did not copy, since the start',
+        this.compaction.writeAmplification,
       ),
       gauge('shoal_compaction_stuck_segments', 'Segments that stay for damage', stuckCount),
       gauge('shoal_scrub_running', '1 while a scrub runs', +scrub.running),

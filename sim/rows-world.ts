@@ -103,7 +103,7 @@ export class RowsWorld {
       throw error
     }
     this.compaction = this.store.compaction({
-      deadShareMin: 0.2,
+      deadShareMax: 0.067,
       gainBytesMin: 12 << 10,
       graceMs: 1,
       bytesPerSecond: 1e9,

@@ -53,7 +53,7 @@ describe('compaction', () => {
     const world = await aged()
     const before = world.disk.usedBytes()
     const compaction = world.compaction as Compaction
-    expect(compaction.plan()).toEqual({ compact: 1 })
+    expect(compaction.plan()).toEqual({ compact: [1] })
     await world.clock.settle(compaction.work())
     expect(world.disk.usedBytes()).toBeLessThan(before)
     expect(await world.clock.settle(world.disk.readFile(firstSegment))).toBeUndefined()

@@ -148,7 +148,7 @@ export class StoreWorld {
     })
     this.store = await this.clock.settle(opening)
     this.compaction = this.store.compaction({
-      deadShareMin: 0.2,
+      deadShareMax: 0.067,
       gainBytesMin: 12 << 10,
       graceMs: 1,
       bytesPerSecond: 1e9,

@@ -57,6 +57,7 @@ const status: NodeStatus = {
       movedBytes: 2 ** 20,
       freedBytes: 2 ** 23,
       stuckSegments: 0,
+      writeAmplification: 1.25,
     },
     scrub: {
       running: false,
@@ -94,7 +95,7 @@ describe('status', () => {
       'recovery    done: 12 records, 4 KiB',
       'disk        512 GiB of 1 TiB free, log 1 GiB, of it 256 MiB dead',
       'collector   3 blocks freed (3 MiB), 2 registers forgotten, 1 waiting',
-      'compaction  idle: 4 segments, 8 MiB freed, 1 MiB moved',
+      'compaction  idle: 4 segments, 8 MiB freed, 1 MiB moved, write amplification 1.25',
       'scrub       none since the start',
     ])
   })

@@ -110,10 +110,12 @@ function collectorLine({ space }: NodeStatus): string {
 }
 
 function compactionLine({ upkeep }: NodeStatus): string {
-  const { state, segments, freedBytes, movedBytes, stuckSegments } = upkeep.compaction
+  const { state, segments, freedBytes, movedBytes, stuckSegments, writeAmplification } =
+    upkeep.compaction
   const stuck = stuckSegments === 0 ? '' : `; ${stuckSegments} segments stay for damage`
   const moved = `${formatSize(freedBytes)} freed, ${formatSize(movedBytes)} moved`
-  return `compaction  ${state}: ${segments} segments, ${moved}${stuck}`
+  const written = `write amplification ${writeAmplification.toFixed(2)}`
+  return `compaction  ${state}: ${segments} segments, ${moved}, ${written}${stuck}`
 }
 
 /** Of the scrub that runs, or the last one. */

@@ -1,15 +1,23 @@
 /**
- * Which segment compaction takes next.
+ * Which segments compaction takes next.
  *
- *  1. One with a large share of dead bytes is worth it for itself.
- *  2. All segments together stay below a third of that share, whatever it costs: so the log stays within
- *     1.07 of what lives in it by default, even where every segment is a little dead.
- *  3. Removals are needed while anything older may hold what they removed (D7). When they are many, the
+ *  1. One that is nearly all dead costs next to nothing: it is worth it for itself.
+ *  2. Else compaction waits until dead bytes take more of the log than they may (`allowedDeadShare`: the fuller
+ *     the disk, the less). What is copied early is copied for nothing: more of it may be dead by the time when
+ *     the room is wanted.
+ *  3. Then the victims are those that give back most for what they cost, weighed with their age, as in a
+ *     log-structured file system (Rosenblum and Ousterhout, 1992): what is still live in an old segment
+ *     will live on, so that the room that it gives stays free; a young one is worth waiting for.
+ *  4. Several are taken together, about as many as fill a segment with what lives in them. Their copies get
+ *     segments apart from what is written meanwhile (compaction.ts), so that old data is not copied again and
+ *     again for the sake of young data beside it.
+ *  5. Removals are needed while anything older may hold what they removed (D7). When they are many, the
  *     oldest segment is rewritten, dead or not, until nothing is older than they are.
- *  4. The open segment is sealed early when most of what there is to gain lies in it.
+ *  6. The open segment is sealed early when most of what there is to gain lies in it.
  *
- * On a disk that is short of room every gain counts. What lives in a segment must have room beside it: one
- * for which there is none is left until more of it is dead, lest its copies take what deletes need.
+ * On a disk that is short of room every gain counts, and the largest first. What lives in a segment must have
+ * room beside it: one for which there is none is left until more of it is dead, lest its copies take what
+ * deletes need.
  */
 
 import { PAGE_BYTES } from './segment.ts'
@@ -26,17 +34,21 @@ export interface PlannedSegment {
 }
 
 export interface PlanLimits {
-  /** From this share of dead bytes on a segment is worth it. */
-  readonly deadShareMin: number
+  /** Of all segments together, what may be dead. */
+  readonly deadShareMax: number
   /** Less than this is left alone, unless the disk is short. */
   readonly gainBytesMin: number
   readonly short: boolean
   /** Live bytes that may be copied now. */
   readonly roomBytes: number
+  /** At which a segment is sealed. */
+  readonly segmentBytes: number
 }
 
-export type Plan = { readonly compact: number } | { readonly seal: number } | undefined
+export type Plan = { readonly compact: readonly number[] } | { readonly seal: number } | undefined
 
+/** From this share of dead bytes on a segment goes at once. */
+const CHEAP_SHARE = 0.9
 /** A segment below it would be copied nearly whole. */
 const SHARE_MIN = 0.02
 const REMOVAL_SHARE_MAX = 0.02
@@ -44,41 +56,80 @@ const REMOVAL_SHARE_MAX = 0.02
 const OWN_COST_BYTES = 3 * PAGE_BYTES
 const SHORT_GAIN_BYTES = 64 << 10
 
+/** Of the disk, counted with the segments that copies need: up to here dead bytes cost nobody anything, and
+ * from there on hardly any may be left. */
+const FILL_EASY = 0.8
+const FILL_TIGHT = 0.98
+const SHARE_TIGHT = 0.08
+const SHARE_FULL = 0.067
+/** Kept free for copies and for what is written while they are made. */
+const SEGMENTS_AHEAD = 2
+
+/** What share of the log may be dead, at most `most`: less and less as the disk fills. */
+export function allowedDeadShare(
+  most: number,
+  disk: { readonly totalBytes: number; readonly freeBytes: number },
+  segmentBytes: number,
+): number {
+  const { totalBytes, freeBytes } = disk
+  if (totalBytes === 0) return most
+  const fill = (totalBytes - freeBytes + SEGMENTS_AHEAD * segmentBytes) / totalBytes
+  if (fill <= FILL_EASY) return most
+  if (fill >= 1) return Math.min(most, SHARE_FULL)
+  const easy = Math.max(most, SHARE_TIGHT)
+  const gone = Math.min(1, (fill - FILL_EASY) / (FILL_TIGHT - FILL_EASY))
+  return Math.min(most, easy - (easy - SHARE_TIGHT) * gone)
+}
+
 export function planCompaction(segments: readonly PlannedSegment[], limits: PlanLimits): Plan {
   const ordered = segments.toSorted((a, b) => a.segment - b.segment)
   const [oldest] = ordered
   if (oldest === undefined) return undefined
+  const { short, gainBytesMin, roomBytes, deadShareMax, segmentBytes } = limits
   const total = ordered.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const gainOf = (each: PlannedSegment): number =>
     each.deadBytes + (each === oldest ? each.removalBytes : 0)
-  const hasRoom = (each: PlannedSegment): boolean =>
-    each.sizeBytes - gainOf(each) <= limits.roomBytes
+  const liveOf = (each: PlannedSegment): number => each.sizeBytes - gainOf(each)
   const shareOf = (each: PlannedSegment): number => gainOf(each) / Math.max(1, each.sizeBytes)
   const gain = ordered.reduce((sum, each) => sum + (each.stuck ? 0 : gainOf(each)), 0)
   const removals = ordered.reduce((sum, { removalBytes }) => sum + removalBytes, 0)
-  const least = limits.short ? Math.min(SHORT_GAIN_BYTES, limits.gainBytesMin) : limits.gainBytesMin
+  const least = short ? Math.min(SHORT_GAIN_BYTES, gainBytesMin) : gainBytesMin
+  const hasRoom = (each: PlannedSegment): boolean => liveOf(each) <= roomBytes
 
-  const best = ordered
+  const scores = scoresOf(ordered, shareOf, short)
+  const able = ordered
     .filter((each) => !each.stuck && gainOf(each) > OWN_COST_BYTES && hasRoom(each))
-    .toSorted((a, b) => shareOf(b) - shareOf(a))
-  const sealed = best.find((each) => each.sealed)
-  const open = best.find((each) => !each.sealed)
-  const crowded = gain >= least && (limits.short || gain > total * (limits.deadShareMin / 3))
+    .toSorted((a, b) => scores.get(b)! - scores.get(a)!)
+  const victims = able.filter((each) => each.sealed && shareOf(each) >= SHARE_MIN)
+  const open = able.find((each) => !each.sealed)
 
-  const share = sealed === undefined ? 0 : shareOf(sealed)
-  if (sealed !== undefined && gainOf(sealed) >= least && share >= limits.deadShareMin) {
-    return { compact: sealed.segment }
-  }
-  if (crowded) {
+  const cheap = victims.find((each) => shareOf(each) >= CHEAP_SHARE && gainOf(each) >= least)
+  if (cheap !== undefined) return { compact: [cheap.segment] }
+  const excess = short ? gain : gain - total * deadShareMax
+  if (gain >= least && excess > 0) {
+    const victimGain = victims.reduce((sum, each) => sum + gainOf(each), 0)
     // Sealing costs nothing: where the open segment has more to give, it goes first.
     if (
       open !== undefined &&
-      gainOf(open) >= limits.gainBytesMin + OWN_COST_BYTES &&
-      shareOf(open) > share
+      gainOf(open) >= gainBytesMin + OWN_COST_BYTES &&
+      gainOf(open) > victimGain &&
+      shareOf(open) >= deadShareMax
     ) {
       return { seal: open.segment }
     }
-    if (sealed !== undefined && share >= SHARE_MIN) return { compact: sealed.segment }
+    const taken: number[] = []
+    let live = 0
+    let gained = 0
+    for (const each of victims) {
+      if (taken.length > 0 && (gained >= excess || live >= segmentBytes)) break
+      if (live + liveOf(each) > roomBytes) continue
+      taken.push(each.segment)
+      live += liveOf(each)
+      gained += gainOf(each)
+      // Its room is wanted at once.
+      if (short) break
+    }
+    if (taken.length > 0) return { compact: taken }
   }
   if (
     removals >= least &&
@@ -86,7 +137,24 @@ export function planCompaction(segments: readonly PlannedSegment[], limits: Plan
     !oldest.stuck &&
     hasRoom(oldest)
   ) {
-    return oldest.sealed ? { compact: oldest.segment } : { seal: oldest.segment }
+    return oldest.sealed ? { compact: [oldest.segment] } : { seal: oldest.segment }
   }
   return undefined
+}
+
+/** Benefit by cost: the room that is won times its age, by what is read and copied for it. */
+function scoresOf(
+  ordered: readonly PlannedSegment[],
+  shareOf: (each: PlannedSegment) => number,
+  short: boolean,
+): ReadonlyMap<PlannedSegment, number> {
+  const scores = new Map<PlannedSegment, number>()
+  let younger = 0
+  for (const each of ordered.toReversed()) {
+    const share = shareOf(each)
+    const age = younger + each.sizeBytes / 2
+    scores.set(each, short ? share : (share * age) / (2 - share))
+    younger += each.sizeBytes
+  }
+  return scores
 }

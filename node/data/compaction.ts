@@ -24,7 +24,7 @@
  */
 
 import type { Clock, Logger } from '../env/ports.ts'
-import { planCompaction, type Plan } from './compaction-plan.ts'
+import { allowedDeadShare, planCompaction, type Plan } from './compaction-plan.ts'
 import { errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
@@ -34,8 +34,10 @@ export interface CompactionOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** From this share of dead bytes on a segment is worth it. Default 0.2. */
-  readonly deadShareMin?: number | undefined
+  /** Of the whole log, what may be dead while the disk has room. Default 0.5. */
+  readonly deadShareMax?: number | undefined
+  /** At which a segment is sealed. */
+  readonly segmentBytes: number
   /** Less than this is left alone, unless the disk is short. Default 1 MiB. */
   readonly gainBytesMin?: number | undefined
   /** Copied at most; four times as many when the disk is short. Default 64 MiB. */
@@ -57,6 +59,8 @@ const SHORT_INTERVAL_MS = 1_000
 const SHORT_RATE = 4
 /** Of the free space: the rest is for deletes, and for the index. */
 const ROOM_SHARE = 0.75
+/** Smaller segments, by their full size, are not worth sealing for the sake of copies. */
+const APART_SHARE = 0.25
 /** A segment that had to stay is tried again after so long. */
 const STUCK_MS = 600_000
 
@@ -101,6 +105,13 @@ export class Compaction {
     return this.stuck.size
   }
 
+  /** Bytes appended since the start, by those that were not copied here. */
+  get writeAmplification(): number {
+    const { bytes } = this.options.store.stats()
+    const others = bytes - this.counters.movedBytes
+    return others > 0 ? bytes / others : 1
+  }
+
   /** Damage was mended: what had to stay may go. */
   retry(): void {
     this.stuck.clear()
@@ -115,7 +126,7 @@ export class Compaction {
       this.state = 'working'
       try {
         if ('seal' in plan) await this.options.store.sealSegment()
-        else await this.compact(plan.compact)
+        else await this.compactApart(plan.compact)
       } finally {
         if (!this.isStopped()) this.state = 'idle'
       }
@@ -125,7 +136,7 @@ export class Compaction {
 
   /** What is to be done next. */
   plan(): Plan {
-    const { store, clock, deadShareMin = 0.2, gainBytesMin = 1 << 20 } = this.options
+    const { store, clock, segmentBytes, deadShareMax = 0.5, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
     const now = clock.monotonicMs()
     for (const [segment, since] of this.stuck) {
@@ -140,9 +151,34 @@ export class Compaction {
         sealed: info.sealed && info.segment < current,
         stuck: this.stuck.has(info.segment),
       }))
-    const { full: short, freeBytes } = store.stats()
-    const roomBytes = freeBytes * ROOM_SHARE
-    return planCompaction(segments, { deadShareMin, gainBytesMin, short, roomBytes })
+    const stats = store.stats()
+    return planCompaction(segments, {
+      deadShareMax: allowedDeadShare(deadShareMax, stats, segmentBytes),
+      gainBytesMin,
+      short: stats.full,
+      roomBytes: stats.freeBytes * ROOM_SHARE,
+      segmentBytes,
+    })
+  }
+
+  /** Copies of old data get a segment of their own, as far as nobody else writes meanwhile. */
+  private async compactApart(segments: readonly number[]): Promise<void> {
+    const { store } = this.options
+    const movedBefore = this.counters.movedBytes
+    const live = store
+      .segments()
+      .filter(({ segment }) => segments.includes(segment))
+      .reduce((sum, { sizeBytes, deadBytes }) => sum + sizeBytes - deadBytes, 0)
+    // On a full disk a segment that is sealed early is room that nobody has.
+    const apart = (bytes: number): boolean =>
+      !store.stats().full && bytes >= this.options.segmentBytes * APART_SHARE
+    if (apart(live) && apart(store.end().end.offset)) await store.sealSegment()
+    for (const segment of segments) {
+      if (this.isStopped()) return
+      await this.compact(segment)
+    }
+    const moved = this.counters.movedBytes - movedBefore
+    if (!this.isStopped() && apart(moved)) await store.sealSegment()
   }
 
   /** Copies what lives in the segment and deletes it; false when it has to stay. */

@@ -358,8 +358,8 @@ export class Store {
 
   /** Gives back dead bytes once it is started. Needs `isLive`, and rows that say what they replace. */
   compaction(limits: Partial<CompactionOptions> = {}): Compaction {
-    const { clock, logger } = this.options
-    return new Compaction({ ...limits, store: this, clock, logger })
+    const { clock, logger, segmentSizeBytes } = this.options
+    return new Compaction({ segmentBytes: segmentSizeBytes, ...limits, store: this, clock, logger })
   }
 
   /** For one pass over everything. */

@@ -84,6 +84,8 @@ async function main(): Promise<void> {
     SHOAL_RECLAIM_DELAY: '2s',
     SHOAL_SCAN_PAUSE: '10s',
     SHOAL_COMPACTION_INTERVAL: '2s',
+    // Asked for: by default the log may take more while the disk has room.
+    SHOAL_COMPACTION_DEAD_SHARE: '0.07',
   }
   const shoal = await Shoal.start({ nodes: 3, env })
   try {
