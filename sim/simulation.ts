@@ -126,7 +126,7 @@ async function level(cluster: SimulatedCluster): Promise<string[]> {
     const { partitions, resync } = await node.admin.status()
     last = JSON.stringify({ partitions, resync })
     if (partitions.whole < partitions.total || resync.pending > 0) continue
-    const found = differences(cluster)
+    const found = [...abstentions(cluster), ...differences(cluster)]
     if (found.length === 0) return []
     last = found.join(', ')
   }
@@ -171,6 +171,16 @@ async function tidy(cluster: SimulatedCluster): Promise<string[]> {
     if (clock.monotonicMs() > until) return left.map((block) => `never freed: ${block}`)
     await new Promise<void>((resolve) => void clock.after(1_000, resolve))
   }
+}
+
+/** Nobody may have forgotten anything any more (D8). */
+function abstentions(cluster: SimulatedCluster): string[] {
+  return Array.from({ length: cluster.size }, (_, number) => number).flatMap((number) => {
+    const node = cluster.node(number)
+    if (node === undefined) return [`node ${number} is not up`]
+    const count = node.recall.forgotten().length
+    return count === 0 ? [] : [`node ${number} abstains from ${count} partitions`]
+  })
 }
 
 /** What status calls whole is whole: the digests of all replicas are the same. */

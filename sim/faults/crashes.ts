@@ -1,5 +1,6 @@
 /** Nodes that go down and come up again, with what an operator does where one does not. */
 
+import { LogError } from '../../node/data/errors.ts'
 import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 
@@ -18,11 +19,14 @@ export class Crashes {
 
   /** Starts it if it is down, and again when it goes down in its start. */
   async revive(number: number): Promise<void> {
+    let acceptLostLog = false
     for (let i = 0; i < STARTS_MAX && !this.#cluster.alive(number); i++) {
       try {
-        await this.#cluster.start(number)
+        await this.#cluster.start(number, { acceptLostLog })
       } catch (error) {
         this.#cluster.kill(number, false)
+        acceptLostLog = isLogMissing(error)
+        if (acceptLostLog) continue
         if (!this.#repaired(number, error)) {
           this.#cluster.failures.push(`node ${number} does not start: ${String(error)}`)
           return
@@ -44,4 +48,8 @@ export class Crashes {
     }
     return false
   }
+}
+
+export function isLogMissing(error: unknown): boolean {
+  return error instanceof LogError && error.code === 'LOG_MISSING'
 }

@@ -5,11 +5,14 @@
  */
 
 import type { MachineImage, SimulatedCluster } from '../cluster.ts'
-import type { Crashes } from './crashes.ts'
-import { flipLive, flipSome, loseSegment } from './damage.ts'
+import { isLogMissing, type Crashes } from './crashes.ts'
+import { flipLive, flipSome, loseLog, loseSegment } from './damage.ts'
 import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'
 
 const STEPS_MAX = 4
+/** How often another victim is tried for. */
+const NEXT_SHARE = 0.5
+const WHOLE_WITHIN_MS = 10_000
 /** These may be tried while the node runs. */
 const ROT: ReadonlySet<DamageKind> = new Set(['flip-live', 'lost-segment'])
 
@@ -37,7 +40,10 @@ export class DamageDoer {
     const { random } = this.#cluster
     const kind = drawKind(DAMAGE, this.#enabled, random)
     if (kind === undefined) return
-    this.#victim ??= Math.floor(random() * this.#cluster.size)
+    if (this.#victim === undefined || (random() < NEXT_SHARE && (await this.#isWhole()))) {
+      this.#victim = Math.floor(random() * this.#cluster.size)
+      this.#image = undefined
+    }
     const victim = this.#victim
     const { busy } = this.#crashes
     if (busy.has(victim) || !this.#cluster.alive(victim)) return
@@ -121,11 +127,32 @@ export class DamageDoer {
   #apply(victim: number, kind: DamageKind, proven: boolean, recent: number): boolean {
     if (kind === 'wiped-index' || kind === 'rebuilt-index') return true
     if (kind === 'lost-segment') return loseSegment(this.#cluster, victim) > 0
+    if (kind === 'lost-log') return loseLog(this.#cluster, victim) > 0
     if (kind !== 'old-image') return flipSome(this.#cluster, victim, kind, proven, recent) > 0
     if (this.#image === undefined || this.#cluster.alive(victim)) return false
     this.#cluster.restore(victim, this.#image)
     this.#image = undefined
     return true
+  }
+
+  /** Within a while the victim votes on every partition and lacks nothing, and two scrubs found nothing left. */
+  async #isWhole(): Promise<boolean> {
+    const { clock } = this.#cluster
+    const victim = this.#victim!
+    const node = this.#cluster.node(victim)
+    const until = clock.monotonicMs() + WHOLE_WITHIN_MS
+    while (node !== undefined && this.#cluster.node(victim) === node) {
+      if (clock.monotonicMs() > until) return false
+      await this.#sleep(200)
+      if (node.recall.forgotten().length > 0 || !node.resync.isLevel) continue
+      await this.#cluster.scrub(victim)
+      await this.#cluster.scrub(victim)
+      const { bad, badRows, left, error } = node.upkeep.scrubStatus()
+      if (error === undefined && bad + badRows + left === 0) {
+        return node.recall.forgotten().length === 0 && node.resync.isLevel
+      }
+    }
+    return false
   }
 
   /** Whether it stopped cleanly. */
@@ -142,6 +169,7 @@ export class DamageDoer {
       await this.#cluster.rebuildIndex(victim)
     } catch (error) {
       this.#cluster.kill(victim, false)
+      if (isLogMissing(error)) return
       this.#cluster.failures.push(`an index rebuild of node ${victim} failed: ${String(error)}`)
     }
   }

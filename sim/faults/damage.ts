@@ -2,9 +2,10 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { RECORD_HEADER_BYTES } from '../../protocol/codec/record.ts'
-import { segmentPath } from '../../node/data/segment.ts'
+import { LOG_DIRECTORY, segmentPath } from '../../node/data/segment.ts'
 import { LAYOUT_FILE, VOTE_FILE } from '../../node/membership/layout-store.ts'
 import { decodePosition } from '../../node/metadata/index-rows.ts'
+import { FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import type { SimulatedDisk } from '../disk.ts'
 import { flip, placesOf, segmentPaths, type Place } from '../places.ts'
@@ -45,6 +46,7 @@ const FLIPS: Partial<Record<DamageKind, Fits>> = {
   'flip-log-file': ({ kind, path }) => kind === 'file' && path.startsWith('log/'),
   'flip-layout': ({ path }) => path === LAYOUT_FILE,
   'flip-vote': ({ path }) => path === VOTE_FILE,
+  'flip-forgotten': ({ path }) => path === FORGOTTEN_FILE,
 }
 
 /**
@@ -112,4 +114,14 @@ export function loseSegment(cluster: SimulatedCluster, number: number): number {
   cluster.trace(`lose ${number} ${path}`)
   disk.lose(path)
   return 1
+}
+
+/** Everything in the log's directory, and the index. */
+export function loseLog(cluster: SimulatedCluster, number: number): number {
+  const disk = cluster.diskOf(number)
+  const paths = disk.paths().filter((path) => path.startsWith(`${LOG_DIRECTORY}/`))
+  cluster.trace(`lose ${number} log`)
+  for (const path of paths) disk.lose(path)
+  cluster.wipeIndex(number)
+  return paths.length
 }

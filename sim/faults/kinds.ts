@@ -40,7 +40,10 @@ export const DAMAGE = {
   'flip-log-file': 2,
   'flip-layout': 2,
   'flip-vote': 2,
+  'flip-forgotten': 2,
   'lost-segment': 3,
+  /** Volume not mounted: no log and no index, the rest is there. */
+  'lost-log': 2,
   'old-image': 3,
   'wiped-index': 3,
   'rebuilt-index': 3,
