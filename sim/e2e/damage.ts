@@ -1,0 +1,197 @@
+/**
+ * `node sim/e2e/damage.ts [--places NAME,NAME] [--orders 0,1,2,3] [--keys 150] [--base-port P]`
+ *
+ * A cluster of three. Again and again one node is stopped and damaged in one place (damage/places.ts), and
+ * started again, with restarts and rebuilds of its index in varied orders, while one of the others is down:
+ * no acknowledged object is lost, none comes back from the dead, and no wrong byte is served. What can't be
+ * proven is refused with 503, and `shoal status` says why. Once all three are up everything can be read
+ * again.
+ */
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { isAlive, reason, until } from '../../bench/harness/process.ts'
+import { RawClient } from '../../bench/harness/s3.ts'
+import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
+import { bucket, Contents } from './damage/contents.ts'
+import { PLACES } from './damage/places.ts'
+
+const { values } = parseArgs({
+  options: {
+    places: { type: 'string' },
+    orders: { type: 'string', default: '0,1,2,3' },
+    keys: { type: 'string', default: '150' },
+    'base-port': { type: 'string' },
+  },
+})
+const keys = Number(values.keys)
+const orders = values.orders.split(',').map(Number)
+const names = values.places?.split(',') ?? Object.keys(PLACES)
+const NODES = [0, 1, 2]
+/** Tombstones are collected, and blocks freed, some time after their last use. */
+const COLLECTED_MS = 75_000
+const RECOVERED_MS = 120_000
+
+type Step = 'start' | 'stop' | 'kill' | 'rebuild'
+/** What comes between the damage and the reads; each ends with a node that is up. */
+const ORDERS: readonly (readonly Step[])[] = [
+  ['start'],
+  ['rebuild', 'start'],
+  ['start', 'stop', 'rebuild', 'start'],
+  ['rebuild', 'start', 'kill', 'start'],
+]
+
+interface Status {
+  readonly warnings: readonly string[]
+  readonly members: readonly { readonly up: boolean }[]
+}
+
+class Cluster {
+  readonly shoal: Shoal
+  readonly clients: readonly RawClient[]
+  readonly contents = new Contents()
+  #nextKey = 0
+
+  constructor(shoal: Shoal) {
+    this.shoal = shoal
+    this.clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
+  }
+
+  /** New keys, and old ones again. */
+  async write(nodes: readonly number[], count: number): Promise<void> {
+    const clients = nodes.map((node) => this.clients[node]!)
+    await this.contents.write(clients, this.#nextKey, count)
+    await this.contents.write(clients, Math.max(0, this.#nextKey - count), count)
+    this.#nextKey += count
+  }
+
+  async stop(node: number): Promise<void> {
+    const pid = this.shoal.pid(node)
+    process.kill(pid, 'SIGTERM')
+    await until(`node ${node} to stop`, async () => (isAlive(pid) ? undefined : true), 40_000, 50)
+  }
+
+  async take(step: Step, node: number): Promise<void> {
+    if (step === 'stop') await this.stop(node)
+    else if (step === 'kill') await this.shoal.killNode(node)
+    else if (step === 'start') await this.shoal.startNode(node)
+    else {
+      const data = this.shoal.nodeDir(node)
+      rmSync(join(data, 'index'), { recursive: true, force: true })
+      await cli(['index', 'rebuild', '--data', data], { okCodes: [0, 1], timeoutMs: 120_000 })
+    }
+  }
+
+  async warnings(node: number): Promise<readonly string[]> {
+    return ((await this.shoal.json(node, ['status'])) as Status).warnings
+  }
+
+  /** Minima and floors: settings of the bucket, and other buckets that come and go. */
+  async settings(nodes: readonly number[], round: number): Promise<void> {
+    const client = this.clients[nodes[0]!]!
+    const other = `other-${round}`
+    await client.send({ method: 'PUT', bucket: other })
+    await client.send({ method: 'PUT', bucket: other, key: 'x', body: Buffer.from('x') })
+    const body = Buffer.from(
+      '<Tagging><TagSet><Tag><Key>round</Key><Value>' + `${round}</Value></Tag></TagSet></Tagging>`,
+    )
+    await client.send({ method: 'PUT', bucket, query: { tagging: '' }, body })
+    await client.send({ method: 'DELETE', bucket: other, key: 'x' })
+    await client.send({ method: 'DELETE', bucket: other })
+  }
+}
+
+interface Round {
+  readonly name: string
+  readonly order: number
+  readonly damaged: number
+  readonly away: number
+}
+
+/** What is wrong; nothing where all is well. */
+async function play(cluster: Cluster, round: Round, number: number): Promise<string[]> {
+  const { name, order, damaged, away } = round
+  const { contents, clients } = cluster
+  await cluster.write(NODES, keys / 5)
+  await cluster.settings(NODES, number)
+  // A clean stop proves the last batch; after a kill it is a torn tail like any other.
+  await cluster.take(name === 'the last batch' || order % 2 === 0 ? 'stop' : 'kill', damaged)
+  const what = await PLACES[name]!(cluster.shoal.nodeDir(damaged))
+  const title = `${name} (${what ?? 'none'}), ${ORDERS[order]!.join(' ')}, node ${damaged} damaged, ${away} away`
+  if (what === undefined) {
+    await cluster.take('start', damaged)
+    return [`${title}: there is nothing to damage`]
+  }
+  const found: string[] = []
+  await cluster.take('kill', away)
+  for (const step of ORDERS[order]!) await cluster.take(step, damaged)
+  const up = NODES.filter((node) => node !== away)
+  const during = await contents.check(up.map((node) => clients[node]!))
+  found.push(...during.wrong)
+  const said = await cluster.warnings(damaged)
+  if (during.refused > 0 && !said.some((line) => /forgotten|damage|lost|vote/i.test(line))) {
+    found.push(`${during.refused} reads refused, and status says ${JSON.stringify(said)}`)
+  }
+  await cluster.write(up, keys / 10)
+  await cluster.take('start', away)
+  let after = during
+  const recovered = until(
+    'everything to be readable',
+    async () => {
+      after = await contents.check(clients)
+      if (after.wrong.length > 0) return true
+      if (after.refused > 0) throw new Error(`${after.refused} reads are refused`)
+      return true
+    },
+    RECOVERED_MS,
+    1_000,
+  )
+  await recovered.catch((error: unknown) => found.push(reason(error)))
+  found.push(...after.wrong)
+  console.log(
+    `${found.length === 0 ? 'ok  ' : 'FAIL'} ${title}: ${during.right} right, ${during.refused} refused; ` +
+      `then ${after.right} right; status: ${said.map((line) => line.slice(0, 150)).join(' | ')}`,
+  )
+  return found.map((line) => `${title}: ${line}`)
+}
+
+async function main(): Promise<void> {
+  const basePort = values['base-port']
+  const shoal = await Shoal.start({
+    nodes: 3,
+    env: { SHOAL_SEGMENT_SIZE: '4MiB' },
+    ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+  })
+  const problems: string[] = []
+  try {
+    const cluster = new Cluster(shoal)
+    await cluster.clients[0]!.must({ method: 'PUT', bucket })
+    await cluster.write(NODES, keys)
+    await cluster.settings(NODES, 0)
+    await new Promise((resolve) => setTimeout(resolve, COLLECTED_MS))
+    let number = 0
+    for (const name of names) {
+      if (!(name in PLACES)) throw new Error(`${name} is none of ${Object.keys(PLACES).join(', ')}`)
+      number++
+      const order = orders[number % orders.length]!
+      const damaged = number % 3
+      const away = (damaged + 1 + (number % 2)) % 3
+      problems.push(...(await play(cluster, { name, order, damaged, away }, number)))
+    }
+    for (const client of cluster.clients) client.close()
+    console.log(
+      `${number} rounds, ${cluster.contents.size} keys, ${cluster.contents.unknown} writes refused: ` +
+        (problems.length === 0 ? 'nothing lost, nothing back from the dead' : 'BAD'),
+    )
+  } catch (error) {
+    console.log(shoal.output.split('\n').slice(-60).join('\n'))
+    throw error
+  } finally {
+    await shoal.close()
+  }
+  for (const problem of problems.slice(0, 40)) console.log(problem)
+  if (problems.length > 0) process.exitCode = 1
+}
+
+await main()
