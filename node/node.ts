@@ -64,6 +64,7 @@ import { Space } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
+import { sleep } from './env/sleep.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
 const SLICE_BITS = 8
@@ -589,7 +590,7 @@ export class ShoalNode {
     const { clock } = this.#env
     const until = clock.monotonicMs() + MAJORITY_WAIT_MS
     while (this.admin.notReadyReason() !== undefined && clock.monotonicMs() < until) {
-      await new Promise<void>((resolve) => void clock.after(MAJORITY_POLL_MS, resolve))
+      await sleep(clock, MAJORITY_POLL_MS)
     }
   }
 }

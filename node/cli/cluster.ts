@@ -38,6 +38,7 @@ import { loadConfig } from './settings.ts'
 import type { ReadyMessage } from './start.ts'
 import { stopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
+import { sleep } from '../env/sleep.ts'
 
 const POLL_INTERVAL_MS = 100
 /** Beyond the nodes' own `shutdownTimeout`. */
@@ -287,7 +288,7 @@ class Cluster {
   }
 
   #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#clock.after(delayMs, resolve))
+    return sleep(this.#clock, delayMs)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../env/ports.ts'
 import type { AdminClient } from './admin-client.ts'
 import { scrubLine } from './status.ts'
 import type { Terminal } from './terminal.ts'
+import { sleep } from '../env/sleep.ts'
 
 const POLL_MS = 300
 
@@ -18,7 +19,7 @@ export async function runScrub(
   let status: ScrubStatus = await client.startScrub()
   while (status.running) {
     if (!options.json) terminal.draw([scrubLine(status, terminal.columns)])
-    await new Promise<void>((resolve) => clock.after(POLL_MS, resolve))
+    await sleep(clock, POLL_MS)
     status = await client.scrubStatus()
   }
   terminal.draw([])

@@ -6,6 +6,7 @@ import { formatDuration, formatSize } from '../units.ts'
 import type { AdminClient } from './admin-client.ts'
 import { progressBar, shortNode, table } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
+import { sleep } from '../env/sleep.ts'
 
 const WATCH_INTERVAL_MS = 1_000
 
@@ -27,7 +28,7 @@ export async function runStatus(
     if (options.watch && terminal.isTty && !options.json) terminal.draw(lines)
     else for (const line of lines) terminal.out(line)
     if (!options.watch) return
-    await new Promise<void>((resolve) => clock.after(WATCH_INTERVAL_MS, resolve))
+    await sleep(clock, WATCH_INTERVAL_MS)
   }
 }
 

@@ -29,6 +29,7 @@ import { errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
+import { sleep } from '../env/sleep.ts'
 
 export interface CompactionOptions {
   readonly store: Store
@@ -210,7 +211,7 @@ export class Compaction {
   private async leave(segment: number): Promise<void> {
     const { store, clock, logger, graceMs = 1_000 } = this.options
     const sizeBytes = store.segments().find((info) => info.segment === segment)?.sizeBytes ?? 0
-    if (!store.stats().full) await pause(clock, graceMs)
+    if (!store.stats().full) await sleep(clock, graceMs)
     // The next start deletes it.
     if (this.isStopped()) return
     await store.removeSegment(segment)
@@ -283,21 +284,15 @@ export class Compaction {
     for (let tries = 0; left.length > 0; tries++) {
       if (tries === BUSY_TRIES_MAX || this.isStopped()) return false
       left = await store.move(left)
-      if (left.length > 0) await pause(clock, 10)
+      if (left.length > 0) await sleep(clock, 10)
     }
     this.counters.movedBytes += bytes
     const rate = store.stats().full ? SHORT_RATE * bytesPerSecond : bytesPerSecond
-    if (bytes > 0) await pause(clock, (bytes / rate) * 1_000)
+    if (bytes > 0) await sleep(clock, (bytes / rate) * 1_000)
     return !this.isStopped()
   }
 
   private isStopped(): boolean {
     return this.state === 'stopped'
   }
-}
-
-function pause(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(delayMs, resolve)
-  })
 }

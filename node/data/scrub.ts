@@ -22,6 +22,7 @@ import type { SegmentReader } from './read.ts'
 import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
 import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
+import { sleep } from '../env/sleep.ts'
 
 export interface ScrubOptions {
   readonly store: Store
@@ -326,7 +327,7 @@ export class Scrub {
       }
       open = [...asked]
       if (clock.monotonicMs() >= until) break
-      if (open.length > 0) await wait(clock, LOOK_AGAIN_MS)
+      if (open.length > 0) await sleep(clock, LOOK_AGAIN_MS)
     }
     this.counts.left += open.length
   }
@@ -366,7 +367,7 @@ export class Scrub {
       this.counts.mended += open.length - still.length
       open = still
       if (open.length === 0 || this.stopped || clock.monotonicMs() >= until) break
-      await wait(clock, LOOK_AGAIN_MS)
+      await sleep(clock, LOOK_AGAIN_MS)
       if (turn % 8 === 0) for (const { identity } of open) if (identity) this.mend(identity)
     }
     this.counts.left += open.length
@@ -377,7 +378,7 @@ export class Scrub {
     const bytes = this.strideBytes
     this.strideBytes = 0
     this.strideRecords = 0
-    await wait(clock, (bytes / bytesPerSecond) * 1_000)
+    await sleep(clock, (bytes / bytesPerSecond) * 1_000)
   }
 }
 
@@ -387,10 +388,4 @@ function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
     offset >= damage.offset &&
     offset < damage.offset + damage.lengthBytes
   )
-}
-
-function wait(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(delayMs, resolve)
-  })
 }

@@ -44,6 +44,7 @@ import {
   withChange,
 } from './bucket-record.ts'
 import type { Placement, Registers } from './registers.ts'
+import { sleep } from '../env/sleep.ts'
 
 /** Cached records: the least recently used go. */
 const CACHE_MAX = 10_000
@@ -381,7 +382,7 @@ export class Buckets {
           if (!(error instanceof StoreError && codes.includes(error.code))) throw error
         })
       } else {
-        await new Promise<void>((resolve) => void clock.after(DELETING_POLL_MS, resolve))
+        await sleep(clock, DELETING_POLL_MS)
       }
     }
   }

@@ -49,6 +49,7 @@ import { AcceptTally } from './accept-tally.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
+import { sleep } from '../env/sleep.ts'
 
 /** A call to one replica. */
 const CALL_TIMEOUT_MS = 4_000
@@ -430,7 +431,7 @@ export class Registers {
     if (clock.monotonicMs() + delayMs > startedMs + PATIENCE_MS || context.signal.aborted) {
       throw unavailable()
     }
-    await new Promise<void>((resolve) => void clock.after(delayMs, resolve))
+    await sleep(clock, delayMs)
   }
 
   #deadline(): number {

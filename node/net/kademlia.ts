@@ -24,6 +24,7 @@ import {
   PROVIDE_PAUSE_MS_FIRST,
   PROVIDE_TIMEOUT_MS,
 } from './limits.ts'
+import { sleep } from '../env/sleep.ts'
 
 const RAW_CODEC = 0x55
 const SHA2_256 = 0x12
@@ -143,7 +144,7 @@ export class Kademlia {
       } catch {
         // The next pass tries again.
       }
-      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve))
+      await sleep(this.#clock, pauseMs)
     }
     if (generation !== this.#generation) return
     this.#first = false

@@ -14,6 +14,7 @@ import type { Clock } from '../env/ports.ts'
 import { stateOfRow } from '../metadata/index-rows.ts'
 import { lostName } from './lost-name.ts'
 import type { LostObject, LostObjects } from './lost-objects.ts'
+import { sleep } from '../env/sleep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
 const BUCKETS_IN_PARTITION_MAX = 1_000
@@ -126,7 +127,7 @@ export class LostReport {
     for (const [i, partition] of view().partitionsOf(self).entries()) {
       if (open.size === 0) return
       if (i % PARTITIONS_AT_ONCE === PARTITIONS_AT_ONCE - 1) {
-        await new Promise<void>((resolve) => void clock.after(0, resolve))
+        await sleep(clock, 0)
       }
       const { start, end } = partitionRange(partition, 'bucket')
       const limit = BUCKETS_IN_PARTITION_MAX

@@ -23,6 +23,7 @@ import { endOfPartitionRows, stateOfRow } from '../metadata/index-rows.ts'
 import type { LostObject } from './lost-objects.ts'
 import { namedBlocks, type Named } from './named-blocks.ts'
 import type { ReadBlock } from './references.ts'
+import { sleep } from '../env/sleep.ts'
 
 const PAGE_ROWS = 100
 /** Asked about in one message. */
@@ -241,6 +242,6 @@ export class ReferenceCheck {
   }
 
   #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after(delayMs, resolve))
+    return sleep(this.#options.clock, delayMs)
   }
 }

@@ -28,6 +28,7 @@ import { endOfPartitionRows, stateOfRow } from '../metadata/index-rows.ts'
 import type { Suspect } from './collector.ts'
 import type { Tombstone } from './tombstones.ts'
 import type { Judge } from './judge.ts'
+import { sleep } from '../env/sleep.ts'
 
 /** Rows read without letting anything else run. */
 const PAGE_ROWS = 200
@@ -262,7 +263,7 @@ export class Scan {
   }
 
   #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after(delayMs, resolve))
+    return sleep(this.#options.clock, delayMs)
   }
 }
 
