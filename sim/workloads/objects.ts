@@ -11,19 +11,12 @@ const THINK_MS_MAX = 60
 /** A client gives up on a node that does not answer: what it asked for may still happen. */
 const CLIENT_TIMEOUT_MS = 20_000
 
-interface ListCall {
-  readonly keys: ReadonlySet<string>
-  readonly calledMs: number
-  readonly returnedMs: number
-}
-
 export class ObjectsWorkload implements Workload {
   readonly violations: string[] = []
   readonly counts = { done: 0, unknown: 0 }
   readonly #cluster: SimulatedCluster
   readonly #clients: number
   readonly #histories = new Map<string, Call[]>()
-  readonly #lists: ListCall[] = []
   #tag = 0
 
   constructor(cluster: SimulatedCluster, { clients, keys }: { clients: number; keys: number }) {
@@ -45,14 +38,13 @@ export class ObjectsWorkload implements Workload {
     this.#checkHistories()
   }
 
-  /** Safety of what was seen: histories of keys, and lists against them. */
+  /** Safety of what was seen, lists included: of each key a list is a read. */
   #checkHistories(): void {
     for (const [key, history] of this.#histories) {
       if (!isLinearizable(history)) {
         this.violations.push(`history of ${key} is not linearizable: ${describe(history)}`)
       }
     }
-    for (const list of this.#lists) this.#checkList(list)
   }
 
   /** Liveness, once all is calm: every node gives the same answer, and lists agree with reads. */
@@ -206,39 +198,16 @@ export class ObjectsWorkload implements Workload {
       const page = await this.#withDeadline(
         backend.listObjects(context('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 }),
       )
-      const keys = new Set(page.objects.map(({ key }) => key))
-      this.#lists.push({ keys, calledMs, returnedMs: clock.monotonicMs() })
+      const returnedMs = clock.monotonicMs()
+      const tags = new Map(page.objects.map(({ key, etag }) => [key, Number(etag)]))
+      for (const [key, history] of this.#histories) {
+        history.push({ operation: { type: 'get', tag: tags.get(key) }, calledMs, returnedMs })
+      }
       this.counts.done++
     } catch (error) {
       this.counts.unknown++
       if (error !== TIMEOUT && !(error instanceof StoreError)) {
         this.violations.push(`list threw ${String(error)}`)
-      }
-    }
-  }
-
-  /**
-   * A key present throughout the call is listed; one absent throughout is not. Said only where the
-   * history leaves no doubt: nothing but reads touched the key since a write that had returned.
-   */
-  #checkList(list: ListCall): void {
-    for (const [key, history] of this.#histories) {
-      const writes = history.filter(
-        ({ operation: { type }, calledMs }) => type !== 'get' && calledMs <= list.returnedMs,
-      )
-      const certain = writes.filter(({ returnedMs }) => returnedMs < list.calledMs)
-      const last = certain.at(-1)
-      if (last === undefined) {
-        if (writes.length === 0 && list.keys.has(key)) {
-          this.violations.push(`${key} was listed before anyone wrote it`)
-        }
-        continue
-      }
-      if (writes.some((write) => write !== last && write.returnedMs >= last.calledMs)) continue
-      const { operation } = last
-      const present = operation.type !== 'delete'
-      if (present !== list.keys.has(key)) {
-        this.violations.push(`list at ${list.calledMs} ${present ? 'misses' : 'shows'} ${key}`)
       }
     }
   }
