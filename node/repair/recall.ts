@@ -262,7 +262,7 @@ export class Recall {
     serial: number,
     compared: ReadonlyMap<number, Compared>,
   ): Promise<number> {
-    const { self, forgotten } = this.#options
+    const { forgotten } = this.#options
     let cleared = 0
     let ready: number[] = []
     const flush = async (): Promise<boolean> => {
@@ -274,9 +274,9 @@ export class Recall {
       return true
     }
     for (const [partition, { peers, keys, same }] of compared) {
-      if (!isEnough(view, partition, self, peers)) continue
+      if (!this.isEnough(view, partition, peers)) continue
       // A replica that has exactly what this node has leaves nothing that nobody else has.
-      if (!same) await this.#discard(partition, keys, fence)
+      if (!same) await this.discard(partition, keys, fence)
       ready.push(partition)
       if (ready.length >= CLEARED_AT_ONCE && !(await flush())) return cleared
     }
@@ -284,7 +284,17 @@ export class Recall {
     return cleared
   }
 
-  async #discard(partition: number, keys: ReadonlySet<RegisterKey>, fence: number): Promise<void> {
+  /** In each active set so many others that a majority of the set, this node among it, has one of them. */
+  isEnough(view: LayoutView, partition: number, peers: ReadonlySet<NodeId>): boolean {
+    const { self } = this.#options
+    return view.replicaSets(partition).every((set) => {
+      const others = set.filter((node) => node !== self)
+      return others.filter((node) => peers.has(node)).length >= majority(others.length)
+    })
+  }
+
+  /** Step 4, of one partition. */
+  async discard(partition: number, keys: ReadonlySet<RegisterKey>, fence: number): Promise<void> {
     const { store, host, logger } = this.#options
     const { start, end } = partitionRange(partition)
     const only: RegisterKey[] = []
@@ -308,19 +318,6 @@ function isAlone(view: LayoutView, partition: number, self: NodeId): boolean {
   return view
     .replicaSets(partition)
     .some((set) => set.includes(self) && set.every((node) => node === self))
-}
-
-/** In each active set so many others that a majority of the set that this node was in has one of them. */
-function isEnough(
-  view: LayoutView,
-  partition: number,
-  self: NodeId,
-  peers: ReadonlySet<NodeId>,
-): boolean {
-  return view.replicaSets(partition).every((set) => {
-    const others = set.filter((node) => node !== self)
-    return others.filter((node) => peers.has(node)).length >= majority(others.length)
-  })
 }
 
 function bitmapOf(partitions: readonly number[]): Uint8Array<ArrayBuffer> {

@@ -4,6 +4,7 @@ import { BUCKET_MUTANTS } from './buckets.ts'
 import { DAMAGE_MUTANTS } from './damage.ts'
 import { EPOCH_MUTANTS } from './epochs.ts'
 import { FENCE_MUTANTS } from './fences.ts'
+import { FORGETTING_MUTANTS } from './forgetting.ts'
 import { FULL_MUTANTS } from './full.ts'
 import { LIMIT_MUTANTS } from './limits.ts'
 import { LOG_MUTANTS } from './log.ts'
@@ -26,6 +27,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...VERSION_MUTANTS,
   ...FULL_MUTANTS,
   ...LOG_MUTANTS,
+  ...FORGETTING_MUTANTS,
   ...LIMIT_MUTANTS,
   ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,

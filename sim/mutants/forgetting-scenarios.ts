@@ -3,11 +3,13 @@
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { segmentPath } from '../../node/data/segment.ts'
 import type { LogPosition } from '../../node/data/types.ts'
-import { decodePosition } from '../../node/metadata/index-rows.ts'
+import { decodePosition, MARK_ROW, positionOfRow } from '../../node/metadata/index-rows.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import {
   backendOf,
+  BUCKET,
   codeOf,
+  context,
   get,
   nodeOf,
   onCluster,
@@ -75,7 +77,7 @@ type Between = 'restart' | 'restarts' | 'rebuild' | 'rebuild then restart'
 
 /** Node 1 has lost a record that nobody can name; node 0, which has the value too, is away. */
 export function damagedThen(between: Between): Scenario {
-  return async ({ seed }) => {
+  return async ({ seed, adapt }) => {
     const found: string[] = []
     await onCluster(
       3,
@@ -96,10 +98,11 @@ export function damagedThen(between: Between): Scenario {
           await cluster.start(1)
         }
         await mustNotBeDenied(cluster, found)
+        if (found.length > 0) return
         await cluster.start(0)
         await mustBeThere(cluster, found)
       },
-      { seed, space: SPACE },
+      { seed, adapt, space: SPACE },
     )
     return found
   }
@@ -107,7 +110,7 @@ export function damagedThen(between: Between): Scenario {
 
 /** Node 1 comes back from a copy that was made before the key was put. `running`: copied while it ran. */
 export function restoredImage(running: boolean): Scenario {
-  return async ({ seed }) => {
+  return async ({ seed, adapt }) => {
     const found: string[] = []
     await onCluster(
       3,
@@ -126,11 +129,88 @@ export function restoredImage(running: boolean): Scenario {
         cluster.restore(1, image)
         await cluster.start(1)
         await mustNotBeDenied(cluster, found)
+        if (found.length > 0) return
         await cluster.start(0)
         await mustBeThere(cluster, found)
       },
-      { seed, space: SPACE },
+      { seed, adapt, space: SPACE },
     )
     return found
   }
+}
+
+/** The record of a lone node's mark is damaged, and its index made anew. */
+export const lostMark: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    1,
+    async (cluster) => {
+      for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, EMPTY)
+      const { store, host } = nodeOf(cluster, 0)
+      const before = host.mark
+      const { segment, offset } = positionOfRow(MARK_ROW, store.get(MARK_ROW)!)!
+      cluster.kill(0, false)
+      cluster.diskOf(0).corrupt(segmentPath(segment), offset + 20, 1)
+      await cluster.rebuildIndex(0)
+      await cluster.start(0)
+      const after = nodeOf(cluster, 0).host.mark
+      if (after < before) found.push(`the mark fell from ${before} to ${after}`)
+    },
+    { seed, adapt },
+  )
+  return found
+}
+
+/** A key was deleted and forgotten by all; then node 1 has it again, by an old copy of its data directory. */
+export const onlyHere: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      await put(backendOf(cluster, 0), 'key', EMPTY)
+      await untilLevel(cluster)
+      cluster.kill(1, false)
+      const image = cluster.imageOf(1)
+      await cluster.start(1)
+      await sleep(cluster, 1_000)
+      await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key: 'key' })
+      const isThere = (): boolean => NODES.some((node) => hasRegister(cluster, node, 'key'))
+      for (let tries = 0; isThere(); tries++) {
+        if (tries === 600) throw new Error('the tombstone was not collected')
+        await sleep(cluster, 100)
+      }
+      cluster.kill(1, false)
+      cluster.restore(1, image)
+      await cluster.start(1)
+      await untilRemembered(cluster)
+      cluster.kill(0, false)
+      await sleep(cluster, 100)
+      for (const node of [1, 2]) {
+        const code = await codeOf(get(backendOf(cluster, node), 'key'))
+        if (code === 'ok') found.push(`what was deleted is back through node ${node}`)
+      }
+      await cluster.start(0)
+      await untilLevel(cluster)
+      if (isThere()) found.push('what was deleted and forgotten is back')
+    },
+    { seed, adapt, space: SPACE },
+  )
+  return found
+}
+
+function hasRegister(cluster: SimulatedCluster, node: number, key: string): boolean {
+  let found = false
+  nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (rowKey) => {
+    if (byteString(rowKey).endsWith(key)) found = true
+  })
+  return found
+}
+
+/** Every node votes on all its partitions. */
+async function untilRemembered(cluster: SimulatedCluster): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if (NODES.every((node) => nodeOf(cluster, node).recall.forgotten().length === 0)) return
+    await sleep(cluster, 100)
+  }
+  throw new Error('a node does not vote on all its partitions again')
 }
