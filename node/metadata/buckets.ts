@@ -146,7 +146,6 @@ export class Buckets {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
       const found = await this.#readLive(context, name)
       this.#mustBeDecided(found)
-      let next: BucketRecord = found
       const outcome = await this.#options.registers.change(context, {
         key: this.#keyOf(name),
         change: (current) => {
@@ -154,11 +153,11 @@ export class Buckets {
           if (existing?.state !== BUCKET_LIVE || !sameIncarnation(existing, found)) {
             return { keep: true }
           }
-          next = withChange(existing, change)
-          return { write: bucketValue(next) }
+          return { write: bucketValue(withChange(existing, change)) }
         },
       })
       if (outcome.type === 'kept') continue
+      const next = recordOf(outcome.value) ?? found
       this.#access.drop(name)
       this.#remember(next)
       await this.#fence.raise(new Bucket(next, () => Promise.resolve(next)))
@@ -340,7 +339,6 @@ export class Buckets {
     from: BucketRecord,
     state: number,
   ): Promise<BucketRecord> {
-    let next: BucketRecord = from
     const outcome = await this.#options.registers.change(context, {
       key: this.#keyOf(from.name),
       change: (current) => {
@@ -348,12 +346,12 @@ export class Buckets {
         if (existing === undefined || !sameIncarnation(existing, from)) return { keep: true }
         const same = from.state === BUCKET_LIVE || existing.generation === from.generation
         if (existing.state !== from.state || !same) return { keep: true }
-        next = { ...existing, state, generation: existing.generation + 1 }
-        return { write: bucketValue(next) }
+        return { write: bucketValue({ ...existing, state, generation: existing.generation + 1 }) }
       },
     })
-    if (outcome.type === 'written') return next
-    const current = recordOf(outcome.current?.value)
+    const written = outcome.type === 'written' ? recordOf(outcome.value) : undefined
+    if (written !== undefined) return written
+    const current = outcome.type === 'kept' ? recordOf(outcome.current?.value) : undefined
     if (
       current === undefined ||
       !sameIncarnation(current, from) ||

@@ -4,14 +4,12 @@
  */
 
 import {
-  operationId,
   type BlockKey,
   type NodeId,
   type OperationId,
   type ProposerId,
   type RegisterKey,
 } from '../../protocol/ids.ts'
-import { byteString, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
@@ -48,6 +46,7 @@ import type { HostReply, PackedBlock } from './register-host.ts'
 import { AcceptTally } from './accept-tally.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
+import { OperationIds } from './operation-ids.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
 import { sleep } from '../env/sleep.ts'
 
@@ -162,18 +161,11 @@ export class Registers {
   readonly #options: RegistersOptions
   readonly #queue = new KeyedQueue<RegisterKey>()
   #counter = 0
-  #operations = 0
-  #origin: string | undefined
+  readonly #operations: OperationIds
 
   constructor(options: RegistersOptions) {
     this.#options = options
-  }
-
-  /** Never drawn twice: 8 random bytes of this process, then a count. */
-  newOperation(): OperationId {
-    this.#origin ??= byteString(this.#options.random.bytes(8))
-    const count = ++this.#operations
-    return operationId(this.#origin + u32(Math.floor(count / 0x100000000)) + u32(count >>> 0))
+    this.#operations = new OperationIds(options, OPERATION_TIMEOUT_MS)
   }
 
   /** One change of one register (P5). Throws StoreError Unavailable when it can't be known to have
@@ -279,7 +271,7 @@ export class Registers {
     request: ChangeRequest,
     deadline: number,
   ): Promise<ChangeOutcome> {
-    const operation = this.newOperation()
+    const operation = this.#operations.next()
     const { key } = request
     const startedMs = this.#options.clock.monotonicMs()
     let base: OperationId | undefined
@@ -300,10 +292,19 @@ export class Registers {
         context,
         { ...request, atHand },
         deadline,
-        (common, attempt) => new Proposer({ ...common, operation, change, attempt }),
+        (common, attempt) =>
+          new Proposer({
+            ...common,
+            operation,
+            change,
+            attempt,
+            isRecent: (other) => this.#operations.isRecent(other),
+          }),
       )
       if (outcome.type === 'written') {
-        this.#observe(key, 'written', startedMs, outcome, base)
+        const { ballot, overtakenBy } = outcome
+        if (overtakenBy === undefined) this.#observe(key, 'written', startedMs, outcome, base)
+        else this.#observe(key, 'kept', startedMs, { ballot, value: overtakenBy })
         return { type: 'written', value: outcome.value }
       }
       if (outcome.type === 'kept') {

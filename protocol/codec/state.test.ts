@@ -75,8 +75,8 @@ describe('register states as bytes', () => {
       [0, 0],
       [2, 0],
       [1, 16],
-      [1, 6],
-      [1, 10],
+      [1, 32],
+      [1, 12],
     ]) {
       bytes[0] = version!
       bytes[1] = flags!
@@ -104,6 +104,13 @@ test('what a change replaced, or began above, comes back (P4)', () => {
     { above: { counter: 0, proposer: '' as ProposerId } },
     { above: { counter: 7, proposer: '' as ProposerId } },
     { above: { counter: 2 ** 40, proposer } },
+    { replaced: operation, earlier: ['a'.repeat(16), 'b'.repeat(16)] as OperationId[] },
+    {
+      replaced: operation,
+      earlier: Array.from({ length: 62 }, () => operation),
+      above: { counter: 9, proposer },
+    },
+    { replaced: operation, above: { counter: 0, proposer: '' as ProposerId } },
   ]
   for (const origin of origins) {
     for (const tombstone of [false, true]) {

@@ -5,8 +5,9 @@
  * ```
  * 0       1       2                10               26               42
  * version flags   ballot.counter   ballot.proposer  operation        blocks (u8), 30 bytes each
- * then, as the flags say, what the change replaced (16) or the floor that it began above (24), then the
- * body to the end. flags: bit 0 tombstone, 1 replaced, 2 began above a floor, 3 began where none was
+ * then, as the flags say, what the change replaced (16), a count (u8) of operations before that and these
+ * (16 each), the floor that the first of them all began above (24), then the body to the end.
+ * flags: bit 0 tombstone, 1 replaced, 2 began above a floor, 3 began where none was, 4 operations before
  * ```
  */
 
@@ -18,6 +19,7 @@ import {
   operationId,
   proposerId,
   type BlockKey,
+  type OperationId,
 } from '../ids.ts'
 import { ZERO_BALLOT, type Ballot } from '../register/ballot.ts'
 import type { Accepted, RegisterValue } from '../register/types.ts'
@@ -27,7 +29,8 @@ const TOMBSTONE = 1
 const REPLACED = 2
 const ABOVE_FLOOR = 4
 const ABOVE_NOTHING = 8
-const FLAGS_MAX = 15
+const EARLIER = 16
+const FLAGS_MAX = 31
 const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 const BLOCK_KEY_BYTES = 30
 const HEAD_BYTES = 2 + 8 + PROPOSER_ID_BYTES + OPERATION_ID_BYTES + 1
@@ -42,7 +45,7 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   assert(value.blocks.length < 256, 'at most 255 packed blocks')
   const flags = flagsOf(value)
   const bytes = new Uint8Array(
-    HEAD_BYTES + value.blocks.length * BLOCK_KEY_BYTES + originBytes(flags) + value.body.length,
+    HEAD_BYTES + value.blocks.length * BLOCK_KEY_BYTES + sizeOfOrigin(value) + value.body.length,
   )
   bytes[0] = VERSION
   bytes[1] = flags
@@ -55,6 +58,10 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
     at = writeText(bytes, at, block)
   }
   if (flags & REPLACED) at = writeText(bytes, at, value.replaced!)
+  if (flags & EARLIER) {
+    bytes[at++] = value.earlier!.length
+    for (const operation of value.earlier!) at = writeText(bytes, at, operation)
+  }
   if (flags & ABOVE_FLOOR) {
     // A floor may be a mark, which has no proposer: zeros stand for it.
     writeCounter(bytes, at, value.above!.counter)
@@ -65,35 +72,58 @@ export function encodeState(accepted: Accepted): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-function flagsOf({ tombstone, replaced, above }: RegisterValue): number {
-  const mark = tombstone ? TOMBSTONE : 0
-  if (replaced !== undefined) return mark | REPLACED
-  if (above === undefined) return mark
+function flagsOf({ tombstone, replaced, earlier = [], above }: RegisterValue): number {
+  let flags = tombstone ? TOMBSTONE : 0
+  if (replaced !== undefined) flags |= REPLACED
+  if (earlier.length > 0) flags |= EARLIER
+  if (above === undefined) return flags
   const nothing = above.counter === 0 && above.proposer === ''
-  return mark | (nothing ? ABOVE_NOTHING : ABOVE_FLOOR)
+  return flags | (nothing ? ABOVE_NOTHING : ABOVE_FLOOR)
 }
 
-/** Between the blocks and the body. */
-function originBytes(flags: number): number {
-  return flags & REPLACED ? OPERATION_ID_BYTES : flags & ABOVE_FLOOR ? FLOOR_BYTES : 0
+function sizeOfOrigin({ replaced, earlier = [], above }: RegisterValue): number {
+  assert(earlier.length < 256 && (earlier.length === 0 || replaced !== undefined))
+  const floor = above !== undefined && !(above.counter === 0 && above.proposer === '')
+  return (
+    (replaced === undefined ? 0 : OPERATION_ID_BYTES) +
+    (earlier.length === 0 ? 0 : 1 + earlier.length * OPERATION_ID_BYTES) +
+    (floor ? FLOOR_BYTES : 0)
+  )
+}
+
+/** Between the blocks, which end at `at`, and the body. */
+function originBytes(bytes: Uint8Array, at: number): number {
+  const flags = bytes[1]!
+  let size = flags & REPLACED ? OPERATION_ID_BYTES : 0
+  if (flags & EARLIER) size += 1 + (bytes[at + size] ?? 0) * OPERATION_ID_BYTES
+  return flags & ABOVE_FLOOR ? size + FLOOR_BYTES : size
 }
 
 function originOf(
   bytes: Uint8Array,
-  at: number,
-): Pick<RegisterValue, 'replaced'> | Pick<RegisterValue, 'above'> {
+  start: number,
+): Pick<RegisterValue, 'replaced' | 'earlier' | 'above'> {
   const flags = bytes[1]!
-  if (flags & REPLACED) {
-    return { replaced: operationId(byteString(bytes.subarray(at, at + OPERATION_ID_BYTES))) }
+  let at = start
+  const operation = (): OperationId => {
+    at += OPERATION_ID_BYTES
+    return operationId(byteString(bytes.subarray(at - OPERATION_ID_BYTES, at)))
   }
-  if (flags & ABOVE_NOTHING) return { above: ZERO_BALLOT }
-  if ((flags & ABOVE_FLOOR) === 0) return {}
+  const replaced = flags & REPLACED ? operation() : undefined
+  const earlier =
+    flags & EARLIER ? Array.from({ length: bytes[at++]! }, () => operation()) : undefined
+  const above = aboveOf(bytes, at)
+  return { ...(replaced && { replaced }), ...(earlier && { earlier }), ...(above && { above }) }
+}
+
+function aboveOf(bytes: Uint8Array, at: number): Ballot | undefined {
+  const flags = bytes[1]!
+  if (flags & ABOVE_NOTHING) return ZERO_BALLOT
+  if ((flags & ABOVE_FLOOR) === 0) return undefined
   const proposer = byteString(bytes.subarray(at + 8, at + FLOOR_BYTES))
   return {
-    above: {
-      counter: readCounter(bytes, at),
-      proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
-    },
+    counter: readCounter(bytes, at),
+    proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
   }
 }
 
@@ -101,7 +131,7 @@ function originOf(
 export function decodeState(bytes: Uint8Array): Accepted {
   if (bytes.length < HEAD_BYTES) throw new StateCodecError('register state too short')
   if (bytes[0] !== VERSION) throw new StateCodecError(`register state of version ${bytes[0]}`)
-  if (bytes[1]! > FLAGS_MAX || !isOneOrigin(bytes[1]!))
+  if (bytes[1]! > FLAGS_MAX || !isOrigin(bytes[1]!))
     throw new StateCodecError(`register state with flags ${bytes[1]}`)
   const ballot = ballotOfState(bytes)
   if (!Number.isSafeInteger(ballot.counter))
@@ -113,7 +143,7 @@ export function decodeState(bytes: Uint8Array): Accepted {
     blocks.push(byteString(bytes.subarray(at, at + BLOCK_KEY_BYTES)) as BlockKey)
     at += BLOCK_KEY_BYTES
   }
-  const bodyAt = at + originBytes(bytes[1]!)
+  const bodyAt = at + originBytes(bytes, at)
   if (bodyAt > bytes.length) throw new StateCodecError('register state cut short')
   return {
     ballot,
@@ -137,13 +167,13 @@ export function ballotOfState(bytes: Uint8Array): Ballot {
 
 /** Only the body, as a view. */
 export function bodyOfState(bytes: Uint8Array): Uint8Array {
-  const blocks = bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES
-  return bytes.subarray(HEAD_BYTES + blocks + originBytes(bytes[1]!))
+  const at = HEAD_BYTES + bytes[HEAD_BYTES - 1]! * BLOCK_KEY_BYTES
+  return bytes.subarray(at + originBytes(bytes, at))
 }
 
-function isOneOrigin(flags: number): boolean {
-  const origin = flags & (REPLACED | ABOVE_FLOOR | ABOVE_NOTHING)
-  return (origin & (origin - 1)) === 0
+function isOrigin(flags: number): boolean {
+  if (flags & EARLIER && !(flags & REPLACED)) return false
+  return !(flags & ABOVE_FLOOR && flags & ABOVE_NOTHING)
 }
 
 export function isTombstoneState(bytes: Uint8Array): boolean {

@@ -22,6 +22,7 @@
 import { assert } from '../assert.ts'
 import type { BlockKey, NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
+import { lineageOf, originAfter, valueInLineage } from './lineage.ts'
 import { isQuorum, membersOf, Quorum } from './quorum.ts'
 import type { Attempt, PriorBallot, ProposerOutcome, Step } from './step.ts'
 import type {
@@ -38,6 +39,12 @@ import type {
 
 /** So many rounds in a row without a quorum and without anyone in the way: the replicas are gone. */
 export const FAILED_ROUNDS_MAX = 3
+
+/** The back-off grows no longer once an accept was sent of which nothing is known. */
+const DOUBTFUL_BACKOFFS = 3
+
+/** How far past the highest ballot met a proposer begins that has backed off (P6). */
+const COUNTERS_AHEAD = 32
 
 /**
  * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
@@ -65,6 +72,9 @@ export interface ProposerOptions {
   readonly prior?: PriorBallot | undefined
   /** P4: from the outcome of an earlier proposer of the same operation. */
   readonly attempt?: Attempt | undefined
+  /** May the proposer of this operation still want to know what became of it? Others are left out of the
+   * lineage. Default: all may. */
+  readonly isRecent?: ((operation: OperationId) => boolean) | undefined
   /** Use counters above this only (D3: the mark). */
   readonly above?: number | undefined
   /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
@@ -94,7 +104,11 @@ export class Proposer {
   #quorum: Quorum
   #promises: Promised[] = []
   /** What a quorum for the present accept means. */
-  #accepting: 'written' | 'kept' = 'written'
+  #accepting: 'written' | 'kept' | 'overtaken' = 'written'
+  /** What was written, where the accept rewrites what came after it. */
+  #overtaken: RegisterValue | undefined
+  /** What was proposed last, unless the change has seen another state since. */
+  #proposed: RegisterValue | undefined
   /** Highest ballot met (P6). */
   #seen: Ballot = ZERO_BALLOT
   #conflictInRound = false
@@ -183,7 +197,9 @@ export class Proposer {
 
   #prepare(): ProposerStep {
     const { key, epoch, fence, proposer, nextCounter, above = 0 } = this.#options
-    const counter = nextCounter(Math.max(above, this.#seen.counter))
+    // While this one waited, those that it met have moved on.
+    const ahead = this.#backoffs > 0 ? COUNTERS_AHEAD : 0
+    const counter = nextCounter(Math.max(above, this.#seen.counter) + ahead)
     assert(counter > above && counter > this.#seen.counter, 'counters rise (P1)')
     const ballot = { counter, proposer }
     this.#seen = ballot
@@ -209,9 +225,19 @@ export class Proposer {
     if (current && current.value.operation === operation) {
       return this.#accept(ballot, current.value, 'written')
     }
-    if (this.#attempt && !this.#notApplied(this.#attempt, current)) {
-      return this.#finish({ type: 'unknown' })
+    if (this.#attempt) {
+      if (current && lineageOf(current.value).includes(operation)) {
+        // It has happened, and was replaced since: known for certain once the present state is chosen.
+        this.#overtaken = valueInLineage(this.#attempt, operation, current.value)
+        if (this.#overtaken === undefined) return this.#finish({ type: 'unknown' })
+        return this.#accept(ballot, current.value, 'overtaken')
+      }
+      if (!this.#notApplied(this.#attempt, current)) return this.#finish({ type: 'unknown' })
+      if (current) this.#attempt = { ...this.#attempt, bases: lineageOf(current.value) }
     }
+    const again = this.#proposedUpon(current)
+    if (again) return this.#write(ballot, current, again)
+    this.#proposed = undefined
     const agreed = current === undefined || this.#agreeOn(current)
     const result = change(current?.value, agreed)
     if ('write' in result) return this.#write(ballot, current, result.write)
@@ -226,25 +252,30 @@ export class Proposer {
   }
 
   /**
-   * P4: is `current` the very state that the first attempt meant to replace, or one that replaced that
-   * state itself? Had the attempt been chosen, every later ballot would carry it or what came after it,
-   * and nothing after it replaces its base. The promises just given keep it from being chosen later.
+   * P4: does the lineage of `current`, in which the attempt is not, reach back to before the attempt? Had that
+   * been chosen, every later ballot would carry it or what came after it. The promises just given keep it
+   * from being chosen later.
    */
   #notApplied(attempt: Attempt, current: Accepted | undefined): boolean {
-    const { base } = attempt
-    if (base !== undefined) {
-      return current?.value.operation === base || current?.value.replaced === base
-    }
+    const { bases } = attempt
     if (current) {
-      // It began on nothing, and nothing that was collected before reached the attempt's ballot.
-      const { replaced, above } = current.value
-      if (replaced !== undefined || above === undefined) return false
+      if (lineageOf(current.value).some((operation) => bases.includes(operation))) return true
+      // Its lineage began on nothing, and nothing that was collected before reached the attempt's ballot.
+      const { above } = current.value
+      if (above === undefined) return false
       return attempt.epoch === this.#options.epoch && compareBallots(above, attempt.ballot) < 0
     }
+    if (bases.length > 0) return false
     // Absent then and absent now, unless written, deleted and collected between: the floors would show
     // it, within an epoch (G2).
     if (attempt.epoch !== this.#options.epoch) return false
     return this.#promises.every(({ floor }) => compareBallots(floor, attempt.ballot) < 0)
+  }
+
+  /** The same change of the same state is the same value, so that its proposals need not be told apart. */
+  #proposedUpon(current: Accepted | undefined): RegisterValue | undefined {
+    if (this.#attempt === undefined || this.#proposed?.replaced !== current?.value.operation) return
+    return this.#proposed
   }
 
   #highestFloor(): Ballot {
@@ -266,17 +297,27 @@ export class Proposer {
     const { operation, epoch } = this.#options
     assert(operation !== '', 'a write has an operation id (P4)')
     const first = this.#attempt === undefined
-    this.#attempt ??= { epoch, ballot, ...(current && { base: current.value.operation }) }
-    const replaced = current?.value.operation
-    const above = current ? undefined : this.#highestFloor()
-    const step = this.#accept(ballot, { ...write, operation, replaced, above }, 'written')
+    this.#attempt ??= { epoch, ballot, bases: current ? lineageOf(current.value) : [], values: [] }
+    const origin = current
+      ? originAfter(current.value, this.#options.isRecent)
+      : { above: this.#highestFloor() }
+    const step = this.#accept(ballot, { ...write, operation, ...origin }, 'written')
     const request = this.#request
     assert(request?.type === 'accept')
+    const others = this.#attempt.values.filter(
+      (value) => value !== this.#proposed || value.replaced !== request.value.replaced,
+    )
+    this.#attempt = { ...this.#attempt, values: [...others, request.value] }
+    this.#proposed = request.value
     this.#settling = first ? { request, never: [], resent: false } : undefined
     return step
   }
 
-  #accept(ballot: Ballot, named: RegisterValue, accepting: 'written' | 'kept'): ProposerStep {
+  #accept(
+    ballot: Ballot,
+    named: RegisterValue,
+    accepting: 'written' | 'kept' | 'overtaken',
+  ): ProposerStep {
     const { key, epoch, fence, proposer, nextCounter, lost } = this.#options
     const value = withoutLost(named, lost)
     const next = { counter: nextCounter(ballot.counter), proposer }
@@ -292,6 +333,11 @@ export class Proposer {
     this.#quorum.add(from)
     if (!this.#quorum.reached) return NOTHING
     const { ballot, value, next: nextBallot, epoch } = request
+    if (this.#accepting === 'overtaken') {
+      const written = this.#overtaken
+      assert(written !== undefined)
+      return this.#finish({ type: 'written', ballot, value: written, overtakenBy: value })
+    }
     const accepted = { ballot, value }
     if (this.#accepting === 'kept') {
       return this.#finish({ type: 'kept', current: accepted, ballot })
@@ -330,7 +376,12 @@ export class Proposer {
       return this.#prepare()
     }
     this.#phase = 'backoff'
-    return { send: [], backoff: { attempt: this.#backoffs++ } }
+    const backoffs = this.#backoffs++
+    // Whoever waits long is overtaken by more than a lineage holds.
+    return {
+      send: [],
+      backoff: { attempt: this.#attempt ? Math.min(backoffs, DOUBTFUL_BACKOFFS) : backoffs },
+    }
   }
 
   #round(phase: 'prepare' | 'accept', request: PrepareRequest | AcceptRequest): ProposerStep {

@@ -42,8 +42,11 @@ export interface Attempt {
   readonly epoch: number
   /** Of the first accept that may have reached an acceptor. */
   readonly ballot: Ballot
-  /** Operation of the state that it meant to replace; absent when the register was absent. */
-  readonly base?: OperationId
+  /** Lineage of a state that does not come from it: the one that it meant to replace at first, or a later
+   * one. Empty when the register was absent. */
+  readonly bases: readonly OperationId[]
+  /** All that was proposed for it. */
+  readonly values: readonly RegisterValue[]
 }
 
 export type ProposerOutcome =
@@ -52,6 +55,8 @@ export type ProposerOutcome =
       readonly type: 'written'
       readonly ballot: Ballot
       readonly value: RegisterValue
+      /** It was replaced since: this is chosen at `ballot`, and `value` is in its lineage (P4). */
+      readonly overtakenBy?: RegisterValue
       readonly prior?: PriorBallot
     }
   /** `change` kept the state, and that state is known to be chosen (P3). Absent: no register. */

@@ -8,6 +8,7 @@ import { unreachable } from '../assert.ts'
 import type { BlockKey, BucketId, NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
 import { type AcceptorEnv, type AcceptorState, handle } from './acceptor.ts'
 import { type Ballot, ZERO_BALLOT } from './ballot.ts'
+import { EARLIER_MAX } from './lineage.ts'
 import {
   type Change,
   FAILED_ROUNDS_MAX,
@@ -266,11 +267,11 @@ describe('proposer', () => {
       b accept 1p op-p -> failed
       c accept 1p op-p -> failed
       p backs off 0
-      a prepare 3p -> promised op-p at 1p
-      b prepare 3p -> promised absent
-      a accept 3p op-p -> accepted
-      b accept 3p op-p -> accepted
-      p => written at 3p, prior
+      a prepare 35p -> promised op-p at 1p
+      b prepare 35p -> promised absent
+      a accept 35p op-p -> accepted
+      b accept 35p op-p -> accepted
+      p => written at 35p, prior
       "
     `)
   })
@@ -371,11 +372,11 @@ describe('proposer', () => {
       a accept 1p op-p -> lost
       b accept 1p op-p -> failed
       p backs off 0
-      a prepare 3p -> promised op-p at 1p
-      b prepare 3p -> promised absent
-      a accept 3p op-p -> accepted
-      b accept 3p op-p -> accepted
-      p => written at 3p, prior
+      a prepare 35p -> promised op-p at 1p
+      b prepare 35p -> promised absent
+      a accept 35p op-p -> accepted
+      b accept 35p op-p -> accepted
+      p => written at 35p, prior
       "
     `)
   })
@@ -393,7 +394,7 @@ describe('proposer', () => {
     expect(lab.outcomes.get('p')).toMatchObject({ type: 'written', value: { operation: 'op-p' } })
   })
 
-  test('P4: anything else is unknown, never a failed condition', () => {
+  test('P4: overtaken twice, it has not happened as long as the lineage reaches back to what it replaces', () => {
     const lab = new Lab()
     lab.propose('p')
     lab.deliver('p', 'ab')
@@ -407,7 +408,62 @@ describe('proposer', () => {
     lab.deliver('r', 'bc')
     lab.backoffOver('p')
     lab.deliver('p', 'bc')
+    lab.deliver('p', 'bc')
+    expect(lab.outcomes.get('p')).toMatchObject({
+      type: 'written',
+      value: { operation: 'op-p', replaced: 'op-r', earlier: ['op-q'] },
+    })
+  })
+
+  test('P4: accepted, overtaken before its proposer learnt it: written, once what came after is chosen', () => {
+    const lab = new Lab()
+    lab.propose('p')
+    lab.deliver('p', 'ab')
+    lab.arriveOnly('p', 'a')
+    lab.arriveOnly('p', 'b')
+    lab.propose('q')
+    lab.deliver('q', 'bc')
+    lab.deliver('q', 'bc')
+    lab.backoffOver('p')
+    lab.deliver('p', 'ab')
+    expect(lab.outcomes.get('p')).toBeUndefined()
+    lab.deliver('p', 'ab')
+    expect(lab.outcomes.get('p')).toMatchObject({
+      type: 'written',
+      value: { operation: 'op-p' },
+      overtakenBy: { operation: 'op-q', replaced: 'op-p' },
+    })
+  })
+
+  test('P4: overtaken beyond what a lineage holds: unknown, never a failed condition', () => {
+    const lab = new Lab()
+    lab.propose('first')
+    lab.deliver('first', 'bc')
+    lab.deliver('first', 'bc')
+    lab.propose('p')
+    lab.deliver('p', 'ab')
+    lab.arriveOnly('p', 'a')
+    lab.fail('p', 'b')
+    for (let i = 0; i < EARLIER_MAX + 2; i++) {
+      lab.propose(`q${i}`, { isRecent: () => true })
+      lab.deliver(`q${i}`, 'bc')
+      lab.deliver(`q${i}`, 'bc')
+    }
+    lab.backoffOver('p')
+    lab.deliver('p', 'bc')
     expect(lab.outcomes.get('p')).toEqual({ type: 'unknown' })
+  })
+
+  test('P4: operations whose proposers have given up are left out of a lineage, but the first', () => {
+    const lab = new Lab()
+    for (let i = 0; i < 6; i++) {
+      lab.propose(`q${i}`, { isRecent: (operation) => operation > 'op-q2' })
+      lab.deliver(`q${i}`, 'bc')
+      lab.deliver(`q${i}`, 'bc')
+    }
+    expect(lab.outcomes.get('q5')).toMatchObject({
+      value: { replaced: 'op-q4', earlier: ['op-q3', 'op-q2'] },
+    })
   })
 
   test('P4: a state that replaced the very one the attempt meant to replace: it has not happened', () => {
@@ -472,12 +528,12 @@ describe('proposer', () => {
       b accept 3q op-q -> accepted
       q => written at 3q, prior
       c accept 3q op-q -> accepted
-      a prepare 5p -> promised op-q at 3q
-      b prepare 5p -> promised op-q at 3q
-      c prepare 5p -> promised op-q at 3q
-      a accept 5p op-p -> accepted
-      b accept 5p op-p -> accepted
-      p => written at 5p, prior
+      a prepare 36p -> promised op-q at 3q
+      b prepare 36p -> promised op-q at 3q
+      c prepare 36p -> promised op-q at 3q
+      a accept 36p op-p -> accepted
+      b accept 36p op-p -> accepted
+      p => written at 36p, prior
       "
     `)
   })
@@ -516,8 +572,8 @@ describe('proposer', () => {
       a prepare 51p -> conflict 60z
       b prepare 51p -> conflict 60z
       p backs off 0
-      a prepare 61p -> promised absent
-      b prepare 61p -> promised absent
+      a prepare 93p -> promised absent
+      b prepare 93p -> promised absent
       "
     `)
   })

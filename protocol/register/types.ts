@@ -17,7 +17,11 @@ export interface RegisterValue {
   /** Operation of the state that the change replaced. Absent: it replaced nothing, or it is not known.
    * By it a proposer whose accept was overtaken tells that it has not happened (P4). */
   readonly replaced?: OperationId | undefined
-  /** Of a change that replaced nothing: the highest floor that its quorum reported (G2, P4). */
+  /** Those before `replaced`, newest first, at most EARLIER_MAX: so a proposer that was overtaken more than
+   * once still learns what became of its accept (P4). */
+  readonly earlier?: readonly OperationId[] | undefined
+  /** The highest floor that the quorum of a change reported which replaced nothing (G2, P4). The changes
+   * after it carry it on, as long as `earlier` reaches back to it. */
   readonly above?: Ballot | undefined
 }
 

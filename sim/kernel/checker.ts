@@ -286,6 +286,13 @@ export class Checker {
     }
   }
 
+  /** A write that was replaced before its proposer learnt that it had happened. */
+  answeredOvertaken(key: number, operation: string): void {
+    if (!this.#register(key).applied.has(operation)) {
+      this.violation(`${operation} answered as overtaken, and never applied (P4)`)
+    }
+  }
+
   /** The latest chosen operation; undefined when there is none. */
   latest(key: number): { operation: string; tombstone: boolean } | undefined {
     return this.#register(key).chosen.at(-1)

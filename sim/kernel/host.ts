@@ -85,7 +85,13 @@ export class Host {
           switch (outcome?.type) {
             case 'written':
               this.#priors[key] = outcome.prior
-              world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
+              if (outcome.overtakenBy === undefined) {
+                world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
+              } else {
+                const { ballot, overtakenBy } = outcome
+                world.checker.answeredRead(key, startedAt, { ballot, value: overtakenBy })
+                world.checker.answeredOvertaken(key, operation)
+              }
               this.#free(key, released)
               return finish(operation)
             case 'kept':

@@ -1,0 +1,46 @@
+/**
+ * Ids of operations (P4), never drawn twice: 8 random bytes of this process, the time in seconds (u32), then a
+ * count (u32).
+ */
+
+import { byteString, readU32, u32 } from '../../protocol/bytes.ts'
+import { operationId, type OperationId } from '../../protocol/ids.ts'
+import type { Clock, Random } from '../env/ports.ts'
+
+const ORIGIN_BYTES = 8
+/** By which clocks may differ. */
+const SLACK_MS = 3_000
+
+export class OperationIds {
+  readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #random: Pick<Random, 'bytes'>
+  readonly #lastingSeconds: number
+  #origin: string | undefined
+  #count = 0
+
+  /** @param lastingMs after so long a proposer has given its operation up. */
+  constructor(
+    { clock, random }: { clock: Pick<Clock, 'nowMs'>; random: Pick<Random, 'bytes'> },
+    lastingMs: number,
+  ) {
+    this.#clock = clock
+    this.#random = random
+    this.#lastingSeconds = Math.ceil((lastingMs + SLACK_MS) / 1_000)
+  }
+
+  next(): OperationId {
+    this.#origin ??= byteString(this.#random.bytes(ORIGIN_BYTES))
+    this.#count = (this.#count + 1) >>> 0
+    return operationId(this.#origin + u32(this.#seconds()) + u32(this.#count))
+  }
+
+  /** May its proposer still want to know what became of it? A clock that is wrong costs it that only. */
+  isRecent(operation: OperationId): boolean {
+    const ageSeconds = this.#seconds() - readU32(operation, ORIGIN_BYTES)
+    return Math.abs(ageSeconds) <= this.#lastingSeconds
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#clock.nowMs() / 1_000) >>> 0
+  }
+}
