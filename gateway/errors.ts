@@ -3,7 +3,7 @@
  * them. The store's failures become S3's at one place, `fromStoreError`.
  */
 
-import type { StoreError, StoreErrorCode } from '../protocol/errors.ts'
+import { OverloadedError, type StoreError, type StoreErrorCode } from '../protocol/errors.ts'
 import { escapeXml, XML_DECLARATION } from './xml.ts'
 
 /** AWS's code → status and AWS's own words. */
@@ -239,7 +239,7 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
   EntityTooLarge: 'EntityTooLarge',
   PreconditionFailed: 'PreconditionFailed',
   Conflict: 'OperationAborted',
-  Unavailable: 'SlowDown',
+  Unavailable: 'ServiceUnavailable',
   InsufficientStorage: 'InsufficientStorage',
   DataLost: 'InternalError',
   IsDeleteMarker: 'MethodNotAllowed',
@@ -255,16 +255,26 @@ export function fromStoreError(
   error: StoreError,
   options: { conditional?: boolean } = {},
 ): S3Error {
-  const code =
-    error.code === 'Conflict' && options.conditional === true
-      ? 'ConditionalRequestConflict'
-      : STORE_CODES[error.code]
+  const code = codeOf(error, options.conditional === true)
   const aboutMarker = markerHeaders(error)
-  return new S3Error(code, undefined, {
+  const message = error.code === 'Unavailable' ? unavailableText(error) : undefined
+  return new S3Error(code, message, {
     cause: error,
     details: aboutMarker === undefined ? error.details : undefined,
     headers: aboutMarker ?? (error.code === 'Unavailable' ? { 'retry-after': '1' } : undefined),
   })
+}
+
+function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
+  if (error.code === 'Conflict' && conditional) return 'ConditionalRequestConflict'
+  // SDKs retry both, but only one asks people to send less.
+  return error instanceof OverloadedError ? 'SlowDown' : STORE_CODES[error.code]
+}
+
+/** 503 says why. */
+function unavailableText(error: StoreError): string {
+  const own = TABLE[codeOf(error, false)][1]
+  return error.message === error.code ? own : `${own} Reason: ${error.message}.`
 }
 
 /** S3 says in headers, of HEAD too, that a delete marker stands where an object was asked for. */

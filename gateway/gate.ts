@@ -41,6 +41,13 @@ export interface GateOptions {
   readonly refusals: Refusals
 }
 
+/** Why a request was ended before its answer. */
+const ENDED = {
+  'client-gone': 'The client is gone.',
+  deadline: 'The request took longer than it may. Try again.',
+  closing: 'This node is stopping. Try again.',
+} as const
+
 export class Gate {
   readonly options: GateOptions
   readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region'>
@@ -146,7 +153,7 @@ export class Gate {
     if (exchange.aborted !== undefined) {
       return exchange.aborted === 'too-slow'
         ? new S3Error('RequestTimeout')
-        : new S3Error('SlowDown')
+        : new S3Error('ServiceUnavailable', ENDED[exchange.aborted])
     }
     if (error instanceof S3Error) return error
     if (error instanceof StoreError) {
@@ -156,7 +163,7 @@ export class Gate {
       if (error.code === 'DataLost') this.#log(error, exchange)
       return fromStoreError(error, { conditional })
     }
-    if (error instanceof RequestAborted) return new S3Error('SlowDown')
+    if (error instanceof RequestAborted) return new S3Error('ServiceUnavailable')
     this.#log(error, exchange)
     return new S3Error('InternalError')
   }

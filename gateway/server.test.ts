@@ -287,7 +287,7 @@ describe('limits and deadlines', () => {
     const given = await until(() => signal)
     clock.advance(120_000)
     const answer = await sent
-    expect([answer.status, answer.code]).toEqual([503, 'SlowDown'])
+    expect([answer.status, answer.code]).toEqual([503, 'ServiceUnavailable'])
     expect(given.aborted).toBe(true)
   })
 

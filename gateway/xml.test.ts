@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
-import { StoreError } from '../protocol/errors.ts'
+import { OverloadedError, StoreError } from '../protocol/errors.ts'
 import { childText, encodeUrl, escapeXml, parseXml, tag, xmlDocument } from './xml.ts'
 
 const LIMITS = { maxBytes: 10_000, maxDepth: 5 }
@@ -155,7 +155,7 @@ describe('errors', () => {
   })
 
   test.each([
-    ['Unavailable', 'SlowDown', 503],
+    ['Unavailable', 'ServiceUnavailable', 503],
     ['InsufficientStorage', 'InsufficientStorage', 507],
     ['Conflict', 'OperationAborted', 409],
     ['DataLost', 'InternalError', 500],
@@ -164,6 +164,21 @@ describe('errors', () => {
     ['EntityTooSmall', 'EntityTooSmall', 400],
   ] as const)('of the store: %s is %s (%d)', (store, code, status) => {
     expect(fromStoreError(new StoreError(store))).toMatchObject({ code, status })
+  })
+
+  test('503 says why; only overload asks for fewer requests', () => {
+    const reason = 'no majority of the replicas answered in time'
+    expect(fromStoreError(new StoreError('Unavailable', reason))).toMatchObject({
+      code: 'ServiceUnavailable',
+      status: 503,
+      message: `Service is unable to handle request. Reason: ${reason}.`,
+      headers: { 'retry-after': '1' },
+    })
+    expect(fromStoreError(new OverloadedError('blocks wait'))).toMatchObject({
+      code: 'SlowDown',
+      status: 503,
+      message: 'Please reduce your request rate. Reason: blocks wait.',
+    })
   })
 
   test('a conflict under a condition has its own code', () => {

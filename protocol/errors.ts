@@ -23,7 +23,7 @@ export type StoreErrorCode =
   | 'PreconditionFailed'
   /** 409: a concurrent operation stands in the way (ConditionalRequestConflict, OperationAborted). */
   | 'Conflict'
-  /** 503 SlowDown: overload, no quorum, or an outcome that is unknown (P4). The client retries. */
+  /** 503 with the reason: no quorum, an outcome that is unknown (P4), or overload. The client retries. */
   | 'Unavailable'
   /** 507: no replica set has room. */
   | 'InsufficientStorage'
@@ -43,6 +43,13 @@ export class StoreError extends Error {
     super(message)
     this.code = code
     this.details = details
+  }
+}
+
+/** More is asked for than can be done: asking less often helps (503 SlowDown). */
+export class OverloadedError extends StoreError {
+  constructor(message: string) {
+    super('Unavailable', message)
   }
 }
 

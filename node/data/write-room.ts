@@ -4,7 +4,7 @@
  * and is refused (fault 18).
  */
 
-import { StoreError } from '../../protocol/errors.ts'
+import { OverloadedError } from '../../protocol/errors.ts'
 import type { Clock } from '../env/ports.ts'
 
 /** Well below what may be under way to and wait for one peer (net/limits.ts: 80 MiB). */
@@ -62,7 +62,7 @@ export class WriteRoom {
           if (leftMs > 0) return giveUpAfter(leftMs)
           this.#waiting.delete(waiting)
           this.refused++
-          reject(new StoreError('Unavailable', 'blocks wait for replicas that do not take them'))
+          reject(new OverloadedError('blocks wait for replicas that do not take them'))
           this.#admit()
         })
       }

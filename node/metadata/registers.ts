@@ -47,6 +47,7 @@ import { AcceptTally } from './accept-tally.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { OperationIds } from './operation-ids.ts'
+import { crowded, noRoom, unavailable } from './register-errors.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
 import { sleep } from '../env/sleep.ts'
 
@@ -316,7 +317,7 @@ export class Registers {
       throw error
     }
     this.#options.observer?.({ key, type: 'unknown', startedMs, operation, base })
-    throw unavailable()
+    throw new StoreError('Unavailable', 'whether the change has happened is not known')
   }
 
   #observe(
@@ -360,7 +361,9 @@ export class Registers {
     const tally = new AcceptTally()
     let attempt: Attempt | undefined
     for (let attempts = 0; ; attempts++) {
-      if (this.#options.clock.monotonicMs() >= deadline) throw unavailable()
+      if (this.#options.clock.monotonicMs() >= deadline) {
+        throw attempts === 0 ? crowded() : unavailable()
+      }
       if (this.#options.mayPropose?.() === false) {
         await this.#wait(context, startedMs, attempts)
         continue
@@ -405,7 +408,7 @@ export class Registers {
       } else if (outcome.type === 'stale-epoch') {
         attempt = outcome.attempt ?? attempt
       } else if (outcome.type === 'unavailable') {
-        await this.#wait(context, startedMs, attempts)
+        await this.#wait(context, startedMs, attempts, tally.hasRoom(sets))
       } else {
         // A replica that was down or refused lacks what the others chose without it (P7).
         const chosen = outcome.type === 'written' || outcome.type === 'kept'
@@ -426,11 +429,16 @@ export class Registers {
   }
 
   /** No majority, and nothing has happened: waits a little, or gives up. */
-  async #wait(context: RequestContext, startedMs: number, attempts: number): Promise<void> {
+  async #wait(
+    context: RequestContext,
+    startedMs: number,
+    attempts: number,
+    hasRoom = true,
+  ): Promise<void> {
     const { clock, random } = this.#options
     const delayMs = PATIENCE_POLL_MS * 2 ** Math.min(attempts, 4) * (0.5 + random.float())
     if (clock.monotonicMs() + delayMs > startedMs + PATIENCE_MS || context.signal.aborted) {
-      throw unavailable()
+      throw hasRoom ? unavailable() : noRoom()
     }
     await sleep(clock, delayMs)
   }
@@ -586,8 +594,4 @@ export class Registers {
     await this.#options.lost?.noteIfLost(key)
     throw unavailable()
   }
-}
-
-function unavailable(): StoreError {
-  return new StoreError('Unavailable', 'no majority of the replicas answered in time')
 }

@@ -1,0 +1,16 @@
+/** Why an operation on a register is answered 503: the texts reach the client. */
+
+import { OverloadedError, StoreError } from '../../protocol/errors.ts'
+
+export function crowded(): StoreError {
+  return new OverloadedError('too many changes of the same key wait for each other')
+}
+
+/** Not 507: somebody may have stored it all the same (P4). */
+export function noRoom(): StoreError {
+  return new StoreError('Unavailable', 'a majority of the replicas have no room left')
+}
+
+export function unavailable(): StoreError {
+  return new StoreError('Unavailable', 'no majority of the replicas answered in time')
+}
