@@ -27,6 +27,8 @@ export interface NodeOptions {
   }
   /** The log that belongs to this node (D9). */
   readonly log?: LogExpectation | undefined
+  /** How long `start` waits for a majority once the node serves. Default 15 s; `ready` waits for ever. */
+  readonly majorityWaitMs?: number | undefined
   /** Delays and rates of reclaiming space. */
   readonly space?: SpaceSettings | undefined
   /** Compaction and scrub. */

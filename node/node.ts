@@ -47,6 +47,8 @@ import { DamagedRegisters } from './repair/damaged-registers.ts'
 import { Forgotten } from './repair/forgotten.ts'
 import { SelfCheck } from './repair/self-check.ts'
 import { Sightings } from './repair/sightings.ts'
+import { watchPeers } from './peer-watch.ts'
+import { readyWithin, untilReady } from './readiness.ts'
 import { Mender } from './repair/mender.ts'
 import { Puller } from './repair/puller.ts'
 import { Recall } from './repair/recall.ts'
@@ -64,12 +66,10 @@ import { Space } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
-import { sleep } from './env/sleep.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
 const SLICE_BITS = 8
 const MAJORITY_WAIT_MS = 15_000
-const MAJORITY_POLL_MS = 50
 
 /** What a start has found on its disk. */
 interface Found {
@@ -155,7 +155,7 @@ export class ShoalNode {
       node.#endLookout = lookOutForDisk(env, disk)
       await node.#enter(options)
       node.#serve()
-      await node.#majority()
+      await readyWithin(env, node.admin, options.majorityWaitMs ?? MAJORITY_WAIT_MS)
     } catch (error) {
       await node.stop()
       throw error
@@ -498,6 +498,7 @@ export class ShoalNode {
       readers.peerUp(peer)
     })
     layout.onChange((changed) => this.#changed(changed))
+    watchPeers(env, layout, () => this.#stopped)
   }
 
   /** What this node holds of a partition, as text: equal on replicas that are level. */
@@ -525,6 +526,7 @@ export class ShoalNode {
     const { logger, random } = this.#env
     if (this.layout.isMember() && this.layout.current()?.state === 'STABLE') return
     if (options.join !== undefined) {
+      options.progress?.('joining the cluster', 0)
       await this.layout.join(options.join)
       logger.info({ epoch: this.layout.current()?.epoch }, 'joined the cluster')
       return
@@ -585,12 +587,8 @@ export class ShoalNode {
     })
   }
 
-  /** Waits a while for the others, so that the first request after a start does not fail. */
-  async #majority(): Promise<void> {
-    const { clock } = this.#env
-    const until = clock.monotonicMs() + MAJORITY_WAIT_MS
-    while (this.admin.notReadyReason() !== undefined && clock.monotonicMs() < until) {
-      await sleep(clock, MAJORITY_POLL_MS)
-    }
+  /** Resolves when health says so too, or the node is stopped: a majority is up. */
+  ready(): Promise<void> {
+    return untilReady(this.#env, this.admin, () => this.#stopped)
   }
 }

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { AdminBackend } from '../gateway/backend.ts'
-import { createAdmin } from '../gateway/admin/api.ts'
+import { createAdmin, type Admin } from '../gateway/admin/api.ts'
 import { GatewayMetrics } from '../gateway/admin/metrics.ts'
 import { createGateway } from '../gateway/server.ts'
 import { storageId } from '../protocol/ids.ts'
@@ -28,8 +28,11 @@ import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
 import { ShoalNode } from './node.ts'
 import type { RootCredential } from './node-options.ts'
+import { StartingAdmin } from './starting-admin.ts'
 import { UsageError } from './usage-error.ts'
 
+/** How often a long start says how far it has come. */
+const SAID_MS = 5_000
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /** See StartNode in cli/running-node.ts. */
@@ -63,6 +66,7 @@ export async function startNode(
   }
 }
 
+/** The admin port first: it says what the start waits for. */
 async function serve(
   config: Config,
   hooks: NodeHooks,
@@ -70,6 +74,33 @@ async function serve(
   directory: DataDirectory,
   random: Random,
 ): Promise<RunningNode> {
+  const metrics = new GatewayMetrics()
+  const starting = new StartingAdmin(processGauges)
+  const admin = createAdmin({ backend: starting.backend, metrics, logger: hooks.logger })
+  const { url: adminUrl } = await admin.listen(config.admin)
+  try {
+    const start: Start = { config, hooks, choices, directory, random, metrics, starting }
+    return await serveBehind({ ...start, admin, adminUrl })
+  } catch (error) {
+    await admin.close()
+    throw error
+  }
+}
+
+interface Start {
+  readonly config: Config
+  readonly hooks: NodeHooks
+  readonly choices: StartChoices
+  readonly directory: DataDirectory
+  readonly random: Random
+  readonly metrics: GatewayMetrics
+  readonly starting: StartingAdmin
+}
+
+async function serveBehind(
+  start: Start & { readonly admin: Admin; readonly adminUrl: string },
+): Promise<RunningNode> {
+  const { config, hooks, choices, directory, random, metrics, starting, admin, adminUrl } = start
   const clock = new SystemClock()
   const { logger } = hooks
   const { node: record } = directory
@@ -104,6 +135,7 @@ async function serve(
   // Printed once: at the first start that serves, which need not be the one that drew them.
   const fresh = record.addresses.s3 === undefined
   const { totalBytes } = await disk.space()
+  let saidMs = clock.monotonicMs()
   const node = await ShoalNode.start(env, {
     storageId: storageId(record.storageId),
     boot: record.boot,
@@ -133,11 +165,17 @@ async function serve(
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
     gauges: processGauges,
-    ...(hooks.progress && {
-      progress: (task, done, total) => hooks.progress?.({ task, done, total }),
-    }),
+    majorityWaitMs: 0,
+    progress(task, done, total) {
+      starting.doing(task, done, total)
+      if (clock.monotonicMs() - saidMs > SAID_MS) {
+        saidMs = clock.monotonicMs()
+        logger.info({ task, done, total }, 'starting')
+      }
+      hooks.progress?.({ task, done, total })
+    },
   })
-  const metrics = new GatewayMetrics()
+  starting.serves(node.admin)
   const gateway = createGateway({
     backend: node.backend,
     iam: node.iam,
@@ -148,7 +186,6 @@ async function serve(
     metrics,
     logger,
   })
-  const admin = createAdmin({ backend: node.admin, metrics, logger })
   const stop = async (): Promise<void> => {
     await gateway.close({ drainMs: config.shutdownTimeout })
     await admin.close()
@@ -157,17 +194,17 @@ async function serve(
   }
   try {
     const s3 = await gateway.listen(config.s3)
-    const adminAt = await admin.listen(config.admin)
     directory.remember({
-      addresses: { s3: addressOf(s3.url), admin: addressOf(adminAt.url), listen: config.listen },
+      addresses: { s3: addressOf(s3.url), admin: addressOf(adminUrl), listen: config.listen },
       zone: config.zone,
       ...(config.capacity === undefined ? {} : { capacityBytes: config.capacity }),
     })
     return {
       s3Url: s3.url,
-      adminUrl: adminAt.url,
+      adminUrl,
       nodeId: node.nodeId,
       credentials: root === undefined ? undefined : { ...root, fresh },
+      ready: node.ready(),
       stop,
     }
   } catch (error) {

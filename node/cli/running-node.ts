@@ -29,6 +29,8 @@ export interface RunningNode {
   readonly credentials?:
     | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly fresh: boolean }
     | undefined
+  /** Resolves when health says so too: a majority is up. Requests are served before, and get 503. */
+  readonly ready: Promise<void>
   /** Finishes requests in flight, at most `shutdownTimeout` long, and frees ports and lock. */
   stop(): Promise<void>
 }

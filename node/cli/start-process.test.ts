@@ -80,12 +80,14 @@ function start(...args: string[]): Run {
 }
 
 function startArgs(...args: string[]): string[] {
-  const free = [
-    '--s3',
-    '127.0.0.1:0',
-    ...(args.includes('--admin') ? [] : ['--admin', '127.0.0.1:0']),
-  ]
-  return ['start', '--data', data, ...free, '--listen', '/ip4/127.0.0.1/tcp/0', ...args]
+  const defaults = {
+    '--data': data,
+    '--s3': '127.0.0.1:0',
+    '--admin': '127.0.0.1:0',
+    '--listen': '/ip4/127.0.0.1/tcp/0',
+  }
+  const missing = Object.entries(defaults).filter(([flag]) => !args.includes(flag))
+  return ['start', ...missing.flat(), ...args]
 }
 
 async function refused(...args: string[]): Promise<string> {
@@ -166,7 +168,57 @@ describe('a node whose log is gone (D9)', () => {
       expect(readNode(data)!.logId).not.toBe(logId)
       rmSync(log, { recursive: true })
       renameSync(join(parent, 'elsewhere'), log)
-      expect(await refused()).toMatch(/holds another log/)
+      expect(await refused()).toMatch(/is gone|holds another log/)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('a member whose cluster is not there', () => {
+  it(
+    'answers health at once, says what it waits for, and is ready when it says so',
+    async () => {
+      const [own, other] = [await freePort(), await freePort()]
+      const otherData = join(parent, 'other')
+      const peers = [await freePort(), await freePort()].map(
+        (address) => `/ip4/127.0.0.1/tcp/${address.split(':')[1]!}`,
+      )
+      const ownArgs = ['--admin', own, '--listen', peers[0]!]
+      const otherArgs = ['--admin', other, '--data', otherData, '--listen', peers[1]!]
+      const first = start(...ownArgs)
+      await first.until('out', /^ready /m)
+      const token = shoal(['token', '--admin', own])
+      expect(await token.exit).toBe(0)
+      const second = start(...otherArgs, '--join', token.out.trim())
+      await second.until('out', /^ready /m)
+      expect(second.errors).not.toMatch(/founded/)
+      await stop(second)
+      await first.until('errors', /the majority of the members is lost/)
+      await stop(first)
+
+      const again = start(...ownArgs)
+      const health = async (path: string): Promise<[number, string]> => {
+        const response = await fetch(`http://${own}/health/${path}`)
+        return [response.status, await response.text()]
+      }
+      const asked = async (): Promise<[number, string] | undefined> =>
+        health('ready').catch(() => undefined)
+      let answer = await asked()
+      while (answer === undefined) {
+        await sleep(20)
+        answer = await asked()
+      }
+      expect(answer[0]).toBe(503)
+      expect((await health('live'))[0]).toBe(200)
+      await again.until('errors', /only 1 of 2 members are up/)
+      await sleep(500)
+      expect((await health('ready'))[1]).toMatch(/only 1 of 2 members are up/)
+      expect(again.out).toBe('')
+      const back = start(...otherArgs)
+      await again.until('out', /^ready /m)
+      expect((await health('ready'))[0]).toBe(200)
+      await again.until('errors', /a majority of the members is up/)
+      await back.until('out', /^ready /m)
     },
     TIMEOUT_MS,
   )

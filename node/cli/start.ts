@@ -63,7 +63,10 @@ export async function runStart(
   // Before a node serves there is nothing to finish: what it has flushed, the next start recovers.
   if (typeof started === 'string') return 0
   terminal.draw([])
-  announce(started, config, supervised, terminal)
+  const isReady = started.ready.then(() => undefined)
+  if ((await Promise.race([isReady, signals.first])) === undefined) {
+    announce(started, config, supervised, terminal)
+  }
   const reason = await signals.first
   logger.info({ reason }, 'stopping')
   return stop(started, config, clock, logger)

@@ -18,6 +18,7 @@ import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
 import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
+import { PullNotes } from './pull-notes.ts'
 import type { Peers } from '../rpc/peers.ts'
 import { GROUP_PARTITIONS, GROUPS_MAX, type Exchange } from './exchange.ts'
 import type { Puller } from './puller.ts'
@@ -43,6 +44,7 @@ export interface ResyncOptions {
 export class Resync {
   readonly #options: ResyncOptions
   readonly #puller: Puller
+  readonly #notes: PullNotes
   /** What is still to compare with whom. 'all': since the peer came up, or never yet. */
   readonly #pending = new Map<NodeId, Set<number> | 'all'>()
   /** Compared now and then without a reason: these count as level until a difference is found. */
@@ -60,6 +62,7 @@ export class Resync {
   constructor(options: ResyncOptions) {
     this.#options = options
     this.#puller = options.puller
+    this.#notes = new PullNotes(options.clock, options.logger)
     options.store.range(bytesOf('y'), bytesOf('z'), 1_000_000, (key) => {
       const { peer, partition } = partitionOfDutyRow(key)
       setOf(this.#duties, peer).add(partition)
@@ -236,10 +239,7 @@ export class Resync {
       } catch (error) {
         logger.debug({ peer, error: String(error) }, 'resync with a peer did not finish')
       }
-      if (this.#puller.done > before) {
-        const pulled = this.#puller.done - before
-        logger.info({ peer, pulled, pending: this.pendingCount }, 'resync: pulled from a peer')
-      }
+      this.#notes.note(peer, this.#puller.done - before, this.pendingCount)
     }
   }
 

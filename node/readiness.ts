@@ -1,0 +1,42 @@
+/** Waiting until a node is ready. It is a member by then, and serves; what may be away is a majority of the others. */
+
+import type { AdminBackend } from '../gateway/backend.ts'
+import type { Environment } from './env/ports.ts'
+import { sleep } from './env/sleep.ts'
+
+const POLL_MS = 50
+const SAID_MS_FIRST = 500
+const SAID_MS = 10_000
+
+type Env = Pick<Environment, 'clock' | 'logger'>
+/** Undefined: ready. */
+type Health = Pick<AdminBackend, 'notReadyReason'>
+
+/** For so long at most. */
+export async function readyWithin({ clock }: Env, health: Health, waitMs: number): Promise<void> {
+  const until = clock.monotonicMs() + waitMs
+  while (health.notReadyReason() !== undefined && clock.monotonicMs() < until)
+    await sleep(clock, POLL_MS)
+}
+
+/** Resolves when it is ready, or stopped. Says what it waits for, when that changes and now and then. */
+export async function untilReady(
+  { clock, logger }: Env,
+  health: Health,
+  stopped: () => boolean,
+): Promise<void> {
+  const startMs = clock.monotonicMs()
+  let said: string | undefined
+  let saidMs = startMs
+  for (;;) {
+    const reason = health.notReadyReason()
+    if (reason === undefined || stopped()) return
+    const nowMs = clock.monotonicMs()
+    if (nowMs - saidMs >= (reason === said ? SAID_MS : SAID_MS_FIRST)) {
+      logger.warn({ reason, seconds: Math.round((nowMs - startMs) / 1_000) }, 'not ready yet')
+      said = reason
+      saidMs = nowMs
+    }
+    await sleep(clock, POLL_MS)
+  }
+}

@@ -1,0 +1,34 @@
+/** What repair has pulled, as one line at its end and now and then before, instead of one for each pull. */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+
+const INTERVAL_MS = 30_000
+
+export class PullNotes {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #peers = new Set<NodeId>()
+  #pulled = 0
+  #sinceMs = 0
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#clock = clock
+    this.#logger = logger
+  }
+
+  /** `pending`: partitions that are left to compare. */
+  note(peer: NodeId, pulled: number, pending: number): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (pulled > 0) {
+      if (this.#pulled === 0) this.#sinceMs = nowMs
+      this.#pulled += pulled
+      this.#peers.add(peer)
+    }
+    if (this.#pulled === 0 || (pending > 0 && nowMs - this.#sinceMs < INTERVAL_MS)) return
+    const fields = { pulled: this.#pulled, peers: this.#peers.size, pending }
+    this.#logger.info(fields, 'repair: pulled what this node had missed')
+    this.#pulled = 0
+    this.#peers.clear()
+  }
+}
