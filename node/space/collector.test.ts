@@ -6,6 +6,7 @@ import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { ManualClock } from '../net/fake-stream.ts'
+import { READERS_TOLD_MS } from './readers.ts'
 import { Collector } from './collector.ts'
 import { DeadData } from './dead-data.ts'
 import type { Verdict } from './judge.ts'
@@ -84,10 +85,12 @@ describe('data that the change itself has settled', () => {
     expect(dead.has(id(1))).toBe(true)
   })
 
-  test('goes at once when the disk is short of space', async () => {
+  test('goes as soon as its readers are known when the disk is short of space', async () => {
     short = true
     collector.released([released(1)])
-    await pass(500)
+    await pass(READERS_TOLD_MS - 500)
+    expect(freed).toHaveLength(0)
+    await pass(1_000)
     expect(freed).toHaveLength(1)
   })
 

@@ -4,7 +4,8 @@
  * Invariants:
  *   - nothing is freed but upon a change that was chosen after the attempt was over: either the one that
  *     released it ("settled"), or those of judge.ts
- *   - its readers are given `reclaimDelayMs` first; when the disk is short of space, nothing
+ *   - its readers are given `reclaimDelayMs` first; when the disk is short of space, only as long as it takes
+ *     until all nodes know of them (readers.ts)
  *   - what is dropped, for want of memory or after a few failures, is found again by the scan
  *
  * Waiting settled data is freed in batches; the rest is judged, a few at a time.
@@ -19,6 +20,7 @@ import type { DeadData } from './dead-data.ts'
 import type { Freer } from './freer.ts'
 import type { Judge } from './judge.ts'
 import { Lane } from './lanes.ts'
+import { READERS_TOLD_MS } from './readers.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 
 const WAITING_MAX = 200_000
@@ -214,9 +216,9 @@ export class Collector implements Reclaim {
   #run(): void {
     const { isShort, holds } = this.#options
     const nowMs = this.#nowMs()
-    const short = isShort()
+    const early = isShort() ? READERS_TOLD_MS : Infinity
     for (let count = 0; count < FREED_AT_ONCE; count++) {
-      const task = this.#settled.take(nowMs, short)
+      const task = this.#settled.take(nowMs, early)
       if (task === undefined) break
       this.#options.freer.free(task.keys())
     }
@@ -228,7 +230,7 @@ export class Collector implements Reclaim {
       }
     }
     while (this.#judging.size < JUDGED_AT_ONCE) {
-      const task = this.#suspects.take(nowMs, short)
+      const task = this.#suspects.take(nowMs, early)
       if (task === undefined) break
       for (const key of task.found ?? []) if (!holds(key)) task.found?.delete(key)
       if (task.found?.size !== 0) this.#judge(task, 0)

@@ -36,10 +36,10 @@ export class Lane<Key, T> {
     return undefined
   }
 
-  /** Takes out the next one that is due, or, with `early`, just the next one. */
-  take(nowMs: number, early = false): T | undefined {
+  /** Takes out the next one that is due or, with `earlyMs`, that has waited for so long. */
+  take(nowMs: number, earlyMs = Infinity): T | undefined {
     for (const [key, { item, dueMs }] of this.#waiting) {
-      if (dueMs > nowMs && !early) return undefined
+      if (dueMs > nowMs && nowMs < dueMs - this.#delayMs + earlyMs) return undefined
       this.#waiting.delete(key)
       return item
     }

@@ -20,6 +20,8 @@ const TICK_MS = 1_000
 const RENEW_MS = 10_000
 const LAPSE_MS = 300_000
 const CALL_TIMEOUT_MS = 4_000
+/** A read that began so long ago has been announced, or is over. */
+export const READERS_TOLD_MS = 3_000
 /** Data ids in one message. */
 export const READERS_IDS_MAX = 2_000
 /** Announced at most; what is read beyond that has `reclaimDelayMs` only. */

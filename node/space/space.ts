@@ -20,12 +20,12 @@ import { Judge } from './judge.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
 import { KeptBlocks } from './kept-blocks.ts'
-import type { Readers } from './readers.ts'
+import { READERS_TOLD_MS, type Readers } from './readers.ts'
 import { Scan, type UploadCare } from './scan.ts'
 import { Tombstones, type CollectingPeers } from './tombstones.ts'
 
 export interface SpaceSettings {
-  /** How long readers under way keep what was overwritten or deleted. Default 30 s. */
+  /** How long readers that have just begun keep what was overwritten or deleted. Default 30 s, at least 3 s. */
   readonly reclaimDelayMs?: number | undefined
   /** Between two passes of the scan. Default 60 s. */
   readonly scanPauseMs?: number | undefined
@@ -121,7 +121,7 @@ export class Space {
       clock,
       logger,
       partitionBits,
-      reclaimDelayMs: options.reclaimDelayMs ?? 30_000,
+      reclaimDelayMs: Math.max(options.reclaimDelayMs ?? 30_000, READERS_TOLD_MS),
       isShort: () => store.stats().full,
       holds: (key) => store.get(blockRow(key)) !== undefined,
     })
