@@ -156,6 +156,10 @@ export class Log {
     return this.opened.missing
   }
 
+  isMissing(segment: number): boolean {
+    return this.manifest.missing.has(segment) || this.opened.missing.includes(segment)
+  }
+
   /** What the index holds of the missing segments is in the log again. */
   noteMissing(): Promise<void> {
     return this.opened.settle('noted')
@@ -173,7 +177,8 @@ export class Log {
       return Promise.reject(new LogError('DISK_FULL', 'the reserve is left only'))
     }
     if (records.length === 0) return Promise.resolve([])
-    if (!urgent && this.waitingBytes() + total > this.waitingBytesMax()) {
+    const { waitingBytesMax = WAITING_BYTES_MAX } = this.options
+    if (!urgent && this.waitingBytes() + total > waitingBytesMax) {
       this.counters.refused++
       return Promise.reject(new LogError('OVERLOADED', 'too much waits for the disk'))
     }
@@ -344,10 +349,6 @@ export class Log {
     let bytes = this.gathering?.lengthBytes ?? 0
     for (const batch of this.ready) bytes += batch.lengthBytes
     return bytes
-  }
-
-  private waitingBytesMax(): number {
-    return this.options.waitingBytesMax ?? WAITING_BYTES_MAX
   }
 
   /** A number is never used again: rows may still point there. */

@@ -561,6 +561,8 @@ export class Store {
     const segments = this.log.segments()
     const segment = segments.find((info) => info.segment === end.segment)
     const newer = segments.some((info) => info.segment > end.segment)
+    // What the index knows of it is written to the log again.
+    if (segment === undefined && this.log.isMissing(end.segment)) return true
     if (segment === undefined) {
       // Compacted away since the index was last flushed, otherwise the log's end is lost.
       if (!newer && end.segment > 0) this.lostEnd(end, 0)
