@@ -8,6 +8,7 @@
  */
 
 import { z } from 'zod'
+import { PART_BYTES_MIN } from '../protocol/limits.ts'
 import { parseConfigFile } from './config-file.ts'
 import { parseDuration, parseSize } from './units.ts'
 import { UsageError } from './usage-error.ts'
@@ -201,6 +202,11 @@ const nodeFields = {
   scrubRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('16MiB'),
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */
   scrubPause: duration(1_000, 365 * 86_400e3, 'is outside 1s to 365d').prefault('7d'),
+  /**
+   * Least size of an upload's parts but the last. Default `5MiB`, as in S3. Smaller ones are for tests of
+   * uploads of many parts. Cost: every part is a register, whatever its size.
+   */
+  partSizeMin: size(1, PART_BYTES_MIN, 'is outside 1B to 5MiB').prefault('5MiB'),
   /** Least severity that is logged: `debug`, `info`, `warn`, `error`. Default `info`. `debug` slows. */
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error'], 'is not one of debug, info, warn, error')

@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly systemPartitions?: boolean | undefined
   readonly partitionBits?: number | undefined
   readonly bucketsPerAccount?: number | undefined
+  /** Of an upload's parts but the last. */
+  readonly partBytesMin?: number | undefined
   readonly clusterSecret: {
     get(): Uint8Array | undefined
     set(secret: Uint8Array): void | Promise<void>

@@ -145,6 +145,7 @@ async function serveBehind(
     segmentSizeBytes: config.segmentSize,
     replication: config.replication,
     bucketsPerAccount: config.bucketsPerAccount,
+    partBytesMin: config.partSizeMin,
     space: { reclaimDelayMs: config.reclaimDelay, scanPauseMs: config.scanPause },
     upkeep: {
       compactionIntervalMs: config.compactionInterval,

@@ -38,6 +38,7 @@ export function checkOrder(named: readonly CompletedPart[]): void {
 export function checkedParts(
   stored: ReadonlyMap<number, PartRecord>,
   named: readonly CompletedPart[],
+  partBytesMin: number = PART_BYTES_MIN,
 ): PartRecord[] {
   let sizeBytes = 0
   const parts = named.map((want, i) => {
@@ -45,11 +46,11 @@ export function checkedParts(
     if (part === undefined || part.etag !== want.etag || !sameChecksums(part, want)) {
       throw new StoreError('InvalidPart', undefined, { PartNumber: want.partNumber })
     }
-    if (i < named.length - 1 && part.sizeBytes < PART_BYTES_MIN) {
+    if (i < named.length - 1 && part.sizeBytes < partBytesMin) {
       throw new StoreError('EntityTooSmall', undefined, {
         PartNumber: want.partNumber,
         ProposedSize: part.sizeBytes,
-        MinSizeAllowed: PART_BYTES_MIN,
+        MinSizeAllowed: partBytesMin,
         ETag: part.etag,
       })
     }

@@ -71,6 +71,7 @@ import { partInfoOf } from './versions.ts'
 const ATTEMPTS = 4
 
 export interface CompletionOptions {
+  readonly partBytesMin?: number | undefined
   readonly registers: Registers
   readonly objects: Objects
   readonly bodies: Bodies
@@ -356,7 +357,7 @@ export class Completion {
     })) {
       stored.set(part.partNumber, part)
     }
-    return checkedParts(stored, named)
+    return checkedParts(stored, named, this.#options.partBytesMin)
   }
 
   /** Step 3: by quorum, after "completing" was chosen. */

@@ -66,6 +66,8 @@ export interface UploadsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly partitionBits: number
+  /** Of all parts but the last. Default: S3's. */
+  readonly partBytesMin?: number | undefined
 }
 
 export class Uploads {
