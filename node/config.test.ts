@@ -46,6 +46,7 @@ describe('defaults', () => {
       compactionDeadShare: 0.5,
       scrubRate: 2 ** 24,
       scrubPause: 7 * 86_400_000,
+      partSizeMin: 5 * 2 ** 20,
       logLevel: 'info',
     })
   })
