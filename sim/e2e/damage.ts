@@ -1,5 +1,5 @@
 /**
- * `node sim/e2e/damage.ts [--places NAME,NAME] [--orders 0,1,2,3] [--keys 150] [--base-port P]`
+ * `node sim/e2e/damage.ts [--places NAME,NAME] [--orders 0,1,2,3] [--keys 150] [--wait MS] [--base-port P]`
  *
  * A cluster of three. Again and again one node is stopped and damaged in one place (damage/places.ts), and
  * started again, with restarts and rebuilds of its index in varied orders, while one of the others is down:
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     places: { type: 'string' },
     orders: { type: 'string', default: '0,1,2,3' },
     keys: { type: 'string', default: '150' },
+    wait: { type: 'string', default: '75000' },
     'base-port': { type: 'string' },
   },
 })
@@ -30,7 +31,7 @@ const orders = values.orders.split(',').map(Number)
 const names = values.places?.split(',') ?? Object.keys(PLACES)
 const NODES = [0, 1, 2]
 /** Tombstones are collected, and blocks freed, some time after their last use. */
-const COLLECTED_MS = 75_000
+const COLLECTED_MS = Number(values.wait)
 const RECOVERED_MS = 120_000
 
 type Step = 'start' | 'stop' | 'kill' | 'rebuild'
@@ -148,10 +149,24 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
     1_000,
   )
   await recovered.catch((error: unknown) => found.push(reason(error)))
+  const beganMs = performance.now()
+  const cleared = until(
+    'what was forgotten to be compared',
+    async () => {
+      const open = (await cluster.warnings(damaged)).filter((line) => line.includes('forgotten'))
+      if (open.length > 0) throw new Error(open.join(' | '))
+      return true
+    },
+    RECOVERED_MS,
+    1_000,
+  )
+  await cleared.catch((error: unknown) => found.push(reason(error)))
+  const clearedMs = performance.now() - beganMs
   found.push(...after.wrong)
   console.log(
     `${found.length === 0 ? 'ok  ' : 'FAIL'} ${title}: ${during.right} right, ${during.refused} refused; ` +
-      `then ${after.right} right; status: ${said.map((line) => line.slice(0, 150)).join(' | ')}`,
+      `then ${after.right} right, votes again after ${(clearedMs / 1_000).toFixed(1)} s; ` +
+      `status: ${said.map((line) => line.slice(0, 150)).join(' | ')}`,
   )
   return found.map((line) => `${title}: ${line}`)
 }
