@@ -257,7 +257,7 @@ export function fromStoreError(
 ): S3Error {
   const code = codeOf(error, options.conditional === true)
   const aboutMarker = markerHeaders(error)
-  const message = error.code === 'Unavailable' ? unavailableText(error) : undefined
+  const message = textOf(error)
   return new S3Error(code, message, {
     cause: error,
     details: aboutMarker === undefined ? error.details : undefined,
@@ -271,7 +271,12 @@ function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
   return error instanceof OverloadedError ? 'SlowDown' : STORE_CODES[error.code]
 }
 
-/** 503 says why. */
+/** What AWS's own words don't tell: why it is 503, and that data is lost. */
+function textOf(error: StoreError): string | undefined {
+  if (error.code === 'Unavailable') return unavailableText(error)
+  return error.code === 'DataLost' && error.message !== error.code ? error.message : undefined
+}
+
 function unavailableText(error: StoreError): string {
   const own = TABLE[codeOf(error, false)][1]
   return error.message === error.code ? own : `${own} Reason: ${error.message}.`

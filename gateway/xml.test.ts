@@ -166,6 +166,11 @@ describe('errors', () => {
     expect(fromStoreError(new StoreError(store))).toMatchObject({ code, status })
   })
 
+  test('lost data is 500, and the text says so', () => {
+    const error = fromStoreError(new StoreError('DataLost', 'The data of this object is lost'))
+    expect(error).toMatchObject({ status: 500, message: 'The data of this object is lost' })
+  })
+
   test('503 says why; only overload asks for fewer requests', () => {
     const reason = 'no majority of the replicas answered in time'
     expect(fromStoreError(new StoreError('Unavailable', reason))).toMatchObject({

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { LocateResult, NodeStatus } from '../../gateway/backend.ts'
 import { layoutLines } from './layout.ts'
 import { locateLines, parseS3Url } from './locate.ts'
-import { statusLines } from './status.ts'
+import { lostLines, statusLines } from './status.ts'
 import { progressBar, table } from './table.ts'
 
 const status: NodeStatus = {
@@ -119,6 +119,24 @@ describe('status', () => {
     expect(lines[2]).toMatch(/2 DAMAGED; the index was rebuilt$/)
     expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments stay for damage$/)
     expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 mended$/)
+  })
+})
+
+describe('what is lost', () => {
+  it('is listed by bucket, key and version', () => {
+    const entry = {
+      bucket: 'b',
+      key: 'k\u001B[2J',
+      versionId: 'null',
+      sizeBytes: 2_048,
+      foundMs: 0,
+    }
+    const lines = lostLines({ objects: [entry], unanswered: 1 })
+    expect(lines).toHaveLength(3)
+    expect(lines[1]).toMatch(/^b\/k\S* +null +2 KiB +1970-01-01T00:00:00.000Z$/)
+    expect(lines[1]).not.toContain('\u001B')
+    expect(lines[2]).toBe('warning: 1 members did not answer')
+    expect(lostLines({ objects: [], unanswered: 0 })).toEqual(['nothing is known to be lost'])
   })
 })
 

@@ -54,7 +54,8 @@ export class Tally {
 
 function kindOf(line: string): string | undefined {
   const json = /\{.*\}$/.exec(line)?.[0]
-  if (json === undefined) return line.trim() === '' ? undefined : line.replace(/\d+/g, 'N')
+  // Ready lines and credentials are no log.
+  if (json === undefined) return undefined
   try {
     const { level, msg } = JSON.parse(json) as { level?: string; msg?: string }
     return `${level ?? '?'}: ${msg ?? line}`
