@@ -8,22 +8,25 @@ import { checkout, readCredentials } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { ADMIN_PORT, PEER_PORT, S3_PORT, type Hosts } from './hosts.ts'
 
+/** Where its nodes run. */
+type Places = Pick<Hosts, 'size' | 'namespace' | 'address'>
+
 const START_TIMEOUT_MS = 90_000
 const FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=1024']
 
 export class WanCluster {
-  readonly #hosts: Hosts
+  readonly #hosts: Places
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'shoal-wan-'))
   readonly #nodes = new Map<number, Child>()
   readonly #env: Readonly<Record<string, string>>
 
-  private constructor(hosts: Hosts, env: Readonly<Record<string, string>>) {
+  private constructor(hosts: Places, env: Readonly<Record<string, string>>) {
     this.#hosts = hosts
     this.#env = env
   }
 
   static async start(
-    hosts: Hosts,
+    hosts: Places,
     env: Readonly<Record<string, string>> = {},
   ): Promise<WanCluster> {
     const cluster = new WanCluster(hosts, env)

@@ -1,0 +1,86 @@
+/**
+ * Hosts on one switch: a network namespace for each node and a bridge between them, where packets between two
+ * hosts can be dropped in silence, each way by itself. Nothing else of the network notices, as with a cable cut
+ * behind a switch: TCP sends again, at longer and longer intervals, and connecting gets no answer.
+ *
+ * Wants root, iproute2 and nftables.
+ */
+
+import { run } from '../../../bench/harness/process.ts'
+
+const NETWORK = '10.89.0'
+
+export class SwitchedHosts {
+  readonly size: number
+  readonly #tag: string
+
+  private constructor(size: number, tag: string) {
+    this.size = size
+    this.#tag = tag
+  }
+
+  /** Undefined where this machine does not permit it, with the reason. */
+  static async create(size: number, tag = 'heal'): Promise<SwitchedHosts | string> {
+    const hosts = new SwitchedHosts(size, tag)
+    await hosts.remove()
+    try {
+      await run('ip', ['link', 'add', `${tag}-br`, 'type', 'bridge'])
+      await run('ip', ['addr', 'add', `${NETWORK}.254/24`, 'dev', `${tag}-br`])
+      await run('ip', ['link', 'set', `${tag}-br`, 'up'])
+      for (let host = 0; host < size; host++) await hosts.#add(host)
+      return hosts
+    } catch (error) {
+      await hosts.remove()
+      return String(error).split('\n')[0] ?? 'unknown'
+    }
+  }
+
+  namespace(host: number): string {
+    return `${this.#tag}-${host}`
+  }
+
+  address(host: number): string {
+    return `${NETWORK}.${host + 1}`
+  }
+
+  /** What `from` sends does not arrive at `to` any more. */
+  async cut(from: number, to: number): Promise<void> {
+    await this.#nft(to, `add rule ip shoal input ip saddr ${this.address(from)} drop`)
+  }
+
+  async heal(): Promise<void> {
+    for (let host = 0; host < this.size; host++) await this.#nft(host, 'flush chain ip shoal input')
+  }
+
+  async remove(): Promise<void> {
+    const { stdout } = await run('ip', ['netns', 'list'], { okCodes: [0, 1, 255] })
+    for (const line of stdout.split('\n')) {
+      const name = line.split(' ')[0] ?? ''
+      if (name.startsWith(`${this.#tag}-`)) await run('ip', ['netns', 'del', name])
+    }
+    await run('ip', ['link', 'del', `${this.#tag}-br`], { okCodes: [0, 1, 255] })
+  }
+
+  async #add(host: number): Promise<void> {
+    const namespace = this.namespace(host)
+    const [outer, inner] = [`${this.#tag}${host}o`, `${this.#tag}${host}i`]
+    await run('ip', ['netns', 'add', namespace])
+    await run('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', inner])
+    await run('ip', ['link', 'set', inner, 'netns', namespace])
+    await run('ip', ['link', 'set', outer, 'master', `${this.#tag}-br`])
+    await run('ip', ['link', 'set', outer, 'up'])
+    const inside = (...args: string[]): Promise<unknown> => run('ip', ['-n', namespace, ...args])
+    await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
+    await inside('link', 'set', inner, 'up')
+    await inside('link', 'set', 'lo', 'up')
+    await this.#nft(host, 'add table ip shoal')
+    await this.#nft(
+      host,
+      'add chain ip shoal input { type filter hook input priority 0; policy accept; }',
+    )
+  }
+
+  #nft(host: number, command: string): Promise<unknown> {
+    return run('ip', ['netns', 'exec', this.namespace(host), 'nft', command])
+  }
+}
