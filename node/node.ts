@@ -192,7 +192,7 @@ export class ShoalNode {
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
     this.forgotten = forgotten
     const votes = (partition: number): boolean =>
-      isReplica(partition) && this.selfCheck.isProven && !forgotten.has(partition)
+      isReplica(partition) && this.selfCheck.isProven && forgotten.votes(partition)
     const damaged = new DamagedRegisters({
       clock,
       isReplicated: (partition) =>

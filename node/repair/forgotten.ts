@@ -115,6 +115,11 @@ export class Forgotten {
     return (this.#bits[partition >> 3]! & (0x80 >> (partition & 7))) !== 0
   }
 
+  /** Nothing of the partition is forgotten, nor is the mark. */
+  votes(partition: number): boolean {
+    return !this.#mustRaise && !this.has(partition)
+  }
+
   /** Of the partitions given. */
   among(partitions: readonly number[]): number[] {
     return partitions.filter((partition) => this.has(partition))

@@ -33,7 +33,7 @@ import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { Exchange } from './exchange.ts'
 import type { Forgotten } from './forgotten.ts'
-import { MARK_LEAP } from './lost-mark.ts'
+import { highestCounter, MARK_LEAP } from './lost-mark.ts'
 import type { Puller } from './puller.ts'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -113,7 +113,9 @@ export class Recall {
       .finally(() => {
         this.#running = false
         if (this.#again) this.kick()
-        else if (this.forgotten().length > 0) this.#retryLater()
+        else if (this.forgotten().length > 0 || this.#options.forgotten.mustRaiseMark) {
+          this.#retryLater()
+        }
       })
   }
 
@@ -128,7 +130,7 @@ export class Recall {
   }
 
   async #run(): Promise<void> {
-    const { view: current, forgotten, host, mayBegin, logger, self } = this.#options
+    const { view: current, store, forgotten, host, mayBegin, logger, self } = this.#options
     const view = current()
     if (view === undefined || !mayBegin()) return
     const wanted = this.forgotten()
@@ -145,10 +147,12 @@ export class Recall {
     const alone = wanted.filter((partition) => isAlone(view, partition, self))
     const others = this.#others(view, wanted)
     const marks = await this.#marks(others, view.epoch)
-    const leap = forgotten.mustRaiseMark ? MARK_LEAP : 0
-    const fence = Math.max(host.mark, forgotten.mark, ...marks.values()) + leap
+    const mustRaise = forgotten.mustRaiseMark
+    const own = mustRaise ? highestCounter(store) + MARK_LEAP : 0
+    const leap = mustRaise ? MARK_LEAP : 0
+    const fence = Math.max(own, Math.max(host.mark, forgotten.mark, ...marks.values()) + leap)
     await host.outlaw(fence)
-    if (forgotten.mustRaiseMark && serial === forgotten.serial) await forgotten.markRaised(fence)
+    if (mustRaise && serial === forgotten.serial) await forgotten.markRaised(fence)
     if (alone.length > 0) {
       if (!(await forgotten.clear(alone, serial, true))) return
       logger.error(
