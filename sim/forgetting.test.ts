@@ -1,7 +1,13 @@
 /** Having forgotten is remembered, whatever comes in between (D2, D8). */
 
 import { describe, expect, it } from 'vitest'
-import { damagedThen, lostMark, onlyHere, restoredImage } from './mutants/forgetting-scenarios.ts'
+import {
+  damagedThen,
+  lostMark,
+  oneOfTwo,
+  onlyHere,
+  restoredImage,
+} from './mutants/forgetting-scenarios.ts'
 
 const PLAY = { seed: 1, adapt: undefined }
 
@@ -24,6 +30,10 @@ describe('an old copy of a data directory that is put back (D2)', () => {
 describe('what a node that has forgotten does until it votes again (D8)', () => {
   it('gives up what was deleted and collected, and is in its old copy only', async () => {
     expect(await onlyHere(PLAY)).toEqual([])
+  })
+
+  it('learns from the only other replica', async () => {
+    expect(await oneOfTwo(PLAY)).toEqual([])
   })
 
   it('raises a mark that is damaged', async () => {

@@ -15,6 +15,7 @@ import { bucketIdOf, partitionRange } from '../../protocol/keyspace/register-key
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
+import { majority } from '../../protocol/register/quorum.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import { rowPages } from '../data/row-pages.ts'
@@ -106,7 +107,7 @@ export class Puller {
     if (!view().isMember(peer)) return { settled: false, lacksBlocks, keys }
     let settled = true
     await inBatches(older, async (one) => {
-      if (!(await this.#pullRegister(peer, one))) settled = false
+      if (!(await this.#pullRegister(peer, one, strictly))) settled = false
     })
     return { settled, lacksBlocks, keys }
   }
@@ -159,7 +160,7 @@ export class Puller {
   }
 
   /** False: not settled, or not here yet. */
-  async #pullRegister(peer: NodeId, { key, there }: Older): Promise<boolean> {
+  async #pullRegister(peer: NodeId, { key, there }: Older, strictly: boolean): Promise<boolean> {
     const { registers, host, tombstones, view } = this.#options
     if (host.isFaulty(key)) return this.#mend(peer, key)
     const { epoch } = view()
@@ -169,6 +170,13 @@ export class Puller {
       // Most likely a tombstone that was forgotten here, and the message to the peer was lost.
       const gone = await tombstones.collect([{ key, ballot: there }]).catch(() => 0)
       if (gone > 0) return true
+    }
+    if (strictly && !this.#othersDecide(partitionOfKey(key))) {
+      // As with a damaged register: of two replicas the other one alone is no quorum (D3).
+      const agreed = await registers.settleAmongOthers(internalContext(), key, host.mark)
+      if (agreed === undefined) return true
+      const learnt = await this.#learn(peer, key, agreed, epoch)
+      return learnt === 'installed' || learnt === 'held'
     }
     let { accepted } = await registers.read(internalContext(), { key })
     if (accepted === undefined || compareBallots(accepted.ballot, there) < 0) {
@@ -192,6 +200,14 @@ export class Puller {
       if (settled !== undefined) learnt = await this.#learn(peer, key, settled, epoch)
     }
     return learnt === 'installed' || learnt === 'held'
+  }
+
+  /** Without this node's vote, in each active set. */
+  #othersDecide(partition: number): boolean {
+    const { peers, view } = this.#options
+    return view()
+      .replicaSets(partition)
+      .every((set) => set.filter((node) => node !== peers.self).length >= majority(set.length))
   }
 
   /** `epoch`: from before it was read (L6). */

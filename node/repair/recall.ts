@@ -38,6 +38,7 @@ import type { Puller } from './puller.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
+const RETRY_MS_MAX = 16_000
 const CLEARED_AT_ONCE = 256
 const ROWS_MAX = 10_000_000
 
@@ -75,6 +76,11 @@ export class Recall {
   #again = false
   #stopped = false
   #retrying = false
+  /** Of the peers that were asked since the loss `#serial`, and the mark above all of them. */
+  readonly #marks = new Map<NodeId, number>()
+  #serial = 0
+  #fenced = 0
+  #delayMs = RETRY_MS
   /** For the log: a loss was announced, and its end is not. */
   #open = false
 
@@ -95,6 +101,11 @@ export class Recall {
 
   /** A peer came up, the layout changed, something was lost: tries whatever is left to try. */
   kick(): void {
+    this.#delayMs = RETRY_MS
+    this.#begin()
+  }
+
+  #begin(): void {
     if (this.#stopped) return
     if (this.#running) {
       this.#again = true
@@ -112,7 +123,7 @@ export class Recall {
       })
       .finally(() => {
         this.#running = false
-        if (this.#again) this.kick()
+        if (this.#again) this.#begin()
         else if (this.forgotten().length > 0 || this.#options.forgotten.mustRaiseMark) {
           this.#retryLater()
         }
@@ -123,10 +134,11 @@ export class Recall {
     const { clock, random } = this.#options
     if (this.#retrying || this.#stopped) return
     this.#retrying = true
-    clock.after(RETRY_MS * (1 + random.float()), () => {
+    clock.after(this.#delayMs * (1 + random.float()), () => {
       this.#retrying = false
-      this.kick()
+      this.#begin()
     })
+    this.#delayMs = Math.min(2 * this.#delayMs, RETRY_MS_MAX)
   }
 
   async #run(): Promise<void> {
@@ -146,11 +158,10 @@ export class Recall {
     }
     const alone = wanted.filter((partition) => isAlone(view, partition, self))
     const others = this.#others(view, wanted)
-    const marks = await this.#marks(others, view.epoch)
+    const possible = wanted.filter((partition) => this.isEnough(view, partition, new Set(others)))
     const mustRaise = forgotten.mustRaiseMark
-    const own = mustRaise ? highestCounter(store) + MARK_LEAP : 0
-    const leap = mustRaise ? MARK_LEAP : 0
-    const fence = Math.max(own, Math.max(host.mark, forgotten.mark, ...marks.values()) + leap)
+    if (possible.length === 0 && alone.length === 0 && !mustRaise) return
+    const fence = await this.#fence(others, view.epoch, mustRaise ? highestCounter(store) : 0)
     await host.outlaw(fence)
     if (mustRaise && serial === forgotten.serial) await forgotten.markRaised(fence)
     if (alone.length > 0) {
@@ -161,10 +172,11 @@ export class Recall {
       )
     }
     const compared = new Map<number, Compared>()
-    for (const peer of marks.keys()) {
+    for (const peer of others) {
       if (this.#stopped) return
+      if (!this.#marks.has(peer)) continue
       try {
-        await this.#compare(peer, view.epoch, fence, wanted, compared)
+        await this.#compare(peer, view.epoch, fence, possible, compared)
       } catch (error) {
         logger.debug({ peer, error: String(error) }, 'a peer did not say what should be known')
       }
@@ -188,18 +200,25 @@ export class Recall {
     return [...others].filter((node) => peers.connected(node))
   }
 
-  /** Step 1. */
-  async #marks(others: readonly NodeId[], epoch: number): Promise<Map<NodeId, number>> {
-    const { peers } = this.#options
-    const marks = new Map<NodeId, number>()
+  /** Step 1, once for each peer and loss. */
+  async #fence(others: readonly NodeId[], epoch: number, highest: number): Promise<number> {
+    const { peers, host, forgotten } = this.#options
+    if (this.#serial !== forgotten.serial || this.#fenced === 0) {
+      this.#serial = forgotten.serial
+      this.#marks.clear()
+      this.#fenced = Math.max(host.mark, forgotten.mark, highest) + MARK_LEAP
+    }
     const nothing = { epoch, fence: 0, wanted: new Uint8Array(0), from: 0 }
     for (const peer of others) {
+      if (this.#marks.has(peer)) continue
       const reply = await peers
         .recall(peer, nothing, { timeoutMs: CALL_TIMEOUT_MS })
         .catch(() => undefined)
-      if (reply?.epoch === epoch) marks.set(peer, reply.mark)
+      if (reply?.epoch === epoch) this.#marks.set(peer, reply.mark)
     }
-    return marks
+    const above = Math.max(0, ...this.#marks.values())
+    if (above > this.#fenced) this.#fenced = above + MARK_LEAP
+    return this.#fenced
   }
 
   /** Steps 2 and 3. Throws when the peer does not answer, or is at another epoch. */

@@ -25,7 +25,7 @@ import { isUsedUp, type Sighting } from './sightings.ts'
 
 const CALL_TIMEOUT_MS = 3_000
 const RETRY_MS = 300
-const PERIOD_MS = 3_000
+const PERIOD_MS = 2_000
 const LIFE_BYTES = 8
 
 export interface SelfCheckOptions {

@@ -17,7 +17,7 @@ import type { Clock, Disk, Logger } from '../env/ports.ts'
 
 export const SIGHTINGS_FILE = 'sightings'
 const VERSION = 1
-const WRITE_EVERY_MS = 5_000
+const WRITE_EVERY_MS = 3_000
 
 export interface Sighting {
   /** Hex. */

@@ -207,10 +207,36 @@ function hasRegister(cluster: SimulatedCluster, node: number, key: string): bool
 }
 
 /** Every node votes on all its partitions. */
-async function untilRemembered(cluster: SimulatedCluster): Promise<void> {
+async function untilRemembered(
+  cluster: SimulatedCluster,
+  nodes: readonly number[] = NODES,
+): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
-    if (NODES.every((node) => nodeOf(cluster, node).recall.forgotten().length === 0)) return
+    if (nodes.every((node) => nodeOf(cluster, node).recall.forgotten().length === 0)) return
     await sleep(cluster, 100)
   }
   throw new Error('a node does not vote on all its partitions again')
+}
+
+/** Of two nodes one has lost a record that nobody can name: the other one alone knows. */
+export const oneOfTwo: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    2,
+    async (cluster) => {
+      for (const key of ['key', 'one', 'two']) await put(backendOf(cluster, 0), key, EMPTY)
+      const record = registerRecord(cluster, 1, 'key')
+      cluster.kill(1, false)
+      cluster.diskOf(1).corrupt(segmentPath(record.segment), record.offset + 20, 1)
+      await cluster.rebuildIndex(1)
+      await cluster.start(1)
+      await untilRemembered(cluster, [0, 1])
+      for (const node of [0, 1]) {
+        const code = await codeOf(get(backendOf(cluster, node), 'key'))
+        if (code !== 'ok') found.push(`what was acknowledged is ${code} through node ${node}`)
+      }
+    },
+    { seed, adapt },
+  )
+  return found
 }
