@@ -1,12 +1,12 @@
 /**
- * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--faults any|all|none|NAME,…]
+ * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
  * [--jobs J] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
- * `--faults any,NAME` adds to the usual ones. Exits 1 when anything is not as it must be.
+ * Exits 1 when anything is not as it must be.
  */
 
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { FAULT_NAMES, USUAL, type FaultName } from './faults/kinds.ts'
+import { FAULT_NAMES, type FaultName } from './faults/kinds.ts'
 import { serveTasks, spread } from './jobs.ts'
 import { NODE_MUTANTS } from './mutants/all.ts'
 import { controlled, hunt } from './mutants/mutant.ts'
@@ -27,7 +27,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '3' },
     minutes: { type: 'string', default: '1' },
     workloads: { type: 'string', default: 'all' },
-    faults: { type: 'string', default: 'any' },
+    faults: { type: 'string', default: 'all' },
     jobs: { type: 'string', default: '2' },
     verbose: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
@@ -80,7 +80,7 @@ function show(result: SimulationResult): void {
   const { nodes, minutes, workloads, faults: kinds } = values
   const which =
     (workloads === 'all' ? '' : ` --workloads ${workloads}`) +
-    (kinds === 'any' ? '' : ` --faults ${kinds}`)
+    (kinds === 'all' ? '' : ` --faults ${kinds}`)
   console.log(
     `  replay at commit ${commit()}: ` +
       `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}${which}`,
@@ -174,11 +174,10 @@ function workloadsOf(text: string): readonly WorkloadName[] {
 
 function faultsOf(text: string): readonly FaultName[] {
   const kinds = text.split(',').flatMap((name): readonly FaultName[] => {
-    if (name === 'any') return USUAL
     if (name === 'all') return FAULT_NAMES
     if (name === 'none') return []
     if ((FAULT_NAMES as readonly string[]).includes(name)) return [name as FaultName]
-    return usage(`there is no fault ${name}, only any, all, none, ${FAULT_NAMES.join(', ')}`)
+    return usage(`there is no fault ${name}, only all, none, ${FAULT_NAMES.join(', ')}`)
   })
   return [...new Set(kinds)]
 }

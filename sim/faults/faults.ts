@@ -7,7 +7,7 @@ import type { SimulatedCluster } from '../cluster.ts'
 import { CALM } from '../network.ts'
 import { Crashes } from './crashes.ts'
 import { DamageDoer } from './damage-doer.ts'
-import { drawKind, FAULT_NAMES, PASSING, USUAL, type FaultName, type PassingKind } from './kinds.ts'
+import { drawKind, FAULT_NAMES, PASSING, type FaultName, type PassingKind } from './kinds.ts'
 
 const PAUSE_MS_MAX = 3_000
 const DAMAGE_PAUSE_MS_MAX = 5_000
@@ -17,8 +17,8 @@ const HANG_MS_MAX = 8_000
 /** How long a link may stay silent after the network is healed. */
 const LINGER_MS_MAX = 3_000
 
-/** `power`: nothing but power cuts of all machines at once. `none`: nothing at all. `all`: every kind. */
-export type FaultKind = 'any' | 'all' | 'power' | 'none' | readonly FaultName[]
+/** `all`: every kind. `power`: nothing but power cuts of all machines at once. `none`: nothing at all. */
+export type FaultKind = 'all' | 'power' | 'none' | readonly FaultName[]
 
 export class Faults {
   readonly byKind = new Map<FaultName, number>()
@@ -27,7 +27,7 @@ export class Faults {
   readonly #crashes: Crashes
   readonly #damage: DamageDoer
 
-  constructor(cluster: SimulatedCluster, kind: FaultKind = 'any') {
+  constructor(cluster: SimulatedCluster, kind: FaultKind = 'all') {
     this.#cluster = cluster
     this.#enabled = new Set(namesOf(kind))
     this.#crashes = new Crashes(cluster)
@@ -262,7 +262,6 @@ export class Faults {
 }
 
 function namesOf(kind: FaultKind): readonly FaultName[] {
-  if (kind === 'any') return USUAL
   if (kind === 'all') return FAULT_NAMES
   if (kind === 'power') return ['power-all']
   return kind === 'none' ? [] : kind

@@ -55,20 +55,6 @@ export type FaultName = PassingKind | DamageKind
 
 export const FAULT_NAMES = [...Object.keys(PASSING), ...Object.keys(DAMAGE)] as FaultName[]
 
-/** What `any` means. */
-export const USUAL: readonly FaultName[] = [
-  'kill',
-  'power',
-  'kill-all',
-  'power-all',
-  'partition',
-  'one-way',
-  'storm',
-  'full-disk',
-  'flip-live',
-  'wiped-index',
-]
-
 /** Draws by weight. */
 export function drawKind<Kind extends string>(
   weights: Readonly<Record<Kind, number>>,
