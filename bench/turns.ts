@@ -1,0 +1,146 @@
+/**
+ * `node bench/turns.ts [--registers 100000]`
+ *
+ * How long background work over many registers of one partition holds the event loop: the longest delay of
+ * a timer while it runs, by perf_hooks. Prints a line for each kind of work.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
+import { bytesOf, EMPTY_BYTES } from '../protocol/bytes.ts'
+import { encodeState } from '../protocol/codec/state.ts'
+import { bucketId, dataId, operationId, proposerId, type NodeId } from '../protocol/ids.ts'
+import { blockKey } from '../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import { BlockStore } from '../node/data/blocks.ts'
+import type { Store } from '../node/data/store.ts'
+import type { NewRecord } from '../node/data/types.ts'
+import { createDisk } from '../node/env/disk.ts'
+import { openLmdb } from '../node/env/lmdb.ts'
+import { SystemClock, SystemRandom } from '../node/env/system.ts'
+import { checkDigests } from '../node/metadata/digest-check.ts'
+import { RECORD } from '../node/metadata/index-rows.ts'
+import { openStore } from '../node/open-store.ts'
+import { Exchange, type ExchangeOptions } from '../node/repair/exchange.ts'
+import { Puller, type PullerOptions } from '../node/repair/puller.ts'
+
+const { values } = parseArgs({ options: { registers: { type: 'string', default: '100000' } } })
+const wanted = Number(values.registers)
+const BUCKET = bucketId('b'.repeat(16))
+const PARTITION = partitionOfKey(objectRegister(BUCKET, 0, 'k'))
+const PARTITIONS = 1 << 14
+const PROPOSER = proposerId('p'.repeat(16))
+const OTHER = 'other' as NodeId
+const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
+const clock = new SystemClock()
+
+function register(i: number): NewRecord {
+  const key = objectRegister(BUCKET, 0, `key-${String(i).padStart(7, '0')}`)
+  const body = encodeState({
+    ballot: { counter: 1 + i, proposer: PROPOSER },
+    value: {
+      operation: operationId('o'.repeat(16)),
+      tombstone: false,
+      body: new Uint8Array(200),
+      blocks: [],
+    },
+  })
+  return { type: RECORD.register, partition: PARTITION, key, body }
+}
+
+async function measured(title: string, work: () => unknown): Promise<void> {
+  const histogram = monitorEventLoopDelay({ resolution: 1 })
+  histogram.enable()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  histogram.reset()
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  const startMs = performance.now()
+  await work()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  histogram.disable()
+  const longest = (histogram.max / 1e6).toFixed(1).padStart(7)
+  const tookMs = (performance.now() - startMs).toFixed(0).padStart(6)
+  console.log(`${title.padEnd(44)} longest turn ${longest} ms, took ${tookMs} ms`)
+}
+
+async function fill(store: Store, from: number, count: number): Promise<void> {
+  for (let at = from; at < from + count; at += 500) {
+    await store.append(Array.from({ length: 500 }, (_, i) => register(at + i)))
+  }
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'shoal-turns-'))
+const store = await openStore(
+  {
+    clock,
+    random: new SystemRandom(),
+    disk: createDisk(directory),
+    logger: QUIET,
+    openIndex: () => openLmdb(join(directory, 'index')),
+    fail: (reason) => {
+      throw new Error(reason)
+    },
+  },
+  { segmentSizeBytes: 64 << 20 },
+)
+try {
+  await fill(store, 0, wanted)
+  await store.settleIndex()
+  const view = () =>
+    ({
+      epoch: 1,
+      partitions: PARTITIONS,
+      isMember: () => true,
+      partitionsOf: () => Array.from({ length: PARTITIONS }, (_, partition) => partition),
+    }) as unknown as LayoutView
+  const nothing = { epoch: 1, keys: [], ballots: [], generations: [], more: false }
+  const puller = new Puller({
+    store,
+    clock,
+    view,
+    host: { isFaulty: () => false },
+    peers: { enumerate: () => Promise.resolve(nothing) },
+  } as unknown as PullerOptions)
+  await measured('damaged registers of a partition', () => puller.pull(OTHER, PARTITION))
+  await measured('digests compared with their rows', () =>
+    checkDigests({ store, clock, partitions: PARTITIONS, isStopped: () => false }),
+  )
+  const exchange = new Exchange({ store, clock, view, self: 'me' as NodeId } as ExchangeOptions)
+  await measured('digests of all partitions for a peer', () =>
+    exchange.digests(OTHER, { epoch: 1, level: 0, groups: [] }),
+  )
+  const blocks = new BlockStore(store)
+  const keys = Array.from({ length: 8_000 }, (_, i) =>
+    blockKey(i % PARTITIONS, dataId(String(i).padStart(24, '0')), 0),
+  )
+  const records = keys.map((key): NewRecord => ({
+    type: RECORD.block,
+    partition: partitionOfKey(key),
+    key,
+    body: EMPTY_BYTES,
+    payload: bytesOf('x'),
+  }))
+  for (let at = 0; at < records.length; at += 500) await store.append(records.slice(at, at + 500))
+  await store.settleIndex()
+  await measured('8,000 blocks freed', () => blocks.forget(keys))
+  await measured('20,000 registers appended', () => fill(store, wanted, 20_000))
+  await measured('a page of a list, rows pending', async () => {
+    const pending = fill(store, wanted + 20_000, 20_000)
+    for (let i = 0; i < 200; i++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      store.range(bytesOf('r'), bytesOf('s'), 10, () => {})
+    }
+    await pending
+  })
+  await store.settleIndex()
+  const scrub = store.scrub({ fetch: () => {}, bytesPerSecond: 1e9, patienceMs: 10 })
+  await measured('a scrub', () => scrub.pass())
+} finally {
+  await store.close()
+  rmSync(directory, { recursive: true, force: true })
+}
