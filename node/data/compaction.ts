@@ -29,7 +29,7 @@ import { errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
 import type { LogPosition, LogRecord, StoredRecord } from './types.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep, Turns } from '../env/sleep.ts'
 
 export interface CompactionOptions {
   readonly store: Store
@@ -54,6 +54,8 @@ export interface CompactionOptions {
 /** Copied in one append. */
 const GROUP_BYTES = 4 << 20
 const GROUP_RECORDS = 500
+/** What a record costs, in rows of a turn. */
+const ROWS_PER_RECORD = 2
 /** A record whose key is written all the time is tried this often. */
 const BUSY_TRIES_MAX = 100
 const SHORT_INTERVAL_MS = 1_000
@@ -223,6 +225,7 @@ export class Compaction {
   private async copy(segment: number): Promise<boolean> {
     const { store } = this.options
     const reader = await store.reader(segment)
+    const turns = new Turns(this.options.clock)
     let group: StoredRecord[] = []
     let groupBytes = 0
     let lostBytes = 0
@@ -232,6 +235,7 @@ export class Compaction {
         return this.keep(segment, 'a damaged segment is not compacted')
       }
       const { record, position } = found
+      await turns.took(ROWS_PER_RECORD)
       if (!store.isLive(record, position)) {
         if (store.hasRow(record)) lostBytes += position.lengthBytes
         continue

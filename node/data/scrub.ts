@@ -22,7 +22,7 @@ import type { SegmentReader } from './read.ts'
 import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
 import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep, Turns } from '../env/sleep.ts'
 
 export interface ScrubOptions {
   readonly store: Store
@@ -67,6 +67,8 @@ const PAGE_ROWS = 2_000
 const LOOK_AGAIN_MS = 500
 /** Rows made again in one turn. */
 const MENDED_AT_ONCE = 500
+/** What a record costs, in rows. */
+const ROWS_PER_RECORD = 2
 
 interface Suspect {
   readonly record: LogRecord
@@ -97,9 +99,11 @@ export class Scrub {
   private walked: LogEnd = { segment: 0, offset: 0 }
   private strideBytes = 0
   private strideRecords = 0
+  private readonly turns: Turns
 
   constructor(options: ScrubOptions) {
     this.options = options
+    this.turns = new Turns(options.clock)
   }
 
   stop(): void {
@@ -178,6 +182,9 @@ export class Scrub {
     const { store } = this.options
     if (++this.strideRecords >= STRIDE_RECORDS || this.strideBytes >= STRIDE_BYTES) {
       await this.pause()
+    } else {
+      // Records that are read ahead take no turn of their own.
+      await this.turns.took(ROWS_PER_RECORD)
     }
     const rowKey = store.rows?.keyOf(record)
     if (store.missesRaise(record, position)) {
