@@ -69,7 +69,6 @@ import { UsageError } from './usage-error.ts'
 
 /** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
 const SLICE_BITS = 8
-const MAJORITY_WAIT_MS = 15_000
 
 /** What a start has found on its disk. */
 interface Found {
@@ -155,7 +154,7 @@ export class ShoalNode {
       node.#endLookout = lookOutForDisk(env, disk)
       await node.#enter(options)
       node.#serve()
-      await readyWithin(env, node.admin, options.majorityWaitMs ?? MAJORITY_WAIT_MS)
+      await readyWithin(env, node.admin, options.majorityWaitMs)
     } catch (error) {
       await node.stop()
       throw error

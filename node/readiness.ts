@@ -5,6 +5,7 @@ import type { Environment } from './env/ports.ts'
 import { sleep } from './env/sleep.ts'
 
 const POLL_MS = 50
+const WAIT_MS = 15_000
 const SAID_MS_FIRST = 500
 const SAID_MS = 10_000
 
@@ -13,7 +14,7 @@ type Env = Pick<Environment, 'clock' | 'logger'>
 type Health = Pick<AdminBackend, 'notReadyReason'>
 
 /** For so long at most. */
-export async function readyWithin({ clock }: Env, health: Health, waitMs: number): Promise<void> {
+export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_MS): Promise<void> {
   const until = clock.monotonicMs() + waitMs
   while (health.notReadyReason() !== undefined && clock.monotonicMs() < until)
     await sleep(clock, POLL_MS)

@@ -10,6 +10,7 @@ import { LIMIT_MUTANTS } from './limits.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
 import type { NodeMutant } from './mutant.ts'
+import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
 import { ROW_MUTANTS } from './rows.ts'
@@ -31,4 +32,5 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...LIMIT_MUTANTS,
   ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,
+  ...PEER_MUTANTS,
 ]
