@@ -1,8 +1,10 @@
 /** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
 
+import { bytesOf } from '../../protocol/bytes.ts'
 import { Compaction } from '../../node/data/compaction.ts'
 import { Log } from '../../node/data/log.ts'
 import { Store } from '../../node/data/store.ts'
+import type { NewRecord } from '../../node/data/types.ts'
 import { Forgotten } from '../../node/repair/forgotten.ts'
 import { RECORD } from '../../node/metadata/index-rows.ts'
 import { REMOVAL, StoreWorld } from '../store-world.ts'
@@ -23,6 +25,33 @@ const lives: Scenario = async ({ seed }) => {
   await world.open()
   await world.check()
   return world.failures
+}
+
+/** A removal in a segment that is nearly all dead, with the record that it removed in an older one that stays. */
+const removedThenCompacted: Scenario = async ({ seed }) => {
+  const world = new StoreWorld({ seed, segmentSizeBytes: 16 << 10 })
+  const store = await world.open()
+  const record = (key: string, type: number, payloadBytes = 0): NewRecord => {
+    const payload = payloadBytes === 0 ? undefined : new Uint8Array(payloadBytes)
+    return { type, partition: 7, key, body: bytesOf(`${key} version 1 `), payload }
+  }
+  for (const records of [
+    [record('k1', 1), record('stays', 2, 11_000)],
+    [record('k1', REMOVAL), record('dead', 2, 11_000)],
+    [record('dead', 2, 15_000)],
+  ]) {
+    await world.clock.settle(store.append(records))
+  }
+  await world.clock.settle(world.compaction!.compact(2))
+  // The first start deletes the segment.
+  for (let i = 0; i < 2; i++) {
+    world.crash('kill')
+    world.indexStore.delete()
+    await world.open()
+  }
+  const again = world.store!
+  if (again.hasSegment(2) || !again.hasSegment(1)) throw new Error('the wrong segments are left')
+  return again.get(bytesOf('k1')) === undefined ? [] : ['what was removed is back']
 }
 
 export const LOG_MUTANTS: readonly NodeMutant[] = [
@@ -63,10 +92,10 @@ export const LOG_MUTANTS: readonly NodeMutant[] = [
     name: 'removal-forgotten',
     rule: 'D7',
     breaks: 'compaction drops removals while older segments hold what they removed; then a rebuild',
-    by: 'crashes of one store under compaction',
-    scenario: lives,
-    caughtAs: /found/,
-    seedsMax: 100,
+    by: 'a removal in a segment that is compacted, and a new index',
+    scenario: removedThenCompacted,
+    caughtAs: /is back/,
+    seedsMax: 1,
     patch: (patches) => {
       patches.method(
         Store.prototype,
