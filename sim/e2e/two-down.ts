@@ -1,0 +1,159 @@
+/**
+ * `node sim/e2e/two-down.ts [--buckets 24] [--keys 12] [--base-port P]`
+ *
+ * Five nodes, of which every two are killed in turn. Through the three that are left each key is read by the
+ * root and written by an IAM user. Exactly those keys work of which two of three replicas are up, as the layout
+ * says (`shoal locate`): no bucket is lost because of its own record, and no user because of his.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { AdminClient } from '../../node/cli/admin-client.ts'
+import { reason, run } from '../../bench/harness/process.ts'
+import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
+import { Shoal } from '../../bench/harness/shoal.ts'
+import type { Credentials } from '../../bench/harness/sign.ts'
+import { awsEnvironment } from './clients/aws-cli.ts'
+import { Context } from './suite.ts'
+
+const { values } = parseArgs({
+  options: {
+    buckets: { type: 'string', default: '24' },
+    keys: { type: 'string', default: '12' },
+    'base-port': { type: 'string' },
+  },
+})
+const NODES = [0, 1, 2, 3, 4]
+const AT_ONCE = 24
+/** Until the links to a killed node are seen to be down. */
+const NOTICED_MS = 1_500
+const REQUEST_TIMEOUT_MS = 20_000
+
+interface Key {
+  readonly bucket: string
+  readonly key: string
+  /** Of nodes, by number. */
+  readonly replicas: readonly number[]
+}
+
+interface Counts {
+  works: number
+  expected: number
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'shoal-two-down-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+const basePort = values['base-port'] === undefined ? {} : { basePort: Number(values['base-port']) }
+const shoal = await Shoal.start({ nodes: NODES.length, ...basePort })
+let bad = 0
+try {
+  const roots = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
+  const keys = await fill(roots[0]!)
+  const user = await newUser()
+  const users = shoal.endpoints.map((url) => new RawClient(url, user))
+  console.log('down   GET works  expected   PUT works  expected   worst bucket   other answers')
+  for (const a of NODES) {
+    for (const b of NODES.filter((node) => node > a)) bad += await pair(a, b, keys, roots, users)
+  }
+  for (const client of [...roots, ...users]) client.close()
+} finally {
+  await shoal.close()
+}
+console.log(bad === 0 ? 'every key works whose replicas are there' : `${bad} answers are wrong`)
+process.exitCode = bad === 0 ? 0 : 1
+
+async function fill(client: RawClient): Promise<Key[]> {
+  const admin = new AdminClient(new URL(shoal.ready[0]!.admin))
+  const numbers = new Map(shoal.ready.map(({ node }, number) => [node, number]))
+  const keys: Key[] = []
+  for (let i = 0; i < Number(values.buckets); i++) {
+    const bucket = `two-down-${i}`
+    await client.must({ method: 'PUT', bucket })
+    for (let j = 0; j < Number(values.keys); j++) {
+      const key = `key-${j}`
+      await client.must({ method: 'PUT', bucket, key, body: Buffer.from(`${bucket} ${key}`) })
+      const { byLayout } = await admin.locate(bucket, key)
+      keys.push({ bucket, key, replicas: byLayout.map(({ node }) => numbers.get(node)!) })
+    }
+  }
+  return keys
+}
+
+/** Who may do everything with objects. */
+async function newUser(): Promise<Credentials> {
+  const context = new Context(shoal.endpoints, shoal.credentials, scratch)
+  const { accessKeyId, secretAccessKey } = shoal.credentials
+  const env = {
+    ...awsEnvironment(context),
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  }
+  const iam = async (...args: string[]): Promise<string> => {
+    const command = ['--endpoint-url', context.endpoint(0), 'iam', ...args, '--output', 'json']
+    return (await run('aws', command, { env, timeoutMs: 60_000 })).stdout
+  }
+  const name = ['--user-name', 'writer']
+  const document = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: '*' }],
+  })
+  await iam('create-user', ...name)
+  await iam('put-user-policy', ...name, '--policy-name', 'all', '--policy-document', document)
+  const { AccessKey } = JSON.parse(await iam('create-access-key', ...name)) as {
+    AccessKey: { AccessKeyId: string; SecretAccessKey: string }
+  }
+  return { accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey }
+}
+
+/** How many answers are not what the layout says. */
+async function pair(
+  a: number,
+  b: number,
+  keys: readonly Key[],
+  roots: readonly RawClient[],
+  users: readonly RawClient[],
+): Promise<number> {
+  await Promise.all([shoal.killNode(a), shoal.killNode(b)])
+  await new Promise((resolve) => setTimeout(resolve, NOTICED_MS))
+  const up = NODES.filter((node) => node !== a && node !== b)
+  const gets: Counts = { works: 0, expected: 0 }
+  const puts: Counts = { works: 0, expected: 0 }
+  const buckets = new Map<string, Counts>()
+  const others = new Map<string, number>()
+  let wrong = 0
+  const ask = async (client: RawClient, request: S3Request, one: Key, counts: Counts) => {
+    const expected = one.replicas.filter((node) => up.includes(node)).length >= 2
+    const answer = await client
+      .send({ ...request, bucket: one.bucket, key: one.key, timeoutMs: REQUEST_TIMEOUT_MS })
+      .then((reply) => (reply.status === 200 ? '200' : errorCode(reply)), reason)
+    const works = answer === '200'
+    const bucket = buckets.get(one.bucket) ?? { works: 0, expected: 0 }
+    buckets.set(one.bucket, bucket)
+    for (const each of [counts, bucket]) {
+      if (works) each.works++
+      if (expected) each.expected++
+    }
+    if (!works) others.set(answer, (others.get(answer) ?? 0) + 1)
+    if (works !== expected) wrong++
+  }
+  const queue = keys.map((one, i) => ({ one, node: up[i % up.length]! }))
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { one, node } = next
+      await ask(roots[node]!, { method: 'GET' }, one, gets)
+      const body = Buffer.from(`${one.bucket} ${one.key} ${a}${b}`)
+      await ask(users[node]!, { method: 'PUT', body }, one, puts)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  const worst = Math.min(...[...buckets.values()].map(({ works }) => works))
+  const share = ({ works, expected }: Counts): string =>
+    [works, expected].map((count) => `${count}/${keys.length}`.padStart(9)).join(' ')
+  const most = `${worst} of ${2 * Number(values.keys)}`
+  const rest = [...others].map(([code, count]) => `${code} ${count}`).join(', ')
+  console.log(`${a} ${b}    ${share(gets)}   ${share(puts)}   ${most.padStart(12)}   ${rest}`)
+  await Promise.all([shoal.startNode(a), shoal.startNode(b)])
+  return wrong
+}
