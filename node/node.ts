@@ -192,12 +192,14 @@ export class ShoalNode {
     this.forgotten = forgotten
     const votes = (partition: number): boolean =>
       isReplica(partition) && this.selfCheck.isProven && forgotten.votes(partition)
-    const damaged = new DamagedRegisters({
+    const damaged: DamagedRegisters = new DamagedRegisters({
+      store,
       clock,
       isReplicated: (partition) =>
         view()
           .replicas(partition)
           .some((node) => node !== self),
+      isFaulty: (key) => this.host.isFaulty(key),
       pull: (partition) => this.resync.foundDamage(partition),
       scrub: () => this.upkeep.startScrub(false),
     })
@@ -481,17 +483,12 @@ export class ShoalNode {
       buckets,
       clock,
       startedMs,
-      recovery: () => ({
-        running: recovery.running,
-        recordsReplayed: recovery.records,
-        bytesReplayed: recovery.bytes,
-        damagedRecords: store.stats().damaged,
-        indexRebuilt: store.stats().indexRebuilt,
-      }),
+      recovery: () => recovery.status(store.stats()),
       upkeep: this.upkeep,
       space: () => this.space.counters(),
       lost: () => report.all(),
       lostCount: () => this.#lost.count,
+      damagedRegisters: () => damaged.waiting(),
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status

@@ -1,4 +1,8 @@
 /** What the start had to read again because the index did not reflect it yet. */
+
+import type { NodeStatus } from '../gateway/backend.ts'
+import type { StoreStats } from './data/types.ts'
+
 export class Recovery {
   running = true
   records = 0
@@ -8,5 +12,15 @@ export class Recovery {
     if (!this.running) return
     this.records++
     this.bytes += lengthBytes
+  }
+
+  status({ damaged, indexRebuilt }: StoreStats): NodeStatus['recovery'] {
+    return {
+      running: this.running,
+      recordsReplayed: this.records,
+      bytesReplayed: this.bytes,
+      damagedRecords: damaged,
+      indexRebuilt,
+    }
   }
 }

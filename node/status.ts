@@ -60,6 +60,8 @@ export interface StatusOptions {
   readonly space: () => SpaceCounters
   readonly lost: () => Promise<LostStatus>
   readonly lostCount: () => number
+  /** Found damaged, and not mended yet (D3). */
+  readonly damagedRegisters: () => number
   readonly extraGauges: () => readonly Gauge[]
 }
 
@@ -159,6 +161,7 @@ export class Status implements AdminBackend {
           : []),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
+        ...damagedWarnings(this.#options.damagedRegisters()),
         ...(lost.objects.length > 0
           ? [`${lost.objects.length} LOST for good: \`shoal status --lost\` names them`]
           : []),
@@ -261,6 +264,11 @@ export class Status implements AdminBackend {
         'shoal_lost_objects',
         'What this node knows to be lost for good: no replica has its data',
         this.#options.lostCount(),
+      ),
+      gauge(
+        'shoal_registers_damaged',
+        'Registers found damaged and not mended yet: they give no vote',
+        this.#options.damagedRegisters(),
       ),
       gauge('shoal_blocks_damaged', 'Blocks found damaged and not mended yet', blocks.damagedCount),
       gauge('shoal_index_pending_rows', 'Rows that the index has not committed', stats.pendingRows),
@@ -370,6 +378,11 @@ export class Status implements AdminBackend {
 
 function textOfNote({ reason, detail }: ForgottenNote): string {
   return `${reason}: ${detail}`
+}
+
+function damagedWarnings(registers: number): string[] {
+  if (registers === 0) return []
+  return [`${registers} damaged registers give no vote here before the other replicas mend them`]
 }
 
 /** What a node may have forgotten, and what is gone for good (D8). */

@@ -5,12 +5,16 @@
 
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
+import { RECORD } from '../metadata/index-rows.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
 const AGAIN_MS = 5_000
 /** Partitions remembered at once. */
 const REMEMBERED_MAX = 1_024
+/** Registers. */
+const KNOWN_MAX = 1_000
 
 export interface DamagedRegistersOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
@@ -19,27 +23,42 @@ export interface DamagedRegistersOptions {
   /** Pulls the partition from them, damaged registers first. */
   readonly pull: (partition: number) => void
   readonly scrub: () => void
+  /** What its start found to be damaged. */
+  readonly store: Pick<Store, 'damage'>
+  readonly isFaulty: (key: RegisterKey) => boolean
 }
 
 export class DamagedRegisters {
-  /** Found since the start, as far as they were not met again within AGAIN_MS. */
-  count = 0
   readonly #options: DamagedRegistersOptions
   readonly #triedMs = new Map<number, number>()
+  readonly #known = new Set<RegisterKey>()
 
   constructor(options: DamagedRegistersOptions) {
     this.#options = options
+    for (const { identity } of options.store.damage()) {
+      if (identity?.type === RECORD.register) this.#remember(identity.key as RegisterKey)
+    }
+  }
+
+  /** Known to be damaged, and not mended yet: they give no vote. */
+  waiting(): number {
+    for (const key of this.#known) if (!this.#options.isFaulty(key)) this.#known.delete(key)
+    return this.#known.size
+  }
+
+  #remember(key: RegisterKey): void {
+    if (this.#known.size < KNOWN_MAX) this.#known.add(key)
   }
 
   note(key: RegisterKey): void {
     const { clock, isReplicated, pull, scrub } = this.#options
+    this.#remember(key)
     const partition = partitionOfKey(key)
     const nowMs = clock.monotonicMs()
     const triedMs = this.#triedMs.get(partition)
     if (triedMs !== undefined && nowMs - triedMs < AGAIN_MS) return
     if (this.#triedMs.size >= REMEMBERED_MAX) this.#triedMs.clear()
     this.#triedMs.set(partition, nowMs)
-    this.count++
     if (isReplicated(partition)) pull(partition)
     else scrub()
   }
