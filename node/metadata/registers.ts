@@ -525,7 +525,7 @@ export class Registers {
         if (!done) finish(machine.giveUp())
       })
       guarded(() => machine.start())
-      const kind = extras.first === undefined ? 'vote' : 'value'
+      const kind = extras.first === undefined ? 'write' : 'value'
       const hedgeLater = (delayMs: number): void =>
         after(delayMs, () => {
           const leftMs = sentMs + health.hedgeAfterMs(kind) - clock.monotonicMs()

@@ -12,7 +12,8 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 
-/** `value`, `block`: they need the peer's disk, as a rule. `write`: they wait for a flush. */
+/** `value`, `block`: they need the peer's disk, as a rule. `write`: they wait for a flush. One whose writes hang
+ * lacks what the others have: it is asked last for what it holds, too. */
 export type CallKind = 'vote' | 'value' | 'list' | 'block' | 'write' | 'other'
 
 /** Calls waiting for so long without any answer: the peer is slow. */
@@ -98,7 +99,12 @@ export class PeerHealth {
     const records = this.#waiting.get(peer)
     if (records === undefined) return false
     const nowMs = this.#clock.monotonicMs()
-    return isSlow(records.get(kind), nowMs) || isSlow(records.get('any'), nowMs)
+    const isStale = kind === 'value' || kind === 'block' || kind === 'list'
+    return (
+      isSlow(records.get(kind), nowMs) ||
+      isSlow(records.get('any'), nowMs) ||
+      (isStale && isSlow(records.get('write'), nowMs))
+    )
   }
 
   /** A call that has taken so long is one of the slowest of its kind. */

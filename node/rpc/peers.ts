@@ -138,7 +138,7 @@ export class Peers {
     options: CallOptions,
   ): Promise<HostReply> {
     const { blocks = [], withBlock } = extras
-    const kind = request.type !== 'read' ? 'vote' : withBlock === true ? 'value' : 'other'
+    const kind = kindOf(request, withBlock)
     if (to === this.self) {
       return this.#own(kind, options, () => this.#local().host.handle(request, extras))
     }
@@ -428,6 +428,12 @@ export class Peers {
       throw error
     }
   }
+}
+
+function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): CallKind {
+  if (type === 'accept') return 'write'
+  if (type === 'prepare') return 'vote'
+  return withBlock === true ? 'value' : 'other'
 }
 
 function howEnded(code: NetworkError['code']): 'answered' | 'silent' | 'none' {
