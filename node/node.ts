@@ -443,13 +443,8 @@ export class ShoalNode {
       },
     }
     const objects: Objects = new Objects({ ...common, replicator, random, losses })
-    const uploads: Uploads = new Uploads({
-      ...common,
-      objects,
-      random,
-      replicator,
-      partBytesMin: options.partBytesMin,
-    })
+    const { partBytesMin } = options
+    const uploads: Uploads = new Uploads({ ...common, objects, random, replicator, partBytesMin })
     const { service: iam, resolver } = new Identities({
       registers: this.registers,
       keyspace: () => view().genesis,
