@@ -1,6 +1,6 @@
 /** The command contract of DESIGN.md 10, from outside, by `npm start` itself. */
 
-import { existsSync, mkdtempSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Child, freeBasePort, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
@@ -150,4 +150,45 @@ export async function checkContract(context: Context): Promise<void> {
       await shoal.close()
     }
   })
+
+  await context.step(
+    'cluster: a directory that is gone is named, and the others start',
+    async () => {
+      const data = mkdtempSync(join(context.scratch, 'lost-'))
+      const base = await freeBasePort(3)
+      const args = ['cluster', '--data', data, '--base-port', String(base)]
+      const up = async (count: number): Promise<Child> => {
+        const child = new Child('npm', ['start', '--silent', '--', ...args], { cwd: checkout })
+        await child.waitFor(
+          `${count} ready lines`,
+          (output) => readyLines(output).length === count || undefined,
+          90_000,
+        )
+        return child
+      }
+      const first = await up(3)
+      let second: Child | undefined
+      try {
+        const client = new RawClient(
+          `http://127.0.0.1:${base}`,
+          readCredentials(join(data, 'node-0')),
+        )
+        await client.must({ method: 'PUT', bucket: 'lost' })
+        await client.must({ method: 'PUT', bucket: 'lost', key: 'k', body: Buffer.from('v') })
+        equal(await first.stop(), 0, 'exit code')
+        rmSync(join(data, 'node-1'), { recursive: true })
+        second = await up(2)
+        if (!second.output.includes('node-1 is lost')) throw new Error('the lost node is not named')
+        if (second.output.includes('founded a NEW')) throw new Error('a cluster was founded')
+        if (existsSync(join(data, 'node-1'))) throw new Error('a node was begun in its place')
+        await client.must({ method: 'GET', bucket: 'lost', key: 'k' })
+        await client.must({ method: 'PUT', bucket: 'lost', key: 'k', body: Buffer.from('w') })
+        client.close()
+        equal(await second.stop(), 0, 'exit code')
+      } finally {
+        await first.kill()
+        await second?.kill()
+      }
+    },
+  )
 }

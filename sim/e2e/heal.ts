@@ -117,8 +117,8 @@ function seconds(fromMs: number, toMs: number | undefined): string {
 async function main(): Promise<number> {
   const hosts = await SwitchedHosts.create(NODES)
   if (typeof hosts === 'string') {
-    console.log(`not possible on this machine: ${hosts}`)
-    return 2
+    console.log(`skipped: hosts of their own are not permitted on this machine: ${hosts}`)
+    return 0
   }
   let cluster: WanCluster | undefined
   let longestMs = 0
