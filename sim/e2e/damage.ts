@@ -166,9 +166,17 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
   console.log(
     `${found.length === 0 ? 'ok  ' : 'FAIL'} ${title}: ${during.right} right, ${during.refused} refused; ` +
       `then ${after.right} right, votes again after ${(clearedMs / 1_000).toFixed(1)} s; ` +
-      `status: ${said.map((line) => line.slice(0, 150)).join(' | ')}`,
+      `status: ${said.map(shortened).join(' | ')}`,
   )
   return found.map((line) => `${title}: ${line}`)
+}
+
+function shortened(line: string): string {
+  return line
+    .replace(/\b12D3\w+/g, (id) => id.slice(-4))
+    .replace('may have forgotten something and does not vote on', 'has forgotten:')
+    .replace('of its partitions before they are compared with their other replicas', 'partitions')
+    .slice(0, 200)
 }
 
 async function main(): Promise<void> {
