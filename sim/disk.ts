@@ -27,6 +27,8 @@ export const DISK_OPERATIONS = [
 
 export type DiskOperation = (typeof DISK_OPERATIONS)[number]
 
+const PAGE_BYTES = 4_096
+
 export interface SimulatedDiskOptions {
   readonly clock: Clock
   /** In [0, 1), seeded. */
@@ -418,11 +420,14 @@ class SimulatedFile implements DiskFile {
       const lie = this.disk.lie?.(this.path, position, bytes.length)
       if (lie === 'lost') return undefined
       const at = lie?.position ?? position
-      const growth = Math.max(0, at + bytes.length - this.inode.sizeBytes)
+      // The rest of its last page is the file's already.
+      const pageEnd = Math.ceil(this.inode.sizeBytes / PAGE_BYTES) * PAGE_BYTES
+      if (at + bytes.length <= pageEnd) return this.inode.write(at, bytes)
+      const growth = at + bytes.length - this.inode.sizeBytes
       const free = this.disk.capacityBytes - this.disk.usedBytes()
       if (growth <= free) return this.inode.write(at, bytes)
       // What fits is written, in whole pages, before the error shows.
-      const room = Math.floor(Math.max(0, bytes.length - growth + free) / 4_096) * 4_096
+      const room = Math.floor(Math.max(0, bytes.length - growth + free) / PAGE_BYTES) * PAGE_BYTES
       this.inode.write(at, bytes.subarray(0, room))
       throw new DiskFailure('ENOSPC', this.path)
     })
