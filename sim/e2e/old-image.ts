@@ -1,5 +1,5 @@
 /**
- * `node sim/e2e/old-image.ts [--base-port 20500]`
+ * `node sim/e2e/old-image.ts [--rounds 4] [--base-port PORT]`
  *
  * A cluster of three. The data directory of node 1 is copied, while it is stopped and while it runs; the cluster
  * is written on; the copy is put back (D2). In turn each other node is away meanwhile, and what was
@@ -17,11 +17,19 @@ import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
 import { waitUntilWhole } from './whole.ts'
 
-const { values } = parseArgs({ options: { 'base-port': { type: 'string', default: '20500' } } })
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '4' }, 'base-port': { type: 'string' } },
+})
 const bucket = 'old-image'
 const VICTIM = 1
 const KEYS = 20
 const WATCHED_MS = 6_000
+const ROUNDS = [
+  ['stopped', 0],
+  ['running', 2],
+  ['stopped', 2],
+  ['running', 0],
+] as const
 
 interface Status {
   readonly node: string
@@ -38,13 +46,17 @@ const expected = new Map<string, Buffer | undefined>()
 let writes = 0
 
 async function main(): Promise<void> {
-  const shoal = await Shoal.start({ nodes: 3, basePort: Number(values['base-port']) })
+  const port = values['base-port']
+  const shoal = await Shoal.start({
+    nodes: 3,
+    ...(port === undefined ? {} : { basePort: Number(port) }),
+  })
   try {
     const client = new RawClient(shoal.endpoints[0]!, shoal.credentials)
     await client.must({ method: 'PUT', bucket })
     client.close()
-    for (const copied of ['stopped', 'running'] as const) {
-      for (const away of [0, 2]) await round(shoal, copied, away)
+    for (const [copied, away] of ROUNDS.slice(0, Number(values.rounds))) {
+      await round(shoal, copied, away)
     }
     console.log(`${expected.size} keys, ${writes} writes acknowledged, none lost, none came back`)
   } catch (error) {
