@@ -43,7 +43,7 @@ describe('defaults', () => {
       scanPause: 600_000,
       compactionInterval: 10_000,
       compactionRate: 2 ** 26,
-      compactionDeadShare: 0.5,
+      compactionDeadShare: 0.4,
       scrubRate: 2 ** 24,
       scrubPause: 7 * 86_400_000,
       partSizeMin: 5 * 2 ** 20,

@@ -194,10 +194,10 @@ const nodeFields = {
    */
   compactionRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('64MiB'),
   /**
-   * Share of the log that may be dead while the disk has room, 0.05 to 0.95. Default 0.5. From four
+   * Share of the log that may be dead while the disk has room, 0.05 to 0.95. Default 0.4. From four
    * fifths of the disk on it is less and less, down to a fifteenth. Cost: a smaller share copies more often.
    */
-  compactionDeadShare: share(0.05, 0.95).prefault(0.5),
+  compactionDeadShare: share(0.05, 0.95).prefault(0.4),
   /** Bytes that the scrub in the background reads a second at most. Default `16MiB`. */
   scrubRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('16MiB'),
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */

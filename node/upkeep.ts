@@ -17,7 +17,7 @@ export interface UpkeepSettings {
   readonly compactionIntervalMs?: number | undefined
   /** Copied a second at most. Default 64 MiB. */
   readonly compactionBytesPerSecond?: number | undefined
-  /** Of the whole log, what may be dead while the disk has room. Default 0.5. */
+  /** Of the whole log, what may be dead while the disk has room. Default 0.4. */
   readonly compactionDeadShare?: number | undefined
   /** Less is not worth a compaction. Default 1 MiB. */
   readonly compactionGainBytes?: number | undefined

@@ -38,7 +38,7 @@ test('a mixed load on a disk that is used to four fifths costs half as much agai
 })
 
 test.each([
-  [0.3, 1.2],
+  [0.3, 1.4],
   [0.6, 1.7],
   [0.7, 2.6],
   [0.8, 4],

@@ -50,7 +50,7 @@ export const PRESENT_POLICY: ModelPolicy = {
   apart: true,
   plan: (segments, disk, segmentBytes) =>
     planCompaction(segments, {
-      deadShareMax: allowedDeadShare(0.5, disk, segmentBytes),
+      deadShareMax: allowedDeadShare(0.4, disk, segmentBytes),
       gainBytesMin: UNIT_BYTES,
       short: disk.freeBytes < disk.totalBytes * 0.02,
       roomBytes: disk.freeBytes * 0.75,

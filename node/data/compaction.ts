@@ -35,7 +35,7 @@ export interface CompactionOptions {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  /** Of the whole log, what may be dead while the disk has room. Default 0.5. */
+  /** Of the whole log, what may be dead while the disk has room. Default 0.4. */
   readonly deadShareMax?: number | undefined
   /** At which a segment is sealed. */
   readonly segmentBytes: number
@@ -139,7 +139,7 @@ export class Compaction {
 
   /** What is to be done next. */
   plan(): Plan {
-    const { store, clock, segmentBytes, deadShareMax = 0.5, gainBytesMin = 1 << 20 } = this.options
+    const { store, clock, segmentBytes, deadShareMax = 0.4, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
     const now = clock.monotonicMs()
     for (const [segment, since] of this.stuck) {
