@@ -57,11 +57,8 @@ import { Peers } from './rpc/peers.ts'
 import { Service } from './rpc/service.ts'
 import { DeadData } from './space/dead-data.ts'
 import { Loss } from './space/loss.ts'
-import type { Losses } from './space/losses.ts'
-import { LostObjects } from './space/lost-objects.ts'
-import { LostReport } from './space/lost-report.ts'
+import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
-import { ReferenceCheck } from './space/reference-check.ts'
 import { Space } from './space/space.ts'
 import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
@@ -100,7 +97,7 @@ export class ShoalNode {
   readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
   readonly #mender: Mender
-  readonly #lost: LostObjects
+  readonly #lost: LostData
   #stopped = false
   #endLookout = (): void => {}
 
@@ -147,7 +144,7 @@ export class ShoalNode {
     const found = { store, layout, forgotten, sightings, startSequence, startedMs, recovery }
     node = new ShoalNode(env, options, found)
     try {
-      await node.#lost.load()
+      await node.#lost.objects.load()
       await network.start()
       layout.start()
       node.selfCheck.start()
@@ -229,7 +226,7 @@ export class ShoalNode {
       attempts,
       dead,
       readers,
-      lost: (request) => report.own(request),
+      lost: (request) => this.#lost.report.own(request),
       onMissing: (key) => this.#mender.mend(key),
       kept: () => this.space.kept,
       epoch,
@@ -356,8 +353,9 @@ export class ShoalNode {
       random,
       logger,
     })
-    const references = new ReferenceCheck({
+    this.#lost = new LostData({
       self,
+      disk: env.disk,
       store,
       blocks,
       view,
@@ -366,18 +364,10 @@ export class ShoalNode {
       isLost: (key) => loss.isLost(key),
       readRegister: async (key) =>
         (await this.registers.read(internalContext(), { key })).accepted?.value,
-      note: (object) => this.#lost.note(object),
       clock,
       logger,
       partitionBits,
     })
-    this.#lost = new LostObjects({
-      disk: env.disk,
-      clock,
-      logger,
-      check: (register) => references.lostOf(register),
-    })
-    const report = new LostReport({ self, lost: this.#lost, store, peers, view, clock })
     this.recall = new Recall({
       self,
       store,
@@ -402,7 +392,7 @@ export class ShoalNode {
       logger,
       partitions: () => view().partitions,
       resync: (partition) => this.resync.hinted([partition]),
-      references,
+      references: this.#lost.references,
     })
     const bodies = new Bodies({
       replicator,
@@ -435,14 +425,7 @@ export class ShoalNode {
       partitionBits,
       reclaim,
     }
-    const losses: Losses = {
-      isLost: (key) => loss.isLost(key),
-      note: (bucket, lost) => {
-        this.#lost.nameBucket(bucket.id, bucket.name)
-        this.#lost.note({ ...lost, foundMs: clock.nowMs() })
-      },
-    }
-    const objects: Objects = new Objects({ ...common, replicator, random, losses })
+    const objects: Objects = new Objects({ ...common, replicator, random, losses: this.#lost })
     const { partBytesMin } = options
     const uploads: Uploads = new Uploads({ ...common, objects, random, replicator, partBytesMin })
     const { service: iam, resolver } = new Identities({
@@ -481,8 +464,8 @@ export class ShoalNode {
       recovery: () => recovery.status(store.stats()),
       upkeep: this.upkeep,
       space: () => this.space.counters(),
-      lost: () => report.all(),
-      lostCount: () => this.#lost.count,
+      lost: () => this.#lost.report.all(),
+      lostCount: () => this.#lost.objects.count,
       damagedRegisters: () => damaged.waiting(),
       extraGauges: options.gauges ?? (() => []),
     })
@@ -511,7 +494,7 @@ export class ShoalNode {
     this.recall.stop()
     this.selfCheck.stop()
     this.space.stop()
-    this.#lost.stop()
+    this.#lost.objects.stop()
     this.layout.stop()
     await this.#env.network.stop()
     await this.upkeep.stop()
