@@ -7,9 +7,8 @@ import { LostObjects, type LostObject } from './lost-objects.ts'
 import { LostReport, type LostReportOptions } from './lost-report.ts'
 import { ReferenceCheck, type ReferenceCheckOptions } from './reference-check.ts'
 
-export interface LostDataOptions extends Omit<ReferenceCheckOptions, 'note' | 'peers' | 'store'> {
+export interface LostDataOptions extends Omit<ReferenceCheckOptions, 'note' | 'peers'> {
   readonly disk: Disk
-  readonly store: LostReportOptions['store'] & ReferenceCheckOptions['store']
   readonly peers: LostReportOptions['peers'] & ReferenceCheckOptions['peers']
 }
 
