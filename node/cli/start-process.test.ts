@@ -93,8 +93,10 @@ function startArgs(...args: string[]): string[] {
 async function refused(...args: string[]): Promise<string> {
   const run = start(...args)
   expect(await run.exit).toBe(2)
-  expect(run.errors.trim().split('\n')).toHaveLength(1)
-  return run.errors
+  // Beside lines of the log.
+  const lines = run.errors.split('\n').filter((line) => line.startsWith('shoal: '))
+  expect(lines).toHaveLength(1)
+  return lines[0]!
 }
 
 async function stop(run: Run): Promise<void> {

@@ -16,6 +16,8 @@ import { SwitchedHosts } from './wan/switch.ts'
 const NODES = 3
 const BUCKET = 'heal'
 const PROBE_MS = 100
+/** So long before the heal the writes begin. */
+const PROBES_BEFORE_MS = 3_000
 const PROBES_MAX = 40
 const WHOLE_TIMEOUT_MS = 60_000
 
@@ -132,9 +134,10 @@ async function main(): Promise<number> {
     for (const kind of values.kinds.split(',')) {
       for (const length of values.lengths.split(',').map(Number)) {
         await pause(3_000)
-        const probes = clients.map((client, node) => new Probe(client, `${kind}-${length}-${node}`))
         await cut(hosts, kind)
-        await pause(length * 1_000)
+        await pause(length * 1_000 - PROBES_BEFORE_MS)
+        const probes = clients.map((client, node) => new Probe(client, `${kind}-${length}-${node}`))
+        await pause(PROBES_BEFORE_MS)
         await hosts.heal()
         const healedMs = performance.now()
         for (const probe of probes) probe.reset()
