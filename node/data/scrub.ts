@@ -68,7 +68,7 @@ const LOOK_AGAIN_MS = 500
 /** Rows made again in one turn. */
 const MENDED_AT_ONCE = 500
 /** What a record costs, in rows. */
-const ROWS_PER_RECORD = 2
+const ROWS_PER_RECORD = 4
 
 interface Suspect {
   readonly record: LogRecord
