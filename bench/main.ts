@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --only ROW,ROW] [--seconds N] [--check] [--json FILE] [--directory DIR]`
  *
- * Measures every row of DESIGN.md 11 as a ratio to the floor of the same run. Besides its rows there are
+ * Measures every row of rows.ts as a ratio to the floor of the same run. Besides its rows there are
  * `rounds` (round trips and flushes an operation), `memory` and `list-growth` (asked for by name only, it
  * stores a million keys).
  */

@@ -1,5 +1,5 @@
 /**
- * Memory (DESIGN.md 11): a node of an idle cluster, and one node with 1,000 slow uploads of 5 GiB open.
+ * Memory: a node of an idle cluster, and one node with 1,000 slow uploads of 5 GiB open.
  *
  * Also alone: `npm run bench -- --only memory`.
  */

@@ -1,5 +1,5 @@
 /**
- * Rounds and flushes of each operation, counted by the nodes' own metrics (DESIGN.md 11, last table): a
+ * Rounds and flushes of each operation, counted by the nodes' own metrics: a
  * cluster of five, every request through a node that holds none of the key's replicas, caches warm.
  *
  * Also alone: `npm run bench -- --only rounds`.

@@ -1,4 +1,4 @@
-/** The rows of DESIGN.md 11: what is measured, and the ratio to the floor that must be reached. */
+/** The rows of the benchmark: what is measured, and the ratio to the floor that must be reached. */
 
 export interface Row {
   readonly name: string

@@ -4,7 +4,7 @@
  *
  * Names and keys are JavaScript strings, exact as the client sent them (valid UTF-8, 1..1,024 bytes).
  * Order in listings is by UTF-8 bytes. Every failure that is not a bug is a StoreError
- * (protocol/errors.ts). Every method is linearizable for each key (CORRECTNESS.md 7).
+ * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
 /** Travels with one request through backend and peers. */

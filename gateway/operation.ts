@@ -67,7 +67,7 @@ export interface Operation {
   readonly audited?: boolean | undefined
   /**
    * Absent: known to S3, not to Shoal: 501. Present and `answersUnconfigured`: a sub-resource that
-   * can't be configured yet answers as AWS does when nothing is (S3.md, rule 5).
+   * can't be configured yet answers as AWS does when nothing is (docs/s3-compatibility.md, rule 5).
    */
   readonly run?: Handler | undefined
   readonly answersUnconfigured?: boolean | undefined

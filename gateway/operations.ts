@@ -3,7 +3,7 @@
  * answers. The router, the gate, `GET /?capabilities` and docs/s3-compatibility.md all come from it.
  *
  * What a request carries beyond its row (a query parameter, an x-amz-* header, a condition) is refused
- * with 501, never passed over (S3.md, rule 1).
+ * with 501, never passed over (docs/s3-compatibility.md, rule 1).
  */
 
 import { capabilitiesResponse } from './compatibility.ts'

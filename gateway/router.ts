@@ -63,7 +63,7 @@ export function route(request: S3Request): Operation | undefined {
   return undefined
 }
 
-/** Throws NotImplemented for whatever the operation does not understand (S3.md, rule 1). */
+/** Throws NotImplemented for whatever the operation does not understand (docs/s3-compatibility.md, rule 1). */
 export function checkSupported(operation: Operation, request: S3Request): void {
   if (request.query.size > 0) checkQuery(operation, request)
   checkHeaders(operation, request)

@@ -64,7 +64,7 @@ import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
 
-/** Slices of the keyspace that nodes provide under a CID of their own (DESIGN.md 3). */
+/** Slices of the keyspace that nodes provide under a CID of their own (docs/architecture.md). */
 const SLICE_BITS = 8
 
 /** What a start has found on its disk. */

@@ -1,5 +1,5 @@
 /**
- * Checker A, white box (CORRECTNESS.md 9): from what every proposer and reader of the cluster learnt.
+ * Checker A, white box (docs/correctness.md 9): from what every proposer and reader of the cluster learnt.
  *
  *   - one ballot carries one value                                            (P1)
  *   - real time implies ballot order: what was known before an operation began is not undone by it

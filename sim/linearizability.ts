@@ -1,6 +1,6 @@
 /**
  * Checker B, black box: is a key's history linearizable? Wing and Gong's search with Lowe's memory of
- * states already tried (CORRECTNESS.md 9). Operations whose outcome is unknown may take effect at any
+ * states already tried (docs/correctness.md 9). Operations whose outcome is unknown may take effect at any
  * instant after their call, or never.
  */
 

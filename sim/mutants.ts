@@ -16,7 +16,7 @@ import type { Scenario } from './kernel/scenario.ts'
 
 export interface Mutant {
   readonly name: string
-  /** Of CORRECTNESS.md. */
+  /** Of docs/correctness.md. */
   readonly rule: string
   readonly rules: Rules
   /** Where the break shows soonest. */

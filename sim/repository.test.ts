@@ -1,4 +1,4 @@
-/** The rules of the repository that no compiler knows: DESIGN.md 1, 2, 10 and STYLE.md, as tests. */
+/** The rules of the repository that no compiler knows: folders, imports, words, documents. */
 
 import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
@@ -335,6 +335,20 @@ describe('documents', () => {
         cited(readText(path))
           .filter((rule) => !known.has(rule))
           .map((rule) => `${path} cites ${rule}`),
+      )
+    expect(wrong).toEqual([])
+  })
+
+  it('that code and documents cite are in the repository', () => {
+    const cited = /(?<![\w/.-])((?:docs\/)?[A-Za-z0-9-]+\.md)\b/g
+    const wrong = files
+      .filter((path) => path !== 'sim/repository.test.ts')
+      .filter((path) => isSource(path) || path.endsWith('.md'))
+      .flatMap((path) =>
+        [...readText(path).matchAll(cited)]
+          .map((match) => match[1] ?? '')
+          .filter((name) => !files.includes(name) && !files.includes(`docs/${name}`))
+          .map((name) => `${path} cites ${name}`),
       )
     expect(wrong).toEqual([])
   })

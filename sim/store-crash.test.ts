@@ -1,4 +1,4 @@
-/** CORRECTNESS.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
+/** docs/correctness.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
 
 import { describe, expect, test } from 'vitest'
 import type { Compaction } from '../node/data/compaction.ts'

@@ -1,4 +1,4 @@
-/** CORRECTNESS.md 8, faults 2 to 8, and D4, D5, D6: one store on a simulated disk, no crowd around it. */
+/** docs/correctness.md 8, faults 2 to 8, and D4, D5, D6: one store on a simulated disk, no crowd around it. */
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf, byteString } from '../protocol/bytes.ts'

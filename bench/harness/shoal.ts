@@ -1,6 +1,6 @@
 /**
  * Shoal from outside: starts one node or a cluster from this checkout in a directory of its own, by the
- * command contract (DESIGN.md 10) and nothing else, waits for the ready lines, kills and restarts.
+ * documented commands and nothing else, waits for the ready lines, kills and restarts.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -124,7 +124,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'probed sub-resources answer as when nothing is configured (S3.md, rule 5)',
+    name: 'probed sub-resources answer as when nothing is configured (S3 rule 5)',
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (const [name, status, code] of PROBES) {
@@ -156,7 +156,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'nothing is silently ignored: 501 (S3.md, rule 1)',
+    name: 'nothing is silently ignored: 501 (S3 rule 1)',
     async run(world) {
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
@@ -212,7 +212,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'errors carry ids, a resource and no body on HEAD (S3.md, rule 6)',
+    name: 'errors carry ids, a resource and no body on HEAD (S3 rule 6)',
     async run(world) {
       const path = `/${world.bucket}/none`
       const answer = await world.raw({ path })

@@ -199,7 +199,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'of writers racing with If-None-Match: * exactly one wins (S3.md, rule 7)',
+    name: 'of writers racing with If-None-Match: * exactly one wins (S3 rule 7)',
     async run(world) {
       const { s3, bucket: Bucket } = world
       const writers = Array.from({ length: 20 }, (_, index) =>

@@ -1,6 +1,6 @@
 /**
  * The rows of the query API in the table of operations: AWS's IAM and STS, and Shoal's own for accounts.
- * Each says which right it wants on what, and what it takes; anything else is refused (S3.md, rule 1).
+ * Each says which right it wants on what, and what it takes; anything else is refused (docs/s3-compatibility.md, rule 1).
  */
 
 import {

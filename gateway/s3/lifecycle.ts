@@ -1,6 +1,6 @@
 /**
  * A bucket's lifecycle, as far as it is there: rules that abort uploads which stay open. A rule that
- * would do anything else is refused with 501, and then nothing changes (S3.md, rule 1).
+ * would do anything else is refused with 501, and then nothing changes (docs/s3-compatibility.md, rule 1).
  */
 
 import { createHash } from 'node:crypto'

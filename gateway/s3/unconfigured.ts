@@ -1,6 +1,6 @@
 /**
  * Sub-resources that clients probe and that can't be configured yet: they answer as S3 does when
- * nothing is configured (S3.md, rule 5). Setting them is 501; removing what is not there is 204.
+ * nothing is configured (docs/s3-compatibility.md, rule 5). Setting them is 501; removing what is not there is 204.
  */
 
 import { readBody } from '../body.ts'

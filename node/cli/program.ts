@@ -1,4 +1,4 @@
-/** The command line (DESIGN.md 10): what each command takes, and how its end becomes an exit code. */
+/** The command line (README.md): what each command takes, and how its end becomes an exit code. */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SystemClock } from '../env/system.ts'

@@ -1,5 +1,5 @@
 /**
- * The node's only truth: an append-only log of segments (DESIGN.md 6).
+ * The node's only truth: an append-only log of segments (docs/architecture.md, Log and index).
  *
  * Invariants:
  *   - an append settles only after its batch is flushed (A1)

@@ -248,7 +248,7 @@ export class LayoutManager {
     })
   }
 
-  /** False while a change of the layout is under way or undecided: answer 503 (DESIGN.md 4). */
+  /** False while a change of the layout is under way or undecided: answer 503 (docs/protocol.md, Layout). */
   createBucketAllowed(): boolean {
     const { view, undecided } = this.#log
     return view?.state === 'STABLE' && undecided === undefined && !this.#admission.busy

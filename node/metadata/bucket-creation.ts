@@ -174,7 +174,7 @@ function isTooMany(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'TooManyBuckets'
 }
 
-/** Four for each member, a power of two from 16 to 256 (DESIGN.md 3). */
+/** Four for each member, a power of two from 16 to 256 (docs/architecture.md). */
 export function shardsFor(members: number): number {
   const wanted = 4 * members
   let shards = 16

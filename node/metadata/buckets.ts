@@ -72,7 +72,7 @@ export interface BucketsOptions {
   readonly keyspace: () => Keyspace
   readonly memberCount: () => number
   readonly bucketsPerAccount: number
-  /** False while a layout proposal is undecided (DESIGN.md 4). */
+  /** False while a layout proposal is undecided (docs/protocol.md, Layout). */
   readonly createAllowed: () => boolean
   /** True when no object, at the fence given, exists: a quorum list (T6). */
   readonly isEmpty: (context: RequestContext, bucket: Bucket) => Promise<boolean>

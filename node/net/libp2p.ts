@@ -1,4 +1,4 @@
-/** The libp2p node as Shoal wants it; BUILDING-BLOCKS and DESIGN.md 7 say why of each setting. */
+/** The libp2p node as Shoal wants it; docs/protocol.md (Network) says why. */
 
 import { gossipsub } from '@libp2p/gossipsub'
 import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub'

@@ -61,7 +61,7 @@ const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 describe('hashes', () => {
   const id = bucketId('0123456789abcdef')
 
-  test('are those of DESIGN.md 3', () => {
+  test('are those of the design', () => {
     expect(metaKeyHash(id, 7)).toEqual(reference(bytesOf('meta' + id + u32(7))))
     expect(sysKeyHash('bucket', 'b')).toEqual(reference(utf8('sysbucketb')))
     const data = dataId('x'.repeat(24))

@@ -1,5 +1,5 @@
 /**
- * Where things lie: hashes of names, and the partition that a hash falls into (DESIGN.md 3).
+ * Where things lie: hashes of names, and the partition that a hash falls into (docs/architecture.md).
  *
  *   object metadata   BLAKE3("meta" ‖ bucket id ‖ shard u32)
  *   block             BLAKE3("data" ‖ data id ‖ index u32)

@@ -1,5 +1,5 @@
 /**
- * Which nodes hold which partition: a function of the member set alone (DESIGN.md 3), never of who
+ * Which nodes hold which partition: a function of the member set alone (docs/architecture.md), never of who
  * is connected or alive, nor of the order in which members are listed.
  *
  * For each partition, walk all tokens by XOR distance from the partition's point (its bits, then

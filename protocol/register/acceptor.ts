@@ -18,7 +18,7 @@
  * A request from a LATER epoch than ours is for the host: it fetches and persists the layout first (L4)
  * and calls then. If it calls regardless, the answer is no vote.
  *
- * See Rystsov, "CASPaxos: Replicated State Machines without logs" (2018), and CORRECTNESS.md 1.
+ * See Rystsov, "CASPaxos: Replicated State Machines without logs" (2018), and docs/correctness.md 1.
  */
 
 import type { BlockKey } from '../ids.ts'

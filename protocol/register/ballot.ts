@@ -1,4 +1,4 @@
-/** Ballots order a register's changes: by counter, then by proposer (CORRECTNESS.md, Words). */
+/** Ballots order a register's changes: by counter, then by proposer (docs/correctness.md, Words). */
 
 import type { ProposerId } from '../ids.ts'
 

@@ -1,4 +1,4 @@
-/** The command contract of DESIGN.md 10, from outside, by `npm start` itself. */
+/** The commands and the files that README.md and docs/operations.md promise, from outside, by `npm start` itself. */
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
  * `node sim/e2e/race.ts [--times 100] [--writers 50] [--nodes 3]`
  *
- * S3.md rule 7 through three gateways: of 50 writers racing on one key with `If-None-Match: *` exactly one
+ * Rule 7 of docs/s3-compatibility.md through three gateways: of 50 writers racing on one key with `If-None-Match: *` exactly one
  * gets 200 and all others 412 or 409; of 50 creators of one bucket name exactly one wins; of counters raised
  * by `If-Match` no step is lost.
  */

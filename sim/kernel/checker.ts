@@ -1,5 +1,5 @@
 /**
- * Checker A (CORRECTNESS.md 9): looks into every acceptor and judges what is answered.
+ * Checker A (docs/correctness.md 9): looks into every acceptor and judges what is answered.
  *
  * It knows each proposal's base, that is the state that the proposer's quorum showed it, and notes when
  * a quorum of the proposal's epoch has flushed it: then it is chosen. Checked, always:

@@ -1,4 +1,4 @@
-/** The deliberate breaks of a whole node, all of them caught (CORRECTNESS.md 9). */
+/** The deliberate breaks of a whole node, all of them caught (docs/correctness.md 9). */
 
 import { BUCKET_MUTANTS } from './buckets.ts'
 import { DAMAGE_MUTANTS } from './damage.ts'

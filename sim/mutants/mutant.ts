@@ -1,5 +1,5 @@
 /**
- * Deliberate breaks of single rules in a whole node (CORRECTNESS.md 9), each with what must notice it: some
+ * Deliberate breaks of single rules in a whole node (docs/correctness.md 9), each with what must notice it: some
  * seeds of the simulation, or a scenario that leads straight to the harm. sim/mutants.ts has those of the
  * protocol kernel.
  */
@@ -21,7 +21,7 @@ export type Scenario = (play: Play) => Promise<readonly string[]>
 
 export interface NodeMutant {
   readonly name: string
-  /** Of CORRECTNESS.md. */
+  /** Of docs/correctness.md. */
   readonly rule: string
   /** What is broken, as a sentence. */
   readonly breaks: string

@@ -1,4 +1,4 @@
-/** Breaks of the pages that hold older versions (DESIGN.md 5). */
+/** Breaks of the pages that hold older versions (docs/protocol.md). */
 
 import { byteString } from '../../protocol/bytes.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
