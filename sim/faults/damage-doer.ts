@@ -10,6 +10,9 @@ import { flipLive, flipSome, loseLog, loseSegment } from './damage.ts'
 import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'
 
 const STEPS_MAX = 4
+const IMAGE_AGE_MS_MAX = 3_000
+/** The others are told every two seconds, now and then in vain. */
+const KNOWN_WITHIN_MS = 6_000
 /** How often another victim is tried for. */
 const NEXT_SHARE = 0.5
 const WHOLE_WITHIN_MS = 10_000
@@ -42,7 +45,6 @@ export class DamageDoer {
     if (kind === undefined) return
     if (this.#victim === undefined || (random() < NEXT_SHARE && (await this.#isWhole()))) {
       this.#victim = Math.floor(random() * this.#cluster.size)
-      this.#image = undefined
     }
     const victim = this.#victim
     const { busy } = this.#crashes
@@ -51,13 +53,35 @@ export class DamageDoer {
       if (flipLive(this.#cluster, victim) > 0) this.#count(kind)
       return
     }
-    if (kind === 'old-image' && this.#image === undefined) {
-      this.#image = this.#cluster.imageOf(victim)
-      return
-    }
     busy.add(victim)
+    if (kind === 'old-image') {
+      if (!(await this.#makeImage(victim))) {
+        busy.delete(victim)
+        return
+      }
+      await this.#sleep(random() * IMAGE_AGE_MS_MAX)
+    }
     await (random() < 0.5 ? this.#squeeze(victim, kind) : this.#damage(victim, kind, random()))
     busy.delete(victim)
+  }
+
+  /**
+   * A copy from before a start that all others know of. One of the present life shows by the position of the
+   * log alone, which the others hear of every few seconds; a start that some do not know of does not show when
+   * only these are there (D2). What nothing proves is not tried.
+   */
+  async #makeImage(victim: number): Promise<boolean> {
+    if (this.#crashes.wiresBusy) return false
+    this.#image = this.#cluster.imageOf(victim)
+    await this.#down(victim)
+    await this.#crashes.revive(victim)
+    if (this.#crashes.wiresBusy) return false
+    this.#crashes.wiresBusy = true
+    const nodes = Array.from({ length: this.#cluster.size }, (_, i) => this.#cluster.node(i))
+    await this.#sleep(KNOWN_WITHIN_MS)
+    this.#crashes.wiresBusy = false
+    const isSame = nodes.every((node, i) => node !== undefined && this.#cluster.node(i) === node)
+    return isSame && this.#cluster.node(victim)?.selfCheck.isProven === true
   }
 
   /**
