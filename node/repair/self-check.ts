@@ -4,9 +4,10 @@
  * their disks that these and itself are a majority.
  *
  * An old copy of a data directory that is put back begins with a boot that was used already, or its log is
- * shorter than somebody saw it. A majority knows of every boot that ever voted, and two majorities share a
- * member, so one of those that are heard first says so. Then the node notes that it has forgotten everything,
- * and takes a boot that was never used, before it has proposed or voted on anything.
+ * shorter than somebody saw it. A majority has every boot that ever voted on disk, this node included. So one of
+ * those that are heard first says so, unless all of the others that saw the later life are away: see
+ * docs/protocol.md, Old copies, for what is then missed. Otherwise the node notes that it has forgotten
+ * everything, and takes a boot that was never used, before it has proposed or voted on anything.
  *
  * Invariants:
  *   - no vote and no proposal before a majority has this boot on disk
