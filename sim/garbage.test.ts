@@ -11,7 +11,7 @@ import { seededRandom } from './seeded-random.ts'
 /** As if node 1 had sent it to node 0. */
 function send(cluster: SimulatedCluster, message: NetworkMessage): Promise<string> {
   return new Promise((resolve) => {
-    cluster.wires.end(cluster.idOf(0))!.receive(cluster.idOf(1), message, (answer) => {
+    cluster.wires.end(cluster.idOf(0))!.receive(cluster.idOf(1), 'bulk', message, (answer) => {
       resolve(answer instanceof Error ? 'refused' : 'answered')
     })
   })

@@ -6,7 +6,11 @@
 
 import type { NodeId } from '../protocol/ids.ts'
 import { fitsFrame } from '../node/net/framing.ts'
-import { STRANGER_REPLY_BYTES_MAX, STRANGER_REQUEST_BYTES_MAX } from '../node/net/limits.ts'
+import {
+  SERVED_BYTES_MAX,
+  STRANGER_REPLY_BYTES_MAX,
+  STRANGER_REQUEST_BYTES_MAX,
+} from '../node/net/limits.ts'
 import type {
   Clock,
   Network,
@@ -197,6 +201,8 @@ export class SimulatedNetwork implements Network {
     (from: NodeId, request: Uint8Array) => Promise<Uint8Array>
   >()
   #members: ReadonlyMap<NodeId, readonly string[]> = new Map()
+  /** Bytes of payloads being served, by peer and class. */
+  readonly #serving = new Map<string, number>()
   #handler: ((from: NodeId, message: NetworkMessage) => Promise<NetworkMessage>) | undefined
   #walkHandler: ((partition: number) => NodeId[]) | undefined
   #running = false
@@ -212,7 +218,7 @@ export class SimulatedNetwork implements Network {
 
   call(
     peer: NodeId,
-    _traffic: TrafficClass,
+    traffic: TrafficClass,
     message: NetworkMessage,
     { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<NetworkMessage> {
@@ -247,7 +253,7 @@ export class SimulatedNetwork implements Network {
       signal?.addEventListener('abort', abort)
       this.#pending.add(pending)
       this.#wires.carry(this.self, peer, `${message.type}`, sent.body, () => {
-        this.#wires.end(peer)?.receive(this.self, sent, (answer) => {
+        this.#wires.end(peer)?.receive(this.self, traffic, sent, (answer) => {
           if (answer instanceof Error) {
             this.#wires.carry(peer, this.self, 'refused', new Uint8Array(0), () =>
               pending.settle(answer),
@@ -266,12 +272,23 @@ export class SimulatedNetwork implements Network {
   /** From the wires. */
   receive(
     from: NodeId,
+    traffic: TrafficClass,
     message: NetworkMessage,
     answer: (answer: NetworkMessage | NetworkError) => void,
   ): void {
     if (!this.#running || this.#handler === undefined || !this.#members.has(from)) return
     const refuse = (why: string): void => answer(new SimulatedNetworkError('REFUSED', true, why))
-    this.#handler(from, message).then(
+    const share = `${from} ${traffic}`
+    const sizeBytes = message.payload?.length ?? 0
+    const served = (this.#serving.get(share) ?? 0) + sizeBytes
+    if (sizeBytes > 0 && served > SERVED_BYTES_MAX) {
+      return answer(new SimulatedNetworkError('OVERLOADED', true, 'too many requests'))
+    }
+    this.#serving.set(share, served)
+    const handled = this.#handler(from, message).finally(() => {
+      this.#serving.set(share, this.#serving.get(share)! - sizeBytes)
+    })
+    handled.then(
       (reply) => {
         if (from === this.self || fitsFrame(reply.body, reply.payload)) answer(reply)
         else refuse('the reply is larger than a frame')

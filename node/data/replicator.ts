@@ -9,7 +9,9 @@ import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { Quorum } from '../../protocol/register/quorum.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
-import type { Clock } from '../env/ports.ts'
+import type { WireBlockReply } from '../../protocol/rpc/messages.js'
+import type { Clock, NetworkError } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
 import type { Placement } from '../metadata/registers.ts'
 import { firstAnswer } from '../rpc/first-answer.ts'
 import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
@@ -20,6 +22,10 @@ import { WriteRoom } from './write-room.ts'
 const WRITE_TIMEOUT_MS = 15_000
 const READ_TIMEOUT_MS = 8_000
 const EPOCH_RETRIES = 3
+/** A replica that can't be reached is asked again for so long, while there is no majority without it: its
+ * link is being replaced, or it starts again. As registers do. */
+const PATIENCE_MS = 2_500
+const PATIENCE_POLL_MS = 60
 /** After the majority, a block's room waits so long for the others. */
 const STRAGGLER_MS = 300
 
@@ -77,12 +83,13 @@ export class Replicator {
   }
 
   async #write(block: OwnedBlock, users: Promise<boolean>[], retries: number): Promise<void> {
-    const { peers, placement, onGap } = this.#options
+    const { placement, onGap } = this.#options
     const partition = partitionOfKey(block.key)
     const sets = placement.sets(partition)
     const epoch = placement.epoch()
     const quorum = new Quorum(sets)
     let noRoom = false
+    let over = false
     const stale = await new Promise<boolean>((resolve, reject) => {
       const refuse = (node: NodeId): void => {
         onGap(node, partition)
@@ -95,7 +102,7 @@ export class Replicator {
         )
       }
       for (const node of new Set(sets.flat())) {
-        const written = peers.putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS }).then(
+        const written = this.#put(node, block, epoch, () => over).then(
           async (reply) => {
             if (reply.result === BLOCK_RESULT.ok) {
               quorum.add(node)
@@ -118,10 +125,35 @@ export class Replicator {
         )
         users.push(written.catch(() => false))
       }
-    })
+    }).finally(() => (over = true))
     if (!stale) return
     if (retries === 0) throw new StoreError('Unavailable', 'the layout keeps changing')
     await this.#write(block, users, retries - 1)
+  }
+
+  async #put(
+    node: NodeId,
+    block: OwnedBlock,
+    epoch: number,
+    isOver: () => boolean,
+  ): Promise<WireBlockReply> {
+    const { peers, clock } = this.#options
+    const startedMs = clock.monotonicMs()
+    let maybeDelivered = false
+    for (;;) {
+      const agoMs = clock.monotonicMs() - startedMs
+      try {
+        return await peers.putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS - agoMs })
+      } catch (error) {
+        const failure = error as Partial<NetworkError>
+        maybeDelivered ||= failure.maybeDelivered !== false
+        const mayAsk = failure.code === 'UNREACHABLE' && agoMs < PATIENCE_MS && !isOver()
+        if (mayAsk) await sleep(clock, PATIENCE_POLL_MS)
+        if (mayAsk && !isOver()) continue
+        // An earlier call may still use the bytes.
+        throw Object.assign(error as Error, { maybeDelivered })
+      }
+    }
   }
 
   /** Verified bytes from the nearest replica that has them; undefined when none has. Those that this node

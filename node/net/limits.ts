@@ -29,8 +29,8 @@ export const SERVED_AT_ONCE_MAX: Readonly<Record<TrafficClass, number>> = {
 }
 /** Replies queued for one peer before its next requests wait to be served. */
 export const REPLY_QUEUE_BYTES_MAX = 16 * MIB
-/** Requests of one peer being served; beyond either, its stream is no longer read. Twice what an
- * honest peer keeps in flight, so that only a dishonest one meets it. */
+/** Requests of one peer being served, by class; beyond either, they are answered as OVERLOADED, unserved.
+ * Twice what a peer keeps in flight: only one meets it whose calls ran into their deadlines. */
 export const SERVED_BYTES_MAX = 32 * MIB
 export const SERVED_REQUESTS_MAX = 65_536
 /** Requests of all peers being served; beyond it they are answered as OVERLOADED, unserved. */

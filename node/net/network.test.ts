@@ -226,21 +226,22 @@ test('garbage on the bare port harms nobody', async () => {
   expect(utf8Text(reply.body)).toBe('x')
 })
 
-test('a member that sends more than its share is slowed down, and all of it is served', async () => {
+test('what a member sends beyond its share is refused, and the others are served', async () => {
   const a = await open()
-  let tooMuch = false
   a.serve(async (_from, { type }) => {
     // Nothing is answered before the bound is met.
-    await until(() => (tooMuch ||= a.stats().bytesInService > SERVED_BYTES_MAX))
+    await until(() => a.stats().requestsRefused > 0)
     return { type, body: EMPTY_BYTES }
   })
   const { stream } = await rawMember(a, '/shoal/bulk/1')
   const reader = new FrameReader()
   let replies = 0
+  let refusals = 0
   stream.addEventListener('message', ({ data }) => {
     for (const chunk of data instanceof Uint8Array ? [data] : data) {
       reader.push(chunk, ({ kind }) => {
         if (kind === FrameKind.reply) replies++
+        if (kind === FrameKind.overloaded) refusals++
       })
     }
   })
@@ -249,6 +250,8 @@ test('a member that sends more than its share is slowed down, and all of it is s
   for (let id = 1; id <= 80; id++) {
     stream.send(encodeFrame({ kind: FrameKind.request, type: 1, id, body: EMPTY_BYTES, payload }))
   }
-  await until(() => replies === 80)
+  await until(() => replies + refusals === 80)
+  expect(replies).toBeGreaterThanOrEqual(SERVED_BYTES_MAX / payload.length - 1)
+  expect(refusals).toBeGreaterThan(0)
   expect(stream.status).toBe('open')
 })

@@ -228,28 +228,62 @@ test('so many requests are served at once, the others wait their turn', async ()
   expect(most).toBe(3)
 })
 
-test('a peer that keeps too much in flight is no longer read until it is served', async () => {
-  const clock = new ManualClock()
+test('requests that hang, given up by their caller and followed by more, never hold back our own calls', async () => {
+  const { a, b, clock, flow } = await readyPair(() => new Promise(() => {}))
+  const outcomes: Promise<unknown>[] = []
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 15; i++) {
+      outcomes.push(outcome(a.rpc.call(request('x', new Uint8Array(MIB)), { timeoutMs })))
+    }
+    await flow()
+    clock.advance(timeoutMs)
+  }
+  const own = outcome(b.rpc.call(request('own'), { timeoutMs }))
+  await flow()
+  clock.advance(timeoutMs)
+  expect(await own).toBe('own')
+  const all = await Promise.all(outcomes)
+  expect(b.stats.bytesInService).toBeLessThanOrEqual(SERVED_BYTES_MAX)
+  expect(all.slice(0, 31)).toEqual(Array.from({ length: 31 }, () => 'TIMEOUT true'))
+  expect(all.slice(31)).toEqual(Array.from({ length: 29 }, () => 'OVERLOADED true'))
+  // What is small is served all the same: a vote needs no disk.
+  const small = outcome(a.rpc.call(request('small'), { timeoutMs }))
+  await flow()
+  expect(b.stats.requestsInService).toBe(32)
+  clock.advance(timeoutMs)
+  expect(await small).toBe('TIMEOUT true')
+})
+
+test('a peer that sends too much and reads no answers is no longer read until it does', async () => {
   const [left, right] = fakePair(Infinity)
   const answers: (() => void)[] = []
-  const b = end(right, clock, (message) => {
+  const payload = new Uint8Array(MIB)
+  const b = end(right, new ManualClock(), ({ type }) => {
     return new Promise((resolve) =>
-      answers.push(() => resolve({ type: message.type, body: EMPTY_BYTES })),
+      answers.push(() => resolve({ type, body: EMPTY_BYTES, payload })),
     )
   })
-  left.send(encodeFrame({ kind: FrameKind.hello, type: 0, id: 0, body: EMPTY_BYTES }))
-  const payload = new Uint8Array(MIB)
-  const count = SERVED_BYTES_MAX / MIB + 1
-  for (let id = 1; id <= count; id++) {
-    left.send(encodeFrame({ kind: FrameKind.request, type: 1, id, body: EMPTY_BYTES, payload }))
+  const send = (count: number): void => {
+    for (let id = 1; id <= count; id++) {
+      left.send(encodeFrame({ kind: FrameKind.request, type: 1, id, body: EMPTY_BYTES, payload }))
+    }
+    left.deliver()
   }
-  left.deliver()
+  left.send(encodeFrame({ kind: FrameKind.hello, type: 0, id: 0, body: EMPTY_BYTES }))
+  send(SERVED_BYTES_MAX / MIB + 1)
   await settled()
-  expect(right.paused).toBe(true)
-  for (const answer of answers.splice(0)) answer()
+  expect([right.paused, b.stats.requestsRefused]).toEqual([false, 2])
+  right.writableNeedsDrain = true
+  for (const answer of answers.splice(0, 20)) answer()
   await settled()
   expect(right.paused).toBe(false)
-  expect(b.stats.bytesInService).toBe(0)
+  send(SERVED_BYTES_MAX / MIB)
+  await settled()
+  expect(right.paused).toBe(true)
+  right.writableNeedsDrain = false
+  right.emit('drain', { data: EMPTY_BYTES })
+  await settled()
+  expect(right.paused).toBe(false)
 })
 
 test('what a closed stream was serving is given back', async () => {

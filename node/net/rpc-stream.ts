@@ -4,11 +4,13 @@
  *   1. Both sides send a hello; the stream is ready when the other's has come. (That a stream opened says
  *      nothing: the other side may refuse it after the protocol was agreed on.)
  *   2. Each side numbers its own requests; replies come in any order.
- *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). A peer that sends
- *      more than twice that is no longer read until some are answered: an honest one never gets there,
- *      which matters because an unread stream also holds back the replies to our own calls.
+ *   3. A caller keeps a bounded number of request bytes in flight (call-table.ts). Beyond twice that its
+ *      requests are refused unserved: their callers have given up on the first of them, since the disk
+ *      hangs, and send more. Reading goes on: an unread stream would also hold back the replies to our
+ *      own calls, and with them whatever clients ask of this node (D11).
  *   4. So many requests are served at once; the next ones wait, also while the replies queued for this
- *      peer are too many bytes. Reading goes on, so two peers never wait for each other.
+ *      peer are too many bytes. Reading goes on, so two peers never wait for each other; but for a peer
+ *      that sends too much and does not read the answers either.
  *   5. A malformed frame resets the stream, and nothing else.
  */
 
@@ -21,6 +23,7 @@ import { FrameWriter } from './frame-writer.ts'
 import { FrameKind, FrameReader, fitsFrame, frameBytes } from './framing.ts'
 import type { Frame } from './framing.ts'
 import {
+  PAYLOAD_BYTES_MAX,
   REPLY_QUEUE_BYTES_MAX,
   SERVED_BYTES_MAX,
   SERVED_BYTES_MAX_NODE,
@@ -67,7 +70,10 @@ export class RpcStream {
       stream,
       init.stats,
       (error) => this.abort(messageOf(error)),
-      () => this.#serveDelayed(),
+      () => {
+        this.#serveDelayed()
+        this.#checkFlow()
+      },
     )
     this.#calls = new CallTable(this.#writer, init.clock, init.stats, init.inFlightBytesMax)
     stream.addEventListener('close', (event) => this.#onClose(event.error?.message ?? 'closed'))
@@ -86,7 +92,7 @@ export class RpcStream {
     return this.#lastHeardMs
   }
 
-  /** The peer sends more than is served: nothing is read for now. */
+  /** The peer sends more than is served, and reads no answers: nothing is read for now. */
   get paused(): boolean {
     return this.#paused
   }
@@ -168,18 +174,29 @@ export class RpcStream {
   #onRequest(request: Frame): void {
     const { stats } = this.#init
     const bytes = frameBytes(request)
-    if (stats.bytesInService + bytes > SERVED_BYTES_MAX_NODE) {
+    const isTooMuch = stats.bytesInService + bytes > SERVED_BYTES_MAX_NODE
+    if (isTooMuch || this.#isBeyondShare(request, bytes)) {
       stats.requestsRefused++
-      this.#answer(request, FrameKind.overloaded, utf8('the node has too many requests'))
+      const whose = isTooMuch ? 'the node has' : 'this peer has sent'
+      this.#answer(request, FrameKind.overloaded, utf8(`${whose} too many requests`))
+      this.#checkFlow()
       return
     }
     this.#servedBytes += bytes
     this.#servedRequests++
     stats.bytesInService += bytes
     stats.requestsInService++
-    this.#checkFlow()
     this.#delayed.push(request)
     this.#serveDelayed()
+  }
+
+  /** Votes and the like are small and need no disk as a rule: they have room beside what hangs. */
+  #isBeyondShare({ payload }: Frame, bytes: number): boolean {
+    const shares = payload === undefined ? 2 : 1
+    return (
+      this.#servedBytes + bytes > SERVED_BYTES_MAX * shares ||
+      this.#servedRequests >= SERVED_REQUESTS_MAX
+    )
   }
 
   #serveDelayed(): void {
@@ -253,8 +270,9 @@ export class RpcStream {
     // Resumes at half, so that it does not flutter.
     const share = this.#paused ? 0.5 : 1
     return (
-      this.#servedBytes > SERVED_BYTES_MAX * share ||
-      this.#servedRequests > SERVED_REQUESTS_MAX * share
+      this.#writer.queuedBytes > REPLY_QUEUE_BYTES_MAX * share &&
+      (this.#servedBytes > (SERVED_BYTES_MAX - PAYLOAD_BYTES_MAX) * share ||
+        this.#servedRequests >= SERVED_REQUESTS_MAX * share)
     )
   }
 }

@@ -43,7 +43,8 @@ interface Latency {
   deviationMs: number
 }
 
-/** Ends the record of a call: 'silent' when its deadline passed, 'none' when it never reached the peer. */
+/** Ends the record of a call: 'silent' when its deadline passed or the peer had no room for it, 'none' when it
+ * never reached the peer. */
 export type Ended = (how: 'answered' | 'silent' | 'none') => void
 
 export class PeerHealth {

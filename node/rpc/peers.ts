@@ -437,7 +437,8 @@ function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): Call
 }
 
 function howEnded(code: NetworkError['code']): 'answered' | 'silent' | 'none' {
-  if (code === 'TIMEOUT') return 'silent'
+  // One that refuses calls unserved has too many without an answer already.
+  if (code === 'TIMEOUT' || code === 'OVERLOADED') return 'silent'
   return code === 'REFUSED' ? 'answered' : 'none'
 }
 
