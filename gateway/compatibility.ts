@@ -77,6 +77,21 @@ an operation does not understand is answered with 501 NotImplemented.
 - Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused with the
   place where it stands.
 
+## Rules
+
+Code and tests cite these by number.
+
+1. What changes the meaning of a request is never ignored. A condition, a sub-resource or a header that Shoal does
+   not implement gets 501 NotImplemented, or AWS's own error. What AWS itself ignores, Shoal is to ignore too; it
+   is still stricter in places.
+2. Framing of aws-chunked bodies never reaches the object.
+3. Tools clean up with ListObjectVersions and DeleteObjects: both work on every bucket.
+4. DeleteObjects takes Content-MD5 or an \`x-amz-checksum-*\` header. ETags in conditions may come without quotes.
+5. Sub-resources that clients probe answer as AWS does when nothing is configured.
+6. Errors carry AWS's code, status, XML body, \`x-amz-request-id\` and \`x-amz-id-2\`.
+7. Conditions are atomic: of 50 writers that race on one key with \`If-None-Match: *\`, one gets 200, the others 412
+   or 409, through any mix of gateways.
+
 ## Implemented
 
 ${table('full')}
