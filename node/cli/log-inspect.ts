@@ -140,6 +140,7 @@ export function describeKey(type: number, key: ByteString): string {
       return `data ${hex(bytesOf(dataIdOf(block)))} block ${blockIndexOf(block)}`
     }
     case RECORD.minimum:
+    case RECORD.minimumGone:
       return `bucket ${hex(bytesOf(key))}`
     case RECORD.duty:
     case RECORD.dutyDone:

@@ -14,13 +14,22 @@ export class Bucket implements FenceSource {
   readonly id: BucketId
   #record: BucketRecord
   readonly #reread: (bucket: Bucket) => Promise<BucketRecord>
+  readonly #stands: ((bucket: Bucket) => boolean) | undefined
 
-  /** @param reread the newest record of the very same incarnation; throws when there is none. */
-  constructor(record: BucketRecord, reread: (bucket: Bucket) => Promise<BucketRecord>) {
+  /**
+   * @param reread the newest record of the very same incarnation; throws when there is none.
+   * @param stands false once the minima of this bucket may be gone: see `FenceSource`.
+   */
+  constructor(
+    record: BucketRecord,
+    reread: (bucket: Bucket) => Promise<BucketRecord>,
+    stands?: (bucket: Bucket) => boolean,
+  ) {
     this.name = record.name
     this.id = bucketId(byteString(record.incarnation))
     this.#record = record
     this.#reread = reread
+    this.#stands = stands
   }
 
   get record(): BucketRecord {
@@ -33,6 +42,10 @@ export class Bucket implements FenceSource {
 
   current(): Fence {
     return { bucket: this.id, generation: this.#record.generation }
+  }
+
+  stands(): boolean {
+    return this.#stands?.(this) ?? true
   }
 
   async refresh(): Promise<void> {

@@ -43,6 +43,7 @@ import {
   settingsOf,
   withChange,
 } from './bucket-record.ts'
+import { FINAL_GENERATION } from './register-host.ts'
 import type { Placement, Registers } from './registers.ts'
 import { sleep } from '../env/sleep.ts'
 
@@ -71,6 +72,7 @@ export interface BucketsOptions {
   readonly partitionBits: number
   readonly keyspace: () => Keyspace
   readonly memberCount: () => number
+  readonly isMember: () => boolean
   readonly bucketsPerAccount: number
   /** False while a layout proposal is undecided (docs/protocol.md, Layout). */
   readonly createAllowed: () => boolean
@@ -92,6 +94,14 @@ export class Buckets {
   readonly #proof: BucketProof
   readonly #list: AccountBuckets
   readonly #creation: BucketCreation
+  /** Counts reads of records. */
+  #order = 0
+  /** Records whose read began no later are known only as far as they are in the cache: see `bury`. */
+  #horizon = 0
+  /** When each record was read last. */
+  readonly #readAt = new WeakMap<Bucket, number>()
+  #epoch = 0
+  #wasMember = false
 
   constructor(options: BucketsOptions) {
     this.#options = options
@@ -115,12 +125,28 @@ export class Buckets {
 
   /** From the cache when it can be: what follows is fenced (T8). Throws NoSuchBucket. */
   async open(context: RequestContext, name: string): Promise<Bucket> {
+    this.#followEpoch()
     return this.#cache.get(name) ?? this.read(context, name)
   }
 
   /** Asks the register: linearizable. Throws NoSuchBucket. */
   async read(context: RequestContext, name: string): Promise<Bucket> {
-    return this.#remember(await this.#readLive(context, name))
+    const began = this.#begin()
+    return this.#remember(await this.#readLive(context, name), began)
+  }
+
+  /**
+   * These incarnations are gone for good, and their minima are about to go: from now on nothing that this
+   * node knows of them counts (T8). Operations under way, and reads of records that began before, find
+   * out by `stands` that they have to read the record again before they answer.
+   */
+  bury(ids: ReadonlySet<BucketId>): void {
+    for (const [name, bucket] of this.#cache) {
+      if (!ids.has(bucket.id)) continue
+      this.#cache.delete(name)
+      this.#access.drop(name)
+    }
+    this.#horizon = this.#order
   }
 
   /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
@@ -144,6 +170,7 @@ export class Buckets {
     { bucket: name, change }: { bucket: string; change: BucketChange },
   ): Promise<void> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const began = this.#begin()
       const found = await this.#readLive(context, name)
       this.#mustBeDecided(found)
       const outcome = await this.#options.registers.change(context, {
@@ -159,7 +186,7 @@ export class Buckets {
       if (outcome.type === 'kept') continue
       const next = recordOf(outcome.value) ?? found
       this.#access.drop(name)
-      this.#remember(next)
+      this.#remember(next, began)
       await this.#fence.raise(new Bucket(next, () => Promise.resolve(next)))
       return
     }
@@ -176,10 +203,11 @@ export class Buckets {
         'the layout is changing; buckets can be created afterwards',
       )
     }
+    const began = this.#begin()
     const record = await this.#creation.create(context, request)
     this.#access.drop(record.name)
     // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
-    return record.state === BUCKET_LIVE ? this.#remember(record).info() : infoOf(record)
+    return record.state === BUCKET_LIVE ? this.#remember(record, began).info() : infoOf(record)
   }
 
   async delete(context: RequestContext, name: string): Promise<void> {
@@ -252,8 +280,9 @@ export class Buckets {
   ): Promise<{ readonly value: KnownAccess }> {
     try {
       return await this.#access.get(name, ageMs, async (sinceMs) => {
+        const began = this.#begin()
         const record = await this.#readOrProve(context, name)
-        const bucket = this.#remember(record)
+        const bucket = this.#remember(record, began)
         return { value: { bucket, info: infoOf(record), settings: settingsOf(record) }, sinceMs }
       })
     } catch (error) {
@@ -278,7 +307,9 @@ export class Buckets {
     if (first !== undefined) return first
     const { record } = known
     const proof = this.#proof.isCurrent(context, new Bucket(record, () => Promise.resolve(record)))
-    const proven = proof.then((current) => (current ? record : reading))
+    const proven = proof.then((current) =>
+      current && this.#cache.get(name) === known ? record : reading,
+    )
     return Promise.race([
       reading.catch((error: unknown) => unlessUnavailable(error) ?? proven),
       proven,
@@ -317,7 +348,10 @@ export class Buckets {
       })
     }
     await abandonUploads(context, bucket)
-    await this.#changeState(context, record, BUCKET_DELETED)
+    const deleted = await this.#changeState(context, record, BUCKET_DELETED)
+    // Nothing depends on it, but that the minima can go some time.
+    const final = { ...deleted, generation: FINAL_GENERATION }
+    void this.#fence.raise(new Bucket(final, () => Promise.resolve(final))).catch(() => {})
     this.#cache.delete(record.name)
     this.#access.drop(record.name)
     // An entry that stays is taken away by whoever meets the limit: the register has decided.
@@ -390,13 +424,46 @@ export class Buckets {
     return recordOf(accepted?.value)
   }
 
-  #remember(record: BucketRecord): Bucket {
+  #begin(): number {
+    this.#followEpoch()
+    return ++this.#order
+  }
+
+  /** Whoever was no member for a while was not asked what it knows. */
+  #followEpoch(): void {
+    const epoch = this.#options.placement.epoch()
+    if (epoch === this.#epoch) return
+    const isMember = this.#options.isMember()
+    if (!isMember || !this.#wasMember || epoch !== this.#epoch + 1) {
+      this.#cache.clear()
+      this.#access.clear()
+      this.#horizon = this.#order
+    }
+    this.#epoch = epoch
+    this.#wasMember = isMember
+  }
+
+  #stands(bucket: Bucket): boolean {
+    this.#followEpoch()
+    return (
+      (this.#readAt.get(bucket) ?? 0) > this.#horizon || this.#cache.get(bucket.name) === bucket
+    )
+  }
+
+  /** `began`: of the read of the record. */
+  #remember(record: BucketRecord, began: number): Bucket {
     const cached = this.#cache.get(record.name)
     if (cached !== undefined && sameIncarnation(cached.record, record)) {
       cached.adopt(record)
       return cached
     }
-    const bucket = new Bucket(record, (old) => this.#reread(old))
+    const bucket = new Bucket(
+      record,
+      (old) => this.#reread(old),
+      (old) => this.#stands(old),
+    )
+    this.#readAt.set(bucket, began)
+    if (began <= this.#horizon) return bucket
     this.#cache.delete(record.name)
     this.#cache.set(record.name, bucket)
     if (this.#cache.size > CACHE_MAX) {
@@ -410,8 +477,12 @@ export class Buckets {
 
   /** The record of the very same incarnation: its objects are gone with it. */
   async #reread(bucket: Bucket): Promise<BucketRecord> {
+    const began = this.#begin()
     const record = await this.#readLive(internalContext(), bucket.name)
-    if (sameIncarnation(record, bucket.record)) return record
+    if (sameIncarnation(record, bucket.record)) {
+      this.#readAt.set(bucket, began)
+      return record
+    }
     if (this.#cache.get(bucket.name) === bucket) this.#cache.delete(bucket.name)
     throw recreated()
   }

@@ -62,6 +62,8 @@ export const RECORD = {
   registerGone: 8,
   /** A segment whose live records are all copied: the store's own (compaction.ts). */
   compacted: 9,
+  /** A minimum of a bucket that is gone, which no node knows any more (T8). */
+  minimumGone: 10,
 } as const
 
 export type RecordType = (typeof RECORD)[keyof typeof RECORD]
@@ -125,6 +127,11 @@ export const MARK_ROW: Uint8Array = bytesOf('k')
 export function blockGone(key: BlockKey): NewRecord {
   const partition = partitionOfKey(key)
   return { type: RECORD.blockGone, partition, key, body: new Uint8Array(0) }
+}
+
+/** Removes the minimum of a bucket that is gone and that no node knows (T8). Append it urgently. */
+export function minimumGone(partition: number, bucket: BucketId): NewRecord {
+  return { type: RECORD.minimumGone, partition, key: bucket, body: new Uint8Array(0) }
 }
 
 /**
@@ -293,6 +300,7 @@ function rowOf({ type, partition, key }: Pick<LogRecord, 'type' | 'partition' | 
     case RECORD.blockGone:
       return { key: blockRow(key as BlockKey), valueBytes: 0 }
     case RECORD.minimum:
+    case RECORD.minimumGone:
       return { key: minimumRow(partition, key as BucketId), valueBytes: NUMBER_BYTES }
     case RECORD.mark:
       return { key: MARK_ROW, valueBytes: NUMBER_BYTES }
@@ -327,10 +335,11 @@ export function applyRecord(
       const value = encodeRow(new Uint8Array(0), position)
       return [{ key, value, replaces: replaced(current(key), 0) }]
     }
-    case RECORD.dutyDone: {
-      const { key } = rowOf(record)
+    case RECORD.dutyDone:
+    case RECORD.minimumGone: {
+      const { key, valueBytes } = rowOf(record)
       const row = current(key)
-      return row === undefined ? [] : [{ key, replaces: replaced(row, 0) }]
+      return row === undefined ? [] : [{ key, replaces: replaced(row, valueBytes) }]
     }
     case RECORD.blockGone:
       return applyBlockGone(record, current)
@@ -454,7 +463,12 @@ function raise(
 
 /** Removals: kept while an older segment may hold what they removed, although no row points to them. */
 export function isRemoval({ type }: Pick<LogRecord, 'type'>): boolean {
-  return type === RECORD.blockGone || type === RECORD.registerGone || type === RECORD.dutyDone
+  return (
+    type === RECORD.blockGone ||
+    type === RECORD.registerGone ||
+    type === RECORD.dutyDone ||
+    type === RECORD.minimumGone
+  )
 }
 
 /** Whether compaction keeps a record: see StoreOptions.isLive. In doubt, because a row is damaged: yes. */
@@ -482,6 +496,7 @@ export function isLiveRecord(
     }
     case RECORD.blockGone:
     case RECORD.dutyDone:
+    case RECORD.minimumGone:
       return !oldest && current(rowOf(record).key) === undefined
     case RECORD.registerGone: {
       const floor = current(floorRow(record.partition))

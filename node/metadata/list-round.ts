@@ -101,7 +101,8 @@ class ListRound {
       this.#askMore()
       if (this.#open === 0) this.#end()
     })
-    if (this.#staleFence) await this.#options.bucket.refresh()
+    const { bucket } = this.#options
+    if (this.#staleFence || !bucket.stands()) await bucket.refresh()
     return this.#shards.map((shard) => (this.#isAnswered(shard) ? shard.answers : undefined))
   }
 

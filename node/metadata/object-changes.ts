@@ -278,6 +278,10 @@ class PinnedFence implements FenceSource {
     return this.#bucket.current()
   }
 
+  stands(): boolean {
+    return this.#bucket.stands()
+  }
+
   refresh(): Promise<void> {
     return this.#bucket.refresh()
   }

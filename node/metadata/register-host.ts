@@ -17,7 +17,7 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
-import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
@@ -45,6 +45,7 @@ import {
   floorOfRow,
   floorRow,
   MARK_ROW,
+  minimumGone,
   minimumRow,
   RECORD,
   registerGone,
@@ -66,6 +67,9 @@ const STATE_BYTES_MAX = 32 << 20
 /** Of a decoded state, beside its body. */
 const STATE_OVERHEAD_BYTES = 400
 const BALLOT_BYTES = 100
+
+/** Above every generation of a bucket's record: the minimum of a bucket that is gone for good (T8). */
+export const FINAL_GENERATION = Number.MAX_SAFE_INTEGER
 
 /** The packed block of a value that was read. */
 export interface PackedBlock {
@@ -326,6 +330,34 @@ export class RegisterHost {
     }
     if (records.length > 0) waits.add(this.#raise(fence, records, names))
     await Promise.all(waits)
+  }
+
+  /** Of buckets that are gone for good: whoever has a minimum of one obeys nothing of it any more. */
+  async finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
+    const known = buckets.filter(
+      (bucket) => this.flushedMinimum(partition, { bucket, generation: 0 }) > 0,
+    )
+    await Promise.all(
+      known.map((bucket) =>
+        this.raiseMinimum({ bucket, generation: FINAL_GENERATION }, [partition]),
+      ),
+    )
+  }
+
+  /** Drops final minima. The caller knows that no node knows these buckets any more (T8). Until it is
+   * flushed they are obeyed. */
+  async dropMinima(partition: number, buckets: readonly BucketId[]): Promise<number> {
+    const final = buckets.filter(
+      (bucket) => this.flushedMinimum(partition, { bucket, generation: 0 }) === FINAL_GENERATION,
+    )
+    if (final.length === 0) return 0
+    await this.#store.append(
+      final.map((bucket) => minimumGone(partition, bucket)),
+      { urgent: true },
+    )
+    for (const bucket of final)
+      this.#minima.delete(minimumName(partition, { bucket, generation: 0 }))
+    return final.length
   }
 
   async #raise(

@@ -75,6 +75,9 @@ export interface Placement {
 export interface FenceSource {
   current(): Fence
   refresh(): Promise<void>
+  /** False: the minima of the bucket may have been dropped meanwhile, so that replicas that obey prove
+   * nothing. Asked before anything is sent and, since it may have changed, of what was answered. */
+  stands?(): boolean
 }
 
 export interface RegistersOptions {
@@ -187,6 +190,7 @@ export class Registers {
     const deadline = this.#deadline()
     const startedMs = this.#options.clock.monotonicMs()
     for (let attempts = 0; ; attempts++) {
+      if (request.fence?.stands?.() === false) await request.fence.refresh()
       const sets = placement.sets(partition)
       const epoch = placement.epoch()
       let block: PackedBlock | undefined
@@ -206,6 +210,7 @@ export class Registers {
       })
       switch (outcome.type) {
         case 'state':
+          if (request.fence?.stands?.() === false) await request.fence.refresh()
           this.#observe(request.key, 'read', startedMs, outcome.accepted)
           return { accepted: outcome.accepted, block }
         case 'needs-identity':
@@ -368,6 +373,7 @@ export class Registers {
         await this.#wait(context, startedMs, attempts)
         continue
       }
+      if (fence?.stands?.() === false) await this.#refresh(fence, attempt)
       const lacking = new Set<NodeId>()
       tally.begin()
       const sets = placement.sets(partition)
@@ -413,6 +419,7 @@ export class Registers {
         // A replica that was down or refused lacks what the others chose without it (P7).
         const chosen = outcome.type === 'written' || outcome.type === 'kept'
         if (chosen) for (const node of lacking) onGap(node, partition)
+        if (fence?.stands?.() === false) await this.#confirm(fence)
         return outcome
       }
     }
@@ -425,6 +432,15 @@ export class Registers {
     } catch (error) {
       if (attempt !== undefined) throw unavailable()
       throw error
+    }
+  }
+
+  /** Of a change that may have happened: is its bucket still there? */
+  async #confirm(fence: FenceSource): Promise<void> {
+    try {
+      await fence.refresh()
+    } catch {
+      throw unavailable()
     }
   }
 

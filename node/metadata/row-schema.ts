@@ -106,6 +106,7 @@ function restore({ type, partition, key }: Identity, current: Current): LogRecor
     }
     case RECORD.blockGone:
     case RECORD.dutyDone:
+    case RECORD.minimumGone:
       return row === undefined ? { type, partition, key, body: new Uint8Array(0) } : undefined
     default:
       return undefined

@@ -26,6 +26,7 @@ import type { Reclaim, Released } from '../space/reclaim.ts'
 import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from './lister.ts'
+import { FINAL_GENERATION } from './register-host.ts'
 import type { FenceSource, Registers } from './registers.ts'
 import {
   dataIdsOf,
@@ -79,7 +80,7 @@ export function goneBucket(id: BucketId): Bucket {
     region: '',
     shards: 1,
   })
-  return new Bucket({ ...record, generation: Number.MAX_SAFE_INTEGER }, () =>
+  return new Bucket({ ...record, generation: FINAL_GENERATION }, () =>
     Promise.reject(new StoreError('NoSuchBucket')),
   )
 }

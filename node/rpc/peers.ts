@@ -43,6 +43,8 @@ import {
   WireListRequest,
   WireLostReply,
   WireLostRequest,
+  WireBuryReply,
+  WireBuryRequest,
   WireRaiseReply,
   WireRaiseRequest,
   WireRecallReply,
@@ -77,6 +79,7 @@ export interface LocalService {
   putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
   list(request: WireListRequest): Promise<WireListReply>
   raise(request: WireRaiseRequest): Promise<WireRaiseReply>
+  bury(request: WireBuryRequest): Promise<WireBuryReply>
   free(request: WireFreeRequest): Promise<WireFreeReply>
   collect(request: WireCollectRequest): Promise<WireCollectReply>
 }
@@ -230,6 +233,15 @@ export class Peers {
     return decodeMessage(
       WireRaiseReply,
       (await this.#call(to, 'control', RPC.raise, body, options, 'write')).body,
+    )
+  }
+
+  async bury(to: NodeId, request: WireBuryRequest, options: CallOptions): Promise<WireBuryReply> {
+    if (to === this.self) return this.#local().bury(request)
+    const body = WireBuryRequest.encode(request)
+    return decodeMessage(
+      WireBuryReply,
+      (await this.#call(to, 'control', RPC.bury, body, options)).body,
     )
   }
 

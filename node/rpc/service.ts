@@ -1,7 +1,7 @@
 /** Answers what peers ask, one handler for each type of message. */
 
-import { EMPTY_BYTES, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
-import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
+import { bucketId, type BlockKey, type BucketId, type NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
@@ -42,6 +42,8 @@ import {
   WireListRequest,
   WireLostReply,
   WireLostRequest,
+  WireBuryReply,
+  WireBuryRequest,
   WireRaiseReply,
   WireRaiseRequest,
   WireRecallReply,
@@ -61,6 +63,7 @@ import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../space/attempt-marks.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import { FREED_MAX } from '../space/freer.ts'
+import { BURIED_MAX } from '../space/minima.ts'
 import { HOLDS_ASKED_MAX } from '../space/reference-check.ts'
 import type { KeptBlocks } from '../space/kept-blocks.ts'
 import { READERS_IDS_MAX, type Readers } from '../space/readers.ts'
@@ -80,6 +83,8 @@ export interface ServiceOptions {
   readonly lost: (request: WireLostRequest) => Promise<WireLostReply>
   /** A register names this block, and it is not here. */
   readonly onMissing: (key: BlockKey) => void
+  /** Nothing that this node knows of these buckets counts any more (T8). */
+  readonly bury: (ids: ReadonlySet<BucketId>) => void
   /** Blocks of dead data that somebody still reads. */
   readonly kept: () => KeptBlocks
   readonly epoch: () => number
@@ -131,6 +136,11 @@ export class Service implements LocalService {
         const request = decodeMessage(WireRaiseRequest, body)
         await this.#catchUp(request.epoch, from)
         return { type, body: WireRaiseReply.encode(await this.raise(request)) }
+      }
+      case RPC.bury: {
+        const request = decodeMessage(WireBuryRequest, body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireBuryReply.encode(await this.bury(request)) }
       }
       case RPC.digests: {
         const request = decodeMessage(WireDigestRequest, body)
@@ -201,6 +211,22 @@ export class Service implements LocalService {
       if (error instanceof LogError) return { result: 2, epoch: epoch() }
       throw error
     }
+  }
+
+  /** Of buckets that are gone for good (T8). */
+  async bury({ epoch: asked, partition, buckets }: WireBuryRequest): Promise<WireBuryReply> {
+    const { epoch, isStable, isReplica, host, bury } = this.#options
+    if (buckets.length > BURIED_MAX) throw new MessageError('too many buckets in one message')
+    const ids = buckets.map((bytes) => bucketId(byteString(bytes)))
+    if (asked !== epoch() || !isStable()) return { result: 1, epoch: epoch() }
+    if (isReplica(partition)) {
+      await host.finalise(partition, ids).catch((error: unknown) => {
+        // It is told again.
+        if (!(error instanceof LogError)) throw error
+      })
+    }
+    bury(new Set(ids))
+    return { result: asked === epoch() && isStable() ? 0 : 1, epoch: epoch() }
   }
 
   /** At whatever epoch: what is dead is dead for good (G5). */

@@ -17,6 +17,7 @@ import { Collector, type CollectorCounters } from './collector.ts'
 import { DeadData } from './dead-data.ts'
 import { Freer, type FreeingPeers } from './freer.ts'
 import { Judge } from './judge.ts'
+import { Minima, type MinimaOptions } from './minima.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
 import { KeptBlocks } from './kept-blocks.ts'
@@ -33,6 +34,8 @@ export interface SpaceSettings {
   readonly scanPerSecond?: number | undefined
   /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
   readonly tombstoneDelayMs?: number | undefined
+  /** Between two looks for minima of deleted buckets. Default 60 s. */
+  readonly minimaPauseMs?: number | undefined
 }
 
 export interface SpaceOptions extends SpaceSettings {
@@ -40,7 +43,8 @@ export interface SpaceOptions extends SpaceSettings {
   readonly store: Pick<Store, 'get' | 'range' | 'stats'>
   readonly attempts: Attempts
   readonly dead: DeadData
-  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers
+  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
+  readonly host: MinimaOptions['host']
   readonly registers: Registers
   readonly placement: Placement
   readonly view: () => LayoutView
@@ -90,6 +94,7 @@ export class Space {
   readonly collector: Collector
   readonly tombstones: Tombstones
   readonly scan: Scan
+  readonly minima: Minima
   readonly kept: KeptBlocks
   readonly #options: SpaceOptions
 
@@ -132,6 +137,16 @@ export class Space {
       logger,
       delayMs: options.tombstoneDelayMs ?? 15_000,
     })
+    this.minima = new Minima({
+      store,
+      host: options.host,
+      peers,
+      view,
+      isMember,
+      clock,
+      logger,
+      pauseMs: options.minimaPauseMs ?? 60_000,
+    })
     this.scan = new Scan({
       self,
       store,
@@ -153,10 +168,12 @@ export class Space {
 
   start(): void {
     this.scan.start()
+    this.minima.start()
   }
 
   stop(): void {
     this.scan.stop()
+    this.minima.stop()
     this.collector.stop()
     this.tombstones.stop()
     this.freer.stop()

@@ -37,6 +37,7 @@ export const RPC = {
   readers: 20,
   holds: 21,
   lost: 22,
+  bury: 23,
 } as const
 
 export const LAYOUT_RPC_MIN = 200

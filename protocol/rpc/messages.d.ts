@@ -435,6 +435,48 @@ export declare namespace WireRaiseRequest {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRaiseRequest>): WireRaiseRequest;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireRaiseRequest>): Generator<WireRaiseRequestEpochFieldEvent | WireRaiseRequestBucketFieldEvent | WireRaiseRequestGenerationFieldEvent | WireRaiseRequestPartitionsFieldEvent>;
 }
+export interface WireBuryRequest {
+    epoch: number;
+    partition: number;
+    buckets: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireBuryRequest {
+    const codec: () => Codec<WireBuryRequest>;
+    interface WireBuryRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireBuryRequestPartitionFieldEvent {
+        field: '$.partition';
+        value: number;
+    }
+    interface WireBuryRequestBucketsFieldEvent {
+        field: '$.buckets[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireBuryRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBuryRequest>): WireBuryRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBuryRequest>): Generator<WireBuryRequestEpochFieldEvent | WireBuryRequestPartitionFieldEvent | WireBuryRequestBucketsFieldEvent>;
+}
+export interface WireBuryReply {
+    result: number;
+    epoch: number;
+}
+export declare namespace WireBuryReply {
+    const codec: () => Codec<WireBuryReply>;
+    interface WireBuryReplyResultFieldEvent {
+        field: '$.result';
+        value: number;
+    }
+    interface WireBuryReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    function encode(obj: Partial<WireBuryReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBuryReply>): WireBuryReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireBuryReply>): Generator<WireBuryReplyResultFieldEvent | WireBuryReplyEpochFieldEvent>;
+}
 export interface WireRaiseReply {
     result: number;
     epoch: number;

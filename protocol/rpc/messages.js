@@ -1629,6 +1629,207 @@ export var WireRaiseRequest;
     }
     WireRaiseRequest.stream = stream;
 })(WireRaiseRequest || (WireRaiseRequest = {}));
+export var WireBuryRequest;
+(function (WireBuryRequest) {
+    let _codec;
+    WireBuryRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.partition != null && obj.partition !== 0)) {
+                    w.uint32(16);
+                    w.uint32(obj.partition);
+                }
+                if (obj.buckets != null && obj.buckets.length > 0) {
+                    for (const value of obj.buckets) {
+                        w.uint32(26);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    partition: 0,
+                    buckets: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.partition = reader.uint32();
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.buckets != null && obj.buckets.length === opts.limits.buckets) {
+                                throw new MaxLengthError('Decode error - repeated field "buckets" had too many elements');
+                            }
+                            obj.buckets.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    buckets: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.partition`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.buckets != null && obj.buckets === opts.limits.buckets) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "buckets" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.buckets[]`,
+                                index: obj.buckets,
+                                value: reader.bytes()
+                            };
+                            obj.buckets++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireBuryRequest.codec());
+    }
+    WireBuryRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireBuryRequest.codec(), opts);
+    }
+    WireBuryRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireBuryRequest.codec(), opts);
+    }
+    WireBuryRequest.stream = stream;
+})(WireBuryRequest || (WireBuryRequest = {}));
+export var WireBuryReply;
+(function (WireBuryReply) {
+    let _codec;
+    WireBuryReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.result != null && obj.result !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.result);
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(16);
+                    w.uint64Number(obj.epoch);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    result: 0,
+                    epoch: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.result = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.result`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireBuryReply.codec());
+    }
+    WireBuryReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireBuryReply.codec(), opts);
+    }
+    WireBuryReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireBuryReply.codec(), opts);
+    }
+    WireBuryReply.stream = stream;
+})(WireBuryReply || (WireBuryReply = {}));
 export var WireRaiseReply;
 (function (WireRaiseReply) {
     let _codec;

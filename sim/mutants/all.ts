@@ -9,6 +9,7 @@ import { FULL_MUTANTS } from './full.ts'
 import { LIMIT_MUTANTS } from './limits.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
+import { MINIMA_MUTANTS } from './minima.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
@@ -22,6 +23,7 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...EPOCH_MUTANTS,
   ...FENCE_MUTANTS,
   ...BUCKET_MUTANTS,
+  ...MINIMA_MUTANTS,
   ...SPACE_MUTANTS,
   ...READER_MUTANTS,
   ...LOST_MUTANTS,

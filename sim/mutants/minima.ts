@@ -1,0 +1,76 @@
+/** Breaks of T8 where minima of buckets that are gone are dropped. */
+
+import { Bucket } from '../../node/metadata/bucket.ts'
+import { Buckets } from '../../node/metadata/buckets.ts'
+import { Peers } from '../../node/rpc/peers.ts'
+import {
+  awayAndBuried,
+  knownAndBuried,
+  openedAndBuried,
+  sentAndBuried,
+} from './minima-scenarios.ts'
+import type { NodeMutant } from './mutant.ts'
+
+const CAUGHT = /a PUT into a bucket that is gone: ok/
+
+export const MINIMA_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'minimum-dropped-while-cached',
+    rule: 'T8',
+    breaks: 'minima of a bucket that is gone go while a node has its record in the cache',
+    by: 'scenario: a node knows a bucket that another one deletes',
+    scenario: knownAndBuried,
+    caughtAs: CAUGHT,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Buckets.prototype, 'bury', () => () => {})
+    },
+  },
+  {
+    name: 'minimum-dropped-while-open',
+    rule: 'T8',
+    breaks: 'minima of a bucket that is gone go while an operation has its record',
+    by: 'scenario: a slow body',
+    scenario: openedAndBuried,
+    caughtAs: CAUGHT,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Bucket.prototype, 'stands', () => () => true)
+    },
+  },
+  {
+    name: 'minimum-dropped-while-asked',
+    rule: 'T8',
+    breaks:
+      'whether a record still counts is asked before a request is sent only, and not of its answer',
+    by: 'scenario: a request is held up until the minima are gone',
+    scenario: sentAndBuried,
+    caughtAs: CAUGHT,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Bucket.prototype, 'stands', () => () => true)
+    },
+  },
+  {
+    name: 'minimum-dropped-without-all-members',
+    rule: 'T8',
+    breaks: 'minima of a bucket that is gone go though a member does not answer',
+    by: 'scenario: a node is away that knows the bucket',
+    scenario: awayAndBuried,
+    caughtAs: CAUGHT,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Peers.prototype, 'connected', () => () => true)
+      patches.method(
+        Peers.prototype,
+        'bury',
+        (original) =>
+          function (this: Peers, to, asked, options) {
+            return original
+              .call(this, to, asked, options)
+              .catch(() => ({ result: 0, epoch: asked.epoch }))
+          },
+      )
+    },
+  },
+]
