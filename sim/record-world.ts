@@ -15,6 +15,7 @@ import {
   encodeNumber,
   hasState,
   RECORD,
+  minimumGone,
   registerGone,
 } from '../node/metadata/index-rows.ts'
 import { openStore } from '../node/open-store.ts'
@@ -74,7 +75,7 @@ export const BATCHES: readonly (readonly NewRecord[])[] = [
   [stored(1), stored(2), duty(RECORD.duty)],
   [register('b', 7), minimum(2), mark(200), gone('c', 3), blockGone(block(2))],
   [duty(RECORD.dutyDone), register('d', 9)],
-  [register('e', 10)],
+  [register('e', 10), minimumGone(5, BUCKET)],
 ]
 
 export class RecordWorld {

@@ -33,6 +33,7 @@ import {
   encodeNumber,
   floorRow,
   RECORD,
+  minimumGone,
   registerGone,
   registerRow,
   stateOfRow,
@@ -308,6 +309,7 @@ export class RowsWorld {
     }
     if (kind < 0.85) return blockGone(this.blockOf(1 + this.pick(Math.max(1, this.blocks))).key)
     const partition = this.pick(PARTITIONS)
+    if (kind < 0.87) return minimumGone(partition, BUCKET)
     if (kind < 0.9) {
       const body = encodeNumber(this.pick(50))
       return { type: RECORD.minimum, partition, key: BUCKET, body }
@@ -361,6 +363,8 @@ export class RowsWorld {
         const before = Number(this.model.get(row) ?? 0)
         return [[row, String(Math.max(before, decodeNumber(body)))]]
       }
+      case RECORD.minimumGone:
+        return [[`g${u16(partition)}${key}`, undefined]]
       case RECORD.mark:
         return [['k', String(Math.max(Number(this.model.get('k') ?? 0), decodeNumber(body)))]]
       case RECORD.duty:

@@ -20,7 +20,12 @@ const TIDY_WITHIN_MS = 60_000
 const SCRUBBED_WITHIN_MS = 120_000
 
 /** Quick enough that all of it happens under the faults of half a minute. */
-const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 15_000 }
+const SPACE = {
+  reclaimDelayMs: 1_000,
+  scanPauseMs: 3_000,
+  tombstoneDelayMs: 15_000,
+  minimaPauseMs: 2_000,
+}
 const UPKEEP = { compactionIntervalMs: 1_000, compactionGainBytes: 64 << 10 }
 const SEGMENT_BYTES = 512 << 10
 

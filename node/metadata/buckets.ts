@@ -43,7 +43,7 @@ import {
   settingsOf,
   withChange,
 } from './bucket-record.ts'
-import { FINAL_GENERATION } from './register-host.ts'
+import { FINAL_GENERATION } from './minimum-records.ts'
 import type { Placement, Registers } from './registers.ts'
 import { sleep } from '../env/sleep.ts'
 

@@ -21,6 +21,7 @@ import {
   floorRow,
   isLiveRecord,
   MARK_ROW,
+  minimumGone,
   minimumRow,
   RECORD,
   registerGone,
@@ -214,6 +215,30 @@ test('blocks are counted once; minima and the mark only rise', () => {
     put(applyRecord({ type: RECORD.minimum, partition: 1, key: BUCKET, body }, at(0), current))
   }
   expect(decodeNumber(current(minimumRow(1, BUCKET))!)).toBe(3)
+})
+
+test('a minimum that is gone leaves no row, may be raised again, and another bucket’s stays', () => {
+  const raise = (bucket: string, generation: number): void => {
+    const body = encodeNumber(generation)
+    put(applyRecord({ type: RECORD.minimum, partition: 2, key: bucket, body }, at(0), current))
+  }
+  const other = 'other bucket 16b' as typeof BUCKET
+  raise(BUCKET, 7)
+  raise(other, 5)
+  const [write] = applyRecord({ ...minimumGone(2, BUCKET) }, at(300), current)
+  expect(write).toMatchObject({ replaces: at(0) })
+  for (let twice = 0; twice < 2; twice++) {
+    put(applyRecord({ ...minimumGone(2, BUCKET) }, at(300), current))
+    expect(current(minimumRow(2, BUCKET))).toBeUndefined()
+  }
+  expect(decodeNumber(current(minimumRow(2, other))!)).toBe(5)
+  const gone = { ...minimumGone(2, BUCKET) }
+  // Kept while an older segment may have the minimum, and no longer than it is gone (D7).
+  expect(isLiveRecord(gone, at(300), current, false)).toBe(true)
+  expect(isLiveRecord(gone, at(300), current, true)).toBe(false)
+  raise(BUCKET, 1)
+  expect(decodeNumber(current(minimumRow(2, BUCKET))!)).toBe(1)
+  expect(isLiveRecord(gone, at(300), current, false)).toBe(false)
 })
 
 test('a record of a type that this version does not know stops the node (fault 20)', () => {

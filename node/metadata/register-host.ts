@@ -53,6 +53,7 @@ import {
   stateOfRow,
 } from './index-rows.ts'
 import { deletes, givesSpace } from './gives-space.ts'
+import { FINAL_GENERATION, minimumName, minimumRecord, type Rise } from './minimum-records.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { SizedMap } from './sized-map.ts'
 
@@ -67,9 +68,6 @@ const STATE_BYTES_MAX = 32 << 20
 /** Of a decoded state, beside its body. */
 const STATE_OVERHEAD_BYTES = 400
 const BALLOT_BYTES = 100
-
-/** Above every generation of a bucket's record: the minimum of a bucket that is gone for good (T8). */
-export const FINAL_GENERATION = Number.MAX_SAFE_INTEGER
 
 /** The packed block of a value that was read. */
 export interface PackedBlock {
@@ -600,21 +598,3 @@ export type Learnt =
   | 'late'
   /** A damaged state may have voted for something later: it comes back by an identity change (D3). */
   | 'faulty'
-
-interface Rise {
-  readonly generation: number
-  readonly flushed: Promise<unknown>
-}
-
-function minimumName(partition: number, fence: NonNullable<RegisterRequest['fence']>): string {
-  return String.fromCharCode(partition) + fence.bucket
-}
-
-function minimumRecord(partition: number, fence: NonNullable<RegisterRequest['fence']>): NewRecord {
-  return {
-    type: RECORD.minimum,
-    partition,
-    key: fence.bucket,
-    body: encodeNumber(fence.generation),
-  }
-}

@@ -47,6 +47,7 @@ import { AcceptTally } from './accept-tally.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { OperationIds } from './operation-ids.ts'
+import type { RegisterEvent, RegisterObserver } from './register-events.ts'
 import { crowded, noRoom, unavailable } from './register-errors.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
 import { sleep } from '../env/sleep.ts'
@@ -95,22 +96,7 @@ export interface RegistersOptions {
   readonly observer?: RegisterObserver | undefined
 }
 
-/** What a proposer or reader learnt, between two instants of its own clock. */
-export interface RegisterEvent {
-  readonly key: RegisterKey
-  /** `proposed`: told before any accept of it is sent, each time anew. */
-  readonly type: 'proposed' | 'written' | 'kept' | 'read' | 'unknown'
-  readonly startedMs: number
-  /** Absent: the register is absent, or, of `proposed` and `unknown`, not known. */
-  readonly ballot?: Ballot | undefined
-  readonly operation?: OperationId | undefined
-  /** Operation of the state that a write replaced; absent: there was none. */
-  readonly base?: OperationId | undefined
-  /** What was proposed, written or found is one: later the register may be absent (G2). */
-  readonly tombstone?: boolean | undefined
-}
-
-export type RegisterObserver = (event: RegisterEvent) => void
+export type { RegisterEvent, RegisterObserver }
 
 /** As the pure proposer's, with blocks that this very call has made and the written value names: they ride
  * with the accept too (A5). A data id has one content, so that each call draws new ones. */

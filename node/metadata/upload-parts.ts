@@ -26,7 +26,7 @@ import type { Reclaim, Released } from '../space/reclaim.ts'
 import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from './lister.ts'
-import { FINAL_GENERATION } from './register-host.ts'
+import { FINAL_GENERATION } from './minimum-records.ts'
 import type { FenceSource, Registers } from './registers.ts'
 import {
   dataIdsOf,

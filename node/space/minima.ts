@@ -22,7 +22,8 @@ import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { decodeNumber, isSoundRow } from '../metadata/index-rows.ts'
-import { FINAL_GENERATION, type RegisterHost } from '../metadata/register-host.ts'
+import { FINAL_GENERATION } from '../metadata/minimum-records.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Peers } from '../rpc/peers.ts'
 
 /** In one message. */

@@ -48,7 +48,24 @@ export const MINIMA_MUTANTS: readonly NodeMutant[] = [
     caughtAs: CAUGHT,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(Bucket.prototype, 'stands', () => () => true)
+      const sent = new WeakSet<Bucket>()
+      patches.method(
+        Bucket.prototype,
+        'current',
+        (original) =>
+          function (this: Bucket) {
+            sent.add(this)
+            return original.call(this)
+          },
+      )
+      patches.method(
+        Bucket.prototype,
+        'stands',
+        (original) =>
+          function (this: Bucket) {
+            return sent.has(this) || original.call(this)
+          },
+      )
     },
   },
   {
