@@ -52,6 +52,7 @@ test('well-formed messages whose fields make no sense', async () => {
         wire.WireRaiseRequest.encode({ epoch, bucket, generation: 1, partitions: [70_000] }),
       ],
       [RPC.raise, wire.WireRaiseRequest.encode({ epoch, generation: 1, partitions: [1] })],
+      [RPC.bury, wire.WireBuryRequest.encode({ epoch, partition: 1, buckets: [bucket.slice(1)] })],
       [RPC.list, wire.WireListRequest.encode({ epoch, limit: 0, fenceBucket: bucket })],
       [
         RPC.list,

@@ -342,8 +342,7 @@ export class RegisterHost {
     )
   }
 
-  /** Drops final minima. The caller knows that no node knows these buckets any more (T8). Until it is
-   * flushed they are obeyed. */
+  /** Drops final minima, which are obeyed until that is flushed. No node knows these buckets any more (T8). */
   async dropMinima(partition: number, buckets: readonly BucketId[]): Promise<number> {
     const final = buckets.filter(
       (bucket) => this.flushedMinimum(partition, { bucket, generation: 0 }) === FINAL_GENERATION,

@@ -12,7 +12,6 @@ import {
 } from '../../protocol/ids.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import type { Ballot } from '../../protocol/register/ballot.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import {
   identityProposer,

@@ -35,14 +35,19 @@ export const ROW_SCHEMA: RowSchema = {
     if (removal.type !== RECORD.registerGone) return true
     return compareBallots(ballotOfState(record.body), decodeFloor(removal.body)) <= 0
   },
-  isOlder: (record, than) =>
-    record.type === RECORD.register &&
-    compareBallots(ballotOfState(record.body), ballotOfState(than.body)) < 0,
+  isOlder,
   isAbove,
   isSound: isSoundRow,
   positionOf: positionOfRow,
   identityOf,
   restore,
+}
+
+function isOlder({ type, body }: LogRecord, than: LogRecord): boolean {
+  if (type === RECORD.minimum) return decodeNumber(body) < decodeNumber(than.body)
+  return (
+    type === RECORD.register && compareBallots(ballotOfState(body), ballotOfState(than.body)) < 0
+  )
 }
 
 function isAbove(record: LogRecord, position: LogPosition, current: Current): boolean {
@@ -51,6 +56,8 @@ function isAbove(record: LogRecord, position: LogPosition, current: Current): bo
   if (!isFloor && type !== RECORD.minimum && type !== RECORD.mark) return false
   const key = isFloor ? floorRow(partition) : rowKeyOf(record)
   const row = current(key)
+  // Lost, or removed by a later record: scrub looks for that first, as with all other rows.
+  if (row === undefined && type === RECORD.minimum) return false
   const at = row === undefined ? undefined : positionOfRow(key, row)
   if (row === undefined || at === undefined) return true
   const order = isFloor

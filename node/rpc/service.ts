@@ -1,7 +1,13 @@
 /** Answers what peers ask, one handler for each type of message. */
 
 import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
-import { bucketId, type BlockKey, type BucketId, type NodeId } from '../../protocol/ids.ts'
+import {
+  BUCKET_ID_BYTES,
+  bucketId,
+  type BlockKey,
+  type BucketId,
+  type NodeId,
+} from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
@@ -217,6 +223,9 @@ export class Service implements LocalService {
   async bury({ epoch: asked, partition, buckets }: WireBuryRequest): Promise<WireBuryReply> {
     const { epoch, isStable, isReplica, host, bury } = this.#options
     if (buckets.length > BURIED_MAX) throw new MessageError('too many buckets in one message')
+    if (buckets.some((bytes) => bytes.length !== BUCKET_ID_BYTES)) {
+      throw new MessageError('a bucket id has 16 bytes')
+    }
     const ids = buckets.map((bytes) => bucketId(byteString(bytes)))
     if (asked !== epoch() || !isStable()) return { result: 1, epoch: epoch() }
     if (isReplica(partition)) {
