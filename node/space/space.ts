@@ -34,7 +34,7 @@ export interface SpaceSettings {
   readonly scanPerSecond?: number | undefined
   /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
   readonly tombstoneDelayMs?: number | undefined
-  /** Between two looks for minima of deleted buckets. Default 60 s. */
+  /** Between two looks for minima of deleted buckets. Default 5 minutes. */
   readonly minimaPauseMs?: number | undefined
 }
 
@@ -145,7 +145,7 @@ export class Space {
       isMember,
       clock,
       logger,
-      pauseMs: options.minimaPauseMs ?? 60_000,
+      pauseMs: options.minimaPauseMs ?? 300_000,
     })
     this.scan = new Scan({
       self,
