@@ -9,6 +9,7 @@
  *   layout*.json      membership/layout-store.ts
  *   forgotten         repair/forgotten.ts
  *   sightings         repair/sightings.ts
+ *   spare             env/spare-room.ts
  *   log/ index/       the segments, and the index made from them
  *
  * Invariants:
@@ -50,6 +51,7 @@ import {
   type NodeRecord,
   type ParsedNode,
 } from './node-record.ts'
+import { giveSpareRoom, SPARE_FILE } from './env/spare-room.ts'
 import { UsageError } from './usage-error.ts'
 
 export type { NodeRecord } from './node-record.ts'
@@ -159,6 +161,7 @@ export class DataDirectory {
       VOTE_FILE,
       'forgotten',
       'sightings',
+      SPARE_FILE,
       'log',
       'index',
       NODE_COPY_FILE,
@@ -183,6 +186,7 @@ export function openDataDirectory(
   const before = readNode(path)
   if (before === undefined) refuseForeign(path)
   makeDirectory(path)
+  giveSpareRoom(path)
   const lock = lockDirectory(path, processes)
   try {
     const stored = readNode(path)

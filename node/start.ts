@@ -29,6 +29,7 @@ import { createNetwork } from './net/network.ts'
 import { ShoalNode } from './node.ts'
 import type { RootCredential } from './node-options.ts'
 import { StartingAdmin } from './starting-admin.ts'
+import { keepSpareRoom } from './env/spare-room.ts'
 import { UsageError } from './usage-error.ts'
 
 /** How often a long start says how far it has come. */
@@ -187,7 +188,9 @@ async function serveBehind(
     metrics,
     logger,
   })
+  const letSpareRoom = keepSpareRoom(directory.path, clock, random)
   const stop = async (): Promise<void> => {
+    letSpareRoom()
     await gateway.close({ drainMs: config.shutdownTimeout })
     await admin.close()
     await node.stop()

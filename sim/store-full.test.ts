@@ -2,6 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'
+import { MANIFEST_PATH } from '../node/data/manifest.ts'
+import { SEGMENT_HEADER_BYTES, segmentPath } from '../node/data/segment.ts'
 import type { NewRecord } from '../node/data/types.ts'
 import type { DiskOperation } from './disk.ts'
 import { StoreWorld } from './store-world.ts'
@@ -40,4 +42,27 @@ test.each<[string, DiskOperation, number, number]>([
   await world.open()
   expect(world.store?.damage()).toEqual([])
   expect([...(await world.contents()).keys()]).toEqual(['k1', 'k3', 'k4'])
+})
+
+test('a start succeeds where nothing can be written, and no later one deletes what the manifest lacks', async () => {
+  const world = new StoreWorld({ seed: 6, segmentSizeBytes: 40 << 10 })
+  const store = await world.open()
+  await world.clock.settle(store.append([record('k1', 30_000)]))
+  await world.clock.settle(store.append([record('k2', 12_000)]))
+  world.crash('cut')
+  // A torn segment to be struck off, and a manifest that has to be made anew.
+  const path = segmentPath(2)
+  world.disk.put(path, world.disk.contentOf(path).slice(0, SEGMENT_HEADER_BYTES))
+  world.disk.put(MANIFEST_PATH, new Uint8Array(100))
+  world.disk.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined)
+  const again = await world.open()
+  expect(world.failures).toEqual([])
+  expect(again.get(bytesOf('k1'))).toBeDefined()
+  world.disk.fault = undefined
+  await world.clock.settle(again.append([record('k3', 500)], { urgent: true }))
+  for (const fate of ['cut', 'kill'] as const) {
+    world.crash(fate)
+    await world.open()
+    expect([...(await world.contents()).keys()]).toEqual(['k1', 'k3'])
+  }
 })

@@ -31,7 +31,7 @@ import {
   type LogEnd,
 } from './segment.ts'
 import { overwriteSegment, truncateSegment } from './segment-file.ts'
-import { isRefusal, trusted, UntrustedDisk } from './trusted.ts'
+import { isRefusal, trusted, unlessRefused, UntrustedDisk } from './trusted.ts'
 import type { LogPosition, LogRecord, Loss, NewRecord } from './types.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
@@ -560,7 +560,8 @@ export class Log {
       const records = tail?.records.length ?? 0
       this.options.logger.info({ segment, offset, size, records }, 'cutting the tail of the log')
       if (remove) {
-        await this.dropSegment(segment)
+        // Where the manifest can't be written it stays listed, and empty: no start may fail of that.
+        await this.dropSegment(segment).catch(unlessRefused)
         await this.options.disk.syncDirectory(LOG_DIRECTORY)
       } else {
         await truncateSegment(this.options.disk, segment, offset)

@@ -165,11 +165,12 @@ export class Manifest {
     return this.#segments.has(segment)
   }
 
-  /** Makes the list say that there are these, and these are missing, wherever it does not. */
+  /** Makes the list say that there are these, and these are missing, wherever it does not. Where that finds no
+   * room the next write says so: a list without them would have the next start delete them. */
   async settle(segments: ReadonlySet<number>, missing: ReadonlySet<number>): Promise<void> {
     const isSame = isEqual(segments, this.#segments) && isEqual(missing, this.#missing)
     if (isSame && this.#form === 'whole') return
-    await this.#change(() => new Set(segments), missing)
+    await this.#change(() => new Set(segments), missing, true)
   }
 
   add(segment: number): Promise<void> {
@@ -209,6 +210,7 @@ export class Manifest {
   #change(
     next: (segments: ReadonlySet<number>) => ReadonlySet<number>,
     missing?: ReadonlySet<number>,
+    keeps = false,
   ): Promise<void> {
     return this.#queue(async () => {
       const before = this.#segments
@@ -220,8 +222,10 @@ export class Manifest {
       try {
         await this.#write('list')
       } catch (error) {
-        this.#segments = before
-        this.#missing = missingBefore
+        if (!keeps) {
+          this.#segments = before
+          this.#missing = missingBefore
+        }
         throw error
       }
     })

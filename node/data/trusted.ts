@@ -20,3 +20,8 @@ export function isRefusal(error: unknown): boolean {
   if (error instanceof UntrustedDisk) return false
   return isNoSpace(error) || errorCode(error) === 'EROFS'
 }
+
+/** For what need not happen now. */
+export function unlessRefused(error: unknown): void {
+  if (!isRefusal(error)) throw error
+}

@@ -75,7 +75,7 @@ export class Recall {
   #running = false
   #again = false
   #stopped = false
-  #retrying = false
+  #cancelRetry: (() => void) | undefined
   /** Of the peers that were asked since the loss `#serial`, and the mark above all of them. */
   readonly #marks = new Map<NodeId, number>()
   #serial = 0
@@ -97,11 +97,15 @@ export class Recall {
 
   stop(): void {
     this.#stopped = true
+    this.#cancelRetry?.()
   }
 
   /** A peer came up, the layout changed, something was lost: tries whatever is left to try. */
   kick(): void {
     this.#delayMs = RETRY_MS
+    // It was for later, since it seemed that nothing changes.
+    this.#cancelRetry?.()
+    this.#cancelRetry = undefined
     this.#begin()
   }
 
@@ -132,10 +136,9 @@ export class Recall {
 
   #retryLater(): void {
     const { clock, random } = this.#options
-    if (this.#retrying || this.#stopped) return
-    this.#retrying = true
-    clock.after(this.#delayMs * (1 + random.float()), () => {
-      this.#retrying = false
+    if (this.#cancelRetry !== undefined || this.#stopped) return
+    this.#cancelRetry = clock.after(this.#delayMs * (1 + random.float()), () => {
+      this.#cancelRetry = undefined
       this.#begin()
     })
     this.#delayMs = Math.min(2 * this.#delayMs, RETRY_MS_MAX)

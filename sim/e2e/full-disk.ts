@@ -2,16 +2,17 @@
  * `node sim/e2e/full-disk.ts [--size-mib 320]`
  *
  * A node whose disk is a small loop mount, filled to the last byte that it gives: writes get 507 or 503, reads
- * and deletes work, space comes back by itself, and writes resume without a restart. Needs the right to mount;
+ * and deletes work, it starts again and again although others have taken the last byte, space comes back by
+ * itself, and writes resume without a restart. Needs the right to mount;
  * where that is missing it says so and ends with 0 (the simulation's quota covers the same).
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { until } from '../../bench/harness/process.ts'
+import { isAlive, until } from '../../bench/harness/process.ts'
 import { errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
@@ -36,6 +37,22 @@ function mount(scratch: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** To the last byte that the disk has; the result is what it says to be free then. */
+function fill(path: string): number {
+  const file = openSync(path, 'a')
+  for (let size = 1 << 20; size >= 1; size >>= 1) {
+    const bytes = Buffer.alloc(size, 1)
+    try {
+      for (;;) writeSync(file, bytes)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    }
+  }
+  closeSync(file)
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
 }
 
 async function main(): Promise<void> {
@@ -83,6 +100,17 @@ async function main(): Promise<void> {
     }
     for (let i = 0; i < stored; i += 7) await check(i)
     console.log('reads work on the full disk')
+    const filler = join(disk, 'filler')
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
+      const pid = shoal.pid(0)
+      process.kill(pid, signal)
+      await until('the node to stop', async () => (isAlive(pid) ? undefined : true), 40_000, 50)
+      const freeBytes = fill(filler)
+      await shoal.startNode(0)
+      console.log(`starts after ${signal} with ${freeBytes} bytes free`)
+      for (let i = 0; i < stored; i += 20) await check(i)
+    }
+    rmSync(filler)
     for (let i = 0; i < stored; i += 2) {
       await client.must({ method: 'DELETE', bucket, key: `k-${i}` })
     }

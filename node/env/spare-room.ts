@@ -1,0 +1,66 @@
+/**
+ * A file that takes a little room, of which a start on a full disk gives some back: its lock, node.json, a vote,
+ * what was forgotten, all of it has to be written before the node can serve, and only what serves can free
+ * space (fault 6).
+ */
+
+import { rmSync, statfsSync, statSync, truncateSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock, Random } from './ports.ts'
+
+export const SPARE_FILE = 'spare'
+/** Of one start. */
+const SHARE_BYTES = 256 << 10
+/** For so many starts in a row without any room. */
+const SPARE_BYTES = 8 * SHARE_BYTES
+/** With less than this the room is left to deletes. */
+const ROOMY_BYTES = 16 << 20
+const CHUNK_BYTES = 64 << 10
+const AGAIN_MS = 60_000
+
+/** Where there is no room for a start. */
+export function giveSpareRoom(directory: string): void {
+  const path = join(directory, SPARE_FILE)
+  const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (sizeBytes === 0 || freeBytes(directory) >= SHARE_BYTES) return
+  if (sizeBytes <= SHARE_BYTES) rmSync(path)
+  else truncateSync(path, sizeBytes - SHARE_BYTES)
+}
+
+/** Takes the room again, as soon as there is some. The result ends that. */
+export function keepSpareRoom(directory: string, clock: Clock, random: Random): () => void {
+  let cancel = (): void => {}
+  let ended = false
+  const keep = async (): Promise<void> => {
+    const taken = await takeSpareRoom(directory, random).catch(() => false)
+    if (!taken && !ended) cancel = clock.after(AGAIN_MS, () => void keep())
+  }
+  void keep()
+  return () => {
+    ended = true
+    cancel()
+  }
+}
+
+/** False while there is no room for it. */
+export async function takeSpareRoom(directory: string, random: Random): Promise<boolean> {
+  const file = await open(join(directory, SPARE_FILE), 'a', 0o600)
+  try {
+    let { size } = await file.stat()
+    for (; size < SPARE_BYTES; size += CHUNK_BYTES) {
+      if (freeBytes(directory) < ROOMY_BYTES) return false
+      // Nothing that a file system could compress.
+      await file.write(random.bytes(CHUNK_BYTES))
+    }
+    await file.sync()
+    return true
+  } finally {
+    await file.close()
+  }
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
+}
