@@ -8,7 +8,7 @@ import { seededBytes } from '../files.ts'
 export const bucket = 'damage'
 const AT_ONCE = 12
 /** Many: each that is refused takes seconds. */
-const READS_AT_ONCE = 100
+const READS_AT_ONCE = 300
 
 export interface Checked {
   readonly right: number
