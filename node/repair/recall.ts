@@ -39,7 +39,8 @@ import type { Puller } from './puller.ts'
 const CALL_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 16_000
-const CLEARED_AT_ONCE = 256
+/** Each costs a write of the file: not one for every few of 16,640. */
+const CLEARED_AT_ONCE = 4_096
 const ROWS_MAX = 10_000_000
 
 export interface RecallOptions {
