@@ -214,7 +214,7 @@ async function main(): Promise<void> {
   const basePort = values['base-port']
   const shoal = await Shoal.start({
     nodes: 3,
-    env: { SHOAL_SEGMENT_SIZE: '4MiB', SHOAL_RECLAIM_DELAY: '1s' },
+    env: { SHOAL_SEGMENT_SIZE: '4MiB', SHOAL_RECLAIM_DELAY: '1s', SHOAL_SCAN_PAUSE: '5s' },
     ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
   })
   const problems: string[] = []
