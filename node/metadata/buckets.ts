@@ -396,7 +396,7 @@ export class Buckets {
   }
 
   /** Throws NoSuchBucket. */
-  async #readLive(context: RequestContext, name: string): Promise<BucketRecord> {
+  async #readLive(context: RequestContext, name: string, holdsKey = false): Promise<BucketRecord> {
     const { clock } = this.#options
     const since = clock.monotonicMs()
     for (;;) {
@@ -408,7 +408,13 @@ export class Buckets {
       if (record.state === BUCKET_LIVE) return record
       if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
         // The one that began is most likely dead.
-        await this.#finishDeletion(context, record).catch((error: unknown) => {
+        const finished = this.#finishDeletion(context, record)
+        if (holdsKey) {
+          // The list of it may have to settle the very key whose change waits for this.
+          void finished.catch(() => {})
+          throw new StoreError('Unavailable', 'the bucket is being deleted')
+        }
+        await finished.catch((error: unknown) => {
           // Others finish it at the same time: only what the record says then counts.
           const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
           if (!(error instanceof StoreError && codes.includes(error.code))) throw error
@@ -478,7 +484,7 @@ export class Buckets {
   /** The record of the very same incarnation: its objects are gone with it. */
   async #reread(bucket: Bucket): Promise<BucketRecord> {
     const began = this.#begin()
-    const record = await this.#readLive(internalContext(), bucket.name)
+    const record = await this.#readLive(internalContext(), bucket.name, true)
     if (sameIncarnation(record, bucket.record)) {
       this.#readAt.set(bucket, began)
       return record
