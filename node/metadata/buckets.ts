@@ -58,6 +58,8 @@ const LOOSE_AGE_MS = 10_000
 /** How long a bucket may be met as "deleting" before whoever meets it finishes the deletion. */
 const DELETING_PATIENCE_MS = 3_000
 const DELETING_POLL_MS = 100
+/** How long it is waited for by who holds the queue of a key, which it may have to wait for itself. */
+const FINISH_PATIENCE_MS = 2_000
 const CHANGE_ATTEMPTS = 4
 /** A read of the record that takes longer than this is no longer waited for alone, where there is a known
  * record to prove. */
@@ -411,7 +413,12 @@ export class Buckets {
         const finished = this.#finishDeletion(context, record)
         if (holdsKey) {
           // The list of it may have to settle the very key whose change waits for this.
-          void finished.catch(() => {})
+          const isOver = finished.then(
+            () => true,
+            () => true,
+          )
+          const late = sleep(clock, FINISH_PATIENCE_MS).then(() => false)
+          if (await Promise.race([isOver, late])) continue
           throw new StoreError('Unavailable', 'the bucket is being deleted')
         }
         await finished.catch((error: unknown) => {
