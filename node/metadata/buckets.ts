@@ -410,22 +410,21 @@ export class Buckets {
       if (record.state === BUCKET_LIVE) return record
       if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
         // The one that began is most likely dead.
-        const finished = this.#finishDeletion(context, record)
-        if (holdsKey) {
-          // The list of it may have to settle the very key whose change waits for this.
-          const isOver = finished.then(
-            () => true,
-            () => true,
-          )
-          const late = sleep(clock, FINISH_PATIENCE_MS).then(() => false)
-          if (await Promise.race([isOver, late])) continue
-          throw new StoreError('Unavailable', 'the bucket is being deleted')
-        }
-        await finished.catch((error: unknown) => {
+        const finished = this.#finishDeletion(context, record).catch((error: unknown) => {
           // Others finish it at the same time: only what the record says then counts.
           const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
           if (!(error instanceof StoreError && codes.includes(error.code))) throw error
         })
+        if (!holdsKey) {
+          await finished
+          continue
+        }
+        // Its list may have to settle the very key whose change waits for this.
+        const late = sleep(clock, FINISH_PATIENCE_MS).then(() => 'late' as const)
+        if ((await Promise.race([finished, late])) === 'late') {
+          finished.catch(() => {})
+          throw new StoreError('Unavailable', 'the bucket is being deleted')
+        }
       } else {
         await sleep(clock, DELETING_POLL_MS)
       }
