@@ -4,8 +4,9 @@ import { expect, test } from 'vitest'
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import { bucketId, type ByteString } from '../../protocol/ids.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import { internalContext } from '../internal-context.ts'
-import { BUCKET_LIVE, bucketValue, newBucket } from './bucket-record.ts'
+import { BUCKET_DELETING, BUCKET_LIVE, bucketValue, newBucket } from './bucket-record.ts'
 import { Buckets, type BucketsOptions } from './buckets.ts'
 
 const ID = bucketId('i'.repeat(16) as ByteString)
@@ -83,4 +84,74 @@ test('a node that was no member, or has missed an epoch, knows nothing any more'
   state.epoch = 6
   state.isMember = true
   expect(outside.stands()).toBe(false)
+})
+
+/** A bucket that this node knows as live, while its record says that somebody began to delete it. */
+async function deletedByTheDead(overrides: Partial<BucketsOptions>) {
+  let nowMs = 0
+  const record = {
+    ...newBucket({
+      name: utf8ByteString('b'),
+      incarnation: bytesOf(ID),
+      ownerAccount: '1',
+      createdMs: 0,
+      region: '',
+      shards: 1,
+    }),
+    state: BUCKET_LIVE,
+  }
+  const read = async () => ({ accepted: { value: bucketValue(record) } })
+  const options = {
+    registers: { read },
+    peers: { raise: async () => ({ result: 0 }) },
+    placement: { epoch: () => 1, sets: () => [['a']] },
+    partitionBits: 6,
+    isMember: () => true,
+    clock: {
+      monotonicMs: () => nowMs,
+      after(delayMs: number, run: () => void) {
+        const timer = setImmediate(() => {
+          nowMs += delayMs
+          run()
+        })
+        return () => clearImmediate(timer)
+      },
+    },
+    keyspace: () => 'k'.repeat(16),
+    ...overrides,
+  } as unknown as BucketsOptions
+  const bucket = await new Buckets(options).open(internalContext(), 'b')
+  record.state = BUCKET_DELETING
+  return { bucket, record }
+}
+
+test('a change that waits for a record does not wait for a deletion that waits for the change', async () => {
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => (release = resolve))
+  let listed = 0
+  const { bucket } = await deletedByTheDead({
+    // The list settles a key, and so waits until its change has let go of it.
+    async isEmpty() {
+      await released
+      listed++
+      return true
+    },
+    abandonUploads: () => new Promise(() => {}),
+  })
+  const change = bucket.refresh().finally(release)
+  await expect(change).rejects.toMatchObject({ code: 'Unavailable' })
+  await released
+  expect(listed).toBe(1)
+})
+
+test('a deletion that can not be finished now is not tried again and again by one change', async () => {
+  let tries = 0
+  const { bucket, record } = await deletedByTheDead({
+    async isEmpty() {
+      if (++tries > 5) record.state = BUCKET_LIVE
+      throw new StoreError('Unavailable')
+    },
+  })
+  await expect(bucket.refresh()).rejects.toMatchObject({ code: 'Unavailable' })
+  expect(tries).toBe(1)
 })

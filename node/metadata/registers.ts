@@ -43,6 +43,7 @@ import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { HostReply, PackedBlock } from './register-host.ts'
 import { AcceptTally } from './accept-tally.ts'
+import { refreshFence } from './fence-refresh.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { OperationIds } from './operation-ids.ts'
@@ -345,7 +346,7 @@ export class Registers {
       attempt: Attempt | undefined,
     ) => Proposer,
   ): Promise<ProposerOutcome> {
-    const { placement, onGap } = this.#options
+    const { placement, onGap, clock } = this.#options
     const partition = partitionOfKey(key)
     const startedMs = this.#options.clock.monotonicMs()
     const tally = new AcceptTally()
@@ -358,7 +359,9 @@ export class Registers {
         await this.#wait(context, startedMs, attempts)
         continue
       }
-      if (fence?.stands?.() === false) await this.#refresh(fence, attempt)
+      if (fence?.stands?.() === false) {
+        await refreshFence(fence, clock, deadline, attempt !== undefined)
+      }
       const lacking = new Set<NodeId>()
       tally.begin()
       const sets = placement.sets(partition)
@@ -395,7 +398,9 @@ export class Registers {
       }
       if (outcome.type === 'stale-fence') {
         attempt = outcome.attempt ?? attempt
-        await this.#refresh(fence, attempt)
+        if (fence !== undefined) {
+          await refreshFence(fence, clock, deadline, attempt !== undefined)
+        }
       } else if (outcome.type === 'stale-epoch') {
         attempt = outcome.attempt ?? attempt
       } else if (outcome.type === 'unavailable') {
@@ -404,28 +409,12 @@ export class Registers {
         // A replica that was down or refused lacks what the others chose without it (P7).
         const chosen = outcome.type === 'written' || outcome.type === 'kept'
         if (chosen) for (const node of lacking) onGap(node, partition)
-        if (fence?.stands?.() === false) await this.#confirm(fence)
+        if (fence?.stands?.() === false) {
+          // It may have happened: is its bucket still there?
+          await refreshFence(fence, clock, deadline, true)
+        }
         return outcome
       }
-    }
-  }
-
-  /** A bucket that is gone means NoSuchBucket, but not when an earlier accept may have happened. */
-  async #refresh(fence: FenceSource | undefined, attempt: Attempt | undefined): Promise<void> {
-    try {
-      await fence?.refresh()
-    } catch (error) {
-      if (attempt !== undefined) throw unavailable()
-      throw error
-    }
-  }
-
-  /** Of a change that may have happened: is its bucket still there? */
-  async #confirm(fence: FenceSource): Promise<void> {
-    try {
-      await fence.refresh()
-    } catch {
-      throw unavailable()
     }
   }
 

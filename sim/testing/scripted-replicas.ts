@@ -15,6 +15,7 @@ const NODES = ['a', 'b', 'c'] as NodeId[]
 export const FULL: RegisterReply = { type: 'no-vote', reason: 'full' }
 export const TIMEOUT = Object.assign(new Error('TIMEOUT'), { maybeDelivered: true })
 const HEALTH = { hedgeAfterMs: () => 60 }
+const OTHER = proposerId('q'.repeat(16))
 type Answer = RegisterReply | Error
 
 /** What the change ends with, where the accepts of its rounds are answered like this. */
@@ -36,7 +37,41 @@ export async function outcomeOf(
     if (answer instanceof Error) throw answer
     return { reply: answer }
   }
-  const registers = new Registers({
+  const registers = registersOn(clock, register)
+  const write = { tombstone: false, body: EMPTY_BYTES, blocks: [] }
+  return clock.settle(
+    codeOf(registers.change(internalContext(), { key: KEY, change: () => ({ write }) })),
+  )
+}
+
+/** What two changes of one key end with, where the fence of the first is stale and never comes to be known. */
+export async function outcomesBehindFence(): Promise<string[]> {
+  const clock = new VirtualClock()
+  const register: Peers['register'] = (_to, request) => {
+    if (request.type !== 'read' && request.fence !== undefined) {
+      return Promise.resolve({ reply: { type: 'stale-fence', generation: 2 } })
+    }
+    const ballot = 'ballot' in request ? request.ballot : { counter: 1, proposer: OTHER }
+    const type = request.type === 'prepare' ? 'promised' : 'accepted'
+    return Promise.resolve({ reply: { type, ballot } })
+  }
+  const registers = registersOn(clock, register)
+  const fence = {
+    current: () => ({ bucket: bucketId('c'.repeat(16)), generation: 1 }),
+    refresh: () => new Promise<void>(() => {}),
+  }
+  const change = () => ({ write: { tombstone: false, body: EMPTY_BYTES, blocks: [] } })
+  const first = codeOf(registers.change(internalContext(), { key: KEY, change, fence }))
+  const start = async (): Promise<string[]> => {
+    await new Promise<void>((resolve) => void clock.after(6_000, resolve))
+    const second = codeOf(registers.change(internalContext(), { key: KEY, change }))
+    return Promise.all([first, second])
+  }
+  return clock.settle(start())
+}
+
+function registersOn(clock: VirtualClock, register: Peers['register']): Registers {
+  return new Registers({
     peers: { self: NODES[0]!, connected: () => true, register, health: HEALTH } as unknown as Peers,
     placement: { epoch: () => 1, sets: () => [NODES], observe: () => Promise.resolve() },
     clock,
@@ -44,14 +79,10 @@ export async function outcomeOf(
     proposer: () => proposerId('p'.repeat(16)),
     onGap: () => {},
   })
-  const write = { tombstone: false, body: EMPTY_BYTES, blocks: [] }
-  return clock.settle(
-    codeOf(registers.change(internalContext(), { key: KEY, change: () => ({ write }) })),
-  )
 }
 
 /** So that another round comes. */
 export const CONFLICT: RegisterReply = {
   type: 'conflict',
-  seen: { counter: 9, proposer: proposerId('q'.repeat(16)) },
+  seen: { counter: 9, proposer: OTHER },
 }
