@@ -14,6 +14,7 @@ import { openStore } from '../node/open-store.ts'
 import { SimulatedDisk, type DiskImage } from './disk.ts'
 import { SimulatedIndexStore, type IndexImage } from './index-store.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
+import { openNodeFiles, readNodeRecord } from './node-files.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedSigner } from './signer.ts'
 import { SimulatedTokenSigner } from './tokens.ts'
@@ -42,28 +43,21 @@ export interface ClusterOptions {
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
 
-/** A copy of a machine's data directory: log, layout, index, and what node.json says. */
+/** A copy of a machine's data directory, node.json included. */
 export interface MachineImage {
   readonly disk: DiskImage
   readonly index: IndexImage
-  readonly boot: number
-  readonly secret: Uint8Array | undefined
-  readonly logId: string | undefined
 }
 
-/** What outlives a process: disk, index files, name, boot counter. */
+/** What outlives a process: disk, index files, name. */
 interface Machine {
   readonly number: number
   readonly id: NodeId
   readonly clock: StoppableClock
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
-  boot: number
-  /** As the boot counter, but no image turns it back: no two lives draw the same numbers. */
+  /** As the boot number, but no image turns it back: no two lives draw the same numbers. */
   lives: number
-  secret: Uint8Array | undefined
-  /** What node.json knows of its log. */
-  logId: string | undefined
   life: Life | undefined
 }
 
@@ -104,10 +98,7 @@ export class SimulatedCluster {
         clock,
         disk: new SimulatedDisk({ clock, random }),
         index: new SimulatedIndexStore({ clock, random }),
-        boot: 0,
         lives: 0,
-        secret: undefined,
-        logId: undefined,
         life: undefined,
       })
     }
@@ -161,38 +152,42 @@ export class SimulatedCluster {
    * is gone for good. */
   async start(number: number, { acceptLostLog = false } = {}): Promise<void> {
     const machine = this.#machines[number]!
+    const storage = storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12)))
+    const origin = number === 0 ? 'found' : 'join'
+    const files = openNodeFiles(machine.disk, { storageId: storage, origin })
     const life = this.#live(machine)
-    machine.boot++
-    this.trace(`start ${number} boot ${machine.boot}`)
+    /** A process that is dead writes nothing. */
+    const remember = (changes: Parameters<typeof files.remember>[0]): void => {
+      if (!life.dead) files.remember(changes)
+    }
+    const { boot, logId: expectedId } = files.record
+    this.trace(`start ${number} boot ${boot}`)
+    for (const name of files.mended) this.trace(`mended ${number} ${name}`)
     const random = this.#drawer(machine)
     const { adapt } = this.#options
     const own = this.#environment(machine, life, random)
     const env = adapt === undefined ? own : adapt(own, number)
     try {
       const starting = ShoalNode.start(env, {
-        storageId: storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12))),
-        boot: machine.boot,
-        raiseBoot: (boot) => {
-          machine.boot = boot
-        },
+        storageId: files.record.storageId,
+        boot,
+        raiseBoot: (raised) => remember({ boot: raised }),
         zone: 'sim',
         capacityBytes: 2 ** 40,
         segmentSizeBytes: this.#options.segmentSizeBytes ?? SEGMENT_BYTES,
         log: {
-          expectedId: machine.logId,
+          expectedId,
           acceptLost: acceptLostLog,
-          opened: (logId) => {
-            machine.logId = logId
-          },
+          opened: (logId) => remember({ logId }),
         },
         partitionBits: PARTITION_BITS,
         systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         clusterSecret: {
-          get: () => machine.secret,
+          get: () => files.secret,
           set: (secret) => {
-            machine.secret = secret.slice()
+            remember({ clusterSecret: Buffer.from(secret).toString('base64') })
           },
         },
         ...(number === 0
@@ -246,32 +241,30 @@ export class SimulatedCluster {
 
   /** The data directory as it is now, of a node that is up or down. */
   imageOf(number: number): MachineImage {
-    const { disk, index, boot, secret, logId } = this.#machines[number]!
-    return { disk: disk.image(), index: index.image(), boot, secret, logId }
+    const { disk, index } = this.#machines[number]!
+    return { disk: disk.image(), index: index.image() }
   }
 
   /** An old copy is put back in place of everything. The node must be down. */
   restore(number: number, image: MachineImage): void {
     const machine = this.#down(number)
-    this.trace(`restore ${number} boot ${image.boot}`)
     machine.disk.restore(image.disk)
     machine.index.restore(image.index)
-    machine.boot = image.boot
-    machine.secret = image.secret
-    machine.logId = image.logId
+    this.trace(`restore ${number} boot ${readNodeRecord(machine.disk)?.boot}`)
   }
 
   /** `shoal index rebuild` on a node that is down; the result is what it would print of damage. */
   async rebuildIndex(number: number): Promise<{ damaged: number }> {
     const machine = this.#down(number)
     this.trace(`index rebuild ${number}`)
+    const logId = readNodeRecord(machine.disk)?.logId
     this.wipeIndex(number)
     const life = this.#live(machine)
     const work = async (): Promise<{ damaged: number }> => {
       const env = this.#environment(machine, life, this.#drawer(machine))
       const store = await openStore(env, {
         segmentSizeBytes: REBUILD_SEGMENT_BYTES,
-        expectedLogId: machine.logId,
+        expectedLogId: logId,
       })
       await store.settleIndex()
       const damaged = store.damage().length

@@ -6,7 +6,7 @@
 
 import type { MachineImage, SimulatedCluster } from '../cluster.ts'
 import { isLogMissing, type Crashes } from './crashes.ts'
-import { flipLive, flipSome, loseLog, loseSegment } from './damage.ts'
+import { flipLive, flipNode, flipSome, loseLog, loseSegment } from './damage.ts'
 import { DAMAGE, drawKind, type DamageKind, type FaultName } from './kinds.ts'
 
 const STEPS_MAX = 4
@@ -151,6 +151,7 @@ export class DamageDoer {
   #apply(victim: number, kind: DamageKind, proven: boolean, recent: number): boolean {
     if (kind === 'wiped-index' || kind === 'rebuilt-index') return true
     if (kind === 'lost-segment') return loseSegment(this.#cluster, victim) > 0
+    if (kind === 'flip-node') return flipNode(this.#cluster, victim) > 0
     if (kind === 'lost-log') return loseLog(this.#cluster, victim) > 0
     if (kind !== 'old-image') return flipSome(this.#cluster, victim, kind, proven, recent) > 0
     if (this.#image === undefined || this.#cluster.alive(victim)) return false

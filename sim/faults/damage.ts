@@ -8,6 +8,7 @@ import { decodePosition } from '../../node/metadata/index-rows.ts'
 import { FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import type { SimulatedDisk } from '../disk.ts'
+import { NODE_FILES, unsoundNodeFiles } from '../node-files.ts'
 import { flip, placesOf, segmentPaths, type Place } from '../places.ts'
 import type { DamageKind } from './kinds.ts'
 
@@ -78,6 +79,18 @@ export function flipSome(
     flipped++
   }
   return flipped
+}
+
+/** One byte of node.json or of its copy: never of the last one that is whole. */
+export function flipNode(cluster: SimulatedCluster, number: number): number {
+  const { random } = cluster
+  const disk = cluster.diskOf(number)
+  if (unsoundNodeFiles(disk).length > 0) return 0
+  const path = NODE_FILES[Math.floor(random() * NODE_FILES.length)]!
+  const at = Math.floor(random() * disk.contentOf(path).length)
+  cluster.trace(`flip ${number} ${path} ${at}`)
+  disk.corrupt(path, at, 1 << Math.floor(random() * 8))
+  return 1
 }
 
 /** In the body or the payload of live records of a node that runs. */

@@ -40,6 +40,8 @@ export const DAMAGE = {
   'flip-log-file': 2,
   'flip-layout': 2,
   'flip-vote': 2,
+  /** One byte of node.json or of its copy, never of both. */
+  'flip-node': 2,
   'flip-forgotten': 2,
   'lost-segment': 3,
   /** Volume not mounted: no log and no index, the rest is there. */
