@@ -69,8 +69,9 @@ export function openNodeFiles(
   const stored = readNodeRecord(disk)
   if (stored === undefined) {
     if (disk.paths().length > 0) throw new Error(`the directory holds files and no ${NODE_FILE}`)
-    const record = { ...birth, version: NODE_VERSION, privateKey: PRIVATE_KEY, addresses: {} }
-    return new NodeFiles(disk, { ...record, boot: 1 } as const, [])
+    const version = NODE_VERSION
+    const record = { ...birth, version, privateKey: PRIVATE_KEY, boot: 1, addresses: {} } as const
+    return new NodeFiles(disk, record, [])
   }
   return new NodeFiles(disk, { ...stored, boot: stored.boot + 1 }, unsoundNodeFiles(disk))
 }
