@@ -256,15 +256,20 @@ export class Scrub {
   private noteBad(record: LogRecord, position: LogPosition): void {
     const { type, partition, key } = record
     const { segment, offset, lengthBytes } = position
-    this.damaged.push({ segment, offset, lengthBytes, identity: { type, partition, key } })
-    this.mend(record)
+    const damage = { segment, offset, lengthBytes, identity: { type, partition, key } }
+    this.damaged.push(damage)
+    this.mend(record, damage)
   }
 
-  private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void {
+  /** `damage`: where the record can't be read, if it is known. */
+  private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>, damage?: Damage): void {
     const { store, logger } = this.options
     store.restore(record).then(
       (outcome) => {
         if (outcome === 'elsewhere') this.options.fetch(record)
+        // No row says that a removal was written again: the new one does what the damaged one did (D7).
+        const isRemoval = store.rows?.isRemoval(record) === true
+        if (outcome === 'written' && isRemoval && damage !== undefined) store.settle(damage)
       },
       (error: unknown) => {
         logger.warn({ error: String(error) }, 'a damaged record was not written again')
@@ -375,7 +380,9 @@ export class Scrub {
       open = still
       if (open.length === 0 || this.stopped || clock.monotonicMs() >= until) break
       await sleep(clock, LOOK_AGAIN_MS)
-      if (turn % 8 === 0) for (const { identity } of open) if (identity) this.mend(identity)
+      if (turn % 8 === 0) {
+        for (const damage of open) if (damage.identity) this.mend(damage.identity, damage)
+      }
     }
     this.counts.left += open.length
   }

@@ -332,7 +332,9 @@ export class Store {
 
   /** Nothing of this damage is needed any more: its record has a new place, or is history. */
   isSettled({ identity, ...position }: Damage): boolean {
-    if (identity !== undefined) return !this.isLive({ ...identity, body: EMPTY_BYTES }, position)
+    if (identity !== undefined && !this.isLive({ ...identity, body: EMPTY_BYTES }, position)) {
+      return true
+    }
     return this.settled.some(
       ({ segment, offset, lengthBytes }) =>
         segment === position.segment &&
@@ -346,7 +348,7 @@ export class Store {
     return identity === undefined && this.isOlderThan(segment)
   }
 
-  /** No row points into this stretch any more (scrub.ts). */
+  /** No row points into this stretch any more, or its removal was written again (scrub.ts). */
   settle(damage: Damage): void {
     this.settled.push(damage)
   }
