@@ -47,7 +47,7 @@ export async function openStore(env: StoreEnvironment, options: OpenStoreOptions
   const forgotten = options.forgotten ?? (await Forgotten.open(env.disk, env.logger))
   const store = await Store.open(storeOptions(env, { ...options, forgotten }))
   options.opened?.(store.end().nextSequence)
-  await raiseLostMark(store, forgotten)
+  await raiseLostMark(store, env.clock, forgotten)
   return store
 }
 

@@ -11,14 +11,8 @@ import {
   onCluster,
   put,
   sleep,
+  timed,
 } from './testing/calm-cluster.ts'
-import type { SimulatedCluster } from './cluster.ts'
-
-async function timed(cluster: SimulatedCluster, work: () => Promise<unknown>): Promise<number> {
-  const startedMs = cluster.clock.monotonicMs()
-  await work()
-  return cluster.clock.monotonicMs() - startedMs
-}
 
 test('one of three is deaf: lists, settings, reads and writes take a hedge at the most', async () => {
   const took: Record<string, number[]> = {}

@@ -14,14 +14,8 @@ import {
   onCluster,
   put,
   sleep,
+  timed,
 } from './testing/calm-cluster.ts'
-import type { SimulatedCluster } from './cluster.ts'
-
-async function timed(cluster: SimulatedCluster, work: () => Promise<unknown>): Promise<number> {
-  const startedMs = cluster.clock.monotonicMs()
-  await work()
-  return cluster.clock.monotonicMs() - startedMs
-}
 
 test('one of three disks hangs: reads, lists and writes through its node and the others go on', async () => {
   const took: Record<string, number[]> = {}

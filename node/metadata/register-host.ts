@@ -191,8 +191,8 @@ export class RegisterHost {
   }
 
   /**
-   * Forgets a state with a counter below `below` that no other replica has, of so many that every quorum has
-   * one of them: it was collected, or never chosen (D8). Nothing at or below its promise ever comes back.
+   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum
+   * has one of them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise ever comes back.
    */
   discard(key: RegisterKey, below: number): Promise<boolean> {
     return this.#queue.run(key, async () => {

@@ -7,7 +7,9 @@
 import { bytesOf } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import { LogError } from '../data/errors.ts'
+import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
+import type { Clock } from '../env/ports.ts'
 import {
   decodeNumber,
   encodeNumber,
@@ -20,17 +22,20 @@ import type { Forgotten } from './forgotten.ts'
 
 /** Twice what RegisterHost reserves in one step. */
 export const MARK_LEAP = 2 ** 21
-const PAGE_ROWS = 5_000
 
 /**
  * Before the registers are opened. Where there is no room for it, the node goes on without a vote, and tries
  * again (recall.ts); until it is flushed, every start tries again as well.
  */
-export async function raiseLostMark(store: Store, forgotten: Forgotten): Promise<void> {
+export async function raiseLostMark(
+  store: Store,
+  clock: Clock,
+  forgotten: Forgotten,
+): Promise<void> {
   if (!forgotten.mustRaiseMark) return
   const row = store.get(MARK_ROW)
   const known = Math.max(row === undefined ? 0 : decodeNumber(row), forgotten.mark)
-  const mark = Math.max(known, highestCounter(store)) + MARK_LEAP
+  const mark = Math.max(known, await highestCounter(store, clock)) + MARK_LEAP
   const body = encodeNumber(mark)
   try {
     await store.append([{ type: RECORD.mark, partition: 0, key: 'mark', body }], { urgent: true })
@@ -42,20 +47,14 @@ export async function raiseLostMark(store: Store, forgotten: Forgotten): Promise
   await forgotten.markRaised(mark)
 }
 
-/** Of all ballots that were accepted here. */
-export function highestCounter(store: Store): number {
+/** Of all ballots that were accepted here before the call: later ones lie below the mark. */
+export async function highestCounter(store: Store, clock: Clock): Promise<number> {
   let highest = 0
-  let start: Uint8Array = bytesOf('r')
-  for (;;) {
-    let last: Uint8Array | undefined
-    let rows = 0
-    store.range(start, bytesOf('s'), PAGE_ROWS, (key, value) => {
-      rows++
-      last = key.slice()
-      const state = hasState(value) ? stateOfRow(value) : undefined
+  for await (const page of rowPages(store, clock, bytesOf('r'), bytesOf('s'))) {
+    for (const { row } of page) {
+      const state = hasState(row) ? stateOfRow(row) : undefined
       if (state !== undefined) highest = Math.max(highest, ballotOfState(state).counter)
-    })
-    if (last === undefined || rows < PAGE_ROWS) return highest
-    start = new Uint8Array([...last, 0])
+    }
   }
+  return highest
 }

@@ -165,7 +165,8 @@ export class Recall {
     const possible = wanted.filter((partition) => this.isEnough(view, partition, new Set(others)))
     const mustRaise = forgotten.mustRaiseMark
     if (possible.length === 0 && alone.length === 0 && !mustRaise) return
-    const fence = await this.#fence(others, view.epoch, mustRaise ? highestCounter(store) : 0)
+    const highest = mustRaise ? await highestCounter(store, this.#options.clock) : 0
+    const fence = await this.#fence(others, view.epoch, highest)
     await host.outlaw(fence)
     if (mustRaise && serial === forgotten.serial) await forgotten.markRaised(fence)
     if (alone.length > 0) {

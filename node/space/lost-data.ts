@@ -1,4 +1,4 @@
-/** Lost data, put together: what the check of references and reads find, what is kept of it, what is told. */
+/** Data that is lost for good: found by reads and by the check of references, kept in a list, told to peers and status. */
 
 import type { BlockKey, BucketId } from '../../protocol/ids.ts'
 import type { Disk } from '../env/ports.ts'

@@ -63,6 +63,16 @@ export function backendOf(cluster: SimulatedCluster, number: number): Backend {
   return nodeOf(cluster, number).backend
 }
 
+/** In simulated milliseconds. */
+export async function timed(
+  cluster: SimulatedCluster,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  const startedMs = cluster.clock.monotonicMs()
+  await work()
+  return cluster.clock.monotonicMs() - startedMs
+}
+
 export function request(bucket: string): { bucket: string; ownerAccount: string; region: string } {
   return { bucket, ownerAccount: '1', region: 'sim' }
 }
