@@ -34,6 +34,12 @@ const withinMs = 1_000 * Number(values['within-seconds'])
 /** Of little data the open segment and the index are a large part. */
 const shareMax = Number(values.share)
 
+/**
+ * Each client writes once in so long, however fast the machine is. What was overwritten in the last seconds waits to be
+ * freed and compacted: with writes as fast as they go, this test would measure the speed of the machine.
+ */
+const PUT_EVERY_MS = 1_000
+
 const mib = (bytes: number): string => `${(bytes / (1 << 20)).toFixed(0)} MiB`
 const seconds = (sinceMs: number): string =>
   `${((performance.now() - sinceMs) / 1000).toFixed(0)} s`
@@ -104,15 +110,20 @@ async function main(): Promise<void> {
 
     const state = { stopped: false }
     let requests = 0
+    let writtenBytes = 0
     const lane = async (index: number): Promise<void> => {
+      let nextPutMs = 0
       for (let turn = 0; !state.stopped; turn++) {
         const number = wanted + index * 10 + (turn % 10)
-        await objects.put(number)
+        if (performance.now() >= nextPutMs) {
+          nextPutMs = performance.now() + PUT_EVERY_MS
+          writtenBytes += await objects.put(number)
+        }
         await objects.check(number)
         await objects.check(
           ((index * 7_919 + turn * 104_729) % Math.max(1, Math.floor(wanted / 2))) * 2,
         )
-        requests += 3
+        requests += 2
         await sleep(50)
       }
     }
@@ -130,7 +141,8 @@ async function main(): Promise<void> {
     )
     console.log(
       `disk use / ${mib(objects.liveBytes)} live: ${ends.map(({ text }) => text).join('; ')} ` +
-        `after ${seconds(start)}, ${requests} requests of ${clientCount} clients meanwhile`,
+        `after ${seconds(start)}, ${requests} requests of ${clientCount} clients meanwhile, ` +
+        `which wrote ${mib(writtenBytes)}`,
     )
 
     for (let kill = 1; kill <= kills; kill++) {

@@ -46,13 +46,15 @@ export class Objects {
     return [...this.#live.keys()]
   }
 
-  async put(number: number): Promise<void> {
+  /** The bytes that it wrote. */
+  async put(number: number): Promise<number> {
     const generation = (this.#live.get(number) ?? 0) + 1
     const body = seededBytes(number * 1_000 + generation, sizeOf(number, generation))
     this.#busy.add(number)
     await this.#until({ method: 'PUT', bucket, key: keyOf(number), body }, number)
     this.#live.set(number, generation)
     this.#busy.delete(number)
+    return body.length
   }
 
   async delete(number: number): Promise<void> {
