@@ -118,7 +118,7 @@ async function outcome(ask: () => Promise<XmlElement>): Promise<string> {
     const startedMs = performance.now()
     const what = await ask().then(
       () => 'answered',
-      (error: unknown) => String((error as Error).message).split(':')[0] ?? '',
+      (error: unknown) => (error as Error).message.split(':')[0] ?? '',
     )
     longestMs = Math.max(longestMs, performance.now() - startedMs)
     counts.set(what, (counts.get(what) ?? 0) + 1)
