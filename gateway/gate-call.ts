@@ -6,6 +6,7 @@ import type { Backend, BucketAccess, Identity } from './backend.ts'
 import type { Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
 import type { BodyBudget, Exchange } from './exchange.ts'
+import type { InTurns, Lane } from './lane.ts'
 import type { Call, Level, Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
 import type { AuthResult } from './sigv4/verify.ts'
@@ -21,6 +22,7 @@ export interface GateCallOptions {
   readonly backend: Backend
   readonly region: string
   readonly budget: BodyBudget
+  readonly lane: Lane
 }
 
 export class GateCall implements Call, Circumstances {
@@ -34,6 +36,7 @@ export class GateCall implements Call, Circumstances {
   readonly bucket: string
   readonly key: string
   readonly nowMs: number
+  readonly inTurns: InTurns
   readonly #budget: BodyBudget
   /** At most two buckets: the request's own, and a copy's source. */
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
@@ -59,6 +62,7 @@ export class GateCall implements Call, Circumstances {
     this.bucket = request.bucket ?? ''
     this.key = request.key ?? ''
     this.nowMs = nowMs
+    this.inTurns = (work) => options.lane.run(work, context)
     this.#budget = options.budget
   }
 

@@ -15,6 +15,7 @@ import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { isQueryRequest } from './iam/face.ts'
+import type { Lane } from './lane.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
@@ -39,6 +40,7 @@ export interface GateOptions {
   /** Says which node answered; the same for the life of a process. */
   readonly hostId: string
   readonly refusals: Refusals
+  readonly lane: Lane
 }
 
 /** Why a request was ended before its answer. */
@@ -74,12 +76,14 @@ export class Gate {
   }
 
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
-    const { iam, clock, budget, logger } = this.options
+    const { iam, clock, budget, logger, lane } = this.options
     const nowMs = clock.nowMs()
     if (iam !== undefined && isQueryRequest(request)) {
       const authentication = { ...this.#lookup, nowMs }
       const log = (error: unknown): void => this.#log(error, exchange)
-      return new QueryCall(exchange, { iam, budget, logger, authentication, log }).answer(request)
+      return new QueryCall(exchange, { iam, budget, logger, lane, authentication, log }).answer(
+        request,
+      )
     }
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name

@@ -1,6 +1,7 @@
 /** What one row of the table of operations says (operations.ts), and what its handler is given. */
 
 import type { Backend, BucketAccess, Identity, RequestContext } from './backend.ts'
+import type { InTurns } from './lane.ts'
 import type { S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
 import type { AuthResult } from './sigv4/verify.ts'
@@ -23,6 +24,8 @@ export interface Call {
   /** '' when the operation is the service's or a bucket's. */
   readonly key: string
   readonly nowMs: number
+  /** For work that grows with what the caller sent or stored (lane.ts). */
+  readonly inTurns: InTurns
   /**
    * Call before reading the body: tells the client to send it, when it waits for that, and reserves the
    * memory that it will take when gathered whole, at most this. Throws SlowDown.

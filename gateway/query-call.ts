@@ -11,6 +11,7 @@ import type { GatewayLogger } from './gate.ts'
 import type { IamBackend, QueryRecord } from './iam-backend.ts'
 import { answerQuery, type QueryGate } from './iam/face.ts'
 import { IAM_ACTIONS } from './iam/operations.ts'
+import type { InTurns, Lane } from './lane.ts'
 import type { S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
 import { authenticate, type AuthOptions, type AuthResult } from './sigv4/verify.ts'
@@ -19,6 +20,7 @@ export interface QueryCallOptions {
   readonly iam: IamBackend
   readonly budget: BodyBudget
   readonly logger: GatewayLogger
+  readonly lane: Lane
   /** Keys, sessions, region and time. */
   readonly authentication: AuthOptions
   /** Something that is not the caller's fault. */
@@ -38,6 +40,7 @@ export class QueryCall implements QueryGate {
   readonly nowMs: number
   readonly context: Exchange
   readonly requestId: string
+  readonly inTurns: InTurns
   readonly #options: QueryCallOptions
   #identity: Identity = ANONYMOUS
   #action = ''
@@ -49,6 +52,7 @@ export class QueryCall implements QueryGate {
     this.nowMs = options.authentication.nowMs
     this.context = exchange
     this.requestId = exchange.requestId
+    this.inTurns = (work) => options.lane.run(work, exchange)
     this.#options = options
   }
 

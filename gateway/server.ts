@@ -17,6 +17,7 @@ import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
 import { Gate, type GatewayLogger } from './gate.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { Lane } from './lane.ts'
 import { Refusals } from './refusals.ts'
 import { parseRequest, type S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
@@ -104,7 +105,8 @@ class HttpGateway implements Gateway {
     const refusals = new Refusals(clock, logger)
     options.metrics.refusedBy = refusals.byReason
     const budget = this.#budget
-    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget, refusals })
+    const lane = new Lane(clock)
+    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget, refusals, lane })
     this.#watch = new Watch(clock, this.#limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),

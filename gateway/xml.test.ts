@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { OverloadedError, StoreError } from '../protocol/errors.ts'
-import { childText, encodeUrl, escapeXml, parseXml, tag, xmlDocument } from './xml.ts'
+import { childText, encodeUrl, escapeXml, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
 
-const LIMITS = { maxBytes: 10_000, maxDepth: 5 }
+const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
 const parse = (text: string) => parseXml(Buffer.from(text), LIMITS)
 const MALFORMED = expect.objectContaining({ code: 'MalformedXML', status: 400 })
 
@@ -72,6 +72,11 @@ describe('the parser', () => {
     ['a doubled attribute', '<a b="1" b="2"/>'],
     ['another encoding', '<?xml version="1.0" encoding="UTF-16"?><a/>'],
     ['depth', '<a><a><a><a><a><a/></a></a></a></a></a>'],
+    ['one element too many', `<a>${'<a/>'.repeat(20)}</a>`],
+    [
+      'an attribute too many',
+      `<a${Array.from({ length: 33 }, (_, at) => ` b${at}=""`).join('')}/>`,
+    ],
     ['size', `<a>${'x'.repeat(10_000)}</a>`],
     ['a control character', '<a>\u0001</a>'],
     ['a reference to one', '<a>&#1;</a>'],
@@ -85,6 +90,38 @@ describe('the parser', () => {
 
   test('row 28: refuses by size before parsing', () => {
     expect(() => parseXml(new Uint8Array(100 * 2 ** 20), LIMITS)).toThrow(/larger/)
+  })
+
+  test('row 21: a document is given up at the first element too many, and parsed in slices', () => {
+    const limits = { maxBytes: 2 ** 23, maxElements: 6_002 }
+    const slices = (text: string): number => {
+      const work = parsingXml(Buffer.from(text), limits)
+      for (let count = 1; ; count++) {
+        try {
+          if (work.next().done === true) return count
+        } catch {
+          return -count
+        }
+      }
+    }
+    // 6,002 of two million are read: some ten slices of 4 KiB instead of two thousand.
+    const given = slices(`<a>${'<a/>'.repeat(2_000_000)}</a>`)
+    expect(given).toBeLessThan(0)
+    expect(given).toBeGreaterThan(-10)
+    expect(slices(`<a ${'b="" '.repeat(1_000_000)}/>`)).toBe(-1)
+    expect(slices(`<a>${'x'.repeat(2 ** 18)}</a>`)).toBeGreaterThan(50)
+    expect(slices('<a><b>c</b></a>')).toBe(1)
+  })
+
+  test('what is cut anywhere, a character or a reference too, is the same document', () => {
+    const text = `<a>${'é😀&amp;<![CDATA[x]]>\r\n'.repeat(600)}</a>`
+    const bytes = Buffer.from(text)
+    expect(bytes.length).toBeGreaterThan(2 * 4096)
+    for (let shift = 0; shift < 8; shift++) {
+      const padded = Buffer.concat([Buffer.from(' '.repeat(shift)), bytes])
+      const root = parseXml(padded, { maxBytes: 2 ** 20, maxElements: 1 })
+      expect(root.text).toBe('é😀&x\n'.repeat(600))
+    }
   })
 
   test('a child that must be one is not two, nor holds others', () => {

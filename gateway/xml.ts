@@ -1,11 +1,13 @@
 /**
  * XML, both ways: text for answers, and a strict, small parser for request bodies (row 28 of the
  * fault matrix): size cap before parsing, no DOCTYPE, no entities but the predefined ones, no
- * processing instructions, a cap on depth, UTF-8 only.
+ * processing instructions, UTF-8 only. Elements, their depth and their attributes are counted while the
+ * text is parsed, so that a document is refused at the first one too many; it is parsed in slices.
  */
 
 import { SaxesParser } from 'saxes'
 
+import { finish, Meter, type Work } from '../protocol/work.ts'
 import { S3Error } from './errors.ts'
 
 export const XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -70,11 +72,22 @@ export interface XmlElement {
   readonly text: string
 }
 
+/** What a document of one operation can hold at most. */
 export interface XmlLimits {
   readonly maxBytes: number
+  /** The root counted. */
+  readonly maxElements: number
   /** Elements inside each other, the root counted. 16 when absent. */
   readonly maxDepth?: number | undefined
 }
+
+const MAX_DEPTH = 16
+/** Of one element. S3's documents have namespaces and xsi:type, no more. */
+const MAX_ATTRIBUTES = 32
+/** Parsed at a time. */
+const CHUNK_BYTES = 4 * 1024
+/** The parser takes so long for a byte, at worst ("<a/>" again and again). */
+const STEPS_PER_BYTE = 64
 
 interface OpenElement {
   name: string
@@ -82,51 +95,94 @@ interface OpenElement {
   text: string
 }
 
-/** The root element. Throws MalformedXML. */
+/** The root element, without interruption: for documents that are known to be small. Throws MalformedXML. */
 export function parseXml(bytes: Uint8Array, limits: XmlLimits): XmlElement {
-  if (bytes.length > limits.maxBytes) throw malformed('The XML is larger than allowed.')
-  const maxDepth = limits.maxDepth ?? 16
-  const open: OpenElement[] = []
-  let root: OpenElement | undefined
-  // Without a handler of its own saxes throws at the first fault.
-  const parser = new SaxesParser({ xmlns: true })
-  parser.on('doctype', () => {
-    throw malformed('A DOCTYPE is not allowed.')
-  })
-  parser.on('processinginstruction', () => {
-    throw malformed('Processing instructions are not allowed.')
-  })
-  parser.on('xmldecl', (declaration) => {
-    if (declaration.encoding !== undefined && !/^utf-8$/i.test(declaration.encoding)) {
-      throw malformed('The XML must be UTF-8.')
-    }
-  })
-  parser.on('opentag', (node) => {
-    if (open.length >= maxDepth) throw malformed('The XML is nested too deeply.')
-    const element: OpenElement = { name: node.local, children: [], text: '' }
-    const parent = open.at(-1)
-    if (parent === undefined) root = element
-    else parent.children.push(element)
-    open.push(element)
-  })
-  parser.on('closetag', () => void open.pop())
-  const addText = (text: string): void => {
-    const parent = open.at(-1)
-    if (parent !== undefined) parent.text += text
-  }
-  parser.on('text', addText)
-  parser.on('cdata', addText)
-  try {
-    parser.write(decoder.decode(bytes)).close()
-  } catch (error) {
-    if (error instanceof S3Error) throw error
-    throw malformed(undefined, error)
-  }
-  if (root === undefined) throw malformed()
-  return root
+  return finish(parsingXml(bytes, limits))
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+/** The root element. Throws MalformedXML. */
+export function* parsingXml(bytes: Uint8Array, limits: XmlLimits): Work<XmlElement> {
+  if (bytes.length > limits.maxBytes) throw malformed('The XML is larger than allowed.')
+  const meter = new Meter()
+  const reader = new XmlReader(limits)
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+    const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+    reader.write(chunk)
+    meter.take(chunk.length * STEPS_PER_BYTE)
+    if (meter.isDue()) yield
+  }
+  return reader.end()
+}
+
+class XmlReader {
+  // Without a handler of its own saxes throws at the first fault.
+  readonly #parser = new SaxesParser({ xmlns: true })
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
+  readonly #limits: XmlLimits
+  readonly #open: OpenElement[] = []
+  #root: OpenElement | undefined
+  #elements = 0
+  #attributes = 0
+
+  constructor(limits: XmlLimits) {
+    this.#limits = limits
+    const parser = this.#parser
+    parser.on('doctype', () => {
+      throw malformed('A DOCTYPE is not allowed.')
+    })
+    parser.on('processinginstruction', () => {
+      throw malformed('Processing instructions are not allowed.')
+    })
+    parser.on('xmldecl', (declaration) => {
+      if (declaration.encoding !== undefined && !/^utf-8$/i.test(declaration.encoding)) {
+        throw malformed('The XML must be UTF-8.')
+      }
+    })
+    parser.on('attribute', () => {
+      if (++this.#attributes > MAX_ATTRIBUTES)
+        throw malformed('An element has too many attributes.')
+    })
+    parser.on('opentag', ({ local }) => this.#opened(local))
+    parser.on('closetag', () => void this.#open.pop())
+    const addText = (text: string): void => {
+      const parent = this.#open.at(-1)
+      if (parent !== undefined) parent.text += text
+    }
+    parser.on('text', addText)
+    parser.on('cdata', addText)
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#guarded(() => this.#parser.write(this.#decoder.decode(chunk, { stream: true })))
+  }
+
+  end(): XmlElement {
+    this.#guarded(() => this.#parser.write(this.#decoder.decode()).close())
+    if (this.#root === undefined) throw malformed()
+    return this.#root
+  }
+
+  #opened(name: string): void {
+    const { maxDepth = MAX_DEPTH, maxElements } = this.#limits
+    this.#attributes = 0
+    if (++this.#elements > maxElements) throw malformed('The XML has too many elements.')
+    if (this.#open.length >= maxDepth) throw malformed('The XML is nested too deeply.')
+    const element: OpenElement = { name, children: [], text: '' }
+    const parent = this.#open.at(-1)
+    if (parent === undefined) this.#root = element
+    else parent.children.push(element)
+    this.#open.push(element)
+  }
+
+  #guarded(parse: () => void): void {
+    try {
+      parse()
+    } catch (error) {
+      if (error instanceof S3Error) throw error
+      throw malformed(undefined, error)
+    }
+  }
+}
 
 function malformed(message?: string, cause?: unknown): S3Error {
   return new S3Error('MalformedXML', message, { cause })

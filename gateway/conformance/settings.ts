@@ -228,7 +228,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
         [[`<ID>a</ID>${good}`, `<ID>a</ID>${good}`], 400, 'InvalidArgument'],
         [[`<ID>${'a'.repeat(256)}</ID>${good}`], 400, 'InvalidArgument'],
         [[filter(`<Prefix>${'a'.repeat(1025)}</Prefix>`)], 400, 'InvalidRequest'],
-        [Array.from({ length: 101 }, () => good), 400, 'InvalidRequest'],
+        [Array.from({ length: 1001 }, () => good), 400, 'InvalidRequest'],
         [[], 400, 'MalformedXML'],
       ]
       for (const [rules, status, code] of bad) refused(await put(...rules), status, code)

@@ -4,13 +4,20 @@ import { readBody } from '../body.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childText, escapeXml, parseXml, tag, xmlDate } from '../xml.ts'
+import { childText, escapeXml, parsingXml, tag, xmlDate } from '../xml.ts'
+import type { XmlElement, XmlLimits } from '../xml.ts'
 import { isBucketName } from './bucket-name.ts'
 import { invalidArgument, ownerXml } from './common.ts'
 import { openToken, sealToken } from './list.ts'
 
 const MAX_LISTED = 10_000
 const MAX_BODY_BYTES = 64 * 1024
+/** Location, kind of bucket and up to 50 tags, which are refused by name. */
+export const CREATE_BUCKET_LIMITS: XmlLimits = {
+  maxBytes: MAX_BODY_BYTES,
+  maxElements: 200,
+  maxDepth: 4,
+}
 
 export async function listBuckets(call: Call): Promise<S3Response> {
   const { query } = call.request
@@ -58,7 +65,9 @@ export async function createBucket(call: Call): Promise<S3Response> {
   if (!isBucketName(call.bucket)) {
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: call.bucket } })
   }
-  checkLocation(bytes, call.region)
+  if (bytes.length > 0) {
+    checkLocation(await call.inTurns(parsingXml(bytes, CREATE_BUCKET_LIMITS)), call.region)
+  }
   await call.store.createBucket(call.context, {
     bucket: call.bucket,
     ownerAccount: call.identity.accountId,
@@ -68,9 +77,7 @@ export async function createBucket(call: Call): Promise<S3Response> {
 }
 
 /** The only place where a bucket can be is this region. */
-function checkLocation(body: Uint8Array, region: string): void {
-  if (body.length === 0) return
-  const root = parseXml(body, { maxBytes: MAX_BODY_BYTES, maxDepth: 4 })
+function checkLocation(root: XmlElement, region: string): void {
   if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
   for (const child of root.children) {
     if (child.name !== 'LocationConstraint') {

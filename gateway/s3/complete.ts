@@ -1,6 +1,7 @@
 /** CompleteMultipartUpload: the list of parts, ETag and checksum of the whole. */
 
 import { createHash } from 'node:crypto'
+import type { Work } from '../../protocol/work.ts'
 import type {
   ChecksumAlgorithm,
   CompletedPart,
@@ -14,13 +15,19 @@ import { writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
+import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS } from './common.ts'
 import { checksumTypeHeader, uploadOf } from './multipart.ts'
 import { addVersion } from './version.ts'
 
 /** 10,000 parts with an ETag and a checksum or two each. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024
+/** The root, and each part with its number, its ETag and one checksum of each kind. */
+export const COMPLETE_LIMITS: XmlLimits = {
+  maxBytes: MAX_BODY_BYTES,
+  maxElements: 1 + MAX_PARTS * (3 + CHECKSUM_ALGORITHMS.length),
+  maxDepth: 4,
+}
 
 export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
@@ -32,7 +39,7 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
     onBytes: (count) => call.onBytes(count),
     checksumsAreOfObject: true,
   })
-  const parts = parseParts(bytes)
+  const parts = await call.inTurns(parsingParts(bytes))
   const result = await call.store.completeUpload(call.context, {
     ...uploadOf(call),
     parts,
@@ -79,11 +86,12 @@ function expectedOf(call: Call): Expected {
   }
 }
 
-export function parseParts(bytes: Uint8Array): CompletedPart[] {
+/** Throws InvalidRequest, MalformedXML, InvalidPart. */
+export function* parsingParts(bytes: Uint8Array): Work<CompletedPart[]> {
   if (bytes.length === 0) {
     throw new S3Error('InvalidRequest', 'You must specify at least one part')
   }
-  const root = parseXml(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 4 })
+  const root = yield* parsingXml(bytes, COMPLETE_LIMITS)
   if (root.name !== 'CompleteMultipartUpload') throw new S3Error('MalformedXML')
   const elements = root.children.filter((child) => child.name === 'Part')
   if (elements.length !== root.children.length) throw new S3Error('MalformedXML')

@@ -7,13 +7,21 @@ import { deleteCondition } from '../conditions.ts'
 import { fromStoreError, S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
+import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { mapBounded } from './common.ts'
 import { isVersionId, versionOf } from './version.ts'
 
 const MAX_KEYS = 1000
+/** What one `<Object>` may hold. */
+const TARGET_ELEMENTS: readonly string[] = ['Key', 'VersionId', 'ETag', 'Size', 'LastModifiedTime']
 /** 1,000 keys of 1,024 bytes, each byte written as a reference at worst, and their frame. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024
+/** The root, Quiet, and each key with all that it may have. */
+export const DELETE_LIMITS: XmlLimits = {
+  maxBytes: MAX_BODY_BYTES,
+  maxElements: 2 + MAX_KEYS * (1 + TARGET_ELEMENTS.length),
+  maxDepth: 4,
+}
 const PARALLEL = 16
 
 export async function deleteObject(call: Call): Promise<S3Response> {
@@ -46,7 +54,7 @@ export async function deleteObjects(call: Call): Promise<S3Response> {
       'Missing required header for this request: Content-MD5 OR x-amz-checksum-*',
     )
   }
-  const root = parseXml(body.bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 4 })
+  const root = await call.inTurns(parsingXml(body.bytes, DELETE_LIMITS))
   if (root.name !== 'Delete') throw new S3Error('MalformedXML')
   const quiet = childText(root, 'Quiet')?.trim() === 'true'
   const targets = targetsOf(root)
@@ -83,8 +91,7 @@ function targetsOf(root: XmlElement): Target[] {
 function targetOf(element: XmlElement): Target {
   const key = childText(element, 'Key')
   if (key === undefined || key === '') throw new S3Error('MalformedXML')
-  const known = ['Key', 'VersionId', 'ETag', 'Size', 'LastModifiedTime']
-  if (element.children.some((child) => !known.includes(child.name))) {
+  if (element.children.some((child) => !TARGET_ELEMENTS.includes(child.name))) {
     throw new S3Error('MalformedXML')
   }
   const condition = deleteCondition({

@@ -8,13 +8,18 @@ import type { AbortRule } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childOf, childText, parseXml, tag, type XmlElement } from '../xml.ts'
-import { settingBody } from './versioning.ts'
+import { childOf, childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
+import { settingXml } from './versioning.ts'
 
-const MAX_RULES = 100
-const MAX_BODY_BYTES = 64 * 1024
+const MAX_RULES = 1000
 const MAX_ID_CHARACTERS = 255
 const MAX_PREFIX_BYTES = 1024
+/** More rules than are taken, each with all that S3 has for one, so that they are told what is wrong. */
+export const LIFECYCLE_LIMITS: XmlLimits = {
+  maxBytes: 256 * 1024,
+  maxElements: 10_000,
+  maxDepth: 6,
+}
 /** About transitions only, of which there are none; Terraform waits until it reads what it wrote. */
 const MINIMUM_SIZE = 'x-amz-transition-default-minimum-object-size'
 const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
@@ -24,7 +29,7 @@ export async function putBucketLifecycle(call: Call): Promise<S3Response> {
   if (minimumSize !== undefined && minimumSize !== DEFAULT_MINIMUM_SIZE) {
     throw new S3Error('NotImplemented', undefined, { details: { Header: MINIMUM_SIZE } })
   }
-  const abortRules = parseLifecycle(await settingBody(call, MAX_BODY_BYTES))
+  const abortRules = parseLifecycle(await settingXml(call, LIFECYCLE_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { abortRules } })
   return emptyResponse(200, { [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE })
 }
@@ -56,8 +61,7 @@ function ruleXml(rule: AbortRule): string {
 }
 
 /** Throws MalformedXML, InvalidArgument, InvalidRequest, NotImplemented. */
-export function parseLifecycle(bytes: Uint8Array): AbortRule[] {
-  const root = parseXml(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 6 })
+export function parseLifecycle(root: XmlElement): AbortRule[] {
   const isLifecycle = root.name === 'LifecycleConfiguration'
   if (!isLifecycle || root.children.some((child) => child.name !== 'Rule')) {
     throw new S3Error('MalformedXML')

@@ -6,13 +6,13 @@ import type { PublicAccessBlock } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childText, parseXml, tag, type XmlElement } from '../xml.ts'
+import { childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { invalidArgument } from './common.ts'
-import { settingBody } from './versioning.ts'
+import { settingBody, settingXml } from './versioning.ts'
 
 /** Larger than any policy that is taken, so that one somewhat too large is told what is wrong. */
 const MAX_POLICY_BODY_BYTES = 1024 * 1024
-const MAX_BLOCK_BODY_BYTES = 16 * 1024
+export const BLOCK_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 16, maxDepth: 3 }
 const CONFIRM = 'x-amz-confirm-remove-self-bucket-access'
 
 export async function putBucketPolicy(call: Call): Promise<S3Response> {
@@ -90,7 +90,7 @@ const SWITCHES = [
 
 export async function putPublicAccessBlock(call: Call): Promise<S3Response> {
   const { bucket } = call
-  const publicAccessBlock = parsePublicAccessBlock(await settingBody(call, MAX_BLOCK_BODY_BYTES))
+  const publicAccessBlock = parsePublicAccessBlock(await settingXml(call, BLOCK_LIMITS))
   await call.store.changeBucket(call.context, { bucket, change: { publicAccessBlock } })
   return emptyResponse(200)
 }
@@ -114,8 +114,7 @@ export async function deletePublicAccessBlock(call: Call): Promise<S3Response> {
 }
 
 /** A switch that is not named is off. Throws MalformedXML. */
-export function parsePublicAccessBlock(bytes: Uint8Array): PublicAccessBlock {
-  const root = parseXml(bytes, { maxBytes: MAX_BLOCK_BODY_BYTES, maxDepth: 3 })
+export function parsePublicAccessBlock(root: XmlElement): PublicAccessBlock {
   const known = SWITCHES.map(([, element]) => element as string)
   const odd = root.children.some((child) => !known.includes(child.name))
   if (root.name !== 'PublicAccessBlockConfiguration' || odd) throw new S3Error('MalformedXML')

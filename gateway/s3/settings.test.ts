@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AbortRule } from '../backend.ts'
 import { S3Error } from '../errors.ts'
-import { xmlDocument } from '../xml.ts'
-import { lifecycleXml, parseLifecycle } from './lifecycle.ts'
-import { parsePublicAccessBlock } from './policy.ts'
-import { parseVersioning } from './versioning.ts'
+import { parseXml, xmlDocument } from '../xml.ts'
+import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from './lifecycle.ts'
+import { BLOCK_LIMITS, parsePublicAccessBlock } from './policy.ts'
+import { parseVersioning, VERSIONING_LIMITS } from './versioning.ts'
 
 /** What XML can carry. */
 const text = (maxLength: number): fc.Arbitrary<string> =>
@@ -32,7 +32,7 @@ describe('lifecycle', () => {
     fc.assert(
       fc.property(rules, (given) => {
         const shown = xmlDocument('LifecycleConfiguration', lifecycleXml(given))
-        expect(parseLifecycle(bytes(shown))).toEqual(given)
+        expect(parseLifecycle(parseXml(bytes(shown), LIFECYCLE_LIMITS))).toEqual(given)
       }),
     )
   })
@@ -47,10 +47,10 @@ describe('lifecycle', () => {
         )
         .join(''),
     )
-    const [first, second] = parseLifecycle(bytes(xml))
+    const [first, second] = parseLifecycle(parseXml(bytes(xml), LIFECYCLE_LIMITS))
     expect(first?.id).toMatch(/^[\w-]{32}$/)
     expect(second?.id).not.toBe(first?.id)
-    expect(parseLifecycle(bytes(xml))).toEqual([first, second])
+    expect(parseLifecycle(parseXml(bytes(xml), LIFECYCLE_LIMITS))).toEqual([first, second])
   })
 })
 
@@ -108,10 +108,11 @@ describe('settings that are damaged or made up', () => {
     fc.assert(
       fc.property(given, (body) => {
         expect([undefined, 'Enabled', 'Suspended']).toContain(
-          refusedOr(() => parseVersioning(body)),
+          refusedOr(() => parseVersioning(parseXml(body, VERSIONING_LIMITS))),
         )
-        refusedOr(() => parsePublicAccessBlock(body))
-        const rules = refusedOr(() => parseLifecycle(body)) as AbortRule[] | undefined
+        refusedOr(() => parsePublicAccessBlock(parseXml(body, BLOCK_LIMITS)))
+        const rules = refusedOr(() => parseLifecycle(parseXml(body, LIFECYCLE_LIMITS))) as
+          AbortRule[] | undefined
         for (const { days } of rules ?? []) expect(days).toBeGreaterThan(0)
       }),
       { numRuns: 3000 },

@@ -5,9 +5,9 @@ import type { Versioning } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childText, parseXml, tag } from '../xml.ts'
+import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 
-const MAX_BODY_BYTES = 16 * 1024
+export const VERSIONING_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 8, maxDepth: 3 }
 
 export async function getBucketVersioning(call: Call): Promise<S3Response> {
   const { versioning } = await call.store.getBucketSettings(call.context, call.bucket)
@@ -15,7 +15,7 @@ export async function getBucketVersioning(call: Call): Promise<S3Response> {
 }
 
 export async function putBucketVersioning(call: Call): Promise<S3Response> {
-  const versioning = parseVersioning(await settingBody(call, MAX_BODY_BYTES))
+  const versioning = parseVersioning(await settingXml(call, VERSIONING_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { versioning } })
   return emptyResponse(200)
 }
@@ -31,9 +31,13 @@ export async function settingBody(call: Call, maxBytes: number): Promise<Uint8Ar
   return bytes
 }
 
+/** The body of a setting as XML. Throws MissingRequestBodyError, MalformedXML. */
+export async function settingXml(call: Call, limits: XmlLimits): Promise<XmlElement> {
+  return call.inTurns(parsingXml(await settingBody(call, limits.maxBytes), limits))
+}
+
 /** Throws MalformedXML, IllegalVersioningConfigurationException, NotImplemented (MFA delete). */
-export function parseVersioning(bytes: Uint8Array): Versioning {
-  const root = parseXml(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 3 })
+export function parseVersioning(root: XmlElement): Versioning {
   if (root.name !== 'VersioningConfiguration') throw new S3Error('MalformedXML')
   const known = ['Status', 'MfaDelete']
   if (root.children.some((child) => !known.includes(child.name))) throw new S3Error('MalformedXML')

@@ -9,6 +9,7 @@ import type { Clock } from '../env/ports.ts'
 import { UsageError } from '../usage-error.ts'
 
 const ANSWER_BYTES_MAX = 8 << 20
+const ANSWER_ELEMENTS_MAX = 1_000_000
 const DEFAULT_DATA = './shoal-data'
 const REGION = 'us-east-1'
 const VERSION = '2010-05-08'
@@ -77,7 +78,7 @@ export class QueryClient {
     const { status, bytes } = await this.#exchange(form.toString())
     let answer: XmlElement
     try {
-      answer = parseXml(bytes, { maxBytes: ANSWER_BYTES_MAX })
+      answer = parseXml(bytes, { maxBytes: ANSWER_BYTES_MAX, maxElements: ANSWER_ELEMENTS_MAX })
     } catch {
       throw new UsageError(`${this.#base.host} answered ${status} and no XML: is it the S3 port?`)
     }
