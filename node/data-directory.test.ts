@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -11,7 +12,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { checkedFields, withChecksum } from './checked-json.ts'
-import { openDataDirectory, readCredentials, readNode } from './data-directory.ts'
+import {
+  openDataDirectory,
+  readAdminCredential,
+  readCredentials,
+  readNode,
+} from './data-directory.ts'
 import type { Birth, DataDirectory } from './data-directory.ts'
 import { lockDirectory } from './directory-lock.ts'
 import type { Processes } from './directory-lock.ts'
@@ -108,6 +114,52 @@ describe('a known directory', () => {
     directory.writeCredentials({ accessKeyId: 'a', secretAccessKey: 's' })
     expect(readCredentials(path)).toEqual({ accessKeyId: 'a', secretAccessKey: 's' })
     expect(statSync(join(path, 'credentials.json')).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe('what other users may see', () => {
+  const modeOf = (name: string): number => statSync(join(path, name)).mode & 0o777
+
+  it('is not the admin credential, which is gone with the run', () => {
+    const directory = open()
+    const { secret, path: file } = directory.adminCredential(new Uint8Array(32).fill(0xcd))
+    directory.writeAdminCredential({ secret, path: file })
+    expect([readAdminCredential(path), file]).toEqual([secret, join(path, 'admin-credential')])
+    expect(modeOf('admin-credential')).toBe(0o600)
+    directory.close()
+    expect(readAdminCredential(path)).toBeUndefined()
+  })
+
+  it('is not that of a run that was killed either', () => {
+    open().close()
+    writeFileSync(join(path, 'admin-credential'), 'ab'.repeat(32))
+    const directory = open()
+    expect(readAdminCredential(path)).toBeUndefined()
+    directory.close()
+  })
+
+  it('is nothing of a directory that was made for the node with any mode', () => {
+    mkdirSync(path)
+    chmodSync(path, 0o777)
+    const directory = open()
+    expect(modeOf('.')).toBe(0o700)
+    expect(directory.closed).toEqual(['.'])
+    directory.close()
+  })
+
+  it('is closed by a start: secrets to all others, the directory to their changes', () => {
+    const first = open()
+    first.writeCredentials({ accessKeyId: 'a', secretAccessKey: 's' })
+    first.close()
+    chmodSync(join(path, 'credentials.json'), 0o644)
+    chmodSync(path, 0o775)
+    const directory = open()
+    expect(directory.closed).toEqual(['.', 'credentials.json'])
+    expect([modeOf('.'), modeOf('credentials.json')]).toEqual([0o755, 0o600])
+    directory.close()
+    const again = open()
+    expect(again.closed).toEqual([])
+    again.close()
   })
 })
 

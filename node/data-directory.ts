@@ -5,6 +5,7 @@
  *   node.json.copy    the same once more
  *   lock              directory-lock.ts
  *   credentials.json  root credentials, founder only, mode 0600
+ *   admin-credential  of the admin port while the node runs, mode 0600
  *   shoal.pid         id of the Node process itself while it runs
  *   layout*.json      membership/layout-store.ts
  *   forgotten         repair/forgotten.ts
@@ -19,9 +20,11 @@
  */
 
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -33,6 +36,11 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import {
+  ADMIN_CREDENTIAL,
+  ADMIN_CREDENTIAL_FILE,
+  type AdminCredential,
+} from '../gateway/admin/credential.ts'
 import { assert } from '../protocol/assert.ts'
 import { hex, utf8 } from '../protocol/bytes.ts'
 import { storageId } from '../protocol/ids.ts'
@@ -92,18 +100,21 @@ export class DataDirectory {
   readonly isNew: boolean
   /** Which of the two files was damaged or missing; written again by this start. */
   readonly mended: string | undefined
+  /** What other users could read or change: closed to them by this start. */
+  readonly closed: readonly string[]
   readonly #lock: DirectoryLock
   #node: NodeRecord
 
   constructor(
     path: string,
     node: NodeRecord,
-    found: { readonly isNew: boolean; readonly mended: string | undefined },
+    found: Pick<DataDirectory, 'isNew' | 'mended' | 'closed'>,
     lock: DirectoryLock,
   ) {
     this.path = path
     this.isNew = found.isNew
     this.mended = found.mended
+    this.closed = found.closed
     this.#node = node
     this.#lock = lock
   }
@@ -145,9 +156,25 @@ export class DataDirectory {
     )
   }
 
+  /** Of this run, not written yet. */
+  adminCredential(random: Uint8Array): AdminCredential {
+    return { secret: hex(random), path: join(this.path, ADMIN_CREDENTIAL_FILE) }
+  }
+
+  /** Throws UsageError where the file system lets others read it. */
+  writeAdminCredential({ secret, path }: AdminCredential): void {
+    replaceFile(path, `${secret}\n`)
+    if (isOwnersAlone(path)) return
+    rmSync(path, { force: true })
+    throw new UsageError(
+      `${this.path} is on a file system that lets other users read its files: secrets can't be kept there`,
+    )
+  }
+
   /** Lets the next process in. Nothing of the directory may be used afterwards. */
   close(): void {
     rmSync(join(this.path, PID_FILE), { force: true })
+    rmSync(join(this.path, ADMIN_CREDENTIAL_FILE), { force: true })
     this.#lock.release()
   }
 
@@ -157,6 +184,7 @@ export class DataDirectory {
     // node.json goes last: a directory that holds anything else is nobody's without it.
     for (const name of [
       CREDENTIALS_FILE,
+      ADMIN_CREDENTIAL_FILE,
       LAYOUT_FILE,
       VOTE_FILE,
       'forgotten',
@@ -194,9 +222,12 @@ export function openDataDirectory(
     const mended = isNew ? undefined : damagedNodeFile(path)
     const node = next(path, stored ?? format(birth()))
     writeNode(path, node)
+    const closed = closeToOthers(path, isNew)
+    // Of a run that was killed.
+    rmSync(join(path, ADMIN_CREDENTIAL_FILE), { force: true })
     for (const name of ['log', 'index']) makeDirectory(join(path, name))
     replaceFile(join(path, PID_FILE), `${processes.self}\n`)
-    return new DataDirectory(path, node, { isNew, mended }, lock)
+    return new DataDirectory(path, node, { isNew, mended, closed }, lock)
   } catch (error) {
     lock.release()
     throw error
@@ -256,6 +287,24 @@ export function layoutOfDirectory(directory: string): LayoutEntry | undefined {
   }
 }
 
+/**
+ * Of the run that has this directory. Undefined: none runs. Throws UsageError when this user may not read it, or
+ * when it is not a credential that a node wrote.
+ */
+export function readAdminCredential(directory: string): string | undefined {
+  const path = join(directory, ADMIN_CREDENTIAL_FILE)
+  let text: string | undefined
+  try {
+    text = readText(path)?.trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    throw new UsageError(`${path} can't be read: run this as the user who runs the node`)
+  }
+  if (text === undefined || ADMIN_CREDENTIAL.test(text)) return text
+  throw new UsageError(`${path} holds no admin credential: start the node again`)
+}
+
 /** Root credentials beside a node.json; undefined when this node did not found the cluster. */
 export function readCredentials(directory: string): RootCredentials | undefined {
   const path = join(directory, CREDENTIALS_FILE)
@@ -282,6 +331,31 @@ function format({ origin, privateKey, storageIdBytes }: Birth): NodeRecord {
 function next(path: string, node: NodeRecord): NodeRecord {
   if (node.boot < BOOT_MAX) return { ...node, boot: node.boot + 1 }
   throw new UsageError(`data directory ${path}: its boot counter is used up`)
+}
+
+/** What this user owns and others may read, or of the directory: write. Earlier programs, back-up tools and
+ * administrators leave such modes behind. */
+function closeToOthers(path: string, isNew: boolean): string[] {
+  const closed: string[] = []
+  const close = (name: string, bits: number): void => {
+    const found = lstatSync(join(path, name), { throwIfNoEntry: false })
+    if (found === undefined || found.isSymbolicLink()) return
+    if ((found.mode & bits) === 0 || found.uid !== process.getuid?.()) return
+    chmodSync(join(path, name), found.mode & ~bits & 0o7777)
+    closed.push(name)
+  }
+  // An empty directory that was given is as private as one that is made; a known one may be read by a group.
+  close('.', isNew ? 0o077 : 0o022)
+  for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE]) close(name, 0o077)
+  return closed
+}
+
+/** Its owner is this user, and nobody else may read it. True where a system has no such modes. */
+function isOwnersAlone(path: string): boolean {
+  const self = process.getuid?.()
+  if (self === undefined) return true
+  const { mode, uid } = lstatSync(path)
+  return (mode & 0o077) === 0 && uid === self
 }
 
 /** A directory without node.json must hold nothing but what an interrupted format leaves behind. */

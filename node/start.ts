@@ -34,6 +34,7 @@ import { UsageError } from './usage-error.ts'
 
 /** How often a long start says how far it has come. */
 const SAID_MS = 5_000
+const ADMIN_CREDENTIAL_BYTES = 32
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /** See StartNode in cli/running-node.ts. */
@@ -77,9 +78,15 @@ async function serve(
 ): Promise<RunningNode> {
   const metrics = new GatewayMetrics()
   const starting = new StartingAdmin(processGauges)
-  const admin = createAdmin({ backend: starting.backend, metrics, logger: hooks.logger })
+  const { logger } = hooks
+  const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
+  const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
   const { url: adminUrl } = await admin.listen(config.admin)
   try {
+    // The address first: a command must not send the credential to who has an earlier run's port.
+    const { addresses } = directory.node
+    directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
+    directory.writeAdminCredential(credential)
     const start: Start = { config, hooks, choices, directory, random, metrics, starting }
     return await serveBehind({ ...start, admin, adminUrl })
   } catch (error) {
@@ -125,6 +132,12 @@ async function serveBehind(
     fail: (reason) => hooks.failed(reason),
   }
   const founds = record.origin === 'found'
+  if (directory.closed.length > 0) {
+    logger.warn(
+      { files: directory.closed },
+      'other users could read or change these: closed to them',
+    )
+  }
   if (directory.mended !== undefined) {
     logger.warn({ file: directory.mended }, 'was damaged or missing: made again from its copy')
   }

@@ -2,9 +2,12 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend, NodeStatus } from '../backend.ts'
 import { sendPlain, type RawResponse } from '../conformance/world.ts'
-import { createAdmin, type Admin } from './api.ts'
+import { ADMIN_ROUTES, createAdmin, type Admin } from './api.ts'
 import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
 import { GatewayMetrics } from './metrics.ts'
+
+const SECRET = 'c0'.repeat(32)
+const WITH_CREDENTIAL = { host: '127.0.0.1', authorization: `Bearer ${SECRET}` }
 
 let admin: Admin | undefined
 const errors: unknown[] = []
@@ -62,11 +65,11 @@ async function start(
   admin = createAdmin({
     backend: { ...backend, ...changes },
     metrics,
+    credential: { secret: SECRET, path: '/data/admin-credential' },
     logger: { error: (fields) => void errors.push(fields) },
   })
   const { url: endpoint } = await admin.listen({ host: '127.0.0.1', port: 0 })
-  return (method, url, headers = { host: '127.0.0.1' }) =>
-    sendPlain(endpoint, { method, url, headers })
+  return (method, url, headers = WITH_CREDENTIAL) => sendPlain(endpoint, { method, url, headers })
 }
 
 describe('pages', () => {
@@ -142,6 +145,70 @@ describe('pages', () => {
 })
 
 describe('who may ask (row 36)', () => {
+  const open = ['GET /health/live', 'GET /health/ready', 'GET /metrics']
+
+  test('health and metrics: any process of this machine', async () => {
+    const ask = await start()
+    for (const route of open) {
+      const [method = '', path = ''] = route.split(' ')
+      expect((await ask(method, path, { host: 'localhost' })).status, route).toBe(200)
+    }
+  })
+
+  test.each(ADMIN_ROUTES.filter((route) => !open.includes(route)))(
+    '%s: with the credential only, and nothing happens without',
+    async (route) => {
+      const done: string[] = []
+      const told = (name: string) => (): never => {
+        done.push(name)
+        throw new StoreError('Unavailable', 'asked')
+      }
+      const ask = await start({
+        status: told('status'),
+        lost: told('lost'),
+        layout: told('layout'),
+        locate: told('locate'),
+        issueToken: told('issueToken'),
+        startScrub: told('startScrub'),
+        scrubStatus: told('scrubStatus'),
+      })
+      const [method = '', path = ''] = route.split(' ')
+      const wrong: [string | undefined, number][] = [
+        [undefined, 401],
+        ['', 401],
+        [SECRET, 401],
+        ['Bearer', 401],
+        [`Basic ${SECRET}`, 401],
+        [`Bearer ${'0'.repeat(64)}`, 403],
+        [`Bearer ${SECRET.slice(0, 63)}`, 403],
+        [`Bearer ${SECRET}0`, 403],
+        [`Bearer ${SECRET.toUpperCase()}`, 403],
+        [`Bearer ${'é'.repeat(64)}`, 403],
+      ]
+      for (const [authorization, status] of wrong) {
+        const headers = {
+          host: 'localhost',
+          ...(authorization !== undefined && { authorization }),
+        }
+        const answer = await ask(method, `${path}?bucket=b&key=k`, headers)
+        expect(answer.status, authorization).toBe(status)
+        expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined)
+        expect(JSON.parse(answer.text)).toMatchObject({ credential: '/data/admin-credential' })
+        expect(answer.text).not.toContain(SECRET)
+      }
+      expect(done).toEqual([])
+      expect((await ask(method, `${path}?bucket=b&key=k`)).status).toBe(503)
+      expect(done).toHaveLength(1)
+    },
+  )
+
+  test('who has no credential is not told which pages there are', async () => {
+    const ask = await start()
+    for (const path of ['/nothing', '/token', '/']) {
+      expect((await ask('GET', path, { host: 'localhost' })).status, path).toBe(401)
+    }
+  })
+
   test('not web pages, nor names that were rebound', async () => {
     const ask = await start()
     const refused: Record<string, string>[] = [

@@ -1,10 +1,14 @@
 /**
- * The admin port: health, metrics, and what the command line asks of its node. Loopback only, no
- * credentials (loopback.ts).
+ * The admin port: health, metrics, and what the command line asks of its node. Loopback only (loopback.ts).
+ *
+ * Open, since they name no bucket, key, account or secret:
  *
  *   GET  /health/live             200 {"live":true}
  *   GET  /health/ready            200 {"ready":true} | 503 {"ready":false,"reason":"…"}
  *   GET  /metrics                 Prometheus text
+ *
+ * With the credential only (credential.ts):
+ *
  *   GET  /status                  NodeStatus
  *   GET  /lost                    LostStatus: what no replica has any more
  *   GET  /layout                  the layout
@@ -21,6 +25,7 @@ import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../backend.ts'
+import { refusalOfCredential, type AdminCredential } from './credential.ts'
 import { refusalOf } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
@@ -30,6 +35,7 @@ const TOKEN_TTL_MS_MAX = 30 * 24 * 3_600_000
 export interface AdminOptions {
   readonly backend: AdminBackend
   readonly metrics: GatewayMetrics
+  readonly credential: AdminCredential
   readonly logger: { error(fields: Record<string, unknown>, message: string): void }
 }
 
@@ -43,6 +49,7 @@ interface Answer {
   readonly json?: unknown
   readonly text?: string
   readonly contentType?: string
+  readonly challenge?: string
 }
 
 type Route = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>
@@ -60,6 +67,12 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /scrub', ({ backend }) => ok(backend.scrubStatus())],
 ])
 
+/** Every other one needs the credential, so that a new route is closed until somebody opens it. */
+const OPEN: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics'])
+
+/** 'METHOD /path' of each. */
+export const ADMIN_ROUTES: readonly string[] = [...routes.keys()]
+
 export function createAdmin(options: AdminOptions): Admin {
   const app = new Koa()
   app.silent = true
@@ -68,6 +81,7 @@ export function createAdmin(options: AdminOptions): Admin {
     context.status = answer.status
     context.set('Cache-Control', 'no-store')
     context.set('X-Content-Type-Options', 'nosniff')
+    if (answer.challenge !== undefined) context.set('WWW-Authenticate', answer.challenge)
     context.type = answer.contentType ?? 'application/json; charset=utf-8'
     context.body = answer.text ?? `${JSON.stringify(answer.json)}\n`
   })
@@ -95,6 +109,10 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
   const refusal = refusalOf(request)
   if (refusal !== undefined) return { status: 403, json: { error: refusal } }
   const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
+  if (!OPEN.has(path)) {
+    const denied = denialOf(request.headers.authorization, options.credential)
+    if (denied !== undefined) return denied
+  }
   const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET')
   const route = routes.get(`${method} ${path}`)
   if (route === undefined) {
@@ -109,6 +127,22 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
     }
     options.logger.error({ error, path }, 'admin request failed')
     return { status: 500, json: { error: 'internal error' } }
+  }
+}
+
+/** Says where the credential is: who can't read that file learns nothing, and everybody else what to do. */
+function denialOf(
+  authorization: string | undefined,
+  credential: AdminCredential,
+): Answer | undefined {
+  const status = refusalOfCredential(authorization, credential)
+  if (status === undefined) return undefined
+  const what = status === 401 ? 'is needed' : 'is not that of this run of the node'
+  const error = `the admin credential ${what}: it is in ${credential.path}, which the user who runs the node can read`
+  return {
+    status,
+    json: { error, credential: credential.path },
+    ...(status === 401 && { challenge: 'Bearer' }),
   }
 }
 

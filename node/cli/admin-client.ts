@@ -1,8 +1,18 @@
-/** Asks a node's admin port. Failures are one-line UsageErrors that say which node did not answer. */
+/**
+ * Asks a node's admin port. Failures are one-line UsageErrors that say which node did not answer.
+ *
+ * A request carries the credential of the node's data directory. Who gives only an address is told by the node
+ * which directory it has; its credential is sent only where that directory itself names this address, so that
+ * nobody else on a port of this machine is given it.
+ */
 
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { basename, dirname } from 'node:path'
+import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
+import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
 import type { LocateResult, LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
-import { readNode } from '../data-directory.ts'
+import { readAdminCredential, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
 const ANSWER_BYTES_MAX = 64 << 20
@@ -12,7 +22,12 @@ const DEFAULT_DATA = './shoal-data'
 export interface NodeOptions {
   readonly admin?: string | undefined
   readonly data?: string | undefined
+  /** A file that holds the admin credential, of a node behind a tunnel. */
+  readonly credential?: string | undefined
 }
+
+/** Undefined: it is not known. Read again for each request, since each start of the node draws a new one. */
+type ReadCredential = () => string | undefined
 
 export function adminUrl(options: NodeOptions): URL {
   if (options.admin !== undefined) {
@@ -21,7 +36,7 @@ export function adminUrl(options: NodeOptions): URL {
     throw new UsageError(`--admin: '${options.admin}' is no URL, such as http://127.0.0.1:9001`)
   }
   const data = options.data ?? DEFAULT_DATA
-  const node = readNode(data)
+  const node = nodeOf(data)
   if (node === undefined) {
     throw new UsageError(`${data} is no data directory of a node: give --data DIR or --admin URL`)
   }
@@ -32,13 +47,51 @@ export function adminUrl(options: NodeOptions): URL {
   return new URL(`http://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
+export function adminClient(options: NodeOptions): AdminClient {
+  const { admin, data = DEFAULT_DATA, credential } = options
+  const url = adminUrl(options)
+  if (credential !== undefined) return new AdminClient(url, () => readCredentialFile(credential))
+  return new AdminClient(url, admin === undefined ? () => readAdminCredential(data) : undefined)
+}
+
+/** Throws UsageError where it is another user's. */
+function nodeOf(directory: string): ReturnType<typeof readNode> {
+  try {
+    return readNode(directory)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    throw new UsageError(`${directory} is another user's: run this as the user who runs the node`)
+  }
+}
+
+function readCredentialFile(path: string): string {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new UsageError(`--credential: ${path} can't be read (${code ?? 'error'})`)
+  }
+  if (ADMIN_CREDENTIAL.test(text)) return text
+  throw new UsageError(`--credential: ${path} holds no admin credential`)
+}
+
 export class AdminClient {
   readonly #base: URL
   readonly #timeoutMs: number
+  #credential: ReadCredential | undefined
 
-  constructor(base: URL, timeoutMs = 30_000) {
+  /** Without `credential` it is that of the directory which the node names. */
+  constructor(base: URL, credential?: ReadCredential, timeoutMs = 30_000) {
     this.#base = base
+    this.#credential = credential
     this.#timeoutMs = timeoutMs
+  }
+
+  /** Of a node of this user whose address and directory are known. */
+  static of(url: string, directory: string): AdminClient {
+    return new AdminClient(new URL(url), () => readAdminCredential(directory))
   }
 
   async status(): Promise<NodeStatus> {
@@ -75,7 +128,15 @@ export class AdminClient {
   }
 
   async #ask(method: 'GET' | 'POST', path: string): Promise<unknown> {
-    const { status, text } = await this.#exchange(method, path)
+    let { status, text } = await this.#exchange(method, path, this.#credential?.())
+    if (status === 401 || status === 403) {
+      // The node has been started again meanwhile, or only its address is known.
+      this.#credential ??= this.#namedBy(text)
+      const credential = this.#credential?.()
+      if (credential !== undefined) {
+        ;({ status, text } = await this.#exchange(method, path, credential))
+      }
+    }
     let answer: unknown
     try {
       answer = JSON.parse(text)
@@ -86,17 +147,46 @@ export class AdminClient {
     }
     if (status === 200) return answer
     const said = (answer as { error?: unknown } | null)?.error
-    throw new Error(`node at ${this.#base.host}: ${typeof said === 'string' ? said : status}`)
+    const why = `node at ${this.#base.host}: ${typeof said === 'string' ? said : status}`
+    throw status === 401 || status === 403 ? new UsageError(why) : new Error(why)
   }
 
-  #exchange(method: string, path: string): Promise<{ status: number; text: string }> {
+  /** Undefined unless the directory that the answer names says that its node is at this very address. */
+  #namedBy(answer: string): ReadCredential | undefined {
+    let path: unknown
+    try {
+      path = (JSON.parse(answer) as { credential?: unknown } | null)?.credential
+    } catch {
+      return undefined
+    }
+    if (typeof path !== 'string' || basename(path) !== ADMIN_CREDENTIAL_FILE) return undefined
+    const directory = dirname(path)
+    try {
+      if (!isLoopbackHost(this.#base.host)) return undefined
+      if (portOf(readNode(directory)?.addresses.admin) !== this.#base.port) return undefined
+    } catch {
+      return undefined
+    }
+    return () => readAdminCredential(directory)
+  }
+
+  #exchange(
+    method: string,
+    path: string,
+    credential: string | undefined,
+  ): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const failed = (why: string): void => {
         reject(new Error(`no node answers at ${this.#base.host} (${why}): is it running?`))
       }
       const asked = request(
         new URL(path, this.#base),
-        { method, timeout: this.#timeoutMs, agent: false },
+        {
+          method,
+          timeout: this.#timeoutMs,
+          agent: false,
+          ...(credential !== undefined && { headers: { authorization: `Bearer ${credential}` } }),
+        },
         (response) => {
           const chunks: Buffer[] = []
           let sizeBytes = 0
@@ -119,4 +209,8 @@ export class AdminClient {
       asked.end()
     })
   }
+}
+
+function portOf(address: string | undefined): string | undefined {
+  return /:(\d{1,5})$/.exec(address ?? '')?.[1]
 }

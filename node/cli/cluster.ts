@@ -68,6 +68,7 @@ export async function runCluster(
   const data = resolve(options.data ?? './shoal-cluster')
   const existing = existingNodes(data)
   const plan = planCluster(options, existing, knownMembers(data, existing))
+  process.umask(0o077)
   mkdirSync(data, { recursive: true })
   terminal.serves?.()
   const cluster = new Cluster(data, plan.nodes, options, entry, terminal, clock)
@@ -185,8 +186,9 @@ class Cluster {
   }
 
   /** Resolves when this node knows a STABLE epoch with all members, or is gone. */
-  async #stable({ child, message }: Serving, count: number): Promise<void> {
-    const client = new AdminClient(new URL(message.adminUrl))
+  async #stable(serving: Serving, count: number): Promise<void> {
+    const { child } = serving
+    const client = this.#client(serving)
     while (child.running) {
       try {
         const { layoutState, members } = await client.status()
@@ -253,8 +255,8 @@ class Cluster {
     )
   }
 
-  #client(serving: Serving): AdminClient {
-    return new AdminClient(new URL(serving.message.adminUrl))
+  #client({ plan, message }: Serving): AdminClient {
+    return AdminClient.of(message.adminUrl, this.#directory(plan))
   }
 
   /** Damaged ones are reported by their node. */

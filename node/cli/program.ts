@@ -6,7 +6,7 @@ import { parseDuration } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { VERSION } from '../version.ts'
 import { addAccountCommand } from './account.ts'
-import { AdminClient, adminUrl, type NodeOptions } from './admin-client.ts'
+import { adminClient as client, type NodeOptions } from './admin-client.ts'
 import { runCluster, type ClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
@@ -187,11 +187,8 @@ function asking(command: Command): Command {
   return command
     .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
     .option('--admin <url>', 'the node with this admin address')
+    .option('--credential <file>', 'its admin credential, where --data is not at hand')
     .option('--json', 'for programs')
-}
-
-function client(options: NodeOptions): AdminClient {
-  return new AdminClient(adminUrl(options))
 }
 
 function wholeNumber(text: string): number {

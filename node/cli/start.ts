@@ -36,6 +36,8 @@ export async function runStart(
   const config = loadConfig(given, process.env)
   checkOrigin(config)
   terminal.serves?.()
+  // Whatever this process writes is its user's alone, also where a file is made without a mode.
+  process.umask(0o077)
   const logger = createLogger({
     level: config.logLevel,
     name: supervised ? basename(resolve(config.data)) : undefined,

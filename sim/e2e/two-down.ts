@@ -65,7 +65,7 @@ console.log(bad === 0 ? 'every key works whose replicas are there' : `${bad} ans
 process.exitCode = bad === 0 ? 0 : 1
 
 async function fill(client: RawClient): Promise<Key[]> {
-  const admin = new AdminClient(new URL(shoal.ready[0]!.admin))
+  const admin = AdminClient.of(shoal.ready[0]!.admin, shoal.nodeDir(0))
   const numbers = new Map(shoal.ready.map(({ node }, number) => [node, number]))
   const keys: Key[] = []
   for (let i = 0; i < Number(values.buckets); i++) {
