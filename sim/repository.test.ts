@@ -72,7 +72,10 @@ describe('folders', () => {
 describe('packages', () => {
   /** Who may use what. A package that stands in no row may be used by all but protocol/. */
   const places: readonly (readonly [RegExp, RegExp])[] = [
-    [/^(libp2p|@libp2p\/.*|@multiformats\/.*|multiformats|it-pipe)$/, /^(node\/net\/|sim\/e2e\/attack\/)/],
+    [
+      /^(libp2p|@libp2p\/.*|@multiformats\/.*|multiformats|it-pipe)$/,
+      /^(node\/net\/|sim\/e2e\/attack\/)/,
+    ],
     [/^lmdb$/, /^(node\/env\/lmdb\.ts|bench\/.*)$/],
     [
       /^node:fs$/,

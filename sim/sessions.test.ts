@@ -112,6 +112,53 @@ describe('sessions', () => {
     expect(await codeOf(behind.sessions.open(accessKeyId, token))).toBe('InvalidToken')
   })
 
+  describe('a session lives no longer than its kind may', () => {
+    const USER: SessionSubject = { ...ROLE, kind: 'user', sessionName: '', name: 'ann' }
+    const kinds: [string, SessionSubject, number][] = [
+      ['a user: 36 hours', USER, 129_600],
+      ['the root of an account: an hour', { ...USER, kind: 'root', name: 'root' }, 3_600],
+      ['a role: 12 hours', ROLE, 43_200],
+      ['a role that a session took on: an hour', { ...ROLE, isChained: true }, 3_600],
+    ]
+
+    test.each(kinds)('%s', async (_title, subject, longest) => {
+      const { sessions, time } = world()
+      const issued = await sessions.issue(subject, longest)
+      expect(await sessions.open(issued.accessKeyId, issued.token)).toMatchObject(subject)
+      for (const seconds of [899, longest + 1]) {
+        await expect(sessions.issue(subject, seconds)).rejects.toThrow(/a session lives/)
+      }
+      // Signed by the cluster's own key, as a faulty node would: refused by every other one, at once.
+      const claims = claimsOf(issued.token)
+      const iat = Number(claims['iat'])
+      const token = await signed({ ...claims, exp: iat + longest + 1 })
+      expect(await codeOf(sessions.open(issued.accessKeyId, token))).toBe('InvalidToken')
+      // Nor does one that seems to begin later get more: it is from the future.
+      const late = await signed({ ...claims, iat: iat + 61, exp: iat + 61 + longest })
+      expect(await codeOf(sessions.open(issued.accessKeyId, late))).toBe('InvalidToken')
+      time.nowMs = issued.expiresMs
+      expect(await codeOf(sessions.open(issued.accessKeyId, issued.token))).toBe('ExpiredToken')
+    })
+
+    test('a token can not be of two kinds', async () => {
+      const { sessions } = world()
+      const role = claimsOf((await sessions.issue({ ...ROLE, isChained: true }, 900)).token)
+      const user = claimsOf((await sessions.issue(USER, 900)).token)
+      const bad = [
+        { ...role, kind: 'user' },
+        { ...role, chain: false },
+        { ...role, chain: 1 },
+        { ...user, kind: 'role' },
+        { ...user, ses: 'one' },
+        { ...user, chain: true },
+      ]
+      for (const claims of bad) {
+        const key = String((claims as Record<string, unknown>)['key'])
+        expect(await codeOf(sessions.open(key, await signed(claims)))).toBe('InvalidToken')
+      }
+    })
+  })
+
   test('a token goes with its own access key id only', async () => {
     const { sessions } = world()
     const a = await sessions.issue(ROLE, 900)

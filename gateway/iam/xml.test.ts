@@ -40,7 +40,10 @@ describe('documents of the query API', () => {
     expect(text).toContain('<Type>Sender</Type><Code>AccessDenied</Code>')
     expect(text).toContain('https://sts.amazonaws.com/doc/2011-06-15/')
     const plain = queryErrorXml('iam', { code: 'X', status: 503, message: 'no <&>' }, 'R')
-    const [error] = parseXml(new TextEncoder().encode(plain), { maxBytes: 10_000, maxElements: 100 }).children
+    const [error] = parseXml(new TextEncoder().encode(plain), {
+      maxBytes: 10_000,
+      maxElements: 100,
+    }).children
     expect(error?.children.map(({ text: value }) => value)).toEqual(['Receiver', 'X', 'no <&>'])
   })
 })

@@ -7,6 +7,8 @@
  *     of these is refused
  *   - key and secrets are derived from the cluster secret, each under a name of its own: what signs
  *     tokens never signs or seals anything else
+ *   - no session lives longer than its kind may, neither when it is issued nor when it is checked: who has the
+ *     key, or made a mistake with it, can't make one that stays
  *   - what the session may do is not in the token: policies are read as for other identities (T7). Only
  *     its own limits, the session policies, travel with it.
  *
@@ -15,8 +17,10 @@
  *   kind  root | user | role       id    unique id of the account, user or role
  *   name  of the user or role      ses   session name, of roles
  *   pol   session policy, JSON     arns  managed policies that limit it as well
+ *   chain true: a session asked for it
  */
 
+import { assert } from '../../protocol/assert.ts'
 import { utf8 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { blake3 } from '../../protocol/hash.ts'
@@ -29,11 +33,14 @@ import {
   ShapeError,
   textOf,
 } from '../../protocol/layout/json.ts'
+import { ROLE_SESSION_SECONDS_MAX } from '../../protocol/iam/role-record.ts'
 import type { Clock, Random, TokenSigner } from '../env/ports.ts'
 
 export const SESSION_SECONDS_MIN = 900
-/** Of GetSessionToken; a role's own bound is at most 12 hours. */
-export const SESSION_SECONDS_MAX = 129_600
+/** Of an account's root, and of a role that a session took on. */
+export const HOUR_SECONDS = 3_600
+/** Of GetSessionToken by a user. */
+const USER_SESSION_SECONDS_MAX = 129_600
 /** JSON of the session policy, without insignificant spaces. */
 export const SESSION_POLICY_CHARACTERS_MAX = 2_048
 export const SESSION_POLICY_ARNS_MAX = 10
@@ -61,6 +68,8 @@ export interface SessionSubject {
   readonly name: string
   /** Of a role's session, else ''. */
   readonly sessionName: string
+  /** A role that was taken on with the credentials of another session. */
+  readonly isChained?: boolean | undefined
   /** JSON without insignificant spaces; ''. */
   readonly policy: string
   readonly policyArns: readonly string[]
@@ -97,9 +106,11 @@ export class Sessions {
     this.#options = options
   }
 
-  /** @param seconds the caller has checked its bounds */
+  /** @param seconds the caller has checked its bounds, those of the kind included */
   async issue(subject: SessionSubject, seconds: number): Promise<IssuedSession> {
     const { tokens, clock, random, cluster } = this.#options
+    assert(seconds >= SESSION_SECONDS_MIN, 'a session lives a quarter of an hour at least')
+    assert(seconds <= sessionSecondsMax(subject), 'a session lives no longer than its kind may')
     const accessKeyId = `ASIA${[...random.bytes(16)].map((byte) => LETTERS[byte & 31]).join('')}`
     const tokenId = Buffer.from(random.bytes(16)).toString('hex')
     const iat = Math.floor(clock.nowMs() / 1000)
@@ -116,6 +127,7 @@ export class Sessions {
       id: subject.entityId,
       name: subject.name,
       ...(subject.sessionName === '' ? {} : { ses: subject.sessionName }),
+      ...(subject.isChained === true && { chain: true }),
       ...(subject.policy === '' ? {} : { pol: subject.policy }),
       ...(subject.policyArns.length === 0 ? {} : { arns: subject.policyArns }),
     }
@@ -163,14 +175,19 @@ export class Sessions {
     const claims = fieldsOf(
       JSON.parse(text),
       ['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'key', 'acc', 'kind', 'id', 'name'],
-      ['ses', 'pol', 'arns'],
+      ['ses', 'pol', 'arns', 'chain'],
     )
     if (claims.iss !== this.#options.cluster().id || claims.aud !== AUDIENCE) throw invalid()
     const iat = integerOf(claims.iat, 0, Number.MAX_SAFE_INTEGER / 1000)
-    const exp = integerOf(claims.exp, iat + 1, iat + SESSION_SECONDS_MAX)
+    const kind = oneOf(claims.kind, ['root', 'user', 'role'])
+    const isChained = claims.chain !== undefined
+    if (isChained && (claims.chain !== true || kind !== 'role')) throw invalid()
+    if ((claims.ses !== undefined) !== (kind === 'role')) throw invalid()
+    const exp = integerOf(claims.exp, iat + 1, iat + sessionSecondsMax({ kind, isChained }))
     const accessKeyId = matchOf(claims.key, KEY_ID)
     return {
-      kind: oneOf(claims.kind, ['root', 'user', 'role']),
+      kind,
+      ...(isChained && { isChained }),
       principalArn: matchOf(claims.sub, WORD),
       accountId: matchOf(claims.acc, ACCOUNT_ID),
       entityId: matchOf(claims.id, WORD),
@@ -208,6 +225,21 @@ export class Sessions {
     const { secret } = this.#options.cluster()
     const hash = blake3(utf8('shoal session secret 1'), secret, utf8(accessKeyId + tokenId))
     return Buffer.from(hash).toString('base64url').slice(0, 40)
+  }
+}
+
+/** The longest life of a session of this kind, whatever a role's own bound is. */
+export function sessionSecondsMax({
+  kind,
+  isChained = false,
+}: Pick<SessionSubject, 'kind' | 'isChained'>): number {
+  switch (kind) {
+    case 'root':
+      return HOUR_SECONDS
+    case 'user':
+      return USER_SESSION_SECONDS_MAX
+    case 'role':
+      return isChained ? HOUR_SECONDS : ROLE_SESSION_SECONDS_MAX
   }
 }
 

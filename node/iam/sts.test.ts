@@ -182,6 +182,10 @@ describe('AssumeRole', () => {
     const session = (await opened(world, await assumed(world, ann)))?.identity as Identity
     expect(await assume(world, session, { DurationSeconds: '3600' })).toBeUndefined()
     expect(await assume(world, session, { DurationSeconds: '3601' })).toBe('ValidationError')
+    const own = await world.run(ann, 'GetSessionToken', {})
+    const user = (await opened(world, own['Credentials'] as unknown as Given))?.identity as Identity
+    expect(await assume(world, user, { DurationSeconds: '3600' })).toBeUndefined()
+    expect(await assume(world, user, { DurationSeconds: '3601' })).toBe('ValidationError')
   })
 
   test('session policies: inline and by ARN, of the role’s account, of a bounded size', async () => {

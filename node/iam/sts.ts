@@ -15,6 +15,7 @@ import { sessionArn } from './resolve.ts'
 import type { Roles } from './roles.ts'
 import type { IamActions } from './service.ts'
 import {
+  HOUR_SECONDS,
   packedPercent,
   type IssuedSession,
   type Sessions,
@@ -22,8 +23,6 @@ import {
 } from './sessions.ts'
 import { subjectOf } from './subject.ts'
 
-/** Of AssumeRole when nothing is said, and at most for a session that a session asked for. */
-const HOUR_SECONDS = 3_600
 /** Of GetSessionToken when nothing is said: of a user 12 hours, of the root an hour, which is its most. */
 const USER_SESSION_SECONDS = 43_200
 
@@ -108,7 +107,9 @@ export class Sts {
         'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
       )
     }
-    if (caller.type === 'AssumedRole' && seconds > HOUR_SECONDS) {
+    // Whatever session asks: also one of GetSessionToken, as AWS has it.
+    const isChained = caller.tokenIssuedMs !== undefined
+    if (isChained && seconds > HOUR_SECONDS) {
       throw validationError(
         'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
       )
@@ -120,6 +121,7 @@ export class Sts {
       entityId: role.id,
       name: role.name,
       sessionName,
+      isChained,
       ...(await this.#limits(call, role)),
     }
     const issued = await this.#options.sessions.issue(subject, seconds)
