@@ -191,6 +191,17 @@ describe('bucket policies', () => {
     expect(await get(undefined, '/bucket/closed/a')).toBe(403)
   })
 
+  test('name users and roles that are there', async () => {
+    for (const name of ['user/nothing', 'role/nothing']) {
+      const Principal = { AWS: `arn:aws:iam::${ACCOUNT}:${name}` }
+      const body = [Buffer.from(document(may('s3:GetObject', OBJECTS, { Principal })))]
+      const answer = await as(root, 'PUT', '/bucket', { query: [['policy', '']], body })
+      expect(answer.status).toBe(400)
+      expect(answer.text).toContain('<Code>MalformedPolicy</Code>')
+      expect(answer.text).toContain('<Message>Invalid principal in policy</Message>')
+    }
+  })
+
   test('across accounts: both must allow', async () => {
     expect(await get(stranger, '/bucket/open/a')).toBe(403)
     expect(await get(strangeRoot, '/bucket/open/a')).toBe(403)

@@ -43,13 +43,15 @@ function questionOf(access: Access, about: Circumstances): Question {
   const { identity } = about
   const subject = subjectOf(identity)
   const { bucket } = access
-  const policy = bucket?.settings.policy
+  const { policy, principals } = bucket?.settings ?? {}
   return {
     caller: subject.caller,
     identityPolicies: subject.policies,
     sessionPolicies: subject.sessionPolicies,
     resourcePolicy:
-      policy === undefined ? undefined : compiledPolicy('bucket policy', policy, 'resource'),
+      policy === undefined
+        ? undefined
+        : compiledPolicy('bucket policy', policy, 'resource', principals),
     restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,

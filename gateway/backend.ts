@@ -7,6 +7,8 @@
  * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
+import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
+
 /** Travels with one request through backend and peers. */
 export interface RequestContext {
   /** S3's name of the operation: PutObject … for metrics. */
@@ -46,6 +48,8 @@ export interface BucketSettings {
   readonly versioning?: Versioning | undefined
   /** JSON as it was given; checked before it is stored. */
   readonly policy?: string | undefined
+  /** Whom the ARNs in the policy meant when it was stored. */
+  readonly principals?: readonly ResolvedPrincipal[] | undefined
   readonly publicAccessBlock?: PublicAccessBlock | undefined
   readonly abortRules?: readonly AbortRule[] | undefined
 }
@@ -60,6 +64,8 @@ export interface BucketAccess {
 export interface BucketChange {
   readonly versioning?: Versioning
   readonly policy?: string | null
+  /** Goes with `policy`. */
+  readonly principals?: readonly ResolvedPrincipal[]
   readonly publicAccessBlock?: PublicAccessBlock | null
   readonly abortRules?: readonly AbortRule[] | null
 }
@@ -284,7 +290,21 @@ export interface Credential {
   readonly identity: Identity
 }
 
-export interface Backend {
+/** The users and roles of all accounts. Linearizable. */
+export interface PrincipalDirectory {
+  /** Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN; an ARN that is nobody's does not stand there. */
+  principalIds(
+    context: RequestContext,
+    arns: readonly string[],
+  ): Promise<ReadonlyMap<string, string>>
+  /** Present ARNs by id; one that is gone does not stand there. */
+  principalArns(
+    context: RequestContext,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<ReadonlyMap<string, string>>
+}
+
+export interface Backend extends PrincipalDirectory {
   /** Undefined when there is no such key, or it is inactive. Cached at most 1 s, then re-read, or
    * Unavailable: nobody is let in on what may be out of date (T7). */
   credential(accessKeyId: string): Promise<Credential | undefined>
@@ -304,10 +324,11 @@ export interface Backend {
   deleteBucket(context: RequestContext, bucket: string): Promise<void>
   /** Linearizable. */
   getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
-  /** Answers when every later operation through any node obeys it (T8). */
+  /** Answers when every later operation through any node obeys it (T8). With `judged` it throws Conflict when
+   * the bucket's policy or its block of public access is not as in these settings any more. */
   changeBucket(
     context: RequestContext,
-    request: { bucket: string; change: BucketChange },
+    request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
   ): Promise<void>
   listBuckets(
     context: RequestContext,

@@ -7,6 +7,7 @@
  */
 
 import { StoreError } from '../protocol/errors.ts'
+import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
 import type {
   Backend,
   BucketAccess,
@@ -28,6 +29,7 @@ import type {
   ObjectInfo,
   ObjectReader,
   PartInfo,
+  PrincipalDirectory,
   PutResult,
   RequestContext,
   SealedBody,
@@ -37,6 +39,8 @@ import type {
 } from './backend.ts'
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
+import { principalsOf } from './memory-principals.ts'
+import { sameAccess } from './bucket-access.ts'
 import { chooseParts, listPartsOf, listUploadsOf, type StoredUpload } from './memory-uploads.ts'
 import {
   addVersion,
@@ -79,6 +83,7 @@ export interface MemoryBackendOptions {
 }
 
 export class MemoryBackend implements Backend {
+  readonly #principals: PrincipalDirectory
   readonly #credentials: Map<string, Credential>
   readonly #sessions: ReadonlyMap<string, Credential>
   readonly #nowMs: () => number
@@ -92,6 +97,7 @@ export class MemoryBackend implements Backend {
   constructor(options: MemoryBackendOptions) {
     this.#credentials = new Map(options.credentials.map((each) => [each.accessKeyId, each]))
     this.#sessions = options.sessions ?? new Map()
+    this.#principals = principalsOf([...this.#credentials.values(), ...this.#sessions.values()])
     this.#nowMs = options.nowMs
     this.#maxBuckets = options.maxBuckets ?? 1000
     this.#minPartBytes = options.minPartBytes ?? MIN_PART_BYTES
@@ -105,6 +111,20 @@ export class MemoryBackend implements Backend {
     const session = this.#sessions.get(token)
     if (session === undefined) throw new StoreError('InvalidToken')
     return session.accessKeyId === accessKeyId ? session : undefined
+  }
+
+  principalIds(
+    context: RequestContext,
+    arns: readonly string[],
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#principals.principalIds(context, arns)
+  }
+
+  principalArns(
+    context: RequestContext,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#principals.principalArns(context, principals)
   }
 
   async bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess> {
@@ -163,15 +183,19 @@ export class MemoryBackend implements Backend {
 
   async changeBucket(
     context: RequestContext,
-    request: { bucket: string; change: BucketChange },
+    request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
   ): Promise<void> {
     begin(context)
     const bucket = this.#bucket(request.bucket)
-    const { versioning, policy, publicAccessBlock, abortRules } = request.change
+    const { versioning, policy, principals, publicAccessBlock, abortRules } = request.change
     const { settings } = bucket
+    if (request.judged !== undefined && !sameAccess(request.judged, settings)) {
+      throw new StoreError('Conflict', 'the settings were changed meanwhile')
+    }
     bucket.settings = {
       versioning: versioning ?? settings.versioning,
       policy: changed(settings.policy, policy),
+      principals: policy === undefined ? settings.principals : principals,
       publicAccessBlock: changed(settings.publicAccessBlock, publicAccessBlock),
       abortRules: changed(settings.abortRules, abortRules),
     }

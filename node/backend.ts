@@ -1,6 +1,6 @@
 /** The gateway's port on registers and blocks. */
 
-import type { Backend } from '../gateway/backend.ts'
+import type { Backend, PrincipalDirectory } from '../gateway/backend.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import type { Objects } from './metadata/objects.ts'
 import type { Uploads } from './metadata/uploads.ts'
@@ -9,11 +9,14 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
   readonly buckets: Buckets
   readonly objects: Objects
   readonly uploads: Uploads
+  readonly principals: PrincipalDirectory
 }
 
 export function createBackend(options: BackendOptions): Backend {
-  const { buckets, objects, uploads, credential, sessionCredential } = options
+  const { buckets, objects, uploads, principals, credential, sessionCredential } = options
   return {
+    principalIds: (context, arns) => principals.principalIds(context, arns),
+    principalArns: (context, resolved) => principals.principalArns(context, resolved),
     credential,
     sessionCredential,
     bucketAccess: (context, bucket) => buckets.access(context, bucket),

@@ -431,7 +431,11 @@ export class ShoalNode {
     const objects: Objects = new Objects({ ...common, replicator, random, losses: this.#lost })
     const { partBytesMin } = options
     const uploads: Uploads = new Uploads({ ...common, objects, random, replicator, partBytesMin })
-    const { service: iam, resolver } = new Identities({
+    const {
+      service: iam,
+      resolver,
+      principals,
+    } = new Identities({
       registers: this.registers,
       keyspace: () => view().genesis,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
@@ -446,6 +450,7 @@ export class ShoalNode {
       buckets,
       objects,
       uploads,
+      principals,
       credential: (accessKeyId) => resolver.credential(accessKeyId),
       sessionCredential: (accessKeyId, token) => resolver.session(accessKeyId, token),
     })

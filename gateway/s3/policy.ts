@@ -1,10 +1,16 @@
 /** A bucket's policy, its status, and the block of public access. */
 
-import { isPublicPolicy, parseBucketPolicy } from '../../protocol/iam/bucket-policy.ts'
+import {
+  isPublicPolicy,
+  parseBucketPolicy,
+  type BucketPolicy,
+} from '../../protocol/iam/bucket-policy.ts'
+import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
-import type { PublicAccessBlock } from '../backend.ts'
+import type { BucketSettings, PublicAccessBlock } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
+import { resolvePrincipals } from '../principals.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
 import { childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { invalidArgument } from './common.ts'
@@ -22,7 +28,15 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
     throw invalidArgument(CONFIRM, confirm)
   }
   const policy = textOf(await settingBody(call, MAX_POLICY_BODY_BYTES))
-  const isPublic = judge(policy, bucket)
+  const parsed = parsedPolicy(policy, bucket)
+  const isPublic = isPublicPolicy(parsed)
+  const principals = await resolvePrincipals(
+    call.store,
+    call.context,
+    unresolvedPrincipals(parsed),
+    (arn) =>
+      new S3Error('MalformedPolicy', 'Invalid principal in policy', { details: { Detail: arn } }),
+  )
   const settings = await call.store.getBucketSettings(call.context, bucket)
   if (isPublic && settings.publicAccessBlock?.blockPublicPolicy === true) {
     throw new S3Error(
@@ -30,12 +44,14 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
       'The policy is public, and public policies are blocked by the BlockPublicPolicy setting of the bucket',
     )
   }
-  await call.store.changeBucket(call.context, { bucket, change: { policy } })
+  await call.store.changeBucket(call.context, { bucket, change: { policy, principals } })
   return emptyResponse(204)
 }
 
 export async function getBucketPolicy(call: Call): Promise<S3Response> {
-  const body = await storedPolicy(call)
+  const { policy, principals = [] } = await storedPolicy(call)
+  const present = await call.store.principalArns(call.context, principals)
+  const body = shownPolicy(policy, principals, present)
   return { status: 200, headers: { 'Content-Type': 'application/json' }, body }
 }
 
@@ -46,16 +62,18 @@ export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
 }
 
 export async function getBucketPolicyStatus(call: Call): Promise<S3Response> {
-  const isPublic = judge(await storedPolicy(call), call.bucket)
+  const { policy } = await storedPolicy(call)
+  const isPublic = isPublicPolicy(parsedPolicy(policy, call.bucket))
   return xmlResponse('PolicyStatus', tag('IsPublic', isPublic))
 }
 
-async function storedPolicy(call: Call): Promise<string> {
-  const { policy } = await call.store.getBucketSettings(call.context, call.bucket)
+async function storedPolicy(call: Call): Promise<BucketSettings & { readonly policy: string }> {
+  const settings = await call.store.getBucketSettings(call.context, call.bucket)
+  const { policy } = settings
   if (policy === undefined) {
     throw new S3Error('NoSuchBucketPolicy', undefined, { details: { BucketName: call.bucket } })
   }
-  return policy
+  return { ...settings, policy }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -68,10 +86,10 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** Checks a policy and says whether it is public. Throws MalformedPolicy with the place. */
-function judge(text: string, bucket: string): boolean {
+/** Throws MalformedPolicy with the place. */
+function parsedPolicy(text: string, bucket: string): BucketPolicy {
   try {
-    return isPublicPolicy(parseBucketPolicy(text, bucket))
+    return parseBucketPolicy(text, bucket)
   } catch (error) {
     if (!(error instanceof MalformedPolicyError)) throw error
     throw new S3Error('MalformedPolicy', error.message, {

@@ -90,7 +90,11 @@ async function attachedTexts(
   return texts.filter((text) => text !== undefined)
 }
 
-async function readAll<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+/** In order, some at once. */
+export async function readAll<T, R>(
+  items: readonly T[],
+  read: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = []
   for (let at = 0; at < items.length; at += PARALLEL) {
     results.push(...(await Promise.all(items.slice(at, at + PARALLEL).map(read))))

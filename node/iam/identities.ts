@@ -14,6 +14,7 @@ import { Attachments } from './attachments.ts'
 import { Groups } from './groups.ts'
 import type { Named, Names } from './names.ts'
 import { Policies } from './policies.ts'
+import { Principals } from './principals.ts'
 import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
 import { RIGHTS } from './rights.ts'
@@ -50,6 +51,7 @@ export interface IdentitiesOptions {
 export class Identities {
   readonly service: IamBackend
   readonly resolver: Resolver
+  readonly principals: Principals
 
   constructor(options: IdentitiesOptions) {
     const { clock, random, network, tokens, cluster } = options
@@ -66,11 +68,13 @@ export class Identities {
       clusterSecret: () => cluster().secret,
     })
     records.onChange((kind, name) => this.resolver.changed(kind, name))
+    this.principals = new Principals(records)
+    const { principals } = this
     const attachments = new Attachments(records, random)
     const common = { records, clock, random, rights: RIGHTS, attachments }
     const users = new Users(common)
     const groups = new Groups({ ...common, users })
-    const roles = new Roles(common)
+    const roles = new Roles({ ...common, principals })
     const policies = new Policies(common)
     const firstAccount = () => cluster().rootAccount
     const clusterSecret = () => cluster().secret

@@ -1,9 +1,13 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
-import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import type { PolicyText, PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import { resolvePrincipals } from '../../gateway/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
+import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
+import type { Policy } from '../../protocol/iam/policy.ts'
+import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import { ROLE_SESSION_SECONDS_MIN, type RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Attachments } from './attachments.ts'
 import { shownTags, tagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
@@ -14,7 +18,7 @@ import {
   encodedDocument,
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
-import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
+import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
 import { ROLE, rolePolicies, type ReadRecord } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
@@ -28,6 +32,7 @@ const ROLES_MAX = 1_000
 
 export interface RolesOptions extends ModuleOptions {
   readonly attachments: Attachments
+  readonly principals: PrincipalDirectory
 }
 
 export class Roles {
@@ -71,7 +76,7 @@ export class Roles {
   actions(): IamActions {
     return {
       CreateRole: (call) => this.#create(call),
-      GetRole: async (call) => ({ Role: shown(await this.#named(call)) }),
+      GetRole: async (call) => ({ Role: await this.#shown(call, await this.#named(call)) }),
       ListRoles: (call) => this.#list(call),
       UpdateRole: (call) => this.#update(call),
       UpdateRoleDescription: async (call) => {
@@ -80,7 +85,7 @@ export class Roles {
           ...current,
           description: Description,
         }))
-        return { Role: shown(role) }
+        return { Role: await this.#shown(call, role) }
       },
       UpdateAssumeRolePolicy: (call) => this.#updateTrust(call),
       DeleteRole: (call) => this.#delete(call),
@@ -104,7 +109,7 @@ export class Roles {
   async #create(call: IamCall): Promise<IamResult> {
     const { random } = this.#options
     const trust = requiredText(call, 'AssumeRolePolicyDocument')
-    checkTrust(trust)
+    const principals = await this.#trusted(call, trust)
     const role: RoleRecord = {
       accountId: call.caller.accountId,
       id: uniqueId(random, 'role'),
@@ -114,12 +119,13 @@ export class Roles {
       description: textOf(call, 'Description') ?? '',
       maxSessionSeconds: integerOf(call, 'MaxSessionDuration') ?? ROLE_SESSION_SECONDS_MIN,
       trust,
+      principals,
       policies: [],
       attached: [],
       tags: tagsOf(call),
     }
     await this.names.create(call.context, role)
-    return { Role: shown(role) }
+    return { Role: await this.#shown(call, role) }
   }
 
   async #list(call: IamCall): Promise<IamResult> {
@@ -133,7 +139,7 @@ export class Roles {
       ({ name }: DirectoryEntry) => name,
       async (entry) => {
         const role = await this.names.ofEntry(context, accountId, entry)
-        return role?.path.startsWith(prefix) === true ? listed(role) : undefined
+        return role?.path.startsWith(prefix) === true ? this.#listed(call, role) : undefined
       },
     )
     return { Roles: items, ...more }
@@ -153,12 +159,12 @@ export class Roles {
   /** Row 31: whoever may say who takes a role on could take it on. */
   async #updateTrust(call: IamCall): Promise<IamResult> {
     const trust = requiredText(call, 'PolicyDocument')
-    checkTrust(trust)
+    const principals = await this.#trusted(call, trust)
     const role = await this.#named(call)
     await this.#options.rights.mustCover(call, await this.#holds(call.context, role))
     await this.#change(call, (current) => {
       if (!sameHoldings(current, role)) throw concurrentModification()
-      return { ...current, trust }
+      return { ...current, trust, principals }
     })
     return {}
   }
@@ -202,6 +208,24 @@ export class Roles {
     return this.names.change(call.context, role, (current) => ({ write: edit(current) }))
   }
 
+  /** Checks a trust policy, and says whom its ARNs mean. Throws MalformedPolicyDocument, LimitExceeded. */
+  async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
+    const arns = unresolvedPrincipals(checkTrust(trust))
+    return resolvePrincipals(this.#options.principals, context, arns, (arn) =>
+      malformedPolicy(`Invalid principal in policy: "AWS":"${arn}"`),
+    )
+  }
+
+  async #shown(call: IamCall, role: RoleRecord): Promise<IamResult> {
+    return { ...(await this.#listed(call, role)), Tags: shownTags(role.tags) }
+  }
+
+  async #listed({ context }: IamCall, role: RoleRecord): Promise<IamResult> {
+    const { trust, principals = [] } = role
+    const present = await this.#options.principals.principalArns(context, principals)
+    return listed(role, shownPolicy(trust, principals, present))
+  }
+
   #holds(context: RequestContext, role: RoleRecord): Promise<PolicyText[]> {
     const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
     return rolePolicies(read, role)
@@ -210,30 +234,28 @@ export class Roles {
 
 const ROLE_ARN = /^arn:aws:iam::([0-9]{12}):role(\/(?:[!-~]{1,510}\/)?)([A-Za-z0-9_+=,.@-]{1,64})$/
 
-function checkTrust(text: string): void {
-  checkDocument(text, 'trust')
+function checkTrust(text: string): Policy {
+  const policy = checkDocument(text, 'trust')
   const size = countedCharacters(text)
   if (size > TRUST_POLICY_CHARACTERS) {
     throw limitExceeded(`Cannot exceed quota for ACLSizePerRole: ${TRUST_POLICY_CHARACTERS}`)
   }
+  return policy
 }
 
 function sameHoldings(a: RoleRecord, b: RoleRecord): boolean {
   return JSON.stringify([a.policies, a.attached]) === JSON.stringify([b.policies, b.attached])
 }
 
-function shown(role: RoleRecord): IamResult {
-  return { ...listed(role), Tags: shownTags(role.tags) }
-}
-
-function listed(role: RoleRecord): IamResult {
+/** @param trust as it is shown */
+function listed(role: RoleRecord, trust: string): IamResult {
   return {
     Path: role.path,
     RoleName: role.name,
     RoleId: role.id,
     Arn: entityArn(role.accountId, 'role', role.path, role.name),
     CreateDate: new Date(role.createdMs),
-    AssumeRolePolicyDocument: encodedDocument(role.trust),
+    AssumeRolePolicyDocument: encodedDocument(trust),
     Description: role.description === '' ? undefined : role.description,
     MaxSessionDuration: role.maxSessionSeconds,
   }

@@ -7,7 +7,7 @@ import { decide, type Decision } from '../../protocol/iam/decide.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import { MalformedPolicyError, parsePolicy, type PolicyKind } from '../../protocol/iam/policy.ts'
-import type { Principal } from '../../protocol/iam/principal.ts'
+import { entityIdOf, type Principal, type ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { invalidInput, noSuchEntity } from './errors.ts'
 import { groupPolicies, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
@@ -81,7 +81,12 @@ export class Simulations {
           resourcePolicy:
             resourcePolicy === undefined
               ? undefined
-              : compiledPolicy('ResourcePolicy', resourcePolicy, 'resource'),
+              : compiledPolicy(
+                  'ResourcePolicy',
+                  resourcePolicy,
+                  'resource',
+                  namesOf(source.caller),
+                ),
           resourceAccount,
           action,
           resource,
@@ -157,8 +162,15 @@ function userOf(accountId: string, arn: string): Principal {
     arn,
     type: 'User',
     isRoot: false,
+    userId: 'simulated',
     userName: arn.slice(arn.lastIndexOf('/') + 1),
   }
+}
+
+/** In a policy that is tried the caller is meant by its ARN: nothing was stored. */
+function namesOf({ arn, roleArn, userId = '' }: Principal): ResolvedPrincipal[] {
+  const role = roleArn === undefined ? [] : [{ arn: roleArn, id: entityIdOf(userId) }]
+  return [{ arn, id: userId }, ...role]
 }
 
 function accountOf(owner: string): string {

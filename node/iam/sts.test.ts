@@ -50,6 +50,14 @@ function assume(
   return world.codeOf(caller, 'AssumeRole', { RoleArn: ROLE, RoleSessionName: 'one', ...more })
 }
 
+/** Whom a trust policy names must be there. */
+async function trustOnly(world: IamWorld, principal: unknown, condition?: unknown): Promise<void> {
+  const PolicyDocument = trust(principal, condition)
+  await world.run(world.root, 'UpdateAssumeRolePolicy', { RoleName: 'reader', PolicyDocument })
+}
+
+const ANN = { AWS: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann` }
+
 async function assumed(
   world: IamWorld,
   caller: Identity,
@@ -70,8 +78,9 @@ async function opened(world: IamWorld, given: Given): Promise<Credential | undef
 
 describe('AssumeRole', () => {
   test('in the same account the trust policy that names a user is enough', async () => {
-    const world = await worldWith({ AWS: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann` })
+    const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann')
+    await trustOnly(world, ANN)
     const bob = await world.user(world.root, 'bob', allow('sts:AssumeRole'))
     expect(await assume(world, ann)).toBeUndefined()
     expect(await assume(world, bob)).toBe('AccessDenied')
@@ -80,8 +89,9 @@ describe('AssumeRole', () => {
   })
 
   test('an explicit deny of the named user counts', async () => {
-    const world = await worldWith({ AWS: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann` })
+    const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann', deny('sts:AssumeRole'))
+    await trustOnly(world, ANN)
     expect(await assume(world, ann)).toBe('AccessDenied')
   })
 
@@ -125,11 +135,11 @@ describe('AssumeRole', () => {
   test('a named user of another account still needs the right of its own', async () => {
     const world = new IamWorld()
     const other = await world.account('other')
+    const eve = await world.user(other, 'eve')
     await world.run(world.root, 'CreateRole', {
       RoleName: 'reader',
       AssumeRolePolicyDocument: trust({ AWS: `arn:aws:iam::${other.accountId}:user/eve` }),
     })
-    const eve = await world.user(other, 'eve')
     expect(await assume(world, eve)).toBe('AccessDenied')
     await world.run(other, 'PutUserPolicy', {
       UserName: 'eve',
@@ -152,8 +162,9 @@ describe('AssumeRole', () => {
 
   test('sts:ExternalId', async () => {
     const condition = { StringEquals: { 'sts:ExternalId': 'secret' } }
-    const world = await worldWith({ AWS: `arn:aws:iam::${FIRST_ACCOUNT}:user/ann` }, condition)
+    const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann')
+    await trustOnly(world, ANN, condition)
     expect(await assume(world, ann)).toBe('AccessDenied')
     expect(await assume(world, ann, { ExternalId: 'other' })).toBe('AccessDenied')
     expect(await assume(world, ann, { ExternalId: 'secret' })).toBeUndefined()

@@ -187,7 +187,7 @@ function trusts(call: IamCall, role: RoleRecord, arn: string, sessionName: strin
   }
   return decide({
     ...subjectOf(call.caller),
-    resourcePolicy: compiledPolicy('trust policy', role.trust, 'trust'),
+    resourcePolicy: compiledPolicy('trust policy', role.trust, 'trust', role.principals),
     resourceMustAllow: true,
     resourceAccount: role.accountId,
     action: 'sts:AssumeRole',

@@ -46,6 +46,7 @@ export function newBucket(
     state: BUCKET_CREATING,
     versioning: 0,
     policy: '',
+    principals: [],
     publicAccessBlock: 0,
     abortRules: [],
   }
@@ -71,6 +72,10 @@ export function settingsOf(record: BucketRecord): BucketSettings {
   return {
     versioning: VERSIONING[record.versioning],
     policy: record.policy === '' ? undefined : record.policy,
+    principals:
+      record.principals.length === 0
+        ? undefined
+        : record.principals.map(({ name, value }) => ({ arn: name, id: value })),
     publicAccessBlock: accessBlockOf(record.publicAccessBlock),
     abortRules:
       record.abortRules.length === 0 ? undefined : record.abortRules.map((rule) => ({ ...rule })),
@@ -79,13 +84,16 @@ export function settingsOf(record: BucketRecord): BucketSettings {
 
 /** Only what the change names: of two changes at once of different settings both count. */
 export function withChange(record: BucketRecord, change: BucketChange): BucketRecord {
-  const { versioning, policy, publicAccessBlock, abortRules } = change
+  const { versioning, policy, principals = [], publicAccessBlock, abortRules } = change
   return {
     ...record,
     generation: record.generation + 1,
     // There is no way back to "never configured".
     ...(versioning !== undefined && { versioning: VERSIONING.indexOf(versioning) }),
-    ...(policy !== undefined && { policy: policy ?? '' }),
+    ...(policy !== undefined && {
+      policy: policy ?? '',
+      principals: principals.map(({ arn, id }) => ({ name: arn, value: id })),
+    }),
     ...(publicAccessBlock !== undefined && {
       publicAccessBlock: publicAccessBlock === null ? 0 : accessBlockNumber(publicAccessBlock),
     }),

@@ -23,6 +23,7 @@ import type {
   BucketSettings,
   RequestContext,
 } from '../../gateway/backend.ts'
+import { sameAccess } from '../../gateway/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { FreshCache } from '../iam/fresh.ts'
 import { internalContext } from '../internal-context.ts'
@@ -169,12 +170,17 @@ export class Buckets {
   /** T8: answers when every later operation through any node obeys it. Unavailable: it may come true. */
   async changeSettings(
     context: RequestContext,
-    { bucket: name, change }: { bucket: string; change: BucketChange },
+    {
+      bucket: name,
+      change,
+      judged,
+    }: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
   ): Promise<void> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
       const began = this.#begin()
       const found = await this.#readLive(context, name)
       this.#mustBeDecided(found)
+      let outdated = false
       const outcome = await this.#options.registers.change(context, {
         key: this.#keyOf(name),
         change: (current) => {
@@ -182,9 +188,15 @@ export class Buckets {
           if (existing?.state !== BUCKET_LIVE || !sameIncarnation(existing, found)) {
             return { keep: true }
           }
+          outdated = judged !== undefined && !sameAccess(judged, settingsOf(existing))
+          if (outdated) return { keep: true }
           return { write: bucketValue(withChange(existing, change)) }
         },
       })
+      // Assigned in the closure, which the compiler does not follow.
+      if (outdated as boolean) {
+        throw new StoreError('Conflict', 'the settings were changed meanwhile')
+      }
       if (outcome.type === 'kept') continue
       const next = recordOf(outcome.value) ?? found
       this.#access.drop(name)

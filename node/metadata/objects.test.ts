@@ -33,6 +33,7 @@ test('a block that a slower replica sent with an older state is not taken for th
       policy: '',
       publicAccessBlock: 0,
       abortRules: [],
+      principals: [],
     },
     () => Promise.reject(new Error('not asked')),
   )

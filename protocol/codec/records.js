@@ -1131,6 +1131,12 @@ export var BucketRecord;
                         AbortRuleRecord.codec().encode(value, w);
                     }
                 }
+                if (obj.principals != null && obj.principals.length > 0) {
+                    for (const value of obj.principals) {
+                        w.uint32(106);
+                        PairRecord.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1147,7 +1153,8 @@ export var BucketRecord;
                     versioning: 0,
                     policy: '',
                     publicAccessBlock: 0,
-                    abortRules: []
+                    abortRules: [],
+                    principals: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1206,6 +1213,15 @@ export var BucketRecord;
                             }));
                             break;
                         }
+                        case 13: {
+                            if (opts.limits?.principals != null && obj.principals.length === opts.limits.principals) {
+                                throw new MaxLengthError('Decode error - repeated field "principals" had too many elements');
+                            }
+                            obj.principals.push(PairRecord.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.principals$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1215,7 +1231,8 @@ export var BucketRecord;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    abortRules: 0
+                    abortRules: 0,
+                    principals: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1311,6 +1328,21 @@ export var BucketRecord;
                                 };
                             }
                             obj.abortRules++;
+                            break;
+                        }
+                        case 13: {
+                            if (opts.limits?.principals != null && obj.principals === opts.limits.principals) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "principals" had too many elements');
+                            }
+                            for (const evt of PairRecord.codec().stream(reader, reader.uint32(), `${prefix}.principals[]`, {
+                                limits: opts.limits?.principals$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.principals
+                                };
+                            }
+                            obj.principals++;
                             break;
                         }
                         default: {

@@ -2,6 +2,7 @@
 
 import type { CompiledPolicy } from './decide.ts'
 import { parsePolicy, type Policy, type PolicyKind } from './policy.ts'
+import type { ResolvedPrincipal } from './principal.ts'
 
 /** Parsed policies take some ten times as many bytes. */
 const CACHED_CHARACTERS_MAX = 2 * 1024 * 1024
@@ -18,20 +19,22 @@ export function compiledPolicy(
   name: string,
   text: string,
   kind: PolicyKind = 'identity',
+  principals: readonly ResolvedPrincipal[] = [],
 ): CompiledPolicy {
   const known = cache[kind]
-  if (known.has(text)) return { name, policy: known.get(text) }
+  const key = principals.length === 0 ? text : JSON.stringify([text, principals])
+  if (known.has(key)) return { name, policy: known.get(key) }
   let policy: Policy | undefined
   try {
-    policy = parsePolicy(text, kind)
+    policy = parsePolicy(text, kind, principals)
   } catch {
     policy = undefined
   }
-  if (cachedCharacters + text.length > CACHED_CHARACTERS_MAX) {
+  if (cachedCharacters + key.length > CACHED_CHARACTERS_MAX) {
     for (const each of Object.values(cache)) each.clear()
     cachedCharacters = 0
   }
-  known.set(text, policy)
-  cachedCharacters += text.length
+  known.set(key, policy)
+  cachedCharacters += key.length
   return { name, policy }
 }

@@ -13,7 +13,7 @@ const THERE = '222222222222'
 
 function user(accountId: string, userName = 'ann'): Principal {
   const arn = `arn:aws:iam::${accountId}:user/${userName}`
-  return { accountId, arn, type: 'User', isRoot: false, userName }
+  return { accountId, arn, type: 'User', isRoot: false, userId: `AIDA${userName}`, userName }
 }
 
 function root(accountId: string): Principal {
@@ -26,14 +26,20 @@ const SESSION: Principal = {
   roleArn: `arn:aws:iam::${HERE}:role/reader`,
   type: 'AssumedRole',
   isRoot: false,
+  userId: 'AROAREADER:s1',
 }
+
+const RESOLVED = [
+  { arn: `arn:aws:iam::${HERE}:user/ann`, id: 'AIDAann' },
+  { arn: `arn:aws:iam::${HERE}:role/reader`, id: 'AROAREADER' },
+]
 
 function policy(statement: object, kind: PolicyKind = 'identity', name = 'p'): CompiledPolicy {
   const text = JSON.stringify({
     Version: '2012-10-17',
     Statement: { Effect: 'Allow', Action: '*', ...statement },
   })
-  return { name, policy: parsePolicy(text, kind) }
+  return { name, policy: parsePolicy(text, kind, RESOLVED) }
 }
 
 const ALL = policy({ Resource: '*' })
@@ -55,8 +61,9 @@ function ask(caller: Question['caller'], more: Partial<Question> = {}): string {
   return `${kind} ${source}`
 }
 
+const byName = bucket({ AWS: `arn:aws:iam::${HERE}:user/ann` })
+
 describe('who gets in', () => {
-  const byName = bucket({ AWS: `arn:aws:iam::${HERE}:user/ann` })
   const byAccount = bucket({ AWS: HERE })
   const strangers = bucket({ AWS: [`arn:aws:iam::${THERE}:root`] })
   const everybody = bucket('*')
@@ -181,6 +188,40 @@ describe('who gets in', () => {
     ],
   ])('%s', (_, caller, more, expected) => {
     expect(ask(caller, more)).toBe(expected)
+  })
+
+  it('a principal is its id, whatever it is called', () => {
+    const renamed = { ...user(HERE, 'anna'), userId: 'AIDAann' }
+    const successor = { ...user(HERE), userId: 'AIDAother' }
+    const ann = { AWS: `arn:aws:iam::${HERE}:user/ann` }
+    const reader = { AWS: `arn:aws:iam::${HERE}:role/reader` }
+    const ofRole = bucket(reader)
+    expect(ask(renamed, { resourcePolicy: byName })).toBe('allow resource')
+    expect(ask(successor, { resourcePolicy: byName })).toBe('default-deny identity')
+    const made = { ...SESSION, userId: 'AROAANEW:s1' }
+    expect(ask(made, { resourcePolicy: ofRole })).toBe('default-deny identity')
+    const denied = bucket(ann, { Effect: 'Deny' })
+    const all = { identityPolicies: [ALL], resourcePolicy: denied }
+    expect(ask(renamed, all)).toBe('explicit-deny resource')
+    expect(ask(successor, all)).toBe('allow identity')
+    const others = policy(
+      { Effect: 'Deny', NotPrincipal: ann, Resource: 'arn:aws:s3:::b/*' },
+      'resource',
+    )
+    expect(ask(renamed, { ...all, resourcePolicy: others })).toBe('allow identity')
+    expect(ask(successor, { ...all, resourcePolicy: others })).toBe('explicit-deny resource')
+  })
+
+  it('an ARN that was never resolved grants nothing and denies its namesake', () => {
+    const bob = { AWS: `arn:aws:iam::${HERE}:user/bob` }
+    expect(ask(user(HERE, 'bob'), { resourcePolicy: bucket(bob) })).toBe('default-deny identity')
+    const denied = { identityPolicies: [ALL], resourcePolicy: bucket(bob, { Effect: 'Deny' }) }
+    expect(ask(user(HERE, 'bob'), denied)).toBe('explicit-deny resource')
+    const not = (Effect: string) => bucket(undefined, { Effect, NotPrincipal: bob })
+    expect(ask(user(HERE, 'bob'), { resourcePolicy: not('Allow') })).toBe('default-deny identity')
+    expect(ask(user(HERE, 'bob'), { identityPolicies: [ALL], resourcePolicy: not('Deny') })).toBe(
+      'explicit-deny resource',
+    )
   })
 
   it('NotPrincipal means all but those it names', () => {

@@ -171,7 +171,9 @@ function weigh(policies: readonly CompiledPolicy[], subject: Subject): Weighed {
 /** NotPrincipal: an account in it stands for its root alone, and a user of it is not excepted. */
 function principalMatch(statement: Statement, caller: Caller): 'named' | 'account' | 'none' {
   if (statement.principals === undefined) return 'named'
-  const match = matchPrincipal(statement.principals, caller)
+  // Whom an unresolved ARN means is not known: it denies, and it does not except from a Deny.
+  const byName = (statement.effect === 'Deny') !== statement.exceptPrincipals
+  const match = matchPrincipal(statement.principals, caller, byName)
   if (!statement.exceptPrincipals) return match
   return match === 'named' ? 'none' : 'named'
 }

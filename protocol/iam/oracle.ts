@@ -46,6 +46,8 @@ export interface RawQuestion {
   context: ReadonlyMap<string, readonly string[]>
   /** Keys that may be absent without being unknown, lower case. */
   known: ReadonlySet<string>
+  /** Who was behind an ARN when the policy was stored: aws:userid, of roles without a session. */
+  ids: ReadonlyMap<string, string>
 }
 
 /** 1 yes, 0 no, ½ nobody knows: minimum is "and", maximum is "or", 1 − x is "not". */
@@ -56,6 +58,7 @@ interface Request {
   resource: string
   values: Map<string, readonly string[]>
   known: ReadonlySet<string>
+  ids: ReadonlyMap<string, string>
 }
 
 export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
@@ -88,7 +91,7 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
       : statementsOf(resourcePolicy).filter(
           (each) => each.Effect === 'Allow' && holds(each, request) === 1,
         )
-  const ways = granting.map((each) => how(each, caller))
+  const ways = granting.map((each) => how(each, caller, request.ids))
   const itself = ways.includes('itself')
   const account = itself || ways.includes('account')
   if (caller === 'anonymous') return itself ? 'allow' : 'none'
@@ -100,7 +103,7 @@ export function oracle(question: RawQuestion): 'deny' | 'allow' | 'none' {
 }
 
 function requestOf(question: RawQuestion): Request {
-  const { caller, resourceAccount, action, resource, known } = question
+  const { caller, resourceAccount, action, resource, known, ids } = question
   const values = new Map<string, readonly string[]>()
   values.set('s3:resourceaccount', [resourceAccount])
   values.set('aws:resourceaccount', [resourceAccount])
@@ -115,7 +118,7 @@ function requestOf(question: RawQuestion): Request {
     if (caller.userId !== undefined) values.set('aws:userid', [caller.userId])
   }
   for (const [key, list] of question.context) values.set(key.toLowerCase(), list)
-  return { action, resource, values, known }
+  return { action, resource, values, known, ids }
 }
 
 function statementsOf(policy: RawPolicy): RawStatement[] {
@@ -130,14 +133,16 @@ function allows(policy: RawPolicy | 'broken', request: Request): boolean {
 
 function denies(policy: RawPolicy, request: Request, caller: RawQuestion['caller']): boolean {
   return statementsOf(policy).some(
-    (each) => each.Effect === 'Deny' && how(each, caller) !== 'no' && holds(each, request) > 0,
+    (each) =>
+      each.Effect === 'Deny' && how(each, caller, request.ids) !== 'no' && holds(each, request) > 0,
   )
 }
 
 /** Whether a statement means the caller, and whether as itself or as one of its account. */
 function how(
-  { Principal, NotPrincipal }: RawStatement,
+  { Effect, Principal, NotPrincipal }: RawStatement,
   caller: RawQuestion['caller'],
+  ids: ReadonlyMap<string, string>,
 ): 'itself' | 'account' | 'no' {
   if (NotPrincipal !== undefined) return named(NotPrincipal) === 'itself' ? 'no' : 'itself'
   return Principal === undefined ? 'itself' : named(Principal)
@@ -146,8 +151,14 @@ function how(
     const words = principal === '*' ? ['*'] : list(principal['AWS'] ?? [])
     if (words.includes('*')) return 'itself'
     if (caller === 'anonymous') return 'no'
-    const { accountId, arn, roleArn, isRoot } = caller
-    if (words.includes(arn) || (roleArn !== undefined && words.includes(roleArn))) return 'itself'
+    const { accountId, arn, roleArn, isRoot, userId = '' } = caller
+    for (const word of words) {
+      const id = ids.get(word)
+      if (id !== undefined && (userId === id || userId.startsWith(`${id}:`))) return 'itself'
+      // Nobody knows who it was: it is taken for its namesake only where that gives nothing.
+      const restricts = NotPrincipal === undefined ? Effect === 'Deny' : Effect === 'Allow'
+      if (id === undefined && restricts && (word === arn || word === roleArn)) return 'itself'
+    }
     const ofAccount = [accountId, `arn:aws:iam::${accountId}:root`]
     if (!words.some((word) => ofAccount.includes(word))) return 'no'
     return isRoot ? 'itself' : 'account'

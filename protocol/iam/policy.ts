@@ -13,7 +13,7 @@
 import { arnPattern, type ArnTemplate } from './arn.ts'
 import { CONDITION_OPERATORS, type OperatorName } from './condition.ts'
 import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
-import { parsePrincipal, type PrincipalSet } from './principal.ts'
+import { parsePrincipal, type PrincipalSet, type ResolvedPrincipal } from './principal.ts'
 import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict-json.ts'
 import { parseTemplate, type Template } from './template.ts'
 
@@ -71,8 +71,12 @@ export interface Policy {
   readonly statements: readonly Statement[]
 }
 
-/** Throws MalformedPolicyError. */
-export function parsePolicy(text: string, kind: PolicyKind = 'identity'): Policy {
+/** @param principals who is behind the ARNs in it. Throws MalformedPolicyError. */
+export function parsePolicy(
+  text: string,
+  kind: PolicyKind = 'identity',
+  principals: readonly ResolvedPrincipal[] = [],
+): Policy {
   if (text.length > POLICY_CHARACTERS_MAX) {
     throw new MalformedPolicyError('', `a policy has at most ${POLICY_CHARACTERS_MAX} characters`)
   }
@@ -86,7 +90,8 @@ export function parsePolicy(text: string, kind: PolicyKind = 'identity'): Policy
   // Variables came with the later version: before, `${` stands for itself.
   const variables = version === '2012-10-17'
   const list = listAt(document['Statement'], 'Statement')
-  const statements = list.map(([value, place]) => statementAt(value, place, kind, variables))
+  const ids = new Map(principals.map(({ arn, id }) => [arn, id]))
+  const statements = list.map(([value, place]) => statementAt(value, place, kind, variables, ids))
   const sids = statements.map(({ sid }) => sid).filter((sid) => sid !== undefined)
   const twice = sids.findIndex((sid, at) => sids.indexOf(sid) !== at)
   if (twice >= 0) throw new MalformedPolicyError('Statement', `Sid ${sids[twice]} stands twice`)
@@ -118,7 +123,13 @@ const FIELDS: Readonly<Record<PolicyKind, readonly string[]>> = {
   trust: [...COMMON_FIELDS, ...PRINCIPAL_FIELDS],
 }
 
-function statementAt(value: Json, place: string, kind: PolicyKind, variables: boolean): Statement {
+function statementAt(
+  value: Json,
+  place: string,
+  kind: PolicyKind,
+  variables: boolean,
+  ids: ReadonlyMap<string, string>,
+): Statement {
   const fields = objectAt(value, place)
   only(fields, place, FIELDS[kind])
   const { Sid, Effect, Condition } = fields
@@ -138,7 +149,7 @@ function statementAt(value: Json, place: string, kind: PolicyKind, variables: bo
     principals:
       principal === undefined
         ? undefined
-        : principalsAt(fields[principal] as Json, `${place}.${principal}`),
+        : principalsAt(fields[principal] as Json, `${place}.${principal}`, ids),
     exceptPrincipals: principal === 'NotPrincipal',
     actions: listAt(fields[action], `${place}.${action}`).map(actionAt),
     exceptActions: action === 'NotAction',
@@ -171,10 +182,15 @@ function resourcesAt(
 const FOREIGN_PRINCIPALS = ['CanonicalUser', 'Federated', 'Service']
 
 /** "*", or lists by kind: { "AWS": "arn:aws:iam::123456789012:user/ann" }. */
-function principalsAt(value: Json, place: string): PrincipalSet {
+function principalsAt(
+  value: Json,
+  place: string,
+  known: ReadonlyMap<string, string>,
+): PrincipalSet {
   const accounts = new Set<string>()
-  const arns = new Set<string>()
-  if (value === '*') return { everyone: true, accounts, arns }
+  const ids = new Set<string>()
+  const unresolved = new Set<string>()
+  if (value === '*') return { everyone: true, accounts, ids, unresolved }
   const kinds = objectAt(value, place)
   only(kinds, place, ['AWS', ...FOREIGN_PRINCIPALS])
   if (Object.keys(kinds).length === 0) throw new MalformedPolicyError(place, 'is empty')
@@ -193,10 +209,14 @@ function principalsAt(value: Json, place: string): PrincipalSet {
       )
     }
     if ('account' in principal) accounts.add(principal.account)
-    else if ('arn' in principal) arns.add(principal.arn)
-    else everyone = true
+    else if ('everyone' in principal) everyone = true
+    else {
+      const id = known.get(principal.arn)
+      if (id === undefined) unresolved.add(principal.arn)
+      else ids.add(id)
+    }
   }
-  return { everyone, accounts, arns }
+  return { everyone, accounts, ids, unresolved }
 }
 
 /** Which of the two stands there: exactly one must. */

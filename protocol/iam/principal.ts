@@ -1,6 +1,10 @@
 /**
  * Principals: whom a statement of a resource policy or of a role's trust policy names, and whether that
- * is who asks. ARNs are compared as they are; the only wildcard is "*", everybody.
+ * is who asks. The only wildcard is "*", everybody.
+ *
+ * Users and roles are meant by their unique ids, as in AWS: the ARN that a policy was given is resolved when
+ * the policy is stored. A user that is renamed keeps what it was given, and another one that takes its old
+ * name gets nothing. An ARN that was never resolved grants nothing: it is only ever denied.
  */
 
 /** Who asks. */
@@ -21,13 +25,23 @@ export interface Principal {
 /** Who asks without a signature. */
 export type Caller = Principal | 'anonymous'
 
+/** A user, role or session that a policy names, and who that was when the policy was stored. */
+export interface ResolvedPrincipal {
+  /** As the policy has it. */
+  readonly arn: string
+  /** 'AIDA…', 'AROA…', of a session 'AROA…:session'. */
+  readonly id: string
+}
+
 export interface PrincipalSet {
   /** "*": everybody, also without a signature. */
   readonly everyone: boolean
   /** Account ids, named as such or by the account's root. */
   readonly accounts: ReadonlySet<string>
-  /** Of users, roles and sessions. */
-  readonly arns: ReadonlySet<string>
+  /** Of users, roles and sessions: ResolvedPrincipal. */
+  readonly ids: ReadonlySet<string>
+  /** Of those whose id is not known. */
+  readonly unresolved: ReadonlySet<string>
 }
 
 /**
@@ -36,21 +50,36 @@ export interface PrincipalSet {
  */
 export type PrincipalMatch = 'named' | 'account' | 'none'
 
-export function matchPrincipal(set: PrincipalSet, caller: Caller): PrincipalMatch {
+/** @param byName whether an unresolved ARN counts as its present holder: only where that grants nothing */
+export function matchPrincipal(set: PrincipalSet, caller: Caller, byName: boolean): PrincipalMatch {
   if (set.everyone) return 'named'
   if (caller === 'anonymous') return 'none'
-  if (set.arns.has(caller.arn)) return 'named'
-  if (caller.roleArn !== undefined && set.arns.has(caller.roleArn)) return 'named'
+  const { userId, arn, roleArn } = caller
+  if (userId !== undefined && (set.ids.has(userId) || set.ids.has(entityIdOf(userId)))) {
+    return 'named'
+  }
+  if (
+    byName &&
+    (set.unresolved.has(arn) || (roleArn !== undefined && set.unresolved.has(roleArn)))
+  ) {
+    return 'named'
+  }
   if (!set.accounts.has(caller.accountId)) return 'none'
   return caller.isRoot ? 'named' : 'account'
+}
+
+/** Of aws:userid: the role's id of 'AROA…:session'. */
+export function entityIdOf(userId: string): string {
+  const colon = userId.indexOf(':')
+  return colon < 0 ? userId : userId.slice(0, colon)
 }
 
 const ROOT_ARN = /^arn:aws:iam::(\d{12}):root$/
 const NAME = '[\\w+=,.@-]{1,128}'
 const ENTITY_ARN = new RegExp(
-  `^arn:aws:iam::\\d{12}:(?:user|role)/(?:[!-)+->@-~]{1,510}/)?${NAME}$`,
+  `^arn:aws:iam::(\\d{12}):(user|role)(/(?:[!-)+->@-~]{1,510}/)?)(${NAME})$`,
 )
-const SESSION_ARN = new RegExp(`^arn:aws:sts::\\d{12}:assumed-role/${NAME}/${NAME}$`)
+const SESSION_ARN = new RegExp(`^arn:aws:sts::(\\d{12}):assumed-role/(${NAME})/(${NAME})$`)
 
 /**
  * The value of "AWS" in a principal: '*', an account's id, or the ARN of a root, user, role or session.
@@ -64,4 +93,24 @@ export function parsePrincipal(
   const root = ROOT_ARN.exec(text)
   if (root !== null) return { account: root[1] as string }
   return ENTITY_ARN.test(text) || SESSION_ARN.test(text) ? { arn: text } : undefined
+}
+
+/** The parts of a principal's ARN. Of a session, its role's; the path does not stand in it. */
+export interface PrincipalName {
+  readonly accountId: string
+  readonly kind: 'user' | 'role'
+  readonly path: string | undefined
+  readonly name: string
+  readonly session: string | undefined
+}
+
+/** Undefined: it is the ARN of no user, role or session. */
+export function principalName(arn: string): PrincipalName | undefined {
+  const [, account = '', role, session] = SESSION_ARN.exec(arn) ?? []
+  if (role !== undefined) {
+    return { accountId: account, kind: 'role', path: undefined, name: role, session }
+  }
+  const [, accountId = '', kind, path, name] = ENTITY_ARN.exec(arn) ?? []
+  if (name === undefined) return undefined
+  return { accountId, kind: kind as 'user' | 'role', path, name, session: undefined }
 }

@@ -12,11 +12,17 @@ import { RecordVersionError, type RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, listOf, matchOf, parseJson, textOf } from '../layout/json.ts'
 import { POLICY_ARN, POLICY_NAME, UNIQUE_ID } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
+import type { ResolvedPrincipal } from './principal.ts'
 
 const VERSION = 1
 const INLINE_MAX = 256
 const ATTACHED_MAX = 20
 const TAGS_MAX = 50
+/** As many as the longest policy can name. */
+const RESOLVED_MAX = 1_000
+const ARN_CHARACTERS_MAX = 2_048
+/** Of a user or role, or of a role's session. */
+const PRINCIPAL_ID = /^[A-Z]{4}[A-Z0-9]{16,17}(?::[\w+=,.@-]{1,128})?$/
 /** Random, 8 bytes in hex: says which of several grants of the same thing an entry belongs to. */
 const TOKEN = /^[0-9a-f]{16}$/
 
@@ -102,5 +108,13 @@ export function tagsOf(value: unknown): Tag[] {
   return listOf(value, TAGS_MAX, (item) => {
     const { key, value: text } = fieldsOf(item, ['key', 'value'])
     return { key: textOf(key, 128), value: textOf(text, 256) }
+  })
+}
+
+/** Principals of a trust policy: ARN and id. */
+export function resolvedOf(value: unknown): ResolvedPrincipal[] {
+  return listOf(value, RESOLVED_MAX, (item) => {
+    const { arn, id } = fieldsOf(item, ['arn', 'id'])
+    return { arn: textOf(arn, ARN_CHARACTERS_MAX), id: matchOf(id, PRINCIPAL_ID) }
   })
 }

@@ -4,11 +4,13 @@ import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, matchOf, textOf } from '../layout/json.ts'
 import { ACCOUNT_ID, PATH, UNIQUE_ID, USER_NAME } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
+import type { ResolvedPrincipal } from './principal.ts'
 import {
   attachedOf,
   inlineOf,
   instantOf,
   jsonCodec,
+  resolvedOf,
   tagsOf,
   type AttachedPolicy,
   type NamedPolicy,
@@ -31,6 +33,8 @@ export interface RoleRecord {
   readonly maxSessionSeconds: number
   /** Trust policy, JSON as it was given. */
   readonly trust: string
+  /** Whom the ARNs in the trust policy meant when it was stored. */
+  readonly principals?: readonly ResolvedPrincipal[]
   readonly policies: readonly NamedPolicy[]
   readonly attached: readonly AttachedPolicy[]
   readonly tags: readonly Tag[]
@@ -38,19 +42,23 @@ export interface RoleRecord {
 
 /** Decoding throws RecordVersionError or ShapeError. */
 export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
-  const fields = fieldsOf(value, [
-    'accountId',
-    'id',
-    'name',
-    'path',
-    'createdMs',
-    'description',
-    'maxSessionSeconds',
-    'trust',
-    'policies',
-    'attached',
-    'tags',
-  ])
+  const fields = fieldsOf(
+    value,
+    [
+      'accountId',
+      'id',
+      'name',
+      'path',
+      'createdMs',
+      'description',
+      'maxSessionSeconds',
+      'trust',
+      'policies',
+      'attached',
+      'tags',
+    ],
+    ['principals'],
+  )
   return {
     accountId: matchOf(fields.accountId, ACCOUNT_ID),
     id: matchOf(fields.id, UNIQUE_ID),
@@ -64,6 +72,7 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
       ROLE_SESSION_SECONDS_MAX,
     ),
     trust: textOf(fields.trust, POLICY_CHARACTERS_MAX),
+    ...(fields.principals !== undefined && { principals: resolvedOf(fields.principals) }),
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),
     tags: tagsOf(fields.tags),

@@ -47,6 +47,7 @@ export class MemoryObjects {
       policy: '',
       publicAccessBlock: 0,
       abortRules: [],
+      principals: [],
     }
     this.bucket = new Bucket(record, () => Promise.resolve(this.refreshed ?? record))
     const replicator = {

@@ -7,6 +7,7 @@ import { CONDITION_KEYS } from '../condition-keys.ts'
 import type { CompiledPolicy, Question } from '../decide.ts'
 import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from '../oracle.ts'
 import { parsePolicy, type Policy, type PolicyKind } from '../policy.ts'
+import type { ResolvedPrincipal } from '../principal.ts'
 
 export interface SmallRandom {
   /** 0 … count − 1. */
@@ -38,7 +39,14 @@ const iam = (account: string, name: string): string => `arn:aws:iam::${account}:
 
 function user(accountId: string, userName: string): RawCaller {
   const arn = iam(accountId, `user/${userName}`)
-  return { accountId, arn, type: 'User', isRoot: false, userId: `AIDA${userName}`, userName }
+  return {
+    accountId,
+    arn,
+    type: 'User',
+    isRoot: false,
+    userId: `AIDA${userName}${accountId}`,
+    userName,
+  }
 }
 
 function root(accountId: string): RawCaller {
@@ -53,7 +61,7 @@ function session(accountId: string): RawCaller {
     roleArn: iam(accountId, 'role/role'),
     type: 'AssumedRole',
     isRoot: false,
-    userId: 'AROAROLE:s',
+    userId: accountId === ONE ? 'AROAROLE:s' : 'AROATWO:s',
   }
 }
 
@@ -66,6 +74,15 @@ const CALLERS: readonly (RawCaller | 'anonymous')[] = [
   root(TWO),
   user(TWO, 'ann'),
   session(TWO),
+]
+
+/** Bob was never resolved, and account two's ann is another than the policy was given. */
+const RESOLVED: readonly ResolvedPrincipal[] = [
+  { arn: iam(ONE, 'user/ann'), id: `AIDAann${ONE}` },
+  { arn: iam(TWO, 'user/ann'), id: 'AIDAbefore' },
+  { arn: iam(ONE, 'role/role'), id: 'AROAROLE' },
+  { arn: iam(TWO, 'role/role'), id: 'AROATWO' },
+  { arn: 'arn:aws:sts::111111111111:assumed-role/role/s', id: 'AROAROLE:s' },
 ]
 
 const PRINCIPALS: readonly RawPrincipal[] = [
@@ -248,7 +265,7 @@ function randomContext(random: SmallRandom): Map<string, readonly string[]> {
   return context
 }
 
-export type Case = Omit<RawQuestion, 'known'>
+export type Case = Omit<RawQuestion, 'known' | 'ids'>
 type Policies = Pick<
   Case,
   'identityPolicies' | 'sessionPolicies' | 'resourcePolicy' | 'resourceMustAllow'
@@ -299,7 +316,7 @@ const compiledPolicies = new WeakMap<RawPolicy, Policy>()
 
 function compiled(raw: RawPolicy | 'broken', kind: PolicyKind): CompiledPolicy {
   if (raw === 'broken') return { name: '', policy: undefined }
-  const policy = compiledPolicies.get(raw) ?? parsePolicy(JSON.stringify(raw), kind)
+  const policy = compiledPolicies.get(raw) ?? parsePolicy(JSON.stringify(raw), kind, RESOLVED)
   compiledPolicies.set(raw, policy)
   return { name: '', policy }
 }
@@ -318,5 +335,6 @@ export function questionOf(raw: Case): Question {
 }
 
 export function rawQuestionOf(raw: Case): RawQuestion {
-  return { ...raw, known: CONDITION_KEYS }
+  const ids = new Map(RESOLVED.map(({ arn, id }) => [arn, id]))
+  return { ...raw, known: CONDITION_KEYS, ids }
 }

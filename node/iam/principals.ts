@@ -1,0 +1,81 @@
+/**
+ * Who is behind the ARNs that bucket and trust policies name, in any account: looked up once, when a policy is
+ * stored, and the other way round when it is shown. Evaluation needs neither, so what a node knows of names is
+ * never out of date in a decision.
+ */
+
+import type { PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
+import { entityArn } from '../../protocol/iam/identity.ts'
+import {
+  entityIdOf,
+  principalName,
+  type PrincipalName,
+  type ResolvedPrincipal,
+} from '../../protocol/iam/principal.ts'
+import { ROLE, readAll } from './holdings.ts'
+import { byId, byName, nameKind, USER, type Records } from './records.ts'
+
+interface Entity {
+  readonly id: string
+  readonly name: string
+  readonly path: string
+}
+
+export class Principals implements PrincipalDirectory {
+  readonly #records: Pick<Records, 'read'>
+
+  constructor(records: Pick<Records, 'read'>) {
+    this.#records = records
+  }
+
+  async principalIds(
+    context: RequestContext,
+    arns: readonly string[],
+  ): Promise<ReadonlyMap<string, string>> {
+    const found = await readAll(arns, async (arn) => {
+      const name = principalName(arn)
+      const entity = name && (await this.#byName(context, name))
+      if (name === undefined || entity === undefined) return undefined
+      if (name.path !== undefined && name.path !== entity.path) return undefined
+      return { arn, id: entity.id + (name.session === undefined ? '' : `:${name.session}`) }
+    })
+    return new Map(found.filter((each) => each !== undefined).map(({ arn, id }) => [arn, id]))
+  }
+
+  async principalArns(
+    context: RequestContext,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<ReadonlyMap<string, string>> {
+    const found = await readAll(principals, async ({ arn, id }) => {
+      const name = principalName(arn)
+      const entity = name && (await this.#byId(context, name, entityIdOf(id)))
+      if (name === undefined || entity === undefined) return undefined
+      const { accountId, kind, session } = name
+      const present =
+        session === undefined
+          ? entityArn(accountId, kind, entity.path, entity.name)
+          : `arn:aws:sts::${accountId}:assumed-role/${entity.name}/${session}`
+      return { id, present }
+    })
+    return new Map(
+      found.filter((each) => each !== undefined).map(({ id, present }) => [id, present]),
+    )
+  }
+
+  async #byName(context: RequestContext, name: PrincipalName): Promise<Entity | undefined> {
+    const { accountId, kind } = name
+    const pointer = await this.#records.read(context, nameKind(kind), byName(accountId, name.name))
+    const entity = pointer && (await this.#byId(context, name, pointer.id))
+    return entity?.name === name.name ? entity : undefined
+  }
+
+  #byId(
+    context: RequestContext,
+    { accountId, kind }: PrincipalName,
+    id: string,
+  ): Promise<Entity | undefined> {
+    return kind === 'user'
+      ? this.#records.read(context, USER, byId(accountId, id))
+      : this.#records.read(context, ROLE, byId(accountId, id))
+  }
+}
