@@ -16,7 +16,7 @@ import { decodeBody } from './decode.ts'
 import type { DecodedBody, OnBytes } from './decode.ts'
 import { S3Error } from './errors.ts'
 import type { S3Request } from './request.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult } from './auth.ts'
 
 export { storedContentEncoding } from './decode.ts'
 

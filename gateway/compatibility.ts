@@ -1,5 +1,6 @@
 /** What of S3 is there, from the table of operations: as JSON for programs, as Markdown for readers. */
 
+import type { SigV2 } from './auth.ts'
 import type { Operation } from './operation.ts'
 import { jsonResponse, type S3Response } from './response.ts'
 
@@ -18,10 +19,17 @@ export interface QueryRow {
   readonly support: 'full' | 'none'
 }
 
+const SIGV2_METHODS: Readonly<Record<SigV2, readonly string[]>> = {
+  on: ['sigv2-query', 'sigv2-header'],
+  presigned: ['sigv2-query'],
+  off: [],
+}
+
 /** `GET /?capabilities`. */
 export function capabilitiesResponse(
   operations: readonly Operation[],
   queries: readonly QueryRow[],
+  sigv2: SigV2,
 ): S3Response {
   const rows = operations.map((operation) => ({
     service: operation.service,
@@ -40,7 +48,13 @@ export function capabilitiesResponse(
   return jsonResponse({
     server: 'Shoal',
     version: 1,
-    authentication: ['sigv4-header', 'sigv4-query', 'sigv4-chunked', 'sigv4-chunked-trailer'],
+    authentication: [
+      'sigv4-header',
+      'sigv4-query',
+      'sigv4-chunked',
+      'sigv4-chunked-trailer',
+      ...SIGV2_METHODS[sigv2],
+    ],
     checksums: ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'],
     operations: [...rows, ...queries],
   })
@@ -65,7 +79,10 @@ an operation does not understand is answered with 501 NotImplemented.
 
 - Signatures: SigV4 in the header and in the query (presigned), \`UNSIGNED-PAYLOAD\`, aws-chunked bodies
   (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature
-  where the bucket's policy allows them. No SigV2, no POST forms.
+  where the bucket's policy allows them. No POST forms.
+- SigV2 by the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
+  \`off\` none. It signs what AWS's page names and every parameter that makes a request another operation;
+  never aws-chunked bodies, nor the forms of IAM and STS. Policies see \`s3:signatureversion\` \`AWS\`.
 - Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and of the
   whole object for multipart uploads.
 - ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.

@@ -6,12 +6,13 @@ import { ConditionValues } from './condition-values.ts'
 import type { Identity } from './backend.ts'
 import { session, user } from './testing/callers.ts'
 import { fakeRequest, type FakeMessage } from './testing/requests.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult } from './auth.ts'
 
 const NOW = Date.UTC(2026, 1, 3, 4, 5, 6)
 const SIGNED: AuthResult = {
   credential: undefined,
   method: 'header',
+  version: 4,
   payload: { type: 'unsigned' },
   signing: undefined,
   signedMs: NOW - 1_500,
@@ -84,9 +85,28 @@ test('of a presigned one, of a session, of nobody', () => {
     'aws:tokenissuetime': ['2026-02-02T02:40:00.000Z'],
     'aws:multifactorauthpresent': ['false'],
   })
-  const anonymous = values({ url: '/b/k' }, { ...SIGNED, method: 'anonymous' })
+  const anonymous = values({ url: '/b/k' }, { ...SIGNED, method: 'anonymous', version: undefined })
   expect(anonymous).not.toHaveProperty('s3:authtype')
   expect(anonymous).not.toHaveProperty('s3:signatureversion')
+})
+
+test('of Signature Version 2', () => {
+  const { signedMs: _unknown, ...unsaid } = SIGNED
+  expect(values({ url: '/b/k' }, { ...unsaid, method: 'query', version: 2 })).toMatchObject({
+    's3:authtype': ['REST-QUERY-STRING'],
+    's3:signatureversion': ['AWS'],
+    's3:signatureage': ['0'],
+  })
+  const header = values({ url: '/b/k' }, { ...SIGNED, version: 2 })
+  expect(header).toMatchObject({ 's3:authtype': ['REST-HEADER'], 's3:signatureversion': ['AWS'] })
+  expect(header).not.toHaveProperty('s3:signatureage')
+})
+
+test('the hash of a body counts as a header only, as AWS says', () => {
+  const url = '/b/k?X-Amz-Algorithm=x&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD'
+  expect(values({ url })).not.toHaveProperty('s3:x-amz-content-sha256')
+  const old = '/b/k?AWSAccessKeyId=x&Signature=y&x-amz-content-sha256=UNSIGNED-PAYLOAD'
+  expect(values({ url: old })).not.toHaveProperty('s3:x-amz-content-sha256')
 })
 
 test('of one of several versions', () => {

@@ -10,7 +10,7 @@ import { isConditionKey } from '../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../protocol/iam/template.ts'
 import type { Identity } from './backend.ts'
 import type { S3Request } from './request.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult } from './auth.ts'
 
 /** What conditions may speak of. */
 export interface Circumstances {
@@ -80,15 +80,17 @@ export class ConditionValues implements ContextValues {
       case 's3:prefix':
         return query.get(key.slice('s3:'.length))
       case 's3:signatureage':
-        return auth.method === 'query' && auth.signedMs !== undefined
-          ? String(nowMs - auth.signedMs)
-          : undefined
+        if (auth.method !== 'query') return undefined
+        // A link of version 2 does not tell its age, and AWS counts it as 0.
+        return String(auth.signedMs === undefined ? 0 : nowMs - auth.signedMs)
       case 's3:signatureversion':
-        return auth.method === 'anonymous' ? undefined : 'AWS4-HMAC-SHA256'
+        return auth.version && { 2: 'AWS', 4: 'AWS4-HMAC-SHA256' }[auth.version]
       case 's3:versionid':
         return this.#versionId ?? query.get('versionId')
       case 's3:x-amz-content-sha256':
-        return headers['x-amz-content-sha256'] ?? query.get('X-Amz-Content-Sha256')
+        return request.hoisted.has('x-amz-content-sha256')
+          ? undefined
+          : headers['x-amz-content-sha256']
       case 's3:x-amz-copy-source':
         return copySource(headers['x-amz-copy-source'])
       case 'sts:externalid':

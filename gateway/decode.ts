@@ -7,7 +7,7 @@ import { announcedTrailers } from './checksum.ts'
 import { S3Error } from './errors.ts'
 import type { S3Request } from './request.ts'
 import { ChunkedDecoder } from './sigv4/chunked.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult } from './auth.ts'
 
 /** Called with the number of raw bytes as they arrive. What it throws ends the body. */
 export type OnBytes = (count: number) => void

@@ -9,7 +9,7 @@ import type { BodyBudget, Exchange } from './exchange.ts'
 import type { InTurns, Lane } from './lane.ts'
 import type { Call, Level, Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult, SigV2 } from './auth.ts'
 
 /** For the bucket's own account alone. */
 const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
@@ -21,6 +21,7 @@ const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
 export interface GateCallOptions {
   readonly backend: Backend
   readonly region: string
+  readonly sigv2: SigV2
   readonly budget: BodyBudget
   readonly lane: Lane
 }
@@ -33,6 +34,7 @@ export class GateCall implements Call, Circumstances {
   readonly context: Exchange
   readonly store: Backend
   readonly region: string
+  readonly sigv2: SigV2
   readonly bucket: string
   readonly key: string
   readonly nowMs: number
@@ -59,6 +61,7 @@ export class GateCall implements Call, Circumstances {
     this.context = context
     this.store = options.backend
     this.region = options.region
+    this.sigv2 = options.sigv2
     this.bucket = request.bucket ?? ''
     this.key = request.key ?? ''
     this.nowMs = nowMs

@@ -20,7 +20,8 @@ import { QueryCall } from './query-call.ts'
 import type { S3Request } from './request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
 import { checkSupported, levelOf, methodsAt, route } from './router.ts'
-import { authenticate, type AuthOptions } from './sigv4/verify.ts'
+import type { AuthOptions, SigV2 } from './auth.ts'
+import { authenticate } from './authenticate.ts'
 
 export interface GatewayLogger {
   debug(fields: Record<string, unknown>, message: string): void
@@ -34,6 +35,7 @@ export interface GateOptions {
   /** Answers IAM's and STS's query API. Absent: there is none. */
   readonly iam?: IamBackend | undefined
   readonly region: string
+  readonly sigv2: SigV2
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
   readonly budget: BodyBudget
@@ -52,15 +54,16 @@ const ENDED = {
 
 export class Gate {
   readonly options: GateOptions
-  readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region'>
+  readonly #lookup: Pick<AuthOptions, 'lookup' | 'lookupSession' | 'region' | 'sigv2'>
 
   constructor(options: GateOptions) {
     this.options = options
-    const { backend, region } = options
+    const { backend, region, sigv2 } = options
     this.#lookup = {
       lookup: (accessKeyId) => backend.credential(accessKeyId),
       lookupSession: (accessKeyId, token) => backend.sessionCredential(accessKeyId, token),
       region,
+      sigv2,
     }
   }
 

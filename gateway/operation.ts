@@ -4,7 +4,7 @@ import type { Backend, BucketAccess, Identity, RequestContext } from './backend.
 import type { InTurns } from './lane.ts'
 import type { S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
-import type { AuthResult } from './sigv4/verify.ts'
+import type { AuthResult, SigV2 } from './auth.ts'
 
 export type Level = 'service' | 'bucket' | 'object'
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
@@ -19,6 +19,8 @@ export interface Call {
   readonly context: RequestContext
   readonly store: Backend
   readonly region: string
+  /** Where signatures of version 2 are accepted. */
+  readonly sigv2: SigV2
   /** '' when the operation is the service's. */
   readonly bucket: string
   /** '' when the operation is the service's or a bucket's. */

@@ -41,7 +41,7 @@ const SERVICE_OPERATIONS: readonly Operation[] = [
     'GetCapabilities',
     'GET',
     'service',
-    () => Promise.resolve(capabilitiesResponse(OPERATIONS, QUERY_ROWS)),
+    (call) => Promise.resolve(capabilitiesResponse(OPERATIONS, QUERY_ROWS, call.sigv2)),
     {
       marks: ['capabilities'],
     },

@@ -14,7 +14,8 @@ import { IAM_ACTIONS } from './iam/operations.ts'
 import type { InTurns, Lane } from './lane.ts'
 import type { S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
-import { authenticate, type AuthOptions, type AuthResult } from './sigv4/verify.ts'
+import type { AuthOptions, AuthResult } from './auth.ts'
+import { authenticate } from './authenticate.ts'
 
 export interface QueryCallOptions {
   readonly iam: IamBackend

@@ -26,6 +26,8 @@ export interface S3Request {
   readonly key: string | undefined
   /** Decoded. A parameter without '=' has the value ''. Names are case-sensitive. */
   readonly query: ReadonlyMap<string, string>
+  /** True when the Host header names the bucket, and the path only its key. */
+  readonly virtualHost: boolean
   /** Null-prototype. In a presigned request it also holds the x-amz-* of its query (`hoisted`). */
   readonly headers: HeaderRecord
   /** Names in `headers` that came in the query of a presigned request. */
@@ -92,7 +94,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const rawQuery = mark < 0 ? '' : target.slice(mark + 1)
   const query = parseQuery(rawQuery)
   const headers = collectHeaders(message.rawHeaders)
-  const hoisted = query.has('X-Amz-Algorithm') ? hoist(query, headers) : NOTHING_HOISTED
+  const hoisted = hoist(query, headers)
   checkMetadataSize(headers)
   const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
   const { bucket, key } = splitPath(rawPath, virtualBucket)
@@ -108,6 +110,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
     key,
     query,
     headers,
+    virtualHost: virtualBucket !== undefined,
     hoisted,
     body: message,
     contentLength: parseContentLength(headers, transferEncoding !== undefined),
@@ -187,15 +190,42 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
   return headers
 }
 
-/** Moves the x-amz-* parameters of a presigned query among the headers, which they stand for. */
+/** Moves parameters of a presigned query among the headers, which they stand for. */
 function hoist(
   query: ReadonlyMap<string, string>,
   headers: Record<string, string>,
 ): ReadonlySet<string> {
+  if (query.has('X-Amz-Algorithm')) return hoistAs(query, headers, hoistedBySigV4)
+  if (query.has('Signature') || query.has('AWSAccessKeyId')) {
+    return hoistAs(query, headers, hoistedBySigV2)
+  }
+  return NOTHING_HOISTED
+}
+
+/** Decides by the lower-case name of a parameter. */
+type Hoisting = (name: string, headers: Record<string, string>) => boolean
+
+const hoistedBySigV4: Hoisting = (name) =>
+  name.startsWith('x-amz-') && !PRESIGN_PARAMETERS.has(name)
+
+/**
+ * All of x-amz-*, so that the signature covers them; but a date would have no meaning. SDKs put the two
+ * headers that are signed without a name into the query too, and clients may send them or not.
+ */
+const hoistedBySigV2: Hoisting = (name, headers) =>
+  name === 'content-type' || name === 'content-md5'
+    ? headers[name] === undefined
+    : name.startsWith('x-amz-') && name !== 'x-amz-date'
+
+function hoistAs(
+  query: ReadonlyMap<string, string>,
+  headers: Record<string, string>,
+  isHoisted: Hoisting,
+): ReadonlySet<string> {
   const hoisted = new Set<string>()
   for (const [parameter, value] of query) {
     const name = parameter.toLowerCase()
-    if (!name.startsWith('x-amz-') || PRESIGN_PARAMETERS.has(name)) continue
+    if (!isHoisted(name, headers)) continue
     // As a header the value would have come as UTF-8 bytes, which Node shows as latin1.
     const latin1 = Buffer.from(value, 'utf8').toString('latin1')
     if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) || !isHeaderValue(latin1)) {
@@ -203,6 +233,8 @@ function hoist(
         details: { ArgumentName: parameter },
       })
     }
+    // Where the header stands too, the signature must cover it as one.
+    if (headers[name] === latin1) continue
     if (headers[name] !== undefined) {
       throw new S3Error('InvalidArgument', 'A header was given in the query and as a header.', {
         details: { ArgumentName: parameter },

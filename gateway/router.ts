@@ -90,9 +90,11 @@ const PRESIGNED: ReadonlySet<string> = new Set([
   'x-amz-signature',
   'x-amz-security-token',
   'x-amz-content-sha256',
+  'content-type',
+  'content-md5',
 ])
 
-/** As every SDK writes them. */
+/** As every SDK writes them; SigV2's last. */
 const PRESIGNED_AS_SENT: ReadonlySet<string> = new Set([
   'X-Amz-Algorithm',
   'X-Amz-Credential',
@@ -100,6 +102,9 @@ const PRESIGNED_AS_SENT: ReadonlySet<string> = new Set([
   'X-Amz-Expires',
   'X-Amz-SignedHeaders',
   'X-Amz-Signature',
+  'AWSAccessKeyId',
+  'Expires',
+  'Signature',
 ])
 
 function checkHeaders(operation: Operation, request: S3Request): void {

@@ -9,6 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import Koa from 'koa'
+import type { SigV2 } from './auth.ts'
 import type { Backend } from './backend.ts'
 import { GatewayMetrics } from './admin/metrics.ts'
 import type { GatewayClock } from './clock.ts'
@@ -48,6 +49,8 @@ export interface GatewayOptions {
   /** Answers IAM's and STS's query API on the same port. */
   readonly iam?: IamBackend | undefined
   readonly region: string
+  /** Where requests may carry a signature of version 2. `presigned` when absent. */
+  readonly sigv2?: SigV2 | undefined
   /** `s3.example.org`: buckets may then be named in the Host header. */
   readonly hostSuffixes: readonly string[]
   readonly clock: GatewayClock
@@ -100,13 +103,24 @@ class HttpGateway implements Gateway {
     this.#limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = Buffer.from(options.randomBytes(4)).toString('hex').toUpperCase()
-    const { backend, iam, region, clock, logger } = options
+    const { backend, iam, region, sigv2 = 'presigned', clock, logger } = options
     this.#budget = new Budget(this.#limits.bodyBytesMax)
     const refusals = new Refusals(clock, logger)
     options.metrics.refusedBy = refusals.byReason
     const budget = this.#budget
     const lane = new Lane(clock)
-    this.#gate = new Gate({ backend, iam, region, clock, logger, hostId, budget, refusals, lane })
+    this.#gate = new Gate({
+      backend,
+      iam,
+      region,
+      sigv2,
+      clock,
+      logger,
+      hostId,
+      budget,
+      refusals,
+      lane,
+    })
     this.#watch = new Watch(clock, this.#limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),

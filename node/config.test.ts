@@ -29,6 +29,7 @@ describe('defaults', () => {
   it('make a node that runs on its own', () => {
     expect(resolveConfig({})).toEqual({
       region: 'us-east-1',
+      sigv2: 'presigned',
       replication: 3,
       hostSuffixes: [],
       bucketsPerAccount: 100,

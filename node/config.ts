@@ -109,6 +109,14 @@ const clusterFields = {
    */
   replication: count(1, 7).default(3),
   /**
+   * Where requests may carry a signature of version 2: `on` (header and query), `presigned` (query only),
+   * `off`. Default `presigned`: boto3, s3cmd and others still make such links. Cost: HMAC-SHA1, and neither
+   * the body nor the parameters of a listing are covered.
+   */
+  sigv2: z
+    .enum(['on', 'presigned', 'off'], 'is not one of on, presigned, off')
+    .default('presigned'),
+  /**
    * Host names under which buckets are sub-domains (`bucket.s3.example.org`). Default none: path
    * style only. Cost: one suffix comparison a request and name.
    */

@@ -195,6 +195,7 @@ async function serveBehind(
     backend: node.backend,
     iam: node.iam,
     region: config.region,
+    sigv2: config.sigv2,
     hostSuffixes: config.hostSuffixes,
     clock,
     randomBytes: (count) => random.bytes(count),

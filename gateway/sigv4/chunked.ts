@@ -19,8 +19,8 @@ import type { Hash } from 'node:crypto'
 
 import { S3Error } from '../errors.ts'
 import { EMPTY_SHA256, hmacHex } from './canonical.ts'
-import { equalSignatures } from './verify.ts'
-import type { SigningContext } from './verify.ts'
+import { equalSignatures } from '../auth.ts'
+import type { SigningContext } from '../auth.ts'
 
 export interface ChunkedOptions {
   /** x-amz-decoded-content-length. */

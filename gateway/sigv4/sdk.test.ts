@@ -21,8 +21,8 @@ import { openBody, readBody, storedContentEncoding } from '../body.ts'
 import { parseRequest, userMetadata } from '../request.ts'
 import type { S3Request } from '../request.ts'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from '../testing/requests.ts'
-import { authenticate } from './verify.ts'
-import type { AuthResult } from './verify.ts'
+import { authenticate } from '../authenticate.ts'
+import type { AuthResult } from '../auth.ts'
 
 const KEY = "a folder/ü €+&=(1)!*'~%2F//../x"
 const LARGE = Buffer.alloc(200_000, 'abc')

@@ -7,8 +7,8 @@ import { EXAMPLE_CREDENTIAL, fakeRequest } from '../testing/requests.ts'
 import type { FakeMessage } from '../testing/requests.ts'
 import { encode, presign, sha256, signHeader, TEST_NOW_MS } from '../testing/signer.ts'
 import type { SignedMessage, Unsigned } from '../testing/signer.ts'
-import { authenticate } from './verify.ts'
-import type { AuthResult } from './verify.ts'
+import { authenticate } from '../authenticate.ts'
+import type { AuthResult } from '../auth.ts'
 
 async function verify(message: FakeMessage, nowMs = TEST_NOW_MS): Promise<AuthResult> {
   return authenticate(fakeRequest(message), {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'
+import type { SigV2 } from '../auth.ts'
 import type { Backend, Credential } from '../backend.ts'
 import type { GatewayClock } from '../clock.ts'
 import type { IamBackend } from '../iam-backend.ts'
@@ -39,6 +40,7 @@ export interface TestGatewayOptions {
   readonly sessions?: ReadonlyMap<string, Credential>
   readonly backend?: (memory: MemoryBackend) => Backend
   readonly iam?: IamBackend
+  readonly sigv2?: SigV2
 }
 
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -54,6 +56,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     backend,
     iam: options.iam,
     region: 'us-east-1',
+    sigv2: options.sigv2,
     hostSuffixes: ['s3.example.org'],
     clock,
     randomBytes,
