@@ -10,9 +10,16 @@ import { ping } from '@libp2p/ping'
 import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
-import { DIAL_TIMEOUT_MS, MIB } from './limits.ts'
+import {
+  DIAL_TIMEOUT_MS,
+  HANDSHAKE_TIMEOUT_MS,
+  MEMBER_ALLOWANCE,
+  MIB,
+  NEGOTIATION_TIMEOUT_MS,
+} from './limits.ts'
 import { impatientTcp } from './impatient-tcp.ts'
 import type { MemberGate } from './member-gate.ts'
+import type { PortGuard } from './port-guard.ts'
 import { quietLogger } from './quiet-logger.ts'
 
 export type ShoalServices = { dht: KadDHT; pubsub: GossipSub; [name: string]: unknown }
@@ -22,11 +29,12 @@ export interface Libp2pOptions {
   readonly listen: readonly string[]
   readonly announce: readonly string[]
   readonly gate: MemberGate
+  readonly guard: PortGuard
 }
 
 /** Not started yet. */
 export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices>> {
-  const { privateKey, listen, announce, gate } = options
+  const { privateKey, listen, announce, gate, guard } = options
   return createLibp2p({
     start: false,
     privateKey,
@@ -35,16 +43,27 @@ export function makeLibp2p(options: Libp2pOptions): Promise<Libp2p<ShoalServices
     addresses: { listen: [...listen], announce: [...announce] },
     transports: [
       // A silent connection is judged by our own keepalive.
-      impatientTcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
+      guard.tcp(
+        impatientTcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 }),
+      ),
     ],
-    connectionEncrypters: [tls()],
-    // Its window would grow to 16 MiB, its read buffer stops at 4 MiB: a paused stream would be reset.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 4 * MIB } })],
+    connectionEncrypters: [guard.tls(tls())],
+    streamMuxers: [
+      guard.yamux(
+        yamux({
+          maxInboundStreams: MEMBER_ALLOWANCE.streamsOpenMax,
+          // It would grow to 16 MiB, the read buffer stops at 4 MiB: a paused stream would be reset.
+          streamOptions: { maxStreamWindowSize: 4 * MIB },
+        }),
+      ),
+    ],
     connectionManager: {
-      // Five a second for each host by default; strangers are bounded by our own limits.
+      // Ours bound these (handshakes.ts): libp2p would refuse members when strangers have come first.
       inboundConnectionThreshold: Infinity,
-      maxIncomingPendingConnections: 256,
+      maxIncomingPendingConnections: Infinity,
       maxConnections: 65_536,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
+      inboundStreamProtocolNegotiationTimeout: NEGOTIATION_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       reconnectRetries: 0,
     },

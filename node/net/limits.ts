@@ -68,12 +68,76 @@ export const DROPPED_BEATS = 120
 
 export const STRANGER_REQUEST_BYTES_MAX = 64 * KIB
 export const STRANGER_REPLY_BYTES_MAX = 8 * MIB
-/** Exchanges with strangers served at once. */
+/** Requests of strangers worked on at once. Reading one is bounded for each connection instead. */
 export const STRANGER_EXCHANGES_MAX = 32
 export const STRANGER_TIMEOUT_MS = 15_000
-/** Connections of peers that are no members, and how long such a one may idle. */
+/** Inbound connections of peers that are no members; of one address (address-group.ts) among them. */
 export const STRANGER_CONNECTIONS_MAX = 128
+export const STRANGER_CONNECTIONS_MAX_ADDRESS = 64
+/** How long such a connection may idle, and how long it may last. */
 export const STRANGER_IDLE_MS = 30_000
+export const STRANGER_LIFETIME_MS = 60_000
+
+/** Inbound connections whose peer is not known yet; of one address where no member lives. */
+export const HANDSHAKES_MAX = 256
+export const HANDSHAKES_MAX_ADDRESS = 32
+/** By then whoever dials has given up as well. */
+export const HANDSHAKE_TIMEOUT_MS = DIAL_TIMEOUT_MS
+/** What a peer sends before it is known: two lines of multistream-select, then some 2 KiB of TLS. */
+export const OPENING_BYTES_MAX = 128
+export const HANDSHAKE_BYTES_MAX = 64 * KIB
+/** New connections from one address where no member lives, and from all of these: each costs some 12 ms of
+ * CPU here, for a certificate that is made and another one that is read. */
+export const ADDRESS_CONNECTS: Rate = { burst: 32, perSecond: 4 }
+export const STRANGER_CONNECTS: Rate = { burst: 64, perSecond: 16 }
+/** Between the beginnings of their TLS handshakes, so that a burst does not fill one turn of the event loop. */
+export const STRANGER_TLS_PAUSE_MS = 25
+/** Addresses whose rates are remembered. */
+export const ADDRESSES_MAX = 4_096
+/** Inbound connections of one member: it has two, and some more for a minute after each cut. */
+export const MEMBER_CONNECTIONS_MAX = 16
+
+/** So many at once, and so many a second in the long run. */
+export interface Rate {
+  readonly burst: number
+  readonly perSecond: number
+}
+
+/** What one peer may send on one connection. Its connection is closed when it sends more. */
+export interface Allowance {
+  /** Streams that it opens. */
+  readonly streams: Rate
+  /** Those of them that are open at the same time. */
+  readonly streamsOpenMax: number
+  /** Frames of yamux of any kind: data, window updates, pings. */
+  readonly frames: Rate
+  /** Data that one frame announces: yamux gathers a frame whole before it looks at its window. */
+  readonly frameBytesMax: number
+  /** Data on streams, but those on which it answers us. */
+  readonly bytes: Rate
+}
+
+/** A joiner opens about ten streams and sends some KiB. */
+export const STRANGER_ALLOWANCE: Allowance = {
+  streams: { burst: 24, perSecond: 4 },
+  streamsOpenMax: 16,
+  frames: { burst: 2_048, perSecond: 1_024 },
+  frameBytesMax: 256 * KIB,
+  bytes: { burst: 256 * KIB, perSecond: 16 * KIB },
+}
+/** A member opens two streams for its link, and some for Kademlia and gossip. */
+export const MEMBER_ALLOWANCE: Allowance = {
+  streams: { burst: 128, perSecond: 64 },
+  streamsOpenMax: 128,
+  frames: { burst: 16_384, perSecond: 65_536 },
+  frameBytesMax: 4 * MIB,
+  bytes: { burst: Infinity, perSecond: Infinity },
+}
+/** Streams that all strangers together open: 128 connections could use their bursts at the same time. */
+export const STRANGER_STREAMS: Rate = { burst: 192, perSecond: 96 }
+/** What a stream may carry before its protocol is agreed on: each line costs an answer. */
+export const NEGOTIATION_BYTES_MAX = 512
+export const NEGOTIATION_TIMEOUT_MS = 5_000
 
 /** Between two announcements of slices: each costs some 50 ms of CPU here, so a tenth of a core at the
  * most, a thirtieth later on. */

@@ -20,8 +20,10 @@ import {
   DIAL_TIMEOUT_MS,
   DIAL_TIMEOUT_MS_FIRST,
   DIALS_BEFORE_LOOKUP,
+  MEMBER_CONNECTIONS_MAX,
 } from './limits.ts'
 import type { Links } from './links.ts'
+import type { MemberAddresses } from './member-addresses.ts'
 import type { MemberGate } from './member-gate.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Strangers } from './strangers.ts'
@@ -34,6 +36,7 @@ export interface MembershipInit {
   readonly gate: MemberGate
   /** Shared with whoever asks who is a member; changed here only. Without this node itself. */
   readonly members: Map<NodeId, readonly string[]>
+  readonly homes: MemberAddresses
   readonly links: Links
   readonly strangers: Strangers
   readonly kademlia: Kademlia
@@ -85,6 +88,7 @@ export class Membership {
     for (const [peer, addresses] of wanted) {
       if (peer !== this.#self) members.set(peer, addresses)
     }
+    this.#init.homes.set(members)
     for (const peer of before.keys()) if (!members.has(peer)) this.#dismiss(peer)
     for (const [peer, addresses] of members) {
       const known = before.get(peer)
@@ -207,6 +211,7 @@ export class Membership {
   #onConnection(connection: Connection): void {
     const peer = nodeOf(connection.remotePeer)
     if (this.#init.members.has(peer)) {
+      if (connection.direction === 'inbound') this.#onMembersConnection(peer, connection)
       // It is back: should it not open its streams, we do.
       if (!this.#init.links.hears(peer)) this.#kick(peer, DIAL_COURTESY_MS)
       return
@@ -214,12 +219,28 @@ export class Membership {
     this.#init.strangers.onConnection(connection)
   }
 
+  #onMembersConnection(peer: NodeId, connection: Connection): void {
+    const { homes, libp2p } = this.#init
+    homes.saw(peer, connection.remoteAddr)
+    const inbound = libp2p
+      .getConnections(connection.remotePeer)
+      .filter((one) => one.direction === 'inbound' && one !== connection && one.status === 'open')
+    // The oldest: it dials because it finds those of no use.
+    if (inbound.length >= MEMBER_CONNECTIONS_MAX) {
+      inbound[0]?.abort(new Error('too many connections of one member'))
+    }
+  }
+
   #onDisconnect(connection: Connection): void {
     this.#init.strangers.forget(connection.id)
     this.#init.links.closeConnection(connection.id, 'the connection closed')
+    const { libp2p, members } = this.#init
+    const peer = connection.remotePeer
+    const [left] = libp2p.getConnections(peer).filter(({ id }) => id !== connection.id)
     // gossipsub had its stream on one of the connections and opens no other by itself.
-    const [left] = this.#init.libp2p.getConnections(connection.remotePeer)
     if (left !== undefined) this.#introduce(left)
+    // What strangers say of themselves would be kept for hours.
+    else if (!members.has(nodeOf(peer))) libp2p.peerStore.delete(peer).catch(() => {})
   }
 
   #introduce(connection: Connection): void {

@@ -15,6 +15,7 @@ import { MemberGate } from './member-gate.ts'
 import { allConnected, introduce, networkCompliance } from './network.compliance.ts'
 import { createNetwork } from './network.ts'
 import type { Libp2pNetwork } from './network.ts'
+import { PortGuard } from './port-guard.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const running: { stop(): Promise<void> | void }[] = []
@@ -52,6 +53,12 @@ async function openStranger(): ReturnType<typeof makeLibp2p> {
     listen: ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
     gate: new MemberGate(() => true),
+    guard: new PortGuard({
+      clock: new SystemClock(),
+      logger: silent,
+      isMember: () => true,
+      isMembersAddress: () => true,
+    }),
   })
   await stranger.start()
   running.push(stranger)

@@ -30,8 +30,10 @@ import { Kademlia } from './kademlia.ts'
 import { makeLibp2p } from './libp2p.ts'
 import type { ShoalServices } from './libp2p.ts'
 import { Links } from './links.ts'
+import { MemberAddresses } from './member-addresses.ts'
 import { MemberGate } from './member-gate.ts'
 import { Membership } from './membership.ts'
+import { PortGuard } from './port-guard.ts'
 import { newStats } from './stats.ts'
 import type { NetworkStats } from './stats.ts'
 import { Strangers } from './strangers.ts'
@@ -53,21 +55,39 @@ export interface NetworkOptions {
 /** Not started: register handlers first. */
 export async function createNetwork(options: NetworkOptions): Promise<Libp2pNetwork> {
   const members = new Map<NodeId, readonly string[]>()
-  const gate = new MemberGate((peer) => members.has(peer.toString() as NodeId))
+  const isMember = (peer: PeerId): boolean => members.has(peer.toString() as NodeId)
+  const gate = new MemberGate(isMember)
+  const homes = new MemberAddresses()
+  const guard = new PortGuard({
+    clock: options.clock,
+    logger: options.logger,
+    isMember,
+    isMembersAddress: (group) => homes.has(group),
+  })
   const libp2p = await makeLibp2p({
     privateKey: libp2pKey(options.privateKey),
     listen: options.listen,
     announce: options.announce ?? [],
     gate,
+    guard,
   })
-  const network = new Libp2pNetwork(libp2p, gate, members, options)
+  const network = new Libp2pNetwork({ libp2p, gate, guard, homes, members }, options)
   await network.register()
   return network
+}
+
+interface NetworkParts {
+  readonly libp2p: Libp2p<ShoalServices>
+  readonly gate: MemberGate
+  readonly guard: PortGuard
+  readonly homes: MemberAddresses
+  readonly members: Map<NodeId, readonly string[]>
 }
 
 export class Libp2pNetwork implements Network {
   readonly self: NodeId
   readonly #libp2p: Libp2p<ShoalServices>
+  readonly #guard: PortGuard
   readonly #logger: Logger
   readonly #isMember: (node: NodeId) => boolean
   readonly #stats = newStats()
@@ -82,13 +102,10 @@ export class Libp2pNetwork implements Network {
   #state: 'new' | 'started' | 'stopped' = 'new'
 
   /** Use `createNetwork`. */
-  constructor(
-    libp2p: Libp2p<ShoalServices>,
-    gate: MemberGate,
-    members: Map<NodeId, readonly string[]>,
-    options: NetworkOptions,
-  ) {
+  constructor(parts: NetworkParts, options: NetworkOptions) {
+    const { libp2p, gate, homes, members } = parts
     this.#libp2p = libp2p
+    this.#guard = parts.guard
     this.#logger = options.logger
     this.self = nodeId(libp2p.peerId.toString())
     this.#kademlia = new Kademlia(libp2p.services.dht, options.clock, libp2p.peerId)
@@ -108,6 +125,7 @@ export class Libp2pNetwork implements Network {
       libp2p,
       gate,
       members,
+      homes,
       links: this.#links,
       strangers: this.#strangers,
       kademlia: this.#kademlia,
@@ -135,6 +153,9 @@ export class Libp2pNetwork implements Network {
 
   /** Live counters: read, don't write. */
   stats(): Readonly<NetworkStats> {
+    this.#stats.connectionsRefused = this.#guard.closed + this.#strangers.evicted
+    this.#stats.handshakes = this.#guard.handshakes.size
+    this.#stats.strangers = this.#strangers.size
     return this.#stats
   }
 

@@ -18,6 +18,12 @@ export interface NetworkStats {
   bytesInService: number
   /** Gauge: members with a ready link. */
   peersConnected: number
+  /** Inbound connections that were refused or closed for lack of places, or for what their peers sent. */
+  connectionsRefused: number
+  /** Gauge: inbound connections whose peers are not known yet. */
+  handshakes: number
+  /** Gauge: inbound connections of peers that are no members. */
+  strangers: number
 }
 
 export function newStats(): NetworkStats {
@@ -35,5 +41,8 @@ export function newStats(): NetworkStats {
     requestsInService: 0,
     bytesInService: 0,
     peersConnected: 0,
+    connectionsRefused: 0,
+    handshakes: 0,
+    strangers: 0,
   }
 }

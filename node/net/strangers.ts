@@ -1,29 +1,42 @@
 /**
- * Peers that are no members: they may connect, a bounded number of them and not idly for long, and have
- * finite exchanges on the protocols that are served to them (join).
+ * Peers that are no members: they may connect, a bounded number of them in places of their own, for a bounded
+ * time, and have finite exchanges on the protocols that are served to them (join). What they may send on a
+ * connection is frame-budget.ts's.
  */
 
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
+import { groupOfAddress } from './address-group.ts'
 import { groupByPeer, nodeOf } from './addresses.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
 import { answerExchange, exchange } from './exchange.ts'
 import {
   STRANGER_CONNECTIONS_MAX,
+  STRANGER_CONNECTIONS_MAX_ADDRESS,
   STRANGER_EXCHANGES_MAX,
   STRANGER_IDLE_MS,
+  STRANGER_LIFETIME_MS,
   STRANGER_REPLY_BYTES_MAX,
   STRANGER_REQUEST_BYTES_MAX,
   STRANGER_TIMEOUT_MS,
 } from './limits.ts'
+import { Places } from './places.ts'
 
 export class Strangers {
   readonly #libp2p: Libp2p
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #connections = new Set<string>()
+  /** By connection, what gives up its place and its time limit. */
+  readonly #connections = new Map<string, () => void>()
+  readonly #places = new Places({
+    max: STRANGER_CONNECTIONS_MAX,
+    groupMax: STRANGER_CONNECTIONS_MAX_ADDRESS,
+    favours: () => false,
+  })
   #exchanges = 0
+  /** Connections that had to make room for newer ones. */
+  evicted = 0
 
   constructor(libp2p: Libp2p, clock: Clock, logger: Logger) {
     this.#libp2p = libp2p
@@ -31,30 +44,45 @@ export class Strangers {
     this.#logger = logger
   }
 
+  /** Inbound connections. */
+  get size(): number {
+    return this.#places.size
+  }
+
   onConnection(connection: Connection): void {
-    if (this.#connections.size >= STRANGER_CONNECTIONS_MAX) {
-      connection.abort(new Error('too many strangers'))
-      return
+    const untilMs = this.#clock.monotonicMs() + STRANGER_LIFETIME_MS
+    const release = this.#takePlace(connection)
+    let cancel = (): void => {}
+    this.#connections.set(connection.id, () => {
+      release()
+      cancel()
+    })
+    const watch = (): void => {
+      cancel = this.#clock.after(STRANGER_IDLE_MS, () => {
+        if (isBusy(connection) && this.#clock.monotonicMs() < untilMs) watch()
+        else connection.close().catch(() => connection.abort(new Error('idle stranger')))
+      })
     }
-    this.#connections.add(connection.id)
-    this.#watch(connection)
+    watch()
   }
 
   /** Its peer has become a member, or it is closed. */
   forget(connectionId: string): void {
+    this.#connections.get(connectionId)?.()
     this.#connections.delete(connectionId)
   }
 
-  #watch(connection: Connection): void {
-    const cancel = this.#clock.after(STRANGER_IDLE_MS, () => {
-      if (!this.#connections.has(connection.id)) return
-      if (connection.streams.some(({ protocol }) => protocol.startsWith('/shoal/'))) {
-        this.#watch(connection)
-      } else {
-        connection.close().catch(() => connection.abort(new Error('idle stranger')))
-      }
+  /** Connections that we dialled need none. */
+  #takePlace(connection: Connection): () => void {
+    if (connection.direction === 'outbound') return () => {}
+    return this.#places.take({
+      group: groupOfAddress(connection.remoteAddr) ?? '',
+      busy: () => isBusy(connection),
+      evict: (reason) => {
+        this.evicted++
+        connection.abort(new Error(reason))
+      },
     })
-    connection.addEventListener('close', cancel)
   }
 
   /** As `Network.callStranger`: tries the addresses, node by node, until one is reached. */
@@ -89,21 +117,26 @@ export class Strangers {
     handler: (from: NodeId, request: Uint8Array) => Promise<Uint8Array>,
   ): void {
     const answer = async (stream: Stream, connection: Connection): Promise<void> => {
-      if (this.#exchanges >= STRANGER_EXCHANGES_MAX) {
-        stream.abort(new Error('too many exchanges'))
-        return
-      }
-      this.#exchanges++
       const signal = AbortSignal.timeout(STRANGER_TIMEOUT_MS)
-      await answerExchange(stream, STRANGER_REQUEST_BYTES_MAX, signal, (request) =>
-        handler(nodeOf(connection.remotePeer), request),
-      )
-      this.#exchanges--
+      await answerExchange(stream, STRANGER_REQUEST_BYTES_MAX, signal, async (request) => {
+        // Counted from here: those who send slowly, or nothing, keep no one else out.
+        if (this.#exchanges >= STRANGER_EXCHANGES_MAX) throw new Error('too many exchanges')
+        this.#exchanges++
+        try {
+          return await handler(nodeOf(connection.remotePeer), request)
+        } finally {
+          this.#exchanges--
+        }
+      })
     }
     this.#libp2p.handle(protocol, answer, { maxInboundStreams: 4 }).catch((error: unknown) => {
       this.#logger.error({ protocol, error: messageOf(error) }, 'could not serve strangers')
     })
   }
+}
+
+function isBusy({ streams }: Connection): boolean {
+  return streams.some(({ protocol }) => protocol.startsWith('/shoal/'))
 }
 
 /** One exchange on a stream of its own. Fails with a NetworkFailure. */

@@ -1,0 +1,81 @@
+/**
+ * A bounded number of places. A newcomer always gets one: when there is none left, somebody of the group that
+ * holds the most loses its place, the idle before the busy and the oldest of these. Groups that are
+ * favoured lose theirs only when no other group holds any.
+ */
+
+export interface Occupant {
+  readonly group: string
+  readonly busy?: () => boolean
+  /** It has lost its place. */
+  readonly evict: (reason: string) => void
+}
+
+export interface PlacesInit {
+  readonly max: number
+  /** Of one group that is not favoured. */
+  readonly groupMax: number
+  readonly favours: (group: string) => boolean
+}
+
+export class Places {
+  readonly #init: PlacesInit
+  /** Of each group, the oldest first. */
+  readonly #groups = new Map<string, Set<Occupant>>()
+  #count = 0
+
+  constructor(init: PlacesInit) {
+    this.#init = init
+  }
+
+  get size(): number {
+    return this.#count
+  }
+
+  /** The returned function gives the place back; more than once is harmless. */
+  take(occupant: Occupant): () => void {
+    const { max, groupMax, favours } = this.#init
+    const { group } = occupant
+    const held = this.#groups.get(group)
+    if (held !== undefined && held.size >= groupMax && !favours(group)) {
+      this.#evictFrom(held, 'too many of one address')
+    } else if (this.#count >= max) {
+      const greediest = this.#greediest()
+      if (greediest !== undefined) this.#evictFrom(greediest, 'too many in total')
+    }
+    this.#groups.set(group, (this.#groups.get(group) ?? new Set()).add(occupant))
+    this.#count++
+    return () => this.#release(occupant)
+  }
+
+  #release(occupant: Occupant): void {
+    const held = this.#groups.get(occupant.group)
+    if (held?.delete(occupant) !== true) return
+    this.#count--
+    if (held.size === 0) this.#groups.delete(occupant.group)
+  }
+
+  #greediest(): Set<Occupant> | undefined {
+    let most: Set<Occupant> | undefined
+    let mostFavoured: Set<Occupant> | undefined
+    for (const [group, held] of this.#groups) {
+      if (this.#init.favours(group)) {
+        if (held.size > (mostFavoured?.size ?? 0)) mostFavoured = held
+      } else if (held.size > (most?.size ?? 0)) most = held
+    }
+    return most ?? mostFavoured
+  }
+
+  #evictFrom(held: ReadonlySet<Occupant>, reason: string): void {
+    const [oldest] = held
+    let victim = oldest
+    for (const occupant of held) {
+      if (occupant.busy?.() === true) continue
+      victim = occupant
+      break
+    }
+    if (victim === undefined) return
+    this.#release(victim)
+    victim.evict(reason)
+  }
+}

@@ -1,0 +1,133 @@
+/** A peer that speaks TLS as libp2p does, and behind it bytes of its own instead of yamux. */
+
+import type { MessageStream, PrivateKey, StreamMuxer } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { quietLogger } from '../quiet-logger.ts'
+import { generateNodeKey, libp2pKey } from '../identity.ts'
+
+export const SYN = 1
+export const FIN = 4
+export const RST = 8
+
+/** A frame of yamux. Data frames carry `data`, and announce `length` bytes of it if that is given. */
+export function yamuxFrame(
+  type: 'data' | 'window' | 'ping' | 'go-away',
+  flags: number,
+  stream: number,
+  data: Uint8Array | number = 0,
+  length = typeof data === 'number' ? data : data.length,
+): Uint8Array {
+  const header = new Uint8Array(12)
+  const view = new DataView(header.buffer)
+  header[1] = { data: 0, window: 1, ping: 2, 'go-away': 3 }[type]
+  view.setUint16(2, flags)
+  view.setUint32(4, stream)
+  view.setUint32(8, length)
+  return typeof data === 'number' ? header : Buffer.concat([header, data])
+}
+
+/** So many streams, each opened and reset at once, from this number on. */
+export function openedAndReset(count: number, firstStream = 1): Uint8Array {
+  const frames: Uint8Array[] = []
+  for (let i = 0; i < count; i++) {
+    const stream = firstStream + 2 * i
+    frames.push(yamuxFrame('window', SYN, stream), yamuxFrame('window', RST, stream))
+  }
+  return Buffer.concat(frames)
+}
+
+export class RawPeer {
+  readonly #libp2p: Awaited<ReturnType<typeof createLibp2p>>
+  readonly #streams: MessageStream[]
+
+  private constructor(libp2p: Awaited<ReturnType<typeof createLibp2p>>, streams: MessageStream[]) {
+    this.#libp2p = libp2p
+    this.#streams = streams
+  }
+
+  static async start(options: { privateKey?: PrivateKey; muxer?: string } = {}): Promise<RawPeer> {
+    const streams: MessageStream[] = []
+    const libp2p = await createLibp2p({
+      privateKey: options.privateKey ?? libp2pKey(generateNodeKey().privateKey),
+      logger: quietLogger,
+      transports: [tcp()],
+      connectionEncrypters: [tls()],
+      streamMuxers: [
+        () => ({
+          protocol: options.muxer ?? '/yamux/1.0.0',
+          createStreamMuxer: (stream) => {
+            streams.push(stream)
+            return noMuxer()
+          },
+        }),
+      ],
+      connectionManager: { reconnectRetries: 0 },
+      connectionMonitor: { enabled: false },
+    })
+    return new RawPeer(libp2p, streams)
+  }
+
+  get id(): string {
+    return this.#libp2p.peerId.toString()
+  }
+
+  /** A new connection: what is sent on it, and whether it still stands. */
+  async connect(addresses: readonly string[]): Promise<RawConnection> {
+    await this.#libp2p.dial(
+      addresses.map((address) => multiaddr(address)),
+      { force: true },
+    )
+    return new RawConnection(this.#streams.at(-1)!)
+  }
+
+  async stop(): Promise<void> {
+    await this.#libp2p.stop()
+  }
+}
+
+export class RawConnection {
+  readonly #stream: MessageStream
+  readonly closed: Promise<void>
+  receivedBytes = 0
+
+  constructor(stream: MessageStream) {
+    this.#stream = stream
+    this.closed = new Promise((resolve) => {
+      if (stream.status !== 'open') resolve()
+      stream.addEventListener('close', () => resolve())
+    })
+    stream.addEventListener('message', ({ data }) => {
+      this.receivedBytes += data.byteLength
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#stream.status === 'open'
+  }
+
+  /** False when it must be waited for `drained`. */
+  send(bytes: Uint8Array): boolean {
+    return this.isOpen && this.#stream.send(bytes)
+  }
+
+  abort(): void {
+    this.#stream.abort(new Error('over'))
+  }
+}
+
+function noMuxer(): StreamMuxer {
+  const target = new EventTarget()
+  return Object.assign(target, {
+    protocol: '/yamux/1.0.0',
+    status: 'open',
+    streams: [],
+    createStream: () => Promise.reject(new Error('raw')),
+    close: () => Promise.resolve(),
+    abort() {},
+    safeDispatchEvent: () => false,
+    listenerCount: () => 0,
+  }) as unknown as StreamMuxer
+}
