@@ -74,8 +74,7 @@ export function compatibilityMarkdown(
 Made from the table of operations (gateway/operations.ts) by \`node .config/s3-table.ts\`; a test says when it is out
 of date. The same as JSON: a signed \`GET /?capabilities\`.
 
-Nothing is silently ignored: a sub-resource, a query parameter, an \`x-amz-*\` header or a condition that
-an operation does not understand is answered with 501 NotImplemented.
+What changes the meaning of a request is never ignored, and what AWS ignores is: see rule 1.
 
 - Signatures: SigV4 in the header and in the query (presigned), \`UNSIGNED-PAYLOAD\`, aws-chunked bodies
   (signed, signed with trailer, unsigned with trailer), session tokens. Requests without a signature
@@ -98,9 +97,12 @@ an operation does not understand is answered with 501 NotImplemented.
 
 Code and tests cite these by number.
 
-1. What changes the meaning of a request is never ignored. A condition, a sub-resource or a header that Shoal does
-   not implement gets 501 NotImplemented, or AWS's own error. What AWS itself ignores, Shoal is to ignore too; it
-   is still stricter in places.
+1. What changes the meaning of a request is never ignored; what AWS ignores is ignored. A query parameter, header or
+   condition that AWS documents for an operation and that Shoal does not implement gets 501 NotImplemented, or AWS's
+   own error; so does a sub-resource at another method or path than its own. Everything else is ignored: \`?v=2\`,
+   \`?utm_source=…\`, \`?x-…=…\`, \`x-amz-te\`, \`X-Amz-Cf-Id\`. An empty value counts as not given, but for user
+   metadata, a version id, a copy source and the conditions of a write, which are refused when they are empty.
+   Headers that are lists may come on several lines.
 2. Framing of aws-chunked bodies never reaches the object.
 3. Tools clean up with ListObjectVersions and DeleteObjects: both work on every bucket.
 4. DeleteObjects takes Content-MD5 or an \`x-amz-checksum-*\` header. ETags in conditions may come without quotes.

@@ -19,9 +19,10 @@ import type { Lane } from './lane.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './response.ts'
-import { checkSupported, levelOf, methodsAt, route } from './router.ts'
+import { levelOf, methodsAt, route } from './router.ts'
 import type { AuthOptions, SigV2 } from './auth.ts'
 import { authenticate } from './authenticate.ts'
+import { checkSupported } from './support.ts'
 
 export interface GatewayLogger {
   debug(fields: Record<string, unknown>, message: string): void

@@ -62,6 +62,14 @@ export interface Operation {
   readonly headers: ReadonlySet<string>
   /** Conditions (If-*) that it understands, lower-case. */
   readonly conditions: ReadonlySet<string>
+  /** Query parameters that AWS documents for it and that are not built: 501. */
+  readonly refusedQuery: ReadonlySet<string>
+  /** Headers that AWS documents for it and that are not built, lower-case: 501. */
+  readonly refusedHeaders: ReadonlySet<string>
+  /** Names that AWS documents for it and that can't have an effect here, with the reason. */
+  readonly ignored: ReadonlyMap<string, string>
+  /** Names that AWS refuses for it (400 InvalidArgument), with AWS's words. */
+  readonly misplaced: ReadonlyMap<string, string>
   readonly action: string
   /** The right that is wanted instead of `action` when the query names a version (`versionId`). */
   readonly versionAction?: string | undefined

@@ -2,8 +2,8 @@
  * The one table of S3 operations: which request is which, what it may carry, which right it wants, who
  * answers. The router, the gate, `GET /?capabilities` and docs/s3-compatibility.md all come from it.
  *
- * What a request carries beyond its row (a query parameter, an x-amz-* header, a condition) is refused
- * with 501, never passed over (docs/s3-compatibility.md, rule 1).
+ * What AWS documents for an operation and its row does not understand is refused with 501; what AWS does not
+ * document for it is ignored (support.ts; docs/s3-compatibility.md, rule 1).
  */
 
 import { capabilitiesResponse } from './compatibility.ts'
@@ -14,22 +14,6 @@ import { BUCKET_OPERATIONS, SETTING_OPERATIONS } from './s3/table/buckets.ts'
 import { OBJECT_OPERATIONS, UPLOAD_OPERATIONS } from './s3/table/objects.ts'
 import { row } from './s3/table/row.ts'
 import { ABSENT_OPERATIONS, PROBE_OPERATIONS } from './s3/table/unconfigured.ts'
-
-/** Query parameters that any request may carry. `x-id` names the operation in AWS's SDKs. */
-export const COMMON_QUERY: ReadonlySet<string> = new Set(['x-id'])
-
-/** x-amz-* headers that any request may carry: signatures, bodies' framing, SDKs' small talk. */
-export const COMMON_HEADERS: ReadonlySet<string> = new Set([
-  'x-amz-content-sha256',
-  'x-amz-date',
-  'x-amz-security-token',
-  'x-amz-user-agent',
-  'x-amz-api-version',
-  'x-amz-expected-bucket-owner',
-  'x-amz-decoded-content-length',
-  'x-amz-trailer',
-  'x-amz-request-payer',
-])
 
 const SERVICE_OPERATIONS: readonly Operation[] = [
   row('ListBuckets', 'GET', 'service', listBuckets, {

@@ -10,6 +10,8 @@ import type { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
 import { S3Error } from './errors.ts'
+import { COMMON_HEADERS, LIST_HEADERS } from './names.ts'
+import { DOCUMENTED } from './documented.ts'
 
 /** Headers by lower-case name; values as received (latin1, joined with ',' when sent repeatedly). */
 export type HeaderRecord = Readonly<Record<string, string | undefined>>
@@ -24,12 +26,22 @@ export interface S3Request {
   readonly bucket: string | undefined
   /** Exact and opaque: never normalised. Absent for the bucket itself. */
   readonly key: string | undefined
-  /** Decoded. A parameter without '=' has the value ''. Names are case-sensitive. */
+  /**
+   * Decoded, the first of each name. A parameter without '=' has the value ''. Names are case-sensitive. Whoever reads
+   * a value takes `parameter`, for which an empty one is not there.
+   */
   readonly query: ReadonlyMap<string, string>
+  /** What came of a name again, decoded: signatures cover it. */
+  readonly repeatedQuery: readonly (readonly [name: string, value: string])[]
   /** True when the Host header names the bucket, and the path only its key. */
   readonly virtualHost: boolean
-  /** Null-prototype. In a presigned request it also holds the x-amz-* of its query (`hoisted`). */
+  /**
+   * Null-prototype. In a presigned request it also holds the x-amz-* of its query (`hoisted`). Without the x-amz-*
+   * whose value is empty: they count as not sent.
+   */
   readonly headers: HeaderRecord
+  /** As `headers`, the empty ones too: what signatures cover. */
+  readonly sentHeaders: HeaderRecord
   /** Names in `headers` that came in the query of a presigned request. */
   readonly hoisted: ReadonlySet<string>
   /** Raw body, framing included. */
@@ -50,8 +62,9 @@ export interface ParseOptions {
 export const MAX_KEY_BYTES = 1024
 export const MAX_METADATA_BYTES = 2048
 
-/** Beside every x-amz-* but x-amz-meta-*: sent twice, two readers could believe different things. */
+/** Sent twice, two readers could believe different things. Every other header is a list (RFC 9110, 5.3). */
 const SINGLE: ReadonlySet<string> = new Set([
+  ...singleAmzHeaders(),
   'authorization',
   'content-length',
   'content-md5',
@@ -65,6 +78,13 @@ const SINGLE: ReadonlySet<string> = new Set([
   'range',
   'transfer-encoding',
 ])
+
+function singleAmzHeaders(): string[] {
+  const names = Object.values(DOCUMENTED).flatMap(([, , headers]) => headers.split(' '))
+  return [...names, ...COMMON_HEADERS].filter(
+    (name) => name.startsWith('x-amz-') && !LIST_HEADERS.has(name),
+  )
+}
 
 /** Parameters of the presigned form itself; every other x-amz-* of its query stands for a header. */
 const PRESIGN_PARAMETERS: ReadonlySet<string> = new Set([
@@ -92,9 +112,10 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const mark = target.indexOf('?')
   const rawPath = mark < 0 ? target : target.slice(0, mark)
   const rawQuery = mark < 0 ? '' : target.slice(mark + 1)
-  const query = parseQuery(rawQuery)
-  const headers = collectHeaders(message.rawHeaders)
-  const hoisted = hoist(query, headers)
+  const { query, repeated } = parseQuery(rawQuery)
+  const sentHeaders = collectHeaders(message.rawHeaders)
+  const hoisted = hoist(query, sentHeaders)
+  const headers = withoutEmpty(sentHeaders)
   checkMetadataSize(headers)
   const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
   const { bucket, key } = splitPath(rawPath, virtualBucket)
@@ -109,7 +130,9 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
     bucket,
     key,
     query,
+    repeatedQuery: repeated,
     headers,
+    sentHeaders,
     virtualHost: virtualBucket !== undefined,
     hoisted,
     body: message,
@@ -120,9 +143,9 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   }
 }
 
-/** True when the query names this parameter or sub-resource (`?acl`, `?versionId=…`). */
-export function hasParameter(request: S3Request, name: string): boolean {
-  return request.query.has(name)
+/** The value of a query parameter. An empty one counts as not given, as everywhere in S3. */
+export function parameter(request: S3Request, name: string): string | undefined {
+  return request.query.get(name) || undefined
 }
 
 /** x-amz-meta-*, names without the prefix, latin1 values as received. Null-prototype. */
@@ -151,23 +174,36 @@ export function percentDecode(text: string): string {
   }
 }
 
-function parseQuery(rawQuery: string): Map<string, string> {
+interface Query {
+  readonly query: ReadonlyMap<string, string>
+  readonly repeated: readonly (readonly [name: string, value: string])[]
+}
+
+const NOTHING_REPEATED: Query['repeated'] = []
+
+function parseQuery(rawQuery: string): Query {
   const query = new Map<string, string>()
-  if (rawQuery === '') return query
+  if (rawQuery === '') return { query, repeated: NOTHING_REPEATED }
+  const repeated: [string, string][] = []
   for (const pair of rawQuery.split('&')) {
     if (pair === '') continue
     const plain = pair.includes('+') ? pair.replaceAll('+', ' ') : pair
     const equals = plain.indexOf('=')
     const name = percentDecode(equals < 0 ? plain : plain.slice(0, equals))
     const value = equals < 0 ? '' : percentDecode(plain.slice(equals + 1))
-    if (query.has(name)) {
+    if (!query.has(name)) {
+      query.set(name, value)
+      continue
+    }
+    // Of a signature's own parameters, and of those that stand for headers, there can't be two.
+    if (/^x-amz-/i.test(name)) {
       throw new S3Error('InvalidArgument', 'A query parameter was given more than once.', {
         details: { ArgumentName: name },
       })
     }
-    query.set(name, value)
+    repeated.push([name, value])
   }
-  return query
+  return { query, repeated }
 }
 
 function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
@@ -180,7 +216,7 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
       headers[name] = value
       continue
     }
-    if (SINGLE.has(name) || (name.startsWith('x-amz-') && !name.startsWith(META_PREFIX))) {
+    if (SINGLE.has(name)) {
       throw new S3Error('InvalidRequest', 'A header was sent more than once.', {
         details: { Header: name },
       })
@@ -188,6 +224,25 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
     headers[name] = `${before},${value}`
   }
   return headers
+}
+
+/**
+ * x-amz-* whose empty value means something: metadata is what it is; an empty copy source, or condition, says that the
+ * client meant one and has none, so that taking the request without it could write or delete too much; and of what
+ * says how the body comes nothing is guessed.
+ */
+const EMPTY_MEANS_SOMETHING =
+  /^x-amz-(?:meta-|copy-source|if-|rename-source|object-if-|content-sha256$|decoded-content-length$)/
+
+function withoutEmpty(headers: HeaderRecord): HeaderRecord {
+  const empty = (name: string): boolean =>
+    headers[name] === '' && name.startsWith('x-amz-') && !EMPTY_MEANS_SOMETHING.test(name)
+  let any = false
+  for (const name in headers) any ||= empty(name)
+  if (!any) return headers
+  const given: Record<string, string> = Object.create(null)
+  for (const name in headers) if (!empty(name)) given[name] = headers[name] as string
+  return given
 }
 
 /** Moves parameters of a presigned query among the headers, which they stand for. */

@@ -3,6 +3,7 @@
 import { readBody } from '../body.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
+import { parameter } from '../request.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
 import { childText, escapeXml, parsingXml, tag, xmlDate } from '../xml.ts'
 import type { XmlElement, XmlLimits } from '../xml.ts'
@@ -20,11 +21,11 @@ export const CREATE_BUCKET_LIMITS: XmlLimits = {
 }
 
 export async function listBuckets(call: Call): Promise<S3Response> {
-  const { query } = call.request
-  const prefix = query.get('prefix') ?? ''
-  const region = query.get('bucket-region')
-  const token = query.get('continuation-token')
-  const limit = maxBuckets(query.get('max-buckets'))
+  const { request } = call
+  const prefix = parameter(request, 'prefix') ?? ''
+  const region = parameter(request, 'bucket-region')
+  const token = parameter(request, 'continuation-token')
+  const limit = maxBuckets(parameter(request, 'max-buckets'))
   const after = token === undefined ? undefined : openToken(token)
   const { buckets, next } =
     region === undefined || region === call.region
@@ -48,7 +49,7 @@ export async function listBuckets(call: Call): Promise<S3Response> {
 }
 
 function maxBuckets(text: string | undefined): number {
-  if (text === undefined || text === '') return MAX_LISTED
+  if (text === undefined) return MAX_LISTED
   const value = Number(text)
   if (!/^\d{1,5}$/.test(text) || value < 1 || value > MAX_LISTED) {
     throw invalidArgument('max-buckets', text, `max-buckets must be between 1 and ${MAX_LISTED}`)

@@ -5,7 +5,7 @@ import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '..
 import { storedContentEncoding } from '../body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../checksum.ts'
 import { S3Error } from '../errors.ts'
-import { userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
+import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
 import type { Call } from '../operation.ts'
 import type { ResponseHeaders } from '../response.ts'
 
@@ -48,7 +48,7 @@ export function objectHeaders(request: S3Request): ObjectHeaders {
 
 function keep(headers: HeaderRecord, system: Record<string, string>, name: string): void {
   const value = headers[name]
-  if (value !== undefined) system[name] = value
+  if (value !== undefined && value !== '') system[name] = value
 }
 
 /** x-amz-checksum-* of an answer. */
@@ -82,7 +82,7 @@ export function checksumsOf(element: XmlElement): Checksums {
   const found: Partial<Record<ChecksumAlgorithm, string>> = {}
   for (const algorithm of CHECKSUM_ALGORITHMS) {
     const value = childText(element, `Checksum${algorithm}`)
-    if (value !== undefined) found[algorithm] = value
+    if (value !== undefined && value !== '') found[algorithm] = value
   }
   return found
 }
@@ -125,8 +125,8 @@ export function invalidArgument(name: string, value: string, message?: string): 
 
 /** A count in the query: 0 … 1,000, more counts as 1,000. Throws InvalidArgument. */
 export function pageSize(request: S3Request, name: string): number {
-  const text = request.query.get(name)
-  if (text === undefined || text === '') return MAX_PAGE
+  const text = parameter(request, name)
+  if (text === undefined) return MAX_PAGE
   const value = Number(text)
   if (!/^\d{1,10}$/.test(text) || value > 0x7fffffff) {
     throw invalidArgument(name, text, `Provided ${name} not an integer or within integer range`)

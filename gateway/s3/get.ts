@@ -5,6 +5,7 @@ import type { ObjectInfo, ObjectReader } from '../backend.ts'
 import { evaluateRead, rangeApplies } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
+import { parameter } from '../request.ts'
 import { parseRange, type ByteRange } from '../range.ts'
 import { headerValue, httpDate, type ResponseHeaders, type S3Response } from '../response.ts'
 import { addChecksums, invalidArgument, partNumberOf, SYSTEM_HEADERS } from './common.ts'
@@ -38,9 +39,9 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
 
 async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const { request, bucket, key } = call
-  const { headers, query } = request
+  const { headers } = request
   const versionId = versionOf(call)
-  const partNumber = query.get('partNumber')
+  const partNumber = parameter(request, 'partNumber')
   if (partNumber !== undefined && headers['range'] !== undefined) {
     throw new S3Error(
       'InvalidRequest',
@@ -57,7 +58,7 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
     partNumber === undefined
       ? rangeOf(call, info)
       : partRange(info, partNumberOf(partNumber), answer)
-  if (query.size > 0) override(call, answer)
+  if (request.query.size > 0) override(call, answer)
   const start = range?.start ?? 0
   const end = range?.end ?? info.sizeBytes
   answer['Content-Length'] = String(end - start)
@@ -151,9 +152,8 @@ function partRange(
 
 /** response-*: only the signer of a request may choose headers that a browser believes. */
 function override(call: Call, answer: ResponseHeaders): void {
-  const { query } = call.request
-  for (const [parameter, header] of OVERRIDES) {
-    const text = query.get(parameter)
+  for (const [name, header] of OVERRIDES) {
+    const text = parameter(call.request, name)
     if (text === undefined) continue
     if (call.auth.method === 'anonymous') {
       throw new S3Error(
@@ -162,7 +162,7 @@ function override(call: Call, answer: ResponseHeaders): void {
       )
     }
     const value = headerValue(text)
-    if (value === undefined) throw invalidArgument(parameter, text, 'Header value is not valid.')
+    if (value === undefined) throw invalidArgument(name, text, 'Header value is not valid.')
     answer[header] = value
   }
 }

@@ -2,6 +2,7 @@
 
 import type { ListedVersion, ListVersionsPage } from '../backend.ts'
 import type { Call } from '../operation.ts'
+import { parameter } from '../request.ts'
 import { xmlResponse, type S3Response } from '../response.ts'
 import { escapeXml, tag, xmlDate } from '../xml.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
@@ -48,9 +49,9 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
 
 /** Throws InvalidArgument. */
 function markersOf(call: Call): Markers {
-  const { query } = call.request
-  const keyMarker = query.get('key-marker') || undefined
-  const text = query.get('version-id-marker')
+  const { request } = call
+  const keyMarker = parameter(request, 'key-marker')
+  const text = request.query.get('version-id-marker')
   if (text === undefined) return { keyMarker, versionIdMarker: undefined }
   if (text === '') {
     throw invalidArgument('version-id-marker', text, 'A version-id marker cannot be empty.')

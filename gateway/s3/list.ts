@@ -5,6 +5,7 @@
 
 import type { ListedObject, ListPage } from '../backend.ts'
 import type { Call } from '../operation.ts'
+import { parameter } from '../request.ts'
 import { xmlResponse, type S3Response } from '../response.ts'
 import { encodeUrl, escapeXml, tag, xmlDate } from '../xml.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
@@ -22,7 +23,7 @@ export interface Listing {
 
 export async function listObjects(call: Call): Promise<S3Response> {
   const listing = listingOf(call, 'max-keys')
-  const marker = call.request.query.get('marker')
+  const marker = parameter(call.request, 'marker')
   const page = await readPage(call, listing, marker)
   const owner = ownerXml(await bucketOwner(call))
   const { write } = listing
@@ -38,20 +39,22 @@ export async function listObjects(call: Call): Promise<S3Response> {
 }
 
 export async function listObjectsV2(call: Call): Promise<S3Response> {
-  const { query } = call.request
+  const { request } = call
   const listing = listingOf(call, 'max-keys')
-  const startAfter = query.get('start-after')
-  const token = query.get('continuation-token')
+  const startAfter = parameter(request, 'start-after')
+  const token = parameter(request, 'continuation-token')
   const after = token === undefined ? startAfter : openToken(token)
   const page = await readPage(call, listing, after)
   const { write } = listing
   const count = page.objects.length + page.prefixes.length
-  const owner = query.get('fetch-owner') === 'true' ? ownerXml(await bucketOwner(call)) : ''
+  const owner =
+    parameter(request, 'fetch-owner') === 'true' ? ownerXml(await bucketOwner(call)) : ''
   const head =
     tag('Name', call.bucket) +
     named('Prefix', listing.prefix, write) +
-    (startAfter === undefined ? '' : named('StartAfter', startAfter, write)) +
-    tag('ContinuationToken', token) +
+    // As AWS: an empty one has no effect and comes back all the same.
+    (request.query.has('start-after') ? named('StartAfter', startAfter ?? '', write) : '') +
+    tag('ContinuationToken', request.query.get('continuation-token')) +
     (page.next === undefined ? '' : tag('NextContinuationToken', sealToken(page.next))) +
     tag('KeyCount', count)
   return xmlResponse(
@@ -62,15 +65,15 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
 
 /** The parameters that all listings of a bucket share. Throws InvalidArgument. */
 export function listingOf(call: Call, sizeParameter: string): Listing {
-  const { query } = call.request
-  const encoding = query.get('encoding-type')
+  const { request } = call
+  const encoding = parameter(request, 'encoding-type')
   if (encoding !== undefined && encoding !== 'url') {
     throw invalidArgument('encoding-type', encoding, 'Invalid Encoding Method specified in Request')
   }
   return {
-    prefix: query.get('prefix') ?? '',
-    delimiter: query.get('delimiter') || undefined,
-    limit: pageSize(call.request, sizeParameter),
+    prefix: parameter(request, 'prefix') ?? '',
+    delimiter: parameter(request, 'delimiter'),
+    limit: pageSize(request, sizeParameter),
     write: encoding === 'url' ? encodeUrl : escapeXml,
     encodingXml: encoding === 'url' ? '<EncodingType>url</EncodingType>' : '',
   }

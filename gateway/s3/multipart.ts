@@ -3,6 +3,7 @@
 import type { ChecksumAlgorithm, UploadInfo } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
+import { parameter } from '../request.ts'
 import { parseCopySourceRange } from '../range.ts'
 import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { escapeXml, tag, xmlDate } from '../xml.ts'
@@ -84,11 +85,11 @@ export function checksumTypeHeader(call: Call): 'FULL_OBJECT' | 'COMPOSITE' | un
 /** Where a part or an upload is. */
 export function uploadOf(call: Call): { bucket: string; key: string; uploadId: string } {
   const { bucket, key } = call
-  return { bucket, key, uploadId: call.request.query.get('uploadId') ?? '' }
+  return { bucket, key, uploadId: parameter(call.request, 'uploadId') ?? '' }
 }
 
 export async function uploadPart(call: Call): Promise<S3Response> {
-  const partNumber = partNumberOf(call.request.query.get('partNumber') ?? '')
+  const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
   const body = new CapturedBody(await receiveBody(call))
   await call.store.putPart(call.context, { ...uploadOf(call), partNumber, body: body.watched })
   const headers: ResponseHeaders = { ETag: `"${body.sealed.etag}"` }
@@ -103,8 +104,8 @@ function addPartChecksums(headers: ResponseHeaders, body: CapturedBody): void {
 }
 
 export async function uploadPartCopy(call: Call): Promise<S3Response> {
-  const { headers, query } = call.request
-  const partNumber = partNumberOf(query.get('partNumber') ?? '')
+  const { headers } = call.request
+  const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
   const target = uploadOf(call)
   const upload = await call.store.getUpload(call.context, target)
   const reader = await openSource(call, parseCopySource(headers['x-amz-copy-source'] ?? ''))
@@ -128,9 +129,8 @@ export async function abortMultipartUpload(call: Call): Promise<S3Response> {
 }
 
 export async function listParts(call: Call): Promise<S3Response> {
-  const { query } = call.request
   const limit = pageSize(call.request, 'max-parts')
-  const marker = query.get('part-number-marker') || '0'
+  const marker = parameter(call.request, 'part-number-marker') ?? '0'
   if (!/^\d{1,9}$/.test(marker)) {
     throw invalidArgument(
       'part-number-marker',
@@ -175,13 +175,12 @@ function checksumKindXml(upload: UploadInfo): string {
 }
 
 export async function listMultipartUploads(call: Call): Promise<S3Response> {
-  const { query } = call.request
   const listing = listingOf(call, 'max-uploads')
   const { prefix, delimiter, limit, write } = listing
-  const keyMarker = query.get('key-marker') || undefined
+  const keyMarker = parameter(call.request, 'key-marker')
   // As S3: without a key marker the other one means nothing.
   const uploadIdMarker =
-    keyMarker === undefined ? undefined : query.get('upload-id-marker') || undefined
+    keyMarker === undefined ? undefined : parameter(call.request, 'upload-id-marker')
   const request = { bucket: call.bucket, prefix, delimiter, keyMarker, uploadIdMarker, limit }
   if (limit === 0) await call.store.headBucket(call.context, call.bucket)
   const page =

@@ -44,7 +44,7 @@ export const SIGNED_PARAMETERS: ReadonlySet<string> = new Set(
  *     example has it as the date
  */
 export function stringsToSign(request: S3Request, dateText: string, presigned: boolean): string[] {
-  const { method, headers } = request
+  const { method, sentHeaders: headers } = request
   const start = `${method}\n${valueOf(request, 'content-md5')}\n${valueOf(request, 'content-type')}\n`
   const names: string[] = []
   for (const name in headers) {
@@ -65,7 +65,7 @@ export function stringsToSign(request: S3Request, dateText: string, presigned: b
 }
 
 function valueOf(request: S3Request, name: string): string {
-  return trim(request.headers[name] ?? '')
+  return trim(request.sentHeaders[name] ?? '')
 }
 
 function canonicalResources(request: S3Request): string[] {

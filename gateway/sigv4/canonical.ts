@@ -30,21 +30,23 @@ export function canonicalPath(rawPath: string): string {
 }
 
 /** All parameters but the signature itself. */
-export function canonicalQuery(query: ReadonlyMap<string, string>): string {
+export function canonicalQuery(
+  query: ReadonlyMap<string, string>,
+  repeated: readonly (readonly [name: string, value: string])[] = [],
+): string {
   if (query.size === 0) return ''
-  const pairs: string[] = []
-  const names: string[] = []
-  const values = new Map<string, string>()
-  for (const [name, value] of query) {
+  const pairs: (readonly [name: string, value: string])[] = []
+  for (const [name, value] of [...query, ...repeated]) {
     if (name === 'X-Amz-Signature') continue
-    const encoded = uriEncode(name)
-    names.push(encoded)
-    values.set(encoded, uriEncode(value))
+    pairs.push([uriEncode(name), uriEncode(value)])
   }
-  // By name, not by the joined pair: '=' would sort behind '-' and '.'.
-  names.sort()
-  for (const name of names) pairs.push(`${name}=${values.get(name) as string}`)
-  return pairs.join('&')
+  // By name, then by value, not by the joined pair: '=' would sort behind '-' and '.'.
+  pairs.sort(([a, x], [b, y]) => (a === b ? order(x, y) : order(a, b)))
+  return pairs.map(([name, value]) => `${name}=${value}`).join('&')
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /**
@@ -56,9 +58,9 @@ export function canonicalRequest(
   signedHeaders: readonly string[],
   payloadHash: string,
 ): string | undefined {
-  let text = `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query)}\n`
+  let text = `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query, request.repeatedQuery)}\n`
   for (const name of signedHeaders) {
-    const value = request.headers[name]
+    const value = request.sentHeaders[name]
     if (value === undefined || request.hoisted.has(name)) return undefined
     text += `${name}:${canonicalValue(value)}\n`
   }

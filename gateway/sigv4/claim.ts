@@ -136,7 +136,7 @@ export function parseQueryClaim(request: S3Request, rules: ScopeRules): Claim {
     signedHeaders: parseSignedHeaders(names, malformed),
     signature: parseSignature(signature, (why) => refuse(why)),
     payloadHash: inHeader ?? inQuery ?? 'UNSIGNED-PAYLOAD',
-    sessionToken: query.get('X-Amz-Security-Token') ?? request.headers['x-amz-security-token'],
+    sessionToken: query.get('X-Amz-Security-Token') || request.headers['x-amz-security-token'],
     expiresSeconds: parseExpires(expires, refuse),
   }
 }

@@ -78,7 +78,7 @@ function prepare(
     message.path.split('/').map(encode).join('/'),
     message.query
       .map(([name, value]) => [encode(name), encode(value)] as const)
-      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+      .sort((a, b) => (a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]) ? -1 : 1))
       .map((pair) => pair.join('='))
       .join('&'),
     ...names.map((name) => `${name}:${lower.get(name)?.trim().replace(/ +/g, ' ')}`),

@@ -21,12 +21,14 @@ const BUCKET = [
   'PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration',
   'PutMetricsConfiguration PutReplicationConfiguration CreateBucketMetadataTableConfiguration',
   'DeleteBucketMetadataTableConfiguration CreateSession TagResource UntagResource',
-  'ListTagsForResource',
+  'ListTagsForResource UpdateBucketMetadataAnnotationTableConfiguration',
+  'UpdateBucketMetadataInventoryTableConfiguration UpdateBucketMetadataJournalTableConfiguration',
 ]
 
 /** On an object: arn:aws:s3:::bucket/key. */
 const OBJECT = [
-  'AbortMultipartUpload BypassGovernanceRetention DeleteObject DeleteObjectTagging',
+  'AbortMultipartUpload BypassGovernanceRetention DeleteObject DeleteObjectAnnotation',
+  'DeleteObjectTagging GetObjectAnnotation PutObjectAnnotation',
   'DeleteObjectVersion DeleteObjectVersionTagging GetObject GetObjectAcl GetObjectAttributes',
   'GetObjectLegalHold GetObjectRetention GetObjectTagging GetObjectTorrent GetObjectVersion',
   'GetObjectVersionAcl GetObjectVersionAttributes GetObjectVersionForReplication',

@@ -17,7 +17,7 @@ import {
   putPublicAccessBlock,
 } from '../policy.ts'
 import { getBucketVersioning, putBucketVersioning } from '../versioning.ts'
-import { CHECKSUMS, LISTING, row } from './row.ts'
+import { CHECKSUMS, LISTING, NO_LOCK, row } from './row.ts'
 
 export const BUCKET_OPERATIONS: readonly Operation[] = [
   row('CreateBucket', 'PUT', 'bucket', createBucket, {
@@ -25,6 +25,7 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
       'x-amz-acl',
       'x-amz-bucket-object-lock-enabled',
       'x-amz-object-ownership',
+      'x-amz-bucket-namespace',
       ...CHECKSUMS,
     ],
   }),
@@ -35,12 +36,17 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
     action: 's3:ListBucket',
     query: [...LISTING, 'marker', 'max-keys'],
     headers: ['x-amz-optional-object-attributes'],
+    misplaced: {
+      'continuation-token': 'continuation-token only supported in REST.GET.BUCKET with list-type=2',
+      'start-after': 'startAfter only supported in REST.GET.BUCKET with list-type=2',
+    },
   }),
   row('ListObjectsV2', 'GET', 'bucket', listObjectsV2, {
     marks: ['list-type=2'],
     action: 's3:ListBucket',
     query: [...LISTING, 'start-after', 'continuation-token', 'max-keys', 'fetch-owner'],
     headers: ['x-amz-optional-object-attributes'],
+    misplaced: { marker: 'Marker unsupported with REST.GET.BUCKET in list-type=2' },
   }),
   row('ListObjectVersions', 'GET', 'bucket', listObjectVersions, {
     marks: ['versions'],
@@ -61,6 +67,7 @@ export const BUCKET_OPERATIONS: readonly Operation[] = [
     // Each key by itself: a denied key is a row of the answer.
     authorizedBy: 'handler',
     headers: CHECKSUMS,
+    ignored: NO_LOCK,
   }),
 ]
 
@@ -104,7 +111,10 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   row('PutBucketLifecycleConfiguration', 'PUT', 'bucket', putBucketLifecycle, {
     marks: ['lifecycle'],
     action: 's3:PutLifecycleConfiguration',
-    headers: [...CHECKSUMS, 'x-amz-transition-default-minimum-object-size'],
+    headers: CHECKSUMS,
+    ignored: {
+      'x-amz-transition-default-minimum-object-size': 'no rule moves objects to another class',
+    },
   }),
   row('DeleteBucketLifecycle', 'DELETE', 'bucket', deleteBucketLifecycle, {
     marks: ['lifecycle'],

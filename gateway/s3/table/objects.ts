@@ -17,6 +17,9 @@ import { putObject } from '../put.ts'
 import {
   CHECKSUMS,
   COPY_SOURCE,
+  NO_ENCRYPTION_OF_READS,
+  NO_LOCK,
+  NO_METADATA,
   OVERRIDES,
   READ_CONDITIONS,
   row,
@@ -40,12 +43,14 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
       'x-amz-checksum-algorithm',
     ],
     conditions: WRITE_CONDITIONS,
+    ignored: { 'x-amz-object-annotation-directive': 'no object has annotations' },
   }),
   row('GetObject', 'GET', 'object', getObject, {
     versionAction: 's3:GetObjectVersion',
     query: [...OVERRIDES, 'partNumber', 'versionId'],
     headers: ['x-amz-checksum-mode'],
     conditions: READ_CONDITIONS,
+    misplaced: NO_ENCRYPTION_OF_READS,
   }),
   row('HeadObject', 'HEAD', 'object', headObject, {
     action: 's3:GetObject',
@@ -53,12 +58,14 @@ export const OBJECT_OPERATIONS: readonly Operation[] = [
     query: [...OVERRIDES, 'partNumber', 'versionId'],
     headers: ['x-amz-checksum-mode'],
     conditions: READ_CONDITIONS,
+    misplaced: NO_ENCRYPTION_OF_READS,
   }),
   row('DeleteObject', 'DELETE', 'object', deleteObject, {
     versionAction: 's3:DeleteObjectVersion',
     query: ['versionId'],
     headers: ['x-amz-if-match-size', 'x-amz-if-match-last-modified-time'],
     conditions: ['if-match'],
+    ignored: NO_LOCK,
   }),
   row('GetObjectAttributes', 'GET', 'object', getObjectAttributes, {
     marks: ['attributes'],
@@ -83,12 +90,14 @@ export const UPLOAD_OPERATIONS: readonly Operation[] = [
     marks: ['partNumber', 'uploadId'],
     action: 's3:PutObject',
     headers: CHECKSUMS,
+    misplaced: NO_METADATA,
   }),
   row('UploadPartCopy', 'PUT', 'object', uploadPartCopy, {
     marks: ['partNumber', 'uploadId'],
     markHeader: 'x-amz-copy-source',
     action: 's3:PutObject',
     headers: [...COPY_SOURCE, 'x-amz-copy-source-range'],
+    misplaced: NO_METADATA,
   }),
   row('CompleteMultipartUpload', 'POST', 'object', completeMultipartUpload, {
     marks: ['uploadId'],

@@ -2,6 +2,8 @@
 
 import type { Handler, Level, Method, Operation } from '../../operation.ts'
 import { removeFromBucket } from '../unconfigured.ts'
+import { COMMON_HEADERS, HTTP_HEADERS } from '../../names.ts'
+import { DOCUMENTED } from '../../documented.ts'
 
 export const CHECKSUMS = [
   'x-amz-sdk-checksum-algorithm',
@@ -37,6 +39,15 @@ export const OVERRIDES = [
   'response-content-disposition',
   'response-content-encoding',
 ]
+/** Object lock can't be switched on, so that there is nothing to bypass. */
+export const NO_LOCK = { 'x-amz-bypass-governance-retention': 'no bucket has object lock' }
+export const NO_METADATA = { 'x-amz-meta-*': 'Metadata cannot be specified in this context.' }
+export const NO_ENCRYPTION_OF_READS = Object.fromEntries(
+  ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id'].map((name) => [
+    name,
+    `${name} header is not supported for this operation.`,
+  ]),
+)
 export const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 export interface Extras {
@@ -45,6 +56,10 @@ export interface Extras {
   readonly query?: readonly string[]
   readonly headers?: readonly string[]
   readonly conditions?: readonly string[]
+  /** Documented names that can't have an effect here, with the reason. */
+  readonly ignored?: Readonly<Record<string, string>>
+  /** Names that AWS refuses for it, with AWS's words. */
+  readonly misplaced?: Readonly<Record<string, string>>
   /** When the right differs from `s3:` and the operation's name. */
   readonly action?: string
   readonly versionAction?: string
@@ -61,16 +76,30 @@ export function row(
   run: Handler | undefined,
   extras: Extras = {},
 ): Operation {
+  const { marks = [], query = [], headers = [], conditions = [], ignored = {} } = extras
+  const [, documentedQuery = '', documentedHeaders = ''] = DOCUMENTED[name] ?? []
+  const known = new Set([...marks.map(nameOfMark), ...query, ...headers, ...conditions])
+  for (const each in ignored) known.add(each)
+  const misplaced = new Map(Object.entries(extras.misplaced ?? {}))
+  if (level !== 'service' && !known.has('versionId')) misplaced.set('versionId', NO_VERSION_ID)
   return {
     service: 's3',
     name,
     method,
     level,
-    marks: extras.marks ?? [],
+    marks,
     markHeader: extras.markHeader,
-    query: new Set(extras.query),
-    headers: new Set(extras.headers),
-    conditions: new Set(extras.conditions),
+    query: new Set(query),
+    headers: new Set(headers),
+    conditions: new Set(conditions),
+    ignored: new Map(Object.entries(ignored)),
+    misplaced,
+    refusedQuery: new Set(words(documentedQuery).filter((each) => !known.has(each))),
+    refusedHeaders: new Set(
+      words(documentedHeaders).filter(
+        (each) => !known.has(each) && !COMMON_HEADERS.has(each) && !HTTP_HEADERS.has(each),
+      ),
+    ),
     action: extras.action ?? `s3:${name}`,
     versionAction: extras.versionAction,
     resource: extras.resource ?? level,
@@ -79,6 +108,18 @@ export function row(
     run,
     answersUnconfigured: extras.answersUnconfigured ?? false,
   }
+}
+
+const NO_VERSION_ID = 'This operation does not accept a version-id.'
+
+function words(text: string): string[] {
+  return text === '' ? [] : text.split(' ')
+}
+
+/** `list-type=2` → `list-type`. */
+export function nameOfMark(mark: string): string {
+  const equals = mark.indexOf('=')
+  return equals < 0 ? mark : mark.slice(0, equals)
 }
 
 /** Answers as S3 does when nothing is configured. */

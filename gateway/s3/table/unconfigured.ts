@@ -1,6 +1,6 @@
 /** Sub-resources that clients probe, and operations of S3 that are not there: 501. */
 
-import type { Operation } from '../../operation.ts'
+import type { Method, Operation } from '../../operation.ts'
 import {
   bucketHas,
   bucketLacks,
@@ -24,6 +24,7 @@ export const PROBE_OPERATIONS: readonly Operation[] = [
     method: 'PUT',
     headers: ['x-amz-acl', ...CHECKSUMS],
   }),
+  probe('GetBucketAbac', 'bucket', 'abac', bucketHas('AbacStatus', '<Status>Disabled</Status>')),
   probe('GetBucketTagging', 'bucket', 'tagging', bucketLacks('NoSuchTagSet')),
   probe('GetBucketCors', 'bucket', 'cors', bucketLacks('NoSuchCORSConfiguration'), {
     action: 's3:GetBucketCORS',
@@ -145,6 +146,32 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
       missing(`DeleteBucket${kind}`, 'DELETE', 'bucket', mark, `s3:Put${kind}`),
     ]
   }),
+  missing('PutBucketAbac', 'PUT', 'bucket', 'abac'),
+  ...['metadataConfiguration', 'metadataTable'].flatMap((mark) => {
+    const kind = mark === 'metadataTable' ? 'MetadataTableConfiguration' : 'MetadataConfiguration'
+    const of = (verb: string, method: Method): Operation =>
+      // Both generations have the same rights.
+      missing(
+        `${verb}Bucket${kind}`,
+        method,
+        'bucket',
+        mark,
+        `s3:${verb}BucketMetadataTableConfiguration`,
+      )
+    return [of('Create', 'POST'), of('Get', 'GET'), of('Delete', 'DELETE')]
+  }),
+  ...['Annotation', 'Inventory', 'Journal'].map((kind) =>
+    missing(
+      `UpdateBucketMetadata${kind}TableConfiguration`,
+      'PUT',
+      'bucket',
+      `metadata${kind}Table`,
+    ),
+  ),
+  missing('GetObjectAnnotation', 'GET', 'object', 'annotation'),
+  missing('PutObjectAnnotation', 'PUT', 'object', 'annotation'),
+  missing('DeleteObjectAnnotation', 'DELETE', 'object', 'annotation'),
+  missing('UpdateObjectEncryption', 'PUT', 'object', 'encryption'),
   missing('PutObjectTagging', 'PUT', 'object', 'tagging'),
   missing('PutObjectRetention', 'PUT', 'object', 'retention'),
   missing('PutObjectLegalHold', 'PUT', 'object', 'legal-hold'),

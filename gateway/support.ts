@@ -1,0 +1,230 @@
+/**
+ * What a request may carry (docs/s3-compatibility.md, rule 1). A query parameter or header is
+ *
+ *   accepted   the operation's row understands it
+ *   refused    AWS documents it for this operation and it is not built: 501; or AWS refuses it itself: 400, 405
+ *   ignored    everything else, as AWS does: `?v=2`, `?utm_source=…`, `x-amz-te`, `X-Amz-Cf-Id`
+ *
+ * A sub-resource of S3 that does not belong to the request's method or path is refused, since a request that
+ * names one never means the object or bucket itself: `DELETE /bucket/key?acl` deletes nothing.
+ */
+
+import { S3Error } from './errors.ts'
+import type { Level, Operation } from './operation.ts'
+import { OPERATIONS } from './operations.ts'
+import type { S3Request } from './request.ts'
+import { levelOf } from './router.ts'
+import { COMMON_HEADERS, COMMON_QUERY, CONDITIONS } from './names.ts'
+import { nameOfMark } from './s3/table/row.ts'
+
+/** Throws S3Error for what the request carries and must not be passed over. */
+export function checkSupported(operation: Operation, request: S3Request): void {
+  if (request.query.size > 0) checkQuery(operation, request)
+  checkHeaders(operation, request)
+}
+
+type Subresources = ReadonlyMap<string, readonly Operation[]>
+
+/** By level: the sub-resources, and the operations that each of them names. */
+const SUBRESOURCES: Readonly<Record<Level, Subresources>> = {
+  service: new Map(),
+  bucket: subresourcesOf('bucket'),
+  object: subresourcesOf('object'),
+}
+
+function subresourcesOf(level: Level): Subresources {
+  const found = new Map<string, Operation[]>()
+  for (const operation of OPERATIONS) {
+    if (operation.level !== level) continue
+    for (const mark of operation.marks) {
+      // `list-type=2` is a parameter of the listing and no sub-resource.
+      if (mark.includes('=')) continue
+      const operations = found.get(mark) ?? []
+      operations.push(operation)
+      found.set(mark, operations)
+    }
+  }
+  return found
+}
+
+/** Sub-resources of buckets that S3 passes over when an object is read. */
+const UNKNOWN_TO_OBJECTS: ReadonlySet<string> = new Set([
+  'abac',
+  'analytics',
+  'intelligent-tiering',
+  'metadataConfiguration',
+  'metadataTable',
+  'metrics',
+  'object-lock',
+  'ownershipControls',
+  'policyStatus',
+  'publicAccessBlock',
+  'session',
+])
+
+function understandsQuery(operation: Operation, name: string): boolean {
+  return (
+    operation.query.has(name) ||
+    COMMON_QUERY.has(name) ||
+    operation.marks.some((mark) => nameOfMark(mark) === name)
+  )
+}
+
+function checkQuery(operation: Operation, request: S3Request): void {
+  for (const [name, value] of request.query) {
+    if (understandsQuery(operation, name)) continue
+    const words = operation.misplaced.get(name)
+    // AWS: an empty version id is one all the same.
+    if (words !== undefined && (value !== '' || name === 'versionId')) {
+      throw invalid(name, value, words)
+    }
+    if (operation.refusedQuery.has(name) && value !== '') throw notBuilt('Parameter', name)
+    checkSubresource(operation, request, name)
+  }
+  for (const [name] of request.repeatedQuery) {
+    if (!understandsQuery(operation, name)) continue
+    // Another reader on the way could believe the other value.
+    throw new S3Error('InvalidArgument', 'A query parameter was given more than once.', {
+      details: { ArgumentName: name },
+    })
+  }
+}
+
+/** `name` is not understood by the operation: throws when it is a sub-resource. */
+function checkSubresource(operation: Operation, request: S3Request, name: string): void {
+  const level = levelOf(request)
+  if (level === 'service') return
+  const own = SUBRESOURCES[level].get(name)
+  if (own !== undefined) throw notHere(operation, request, name, own)
+  if (level === 'bucket' && SUBRESOURCES.object.has(name)) {
+    throw new S3Error('InvalidRequest', 'A key must be specified', { details: { Parameter: name } })
+  }
+  if (level === 'object' && SUBRESOURCES.bucket.has(name)) {
+    const reads = request.method === 'GET' || request.method === 'HEAD'
+    if (!reads || !UNKNOWN_TO_OBJECTS.has(name)) throw notBuilt('Parameter', name)
+  }
+}
+
+/** A sub-resource of this level that the operation found is not about. */
+function notHere(
+  operation: Operation,
+  request: S3Request,
+  name: string,
+  own: readonly Operation[],
+): S3Error {
+  const first = operation.marks.find((mark) => !mark.includes('='))
+  if (first !== undefined) {
+    const both = [name, first].sort()
+    return invalid(
+      'ResourceType',
+      both[0] as string,
+      `Conflicting query string parameters: ${both.join(', ')}`,
+    )
+  }
+  if (own.some((each) => each.method === request.method)) {
+    return new S3Error('InvalidRequest', 'partNumber and uploadId have to be given together.', {
+      details: { Parameter: name },
+    })
+  }
+  return new S3Error('MethodNotAllowed', undefined, {
+    headers: { allow: [...new Set(own.map((each) => each.method))].join(', ') },
+    details: { Method: request.method, ResourceType: name.toUpperCase() },
+  })
+}
+
+function checkHeaders(operation: Operation, request: S3Request): void {
+  const { headers } = request
+  for (const name in headers) {
+    const value = headers[name] ?? ''
+    if (name.startsWith('x-amz-')) {
+      if (operation.headers.has(name)) checkValue(name, value)
+      else if (name === 'x-amz-request-payer') checkValue(name, value)
+      else if (!COMMON_HEADERS.has(name)) checkForeignHeader(operation, name, value)
+    } else if (CONDITIONS.has(name) && !operation.conditions.has(name)) {
+      // A read without validators can't be conditional; a write must not happen in spite of a condition.
+      const reads = operation.method === 'GET' || operation.method === 'HEAD'
+      if (!reads) throw notBuilt('Header', name)
+    }
+  }
+}
+
+function checkForeignHeader(operation: Operation, name: string, value: string): void {
+  if (operation.refusedHeaders.has(name)) throw notBuilt('Header', name)
+  const generic = name.startsWith('x-amz-meta-') ? 'x-amz-meta-*' : name
+  const words = operation.misplaced.get(generic)
+  if (words !== undefined) throw invalid(name, value, words)
+}
+
+const STORAGE_CLASSES: ReadonlySet<string> = new Set([
+  'STANDARD',
+  'REDUCED_REDUNDANCY',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'INTELLIGENT_TIERING',
+  'GLACIER',
+  'GLACIER_IR',
+  'DEEP_ARCHIVE',
+])
+
+/** ACLs that say what is the case anyway: the owner alone. */
+const OWNER_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
+const OTHER_ACLS: ReadonlySet<string> = new Set([
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-read',
+  'log-delivery-write',
+])
+
+/** Headers of which only some values are understood. */
+function checkValue(name: string, value: string): void {
+  switch (name) {
+    case 'x-amz-acl':
+      if (OTHER_ACLS.has(value)) throw notBuilt('Header', name)
+      return want(OWNER_ACLS.has(value), name, value)
+    case 'x-amz-storage-class':
+      if (!STORAGE_CLASSES.has(value)) throw new S3Error('InvalidStorageClass')
+      return
+    case 'x-amz-request-payer':
+      return want(value === 'requester', name, value)
+    case 'x-amz-metadata-directive':
+    case 'x-amz-tagging-directive':
+      return want(value === 'COPY' || value === 'REPLACE', name, value)
+    case 'x-amz-checksum-mode':
+      return want(value.toUpperCase() === 'ENABLED', name, value)
+    case 'x-amz-bucket-object-lock-enabled':
+      if (value.toLowerCase() !== 'false') throw notBuilt('Header', name)
+      return
+    case 'x-amz-object-ownership':
+      if (value !== 'BucketOwnerEnforced') throw notBuilt('Header', name)
+      return
+    case 'x-amz-bucket-namespace':
+      if (value !== 'global') throw notBuilt('Header', name)
+      return
+    case 'x-amz-optional-object-attributes':
+      // No object is ever being restored, so that nothing is left out of the answer.
+      return want(
+        value.split(',').every((each) => /^[ \t]*RestoreStatus[ \t]*$/.test(each)),
+        name,
+        value,
+      )
+    default:
+      return
+  }
+}
+
+function want(holds: boolean, name: string, value: string): void {
+  if (!holds) throw invalid(name, value)
+}
+
+function invalid(name: string, value: string, message?: string): S3Error {
+  return new S3Error('InvalidArgument', message, {
+    details: { ArgumentName: name, ArgumentValue: value },
+  })
+}
+
+function notBuilt(kind: 'Header' | 'Parameter', name: string): S3Error {
+  const message = kind === 'Parameter' ? 'A parameter you provided is not implemented' : undefined
+  return new S3Error('NotImplemented', message, { details: { [kind]: name } })
+}
