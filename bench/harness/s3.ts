@@ -109,7 +109,7 @@ export class RawClient {
 export async function eachLimited(
   count: number,
   width: number,
-  work: (index: number) => Promise<void>,
+  work: (index: number) => Promise<unknown>,
 ): Promise<void> {
   let next = 0
   const lane = async (): Promise<void> => {
