@@ -1,11 +1,14 @@
 /** May this caller do this: the one place where the gateway asks protocol/iam (row 30). */
 
-import { compiledPolicy } from '../protocol/iam/compiled.ts'
-import { decide, type CompiledPolicy, type Question } from '../protocol/iam/decide.ts'
+import { compilingPolicies } from '../protocol/iam/compiled.ts'
+import { deciding, type CompiledPolicy, type Question } from '../protocol/iam/decide.ts'
 import type { Caller } from '../protocol/iam/principal.ts'
+import { BudgetError, type Meter, type Work } from '../protocol/work.ts'
 import type { BucketAccess, Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
+import { S3Error } from './errors.ts'
 import { denied } from './explain.ts'
+import type { InTurns } from './lane.ts'
 
 /** Who sends a request without a signature. */
 export const ANONYMOUS: Identity = {
@@ -28,30 +31,69 @@ export interface Access {
   readonly versionId?: string | undefined
 }
 
-/** Throws AccessDenied. */
-export function authorize(access: Access, about: Circumstances): void {
-  const question = questionOf(access, about)
-  const decision = decide(question)
-  if (!decision.allowed) throw denied(decision, question, access.bucket?.info, about)
+/** A request that asks for rights, and how it works on many policies. */
+export interface Applicant extends Circumstances {
+  readonly inTurns: InTurns
+  /** Of all decisions about the request. */
+  readonly meter: Meter
 }
 
-export function isAllowed(access: Access, about: Circumstances): boolean {
-  return decide(questionOf(access, about)).allowed
+/** Throws AccessDenied, at once or later. */
+export function authorize(access: Access, about: Applicant): void | Promise<void> {
+  return about.inTurns(authorizing(access, about))
 }
 
-function questionOf(access: Access, about: Circumstances): Question {
-  const { identity } = about
-  const subject = subjectOf(identity)
+export function isAllowed(access: Access, about: Applicant): boolean | Promise<boolean> {
+  return about.inTurns(allowing(access, about))
+}
+
+function* authorizing(access: Access, about: Applicant): Work<void> {
+  try {
+    const question = yield* questionOf(access, about)
+    const decision = yield* deciding(question, about.meter)
+    if (decision.allowed) return
+    throw yield* denied(decision, question, access.bucket?.info, about)
+  } catch (error) {
+    throw error instanceof BudgetError ? undecided(error) : error
+  }
+}
+
+function* allowing(access: Access, about: Applicant): Work<boolean> {
+  try {
+    return (yield* deciding(yield* questionOf(access, about), about.meter)).allowed
+  } catch (error) {
+    if (error instanceof BudgetError) return false
+    throw error
+  }
+}
+
+/** What can't be decided is denied. A retry would take as long, so it is no 503. */
+function undecided(cause: BudgetError): S3Error {
+  return new S3Error(
+    'AccessDenied',
+    'The policies that apply to this request take longer to evaluate than a request may use',
+    { cause },
+  )
+}
+
+function* questionOf(access: Access, about: Applicant): Work<Question> {
+  const { identity, meter } = about
+  const subject = yield* subjectOf(identity, meter)
   const { bucket } = access
   const { policy, principals } = bucket?.settings ?? {}
+  const resourcePolicies =
+    policy === undefined
+      ? []
+      : yield* compilingPolicies(
+          [{ name: 'bucket policy', text: policy, principals }],
+          meter,
+          'resource',
+        )
   return {
     caller: subject.caller,
     identityPolicies: subject.policies,
     sessionPolicies: subject.sessionPolicies,
-    resourcePolicy:
-      policy === undefined
-        ? undefined
-        : compiledPolicy('bucket policy', policy, 'resource', principals),
+    resourcePolicy: resourcePolicies[0],
     restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
     resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
     action: access.action,
@@ -69,7 +111,7 @@ interface Subject {
 /** Identities are cached by the backend and asked often. */
 const subjects = new WeakMap<Identity, Subject>()
 
-function subjectOf(identity: Identity): Subject {
+function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {
   let subject = subjects.get(identity)
   if (subject === undefined) {
     const { type } = identity
@@ -86,10 +128,9 @@ function subjectOf(identity: Identity): Subject {
               userId: identity.principalId,
               userName: type === 'User' ? identity.userName : undefined,
             },
-      policies: identity.policies.map(({ name, text }) => compiledPolicy(name, text)),
-      sessionPolicies: identity.sessionPolicies?.map(({ name, text }) =>
-        compiledPolicy(name, text),
-      ),
+      policies: yield* compilingPolicies(identity.policies, meter),
+      sessionPolicies:
+        identity.sessionPolicies && (yield* compilingPolicies(identity.sessionPolicies, meter)),
     }
     subjects.set(identity, subject)
   }

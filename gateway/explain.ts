@@ -4,7 +4,13 @@
  * itself, of a bucket policy a caller of the bucket's account that may get it.
  */
 
-import { decide, type Decision, type PolicySource, type Question } from '../protocol/iam/decide.ts'
+import type { Meter, Work } from '../protocol/work.ts'
+import {
+  deciding,
+  type Decision,
+  type PolicySource,
+  type Question,
+} from '../protocol/iam/decide.ts'
 import type { BucketInfo } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
@@ -17,13 +23,13 @@ const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: stri
 }
 
 /** AccessDenied, in AWS's words. `bucket`: whose policy was asked. */
-export function denied(
+export function* denied(
   decision: Decision,
   question: Question,
   bucket: BucketInfo | undefined,
-  about: Circumstances,
-): S3Error {
-  if (!mayExplain(decision, question, bucket, about)) return new S3Error('AccessDenied')
+  about: Circumstances & { readonly meter: Meter },
+): Work<S3Error> {
+  if (!(yield* mayExplain(decision, question, bucket, about))) return new S3Error('AccessDenied')
   const { action, resource } = question
   const { by, source } = decision
   const who = `User: ${about.identity.principalArn} is not authorized to perform: ${action} on resource: "${resource}"`
@@ -50,21 +56,22 @@ export function denied(
   )
 }
 
-function mayExplain(
+function* mayExplain(
   { source }: Decision,
   question: Question,
   bucket: BucketInfo | undefined,
-  about: Circumstances,
-): boolean {
-  const { identity } = about
+  about: Circumstances & { readonly meter: Meter },
+): Work<boolean> {
+  const { identity, meter } = about
   if (question.caller === 'anonymous') return false
   const context = new ConditionValues(about)
   if (source === 'resource') {
     if (bucket === undefined || bucket.ownerAccount !== identity.accountId) return false
     const resource = `arn:aws:s3:::${bucket.name}`
-    return decide({ ...question, action: 's3:GetBucketPolicy', resource, context }).allowed
+    const asked = { ...question, action: 's3:GetBucketPolicy', resource, context }
+    return (yield* deciding(asked, meter)).allowed
   }
-  return decide({
+  const asked = {
     ...question,
     resourcePolicy: undefined,
     restrictPublicBuckets: undefined,
@@ -72,5 +79,6 @@ function mayExplain(
     action: 'iam:SimulatePrincipalPolicy',
     resource: identity.roleArn ?? identity.principalArn,
     context,
-  }).allowed
+  }
+  return (yield* deciding(asked, meter)).allowed
 }

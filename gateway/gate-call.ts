@@ -1,9 +1,10 @@
 /** One request on its way through its handler, and the rights that it is asked for on the way. */
 
 import { StoreError } from '../protocol/errors.ts'
-import { ANONYMOUS, authorize, isAllowed, type Access } from './authorize.ts'
+import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
+import { Meter } from '../protocol/work.ts'
+import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './authorize.ts'
 import type { Backend, BucketAccess, Identity } from './backend.ts'
-import type { Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
 import type { BodyBudget, Exchange } from './exchange.ts'
 import type { InTurns, Lane } from './lane.ts'
@@ -26,7 +27,7 @@ export interface GateCallOptions {
   readonly lane: Lane
 }
 
-export class GateCall implements Call, Circumstances {
+export class GateCall implements Call, Applicant {
   readonly operation: Operation
   readonly request: S3Request
   readonly auth: AuthResult
@@ -39,6 +40,7 @@ export class GateCall implements Call, Circumstances {
   readonly key: string
   readonly nowMs: number
   readonly inTurns: InTurns
+  readonly meter = new Meter(DECISION_STEPS_MAX)
   readonly #budget: BodyBudget
   /** At most two buckets: the request's own, and a copy's source. */
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
@@ -137,9 +139,9 @@ export class GateCall implements Call, Circumstances {
     } catch (error) {
       if (!isMissing(error, 'NoSuchBucket')) throw error
       // That there is no such bucket learns who could have come in.
-      throw isAllowed(wanted, this) ? error : new S3Error('AccessDenied')
+      throw (await isAllowed(wanted, this)) ? error : new S3Error('AccessDenied')
     }
-    authorize({ ...wanted, bucket: access }, this)
+    await authorize({ ...wanted, bucket: access }, this)
   }
 
   /** x-amz-expected-bucket-owner. Throws AccessDenied. */
@@ -158,7 +160,8 @@ export class GateCall implements Call, Circumstances {
     const bucket = this.#sourceBucket ?? this.bucket
     const resource = resourceArn('bucket', bucket, '')
     try {
-      authorize({ action: 's3:ListBucket', resource, bucket: await this.access(bucket) }, this)
+      const access = await this.access(bucket)
+      await authorize({ action: 's3:ListBucket', resource, bucket: access }, this)
     } catch (denied) {
       return denied
     }

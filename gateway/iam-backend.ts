@@ -8,6 +8,7 @@
 
 import type { ContextValues } from '../protocol/iam/template.ts'
 import type { Identity, RequestContext } from './backend.ts'
+import type { InTurns } from './lane.ts'
 
 /** A list, a record or text, as the query protocol's 'Tags.member.1.Key=…' unfold. Null-prototype. */
 export type QueryValue = string | readonly QueryValue[] | QueryRecord
@@ -39,6 +40,8 @@ export interface IamCall {
   /** Condition keys of this request, lower-case: for decisions that an action itself has to make (the trust
    * policy of a role). */
   readonly conditions: ContextValues
+  /** For work that grows with what the caller sent, or with stored policies (lane.ts). */
+  readonly inTurns: InTurns
 }
 
 /** What has a path in its ARN that a request does not say. */

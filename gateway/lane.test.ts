@@ -54,7 +54,7 @@ describe('the lane', () => {
     })
     const notes: string[] = []
     const names = Array.from({ length: 20 }, (_, at) => String.fromCharCode(97 + at))
-    const results = names.map((name) => lane.run(counting(name, 3, notes), {}))
+    const results = names.map((name) => Promise.resolve(lane.run(counting(name, 3, notes), {})))
     expect(notes).toEqual(names)
     const turns: number[] = []
     while (notes.length < 60) {

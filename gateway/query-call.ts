@@ -1,6 +1,8 @@
 /** One request of IAM's or STS's query API on its way through its face (iam/face.ts). */
 
 import { auditLine, auditedNames } from './audit.ts'
+import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
+import { Meter } from '../protocol/work.ts'
 import { ANONYMOUS, authorize } from './authorize.ts'
 import type { Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
@@ -42,6 +44,7 @@ export class QueryCall implements QueryGate {
   readonly context: Exchange
   readonly requestId: string
   readonly inTurns: InTurns
+  readonly meter = new Meter(DECISION_STEPS_MAX)
   readonly #options: QueryCallOptions
   #identity: Identity = ANONYMOUS
   #action = ''
@@ -95,9 +98,15 @@ export class QueryCall implements QueryGate {
     return auth
   }
 
-  authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void {
+  authorize(
+    action: string,
+    resource: string,
+    request: S3Request,
+    auth: AuthResult,
+  ): void | Promise<void> {
     this.#target = resource
-    authorize({ action, resource }, this.#about(request, auth))
+    const { inTurns, meter } = this
+    return authorize({ action, resource }, { ...this.#about(request, auth), inTurns, meter })
   }
 
   conditions(request: S3Request, auth: AuthResult): ConditionValues {

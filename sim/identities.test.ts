@@ -1,6 +1,7 @@
 /** Identities through whole clusters: what is changed through one node counts on all within a second (T7),
  * also on one that is cut off; sessions open everywhere. */
 
+import { finish } from '../protocol/work.ts'
 import { expect, test } from 'vitest'
 import type { IamResult } from '../gateway/iam-backend.ts'
 import { IAM_ACTIONS } from '../gateway/iam/operations.ts'
@@ -31,6 +32,7 @@ async function run(
     parameters: checkParameters(row.parameters, unfold(Object.entries(parameters))),
     nowMs: cluster.clock.nowMs(),
     conditions: new Map(),
+    inTurns: finish,
   })
 }
 

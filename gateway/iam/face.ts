@@ -14,6 +14,7 @@ import type { Identity, RequestContext } from '../backend.ts'
 import { fromStoreError, S3Error } from '../errors.ts'
 import { IamError, type IamBackend, type QueryRecord } from '../iam-backend.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
+import type { InTurns } from '../lane.ts'
 import type { S3Request } from '../request.ts'
 import type { S3Response } from '../response.ts'
 import type { AuthResult } from '../auth.ts'
@@ -35,7 +36,13 @@ export interface QueryGate {
   /** Reads the form once it needs it: signatures of these services cover its hash without saying so. */
   authenticate(request: S3Request, form: { readBody(): Promise<Uint8Array> }): Promise<AuthResult>
   /** Throws S3Error AccessDenied. */
-  authorize(action: string, resource: string, request: S3Request, auth: AuthResult): void
+  authorize(
+    action: string,
+    resource: string,
+    request: S3Request,
+    auth: AuthResult,
+  ): void | Promise<void>
+  readonly inTurns: InTurns
   conditions(request: S3Request, auth: AuthResult): ContextValues
   /** For metrics and the audit log. */
   found(action: string, form: QueryRecord): void
@@ -74,6 +81,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
       action: row.name,
       parameters,
       nowMs: gate.nowMs,
+      inTurns: gate.inTurns,
       conditions: gate.conditions(signed, auth),
     })
     return {
@@ -156,7 +164,7 @@ async function authorize(
     const resource = await resourceOf(rule, parameters, identity, (accountId, kind, name) =>
       gate.iam.arnOf(gate.context, accountId, kind, name),
     )
-    if (resource !== undefined) gate.authorize(row.action, resource, request, auth)
+    if (resource !== undefined) await gate.authorize(row.action, resource, request, auth)
   }
 }
 

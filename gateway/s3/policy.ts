@@ -2,11 +2,12 @@
 
 import {
   isPublicPolicy,
-  parseBucketPolicy,
+  parsingBucketPolicy,
   type BucketPolicy,
 } from '../../protocol/iam/bucket-policy.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
+import type { Work } from '../../protocol/work.ts'
 import type { BucketSettings, PublicAccessBlock } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
@@ -28,7 +29,7 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
     throw invalidArgument(CONFIRM, confirm)
   }
   const policy = textOf(await settingBody(call, MAX_POLICY_BODY_BYTES))
-  const parsed = parsedPolicy(policy, bucket)
+  const parsed = await call.inTurns(parsedPolicy(policy, bucket))
   const isPublic = isPublicPolicy(parsed)
   const principals = await resolvePrincipals(
     call.store,
@@ -63,7 +64,7 @@ export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
 
 export async function getBucketPolicyStatus(call: Call): Promise<S3Response> {
   const { policy } = await storedPolicy(call)
-  const isPublic = isPublicPolicy(parsedPolicy(policy, call.bucket))
+  const isPublic = isPublicPolicy(await call.inTurns(parsedPolicy(policy, call.bucket)))
   return xmlResponse('PolicyStatus', tag('IsPublic', isPublic))
 }
 
@@ -87,9 +88,9 @@ function textOf(bytes: Uint8Array): string {
 }
 
 /** Throws MalformedPolicy with the place. */
-function parsedPolicy(text: string, bucket: string): BucketPolicy {
+function* parsedPolicy(text: string, bucket: string): Work<BucketPolicy> {
   try {
-    return parseBucketPolicy(text, bucket)
+    return yield* parsingBucketPolicy(text, bucket)
   } catch (error) {
     if (!(error instanceof MalformedPolicyError)) throw error
     throw new S3Error('MalformedPolicy', error.message, {

@@ -91,9 +91,9 @@ describe('who is trusted', () => {
     )
     const more = { RoleName: 'boss', PolicyDocument: trusted }
     expect(await world.codeOf(world.root, 'UpdateAssumeRolePolicy', more)).toBeUndefined()
-    const { AssumeRolePolicyDocument } = (await world.run(world.root, 'GetRole', { RoleName: 'boss' }))[
-      'Role'
-    ] as Record<string, string>
+    const { AssumeRolePolicyDocument } = (
+      await world.run(world.root, 'GetRole', { RoleName: 'boss' })
+    )['Role'] as Record<string, string>
     expect(decodeURIComponent(AssumeRolePolicyDocument as string)).toBe(trusted)
   })
 

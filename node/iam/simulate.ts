@@ -2,21 +2,32 @@
 
 import type { PolicyText } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
-import { compiledPolicy } from '../../protocol/iam/compiled.ts'
-import { decide, type Decision } from '../../protocol/iam/decide.ts'
+import { compilingPolicies, PARSING_STEPS } from '../../protocol/iam/compiled.ts'
+import {
+  deciding,
+  DECISION_STEPS_MAX,
+  type CompiledPolicy,
+  type Decision,
+  type Question,
+} from '../../protocol/iam/decide.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
-import { MalformedPolicyError, parsePolicy, type PolicyKind } from '../../protocol/iam/policy.ts'
+import {
+  MalformedPolicyError,
+  parsePolicy,
+  type Policy,
+  type PolicyKind,
+} from '../../protocol/iam/policy.ts'
 import { entityIdOf, type Principal, type ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { invalidInput, noSuchEntity } from './errors.ts'
 import { groupPolicies, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
-import { pageOf, readPage } from './page.ts'
+import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
+import { markerOf, pageOf } from './page.ts'
 import { recordsOf, requiredText, textOf, textsOf } from './parameters.ts'
 import { byId, byName, GROUP, nameKind, USER, type Records } from './records.ts'
 import type { Roles } from './roles.ts'
 import type { IamActions } from './service.ts'
-import { compiledPolicies } from './subject.ts'
 
 const ARN = /^arn:aws:iam::([0-9]{12}):(user|group|role)(\/(?:[!-~]{1,510}\/)?)([\w+=,.@-]{1,128})$/
 const ACCOUNT = /^(?:arn:aws:iam::)?([0-9]{12})(?::root)?$/
@@ -54,48 +65,7 @@ export class Simulations {
   }
 
   async #simulate(call: IamCall, source: Source): Promise<IamResult> {
-    const inputs = textsOf(call, 'PolicyInputList').map((text, at) =>
-      checked({ name: `PolicyInputList.${at + 1}`, text }, 'identity'),
-    )
-    const resourcePolicy = textOf(call, 'ResourcePolicy')
-    if (resourcePolicy !== undefined) {
-      checked({ name: 'ResourcePolicy', text: resourcePolicy }, 'resource')
-    }
-    const policies = compiledPolicies([...source.policies, ...inputs])
-    const context = contextOf(call)
-    const owner = textOf(call, 'ResourceOwner')
-    const resourceAccount = owner === undefined ? source.caller.accountId : accountOf(owner)
-    const resources = textsOf(call, 'ResourceArns')
-    const cases = textsOf(call, 'ActionNames').flatMap((action) =>
-      (resources.length === 0 ? ['*'] : resources).map((resource) => ({ action, resource })),
-    )
-    const numbered = cases.map((each, at) => ({ ...each, sort: String(at).padStart(6, '0') }))
-    const { items, more } = await readPage(
-      numbered,
-      pageOf(call),
-      ({ sort }) => sort,
-      ({ action, resource }) => {
-        const decision = decide({
-          caller: source.caller,
-          identityPolicies: policies,
-          resourcePolicy:
-            resourcePolicy === undefined
-              ? undefined
-              : compiledPolicy(
-                  'ResourcePolicy',
-                  resourcePolicy,
-                  'resource',
-                  namesOf(source.caller),
-                ),
-          resourceAccount,
-          action,
-          resource,
-          context,
-        })
-        return Promise.resolve(shown(action, resource, decision))
-      },
-    )
-    return { EvaluationResults: items, ...more }
+    return call.inTurns(simulating(call, source))
   }
 
   /** Throws NoSuchEntity. Of the caller's account. */
@@ -145,6 +115,81 @@ export class Simulations {
   }
 }
 
+/**
+ * A page ends early once so many steps were taken: IAM may return fewer results than MaxItems. The first
+ * result of a page may take what a request's decision may.
+ */
+const PAGE_STEPS = 50_000_000
+
+/** One page of results. Throws InvalidInput. */
+function* simulating(call: IamCall, source: Source): Work<IamResult> {
+  const { caller } = source
+  const meter = new Meter(DECISION_STEPS_MAX)
+  const owner = textOf(call, 'ResourceOwner')
+  const resourceAccount = owner === undefined ? caller.accountId : accountOf(owner)
+  const actions = textsOf(call, 'ActionNames')
+  const given = textsOf(call, 'ResourceArns')
+  const resources = given.length === 0 ? ['*'] : given
+  const count = actions.length * resources.length
+  const { limit, after } = pageOf(call)
+  const start = after === undefined ? 0 : placeOf(after, count)
+  const items: IamResult[] = []
+  try {
+    const policies = yield* tried(call, source, meter)
+    for (let at = start; at < count; at++) {
+      if (items.length === limit || (items.length > 0 && meter.steps > PAGE_STEPS)) break
+      const action = actions[Math.floor(at / resources.length)] as string
+      const resource = resources[at % resources.length] as string
+      const question = { ...policies, caller, resourceAccount, action, resource }
+      items.push(shown(action, resource, yield* deciding(question, meter)))
+    }
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error
+    if (items.length === 0) {
+      throw invalidInput('Invalid Input: the policies take too long to evaluate.')
+    }
+  }
+  const next = start + items.length
+  if (next >= count) return { EvaluationResults: items, IsTruncated: false }
+  return { EvaluationResults: items, IsTruncated: true, Marker: markerOf(String(next)) }
+}
+
+/** Where the next page begins. Throws InvalidInput. */
+function placeOf(after: string, count: number): number {
+  if (!/^[1-9][0-9]{0,5}$/.test(after) || Number(after) >= count) {
+    throw invalidInput('Invalid Marker.')
+  }
+  return Number(after)
+}
+
+/** The policies that are tried, parsed. They are nobody's, so that no cache keeps them. */
+function* tried(
+  call: IamCall,
+  { caller, policies }: Source,
+  meter: Meter,
+): Work<Pick<Question, 'identityPolicies' | 'resourcePolicy' | 'context'>> {
+  const inputs: CompiledPolicy[] = []
+  for (const [at, text] of textsOf(call, 'PolicyInputList').entries()) {
+    const name = `PolicyInputList.${at + 1}`
+    meter.take(text.length * PARSING_STEPS)
+    inputs.push({ name, policy: checked(name, text, 'identity') })
+    if (meter.isDue()) yield
+  }
+  const text = textOf(call, 'ResourcePolicy')
+  const stored = yield* compilingPolicies(policies, meter)
+  return {
+    identityPolicies: [...stored, ...inputs],
+    resourcePolicy:
+      text === undefined
+        ? undefined
+        : {
+            name: 'ResourcePolicy',
+            policy: checked('ResourcePolicy', text, 'resource', namesOf(caller)),
+          },
+    context: contextOf(call),
+  }
+}
+
 async function named<T extends { readonly name: string }>(
   read: ReadRecord,
   kind: Parameters<typeof read<T>>[0],
@@ -181,13 +226,17 @@ function accountOf(owner: string): string {
 }
 
 /** Throws InvalidInput with the place. */
-function checked(policy: PolicyText, kind: PolicyKind): PolicyText {
+function checked(
+  name: string,
+  text: string,
+  kind: PolicyKind,
+  principals: readonly ResolvedPrincipal[] = [],
+): Policy {
   try {
-    parsePolicy(policy.text, kind)
-    return policy
+    return parsePolicy(text, kind, principals)
   } catch (error) {
     if (error instanceof MalformedPolicyError) {
-      throw invalidInput(`Invalid Input ${policy.name}: ${error.message}`)
+      throw invalidInput(`Invalid Input ${name}: ${error.message}`)
     }
     throw error
   }

@@ -3,7 +3,8 @@
 import type { Identity } from '../../gateway/backend.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/iam-backend.ts'
 import { compiledPolicy } from '../../protocol/iam/compiled.ts'
-import { decide, type Decision } from '../../protocol/iam/decide.ts'
+import type { Decision } from '../../protocol/iam/decide.ts'
+import type { Work } from '../../protocol/work.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import { checkDocument } from './documents.ts'
@@ -21,7 +22,7 @@ import {
   type Sessions,
   type SessionSubject,
 } from './sessions.ts'
-import { subjectOf } from './subject.ts'
+import { decidingFor } from './subject.ts'
 
 /** Of GetSessionToken when nothing is said: of a user 12 hours, of the root an hour, which is its most. */
 const USER_SESSION_SECONDS = 43_200
@@ -63,13 +64,14 @@ export class Sts {
     }
     const asked = integerOf(call, 'DurationSeconds')
     if (!caller.isRoot) {
-      const decision = decide({
-        ...subjectOf(caller),
-        resourceAccount: caller.accountId,
-        action: 'sts:GetSessionToken',
-        resource: '*',
-        context: call.conditions,
-      })
+      const decision = await call.inTurns(
+        decidingFor(caller, {
+          resourceAccount: caller.accountId,
+          action: 'sts:GetSessionToken',
+          resource: '*',
+          context: call.conditions,
+        }),
+      )
       if (decision.kind === 'explicit-deny') throw notAuthorized(caller, 'sts:GetSessionToken', '*')
     }
     const seconds = caller.isRoot
@@ -98,7 +100,10 @@ export class Sts {
     if (caller.isRoot) throw accessDenied('Roles may not be assumed by root accounts.')
     const role = await this.#options.roles.ofArn(call.context, arn)
     // Whether there is such a role learns only who may take it on.
-    if (role === undefined || !trusts(call, role, arn, sessionName).allowed) {
+    if (
+      role === undefined ||
+      !(await call.inTurns(trusting(call, role, arn, sessionName))).allowed
+    ) {
       throw notAuthorized(caller, 'sts:AssumeRole', arn)
     }
     const seconds = integerOf(call, 'DurationSeconds') ?? HOUR_SECONDS
@@ -173,7 +178,12 @@ export class Sts {
  * The role's trust policy decides: in the same account it is enough that it names the caller; where it
  * names the account only, and for other accounts always, the caller needs the right of its own too.
  */
-function trusts(call: IamCall, role: RoleRecord, arn: string, sessionName: string): Decision {
+function trusting(
+  call: IamCall,
+  role: RoleRecord,
+  arn: string,
+  sessionName: string,
+): Work<Decision> {
   const externalId = textOf(call, 'ExternalId')
   // Known to be absent when it is: a condition may ask for that.
   const own = new Map<string, readonly string[]>([
@@ -185,8 +195,7 @@ function trusts(call: IamCall, role: RoleRecord, arn: string, sessionName: strin
     get: (key) => own.get(key) ?? conditions.get(key),
     has: (key) => own.has(key) || conditions.has(key),
   }
-  return decide({
-    ...subjectOf(call.caller),
+  return decidingFor(call.caller, {
     resourcePolicy: compiledPolicy('trust policy', role.trust, 'trust', role.principals),
     resourceMustAllow: true,
     resourceAccount: role.accountId,

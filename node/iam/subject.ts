@@ -1,21 +1,40 @@
 /** An identity as policies are asked about it. */
 
-import type { Identity, PolicyText } from '../../gateway/backend.ts'
-import { compiledPolicy } from '../../protocol/iam/compiled.ts'
-import type { CompiledPolicy } from '../../protocol/iam/decide.ts'
+import type { Identity } from '../../gateway/backend.ts'
+import { compilingPolicies } from '../../protocol/iam/compiled.ts'
+import {
+  deciding,
+  DECISION_STEPS_MAX,
+  type CompiledPolicy,
+  type Decision,
+  type Question,
+} from '../../protocol/iam/decide.ts'
+import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { Principal } from '../../protocol/iam/principal.ts'
 
-export interface Subject {
+interface Subject {
   readonly caller: Principal
   readonly identityPolicies: readonly CompiledPolicy[]
   readonly sessionPolicies: readonly CompiledPolicy[] | undefined
 }
 
-export function subjectOf(identity: Identity): Subject {
-  return {
-    caller: principalOf(identity),
-    identityPolicies: compiledPolicies(identity.policies),
-    sessionPolicies: identity.sessionPolicies && compiledPolicies(identity.sessionPolicies),
+/** What the policies decide about a request of `identity`. What takes too long to decide is denied. */
+export function* decidingFor(
+  identity: Identity,
+  question: Omit<Question, keyof Subject>,
+): Work<Decision> {
+  const meter = new Meter(DECISION_STEPS_MAX)
+  try {
+    const { policies, sessionPolicies } = identity
+    const subject: Subject = {
+      caller: principalOf(identity),
+      identityPolicies: yield* compilingPolicies(policies, meter),
+      sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
+    }
+    return yield* deciding({ ...question, ...subject }, meter)
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error
+    return { allowed: false, kind: 'explicit-deny', source: 'identity' }
   }
 }
 
@@ -31,8 +50,4 @@ export function principalOf(identity: Identity): Principal {
     userId: principalId,
     userName: type === 'User' ? userName : undefined,
   }
-}
-
-export function compiledPolicies(texts: readonly PolicyText[]): CompiledPolicy[] {
-  return texts.map(({ name, text }) => compiledPolicy(name, text))
 }

@@ -5,6 +5,7 @@
  */
 
 import { ANY_TEXT, compilePattern, matchesPattern } from './pattern.ts'
+import { Meter } from '../work.ts'
 import { fillTemplate, hasVariables, parseTemplate } from './template.ts'
 import type { ContextValues, Template } from './template.ts'
 import type { Pattern } from './pattern.ts'
@@ -32,7 +33,9 @@ export function arnPattern(text: string, variables: boolean): ArnTemplate | unde
     if (template === undefined) return undefined
     fields.push(template)
   }
-  const compiled = fields.some(hasVariables) ? undefined : compiledFields(fields, new Map())
+  const compiled = fields.some(hasVariables)
+    ? undefined
+    : compiledFields(fields, new Map(), new Meter())
   return { everything: false, fields, compiled }
 }
 
@@ -41,36 +44,39 @@ export function matchesArn(
   template: ArnTemplate,
   arn: string,
   context: ContextValues,
+  meter: Meter,
 ): boolean | undefined {
   if (template.everything) return true
-  const patterns = template.compiled ?? compiledFields(template.fields, context)
-  return patterns === undefined ? undefined : matchesFields(patterns, arn)
+  const patterns = template.compiled ?? compiledFields(template.fields, context, meter)
+  return patterns === undefined ? undefined : matchesFields(patterns, arn, meter)
 }
 
-/** An ARN pattern as the units of pattern.ts, for condition values. */
-export function matchesArnUnits(units: readonly number[], arn: string): boolean {
-  if (units.length === 1 && units[0] === ANY_TEXT) return true
+/** Matches an ARN pattern that is given as units of pattern.ts, for condition values. */
+export function arnMatcher(units: readonly number[]): (arn: string, meter: Meter) => boolean {
+  if (units.length === 1 && units[0] === ANY_TEXT) return () => true
   const fields: number[][] = [[]]
   for (const unit of units) {
     if (unit === COLON && fields.length < FIELDS) fields.push([])
     else fields.at(-1)?.push(unit)
   }
-  return matchesFields(fields.map(compilePattern), arn)
+  const patterns = fields.map(compilePattern)
+  return (arn, meter) => matchesFields(patterns, arn, meter)
 }
 
-function matchesFields(patterns: readonly Pattern[], arn: string): boolean {
+function matchesFields(patterns: readonly Pattern[], arn: string, meter: Meter): boolean {
   const texts = split(arn, patterns.length)
   if (texts.length !== patterns.length) return false
-  return patterns.every((pattern, at) => matchesPattern(pattern, texts[at] as string))
+  return patterns.every((pattern, at) => matchesPattern(pattern, texts[at] as string, meter))
 }
 
 function compiledFields(
   fields: readonly Template[],
   context: ContextValues,
+  meter: Meter,
 ): Pattern[] | undefined {
   const patterns: Pattern[] = []
   for (const field of fields) {
-    const units = fillTemplate(field, context)
+    const units = fillTemplate(field, context, meter)
     if (units === undefined) return undefined
     patterns.push(compilePattern(units))
   }

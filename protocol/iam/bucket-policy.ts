@@ -4,8 +4,10 @@
  */
 
 import { utf8 } from '../bytes.ts'
+import { finish, Meter, type Work } from '../work.ts'
 import { isConditionKey } from './condition-keys.ts'
 import type { ArnTemplate } from './arn.ts'
+import { areBroad } from './ip-union.ts'
 import { parseIpRange, type IpRange } from './ip.ts'
 import { ANY_ONE, ANY_TEXT, matchesPattern, type Pattern } from './pattern.ts'
 import {
@@ -24,8 +26,13 @@ export const BUCKET_POLICY_BYTES_MAX = 20_480
 
 export type BucketPolicy = Policy
 
-/** Throws MalformedPolicyError with its place. */
+/** Throws MalformedPolicyError with its place. Without interruption. */
 export function parseBucketPolicy(text: string, bucket: string): BucketPolicy {
+  return finish(parsingBucketPolicy(text, bucket))
+}
+
+/** Throws MalformedPolicyError with its place. */
+export function* parsingBucketPolicy(text: string, bucket: string): Work<BucketPolicy> {
   if (text.length > BUCKET_POLICY_BYTES_MAX || utf8(text).length > BUCKET_POLICY_BYTES_MAX) {
     throw new MalformedPolicyError(
       '',
@@ -37,13 +44,19 @@ export function parseBucketPolicy(text: string, bucket: string): BucketPolicy {
   if (operator !== undefined) {
     throw new MalformedPolicyError('', `unknown condition operator ${operator}`)
   }
+  const meter = new Meter()
   for (const [index, statement] of policy.statements.entries()) {
-    checkStatement(statement, `Statement[${index}]`, bucket)
+    yield* checkStatement(statement, `Statement[${index}]`, bucket, meter)
   }
   return policy
 }
 
-function checkStatement(statement: Statement, place: string, bucket: string): void {
+function* checkStatement(
+  statement: Statement,
+  place: string,
+  bucket: string,
+  meter: Meter,
+): Work<void> {
   const unknown = statement.conditions.find(({ key }) => !isConditionKey(key))
   if (unknown !== undefined) {
     throw new MalformedPolicyError(
@@ -65,8 +78,9 @@ function checkStatement(statement: Statement, place: string, bucket: string): vo
   }
   const actions = `${place}.${statement.exceptActions ? 'NotAction' : 'Action'}`
   for (const [at, action] of statement.actions.entries()) {
-    const onBucket = matchesSome(action, S3_BUCKET_ACTIONS)
-    const onObject = matchesSome(action, S3_OBJECT_ACTIONS)
+    const onBucket = matchesSome(action, S3_BUCKET_ACTIONS, meter)
+    const onObject = matchesSome(action, S3_OBJECT_ACTIONS, meter)
+    if (meter.isDue()) yield
     if (!onBucket && !onObject) {
       throw new MalformedPolicyError(`${actions}[${at}]`, 'is no action on buckets or objects')
     }
@@ -77,8 +91,8 @@ function checkStatement(statement: Statement, place: string, bucket: string): vo
   }
 }
 
-function matchesSome(pattern: Pattern, actions: ReadonlySet<string>): boolean {
-  for (const action of actions) if (matchesPattern(pattern, action)) return true
+function matchesSome(pattern: Pattern, actions: ReadonlySet<string>, meter: Meter): boolean {
+  for (const action of actions) if (matchesPattern(pattern, action, meter)) return true
   return false
 }
 
@@ -101,7 +115,7 @@ function levelOf(resource: ArnTemplate, bucket: string): 'bucket' | 'object' | u
 
 function fixedText(template: ArnTemplate['fields'][number]): string | undefined {
   if (hasVariables(template)) return undefined
-  const units = fillTemplate(template, new Map())
+  const units = fillTemplate(template, new Map(), new Meter())
   if (units === undefined || units.some((unit) => unit < 0)) return undefined
   return textOf(units)
 }
@@ -112,15 +126,31 @@ function textOf(units: readonly number[]): string {
 
 /**
  * AWS's meaning: some statement allows something to everybody, and no condition of it holds the request
- * to fixed values (no wildcards, no variables) of who asks or from where. Denies don't count.
+ * to fixed values (no wildcards, no variables) of who asks or from where; or the addresses that such
+ * statements let in are too many, all of them together. Denies don't count.
  */
 export function isPublicPolicy(policy: Policy): boolean {
-  return policy.statements.some(
-    (statement) =>
-      statement.effect === 'Allow' &&
-      (statement.principals?.everyone === true || statement.exceptPrincipals) &&
-      !statement.conditions.some(limits),
+  let known = publicPolicies.get(policy)
+  if (known === undefined) {
+    known = judge(policy)
+    publicPolicies.set(policy, known)
+  }
+  return known
+}
+
+/** Parsed policies are kept, and asked about by each request. */
+const publicPolicies = new WeakMap<Policy, boolean>()
+
+function judge(policy: Policy): boolean {
+  const open = policy.statements.filter(
+    ({ effect, principals, exceptPrincipals, conditions }) =>
+      effect === 'Allow' &&
+      (principals?.everyone === true || exceptPrincipals) &&
+      !conditions.some(limits),
   )
+  const ranges = open.map(({ conditions }) => addressesOf(conditions))
+  if (ranges.includes(undefined)) return true
+  return areBroad(ranges.flatMap((each) => each ?? []))
 }
 
 const LIMITING_KEYS: ReadonlySet<string> = new Set([
@@ -129,7 +159,6 @@ const LIMITING_KEYS: ReadonlySet<string> = new Set([
   'aws:principalorgid',
   'aws:sourceaccount',
   'aws:sourcearn',
-  'aws:sourceip',
   'aws:sourcevpc',
   'aws:sourcevpce',
   'aws:userid',
@@ -139,26 +168,32 @@ const LIMITING_OPERATORS: ReadonlySet<string> = new Set([
   'ArnEquals',
   'ArnLike',
   'BinaryEquals',
-  'IpAddress',
   'StringEquals',
   'StringEqualsIgnoreCase',
   'StringLike',
 ])
 
-function limits({ operator, key, ifExists, set, values }: Condition): boolean {
-  // These hold, too, when the key is absent.
-  if (operator === undefined || ifExists || set === 'all') return false
+/** Holds the request to fixed values of who asks. */
+function limits(condition: Condition): boolean {
+  const { operator, key, values } = condition
+  if (operator === undefined || holdsWithoutKey(condition)) return false
   if (!LIMITING_OPERATORS.has(operator) || !LIMITING_KEYS.has(key)) return false
   return values.every((template) => {
     const text = fixedText(template)
-    if (text === undefined || (operator !== 'IpAddress' && text === '')) return false
-    if (operator !== 'IpAddress') return key !== 'aws:sourceip'
-    const range = parseIpRange(text)
-    return range !== undefined && !isBroad(range)
+    return text !== undefined && text !== ''
   })
 }
 
-/** Wider than /8, of IPv6 /32; private networks never are. */
-function isBroad({ bytes, prefixBits }: IpRange): boolean {
-  return prefixBits < (bytes.length === 4 ? 8 : 32)
+function holdsWithoutKey({ ifExists, set }: Condition): boolean {
+  return ifExists || set === 'all'
+}
+
+/** Where a request must come from by the first of the conditions that says so; undefined: anywhere. */
+function addressesOf(conditions: readonly Condition[]): IpRange[] | undefined {
+  const condition = conditions.find(
+    (each) =>
+      each.operator === 'IpAddress' && each.key === 'aws:sourceip' && !holdsWithoutKey(each),
+  )
+  const ranges = condition?.values.map((template) => parseIpRange(fixedText(template) ?? ''))
+  return ranges === undefined || ranges.includes(undefined) ? undefined : (ranges as IpRange[])
 }

@@ -1,17 +1,25 @@
 /** Policies are kept as text and asked often: parsed once, bounded by the text that is kept. */
 
+import type { Meter, Work } from '../work.ts'
 import type { CompiledPolicy } from './decide.ts'
 import { parsePolicy, type Policy, type PolicyKind } from './policy.ts'
 import type { ResolvedPrincipal } from './principal.ts'
 
+/** A policy as it is kept: JSON, under the name that explanations use. */
+export interface NamedText {
+  readonly name: string
+  readonly text: string
+  /** Of whom the ARNs in it speak, where that was settled when it was written. */
+  readonly principals?: readonly ResolvedPrincipal[] | undefined
+}
+
 /** Parsed policies take some ten times as many bytes. */
 const CACHED_CHARACTERS_MAX = 2 * 1024 * 1024
+/** What parsing a character costs, at worst. */
+export const PARSING_STEPS = 64
 
-const cache: Record<PolicyKind, Map<string, Policy | undefined>> = {
-  identity: new Map(),
-  resource: new Map(),
-  trust: new Map(),
-}
+/** By kind and text, the longest unused first. Undefined: the text is no policy. */
+const cache = new Map<string, Policy | undefined>()
 let cachedCharacters = 0
 
 /** `policy` is undefined when the text is none: it then denies all (decide.ts). */
@@ -21,20 +29,52 @@ export function compiledPolicy(
   kind: PolicyKind = 'identity',
   principals: readonly ResolvedPrincipal[] = [],
 ): CompiledPolicy {
-  const known = cache[kind]
-  const key = principals.length === 0 ? text : JSON.stringify([text, principals])
-  if (known.has(key)) return { name, policy: known.get(key) }
-  let policy: Policy | undefined
-  try {
-    policy = parsePolicy(text, kind, principals)
-  } catch {
-    policy = undefined
+  const key = keyOf(kind, text, principals)
+  if (cache.has(key)) {
+    const policy = cache.get(key)
+    cache.delete(key)
+    cache.set(key, policy)
+    return { name, policy }
   }
-  if (cachedCharacters + key.length > CACHED_CHARACTERS_MAX) {
-    for (const each of Object.values(cache)) each.clear()
-    cachedCharacters = 0
-  }
-  known.set(key, policy)
+  const policy = policyOf(text, kind, principals)
+  cache.set(key, policy)
   cachedCharacters += key.length
+  for (const oldest of cache.keys()) {
+    if (cachedCharacters <= CACHED_CHARACTERS_MAX) break
+    cache.delete(oldest)
+    cachedCharacters -= oldest.length
+  }
   return { name, policy }
+}
+
+/** All of them, those that are not known yet in slices. */
+export function* compilingPolicies(
+  sources: readonly NamedText[],
+  meter: Meter,
+  kind: PolicyKind = 'identity',
+): Work<CompiledPolicy[]> {
+  const policies: CompiledPolicy[] = []
+  for (const { name, text, principals = [] } of sources) {
+    const isKnown = cache.has(keyOf(kind, text, principals))
+    meter.take(isKnown ? 16 + (text.length >> 3) : text.length * PARSING_STEPS)
+    policies.push(compiledPolicy(name, text, kind, principals))
+    if (meter.isDue()) yield
+  }
+  return policies
+}
+
+function keyOf(kind: PolicyKind, text: string, principals: readonly ResolvedPrincipal[]): string {
+  return principals.length === 0 ? kind + text : kind + text + JSON.stringify(principals)
+}
+
+function policyOf(
+  text: string,
+  kind: PolicyKind,
+  principals: readonly ResolvedPrincipal[],
+): Policy | undefined {
+  try {
+    return parsePolicy(text, kind, principals)
+  } catch {
+    return undefined
+  }
 }

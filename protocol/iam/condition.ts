@@ -3,10 +3,14 @@
  * X turned round: no policy value may match.
  */
 
-import { arnPattern, matchesArnUnits } from './arn.ts'
+import type { Meter } from '../work.ts'
+import { arnMatcher, arnPattern } from './arn.ts'
 import { parseInstant } from './instant.ts'
 import { inIpRange, parseIp, parseIpRange } from './ip.ts'
 import { compilePattern, matchesPattern } from './pattern.ts'
+
+/** Does one value of the request match the policy's value that this was made of? */
+export type Matcher = (actual: string, meter: Meter) => boolean
 
 interface Operator {
   /** `*` and `?` in the policy's value are wildcards. */
@@ -15,21 +19,35 @@ interface Operator {
   readonly negated: boolean
   /** Refuses a policy's value when it is written. */
   readonly valid?: (written: string) => boolean
-  /** `units` of pattern.ts. False for values of the request that are of another form. */
-  readonly matches: (units: readonly number[], actual: string) => boolean
+  /**
+   * Compiles a policy's value, given as units of pattern.ts. The result is false for values of the request
+   * that are of another form.
+   */
+  readonly matcher: (units: readonly number[]) => Matcher
 }
 
 function textOf(units: readonly number[]): string {
   return units.map((unit) => String.fromCharCode(unit)).join('')
 }
 
-function text(same: (written: string, actual: string) => boolean, negated = false): Operator {
+/** The policy's value is compared in the form that `fold` gives to both. */
+function text(fold: (text: string, meter: Meter) => string, negated = false): Operator {
   return {
     wildcards: false,
     negated,
-    matches: (units, actual) => same(textOf(units), actual),
+    matcher(units) {
+      const written = textOf(units)
+      let folded: string | undefined
+      return (actual, meter) => {
+        meter.take(4 + (written.length >> 2))
+        return (folded ??= fold(written, meter)) === fold(actual, meter)
+      }
+    },
   }
 }
+
+/** Numbers, dates and addresses are short: what is longer is refused after the first characters. */
+const READ_STEPS = 64
 
 /** Both sides as numbers; what is none never matches. */
 function ordered(
@@ -41,9 +59,13 @@ function ordered(
     wildcards: false,
     negated,
     valid: (written) => read(written) !== undefined,
-    matches(units, actual) {
-      const [right, left] = [read(textOf(units)), read(actual)]
-      return left !== undefined && right !== undefined && holds(left, right)
+    matcher(units) {
+      const right = read(textOf(units))
+      return (actual, meter) => {
+        meter.take(READ_STEPS)
+        const left = read(actual)
+        return left !== undefined && right !== undefined && holds(left, right)
+      }
     },
   }
 }
@@ -52,7 +74,10 @@ function like(negated: boolean): Operator {
   return {
     wildcards: true,
     negated,
-    matches: (units, actual) => matchesPattern(compilePattern(units), actual),
+    matcher(units) {
+      const pattern = compilePattern(units)
+      return (actual, meter) => matchesPattern(pattern, actual, meter)
+    },
   }
 }
 
@@ -61,24 +86,31 @@ function arn(negated: boolean): Operator {
     wildcards: true,
     negated,
     valid: (written) => arnPattern(written, false) !== undefined,
-    matches: matchesArnUnits,
+    matcher: arnMatcher,
   }
 }
+
+/** Of an address in its longest form. */
+const IP_CHARACTERS_MAX = 45
 
 function ip(negated: boolean): Operator {
   return {
     wildcards: false,
     negated,
     valid: (written) => parseIpRange(written) !== undefined,
-    matches(units, actual) {
-      const [range, address] = [parseIpRange(textOf(units)), parseIp(actual)]
-      return range !== undefined && address !== undefined && inIpRange(range, address)
+    matcher(units) {
+      const range = parseIpRange(textOf(units))
+      return (actual, meter) => {
+        meter.take(READ_STEPS)
+        const address = actual.length > IP_CHARACTERS_MAX ? undefined : parseIp(actual)
+        return range !== undefined && address !== undefined && inIpRange(range, address)
+      }
     },
   }
 }
 
 function truth(written: string): number | undefined {
-  const word = written.toLowerCase()
+  const word = written.length > 5 ? '' : written.toLowerCase()
   return word === 'true' ? 1 : word === 'false' ? 0 : undefined
 }
 
@@ -86,8 +118,11 @@ function parseNumber(written: string): number | undefined {
   return /^[+-]?\d{1,30}(\.\d{1,30})?$/.test(written) ? Number(written) : undefined
 }
 
-const same = (a: string, b: string): boolean => a === b
-const sameIgnoringCase = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+const same = (text: string): string => text
+const lowered = (text: string, meter: Meter): string => {
+  meter.take(text.length >> 2)
+  return text.toLowerCase()
+}
 const equal = (a: number, b: number): boolean => a === b
 const less = (a: number, b: number): boolean => a < b
 const lessOrEqual = (a: number, b: number): boolean => a <= b
@@ -97,8 +132,8 @@ const greaterOrEqual = (a: number, b: number): boolean => a >= b
 export const CONDITION_OPERATORS = {
   StringEquals: text(same),
   StringNotEquals: text(same, true),
-  StringEqualsIgnoreCase: text(sameIgnoringCase),
-  StringNotEqualsIgnoreCase: text(sameIgnoringCase, true),
+  StringEqualsIgnoreCase: text(lowered),
+  StringNotEqualsIgnoreCase: text(lowered, true),
   StringLike: like(false),
   StringNotLike: like(true),
   NumericEquals: ordered(parseNumber, equal),

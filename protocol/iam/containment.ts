@@ -1,23 +1,69 @@
 /**
  * Patterns compared with patterns (pattern.ts): is all that one matches matched by another, can one text
- * match both. Each comparison is counted against a budget, so that policies made to be slow end in the
- * safe answer instead (row 29).
+ * match both. Comparisons are linear where they can be and counted in any case, so that policies made to
+ * be slow end in the safe answer instead (row 29).
  */
 
-import { ANY_ONE, ANY_TEXT, type PatternUnits } from './pattern.ts'
+import type { Meter } from '../work.ts'
+import {
+  ANY_ONE,
+  ANY_TEXT,
+  compilePattern,
+  matchesPattern,
+  type Pattern,
+  type PatternUnits,
+} from './pattern.ts'
 
-/** Steps that comparisons may still take; spent, they answer what grants nothing. */
-export interface Budget {
-  steps: number
+/** A pattern in all the forms that comparisons need, made once. */
+export interface Comparable {
+  readonly units: PatternUnits
+  readonly compiled: Pattern
+  /**
+   * The units as text, wildcards as characters of their own. Undefined when the pattern holds such a
+   * character itself.
+   */
+  readonly text: string | undefined
+  readonly hasOne: boolean
+  /** Units before the first wildcard. */
+  readonly fixedLength: number
+  /** '*' alone. */
+  readonly isEverything: boolean
+}
+
+/** Not characters: they stand for wildcards in `Comparable.text`. */
+const STAR = 0xffff
+const ONE = 0xfffe
+
+export function comparable(units: PatternUnits): Comparable {
+  const wildcard = units.findIndex((unit) => unit < 0)
+  const codes = units.map((unit) => (unit === ANY_TEXT ? STAR : unit === ANY_ONE ? ONE : unit))
+  const isAmbiguous = units.includes(STAR) || units.includes(ONE)
+  return {
+    units,
+    compiled: compilePattern(units),
+    text: isAmbiguous ? undefined : codes.map((code) => String.fromCharCode(code)).join(''),
+    hasOne: units.includes(ANY_ONE),
+    fixedLength: wildcard < 0 ? units.length : wildcard,
+    isEverything: units.length === 1 && units[0] === ANY_TEXT,
+  }
 }
 
 /**
  * True only when every text that `inner` matches is matched by `outer`. It may say no where yes would be
  * right ('?*' within '*?'): a star of `inner` is only ever taken by a star of `outer`.
  */
-export function isWithin(inner: PatternUnits, outer: PatternUnits, budget: Budget): boolean {
-  if (outer.length === 1 && outer[0] === ANY_TEXT) return --budget.steps >= 0
-  if (!spend(budget, inner, outer)) return false
+export function isWithin(inner: Comparable, outer: Comparable, meter: Meter): boolean {
+  if (outer.isEverything) return true
+  if (haveOtherStarts(inner, outer, meter)) return false
+  // A wildcard of inner is then a character that only a star of outer takes.
+  if (!outer.hasOne && inner.text !== undefined && outer.text !== undefined) {
+    return matchesPattern(outer.compiled, inner.text, meter)
+  }
+  return isWithinUnits(inner.units, outer.units, meter)
+}
+
+function isWithinUnits(inner: PatternUnits, outer: PatternUnits, meter: Meter): boolean {
+  meter.take((inner.length + 1) * (outer.length + 1))
   // reach[j]: the part of inner read so far is within the first j units of outer.
   let reach = new Uint8Array(outer.length + 1)
   reach[0] = 1
@@ -41,8 +87,33 @@ export function isWithin(inner: PatternUnits, outer: PatternUnits, budget: Budge
 }
 
 /** False only when no text matches both. */
-export function mayOverlap(one: PatternUnits, other: PatternUnits, budget: Budget): boolean {
-  if (!spend(budget, one, other)) return true
+export function mayOverlap(one: Comparable, other: Comparable, meter: Meter): boolean {
+  if (one.isEverything || other.isEverything) return true
+  if (haveOtherStarts(one, other, meter)) return false
+  if (isPlain(one)) return matchesPattern(other.compiled, one.text as string, meter)
+  if (isPlain(other)) return matchesPattern(one.compiled, other.text as string, meter)
+  return mayUnitsOverlap(one.units, other.units, meter)
+}
+
+/** Without wildcards. */
+function isPlain({ units, fixedLength, text }: Comparable): boolean {
+  return fixedLength === units.length && text !== undefined
+}
+
+/** What stands before the wildcards differs: nothing matches both. */
+function haveOtherStarts(one: Comparable, other: Comparable, meter: Meter): boolean {
+  const length = Math.min(one.fixedLength, other.fixedLength)
+  for (let at = 0; at < length; at++) {
+    if (one.units[at] === other.units[at]) continue
+    meter.take(1 + at)
+    return true
+  }
+  meter.take(1 + length)
+  return false
+}
+
+function mayUnitsOverlap(one: PatternUnits, other: PatternUnits, meter: Meter): boolean {
+  meter.take((one.length + 1) * (other.length + 1))
   // reach[j]: some text matches what was read of one, and the first j units of the other.
   let reach = new Uint8Array(other.length + 1)
   reach[0] = 1
@@ -71,9 +142,4 @@ function skipStars(reach: Uint8Array, units: PatternUnits): void {
   for (let at = 0; at < units.length; at++) {
     if (reach[at] === 1 && units[at] === ANY_TEXT) reach[at + 1] = 1
   }
-}
-
-function spend(budget: Budget, one: PatternUnits, other: PatternUnits): boolean {
-  budget.steps -= (one.length + 1) * (other.length + 1)
-  return budget.steps >= 0
 }

@@ -16,6 +16,7 @@
  * account's principals only. Pure.
  */
 
+import { finish, Meter, type Work } from '../work.ts'
 import { isPublicPolicy } from './bucket-policy.ts'
 import { statementVerdict } from './evaluate.ts'
 import type { Policy, Statement } from './policy.ts'
@@ -73,7 +74,20 @@ export interface DecidingStatement {
 
 const BY_ACCOUNT: Decision = { allowed: true, kind: 'allow', source: 'account' }
 
+/**
+ * A decision can take this many steps: more than the largest set of policies that the quotas allow one
+ * caller (730,000 characters of its own and its groups' policies, a session's and a bucket's) needs for
+ * resources and values of 1,000 characters. Beyond it nobody gets in.
+ */
+export const DECISION_STEPS_MAX = 400_000_000
+
+/** Without interruption: for few policies, and for tests. */
 export function decide(question: Question): Decision {
+  return finish(deciding(question, new Meter()))
+}
+
+/** Throws BudgetError of the meter. */
+export function* deciding(question: Question, meter: Meter): Work<Decision> {
   const { caller, identityPolicies, sessionPolicies, resourcePolicy, resourceAccount } = question
   const known = caller === 'anonymous' ? undefined : caller
   const own = known !== undefined && known.accountId === resourceAccount
@@ -85,10 +99,11 @@ export function decide(question: Question): Decision {
     action: question.action.toLowerCase(),
     resource: question.resource,
     context: contextOf(question),
+    meter,
   }
-  const identity = weigh(identityPolicies, subject)
-  const session = sessionPolicies === undefined ? undefined : weigh(sessionPolicies, subject)
-  const bucket = resourcePolicy === undefined ? NOTHING : weigh([resourcePolicy], subject)
+  const identity = yield* weigh(identityPolicies, subject)
+  const session = sessionPolicies === undefined ? undefined : yield* weigh(sessionPolicies, subject)
+  const bucket = resourcePolicy === undefined ? NOTHING : yield* weigh([resourcePolicy], subject)
   if (identity.deny !== undefined) return denied('identity', identity.deny)
   if (session?.deny !== undefined) return denied('session', session.deny)
   const locksOut = !(isOwner && POLICY_ACTIONS.has(subject.action))
@@ -133,6 +148,7 @@ interface Subject {
   readonly action: string
   readonly resource: string
   readonly context: ContextValues
+  readonly meter: Meter
 }
 
 /** What policies of one kind say: the first of each. */
@@ -144,8 +160,11 @@ interface Weighed {
 }
 
 const NOTHING: Weighed = {}
+/** What a statement takes besides its patterns. */
+const STATEMENT_STEPS = 64
 
-function weigh(policies: readonly CompiledPolicy[], subject: Subject): Weighed {
+function* weigh(policies: readonly CompiledPolicy[], subject: Subject): Work<Weighed> {
+  const { action, resource, context, meter } = subject
   let allow: DecidingStatement | undefined
   let allowAccount: DecidingStatement | undefined
   for (const { name, policy } of policies) {
@@ -153,9 +172,10 @@ function weigh(policies: readonly CompiledPolicy[], subject: Subject): Weighed {
     for (const [index, statement] of policy.statements.entries()) {
       if (statement.effect === 'Allow' && allow !== undefined) continue
       const match = principalMatch(statement, subject.caller)
+      meter.take(STATEMENT_STEPS)
+      if (meter.isDue()) yield
       if (match === 'none') continue
-      const { action, resource, context } = subject
-      const verdict = statementVerdict(statement, action, resource, context)
+      const verdict = yield* statementVerdict(statement, action, resource, context, meter)
       const where = { policy: name, statement: index, sid: statement.sid }
       if (statement.effect === 'Deny') {
         if (verdict !== 'no') return { deny: where }

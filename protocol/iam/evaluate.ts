@@ -4,8 +4,11 @@
  * What can't be judged is "unknown": an operator or condition key that this program does not know, a
  * variable without a value, several values where one is expected. Unknown never allows and always
  * denies (decide.ts): an Allow statement then does not apply, a Deny statement does.
+ *
+ * The work is counted and interrupted (work.ts): policies and requests are as long as their limits allow.
  */
 
+import type { Meter, Work } from '../work.ts'
 import { matchesArn } from './arn.ts'
 import { operatorOf } from './condition.ts'
 import { isConditionKey } from './condition-keys.ts'
@@ -16,18 +19,19 @@ import { fillTemplate, type ContextValues } from './template.ts'
 export type Verdict = 'yes' | 'no' | 'unknown'
 
 /** All but the principal. `action` in lower case. 'no' as soon as one part says no. */
-export function statementVerdict(
+export function* statementVerdict(
   statement: Statement,
   action: string,
   resource: string,
   context: ContextValues,
-): Verdict {
-  const named = statement.actions.some((pattern) => matchesPattern(pattern, action))
+  meter: Meter,
+): Work<Verdict> {
+  const named = statement.actions.some((pattern) => matchesPattern(pattern, action, meter))
   if (named === statement.exceptActions) return 'no'
-  let verdict = resourceVerdict(statement, resource, context)
+  let verdict = yield* resourceVerdict(statement, resource, context, meter)
   for (const condition of statement.conditions) {
     if (verdict === 'no') return 'no'
-    verdict = both(verdict, conditionVerdict(condition, context))
+    verdict = both(verdict, yield* conditionVerdict(condition, context, meter))
   }
   return verdict
 }
@@ -37,56 +41,88 @@ function both(a: Verdict, b: Verdict): Verdict {
   return a === 'unknown' || b === 'unknown' ? 'unknown' : 'yes'
 }
 
-function resourceVerdict(statement: Statement, resource: string, context: ContextValues): Verdict {
-  const matches = statement.resources.map((template) => matchesArn(template, resource, context))
-  if (matches.includes(true)) return statement.exceptResources ? 'no' : 'yes'
-  if (matches.includes(undefined)) return 'unknown'
+function* resourceVerdict(
+  statement: Statement,
+  resource: string,
+  context: ContextValues,
+  meter: Meter,
+): Work<Verdict> {
+  let isUnknown = false
+  for (const template of statement.resources) {
+    if (meter.isDue()) yield
+    const matches = matchesArn(template, resource, context, meter)
+    if (matches === true) return statement.exceptResources ? 'no' : 'yes'
+    isUnknown ||= matches === undefined
+  }
+  if (isUnknown) return 'unknown'
   return statement.exceptResources ? 'yes' : 'no'
 }
 
-function conditionVerdict(condition: Condition, context: ContextValues): Verdict {
+function* conditionVerdict(
+  condition: Condition,
+  context: ContextValues,
+  meter: Meter,
+): Work<Verdict> {
   const { operator, key, set, ifExists } = condition
   if (operator === undefined) return 'unknown'
   const actual = context.get(key) ?? []
   const present = actual.length > 0
   if (!present && !context.has(key) && !isConditionKey(key)) return 'unknown'
-  if (operator === 'Null') return nullVerdict(condition, present)
+  if (operator === 'Null') return nullVerdict(condition, present, meter)
   if (!present) {
     if (ifExists || set === 'all') return 'yes'
     return operatorOf(operator).negated && set === undefined ? 'yes' : 'no'
   }
   if (actual.length > 1 && set === undefined) return 'unknown'
-  const verdicts = actual.map((value) => valueVerdict(condition, value, context))
-  return set === 'any' ? anyOf(verdicts) : verdicts.reduce(both)
+  // One value of any decides by its yes, one of all by its no.
+  let verdict: Verdict = set === 'any' ? 'no' : 'yes'
+  for (const value of actual) {
+    const each: Verdict = yield* valueVerdict(condition, value, context, meter)
+    verdict = set === 'any' ? either(verdict, each) : both(verdict, each)
+    if (verdict === (set === 'any' ? 'yes' : 'no')) break
+  }
+  return verdict
 }
 
-function anyOf(verdicts: readonly Verdict[]): Verdict {
-  if (verdicts.includes('yes')) return 'yes'
-  return verdicts.includes('unknown') ? 'unknown' : 'no'
+function either(a: Verdict, b: Verdict): Verdict {
+  if (a === 'yes' || b === 'yes') return 'yes'
+  return a === 'unknown' || b === 'unknown' ? 'unknown' : 'no'
 }
 
 /** "true": the key must be absent; "false": it must be there. */
-function nullVerdict({ values }: Condition, present: boolean): Verdict {
+function nullVerdict({ values, matchers }: Condition, present: boolean, meter: Meter): Verdict {
   const wanted = present ? 'false' : 'true'
-  const matches = values.some((template) => {
-    const units = fillTemplate(template, new Map())
-    return units !== undefined && operatorOf('Null').matches(units, wanted)
+  const matches = values.some((template, at) => {
+    const known = matchers[at]
+    if (known !== undefined) return known(wanted, meter)
+    const units = fillTemplate(template, NO_VALUES, meter)
+    return units !== undefined && operatorOf('Null').matcher(units)(wanted, meter)
   })
   return matches ? 'yes' : 'no'
 }
 
+const NO_VALUES: ContextValues = new Map()
+
 /** One value of the request against all of the policy: any match, or none for a negated operator. */
-function valueVerdict(condition: Condition, actual: string, context: ContextValues): Verdict {
-  const { operator, values } = condition
+function* valueVerdict(
+  condition: Condition,
+  actual: string,
+  context: ContextValues,
+  meter: Meter,
+): Work<Verdict> {
+  const { operator, values, matchers } = condition
   if (operator === undefined) return 'unknown'
-  const { matches, negated } = operatorOf(operator)
-  const verdict = anyOf(
-    values.map((template) => {
-      const units = fillTemplate(template, context)
-      if (units === undefined) return 'unknown'
-      return matches(units, actual) ? 'yes' : 'no'
-    }),
-  )
+  const { matcher, negated } = operatorOf(operator)
+  let verdict: Verdict = 'no'
+  for (let at = 0; at < values.length && verdict !== 'yes'; at++) {
+    if (meter.isDue()) yield
+    let matches = matchers[at]
+    if (matches === undefined) {
+      const units = fillTemplate(values[at] as (typeof values)[number], context, meter)
+      matches = units && matcher(units)
+    }
+    verdict = matches === undefined ? 'unknown' : matches(actual, meter) ? 'yes' : verdict
+  }
   if (verdict === 'unknown' || !negated) return verdict
   return verdict === 'yes' ? 'no' : 'yes'
 }

@@ -178,28 +178,48 @@ const FIXING_KEYS = [
 ].map((key) => `aws:${key}`)
 
 function isPublic(policy: RawPolicy): boolean {
-  return statementsOf(policy).some(({ Effect, Principal, NotPrincipal, Condition }) => {
-    if (Effect !== 'Allow') return false
+  const addresses: string[] = []
+  for (const { Effect, Principal, NotPrincipal, Condition } of statementsOf(policy)) {
+    if (Effect !== 'Allow') continue
     const words =
       Principal === undefined ? [] : Principal === '*' ? ['*'] : list(Principal['AWS'] ?? [])
-    if (NotPrincipal === undefined && !words.includes('*')) return false
-    return !Object.entries(Condition ?? {}).some(([operator, keys]) =>
-      Object.entries(keys).some(([key, values]) =>
-        fixes(operator, key.toLowerCase(), list(values)),
+    if (NotPrincipal === undefined && !words.includes('*')) continue
+    const conditions = Object.entries(Condition ?? {}).flatMap(([operator, keys]) =>
+      Object.entries(keys).map(
+        ([key, values]) => [operator, key.toLowerCase(), list(values)] as const,
       ),
     )
-  })
+    if (conditions.some((each) => fixes(...each))) continue
+    const from = conditions.find(
+      ([operator, key]) =>
+        operator.replace(/^ForAnyValue:/, '') === 'IpAddress' && key === 'aws:sourceip',
+    )
+    if (from === undefined || from[2].some((value) => value.includes('${'))) return true
+    addresses.push(...from[2])
+  }
+  return tooMany(addresses)
+}
+
+/** A /8 of public addresses, or a /32 of IPv6, is not too many; counted by what the cases can hold. */
+function tooMany(ranges: readonly string[]): boolean {
+  let four = 0
+  let six = 0
+  for (const range of new Set(ranges)) {
+    const [address = '', bits] = range.split('/')
+    const isSix = address.includes(':')
+    const width = isSix ? 128 : 32
+    const left = width - Number(bits ?? width)
+    if (left > (isSix ? 96 : 24)) return true
+    if (/^(10|192\.168)\./.test(address)) continue
+    if (isSix) six += 2 ** left
+    else four += 2 ** left
+  }
+  return four > 2 ** 24 || six > 2 ** 96
 }
 
 function fixes(operator: string, key: string, values: string[]): boolean {
   const plain = operator.replace(/^ForAnyValue:/, '')
   if (!FIXING_KEYS.includes(key) || values.some((value) => value.includes('${'))) return false
-  if (plain === 'IpAddress') {
-    return values.every((value) => {
-      const [address = '', bits] = value.split('/')
-      return bits === undefined || Number(bits) >= (address.includes(':') ? 32 : 8)
-    })
-  }
   if (key === 'aws:sourceip' || values.includes('')) return false
   if (['StringEquals', 'StringEqualsIgnoreCase', 'BinaryEquals'].includes(plain)) return true
   if (!['StringLike', 'ArnLike', 'ArnEquals'].includes(plain)) return false

@@ -11,11 +11,12 @@
  */
 
 import { arnPattern, type ArnTemplate } from './arn.ts'
-import { CONDITION_OPERATORS, type OperatorName } from './condition.ts'
+import { CONDITION_OPERATORS, type Matcher, type OperatorName } from './condition.ts'
 import { compilePattern, wildcardUnits, type Pattern } from './pattern.ts'
 import { parsePrincipal, type PrincipalSet, type ResolvedPrincipal } from './principal.ts'
 import { JsonError, parseStrictJson, type Json, type JsonObject } from './strict-json.ts'
-import { parseTemplate, type Template } from './template.ts'
+import { Meter } from '../work.ts'
+import { fillTemplate, hasVariables, parseTemplate, type Template } from './template.ts'
 
 export type PolicyKind = 'identity' | 'resource' | 'trust'
 
@@ -46,6 +47,8 @@ export interface Condition {
   /** Lower case. */
   readonly key: string
   readonly values: readonly Template[]
+  /** Of each value; undefined for one with variables, which is compiled for each request. */
+  readonly matchers: readonly (Matcher | undefined)[]
 }
 
 export interface Statement {
@@ -250,17 +253,29 @@ function conditionsAt(value: Json, place: string, variables: boolean): Condition
     if (operator === 'Null' && (match[1] ?? match[3]) !== undefined) {
       throw new MalformedPolicyError(at, 'Null takes no ForAllValues, ForAnyValue or IfExists')
     }
-    return Object.entries(objectAt(keys, at)).map(([key, values]): Condition => ({
-      name,
-      operator,
-      ifExists: match[3] !== undefined,
-      set: match[1] === undefined ? undefined : match[1] === 'ForAnyValue' ? 'any' : 'all',
-      key: key.toLowerCase(),
-      values: listAt(values, `${at}.${key.slice(0, 60)}`).map(([each, where]) =>
+    return Object.entries(objectAt(keys, at)).map(([key, given]): Condition => {
+      const values = listAt(given, `${at}.${key.slice(0, 60)}`).map(([each, where]) =>
         valueAt(each, where, operator, variables),
-      ),
-    }))
+      )
+      return {
+        name,
+        operator,
+        ifExists: match[3] !== undefined,
+        set: match[1] === undefined ? undefined : match[1] === 'ForAnyValue' ? 'any' : 'all',
+        key: key.toLowerCase(),
+        values,
+        matchers: values.map((value) => matcherOf(operator, value)),
+      }
+    })
   })
+}
+
+const NO_VALUES: ReadonlyMap<string, readonly string[]> = new Map()
+
+function matcherOf(operator: OperatorName | undefined, value: Template): Matcher | undefined {
+  if (operator === undefined || hasVariables(value)) return undefined
+  const units = fillTemplate(value, NO_VALUES, new Meter())
+  return units && CONDITION_OPERATORS[operator].matcher(units)
 }
 
 function valueAt(

@@ -2,12 +2,13 @@
 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isWithin, mayOverlap } from './containment.ts'
+import { comparable, isWithin, mayOverlap } from './containment.ts'
 import { decide } from './decide.ts'
 import type { RawPolicy } from './oracle.ts'
 import { matchesWildcards, wildcardUnits } from './pattern.ts'
-import { parsePolicy } from './policy.ts'
-import { covers } from './rights.ts'
+import { parsePolicy, type Policy } from './policy.ts'
+import { BudgetError, finish, Meter, SLICE_STEPS } from '../work.ts'
+import { covering } from './rights.ts'
 import { randomOf, randomPolicy, randomQuestion } from './testing/cases.ts'
 
 type Fields = Record<string, unknown>
@@ -19,6 +20,7 @@ const policy = (...statements: Fields[]) =>
       Statement: statements.map((fields) => ({ Effect: 'Allow', ...fields })),
     }),
   )
+const covers = (creator: Policy[], granted: Policy[]): boolean => finish(covering(creator, granted))
 const may = (creator: Fields[], granted: Fields[]): boolean =>
   covers([policy(...creator)], [policy(...granted)])
 
@@ -118,15 +120,43 @@ describe('a creator covers', () => {
     expect(covers([], [policy({ ...READ, Effect: 'Deny' })])).toBe(true)
   })
 
-  it('nothing that takes too long to compare', () => {
-    const slow = (letter: string): string =>
-      `arn:aws:s3:::${Array.from({ length: 15 }, () => '*' + letter.repeat(60)).join('')}`
-    const many = (letter: string, length: number): Fields => ({
+  it('row 21: in steps that grow with the text where no single characters are wild', () => {
+    const slow = Array.from({ length: 15 }, () => '*' + 'a'.repeat(60)).join('')
+    const many = (length: number, text = slow): Policy =>
+      policy({
+        Action: '*',
+        Resource: Array.from({ length }, (_, at) => `arn:aws:s3:::${text}${at}`),
+      })
+    const stepsOf = (creator: Policy, granted: Policy): number => {
+      const meter = new Meter()
+      expect(finish(covering([creator], [granted], meter))).toBe(true)
+      return meter.steps
+    }
+    // 18 patterns of a thousand characters with each other: a million characters to compare once.
+    expect(stepsOf(many(18), many(18))).toBeLessThan(2_000_000)
+    expect(stepsOf(policy(ALL), many(18))).toBeLessThan(1_000_000)
+    expect(stepsOf(many(18, slow.replaceAll('aa', '?a')), many(18))).toBeGreaterThan(10_000_000)
+  })
+
+  it('row 21: nothing that takes too many steps to compare, and says so; in slices', () => {
+    const slow = Array.from({ length: 15 }, () => '*' + '?a'.repeat(30)).join('')
+    const many = policy({
       Action: '*',
-      Resource: Array.from({ length }, (_, at) => slow(letter) + at),
+      Resource: Array.from({ length: 18 }, (_, at) => `arn:aws:s3:::${slow}${at}`),
     })
-    expect(may([many('a', 18)], [many('a', 18)])).toBe(false)
-    expect(may([ALL], [many('a', 18)])).toBe(true)
+    expect(() => finish(covering([many], [many], new Meter(10_000_000)))).toThrow(BudgetError)
+    expect(finish(covering([policy(ALL)], [many], new Meter(10_000_000)))).toBe(true)
+    const meter = new Meter(1e12)
+    const work = covering([many], [many], meter)
+    let before = 0
+    let longest = 0
+    for (let isOver = false; !isOver;) {
+      isOver = work.next().done === true
+      longest = Math.max(longest, meter.steps - before)
+      before = meter.steps
+    }
+    // One comparison of two patterns can't be interrupted.
+    expect(longest).toBeLessThan(SLICE_STEPS + 1_000 * 1_000)
   })
 })
 
@@ -134,7 +164,7 @@ describe('patterns', () => {
   const unit = fc.constantFrom('a', 'b', '*', '?')
   const pattern = fc.string({ unit, maxLength: 6 })
   const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 8 })
-  const fresh = () => ({ steps: 1e6 })
+  const form = (text: string) => comparable(wildcardUnits(text))
 
   it('within another match no text that it does not', () => {
     let within = 0
@@ -144,7 +174,7 @@ describe('patterns', () => {
         pattern,
         fc.array(text, { minLength: 20, maxLength: 20 }),
         (a, b, texts) => {
-          if (!isWithin(wildcardUnits(a), wildcardUnits(b), fresh())) return
+          if (!isWithin(form(a), form(b), new Meter())) return
           within++
           for (const each of texts) {
             if (matchesWildcards(a, each)) expect(matchesWildcards(b, each)).toBe(true)
@@ -161,9 +191,9 @@ describe('patterns', () => {
     fc.assert(
       fc.property(pattern, pattern, (a, b) => {
         const common = texts.some((each) => matchesWildcards(a, each) && matchesWildcards(b, each))
-        if (common) expect(mayOverlap(wildcardUnits(a), wildcardUnits(b), fresh())).toBe(true)
+        if (common) expect(mayOverlap(form(a), form(b), new Meter())).toBe(true)
         else if (a.length + b.length <= 7) {
-          expect(mayOverlap(wildcardUnits(a), wildcardUnits(b), fresh())).toBe(false)
+          expect(mayOverlap(form(a), form(b), new Meter())).toBe(false)
         }
       }),
       { numRuns: 2_000, seed: 1 },

@@ -9,33 +9,45 @@
  *      whose conditions are no stricter.
  *   2. Each Deny of `creator` that might touch them is denied by `granted` as well.
  *
+ * All comparisons are counted by a meter and can be interrupted (work.ts). Statements are brought into a
+ * form for comparisons once. Beyond the meter's steps the work throws BudgetError: the caller refuses.
+ *
  * What depends on who asks (variables, conditions on the principal) means another thing for the one who
  * is given than for the one who gives: such an Allow of `creator` covers nothing.
  */
 
+import { Meter, type Work } from '../work.ts'
 import type { ArnTemplate } from './arn.ts'
 import { operatorOf } from './condition.ts'
 import { isConditionKey, isPrincipalKey } from './condition-keys.ts'
-import { isWithin, mayOverlap, type Budget } from './containment.ts'
+import { comparable, isWithin, mayOverlap, type Comparable } from './containment.ts'
 import { ANY_TEXT, type Pattern, type PatternUnits } from './pattern.ts'
 import type { Condition, Policy, Statement } from './policy.ts'
 import { hasVariables } from './template.ts'
 
-/** Some tens of milliseconds. Beyond, nothing more is covered. */
-const STEPS_MAX = 10_000_000
+/** About half a second, in turns. */
+export const COVERING_STEPS_MAX = 200_000_000
 
-/** Identity policies both. A policy that can't be read belongs into neither: refuse before. */
-export function covers(creator: readonly Policy[], granted: readonly Policy[]): boolean {
-  const budget = { steps: STEPS_MAX }
-  const allows = statementsOf(creator, 'Allow').filter(isPlain)
-  const denies = statementsOf(creator, 'Deny')
-  const grantedDenies = statementsOf(granted, 'Deny').filter(isPlain)
-  const held = denies.filter((deny) => !isDenied(deny, grantedDenies, budget))
-  return statementsOf(granted, 'Allow').every(
-    (allow) =>
-      isWithinSome(allow, allows, budget) &&
-      held.every((deny) => !touches(statementOf(deny), statementOf(allow), budget)),
-  )
+/**
+ * Identity policies both. A policy that can't be read belongs into neither: refuse before. Throws
+ * BudgetError when the policies are too many to compare.
+ */
+export function* covering(
+  creator: readonly Policy[],
+  granted: readonly Policy[],
+  meter = new Meter(COVERING_STEPS_MAX),
+): Work<boolean> {
+  const allows = yield* reachesOf(statementsOf(creator, 'Allow').filter(isPlain), meter)
+  const grantedDenies = yield* reachesOf(statementsOf(granted, 'Deny').filter(isPlain), meter)
+  const held: Reach[] = []
+  for (const deny of yield* reachesOf(statementsOf(creator, 'Deny'), meter)) {
+    if (!(yield* isWithinSome(deny, grantedDenies, meter))) held.push(deny)
+  }
+  for (const allow of yield* reachesOf(statementsOf(granted, 'Allow'), meter)) {
+    if (!(yield* isWithinSome(allow, allows, meter))) return false
+    for (const deny of held) if (yield* touches(deny, allow, meter)) return false
+  }
+  return true
 }
 
 function statementsOf(policies: readonly Policy[], effect: Statement['effect']): Statement[] {
@@ -56,138 +68,203 @@ function isPlain({ conditions, resources }: Statement): boolean {
   )
 }
 
-/** What a statement is about, as units: lists of patterns, or all but them. */
+/** What a statement is about: lists of patterns, or all but them. */
 interface Reach {
   readonly actions: Patterns
   readonly resources: Patterns
-  readonly conditions: readonly Condition[]
+  readonly conditions: readonly Demand[]
 }
 
 interface Patterns {
-  readonly units: readonly PatternUnits[]
+  readonly forms: readonly Form[]
   readonly except: boolean
 }
 
-const EVERYTHING: PatternUnits = [ANY_TEXT]
+/** A pattern of actions, or of ARNs, which fall into fields. */
+interface Form {
+  readonly whole: Comparable
+  /** So many fields, the last one with the rest. Absent for actions. */
+  readonly fields?: (count: number) => readonly Comparable[]
+}
+
+/** A condition, and its values as texts that can be compared. */
+interface Demand {
+  readonly condition: Condition
+  readonly texts: ReadonlySet<string>
+}
+
+/** What making a unit of a pattern comparable takes. */
+const STEPS_PER_UNIT = 32
+
+function* reachesOf(statements: readonly Statement[], meter: Meter): Work<Reach[]> {
+  const reaches: Reach[] = []
+  for (const statement of statements) {
+    const reach = reachOf(statement)
+    for (const { whole } of [...reach.actions.forms, ...reach.resources.forms]) {
+      meter.take(whole.units.length * STEPS_PER_UNIT)
+    }
+    reaches.push(reach)
+    if (meter.isDue()) yield
+  }
+  return reaches
+}
 
 /** At least what the statement is about: what a variable stands for may be anything. */
-function statementOf(statement: Statement): Reach {
+function reachOf(statement: Statement): Reach {
   const { exceptActions, exceptResources, conditions } = statement
   const plain = (resource: ArnTemplate): boolean => !resource.fields.some(hasVariables)
   const vague = !statement.resources.every(plain)
   const resources: Patterns = exceptResources
-    ? { units: statement.resources.filter(plain).map(unitsOfArn), except: true }
-    : { units: statement.resources.map(unitsOfArn), except: false }
+    ? { forms: statement.resources.filter(plain).map(arnForm), except: true }
+    : { forms: statement.resources.map(arnForm), except: false }
   return {
-    actions: { units: statement.actions.map(unitsOf), except: exceptActions },
+    actions: {
+      forms: statement.actions.map((pattern) => ({ whole: comparable(unitsOf(pattern)) })),
+      except: exceptActions,
+    },
     // A Deny whose variable has no value denies all (evaluate.ts).
-    resources:
-      vague && statement.effect === 'Deny' ? { units: [EVERYTHING], except: false } : resources,
-    conditions,
+    resources: vague && statement.effect === 'Deny' ? EVERY_RESOURCE : resources,
+    conditions: conditions.map((condition) => ({ condition, texts: textsOf(condition) })),
   }
 }
 
 /** Each action on each resource within one of the outer statements. */
-function isWithinSome(inner: Statement, outers: readonly Statement[], budget: Budget): boolean {
-  const { actions, resources, conditions } = statementOf(inner)
-  const reaches = outers
-    .map(statementOf)
-    .filter((outer) => outer.conditions.every((wanted) => isMet(wanted, conditions)))
-  // Many patterns have the same outer statements: compared once, combined once.
-  const byAction = distinct(singles(actions), (action, at) =>
-    areWithin(action, (reaches[at] as Reach).actions, budget, false),
-  )
-  const byResource = distinct(singles(resources), (resource, at) =>
-    areWithin(resource, (reaches[at] as Reach).resources, budget, true),
-  )
-  budget.steps -= byAction.size * byResource.size
-  if (budget.steps < 0) return false
-  return [...byAction].every((some) => [...byResource].every((others) => (some & others) !== 0n))
+function* isWithinSome(inner: Reach, outers: readonly Reach[], meter: Meter): Work<boolean> {
+  const usable: Reach[] = []
+  for (const outer of outers) {
+    if (meter.isDue()) yield
+    if (areMet(outer.conditions, inner.conditions, meter)) usable.push(outer)
+  }
+  const all = usable.find((outer) => isEverything(outer.actions) && isEverything(outer.resources))
+  if (all !== undefined) return true
+  const byAction = yield* distinct(inner.actions, (outer) => outer.actions, false)
+  const byResource = yield* distinct(inner.resources, (outer) => outer.resources, true)
+  for (const some of byAction) {
+    for (const others of byResource) {
+      meter.take(some.length)
+      if (meter.isDue()) yield
+      if (!some.some((word, at) => (word & (others[at] as number)) !== 0)) return false
+    }
+  }
+  return true
 
-  /** Sets of the outer statements that each is within, as bits. */
-  function distinct(
-    each: readonly Patterns[],
-    isIn: (patterns: Patterns, at: number) => boolean,
-  ): Set<bigint> {
-    return new Set(
-      each.map((patterns) =>
-        reaches.reduce(
-          (bits, _, at) => (isIn(patterns, at) ? bits | (1n << BigInt(at)) : bits),
-          0n,
-        ),
-      ),
-    )
+  /** The sets of outer statements that each pattern is within, as bits; many patterns have the same set. */
+  function* distinct(
+    patterns: Patterns,
+    of: (outer: Reach) => Patterns,
+    arns: boolean,
+  ): Work<Uint32Array[]> {
+    const sets = new Map<string, Uint32Array>()
+    for (const each of singles(patterns)) {
+      const bits = new Uint32Array(Math.ceil(usable.length / 32))
+      for (const [at, outer] of usable.entries()) {
+        if (yield* areWithin(each, of(outer), meter, arns)) {
+          bits[at >> 5] = (bits[at >> 5] as number) | (1 << (at & 31))
+        }
+      }
+      meter.take(bits.length * 16)
+      sets.set(bits.join(), bits)
+    }
+    return [...sets.values()]
   }
 }
 
-function isMet(wanted: Condition, given: readonly Condition[]): boolean {
-  return given.some((each) => isStricter(each, wanted))
-}
-
-function isDenied(deny: Statement, denies: readonly Statement[], budget: Budget): boolean {
-  return isWithinSome(deny, denies, budget)
+function isEverything({ forms, except }: Patterns): boolean {
+  return !except && forms.some(({ whole }) => whole.isEverything)
 }
 
 /** A list falls into its patterns; what is excepted must be looked at together. */
 function singles(patterns: Patterns): Patterns[] {
   if (patterns.except) return [patterns]
-  return patterns.units.map((units) => ({ units: [units], except: false }))
+  return patterns.forms.map((form) => ({ forms: [form], except: false }))
 }
 
-function areWithin(inner: Patterns, outer: Patterns, budget: Budget, arns: boolean): boolean {
-  const within = arns ? isArnWithin : isWithin
-  const overlap = arns ? mayArnsOverlap : mayOverlap
-  if (!inner.except && !outer.except) {
-    return inner.units.every((each) => outer.units.some((other) => within(each, other, budget)))
+type Compare = (one: Form, other: Form, meter: Meter) => boolean
+
+function* some(forms: readonly Form[], one: Form, compare: Compare, meter: Meter): Work<boolean> {
+  for (const other of forms) {
+    meter.take(4)
+    if (meter.isDue()) yield
+    if (compare(one, other, meter)) return true
   }
-  if (inner.except && outer.except) {
-    return outer.units.every((each) => inner.units.some((other) => within(each, other, budget)))
+  return false
+}
+
+function* areWithin(inner: Patterns, outer: Patterns, meter: Meter, arns: boolean): Work<boolean> {
+  const within: Compare = arns ? isArnWithin : isActionWithin
+  if (!inner.except && outer.except) {
+    for (const each of inner.forms) if (yield* some(outer.forms, each, overlap, meter)) return false
+    return true
   }
-  if (outer.except) {
-    return inner.units.every((each) => !outer.units.some((other) => overlap(each, other, budget)))
-  }
-  return outer.units.some((each) => each.length === 1 && each[0] === ANY_TEXT)
+  if (inner.except && !outer.except) return isEverything(outer)
+  // What the outer leaves out, the inner leaves out as well.
+  const [parts, wholes] = inner.except ? [outer.forms, inner.forms] : [inner.forms, outer.forms]
+  for (const each of parts) if (!(yield* some(wholes, each, within, meter))) return false
+  return true
 }
 
 /** Whether a request can be about both, whatever their conditions. */
-function touches(one: Reach, other: Reach, budget: Budget): boolean {
+function* touches(one: Reach, other: Reach, meter: Meter): Work<boolean> {
   return (
-    mayTouch(one.actions, other.actions, budget, false) &&
-    mayTouch(one.resources, other.resources, budget, true)
+    (yield* mayTouch(one.actions, other.actions, meter, false)) &&
+    (yield* mayTouch(one.resources, other.resources, meter, true))
   )
 }
 
-function mayTouch(one: Patterns, other: Patterns, budget: Budget, arns: boolean): boolean {
-  const within = arns ? isArnWithin : isWithin
-  const overlap = arns ? mayArnsOverlap : mayOverlap
+function* mayTouch(one: Patterns, other: Patterns, meter: Meter, arns: boolean): Work<boolean> {
+  const within: Compare = arns ? isArnWithin : isActionWithin
   if (one.except && other.except) return true
-  if (one.except) {
-    return other.units.some((each) => !one.units.some((not) => within(each, not, budget)))
+  if (!one.except && other.except) return yield* mayTouch(other, one, meter, arns)
+  for (const each of other.forms) {
+    if (one.except) {
+      if (!(yield* some(one.forms, each, within, meter))) return true
+    } else if (yield* some(one.forms, each, overlap, meter)) return true
   }
-  if (other.except) return mayTouch(other, one, budget, arns)
-  return one.units.some((each) => other.units.some((also) => overlap(each, also, budget)))
+  return false
 }
 
-/** True when a request that meets `given` meets `wanted`. */
-function isStricter(given: Condition, wanted: Condition): boolean {
-  const { operator } = wanted
-  if (operator === undefined || given.operator !== operator) return false
-  if (given.key !== wanted.key || given.set !== wanted.set) return false
-  if (given.ifExists && !wanted.ifExists) return false
-  const [some, all] = [given, wanted].map(textsOf) as [Set<string>, Set<string>]
-  if (operator === 'Null') return some.size === all.size && isSubset(some, all)
-  return operatorOf(operator).negated ? isSubset(all, some) : isSubset(some, all)
+/** True when a request that meets `given` meets all that is wanted. */
+function areMet(wanted: readonly Demand[], given: readonly Demand[], meter: Meter): boolean {
+  return wanted.every((each) => given.some((other) => isStricter(other, each, meter)))
+}
+
+function isStricter(given: Demand, wanted: Demand, meter: Meter): boolean {
+  meter.take(8)
+  const { operator, key, set, ifExists } = wanted.condition
+  if (operator === undefined || given.condition.operator !== operator) return false
+  if (given.condition.key !== key || given.condition.set !== set) return false
+  if (given.condition.ifExists && !ifExists) return false
+  const [few, many] = [given.texts, wanted.texts]
+  meter.take(4 * (few.size + many.size))
+  if (operator === 'Null') return few.size === many.size && isSubset(few, many)
+  return operatorOf(operator).negated ? isSubset(many, few) : isSubset(few, many)
 }
 
 function textsOf({ values }: Condition): Set<string> {
   return new Set(values.map((template) => JSON.stringify(template)))
 }
 
-function isSubset(some: ReadonlySet<string>, all: ReadonlySet<string>): boolean {
-  return [...some].every((each) => all.has(each))
+function isSubset(few: ReadonlySet<string>, all: ReadonlySet<string>): boolean {
+  for (const each of few) if (!all.has(each)) return false
+  return true
 }
 
 const COLON = 0x3a
+const ARN_FIELDS = 6
+
+function arnForm(template: ArnTemplate): Form {
+  return formOf(unitsOfArn(template))
+}
+
+function formOf(units: PatternUnits): Form {
+  const known: (readonly Comparable[] | undefined)[] = []
+  return {
+    whole: comparable(units),
+    fields: (count) => (known[count] ??= splitFields(units, count).map(comparable)),
+  }
+}
+
+const EVERY_RESOURCE: Patterns = { forms: [formOf([ANY_TEXT])], except: false }
 
 /** Fields of an ARN pattern with their colons; variables stand for anything. */
 function unitsOfArn({ everything, fields }: ArnTemplate): number[] {
@@ -202,25 +279,27 @@ function unitsOf({ pieces }: Pattern): number[] {
   return pieces.flatMap((piece, at) => (at === 0 ? [...piece] : [ANY_TEXT, ...piece]))
 }
 
+function isActionWithin(inner: Form, outer: Form, meter: Meter): boolean {
+  return isWithin(inner.whole, outer.whole, meter)
+}
+
 /**
  * A star of an ARN pattern stays within its field, but for the last one's. Field by field, with the
  * fields of the inner that the outer's last takes in joined.
  */
-function isArnWithin(inner: PatternUnits, outer: PatternUnits, budget: Budget): boolean {
-  if (outer.length === 1 && outer[0] === ANY_TEXT) return isWithin(inner, outer, budget)
-  if (inner.length === 1 && inner[0] === ANY_TEXT) return false
-  const outers = splitFields(outer, ARN_FIELDS)
-  const inners = splitFields(inner, outers.length)
+function isArnWithin(inner: Form, outer: Form, meter: Meter): boolean {
+  if (outer.whole.isEverything) return true
+  if (inner.whole.isEverything) return false
+  const outers = outer.fields?.(ARN_FIELDS) ?? []
+  const inners = inner.fields?.(outers.length) ?? []
   if (inners.length !== outers.length) return false
-  return inners.every((field, at) => isWithin(field, outers[at] as PatternUnits, budget))
+  return inners.every((field, at) => isWithin(field, outers[at] as Comparable, meter))
 }
 
-/** Taken as plain patterns they match at least as much. */
-function mayArnsOverlap(one: PatternUnits, other: PatternUnits, budget: Budget): boolean {
-  return mayOverlap(one, other, budget)
+/** ARNs taken as plain patterns match at least as much. */
+function overlap(one: Form, other: Form, meter: Meter): boolean {
+  return mayOverlap(one.whole, other.whole, meter)
 }
-
-const ARN_FIELDS = 6
 
 function splitFields(units: PatternUnits, count: number): number[][] {
   const fields: number[][] = [[]]

@@ -4,6 +4,7 @@
  * `${key, 'text'}` gives the text when the request has no such key.
  */
 
+import type { Meter } from '../work.ts'
 import { literalUnits, wildcardUnits } from './pattern.ts'
 
 export interface Variable {
@@ -55,8 +56,20 @@ function parseVariable(text: string): Variable | undefined {
   return { key: (match[1] as string).toLowerCase(), otherwise: match[2] }
 }
 
-/** Units to compile. Undefined when the request has no value, or several, for one of its variables. */
-export function fillTemplate(template: Template, context: ContextValues): number[] | undefined {
+/** A longer text with its variables filled in matches nothing that a request can hold. */
+const FILLED_UNITS_MAX = 32_768
+/** A unit is copied several times until it is part of a compiled pattern. */
+const STEPS_PER_UNIT = 4
+
+/**
+ * Units to compile. Undefined when the request has no value, or several, for one of its variables, or when
+ * they make it longer than any request.
+ */
+export function fillTemplate(
+  template: Template,
+  context: ContextValues,
+  meter: Meter,
+): number[] | undefined {
   const units: number[] = []
   for (const part of template) {
     if (!('key' in part)) {
@@ -67,8 +80,10 @@ export function fillTemplate(template: Template, context: ContextValues): number
     if (values.length > 1) return undefined
     const value = values[0] ?? part.otherwise
     if (value === undefined) return undefined
+    if (units.length + value.length > FILLED_UNITS_MAX) return undefined
     for (const unit of literalUnits(value)) units.push(unit)
   }
+  meter.take(units.length * STEPS_PER_UNIT)
   return units
 }
 

@@ -5,6 +5,7 @@ import { IamError, type IamResult, type QueryRecord } from '../../../gateway/iam
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { checkParameters } from '../../../gateway/iam/parameters.ts'
 import { unfold } from '../../../gateway/iam/query.ts'
+import { finish } from '../../../protocol/work.ts'
 import { JoseTokenSigner } from '../../env/tokens.ts'
 import { internalContext } from '../../internal-context.ts'
 import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
@@ -65,6 +66,7 @@ export class IamWorld {
       parameters: checked,
       nowMs: this.nowMs,
       conditions: new Map(),
+      inTurns: finish,
     })
   }
 
