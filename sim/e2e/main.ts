@@ -3,7 +3,8 @@
  *
  * Real clients against real processes: every suite of clients/ against one node, then against a cluster of
  * three through different gateways, after a check of the command contract itself. A client that is not
- * installed is named and passed over; with --require-all that is an error. With --endpoint URL (and
+ * installed is named and passed over; with --require-all that is an error, except for clients whose language is not
+ * installed. With --endpoint URL (and
  * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) the suites run against a server that is there already.
  */
 
@@ -21,10 +22,26 @@ import { restic } from './clients/restic.ts'
 import { s3cmd } from './clients/s3cmd.ts'
 import { sdk } from './clients/sdk.ts'
 import { checkContract } from './contract.ts'
+import { go } from './foreign/go.ts'
+import { java } from './foreign/java.ts'
+import { javascript } from './foreign/javascript.ts'
+import { python } from './foreign/python.ts'
+import { missingTool } from './foreign/suite.ts'
 import { Context } from './suite.ts'
 import type { Suite } from './suite.ts'
 
-const suites: readonly Suite[] = [conformance, sdk, awsCli, rclone, s3cmd, restic]
+const suites: readonly Suite[] = [
+  conformance,
+  sdk,
+  awsCli,
+  rclone,
+  s3cmd,
+  restic,
+  python,
+  javascript,
+  go,
+  java,
+]
 
 const { values } = parseArgs({
   options: {
@@ -61,6 +78,11 @@ async function runSuites(
     if (suite.program !== undefined && (await which(suite.program)) === undefined) {
       console.log(`${title}, ${suite.name}: not installed`)
       if (values['require-all']) failures.push(`${suite.name}: not installed`)
+      continue
+    }
+    const missing = await missingTool(suite.toolchain ?? [])
+    if (missing !== undefined) {
+      console.log(`${title}, ${suite.name}: SKIPPED, ${missing} is not installed`)
       continue
     }
     console.log(`${title}, ${suite.name}`)

@@ -8,6 +8,11 @@ export interface Suite {
   readonly name: string
   /** The program that must be installed; absent for libraries of this checkout. */
   readonly program?: string
+  /**
+   * Programs of a language that this suite's client is written in. Where one is missing the suite is passed over,
+   * with --require-all too; where they are there, the suite must pass.
+   */
+  readonly toolchain?: readonly string[]
   readonly run: (context: Context) => Promise<void>
 }
 

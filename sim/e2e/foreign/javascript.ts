@@ -1,0 +1,19 @@
+/** The AWS SDK for JavaScript v2 and minio for JavaScript. Version 3 of the SDK is the suite `sdk`. */
+
+import { copyFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '../../../bench/harness/process.ts'
+import { foreignSuite } from './suite.ts'
+
+const INSTALL = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
+
+export const javascript = foreignSuite('javascript', {
+  name: 'javascript',
+  toolchain: ['npm'],
+  prepare: async (sources, cache) => {
+    // The program must lie beside its libraries.
+    for (const name of readdirSync(sources)) copyFileSync(join(sources, name), join(cache, name))
+    await run('npm', [...INSTALL, '--silent'], { cwd: cache, timeoutMs: 240_000 })
+  },
+  command: (_, cache) => [process.execPath, join(cache, 'main.mjs')],
+})

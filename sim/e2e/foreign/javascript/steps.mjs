@@ -1,0 +1,34 @@
+/** Steps that report a line each, and what all suites share. */
+
+import { createHash } from 'node:crypto'
+
+export const oddKey = "a key/with ünïcødé = + // & <odd> 'quotes'?#.txt"
+const endpoints = (process.env.SHOAL_ENDPOINTS ?? '').split(',')
+
+export const endpoint = (turn) => endpoints[turn % endpoints.length]
+
+export async function step(title, work) {
+  try {
+    await work()
+    console.log(`ok ${title}`)
+  } catch (error) {
+    console.log(`FAIL ${title}: ${String(error).replaceAll('\n', ' ')}`)
+    for (const line of String(error?.stack).split('\n').slice(1, 4)) console.log(`  ${line}`)
+  }
+}
+
+/** The same bytes for the same seed. */
+export function bytesOf(seed, size) {
+  return createHash('shake256', { outputLength: size }).update(String(seed)).digest()
+}
+
+export function equal(actual, expected, what) {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
+  if (a !== b) throw new Error(`${what}: ${a?.slice(0, 200)} instead of ${b?.slice(0, 200)}`)
+}
+
+export async function gather(stream) {
+  const chunks = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,217 @@
+"""boto3: the defaults of us-east-1, which presign with signature version 2, and signature version 4."""
+
+import io
+import os
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from steps import ENDPOINTS, ODD_KEY, SCRATCH, bytes_of, equal, fetch, step
+
+BUCKET = "boto3-bucket"
+
+
+def client(service="s3", turn=0, **options):
+    s3 = options.pop("s3", {"addressing_style": "path"})
+    config = Config(retries={"max_attempts": 1}, s3=s3, **options)
+    return boto3.client(
+        service, endpoint_url=ENDPOINTS[turn % len(ENDPOINTS)], region_name="us-east-1", config=config
+    )
+
+
+def code_of(work):
+    try:
+        work()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "200"
+
+
+def buckets():
+    s3 = client()
+    s3.create_bucket(Bucket=BUCKET)
+    # In us-east-1 making one's own bucket again succeeds.
+    client(turn=1).create_bucket(Bucket=BUCKET)
+    head = s3.head_bucket(Bucket=BUCKET)
+    equal(head["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"], "us-east-1", "region")
+    equal(s3.get_bucket_location(Bucket=BUCKET)["LocationConstraint"], None, "location")
+    names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    equal(BUCKET in names, True, "listed")
+
+
+def objects():
+    body = bytes_of(1, 5000)
+    put = client().put_object(
+        Bucket=BUCKET, Key=ODD_KEY, Body=body, Metadata={"a": "1"}, ContentType="text/x-odd", Tagging=""
+    )
+    got = client(turn=1).get_object(Bucket=BUCKET, Key=ODD_KEY, ChecksumMode="ENABLED")
+    equal(got["Body"].read(), body, "bytes")
+    equal(got["Metadata"], {"a": "1"}, "metadata")
+    equal(got["ETag"], put["ETag"], "etag")
+    equal(got["ChecksumCRC32"], put["ChecksumCRC32"], "CRC32")
+    equal(got["ChecksumType"], "FULL_OBJECT", "checksum type")
+    part = client().get_object(Bucket=BUCKET, Key=ODD_KEY, Range="bytes=-10")
+    equal(part["Body"].read(), body[-10:], "suffix range")
+
+
+def stream():
+    class Stream(io.RawIOBase):
+        """Can't be read twice: its checksum goes into a trailer."""
+
+        def __init__(self, data):
+            self.data = io.BytesIO(data)
+
+        def read(self, size=-1):
+            return self.data.read(size)
+
+        def readable(self):
+            return True
+
+    body = bytes_of(2, 300_000)
+    client().put_object(Bucket=BUCKET, Key="stream", Body=io.BytesIO(body), ChecksumAlgorithm="SHA256")
+    equal(client(turn=2).get_object(Bucket=BUCKET, Key="stream")["Body"].read(), body, "bytes")
+    client().upload_fileobj(Stream(body), BUCKET, "stream-2")
+    equal(client(turn=1).get_object(Bucket=BUCKET, Key="stream-2")["Body"].read(), body, "bytes of stream")
+
+
+def checksums():
+    for name in ["CRC32", "SHA1", "SHA256"]:
+        put = client().put_object(Bucket=BUCKET, Key=f"sum-{name}", Body=b"hello", ChecksumAlgorithm=name)
+        attributes = client(turn=1).get_object_attributes(
+            Bucket=BUCKET, Key=f"sum-{name}", ObjectAttributes=["Checksum", "ObjectSize", "ETag"]
+        )
+        equal(attributes["Checksum"][f"Checksum{name}"], put[f"Checksum{name}"], name)
+        equal(attributes["ObjectSize"], 5, "size")
+    plain = client(request_checksum_calculation="when_required")
+    plain.put_object(Bucket=BUCKET, Key="sum-none", Body=b"hello")
+    head = plain.head_object(Bucket=BUCKET, Key="sum-none", ChecksumMode="ENABLED")
+    equal(bool(head.get("ChecksumCRC64NVME")), True, "CRC64NVME where none was declared")
+
+
+def multipart():
+    path = os.path.join(SCRATCH, "large.bin")
+    body = bytes_of(3, 18 << 20)
+    with open(path, "wb") as file:
+        file.write(body)
+    config = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=6 << 20, max_concurrency=3)
+    client().upload_file(path, BUCKET, "large", Config=config)
+    client(turn=1).download_file(BUCKET, "large", path + ".down", Config=config)
+    with open(path + ".down", "rb") as file:
+        equal(file.read() == body, True, "same bytes")
+    attributes = client().get_object_attributes(
+        Bucket=BUCKET, Key="large", ObjectAttributes=["ObjectParts", "Checksum"]
+    )
+    equal(attributes["ObjectParts"]["TotalPartsCount"], 3, "parts")
+    client().copy({"Bucket": BUCKET, "Key": "large"}, BUCKET, "copy of large + more", Config=config)
+    head = client(turn=2).head_object(Bucket=BUCKET, Key="copy of large + more")
+    equal(head["ContentLength"], len(body), "length of the copy")
+    part = client().get_object(Bucket=BUCKET, Key="large", PartNumber=2)
+    equal(part["Body"].read(), body[6 << 20 : 12 << 20], "part 2")
+
+
+def conditions():
+    s3 = client()
+    s3.put_object(Bucket=BUCKET, Key="once", Body=b"1", IfNoneMatch="*")
+    again = code_of(lambda: client(turn=1).put_object(Bucket=BUCKET, Key="once", Body=b"2", IfNoneMatch="*"))
+    equal(again, "PreconditionFailed", "second PUT")
+    wrong = code_of(lambda: s3.put_object(Bucket=BUCKET, Key="once", Body=b"2", IfMatch='"0"'))
+    equal(wrong, "PreconditionFailed", "wrong ETag")
+    equal(code_of(lambda: s3.get_object(Bucket=BUCKET, Key="absent")), "NoSuchKey", "absent")
+
+
+def listing():
+    s3 = client()
+    for i in range(25):
+        client(turn=i).put_object(Bucket=BUCKET, Key=f"list/{i % 3}/{i}", Body=b"")
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=BUCKET, Prefix="list/", PaginationConfig={"PageSize": 4}
+    )
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    equal(keys, sorted(f"list/{i % 3}/{i}" for i in range(25)), "keys")
+    folded = s3.list_objects(Bucket=BUCKET, Prefix="list/", Delimiter="/", MaxKeys=2)
+    equal([p["Prefix"] for p in folded["CommonPrefixes"]], ["list/0/", "list/1/"], "prefixes")
+    equal(folded["NextMarker"], "list/1/", "next marker")
+    deleted = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": key} for key in keys]})
+    equal(len(deleted["Deleted"]), 25, "deleted")
+
+
+def copies():
+    s3 = client()
+    s3.copy_object(Bucket=BUCKET, Key="copy + of odd", CopySource={"Bucket": BUCKET, "Key": ODD_KEY})
+    got = client(turn=1).get_object(Bucket=BUCKET, Key="copy + of odd")
+    equal(got["Body"].read(), bytes_of(1, 5000), "bytes")
+    equal(got["Metadata"], {"a": "1"}, "metadata of the copy")
+
+
+def presigned(kind, **options):
+    """`kind`: what must stand in the address."""
+    s3 = client(**options)
+    body = bytes_of(1, 5000)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": ODD_KEY}, ExpiresIn=60)
+    equal(kind in url, True, f"{kind} in the address")
+    equal(fetch(url)[2] == body, True, "GET")
+    params = {
+        "Bucket": BUCKET,
+        "Key": ODD_KEY,
+        "ResponseContentDisposition": 'attachment; filename="a b.txt"',
+    }
+    status, headers, _ = fetch(s3.generate_presigned_url("get_object", Params=params))
+    equal((status, headers["content-disposition"]), (200, 'attachment; filename="a b.txt"'), "disposition")
+    params = {"Bucket": BUCKET, "Key": "put by link", "ContentType": "text/plain"}
+    url = s3.generate_presigned_url("put_object", Params=params)
+    equal(fetch(url, "PUT", b"linked", {"content-type": "text/plain"})[0], 200, "PUT")
+    equal(client(turn=1).get_object(Bucket=BUCKET, Key="put by link")["Body"].read(), b"linked", "bytes")
+    url = s3.generate_presigned_url("head_object", Params={"Bucket": BUCKET, "Key": ODD_KEY})
+    equal(fetch(url, "HEAD")[0], 200, "HEAD")
+    tampered = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "large"})
+    equal(fetch(tampered.replace("/large", "/stream"))[0], 403, "another key")
+    listed = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": BUCKET, "MaxKeys": 2})
+    equal(fetch(listed)[0], 200, "list")
+
+
+def identities():
+    identity = client("sts").get_caller_identity()
+    equal(":root" in identity["Arn"], True, "root")
+    iam = client("iam", turn=1)
+    iam.create_user(UserName="boto")
+    key = iam.create_access_key(UserName="boto")["AccessKey"]
+    denied = boto3.client(
+        "s3",
+        endpoint_url=ENDPOINTS[-1],
+        region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+        config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
+    equal(code_of(lambda: denied.list_objects_v2(Bucket=BUCKET)), "AccessDenied", "without a policy")
+    iam.delete_access_key(UserName="boto", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="boto")
+
+
+def empty():
+    s3 = client()
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        keys = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]
+        if keys:
+            s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys, "Quiet": True})
+    s3.delete_bucket(Bucket=BUCKET)
+
+
+def main():
+    step("boto3: buckets, one's own made twice", buckets)
+    step("boto3: PUT, GET, metadata, range, an empty tagging header", objects)
+    step("boto3: streams", stream)
+    step("boto3: checksums and attributes", checksums)
+    step("boto3: parts, copy in parts, one part read", multipart)
+    step("boto3: conditions", conditions)
+    step("boto3: listings, delete many", listing)
+    step("boto3: copy of an odd key", copies)
+    step("boto3: links as made by default (signature version 2)", lambda: presigned("AWSAccessKeyId="))
+    step(
+        "boto3: links by signature version 4",
+        lambda: presigned("X-Amz-Signature=", signature_version="s3v4"),
+    )
+    step("boto3: IAM and STS", identities)
+    step("boto3: empty and remove the bucket", empty)
