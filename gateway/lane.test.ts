@@ -65,7 +65,8 @@ describe('the lane', () => {
     }
     expect(turns).toEqual([8, 8, 8, 8, 8])
     expect(notes.slice(20, 40)).toEqual(names)
-    expect(await Promise.all(results)).toEqual(names.map((name) => name.toUpperCase()))
+    const done = await Promise.all(results.map(async (result) => await result))
+    expect(done).toEqual(names.map((name) => name.toUpperCase()))
   })
 
   it('ends a turn early when its slices take long', () => {

@@ -54,7 +54,9 @@ export async function awsSuite() {
       equal([reply.status, reply.headers.get('content-type')], [200, 'text/x-odd'], 'GET')
       equal(Buffer.compare(Buffer.from(await reply.arrayBuffer()), small), 0, 'bytes')
       const url = client(0, version).getSignedUrl('putObject', { Bucket, Key: 'by link' })
-      equal((await fetch(url, { method: 'PUT', body: 'linked' })).status, 200, 'PUT')
+      // Bytes, because a text brings a content type, which version 2 signs.
+      const body = Buffer.from('linked')
+      equal((await fetch(url, { method: 'PUT', body })).status, 200, 'PUT')
     })
   }
   await step('aws-sdk v2: copy, list, delete many', async () => {

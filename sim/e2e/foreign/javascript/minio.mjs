@@ -41,7 +41,7 @@ export async function minioSuite() {
     equal((await fetch(url, { method: 'PUT', body: 'linked' })).status, 200, 'PUT')
   })
   await step('minio-js: list, copy, delete many', async () => {
-    await client(0).copyObject(bucket, 'copy', `/${bucket}/${encodeURIComponent(oddKey)}`)
+    await client(0).copyObject(bucket, 'copy', `/${bucket}/${oddKey}`)
     const names = []
     for await (const entry of client(1).listObjectsV2(bucket, '', true)) names.push(entry.name)
     equal(names, [oddKey, 'by link', 'copy', 'large'], 'keys')
