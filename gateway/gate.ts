@@ -46,6 +46,8 @@ export interface GateOptions {
   readonly lane: Lane
 }
 
+const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
+
 /** Why a request was ended before its answer. */
 const ENDED = {
   'client-gone': 'The client is gone.',
@@ -136,6 +138,14 @@ export class Gate {
       line(error instanceof S3Error || error instanceof StoreError ? error.code : 'InternalError')
       throw error
     }
+  }
+
+  /** `OPTIONS *` asks about the server, not about a resource (RFC 9110 9.3.7). */
+  serverOptions(exchange: Exchange): S3Response {
+    exchange.operation = 'ServerOptions'
+    const headers: ResponseHeaders = { Allow: SERVER_METHODS }
+    this.addCommonHeaders(headers, exchange.requestId)
+    return { status: 200, headers, body: undefined }
   }
 
   /** The answer to a failure. `request` is absent when it could not even be parsed. */

@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls'
 import { S3Error } from './errors.ts'
 import { COMMON_HEADERS, LIST_HEADERS } from './names.ts'
 import { DOCUMENTED } from './documented.ts'
+import { hostName, isHost, parseTarget } from './target.ts'
 
 /** Headers by lower-case name; values as received (latin1, joined with ',' when sent repeatedly). */
 export type HeaderRecord = Readonly<Record<string, string | undefined>>
@@ -106,14 +107,13 @@ const META_PREFIX = 'x-amz-meta-'
  * MetadataTooLarge, NotImplemented (an unknown Transfer-Encoding).
  */
 export function parseRequest(message: IncomingMessage, options: ParseOptions): S3Request {
-  const target = message.url ?? ''
-  // Absolute and asterisk forms, fragments and raw bytes beyond ASCII have no place here.
-  if (!/^\/[!-"$-~]*$/.test(target)) throw new S3Error('InvalidURI')
-  const mark = target.indexOf('?')
-  const rawPath = mark < 0 ? target : target.slice(0, mark)
-  const rawQuery = mark < 0 ? '' : target.slice(mark + 1)
+  const secure = (message.socket as TLSSocket | undefined)?.encrypted ?? false
+  const { rawPath, rawQuery, authority } = parseTarget(message.url ?? '', secure)
   const { query, repeated } = parseQuery(rawQuery)
   const sentHeaders = collectHeaders(message.rawHeaders)
+  checkHost(message.httpVersion, sentHeaders['host'])
+  // Also for the signature: what a client signs as its host is the one that it asks for.
+  if (authority !== undefined) sentHeaders['host'] = authority
   const hoisted = hoist(query, sentHeaders)
   const headers = withoutEmpty(sentHeaders)
   checkMetadataSize(headers)
@@ -121,7 +121,10 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const { bucket, key } = splitPath(rawPath, virtualBucket)
   const transferEncoding = headers['transfer-encoding']
   if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
-    throw new S3Error('NotImplemented', undefined, { details: { Header: 'Transfer-Encoding' } })
+    const details = { Header: 'Transfer-Encoding' }
+    // RFC 9112 6.3: unless chunked comes last, nobody knows where the body ends.
+    const endsChunked = /(^|,)[ \t]*chunked$/i.test(transferEncoding)
+    throw new S3Error(endsChunked ? 'NotImplemented' : 'InvalidRequest', undefined, { details })
   }
   return {
     method: message.method ?? '',
@@ -139,7 +142,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
     contentLength: parseContentLength(headers, transferEncoding !== undefined),
     transferChunked: transferEncoding !== undefined,
     remoteAddress: message.socket?.remoteAddress ?? '',
-    secure: (message.socket as TLSSocket | undefined)?.encrypted ?? false,
+    secure,
   }
 }
 
@@ -315,9 +318,17 @@ function checkMetadataSize(headers: HeaderRecord): void {
   }
 }
 
+/** RFC 9112 3.2. */
+function checkHost(httpVersion: string, host: string | undefined): void {
+  if (host === undefined ? httpVersion !== '1.1' : isHost(host)) return
+  const message =
+    host === undefined ? 'The Host header is missing.' : 'The Host header is not valid.'
+  throw new S3Error('InvalidRequest', message, { details: { Header: 'host' } })
+}
+
 function bucketOfHost(host: string | undefined, suffixes: readonly string[]): string | undefined {
   if (host === undefined || suffixes.length === 0) return undefined
-  const name = host.replace(/:\d+$/, '').toLowerCase()
+  const name = hostName(host)
   for (const suffix of suffixes) {
     if (name.length > suffix.length + 1 && name.endsWith(`.${suffix.toLowerCase()}`)) {
       return name.slice(0, name.length - suffix.length - 1)

@@ -8,6 +8,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import Koa from 'koa'
 import type { SigV2 } from './auth.ts'
 import type { Backend } from './backend.ts'
@@ -18,6 +19,7 @@ import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
 import { Gate, type GatewayLogger } from './gate.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './malformed.ts'
 import { Lane } from './lane.ts'
 import { Refusals } from './refusals.ts'
 import { parseRequest, type S3Request } from './request.ts'
@@ -94,6 +96,8 @@ class HttpGateway implements Gateway {
   readonly #budget: Budget
   readonly #server: Server
   readonly #idPrefix: string
+  /** The last request of each connection. */
+  readonly #lastOf = new WeakMap<Duplex, HttpExchange>()
   #idCount = 0
   #draining = false
   #onIdle: (() => void) | undefined
@@ -145,13 +149,16 @@ class HttpGateway implements Gateway {
         requestTimeout: 0,
         keepAliveTimeout: idleTimeoutMs,
         insecureHTTPParser: false,
-        requireHostHeader: true,
+        // Checked by parseRequest, so that its refusal has a request id.
+        requireHostHeader: false,
       },
       listener,
     )
     // The body is asked for only once its request has passed the gate.
     server.on('checkContinue', listener)
-    server.on('clientError', refuseMalformed)
+    server.on('checkExpectation', listener)
+    server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
+    server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))
     server.on('connection', (socket) => {
       socket.once('close', () => this.#onSocketClosed(socket))
     })
@@ -215,6 +222,7 @@ class HttpGateway implements Gateway {
       message,
       out,
     )
+    this.#lastOf.set(message.socket, exchange)
     const { metrics } = this.#options
     if (this.#watch.inFlight.size >= this.#limits.requestsMax) {
       metrics.refused++
@@ -227,8 +235,13 @@ class HttpGateway implements Gateway {
     let request: S3Request | undefined
     let response: S3Response
     try {
-      request = parseRequest(message, this.#options)
-      response = await this.#gate.handle(request, exchange)
+      if (exchange.expectsMore) throw new S3Error('ExpectationFailed')
+      if (message.url === '*' && message.method === 'OPTIONS') {
+        response = this.#gate.serverOptions(exchange)
+      } else {
+        request = parseRequest(message, this.#options)
+        response = await this.#gate.handle(request, exchange)
+      }
     } catch (error) {
       response = this.#gate.failure(error, undefined, exchange)
     }
@@ -337,6 +350,17 @@ class HttpGateway implements Gateway {
     this.#finish(exchange, failure.status)
   }
 
+  #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === 'ECONNRESET') socket.destroy()
+    else this.#refusePlainly(socket, refusalOf(error))
+  }
+
+  #refusePlainly(socket: Duplex, refusal: PlainRefusal): void {
+    const last = this.#lastOf.get(socket)
+    const answered = last?.request.complete === false && last.response.headersSent
+    sendPlain(socket, refusal, answered)
+  }
+
   #onSocketClosed(socket: Socket): void {
     for (const exchange of this.#watch.inFlight) {
       if (exchange instanceof HttpExchange && exchange.request.socket === socket) {
@@ -368,21 +392,4 @@ class Budget implements BodyBudget {
   give(sizeBytes: number): void {
     this.#left += sizeBytes
   }
-}
-
-/** What is no HTTP gets an answer without a request id, and no second chance (rows 26, 34). */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request'
-  socket.end(
-    `HTTP/1.1 ${status}\r\nServer: Shoal\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-  )
 }

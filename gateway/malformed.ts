@@ -1,0 +1,45 @@
+/**
+ * Answers to what never becomes a request: malformed HTTP, heads that are too large or too slow, CONNECT. They
+ * have no request id, and the connection ends (rows 26, 34).
+ */
+
+import type { Duplex } from 'node:stream'
+
+export interface PlainRefusal {
+  readonly status: number
+  /** The parser's name for what it met. */
+  readonly code: string
+  readonly reason: string
+}
+
+const PHRASES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
+}
+
+/** An origin server that makes no tunnels (RFC 9110 9.1, 9.3.6). */
+export const NO_TUNNELS: PlainRefusal = { status: 501, code: 'CONNECT', reason: 'no tunnels' }
+
+export function refusalOf(error: NodeJS.ErrnoException): PlainRefusal {
+  const { code = 'unknown', message } = error
+  const status =
+    code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  return { status, code, reason: message }
+}
+
+/** `answered`: the client has had an answer to this very request, and gets no second one. */
+export function sendPlain(socket: Duplex, { status }: PlainRefusal, answered: boolean): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  if (answered) {
+    socket.end()
+    return
+  }
+  socket.end(
+    `HTTP/1.1 ${status} ${PHRASES[status]}\r\nServer: Shoal\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+}

@@ -1,0 +1,51 @@
+/**
+ * The target of a request line, in the forms that RFC 9112 3.2 allows an origin server to be asked with, and the
+ * host that it is asked for.
+ */
+
+import { S3Error } from './errors.ts'
+
+export interface RequestTarget {
+  /** Percent-encoded, from its first '/'. */
+  readonly rawPath: string
+  /** Behind '?', as sent; '' when absent. */
+  readonly rawQuery: string
+  /** Of the absolute form: it counts instead of the Host header (RFC 9112 3.2.2). */
+  readonly authority: string | undefined
+}
+
+/** Printable ASCII without '#': a target has no fragment. */
+const ORIGIN_FORM = /^\/[!-"$-~]*$/
+/** Schemes have no case (RFC 9110 4.2.3). */
+const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)([/?][!-"$-~]*)?$/i
+/** A host, and maybe a port. No user: RFC 9110 4.2.4 calls that an error. */
+const AUTHORITY = /^[A-Za-z0-9._~!$&'()*+,;=%[\]:-]*$/
+
+/** Throws S3Error: InvalidURI. `secure`: the connection is one of TLS. */
+export function parseTarget(target: string, secure: boolean): RequestTarget {
+  if (ORIGIN_FORM.test(target)) return { ...splitQuery(target), authority: undefined }
+  const [, scheme = '', authority = '', rest = ''] = ABSOLUTE_FORM.exec(target) ?? []
+  if (authority === '' || !isHost(authority)) throw new S3Error('InvalidURI')
+  // RFC 9110 7.4: what is asked for by TLS is not answered without.
+  if (scheme.toLowerCase() === 'https' && !secure) {
+    throw new S3Error('InvalidURI', 'The request asks for https on a connection without TLS.')
+  }
+  // An empty path is '/'.
+  return { ...splitQuery(rest.startsWith('/') ? rest : `/${rest}`), authority }
+}
+
+/** Whether this may be the value of a Host header. It may be empty (RFC 9112 3.2). */
+export function isHost(text: string): boolean {
+  return AUTHORITY.test(text)
+}
+
+/** Lower case, without the port and without the dot of the root (RFC 3986 3.2.2, 3.2.3). */
+export function hostName(host: string): string {
+  return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+}
+
+function splitQuery(target: string): { rawPath: string; rawQuery: string } {
+  const mark = target.indexOf('?')
+  if (mark < 0) return { rawPath: target, rawQuery: '' }
+  return { rawPath: target.slice(0, mark), rawQuery: target.slice(mark + 1) }
+}
