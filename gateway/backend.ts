@@ -425,11 +425,25 @@ export interface Backend extends PrincipalDirectory {
 }
 
 /** What the admin port shows. */
+export interface TokenStatus {
+  readonly id: string
+  readonly expiresMs: number
+  /** Nodes that it may admit. */
+  readonly uses: number
+  /** That it has admitted, or that asked to be in a change which went back. */
+  readonly nodes: readonly string[]
+}
+
 export interface AdminBackend {
   /** Undefined: ready. Otherwise why not. */
   notReadyReason(): string | undefined
   status(): Promise<NodeStatus>
-  issueToken(ttlMs: number): string
+  /** Of a joiner: its text, which can't be shown again. Throws StoreError Unavailable. */
+  issueToken(options: { readonly ttlMs: number; readonly uses: number }): Promise<string>
+  /** Join tokens that have not expired, without what opens with them. */
+  tokens(): readonly TokenStatus[]
+  /** False: there is none with this id. Throws StoreError Unavailable. */
+  revokeToken(id: string): Promise<boolean>
   locate(bucket: string, key: string): Promise<LocateResult>
   layout(): Promise<unknown>
   /** What is lost for good: registers name it, and no replica has it. */

@@ -151,8 +151,16 @@ const nodeFields = {
     /^\/(ip4|ip6|dns4|dns6|dns)\/[^/\s]+\/tcp\/\d{1,5}$/,
     'is not a TCP multiaddress, such as /ip4/127.0.0.1/tcp/9002',
   ).default('/ip4/127.0.0.1/tcp/9002'),
-  /** Token of the cluster to join, at the first start only. Default: found a cluster of one. */
+  /**
+   * Token of the cluster to join, at the first start only. Default: found a cluster of one. As a flag it is an
+   * argument of the process, which other users of the machine can see: use `joinFile`.
+   */
   join: text(/^\S{16,16384}$/, 'is not a join token: make one with `shoal token`').optional(),
+  /**
+   * File that holds the token of the cluster to join; `-` is standard input. Read at the first start only, so that it
+   * may be gone later. Default: none. Cost: none.
+   */
+  joinFile: text(/^[^\0]+$/, 'is not a file name').optional(),
   /**
    * Id of the cluster that this node belongs to, as its first start and `shoal status` print it. Default:
    * whichever the directory belongs to. With it a directory that is empty, because its volume is not mounted,
@@ -237,6 +245,7 @@ export const flagNames = [
   'admin',
   'listen',
   'join',
+  'joinFile',
   'cluster',
   'zone',
   'capacity',
@@ -257,6 +266,11 @@ export interface ConfigSources {
   readonly file?: { readonly path: string; readonly text: string } | undefined
   /** What node.json holds from an earlier start. */
   readonly remembered?: RawConfig | undefined
+}
+
+/** --join-file of joinFile. */
+function flagOf(field: string): string {
+  return `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 /** SHOAL_SEGMENT_SIZE of segmentSize. */
@@ -283,7 +297,7 @@ export function resolveConfig(sources: ConfigSources): Config {
   for (const field of fieldNames) {
     const variable = variableName(field)
     const candidates: readonly (readonly [unknown, string])[] = [
-      [flags[field], `--${field}`],
+      [flags[field], flagOf(field)],
       [env[variable] === '' ? undefined : env[variable], variable],
       [fromFile[field], `${file?.path ?? ''}: ${field}`],
       [remembered[field], `what the data directory remembers: ${field}`],

@@ -27,6 +27,7 @@ function token(expiresMs: number): string {
   return encodeToken({
     clusterId: clusterId('ab'.repeat(16)),
     id: '00'.repeat(8),
+    epoch: 2,
     expiresMs,
     secret: 'cd'.repeat(32),
     addresses: ['/ip4/127.0.0.1/tcp/1/p2p/12D3KooWSh72xXX4uLFjwGeCq2R3YQoMRQaKrvDDXQ3ybMBfvyGx'],

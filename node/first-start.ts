@@ -26,6 +26,7 @@ export function isRefusal(error: unknown): boolean {
   const refusals: readonly MembershipErrorCode[] = [
     'bad-token',
     'expired-token',
+    'used-token',
     'other-cluster',
     'holds-data',
   ]

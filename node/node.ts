@@ -99,6 +99,8 @@ export class ShoalNode {
   readonly #mender: Mender
   readonly #lost: LostData
   #stopped = false
+  /** The members that everything was arranged for. */
+  #places = ''
   #endLookout = (): void => {}
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
@@ -512,16 +514,19 @@ export class ShoalNode {
   /** A member takes its place again; an empty node joins, or founds a cluster. */
   async #enter(options: NodeOptions): Promise<void> {
     const { logger, random } = this.#env
-    if (this.layout.isMember() && this.layout.current()?.state === 'STABLE') return
+    const hasSecret = options.clusterSecret.get() !== undefined
+    if (this.layout.isMember() && this.layout.current()?.state === 'STABLE' && hasSecret) return
     if (options.join !== undefined) {
       options.progress?.('joining the cluster', 0)
       await this.layout.join(options.join)
       logger.info({ epoch: this.layout.current()?.epoch }, 'joined the cluster')
       return
     }
-    if (this.layout.isMember()) return
+    if (this.layout.isMember() && hasSecret) return
     if (this.layout.current() !== undefined) {
-      throw new UsageError('this node is no member of its cluster: give it a token with --join')
+      throw new UsageError(
+        'this node is no member of its cluster: give it a token with --join-file',
+      )
     }
     if (this.host.holdsRegisters())
       throw new UsageError('layout.json is missing, but the log is not')
@@ -558,6 +563,10 @@ export class ShoalNode {
 
   #changed(view: LayoutView): void {
     if (this.#stopped) return
+    const { members, next } = view.entry
+    const places = JSON.stringify([members, next])
+    if (places === this.#places) return
+    this.#places = places
     this.resync.membersChanged()
     this.selfCheck.membersChanged()
     this.recall.kick()

@@ -246,7 +246,7 @@ function rootOf(directory: DataDirectory, logger: Logger): RootCredentials | und
 function foundedLine(cluster: string, path: string): string {
   return (
     `founded a NEW cluster ${cluster} in ${path}. If this node belongs to another one, stop it, remove ` +
-    'the directory, and mount its volume or start it with --join TOKEN; --cluster ID keeps a start from founding'
+    'the directory, and mount its volume or start it with --join-file FILE; --cluster ID keeps a start from founding'
   )
 }
 

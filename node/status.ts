@@ -1,5 +1,6 @@
 /** What the admin port shows: status, gauges, and where a key lies. */
 
+import { StoreError } from '../protocol/errors.ts'
 import { hex, utf8ByteString } from '../protocol/bytes.ts'
 import type { NodeId } from '../protocol/ids.ts'
 import { metaKeyHash, partitionOf, shardOf } from '../protocol/keyspace/key.ts'
@@ -13,13 +14,16 @@ import type {
   LostStatus,
   NodeStatus,
   ScrubStatus,
+  TokenStatus,
 } from '../gateway/backend.ts'
 import type { BlockStore } from './data/blocks.ts'
 import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
+import { MembershipError } from './membership/errors.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
+import type { TokenOptions } from './membership/token-office.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
@@ -85,8 +89,24 @@ export class Status implements AdminBackend {
     return undefined
   }
 
-  issueToken(ttlMs: number): string {
-    return this.#options.layout.issueToken(ttlMs)
+  issueToken(options: TokenOptions): Promise<string> {
+    return this.#options.layout.tokens.issue(options).catch(unavailable)
+  }
+
+  tokens(): readonly TokenStatus[] {
+    return this.#options.layout.tokens
+      .list()
+      .map(({ id, expiresMs, uses, nodes }) => ({ id, expiresMs, uses, nodes }))
+  }
+
+  async revokeToken(id: string): Promise<boolean> {
+    try {
+      await this.#options.layout.tokens.revoke(id)
+      return true
+    } catch (error) {
+      if (error instanceof MembershipError && error.code === 'no-such-token') return false
+      return unavailable(error)
+    }
   }
 
   startScrub(): ScrubStatus {
@@ -107,6 +127,8 @@ export class Status implements AdminBackend {
     const { rootAccount, ...genesis } = entry.genesis
     return Promise.resolve({
       ...entry,
+      // `shoal token list` shows them, without what proves that one has them.
+      tokens: undefined,
       genesis: { ...genesis, rootAccountId: rootAccount.accountId },
     })
   }
@@ -436,4 +458,10 @@ function sum(
 
 function sameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
   return a.length === b.length && a.every((node) => b.includes(node))
+}
+
+/** No majority, or another change is under way. */
+function unavailable(error: unknown): never {
+  if (error instanceof MembershipError) throw new StoreError('Unavailable', error.message)
+  throw error
 }

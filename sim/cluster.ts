@@ -144,7 +144,9 @@ export class SimulatedCluster {
   /** Node 0 founds; the others join by its token. */
   async form(): Promise<void> {
     await this.start(0)
-    this.#join = this.node(0)!.admin.issueToken(3_600_000)
+    const others = this.#machines.length - 1
+    if (others === 0) return
+    this.#join = await this.node(0)!.admin.issueToken({ ttlMs: 3_600_000, uses: others })
     await Promise.all(this.#machines.slice(1).map(({ number }) => this.start(number)))
   }
 

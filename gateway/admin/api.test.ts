@@ -36,7 +36,9 @@ const SCRUB = {
 const backend: AdminBackend = {
   notReadyReason: () => undefined,
   status: () => Promise.resolve({ node: 'n' } as NodeStatus),
-  issueToken: (ttlMs) => `token for ${ttlMs}`,
+  issueToken: ({ ttlMs, uses }) => Promise.resolve(`token for ${ttlMs}, ${uses} times`),
+  tokens: () => [{ id: '00'.repeat(8), expiresMs: 5, uses: 2, nodes: ['n'] }],
+  revokeToken: (id) => Promise.resolve(id === '00'.repeat(8)),
   locate: (bucket, key) =>
     Promise.resolve({
       bucket,
@@ -107,18 +109,37 @@ describe('pages', () => {
     }
   })
 
-  test('status, layout, locate, token', async () => {
+  test('status, layout, locate', async () => {
     const ask = await start()
     expect(JSON.parse((await ask('GET', '/status')).text)).toEqual({ node: 'n' })
     expect(JSON.parse((await ask('GET', '/layout')).text)).toEqual({ epoch: 7 })
     const located = await ask('GET', '/locate?bucket=b&key=a%2Fb%20c')
     expect(JSON.parse(located.text)).toMatchObject({ bucket: 'b', key: 'a/b c' })
     expect((await ask('GET', '/locate?bucket=b')).status).toBe(400)
-    expect(JSON.parse((await ask('POST', '/token?ttlMs=5000')).text)).toEqual({
-      token: 'token for 5000',
-    })
-    for (const ttl of ['0', '-1', 'x', '1e99']) {
-      expect((await ask('POST', `/token?ttlMs=${ttl}`)).status).toBe(400)
+  })
+
+  test('join tokens', async () => {
+    const ask = await start()
+    for (const [query, token] of [
+      ['', 'token for 3600000, 1 times'],
+      ['?ttlMs=5000', 'token for 5000, 1 times'],
+      ['?ttlMs=86400000&uses=256', 'token for 86400000, 256 times'],
+    ] as const) {
+      expect(JSON.parse((await ask('POST', `/token${query}`)).text)).toEqual({ token })
+    }
+    for (const query of ['ttlMs=0', 'ttlMs=-1', 'ttlMs=x', 'ttlMs=1e99', 'ttlMs=86400001']) {
+      expect((await ask('POST', `/token?${query}`)).status, query).toBe(400)
+    }
+    for (const uses of ['0', '-1', '1.5', 'x', '257', 'Infinity']) {
+      expect((await ask('POST', `/token?uses=${uses}`)).status, uses).toBe(400)
+    }
+    expect(JSON.parse((await ask('GET', '/token')).text)).toEqual([
+      { id: '0000000000000000', expiresMs: 5, uses: 2, nodes: ['n'] },
+    ])
+    expect((await ask('DELETE', '/token?id=0000000000000000')).status).toBe(200)
+    expect((await ask('DELETE', '/token?id=0000000000000001')).status).toBe(404)
+    for (const id of ['', '?id=', '?id=x', '?id=../x']) {
+      expect((await ask('DELETE', `/token${id}`)).status, id).toBe(400)
     }
   })
 
@@ -136,7 +157,7 @@ describe('pages', () => {
     })
     expect((await ask('GET', '/nothing')).status).toBe(404)
     expect((await ask('POST', '/status')).status).toBe(405)
-    expect((await ask('GET', '/token')).status).toBe(405)
+    expect((await ask('PUT', '/token')).status).toBe(405)
     expect((await ask('GET', '/locate?bucket=b&key=k')).status).toBe(404)
     const failed = await ask('GET', '/status')
     expect([failed.status, failed.text.includes('secret')]).toEqual([500, false])
@@ -169,6 +190,8 @@ describe('who may ask (row 36)', () => {
         layout: told('layout'),
         locate: told('locate'),
         issueToken: told('issueToken'),
+        tokens: told('tokens'),
+        revokeToken: told('revokeToken'),
         startScrub: told('startScrub'),
         scrubStatus: told('scrubStatus'),
       })
@@ -190,14 +213,14 @@ describe('who may ask (row 36)', () => {
           host: 'localhost',
           ...(authorization !== undefined && { authorization }),
         }
-        const answer = await ask(method, `${path}?bucket=b&key=k`, headers)
+        const answer = await ask(method, `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`, headers)
         expect(answer.status, authorization).toBe(status)
         expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined)
         expect(JSON.parse(answer.text)).toMatchObject({ credential: '/data/admin-credential' })
         expect(answer.text).not.toContain(SECRET)
       }
       expect(done).toEqual([])
-      expect((await ask(method, `${path}?bucket=b&key=k`)).status).toBe(503)
+      expect((await ask(method, `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`)).status).toBe(503)
       expect(done).toHaveLength(1)
     },
   )

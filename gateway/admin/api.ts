@@ -13,7 +13,9 @@
  *   GET  /lost                    LostStatus: what no replica has any more
  *   GET  /layout                  the layout
  *   GET  /locate?bucket=B&key=K   LocateResult
- *   POST /token?ttlMs=N           {"token":"…"}; one hour when not given
+ *   POST /token?ttlMs=N&uses=N    {"token":"…"}; one hour and one node when not given
+ *   GET  /token                   [TokenStatus]
+ *   DELETE /token?id=ID           {"id":"…"} | 404
  *   POST /scrub                   begins a scrub or joins the one that runs: ScrubStatus
  *   GET  /scrub                   ScrubStatus of the one that runs, or else of the last one
  *
@@ -30,7 +32,8 @@ import { refusalOf } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
 const TOKEN_TTL_MS = 3_600_000
-const TOKEN_TTL_MS_MAX = 30 * 24 * 3_600_000
+const TOKEN_TTL_MS_MAX = 24 * 3_600_000
+const TOKEN_USES_MAX = 256
 
 export interface AdminOptions {
   readonly backend: AdminBackend
@@ -62,7 +65,9 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /lost', async ({ backend }) => ok(await backend.lost())],
   ['GET /layout', async ({ backend }) => ok(await backend.layout())],
   ['GET /locate', locate],
-  ['POST /token', token],
+  ['POST /token', issueToken],
+  ['GET /token', ({ backend }) => ok(backend.tokens())],
+  ['DELETE /token', revokeToken],
   ['POST /scrub', ({ backend }) => ok(backend.startScrub())],
   ['GET /scrub', ({ backend }) => ok(backend.scrubStatus())],
 ])
@@ -168,12 +173,27 @@ async function locate({ backend }: AdminOptions, query: URLSearchParams): Promis
   return ok(await backend.locate(bucket, key))
 }
 
-function token({ backend }: AdminOptions, query: URLSearchParams): Answer {
+async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
-    return { status: 400, json: { error: `ttlMs is 1 to ${TOKEN_TTL_MS_MAX}` } }
+    return wrong('a join token is good for 24 hours at most')
   }
-  return ok({ token: backend.issueToken(ttlMs) })
+  const uses = Number(query.get('uses') ?? 1)
+  if (!Number.isSafeInteger(uses) || uses < 1 || uses > TOKEN_USES_MAX) {
+    return wrong(`a join token admits 1 to ${TOKEN_USES_MAX} nodes`)
+  }
+  return ok({ token: await backend.issueToken({ ttlMs, uses }) })
+}
+
+async function revokeToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  const id = query.get('id') ?? ''
+  if (!/^[0-9a-f]{16}$/.test(id)) return wrong('id is that of a join token, 16 hexadecimal digits')
+  if (await backend.revokeToken(id)) return ok({ id })
+  return { status: 404, json: { error: `there is no join token ${id}` } }
+}
+
+function wrong(error: string): Answer {
+  return { status: 400, json: { error } }
 }
 
 function listening(server: Server, host: string, port: number): Promise<void> {

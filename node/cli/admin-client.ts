@@ -11,7 +11,13 @@ import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
-import type { LocateResult, LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
+import type {
+  LocateResult,
+  LostStatus,
+  NodeStatus,
+  ScrubStatus,
+  TokenStatus,
+} from '../../gateway/backend.ts'
 import { readAdminCredential, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -102,11 +108,25 @@ export class AdminClient {
     return (await this.#ask('GET', '/lost')) as LostStatus
   }
 
-  /** A join token. `ttlMs` undefined: as long as the node thinks right. */
-  async issueToken(ttlMs?: number): Promise<string> {
-    const query = ttlMs === undefined ? '' : `?ttlMs=${ttlMs}`
-    const { token } = (await this.#ask('POST', `/token${query}`)) as { token: string }
+  /** A join token; what is not said is as the node thinks right. */
+  async issueToken(
+    options: { readonly ttlMs?: number | undefined; readonly uses?: number | undefined } = {},
+  ): Promise<string> {
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(options)) {
+      if (value !== undefined) query.set(name, String(value))
+    }
+    const path = query.size === 0 ? '/token' : `/token?${query.toString()}`
+    const { token } = (await this.#ask('POST', path)) as { token: string }
     return token
+  }
+
+  async tokens(): Promise<readonly TokenStatus[]> {
+    return (await this.#ask('GET', '/token')) as readonly TokenStatus[]
+  }
+
+  async revokeToken(id: string): Promise<void> {
+    await this.#ask('DELETE', `/token?${new URLSearchParams({ id }).toString()}`)
   }
 
   async locate(bucket: string, key: string): Promise<LocateResult> {
@@ -127,7 +147,7 @@ export class AdminClient {
     return this.#ask('GET', '/layout')
   }
 
-  async #ask(method: 'GET' | 'POST', path: string): Promise<unknown> {
+  async #ask(method: 'GET' | 'POST' | 'DELETE', path: string): Promise<unknown> {
     let { status, text } = await this.#exchange(method, path, this.#credential?.())
     if (status === 401 || status === 403) {
       // The node has been started again meanwhile, or only its address is known.

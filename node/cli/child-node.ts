@@ -14,6 +14,8 @@ export interface ChildOptions {
   readonly entry: string
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** What it reads from its standard input: a secret that must not be an argument. */
+  readonly input?: string | undefined
 }
 
 export interface ChildExit {
@@ -30,13 +32,20 @@ export class ChildNode {
   #running = true
   readonly #process: ChildProcess
 
-  constructor({ name, entry, args, env }: ChildOptions) {
+  constructor({ name, entry, args, env, input }: ChildOptions) {
     this.name = name
     this.#process = spawn(
       process.execPath,
       [...process.execArgv, entry, 'start', '--supervised', ...args],
-      { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true, env },
+      {
+        stdio: [input === undefined ? 'ignore' : 'pipe', 'ignore', 'inherit', 'ipc'],
+        detached: true,
+        env,
+      },
     )
+    // One that ends before it has read is reported by its exit.
+    this.#process.stdin?.on('error', () => {})
+    this.#process.stdin?.end(input)
     this.pid = this.#process.pid
     this.ready = new Promise((resolve) => {
       this.#process.on('message', (message) => {

@@ -40,6 +40,7 @@ import { stopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
 import { sleep } from '../env/sleep.ts'
 
+const TOKEN_TTL_MS = 600_000
 const POLL_INTERVAL_MS = 100
 /** Beyond the nodes' own `shutdownTimeout`. */
 const STOP_GRACE_MS = 8_000
@@ -138,7 +139,8 @@ class Cluster {
     const [helper] = serving
     if (helper === undefined) throw new Error('no node could be started')
     if (rest.length > 0) {
-      const token = await this.#client(helper).issueToken()
+      const options = { ttlMs: TOKEN_TTL_MS, uses: rest.length }
+      const token = await this.#client(helper).issueToken(options)
       this.#progress(`joining ${rest.map(({ name }) => name).join(', ')}`)
       const joined = await Promise.all(rest.map((plan) => this.#start(plan, token)))
       for (const [at, each] of joined.entries()) {
@@ -155,11 +157,11 @@ class Cluster {
   /** Undefined when it ended before it served, which has then been reported. */
   async #start(plan: PlannedNode, token: string | undefined): Promise<Serving | undefined> {
     const directory = join(this.#data, plan.name)
-    const { SHOAL_JOIN: _, ...env } = process.env
     const child = new ChildNode({
       name: plan.name,
       entry: this.#entry,
-      env,
+      env: environmentOf(plan),
+      input: token,
       args: [
         '--data',
         directory,
@@ -169,7 +171,7 @@ class Cluster {
         plan.admin,
         '--listen',
         plan.listen,
-        ...(token === undefined ? [] : ['--join', token]),
+        ...(token === undefined ? [] : ['--join-file', '-']),
         ...(this.#options.config === undefined ? [] : ['--config', this.#options.config]),
       ],
     })
@@ -251,7 +253,7 @@ class Cluster {
     const { config } = this.#options
     return loadConfig(
       { data: this.#data, ...(config === undefined ? {} : { config }) },
-      process.env,
+      withoutToken(process.env),
     )
   }
 
@@ -292,6 +294,19 @@ class Cluster {
   #sleep(delayMs: number): Promise<void> {
     return sleep(this.#clock, delayMs)
   }
+}
+
+/** Without what is not for this node: a token, and the root credentials but of the one that may found. */
+function environmentOf({ index }: PlannedNode): NodeJS.ProcessEnv {
+  const env = withoutToken(process.env)
+  if (index === 0) return env
+  const { SHOAL_ROOT_ACCESS_KEY: _, SHOAL_ROOT_SECRET_KEY: __, ...rest } = env
+  return rest
+}
+
+function withoutToken(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { SHOAL_JOIN: _, SHOAL_JOIN_FILE: __, ...rest } = env
+  return rest
 }
 
 /** Throws UsageError when the directory is a single node's or holds something else. */

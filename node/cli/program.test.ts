@@ -84,7 +84,33 @@ describe('a node is asked', () => {
     expect(await run('token', '--admin', `http://${admin()}`, '--json')).toMatchObject({
       out: ['{"token":"T"}'],
     })
-    expect(asked).toEqual(['POST /token?ttlMs=1800000', 'POST /token'])
+    await run('token', '--admin', admin(), '--expires', '2h', '--uses', '3')
+    expect(asked).toEqual([
+      'POST /token?ttlMs=1800000',
+      'POST /token',
+      'POST /token?ttlMs=7200000&uses=3',
+    ])
+  })
+
+  it('for the list of join tokens, and to revoke one', async () => {
+    const expiresMs = Date.UTC(2026, 10, 22)
+    answer.text = JSON.stringify([
+      { id: '0123456789abcdef', expiresMs, uses: 2, nodes: ['12D3KooWx'] },
+    ])
+    const { out } = await run('token', 'list', '--admin', admin())
+    expect(out[1]).toMatch(/^0123456789abcdef {2}2026-11-22T00:00:00.000Z {2}1 of 2 {2}/)
+    expect(await run('token', 'list', '--admin', admin(), '--json')).toMatchObject({
+      out: [answer.text],
+    })
+    answer.text = '[]'
+    expect(await run('token', 'list', '--admin', admin())).toMatchObject({
+      out: ['no join tokens'],
+    })
+    answer.text = '{"id":"0123456789abcdef"}'
+    expect(await run('token', 'revoke', '0123456789abcdef', '--admin', admin())).toMatchObject({
+      out: ['join token 0123456789abcdef is revoked'],
+    })
+    expect(asked.slice(-2)).toEqual(['GET /token', 'DELETE /token?id=0123456789abcdef'])
   })
 
   it('at the address that its data directory remembers', async () => {

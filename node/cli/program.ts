@@ -2,7 +2,6 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SystemClock } from '../env/system.ts'
-import { parseDuration } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { VERSION } from '../version.ts'
 import { addAccountCommand } from './account.ts'
@@ -18,6 +17,7 @@ import type { StartOptions } from './settings.ts'
 import { runStart } from './start.ts'
 import { runLost, runStatus } from './status.ts'
 import { systemTerminal, type Terminal } from './terminal.ts'
+import { addTokenCommand } from './token.ts'
 
 type Ask = NodeOptions & { readonly json?: true }
 
@@ -67,6 +67,8 @@ export function createProgram(
   const program = new Command('shoal')
     .description('S3-compatible object storage made of identical peers')
     .version(VERSION)
+    // Options behind a command are that command's, also where the one above it has some of the same name.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
@@ -82,7 +84,8 @@ export function createProgram(
     .option('--s3 <host:port>', 'S3 API (default: 127.0.0.1:9000)')
     .option('--admin <host:port>', 'health, metrics, admin (default: 127.0.0.1:9001)')
     .option('--listen <multiaddr>', 'peers (default: /ip4/127.0.0.1/tcp/9002)')
-    .option('--join <token>', 'join the cluster that made this token')
+    .option('--join-file <file>', 'join by the token in this file; - is standard input')
+    .option('--join <token>', 'the same as an argument, which other users can see')
     .option('--cluster <id>', 'refuse a directory of no or another cluster; never found one')
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
@@ -102,13 +105,7 @@ export function createProgram(
       finish(await runCluster(options, entry, terminal, clock)),
     )
 
-  asking(program.command('token'))
-    .description('make a token with which a node may join')
-    .option('--ttl <duration>', 'how long it is good (default: 1h)', durationMs)
-    .action(async (options: Ask & { ttl?: number }) => {
-      const token = await client(options).issueToken(options.ttl)
-      terminal.out(options.json === true ? JSON.stringify({ token }) : token)
-    })
+  addTokenCommand(program, terminal, asking)
 
   asking(program.command('status'))
     .description('members, epoch, health, space, work in progress')
@@ -194,10 +191,4 @@ function asking(command: Command): Command {
 function wholeNumber(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('It is not a whole number.')
-}
-
-function durationMs(text: string): number {
-  const value = parseDuration(text)
-  if (value !== undefined && value > 0) return value
-  throw new InvalidArgumentError('It is not a duration, such as 30m or 1h.')
 }

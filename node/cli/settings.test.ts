@@ -81,13 +81,13 @@ describe('a directory keeps to what it was made for (L1)', () => {
 
   it('a joiner that was never admitted does not found', () => {
     format('join', undefined, true, false)
-    expect(() => check()).toThrow(/never did: give --join TOKEN/)
+    expect(() => check()).toThrow(/never did: give --join-file FILE/)
     check(token)
   })
 
   it('a joiner that was stopped in the act joins again', () => {
     format('join', 'AAAA', false, false)
-    expect(() => check()).toThrow(/never did: give --join TOKEN/)
+    expect(() => check()).toThrow(/never did: give --join-file FILE/)
     check(token)
   })
 
@@ -95,6 +95,35 @@ describe('a directory keeps to what it was made for (L1)', () => {
     format('join', 'AAAA')
     check()
     check(token)
+  })
+})
+
+describe('a token in a file', () => {
+  const token = 'x'.repeat(40)
+  const file = (): string => join(directory, 'token')
+  const load = (env: Record<string, string> = {}, more: Record<string, string> = {}) =>
+    loadConfig({ data, joinFile: file(), ...more }, env)
+
+  it('is read, without the end of its line', () => {
+    writeFileSync(file(), `${token}\n`)
+    expect(load().join).toBe(token)
+    expect(loadConfig({ data }, { SHOAL_JOIN_FILE: file() }).join).toBe(token)
+    rmSync(file())
+  })
+
+  it('is not asked for once the node is a member', () => {
+    format('join', 'AAAA')
+    expect(load().join).toBeUndefined()
+  })
+
+  it('that is wrong is not shown', () => {
+    expect(() => load()).toThrow(/--join-file: .*token does not exist$/)
+    writeFileSync(file(), 'hunter2 hunter2 hunter2')
+    expect(() => load()).toThrow(/token holds no join token: make one with `shoal token`$/)
+    writeFileSync(file(), token)
+    expect(() => load({ SHOAL_JOIN: token })).toThrow(/there is a join token already/)
+    expect(() => load({}, { join: token })).toThrow(/there is a join token already/)
+    rmSync(file())
   })
 })
 
@@ -108,6 +137,7 @@ describe('a directory of the cluster that is asked for (D1)', () => {
     return encodeToken({
       clusterId: clusterId(cluster),
       id: '00'.repeat(8),
+      epoch: 2,
       expiresMs: 1,
       secret: '00'.repeat(32),
       addresses: ['/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGRUfbQ3kUxCzp1gBp9ZzVfUHYvUf1tWQZ4sRHP4V6yKJ'],

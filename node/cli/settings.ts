@@ -20,7 +20,32 @@ export function loadConfig(
   const file = path === undefined ? undefined : { path, text: readConfigFile(path) }
   const sources: ConfigSources = { flags, env, file }
   const { data } = resolveConfig(sources)
-  return resolveConfig({ ...sources, remembered: remembered(data) })
+  const config = resolveConfig({ ...sources, remembered: remembered(data) })
+  const token = tokenOfFile(config)
+  return token === undefined ? config : { ...config, join: token }
+}
+
+/** A member needs none: the file, which was there for its first start, may be gone. */
+function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
+  if (joinFile === undefined) return undefined
+  if (join !== undefined) {
+    throw new UsageError('--join-file: there is a join token already (--join or SHOAL_JOIN)')
+  }
+  if (isMemberDirectory(data) && readNode(data)?.origin === 'join') return undefined
+  const name = joinFile === '-' ? 'standard input' : joinFile
+  let text: string
+  try {
+    text = readFileSync(joinFile === '-' ? 0 : joinFile, 'utf8').trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'does not exist' : `can't be read (${code ?? 'error'})`
+    throw new UsageError(`--join-file: ${name} ${why}`)
+  }
+  // Says what is wrong with it without showing it.
+  if (!/^[A-Za-z0-9_-]{16,16384}$/.test(text)) {
+    throw new UsageError(`--join-file: ${name} holds no join token: make one with \`shoal token\``)
+  }
+  return text
 }
 
 /**
@@ -42,7 +67,7 @@ function checkCluster(cluster: string, { data, join }: Config): void {
   }
   if (join === undefined) {
     throw new UsageError(
-      `${data} holds no node of cluster ${cluster} (--cluster): mount its volume, or give --join TOKEN to join as a new node`,
+      `${data} holds no node of cluster ${cluster} (--cluster): mount its volume, or give --join-file FILE to join as a new node`,
     )
   }
   const other = clusterOfToken(join)
@@ -77,7 +102,7 @@ function checkPast(node: NodeRecord, config: Config): void {
   }
   if (node.origin === 'join' && !isMemberDirectory(config.data) && config.join === undefined) {
     throw new UsageError(
-      `${config.data} was made to join a cluster and never did: give --join TOKEN`,
+      `${config.data} was made to join a cluster and never did: give --join-file FILE`,
     )
   }
 }

@@ -194,6 +194,11 @@ describe('a member whose cluster is not there', () => {
       const second = start(...otherArgs, '--join', token.out.trim())
       await second.until('out', /^ready /m)
       expect(second.errors).not.toMatch(/founded/)
+      // Row 37: the argument is hidden, and its user told.
+      const shown = readFileSync(`/proc/${second.child.pid!}/cmdline`, 'latin1')
+      expect([shown.includes(token.out.trim()), shown.includes('main.ts')]).toEqual([false, true])
+      expect(second.errors).toMatch(/the join token was an argument/)
+      expect(first.out + first.errors + second.out + second.errors).not.toContain(token.out.trim())
       await stop(second)
       await first.until('errors', /the majority of the members is lost/)
       await stop(first)

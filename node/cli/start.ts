@@ -48,6 +48,13 @@ export async function runStart(
     if (config.logLevel === 'debug') logger.error({ error }, 'uncaught error')
     fail(line)
   })
+  if (given.join !== undefined) {
+    hideArgument(given.join)
+    logger.warn(
+      {},
+      'the join token was an argument, which other users may have seen: use --join-file',
+    )
+  }
   const signals = stopSignals({ supervised, force: () => process.exit(130) })
   for (const name of unknownVariables(process.env)) logger.warn({ name }, 'variable means nothing')
   const { startNode }: { startNode: StartNode } = await import('../start.ts')
@@ -72,6 +79,12 @@ export async function runStart(
   const reason = await signals.first
   logger.info({ reason }, 'stopping')
   return stop(started, config, clock, logger)
+}
+
+/** What ps and /proc show of this process from now on is its arguments without this one. */
+function hideArgument(value: string): void {
+  const shown = [...process.argv.slice(0, 2), ...process.execArgv, ...process.argv.slice(2)]
+  process.title = shown.map((argument) => argument.replaceAll(value, '***')).join(' ')
 }
 
 function announce(

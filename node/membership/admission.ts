@@ -1,10 +1,12 @@
 /**
  * A member's half of joining: checks the token's proof, gathers joiners that come at the same time, and
- * proposes one JOINT entry for all of them.
+ * proposes one JOINT entry for all of them, in which their tokens are redeemed. Who is a member gets the cluster
+ * secret; who only shows a token does not.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { admits, redeemed } from '../../protocol/layout/tokens.ts'
 import { jointEntry } from '../../protocol/layout/transition.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -18,13 +20,14 @@ import type { LayoutPeers } from './layout-peers.ts'
 import { epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
 import type { Proposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
-import { equalSecrets, tokenProof, tokenSecret } from './token-codec.ts'
+import { equalSecrets, tokenProof } from './token-codec.ts'
 
 /** How long the first joiner waits for others, so that they enter in one epoch. */
 const BATCH_MS = 50
 const DECIDE_MS = 5_000
 /** Joiners in one entry. */
 const BATCH_MAX = 256
+const USED = 'the join token was used already; ask for a new one: shoal token'
 
 export interface AdmissionParts {
   readonly log: LayoutLog
@@ -39,6 +42,7 @@ export interface AdmissionParts {
 
 interface Waiting {
   readonly member: Member
+  readonly tokenId: string
   readonly answer: (reply: JoinReply) => void
 }
 
@@ -68,7 +72,7 @@ export class Admission {
   }
 
   async #answer(from: NodeId, request: JoinRequest): Promise<JoinReply> {
-    const { log, clock } = this.#parts
+    const { log } = this.#parts
     const view = log.view
     const clusterSecret = this.#parts.clusterSecret()
     if (view === undefined || clusterSecret === undefined) return busy('no member of a cluster yet')
@@ -76,35 +80,52 @@ export class Admission {
       return refused('other-cluster', 'the join token is for another cluster')
     }
     const { member } = request
-    const secret = tokenSecret(clusterSecret, request.claim)
-    const proof = tokenProof(secret, from, member.storageId)
-    if (member.nodeId !== from || !equalSecrets(proof, request.proof)) {
-      return refused('bad-token', 'the join token is not valid')
-    }
-
+    if (member.nodeId !== from) return refused('bad-token', 'the join token is not valid')
     const known = view.member(from)
-    if (known !== undefined && known.storageId !== member.storageId) {
+    if (known === undefined) return this.#answerStranger(view, request)
+    // The handshake has proved which member asks: it needs no token.
+    if (known.storageId !== member.storageId) {
       return refused(
         'replaced',
         'this node is known with other data: its data directory was replaced',
       )
     }
     if (request.kind === 'entries') {
-      // Only who stands in the layout may read it.
-      if (known === undefined) return busy('not admitted')
       return { status: 'entries', chunk: chunkOfEntries(log, request.after, request.offset) }
     }
-    if (known !== undefined) return { status: 'admitted', epoch: log.epoch, clusterSecret }
-    if (clock.nowMs() > request.claim.expiresMs) {
+    const { epoch } = log
+    return view.state === 'STABLE'
+      ? { status: 'admitted', epoch, clusterSecret }
+      : { status: 'admitted', epoch }
+  }
+
+  /** Only who stands in the layout may read it: anybody else may join. */
+  async #answerStranger(
+    view: LayoutView,
+    { kind, claim, ...shown }: JoinRequest,
+  ): Promise<JoinReply> {
+    if (kind === 'entries') return busy('not admitted')
+    const { member } = shown
+    const token = view.entry.tokens?.find(({ id }) => id === claim.id)
+    if (token === undefined) {
+      if (claim.epoch > view.epoch) return busy('this member does not know the join token yet')
+      return refused('bad-token', 'the join token is not valid: it was revoked, or has expired')
+    }
+    const proof = tokenProof(token.verifier, member.nodeId, member.storageId)
+    if (!equalSecrets(proof, shown.proof)) {
+      return refused('bad-token', 'the join token is not valid')
+    }
+    if (this.#parts.clock.nowMs() > token.expiresMs) {
       return refused('expired-token', 'the join token has expired; ask for a new one: shoal token')
     }
+    if (!admits(token, member.nodeId)) return refused('used-token', USED)
     if (view.members.some((other) => other.storageId === member.storageId)) {
       return refused('replaced', 'this data directory is a copy of the one of another member')
     }
-    return this.#enqueue(member)
+    return this.#enqueue(member, token.id)
   }
 
-  #enqueue(member: Member): Promise<JoinReply> {
+  #enqueue(member: Member, tokenId: string): Promise<JoinReply> {
     return new Promise((answer) => {
       const same = this.#batch.findIndex(
         (other) =>
@@ -114,7 +135,7 @@ export class Admission {
         answer(busy('already waiting'))
         return
       }
-      this.#batch.push({ member, answer })
+      this.#batch.push({ member, tokenId, answer })
       if (!this.#admitting) void this.#admit()
     })
   }
@@ -153,22 +174,24 @@ export class Admission {
     }
     if (await this.#holdsData(view)) return all(refused('holds-data', HOLDS_DATA))
 
-    const joiners = batch.map(({ member }) => member)
-    const decided = await proposer.decide(
-      jointEntry(view.entry, [...view.entry.members, ...joiners], 'join'),
-      DECIDE_MS,
-    )
-    void driver.drive()
-    for (const { member, answer } of batch) answer(this.#outcome(decided, member))
-  }
-
-  #outcome(decided: LayoutEntry, member: Member): JoinReply {
-    const clusterSecret = this.#parts.clusterSecret()
-    const listed = decided.next?.find((other) => other.nodeId === member.nodeId)
-    if (clusterSecret === undefined || listed?.storageId !== member.storageId) {
-      return busy('another change of the layout came first')
+    // What one of the batch takes, the next one can't have.
+    let tokens = view.entry.tokens ?? []
+    const joiners: Waiting[] = []
+    for (const waiting of batch) {
+      const { member, tokenId, answer } = waiting
+      const after = redeemed(tokens, { nodeId: member.nodeId, tokenId })
+      if (after === undefined) {
+        answer(refused('used-token', USED))
+        continue
+      }
+      tokens = after
+      joiners.push(waiting)
     }
-    return { status: 'admitted', epoch: decided.epoch, clusterSecret }
+    if (joiners.length === 0) return
+    const next = [...view.entry.members, ...joiners.map(({ member }) => member)]
+    const decided = await proposer.decide(jointEntry(view.entry, next, 'join', tokens), DECIDE_MS)
+    void driver.drive()
+    for (const { member, answer } of joiners) answer(outcomeOf(decided, member))
   }
 
   /** A look before the change, so that a cluster with data need not go through JOINT to say no. Only
@@ -187,6 +210,12 @@ export class Admission {
     )
     return holds
   }
+}
+
+function outcomeOf(decided: LayoutEntry, member: Member): JoinReply {
+  const listed = decided.next?.find((other) => other.nodeId === member.nodeId)
+  if (listed?.storageId !== member.storageId) return busy('another change of the layout came first')
+  return { status: 'admitted', epoch: decided.epoch }
 }
 
 function busy(reason: string): JoinReply {

@@ -4,6 +4,11 @@ export type MembershipErrorCode =
   /** The token is not a token, or was changed. */
   | 'bad-token'
   | 'expired-token'
+  /** It has admitted as many nodes as it may. */
+  | 'used-token'
+  /** There is none with this id. */
+  | 'no-such-token'
+  | 'too-many-tokens'
   /** The token, or this data directory, belongs to another cluster. */
   | 'other-cluster'
   /** The cluster holds data already: adding nodes to it is not supported yet. */

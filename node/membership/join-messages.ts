@@ -40,14 +40,19 @@ export interface JoinRequest {
 export const REFUSALS = [
   'bad-token',
   'expired-token',
+  'used-token',
   'other-cluster',
   'holds-data',
   'replaced',
 ] as const satisfies readonly MembershipErrorCode[]
 
 export type JoinReply =
-  /** A member at `epoch`, maybe only in JOINT yet. */
-  | { readonly status: 'admitted'; readonly epoch: number; readonly clusterSecret: Uint8Array }
+  /** A member at `epoch`. The secret comes once that is STABLE: a change that goes back has given it to nobody. */
+  | {
+      readonly status: 'admitted'
+      readonly epoch: number
+      readonly clusterSecret?: Uint8Array | undefined
+    }
   | { readonly status: 'entries'; readonly chunk: EntriesChunk }
   /** Ask again: another change is under way, or no majority answers at the moment. */
   | { readonly status: 'busy'; readonly reason: string }
@@ -73,7 +78,7 @@ export const joinRequest = {
     return {
       kind: oneOf(fields.kind, ['join', 'entries']),
       clusterId: matchOf(fields.clusterId, CLUSTER_ID) as ClusterId,
-      claim: readClaim(fieldsOf(fields.claim, ['id', 'expiresMs'])),
+      claim: readClaim(fieldsOf(fields.claim, ['id', 'epoch'])),
       proof: matchOf(fields.proof, /^[0-9a-f]{64}$/),
       member: readMember(fields.member),
       after: integerOf(fields.after, 0, Number.MAX_SAFE_INTEGER),
@@ -85,7 +90,9 @@ export const joinRequest = {
 export const joinReply = {
   encode(reply: JoinReply): Uint8Array {
     if (reply.status !== 'admitted') return utf8(JSON.stringify(reply))
-    return utf8(JSON.stringify({ ...reply, clusterSecret: hex(reply.clusterSecret) }))
+    const { clusterSecret } = reply
+    const secret = clusterSecret === undefined ? undefined : hex(clusterSecret)
+    return utf8(JSON.stringify({ ...reply, clusterSecret: secret }))
   },
   decode(bytes: Uint8Array): JoinReply {
     const fields = fieldsOf(
@@ -96,11 +103,13 @@ export const joinReply = {
     const status = oneOf(fields.status, ['admitted', 'entries', 'busy', 'refused'])
     switch (status) {
       case 'admitted': {
-        const secret = matchOf(fields.clusterSecret, /^([0-9a-f]{2}){16,64}$/)
+        const secret = fields.clusterSecret
         return {
           status,
           epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
-          clusterSecret: bytesOfHex(secret),
+          ...(secret !== undefined && {
+            clusterSecret: bytesOfHex(matchOf(secret, /^([0-9a-f]{2}){16,64}$/)),
+          }),
         }
       }
       case 'entries':

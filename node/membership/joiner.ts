@@ -13,7 +13,7 @@ import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { Timer } from './timer.ts'
 import type { JoinToken } from './token-codec.ts'
-import { nodeOfAddress, tokenProof } from './token-codec.ts'
+import { nodeOfAddress, tokenProof, tokenVerifier } from './token-codec.ts'
 
 const ASK_TIMEOUT_MS = 15_000
 const ASK_AGAIN_MS = 300
@@ -29,6 +29,7 @@ export interface JoinerParts {
   readonly logger: Logger
   /** This node, as it wants to be a member. */
   readonly member: () => Member
+  readonly hasClusterSecret: () => boolean
   readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
 }
 
@@ -64,13 +65,14 @@ export class Joiner {
     for (let attempt = 0; ; attempt++) {
       const [node, addresses] = this.#targets[attempt % this.#targets.length]!
       const reply = await this.#ask(node, addresses, { kind: 'join', after: 0, offset: 0 })
-      if (this.#isStableMember()) return
+      if (this.#isIn()) return
       if (reply?.status === 'refused') throw new MembershipError(reply.code, reply.reason)
       if (reply?.status === 'busy') this.#lastReason = reply.reason
       if (reply?.status === 'admitted') {
-        await this.#parts.saveClusterSecret(reply.clusterSecret)
+        const { clusterSecret } = reply
+        if (clusterSecret !== undefined) await this.#parts.saveClusterSecret(clusterSecret)
         await this.#fetch(node, addresses, reply.epoch)
-        if (this.#isStableMember()) return
+        if (this.#isIn()) return
         waitMs = ASK_AGAIN_MS
       }
       if (timer.nowMs() >= deadlineMs) {
@@ -79,7 +81,7 @@ export class Joiner {
       }
       if (reply?.status !== 'admitted') this.#sayWaiting(node)
       await this.#waitForEntry(log.epoch, timer.jittered(waitMs))
-      if (this.#isStableMember()) return
+      if (this.#isIn()) return
       waitMs = Math.min(1.5 * waitMs, ASK_AGAIN_MS_MAX)
     }
   }
@@ -114,12 +116,12 @@ export class Joiner {
     what: Pick<JoinRequest, 'kind' | 'after' | 'offset'>,
   ): Promise<JoinReply | undefined> {
     const member = this.#parts.member()
-    const { clusterId, id, expiresMs, secret } = this.#token
+    const { clusterId, id, epoch, secret } = this.#token
     const request = joinRequest.encode({
       kind: what.kind,
       clusterId,
-      claim: { id, expiresMs },
-      proof: tokenProof(secret, member.nodeId, member.storageId),
+      claim: { id, epoch },
+      proof: tokenProof(tokenVerifier(secret), member.nodeId, member.storageId),
       member,
       after: what.after,
       offset: what.offset,
@@ -149,9 +151,10 @@ export class Joiner {
     }
   }
 
-  #isStableMember(): boolean {
-    const { log } = this.#parts
-    return isStableMember(log, this.#parts.member())
+  /** A member that has been given what members share. */
+  #isIn(): boolean {
+    const { log, member, hasClusterSecret } = this.#parts
+    return isStableMember(log, member()) && hasClusterSecret()
   }
 }
 

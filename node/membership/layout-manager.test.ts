@@ -6,6 +6,10 @@ import type { FakeNode } from './testing/world.ts'
 import { World } from './testing/world.ts'
 
 const HOUR_MS = 3_600_000
+/** Of a cluster of several: founded, token, JOINT, STABLE. */
+const FORMED = 4
+/** That one more joiner takes: token, JOINT, STABLE. */
+const JOINED = 3
 
 const view = (node: FakeNode) => node.manager.current()!
 const memberIds = (node: FakeNode): NodeId[] =>
@@ -25,11 +29,18 @@ const states = (node: FakeNode): string[] => {
 async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
   const founder = await world.found(names[0]!)
   const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
-  const token = founder.manager.issueToken(HOUR_MS)
-  await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  if (joiners.length > 0) {
+    const token = await tokenOf(founder, joiners.length)
+    await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  }
   const nodes = [founder, ...joiners]
   await world.until(() => nodes.every((node) => view(node).epoch === view(founder).epoch))
   return nodes
+}
+
+/** Of a joiner, for one node if nothing else is said. */
+function tokenOf(member: FakeNode, uses = 1): Promise<string> {
+  return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
 }
 
 async function failure(promise: Promise<unknown>): Promise<MembershipError> {
@@ -71,13 +82,13 @@ describe('joining', () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     for (const node of [a!, b!, c!]) {
-      expect(view(node).epoch).toBe(3)
+      expect(view(node).epoch).toBe(FORMED)
       expect(memberIds(node)).toEqual(ids(a!, b!, c!))
       expect(node.secret).toEqual(a!.secret)
       expect([...view(node).replicas(9)].sort()).toEqual(ids(a!, b!, c!))
       expect(node.manager.createBucketAllowed()).toBe(true)
     }
-    expect(states(b!)).toEqual(['STABLE founded', 'JOINT join', 'STABLE synced'])
+    expect(states(b!)).toEqual(['STABLE founded', 'STABLE token', 'JOINT join', 'STABLE synced'])
   })
 
   test('joiners at two members at once: one proposal wins, both enter (fault 16)', async () => {
@@ -85,11 +96,9 @@ describe('joining', () => {
       const world = new World(seed)
       const [a, b, c] = await cluster(world, 'a', 'b', 'c')
       const [d, e] = [await world.node('d'), await world.node('e')]
-      const only = (node: FakeNode): string => {
-        // A token whose first address is this member's.
-        return node.manager.issueToken(HOUR_MS)
-      }
-      await world.run(Promise.all([d.manager.join(only(a!)), e.manager.join(only(b!))]))
+      // A token's first address is that of the member who issued it.
+      const [atA, atB] = [await tokenOf(a!), await tokenOf(b!)]
+      await world.run(Promise.all([d.manager.join(atA), e.manager.join(atB)]))
       const nodes = [a!, b!, c!, d, e]
       await world.until(() => nodes.every((n) => memberIds(n).length === 5))
       const chains = new Set(nodes.map((n) => states(n).join()))
@@ -103,10 +112,10 @@ describe('joining', () => {
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     c!.up = false
     const d = await world.node('d')
-    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
-    expect(view(c!).epoch).toBe(3)
+    await world.run(d.manager.join(await tokenOf(a!)))
+    expect(view(c!).epoch).toBe(FORMED)
     c!.up = true
-    await world.until(() => view(c!).epoch === 5)
+    await world.until(() => view(c!).epoch === FORMED + JOINED)
     expect(memberIds(c!)).toEqual(ids(a!, b!, c!, d))
   })
 
@@ -115,7 +124,7 @@ describe('joining', () => {
     const a = await world.found('a')
     const other = await world.found('other')
     const b = await world.node('b')
-    const token = a.manager.issueToken(1_000)
+    const token = await world.run(a.manager.tokens.issue({ ttlMs: 1_000 }))
     const parts = JSON.parse(Buffer.from(token, 'base64url').toString()) as Record<string, unknown>
     const forged = (changes: object): string =>
       Buffer.from(JSON.stringify({ ...parts, ...changes })).toString('base64url')
@@ -128,12 +137,137 @@ describe('joining', () => {
     await world.pass(2_000)
     expect((await failure(world.run(b.manager.join(token)))).code).toBe('expired-token')
     const longer = forged({ expiresMs: Number.MAX_SAFE_INTEGER })
-    expect((await failure(world.run(b.manager.join(longer)))).code).toBe('bad-token')
+    expect((await failure(world.run(b.manager.join(longer)))).code).toBe('expired-token')
+    const unknown = forged({ id: 'ff'.repeat(8) })
+    expect((await failure(world.run(b.manager.join(unknown)))).code).toBe('bad-token')
 
     // L1: none of this made a cluster, and the founder is as it was.
     expect(b.manager.current()).toBeUndefined()
     expect(b.secret).toBeUndefined()
-    expect(view(a).epoch).toBe(1)
+    expect(states(a)).toEqual(['STABLE founded', 'STABLE token'])
+  })
+
+  test('a token lets one node in, and the same one as often as it asks', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const [d, e] = [await world.node('d'), await world.node('e')]
+    const token = await tokenOf(a!)
+    await world.run(d.manager.join(token))
+    const again = await failure(world.run(e.manager.join(token)))
+    expect([again.code, again.message]).toEqual([
+      'used-token',
+      'the join token was used already; ask for a new one: shoal token',
+    ])
+    expect(e.secret).toBeUndefined()
+    // It was admitted, and lost its disk's last write: the layout is there, the secret is not.
+    d.secret = undefined
+    await world.run(d.manager.join(token))
+    expect(d.secret).toEqual(a!.secret)
+    expect(memberIds(c!)).toEqual(ids(a!, b!, c!, d))
+    expect(a!.manager.tokens.list().map(({ nodes }) => nodes)).toContainEqual([d.nodeId])
+  })
+
+  test('shown at two members at once, one joiner wins, and the other never gets the secret', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const world = new World(seed)
+      const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+      const [d, e] = [await world.node('d'), await world.node('e')]
+      const token = await tokenOf(a!)
+      // Each asks a member of its own, so that only the decision between the members tells who was first.
+      a!.filter = () => 1 + (seed % 5)
+      const parts = JSON.parse(Buffer.from(token, 'base64url').toString()) as object
+      const first = (member: FakeNode): string =>
+        Buffer.from(
+          JSON.stringify({ ...parts, addresses: [`${member.address}/p2p/${member.nodeId}`] }),
+        ).toString('base64url')
+      const outcomes = await world.run(
+        Promise.allSettled([d.manager.join(first(a!)), e.manager.join(first(b!))]),
+      )
+      const winners = [d, e].filter((_, i) => outcomes[i]!.status === 'fulfilled')
+      expect(winners).toHaveLength(1)
+      const [winner] = winners
+      const loser = winner === d ? e : d
+      const reason = outcomes.find(({ status }) => status === 'rejected')
+      expect((reason as PromiseRejectedResult).reason).toMatchObject({ code: 'used-token' })
+      expect([winner!.secret, loser.secret]).toEqual([a!.secret, undefined])
+      const nodes = [a!, b!, c!, winner!]
+      await world.until(() => nodes.every((node) => memberIds(node).length === 4))
+      for (const node of nodes) expect(memberIds(node)).toEqual(ids(...nodes))
+    }
+  })
+
+  test('several uses: as many as were given, in one change or in several', async () => {
+    const world = new World()
+    const [a] = await cluster(world, 'a')
+    const joiners = await Promise.all(['b', 'c', 'd', 'e'].map((name) => world.node(name)))
+    const token = await tokenOf(a!, 3)
+    const outcomes = await world.run(
+      Promise.allSettled(joiners.map((joiner) => joiner.manager.join(token))),
+    )
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+    expect(memberIds(a!)).toHaveLength(4)
+  })
+
+  test('a joiner of a change that went back has no secret, and its token is good for it alone', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const [d, e] = [await world.node('d'), await world.node('e')]
+    const token = await tokenOf(a!)
+    await world.until(() => view(c!).epoch === FORMED + 1)
+    c!.filter = (_from, _to, type) => {
+      if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
+      return true
+    }
+    expect((await failure(world.run(d.manager.join(token)))).code).toBe('holds-data')
+    expect(d.secret).toBeUndefined()
+    await world.until(() => [a!, b!, c!].every((node) => view(node).state === 'STABLE'))
+    c!.holds = false
+    c!.filter = () => true
+    expect((await failure(world.run(e.manager.join(token)))).code).toBe('used-token')
+    await world.run(d.manager.join(token))
+    expect(d.secret).toEqual(a!.secret)
+  })
+
+  test('revoked: admits nobody from then on, at whichever member; who is in stays', async () => {
+    const world = new World()
+    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const [d, e] = [await world.node('d'), await world.node('e')]
+    const token = await tokenOf(a!, 2)
+    await world.run(d.manager.join(token))
+    const id = b!.manager.tokens
+      .list()
+      .find(({ uses, nodes }) => uses === 2 && nodes.includes(d.nodeId))!.id
+    await world.run(b!.manager.tokens.revoke(id))
+    await world.until(() => [a!, c!].every((node) => view(node).epoch === view(b!).epoch))
+    expect((await failure(world.run(e.manager.join(token)))).code).toBe('bad-token')
+    expect(memberIds(a!)).toEqual(ids(a!, b!, c!, d))
+    expect((await failure(world.run(c!.manager.tokens.revoke(id)))).code).toBe('no-such-token')
+  })
+
+  test('a member that does not know the token yet says so, and does not refuse it', async () => {
+    const world = new World()
+    const [a, , c] = await cluster(world, 'a', 'b', 'c')
+    const d = await world.node('d')
+    c!.up = false
+    const token = await tokenOf(a!)
+    const parts = JSON.parse(Buffer.from(token, 'base64url').toString()) as object
+    const addresses = [`${c!.address}/p2p/${c!.nodeId}`]
+    const atC = Buffer.from(JSON.stringify({ ...parts, addresses })).toString('base64url')
+    c!.up = true
+    expect(view(c!).epoch).toBe(FORMED)
+    await world.run(d.manager.join(atC))
+    expect(d.secret).toEqual(a!.secret)
+  })
+
+  test('what expired makes room; there is no room without end', async () => {
+    const world = new World()
+    const a = await world.found('a')
+    for (let i = 0; i < 64; i++) await world.run(a.manager.tokens.issue({ ttlMs: 300_000 }))
+    expect((await failure(tokenOf(a))).code).toBe('too-many-tokens')
+    await world.pass(300_000)
+    await tokenOf(a)
+    expect(a.manager.tokens.list()).toHaveLength(1)
+    expect(view(a).entry.tokens).toHaveLength(1)
   })
 
   test('a known node with another storage id is refused (D1)', async () => {
@@ -144,7 +278,7 @@ describe('joining', () => {
     b!.up = true
     const { storageId } = (await world.node('elsewhere')) as FakeNode
     await b!.open({ storageId })
-    const error = await failure(world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS))))
+    const error = await failure(world.run(b!.manager.join(await tokenOf(a!))))
     expect(error.code).toBe('replaced')
     expect(error.message).toMatch(/data directory was replaced/)
   })
@@ -154,12 +288,12 @@ describe('joining', () => {
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     c!.holds = true
     const d = await world.node('d')
-    const error = await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS))))
+    const error = await failure(world.run(d.manager.join(await tokenOf(a!))))
     expect(error.code).toBe('holds-data')
     expect(error.message).toBe(
       'this cluster already holds buckets; adding nodes to it is not supported yet',
     )
-    expect(view(a!).epoch).toBe(3)
+    expect(states(a!).slice(FORMED)).toEqual(['STABLE token'])
     expect(memberIds(b!)).toEqual(ids(a!, b!, c!))
   })
 
@@ -167,18 +301,20 @@ describe('joining', () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const d = await world.node('d')
+    const token = await tokenOf(a!)
+    await world.until(() => view(c!).epoch === FORMED + 1)
     // After the look beforehand, before the change is decided.
     c!.filter = (_from, _to, type) => {
       if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
       return true
     }
-    const error = await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS))))
+    const error = await failure(world.run(d.manager.join(token)))
     expect(error.code).toBe('holds-data')
-    await world.until(() => [a!, b!, c!].every((node) => view(node).epoch === 5))
+    await world.until(() => [a!, b!, c!].every((node) => view(node).epoch === FORMED + JOINED))
     for (const node of [a!, b!, c!]) {
       expect(memberIds(node)).toEqual(ids(a!, b!, c!))
       expect(node.manager.createBucketAllowed()).toBe(true)
-      expect(states(node).slice(3)).toEqual(['JOINT join', 'STABLE holds-data'])
+      expect(states(node).slice(FORMED + 1)).toEqual(['JOINT join', 'STABLE holds-data'])
     }
   })
 
@@ -186,26 +322,26 @@ describe('joining', () => {
     const world = new World()
     const [a] = await cluster(world, 'a')
     const b = await world.node('b')
-    const joining = failure(b.manager.join(a!.manager.issueToken(HOUR_MS)))
+    const joining = failure(b.manager.join(await tokenOf(a!)))
     await world.until(() => view(a!).state === 'JOINT')
     b.crash()
     await world.run(joining)
     await world.until(() => view(a!).state === 'STABLE')
     expect(memberIds(a!)).toEqual(ids(a!))
-    expect(states(a!)).toEqual(['STABLE founded', 'JOINT join', 'STABLE no-answer'])
+    expect(states(a!).slice(1)).toEqual(['STABLE token', 'JOINT join', 'STABLE no-answer'])
     await world.run(b.restart())
-    await world.run(b.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.run(b.manager.join(await tokenOf(a!)))
     expect(memberIds(b)).toEqual(ids(a!, b))
   })
 
   test('joining again is no change', async () => {
     const world = new World()
     const [a, b] = await cluster(world, 'a', 'b')
-    await world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.run(b!.manager.join(await tokenOf(a!)))
     b!.crash()
     await world.run(b!.restart())
-    await world.run(b!.manager.join(a!.manager.issueToken(HOUR_MS)))
-    expect(view(a!).epoch).toBe(3)
+    await world.run(b!.manager.join(await tokenOf(a!)))
+    expect(states(a!).slice(FORMED)).toEqual(['STABLE token', 'STABLE token'])
   })
 
   test('a directory that holds data does not join', async () => {
@@ -213,7 +349,7 @@ describe('joining', () => {
     const a = await world.found('a')
     const b = await world.node('b')
     b.holds = true
-    const error = await failure(b.manager.join(a.manager.issueToken(HOUR_MS)))
+    const error = await failure(b.manager.join(await tokenOf(a)))
     expect(error.code).toBe('not-empty')
   })
 
@@ -221,7 +357,7 @@ describe('joining', () => {
     const world = new World()
     const a = await world.found('a')
     const b = await world.node('b')
-    const token = a.manager.issueToken(HOUR_MS)
+    const token = await tokenOf(a)
     a.crash()
     expect((await failure(world.run(b.manager.join(token, 5_000)))).code).toBe('no-answer')
     expect(b.manager.current()).toBeUndefined()
@@ -233,38 +369,40 @@ describe('changes that their driver leaves', () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const d = await world.node('d')
-    const joining = d.manager.join(b!.manager.issueToken(HOUR_MS))
+    const joining = d.manager.join(await tokenOf(b!))
     // b admits; it dies before it asks who is ready.
     b!.filter = (_from, _to, type) => type !== LAYOUT_RPC.ready || view(b!).state !== 'JOINT'
     await world.until(() => view(b!).state === 'JOINT' && d.manager.current() !== undefined)
     b!.crash()
     await world.run(joining)
-    await world.until(() => [a!, c!, d].every((node) => view(node).epoch === 5))
+    await world.until(() => [a!, c!, d].every((node) => view(node).epoch === FORMED + JOINED))
     for (const node of [a!, c!, d]) {
       expect(view(node).state).toBe('STABLE')
       expect(memberIds(node)).toEqual(ids(a!, b!, c!, d))
     }
     await world.run(b!.restart())
-    await world.until(() => view(b!).epoch === 5)
+    await world.until(() => view(b!).epoch === FORMED + JOINED)
   })
 
   test('proposer dies after one accept: no bucket is created until it is decided', async () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const d = await world.node('d')
-    const joining = failure(d.manager.join(b!.manager.issueToken(HOUR_MS), 500))
+    const token = await tokenOf(b!)
+    await world.until(() => view(c!).epoch === FORMED + 1)
+    const joining = failure(d.manager.join(token, 500))
     // Only c hears b's accept, and b never hears the answer.
     b!.filter = (_from, to, type) => type !== LAYOUT_RPC.accept || to === c!.nodeId
     c!.filter = (_from, to, type) => type !== LAYOUT_RPC.accept || to !== b!.nodeId
     await world.until(() => c!.manager.status().undecided)
     b!.crash()
     expect(c!.manager.createBucketAllowed()).toBe(false)
-    expect(view(c!).epoch).toBe(3)
+    expect(view(c!).epoch).toBe(FORMED + 1)
     // c takes the proposal up; d is gone or not, the cluster becomes STABLE again.
-    await world.until(() => view(c!).state === 'STABLE' && view(c!).epoch === 5)
-    await world.until(() => view(a!).epoch === 5)
+    await world.until(() => view(c!).state === 'STABLE' && view(c!).epoch === FORMED + JOINED)
+    await world.until(() => view(a!).epoch === FORMED + JOINED)
     expect(c!.manager.createBucketAllowed()).toBe(true)
-    expect(states(a!)[3]).toBe('JOINT join')
+    expect(states(a!)[FORMED + 1]).toBe('JOINT join')
     await world.run(joining.catch(() => undefined))
   })
 
@@ -272,6 +410,8 @@ describe('changes that their driver leaves', () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const [d, e] = [await world.node('d'), await world.node('e')]
+    const [atA, atB] = [await tokenOf(a!), await tokenOf(b!)]
+    await world.until(() => view(c!).epoch === FORMED + 2)
     // b and c accept that d enters; b learns of it a second later, and of nothing else meanwhile.
     b!.filter = (_from, to, type) => to !== a!.nodeId || type === LAYOUT_RPC.ready
     a!.filter = (_from, to, type) => to !== b!.nodeId || type === LAYOUT_RPC.ready
@@ -280,10 +420,9 @@ describe('changes that their driver leaves', () => {
       if (type === LAYOUT_RPC.accept) return 1_000
       return type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.ready
     }
-    const token = (node: FakeNode): string => node.manager.issueToken(HOUR_MS)
-    const joining = [d.manager.join(token(b!))]
+    const joining = [d.manager.join(atB)]
     await world.until(() => c!.manager.status().undecided)
-    joining.push(e.manager.join(token(a!)))
+    joining.push(e.manager.join(atA))
     await world.pass(1_500)
     for (const node of [a!, b!, c!]) node.filter = () => true
     await world.run(Promise.all(joining))
@@ -296,13 +435,16 @@ describe('changes that their driver leaves', () => {
   test('a minority changes nothing', async () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
+    const token = await tokenOf(a!)
     b!.crash()
     c!.crash()
     const d = await world.node('d')
-    await failure(world.run(d.manager.join(a!.manager.issueToken(HOUR_MS), 20_000)))
-    expect(view(a!).epoch).toBe(3)
+    await failure(world.run(d.manager.join(token, 20_000)))
+    const late = await failure(world.run(a!.manager.tokens.issue({ ttlMs: HOUR_MS })))
+    expect(late.code).toBe('no-answer')
+    expect(view(a!).epoch).toBe(FORMED + 1)
     await world.run(Promise.all([b!.restart(), c!.restart()]))
-    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.run(d.manager.join(await tokenOf(a!)))
     expect(memberIds(a!)).toEqual(ids(a!, b!, c!, d))
   })
 
@@ -311,7 +453,7 @@ describe('changes that their driver leaves', () => {
       const world = new World(step)
       const [a, b, c] = await cluster(world, 'a', 'b', 'c')
       const d = await world.node('d')
-      d.manager.join(b!.manager.issueToken(HOUR_MS)).catch(() => undefined)
+      d.manager.join(await tokenOf(b!)).catch(() => undefined)
       const nodes = [a!, b!, c!, d]
       await world.pass(step * 2)
       for (const node of nodes) node.crash()
@@ -324,7 +466,7 @@ describe('changes that their driver leaves', () => {
       )
       expect(new Set(old.map((n) => states(n).join())).size).toBe(1)
       // Whatever it was, the joiner enters when it asks again.
-      await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+      await world.run(d.manager.join(await tokenOf(a!)))
       expect(memberIds(d)).toEqual(ids(...nodes))
     }
   })
@@ -345,7 +487,7 @@ describe('the vote', () => {
       return true
     }
     const a = [...world.nodes.values()][0]!
-    await world.run(c.manager.join(a.manager.issueToken(HOUR_MS)))
+    await world.run(c.manager.join(await tokenOf(a)))
     expect(order.slice(0, 2)).toEqual(['200 after 2', '201 after 3'])
   })
 

@@ -6,6 +6,7 @@
  *
  *   found()    a new cluster of one                          join(token)   becoming a member of one
  *   current()  the view that requests go by                  onChange()    each later one
+ *   tokens     of those that may join
  *   observe()  somebody mentioned a later epoch: fetch, verify, flush, adopt (L4)
  */
 
@@ -30,7 +31,8 @@ import { LayoutPeers } from './layout-peers.ts'
 import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
 import { Proposer } from './proposer.ts'
 import { Timer } from './timer.ts'
-import { decodeToken, encodeToken, tokenSecret, withNode } from './token-codec.ts'
+import { decodeToken } from './token-codec.ts'
+import { TokenOffice } from './token-office.ts'
 import { Voter } from './voter.ts'
 
 export const EPOCH_TOPIC = 'shoal/epoch'
@@ -43,8 +45,6 @@ const JOIN_TIMEOUT_MS = 90_000
 const CLUSTER_SECRET_BYTES = 32
 /** Peers told of a new epoch by each node that adopts it, besides gossip. */
 const NOTIFY_MAX = 16
-/** Other members' addresses in a token, besides this node's. */
-const TOKEN_MEMBERS_MAX = 4
 
 export interface LayoutManagerOptions {
   readonly network: Network
@@ -103,6 +103,7 @@ export class LayoutManager {
   readonly #proposer: Proposer
   readonly #driver: ChangeDriver
   readonly #admission: Admission
+  readonly #tokens: TokenOffice
   readonly #observing = new Map<NodeId, Promise<void>>()
   #started = false
   #watching = false
@@ -126,6 +127,15 @@ export class LayoutManager {
       clock,
       logger,
       clusterSecret: () => options.clusterSecret.get(),
+    })
+    this.#tokens = new TokenOffice({
+      log,
+      proposer: this.#proposer,
+      driver: this.#driver,
+      timer: this.#timer,
+      clock,
+      random,
+      network,
     })
     log.onAdopt((view) => this.#adopted(view))
   }
@@ -188,6 +198,7 @@ export class LayoutManager {
         createdMs: Math.floor(clock.nowMs()),
       },
       members: [this.#self()],
+      tokens: [],
     }
     const ballot = { counter: 1, nodeId: signer.nodeId }
     const bytes = voteBytes(entry.genesis.clusterId, 1, ballot, entryHash(entry))
@@ -205,7 +216,7 @@ export class LayoutManager {
     if (view !== undefined && view.clusterId !== decoded.clusterId) {
       throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
     }
-    if (isStableMember(this.#log, this.#self())) return
+    if (isStableMember(this.#log, this.#self()) && this.#options.clusterSecret.get()) return
     if (this.#options.holdsRegisters()) {
       throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
     }
@@ -218,6 +229,7 @@ export class LayoutManager {
         clock,
         logger,
         member: () => this.#self(),
+        hasClusterSecret: () => clusterSecret.get() !== undefined,
         saveClusterSecret: async (secret) => {
           const known = clusterSecret.get()
           if (known === undefined || !equalBytes(known, secret)) await clusterSecret.set(secret)
@@ -228,30 +240,15 @@ export class LayoutManager {
     await joiner.run(timeoutMs)
   }
 
-  /** A token that admits any number of nodes until it expires. */
-  issueToken(ttlMs: number): string {
-    const { clock, random, network, clusterSecret } = this.#options
-    const view = this.#log.view
-    const secret = clusterSecret.get()
-    assert(view !== undefined && secret !== undefined, 'only a member issues tokens')
-    const claim = { id: hex(random.bytes(8)), expiresMs: Math.floor(clock.nowMs() + ttlMs) }
-    const own = network.addresses().map((address) => withNode(address, network.self))
-    const others = view.entry.members
-      .filter((member) => member.nodeId !== network.self)
-      .slice(0, TOKEN_MEMBERS_MAX)
-      .flatMap(({ nodeId, addresses }) => addresses.map((address) => withNode(address, nodeId)))
-    return encodeToken({
-      clusterId: view.clusterId,
-      ...claim,
-      secret: tokenSecret(secret, claim),
-      addresses: [...own, ...others],
-    })
+  /** Join tokens. */
+  get tokens(): TokenOffice {
+    return this.#tokens
   }
 
   /** False while a change of the layout is under way or undecided: answer 503 (docs/protocol.md, Layout). */
   createBucketAllowed(): boolean {
     const { view, undecided } = this.#log
-    return view?.state === 'STABLE' && undecided === undefined && !this.#admission.busy
+    return view?.state === 'STABLE' && undecided?.next === undefined && !this.#admission.busy
   }
 
   /** Fetches and adopts what `peer` knows up to `epoch`. Rejects when that fails. */

@@ -1,12 +1,13 @@
 /**
- * Join tokens: base64url of JSON {v, cluster, id, expiresMs, secret, addresses}.
+ * Join tokens: base64url of JSON {v, cluster, id, epoch, expiresMs, secret, addresses}.
  *
- * The secret follows from the cluster secret, the token's id and its expiry, so that every member can
- * check every token and none keeps a list. A joiner never sends the secret: it proves that it has it,
- * for its own node id (which the TLS handshake proves) and its own storage id.
+ * The secret is random and in the token alone: the layout keeps what follows from it (protocol/layout/tokens.ts),
+ * with how often it may be used and who used it. It opens nothing but the door: the cluster secret is handed
+ * out by a member once the joiner is one. A joiner never sends the token's secret: it proves that it has it, for its
+ * own node id (which the TLS handshake proves) and its own storage id.
  *
- *   secret = BLAKE3("shoal join secret" ‖ cluster secret ‖ id ‖ expiresMs u64)
- *   proof  = BLAKE3("shoal join proof" ‖ secret ‖ node id ‖ 0x00 ‖ storage id)
+ *   verifier = BLAKE3("shoal join verifier" ‖ secret)
+ *   proof    = BLAKE3("shoal join proof" ‖ verifier ‖ node id ‖ 0x00 ‖ storage id)
  *
  * All parts but the node id have a fixed length; BLAKE3 has no length extension, so a hash with a
  * secret in front is a message authentication code.
@@ -24,10 +25,10 @@ import {
   parseJson,
   textOf,
 } from '../../protocol/layout/json.ts'
+import { TOKEN_ID } from '../../protocol/layout/tokens.ts'
 import { MembershipError } from './errors.ts'
 
-const VERSION = 1
-const TOKEN_ID = /^[0-9a-f]{16}$/
+const VERSION = 2
 const SECRET = /^[0-9a-f]{64}$/
 const TOKEN_LENGTH_MAX = 16_384
 
@@ -35,6 +36,8 @@ export interface JoinToken {
   readonly clusterId: ClusterId
   /** 8 random bytes, hex. */
   readonly id: string
+  /** Of the layout that was the first to have it. */
+  readonly epoch: number
   readonly expiresMs: number
   /** Hex. Never sent, never logged. */
   readonly secret: string
@@ -45,13 +48,14 @@ export interface JoinToken {
 /** The part of a token that a joiner shows. */
 export interface TokenClaim {
   readonly id: string
-  readonly expiresMs: number
+  /** A member whose layout is an earlier one does not know the token yet. */
+  readonly epoch: number
 }
 
 export function encodeToken(token: JoinToken): string {
-  const { clusterId, id, expiresMs, secret, addresses } = token
-  const json = JSON.stringify({ v: VERSION, cluster: clusterId, id, expiresMs, secret, addresses })
-  return Buffer.from(json).toString('base64url')
+  const { clusterId: cluster, ...rest } = token
+  const json = { v: VERSION, cluster, ...rest }
+  return Buffer.from(JSON.stringify(json)).toString('base64url')
 }
 
 /** Throws MembershipError 'bad-token'. */
@@ -63,6 +67,7 @@ export function decodeToken(text: string): JoinToken {
       'v',
       'cluster',
       'id',
+      'epoch',
       'expiresMs',
       'secret',
       'addresses',
@@ -71,6 +76,7 @@ export function decodeToken(text: string): JoinToken {
     return {
       clusterId: matchOf(fields.cluster, CLUSTER_ID) as ClusterId,
       ...readClaim(fields),
+      expiresMs: integerOf(fields.expiresMs, 0, Number.MAX_SAFE_INTEGER),
       secret: matchOf(fields.secret, SECRET),
       addresses: listOf(fields.addresses, 64, (item) => matchOf(item, /^\/.*\/p2p\/[^/]+$/)),
     }
@@ -79,28 +85,22 @@ export function decodeToken(text: string): JoinToken {
   }
 }
 
-export function readClaim(fields: {
-  readonly id: unknown
-  readonly expiresMs: unknown
-}): TokenClaim {
+export function readClaim(fields: { readonly id: unknown; readonly epoch: unknown }): TokenClaim {
   return {
     id: matchOf(fields.id, TOKEN_ID),
-    expiresMs: integerOf(fields.expiresMs, 0, Number.MAX_SAFE_INTEGER),
+    epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
   }
 }
 
-/** Hex. */
-export function tokenSecret(clusterSecret: Uint8Array, claim: TokenClaim): string {
-  const expires = new Uint8Array(8)
-  new DataView(expires.buffer).setBigUint64(0, BigInt(claim.expiresMs))
-  return hex(blake3(utf8('shoal join secret'), clusterSecret, bytesOfHex(claim.id), expires))
+/** Hex. `secret` as in the token. */
+export function tokenVerifier(secret: string): string {
+  return hex(blake3(utf8('shoal join verifier'), bytesOfHex(secret)))
 }
 
-/** Hex. `secret` as in the token. */
-export function tokenProof(secret: string, nodeId: NodeId, storageId: StorageId): string {
-  return hex(
-    blake3(utf8('shoal join proof'), bytesOfHex(secret), utf8(`${nodeId}\0`), utf8(storageId)),
-  )
+/** Hex. */
+export function tokenProof(verifier: string, nodeId: NodeId, storageId: StorageId): string {
+  const key = bytesOfHex(verifier)
+  return hex(blake3(utf8('shoal join proof'), key, utf8(`${nodeId}\0`), utf8(storageId)))
 }
 
 /** Compares digests of both, so that the time taken tells nothing of where they differ. */

@@ -12,12 +12,19 @@ const VOTE = 'layout-vote.json'
 async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
   const founder = await world.found(names[0]!)
   const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
-  const token = founder.manager.issueToken(HOUR_MS)
-  await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  if (joiners.length > 0) {
+    const token = await tokenOf(founder, joiners.length)
+    await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  }
   const nodes = [founder, ...joiners]
   const epoch = (): number => founder.manager.status().epoch
   await world.until(() => nodes.every(({ manager }) => manager.status().epoch === epoch()))
   return nodes
+}
+
+/** Of a joiner, for one node if nothing else is said. */
+function tokenOf(member: FakeNode, uses = 1): Promise<string> {
+  return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
 }
 
 /** A prepare for the next epoch, as another member sends it. */
@@ -77,7 +84,7 @@ describe.each(DAMAGES)('a vote file that lost %s', (_, damage) => {
     const [a, b] = nodes
     const before = b!.manager.status().epoch
     const d = await world.node('d')
-    await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+    await world.run(d.manager.join(await tokenOf(a!)))
     await world.until(() => b!.manager.status().epoch > before)
     expect(b!.manager.status().abstainsFrom).toBeUndefined()
     expect((await prepare(world, b!, a!, 50)).type).toBe('promised')
@@ -91,7 +98,7 @@ test('the only member of a cluster votes all the same: nobody else can have prop
   a.files.set(VOTE, utf8('{'))
   await world.run(a.restart())
   const b = await world.node('b')
-  await world.run(b.manager.join(a.manager.issueToken(HOUR_MS)))
+  await world.run(b.manager.join(await tokenOf(a)))
   expect(b.manager.isMember()).toBe(true)
 })
 
@@ -115,7 +122,7 @@ test('a vote of a later epoch than the layout: it was put back from an old copy,
   const [a, b] = await cluster(world, 'a', 'b', 'c')
   const old = b!.files.get(LAYOUT)!
   const d = await world.node('d')
-  await world.run(d.manager.join(a!.manager.issueToken(HOUR_MS)))
+  await world.run(d.manager.join(await tokenOf(a!)))
   await world.until(() => b!.manager.status().epoch === a!.manager.status().epoch)
   await prepare(world, b!, a!, 99)
   b!.crash()

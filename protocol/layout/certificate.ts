@@ -98,5 +98,6 @@ export function readDecided(value: unknown): DecidedEntry {
 function firstFault(entry: LayoutEntry): string | undefined {
   if (entry.epoch !== 1 || entry.previousHash !== NO_HASH) return 'the first entry is epoch 1'
   if (entry.state !== 'STABLE' || entry.members.length !== 1) return 'a cluster is founded by one'
+  if (entry.tokens !== undefined && entry.tokens.length > 0) return 'a founder has let nobody in'
   return undefined
 }

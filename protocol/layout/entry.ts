@@ -6,7 +6,9 @@
  * a version that this program does not know.
  *
  *   {"version":1,"epoch":…,"previousHash":"hex","state":"STABLE","cause":"…","genesis":{…},
- *    "members":[…],"next":[…] or null}
+ *    "members":[…],"next":[…] or null,"tokens":[…]}
+ *
+ * `tokens` came later: an entry without reads as it always did (fault 20).
  */
 
 import { equalBytes, hex, utf8 } from '../bytes.ts'
@@ -23,6 +25,7 @@ import {
   ShapeError,
   textOf,
 } from './json.ts'
+import { readTokens, tokenJson, type TokenRecord } from './tokens.ts'
 
 const VERSION = 1
 export const MEMBERS_MAX = 100_000
@@ -68,7 +71,7 @@ export interface RootAccount {
 
 export const STATES = ['STABLE', 'JOINT'] as const
 /** Why the entry was proposed: what a refused joiner is told, and what `layout show` prints. */
-export const CAUSES = ['founded', 'join', 'synced', 'holds-data', 'no-answer'] as const
+export const CAUSES = ['founded', 'join', 'synced', 'holds-data', 'no-answer', 'token'] as const
 export type Cause = (typeof CAUSES)[number]
 
 export interface LayoutEntry {
@@ -83,6 +86,8 @@ export interface LayoutEntry {
   readonly members: readonly Member[]
   /** P′: only in JOINT. */
   readonly next?: readonly Member[] | undefined
+  /** Of joiners. Absent in clusters of earlier programs until the first one is issued. */
+  readonly tokens?: readonly TokenRecord[] | undefined
 }
 
 /** Signatures of a majority of the last STABLE members over one ballot (L1): certificate.ts. */
@@ -120,6 +125,7 @@ export function encodeEntry(entry: LayoutEntry): Uint8Array<ArrayBuffer> {
       },
       members: orderedMembers(entry.members).map(memberJson),
       next: entry.next === undefined ? null : orderedMembers(entry.next).map(memberJson),
+      tokens: entry.tokens?.map(tokenJson),
     }),
   )
 }
@@ -130,16 +136,11 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
   if (typeof raw === 'object' && raw !== null && 'version' in raw && raw.version !== VERSION) {
     throw new ShapeError(`layout entry of an unknown version ${JSON.stringify(raw.version)}`)
   }
-  const fields = fieldsOf(raw, [
-    'version',
-    'epoch',
-    'previousHash',
-    'state',
-    'cause',
-    'genesis',
-    'members',
-    'next',
-  ])
+  const fields = fieldsOf(
+    raw,
+    ['version', 'epoch', 'previousHash', 'state', 'cause', 'genesis', 'members', 'next'],
+    ['tokens'],
+  )
   const state = oneOf(fields.state, STATES)
   const next = fields.next === null ? undefined : readMembers(fields.next)
   if ((state === 'JOINT') !== (next !== undefined)) throw new ShapeError('JOINT has next members')
@@ -151,6 +152,7 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
     genesis: readGenesis(fields.genesis),
     members: readMembers(fields.members),
     next,
+    ...(fields.tokens !== undefined && { tokens: readTokens(fields.tokens) }),
   }
   if (!equalBytes(encodeEntry(entry), bytes)) throw new ShapeError('entry is not canonical')
   return entry

@@ -1,15 +1,18 @@
 /**
- * Which entry may follow which (L2): STABLE(P) → JOINT(P, P′) → STABLE(P′), or back to STABLE(P).
+ * Which entry may follow which (L2): STABLE(P) → JOINT(P, P′) → STABLE(P′), or back to STABLE(P). A STABLE entry
+ * with the same members follows another one when join tokens are issued or revoked.
  */
 
 import type { Cause, LayoutEntry, Member } from './entry.ts'
 import { entryHash, orderedMembers } from './entry.ts'
+import { issueFault, redemptionFault, type TokenRecord } from './tokens.ts'
 
-/** JOINT(P, next) behind STABLE(P). */
+/** JOINT(P, next) behind STABLE(P). `tokens`: with the joiners entered in theirs. */
 export function jointEntry(
   stable: LayoutEntry,
   next: readonly Member[],
   cause: Cause,
+  tokens: readonly TokenRecord[] | undefined = stable.tokens,
 ): LayoutEntry {
   return {
     epoch: stable.epoch + 1,
@@ -19,6 +22,20 @@ export function jointEntry(
     genesis: stable.genesis,
     members: stable.members,
     next: orderedMembers(next),
+    tokens,
+  }
+}
+
+/** STABLE(P) behind STABLE(P), with other join tokens. */
+export function tokensEntry(stable: LayoutEntry, tokens: readonly TokenRecord[]): LayoutEntry {
+  return {
+    epoch: stable.epoch + 1,
+    previousHash: entryHash(stable),
+    state: 'STABLE',
+    cause: 'token',
+    genesis: stable.genesis,
+    members: stable.members,
+    tokens,
   }
 }
 
@@ -31,6 +48,7 @@ export function stableEntry(joint: LayoutEntry, cause: Cause): LayoutEntry {
     cause,
     genesis: joint.genesis,
     members: cause === 'synced' ? (joint.next ?? joint.members) : joint.members,
+    tokens: joint.tokens,
   }
 }
 
@@ -43,13 +61,19 @@ export function transitionFault(previous: LayoutEntry, entry: LayoutEntry): stri
   if (entry.genesis.clusterId !== previous.genesis.clusterId) return 'entry of another cluster'
   // What the entry before determines is built again and compared as bytes.
   let expected: LayoutEntry
-  if (previous.state === 'STABLE') {
+  if (previous.state === 'STABLE' && entry.cause === 'token') {
+    const fault = issueFault(previous.tokens ?? [], entry.tokens ?? [])
+    if (fault !== undefined) return fault
+    expected = tokensEntry(previous, entry.tokens ?? [])
+  } else if (previous.state === 'STABLE') {
     if (entry.next === undefined) return 'STABLE follows STABLE'
     if (entry.cause !== 'join') return 'cause does not fit'
     if (sameMembers(entry.next, previous.members)) return 'entry changes nothing'
     const renewed = entry.next.find((member) => renews(previous.members, member))
     if (renewed !== undefined) return `${renewed.nodeId} comes with another storage id`
-    expected = jointEntry(previous, entry.next, entry.cause)
+    const fault = redemptionFault(previous, entry)
+    if (fault !== undefined) return fault
+    expected = jointEntry(previous, entry.next, entry.cause, entry.tokens)
   } else {
     if (entry.cause !== 'synced' && entry.cause !== 'holds-data' && entry.cause !== 'no-answer') {
       return 'cause does not fit'

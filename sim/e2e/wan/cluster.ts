@@ -1,6 +1,6 @@
 /** A cluster whose nodes run on hosts of their own (hosts.ts), each a process that can be killed and stopped. */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child, run, signalGroup, until } from '../../../bench/harness/process.ts'
@@ -33,10 +33,12 @@ export class WanCluster {
     try {
       cluster.spawn(0)
       await cluster.ready(0)
-      const { stdout } = await cluster.#cli(0, ['token', '--data', cluster.nodeDir(0)])
-      const token = stdout.trim().split(/\s+/).at(-1) ?? ''
+      const uses = String(hosts.size - 1)
+      const args = ['token', '--data', cluster.nodeDir(0), '--uses', uses]
+      const token = join(cluster.#dataDir, 'token')
+      writeFileSync(token, (await cluster.#cli(0, args)).stdout, { mode: 0o600 })
       for (let node = 1; node < hosts.size; node++) {
-        cluster.spawn(node, ['--join', token])
+        cluster.spawn(node, ['--join-file', token])
         await cluster.ready(node)
       }
       return cluster

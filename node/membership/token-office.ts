@@ -1,0 +1,122 @@
+/**
+ * Issues, lists and revokes join tokens. Each change is an entry of the layout, so that every member knows the
+ * same tokens, and one that was revoked admits nobody from the moment on at which its revocation is decided.
+ */
+
+import { hex } from '../../protocol/bytes.ts'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
+import { entryHash } from '../../protocol/layout/entry.ts'
+import { TOKENS_MAX, type TokenRecord } from '../../protocol/layout/tokens.ts'
+import { tokensEntry } from '../../protocol/layout/transition.ts'
+import type { Clock, Network, Random } from '../env/ports.ts'
+import type { ChangeDriver } from './change-driver.ts'
+import { MembershipError } from './errors.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { Proposer } from './proposer.ts'
+import type { Timer } from './timer.ts'
+import { encodeToken, tokenVerifier, withNode } from './token-codec.ts'
+
+/** How long a change of the members may hold one of the tokens up. */
+const CHANGE_MS = 15_000
+const DECIDE_MS = 5_000
+const ASK_AGAIN_MS = 100
+/** Other members' addresses in a token, besides this node's. */
+const TOKEN_MEMBERS_MAX = 4
+
+export interface TokenOptions {
+  readonly ttlMs: number
+  /** Nodes that it may admit. Default 1. */
+  readonly uses?: number | undefined
+}
+
+export interface TokenOfficeParts {
+  readonly log: LayoutLog
+  readonly proposer: Proposer
+  readonly driver: ChangeDriver
+  readonly timer: Timer
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: Pick<Network, 'self' | 'addresses'>
+}
+
+type Tokens = readonly TokenRecord[]
+
+export class TokenOffice {
+  readonly #parts: TokenOfficeParts
+  /** One at a time: two would only be in each other's way. */
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: TokenOfficeParts) {
+    this.#parts = parts
+  }
+
+  /** Its text, which is nowhere else. Throws MembershipError. */
+  async issue({ ttlMs, uses = 1 }: TokenOptions): Promise<string> {
+    const { clock, random, network } = this.#parts
+    const id = hex(random.bytes(8))
+    const secret = hex(random.bytes(32))
+    const expiresMs = Math.floor(clock.nowMs() + ttlMs)
+    const record = { id, verifier: tokenVerifier(secret), expiresMs, uses, nodes: [] }
+    const { epoch, genesis, members } = await this.#change((tokens) => {
+      if (tokens.length < TOKENS_MAX) return [...tokens, record]
+      throw new MembershipError(
+        'too-many-tokens',
+        `there are ${TOKENS_MAX} join tokens: revoke some, or wait until they expire`,
+      )
+    })
+    const own = network.addresses().map((address) => withNode(address, network.self))
+    const others = members
+      .filter((member) => member.nodeId !== network.self)
+      .slice(0, TOKEN_MEMBERS_MAX)
+      .flatMap(({ nodeId, addresses }) => addresses.map((address) => withNode(address, nodeId)))
+    const addresses = [...own, ...others]
+    return encodeToken({ clusterId: genesis.clusterId, id, epoch, expiresMs, secret, addresses })
+  }
+
+  /** Those that have not expired, as this node knows them. */
+  list(): Tokens {
+    return this.#live(this.#parts.log.view?.entry.tokens ?? [])
+  }
+
+  /** Throws MembershipError 'no-such-token'. Members that it has admitted stay. */
+  async revoke(id: string): Promise<void> {
+    await this.#change((tokens) => {
+      const rest = tokens.filter((token) => token.id !== id)
+      if (rest.length < tokens.length) return rest
+      throw new MembershipError('no-such-token', `there is no join token ${id}`)
+    })
+  }
+
+  /** The entry that was decided. `edit` sees those that have not expired, and is called again on each try. */
+  #change(edit: (tokens: Tokens) => Tokens): Promise<LayoutEntry> {
+    const result = this.#queue.then(() => this.#try(edit))
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+
+  async #try(edit: (tokens: Tokens) => Tokens): Promise<LayoutEntry> {
+    const { log, proposer, driver, timer } = this.#parts
+    const untilMs = timer.nowMs() + CHANGE_MS
+    while (!timer.stopped) {
+      const view = log.view
+      if (view === undefined || !log.votes) {
+        throw new MembershipError('no-answer', 'this node is no member of a cluster yet')
+      }
+      if (view.state === 'STABLE') {
+        const own = tokensEntry(view.entry, edit(this.#live(view.entry.tokens ?? [])))
+        const decided = await proposer.decide(own, DECIDE_MS)
+        if (entryHash(decided) === entryHash(own)) return decided
+        continue
+      }
+      void driver.drive()
+      if (timer.nowMs() >= untilMs) break
+      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
+    }
+    throw new MembershipError('no-answer', 'another change of the layout is under way: try again')
+  }
+
+  #live(tokens: Tokens): Tokens {
+    const nowMs = this.#parts.clock.nowMs()
+    return tokens.filter(({ expiresMs }) => expiresMs >= nowMs)
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Join tokens as the layout keeps them: who may still be let in, and who was. Being part of the decided entries they
+ * are redeemed once in the whole cluster, also when the same one is shown at two members at the same moment.
+ *
+ * Invariants, from one entry to the next:
+ *   - a token comes in without a node that it admitted, and is never changed but by joins
+ *   - a join enters every new member behind a token that was there, and no token has more nodes than uses
+ *   - a node that a token has admitted before may come again with it: the answer was lost, or the change went back
+ */
+
+import type { NodeId } from '../ids.ts'
+import { NODE_ID, type LayoutEntry } from './entry.ts'
+import { fieldsOf, integerOf, listOf, matchOf, ShapeError } from './json.ts'
+
+/** In one entry, used ones included until they expire. */
+export const TOKENS_MAX = 64
+export const TOKEN_USES_MAX = 256
+export const TOKEN_ID = /^[0-9a-f]{16}$/
+
+export interface TokenRecord {
+  /** 8 random bytes, hex. */
+  readonly id: string
+  /** Of the token's secret (node/membership/token-codec.ts), hex. The secret itself only the token has. */
+  readonly verifier: string
+  /** Wall clock. The member that admits looks at it. */
+  readonly expiresMs: number
+  /** Nodes that it may admit. */
+  readonly uses: number
+  /** That it has admitted, in this order. */
+  readonly nodes: readonly NodeId[]
+}
+
+/** A joiner and the token that it showed. */
+export interface Redemption {
+  readonly nodeId: NodeId
+  readonly tokenId: string
+}
+
+/** Whether the token lets this node in, its expiry apart. */
+export function admits({ nodes, uses }: TokenRecord, nodeId: NodeId): boolean {
+  return nodes.includes(nodeId) || nodes.length < uses
+}
+
+/** With the node entered; undefined when there is no such token or it is used up. */
+export function redeemed(
+  tokens: readonly TokenRecord[],
+  { nodeId, tokenId }: Redemption,
+): readonly TokenRecord[] | undefined {
+  const token = tokens.find(({ id }) => id === tokenId)
+  if (token === undefined || !admits(token, nodeId)) return undefined
+  if (token.nodes.includes(nodeId)) return tokens
+  const nodes = [...token.nodes, nodeId]
+  return tokens.map((each) => (each === token ? { ...each, nodes } : each))
+}
+
+/** Why these tokens can't follow those in an entry that issues or revokes; undefined when they can. */
+export function issueFault(
+  before: readonly TokenRecord[],
+  after: readonly TokenRecord[],
+): string | undefined {
+  for (const token of after) {
+    const known = before.find(({ id }) => id === token.id)
+    if (known === undefined && token.nodes.length > 0) return 'a new token has admitted nobody yet'
+    if (known !== undefined && !same(known, token)) return 'a token does not change'
+  }
+  return undefined
+}
+
+/** Why these tokens can't follow those in an entry that lets the members of `next` in. */
+export function redemptionFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
+  const [before, after] = [previous.tokens, entry.tokens]
+  // Of a cluster whose founder's program knew no such tokens, and in which none was issued since.
+  if (before === undefined) return after === undefined ? undefined : 'a join issues no token'
+  if (after?.length !== before.length) return 'a join neither issues nor revokes tokens'
+  const joiners = new Set((entry.next ?? []).map(({ nodeId }) => nodeId))
+  for (const { nodeId } of previous.members) joiners.delete(nodeId)
+  const entered = new Set<NodeId>()
+  for (const [i, token] of after.entries()) {
+    const known = before[i]!
+    if (!same({ ...known, nodes: token.nodes }, token)) return 'a token does not change'
+    if (known.nodes.some((node, at) => token.nodes[at] !== node)) return 'a token forgets nobody'
+    if (token.nodes.length > token.uses) return 'a token is used up'
+    const fresh = token.nodes.slice(known.nodes.length)
+    if (fresh.some((node) => !joiners.has(node))) return 'a token admits whoever joins'
+    for (const node of token.nodes) entered.add(node)
+  }
+  const stranger = [...joiners].find((node) => !entered.has(node))
+  return stranger === undefined ? undefined : `${stranger} has no token`
+}
+
+export function tokenJson({ id, verifier, expiresMs, uses, nodes }: TokenRecord): TokenRecord {
+  return { id, verifier, expiresMs, uses, nodes }
+}
+
+export function readTokens(value: unknown): TokenRecord[] {
+  const tokens = listOf(value, TOKENS_MAX, readToken)
+  if (new Set(tokens.map(({ id }) => id)).size < tokens.length) {
+    throw new ShapeError('a token is there twice')
+  }
+  return tokens
+}
+
+function readToken(value: unknown): TokenRecord {
+  const fields = fieldsOf(value, ['id', 'verifier', 'expiresMs', 'uses', 'nodes'])
+  const uses = integerOf(fields.uses, 1, TOKEN_USES_MAX)
+  const nodes = listOf(fields.nodes, uses, (item) => matchOf(item, NODE_ID) as NodeId)
+  if (new Set(nodes).size < nodes.length) throw new ShapeError('a token admits a node once')
+  return {
+    id: matchOf(fields.id, TOKEN_ID),
+    verifier: matchOf(fields.verifier, /^[0-9a-f]{64}$/),
+    expiresMs: integerOf(fields.expiresMs, 0, Number.MAX_SAFE_INTEGER),
+    uses,
+    nodes,
+  }
+}
+
+function same(a: TokenRecord, b: TokenRecord): boolean {
+  return JSON.stringify(tokenJson(a)) === JSON.stringify(tokenJson(b))
+}
