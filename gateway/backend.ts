@@ -128,8 +128,15 @@ export interface ObjectInfo extends ObjectHeaders, SealedBody {
   readonly lastModifiedMs: number
   /** 'null': the null version. */
   readonly versionId: string
-  /** Sizes of the parts of a multipart object, in order; absent for others. */
-  readonly partSizes?: readonly number[] | undefined
+  /** Of a multipart object, in order; absent for others. */
+  readonly parts?: readonly ObjectPart[] | undefined
+}
+
+/** One part of an object, as it was uploaded. */
+export interface ObjectPart {
+  readonly sizeBytes: number
+  /** Base64, in the algorithm of the object's checksum. */
+  readonly checksum?: string | undefined
 }
 
 export interface ObjectReader {
@@ -395,6 +402,11 @@ export interface Backend extends PrincipalDirectory {
       uploadId: string
       partNumber: number
       body: ObjectBody | SmallBody
+      /**
+       * Called with the upload before the body's first chunk is asked for, and before `seal`: what the upload
+       * was created with says which checksums the part needs. What it throws goes through to the caller.
+       */
+      admit?: ((upload: UploadInfo) => void) | undefined
     },
   ): Promise<PartInfo>
   listParts(

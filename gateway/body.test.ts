@@ -7,9 +7,10 @@ import { crc32 } from 'node:zlib'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import type { ObjectBody, SealedBody, SmallBody } from './backend.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from './backend.ts'
 import { openBody, readBody, storedContentEncoding } from './body.ts'
 import type { OpenBodyOptions } from './body.ts'
+import { createChecksum } from './checksum.ts'
 import type { S3Request } from './request.ts'
 import { authenticate } from './authenticate.ts'
 import { cut, encodeChunks } from './testing/chunks.ts'
@@ -82,7 +83,14 @@ describe.each(SIZES)('%s', (name, bytes) => {
   test('unsigned payload', async () => {
     const { bytes: got, sealed } = await read({ pieces })
     expect(got.equals(bytes)).toBe(true)
-    expect(sealed).toEqual({ etag: md5(bytes), checksums: {} })
+    const hasher = createChecksum('CRC64NVME')
+    hasher.update(bytes)
+    const CRC64NVME = Buffer.from(hasher.digest()).toString('base64')
+    expect(sealed).toEqual({
+      etag: md5(bytes),
+      checksums: { CRC64NVME },
+      checksumType: 'FULL_OBJECT',
+    })
   })
 
   test('is whole in memory up to 64 KiB', async () => {
@@ -219,6 +227,24 @@ test('signed chunks, through the whole of it', async () => {
   expect(bytes.equals(LARGE)).toBe(true)
   body[100_000] = (body[100_000] as number) ^ 1
   await refused({ headers, pieces: [body] }, 'SignatureDoesNotMatch')
+})
+
+test('checksums that only the store can name are computed beside the declared one', async () => {
+  for (const bytes of [Buffer.from('small'), LARGE]) {
+    let algorithms: readonly ChecksumAlgorithm[] = []
+    const headers = { 'x-amz-checksum-crc32': crc32Base64(bytes) }
+    const body = await open({
+      pieces: [bytes],
+      headers,
+      options: { algorithms: () => algorithms },
+    })
+    algorithms = ['SHA256', 'CRC32']
+    if (!('bytes' in body)) for await (const _ of body.chunks) void _
+    expect(body.seal().checksums).toEqual({
+      CRC32: crc32Base64(bytes),
+      SHA256: createHash('sha256').update(bytes).digest('base64'),
+    })
+  }
 })
 
 test('seal before the end is refused', async () => {

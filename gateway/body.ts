@@ -2,15 +2,22 @@
  * Bodies of requests: decoded, hashed, checked (rows 23 and 24 of the fault matrix). Nothing is to
  * be believed, or visible, before `seal()` has returned.
  *
- * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the
- * checksum that the client declared. None declared, none computed: AWS would store CRC64NVME.
+ * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the checksum
+ * that the client declared. An object whose client declared none gets CRC64NVME, as in AWS; parts get what
+ * their upload needs.
  */
 
 import { createHash, hash } from 'node:crypto'
 
-import type { ObjectBody, SealedBody, SmallBody } from './backend.ts'
-import { checksumHeader, contentMd5, createChecksum, declaredChecksum } from './checksum.ts'
-import { isChecksumValue } from './checksum.ts'
+import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from './backend.ts'
+import {
+  checksumHeader,
+  contentMd5,
+  createChecksum,
+  declaredChecksum,
+  DEFAULT_ALGORITHM,
+  isChecksumValue,
+} from './checksum.ts'
 import type { ChecksumHasher, DeclaredChecksum } from './checksum.ts'
 import { decodeBody } from './decode.ts'
 import type { DecodedBody, OnBytes } from './decode.ts'
@@ -25,6 +32,11 @@ export interface OpenBodyOptions {
   readonly maxBytes?: number | undefined
   /** Called with the number of raw bytes as they arrive: minimum rates are judged by it (row 27). */
   readonly onBytes?: OnBytes | undefined
+  /**
+   * Which checksums to compute beside the declared one; asked when the first byte is hashed. Absent:
+   * CRC64NVME when none is declared.
+   */
+  readonly algorithms?: (() => readonly ChecksumAlgorithm[]) | undefined
 }
 
 export interface ReadBodyOptions {
@@ -44,7 +56,9 @@ export async function openBody(
   auth: AuthResult,
   options: OpenBodyOptions = {},
 ): Promise<ObjectBody | SmallBody> {
-  const expected = expectations(request, auth, declaredChecksum(request))
+  const declared = declaredChecksum(request)
+  const wanted = options.algorithms ?? (() => (declared === undefined ? [DEFAULT_ALGORITHM] : []))
+  const expected = expectations(request, auth, declared, wanted)
   const decoded = decodeBody(request, auth, options.onBytes)
   const maxBytes = options.maxBytes ?? MAX_SINGLE_PUT_BYTES
   if (decoded.sizeBytes > maxBytes) {
@@ -85,6 +99,8 @@ interface Expectations {
   /** Hex, from x-amz-content-sha256. */
   readonly sha256: string | undefined
   readonly declared: DeclaredChecksum | undefined
+  /** The declared one among them. */
+  algorithms(): ReadonlySet<ChecksumAlgorithm>
 }
 
 interface Digests {
@@ -92,48 +108,50 @@ interface Digests {
   readonly md5: string
   /** Hex; computed when expected. */
   readonly sha256: string | undefined
-  /** Base64 of the declared algorithm. */
-  readonly checksum: string | undefined
+  readonly checksums: Checksums
 }
 
 function expectations(
   request: S3Request,
   auth: AuthResult,
   declared: DeclaredChecksum | undefined,
+  wanted: () => readonly ChecksumAlgorithm[] = () => [],
 ): Expectations {
   return {
     md5: contentMd5(request),
     sha256: auth.payload.type === 'sha256' ? auth.payload.hex : undefined,
     declared,
+    algorithms: () =>
+      new Set([...(declared === undefined ? [] : [declared.algorithm]), ...wanted()]),
   }
 }
 
 function digestsOf(bytes: Uint8Array, expected: Expectations): Digests {
   const sha256 = expected.sha256 === undefined ? undefined : hash('sha256', bytes, 'hex')
-  let checksum: string | undefined
-  if (expected.declared !== undefined) {
-    const hasher = createChecksum(expected.declared.algorithm)
+  const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
+  for (const algorithm of expected.algorithms()) {
+    const hasher = createChecksum(algorithm)
     hasher.update(bytes)
-    checksum = Buffer.from(hasher.digest()).toString('base64')
+    checksums[algorithm] = Buffer.from(hasher.digest()).toString('base64')
   }
-  return { md5: hash('md5', bytes, 'hex'), sha256, checksum }
+  return { md5: hash('md5', bytes, 'hex'), sha256, checksums }
 }
 
 function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody {
   const md5 = createHash('md5')
   const sha256 = expected.sha256 === undefined ? undefined : createHash('sha256')
-  // SHA-256 that is both signed and declared is computed once.
-  const shared = sha256 !== undefined && expected.declared?.algorithm === 'SHA256'
-  const hasher: ChecksumHasher | undefined =
-    expected.declared === undefined || shared
-      ? undefined
-      : createChecksum(expected.declared.algorithm)
+  const hashers = new Map<ChecksumAlgorithm, ChecksumHasher>()
   let ended = false
   async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (const algorithm of expected.algorithms()) {
+      // SHA-256 that is both signed and declared is computed once.
+      if (algorithm === 'SHA256' && sha256 !== undefined) continue
+      hashers.set(algorithm, createChecksum(algorithm))
+    }
     for await (const chunk of decoded.chunks) {
       md5.update(chunk)
       sha256?.update(chunk)
-      hasher?.update(chunk)
+      for (const hasher of hashers.values()) hasher.update(chunk)
       yield chunk
     }
     ended = true
@@ -144,14 +162,14 @@ function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody 
     seal() {
       if (!ended) throw new S3Error('IncompleteBody')
       const signed = sha256?.digest()
-      const checksum = shared ? signed : hasher?.digest()
+      const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
+      for (const algorithm of expected.algorithms()) {
+        const digest = hashers.get(algorithm)?.digest() ?? signed
+        if (digest !== undefined) checksums[algorithm] = Buffer.from(digest).toString('base64')
+      }
       return check(
         expected,
-        {
-          md5: md5.digest('hex'),
-          sha256: signed?.toString('hex'),
-          checksum: checksum === undefined ? undefined : Buffer.from(checksum).toString('base64'),
-        },
+        { md5: md5.digest('hex'), sha256: signed?.toString('hex'), checksums },
         decoded.trailers(),
       )
     },
@@ -184,20 +202,15 @@ function check(
     )
   }
   const { declared } = expected
-  if (declared === undefined || digests.checksum === undefined) {
-    return { etag: digests.md5, checksums: {} }
+  if (declared !== undefined) {
+    checkDeclared(declared, digests.checksums[declared.algorithm], trailers)
   }
-  checkDeclared(declared, digests.checksum, trailers)
-  return {
-    etag: digests.md5,
-    checksums: { [declared.algorithm]: digests.checksum },
-    checksumType: 'FULL_OBJECT',
-  }
+  return { etag: digests.md5, checksums: digests.checksums, checksumType: 'FULL_OBJECT' }
 }
 
 function checkDeclared(
   declared: DeclaredChecksum,
-  computed: string,
+  computed: string | undefined,
   trailers: ReadonlyMap<string, string>,
 ): void {
   const name = checksumHeader(declared.algorithm)

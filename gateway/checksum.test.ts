@@ -7,12 +7,12 @@ import type { ChecksumAlgorithm } from './backend.ts'
 import {
   CHECKSUM_ALGORITHMS,
   checksumHeader,
-  checksumValues,
   combineFullObject,
   compositeOf,
   contentMd5,
   createChecksum,
   declaredChecksum,
+  declaredOfObject,
 } from './checksum.ts'
 import { fakeRequest } from './testing/requests.ts'
 
@@ -79,6 +79,23 @@ test.each(CRCS)('%s of parts combines to that of the whole', (algorithm) => {
     { numRuns: 200 },
   )
 })
+
+test.each(['CRC32C', 'CRC64NVME'] as const)(
+  '%s takes steps of sixteen bytes and pieces of 64 KiB as it takes single bytes',
+  (algorithm) => {
+    const bytes = Buffer.alloc(200_003)
+    for (let at = 0; at < bytes.length; at++) bytes[at] = (at * 2_654_435_761) >>> 24
+    const lengths = [0, 1, 8, 15, 16, 17, 31, 32, 65_535, 65_536, 65_537, 131_072, 200_000]
+    for (const length of lengths) {
+      // From an odd place, so that nothing leans on alignment.
+      const piece = bytes.subarray(3, 3 + length)
+      const slowly = createChecksum(algorithm)
+      for (const byte of piece) slowly.update(Uint8Array.of(byte))
+      const expected = Buffer.from(slowly.digest()).toString('base64')
+      expect(checksumOf(algorithm, piece), `${length} bytes`).toBe(expected)
+    }
+  },
+)
 
 test('combining copes with parts of gigabytes', () => {
   // 4 GiB of zeros take too long to hash; two ways of cutting them must agree instead.
@@ -161,9 +178,17 @@ describe('what a request declares', () => {
     )
   })
 
-  test('values of an object are read as they stand', () => {
-    const request = fakeRequest({ url: '/b/k', headers: { 'x-amz-checksum-crc32': 'AAAAAA==-2' } })
-    expect(checksumValues(request)).toEqual({ CRC32: 'AAAAAA==-2' })
+  test('that of a whole object is one, and may end in the number of parts', () => {
+    const ofObject = (headers: Record<string, string>) =>
+      declaredOfObject(fakeRequest({ url: '/b/k', headers }))
+    const value = 'AAAAAA==-2'
+    expect(ofObject({ 'x-amz-checksum-crc32': value })).toEqual({ algorithm: 'CRC32', value })
+    expect(ofObject({ 'x-amz-checksum-type': 'COMPOSITE' })).toBeUndefined()
+    for (const wrong of ['AAAAAA==-', 'AAAAAA==-0', 'AAAAAA==-1-2', 'AAAAAA==-x', 'AAAA', 'x-1']) {
+      expect(() => ofObject({ 'x-amz-checksum-crc32': wrong }), wrong).toThrow('is invalid')
+    }
+    const both = { 'x-amz-checksum-crc32': value, 'x-amz-checksum-crc32c': value }
+    expect(() => ofObject(both)).toThrow('Multiple checksum Types')
   })
 })
 

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto'
 
-import type { ChecksumAlgorithm, Checksums } from './backend.ts'
+import type { ChecksumAlgorithm } from './backend.ts'
 import { CrcCombiner } from './crc-combine.ts'
 import { Crc32, Crc32c, Crc64Nvme } from './crc.ts'
 import { S3Error } from './errors.ts'
@@ -18,6 +18,9 @@ export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
   'SHA1',
   'SHA256',
 ]
+
+/** What an object gets whose client names none. */
+export const DEFAULT_ALGORITHM: ChecksumAlgorithm = 'CRC64NVME'
 
 const DIGEST_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
   CRC32: 4,
@@ -58,6 +61,11 @@ export interface DeclaredChecksum {
 
 export function isChecksumAlgorithm(text: string): text is ChecksumAlgorithm {
   return (CHECKSUM_ALGORITHMS as readonly string[]).includes(text)
+}
+
+/** AWS has it, and Shoal does not yet. */
+export function isLaterAlgorithm(text: string): boolean {
+  return LATER_ALGORITHMS.has(text)
 }
 
 /** x-amz-checksum-crc32 … */
@@ -143,14 +151,24 @@ export function declaredChecksum(request: S3Request): DeclaredChecksum | undefin
   return declared
 }
 
-/** The x-amz-checksum-* values as they stand: of a whole object, in CompleteMultipartUpload. */
-export function checksumValues(request: S3Request): Checksums {
-  const values: Partial<Record<ChecksumAlgorithm, string>> = {}
+/**
+ * The checksum of a whole object, as CompleteMultipartUpload declares it: at most one, `-N` may stand behind
+ * that of parts. Throws InvalidRequest.
+ */
+export function declaredOfObject(
+  request: S3Request,
+): { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined {
+  let declared: { algorithm: ChecksumAlgorithm; value: string } | undefined
   for (const name in request.headers) {
     if (!name.startsWith(PREFIX) || NOT_VALUES.has(name)) continue
-    values[algorithmOf(name)] = request.headers[name] as string
+    if (declared !== undefined) throw several()
+    const value = request.headers[name] as string
+    declared = { algorithm: algorithmOf(name), value }
+    if (!isChecksumValue(declared.algorithm, value.replace(/-[1-9]\d{0,4}$/, ''))) {
+      throw new S3Error('InvalidRequest', `Value for ${name} header is invalid.`)
+    }
   }
-  return values
+  return declared
 }
 
 function algorithmOf(header: string): ChecksumAlgorithm {

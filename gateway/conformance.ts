@@ -14,6 +14,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { BUCKET_CASES } from './conformance/buckets.ts'
+import { CHECKSUM_CASES } from './conformance/checksums.ts'
 import { LISTING_CASES } from './conformance/listing.ts'
 import { MULTIPART_CASES } from './conformance/multipart.ts'
 import { OBJECT_CASES } from './conformance/objects.ts'
@@ -35,6 +36,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...OBJECT_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,
+  ...CHECKSUM_CASES,
   ...VERSION_CASES,
   ...VERSION_LISTING_CASES,
   ...VERSION_WRITE_CASES,

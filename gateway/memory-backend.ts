@@ -41,7 +41,13 @@ import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 import { principalsOf } from './memory-principals.ts'
 import { sameAccess } from './bucket-access.ts'
-import { chooseParts, listPartsOf, listUploadsOf, type StoredUpload } from './memory-uploads.ts'
+import {
+  chooseParts,
+  listPartsOf,
+  listUploadsOf,
+  objectPartOf,
+  type StoredUpload,
+} from './memory-uploads.ts'
 import {
   addVersion,
   checkCondition,
@@ -337,10 +343,11 @@ export class MemoryBackend implements Backend {
       uploadId: string
       partNumber: number
       body: ObjectBody | SmallBody
+      admit?: ((upload: UploadInfo) => void) | undefined
     },
   ): Promise<PartInfo> {
     begin(context)
-    this.#upload(request)
+    request.admit?.(this.#upload(request).info)
     const { pieces, sealed, sizeBytes } = await receive(request.body)
     context.signal.throwIfAborted()
     const upload = this.#upload(request)
@@ -397,7 +404,7 @@ export class MemoryBackend implements Backend {
         storageClass,
         key: request.key,
         sizeBytes,
-        partSizes: infos.map((part) => part.sizeBytes),
+        parts: infos.map((part) => objectPartOf(part, sealed)),
       },
       parts.flatMap((part) => part.pieces),
     )

@@ -6,6 +6,7 @@ import type {
   CompletedPart,
   ListUploadsPage,
   ListUploadsRequest,
+  ObjectPart,
   PartInfo,
   PutResult,
   SealedBody,
@@ -66,6 +67,12 @@ export function listUploadsOf(
     nextKeyMarker: page.next,
     nextUploadIdMarker: last?.key === page.next ? last.uploadId : undefined,
   }
+}
+
+/** As the object remembers it: with its checksum in the algorithm of the whole. */
+export function objectPartOf({ sizeBytes, checksums }: PartInfo, whole: SealedBody): ObjectPart {
+  const [algorithm] = Object.keys(whole.checksums) as ChecksumAlgorithm[]
+  return { sizeBytes, checksum: algorithm === undefined ? undefined : checksums[algorithm] }
 }
 
 /** Throws InvalidPartOrder, InvalidPart, EntityTooSmall. */

@@ -4,8 +4,8 @@
 export const BLOCK_BYTES = 1 << 20
 /** An object of at most this size lies with its metadata, in one packed block. */
 export const PACKED_BYTES_MAX = 64 << 10
-/** A longer list of parts moves from the register to a manifest block. */
-export const PARTS_INLINE_MAX = 64
+/** A longer list of parts moves from the register to a manifest block: 64 parts without checksums. */
+export const PARTS_INLINE_BYTES_MAX = 2_560
 export const PARTS_MAX = 10_000
 /** Of all parts but the last. */
 export const PART_BYTES_MIN = 5 << 20

@@ -1,10 +1,10 @@
 /** GetObjectAttributes. */
 
-import type { ObjectInfo } from '../backend.ts'
+import type { Checksums, ObjectInfo, SealedBody } from '../backend.ts'
 import type { Call } from '../operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { tag } from '../xml.ts'
-import { checksumXml, invalidArgument } from './common.ts'
+import { algorithmOf, checksumXml, invalidArgument } from './common.ts'
 import { addVersion, readAction, versionOf } from './version.ts'
 
 const KNOWN = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
@@ -28,7 +28,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   let content = ''
   if (wanted.has('ETag')) content += tag('ETag', info.etag)
   if (wanted.has('Checksum')) {
-    const sums = checksumXml(info)
+    const sums = checksumXml(withoutCount(info))
     if (sums !== '') content += `<Checksum>${sums}</Checksum>`
   }
   if (wanted.has('ObjectParts')) content += partsXml(info, marker, Math.min(maxParts, MAX_PAGE))
@@ -55,20 +55,31 @@ function countHeader(call: Call, name: string): number | undefined {
   return Number(text)
 }
 
+/** As AWS: here a composite checksum comes without the number of parts. */
+function withoutCount({ checksums, checksumType }: ObjectInfo): Omit<SealedBody, 'etag'> {
+  const plain = Object.entries(checksums).map(([algorithm, value]) => [
+    algorithm,
+    value.replace(/-\d+$/, ''),
+  ])
+  return { checksums: Object.fromEntries(plain) as Checksums, checksumType }
+}
+
 /** Absent for objects that were not uploaded in parts. */
 function partsXml(info: ObjectInfo, marker: number, maxParts: number): string {
-  const { partSizes } = info
-  if (partSizes === undefined) return ''
-  const shown = partSizes.slice(marker, marker + maxParts)
+  const { parts } = info
+  if (parts === undefined) return ''
+  const algorithm = algorithmOf(info.checksums)
+  const shown = parts.slice(marker, marker + maxParts)
   const last = marker + shown.length
   let text =
-    tag('PartsCount', partSizes.length) +
+    tag('PartsCount', parts.length) +
     tag('PartNumberMarker', marker) +
     tag('NextPartNumberMarker', last) +
     tag('MaxParts', maxParts) +
-    tag('IsTruncated', last < partSizes.length)
-  for (const [index, size] of shown.entries()) {
-    text += `<Part>${tag('PartNumber', marker + index + 1)}${tag('Size', size)}</Part>`
+    tag('IsTruncated', last < parts.length)
+  for (const [index, { sizeBytes, checksum }] of shown.entries()) {
+    const sum = algorithm === undefined ? '' : tag(`Checksum${algorithm}`, checksum)
+    text += `<Part>${tag('PartNumber', marker + index + 1)}${tag('Size', sizeBytes)}${sum}</Part>`
   }
   return `<ObjectParts>${text}</ObjectParts>`
 }

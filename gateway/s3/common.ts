@@ -3,7 +3,12 @@
 import { childText, escapeXml, type XmlElement } from '../xml.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../backend.ts'
 import { storedContentEncoding } from '../body.ts'
-import { CHECKSUM_ALGORITHMS, checksumHeader, isChecksumAlgorithm } from '../checksum.ts'
+import {
+  CHECKSUM_ALGORITHMS,
+  checksumHeader,
+  isChecksumAlgorithm,
+  isLaterAlgorithm,
+} from '../checksum.ts'
 import { S3Error } from '../errors.ts'
 import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
 import type { Call } from '../operation.ts'
@@ -68,13 +73,19 @@ export function addChecksums(
 
 /** `<ChecksumCRC32>…</ChecksumCRC32>` … and `<ChecksumType>` behind when there is one. */
 export function checksumXml(sealed: Pick<SealedBody, 'checksums' | 'checksumType'>): string {
-  let text = ''
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = sealed.checksums[algorithm]
-    if (value !== undefined) text += `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
-  }
+  const text = checksumValuesXml(sealed.checksums)
   if (text === '') return ''
   return `${text}<ChecksumType>${sealed.checksumType ?? 'FULL_OBJECT'}</ChecksumType>`
+}
+
+/** Of a part: its checksums have no type. */
+export function checksumValuesXml(checksums: Checksums): string {
+  let text = ''
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = checksums[algorithm]
+    if (value !== undefined) text += `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
+  }
+  return text
 }
 
 /** Checksums that stand in an element of a request: ChecksumCRC32 … */
@@ -92,7 +103,7 @@ export function algorithmOf(checksums: Checksums): ChecksumAlgorithm | undefined
   return CHECKSUM_ALGORITHMS.find((algorithm) => checksums[algorithm] !== undefined)
 }
 
-/** A header that names a checksum algorithm. Throws InvalidRequest. */
+/** A header that names a checksum algorithm. Throws InvalidRequest, NotImplemented. */
 export function algorithmHeader(
   headers: HeaderRecord,
   name: string,
@@ -100,6 +111,9 @@ export function algorithmHeader(
   const text = headers[name]
   if (text === undefined) return undefined
   const upper = text.toUpperCase()
+  if (isLaterAlgorithm(upper)) {
+    throw new S3Error('NotImplemented', undefined, { details: { Header: name } })
+  }
   if (!isChecksumAlgorithm(upper)) {
     throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.')
   }

@@ -11,7 +11,7 @@ import type {
   SealedBody,
   SmallBody,
 } from '../backend.ts'
-import { createChecksum, type ChecksumHasher } from '../checksum.ts'
+import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../checksum.ts'
 import { evaluateCopySource, writeCondition } from '../conditions.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
@@ -64,7 +64,9 @@ export async function copyObject(call: Call): Promise<S3Response> {
     ? objectHeaders(call.request)
     : { system: info.system, user: info.user, storageClass: storageClass ?? 'STANDARD' }
   const algorithm =
-    algorithmHeader(headers, 'x-amz-checksum-algorithm') ?? algorithmOf(info.checksums)
+    algorithmHeader(headers, 'x-amz-checksum-algorithm') ??
+    algorithmOf(info.checksums) ??
+    DEFAULT_ALGORITHM
   const body = new CapturedBody(copyBody(reader, { start: 0, end: info.sizeBytes }, algorithm))
   const made = await call.store.putObject(call.context, {
     bucket: call.bucket,
@@ -75,7 +77,9 @@ export async function copyObject(call: Call): Promise<S3Response> {
   })
   const answer = sourceHeaders(reader)
   addVersion(answer, made)
-  return xmlResponse('CopyObjectResult', copyResult(made.lastModifiedMs, body.sealed), answer)
+  const { sealed } = body
+  const result = copyResult(made.lastModifiedMs, sealed.etag, checksumXml(sealed))
+  return xmlResponse('CopyObjectResult', result, answer)
 }
 
 /** Which version of the source was copied. */
@@ -84,12 +88,8 @@ export function sourceHeaders({ info, versioned }: ObjectReader): ResponseHeader
 }
 
 /** What stands in CopyObjectResult and CopyPartResult. */
-export function copyResult(lastModifiedMs: number, sealed: SealedBody): string {
-  return (
-    tag('LastModified', xmlDate(lastModifiedMs)) +
-    tag('ETag', `"${sealed.etag}"`) +
-    checksumXml(sealed)
-  )
+export function copyResult(lastModifiedMs: number, etag: string, sums: string): string {
+  return tag('LastModified', xmlDate(lastModifiedMs)) + tag('ETag', `"${etag}"`) + sums
 }
 
 /** `[/]bucket/key[?versionId=id]`, percent-encoded. Throws InvalidArgument. */
@@ -159,7 +159,7 @@ async function checkSourceOwner(call: Call, bucket: string): Promise<void> {
 export function copyBody(
   reader: ObjectReader,
   range: ByteRange,
-  algorithm: ChecksumAlgorithm | undefined,
+  algorithm: ChecksumAlgorithm,
 ): ObjectBody | SmallBody {
   const hashes = new CopyHashes(algorithm)
   const { bytes, info } = reader
@@ -190,23 +190,21 @@ async function* hashed(
 
 class CopyHashes {
   readonly #md5 = createHash('md5')
-  readonly #checksum: ChecksumHasher | undefined
-  readonly #algorithm: ChecksumAlgorithm | undefined
+  readonly #checksum: ChecksumHasher
+  readonly #algorithm: ChecksumAlgorithm
 
-  constructor(algorithm: ChecksumAlgorithm | undefined) {
+  constructor(algorithm: ChecksumAlgorithm) {
     this.#algorithm = algorithm
-    this.#checksum = algorithm === undefined ? undefined : createChecksum(algorithm)
+    this.#checksum = createChecksum(algorithm)
   }
 
   update(bytes: Uint8Array): void {
     this.#md5.update(bytes)
-    this.#checksum?.update(bytes)
+    this.#checksum.update(bytes)
   }
 
   seal(): SealedBody {
     const etag = this.#md5.digest('hex')
-    if (this.#algorithm === undefined || this.#checksum === undefined)
-      return { etag, checksums: {} }
     const value = Buffer.from(this.#checksum.digest()).toString('base64')
     return { etag, checksums: { [this.#algorithm]: value }, checksumType: 'FULL_OBJECT' }
   }

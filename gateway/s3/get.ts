@@ -8,7 +8,13 @@ import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
 import { parseRange, type ByteRange } from '../range.ts'
 import { headerValue, httpDate, type ResponseHeaders, type S3Response } from '../response.ts'
-import { addChecksums, invalidArgument, partNumberOf, SYSTEM_HEADERS } from './common.ts'
+import {
+  addChecksums,
+  algorithmOf,
+  invalidArgument,
+  partNumberOf,
+  SYSTEM_HEADERS,
+} from './common.ts'
 import { addVersion, versionOf } from './version.ts'
 
 const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
@@ -63,7 +69,11 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const end = range?.end ?? info.sizeBytes
   answer['Content-Length'] = String(end - start)
   if (range !== undefined) answer['Content-Range'] = `bytes ${start}-${end - 1}/${info.sizeBytes}`
-  else if (headers['x-amz-checksum-mode'] !== undefined) addChecksums(answer, info)
+  if (headers['x-amz-checksum-mode'] !== undefined) {
+    if (partNumber !== undefined && info.parts !== undefined) {
+      addPartChecksum(answer, info, Number(partNumber))
+    } else if (range === undefined || end - start === info.sizeBytes) addChecksums(answer, info)
+  }
   const status = range === undefined ? 200 : 206
   if (!withData) return { status, headers: answer }
   return { status, headers: answer, body: await bodyOf(reader, start, end) }
@@ -137,17 +147,25 @@ function partRange(
   partNumber: number,
   answer: ResponseHeaders,
 ): ByteRange | undefined {
-  const sizes = info.partSizes ?? [info.sizeBytes]
+  const sizes = info.parts?.map(({ sizeBytes }) => sizeBytes) ?? [info.sizeBytes]
   if (partNumber > sizes.length) {
     throw new S3Error('InvalidPartNumber', undefined, {
       details: { ActualPartCount: sizes.length, PartNumberRequested: partNumber },
     })
   }
-  if (info.partSizes !== undefined) answer['x-amz-mp-parts-count'] = String(sizes.length)
+  if (info.parts !== undefined) answer['x-amz-mp-parts-count'] = String(sizes.length)
   let start = 0
   for (const size of sizes.slice(0, partNumber - 1)) start += size
   const end = start + (sizes[partNumber - 1] ?? 0)
   return start === end ? undefined : { start, end }
+}
+
+/** Of what is sent, and so of the part alone: clients verify the bytes with it. */
+function addPartChecksum(answer: ResponseHeaders, info: ObjectInfo, partNumber: number): void {
+  const algorithm = algorithmOf(info.checksums)
+  const checksum = info.parts?.[partNumber - 1]?.checksum
+  if (algorithm === undefined || checksum === undefined) return
+  addChecksums(answer, { checksums: { [algorithm]: checksum }, checksumType: info.checksumType })
 }
 
 /** response-*: only the signer of a request may choose headers that a browser believes. */

@@ -1,6 +1,7 @@
 /** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
 
 import type { ChecksumAlgorithm, UploadInfo } from '../backend.ts'
+import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../checksum.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
@@ -8,10 +9,9 @@ import { parseCopySourceRange } from '../range.ts'
 import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { escapeXml, tag, xmlDate } from '../xml.ts'
 import {
-  addChecksums,
   algorithmHeader,
   bucketOwner,
-  checksumXml,
+  checksumValuesXml,
   invalidArgument,
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
@@ -19,6 +19,7 @@ import {
   pageSize,
   partNumberOf,
 } from './common.ts'
+import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, openSource, parseCopySource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
@@ -46,7 +47,7 @@ export async function createMultipartUpload(call: Call): Promise<S3Response> {
 
 interface ChecksumPlan {
   readonly checksumAlgorithm?: ChecksumAlgorithm
-  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE'
+  readonly checksumType?: ChecksumType
 }
 
 /** SHA can't be combined into the checksum of the whole; CRC64NVME has no composite form. */
@@ -76,8 +77,8 @@ function checksumPlan(call: Call): ChecksumPlan {
 }
 
 /** x-amz-checksum-type. Throws InvalidRequest. */
-export function checksumTypeHeader(call: Call): 'FULL_OBJECT' | 'COMPOSITE' | undefined {
-  const type = call.request.headers['x-amz-checksum-type']
+export function checksumTypeHeader(call: Call): ChecksumType | undefined {
+  const type = call.request.headers['x-amz-checksum-type']?.toUpperCase()
   if (type === undefined || type === 'FULL_OBJECT' || type === 'COMPOSITE') return type
   throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
 }
@@ -90,17 +91,24 @@ export function uploadOf(call: Call): { bucket: string; key: string; uploadId: s
 
 export async function uploadPart(call: Call): Promise<S3Response> {
   const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
-  const body = new CapturedBody(await receiveBody(call))
-  await call.store.putPart(call.context, { ...uploadOf(call), partNumber, body: body.watched })
-  const headers: ResponseHeaders = { ETag: `"${body.sealed.etag}"` }
-  addPartChecksums(headers, body)
+  const declared = declaredChecksum(call.request)
+  let algorithms: readonly ChecksumAlgorithm[] = []
+  const body = new CapturedBody(await receiveBody(call, () => algorithms))
+  await call.store.putPart(call.context, {
+    ...uploadOf(call),
+    partNumber,
+    body: body.watched,
+    admit: (upload) => {
+      algorithms = algorithmsOfPart(upload, declared)
+    },
+  })
+  const { etag, checksums } = body.sealed
+  const headers: ResponseHeaders = { ETag: `"${etag}"` }
+  // As AWS: a part's checksum has no type, and the one declared is told.
+  const shown = declared?.algorithm ?? algorithms[0]
+  const value = shown === undefined ? undefined : checksums[shown]
+  if (shown !== undefined && value !== undefined) headers[checksumHeader(shown)] = value
   return emptyResponse(200, headers)
-}
-
-/** As AWS: a part's checksum has no type. */
-function addPartChecksums(headers: ResponseHeaders, body: CapturedBody): void {
-  addChecksums(headers, body.sealed)
-  delete headers['x-amz-checksum-type']
 }
 
 export async function uploadPartCopy(call: Call): Promise<S3Response> {
@@ -116,10 +124,11 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
       ? { start: 0, end: sizeBytes }
       : parseCopySourceRange(rangeHeader, sizeBytes)
   if (range.end - range.start > MAX_OBJECT_PUT_BYTES) throw new S3Error('EntityTooLarge')
-  const body = new CapturedBody(copyBody(reader, range, upload.checksumAlgorithm))
+  const algorithm = upload.checksumAlgorithm ?? DEFAULT_ALGORITHM
+  const body = new CapturedBody(copyBody(reader, range, algorithm))
   const part = await call.store.putPart(call.context, { ...target, partNumber, body: body.watched })
   const { etag, checksums } = body.sealed
-  const result = copyResult(part.lastModifiedMs, { etag, checksums })
+  const result = copyResult(part.lastModifiedMs, etag, checksumValuesXml(checksums))
   return xmlResponse('CopyPartResult', result, sourceHeaders(reader))
 }
 
@@ -146,8 +155,7 @@ export async function listParts(call: Call): Promise<S3Response> {
   const shown = limit === 0 ? [] : parts
   let rows = ''
   for (const part of shown) {
-    const { checksums } = part
-    const sums = checksumXml({ checksums }).replace(/<ChecksumType>.*$/, '')
+    const sums = checksumValuesXml(part.checksums)
     rows += `<Part>${tag('PartNumber', part.partNumber)}${tag('LastModified', xmlDate(part.lastModifiedMs))}${tag('ETag', `"${part.etag}"`)}${tag('Size', part.sizeBytes)}${sums}</Part>`
   }
   const owner = await bucketOwner(call)

@@ -1,6 +1,6 @@
 /** PutObject. */
 
-import type { ObjectBody, SealedBody, SmallBody } from '../backend.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../backend.ts'
 import { openBody } from '../body.ts'
 import { writeCondition } from '../conditions.ts'
 import type { Call } from '../operation.ts'
@@ -30,12 +30,16 @@ export async function putObject(call: Call): Promise<S3Response> {
 /** What openBody gathers whole; larger bodies pass through. */
 const MAX_GATHERED_BYTES = 64 * 1024
 
-/** The body of PutObject or UploadPart. */
-export function receiveBody(call: Call): Promise<ObjectBody | SmallBody> {
+/** The body of PutObject or UploadPart. `algorithms`: see OpenBodyOptions. */
+export function receiveBody(
+  call: Call,
+  algorithms?: () => readonly ChecksumAlgorithm[],
+): Promise<ObjectBody | SmallBody> {
   call.wantBody(MAX_GATHERED_BYTES)
   return openBody(call.request, call.auth, {
     maxBytes: MAX_OBJECT_PUT_BYTES,
     onBytes: (count) => call.onBytes(count),
+    algorithms,
   })
 }
 

@@ -11,7 +11,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type DataId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
-import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_MAX } from '../../protocol/limits.ts'
+import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_BYTES_MAX } from '../../protocol/limits.ts'
 import type { CompletedPart, PutResult, SealedBody } from '../../gateway/backend.ts'
 import type { OwnedBlock } from '../data/blocks.ts'
 import type { Released } from '../space/reclaim.ts'
@@ -70,11 +70,10 @@ export function completing(
   digest: Uint8Array,
   attempt: DataId,
 ): { record: UploadRecord; block: OwnedBlock | undefined; storage: readonly StorageRecord[] } {
-  const storage: StorageRecord[] = parts.map(
-    ({ storage, sizeBytes }) => storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true },
-  )
+  const [algorithm] = Object.keys(sealed.checksums)
+  const storage = parts.map((part) => storageOf(part, algorithm))
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
-  const long = parts.length > PARTS_INLINE_MAX
+  const long = lengthOf(storage) > PARTS_INLINE_BYTES_MAX
   const result = versionOf(headersOf(before), sealed, {
     sizeBytes,
     storage: long ? [] : storage,
@@ -90,6 +89,21 @@ export function completing(
     bytes: manifestCodec.encode({ storage }),
   }
   return { record, block, storage }
+}
+
+/** Where a part's bytes lie, and its checksum in the algorithm of the object's. */
+function storageOf(part: PartRecord, algorithm: string | undefined): StorageRecord {
+  const { sizeBytes } = part
+  const storage = part.storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true }
+  const checksum = part.checksums.find(({ name }) => name === algorithm)
+  return checksum === undefined
+    ? storage
+    : { ...storage, checksum: new Uint8Array(Buffer.from(checksum.value, 'base64')) }
+}
+
+/** About as long as the list is in a record. */
+function lengthOf(storage: readonly StorageRecord[]): number {
+  return storage.reduce((sum, { checksum }) => sum + 40 + (checksum?.length ?? 0), 0)
 }
 
 /** Of a completed upload, at each repeat. */

@@ -84,9 +84,7 @@ export class ObjectReads {
     const record = objectOf(accepted?.value)
     const version = await this.#readable(context, key, record, name, versionId)
     const storage = await this.#storage(context, key, version, block)
-    const partSizes =
-      version.uploadId.length === 0 ? undefined : storage.map(({ sizeBytes }) => sizeBytes)
-    const info = infoOf(name, version, partSizes)
+    const info = infoOf(name, version, storage)
     const versioned = bucket.record.versioning !== VERSIONING.never
     const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
       const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)

@@ -77,7 +77,7 @@ describe('what a completion leaves', () => {
     expect(releasedIds()).toEqual([unnamed])
     expect(world.uploadRecords[0]?.result?.manifest).toHaveLength(0)
     const { info } = await world.objects.get(context(), { ...NAMED, withData: false })
-    expect(info.partSizes).toHaveLength(70)
+    expect(info.parts).toHaveLength(70)
     // Ticket and manifest are one attempt.
     expect(world.objectRecords[0]?.versions[0]?.manifest).toHaveLength(24)
   })

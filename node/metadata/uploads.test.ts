@@ -46,7 +46,53 @@ describe('completion', () => {
     // The last one may be small; not all parts need be named.
     expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
     const { info } = await objects.get(context(), { ...NAMED, withData: false })
-    expect(info.partSizes).toEqual([MIB5, 100])
+    expect(info.parts).toEqual([{ sizeBytes: MIB5 }, { sizeBytes: 100 }])
+  })
+
+  test('a part may be refused for what its upload is, before its body is asked for', async () => {
+    const uploadId = world.uploadId
+    const seal = () => {
+      throw new Error('the body was read')
+    }
+    const refused = uploads.putPart(context(), {
+      ...NAMED,
+      uploadId,
+      partNumber: 1,
+      body: { sizeBytes: 1, seal } as never,
+      admit: (upload) => {
+        expect(upload).toMatchObject({ uploadId, key: NAMED.key })
+        throw new StoreError('InvalidPart', 'another checksum')
+      },
+    })
+    expect(await codeOf(refused)).toBe('InvalidPart')
+    expect(world.partRecords).toEqual([])
+  })
+
+  test('parts keep their checksums in the object, also where a manifest lists them', async () => {
+    for (const count of [40, 60]) {
+      await world.create()
+      const parts: CompletedPart[] = []
+      const sum = (number: number) => Buffer.from(`part ${100 + number}`).toString('base64')
+      for (let number = 1; number <= count; number++) {
+        const etag = `e${number}`
+        const checksums = { CRC64NVME: sum(number), CRC32: 'AAAAAA==' }
+        const body = { sizeBytes: MIB5, seal: () => ({ etag, checksums }) } as never
+        const { uploadId } = world
+        await uploads.putPart(context(), { ...NAMED, uploadId, partNumber: number, body })
+        parts.push({ partNumber: number, etag, checksums: { CRC64NVME: sum(number) } })
+      }
+      const seal = () => ({ etag: 'whole', checksums: { CRC64NVME: 'AAAAAAAAAAA=' } })
+      await complete(parts, undefined, seal)
+      const { info } = await objects.get(context(), { ...NAMED, withData: false })
+      const expected = parts.map(({ partNumber }) => ({
+        sizeBytes: MIB5,
+        checksum: sum(partNumber),
+      }))
+      expect(info.parts).toEqual(expected)
+      // Checksums make the list longer, so that fewer parts fit into the register.
+      const version = world.objectRecords[0]?.versions[0]
+      expect(version?.manifest.length).toBe(count === 40 ? 0 : 24)
+    }
   })
 
   test('a part that is put again counts as it is last', async () => {
@@ -169,7 +215,7 @@ describe('completion', () => {
     expect(world.blocks).toHaveLength(2)
     expect(manifestCodec.decode(world.blocks[0]!.bytes).storage).toHaveLength(70)
     const { info } = await objects.get(context(), { ...NAMED, withData: true })
-    expect(info.partSizes).toEqual(parts.map(({ partNumber }) => MIB5 + partNumber))
+    expect(info.parts).toEqual(parts.map(({ partNumber }) => ({ sizeBytes: MIB5 + partNumber })))
     const [value] = [...memory.values].filter(([key]) => spaceOf(key) === 'object')
     expect(value?.[1].blocks).toEqual([world.blocks[0]!.key])
   })

@@ -134,12 +134,17 @@ export class Uploads {
 
   async putPart(
     context: RequestContext,
-    request: NamedUpload & { partNumber: number; body: ObjectBody | SmallBody },
+    request: NamedUpload & {
+      partNumber: number
+      body: ObjectBody | SmallBody
+      admit?: ((upload: UploadInfo) => void) | undefined
+    },
   ): Promise<PartInfo> {
     const { registers, bodies, clock, partitionBits, reclaim } = this.#options
     const { partNumber } = request
     const place = await this.#place(context, request)
-    await this.#readOpen(context, place)
+    const upload = await this.#readOpen(context, place)
+    request.admit?.(uploadInfoOf(upload, place.uploadId))
     const owner = ownedByPart(place.register, partNumber)
     const written = await bodies.write(context, request.body, owner)
     const { sealed, storage, sizeBytes, packed, attempt } = written

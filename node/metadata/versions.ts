@@ -1,7 +1,12 @@
 /** Between the records of versions and parts, and what the gateway shows of them. */
 
 import { textOfUtf8 } from '../../protocol/bytes.ts'
-import type { PairRecord, PartRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
+import type {
+  PairRecord,
+  PartRecord,
+  StorageRecord,
+  VersionRecord,
+} from '../../protocol/codec/versioned.ts'
 import type { ByteString } from '../../protocol/ids.ts'
 import type { ObjectSummary } from '../../protocol/object/summary.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
@@ -12,6 +17,7 @@ import type {
   ListedVersion,
   ObjectHeaders,
   ObjectInfo,
+  ObjectPart,
   PartInfo,
   SealedBody,
 } from '../../gateway/backend.ts'
@@ -82,7 +88,7 @@ export function headersOf(
 export function infoOf(
   key: string,
   version: VersionRecord,
-  partSizes: readonly number[] | undefined,
+  storage: readonly StorageRecord[],
 ): ObjectInfo {
   return {
     key,
@@ -92,9 +98,15 @@ export function infoOf(
     versionId: versionIdText(version),
     checksums: unpaired(version.checksums) as Checksums,
     checksumType: checksumTypeOf(version.checksumType),
-    partSizes,
+    parts: version.uploadId.length === 0 ? undefined : storage.map(objectPartOf),
     ...headersOf(version),
   }
+}
+
+function objectPartOf({ sizeBytes, checksum }: StorageRecord): ObjectPart {
+  return checksum === undefined
+    ? { sizeBytes }
+    : { sizeBytes, checksum: Buffer.from(checksum).toString('base64') }
 }
 
 export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject {

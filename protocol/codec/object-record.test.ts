@@ -23,9 +23,13 @@ const version = fc.record({
   user: pairs,
   checksums: pairs,
   checksumType: fc.nat({ max: 2 }),
-  storage: fc.array(fc.record({ dataId: bytes(24), sizeBytes: number, packed: fc.boolean() }), {
-    maxLength: 70,
-  }),
+  storage: fc.array(
+    fc.record(
+      { dataId: bytes(24), sizeBytes: number, packed: fc.boolean(), checksum: bytes(32) },
+      { requiredKeys: ['dataId', 'sizeBytes', 'packed'] },
+    ),
+    { maxLength: 70 },
+  ),
   manifest: bytes(24),
   uploadId: bytes(16),
   sequence: number,

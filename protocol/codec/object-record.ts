@@ -188,6 +188,7 @@ function readStorage(reader: FieldReader): StorageRecord {
     if (reader.field === 1) storage.dataId = reader.bytes()
     else if (reader.field === 2) storage.sizeBytes = reader.value
     else if (reader.field === 3) storage.packed = reader.value !== 0
+    else if (reader.field === 4) storage.checksum = reader.bytes()
   }
   return storage
 }
@@ -196,6 +197,7 @@ function writeStorage(to: FieldWriter, storage: StorageRecord): void {
   to.bytes(1, storage.dataId)
   to.number(2, storage.sizeBytes)
   to.flag(3, storage.packed)
+  if (storage.checksum !== undefined) to.element(4, storage.checksum)
 }
 
 function readPageRef(reader: FieldReader): PageRefRecord {

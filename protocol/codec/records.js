@@ -110,6 +110,10 @@ export var StorageRecord;
                     w.uint32(24);
                     w.bool(obj.packed);
                 }
+                if (obj.checksum != null) {
+                    w.uint32(34);
+                    w.bytes(obj.checksum);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -133,6 +137,10 @@ export var StorageRecord;
                         }
                         case 3: {
                             obj.packed = reader.bool();
+                            break;
+                        }
+                        case 4: {
+                            obj.checksum = reader.bytes();
                             break;
                         }
                         default: {
@@ -165,6 +173,13 @@ export var StorageRecord;
                             yield {
                                 field: `${prefix}.packed`,
                                 value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.checksum`,
+                                value: reader.bytes()
                             };
                             break;
                         }

@@ -1,0 +1,311 @@
+/** Checksums that the server computes by itself: defaults, parts, what a completion may say of the whole. */
+
+import assert from 'node:assert/strict'
+import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../checksum.ts'
+import type { ChecksumAlgorithm } from '../backend.ts'
+import { refused, type ConformanceCase, type RawResponse, type World } from './world.ts'
+
+const PART_BYTES = 5 * 1024 * 1024
+const FIRST = Buffer.alloc(PART_BYTES, 'first part ')
+const LAST = Buffer.from('the last part')
+const WHOLE = Buffer.concat([FIRST, LAST])
+
+type Headers = Readonly<Record<string, string>>
+
+/** Base64. */
+function sum(algorithm: ChecksumAlgorithm, bytes: Uint8Array): string {
+  const hasher = createChecksum(algorithm)
+  hasher.update(bytes)
+  return Buffer.from(hasher.digest()).toString('base64')
+}
+
+function compositeOf(algorithm: ChecksumAlgorithm, parts: readonly Uint8Array[]): string {
+  return sum(
+    algorithm,
+    Buffer.concat(parts.map((each) => Buffer.from(sum(algorithm, each), 'base64'))),
+  )
+}
+
+function element(text: string, name: string): string | undefined {
+  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1]
+}
+
+function send(
+  world: World,
+  method: string,
+  key: string,
+  query: readonly (readonly [string, string])[] = [],
+  headers: Headers = {},
+  body: Uint8Array = new Uint8Array(0),
+): Promise<RawResponse> {
+  return world.raw({
+    method,
+    path: `/${world.bucket}/${key}`,
+    query,
+    headers,
+    ...(body.length === 0 ? {} : { body: [body] }),
+  })
+}
+
+async function create(world: World, key: string, headers: Headers = {}): Promise<string> {
+  const answer = await send(world, 'POST', key, [['uploads', '']], headers)
+  assert.equal(answer.status, 200, answer.text)
+  return element(answer.text, 'UploadId') ?? ''
+}
+
+function putPart(
+  world: World,
+  key: string,
+  uploadId: string,
+  partNumber: number,
+  body: Uint8Array,
+  headers: Headers = {},
+): Promise<RawResponse> {
+  const query = [
+    ['partNumber', String(partNumber)],
+    ['uploadId', uploadId],
+  ] as const
+  return send(world, 'PUT', key, query, headers, body)
+}
+
+/** Rows of a completion: ETags of what was answered, and what else is said of each part. */
+function rowsOf(answers: readonly RawResponse[], more: readonly string[] = []): string {
+  return answers
+    .map(({ status, headers, text }, index) => {
+      assert.equal(status, 200, text)
+      return `<Part><PartNumber>${index + 1}</PartNumber><ETag>${headers['etag']}</ETag>${more[index] ?? ''}</Part>`
+    })
+    .join('')
+}
+
+function complete(
+  world: World,
+  key: string,
+  uploadId: string,
+  rows: string,
+  headers: Headers = {},
+): Promise<RawResponse> {
+  const xml = `<CompleteMultipartUpload>${rows}</CompleteMultipartUpload>`
+  return send(world, 'POST', key, [['uploadId', uploadId]], headers, Buffer.from(xml))
+}
+
+function attributes(world: World, key: string): Promise<RawResponse> {
+  const headers = { 'x-amz-object-attributes': 'Checksum,ObjectParts' }
+  return send(world, 'GET', key, [['attributes', '']], headers)
+}
+
+async function shows(world: World, key: string, name: string, value: string): Promise<void> {
+  for (const method of ['HEAD', 'GET']) {
+    const answer = await send(world, method, key, [], { 'x-amz-checksum-mode': 'ENABLED' })
+    assert.equal(answer.headers[name], value, `${method} ${name}`)
+  }
+}
+
+const CRC64 = 'x-amz-checksum-crc64nvme'
+
+export const CHECKSUM_CASES: readonly ConformanceCase[] = [
+  {
+    name: 'an object whose client declares no checksum gets CRC64NVME',
+    async run(world) {
+      for (const [key, bytes] of [
+        ['empty', Buffer.alloc(0)],
+        ['small', Buffer.from('hello')],
+        ['large', WHOLE],
+      ] as const) {
+        const value = sum('CRC64NVME', bytes)
+        const made = await send(world, 'PUT', key, [], {}, bytes)
+        assert.equal(made.headers[CRC64], value, key)
+        assert.equal(made.headers['x-amz-checksum-type'], 'FULL_OBJECT')
+        await shows(world, key, CRC64, value)
+        await shows(world, key, 'x-amz-checksum-type', 'FULL_OBJECT')
+        const copied = await send(world, 'PUT', `${key}-copy`, [], {
+          'x-amz-copy-source': `/${world.bucket}/${key}`,
+        })
+        assert.equal(element(copied.text, 'ChecksumCRC64NVME'), value)
+        assert.equal(element(copied.text, 'ChecksumType'), 'FULL_OBJECT')
+        await shows(world, `${key}-copy`, CRC64, value)
+      }
+      const quiet = await send(world, 'HEAD', 'small')
+      assert.equal(quiet.headers[CRC64], undefined)
+      const listed = await world.raw({ method: 'GET', path: `/${world.bucket}` })
+      assert.equal(element(listed.text, 'ChecksumAlgorithm'), 'CRC64NVME')
+    },
+  },
+  {
+    name: 'an upload without an algorithm: each part and the whole have CRC64NVME',
+    async run(world) {
+      const id = await create(world, 'plain')
+      const first = await putPart(world, 'plain', id, 1, FIRST)
+      assert.equal(first.headers[CRC64], sum('CRC64NVME', FIRST))
+      assert.equal(first.headers['x-amz-checksum-type'], undefined)
+      // As SDKs do by default.
+      const last = await putPart(world, 'plain', id, 2, LAST, {
+        'x-amz-checksum-crc32': sum('CRC32', LAST),
+      })
+      assert.equal(last.headers['x-amz-checksum-crc32'], sum('CRC32', LAST))
+      const listed = await send(world, 'GET', 'plain', [['uploadId', id]])
+      assert.equal(element(listed.text, 'ChecksumCRC64NVME'), sum('CRC64NVME', FIRST))
+      const rows = rowsOf([first, last])
+      const wrong = await complete(world, 'plain', id, rows, { [CRC64]: sum('CRC64NVME', LAST) })
+      refused(wrong, 400, 'BadDigest')
+      const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
+      refused(await complete(world, 'plain', id, rows, other), 400, 'InvalidRequest')
+      const value = sum('CRC64NVME', WHOLE)
+      const done = await complete(world, 'plain', id, rows, { [CRC64]: value })
+      assert.equal(element(done.text, 'ChecksumCRC64NVME'), value, done.text)
+      assert.equal(element(done.text, 'ChecksumType'), 'FULL_OBJECT')
+      const again = await complete(world, 'plain', id, rows)
+      assert.equal(again.text, done.text)
+      await shows(world, 'plain', CRC64, value)
+      const found = await attributes(world, 'plain')
+      const sums = [...found.text.matchAll(/<ChecksumCRC64NVME>([^<]*)</g)].map((each) => each[1])
+      assert.deepEqual(sums, [value, sum('CRC64NVME', FIRST), sum('CRC64NVME', LAST)])
+    },
+  },
+  {
+    name: 'full-object checksums are made of parts that carry none, and compared with what is declared',
+    async run(world) {
+      for (const algorithm of ['CRC32', 'CRC32C', 'CRC64NVME'] as const) {
+        const header = checksumHeader(algorithm)
+        const id = await create(world, algorithm, {
+          'x-amz-checksum-algorithm': algorithm,
+          'x-amz-checksum-type': 'full_object',
+        })
+        const first = await putPart(world, algorithm, id, 1, FIRST)
+        assert.equal(first.headers[header], sum(algorithm, FIRST))
+        const last = await putPart(world, algorithm, id, 2, LAST, {
+          [header]: sum(algorithm, LAST),
+        })
+        const rows = rowsOf([first, last])
+        const lie = { [header]: sum(algorithm, Buffer.from('something else')) }
+        refused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        const two = { [header]: sum(algorithm, WHOLE), 'x-amz-checksum-sha1': sum('SHA1', WHOLE) }
+        refused(await complete(world, algorithm, id, rows, two), 400, 'InvalidRequest')
+        const type = { 'x-amz-checksum-type': 'COMPOSITE' }
+        refused(await complete(world, algorithm, id, rows, type), 400, 'InvalidRequest')
+        const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
+        refused(await complete(world, algorithm, id, rows, other), 400, 'InvalidRequest')
+        const garbage = { [header]: 'invalid' }
+        refused(await complete(world, algorithm, id, rows, garbage), 400, 'InvalidRequest')
+        const value = sum(algorithm, WHOLE)
+        const done = await complete(world, algorithm, id, rows, { [header]: value })
+        assert.equal(element(done.text, `Checksum${algorithm}`), value, done.text)
+        await shows(world, algorithm, header, value)
+        await shows(world, algorithm, 'x-amz-checksum-type', 'FULL_OBJECT')
+      }
+    },
+  },
+  {
+    name: 'composite checksums need every part’s, in the part and in the completion',
+    async run(world) {
+      for (const algorithm of ['CRC32', 'CRC32C', 'SHA1', 'SHA256'] as const) {
+        const header = checksumHeader(algorithm)
+        const id = await create(world, algorithm, { 'x-amz-checksum-algorithm': algorithm })
+        refused(await putPart(world, algorithm, id, 1, LAST), 400, 'InvalidRequest')
+        const foreign = algorithm === 'SHA1' ? 'CRC32' : 'SHA1'
+        const other = { [checksumHeader(foreign)]: sum(foreign, LAST) }
+        refused(await putPart(world, algorithm, id, 1, LAST, other), 400, 'InvalidRequest')
+        const parts = [
+          await putPart(world, algorithm, id, 1, FIRST, { [header]: sum(algorithm, FIRST) }),
+          await putPart(world, algorithm, id, 2, LAST, { [header]: sum(algorithm, LAST) }),
+        ]
+        const tag = (value: string): string =>
+          `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
+        const sums = [tag(sum(algorithm, FIRST)), tag(sum(algorithm, LAST))]
+        refused(
+          await complete(world, algorithm, id, rowsOf(parts, sums.slice(0, 1))),
+          400,
+          'InvalidRequest',
+        )
+        const swapped = rowsOf(parts, [...sums].reverse())
+        refused(await complete(world, algorithm, id, swapped), 400, 'InvalidPart')
+        const rows = rowsOf(parts, sums)
+        const lie = { [header]: `${sum(algorithm, WHOLE)}-2` }
+        refused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        const value = compositeOf(algorithm, [FIRST, LAST])
+        const done = await complete(world, algorithm, id, rows, { [header]: `${value}-2` })
+        assert.equal(element(done.text, `Checksum${algorithm}`), `${value}-2`, done.text)
+        assert.equal(element(done.text, 'ChecksumType'), 'COMPOSITE')
+        await shows(world, algorithm, header, `${value}-2`)
+        const found = await attributes(world, algorithm)
+        const shown = [...found.text.matchAll(/<Checksum[A-Z0-9]+>([^<]*)</g)].map(
+          (each) => each[1],
+        )
+        assert.deepEqual(shown, [value, sum(algorithm, FIRST), sum(algorithm, LAST)])
+        assert.equal(element(found.text, 'ChecksumType'), 'COMPOSITE')
+        const second = await send(world, 'GET', algorithm, [['partNumber', '2']], {
+          'x-amz-checksum-mode': 'ENABLED',
+        })
+        assert.equal(second.headers[header], sum(algorithm, LAST))
+        const range = await send(world, 'GET', algorithm, [], {
+          'x-amz-checksum-mode': 'ENABLED',
+          range: 'bytes=0-9',
+        })
+        assert.equal(range.headers[header], undefined)
+      }
+    },
+  },
+  {
+    name: 'which checksum types go with which algorithm, and the defaults',
+    async run(world) {
+      const started = (algorithm?: string, type?: string): Promise<RawResponse> =>
+        send(world, 'POST', 'k', [['uploads', '']], {
+          ...(algorithm === undefined ? {} : { 'x-amz-checksum-algorithm': algorithm }),
+          ...(type === undefined ? {} : { 'x-amz-checksum-type': type }),
+        })
+      for (const algorithm of CHECKSUM_ALGORITHMS) {
+        const byDefault = algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE'
+        const plain = await started(algorithm)
+        assert.equal(plain.headers['x-amz-checksum-algorithm'], algorithm)
+        assert.equal(plain.headers['x-amz-checksum-type'], byDefault)
+        for (const type of ['FULL_OBJECT', 'COMPOSITE']) {
+          const wrong =
+            type === 'COMPOSITE' ? algorithm === 'CRC64NVME' : algorithm.startsWith('SHA')
+          const answer = await started(algorithm, type)
+          if (wrong) refused(answer, 400, 'InvalidRequest')
+          else assert.equal(answer.headers['x-amz-checksum-type'], type)
+        }
+      }
+      refused(await started(undefined, 'FULL_OBJECT'), 400, 'InvalidRequest')
+      refused(await started('CRC32', 'PARTIAL'), 400, 'InvalidRequest')
+      refused(await started('CRC16'), 400, 'InvalidRequest')
+      refused(await started('XXHASH64'), 501, 'NotImplemented')
+      const plain = await started()
+      assert.equal(plain.headers['x-amz-checksum-algorithm'], undefined)
+    },
+  },
+  {
+    name: 'parts that are copied have the checksum that their upload needs',
+    async run(world) {
+      await send(world, 'PUT', 'source', [], {}, WHOLE)
+      for (const [algorithm, more] of [
+        ['CRC64NVME', {}],
+        ['SHA256', { 'x-amz-checksum-algorithm': 'SHA256' }],
+      ] as const) {
+        const id = await create(world, 'joined', more)
+        const copy = (partNumber: number, range: string): Promise<RawResponse> =>
+          putPart(world, 'joined', id, partNumber, new Uint8Array(0), {
+            'x-amz-copy-source': `${world.bucket}/source`,
+            'x-amz-copy-source-range': `bytes=${range}`,
+          })
+        const parts = [
+          await copy(1, `0-${PART_BYTES - 1}`),
+          await copy(2, `${PART_BYTES}-${WHOLE.length - 1}`),
+        ]
+        const rows = parts.map(({ text }, index) => {
+          const name = `Checksum${algorithm}`
+          const value = element(text, name)
+          assert.equal(value, sum(algorithm, index === 0 ? FIRST : LAST), text)
+          assert.equal(element(text, 'ChecksumType'), undefined)
+          return `<Part><PartNumber>${index + 1}</PartNumber><ETag>${element(text, 'ETag')}</ETag><${name}>${value}</${name}></Part>`
+        })
+        const done = await complete(world, 'joined', id, rows.join(''))
+        const value =
+          algorithm === 'SHA256'
+            ? `${compositeOf(algorithm, [FIRST, LAST])}-2`
+            : sum(algorithm, WHOLE)
+        assert.equal(element(done.text, `Checksum${algorithm}`), value, done.text)
+      }
+    },
+  },
+]

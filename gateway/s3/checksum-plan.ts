@@ -1,0 +1,147 @@
+/**
+ * Which checksums an upload's parts and its object get. The server computes each part's, and makes the object's
+ * of the parts' alone: what a client declares is compared with that, and never stored for what it says.
+ *
+ *   created with               a part's checksum                    the object's
+ *   no algorithm               CRC64NVME, and the one declared      FULL_OBJECT
+ *   CRC, FULL_OBJECT           computed, declared or not            FULL_OBJECT: the parts' combined
+ *   CRC or SHA, COMPOSITE      must be declared                     COMPOSITE: checksum of the parts' checksums
+ */
+
+import type {
+  ChecksumAlgorithm,
+  CompletedPart,
+  PartInfo,
+  SealedBody,
+  UploadInfo,
+} from '../backend.ts'
+import {
+  combineFullObject,
+  compositeOf,
+  DEFAULT_ALGORITHM,
+  type DeclaredChecksum,
+} from '../checksum.ts'
+import { S3Error } from '../errors.ts'
+
+export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
+
+/** What CompleteMultipartUpload says of the checksum of the whole. */
+export interface DeclaredOfObject {
+  readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined
+  readonly type: ChecksumType | undefined
+}
+
+type Created = Pick<UploadInfo, 'checksumAlgorithm' | 'checksumType'>
+
+/** What is computed of a part's bytes. Throws InvalidRequest when the upload needs another checksum. */
+export function algorithmsOfPart(
+  { checksumAlgorithm, checksumType }: Created,
+  declared: DeclaredChecksum | undefined,
+): readonly ChecksumAlgorithm[] {
+  if (checksumAlgorithm === undefined) return [DEFAULT_ALGORITHM]
+  const isMissing = declared === undefined && checksumType !== 'FULL_OBJECT'
+  if (isMissing || (declared !== undefined && declared.algorithm !== checksumAlgorithm)) {
+    throw mismatch(checksumAlgorithm, declared?.algorithm)
+  }
+  return [checksumAlgorithm]
+}
+
+/**
+ * The object's checksum, from its parts. Throws InvalidRequest when the completion says too little or speaks of
+ * another checksum, BadDigest when the declared value is wrong.
+ */
+export function checksumOfObject(
+  upload: Created,
+  parts: readonly PartInfo[],
+  named: readonly CompletedPart[],
+  declared: DeclaredOfObject,
+): Omit<SealedBody, 'etag'> {
+  const type = upload.checksumType ?? 'FULL_OBJECT'
+  if (declared.type !== undefined && declared.type !== type) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The upload was created using the ${type} checksum mode. The complete request must use the same checksum mode.`,
+    )
+  }
+  const algorithm = algorithmOfObject(upload, parts, declared)
+  if (algorithm === undefined) return { checksums: {} }
+  if (type === 'COMPOSITE') checkNamed(algorithm, named)
+  const values = valuesOf(algorithm, parts)
+  const computed =
+    type === 'FULL_OBJECT'
+      ? combineFullObject(algorithm, values)
+      : compositeOf(
+          algorithm,
+          values.map(({ checksum }) => checksum),
+        )
+  const { checksum } = declared
+  const matches =
+    checksum === undefined ||
+    computed === checksum.value ||
+    (type === 'COMPOSITE' && computed === `${checksum.value}-${parts.length}`)
+  if (!matches) {
+    throw new S3Error(
+      'BadDigest',
+      `The ${algorithm.toLowerCase()} you specified did not match the calculated checksum.`,
+    )
+  }
+  return { checksums: { [algorithm]: computed }, checksumType: type }
+}
+
+/** Undefined: of parts that were stored before every part had a checksum. */
+function algorithmOfObject(
+  { checksumAlgorithm }: Created,
+  parts: readonly PartInfo[],
+  { checksum }: DeclaredOfObject,
+): ChecksumAlgorithm | undefined {
+  const wanted = checksum?.algorithm
+  if (checksumAlgorithm !== undefined) {
+    if (wanted !== undefined && wanted !== checksumAlgorithm) {
+      throw mismatch(checksumAlgorithm, wanted)
+    }
+    return checksumAlgorithm
+  }
+  const isCarried = (algorithm: ChecksumAlgorithm): boolean =>
+    parts.every((part) => part.checksums[algorithm] !== undefined)
+  if (wanted !== undefined) {
+    // It can be judged when every part happens to carry it.
+    if (wanted.startsWith('CRC') && isCarried(wanted)) return wanted
+    throw new S3Error(
+      'InvalidRequest',
+      `The upload was not created using a ${wanted.toLowerCase()} checksum.`,
+    )
+  }
+  return isCarried(DEFAULT_ALGORITHM) ? DEFAULT_ALGORITHM : undefined
+}
+
+/** As AWS: a composite stands on what the client says of each part. */
+function checkNamed(algorithm: ChecksumAlgorithm, named: readonly CompletedPart[]): void {
+  for (const { partNumber, checksums } of named) {
+    if (checksums[algorithm] !== undefined) continue
+    throw new S3Error(
+      'InvalidRequest',
+      `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`,
+    )
+  }
+}
+
+function valuesOf(
+  algorithm: ChecksumAlgorithm,
+  parts: readonly PartInfo[],
+): { checksum: string; sizeBytes: number }[] {
+  return parts.map(({ checksums, sizeBytes, partNumber }) => {
+    const checksum = checksums[algorithm]
+    if (checksum !== undefined) return { checksum, sizeBytes }
+    throw new S3Error(
+      'InvalidRequest',
+      `The upload was created using a ${algorithm.toLowerCase()} checksum. It was missing for part ${partNumber}.`,
+    )
+  })
+}
+
+function mismatch(expected: ChecksumAlgorithm, actual: ChecksumAlgorithm | undefined): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
+  )
+}
