@@ -119,47 +119,49 @@ const SECOND = 5
 
 function moduleBytes(pages: number): Uint8Array<ArrayBuffer> {
   const name = (text: string): number[] => [text.length, ...Buffer.from(text, 'latin1')]
-  const body = [...[2, 1, I32, 2, I64], ...stepLoop(), ...byteLoop(), ...[LOCAL_GET, CRC, END]]
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [1, 0x60, 3, I64, I32, I32, 1, I64]),
-    ...section(2, [1, ...name('e'), ...name('m'), 2, 1, pages, pages]),
-    ...section(3, [1, 0]),
-    ...section(7, [1, ...name('u'), 0, 0]),
-    ...section(10, [1, ...leb(body.length), ...body]),
-  ])
+  const locals = [2, 1, I32, 2, I64]
+  const body = [locals, stepLoop(), byteLoop(), [LOCAL_GET, CRC, END]].flat()
+  const sections = [
+    section(1, [1, 0x60, 3, I64, I32, I32, 1, I64]),
+    section(2, [1, ...name('e'), ...name('m'), 2, 1, pages, pages]),
+    section(3, [1, 0]),
+    section(7, [1, ...name('u'), 0, 0]),
+    section(10, [1, ...leb(body.length), ...body]),
+  ]
+  const magic = [0x00, 0x61, 0x73, 0x6d]
+  const version = [1, 0, 0, 0]
+  return Uint8Array.from([magic, version, ...sections].flat())
 }
 
 /** Sixteen bytes a turn, while there are so many. */
 function stepLoop(): number[] {
   const turn = [
-    ...[LOCAL_GET, AT, I64_LOAD, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
-    ...[LOCAL_GET, AT, I64_LOAD, 0, 8, LOCAL_SET, SECOND],
+    [LOCAL_GET, AT, I64_LOAD, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
+    [LOCAL_GET, AT, I64_LOAD, 0, 8, LOCAL_SET, SECOND],
   ]
-  // Those of the second word come first, since they need not wait for the turn before; pairs are combined as a tree.
+  // Those of the second word come first, since they need not wait for the turn before; pairs are
+  // combined as a tree.
   const order = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]
   for (const [index, byte] of order.entries()) {
-    turn.push(...lookup(byte < 8 ? FIRST : SECOND, (byte % 8) * 8, TABLES - 1 - byte))
-    for (let done = index + 1; done % 2 === 0; done /= 2) turn.push(I64_XOR)
+    turn.push(lookup(byte < 8 ? FIRST : SECOND, (byte % 8) * 8, TABLES - 1 - byte))
+    for (let done = index + 1; done % 2 === 0; done /= 2) turn.push([I64_XOR])
   }
-  turn.push(LOCAL_SET, CRC)
-  return loopWhile([LOCAL_GET, AT, I32_CONST, 16, I32_ADD, LOCAL_GET, LIMIT, I32_GT_U], turn, 16)
+  turn.push([LOCAL_SET, CRC])
+  const isOver = [LOCAL_GET, AT, I32_CONST, 16, I32_ADD, LOCAL_GET, LIMIT, I32_GT_U]
+  return loopUntil(isOver, turn.flat(), 16)
 }
 
 /** What is left, byte by byte. */
 function byteLoop(): number[] {
-  return loopWhile(
-    [LOCAL_GET, AT, LOCAL_GET, LIMIT, I32_GE_U],
-    [
-      ...[LOCAL_GET, AT, I64_LOAD8_U, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
-      ...lookup(FIRST, 0, 0),
-      ...[LOCAL_GET, CRC, I64_CONST, 8, I64_SHR_U, I64_XOR, LOCAL_SET, CRC],
-    ],
-    1,
-  )
+  const turn = [
+    [LOCAL_GET, AT, I64_LOAD8_U, 0, 0, LOCAL_GET, CRC, I64_XOR, LOCAL_SET, FIRST],
+    lookup(FIRST, 0, 0),
+    [LOCAL_GET, CRC, I64_CONST, 8, I64_SHR_U, I64_XOR, LOCAL_SET, CRC],
+  ]
+  return loopUntil([LOCAL_GET, AT, LOCAL_GET, LIMIT, I32_GE_U], turn.flat(), 1)
 }
 
-function loopWhile(isOver: readonly number[], turn: readonly number[], step: number): number[] {
+function loopUntil(isOver: readonly number[], turn: readonly number[], step: number): number[] {
   const ahead = [LOCAL_GET, AT, I32_CONST, step, I32_ADD, LOCAL_SET, AT]
   return [BLOCK, VOID, LOOP, VOID, ...isOver, BR_IF, 1, ...turn, ...ahead, BR, 0, END, END]
 }
@@ -170,10 +172,8 @@ function lookup(word: number, shift: number, table: number): number[] {
     shift === 0
       ? [I32_WRAP_I64, I32_CONST, 3, I32_SHL]
       : [I64_CONST, ...signedLeb(shift - 3), I64_SHR_U, I32_WRAP_I64]
-  return [
-    ...[LOCAL_GET, word, ...times8, I32_CONST, ...signedLeb(255 * 8), I32_AND],
-    ...[LOCAL_GET, BASE, I32_ADD, I64_LOAD, 3, ...leb(table * TABLE_BYTES)],
-  ]
+  const index = [LOCAL_GET, word, ...times8, I32_CONST, ...signedLeb(255 * 8), I32_AND]
+  return [...index, LOCAL_GET, BASE, I32_ADD, I64_LOAD, 3, ...leb(table * TABLE_BYTES)]
 }
 
 function section(id: number, content: readonly number[]): number[] {
