@@ -29,6 +29,7 @@ import { WatchedDisk } from './env/watched-disk.ts'
 import { Identities } from './iam/identities.ts'
 import { seal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
+import { bucketPoliciesOf } from './metadata/bucket-policies.ts'
 import { Buckets } from './metadata/buckets.ts'
 import { Lister } from './metadata/lister.ts'
 import { LostBlocks } from './metadata/lost-blocks.ts'
@@ -441,6 +442,7 @@ export class ShoalNode {
       registers: this.registers,
       keyspace: () => view().genesis,
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
+      bucketPolicies: (context, accountId) => bucketPoliciesOf(buckets, context, accountId),
       clock,
       random,
       network,

@@ -22,6 +22,7 @@ const ROLE: SessionSubject = {
   sessionName: 'one',
   policy: '{"Version":"2012-10-17"}',
   policyArns: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess'],
+  policyIds: ['ANPAIZTJ4DXE7G6AGAE6M'],
 }
 
 function world(

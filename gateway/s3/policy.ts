@@ -5,16 +5,18 @@ import {
   parsingBucketPolicy,
   type BucketPolicy,
 } from '../../protocol/iam/bucket-policy.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
 import type { Work } from '../../protocol/work.ts'
-import type { BucketSettings, PublicAccessBlock } from '../backend.ts'
+import type { BucketChange, BucketSettings, PublicAccessBlock } from '../backend.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { resolvePrincipals } from '../principals.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
 import { childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { invalidArgument } from './common.ts'
+import { judgingChange } from './policy-rights.ts'
 import { settingBody, settingXml } from './versioning.ts'
 
 /** Larger than any policy that is taken, so that one somewhat too large is told what is wrong. */
@@ -38,14 +40,15 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
     (arn) =>
       new S3Error('MalformedPolicy', 'Invalid principal in policy', { details: { Detail: arn } }),
   )
-  const settings = await call.store.getBucketSettings(call.context, bucket)
-  if (isPublic && settings.publicAccessBlock?.blockPublicPolicy === true) {
-    throw new S3Error(
-      'AccessDenied',
-      'The policy is public, and public policies are blocked by the BlockPublicPolicy setting of the bucket',
-    )
-  }
-  await call.store.changeBucket(call.context, { bucket, change: { policy, principals } })
+  await changeAccess(call, ({ publicAccessBlock }) => {
+    if (isPublic && publicAccessBlock?.blockPublicPolicy === true) {
+      throw new S3Error(
+        'AccessDenied',
+        'The policy is public, and public policies are blocked by the BlockPublicPolicy setting of the bucket',
+      )
+    }
+    return { policy, principals }
+  })
   return emptyResponse(204)
 }
 
@@ -57,8 +60,7 @@ export async function getBucketPolicy(call: Call): Promise<S3Response> {
 }
 
 export async function deleteBucketPolicy(call: Call): Promise<S3Response> {
-  const { bucket } = call
-  await call.store.changeBucket(call.context, { bucket, change: { policy: null } })
+  await changeAccess(call, () => ({ policy: null }))
   return emptyResponse(204)
 }
 
@@ -75,6 +77,38 @@ async function storedPolicy(call: Call): Promise<BucketSettings & { readonly pol
     throw new S3Error('NoSuchBucketPolicy', undefined, { details: { BucketName: call.bucket } })
   }
   return { ...settings, policy }
+}
+
+const CHANGE_ATTEMPTS = 5
+
+/** A change is made while the settings stand that it was judged by. Throws AccessDenied. */
+async function changeAccess(
+  call: Call,
+  changeOf: (settings: BucketSettings) => BucketChange,
+): Promise<void> {
+  const { bucket, context, identity, store } = call
+  const { info } = await store.bucketAccess(context, bucket)
+  for (let attempt = 1; ; attempt++) {
+    const judged = await store.getBucketSettings(context, bucket)
+    const change = changeOf(judged)
+    const after = changedBy(judged, change)
+    await call.inTurns(judgingChange(identity, info.ownerAccount, judged, after))
+    try {
+      return await store.changeBucket(context, { bucket, change, judged })
+    } catch (error) {
+      const isConflict = error instanceof StoreError && error.code === 'Conflict'
+      if (!isConflict || attempt === CHANGE_ATTEMPTS) throw error
+    }
+  }
+}
+
+function changedBy(before: BucketSettings, change: BucketChange): BucketSettings {
+  const { policy, principals, publicAccessBlock } = change
+  return {
+    ...before,
+    ...(policy !== undefined && { policy: policy ?? undefined, principals }),
+    ...(publicAccessBlock !== undefined && { publicAccessBlock: publicAccessBlock ?? undefined }),
+  }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -108,9 +142,8 @@ const SWITCHES = [
 ] as const satisfies readonly (readonly [keyof PublicAccessBlock, string])[]
 
 export async function putPublicAccessBlock(call: Call): Promise<S3Response> {
-  const { bucket } = call
   const publicAccessBlock = parsePublicAccessBlock(await settingXml(call, BLOCK_LIMITS))
-  await call.store.changeBucket(call.context, { bucket, change: { publicAccessBlock } })
+  await changeAccess(call, () => ({ publicAccessBlock }))
   return emptyResponse(200)
 }
 
@@ -127,8 +160,7 @@ export async function getPublicAccessBlock(call: Call): Promise<S3Response> {
 }
 
 export async function deletePublicAccessBlock(call: Call): Promise<S3Response> {
-  const { bucket } = call
-  await call.store.changeBucket(call.context, { bucket, change: { publicAccessBlock: null } })
+  await changeAccess(call, () => ({ publicAccessBlock: null }))
   return emptyResponse(204)
 }
 

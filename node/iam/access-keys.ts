@@ -6,7 +6,7 @@
  * account-keys.ts. The secret is shown once, in the answer that makes it.
  */
 
-import type { RequestContext } from '../../gateway/backend.ts'
+import type { Identity, RequestContext } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
@@ -91,11 +91,8 @@ export class AccessKeys {
   async #create(call: IamCall): Promise<IamResult> {
     const { context, caller, nowMs } = call
     const name = subjectOf(call)
-    const own = name === undefined || (caller.type === 'User' && caller.userName === name)
-    if (own && caller.tokenIssuedMs !== undefined) {
-      throw accessDenied('Session credentials can not make a key of their own that outlasts them.')
-    }
     if (name === undefined) {
+      mustOutlast(caller)
       return { AccessKey: await this.createRootKey(context, caller.accountId, nowMs) }
     }
     const user = await this.#options.users.names.get(context, caller.accountId, name)
@@ -103,13 +100,14 @@ export class AccessKeys {
     return { AccessKey: { UserName: user.name, ...(await this.#createUserKey(call, user)) } }
   }
 
-  /** Row 31: a key is all that its user may do, for good. */
+  /** Row 31: a key is all that its user may do, for good; one that is active again is, too. */
   async #mayMakeKey(call: IamCall, user: UserRecord): Promise<void> {
     const { caller, context } = call
     const { rights, users } = this.#options
     const own = caller.type === 'User' && caller.principalId === user.id
+    if (own) mustOutlast(caller)
     if (own && caller.sessionPolicies === undefined) return
-    await rights.mustCover(call, await users.holds(context, user))
+    await rights.mustCoverBearer(call, await users.bearer(context, user))
   }
 
   async #createUserKey({ context, nowMs }: IamCall, user: UserRecord): Promise<IamResult> {
@@ -166,12 +164,21 @@ export class AccessKeys {
     const { context, caller } = call
     const id = requiredText(call, 'AccessKeyId')
     const name = subjectOf(call)
-    if (name === undefined) return this.#changeRootKey(context, caller.accountId, id, status)
+    if (name === undefined) {
+      if (status === 'Active') mustOutlast(caller)
+      return this.#changeRootKey(context, caller.accountId, id, status)
+    }
     const { records, users } = this.#options
     const user = await users.names.get(context, caller.accountId, name)
     if (!user.accessKeys.includes(id)) throw noKey(id)
+    const known = await records.read(context, ACCESS_KEY, id)
+    const activates = status === 'Active' && known !== undefined && known.status !== 'Active'
+    if (activates) await this.#mayMakeKey(call, user)
     await records.change(context, ACCESS_KEY, id, (current) => {
       if (current === undefined) throw noKey(id)
+      if (status === 'Active' && current.status !== 'Active' && !activates) {
+        throw concurrentModification()
+      }
       return status === undefined ? { remove: true } : { write: { ...current, status } }
     })
     if (status !== undefined) return
@@ -293,6 +300,12 @@ export class AccessKeys {
     const listed = rootKeysOf(await account()).find((each) => each.id === id)
     return listed && { Status: listed.active ? 'Active' : 'Inactive', CreateDate }
   }
+}
+
+/** A session makes no key of its own user or root, which would outlast it. Throws AccessDenied. */
+function mustOutlast({ tokenIssuedMs }: Identity): void {
+  if (tokenIssuedMs === undefined) return
+  throw accessDenied('Session credentials can not make a key of their own that outlasts them.')
 }
 
 /** As long as AWS's are. */

@@ -34,7 +34,7 @@ export interface Holdings {
   readonly isOccupied: (context: RequestContext, accountId: string) => Promise<boolean>
 }
 
-export interface AccountsOptions extends Omit<ModuleOptions, 'rights'> {
+export interface AccountsOptions extends ModuleOptions {
   readonly accessKeys: AccessKeys
   readonly firstAccount: () => FirstAccount
   /** Of accounts without a limit of their own. */
@@ -89,10 +89,13 @@ export class Accounts {
   }
 
   async #create(call: IamCall): Promise<IamResult> {
-    const { records, random, accessKeys } = this.#options
+    const { records, random, rights, accessKeys } = this.#options
     const { context, nowMs } = call
+    const name = requiredText(call, 'Name')
+    // Row 31: its root may everything there.
+    await rights.mustBeAdministrator(call, [{ name: `root of ${name}`, text: '' }])
     const fresh = {
-      name: requiredText(call, 'Name'),
+      name,
       bucketsMax: integerOf(call, 'BucketsMax') ?? 0,
       createdMs: nowMs,
     }

@@ -99,6 +99,20 @@ export class Attachments {
     throw concurrentModification()
   }
 
+  /** Of a policy that is attached; undefined when none of this ARN is. */
+  async textOf(
+    context: RequestContext,
+    { accountId, attached }: HolderRecord,
+    arn: string,
+  ): Promise<string | undefined> {
+    const held = attached.find((each) => each.arn === arn)
+    if (held === undefined) return undefined
+    const builtIn = BUILT_IN_POLICIES.get(arn)
+    if (builtIn !== undefined) return builtIn.text
+    const policy = await this.#records.read(context, POLICY, byId(accountId, held.id))
+    return policy && policyTextOf(policy)
+  }
+
   /** Throws NoSuchEntity, also when it is not attached. */
   async detach(context: RequestContext, holder: Holder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined

@@ -8,9 +8,27 @@ import { invalidInput, limitExceeded } from './errors.ts'
 import { recordsOf, textsOf } from './parameters.ts'
 import type { Records } from './records.ts'
 
-/** Row 31: nobody gives what it has not. Throws AccessDenied. */
+/** A user or role of the caller's account, as it will be. */
+export interface PolicyBearer {
+  readonly accountId: string
+  readonly id: string
+  /** For the message. */
+  readonly name: string
+  /** Identity policies, of groups too. */
+  readonly policies: readonly PolicyText[]
+}
+
+/** Row 31: nobody gives what it has not. Each throws AccessDenied. */
 export interface RightsCheck {
+  /** These policies are given to somebody, who may have others. */
   mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>
+  /** All that the bearer may do, also by name and as the roles that it may take on. */
+  mustCoverBearer(call: IamCall, bearer: PolicyBearer): Promise<void>
+  /** By what the caller may do everything. `granted`: for the message. */
+  mustBeAdministrator(call: IamCall, granted: readonly PolicyText[]): Promise<void>
+  /** May what somebody with these identity policies may do change with its name? Of administrators' changes
+   * nobody needs to know. */
+  dependsOnName(call: IamCall, policies: readonly PolicyText[]): Promise<boolean>
 }
 
 export interface ModuleOptions {

@@ -17,13 +17,14 @@ import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Reference } from '../../protocol/iam/record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'
-import type { ModuleOptions } from './common.ts'
+import type { ModuleOptions, PolicyBearer } from './common.ts'
 import { compareTexts, Directory } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
-import { groupPolicies } from './holdings.ts'
+import { groupPolicies, readAll } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { drawToken, uniqueId } from './ids.ts'
 import { Names } from './names.ts'
+import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, textOf } from './parameters.ts'
 import { byId, GROUP, USER } from './records.ts'
@@ -35,6 +36,8 @@ import { shown as shownUser, type Users } from './users.ts'
 const GROUPS_MAX = 300
 const GROUPS_PER_USER_MAX = 10
 const WIDTH = 32
+/** Members whose rights are looked at one by one. */
+const BEARERS_MAX = 100
 
 export interface GroupsOptions extends ModuleOptions {
   readonly attachments: Attachments
@@ -78,7 +81,7 @@ export class Groups {
           kind: 'group',
           find: (call) => this.find(call),
           change: (context, group, edit) => this.names.change(context, group, edit),
-          holds: (context, group) => this.#holds(context, group),
+          bearers: (call, group) => this.#bearers(call, group),
         },
         this.#options,
       ),
@@ -144,6 +147,9 @@ export class Groups {
     const group = await this.find(call)
     const path = textOf(call, 'NewPath') ?? group.path
     const name = textOf(call, 'NewGroupName') ?? group.name
+    if (name !== group.name || path !== group.path) {
+      await mustOwn(call, 'group', entityArn(group.accountId, 'group', group.path, group.name))
+    }
     const edit = (current: GroupRecord): GroupRecord => ({ ...current, name, path })
     if (name !== group.name) await this.names.rename(call.context, group, name, edit)
     else await this.names.change(call.context, group, (now) => ({ write: { ...now, path } }))
@@ -241,7 +247,21 @@ export class Groups {
     const lifted = await this.#holds(call.context, group)
     if (!lifted.some(({ text }) => denies(text))) return
     const groups = user.groups.filter(({ id }) => id !== group.id)
-    await rights.mustCover(call, await users.holds(call.context, { ...user, groups }))
+    await rights.mustCoverBearer(call, await users.bearer(call.context, { ...user, groups }))
+  }
+
+  /** Row 31: whose rights change with the group's policies. Of very many only administrators need not know. */
+  async #bearers(call: IamCall, group: GroupRecord): Promise<PolicyBearer[]> {
+    const { rights, users } = this.#options
+    const ids = [...new Set(group.members.map(({ id }) => id))]
+    if (ids.length > BEARERS_MAX) {
+      const name = entityArn(group.accountId, 'group', group.path, group.name)
+      await rights.mustBeAdministrator(call, [{ name, text: '' }])
+      return []
+    }
+    const members = await readAll(ids, (id) => this.#member(call.context, group, id))
+    const present = members.filter((member) => member !== undefined)
+    return readAll(present, (member) => users.bearer(call.context, member))
   }
 
   /** Undefined: the entry has no member behind it. */

@@ -3,7 +3,7 @@
  * attached (attachments.ts).
  *
  * Nobody gives what it has not (row 31): what a policy allows, and, when one with a Deny is taken away or
- * replaced, what the holder's others allow without it.
+ * replaced, what those who had it may do without it.
  */
 
 import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
@@ -16,7 +16,7 @@ import {
   type HolderKind,
   type HolderRecord,
 } from './attachments.ts'
-import type { RightsCheck } from './common.ts'
+import type { PolicyBearer, RightsCheck } from './common.ts'
 import { compareTexts } from './directory.ts'
 import { checkDocument, checkSize, encodedDocument, INLINE_POLICY_CHARACTERS } from './documents.ts'
 import { concurrentModification, noSuchEntity } from './errors.ts'
@@ -36,8 +36,9 @@ export interface HolderSource<T extends PolicyHolder> {
   /** The one that the call names. Throws NoSuchEntity. */
   find(call: IamCall): Promise<T>
   change(context: RequestContext, record: T, edit: (current: T) => Edit<T>): Promise<unknown>
-  /** All policies that it holds, those of its groups too. */
-  holds(context: RequestContext, record: T): Promise<PolicyText[]>
+  /** Whose rights change with its policies: itself, or the members of a group. Throws AccessDenied when they
+   * are too many to look at. */
+  bearers(call: IamCall, record: T): Promise<readonly PolicyBearer[]>
 }
 
 export interface HolderPoliciesOptions {
@@ -53,19 +54,22 @@ export function holderPolicyActions<T extends PolicyHolder>(
   const holderOf = ({ accountId, id, name }: T): Holder => ({ kind, accountId, id, name })
   const shownName = ({ name }: T): IamResult => ({ [`${word}Name`]: name })
 
-  /** Is a policy with this name and text to go? `name` as explanations have it. */
+  /**
+   * Is a policy with this name and text to go, or to be replaced? Without its Deny, those who had it may do what
+   * their other policies allow. `name` as explanations have it.
+   */
   const mayLift = async (
     call: IamCall,
     holder: T,
     name: string,
     text: string | undefined,
+    instead: readonly PolicyText[] = [],
   ): Promise<void> => {
     if (text === undefined || !denies(text)) return
-    const texts = await source.holds(call.context, holder)
-    await rights.mustCover(
-      call,
-      texts.filter((policy) => policy.name !== name),
-    )
+    for (const bearer of await source.bearers(call, holder)) {
+      const kept = bearer.policies.filter((policy) => policy.name !== name)
+      await rights.mustCoverBearer(call, { ...bearer, policies: [...kept, ...instead] })
+    }
   }
 
   const put = async (call: IamCall): Promise<IamResult> => {
@@ -75,8 +79,9 @@ export function holderPolicyActions<T extends PolicyHolder>(
     const holder = await source.find(call)
     const inline = `${kind}/${holder.name}/${name}`
     const before = textIn(holder, name)
-    await rights.mustCover(call, [{ name: inline, text }])
-    await mayLift(call, holder, inline, before)
+    const given = { name: inline, text }
+    await rights.mustCover(call, [given])
+    await mayLift(call, holder, inline, before, [given])
     await source.change(call.context, holder, (current) => {
       if (textIn(current, name) !== before) throw concurrentModification()
       const others = current.policies.filter((policy) => policy.name !== name)
@@ -134,8 +139,8 @@ export function holderPolicyActions<T extends PolicyHolder>(
   const detach = async (call: IamCall): Promise<IamResult> => {
     const arn = requiredText(call, 'PolicyArn')
     const holder = await source.find(call)
-    const texts = await source.holds(call.context, holder)
-    await mayLift(call, holder, arn, texts.find(({ name }) => name === arn)?.text)
+    const text = await attachments.textOf(call.context, holder, arn)
+    await mayLift(call, holder, arn, text)
     await attachments.detach(call.context, holderOf(holder), arn)
     return {}
   }

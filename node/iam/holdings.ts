@@ -49,21 +49,33 @@ export async function rolePolicies(read: ReadRecord, role: RoleRecord): Promise<
   ]
 }
 
-/** Undefined: there is no such policy, or not of this account. */
+/** By ARN and id. Undefined: it is gone. */
 export async function managedText(
   read: ReadRecord,
   accountId: string,
   arn: string,
+  id: string,
 ): Promise<PolicyText | undefined> {
   const builtIn = BUILT_IN_POLICIES.get(arn)
   if (builtIn !== undefined) return { name: arn, text: builtIn.text }
+  const policy = await read(POLICY, byId(accountId, id))
+  return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
+}
+
+/** Undefined: there is no such policy, or not of this account. */
+export async function managedPolicyId(
+  read: ReadRecord,
+  accountId: string,
+  arn: string,
+): Promise<string | undefined> {
+  const builtIn = BUILT_IN_POLICIES.get(arn)
+  if (builtIn !== undefined) return builtIn.id
   const [, account, path, name] = POLICY_ARN.exec(arn) ?? []
   if (account !== accountId || name === undefined) return undefined
   const entry = await read(POLICY_NAME_KIND, byName(accountId, name))
   if (entry === undefined) return undefined
   const policy = await read(POLICY, byId(accountId, entry.id))
-  if (policy === undefined || policy.name !== name || policy.path !== path) return undefined
-  return { name: arn, text: policyTextOf(policy) }
+  return policy?.name === name && policy.path === path ? policy.id : undefined
 }
 
 function inlineTexts(
@@ -81,12 +93,9 @@ async function attachedTexts(
   attached: readonly AttachedPolicy[],
 ): Promise<PolicyText[]> {
   const unique = new Map(attached.map((each) => [each.id, each]))
-  const texts = await readAll([...unique.values()], async ({ arn, id }) => {
-    const builtIn = BUILT_IN_POLICIES.get(arn)
-    if (builtIn !== undefined) return { name: arn, text: builtIn.text }
-    const policy = await read(POLICY, byId(accountId, id))
-    return policy === undefined ? undefined : { name: arn, text: policyTextOf(policy) }
-  })
+  const texts = await readAll([...unique.values()], ({ arn, id }) =>
+    managedText(read, accountId, arn, id),
+  )
   return texts.filter((text) => text !== undefined)
 }
 

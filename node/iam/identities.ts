@@ -17,13 +17,14 @@ import { Policies } from './policies.ts'
 import { Principals } from './principals.ts'
 import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
-import { RIGHTS } from './rights.ts'
+import { Rights } from './rights.ts'
 import { Roles } from './roles.ts'
 import { unseal } from './sealing.ts'
 import { IamService } from './service.ts'
 import { Sessions } from './sessions.ts'
 import { Simulations } from './simulate.ts'
 import { Sts } from './sts.ts'
+import type { SurroundingsOptions } from './surroundings.ts'
 import { Users } from './users.ts'
 
 export interface IdentitiesOptions {
@@ -34,6 +35,8 @@ export interface IdentitiesOptions {
   readonly clock: Clock
   readonly random: Random
   readonly network: Pick<Network, 'publish' | 'subscribe'>
+  /** Of all buckets of an account that have one, as they are now. */
+  readonly bucketPolicies: SurroundingsOptions['bucketPolicies']
   readonly tokens: TokenSigner
   /** Of the cluster that this node is a member of. */
   readonly cluster: () => {
@@ -71,10 +74,15 @@ export class Identities {
     this.principals = new Principals(records)
     const { principals } = this
     const attachments = new Attachments(records, random)
-    const common = { records, clock, random, rights: RIGHTS, attachments }
+    const rights = new Rights({
+      records,
+      bucketPolicies: options.bucketPolicies,
+      roles: (context, accountId) => roles.all(context, accountId),
+    })
+    const common = { records, clock, random, rights, attachments }
     const users = new Users(common)
     const groups = new Groups({ ...common, users })
-    const roles = new Roles({ ...common, principals })
+    const roles: Roles = new Roles({ ...common, principals })
     const policies = new Policies(common)
     const firstAccount = () => cluster().rootAccount
     const clusterSecret = () => cluster().secret

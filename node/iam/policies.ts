@@ -33,7 +33,7 @@ import { Names } from './names.ts'
 import { pageOf, readPage } from './page.ts'
 import { booleanOf, requiredText, textOf } from './parameters.ts'
 import { type Edit } from './records.ts'
-import { denies, EVERYTHING } from './rights.ts'
+import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
 
 /** AWS's default quota. */
@@ -273,25 +273,23 @@ export class Policies {
     }
   }
 
-  /** Row 31: whoever holds the policy gets what its new text allows. One that nobody holds gives nothing
-   * to anybody: attaching it asks again, with the holder entered already. The result is to be called with
-   * the state that is changed. */
+  /**
+   * Row 31: whoever holds the policy gets what its new text allows, and so does a session that it limits, of
+   * which no record says. The result is to be called with the state that is changed.
+   */
   async #mayGrant(
     call: IamCall,
     policy: PolicyRecord,
     text: string,
   ): Promise<(current: PolicyRecord) => void> {
-    if (policy.holders.length > 0) {
-      await this.#options.rights.mustCover(call, [{ name: arnOf(policy), text }])
-      // Without its Deny, whatever its holders have besides may allow more: only who may all may lift it.
-      const before = policyTextOf(policy)
-      if (denies(before)) await this.#options.rights.mustCover(call, [EVERYTHING])
-      return (current) => {
-        if (policyTextOf(current) !== before) throw concurrentModification()
-      }
-    }
+    const { rights } = this.#options
+    const given = { name: arnOf(policy), text }
+    await rights.mustCover(call, [given])
+    const before = policyTextOf(policy)
+    // Without its Deny, whatever its holders have besides may allow more: only who may all may lift it.
+    if (denies(before) && before !== text) await rights.mustBeAdministrator(call, [given])
     return (current) => {
-      if (current.holders.length > 0) throw concurrentModification()
+      if (policyTextOf(current) !== before) throw concurrentModification()
     }
   }
 

@@ -261,10 +261,12 @@ export function sessionArn(role: RoleRecord, sessionName: string): string {
 /** Undefined: no limit of its own. One that names policies which are gone has a limit: nothing. */
 async function sessionPoliciesOf(
   read: ReadRecord,
-  { accountId, policy, policyArns }: Session,
+  { accountId, policy, policyArns, policyIds }: Session,
 ): Promise<PolicyText[] | undefined> {
   if (policy === '' && policyArns.length === 0) return undefined
-  const managed = await Promise.all(policyArns.map((arn) => managedText(read, accountId, arn)))
+  const managed = await Promise.all(
+    policyArns.map((arn, at) => managedText(read, accountId, arn, policyIds[at] ?? '')),
+  )
   const inline = policy === '' ? [] : [{ name: 'session-policy', text: policy }]
   return [...inline, ...managed.filter((text) => text !== undefined)]
 }

@@ -1,30 +1,46 @@
 /**
- * Never more than the creator has (row 31): whoever gives policies to somebody, or makes somebody able to
- * use them, must be allowed all that they allow, by its own identity policies and within the policies of
- * its session. The root of an account and administrators are.
+ * Nobody gives away more than it has (row 31). The check is made on those whose rights a change would
+ * widen: they may have no more afterwards than the caller has, by identity policies, by the bucket policies of
+ * the account, and within the policies of its session. Who may act as another one (by its keys, or by a role
+ * that trusts it) has what that one has.
+ *
+ * The root of an account and administrators, who may everything by their identity policies, pass.
  */
 
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
 import type { Policy } from '../../protocol/iam/policy.ts'
+import { entityIdOf } from '../../protocol/iam/principal.ts'
+import {
+  assuming,
+  isNameDependent,
+  leastRights,
+  mostRights,
+  type Bearer,
+} from '../../protocol/iam/reach.ts'
 import { covering, COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import type { PolicyText } from '../../gateway/backend.ts'
 import type { IamCall } from '../../gateway/iam-backend.ts'
-import type { RightsCheck } from './common.ts'
+import type { PolicyBearer, RightsCheck } from './common.ts'
 import { accessDenied } from './errors.ts'
+import { rolePolicies, type ReadRecord } from './holdings.ts'
+import type { Records } from './records.ts'
+import {
+  surroundingsOf,
+  type Surroundings,
+  type SurroundingsOptions,
+  type TrustingRole,
+} from './surroundings.ts'
 
 /** What an administrator may. */
-export const EVERYTHING: PolicyText = {
+const EVERYTHING: PolicyText = {
   name: 'everything',
   text: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
 }
 
-/** Throws AccessDenied. */
-export async function mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void> {
-  await call.inTurns(checking(call, granted))
+export interface RightsOptions extends SurroundingsOptions {
+  readonly records: Pick<Records, 'read'>
 }
-
-export const RIGHTS: RightsCheck = { mustCover }
 
 /** Does the policy hold a Deny? One that can't be read counts as one. */
 export function denies(text: string): boolean {
@@ -32,41 +48,173 @@ export function denies(text: string): boolean {
   return policy === undefined || policy.statements.some(({ effect }) => effect === 'Deny')
 }
 
-function* checking({ caller, action }: IamCall, granted: readonly PolicyText[]): Work<void> {
-  if (granted.length === 0) return
-  const { isRoot, sessionPolicies } = caller
-  if (isRoot && sessionPolicies === undefined) return
-  const limits = [
-    ...(isRoot ? [] : [caller.policies]),
-    ...(sessionPolicies === undefined ? [] : [sessionPolicies]),
-  ]
-  const refused = `User: ${caller.principalArn} is not authorized to perform: iam:${action} because`
-  try {
-    if (yield* areCovered(granted, limits)) return
-  } catch (error) {
-    if (!(error instanceof BudgetError)) throw error
-    throw accessDenied(
-      `${refused} the caller's policies and those that it would give are too many to compare: who may do everything (Action * on Resource *) needs no comparison`,
-    )
-  }
-  const names = granted.map(({ name }) => name).slice(0, 5)
-  throw accessDenied(
-    `${refused} it would give rights that the caller does not have: ${names.join(', ')}`,
-  )
+/** The caller's rights: what both allow. Absent: no limit of this kind. */
+interface Limits {
+  readonly identity?: readonly Policy[]
+  readonly session?: readonly Policy[]
 }
 
-function* areCovered(
-  granted: readonly PolicyText[],
-  limits: readonly (readonly PolicyText[])[],
-): Work<boolean> {
-  const meter = new Meter(COVERING_STEPS_MAX)
-  const wanted = yield* policiesOf(granted, meter)
-  if (wanted === undefined) return false
-  for (const limit of limits) {
-    const own = yield* policiesOf(limit, meter)
-    if (own === undefined || !(yield* covering(own, wanted, meter))) return false
+/** What the checks of one call have in common. */
+interface Check {
+  readonly call: IamCall
+  /** Counts all of them together. */
+  readonly meter: Meter
+  /** Undefined: one of the caller's policies can't be read, and denies all. */
+  readonly limits: Limits | undefined
+  readonly isAdministrator: boolean
+  surroundings?: Promise<Surroundings>
+}
+
+export class Rights implements RightsCheck {
+  readonly #options: RightsOptions
+  readonly #checks = new WeakMap<IamCall, Promise<Check>>()
+
+  constructor(options: RightsOptions) {
+    this.#options = options
   }
-  return true
+
+  mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void> {
+    if (granted.length === 0) return Promise.resolve()
+    return this.#checking(call, async (check) => {
+      const anybody: Bearer = { accountId: call.caller.accountId }
+      const surroundings = await this.#surroundingsOf(check)
+      // A role that trusts its account, but not all of it alike, may open to whoever is given this.
+      const roles = await call.inTurns(judging(check, surroundings, anybody, granted))
+      if (roles === undefined) throw refused(call, granted)
+      await this.#mustCoverRoles(check, surroundings, roles)
+    })
+  }
+
+  mustCoverBearer(call: IamCall, bearer: PolicyBearer): Promise<void> {
+    return this.#checking(call, async (check) => {
+      const surroundings = await this.#surroundingsOf(check)
+      const roles = await call.inTurns(judging(check, surroundings, bearer, bearer.policies))
+      if (roles === undefined) throw refused(call, bearer.policies, bearer.name)
+      await this.#mustCoverRoles(check, surroundings, roles)
+    })
+  }
+
+  mustBeAdministrator(call: IamCall, granted: readonly PolicyText[]): Promise<void> {
+    return this.#checking(call, () => Promise.reject(refused(call, granted)))
+  }
+
+  async dependsOnName(call: IamCall, policies: readonly PolicyText[]): Promise<boolean> {
+    let depends = false
+    await this.#checking(call, async (check) => {
+      const compiled = await call.inTurns(policiesOf(policies, check.meter))
+      const { nameDependent } = await this.#surroundingsOf(check)
+      depends = nameDependent || compiled === undefined || compiled.some(isNameDependent)
+    })
+    return depends
+  }
+
+  /** Nothing is checked for administrators. */
+  async #checking(call: IamCall, run: (check: Check) => Promise<void>): Promise<void> {
+    let known = this.#checks.get(call)
+    if (known === undefined) {
+      known = begin(call)
+      this.#checks.set(call, known)
+    }
+    try {
+      const check = await known
+      if (!check.isAdministrator) await run(check)
+    } catch (error) {
+      if (!(error instanceof BudgetError)) throw error
+      throw accessDenied(
+        `${notAuthorized(call)} the caller's policies and those that it would give are too many to compare: who may do everything (Action * on Resource *) needs no comparison`,
+      )
+    }
+  }
+
+  /** Also those that these may take on. */
+  async #mustCoverRoles(
+    check: Check,
+    surroundings: Surroundings,
+    roles: readonly TrustingRole[],
+  ): Promise<void> {
+    const { call } = check
+    const read: ReadRecord = (kind, name) => this.#options.records.read(call.context, kind, name)
+    const followed = new Map(roles.map((each) => [each.role.id, each]))
+    for (const { role, arn } of followed.values()) {
+      const texts = await rolePolicies(read, role)
+      const more = await call.inTurns(judging(check, surroundings, role, texts))
+      if (more === undefined) throw refused(call, texts, arn)
+      // A map is read on to what was added meanwhile.
+      for (const each of more) followed.set(each.role.id, each)
+    }
+  }
+
+  #surroundingsOf(check: Check): Promise<Surroundings> {
+    check.surroundings ??= surroundingsOf(this.#options, check.call, check.meter)
+    return check.surroundings
+  }
+}
+
+async function begin(call: IamCall): Promise<Check> {
+  return call.inTurns(beginning(call))
+}
+
+function* beginning(call: IamCall): Work<Check> {
+  const meter = new Meter(COVERING_STEPS_MAX)
+  const limits = yield* limitsOf(call, meter)
+  const all = (yield* policiesOf([EVERYTHING], meter)) ?? []
+  let isAdministrator = limits !== undefined
+  for (const limit of [limits?.identity, limits?.session]) {
+    if (limit !== undefined && !(yield* covering(limit, all, meter))) isAdministrator = false
+  }
+  return { call, meter, limits, isAdministrator }
+}
+
+function* limitsOf({ caller }: IamCall, meter: Meter): Work<Limits | undefined> {
+  const { isRoot, policies, sessionPolicies } = caller
+  const identity = yield* policiesOf(policies, meter)
+  const session = yield* policiesOf(sessionPolicies ?? [], meter)
+  if (identity === undefined || session === undefined) return undefined
+  return { ...(!isRoot && { identity }), ...(sessionPolicies !== undefined && { session }) }
+}
+
+/**
+ * May the bearer of these identity policies do no more than the caller? Undefined: it may, or nobody knows. Else
+ * the roles that it may take on, which are to be looked at as well.
+ */
+function* judging(
+  { call: { caller }, limits, meter }: Check,
+  { bucketPolicies, roles }: Surroundings,
+  bearer: Bearer,
+  texts: readonly PolicyText[],
+): Work<TrustingRole[] | undefined> {
+  const policies = yield* policiesOf(texts, meter)
+  if (limits === undefined || policies === undefined) return undefined
+  const self: Bearer = {
+    accountId: caller.accountId,
+    id: entityIdOf(caller.principalId),
+    userId: caller.principalId,
+  }
+  const { identity, session } = limits
+  const granted = [...policies, ...bucketPolicies.map((policy) => mostRights(policy, bearer))]
+  if (session !== undefined && !(yield* covering(session, granted, meter))) return undefined
+  if (identity !== undefined) {
+    const byName = bucketPolicies.map((policy) => leastRights(policy, self))
+    if (!(yield* covering([...identity, ...byName], granted, meter))) return undefined
+  }
+  const assumed: TrustingRole[] = []
+  for (const each of roles) {
+    if (each.role.id === bearer.id) continue
+    if (yield* assuming(each.trust, each.arn, bearer, policies, meter)) assumed.push(each)
+  }
+  return assumed
+}
+
+function notAuthorized({ caller, action }: IamCall): string {
+  return `User: ${caller.principalArn} is not authorized to perform: iam:${action} because`
+}
+
+function refused(call: IamCall, granted: readonly PolicyText[], whose?: string): Error {
+  const names = granted.map(({ name }) => name).slice(0, 5)
+  const what = whose === undefined ? names : [whose, ...names]
+  return accessDenied(
+    `${notAuthorized(call)} it would give rights that the caller does not have: ${what.join(', ')}`,
+  )
 }
 
 /** Undefined: one of them can't be read, and may hold a Deny. */

@@ -1,6 +1,6 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
-import type { PolicyText, PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
+import type { PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
 import { resolvePrincipals } from '../../gateway/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
@@ -10,7 +10,14 @@ import type { Policy } from '../../protocol/iam/policy.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import { ROLE_SESSION_SECONDS_MIN, type RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Attachments } from './attachments.ts'
-import { shownTags, tagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
+import {
+  shownTags,
+  tagsOf,
+  withoutTags,
+  withTags,
+  type ModuleOptions,
+  type PolicyBearer,
+} from './common.ts'
 import { compareTexts, Directory } from './directory.ts'
 import {
   checkDocument,
@@ -19,7 +26,7 @@ import {
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
 import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
-import { ROLE, rolePolicies, type ReadRecord } from './holdings.ts'
+import { readAll, ROLE, rolePolicies, type ReadRecord } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import { Names } from './names.ts'
@@ -73,6 +80,13 @@ export class Roles {
     return role?.path === path ? role : undefined
   }
 
+  /** All that stand. */
+  async all(context: RequestContext, accountId: string): Promise<RoleRecord[]> {
+    const entries = await this.#directory.entries(context, accountId)
+    const roles = await readAll(entries, (entry) => this.names.ofEntry(context, accountId, entry))
+    return roles.filter((role) => role !== undefined)
+  }
+
   actions(): IamActions {
     return {
       CreateRole: (call) => this.#create(call),
@@ -99,7 +113,7 @@ export class Roles {
           kind: 'role',
           find: (call) => this.#named(call),
           change: (context, role, edit) => this.names.change(context, role, edit),
-          holds: (context, role) => this.#holds(context, role),
+          bearers: async ({ context }, role) => [await this.#bearer(context, role)],
         },
         this.#options,
       ),
@@ -124,6 +138,8 @@ export class Roles {
       attached: [],
       tags: tagsOf(call),
     }
+    // It has no policies yet: what others' policies say of its name.
+    await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
     await this.names.create(call.context, role)
     return { Role: await this.#shown(call, role) }
   }
@@ -161,7 +177,7 @@ export class Roles {
     const trust = requiredText(call, 'PolicyDocument')
     const principals = await this.#trusted(call, trust)
     const role = await this.#named(call)
-    await this.#options.rights.mustCover(call, await this.#holds(call.context, role))
+    await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
     await this.#change(call, (current) => {
       if (!sameHoldings(current, role)) throw concurrentModification()
       return { ...current, trust, principals }
@@ -226,9 +242,15 @@ export class Roles {
     return listed(role, shownPolicy(trust, principals, present))
   }
 
-  #holds(context: RequestContext, role: RoleRecord): Promise<PolicyText[]> {
+  async #bearer(context: RequestContext, role: RoleRecord): Promise<PolicyBearer> {
     const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
-    return rolePolicies(read, role)
+    const { accountId, id, path, name } = role
+    return {
+      accountId,
+      id,
+      name: entityArn(accountId, 'role', path, name),
+      policies: await rolePolicies(read, role),
+    }
   }
 }
 

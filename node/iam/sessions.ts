@@ -17,6 +17,7 @@
  *   kind  root | user | role       id    unique id of the account, user or role
  *   name  of the user or role      ses   session name, of roles
  *   pol   session policy, JSON     arns  managed policies that limit it as well
+ *   anps  their unique ids
  *   chain true: a session asked for it
  */
 
@@ -73,6 +74,8 @@ export interface SessionSubject {
   /** JSON without insignificant spaces; ''. */
   readonly policy: string
   readonly policyArns: readonly string[]
+  /** Ids of these, in the same order: a policy that is made under the ARN of a deleted one is another. */
+  readonly policyIds: readonly string[]
 }
 
 export interface Session extends SessionSubject {
@@ -129,7 +132,9 @@ export class Sessions {
       ...(subject.sessionName === '' ? {} : { ses: subject.sessionName }),
       ...(subject.isChained === true && { chain: true }),
       ...(subject.policy === '' ? {} : { pol: subject.policy }),
-      ...(subject.policyArns.length === 0 ? {} : { arns: subject.policyArns }),
+      ...(subject.policyArns.length === 0
+        ? {}
+        : { arns: subject.policyArns, anps: subject.policyIds }),
     }
     const token = await tokens.sign(this.#signingKey(), JSON.stringify(claims))
     return {
@@ -175,9 +180,12 @@ export class Sessions {
     const claims = fieldsOf(
       JSON.parse(text),
       ['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'key', 'acc', 'kind', 'id', 'name'],
-      ['ses', 'pol', 'arns', 'chain'],
+      ['ses', 'pol', 'arns', 'anps', 'chain'],
     )
     if (claims.iss !== this.#options.cluster().id || claims.aud !== AUDIENCE) throw invalid()
+    const policyArns = claimed(claims.arns)
+    const policyIds = claimed(claims.anps)
+    if (policyArns.length !== policyIds.length) throw invalid()
     const iat = integerOf(claims.iat, 0, Number.MAX_SAFE_INTEGER / 1000)
     const kind = oneOf(claims.kind, ['root', 'user', 'role'])
     const isChained = claims.chain !== undefined
@@ -194,10 +202,8 @@ export class Sessions {
       name: matchOf(claims.name, WORD),
       sessionName: claims.ses === undefined ? '' : matchOf(claims.ses, WORD),
       policy: claims.pol === undefined ? '' : textOf(claims.pol, SESSION_POLICY_CHARACTERS_MAX),
-      policyArns:
-        claims.arns === undefined
-          ? []
-          : listOf(claims.arns, SESSION_POLICY_ARNS_MAX, (arn) => matchOf(arn, WORD)),
+      policyArns,
+      policyIds,
       accessKeyId,
       secretAccessKey: this.#secretOf(accessKeyId, matchOf(claims.jti, TOKEN_ID)),
       issuedMs: iat * 1000,
@@ -241,6 +247,11 @@ export function sessionSecondsMax({
     case 'role':
       return isChained ? HOUR_SECONDS : ROLE_SESSION_SECONDS_MAX
   }
+}
+
+function claimed(list: unknown): string[] {
+  if (list === undefined) return []
+  return listOf(list, SESSION_POLICY_ARNS_MAX, (item) => matchOf(item, WORD))
 }
 
 /** How full the room for session policies is. */

@@ -9,7 +9,7 @@ import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import { checkDocument } from './documents.ts'
 import { accessDenied, noSuchEntity, validationError } from './errors.ts'
-import { managedText, type ReadRecord } from './holdings.ts'
+import { managedPolicyId, type ReadRecord } from './holdings.ts'
 import { integerOf, recordsOf, requiredText, textOf } from './parameters.ts'
 import { ACCESS_KEY, type Records } from './records.ts'
 import { sessionArn } from './resolve.ts'
@@ -87,6 +87,7 @@ export class Sts {
         sessionName: '',
         policy: '',
         policyArns: [],
+        policyIds: [],
       },
       seconds,
     )
@@ -142,7 +143,7 @@ export class Sts {
   async #limits(
     call: IamCall,
     { accountId }: RoleRecord,
-  ): Promise<{ readonly policy: string; readonly policyArns: readonly string[] }> {
+  ): Promise<Pick<SessionSubject, 'policy' | 'policyArns' | 'policyIds'>> {
     const given = textOf(call, 'Policy')
     if (given !== undefined) checkDocument(given, 'identity')
     // It was checked to be plain JSON: only white space goes.
@@ -150,9 +151,11 @@ export class Sts {
     const arns = recordsOf(call, 'PolicyArns').map((item) => item['arn'] as string)
     const policyArns = [...new Set(arns)]
     const read: ReadRecord = (kind, name) => this.#options.records.read(call.context, kind, name)
+    const policyIds: string[] = []
     for (const arn of policyArns) {
-      const managed = await managedText(read, accountId, arn)
-      if (managed === undefined) throw noSuchEntity('policy', arn)
+      const id = await managedPolicyId(read, accountId, arn)
+      if (id === undefined) throw noSuchEntity('policy', arn)
+      policyIds.push(id)
     }
     if (packedPercent({ policy, policyArns }) > 100) {
       throw new IamError(
@@ -161,7 +164,7 @@ export class Sts {
         'The session policies and tags together are larger than a session token can hold.',
       )
     }
-    return { policy, policyArns }
+    return { policy, policyArns, policyIds }
   }
 
   async #getAccessKeyInfo(call: IamCall): Promise<IamResult> {

@@ -22,8 +22,8 @@ interface Subject {
 export function* decidingFor(
   identity: Identity,
   question: Omit<Question, keyof Subject>,
+  meter = new Meter(DECISION_STEPS_MAX),
 ): Work<Decision> {
-  const meter = new Meter(DECISION_STEPS_MAX)
   try {
     const { policies, sessionPolicies } = identity
     const subject: Subject = {

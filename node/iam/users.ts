@@ -1,17 +1,25 @@
 /** Users: actions of the query API on them. Their keys: access-keys.ts; their groups: groups.ts. */
 
-import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
 import { entityArn, principalArn } from '../../protocol/iam/identity.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'
-import { shownTags, tagsOf, withoutTags, withTags, type ModuleOptions } from './common.ts'
+import {
+  shownTags,
+  tagsOf,
+  withoutTags,
+  withTags,
+  type ModuleOptions,
+  type PolicyBearer,
+} from './common.ts'
 import { Directory } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
-import { userPolicies } from './holdings.ts'
+import { userPolicies, type ReadRecord } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import { Names } from './names.ts'
+import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, subjectOf, textOf } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, GROUP, USER } from './records.ts'
@@ -63,7 +71,7 @@ export class Users {
           kind: 'user',
           find: (call) => this.find(call),
           change: (context, user, edit) => this.names.change(context, user, edit),
-          holds: (context, user) => this.holds(context, user),
+          bearers: async ({ context }, user) => [await this.bearer(context, user)],
         },
         this.#options,
       ),
@@ -75,9 +83,16 @@ export class Users {
     return this.names.get(call.context, call.caller.accountId, requiredText(call, 'UserName'))
   }
 
-  /** All policies that it holds, those of its groups too. */
-  holds(context: RequestContext, user: UserRecord): Promise<PolicyText[]> {
-    return userPolicies((kind, name) => this.#options.records.read(context, kind, name), user)
+  /** With all policies that it holds, those of its groups too. */
+  async bearer(context: RequestContext, user: UserRecord): Promise<PolicyBearer> {
+    const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
+    const { accountId, id, path, name } = user
+    return {
+      accountId,
+      id,
+      name: entityArn(accountId, 'user', path, name),
+      policies: await userPolicies(read, user),
+    }
   }
 
   async pathOf(
@@ -146,10 +161,21 @@ export class Users {
     const user = await this.find(call)
     const path = textOf(call, 'NewPath') ?? user.path
     const name = textOf(call, 'NewUserName') ?? user.name
+    if (name !== user.name || path !== user.path) await this.#mayRename(call, user)
     const edit = (current: UserRecord): UserRecord => ({ ...current, name, path })
     if (name !== user.name) await this.names.rename(call.context, user, name, edit)
     else await this.names.change(call.context, user, (now) => ({ write: { ...now, path } }))
     return {}
+  }
+
+  /** Row 31: some policies ask for the name. What they may say of another one the caller must have. */
+  async #mayRename(call: IamCall, user: UserRecord): Promise<void> {
+    const { rights } = this.#options
+    const bearer = await this.bearer(call.context, user)
+    await mustOwn(call, 'user', bearer.name)
+    if (await rights.dependsOnName(call, bearer.policies)) {
+      await rights.mustCoverBearer(call, bearer)
+    }
   }
 
   /** What refers to the user stands in its own record, keys too, so that one change sees all of it. */

@@ -1,0 +1,60 @@
+/** Nobody gives more than it has, by a bucket's policy neither (row 31). */
+
+import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
+import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'
+import { forbiddenChange } from '../../protocol/iam/policy-change.ts'
+import { entityIdOf } from '../../protocol/iam/principal.ts'
+import { COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
+import { Meter, type Work } from '../../protocol/work.ts'
+import type { BucketSettings, Identity } from '../backend.ts'
+import { S3Error } from '../errors.ts'
+
+const REASONS = {
+  gives: 'because it would give rights that the caller does not have',
+  lifts: 'because it would lift a Deny, which only administrators may',
+} as const
+
+/** Throws AccessDenied. */
+export function* judgingChange(
+  identity: Identity,
+  ownerAccount: string,
+  before: BucketSettings,
+  after: BucketSettings,
+): Work<void> {
+  const { accountId, principalId, isRoot, policies, sessionPolicies } = identity
+  const meter = new Meter(COVERING_STEPS_MAX)
+  // Identity policies of another account say nothing of what this one may give.
+  const own = accountId === ownerAccount
+  const forbidden = yield* forbiddenChange(
+    {
+      who: { accountId, id: entityIdOf(principalId), userId: principalId },
+      isRoot: own && isRoot,
+      identityPolicies: yield* compilingPolicies(own ? policies : [], meter),
+      sessionPolicies: sessionPolicies && (yield* compilingPolicies(sessionPolicies, meter)),
+      before: policyOf(before),
+      after: policyOf(after)?.policy,
+      wasRestricted: isRestricted(before) && !isRestricted(after),
+    },
+    meter,
+  )
+  if (forbidden === undefined) return
+  throw new S3Error(
+    'AccessDenied',
+    `User: ${identity.principalArn} is not authorized to change who may use the bucket, ${REASONS[forbidden]}`,
+  )
+}
+
+function policyOf({ policy, principals }: BucketSettings) {
+  if (policy === undefined) return undefined
+  return compiledPolicy('bucket policy', policy, 'resource', principals)
+}
+
+/** A public policy that counts for the bucket's own account only. */
+function isRestricted(settings: BucketSettings): boolean {
+  const policy = policyOf(settings)?.policy
+  return (
+    settings.publicAccessBlock?.restrictPublicBuckets === true &&
+    policy !== undefined &&
+    isPublicPolicy(policy)
+  )
+}

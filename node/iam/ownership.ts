@@ -1,0 +1,40 @@
+/**
+ * Rights over an entity are written with its ARN: under another name or path it may fall to others, and out of
+ * reach of a Deny. So whoever renames it must have every right over it that there is (row 31).
+ */
+
+import type { IamCall } from '../../gateway/iam-backend.ts'
+import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
+import { DECISION_STEPS_MAX } from '../../protocol/iam/decide.ts'
+import { Meter, type Work } from '../../protocol/work.ts'
+import { accessDenied } from './errors.ts'
+import { decidingFor } from './subject.ts'
+
+/** Throws AccessDenied. */
+export async function mustOwn(call: IamCall, kind: 'user' | 'group', arn: string): Promise<void> {
+  const missing = await call.inTurns(findingMissing(call, kind, arn))
+  if (missing === undefined) return
+  throw accessDenied(
+    `User: ${call.caller.principalArn} is not authorized to perform: iam:${call.action} on resource: ${arn} because under another name it would fall to those who have ${missing}, which the caller does not have`,
+  )
+}
+
+function* findingMissing(
+  { caller, conditions }: IamCall,
+  kind: 'user' | 'group',
+  arn: string,
+): Work<string | undefined> {
+  const meter = new Meter(DECISION_STEPS_MAX)
+  for (const action of actionsOn(kind)) {
+    const question = { resourceAccount: caller.accountId, action, resource: arn }
+    const decision = yield* decidingFor(caller, { ...question, context: conditions }, meter)
+    if (!decision.allowed) return action
+  }
+  return undefined
+}
+
+function actionsOn(kind: 'user' | 'group'): string[] {
+  return [...IAM_ACTIONS.values()]
+    .filter(({ resources }) => resources.some((rule) => rule.of === 'entity' && rule.kind === kind))
+    .map(({ action }) => action)
+}

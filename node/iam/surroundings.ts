@@ -1,0 +1,81 @@
+/**
+ * What an account's bucket and trust policies say by name, as far as it tells one of its principals from another.
+ * Read for checks of rights (rights.ts): each bucket and role of the account once, as it is now.
+ */
+
+import type { RequestContext } from '../../gateway/backend.ts'
+import { compilingPolicies } from '../../protocol/iam/compiled.ts'
+import { entityArn } from '../../protocol/iam/identity.ts'
+import type { Policy } from '../../protocol/iam/policy.ts'
+import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
+import { isNameDependent, isPersonal } from '../../protocol/iam/reach.ts'
+import type { RoleRecord } from '../../protocol/iam/role-record.ts'
+import type { Meter, Work } from '../../protocol/work.ts'
+import type { IamCall } from '../../gateway/iam-backend.ts'
+
+export interface BucketPolicyText {
+  readonly policy: string
+  readonly principals: readonly ResolvedPrincipal[]
+}
+
+export interface SurroundingsOptions {
+  /** Of all buckets of the account that have one. */
+  readonly bucketPolicies: (
+    context: RequestContext,
+    accountId: string,
+  ) => Promise<readonly BucketPolicyText[]>
+  readonly roles: (context: RequestContext, accountId: string) => Promise<readonly RoleRecord[]>
+}
+
+export interface TrustingRole {
+  readonly role: RoleRecord
+  readonly arn: string
+  readonly trust: Policy
+}
+
+export interface Surroundings {
+  /** One that can't be read denies all to everybody: it gives nothing. */
+  readonly bucketPolicies: readonly Policy[]
+  readonly roles: readonly TrustingRole[]
+  /** Some of these policies ask what somebody is called. */
+  readonly nameDependent: boolean
+}
+
+export async function surroundingsOf(
+  { bucketPolicies, roles }: SurroundingsOptions,
+  { context, caller: { accountId }, inTurns }: IamCall,
+  meter: Meter,
+): Promise<Surroundings> {
+  const [texts, records] = await Promise.all([
+    bucketPolicies(context, accountId),
+    roles(context, accountId),
+  ])
+  return inTurns(reading(texts, records, meter))
+}
+
+function* reading(
+  texts: readonly BucketPolicyText[],
+  records: readonly RoleRecord[],
+  meter: Meter,
+): Work<Surroundings> {
+  const sources = texts.map(({ policy, principals }) => ({ name: '', text: policy, principals }))
+  const policies = (yield* compilingPolicies(sources, meter, 'resource'))
+    .map(({ policy }) => policy)
+    .filter((policy) => policy !== undefined)
+    .filter(isPersonal)
+  const trusting: TrustingRole[] = []
+  for (const role of records) {
+    const source = { name: '', text: role.trust, principals: role.principals }
+    const [compiled] = yield* compilingPolicies([source], meter, 'trust')
+    const trust = compiled?.policy
+    if (trust === undefined || !isPersonal(trust)) continue
+    const arn = entityArn(role.accountId, 'role', role.path, role.name)
+    trusting.push({ role, trust, arn })
+  }
+  return {
+    bucketPolicies: policies,
+    roles: trusting,
+    nameDependent:
+      policies.some(isNameDependent) || trusting.some(({ trust }) => isNameDependent(trust)),
+  }
+}

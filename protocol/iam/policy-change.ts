@@ -1,0 +1,88 @@
+/**
+ * May somebody who has the right to write a bucket's policy make this change of it (row 31)?
+ *
+ *   - what the policy newly allows, to whomever, the caller is allowed itself, by its identity policies or by
+ *     the policy as it is, and within the policies of its session
+ *   - no Deny of the policy goes
+ *
+ * Statements that are the same before and after change nothing. The root of the bucket's account and administrators,
+ * who may everything by their identity policies, may make any change.
+ */
+
+import { BudgetError, type Meter, type Work } from '../work.ts'
+import type { CompiledPolicy } from './decide.ts'
+import { parsePolicy, type Policy, type Statement } from './policy.ts'
+import { leastRights, type Bearer } from './reach.ts'
+import { covering } from './rights.ts'
+
+export interface PolicyChange {
+  readonly who: Bearer
+  readonly isRoot: boolean
+  readonly identityPolicies: readonly CompiledPolicy[]
+  /** Absent: no session, or one without limits of its own. */
+  readonly sessionPolicies?: readonly CompiledPolicy[] | undefined
+  /** Undefined: there is none. */
+  readonly before: CompiledPolicy | undefined
+  readonly after: Policy | undefined
+  /** What the policy allowed did not count for all that it names, and will. */
+  readonly wasRestricted: boolean
+}
+
+const ALL = parsePolicy('{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}')
+
+/** Undefined: it may. Else what it may not, which is also so when there is too much to compare. */
+export function* forbiddenChange(
+  change: PolicyChange,
+  meter: Meter,
+): Work<'gives' | 'lifts' | undefined> {
+  try {
+    return yield* judging(change, meter)
+  } catch (error) {
+    if (error instanceof BudgetError) return 'gives'
+    throw error
+  }
+}
+
+function* judging(change: PolicyChange, meter: Meter): Work<'gives' | 'lifts' | undefined> {
+  const { who, isRoot, before, after, wasRestricted } = change
+  const identity = isRoot ? [ALL] : readable(change.identityPolicies)
+  const session = readable(change.sessionPolicies ?? [{ name: '', policy: ALL }])
+  if (identity === undefined || session === undefined) return 'gives'
+  const ofAll = yield* covering(identity, [ALL], meter)
+  if (ofAll && (yield* covering(session, [ALL], meter))) return undefined
+  const old = before === undefined ? EMPTY : before.policy
+  // Nobody knows what it denied.
+  if (old === undefined) return 'lifts'
+  const kept = new Set(wasRestricted ? [] : old.statements.map(meaningOf))
+  const wanted = (after ?? EMPTY).statements
+  const left = new Set(wanted.map(meaningOf))
+  if (old.statements.some((each) => each.effect === 'Deny' && !left.has(meaningOf(each)))) {
+    return 'lifts'
+  }
+  const given = wanted.filter((each) => each.effect === 'Allow' && !kept.has(meaningOf(each)))
+  if (given.length === 0) return undefined
+  // What is denied to everybody is denied to those who are given something as well.
+  const denied = wanted.filter(
+    ({ effect, principals, exceptPrincipals }) =>
+      effect === 'Deny' && principals?.everyone === true && !exceptPrincipals,
+  )
+  const granted: Policy = { kind: 'identity', statements: [...given, ...denied] }
+  const own = [...identity, leastRights(old, who)]
+  const isCovered =
+    (yield* covering(own, [granted], meter)) && (yield* covering(session, [granted], meter))
+  return isCovered ? undefined : 'gives'
+}
+
+const EMPTY: Policy = { kind: 'resource', statements: [] }
+
+function readable(policies: readonly CompiledPolicy[]): Policy[] | undefined {
+  const parsed = policies.map(({ policy }) => policy)
+  return parsed.some((policy) => policy === undefined) ? undefined : (parsed as Policy[])
+}
+
+/** The same for statements that mean the same, for whom they mean too; its name is none of it. */
+function meaningOf(statement: Statement): string {
+  return JSON.stringify({ ...statement, sid: undefined }, (_, value: unknown) =>
+    value instanceof Set ? [...value].sort() : value,
+  )
+}
