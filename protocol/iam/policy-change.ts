@@ -83,6 +83,10 @@ function readable(policies: readonly CompiledPolicy[]): Policy[] | undefined {
 /** The same for statements that mean the same, for whom they mean too; its name is none of it. */
 function meaningOf(statement: Statement): string {
   return JSON.stringify({ ...statement, sid: undefined }, (_, value: unknown) =>
-    value instanceof Set ? [...value].sort() : value,
+    value instanceof Set ? [...(value as Set<string>)].sort(byCode) : value,
   )
+}
+
+function byCode(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
