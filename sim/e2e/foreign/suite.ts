@@ -1,6 +1,7 @@
 /**
  * Suites in other languages. Each program under sim/e2e/foreign/ is given the endpoints and the root key in its
- * environment, and writes one line a step: `ok TITLE`, or `FAIL TITLE: REASON` with more lines indented below.
+ * environment, and writes one line a step: `ok TITLE`, or `FAIL TITLE`, a tab and the reason; lines that are indented
+ * go on with it.
  *
  * What a program needs is fetched and built once a checkout, in node_modules/.cache.
  */
@@ -60,6 +61,7 @@ async function runProgram(
       SHOAL_SCRATCH: context.scratch,
       AWS_ACCESS_KEY_ID: context.credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: context.credentials.secretAccessKey,
+      PYTHONDONTWRITEBYTECODE: '1',
       AWS_REGION: 'us-east-1',
       AWS_DEFAULT_REGION: 'us-east-1',
       AWS_EC2_METADATA_DISABLED: 'true',
@@ -82,10 +84,10 @@ async function runProgram(
 function stepsOf(output: string): { title: string; failure: string | undefined }[] {
   const steps: { title: string; failure: string | undefined }[] = []
   for (const line of output.split('\n')) {
-    const match = /^(ok|FAIL) (.*?)(?:: (.*))?$/.exec(line)
+    const match = /^(ok|FAIL) ([^\t]*)\t?(.*)$/.exec(line)
     const last = steps.at(-1)
-    if (match?.[1] === 'ok') steps.push({ title: line.slice(3), failure: undefined })
-    else if (match !== null) steps.push({ title: match[2] ?? '', failure: match[3] ?? '' })
+    const [, kind, title = '', failure = ''] = match ?? []
+    if (kind !== undefined) steps.push({ title, failure: kind === 'ok' ? undefined : failure })
     else if (last?.failure !== undefined && line.startsWith(' ')) last.failure += `\n${line}`
   }
   return steps

@@ -25,7 +25,9 @@ func minioClient(turn int, trailing bool, v2 bool) *minio.Client {
 	if v2 {
 		signed = credentials.NewStaticV2(key, secret, "")
 	}
-	client, err := minio.New(address.Host, &minio.Options{Creds: signed, TrailingHeaders: trailing})
+	client, err := minio.New(address.Host, &minio.Options{
+		Creds: signed, TrailingHeaders: trailing, Region: "us-east-1",
+	})
 	if err != nil {
 		panic(err)
 	}

@@ -23,7 +23,7 @@ func endpoint(turn int) string {
 
 func step(title string, work func() error) {
 	if err := work(); err != nil {
-		fmt.Printf("FAIL %s: %s\n", title, strings.ReplaceAll(err.Error(), "\n", " "))
+		fmt.Printf("FAIL %s\t%s\n", title, strings.ReplaceAll(err.Error(), "\n", " "))
 		return
 	}
 	fmt.Printf("ok %s\n", title)

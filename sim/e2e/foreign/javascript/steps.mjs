@@ -12,7 +12,7 @@ export async function step(title, work) {
     await work()
     console.log(`ok ${title}`)
   } catch (error) {
-    console.log(`FAIL ${title}: ${String(error).replaceAll('\n', ' ')}`)
+    console.log(`FAIL ${title}\t${String(error).replaceAll('\n', ' ')}`)
     for (const line of String(error?.stack).split('\n').slice(1, 4)) console.log(`  ${line}`)
   }
 }

@@ -17,7 +17,7 @@ def step(title, work):
         work()
     except Exception as error:  # noqa: BLE001  every failure is a line
         text = f"{type(error).__name__}: {error}".replace("\n", " ")
-        print(f"FAIL {title}: {text}")
+        print(f"FAIL {title}\t{text}")
         for line in traceback.format_exc().splitlines()[-4:]:
             print(f"   {line}")
     else:

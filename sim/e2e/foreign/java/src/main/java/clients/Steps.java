@@ -22,7 +22,7 @@ final class Steps {
       System.out.println("ok " + title);
     } catch (Throwable error) {
       Throwable cause = error.getCause() == null ? error : error.getCause();
-      System.out.println("FAIL " + title + ": " + String.valueOf(cause).replace('\n', ' '));
+      System.out.println("FAIL " + title + "\t" + String.valueOf(cause).replace('\n', ' '));
     }
   }
 
