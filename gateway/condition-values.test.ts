@@ -76,6 +76,18 @@ test('of what a request carries', () => {
   expect(found).not.toHaveProperty('s3:signatureage')
 })
 
+test.each([
+  ['from/a+b', 'from/a b'],
+  ['/from/a%2Bb', 'from/a+b'],
+  ['from/a?b', 'from/a?b'],
+  ['from/a%3FversionId=w', 'from/a?versionId=w'],
+  ['from/caf\u00c3\u00a9?versionId=w', 'from/café'],
+])('a condition on the copy source means the object that is copied: %s', (header, source) => {
+  const headers = { 'x-amz-copy-source': header }
+  const found = values({ method: 'PUT', url: '/bucket/key', headers })
+  expect(found['s3:x-amz-copy-source']).toEqual([source])
+})
+
 test('of a presigned one, of a session, of nobody', () => {
   expect(values({ url: '/b/k' }, { ...SIGNED, method: 'query' })).toMatchObject({
     's3:authtype': ['REST-QUERY-STRING'],

@@ -9,6 +9,7 @@
 import { isConditionKey } from '../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../protocol/iam/template.ts'
 import type { Identity } from './backend.ts'
+import { parseCopySource } from './copy-source.ts'
 import type { S3Request } from './request.ts'
 import type { AuthResult } from './auth.ts'
 
@@ -111,13 +112,13 @@ export function sourceIp({ remoteAddress }: S3Request): string {
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
-/** 'bucket/key', however it was written: a condition must not depend on a slash or an escape. */
+/** 'bucket/key', as the copy itself reads the header; undefined when no copy could read it. */
 function copySource(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
-  const path = header.split('?')[0] as string
   try {
-    return decodeURIComponent(path).replace(/^\//, '')
+    const { bucket, key } = parseCopySource(header)
+    return `${bucket}/${key}`
   } catch {
-    return path.replace(/^\//, '')
+    return undefined
   }
 }

@@ -27,6 +27,10 @@ test.each<[Headers]>([
   [{ 'if-modified-since': EARLIER }],
   [{ 'if-modified-since': 'yesterday' }],
   [{ 'if-unmodified-since': '12' }],
+  // Empty: not given.
+  [{ 'if-match': '' }],
+  [{ 'if-none-match': '', 'if-modified-since': '' }],
+  [{ 'if-unmodified-since': '', 'if-match': '' }],
   // S3's precedence.
   [{ 'if-match': 'abc', 'if-unmodified-since': EARLIER }],
   [{ 'if-none-match': 'x', 'if-modified-since': LATER }],
@@ -49,7 +53,6 @@ test.each<[Headers]>([
 test.each<[Headers]>([
   [{ 'if-match': '"x"' }],
   [{ 'if-match': 'W/"abc"' }],
-  [{ 'if-match': '' }],
   [{ 'if-unmodified-since': EARLIER }],
   [{ 'if-match': 'x', 'if-unmodified-since': LATER }],
   [{ 'if-match': 'x', 'if-none-match': 'abc' }],
@@ -63,6 +66,7 @@ test('copy sources fail with 412 only', () => {
   evaluateCopySource({ 'x-amz-copy-source-if-match': 'abc', 'if-match': 'other' }, TARGET)
   for (const headers of [
     { 'x-amz-copy-source-if-match': 'x' },
+    { 'x-amz-copy-source-if-match': '' },
     { 'x-amz-copy-source-if-none-match': '"abc"' },
     { 'x-amz-copy-source-if-modified-since': LATER },
     { 'x-amz-copy-source-if-unmodified-since': EARLIER },
@@ -75,6 +79,7 @@ test('copy sources fail with 412 only', () => {
 
 test('If-Range compares strongly', () => {
   expect(rangeApplies({}, TARGET)).toBe(true)
+  expect(rangeApplies({ 'if-range': '' }, TARGET)).toBe(true)
   expect(rangeApplies({ 'if-range': '"abc"' }, TARGET)).toBe(true)
   expect(rangeApplies({ 'if-range': 'W/"abc"' }, TARGET)).toBe(false)
   expect(rangeApplies({ 'if-range': SAME }, TARGET)).toBe(true)

@@ -37,7 +37,7 @@ export function evaluateCopySource(headers: HeaderRecord, target: ConditionTarge
 
 /** If-Range: false means that the Range header is to be ignored. */
 export function rangeApplies(headers: HeaderRecord, target: ConditionTarget): boolean {
-  const value = headers['if-range']
+  const value = given(headers, 'if-range')
   if (value === undefined) return true
   const sinceMs = dateMs(value)
   if (sinceMs !== undefined) return seconds(target.lastModifiedMs) === seconds(sinceMs)
@@ -93,6 +93,15 @@ export function deleteCondition(headers: HeaderRecord): WriteCondition | undefin
   }
 }
 
+/**
+ * An empty condition of a read counts as not given. That of a copy's source, as those of writes, is one that nothing
+ * meets: the client meant to guard what it does and had nothing to guard it with.
+ */
+function given(headers: HeaderRecord, name: string): string | undefined {
+  const value = headers[name]
+  return value === '' && name.startsWith('if-') ? undefined : value
+}
+
 type ConditionName = 'If-Match' | 'If-Unmodified-Since' | 'If-None-Match' | 'If-Modified-Since'
 
 function firstFailure(
@@ -100,8 +109,8 @@ function firstFailure(
   prefix: string,
   target: ConditionTarget,
 ): ConditionName | undefined {
-  const ifMatch = headers[`${prefix}if-match`]
-  const unmodified = headers[`${prefix}if-unmodified-since`]
+  const ifMatch = given(headers, `${prefix}if-match`)
+  const unmodified = given(headers, `${prefix}if-unmodified-since`)
   if (ifMatch !== undefined) {
     if (!matches(entityTags(ifMatch), target.etag, 'strong')) return 'If-Match'
   } else if (unmodified !== undefined) {
@@ -110,8 +119,8 @@ function firstFailure(
       return 'If-Unmodified-Since'
     }
   }
-  const ifNoneMatch = headers[`${prefix}if-none-match`]
-  const modified = headers[`${prefix}if-modified-since`]
+  const ifNoneMatch = given(headers, `${prefix}if-none-match`)
+  const modified = given(headers, `${prefix}if-modified-since`)
   if (ifNoneMatch !== undefined) {
     if (matches(entityTags(ifNoneMatch), target.etag, 'weak')) return 'If-None-Match'
   } else if (modified !== undefined) {

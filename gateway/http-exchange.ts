@@ -7,6 +7,9 @@ import type { ResponseHeaders, S3Response } from './response.ts'
 /** Bodies that nobody read: up to this much Node discards, and the connection lives on. */
 const DISCARD_BYTES_MAX = 64 * 1024
 
+/** Node looks for the same before it says `checkContinue`. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
+
 export class HttpExchange extends Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -35,7 +38,7 @@ export class HttpExchange extends Exchange {
 
   get expectsContinue(): boolean {
     const { headers, httpVersionMinor } = this.request
-    return headers.expect !== undefined && httpVersionMinor >= 1
+    return CONTINUE.test(headers.expect ?? '') && httpVersionMinor >= 1
   }
 
   /** The client expects what no server of S3 does (RFC 9110 10.1.1). */

@@ -156,6 +156,7 @@ class HttpGateway implements Gateway {
     )
     // The body is asked for only once its request has passed the gate.
     server.on('checkContinue', listener)
+    // As AWS: any other expectation is passed over.
     server.on('checkExpectation', listener)
     server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
     server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))

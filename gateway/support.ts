@@ -192,9 +192,9 @@ function checkValue(name: string, value: string): void {
     case 'x-amz-tagging-directive':
       return want(value === 'COPY' || value === 'REPLACE', name, value)
     case 'x-amz-checksum-mode':
-      return want(value.toUpperCase() === 'ENABLED', name, value)
+      return want(/^enabled$/i.test(value), name, value)
     case 'x-amz-bucket-object-lock-enabled':
-      if (value.toLowerCase() !== 'false') throw notBuilt('Header', name)
+      if (!/^false$/i.test(value)) throw notBuilt('Header', name)
       return
     case 'x-amz-object-ownership':
       if (value !== 'BucketOwnerEnforced') throw notBuilt('Header', name)

@@ -112,7 +112,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         400,
         'InvalidLocationConstraint',
       )
-      const tags = configuration('<Tags/>')
+      const tags = configuration('<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>')
       refused(await world.raw({ method: 'PUT', path, body: tags }), 501, 'NotImplemented')
       const lock = { 'x-amz-bucket-object-lock-enabled': 'true' }
       refused(await world.raw({ method: 'PUT', path, headers: lock }), 501, 'NotImplemented')
@@ -121,6 +121,10 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const odd = { 'x-amz-acl': 'odd' }
       refused(await world.raw({ method: 'PUT', path, headers: odd }), 400, 'InvalidArgument')
       refused(await world.raw({ path }), 404, 'NoSuchBucket')
+      const empty = configuration('<LocationConstraint/><Tags/>')
+      const made = await world.raw({ method: 'PUT', path, body: empty })
+      assert.equal(made.status, 200, made.text)
+      assert.equal((await world.raw({ method: 'DELETE', path })).status, 204)
     },
   },
   {

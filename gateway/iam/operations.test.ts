@@ -59,12 +59,24 @@ describe('rows of the query API', () => {
       UserName: 'ann',
     })
     expect(check('TagUser', { UserName: 'a', Tags: '' })).toEqual({ UserName: 'a', Tags: [] })
+    expect(check('ListUsers', { Marker: '', MaxItems: '', PathPrefix: '' })).toEqual({})
+    expect(check('CreateUser', { UserName: 'a', Path: '' })).toEqual({ UserName: 'a' })
+    expect(check('GetSessionToken', { DurationSeconds: '' })).toEqual({})
     expect(refusal('CreateUser', {})).toBe(
       "400 ValidationError 1 validation error detected: Value null at 'userName' failed to satisfy constraint: Member must not be null",
     )
     expect(refusal('CreateUser', { UserName: 'a b' })).toMatch(/^400 ValidationError .*pattern/)
     expect(refusal('CreateUser', { UserName: 'a'.repeat(65) })).toMatch(/less than or equal to 64/)
     expect(refusal('CreateUser', { UserName: '' })).toMatch(/greater than or equal to 1/)
+    // Left out it would mean the caller, or a session of all rights.
+    expect(refusal('GetUser', { UserName: '' })).toMatch(/greater than or equal to 1/)
+    expect(
+      refusal('AssumeRole', {
+        RoleArn: 'arn:aws:iam::123456789012:role/r',
+        RoleSessionName: 'sess',
+        Policy: '',
+      }),
+    ).toMatch(/greater than or equal to 1/)
     expect(refusal('CreateUser', { UserName: 'a', Path: 'ops' })).toMatch(/ValidationError/)
     expect(refusal('CreateUser', { 'UserName.member.1': 'a' })).toMatch(/^400 MalformedInput/)
     expect(refusal('TagUser', { UserName: 'a', 'Tags.member.1': 'x' })).toMatch(/MalformedInput/)

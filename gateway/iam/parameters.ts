@@ -53,6 +53,20 @@ export function record(fields: ParameterRules): ParameterRule {
   return { type: 'record', fields }
 }
 
+/**
+ * Of these an empty text counts as not given. Of others it is a mistake and said to be one: a name left out can mean
+ * the caller, a policy left out can mean more rights.
+ */
+const EMPTY_IS_ABSENT: ReadonlySet<string> = new Set([
+  'DurationSeconds',
+  'Marker',
+  'MaxItems',
+  'MaxSessionDuration',
+  'NewPath',
+  'Path',
+  'PathPrefix',
+])
+
 /** Of the protocol itself. */
 const COMMON: ReadonlySet<string> = new Set(['Action', 'Version'])
 
@@ -68,6 +82,7 @@ function checkRecord(rules: ParameterRules, given: QueryRecord, place: string): 
   const checked = Object.create(null) as Record<string, QueryValue>
   for (const [name, value] of Object.entries(given)) {
     if (place === '' && COMMON.has(name)) continue
+    if (place === '' && value === '' && EMPTY_IS_ABSENT.has(name)) continue
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule === undefined) {
       throw new IamError(

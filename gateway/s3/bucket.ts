@@ -81,7 +81,8 @@ export async function createBucket(call: Call): Promise<S3Response> {
 function checkLocation(root: XmlElement, region: string): void {
   if (root.name !== 'CreateBucketConfiguration') throw new S3Error('MalformedXML')
   for (const child of root.children) {
-    if (child.name !== 'LocationConstraint') {
+    const isEmpty = child.children.length === 0 && child.text === ''
+    if (child.name !== 'LocationConstraint' && !isEmpty) {
       throw new S3Error('NotImplemented', undefined, { details: { Element: child.name } })
     }
   }

@@ -13,6 +13,7 @@ import type {
 } from '../backend.ts'
 import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../checksum.ts'
 import { evaluateCopySource, writeCondition } from '../conditions.ts'
+import { parseCopySource, type NamedSource } from '../copy-source.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import type { ByteRange } from '../range.ts'
@@ -22,25 +23,16 @@ import {
   algorithmHeader,
   algorithmOf,
   checksumXml,
-  invalidArgument,
   MAX_OBJECT_PUT_BYTES,
   objectHeaders,
 } from './common.ts'
 import { CapturedBody } from './put.ts'
 import { addVersion, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
-/** What x-amz-copy-source names. */
-export interface CopySource {
-  readonly bucket: string
-  readonly key: string
-  /** Undefined: the current version. */
-  readonly versionId: string | undefined
-}
-
 export async function copyObject(call: Call): Promise<S3Response> {
   const { headers } = call.request
   const condition = writeCondition(headers)
-  const named = parseCopySource(headers['x-amz-copy-source'] ?? '')
+  const named = copySourceOf(call)
   const replaces = headers['x-amz-metadata-directive'] === 'REPLACE'
   const storageClass = headers['x-amz-storage-class']
   // With a version named it is a restore.
@@ -92,42 +84,15 @@ export function copyResult(lastModifiedMs: number, etag: string, sums: string): 
   return tag('LastModified', xmlDate(lastModifiedMs)) + tag('ETag', `"${etag}"`) + sums
 }
 
-/** `[/]bucket/key[?versionId=id]`, percent-encoded. Throws InvalidArgument. */
-export function parseCopySource(header: string): CopySource {
-  const at = header.lastIndexOf('?versionId=')
-  const path = at < 0 ? header : header.slice(0, at)
-  const version = at < 0 ? undefined : header.slice(at + '?versionId='.length)
-  let decoded: string
-  try {
-    // Headers are latin1: what was sent as raw UTF-8 is put together again first.
-    decoded = decodeURIComponent(Buffer.from(path, 'latin1').toString('utf8'))
-  } catch {
-    throw badSource(header)
-  }
-  const plain = decoded.startsWith('/') ? decoded.slice(1) : decoded
-  const slash = plain.indexOf('/')
-  const bucket = plain.slice(0, slash)
-  const key = plain.slice(slash + 1)
-  if (slash < 1 || key === '' || Buffer.byteLength(key) > 1024 || key.includes('\u0000')) {
-    throw badSource(header)
-  }
-  if (bucket.startsWith('arn:')) throw new S3Error('NotImplemented')
-  if (!/^[A-Za-z0-9._-]{1,255}$/.test(bucket)) throw badSource(header)
-  const versionId =
-    version === undefined ? undefined : checkedVersionId(version, 'x-amz-copy-source')
-  return { bucket, key, versionId }
-}
-
-function badSource(header: string): S3Error {
-  return invalidArgument(
-    'x-amz-copy-source',
-    header,
-    'Copy Source must mention the source bucket and key: sourcebucket/sourcekey',
-  )
+/** What the header names, with a version that could be. Throws InvalidArgument, NotImplemented. */
+export function copySourceOf(call: Call): NamedSource {
+  const named = parseCopySource(call.request.headers['x-amz-copy-source'] ?? '')
+  if (named.versionId !== undefined) checkedVersionId(named.versionId, 'x-amz-copy-source')
+  return named
 }
 
 /** Authorises, opens and judges the source: each target and source by its own action (row 30). */
-export async function openSource(call: Call, named: CopySource): Promise<ObjectReader> {
+export async function openSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   const { bucket, key, versionId } = named
   await call.authorize(readAction(versionId), bucket, key, versionId)
   await checkSourceOwner(call, bucket)
@@ -136,7 +101,7 @@ export async function openSource(call: Call, named: CopySource): Promise<ObjectR
   return reader
 }
 
-async function readSource(call: Call, named: CopySource): Promise<ObjectReader> {
+async function readSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   try {
     return await call.store.getObject(call.context, { ...named, withData: true })
   } catch (error) {

@@ -99,7 +99,8 @@ function targetOf(element: XmlElement): Target {
     'x-amz-if-match-size': childText(element, 'Size'),
     'x-amz-if-match-last-modified-time': childText(element, 'LastModifiedTime'),
   })
-  return { key, versionId: childText(element, 'VersionId'), condition }
+  // An empty id is none, as an empty value is nowhere one.
+  return { key, versionId: childText(element, 'VersionId') || undefined, condition }
 }
 
 /** The row that the answer has for this key; '' when nothing is to be said. */

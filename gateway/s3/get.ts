@@ -48,7 +48,7 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const { headers } = request
   const versionId = versionOf(call)
   const partNumber = parameter(request, 'partNumber')
-  if (partNumber !== undefined && headers['range'] !== undefined) {
+  if (partNumber !== undefined && (headers['range'] ?? '') !== '') {
     throw new S3Error(
       'InvalidRequest',
       'Cannot specify both Range header and partNumber query parameter',

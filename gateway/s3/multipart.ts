@@ -20,7 +20,7 @@ import {
   partNumberOf,
 } from './common.ts'
 import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
-import { copyBody, copyResult, openSource, parseCopySource, sourceHeaders } from './copy.ts'
+import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
 import { listingOf, named, prefixesXml } from './list.ts'
 import { CapturedBody, receiveBody } from './put.ts'
 
@@ -116,7 +116,7 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
   const target = uploadOf(call)
   const upload = await call.store.getUpload(call.context, target)
-  const reader = await openSource(call, parseCopySource(headers['x-amz-copy-source'] ?? ''))
+  const reader = await openSource(call, copySourceOf(call))
   const { sizeBytes } = reader.info
   const rangeHeader = headers['x-amz-copy-source-range']
   const range =

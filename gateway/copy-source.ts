@@ -1,0 +1,47 @@
+/** The x-amz-copy-source header. Copies and the conditions of policies read it by the same parser. */
+
+import { S3Error } from './errors.ts'
+
+export interface NamedSource {
+  readonly bucket: string
+  readonly key: string
+  /** As sent; undefined: the current version. */
+  readonly versionId: string | undefined
+}
+
+const VERSION_MARK = '?versionId='
+
+/**
+ * `[/]bucket/key[?versionId=id]`, encoded as a form is: `+` is a space, as in AWS, and a plus sign is `%2B`. Throws
+ * InvalidArgument, NotImplemented.
+ */
+export function parseCopySource(header: string): NamedSource {
+  const at = header.lastIndexOf(VERSION_MARK)
+  const path = at < 0 ? header : header.slice(0, at)
+  let decoded: string
+  try {
+    // Headers are latin1: what was sent as raw UTF-8 is put together again first.
+    const utf8 = Buffer.from(path, 'latin1').toString('utf8')
+    decoded = decodeURIComponent(utf8.replaceAll('+', ' '))
+  } catch {
+    throw badSource(header)
+  }
+  const plain = decoded.startsWith('/') ? decoded.slice(1) : decoded
+  const slash = plain.indexOf('/')
+  const bucket = plain.slice(0, slash)
+  const key = plain.slice(slash + 1)
+  if (slash < 1 || key === '' || Buffer.byteLength(key) > 1024 || key.includes('\u0000')) {
+    throw badSource(header)
+  }
+  if (bucket.startsWith('arn:')) throw new S3Error('NotImplemented')
+  if (!/^[A-Za-z0-9._-]{1,255}$/.test(bucket)) throw badSource(header)
+  return { bucket, key, versionId: at < 0 ? undefined : header.slice(at + VERSION_MARK.length) }
+}
+
+function badSource(header: string): S3Error {
+  return new S3Error(
+    'InvalidArgument',
+    'Copy Source must mention the source bucket and key: sourcebucket/sourcekey',
+    { details: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header } },
+  )
+}
