@@ -36,7 +36,6 @@ const TABLE = {
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
   // Not one of AWS's: HTTP has the status (RFC 9110 10.1.1).
-  ExpectationFailed: [417, 'The expectation that the request names can not be met.'],
   // AWS's S3 answers 400, its IAM and STS 403: here an expired session is without rights everywhere.
   ExpiredToken: [403, 'The provided token has expired.'],
   IllegalLocationConstraintException: [

@@ -41,12 +41,6 @@ export class HttpExchange extends Exchange {
     return CONTINUE.test(headers.expect ?? '') && httpVersionMinor >= 1
   }
 
-  /** The client expects what no server of S3 does (RFC 9110 10.1.1). */
-  get expectsMore(): boolean {
-    const { expect } = this.request.headers
-    return this.expectsContinue && expect?.toLowerCase() !== '100-continue'
-  }
-
   override waitsForClient(): boolean {
     if (this.#writing > 0) return true
     // What has come and lies unread is the store's to take.

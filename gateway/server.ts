@@ -236,7 +236,6 @@ class HttpGateway implements Gateway {
     let request: S3Request | undefined
     let response: S3Response
     try {
-      if (exchange.expectsMore) throw new S3Error('ExpectationFailed')
       if (message.url === '*' && message.method === 'OPTIONS') {
         response = this.#gate.serverOptions(exchange)
       } else {
