@@ -3,7 +3,8 @@
  * (watch.ts). Made for each request, so it costs little: the signal exists only once asked for.
  */
 
-import type { RequestContext } from './backend.ts'
+import type { Credential, RequestContext } from './backend.ts'
+import type { S3Request } from './request.ts'
 
 export type AbortCause = 'client-gone' | 'deadline' | 'too-slow' | 'closing'
 
@@ -22,6 +23,13 @@ export interface BodyBudget {
   give(sizeBytes: number): void
 }
 
+/** Why a request failed, for the access log. */
+export interface Failed {
+  readonly code: string
+  readonly reason: string
+  readonly details?: Readonly<Record<string, string | number>> | undefined
+}
+
 export class Exchange implements RequestContext {
   operation = 'Unknown'
   rounds = 0
@@ -34,6 +42,12 @@ export class Exchange implements RequestContext {
   slowLooks = 0
   lastProgressMs: number
   reservedBytes = 0
+  /** For the access log: the request once it could be parsed, who sent it once that is proven. */
+  parsed: S3Request | undefined
+  credential: Credential | undefined
+  failure: Failed | undefined
+  /** Bytes of the answer's body. */
+  sentBytes = 0
   aborted: AbortCause | undefined
   #controller: AbortController | undefined
 
@@ -55,6 +69,11 @@ export class Exchange implements RequestContext {
     if (this.aborted !== undefined) return
     this.aborted = cause
     this.#controller?.abort(new RequestAborted(cause))
+  }
+
+  /** Bytes of the body that were read. */
+  get receivedBytes(): number {
+    return this.bytesMoved
   }
 
   /** All bytes moved so far, those of a write under way too. Never falls. */

@@ -72,6 +72,7 @@ export class Gate {
 
   /** Never throws: what goes wrong is an answer. A stream's first chunk may still fail. */
   async handle(request: S3Request, exchange: Exchange): Promise<S3Response> {
+    exchange.parsed = request
     try {
       const response = await this.#run(request, exchange)
       this.addCommonHeaders(response.headers, exchange.requestId)
@@ -94,6 +95,7 @@ export class Gate {
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
     const auth = await authenticate(request, { ...this.#lookup, nowMs })
+    exchange.credential = auth.credential
     const identity = auth.credential?.identity ?? ANONYMOUS
     // Which methods there are is told to those who sign.
     if (operation === undefined) {
@@ -151,7 +153,9 @@ export class Gate {
   /** The answer to a failure. `request` is absent when it could not even be parsed. */
   failure(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Response {
     const failed = this.#asS3Error(error, request, exchange)
-    if (failed.status === 503) this.options.refusals.note(reasonOf(error, exchange))
+    const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
+    if (failed.status === 503) this.options.refusals.note(why)
+    exchange.failure = { code: failed.code, reason: why, details: failed.details }
     const headers: ResponseHeaders = {}
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)

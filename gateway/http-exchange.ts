@@ -17,6 +17,8 @@ export class HttpExchange extends Exchange {
   #continueSent = false
   /** Bytes of the write under way. */
   #writing = 0
+  /** Of `bytesMoved`, those of the answer. */
+  #streamedBytes = 0
 
   constructor(
     requestId: string,
@@ -27,6 +29,10 @@ export class HttpExchange extends Exchange {
     super(requestId, nowMs)
     this.request = request
     this.response = response
+  }
+
+  override get receivedBytes(): number {
+    return this.bytesMoved - this.#streamedBytes
   }
 
   override sendContinue(): void {
@@ -83,6 +89,7 @@ export class HttpExchange extends Exchange {
     }
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
     headers['Content-Length'] ??= String(length)
+    this.sentBytes = length
     response.writeHead(status, headers)
     response.end(body)
   }
@@ -128,6 +135,8 @@ export class HttpExchange extends Exchange {
         response.off('close', settle)
         this.#writing = 0
         this.bytesMoved += chunk.length
+        this.#streamedBytes += chunk.length
+        this.sentBytes += chunk.length
         resolve()
       }
       response.once('close', settle)

@@ -63,6 +63,8 @@ export class QueryCall implements QueryGate {
   /** Never throws. What changes an identity leaves its line in the audit log, also when it is refused. */
   async answer(request: S3Request): Promise<S3Response> {
     const response = await answerQuery(request, this)
+    const { failure } = this.context
+    if (failure !== undefined) this.context.failure = { ...failure, code: outcomeOf(response) }
     const row = IAM_ACTIONS.get(this.#action)
     if (row?.mutating === true) {
       auditLine(this.#options.logger, {
@@ -94,6 +96,7 @@ export class QueryCall implements QueryGate {
     form: { readBody(): Promise<Uint8Array> },
   ): Promise<AuthResult> {
     const auth = await authenticate(request, { ...this.#options.authentication, form })
+    this.context.credential = auth.credential
     this.#identity = auth.credential?.identity ?? ANONYMOUS
     return auth
   }
@@ -117,6 +120,12 @@ export class QueryCall implements QueryGate {
     this.#action = action
     this.#names = auditedNames(form)
     this.context.operation = action
+  }
+
+  failed(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    const details = error instanceof S3Error ? error.details : undefined
+    this.context.failure = { code: '', reason, details }
   }
 
   log(error: unknown): void {

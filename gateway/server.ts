@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import Koa from 'koa'
 import type { SigV2 } from './auth.ts'
 import type { Backend } from './backend.ts'
+import { AccessLog } from './access-log.ts'
 import { GatewayMetrics } from './admin/metrics.ts'
 import type { GatewayClock } from './clock.ts'
 import { S3Error } from './errors.ts'
@@ -59,6 +60,10 @@ export interface GatewayOptions {
   readonly randomBytes: (length: number) => Uint8Array
   readonly metrics: GatewayMetrics
   readonly logger: GatewayLogger
+  /** Takes the access log, line by line (access-log.ts). Absent: there is none. */
+  readonly accessLog?: ((line: string) => void) | undefined
+  /** The logger shows `debug`: each failed request is told to it. */
+  readonly debug?: boolean | undefined
   readonly limits?: Partial<GatewayLimits> | undefined
 }
 
@@ -74,6 +79,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options)
 }
 
+/** How often connections are looked at whose heads may be late. */
+const HEAD_LOOK_MS = 5_000
 /** What a body that nobody reads may still send before the connection is cut. */
 const LINGER_BYTES_MAX = 16 * 1024 * 1024
 const LINGER_MS = 2_000
@@ -94,6 +101,7 @@ class HttpGateway implements Gateway {
   readonly #gate: Gate
   readonly #watch: Watch
   readonly #budget: Budget
+  readonly #access: AccessLog | undefined
   readonly #server: Server
   readonly #idPrefix: string
   /** The last request of each connection. */
@@ -125,6 +133,7 @@ class HttpGateway implements Gateway {
       refusals,
       lane,
     })
+    this.#access = accessLogOf(options)
     this.#watch = new Watch(clock, this.#limits.watch, {
       abort: (exchange, cause) => this.#onAbort(exchange, cause),
       givenUp: (exchange) => this.#finish(exchange, 499),
@@ -146,6 +155,8 @@ class HttpGateway implements Gateway {
         keepAlive: true,
         maxHeaderSize: headBytesMax,
         headersTimeout: headTimeoutMs,
+        // Node looks every half a minute otherwise.
+        connectionsCheckingInterval: Math.min(HEAD_LOOK_MS, headTimeoutMs),
         requestTimeout: 0,
         keepAliveTimeout: idleTimeoutMs,
         insecureHTTPParser: false,
@@ -229,6 +240,7 @@ class HttpGateway implements Gateway {
       metrics.refused++
       const busy = new S3Error('SlowDown', undefined, { headers: { 'retry-after': '1' } })
       this.#sendWhole(exchange, this.#gate.failure(busy, undefined, exchange))
+      this.#access?.finished(exchange, busy.status)
       return
     }
     this.#watch.add(exchange)
@@ -305,6 +317,7 @@ class HttpGateway implements Gateway {
   ): void {
     const { request, response } = exchange
     headers['Content-Length'] = String(Buffer.byteLength(body))
+    exchange.sentBytes = Buffer.byteLength(body)
     response.writeHead(status, headers)
     response.write(body)
     let discarded = 0
@@ -331,6 +344,7 @@ class HttpGateway implements Gateway {
     metrics.inFlight = this.#watch.inFlight.size
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
     metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
+    this.#access?.finished(exchange, status)
     if (this.#watch.inFlight.size === 0) this.#onIdle?.()
   }
 
@@ -357,8 +371,10 @@ class HttpGateway implements Gateway {
 
   #refusePlainly(socket: Duplex, refusal: PlainRefusal): void {
     const last = this.#lastOf.get(socket)
-    const answered = last?.request.complete === false && last.response.headersSent
-    sendPlain(socket, refusal, answered)
+    const inRequest = last?.request.complete === false
+    if (inRequest) last.failure ??= refusal
+    else this.#access?.malformed((socket as Socket).remoteAddress, refusal)
+    sendPlain(socket, refusal, inRequest && last.response.headersSent)
   }
 
   #onSocketClosed(socket: Socket): void {
@@ -374,6 +390,12 @@ class HttpGateway implements Gateway {
     this.#idCount = (this.#idCount + 1) >>> 0
     return this.#idPrefix + this.#idCount.toString(16).toUpperCase().padStart(8, '0')
   }
+}
+
+function accessLogOf(options: GatewayOptions): AccessLog | undefined {
+  const { clock, accessLog, debug = false, logger } = options
+  if (accessLog === undefined && !debug) return undefined
+  return new AccessLog({ clock, write: accessLog, logger: debug ? logger : undefined })
 }
 
 class Budget implements BodyBudget {

@@ -48,6 +48,7 @@ describe('defaults', () => {
       scrubRate: 2 ** 24,
       scrubPause: 7 * 86_400_000,
       partSizeMin: 5 * 2 ** 20,
+      accessLog: 'off',
       logLevel: 'info',
     })
   })

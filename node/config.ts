@@ -223,6 +223,12 @@ const nodeFields = {
    * uploads of many parts. Cost: every part is a register, whatever its size.
    */
   partSizeMin: size(1, PART_BYTES_MIN, 'is outside 1B to 5MiB').prefault('5MiB'),
+  /**
+   * Where the access log goes: `off`, `stdout`, or the path of a file that is appended to, made again when it
+   * was moved away. Default `off`. One line of JSON for each request. Cost: some microseconds and 400
+   * bytes for each; lines that can't be written in time are lost, and counted.
+   */
+  accessLog: text(/^[^\0]+$/, 'is not off, stdout or the path of a file').default('off'),
   /** Least severity that is logged: `debug`, `info`, `warn`, `error`. Default `info`. `debug` slows. */
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error'], 'is not one of debug, info, warn, error')

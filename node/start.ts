@@ -201,6 +201,8 @@ async function serveBehind(
     randomBytes: (count) => random.bytes(count),
     metrics,
     logger,
+    accessLog: hooks.accessLog,
+    debug: config.logLevel === 'debug',
   })
   const letSpareRoom = keepSpareRoom(directory.path, clock, random)
   const stop = async (): Promise<void> => {

@@ -46,6 +46,8 @@ export interface QueryGate {
   conditions(request: S3Request, auth: AuthResult): ContextValues
   /** For metrics and the audit log. */
   found(action: string, form: QueryRecord): void
+  /** For the access log. */
+  failed?(error: unknown): void
   /** Something that is not the caller's fault. */
   log(error: unknown): void
 }
@@ -90,6 +92,7 @@ export async function answerQuery(request: S3Request, gate: QueryGate): Promise<
       body: resultXml(service, row.name, result, gate.requestId),
     }
   } catch (error) {
+    gate.failed?.(error)
     return queryFailure(error, service, gate)
   }
 }

@@ -41,6 +41,9 @@ export interface TestGatewayOptions {
   readonly backend?: (memory: MemoryBackend) => Backend
   readonly iam?: IamBackend
   readonly sigv2?: SigV2
+  readonly accessLog?: (line: string) => void
+  /** Takes what is logged at `debug`. */
+  readonly debug?: (fields: Record<string, unknown>) => void
 }
 
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -62,7 +65,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     randomBytes,
     metrics,
     logger: {
-      debug() {},
+      debug: (fields) => options.debug?.(fields),
       info: (fields) => {
         if (fields['audit'] === true) audit.push(fields)
       },
@@ -70,6 +73,8 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       error: (fields) => void errors.push(fields),
     },
     limits: options.limits,
+    accessLog: options.accessLog,
+    debug: options.debug !== undefined,
   })
   const { url } = await gateway.listen({ host: '127.0.0.1', port: 0 })
   const { accessKeyId, secretAccessKey } = credentials[0] ?? EXAMPLE_CREDENTIAL

@@ -14,6 +14,8 @@ export interface Progress {
 
 export interface NodeHooks {
   readonly logger: Logger
+  /** Takes lines of the access log. Absent: there is none. */
+  readonly accessLog?: ((line: string) => void) | undefined
   /** The node must not go on (D5): one line that says why. The process ends. */
   failed(reason: string): void
   progress?(progress: Progress): void

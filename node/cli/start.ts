@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import { unknownVariables } from '../config.ts'
 import type { Config } from '../config.ts'
 import type { Clock, Logger } from '../env/ports.ts'
+import { openAccessLog } from './access-file.ts'
 import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
@@ -60,6 +61,7 @@ export async function runStart(
   const { startNode }: { startNode: StartNode } = await import('../start.ts')
   const hooks: NodeHooks = {
     logger,
+    accessLog: openAccessLog(config.accessLog, clock),
     failed(reason) {
       fail(reason)
       process.exit(1)

@@ -1,0 +1,157 @@
+/**
+ * The access log: one line of JSON for each request, refused ones and malformed ones too, written when it is
+ * over. The same about each failure goes to the log at level `debug`.
+ *
+ * No line holds a secret (row 37): of the query only what names a version, of the headers only the user agent and
+ * the id of the key. Signatures, session tokens and keys of SSE-C are in neither.
+ */
+
+import type { GatewayClock } from './clock.ts'
+import { sourceIp } from './condition-values.ts'
+import type { Exchange, Failed } from './exchange.ts'
+import type { GatewayLogger } from './gate.ts'
+import { HttpExchange } from './http-exchange.ts'
+import type { PlainRefusal } from './malformed.ts'
+import type { S3Request } from './request.ts'
+
+export interface AccessLogOptions {
+  readonly clock: GatewayClock
+  /** Takes lines with their end. Never blocks and never throws. Absent: there is no access log. */
+  readonly write?: ((line: string) => void) | undefined
+  /** Where failures are shown at `debug`. Absent: they are not. */
+  readonly logger?: GatewayLogger | undefined
+}
+
+const USER_AGENT_CHARACTERS_MAX = 256
+const REASON_CHARACTERS_MAX = 512
+const TARGET_CHARACTERS_MAX = 1_024
+/** Details of an error that name what was at fault. Their values are the caller's and stay out. */
+const NAMING_DETAILS = ['Header', 'ArgumentName', 'Parameter', 'Element', 'Condition'] as const
+/** What terminals and editors take for something else than text, besides what JSON escapes. */
+const DECEPTIVE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+
+export class AccessLog {
+  readonly #options: AccessLogOptions
+
+  constructor(options: AccessLogOptions) {
+    this.#options = options
+  }
+
+  /** `status` is what was sent, 499 to a client that was gone before. */
+  finished(exchange: Exchange, status: number): void {
+    const { write, logger, clock } = this.#options
+    const isFailure = status >= 400
+    if (write === undefined && !isFailure) return
+    const ms = clock.monotonicMs() - exchange.startedMs
+    const time = new Date(clock.nowMs() - ms).toISOString()
+    const fields = {
+      id: exchange.requestId,
+      ...whoAsked(exchange),
+      operation: exchange.operation,
+      ...whatFor(exchange),
+      status,
+      ...whyFailed(exchange, isFailure),
+      bytesIn: exchange.receivedBytes,
+      bytesOut: exchange.sentBytes,
+      ms: Math.round(ms * 10) / 10,
+      userAgent: userAgentOf(exchange),
+    }
+    write?.(lineOf({ time, ...fields }))
+    if (isFailure) logger?.debug(fields, 'a request failed')
+  }
+
+  /** What never became a request. */
+  malformed(remote: string | undefined, refusal: PlainRefusal): void {
+    const { write, logger, clock } = this.#options
+    const time = new Date(clock.nowMs()).toISOString()
+    const fields = {
+      remote: plainAddress(remote),
+      operation: 'Unknown',
+      status: refusal.status,
+      error: refusal.code,
+      reason: refusal.reason.slice(0, REASON_CHARACTERS_MAX),
+    }
+    write?.(lineOf({ time, ...fields }))
+    logger?.debug(fields, 'a connection was refused')
+  }
+}
+
+/** Fields that are undefined are left out. */
+export function lineOf(fields: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify(fields).replace(DECEPTIVE, escaped)}\n`
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function whoAsked(exchange: Exchange): Record<string, unknown> {
+  const { parsed, credential } = exchange
+  const remote =
+    parsed === undefined
+      ? exchange instanceof HttpExchange
+        ? plainAddress(exchange.request.socket.remoteAddress)
+        : undefined
+      : sourceIp(parsed)
+  if (credential === undefined) return { remote, claimedAccessKeyId: claimedKey(parsed) }
+  const { accessKeyId, identity } = credential
+  return { remote, account: identity.accountId, caller: identity.principalArn, accessKeyId }
+}
+
+function plainAddress(address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:/, '')
+}
+
+/** The id of the key by which a request that was not let in says it is signed. */
+function claimedKey(request: S3Request | undefined): string | undefined {
+  if (request === undefined) return undefined
+  const { headers, query } = request
+  const header = headers['authorization']
+  const claims: readonly (RegExpExecArray | null)[] = [
+    / Credential=([\w.-]{1,128})\//.exec(header ?? ''),
+    /^AWS ([\w.-]{1,128}):/.exec(header ?? ''),
+    /^([\w.-]{1,128})\//.exec(query.get('X-Amz-Credential') ?? ''),
+    /^([\w.-]{1,128})$/.exec(query.get('AWSAccessKeyId') ?? ''),
+  ]
+  return claims.find((claim) => claim !== null)?.[1]
+}
+
+function whatFor(exchange: Exchange): Record<string, unknown> {
+  const { parsed } = exchange
+  if (parsed !== undefined) {
+    const { method, bucket, key, query } = parsed
+    return { method, bucket, key, versionId: query.get('versionId') || undefined }
+  }
+  if (!(exchange instanceof HttpExchange)) return {}
+  const { method, url = '' } = exchange.request
+  // Without the query, which may hold a signature, and without a user of an absolute form.
+  const [path = ''] = url.split(/[?#]/, 1)
+  const target = path.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1').slice(0, TARGET_CHARACTERS_MAX)
+  return { method, target }
+}
+
+function whyFailed(exchange: Exchange, isFailure: boolean): Record<string, unknown> {
+  const { failure, aborted } = exchange
+  if (!isFailure && aborted === undefined) return {}
+  return {
+    error: failure?.code,
+    at: failure === undefined ? undefined : nameAtFault(failure),
+    reason: failure?.reason.slice(0, REASON_CHARACTERS_MAX),
+    ended: aborted,
+  }
+}
+
+function nameAtFault({ details }: Failed): string | undefined {
+  for (const name of NAMING_DETAILS) {
+    const value = details?.[name]
+    if (value !== undefined) return String(value).slice(0, USER_AGENT_CHARACTERS_MAX)
+  }
+  return undefined
+}
+
+function userAgentOf(exchange: Exchange): string | undefined {
+  const agent =
+    exchange.parsed?.headers['user-agent'] ??
+    (exchange instanceof HttpExchange ? exchange.request.headers['user-agent'] : undefined)
+  return agent?.slice(0, USER_AGENT_CHARACTERS_MAX)
+}

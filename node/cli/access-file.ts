@@ -1,0 +1,102 @@
+/**
+ * Where the access log goes. A request never waits for it: lines are written in the background, at most
+ * a megabyte of them waits, and what does not fit is lost and counted (line-writer.ts).
+ *
+ * A file is opened for appending, readable by its owner only. One that was moved away, as programs that rotate
+ * logs do, is made again within a second; one that was cut short goes on from its beginning.
+ */
+
+import { close, constants, fstatSync, open, openSync, stat, write, writeSync } from 'node:fs'
+import type { Clock } from '../env/ports.ts'
+import { UsageError } from '../usage-error.ts'
+import { LineWriter } from './line-writer.ts'
+
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants
+/** Not to wait for a reader of a named pipe. */
+const FLAGS = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK
+const MODE = 0o600
+const LOOK_EVERY_MS = 1_000
+const STDOUT = 1
+
+/** `to` as in the configuration. Undefined: off. Throws UsageError when the file can't be opened. */
+export function openAccessLog(to: string, clock: Clock): ((line: string) => void) | undefined {
+  if (to === 'off') return undefined
+  const sink = to === 'stdout' ? new Descriptor(STDOUT) : new AppendedFile(to, clock)
+  const writer = new LineWriter({
+    writeSync: (bytes) => sink.writeSync(bytes),
+    write: (bytes, done) => sink.write(bytes, done),
+    mayBlock: true,
+    lostLine: (lost) => `${JSON.stringify({ time: new Date(clock.nowMs()), lost })}\n`,
+    monotonicMs: () => clock.monotonicMs(),
+  })
+  process.on('exit', () => writer.end())
+  return (line) => writer.write(line)
+}
+
+type Done = (error: Error | null, count: number) => void
+
+class Descriptor {
+  protected descriptor: number
+
+  constructor(descriptor: number) {
+    this.descriptor = descriptor
+  }
+
+  writeSync(bytes: Uint8Array): number {
+    return writeSync(this.descriptor, bytes)
+  }
+
+  write(bytes: Uint8Array, done: Done): void {
+    write(this.descriptor, bytes, 0, bytes.length, null, (error, count) => done(error, count))
+  }
+}
+
+export class AppendedFile extends Descriptor {
+  readonly #path: string
+  readonly #clock: Clock
+  #lookAtMs: number
+
+  constructor(path: string, clock: Clock) {
+    super(openAtStart(path))
+    this.#path = path
+    this.#clock = clock
+    this.#lookAtMs = clock.monotonicMs() + LOOK_EVERY_MS
+  }
+
+  /** One at a time, as LineWriter asks: nothing is being written while the file is changed for another. */
+  override write(bytes: Uint8Array, done: Done): void {
+    if (this.#clock.monotonicMs() < this.#lookAtMs) {
+      super.write(bytes, done)
+      return
+    }
+    this.#lookAtMs = this.#clock.monotonicMs() + LOOK_EVERY_MS
+    stat(this.#path, (error, found) => {
+      const mine = fstatSync(this.descriptor)
+      const isMine = error === null && found.ino === mine.ino && found.dev === mine.dev
+      if (isMine) super.write(bytes, done)
+      else this.#openAgain(() => super.write(bytes, done))
+    })
+  }
+
+  /** Goes on with the file that it has when there can be no other. */
+  #openAgain(then: () => void): void {
+    open(this.#path, FLAGS, MODE, (error, descriptor) => {
+      if (error !== null) {
+        then()
+        return
+      }
+      const before = this.descriptor
+      this.descriptor = descriptor
+      close(before, then)
+    })
+  }
+}
+
+function openAtStart(path: string): number {
+  try {
+    return openSync(path, FLAGS, MODE)
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException
+    throw new UsageError(`accessLog: '${path}' can not be opened for writing: ${code}`)
+  }
+}
