@@ -13,8 +13,10 @@ export function trim(text: string): string {
 }
 
 /** Without the white space of XML at both ends: spaces, tabs, CR and LF. */
-export function trimXml(text: string): string {
-  return without(isXmlSpace, text)
+export function trimXml(text: string): string
+export function trimXml(text: string | undefined): string | undefined
+export function trimXml(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : without(isXmlSpace, text)
 }
 
 function without(unwanted: (code: number) => boolean, text: string): string {

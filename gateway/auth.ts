@@ -63,6 +63,11 @@ export interface AuthOptions {
 export const UNSIGNED: PayloadMode = { type: 'unsigned' }
 const MAX_SKEW_MS = 15 * 60_000
 
+/** Of lower-case headers. A proxy on the way adds its own, which means nothing here. */
+export function mustBeSigned(name: string): boolean {
+  return name.startsWith('x-amz-') && name !== 'x-amz-cf-id'
+}
+
 /** In constant time. */
 export function equalSignatures(expected: string, given: string): boolean {
   const a = Buffer.from(expected, 'latin1')

@@ -3,6 +3,7 @@
  * one for a multipart object. Values are base64, as in headers.
  */
 
+import { listMembers, lowerCase, upperCase } from './ascii.ts'
 import { createHash } from 'node:crypto'
 
 import type { ChecksumAlgorithm } from './backend.ts'
@@ -70,7 +71,7 @@ export function isLaterAlgorithm(text: string): boolean {
 
 /** x-amz-checksum-crc32 … */
 export function checksumHeader(algorithm: ChecksumAlgorithm): string {
-  return PREFIX + algorithm.toLowerCase()
+  return PREFIX + lowerCase(algorithm)
 }
 
 export function createChecksum(algorithm: ChecksumAlgorithm): ChecksumHasher {
@@ -99,10 +100,7 @@ export function isChecksumValue(algorithm: ChecksumAlgorithm, value: string): bo
 export function announcedTrailers(request: S3Request): readonly string[] {
   const header = request.headers['x-amz-trailer']
   if (header === undefined) return []
-  return header
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '')
+  return listMembers(header).map(lowerCase)
 }
 
 /**
@@ -141,7 +139,7 @@ export function declaredChecksum(request: S3Request): DeclaredChecksum | undefin
         'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
       )
     }
-    if (promised.toUpperCase() !== declared.algorithm) {
+    if (upperCase(promised) !== declared.algorithm) {
       throw new S3Error(
         'InvalidRequest',
         'Value for x-amz-sdk-checksum-algorithm header is invalid.',
@@ -172,7 +170,7 @@ export function declaredOfObject(
 }
 
 function algorithmOf(header: string): ChecksumAlgorithm {
-  const algorithm = header.slice(PREFIX.length).toUpperCase()
+  const algorithm = upperCase(header.slice(PREFIX.length))
   if (isChecksumAlgorithm(algorithm)) return algorithm
   if (LATER_ALGORITHMS.has(algorithm)) {
     throw new S3Error('NotImplemented', undefined, { details: { Header: header } })
@@ -221,7 +219,7 @@ export function combineFullObject(
   if (algorithm === 'SHA1' || algorithm === 'SHA256') {
     throw new S3Error(
       'InvalidRequest',
-      `The FULL_OBJECT checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+      `The FULL_OBJECT checksum type cannot be used with the ${lowerCase(algorithm)} checksum algorithm.`,
     )
   }
   const combiner = new CrcCombiner(algorithm)

@@ -1,5 +1,6 @@
 /** What of S3 is there, from the table of operations: as JSON for programs, as Markdown for readers. */
 
+import { upperCase } from './ascii.ts'
 import type { SigV2 } from './auth.ts'
 import type { Operation } from './operation.ts'
 import { jsonResponse, type S3Response } from './response.ts'
@@ -134,7 +135,7 @@ function queryMarkdown(queries: readonly QueryRow[]): string {
     const full = rows.filter((row) => row.support === 'full')
     const none = rows.filter((row) => row.support === 'none')
     text += `
-## ${service.toUpperCase()}: \`POST /\` with \`Action=…\`
+## ${upperCase(service)}: \`POST /\` with \`Action=…\`
 
 | operation | IAM action |
 | --- | --- |

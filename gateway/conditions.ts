@@ -1,8 +1,10 @@
 /** Conditional requests, with S3's precedence. ETags are compared without quotes. */
 
+import { trim } from './ascii.ts'
 import type { WriteCondition } from './backend.ts'
 import { S3Error } from './errors.ts'
 import type { HeaderRecord } from './request.ts'
+import { parseExtendedDate, parseHttpDate } from './http-date.ts'
 
 export interface ConditionTarget {
   /** Without quotes. */
@@ -54,7 +56,7 @@ export function writeCondition(headers: HeaderRecord): WriteCondition | undefine
   const ifMatch = headers['if-match']
   const ifNoneMatch = headers['if-none-match']
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw unsupported('If-None-Match')
+  if (ifNoneMatch !== undefined && trim(ifNoneMatch) !== '*') throw unsupported('If-None-Match')
   const tags = ifMatch === undefined ? undefined : entityTags(ifMatch)
   if (tags !== undefined && (tags.length !== 1 || tags[0]?.weak !== false || isAny(tags))) {
     throw unsupported('If-Match')
@@ -135,7 +137,7 @@ function firstFailure(
 /** `"a", W/"b", c`: quotes are optional, as many S3 clients leave them out. */
 function entityTags(header: string): EntityTag[] {
   const tags: EntityTag[] = []
-  for (const match of header.matchAll(/(W\/)?(?:"([^"]*)"|([^\s",]+))/g)) {
+  for (const match of header.matchAll(/(W\/)?(?:"([^"]*)"|([^ \t",]+))/g)) {
     tags.push({ value: match[2] ?? match[3] ?? '', weak: match[1] !== undefined })
   }
   return tags
@@ -153,15 +155,11 @@ function matches(tags: readonly EntityTag[], etag: string, comparison: 'strong' 
 
 /** HTTP dates only (all three forms name a month in letters); undefined for anything else. */
 function dateMs(text: string): number | undefined {
-  if (!/^[A-Za-z]{3,9},? /.test(text.trim())) return undefined
-  const timeMs = Date.parse(text)
-  return Number.isNaN(timeMs) ? undefined : timeMs
+  return parseHttpDate(trim(text))
 }
 
 function isoMs(text: string): number | undefined {
-  if (!/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text)) return undefined
-  const timeMs = Date.parse(text)
-  return Number.isNaN(timeMs) ? undefined : timeMs
+  return parseExtendedDate(text)
 }
 
 function seconds(timeMs: number): number {

@@ -3,6 +3,7 @@
  * how long the result will be. Hashes are body.ts's work.
  */
 
+import { listMembers, lowerCase } from './ascii.ts'
 import { announcedTrailers } from './checksum.ts'
 import { S3Error } from './errors.ts'
 import type { S3Request } from './request.ts'
@@ -43,10 +44,7 @@ export function decodeBody(request: S3Request, auth: AuthResult, onBytes?: OnByt
 export function storedContentEncoding(request: S3Request): string | undefined {
   const header = request.headers['content-encoding']
   if (header === undefined || !/aws-chunked/i.test(header)) return header
-  const rest = header
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding.toLowerCase() !== 'aws-chunked')
+  const rest = listMembers(header).filter((coding) => lowerCase(coding) !== 'aws-chunked')
   return rest.length === 0 ? undefined : rest.join(',')
 }
 

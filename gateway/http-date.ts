@@ -1,7 +1,9 @@
 /**
- * The dates of HTTP (RFC 9110, 5.6.7) and of SigV4. `Date.parse` takes many more forms, some of them in
+ * The dates of HTTP (RFC 9110, 5.6.7) and of SigV4. JavaScript's own parser takes many more forms, some of them in
  * the time zone of the machine.
  */
+
+import { lowerCase } from './ascii.ts'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 
@@ -61,7 +63,7 @@ export function extendedDate(timeMs: number): string {
 }
 
 function monthOf(name: string | undefined): number {
-  const at = MONTHS.findIndex((month) => month === name?.toLowerCase())
+  const at = MONTHS.findIndex((month) => month === lowerCase(name ?? ''))
   return at + 1
 }
 

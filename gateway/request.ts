@@ -5,6 +5,7 @@
  * already never gets here: Content-Length beside Transfer-Encoding, folded lines, bare CR (row 34).
  */
 
+import { lowerCase } from './ascii.ts'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
@@ -120,7 +121,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const virtualBucket = bucketOfHost(headers['host'], options.hostSuffixes)
   const { bucket, key } = splitPath(rawPath, virtualBucket)
   const transferEncoding = headers['transfer-encoding']
-  if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
+  if (transferEncoding !== undefined && lowerCase(transferEncoding) !== 'chunked') {
     const details = { Header: 'Transfer-Encoding' }
     // RFC 9112 6.3: unless chunked comes last, nobody knows where the body ends.
     const endsChunked = /(^|,)[ \t]*chunked$/i.test(transferEncoding)
@@ -167,6 +168,14 @@ export function isHeaderValue(text: string): boolean {
   return /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(text)
 }
 
+/**
+ * A path, or a part of one. As in S3, whatever signs the request, a plus stands for a space: browsers and
+ * old clients write it so, and a plus itself is %2B.
+ */
+export function decodePath(text: string): string {
+  return percentDecode(text.replaceAll('+', ' '))
+}
+
 /** Percent-decoding as UTF-8. Throws InvalidURI. */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text
@@ -190,7 +199,7 @@ function parseQuery(rawQuery: string): Query {
   const repeated: [string, string][] = []
   for (const pair of rawQuery.split('&')) {
     if (pair === '') continue
-    const plain = pair.includes('+') ? pair.replaceAll('+', ' ') : pair
+    const plain = pair.replaceAll('+', ' ')
     const equals = plain.indexOf('=')
     const name = percentDecode(equals < 0 ? plain : plain.slice(0, equals))
     const value = equals < 0 ? '' : percentDecode(plain.slice(equals + 1))
@@ -212,7 +221,7 @@ function parseQuery(rawQuery: string): Query {
 function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = Object.create(null)
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase()
+    const name = lowerCase(rawHeaders[at] as string)
     const value = rawHeaders[at + 1] as string
     const before = headers[name]
     if (before === undefined) {
@@ -282,7 +291,7 @@ function hoistAs(
 ): ReadonlySet<string> {
   const hoisted = new Set<string>()
   for (const [parameter, value] of query) {
-    const name = parameter.toLowerCase()
+    const name = lowerCase(parameter)
     if (!isHoisted(name, headers)) continue
     // As a header the value would have come as UTF-8 bytes, which Node shows as latin1.
     const latin1 = Buffer.from(value, 'utf8').toString('latin1')
@@ -330,7 +339,7 @@ function bucketOfHost(host: string | undefined, suffixes: readonly string[]): st
   if (host === undefined || suffixes.length === 0) return undefined
   const name = hostName(host)
   for (const suffix of suffixes) {
-    if (name.length > suffix.length + 1 && name.endsWith(`.${suffix.toLowerCase()}`)) {
+    if (name.length > suffix.length + 1 && name.endsWith(`.${lowerCase(suffix)}`)) {
       return name.slice(0, name.length - suffix.length - 1)
     }
   }
@@ -353,7 +362,7 @@ function splitPath(
     throw new S3Error('InvalidBucketName', undefined, { details: { BucketName: bucket } })
   }
   if (rawKey === '') return { bucket, key: undefined }
-  const key = percentDecode(rawKey)
+  const key = decodePath(rawKey)
   if (key.includes('\0')) throw new S3Error('InvalidURI')
   // One UTF-16 unit takes at most three bytes.
   const sizeBytes = key.length * 3 > MAX_KEY_BYTES ? Buffer.byteLength(key) : key.length

@@ -96,6 +96,16 @@ describe('malformed HTTP', () => {
     })
   }
 
+  test('no header is passed over because it is one of many', async () => {
+    const { target } = await start()
+    const many = Array.from({ length: 2_200 }, () => 'a:').join('\r\n')
+    const socket = await openSocket(target.endpoint)
+    socket.send(
+      `GET /bucket/k HTTP/1.1\r\nHost: h\r\n${many}\r\nAuthorization: Basic x\r\nConnection: close\r\n\r\n`,
+    )
+    expect(await socket.closed()).toContain('<Code>InvalidArgument</Code>')
+  })
+
   test('targets of other forms are refused', async () => {
     const { target } = await start()
     for (const url of ['ftp://other/bucket', '*']) {

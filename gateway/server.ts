@@ -6,6 +6,7 @@
  * gathered whole, minimum rates (watch.ts). Bodies that stream hold one chunk.
  */
 
+import { upperCase } from './ascii.ts'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -114,7 +115,7 @@ class HttpGateway implements Gateway {
     this.#options = options
     this.#limits = { ...GATEWAY_LIMITS, ...options.limits }
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
-    this.#idPrefix = Buffer.from(options.randomBytes(4)).toString('hex').toUpperCase()
+    this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))
     const { backend, iam, region, sigv2 = 'presigned', clock, logger } = options
     this.#budget = new Budget(this.#limits.bodyBytesMax)
     const refusals = new Refusals(clock, logger)
@@ -165,6 +166,8 @@ class HttpGateway implements Gateway {
       },
       listener,
     )
+    // The head's size bounds them. Node would drop the 2,001st and all behind it without a word.
+    server.maxHeadersCount = 0
     // The body is asked for only once its request has passed the gate.
     server.on('checkContinue', listener)
     // As AWS: any other expectation is passed over.
@@ -388,7 +391,7 @@ class HttpGateway implements Gateway {
   /** 16 upper-case hex digits: drawn at start, then counted. */
   #nextId(): string {
     this.#idCount = (this.#idCount + 1) >>> 0
-    return this.#idPrefix + this.#idCount.toString(16).toUpperCase().padStart(8, '0')
+    return this.#idPrefix + upperCase(this.#idCount.toString(16)).padStart(8, '0')
   }
 }
 

@@ -9,6 +9,7 @@
  * names one never means the object or bucket itself: `DELETE /bucket/key?acl` deletes nothing.
  */
 
+import { upperCase } from './ascii.ts'
 import { S3Error } from './errors.ts'
 import type { Level, Operation } from './operation.ts'
 import { OPERATIONS } from './operations.ts'
@@ -128,7 +129,7 @@ function notHere(
   }
   return new S3Error('MethodNotAllowed', undefined, {
     headers: { allow: [...new Set(own.map((each) => each.method))].join(', ') },
-    details: { Method: request.method, ResourceType: name.toUpperCase() },
+    details: { Method: request.method, ResourceType: upperCase(name) },
   })
 }
 

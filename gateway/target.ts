@@ -3,6 +3,7 @@
  * host that it is asked for.
  */
 
+import { lowerCase } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
 export interface RequestTarget {
@@ -27,7 +28,7 @@ export function parseTarget(target: string, secure: boolean): RequestTarget {
   const [, scheme = '', authority = '', rest = ''] = ABSOLUTE_FORM.exec(target) ?? []
   if (authority === '' || !isHost(authority)) throw new S3Error('InvalidURI')
   // RFC 9110 7.4: what is asked for by TLS is not answered without.
-  if (scheme.toLowerCase() === 'https' && !secure) {
+  if (lowerCase(scheme) === 'https' && !secure) {
     throw new S3Error('InvalidURI', 'The request asks for https on a connection without TLS.')
   }
   // An empty path is '/'.
@@ -41,7 +42,7 @@ export function isHost(text: string): boolean {
 
 /** Lower case, without the port and without the dot of the root (RFC 3986 3.2.2, 3.2.3). */
 export function hostName(host: string): string {
-  return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()
+  return lowerCase(host.replace(/:\d*$/, '').replace(/\.$/, ''))
 }
 
 function splitQuery(target: string): { rawPath: string; rawQuery: string } {

@@ -5,6 +5,7 @@
  * text is parsed, so that a document is refused at the first one too many; it is parsed in slices.
  */
 
+import { upperCase } from './ascii.ts'
 import { SaxesParser } from 'saxes'
 
 import { finish, Meter, type Work } from '../protocol/work.ts'
@@ -33,7 +34,7 @@ export function escapeXml(text: string): string {
   return text.replace(
     SPECIALS,
     (character) =>
-      REFERENCES[character] ?? `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`,
+      REFERENCES[character] ?? `&#x${upperCase(character.charCodeAt(0).toString(16))};`,
   )
 }
 
@@ -61,7 +62,7 @@ export function encodeUrl(text: string): string {
   return encodeURIComponent(text)
     .replaceAll('%2F', '/')
     .replaceAll('%20', '+')
-    .replace(/[!'()~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replace(/[!'()~]/g, (c) => `%${upperCase(c.charCodeAt(0).toString(16))}`)
 }
 
 /** One element. Attributes are dropped; names are without their namespace prefix. */

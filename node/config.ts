@@ -8,6 +8,7 @@
  */
 
 import { z } from 'zod'
+import { ACCESS_KEY_ID } from '../protocol/iam/identity.ts'
 import { PART_BYTES_MIN } from '../protocol/limits.ts'
 import { parseConfigFile } from './config-file.ts'
 import { parseDuration, parseSize } from './units.ts'
@@ -131,8 +132,8 @@ const clusterFields = {
    * node that founds the cluster, and ignored later. Default: drawn at random.
    */
   rootAccessKey: text(
-    /^[A-Za-z0-9_]{3,128}$/,
-    'has 3 to 128 letters, digits and underscores',
+    ACCESS_KEY_ID,
+    'has 3 to 128 characters: letters, digits, underscores, dots, dashes, + and @',
   ).optional(),
   /** Secret of `rootAccessKey`. Default: drawn at random. Never logged. */
   rootSecretKey: text(/^[!-~]{8,128}$/, 'has 8 to 128 printable characters, no spaces').optional(),

@@ -168,6 +168,40 @@ describe('what is not deterministic', () => {
   })
 })
 
+describe('what a request carries', () => {
+  const banned = new RegExp(
+    [
+      String.raw`\.(trim(Start|End)?|normalize|to(Locale)?(Lower|Upper)Case|localeCompare)\(`,
+      String.raw`\bDate\.parse\b`,
+      String.raw`\bparse(Int|Float)\b`,
+      String.raw`\\[sS]`,
+    ].join('|'),
+  )
+
+  it('is read by gateway/ascii.ts and gateway/http-date.ts: JavaScript would change its bytes', () => {
+    const where = production.filter(
+      ({ path }) => /^gateway\/(?!conformance|ascii\.ts)/.test(path) && !isTest(path),
+    )
+    expect(where.length).toBeGreaterThan(50)
+    expect(findings(where, banned)).toEqual([])
+  })
+
+  it('is found by the pattern', () => {
+    const bad = [
+      'text.trim()',
+      'name.toLowerCase()',
+      'a.localeCompare(b)',
+      "text.normalize('NFC')",
+      'text.split(/\\s+/)',
+      'Number.parseInt(text, 16)',
+      'Date.parse(text)',
+    ]
+    expect(bad.filter((line) => !banned.test(line))).toEqual([])
+    const good = ['trim(text)', 'lowerCase(name)', 'text.split(/[ \\t]+/)', 'parseHttpDate(text)']
+    expect(good.filter((line) => banned.test(line))).toEqual([])
+  })
+})
+
 describe('protocol/', () => {
   it('is synchronous: no promises', () => {
     const where = production.filter(

@@ -24,7 +24,7 @@ export function refusalOfCredential(
   { secret }: AdminCredential,
 ): 401 | 403 | undefined {
   if (authorization === undefined) return 401
-  const given = /^bearer +(\S{1,200})$/i.exec(authorization)?.[1]
+  const given = /^bearer +([!-~\u0080-\u00ff]{1,200})$/i.exec(authorization)?.[1]
   if (given === undefined) return 401
   // Digests have one length, and the time taken does not tell where they differ.
   return timingSafeEqual(digest(given), digest(secret)) ? undefined : 403

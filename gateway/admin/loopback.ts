@@ -3,6 +3,7 @@
  * has open (row 36). What a process may ask there is credential.ts's.
  */
 
+import { lowerCase } from '../ascii.ts'
 import type { IncomingMessage } from 'node:http'
 
 /** 127.0.0.0/8, ::1, and the former as IPv6 sees it. */
@@ -15,7 +16,7 @@ export function isLoopbackAddress(address: string | undefined): boolean {
 /** The Host header names this machine: a page that rebinds its own name to 127.0.0.1 does not. */
 export function isLoopbackHost(host: string | undefined): boolean {
   if (host === undefined) return false
-  const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
+  const name = lowerCase(host).replace(/:\d{1,5}$/, '')
   return name === 'localhost' || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'))
 }
 

@@ -28,4 +28,4 @@ UpdateServiceSpecificCredential UpdateSigningCertificate UploadSSHPublicKey Uplo
 UploadSigningCertificate AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot
 DecodeAuthorizationMessage GetFederationToken`
 
-export const ABSENT_ACTIONS: readonly string[] = NAMES.trim().split(/\s+/)
+export const ABSENT_ACTIONS: readonly string[] = NAMES.split(/[ \n]+/).filter((name) => name !== '')

@@ -52,7 +52,7 @@ export interface QueryGate {
   log(error: unknown): void
 }
 
-const FORM = /^application\/x-www-form-urlencoded\s*(;|$)/i
+const FORM = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 
 export function isQueryRequest(request: S3Request): boolean {
   if (request.bucket !== undefined) return false

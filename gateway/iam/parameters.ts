@@ -1,5 +1,6 @@
 /** Rules for the parameters of an action, and AWS's ValidationError when one is broken. */
 
+import { lowerCase } from '../ascii.ts'
 import { IamError, type QueryRecord, type QueryValue } from '../iam-backend.ts'
 
 export type ParameterRule =
@@ -203,6 +204,6 @@ function wrongShape(place: string): IamError {
 /** AWS names members with a small first letter there. */
 function camel(place: string): string {
   return place.slice(0, 100).replace(/(^|\.)([A-Z])/g, (_, dot: string, letter: string) => {
-    return dot + letter.toLowerCase()
+    return dot + lowerCase(letter)
   })
 }

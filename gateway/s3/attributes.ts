@@ -1,5 +1,6 @@
 /** GetObjectAttributes. */
 
+import { trim } from '../ascii.ts'
 import type { Checksums, ObjectInfo, SealedBody } from '../backend.ts'
 import type { Call } from '../operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
@@ -40,7 +41,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
 }
 
 function wantedAttributes(header: string | undefined): ReadonlySet<string> {
-  const names = (header ?? '').split(',').map((name) => name.trim())
+  const names = (header ?? '').split(',').map(trim)
   const wrong = names.find((name) => !KNOWN.includes(name))
   if (wrong !== undefined) {
     throw invalidArgument('x-amz-object-attributes', wrong, 'Invalid attribute name specified.')

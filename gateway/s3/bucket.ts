@@ -1,5 +1,6 @@
 /** Buckets themselves: list, create, head, delete, location. */
 
+import { trimXml } from '../ascii.ts'
 import { readBody } from '../body.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
@@ -86,7 +87,7 @@ function checkLocation(root: XmlElement, region: string): void {
       throw new S3Error('NotImplemented', undefined, { details: { Element: child.name } })
     }
   }
-  const location = childText(root, 'LocationConstraint')?.trim() ?? ''
+  const location = trimXml(childText(root, 'LocationConstraint') ?? '')
   if (location !== '' && location !== region) {
     throw new S3Error('InvalidLocationConstraint', undefined, {
       details: { LocationConstraint: location },

@@ -8,6 +8,7 @@
  *   CRC or SHA, COMPOSITE      must be declared                     COMPOSITE: checksum of the parts' checksums
  */
 
+import { lowerCase } from '../ascii.ts'
 import type {
   ChecksumAlgorithm,
   CompletedPart,
@@ -82,7 +83,7 @@ export function checksumOfObject(
   if (!matches) {
     throw new S3Error(
       'BadDigest',
-      `The ${algorithm.toLowerCase()} you specified did not match the calculated checksum.`,
+      `The ${lowerCase(algorithm)} you specified did not match the calculated checksum.`,
     )
   }
   return { checksums: { [algorithm]: computed }, checksumType: type }
@@ -108,7 +109,7 @@ function algorithmOfObject(
     if (wanted.startsWith('CRC') && isCarried(wanted)) return wanted
     throw new S3Error(
       'InvalidRequest',
-      `The upload was not created using a ${wanted.toLowerCase()} checksum.`,
+      `The upload was not created using a ${lowerCase(wanted)} checksum.`,
     )
   }
   return isCarried(DEFAULT_ALGORITHM) ? DEFAULT_ALGORITHM : undefined
@@ -120,7 +121,7 @@ function checkNamed(algorithm: ChecksumAlgorithm, named: readonly CompletedPart[
     if (checksums[algorithm] !== undefined) continue
     throw new S3Error(
       'InvalidRequest',
-      `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`,
+      `The upload was created using a ${lowerCase(algorithm)} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`,
     )
   }
 }
@@ -134,7 +135,7 @@ function valuesOf(
     if (checksum !== undefined) return { checksum, sizeBytes }
     throw new S3Error(
       'InvalidRequest',
-      `The upload was created using a ${algorithm.toLowerCase()} checksum. It was missing for part ${partNumber}.`,
+      `The upload was created using a ${lowerCase(algorithm)} checksum. It was missing for part ${partNumber}.`,
     )
   })
 }
@@ -142,6 +143,6 @@ function valuesOf(
 function mismatch(expected: ChecksumAlgorithm, actual: ChecksumAlgorithm | undefined): S3Error {
   return new S3Error(
     'InvalidRequest',
-    `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
+    `Checksum Type mismatch occurred, expected checksum Type: ${lowerCase(expected)}, actual checksum Type: ${actual === undefined ? 'null' : lowerCase(actual)}`,
   )
 }

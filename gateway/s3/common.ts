@@ -1,5 +1,6 @@
 /** What several operations share: headers in and out, owners, small checks of parameters. */
 
+import { upperCase } from '../ascii.ts'
 import { childText, escapeXml, type XmlElement } from '../xml.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../backend.ts'
 import { storedContentEncoding } from '../body.ts'
@@ -110,7 +111,7 @@ export function algorithmHeader(
 ): ChecksumAlgorithm | undefined {
   const text = headers[name]
   if (text === undefined) return undefined
-  const upper = text.toUpperCase()
+  const upper = upperCase(text)
   if (isLaterAlgorithm(upper)) {
     throw new S3Error('NotImplemented', undefined, { details: { Header: name } })
   }

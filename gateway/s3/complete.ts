@@ -1,5 +1,6 @@
 /** CompleteMultipartUpload: the list of parts, ETag and checksum of the whole. */
 
+import { trimXml } from '../ascii.ts'
 import { createHash } from 'node:crypto'
 import type { Work } from '../../protocol/work.ts'
 import type { CompletedPart, PartInfo, SealedBody, UploadInfo } from '../backend.ts'
@@ -85,8 +86,8 @@ export function* parsingParts(bytes: Uint8Array): Work<CompletedPart[]> {
 }
 
 function parsePart(element: XmlElement): CompletedPart {
-  const number = childText(element, 'PartNumber')?.trim() ?? ''
-  const etag = childText(element, 'ETag')?.trim()
+  const number = trimXml(childText(element, 'PartNumber') ?? '')
+  const etag = trimXml(childText(element, 'ETag'))
   if (!/^\d{1,5}$/.test(number) || etag === undefined) throw new S3Error('MalformedXML')
   const partNumber = Number(number)
   if (partNumber < 1 || partNumber > MAX_PARTS) throw new S3Error('InvalidPart')

@@ -1,5 +1,6 @@
 /** DeleteObject and DeleteObjects. */
 
+import { trimXml } from '../ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { DeleteResult, WriteCondition } from '../backend.ts'
 import { readBody } from '../body.ts'
@@ -56,7 +57,7 @@ export async function deleteObjects(call: Call): Promise<S3Response> {
   }
   const root = await call.inTurns(parsingXml(body.bytes, DELETE_LIMITS))
   if (root.name !== 'Delete') throw new S3Error('MalformedXML')
-  const quiet = childText(root, 'Quiet')?.trim() === 'true'
+  const quiet = trimXml(childText(root, 'Quiet')) === 'true'
   const targets = targetsOf(root)
   const rows = await mapBounded(byKey(targets), PARALLEL, async (group) => {
     let text = ''

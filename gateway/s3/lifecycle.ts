@@ -3,6 +3,7 @@
  * would do anything else is refused with 501, and then nothing changes (docs/s3-compatibility.md, rule 1).
  */
 
+import { trimXml } from '../ascii.ts'
 import { createHash } from 'node:crypto'
 import type { AbortRule } from '../backend.ts'
 import { S3Error } from '../errors.ts'
@@ -108,7 +109,7 @@ function parseRule(rule: XmlElement, index: number): AbortRule {
     if (OTHER_ACTIONS.has(name)) throw notImplemented(name)
     if (!KNOWN.has(name)) throw new S3Error('MalformedXML')
   }
-  const status = childText(rule, 'Status')?.trim()
+  const status = trimXml(childText(rule, 'Status'))
   if (status !== 'Enabled' && status !== 'Disabled') throw new S3Error('MalformedXML')
   const prefix = prefixOf(rule)
   const days = daysOf(rule)
@@ -147,7 +148,7 @@ function daysOf(rule: XmlElement): number {
   if (action === undefined) {
     throw new S3Error('InvalidRequest', 'At least one action needs to be specified in a rule')
   }
-  const text = childText(action, 'DaysAfterInitiation')?.trim()
+  const text = trimXml(childText(action, 'DaysAfterInitiation'))
   if (text === undefined || action.children.length !== 1) throw new S3Error('MalformedXML')
   const days = Number(text)
   if (!/^\d{1,10}$/.test(text) || days < 1 || days > 0x7fffffff) {

@@ -1,5 +1,6 @@
 /** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
 
+import { lowerCase, upperCase } from '../ascii.ts'
 import type { ChecksumAlgorithm, UploadInfo } from '../backend.ts'
 import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../checksum.ts'
 import { S3Error } from '../errors.ts'
@@ -67,7 +68,7 @@ function checksumPlan(call: Call): ChecksumPlan {
   if ((type === 'FULL_OBJECT' && compositeOnly) || (type === 'COMPOSITE' && wholeOnly)) {
     throw new S3Error(
       'InvalidRequest',
-      `The ${type} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+      `The ${type} checksum type cannot be used with the ${lowerCase(algorithm)} checksum algorithm.`,
     )
   }
   return {
@@ -78,7 +79,7 @@ function checksumPlan(call: Call): ChecksumPlan {
 
 /** x-amz-checksum-type. Throws InvalidRequest. */
 export function checksumTypeHeader(call: Call): ChecksumType | undefined {
-  const type = call.request.headers['x-amz-checksum-type']?.toUpperCase()
+  const type = upperCase(call.request.headers['x-amz-checksum-type'] ?? '') || undefined
   if (type === undefined || type === 'FULL_OBJECT' || type === 'COMPOSITE') return type
   throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
 }

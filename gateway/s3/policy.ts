@@ -1,5 +1,6 @@
 /** A bucket's policy, its status, and the block of public access. */
 
+import { lowerCase, trimXml } from '../ascii.ts'
 import {
   isPublicPolicy,
   parsingBucketPolicy,
@@ -178,8 +179,10 @@ export function parsePublicAccessBlock(root: XmlElement): PublicAccessBlock {
 }
 
 function isOn(root: XmlElement, name: string): boolean {
-  const text = childText(root, name)?.trim().toLowerCase()
-  if (text === undefined || text === 'false') return false
+  const given = trimXml(childText(root, name))
+  if (given === undefined) return false
+  const text = lowerCase(given)
+  if (text === 'false') return false
   if (text !== 'true') throw new S3Error('MalformedXML')
   return true
 }

@@ -1,5 +1,6 @@
 /** PutBucketVersioning and GetBucketVersioning. */
 
+import { trimXml } from '../ascii.ts'
 import { readBody } from '../body.ts'
 import type { Versioning } from '../backend.ts'
 import { S3Error } from '../errors.ts'
@@ -41,12 +42,12 @@ export function parseVersioning(root: XmlElement): Versioning {
   if (root.name !== 'VersioningConfiguration') throw new S3Error('MalformedXML')
   const known = ['Status', 'MfaDelete']
   if (root.children.some((child) => !known.includes(child.name))) throw new S3Error('MalformedXML')
-  const mfaDelete = childText(root, 'MfaDelete')?.trim()
+  const mfaDelete = trimXml(childText(root, 'MfaDelete'))
   if (mfaDelete === 'Enabled') {
     throw new S3Error('NotImplemented', 'MFA delete is not implemented')
   }
   if (mfaDelete !== undefined && mfaDelete !== 'Disabled') throw new S3Error('MalformedXML')
-  const status = childText(root, 'Status')?.trim()
+  const status = trimXml(childText(root, 'Status'))
   if (status === undefined) throw new S3Error('IllegalVersioningConfigurationException')
   if (status !== 'Enabled' && status !== 'Suspended') throw new S3Error('MalformedXML')
   return status

@@ -12,6 +12,7 @@
 import { createHmac } from 'node:crypto'
 
 import { trim } from '../ascii.ts'
+import { mustBeSigned } from '../auth.ts'
 import type { S3Request } from '../request.ts'
 
 /**
@@ -49,9 +50,9 @@ export function stringsToSign(request: S3Request, dateText: string, presigned: b
   const names: string[] = []
   for (const name in headers) {
     // A presigned request has a time of its own.
-    if (name.startsWith('x-amz-') && name !== 'x-amz-date') names.push(name)
+    if (mustBeSigned(name) && name !== 'x-amz-date') names.push(name)
   }
-  const dated = !presigned && headers['x-amz-date'] !== undefined
+  const dated = !presigned && request.headers['x-amz-date'] !== undefined
   const amzHeaders = (more: readonly string[]): string =>
     [...names, ...more]
       .sort()

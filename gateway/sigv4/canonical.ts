@@ -3,11 +3,12 @@
  * never normalised.
  */
 
+import { trim, upperCase } from '../ascii.ts'
 import { createHmac, createSecretKey, hash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 import type { S3Request } from '../request.ts'
-import { percentDecode } from '../request.ts'
+import { decodePath } from '../request.ts'
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -20,13 +21,13 @@ export function uriEncode(text: string): string {
   if (UNRESERVED.test(text)) return text
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+    (character) => `%${upperCase(character.charCodeAt(0).toString(16))}`,
   )
 }
 
 export function canonicalPath(rawPath: string): string {
   if (UNRESERVED_PATH.test(rawPath)) return rawPath
-  return uriEncode(percentDecode(rawPath)).replaceAll('%2F', '/')
+  return uriEncode(decodePath(rawPath)).replaceAll('%2F', '/')
 }
 
 /** All parameters but the signature itself. */
@@ -68,7 +69,7 @@ export function canonicalRequest(
 }
 
 function canonicalValue(value: string): string {
-  const trimmed = value.trim()
+  const trimmed = trim(value)
   return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed
 }
 

@@ -14,6 +14,7 @@
  * Bytes are passed on before their chunk's signature is known: nothing may be visible before `end()`.
  */
 
+import { lowerCase, trim } from '../ascii.ts'
 import { createHash, hash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 
@@ -146,7 +147,7 @@ export class ChunkedDecoder {
     if (match === null || (match[2] !== undefined) !== signed) {
       throw malformed('A chunk header is malformed.')
     }
-    const sizeBytes = Number.parseInt(match[1] as string, 16)
+    const sizeBytes = Number(`0x${match[1]}`)
     if (sizeBytes > this.#remaining) {
       throw malformed('The chunks hold more bytes than x-amz-decoded-content-length says.')
     }
@@ -193,8 +194,8 @@ export class ChunkedDecoder {
       return this.#endTrailer()
     }
     const colon = text.indexOf(':')
-    const name = text.slice(0, colon).toLowerCase()
-    const value = text.slice(colon + 1).trim()
+    const name = lowerCase(text.slice(0, colon))
+    const value = trim(text.slice(colon + 1))
     if (colon < 1 || this.#trailerSigned || this.#trailers.has(name)) {
       throw new S3Error('MalformedTrailerError')
     }

@@ -177,6 +177,72 @@ describe('every part of a request that is signed', () => {
   })
 })
 
+describe('what AWS takes', () => {
+  test('bytes of UTF-8 in headers, which look like white space to JavaScript', async () => {
+    // à ends in 0xA0 and Å in 0x85; the signer knows nothing of latin1.
+    for (const text of ['voil\u00e0', '\u0160\u00c5', '\u00a0 x \u0085', '\u3000', '\ufeffx']) {
+      const value = Buffer.from(text).toString('latin1')
+      for (const sign of [signHeader, presign]) {
+        await verify(sign({ path: '/b/k', headers: { 'x-amz-meta-a': value } }).message)
+      }
+    }
+  })
+
+  test('any byte of a header at both ends of its value', async () => {
+    for (let code = 0x80; code <= 0xff; code++) {
+      const value = `${String.fromCharCode(code)} a ${String.fromCharCode(code)}`
+      await verify(signHeader({ path: '/b/k', headers: { 'x-amz-meta-a': value } }).message)
+    }
+  })
+
+  test('hundreds of signed headers', async () => {
+    const headers = Object.fromEntries(
+      Array.from({ length: 500 }, (_, i) => [`x-amz-meta-${i}`, 'v']),
+    )
+    // Metadata of 2 KiB and no more: the others are of no kind.
+    const others = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`h${i}`, 'v']))
+    const some = Object.fromEntries(Object.entries(headers).slice(0, 100))
+    await verify(signHeader({ path: '/b/k', headers: { ...some, ...others } }).message)
+    await verify(presign({ path: '/b/k', headers: { ...some, ...others } }).message)
+  })
+
+  test('a header that a proxy added', async () => {
+    const cloudFront = { 'X-Amz-Cf-Id': 'abc', 'X-Amzn-Trace-Id': 'Root=1' }
+    for (const { message } of [signHeader({ path: '/b/k' }), presign({ path: '/b/k' })]) {
+      await verify({ ...message, headers: { ...message.headers, ...cloudFront } })
+    }
+  })
+
+  test('a plus for a space, in the path and in the query', async () => {
+    const message = signHeader({ path: '/b/a b+c', query: [['prefix', 'a b+c']] }).message
+    const url = message.url.replaceAll('%20', '+')
+    expect(url).toBe('/b/a+b%2Bc?prefix=a+b%2Bc')
+    await verify({ ...message, url })
+    await refused({ ...message, url: url.replaceAll('%2B', '+') }, 'SignatureDoesNotMatch')
+  })
+
+  test('the parts of Authorization in any order, with blanks or without', async () => {
+    const { headers, ...rest } = signHeader({ path: '/b/k' }).message
+    const [, text = ''] = /^AWS4-HMAC-SHA256 (.*)$/.exec(headers['authorization'] ?? '') ?? []
+    const parts = text.split(', ')
+    for (const [order, glue] of [
+      [[2, 1, 0], ','],
+      [[1, 0, 2], ' ,\t'],
+      [[0, 1, 2], ',  '],
+    ] as const) {
+      const authorization = `AWS4-HMAC-SHA256  ${order.map((at) => parts[at]).join(glue)} `
+      await verify({ ...rest, headers: { ...headers, authorization } })
+    }
+  })
+
+  test('dots, slashes and escapes of a path stay as they are', async () => {
+    for (const path of ['/b/../x', '/b/./x', '/b//x', '/b/x/', '/b/%2F', '/b/a%20b']) {
+      await verify(signHeader({ path }).message)
+      await verify(presign({ path }).message)
+    }
+  })
+})
+
 describe('the form', () => {
   const sign = (options: Parameters<typeof signHeader>[1]) =>
     signHeader({ path: '/b/k' }, options).message
@@ -278,6 +344,7 @@ describe('the form', () => {
     'AWS4-HMAC-SHA256 Credential=/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b',
     'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=Host, Signature=b',
     'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=host;host, Signature=b',
+    'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=host;, Signature=b',
     'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b',
     'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b, Signature=b',
     'AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b, More=c',
@@ -295,6 +362,24 @@ describe('the form', () => {
     await refused({ ...sign({}), headers }, 'InvalidRequest')
     const streamed = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' }
     await refused({ url: '/b/k', headers: streamed }, 'AccessDenied')
+  })
+
+  test('what is wrong with SignedHeaders is said', async () => {
+    const told = async (names: string): Promise<string> => {
+      const { headers, ...rest } = sign({})
+      const authorization = (headers['authorization'] ?? '').replace(
+        /SignedHeaders=[^,]*/,
+        `SignedHeaders=${names}`,
+      )
+      const sent = { ...rest, headers: { ...headers, authorization } }
+      return verify(sent).then(
+        () => '',
+        (error: Error) => error.message,
+      )
+    }
+    expect(await told('host;host')).toMatch(/names a header twice/)
+    expect(await told('Host')).toMatch(/must be lower-case/)
+    expect(await told('host;')).toMatch(/empty name/)
   })
 
   test('no date, or none that is one', async () => {

@@ -2,7 +2,14 @@
 
 import { hash } from 'node:crypto'
 
-import { checkExpiry, checkNotEarly, checkSkew, equalSignatures, findCredential } from '../auth.ts'
+import {
+  mustBeSigned,
+  checkExpiry,
+  checkNotEarly,
+  checkSkew,
+  equalSignatures,
+  findCredential,
+} from '../auth.ts'
 import { payloadMode, UNSIGNED, type AuthOptions, type AuthResult } from '../auth.ts'
 import { S3Error } from '../errors.ts'
 import type { S3Request } from '../request.ts'
@@ -69,11 +76,10 @@ function checkTime({ timeMs, timestamp, expiresSeconds }: Claim, nowMs: number):
 /** Host and every x-amz-* that was sent must be signed: else a stranger could add some. */
 function checkSignedHeaders(request: S3Request, signedHeaders: readonly string[]): void {
   const missing: string[] = []
-  if (!signedHeaders.includes('host')) missing.push('host')
+  const signed = new Set(signedHeaders)
+  if (!signed.has('host')) missing.push('host')
   for (const name in request.headers) {
-    if (name.startsWith('x-amz-') && !signedHeaders.includes(name) && !request.hoisted.has(name)) {
-      missing.push(name)
-    }
+    if (mustBeSigned(name) && !signed.has(name) && !request.hoisted.has(name)) missing.push(name)
   }
   if (missing.length > 0) {
     throw new S3Error(

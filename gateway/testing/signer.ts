@@ -81,7 +81,13 @@ function prepare(
       .sort((a, b) => (a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]) ? -1 : 1))
       .map((pair) => pair.join('='))
       .join('&'),
-    ...names.map((name) => `${name}:${lower.get(name)?.trim().replace(/ +/g, ' ')}`),
+    ...names.map(
+      (name) =>
+        `${name}:${lower
+          .get(name)
+          ?.replaceAll(/^[ \t]+|[ \t]+$/g, '')
+          .replace(/ +/g, ' ')}`,
+    ),
     '',
     names.join(';'),
     payloadHash,

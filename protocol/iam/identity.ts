@@ -6,7 +6,8 @@ export const USER_NAME = /^[A-Za-z0-9_+=,.@-]{1,64}$/
 export const GROUP_NAME = /^[A-Za-z0-9_+=,.@-]{1,128}$/
 /** Of inline and managed policies. */
 export const POLICY_NAME = /^[A-Za-z0-9_+=,.@-]{1,128}$/
-export const ACCESS_KEY_ID = /^[A-Za-z0-9_]{3,128}$/
+/** Drawn ones are 20 letters and digits. Administrators who move from MinIO bring root's with dots and dashes. */
+export const ACCESS_KEY_ID = /^[A-Za-z0-9_.+@-]{3,128}$/
 /** Begins and ends with a slash. */
 export const PATH = /^\/(?:[!-~]{1,510}\/)?$/
 /** AIDA…, AGPA…, AROA…, ANPA…: four letters for the kind, 16 or 17 drawn. Never used again. */

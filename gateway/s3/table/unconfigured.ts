@@ -1,5 +1,6 @@
 /** Sub-resources that clients probe, and operations of S3 that are not there: 501. */
 
+import { upperCase } from '../../ascii.ts'
 import type { Method, Operation } from '../../operation.ts'
 import {
   bucketHas,
@@ -138,7 +139,7 @@ export const ABSENT_OPERATIONS: readonly Operation[] = [
   ),
   missing('PutBucketOwnershipControls', 'PUT', 'bucket', 'ownershipControls'),
   ...['analytics', 'inventory', 'metrics', 'intelligent-tiering'].flatMap((mark) => {
-    const words = mark.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    const words = mark.split('-').map((word) => upperCase(word.charAt(0)) + word.slice(1))
     const kind = `${words.join('')}Configuration`
     return [
       missing(`GetBucket${kind}`, 'GET', 'bucket', mark, `s3:Get${kind}`),
