@@ -6,7 +6,7 @@
 import type { Credential, RequestContext } from './backend.ts'
 import type { S3Request } from './request.ts'
 
-export type AbortCause = 'client-gone' | 'deadline' | 'too-slow' | 'closing'
+export type AbortCause = 'client-gone' | 'deadline' | 'too-slow' | 'displaced' | 'closing'
 
 export class RequestAborted extends Error {
   override readonly name = 'AbortError'
@@ -14,13 +14,6 @@ export class RequestAborted extends Error {
   constructor(cause: AbortCause) {
     super(`request aborted: ${cause}`)
   }
-}
-
-/** Memory that bodies gathered whole may take, over all requests. */
-export interface BodyBudget {
-  /** False: not now (503). */
-  take(sizeBytes: number): boolean
-  give(sizeBytes: number): void
 }
 
 /** Why a request failed, for the access log. */
@@ -41,13 +34,14 @@ export class Exchange implements RequestContext {
   bytesSeen = 0
   slowLooks = 0
   lastProgressMs: number
-  reservedBytes = 0
   /** For the access log: the request once it could be parsed, who sent it once that is proven. */
   parsed: S3Request | undefined
   credential: Credential | undefined
   failure: Failed | undefined
   /** Bytes of the answer's body. */
   sentBytes = 0
+  /** By then a body that is gathered whole must have come (admission.ts). */
+  gatherUntilMs = Infinity
   aborted: AbortCause | undefined
   #controller: AbortController | undefined
 

@@ -1,12 +1,16 @@
 /** One request on its way through its handler, and the rights that it is asked for on the way. */
 
 import { StoreError } from '../protocol/errors.ts'
+import { compiledPolicy } from '../protocol/iam/compiled.ts'
 import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
+import { matchesPattern } from '../protocol/iam/pattern.ts'
+import { matchPrincipal } from '../protocol/iam/principal.ts'
 import { Meter } from '../protocol/work.ts'
 import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './authorize.ts'
 import type { Backend, BucketAccess, Identity } from './backend.ts'
 import { S3Error } from './errors.ts'
-import type { BodyBudget, Exchange } from './exchange.ts'
+import type { Admission } from './admission.ts'
+import type { Exchange } from './exchange.ts'
 import type { InTurns, Lane } from './lane.ts'
 import type { Call, Level, Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
@@ -23,7 +27,7 @@ export interface GateCallOptions {
   readonly backend: Backend
   readonly region: string
   readonly sigv2: SigV2
-  readonly budget: BodyBudget
+  readonly admission: Admission
   readonly lane: Lane
 }
 
@@ -41,7 +45,9 @@ export class GateCall implements Call, Applicant {
   readonly nowMs: number
   readonly inTurns: InTurns
   readonly meter = new Meter(DECISION_STEPS_MAX)
-  readonly #budget: BodyBudget
+  readonly #admission: Admission
+  /** Its body is kept as a whole, not passed on as it comes. */
+  #gathers = false
   /** At most two buckets: the request's own, and a copy's source. */
   readonly #accesses = new Map<string, Promise<BucketAccess>>()
   /** Where a copy reads. */
@@ -68,7 +74,7 @@ export class GateCall implements Call, Applicant {
     this.key = request.key ?? ''
     this.nowMs = nowMs
     this.inTurns = (work) => options.lane.run(work, context)
-    this.#budget = options.budget
+    this.#admission = options.admission
   }
 
   /** ARN of what the operation is about. */
@@ -77,15 +83,17 @@ export class GateCall implements Call, Applicant {
   }
 
   wantBody(maxGatheredBytes: number): void {
-    const { contentLength } = this.request
-    const sizeBytes = Math.min(contentLength ?? maxGatheredBytes, maxGatheredBytes)
-    if (!this.#budget.take(sizeBytes)) throw new S3Error('SlowDown')
-    this.context.reservedBytes += sizeBytes
+    const { contentLength, headers } = this.request
+    const decoded = headers['x-amz-decoded-content-length']
+    const sizeBytes = Number(decoded ?? contentLength ?? maxGatheredBytes)
+    this.#gathers = !(sizeBytes > maxGatheredBytes)
+    if (this.#gathers) this.#admission.gather(this.context, sizeBytes || 0)
     this.context.sendContinue()
   }
 
   onBytes(count: number): void {
     this.context.bytesMoved += count
+    if (this.#gathers) this.#admission.gathered(this.context, count)
   }
 
   access(bucket: string): Promise<BucketAccess> {
@@ -116,14 +124,21 @@ export class GateCall implements Call, Applicant {
     if (info.ownerAccount !== this.identity.accountId) throw new S3Error('MethodNotAllowed')
   }
 
-  /** Where the handler asks: nobody without a signature gets so far, unless a policy speaks of it. */
+  /**
+   * Where the handler asks: nobody without a signature gets so far, unless a policy may allow it something.
+   * The body is not read before that is known.
+   */
   async refuseStrangers(): Promise<void> {
     if (this.identity !== ANONYMOUS) return
     const known = await this.access(this.bucket).catch((error: unknown) => {
       if (isMissing(error, 'NoSuchBucket')) return undefined
       throw error
     })
-    if (known?.settings.policy === undefined) throw new S3Error('AccessDenied')
+    const policy = known?.settings.policy
+    const { action, versionAction = action } = this.operation
+    if (policy === undefined || !letsStrangers(policy, [action, versionAction], this.meter)) {
+      throw new S3Error('AccessDenied')
+    }
   }
 
   authorize(action: string, bucket: string, key: string, versionId?: string): Promise<void> {
@@ -167,6 +182,21 @@ export class GateCall implements Call, Applicant {
     }
     return error
   }
+}
+
+/** Whether it may allow one of the actions, on whatever and on whatever condition, to who does not sign. */
+function letsStrangers(text: string, actions: readonly string[], meter: Meter): boolean {
+  const { policy } = compiledPolicy('bucket policy', text, 'resource')
+  if (policy === undefined) return false
+  const lower = actions.map((action) => action.toLowerCase())
+  return policy.statements.some(
+    ({ effect, principals, exceptPrincipals, actions: patterns, exceptActions }) =>
+      effect === 'Allow' &&
+      principals !== undefined &&
+      (exceptPrincipals || matchPrincipal(principals, 'anonymous', false) !== 'none') &&
+      (exceptActions ||
+        patterns.some((pattern) => lower.some((action) => matchesPattern(pattern, action, meter)))),
+  )
 }
 
 function isMissing(error: unknown, code: 'NoSuchBucket' | 'NoSuchKey'): boolean {

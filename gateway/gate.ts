@@ -5,13 +5,14 @@
  */
 
 import { StoreError } from '../protocol/errors.ts'
+import { slowDown, type Admission } from './admission.ts'
 import { auditLine } from './audit.ts'
 import { ANONYMOUS } from './authorize.ts'
 import type { Backend } from './backend.ts'
 import type { GatewayClock } from './clock.ts'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { reasonOf, type Refusals } from './refusals.ts'
-import { RequestAborted, type BodyBudget, type Exchange } from './exchange.ts'
+import { RequestAborted, type Exchange } from './exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { isQueryRequest } from './iam/face.ts'
@@ -39,7 +40,7 @@ export interface GateOptions {
   readonly sigv2: SigV2
   readonly clock: GatewayClock
   readonly logger: GatewayLogger
-  readonly budget: BodyBudget
+  readonly admission: Admission
   /** Says which node answered; the same for the life of a process. */
   readonly hostId: string
   readonly refusals: Refusals
@@ -83,20 +84,21 @@ export class Gate {
   }
 
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
-    const { iam, clock, budget, logger, lane } = this.options
+    const { iam, clock, admission, logger, lane } = this.options
     const nowMs = clock.nowMs()
     if (iam !== undefined && isQueryRequest(request)) {
       const authentication = { ...this.#lookup, nowMs }
       const log = (error: unknown): void => this.#log(error, exchange)
-      return new QueryCall(exchange, { iam, budget, logger, lane, authentication, log }).answer(
-        request,
-      )
+      const unavailable = (error: unknown): void => this.#unavailable(error, exchange)
+      const about = { iam, admission, logger, lane, authentication, log, unavailable }
+      return new QueryCall(exchange, about).answer(request)
     }
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
     const auth = await authenticate(request, { ...this.#lookup, nowMs })
     exchange.credential = auth.credential
     const identity = auth.credential?.identity ?? ANONYMOUS
+    admission.identified(exchange, identity)
     // Which methods there are is told to those who sign.
     if (operation === undefined) {
       throw identity === ANONYMOUS ? new S3Error('AccessDenied') : notAllowed(request)
@@ -173,6 +175,7 @@ export class Gate {
 
   #asS3Error(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Error {
     if (exchange.aborted !== undefined) {
+      if (exchange.aborted === 'displaced') return slowDown('')
       return exchange.aborted === 'too-slow'
         ? new S3Error('RequestTimeout')
         : new S3Error('ServiceUnavailable', ENDED[exchange.aborted])
@@ -188,6 +191,10 @@ export class Gate {
     if (error instanceof RequestAborted) return new S3Error('ServiceUnavailable')
     this.#log(error, exchange)
     return new S3Error('InternalError')
+  }
+
+  #unavailable(error: unknown, exchange: Exchange): void {
+    this.options.refusals.note(reasonOf(error, exchange))
   }
 
   #log(error: unknown, exchange: Exchange): void {

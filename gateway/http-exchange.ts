@@ -77,8 +77,12 @@ export class HttpExchange extends Exchange {
     return !(length <= DISCARD_BYTES_MAX) || this.#bodyWanted
   }
 
-  /** Text and bytes: one write. */
-  sendWhole(status: number, headers: ResponseHeaders, body: string | Uint8Array | undefined): void {
+  /** Text and bytes: one write. Resolves when the kernel has taken it, or the client is gone. */
+  sendWhole(
+    status: number,
+    headers: ResponseHeaders,
+    body: string | Uint8Array | undefined,
+  ): Promise<void> | void {
     const { response } = this
     if (body === undefined) {
       if (status !== 204 && status !== 304 && this.request.method !== 'HEAD') {
@@ -92,6 +96,16 @@ export class HttpExchange extends Exchange {
     this.sentBytes = length
     response.writeHead(status, headers)
     response.end(body)
+    const { socket } = response
+    if (socket === null || socket.destroyed || socket.writableLength === 0) return
+    this.#writing = length
+    return new Promise((resolve) => {
+      response.once('close', () => {
+        this.#writing = 0
+        this.bytesMoved += length
+        resolve()
+      })
+    })
   }
 
   /**

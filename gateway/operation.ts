@@ -29,11 +29,12 @@ export interface Call {
   /** For work that grows with what the caller sent or stored (lane.ts). */
   readonly inTurns: InTurns
   /**
-   * Call before reading the body: tells the client to send it, when it waits for that, and reserves the
-   * memory that it will take when gathered whole, at most this. Throws SlowDown.
+   * Call before reading the body, once the caller's rights are known: tells the client to send it, when it
+   * waits for that. A body of at most so many bytes is gathered whole: each piece counts for its caller
+   * as it comes (`onBytes`), and it has a deadline. Throws SlowDown.
    */
   wantBody(maxGatheredBytes: number): void
-  /** Raw bytes of the body that came in: minimum rates are judged by it. */
+  /** Raw bytes of the body that came in: minimum rates are judged by it. Throws SlowDown. */
   onBytes(count: number): void
   /**
    * Throws AccessDenied unless the identity may do `action` on this object (sources, each of many).

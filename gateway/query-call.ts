@@ -8,7 +8,8 @@ import type { Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { decodeBody } from './decode.ts'
 import { S3Error } from './errors.ts'
-import type { BodyBudget, Exchange } from './exchange.ts'
+import type { Admission } from './admission.ts'
+import type { Exchange } from './exchange.ts'
 import type { GatewayLogger } from './gate.ts'
 import type { IamBackend, QueryRecord } from './iam-backend.ts'
 import { answerQuery, type QueryGate } from './iam/face.ts'
@@ -21,13 +22,15 @@ import { authenticate } from './authenticate.ts'
 
 export interface QueryCallOptions {
   readonly iam: IamBackend
-  readonly budget: BodyBudget
+  readonly admission: Admission
   readonly logger: GatewayLogger
   readonly lane: Lane
   /** Keys, sessions, region and time. */
   readonly authentication: AuthOptions
   /** Something that is not the caller's fault. */
   log(error: unknown): void
+  /** Answered 503. */
+  unavailable(error: unknown): void
 }
 
 /** A body before anybody knows who sent it. */
@@ -83,11 +86,12 @@ export class QueryCall implements QueryGate {
   readBody(request: S3Request, maxBytes: number): Promise<Uint8Array> {
     const sizeBytes = request.contentLength ?? maxBytes
     if (sizeBytes > maxBytes) throw new S3Error('MaxMessageLengthExceeded')
-    if (!this.#options.budget.take(sizeBytes)) throw new S3Error('SlowDown')
-    this.context.reservedBytes += sizeBytes
+    const { admission } = this.#options
+    admission.gather(this.context, sizeBytes)
     this.context.sendContinue()
     return decodeBody(request, UNREAD, (count) => {
       this.context.bytesMoved += count
+      admission.gathered(this.context, count)
     }).gather()
   }
 
@@ -98,6 +102,7 @@ export class QueryCall implements QueryGate {
     const auth = await authenticate(request, { ...this.#options.authentication, form })
     this.context.credential = auth.credential
     this.#identity = auth.credential?.identity ?? ANONYMOUS
+    this.#options.admission.identified(this.context, this.#identity)
     return auth
   }
 
@@ -130,6 +135,10 @@ export class QueryCall implements QueryGate {
 
   log(error: unknown): void {
     this.#options.log(error)
+  }
+
+  unavailable(error: unknown): void {
+    this.#options.unavailable(error)
   }
 
   #about(request: S3Request, auth: AuthResult): Circumstances {

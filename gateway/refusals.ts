@@ -2,6 +2,7 @@
 
 import { StoreError } from '../protocol/errors.ts'
 import type { GatewayClock } from './clock.ts'
+import { S3Error } from './errors.ts'
 import { RequestAborted, type Exchange } from './exchange.ts'
 import type { GatewayLogger } from './gate.ts'
 
@@ -48,5 +49,6 @@ export function reasonOf(error: unknown, exchange: Exchange): string {
   if (exchange.aborted !== undefined) return `the request was ended: ${exchange.aborted}`
   if (error instanceof StoreError) return error.message
   if (error instanceof RequestAborted) return 'the request was ended'
-  return 'too many requests, or too much memory for bodies'
+  if (error instanceof S3Error && error.cause instanceof Error) return error.cause.message
+  return 'too many requests'
 }

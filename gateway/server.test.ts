@@ -254,7 +254,7 @@ describe('limits and deadlines', () => {
   test('too many requests in flight: 503 SlowDown', async () => {
     const release: (() => void)[] = []
     const gateway = await start({
-      limits: { requestsMax: 2 },
+      limits: { requestsMax: 2, shares: { address: 1, caller: 1 } },
       backend: (memory) =>
         altered(memory, {
           headBucket: async (context, bucket) => {
@@ -273,11 +273,12 @@ describe('limits and deadlines', () => {
   })
 
   test('memory of bodies is bounded', async () => {
-    const gateway = await start({ limits: { bodyBytesMax: 1000 } })
+    const shares = { address: 1, caller: 1 }
+    const gateway = await start({ limits: { bodyBytesMax: 4000, shares } })
     const put = (size: number): ReturnType<typeof sendRaw> =>
       sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.alloc(size)] })
     for (let round = 0; round < 3; round++) expect((await put(1000)).status).toBe(200)
-    expect((await put(1001)).code).toBe('SlowDown')
+    expect((await put(3001)).code).toBe('SlowDown')
   })
 
   test('a store that does not answer: 503 within the deadline, and its signal fires', async () => {

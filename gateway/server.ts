@@ -2,8 +2,9 @@
  * The S3 face over HTTP: koa on node:http, the gate behind it. Also the gate alone, below HTTP, for
  * simulations (`handleS3`).
  *
- * Limits (rows 19, 26, 27): the size of heads, time for a head, requests in flight, memory of bodies
- * gathered whole, minimum rates (watch.ts). Bodies that stream hold one chunk.
+ * Limits (rows 19, 26, 27): the size of heads, time for a head, connections (connections.ts), requests in
+ * flight and memory of bodies gathered whole (admission.ts), minimum rates (watch.ts). Bodies that stream
+ * hold one chunk.
  */
 
 import { upperCase } from './ascii.ts'
@@ -11,13 +12,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Koa from 'koa'
+import { Admission, ADMISSION_LIMITS, type AdmissionLimits } from './admission.ts'
 import type { SigV2 } from './auth.ts'
 import type { Backend } from './backend.ts'
 import { AccessLog } from './access-log.ts'
 import { GatewayMetrics } from './admin/metrics.ts'
 import type { GatewayClock } from './clock.ts'
-import { S3Error } from './errors.ts'
-import { Exchange, type AbortCause, type BodyBudget } from './exchange.ts'
+import { CONNECTION_LIMITS, Connections, type ConnectionLimits } from './connections.ts'
+import { Exchange, type AbortCause } from './exchange.ts'
 import { Gate, type GatewayLogger } from './gate.ts'
 import type { IamBackend } from './iam-backend.ts'
 import { HttpExchange } from './http-exchange.ts'
@@ -28,11 +30,7 @@ import { parseRequest, type S3Request } from './request.ts'
 import type { S3Response } from './response.ts'
 import { Watch, WATCH_LIMITS, type WatchLimits } from './watch.ts'
 
-export interface GatewayLimits {
-  /** More are answered 503 SlowDown. */
-  readonly requestsMax: number
-  /** Memory for bodies gathered whole. More are answered 503 SlowDown. */
-  readonly bodyBytesMax: number
+export interface GatewayLimits extends AdmissionLimits, ConnectionLimits {
   readonly headBytesMax: number
   readonly headTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -40,8 +38,8 @@ export interface GatewayLimits {
 }
 
 export const GATEWAY_LIMITS: GatewayLimits = {
-  requestsMax: 4096,
-  bodyBytesMax: 256 * 1024 * 1024,
+  ...ADMISSION_LIMITS,
+  ...CONNECTION_LIMITS,
   headBytesMax: 16 * 1024,
   headTimeoutMs: 20_000,
   idleTimeoutMs: 65_000,
@@ -101,8 +99,9 @@ class HttpGateway implements Gateway {
   readonly #limits: GatewayLimits
   readonly #gate: Gate
   readonly #watch: Watch
-  readonly #budget: Budget
   readonly #access: AccessLog | undefined
+  readonly #admission: Admission
+  readonly #connections: Connections
   readonly #server: Server
   readonly #idPrefix: string
   /** The last request of each connection. */
@@ -117,10 +116,13 @@ class HttpGateway implements Gateway {
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))
     const { backend, iam, region, sigv2 = 'presigned', clock, logger } = options
-    this.#budget = new Budget(this.#limits.bodyBytesMax)
+    this.#connections = new Connections(this.#limits)
+    this.#admission = new Admission(clock, this.#limits, (exchange) =>
+      this.#watch.abort(exchange, 'displaced'),
+    )
     const refusals = new Refusals(clock, logger)
     options.metrics.refusedBy = refusals.byReason
-    const budget = this.#budget
+    const admission = this.#admission
     const lane = new Lane(clock)
     this.#gate = new Gate({
       backend,
@@ -130,7 +132,7 @@ class HttpGateway implements Gateway {
       clock,
       logger,
       hostId,
-      budget,
+      admission,
       refusals,
       lane,
     })
@@ -147,7 +149,7 @@ class HttpGateway implements Gateway {
     app.use((context) => this.#serve(context.req, context.res))
     const handle = app.callback()
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
-      void handle(request, response)
+      this.#connections.serve(request.socket, response, () => handle(request, response))
     }
     const { headBytesMax, headTimeoutMs, idleTimeoutMs } = this.#limits
     const server = createServer(
@@ -175,6 +177,7 @@ class HttpGateway implements Gateway {
     server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
     server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))
     server.on('connection', (socket) => {
+      if (!this.#connections.add(socket)) return
       socket.once('close', () => this.#onSocketClosed(socket))
     })
     return server
@@ -239,11 +242,14 @@ class HttpGateway implements Gateway {
     )
     this.#lastOf.set(message.socket, exchange)
     const { metrics } = this.#options
-    if (this.#watch.inFlight.size >= this.#limits.requestsMax) {
+    try {
+      this.#admission.enter(exchange, message.socket.remoteAddress ?? '')
+    } catch (error) {
       metrics.refused++
-      const busy = new S3Error('SlowDown', undefined, { headers: { 'retry-after': '1' } })
-      this.#sendWhole(exchange, this.#gate.failure(busy, undefined, exchange))
-      this.#access?.finished(exchange, busy.status)
+      const response = this.#gate.failure(error, undefined, exchange)
+      await this.#sendWhole(exchange, response)
+      this.#admission.leave(exchange)
+      this.#access?.finished(exchange, response.status)
       return
     }
     this.#watch.add(exchange)
@@ -278,7 +284,8 @@ class HttpGateway implements Gateway {
         this.#closeWhenNeeded(exchange, response)
         await exchange.sendStream(response, body)
       } else {
-        this.#sendWhole(exchange, response)
+        if (body !== undefined) this.#admission.answers(exchange, body.length)
+        await this.#sendWhole(exchange, response)
       }
       return response.status
     } catch (error) {
@@ -289,19 +296,20 @@ class HttpGateway implements Gateway {
         this.#options.logger.warn({ error: why, operation, requestId }, 'an answer was cut short')
         out.destroy()
       } else {
-        this.#sendWhole(exchange, failure)
+        await this.#sendWhole(exchange, failure)
       }
       return failure.status
     }
   }
 
-  #sendWhole(exchange: HttpExchange, { status, headers, body }: S3Response): void {
+  /** Resolves when the answer has left, so that one which nobody reads keeps its place until then. */
+  async #sendWhole(exchange: HttpExchange, { status, headers, body }: S3Response): Promise<void> {
     const whole = body as string | Uint8Array | undefined
     const unread = exchange.leavesBodyUnread
     if (unread || this.#draining) headers['Connection'] = 'close'
     if (unread && exchange.isSending && typeof whole === 'string')
       this.#linger(exchange, status, headers, whole)
-    else exchange.sendWhole(status, headers, whole)
+    else await exchange.sendWhole(status, headers, whole)
   }
 
   #closeWhenNeeded(exchange: HttpExchange, response: S3Response): void {
@@ -343,7 +351,7 @@ class HttpGateway implements Gateway {
   #finish(exchange: Exchange, status: number): void {
     const { metrics, clock } = this.#options
     if (!this.#watch.remove(exchange)) return
-    if (exchange.reservedBytes > 0) this.#budget.give(exchange.reservedBytes)
+    this.#admission.leave(exchange)
     metrics.inFlight = this.#watch.inFlight.size
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
     metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
@@ -360,7 +368,7 @@ class HttpGateway implements Gateway {
       if (response.headersSent) response.destroy()
       else {
         failure.headers['Connection'] = 'close'
-        exchange.sendWhole(failure.status, failure.headers, failure.body as string)
+        void exchange.sendWhole(failure.status, failure.headers, failure.body as string)
         response.once('close', () => request.destroy())
       }
     }
@@ -368,7 +376,11 @@ class HttpGateway implements Gateway {
   }
 
   #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-    if (error.code === 'ECONNRESET') socket.destroy()
+    const last = this.#lastOf.get(socket)
+    // Sent ahead, while an answer is under way: another one can't be told from its bytes.
+    const isAhead = last?.request.complete === true && this.#connections.isBusy(socket)
+    if (isAhead && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return
+    if (error.code === 'ECONNRESET' || isAhead) socket.destroy()
     else this.#refusePlainly(socket, refusalOf(error))
   }
 
@@ -399,22 +411,4 @@ function accessLogOf(options: GatewayOptions): AccessLog | undefined {
   const { clock, accessLog, debug = false, logger } = options
   if (accessLog === undefined && !debug) return undefined
   return new AccessLog({ clock, write: accessLog, logger: debug ? logger : undefined })
-}
-
-class Budget implements BodyBudget {
-  #left: number
-
-  constructor(sizeBytes: number) {
-    this.#left = sizeBytes
-  }
-
-  take(sizeBytes: number): boolean {
-    if (sizeBytes > this.#left) return false
-    this.#left -= sizeBytes
-    return true
-  }
-
-  give(sizeBytes: number): void {
-    this.#left += sizeBytes
-  }
 }

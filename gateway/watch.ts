@@ -1,7 +1,8 @@
 /**
  * Looks at all requests in flight every few seconds: clients below the minimum rate are cut off (row
  * 27), and requests that the store leaves without progress get their 503. One timer for all of them,
- * none while there are none; a long honest upload is never cut, however long it takes.
+ * none while there are none; a long honest upload that streams is never cut, however long it takes. A body
+ * that is kept as a whole has a deadline (admission.ts).
  */
 
 import type { GatewayClock } from './clock.ts'
@@ -95,6 +96,7 @@ export class Watch {
       exchange.slowLooks = 0
       return nowMs - exchange.lastProgressMs > stallMs ? 'deadline' : undefined
     }
+    if (nowMs > exchange.gatherUntilMs) return 'too-slow'
     // The store's own time begins when the client's ends.
     exchange.lastProgressMs = nowMs
     if (moved * 1000 >= minBytesPerSecond * lookEveryMs) exchange.slowLooks = 0

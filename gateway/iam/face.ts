@@ -50,6 +50,8 @@ export interface QueryGate {
   failed?(error: unknown): void
   /** Something that is not the caller's fault. */
   log(error: unknown): void
+  /** Answered 503: for the counters. */
+  unavailable(error: unknown): void
 }
 
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
@@ -187,9 +189,10 @@ const IAM_CODES: Readonly<Record<string, readonly [code: string, status: number]
 export function queryFailure(
   error: unknown,
   service: QueryService,
-  gate: Pick<QueryGate, 'requestId' | 'log'>,
+  gate: Pick<QueryGate, 'requestId' | 'log' | 'unavailable'>,
 ): S3Response {
   const { code, status, message, headers } = failureOf(error, gate)
+  if (status === 503) gate.unavailable(error)
   return {
     status,
     headers: { ...headers, 'Content-Type': 'text/xml' },

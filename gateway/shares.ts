@@ -1,0 +1,89 @@
+/**
+ * One bounded resource that many callers use at once: whoever asks gets some of what is left, but no caller
+ * more than its share of the whole, so that none can take it from all others.
+ *
+ * A caller is counted under several names, from the narrow to the wide (a user and its account), each of
+ * which has a share. Names without anything are forgotten.
+ */
+
+/** One name under which use is counted. `share`: of the whole, 0 to 1. */
+export interface Holder {
+  readonly name: string
+  readonly share: number
+}
+
+/** What one request holds. Given back once; afterwards it holds nothing. */
+export interface Lease {
+  readonly held: number
+  /** False: there is no more for this caller now. Nothing has changed then. */
+  grow(amount: number): boolean
+  giveBack(): void
+}
+
+export class SharedBudget {
+  readonly size: number
+  readonly #held = new Map<string, number>()
+  #used = 0
+
+  constructor(size: number) {
+    this.size = size
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  heldBy(name: string): number {
+    return this.#held.get(name) ?? 0
+  }
+
+  /** Undefined: there is no more for this caller now. */
+  take(holders: readonly Holder[], amount: number): Lease | undefined {
+    const lease = new BudgetLease(this, holders)
+    return lease.grow(amount) ? lease : undefined
+  }
+
+  add(holders: readonly Holder[], amount: number): boolean {
+    if (this.#used + amount > this.size) return false
+    for (const { name, share } of holders) {
+      if (this.heldBy(name) + amount > share * this.size) return false
+    }
+    this.#change(holders, amount)
+    return true
+  }
+
+  remove(holders: readonly Holder[], amount: number): void {
+    this.#change(holders, -amount)
+  }
+
+  #change(holders: readonly Holder[], amount: number): void {
+    this.#used += amount
+    for (const { name } of holders) {
+      const held = this.heldBy(name) + amount
+      if (held > 0) this.#held.set(name, held)
+      else this.#held.delete(name)
+    }
+  }
+}
+
+class BudgetLease implements Lease {
+  readonly #budget: SharedBudget
+  readonly #holders: readonly Holder[]
+  held = 0
+
+  constructor(budget: SharedBudget, holders: readonly Holder[]) {
+    this.#budget = budget
+    this.#holders = holders
+  }
+
+  grow(amount: number): boolean {
+    if (!this.#budget.add(this.#holders, amount)) return false
+    this.held += amount
+    return true
+  }
+
+  giveBack(): void {
+    this.#budget.remove(this.#holders, this.held)
+    this.held = 0
+  }
+}
