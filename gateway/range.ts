@@ -13,10 +13,10 @@ export interface ByteRange {
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
   if (header === undefined) return undefined
-  const match = /^bytes=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i.exec(header)
+  // White space belongs to the number before it, so that a search never goes back in it.
+  const match = /^bytes=[ \t]*(?:(\d+)[ \t]*)?-[ \t]*(?:(\d+)[ \t]*)?$/i.exec(header)
   if (match === null) return undefined
-  const first = match[1] as string
-  const last = match[2] as string
+  const [, first = '', last = ''] = match
   if (first === '') {
     if (last === '') return undefined
     // Digits beyond 2^53 lose their tail, which no object's size can notice.

@@ -1,0 +1,13 @@
+import { BODY_SUBJECTS } from './bodies.ts'
+import { HEADER_SUBJECTS } from './headers.ts'
+import { POLICY_SUBJECTS } from './policies.ts'
+import { SIGNATURE_SUBJECTS } from './signatures.ts'
+import type { Subject } from './subject.ts'
+
+/** Every parser that reads what a caller sends. */
+export const SUBJECTS: readonly Subject[] = [
+  ...SIGNATURE_SUBJECTS,
+  ...BODY_SUBJECTS,
+  ...POLICY_SUBJECTS,
+  ...HEADER_SUBJECTS,
+]
