@@ -25,6 +25,8 @@ import { equalSecrets, tokenProof } from './token-codec.ts'
 /** How long the first joiner waits for others, so that they enter in one epoch. */
 const BATCH_MS = 50
 const DECIDE_MS = 5_000
+/** Anybody may ask and be refused: one line says how many were. */
+const REFUSALS_EVERY_MS = 10_000
 /** Joiners in one entry. */
 const BATCH_MAX = 256
 const USED = 'the join token was used already; ask for a new one: shoal token'
@@ -50,6 +52,9 @@ export class Admission {
   readonly #parts: AdmissionParts
   #batch: Waiting[] = []
   #admitting = false
+  /** Refused since the last line in the log. */
+  #refused = 0
+  #saidMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts
@@ -64,11 +69,17 @@ export class Admission {
   async serve(from: NodeId, bytes: Uint8Array): Promise<Uint8Array> {
     const request = joinRequest.decode(bytes)
     const reply = await this.#answer(from, request)
-    const { status } = reply
-    if (status === 'refused') {
-      this.#parts.logger.warn({ peer: from, code: reply.code }, 'refused a joiner')
-    }
+    if (reply.status === 'refused') this.#sayRefused(from, reply.code)
     return joinReply.encode(reply)
+  }
+
+  #sayRefused(peer: NodeId, code: string): void {
+    const { clock, logger } = this.#parts
+    this.#refused++
+    if (clock.monotonicMs() - this.#saidMs < REFUSALS_EVERY_MS) return
+    logger.warn({ peer, code, refused: this.#refused }, 'refused a joiner')
+    this.#refused = 0
+    this.#saidMs = clock.monotonicMs()
   }
 
   async #answer(from: NodeId, request: JoinRequest): Promise<JoinReply> {
