@@ -1,14 +1,27 @@
-/** Writes docs/s3-compatibility.md from the table of operations. */
+/** Writes docs/s3-compatibility.md and docs/s3-parameters.md from the table of operations. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { compatibilityMarkdown } from '../gateway/compatibility.ts'
+import { parametersMarkdown } from '../gateway/documented-names.ts'
 import { QUERY_ROWS } from '../gateway/iam/table.ts'
 import { OPERATIONS } from '../gateway/operations.ts'
 
-const path = new URL('../docs/s3-compatibility.md', import.meta.url)
+const PAGES = {
+  's3-compatibility.md': compatibilityMarkdown(OPERATIONS, QUERY_ROWS),
+  's3-parameters.md': parametersMarkdown(OPERATIONS),
+} as const
 
-export function isCurrent(): boolean {
-  return readFileSync(path, 'utf8') === compatibilityMarkdown(OPERATIONS, QUERY_ROWS)
+export type Page = keyof typeof PAGES
+
+function pathOf(page: Page): URL {
+  return new URL(`../docs/${page}`, import.meta.url)
 }
 
-if (import.meta.main) writeFileSync(path, compatibilityMarkdown(OPERATIONS, QUERY_ROWS))
+export function isCurrent(page: Page): boolean {
+  const path = pathOf(page)
+  return existsSync(path) && readFileSync(path, 'utf8') === PAGES[page]
+}
+
+if (import.meta.main) {
+  for (const page of Object.keys(PAGES) as Page[]) writeFileSync(pathOf(page), PAGES[page])
+}

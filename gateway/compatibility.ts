@@ -45,6 +45,8 @@ export function capabilitiesResponse(
     query: [...operation.query],
     headers: [...operation.headers],
     conditions: [...operation.conditions],
+    refused: [...operation.refusedQuery, ...operation.refusedHeaders],
+    ignored: [...operation.ignored.keys()],
   }))
   return jsonResponse({
     server: 'Shoal',
@@ -73,7 +75,7 @@ export function compatibilityMarkdown(
   return `# S3 compatibility
 
 Made from the table of operations (gateway/operations.ts) by \`node .config/s3-table.ts\`; a test says when it is out
-of date. The same as JSON: a signed \`GET /?capabilities\`.
+of date. The same as JSON: a signed \`GET /?capabilities\`. Query parameters and headers: docs/s3-parameters.md.
 
 What changes the meaning of a request is never ignored, and what AWS ignores is: see rule 1.
 

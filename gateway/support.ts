@@ -17,6 +17,7 @@ import type { S3Request } from './request.ts'
 import { levelOf } from './router.ts'
 import { COMMON_HEADERS, COMMON_QUERY, CONDITIONS } from './names.ts'
 import { nameOfMark } from './s3/table/row.ts'
+import { checkValue } from './values.ts'
 
 /** Throws S3Error for what the request carries and must not be passed over. */
 export function checkSupported(operation: Operation, request: S3Request): void {
@@ -154,69 +155,6 @@ function checkForeignHeader(operation: Operation, name: string, value: string): 
   const generic = name.startsWith('x-amz-meta-') ? 'x-amz-meta-*' : name
   const words = operation.misplaced.get(generic)
   if (words !== undefined) throw invalid(name, value, words)
-}
-
-const STORAGE_CLASSES: ReadonlySet<string> = new Set([
-  'STANDARD',
-  'REDUCED_REDUNDANCY',
-  'STANDARD_IA',
-  'ONEZONE_IA',
-  'INTELLIGENT_TIERING',
-  'GLACIER',
-  'GLACIER_IR',
-  'DEEP_ARCHIVE',
-])
-
-/** ACLs that say what is the case anyway: the owner alone. */
-const OWNER_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
-const OTHER_ACLS: ReadonlySet<string> = new Set([
-  'public-read',
-  'public-read-write',
-  'authenticated-read',
-  'aws-exec-read',
-  'bucket-owner-read',
-  'log-delivery-write',
-])
-
-/** Headers of which only some values are understood. */
-function checkValue(name: string, value: string): void {
-  switch (name) {
-    case 'x-amz-acl':
-      if (OTHER_ACLS.has(value)) throw notBuilt('Header', name)
-      return want(OWNER_ACLS.has(value), name, value)
-    case 'x-amz-storage-class':
-      if (!STORAGE_CLASSES.has(value)) throw new S3Error('InvalidStorageClass')
-      return
-    case 'x-amz-request-payer':
-      return want(value === 'requester', name, value)
-    case 'x-amz-metadata-directive':
-    case 'x-amz-tagging-directive':
-      return want(value === 'COPY' || value === 'REPLACE', name, value)
-    case 'x-amz-checksum-mode':
-      return want(/^enabled$/i.test(value), name, value)
-    case 'x-amz-bucket-object-lock-enabled':
-      if (!/^false$/i.test(value)) throw notBuilt('Header', name)
-      return
-    case 'x-amz-object-ownership':
-      if (value !== 'BucketOwnerEnforced') throw notBuilt('Header', name)
-      return
-    case 'x-amz-bucket-namespace':
-      if (value !== 'global') throw notBuilt('Header', name)
-      return
-    case 'x-amz-optional-object-attributes':
-      // No object is ever being restored, so that nothing is left out of the answer.
-      return want(
-        value.split(',').every((each) => /^[ \t]*RestoreStatus[ \t]*$/.test(each)),
-        name,
-        value,
-      )
-    default:
-      return
-  }
-}
-
-function want(holds: boolean, name: string, value: string): void {
-  if (!holds) throw invalid(name, value)
 }
 
 function invalid(name: string, value: string, message?: string): S3Error {

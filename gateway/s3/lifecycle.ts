@@ -26,10 +26,6 @@ const MINIMUM_SIZE = 'x-amz-transition-default-minimum-object-size'
 const DEFAULT_MINIMUM_SIZE = 'all_storage_classes_128K'
 
 export async function putBucketLifecycle(call: Call): Promise<S3Response> {
-  const minimumSize = call.request.headers[MINIMUM_SIZE]
-  if (minimumSize !== undefined && minimumSize !== DEFAULT_MINIMUM_SIZE) {
-    throw new S3Error('NotImplemented', undefined, { details: { Header: MINIMUM_SIZE } })
-  }
   const abortRules = parseLifecycle(await settingXml(call, LIFECYCLE_LIMITS))
   await call.store.changeBucket(call.context, { bucket: call.bucket, change: { abortRules } })
   return emptyResponse(200, { [MINIMUM_SIZE]: DEFAULT_MINIMUM_SIZE })

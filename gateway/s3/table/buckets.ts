@@ -111,10 +111,7 @@ export const SETTING_OPERATIONS: readonly Operation[] = [
   row('PutBucketLifecycleConfiguration', 'PUT', 'bucket', putBucketLifecycle, {
     marks: ['lifecycle'],
     action: 's3:PutLifecycleConfiguration',
-    headers: CHECKSUMS,
-    ignored: {
-      'x-amz-transition-default-minimum-object-size': 'no rule moves objects to another class',
-    },
+    headers: [...CHECKSUMS, 'x-amz-transition-default-minimum-object-size'],
   }),
   row('DeleteBucketLifecycle', 'DELETE', 'bucket', deleteBucketLifecycle, {
     marks: ['lifecycle'],

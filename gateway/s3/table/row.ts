@@ -7,7 +7,6 @@ import { DOCUMENTED } from '../../documented.ts'
 
 export const CHECKSUMS = [
   'x-amz-sdk-checksum-algorithm',
-  'x-amz-checksum-algorithm',
   'x-amz-checksum-crc32',
   'x-amz-checksum-crc32c',
   'x-amz-checksum-crc64nvme',

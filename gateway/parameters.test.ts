@@ -1,0 +1,111 @@
+/** docs/s3-parameters.md, tried: every name that AWS documents for an operation, sent to a gateway. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { sendPlain, sendRaw, type RawResponse } from './conformance/world.ts'
+import { documentedNames, type DocumentedName } from './documented-names.ts'
+import type { Operation } from './operation.ts'
+import { OPERATIONS } from './operations.ts'
+import { algorithmNamed, prepare, sampleOf, type Sample } from './testing/documented-requests.ts'
+import { startGateway, type TestGateway } from './testing/gateway.ts'
+import { presign, type Unsigned } from './testing/signer.ts'
+
+let server: TestGateway
+
+beforeEach(async () => {
+  server = await startGateway()
+})
+afterEach(() => server.close())
+
+function withSample(message: Unsigned, sample: Sample): Unsigned {
+  return {
+    ...message,
+    query: [...(message.query ?? []), ...Object.entries(sample.query ?? {})],
+    headers: { ...message.headers, ...sample.headers },
+  }
+}
+
+/** With the sample's x-amz-* in the query of a presigned request, where they stand for headers. */
+function sendPresigned(message: Unsigned, sample: Sample): Promise<RawResponse> {
+  const { target } = server
+  const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+  const body = Buffer.concat(message.body ?? [])
+  const headers = { host: new URL(target.endpoint).host, ...message.headers }
+  const query = [...(message.query ?? []), ...Object.entries(sample.headers ?? {})]
+  const signed = presign({ ...message, headers, query }, { ...target, timestamp })
+  const length =
+    message.body === undefined && message.method !== 'PUT' && message.method !== 'POST'
+      ? {}
+      : { 'content-length': String(body.length) }
+  const { url, method = 'GET' } = signed.message
+  return sendPlain(target.endpoint, { method, url, headers: { ...headers, ...length } }, body)
+}
+
+/** `NotImplemented Header x-amz-tagging`; the status alone for HEAD, whose answers have no body. */
+function refusalOf(operation: Operation, answer: RawResponse): string {
+  if (operation.method === 'HEAD') return String(answer.status)
+  const found = /<(Header|Parameter|ArgumentName)>([^<]*)</.exec(answer.text)
+  return `${answer.code} ${found?.[1]} ${found?.[2]}`
+}
+
+/** What the list says of this name, as `refusalOf` shows it. */
+function refusalFor(operation: Operation, { place, name, fate }: DocumentedName): string {
+  const shown = name.replace('*', 'note')
+  if (fate === 'refused') {
+    if (operation.method === 'HEAD') return '501'
+    return `NotImplemented ${place === 'header' ? 'Header' : 'Parameter'} ${shown}`
+  }
+  return operation.method === 'HEAD' ? '400' : `InvalidArgument ArgumentName ${shown}`
+}
+
+async function tryName(operation: Operation, each: DocumentedName, status: number): Promise<void> {
+  const { place, name, fate } = each
+  const checksum = operation.name === 'CompleteMultipartUpload' ? algorithmNamed(name) : undefined
+  const senders = [
+    (message: Unsigned, sample: Sample) => sendRaw(server.target, withSample(message, sample)),
+    ...(place === 'header' && name.startsWith('x-amz-') ? [sendPresigned] : []),
+  ]
+  for (const send of senders) {
+    const message = await prepare(server.target, operation, checksum)
+    const sample = sampleOf(operation, message, place, name)
+    if (sample === undefined) return expect(fate).toBe('accepted')
+    const answer = await send(message, sample)
+    const label = `${operation.name} ${place} ${name} ${JSON.stringify(sample)}: ${answer.text}`
+    if (fate === 'accepted' || fate === 'ignored') {
+      expect(answer.status, label).toBe(sample.status ?? status)
+    } else {
+      expect(refusalOf(operation, answer), label).toBe(refusalFor(operation, each))
+    }
+  }
+}
+
+const UNKNOWN: readonly Sample[] = [
+  { query: { v: '2' } },
+  { query: { utm_source: 'x', 'x-anything': 'y z', ACL: '', Versions: '1' } },
+  { query: { metadata: 'true', 'x-id': 'AnyName', '': 'nameless' } },
+  { headers: { 'x-amz-te': 'append-md5', 'x-amz-unheard-of': '1', 'x-amz-cf-id': 'abc==' } },
+  {
+    headers: {
+      'x-forwarded-for': '192.0.2.1',
+      'if-schedule-tag-match': 'x',
+      'x-amzn-trace-id': 'y',
+    },
+  },
+]
+
+describe('each name that AWS documents has the fate that the list says', () => {
+  for (const operation of OPERATIONS) {
+    if (operation.run === undefined) continue
+    test(operation.name, async () => {
+      const plain = await sendRaw(server.target, await prepare(server.target, operation))
+      // No bucket has object lock, which S3 says so.
+      const lock = ['GetObjectRetention', 'GetObjectLegalHold'].includes(operation.name)
+      expect(lock ? [400] : [200, 204, 404], plain.text).toContain(plain.status)
+      for (const each of documentedNames(operation)) await tryName(operation, each, plain.status)
+      for (const sample of UNKNOWN) {
+        const message = await prepare(server.target, operation)
+        const answer = await sendRaw(server.target, withSample(message, sample))
+        expect(answer.status, `${JSON.stringify(sample)}: ${answer.text}`).toBe(plain.status)
+      }
+    })
+  }
+})

@@ -1,0 +1,89 @@
+/** Headers of which only some values are understood, as the table of operations and its documentation show them. */
+
+import { S3Error } from './errors.ts'
+
+export interface ValueRule {
+  readonly accepted: readonly string[]
+  /** Values that AWS has and Shoal does not: 501. `others`: all but the accepted ones. */
+  readonly notBuilt: readonly string[] | 'others'
+  /** Letters count alike in either case. */
+  readonly anyCase?: true
+  /** Several values, separated by commas. */
+  readonly isList?: true
+  /** What AWS says to a value that is none. */
+  readonly code?: 'InvalidStorageClass'
+}
+
+const DIRECTIVE: ValueRule = { accepted: ['COPY', 'REPLACE'], notBuilt: [] }
+
+export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, ValueRule>([
+  [
+    // They say what is the case anyway: the owner alone.
+    'x-amz-acl',
+    {
+      accepted: ['private', 'bucket-owner-full-control'],
+      notBuilt: [
+        'public-read',
+        'public-read-write',
+        'authenticated-read',
+        'aws-exec-read',
+        'bucket-owner-read',
+        'log-delivery-write',
+      ],
+    },
+  ],
+  [
+    'x-amz-storage-class',
+    {
+      accepted: [
+        'STANDARD',
+        'REDUCED_REDUNDANCY',
+        'STANDARD_IA',
+        'ONEZONE_IA',
+        'INTELLIGENT_TIERING',
+        'GLACIER',
+        'GLACIER_IR',
+        'DEEP_ARCHIVE',
+      ],
+      notBuilt: [],
+      code: 'InvalidStorageClass',
+    },
+  ],
+  ['x-amz-request-payer', { accepted: ['requester'], notBuilt: [] }],
+  ['x-amz-metadata-directive', DIRECTIVE],
+  ['x-amz-tagging-directive', DIRECTIVE],
+  ['x-amz-checksum-mode', { accepted: ['ENABLED'], notBuilt: [], anyCase: true }],
+  ['x-amz-bucket-object-lock-enabled', { accepted: ['false'], notBuilt: 'others', anyCase: true }],
+  ['x-amz-object-ownership', { accepted: ['BucketOwnerEnforced'], notBuilt: 'others' }],
+  ['x-amz-bucket-namespace', { accepted: ['global'], notBuilt: 'others' }],
+  [
+    // No rule moves objects to another class; it is the default, which is read again.
+    'x-amz-transition-default-minimum-object-size',
+    { accepted: ['all_storage_classes_128K'], notBuilt: ['varies_by_storage_class'] },
+  ],
+  [
+    // No object is ever being restored, so that nothing is left out of the answer.
+    'x-amz-optional-object-attributes',
+    { accepted: ['RestoreStatus'], notBuilt: [], isList: true },
+  ],
+])
+
+/** Throws NotImplemented, InvalidArgument, InvalidStorageClass. */
+export function checkValue(name: string, value: string): void {
+  const rule = VALUE_RULES.get(name)
+  if (rule === undefined) return
+  const given = rule.isList === true ? value.split(/[ \t]*,[ \t]*/) : [value]
+  if (given.every((each) => accepts(rule, each))) return
+  if (rule.notBuilt === 'others' || rule.notBuilt.includes(value)) {
+    throw new S3Error('NotImplemented', undefined, { details: { Header: name } })
+  }
+  throw new S3Error(rule.code ?? 'InvalidArgument', undefined, {
+    details: { ArgumentName: name, ArgumentValue: value },
+  })
+}
+
+function accepts({ accepted, anyCase }: ValueRule, value: string): boolean {
+  if (accepted.includes(value)) return true
+  if (anyCase !== true) return false
+  return accepted.some((each) => new RegExp(`^${each}$`, 'i').test(value))
+}
