@@ -2,6 +2,7 @@
 
 import { upperCase } from './ascii.ts'
 import type { SigV2 } from './auth.ts'
+import { documentedNames } from './documented-names.ts'
 import type { Operation } from './operation.ts'
 import { jsonResponse, type S3Response } from './response.ts'
 
@@ -45,8 +46,7 @@ export function capabilitiesResponse(
     query: [...operation.query],
     headers: [...operation.headers],
     conditions: [...operation.conditions],
-    refused: [...operation.refusedQuery, ...operation.refusedHeaders],
-    ignored: [...operation.ignored.keys()],
+    parameters: operation.run === undefined ? [] : documentedNames(operation),
   }))
   return jsonResponse({
     server: 'Shoal',
