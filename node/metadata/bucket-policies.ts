@@ -1,9 +1,13 @@
 /** The policies of an account's buckets, for checks of what they give by name (node/iam/rights.ts). */
 
 import { StoreError } from '../../protocol/errors.ts'
-import type { BucketSettings, RequestContext } from '../../gateway/backend.ts'
+import type { Backend, BucketSettings, RequestContext } from '../../gateway/backend.ts'
 import type { BucketPolicyText } from '../iam/surroundings.ts'
-import type { Buckets } from './buckets.ts'
+
+export interface BucketSource {
+  readonly list: Backend['listBuckets']
+  readonly settings: Backend['getBucketSettings']
+}
 
 const PAGE = 1_000
 /** Reads at once. */
@@ -11,7 +15,7 @@ const WIDTH = 32
 
 /** Of those that have one, as they are now. */
 export async function bucketPoliciesOf(
-  buckets: Pick<Buckets, 'list' | 'settings'>,
+  buckets: BucketSource,
   context: RequestContext,
   accountId: string,
 ): Promise<BucketPolicyText[]> {
@@ -38,7 +42,7 @@ export async function bucketPoliciesOf(
 }
 
 async function settingsOf(
-  buckets: Pick<Buckets, 'settings'>,
+  buckets: BucketSource,
   context: RequestContext,
   name: string,
 ): Promise<BucketSettings> {

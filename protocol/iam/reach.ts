@@ -50,9 +50,19 @@ export function isNameDependent({ statements }: Policy): boolean {
 function asksForName({ resources, conditions }: Statement): boolean {
   return (
     resources.some(({ fields }) => fields.some(hasVariables)) ||
-    conditions.some(({ key, values }) => isPrincipalKey(key) || values.some(hasVariables))
+    conditions.some(
+      ({ key, values }) =>
+        (isPrincipalKey(key) && !OF_ACCOUNT.has(key)) || values.some(hasVariables),
+    )
   )
 }
+
+/** The same for all principals of an account. */
+const OF_ACCOUNT: ReadonlySet<string> = new Set([
+  'aws:principalaccount',
+  'aws:principalisawsservice',
+  'aws:principalorgid',
+])
 
 /** What the policy of a bucket of its account surely allows it, and all that it may deny it. */
 export function leastRights({ statements }: Policy, who: Bearer): Policy {

@@ -12,7 +12,7 @@ import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
 import { rootIdentity } from '../resolve.ts'
 import { seal } from '../sealing.ts'
-import type { BucketPolicyText } from '../surroundings.ts'
+import type { SurroundingsOptions } from '../surroundings.ts'
 
 export const FIRST_ACCOUNT = '100000000001'
 export const FIRST_KEY = 'SHOAFOUNDER'
@@ -24,8 +24,8 @@ export class IamWorld {
   readonly identities: Identities
   readonly root: Identity = rootIdentity(FIRST_ACCOUNT)
   nowMs = START_MS
-  /** Of the buckets of whichever account asks. */
-  bucketPolicies: readonly BucketPolicyText[] = []
+  /** There are no buckets. */
+  bucketPolicies: SurroundingsOptions['bucketPolicies'] = () => Promise.resolve([])
 
   constructor(seed = 1) {
     const draw = seededRandom(seed)
@@ -44,7 +44,7 @@ export class IamWorld {
         float: draw,
       },
       network: { publish: () => {}, subscribe: () => {} },
-      bucketPolicies: () => Promise.resolve(this.bucketPolicies),
+      bucketPolicies: (context, accountId) => this.bucketPolicies(context, accountId),
       tokens: new JoseTokenSigner(),
       cluster: () => ({
         id: 'c'.repeat(32),

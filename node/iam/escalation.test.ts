@@ -1,0 +1,18 @@
+/**
+ * Row 31: a limited user makes each change of identities and policies that the table of operations has, with the
+ * right to that action on everything and no other. Afterwards she and all that she controls may do no more than
+ * before. Longer: `npm run sim:escalation`.
+ */
+
+import { expect, test } from 'vitest'
+import { escalationLine, tallyLine, tryEscalations } from './testing/escalations.ts'
+
+test('no operation, and no sequence of some, gives a limited user more than it had', async () => {
+  const tally = await tryEscalations({ callers: ['user', 'limited'], sequences: 60, seed: 1 })
+  console.log(tallyLine(tally))
+  expect(tally.escalations.map(escalationLine)).toEqual([])
+  expect(tally.paths).toBeGreaterThan(500)
+  // The attempts were really made.
+  expect(tally.refused).toBeGreaterThan(100)
+  expect(tally.harmless).toBeGreaterThan(100)
+})
