@@ -8,6 +8,7 @@
  */
 
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
+import type { PrincipalDirectory } from './principals.ts'
 
 /** Travels with one request through backend and peers. */
 export interface RequestContext {
@@ -295,20 +296,6 @@ export interface Credential {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly identity: Identity
-}
-
-/** The users and roles of all accounts. Linearizable. */
-export interface PrincipalDirectory {
-  /** Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN; an ARN that is nobody's does not stand there. */
-  principalIds(
-    context: RequestContext,
-    arns: readonly string[],
-  ): Promise<ReadonlyMap<string, string>>
-  /** Present ARNs by id; one that is gone does not stand there. */
-  principalArns(
-    context: RequestContext,
-    principals: readonly ResolvedPrincipal[],
-  ): Promise<ReadonlyMap<string, string>>
 }
 
 export interface Backend extends PrincipalDirectory {

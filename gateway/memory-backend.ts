@@ -29,7 +29,6 @@ import type {
   ObjectInfo,
   ObjectReader,
   PartInfo,
-  PrincipalDirectory,
   PutResult,
   RequestContext,
   SealedBody,
@@ -40,6 +39,7 @@ import type {
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 import { principalsOf } from './memory-principals.ts'
+import type { PrincipalDirectory } from './principals.ts'
 import { sameAccess } from './bucket-access.ts'
 import {
   chooseParts,

@@ -1,7 +1,8 @@
 /** The users and roles whose credentials a memory backend was given. */
 
 import { entityIdOf } from '../protocol/iam/principal.ts'
-import type { Credential, PrincipalDirectory } from './backend.ts'
+import type { Credential } from './backend.ts'
+import type { PrincipalDirectory } from './principals.ts'
 
 export function principalsOf(credentials: readonly Credential[]): PrincipalDirectory {
   const ids = new Map<string, string>()

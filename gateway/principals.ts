@@ -1,7 +1,21 @@
 /** Whom the ARNs of a policy mean: asked once, when the policy is stored. */
 
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
-import type { PrincipalDirectory, RequestContext } from './backend.ts'
+import type { RequestContext } from './backend.ts'
+
+/** The users and roles of all accounts. Linearizable. */
+export interface PrincipalDirectory {
+  /** Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN; an ARN that is nobody's does not stand there. */
+  principalIds(
+    context: RequestContext,
+    arns: readonly string[],
+  ): Promise<ReadonlyMap<string, string>>
+  /** Present ARNs by id; one that is gone does not stand there. */
+  principalArns(
+    context: RequestContext,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<ReadonlyMap<string, string>>
+}
 
 /** Those of the ARNs with their ids. `missing` is thrown for the first one that is nobody's. */
 export async function resolvePrincipals(

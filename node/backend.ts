@@ -1,6 +1,7 @@
 /** The gateway's port on registers and blocks. */
 
-import type { Backend, PrincipalDirectory } from '../gateway/backend.ts'
+import type { Backend } from '../gateway/backend.ts'
+import type { PrincipalDirectory } from '../gateway/principals.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import type { Objects } from './metadata/objects.ts'
 import type { Uploads } from './metadata/uploads.ts'

@@ -4,7 +4,8 @@
  * never out of date in a decision.
  */
 
-import type { PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { PrincipalDirectory } from '../../gateway/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import {
   entityIdOf,

@@ -1,8 +1,8 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
-import type { PrincipalDirectory, RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
-import { resolvePrincipals } from '../../gateway/principals.ts'
+import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
