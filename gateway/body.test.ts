@@ -270,7 +270,7 @@ describe('lengths', () => {
             'x-amz-decoded-content-length': length,
           },
         },
-        'InvalidArgument',
+        'MissingContentLength',
       )
     }
   })

@@ -3,7 +3,7 @@
  * how long the result will be. Hashes are body.ts's work.
  */
 
-import { listMembers, lowerCase } from './ascii.ts'
+import { decimal, listMembers, lowerCase } from './ascii.ts'
 import { announcedTrailers } from './checksum.ts'
 import { S3Error } from './errors.ts'
 import type { S3Request } from './request.ts'
@@ -66,16 +66,14 @@ function chunkedFraming(request: S3Request, auth: AuthResult): Framing {
       'You must provide the x-amz-decoded-content-length HTTP header.',
     )
   }
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new S3Error('InvalidArgument', 'x-amz-decoded-content-length is not a length', {
-      details: { ArgumentName: 'x-amz-decoded-content-length', ArgumentValue: text },
-    })
+  const sizeBytes = decimal(text)
+  if (sizeBytes === undefined) {
+    throw new S3Error('MissingContentLength', 'x-amz-decoded-content-length is not a length.')
   }
   const trailers = announcedTrailers(request)
   if (!payload.trailer && trailers.length > 0) {
     throw new S3Error('InvalidRequest', 'x-amz-trailer needs a payload with a trailer.')
   }
-  const sizeBytes = Number(text)
   const decoder = new ChunkedDecoder({
     decodedBytes: sizeBytes,
     signing: payload.signed ? auth.signing : undefined,

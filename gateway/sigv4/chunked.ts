@@ -1,9 +1,13 @@
 /**
  * Decoder of `Content-Encoding: aws-chunked` (row 23), pushed along by whoever reads the body:
  *
- *   chunk   = size-hex [";chunk-signature=" 64hex] CRLF  size bytes  CRLF
+ *   chunk   = size-hex *(";" extension) CRLF  size bytes  CRLF
  *   body    = 1*chunk, the last of size 0 and without bytes; then CRLF, or the trailer
- *   trailer = 1*(name ":" value CRLF) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+ *   trailer = *(name ":" value CRLF) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+ *
+ * A signed chunk has the extension "chunk-signature=" 64hex; others have no meaning. Lines of a trailer may
+ * end with LF alone, an empty line may stand before its signature, and one more behind the body: minio-go
+ * sends all three.
  *
  * Invariants:
  *   - framing never reaches the output
@@ -32,6 +36,9 @@ export interface ChunkedOptions {
   readonly trailers?: readonly string[] | undefined
 }
 
+/** The number of an 8 PiB chunk, behind any number of zeros. */
+const SIZE = /^0*([0-9a-fA-F]{0,13})$/
+const SIGNATURE = /^[0-9a-f]{64}$/
 const MAX_LINE_BYTES = 512
 const MAX_TRAILER_BYTES = 8192
 /** S3's least size of a signed chunk but the last two (the last with bytes, and the empty one). */
@@ -40,7 +47,7 @@ const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
 const LF = 10
 const CR = 13
 
-type State = 'header' | 'data' | 'data-end' | 'last-end' | 'trailer' | 'done'
+type State = 'header' | 'data' | 'data-end' | 'last-end' | 'trailer' | 'done' | 'after'
 
 export class ChunkedDecoder {
   readonly #options: ChunkedOptions
@@ -49,7 +56,9 @@ export class ChunkedDecoder {
   /** Of the body, and of the chunk. */
   #remaining: number
   #chunkRemaining = 0
-  #smallChunkSeen = false
+  #chunks = 0
+  /** Size of the first signed chunk that was small. */
+  #smallChunkBytes: number | undefined
   #chunkHash: Hash | undefined
   #chunkSignature = ''
   #previousSignature: string
@@ -78,7 +87,7 @@ export class ChunkedDecoder {
         at += data.length
         this.#takeData(data)
         emit(data)
-      } else if (this.#state === 'done') {
+      } else if (this.#state === 'after') {
         throw malformed('There are bytes behind the last chunk.')
       } else {
         at = this.#takeLine(bytes, at)
@@ -88,7 +97,8 @@ export class ChunkedDecoder {
 
   /** The raw body is over. Throws S3Error unless it was whole. */
   end(): void {
-    if (this.#state !== 'done') throw new S3Error('IncompleteBody')
+    const whole = this.#state === 'done' || this.#state === 'after'
+    if (!whole || this.#line !== '') throw new S3Error('IncompleteBody')
   }
 
   #takeData(data: Uint8Array): void {
@@ -136,35 +146,58 @@ export class ChunkedDecoder {
         return
       case 'trailer':
         return this.#takeTrailerLine(text)
-      case 'data':
       case 'done':
+        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        this.#state = 'after'
+        return
+      case 'data':
+      case 'after':
     }
   }
 
   #takeHeader(text: string): void {
-    const match = /^([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec(text)
-    const signed = this.#options.signing !== undefined
-    if (match === null || (match[2] !== undefined) !== signed) {
-      throw malformed('A chunk header is malformed.')
-    }
-    const sizeBytes = Number(`0x${match[1]}`)
-    if (sizeBytes > this.#remaining) {
-      throw malformed('The chunks hold more bytes than x-amz-decoded-content-length says.')
-    }
-    this.#chunkSignature = match[2] ?? ''
+    const [size = '', ...extensions] = text.split(';').map(trim)
+    const digits = size === '' ? undefined : SIZE.exec(size)?.[1]
+    if (digits === undefined) throw malformed('The size of a chunk is malformed.')
+    const sizeBytes = digits === '' ? 0 : Number(`0x${digits}`)
+    this.#chunks++
+    if (sizeBytes > this.#remaining) throw wrongLength(this.#options.decodedBytes)
+    const { signing } = this.#options
+    if (signing !== undefined) this.#takeSignature(extensions)
     if (sizeBytes === 0) return this.#takeLast()
-    if (signed) {
-      if (this.#smallChunkSeen) throw new S3Error('InvalidChunkSizeError')
-      this.#smallChunkSeen = sizeBytes < MIN_SIGNED_CHUNK_BYTES
+    if (signing !== undefined) {
+      this.#checkSize(sizeBytes)
       this.#chunkHash = createHash('sha256')
     }
     this.#chunkRemaining = sizeBytes
     this.#state = 'data'
   }
 
+  #takeSignature(extensions: readonly string[]): void {
+    const values = extensions.map((extension) => extension.split('=').map(trim))
+    const [signature, more] = values.filter(([name]) => name === 'chunk-signature')
+    if (more !== undefined || signature?.length !== 2 || !SIGNATURE.test(signature[1] ?? '')) {
+      throw malformed('A chunk has no signature, or a malformed one.')
+    }
+    this.#chunkSignature = signature[1] ?? ''
+  }
+
+  /** Of the chunks with bytes only the last may be small. */
+  #checkSize(sizeBytes: number): void {
+    if (this.#smallChunkBytes !== undefined) {
+      throw new S3Error('InvalidChunkSizeError', undefined, {
+        details: { Chunk: this.#chunks, BadChunkSize: this.#smallChunkBytes },
+      })
+    }
+    if (sizeBytes < MIN_SIGNED_CHUNK_BYTES) this.#smallChunkBytes = sizeBytes
+  }
+
   #takeLast(): void {
     if (this.#options.signing !== undefined) this.#checkChunk(EMPTY_SHA256)
-    if (this.#remaining !== 0) throw new S3Error('IncompleteBody')
+    if (this.#remaining !== 0) {
+      const { decodedBytes } = this.#options
+      throw wrongLength(decodedBytes, decodedBytes - this.#remaining)
+    }
     this.#state = this.#options.trailers === undefined ? 'last-end' : 'trailer'
   }
 
@@ -233,6 +266,20 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }
 
+/** AWS's code for every fault of the framing. */
 function malformed(message: string): S3Error {
-  return new S3Error('InvalidRequest', message)
+  return new S3Error('IncompleteBody', `The request body terminated unexpectedly. ${message}`)
+}
+
+function wrongLength(expected: number, provided?: number): S3Error {
+  return new S3Error(
+    'IncompleteBody',
+    'The chunks do not hold the number of bytes that x-amz-decoded-content-length says.',
+    {
+      details: {
+        NumberBytesExpected: expected,
+        ...(provided === undefined ? {} : { NumberBytesProvided: provided }),
+      },
+    },
+  )
 }
