@@ -1,5 +1,6 @@
 /** One request on its way through its handler, and the rights that it is asked for on the way. */
 
+import { lowerCase } from './ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
 import { compiledPolicy } from '../protocol/iam/compiled.ts'
 import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
@@ -188,7 +189,7 @@ export class GateCall implements Call, Applicant {
 function letsStrangers(text: string, actions: readonly string[], meter: Meter): boolean {
   const { policy } = compiledPolicy('bucket policy', text, 'resource')
   if (policy === undefined) return false
-  const lower = actions.map((action) => action.toLowerCase())
+  const lower = actions.map((action) => lowerCase(action))
   return policy.statements.some(
     ({ effect, principals, exceptPrincipals, actions: patterns, exceptActions }) =>
       effect === 'Allow' &&

@@ -174,6 +174,7 @@ export class Gate {
   }
 
   #asS3Error(error: unknown, request: S3Request | undefined, exchange: Exchange): S3Error {
+    if (exchange.aborted === 'body-cut') return new S3Error('IncompleteBody')
     if (exchange.aborted !== undefined) {
       if (exchange.aborted === 'displaced') return slowDown('')
       return exchange.aborted === 'too-slow'

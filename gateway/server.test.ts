@@ -96,6 +96,31 @@ describe('malformed HTTP', () => {
     })
   }
 
+  test('a body that ends too early is IncompleteBody, and nothing is stored', async () => {
+    const at = await start()
+    const framed = {
+      'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      'x-amz-decoded-content-length': '5',
+    }
+    for (const headers of [
+      { 'content-length': '10' },
+      { 'content-length': '200000' },
+      { 'content-length': '70', ...framed },
+      { 'transfer-encoding': 'chunked', ...framed },
+    ]) {
+      const socket = await openSocket(at.target.endpoint)
+      socket.send(head(at, 'PUT', '/bucket/k', headers) + '5\r\nhe')
+      await until(() => at.metrics.inFlight === 1 || undefined)
+      socket.socket.end()
+      expect(await socket.closed()).toMatch(
+        /^HTTP\/1.1 400 [^]*x-amz-request-id[^]*<Code>IncompleteBody<\/Code>/i,
+      )
+      await until(() => at.metrics.inFlight === 0 || undefined)
+    }
+    expect((await sendRaw(at.target, { path: '/bucket/k' })).code).toBe('NoSuchKey')
+    expect(at.errors).toEqual([])
+  })
+
   test('no header is passed over because it is one of many', async () => {
     const { target } = await start()
     const many = Array.from({ length: 2_200 }, () => 'a:').join('\r\n')
