@@ -3,6 +3,7 @@
  * are, all others by where they come from.
  */
 
+import { lowerCase } from './ascii.ts'
 import type { Identity } from './backend.ts'
 import { ANONYMOUS } from './authorize.ts'
 import type { Holder } from './shares.ts'
@@ -45,7 +46,7 @@ export function holdersOf(identity: Identity, address: string, shares: CallerSha
 
 /** IPv6 addresses of one /64 are one caller's: that much is given to a single site. */
 export function addressGroup(remoteAddress: string): string {
-  const address = remoteAddress.split('%')[0]?.toLowerCase() ?? ''
+  const address = lowerCase(remoteAddress.split('%')[0] ?? '')
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1]
   if (mapped !== undefined) return mapped
   if (!address.includes(':')) return address
@@ -56,6 +57,6 @@ export function addressGroup(remoteAddress: string): string {
     while (head.length < 4 && head.length + tail < 8) head.push('0')
     head.push(...after.split(':'))
   }
-  const groups = head.slice(0, 4).map((each) => Number.parseInt(each, 16).toString(16))
+  const groups = head.slice(0, 4).map((each) => Number(`0x${each}`).toString(16))
   return `${groups.join(':')}::/64`
 }

@@ -85,6 +85,9 @@ What changes the meaning of a request is never ignored, and what AWS ignores is:
 - SigV2 by the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
   \`off\` none. It signs what AWS's page names and every parameter that makes a request another operation;
   never aws-chunked bodies, nor the forms of IAM and STS. Policies see \`s3:signatureversion\` \`AWS\`.
+- aws-chunked: extensions of chunks that have no meaning are passed over, and one empty line behind the body is. Every
+  fault of the framing, and a length other than \`x-amz-decoded-content-length\`, is IncompleteBody.
+- A plus in a path stands for a space, as in S3; a plus itself is \`%2B\`.
 - Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and of the
   whole object for multipart uploads.
 - ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.

@@ -6,7 +6,8 @@
 import type { Credential, RequestContext } from './backend.ts'
 import type { S3Request } from './request.ts'
 
-export type AbortCause = 'client-gone' | 'deadline' | 'too-slow' | 'displaced' | 'closing'
+export type AbortCause =
+  'client-gone' | 'body-cut' | 'deadline' | 'too-slow' | 'displaced' | 'closing'
 
 export class RequestAborted extends Error {
   override readonly name = 'AbortError'

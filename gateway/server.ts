@@ -380,7 +380,10 @@ class HttpGateway implements Gateway {
     // Sent ahead, while an answer is under way: another one can't be told from its bytes.
     const isAhead = last?.request.complete === true && this.#connections.isBusy(socket)
     if (isAhead && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return
+    // The client has ended its half of the connection in the middle of a body, and waits for an answer.
+    const cut = error.code === 'HPE_INVALID_EOF_STATE' && last?.request.complete === false
     if (error.code === 'ECONNRESET' || isAhead) socket.destroy()
+    else if (cut && this.#watch.inFlight.has(last)) this.#watch.abort(last, 'body-cut')
     else this.#refusePlainly(socket, refusalOf(error))
   }
 
