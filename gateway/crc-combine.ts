@@ -23,8 +23,8 @@ const POLYNOMIALS: Readonly<Record<CrcAlgorithm, Pair>> = {
 export class CrcCombiner {
   readonly #wide: boolean
   readonly #polynomial: Pair
-  /** x^(2^k). */
-  readonly #powers: Pair[]
+  /** x^(d · 64^k), by k and d: exponents are read six bits at a time. */
+  readonly #powers: Pair[][] = []
   // All parts but the last tend to be of one size, so the last power of x is kept.
   #lastSizeBytes = -1
   #lastPower: Pair = { high: 0, low: 0 }
@@ -33,13 +33,12 @@ export class CrcCombiner {
   constructor(algorithm: CrcAlgorithm) {
     this.#wide = algorithm === 'CRC64NVME'
     this.#polynomial = POLYNOMIALS[algorithm]
-    this.#powers = [this.#highestBitShifted(1)]
   }
 
   /** `crc` big-endian, of `sizeBytes` bytes. */
   append(crc: Uint8Array, sizeBytes: number): void {
     if (sizeBytes !== this.#lastSizeBytes) {
-      this.#lastPower = this.#powerOfX(BigInt(sizeBytes) * 8n)
+      this.#lastPower = this.#powerOfX(sizeBytes * 8)
       this.#lastSizeBytes = sizeBytes
     }
     const view = new DataView(crc.buffer, crc.byteOffset, crc.length)
@@ -64,20 +63,28 @@ export class CrcCombiner {
     return this.#wide ? { high: bit, low: 0 } : { high: 0, low: bit }
   }
 
-  #powerOfX(exponent: bigint): Pair {
+  #powerOfX(exponent: number): Pair {
     let product = this.#highestBitShifted(0)
-    for (let k = 0, rest = exponent; rest > 0n; k++, rest >>= 1n) {
-      if ((rest & 1n) === 1n) product = this.#multiply(this.#power(k), product)
+    for (let k = 0, rest = exponent; rest > 0; k++, rest = Math.floor(rest / 64)) {
+      const digit = rest % 64
+      if (digit > 0) product = this.#multiply(this.#row(k)[digit] as Pair, product)
     }
     return product
   }
 
-  #power(k: number): Pair {
-    for (let at = this.#powers.length; at <= k; at++) {
-      const before = this.#powers[at - 1] as Pair
-      this.#powers.push(this.#multiply(before, before))
-    }
-    return this.#powers[k] as Pair
+  /** x^(d · 64^k) for d = 0 … 63. */
+  #row(k: number): readonly Pair[] {
+    const known = this.#powers[k]
+    if (known !== undefined) return known
+    const before = k === 0 ? undefined : this.#row(k - 1)
+    const base =
+      before === undefined
+        ? this.#highestBitShifted(1)
+        : this.#multiply(before[63] as Pair, before[1] as Pair)
+    const row = [this.#highestBitShifted(0)]
+    for (let digit = 1; digit < 64; digit++) row.push(this.#multiply(row[digit - 1] as Pair, base))
+    this.#powers[k] = row
+    return row
   }
 
   #multiply(a: Pair, b: Pair): Pair {

@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest'
 
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { OverloadedError, StoreError } from '../protocol/errors.ts'
-import { childText, encodeUrl, escapeXml, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
+import { finish } from '../protocol/work.ts'
+import {
+  childText,
+  encodeUrl,
+  escapeXml,
+  joinedRows,
+  parseXml,
+  parsingXml,
+  tag,
+  xmlDocument,
+} from './xml.ts'
 
 const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
 const parse = (text: string) => parseXml(Buffer.from(text), LIMITS)
@@ -228,4 +238,15 @@ describe('errors', () => {
       'ConditionalRequestConflict',
     )
   })
+})
+
+test('row 21: rows of an answer are joined in slices, however many characters have to be escaped', () => {
+  const keys = Array.from({ length: 1_000 }, () => '&~'.repeat(512))
+  const work = joinedRows(keys, (key) => tag('Key', key))
+  let slices = 1
+  while (work.next().done !== true) slices++
+  expect(slices).toBeGreaterThan(50)
+  expect(finish(joinedRows(['a', '<'], (key) => tag('Key', key)))).toBe(
+    '<Key>a</Key><Key>&lt;</Key>',
+  )
 })

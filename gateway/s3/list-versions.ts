@@ -4,7 +4,7 @@ import type { ListedVersion, ListVersionsPage } from '../backend.ts'
 import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
 import { xmlResponse, type S3Response } from '../response.ts'
-import { escapeXml, tag, xmlDate } from '../xml.ts'
+import { escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
 import {
   commonXml,
@@ -36,14 +36,14 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
     (nextKeyMarker === undefined ? '' : named('NextKeyMarker', nextKeyMarker, write)) +
     tag('NextVersionIdMarker', nextVersionIdMarker)
   const owner = ownerXml(await bucketOwner(call))
-  let rows = ''
-  for (const version of page.versions) rows += rowXml(version, listing, owner)
+  const row = (version: ListedVersion): string => rowXml(version, listing, owner)
+  const rows = await call.inTurns(joinedRows(page.versions, row))
   return xmlResponse(
     'ListVersionsResult',
     head +
       commonXml(listing, nextKeyMarker !== undefined) +
       rows +
-      prefixesXml(page.prefixes, write),
+      (await prefixesXml(call, page.prefixes, write)),
   )
 }
 

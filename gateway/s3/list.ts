@@ -7,7 +7,7 @@ import type { ListedObject, ListPage } from '../backend.ts'
 import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
 import { xmlResponse, type S3Response } from '../response.ts'
-import { encodeUrl, escapeXml, tag, xmlDate } from '../xml.ts'
+import { encodeUrl, escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
 /** How names are written: as XML, or form-encoded when the client asked for it. */
@@ -34,7 +34,7 @@ export async function listObjects(call: Call): Promise<S3Response> {
     (page.next === undefined ? '' : named('NextMarker', page.next, write))
   return xmlResponse(
     'ListBucketResult',
-    head + commonXml(listing, page.next !== undefined) + rows(page, listing, owner),
+    head + commonXml(listing, page.next !== undefined) + (await rows(call, page, listing, owner)),
   )
 }
 
@@ -59,7 +59,7 @@ export async function listObjectsV2(call: Call): Promise<S3Response> {
     tag('KeyCount', count)
   return xmlResponse(
     'ListBucketResult',
-    head + commonXml(listing, page.next !== undefined) + rows(page, listing, owner),
+    head + commonXml(listing, page.next !== undefined) + (await rows(call, page, listing, owner)),
   )
 }
 
@@ -83,12 +83,17 @@ export function named(element: string, value: string, write: NameWriter): string
   return `<${element}>${write(value)}</${element}>`
 }
 
-export function prefixesXml(prefixes: readonly string[], write: NameWriter): string {
-  let text = ''
-  for (const prefix of prefixes) {
-    text += `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`
-  }
-  return text
+export function prefixesXml(
+  call: Call,
+  prefixes: readonly string[],
+  write: NameWriter,
+): string | Promise<string> {
+  return call.inTurns(
+    joinedRows(
+      prefixes,
+      (prefix) => `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`,
+    ),
+  )
 }
 
 async function readPage(
@@ -122,13 +127,16 @@ export function commonXml(listing: Listing, truncated: boolean): string {
 }
 
 /** The hot loop of a listing: one string, nothing made for a row but its text. */
-function rows(page: ListPage, listing: Listing, owner: string): string {
-  const { write } = listing
-  let text = ''
-  for (const object of page.objects) {
-    text += `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
-  }
-  return text + prefixesXml(page.prefixes, write)
+async function rows(
+  call: Call,
+  page: ListPage,
+  { write }: Listing,
+  owner: string,
+): Promise<string> {
+  const row = (object: ListedObject): string =>
+    `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
+  const objects = await call.inTurns(joinedRows(page.objects, row))
+  return objects + (await prefixesXml(call, page.prefixes, write))
 }
 
 /** Of one row, without key, version and owner. */

@@ -8,7 +8,7 @@ import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
 import { parseCopySourceRange } from '../range.ts'
 import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { escapeXml, tag, xmlDate } from '../xml.ts'
+import { escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
 import {
   algorithmHeader,
   bucketOwner,
@@ -198,10 +198,9 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
       : await call.store.listUploads(call.context, request)
   const owner = await bucketOwner(call)
   const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
-  let rows = ''
-  for (const upload of page.uploads) {
-    rows += `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
-  }
+  const row = (upload: (typeof page.uploads)[number]): string =>
+    `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
+  const rows = await call.inTurns(joinedRows(page.uploads, row))
   const { nextKeyMarker, nextUploadIdMarker } = page
   return xmlResponse(
     'ListMultipartUploadsResult',
@@ -216,6 +215,6 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
       tag('MaxUploads', limit) +
       tag('IsTruncated', nextKeyMarker !== undefined) +
       rows +
-      prefixesXml(page.prefixes, write),
+      (await prefixesXml(call, page.prefixes, write)),
   )
 }
