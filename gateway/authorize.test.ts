@@ -126,6 +126,48 @@ describe('by action and resource', () => {
     expect(await get(root, '/bucket/closed/b')).toBe(404)
   })
 
+  test('the condition on the source of a copy holds however the source is written', async () => {
+    await setPolicy({
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 's3:PutObject',
+      Resource: OBJECTS,
+      Condition: { StringLike: { 's3:x-amz-copy-source': 'bucket/open/a' } },
+    })
+    const copy = async (source: string, query: [string, string][] = []): Promise<number> => {
+      const headers = { 'x-amz-copy-source': source }
+      return (await as(root, 'PUT', '/bucket/open/copied', { headers, query })).status
+    }
+    for (const written of [
+      'bucket/open/a',
+      '/bucket/open/a',
+      '%2Fbucket%2Fopen%2Fa',
+      '/bucket/open%2F%61',
+      'bucket/open/a?versionId=null',
+      '/bucket/ope%6E/a?versionId=null',
+    ]) {
+      expect([written, await copy(written)]).toEqual([written, 403])
+    }
+    // A version named beside the target is none of the source's.
+    expect(await copy('bucket/open/a', [['x-id', 'CopyObject']])).toBe(403)
+    expect(await copy('bucket/closed/a')).toBe(200)
+    await as(root, 'DELETE', '/bucket/open/copied')
+  })
+
+  test('a parameter or header that the operation passes over satisfies no condition', async () => {
+    await setPolicy({
+      Effect: 'Allow',
+      Principal: '*',
+      Action: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+      Resource: OBJECTS,
+      Condition: { StringLike: { 's3:prefix': 'open/*' } },
+    })
+    const query: [string, string][] = [['prefix', 'open/']]
+    expect((await as(stranger, 'GET', '/bucket/closed/a', { query })).status).toBe(403)
+    expect((await as(stranger, 'PUT', '/bucket/closed/a', { query })).status).toBe(403)
+    expect((await as(stranger, 'DELETE', '/bucket/closed/a', { query })).status).toBe(403)
+  })
+
   test('parts copied: source and target', async () => {
     const created = await as(root, 'POST', '/bucket/open/parts', { query: [['uploads', '']] })
     const uploadId = /<UploadId>([^<]*)/.exec(created.text)?.[1] ?? ''

@@ -27,7 +27,7 @@ export interface Access {
   readonly resource: string
   /** Whose the resource is, and what its policy says. Absent: nobody's yet, or the caller's account's. */
   readonly bucket?: BucketAccess | undefined
-  /** s3:VersionId, when the request's own does not name it. */
+  /** s3:VersionId. */
   readonly versionId?: string | undefined
 }
 

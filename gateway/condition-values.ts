@@ -10,6 +10,7 @@ import { isConditionKey } from '../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../protocol/iam/template.ts'
 import type { Identity } from './backend.ts'
 import { parseCopySource } from './copy-source.ts'
+import type { Operation } from './operation.ts'
 import type { S3Request } from './request.ts'
 import type { AuthResult } from './auth.ts'
 
@@ -20,6 +21,8 @@ export interface Circumstances {
   readonly identity: Identity
   readonly region: string
   readonly nowMs: number
+  /** Absent where a request of the query API is judged. */
+  readonly operation?: Operation | undefined
 }
 
 export class ConditionValues implements ContextValues {
@@ -27,7 +30,7 @@ export class ConditionValues implements ContextValues {
   readonly #versionId: string | undefined
   readonly #known = new Map<string, readonly string[] | undefined>()
 
-  /** `versionId`: of what is asked for, when that is not the request's own object. */
+  /** `versionId`: of what is asked for. A request may ask for several things, and each has its own. */
   constructor(about: Circumstances, versionId?: string) {
     this.#about = about
     this.#versionId = versionId
@@ -46,7 +49,7 @@ export class ConditionValues implements ContextValues {
   }
 
   #find(key: string): string | undefined {
-    const { request, auth, identity, region, nowMs } = this.#about
+    const { request, auth, identity, region, nowMs, operation } = this.#about
     const { headers, query } = request
     switch (key) {
       case 'aws:currenttime':
@@ -79,31 +82,59 @@ export class ConditionValues implements ContextValues {
       case 's3:delimiter':
       case 's3:max-keys':
       case 's3:prefix':
-        return query.get(key.slice('s3:'.length))
+        // Elsewhere S3 passes over it, so that anybody could write what a policy wants to see.
+        return operation?.query.has(key.slice('s3:'.length)) === true
+          ? query.get(key.slice('s3:'.length))
+          : undefined
       case 's3:signatureage':
         if (auth.method !== 'query') return undefined
         // A link of version 2 does not tell its age, and AWS counts it as 0.
         return String(auth.signedMs === undefined ? 0 : nowMs - auth.signedMs)
       case 's3:signatureversion':
         return auth.version && { 2: 'AWS', 4: 'AWS4-HMAC-SHA256' }[auth.version]
+      case 's3:if-match':
+      case 's3:if-none-match':
+        return operation?.conditions.has(key.slice('s3:'.length)) === true
+          ? headers[key.slice('s3:'.length)]
+          : undefined
+      case 's3:objectcreationoperation':
+        return operation === undefined ? undefined : creates(operation)
       case 's3:versionid':
-        return this.#versionId ?? query.get('versionId')
+        return this.#versionId
       case 's3:x-amz-content-sha256':
         return request.hoisted.has('x-amz-content-sha256')
           ? undefined
           : headers['x-amz-content-sha256']
       case 's3:x-amz-copy-source':
-        return copySource(headers['x-amz-copy-source'])
+        return operation?.headers.has('x-amz-copy-source') === true
+          ? copySource(headers['x-amz-copy-source'])
+          : undefined
       case 'sts:externalid':
         return query.get('ExternalId')
       case 'sts:rolesessionname':
         return query.get('RoleSessionName')
       default:
         return key.startsWith('s3:x-amz-') && isConditionKey(key)
-          ? headers[key.slice('s3:'.length)]
+          ? ownHeader(key.slice('s3:'.length), headers, operation)
           : undefined
     }
   }
+}
+
+/** A header that the operation passes over says nothing of what it does. */
+function ownHeader(
+  name: string,
+  headers: S3Request['headers'],
+  operation: Operation | undefined,
+): string | undefined {
+  const counts = operation?.headers.has(name) === true || operation?.refusedHeaders.has(name)
+  return counts === true ? headers[name] : undefined
+}
+
+/** s3:PutObject is the right of uploads' steps too, which can carry no condition and make no object. */
+function creates({ name, action }: Operation): string | undefined {
+  if (action !== 's3:PutObject') return undefined
+  return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))
 }
 
 /** Of the connection: what headers say of it anybody could write (row 33). */

@@ -108,17 +108,17 @@ export class GateCall implements Call, Applicant {
 
   authorizeTarget(): Promise<void> | void {
     const { action, versionAction, resource, name } = this.operation
-    const right =
-      versionAction !== undefined && this.request.query.has('versionId') ? versionAction : action
+    const versionId = versionAction === undefined ? undefined : this.request.query.get('versionId')
+    const right = versionId === undefined ? action : (versionAction ?? action)
     // A bucket that is to be has no owner and no policy yet.
     if (resource === 'service' || name === 'CreateBucket') {
       return authorize({ action: right, resource: this.target }, this)
     }
-    return this.#authorizeTarget(right)
+    return this.#authorizeTarget(right, versionId)
   }
 
-  async #authorizeTarget(action: string): Promise<void> {
-    await this.#authorize(this.bucket, { action, resource: this.target })
+  async #authorizeTarget(action: string, versionId: string | undefined): Promise<void> {
+    await this.#authorize(this.bucket, { action, resource: this.target, versionId })
     if (!POLICY_OPERATIONS.has(this.operation.name)) return
     const { info } = await this.access(this.bucket)
     // As AWS: no policy makes others write policies.

@@ -2,6 +2,7 @@
 
 import { trimXml } from '../ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
+import { isVersionId } from '../../protocol/object/version-id.ts'
 import type { DeleteResult, WriteCondition } from '../backend.ts'
 import { readBody } from '../body.ts'
 import { deleteCondition } from '../conditions.ts'
@@ -10,7 +11,7 @@ import type { Call } from '../operation.ts'
 import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
 import { mapBounded } from './common.ts'
-import { isVersionId, versionOf } from './version.ts'
+import { versionOf } from './version.ts'
 
 const MAX_KEYS = 1000
 /** What one `<Object>` may hold. */

@@ -1,15 +1,10 @@
 /** Version ids at HTTP: which one a request names, how an answer says it. */
 
-import { NULL_VERSION_ID, sequenceOfVersionId } from '../../protocol/object/version-id.ts'
+import { isVersionId } from '../../protocol/object/version-id.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import type { ResponseHeaders } from '../response.ts'
 import { invalidArgument } from './common.ts'
-
-/** Could some version of some key have it? */
-export function isVersionId(text: string): boolean {
-  return text === NULL_VERSION_ID || sequenceOfVersionId(text) !== undefined
-}
 
 /** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */
 export function versionOf(call: Call): string | undefined {

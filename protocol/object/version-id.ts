@@ -37,6 +37,11 @@ export function sequenceOfVersionId(id: string): number | undefined {
   return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : undefined
 }
 
+/** Could some version of some key have it? */
+export function isVersionId(text: string): boolean {
+  return text === NULL_VERSION_ID || sequenceOfVersionId(text) !== undefined
+}
+
 function word(value: number): string {
   return value.toString(16).padStart(8, '0')
 }
