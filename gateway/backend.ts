@@ -7,6 +7,8 @@
  * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
+import type { LocateResult } from './admin/locate-result.ts'
+
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
 import type { PrincipalDirectory } from './principals.ts'
 
@@ -575,18 +577,4 @@ export interface NodeStatus {
   /** Entries of the list of what is lost for good (`shoal status --lost`). */
   readonly lost: number
   readonly uptimeSeconds: number
-}
-
-export interface LocateResult {
-  readonly bucket: string
-  readonly key: string
-  readonly hash: string
-  readonly partition: number
-  readonly epoch: number
-  readonly byLayout: readonly { readonly node: string; readonly distance: string }[]
-  /** By walking the DHT to a provider of the slice and asking it. */
-  readonly byWalk?:
-    | { readonly replicas: readonly string[]; readonly provider: string; readonly hops: number }
-    | undefined
-  readonly agree: boolean
 }

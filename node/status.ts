@@ -1,5 +1,6 @@
 /** What the admin port shows: status, gauges, and where a key lies. */
 
+import type { LocateResult } from '../gateway/admin/locate-result.ts'
 import { StoreError } from '../protocol/errors.ts'
 import { hex, utf8ByteString } from '../protocol/bytes.ts'
 import type { NodeId } from '../protocol/ids.ts'
@@ -10,7 +11,6 @@ import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import type {
   AdminBackend,
   Gauge,
-  LocateResult,
   LostStatus,
   NodeStatus,
   ScrubStatus,

@@ -6,18 +6,13 @@
  * nobody else on a port of this machine is given it.
  */
 
+import type { LocateResult } from '../../gateway/admin/locate-result.ts'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
-import type {
-  LocateResult,
-  LostStatus,
-  NodeStatus,
-  ScrubStatus,
-  TokenStatus,
-} from '../../gateway/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus, TokenStatus } from '../../gateway/backend.ts'
 import { readAdminCredential, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 

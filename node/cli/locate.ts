@@ -1,6 +1,6 @@
 /** `shoal locate s3://bucket/key`: where an object's metadata lies, by the layout and by the DHT. */
 
-import type { LocateResult } from '../../gateway/backend.ts'
+import type { LocateResult } from '../../gateway/admin/locate-result.ts'
 import { UsageError } from '../usage-error.ts'
 import type { AdminClient } from './admin-client.ts'
 import { shortNode, table } from './table.ts'

@@ -1,5 +1,6 @@
+import type { LocateResult } from '../../gateway/admin/locate-result.ts'
 import { describe, expect, it } from 'vitest'
-import type { LocateResult, NodeStatus } from '../../gateway/backend.ts'
+import type { NodeStatus } from '../../gateway/backend.ts'
 import { layoutLines } from './layout.ts'
 import { locateLines, parseS3Url } from './locate.ts'
 import { lostLines, statusLines } from './status.ts'
