@@ -18,7 +18,7 @@ import {
 import { parseCopySourceRange, parseRange } from '../../gateway/range.ts'
 import { httpDate } from '../../gateway/response.ts'
 import { openToken, sealToken } from '../../gateway/s3/list.ts'
-import { isVersionId } from '../../gateway/s3/version.ts'
+import { isVersionId } from '../../protocol/object/version-id.ts'
 import { uriEncode } from '../../gateway/sigv4/canonical.ts'
 import type { IamCall } from '../../gateway/iam-backend.ts'
 import { markerOf, pageOf } from '../../node/iam/page.ts'
