@@ -122,6 +122,8 @@ class HttpGateway implements Gateway {
     )
     const refusals = new Refusals(clock, logger)
     options.metrics.refusedBy = refusals.byReason
+    options.metrics.connections = this.#connections
+    options.metrics.admission = this.#admission
     const admission = this.#admission
     const lane = new Lane(clock)
     this.#gate = new Gate({

@@ -29,6 +29,10 @@ describe('defaults', () => {
   it('make a node that runs on its own', () => {
     expect(resolveConfig({})).toEqual({
       region: 'us-east-1',
+      bodyMemory: 256 * 2 ** 20,
+      readMemory: 128 * 2 ** 20,
+      addressShare: 0.25,
+      callerShare: 0.5,
       sigv2: 'presigned',
       replication: 3,
       hostSuffixes: [],

@@ -194,6 +194,24 @@ const nodeFields = {
    */
   shutdownTimeout: duration(0, 3_600e3, 'is longer than 1h').prefault('10s'),
   /**
+   * Memory for bodies and answers that are kept as a whole: XML, forms, objects of 64 KiB at most, lists. Default
+   * `256MiB`, a quarter of it for small ones alone. Cost: that much at most; whoever finds none gets 503.
+   */
+  bodyMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('256MiB'),
+  /**
+   * Memory for blocks on their way to readers. Default `128MiB`. Cost: that much at most; with less, more of
+   * the readers that are slow read their blocks again for each piece.
+   */
+  readMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('128MiB'),
+  /**
+   * Share of connections, requests in flight and `bodyMemory` that one remote address may have for what is not
+   * signed, 0.01 to 1. An IPv6 network of 64 bits is one address. Default 0.25. Set it to 1 where all
+   * clients come through one proxy.
+   */
+  addressShare: share(0.01, 1).prefault(0.25),
+  /** The same of one user, role or root that signs. Default 0.5. 1 where there is only one. */
+  callerShare: share(0.01, 1).prefault(0.5),
+  /**
    * How long freed blocks stay for readers that are under way. Default `30s`; at once when the disk is
    * short. Cost: that much longer until space comes back.
    */

@@ -23,6 +23,8 @@ export interface NodeOptions {
   readonly bucketsPerAccount?: number | undefined
   /** Of an upload's parts but the last. */
   readonly partBytesMin?: number | undefined
+  /** Memory for blocks on their way to readers. */
+  readonly readBytesMax?: number | undefined
   readonly clusterSecret: {
     get(): Uint8Array | undefined
     set(secret: Uint8Array): void | Promise<void>

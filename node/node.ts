@@ -403,6 +403,8 @@ export class ShoalNode {
       replicator,
       attempts,
       partitionBits,
+      clock,
+      readBytesMax: options.readBytesMax,
       reading: (ids) => readers.begin(ids),
     })
     const lister = new Lister({ peers, placement, registers: this.registers, clock })
@@ -479,6 +481,7 @@ export class ShoalNode {
       lost: () => this.#lost.report.all(),
       lostCount: () => this.#lost.objects.count,
       damagedRegisters: () => damaged.waiting(),
+      readRoom: bodies.readRoom,
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status

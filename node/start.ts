@@ -29,6 +29,7 @@ import { createNetwork } from './net/network.ts'
 import { ShoalNode } from './node.ts'
 import type { RootCredential } from './node-options.ts'
 import { StartingAdmin } from './starting-admin.ts'
+import { watchTurns, type TurnWatch } from './env/turn-watch.ts'
 import { keepSpareRoom } from './env/spare-room.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -77,7 +78,9 @@ async function serve(
   random: Random,
 ): Promise<RunningNode> {
   const metrics = new GatewayMetrics()
-  const starting = new StartingAdmin(processGauges)
+  const turns = watchTurns(new SystemClock())
+  const gauges = (): ReturnType<AdminBackend['gauges']> => processGauges(turns)
+  const starting = new StartingAdmin(gauges)
   const { logger } = hooks
   const credential = directory.adminCredential(random.bytes(ADMIN_CREDENTIAL_BYTES))
   const admin = createAdmin({ backend: starting.backend, metrics, credential, logger })
@@ -87,7 +90,7 @@ async function serve(
     const { addresses } = directory.node
     directory.remember({ addresses: { ...addresses, admin: addressOf(adminUrl) } })
     directory.writeAdminCredential(credential)
-    const start: Start = { config, hooks, choices, directory, random, metrics, starting }
+    const start: Start = { config, hooks, choices, directory, random, metrics, starting, gauges }
     return await serveBehind({ ...start, admin, adminUrl })
   } catch (error) {
     await admin.close()
@@ -103,12 +106,14 @@ interface Start {
   readonly random: Random
   readonly metrics: GatewayMetrics
   readonly starting: StartingAdmin
+  readonly gauges: AdminBackend['gauges']
 }
 
 async function serveBehind(
   start: Start & { readonly admin: Admin; readonly adminUrl: string },
 ): Promise<RunningNode> {
-  const { config, hooks, choices, directory, random, metrics, starting, admin, adminUrl } = start
+  const { config, hooks, choices, directory, random, metrics, starting, gauges, admin, adminUrl } =
+    start
   const clock = new SystemClock()
   const { logger } = hooks
   const { node: record } = directory
@@ -160,6 +165,7 @@ async function serveBehind(
     replication: config.replication,
     bucketsPerAccount: config.bucketsPerAccount,
     partBytesMin: config.partSizeMin,
+    readBytesMax: config.readMemory,
     space: { reclaimDelayMs: config.reclaimDelay, scanPauseMs: config.scanPause },
     upkeep: {
       compactionIntervalMs: config.compactionInterval,
@@ -179,7 +185,7 @@ async function serveBehind(
     join: founds ? undefined : config.join,
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
-    gauges: processGauges,
+    gauges,
     majorityWaitMs: 0,
     progress(task, done, total) {
       starting.doing(task, done, total)
@@ -201,6 +207,10 @@ async function serveBehind(
     randomBytes: (count) => random.bytes(count),
     metrics,
     logger,
+    limits: {
+      bodyBytesMax: config.bodyMemory,
+      shares: { address: config.addressShare, caller: config.callerShare },
+    },
     accessLog: hooks.accessLog,
     debug: config.logLevel === 'debug',
   })
@@ -291,7 +301,7 @@ function accountIdOf(storage: string): RootCredential['accountId'] {
   return String(Number.parseInt(storage.slice(0, 12), 16) % 1e12).padStart(12, '0')
 }
 
-function processGauges(): ReturnType<AdminBackend['gauges']> {
+function processGauges(turns: TurnWatch): ReturnType<AdminBackend['gauges']> {
   const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   const gauge = (name: string, help: string, value: number) =>
@@ -300,6 +310,11 @@ function processGauges(): ReturnType<AdminBackend['gauges']> {
     gauge('shoal_process_resident_bytes', 'Resident memory', rss),
     gauge('shoal_process_heap_bytes', 'JavaScript heap in use', heapUsed),
     gauge('shoal_process_buffer_bytes', 'Memory of buffers', arrayBuffers),
+    gauge(
+      'shoal_event_loop_turn_seconds_max',
+      'Longest turn of the event loop in the last one to two minutes',
+      turns.longestSeconds(),
+    ),
     {
       name: 'shoal_process_cpu_seconds_total',
       help: 'CPU time, user and system',

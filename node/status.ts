@@ -27,6 +27,7 @@ import type { TokenOptions } from './membership/token-office.ts'
 import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
+import type { ReadRoom } from './data/read-room.ts'
 import type { Recall } from './repair/recall.ts'
 import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
@@ -66,6 +67,7 @@ export interface StatusOptions {
   readonly lostCount: () => number
   /** Found damaged, and not mended yet (D3). */
   readonly damagedRegisters: () => number
+  readonly readRoom: ReadRoom
   readonly extraGauges: () => readonly Gauge[]
 }
 
@@ -259,6 +261,7 @@ export class Status implements AdminBackend {
 
   gauges(): readonly Gauge[] {
     const { store, disk, resync, layout, peers, blocks, extraGauges, upkeep } = this.#options
+    const { readRoom: reads } = this.#options
     const { health } = peers
     const { room } = this.#options.replicator
     const space = this.#options.space()
@@ -357,6 +360,13 @@ export class Status implements AdminBackend {
       gauge('shoal_write_room_waiting_bytes', 'Blocks that wait for room', room.waitingBytes),
       counter('shoal_write_room_waits_total', 'Blocks that had to wait for room', room.waits),
       counter('shoal_write_room_refused_total', 'Blocks that waited in vain', room.refused),
+      gauge('shoal_read_room_used_bytes', 'Blocks that are read or sent', reads.usedBytes),
+      gauge(
+        'shoal_read_room_readers_in_turns',
+        'Readers that share what is left',
+        reads.readersInTurns,
+      ),
+      counter('shoal_read_room_waits_total', 'Blocks that found no room of their own', reads.waits),
       counter('shoal_hedges_total', 'Second calls because a first one was slow', health.hedges),
       counter(
         'shoal_hedges_refused_total',

@@ -55,6 +55,13 @@ export class GatewayMetrics {
   /** Requests being answered now, and refused because too many were. */
   inFlight = 0
   refused = 0
+  /** Connections now, and how many were refused or cut (connections.ts); memory of whole bodies (admission.ts). */
+  connections: { readonly open: number; readonly refused: number; readonly cut: number } = {
+    open: 0,
+    refused: 0,
+    cut: 0,
+  }
+  admission: { readonly bodyBytes: number } = { bodyBytes: 0 }
   /** Answers of 503. */
   refusedBy: ReadonlyMap<string, number> = new Map()
 
@@ -115,6 +122,27 @@ export class GatewayMetrics {
       'S3 requests answered 503, by reason',
       'counter',
       [...this.refusedBy].map(([reason, value]) => ({ labels: { reason }, value })),
+    )
+    const one = (value: number): MetricRow[] => [{ labels: {}, value }]
+    const { open, refused, cut } = this.connections
+    add('shoal_s3_connections', 'Connections of the S3 port', 'gauge', one(open))
+    add(
+      'shoal_s3_connections_refused_total',
+      'Connections closed at once because their address had too many',
+      'counter',
+      one(refused),
+    )
+    add(
+      'shoal_s3_connections_cut_total',
+      'Connections cut because too many requests were sent ahead',
+      'counter',
+      one(cut),
+    )
+    add(
+      'shoal_s3_body_bytes',
+      'Memory of bodies and answers that are kept as a whole',
+      'gauge',
+      one(this.admission.bodyBytes),
     )
     for (const gauge of gauges) {
       add(gauge.name, gauge.help, gauge.type, [{ labels: {}, value: gauge.value }])

@@ -5,6 +5,7 @@ import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
+import { SystemClock } from '../env/system.ts'
 import { Attempts } from './attempts.ts'
 import { Bodies } from './body.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
@@ -56,7 +57,7 @@ beforeEach(() => {
     },
   } as unknown as Replicator
   attempts = new Attempts(storageId('ab'.repeat(12)), 7)
-  bodies = new Bodies({ replicator, attempts, partitionBits: 6 })
+  bodies = new Bodies({ replicator, attempts, partitionBits: 6, clock: new SystemClock() })
 })
 
 function context(): RequestContext {

@@ -1,6 +1,6 @@
 /**
  * Object bodies: on the way in, one packed block or blocks of 1 MiB on a majority of their replicas;
- * on the way out, verified blocks in order, a few read ahead.
+ * on the way out, verified blocks in order (block-reader.ts).
  */
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
@@ -10,14 +10,15 @@ import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { ObjectBody, RequestContext, SealedBody, SmallBody } from '../../gateway/backend.ts'
+import type { Clock } from '../env/ports.ts'
 import type { Attempt, Attempts } from './attempts.ts'
+import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from './buffers.ts'
-import { MissingBlockError } from './missing-block.ts'
+import { ReadRoom } from './read-room.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
 /** Blocks of one body on their way at once. */
 const WRITES_AHEAD = 4
-const READS_AHEAD = 3
 /** A record around a block: header, key, padding. */
 const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
 
@@ -35,6 +36,9 @@ export interface BodiesOptions {
   readonly replicator: Replicator
   readonly attempts: Attempts
   readonly partitionBits: number
+  readonly clock: Clock
+  /** Room for what all readers hold at once. */
+  readonly readBytesMax?: number | undefined
   /** Told what is being read, for as long as it is. Default: nobody needs to know. */
   readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
 }
@@ -44,8 +48,11 @@ export class Bodies {
   readonly #writePool = new BufferPool(BLOCK_BYTES)
   readonly #readPool = new BufferPool(READ_BUFFER_BYTES)
 
+  readonly readRoom: ReadRoom
+
   constructor(options: BodiesOptions) {
     this.#options = options
+    this.readRoom = new ReadRoom(options.clock, READ_BUFFER_BYTES, options.readBytesMax)
   }
 
   /** Of this attempt alone: node, boot, number (G5). */
@@ -114,43 +121,18 @@ export class Bodies {
     start: number,
     end: number,
   ): AsyncGenerator<Uint8Array> {
-    const { replicator } = this.#options
-    const pieces = piecesOf(storage, partition, start, end, this.#options.partitionBits)
-    const ahead: { bytes: Promise<Uint8Array | undefined>; piece: Piece }[] = []
-    const readOne = (): boolean => {
-      const next = pieces.next()
-      if (next.done === true) return false
-      const bytes = replicator.read(context, next.value.key, this.#readPool)
-      bytes.catch(() => {})
-      ahead.push({ bytes, piece: next.value })
-      return true
-    }
+    const { replicator, reading, partitionBits } = this.#options
     context.rounds++
-    const letGo = this.#options.reading?.(idsOf(storage))
+    const letGo = reading?.(idsOf(storage))
     try {
-      while (ahead.length < READS_AHEAD && readOne());
-      for (;;) {
-        const head = ahead[0]
-        if (head === undefined) return
-        const bytes = await head.bytes
-        if (bytes === undefined || bytes.length < head.piece.to) {
-          throw new MissingBlockError(head.piece.key, 'a block')
-        }
-        yield bytes.subarray(head.piece.from, head.piece.to)
-        ahead.shift()
-        this.#readPool.give(bytes)
-        readOne()
-      }
+      yield* readBlocks(piecesOf(storage, partition, start, end, partitionBits), {
+        room: this.readRoom,
+        pool: this.#readPool,
+        signal: context.signal,
+        fetch: (key) => replicator.read(context, key, this.#readPool),
+      })
     } finally {
       letGo?.()
-      for (const { bytes } of ahead) {
-        bytes.then(
-          (read) => {
-            if (read !== undefined) this.#readPool.give(read)
-          },
-          () => {},
-        )
-      }
     }
   }
 }
@@ -159,13 +141,6 @@ function idsOf(storage: readonly StorageRecord[]): DataId[] {
   return storage
     .filter(({ sizeBytes }) => sizeBytes > 0)
     .map((each) => dataId(byteString(each.dataId)))
-}
-
-interface Piece {
-  readonly key: ReturnType<typeof blockKey>
-  /** Within the block. */
-  readonly from: number
-  readonly to: number
 }
 
 function* piecesOf(

@@ -9,6 +9,7 @@ import { Attempts } from '../../data/attempts.ts'
 import { Bodies } from '../../data/body.ts'
 import type { Replicator } from '../../data/replicator.ts'
 import type { Clock, Random } from '../../env/ports.ts'
+import { SystemClock } from '../../env/system.ts'
 import type { Released } from '../../space/reclaim.ts'
 import { Bucket } from '../bucket.ts'
 import type { Buckets } from '../buckets.ts'
@@ -64,7 +65,12 @@ export class MemoryObjects {
     this.objects = new Objects({
       registers: this.memory.registers,
       buckets: { open: () => Promise.resolve(this.bucket) } as unknown as Buckets,
-      bodies: new Bodies({ replicator, attempts, partitionBits: PARTITION_BITS }),
+      bodies: new Bodies({
+        replicator,
+        attempts,
+        partitionBits: PARTITION_BITS,
+        clock: new SystemClock(),
+      }),
       replicator,
       lister: this.memory.lister,
       clock: { nowMs: () => 1 } as Clock,

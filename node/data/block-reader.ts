@@ -1,0 +1,159 @@
+/** The blocks of one answer, verified and in order, within the room that the node has for all readers. */
+
+import type { BlockKey } from '../../protocol/ids.ts'
+import type { BufferPool } from './buffers.ts'
+import { MissingBlockError } from './missing-block.ts'
+import { QUICK_MS, type ReadRoom } from './read-room.ts'
+
+/** Blocks read ahead for a client that is quick. */
+const AHEAD_MAX = 2
+/** A client that takes a whole block within it is. */
+const QUICK_BLOCK_MS = 200
+
+export interface Piece {
+  readonly key: BlockKey
+  /** Within the block. */
+  readonly from: number
+  readonly to: number
+}
+
+export interface BlockReaderOptions {
+  readonly room: ReadRoom
+  readonly pool: BufferPool
+  readonly signal: AbortSignal
+  /** Undefined: no replica has it. What lies in a buffer of the pool is given back to it. */
+  fetch(key: BlockKey): Promise<Uint8Array | undefined>
+}
+
+interface Read {
+  readonly piece: Piece
+  readonly bytes: Promise<Uint8Array | undefined>
+}
+
+/** A chunk is valid until the next one is asked for. Throws MissingBlockError. */
+export async function* readBlocks(
+  pieces: Iterator<Piece>,
+  options: BlockReaderOptions,
+): AsyncGenerator<Uint8Array> {
+  const { room, pool } = options
+  /** Each has room for a whole block, until it is given back. */
+  const ahead: Read[] = []
+  const begin = (piece: Piece): Read => {
+    const bytes = options.fetch(piece.key)
+    bytes.catch(() => {})
+    return { piece, bytes }
+  }
+  let aheadMax = 0
+  try {
+    for (;;) {
+      if (ahead.length === 0) {
+        const next = pieces.next()
+        if (next.done === true) return
+        if (!room.takeWhole()) {
+          yield* readInTurns(next.value, options)
+          continue
+        }
+        ahead.push(begin(next.value))
+      }
+      const { piece, bytes: reading } = ahead[0] as Read
+      const bytes = checked(await reading, piece)
+      while (ahead.length <= aheadMax && room.takeWhole(true)) {
+        const next = pieces.next()
+        if (next.done === true) {
+          room.giveWhole()
+          break
+        }
+        ahead.push(begin(next.value))
+      }
+      const sinceMs = room.nowMs()
+      yield bytes.subarray(piece.from, piece.to)
+      aheadMax = room.nowMs() - sinceMs < QUICK_BLOCK_MS ? AHEAD_MAX : 0
+      ahead.shift()
+      pool.give(bytes)
+      room.giveWhole()
+    }
+  } finally {
+    for (const { bytes } of ahead) {
+      void bytes
+        .then(
+          (read) => read !== undefined && pool.give(read),
+          () => {},
+        )
+        .finally(() => room.giveWhole())
+    }
+  }
+}
+
+/** Copies of the block's parts. The block goes back when the client is not quick, and is read again. */
+async function* readInTurns(piece: Piece, options: BlockReaderOptions): AsyncGenerator<Uint8Array> {
+  const { room } = options
+  room.enterTurns()
+  try {
+    let isQuick = true
+    for (let at = piece.from; at < piece.to;) {
+      await room.takeTurn(options.signal)
+      const turn = new Turn(options)
+      try {
+        const bytes = checked(await turn.read(piece.key), piece)
+        while (!turn.isOver && at < piece.to) {
+          const end = Math.min(piece.to, at + room.pieceBytes())
+          const copy = bytes.slice(at, end)
+          at = end
+          if (!isQuick || at === piece.to) turn.end()
+          else turn.endAfter(QUICK_MS)
+          const sinceMs = room.nowMs()
+          yield copy
+          isQuick = room.nowMs() - sinceMs < QUICK_MS
+          turn.goOn()
+        }
+      } finally {
+        turn.end()
+      }
+    }
+  } finally {
+    room.leaveTurns()
+  }
+}
+
+/** One place among those that read in turns, and the block that lies in it. */
+class Turn {
+  readonly #options: BlockReaderOptions
+  #bytes: Uint8Array | undefined
+  #cancel: (() => void) | undefined
+  isOver = false
+
+  constructor(options: BlockReaderOptions) {
+    this.#options = options
+  }
+
+  async read(key: BlockKey): Promise<Uint8Array | undefined> {
+    this.#bytes = await this.#options.fetch(key)
+    return this.#bytes
+  }
+
+  endAfter(delayMs: number): void {
+    this.#cancel = this.#options.room.after(delayMs, () => this.end())
+  }
+
+  goOn(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  end(): void {
+    this.goOn()
+    if (this.isOver) return
+    this.isOver = true
+    const { pool, room } = this.#options
+    if (this.#bytes !== undefined) pool.give(this.#bytes)
+    this.#bytes = undefined
+    room.giveTurn()
+  }
+}
+
+function checked(bytes: Uint8Array | undefined, piece: Piece): Uint8Array {
+  if (bytes === undefined || bytes.length < piece.to) {
+    throw new MissingBlockError(piece.key, 'a block')
+  }
+  return bytes
+}

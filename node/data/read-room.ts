@@ -1,0 +1,121 @@
+/**
+ * Room for blocks on their way to readers, one budget for the whole node: however many readers there are and
+ * however slowly they take what they asked for, their buffers stay within it, and each gets on.
+ *
+ *   1. Half of it is for whole blocks. A reader that finds room there keeps its block while its client takes
+ *      it, and reads ahead while its client is quick.
+ *   2. Who finds none reads in turns: it waits for one of few places, in order, reads its block, copies a
+ *      piece of it, and gives the place back when its client has not taken the piece within a moment. So
+ *      slow clients hold a piece each, and a block is read again for its next piece.
+ *   3. The more read in turns, the smaller the pieces, so that all of them fit the other half.
+ */
+
+import type { Clock } from '../env/ports.ts'
+
+const DEFAULT_BYTES = 128 << 20
+/** Of the budget: whole blocks, blocks being read in turns. The rest is for pieces. */
+const WHOLE_SHARE = 0.5
+const TURNS_SHARE = 0.25
+const PIECE_BYTES_MAX = 256 << 10
+const PIECE_BYTES_MIN = 16 << 10
+/** A client that has taken a piece within it is quick, and its reader may go on with the same block. */
+export const QUICK_MS = 20
+
+export class ReadRoom {
+  readonly #clock: Clock
+  readonly #blockBytes: number
+  readonly #wholeBytes: number
+  readonly #pieceBytes: number
+  readonly #turnsMax: number
+  readonly #waiting = new Set<() => void>()
+  #whole = 0
+  #turns = 0
+  /** Readers that read in turns now. */
+  #inTurns = 0
+  /** Reads that found no room for a whole block. */
+  waits = 0
+
+  constructor(clock: Clock, blockBytes: number, sizeBytes = DEFAULT_BYTES) {
+    this.#clock = clock
+    this.#blockBytes = blockBytes
+    this.#wholeBytes = Math.max(blockBytes, sizeBytes * WHOLE_SHARE)
+    this.#turnsMax = Math.max(1, Math.floor((sizeBytes * TURNS_SHARE) / blockBytes))
+    this.#pieceBytes = sizeBytes * (1 - WHOLE_SHARE - TURNS_SHARE)
+  }
+
+  /** Bytes of blocks that are read or held. Pieces are beside it. */
+  get usedBytes(): number {
+    return (this.#whole + this.#turns) * this.#blockBytes
+  }
+
+  get readersInTurns(): number {
+    return this.#inTurns
+  }
+
+  /** Room for a whole block, for as long as the reader likes. `ahead`: only where there is plenty. */
+  takeWhole(ahead = false): boolean {
+    const limit = ahead ? this.#wholeBytes / 2 : this.#wholeBytes
+    if ((this.#whole + 1) * this.#blockBytes > limit) return false
+    this.#whole++
+    return true
+  }
+
+  giveWhole(): void {
+    this.#whole--
+  }
+
+  /** A reader that found none reads in turns until `leaveTurns`. */
+  enterTurns(): void {
+    this.waits++
+    this.#inTurns++
+  }
+
+  leaveTurns(): void {
+    this.#inTurns--
+  }
+
+  /** For one block, and not for long. Rejects when the signal says so. */
+  async takeTurn(signal: AbortSignal): Promise<void> {
+    if (this.#turns < this.#turnsMax && this.#waiting.size === 0) {
+      this.#turns++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const over = (): void => {
+        this.#waiting.delete(go)
+        reject(signal.reason as Error)
+      }
+      const go = (): void => {
+        this.#waiting.delete(go)
+        signal.removeEventListener('abort', over)
+        this.#turns++
+        resolve()
+      }
+      if (signal.aborted) return over()
+      signal.addEventListener('abort', over, { once: true })
+      this.#waiting.add(go)
+    })
+  }
+
+  giveTurn(): void {
+    this.#turns--
+    for (const go of this.#waiting) {
+      if (this.#turns >= this.#turnsMax) return
+      go()
+    }
+  }
+
+  /** How much a reader in turns may take of its block at a time. */
+  pieceBytes(): number {
+    const each = Math.floor(this.#pieceBytes / Math.max(1, this.#inTurns))
+    return Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES_MAX, each))
+  }
+
+  nowMs(): number {
+    return this.#clock.monotonicMs()
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    return this.#clock.after(delayMs, run)
+  }
+}

@@ -1,0 +1,38 @@
+/** How long turns of the event loop are: whatever one does, all requests of the node wait for its end. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Clock } from './ports.ts'
+
+const SAMPLE_MS = 10
+/** The longest turn is told of this window and the one before it. */
+const WINDOW_MS = 60_000
+
+export interface TurnWatch {
+  /** Of the last one to two minutes, in seconds. */
+  longestSeconds(): number
+  stop(): void
+}
+
+export function watchTurns(clock: Clock): TurnWatch {
+  const histogram = monitorEventLoopDelay({ resolution: SAMPLE_MS })
+  histogram.enable()
+  // Each sample holds its own pause too.
+  const longestMs = (): number => Math.max(0, histogram.max / 1e6 - SAMPLE_MS)
+  let beforeMs = 0
+  let cancel = (): void => {}
+  const turnOver = (): void => {
+    cancel = clock.after(WINDOW_MS, () => {
+      beforeMs = longestMs()
+      histogram.reset()
+      turnOver()
+    })
+  }
+  turnOver()
+  return {
+    longestSeconds: () => Math.max(beforeMs, longestMs()) / 1_000,
+    stop() {
+      cancel()
+      histogram.disable()
+    },
+  }
+}
