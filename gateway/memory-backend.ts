@@ -121,9 +121,10 @@ export class MemoryBackend implements Backend {
 
   principalIds(
     context: RequestContext,
+    accountId: string,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>> {
-    return this.#principals.principalIds(context, arns)
+    return this.#principals.principalIds(context, accountId, arns)
   }
 
   principalArns(

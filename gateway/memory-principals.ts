@@ -13,7 +13,7 @@ export function principalsOf(credentials: readonly Credential[]): PrincipalDirec
   }
   const arns = new Map([...ids].map(([arn, id]) => [id, arn]))
   return {
-    principalIds: (_context, asked) => Promise.resolve(chosen(ids, asked)),
+    principalIds: (_context, _accountId, asked) => Promise.resolve(chosen(ids, asked)),
     principalArns: (_context, asked) =>
       Promise.resolve(
         chosen(

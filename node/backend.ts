@@ -16,7 +16,7 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
 export function createBackend(options: BackendOptions): Backend {
   const { buckets, objects, uploads, principals, credential, sessionCredential } = options
   return {
-    principalIds: (context, arns) => principals.principalIds(context, arns),
+    principalIds: (context, accountId, arns) => principals.principalIds(context, accountId, arns),
     principalArns: (context, resolved) => principals.principalArns(context, resolved),
     credential,
     sessionCredential,

@@ -37,6 +37,7 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
   const principals = await resolvePrincipals(
     call.store,
     call.context,
+    call.identity.accountId,
     unresolvedPrincipals(parsed),
     (arn) =>
       new S3Error('MalformedPolicy', 'Invalid principal in policy', { details: { Detail: arn } }),

@@ -14,6 +14,8 @@ export interface PolicyBearer {
   readonly id: string
   /** For the message. */
   readonly name: string
+  /** Policies of other accounts may give it things. */
+  readonly namedAbroad?: true | undefined
   /** Identity policies, of groups too. */
   readonly policies: readonly PolicyText[]
 }

@@ -14,23 +14,25 @@ import {
   type ResolvedPrincipal,
 } from '../../protocol/iam/principal.ts'
 import { ROLE, readAll } from './holdings.ts'
-import { byId, byName, nameKind, USER, type Records } from './records.ts'
+import { byId, byName, nameKind, USER, type Edit, type Records } from './records.ts'
 
 interface Entity {
   readonly id: string
   readonly name: string
   readonly path: string
+  readonly namedAbroad?: true
 }
 
 export class Principals implements PrincipalDirectory {
-  readonly #records: Pick<Records, 'read'>
+  readonly #records: Records
 
-  constructor(records: Pick<Records, 'read'>) {
+  constructor(records: Records) {
     this.#records = records
   }
 
   async principalIds(
     context: RequestContext,
+    accountId: string,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>> {
     const found = await readAll(arns, async (arn) => {
@@ -38,6 +40,9 @@ export class Principals implements PrincipalDirectory {
       const entity = name && (await this.#byName(context, name))
       if (name === undefined || entity === undefined) return undefined
       if (name.path !== undefined && name.path !== entity.path) return undefined
+      if (name.accountId !== accountId && entity.namedAbroad !== true) {
+        await this.#mark(context, name, entity.id)
+      }
       return { arn, id: entity.id + (name.session === undefined ? '' : `:${name.session}`) }
     })
     return new Map(found.filter((each) => each !== undefined).map(({ arn, id }) => [arn, id]))
@@ -61,6 +66,19 @@ export class Principals implements PrincipalDirectory {
     return new Map(
       found.filter((each) => each !== undefined).map(({ id, present }) => [id, present]),
     )
+  }
+
+  /** Before the policy is stored: whoever looks afterwards knows. */
+  async #mark(
+    context: RequestContext,
+    { accountId, kind }: PrincipalName,
+    id: string,
+  ): Promise<void> {
+    const name = byId(accountId, id)
+    const marked = <T>(current: T | undefined): Edit<T> =>
+      current === undefined ? { keep: true } : { write: { ...current, namedAbroad: true } }
+    if (kind === 'user') await this.#records.change(context, USER, name, marked)
+    else await this.#records.change(context, ROLE, name, marked)
   }
 
   async #byName(context: RequestContext, name: PrincipalName): Promise<Entity | undefined> {

@@ -194,4 +194,78 @@ describe('escalations are refused', () => {
       }
     }
   })
+
+  test('a Deny of a group with nothing else is not lifted by a member', async () => {
+    const [world, mia] = await worldWith(allow('s3:*'))
+    const deny1 = { PolicyName: 'no', PolicyDocument: deny('s3:DeleteObject') }
+    await world.run(world.root, 'PutGroupPolicy', { GroupName: 'plain', ...deny1 })
+    await world.run(world.root, 'AddUserToGroup', { ...SELF, GroupName: 'plain' })
+    const now = await world.identity(await world.key(world.root, 'mia'))
+    expect(now.principalId).toBe(mia.principalId)
+    const lift: Step[] = [
+      ['DeleteGroupPolicy', { GroupName: 'plain', PolicyName: 'no' }],
+      [
+        'PutGroupPolicy',
+        { GroupName: 'plain', PolicyName: 'no', PolicyDocument: allow('s3:GetObject') },
+      ],
+      ['RemoveUserFromGroup', { ...SELF, GroupName: 'plain' }],
+    ]
+    for (const [action, parameters] of lift) {
+      expect([action, await world.codeOf(now, action, parameters)]).toEqual([
+        action,
+        'AccessDenied',
+      ])
+    }
+    // One who has what the members have without it may lift it.
+    const boss = await world.user(world.root, 'max', allow('iam:*'), allow('s3:*'))
+    expect(await world.codeOf(boss, 'DeleteGroupPolicy', lift[0]?.[1])).toBeUndefined()
+  })
+
+  test('who is named abroad gets keys from administrators only', async () => {
+    const [world, mia] = await worldWith()
+    const other = await world.account('other')
+    const named = (name: string): string =>
+      TRUST.replace(FIRST_ACCOUNT, `arn:aws:iam::${FIRST_ACCOUNT}:${name}`)
+    const key = { UserName: 'other' }
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBeUndefined()
+    const role = { RoleName: 'there', AssumeRolePolicyDocument: named('user/other') }
+    await world.run(other, 'CreateRole', role)
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
+    expect(await world.codeOf(world.root, 'CreateAccessKey', key)).toBeUndefined()
+    // So is a role: whom it trusts may go on from it to the other account.
+    const trusting = { RoleName: 'plain', PolicyDocument: TRUST }
+    expect(await world.codeOf(mia, 'UpdateAssumeRolePolicy', trusting)).toBeUndefined()
+    const next = { RoleName: 'next', AssumeRolePolicyDocument: named('role/plain') }
+    await world.run(other, 'CreateRole', next)
+    expect(await world.codeOf(mia, 'UpdateAssumeRolePolicy', trusting)).toBe('AccessDenied')
+  })
+
+  test('policies that treat all of the account alike stand in nobody’s way', async () => {
+    const [world, mia] = await worldWith()
+    const all = (more: object) => ({
+      policy: JSON.stringify({
+        Version: '2012-10-17',
+        Statement: {
+          Effect: 'Allow',
+          Principal: '*',
+          Action: 's3:GetObject',
+          Resource: 'arn:aws:s3:::b/*',
+          ...more,
+        },
+      }),
+      principals: [],
+    })
+    const key = { UserName: 'other' }
+    const alike = [
+      all({}),
+      all({ Principal: { AWS: FIRST_ACCOUNT } }),
+      all({ Condition: { StringEquals: { 'aws:PrincipalAccount': FIRST_ACCOUNT } } }),
+      all({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+    ]
+    world.bucketPolicies = () => Promise.resolve(alike)
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBeUndefined()
+    const byName = all({ Condition: { StringEquals: { 'aws:username': 'other' } } })
+    world.bucketPolicies = () => Promise.resolve([...alike, byName])
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
+  })
 })

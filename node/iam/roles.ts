@@ -225,9 +225,9 @@ export class Roles {
   }
 
   /** Checks a trust policy, and says whom its ARNs mean. Throws MalformedPolicyDocument, LimitExceeded. */
-  async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
+  async #trusted({ context, caller }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
     const arns = unresolvedPrincipals(checkTrust(trust))
-    return resolvePrincipals(this.#options.principals, context, arns, (arn) =>
+    return resolvePrincipals(this.#options.principals, context, caller.accountId, arns, (arn) =>
       malformedPolicy(`Invalid principal in policy: "AWS":"${arn}"`),
     )
   }
@@ -249,6 +249,7 @@ export class Roles {
       accountId,
       id,
       name: entityArn(accountId, 'role', path, name),
+      namedAbroad: role.namedAbroad,
       policies: await rolePolicies(read, role),
     }
   }

@@ -91,6 +91,7 @@ export class Users {
       accountId,
       id,
       name: entityArn(accountId, 'user', path, name),
+      namedAbroad: user.namedAbroad,
       policies: await userPolicies(read, user),
     }
   }

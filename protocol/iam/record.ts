@@ -9,7 +9,15 @@
 
 import { utf8 } from '../bytes.ts'
 import { RecordVersionError, type RecordCodec } from '../codec/versioned.ts'
-import { fieldsOf, integerOf, listOf, matchOf, parseJson, textOf } from '../layout/json.ts'
+import {
+  fieldsOf,
+  integerOf,
+  listOf,
+  matchOf,
+  parseJson,
+  ShapeError,
+  textOf,
+} from '../layout/json.ts'
 import { POLICY_ARN, POLICY_NAME, UNIQUE_ID } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
 import type { ResolvedPrincipal } from './principal.ts'
@@ -117,4 +125,11 @@ export function resolvedOf(value: unknown): ResolvedPrincipal[] {
     const { arn, id } = fieldsOf(item, ['arn', 'id'])
     return { arn: textOf(arn, ARN_CHARACTERS_MAX), id: matchOf(id, PRINCIPAL_ID) }
   })
+}
+
+/** Something that is so, or is not said. */
+export function markOf<N extends string>(name: N, value: unknown): { readonly [K in N]?: true } {
+  if (value === undefined) return {}
+  if (value !== true) throw new ShapeError(`${name} is not true`)
+  return { [name]: true } as { readonly [K in N]?: true }
 }

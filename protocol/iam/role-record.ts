@@ -10,6 +10,7 @@ import {
   inlineOf,
   instantOf,
   jsonCodec,
+  markOf,
   resolvedOf,
   tagsOf,
   type AttachedPolicy,
@@ -38,6 +39,8 @@ export interface RoleRecord {
   readonly policies: readonly NamedPolicy[]
   readonly attached: readonly AttachedPolicy[]
   readonly tags: readonly Tag[]
+  /** A policy of another account names it, or has named it: what that gives is not known here. */
+  readonly namedAbroad?: true
 }
 
 /** Decoding throws RecordVersionError or ShapeError. */
@@ -57,7 +60,7 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
       'attached',
       'tags',
     ],
-    ['principals'],
+    ['principals', 'namedAbroad'],
   )
   return {
     accountId: matchOf(fields.accountId, ACCOUNT_ID),
@@ -76,5 +79,6 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),
     tags: tagsOf(fields.tags),
+    ...markOf('namedAbroad', fields.namedAbroad),
   }
 })

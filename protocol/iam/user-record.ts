@@ -11,6 +11,7 @@ import {
   inlineOf,
   instantOf,
   jsonCodec,
+  markOf,
   referencesOf,
   tokenOf,
   tagsOf,
@@ -40,23 +41,29 @@ export interface UserRecord {
   /** Ids, a superset: the key's own register decides. */
   readonly accessKeys: readonly string[]
   readonly tags: readonly Tag[]
+  /** A policy of another account names it, or has named it: what that gives is not known here. */
+  readonly namedAbroad?: true
 }
 
 /** Decoding throws RecordVersionError or ShapeError. */
 export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
-  const fields = fieldsOf(value, [
-    'accountId',
-    'id',
-    'name',
-    'path',
-    'renaming',
-    'createdMs',
-    'policies',
-    'attached',
-    'groups',
-    'accessKeys',
-    'tags',
-  ])
+  const fields = fieldsOf(
+    value,
+    [
+      'accountId',
+      'id',
+      'name',
+      'path',
+      'renaming',
+      'createdMs',
+      'policies',
+      'attached',
+      'groups',
+      'accessKeys',
+      'tags',
+    ],
+    ['namedAbroad'],
+  )
   return {
     accountId: matchOf(fields.accountId, ACCOUNT_ID),
     id: matchOf(fields.id, UNIQUE_ID),
@@ -69,5 +76,6 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
     groups: referencesOf(fields.groups, GROUPS_MAX),
     accessKeys: listOf(fields.accessKeys, KEYS_MAX, (item) => matchOf(item, ACCESS_KEY_ID)),
     tags: tagsOf(fields.tags),
+    ...markOf('namedAbroad', fields.namedAbroad),
   }
 })

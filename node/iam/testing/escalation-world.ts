@@ -390,7 +390,11 @@ export class EscalationWorld {
 
   async #storePolicy(bucket: string, policy: string): Promise<void> {
     const named = [MALLORY, iamArn('user/trusted')].filter((arn) => policy.includes(arn))
-    const ids = await this.iam.identities.principals.principalIds(internalContext(), named)
+    const ids = await this.iam.identities.principals.principalIds(
+      internalContext(),
+      FIRST_ACCOUNT,
+      named,
+    )
     const principals = [...ids].map(([arn, id]) => ({ arn, id }))
     await this.#change(bucket, { policy, principals })
   }
