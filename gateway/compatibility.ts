@@ -94,7 +94,7 @@ What changes the meaning of a request is never ignored, and what AWS ignores is:
 - Storage classes are kept and shown as given. All data is stored alike.
 - Versions: of a right with two names, the second is wanted when the request names a version. The null
   version is \`null\`. MFA delete is 501.
-- Lifecycle: rules that abort uploads which stay open, with a prefix or none, at most 100; every other
+- Lifecycle: rules that abort uploads which stay open, with a prefix or none, at most 1,000; every other
   action or filter is 501, and then nothing of the request is taken.
 - Bucket policies: at most 20 KiB. An unknown key, operator, action or resource is refused with the
   place where it stands.
