@@ -1,9 +1,14 @@
 /** May this caller do this: the one place where the gateway asks protocol/iam (row 30). */
 
 import { compilingPolicies } from '../protocol/iam/compiled.ts'
-import { deciding, type CompiledPolicy, type Question } from '../protocol/iam/decide.ts'
+import {
+  deciding,
+  DECISION_STEPS_MAX,
+  type CompiledPolicy,
+  type Question,
+} from '../protocol/iam/decide.ts'
 import type { Caller } from '../protocol/iam/principal.ts'
-import { BudgetError, type Meter, type Work } from '../protocol/work.ts'
+import { BudgetError, Meter, type Work } from '../protocol/work.ts'
 import type { BucketAccess, Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from './errors.ts'
@@ -34,8 +39,6 @@ export interface Access {
 /** A request that asks for rights, and how it works on many policies. */
 export interface Applicant extends Circumstances {
   readonly inTurns: InTurns
-  /** Of all decisions about the request. */
-  readonly meter: Meter
 }
 
 /** Throws AccessDenied, at once or later. */
@@ -48,19 +51,21 @@ export function isAllowed(access: Access, about: Applicant): boolean | Promise<b
 }
 
 function* authorizing(access: Access, about: Applicant): Work<void> {
+  const meter = new Meter(DECISION_STEPS_MAX)
   try {
-    const question = yield* questionOf(access, about)
-    const decision = yield* deciding(question, about.meter)
+    const question = yield* questionOf(access, about, meter)
+    const decision = yield* deciding(question, meter)
     if (decision.allowed) return
-    throw yield* denied(decision, question, access.bucket?.info, about)
+    throw yield* denied(decision, question, access.bucket?.info, about, meter)
   } catch (error) {
     throw error instanceof BudgetError ? undecided(error) : error
   }
 }
 
 function* allowing(access: Access, about: Applicant): Work<boolean> {
+  const meter = new Meter(DECISION_STEPS_MAX)
   try {
-    return (yield* deciding(yield* questionOf(access, about), about.meter)).allowed
+    return (yield* deciding(yield* questionOf(access, about, meter), meter)).allowed
   } catch (error) {
     if (error instanceof BudgetError) return false
     throw error
@@ -76,8 +81,8 @@ function undecided(cause: BudgetError): S3Error {
   )
 }
 
-function* questionOf(access: Access, about: Applicant): Work<Question> {
-  const { identity, meter } = about
+function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Question> {
+  const { identity } = about
   const subject = yield* subjectOf(identity, meter)
   const { bucket } = access
   const { policy, principals } = bucket?.settings ?? {}

@@ -27,9 +27,11 @@ export function* denied(
   decision: Decision,
   question: Question,
   bucket: BucketInfo | undefined,
-  about: Circumstances & { readonly meter: Meter },
+  about: Circumstances,
+  meter: Meter,
 ): Work<S3Error> {
-  if (!(yield* mayExplain(decision, question, bucket, about))) return new S3Error('AccessDenied')
+  if (!(yield* mayExplain(decision, question, bucket, about, meter)))
+    return new S3Error('AccessDenied')
   const { action, resource } = question
   const { by, source } = decision
   const who = `User: ${about.identity.principalArn} is not authorized to perform: ${action} on resource: "${resource}"`
@@ -60,9 +62,10 @@ function* mayExplain(
   { source }: Decision,
   question: Question,
   bucket: BucketInfo | undefined,
-  about: Circumstances & { readonly meter: Meter },
+  about: Circumstances,
+  meter: Meter,
 ): Work<boolean> {
-  const { identity, meter } = about
+  const { identity } = about
   if (question.caller === 'anonymous') return false
   const context = new ConditionValues(about)
   if (source === 'resource') {

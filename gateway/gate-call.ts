@@ -3,7 +3,6 @@
 import { lowerCase } from './ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
 import { compiledPolicy } from '../protocol/iam/compiled.ts'
-import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
 import { matchesPattern } from '../protocol/iam/pattern.ts'
 import { matchPrincipal } from '../protocol/iam/principal.ts'
 import { Meter } from '../protocol/work.ts'
@@ -45,7 +44,6 @@ export class GateCall implements Call, Applicant {
   readonly key: string
   readonly nowMs: number
   readonly inTurns: InTurns
-  readonly meter = new Meter(DECISION_STEPS_MAX)
   readonly #admission: Admission
   /** Its body is kept as a whole, not passed on as it comes. */
   #gathers = false
@@ -137,7 +135,7 @@ export class GateCall implements Call, Applicant {
     })
     const policy = known?.settings.policy
     const { action, versionAction = action } = this.operation
-    if (policy === undefined || !letsStrangers(policy, [action, versionAction], this.meter)) {
+    if (policy === undefined || !letsStrangers(policy, [action, versionAction])) {
       throw new S3Error('AccessDenied')
     }
   }
@@ -186,7 +184,8 @@ export class GateCall implements Call, Applicant {
 }
 
 /** Whether it may allow one of the actions, on whatever and on whatever condition, to who does not sign. */
-function letsStrangers(text: string, actions: readonly string[], meter: Meter): boolean {
+function letsStrangers(text: string, actions: readonly string[]): boolean {
+  const meter = new Meter()
   const { policy } = compiledPolicy('bucket policy', text, 'resource')
   if (policy === undefined) return false
   const lower = actions.map((action) => lowerCase(action))

@@ -1,8 +1,6 @@
 /** One request of IAM's or STS's query API on its way through its face (iam/face.ts). */
 
 import { auditLine, auditedNames } from './audit.ts'
-import { DECISION_STEPS_MAX } from '../protocol/iam/decide.ts'
-import { Meter } from '../protocol/work.ts'
 import { ANONYMOUS, authorize } from './authorize.ts'
 import type { Identity } from './backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
@@ -47,7 +45,6 @@ export class QueryCall implements QueryGate {
   readonly context: Exchange
   readonly requestId: string
   readonly inTurns: InTurns
-  readonly meter = new Meter(DECISION_STEPS_MAX)
   readonly #options: QueryCallOptions
   #identity: Identity = ANONYMOUS
   #action = ''
@@ -113,8 +110,8 @@ export class QueryCall implements QueryGate {
     auth: AuthResult,
   ): void | Promise<void> {
     this.#target = resource
-    const { inTurns, meter } = this
-    return authorize({ action, resource }, { ...this.#about(request, auth), inTurns, meter })
+    const { inTurns } = this
+    return authorize({ action, resource }, { ...this.#about(request, auth), inTurns })
   }
 
   conditions(request: S3Request, auth: AuthResult): ConditionValues {
