@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { lineOf } from './access-log.ts'
 import { sendPlain, sendRaw } from './conformance/world.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from './testing/gateway.ts'
+import { signHeader } from './testing/signer.ts'
 import { openSocket } from './testing/socket.ts'
 
 let server: TestGateway
@@ -186,14 +187,31 @@ describe('what never becomes a request', () => {
     expect(lines[0]).toMatchObject({ status: 408 })
   })
 
-  test('a body that breaks off has the line of its request alone', async () => {
+  test('a body that breaks off has the line of its request alone, with what the parser met', async () => {
     await start()
+    const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
+    const { host } = new URL(server.target.endpoint)
+    const { message } = signHeader(
+      {
+        method: 'PUT',
+        path: '/bucket/k',
+        headers: {
+          host,
+          'transfer-encoding': 'chunked',
+          'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+          'x-amz-decoded-content-length': '5',
+          'x-amz-trailer': 'x-amz-checksum-crc32',
+        },
+      },
+      { ...server.target, timestamp, unsigned: ['transfer-encoding'] },
+    )
+    const head = Object.entries(message.headers).map(([name, value]) => `${name}: ${value}\r\n`)
     const socket = await openSocket(server.target.endpoint)
-    socket.send('PUT /bucket/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n')
+    socket.send(`PUT /bucket/k HTTP/1.1\r\n${head.join('')}\r\nno size\r\n`)
     await socket.closed()
     await lineCount(1)
     expect(lines).toHaveLength(1)
-    expect(lines[0]).toMatchObject({ method: 'PUT', key: 'k' })
+    expect(lines[0]).toMatchObject({ method: 'PUT', key: 'k', error: 'HPE_INVALID_CHUNK_SIZE' })
   })
 })
 

@@ -157,7 +157,8 @@ export class Gate {
     const failed = this.#asS3Error(error, request, exchange)
     const why = failed.status === 503 ? reasonOf(error, exchange) : failed.message
     if (failed.status === 503) this.options.refusals.note(why)
-    exchange.failure = { code: failed.code, reason: why, details: failed.details }
+    // The first one is the cause of the others.
+    exchange.failure ??= { code: failed.code, reason: why, details: failed.details }
     const headers: ResponseHeaders = {}
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)

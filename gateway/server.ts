@@ -358,6 +358,7 @@ class HttpGateway implements Gateway {
     const seconds = (clock.monotonicMs() - exchange.startedMs) / 1000
     metrics.of(exchange.operation).record(status, seconds, exchange.rounds)
     this.#access?.finished(exchange, status)
+    this.#forget(exchange)
     if (this.#watch.inFlight.size === 0) this.#onIdle?.()
   }
 
@@ -375,6 +376,13 @@ class HttpGateway implements Gateway {
       }
     }
     this.#finish(exchange, failure.status)
+  }
+
+  /** An idle connection keeps nothing of its last request. */
+  #forget(exchange: Exchange): void {
+    if (!(exchange instanceof HttpExchange) || !exchange.request.complete) return
+    const { socket } = exchange.request
+    if (this.#lastOf.get(socket) === exchange) this.#lastOf.delete(socket)
   }
 
   #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -57,14 +57,18 @@ function portOf(network: Libp2pNetwork): number {
 }
 
 /** TCP connections that say nothing but `bytes`. */
-async function idleSockets(network: Libp2pNetwork, count: number, bytes = ''): Promise<Socket[]> {
+async function idleSockets(
+  network: Libp2pNetwork,
+  count: number,
+  bytes: string | Uint8Array = '',
+): Promise<Socket[]> {
   const sockets = Array.from({ length: count }, () => connect(portOf(network), '127.0.0.1'))
   running.push({ stop: () => sockets.forEach((socket) => socket.destroy()) })
   for (const socket of sockets) socket.on('error', () => {})
   await Promise.all(
     sockets.map((socket) => new Promise<void>((resolve) => socket.once('connect', resolve))),
   )
-  if (bytes !== '') for (const socket of sockets) socket.write(bytes)
+  if (bytes.length > 0) for (const socket of sockets) socket.write(bytes)
   return sockets
 }
 
@@ -203,24 +207,51 @@ test('a member finds a place at once among 300 sockets that say nothing and come
   expect(a.stats().handshakes).toBeGreaterThan(HANDSHAKES_MAX / 2)
 })
 
-test.each([
+/** Records of TLS that begin a ClientHello of 64 KiB. */
+function endlessHello(): Uint8Array {
+  const records = Array.from({ length: 5 }, (_, i) => {
+    const record = Buffer.alloc(5 + 16_384)
+    record.set([0x16, 3, 1, 0x40, 0])
+    if (i === 0) record.set([1, 0, 0xff, 0xff], 5)
+    return record
+  })
+  return Buffer.concat([utf8('\u0013/multistream/1.0.0\n\u000b/tls/1.0.0\n'), ...records])
+}
+
+test.each<[string, string | Uint8Array]>([
   ['an endless negotiation before TLS', `\u0013/multistream/1.0.0\n${'\u0003ls\n'.repeat(100)}`],
-  [
-    'an endless handshake',
-    `\u0013/multistream/1.0.0\n\u000b/tls/1.0.0\n${'\u0016'.repeat(80_000)}`,
-  ],
+  ['an endless handshake', endlessHello()],
 ])('%s is cut off', async (_name, bytes) => {
   const node = await open()
   const [socket] = await idleSockets(node, 1, bytes)
   socket!.resume()
   await new Promise<void>((resolve) => socket!.once('close', () => resolve()))
   await until(() => node.stats().handshakes === 0)
+  // Not by the deadline, which is nobody's refusal.
+  expect(node.stats().connectionsRefused).toBe(1)
+})
+
+test('who has begun with TLS keeps its place before those who have said nothing', async () => {
+  const [node, member] = [await open(), await open()]
+  node.setMembers(new Map([[member.self, ['/ip4/127.0.0.1/tcp/1']]]))
+  const [first] = await idleSockets(node, 1, '\u0013/multistream/1.0.0\n\u000b/tls/1.0.0\n')
+  await new Promise<void>((resolve) => first!.once('data', () => resolve()))
+  const idle = await idleSockets(node, HANDSHAKES_MAX)
+  const evicted = Promise.any(
+    idle.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))),
+  )
+  for (const socket of [first!, ...idle]) socket.resume()
+  await evicted
+  expect(first!.destroyed).toBe(false)
 })
 
 test('a multiplexer is agreed on inside TLS, or not at all', async () => {
   const node = await open()
-  const peer = await rawPeer({ muxer: '/mplex/6.7.0' })
-  await expect(peer.connect(node.addresses())).rejects.toThrow()
+  const connection = await (await rawPeer({ bare: true })).connect(node.addresses())
+  connection.send(utf8(`\u0013/multistream/1.0.0\n${'\u0003ls\n'.repeat(100)}`))
+  await connection.closed
+  // It has not even been answered.
+  expect(connection.receivedBytes).toBe(0)
   expect(node.stats().strangers).toBe(0)
 })
 

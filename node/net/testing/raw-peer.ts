@@ -39,8 +39,15 @@ export function openedAndReset(count: number, firstStream = 1): Uint8Array {
   return Buffer.concat(frames)
 }
 
+export interface RawPeerOptions {
+  readonly privateKey?: PrivateKey
+  /** It offers no multiplexer inside TLS, and what is sent follows the handshake at once. */
+  readonly bare?: boolean
+}
+
 export class RawPeer {
   readonly #libp2p: Awaited<ReturnType<typeof createLibp2p>>
+  /** Of connections that are ready for bytes, in order. */
   readonly #streams: MessageStream[]
 
   private constructor(libp2p: Awaited<ReturnType<typeof createLibp2p>>, streams: MessageStream[]) {
@@ -48,16 +55,29 @@ export class RawPeer {
     this.#streams = streams
   }
 
-  static async start(options: { privateKey?: PrivateKey; muxer?: string } = {}): Promise<RawPeer> {
+  static async start(options: RawPeerOptions = {}): Promise<RawPeer> {
+    const { privateKey = libp2pKey(generateNodeKey().privateKey), bare = false } = options
     const streams: MessageStream[] = []
+    const makeTls = tls()
     const libp2p = await createLibp2p({
-      privateKey: options.privateKey ?? libp2pKey(generateNodeKey().privateKey),
+      privateKey,
       logger: quietLogger,
       transports: [tcp()],
-      connectionEncrypters: [tls()],
+      connectionEncrypters: [
+        (components) => {
+          const encrypter = makeTls(components)
+          if (!bare) return encrypter
+          const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+          encrypter.secureOutbound = async (connection, given) => {
+            streams.push((await secureOutbound(connection, given)).connection)
+            return new Promise(() => {})
+          }
+          return encrypter
+        },
+      ],
       streamMuxers: [
         () => ({
-          protocol: options.muxer ?? '/yamux/1.0.0',
+          protocol: bare ? '/none/1' : '/yamux/1.0.0',
           createStreamMuxer: (stream) => {
             streams.push(stream)
             return noMuxer()
@@ -74,13 +94,19 @@ export class RawPeer {
     return this.#libp2p.peerId.toString()
   }
 
-  /** A new connection: what is sent on it, and whether it still stands. */
+  /** A new connection. Rejects when the handshake fails. */
   async connect(addresses: readonly string[]): Promise<RawConnection> {
-    await this.#libp2p.dial(
+    const before = this.#streams.length
+    const dialled = this.#libp2p.dial(
       addresses.map((address) => multiaddr(address)),
       { force: true },
     )
-    return new RawConnection(this.#streams.at(-1)!)
+    dialled.catch(() => {})
+    while (this.#streams.length === before) {
+      // One that is bare never counts as dialled.
+      await Promise.race([dialled, new Promise((resolve) => setImmediate(resolve))])
+    }
+    return new RawConnection(this.#streams[before]!)
   }
 
   async stop(): Promise<void> {
