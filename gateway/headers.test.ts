@@ -54,13 +54,21 @@ test('a list on several lines, as the SDKs for Go and Java send it', async () =>
   const answer = await sendLines(attributes, 'x-amz-object-attributes', lines)
   expect(answer).toMatch(/^HTTP\/1\.1 200 /)
   for (const name of lines) expect(answer).toContain(`<${name}>`)
+  const holey = await sendLines(attributes, 'x-amz-object-attributes', [
+    '',
+    'ETag,, ObjectSize',
+    '',
+  ])
+  expect(holey).toContain('<ObjectSize>')
+  expect(await sendLines(attributes, 'x-amz-object-attributes', ['', ','])).toMatch(/ 400 /)
 })
 
 test.each([
   ['/bucket/key', 'if-none-match', ['"x"', '"3c6e0b8a9c15224a8228b9a98ca1531d"'], 304],
   ['/bucket/key', 'if-match', ['"x"', '"3c6e0b8a9c15224a8228b9a98ca1531d"'], 200],
   ['/bucket/key', 'x-amz-cf-id', ['a', 'b'], 200],
-  ['/bucket', 'x-amz-optional-object-attributes', ['RestoreStatus', 'RestoreStatus'], 200],
+  ['/bucket', 'x-amz-optional-object-attributes', ['RestoreStatus', '', 'RestoreStatus,'], 200],
+  ['/bucket', 'x-amz-optional-object-attributes', ['RestoreStatus', 'Other'], 400],
   // One value: two readers could believe different ones.
   ['/bucket/key', 'x-amz-expected-bucket-owner', ['123456789012', '123456789012'], 400],
   ['/bucket/key', 'range', ['bytes=0-0', 'bytes=1-1'], 400],

@@ -1,5 +1,6 @@
 /** Headers of which only some values are understood, as the table of operations and its documentation show them. */
 
+import { trim } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
 export interface ValueRule {
@@ -72,7 +73,7 @@ export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, Value
 export function checkValue(name: string, value: string): void {
   const rule = VALUE_RULES.get(name)
   if (rule === undefined) return
-  const given = rule.isList === true ? value.split(/[ \t]*,[ \t]*/) : [value]
+  const given = rule.isList === true ? elementsOf(value) : [value]
   if (given.every((each) => accepts(rule, each))) return
   if (rule.notBuilt === 'others' || rule.notBuilt.includes(value)) {
     throw new S3Error('NotImplemented', undefined, { details: { Header: name } })
@@ -80,6 +81,14 @@ export function checkValue(name: string, value: string): void {
   throw new S3Error(rule.code ?? 'InvalidArgument', undefined, {
     details: { ArgumentName: name, ArgumentValue: value },
   })
+}
+
+/** Empty elements count as none (RFC 9110, 5.6.1.2). */
+function elementsOf(list: string): string[] {
+  return list
+    .split(',')
+    .map(trim)
+    .filter((each) => each !== '')
 }
 
 function accepts({ accepted, anyCase }: ValueRule, value: string): boolean {

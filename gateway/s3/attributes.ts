@@ -41,8 +41,10 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
 }
 
 function wantedAttributes(header: string | undefined): ReadonlySet<string> {
-  const names = (header ?? '').split(',').map(trim)
-  const wrong = names.find((name) => !KNOWN.includes(name))
+  // Of a list on several lines an empty one counts as none (RFC 9110, 5.6.1.2).
+  const given = (header ?? '').split(',').map(trim)
+  const names = given.filter((name) => name !== '')
+  const wrong = names.length === 0 ? '' : names.find((name) => !KNOWN.includes(name))
   if (wrong !== undefined) {
     throw invalidArgument('x-amz-object-attributes', wrong, 'Invalid attribute name specified.')
   }
