@@ -1,7 +1,7 @@
 /**
  * Every parser of what callers send, given generated inputs: `npm run sim:parsers -- [--inputs 2000000]
  * [--seed 1] [--only NAME]`. Valid ones must be taken; of all others none may crash a parser, hang it, or
- * cost more than its length allows. Prints what became of them; exits with 1 at the first fault.
+ * cost more than its length allows; whole requests with such bodies change nothing when they are refused. Prints what became of them; exits with 1 at the first fault.
  *
  * The parsers run in a worker, so that one that hangs is noticed.
  */
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { SUBJECTS } from './parsers/all.ts'
 import { runParsers, type Tally } from './parsers/run.ts'
+import { runRequests } from './parsers/stored.ts'
 
 interface Order {
   readonly inputs: number
@@ -22,6 +23,8 @@ interface Order {
 /** No input may take so long, on however slow a machine. */
 const HANG_MS = 30_000
 const LOOK_MS = 1_000
+/** A whole request costs as much as some hundred inputs. */
+const REQUESTS_EACH = 400
 
 function subjectsOf(only: string | undefined) {
   return SUBJECTS.filter(({ name }) => only === undefined || name.includes(only))
@@ -41,7 +44,7 @@ function shown(tally: Tally): string {
   ].join(' ')
 }
 
-function work({ inputs, seed, only, place }: Order): void {
+async function work({ inputs, seed, only, place }: Order): Promise<void> {
   const started = performance.now()
   const subjects = subjectsOf(only)
   const indexes = new Map(subjects.map(({ name }, index) => [name, index]))
@@ -59,9 +62,21 @@ function work({ inputs, seed, only, place }: Order): void {
     process.exitCode = 1
     return
   }
+  const requests = await runRequests(SUBJECTS, { inputs: Math.ceil(inputs / REQUESTS_EACH), seed })
+  const answers = [...requests.statuses].sort(([a], [b]) => a - b)
+  console.log(
+    `${requests.inputs} whole requests: ${answers.map(([status, times]) => `${status} ${times}`).join(', ')}`,
+  )
+  if (requests.fault !== undefined) {
+    console.log(`FAULT: ${requests.fault}`)
+    process.exitCode = 1
+    return
+  }
   const sum = tallies.reduce((total, tally) => total + tally.inputs, 0)
   const seconds = ((performance.now() - started) / 1_000).toFixed(1)
-  console.log(`${sum} inputs to ${tallies.length} parsers, seed ${seed}: no fault, ${seconds} s`)
+  console.log(
+    `${sum} inputs to ${tallies.length} parsers, seed ${seed}: no fault, nothing stored, ${seconds} s`,
+  )
 }
 
 function watch(): void {
@@ -98,4 +113,4 @@ function watch(): void {
 }
 
 if (isMainThread) watch()
-else work(workerData as Order)
+else await work(workerData as Order)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { randomOf } from '../protocol/iam/testing/cases.ts'
 import { SUBJECTS } from './parsers/all.ts'
 import { runParsers } from './parsers/run.ts'
+import { runRequests } from './parsers/stored.ts'
 import { isRefusal, promise, type Subject } from './parsers/subject.ts'
 import { S3Error } from '../gateway/errors.ts'
 
@@ -18,6 +19,13 @@ describe('every parser of what callers send', () => {
       expect(taken, name).toBeGreaterThan(inputs * 0.3)
       expect(damagedTaken, name).toBeGreaterThan(0)
     }
+  })
+
+  it('stores nothing of a request that is refused', async () => {
+    const { statuses, fault } = await runRequests(SUBJECTS, { inputs: 400, seed: 5 })
+    expect(fault).toBeUndefined()
+    expect(statuses.get(200)).toBeGreaterThan(50)
+    expect(statuses.get(400)).toBeGreaterThan(50)
   })
 
   it('is given the same inputs by the same seed', () => {
