@@ -1,4 +1,5 @@
 import * as fc from 'fast-check'
+import { ACCESS_KEY_ID } from '../protocol/iam/identity.ts'
 import { describe, expect, it } from 'vitest'
 import {
   fieldNames,
@@ -24,6 +25,38 @@ function refusal(sources: ConfigSources): string {
   }
   throw new Error('was taken')
 }
+
+describe('root credentials', () => {
+  const keys = (rootAccessKey: string, rootSecretKey = 'password'): unknown =>
+    resolveConfig({
+      env: { SHOAL_ROOT_ACCESS_KEY: rootAccessKey, SHOAL_ROOT_SECRET_KEY: rootSecretKey },
+    })
+
+  it.each([
+    'minio-admin',
+    'minio.admin.1',
+    'ops+root@example.org',
+    'AKIAIOSFODNN7EXAMPLE',
+    'abc',
+    '---',
+  ])('may be called %s, as with other stores', (rootAccessKey) => {
+    expect(keys(rootAccessKey)).toMatchObject({ rootAccessKey })
+    // Node and gateway look keys of this form up.
+    expect(rootAccessKey).toMatch(ACCESS_KEY_ID)
+  })
+
+  it.each(['ab', 'a b c', 'a,b', 'a=b', 'a/b/c', 'a:b', 'caf\u00e9', 'x'.repeat(129)])(
+    'can not be called %j: signatures and shells would misread it',
+    (rootAccessKey) => {
+      expect(() => keys(rootAccessKey)).toThrow(/SHOAL_ROOT_ACCESS_KEY: .* has 3 to 128 characters/)
+    },
+  )
+
+  it('have a secret of 8 characters at least', () => {
+    expect(keys('minio-admin', '8letters')).toMatchObject({ rootSecretKey: '8letters' })
+    expect(() => keys('minio-admin', '7letter')).toThrow(/SHOAL_ROOT_SECRET_KEY: the value/)
+  })
+})
 
 describe('defaults', () => {
   it('make a node that runs on its own', () => {
