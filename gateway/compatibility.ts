@@ -85,6 +85,7 @@ What changes the meaning of a request is never ignored, and what AWS ignores is:
 - SigV2 by the setting \`sigv2\`: \`presigned\` (the default) accepts links, \`on\` the Authorization header too,
   \`off\` none. It signs what AWS's page names and every parameter that makes a request another operation;
   never aws-chunked bodies, nor the forms of IAM and STS. Policies see \`s3:signatureversion\` \`AWS\`.
+  Such a link is good for as long as its signer wrote; links of SigV4 are for a week at most.
 - aws-chunked: extensions of chunks that have no meaning are passed over, and one empty line behind the body is. Every
   fault of the framing, and a length other than \`x-amz-decoded-content-length\`, is IncompleteBody.
 - A plus in a path stands for a space, as in S3; a plus itself is \`%2B\`.
