@@ -88,9 +88,22 @@ export async function readBody(
   if ((decoded?.sizeBytes ?? 0) > options.maxBytes) {
     throw new S3Error('MalformedXML', 'The body is larger than allowed.')
   }
+  const hasDigest = expected.md5 !== undefined || declared !== undefined
+  if (decoded !== undefined && decoded.sizeBytes > MAX_GATHERED_BYTES) {
+    return { bytes: await hashedWhole(decoded, expected), hasDigest }
+  }
   const bytes = (await decoded?.gather()) ?? new Uint8Array(0)
   check(expected, digestsOf(bytes, expected), decoded?.trailers() ?? new Map())
-  return { bytes, hasDigest: expected.md5 !== undefined || declared !== undefined }
+  return { bytes, hasDigest }
+}
+
+/** Hashed as it comes: at its end that would hold the event loop for too long. */
+async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promise<Uint8Array> {
+  const body = hashedStream(decoded, expected)
+  const pieces: Uint8Array[] = []
+  for await (const chunk of body.chunks) pieces.push(chunk)
+  body.seal()
+  return Buffer.concat(pieces)
 }
 
 /** What the request says of its body. */
