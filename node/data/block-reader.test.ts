@@ -169,6 +169,45 @@ describe('many readers', () => {
     expect(world.fetched.length - before).toBe(5)
   })
 
+  test('read few blocks at the same time', async () => {
+    const world = new World(256 * BLOCK)
+    let now = 0
+    let most = 0
+    const all = Array.from({ length: 60 }, () =>
+      lengthOf(
+        readBlocks([{ key: blockKey(0, ID, 0), from: 0, to: BLOCK }].values(), {
+          room: world.room,
+          pool: world.pool,
+          signal: world.controller.signal,
+          fetch: async () => {
+            most = Math.max(most, ++now)
+            await settle()
+            now--
+            return new Uint8Array(BLOCK)
+          },
+        }),
+      ),
+    )
+    expect(await Promise.all(all)).toEqual(Array<number>(60).fill(BLOCK))
+    expect(most).toBe(16)
+  })
+
+  test('leave their buffers, which go back to the system a while later', async () => {
+    const clock = new ManualClock()
+    let idle = 0
+    const room = new ReadRoom(clock, BLOCK, 8 * BLOCK, () => idle++)
+    room.takeWhole()
+    room.takeWhole()
+    room.giveWhole()
+    clock.advance(20_000)
+    expect(idle).toBe(0)
+    room.giveWhole()
+    clock.advance(9_000)
+    expect(idle).toBe(0)
+    clock.advance(1_000)
+    expect([idle, clock.timers]).toEqual([1, 0])
+  })
+
   test('who wait for a turn and go leave the line', async () => {
     const world = new World(2 * BLOCK)
     const holders = [world.read(1)]

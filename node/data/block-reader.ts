@@ -22,7 +22,7 @@ export interface BlockReaderOptions {
   readonly pool: BufferPool
   readonly signal: AbortSignal
   /** Undefined: no replica has it. What lies in a buffer of the pool is given back to it. */
-  fetch(key: BlockKey): Promise<Uint8Array | undefined>
+  readonly fetch: (key: BlockKey) => Promise<Uint8Array | undefined>
 }
 
 interface Read {
@@ -39,7 +39,7 @@ export async function* readBlocks(
   /** Each has room for a whole block, until it is given back. */
   const ahead: Read[] = []
   const begin = (piece: Piece): Read => {
-    const bytes = options.fetch(piece.key)
+    const bytes = room.reading(options.signal, () => options.fetch(piece.key))
     bytes.catch(() => {})
     return { piece, bytes }
   }
@@ -127,7 +127,8 @@ class Turn {
   }
 
   async read(key: BlockKey): Promise<Uint8Array | undefined> {
-    this.#bytes = await this.#options.fetch(key)
+    const { room, signal, fetch } = this.#options
+    this.#bytes = await room.reading(signal, () => fetch(key))
     return this.#bytes
   }
 

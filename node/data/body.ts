@@ -14,7 +14,7 @@ import type { Clock } from '../env/ports.ts'
 import type { Attempt, Attempts } from './attempts.ts'
 import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from './buffers.ts'
-import { ReadRoom } from './read-room.ts'
+import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
 import type { BlockWrite, Replicator } from './replicator.ts'
 
 /** Blocks of one body on their way at once. */
@@ -46,13 +46,18 @@ export interface BodiesOptions {
 export class Bodies {
   readonly #options: BodiesOptions
   readonly #writePool = new BufferPool(BLOCK_BYTES)
-  readonly #readPool = new BufferPool(READ_BUFFER_BYTES)
+  /** As many as the room has blocks: what is read again and again makes no garbage. */
+  readonly #readPool: BufferPool
 
   readonly readRoom: ReadRoom
 
   constructor(options: BodiesOptions) {
     this.#options = options
-    this.readRoom = new ReadRoom(options.clock, READ_BUFFER_BYTES, options.readBytesMax)
+    const { clock, readBytesMax = READ_ROOM_BYTES } = options
+    this.#readPool = new BufferPool(READ_BUFFER_BYTES, readBytesMax / READ_BUFFER_BYTES)
+    this.readRoom = new ReadRoom(clock, READ_BUFFER_BYTES, readBytesMax, () =>
+      this.#readPool.trim(),
+    )
   }
 
   /** Of this attempt alone: node, boot, number (G5). */

@@ -12,12 +12,16 @@
 
 import type { Clock } from '../env/ports.ts'
 
-const DEFAULT_BYTES = 128 << 20
+export const READ_ROOM_BYTES = 128 << 20
 /** Of the budget: whole blocks, blocks being read in turns. The rest is for pieces. */
 const WHOLE_SHARE = 0.5
 const TURNS_SHARE = 0.25
 const PIECE_BYTES_MAX = 256 << 10
 const PIECE_BYTES_MIN = 16 << 10
+/** Blocks that are read at the same time, from the disk or from peers. */
+const READS_MAX = 16
+/** Buffers that were not used for so long go back to the system. */
+const IDLE_MS = 10_000
 /** A client that has taken a piece within it is quick, and its reader may go on with the same block. */
 export const QUICK_MS = 20
 
@@ -26,26 +30,34 @@ export class ReadRoom {
   readonly #blockBytes: number
   readonly #wholeBytes: number
   readonly #pieceBytes: number
-  readonly #turnsMax: number
-  readonly #waiting = new Set<() => void>()
+  readonly #turns: Line
+  readonly #reads = new Line(READS_MAX)
+  readonly #onIdle: () => void
   #whole = 0
-  #turns = 0
+  #resting = false
   /** Readers that read in turns now. */
   #inTurns = 0
   /** Reads that found no room for a whole block. */
   waits = 0
 
-  constructor(clock: Clock, blockBytes: number, sizeBytes = DEFAULT_BYTES) {
+  /** `onIdle`: no block has been read or held for a while. */
+  constructor(
+    clock: Clock,
+    blockBytes: number,
+    sizeBytes = READ_ROOM_BYTES,
+    onIdle: () => void = () => {},
+  ) {
+    this.#onIdle = onIdle
     this.#clock = clock
     this.#blockBytes = blockBytes
     this.#wholeBytes = Math.max(blockBytes, sizeBytes * WHOLE_SHARE)
-    this.#turnsMax = Math.max(1, Math.floor((sizeBytes * TURNS_SHARE) / blockBytes))
+    this.#turns = new Line(Math.max(1, Math.floor((sizeBytes * TURNS_SHARE) / blockBytes)))
     this.#pieceBytes = sizeBytes * (1 - WHOLE_SHARE - TURNS_SHARE)
   }
 
   /** Bytes of blocks that are read or held. Pieces are beside it. */
   get usedBytes(): number {
-    return (this.#whole + this.#turns) * this.#blockBytes
+    return (this.#whole + this.#turns.taken) * this.#blockBytes
   }
 
   get readersInTurns(): number {
@@ -62,6 +74,7 @@ export class ReadRoom {
 
   giveWhole(): void {
     this.#whole--
+    this.#restWhenIdle()
   }
 
   /** A reader that found none reads in turns until `leaveTurns`. */
@@ -75,33 +88,25 @@ export class ReadRoom {
   }
 
   /** For one block, and not for long. Rejects when the signal says so. */
-  async takeTurn(signal: AbortSignal): Promise<void> {
-    if (this.#turns < this.#turnsMax && this.#waiting.size === 0) {
-      this.#turns++
-      return
-    }
-    await new Promise<void>((resolve, reject) => {
-      const over = (): void => {
-        this.#waiting.delete(go)
-        reject(signal.reason as Error)
-      }
-      const go = (): void => {
-        this.#waiting.delete(go)
-        signal.removeEventListener('abort', over)
-        this.#turns++
-        resolve()
-      }
-      if (signal.aborted) return over()
-      signal.addEventListener('abort', over, { once: true })
-      this.#waiting.add(go)
-    })
+  takeTurn(signal: AbortSignal): Promise<void> {
+    return this.#turns.take(signal)
   }
 
   giveTurn(): void {
-    this.#turns--
-    for (const go of this.#waiting) {
-      if (this.#turns >= this.#turnsMax) return
-      go()
+    this.#turns.give()
+    this.#restWhenIdle()
+  }
+
+  /**
+   * Reads a block, when it is its turn: a read that begins beside too many others only runs into its
+   * deadline with them.
+   */
+  async reading<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+    await this.#reads.take(signal)
+    try {
+      return await read()
+    } finally {
+      this.#reads.give()
     }
   }
 
@@ -117,5 +122,55 @@ export class ReadRoom {
 
   after(delayMs: number, run: () => void): () => void {
     return this.#clock.after(delayMs, run)
+  }
+
+  #restWhenIdle(): void {
+    if (this.usedBytes > 0 || this.#resting) return
+    this.#resting = true
+    this.#clock.after(IDLE_MS, () => {
+      this.#resting = false
+      if (this.usedBytes === 0) this.#onIdle()
+    })
+  }
+}
+
+/** A few places, and whoever waits for one, in order. */
+class Line {
+  readonly #max: number
+  readonly #waiting = new Set<() => void>()
+  taken = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  async take(signal: AbortSignal): Promise<void> {
+    if (this.taken < this.#max && this.#waiting.size === 0) {
+      this.taken++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const over = (): void => {
+        this.#waiting.delete(go)
+        reject(signal.reason as Error)
+      }
+      const go = (): void => {
+        this.#waiting.delete(go)
+        signal.removeEventListener('abort', over)
+        this.taken++
+        resolve()
+      }
+      if (signal.aborted) return over()
+      signal.addEventListener('abort', over, { once: true })
+      this.#waiting.add(go)
+    })
+  }
+
+  give(): void {
+    this.taken--
+    for (const go of this.#waiting) {
+      if (this.taken >= this.#max) return
+      go()
+    }
   }
 }
