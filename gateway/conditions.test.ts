@@ -13,6 +13,8 @@ const SAME = 'Fri, 02 Jan 2026 03:04:05 GMT'
 const EARLIER = 'Fri, 02 Jan 2026 03:04:04 GMT'
 const LATER = 'Fri, 02 Jan 2026 03:04:06 GMT'
 
+const NOW_MS = Date.UTC(2026, 5, 1)
+
 type Headers = Record<string, string>
 
 test.each<[Headers]>([
@@ -35,7 +37,7 @@ test.each<[Headers]>([
   [{ 'if-match': 'abc', 'if-unmodified-since': EARLIER }],
   [{ 'if-none-match': 'x', 'if-modified-since': LATER }],
 ])('read proceeds: %j', (headers) => {
-  expect(evaluateRead(headers, TARGET)).toBe('proceed')
+  expect(evaluateRead(headers, TARGET, NOW_MS)).toBe('proceed')
 })
 
 test.each<[Headers]>([
@@ -47,7 +49,7 @@ test.each<[Headers]>([
   [{ 'if-modified-since': LATER }],
   [{ 'if-none-match': 'abc', 'if-modified-since': EARLIER }],
 ])('read is 304: %j', (headers) => {
-  expect(evaluateRead(headers, TARGET)).toBe('not-modified')
+  expect(evaluateRead(headers, TARGET, NOW_MS)).toBe('not-modified')
 })
 
 test.each<[Headers]>([
@@ -57,13 +59,26 @@ test.each<[Headers]>([
   [{ 'if-match': 'x', 'if-unmodified-since': LATER }],
   [{ 'if-match': 'x', 'if-none-match': 'abc' }],
 ])('read is 412: %j', (headers) => {
-  expect(() => evaluateRead(headers, TARGET)).toThrow(
+  expect(() => evaluateRead(headers, TARGET, NOW_MS)).toThrow(
     expect.objectContaining({ code: 'PreconditionFailed', status: 412 }),
   )
 })
 
+test('If-Modified-Since in the future is no condition', () => {
+  const headers = { 'if-modified-since': LATER }
+  const laterMs = Date.parse(LATER)
+  expect(evaluateRead(headers, TARGET, laterMs - 1_000)).toBe('proceed')
+  expect(evaluateRead(headers, TARGET, laterMs)).toBe('not-modified')
+  const source = { 'x-amz-copy-source-if-modified-since': LATER }
+  evaluateCopySource(source, TARGET, laterMs - 1_000)
+  expect(() => evaluateCopySource(source, TARGET, laterMs)).toThrow('pre-conditions')
+  // A date in the future holds all the same where it asks for the past.
+  const unmodified = { 'if-unmodified-since': LATER }
+  expect(evaluateRead(unmodified, TARGET, laterMs - 1_000)).toBe('proceed')
+})
+
 test('copy sources fail with 412 only', () => {
-  evaluateCopySource({ 'x-amz-copy-source-if-match': 'abc', 'if-match': 'other' }, TARGET)
+  evaluateCopySource({ 'x-amz-copy-source-if-match': 'abc', 'if-match': 'other' }, TARGET, NOW_MS)
   for (const headers of [
     { 'x-amz-copy-source-if-match': 'x' },
     { 'x-amz-copy-source-if-match': '' },
@@ -71,7 +86,7 @@ test('copy sources fail with 412 only', () => {
     { 'x-amz-copy-source-if-modified-since': LATER },
     { 'x-amz-copy-source-if-unmodified-since': EARLIER },
   ]) {
-    expect(() => evaluateCopySource(headers, TARGET)).toThrow(
+    expect(() => evaluateCopySource(headers, TARGET, NOW_MS)).toThrow(
       expect.objectContaining({ status: 412 }),
     )
   }

@@ -24,16 +24,21 @@ interface EntityTag {
 export function evaluateRead(
   headers: HeaderRecord,
   target: ConditionTarget,
+  nowMs: number,
 ): 'proceed' | 'not-modified' {
-  const failed = firstFailure(headers, '', target)
+  const failed = firstFailure(headers, '', target, nowMs)
   if (failed === undefined) return 'proceed'
   if (failed === 'If-None-Match' || failed === 'If-Modified-Since') return 'not-modified'
   throw preconditionFailed(failed)
 }
 
 /** x-amz-copy-source-if-*: every failure is 412. */
-export function evaluateCopySource(headers: HeaderRecord, target: ConditionTarget): void {
-  const failed = firstFailure(headers, 'x-amz-copy-source-', target)
+export function evaluateCopySource(
+  headers: HeaderRecord,
+  target: ConditionTarget,
+  nowMs: number,
+): void {
+  const failed = firstFailure(headers, 'x-amz-copy-source-', target, nowMs)
   if (failed !== undefined) throw preconditionFailed(`x-amz-copy-source-${failed}`)
 }
 
@@ -110,6 +115,7 @@ function firstFailure(
   headers: HeaderRecord,
   prefix: string,
   target: ConditionTarget,
+  nowMs: number,
 ): ConditionName | undefined {
   const ifMatch = given(headers, `${prefix}if-match`)
   const unmodified = given(headers, `${prefix}if-unmodified-since`)
@@ -127,7 +133,9 @@ function firstFailure(
     if (matches(entityTags(ifNoneMatch), target.etag, 'weak')) return 'If-None-Match'
   } else if (modified !== undefined) {
     const sinceMs = dateMs(modified)
-    if (sinceMs !== undefined && seconds(target.lastModifiedMs) <= seconds(sinceMs)) {
+    // As AWS: a date in the future is none, or else a clock that is fast would never see a change.
+    const counts = sinceMs !== undefined && seconds(sinceMs) <= seconds(nowMs)
+    if (counts && seconds(target.lastModifiedMs) <= seconds(sinceMs)) {
       return 'If-Modified-Since'
     }
   }

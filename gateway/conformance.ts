@@ -19,6 +19,7 @@ import { LISTING_CASES } from './conformance/listing.ts'
 import { MULTIPART_CASES } from './conformance/multipart.ts'
 import { OBJECT_CASES } from './conformance/objects.ts'
 import { SETTING_CASES } from './conformance/settings.ts'
+import { STEERING_CASES } from './conformance/steering.ts'
 import { VERSION_LISTING_CASES } from './conformance/version-listing.ts'
 import { VERSION_WRITE_CASES } from './conformance/version-writes.ts'
 import { VERSION_CASES } from './conformance/versions.ts'
@@ -41,6 +42,7 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...VERSION_LISTING_CASES,
   ...VERSION_WRITE_CASES,
   ...SETTING_CASES,
+  ...STEERING_CASES,
 ]
 
 export interface ConformanceResult {

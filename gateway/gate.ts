@@ -77,6 +77,7 @@ export class Gate {
     try {
       const response = await this.#run(request, exchange)
       this.addCommonHeaders(response.headers, exchange.requestId)
+      this.#addRegion(response.headers, request)
       return response
     } catch (error) {
       return this.failure(error, request, exchange)
@@ -93,6 +94,7 @@ export class Gate {
       const about = { iam, admission, logger, lane, authentication, log, unavailable }
       return new QueryCall(exchange, about).answer(request)
     }
+    refuseBrowsers(request)
     const operation = route(request)
     if (operation !== undefined) exchange.operation = operation.name
     const auth = await authenticate(request, { ...this.#lookup, nowMs })
@@ -162,11 +164,9 @@ export class Gate {
     const headers: ResponseHeaders = {}
     if (failed.headers !== undefined) Object.assign(headers, failed.headers)
     this.addCommonHeaders(headers, exchange.requestId)
-    if (failed.code === 'NoSuchBucket' || failed.code === 'AccessDenied') {
-      headers['x-amz-bucket-region'] = this.options.region
-    }
+    this.#addRegion(headers, request)
     headers['Content-Type'] = 'application/xml'
-    const body = errorXml(failed, {
+    const body = errorXml(withNames(failed, request), {
       resource: request?.rawPath ?? '/',
       requestId: exchange.requestId,
       hostId: this.options.hostId,
@@ -204,11 +204,49 @@ export class Gate {
     this.options.logger.error({ error, operation, requestId }, 's3 request failed')
   }
 
+  /** As AWS, on refusals too: SDKs that asked in another region go on with this one. */
+  #addRegion(headers: ResponseHeaders, request: S3Request | undefined): void {
+    if (request?.bucket !== undefined) headers['x-amz-bucket-region'] = this.options.region
+  }
+
   addCommonHeaders(headers: ResponseHeaders, requestId: string): void {
     headers['x-amz-request-id'] = requestId
     headers['x-amz-id-2'] = this.options.hostId
     headers['Server'] = 'Shoal'
     headers['Date'] = httpDate(this.options.clock.nowMs())
+  }
+}
+
+/** Errors in which AWS names the bucket, or the key. */
+const NAMES_BUCKET = /^(?:NoSuchBucket|BucketNotEmpty$|BucketAlready|NoSuch[A-Za-z]+Configuration$)/
+
+/** Of a copy the source may be meant: then nothing is added. */
+function withNames(failed: S3Error, request: S3Request | undefined): S3Error {
+  if (request === undefined || request.headers['x-amz-copy-source'] !== undefined) return failed
+  const { bucket, key } = request
+  const details: Record<string, string | number> = {}
+  if (bucket !== undefined && NAMES_BUCKET.test(failed.code)) details['BucketName'] = bucket
+  if (key !== undefined && failed.code === 'NoSuchKey') details['Key'] = key
+  const { resource, headers, message, code } = failed
+  return Object.keys(details).length === 0
+    ? failed
+    : new S3Error(code, message, { resource, headers, details: { ...details, ...failed.details } })
+}
+
+/** What browsers send without a signature, and Shoal has not: said before anybody asks for rights. */
+function refuseBrowsers({ method, headers, bucket, key }: S3Request): void {
+  if (bucket === undefined) return
+  const isForm =
+    method === 'POST' && /^multipart\/form-data(?:;|$)/i.test(headers['content-type'] ?? '')
+  if (isForm && key === undefined) {
+    throw new S3Error('NotImplemented', 'Uploads by an HTML form (POST) are not implemented')
+  }
+  const isPreflight =
+    method === 'OPTIONS' &&
+    headers['origin'] !== undefined &&
+    headers['access-control-request-method'] !== undefined
+  if (isPreflight) {
+    throw new S3Error('NotImplemented', 'CORS is not implemented: preflight requests are refused')
   }
 }
 

@@ -275,7 +275,7 @@ export class MemoryBackend implements Backend {
     const versions = bucket.objects.get(key) ?? []
     if (versionId !== undefined) {
       const judged = versions.find((version) => version.info.versionId === versionId)
-      checkCondition(judged, condition, 'delete')
+      checkCondition(judged, condition, 'delete version')
       const { left, result } = removeVersion(versions, versionId)
       this.#replace(bucket, key, left)
       return result

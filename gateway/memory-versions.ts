@@ -83,14 +83,16 @@ export function removeVersion(
 export function checkCondition(
   judged: StoredVersion | undefined,
   condition: WriteCondition | undefined,
-  change: 'put' | 'delete',
+  change: 'put' | 'delete' | 'delete version',
 ): void {
   if (condition === undefined) return
   const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
   if (judged === undefined || judged.deleteMarker) {
     const wantsObject = ifMatch ?? ifMatchSizeBytes?.toString() ?? ifMatchLastModifiedMs?.toString()
     if (wantsObject === undefined) return
-    throw new StoreError(change === 'put' ? 'NoSuchKey' : 'PreconditionFailed')
+    // As AWS: a delete marker that is to be deleted fails the condition; a key without any version is absent.
+    const isAbsent = change === 'put' || (change === 'delete' && judged === undefined)
+    throw new StoreError(isAbsent ? 'NoSuchKey' : 'PreconditionFailed')
   }
   const { info } = judged
   const matches = (tags: readonly string[]): boolean =>

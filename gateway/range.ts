@@ -21,7 +21,9 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
     if (last === '') return undefined
     // Digits beyond 2^53 lose their tail, which no object's size can notice.
     const suffix = Number(last)
-    if (suffix === 0 || sizeBytes === 0) throw notSatisfiable(header, sizeBytes)
+    if (suffix === 0) throw notSatisfiable(header, sizeBytes)
+    // The end of nothing is all of it: no part that Content-Range could name (RFC 9110 14.1.2).
+    if (sizeBytes === 0) return undefined
     return { start: Math.max(0, sizeBytes - suffix), end: sizeBytes }
   }
   const start = Number(first)

@@ -1,5 +1,6 @@
 /** What an operation answers, before HTTP: a plain record. */
 
+import { isUtf8 } from 'node:buffer'
 import { XML_DECLARATION, S3_NAMESPACE } from './xml.ts'
 
 export type ResponseHeaders = Record<string, string>
@@ -52,6 +53,17 @@ export function httpDate(timeMs: number): string {
     dates.set(second, text)
   }
   return text
+}
+
+/**
+ * User metadata as AWS returns it: what is not ASCII as an encoded word of RFC 2047. `value` is latin1, as headers
+ * come; bytes that are no UTF-8 are taken as latin1.
+ */
+export function encodedWord(value: string): string {
+  if (!/[\u0080-\u00ff]/.test(value)) return value
+  const bytes = Buffer.from(value, 'latin1')
+  const utf8 = isUtf8(bytes) ? bytes : Buffer.from(value, 'utf8')
+  return `=?UTF-8?B?${utf8.toString('base64')}?=`
 }
 
 /**

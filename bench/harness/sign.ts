@@ -11,6 +11,8 @@ export interface Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string
+  /** That is signed for; us-east-1 when absent. */
+  readonly region?: string
 }
 
 export interface SignInput {
@@ -106,7 +108,7 @@ export function signHeaders(
   input: SignInput,
   body: Uint8Array | 'unsigned',
 ): Record<string, string> {
-  const scope = scopeOf(credentials, input.now, input.region ?? 'us-east-1')
+  const scope = scopeOf(credentials, input.now, input.region ?? credentials.region ?? 'us-east-1')
   const payloadHash = body === 'unsigned' ? unsignedPayload : sha256Hex(body)
   const headers: Record<string, string> = {
     ...input.headers,
@@ -137,7 +139,7 @@ export function presign(
   input: SignInput,
   expiresSeconds = 86_400,
 ): Presigned {
-  const scope = scopeOf(credentials, input.now, input.region ?? 'us-east-1')
+  const scope = scopeOf(credentials, input.now, input.region ?? credentials.region ?? 'us-east-1')
   const headers = { ...input.headers, host: new URL(input.endpoint).host }
   const all: Record<string, string> = {
     ...input.query,

@@ -43,7 +43,9 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const Bucket = `${bucket}-b`
       await fails(s3.send(new HeadBucketCommand({ Bucket })), 404, undefined)
       await s3.send(new CreateBucketCommand({ Bucket }))
-      await fails(s3.send(new CreateBucketCommand({ Bucket })), 409, 'BucketAlreadyOwnedByYou')
+      const again = s3.send(new CreateBucketCommand({ Bucket }))
+      if (target.region === 'us-east-1') await again
+      else await fails(again, 409, 'BucketAlreadyOwnedByYou')
       const head = await s3.send(new HeadBucketCommand({ Bucket }))
       assert.equal(head.BucketRegion, target.region)
       const { Buckets, Owner } = await s3.send(new ListBucketsCommand({ Prefix: bucket }))

@@ -160,7 +160,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         [{ 'if-none-match': etag }, 304],
         [{ 'if-none-match': '"other"' }, 200],
         [{ 'if-modified-since': past }, 200],
-        [{ 'if-modified-since': future }, 304],
+        [{ 'if-modified-since': future }, 200],
         [{ 'if-unmodified-since': past }, 412],
         [{ 'if-unmodified-since': future }, 200],
         [{ 'if-match': etag, 'if-unmodified-since': past }, 200],
@@ -194,6 +194,8 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       const remove = (IfMatch: string): Promise<unknown> =>
         s3.send(new DeleteObjectCommand({ Bucket, Key: 'w', IfMatch }))
       await fails(remove('"x"'), 412, 'PreconditionFailed')
+      const absent = new DeleteObjectCommand({ Bucket, Key: 'never', IfMatch: '*' })
+      await fails(s3.send(absent), 404, 'NoSuchKey')
       await remove(`"${md5('x')}"`)
       await fails(s3.send(new HeadObjectCommand({ Bucket, Key: 'w' })), 404, undefined)
     },

@@ -1,6 +1,7 @@
 /** Buckets themselves: list, create, head, delete, location. */
 
 import { trimXml } from '../ascii.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import { readBody } from '../body.ts'
 import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
@@ -13,6 +14,7 @@ import { invalidArgument, ownerXml } from './common.ts'
 import { openToken, sealToken } from './list.ts'
 
 const MAX_LISTED = 10_000
+const OLDEST_REGION = 'us-east-1'
 const MAX_BODY_BYTES = 64 * 1024
 /** Location, kind of bucket and up to 50 tags, which are refused by name. */
 export const CREATE_BUCKET_LIMITS: XmlLimits = {
@@ -70,11 +72,17 @@ export async function createBucket(call: Call): Promise<S3Response> {
   if (bytes.length > 0) {
     checkLocation(await call.inTurns(parsingXml(bytes, CREATE_BUCKET_LIMITS)), call.region)
   }
-  await call.store.createBucket(call.context, {
-    bucket: call.bucket,
-    ownerAccount: call.identity.accountId,
-    region: call.region,
-  })
+  try {
+    await call.store.createBucket(call.context, {
+      bucket: call.bucket,
+      ownerAccount: call.identity.accountId,
+      region: call.region,
+    })
+  } catch (error) {
+    // As AWS: in its oldest region whoever has the bucket already may create it again.
+    const isOwn = error instanceof StoreError && error.code === 'BucketAlreadyOwnedByYou'
+    if (!isOwn || call.region !== OLDEST_REGION) throw error
+  }
   return emptyResponse(200, { Location: `/${call.bucket}` })
 }
 
@@ -96,10 +104,9 @@ function checkLocation(root: XmlElement, region: string): void {
 }
 
 export async function headBucket(call: Call): Promise<S3Response> {
-  const { region } = await call.store.headBucket(call.context, call.bucket)
+  await call.store.headBucket(call.context, call.bucket)
   return emptyResponse(200, {
     'Content-Type': 'application/xml',
-    'x-amz-bucket-region': region,
     'x-amz-access-point-alias': 'false',
   })
 }
@@ -112,5 +119,5 @@ export async function deleteBucket(call: Call): Promise<S3Response> {
 export async function getBucketLocation(call: Call): Promise<S3Response> {
   const { region } = await call.store.headBucket(call.context, call.bucket)
   // AWS's oldest region has no name here.
-  return xmlResponse('LocationConstraint', region === 'us-east-1' ? '' : escapeXml(region))
+  return xmlResponse('LocationConstraint', region === OLDEST_REGION ? '' : escapeXml(region))
 }

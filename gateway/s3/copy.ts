@@ -97,7 +97,7 @@ export async function openSource(call: Call, named: NamedSource): Promise<Object
   await call.authorize(readAction(versionId), bucket, key, versionId)
   await checkSourceOwner(call, bucket)
   const reader = await readSource(call, named)
-  evaluateCopySource(call.request.headers, reader.info)
+  evaluateCopySource(call.request.headers, reader.info, call.nowMs)
   return reader
 }
 

@@ -7,7 +7,13 @@ import { S3Error } from '../errors.ts'
 import type { Call } from '../operation.ts'
 import { parameter } from '../request.ts'
 import { parseRange, type ByteRange } from '../range.ts'
-import { headerValue, httpDate, type ResponseHeaders, type S3Response } from '../response.ts'
+import {
+  encodedWord,
+  headerValue,
+  httpDate,
+  type ResponseHeaders,
+  type S3Response,
+} from '../response.ts'
 import {
   addChecksums,
   algorithmOf,
@@ -56,7 +62,7 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   }
   const reader = await call.store.getObject(call.context, { bucket, key, versionId, withData })
   const { info } = reader
-  if (evaluateRead(headers, info) === 'not-modified') {
+  if (evaluateRead(headers, info, call.nowMs) === 'not-modified') {
     return { status: 304, headers: validators(reader) }
   }
   const answer = describe(reader)
@@ -129,7 +135,7 @@ function describe({ info, versioned }: ObjectReader): ResponseHeaders {
     const value = info.system[stored]
     if (value !== undefined) answer[answered] = value
   }
-  for (const name in info.user) answer[`x-amz-meta-${name}`] = info.user[name] ?? ''
+  for (const name in info.user) answer[`x-amz-meta-${name}`] = encodedWord(info.user[name] ?? '')
   if (info.storageClass !== 'STANDARD') answer['x-amz-storage-class'] = info.storageClass
   return answer
 }

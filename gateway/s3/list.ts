@@ -31,11 +31,16 @@ export async function listObjects(call: Call): Promise<S3Response> {
     tag('Name', call.bucket) +
     named('Prefix', listing.prefix, write) +
     named('Marker', marker ?? '', write) +
-    (page.next === undefined ? '' : named('NextMarker', page.next, write))
+    (saysNextMarker(page, listing) ? named('NextMarker', page.next ?? '', write) : '')
   return xmlResponse(
     'ListBucketResult',
     head + commonXml(listing, page.next !== undefined) + (await rows(call, page, listing, owner)),
   )
+}
+
+/** As AWS: without a delimiter clients go on behind the last key. Only a page that ends elsewhere needs the marker. */
+function saysNextMarker({ next, objects }: ListPage, { delimiter }: Listing): boolean {
+  return next !== undefined && (delimiter !== undefined || objects.at(-1)?.key !== next)
 }
 
 export async function listObjectsV2(call: Call): Promise<S3Response> {

@@ -250,8 +250,11 @@ export class Objects {
       return wanted && withoutVersion(record, wanted, pages)
     })
     if (outcome.type === 'kept') {
-      if (verdict(currentVersion(outcome.record), condition) !== 'holds') {
-        throw conditionError('fails')
+      const { record } = outcome
+      const judged = verdict(currentVersion(record), condition)
+      if (judged !== 'holds') {
+        // As AWS: 404 where nothing is, 412 where a delete marker is.
+        throw conditionError(record.versions.length === 0 ? judged : 'fails')
       }
       // Nothing to delete is a success.
       return { deleteMarker: false }

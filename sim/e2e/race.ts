@@ -89,9 +89,12 @@ async function count(clients: readonly RawClient[], lanes: number, steps: number
 const DOUBTFUL_RACES_SHARE_MAX = 0.2
 
 async function main(): Promise<void> {
-  const shoal = await Shoal.start({ nodes: Number(values.nodes) })
+  // In us-east-1 the owner of a bucket may create it again, so that every creator would win.
+  const region = 'eu-west-1'
+  const shoal = await Shoal.start({ nodes: Number(values.nodes), env: { SHOAL_REGION: region } })
+  const credentials = { ...shoal.credentials, region }
   try {
-    const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
+    const clients = shoal.endpoints.map((url) => new RawClient(url, credentials))
     await clients[0]?.must({ method: 'PUT', bucket })
 
     let start = performance.now()

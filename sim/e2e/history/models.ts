@@ -63,7 +63,8 @@ const NOTHING: BucketState = { live: false, tag: undefined }
 export function nextOfBucket(step: BucketStep, state: BucketState): BucketState | undefined {
   const { live, tag } = state
   if (step.type === 'make') {
-    if (step.answer === 'ok') return live ? undefined : { live: true, tag: undefined }
+    // In us-east-1 the owner is told 'ok' again, and nothing changes.
+    if (step.answer === 'ok') return live ? state : { live: true, tag: undefined }
     return live && step.answer === 'exists' ? state : undefined
   }
   if (step.answer === 'no-bucket') return live ? undefined : state
