@@ -90,7 +90,11 @@ What changes the meaning of a request is never ignored, and what AWS ignores is:
   fault of the framing, and a length other than \`x-amz-decoded-content-length\`, is IncompleteBody.
 - A plus in a path stands for a space, as in S3; a plus itself is \`%2B\`.
 - Checksums: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256, in headers and trailers; composite and of the
-  whole object for multipart uploads.
+  whole object for multipart uploads. Shoal computes each part's and makes the object's of them; what a client
+  declares is compared with that. An object without a declared checksum gets CRC64NVME. MD5, SHA-512 and XXHash
+  are 501.
+- User metadata that is not ASCII comes back as an encoded word of RFC 2047, in UTF-8.
+- Every answer about a bucket carries \`x-amz-bucket-region\`. Forms of browsers (POST) and CORS preflights are 501.
 - ACLs: \`private\` and \`bucket-owner-full-control\`, which say what is the case anyway; others are 501.
 - Storage classes are kept and shown as given. All data is stored alike.
 - Versions: of a right with two names, the second is wanted when the request names a version. The null

@@ -6,20 +6,21 @@ import { refused, sendPlain, sendRaw, type ConformanceCase, type RawResponse } f
 export const STEERING_CASES: readonly ConformanceCase[] = [
   {
     name: 'every answer about a bucket names its region, refusals and HEAD included',
-    async run({ raw, bucket, target }) {
+    async run(world) {
+      const { bucket, target } = world
       const { region, endpoint } = target
       const path = `/${bucket}`
-      await raw({ method: 'PUT', path: `${path}/k`, body: [Buffer.from('x')] })
+      await world.raw({ method: 'PUT', path: `${path}/k`, body: [Buffer.from('x')] })
       const answers: RawResponse[] = [
-        await raw({ method: 'HEAD', path }),
-        await raw({ method: 'GET', path }),
-        await raw({ method: 'GET', path, query: [['location', '']] }),
-        await raw({ method: 'GET', path: `${path}/k` }),
-        await raw({ method: 'HEAD', path: `${path}/none` }),
-        await raw({ method: 'GET', path: `${path}/none` }),
-        await raw({ method: 'DELETE', path: `${path}/none` }),
-        await raw({ method: 'HEAD', path: `${path}-none` }),
-        await raw({ method: 'GET', path, query: [['max-keys', 'x']] }),
+        await world.raw({ method: 'HEAD', path }),
+        await world.raw({ method: 'GET', path }),
+        await world.raw({ method: 'GET', path, query: [['location', '']] }),
+        await world.raw({ method: 'GET', path: `${path}/k` }),
+        await world.raw({ method: 'HEAD', path: `${path}/none` }),
+        await world.raw({ method: 'GET', path: `${path}/none` }),
+        await world.raw({ method: 'DELETE', path: `${path}/none` }),
+        await world.raw({ method: 'HEAD', path: `${path}-none` }),
+        await world.raw({ method: 'GET', path, query: [['max-keys', 'x']] }),
         await sendPlain(endpoint, { method: 'HEAD', url: path }),
         await sendPlain(endpoint, { url: `${path}/k` }),
       ]
@@ -37,18 +38,19 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
           assert.match(answer.text, new RegExp(`<Region>${region}</Region>`))
         }
       }
-      const service = await raw({ method: 'GET', path: '/' })
+      const service = await world.raw({ method: 'GET', path: '/' })
       assert.equal(service.headers['x-amz-bucket-region'], undefined)
     },
   },
   {
     name: 'markers: NextMarker with a delimiter only, counts and echoes of ListObjectsV2',
-    async run({ raw, bucket }) {
+    async run(world) {
+      const { bucket } = world
       for (const key of ['a', 'b/1', 'b/2', 'c', 'd']) {
-        await raw({ method: 'PUT', path: `/${bucket}/${key}`, body: [Buffer.from('x')] })
+        await world.raw({ method: 'PUT', path: `/${bucket}/${key}`, body: [Buffer.from('x')] })
       }
       const list = async (...query: [string, string][]): Promise<string> =>
-        (await raw({ method: 'GET', path: `/${bucket}`, query })).text
+        (await world.raw({ method: 'GET', path: `/${bucket}`, query })).text
       const plain = await list(['max-keys', '2'])
       assert.match(plain, /<IsTruncated>true</)
       assert.doesNotMatch(plain, /<NextMarker>/)
@@ -63,10 +65,11 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
   },
   {
     name: 'metadata that is not ASCII comes back as an encoded word',
-    async run({ raw, bucket }) {
+    async run(world) {
+      const { bucket } = world
       const path = `/${bucket}/meta`
       const put = (value: string): Promise<RawResponse> =>
-        raw({ method: 'PUT', path, headers: { 'x-amz-meta-name': value } })
+        world.raw({ method: 'PUT', path, headers: { 'x-amz-meta-name': value } })
       const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
       const word = (text: string): string => `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`
       for (const [sent, returned] of [
@@ -78,7 +81,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
       ] as const) {
         assert.equal((await put(sent)).status, 200, sent)
         for (const method of ['HEAD', 'GET']) {
-          const answer = await raw({ method, path })
+          const answer = await world.raw({ method, path })
           assert.equal(answer.headers['x-amz-meta-name'], returned)
           assert.equal(answer.headers['x-amz-missing-meta'], undefined)
         }
@@ -110,40 +113,42 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
   },
   {
     name: 'errors name the bucket, the key, the resource; answers without a body have none',
-    async run({ raw, bucket }) {
+    async run(world) {
+      const { bucket } = world
       const path = `/${bucket}/dir/a key`
-      const missing = await raw({ method: 'GET', path })
+      const missing = await world.raw({ method: 'GET', path })
       refused(missing, 404, 'NoSuchKey')
       assert.match(missing.text, /<Key>dir\/a key<\/Key>/)
       assert.match(missing.text, new RegExp(`<Resource>/${bucket}/dir/a%20key</Resource>`))
-      const nowhere = await raw({ method: 'GET', path: `/${bucket}-none/x` })
+      const nowhere = await world.raw({ method: 'GET', path: `/${bucket}-none/x` })
       refused(nowhere, 404, 'NoSuchBucket')
       assert.match(nowhere.text, new RegExp(`<BucketName>${bucket}-none</BucketName>`))
-      await raw({ method: 'PUT', path, body: [Buffer.from('x')] })
-      const full = await raw({ method: 'DELETE', path: `/${bucket}` })
+      await world.raw({ method: 'PUT', path, body: [Buffer.from('x')] })
+      const full = await world.raw({ method: 'DELETE', path: `/${bucket}` })
       refused(full, 409, 'BucketNotEmpty')
       assert.match(full.text, new RegExp(`<BucketName>${bucket}</BucketName>`))
-      const part = await raw({ method: 'GET', path, query: [['partNumber', '2']] })
+      const part = await world.raw({ method: 'GET', path, query: [['partNumber', '2']] })
       refused(part, 416, 'InvalidPartNumber')
-      const gone = await raw({ method: 'DELETE', path })
+      const gone = await world.raw({ method: 'DELETE', path })
       assert.deepEqual([gone.status, gone.text], [204, ''])
       assert.equal(gone.headers['content-length'] ?? '0', '0')
-      const head = await raw({ method: 'HEAD', path })
+      const head = await world.raw({ method: 'HEAD', path })
       assert.deepEqual([head.status, head.text], [404, ''])
     },
   },
   {
     name: 'the end of an empty object is its whole, any other part of it 416',
-    async run({ raw, bucket }) {
+    async run(world) {
+      const { bucket } = world
       const path = `/${bucket}/empty`
-      await raw({ method: 'PUT', path })
+      await world.raw({ method: 'PUT', path })
       for (const method of ['GET', 'HEAD']) {
-        const whole = await raw({ method, path, headers: { range: 'bytes=-5' } })
+        const whole = await world.raw({ method, path, headers: { range: 'bytes=-5' } })
         assert.equal(whole.status, 200)
         assert.equal(whole.headers['content-range'], undefined)
         assert.equal(whole.headers['content-length'], '0')
         for (const range of ['bytes=0-', 'bytes=0-0', 'bytes=-0']) {
-          const answer = await raw({ method, path, headers: { range } })
+          const answer = await world.raw({ method, path, headers: { range } })
           assert.equal(answer.status, 416)
           assert.equal(answer.headers['content-range'], 'bytes */0')
         }
