@@ -268,4 +268,46 @@ describe('escalations are refused', () => {
     world.bucketPolicies = () => Promise.resolve([...alike, byName])
     expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
   })
+
+  test('a name that policies ask for is taken by nobody who has less than they give', async () => {
+    const [world, mia] = await worldWith()
+    const rename = { UserName: 'other', NewUserName: 'ghost' }
+    const ghost = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: {
+        Effect: 'Allow',
+        Principal: '*',
+        Action: 's3:GetObject',
+        Resource: 'arn:aws:s3:::b/*',
+        Condition: { StringEquals: { 'aws:username': 'ghost' } },
+      },
+    })
+    world.bucketPolicies = () => Promise.resolve([{ policy: ghost, principals: [] }])
+    expect(await world.codeOf(mia, 'UpdateUser', rename)).toBe('AccessDenied')
+    const max = await world.user(world.root, 'max', allow('iam:*'), allow('s3:*'))
+    expect(await world.codeOf(max, 'UpdateUser', rename)).toBeUndefined()
+    world.bucketPolicies = () => Promise.resolve([])
+    const back = { UserName: 'ghost', NewUserName: 'other' }
+    expect(await world.codeOf(mia, 'UpdateUser', back)).toBeUndefined()
+    // Who has not every right over it does not rename it.
+    const eve = await world.user(world.root, 'eve', allow('iam:UpdateUser'))
+    expect(await world.codeOf(eve, 'UpdateUser', rename)).toBe('AccessDenied')
+    const group = { GroupName: 'plain', NewGroupName: 'flat' }
+    const tom = await world.user(world.root, 'tom', allow('iam:*'), deny('iam:DeleteGroup'))
+    expect(await world.codeOf(tom, 'UpdateGroup', group)).toBe('AccessDenied')
+    expect(await world.codeOf(mia, 'UpdateGroup', group)).toBeUndefined()
+  })
+
+  test('roles that trust a user count, and those that these may take on', async () => {
+    const [world, mia] = await worldWith()
+    const named = (name: string): string =>
+      TRUST.replace(FIRST_ACCOUNT, `arn:aws:iam::${FIRST_ACCOUNT}:${name}`)
+    const set = (RoleName: string, PolicyDocument: string) =>
+      world.run(world.root, 'UpdateAssumeRolePolicy', { RoleName, PolicyDocument })
+    await set('plain', named('user/other'))
+    const key = { UserName: 'other' }
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBeUndefined()
+    await set('boss', named('role/plain'))
+    expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
+  })
 })

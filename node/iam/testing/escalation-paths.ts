@@ -17,6 +17,8 @@ import {
 } from './escalation-world.ts'
 
 const EVERYTHING = allow('*')
+/** Mallory's policies allow it, and the bucket's policy denies it to her. */
+const DENIED = allow('s3:GetObject', 'arn:aws:s3:::ledger/secret/*')
 /** Within the rights of whoever may do anything here. */
 const LITTLE = allow('s3:GetObject', 'arn:aws:s3:::open/x')
 
@@ -25,12 +27,12 @@ function valuesOf(action: string, lostKeys: readonly string[], other: string) {
   // What is not there can only be made.
   const ghost = action.startsWith('Create') ? ['ghost'] : []
   const values: Readonly<Record<string, readonly string[]>> = {
-    UserName: ['mallory', 'trusted', 'victim', ...ghost],
+    UserName: ['mallory', 'puppet', 'trusted', 'deputy', 'victim', ...ghost],
     GroupName: ['staff', 'admins', ...ghost],
     RoleName: ['worker', 'boss', 'apart', ...ghost],
     PolicyName: ['deny', 'x'],
     PolicyArn: [...['held', 'unheld', 'fence', 'wall', 'limit'].map(policyArn), ADMIN],
-    PolicyDocument: action === 'UpdateAssumeRolePolicy' ? trusting : [EVERYTHING, LITTLE],
+    PolicyDocument: action === 'UpdateAssumeRolePolicy' ? trusting : [EVERYTHING, LITTLE, DENIED],
     AssumeRolePolicyDocument: trusting,
     NewUserName: ['ghost', 'other'],
     NewGroupName: ['ghosts'],

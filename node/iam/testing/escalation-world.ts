@@ -72,7 +72,7 @@ const managed = (PolicyName: string, PolicyDocument: string): Step => [
 ]
 
 const STEPS: readonly Step[] = [
-  ...['mallory', 'trusted', 'victim', 'broker'].map((UserName): Step => [
+  ...['mallory', 'trusted', 'deputy', 'puppet', 'victim', 'broker'].map((UserName): Step => [
     'CreateUser',
     { UserName },
   ]),
@@ -94,7 +94,7 @@ const STEPS: readonly Step[] = [
   ['AddUserToGroup', { GroupName: 'staff', UserName: 'mallory' }],
   ['CreateGroup', { GroupName: 'admins' }],
   ['AttachGroupPolicy', { GroupName: 'admins', PolicyArn: ADMIN }],
-  role('boss', trust(iamArn('user/trusted'))),
+  role('boss', trust(iamArn('user/deputy'))),
   ['AttachRolePolicy', { RoleName: 'boss', PolicyArn: ADMIN }],
   role('worker', trust(MALLORY)),
   put('Role', 'worker', 'x', allow('s3:GetObject', objects('work'))),
@@ -176,6 +176,8 @@ export class EscalationWorld {
   #url = ''
   #start!: Snapshot
   #mallory = ''
+  /** The key of a user without rights, which mallory has too. */
+  #puppet = ''
   /** Gives mallory sessions of an administrator's role that the policy `limit` limits. */
   #broker!: Identity
   /** Everybody may do what they may: mallory tells them. */
@@ -241,6 +243,7 @@ export class EscalationWorld {
     }
     await world.#change('shared', { publicAccessBlock })
     world.#mallory = await iam.key(iam.root, 'mallory')
+    world.#puppet = await iam.key(iam.root, 'puppet')
     world.lostKeys = [await iam.key(iam.root, 'trusted'), await iam.key(iam.root, 'victim')]
     for (const [at, UserName] of ['trusted', 'victim'].entries()) {
       const AccessKeyId = world.lostKeys[at] as string
@@ -286,6 +289,7 @@ export class EscalationWorld {
     const signers: Signer[] = [
       { id: this.#mallory },
       limited,
+      { id: this.#puppet },
       ...this.lostKeys.map((id) => ({ id })),
     ]
     const before = await this.#rights(signers)
