@@ -24,7 +24,8 @@ describe('every parser of what callers send', () => {
   it('stores nothing of a request that is refused', async () => {
     const { statuses, fault } = await runRequests(SUBJECTS, { inputs: 400, seed: 5 })
     expect(fault).toBeUndefined()
-    expect(statuses.get(200)).toBeGreaterThan(50)
+    const taken = (statuses.get(200) ?? 0) + (statuses.get(204) ?? 0)
+    expect(taken).toBeGreaterThan(20)
     expect(statuses.get(400)).toBeGreaterThan(50)
   })
 

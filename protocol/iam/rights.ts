@@ -25,8 +25,8 @@ import { ANY_TEXT, type Pattern, type PatternUnits } from './pattern.ts'
 import type { Condition, Policy, Statement } from './policy.ts'
 import { hasVariables } from './template.ts'
 
-/** Some seconds at most, in turns: also the policies of an account with many roles and buckets are parsed. */
-export const COVERING_STEPS_MAX = 1_000_000_000
+/** About a second, in turns: requests have a deadline, too. */
+export const COVERING_STEPS_MAX = 200_000_000
 
 /**
  * Identity policies both. A policy that can't be read belongs into neither: refuse before. Throws
