@@ -435,6 +435,17 @@ export interface TokenStatus {
   readonly nodes: readonly string[]
 }
 
+/** Of the cluster secret. */
+export interface SecretStatus {
+  /** 1 is the first. */
+  readonly generation: number
+  readonly sinceMs?: number | undefined
+  /** All access keys, as far as this node has looked. */
+  readonly keysSealed: boolean
+  /** Until then sessions of the one before are good. Absent: they are not. */
+  readonly previousUntilMs?: number | undefined
+}
+
 export interface AdminBackend {
   /** Undefined: ready. Otherwise why not. */
   notReadyReason(): string | undefined
@@ -445,6 +456,10 @@ export interface AdminBackend {
   tokens(): readonly TokenStatus[]
   /** False: there is none with this id. Throws StoreError Unavailable. */
   revokeToken(id: string): Promise<boolean>
+  secret(): SecretStatus
+  /** The next cluster secret. Sessions that the present one signed are good for so long. Throws StoreError
+   * Unavailable. */
+  rotateSecret(overlapMs: number): Promise<SecretStatus>
   locate(bucket: string, key: string): Promise<LocateResult>
   layout(): Promise<unknown>
   /** What is lost for good: registers name it, and no replica has it. */

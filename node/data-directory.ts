@@ -74,7 +74,10 @@ const UNKNOWN_LOG_ID = '0'.repeat(32)
 
 /** What a running node may change in node.json. */
 export type NodeChanges = Partial<
-  Pick<NodeRecord, 'boot' | 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'logId'>
+  Pick<
+    NodeRecord,
+    'boot' | 'addresses' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'moreSecrets' | 'logId'
+  >
 >
 
 export interface RootCredentials {

@@ -3,7 +3,9 @@
 import type { ClusterId, StorageId } from '../protocol/ids.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { AdminBackend } from '../gateway/backend.ts'
+import { StoreError } from '../protocol/errors.ts'
 import type { IdentitiesOptions } from './iam/identities.ts'
+import type { SecretOffice, SecretStore } from './membership/secret-office.ts'
 import type { RegisterObserver } from './metadata/registers.ts'
 import type { SpaceSettings } from './space/space.ts'
 import type { UpkeepSettings } from './upkeep.ts'
@@ -25,10 +27,7 @@ export interface NodeOptions {
   readonly partBytesMin?: number | undefined
   /** Memory for blocks on their way to readers. */
   readonly readBytesMax?: number | undefined
-  readonly clusterSecret: {
-    get(): Uint8Array | undefined
-    set(secret: Uint8Array): void | Promise<void>
-  }
+  readonly clusterSecret: SecretStore
   /** The log that belongs to this node (D9). */
   readonly log?: LogExpectation | undefined
   /** How long `start` waits for a majority once the node serves. Default 15 s; `ready` waits for ever. */
@@ -65,12 +64,26 @@ export interface RootCredential {
   readonly secretAccessKey: string
 }
 
-/** The cluster as identities see it. */
+/** The cluster as identities see it. Throws Unavailable while this node has not been given the secret in force. */
 export function clusterOf(
   view: LayoutView,
-  options: NodeOptions,
+  secrets: SecretOffice,
 ): ReturnType<IdentitiesOptions['cluster']> {
-  const secret = options.clusterSecret.get()
-  if (secret === undefined) throw new Error('a member has the cluster secret')
-  return { id: view.clusterId, secret, rootAccount: view.genesis.rootAccount }
+  const secret = secrets.current()
+  if (secret === undefined) {
+    throw new StoreError('Unavailable', 'this node has not been given the cluster secret yet')
+  }
+  const { record } = secrets
+  const { rootAccount } = view.genesis
+  if (record === undefined) return { id: view.clusterId, secret, rootAccount }
+  const before = secrets.previous()
+  const { sinceMs, overlapMs, rootSealed } = record
+  return {
+    id: view.clusterId,
+    secret,
+    ...(before !== undefined && {
+      previous: { secret: before, sinceMs, untilMs: sinceMs + overlapMs },
+    }),
+    rootAccount: { ...rootAccount, sealedSecret: rootSealed },
+  }
 }

@@ -42,6 +42,8 @@ const nodeRecord = z.strictObject({
   capacityBytes: z.int().min(0).optional(),
   /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */
   clusterSecret: base64.optional(),
+  /** The cluster secret before that one, and one that may come (membership/secret-office.ts). */
+  moreSecrets: z.array(base64).max(16).optional(),
   /** Of the log that belongs to this directory, hex: another one or none at all is a lost log (D9). */
   logId: z
     .string()

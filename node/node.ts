@@ -27,7 +27,7 @@ import type { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
 import { WatchedDisk } from './env/watched-disk.ts'
 import { Identities } from './iam/identities.ts'
-import { seal } from './iam/sealing.ts'
+import { seal, unseal } from './iam/sealing.ts'
 import { LayoutManager } from './membership/layout-manager.ts'
 import { bucketPoliciesOf } from './metadata/bucket-policies.ts'
 import { Buckets } from './metadata/buckets.ts'
@@ -61,6 +61,7 @@ import { Loss } from './space/loss.ts'
 import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
 import { Space } from './space/space.ts'
+import { SecretUpkeep } from './secret-upkeep.ts'
 import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 import { UsageError } from './usage-error.ts'
@@ -99,6 +100,7 @@ export class ShoalNode {
   readonly forgotten: Forgotten
   readonly #mender: Mender
   readonly #lost: LostData
+  readonly #secret: SecretUpkeep
   #stopped = false
   /** The members that everything was arranged for. */
   #places = ''
@@ -143,6 +145,7 @@ export class ShoalNode {
       holdsRegisters: () => node?.host.holdsRegisters() ?? false,
       mayVote: () => node?.selfCheck.isProven === true,
       clusterSecret: options.clusterSecret,
+      resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
     })
     const found = { store, layout, forgotten, sightings, startSequence, startedMs, recovery }
     node = new ShoalNode(env, options, found)
@@ -439,6 +442,7 @@ export class ShoalNode {
     const {
       service: iam,
       resolver,
+      rotation,
       principals,
     } = new Identities({
       registers: this.registers,
@@ -449,9 +453,10 @@ export class ShoalNode {
       random,
       network,
       tokens: env.tokens,
-      cluster: () => clusterOf(view(), options),
+      cluster: () => clusterOf(view(), layout.secrets),
     })
     this.iam = iam
+    this.#secret = new SecretUpkeep({ self, layout, rotation, peers, clock, logger })
     this.backend = createBackend({
       buckets,
       objects,
@@ -477,6 +482,7 @@ export class ShoalNode {
       startedMs,
       recovery: () => recovery.status(store.stats()),
       upkeep: this.upkeep,
+      secret: this.#secret,
       space: () => this.space.counters(),
       lost: () => this.#lost.report.all(),
       lostCount: () => this.#lost.objects.count,
@@ -510,6 +516,7 @@ export class ShoalNode {
     this.selfCheck.stop()
     this.space.stop()
     this.#lost.objects.stop()
+    this.#secret.stop()
     this.layout.stop()
     await this.#env.network.stop()
     await this.upkeep.stop()
@@ -519,7 +526,7 @@ export class ShoalNode {
   /** A member takes its place again; an empty node joins, or founds a cluster. */
   async #enter(options: NodeOptions): Promise<void> {
     const { logger, random } = this.#env
-    const hasSecret = options.clusterSecret.get() !== undefined
+    const hasSecret = this.layout.secrets.current() !== undefined
     if (this.layout.isMember() && this.layout.current()?.state === 'STABLE' && hasSecret) return
     if (options.join !== undefined) {
       options.progress?.('joining the cluster', 0)
@@ -562,12 +569,14 @@ export class ShoalNode {
     this.recall.kick()
     this.space.start()
     this.upkeep.start()
+    this.#secret.look()
     const view = this.layout.current()
     if (view !== undefined) this.#provide(view)
   }
 
   #changed(view: LayoutView): void {
     if (this.#stopped) return
+    this.#secret.look()
     const { members, next } = view.entry
     const places = JSON.stringify([members, next])
     if (places === this.#places) return

@@ -28,6 +28,7 @@ import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
 import { ShoalNode } from './node.ts'
 import type { RootCredential } from './node-options.ts'
+import { secretStore } from './secret-store.ts'
 import { StartingAdmin } from './starting-admin.ts'
 import { watchTurns, type TurnWatch } from './env/turn-watch.ts'
 import { keepSpareRoom } from './env/spare-room.ts'
@@ -174,7 +175,10 @@ async function serveBehind(
       scrubBytesPerSecond: config.scrubRate,
       scrubPauseMs: config.scrubPause,
     },
-    clusterSecret: clusterSecretOf(directory),
+    clusterSecret: secretStore(
+      () => directory.node,
+      (changes) => directory.remember(changes),
+    ),
     log: {
       expectedId: directory.expectedLogId(),
       acceptLost: choices.acceptLostLog,
@@ -260,23 +264,6 @@ function foundedLine(cluster: string, path: string): string {
     `founded a NEW cluster ${cluster} in ${path}. If this node belongs to another one, stop it, remove ` +
     'the directory, and mount its volume or start it with --join-file FILE; --cluster ID keeps a start from founding'
   )
-}
-
-function clusterSecretOf(directory: DataDirectory): {
-  get(): Uint8Array | undefined
-  set(secret: Uint8Array): void
-} {
-  return {
-    get() {
-      const { clusterSecret } = directory.node
-      return clusterSecret === undefined
-        ? undefined
-        : new Uint8Array(Buffer.from(clusterSecret, 'base64'))
-    },
-    set(secret) {
-      directory.remember({ clusterSecret: Buffer.from(secret).toString('base64') })
-    },
-  }
 }
 
 /** Given by the user at the first start, else random. */

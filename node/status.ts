@@ -14,6 +14,7 @@ import type {
   LostStatus,
   NodeStatus,
   ScrubStatus,
+  SecretStatus,
   TokenStatus,
 } from '../gateway/backend.ts'
 import type { BlockStore } from './data/blocks.ts'
@@ -33,6 +34,7 @@ import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { SpaceCounters } from './space/space.ts'
+import type { SecretUpkeep } from './secret-upkeep.ts'
 import type { Upkeep } from './upkeep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
@@ -61,6 +63,7 @@ export interface StatusOptions {
   readonly startedMs: number
   readonly recovery: () => NodeStatus['recovery']
   readonly upkeep: Upkeep
+  readonly secret: Pick<SecretUpkeep, 'status' | 'rotate'>
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
   readonly lost: () => Promise<LostStatus>
@@ -111,6 +114,14 @@ export class Status implements AdminBackend {
     }
   }
 
+  secret(): SecretStatus {
+    return this.#options.secret.status()
+  }
+
+  rotateSecret(overlapMs: number): Promise<SecretStatus> {
+    return this.#options.secret.rotate(overlapMs)
+  }
+
   startScrub(): ScrubStatus {
     this.#options.upkeep.startScrub(true)
     return this.scrubStatus()
@@ -131,6 +142,7 @@ export class Status implements AdminBackend {
       ...entry,
       // `shoal token list` shows them, without what proves that one has them.
       tokens: undefined,
+      secret: undefined,
       genesis: { ...genesis, rootAccountId: rootAccount.accountId },
     })
   }

@@ -17,6 +17,7 @@ import { SimulatedNetwork, Wires } from './network.ts'
 import { openNodeFiles, readNodeRecord } from './node-files.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedSigner } from './signer.ts'
+import { secretStore } from '../node/secret-store.ts'
 import { SimulatedTokenSigner } from './tokens.ts'
 import { StoppableClock, VirtualClock } from './virtual-clock.ts'
 
@@ -186,12 +187,7 @@ export class SimulatedCluster {
         systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
-        clusterSecret: {
-          get: () => files.secret,
-          set: (secret) => {
-            remember({ clusterSecret: Buffer.from(secret).toString('base64') })
-          },
-        },
+        clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
               root: { accountId: '000000000001', accessKeyId: 'SIM', secretAccessKey: 'simulated' },

@@ -42,13 +42,6 @@ export class NodeFiles {
     return this.#record
   }
 
-  get secret(): Uint8Array | undefined {
-    const { clusterSecret } = this.#record
-    return clusterSecret === undefined
-      ? undefined
-      : new Uint8Array(Buffer.from(clusterSecret, 'base64'))
-  }
-
   /** Durable when it returns. */
   remember(changes: NodeChanges): void {
     this.#record = { ...this.#record, ...changes }

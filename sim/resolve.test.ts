@@ -102,7 +102,7 @@ function world() {
       },
     },
     root: () => root,
-    clusterSecret: () => SECRET,
+    cluster: () => ({ secret: SECRET }),
   })
   const texts = async (): Promise<string[] | undefined> =>
     (await resolver.credential(KEY))?.identity.policies.map(({ text }) => text)

@@ -39,6 +39,9 @@ const backend: AdminBackend = {
   issueToken: ({ ttlMs, uses }) => Promise.resolve(`token for ${ttlMs}, ${uses} times`),
   tokens: () => [{ id: '00'.repeat(8), expiresMs: 5, uses: 2, nodes: ['n'] }],
   revokeToken: (id) => Promise.resolve(id === '00'.repeat(8)),
+  secret: () => ({ generation: 1, keysSealed: true }),
+  rotateSecret: (overlapMs) =>
+    Promise.resolve({ generation: 2, keysSealed: false, sinceMs: overlapMs }),
   locate: (bucket, key) =>
     Promise.resolve({
       bucket,
@@ -143,6 +146,25 @@ describe('pages', () => {
     }
   })
 
+  test('the cluster secret', async () => {
+    const ask = await start()
+    expect(JSON.parse((await ask('GET', '/secret')).text)).toEqual({
+      generation: 1,
+      keysSealed: true,
+    })
+    for (const [query, sinceMs] of [
+      ['', 3_600_000],
+      ['?overlapMs=0', 0],
+      ['?overlapMs=129600000', 129_600_000],
+    ] as const) {
+      const { text } = await ask('POST', `/secret/rotate${query}`)
+      expect(JSON.parse(text)).toMatchObject({ generation: 2, sinceMs })
+    }
+    for (const overlap of ['-1', '1.5', 'x', '129600001']) {
+      expect((await ask('POST', `/secret/rotate?overlapMs=${overlap}`)).status, overlap).toBe(400)
+    }
+  })
+
   test('scrub', async () => {
     const ask = await start()
     expect(JSON.parse((await ask('POST', '/scrub')).text)).toEqual({ ...SCRUB, running: true })
@@ -191,6 +213,8 @@ describe('who may ask (row 36)', () => {
         locate: told('locate'),
         issueToken: told('issueToken'),
         tokens: told('tokens'),
+        secret: told('secret'),
+        rotateSecret: told('rotateSecret'),
         revokeToken: told('revokeToken'),
         startScrub: told('startScrub'),
         scrubStatus: told('scrubStatus'),

@@ -16,6 +16,8 @@
  *   POST /token?ttlMs=N&uses=N    {"token":"…"}; one hour and one node when not given
  *   GET  /token                   [TokenStatus]
  *   DELETE /token?id=ID           {"id":"…"} | 404
+ *   GET  /secret                  SecretStatus
+ *   POST /secret/rotate?overlapMs=N   the next cluster secret: SecretStatus; overlap of an hour when not given
  *   POST /scrub                   begins a scrub or joins the one that runs: ScrubStatus
  *   GET  /scrub                   ScrubStatus of the one that runs, or else of the last one
  *
@@ -34,6 +36,8 @@ import type { GatewayMetrics } from './metrics.ts'
 const TOKEN_TTL_MS = 3_600_000
 const TOKEN_TTL_MS_MAX = 24 * 3_600_000
 const TOKEN_USES_MAX = 256
+const OVERLAP_MS = 3_600_000
+const OVERLAP_MS_MAX = 36 * 3_600_000
 
 export interface AdminOptions {
   readonly backend: AdminBackend
@@ -68,6 +72,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /token', issueToken],
   ['GET /token', ({ backend }) => ok(backend.tokens())],
   ['DELETE /token', revokeToken],
+  ['GET /secret', ({ backend }) => ok(backend.secret())],
+  ['POST /secret/rotate', rotateSecret],
   ['POST /scrub', ({ backend }) => ok(backend.startScrub())],
   ['GET /scrub', ({ backend }) => ok(backend.scrubStatus())],
 ])
@@ -190,6 +196,14 @@ async function revokeToken({ backend }: AdminOptions, query: URLSearchParams): P
   if (!/^[0-9a-f]{16}$/.test(id)) return wrong('id is that of a join token, 16 hexadecimal digits')
   if (await backend.revokeToken(id)) return ok({ id })
   return { status: 404, json: { error: `there is no join token ${id}` } }
+}
+
+async function rotateSecret({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  const overlapMs = Number(query.get('overlapMs') ?? OVERLAP_MS)
+  if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > OVERLAP_MS_MAX) {
+    return wrong('the overlap is 36 hours at most')
+  }
+  return ok(await backend.rotateSecret(overlapMs))
 }
 
 function wrong(error: string): Answer {

@@ -12,7 +12,13 @@ import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
-import type { LostStatus, NodeStatus, ScrubStatus, TokenStatus } from '../../gateway/backend.ts'
+import type {
+  LostStatus,
+  NodeStatus,
+  ScrubStatus,
+  SecretStatus,
+  TokenStatus,
+} from '../../gateway/backend.ts'
 import { readAdminCredential, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -122,6 +128,16 @@ export class AdminClient {
 
   async revokeToken(id: string): Promise<void> {
     await this.#ask('DELETE', `/token?${new URLSearchParams({ id }).toString()}`)
+  }
+
+  async secret(): Promise<SecretStatus> {
+    return (await this.#ask('GET', '/secret')) as SecretStatus
+  }
+
+  /** `overlapMs` undefined: as the node thinks right. */
+  async rotateSecret(overlapMs?: number): Promise<SecretStatus> {
+    const query = overlapMs === undefined ? '' : `?overlapMs=${overlapMs}`
+    return (await this.#ask('POST', `/secret/rotate${query}`)) as SecretStatus
   }
 
   async locate(bucket: string, key: string): Promise<LocateResult> {

@@ -13,6 +13,7 @@ import { layoutLines } from './layout.ts'
 import { runLocate } from './locate.ts'
 import { runLogInspect } from './log-inspect.ts'
 import { runScrub } from './scrub.ts'
+import { addSecretCommand } from './secret.ts'
 import type { StartOptions } from './settings.ts'
 import { runStart } from './start.ts'
 import { runLost, runStatus } from './status.ts'
@@ -106,6 +107,7 @@ export function createProgram(
     )
 
   addTokenCommand(program, terminal, asking)
+  addSecretCommand(program, terminal, asking)
 
   asking(program.command('status'))
     .description('members, epoch, health, space, work in progress')

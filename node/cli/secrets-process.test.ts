@@ -109,6 +109,7 @@ it(
 
     expect(seen.size).toBeGreaterThan(NODES)
     for (const line of seen) expect(line).not.toMatch(/[A-Za-z0-9_-]{100}/)
+    expect(printed).not.toMatch(/was an argument/)
     const visible = [...seen, printed].join('\n')
     expect(visible).not.toMatch(/"verifier"|"sealedSecret"/)
     for (const [name, secret] of secrets) {

@@ -167,8 +167,10 @@ export interface Signer {
  * signature here: a promise, since WebCrypto's are; a simulation's are settled at once.
  */
 export interface TokenSigner {
-  /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes. */
-  sign(key: Uint8Array, claims: string): Promise<string>
+  /** Compact JWS over `claims`, the text of a JSON object. `key`: 32 bytes, `keyId` names it in the header. */
+  sign(key: Uint8Array, claims: string, keyId?: string): Promise<string>
+  /** The name in the header, which nobody has verified yet. Undefined: none, or no token. */
+  keyIdOf(token: string): string | undefined
   /** The claims as they were signed. Undefined: no token, of another algorithm or type, altered, or signed
    * with another key. */
   verify(key: Uint8Array, token: string): Promise<string | undefined>

@@ -1,6 +1,6 @@
 /** JWTs by jose: HS256 and nothing else, since every node that may check one may also make one. */
 
-import { CompactSign, compactVerify, errors } from 'jose'
+import { CompactSign, compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { TokenSigner } from './ports.ts'
 
@@ -8,8 +8,19 @@ const ALGORITHM = 'HS256'
 const TYPE = 'JWT'
 
 export class JoseTokenSigner implements TokenSigner {
-  sign(key: Uint8Array, claims: string): Promise<string> {
-    return new CompactSign(utf8(claims)).setProtectedHeader({ alg: ALGORITHM, typ: TYPE }).sign(key)
+  sign(key: Uint8Array, claims: string, keyId?: string): Promise<string> {
+    const kid = keyId === undefined ? {} : { kid: keyId }
+    const header = { alg: ALGORITHM, typ: TYPE, ...kid }
+    return new CompactSign(utf8(claims)).setProtectedHeader(header).sign(key)
+  }
+
+  keyIdOf(token: string): string | undefined {
+    try {
+      const { kid } = decodeProtectedHeader(token)
+      return typeof kid === 'string' ? kid : undefined
+    } catch {
+      return undefined
+    }
   }
 
   async verify(key: Uint8Array, token: string): Promise<string | undefined> {

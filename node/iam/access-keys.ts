@@ -11,6 +11,7 @@ import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
+import { secretId } from '../../protocol/layout/secret.ts'
 import { accountOf } from '../metadata/account-record.ts'
 import { rootKeysOf, withRootKey } from './account-keys.ts'
 import type { ModuleOptions } from './common.ts'
@@ -72,14 +73,13 @@ export class AccessKeys {
     createdMs: number,
   ): Promise<IamResult> {
     const { records } = this.#options
-    const { key, shown } = this.#draw(accountId, undefined, createdMs)
-    const id = key.accessKeyId
+    const { accessKeyId: id, key, shown } = this.#draw(accountId, undefined, createdMs)
     await records.change(context, ACCOUNT, accountId, (current) => {
       const account = accountAt(current, accountId)
       if (account.rootKeys.length >= KEYS_MAX) throw tooMany()
       return { write: withRootKey(account, id, false) }
     })
-    await records.change(context, ACCESS_KEY, id, () => ({ write: key }))
+    await records.change(context, ACCESS_KEY, id, () => ({ write: key() }))
     await records.change(context, ACCOUNT, accountId, (current) => {
       const account = accountAt(current, accountId)
       if (!rootKeysOf(account).some((each) => each.id === id)) throw concurrentModification()
@@ -112,18 +112,18 @@ export class AccessKeys {
 
   async #createUserKey({ context, nowMs }: IamCall, user: UserRecord): Promise<IamResult> {
     const { records, users } = this.#options
-    const { key, shown } = this.#draw(user.accountId, user.id, nowMs)
+    const { accessKeyId, key, shown } = this.#draw(user.accountId, user.id, nowMs)
     const dead = user.accessKeys.length < KEYS_MAX ? [] : await this.#dead(context, user)
     await users.names.change(context, user, (current) => {
       const keys = current.accessKeys.filter((id) => !dead.includes(id))
       if (keys.length >= KEYS_MAX) throw tooMany()
-      return { write: { ...current, accessKeys: [...keys, key.accessKeyId] } }
+      return { write: { ...current, accessKeys: [...keys, accessKeyId] } }
     })
-    await records.change(context, ACCESS_KEY, key.accessKeyId, () => ({ write: key }))
+    await records.change(context, ACCESS_KEY, accessKeyId, () => ({ write: key() }))
     // The user may be gone, or somebody may have taken this for one that was never finished.
     const now = await users.names.readById(context, user.accountId, user.id)
-    if (now?.accessKeys.includes(key.accessKeyId) !== true) {
-      await records.change(context, ACCESS_KEY, key.accessKeyId, () => ({ remove: true }))
+    if (now?.accessKeys.includes(accessKeyId) !== true) {
+      await records.change(context, ACCESS_KEY, accessKeyId, () => ({ remove: true }))
       throw now === undefined ? noSuchEntity('user', user.name) : concurrentModification()
     }
     return shown
@@ -242,20 +242,30 @@ export class AccessKeys {
     accountId: string,
     userId: string | undefined,
     createdMs: number,
-  ): { readonly key: AccessKeyRecord; readonly shown: IamResult } {
+  ): {
+    readonly accessKeyId: string
+    /** Sealed with the secret that is in force when the record is written (rotation.ts). */
+    readonly key: () => AccessKeyRecord
+    readonly shown: IamResult
+  } {
     const { random, clusterSecret } = this.#options
     const accessKeyId = uniqueId(random, 'key').slice(0, ACCESS_KEY_CHARACTERS)
     const secret = drawSecret(random)
-    const sealedSecret = seal(clusterSecret(), random.bytes(NONCE_BYTES), secret)
     const status = 'Active'
     return {
-      key: {
-        accessKeyId,
-        accountId,
-        ...(userId !== undefined && { userId }),
-        sealedSecret,
-        status,
-        createdMs,
+      accessKeyId,
+      key: () => {
+        const sealing = clusterSecret()
+        return {
+          accessKeyId,
+          accountId,
+          ...(userId !== undefined && { userId }),
+          // Each call draws a nonce of its own: one is never used for two keys.
+          sealedSecret: seal(sealing, random.bytes(NONCE_BYTES), secret),
+          sealedWith: secretId(sealing),
+          status,
+          createdMs,
+        }
       },
       shown: {
         AccessKeyId: accessKeyId,

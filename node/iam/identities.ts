@@ -21,7 +21,8 @@ import { Rights } from './rights.ts'
 import { Roles } from './roles.ts'
 import { unseal } from './sealing.ts'
 import { IamService } from './service.ts'
-import { Sessions } from './sessions.ts'
+import { Rotation } from './rotation.ts'
+import { Sessions, type SessionCluster } from './sessions.ts'
 import { Simulations } from './simulate.ts'
 import { Sts } from './sts.ts'
 import type { SurroundingsOptions } from './surroundings.ts'
@@ -42,7 +43,8 @@ export interface IdentitiesOptions {
   readonly cluster: () => {
     readonly id: string
     readonly secret: Uint8Array
-    /** Of the genesis record: it never changes. */
+    readonly previous?: SessionCluster['previous']
+    /** Of the genesis record; its secret as the one in force has sealed it. */
     readonly rootAccount: {
       readonly accountId: string
       readonly accessKeyId: string
@@ -52,6 +54,7 @@ export interface IdentitiesOptions {
 }
 
 export class Identities {
+  readonly rotation: Rotation
   readonly service: IamBackend
   readonly resolver: Resolver
   readonly principals: Principals
@@ -61,14 +64,22 @@ export class Identities {
     const records = new Records(options.registers, options.keyspace)
     const sessions = new Sessions({ tokens, clock, random, cluster })
     let known: Credential | undefined
-    const root = (): Credential => (known ??= rootCredential(cluster()))
+    let knownFrom = ''
+    const root = (): Credential => {
+      const now = cluster()
+      if (known === undefined || now.rootAccount.sealedSecret !== knownFrom) {
+        known = rootCredential(now)
+        knownFrom = now.rootAccount.sealedSecret
+      }
+      return known
+    }
     this.resolver = new Resolver({
       records,
       sessions,
       clock,
       network,
       root,
-      clusterSecret: () => cluster().secret,
+      cluster,
     })
     records.onChange((kind, name) => this.resolver.changed(kind, name))
     this.principals = new Principals(records)
@@ -99,6 +110,7 @@ export class Identities {
         { word: 'policies', ...holdingsOf(policies.names) },
       ],
     })
+    this.rotation = new Rotation({ records, clock, random, cluster, accounts, users })
     const modules = [
       users,
       groups,

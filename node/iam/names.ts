@@ -84,6 +84,11 @@ export class Names<T extends Named> {
     return found?.id === id ? found : undefined
   }
 
+  /** The list itself: it may name too much, never too little. */
+  entries(context: RequestContext, accountId: string): Promise<readonly DirectoryEntry[]> {
+    return this.#options.directory.entries(context, accountId)
+  }
+
   /** Names of all that stand. */
   async list(context: RequestContext, accountId: string): Promise<string[]> {
     const entries = await this.#options.directory.entries(context, accountId)

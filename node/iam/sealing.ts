@@ -5,7 +5,9 @@
 
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
 import { blake3 } from '../../protocol/hash.ts'
+import { secretId } from '../../protocol/layout/secret.ts'
 
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
@@ -32,4 +34,31 @@ export function unseal(clusterSecret: Uint8Array, sealed: string): string {
   decipher.setAuthTag(tag)
   const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES))
   return utf8Text(Buffer.concat([text, decipher.final()]))
+}
+
+/** The cluster secrets that this node knows. */
+export interface SealingSecrets {
+  /** In force: it seals. */
+  readonly secret: Uint8Array
+  /** Until everything is sealed anew. */
+  readonly previous?: { readonly secret: Uint8Array } | undefined
+}
+
+/** Of a record that may have been sealed before the last rotation. Throws Unavailable while this node has not been
+ * given the secret that opens it. */
+export function unsealed(
+  { secret, previous }: SealingSecrets,
+  {
+    sealedSecret,
+    sealedWith,
+  }: { readonly sealedSecret: string; readonly sealedWith?: string | undefined },
+): string {
+  if (sealedWith === secretId(secret)) return unseal(secret, sealedSecret)
+  const before = previous?.secret
+  if (before !== undefined && (sealedWith === undefined || sealedWith === secretId(before))) {
+    return unseal(before, sealedSecret)
+  }
+  // Never rotated: the first one is in force.
+  if (sealedWith === undefined && before === undefined) return unseal(secret, sealedSecret)
+  throw new StoreError('Unavailable', 'this node has not been given the cluster secret yet')
 }

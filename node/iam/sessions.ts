@@ -5,6 +5,8 @@
  * Invariants:
  *   - the token is bound to its cluster, to its access key id and to an expiry: one that differs in any
  *     of these is refused
+ *   - the token names the cluster secret that signed it: that is the one in force, or for a bounded time the one
+ *     before; any other is refused, whatever it signs
  *   - key and secrets are derived from the cluster secret, each under a name of its own: what signs
  *     tokens never signs or seals anything else
  *   - no session lives longer than its kind may, neither when it is issued nor when it is checked: who has the
@@ -34,6 +36,7 @@ import {
   ShapeError,
   textOf,
 } from '../../protocol/layout/json.ts'
+import { secretId } from '../../protocol/layout/secret.ts'
 import { ROLE_SESSION_SECONDS_MAX } from '../../protocol/iam/role-record.ts'
 import type { Clock, Random, TokenSigner } from '../env/ports.ts'
 
@@ -96,14 +99,28 @@ export interface SessionsOptions {
   readonly clock: Pick<Clock, 'nowMs'>
   readonly random: Pick<Random, 'bytes'>
   /** Of the cluster that this node is a member of. */
-  readonly cluster: () => { readonly id: string; readonly secret: Uint8Array }
+  readonly cluster: () => SessionCluster
+}
+
+export interface SessionCluster {
+  readonly id: string
+  /** In force: it signs. */
+  readonly secret: Uint8Array
+  /** The one before: what it has signed is good until then, wall clock. */
+  readonly previous?:
+    { readonly secret: Uint8Array; readonly sinceMs: number; readonly untilMs: number } | undefined
+}
+
+/** A verified session and the secret that signed it. */
+interface Verified {
+  readonly session: Session
+  readonly keyId: string
 }
 
 export class Sessions {
   readonly #options: SessionsOptions
   /** Tokens that were verified, the least recently used first. */
-  readonly #cache = new Map<string, Session>()
-  #key: Uint8Array | undefined
+  readonly #cache = new Map<string, Verified>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -136,11 +153,12 @@ export class Sessions {
         ? {}
         : { arns: subject.policyArns, anps: subject.policyIds }),
     }
-    const token = await tokens.sign(this.#signingKey(), JSON.stringify(claims))
+    const { secret } = cluster()
+    const token = await tokens.sign(signingKey(secret), JSON.stringify(claims), secretId(secret))
     return {
       ...subject,
       accessKeyId,
-      secretAccessKey: this.#secretOf(accessKeyId, tokenId),
+      secretAccessKey: secretOf(secret, accessKeyId, tokenId),
       issuedMs: iat * 1000,
       expiresMs: claims.exp * 1000,
       token,
@@ -150,7 +168,13 @@ export class Sessions {
 
   /** Throws StoreError ExpiredToken or InvalidToken. */
   async open(accessKeyId: string, token: string): Promise<Session> {
-    const session = this.#cache.get(token) ?? (await this.#verify(token))
+    const verified = this.#cache.get(token) ?? (await this.#verify(token))
+    const { session, keyId } = verified
+    // Looked at again for a cached one: its secret may be retired since.
+    if (this.#secretNamed(keyId, session.issuedMs) === undefined) {
+      this.#cache.delete(token)
+      throw invalid()
+    }
     const nowMs = this.#options.clock.nowMs()
     // One key's token with another key's id: whose it is says the token alone.
     if (session.accessKeyId !== accessKeyId) throw invalid()
@@ -159,16 +183,20 @@ export class Sessions {
       this.#cache.delete(token)
       throw new StoreError('ExpiredToken', 'The security token included in the request is expired')
     }
-    this.#remember(token, session)
+    this.#remember(token, verified)
     return session
   }
 
-  async #verify(token: string): Promise<Session> {
+  async #verify(token: string): Promise<Verified> {
     if (token.length > TOKEN_CHARACTERS_MAX) throw invalid()
-    const text = await this.#options.tokens.verify(this.#signingKey(), token)
-    if (text === undefined) throw invalid()
+    const { tokens, cluster } = this.#options
+    // Of an earlier program: none but the secret in force can have signed it.
+    const keyId = tokens.keyIdOf(token) ?? secretId(cluster().secret)
+    const secret = this.#secretNamed(keyId, 0)
+    const text = secret && (await tokens.verify(signingKey(secret), token))
+    if (secret === undefined || text === undefined) throw invalid()
     try {
-      return this.#sessionOf(text)
+      return { session: this.#sessionOf(text, secret), keyId }
     } catch (error) {
       // Signed by this cluster, but by a program that speaks otherwise (row 20).
       if (error instanceof ShapeError || error instanceof SyntaxError) throw invalid()
@@ -176,7 +204,18 @@ export class Sessions {
     }
   }
 
-  #sessionOf(text: string): Session {
+  /** Undefined: it is none of this cluster's, or it is retired. What the one before signs after the rotation, some
+   * node that has not heard of it may have issued; by the same skew as everywhere. */
+  #secretNamed(keyId: string, issuedMs: number): Uint8Array | undefined {
+    const { cluster, clock } = this.#options
+    const { secret, previous } = cluster()
+    if (keyId === secretId(secret)) return secret
+    if (previous === undefined || keyId !== secretId(previous.secret)) return undefined
+    const isGood = clock.nowMs() < previous.untilMs && issuedMs <= previous.sinceMs + SKEW_MS
+    return isGood ? previous.secret : undefined
+  }
+
+  #sessionOf(text: string, secret: Uint8Array): Session {
     const claims = fieldsOf(
       JSON.parse(text),
       ['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'key', 'acc', 'kind', 'id', 'name'],
@@ -205,33 +244,31 @@ export class Sessions {
       policyArns,
       policyIds,
       accessKeyId,
-      secretAccessKey: this.#secretOf(accessKeyId, matchOf(claims.jti, TOKEN_ID)),
+      secretAccessKey: secretOf(secret, accessKeyId, matchOf(claims.jti, TOKEN_ID)),
       issuedMs: iat * 1000,
       expiresMs: exp * 1000,
     }
   }
 
-  #remember(token: string, session: Session): void {
+  #remember(token: string, verified: Verified): void {
     this.#cache.delete(token)
-    this.#cache.set(token, session)
+    this.#cache.set(token, verified)
     if (this.#cache.size <= CACHED_MAX) return
     for (const oldest of this.#cache.keys()) {
       this.#cache.delete(oldest)
       break
     }
   }
+}
 
-  #signingKey(): Uint8Array {
-    this.#key ??= blake3(utf8('shoal session token 1'), this.#options.cluster().secret)
-    return this.#key
-  }
+function signingKey(secret: Uint8Array): Uint8Array {
+  return blake3(utf8('shoal session token 1'), secret)
+}
 
-  /** 40 characters, as AWS's. Both ids have a fixed length, so that no two pairs are hashed alike. */
-  #secretOf(accessKeyId: string, tokenId: string): string {
-    const { secret } = this.#options.cluster()
-    const hash = blake3(utf8('shoal session secret 1'), secret, utf8(accessKeyId + tokenId))
-    return Buffer.from(hash).toString('base64url').slice(0, 40)
-  }
+/** 40 characters, as AWS's. Both ids have a fixed length, so that no two pairs are hashed alike. */
+function secretOf(secret: Uint8Array, accessKeyId: string, tokenId: string): string {
+  const hash = blake3(utf8('shoal session secret 1'), secret, utf8(accessKeyId + tokenId))
+  return Buffer.from(hash).toString('base64url').slice(0, 40)
 }
 
 /** The longest life of a session of this kind, whatever a role's own bound is. */

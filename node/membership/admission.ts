@@ -29,6 +29,7 @@ const DECIDE_MS = 5_000
 const REFUSALS_EVERY_MS = 10_000
 /** Joiners in one entry. */
 const BATCH_MAX = 256
+const GONE = 'the join token is not valid: it was revoked, or has expired'
 const USED = 'the join token was used already; ask for a new one: shoal token'
 
 export interface AdmissionParts {
@@ -120,7 +121,7 @@ export class Admission {
     const token = view.entry.tokens?.find(({ id }) => id === claim.id)
     if (token === undefined) {
       if (claim.epoch > view.epoch) return busy('this member does not know the join token yet')
-      return refused('bad-token', 'the join token is not valid: it was revoked, or has expired')
+      return refused('bad-token', GONE)
     }
     const proof = tokenProof(token.verifier, member.nodeId, member.storageId)
     if (!equalSecrets(proof, shown.proof)) {
@@ -192,7 +193,8 @@ export class Admission {
       const { member, tokenId, answer } = waiting
       const after = redeemed(tokens, { nodeId: member.nodeId, tokenId })
       if (after === undefined) {
-        answer(refused('used-token', USED))
+        const isThere = tokens.some(({ id }) => id === tokenId)
+        answer(isThere ? refused('used-token', USED) : refused('bad-token', GONE))
         continue
       }
       tokens = after

@@ -6,7 +6,7 @@
  *
  *   found()    a new cluster of one                          join(token)   becoming a member of one
  *   current()  the view that requests go by                  onChange()    each later one
- *   tokens     of those that may join
+ *   tokens     of those that may join                        secrets       the cluster secret
  *   observe()  somebody mentioned a later epoch: fetch, verify, flush, adopt (L4)
  */
 
@@ -31,6 +31,7 @@ import { LayoutPeers } from './layout-peers.ts'
 import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
 import { Proposer } from './proposer.ts'
 import { Timer } from './timer.ts'
+import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
 import { decodeToken } from './token-codec.ts'
 import { TokenOffice } from './token-office.ts'
 import { Voter } from './voter.ts'
@@ -64,11 +65,9 @@ export interface LayoutManagerOptions {
   readonly holdsRegisters: () => boolean
   /** False while this node may be an old copy of itself (D2). Default: it may. */
   readonly mayVote?: (() => boolean) | undefined
-  readonly clusterSecret: {
-    get(): Uint8Array | undefined
-    /** Durable when it resolves. */
-    set(secret: Uint8Array): Promise<void> | void
-  }
+  readonly clusterSecret: SecretStore
+  /** Default: there is nothing to seal. */
+  readonly resealRoot?: ResealRoot | undefined
 }
 
 export interface FoundOptions {
@@ -104,6 +103,7 @@ export class LayoutManager {
   readonly #driver: ChangeDriver
   readonly #admission: Admission
   readonly #tokens: TokenOffice
+  readonly #secrets: SecretOffice
   readonly #observing = new Map<NodeId, Promise<void>>()
   #started = false
   #watching = false
@@ -115,9 +115,21 @@ export class LayoutManager {
     this.#log = log
     this.#timer = new Timer(clock, random)
     this.#peers = new LayoutPeers(network, (from, type, body) => this.#serve(from, type, body))
-    this.#voter = new Voter(log, signer, catchUp)
+    this.#voter = new Voter(log, signer, catchUp, (entry) => this.#secrets.mayAccept(entry))
     this.#proposer = new Proposer(log, signer, this.#peers, this.#timer, catchUp)
     this.#driver = new ChangeDriver(log, this.#peers, this.#proposer, this.#timer, logger)
+    this.#secrets = new SecretOffice({
+      log,
+      peers: this.#peers,
+      proposer: this.#proposer,
+      driver: this.#driver,
+      timer: this.#timer,
+      clock,
+      random,
+      logger,
+      store: options.clusterSecret,
+      resealRoot: options.resealRoot ?? ((sealed) => sealed),
+    })
     this.#admission = new Admission({
       log,
       peers: this.#peers,
@@ -126,7 +138,7 @@ export class LayoutManager {
       timer: this.#timer,
       clock,
       logger,
-      clusterSecret: () => options.clusterSecret.get(),
+      clusterSecret: () => this.#secrets.current(),
     })
     this.#tokens = new TokenOffice({
       log,
@@ -216,7 +228,7 @@ export class LayoutManager {
     if (view !== undefined && view.clusterId !== decoded.clusterId) {
       throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
     }
-    if (isStableMember(this.#log, this.#self()) && this.#options.clusterSecret.get()) return
+    if (isStableMember(this.#log, this.#self()) && this.#secrets.current() !== undefined) return
     if (this.#options.holdsRegisters()) {
       throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
     }
@@ -229,10 +241,11 @@ export class LayoutManager {
         clock,
         logger,
         member: () => this.#self(),
-        hasClusterSecret: () => clusterSecret.get() !== undefined,
+        hasClusterSecret: () => this.#secrets.current() !== undefined,
         saveClusterSecret: async (secret) => {
           const known = clusterSecret.get()
           if (known === undefined || !equalBytes(known, secret)) await clusterSecret.set(secret)
+          this.#secrets.adopted()
         },
       },
       decoded,
@@ -243,6 +256,11 @@ export class LayoutManager {
   /** Join tokens. */
   get tokens(): TokenOffice {
     return this.#tokens
+  }
+
+  /** The cluster secret. */
+  get secrets(): SecretOffice {
+    return this.#secrets
   }
 
   /** False while a change of the layout is under way or undecided: answer 503 (docs/protocol.md, Layout). */
@@ -327,6 +345,7 @@ export class LayoutManager {
       'layout adopted',
     )
     if (!this.#started) return
+    this.#secrets.adopted()
     this.#publish()
     // A few each are enough: who learns of it tells others in turn.
     this.#notify(this.#some([...members.keys()], NOTIFY_MAX))
@@ -477,6 +496,10 @@ export class LayoutManager {
         const { epoch } = this.#log
         return readyMessage.encode({ epoch, holds: this.#options.holdsRegisters() })
       }
+      case LAYOUT_RPC.offer:
+        return this.#secrets.offered(from, body)
+      case LAYOUT_RPC.secret:
+        return this.#secrets.asked(from, body)
       default:
         throw new MembershipError('bad-layout', `message of unknown type ${type}`)
     }

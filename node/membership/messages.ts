@@ -31,6 +31,10 @@ export const LAYOUT_RPC = {
   entries: 203,
   /** {epoch} → {epoch, holds}: does the node hold registers, at exactly which epoch */
   ready: 204,
+  /** {secret}: keep it, it may come into force (secret-office.ts) → nothing */
+  offer: 205,
+  /** {id} → {secret} */
+  secret: 206,
 } as const
 
 const EPOCH_MAX = Number.MAX_SAFE_INTEGER

@@ -1,12 +1,13 @@
 /**
  * This node's half of deciding an entry (L1): promises, and accepts with a signature, each flushed
- * before it is told (A1). An entry that is no legal step from the last one is never accepted.
+ * before it is told (A1). An entry that is no legal step from the last one is never accepted, nor one that brings
+ * a cluster secret which this node has not got.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import { acceptVote, prepareVote } from '../../protocol/layout/acceptor.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
-import { entryHash } from '../../protocol/layout/entry.ts'
+import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
 import { transitionFault } from '../../protocol/layout/transition.ts'
 import type { Signer } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
@@ -18,13 +19,16 @@ export class Voter {
   readonly #log: LayoutLog
   readonly #signer: Signer
   readonly #catchUp: (epoch: number, from: NodeId) => Promise<void>
+  readonly #mayAccept: (entry: LayoutEntry) => boolean
 
   /** `catchUp` fetches and adopts what `from` knows up to an epoch; it may fail (L4). */
   constructor(
     log: LayoutLog,
     signer: Signer,
     catchUp: (epoch: number, from: NodeId) => Promise<void>,
+    mayAccept: (entry: LayoutEntry) => boolean,
   ) {
+    this.#mayAccept = mayAccept
     this.#log = log
     this.#signer = signer
     this.#catchUp = catchUp
@@ -41,6 +45,7 @@ export class Voter {
 
   async accept(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { ballot, entry } = acceptMessage.decode(body)
+    if (!this.#mayAccept(entry)) return voteAnswer.encode({ type: 'no-vote' })
     await this.#reach(entry.epoch - 1, from)
     const reply = await this.#log.vote(entry.epoch, (vote, last) => {
       const fault = transitionFault(last, entry)

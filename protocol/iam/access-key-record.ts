@@ -8,6 +8,7 @@ import { fieldsOf, matchOf, oneOf } from '../layout/json.ts'
 import { ACCESS_KEY_ID, ACCOUNT_ID, UNIQUE_ID } from './identity.ts'
 import { instantOf, jsonCodec } from './record.ts'
 
+const SECRET_ID = /^[0-9a-f]{32}$/
 const BASE64 = /^[A-Za-z0-9+/]{4,1024}={0,2}$/
 
 export interface AccessKeyRecord {
@@ -17,6 +18,8 @@ export interface AccessKeyRecord {
   readonly userId?: string | undefined
   /** Sealed with a key derived from the cluster secret, base64. */
   readonly sealedSecret: string
+  /** `secretId` of that cluster secret. Absent: the first one's. */
+  readonly sealedWith?: string | undefined
   readonly status: 'Active' | 'Inactive'
   readonly createdMs: number
 }
@@ -26,7 +29,7 @@ export const accessKeyCodec: RecordCodec<AccessKeyRecord> = jsonCodec((value) =>
   const fields = fieldsOf(
     value,
     ['accessKeyId', 'accountId', 'sealedSecret', 'status', 'createdMs'],
-    ['userId'],
+    ['userId', 'sealedWith'],
   )
   return {
     accessKeyId: matchOf(fields.accessKeyId, ACCESS_KEY_ID),
@@ -34,6 +37,7 @@ export const accessKeyCodec: RecordCodec<AccessKeyRecord> = jsonCodec((value) =>
     sealedSecret: matchOf(fields.sealedSecret, BASE64),
     status: oneOf(fields.status, ['Active', 'Inactive']),
     createdMs: instantOf(fields.createdMs),
+    ...(fields.sealedWith !== undefined && { sealedWith: matchOf(fields.sealedWith, SECRET_ID) }),
     ...(fields.userId === undefined ? {} : { userId: matchOf(fields.userId, UNIQUE_ID) }),
   }
 })

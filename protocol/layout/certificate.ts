@@ -99,5 +99,6 @@ function firstFault(entry: LayoutEntry): string | undefined {
   if (entry.epoch !== 1 || entry.previousHash !== NO_HASH) return 'the first entry is epoch 1'
   if (entry.state !== 'STABLE' || entry.members.length !== 1) return 'a cluster is founded by one'
   if (entry.tokens !== undefined && entry.tokens.length > 0) return 'a founder has let nobody in'
+  if (entry.secret !== undefined) return 'the first secret is in no entry'
   return undefined
 }

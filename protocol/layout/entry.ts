@@ -6,9 +6,9 @@
  * a version that this program does not know.
  *
  *   {"version":1,"epoch":…,"previousHash":"hex","state":"STABLE","cause":"…","genesis":{…},
- *    "members":[…],"next":[…] or null,"tokens":[…]}
+ *    "members":[…],"next":[…] or null,"tokens":[…],"secret":{…}}
  *
- * `tokens` came later: an entry without reads as it always did (fault 20).
+ * `tokens` and `secret` came later: an entry without reads as it always did (fault 20).
  */
 
 import { equalBytes, hex, utf8 } from '../bytes.ts'
@@ -25,6 +25,7 @@ import {
   ShapeError,
   textOf,
 } from './json.ts'
+import { readSecret, secretJson, type SecretRecord } from './secret.ts'
 import { readTokens, tokenJson, type TokenRecord } from './tokens.ts'
 
 const VERSION = 1
@@ -71,7 +72,15 @@ export interface RootAccount {
 
 export const STATES = ['STABLE', 'JOINT'] as const
 /** Why the entry was proposed: what a refused joiner is told, and what `layout show` prints. */
-export const CAUSES = ['founded', 'join', 'synced', 'holds-data', 'no-answer', 'token'] as const
+export const CAUSES = [
+  'founded',
+  'join',
+  'synced',
+  'holds-data',
+  'no-answer',
+  'token',
+  'secret',
+] as const
 export type Cause = (typeof CAUSES)[number]
 
 export interface LayoutEntry {
@@ -88,6 +97,8 @@ export interface LayoutEntry {
   readonly next?: readonly Member[] | undefined
   /** Of joiners. Absent in clusters of earlier programs until the first one is issued. */
   readonly tokens?: readonly TokenRecord[] | undefined
+  /** Of the cluster. Absent: the first one is in force. */
+  readonly secret?: SecretRecord | undefined
 }
 
 /** Signatures of a majority of the last STABLE members over one ballot (L1): certificate.ts. */
@@ -126,6 +137,7 @@ export function encodeEntry(entry: LayoutEntry): Uint8Array<ArrayBuffer> {
       members: orderedMembers(entry.members).map(memberJson),
       next: entry.next === undefined ? null : orderedMembers(entry.next).map(memberJson),
       tokens: entry.tokens?.map(tokenJson),
+      secret: entry.secret && secretJson(entry.secret),
     }),
   )
 }
@@ -139,7 +151,7 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
   const fields = fieldsOf(
     raw,
     ['version', 'epoch', 'previousHash', 'state', 'cause', 'genesis', 'members', 'next'],
-    ['tokens'],
+    ['tokens', 'secret'],
   )
   const state = oneOf(fields.state, STATES)
   const next = fields.next === null ? undefined : readMembers(fields.next)
@@ -153,6 +165,7 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
     members: readMembers(fields.members),
     next,
     ...(fields.tokens !== undefined && { tokens: readTokens(fields.tokens) }),
+    ...(fields.secret !== undefined && { secret: readSecret(fields.secret) }),
   }
   if (!equalBytes(encodeEntry(entry), bytes)) throw new ShapeError('entry is not canonical')
   return entry

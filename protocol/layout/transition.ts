@@ -1,10 +1,11 @@
 /**
  * Which entry may follow which (L2): STABLE(P) → JOINT(P, P′) → STABLE(P′), or back to STABLE(P). A STABLE entry
- * with the same members follows another one when join tokens are issued or revoked.
+ * with the same members follows another one when join tokens are issued or revoked, or the cluster secret is rotated.
  */
 
 import type { Cause, LayoutEntry, Member } from './entry.ts'
 import { entryHash, orderedMembers } from './entry.ts'
+import { rotationFault, type SecretRecord } from './secret.ts'
 import { issueFault, redemptionFault, type TokenRecord } from './tokens.ts'
 
 /** JOINT(P, next) behind STABLE(P). `tokens`: with the joiners entered in theirs. */
@@ -23,6 +24,7 @@ export function jointEntry(
     members: stable.members,
     next: orderedMembers(next),
     tokens,
+    secret: stable.secret,
   }
 }
 
@@ -36,7 +38,13 @@ export function tokensEntry(stable: LayoutEntry, tokens: readonly TokenRecord[])
     genesis: stable.genesis,
     members: stable.members,
     tokens,
+    secret: stable.secret,
   }
+}
+
+/** STABLE(P) behind STABLE(P), with the next cluster secret. No token of before admits anybody. */
+export function secretEntry(stable: LayoutEntry, secret: SecretRecord): LayoutEntry {
+  return { ...tokensEntry(stable, []), cause: 'secret', secret }
 }
 
 /** STABLE behind a JOINT: forward to P′ when `cause` is 'synced', else back to P (L8). */
@@ -49,6 +57,7 @@ export function stableEntry(joint: LayoutEntry, cause: Cause): LayoutEntry {
     genesis: joint.genesis,
     members: cause === 'synced' ? (joint.next ?? joint.members) : joint.members,
     tokens: joint.tokens,
+    secret: joint.secret,
   }
 }
 
@@ -65,6 +74,10 @@ export function transitionFault(previous: LayoutEntry, entry: LayoutEntry): stri
     const fault = issueFault(previous.tokens ?? [], entry.tokens ?? [])
     if (fault !== undefined) return fault
     expected = tokensEntry(previous, entry.tokens ?? [])
+  } else if (previous.state === 'STABLE' && entry.cause === 'secret') {
+    const fault = rotationFault(previous.secret, entry.secret)
+    if (fault !== undefined || entry.secret === undefined) return fault
+    expected = secretEntry(previous, entry.secret)
   } else if (previous.state === 'STABLE') {
     if (entry.next === undefined) return 'STABLE follows STABLE'
     if (entry.cause !== 'join') return 'cause does not fit'

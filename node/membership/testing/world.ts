@@ -147,6 +147,7 @@ export class FakeNode {
   up = true
   filter: Filter = () => true
   secret: Uint8Array | undefined
+  moreSecrets: readonly Uint8Array[] = []
   members: ReadonlyMap<NodeId, readonly string[]> = new Map()
   #strangers = new Map<string, (from: NodeId, request: Uint8Array) => Promise<Uint8Array>>()
   #topics = new Map<string, (from: NodeId, bytes: Uint8Array) => void>()
@@ -177,8 +178,18 @@ export class FakeNode {
       holdsRegisters: () => this.holds,
       clusterSecret: {
         get: () => this.secret,
-        set: (secret) => {
+        set: async (secret) => {
+          await this.world.sleep(0.1)
+          if (!this.up) throw new Error('the node is gone')
           this.secret = secret
+        },
+        more: {
+          get: () => this.moreSecrets,
+          set: async (secrets) => {
+            await this.world.sleep(0.1)
+            if (!this.up) throw new Error('the node is gone')
+            this.moreSecrets = secrets
+          },
         },
       },
       ...options,

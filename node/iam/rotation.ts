@@ -1,0 +1,75 @@
+/**
+ * After the cluster secret was rotated: seals every access key with the one in force, so that the one before opens
+ * nothing that is still used.
+ *
+ * One pass finds all. It begins once this node has adopted the layout entry that brought the secret. Whatever it reads
+ * is read at that epoch, from majorities that have adopted it too and refuse writes of an earlier one (L4). A key
+ * stands in its user's or account's list before its register is written: a key that the pass does not find there is
+ * written later, at this epoch, and sealed by then with the new secret.
+ */
+
+import { secretId } from '../../protocol/layout/secret.ts'
+import type { RequestContext } from '../../gateway/backend.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
+import { internalContext } from '../internal-context.ts'
+import { rootKeysOf } from './account-keys.ts'
+import type { Accounts } from './accounts.ts'
+import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
+import { seal, unsealed, type SealingSecrets } from './sealing.ts'
+import type { Users } from './users.ts'
+
+const NONCE_BYTES = 12
+/** Between two users, so that a pass takes little from requests. */
+const PAUSE_MS = 2
+
+export interface RotationOptions {
+  readonly records: Records
+  readonly clock: Clock
+  readonly random: Random
+  readonly cluster: () => SealingSecrets
+  readonly accounts: Accounts
+  readonly users: Users
+}
+
+export class Rotation {
+  readonly #options: RotationOptions
+
+  constructor(options: RotationOptions) {
+    this.#options = options
+  }
+
+  /** How many keys it has sealed anew. Throws Unavailable: to be tried again. */
+  async resealAll(): Promise<number> {
+    const { records, accounts, users, clock } = this.#options
+    const context = internalContext()
+    let count = 0
+    for (const accountId of await accounts.ids(context)) {
+      const account = await records.read(context, ACCOUNT, accountId)
+      for (const { id } of account === undefined ? [] : rootKeysOf(account)) {
+        if (await this.#reseal(context, id)) count++
+      }
+      for (const { id } of await users.names.entries(context, accountId)) {
+        const user = await users.names.readById(context, accountId, id)
+        for (const key of user?.accessKeys ?? []) if (await this.#reseal(context, key)) count++
+        await sleep(clock, PAUSE_MS)
+      }
+    }
+    return count
+  }
+
+  async #reseal(context: RequestContext, id: string): Promise<boolean> {
+    const { records, random, cluster } = this.#options
+    const found = await records.read(context, ACCESS_KEY, id)
+    if (found === undefined || found.sealedWith === secretId(cluster().secret)) return false
+    const { written } = await records.change(context, ACCESS_KEY, id, (current) => {
+      const secrets = cluster()
+      const sealedWith = secretId(secrets.secret)
+      if (current === undefined || current.sealedWith === sealedWith) return { keep: true }
+      const secret = unsealed(secrets, current)
+      const sealedSecret = seal(secrets.secret, random.bytes(NONCE_BYTES), secret)
+      return { write: { ...current, sealedSecret, sealedWith } }
+    })
+    return written
+  }
+}

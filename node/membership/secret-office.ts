@@ -1,0 +1,311 @@
+/**
+ * The cluster secret: which one is in force, which ones this node has, and how the next one comes.
+ *
+ *   1. A member draws it, keeps it durably, and offers it to all members, which keep it durably too.
+ *   2. With a majority that has it, it proposes the layout entry that names it. A member votes for such an entry
+ *      only once it has the secret: one that is decided is on the disks of a majority, whoever dies.
+ *   3. Who adopts the entry without having the secret asks the others until it has it.
+ *
+ * Broken off before the decision, the offered secret is forgotten with the next rotation and nothing has changed.
+ * Members are who is in P: a joiner gets it once its own entry is STABLE, and who is no member any more never.
+ */
+
+import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
+import { fieldsOf, matchOf, parseJson } from '../../protocol/layout/json.ts'
+import { generationOf, secretId, type SecretRecord } from '../../protocol/layout/secret.ts'
+import { secretEntry } from '../../protocol/layout/transition.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+import type { Clock, Logger, Random } from '../env/ports.ts'
+import type { ChangeDriver } from './change-driver.ts'
+import { MembershipError } from './errors.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import { LAYOUT_RPC } from './messages.ts'
+import type { Proposer } from './proposer.ts'
+import type { Timer } from './timer.ts'
+
+const SECRET_BYTES = 32
+const ROTATE_MS = 15_000
+const DECIDE_MS = 5_000
+const ASK_AGAIN_MS = 200
+const ASK_AGAIN_MS_MAX = 5_000
+
+/** What a node keeps of it, durably when it returns or resolves. */
+export interface SecretStore {
+  /** The one in force when it was last written, or the first. */
+  get(): Uint8Array | undefined
+  set(secret: Uint8Array): Promise<void> | void
+  /** Others: the one before, and one that may come. Absent: this host can't rotate. */
+  readonly more?:
+    | {
+        get(): readonly Uint8Array[]
+        set(secrets: readonly Uint8Array[]): Promise<void> | void
+      }
+    | undefined
+}
+
+/** Of the root's secret: from one cluster secret to another. */
+export type ResealRoot = (sealed: string, from: Uint8Array, to: Uint8Array) => string
+
+export interface SecretOfficeParts {
+  readonly log: LayoutLog
+  readonly peers: LayoutPeers
+  readonly proposer: Proposer
+  readonly driver: ChangeDriver
+  readonly timer: Timer
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly store: SecretStore
+  readonly resealRoot: ResealRoot
+}
+
+export class SecretOffice {
+  readonly #parts: SecretOfficeParts
+  #rotations: Promise<unknown> = Promise.resolve()
+  /** What is kept is read and written by one at a time. */
+  #writes: Promise<unknown> = Promise.resolve()
+  #fetching = false
+
+  constructor(parts: SecretOfficeParts) {
+    this.#parts = parts
+  }
+
+  get record(): SecretRecord | undefined {
+    return this.#parts.log.view?.entry.secret
+  }
+
+  /** The one in force. Undefined while this node has not been given it. */
+  current(): Uint8Array | undefined {
+    const { record } = this
+    return record === undefined ? this.#parts.store.get() : this.find(record.id)
+  }
+
+  /** The one before, to open what it has sealed and signed. */
+  previous(): Uint8Array | undefined {
+    const { record } = this
+    return record && this.find(record.previousId)
+  }
+
+  find(id: string): Uint8Array | undefined {
+    return this.#all().find((secret) => secretId(secret) === id)
+  }
+
+  /** Whether this node may vote for the entry: it has the secret that it brings. */
+  mayAccept(entry: LayoutEntry): boolean {
+    return entry.cause !== 'secret' || this.find(entry.secret!.id) !== undefined
+  }
+
+  /** Resolves when the next secret is in force. Throws MembershipError. */
+  rotate(overlapMs: number): Promise<SecretRecord> {
+    const result = this.#rotations.then(() => this.#rotate(overlapMs))
+    this.#rotations = result.catch(() => undefined)
+    return result
+  }
+
+  /** Handler of LAYOUT_RPC.offer: keeps the secret, answers once that is durable. */
+  async offered(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    this.#mustBeMember(from)
+    // Beside one that is in force only: an offer may never come.
+    if (this.current() === undefined) throw noSecret()
+    await this.#keep(secretMessage.decode(body))
+    return EMPTY
+  }
+
+  /** Handler of LAYOUT_RPC.secret: the one with this id. Throws when this node has not got it either. */
+  asked(from: NodeId, body: Uint8Array): Uint8Array {
+    this.#mustBeMember(from)
+    const id = idMessage.decode(body)
+    const { record } = this
+    // Not one that may never come, and not one that is over.
+    const secret = id === record?.id || id === record?.previousId ? this.find(id) : undefined
+    if (secret === undefined) throw new MembershipError('no-answer', 'this node has no such secret')
+    return secretMessage.encode(secret)
+  }
+
+  /** After each adopted entry, and at the start: sees to it that this node has what the entry names. */
+  adopted(): void {
+    if (this.#fetching || this.record === undefined) return
+    this.#fetching = true
+    void this.#settle()
+      .catch((error: unknown) => {
+        this.#parts.logger.error({ error }, 'keeping the cluster secret failed')
+      })
+      .finally(() => {
+        this.#fetching = false
+      })
+  }
+
+  async #rotate(overlapMs: number): Promise<SecretRecord> {
+    const { log, timer, clock, random, proposer, driver, store, resealRoot } = this.#parts
+    const fresh = random.bytes(SECRET_BYTES)
+    const generation = generationOf(this.record) + 1
+    if (store.more === undefined) throw new MembershipError('no-answer', 'this node can not rotate')
+    await this.#keep(fresh)
+    await this.#offer(fresh)
+    const untilMs = timer.nowMs() + ROTATE_MS
+    while (!timer.stopped) {
+      const { view } = log
+      const current = this.current()
+      if (view === undefined || !log.votes || current === undefined) throw noSecret()
+      if (generationOf(view.entry.secret) + 1 !== generation) {
+        throw new MembershipError('no-answer', 'another rotation of the secret came first')
+      }
+      if (view.state === 'STABLE') {
+        const { genesis, secret } = view.entry
+        const sealed = secret?.rootSealed ?? genesis.rootAccount.sealedSecret
+        const record = {
+          generation,
+          id: secretId(fresh),
+          previousId: secretId(current),
+          sinceMs: Math.floor(clock.nowMs()),
+          overlapMs,
+          rootSealed: resealRoot(sealed, current, fresh),
+        }
+        const own = secretEntry(view.entry, record)
+        const decided = await proposer.decide(own, DECIDE_MS)
+        if (entryHash(decided) === entryHash(own)) return record
+        continue
+      }
+      void driver.drive()
+      if (timer.nowMs() >= untilMs) break
+      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
+    }
+    throw new MembershipError('no-answer', 'another change of the layout is under way: try again')
+  }
+
+  /** Those that are away learn it when they are back. */
+  async #offer(secret: Uint8Array): Promise<void> {
+    const { log, peers } = this.#parts
+    const { voters } = log
+    const others = voters.filter((node) => node !== peers.self)
+    let kept = 1
+    await peers.gather(
+      others,
+      LAYOUT_RPC.offer,
+      secretMessage.encode(secret),
+      () => kept++,
+      () => false,
+    )
+    if (kept >= majority(voters.length)) return
+    throw new MembershipError('no-answer', 'no majority of the members answers')
+  }
+
+  /** Until this node has the secret in force. */
+  async #settle(): Promise<void> {
+    const { timer, logger } = this.#parts
+    let waitMs = ASK_AGAIN_MS
+    while (!timer.stopped) {
+      const { record } = this
+      if (record === undefined) return
+      for (const id of [record.id, record.previousId]) {
+        if (this.find(id) === undefined) await this.#ask(id)
+      }
+      if (this.find(record.id) !== undefined && this.record === record) {
+        await this.#promote(record)
+        return
+      }
+      logger.debug({ generation: record.generation }, 'the cluster secret is not here yet')
+      await timer.sleep(timer.jittered(waitMs))
+      waitMs = Math.min(2 * waitMs, ASK_AGAIN_MS_MAX)
+    }
+  }
+
+  async #ask(id: string): Promise<void> {
+    const { log, peers } = this.#parts
+    const found: Uint8Array[] = []
+    const others = log.view?.members.filter(({ nodeId }) => nodeId !== peers.self) ?? []
+    await peers.gather(
+      others.map(({ nodeId }) => nodeId),
+      LAYOUT_RPC.secret,
+      idMessage.encode(id),
+      (_from, body) => {
+        const secret = secretMessage.decode(body)
+        if (secretId(secret) === id) found.push(secret)
+      },
+      () => found.length > 0,
+    )
+    if (found[0] !== undefined) await this.#keep(found[0])
+  }
+
+  /** The one in force first, the one before behind it; what never came and what is over is forgotten. */
+  #promote(record: SecretRecord): Promise<void> {
+    return this.#alone(() => this.#promoteNow(record))
+  }
+
+  async #promoteNow({ id, previousId }: SecretRecord): Promise<void> {
+    const { store } = this.#parts
+    const current = this.find(id)!
+    const previous = this.find(previousId)
+    const rest = previous === undefined ? [] : [previous]
+    const settled = secretIdOf(store.get()) === id && store.more?.get().length === rest.length
+    if (settled && secretIdOf(store.more?.get()[0]) === secretIdOf(previous)) return
+    // Both are there at each moment.
+    await store.more?.set([current, ...rest])
+    await store.set(current)
+    await store.more?.set(rest)
+  }
+
+  #keep(secret: Uint8Array): Promise<void> {
+    return this.#alone(() => this.#keepNow(secret))
+  }
+
+  #alone(run: () => Promise<void>): Promise<void> {
+    const result = this.#writes.then(run)
+    this.#writes = result.catch(() => undefined)
+    return result
+  }
+
+  async #keepNow(secret: Uint8Array): Promise<void> {
+    const { store } = this.#parts
+    if (this.find(secretId(secret)) !== undefined) return
+    if (store.get() === undefined) return void (await store.set(secret))
+    const more = store.more?.get() ?? []
+    const { record } = this
+    const needed = (one: Uint8Array): boolean =>
+      record !== undefined && [record.id, record.previousId].includes(secretId(one))
+    // Of those that were offered and did not come, the last few.
+    const offered = more.filter((one) => !needed(one)).slice(-OFFERED_MAX)
+    await store.more?.set([...more.filter(needed), ...offered, secret])
+  }
+
+  #all(): readonly Uint8Array[] {
+    const { store } = this.#parts
+    const first = store.get()
+    return [...(first === undefined ? [] : [first]), ...(store.more?.get() ?? [])]
+  }
+
+  #mustBeMember(from: NodeId): void {
+    const members = this.#parts.log.view?.entry.members ?? []
+    if (members.some(({ nodeId }) => nodeId === from)) return
+    throw new MembershipError('no-answer', 'only a member is given the cluster secret')
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+const OFFERED_MAX = 4
+
+const secretMessage = {
+  encode: (secret: Uint8Array): Uint8Array => utf8(JSON.stringify({ secret: hex(secret) })),
+  decode(bytes: Uint8Array): Uint8Array {
+    const { secret } = fieldsOf(parseJson(bytes), ['secret'])
+    return bytesOfHex(matchOf(secret, /^[0-9a-f]{64}$/))
+  },
+}
+
+const idMessage = {
+  encode: (id: string): Uint8Array => utf8(JSON.stringify({ id })),
+  decode(bytes: Uint8Array): string {
+    return matchOf(fieldsOf(parseJson(bytes), ['id']).id, /^[0-9a-f]{32}$/)
+  },
+}
+
+function secretIdOf(secret: Uint8Array | undefined): string | undefined {
+  return secret && secretId(secret)
+}
+
+function noSecret(): MembershipError {
+  return new MembershipError('no-answer', 'this node has not been given the cluster secret yet')
+}
