@@ -11,7 +11,8 @@ import { internalContext } from '../../internal-context.ts'
 import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
 import { rootIdentity } from '../resolve.ts'
-import { seal } from '../sealing.ts'
+import { StoreError } from '../../../protocol/errors.ts'
+import { seal, unseal } from '../sealing.ts'
 import type { SurroundingsOptions } from '../surroundings.ts'
 
 export const FIRST_ACCOUNT = '100000000001'
@@ -26,10 +27,13 @@ export class IamWorld {
   nowMs = START_MS
   /** There are no buckets. */
   bucketPolicies: SurroundingsOptions['bucketPolicies'] = () => Promise.resolve([])
+  /** Of the cluster; undefined: this node has not been given it. */
+  secret: Uint8Array | undefined = SECRET
+  previous: { secret: Uint8Array; sinceMs: number; untilMs: number } | undefined
+  #rootSealed = seal(SECRET, new Uint8Array(12), 'founder-secret')
 
   constructor(seed = 1) {
     const draw = seededRandom(seed)
-    const sealedSecret = seal(SECRET, new Uint8Array(12), 'founder-secret')
     this.identities = new Identities({
       registers: this.registers.registers,
       keyspace: () => ({ partitionBits: 4 }),
@@ -37,7 +41,11 @@ export class IamWorld {
       clock: {
         nowMs: () => this.nowMs,
         monotonicMs: () => this.nowMs,
-        after: () => () => {},
+        // A short pause is over at once; nothing waits for a long one.
+        after: (delayMs, run) => {
+          if (delayMs < 10) void Promise.resolve().then(run)
+          return () => {}
+        },
       },
       random: {
         bytes: (count) => Uint8Array.from({ length: count }, () => draw() * 256),
@@ -46,12 +54,26 @@ export class IamWorld {
       network: { publish: () => {}, subscribe: () => {} },
       bucketPolicies: (context, accountId) => this.bucketPolicies(context, accountId),
       tokens: new JoseTokenSigner(),
-      cluster: () => ({
-        id: 'c'.repeat(32),
-        secret: SECRET,
-        rootAccount: { accountId: FIRST_ACCOUNT, accessKeyId: FIRST_KEY, sealedSecret },
-      }),
+      cluster: () => {
+        if (this.secret === undefined) throw new StoreError('Unavailable', 'no secret')
+        const sealedSecret = this.#rootSealed
+        return {
+          id: 'c'.repeat(32),
+          secret: this.secret,
+          previous: this.previous,
+          rootAccount: { accountId: FIRST_ACCOUNT, accessKeyId: FIRST_KEY, sealedSecret },
+        }
+      },
     })
+  }
+
+  /** As this node sees it once it has adopted the layout that brings the next cluster secret. */
+  rotate(secret: Uint8Array, overlapMs: number): void {
+    const before = this.secret!
+    this.#rootSealed = seal(secret, new Uint8Array(12), unseal(before, this.#rootSealed))
+    const sinceMs = this.nowMs
+    this.previous = { secret: before, sinceMs, untilMs: sinceMs + overlapMs }
+    this.secret = secret
   }
 
   /** As the gateway calls it once the caller was authorised. Parameters: 'Tags.member.1.Key'. */
@@ -117,8 +139,13 @@ export class IamWorld {
 
   /** Id of a new key. */
   async key(caller: Identity, name?: string): Promise<string> {
+    return (await this.keyPair(caller, name)).id
+  }
+
+  async keyPair(caller: Identity, name?: string): Promise<{ id: string; secret: string }> {
     const made = await this.run(caller, 'CreateAccessKey', name ? { UserName: name } : {})
-    return (made['AccessKey'] as { AccessKeyId: string }).AccessKeyId
+    const { AccessKeyId, SecretAccessKey } = made['AccessKey'] as Record<string, string>
+    return { id: AccessKeyId!, secret: SecretAccessKey! }
   }
 
   /** A further account's root. */
