@@ -10,6 +10,7 @@
 import type { LocateResult } from './admin/locate-result.ts'
 
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
+import type { SecretStatus, TokenStatus } from './admin/status.ts'
 import type { PrincipalDirectory } from './principals.ts'
 
 /** Travels with one request through backend and peers. */
@@ -425,27 +426,7 @@ export interface Backend extends PrincipalDirectory {
   ): Promise<void>
 }
 
-/** What the admin port shows. */
-export interface TokenStatus {
-  readonly id: string
-  readonly expiresMs: number
-  /** Nodes that it may admit. */
-  readonly uses: number
-  /** That it has admitted, or that asked to be in a change which went back. */
-  readonly nodes: readonly string[]
-}
-
-/** Of the cluster secret. */
-export interface SecretStatus {
-  /** 1 is the first. */
-  readonly generation: number
-  readonly sinceMs?: number | undefined
-  /** All access keys, as far as this node has looked. */
-  readonly keysSealed: boolean
-  /** Until then sessions of the one before are good. Absent: they are not. */
-  readonly previousUntilMs?: number | undefined
-}
-
+/** What the admin port shows and does. */
 export interface AdminBackend {
   /** Undefined: ready. Otherwise why not. */
   notReadyReason(): string | undefined

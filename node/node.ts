@@ -272,7 +272,6 @@ export class ShoalNode {
       random,
       logger,
     })
-    const { observer } = options
     const loss = new Loss({ peers, placement })
     const lost = new LostBlocks((key) => loss.isLost(key))
     this.registers = new Registers({
@@ -284,7 +283,7 @@ export class ShoalNode {
       proposer: () => proposer(this.selfCheck.boot),
       mayPropose: () => this.selfCheck.isProven,
       onGap,
-      observer,
+      observer: options.observer,
     })
     const replicator = new Replicator({ peers, placement, clock, onGap })
     const pages = new Pages(replicator)
@@ -559,9 +558,9 @@ export class ShoalNode {
       partitionBits,
       systemPartitions,
     })
-    const cluster = this.layout.current()?.clusterId
+    const { clusterId: cluster } = this.layout.current()!
     logger.info({ cluster }, 'founded a cluster')
-    if (cluster !== undefined) options.founded?.(cluster)
+    options.founded?.(cluster)
   }
 
   #serve(): void {

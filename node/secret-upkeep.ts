@@ -4,7 +4,7 @@
  * and after its own start. A pass that finds nothing changes nothing.
  */
 
-import type { SecretStatus } from '../gateway/backend.ts'
+import type { SecretStatus } from '../gateway/admin/status.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { NodeId } from '../protocol/ids.ts'
 import { generationOf } from '../protocol/layout/secret.ts'

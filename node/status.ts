@@ -14,9 +14,8 @@ import type {
   LostStatus,
   NodeStatus,
   ScrubStatus,
-  SecretStatus,
-  TokenStatus,
 } from '../gateway/backend.ts'
+import type { SecretStatus, TokenStatus } from '../gateway/admin/status.ts'
 import type { BlockStore } from './data/blocks.ts'
 import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'

@@ -12,13 +12,8 @@ import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
-import type {
-  LostStatus,
-  NodeStatus,
-  ScrubStatus,
-  SecretStatus,
-  TokenStatus,
-} from '../../gateway/backend.ts'
+import type { SecretStatus, TokenStatus } from '../../gateway/admin/status.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import { readAdminCredential, readNode } from '../data-directory.ts'
 import { UsageError } from '../usage-error.ts'
 

@@ -1,7 +1,7 @@
 /** `shoal secret`: the cluster secret, which signs sessions and seals access keys. */
 
 import { InvalidArgumentError, type Command } from 'commander'
-import type { SecretStatus } from '../../gateway/backend.ts'
+import type { SecretStatus } from '../../gateway/admin/status.ts'
 import { parseDuration } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'

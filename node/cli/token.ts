@@ -1,7 +1,7 @@
 /** `shoal token`: makes, lists and revokes tokens with which nodes join. */
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import type { TokenStatus } from '../../gateway/backend.ts'
+import type { TokenStatus } from '../../gateway/admin/status.ts'
 import { parseDuration } from '../units.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
 import { shortNode, table } from './table.ts'
