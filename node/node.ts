@@ -242,10 +242,7 @@ export class ShoalNode {
       votes,
       sightings,
       observe: (later, from) => layout.observe(later, from),
-      layout: (from, type, body) => {
-        const answer = layout.handle(from, type, body)
-        return answer ?? Promise.reject(new Error(`layout message of unknown type ${type}`))
-      },
+      layout: (from, type, body) => layout.answer(from, type, body),
       status: () => status.own(),
     })
     const peers: Peers = new Peers(network, clock, env.disk, () => service)
@@ -425,7 +422,6 @@ export class ShoalNode {
       isEmpty: (context, bucket) => objects.isEmpty(context, bucket),
       abandonUploads: (context, bucket) => uploads.abandonAll(context, bucket),
     })
-    const reclaim = this.space.collector
     const common = {
       registers: this.registers,
       buckets,
@@ -433,7 +429,7 @@ export class ShoalNode {
       lister,
       clock,
       partitionBits,
-      reclaim,
+      reclaim: this.space.collector,
     }
     const objects: Objects = new Objects({ ...common, replicator, random, losses: this.#lost })
     const { partBytesMin } = options
@@ -576,8 +572,7 @@ export class ShoalNode {
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.#secret.look()
-    const { members, next } = view.entry
-    const places = JSON.stringify([members, next])
+    const places = JSON.stringify([view.entry.members, view.entry.next])
     if (places === this.#places) return
     this.#places = places
     this.resync.membersChanged()

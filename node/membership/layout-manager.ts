@@ -285,6 +285,12 @@ export class LayoutManager {
     return known.includes(type) ? this.#serve(from, type, body) : undefined
   }
 
+  /** As `handle`; rejects for a type that is not the layout's. */
+  answer(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
+    const answer = this.handle(from, type, body)
+    return answer ?? Promise.reject(new Error(`layout message of unknown type ${type}`))
+  }
+
   status(): LayoutStatus {
     const view = this.#log.view
     return {
