@@ -261,7 +261,10 @@ export class SecretOffice {
   async #keepNow(secret: Uint8Array): Promise<void> {
     const { store } = this.#parts
     if (this.find(secretId(secret)) !== undefined) return
-    if (store.get() === undefined) return void (await store.set(secret))
+    if (store.get() === undefined) {
+      await store.set(secret)
+      return
+    }
     const more = store.more?.get() ?? []
     const { record } = this
     const needed = (one: Uint8Array): boolean =>
