@@ -48,6 +48,32 @@ test('a signature made by the book is accepted, in the header and in the query',
   expect(query).toMatchObject({ method: 'query', payload: { type: 'unsigned' } })
 })
 
+test('IAM and STS have no region: us-east-1 is signed for whatever the cluster is', async () => {
+  const body = Buffer.from('Action=GetCallerIdentity&Version=2011-06-15')
+  const form = { readBody: () => Promise.resolve(new Uint8Array(body)) }
+  const verified = (service: string, region: string): Promise<AuthResult> => {
+    const headers = { 'x-amz-content-sha256': sha256(body) }
+    const { message } = signHeader({ method: 'POST', path: '/', headers }, { service, region })
+    return authenticate(fakeRequest(message), {
+      lookup: async () => EXAMPLE_CREDENTIAL,
+      nowMs: TEST_NOW_MS,
+      region: 'eu-west-1',
+      ...(service === 's3' ? {} : { form }),
+    })
+  }
+  for (const service of ['iam', 'sts']) {
+    for (const region of ['us-east-1', 'eu-west-1']) {
+      expect((await verified(service, region)).credential).toBe(EXAMPLE_CREDENTIAL)
+    }
+    await expect(verified(service, 'mars-north-1')).rejects.toMatchObject({
+      code: 'AuthorizationHeaderMalformed',
+    })
+  }
+  await expect(verified('s3', 'us-east-1')).rejects.toMatchObject({
+    details: { Region: 'eu-west-1' },
+  })
+})
+
 test('any path, query and metadata', async () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((s) => s.isWellFormed())
   await fc.assert(
