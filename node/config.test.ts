@@ -63,7 +63,7 @@ describe('defaults', () => {
     expect(resolveConfig({})).toEqual({
       region: 'us-east-1',
       bodyMemory: 256 * 2 ** 20,
-      readMemory: 128 * 2 ** 20,
+      readMemory: 64 * 2 ** 20,
       addressShare: 0.25,
       callerShare: 0.5,
       sigv2: 'presigned',

@@ -199,10 +199,10 @@ const nodeFields = {
    */
   bodyMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('256MiB'),
   /**
-   * Memory for blocks on their way to readers. Default `128MiB`. Cost: that much at most; with less, more of
+   * Memory for blocks on their way to readers. Default `64MiB`. Cost: that much at most; with less, more of
    * the readers that are slow read their blocks again for each piece.
    */
-  readMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('128MiB'),
+  readMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('64MiB'),
   /**
    * Share of connections, requests in flight and `bodyMemory` that one remote address may have for what is not
    * signed, 0.01 to 1. An IPv6 network of 64 bits is one address. Default 0.25. Set it to 1 where all

@@ -12,7 +12,7 @@
 
 import type { Clock } from '../env/ports.ts'
 
-export const READ_ROOM_BYTES = 128 << 20
+export const READ_ROOM_BYTES = 64 << 20
 /** Of the budget: whole blocks, blocks being read in turns. The rest is for pieces. */
 const WHOLE_SHARE = 0.5
 const TURNS_SHARE = 0.25
