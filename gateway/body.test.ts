@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 
 import * as fc from 'fast-check'
@@ -11,6 +12,7 @@ import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from './bac
 import { openBody, readBody, storedContentEncoding } from './body.ts'
 import type { OpenBodyOptions } from './body.ts'
 import { createChecksum } from './checksum.ts'
+import { decodeBody, type DecodedBody } from './decode.ts'
 import type { S3Request } from './request.ts'
 import { authenticate } from './authenticate.ts'
 import { cut, encodeChunks } from './testing/chunks.ts'
@@ -32,9 +34,10 @@ interface Put {
   readonly edit?: (request: S3Request) => S3Request
 }
 
-async function authorized(
-  put: Put,
-): Promise<{ request: S3Request; auth: Awaited<ReturnType<typeof authenticate>> }> {
+async function authorized(put: Put): Promise<{
+  request: S3Request
+  auth: Awaited<ReturnType<typeof authenticate>>
+}> {
   const sizeBytes = put.pieces.reduce((sum, piece) => sum + piece.length, 0)
   const { message } = signHeader({
     method: 'PUT',
@@ -115,7 +118,10 @@ describe.each(SIZES)('%s', (name, bytes) => {
 
   test('a checksum in the header', async () => {
     const checksum = crc32Base64(bytes)
-    const { sealed } = await read({ pieces, headers: { 'x-amz-checksum-crc32': checksum } })
+    const { sealed } = await read({
+      pieces,
+      headers: { 'x-amz-checksum-crc32': checksum },
+    })
     expect(sealed).toEqual({
       etag: md5(bytes),
       checksums: { CRC32: checksum },
@@ -127,8 +133,13 @@ describe.each(SIZES)('%s', (name, bytes) => {
 
   test('SHA-256 both signed and declared', async () => {
     const digest = createHash('sha256').update(bytes).digest('base64')
-    const headers = { 'x-amz-content-sha256': sha256(bytes), 'x-amz-checksum-sha256': digest }
-    expect((await read({ pieces, headers })).sealed.checksums).toEqual({ SHA256: digest })
+    const headers = {
+      'x-amz-content-sha256': sha256(bytes),
+      'x-amz-checksum-sha256': digest,
+    }
+    expect((await read({ pieces, headers })).sealed.checksums).toEqual({
+      SHA256: digest,
+    })
     const wrong = createHash('sha256').update('wrong').digest('base64')
     await refused({ pieces, headers: { ...headers, 'x-amz-checksum-sha256': wrong } }, 'BadDigest')
   })
@@ -166,7 +177,10 @@ describe.each(SIZES)('%s', (name, bytes) => {
     await refused({ ...put, pieces: put.pieces.slice(0, -1) }, 'IncompleteBody')
     if (name !== 'empty') {
       await refused(
-        { pieces: pieces.slice(0, -1), headers: { 'content-length': String(bytes.length) } },
+        {
+          pieces: pieces.slice(0, -1),
+          headers: { 'content-length': String(bytes.length) },
+        },
         'IncompleteBody',
       )
     }
@@ -201,7 +215,11 @@ describe.each(SIZES)('%s', (name, bytes) => {
       return request
     }
     await refused({ pieces, headers, edit: already }, 'IncompleteBody')
-    const { request, auth } = await authorized({ pieces, headers, edit: already })
+    const { request, auth } = await authorized({
+      pieces,
+      headers,
+      edit: already,
+    })
     await new Promise((resolve) => request.body.once('close', resolve))
     const late = async () => {
       const body = await openBody(request, auth)
@@ -254,9 +272,14 @@ test('seal before the end is refused', async () => {
 
 describe('lengths', () => {
   test('none said: 411', async () => {
-    const edit = (request: S3Request): S3Request => ({ ...request, contentLength: undefined })
+    const edit = (request: S3Request): S3Request => ({
+      ...request,
+      contentLength: undefined,
+    })
     await refused({ pieces: [SMALL], edit }, 'MissingContentLength')
-    const chunked = { 'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER' }
+    const chunked = {
+      'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+    }
     await refused({ pieces: [SMALL], headers: chunked }, 'MissingContentLength')
   })
 
@@ -297,7 +320,10 @@ describe('lengths', () => {
 test('row 27: arriving bytes are reported, and may end the body', async () => {
   for (const bytes of [SMALL, LARGE]) {
     let count = 0
-    await read({ pieces: cut(bytes, [0.5]), options: { onBytes: (more) => void (count += more) } })
+    await read({
+      pieces: cut(bytes, [0.5]),
+      options: { onBytes: (more) => void (count += more) },
+    })
     expect(count).toBe(bytes.length)
     const tooSlow = (): never => {
       throw new Error('too slow')
@@ -315,7 +341,9 @@ test('whatever is changed on the way, nothing wrong is sealed', async () => {
     'x-amz-trailer': 'x-amz-checksum-crc32',
     'content-length': '100',
   }
-  const body = encodeChunks([SMALL], { trailers: [['x-amz-checksum-crc32', crc32Base64(SMALL)]] })
+  const body = encodeChunks([SMALL], {
+    trailers: [['x-amz-checksum-crc32', crc32Base64(SMALL)]],
+  })
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 0, max: body.length - 1 }),
@@ -325,7 +353,10 @@ test('whatever is changed on the way, nothing wrong is sealed', async () => {
         const bad = Buffer.from(body)
         bad[at] = (bad[at] as number) ^ change
         try {
-          const { bytes } = await read({ headers, pieces: cut(bad, fractions) })
+          const { bytes } = await read({
+            headers,
+            pieces: cut(bad, fractions),
+          })
           expect(bytes.equals(SMALL)).toBe(true)
         } catch (error) {
           expect(error).toMatchObject({ name: 'S3Error' })
@@ -353,7 +384,10 @@ describe('small documents', () => {
   })
 
   test('checked as objects are', async () => {
-    const put = (headers: Record<string, string>): Put => ({ pieces: [SMALL], headers })
+    const put = (headers: Record<string, string>): Put => ({
+      pieces: [SMALL],
+      headers,
+    })
     await expect(document(put({ 'content-md5': md5(LARGE, 'base64') }))).rejects.toMatchObject({
       code: 'BadDigest',
     })
@@ -369,11 +403,16 @@ describe('small documents', () => {
   })
 
   test('row 28: too large is MalformedXML, unread', async () => {
-    await expect(document({ pieces: [SMALL] }, 11)).rejects.toMatchObject({ code: 'MalformedXML' })
+    await expect(document({ pieces: [SMALL] }, 11)).rejects.toMatchObject({
+      code: 'MalformedXML',
+    })
   })
 
   test('none at all is empty', async () => {
-    const edit = (request: S3Request): S3Request => ({ ...request, contentLength: undefined })
+    const edit = (request: S3Request): S3Request => ({
+      ...request,
+      contentLength: undefined,
+    })
     expect((await document({ pieces: [], edit })).bytes.length).toBe(0)
   })
 })
@@ -386,4 +425,51 @@ test('aws-chunked is not stored', () => {
   expect(stored('gzip, AWS-chunked')).toBe('gzip')
   expect(stored('gzip')).toBe('gzip')
   expect(storedContentEncoding(fakeRequest({ url: '/b/k' }))).toBeUndefined()
+})
+
+describe('chunks of one byte', () => {
+  const one = (count: number): string => '1\r\na\r\n'.repeat(count)
+  const end = '0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n'
+
+  function decoded(sizeBytes: number): {
+    body: Readable
+    decoded: DecodedBody
+  } {
+    const body = new Readable({ read() {} })
+    const headers: [string, string][] = [
+      ['x-amz-decoded-content-length', String(sizeBytes)],
+      ['x-amz-trailer', 'x-amz-checksum-crc32'],
+    ]
+    const request = fakeRequest({ method: 'PUT', url: '/b/k', headers })
+    const auth = {
+      credential: undefined,
+      method: 'anonymous',
+      payload: { type: 'chunked', signed: false, trailer: true },
+      signing: undefined,
+    } as const
+    return { body, decoded: decodeBody({ ...request, body }, auth) }
+  }
+
+  test('are copied as they come where a body is kept whole: no view of what came stays', async () => {
+    const { body, decoded: whole } = decoded(3000)
+    const gathered = whole.gather()
+    for (let piece = 0; piece < 3; piece++) {
+      const raw = Buffer.from(one(1000))
+      body.push(raw)
+      while (body.readableLength > 0) await turn()
+      raw.fill('!')
+    }
+    body.push(end)
+    body.push(null)
+    expect(Buffer.from(await gathered).toString()).toBe('a'.repeat(3000))
+  })
+
+  test('go on in few pieces where it streams', async () => {
+    const { body, decoded: stream } = decoded(3000)
+    body.push(one(3000) + end)
+    body.push(null)
+    const pieces: number[] = []
+    for await (const piece of stream.chunks) pieces.push(piece.length)
+    expect(pieces).toEqual([3000])
+  })
 })

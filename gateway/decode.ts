@@ -130,7 +130,7 @@ async function* streamed(
       framing.push(raw as Uint8Array, emit)
       const ready = pieces
       pieces = []
-      yield* ready
+      yield* fewer(ready)
     }
   } catch (error) {
     throw readError(error)
@@ -145,8 +145,8 @@ function gathered(
   onBytes: OnBytes | undefined,
 ): Promise<Uint8Array> {
   const { body } = request
-  const pieces: Uint8Array[] = []
-  const emit = (data: Uint8Array): void => void pieces.push(data)
+  const whole = new Gathering(framing.sizeBytes)
+  const emit = (data: Uint8Array): void => whole.add(data)
   if (framing.sizeBytes === 0 && request.contentLength === 0) {
     framing.end()
     return Promise.resolve(new Uint8Array(0))
@@ -154,7 +154,7 @@ function gathered(
   return new Promise((resolve, reject) => {
     const settle = (error?: unknown): void => {
       body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
-      if (error === undefined) resolve(joined(pieces))
+      if (error === undefined) resolve(whole.bytes())
       else {
         body.on('error', ignore).pause()
         reject(readError(error))
@@ -186,8 +186,44 @@ function gathered(
 
 function ignore(): void {}
 
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
+/** A body in one piece: as it came, or copied into memory that grows with what has come. */
+class Gathering {
+  readonly #sizeBytes: number
+  #buffer: Uint8Array | undefined
+  #length = 0
+
+  constructor(sizeBytes: number) {
+    this.#sizeBytes = sizeBytes
+  }
+
+  /** No view of what came is kept: a chunk of one byte would keep a hundred for itself. */
+  add(data: Uint8Array): void {
+    if (this.#buffer === undefined && data.length === this.#sizeBytes) this.#buffer = data
+    else this.#room(data.length).set(data, this.#length)
+    this.#length += data.length
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer?.subarray(0, this.#length) ?? new Uint8Array(0)
+  }
+
+  #room(moreBytes: number): Uint8Array {
+    const buffer = this.#buffer ?? new Uint8Array(0)
+    const wanted = this.#length + moreBytes
+    if (wanted <= buffer.length) return buffer
+    const grown = new Uint8Array(Math.max(wanted, Math.min(this.#sizeBytes, 2 * wanted)))
+    grown.set(buffer.subarray(0, this.#length))
+    this.#buffer = grown
+    return grown
+  }
+}
+
+/** Few pieces stay as they are. */
+const PIECES_MAX = 8
+
+/** What came at once goes on in few pieces: each costs several promises on its way. */
+function fewer(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  return pieces.length <= PIECES_MAX ? pieces : [Buffer.concat(pieces)]
 }
 
 /** Node says that the client is gone in several ways. */

@@ -35,7 +35,11 @@ function head(
   const { host } = new URL(target.endpoint)
   const { message } = signHeader(
     { method, path, headers: { host, ...headers } },
-    { ...target, timestamp, unsigned: ['content-length', 'expect', 'transfer-encoding'] },
+    {
+      ...target,
+      timestamp,
+      unsigned: ['content-length', 'expect', 'transfer-encoding'],
+    },
   )
   const lines = Object.entries(message.headers).map(([name, value]) => `${name}: ${value}`)
   return `${method} ${message.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
@@ -163,7 +167,10 @@ describe('the gate', () => {
         ])
       }
     }
-    const preflight = await sendPlain(target.endpoint, { method: 'OPTIONS', url: '/bucket/k' })
+    const preflight = await sendPlain(target.endpoint, {
+      method: 'OPTIONS',
+      url: '/bucket/k',
+    })
     expect(preflight.status).toBe(403)
   })
 
@@ -178,7 +185,10 @@ describe('the gate', () => {
 
   test('capabilities', async () => {
     const { target } = await start()
-    const answer = await sendRaw(target, { path: '/', query: [['capabilities', '']] })
+    const answer = await sendRaw(target, {
+      path: '/',
+      query: [['capabilities', '']],
+    })
     const { operations } = JSON.parse(answer.text) as {
       operations: { name: string; support: string }[]
     }
@@ -201,7 +211,12 @@ describe('bodies', () => {
   test('100-continue: asked for only behind the gate', async () => {
     const gateway = await start()
     const good = await openSocket(gateway.target.endpoint)
-    good.send(head(gateway, 'PUT', '/bucket/k', { 'content-length': '5', expect: '100-continue' }))
+    good.send(
+      head(gateway, 'PUT', '/bucket/k', {
+        'content-length': '5',
+        expect: '100-continue',
+      }),
+    )
     await good.until('100 Continue')
     good.send('hello')
     expect(await good.until('200 OK')).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK/)
@@ -242,7 +257,11 @@ describe('bodies', () => {
     const gateway = await start()
     for (const length of [10, 1_000_000]) {
       const socket = await openSocket(gateway.target.endpoint)
-      socket.send(head(gateway, 'PUT', '/bucket/cut', { 'content-length': String(length) }))
+      socket.send(
+        head(gateway, 'PUT', '/bucket/cut', {
+          'content-length': String(length),
+        }),
+      )
       socket.send('hello')
       socket.socket.end()
       await socket.closed()
@@ -301,7 +320,11 @@ describe('limits and deadlines', () => {
     const shares = { address: 1, caller: 1 }
     const gateway = await start({ limits: { bodyBytesMax: 4000, shares } })
     const put = (size: number): ReturnType<typeof sendRaw> =>
-      sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.alloc(size)] })
+      sendRaw(gateway.target, {
+        method: 'PUT',
+        path: '/bucket/k',
+        body: [Buffer.alloc(size)],
+      })
     for (let round = 0; round < 3; round++) expect((await put(1000)).status).toBe(200)
     expect((await put(3001)).code).toBe('SlowDown')
   })
@@ -319,7 +342,10 @@ describe('limits and deadlines', () => {
           },
         }),
     })
-    const sent = sendRaw(gateway.target, { path: '/bucket', query: [['location', '']] })
+    const sent = sendRaw(gateway.target, {
+      path: '/bucket',
+      query: [['location', '']],
+    })
     const given = await until(() => signal)
     clock.advance(120_000)
     const answer = await sent
@@ -334,7 +360,11 @@ describe('limits and deadlines', () => {
     const slow = await openSocket(gateway.target.endpoint)
     slow.send(head(gateway, 'PUT', '/bucket/slow', { 'content-length': String(size) }))
     const honest = await openSocket(gateway.target.endpoint)
-    honest.send(head(gateway, 'PUT', '/bucket/honest', { 'content-length': String(size) }))
+    honest.send(
+      head(gateway, 'PUT', '/bucket/honest', {
+        'content-length': String(size),
+      }),
+    )
     const arrived = async (): Promise<void> => {
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
     }
@@ -377,7 +407,9 @@ describe('failures of the store', () => {
   test('what is no StoreError is a 500 that tells nothing, and a log line', async () => {
     const gateway = await start({
       backend: (memory) =>
-        altered(memory, { listObjects: () => Promise.reject(new Error('secret detail')) }),
+        altered(memory, {
+          listObjects: () => Promise.reject(new Error('secret detail')),
+        }),
     })
     const answer = await sendRaw(gateway.target, { path: '/bucket' })
     expect([answer.status, answer.code]).toEqual([500, 'InternalError'])
@@ -391,11 +423,18 @@ describe('failures of the store', () => {
         altered(memory, {
           getObject: async (context, request): Promise<ObjectReader> => {
             const reader = await memory.getObject(context, request)
-            return { ...reader, info: { ...reader.info, user: { x: 'a\r\nb: c' } } }
+            return {
+              ...reader,
+              info: { ...reader.info, user: { x: 'a\r\nb: c' } },
+            }
           },
         }),
     })
-    await sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.from('x')] })
+    await sendRaw(gateway.target, {
+      method: 'PUT',
+      path: '/bucket/k',
+      body: [Buffer.from('x')],
+    })
     const answer = await sendRaw(gateway.target, { path: '/bucket/k' })
     expect([answer.status, answer.headers['b']]).toEqual([500, undefined])
     expect((await sendRaw(gateway.target, { path: '/bucket' })).status).toBe(200)
@@ -432,6 +471,44 @@ describe('failures of the store', () => {
     s3.destroy()
   })
 
+  test('a read whose client is gone before its first chunk comes is ended', async () => {
+    let context: RequestContext | undefined
+    let ended = false
+    const gateway = await start({
+      backend: (memory) =>
+        altered(memory, {
+          getObject: async (given, request): Promise<ObjectReader> => {
+            const { info } = await memory.getObject(given, request)
+            return {
+              info: { ...info, sizeBytes: 1000 },
+              versioned: false,
+              async *read() {
+                try {
+                  context = given
+                  if (!given.signal.aborted) await once(given.signal, 'abort')
+                  // As a disk that was asked already.
+                  yield Buffer.alloc(1000)
+                } finally {
+                  ended = true
+                }
+              },
+            }
+          },
+        }),
+    })
+    await sendRaw(gateway.target, {
+      method: 'PUT',
+      path: '/bucket/k',
+      body: [Buffer.from('x')],
+    })
+    const socket = await openSocket(gateway.target.endpoint)
+    socket.send(head(gateway, 'GET', '/bucket/k'))
+    await until(() => context)
+    socket.socket.destroy()
+    await until(() => (gateway.metrics.inFlight === 0 ? true : undefined))
+    expect(ended).toBe(true)
+  })
+
   test('a chunk is not asked for before the last one left, so that its memory may be used again', async () => {
     const size = 8 * 1024 * 1024
     const shared = Buffer.alloc(64 * 1024)
@@ -453,7 +530,11 @@ describe('failures of the store', () => {
           },
         }),
     })
-    await sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.from('x')] })
+    await sendRaw(gateway.target, {
+      method: 'PUT',
+      path: '/bucket/k',
+      body: [Buffer.from('x')],
+    })
     const socket = await openSocket(gateway.target.endpoint)
     socket.socket.pause()
     socket.send(head(gateway, 'GET', '/bucket/k', { connection: 'close' }))
@@ -483,7 +564,10 @@ describe('closing', () => {
     const s3 = clientOf(gateway.target)
     await s3.send(new CreateBucketCommand({ Bucket: 'other' }))
     s3.destroy()
-    const sent = sendRaw(gateway.target, { path: '/bucket', query: [['location', '']] })
+    const sent = sendRaw(gateway.target, {
+      path: '/bucket',
+      query: [['location', '']],
+    })
     const goOn = await until(() => release)
     const closed = gateway.gateway.close({ drainMs: 60_000 })
     await expect(sendPlain(gateway.target.endpoint, { url: '/' })).rejects.toThrow()
@@ -506,7 +590,10 @@ describe('closing', () => {
           },
         }),
     })
-    const sent = sendRaw(gateway.target, { path: '/bucket', query: [['location', '']] })
+    const sent = sendRaw(gateway.target, {
+      path: '/bucket',
+      query: [['location', '']],
+    })
     const { signal } = await until(() => context)
     const closed = gateway.gateway.close({ drainMs: 1_000 })
     clock.advance(1_001)

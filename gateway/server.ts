@@ -279,13 +279,15 @@ class HttpGateway implements Gateway {
     response: S3Response,
   ): Promise<number> {
     const { response: out } = exchange
-    if (out.headersSent || out.destroyed) return response.status
+    const { body } = response
+    const isOver = out.headersSent || out.destroyed
     try {
-      const { body } = response
       if (typeof body === 'object' && Symbol.asyncIterator in body) {
         this.#closeWhenNeeded(exchange, response)
-        await exchange.sendStream(response, body)
-      } else {
+        // Its first chunk is at hand already: so it gives back what it holds for that.
+        if (isOver) await body[Symbol.asyncIterator]().return?.()
+        else await exchange.sendStream(response, body)
+      } else if (!isOver) {
         if (body !== undefined) this.#admission.answers(exchange, body.length)
         await this.#sendWhole(exchange, response)
       }
@@ -423,5 +425,9 @@ class HttpGateway implements Gateway {
 function accessLogOf(options: GatewayOptions): AccessLog | undefined {
   const { clock, accessLog, debug = false, logger } = options
   if (accessLog === undefined && !debug) return undefined
-  return new AccessLog({ clock, write: accessLog, logger: debug ? logger : undefined })
+  return new AccessLog({
+    clock,
+    write: accessLog,
+    logger: debug ? logger : undefined,
+  })
 }

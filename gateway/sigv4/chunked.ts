@@ -40,6 +40,8 @@ export interface ChunkedOptions {
 const SIZE = /^0*([0-9a-fA-F]{0,13})$/
 const SIGNATURE = /^[0-9a-f]{64}$/
 const MAX_LINE_BYTES = 512
+/** As many as a number holds exactly. */
+const SHORT_DIGITS = 13
 const MAX_TRAILER_BYTES = 8192
 /** S3's least size of a signed chunk but the last two (the last with bytes, and the empty one). */
 const MIN_SIGNED_CHUNK_BYTES = 8192
@@ -90,7 +92,7 @@ export class ChunkedDecoder {
       } else if (this.#state === 'after') {
         throw malformed('There are bytes behind the last chunk.')
       } else {
-        at = this.#takeLine(bytes, at)
+        at = this.#takeShort(bytes, at) ?? this.#takeLine(bytes, at)
       }
     }
   }
@@ -109,6 +111,28 @@ export class ChunkedDecoder {
       this.#state = 'data-end'
       if (this.#chunkHash !== undefined) this.#checkChunk(this.#chunkHash.digest('hex'))
     }
+  }
+
+  /**
+   * The usual lines without making text of them, since chunks may be of one byte each: the end of a chunk, and
+   * the header of one that is not signed. Undefined: it is another line, or not all of it is here.
+   */
+  #takeShort(bytes: Uint8Array, from: number): number | undefined {
+    if (this.#line !== '' || this.#options.signing !== undefined) return undefined
+    const isHeader = this.#state === 'header'
+    if (!isHeader && this.#state !== 'data-end') return undefined
+    let sizeBytes = 0
+    let at = from
+    const end = isHeader ? Math.min(bytes.length, from + SHORT_DIGITS) : from
+    for (; at < end; at++) {
+      const digit = digitOf(bytes[at] as number)
+      if (digit === undefined) break
+      sizeBytes = sizeBytes * 16 + digit
+    }
+    if ((isHeader && at === from) || bytes[at] !== CR || bytes[at + 1] !== LF) return undefined
+    if (isHeader) this.#beginChunk(sizeBytes, [])
+    else this.#state = 'header'
+    return at + 2
   }
 
   /** Reads up to the end of the line, or keeps what there is of it. Returns where to go on. */
@@ -159,7 +183,10 @@ export class ChunkedDecoder {
     const [size = '', ...extensions] = text.split(';').map(trim)
     const digits = size === '' ? undefined : SIZE.exec(size)?.[1]
     if (digits === undefined) throw malformed('The size of a chunk is malformed.')
-    const sizeBytes = digits === '' ? 0 : Number(`0x${digits}`)
+    this.#beginChunk(digits === '' ? 0 : Number(`0x${digits}`), extensions)
+  }
+
+  #beginChunk(sizeBytes: number, extensions: readonly string[]): void {
     this.#chunks++
     if (sizeBytes > this.#remaining) throw wrongLength(this.#options.decodedBytes)
     const { signing } = this.#options
@@ -260,6 +287,14 @@ export class ChunkedDecoder {
     }
     this.#state = 'done'
   }
+}
+
+/** Of hexadecimal. */
+function digitOf(code: number): number | undefined {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  // Letters in either case.
+  const letter = (code | 0x20) - 0x61
+  return letter >= 0 && letter < 6 ? letter + 10 : undefined
 }
 
 function latin1(bytes: Uint8Array): string {
