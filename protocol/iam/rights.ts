@@ -179,11 +179,14 @@ function singles(patterns: Patterns): Patterns[] {
   return patterns.forms.map((form) => ({ forms: [form], except: false }))
 }
 
+/** What a comparison takes before it looks at a character. */
+const PAIR_STEPS = 24
+
 type Compare = (one: Form, other: Form, meter: Meter) => boolean
 
 function* some(forms: readonly Form[], one: Form, compare: Compare, meter: Meter): Work<boolean> {
   for (const other of forms) {
-    meter.take(4)
+    meter.take(PAIR_STEPS)
     if (meter.isDue()) yield
     if (compare(one, other, meter)) return true
   }
