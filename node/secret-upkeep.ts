@@ -58,9 +58,10 @@ export class SecretUpkeep {
   async rotate(overlapMs: number): Promise<SecretStatus> {
     const { layout, rotation, logger } = this.#options
     try {
+      const { record } = layout.secrets
       // What the secret before the present one has sealed would be lost: members keep two.
-      if (layout.secrets.record !== undefined) await rotation.resealAll()
-      const { generation } = await layout.secrets.rotate(overlapMs)
+      if (record !== undefined) await rotation.resealAll()
+      const { generation } = await layout.secrets.rotate(overlapMs, generationOf(record))
       logger.info({ generation, overlapMs }, 'the cluster secret was rotated')
     } catch (error) {
       if (error instanceof MembershipError) throw new StoreError('Unavailable', error.message)

@@ -98,9 +98,14 @@ export class SecretOffice {
     return entry.cause !== 'secret' || this.find(entry.secret!.id) !== undefined
   }
 
-  /** Resolves when the next secret is in force. Throws MembershipError. */
-  rotate(overlapMs: number): Promise<SecretRecord> {
-    const result = this.#rotations.then(() => this.#rotate(overlapMs))
+  /**
+   * Resolves when the next secret is in force. Throws MembershipError.
+   *
+   * @param from the generation that is to be followed: what was sealed with the one before it would be lost, so
+   * that who has not asked for another generation must not get one
+   */
+  rotate(overlapMs: number, from = generationOf(this.record)): Promise<SecretRecord> {
+    const result = this.#rotations.then(() => this.#rotate(overlapMs, from + 1))
     this.#rotations = result.catch(() => undefined)
     return result
   }
@@ -138,11 +143,11 @@ export class SecretOffice {
       })
   }
 
-  async #rotate(overlapMs: number): Promise<SecretRecord> {
+  async #rotate(overlapMs: number, generation: number): Promise<SecretRecord> {
     const { log, timer, clock, random, proposer, driver, store, resealRoot } = this.#parts
     const fresh = random.bytes(SECRET_BYTES)
-    const generation = generationOf(this.record) + 1
     if (store.more === undefined) throw new MembershipError('no-answer', 'this node can not rotate')
+    if (generationOf(this.record) + 1 !== generation) throw tooLate()
     await this.#keep(fresh)
     await this.#offer(fresh)
     const untilMs = timer.nowMs() + ROTATE_MS
@@ -150,9 +155,7 @@ export class SecretOffice {
       const { view } = log
       const current = this.current()
       if (view === undefined || !log.votes || current === undefined) throw noSecret()
-      if (generationOf(view.entry.secret) + 1 !== generation) {
-        throw new MembershipError('no-answer', 'another rotation of the secret came first')
-      }
+      if (generationOf(view.entry.secret) + 1 !== generation) throw tooLate()
       if (view.state === 'STABLE') {
         const { genesis, secret } = view.entry
         const sealed = secret?.rootSealed ?? genesis.rootAccount.sealedSecret
@@ -311,4 +314,8 @@ function secretIdOf(secret: Uint8Array | undefined): string | undefined {
 
 function noSecret(): MembershipError {
   return new MembershipError('no-answer', 'this node has not been given the cluster secret yet')
+}
+
+function tooLate(): MembershipError {
+  return new MembershipError('no-answer', 'another rotation of the secret came first')
 }
