@@ -39,7 +39,7 @@ export const SIGNED_PARAMETERS: ReadonlySet<string> = new Set(
 )
 
 /**
- * The strings that this request may have been signed by, the likeliest first, at most four:
+ * The strings that this request may have been signed by, the likeliest first, at most four, or none:
  *   - clients sign `/bucket/` also where they send `/bucket`
  *   - x-amz-date counts among the x-amz-* headers and the date is empty, says the text of AWS's page; its
  *     example has it as the date
@@ -76,10 +76,20 @@ function canonicalResources(request: S3Request): string[] {
     .filter(([name]) => SIGNED_PARAMETERS.has(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => (value === '' ? name : `${name}=${utf8AsLatin1(value)}`))
+  if (parameters.some(hidesAnother)) return []
   const end = parameters.length === 0 ? '' : `?${parameters.join('&')}`
   if (bucket === undefined || key !== undefined) return [path + end]
   const bare = path.endsWith('/') ? path.slice(0, -1) : path
   return [`${bare}/${end}`, bare + end]
+}
+
+/**
+ * Values are signed decoded: `response-content-type=a&versionId=1` is the text of two parameters and of one that
+ * holds the other one's. The holder of a link could so leave one out that its signer meant.
+ */
+function hidesAnother(parameter: string): boolean {
+  const [, ...others] = parameter.split('&')
+  return others.some((other) => SIGNED_PARAMETERS.has(other.split('=', 1)[0] ?? ''))
 }
 
 function utf8AsLatin1(text: string): string {

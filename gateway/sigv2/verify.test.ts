@@ -138,6 +138,25 @@ describe.each(SIGNERS)('%s', (method, sign) => {
     }
   })
 
+  test('no parameter is hidden in the value of another one', async () => {
+    const query = [
+      ['response-content-type', 'a'],
+      ['versionId', 'old'],
+    ] as const
+    const message = sign(
+      { path: '/bucket/key', query },
+      { parameters: ['response-content-type', 'versionId'] },
+    )
+    await verify(message)
+    const url = message.url.replace('&versionId=', '%26versionId%3D')
+    expect(fakeRequest({ ...message, url }).query.has('versionId')).toBe(false)
+    await refused({ ...message, url }, 'SignatureDoesNotMatch')
+    const harmless = [['response-content-type', 'a&b=c']] as const
+    await verify(
+      sign({ path: '/bucket/key', query: harmless }, { parameters: ['response-content-type'] }),
+    )
+  })
+
   test('wrong secret, unknown key', async () => {
     await refused(sign(PLAIN, { ...PARAMETERS, secretAccessKey: 'x' }), 'SignatureDoesNotMatch')
     await refused(sign(PLAIN, { ...PARAMETERS, accessKeyId: 'NOBODY' }), 'InvalidAccessKeyId')

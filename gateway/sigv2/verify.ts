@@ -40,7 +40,7 @@ export async function verifySigV2(
     throw new S3Error('SignatureDoesNotMatch', undefined, {
       details: {
         AWSAccessKeyId: claim.accessKeyId,
-        StringToSign: strings[0] as string,
+        StringToSign: strings[0] ?? '',
         SignatureProvided: claim.signature,
       },
     })
