@@ -99,6 +99,11 @@ export class Admission {
     return this.#small.used + this.#bodies.used
   }
 
+  /** From which strangers send bodies that are kept as a whole. */
+  get gatheringAddresses(): number {
+    return this.#gathering.size
+  }
+
   /** A head has come. Throws SlowDown. `leave` is called in any case. */
   enter(exchange: Exchange, remoteAddress: string): void {
     const address = addressGroup(remoteAddress)
@@ -171,16 +176,16 @@ export class Admission {
 
   #gatherFromStranger(exchange: Exchange, standing: Standing): void {
     const { address } = standing
-    const group = this.#gathering.get(address) ?? new Set()
-    this.#gathering.set(address, group)
-    for (const oldest of group) {
-      if (group.size < this.#limits.strangersGatheringMax) break
-      group.delete(oldest)
+    const waiting = this.#gathering.get(address) ?? new Set()
+    for (const oldest of waiting) {
+      if (waiting.size < this.#limits.strangersGatheringMax) break
+      waiting.delete(oldest)
       if (oldest.waitsForClient()) this.#end(oldest)
     }
+    // Throws: an address is remembered only for those who wait.
     this.#become(standing, stranger(address, this.#limits.shares))
     standing.isGathering = true
-    group.add(exchange)
+    this.#gathering.set(address, waiting.add(exchange))
   }
 
   #endGathering(exchange: Exchange, standing: Standing): void {
