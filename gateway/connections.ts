@@ -85,7 +85,7 @@ export class Connections {
     if (connection === undefined) return
     const serve = (): void => {
       connection.busy = true
-      void this.#run(connection, response, handle)
+      void this.#run(socket, connection, response, handle)
     }
     if (!connection.busy) return serve()
     const { waitingMax, shares } = this.#limits
@@ -106,6 +106,7 @@ export class Connections {
   }
 
   async #run(
+    socket: Socket,
     connection: Connection,
     response: ServerResponse,
     handle: () => Promise<unknown>,
@@ -113,6 +114,8 @@ export class Connections {
     const closed = new Promise<void>((resolve) => response.once('close', () => resolve()))
     await handle()
     await closed
+    // What was sent behind the last request of a connection would get no answer (RFC 9112 9.6).
+    if (socket.writableEnded || socket.destroyed) return
     connection.busy = false
     const next = connection.waiting.shift()
     if (next === undefined) return

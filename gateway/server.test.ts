@@ -253,6 +253,20 @@ describe('bodies', () => {
     expect(sent).toBeLessThan(200 * 1024 * 1024)
   })
 
+  test('what is sent behind the last request of a connection is not done (RFC 9112 9.6)', async () => {
+    const gateway = await start()
+    await sendRaw(gateway.target, { method: 'PUT', path: '/bucket/k', body: [Buffer.from('x')] })
+    const socket = await openSocket(gateway.target.endpoint)
+    const body = 'x'.repeat(100_000)
+    const refused = `PUT /bucket/new HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`
+    socket.send(refused + body + head(gateway, 'DELETE', '/bucket/k'))
+    const text = await socket.closed()
+    expect(text).toMatch(/^HTTP\/1.1 403 [^]*connection: close/i)
+    expect(text.match(/HTTP\/1.1/g)).toHaveLength(1)
+    await until(() => (gateway.metrics.inFlight === 0 ? true : undefined))
+    expect((await sendRaw(gateway.target, { path: '/bucket/k' })).status).toBe(200)
+  })
+
   test('cut short: nothing is stored (row 24)', async () => {
     const gateway = await start()
     for (const length of [10, 1_000_000]) {
