@@ -81,6 +81,11 @@ export class Exchange implements RequestContext {
     return false
   }
 
+  /** True from the first byte of its answer on: its body waits for nothing any more. */
+  get isAnswering(): boolean {
+    return false
+  }
+
   /** `100 Continue`, where the client waits for it. */
   sendContinue(): void {}
 }

@@ -53,6 +53,10 @@ export class HttpExchange extends Exchange {
     return this.#bodyWanted && !this.request.complete && this.request.readableLength === 0
   }
 
+  override get isAnswering(): boolean {
+    return this.response.headersSent
+  }
+
   override progressBytes(): number {
     return this.bytesMoved + Math.max(0, this.#writing - this.#queuedBytes())
   }

@@ -96,7 +96,7 @@ export class Watch {
       exchange.slowLooks = 0
       return nowMs - exchange.lastProgressMs > stallMs ? 'deadline' : undefined
     }
-    if (nowMs > exchange.gatherUntilMs) return 'too-slow'
+    if (nowMs > exchange.gatherUntilMs && !exchange.isAnswering) return 'too-slow'
     // The store's own time begins when the client's ends.
     exchange.lastProgressMs = nowMs
     if (moved * 1000 >= minBytesPerSecond * lookEveryMs) exchange.slowLooks = 0
