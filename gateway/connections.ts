@@ -8,7 +8,9 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { addressGroup, type CallerShares } from './callers.ts'
+import type { GatewayClock } from './clock.ts'
 import { SharedBudget, type Lease } from './shares.ts'
+import { Starts } from './starts.ts'
 
 export interface ConnectionLimits {
   readonly connectionsMax: number
@@ -39,6 +41,7 @@ interface Connection {
 
 export class Connections {
   readonly #limits: ConnectionLimits
+  readonly #starts: Starts
   readonly #open: SharedBudget
   readonly #waiting: SharedBudget
   readonly #connections = new WeakMap<Duplex, Connection>()
@@ -46,8 +49,9 @@ export class Connections {
   refused = 0
   cut = 0
 
-  constructor(limits: ConnectionLimits) {
+  constructor(clock: Pick<GatewayClock, 'after'>, limits: ConnectionLimits) {
     this.#limits = limits
+    this.#starts = new Starts(clock)
     this.#open = new SharedBudget(limits.connectionsMax)
     this.#waiting = new SharedBudget(limits.waitingMaxAll)
   }
@@ -85,7 +89,9 @@ export class Connections {
     if (connection === undefined) return
     const serve = (): void => {
       connection.busy = true
-      void this.#run(socket, connection, response, handle)
+      this.#starts.run(() => {
+        if (!socket.destroyed) void this.#run(socket, connection, response, handle)
+      })
     }
     if (!connection.busy) return serve()
     const { waitingMax, shares } = this.#limits

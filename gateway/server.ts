@@ -116,7 +116,7 @@ class HttpGateway implements Gateway {
     const hostId = Buffer.from(options.randomBytes(33)).toString('base64')
     this.#idPrefix = upperCase(Buffer.from(options.randomBytes(4)).toString('hex'))
     const { backend, iam, region, sigv2 = 'presigned', clock, logger } = options
-    this.#connections = new Connections(this.#limits)
+    this.#connections = new Connections(clock, this.#limits)
     this.#admission = new Admission(clock, this.#limits, (exchange) =>
       this.#watch.abort(exchange, 'displaced'),
     )

@@ -13,8 +13,8 @@ export interface NamedText {
   readonly principals?: readonly ResolvedPrincipal[] | undefined
 }
 
-/** Parsed policies take some ten times as many bytes. */
-const CACHED_CHARACTERS_MAX = 2 * 1024 * 1024
+/** Compiled policies take a hundred times as many bytes and more: 64 MiB at most. */
+const CACHED_CHARACTERS_MAX = 512 * 1024
 /** What parsing a character costs, at worst. */
 export const PARSING_STEPS = 64
 

@@ -84,7 +84,7 @@ interface Patterns {
 interface Form {
   readonly whole: Comparable
   /** So many fields, the last one with the rest. Absent for actions. */
-  readonly fields?: (count: number) => readonly Comparable[]
+  readonly fields?: (count: number, meter: Meter) => readonly Comparable[]
 }
 
 /** A condition, and its values as texts that can be compared. */
@@ -157,8 +157,10 @@ function* isWithinSome(inner: Reach, outers: readonly Reach[], meter: Meter): Wo
     const sets = new Map<string, Uint32Array>()
     for (const each of singles(patterns)) {
       const bits = new Uint32Array(Math.ceil(usable.length / 32))
-      for (const [at, outer] of usable.entries()) {
-        if (yield* areWithin(each, of(outer), meter, arns)) {
+      for (let at = 0; at < usable.length; at++) {
+        const outer = of(usable[at] as Reach)
+        if (meter.isDue()) yield
+        if (isSingleWithin(each, outer, meter, arns) ?? (yield* areWithin(each, outer, meter, arns))) {
           bits[at >> 5] = (bits[at >> 5] as number) | (1 << (at & 31))
         }
       }
@@ -191,6 +193,22 @@ function* some(forms: readonly Form[], one: Form, compare: Compare, meter: Meter
     if (compare(one, other, meter)) return true
   }
   return false
+}
+
+/** One pattern within one other, without a generator: millions of pairs are compared so. Undefined for lists. */
+function isSingleWithin(
+  inner: Patterns,
+  outer: Patterns,
+  meter: Meter,
+  arns: boolean,
+): boolean | undefined {
+  const [one, other] = [inner.forms[0], outer.forms[0]]
+  if (one === undefined || other === undefined || inner.forms.length + outer.forms.length > 2) {
+    return undefined
+  }
+  if (inner.except || outer.except) return undefined
+  meter.take(PAIR_STEPS)
+  return arns ? isArnWithin(one, other, meter) : isActionWithin(one, other, meter)
 }
 
 function* areWithin(inner: Patterns, outer: Patterns, meter: Meter, arns: boolean): Work<boolean> {
@@ -263,7 +281,12 @@ function formOf(units: PatternUnits): Form {
   const known: (readonly Comparable[] | undefined)[] = []
   return {
     whole: comparable(units),
-    fields: (count) => (known[count] ??= splitFields(units, count).map(comparable)),
+    fields: (count, meter) => {
+      const made = known[count]
+      if (made !== undefined) return made
+      meter.take(units.length * STEPS_PER_UNIT)
+      return (known[count] = splitFields(units, count).map(comparable))
+    },
   }
 }
 
@@ -293,10 +316,13 @@ function isActionWithin(inner: Form, outer: Form, meter: Meter): boolean {
 function isArnWithin(inner: Form, outer: Form, meter: Meter): boolean {
   if (outer.whole.isEverything) return true
   if (inner.whole.isEverything) return false
-  const outers = outer.fields?.(ARN_FIELDS) ?? []
-  const inners = inner.fields?.(outers.length) ?? []
+  const outers = outer.fields?.(ARN_FIELDS, meter) ?? []
+  const inners = inner.fields?.(outers.length, meter) ?? []
   if (inners.length !== outers.length) return false
-  return inners.every((field, at) => isWithin(field, outers[at] as Comparable, meter))
+  for (let at = 0; at < inners.length; at++) {
+    if (!isWithin(inners[at] as Comparable, outers[at] as Comparable, meter)) return false
+  }
+  return true
 }
 
 /** ARNs taken as plain patterns match at least as much. */
