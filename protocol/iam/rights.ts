@@ -160,7 +160,10 @@ function* isWithinSome(inner: Reach, outers: readonly Reach[], meter: Meter): Wo
       for (let at = 0; at < usable.length; at++) {
         const outer = of(usable[at] as Reach)
         if (meter.isDue()) yield
-        if (isSingleWithin(each, outer, meter, arns) ?? (yield* areWithin(each, outer, meter, arns))) {
+        if (
+          isSingleWithin(each, outer, meter, arns) ??
+          (yield* areWithin(each, outer, meter, arns))
+        ) {
           bits[at >> 5] = (bits[at >> 5] as number) | (1 << (at & 31))
         }
       }
