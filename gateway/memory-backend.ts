@@ -121,10 +121,17 @@ export class MemoryBackend implements Backend {
 
   principalIds(
     context: RequestContext,
-    accountId: string,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>> {
-    return this.#principals.principalIds(context, accountId, arns)
+    return this.#principals.principalIds(context, arns)
+  }
+
+  markNamed(
+    context: RequestContext,
+    accountId: string,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<void> {
+    return this.#principals.markNamed(context, accountId, principals)
   }
 
   principalArns(

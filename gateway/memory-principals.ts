@@ -13,7 +13,9 @@ export function principalsOf(credentials: readonly Credential[]): PrincipalDirec
   }
   const arns = new Map([...ids].map(([arn, id]) => [id, arn]))
   return {
-    principalIds: (_context, _accountId, asked) => Promise.resolve(chosen(ids, asked)),
+    principalIds: (_context, asked) => Promise.resolve(chosen(ids, asked)),
+    // Nobody looks.
+    markNamed: () => Promise.resolve(),
     principalArns: (_context, asked) =>
       Promise.resolve(
         chosen(

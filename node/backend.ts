@@ -16,7 +16,8 @@ export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCre
 export function createBackend(options: BackendOptions): Backend {
   const { buckets, objects, uploads, principals, credential, sessionCredential } = options
   return {
-    principalIds: (context, accountId, arns) => principals.principalIds(context, accountId, arns),
+    principalIds: (context, arns) => principals.principalIds(context, arns),
+    markNamed: (context, accountId, named) => principals.markNamed(context, accountId, named),
     principalArns: (context, resolved) => principals.principalArns(context, resolved),
     credential,
     sessionCredential,

@@ -37,7 +37,6 @@ export async function putBucketPolicy(call: Call): Promise<S3Response> {
   const principals = await resolvePrincipals(
     call.store,
     call.context,
-    call.identity.accountId,
     unresolvedPrincipals(parsed),
     (arn) =>
       new S3Error('MalformedPolicy', 'Invalid principal in policy', { details: { Detail: arn } }),
@@ -95,6 +94,7 @@ async function changeAccess(
     const change = changeOf(judged)
     const after = changedBy(judged, change)
     await call.inTurns(judgingChange(identity, info.ownerAccount, judged, after))
+    await store.markNamed(context, info.ownerAccount, change.principals ?? [])
     try {
       return await store.changeBucket(context, { bucket, change, judged })
     } catch (error) {

@@ -101,10 +101,7 @@ describe('who is trusted', () => {
     const world = new IamWorld()
     await createBoss(world, FIRST_ACCOUNT)
     const session = `arn:aws:sts::${FIRST_ACCOUNT}:assumed-role/boss/one`
-    const ids = await world.identities.principals.principalIds(internalContext(), FIRST_ACCOUNT, [
-      session,
-      BOSS,
-    ])
+    const ids = await world.identities.principals.principalIds(internalContext(), [session, BOSS])
     expect(ids.get(session)).toBe(`${ids.get(BOSS)}:one`)
     await world.user(world.root, 'ann', allow('sts:*'))
     const resolved = [{ arn: session, id: ids.get(session) as string }]

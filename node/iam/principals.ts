@@ -32,7 +32,6 @@ export class Principals implements PrincipalDirectory {
 
   async principalIds(
     context: RequestContext,
-    accountId: string,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>> {
     const found = await readAll(arns, async (arn) => {
@@ -40,12 +39,24 @@ export class Principals implements PrincipalDirectory {
       const entity = name && (await this.#byName(context, name))
       if (name === undefined || entity === undefined) return undefined
       if (name.path !== undefined && name.path !== entity.path) return undefined
-      if (name.accountId !== accountId && entity.namedAbroad !== true) {
-        await this.#mark(context, name, entity.id)
-      }
       return { arn, id: entity.id + (name.session === undefined ? '' : `:${name.session}`) }
     })
     return new Map(found.filter((each) => each !== undefined).map(({ arn, id }) => [arn, id]))
+  }
+
+  async markNamed(
+    context: RequestContext,
+    accountId: string,
+    principals: readonly ResolvedPrincipal[],
+  ): Promise<void> {
+    await readAll(principals, async ({ arn, id }) => {
+      const name = principalName(arn)
+      if (name === undefined || name.accountId === accountId) return
+      const entity = await this.#byId(context, name, entityIdOf(id))
+      if (entity !== undefined && entity.namedAbroad !== true) {
+        await this.#mark(context, name, entity.id)
+      }
+    })
   }
 
   async principalArns(
@@ -68,7 +79,6 @@ export class Principals implements PrincipalDirectory {
     )
   }
 
-  /** Before the policy is stored: whoever looks afterwards knows. */
   async #mark(
     context: RequestContext,
     { accountId, kind }: PrincipalName,

@@ -227,6 +227,11 @@ describe('escalations are refused', () => {
     const named = (name: string): string =>
       TRUST.replace(FIRST_ACCOUNT, `arn:aws:iam::${FIRST_ACCOUNT}:${name}`)
     const key = { UserName: 'other' }
+    // A policy that is refused, for another ARN in it, names nobody.
+    const nobody = `"arn:aws:iam::${FIRST_ACCOUNT}:user/other","arn:aws:iam::${FIRST_ACCOUNT}:user/nobody"`
+    const refused = TRUST.replace(`"${FIRST_ACCOUNT}"`, `[${nobody}]`)
+    const bad = { RoleName: 'bad', AssumeRolePolicyDocument: refused }
+    expect(await world.codeOf(other, 'CreateRole', bad)).toBe('MalformedPolicyDocument')
     expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBeUndefined()
     const role = { RoleName: 'there', AssumeRolePolicyDocument: named('user/other') }
     await world.run(other, 'CreateRole', role)

@@ -140,6 +140,7 @@ export class Roles {
     }
     // It has no policies yet: what others' policies say of its name.
     await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
+    await this.#markTrusted(call, principals)
     await this.names.create(call.context, role)
     return { Role: await this.#shown(call, role) }
   }
@@ -178,6 +179,7 @@ export class Roles {
     const principals = await this.#trusted(call, trust)
     const role = await this.#named(call)
     await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
+    await this.#markTrusted(call, principals)
     await this.#change(call, (current) => {
       if (!sameHoldings(current, role)) throw concurrentModification()
       return { ...current, trust, principals }
@@ -225,11 +227,15 @@ export class Roles {
   }
 
   /** Checks a trust policy, and says whom its ARNs mean. Throws MalformedPolicyDocument, LimitExceeded. */
-  async #trusted({ context, caller }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
+  async #trusted({ context }: IamCall, trust: string): Promise<ResolvedPrincipal[]> {
     const arns = unresolvedPrincipals(checkTrust(trust))
-    return resolvePrincipals(this.#options.principals, context, caller.accountId, arns, (arn) =>
+    return resolvePrincipals(this.#options.principals, context, arns, (arn) =>
       malformedPolicy(`Invalid principal in policy: "AWS":"${arn}"`),
     )
+  }
+
+  #markTrusted({ context, caller }: IamCall, named: readonly ResolvedPrincipal[]): Promise<void> {
+    return this.#options.principals.markNamed(context, caller.accountId, named)
   }
 
   async #shown(call: IamCall, role: RoleRecord): Promise<IamResult> {

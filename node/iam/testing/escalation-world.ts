@@ -191,6 +191,7 @@ export class EscalationWorld {
         if (name === 'credential') return resolver.credential.bind(resolver)
         if (name === 'sessionCredential') return resolver.session.bind(resolver)
         if (name === 'principalIds') return principals.principalIds.bind(principals)
+        if (name === 'markNamed') return principals.markNamed.bind(principals)
         if (name === 'principalArns') return principals.principalArns.bind(principals)
         return target[name].bind(target)
       },
@@ -394,11 +395,7 @@ export class EscalationWorld {
 
   async #storePolicy(bucket: string, policy: string): Promise<void> {
     const named = [MALLORY, iamArn('user/trusted')].filter((arn) => policy.includes(arn))
-    const ids = await this.iam.identities.principals.principalIds(
-      internalContext(),
-      FIRST_ACCOUNT,
-      named,
-    )
+    const ids = await this.iam.identities.principals.principalIds(internalContext(), named)
     const principals = [...ids].map(([arn, id]) => ({ arn, id }))
     await this.#change(bucket, { policy, principals })
   }
