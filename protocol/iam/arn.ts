@@ -27,16 +27,44 @@ export function arnPattern(text: string, variables: boolean): ArnTemplate | unde
   const parts = fieldsOf(text, variables)
   if (parts[0] !== 'arn' || parts.length < 2) return undefined
   if (parts.length < FIELDS && !text.endsWith('*')) return undefined
+  const known = parts.map((part) => fieldOf(part, variables))
   const fields: Template[] = []
-  for (const part of parts) {
-    const template = parseTemplate(part, { wildcards: true, variables })
-    if (template === undefined) return undefined
-    fields.push(template)
+  const compiled: Pattern[] = []
+  for (const field of known) {
+    if (field === undefined) return undefined
+    fields.push(field.template)
+    if (field.compiled !== undefined) compiled.push(field.compiled)
   }
-  const compiled = fields.some(hasVariables)
-    ? undefined
-    : compiledFields(fields, new Map(), new Meter())
-  return { everything: false, fields, compiled }
+  return {
+    everything: false,
+    fields,
+    compiled: compiled.length < parts.length ? undefined : compiled,
+  }
+}
+
+interface Field {
+  readonly template: Template
+  /** Absent when it has variables. */
+  readonly compiled: Pattern | undefined
+}
+
+/** `arn`, `aws`, names of services, nothing: most fields of all policies, kept once. */
+const sharedFields = new Map<string, Field>()
+const SHARED_FIELDS_MAX = 256
+const SHARED_FIELD = /^[a-z0-9-]{0,12}$/
+
+function fieldOf(text: string, variables: boolean): Field | undefined {
+  const shared = sharedFields.get(text)
+  if (shared !== undefined) return shared
+  const template = parseTemplate(text, { wildcards: true, variables })
+  if (template === undefined) return undefined
+  const [compiled] = hasVariables(template)
+    ? []
+    : (compiledFields([template], new Map(), new Meter()) ?? [])
+  const field = { template, compiled }
+  if (SHARED_FIELD.test(text) && sharedFields.size < SHARED_FIELDS_MAX)
+    sharedFields.set(text, field)
+  return field
 }
 
 /** Undefined: a variable of the pattern has no value in this request. */

@@ -13,7 +13,7 @@ export interface NamedText {
   readonly principals?: readonly ResolvedPrincipal[] | undefined
 }
 
-/** Compiled policies take a hundred times as many bytes and more: 64 MiB at most. */
+/** Compiled policies take some fifty times as many bytes, at worst a hundred. */
 const CACHED_CHARACTERS_MAX = 512 * 1024
 /** What parsing a character costs, at worst. */
 export const PARSING_STEPS = 64

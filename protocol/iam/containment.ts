@@ -36,6 +36,25 @@ const ONE = 0xfffe
 
 export function comparable(units: PatternUnits): Comparable {
   const wildcard = units.findIndex((unit) => unit < 0)
+  if (wildcard < 0 && units.length <= SHARED_UNITS_MAX) return sharedOf(units)
+  return comparableOf(units, wildcard)
+}
+
+/** Fields of ARNs that all policies have are kept once. */
+const shared = new Map<string, Comparable>()
+const SHARED_MAX = 256
+const SHARED_UNITS_MAX = 12
+
+function sharedOf(units: PatternUnits): Comparable {
+  const key = units.join()
+  const known = shared.get(key)
+  if (known !== undefined) return known
+  const made = comparableOf(units, -1)
+  if (shared.size < SHARED_MAX) shared.set(key, made)
+  return made
+}
+
+function comparableOf(units: PatternUnits, wildcard: number): Comparable {
   const codes = units.map((unit) => (unit === ANY_TEXT ? STAR : unit === ANY_ONE ? ONE : unit))
   const isAmbiguous = units.includes(STAR) || units.includes(ONE)
   return {

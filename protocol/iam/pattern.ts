@@ -43,15 +43,14 @@ export function literalUnits(text: string): number[] {
 }
 
 export function compilePattern(units: PatternUnits): Pattern {
-  const pieces: number[][] = [[]]
-  let lengthMin = 0
-  for (const unit of units) {
-    if (unit === ANY_TEXT) pieces.push([])
-    else {
-      pieces.at(-1)?.push(unit)
-      lengthMin++
-    }
+  const pieces: PatternUnits[] = []
+  let from = 0
+  for (let at = units.indexOf(ANY_TEXT); at >= 0; at = units.indexOf(ANY_TEXT, from)) {
+    pieces.push(units.slice(from, at))
+    from = at + 1
   }
+  const lengthMin = units.length - pieces.length
+  pieces.push(units.slice(from))
   const borders = pieces.map((piece, at) =>
     at === 0 || at === pieces.length - 1 || piece.includes(ANY_ONE) ? undefined : bordersOf(piece),
   )
