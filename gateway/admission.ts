@@ -34,7 +34,7 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
   requestsMax: 4096,
   bodyBytesMax: 256 * 1024 * 1024,
   gatherTimeoutMs: 60_000,
-  gatherBytesPerSecond: 64 * 1024,
+  gatherBytesPerSecond: 16 * 1024,
   strangersGatheringMax: 128,
   shares: { address: 0.25, caller: 0.5 },
 }

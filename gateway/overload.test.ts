@@ -206,13 +206,13 @@ describe('memory for bodies', () => {
     const streamed = await open(gateway)
     streamed.send(signedHead(gateway, { method: 'PUT', path: '/bucket/k', length: 8 * MEBI }))
     await until(() => gateway.metrics.inFlight === 2)
-    // A minute, and two more for its length. Well above the minimum rate.
-    for (let passedMs = 0; passedMs < 200_000; passedMs += 5_000) {
+    // A minute, and eight and a half for its length. Well above the minimum rate.
+    for (let passedMs = 0; passedMs < 600_000; passedMs += 5_000) {
       for (const each of [gathered, streamed])
         if (!each.socket.destroyed) each.send(' '.repeat(10_000))
       await letPass()
       clock.advance(5_000)
-      if (passedMs === 170_000) expect(gathered.received()).toBe('')
+      if (passedMs === 560_000) expect(gathered.received()).toBe('')
     }
     expect(await gathered.closed()).toMatch(/^HTTP\/1.1 400[^]*RequestTimeout/)
     expect(streamed.received()).toBe('')

@@ -408,11 +408,9 @@ class HttpGateway implements Gateway {
   }
 
   #onSocketClosed(socket: Socket): void {
-    for (const exchange of this.#watch.inFlight) {
-      if (exchange instanceof HttpExchange && exchange.request.socket === socket) {
-        this.#watch.abort(exchange, 'client-gone')
-      }
-    }
+    // One request of a connection is in service at a time.
+    const last = this.#lastOf.get(socket)
+    if (last !== undefined && this.#watch.inFlight.has(last)) this.#watch.abort(last, 'client-gone')
   }
 
   /** 16 upper-case hex digits: drawn at start, then counted. */

@@ -197,7 +197,7 @@ const nodeFields = {
    * Memory for bodies and answers that are kept as a whole: XML, forms, objects of 64 KiB at most, lists. Default
    * `256MiB`, a quarter of it for small ones alone. Cost: that much at most; whoever finds none gets 503.
    */
-  bodyMemory: size(2 ** 24, 2 ** 40, 'is outside 16MiB to 1TiB').prefault('256MiB'),
+  bodyMemory: size(2 ** 25, 2 ** 40, 'is outside 32MiB to 1TiB').prefault('256MiB'),
   /**
    * Memory for blocks on their way to readers. Default `64MiB`. Cost: that much at most; with less, more of
    * the readers that are slow read their blocks again for each piece.

@@ -12,6 +12,7 @@ import { utf8 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { Identity, RequestContext } from '../backend.ts'
 import { fromStoreError, S3Error } from '../errors.ts'
+import { RequestAborted } from '../exchange.ts'
 import { IamError, type IamBackend, type QueryRecord } from '../iam-backend.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { InTurns } from '../lane.ts'
@@ -211,6 +212,9 @@ function failureOf(error: unknown, gate: Pick<QueryGate, 'log'>): Failure {
   if (error instanceof IamError) return error
   if (error instanceof StoreError && error.code === 'DataLost') gate.log(error)
   const failed = error instanceof StoreError ? fromStoreError(error) : error
+  if (failed instanceof RequestAborted) {
+    return { code: 'ServiceUnavailable', status: 503, message: failed.message }
+  }
   if (!(failed instanceof S3Error)) {
     gate.log(error)
     return { code: 'ServiceFailure', status: 500, message: 'The request could not be processed.' }

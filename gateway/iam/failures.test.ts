@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+import { RequestAborted } from '../exchange.ts'
+import { queryFailure } from './face.ts'
+
+it('a request that was given up midway is no failure of the server', () => {
+  const logged: unknown[] = []
+  const unavailable: unknown[] = []
+  const response = queryFailure(new RequestAborted('deadline'), 'iam', {
+    requestId: 'ID',
+    log: (error) => logged.push(error),
+    unavailable: (error) => unavailable.push(error),
+  })
+  expect(response.status).toBe(503)
+  expect(response.body).toContain('<Code>ServiceUnavailable</Code>')
+  expect(logged).toEqual([])
+  expect(unavailable).toHaveLength(1)
+})
