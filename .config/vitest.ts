@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // All cores: without it one is left to the runner, which has little to do.
+    maxWorkers: '100%',
   },
 })
