@@ -6,6 +6,7 @@
  * the id of the key. Signatures, session tokens and keys of SSE-C are in neither.
  */
 
+import { plainAddress } from './address.ts'
 import type { GatewayClock } from './clock.ts'
 import { sourceIp } from './condition-values.ts'
 import type { Exchange, Failed } from './exchange.ts'
@@ -65,7 +66,7 @@ export class AccessLog {
     const { write, logger, clock } = this.#options
     const time = new Date(clock.nowMs()).toISOString()
     const fields = {
-      remote: plainAddress(remote),
+      remote: remote === undefined ? undefined : plainAddress(remote),
       operation: 'Unknown',
       status: refusal.status,
       error: refusal.code,
@@ -87,19 +88,17 @@ function escaped(character: string): string {
 
 function whoAsked(exchange: Exchange): Record<string, unknown> {
   const { parsed, credential } = exchange
-  const remote =
-    parsed === undefined
-      ? exchange instanceof HttpExchange
-        ? plainAddress(exchange.request.socket.remoteAddress)
-        : undefined
-      : sourceIp(parsed)
+  const remote = remoteOf(exchange)
   if (credential === undefined) return { remote, claimedAccessKeyId: claimedKey(parsed) }
   const { accessKeyId, identity } = credential
   return { remote, account: identity.accountId, caller: identity.principalArn, accessKeyId }
 }
 
-function plainAddress(address: string | undefined): string | undefined {
-  return address?.replace(/^::ffff:/, '')
+function remoteOf(exchange: Exchange): string | undefined {
+  if (exchange.parsed !== undefined) return sourceIp(exchange.parsed)
+  if (!(exchange instanceof HttpExchange)) return undefined
+  const { remoteAddress } = exchange.request.socket
+  return remoteAddress === undefined ? undefined : plainAddress(remoteAddress)
 }
 
 /** The id of the key by which a request that was not let in says it is signed. */

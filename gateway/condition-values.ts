@@ -8,6 +8,7 @@
 
 import { isConditionKey } from '../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../protocol/iam/template.ts'
+import { plainAddress } from './address.ts'
 import type { Identity } from './backend.ts'
 import { parseCopySource } from './copy-source.ts'
 import type { Operation } from './operation.ts'
@@ -140,7 +141,7 @@ function creates({ name, action }: Operation): string | undefined {
 /** Of the connection: what headers say of it anybody could write (row 33). */
 export function sourceIp({ remoteAddress }: S3Request): string {
   const [address = ''] = remoteAddress.split('%')
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  return plainAddress(address)
 }
 
 /** 'bucket/key', as the copy itself reads the header; undefined when no copy could read it. */

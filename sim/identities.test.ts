@@ -1,40 +1,11 @@
 /** Identities through whole clusters: what is changed through one node counts on all within a second (T7),
  * also on one that is cut off; sessions open everywhere. */
 
-import { finish } from '../protocol/work.ts'
 import { expect, test } from 'vitest'
-import type { IamResult } from '../gateway/iam-backend.ts'
-import { IAM_ACTIONS } from '../gateway/iam/operations.ts'
-import { checkParameters } from '../gateway/iam/parameters.ts'
-import { unfold } from '../gateway/iam/query.ts'
-import { rootIdentity } from '../node/iam/resolve.ts'
 import type { Identity } from '../gateway/backend.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, context, nodeOf, onCluster, sleep } from './testing/calm-cluster.ts'
-
-const ACCOUNT = '000000000001'
-const ROOT = rootIdentity(ACCOUNT)
-const ALLOW = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
-
-async function run(
-  cluster: SimulatedCluster,
-  node: number,
-  action: string,
-  parameters: Readonly<Record<string, string>>,
-  caller: Identity = ROOT,
-): Promise<IamResult> {
-  const row = IAM_ACTIONS.get(action)
-  if (row === undefined) throw new Error(`${action} stands in no row`)
-  return nodeOf(cluster, node).iam.run({
-    context: context(),
-    caller,
-    action,
-    parameters: checkParameters(row.parameters, unfold(Object.entries(parameters))),
-    nowMs: cluster.clock.nowMs(),
-    conditions: new Map(),
-    inTurns: finish,
-  })
-}
+import { backendOf, onCluster, sleep } from './testing/calm-cluster.ts'
+import { ALLOW, run } from './testing/iam.ts'
 
 async function userWithKey(cluster: SimulatedCluster, node: number, name: string): Promise<string> {
   const UserName = name

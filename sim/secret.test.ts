@@ -1,48 +1,10 @@
 /** The cluster secret rotated in whole clusters, with nodes that die or are away: keys go on, retired sessions don't. */
 
 import { expect, test } from 'vitest'
-import type { Identity } from '../gateway/backend.ts'
-import type { IamResult } from '../gateway/iam-backend.ts'
-import { IAM_ACTIONS } from '../gateway/iam/operations.ts'
-import { checkParameters } from '../gateway/iam/parameters.ts'
-import { unfold } from '../gateway/iam/query.ts'
 import { utf8 } from '../protocol/bytes.ts'
-import { finish } from '../protocol/work.ts'
-import { rootIdentity } from '../node/iam/resolve.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import {
-  backendOf,
-  codeOf,
-  context,
-  get,
-  nodeOf,
-  onCluster,
-  put,
-  sleep,
-} from './testing/calm-cluster.ts'
-
-const ROOT = rootIdentity('000000000001')
-const ALLOW = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
-
-async function run(
-  cluster: SimulatedCluster,
-  node: number,
-  action: string,
-  parameters: Readonly<Record<string, string>>,
-  caller: Identity = ROOT,
-): Promise<IamResult> {
-  const row = IAM_ACTIONS.get(action)
-  if (row === undefined) throw new Error(`${action} stands in no row`)
-  return nodeOf(cluster, node).iam.run({
-    context: context(),
-    caller,
-    action,
-    parameters: checkParameters(row.parameters, unfold(Object.entries(parameters))),
-    nowMs: cluster.clock.nowMs(),
-    conditions: new Map(),
-    inTurns: finish,
-  })
-}
+import { backendOf, codeOf, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
+import { ALLOW, ROOT, run } from './testing/iam.ts'
 
 type Session = Record<'AccessKeyId' | 'SecretAccessKey' | 'SessionToken', string>
 

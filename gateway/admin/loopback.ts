@@ -3,13 +3,14 @@
  * has open (row 36). What a process may ask there is credential.ts's.
  */
 
+import { plainAddress } from '../address.ts'
 import { lowerCase } from '../ascii.ts'
 import type { IncomingMessage } from 'node:http'
 
 /** 127.0.0.0/8, ::1, and the former as IPv6 sees it. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return false
-  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
+  const plain = plainAddress(address)
   return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain)
 }
 

@@ -12,13 +12,14 @@
 
 import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
-import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { fieldsOf, matchOf, parseJson } from '../../protocol/layout/json.ts'
 import { generationOf, secretId, type SecretRecord } from '../../protocol/layout/secret.ts'
 import { secretEntry } from '../../protocol/layout/transition.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
 import type { ChangeDriver } from './change-driver.ts'
+import { decideEntry } from './entry-change.ts'
 import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
@@ -28,7 +29,6 @@ import type { Timer } from './timer.ts'
 
 const SECRET_BYTES = 32
 const ROTATE_MS = 15_000
-const DECIDE_MS = 5_000
 const ASK_AGAIN_MS = 200
 const ASK_AGAIN_MS_MAX = 5_000
 
@@ -144,39 +144,36 @@ export class SecretOffice {
   }
 
   async #rotate(overlapMs: number, generation: number): Promise<SecretRecord> {
-    const { log, timer, clock, random, proposer, driver, store, resealRoot } = this.#parts
+    const { log, clock, random, store, resealRoot } = this.#parts
     const fresh = random.bytes(SECRET_BYTES)
     if (store.more === undefined) throw new MembershipError('no-answer', 'this node can not rotate')
     if (generationOf(this.record) + 1 !== generation) throw tooLate()
     await this.#keep(fresh)
     await this.#offer(fresh)
-    const untilMs = timer.nowMs() + ROTATE_MS
-    while (!timer.stopped) {
-      const { view } = log
-      const current = this.current()
-      if (view === undefined || !log.votes || current === undefined) throw noSecret()
-      if (generationOf(view.entry.secret) + 1 !== generation) throw tooLate()
-      if (view.state === 'STABLE') {
-        const { genesis, secret } = view.entry
-        const sealed = secret?.rootSealed ?? genesis.rootAccount.sealedSecret
-        const record = {
+    const decided = await decideEntry(this.#parts, {
+      view: () => {
+        const { view } = log
+        if (view === undefined || !log.votes || this.current() === undefined) throw noSecret()
+        if (generationOf(view.entry.secret) + 1 !== generation) throw tooLate()
+        return view
+      },
+      entryAfter: ({ entry }) => {
+        const current = this.current()
+        if (current === undefined) throw noSecret()
+        const sealed = entry.secret?.rootSealed ?? entry.genesis.rootAccount.sealedSecret
+        return secretEntry(entry, {
           generation,
           id: secretId(fresh),
           previousId: secretId(current),
           sinceMs: Math.floor(clock.nowMs()),
           overlapMs,
           rootSealed: resealRoot(sealed, current, fresh),
-        }
-        const own = secretEntry(view.entry, record)
-        const decided = await proposer.decide(own, DECIDE_MS)
-        if (entryHash(decided) === entryHash(own)) return record
-        continue
-      }
-      void driver.drive()
-      if (timer.nowMs() >= untilMs) break
-      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
-    }
-    throw new MembershipError('no-answer', 'another change of the layout is under way: try again')
+        })
+      },
+      waitMsMax: ROTATE_MS,
+      askAgainMs: ASK_AGAIN_MS,
+    })
+    return decided.secret as SecretRecord
   }
 
   /** Those that are away learn it when they are back. */

@@ -5,11 +5,11 @@
 
 import { hex } from '../../protocol/bytes.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
-import { entryHash } from '../../protocol/layout/entry.ts'
 import { TOKENS_MAX, type TokenRecord } from '../../protocol/layout/tokens.ts'
 import { tokensEntry } from '../../protocol/layout/transition.ts'
 import type { Clock, Network, Random } from '../env/ports.ts'
 import type { ChangeDriver } from './change-driver.ts'
+import { decideEntry } from './entry-change.ts'
 import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { Proposer } from './proposer.ts'
@@ -18,7 +18,6 @@ import { encodeToken, tokenVerifier, withNode } from './token-codec.ts'
 
 /** How long a change of the members may hold one of the tokens up. */
 const CHANGE_MS = 15_000
-const DECIDE_MS = 5_000
 const ASK_AGAIN_MS = 100
 /** Other members' addresses in a token, besides this node's. */
 const TOKEN_MEMBERS_MAX = 4
@@ -94,25 +93,17 @@ export class TokenOffice {
     return result
   }
 
-  async #try(edit: (tokens: Tokens) => Tokens): Promise<LayoutEntry> {
-    const { log, proposer, driver, timer } = this.#parts
-    const untilMs = timer.nowMs() + CHANGE_MS
-    while (!timer.stopped) {
-      const view = log.view
-      if (view === undefined || !log.votes) {
+  #try(edit: (tokens: Tokens) => Tokens): Promise<LayoutEntry> {
+    const { log } = this.#parts
+    return decideEntry(this.#parts, {
+      view: () => {
+        if (log.view !== undefined && log.votes) return log.view
         throw new MembershipError('no-answer', 'this node is no member of a cluster yet')
-      }
-      if (view.state === 'STABLE') {
-        const own = tokensEntry(view.entry, edit(this.#live(view.entry.tokens ?? [])))
-        const decided = await proposer.decide(own, DECIDE_MS)
-        if (entryHash(decided) === entryHash(own)) return decided
-        continue
-      }
-      void driver.drive()
-      if (timer.nowMs() >= untilMs) break
-      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
-    }
-    throw new MembershipError('no-answer', 'another change of the layout is under way: try again')
+      },
+      entryAfter: ({ entry }) => tokensEntry(entry, edit(this.#live(entry.tokens ?? []))),
+      waitMsMax: CHANGE_MS,
+      askAgainMs: ASK_AGAIN_MS,
+    })
   }
 
   #live(tokens: Tokens): Tokens {

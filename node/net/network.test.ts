@@ -4,8 +4,8 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { EMPTY_BYTES, utf8, utf8Text } from '../../protocol/bytes.ts'
 import { nodeId } from '../../protocol/ids.ts'
-import type { Logger, Network, NetworkMessage, PeerEvent } from '../env/ports.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
+import type { Network, NetworkMessage, PeerEvent } from '../env/ports.ts'
+import { SystemClock } from '../env/system.ts'
 import { FrameKind, FrameReader, encodeFrame } from './framing.ts'
 import { generateNodeKey, libp2pKey } from './identity.ts'
 import type { NodeKey } from './identity.ts'
@@ -13,24 +13,15 @@ import { makeLibp2p } from './libp2p.ts'
 import { SERVED_BYTES_MAX } from './limits.ts'
 import { MemberGate } from './member-gate.ts'
 import { allConnected, introduce, networkCompliance } from './network.compliance.ts'
-import { createNetwork } from './network.ts'
 import type { Libp2pNetwork } from './network.ts'
 import { PortGuard } from './port-guard.ts'
+import { openNetwork, silent } from './testing/open-network.ts'
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const running: { stop(): Promise<void> | void }[] = []
 const timeoutMs = 25_000
 
-async function open(key: NodeKey = generateNodeKey(), listen?: string): Promise<Libp2pNetwork> {
-  const network = await createNetwork({
-    privateKey: key.privateKey,
-    listen: [listen ?? '/ip4/127.0.0.1/tcp/0'],
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    logger: silent,
-  })
-  network.serve((_from, message) => Promise.resolve(message))
-  await network.start()
+async function open(key?: NodeKey, listen?: string): Promise<Libp2pNetwork> {
+  const network = await openNetwork(key, listen)
   running.push(network)
   return network
 }

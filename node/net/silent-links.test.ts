@@ -7,12 +7,10 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
-import type { Logger, PeerEvent } from '../env/ports.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
-import { generateNodeKey } from './identity.ts'
-import { createNetwork, type Libp2pNetwork } from './network.ts'
+import type { PeerEvent } from '../env/ports.ts'
+import type { Libp2pNetwork } from './network.ts'
+import { openNetwork } from './testing/open-network.ts'
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const running: { stop(): Promise<void> | void }[] = []
 afterEach(async () => {
   await Promise.all(running.splice(0).map(async (each) => each.stop()))
@@ -63,15 +61,7 @@ class Proxy {
 }
 
 async function open(): Promise<{ network: Libp2pNetwork; proxy: Proxy; address: string }> {
-  const network = await createNetwork({
-    privateKey: generateNodeKey().privateKey,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    logger: silent,
-  })
-  network.serve((_from, message) => Promise.resolve(message))
-  await network.start()
+  const network = await openNetwork()
   running.push(network)
   const port = Number(/\/tcp\/(\d+)/.exec(network.addresses()[0]!)![1])
   const proxy = new Proxy(port)

@@ -5,9 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import { nodeId } from '../../protocol/ids.ts'
-import type { Logger } from '../env/ports.ts'
-import { SystemClock, SystemRandom } from '../env/system.ts'
-import { generateNodeKey } from './identity.ts'
 import {
   HANDSHAKES_MAX,
   MEMBER_ALLOWANCE,
@@ -17,27 +14,18 @@ import {
   STRANGER_CONNECTIONS_MAX_ADDRESS,
 } from './limits.ts'
 import { allConnected, introduce } from './network.compliance.ts'
-import { createNetwork } from './network.ts'
 import type { Libp2pNetwork } from './network.ts'
 import { openedAndReset, RawPeer, RST, SYN, yamuxFrame } from './testing/raw-peer.ts'
 import type { RawConnection } from './testing/raw-peer.ts'
+import { openNetwork } from './testing/open-network.ts'
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const running: { stop(): Promise<void> | void }[] = []
 afterEach(async () => {
   await Promise.all(running.splice(0).map(async (each) => each.stop()))
 })
 
 async function open(): Promise<Libp2pNetwork> {
-  const network = await createNetwork({
-    privateKey: generateNodeKey().privateKey,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    logger: silent,
-  })
-  network.serve((_from, message) => Promise.resolve(message))
-  await network.start()
+  const network = await openNetwork()
   running.push(network)
   return network
 }

@@ -16,6 +16,7 @@ import { SystemClock } from '../../env/system.ts'
 import { internalContext } from '../../internal-context.ts'
 import { bucketPoliciesOf } from '../../metadata/bucket-policies.ts'
 import { allow, deny, FIRST_ACCOUNT, IamWorld } from './world.ts'
+import { principalOf } from '../subject.ts'
 
 export const ADMIN = 'arn:aws:iam::aws:policy/AdministratorAccess'
 export const iamArn = (rest: string): string => `arn:aws:iam::${FIRST_ACCOUNT}:${rest}`
@@ -437,17 +438,7 @@ function compiled(policies: Identity['policies']) {
 }
 
 function callerOf(identity: Identity): Caller {
-  const { type, accountId, principalArn, roleArn, isRoot, principalId, userName } = identity
-  if (type === 'Anonymous') return 'anonymous'
-  return {
-    accountId,
-    arn: principalArn,
-    roleArn,
-    type,
-    isRoot,
-    userId: principalId,
-    userName: type === 'User' ? userName : undefined,
-  }
+  return identity.type === 'Anonymous' ? 'anonymous' : principalOf(identity)
 }
 
 function rightOf(action: string): string {

@@ -1,0 +1,45 @@
+/**
+ * A change of the layout that leaves the members as they are (join tokens, the cluster secret): one more entry, decided
+ * between two changes of the members. One that is under way is driven on meanwhile.
+ */
+
+import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { ChangeDriver } from './change-driver.ts'
+import { MembershipError } from './errors.ts'
+import type { Proposer } from './proposer.ts'
+import type { Timer } from './timer.ts'
+
+const DECIDE_MS = 5_000
+
+export interface EntryChange {
+  /** The layout as this node knows it. What it throws ends the change. */
+  readonly view: () => LayoutView
+  /** The entry to follow a stable one. Called again for each try; what it throws ends the change. */
+  readonly entryAfter: (view: LayoutView) => LayoutEntry
+  /** How long a change of the members may hold this one up. */
+  readonly waitMsMax: number
+  readonly askAgainMs: number
+}
+
+/** The entry that was decided. Throws MembershipError. */
+export async function decideEntry(
+  parts: { readonly proposer: Proposer; readonly driver: ChangeDriver; readonly timer: Timer },
+  { view, entryAfter, waitMsMax, askAgainMs }: EntryChange,
+): Promise<LayoutEntry> {
+  const { proposer, driver, timer } = parts
+  const untilMs = timer.nowMs() + waitMsMax
+  while (!timer.stopped) {
+    const now = view()
+    if (now.state === 'STABLE') {
+      const own = entryAfter(now)
+      const decided = await proposer.decide(own, DECIDE_MS)
+      if (entryHash(decided) === entryHash(own)) return decided
+      continue
+    }
+    void driver.drive()
+    if (timer.nowMs() >= untilMs) break
+    await timer.sleep(timer.jittered(askAgainMs))
+  }
+  throw new MembershipError('no-answer', 'another change of the layout is under way: try again')
+}

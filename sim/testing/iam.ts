@@ -1,0 +1,38 @@
+/** Calls of IAM's and STS's API at one node of a simulated cluster, below HTTP. */
+
+import type { Identity } from '../../gateway/backend.ts'
+import type { IamResult } from '../../gateway/iam-backend.ts'
+import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
+import { checkParameters } from '../../gateway/iam/parameters.ts'
+import { unfold } from '../../gateway/iam/query.ts'
+import { rootIdentity } from '../../node/iam/resolve.ts'
+import { finish } from '../../protocol/work.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import { context, nodeOf } from './calm-cluster.ts'
+
+/** Of the account that a simulated cluster is founded with. */
+const ACCOUNT = '000000000001'
+export const ROOT = rootIdentity(ACCOUNT)
+export const ALLOW =
+  '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+
+/** `parameters` as a form has them: `Tags.member.1.Key`. Rejects with what the action throws. */
+export async function run(
+  cluster: SimulatedCluster,
+  node: number,
+  action: string,
+  parameters: Readonly<Record<string, string>>,
+  caller: Identity = ROOT,
+): Promise<IamResult> {
+  const row = IAM_ACTIONS.get(action)
+  if (row === undefined) throw new Error(`${action} stands in no row`)
+  return nodeOf(cluster, node).iam.run({
+    context: context(),
+    caller,
+    action,
+    parameters: checkParameters(row.parameters, unfold(Object.entries(parameters))),
+    nowMs: cluster.clock.nowMs(),
+    conditions: new Map(),
+    inTurns: finish,
+  })
+}
