@@ -204,7 +204,7 @@ export class Gate {
     this.options.logger.error({ error, operation, requestId }, 's3 request failed')
   }
 
-  /** As AWS, on refusals too: SDKs that asked in another region go on with this one. */
+  /** Refusals carry it too, as those of AWS do: an SDK that asked in another region goes on with this one. */
   #addRegion(headers: ResponseHeaders, request: S3Request | undefined): void {
     if (request?.bucket !== undefined) headers['x-amz-bucket-region'] = this.options.region
   }

@@ -276,8 +276,9 @@ const hoistedBySigV4: Hoisting = (name) =>
   name.startsWith('x-amz-') && !PRESIGN_PARAMETERS.has(name)
 
 /**
- * All of x-amz-*, so that the signature covers them; but a date would have no meaning. SDKs put the two
- * headers that are signed without a name into the query too, and clients may send them or not.
+ * Every x-amz-* parameter of a link stands for a header, so that the signature covers it. A date would mean nothing
+ * there. SDKs put Content-Type and Content-MD5, which are signed too, into the query; a client may send them as
+ * headers as well, which then count.
  */
 const hoistedBySigV2: Hoisting = (name, headers) =>
   name === 'content-type' || name === 'content-md5'

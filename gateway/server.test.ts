@@ -500,7 +500,7 @@ describe('failures of the store', () => {
                 try {
                   context = given
                   if (!given.signal.aborted) await once(given.signal, 'abort')
-                  // As a disk that was asked already.
+                  // The block comes all the same: the disk was asked for it before the client had gone.
                   yield Buffer.alloc(1000)
                 } finally {
                   ended = true

@@ -11,7 +11,7 @@ export interface Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string
-  /** That is signed for; us-east-1 when absent. */
+  /** Region in the scope of the signature; us-east-1 when absent. */
   readonly region?: string
 }
 

@@ -59,7 +59,7 @@ export class ChunkedDecoder {
   #remaining: number
   #chunkRemaining = 0
   #chunks = 0
-  /** Size of the first signed chunk that was small. */
+  /** Size of a signed chunk below the least size. It must be the last one. */
   #smallChunkBytes: number | undefined
   #chunkHash: Hash | undefined
   #chunkSignature = ''

@@ -98,8 +98,7 @@ export class ReadRoom {
   }
 
   /**
-   * Reads a block, when it is its turn: a read that begins beside too many others only runs into its
-   * deadline with them.
+   * Reads a block when its turn comes. Too many reads at the same time would all run into their deadline.
    */
   async reading<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
     await this.#reads.take(signal)

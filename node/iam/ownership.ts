@@ -1,6 +1,6 @@
 /**
- * Rights over an entity are written with its ARN: under another name or path it may fall to others, and out of
- * reach of a Deny. So whoever renames it must have every right over it that there is (row 31).
+ * A policy gives rights over an entity by its ARN. Under another name or path the entity may come under somebody
+ * else's rights, or escape a Deny. So whoever renames it must have every right over it that there is (row 31).
  */
 
 import type { IamCall } from '../../gateway/iam-backend.ts'
