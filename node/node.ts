@@ -26,9 +26,9 @@ import { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Environment } from './env/ports.ts'
 import { WatchedDisk } from './env/watched-disk.ts'
+import { enter } from './enter.ts'
 import { Identities } from './iam/identities.ts'
-import { seal, unseal } from './iam/sealing.ts'
-import { LayoutManager } from './membership/layout-manager.ts'
+import type { LayoutManager } from './membership/layout-manager.ts'
 import { bucketPoliciesOf } from './metadata/bucket-policies.ts'
 import { Buckets } from './metadata/buckets.ts'
 import { Lister } from './metadata/lister.ts'
@@ -42,7 +42,9 @@ import { Uploads } from './metadata/uploads.ts'
 import { Exchange } from './repair/exchange.ts'
 import { internalContext } from './internal-context.ts'
 import { clusterOf, type NodeOptions } from './node-options.ts'
+import { openLayout } from './open-layout.ts'
 import { openStore } from './open-store.ts'
+import { provide } from './provide.ts'
 import { Recovery } from './recovery.ts'
 import { DamagedRegisters } from './repair/damaged-registers.ts'
 import { Forgotten } from './repair/forgotten.ts'
@@ -64,10 +66,6 @@ import { Space } from './space/space.ts'
 import { SecretUpkeep } from './secret-upkeep.ts'
 import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
-import { UsageError } from './usage-error.ts'
-
-/** Slices of the keyspace that nodes provide under a CID of their own (docs/architecture.md). */
-const SLICE_BITS = 8
 
 /** What a start has found on its disk. */
 interface Found {
@@ -108,7 +106,7 @@ export class ShoalNode {
 
   /** Resolves when the node is a member of a STABLE epoch and a majority of the members is up. */
   static async start(given: Environment, options: NodeOptions): Promise<ShoalNode> {
-    const { clock, logger, random, network, signer } = given
+    const { clock, logger, network } = given
     const disk = new WatchedDisk(given.disk, clock)
     const env = { ...given, disk }
     const startedMs = clock.monotonicMs()
@@ -132,21 +130,9 @@ export class ShoalNode {
       logger.info({ records, bytes, damaged: store.damage().length }, 'recovery: log replayed')
     }
     let node: ShoalNode | undefined
-    const layout = await LayoutManager.open({
-      network,
-      disk,
-      clock,
-      random,
-      signer,
-      logger,
-      storageId: options.storageId,
-      zone: options.zone,
-      capacityBytes: options.capacityBytes,
-      holdsRegisters: () => node?.host.holdsRegisters() ?? false,
-      mayVote: () => node?.selfCheck.isProven === true,
-      clusterSecret: options.clusterSecret,
-      resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
-    })
+    const holdsRegisters = (): boolean => node?.host.holdsRegisters() ?? false
+    const mayVote = (): boolean => node?.selfCheck.isProven === true
+    const layout = await openLayout(env, options, { holdsRegisters, mayVote })
     const found = { store, layout, forgotten, sightings, startSequence, startedMs, recovery }
     node = new ShoalNode(env, options, found)
     try {
@@ -155,7 +141,7 @@ export class ShoalNode {
       layout.start()
       node.selfCheck.start()
       node.#endLookout = lookOutForDisk(env, disk)
-      await node.#enter(options)
+      await enter(env, layout, holdsRegisters, options)
       node.#serve()
       await readyWithin(env, node.admin, options.majorityWaitMs)
     } catch (error) {
@@ -518,47 +504,6 @@ export class ShoalNode {
     await this.store.close()
   }
 
-  /** A member takes its place again; an empty node joins, or founds a cluster. */
-  async #enter(options: NodeOptions): Promise<void> {
-    const { logger, random } = this.#env
-    const hasSecret = this.layout.secrets.current() !== undefined
-    if (this.layout.isMember() && this.layout.current()?.state === 'STABLE' && hasSecret) return
-    if (options.join !== undefined) {
-      options.progress?.('joining the cluster', 0)
-      await this.layout.join(options.join)
-      logger.info({ epoch: this.layout.current()?.epoch }, 'joined the cluster')
-      return
-    }
-    if (this.layout.isMember() && hasSecret) return
-    if (this.layout.current() !== undefined) {
-      throw new UsageError(
-        'this node is no member of its cluster: give it a token with --join-file',
-      )
-    }
-    if (this.host.holdsRegisters())
-      throw new UsageError('layout.json is missing, but the log is not')
-    const { root, replication, partitionBits, systemPartitions } = options
-    if (root === undefined) throw new Error('a founder needs root credentials')
-    if (options.clusterSecret.get() === undefined) {
-      await options.clusterSecret.set(random.bytes(32))
-    }
-    const secret = options.clusterSecret.get()
-    if (secret === undefined) throw new Error('the cluster secret could not be kept')
-    await this.layout.found({
-      rootAccount: {
-        accountId: root.accountId,
-        accessKeyId: root.accessKeyId,
-        sealedSecret: seal(secret, random.bytes(12), root.secretAccessKey),
-      },
-      replication,
-      partitionBits,
-      systemPartitions,
-    })
-    const { clusterId: cluster } = this.layout.current()!
-    logger.info({ cluster }, 'founded a cluster')
-    options.founded?.(cluster)
-  }
-
   #serve(): void {
     this.resync.start()
     this.recall.kick()
@@ -566,7 +511,7 @@ export class ShoalNode {
     this.upkeep.start()
     this.#secret.look()
     const view = this.layout.current()
-    if (view !== undefined) this.#provide(view)
+    if (view !== undefined) provide(this.#env, view)
   }
 
   #changed(view: LayoutView): void {
@@ -578,18 +523,7 @@ export class ShoalNode {
     this.resync.membersChanged()
     this.selfCheck.membersChanged()
     this.recall.kick()
-    this.#provide(view)
-  }
-
-  #provide(view: LayoutView): void {
-    const { network, logger } = this.#env
-    const shift = Math.max(view.partitionBits - SLICE_BITS, 0)
-    // A walk starts from an object: nobody looks for system registers that way.
-    const held = view.partitionsOf(this.nodeId).filter((each) => each < 1 << view.partitionBits)
-    const slices = new Set(held.map((partition) => partition >> shift))
-    network.provideSlices([...slices]).catch((error: unknown) => {
-      logger.debug({ error: String(error) }, 'announcing slices failed')
-    })
+    provide(this.#env, view)
   }
 
   /** Resolves when health says so too, or the node is stopped: a majority is up. */

@@ -1,0 +1,49 @@
+/** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
+
+import type { Environment } from './env/ports.ts'
+import { seal } from './iam/sealing.ts'
+import type { LayoutManager } from './membership/layout-manager.ts'
+import type { NodeOptions } from './node-options.ts'
+import { UsageError } from './usage-error.ts'
+
+/** A member takes its place again; an empty node joins, or founds a cluster. */
+export async function enter(
+  { logger, random }: Pick<Environment, 'logger' | 'random'>,
+  layout: LayoutManager,
+  holdsRegisters: () => boolean,
+  options: NodeOptions,
+): Promise<void> {
+  const hasSecret = layout.secrets.current() !== undefined
+  if (layout.isMember() && layout.current()?.state === 'STABLE' && hasSecret) return
+  if (options.join !== undefined) {
+    options.progress?.('joining the cluster', 0)
+    await layout.join(options.join)
+    logger.info({ epoch: layout.current()?.epoch }, 'joined the cluster')
+    return
+  }
+  if (layout.isMember() && hasSecret) return
+  if (layout.current() !== undefined) {
+    throw new UsageError('this node is no member of its cluster: give it a token with --join-file')
+  }
+  if (holdsRegisters()) throw new UsageError('layout.json is missing, but the log is not')
+  const { root, replication, partitionBits, systemPartitions } = options
+  if (root === undefined) throw new Error('a founder needs root credentials')
+  if (options.clusterSecret.get() === undefined) {
+    await options.clusterSecret.set(random.bytes(32))
+  }
+  const secret = options.clusterSecret.get()
+  if (secret === undefined) throw new Error('the cluster secret could not be kept')
+  await layout.found({
+    rootAccount: {
+      accountId: root.accountId,
+      accessKeyId: root.accessKeyId,
+      sealedSecret: seal(secret, random.bytes(12), root.secretAccessKey),
+    },
+    replication,
+    partitionBits,
+    systemPartitions,
+  })
+  const { clusterId: cluster } = layout.current()!
+  logger.info({ cluster }, 'founded a cluster')
+  options.founded?.(cluster)
+}

@@ -1,0 +1,27 @@
+/** Opens the layout of a node with what the rest of the node says of itself. */
+
+import type { Environment } from './env/ports.ts'
+import { seal, unseal } from './iam/sealing.ts'
+import { LayoutManager, type LayoutManagerOptions } from './membership/layout-manager.ts'
+import type { NodeOptions } from './node-options.ts'
+
+export function openLayout(
+  { network, disk, clock, random, signer, logger }: Environment,
+  options: Pick<NodeOptions, 'storageId' | 'zone' | 'capacityBytes' | 'clusterSecret'>,
+  node: Pick<LayoutManagerOptions, 'holdsRegisters' | 'mayVote'>,
+): Promise<LayoutManager> {
+  return LayoutManager.open({
+    ...node,
+    network,
+    disk,
+    clock,
+    random,
+    signer,
+    logger,
+    storageId: options.storageId,
+    zone: options.zone,
+    capacityBytes: options.capacityBytes,
+    clusterSecret: options.clusterSecret,
+    resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
+  })
+}
