@@ -3,11 +3,15 @@
 import { expect, test } from 'vitest'
 import { decodeRegisterCall, decodeRegisterAnswer, RPC } from '../protocol/rpc/message.ts'
 import { WireCollectRequest } from '../protocol/rpc/messages.js'
+import { byteString, utf8 } from '../protocol/bytes.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { systemRegister } from '../protocol/keyspace/register-key.ts'
+import { SPACES, type Space, type SystemKind } from '../protocol/keyspace/space.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
 import type { RegisterRequest } from '../protocol/register/types.ts'
 import type { Environment, Network, NetworkMessage } from '../node/env/ports.ts'
 import type { NodeId } from '../protocol/ids.ts'
+import { tombstoneOf } from '../node/metadata/tombstone.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import type { SimulatedDisk } from './disk.ts'
 import { freedButReferenced, tombstonesOf, unreferencedBlocks } from './space-checker.ts'
@@ -22,6 +26,7 @@ import {
   nodeOf,
   onCluster,
   put,
+  request,
   sleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
@@ -291,5 +296,43 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
         }
       },
     },
+  )
+})
+
+test('whatever the space, a tombstone that all have forgotten and whose old record is damaged gives votes again (D3)', async () => {
+  await onCluster(
+    3,
+    async (cluster) => {
+      const { registers, layout } = nodeOf(cluster, 0)
+      const spaces = Object.keys(SPACES).filter((space) => SPACES[space as Space] >= SPACES.bucket)
+      const keys = spaces.map((space) =>
+        systemRegister(space as SystemKind, byteString(utf8('gone')), layout.current()!.genesis),
+      )
+      for (const key of keys) {
+        const write = tombstoneOf(key)!
+        await registers.change(context(), { key, change: () => ({ write }) })
+      }
+      await untilLevel(cluster)
+      const operations = keys.map((key) => nodeOf(cluster, 2).host.peek(key)!.value.operation)
+      await until(cluster, () => tombstonesOf(cluster).length === 0)
+      await nodeOf(cluster, 2).store.settleIndex()
+      cluster.kill(2, false)
+      for (const operation of operations) await flip(cluster.diskOf(2), operation)
+      cluster.wipeIndex(2)
+      await cluster.start(2)
+      const faulty = (): string[] =>
+        spaces.filter((_, i) => nodeOf(cluster, 2).host.isFaulty(keys[i]!))
+      // A removal that lies behind may be an old one that compaction copied (A4).
+      expect(faulty()).toEqual(spaces)
+      await sleep(cluster, 60_000)
+      expect(faulty()).toEqual([])
+      expect(tombstonesOf(cluster)).toEqual([])
+      for (const node of [0, 1, 2]) {
+        const backend = backendOf(cluster, node)
+        expect(await codeOf(backend.headBucket(context(), 'gone'))).toBe('NoSuchBucket')
+      }
+      await backendOf(cluster, 2).createBucket(context(), request('gone'))
+    },
+    { space: SPACE },
   )
 })

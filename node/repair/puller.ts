@@ -11,7 +11,7 @@ import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { bucketId, type BlockKey, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { bucketIdOf, partitionRange } from '../../protocol/keyspace/register-key.ts'
+import { partitionRange } from '../../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
@@ -26,10 +26,10 @@ import { stateOfRow } from '../metadata/index-rows.ts'
 import type { Learnt, RegisterHost } from '../metadata/register-host.ts'
 import type { LostBlocks } from '../metadata/lost-blocks.ts'
 import type { Registers } from '../metadata/registers.ts'
+import { tombstoneOf } from '../metadata/tombstone.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import type { Freer } from '../space/freer.ts'
-import { emptyBody } from '../space/references.ts'
 import type { Tombstones } from '../space/tombstones.ts'
 import { ENUMERATE } from './exchange.ts'
 
@@ -255,13 +255,11 @@ export class Puller {
 
   /** A tombstone where the register is absent on a majority. */
   async #bury(key: RegisterKey): Promise<void> {
-    if (bucketIdOf(key) === undefined) return
+    const tombstone = tombstoneOf(key)
+    if (tombstone === undefined) return
     await this.#options.registers.change(internalContext(), {
       key,
-      change: (current) =>
-        current === undefined
-          ? { write: { tombstone: true, body: emptyBody(key), blocks: [] } }
-          : { keep: true },
+      change: (current) => (current === undefined ? { write: tombstone } : { keep: true }),
     })
   }
 

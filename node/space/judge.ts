@@ -15,13 +15,14 @@
  * and the upload, asked second, not yet, no completion will get as far as the object with it.
  */
 
+import { assert } from '../../protocol/assert.ts'
 import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { chainOf, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { internalContext } from '../internal-context.ts'
 import type { Registers } from '../metadata/registers.ts'
+import { tombstoneOf } from '../metadata/tombstone.ts'
 import {
-  emptyBody,
   partReferences,
   uploadReferences,
   type ObjectReferences,
@@ -104,12 +105,12 @@ export class Judge {
 
   /** The state that is chosen at a ballot of now. */
   async #changed(key: RegisterKey): Promise<RegisterValue | undefined> {
+    const tombstone = tombstoneOf(key)
+    assert(tombstone !== undefined, 'owners of data lie in spaces that are known')
     const outcome = await this.#options.registers.change(internalContext(), {
       key,
       change: (current) =>
-        current === undefined
-          ? { write: { tombstone: true, body: emptyBody(key), blocks: [] } }
-          : { keep: true, rewrite: true },
+        current === undefined ? { write: tombstone } : { keep: true, rewrite: true },
     })
     return outcome.type === 'written' ? outcome.value : outcome.current?.value
   }

@@ -9,20 +9,16 @@
 import { byteString } from '../../protocol/bytes.ts'
 import {
   manifestCodec,
-  objectCodec,
   partCodec,
   uploadCodec,
   type StorageRecord,
 } from '../../protocol/codec/versioned.ts'
 import { dataId, type BlockKey, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
-import { spaceOf } from '../../protocol/keyspace/register-key.ts'
-import { objectOf } from '../../protocol/object/object.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 
-/** States of an upload (UploadRecord). */
+/** State of an upload (UploadRecord). */
 const UPLOAD_COMPLETING = 2
-const UPLOAD_ABORTED = 4
 
 /** Every data id that an object's state names, pages read through. Throws when a page can't be read. */
 export type ObjectReferences = (
@@ -57,15 +53,6 @@ export async function uploadReferences(
     for (const id of idsOf(manifestCodec.decode(bytes).storage)) found.add(id)
   }
   return found
-}
-
-/** A tombstone's body, such as the register's own role would write it. */
-export function emptyBody(key: RegisterKey): Uint8Array {
-  const space = spaceOf(key)
-  if (space === 'object') return objectCodec.encode(objectOf(undefined))
-  if (space === 'upload') return uploadCodec.encode({ state: UPLOAD_ABORTED } as never)
-  if (space === 'part') return partCodec.encode({} as never)
-  throw new Error('only registers of a bucket name data')
 }
 
 /** Empty bodies have no bytes anywhere: their id is all zeros or missing. */
