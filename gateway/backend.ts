@@ -519,7 +519,7 @@ export interface NodeStatus {
   readonly node: string
   readonly cluster: string
   readonly epoch: number
-  readonly layoutState: 'STABLE' | 'JOINT'
+  readonly layoutState: 'STABLE' | 'PLANNED' | 'JOINT'
   readonly replication: number
   /** Set when losing one node stops writes (two members). */
   readonly warnings: readonly string[]

@@ -517,7 +517,7 @@ export class ShoalNode {
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.#secret.look()
-    const places = JSON.stringify([view.entry.members, view.entry.next])
+    const places = view.placesKey()
     if (places === this.#places) return
     this.#places = places
     this.resync.membersChanged()

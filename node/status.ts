@@ -181,7 +181,7 @@ export class Status implements AdminBackend {
       cluster: view.clusterId,
       epoch: view.epoch,
       layoutState: view.state,
-      replication: view.genesis.replication,
+      replication: view.replication,
       warnings: [
         ...(view.members.length === 2
           ? ['two members: both must answer, so losing either one stops reads and writes']

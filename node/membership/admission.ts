@@ -181,7 +181,7 @@ export class Admission {
     }
     const view = log.view
     if (view === undefined || !log.votes) return all(busy('not a voter at the moment'))
-    if (view.state === 'JOINT' || log.undecided !== undefined) {
+    if (view.state !== 'STABLE' || log.undecided !== undefined) {
       return all(busy('another change of the layout is under way'))
     }
     if (await this.#holdsData(view)) return all(refused('holds-data', HOLDS_DATA))

@@ -16,7 +16,7 @@ import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import { clusterId } from '../../protocol/ids.ts'
 import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
-import type { LayoutEntry, Member, RootAccount } from '../../protocol/layout/entry.ts'
+import type { LayoutEntry, LayoutState, Member, RootAccount } from '../../protocol/layout/entry.ts'
 import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
@@ -82,7 +82,7 @@ export interface FoundOptions {
 
 export interface LayoutStatus {
   readonly epoch: number
-  readonly state: 'NONE' | 'STABLE' | 'JOINT'
+  readonly state: 'NONE' | LayoutState
   readonly clusterId?: ClusterId | undefined
   readonly members: readonly Member[]
   /** Whether this node is a member of the last epoch it knows. */
@@ -162,7 +162,7 @@ export class LayoutManager {
         'layout-vote.json was damaged or missing: this node does not vote on the next layout',
       )
     }
-    const known = log.view?.member(signer.nodeId)
+    const known = log.view?.knownMember(signer.nodeId)
     if (known !== undefined && known.storageId !== storageId) {
       throw new MembershipError('replaced', 'the data directory of this node was replaced')
     }
@@ -341,11 +341,12 @@ export class LayoutManager {
 
   #adopted(view: LayoutView): void {
     const { network, logger } = this.#options
-    const members = new Map<NodeId, readonly string[]>()
-    for (const { nodeId, addresses } of view.members) {
-      if (nodeId !== network.self) members.set(nodeId, addresses)
+    // Learners and sources too: they copy and are copied from.
+    const known = new Map<NodeId, readonly string[]>()
+    for (const { nodeId, addresses } of view.known) {
+      if (nodeId !== network.self) known.set(nodeId, addresses)
     }
-    network.setMembers(members)
+    network.setMembers(known)
     logger.info(
       { epoch: view.epoch, state: view.state, members: view.members.length },
       'layout adopted',
@@ -354,7 +355,7 @@ export class LayoutManager {
     this.#secrets.adopted()
     this.#publish()
     // A few each are enough: who learns of it tells others in turn.
-    this.#notify(this.#some([...members.keys()], NOTIFY_MAX))
+    this.#notify(this.#some([...known.keys()], NOTIFY_MAX))
     this.#watch()
   }
 

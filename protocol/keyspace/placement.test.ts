@@ -167,6 +167,38 @@ describe('place', () => {
     expect(placement.replicas(9)).toBe(placement.replicas(9))
   })
 
+  test('a node in the place of another one holds exactly what that one held', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(),
+        fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 12, maxLength: 12 }),
+        (count, zones, at, capacities) => {
+          const options = { replication: 3, partitionBits: 6, systemPartitionBits: 4 }
+          const before = members(count, 'old', zones).map((m, i) => ({
+            ...m,
+            capacityBytes: capacities[i]! * 1e9,
+          }))
+          const lost = before[at % count]!
+          const heir = { ...lost, nodeId: id(`heir ${at}`), place: lost.nodeId }
+          const after = before.map((m) => (m === lost ? heir : m))
+          const [old, next] = [place(before, options), place(after, options)]
+          for (let p = 0; p < old.partitions; p++) {
+            const renamed = old.replicas(p).map((n) => (n === lost.nodeId ? heir.nodeId : n))
+            expect(next.replicas(p)).toEqual(renamed)
+          }
+          expect(next.partitionsOf(heir.nodeId)).toEqual(old.partitionsOf(lost.nodeId))
+        },
+      ),
+    )
+  })
+
+  test('refuses a place that two have', () => {
+    const [a, b] = members(2)
+    expect(() => place([a!, { ...b!, place: a!.nodeId }], R3)).toThrow(/a place for each/)
+  })
+
   test('refuses a node that is listed twice', () => {
     const [one] = members(1)
     expect(() => place([one!, one!], R3)).toThrow(/once/)

@@ -34,7 +34,7 @@ export function voteBytes(
  */
 export interface Predecessors {
   readonly previous: LayoutEntry
-  /** The last STABLE entry: `previous` itself or the one before a JOINT. */
+  /** The last STABLE entry: `previous` itself or the one before PLANNED and JOINT. */
   readonly stable: LayoutEntry
 }
 

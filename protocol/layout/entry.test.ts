@@ -1,7 +1,16 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../bytes.ts'
-import { decodeEntry, encodeEntry, entryHash, type LayoutEntry } from './entry.ts'
-import { jointEntry } from './transition.ts'
+import {
+  decodeEntry,
+  encodeEntry,
+  entryHash,
+  STATES,
+  type LayoutEntry,
+  type Member,
+  type Source,
+} from './entry.ts'
+import { jointEntry, planEntry, secretEntry, stableEntry, tokensEntry } from './transition.ts'
 import { member, stable } from './testing.ts'
 
 const [a, b, c] = [member('a'), member('b'), member('c')]
@@ -52,6 +61,7 @@ describe('canonical bytes of an entry', () => {
     ['an unknown state', (s: string) => s.replace('STABLE', 'SOLID')],
     ['an unknown cause', (s: string) => s.replace('founded', 'constructor')],
     ['JOINT without next', (s: string) => s.replace('STABLE', 'JOINT')],
+    ['PLANNED without next', (s: string) => s.replace('STABLE', 'PLANNED')],
     ['no members', (s: string) => s.replace(/"members":\[.*\],"next"/, '"members":[],"next"')],
     [
       'members as an object',
@@ -79,5 +89,133 @@ describe('canonical bytes of an entry', () => {
     expect(() => decode(text({ ...stable([]), members: [a, a] }))).toThrow(/twice/)
     const copy = member('b', { storageId: a.storageId })
     expect(() => decode(text({ ...stable([]), members: [a, copy] }))).toThrow(/twice/)
+  })
+})
+
+test('entries without the later fields have the bytes that they always had (fault 20)', () => {
+  const token = {
+    id: '1'.repeat(16),
+    verifier: '1'.repeat(64),
+    expiresMs: 1_700_000_000_000,
+    uses: 1,
+    nodes: [],
+  }
+  const secret = {
+    generation: 2,
+    id: '1'.repeat(32),
+    previousId: '2'.repeat(32),
+    sinceMs: 5,
+    overlapMs: 0,
+    rootSealed: 'x',
+  }
+  const first = stable([a], { tokens: [] })
+  const issued = tokensEntry(first, [token])
+  const joint = jointEntry(issued, [a, b, c], 'join', [{ ...token, nodes: [b.nodeId] }])
+  const synced = stableEntry(joint, 'synced')
+  const back = stableEntry(joint, 'no-answer')
+  const entries = [stable([a, b]), first, issued, joint, synced, back, secretEntry(synced, secret)]
+  // Hashes by the program before those fields came.
+  expect(entries.map(entryHash)).toEqual([
+    '50d0dfcc6921b708fd901b7ec1eb4cadcd0b524b80b9d5bc9aed0ded8753e91e',
+    '5c96494ab189aae553467d2a1fc71a8bf9be3e03ce325571a945d0e92629d5da',
+    'f88f67af510c670b42038265ea51057c4aaf1d376de72f15229f2d443003f045',
+    'c461351a42d0678c7f6deb24810f73dad8c6fe33f12a48b56344d894c479b4df',
+    '9eecb86f40778cb2ffe9b87ba696fac3a7320fc6922f3dd570c2e3b14aa03a0a',
+    '175c50e5fda0a3b007bb8d3b5d6806d577767ec2d87a1f6498412d7f0ffd9c2f',
+    '297d26b5ef626ac6cc3420bba2e21cf7544537fe6331fe0303e0640a91e055fd',
+  ])
+})
+
+describe('replication, sources, names and places', () => {
+  const source = (epoch: number, members: readonly Member[] = [a, b]): Source => ({
+    epoch,
+    members,
+    replication: 3,
+  })
+  const withSources = (sources: readonly Source[]): LayoutEntry =>
+    stable([a, b], { epoch: 9, sources })
+
+  const arbitraryMembers = fc
+    .uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 })
+    .chain((names) =>
+      fc.tuple(
+        ...names.map((name) =>
+          fc
+            .record({
+              zone: fc.constantFrom('z1', 'z2', 'ü "\\'),
+              capacityBytes: fc.integer({ min: 1, max: 1e15 }),
+              name: fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined }),
+              place: fc.constantFrom(undefined, member(name).nodeId, member(`${name}2`).nodeId),
+            })
+            .map((changes) => member(name, changes)),
+        ),
+      ),
+    )
+  const replication = fc.integer({ min: 1, max: 15 })
+  const arbitraryEntry: fc.Arbitrary<LayoutEntry> = fc
+    .record({
+      state: fc.constantFrom(...STATES),
+      members: arbitraryMembers,
+      next: arbitraryMembers,
+      replication: fc.option(replication, { nil: undefined }),
+      nextReplication: fc.option(replication, { nil: undefined }),
+      sources: fc.array(fc.record({ members: arbitraryMembers, replication }), { maxLength: 3 }),
+    })
+    .map(({ next, sources, ...fields }) => ({
+      ...stable(fields.members),
+      ...fields,
+      epoch: 9,
+      next: fields.state === 'STABLE' ? undefined : next,
+      sources: sources.map((each, i) => ({ ...each, epoch: 2 + 3 * i })),
+    }))
+
+  test('come back from canonical bytes, whatever is in them', () => {
+    fc.assert(
+      fc.property(arbitraryEntry, (entry) => {
+        const bytes = encodeEntry(entry)
+        const decoded = decodeEntry(bytes)
+        expect(encodeEntry(decoded)).toEqual(bytes)
+        expect(entryHash(decoded)).toBe(entryHash(entry))
+        expect(decoded.sources ?? []).toHaveLength(entry.sources!.length)
+      }),
+    )
+  })
+
+  test('what says the same as its default is left out, and refused where it is not', () => {
+    const planned = planEntry(stable([a]), { members: [a, b], replication: 3 })
+    const said: LayoutEntry = {
+      ...planned,
+      replication: 3,
+      nextReplication: 3,
+      sources: [],
+      members: [{ ...a, place: a.nodeId }],
+    }
+    expect(text(said)).toBe(text(planned))
+    expect(text(said)).not.toMatch(/sources|place|nextRepl|"name"|}],"replication/)
+    for (const more of ['"replication":3', '"nextReplication":3', '"sources":[]']) {
+      expect(() => decode(text(planned).replace(/}$/, `,${more}}`))).toThrow(/canonical/)
+    }
+    const placed = text(planned).replace(/("addresses":\[[^\]]*\])/, `$1,"place":"${a.nodeId}"`)
+    expect(() => decode(placed)).toThrow(/canonical/)
+    expect(() => decode(text(stable([a])).replace(/}$/, ',"nextReplication":2}'))).toThrow()
+  })
+
+  test.each([
+    ['replication 0', stable([a], { replication: 0 })],
+    ['replication 16', stable([a], { replication: 16 })],
+    ['an empty name', stable([member('a', { name: '' })])],
+    ['a name of 65', stable([member('a', { name: 'n'.repeat(65) })])],
+    ['a place that is no node', stable([member('a', { place: 'x' as Member['nodeId'] })])],
+    ["another member's place", stable([a, member('b', { place: a.nodeId })])],
+    ['one place twice', stable([a, b].map((each) => ({ ...each, place: c.nodeId })))],
+    ['four sources', withSources([2, 3, 4, 5].map((epoch) => source(epoch)))],
+    ['sources out of order', withSources([source(3), source(2)])],
+    ['a source twice', withSources([source(3), source(3)])],
+    ['a source of a later epoch', withSources([source(10)])],
+    ['a source without members', withSources([source(3, [])])],
+    ['PLANNED of nothing', { ...stable([a]), state: 'PLANNED' as const }],
+    ['STABLE with next', { ...stable([a]), next: [a] }],
+  ])('%s: refused', (_what, entry) => {
+    expect(() => decodeEntry(encodeEntry(entry))).toThrow()
   })
 })

@@ -6,9 +6,11 @@
  * a version that this program does not know.
  *
  *   {"version":1,"epoch":…,"previousHash":"hex","state":"STABLE","cause":"…","genesis":{…},
- *    "members":[…],"next":[…] or null,"tokens":[…],"secret":{…}}
+ *    "members":[…],"next":[…] or null,"tokens":[…],"secret":{…},
+ *    "replication":3,"nextReplication":3,"sources":[{"epoch":…,"members":[…],"replication":3},…]}
  *
- * `tokens` and `secret` came later: an entry without reads as it always did (fault 20).
+ * Fields from `tokens` on came later, and so did a member's `name` and `place`: an entry without them reads as it
+ * always did, and has the same bytes as ever (fault 20). A field that says the same as its default is left out.
  */
 
 import { equalBytes, hex, utf8 } from '../bytes.ts'
@@ -31,6 +33,10 @@ import { readTokens, tokenJson, type TokenRecord } from './tokens.ts'
 const VERSION = 1
 export const MEMBERS_MAX = 100_000
 const ADDRESSES_MAX = 32
+export const NAME_LENGTH_MAX = 64
+export const REPLICATION_MAX = 15
+/** Earlier placements whose blocks may still be on their way to the members of today. */
+export const SOURCES_MAX = 3
 export const NODE_ID = /^[1-9A-HJ-NP-Za-km-z]{8,128}$/
 export const STORAGE_ID = /^[0-9a-f]{24}$/
 export const CLUSTER_ID = /^[0-9a-f]{32}$/
@@ -48,6 +54,19 @@ export interface Member {
   readonly capacityBytes: number
   /** Multiaddresses under which it was last known to listen. */
   readonly addresses: readonly string[]
+  /** What people call it. Default: its short id. */
+  readonly name?: string | undefined
+  /** The node whose tokens it uses. A replacement takes the lost node's place, so that only the partitions of
+   * that node move. Default: its own. No two members have the same place. */
+  readonly place?: NodeId | undefined
+}
+
+/** An earlier placement. Blocks that were written under it may still be with its nodes only (L5). */
+export interface Source {
+  /** The STABLE entry that began with it. */
+  readonly epoch: number
+  readonly members: readonly Member[]
+  readonly replication: number
 }
 
 /** What all members must agree on for good. */
@@ -70,7 +89,9 @@ export interface RootAccount {
   readonly sealedSecret: string
 }
 
-export const STATES = ['STABLE', 'JOINT'] as const
+/** What they mean: transition.ts. */
+export const STATES = ['STABLE', 'PLANNED', 'JOINT'] as const
+export type LayoutState = (typeof STATES)[number]
 /** Why the entry was proposed: what a refused joiner is told, and what `layout show` prints. */
 export const CAUSES = [
   'founded',
@@ -80,6 +101,11 @@ export const CAUSES = [
   'no-answer',
   'token',
   'secret',
+  'plan',
+  'replan',
+  'joint',
+  'abandoned',
+  'moved',
 ] as const
 export type Cause = (typeof CAUSES)[number]
 
@@ -88,17 +114,23 @@ export interface LayoutEntry {
   readonly epoch: number
   /** Hex hash of the entry before, NO_HASH for the first. */
   readonly previousHash: string
-  readonly state: (typeof STATES)[number]
+  readonly state: LayoutState
   readonly cause: Cause
   readonly genesis: Genesis
   /** P: the members, by node id. */
   readonly members: readonly Member[]
-  /** P′: only in JOINT. */
+  /** P′: in PLANNED and JOINT. */
   readonly next?: readonly Member[] | undefined
   /** Of joiners. Absent in clusters of earlier programs until the first one is issued. */
   readonly tokens?: readonly TokenRecord[] | undefined
   /** Of the cluster. Absent: the first one is in force. */
   readonly secret?: SecretRecord | undefined
+  /** Of `members`. Default: the genesis record's (`replicationOf`). */
+  readonly replication?: number | undefined
+  /** Of `next`. Default: that of `members` (`nextReplicationOf`). */
+  readonly nextReplication?: number | undefined
+  /** Oldest first, at most SOURCES_MAX. */
+  readonly sources?: readonly Source[] | undefined
 }
 
 /** Signatures of a majority of the last STABLE members over one ballot (L1): certificate.ts. */
@@ -110,6 +142,21 @@ export interface Certificate {
 export interface DecidedEntry {
   readonly entry: LayoutEntry
   readonly certificate: Certificate
+}
+
+/** Replicas that a partition should have in P. */
+export function replicationOf({ replication, genesis }: LayoutEntry): number {
+  return replication ?? genesis.replication
+}
+
+/** Replicas that a partition should have in P′. */
+export function nextReplicationOf(entry: LayoutEntry): number {
+  return entry.nextReplication ?? replicationOf(entry)
+}
+
+/** The node whose tokens a member uses. */
+export function placeOf({ nodeId, place }: Pick<Member, 'nodeId' | 'place'>): NodeId {
+  return place ?? nodeId
 }
 
 export function encodeEntry(entry: LayoutEntry): Uint8Array<ArrayBuffer> {
@@ -138,6 +185,9 @@ export function encodeEntry(entry: LayoutEntry): Uint8Array<ArrayBuffer> {
       next: entry.next === undefined ? null : orderedMembers(entry.next).map(memberJson),
       tokens: entry.tokens?.map(tokenJson),
       secret: entry.secret && secretJson(entry.secret),
+      replication: unlessDefault(replicationOf(entry), genesis.replication),
+      nextReplication: entry.next && unlessDefault(nextReplicationOf(entry), replicationOf(entry)),
+      sources: entry.sources?.length ? entry.sources.map(sourceJson) : undefined,
     }),
   )
 }
@@ -151,11 +201,13 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
   const fields = fieldsOf(
     raw,
     ['version', 'epoch', 'previousHash', 'state', 'cause', 'genesis', 'members', 'next'],
-    ['tokens', 'secret'],
+    ['tokens', 'secret', 'replication', 'nextReplication', 'sources'],
   )
   const state = oneOf(fields.state, STATES)
   const next = fields.next === null ? undefined : readMembers(fields.next)
-  if ((state === 'JOINT') !== (next !== undefined)) throw new ShapeError('JOINT has next members')
+  if ((state === 'STABLE') !== (next === undefined)) {
+    throw new ShapeError('PLANNED and JOINT have next members, STABLE has none')
+  }
   const entry: LayoutEntry = {
     epoch: integerOf(fields.epoch, 1, Number.MAX_SAFE_INTEGER),
     previousHash: matchOf(fields.previousHash, HASH),
@@ -166,6 +218,14 @@ export function decodeEntry(bytes: Uint8Array): LayoutEntry {
     next,
     ...(fields.tokens !== undefined && { tokens: readTokens(fields.tokens) }),
     ...(fields.secret !== undefined && { secret: readSecret(fields.secret) }),
+    ...(fields.replication !== undefined && { replication: readReplication(fields.replication) }),
+    ...(fields.nextReplication !== undefined && {
+      nextReplication: readReplication(fields.nextReplication),
+    }),
+    ...(fields.sources !== undefined && { sources: readSources(fields.sources) }),
+  }
+  if (entry.sources?.some(({ epoch }) => epoch > entry.epoch)) {
+    throw new ShapeError('a source of a later epoch')
   }
   if (!equalBytes(encodeEntry(entry), bytes)) throw new ShapeError('entry is not canonical')
   return entry
@@ -181,14 +241,26 @@ export function orderedMembers(members: readonly Member[]): readonly Member[] {
 }
 
 export function readMember(value: unknown): Member {
-  const fields = fieldsOf(value, ['nodeId', 'storageId', 'zone', 'capacityBytes', 'addresses'])
+  const fields = fieldsOf(
+    value,
+    ['nodeId', 'storageId', 'zone', 'capacityBytes', 'addresses'],
+    ['name', 'place'],
+  )
   return {
     nodeId: matchOf(fields.nodeId, NODE_ID) as NodeId,
     storageId: matchOf(fields.storageId, STORAGE_ID) as StorageId,
     zone: textOf(fields.zone, 128),
     capacityBytes: integerOf(fields.capacityBytes, 1, Number.MAX_SAFE_INTEGER),
     addresses: listOf(fields.addresses, ADDRESSES_MAX, (item) => textOf(item, 512)),
+    ...(fields.name !== undefined && { name: readName(fields.name) }),
+    ...(fields.place !== undefined && { place: matchOf(fields.place, NODE_ID) as NodeId }),
   }
+}
+
+function readName(value: unknown): string {
+  const name = textOf(value, NAME_LENGTH_MAX)
+  if (name === '') throw new ShapeError('an empty name')
+  return name
 }
 
 function memberJson(member: Member): Member {
@@ -198,6 +270,8 @@ function memberJson(member: Member): Member {
     zone: member.zone,
     capacityBytes: member.capacityBytes,
     addresses: member.addresses,
+    name: member.name,
+    place: unlessDefault(member.place, member.nodeId),
   }
 }
 
@@ -209,7 +283,38 @@ function readMembers(value: unknown): Member[] {
   if (nodes.size < members.length || storages.size < members.length) {
     throw new ShapeError('a node or a storage is a member twice')
   }
+  if (new Set(members.map(placeOf)).size < members.length) {
+    throw new ShapeError('two members have the same place')
+  }
   return members
+}
+
+function sourceJson({ epoch, members, replication }: Source): Source {
+  return { epoch, members: orderedMembers(members).map(memberJson), replication }
+}
+
+function readSources(value: unknown): Source[] {
+  const sources = listOf(value, SOURCES_MAX, (item) => {
+    const fields = fieldsOf(item, ['epoch', 'members', 'replication'])
+    return {
+      epoch: integerOf(fields.epoch, 2, Number.MAX_SAFE_INTEGER),
+      members: readMembers(fields.members),
+      replication: readReplication(fields.replication),
+    }
+  })
+  if (sources.some(({ epoch }, i) => i > 0 && epoch <= sources[i - 1]!.epoch)) {
+    throw new ShapeError('sources are in the order of their epochs')
+  }
+  return sources
+}
+
+function readReplication(value: unknown): number {
+  return integerOf(value, 1, REPLICATION_MAX)
+}
+
+/** What stands in an entry for a value: nothing where it is the default. */
+export function unlessDefault<T>(value: T, usual: T): T | undefined {
+  return value === usual ? undefined : value
 }
 
 function readGenesis(value: unknown): Genesis {
@@ -228,7 +333,7 @@ function readGenesis(value: unknown): Genesis {
     ...(systemBits !== undefined && {
       systemPartitionBits: integerOf(systemBits, 0, partitionBits < 16 ? partitionBits : -1),
     }),
-    replication: integerOf(fields.replication, 1, 15),
+    replication: readReplication(fields.replication),
     rootAccount: {
       accountId: textOf(root.accountId, 256),
       accessKeyId: textOf(root.accessKeyId, 256),

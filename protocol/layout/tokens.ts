@@ -66,7 +66,8 @@ export function issueFault(
   return undefined
 }
 
-/** Why these tokens can't follow those in an entry that lets the members of `next` in. */
+/** Why these tokens can't follow those in an entry that lets the members of `next` in. Who was let in by
+ * `previous` already, as a learner, needs no token again: it may have been revoked since. */
 export function redemptionFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
   const [before, after] = [previous.tokens, entry.tokens]
   // Of a cluster whose founder's program knew no such tokens, and in which none was issued since.
@@ -83,6 +84,10 @@ export function redemptionFault(previous: LayoutEntry, entry: LayoutEntry): stri
     const fresh = token.nodes.slice(known.nodes.length)
     if (fresh.some((node) => !joiners.has(node))) return 'a token admits whoever joins'
     for (const node of token.nodes) entered.add(node)
+  }
+  for (const { nodeId, storageId } of previous.next ?? []) {
+    const again = entry.next?.find((member) => member.nodeId === nodeId)
+    if (again?.storageId === storageId) entered.add(nodeId)
   }
   const stranger = [...joiners].find((node) => !entered.has(node))
   return stranger === undefined ? undefined : `${stranger} has no token`

@@ -1,12 +1,63 @@
 /**
- * Which entry may follow which (L2): STABLE(P) → JOINT(P, P′) → STABLE(P′), or back to STABLE(P). A STABLE entry
- * with the same members follows another one when join tokens are issued or revoked, or the cluster secret is rotated.
+ * Which entry may follow which (L2).
+ *
+ *   from            to               cause          what it does
+ *   STABLE(P)       PLANNED(P → P′)  plan           learners begin to copy; joiners redeem their tokens
+ *   PLANNED         PLANNED          replan         another P′: a learner is dropped, another change comes along
+ *   PLANNED         JOINT(P, P′)     joint          the learners have caught up
+ *   STABLE(P)       JOINT(P, P′)     join           the short way, while nobody holds anything
+ *   JOINT           STABLE(P′)       synced         P becomes a source, or not when there is nothing to move
+ *   PLANNED, JOINT  STABLE(P)        abandoned      back, always allowed (L8). Behind a JOINT also, in chains of
+ *                                                   earlier programs: holds-data, no-answer
+ *   STABLE(P)       STABLE(P)        moved          one source fewer
+ *   STABLE, PLANNED the same         token          join tokens are issued or revoked
+ *   STABLE(P)       STABLE(P)        secret         the cluster secret is rotated
+ *
+ * Sources, tokens and the secret go on into the next entry wherever nothing else is said.
  */
 
-import type { Cause, LayoutEntry, Member } from './entry.ts'
-import { entryHash, orderedMembers } from './entry.ts'
+import type { Cause, LayoutEntry, Member, Source } from './entry.ts'
+import {
+  entryHash,
+  nextReplicationOf,
+  orderedMembers,
+  placeOf,
+  replicationOf,
+  SOURCES_MAX,
+  unlessDefault,
+} from './entry.ts'
 import { rotationFault, type SecretRecord } from './secret.ts'
 import { issueFault, redemptionFault, type TokenRecord } from './tokens.ts'
+
+/** What a change of the layout makes of the members. */
+export interface NextLayout {
+  readonly members: readonly Member[]
+  readonly replication: number
+}
+
+/** PLANNED(P → P′) behind STABLE(P). `tokens`: with the joiners entered in theirs. */
+export function planEntry(
+  stable: LayoutEntry,
+  next: NextLayout,
+  tokens: readonly TokenRecord[] | undefined = stable.tokens,
+): LayoutEntry {
+  return { ...follow(stable, 'PLANNED', 'plan'), ...nextFields(stable, next), tokens }
+}
+
+/** PLANNED behind PLANNED, with another P′. */
+export function replanEntry(
+  planned: LayoutEntry,
+  next: NextLayout,
+  tokens: readonly TokenRecord[] | undefined = planned.tokens,
+): LayoutEntry {
+  return { ...follow(planned, 'PLANNED', 'replan'), ...nextFields(planned, next), tokens }
+}
+
+/** JOINT(P, P′) behind PLANNED(P → P′). */
+export function plannedJointEntry(planned: LayoutEntry): LayoutEntry {
+  const next = { members: planned.next ?? [], replication: nextReplicationOf(planned) }
+  return { ...follow(planned, 'JOINT', 'joint'), ...nextFields(planned, next) }
+}
 
 /** JOINT(P, next) behind STABLE(P). `tokens`: with the joiners entered in theirs. */
 export function jointEntry(
@@ -14,51 +65,51 @@ export function jointEntry(
   next: readonly Member[],
   cause: Cause,
   tokens: readonly TokenRecord[] | undefined = stable.tokens,
+  replication: number = replicationOf(stable),
 ): LayoutEntry {
   return {
-    epoch: stable.epoch + 1,
-    previousHash: entryHash(stable),
-    state: 'JOINT',
-    cause,
-    genesis: stable.genesis,
-    members: stable.members,
-    next: orderedMembers(next),
+    ...follow(stable, 'JOINT', cause),
+    ...nextFields(stable, { members: next, replication }),
     tokens,
-    secret: stable.secret,
   }
 }
 
-/** STABLE(P) behind STABLE(P), with other join tokens. */
-export function tokensEntry(stable: LayoutEntry, tokens: readonly TokenRecord[]): LayoutEntry {
-  return {
-    epoch: stable.epoch + 1,
-    previousHash: entryHash(stable),
-    state: 'STABLE',
-    cause: 'token',
-    genesis: stable.genesis,
-    members: stable.members,
-    tokens,
-    secret: stable.secret,
-  }
+/** The same layout with other join tokens, behind STABLE or PLANNED. */
+export function tokensEntry(before: LayoutEntry, tokens: readonly TokenRecord[]): LayoutEntry {
+  const { next, nextReplication } = before
+  return { ...follow(before, before.state, 'token'), next, nextReplication, tokens }
 }
 
 /** STABLE(P) behind STABLE(P), with the next cluster secret. No token of before admits anybody. */
 export function secretEntry(stable: LayoutEntry, secret: SecretRecord): LayoutEntry {
-  return { ...tokensEntry(stable, []), cause: 'secret', secret }
+  return { ...follow(stable, 'STABLE', 'secret'), tokens: [], secret }
 }
 
-/** STABLE behind a JOINT: forward to P′ when `cause` is 'synced', else back to P (L8). */
-export function stableEntry(joint: LayoutEntry, cause: Cause): LayoutEntry {
-  return {
-    epoch: joint.epoch + 1,
-    previousHash: entryHash(joint),
-    state: 'STABLE',
-    cause,
-    genesis: joint.genesis,
-    members: cause === 'synced' ? (joint.next ?? joint.members) : joint.members,
-    tokens: joint.tokens,
-    secret: joint.secret,
+/**
+ * STABLE behind a JOINT: forward to P′ when `cause` is 'synced'. Any other cause leads back to P, from PLANNED
+ * too (L8). `becomesSource`: blocks of P are still to be moved (L5). False when nobody held any, or no replica
+ * set has changed.
+ */
+export function stableEntry(before: LayoutEntry, cause: Cause, becomesSource = false): LayoutEntry {
+  const back = follow(before, 'STABLE', cause)
+  if (cause !== 'synced') return back
+  const source: Source = {
+    epoch: back.epoch,
+    members: before.members,
+    replication: replicationOf(before),
   }
+  return {
+    ...back,
+    members: before.next ?? before.members,
+    replication: unlessDefault(nextReplicationOf(before), before.genesis.replication),
+    sources: becomesSource ? [...(before.sources ?? []), source] : before.sources,
+  }
+}
+
+/** STABLE(P) behind STABLE(P), without a source whose blocks have all arrived (L5). */
+export function movedEntry(stable: LayoutEntry, sourceEpoch: number): LayoutEntry {
+  const sources = (stable.sources ?? []).filter(({ epoch }) => epoch !== sourceEpoch)
+  return { ...follow(stable, 'STABLE', 'moved'), sources: sources.length > 0 ? sources : undefined }
 }
 
 /** Why `entry` can't follow `previous`, or undefined when it can. */
@@ -69,41 +120,128 @@ export function transitionFault(previous: LayoutEntry, entry: LayoutEntry): stri
   if (entry.previousHash !== entryHash(previous)) return 'entry follows another one'
   if (entry.genesis.clusterId !== previous.genesis.clusterId) return 'entry of another cluster'
   // What the entry before determines is built again and compared as bytes.
-  let expected: LayoutEntry
-  if (previous.state === 'STABLE' && entry.cause === 'token') {
-    const fault = issueFault(previous.tokens ?? [], entry.tokens ?? [])
-    if (fault !== undefined) return fault
-    expected = tokensEntry(previous, entry.tokens ?? [])
-  } else if (previous.state === 'STABLE' && entry.cause === 'secret') {
-    const fault = rotationFault(previous.secret, entry.secret)
-    if (fault !== undefined || entry.secret === undefined) return fault
-    expected = secretEntry(previous, entry.secret)
-  } else if (previous.state === 'STABLE') {
-    if (entry.next === undefined) return 'STABLE follows STABLE'
-    if (entry.cause !== 'join') return 'cause does not fit'
-    if (sameMembers(entry.next, previous.members)) return 'entry changes nothing'
-    const renewed = entry.next.find((member) => renews(previous.members, member))
-    if (renewed !== undefined) return `${renewed.nodeId} comes with another storage id`
-    const fault = redemptionFault(previous, entry)
-    if (fault !== undefined) return fault
-    expected = jointEntry(previous, entry.next, entry.cause, entry.tokens)
-  } else {
-    if (entry.cause !== 'synced' && entry.cause !== 'holds-data' && entry.cause !== 'no-answer') {
-      return 'cause does not fit'
-    }
-    expected = stableEntry(previous, entry.cause)
-  }
+  const expected = expectedEntry(previous, entry)
+  if (typeof expected === 'string') return expected
   return entryHash(expected) === entryHash(entry) ? undefined : 'entry is no step from the last one'
 }
 
-/** A join never swaps the storage id of a node (D1): that is a replacement (D2). */
+/** The only entry that may follow with what is free in `entry`, or why none may. */
+function expectedEntry(previous: LayoutEntry, entry: LayoutEntry): LayoutEntry | string {
+  const next = entry.next && { members: entry.next, replication: nextReplicationOf(entry) }
+  const step = `${previous.state} ${entry.cause} ${entry.state}`
+  switch (step) {
+    case 'STABLE token STABLE':
+    case 'PLANNED token PLANNED': {
+      const fault = issueFault(previous.tokens ?? [], entry.tokens ?? [])
+      return fault ?? tokensEntry(previous, entry.tokens ?? [])
+    }
+    case 'STABLE secret STABLE': {
+      const fault = rotationFault(previous.secret, entry.secret)
+      if (fault !== undefined) return fault
+      return secretEntry(previous, entry.secret!)
+    }
+    case 'STABLE plan PLANNED':
+      return changeFault(previous, entry) ?? planEntry(previous, next!, entry.tokens)
+    case 'PLANNED replan PLANNED':
+      return changeFault(previous, entry) ?? replanEntry(previous, next!, entry.tokens)
+    case 'STABLE join JOINT':
+      return (
+        changeFault(previous, entry) ??
+        jointEntry(previous, next!.members, 'join', entry.tokens, next!.replication)
+      )
+    case 'PLANNED joint JOINT':
+      return plannedJointEntry(previous)
+    case 'JOINT synced STABLE': {
+      const sources = (layout: LayoutEntry): number => layout.sources?.length ?? 0
+      return stableEntry(previous, 'synced', sources(entry) > sources(previous))
+    }
+    case 'PLANNED abandoned STABLE':
+    case 'JOINT abandoned STABLE':
+    case 'JOINT holds-data STABLE':
+    case 'JOINT no-answer STABLE':
+      return stableEntry(previous, entry.cause)
+    case 'STABLE moved STABLE': {
+      const kept = new Set(entry.sources?.map(({ epoch }) => epoch))
+      const dropped = previous.sources?.find(({ epoch }) => !kept.has(epoch))
+      return dropped === undefined ? 'no source is dropped' : movedEntry(previous, dropped.epoch)
+    }
+    default:
+      return `${entry.state} follows ${previous.state}: the cause "${entry.cause}" does not fit`
+  }
+}
+
+/** Why the members must not become those of `entry`. */
+function changeFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
+  const next = entry.next ?? []
+  const replication = nextReplicationOf(entry)
+  const before = previous.next ?? previous.members
+  if (isSame(previous.members, replicationOf(previous), next, replication)) {
+    return 'entry changes nothing'
+  }
+  if (previous.next && isSame(before, nextReplicationOf(previous), next, replication)) {
+    return 'entry plans what is planned already'
+  }
+  const sources = previous.sources ?? []
+  if (sources.length >= SOURCES_MAX) {
+    return `blocks of ${sources.length} earlier changes are still being moved`
+  }
+  // A source is asked for what it has by node id: a node that lost it must not answer for it.
+  const known = [previous.members, ...sources.map(({ members }) => members)].flat()
+  const renewed = next.find((member) => renews(known, member))
+  if (renewed !== undefined) return `${renewed.nodeId} comes with another storage id`
+  return redemptionFault(previous, entry)
+}
+
+/** A change never swaps the storage id of a node (D1): a replacement is another node (D2). */
 function renews(members: readonly Member[], candidate: Member): boolean {
   return members.some(
     (member) => (member.nodeId === candidate.nodeId) !== (member.storageId === candidate.storageId),
   )
 }
 
-function sameMembers(a: readonly Member[], b: readonly Member[]): boolean {
-  const text = (members: readonly Member[]): string => JSON.stringify(orderedMembers(members))
-  return text(a) === text(b)
+function isSame(
+  a: readonly Member[],
+  aReplication: number,
+  b: readonly Member[],
+  bReplication: number,
+): boolean {
+  const text = (members: readonly Member[]): string =>
+    JSON.stringify(
+      orderedMembers(members).map((member) => [
+        member.nodeId,
+        member.storageId,
+        member.zone,
+        member.capacityBytes,
+        member.addresses,
+        member.name ?? null,
+        placeOf(member),
+      ]),
+    )
+  return aReplication === bReplication && text(a) === text(b)
+}
+
+/** STABLE, PLANNED or JOINT behind `before`, with all that goes on, and without P′. */
+function follow(before: LayoutEntry, state: LayoutEntry['state'], cause: Cause): LayoutEntry {
+  return {
+    epoch: before.epoch + 1,
+    previousHash: entryHash(before),
+    state,
+    cause,
+    genesis: before.genesis,
+    members: before.members,
+    replication: before.replication,
+    sources: before.sources,
+    tokens: before.tokens,
+    secret: before.secret,
+  }
+}
+
+function nextFields(
+  before: LayoutEntry,
+  { members, replication }: NextLayout,
+): Pick<LayoutEntry, 'next' | 'nextReplication'> {
+  return {
+    next: orderedMembers(members),
+    nextReplication: unlessDefault(replication, replicationOf(before)),
+  }
 }

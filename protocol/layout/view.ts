@@ -1,6 +1,10 @@
 /**
  * A layout entry as the rest of the program asks it: who is a member, and who holds a partition.
  * Placements are computed when first needed and kept.
+ *
+ *   member    votes and counts: of P in STABLE and PLANNED, of P and P′ in JOINT (L3)
+ *   learner   will be a member, copies meanwhile, and counts nowhere (L1b): only in PLANNED
+ *   source    was a member: blocks may still be with it only (L5)
  */
 
 import { partitionCount } from '../keyspace/key.ts'
@@ -8,34 +12,78 @@ import type { Placement } from '../keyspace/placement.ts'
 import { place } from '../keyspace/placement.ts'
 import type { ClusterId, NodeId } from '../ids.ts'
 import type { ReplicaSets } from '../register/types.ts'
-import type { Genesis, LayoutEntry, Member } from './entry.ts'
+import type { Genesis, LayoutEntry, LayoutState, Member } from './entry.ts'
+import { nextReplicationOf, placeOf, replicationOf } from './entry.ts'
+
+export type Role = 'member' | 'learner' | 'source'
+
+/** An earlier placement whose blocks may not all have moved (L5). */
+export interface SourceView {
+  /** The STABLE entry that began with it. */
+  readonly epoch: number
+  readonly members: readonly Member[]
+  /** Who held the partition. Nearest first. */
+  replicas(partition: number): readonly NodeId[]
+  /** Partitions that other nodes hold in P than held them then. Ascending. */
+  movedTo(): readonly number[]
+}
+
+const NO_PARTITIONS: readonly number[] = []
+const NO_NODES: readonly NodeId[] = []
 
 export class LayoutView {
   readonly entry: LayoutEntry
-  /** P, and in JOINT P′ besides: everyone who may speak with the cluster. */
+  /** P, and in JOINT P′ besides: who votes, and who counts. */
   readonly members: readonly Member[]
-  readonly #byNode = new Map<NodeId, Member>()
+  /** In PLANNED: who is in P′ and not in P. */
+  readonly learners: readonly Member[]
+  /** Members, learners and the nodes of sources: everyone who may speak with the cluster. Where there are
+   * several records of a node, the newest. */
+  readonly known: readonly Member[]
+  /** Oldest first. */
+  readonly sources: readonly SourceView[]
+  readonly #members = new Map<NodeId, Member>()
+  readonly #learners = new Map<NodeId, Member>()
+  readonly #known = new Map<NodeId, Member>()
+  readonly #sourceNodes = new Set<NodeId>()
   readonly #sets: (ReplicaSets | undefined)[] = []
-  #placement: Placement | undefined
-  #nextPlacement: Placement | undefined
+  readonly #sourceReplicas: (readonly NodeId[] | undefined)[] = []
+  readonly #placement: LazyPlacement
+  readonly #nextPlacement: LazyPlacement | undefined
+  readonly #sourcePlacements: readonly LazyPlacement[]
+  #moved: readonly number[] | undefined
 
-  /** `before` lends its placements where the member lists are the same. */
+  /** `before` lends its placements where members and replication are the same. */
   constructor(entry: LayoutEntry, before?: LayoutView) {
     this.entry = entry
-    for (const member of entry.members) this.#byNode.set(member.nodeId, member)
-    for (const member of entry.next ?? []) this.#byNode.set(member.nodeId, member)
-    this.members = [...this.#byNode.values()]
-    if (before !== undefined) {
-      this.#placement = before.#lend(entry.members)
-      if (entry.next !== undefined) this.#nextPlacement = before.#lend(entry.next)
+    const { members, next = [], sources = [] } = entry
+    for (const { nodeId } of sources.flatMap((source) => source.members)) {
+      this.#sourceNodes.add(nodeId)
     }
+    for (const member of members) this.#members.set(member.nodeId, member)
+    for (const member of next) {
+      if (entry.state === 'JOINT') this.#members.set(member.nodeId, member)
+      else if (!this.#members.has(member.nodeId)) this.#learners.set(member.nodeId, member)
+    }
+    const records = [...sources.map((source) => source.members), members, next]
+    for (const member of records.flat()) this.#known.set(member.nodeId, member)
+    this.members = [...this.#members.values()]
+    this.learners = [...this.#learners.values()]
+    this.known = [...this.#known.values()]
+
+    const placed = (of: readonly Member[], replication: number): LazyPlacement =>
+      before?.lend(of, replication) ?? new LazyPlacement(of, replication, entry.genesis)
+    this.#placement = placed(members, replicationOf(entry))
+    this.#nextPlacement = entry.next && placed(entry.next, nextReplicationOf(entry))
+    this.#sourcePlacements = sources.map((source) => placed(source.members, source.replication))
+    this.sources = sources.map((source, i) => this.#sourceView(source, this.#sourcePlacements[i]!))
   }
 
   get epoch(): number {
     return this.entry.epoch
   }
 
-  get state(): 'STABLE' | 'JOINT' {
+  get state(): LayoutState {
     return this.entry.state
   }
 
@@ -56,21 +104,48 @@ export class LayoutView {
     return partitionCount(this.entry.genesis)
   }
 
+  /** Replicas that a partition should have in P; there are fewer where there are fewer members. */
+  get replication(): number {
+    return replicationOf(this.entry)
+  }
+
+  /** Of members only. */
   member(nodeId: NodeId): Member | undefined {
-    return this.#byNode.get(nodeId)
+    return this.#members.get(nodeId)
+  }
+
+  /** Of all who are known. */
+  knownMember(nodeId: NodeId): Member | undefined {
+    return this.#known.get(nodeId)
   }
 
   isMember(nodeId: NodeId): boolean {
-    return this.#byNode.has(nodeId)
+    return this.#members.has(nodeId)
   }
 
-  /** The active sets of a partition: one in STABLE, P's and P′'s in JOINT (L3). Nearest first. The
-   * same partition gives the same object. */
+  isLearner(nodeId: NodeId): boolean {
+    return this.#learners.has(nodeId)
+  }
+
+  /** Of a source and no member (any more). It may be a learner. */
+  isSource(nodeId: NodeId): boolean {
+    return this.#sourceNodes.has(nodeId) && !this.#members.has(nodeId)
+  }
+
+  /** Undefined for a stranger. A node of a source that learns to become a member again is a learner. */
+  role(nodeId: NodeId): Role | undefined {
+    if (this.isMember(nodeId)) return 'member'
+    if (this.isLearner(nodeId)) return 'learner'
+    return this.isSource(nodeId) ? 'source' : undefined
+  }
+
+  /** The active sets of a partition: P's, and in JOINT P′'s besides (L3). Nearest first. The same partition
+   * gives the same object. */
   replicaSets(partition: number): ReplicaSets {
     let sets = this.#sets[partition]
     if (sets === undefined) {
       const old = this.placement.replicas(partition)
-      const next = this.nextPlacement?.replicas(partition)
+      const next = this.#jointPlacement?.replicas(partition)
       sets = next === undefined ? [old] : [old, next]
       this.#sets[partition] = sets
     }
@@ -86,28 +161,123 @@ export class LayoutView {
   /** Partitions that the node holds, in any active set. Ascending. */
   partitionsOf(nodeId: NodeId): readonly number[] {
     const old = this.placement.partitionsOf(nodeId)
-    const next = this.nextPlacement?.partitionsOf(nodeId)
+    const next = this.#jointPlacement?.partitionsOf(nodeId)
     return next === undefined ? old : [...new Set([...old, ...next])].sort((a, b) => a - b)
   }
 
+  /** P's. */
   get placement(): Placement {
-    this.#placement ??= place(this.entry.members, this.entry.genesis)
+    return this.#placement.get()
+  }
+
+  /** P′'s, in PLANNED and JOINT. */
+  get nextPlacement(): Placement | undefined {
+    return this.#nextPlacement?.get()
+  }
+
+  /** In PLANNED: partitions that the node is to hold and does not hold. Members have such partitions too. */
+  learning(nodeId: NodeId): readonly number[] {
+    const next = this.nextPlacement
+    if (next === undefined || this.state !== 'PLANNED') return NO_PARTITIONS
+    const held = new Set(this.placement.partitionsOf(nodeId))
+    return next.partitionsOf(nodeId).filter((partition) => !held.has(partition))
+  }
+
+  /** In PLANNED and JOINT: partitions that other nodes hold in P′ than in P. Ascending. */
+  moved(): readonly number[] {
+    const next = this.nextPlacement
+    if (next === undefined) return NO_PARTITIONS
+    this.#moved ??= differing(this.placement, next)
+    return this.#moved
+  }
+
+  /** Nodes that may hold blocks of the partition by an earlier placement and are in no active set. Those of the
+   * newest source first. The same partition gives the same object. */
+  sourceReplicas(partition: number): readonly NodeId[] {
+    if (this.sources.length === 0) return NO_NODES
+    let nodes = this.#sourceReplicas[partition]
+    if (nodes === undefined) {
+      const active = new Set(this.replicaSets(partition).flat())
+      const earlier = this.sources.toReversed().flatMap((source) => source.replicas(partition))
+      nodes = [...new Set(earlier)].filter((nodeId) => !active.has(nodeId))
+      this.#sourceReplicas[partition] = nodes
+    }
+    return nodes
+  }
+
+  /** Partitions that the node holds in P and for which some source had other holders: blocks of theirs may still
+   * have to come. Ascending. */
+  waiting(nodeId: NodeId): readonly number[] {
+    if (this.sources.length === 0) return NO_PARTITIONS
+    const changed = new Set(this.sources.flatMap((source) => source.movedTo()))
+    return this.placement.partitionsOf(nodeId).filter((partition) => changed.has(partition))
+  }
+
+  /** Text that differs when anybody's place or role does, and is the same when only tokens or secrets change. */
+  placesKey(): string {
+    const { state, members, next, replication, nextReplication, sources } = this.entry
+    return JSON.stringify([state, members, next, replication, nextReplication, sources])
+  }
+
+  /** A placement of these members that this view has, computed or not. */
+  lend(members: readonly Member[], replication: number): LazyPlacement | undefined {
+    const own = [this.#placement, this.#nextPlacement, ...this.#sourcePlacements]
+    return own.find((placement) => placement?.isOf(members, replication))
+  }
+
+  /** Undefined unless P′ is active. */
+  get #jointPlacement(): Placement | undefined {
+    return this.state === 'JOINT' ? this.nextPlacement : undefined
+  }
+
+  #sourceView(
+    { epoch, members }: { epoch: number; members: readonly Member[] },
+    placement: LazyPlacement,
+  ): SourceView {
+    let moved: readonly number[] | undefined
+    return {
+      epoch,
+      members,
+      replicas: (partition) => placement.get().replicas(partition),
+      movedTo: () => (moved ??= differing(placement.get(), this.placement)),
+    }
+  }
+}
+
+/** Computed when first asked for, and shared by the views of successive entries. */
+class LazyPlacement {
+  readonly #members: readonly Member[]
+  readonly #replication: number
+  readonly #genesis: Genesis
+  #placement: Placement | undefined
+
+  constructor(members: readonly Member[], replication: number, genesis: Genesis) {
+    this.#members = members
+    this.#replication = replication
+    this.#genesis = genesis
+  }
+
+  get(): Placement {
+    this.#placement ??= place(this.#members, { ...this.#genesis, replication: this.#replication })
     return this.#placement
   }
 
-  /** Absent in STABLE. */
-  get nextPlacement(): Placement | undefined {
-    const { next } = this.entry
-    if (next === undefined) return undefined
-    this.#nextPlacement ??= place(next, this.entry.genesis)
-    return this.#nextPlacement
+  isOf(members: readonly Member[], replication: number): boolean {
+    return this.#replication === replication && samePlaces(members, this.#members)
   }
+}
 
-  #lend(members: readonly Member[]): Placement | undefined {
-    if (samePlaces(members, this.entry.members)) return this.#placement
-    const { next } = this.entry
-    return next !== undefined && samePlaces(members, next) ? this.#nextPlacement : undefined
+/** Partitions whose sets are not of the same nodes, in whatever order. Ascending. */
+function differing(a: Placement, b: Placement): number[] {
+  const partitions: number[] = []
+  for (let partition = 0; partition < a.partitions; partition++) {
+    if (!sameNodes(a.replicas(partition), b.replicas(partition))) partitions.push(partition)
   }
+  return partitions
+}
+
+function sameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node) => b.includes(node))
 }
 
 /** Both lists are in node order. */
@@ -119,7 +289,8 @@ function samePlaces(a: readonly Member[], b: readonly Member[]): boolean {
       return (
         member.nodeId === other.nodeId &&
         member.zone === other.zone &&
-        member.capacityBytes === other.capacityBytes
+        member.capacityBytes === other.capacityBytes &&
+        placeOf(member) === placeOf(other)
       )
     })
   )
