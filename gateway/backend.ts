@@ -7,8 +7,14 @@
  * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
+import type {
+  LayoutChange,
+  LayoutChanged,
+  LayoutPlan,
+  LayoutTable,
+  PlannedChange,
+} from './admin/layout.ts'
 import type { LocateResult } from './admin/locate-result.ts'
-
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
 import type { SecretStatus, TokenStatus } from './admin/status.ts'
 import type { PrincipalDirectory } from './principals.ts'
@@ -442,7 +448,13 @@ export interface AdminBackend {
    * Unavailable. */
   rotateSecret(overlapMs: number): Promise<SecretStatus>
   locate(bucket: string, key: string): Promise<LocateResult>
-  layout(): Promise<unknown>
+  layoutTable(): Promise<LayoutTable>
+  /** What a change would move. Throws LayoutRefusal, StoreError Unavailable. */
+  planChange(change: PlannedChange): Promise<LayoutPlan>
+  /** Begins it; resolves when the layout says so. Throws LayoutRefusal, StoreError Unavailable. */
+  applyChange(change: LayoutChange): Promise<LayoutChanged>
+  /** Goes back to the members of before. Throws LayoutRefusal where there is nothing to give up any more. */
+  cancelChange(): Promise<LayoutChanged>
   /** What is lost for good: registers name it, and no replica has it. */
   lost(): Promise<LostStatus>
   /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */
@@ -525,6 +537,8 @@ export interface NodeStatus {
   readonly warnings: readonly string[]
   readonly members: readonly {
     readonly node: string
+    /** Its short id where it has none. */
+    readonly name: string
     readonly zone: string
     readonly addresses: readonly string[]
     readonly capacityBytes: number
@@ -572,5 +586,13 @@ export interface NodeStatus {
   readonly upkeep: UpkeepStatus
   /** Entries of the list of what is lost for good (`shoal status --lost`). */
   readonly lost: number
+  /** Earlier sets of members from which blocks are still fetched. */
+  readonly sources: number
+  /** Blocks on their way to the nodes that hold them by the layout. */
+  readonly moves: { readonly pendingBytes: number; readonly bytesPerSecond: number }
+  /** Whichever one fails now, requests go on and nothing is lost. */
+  readonly canLoseANode: boolean
+  /** Why, or why not: 'every partition has a majority without it'. */
+  readonly canLoseANodeWhy: string
   readonly uptimeSeconds: number
 }

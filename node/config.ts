@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import { ACCESS_KEY_ID } from '../protocol/iam/identity.ts'
 import { PART_BYTES_MIN } from '../protocol/limits.ts'
+import { NODE_NAME } from './node-name.ts'
 import { parseConfigFile } from './config-file.ts'
 import { parseDuration, parseSize } from './units.ts'
 import { UsageError } from './usage-error.ts'
@@ -170,6 +171,11 @@ const nodeFields = {
    */
   cluster: text(/^[0-9a-f]{32}$/, 'is not the id of a cluster, 32 hexadecimal digits').optional(),
   /**
+   * What people call this node: commands and tables name it so. Default: the host's name and that of the data
+   * directory. Taken when it becomes a member; later `shoal layout set NODE --name` changes it. Cost: none.
+   */
+  name: text(NODE_NAME, 'has 1 to 64 letters, digits, dots, dashes and underscores').optional(),
+  /**
    * Failure domain of this node: rack, room, site. Default `default`. Replicas of a partition lie in
    * different zones where they can; with all nodes in one zone it has no effect.
    */
@@ -272,6 +278,7 @@ export const flagNames = [
   'join',
   'joinFile',
   'cluster',
+  'name',
   'zone',
   'capacity',
 ] as const

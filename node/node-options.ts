@@ -15,6 +15,8 @@ export interface NodeOptions {
   readonly boot: number
   /** Durably: this start goes on with a higher boot (D2). */
   readonly raiseBoot: (boot: number) => void | Promise<void>
+  /** What people call it. Taken when it becomes a member. */
+  readonly name?: string | undefined
   readonly zone: string
   readonly capacityBytes: number
   readonly segmentSizeBytes: number
@@ -38,6 +40,8 @@ export interface NodeOptions {
   readonly upkeep?: UpkeepSettings | undefined
   /** At the first start: join by this token, or found a cluster with these root credentials. */
   readonly join?: string | undefined
+  /** With `join`: in the place of this lost node, a name or the end of an id. */
+  readonly replace?: string | undefined
   readonly root?: RootCredential | undefined
   /** It made a new cluster. */
   readonly founded?: ((cluster: ClusterId) => void) | undefined

@@ -64,7 +64,7 @@ import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
 import { Space } from './space/space.ts'
 import { SecretUpkeep } from './secret-upkeep.ts'
-import { Status } from './status.ts'
+import { NO_MOVES, Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** What a start has found on its disk. */
@@ -469,6 +469,7 @@ export class ShoalNode {
       lostCount: () => this.#lost.objects.count,
       damagedRegisters: () => damaged.waiting(),
       readRoom: bodies.readRoom,
+      moves: () => NO_MOVES,
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status

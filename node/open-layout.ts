@@ -7,7 +7,7 @@ import type { NodeOptions } from './node-options.ts'
 
 export function openLayout(
   { network, disk, clock, random, signer, logger }: Environment,
-  options: Pick<NodeOptions, 'storageId' | 'zone' | 'capacityBytes' | 'clusterSecret'>,
+  options: Pick<NodeOptions, 'storageId' | 'name' | 'zone' | 'capacityBytes' | 'clusterSecret'>,
   node: Pick<LayoutManagerOptions, 'holdsRegisters' | 'mayVote'>,
 ): Promise<LayoutManager> {
   return LayoutManager.open({
@@ -19,6 +19,7 @@ export function openLayout(
     signer,
     logger,
     storageId: options.storageId,
+    name: options.name,
     zone: options.zone,
     capacityBytes: options.capacityBytes,
     clusterSecret: options.clusterSecret,

@@ -1,5 +1,6 @@
 /** A node as a process: data directory, real adapters, S3 and admin ports. What the CLI starts. */
 
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AdminBackend } from '../gateway/backend.ts'
 import { createAdmin, type Admin } from '../gateway/admin/api.ts'
@@ -26,6 +27,7 @@ import { checkFirstStart, isRefusal } from './first-start.ts'
 import { createRowCheck } from './metadata/row-check.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
+import { defaultNodeName } from './node-name.ts'
 import { ShoalNode } from './node.ts'
 import type { RootCredential } from './node-options.ts'
 import { secretStore } from './secret-store.ts'
@@ -160,6 +162,7 @@ async function serveBehind(
     storageId: storageId(record.storageId),
     boot: record.boot,
     raiseBoot: (boot) => directory.remember({ boot }),
+    name: config.name ?? defaultNodeName(hostname(), config.data),
     zone: config.zone,
     capacityBytes: config.capacity ?? totalBytes,
     segmentSizeBytes: config.segmentSize,
@@ -187,6 +190,7 @@ async function serveBehind(
       },
     },
     join: founds ? undefined : config.join,
+    replace: choices.replace,
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
     gauges,

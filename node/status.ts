@@ -9,6 +9,13 @@ import { xorDistances } from '../protocol/keyspace/distance.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import type {
+  LayoutChange,
+  LayoutChanged,
+  LayoutPlan,
+  LayoutTable,
+  PlannedChange,
+} from '../gateway/admin/layout.ts'
+import type {
   AdminBackend,
   Gauge,
   LostStatus,
@@ -21,11 +28,14 @@ import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
+import { LayoutAdmin } from './layout-admin.ts'
 import { MembershipError } from './membership/errors.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { TokenOptions } from './membership/token-office.ts'
 import type { Buckets } from './metadata/buckets.ts'
+import { hasBit, setBit } from './bits.ts'
 import { internalContext } from './internal-context.ts'
+import { nameOf, namesOf } from './node-name.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
 import type { ReadRoom } from './data/read-room.ts'
 import type { Recall } from './repair/recall.ts'
@@ -33,6 +43,7 @@ import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { SpaceCounters } from './space/space.ts'
+import { spareOf } from './spare-replicas.ts'
 import type { SecretUpkeep } from './secret-upkeep.ts'
 import type { Upkeep } from './upkeep.ts'
 
@@ -44,6 +55,22 @@ const WHY_MAX = 5
 const WALK_TIMEOUT_MS = 8_000
 /** Not answering for so long is said. */
 const DISK_SILENT_SECONDS = 3
+
+/** What a node says of its work for the layout. */
+export interface MoveProgress {
+  /** Partitions, before it gets a vote on them. */
+  readonly learning: { readonly total: number; readonly done: number }
+  /** By the epoch of a source, one bit a partition: blocks of that source may be missing. */
+  readonly lacking: readonly {
+    readonly epoch: number
+    readonly partitions: Uint8Array<ArrayBuffer>
+  }[]
+  readonly move: {
+    readonly pendingBytes: number
+    readonly doneBytes: number
+    readonly bytesPerSecond: number
+  }
+}
 
 export interface StatusOptions {
   readonly layout: LayoutManager
@@ -70,14 +97,21 @@ export interface StatusOptions {
   /** Found damaged, and not mended yet (D3). */
   readonly damagedRegisters: () => number
   readonly readRoom: ReadRoom
+  readonly moves: () => MoveProgress
   readonly extraGauges: () => readonly Gauge[]
 }
 
 export class Status implements AdminBackend {
   readonly #options: StatusOptions
+  readonly #layout: LayoutAdmin
 
   constructor(options: StatusOptions) {
     this.#options = options
+    this.#layout = new LayoutAdmin({
+      self: options.network.self,
+      view: () => this.#view(),
+      replies: (view) => this.#askAll(view),
+    })
   }
 
   notReadyReason(): string | undefined {
@@ -98,9 +132,13 @@ export class Status implements AdminBackend {
   }
 
   tokens(): readonly TokenStatus[] {
-    return this.#options.layout.tokens
-      .list()
-      .map(({ id, expiresMs, uses, nodes }) => ({ id, expiresMs, uses, nodes }))
+    return this.#options.layout.tokens.list().map(({ id, expiresMs, uses, nodes }) => ({
+      id,
+      expiresMs,
+      uses,
+      nodes,
+      names: nodes.map((node) => nameOf(this.#view(), node)),
+    }))
   }
 
   async revokeToken(id: string): Promise<boolean> {
@@ -134,16 +172,20 @@ export class Status implements AdminBackend {
     return this.#options.lost()
   }
 
-  layout(): Promise<unknown> {
-    const { entry } = this.#view()
-    const { rootAccount, ...genesis } = entry.genesis
-    return Promise.resolve({
-      ...entry,
-      // `shoal token list` shows them, without what proves that one has them.
-      tokens: undefined,
-      secret: undefined,
-      genesis: { ...genesis, rootAccountId: rootAccount.accountId },
-    })
+  layoutTable(): Promise<LayoutTable> {
+    return this.#layout.table()
+  }
+
+  planChange(change: PlannedChange): Promise<LayoutPlan> {
+    return this.#layout.plan(change)
+  }
+
+  applyChange(change: LayoutChange): Promise<LayoutChanged> {
+    return this.#layout.apply(change)
+  }
+
+  cancelChange(): Promise<LayoutChanged> {
+    return this.#layout.cancel()
   }
 
   /** What this node tells another about itself. */
@@ -152,7 +194,8 @@ export class Status implements AdminBackend {
     const stats = store.stats()
     const behind = resync.behind()
     const open = recall.forgotten()
-    for (const partition of open) behind[partition >> 3]! |= 0x80 >> (partition & 7)
+    for (const partition of open) setBit(behind, partition)
+    const { learning, lacking, move } = this.#options.moves()
     return {
       epoch: this.#view().epoch,
       behind,
@@ -164,6 +207,13 @@ export class Status implements AdminBackend {
       logBytes: stats.logBytes,
       resyncPending: resync.pendingCount,
       resyncDone: resync.doneCount,
+      unproven: !this.#options.selfCheck.isProven,
+      learningTotal: learning.total,
+      learningDone: learning.done,
+      movePendingBytes: Math.ceil(move.pendingBytes),
+      moveDoneBytes: Math.floor(move.doneBytes),
+      moveBytesPerSecond: Math.floor(move.bytesPerSecond),
+      lacking: lacking.map(({ epoch, partitions }) => ({ epoch, partitions })),
     }
   }
 
@@ -172,6 +222,7 @@ export class Status implements AdminBackend {
       this.#options
     const view = this.#view()
     const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
+    const spare = spareOf(view, replies)
     const stats = store.stats()
     const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
@@ -208,6 +259,7 @@ export class Status implements AdminBackend {
         const reply = replies.get(member.nodeId)
         return {
           node: member.nodeId,
+          name: nameOf(view, member.nodeId),
           zone: member.zone,
           addresses: member.addresses,
           capacityBytes: member.capacityBytes,
@@ -239,6 +291,13 @@ export class Status implements AdminBackend {
       },
       upkeep,
       lost: lost.objects.length,
+      sources: view.sources.length,
+      moves: {
+        pendingBytes: sum(replies, (reply) => reply.movePendingBytes),
+        bytesPerSecond: sum(replies, (reply) => reply.moveBytesPerSecond),
+      },
+      canLoseANode: spare.canLoseANode,
+      canLoseANodeWhy: spare.why,
       uptimeSeconds: Math.floor((clock.monotonicMs() - startedMs) / 1000),
     }
   }
@@ -266,6 +325,10 @@ export class Status implements AdminBackend {
         walked === undefined
           ? undefined
           : { replicas: walked.replicas, provider: walked.provider, hops: walked.hops },
+      names: namesOf(view, [
+        ...replicas,
+        ...(walked === undefined ? [] : [...walked.replicas, walked.provider]),
+      ]),
       agree: walked !== undefined && sameSet(walked.replicas, replicas),
     }
   }
@@ -400,7 +463,7 @@ export class Status implements AdminBackend {
     const { network, peers } = this.#options
     const replies = new Map<NodeId, WireStatusReply>([[network.self, this.own()]])
     await Promise.all(
-      view.members.map(async ({ nodeId }) => {
+      view.known.map(async ({ nodeId }) => {
         if (nodeId === network.self || !peers.connected(nodeId)) return
         const isSlow = peers.health.isSlow(nodeId, 'other')
         const reply = await peers
@@ -421,6 +484,13 @@ export class Status implements AdminBackend {
 
 function textOfNote({ reason, detail }: ForgottenNote): string {
   return `${reason}: ${detail}`
+}
+
+/** Of a node that moves nothing. */
+export const NO_MOVES: MoveProgress = {
+  learning: { total: 0, done: 0 },
+  lacking: [],
+  move: { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 },
 }
 
 function damagedWarnings(registers: number): string[] {
@@ -459,7 +529,7 @@ function countPartitions(
     for (const node of view.replicas(partition)) {
       const reply = replies.get(node)
       if (reply === undefined || reply.epoch !== view.epoch) up = false
-      else if ((reply.behind[partition >> 3]! & (0x80 >> (partition & 7))) !== 0) level = false
+      else if (hasBit(reply.behind, partition)) level = false
     }
     if (!up) counts.degraded++
     else if (level) counts.whole++

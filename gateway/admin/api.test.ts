@@ -3,6 +3,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend, NodeStatus } from '../backend.ts'
 import { sendPlain, type RawResponse } from '../conformance/world.ts'
 import { ADMIN_ROUTES, createAdmin, type Admin } from './api.ts'
+import { LayoutRefusal, type LayoutPlan, type LayoutTable } from './layout.ts'
 import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
 import { GatewayMetrics } from './metrics.ts'
 
@@ -11,10 +12,13 @@ const WITH_CREDENTIAL = { host: '127.0.0.1', authorization: `Bearer ${SECRET}` }
 
 let admin: Admin | undefined
 const errors: unknown[] = []
+/** As the backend was asked for them. */
+const changes: unknown[] = []
 
 afterEach(async () => {
   await admin?.close()
   errors.length = 0
+  changes.length = 0
 })
 
 const SCRUB = {
@@ -37,7 +41,7 @@ const backend: AdminBackend = {
   notReadyReason: () => undefined,
   status: () => Promise.resolve({ node: 'n' } as NodeStatus),
   issueToken: ({ ttlMs, uses }) => Promise.resolve(`token for ${ttlMs}, ${uses} times`),
-  tokens: () => [{ id: '00'.repeat(8), expiresMs: 5, uses: 2, nodes: ['n'] }],
+  tokens: () => [{ id: '00'.repeat(8), expiresMs: 5, uses: 2, nodes: ['n'], names: ['n'] }],
   revokeToken: (id) => Promise.resolve(id === '00'.repeat(8)),
   secret: () => ({ generation: 1, keysSealed: true }),
   rotateSecret: (overlapMs) =>
@@ -50,9 +54,19 @@ const backend: AdminBackend = {
       partition: 1,
       epoch: 1,
       byLayout: [],
+      names: {},
       agree: true,
     }),
-  layout: () => Promise.resolve({ epoch: 7 }),
+  layoutTable: () => Promise.resolve({ epoch: 7 } as LayoutTable),
+  planChange: (change) => {
+    changes.push(change)
+    return Promise.resolve({ moved: 3 } as LayoutPlan)
+  },
+  applyChange: (change) => {
+    changes.push(change)
+    return Promise.resolve({ epoch: 8, state: 'PLANNED', changes: [] })
+  },
+  cancelChange: () => Promise.resolve({ epoch: 9, state: 'STABLE', changes: [] }),
   startScrub: () => ({ ...SCRUB, running: true }),
   lost: () => Promise.resolve({ objects: [], unanswered: 0 }),
   scrubStatus: () => SCRUB,
@@ -60,21 +74,27 @@ const backend: AdminBackend = {
 }
 
 async function start(
-  changes: Partial<AdminBackend> = {},
+  parts: Partial<AdminBackend> = {},
 ): Promise<
-  (method: string, url: string, headers?: Record<string, string>) => Promise<RawResponse>
+  (
+    method: string,
+    url: string,
+    headers?: Record<string, string>,
+    body?: string,
+  ) => Promise<RawResponse>
 > {
   const metrics = new GatewayMetrics()
   metrics.of('PutObject').record(200, 0.003, 2)
   metrics.of('PutObject').record(503, 70, 1)
   admin = createAdmin({
-    backend: { ...backend, ...changes },
+    backend: { ...backend, ...parts },
     metrics,
     credential: { secret: SECRET, path: '/data/admin-credential' },
     logger: { error: (fields) => void errors.push(fields) },
   })
   const { url: endpoint } = await admin.listen({ host: '127.0.0.1', port: 0 })
-  return (method, url, headers = WITH_CREDENTIAL) => sendPlain(endpoint, { method, url, headers })
+  return (method, url, headers = WITH_CREDENTIAL, body = '') =>
+    sendPlain(endpoint, { method, url, headers }, Buffer.from(body))
 }
 
 describe('pages', () => {
@@ -121,6 +141,86 @@ describe('pages', () => {
     expect((await ask('GET', '/locate?bucket=b')).status).toBe(400)
   })
 
+  test('changes of the layout', async () => {
+    const ask = await start()
+    const send = (path: string, change: unknown) =>
+      ask('POST', path, WITH_CREDENTIAL, JSON.stringify(change))
+    const both = [
+      { kind: 'drain', node: 'b' },
+      { kind: 'remove', node: 'b', force: true },
+      { kind: 'replace', node: 'b', by: 'c' },
+      { kind: 'set', node: 'b', name: 'n', zone: 'z', capacityBytes: 2 ** 30 },
+      { kind: 'replication', replication: 5 },
+    ]
+    for (const change of both) {
+      expect((await send('/layout/plan', change)).text).toBe('{"moved":3}\n')
+      expect(JSON.parse((await send('/layout/change', change)).text)).toMatchObject({ epoch: 8 })
+      expect(changes.splice(0)).toEqual([change, change])
+    }
+    const onPaper = [
+      { kind: 'add', zone: 'z', capacityBytes: 2 ** 40 },
+      { kind: 'replace', node: 'b', zone: 'z', capacityBytes: 2 ** 40 },
+    ]
+    for (const change of onPaper) {
+      expect((await send('/layout/plan', change)).status).toBe(200)
+      expect((await send('/layout/change', change)).status).toBe(400)
+      expect(changes.splice(0)).toEqual([change])
+    }
+    expect(JSON.parse((await ask('DELETE', '/layout/change')).text)).toMatchObject({ epoch: 9 })
+  })
+
+  test.each([
+    ['', /no JSON$/],
+    ['[]', /no JSON object$/],
+    ['null', /no JSON object$/],
+    ['{"kind":"drain","node":"b"', /no JSON$/],
+    ['{"kind":"explode"}', /^kind is drain, remove, replace, set or replication/],
+    ['{"kind":"drain"}', /^node is the name of a node, or the end of its id$/],
+    ['{"kind":"drain","node":""}', /^node is/],
+    ['{"kind":"drain","node":["b"]}', /^node is/],
+    ['{"kind":"drain","node":"a b"}', /^node is/],
+    ['{"kind":"drain","node":"b","force":true}', /^unknown field "force": node are known$/],
+    ['{"kind":"drain","node":"b","__proto__":1}', /^unknown field "__proto__"/],
+    ['{"kind":"remove","node":"b","force":"yes"}', /^force is true or false$/],
+    ['{"kind":"set","node":"b"}', /^set: give --zone, --capacity or --name$/],
+    ['{"kind":"set","node":"b","zone":"a b"}', /^zone has/],
+    ['{"kind":"set","node":"b","capacityBytes":1}', /^capacityBytes is/],
+    ['{"kind":"set","node":"b","capacityBytes":1e30}', /^capacityBytes is/],
+    ['{"kind":"set","node":"b","capacityBytes":"1TiB"}', /^capacityBytes is/],
+    ['{"kind":"replication","replication":0}', /^replication is/],
+    ['{"kind":"replication","replication":2.5}', /^replication is/],
+    ['{"kind":"replication","replication":8}', /^replication is/],
+  ])('a change that makes no sense changes nothing: %s', async (body, expected) => {
+    const ask = await start()
+    for (const path of ['/layout/plan', '/layout/change']) {
+      const answer = await ask('POST', path, WITH_CREDENTIAL, body)
+      expect(answer.status).toBe(400)
+      expect((JSON.parse(answer.text) as { error: string }).error).toMatch(expected)
+    }
+    expect(changes).toEqual([])
+  })
+
+  test('changes that are refused, and a body without end', async () => {
+    const refuse = (status: 400 | 404 | 409) => () =>
+      Promise.reject(new LayoutRefusal(status, `do that instead ${status}`))
+    const ask = await start({
+      planChange: refuse(404),
+      applyChange: refuse(409),
+      cancelChange: refuse(400),
+    })
+    const drain = '{"kind":"drain","node":"b"}'
+    const answers = [
+      await ask('POST', '/layout/plan', WITH_CREDENTIAL, drain),
+      await ask('POST', '/layout/change', WITH_CREDENTIAL, drain),
+      await ask('DELETE', '/layout/change'),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([404, 409, 400])
+    expect(answers[1]?.text).toBe('{"error":"do that instead 409"}\n')
+    const long = await ask('POST', '/layout/change', WITH_CREDENTIAL, ' '.repeat(5_000))
+    expect(long.status).toBe(413)
+    expect(errors).toEqual([])
+  })
+
   test('join tokens', async () => {
     const ask = await start()
     for (const [query, token] of [
@@ -137,7 +237,7 @@ describe('pages', () => {
       expect((await ask('POST', `/token?uses=${uses}`)).status, uses).toBe(400)
     }
     expect(JSON.parse((await ask('GET', '/token')).text)).toEqual([
-      { id: '0000000000000000', expiresMs: 5, uses: 2, nodes: ['n'] },
+      { id: '0000000000000000', expiresMs: 5, uses: 2, nodes: ['n'], names: ['n'] },
     ])
     expect((await ask('DELETE', '/token?id=0000000000000000')).status).toBe(200)
     expect((await ask('DELETE', '/token?id=0000000000000001')).status).toBe(404)
@@ -209,7 +309,10 @@ describe('who may ask (row 36)', () => {
       const ask = await start({
         status: told('status'),
         lost: told('lost'),
-        layout: told('layout'),
+        layoutTable: told('layoutTable'),
+        planChange: told('planChange'),
+        applyChange: told('applyChange'),
+        cancelChange: told('cancelChange'),
         locate: told('locate'),
         issueToken: told('issueToken'),
         tokens: told('tokens'),
@@ -220,6 +323,7 @@ describe('who may ask (row 36)', () => {
         scrubStatus: told('scrubStatus'),
       })
       const [method = '', path = ''] = route.split(' ')
+      const body = route.startsWith('POST /layout/') ? '{"kind":"drain","node":"n"}' : ''
       const wrong: [string | undefined, number][] = [
         [undefined, 401],
         ['', 401],
@@ -237,14 +341,16 @@ describe('who may ask (row 36)', () => {
           host: 'localhost',
           ...(authorization !== undefined && { authorization }),
         }
-        const answer = await ask(method, `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`, headers)
+        const url = `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`
+        const answer = await ask(method, url, headers, body)
         expect(answer.status, authorization).toBe(status)
         expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined)
         expect(JSON.parse(answer.text)).toMatchObject({ credential: '/data/admin-credential' })
         expect(answer.text).not.toContain(SECRET)
       }
       expect(done).toEqual([])
-      expect((await ask(method, `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`)).status).toBe(503)
+      const url = `${path}?bucket=b&key=k&id=${'0'.repeat(16)}`
+      expect((await ask(method, url, WITH_CREDENTIAL, body)).status).toBe(503)
       expect(done).toHaveLength(1)
     },
   )

@@ -11,7 +11,10 @@
  *
  *   GET  /status                  NodeStatus
  *   GET  /lost                    LostStatus: what no replica has any more
- *   GET  /layout                  the layout
+ *   GET  /layout                  LayoutTable: the members, what they hold, and what is under way
+ *   POST /layout/plan             body PlannedChange: LayoutPlan, what it would move; nothing changes
+ *   POST /layout/change           body LayoutChange: begins it: LayoutChanged
+ *   DELETE /layout/change         gives up the change that is under way: LayoutChanged
  *   GET  /locate?bucket=B&key=K   LocateResult
  *   POST /token?ttlMs=N&uses=N    {"token":"…"}; one hour and one node when not given
  *   GET  /token                   [TokenStatus]
@@ -30,6 +33,8 @@ import Koa from 'koa'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../backend.ts'
 import { refusalOfCredential, type AdminCredential } from './credential.ts'
+import { LayoutRefusal } from './layout.ts'
+import { CHANGE_BYTES_MAX, readChange, readPlanned } from './layout-request.ts'
 import { refusalOf } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
@@ -59,7 +64,11 @@ interface Answer {
   readonly challenge?: string
 }
 
-type Route = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>
+type Route = (
+  options: AdminOptions,
+  query: URLSearchParams,
+  request: IncomingMessage,
+) => Answer | Promise<Answer>
 
 const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /health/live', () => ok({ live: true })],
@@ -67,7 +76,10 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /metrics', scrape],
   ['GET /status', async ({ backend }) => ok(await backend.status())],
   ['GET /lost', async ({ backend }) => ok(await backend.lost())],
-  ['GET /layout', async ({ backend }) => ok(await backend.layout())],
+  ['GET /layout', async ({ backend }) => ok(await backend.layoutTable())],
+  ['POST /layout/plan', planChange],
+  ['POST /layout/change', applyChange],
+  ['DELETE /layout/change', async ({ backend }) => ok(await backend.cancelChange())],
   ['GET /locate', locate],
   ['POST /token', issueToken],
   ['GET /token', ({ backend }) => ok(backend.tokens())],
@@ -131,8 +143,11 @@ async function answerOf(options: AdminOptions, request: IncomingMessage): Promis
     return { status: other ? 405 : 404, json: { error: other ? 'method' : 'no such page' } }
   }
   try {
-    return await route(options, new URLSearchParams(search))
+    return await route(options, new URLSearchParams(search), request)
   } catch (error) {
+    if (error instanceof LayoutRefusal) {
+      return { status: error.status, json: { error: error.message } }
+    }
     if (error instanceof StoreError) {
       return { status: error.code === 'NoSuchBucket' ? 404 : 503, json: { error: error.message } }
     }
@@ -179,6 +194,26 @@ async function locate({ backend }: AdminOptions, query: URLSearchParams): Promis
   return ok(await backend.locate(bucket, key))
 }
 
+async function planChange(
+  { backend }: AdminOptions,
+  _query: URLSearchParams,
+  request: IncomingMessage,
+): Promise<Answer> {
+  const body = await bodyOf(request)
+  if (body === undefined) return TOO_LARGE
+  return ok(await backend.planChange(readPlanned(body)))
+}
+
+async function applyChange(
+  { backend }: AdminOptions,
+  _query: URLSearchParams,
+  request: IncomingMessage,
+): Promise<Answer> {
+  const body = await bodyOf(request)
+  if (body === undefined) return TOO_LARGE
+  return ok(await backend.applyChange(readChange(body)))
+}
+
 async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
@@ -204,6 +239,22 @@ async function rotateSecret({ backend }: AdminOptions, query: URLSearchParams): 
     return wrong('the overlap is 36 hours at most')
   }
   return ok(await backend.rotateSecret(overlapMs))
+}
+
+const TOO_LARGE: Answer = {
+  status: 413,
+  json: { error: `the body has more than ${CHANGE_BYTES_MAX} bytes` },
+}
+
+/** Undefined: it is too large. */
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let sizeBytes = 0
+  for await (const chunk of request as AsyncIterable<Uint8Array>) {
+    sizeBytes += chunk.length
+    if (sizeBytes <= CHANGE_BYTES_MAX) chunks.push(chunk)
+  }
+  return sizeBytes > CHANGE_BYTES_MAX ? undefined : Buffer.concat(chunks)
 }
 
 function wrong(error: string): Answer {

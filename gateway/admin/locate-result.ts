@@ -11,5 +11,7 @@ export interface LocateResult {
   readonly byWalk?:
     | { readonly replicas: readonly string[]; readonly provider: string; readonly hops: number }
     | undefined
+  /** Of the nodes above, by id. */
+  readonly names: Readonly<Record<string, string>>
   readonly agree: boolean
 }

@@ -8,6 +8,8 @@ export interface TokenStatus {
   readonly uses: number
   /** That it has admitted, or that asked to be in a change which went back. */
   readonly nodes: readonly string[]
+  /** Theirs, or their short ids. */
+  readonly names: readonly string[]
 }
 
 /** Of the cluster secret. */

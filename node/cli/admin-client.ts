@@ -12,6 +12,13 @@ import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
 import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
+import type {
+  LayoutChange,
+  LayoutChanged,
+  LayoutPlan,
+  LayoutTable,
+  PlannedChange,
+} from '../../gateway/admin/layout.ts'
 import type { SecretStatus, TokenStatus } from '../../gateway/admin/status.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import { readAdminCredential, readNode } from '../data-directory.ts'
@@ -149,18 +156,34 @@ export class AdminClient {
     return (await this.#ask('GET', '/scrub')) as ScrubStatus
   }
 
-  layout(): Promise<unknown> {
-    return this.#ask('GET', '/layout')
+  async layout(): Promise<LayoutTable> {
+    return (await this.#ask('GET', '/layout')) as LayoutTable
   }
 
-  async #ask(method: 'GET' | 'POST' | 'DELETE', path: string): Promise<unknown> {
-    let { status, text } = await this.#exchange(method, path, this.#credential?.())
+  /** What a change would move. */
+  async planChange(change: PlannedChange): Promise<LayoutPlan> {
+    return (await this.#ask('POST', '/layout/plan', change)) as LayoutPlan
+  }
+
+  /** Begins a change. */
+  async applyChange(change: LayoutChange): Promise<LayoutChanged> {
+    return (await this.#ask('POST', '/layout/change', change)) as LayoutChanged
+  }
+
+  /** Gives up the change that is under way. */
+  async cancelChange(): Promise<LayoutChanged> {
+    return (await this.#ask('DELETE', '/layout/change')) as LayoutChanged
+  }
+
+  async #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+    const sent = body === undefined ? undefined : JSON.stringify(body)
+    let { status, text } = await this.#exchange(method, path, this.#credential?.(), sent)
     if (status === 401 || status === 403) {
       // The node has been started again meanwhile, or only its address is known.
       this.#credential ??= this.#namedBy(text)
       const credential = this.#credential?.()
       if (credential !== undefined) {
-        ;({ status, text } = await this.#exchange(method, path, credential))
+        ;({ status, text } = await this.#exchange(method, path, credential, sent))
       }
     }
     let answer: unknown
@@ -174,7 +197,8 @@ export class AdminClient {
     if (status === 200) return answer
     const said = (answer as { error?: unknown } | null)?.error
     const why = `node at ${this.#base.host}: ${typeof said === 'string' ? said : status}`
-    throw status === 401 || status === 403 ? new UsageError(why) : new Error(why)
+    const wrongly = path.startsWith('/layout') ? [400, 401, 403, 404] : [401, 403]
+    throw wrongly.includes(status) ? new UsageError(why) : new Error(why)
   }
 
   /** Undefined unless the directory that the answer names says that its node is at this very address. */
@@ -200,6 +224,7 @@ export class AdminClient {
     method: string,
     path: string,
     credential: string | undefined,
+    body: string | undefined,
   ): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const failed = (why: string): void => {
@@ -232,7 +257,7 @@ export class AdminClient {
       )
       asked.on('timeout', () => asked.destroy(new Error('no answer in time')))
       asked.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? error.message))
-      asked.end()
+      asked.end(body)
     })
   }
 }

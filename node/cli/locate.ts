@@ -43,12 +43,12 @@ export function locateLines(result: LocateResult): string[] {
       [{ title: 'NODE' }, { title: 'XOR DISTANCE' }, { title: 'LAYOUT' }, { title: 'DHT' }],
       [
         ...result.byLayout.map(({ node, distance }) => [
-          shortNode(node),
+          labelOf(result, node),
           distance.length > 24 ? `${distance.slice(0, 24)}…` : distance,
           'yes',
           walked(node),
         ]),
-        ...onlyWalk.map((node) => [shortNode(node), '', 'no', 'yes']),
+        ...onlyWalk.map((node) => [labelOf(result, node), '', 'no', 'yes']),
       ],
     ),
     '',
@@ -56,8 +56,14 @@ export function locateLines(result: LocateResult): string[] {
   ]
 }
 
-function verdict({ byWalk, agree }: LocateResult): string {
+/** The id of one that the layout does not know. */
+function labelOf({ names }: LocateResult, node: string): string {
+  return names[node] ?? shortNode(node)
+}
+
+function verdict(result: LocateResult): string {
+  const { byWalk, agree } = result
   if (byWalk === undefined) return 'the DHT knows no provider of this slice of the keyspace (yet)'
-  const way = `asked ${shortNode(byWalk.provider)} after ${byWalk.hops} hops`
+  const way = `asked ${printable(labelOf(result, byWalk.provider))} after ${byWalk.hops} hops`
   return agree ? `layout and DHT agree (${way})` : `layout and DHT DISAGREE (${way})`
 }

@@ -62,9 +62,15 @@ describe('what is wrong is one line and exit code 2', () => {
     [['token', '--ttl', '5'], /not a duration/],
     [['status', '--data', '/no/such'], /is no data directory of a node/],
     [['status', '--admin', 'ftp://x'], /is no URL/],
-    [['layout', 'drain', 'n', '--force'], 'shoal: not implemented yet: layout drain'],
-    [['layout', 'remove'], 'shoal: not implemented yet: layout remove'],
-    [['layout', 'replace'], 'shoal: not implemented yet: layout replace'],
+    [['layout', 'drain'], /missing required argument 'node'/],
+    [['layout', 'drain', 'n', '--force'], /unknown option '--force'/],
+    [['layout', 'replace', 'old'], /missing required argument 'new'/],
+    [['layout', 'set', 'n'], /layout set: give --zone, --capacity or --name$/],
+    [['layout', 'set', 'n', '--capacity', '5'], /not a size/],
+    [['layout', 'replication', 'x'], /not a whole number/],
+    [['layout', 'plan', 'add'], /layout plan add: give --capacity SIZE$/],
+    [['layout', 'add'], /unknown command 'add'/],
+    [['start', '--name', 'a b'], /^shoal: --name: 'a b' has 1 to 64 letters/],
     [['index', 'rebuild', '--data', '/no/such'], /is no data directory of a node$/],
     [['scrub', '--data', '/no/such'], /is no data directory of a node/],
     [['log', 'inspect', '/no/such'], 'shoal: /no/such: no such file'],
@@ -95,10 +101,10 @@ describe('a node is asked', () => {
   it('for the list of join tokens, and to revoke one', async () => {
     const expiresMs = Date.UTC(2026, 10, 22)
     answer.text = JSON.stringify([
-      { id: '0123456789abcdef', expiresMs, uses: 2, nodes: ['12D3KooWx'] },
+      { id: '0123456789abcdef', expiresMs, uses: 2, nodes: ['12D3KooWx'], names: ['vm-b'] },
     ])
     const { out } = await run('token', 'list', '--admin', admin())
-    expect(out[1]).toMatch(/^0123456789abcdef {2}2026-11-22T00:00:00.000Z {2}1 of 2 {2}/)
+    expect(out[1]).toMatch(/^0123456789abcdef {2}2026-11-22T00:00:00.000Z {2}1 of 2 {2}vm-b$/)
     expect(await run('token', 'list', '--admin', admin(), '--json')).toMatchObject({
       out: [answer.text],
     })
@@ -120,10 +126,11 @@ describe('a node is asked', () => {
       storageIdBytes: new Uint8Array(12),
     }
     const data = openDataDirectory(join(directory, 'data'), () => birth)
-    expect(await run('layout', 'show', '--data', data.path)).toMatchObject({ code: 2 })
+    const show = ['layout', 'show', '--json', '--data', data.path]
+    expect(await run(...show)).toMatchObject({ code: 2 })
     data.remember({ addresses: { admin: admin() } })
     answer = { status: 200, text: '{"epoch":3}' }
-    expect(await run('layout', 'show', '--data', data.path)).toMatchObject({ out: ['epoch: 3'] })
+    expect(await run(...show)).toMatchObject({ out: ['{"epoch":3}'] })
     data.remember({ addresses: { admin: admin().replace('127.0.0.1', '0.0.0.0') } })
     expect(await run('layout', 'show', '--data', data.path, '--json')).toMatchObject({
       code: 0,

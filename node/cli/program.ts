@@ -9,7 +9,7 @@ import { adminClient as client, type NodeOptions } from './admin-client.ts'
 import { runCluster, type ClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
-import { layoutLines } from './layout.ts'
+import { addLayoutCommand } from './layout.ts'
 import { runLocate } from './locate.ts'
 import { runLogInspect } from './log-inspect.ts'
 import { runScrub } from './scrub.ts'
@@ -87,7 +87,12 @@ export function createProgram(
     .option('--listen <multiaddr>', 'peers (default: /ip4/127.0.0.1/tcp/9002)')
     .option('--join-file <file>', 'join by the token in this file; - is standard input')
     .option('--join <token>', 'the same as an argument, which other users can see')
+    .option('--replace <node>', 'join in the place of this lost node, by name or end of its id')
     .option('--cluster <id>', 'refuse a directory of no or another cluster; never found one')
+    .option(
+      '--name <name>',
+      "what to call this node (default: the host's name and the directory's)",
+    )
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
     .option('--config <file>', 'TOML or YAML file with any field')
@@ -129,15 +134,7 @@ export function createProgram(
 
   addAccountCommand(program, terminal, clock, process.env)
 
-  const layout = program.command('layout').description('show or change the members')
-  asking(layout.command('show'))
-    .description('the current epoch and its members')
-    .action(async (options: Ask) => {
-      const shown = await client(options).layout()
-      const lines = options.json === true ? [JSON.stringify(shown)] : layoutLines(shown)
-      for (const line of lines) terminal.out(line)
-    })
-  for (const name of ['drain', 'remove', 'replace']) notYet(layout.command(name))
+  addLayoutCommand(program, terminal, clock, asking, finish)
 
   asking(program.command('scrub'))
     .description('verify everything that the node keeps, now, and mend what is damaged')
@@ -168,18 +165,6 @@ export function createProgram(
       finish(await runLogInspect(file, { json }, terminal)),
     )
   return program
-}
-
-/** Refused, not ignored: a script must not believe that it did something. */
-function notYet(command: Command): void {
-  const names = [command.parent?.name(), command.name()].filter((name) => name !== 'shoal')
-  command
-    .description('not implemented yet')
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(() => {
-      throw new UsageError(`not implemented yet: ${names.join(' ')}`)
-    })
 }
 
 function asking(command: Command): Command {

@@ -1,7 +1,6 @@
 import type { LocateResult } from '../../gateway/admin/locate-result.ts'
 import { describe, expect, it } from 'vitest'
 import type { NodeStatus } from '../../gateway/backend.ts'
-import { layoutLines } from './layout.ts'
 import { locateLines, parseS3Url } from './locate.ts'
 import { lostLines, statusLines } from './status.ts'
 import { progressBar, table } from './table.ts'
@@ -16,6 +15,7 @@ const status: NodeStatus = {
   members: [
     {
       node: '12D3KooWaaaaaaaaAAAA',
+      name: 'vm-node-0',
       zone: 'rack-1',
       addresses: ['/ip4/127.0.0.1/tcp/9002'],
       capacityBytes: 2 ** 40,
@@ -25,6 +25,7 @@ const status: NodeStatus = {
     },
     {
       node: '12D3KooWbbbbbbbbBBBB',
+      name: 'bbbbBBBB',
       zone: 'rack\u001B[2J',
       addresses: [],
       capacityBytes: 5,
@@ -77,6 +78,10 @@ const status: NodeStatus = {
     },
   },
   lost: 0,
+  sources: 0,
+  moves: { pendingBytes: 0, bytesPerSecond: 0 },
+  canLoseANode: false,
+  canLoseANodeWhy: 'bbbbBBBB is away',
   uptimeSeconds: 61,
 }
 
@@ -87,10 +92,11 @@ describe('status', () => {
       'node 12D3KooWaaaaaaaaAAAA  up 1m 1s',
       'warning: with two members both must answer',
       '',
-      'NODE         ZONE           STATE  CAPACITY     USED     FREE  ADDRESS',
-      '…aaaaAAAA *  rack-1         up        1 TiB  512 GiB  512 GiB  /ip4/127.0.0.1/tcp/9002',
-      '…bbbbBBBB    rack\\u001b[2J  down        5 B        ?        ?',
+      'NODE         ID        ZONE           STATE  CAPACITY     USED     FREE  ADDRESS',
+      'vm-node-0 *  aaaaAAAA  rack-1         up        1 TiB  512 GiB  512 GiB  /ip4/127.0.0.1/tcp/9002',
+      'bbbbBBBB     bbbbBBBB  rack\\u001b[2J  down        5 B        ?        ?',
       '',
+      'another node may fail now: no, because bbbbBBBB is away',
       'partitions  all 16384 whole',
       'resync      nothing pending, 7 done',
       'recovery    done: 12 records, 4 KiB',
@@ -123,6 +129,26 @@ describe('status', () => {
   })
 })
 
+describe('a change of the layout in the status', () => {
+  const lines = (changes: Partial<NodeStatus>): string =>
+    statusLines({ ...status, ...changes }, 100).join('\n')
+
+  it('is one line while it lasts', () => {
+    expect(lines({})).not.toContain('layout ')
+    expect(lines({ layoutState: 'PLANNED' })).toContain(
+      'layout      PLANNED: see `shoal layout show`',
+    )
+    const moves = { pendingBytes: 2 ** 30, bytesPerSecond: 2 ** 20 }
+    expect(lines({ sources: 1, moves })).toContain('layout      1 GiB of blocks to come, 1 MiB/s:')
+  })
+
+  it('says when another node may fail', () => {
+    expect(lines({ canLoseANode: true, canLoseANodeWhy: 'all is well' })).toContain(
+      'another node may fail now: yes, because all is well',
+    )
+  })
+})
+
 describe('what is lost', () => {
   it('is listed by bucket, key and version', () => {
     const entry = {
@@ -150,6 +176,7 @@ describe('locate', () => {
     epoch: 4,
     byLayout: [{ node: '12D3KooWaaaaaaaaAAAA', distance: '00ab' }],
     byWalk: { replicas: ['12D3KooWbbbbbbbbBBBB'], provider: '12D3KooWbbbbbbbbBBBB', hops: 2 },
+    names: { '12D3KooWaaaaaaaaAAAA': 'vm-node-0' },
     agree: false,
   }
 
@@ -160,7 +187,7 @@ describe('locate', () => {
       'partition  5, epoch 4',
       '',
       'NODE       XOR DISTANCE  LAYOUT  DHT',
-      '…aaaaAAAA  00ab          yes     no',
+      'vm-node-0  00ab          yes     no',
       '…bbbbBBBB                no      yes',
       '',
       'layout and DHT DISAGREE (asked …bbbbBBBB after 2 hops)',
@@ -194,14 +221,5 @@ describe('text', () => {
     expect(progressBar('x', 9, 3, 80)).toContain('100 %')
     expect(progressBar('x', -1, 3, 80)).toContain('  0 %')
     expect(progressBar('a long label', 1, 2, 20).length).toBeLessThanOrEqual(20)
-  })
-
-  it('layouts are indented', () => {
-    expect(layoutLines({ epoch: 1, members: [{ node: 'n' }] })).toEqual([
-      'epoch: 1',
-      'members:',
-      '  0:',
-      '    node: n',
-    ])
   })
 })

@@ -40,6 +40,8 @@ export interface RunningNode {
 export interface StartChoices {
   /** The log is gone for good: begin a new one (D2). */
   readonly acceptLostLog?: boolean | undefined
+  /** At the first start: join in the place of this node, a name or the end of an id. A member does not need it. */
+  readonly replace?: string | undefined
 }
 
 /** Resolves when the node serves. Rejects with UsageError or an operating system's error. */

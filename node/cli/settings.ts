@@ -58,6 +58,20 @@ export function checkOrigin(config: Config): void {
   if (config.cluster !== undefined) checkCluster(config.cluster, config)
 }
 
+/** A member has its place: a service that is always started with the same flags starts it again. */
+export function checkReplace(config: Config, replace: string | undefined): void {
+  if (replace === undefined || isMemberDirectory(config.data)) return
+  if (!/^[A-Za-z0-9._-]{1,128}$/.test(replace)) {
+    throw new UsageError(
+      "--replace: give the lost node's name or the end of its id, as `shoal layout show` has them",
+    )
+  }
+  if (config.join !== undefined) return
+  throw new UsageError(
+    '--replace: a new node joins in the place of a lost one: give --join-file FILE as well, with a token of `shoal token`',
+  )
+}
+
 /** Damage to its layout is told by the start itself. */
 function checkCluster(cluster: string, { data, join }: Config): void {
   const own = layoutOfDirectory(data)?.genesis.clusterId

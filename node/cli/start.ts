@@ -9,7 +9,7 @@ import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
 import type { NodeHooks, Progress, RunningNode, StartChoices, StartNode } from './running-node.ts'
-import { checkOrigin, loadConfig, type StartOptions } from './settings.ts'
+import { checkOrigin, checkReplace, loadConfig, type StartOptions } from './settings.ts'
 import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'
 import type { Terminal } from './terminal.ts'
@@ -33,9 +33,10 @@ export async function runStart(
   terminal: Terminal,
   clock: Clock,
 ): Promise<number> {
-  const { supervised = false, acceptLostLog, ...given } = options
+  const { supervised = false, acceptLostLog, replace, ...given } = options
   const config = loadConfig(given, process.env)
   checkOrigin(config)
+  checkReplace(config, replace)
   terminal.serves?.()
   // Whatever this process writes is its user's alone, also where a file is made without a mode.
   process.umask(0o077)
@@ -69,7 +70,7 @@ export async function runStart(
     notice: fail,
     progress: (progress) => drawProgress(progress, terminal, supervised),
   }
-  const starting = startNode(config, hooks, { acceptLostLog })
+  const starting = startNode(config, hooks, { acceptLostLog, replace })
   const started = await Promise.race([starting, signals.first])
   // Before a node serves there is nothing to finish: what it has flushed, the next start recovers.
   if (typeof started === 'string') return 0

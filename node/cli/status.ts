@@ -4,7 +4,7 @@ import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import type { AdminClient } from './admin-client.ts'
-import { progressBar, shortNode, table } from './table.ts'
+import { idSuffix, progressBar, table } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 import { sleep } from '../env/sleep.ts'
 
@@ -42,7 +42,9 @@ export function statusLines(status: NodeStatus, columns: number): string[] {
     '',
     ...memberTable(status),
     '',
+    spareLine(status),
     partitionLine(status, columns),
+    ...moveLines(status),
     resyncLine(status, columns),
     recoveryLine(status),
     spaceLine(status),
@@ -56,6 +58,7 @@ function memberTable(status: NodeStatus): string[] {
   return table(
     [
       { title: 'NODE' },
+      { title: 'ID' },
       { title: 'ZONE' },
       { title: 'STATE' },
       { title: 'CAPACITY', align: 'right' },
@@ -64,7 +67,8 @@ function memberTable(status: NodeStatus): string[] {
       { title: 'ADDRESS' },
     ],
     status.members.map((member) => [
-      `${shortNode(member.node)}${member.node === status.node ? ' *' : ''}`,
+      `${member.name}${member.node === status.node ? ' *' : ''}`,
+      idSuffix(member.node),
       member.zone,
       member.up ? 'up' : 'down',
       formatSize(member.capacityBytes),
@@ -73,6 +77,19 @@ function memberTable(status: NodeStatus): string[] {
       member.addresses[0] ?? '',
     ]),
   )
+}
+
+function spareLine({ canLoseANode, canLoseANodeWhy }: NodeStatus): string {
+  return `another node may fail now: ${canLoseANode ? 'yes' : 'no'}, because ${printable(canLoseANodeWhy)}`
+}
+
+function moveLines({ sources, moves, layoutState }: NodeStatus): string[] {
+  const { pendingBytes, bytesPerSecond } = moves
+  if (layoutState === 'STABLE' && sources === 0) return []
+  if (layoutState !== 'STABLE') return [`layout      ${layoutState}: see \`shoal layout show\``]
+  return [
+    `layout      ${formatSize(pendingBytes)} of blocks to come, ${formatSize(bytesPerSecond)}/s: see \`shoal layout show\``,
+  ]
 }
 
 function partitionLine({ partitions }: NodeStatus, columns: number): string {

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { TokenStatus } from '../../gateway/admin/status.ts'
 import { parseDuration } from '../units.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
-import { shortNode, table } from './table.ts'
+import { table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
 type Ask = NodeOptions & { readonly json?: true }
@@ -57,11 +57,11 @@ function tokenLines(tokens: readonly TokenStatus[]): string[] {
   if (tokens.length === 0) return ['no join tokens']
   return table(
     [{ title: 'ID' }, { title: 'EXPIRES' }, { title: 'USED', align: 'right' }, { title: 'BY' }],
-    tokens.map(({ id, expiresMs, uses, nodes }) => [
+    tokens.map(({ id, expiresMs, uses, nodes, names }) => [
       id,
       new Date(expiresMs).toISOString(),
       `${nodes.length} of ${uses}`,
-      nodes.map(shortNode).join(' '),
+      names.join(' '),
     ]),
   )
 }

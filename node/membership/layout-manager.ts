@@ -55,6 +55,7 @@ export interface LayoutManagerOptions {
   readonly signer: Signer
   readonly logger: Logger
   readonly storageId: StorageId
+  readonly name?: string | undefined
   readonly zone: string
   readonly capacityBytes: number
   /**
@@ -324,13 +325,14 @@ export class LayoutManager {
   }
 
   #self(): Member {
-    const { network, signer, storageId, zone, capacityBytes } = this.#options
+    const { network, signer, storageId, name, zone, capacityBytes } = this.#options
     return {
       nodeId: signer.nodeId,
       storageId,
       zone,
       capacityBytes: Math.max(1, Math.floor(capacityBytes)),
       addresses: network.addresses(),
+      ...(name !== undefined && { name }),
     }
   }
 

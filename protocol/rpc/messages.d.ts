@@ -641,6 +641,13 @@ export interface WireStatusReply {
     forgotten: number;
     forgottenWhy: string[];
     lostPartitions: number;
+    unproven: boolean;
+    learningTotal: number;
+    learningDone: number;
+    movePendingBytes: number;
+    moveDoneBytes: number;
+    moveBytesPerSecond: number;
+    lacking: WireLacking[];
 }
 export declare namespace WireStatusReply {
     const codec: () => Codec<WireStatusReply>;
@@ -685,9 +692,61 @@ export declare namespace WireStatusReply {
         field: '$.lostPartitions';
         value: number;
     }
+    interface WireStatusReplyUnprovenFieldEvent {
+        field: '$.unproven';
+        value: boolean;
+    }
+    interface WireStatusReplyLearningTotalFieldEvent {
+        field: '$.learningTotal';
+        value: number;
+    }
+    interface WireStatusReplyLearningDoneFieldEvent {
+        field: '$.learningDone';
+        value: number;
+    }
+    interface WireStatusReplyMovePendingBytesFieldEvent {
+        field: '$.movePendingBytes';
+        value: number;
+    }
+    interface WireStatusReplyMoveDoneBytesFieldEvent {
+        field: '$.moveDoneBytes';
+        value: number;
+    }
+    interface WireStatusReplyMoveBytesPerSecondFieldEvent {
+        field: '$.moveBytesPerSecond';
+        value: number;
+    }
+    interface WireStatusReplyLackingEpochFieldEvent {
+        field: '$.lacking[].epoch';
+        value: number;
+        index: number;
+    }
+    interface WireStatusReplyLackingPartitionsFieldEvent {
+        field: '$.lacking[].partitions';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     function encode(obj: Partial<WireStatusReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): WireStatusReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent | WireStatusReplyUnprovenFieldEvent | WireStatusReplyLearningTotalFieldEvent | WireStatusReplyLearningDoneFieldEvent | WireStatusReplyMovePendingBytesFieldEvent | WireStatusReplyMoveDoneBytesFieldEvent | WireStatusReplyMoveBytesPerSecondFieldEvent | WireStatusReplyLackingEpochFieldEvent | WireStatusReplyLackingPartitionsFieldEvent>;
+}
+export interface WireLacking {
+    epoch: number;
+    partitions: Uint8Array<ArrayBuffer>;
+}
+export declare namespace WireLacking {
+    const codec: () => Codec<WireLacking>;
+    interface WireLackingEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireLackingPartitionsFieldEvent {
+        field: '$.partitions';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireLacking>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLacking>): WireLacking;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLacking>): Generator<WireLackingEpochFieldEvent | WireLackingPartitionsFieldEvent>;
 }
 export interface WireRecallRequest {
     epoch: number;

@@ -2575,6 +2575,36 @@ export var WireStatusReply;
                     w.uint32(80);
                     w.uint32(obj.lostPartitions);
                 }
+                if ((obj.unproven != null && obj.unproven !== false)) {
+                    w.uint32(88);
+                    w.bool(obj.unproven);
+                }
+                if ((obj.learningTotal != null && obj.learningTotal !== 0)) {
+                    w.uint32(96);
+                    w.uint32(obj.learningTotal);
+                }
+                if ((obj.learningDone != null && obj.learningDone !== 0)) {
+                    w.uint32(104);
+                    w.uint32(obj.learningDone);
+                }
+                if ((obj.movePendingBytes != null && obj.movePendingBytes !== 0)) {
+                    w.uint32(112);
+                    w.uint64Number(obj.movePendingBytes);
+                }
+                if ((obj.moveDoneBytes != null && obj.moveDoneBytes !== 0)) {
+                    w.uint32(120);
+                    w.uint64Number(obj.moveDoneBytes);
+                }
+                if ((obj.moveBytesPerSecond != null && obj.moveBytesPerSecond !== 0)) {
+                    w.uint32(128);
+                    w.uint64Number(obj.moveBytesPerSecond);
+                }
+                if (obj.lacking != null && obj.lacking.length > 0) {
+                    for (const value of obj.lacking) {
+                        w.uint32(138);
+                        WireLacking.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2589,7 +2619,14 @@ export var WireStatusReply;
                     resyncDone: 0,
                     forgotten: 0,
                     forgottenWhy: [],
-                    lostPartitions: 0
+                    lostPartitions: 0,
+                    unproven: false,
+                    learningTotal: 0,
+                    learningDone: 0,
+                    movePendingBytes: 0,
+                    moveDoneBytes: 0,
+                    moveBytesPerSecond: 0,
+                    lacking: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2638,6 +2675,39 @@ export var WireStatusReply;
                             obj.lostPartitions = reader.uint32();
                             break;
                         }
+                        case 11: {
+                            obj.unproven = reader.bool();
+                            break;
+                        }
+                        case 12: {
+                            obj.learningTotal = reader.uint32();
+                            break;
+                        }
+                        case 13: {
+                            obj.learningDone = reader.uint32();
+                            break;
+                        }
+                        case 14: {
+                            obj.movePendingBytes = reader.uint64Number();
+                            break;
+                        }
+                        case 15: {
+                            obj.moveDoneBytes = reader.uint64Number();
+                            break;
+                        }
+                        case 16: {
+                            obj.moveBytesPerSecond = reader.uint64Number();
+                            break;
+                        }
+                        case 17: {
+                            if (opts.limits?.lacking != null && obj.lacking.length === opts.limits.lacking) {
+                                throw new MaxLengthError('Decode error - repeated field "lacking" had too many elements');
+                            }
+                            obj.lacking.push(WireLacking.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.lacking$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2647,7 +2717,8 @@ export var WireStatusReply;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    forgottenWhy: 0
+                    forgottenWhy: 0,
+                    lacking: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2728,6 +2799,63 @@ export var WireStatusReply;
                             };
                             break;
                         }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.unproven`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 12: {
+                            yield {
+                                field: `${prefix}.learningTotal`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 13: {
+                            yield {
+                                field: `${prefix}.learningDone`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 14: {
+                            yield {
+                                field: `${prefix}.movePendingBytes`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 15: {
+                            yield {
+                                field: `${prefix}.moveDoneBytes`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 16: {
+                            yield {
+                                field: `${prefix}.moveBytesPerSecond`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 17: {
+                            if (opts.limits?.lacking != null && obj.lacking === opts.limits.lacking) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "lacking" had too many elements');
+                            }
+                            for (const evt of WireLacking.codec().stream(reader, reader.uint32(), `${prefix}.lacking[]`, {
+                                limits: opts.limits?.lacking$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.lacking
+                                };
+                            }
+                            obj.lacking++;
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2751,6 +2879,92 @@ export var WireStatusReply;
     }
     WireStatusReply.stream = stream;
 })(WireStatusReply || (WireStatusReply = {}));
+export var WireLacking;
+(function (WireLacking) {
+    let _codec;
+    WireLacking.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.partitions != null && obj.partitions.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.partitions);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    partitions: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.partitions = reader.bytes();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.partitions`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLacking.codec());
+    }
+    WireLacking.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLacking.codec(), opts);
+    }
+    WireLacking.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLacking.codec(), opts);
+    }
+    WireLacking.stream = stream;
+})(WireLacking || (WireLacking = {}));
 export var WireRecallRequest;
 (function (WireRecallRequest) {
     let _codec;

@@ -1,0 +1,135 @@
+/** Changes of the layout as JSON: read strictly, so that nothing that is misspelt is taken for something else. */
+
+import { LayoutRefusal, type LayoutChange, type PlannedChange } from './layout.ts'
+
+/** Of a request's body. */
+export const CHANGE_BYTES_MAX = 4_096
+const REPLICATION_MAX = 7
+const CAPACITY_BYTES_MIN = 2 ** 26
+const NODE = /^[A-Za-z0-9._-]{1,128}$/
+const NAME = /^[A-Za-z0-9._-]{1,64}$/
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Throws LayoutRefusal (400). */
+export function readChange(body: Uint8Array): LayoutChange {
+  const fields = fieldsOf(body)
+  switch (fields['kind']) {
+    case 'replace':
+      allow(fields, ['node', 'by'])
+      return { kind: 'replace', node: nodeOf(fields, 'node'), by: nodeOf(fields, 'by') }
+    case 'add':
+      throw wrong('a node is added by starting it: `shoal start --join-file FILE`')
+    default:
+      return readShared(fields)
+  }
+}
+
+/** Throws LayoutRefusal (400). */
+export function readPlanned(body: Uint8Array): PlannedChange {
+  const fields = fieldsOf(body)
+  switch (fields['kind']) {
+    case 'replace':
+      allow(fields, ['node', 'by', 'zone', 'capacityBytes'])
+      return {
+        kind: 'replace',
+        node: nodeOf(fields, 'node'),
+        ...(fields['by'] !== undefined && { by: nodeOf(fields, 'by') }),
+        ...placeOf(fields),
+      }
+    case 'add': {
+      allow(fields, ['zone', 'capacityBytes'])
+      const { zone = 'default', capacityBytes } = placeOf(fields)
+      if (capacityBytes === undefined) throw wrong('add: capacityBytes is wanted (--capacity)')
+      return { kind: 'add', zone, capacityBytes }
+    }
+    default:
+      return readShared(fields)
+  }
+}
+
+function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> {
+  const kind = fields['kind']
+  switch (kind) {
+    case 'drain':
+      allow(fields, ['node'])
+      return { kind, node: nodeOf(fields, 'node') }
+    case 'remove': {
+      allow(fields, ['node', 'force'])
+      const force = fields['force'] ?? false
+      if (typeof force !== 'boolean') throw wrong('force is true or false')
+      return { kind, node: nodeOf(fields, 'node'), force }
+    }
+    case 'set': {
+      allow(fields, ['node', 'name', 'zone', 'capacityBytes'])
+      const name = fields['name']
+      const set = {
+        ...(name !== undefined && {
+          name: textOf(name, NAME, 'name has 1 to 64 letters, digits, dots, dashes'),
+        }),
+        ...placeOf(fields),
+      }
+      if (Object.keys(set).length === 0) throw wrong('set: give --zone, --capacity or --name')
+      return { kind, node: nodeOf(fields, 'node'), ...set }
+    }
+    case 'replication': {
+      allow(fields, ['replication'])
+      const { replication } = fields
+      if (typeof replication !== 'number' || !Number.isInteger(replication)) {
+        throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
+      }
+      if (replication < 1 || replication > REPLICATION_MAX) {
+        throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
+      }
+      return { kind, replication }
+    }
+    default:
+      throw wrong('kind is drain, remove, replace, set or replication; to plan also add')
+  }
+}
+
+function fieldsOf(body: Uint8Array): Fields {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    throw wrong('the body is no JSON')
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
+  throw wrong('the body is no JSON object')
+}
+
+function allow(fields: Fields, names: readonly string[]): void {
+  const other = Object.keys(fields).find((name) => name !== 'kind' && !names.includes(name))
+  if (other === undefined) return
+  throw wrong(`unknown field ${JSON.stringify(other.slice(0, 40))}: ${names.join(', ')} are known`)
+}
+
+function nodeOf(fields: Fields, field: string): string {
+  return textOf(fields[field], NODE, `${field} is the name of a node, or the end of its id`)
+}
+
+function placeOf({ zone, capacityBytes }: Fields): { zone?: string; capacityBytes?: number } {
+  return {
+    ...(zone !== undefined && {
+      zone: textOf(zone, NAME, 'zone has 1 to 64 letters, digits, dots, dashes'),
+    }),
+    ...(capacityBytes !== undefined && { capacityBytes: capacityOf(capacityBytes) }),
+  }
+}
+
+function capacityOf(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= CAPACITY_BYTES_MIN) {
+    return value
+  }
+  throw wrong('capacityBytes is a whole number of bytes, 64 MiB at least')
+}
+
+function textOf(value: unknown, pattern: RegExp, problem: string): string {
+  if (typeof value === 'string' && pattern.test(value)) return value
+  throw wrong(problem)
+}
+
+function wrong(message: string): LayoutRefusal {
+  return new LayoutRefusal(400, message)
+}

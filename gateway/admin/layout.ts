@@ -1,0 +1,150 @@
+/**
+ * The layout as the admin port shows it, and how a change of it is asked for. A NODE is named by its name or by a
+ * suffix of its id that is unique.
+ */
+
+/** What is moved to a node, from it, or all in all. */
+export interface Move {
+  readonly pendingBytes: number
+  readonly doneBytes: number
+  readonly bytesPerSecond: number
+  /** At the present rate. Absent: nothing moves, or nothing is left. */
+  readonly secondsLeft?: number | undefined
+}
+
+export const NODE_STATES = ['member', 'learner', 'joining', 'leaving', 'source'] as const
+/**
+ * member: it serves, and goes on to. learner: it fetches what it will hold, without a vote. joining: it has a vote
+ * in the new set, and the change is about to be done. leaving: it serves until the change is done. source: it has
+ * left, and others still fetch blocks from it.
+ */
+export type NodeState = (typeof NODE_STATES)[number]
+
+export interface LayoutNode {
+  readonly node: string
+  /** Its short id where it has none. */
+  readonly name: string
+  readonly zone: string
+  readonly capacityBytes: number
+  readonly addresses: readonly string[]
+  readonly state: NodeState
+  /** False: it is away. */
+  readonly up: boolean
+  /** The one that was asked. */
+  readonly self: boolean
+  /** That it holds as the layout is, and their share of all places, 0 to 1. */
+  readonly partitions: number
+  readonly share: number
+  /** After the change that is under way. Absent: none is. */
+  readonly nextPartitions?: number | undefined
+  /** Zone and capacity after it, where they change. */
+  readonly nextZone?: string | undefined
+  readonly nextCapacityBytes?: number | undefined
+  readonly usedBytes?: number | undefined
+  readonly freeBytes?: number | undefined
+  /** Partitions that it must have before it gets a vote on them (PLANNED). */
+  readonly learning?: { readonly total: number; readonly done: number } | undefined
+  /** To this node. Absent: it did not say. */
+  readonly move?: Move | undefined
+}
+
+export interface LayoutTable {
+  readonly cluster: string
+  readonly epoch: number
+  readonly state: 'STABLE' | 'PLANNED' | 'JOINT'
+  /** Why the epoch came. */
+  readonly cause: string
+  /** Replicas of each partition, and after the change that is under way. */
+  readonly replication: number
+  readonly nextReplication?: number | undefined
+  readonly partitions: number
+  /** Earlier sets of members from which blocks are still fetched. */
+  readonly sources: number
+  /** What the change that is under way does, a line each. */
+  readonly changes: readonly string[]
+  /** All of that in one line. */
+  readonly underWay: string
+  readonly move: Move
+  readonly nodes: readonly LayoutNode[]
+}
+
+/** What can be asked for. */
+export type LayoutChange =
+  /** Its data moves away, then it leaves. */
+  | { readonly kind: 'drain'; readonly node: string }
+  /** It is gone. `force`: leave it out although it answers. */
+  | { readonly kind: 'remove'; readonly node: string; readonly force?: boolean | undefined }
+  /** The node `by` takes the place of `node`. */
+  | { readonly kind: 'replace'; readonly node: string; readonly by: string }
+  | {
+      readonly kind: 'set'
+      readonly node: string
+      readonly name?: string | undefined
+      readonly zone?: string | undefined
+      readonly capacityBytes?: number | undefined
+    }
+  | { readonly kind: 'replication'; readonly replication: number }
+
+/** What can be tried on paper: nodes that do not exist yet as well. */
+export type PlannedChange =
+  | Exclude<LayoutChange, { kind: 'replace' }>
+  | {
+      readonly kind: 'replace'
+      readonly node: string
+      /** Absent: an empty node, in the zone and with the capacity of the old one unless given. */
+      readonly by?: string | undefined
+      readonly zone?: string | undefined
+      readonly capacityBytes?: number | undefined
+    }
+  | { readonly kind: 'add'; readonly zone: string; readonly capacityBytes: number }
+
+/** What a change would move. */
+export interface LayoutPlan {
+  /** What it does, a line each. */
+  readonly changes: readonly string[]
+  readonly partitions: number
+  /** Places of partitions that change hands, and the least that any layout with this balance could do with. */
+  readonly moved: number
+  readonly movedLeast: number
+  /** `moved` by `movedLeast`; 1 when nothing has to move. */
+  readonly ratio: number
+  readonly movedBytes: number
+  readonly fits: boolean
+  /** Why it would be refused, or what it costs. Empty: nothing stands against it. */
+  readonly faults: readonly string[]
+  readonly nodes: readonly {
+    readonly node: string
+    readonly name: string
+    /** Places of partitions. */
+    readonly before: number
+    readonly after: number
+    readonly gained: number
+    readonly lost: number
+    readonly gainedBytes: number
+    readonly lostBytes: number
+    readonly capacityBytes: number
+    readonly usedBytes?: number | undefined
+    readonly fits: boolean
+  }[]
+}
+
+/** What a change that was begun has made of the layout. Node ids stand for the names that were given. */
+export interface LayoutChanged {
+  readonly epoch: number
+  readonly state: LayoutTable['state']
+  readonly changes: readonly string[]
+  readonly node?: string | undefined
+  readonly by?: string | undefined
+}
+
+/** A change that is not made, and why: one line that says what to do instead. Nothing has changed. */
+export class LayoutRefusal extends Error {
+  /** 400: it makes no sense. 404: there is no such node. 409: not as things are. */
+  readonly status: 400 | 404 | 409
+
+  constructor(status: 400 | 404 | 409, message: string) {
+    super(message)
+    this.name = 'LayoutRefusal'
+    this.status = status
+  }
+}

@@ -1,0 +1,134 @@
+/** The layout, and what a change of it would move, as people read them. */
+
+import type { LayoutNode, LayoutPlan, LayoutTable, Move } from '../../gateway/admin/layout.ts'
+import { formatDuration, formatSize } from '../units.ts'
+import { idSuffix, progressBar, table } from './table.ts'
+import { printable } from './terminal.ts'
+
+export function layoutLines(layout: LayoutTable): string[] {
+  const { cluster, epoch, state, nodes, nextReplication } = layout
+  const replication =
+    nextReplication === undefined
+      ? `${layout.replication}`
+      : `${layout.replication}, then ${nextReplication}`
+  return [
+    `cluster ${printable(cluster)}  epoch ${epoch} ${state}  replication ${replication}`,
+    '',
+    ...nodeTable(nodes),
+    '',
+    printable(layout.underWay),
+  ]
+}
+
+/** What is under way as bars: for those who wait for it. */
+export function progressLines(layout: LayoutTable, columns: number): string[] {
+  const { nodes, move, state } = layout
+  const learning = nodes.flatMap((node) => (node.learning === undefined ? [] : [node.learning]))
+  const total = learning.reduce((sum, each) => sum + each.total, 0)
+  const done = learning.reduce((sum, each) => sum + each.done, 0)
+  const bars: string[] = []
+  if (state === 'PLANNED' && total > 0) {
+    bars.push(progressBar('caught up', done, total, Math.max(20, columns - 10)))
+  }
+  if (move.pendingBytes > 0) {
+    const all = move.doneBytes + move.pendingBytes
+    bars.push(progressBar(moveText(move), move.doneBytes, all, Math.max(20, columns)))
+  }
+  return bars
+}
+
+function nodeTable(nodes: readonly LayoutNode[]): string[] {
+  const nextTotal = nodes.reduce((sum, { nextPartitions = 0 }) => sum + nextPartitions, 0)
+  return table(
+    [
+      { title: 'NODE' },
+      { title: 'ID' },
+      { title: 'ZONE' },
+      { title: 'CAPACITY', align: 'right' },
+      { title: 'SHARE', align: 'right' },
+      { title: 'USED', align: 'right' },
+      { title: 'STATE' },
+      { title: 'MOVES' },
+    ],
+    nodes.map((node) => [
+      `${node.name}${node.self ? ' *' : ''}`,
+      idSuffix(node.node),
+      changed(node.zone, node.nextZone),
+      changed(
+        formatSize(node.capacityBytes),
+        node.nextCapacityBytes === undefined ? undefined : formatSize(node.nextCapacityBytes),
+      ),
+      changed(
+        percent(node.share),
+        node.nextPartitions === undefined
+          ? undefined
+          : percent(nextTotal === 0 ? 0 : node.nextPartitions / nextTotal),
+      ),
+      node.usedBytes === undefined ? '?' : formatSize(node.usedBytes),
+      stateText(node),
+      node.move === undefined ? '' : moveText(node.move),
+    ]),
+  )
+}
+
+function stateText({ state, up, learning }: LayoutNode): string {
+  const part =
+    learning === undefined || learning.total === 0
+      ? ''
+      : ` ${Math.floor((100 * learning.done) / learning.total)} %`
+  return `${state}${part}${up ? '' : ', away'}`
+}
+
+/** '3 GiB to come, 40 MiB/s, 1m 16s left'. Empty: nothing moves. */
+export function moveText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {
+  if (pendingBytes === 0) return ''
+  const rate = bytesPerSecond === 0 ? '' : `, ${formatSize(Math.round(bytesPerSecond))}/s`
+  const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
+  return `${formatSize(pendingBytes)} to come${rate}${left}`
+}
+
+export function planLines(plan: LayoutPlan): string[] {
+  const { changes, moved, movedLeast, ratio, movedBytes, nodes, fits, faults } = plan
+  const places = nodes.reduce((sum, { before }) => sum + before, 0)
+  return [
+    ...changes.map(printable),
+    `moves ${moved} of ${places} replicas of partitions, about ${formatSize(movedBytes)}; ` +
+      `the least possible is ${movedLeast} (${ratio.toFixed(2)} times that)`,
+    '',
+    ...table(
+      [
+        { title: 'NODE' },
+        { title: 'ID' },
+        { title: 'NOW', align: 'right' },
+        { title: 'THEN', align: 'right' },
+        { title: 'GETS', align: 'right' },
+        { title: 'GIVES', align: 'right' },
+        { title: 'CAPACITY', align: 'right' },
+        { title: 'USED', align: 'right' },
+        { title: 'FITS' },
+      ],
+      nodes.map((node) => [
+        node.name,
+        idSuffix(node.node),
+        String(node.before),
+        String(node.after),
+        formatSize(node.gainedBytes),
+        formatSize(node.lostBytes),
+        formatSize(node.capacityBytes),
+        node.usedBytes === undefined ? '?' : formatSize(node.usedBytes),
+        node.fits ? 'yes' : 'NO',
+      ]),
+    ),
+    '',
+    ...faults.map((fault) => `refused: ${printable(fault)}`),
+    fits ? 'it fits' : 'it does NOT fit',
+  ]
+}
+
+function changed(now: string, then: string | undefined): string {
+  return then === undefined || then === now ? now : `${now} → ${then}`
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}

@@ -1,0 +1,127 @@
+/** Waits until a change of the layout is done: on a terminal with bars, else with a line for each step. */
+
+import type { LayoutChange, LayoutChanged, LayoutTable } from '../../gateway/admin/layout.ts'
+import type { Clock } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
+import type { AdminClient } from './admin-client.ts'
+import { describeError } from './fatal.ts'
+import { layoutLines, progressLines } from './layout-text.ts'
+import type { Terminal } from './terminal.ts'
+
+const POLL_MS = 500
+/** The node that is asked may be started again meanwhile. */
+const SILENT_MS_MAX = 60_000
+
+/** What becomes of a change: exit code 0 when it is done, 1 when it was given up. */
+export async function waitForChange(
+  client: Pick<AdminClient, 'layout'>,
+  change: LayoutChange,
+  begun: LayoutChanged,
+  terminal: Terminal,
+  clock: Clock,
+  json: boolean,
+): Promise<number> {
+  const waiter = new Waiter(client, terminal, clock, json)
+  for (;;) {
+    const layout = await waiter.next()
+    if (layout.state !== 'STABLE') continue
+    if (layout.epoch < begun.epoch) continue
+    if (!isMade(layout, change, begun)) {
+      waiter.end(layout)
+      terminal.error(
+        `shoal: the change was given up in epoch ${layout.epoch} (${layout.cause}): the members are those of ` +
+          'before, and nothing is lost. The log of the nodes says why; ask again when that is mended',
+      )
+      return 1
+    }
+    if (layout.sources > 0) continue
+    waiter.end(layout)
+    if (!json) terminal.out(`done: epoch ${layout.epoch}`)
+    return 0
+  }
+}
+
+class Waiter {
+  readonly #client: Pick<AdminClient, 'layout'>
+  readonly #terminal: Terminal
+  readonly #clock: Clock
+  readonly #json: boolean
+  #first = true
+  #said = ''
+
+  constructor(
+    client: Pick<AdminClient, 'layout'>,
+    terminal: Terminal,
+    clock: Clock,
+    json: boolean,
+  ) {
+    this.#client = client
+    this.#terminal = terminal
+    this.#clock = clock
+    this.#json = json
+  }
+
+  async next(): Promise<LayoutTable> {
+    if (!this.#first) await sleep(this.#clock, POLL_MS)
+    this.#first = false
+    const sinceMs = this.#clock.monotonicMs()
+    for (;;) {
+      try {
+        const layout = await this.#client.layout()
+        this.#show(layout)
+        return layout
+      } catch (error) {
+        if (this.#clock.monotonicMs() - sinceMs > SILENT_MS_MAX) throw error
+        this.#terminal.draw([`${describeError(error)}: asking again`])
+        await sleep(this.#clock, POLL_MS)
+      }
+    }
+  }
+
+  end(layout: LayoutTable): void {
+    this.#terminal.draw([])
+    if (this.#json) this.#terminal.out(JSON.stringify(layout))
+  }
+
+  #show(layout: LayoutTable): void {
+    if (this.#json) return
+    const { columns, isTty } = this.#terminal
+    if (isTty) {
+      this.#terminal.draw([
+        ...layoutLines(layout),
+        ...progressLines(layout, columns),
+        'Ctrl-C ends the waiting, not the change',
+      ])
+      return
+    }
+    const step = `${layout.epoch} ${layout.state}`
+    if (step === this.#said) return
+    this.#said = step
+    this.#terminal.out(`epoch ${layout.epoch}: ${layout.underWay}`)
+  }
+}
+
+/** The members are as they were asked for. `begun` has ids where names were given. */
+export function isMade(layout: LayoutTable, change: LayoutChange, begun: LayoutChanged): boolean {
+  const member = (id: string | undefined): LayoutTable['nodes'][number] | undefined =>
+    layout.nodes.find(({ node, state }) => node === id && state !== 'source')
+  switch (change.kind) {
+    case 'drain':
+    case 'remove':
+      return member(begun.node) === undefined
+    case 'replace':
+      return member(begun.node) === undefined && member(begun.by) !== undefined
+    case 'set': {
+      const { name, zone, capacityBytes } = change
+      const found = member(begun.node)
+      return (
+        found !== undefined &&
+        (name === undefined || found.name === name) &&
+        (zone === undefined || found.zone === zone) &&
+        (capacityBytes === undefined || found.capacityBytes === capacityBytes)
+      )
+    }
+    case 'replication':
+      return layout.replication === change.replication
+  }
+}

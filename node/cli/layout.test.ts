@@ -1,0 +1,378 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type {
+  LayoutChange,
+  LayoutNode,
+  LayoutPlan,
+  LayoutTable,
+} from '../../gateway/admin/layout.ts'
+import type { Clock } from '../env/ports.ts'
+import { layoutLines, planLines, progressLines } from './layout-text.ts'
+import { isMade, waitForChange } from './layout-wait.ts'
+import { runCommandLine } from './program.ts'
+import type { Terminal } from './terminal.ts'
+
+const STILL = { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 }
+
+function node(name: string, changes: Partial<LayoutNode> = {}): LayoutNode {
+  return {
+    node: `12D3KooW${name.toUpperCase().repeat(8).slice(0, 8)}`,
+    name,
+    zone: 'z1',
+    capacityBytes: 2 ** 40,
+    addresses: [],
+    state: 'member',
+    up: true,
+    self: false,
+    partitions: 100,
+    share: 0.5,
+    usedBytes: 2 ** 30,
+    freeBytes: 2 ** 39,
+    move: STILL,
+    ...changes,
+  }
+}
+
+const table: LayoutTable = {
+  cluster: 'c1',
+  epoch: 7,
+  state: 'STABLE',
+  cause: 'synced',
+  replication: 3,
+  partitions: 100,
+  sources: 0,
+  changes: [],
+  underWay: 'nothing is under way',
+  move: STILL,
+  nodes: [node('a', { self: true }), node('b', { up: false, usedBytes: undefined })],
+}
+
+const growing: LayoutTable = {
+  ...table,
+  state: 'PLANNED',
+  nextReplication: 2,
+  changes: ['c joins'],
+  underWay: 'PLANNED: c joins; learners 63 % caught up',
+  nodes: [
+    node('a', { nextPartitions: 66, nextZone: 'z2' }),
+    node('b', { nextPartitions: 66, nextCapacityBytes: 2 ** 41 }),
+    node('c', {
+      state: 'learner',
+      partitions: 0,
+      share: 0,
+      nextPartitions: 68,
+      learning: { total: 68, done: 43 },
+    }),
+  ],
+}
+
+const moving: LayoutTable = {
+  ...table,
+  sources: 1,
+  underWay: 'STABLE: blocks move',
+  move: { pendingBytes: 2 ** 30, doneBytes: 2 ** 30, bytesPerSecond: 2 ** 24, secondsLeft: 64 },
+  nodes: [
+    node('a', {
+      move: { pendingBytes: 2 ** 30, doneBytes: 2 ** 30, bytesPerSecond: 2 ** 24, secondsLeft: 64 },
+    }),
+    node('b', { state: 'source', up: false, partitions: 0, share: 0, move: undefined }),
+  ],
+}
+
+describe('the layout as a table', () => {
+  it('at rest', () => {
+    expect(layoutLines(table)).toEqual([
+      'cluster c1  epoch 7 STABLE  replication 3',
+      '',
+      'NODE  ID        ZONE  CAPACITY   SHARE   USED  STATE         MOVES',
+      'a *   AAAAAAAA  z1       1 TiB  50.0 %  1 GiB  member',
+      'b     BBBBBBBB  z1       1 TiB  50.0 %      ?  member, away',
+      '',
+      'nothing is under way',
+    ])
+    expect(progressLines(table, 80)).toEqual([])
+  })
+
+  it('while a node learns: what is and what will be', () => {
+    const lines = layoutLines(growing)
+    expect(lines[0]).toBe('cluster c1  epoch 7 PLANNED  replication 3, then 2')
+    expect(lines[3]).toMatch(/^a {5}AAAAAAAA {2}z1 → z2 .* 50\.0 % → 33\.0 % /)
+    expect(lines[4]).toMatch(/ 1 TiB → 2 TiB /)
+    expect(lines[5]).toMatch(/ 0\.0 % → 34\.0 % .* learner 63 %$/)
+    expect(lines.at(-1)).toBe('PLANNED: c joins; learners 63 % caught up')
+    expect(progressLines(growing, 80)).toEqual([
+      expect.stringMatching(/^\[#+-+\] {2}63 % caught up$/),
+    ])
+  })
+
+  it('while blocks move', () => {
+    const lines = layoutLines(moving)
+    expect(lines[3]).toMatch(/ member {8}1 GiB to come, 16 MiB\/s, 1m 4s left$/)
+    expect(lines[4]).toMatch(/ source, away$/)
+    expect(progressLines(moving, 100)[0]).toMatch(/ 50 % 1 GiB to come, 16 MiB\/s, 1m 4s left$/)
+  })
+
+  it('shows what others wrote without obeying it', () => {
+    const bad = { ...table, nodes: [node('a', { name: 'x\u001B[2J', zone: '\u001B' })] }
+    expect(layoutLines(bad).join('')).not.toContain('\u001B')
+  })
+})
+
+const plan: LayoutPlan = {
+  changes: ['b drains'],
+  partitions: 100,
+  moved: 110,
+  movedLeast: 100,
+  ratio: 1.1,
+  movedBytes: 2 ** 31,
+  fits: true,
+  faults: [],
+  nodes: [
+    {
+      node: '12D3KooWAAAAAAAA',
+      name: 'a',
+      before: 100,
+      after: 200,
+      gained: 100,
+      lost: 0,
+      gainedBytes: 2 ** 30,
+      lostBytes: 0,
+      capacityBytes: 2 ** 40,
+      usedBytes: 2 ** 30,
+      fits: true,
+    },
+  ],
+}
+
+describe('a plan', () => {
+  it('says what moves, how much, and whether it fits', () => {
+    expect(planLines(plan)).toEqual([
+      'b drains',
+      'moves 110 of 100 replicas of partitions, about 2 GiB; the least possible is 100 (1.10 times that)',
+      '',
+      'NODE  ID        NOW  THEN   GETS  GIVES  CAPACITY   USED  FITS',
+      'a     AAAAAAAA  100   200  1 GiB    0 B     1 TiB  1 GiB  yes',
+      '',
+      'it fits',
+    ])
+    const refused = planLines({ ...plan, fits: false, faults: ['a is too small: add a node'] })
+    expect(refused.slice(-2)).toEqual(['refused: a is too small: add a node', 'it does NOT fit'])
+  })
+})
+
+describe('waiting for a change', () => {
+  const drain: LayoutChange = { kind: 'drain', node: 'b' }
+  const begun = { epoch: 8, state: 'PLANNED' as const, changes: [], node: '12D3KooWBBBBBBBB' }
+  const without = { ...table, nodes: [node('a')] }
+
+  /** Each answer is given once, the last for ever. */
+  async function wait(
+    answers: readonly (LayoutTable | Error)[],
+    { json = false, isTty = false } = {},
+  ): Promise<{ code: number; out: string[]; errors: string[]; drawn: number }> {
+    const out: string[] = []
+    const errors: string[] = []
+    let drawn = 0
+    let at = 0
+    const terminal: Terminal = {
+      out: (line) => void out.push(line),
+      error: (line) => void errors.push(line),
+      draw: (lines) => void (drawn += lines.length),
+      isTty,
+      columns: 80,
+    }
+    const client = {
+      layout: () => {
+        const answer = answers[Math.min(at++, answers.length - 1)]!
+        return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
+      },
+    }
+    const code = await waitForChange(client, drain, begun, terminal, quickClock(), json)
+    return { code, out, errors, drawn }
+  }
+
+  const steps = [
+    { ...growing, epoch: 8 },
+    { ...growing, epoch: 8 },
+    { ...growing, epoch: 9, state: 'JOINT' as const, underWay: 'JOINT: …' },
+    { ...moving, epoch: 10 },
+    { ...without, epoch: 11 },
+  ]
+
+  it('ends when the blocks have moved, with a line for each epoch', async () => {
+    const { code, out, errors } = await wait(steps)
+    expect({ code, errors }).toEqual({ code: 0, errors: [] })
+    expect(out).toEqual([
+      'epoch 8: PLANNED: c joins; learners 63 % caught up',
+      'epoch 9: JOINT: …',
+      'epoch 10: STABLE: blocks move',
+      'epoch 11: nothing is under way',
+      'done: epoch 11',
+    ])
+  })
+
+  it('draws on a terminal', async () => {
+    const { out, drawn } = await wait(steps, { isTty: true })
+    expect(out).toEqual(['done: epoch 11'])
+    expect(drawn).toBeGreaterThan(20)
+  })
+
+  it('with --json: the layout at the end and nothing else', async () => {
+    const { out } = await wait(steps, { json: true })
+    expect(out.map((line) => (JSON.parse(line) as LayoutTable).epoch)).toEqual([11])
+  })
+
+  it('ends with 1 when the change was given up', async () => {
+    const { code, errors } = await wait([
+      { ...growing, epoch: 8 },
+      { ...table, epoch: 9, cause: 'abandoned' },
+    ])
+    expect(code).toBe(1)
+    expect(errors[0]).toMatch(
+      /^shoal: the change was given up in epoch 9 \(abandoned\): the members/,
+    )
+  })
+
+  it('outlasts a restart of the node that is asked, but not its end', async () => {
+    const { code } = await wait([steps[0]!, new Error('gone'), new Error('gone'), steps[4]!])
+    expect(code).toBe(0)
+    await expect(wait([new Error('gone')])).rejects.toThrow('gone')
+  })
+
+  it.each<[LayoutChange, Partial<LayoutTable>, boolean]>([
+    [drain, {}, false],
+    [drain, { nodes: [node('a'), node('b', { state: 'source' })] }, true],
+    [{ kind: 'remove', node: 'b' }, { nodes: [node('a')] }, true],
+    [{ kind: 'replace', node: 'b', by: 'c' }, { nodes: [node('a'), node('c')] }, true],
+    [{ kind: 'replace', node: 'b', by: 'c' }, { nodes: [node('a')] }, false],
+    [{ kind: 'set', node: 'b', zone: 'z1', capacityBytes: 2 ** 40 }, {}, true],
+    [{ kind: 'set', node: 'b', name: 'b', zone: 'z2' }, {}, false],
+    [{ kind: 'replication', replication: 3 }, {}, true],
+    [{ kind: 'replication', replication: 2 }, {}, false],
+  ])('%j in %j: %s', (change, changes, made) => {
+    expect(isMade({ ...table, ...changes }, change, { ...begun, by: '12D3KooWCCCCCCCC' })).toBe(
+      made,
+    )
+  })
+})
+
+/** Each wait is over at once, and takes as long as it should by its own time. */
+function quickClock(): Clock {
+  let nowMs = 0
+  return {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
+    after(delayMs, run) {
+      setImmediate(() => {
+        nowMs += delayMs
+        run()
+      })
+      return () => {}
+    },
+  }
+}
+
+describe('the commands', () => {
+  let server: Server
+  let asked: string[]
+  let answer: { status: number; text: string }
+  beforeEach(async () => {
+    asked = []
+    answer = {
+      status: 200,
+      text: JSON.stringify({ epoch: 8, state: 'PLANNED', changes: ['b drains'] }),
+    }
+    server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const body = Buffer.concat(chunks).toString()
+        asked.push(`${request.method ?? ''} ${request.url ?? ''} ${body}`.trim())
+        response.statusCode = answer.status
+        response.end(answer.text)
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  })
+  afterEach(() => new Promise((resolve) => server.close(resolve)))
+
+  async function run(
+    ...words: string[]
+  ): Promise<{ code: number; out: string[]; errors: string[] }> {
+    const out: string[] = []
+    const errors: string[] = []
+    const terminal: Terminal = {
+      out: (line) => void out.push(line),
+      error: (line) => void errors.push(line),
+      draw() {},
+      isTty: false,
+      columns: 100,
+    }
+    const { port } = server.address() as AddressInfo
+    const args = ['layout', ...words, '--admin', `127.0.0.1:${port}`]
+    const code = await runCommandLine(args, 'unused', terminal)
+    return { code, out, errors }
+  }
+
+  it.each([
+    ['drain b', '{"kind":"drain","node":"b"}'],
+    ['remove b', '{"kind":"remove","node":"b","force":false}'],
+    ['remove b --force', '{"kind":"remove","node":"b","force":true}'],
+    ['replace b c', '{"kind":"replace","node":"b","by":"c"}'],
+    [
+      'set b --zone z --capacity 1TiB --name n',
+      '{"kind":"set","node":"b","name":"n","zone":"z","capacityBytes":1099511627776}',
+    ],
+    ['replication 2', '{"kind":"replication","replication":2}'],
+  ])('layout %s', async (words, body) => {
+    const { code, out } = await run(...words.split(' '))
+    expect(code).toBe(0)
+    expect(out).toEqual(['b drains', 'begun in epoch 8 PLANNED: see `shoal layout show`'])
+    answer.text = JSON.stringify(plan)
+    expect((await run('plan', ...words.split(' '))).code).toBe(0)
+    expect(asked).toEqual([`POST /layout/change ${body}`, `POST /layout/plan ${body}`])
+  })
+
+  it.each([
+    ['add --capacity 1GiB', '{"kind":"add","zone":"default","capacityBytes":1073741824}'],
+    ['replace b', '{"kind":"replace","node":"b"}'],
+    [
+      'replace b --capacity 1GiB --zone z',
+      '{"kind":"replace","node":"b","zone":"z","capacityBytes":1073741824}',
+    ],
+  ])('layout plan %s', async (words, body) => {
+    answer.text = JSON.stringify({ ...plan, fits: false })
+    expect((await run('plan', ...words.split(' '), '--json')).code).toBe(1)
+    expect(asked).toEqual([`POST /layout/plan ${body}`])
+  })
+
+  it('--json, cancel, show', async () => {
+    expect((await run('drain', 'b', '--json')).out).toEqual([answer.text])
+    expect((await run('cancel')).out).toEqual(['given up: epoch 8 PLANNED'])
+    answer.text = JSON.stringify(table)
+    expect((await run('show')).out).toEqual(layoutLines(table))
+    expect((await run('show', '--json')).out).toEqual([answer.text])
+    expect(asked.slice(1)).toEqual(['DELETE /layout/change', 'GET /layout', 'GET /layout'])
+  })
+
+  it('--wait', async () => {
+    answer.text = JSON.stringify({ ...table, nodes: [], changes: [] })
+    expect((await run('drain', 'b', '--wait')).out.at(-1)).toBe('done: epoch 7')
+    expect(asked).toEqual(['POST /layout/change {"kind":"drain","node":"b"}', 'GET /layout'])
+    expect((await run('drain', 'b', '--no-wait')).code).toBe(0)
+    expect(asked).toHaveLength(3)
+  })
+
+  it.each([
+    [400, 2],
+    [404, 2],
+    [409, 1],
+    [503, 1],
+  ])('an answer of %i is one line and exit code %i', async (status, expected) => {
+    answer = { status, text: '{"error":"n is not there: see `shoal layout show`"}' }
+    const { code, out, errors } = await run('drain', 'n')
+    expect({ code, out }).toEqual({ code: expected, out: [] })
+    expect(errors).toEqual([expect.stringMatching(/: n is not there: see `shoal layout show`$/)])
+  })
+})

@@ -1,0 +1,165 @@
+/** The layout as a table: every node that has to do with it, what it holds, and what is under way. */
+
+import type { LayoutNode, LayoutTable, Move, NodeState } from '../gateway/admin/layout.ts'
+import type { NodeId } from '../protocol/ids.ts'
+import { nextReplicationOf, type Member } from '../protocol/layout/entry.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import { nameOf } from './node-name.ts'
+import { formatDuration, formatSize } from './units.ts'
+
+/**
+ * @param replies of the nodes that are up, this one included
+ * @param changes what the change that is under way does, a line each
+ */
+export function tableOf(
+  view: LayoutView,
+  self: NodeId,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+  changes: readonly string[],
+): LayoutTable {
+  const { entry } = view
+  const nodes = view.known
+    .map((member) => nodeOf(view, member, self, replies.get(member.nodeId)))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  const total = nodes.reduce((sum, { partitions }) => sum + partitions, 0)
+  const table = {
+    cluster: view.clusterId,
+    epoch: view.epoch,
+    state: view.state,
+    cause: entry.cause,
+    replication: view.replication,
+    ...(entry.next !== undefined &&
+      nextReplicationOf(entry) !== view.replication && {
+        nextReplication: nextReplicationOf(entry),
+      }),
+    partitions: view.partitions,
+    sources: view.sources.length,
+    changes,
+    move: sumOf(nodes.flatMap(({ move }) => (move === undefined ? [] : [move]))),
+    nodes: nodes.map((node) => ({ ...node, share: total === 0 ? 0 : node.partitions / total })),
+  }
+  return { ...table, underWay: underWayLine(table) }
+}
+
+function nodeOf(
+  view: LayoutView,
+  known: Member,
+  self: NodeId,
+  reply: WireStatusReply | undefined,
+): LayoutNode {
+  const { entry } = view
+  const { nodeId } = known
+  // While a change is under way the newest record is what it will be.
+  const now = entry.members.find((member) => member.nodeId === nodeId)
+  const next = entry.next?.find((member) => member.nodeId === nodeId)
+  const member = now ?? known
+  const learning = view.learning(nodeId).length
+  return {
+    node: nodeId,
+    name: nameOf(view, nodeId),
+    zone: member.zone,
+    capacityBytes: member.capacityBytes,
+    addresses: member.addresses,
+    state: stateOf(view, nodeId),
+    up: reply !== undefined,
+    self: nodeId === self,
+    partitions: view.placement.partitionsOf(nodeId).length,
+    share: 0,
+    ...(view.nextPlacement !== undefined && {
+      nextPartitions: view.nextPlacement.partitionsOf(nodeId).length,
+    }),
+    ...(next !== undefined && next.zone !== member.zone && { nextZone: next.zone }),
+    ...(next !== undefined &&
+      next.capacityBytes !== member.capacityBytes && { nextCapacityBytes: next.capacityBytes }),
+    usedBytes: reply?.logBytes,
+    freeBytes: reply?.freeBytes,
+    ...(learning > 0 && {
+      learning: { total: learning, done: Math.min(learning, reply?.learningDone ?? 0) },
+    }),
+    ...(reply !== undefined && { move: moveOf(reply) }),
+  }
+}
+
+function stateOf(view: LayoutView, node: NodeId): NodeState {
+  const { members, next } = view.entry
+  const isOld = members.some(({ nodeId }) => nodeId === node)
+  const isNew = next === undefined ? isOld : next.some(({ nodeId }) => nodeId === node)
+  if (isOld) return isNew ? 'member' : 'leaving'
+  if (!isNew) return 'source'
+  return view.state === 'JOINT' ? 'joining' : 'learner'
+}
+
+function moveOf(reply: WireStatusReply): Move {
+  const { movePendingBytes, moveDoneBytes, moveBytesPerSecond } = reply
+  return withTime(movePendingBytes, moveDoneBytes, moveBytesPerSecond)
+}
+
+function withTime(pendingBytes: number, doneBytes: number, bytesPerSecond: number): Move {
+  const isMoving = pendingBytes > 0 && bytesPerSecond > 0
+  return {
+    pendingBytes,
+    doneBytes,
+    bytesPerSecond,
+    ...(isMoving && { secondsLeft: Math.ceil(pendingBytes / bytesPerSecond) }),
+  }
+}
+
+/** All nodes move at the same time: the slowest one says how long it takes. */
+function sumOf(moves: readonly Move[]): Move {
+  let pendingBytes = 0
+  let doneBytes = 0
+  let bytesPerSecond = 0
+  let secondsLeft = 0
+  let isStuck = false
+  for (const move of moves) {
+    pendingBytes += move.pendingBytes
+    doneBytes += move.doneBytes
+    bytesPerSecond += move.bytesPerSecond
+    secondsLeft = Math.max(secondsLeft, move.secondsLeft ?? 0)
+    if (move.pendingBytes > 0 && move.secondsLeft === undefined) isStuck = true
+  }
+  return {
+    pendingBytes,
+    doneBytes,
+    bytesPerSecond,
+    ...(secondsLeft > 0 && !isStuck && { secondsLeft }),
+  }
+}
+
+function underWayLine(table: Omit<LayoutTable, 'underWay'>): string {
+  const what = table.changes.length === 0 ? 'a change' : table.changes.join('; ')
+  switch (table.state) {
+    case 'PLANNED':
+      return `PLANNED: ${what}; ${learningText(table.nodes)}${awayText(table.nodes)}`
+    case 'JOINT':
+      return `JOINT: ${what}; the nodes of the new set compare what they hold${awayText(table.nodes)}`
+    case 'STABLE':
+      if (table.sources === 0) return 'nothing is under way'
+      return `STABLE: blocks move to where the layout has them: ${movingText(table.move)}`
+  }
+}
+
+function learningText(nodes: readonly LayoutNode[]): string {
+  let total = 0
+  let done = 0
+  for (const { learning } of nodes) {
+    total += learning?.total ?? 0
+    done += learning?.done ?? 0
+  }
+  if (total === 0) return 'nothing has to be learnt'
+  return `learners ${Math.floor((100 * done) / total)} % caught up`
+}
+
+/** What a change waits for most often. */
+function awayText(nodes: readonly LayoutNode[]): string {
+  const away = nodes.filter(({ up, state }) => !up && state !== 'leaving' && state !== 'source')
+  if (away.length === 0) return ''
+  return `; ${away.map(({ name }) => name).join(', ')} ${away.length === 1 ? 'is' : 'are'} away`
+}
+
+function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {
+  if (pendingBytes === 0) return 'nothing is left to fetch, the nodes note that'
+  const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
+  return `${formatSize(pendingBytes)} to come at ${formatSize(Math.round(bytesPerSecond))}/s${left}`
+}

@@ -1,0 +1,97 @@
+/** Whether any one node may fail now: what `shoal status` says before somebody switches one off. */
+
+import type { NodeId } from '../protocol/ids.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import { majority } from '../protocol/register/quorum.ts'
+import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import { hasBit } from './bits.ts'
+import { nameOf } from './node-name.ts'
+
+export type Reply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>
+
+export interface Spare {
+  readonly canLoseANode: boolean
+  /** Why, or why not. */
+  readonly why: string
+}
+
+const NAMES_MAX = 3
+
+/**
+ * Whichever node fails, each active set of each partition keeps a majority of replicas that are up, vote and are
+ * level, and blocks that still move stay on one node at least.
+ *
+ * @param replies of the nodes that are up, this one included
+ */
+export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, Reply>): Spare {
+  const away = new Set<NodeId>()
+  const mute = new Set<NodeId>()
+  let few = 0
+  let behind = 0
+  let scarce = 0
+  const isUp = (node: NodeId): boolean => replies.has(node)
+  const votes = (node: NodeId): boolean => {
+    const reply = replies.get(node)
+    return reply !== undefined && !reply.unproven && reply.epoch === view.epoch
+  }
+  const moved = view.sources.map((source) => ({ source, partitions: new Set(source.movedTo()) }))
+  for (let partition = 0; partition < view.partitions; partition++) {
+    let isShort = false
+    for (const set of view.replicaSets(partition)) {
+      const level = set.filter(
+        (node) => votes(node) && !hasBit(replies.get(node)!.behind, partition),
+      ).length
+      if (level - 1 >= majority(set.length)) continue
+      if (set.length - 1 < majority(set.length)) few = Math.max(few, set.length)
+      for (const node of set) {
+        if (!isUp(node)) away.add(node)
+        else if (!votes(node)) mute.add(node)
+        else if (hasBit(replies.get(node)!.behind, partition)) isShort = true
+      }
+    }
+    if (isShort) behind++
+    const isScarce = moved.some(({ source, partitions }) => {
+      if (!partitions.has(partition)) return false
+      const holders = new Set(source.replicas(partition).filter(isUp))
+      for (const node of view.replicas(partition)) {
+        if (isUp(node) && !lacks(replies.get(node)!, source.epoch, partition)) holders.add(node)
+      }
+      return holders.size < 2
+    })
+    if (isScarce) scarce++
+  }
+  const reasons = [
+    ...(few > 0 ? [fewText(few)] : []),
+    ...(away.size > 0 ? [`${namesOf(view, away)} ${are(away)} away`] : []),
+    ...(mute.size > 0
+      ? [`${namesOf(view, mute)} ${mute.size === 1 ? 'does' : 'do'} not vote yet`]
+      : []),
+    ...(behind > 0 ? [`${behind} partitions have a replica that is not level yet`] : []),
+    ...(scarce > 0
+      ? [`blocks of ${scarce} partitions are with one node only until they have moved`]
+      : []),
+  ]
+  if (reasons.length > 0) return { canLoseANode: false, why: reasons.join('; ') }
+  return { canLoseANode: true, why: 'every partition keeps a majority of its replicas' }
+}
+
+/** It has not said yet that it has all blocks that were written under that source. */
+function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
+  return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))
+}
+
+function fewText(replicas: number): string {
+  if (replicas === 1) return 'there is one replica of each partition'
+  return `there are ${replicas} replicas of a partition, and more than half of them must answer`
+}
+
+function namesOf(view: LayoutView, nodes: ReadonlySet<NodeId>): string {
+  const all = [...nodes].map((node) => nameOf(view, node)).sort()
+  const names = all.slice(0, NAMES_MAX)
+  const more = nodes.size > NAMES_MAX ? ` and ${nodes.size - NAMES_MAX} more` : ''
+  return `${names.join(', ')}${more}`
+}
+
+function are(nodes: ReadonlySet<NodeId>): string {
+  return nodes.size === 1 ? 'is' : 'are'
+}
