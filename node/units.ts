@@ -3,6 +3,8 @@
  * forgotten unit is an error and not a segment of 64 bytes.
  */
 
+export { formatSize } from '../protocol/size.ts'
+
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   B: 1,
   KiB: 2 ** 10,
@@ -42,19 +44,6 @@ export function parseSize(text: string): number | undefined {
 /** Milliseconds of '250ms', '10s', '5m', '1h', '7d'; undefined when it is no duration. */
 export function parseDuration(text: string): number | undefined {
   return quantity(text, DURATION_UNITS_MS)
-}
-
-/** '1.4 GiB': at most one decimal, for people only. */
-export function formatSize(sizeBytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-  let value = sizeBytes
-  let unit = 0
-  while (value >= 1023.95 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  const digits = unit === 0 || value >= 99.95 || Number.isInteger(value) ? 0 : 1
-  return `${value.toFixed(digits)} ${units[unit] as string}`
 }
 
 /** '3d 4h', '5m 7s', '12s': the two largest units, for people only. */

@@ -172,24 +172,29 @@ function expectedEntry(previous: LayoutEntry, entry: LayoutEntry): LayoutEntry |
 
 /** Why the members must not become those of `entry`. */
 function changeFault(previous: LayoutEntry, entry: LayoutEntry): string | undefined {
-  const next = entry.next ?? []
-  const replication = nextReplicationOf(entry)
-  const before = previous.next ?? previous.members
-  if (isSame(previous.members, replicationOf(previous), next, replication)) {
-    return 'entry changes nothing'
+  const next = { members: entry.next ?? [], replication: nextReplicationOf(entry) }
+  if (previous.next !== undefined) {
+    const planned = { members: previous.next, replication: nextReplicationOf(previous) }
+    if (isSame(planned, next)) return 'entry plans what is planned already'
   }
-  if (previous.next && isSame(before, nextReplicationOf(previous), next, replication)) {
-    return 'entry plans what is planned already'
-  }
+  return nextFault(previous, next) ?? redemptionFault(previous, entry)
+}
+
+/** Why the layout of `previous` must not become `next`, whatever tokens the joiners have. */
+export function nextFault(previous: LayoutEntry, next: NextLayout): string | undefined {
+  const now = { members: previous.members, replication: replicationOf(previous) }
+  if (isSame(now, next)) return 'the change changes nothing'
   const sources = previous.sources ?? []
   if (sources.length >= SOURCES_MAX) {
-    return `blocks of ${sources.length} earlier changes are still being moved`
+    return (
+      `blocks of ${sources.length} earlier changes are still being moved, which is the most at a time: ` +
+      'try again when one of them is through (shoal layout show)'
+    )
   }
   // A source is asked for what it has by node id: a node that lost it must not answer for it.
   const known = [previous.members, ...sources.map(({ members }) => members)].flat()
-  const renewed = next.find((member) => renews(known, member))
-  if (renewed !== undefined) return `${renewed.nodeId} comes with another storage id`
-  return redemptionFault(previous, entry)
+  const renewed = next.members.find((member) => renews(known, member))
+  return renewed && `${renewed.nodeId} comes with another storage id`
 }
 
 /** A change never swaps the storage id of a node (D1): a replacement is another node (D2). */
@@ -199,12 +204,7 @@ function renews(members: readonly Member[], candidate: Member): boolean {
   )
 }
 
-function isSame(
-  a: readonly Member[],
-  aReplication: number,
-  b: readonly Member[],
-  bReplication: number,
-): boolean {
+function isSame(a: NextLayout, b: NextLayout): boolean {
   const text = (members: readonly Member[]): string =>
     JSON.stringify(
       orderedMembers(members).map((member) => [
@@ -217,7 +217,7 @@ function isSame(
         placeOf(member),
       ]),
     )
-  return aReplication === bReplication && text(a) === text(b)
+  return a.replication === b.replication && text(a.members) === text(b.members)
 }
 
 /** STABLE, PLANNED or JOINT behind `before`, with all that goes on, and without P′. */
