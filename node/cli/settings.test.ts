@@ -7,7 +7,7 @@ import { encodeToken } from '../membership/token-codec.ts'
 import { clusterId, nodeId, storageId } from '../../protocol/ids.ts'
 import { encodeEntry, NO_HASH } from '../../protocol/layout/entry.ts'
 import { utf8Text } from '../../protocol/bytes.ts'
-import { checkOrigin, loadConfig } from './settings.ts'
+import { checkOrigin, checkReplace, loadConfig } from './settings.ts'
 
 let directory: string
 let data: string
@@ -95,6 +95,22 @@ describe('a directory keeps to what it was made for (L1)', () => {
     format('join', 'AAAA')
     check()
     check(token)
+  })
+})
+
+describe('a node in the place of a lost one', () => {
+  const check = (replace: string, join?: string): void =>
+    checkReplace(loadConfig({ data, ...(join === undefined ? {} : { join }) }, {}), replace)
+
+  it('needs a token, and a name or the end of an id', () => {
+    check('vm-node-1', 'x'.repeat(40))
+    expect(() => check('vm-node-1')).toThrow(/^--replace: .* give --join-file FILE as well/)
+    expect(() => check('a b', 'x'.repeat(40))).toThrow(/^--replace: give the lost node's name/)
+  })
+
+  it('is a member at its next start, whatever its service says', () => {
+    format('join', 'AAAA')
+    check('vm-node-1')
   })
 })
 
