@@ -5,6 +5,7 @@ import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { tableOf } from './layout-table.ts'
+import { REPLY } from './testing/status-reply.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
   Member,
@@ -23,29 +24,9 @@ function table(
   const replies = new Map<NodeId, WireStatusReply>()
   for (const { nodeId, name = '' } of view.known) {
     const reply = said[name]
-    if (reply !== undefined) replies.set(nodeId, { ...SILENT, ...reply })
+    if (reply !== undefined) replies.set(nodeId, { ...REPLY, ...reply })
   }
   return tableOf(view, a.nodeId, replies, lines)
-}
-
-const SILENT: WireStatusReply = {
-  epoch: 5,
-  behind: new Uint8Array(0),
-  freeBytes: 7,
-  totalBytes: 10,
-  logBytes: 3,
-  resyncPending: 0,
-  resyncDone: 0,
-  forgotten: 0,
-  forgottenWhy: [],
-  lostPartitions: 0,
-  unproven: false,
-  learningTotal: 0,
-  learningDone: 0,
-  movePendingBytes: 0,
-  moveDoneBytes: 0,
-  moveBytesPerSecond: 0,
-  lacking: [],
 }
 
 const states = (shown: ReturnType<typeof table>): Record<string, string> =>

@@ -75,6 +75,29 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, Reply>): 
   return { canLoseANode: true, why: 'every partition keeps a majority of its replicas' }
 }
 
+/**
+ * Partitions of which, without the node, no majority of the replicas is left that is up and votes: of these, what
+ * was acknowledged last may be with nobody who answers (L5). `away`: the nodes whose return would help.
+ */
+export function partitionsLostBy(
+  view: LayoutView,
+  node: NodeId,
+  replies: ReadonlyMap<NodeId, Reply>,
+): { readonly partitions: number; readonly away: readonly string[] } {
+  const away = new Set<NodeId>()
+  let partitions = 0
+  const { placement } = view
+  for (const partition of placement.partitionsOf(node)) {
+    const set = placement.replicas(partition)
+    const rest = set.filter((each) => each !== node)
+    const silent = rest.filter((each) => replies.get(each)?.unproven !== false)
+    if (rest.length - silent.length >= majority(set.length)) continue
+    partitions++
+    for (const each of silent) away.add(each)
+  }
+  return { partitions, away: [...away].map((each) => nameOf(view, each)).sort() }
+}
+
 /** It has not said yet that it has all blocks that were written under that source. */
 function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
   return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))

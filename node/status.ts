@@ -28,7 +28,7 @@ import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
-import { LayoutAdmin } from './layout-admin.ts'
+import { LayoutAdmin, type Changes } from './layout-admin.ts'
 import { MembershipError } from './membership/errors.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { TokenOptions } from './membership/token-office.ts'
@@ -98,6 +98,7 @@ export interface StatusOptions {
   readonly damagedRegisters: () => number
   readonly readRoom: ReadRoom
   readonly moves: () => MoveProgress
+  readonly changes: Changes
   readonly extraGauges: () => readonly Gauge[]
 }
 
@@ -111,6 +112,7 @@ export class Status implements AdminBackend {
       self: options.network.self,
       view: () => this.#view(),
       replies: (view) => this.#askAll(view),
+      changes: options.changes,
     })
   }
 

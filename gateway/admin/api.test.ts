@@ -60,7 +60,7 @@ const backend: AdminBackend = {
   layoutTable: () => Promise.resolve({ epoch: 7 } as LayoutTable),
   planChange: (change) => {
     changes.push(change)
-    return Promise.resolve({ moved: 3 } as LayoutPlan)
+    return Promise.resolve({ movedBytes: 3 } as LayoutPlan)
   },
   applyChange: (change) => {
     changes.push(change)
@@ -153,7 +153,7 @@ describe('pages', () => {
       { kind: 'replication', replication: 5 },
     ]
     for (const change of both) {
-      expect((await send('/layout/plan', change)).text).toBe('{"moved":3}\n')
+      expect((await send('/layout/plan', change)).text).toBe('{"movedBytes":3}\n')
       expect(JSON.parse((await send('/layout/change', change)).text)).toMatchObject({ epoch: 8 })
       expect(changes.splice(0)).toEqual([change, change])
     }

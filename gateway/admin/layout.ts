@@ -98,34 +98,38 @@ export type PlannedChange =
     }
   | { readonly kind: 'add'; readonly zone: string; readonly capacityBytes: number }
 
+export interface PlanNode {
+  readonly node: string
+  readonly name: string
+  readonly zone: string
+  readonly change: 'stays' | 'joins' | 'leaves'
+  readonly capacityBytes: number
+  readonly usedBytes: number
+  readonly usedBytesAfter: number
+  /** While blocks move: what it gains is there before what it gives has gone. */
+  readonly usedBytesMost: number
+  readonly partitions: number
+  readonly partitionsAfter: number
+  readonly gained: number
+  readonly lost: number
+}
+
 /** What a change would move. */
 export interface LayoutPlan {
   /** What it does, a line each. */
   readonly changes: readonly string[]
   readonly partitions: number
-  /** Places of partitions that change hands, and the least that any layout with this balance could do with. */
-  readonly moved: number
-  readonly movedLeast: number
-  /** `moved` by `movedLeast`; 1 when nothing has to move. */
-  readonly ratio: number
+  readonly partitionsMoved: number
   readonly movedBytes: number
+  /** What any layout that gives each node as much would have to move. */
+  readonly leastBytes: number
+  /** `movedBytes` by `leastBytes`. Absent: nothing has to move. */
+  readonly ratio?: number | undefined
   readonly fits: boolean
-  /** Why it would be refused, or what it costs. Empty: nothing stands against it. */
+  /** Why it would be refused. */
   readonly faults: readonly string[]
-  readonly nodes: readonly {
-    readonly node: string
-    readonly name: string
-    /** Places of partitions. */
-    readonly before: number
-    readonly after: number
-    readonly gained: number
-    readonly lost: number
-    readonly gainedBytes: number
-    readonly lostBytes: number
-    readonly capacityBytes: number
-    readonly usedBytes?: number | undefined
-    readonly fits: boolean
-  }[]
+  readonly warnings: readonly string[]
+  readonly nodes: readonly PlanNode[]
 }
 
 /** What a change that was begun has made of the layout. Node ids stand for the names that were given. */

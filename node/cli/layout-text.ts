@@ -88,40 +88,44 @@ export function moveText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): s
 }
 
 export function planLines(plan: LayoutPlan): string[] {
-  const { changes, moved, movedLeast, ratio, movedBytes, nodes, fits, faults } = plan
-  const places = nodes.reduce((sum, { before }) => sum + before, 0)
+  const { changes, partitions, partitionsMoved, movedBytes, leastBytes, ratio, fits } = plan
   return [
     ...changes.map(printable),
-    `moves ${moved} of ${places} replicas of partitions, about ${formatSize(movedBytes)}; ` +
-      `the least possible is ${movedLeast} (${ratio.toFixed(2)} times that)`,
+    `${partitionsMoved} of ${partitions} partitions get other nodes, about ${formatSize(movedBytes)} move` +
+      (ratio === undefined
+        ? ''
+        : `: ${ratio.toFixed(2)} times the least possible (${formatSize(leastBytes)})`),
     '',
     ...table(
       [
         { title: 'NODE' },
         { title: 'ID' },
-        { title: 'NOW', align: 'right' },
-        { title: 'THEN', align: 'right' },
+        { title: 'ZONE' },
+        { title: 'CAPACITY', align: 'right' },
+        { title: 'PARTITIONS', align: 'right' },
         { title: 'GETS', align: 'right' },
         { title: 'GIVES', align: 'right' },
-        { title: 'CAPACITY', align: 'right' },
         { title: 'USED', align: 'right' },
-        { title: 'FITS' },
+        { title: 'AT MOST', align: 'right' },
+        { title: '' },
       ],
-      nodes.map((node) => [
+      plan.nodes.map((node) => [
         node.name,
         idSuffix(node.node),
-        String(node.before),
-        String(node.after),
-        formatSize(node.gainedBytes),
-        formatSize(node.lostBytes),
+        node.zone,
         formatSize(node.capacityBytes),
-        node.usedBytes === undefined ? '?' : formatSize(node.usedBytes),
-        node.fits ? 'yes' : 'NO',
+        changed(String(node.partitions), String(node.partitionsAfter)),
+        String(node.gained),
+        String(node.lost),
+        changed(formatSize(node.usedBytes), formatSize(node.usedBytesAfter)),
+        formatSize(node.usedBytesMost),
+        node.change,
       ]),
     ),
     '',
-    ...faults.map((fault) => `refused: ${printable(fault)}`),
-    fits ? 'it fits' : 'it does NOT fit',
+    ...plan.warnings.map((warning) => `warning: ${printable(warning)}`),
+    ...plan.faults.map((fault) => `refused: ${printable(fault)}`),
+    ...(fits ? ['it fits'] : []),
   ]
 }
 

@@ -120,27 +120,29 @@ describe('the layout as a table', () => {
 })
 
 const plan: LayoutPlan = {
-  changes: ['b drains'],
+  changes: ['b leaves'],
   partitions: 100,
-  moved: 110,
-  movedLeast: 100,
-  ratio: 1.1,
+  partitionsMoved: 40,
   movedBytes: 2 ** 31,
+  leastBytes: 2 ** 30,
+  ratio: 2,
   fits: true,
   faults: [],
+  warnings: [],
   nodes: [
     {
       node: '12D3KooWAAAAAAAA',
       name: 'a',
-      before: 100,
-      after: 200,
-      gained: 100,
-      lost: 0,
-      gainedBytes: 2 ** 30,
-      lostBytes: 0,
+      zone: 'z',
+      change: 'stays',
       capacityBytes: 2 ** 40,
       usedBytes: 2 ** 30,
-      fits: true,
+      usedBytesAfter: 2 ** 31,
+      usedBytesMost: 3 * 2 ** 30,
+      partitions: 100,
+      partitionsAfter: 200,
+      gained: 110,
+      lost: 10,
     },
   ],
 }
@@ -148,16 +150,26 @@ const plan: LayoutPlan = {
 describe('a plan', () => {
   it('says what moves, how much, and whether it fits', () => {
     expect(planLines(plan)).toEqual([
-      'b drains',
-      'moves 110 of 100 replicas of partitions, about 2 GiB; the least possible is 100 (1.10 times that)',
+      'b leaves',
+      '40 of 100 partitions get other nodes, about 2 GiB move: 2.00 times the least possible (1 GiB)',
       '',
-      'NODE  ID        NOW  THEN   GETS  GIVES  CAPACITY   USED  FITS',
-      'a     AAAAAAAA  100   200  1 GiB    0 B     1 TiB  1 GiB  yes',
+      'NODE  ID        ZONE  CAPACITY  PARTITIONS  GETS  GIVES           USED  AT MOST',
+      'a     AAAAAAAA  z        1 TiB   100 → 200   110     10  1 GiB → 2 GiB    3 GiB  stays',
       '',
       'it fits',
     ])
-    const refused = planLines({ ...plan, fits: false, faults: ['a is too small: add a node'] })
-    expect(refused.slice(-2)).toEqual(['refused: a is too small: add a node', 'it does NOT fit'])
+    const refused = planLines({
+      ...plan,
+      ratio: undefined,
+      fits: false,
+      warnings: ['little is left'],
+      faults: ['a is too small: add a node'],
+    })
+    expect(refused[1]).toMatch(/about 2 GiB move$/)
+    expect(refused.slice(-2)).toEqual([
+      'warning: little is left',
+      'refused: a is too small: add a node',
+    ])
   })
 })
 
