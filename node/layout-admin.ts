@@ -13,7 +13,12 @@ import {
 } from '../gateway/admin/layout.ts'
 import { StoreError } from '../protocol/errors.ts'
 import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
-import { nextReplicationOf, replicationOf, type LayoutEntry, type Member } from '../protocol/layout/entry.ts'
+import {
+  nextReplicationOf,
+  replicationOf,
+  type LayoutEntry,
+  type Member,
+} from '../protocol/layout/entry.ts'
 import {
   diffOf,
   findMember,
@@ -37,6 +42,11 @@ export interface Changes {
   apply(change: Change, options: { readonly force: boolean }): Promise<LayoutEntry>
   cancel(): Promise<LayoutEntry>
 }
+
+const notYet = (): Promise<never> =>
+  Promise.reject(new LayoutRefusal(409, 'this program does not change the layout yet'))
+
+export const NO_CHANGES: Changes = { apply: notYet, cancel: notYet }
 
 export interface LayoutAdminOptions {
   readonly self: NodeId
@@ -126,8 +136,11 @@ function changeOf(view: LayoutView, asked: PlannedChange): Change {
       if (asked.by !== undefined) {
         return { kind: 'replace', old: old.nodeId, member: find(asked.by, view.known) }
       }
-      const { zone = old.zone, capacityBytes = old.capacityBytes } =
-        asked as PlannedChange & { kind: 'replace'; zone?: string; capacityBytes?: number }
+      const { zone = old.zone, capacityBytes = old.capacityBytes } = asked as PlannedChange & {
+        kind: 'replace'
+        zone?: string
+        capacityBytes?: number
+      }
       return { kind: 'replace', old: old.nodeId, member: newNode(zone, capacityBytes) }
     }
   }

@@ -64,6 +64,7 @@ import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
 import { Space } from './space/space.ts'
 import { SecretUpkeep } from './secret-upkeep.ts'
+import { NO_CHANGES } from './layout-admin.ts'
 import { NO_MOVES, Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -470,6 +471,7 @@ export class ShoalNode {
       damagedRegisters: () => damaged.waiting(),
       readRoom: bodies.readRoom,
       moves: () => NO_MOVES,
+      changes: NO_CHANGES,
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status
