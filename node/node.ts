@@ -98,6 +98,7 @@ export class ShoalNode {
   readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
   readonly #mender: Mender
+  readonly #damaged: DamagedRegisters
   readonly #lost: LostData
   readonly #secret: SecretUpkeep
   #stopped = false
@@ -182,7 +183,7 @@ export class ShoalNode {
     this.forgotten = forgotten
     const votes = (partition: number): boolean =>
       isReplica(partition) && this.selfCheck.isProven && forgotten.votes(partition)
-    const damaged: DamagedRegisters = new DamagedRegisters({
+    this.#damaged = new DamagedRegisters({
       store,
       clock,
       isReplicated: (partition) =>
@@ -193,7 +194,7 @@ export class ShoalNode {
       pull: (partition) => this.resync.foundDamage(partition),
       scrub: () => this.upkeep.startScrub(false),
     })
-    const onFaulty = (key: RegisterKey): void => damaged.note(key)
+    const onFaulty = (key: RegisterKey): void => this.#damaged.note(key)
     this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
     const exchange = new Exchange({ store, self, view, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
@@ -468,7 +469,7 @@ export class ShoalNode {
       space: () => this.space.counters(),
       lost: () => this.#lost.report.all(),
       lostCount: () => this.#lost.objects.count,
-      damagedRegisters: () => damaged.waiting(),
+      damagedRegisters: () => this.#damaged.waiting(),
       readRoom: bodies.readRoom,
       moves: () => NO_MOVES,
       changes: NO_CHANGES,
@@ -509,6 +510,8 @@ export class ShoalNode {
 
   #serve(): void {
     this.resync.start()
+    // Cut short by a stop: the next start looks again.
+    this.#damaged.look(() => this.#stopped).catch(() => {})
     this.recall.kick()
     this.space.start()
     this.upkeep.start()

@@ -208,9 +208,10 @@ export class Upkeep {
         if (type === RECORD.block) blocks.noteDamage(key as BlockKey)
         else resync(partition)
       },
-      checkDigests: () =>
+      checkDigests: (faulty) =>
         checkDigests({
           store,
+          faulty,
           clock,
           partitions: partitions(),
           isStopped: () => this.#stopped,

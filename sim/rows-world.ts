@@ -178,8 +178,8 @@ export class RowsWorld {
       fetch: ({ key }) => {
         throw new Error(`${JSON.stringify(key)} comes back from the log`)
       },
-      checkDigests: () =>
-        checkDigests({ store, clock: this.clock, partitions: PARTITIONS, isStopped }),
+      checkDigests: (faulty) =>
+        checkDigests({ store, clock: this.clock, partitions: PARTITIONS, isStopped, faulty }),
     })
     const traffic = async (): Promise<void> => {
       const delayMs = key === undefined ? 0 : 0.5 * this.random()

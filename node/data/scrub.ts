@@ -8,7 +8,8 @@
  *  3. A record that is damaged comes back from its row where that holds all of it, else from a replica.
  *  4. Of a stretch whose records nobody can name the rows that point into it tell whose they are. When
  *     none does any more, the stretch is settled (D7).
- *  5. Digests of partitions are made again from the rows and compared.
+ *  5. Digests of partitions are made again from the rows and compared. Rows of registers that are FAULTY are
+ *     found by the way.
  *
  * What was found is looked at again at the end: mended, or left.
  */
@@ -33,8 +34,9 @@ export interface ScrubOptions {
   /** What is damaged and does not come back from the index: fetch it from a replica. It may take its time,
    * and may be asked for again. */
   fetch(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void
-  /** Compares the digests with the rows and puts them right. The result says how many were wrong. */
-  checkDigests?(): Promise<number>
+  /** Compares the digests with the rows and puts them right. The result says how many were wrong. `faulty` is
+   * told of rows that say that their record was damaged when the log was read. */
+  checkDigests?(faulty: (found: Damage) => void): Promise<number>
   /** For what is fetched to come. Default 30,000. */
   readonly patienceMs?: number | undefined
 }
@@ -93,6 +95,8 @@ export class Scrub {
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
   private readonly suspects = new Map<ByteString, Suspect>()
   private readonly damaged: Damage[] = []
+  /** Where these lie. */
+  private readonly places = new Set<string>()
   private readonly lost: Damage[] = []
   /** Records that nothing points to, of each segment that was walked. */
   private readonly deadBytes = new Map<number, number>()
@@ -119,7 +123,7 @@ export class Scrub {
     if (this.stopped) return false
     await this.mendRows()
     await this.settleLost()
-    const digests = (await this.options.checkDigests?.()) ?? 0
+    const digests = (await this.options.checkDigests?.((found) => this.noteFaulty(found))) ?? 0
     this.counts.badRows += digests
     this.counts.mended += digests
     await this.lookAgain()
@@ -258,7 +262,17 @@ export class Scrub {
     const { segment, offset, lengthBytes } = position
     const damage = { segment, offset, lengthBytes, identity: { type, partition, key } }
     this.damaged.push(damage)
+    this.places.add(placeOf(damage))
     this.mend(record, damage)
+  }
+
+  /** The walk does not find those whose removal is damaged: the row stands for what nobody knows any more. */
+  private noteFaulty(damage: Damage): void {
+    const { identity } = damage
+    if (identity === undefined || this.places.has(placeOf(damage))) return
+    this.counts.bad++
+    this.options.logger.error({ ...damage }, 'a register whose record is damaged')
+    this.noteBad({ ...identity, body: EMPTY_BYTES }, damage)
   }
 
   /** `damage`: where the record can't be read, if it is known. */
@@ -394,6 +408,10 @@ export class Scrub {
     this.strideRecords = 0
     await sleep(clock, (bytes / bytesPerSecond) * 1_000)
   }
+}
+
+function placeOf({ segment, offset }: Damage): string {
+  return `${segment}/${offset}`
 }
 
 function holds(damage: Damage, { segment, offset }: LogPosition): boolean {

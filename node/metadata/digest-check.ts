@@ -9,6 +9,7 @@ import type { BlockKey, RegisterKey } from '../../protocol/ids.ts'
 import { EMPTY_DIGEST, toggleBlock, toggleRegister } from '../../protocol/sync/digest.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
+import type { Damage } from '../data/types.ts'
 import type { Clock } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
 import {
@@ -16,6 +17,8 @@ import {
   digestRow,
   endOfPartitionRows,
   hasState,
+  RECORD,
+  registerRow,
   uncheckedStateOfRow,
 } from './index-rows.ts'
 
@@ -30,6 +33,9 @@ export interface DigestCheckOptions {
   readonly clock: Clock
   readonly partitions: number
   readonly isStopped: () => boolean
+  /** Told of registers whose record was damaged when it was read (FAULTY): a digest leaves them out. It may be
+   * told more than once. */
+  readonly faulty?: ((found: Damage) => void) | undefined
 }
 
 /** The result says how many digests and rows were wrong; they are right now. */
@@ -78,6 +84,7 @@ async function digestOfRows(
   for (let tries = 0; tries < BUSY_TRIES_MAX; tries++) {
     let digest: Uint8Array = EMPTY_DIGEST
     for await (const [key, row] of eachRow(options, 'r', partition)) {
+      if (!hasState(row)) noteFaulty(options, partition, key as RegisterKey, row)
       if (!hasState(row) || row.length < 44) continue
       const ballot = ballotOfState(uncheckedStateOfRow(row))
       digest = toggleRegister(digest, key as RegisterKey, undefined, ballot)
@@ -90,6 +97,16 @@ async function digestOfRows(
     stored = now
   }
   return { digest: undefined, stored }
+}
+
+function noteFaulty(
+  { store, faulty }: DigestCheckOptions,
+  partition: number,
+  key: RegisterKey,
+  row: Uint8Array,
+): void {
+  if (faulty === undefined || !store.hasSoundRow(registerRow(key))) return
+  faulty({ ...decodePosition(row), identity: { type: RECORD.register, partition, key } })
 }
 
 /** Rows whose record is not theirs: a bit of their key has flipped. */

@@ -1,13 +1,18 @@
 /**
- * A register whose state a request found to be damaged is mended now, not at the next scrub (D3): by what the
- * other replicas agree on, or, where there are none, from this node's own log.
+ * A register whose state is damaged is mended soon, not at the next scrub (D3): by what the other replicas agree
+ * on, or, where there are none, from this node's own log. A request met it, or the look through all rows that
+ * follows each start: the log may have been read by an earlier start or by `shoal index rebuild`, and no digest
+ * tells of such a register.
  */
 
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { RECORD } from '../metadata/index-rows.ts'
+import { sleep } from '../env/sleep.ts'
+import { hasState, RECORD } from '../metadata/index-rows.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
 const AGAIN_MS = 5_000
@@ -15,16 +20,18 @@ const AGAIN_MS = 5_000
 const REMEMBERED_MAX = 1_024
 /** Registers. */
 const KNOWN_MAX = 1_000
+/** Of the look through all rows. */
+const ROWS_PER_MS = 20
 
 export interface DamagedRegistersOptions {
-  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly clock: Clock
   /** Other nodes hold the partition. */
   readonly isReplicated: (partition: number) => boolean
   /** Pulls the partition from them, damaged registers first. */
   readonly pull: (partition: number) => void
   readonly scrub: () => void
   /** What its start found to be damaged. */
-  readonly store: Pick<Store, 'damage'>
+  readonly store: Pick<Store, 'damage' | 'range'>
   readonly isFaulty: (key: RegisterKey) => boolean
 }
 
@@ -44,6 +51,18 @@ export class DamagedRegisters {
   waiting(): number {
     for (const key of this.#known) if (!this.#options.isFaulty(key)) this.#known.delete(key)
     return this.#known.size
+  }
+
+  /** Looks through all rows, once. */
+  async look(isStopped: () => boolean): Promise<void> {
+    const { store, clock } = this.#options
+    for await (const page of rowPages(store, clock, bytesOf('r'), bytesOf('s'))) {
+      if (isStopped()) return
+      for (const { key, row } of page) {
+        if (!hasState(row)) this.note(byteString(key.subarray(1)) as RegisterKey)
+      }
+      await sleep(clock, page.length / ROWS_PER_MS)
+    }
   }
 
   #remember(key: RegisterKey): void {
