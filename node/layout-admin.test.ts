@@ -103,6 +103,22 @@ describe('changes that are asked for', () => {
     expect(asked).toEqual([])
   })
 
+  it('one member takes the place of another one that is gone', async () => {
+    const { admin, asked } = world(four, [a, c, d])
+    const change = { kind: 'replace', node: 'b', by: 'd' } as const
+    const begun = await admin.apply(change)
+    expect(begun).toMatchObject({ node: b.nodeId, by: d.nodeId, changes: ['d replaces b'] })
+    expect(asked).toHaveLength(1)
+    const up = world(four, four)
+    expect(await refusalOf(up.admin.apply(change))).toMatch(
+      /^409 b answers: `shoal layout drain b` moves .* lets it go; stop it first if its disk is lost$/,
+    )
+    expect(await refusalOf(up.admin.apply({ ...change, by: 'b' }))).toBe(
+      '400 a node does not replace itself',
+    )
+    expect(await refusalOf(up.admin.apply({ ...change, by: 'x' }))).toMatch(/^404 no member/)
+  })
+
   it('what fails says whether to try again', async () => {
     const of = (code: ConstructorParameters<typeof MembershipError>[0]) =>
       world(four, four, { fails: new MembershipError(code, `it is ${code}`) }).admin

@@ -134,7 +134,9 @@ function changeOf(view: LayoutView, asked: PlannedChange): Change {
     case 'replace': {
       const old = find(asked.node)
       if (asked.by !== undefined) {
-        return { kind: 'replace', old: old.nodeId, member: find(asked.by, view.known) }
+        const member = find(asked.by)
+        if (member === old) throw new LayoutRefusal(400, 'a node does not replace itself')
+        return { kind: 'replace', old: old.nodeId, member }
       }
       const { zone = old.zone, capacityBytes = old.capacityBytes } = asked as PlannedChange & {
         kind: 'replace'

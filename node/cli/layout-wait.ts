@@ -41,6 +41,22 @@ export async function waitForChange(
   }
 }
 
+/** Until nothing is under way any more, whoever asked for it: a node that joins, or a change. */
+export async function waitForRest(
+  client: Pick<AdminClient, 'layout'>,
+  terminal: Terminal,
+  clock: Clock,
+  json: boolean,
+): Promise<LayoutTable> {
+  const waiter = new Waiter(client, terminal, clock, json)
+  for (;;) {
+    const layout = await waiter.next()
+    if (layout.state !== 'STABLE' || layout.sources > 0) continue
+    terminal.draw([])
+    return layout
+  }
+}
+
 class Waiter {
   readonly #client: Pick<AdminClient, 'layout'>
   readonly #terminal: Terminal

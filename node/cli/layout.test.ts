@@ -9,7 +9,7 @@ import type {
 } from '../../gateway/admin/layout.ts'
 import type { Clock } from '../env/ports.ts'
 import { layoutLines, planLines, progressLines } from './layout-text.ts'
-import { isMade, waitForChange } from './layout-wait.ts'
+import { isMade, waitForChange, waitForRest } from './layout-wait.ts'
 import { runCommandLine } from './program.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -250,6 +250,22 @@ describe('waiting for a change', () => {
     const { code } = await wait([steps[0]!, new Error('gone'), new Error('gone'), steps[4]!])
     expect(code).toBe(0)
     await expect(wait([new Error('gone')])).rejects.toThrow('gone')
+  })
+
+  it('of anybody: until nothing is under way', async () => {
+    const out: string[] = []
+    const terminal: Terminal = {
+      out: (line) => void out.push(line),
+      error() {},
+      draw() {},
+      isTty: false,
+      columns: 80,
+    }
+    const answers = [...steps]
+    const client = { layout: () => Promise.resolve(answers.shift()!) }
+    expect(await waitForRest(client, terminal, quickClock(), false)).toEqual(steps.at(-1))
+    expect(out).toHaveLength(4)
+    expect(answers).toEqual([])
   })
 
   it.each<[LayoutChange, Partial<LayoutTable>, boolean]>([

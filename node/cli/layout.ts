@@ -7,7 +7,7 @@ import { parseSize } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
 import { layoutLines, planLines } from './layout-text.ts'
-import { waitForChange } from './layout-wait.ts'
+import { waitForChange, waitForRest } from './layout-wait.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 type Ask = NodeOptions & { readonly json?: true }
@@ -33,8 +33,11 @@ export function addLayoutCommand(
   const layout = program.command('layout').description('show or change the members')
   asking(layout.command('show'))
     .description('the nodes, what each holds, and what is under way')
-    .action(async (options: Ask) => {
-      const shown = await adminClient(options).layout()
+    .option('--wait', 'until nothing is under way any more')
+    .action(async (options: Wait) => {
+      const client = adminClient(options)
+      const { wait = false, json = false } = options
+      const shown = wait ? await waitForRest(client, terminal, clock, json) : await client.layout()
       const lines = options.json === true ? [JSON.stringify(shown)] : layoutLines(shown)
       for (const line of lines) terminal.out(line)
     })

@@ -70,9 +70,23 @@ describe('what changes make of the layout', () => {
     }
     const step: Change = { kind: 'replace', old: b.nodeId, member: extra }
     expect(fault([{ ...step, old: extra.nodeId }])).toMatch(/no member|two changes/)
-    expect(fault([{ ...step, member: a }])).toMatch(/a is a member already/)
     const renewed = member('b', { storageId: extra.storageId })
     expect(fault([{ ...step, member: renewed }])).toMatch(/two changes|id of its own/)
+  })
+
+  test('replace by a node that is a member already: it moves to the place of the old one', () => {
+    const after = next([{ kind: 'replace', old: b.nodeId, member: a }])
+    expect(ids(after.members)).toEqual(ids([a, ...five.slice(2)]))
+    const heir = after.members.find(({ nodeId }) => nodeId === a.nodeId)!
+    expect(heir).toEqual({ ...a, place: b.nodeId })
+    const before = { members: five, replication: 3 }
+    expect(diffOf(before, after)).toEqual(['a replaces b'])
+    const { entry } = viewOf(five)
+    expect(transitionFault(entry, planEntry(entry, after))).toBeUndefined()
+    // Its own place is free again, and nobody is in two.
+    const back = next([{ kind: 'join', member: b }], [...after.members]).members
+    expect(back.find(({ nodeId }) => nodeId === b.nodeId)!.place).toBe(a.nodeId)
+    expect(fault([{ kind: 'replace', old: a.nodeId, member: a }])).toMatch(/two changes/)
   })
 
   test('a replacement of a replacement has the place of the first; the first may come back', () => {

@@ -168,12 +168,17 @@ function changed({ members, replication }: NextLayout, change: Change): NextLayo
     case 'replace': {
       const old = members.find(({ nodeId }) => nodeId === change.old)
       if (old === undefined) return unknown(change.old)
-      const left = members.filter((member) => member !== old)
-      const fault = joinFault(members, change.member)
+      // One that is a member already gives up its own place.
+      const known = members.find(
+        ({ nodeId, storageId }) =>
+          nodeId === change.member.nodeId && storageId === change.member.storageId,
+      )
+      const left = members.filter((member) => member !== old && member !== known)
+      const fault = known === undefined ? joinFault(members, change.member) : undefined
       if (fault !== undefined) return { fault }
       const { nodeId, capacityBytes } = change.member
       const heir: Member = {
-        ...change.member,
+        ...(known ?? change.member),
         // A larger disk gets the same share: what it has beyond that is a change of its own.
         capacityBytes: Math.min(capacityBytes, old.capacityBytes),
         place: placeOf(old) === nodeId ? undefined : placeOf(old),
@@ -425,12 +430,17 @@ export function diffOf(before: NextLayout, after: NextLayout): readonly string[]
   const replaced = new Set<NodeId>()
   for (const member of after.members) {
     const old = was.get(member.nodeId)
+    const holder = byPlace.get(placeOf(member))
     if (old !== undefined) {
-      const settings = settingsDiff(old, member)
+      const inherits = holder !== undefined && !is.has(holder.nodeId)
+      if (inherits) {
+        replaced.add(holder.nodeId)
+        lines.push(`${shownName(old)} replaces ${shownName(holder)}`)
+      }
+      const settings = settingsDiff(old, inherits ? { ...member, place: old.place } : member)
       if (settings.length > 0) lines.push(`${shownName(old)}: ${settings.join(', ')}`)
       continue
     }
-    const holder = byPlace.get(placeOf(member))
     const where = `zone ${member.zone}, ${formatSize(member.capacityBytes)}`
     if (holder !== undefined && !is.has(holder.nodeId)) {
       replaced.add(holder.nodeId)
