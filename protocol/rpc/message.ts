@@ -38,6 +38,9 @@ export const RPC = {
   holds: 21,
   lost: 22,
   bury: 23,
+  summary: 30,
+  pairs: 31,
+  states: 32,
 } as const
 
 export const LAYOUT_RPC_MIN = 200

@@ -1225,3 +1225,214 @@ export declare namespace WireLostReply {
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostReply>): WireLostReply;
     function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLostReply>): Generator<WireLostReplyObjectsRegisterFieldEvent | WireLostReplyObjectsVersionIdFieldEvent | WireLostReplyObjectsSizeBytesFieldEvent | WireLostReplyObjectsFoundMsFieldEvent | WireLostReplyNamesBucketFieldEvent | WireLostReplyNamesNameFieldEvent>;
 }
+export interface WireSummaryRequest {
+    epoch: number;
+    wanted: Uint8Array<ArrayBuffer>;
+    from: number;
+}
+export declare namespace WireSummaryRequest {
+    const codec: () => Codec<WireSummaryRequest>;
+    interface WireSummaryRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireSummaryRequestWantedFieldEvent {
+        field: '$.wanted';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSummaryRequestFromFieldEvent {
+        field: '$.from';
+        value: number;
+    }
+    function encode(obj: Partial<WireSummaryRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryRequest>): WireSummaryRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryRequest>): Generator<WireSummaryRequestEpochFieldEvent | WireSummaryRequestWantedFieldEvent | WireSummaryRequestFromFieldEvent>;
+}
+export interface WireSummaryReply {
+    epoch: number;
+    partitions: WireSummary[];
+    next: number;
+}
+export declare namespace WireSummaryReply {
+    const codec: () => Codec<WireSummaryReply>;
+    interface WireSummaryReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireSummaryReplyPartitionsPartitionFieldEvent {
+        field: '$.partitions[].partition';
+        value: number;
+        index: number;
+    }
+    interface WireSummaryReplyPartitionsRegistersFieldEvent {
+        field: '$.partitions[].registers';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireSummaryReplyPartitionsMinimaFieldEvent {
+        field: '$.partitions[].minima';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireSummaryReplyPartitionsFloorCounterFieldEvent {
+        field: '$.partitions[].floor.counter';
+        value: number;
+        index: number;
+    }
+    interface WireSummaryReplyPartitionsFloorProposerFieldEvent {
+        field: '$.partitions[].floor.proposer';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireSummaryReplyNextFieldEvent {
+        field: '$.next';
+        value: number;
+    }
+    function encode(obj: Partial<WireSummaryReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryReply>): WireSummaryReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryReply>): Generator<WireSummaryReplyEpochFieldEvent | WireSummaryReplyPartitionsPartitionFieldEvent | WireSummaryReplyPartitionsRegistersFieldEvent | WireSummaryReplyPartitionsMinimaFieldEvent | WireSummaryReplyPartitionsFloorCounterFieldEvent | WireSummaryReplyPartitionsFloorProposerFieldEvent | WireSummaryReplyNextFieldEvent>;
+}
+export interface WireSummary {
+    partition: number;
+    registers: Uint8Array<ArrayBuffer>;
+    minima: Uint8Array<ArrayBuffer>;
+    floor?: WireBallot;
+}
+export declare namespace WireSummary {
+    const codec: () => Codec<WireSummary>;
+    interface WireSummaryPartitionFieldEvent {
+        field: '$.partition';
+        value: number;
+    }
+    interface WireSummaryRegistersFieldEvent {
+        field: '$.registers';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSummaryMinimaFieldEvent {
+        field: '$.minima';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSummaryFloorCounterFieldEvent {
+        field: '$.floor.counter';
+        value: number;
+    }
+    interface WireSummaryFloorProposerFieldEvent {
+        field: '$.floor.proposer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireSummary>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummary>): WireSummary;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummary>): Generator<WireSummaryPartitionFieldEvent | WireSummaryRegistersFieldEvent | WireSummaryMinimaFieldEvent | WireSummaryFloorCounterFieldEvent | WireSummaryFloorProposerFieldEvent>;
+}
+export interface WirePairsRequest {
+    epoch: number;
+    wanted: Uint8Array<ArrayBuffer>;
+    what: number;
+    after: Uint8Array<ArrayBuffer>;
+}
+export declare namespace WirePairsRequest {
+    const codec: () => Codec<WirePairsRequest>;
+    interface WirePairsRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WirePairsRequestWantedFieldEvent {
+        field: '$.wanted';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WirePairsRequestWhatFieldEvent {
+        field: '$.what';
+        value: number;
+    }
+    interface WirePairsRequestAfterFieldEvent {
+        field: '$.after';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WirePairsRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsRequest>): WirePairsRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsRequest>): Generator<WirePairsRequestEpochFieldEvent | WirePairsRequestWantedFieldEvent | WirePairsRequestWhatFieldEvent | WirePairsRequestAfterFieldEvent>;
+}
+export interface WirePairsReply {
+    epoch: number;
+    answered: boolean;
+    keys: Uint8Array<ArrayBuffer>[];
+    ballots: WireBallot[];
+    generations: number[];
+    more: boolean;
+}
+export declare namespace WirePairsReply {
+    const codec: () => Codec<WirePairsReply>;
+    interface WirePairsReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WirePairsReplyAnsweredFieldEvent {
+        field: '$.answered';
+        value: boolean;
+    }
+    interface WirePairsReplyKeysFieldEvent {
+        field: '$.keys[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WirePairsReplyBallotsCounterFieldEvent {
+        field: '$.ballots[].counter';
+        value: number;
+        index: number;
+    }
+    interface WirePairsReplyBallotsProposerFieldEvent {
+        field: '$.ballots[].proposer';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WirePairsReplyGenerationsFieldEvent {
+        field: '$.generations[]';
+        index: number;
+        value: number;
+    }
+    interface WirePairsReplyMoreFieldEvent {
+        field: '$.more';
+        value: boolean;
+    }
+    function encode(obj: Partial<WirePairsReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsReply>): WirePairsReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsReply>): Generator<WirePairsReplyEpochFieldEvent | WirePairsReplyAnsweredFieldEvent | WirePairsReplyKeysFieldEvent | WirePairsReplyBallotsCounterFieldEvent | WirePairsReplyBallotsProposerFieldEvent | WirePairsReplyGenerationsFieldEvent | WirePairsReplyMoreFieldEvent>;
+}
+export interface WireStatesRequest {
+    epoch: number;
+    keys: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireStatesRequest {
+    const codec: () => Codec<WireStatesRequest>;
+    interface WireStatesRequestEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireStatesRequestKeysFieldEvent {
+        field: '$.keys[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireStatesRequest>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesRequest>): WireStatesRequest;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesRequest>): Generator<WireStatesRequestEpochFieldEvent | WireStatesRequestKeysFieldEvent>;
+}
+export interface WireStatesReply {
+    epoch: number;
+    states: Uint8Array<ArrayBuffer>[];
+}
+export declare namespace WireStatesReply {
+    const codec: () => Codec<WireStatesReply>;
+    interface WireStatesReplyEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireStatesReplyStatesFieldEvent {
+        field: '$.states[]';
+        index: number;
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireStatesReply>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesReply>): WireStatesReply;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatesReply>): Generator<WireStatesReplyEpochFieldEvent | WireStatesReplyStatesFieldEvent>;
+}

@@ -4997,3 +4997,849 @@ export var WireLostReply;
     }
     WireLostReply.stream = stream;
 })(WireLostReply || (WireLostReply = {}));
+export var WireSummaryRequest;
+(function (WireSummaryRequest) {
+    let _codec;
+    WireSummaryRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.wanted != null && obj.wanted.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.wanted);
+                }
+                if ((obj.from != null && obj.from !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.from);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    wanted: uint8ArrayAlloc(0),
+                    from: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.wanted = reader.bytes();
+                            break;
+                        }
+                        case 3: {
+                            obj.from = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.wanted`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.from`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireSummaryRequest.codec());
+    }
+    WireSummaryRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireSummaryRequest.codec(), opts);
+    }
+    WireSummaryRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireSummaryRequest.codec(), opts);
+    }
+    WireSummaryRequest.stream = stream;
+})(WireSummaryRequest || (WireSummaryRequest = {}));
+export var WireSummaryReply;
+(function (WireSummaryReply) {
+    let _codec;
+    WireSummaryReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if (obj.partitions != null && obj.partitions.length > 0) {
+                    for (const value of obj.partitions) {
+                        w.uint32(18);
+                        WireSummary.codec().encode(value, w);
+                    }
+                }
+                if ((obj.next != null && obj.next !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.next);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    partitions: [],
+                    next: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.partitions != null && obj.partitions.length === opts.limits.partitions) {
+                                throw new MaxLengthError('Decode error - repeated field "partitions" had too many elements');
+                            }
+                            obj.partitions.push(WireSummary.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.partitions$
+                            }));
+                            break;
+                        }
+                        case 3: {
+                            obj.next = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    partitions: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.partitions != null && obj.partitions === opts.limits.partitions) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "partitions" had too many elements');
+                            }
+                            for (const evt of WireSummary.codec().stream(reader, reader.uint32(), `${prefix}.partitions[]`, {
+                                limits: opts.limits?.partitions$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.partitions
+                                };
+                            }
+                            obj.partitions++;
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.next`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireSummaryReply.codec());
+    }
+    WireSummaryReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireSummaryReply.codec(), opts);
+    }
+    WireSummaryReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireSummaryReply.codec(), opts);
+    }
+    WireSummaryReply.stream = stream;
+})(WireSummaryReply || (WireSummaryReply = {}));
+export var WireSummary;
+(function (WireSummary) {
+    let _codec;
+    WireSummary.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.partition != null && obj.partition !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.partition);
+                }
+                if ((obj.registers != null && obj.registers.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.registers);
+                }
+                if ((obj.minima != null && obj.minima.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.minima);
+                }
+                if (obj.floor != null) {
+                    w.uint32(34);
+                    WireBallot.codec().encode(obj.floor, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    partition: 0,
+                    registers: uint8ArrayAlloc(0),
+                    minima: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.partition = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.registers = reader.bytes();
+                            break;
+                        }
+                        case 3: {
+                            obj.minima = reader.bytes();
+                            break;
+                        }
+                        case 4: {
+                            obj.floor = WireBallot.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.floor
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.partition`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.registers`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.minima`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield* WireBallot.codec().stream(reader, reader.uint32(), `${prefix}.floor`, {
+                                limits: opts.limits?.floor
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireSummary.codec());
+    }
+    WireSummary.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireSummary.codec(), opts);
+    }
+    WireSummary.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireSummary.codec(), opts);
+    }
+    WireSummary.stream = stream;
+})(WireSummary || (WireSummary = {}));
+export var WirePairsRequest;
+(function (WirePairsRequest) {
+    let _codec;
+    WirePairsRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.wanted != null && obj.wanted.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.wanted);
+                }
+                if ((obj.what != null && obj.what !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.what);
+                }
+                if ((obj.after != null && obj.after.byteLength > 0)) {
+                    w.uint32(34);
+                    w.bytes(obj.after);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    wanted: uint8ArrayAlloc(0),
+                    what: 0,
+                    after: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.wanted = reader.bytes();
+                            break;
+                        }
+                        case 3: {
+                            obj.what = reader.uint32();
+                            break;
+                        }
+                        case 4: {
+                            obj.after = reader.bytes();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.wanted`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.what`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.after`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WirePairsRequest.codec());
+    }
+    WirePairsRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WirePairsRequest.codec(), opts);
+    }
+    WirePairsRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WirePairsRequest.codec(), opts);
+    }
+    WirePairsRequest.stream = stream;
+})(WirePairsRequest || (WirePairsRequest = {}));
+export var WirePairsReply;
+(function (WirePairsReply) {
+    let _codec;
+    WirePairsReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if ((obj.answered != null && obj.answered !== false)) {
+                    w.uint32(16);
+                    w.bool(obj.answered);
+                }
+                if (obj.keys != null && obj.keys.length > 0) {
+                    for (const value of obj.keys) {
+                        w.uint32(26);
+                        w.bytes(value);
+                    }
+                }
+                if (obj.ballots != null && obj.ballots.length > 0) {
+                    for (const value of obj.ballots) {
+                        w.uint32(34);
+                        WireBallot.codec().encode(value, w);
+                    }
+                }
+                if (obj.generations != null && obj.generations.length > 0) {
+                    for (const value of obj.generations) {
+                        w.uint32(40);
+                        w.uint64Number(value);
+                    }
+                }
+                if ((obj.more != null && obj.more !== false)) {
+                    w.uint32(48);
+                    w.bool(obj.more);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    answered: false,
+                    keys: [],
+                    ballots: [],
+                    generations: [],
+                    more: false
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            obj.answered = reader.bool();
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.keys != null && obj.keys.length === opts.limits.keys) {
+                                throw new MaxLengthError('Decode error - repeated field "keys" had too many elements');
+                            }
+                            obj.keys.push(reader.bytes());
+                            break;
+                        }
+                        case 4: {
+                            if (opts.limits?.ballots != null && obj.ballots.length === opts.limits.ballots) {
+                                throw new MaxLengthError('Decode error - repeated field "ballots" had too many elements');
+                            }
+                            obj.ballots.push(WireBallot.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.ballots$
+                            }));
+                            break;
+                        }
+                        case 5: {
+                            if (opts.limits?.generations != null && obj.generations.length === opts.limits.generations) {
+                                throw new MaxLengthError('Decode error - repeated field "generations" had too many elements');
+                            }
+                            obj.generations.push(reader.uint64Number());
+                            break;
+                        }
+                        case 6: {
+                            obj.more = reader.bool();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    keys: 0,
+                    ballots: 0,
+                    generations: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.answered`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.keys != null && obj.keys === opts.limits.keys) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "keys" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.keys[]`,
+                                index: obj.keys,
+                                value: reader.bytes()
+                            };
+                            obj.keys++;
+                            break;
+                        }
+                        case 4: {
+                            if (opts.limits?.ballots != null && obj.ballots === opts.limits.ballots) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "ballots" had too many elements');
+                            }
+                            for (const evt of WireBallot.codec().stream(reader, reader.uint32(), `${prefix}.ballots[]`, {
+                                limits: opts.limits?.ballots$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.ballots
+                                };
+                            }
+                            obj.ballots++;
+                            break;
+                        }
+                        case 5: {
+                            if (opts.limits?.generations != null && obj.generations === opts.limits.generations) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "generations" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.generations[]`,
+                                index: obj.generations,
+                                value: reader.uint64Number()
+                            };
+                            obj.generations++;
+                            break;
+                        }
+                        case 6: {
+                            yield {
+                                field: `${prefix}.more`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WirePairsReply.codec());
+    }
+    WirePairsReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WirePairsReply.codec(), opts);
+    }
+    WirePairsReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WirePairsReply.codec(), opts);
+    }
+    WirePairsReply.stream = stream;
+})(WirePairsReply || (WirePairsReply = {}));
+export var WireStatesRequest;
+(function (WireStatesRequest) {
+    let _codec;
+    WireStatesRequest.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if (obj.keys != null && obj.keys.length > 0) {
+                    for (const value of obj.keys) {
+                        w.uint32(18);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    keys: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.keys != null && obj.keys.length === opts.limits.keys) {
+                                throw new MaxLengthError('Decode error - repeated field "keys" had too many elements');
+                            }
+                            obj.keys.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    keys: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.keys != null && obj.keys === opts.limits.keys) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "keys" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.keys[]`,
+                                index: obj.keys,
+                                value: reader.bytes()
+                            };
+                            obj.keys++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireStatesRequest.codec());
+    }
+    WireStatesRequest.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireStatesRequest.codec(), opts);
+    }
+    WireStatesRequest.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireStatesRequest.codec(), opts);
+    }
+    WireStatesRequest.stream = stream;
+})(WireStatesRequest || (WireStatesRequest = {}));
+export var WireStatesReply;
+(function (WireStatesReply) {
+    let _codec;
+    WireStatesReply.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(8);
+                    w.uint64Number(obj.epoch);
+                }
+                if (obj.states != null && obj.states.length > 0) {
+                    for (const value of obj.states) {
+                        w.uint32(18);
+                        w.bytes(value);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    epoch: 0,
+                    states: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.epoch = reader.uint64Number();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.states != null && obj.states.length === opts.limits.states) {
+                                throw new MaxLengthError('Decode error - repeated field "states" had too many elements');
+                            }
+                            obj.states.push(reader.bytes());
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    states: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint64Number()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.states != null && obj.states === opts.limits.states) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "states" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.states[]`,
+                                index: obj.states,
+                                value: reader.bytes()
+                            };
+                            obj.states++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireStatesReply.codec());
+    }
+    WireStatesReply.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireStatesReply.codec(), opts);
+    }
+    WireStatesReply.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireStatesReply.codec(), opts);
+    }
+    WireStatesReply.stream = stream;
+})(WireStatesReply || (WireStatesReply = {}));

@@ -1,0 +1,47 @@
+/** Sets of partitions: one bit each, most significant first. */
+
+/** Of all numbers that a partition can have. */
+export const BITMAP_BYTES = (1 << 16) / 8
+
+export type Bitmap = Uint8Array<ArrayBuffer>
+
+export function emptyBitmap(): Bitmap {
+  return new Uint8Array(BITMAP_BYTES)
+}
+
+export function bitmapOf(partitions: Iterable<number>, bytes = BITMAP_BYTES): Bitmap {
+  const bits = new Uint8Array(bytes)
+  for (const partition of partitions) addBit(bits, partition)
+  return bits
+}
+
+export function hasBit(bits: Uint8Array, partition: number): boolean {
+  return ((bits[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
+}
+
+export function addBit(bits: Uint8Array, partition: number): void {
+  bits[partition >> 3]! |= 0x80 >> (partition & 7)
+}
+
+/** Takes out of `bits` what is not in `kept` as well. True when that was anything. */
+export function keepBits(bits: Uint8Array, kept: Uint8Array): boolean {
+  let changed = false
+  for (let at = 0; at < bits.length; at++) {
+    const before = bits[at]!
+    bits[at] = before & (kept[at] ?? 0)
+    changed ||= bits[at] !== before
+  }
+  return changed
+}
+
+/** Ascending. */
+export function partitionsIn(bits: Uint8Array): number[] {
+  const found: number[] = []
+  for (let at = 0; at < bits.length; at++) {
+    if (bits[at] === 0) continue
+    for (let bit = 0; bit < 8; bit++) {
+      if ((bits[at]! & (0x80 >> bit)) !== 0) found.push(at * 8 + bit)
+    }
+  }
+  return found
+}

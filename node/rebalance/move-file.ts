@@ -1,0 +1,282 @@
+/**
+ * How far this node has come with changes of the layout, durably: of which partitions it may have registers at all
+ * (L9), which it has synced (L5), and of which its blocks are whole. Written in place, in two slots of 48 KiB with the
+ * same content, one after the other.
+ *
+ * ```
+ * 0       8         9         16            24            32            40
+ * magic   version   sources   writes u64    epoch u64     joint u64     held (8,192)   synced (8,192)
+ * then, for each source, oldest first: its epoch u64 and the partitions that are whole (8,192); zeros; BLAKE3
+ * ```
+ *
+ *   held     partitions whose registers here are those of a replica that has served since without a gap, or of a
+ *            learner's run that is under way; at `epoch`, the last entry of the layout that was looked at
+ *   synced   at exactly the JOINT epoch `joint`
+ *   whole    of the blocks of the source that began with that epoch
+ *
+ * A bit that is taken away is so at once. On the disk it may still be there: after a start the entries behind `epoch`
+ * are looked at again, and take it away once more. A bit that is added counts when it is durable.
+ *
+ * Invariants:
+ *   - nothing is reported before it is durable
+ *   - what was synced at one epoch is worth nothing at another                                     (L6)
+ *   - without a sound slot nothing is synced and nothing whole. What is held is then for the caller to decide, since
+ *     "nothing" would throw away registers that may have been voted for
+ */
+
+import { equalBytes, utf8 } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
+import type { Disk, DiskFile, Logger } from '../env/ports.ts'
+import { addBit, BITMAP_BYTES, emptyBitmap, hasBit, keepBits, type Bitmap } from './bitmap.ts'
+
+export const MOVE_FILE = 'moves'
+
+const MAGIC = utf8('SHOALMOV')
+const VERSION = 1
+const HELD_AT = 40
+const SYNCED_AT = HELD_AT + BITMAP_BYTES
+const SOURCES_AT = SYNCED_AT + BITMAP_BYTES
+const SOURCE_BYTES = 8 + BITMAP_BYTES
+const SLOT_BYTES = 48 << 10
+const HASH_AT = SLOT_BYTES - 32
+
+interface State {
+  /** Of the last entry that was looked at. */
+  epoch: number
+  readonly held: Bitmap
+  joint: number
+  synced: Bitmap
+  /** By the source's epoch. */
+  readonly whole: Map<number, Bitmap>
+}
+
+export class MoveFile {
+  /** How the file was found. `none`: it was made now. */
+  readonly found: 'sound' | 'none' | 'unreadable'
+  readonly #disk: Disk
+  #file: DiskFile | undefined
+  /** It is written as a whole (D5). */
+  #isMissing: boolean
+  #writes: number
+  /** With what is on its way to the disk. */
+  readonly #next: State
+  readonly #durable: State
+  /** Another one after each time that something held was taken away: an older write does not bring it back. */
+  #serial = 0
+  #writing: Promise<void> = Promise.resolve()
+  /** A write that has not begun yet: whoever comes meanwhile shares it. */
+  #queued: Promise<void> | undefined
+
+  private constructor(
+    disk: Disk,
+    found: MoveFile['found'],
+    stored: { state: State; writes: number } | undefined,
+  ) {
+    this.found = found
+    this.#disk = disk
+    this.#isMissing = found !== 'sound'
+    this.#writes = stored?.writes ?? 0
+    this.#durable = stored?.state ?? newState()
+    this.#next = copyOf(this.#durable)
+  }
+
+  static async open(disk: Disk, logger: Logger): Promise<MoveFile> {
+    const bytes = await disk.readFile(MOVE_FILE)
+    if (bytes === undefined) return new MoveFile(disk, 'none', undefined)
+    const slots = [0, 1].map((slot) => decode(bytes.subarray(slot * SLOT_BYTES)))
+    const [latest] = slots
+      .filter((slot) => slot !== undefined)
+      .toSorted((a, b) => b.writes - a.writes)
+    if (latest === undefined) {
+      logger.error({ file: MOVE_FILE }, 'both its copies are damaged')
+      return new MoveFile(disk, 'unreadable', undefined)
+    }
+    const file = new MoveFile(disk, 'sound', latest)
+    if (slots.some((slot) => slot?.writes !== latest.writes)) {
+      logger.warn({ file: MOVE_FILE }, 'one of its two copies was damaged or torn')
+      await file.#write()
+    }
+    return file
+  }
+
+  /** Entries of the layout up to this one were looked at. */
+  get epoch(): number {
+    return this.#next.epoch
+  }
+
+  /** Its registers here are good to vote by. */
+  isHeld(partition: number): boolean {
+    return hasBit(this.#durable.held, partition)
+  }
+
+  /** A later entry was looked at: of everything else than `kept`, what is here is left over from now on. */
+  follow(epoch: number, kept: Uint8Array, sources: readonly number[]): void {
+    let changed = false
+    for (const state of [this.#next, this.#durable]) {
+      changed = keepBits(state.held, kept) || changed
+      for (const [source, bits] of state.whole) {
+        if (sources.includes(source)) keepBits(bits, kept)
+        else state.whole.delete(source)
+      }
+    }
+    if (changed) this.#serial++
+    this.#next.epoch = epoch
+  }
+
+  /** What was left over is gone: these are held. Durable when it resolves; but for what was taken away meanwhile. */
+  async hold(partitions: Iterable<number>): Promise<void> {
+    for (const partition of partitions) addBit(this.#next.held, partition)
+    await this.#write()
+  }
+
+  /** Everything in `bits`, at `epoch`: of a file that is missing or unreadable. */
+  async begin(epoch: number, bits: Uint8Array): Promise<void> {
+    this.#next.epoch = epoch
+    for (let at = 0; at < BITMAP_BYTES; at++) this.#next.held[at]! |= bits[at] ?? 0
+    await this.#write()
+  }
+
+  /** Durably synced at exactly this JOINT epoch. */
+  isSynced(epoch: number, partition: number): boolean {
+    return this.#durable.joint === epoch && hasBit(this.#durable.synced, partition)
+  }
+
+  /** Durable when it resolves. */
+  async addSynced(epoch: number, partitions: Iterable<number>): Promise<void> {
+    const next = this.#next
+    if (next.joint > epoch) return
+    if (next.joint !== epoch) {
+      next.joint = epoch
+      next.synced = emptyBitmap()
+    }
+    for (const partition of partitions) addBit(next.synced, partition)
+    await this.#write()
+  }
+
+  /** Of the source that began with this epoch: durably, every block of the partition is here. */
+  isWhole(source: number, partition: number): boolean {
+    const bits = this.#durable.whole.get(source)
+    return bits !== undefined && hasBit(bits, partition)
+  }
+
+  /** Durable when it resolves, unless the source or the partition was taken away meanwhile. */
+  async addWhole(source: number, partitions: Iterable<number>): Promise<void> {
+    const { whole } = this.#next
+    let bits = whole.get(source)
+    if (bits === undefined) {
+      while (whole.size >= SOURCES_MAX) whole.delete(Math.min(...whole.keys()))
+      whole.set(source, (bits = emptyBitmap()))
+    }
+    for (const partition of partitions) addBit(bits, partition)
+    await this.#write()
+  }
+
+  /** One write after the other; each writes what is known when it begins. */
+  #write(): Promise<void> {
+    this.#queued ??= this.#writing.then(() => {
+      this.#queued = undefined
+      return this.#replace()
+    })
+    const written = this.#queued
+    this.#writing = written.catch(() => {})
+    return written
+  }
+
+  async #replace(): Promise<void> {
+    const state = copyOf(this.#next)
+    const serial = this.#serial
+    const slot = encode(state, ++this.#writes)
+    if (this.#isMissing) {
+      const both = new Uint8Array(2 * SLOT_BYTES)
+      both.set(slot)
+      both.set(slot, SLOT_BYTES)
+      await this.#disk.writeFile(MOVE_FILE, both, { mode: 0o600 })
+      this.#isMissing = false
+    } else {
+      try {
+        this.#file ??= await this.#disk.open(MOVE_FILE, 'write')
+        for (const at of [0, SLOT_BYTES]) {
+          await this.#file.write([slot], at)
+          await this.#file.flush()
+        }
+      } catch (error) {
+        this.#isMissing = true
+        this.#file = undefined
+        throw error
+      }
+    }
+    this.#written(state, serial)
+  }
+
+  #written({ held, joint, synced, whole }: State, serial: number): void {
+    const durable = this.#durable
+    durable.joint = joint
+    durable.synced = synced
+    // Something was taken away meanwhile: whoever added waits for the write that follows.
+    if (serial !== this.#serial) return
+    durable.held.set(held)
+    for (const [source, bits] of whole) durable.whole.set(source, bits)
+  }
+}
+
+function newState(): State {
+  // Of a new directory: nothing in it is left over.
+  const held = emptyBitmap().fill(0xff)
+  return { epoch: 0, held, joint: 0, synced: emptyBitmap(), whole: new Map() }
+}
+
+function copyOf({ epoch, held, joint, synced, whole }: State): State {
+  return {
+    epoch,
+    held: held.slice(),
+    joint,
+    synced: synced.slice(),
+    whole: new Map([...whole].map(([source, bits]) => [source, bits.slice()])),
+  }
+}
+
+function encode({ epoch, held, joint, synced, whole }: State, writes: number): Bitmap {
+  const bytes = new Uint8Array(SLOT_BYTES)
+  const view = new DataView(bytes.buffer)
+  bytes.set(MAGIC)
+  bytes[8] = VERSION
+  bytes[9] = whole.size
+  view.setBigUint64(16, BigInt(writes))
+  view.setBigUint64(24, BigInt(epoch))
+  view.setBigUint64(32, BigInt(joint))
+  bytes.set(held, HELD_AT)
+  bytes.set(synced, SYNCED_AT)
+  const sources = [...whole].toSorted(([a], [b]) => a - b)
+  for (const [i, [source, bits]] of sources.entries()) {
+    view.setBigUint64(SOURCES_AT + i * SOURCE_BYTES, BigInt(source))
+    bytes.set(bits, SOURCES_AT + i * SOURCE_BYTES + 8)
+  }
+  bytes.set(blake3(bytes.subarray(0, HASH_AT)), HASH_AT)
+  return bytes
+}
+
+/** Undefined when it is not as it was written, or of a version that is not known. */
+function decode(bytes: Uint8Array): { state: State; writes: number } | undefined {
+  if (bytes.length < SLOT_BYTES) return undefined
+  if (!equalBytes(blake3(bytes.subarray(0, HASH_AT)), bytes.subarray(HASH_AT, SLOT_BYTES))) {
+    return undefined
+  }
+  if (!equalBytes(bytes.subarray(0, 8), MAGIC) || bytes[8] !== VERSION) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const number = (at: number): number => Number(view.getBigUint64(at))
+  const bitmap = (at: number): Bitmap => new Uint8Array(bytes.subarray(at, at + BITMAP_BYTES))
+  const whole = new Map<number, Bitmap>()
+  for (let i = 0; i < bytes[9]! && i < SOURCES_MAX; i++) {
+    const at = SOURCES_AT + i * SOURCE_BYTES
+    whole.set(number(at), bitmap(at + 8))
+  }
+  const state: State = {
+    epoch: number(24),
+    held: bitmap(HELD_AT),
+    joint: number(32),
+    synced: bitmap(SYNCED_AT),
+    whole,
+  }
+  return { state, writes: number(16) }
+}
