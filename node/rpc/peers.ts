@@ -10,6 +10,7 @@ import {
   type BucketId,
   type DataId,
   type NodeId,
+  type RegisterKey,
 } from '../../protocol/ids.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
@@ -47,10 +48,16 @@ import {
   WireBuryRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WirePairsReply,
+  WirePairsRequest,
   WireRecallReply,
   WireRecallRequest,
   WireReadersRequest,
+  WireStatesReply,
+  WireStatesRequest,
   WireStatusReply,
+  WireSummaryReply,
+  WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
 import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
@@ -379,6 +386,39 @@ export class Peers {
     const body = WireRecallRequest.encode(request)
     const answer = await this.#call(to, 'control', RPC.recall, body, options)
     return decodeMessage(WireRecallReply, answer.body)
+  }
+
+  /** What a member of P has of some partitions (L5). */
+  async summary(
+    to: NodeId,
+    request: WireSummaryRequest,
+    options: CallOptions,
+  ): Promise<WireSummaryReply> {
+    const body = WireSummaryRequest.encode(request)
+    const answer = await this.#call(to, 'control', RPC.summary, body, options)
+    return decodeMessage(WireSummaryReply, answer.body)
+  }
+
+  /** Its registers, or minima, of these partitions, page by page. */
+  async pairs(
+    to: NodeId,
+    request: WirePairsRequest,
+    options: CallOptions,
+  ): Promise<WirePairsReply> {
+    const answer = await this.#call(to, 'bulk', RPC.pairs, WirePairsRequest.encode(request), options)
+    return decodeMessage(WirePairsReply, answer.body)
+  }
+
+  /** Encoded states of registers: of the first of the keys, as many as fit. Empty where there is none. */
+  async states(
+    to: NodeId,
+    keys: readonly RegisterKey[],
+    epoch: number,
+    options: CallOptions,
+  ): Promise<WireStatesReply> {
+    const body = WireStatesRequest.encode({ epoch, keys: keys.map((key) => bytesOf(key)) })
+    const answer = await this.#call(to, 'bulk', RPC.states, body, options)
+    return decodeMessage(WireStatesReply, answer.body)
   }
 
   async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {

@@ -52,10 +52,16 @@ import {
   WireBuryRequest,
   WireRaiseReply,
   WireRaiseRequest,
+  WirePairsReply,
+  WirePairsRequest,
   WireRecallReply,
   WireRecallRequest,
   WireReadersRequest,
+  WireStatesReply,
+  WireStatesRequest,
   WireStatusReply,
+  WireSummaryReply,
+  WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
 import type { Attempts } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
@@ -63,6 +69,7 @@ import { LogError } from '../data/errors.ts'
 import type { NetworkMessage } from '../env/ports.ts'
 import type { ListService } from '../metadata/list-service.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Witness } from '../rebalance/witness.ts'
 import type { Exchange } from '../repair/exchange.ts'
 import type { Sightings } from '../repair/sightings.ts'
 import type { Resync } from '../repair/resync.ts'
@@ -81,6 +88,7 @@ export interface ServiceOptions {
   readonly blocks: BlockStore
   readonly lists: ListService
   readonly exchange: Exchange
+  readonly witness: Witness
   readonly resync: () => Resync
   readonly attempts: Attempts
   readonly dead: DeadData
@@ -189,6 +197,22 @@ export class Service implements LocalService {
         const request = decodeMessage(WireRecallRequest, body)
         await this.#catchUp(request.epoch, from)
         return { type, body: WireRecallReply.encode(await this.#recall(from, request)) }
+      }
+      case RPC.summary: {
+        const request = decodeMessage(WireSummaryRequest, body)
+        await this.#catchUp(request.epoch, from)
+        const summary = await this.#options.witness.summary(request)
+        return { type, body: WireSummaryReply.encode(summary) }
+      }
+      case RPC.pairs: {
+        const request = decodeMessage(WirePairsRequest, body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WirePairsReply.encode(this.#options.witness.pairs(request)) }
+      }
+      case RPC.states: {
+        const request = decodeMessage(WireStatesRequest, body)
+        await this.#catchUp(request.epoch, from)
+        return { type, body: WireStatesReply.encode(this.#options.witness.states(request)) }
       }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }

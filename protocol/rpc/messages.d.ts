@@ -1358,7 +1358,7 @@ export interface WirePairsReply {
     keys: Uint8Array<ArrayBuffer>[];
     ballots: WireBallot[];
     generations: number[];
-    more: boolean;
+    after: Uint8Array<ArrayBuffer>;
 }
 export declare namespace WirePairsReply {
     const codec: () => Codec<WirePairsReply>;
@@ -1390,13 +1390,13 @@ export declare namespace WirePairsReply {
         index: number;
         value: number;
     }
-    interface WirePairsReplyMoreFieldEvent {
-        field: '$.more';
-        value: boolean;
+    interface WirePairsReplyAfterFieldEvent {
+        field: '$.after';
+        value: Uint8Array<ArrayBuffer>;
     }
     function encode(obj: Partial<WirePairsReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsReply>): WirePairsReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsReply>): Generator<WirePairsReplyEpochFieldEvent | WirePairsReplyAnsweredFieldEvent | WirePairsReplyKeysFieldEvent | WirePairsReplyBallotsCounterFieldEvent | WirePairsReplyBallotsProposerFieldEvent | WirePairsReplyGenerationsFieldEvent | WirePairsReplyMoreFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WirePairsReply>): Generator<WirePairsReplyEpochFieldEvent | WirePairsReplyAnsweredFieldEvent | WirePairsReplyKeysFieldEvent | WirePairsReplyBallotsCounterFieldEvent | WirePairsReplyBallotsProposerFieldEvent | WirePairsReplyGenerationsFieldEvent | WirePairsReplyAfterFieldEvent>;
 }
 export interface WireStatesRequest {
     epoch: number;

@@ -5490,9 +5490,9 @@ export var WirePairsReply;
                         w.uint64Number(value);
                     }
                 }
-                if ((obj.more != null && obj.more !== false)) {
-                    w.uint32(48);
-                    w.bool(obj.more);
+                if ((obj.after != null && obj.after.byteLength > 0)) {
+                    w.uint32(50);
+                    w.bytes(obj.after);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -5504,7 +5504,7 @@ export var WirePairsReply;
                     keys: [],
                     ballots: [],
                     generations: [],
-                    more: false
+                    after: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -5542,7 +5542,7 @@ export var WirePairsReply;
                             break;
                         }
                         case 6: {
-                            obj.more = reader.bool();
+                            obj.after = reader.bytes();
                             break;
                         }
                         default: {
@@ -5617,8 +5617,8 @@ export var WirePairsReply;
                         }
                         case 6: {
                             yield {
-                                field: `${prefix}.more`,
-                                value: reader.bool()
+                                field: `${prefix}.after`,
+                                value: reader.bytes()
                             };
                             break;
                         }

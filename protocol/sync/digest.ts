@@ -17,7 +17,9 @@ import type { BlockKey, ByteString, RegisterKey } from '../ids.ts'
 import type { Ballot } from '../register/ballot.ts'
 
 export const DIGEST_BYTES = 32
-const BLOCKS_AT = 16
+/** The first bytes: of registers only. */
+export const REGISTER_DIGEST_BYTES = 16
+const BLOCKS_AT = REGISTER_DIGEST_BYTES
 
 export const EMPTY_DIGEST: Uint8Array = new Uint8Array(DIGEST_BYTES)
 

@@ -1,0 +1,507 @@
+/**
+ * Copies what P has of some partitions to this node, at exactly one epoch (L5). One pass:
+ *
+ * 1. All members of P that are connected say what they have, in digests. Where a majority of a partition's set
+ *    answers and has just what this node has, there is nothing to do.
+ * 2. Elsewhere a majority is picked, and their keys and ballots are merged.
+ * 3. Of a key for which all of them have the same ballot, that ballot is chosen (R1): the state is fetched from the
+ *    nearest and installed, its packed blocks first (A5).
+ * 4. Other keys: a learner leaves them for its next pass. In JOINT they are settled by an identity change, unless what
+ *    is here is as new as anything they have. So are copies that this node's floor refuses (G3).
+ * 5. Minima are raised to the highest; in JOINT the floor too, when all registers are here: below it nothing could be
+ *    installed any more. A learner's floor stays, since no floor rises between PLANNED and STABLE.
+ *
+ * Then everything that was chosen before this epoch is here, or something that came after it. What is written
+ * meanwhile is written to a majority of P′ (L3).
+ *
+ * Invariants:
+ *   - epoch is checked after every wait; a copy of an earlier one is not installed           (L6, L6b)
+ *   - only chosen pairs are copied                                                               (L5)
+ *   - a partition of which anything failed is not reported
+ */
+
+import { byteString, equalBytes } from '../../protocol/bytes.ts'
+import { decodeState } from '../../protocol/codec/state.ts'
+import { bucketId, type BucketId, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import {
+  compareBallots,
+  maxBallot,
+  sameBallot,
+  ZERO_BALLOT,
+  type Ballot,
+} from '../../protocol/register/ballot.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+import type { Accepted } from '../../protocol/register/types.ts'
+import { ballotOfWire } from '../../protocol/rpc/message.ts'
+import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import type { BlockStore } from '../data/blocks.ts'
+import type { Store } from '../data/store.ts'
+import type { NewRecord } from '../data/types.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { Turns } from '../env/sleep.ts'
+import { internalContext } from '../internal-context.ts'
+import { floorRaised } from '../metadata/index-rows.ts'
+import type { LostBlocks } from '../metadata/lost-blocks.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Registers } from '../metadata/registers.ts'
+import { ENUMERATE, type Exchange } from '../repair/exchange.ts'
+import type { Peers } from '../rpc/peers.ts'
+import { bitmapOf } from './bitmap.ts'
+import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
+import { STATES_MAX, type Witness } from './witness.ts'
+
+/** Partitions whose keys are merged together. */
+const GROUP_MAX = 512
+const PEERS_AT_ONCE = 16
+const SETTLED_AT_ONCE = 16
+const LEARNT_AT_ONCE = 64
+const NO_DIGEST = new Uint8Array(REGISTER_DIGEST_BYTES)
+
+export interface CopierOptions {
+  readonly self: NodeId
+  readonly store: Store
+  readonly blocks: BlockStore
+  readonly host: RegisterHost
+  readonly registers: Registers
+  readonly lost: LostBlocks
+  readonly peers: Peers
+  readonly exchange: Exchange
+  readonly witness: Witness
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A learner copies what is agreed on. In JOINT the rest is settled as well. */
+export type CopyMode = 'learn' | 'sync'
+
+export interface CopyTask {
+  readonly layout: LayoutView
+  readonly partitions: readonly number[]
+  readonly mode: CopyMode
+  /** The epoch has passed, or the node stops. */
+  readonly isOver: () => boolean
+  /** All that P has of these partitions is here, or, of a learner, all that it may copy. */
+  readonly done: (partitions: readonly number[]) => Promise<void>
+}
+
+export interface CopyResult {
+  /** Registers that were installed or settled. */
+  readonly copied: number
+  /** Partitions for which too few members of P answer, or of which something failed. */
+  readonly left: number
+}
+
+/** What one member of P has of one partition. */
+export interface Summary {
+  readonly registers: Uint8Array
+  readonly minima: Uint8Array
+  readonly floor: Ballot
+}
+
+/** Partitions that the same members of P tell of. */
+interface Group {
+  readonly witnesses: readonly NodeId[]
+  readonly partitions: number[]
+}
+
+/** `ballot` undefined: the witnesses differ. */
+interface Wanted {
+  readonly key: RegisterKey
+  readonly ballot: Ballot | undefined
+}
+
+export class Copier {
+  readonly #options: CopierOptions
+
+  constructor(options: CopierOptions) {
+    this.#options = options
+  }
+
+  /** One pass. Never rejects for what a peer does. */
+  async pass(task: CopyTask): Promise<CopyResult> {
+    const { layout, partitions, isOver } = task
+    const told = await this.#summaries(task)
+    if (isOver()) return { copied: 0, left: partitions.length }
+    const level: number[] = []
+    const groups = new Map<string, Group>()
+    const turns = new Turns(this.#options.clock)
+    let left = 0
+    for (const partition of partitions) {
+      await turns.took()
+      const summaries = told.get(partition)
+      const need = majority(layout.placement.replicas(partition).length)
+      if (summaries === undefined || summaries.size < need) {
+        left++
+        continue
+      }
+      if (this.isLevel(partition, summaries, need)) level.push(partition)
+      else this.#group(groups, partition, summaries, need)
+    }
+    if (isOver()) return { copied: 0, left: partitions.length }
+    if (level.length > 0) {
+      if (task.mode === 'sync') await raiseFloors(this.#options, level, told)
+      if (isOver()) return { copied: 0, left: partitions.length }
+      await task.done(level)
+    }
+    let copied = 0
+    for (const { witnesses, partitions: all } of groups.values()) {
+      for (let at = 0; at < all.length && !isOver(); at += GROUP_MAX) {
+        const some = all.slice(at, at + GROUP_MAX)
+        const copy = new Copy(this.#options, task, witnesses, some, told)
+        left += await copy.run()
+        copied += copy.copied
+      }
+    }
+    return { copied, left: isOver() ? partitions.length : left }
+  }
+
+  /** A majority of P's set has just what this node has, but for floors. */
+  isLevel(partition: number, summaries: ReadonlyMap<NodeId, Summary>, need: number): boolean {
+    const { exchange } = this.#options
+    const mine = exchange.digestOf(partition).subarray(0, REGISTER_DIGEST_BYTES)
+    const minima = exchange.minimaDigest(partition)
+    let equal = 0
+    for (const theirs of summaries.values()) {
+      const registers = theirs.registers.length === 0 ? NO_DIGEST : theirs.registers
+      if (equalBytes(mine, registers) && equalBytes(minima, theirs.minima)) equal++
+    }
+    return equal >= need
+  }
+
+  /** The majority whose keys are merged: the nearest first, this node itself last. What it has agrees with nobody when
+   * it was behind, and each difference costs an identity change. */
+  #group(
+    groups: Map<string, Group>,
+    partition: number,
+    summaries: ReadonlyMap<NodeId, Summary>,
+    need: number,
+  ): void {
+    const { peers, self } = this.#options
+    const others = peers.preferred(
+      [...summaries.keys()].filter((node) => node !== self),
+      'other',
+    )
+    const witnesses = [...others, self].slice(0, need).toSorted()
+    const name = witnesses.join(' ')
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, { witnesses, partitions: [partition] })
+    else group.partitions.push(partition)
+  }
+
+  /** Step 1. */
+  async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, Summary>>> {
+    const { layout, partitions, isOver } = task
+    const { self, peers, exchange, host, witness, logger } = this.#options
+    const told = new Map<number, Map<NodeId, Summary>>()
+    const asked = new Map<NodeId, number[]>()
+    for (const partition of partitions) {
+      told.set(partition, new Map())
+      for (const node of layout.placement.replicas(partition)) {
+        if (node === self) {
+          if (!(await witness.isSound(layout, partition))) continue
+          const registers = exchange.digestOf(partition).slice(0, REGISTER_DIGEST_BYTES)
+          const minima = exchange.minimaDigest(partition)
+          told.get(partition)!.set(self, { registers, minima, floor: host.floor(partition) })
+        } else if (peers.connected(node)) {
+          const list = asked.get(node)
+          if (list === undefined) asked.set(node, [partition])
+          else list.push(partition)
+        }
+      }
+    }
+    await inBatches([...asked], PEERS_AT_ONCE, async ([peer, wanted]) => {
+      try {
+        await this.#ask(layout.epoch, peer, wanted, told, isOver)
+      } catch (error) {
+        logger.debug({ peer, error: String(error) }, 'a member did not say what it has')
+      }
+    })
+    return told
+  }
+
+  async #ask(
+    epoch: number,
+    peer: NodeId,
+    partitions: readonly number[],
+    told: ReadonlyMap<number, Map<NodeId, Summary>>,
+    isOver: () => boolean,
+  ): Promise<void> {
+    const wanted = bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
+    for (let from = 0; !isOver();) {
+      const request = { epoch, wanted, from }
+      const reply = await this.#options.peers.summary(peer, request, {
+        timeoutMs: CALL_TIMEOUT_MS,
+      })
+      if (reply.epoch !== epoch) throw new NoWitness()
+      for (const { partition, registers, minima, floor } of reply.partitions) {
+        told.get(partition)?.set(peer, { registers, minima, floor: ballotOfWire(floor) })
+      }
+      if (reply.next <= from) return
+      from = reply.next
+    }
+  }
+}
+
+/** Steps 2 to 5, of one group. */
+class Copy {
+  copied = 0
+  readonly #options: CopierOptions
+  readonly #task: CopyTask
+  readonly #witnesses: readonly NodeId[]
+  readonly #others: readonly NodeId[]
+  readonly #partitions: readonly number[]
+  readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
+  readonly #failed = new Set<number>()
+
+  constructor(
+    options: CopierOptions,
+    task: CopyTask,
+    witnesses: readonly NodeId[],
+    partitions: readonly number[],
+    told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+  ) {
+    this.#options = options
+    this.#task = task
+    this.#witnesses = witnesses
+    this.#others = options.peers.preferred(
+      witnesses.filter((node) => node !== options.self),
+      'block',
+    )
+    this.#partitions = partitions
+    this.#told = told
+  }
+
+  /** The result says how many partitions are not done. */
+  async run(): Promise<number> {
+    const { logger } = this.#options
+    const { isOver, done } = this.#task
+    try {
+      await this.#registers()
+      await this.#minima()
+      if (this.#task.isOver()) throw new NoWitness()
+      const level = this.#partitions.filter((partition) => !this.#failed.has(partition))
+      if (this.#task.mode === 'sync') await raiseFloors(this.#options, level, this.#told)
+    } catch (error) {
+      logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
+      return this.#partitions.length
+    }
+    // Checked again after every wait (L6b).
+    if (isOver()) return this.#partitions.length
+    const copied = this.#partitions.filter((partition) => !this.#failed.has(partition))
+    if (copied.length > 0) await done(copied)
+    return this.#failed.size
+  }
+
+  get #epoch(): number {
+    return this.#task.layout.epoch
+  }
+
+  async #registers(): Promise<void> {
+    const wanted = bitmapOf(this.#partitions, ((this.#partitions.at(-1) ?? 0) >> 3) + 1)
+    const { peers, clock } = this.#options
+    const streams = this.#others.map((peer) => new PairStream(peers, peer, this.#epoch, wanted))
+    const turns = new Turns(clock)
+    let batch: Wanted[] = []
+    for (;;) {
+      for (const stream of streams) if (stream.isDry) await stream.fill()
+      await turns.took()
+      const next = this.#next(streams)
+      if (next === undefined) break
+      if (this.#task.isOver()) throw new NoWitness()
+      if (next === 'fine') continue
+      batch.push(next)
+      if (batch.length < STATES_MAX) continue
+      await this.#take(batch)
+      batch = []
+    }
+    await this.#take(batch)
+  }
+
+  /** The lowest key of all streams, and what has to be done about it. */
+  #next(streams: readonly PairStream[]): Wanted | 'fine' | undefined {
+    const { host, self } = this.#options
+    let key: RegisterKey | undefined
+    for (const { head } of streams) {
+      if (head !== undefined && (key === undefined || head.key < key)) key = head.key
+    }
+    if (key === undefined) return undefined
+    const pairs: Pair[] = []
+    for (const stream of streams) {
+      const { head } = stream
+      if (head?.key !== key) continue
+      pairs.push(head)
+      stream.advance()
+    }
+    const isFaulty = host.isFaulty(key)
+    const here = host.peek(key)?.ballot
+    if (this.#witnesses.includes(self) && here !== undefined) pairs.push({ key, ballot: here })
+    const ballot = this.agreed(pairs)
+    const highest = pairs.reduce((most, pair) => maxBallot(most, pair.ballot), ZERO_BALLOT)
+    const isDamagedThere = pairs.some((pair) => sameBallot(pair.ballot, ZERO_BALLOT))
+    if (isFaulty) {
+      // Mended by what the others agree on (D3), before it can be anything else.
+      this.#fail(key)
+      return 'fine'
+    }
+    const isHere = here !== undefined && compareBallots(here, ballot ?? highest) >= 0
+    if (isHere && !(ballot === undefined && isDamagedThere)) return 'fine'
+    return { key, ballot }
+  }
+
+  /** The ballot that every witness has, which makes it a chosen one (R1). */
+  agreed(pairs: readonly Pair[]): Ballot | undefined {
+    const [first, ...rest] = pairs
+    if (first === undefined || pairs.length < this.#witnesses.length) return undefined
+    if (sameBallot(first.ballot, ZERO_BALLOT)) return undefined
+    return rest.every(({ ballot }) => sameBallot(ballot, first.ballot)) ? first.ballot : undefined
+  }
+
+  async #take(batch: readonly Wanted[]): Promise<void> {
+    const unsettled = batch.filter(({ ballot }) => ballot === undefined).map(({ key }) => key)
+    const agreed = batch.filter((one) => one.ballot !== undefined) as Pair[]
+    const found = await this.#fetch(agreed)
+    await inBatches(agreed, LEARNT_AT_ONCE, async ({ key, ballot }) => {
+      const accepted = found.get(key)
+      const isSame = accepted !== undefined && sameBallot(accepted.ballot, ballot)
+      if (!isSame || !(await this.#learn(key, accepted))) unsettled.push(key)
+    })
+    if (this.#task.mode === 'learn') return
+    await inBatches(unsettled, SETTLED_AT_ONCE, async (key) => {
+      if (this.#task.isOver()) throw new NoWitness()
+      try {
+        if (!(await this.#settle(key))) this.#fail(key)
+      } catch (error) {
+        this.#options.logger.debug({ error: String(error) }, 'a register could not be settled')
+        this.#fail(key)
+      }
+    })
+  }
+
+  #fail(key: RegisterKey): void {
+    this.#failed.add(partitionOfKey(key))
+  }
+
+  /** States from the nearest witness that answers. It may have gone on to another ballot. */
+  async #fetch(pairs: readonly Pair[]): Promise<Map<RegisterKey, Accepted>> {
+    const { peers } = this.#options
+    const found = new Map<RegisterKey, Accepted>()
+    for (const peer of this.#others) {
+      for (;;) {
+        const keys = pairs.map(({ key }) => key).filter((key) => !found.has(key))
+        if (keys.length === 0) return found
+        const reply = await peers
+          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => undefined)
+        if (reply === undefined) break
+        if (reply.epoch !== this.#epoch) throw new NoWitness()
+        const before = found.size
+        for (const [i, state] of reply.states.entries()) {
+          if (state.length > 0) found.set(keys[i]!, decodeState(new Uint8Array(state)))
+        }
+        if (found.size === before) break
+      }
+    }
+    return found
+  }
+
+  /** True: it is here, at this ballot or a later one. */
+  async #learn(key: RegisterKey, accepted: Accepted): Promise<boolean> {
+    const { host } = this.#options
+    await this.#pullBlocks(accepted)
+    const learnt = await host.learn(key, accepted, this.#epoch)
+    if (learnt === 'late') throw new NoWitness()
+    if (learnt === 'installed') this.copied++
+    return learnt === 'installed' || learnt === 'held'
+  }
+
+  /** Packed blocks and pages go in front of the state that names them (A5). */
+  async #pullBlocks({ value }: Accepted): Promise<void> {
+    const { blocks, peers } = this.#options
+    for (const key of value.blocks) {
+      if (blocks.has(key)) continue
+      for (const peer of this.#others) {
+        const block = await peers
+          .getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => undefined)
+        if (block === undefined) continue
+        await blocks.put(block)
+        break
+      }
+    }
+  }
+
+  /** Step 4: whatever comes of it is chosen in this epoch. */
+  async #settle(key: RegisterKey): Promise<boolean> {
+    const { registers, host, blocks, lost } = this.#options
+    const settled = await registers.settle(internalContext(), key)
+    this.copied++
+    // Nothing was chosen, and nothing that a member of P has can be chosen any more.
+    if (settled === undefined || (await this.#learn(key, settled))) return true
+    for (const block of settled.value.blocks) {
+      if (!blocks.has(block)) await lost.noteIfLost(block)
+    }
+    // Above the floor, and without what is lost (G3, A5).
+    const { counter } = host.floor(partitionOfKey(key))
+    const again = await registers.settle(internalContext(), key, undefined, true, counter)
+    return again === undefined || (await this.#learn(key, again))
+  }
+
+  async #minima(): Promise<void> {
+    const { exchange, host, peers } = this.#options
+    const rises = new Map<string, { bucket: BucketId; generation: number; partitions: number[] }>()
+    for (const peer of this.#others) {
+      const differing = this.#partitions.filter((partition) => {
+        const minima = this.#told.get(partition)?.get(peer)?.minima
+        return minima !== undefined && !equalBytes(minima, exchange.minimaDigest(partition))
+      })
+      if (differing.length === 0) continue
+      const bits = bitmapOf(differing, (differing.at(-1)! >> 3) + 1)
+      for await (const page of pairPages(peers, peer, this.#epoch, bits, ENUMERATE.minima)) {
+        for (const [i, bytes] of page.keys.entries()) {
+          const name = byteString(bytes)
+          const generation = page.generations[i]!
+          const rise = rises.get(`${name.slice(2)}${generation}`)
+          const partition = partitionOfKey(name as RegisterKey)
+          if (rise !== undefined) rise.partitions.push(partition)
+          else {
+            const bucket = bucketId(name.slice(2))
+            rises.set(`${bucket}${generation}`, { bucket, generation, partitions: [partition] })
+          }
+        }
+      }
+    }
+    if (this.#task.isOver()) throw new NoWitness()
+    await inBatches([...rises.values()], LEARNT_AT_ONCE, ({ partitions, ...fence }) =>
+      host.raiseMinimum(fence, partitions),
+    )
+  }
+}
+
+/** To the highest that any member of P has told of. All registers are here by now. */
+export async function raiseFloors(
+  { host, store }: Pick<CopierOptions, 'host' | 'store'>,
+  partitions: readonly number[],
+  told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+): Promise<void> {
+  const records: NewRecord[] = []
+  for (const partition of partitions) {
+    const floors = [...(told.get(partition)?.values() ?? [])].map(({ floor }) => floor)
+    const highest = floors.reduce(maxBallot, ZERO_BALLOT)
+    if (compareBallots(host.floor(partition), highest) < 0) {
+      records.push(floorRaised(partition, highest))
+    }
+  }
+  if (records.length > 0) await store.append(records, { urgent: true })
+}
+
+async function inBatches<T>(
+  items: readonly T[],
+  size: number,
+  run: (item: T) => Promise<void>,
+): Promise<void> {
+  for (let at = 0; at < items.length; at += size) {
+    await Promise.all(items.slice(at, at + size).map(run))
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Which partitions this node may vote on by what it has (L9). A node that enters the replica set of a partition, and
+ * was out of it in any epoch since it last served it, may still have registers of that time: they were overwritten or
+ * collected since, by replicas that did not ask it. They are dropped, durably, before it votes.
+ *
+ * Every entry of the layout is looked at, also when several are adopted at once and after a start: a partition that
+ * the node neither holds nor learns in one of them is not held any more. So what a learner pulls is good for one run of
+ * PLANNED entries, and for the JOINT entry that follows them: a STABLE entry in between ends it.
+ */
+
+import type { NodeId, StorageId } from '../../protocol/ids.ts'
+import type { DecidedEntry, Member } from '../../protocol/layout/entry.ts'
+import { LayoutView } from '../../protocol/layout/view.ts'
+import type { Store } from '../data/store.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { Turns } from '../env/sleep.ts'
+import { dropRegisters } from '../metadata/drop-registers.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Forgotten } from '../repair/forgotten.ts'
+import { bitmapOf, emptyBitmap, type Bitmap } from './bitmap.ts'
+import { MOVE_FILE, type MoveFile } from './move-file.ts'
+
+/** Written down at once: not one write for every few of 16,640. */
+const HELD_AT_ONCE = 4_096
+const PARTITION_ROWS = 4
+
+export interface Chain {
+  current(): LayoutView | undefined
+  /** Decided entries behind this epoch. */
+  entriesAfter(epoch: number): readonly DecidedEntry[]
+}
+
+export interface EnteringOptions {
+  readonly self: NodeId
+  readonly storageId: StorageId
+  readonly file: MoveFile
+  readonly chain: Chain
+  readonly store: Store
+  readonly host: Pick<RegisterHost, 'drop' | 'settled'>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class Entering {
+  readonly #options: EnteringOptions
+  /** Of the last entry that was looked at. */
+  #view: LayoutView | undefined
+
+  constructor(options: EnteringOptions) {
+    this.#options = options
+    this.follow()
+  }
+
+  /** Looks at the entries that were adopted since. Cheap when there is none. */
+  follow(): void {
+    const { chain, file } = this.#options
+    const current = chain.current()
+    if (current === undefined || current.epoch <= file.epoch) return
+    for (const { entry } of chain.entriesAfter(file.epoch)) {
+      const view =
+        entry.epoch === current.epoch ? current : new LayoutView(entry, this.#view ?? current)
+      this.#view = view
+      const sources = view.sources.map(({ epoch }) => epoch)
+      file.follow(entry.epoch, this.#places(view), sources)
+    }
+  }
+
+  /** What is here of the partition is not left over. */
+  serves(partition: number): boolean {
+    this.follow()
+    return this.#options.file.isHeld(partition)
+  }
+
+  /** Of these, those of which something may be left over. */
+  among(partitions: readonly number[]): number[] {
+    return partitions.filter((partition) => !this.serves(partition))
+  }
+
+  /** Drops what is left over of them. They are held when it resolves, unless the layout has changed meanwhile. */
+  async clear(partitions: readonly number[], isOver: () => boolean): Promise<void> {
+    const { store, host, clock, file, logger } = this.#options
+    // What had passed the check of an earlier epoch may be on its way to the disk (L6b).
+    await host.settled()
+    const turns = new Turns(clock)
+    let gone = 0
+    let clean: number[] = []
+    const flush = async (): Promise<void> => {
+      await file.hold(clean)
+      clean = []
+    }
+    for (const partition of partitions) {
+      await turns.took(PARTITION_ROWS)
+      const isAllowed = (): boolean => !isOver() && !file.isHeld(partition)
+      const { dropped, isDone } = await dropRegisters(partition, { store, host, clock, isAllowed })
+      gone += dropped
+      if (isOver()) return
+      if (isDone) clean.push(partition)
+      if (clean.length >= HELD_AT_ONCE) await flush()
+    }
+    if (clean.length > 0) await flush()
+    if (gone > 0) {
+      const { length } = partitions
+      logger.info({ registers: gone, partitions: length }, 'dropped what was left of an earlier time')
+    }
+  }
+
+  /** Partitions of which the registers here stay good: those that the node holds, and those that it learns. */
+  #places(view: LayoutView): Bitmap {
+    const { members, next } = view.entry
+    const { self } = this.#options
+    const partitions: number[] = []
+    if (this.#isAmong(members)) partitions.push(...view.placement.partitionsOf(self))
+    if (next !== undefined && this.#isAmong(next)) {
+      partitions.push(...view.nextPlacement!.partitionsOf(self))
+    }
+    return bitmapOf(partitions)
+  }
+
+  #isAmong(members: readonly Member[]): boolean {
+    const { self, storageId } = this.#options
+    return members.some((member) => member.nodeId === self && member.storageId === storageId)
+  }
+}
+
+/**
+ * Before anything is asked of a node whose file is new or gone. Of an old directory nothing was ever left over, since
+ * layouts changed only while nobody held anything. Where data may have moved, a file that is missing is damage: then
+ * this node can't tell what is left over, and what no other replica has goes when the partitions are compared (D8).
+ */
+export async function settleMoveFile(
+  file: MoveFile,
+  chain: Chain,
+  forgotten: Pick<Forgotten, 'add'>,
+  logger: Logger,
+): Promise<void> {
+  if (file.found === 'sound') return
+  const entries = chain.entriesAfter(0)
+  const hasMoved = entries.some(
+    ({ entry }) => entry.state === 'PLANNED' || entry.sources !== undefined,
+  )
+  if (file.found === 'unreadable' || hasMoved) {
+    const why = file.found === 'unreadable' ? 'it is damaged' : 'it is missing'
+    logger.error({ file: MOVE_FILE }, `what is left over of earlier layouts is not known: ${why}`)
+    const detail = `${MOVE_FILE}: ${why}`
+    await forgotten.add([{ partitions: 'all', mark: false, reason: 'damage', detail }])
+  }
+  await file.begin(entries.length, emptyBitmap().fill(0xff))
+}

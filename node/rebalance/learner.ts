@@ -1,0 +1,90 @@
+/**
+ * A node that will hold partitions copies them while the layout is PLANNED: a head start for the sync in JOINT, which
+ * then has little left to do. It has no vote, proposes nothing, and counts nowhere (L1b).
+ *
+ * 1. What an earlier life left of these partitions is dropped (L9).
+ * 2. Pass after pass, whatever a majority of P has agreed on and is not here yet is copied.
+ * 3. It has caught up when a pass was short, or found little.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
+import type { Copier } from './copier.ts'
+import type { Entering } from './entering.ts'
+
+const PAUSE_MS = 500
+/** JOINT takes about as long as the last pass. */
+const SHORT_PASS_MS = 2_000
+/** Registers. */
+const LITTLE = 500
+
+export interface LearnerOptions {
+  readonly self: NodeId
+  readonly entering: Entering
+  readonly copier: Copier
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface LearningProgress {
+  readonly total: number
+  readonly done: number
+  readonly isCaughtUp: boolean
+}
+
+/** Of one PLANNED epoch. */
+export class Learner {
+  readonly #options: LearnerOptions
+  readonly #view: LayoutView
+  readonly #partitions: readonly number[]
+  #done = 0
+  #isCaughtUp = false
+
+  constructor(options: LearnerOptions, view: LayoutView) {
+    this.#options = options
+    this.#view = view
+    this.#partitions = view.learning(options.self)
+    this.#isCaughtUp = this.#partitions.length === 0
+  }
+
+  get progress(): LearningProgress {
+    return { total: this.#partitions.length, done: this.#done, isCaughtUp: this.#isCaughtUp }
+  }
+
+  /** Until the epoch is over. */
+  async run(isOver: () => boolean): Promise<void> {
+    if (this.#partitions.length === 0) return
+    while (!isOver()) {
+      await this.#pass(isOver).catch((error: unknown) => {
+        this.#options.logger.debug({ error: String(error) }, 'a pass of learning did not finish')
+      })
+      if (isOver()) return
+      await sleep(this.#options.clock, PAUSE_MS)
+    }
+  }
+
+  async #pass(isOver: () => boolean): Promise<void> {
+    const { entering, copier, clock } = this.#options
+    const left = entering.among(this.#partitions)
+    if (left.length > 0) await entering.clear(left, isOver)
+    if (isOver() || entering.among(this.#partitions).length > 0) return
+    const startedMs = clock.monotonicMs()
+    let done = 0
+    const result = await copier.pass({
+      layout: this.#view,
+      partitions: this.#partitions,
+      mode: 'learn',
+      isOver,
+      done: (partitions) => {
+        done += partitions.length
+        this.#done = Math.max(this.#done, done)
+        return Promise.resolve()
+      },
+    })
+    this.#done = done
+    const isShort = clock.monotonicMs() - startedMs <= SHORT_PASS_MS
+    this.#isCaughtUp = result.left === 0 && (isShort || result.copied <= LITTLE)
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Sync of a member of P′ in JOINT (L5): it has synced a partition once everything is here that a majority of P's set
+ * has, at exactly this epoch. Members that hold the partition already are no exception, since they may be behind.
+ * What is synced is written down with the epoch, and worth nothing in another one (L6).
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Clock, Logger, Random } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
+import type { Forgotten } from '../repair/forgotten.ts'
+import type { Copier } from './copier.ts'
+import type { Entering } from './entering.ts'
+import type { MoveFile } from './move-file.ts'
+
+const RETRY_MS = 100
+const RETRY_MS_MAX = 2_000
+
+export interface SyncerOptions {
+  readonly self: NodeId
+  readonly file: MoveFile
+  readonly entering: Entering
+  readonly copier: Copier
+  readonly forgotten: Pick<Forgotten, 'has'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** Of one JOINT epoch. */
+export class Syncer {
+  readonly #options: SyncerOptions
+  readonly #view: LayoutView
+  readonly #partitions: readonly number[]
+
+  constructor(options: SyncerOptions, view: LayoutView) {
+    this.#options = options
+    this.#view = view
+    this.#partitions = toSync(view, options.self)
+  }
+
+  /** Until all is synced, or the epoch is over. */
+  async run(isOver: () => boolean): Promise<void> {
+    const { clock, random, logger } = this.#options
+    let delayMs = RETRY_MS
+    while (!isOver()) {
+      const left = this.left()
+      if (left.length === 0) return
+      try {
+        await this.#pass(left, isOver)
+      } catch (error) {
+        logger.debug({ error: String(error) }, 'a pass of the sync did not finish')
+      }
+      if (isOver()) return
+      const now = this.left().length
+      if (now === 0) {
+        logger.info({ epoch: this.#view.epoch, partitions: this.#partitions.length }, 'synced')
+        return
+      }
+      delayMs = now < left.length ? RETRY_MS : Math.min(2 * delayMs, RETRY_MS_MAX)
+      await sleep(clock, delayMs * (0.5 + random.float()))
+    }
+  }
+
+  left(): number[] {
+    const { file } = this.#options
+    return this.#partitions.filter((partition) => !file.isSynced(this.#view.epoch, partition))
+  }
+
+  async #pass(left: readonly number[], isOver: () => boolean): Promise<void> {
+    const { entering, copier, file, forgotten } = this.#options
+    const { epoch } = this.#view
+    await copier.pass({
+      layout: this.#view,
+      partitions: left.filter((partition) => entering.serves(partition)),
+      mode: 'sync',
+      isOver,
+      done: async (partitions) => {
+        // What was lost meanwhile may be what was copied (D8).
+        const whole = partitions.filter((partition) => !forgotten.has(partition))
+        if (!isOver() && whole.length > 0) await file.addSynced(epoch, whole)
+      },
+    })
+  }
+}
+
+/** Partitions that other nodes hold in P′ than in P, and that the node holds in P′. */
+export function toSync(view: LayoutView, node: NodeId): number[] {
+  const next = view.nextPlacement
+  if (next === undefined) return []
+  return view.moved().filter((partition) => next.replicas(partition).includes(node))
+}

@@ -1,0 +1,218 @@
+/**
+ * What a member of P tells those who will hold a partition after the change that is under way: which registers,
+ * minima and floor it has of it (L5). It tells that at exactly the epoch that was asked about, and only of
+ * partitions on which it votes itself: a member that has forgotten something is no witness (D8), and neither is one
+ * with a register that is FAULTY, since that register is in no digest (R3).
+ */
+
+import { byteString, bytesOf, EMPTY_BYTES, readU16, u16 } from '../../protocol/bytes.ts'
+import { ballotOfState } from '../../protocol/codec/state.ts'
+import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { compareBallots, ZERO_BALLOT } from '../../protocol/register/ballot.ts'
+import { MessageError, registerKeyOfWire, wireBallot } from '../../protocol/rpc/message.ts'
+import type {
+  WirePairsReply,
+  WirePairsRequest,
+  WireStatesReply,
+  WireStatesRequest,
+  WireSummary,
+  WireSummaryReply,
+  WireSummaryRequest,
+} from '../../protocol/rpc/messages.js'
+import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import { rowPages } from '../data/row-pages.ts'
+import type { Store } from '../data/store.ts'
+import type { Clock } from '../env/ports.ts'
+import { Turns } from '../env/sleep.ts'
+import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
+import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
+import { hasBit } from './bitmap.ts'
+
+/** Partitions on one page of a summary. */
+const SUMMARIES_MAX = 1_024
+/** On one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
+const PAIRS_MAX = 2_000
+const PARTITIONS_MAX = 1_024
+const PAIRS_BYTES_MAX = 640 << 10
+/** Of one key, besides its own bytes: ballot, generation, the encoding of each. */
+const PAIR_BYTES = 48
+/** Asked for in one message. */
+export const STATES_MAX = 256
+const STATES_BYTES_MAX = 640 << 10
+/** A look at a partition costs as much as so many rows. */
+const PARTITION_ROWS = 4
+
+export interface WitnessOptions {
+  readonly self: NodeId
+  readonly store: Store
+  readonly host: RegisterHost
+  readonly exchange: Exchange
+  readonly view: () => LayoutView
+  /** It is a replica, and votes on the partition. */
+  readonly votes: (partition: number) => boolean
+  readonly clock: Clock
+}
+
+export class Witness {
+  readonly #options: WitnessOptions
+  /** Partitions with registers that were FAULTY when they were looked for. They only become fewer: a register
+   * becomes FAULTY when the log is read at the start. */
+  #faulty: Promise<Map<number, RegisterKey[]>> | undefined
+
+  constructor(options: WitnessOptions) {
+    this.#options = options
+  }
+
+  async summary(request: WireSummaryRequest): Promise<WireSummaryReply> {
+    const { view, clock } = this.#options
+    const { epoch, wanted, from } = request
+    const faulty = await this.#findFaulty()
+    const layout = view()
+    if (epoch !== layout.epoch) return { epoch: layout.epoch, partitions: [], next: 0 }
+    const turns = new Turns(clock)
+    const partitions: WireSummary[] = []
+    let next = 0
+    for (let partition = from; partition < layout.partitions; partition++) {
+      if (!hasBit(wanted, partition)) continue
+      if (partitions.length === SUMMARIES_MAX) {
+        next = partition
+        break
+      }
+      await turns.took(PARTITION_ROWS)
+      if (this.#isWitness(layout, partition) && !this.#isFaulty(faulty, partition)) {
+        partitions.push(this.#summaryOf(partition))
+      }
+    }
+    // Begun in one epoch and ready in the next: it is of none (L6b).
+    const present = view().epoch
+    return present === epoch ? { epoch, partitions, next } : { epoch: present, partitions: [], next: 0 }
+  }
+
+  pairs(request: WirePairsRequest): WirePairsReply {
+    const { store, view } = this.#options
+    const { epoch, wanted, what, after } = request
+    const layout = view()
+    const reply: WirePairsReply = {
+      epoch: layout.epoch,
+      answered: false,
+      keys: [],
+      ballots: [],
+      generations: [],
+      after: EMPTY_BYTES,
+    }
+    if (epoch !== layout.epoch) return reply
+    if (what !== ENUMERATE.registers && what !== ENUMERATE.minima) {
+      throw new MessageError('pairs are of registers or of minima')
+    }
+    const letter = what === ENUMERATE.registers ? 'r' : 'g'
+    let cursor = byteString(after)
+    let sizeBytes = 0
+    let looked = 0
+    for (let partition = partitionOfCursor(cursor); partition < layout.partitions; partition++) {
+      if (!hasBit(wanted, partition)) continue
+      if (!this.#isWitness(layout, partition)) return reply
+      const first = u16(partition)
+      if (looked++ === PARTITIONS_MAX) return { ...reply, answered: true, after: bytesOf(first) }
+      const start = cursor > first ? bytesOf(`${letter}${cursor}\0`) : bytesOf(letter + first)
+      let isFull = false
+      store.range(start, bytesOf(endOfPartitionRows(letter + first)), PAIRS_MAX + 1, (key, row) => {
+        if (reply.keys.length === PAIRS_MAX || sizeBytes >= PAIRS_BYTES_MAX) {
+          isFull = true
+          return false
+        }
+        sizeBytes += key.length + PAIR_BYTES
+        reply.keys.push(new Uint8Array(key.subarray(1)))
+        if (letter === 'g') reply.generations.push(decodeNumber(row))
+        else {
+          const state = stateOfRow(row)
+          reply.ballots.push(wireBallot(state === undefined ? ZERO_BALLOT : ballotOfState(state)))
+        }
+        return true
+      })
+      if (isFull) return { ...reply, answered: true, after: reply.keys.at(-1)! }
+      cursor = ''
+    }
+    return { ...reply, answered: true }
+  }
+
+  states(request: WireStatesRequest): WireStatesReply {
+    const { store, view } = this.#options
+    const layout = view()
+    const states: Uint8Array<ArrayBuffer>[] = []
+    const reply = { epoch: layout.epoch, states }
+    if (request.epoch !== layout.epoch) return reply
+    if (request.keys.length > STATES_MAX) throw new MessageError('too many states in one message')
+    let sizeBytes = 0
+    for (const bytes of request.keys) {
+      const key = registerKeyOfWire(bytes)
+      if (!this.#isWitness(layout, partitionOfKey(key))) return reply
+      const row = store.get(registerRow(key))
+      const state = row === undefined ? undefined : stateOfRow(row)
+      if (states.length > 0 && sizeBytes + (state?.length ?? 0) > STATES_BYTES_MAX) return reply
+      sizeBytes += state?.length ?? 0
+      states.push(state === undefined ? EMPTY_BYTES : new Uint8Array(state))
+    }
+    return reply
+  }
+
+  /** Of P's set: what P′'s other nodes have says nothing of what was chosen before. */
+  #isWitness(layout: LayoutView, partition: number): boolean {
+    const { self, votes } = this.#options
+    return layout.placement.replicas(partition).includes(self) && votes(partition)
+  }
+
+  /** Whether this node's own registers may stand for what a member of P has. */
+  async isSound(layout: LayoutView, partition: number): Promise<boolean> {
+    return this.#isWitness(layout, partition) && !this.#isFaulty(await this.#findFaulty(), partition)
+  }
+
+  #summaryOf(partition: number): WireSummary {
+    const { host, exchange } = this.#options
+    const digest = exchange.digestOf(partition).slice(0, REGISTER_DIGEST_BYTES)
+    const floor = host.floor(partition)
+    return {
+      partition,
+      registers: isEmpty(digest) ? EMPTY_BYTES : digest,
+      minima: exchange.minimaDigest(partition),
+      ...(compareBallots(floor, ZERO_BALLOT) > 0 && { floor: wireBallot(floor) }),
+    }
+  }
+
+  #isFaulty(faulty: Map<number, RegisterKey[]>, partition: number): boolean {
+    const keys = faulty.get(partition)
+    if (keys === undefined) return false
+    const still = keys.filter((key) => this.#options.host.isFaulty(key))
+    if (still.length > 0) faulty.set(partition, still)
+    else faulty.delete(partition)
+    return still.length > 0
+  }
+
+  #findFaulty(): Promise<Map<number, RegisterKey[]>> {
+    this.#faulty ??= this.#scan()
+    return this.#faulty
+  }
+
+  async #scan(): Promise<Map<number, RegisterKey[]>> {
+    const { store, clock } = this.#options
+    const faulty = new Map<number, RegisterKey[]>()
+    for await (const page of rowPages(store, clock, bytesOf('r'), bytesOf('s'))) {
+      for (const { key, row } of page) {
+        if (hasState(row)) continue
+        const register = byteString(key.subarray(1)) as RegisterKey
+        const partition = partitionOfKey(register)
+        const known = faulty.get(partition)
+        if (known === undefined) faulty.set(partition, [register])
+        else known.push(register)
+      }
+    }
+    return faulty
+  }
+}
+
+function partitionOfCursor(cursor: string): number {
+  return cursor.length < 2 ? 0 : readU16(cursor, 0)
+}
