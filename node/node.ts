@@ -45,6 +45,9 @@ import { clusterOf, type NodeOptions } from './node-options.ts'
 import { openLayout } from './open-layout.ts'
 import { openStore } from './open-store.ts'
 import { provide } from './provide.ts'
+import { settleMoveFile } from './rebalance/entering.ts'
+import { MoveFile } from './rebalance/move-file.ts'
+import { Rebalance } from './rebalance/rebalance.ts'
 import { Recovery } from './recovery.ts'
 import { DamagedRegisters } from './repair/damaged-registers.ts'
 import { Forgotten } from './repair/forgotten.ts'
@@ -73,6 +76,7 @@ interface Found {
   readonly store: Store
   readonly layout: LayoutManager
   readonly forgotten: Forgotten
+  readonly moves: MoveFile
   readonly sightings: Sightings
   readonly startSequence: number
   readonly startedMs: number
@@ -95,6 +99,7 @@ export class ShoalNode {
   readonly #env: Environment
   readonly #exchange: Exchange
   readonly recall: Recall
+  readonly rebalance: Rebalance
   readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
   readonly #mender: Mender
@@ -135,12 +140,15 @@ export class ShoalNode {
     const holdsRegisters = (): boolean => node?.host.holdsRegisters() ?? false
     const mayVote = (): boolean => node?.selfCheck.isProven === true
     const layout = await openLayout(env, options, { holdsRegisters, mayVote })
-    const found = { store, layout, forgotten, sightings, startSequence, startedMs, recovery }
+    const moves = await MoveFile.open(disk, logger)
+    await settleMoveFile(moves, layout, forgotten, logger)
+    const found = { store, layout, forgotten, moves, sightings, startSequence, startedMs, recovery }
     node = new ShoalNode(env, options, found)
     try {
       await node.#lost.objects.load()
       await network.start()
       layout.start()
+      node.rebalance.start()
       node.selfCheck.start()
       node.#endLookout = lookOutForDisk(env, disk)
       await enter(env, layout, holdsRegisters, options)
@@ -156,7 +164,7 @@ export class ShoalNode {
   private constructor(
     env: Environment & { readonly disk: WatchedDisk },
     options: NodeOptions,
-    { store, layout, forgotten, sightings, startSequence, startedMs, recovery }: Found,
+    { store, layout, forgotten, moves, sightings, startSequence, startedMs, recovery }: Found,
   ) {
     const { clock, random, network, logger } = env
     const { self } = network
@@ -182,7 +190,10 @@ export class ShoalNode {
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
     this.forgotten = forgotten
     const votes = (partition: number): boolean =>
-      isReplica(partition) && this.selfCheck.isProven && forgotten.votes(partition)
+      isReplica(partition) &&
+      this.selfCheck.isProven &&
+      forgotten.votes(partition) &&
+      this.rebalance.serves(partition)
     this.#damaged = new DamagedRegisters({
       store,
       clock,
@@ -216,6 +227,7 @@ export class ShoalNode {
       blocks,
       lists,
       exchange,
+      witness: () => this.rebalance.witness,
       resync: () => this.resync,
       attempts,
       dead,
@@ -333,6 +345,24 @@ export class ShoalNode {
       tombstones: this.space.tombstones,
       view,
       clock,
+    })
+    this.rebalance = new Rebalance({
+      self,
+      storageId: options.storageId,
+      file: moves,
+      chain: layout,
+      store,
+      blocks,
+      host: this.host,
+      registers: this.registers,
+      lost,
+      peers,
+      exchange,
+      votes,
+      forgotten,
+      clock,
+      random,
+      logger,
     })
     this.resync = new Resync({
       self,
@@ -498,6 +528,7 @@ export class ShoalNode {
     this.#endLookout()
     this.resync.stop()
     this.recall.stop()
+    this.rebalance.stop()
     this.selfCheck.stop()
     this.space.stop()
     this.#lost.objects.stop()
@@ -522,6 +553,7 @@ export class ShoalNode {
 
   #changed(view: LayoutView): void {
     if (this.#stopped) return
+    this.rebalance.adopted()
     this.#secret.look()
     const places = view.placesKey()
     if (places === this.#places) return

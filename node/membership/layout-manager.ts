@@ -175,6 +175,11 @@ export class LayoutManager {
     return this.#log.view
   }
 
+  /** Decided entries behind `epoch`. */
+  entriesAfter(epoch: number): readonly DecidedEntry[] {
+    return this.#log.entriesAfter(epoch)
+  }
+
   /** Whether this node is a member of the last epoch it knows. */
   isMember(): boolean {
     return this.#isMemberOf(this.#log.view)

@@ -49,6 +49,10 @@ export class Learner {
     this.#isCaughtUp = this.#partitions.length === 0
   }
 
+  get epoch(): number {
+    return this.#view.epoch
+  }
+
   get progress(): LearningProgress {
     return { total: this.#partitions.length, done: this.#done, isCaughtUp: this.#isCaughtUp }
   }

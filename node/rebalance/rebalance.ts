@@ -3,7 +3,7 @@
  * It decides nothing: node/membership asks how far it has come.
  */
 
-import type { NodeId, StorageId } from '../../protocol/ids.ts'
+import type { StorageId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Random } from '../env/ports.ts'
 import { sleep } from '../env/sleep.ts'
@@ -11,9 +11,10 @@ import type { Forgotten } from '../repair/forgotten.ts'
 import { addBit } from './bitmap.ts'
 import { Copier, type CopierOptions } from './copier.ts'
 import { Entering, type Chain } from './entering.ts'
-import { Learner } from './learner.ts'
+import { Learner, type LearningProgress } from './learner.ts'
 import type { MoveFile } from './move-file.ts'
-import { Syncer, toSync } from './syncer.ts'
+import { Syncer } from './syncer.ts'
+import { Witness } from './witness.ts'
 
 const RETRY_MS = 200
 
@@ -21,6 +22,141 @@ export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly storageId: StorageId
   readonly file: MoveFile
   readonly chain: Chain
-  readonly forgotten: Pick<Forgotten, 'has' | 'votes'>
+  /** As the register host asks it. */
+  readonly votes: (partition: number) => boolean
+  readonly forgotten: Pick<Forgotten, 'has'>
   readonly random: Random
+}
+
+/** How far this node has come. Bits: partition p is bit 7 - p % 8 of byte p / 8. */
+export interface MoveProgress {
+  /** In PLANNED. */
+  readonly learning: LearningProgress
+  /** In JOINT: partitions that are synced at exactly this epoch, durably. */
+  readonly synced: Uint8Array
+  /** In STABLE with sources: partitions of which every block is here, durably, by the source's epoch. */
+  readonly whole: readonly { readonly source: number; readonly bits: Uint8Array }[]
+  readonly move: {
+    readonly pendingBytes: number
+    readonly doneBytes: number
+    readonly bytesPerSecond: number
+  }
+}
+
+export class Rebalance {
+  /** What this node tells those who copy. */
+  readonly witness: Witness
+  readonly #options: RebalanceOptions
+  readonly #entering: Entering
+  readonly #copier: Copier
+  #learner: Learner | undefined
+  /** Of the epoch at work. */
+  #epoch = 0
+  #started = false
+  #stopped = false
+
+  constructor(options: RebalanceOptions) {
+    const view = (): LayoutView => {
+      const current = options.chain.current()
+      if (current === undefined) throw new Error('this node is not in a cluster yet')
+      return current
+    }
+    this.#options = options
+    this.witness = new Witness({ ...options, view })
+    this.#entering = new Entering(options)
+    this.#copier = new Copier({ ...options, witness: this.witness })
+  }
+
+  /** What this node has of the partition is not left over from an earlier time: it may vote (L9). */
+  serves(partition: number): boolean {
+    return this.#entering.serves(partition)
+  }
+
+  /** The network is up. */
+  start(): void {
+    this.#started = true
+    this.#begin()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** A later entry was adopted, or several. */
+  adopted(): void {
+    this.#entering.follow()
+    if (this.#started) this.#begin()
+  }
+
+  progress(): MoveProgress {
+    const { chain, file } = this.#options
+    this.#entering.follow()
+    const view = chain.current()
+    const bitsBy = (has: (partition: number) => boolean): Uint8Array => {
+      const bits = new Uint8Array(Math.ceil((view?.partitions ?? 0) / 8))
+      for (let p = 0; p < (view?.partitions ?? 0); p++) if (has(p)) addBit(bits, p)
+      return bits
+    }
+    return {
+      learning: this.#learning(view),
+      synced: bitsBy((p) => this.#isSynced(view!.epoch, p)),
+      whole: (view?.sources ?? []).map(({ epoch: source }) => ({
+        source,
+        bits: bitsBy((p) => file.isWhole(source, p)),
+      })),
+      move: { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 },
+    }
+  }
+
+  #isSynced(epoch: number, partition: number): boolean {
+    const { file, forgotten } = this.#options
+    return file.isSynced(epoch, partition) && !forgotten.has(partition)
+  }
+
+  #learning(view: LayoutView | undefined): LearningProgress {
+    if (view !== undefined && this.#learner?.epoch === view.epoch) return this.#learner.progress
+    const total = view?.learning(this.#options.self).length ?? 0
+    return { total, done: 0, isCaughtUp: total === 0 }
+  }
+
+  #begin(): void {
+    const view = this.#options.chain.current()
+    if (view === undefined || view.epoch === this.#epoch || this.#stopped) return
+    this.#epoch = view.epoch
+    const isOver = (): boolean =>
+      this.#stopped || this.#options.chain.current()?.epoch !== view.epoch
+    this.#learner = undefined
+    this.#work(view, isOver).catch((error: unknown) => {
+      this.#options.logger.warn({ error: String(error) }, 'a change of the layout is stuck here')
+    })
+  }
+
+  async #work(view: LayoutView, isOver: () => boolean): Promise<void> {
+    const { self } = this.#options
+    if (view.state === 'PLANNED') {
+      this.#learner = new Learner({ ...this.#options, entering: this.#entering, copier: this.#copier }, view)
+      void this.#learner.run(isOver).catch(() => {})
+    }
+    await this.#enter(view.partitionsOf(self), isOver)
+    if (view.state === 'JOINT' && !isOver()) {
+      const options = { ...this.#options, entering: this.#entering, copier: this.#copier }
+      await new Syncer(options, view).run(isOver)
+    }
+  }
+
+  /** Partitions that this node holds from this epoch on (L9). */
+  async #enter(partitions: readonly number[], isOver: () => boolean): Promise<void> {
+    const { clock, logger } = this.#options
+    while (!isOver()) {
+      const left = this.#entering.among(partitions)
+      if (left.length === 0) return
+      try {
+        await this.#entering.clear(left, isOver)
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'what is left of an earlier time is not gone yet')
+      }
+      if (isOver() || this.#entering.among(left).length === 0) return
+      await sleep(clock, RETRY_MS)
+    }
+  }
 }

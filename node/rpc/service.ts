@@ -88,7 +88,7 @@ export interface ServiceOptions {
   readonly blocks: BlockStore
   readonly lists: ListService
   readonly exchange: Exchange
-  readonly witness: Witness
+  readonly witness: () => Witness
   readonly resync: () => Resync
   readonly attempts: Attempts
   readonly dead: DeadData
@@ -201,18 +201,18 @@ export class Service implements LocalService {
       case RPC.summary: {
         const request = decodeMessage(WireSummaryRequest, body)
         await this.#catchUp(request.epoch, from)
-        const summary = await this.#options.witness.summary(request)
+        const summary = await this.#options.witness().summary(request)
         return { type, body: WireSummaryReply.encode(summary) }
       }
       case RPC.pairs: {
         const request = decodeMessage(WirePairsRequest, body)
         await this.#catchUp(request.epoch, from)
-        return { type, body: WirePairsReply.encode(this.#options.witness.pairs(request)) }
+        return { type, body: WirePairsReply.encode(this.#options.witness().pairs(request)) }
       }
       case RPC.states: {
         const request = decodeMessage(WireStatesRequest, body)
         await this.#catchUp(request.epoch, from)
-        return { type, body: WireStatesReply.encode(this.#options.witness.states(request)) }
+        return { type, body: WireStatesReply.encode(this.#options.witness().states(request)) }
       }
       case RPC.status:
         return { type, body: WireStatusReply.encode(this.#options.status()) }
