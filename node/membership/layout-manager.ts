@@ -16,7 +16,13 @@ import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import { clusterId } from '../../protocol/ids.ts'
 import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
-import type { LayoutEntry, LayoutState, Member, RootAccount } from '../../protocol/layout/entry.ts'
+import type {
+  DecidedEntry,
+  LayoutEntry,
+  LayoutState,
+  Member,
+  RootAccount,
+} from '../../protocol/layout/entry.ts'
 import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'

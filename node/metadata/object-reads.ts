@@ -20,7 +20,7 @@ import { dataLost } from '../space/loss.ts'
 import type { Losses } from '../space/losses.ts'
 import type { Bucket } from './bucket.ts'
 import { GoneError, type Pages } from './pages.ts'
-import type { PackedBlock } from './register-host.ts'
+import type { PackedBlock } from './host-replies.ts'
 import type { Registers } from './registers.ts'
 import { infoOf, versionIdText } from './versions.ts'
 

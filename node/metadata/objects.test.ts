@@ -10,7 +10,7 @@ import { Bucket } from './bucket.ts'
 import { BUCKET_LIVE } from './bucket-record.ts'
 import type { Buckets } from './buckets.ts'
 import { Objects } from './objects.ts'
-import type { PackedBlock } from './register-host.ts'
+import type { PackedBlock } from './host-replies.ts'
 import { MemoryRegisters } from './testing/memory-registers.ts'
 
 function context(): RequestContext {

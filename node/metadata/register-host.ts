@@ -53,6 +53,7 @@ import {
   stateOfRow,
 } from './index-rows.ts'
 import { deletes, givesSpace } from './gives-space.ts'
+import type { HostReply, Learnt } from './host-replies.ts'
 import { FINAL_GENERATION, minimumName, minimumRecord, type Rise } from './minimum-records.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { SizedMap } from './sized-map.ts'
@@ -68,17 +69,6 @@ const STATE_BYTES_MAX = 32 << 20
 /** Of a decoded state, beside its body. */
 const STATE_OVERHEAD_BYTES = 400
 const BALLOT_BYTES = 100
-
-/** The packed block of a value that was read. */
-export interface PackedBlock {
-  readonly key: BlockKey
-  readonly bytes: Uint8Array
-}
-
-export interface HostReply {
-  readonly reply: RegisterReply
-  readonly block?: PackedBlock | undefined
-}
 
 export interface RegisterHostOptions {
   readonly store: Store
@@ -168,11 +158,7 @@ export class RegisterHost {
     return this.#queue.run(key, async () => {
       if (!this.isFaulty(key) || epoch !== this.#options.epoch()) return false
       if (agreed.value.blocks.some((block) => !this.#options.blocks.has(block))) return false
-      const body = encodeState(agreed)
-      const partition = partitionOfKey(key)
-      await this.#store.append([{ type: RECORD.register, partition, key, body }])
-      this.#keep(key, decodeState(body))
-      this.#settle(key, agreed.ballot)
+      await this.#put(key, agreed)
       return true
     })
   }
@@ -187,7 +173,7 @@ export class RegisterHost {
     for (const key of this.#promises.keys()) {
       if (this.#promises.get(key)!.counter < counter) this.#promises.delete(key)
     }
-    await Promise.allSettled(this.#flushing)
+    await this.settled()
   }
 
   /**
@@ -201,11 +187,31 @@ export class RegisterHost {
       if (stored.ballot.counter >= below) return false
       const { promised } = this.#stateOf(key, stored)
       const floor = maxBallot(this.floor(partitionOfKey(key)), promised)
-      await this.#store.append([registerGone(key, floor)], { urgent: true })
-      this.#states.delete(key)
+      await this.#remove(key, registerGone(key, floor))
       this.#promises.delete(key)
       return true
     })
+  }
+
+  /** Takes the register away, whatever it is: the node enters its partition again (L9). */
+  drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
+    return this.#queue.run(key, async () => {
+      const stored = this.#load(key)
+      if (stored === undefined || !isAllowed()) return false
+      const floor = stored === 'faulty' ? this.floor(partitionOfKey(key)) : stored.ballot
+      await this.#remove(key, registerGone(key, floor))
+      return true
+    })
+  }
+
+  async #remove(key: RegisterKey, removal: NewRecord): Promise<void> {
+    await this.#store.append([removal], { urgent: true })
+    this.#states.delete(key)
+  }
+
+  /** Resolves when everything is flushed that is on its way to the disk now. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#flushing)
   }
 
   /** Any register at all, tombstones and acceptances on their way to the disk included. */
@@ -241,12 +247,20 @@ export class RegisterHost {
       const { persist } = copied
       if (persist.value.blocks.some((block) => !this.#options.blocks.has(block)))
         return 'incomplete'
-      const body = encodeState(persist)
-      await this.#store.append([{ type: RECORD.register, partition, key, body }])
-      this.#keep(key, decodeState(body))
-      this.#settle(key, persist.ballot)
+      await this.#put(key, persist)
       return epoch === this.#options.epoch() ? 'installed' : 'late'
     })
+  }
+
+  /** A copy. */
+  async #put(key: RegisterKey, accepted: Accepted): Promise<void> {
+    const body = encodeState(accepted)
+    const record = { type: RECORD.register, partition: partitionOfKey(key), key, body }
+    const flushed = this.#store.append([record])
+    this.#flushing.add(flushed)
+    await flushed.finally(() => this.#flushing.delete(flushed))
+    this.#keep(key, decodeState(body))
+    this.#settle(key, accepted.ballot)
   }
 
   /** Flushed: at or below it nothing is accepted or copied onto an absent register of the partition. */
@@ -273,8 +287,7 @@ export class RegisterHost {
       const partition = partitionOfKey(key)
       const collected = collect(this.#stateOf(key, stored), this.floor(partition), ballot)
       if (collected === undefined) return false
-      await this.#store.append([registerGone(key, collected.floor)], { urgent: true })
-      this.#states.delete(key)
+      await this.#remove(key, registerGone(key, collected.floor))
       // The floor says the same, and for good.
       this.#promises.delete(key)
       return true
@@ -583,17 +596,3 @@ export class RegisterHost {
     }
   }
 }
-
-/** What became of a copy (G3). Only `installed` and `held` count as synced. */
-export type Learnt =
-  | 'installed'
-  /** The same or a later state was here. */
-  | 'held'
-  /** Not above the floor: an identity change above it has to settle it. */
-  | 'refused'
-  /** A block is missing (A5). */
-  | 'incomplete'
-  /** The epoch in which it was read is over (L6). */
-  | 'late'
-  /** A damaged state may have voted for something later: it comes back by an identity change (D3). */
-  | 'faulty'

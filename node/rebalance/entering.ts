@@ -100,7 +100,10 @@ export class Entering {
     if (clean.length > 0) await flush()
     if (gone > 0) {
       const { length } = partitions
-      logger.info({ registers: gone, partitions: length }, 'dropped what was left of an earlier time')
+      logger.info(
+        { registers: gone, partitions: length },
+        'dropped what was left of an earlier time',
+      )
     }
   }
 

@@ -134,7 +134,10 @@ export class Rebalance {
   async #work(view: LayoutView, isOver: () => boolean): Promise<void> {
     const { self } = this.#options
     if (view.state === 'PLANNED') {
-      this.#learner = new Learner({ ...this.#options, entering: this.#entering, copier: this.#copier }, view)
+      this.#learner = new Learner(
+        { ...this.#options, entering: this.#entering, copier: this.#copier },
+        view,
+      )
       void this.#learner.run(isOver).catch(() => {})
     }
     await this.#enter(view.partitionsOf(self), isOver)

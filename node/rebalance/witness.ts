@@ -28,7 +28,7 @@ import type { Clock } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
 import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
-import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
+import { decodeNumber, hasState, stateOfRow } from '../metadata/index-rows.ts'
 import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from './bitmap.ts'
 
@@ -89,7 +89,9 @@ export class Witness {
     }
     // Begun in one epoch and ready in the next: it is of none (L6b).
     const present = view().epoch
-    return present === epoch ? { epoch, partitions, next } : { epoch: present, partitions: [], next: 0 }
+    return present === epoch
+      ? { epoch, partitions, next }
+      : { epoch: present, partitions: [], next: 0 }
   }
 
   pairs(request: WirePairsRequest): WirePairsReply {
@@ -167,7 +169,9 @@ export class Witness {
 
   /** Whether this node's own registers may stand for what a member of P has. */
   async isSound(layout: LayoutView, partition: number): Promise<boolean> {
-    return this.#isWitness(layout, partition) && !this.#isFaulty(await this.#findFaulty(), partition)
+    return (
+      this.#isWitness(layout, partition) && !this.#isFaulty(await this.#findFaulty(), partition)
+    )
   }
 
   #summaryOf(partition: number): WireSummary {

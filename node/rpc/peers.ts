@@ -63,7 +63,8 @@ import type { Watermark } from '../data/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
-import type { HostReply, RegisterHost } from '../metadata/register-host.ts'
+import type { HostReply } from '../metadata/host-replies.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
 import type { ReadersRound } from '../space/readers.ts'
 import type { Sighting } from '../repair/sightings.ts'
 import type { Tombstone } from '../space/tombstones.ts'
@@ -405,7 +406,13 @@ export class Peers {
     request: WirePairsRequest,
     options: CallOptions,
   ): Promise<WirePairsReply> {
-    const answer = await this.#call(to, 'bulk', RPC.pairs, WirePairsRequest.encode(request), options)
+    const answer = await this.#call(
+      to,
+      'bulk',
+      RPC.pairs,
+      WirePairsRequest.encode(request),
+      options,
+    )
     return decodeMessage(WirePairsReply, answer.body)
   }
 

@@ -16,7 +16,7 @@ import { Bucket } from '../bucket.ts'
 import { BUCKET_LIVE, newBucket } from '../bucket-record.ts'
 import type { Buckets } from '../buckets.ts'
 import { Objects } from '../objects.ts'
-import type { PackedBlock } from '../register-host.ts'
+import type { PackedBlock } from '../host-replies.ts'
 import { Uploads } from '../uploads.ts'
 import { MemoryRegisters } from './memory-registers.ts'
 
