@@ -17,7 +17,7 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
-import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import type { BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import {
