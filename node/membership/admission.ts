@@ -1,23 +1,32 @@
 /**
  * A member's half of joining: checks the token's proof, gathers joiners that come at the same time, and
- * proposes one JOINT entry for all of them, in which their tokens are redeemed. Who is a member gets the cluster
- * secret; who only shows a token does not.
+ * proposes one entry for all of them, in which their tokens are redeemed: JOINT at once in an empty cluster, a plan
+ * where there is data to copy first. Who is a member gets the cluster secret; who only shows a token does not.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { nextReplicationOf } from '../../protocol/layout/entry.ts'
+import { findMember, nextOf, type Change } from '../../protocol/layout/plan.ts'
 import { admits, redeemed } from '../../protocol/layout/tokens.ts'
-import { jointEntry } from '../../protocol/layout/transition.ts'
+import {
+  jointEntry,
+  planEntry,
+  replanEntry,
+  type NextLayout,
+} from '../../protocol/layout/transition.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { ChangeDriver } from './change-driver.ts'
+import type { ChangeGate } from './change-gate.ts'
 import { chunkOfEntries } from './entry-transfer.ts'
-import { HOLDS_DATA } from './errors.ts'
+import { HOLDS_DATA, stillUp, TOO_OLD } from './errors.ts'
+import { featuresOf, leftIn, removedLine } from './former.ts'
+import { holdsData } from './holds-data.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
-import { joinReply, joinRequest } from './join-messages.ts'
+import { FEATURES, joinReply, joinRequest } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
-import { epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
 import type { Proposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 import { equalSecrets, tokenProof } from './token-codec.ts'
@@ -41,11 +50,19 @@ export interface AdmissionParts {
   readonly clock: Clock
   readonly logger: Logger
   readonly clusterSecret: () => Uint8Array | undefined
+  readonly gate: ChangeGate
+  readonly connected: (node: NodeId) => boolean
+  /** False while a cluster that holds data can take nobody in. */
+  readonly movesData: () => boolean
 }
 
 interface Waiting {
   readonly member: Member
   readonly tokenId: string
+  /** Of its program (join-messages.ts). */
+  readonly features: number
+  /** Node id or name of the member whose place it takes. */
+  readonly replace: string | undefined
   readonly answer: (reply: JoinReply) => void
 }
 
@@ -93,10 +110,11 @@ export class Admission {
     }
     const { member } = request
     if (member.nodeId !== from) return refused('bad-token', 'the join token is not valid')
-    const known = view.member(from)
-    if (known === undefined) return this.#answerStranger(view, request)
-    // The handshake has proved which member asks: it needs no token.
-    if (known.storageId !== member.storageId) {
+    const known = view.knownMember(from)
+    const left = leftIn(log, member)
+    if (known === undefined && left === undefined) return this.#answerStranger(view, request)
+    // The handshake has proved which member asks, or which one it was: it needs no token.
+    if (known !== undefined && known.storageId !== member.storageId) {
       return refused(
         'replaced',
         'this node is known with other data: its data directory was replaced',
@@ -105,8 +123,10 @@ export class Admission {
     if (request.kind === 'entries') {
       return { status: 'entries', chunk: chunkOfEntries(log, request.after, request.offset) }
     }
+    if (left !== undefined) return refused('removed', removedLine(left))
     const { epoch } = log
-    return view.state === 'STABLE'
+    // In JOINT a member of before can't be told from one that may never be. A learner is none yet.
+    return view.state !== 'JOINT' && view.isMember(from)
       ? { status: 'admitted', epoch, clusterSecret }
       : { status: 'admitted', epoch }
   }
@@ -114,7 +134,7 @@ export class Admission {
   /** Only who stands in the layout may read it: anybody else may join. */
   async #answerStranger(
     view: LayoutView,
-    { kind, claim, ...shown }: JoinRequest,
+    { kind, claim, features = 1, replace, ...shown }: JoinRequest,
   ): Promise<JoinReply> {
     if (kind === 'entries') return busy('not admitted')
     const { member } = shown
@@ -131,13 +151,16 @@ export class Admission {
       return refused('expired-token', 'the join token has expired; ask for a new one: shoal token')
     }
     if (!admits(token, member.nodeId)) return refused('used-token', USED)
-    if (view.members.some((other) => other.storageId === member.storageId)) {
+    if (view.known.some((other) => other.storageId === member.storageId)) {
       return refused('replaced', 'this data directory is a copy of the one of another member')
     }
-    return this.#enqueue(member, token.id)
+    // The code is one that earlier joiners know.
+    if (features < featuresOf(this.#parts.log)) return refused('holds-data', TOO_OLD)
+    return this.#enqueue({ member, tokenId: token.id, features, replace })
   }
 
-  #enqueue(member: Member, tokenId: string): Promise<JoinReply> {
+  #enqueue(joiner: Omit<Waiting, 'answer'>): Promise<JoinReply> {
+    const { member } = joiner
     return new Promise((answer) => {
       const same = this.#batch.findIndex(
         (other) =>
@@ -147,7 +170,7 @@ export class Admission {
         answer(busy('already waiting'))
         return
       }
-      this.#batch.push({ member, tokenId, answer })
+      this.#batch.push({ ...joiner, answer })
       if (!this.#admitting) void this.#admit()
     })
   }
@@ -175,53 +198,79 @@ export class Admission {
   }
 
   async #propose(batch: readonly Waiting[]): Promise<void> {
-    const { log, proposer, driver } = this.#parts
+    const { log, proposer, driver, gate } = this.#parts
     const all = (reply: JoinReply): void => {
       for (const { answer } of batch) answer(reply)
     }
     const view = log.view
     if (view === undefined || !log.votes) return all(busy('not a voter at the moment'))
-    if (view.state !== 'STABLE' || log.undecided !== undefined) {
-      return all(busy('another change of the layout is under way'))
-    }
-    if (await this.#holdsData(view)) return all(refused('holds-data', HOLDS_DATA))
+    if (log.undecided !== undefined) return all(busy('another change of the layout is under way'))
+    const refusal = gate.refusal(view.entry)
+    if (refusal !== undefined) return all(busy(refusal))
+    const holds = view.state === 'PLANNED' || (await holdsData(this.#parts.peers, view))
+    if (holds && !this.#parts.movesData()) return all(refused('holds-data', HOLDS_DATA))
+    // The short way: in an empty cluster there is nothing to copy.
+    const isShort = !holds && batch.every(({ replace }) => replace === undefined)
 
     // What one of the batch takes, the next one can't have.
     let tokens = view.entry.tokens ?? []
+    let next: NextLayout = {
+      members: view.entry.next ?? view.entry.members,
+      replication: nextReplicationOf(view.entry),
+    }
     const joiners: Waiting[] = []
     for (const waiting of batch) {
       const { member, tokenId, answer } = waiting
+      if (next.members.some(({ storageId }) => storageId === member.storageId)) {
+        // Another member has let it in meanwhile.
+        answer({ status: 'admitted', epoch: view.epoch })
+        continue
+      }
       const after = redeemed(tokens, { nodeId: member.nodeId, tokenId })
       if (after === undefined) {
         const isThere = tokens.some(({ id }) => id === tokenId)
         answer(isThere ? refused('used-token', USED) : refused('bad-token', GONE))
         continue
       }
+      const joined = this.#with(view, next, waiting)
+      if ('status' in joined) {
+        answer(joined)
+        continue
+      }
+      if (!isShort && waiting.features < FEATURES) {
+        answer(refused('holds-data', TOO_OLD))
+        continue
+      }
+      next = joined
       tokens = after
       joiners.push(waiting)
     }
     if (joiners.length === 0) return
-    const next = [...view.entry.members, ...joiners.map(({ member }) => member)]
-    const decided = await proposer.decide(jointEntry(view.entry, next, 'join', tokens), DECIDE_MS)
+    const own = isShort
+      ? jointEntry(view.entry, next.members, 'join', tokens)
+      : view.state === 'PLANNED'
+        ? replanEntry(view.entry, next, tokens)
+        : planEntry(view.entry, next, tokens)
+    const decided = await proposer.decide(own, DECIDE_MS)
     void driver.drive()
     for (const { member, answer } of joiners) answer(outcomeOf(decided, member))
   }
 
-  /** A look before the change, so that a cluster with data need not go through JOINT to say no. Only
-   * the driver's look in JOINT decides. */
-  async #holdsData(view: LayoutView): Promise<boolean> {
-    let holds = false
-    const nodes = view.members.map((member) => member.nodeId)
-    await this.#parts.peers.gather(
-      nodes,
-      LAYOUT_RPC.ready,
-      epochMessage.encode(view.epoch),
-      (_from, bytes) => {
-        if (readyMessage.decode(bytes).holds) holds = true
-      },
-      () => holds,
-    )
-    return holds
+  /** The layout with this joiner too, or why not. */
+  #with(
+    view: LayoutView,
+    { members, replication }: NextLayout,
+    { member, replace }: Waiting,
+  ): NextLayout | JoinReply {
+    let change: Change = { kind: 'join', member }
+    if (replace !== undefined) {
+      const old = findMember(view.entry.members, replace)
+      if ('fault' in old) return refused('bad-change', old.fault)
+      if (this.#parts.connected(old.nodeId)) return refused('bad-change', stillUp(old, 'replaced'))
+      change = { kind: 'replace', old: old.nodeId, member }
+    }
+    const next = nextOf(members, replication, [change])
+    return 'fault' in next ? refused('bad-change', next.fault) : next
   }
 }
 

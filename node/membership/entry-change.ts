@@ -15,7 +15,9 @@ const DECIDE_MS = 5_000
 export interface EntryChange {
   /** The layout as this node knows it. What it throws ends the change. */
   readonly view: () => LayoutView
-  /** The entry to follow a stable one. Called again for each try; what it throws ends the change. */
+  /** Tokens may change while a change of the members is planned, too. */
+  readonly alsoPlanned?: boolean | undefined
+  /** The entry to follow this one. Called again for each try; what it throws ends the change. */
   readonly entryAfter: (view: LayoutView) => LayoutEntry
   /** How long a change of the members may hold this one up. */
   readonly waitMsMax: number
@@ -25,13 +27,13 @@ export interface EntryChange {
 /** The entry that was decided. Throws MembershipError. */
 export async function decideEntry(
   parts: { readonly proposer: Proposer; readonly driver: ChangeDriver; readonly timer: Timer },
-  { view, entryAfter, waitMsMax, askAgainMs }: EntryChange,
+  { view, entryAfter, alsoPlanned = false, waitMsMax, askAgainMs }: EntryChange,
 ): Promise<LayoutEntry> {
   const { proposer, driver, timer } = parts
   const untilMs = timer.nowMs() + waitMsMax
   while (!timer.stopped) {
     const now = view()
-    if (now.state === 'STABLE') {
+    if (now.state === 'STABLE' || (alsoPlanned && now.state === 'PLANNED')) {
       const own = entryAfter(now)
       const decided = await proposer.decide(own, DECIDE_MS)
       if (entryHash(decided) === entryHash(own)) return decided

@@ -1,5 +1,8 @@
 /** What joining and layout changes can end with. Messages are one line, fit for a terminal. */
 
+import type { Member } from '../../protocol/layout/entry.ts'
+import { shownName } from '../../protocol/layout/plan.ts'
+
 export type MembershipErrorCode =
   /** The token is not a token, or was changed. */
   | 'bad-token'
@@ -11,8 +14,14 @@ export type MembershipErrorCode =
   | 'too-many-tokens'
   /** The token, or this data directory, belongs to another cluster. */
   | 'other-cluster'
-  /** The cluster holds data already: adding nodes to it is not supported yet. */
+  /** The cluster holds data already, and can not change its members, or not with this joiner. */
   | 'holds-data'
+  /** This change of the layout can not be made. The message says why, and what to do instead. */
+  | 'bad-change'
+  /** Another change of the layout comes first. */
+  | 'under-way'
+  /** It was a member, and is none any more: its data directory is over. */
+  | 'removed'
   /** A known node came back with another storage id (D1). */
   | 'replaced'
   /** This data directory holds registers, or a layout, that a joiner must not bring. */
@@ -37,3 +46,15 @@ export class MembershipError extends Error {
 
 export const HOLDS_DATA =
   'this cluster already holds buckets; adding nodes to it is not supported yet'
+
+/** As HOLDS_DATA, of any other change. */
+export const CANNOT_MOVE =
+  'this cluster already holds data; changing its members is not supported yet'
+
+export const TOO_OLD =
+  'this cluster needs a newer version of the program than that of this node: install it, then join again'
+
+/** A node that is up has data that others may need: it is drained, so that they can copy from it. */
+export function stillUp(member: Member, what: 'removed' | 'replaced'): string {
+  return `node ${shownName(member)} is up: drain it instead, or stop it before it is ${what}`
+}

@@ -24,6 +24,12 @@ import { readClaim } from './token-codec.ts'
 
 export const JOIN_PROTOCOL = '/shoal/join/1'
 
+/**
+ * What a joiner's program can do. 1: it says nothing of it, and reads no entry of a change that moves data. 2: it
+ * does. Members refuse a joiner that could not follow the layout.
+ */
+export const FEATURES = 2
+
 /** `join`: admit me. `entries`: the layout behind epoch `after`, once admitted. */
 export interface JoinRequest {
   readonly kind: 'join' | 'entries'
@@ -35,6 +41,10 @@ export interface JoinRequest {
   readonly member: Member
   readonly after: number
   readonly offset: number
+  /** Absent: 1. Earlier members refuse a request that has the field. */
+  readonly features?: number | undefined
+  /** Node id or name of the member whose place it takes. */
+  readonly replace?: string | undefined
 }
 
 export const REFUSALS = [
@@ -44,6 +54,8 @@ export const REFUSALS = [
   'other-cluster',
   'holds-data',
   'replaced',
+  'bad-change',
+  'removed',
 ] as const satisfies readonly MembershipErrorCode[]
 
 export type JoinReply =
@@ -66,15 +78,12 @@ export type JoinReply =
 export const joinRequest = {
   encode: (request: JoinRequest): Uint8Array => utf8(JSON.stringify(request)),
   decode(bytes: Uint8Array): JoinRequest {
-    const fields = fieldsOf(parseJson(bytes), [
-      'kind',
-      'clusterId',
-      'claim',
-      'proof',
-      'member',
-      'after',
-      'offset',
-    ])
+    const fields = fieldsOf(
+      parseJson(bytes),
+      ['kind', 'clusterId', 'claim', 'proof', 'member', 'after', 'offset'],
+      ['features', 'replace'],
+    )
+    const { features, replace } = fields
     return {
       kind: oneOf(fields.kind, ['join', 'entries']),
       clusterId: matchOf(fields.clusterId, CLUSTER_ID) as ClusterId,
@@ -83,6 +92,8 @@ export const joinRequest = {
       member: readMember(fields.member),
       after: integerOf(fields.after, 0, Number.MAX_SAFE_INTEGER),
       offset: integerOf(fields.offset, 0, Number.MAX_SAFE_INTEGER),
+      ...(features !== undefined && { features: integerOf(features, 1, Number.MAX_SAFE_INTEGER) }),
+      ...(replace !== undefined && { replace: textOf(replace, 128) }),
     }
   },
 }

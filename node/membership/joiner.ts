@@ -1,6 +1,8 @@
 /**
  * The joiner's half: asks the members that the token names until this node is a member of a STABLE
- * epoch. It gives up with a MembershipError, and never founds a cluster of its own (L1).
+ * epoch. It gives up with a MembershipError, and never founds a cluster of its own (L1). Once it was in a plan it has
+ * no deadline any more: copying what it will hold takes as long as it takes, and when it was dropped meanwhile it asks
+ * again.
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -9,15 +11,20 @@ import type { Clock, Logger, Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
 import { MembershipError } from './errors.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
-import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
+import { FEATURES, JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { Timer } from './timer.ts'
 import type { JoinToken } from './token-codec.ts'
-import { nodeOfAddress, tokenProof, tokenVerifier } from './token-codec.ts'
+import { nodeOfAddress, tokenProof, tokenVerifier, withNode } from './token-codec.ts'
 
 const ASK_TIMEOUT_MS = 15_000
 const ASK_AGAIN_MS = 300
 const ASK_AGAIN_MS_MAX = 2_000
+/** How often it looks for an entry. */
+const LOOK_MS = 25
+const LOOK_MS_LONG = 250
+/** While it copies. Each entry comes to it without being asked for. */
+const LEARNER_ASK_MS = 10_000
 /** How often it says that it still waits. */
 const SAY_AGAIN_MS = 10_000
 
@@ -31,6 +38,8 @@ export interface JoinerParts {
   readonly member: () => Member
   readonly hasClusterSecret: () => boolean
   readonly saveClusterSecret: (secret: Uint8Array) => Promise<void>
+  /** Node id or name of the member whose place it takes. */
+  readonly replace?: string | undefined
 }
 
 export class Joiner {
@@ -40,6 +49,10 @@ export class Joiner {
   readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
   #lastReason = ''
   #saidMs = Number.NEGATIVE_INFINITY
+  /** It stood in P′ once. */
+  #wasPlanned = false
+  /** Somebody did not answer. */
+  #wasSilence = false
 
   constructor(parts: JoinerParts, token: JoinToken) {
     this.#parts = parts
@@ -63,11 +76,13 @@ export class Joiner {
     const deadlineMs = timer.nowMs() + timeoutMs
     let waitMs = ASK_AGAIN_MS
     for (let attempt = 0; ; attempt++) {
-      const [node, addresses] = this.#targets[attempt % this.#targets.length]!
+      const targets = this.#allTargets()
+      const [node, addresses] = targets[attempt % targets.length]!
       const reply = await this.#ask(node, addresses, { kind: 'join', after: 0, offset: 0 })
       if (this.#isIn()) return
       if (reply?.status === 'refused') throw new MembershipError(reply.code, reply.reason)
       if (reply?.status === 'busy') this.#lastReason = reply.reason
+      if (reply === undefined) this.#wasSilence = true
       if (reply?.status === 'admitted') {
         const { clusterSecret } = reply
         if (clusterSecret !== undefined) await this.#parts.saveClusterSecret(clusterSecret)
@@ -75,15 +90,51 @@ export class Joiner {
         if (this.#isIn()) return
         waitMs = ASK_AGAIN_MS
       }
-      if (timer.nowMs() >= deadlineMs) {
+      const isPlanned = this.#isPlanned()
+      if (timer.nowMs() >= deadlineMs && !this.#wasPlanned) {
         const why = this.#lastReason === '' ? '' : `: ${this.#lastReason}`
         throw new MembershipError('no-answer', `joining the cluster did not succeed in time${why}`)
       }
       if (reply?.status !== 'admitted') this.#sayWaiting(node)
-      await this.#waitForEntry(log.epoch, timer.jittered(waitMs))
+      const isLearner = isPlanned && log.view?.state === 'PLANNED'
+      await this.#waitForEntry(log.epoch, timer.jittered(isLearner ? LEARNER_ASK_MS : waitMs))
       if (this.#isIn()) return
       waitMs = Math.min(1.5 * waitMs, ASK_AGAIN_MS_MAX)
     }
+  }
+
+  /** Those of the token, and when one of them did not answer the members: those of the token may have left. */
+  #allTargets(): readonly (readonly [NodeId, readonly string[]])[] {
+    if (!this.#wasSilence) return this.#targets
+    const named = new Set(this.#targets.map(([node]) => node))
+    const others = (this.#parts.log.view?.entry.members ?? []).filter(
+      ({ nodeId, addresses }) =>
+        nodeId !== this.#parts.network.self && addresses.length > 0 && !named.has(nodeId),
+    )
+    return [
+      ...this.#targets,
+      ...others.map(
+        ({ nodeId, addresses }) =>
+          [nodeId, addresses.map((address) => withNode(address, nodeId))] as const,
+      ),
+    ]
+  }
+
+  /** It stands in P′. */
+  #isPlanned(): boolean {
+    const { log, member, logger } = this.#parts
+    const { nodeId, storageId } = member()
+    const { view } = log
+    const planned = view?.entry.next?.find((other) => other.nodeId === nodeId)
+    if (view === undefined || planned?.storageId !== storageId) return false
+    if (!this.#wasPlanned && view.state === 'PLANNED') {
+      logger.info(
+        { epoch: view.epoch, partitions: view.nextPlacement?.partitionsOf(nodeId).length },
+        'admitted: this node copies what it will hold, then it becomes a member',
+      )
+    }
+    this.#wasPlanned = true
+    return true
   }
 
   #sayWaiting(node: NodeId): void {
@@ -125,6 +176,8 @@ export class Joiner {
       member,
       after: what.after,
       offset: what.offset,
+      features: FEATURES,
+      ...(this.#parts.replace !== undefined && { replace: this.#parts.replace }),
     })
     try {
       const { peer, reply } = await this.#parts.network.callStranger(
@@ -146,8 +199,9 @@ export class Joiner {
   async #waitForEntry(epoch: number, delayMs: number): Promise<void> {
     const { timer, log } = this.#parts
     const untilMs = timer.nowMs() + delayMs
+    const stepMs = delayMs > ASK_AGAIN_MS_MAX ? LOOK_MS_LONG : LOOK_MS
     while (log.epoch === epoch && timer.nowMs() < untilMs) {
-      await timer.sleep(Math.min(25, delayMs))
+      await timer.sleep(Math.min(stepMs, delayMs))
     }
   }
 

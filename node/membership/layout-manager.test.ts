@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { NodeId } from '../../protocol/ids.ts'
-import { MembershipError } from './errors.ts'
 import { LAYOUT_RPC } from './messages.ts'
+import { cluster, failure, ids, memberIds, states, tokenOf, view } from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
 import { World } from './testing/world.ts'
 
@@ -10,47 +9,6 @@ const HOUR_MS = 3_600_000
 const FORMED = 4
 /** That one more joiner takes: token, JOINT, STABLE. */
 const JOINED = 3
-
-const view = (node: FakeNode) => node.manager.current()!
-const memberIds = (node: FakeNode): NodeId[] =>
-  view(node).entry.members.map((member) => member.nodeId)
-const ids = (...nodes: FakeNode[]): NodeId[] => nodes.map((node) => node.nodeId).sort()
-const states = (node: FakeNode): string[] => {
-  const { entries } = JSON.parse(Buffer.from(node.files.get('layout.json')!).toString()) as {
-    entries: { entry: string }[]
-  }
-  return entries.map(({ entry }) => {
-    const { state, cause } = JSON.parse(entry) as { state: string; cause: string }
-    return `${state} ${cause}`
-  })
-}
-
-/** A cluster of the named nodes. */
-async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
-  const founder = await world.found(names[0]!)
-  const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
-  if (joiners.length > 0) {
-    const token = await tokenOf(founder, joiners.length)
-    await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
-  }
-  const nodes = [founder, ...joiners]
-  await world.until(() => nodes.every((node) => view(node).epoch === view(founder).epoch))
-  return nodes
-}
-
-/** Of a joiner, for one node if nothing else is said. */
-function tokenOf(member: FakeNode, uses = 1): Promise<string> {
-  return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
-}
-
-async function failure(promise: Promise<unknown>): Promise<MembershipError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  expect(error).toBeInstanceOf(MembershipError)
-  return error as MembershipError
-}
 
 describe('founding', () => {
   test('makes a cluster of one that survives a restart', async () => {

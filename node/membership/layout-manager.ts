@@ -7,11 +7,12 @@
  *   found()    a new cluster of one                          join(token)   becoming a member of one
  *   current()  the view that requests go by                  onChange()    each later one
  *   tokens     of those that may join                        secrets       the cluster secret
+ *   changes    of the members                                report()      who copies data says how far it is
  *   observe()  somebody mentioned a later epoch: fetch, verify, flush, adopt (L4)
  */
 
 import { assert } from '../../protocol/assert.ts'
-import { equalBytes, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
+import { equalBytes, hex } from '../../protocol/bytes.ts'
 import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import { clusterId } from '../../protocol/ids.ts'
 import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
@@ -24,34 +25,38 @@ import type {
   RootAccount,
 } from '../../protocol/layout/entry.ts'
 import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
-import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
 import { Admission } from './admission.ts'
+import { CatchUp } from './catch-up.ts'
 import { ChangeDriver } from './change-driver.ts'
-import { chunkOfEntries, fetchEntries } from './entry-transfer.ts'
+import { ChangeGate } from './change-gate.ts'
+import { ChangeOffice } from './change-office.ts'
+import { ChangeWatch } from './change-watch.ts'
+import { chunkOfEntries } from './entry-transfer.ts'
+import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
+import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
+import { droppedIn, leftIn, leftLine, removedLine } from './former.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
 import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
 import { LayoutPeers } from './layout-peers.ts'
+import { LeftLook } from './left-look.ts'
 import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
+import { emptyReporter, progressMessage, type MoveReporter, type Progress } from './progress.ts'
+import { ProgressPoll } from './progress-poll.ts'
 import { Proposer } from './proposer.ts'
-import { Timer } from './timer.ts'
+import { Removal } from './removal.ts'
 import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
+import { Timer } from './timer.ts'
 import { decodeToken } from './token-codec.ts'
 import { TokenOffice } from './token-office.ts'
 import { Voter } from './voter.ts'
 
-export const EPOCH_TOPIC = 'shoal/epoch'
-
 const HEARTBEAT_MS = 3_000
-/** A JOINT epoch, or an accepted proposal that is not decided, is taken over after about this. */
-const TAKE_OVER_MS = 3_000
-const DECIDE_MS = 5_000
 const JOIN_TIMEOUT_MS = 90_000
 const CLUSTER_SECRET_BYTES = 32
-/** Peers told of a new epoch by each node that adopts it, besides gossip. */
-const NOTIFY_MAX = 16
 
 export interface LayoutManagerOptions {
   readonly network: Network
@@ -75,6 +80,8 @@ export interface LayoutManagerOptions {
   readonly clusterSecret: SecretStore
   /** Default: there is nothing to seal. */
   readonly resealRoot?: ResealRoot | undefined
+  /** A member that is away for so long is removed. Default: never. */
+  readonly removeAfterMs?: number | undefined
 }
 
 export interface FoundOptions {
@@ -105,56 +112,71 @@ export class LayoutManager {
   readonly #log: LayoutLog
   readonly #timer: Timer
   readonly #peers: LayoutPeers
+  readonly #catchUp: CatchUp
   readonly #voter: Voter
-  readonly #proposer: Proposer
-  readonly #driver: ChangeDriver
+  readonly #gossip: EpochGossip
+  readonly #watch: ChangeWatch
+  readonly #gate: ChangeGate
   readonly #admission: Admission
-  readonly #tokens: TokenOffice
-  readonly #secrets: SecretOffice
-  readonly #observing = new Map<NodeId, Promise<void>>()
+  readonly #removal: Removal
+  /** Join tokens. */
+  readonly tokens: TokenOffice
+  /** The cluster secret. */
+  readonly secrets: SecretOffice
+  /** Changes of the members that an operator asks for. */
+  readonly changes: ChangeOffice
+  /** Which members hold which epoch. */
+  readonly witness: EpochWitness
+  #reporter: MoveReporter
+  #movesData = false
   #started = false
-  #watching = false
+  /** It was told that it is no member any more. */
+  #saidLeft = false
 
   private constructor(options: LayoutManagerOptions, log: LayoutLog) {
     const { network, clock, random, signer, logger } = options
-    const catchUp = (epoch: number, from: NodeId): Promise<void> => this.#catchUp(epoch, from)
     this.#options = options
     this.#log = log
-    this.#timer = new Timer(clock, random)
-    this.#peers = new LayoutPeers(network, (from, type, body) => this.#serve(from, type, body))
-    this.#voter = new Voter(log, signer, catchUp, (entry) => this.#secrets.mayAccept(entry))
-    this.#proposer = new Proposer(log, signer, this.#peers, this.#timer, catchUp)
-    this.#driver = new ChangeDriver(log, this.#peers, this.#proposer, this.#timer, logger)
-    this.#secrets = new SecretOffice({
+    const timer = new Timer(clock, random)
+    this.#timer = timer
+    const peers = new LayoutPeers(network, (from, type, body) => this.#serve(from, type, body))
+    this.#peers = peers
+    this.#catchUp = new CatchUp(log, peers)
+    const catchUp = (epoch: number, from: NodeId): Promise<void> => this.#catchUp.to(epoch, from)
+    this.witness = new EpochWitness(network.self, () => log.view)
+    this.#reporter = emptyReporter(() => log.view, options.holdsRegisters)
+    const proposer = new Proposer(log, signer, peers, timer, catchUp)
+    const driver = new ChangeDriver({
       log,
-      peers: this.#peers,
-      proposer: this.#proposer,
-      driver: this.#driver,
-      timer: this.#timer,
-      clock,
-      random,
+      peers,
+      proposer,
+      poll: new ProgressPoll(peers, this.witness),
+      witness: this.witness,
+      timer,
       logger,
+      movesData: () => this.#movesData,
+    })
+    const connected = (node: NodeId): boolean => node === network.self || network.connected(node)
+    this.#gate = new ChangeGate(timer)
+    const movesData = (): boolean => this.#movesData
+    const common = { log, peers, proposer, driver, timer, clock, random, logger, network }
+    const changing = { ...common, gate: this.#gate, connected, movesData }
+    this.#voter = new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry))
+    this.#watch = new ChangeWatch({ ...common, self: network.self, connected })
+    this.secrets = new SecretOffice({
+      ...common,
       store: options.clusterSecret,
       resealRoot: options.resealRoot ?? ((sealed) => sealed),
     })
-    this.#admission = new Admission({
-      log,
-      peers: this.#peers,
-      proposer: this.#proposer,
-      driver: this.#driver,
-      timer: this.#timer,
-      clock,
-      logger,
-      clusterSecret: () => this.#secrets.current(),
-    })
-    this.#tokens = new TokenOffice({
-      log,
-      proposer: this.#proposer,
-      driver: this.#driver,
-      timer: this.#timer,
-      clock,
-      random,
-      network,
+    this.#admission = new Admission({ ...changing, clusterSecret: () => this.secrets.current() })
+    this.tokens = new TokenOffice(common)
+    this.changes = new ChangeOffice(changing)
+    this.#removal = new Removal({ ...common, changes: this.changes, connected }, options)
+    this.#gossip = new EpochGossip({
+      ...common,
+      witness: this.witness,
+      isMember: () => this.isMember(),
+      catchUp,
     })
     log.onAdopt((view) => this.#adopted(view))
   }
@@ -189,6 +211,35 @@ export class LayoutManager {
   /** Whether this node is a member of the last epoch it knows. */
   isMember(): boolean {
     return this.#isMemberOf(this.#log.view)
+  }
+
+  /** What this node is to the layout; undefined: a stranger, or its data directory is another one. */
+  role(): Role | undefined {
+    const { signer, storageId } = this.#options
+    const { view } = this.#log
+    const isKnown = view?.knownMember(signer.nodeId)?.storageId === storageId
+    return isKnown ? view.role(signer.nodeId) : undefined
+  }
+
+  /** Since which epoch this node, once a member, is none; undefined: it is one, will be one, or never was. */
+  leftIn(): number | undefined {
+    if (this.#log.view === undefined || this.isMember() || this.role() === 'learner')
+      return undefined
+    const { signer, storageId } = this.#options
+    return droppedIn(this.#log, { nodeId: signer.nodeId, storageId })
+  }
+
+  /** From now on changes of a cluster that holds data are possible: who copies it says how far it is. */
+  report(reporter: MoveReporter): void {
+    this.#reporter = reporter
+    this.#movesData = true
+  }
+
+  /** What this node says of how far it has come. */
+  progress(): Progress {
+    // All of it in one turn, so that it is said of one epoch. What is held is looked up after the node has moved to it.
+    const { epoch } = this.#log
+    return { epoch, holds: this.#options.holdsRegisters(), ...this.#reporter.progress() }
   }
 
   /** Called with each view after it is durable, before anything is answered by it. */
@@ -233,14 +284,19 @@ export class LayoutManager {
   /**
    * Resolves when this node is a member of a STABLE epoch; at once when it already is. Throws
    * MembershipError; the message is fit for a user.
+   *
+   * @param replace node id or name of the member whose place it takes
    */
-  async join(token: string, timeoutMs: number = JOIN_TIMEOUT_MS): Promise<void> {
+  async join(token: string, timeoutMs: number = JOIN_TIMEOUT_MS, replace?: string): Promise<void> {
     const decoded = decodeToken(token)
     const { view } = this.#log
     if (view !== undefined && view.clusterId !== decoded.clusterId) {
       throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
     }
-    if (isStableMember(this.#log, this.#self()) && this.#secrets.current() !== undefined) return
+    const self = this.#self()
+    if (isStableMember(this.#log, self) && this.secrets.current() !== undefined) return
+    const left = leftIn(this.#log, self)
+    if (left !== undefined) throw new MembershipError('removed', removedLine(left))
     if (this.#options.holdsRegisters()) {
       throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
     }
@@ -253,11 +309,12 @@ export class LayoutManager {
         clock,
         logger,
         member: () => this.#self(),
-        hasClusterSecret: () => this.#secrets.current() !== undefined,
+        replace,
+        hasClusterSecret: () => this.secrets.current() !== undefined,
         saveClusterSecret: async (secret) => {
           const known = clusterSecret.get()
           if (known === undefined || !equalBytes(known, secret)) await clusterSecret.set(secret)
-          this.#secrets.adopted()
+          this.secrets.adopted()
         },
       },
       decoded,
@@ -265,25 +322,19 @@ export class LayoutManager {
     await joiner.run(timeoutMs)
   }
 
-  /** Join tokens. */
-  get tokens(): TokenOffice {
-    return this.#tokens
-  }
-
-  /** The cluster secret. */
-  get secrets(): SecretOffice {
-    return this.#secrets
-  }
-
-  /** False while a change of the layout is under way or undecided: answer 503 (docs/protocol.md, Layout). */
+  /**
+   * Whether a bucket may be created: an empty cluster must stay empty while it changes its members, as long as no data
+   * is moved. Else always: what is written in JOINT is on both sides (T8, L3).
+   */
   createBucketAllowed(): boolean {
+    if (this.#movesData) return true
     const { view, undecided } = this.#log
     return view?.state === 'STABLE' && undecided?.next === undefined && !this.#admission.busy
   }
 
   /** Fetches and adopts what `peer` knows up to `epoch`. Rejects when that fails. */
   async observe(epoch: number, peer: NodeId): Promise<void> {
-    await this.#catchUp(epoch, peer)
+    await this.#catchUp.to(epoch, peer)
   }
 
   /** No vote on this epoch or an earlier one: see LayoutLog. */
@@ -322,13 +373,17 @@ export class LayoutManager {
     assert(!this.#started, 'started once')
     this.#started = true
     network.serveStrangers(JOIN_PROTOCOL, (from, request) => this.#admission.serve(from, request))
-    network.subscribe(EPOCH_TOPIC, (from, bytes) => this.#heard(from, bytes))
+    network.subscribe(EPOCH_TOPIC, (from, bytes) => this.#gossip.heard(from, bytes))
     network.onPeer(({ type, peer }) => {
-      if (type === 'up') this.#notify([peer])
+      this.#removal.peer(peer, type)
+      if (type === 'up') this.#gossip.notify([peer])
     })
     const view = this.#log.view
     if (view !== undefined) this.#adopted(view)
     void this.#beat().catch(() => undefined)
+    const parts = { log: this.#log, network, timer: this.#timer, member: () => this.#self() }
+    void new LeftLook(parts).run().catch(() => undefined)
+    this.#removal.start()
   }
 
   stop(): void {
@@ -364,124 +419,32 @@ export class LayoutManager {
       { epoch: view.epoch, state: view.state, members: view.members.length },
       'layout adopted',
     )
+    this.#gate.adopted(view)
+    this.#sayLeft()
     if (!this.#started) return
-    this.#secrets.adopted()
-    this.#publish()
-    // A few each are enough: who learns of it tells others in turn.
-    this.#notify(this.#some([...known.keys()], NOTIFY_MAX))
-    this.#watch()
+    this.secrets.adopted()
+    this.#gossip.spread([...known.keys()])
+    this.#watch.look()
   }
 
-  #publish(): void {
-    const view = this.#log.view
-    if (view === undefined || !this.isMember()) return
-    const notice = JSON.stringify({ clusterId: view.clusterId, epoch: view.epoch })
-    this.#options.network.publish(EPOCH_TOPIC, utf8(notice))
-  }
-
-  /** Tells peers of this node's epoch, and learns of theirs. */
-  #notify(peers: readonly NodeId[]): void {
-    for (const peer of peers) {
-      const { epoch } = this.#log
-      this.#peers
-        .call(peer, LAYOUT_RPC.notice, epochMessage.encode(epoch))
-        .then((answer) => this.#catchUp(epochMessage.decode(answer), peer))
-        .catch(() => undefined)
-    }
-  }
-
-  /** Up to `count` of them, by chance. */
-  #some(peers: NodeId[], count: number): NodeId[] {
-    const { random } = this.#options
-    for (let i = 0; i < Math.min(count, peers.length); i++) {
-      const j = i + Math.floor(random.float() * (peers.length - i))
-      const picked = peers[j]!
-      peers[j] = peers[i]!
-      peers[i] = picked
-    }
-    return peers.slice(0, count)
-  }
-
-  #heard(from: NodeId, bytes: Uint8Array): void {
-    let notice: unknown
-    try {
-      notice = JSON.parse(utf8Text(bytes))
-    } catch {
+  /** Once: nothing on its disk changes, and nobody asks it for anything any more. */
+  #sayLeft(): void {
+    const epoch = this.leftIn()
+    if (epoch === undefined) {
+      this.#saidLeft = false
       return
     }
-    if (typeof notice !== 'object' || notice === null) return
-    const { clusterId, epoch } = notice as { clusterId?: unknown; epoch?: unknown }
-    if (clusterId !== this.#log.view?.clusterId || typeof epoch !== 'number') return
-    void this.#catchUp(epoch, from).catch(() => undefined)
+    if (this.#saidLeft || this.role() !== undefined) return
+    this.#saidLeft = true
+    this.#options.logger.warn({ epoch }, leftLine(epoch))
   }
 
   async #beat(): Promise<void> {
     for (;;) {
       await this.#timer.sleep(this.#timer.jittered(HEARTBEAT_MS))
-      this.#publish()
-      // A member that hears nobody's gossip still learns of later epochs.
-      const peers = this.#log.view?.members.map((member) => member.nodeId) ?? []
-      const others = peers.filter((peer) => peer !== this.#peers.self)
-      this.#notify(this.#some(others, 1))
-      this.#watch()
+      this.#gossip.beat()
+      this.#watch.look()
     }
-  }
-
-  /** Takes over a change that its driver left unfinished. */
-  #watch(): void {
-    const unfinished = (): boolean =>
-      this.#log.votes && (this.#log.view?.state === 'JOINT' || this.#log.undecided !== undefined)
-    if (this.#watching || !unfinished()) return
-    this.#watching = true
-    const { epoch } = this.#log
-    const run = async (): Promise<void> => {
-      await this.#timer.sleep(this.#timer.jittered(TAKE_OVER_MS))
-      if (this.#log.epoch !== epoch || !unfinished()) return
-      const { undecided } = this.#log
-      if (undecided !== undefined) await this.#proposer.decide(undecided, DECIDE_MS)
-      await this.#driver.drive()
-    }
-    void run()
-      .catch(() => undefined)
-      .finally(() => {
-        this.#watching = false
-        if (!this.#timer.stopped) this.#watch()
-      })
-  }
-
-  /** One fetch from a peer at a time, shared by all who ask meanwhile. What the peer did not have when an
-   * earlier caller's fetch began, it may have by now: only a fetch that began after the call ends it. */
-  async #catchUp(epoch: number, from: NodeId): Promise<void> {
-    // A stranger to the cluster gets its first entries by joining only.
-    if (this.#log.view === undefined) {
-      throw new MembershipError('no-answer', 'this node is in no cluster yet')
-    }
-    while (this.#log.epoch < epoch) {
-      const before = this.#log.epoch
-      let fetching = this.#observing.get(from)
-      if (fetching !== undefined) {
-        await fetching.catch(() => {})
-        if (this.#log.epoch > before) continue
-        fetching = this.#observing.get(from)
-      }
-      if (fetching === undefined) {
-        fetching = this.#fetch(from).finally(() => this.#observing.delete(from))
-        this.#observing.set(from, fetching)
-      }
-      await fetching
-      if (this.#log.epoch === before) {
-        throw new MembershipError('no-answer', `${from} does not have epoch ${before + 1}`)
-      }
-    }
-  }
-
-  async #fetch(from: NodeId): Promise<void> {
-    const entries = await fetchEntries(this.#log.epoch, async (after, offset) =>
-      chunkMessage.decode(
-        await this.#peers.call(from, LAYOUT_RPC.entries, entriesMessage.encode(after, offset)),
-      ),
-    )
-    await this.#log.adopt(entries)
   }
 
   #mustVote(): void {
@@ -497,12 +460,13 @@ export class LayoutManager {
       case LAYOUT_RPC.accept: {
         this.#mustVote()
         const answer = await this.#voter.accept(from, body)
-        this.#watch()
+        this.#watch.look()
         return answer
       }
       case LAYOUT_RPC.notice: {
         const epoch = epochMessage.decode(body)
-        void this.#catchUp(epoch, from).catch(() => undefined)
+        this.witness.hear(from, epoch)
+        void this.#catchUp.to(epoch, from).catch(() => undefined)
         return epochMessage.encode(this.#log.epoch)
       }
       case LAYOUT_RPC.entries: {
@@ -511,15 +475,22 @@ export class LayoutManager {
       }
       case LAYOUT_RPC.ready: {
         const asked = epochMessage.decode(body)
-        if (from !== this.#peers.self) await this.#catchUp(asked, from).catch(() => undefined)
+        if (from !== this.#peers.self) await this.#catchUp.to(asked, from).catch(() => undefined)
         // The epoch first: what is held is looked up after the node has moved to it.
         const { epoch } = this.#log
         return readyMessage.encode({ epoch, holds: this.#options.holdsRegisters() })
       }
+      case LAYOUT_RPC.progress: {
+        const asked = epochMessage.decode(body)
+        if (from !== this.#peers.self) await this.#catchUp.to(asked, from).catch(() => undefined)
+        return progressMessage.encode(this.progress())
+      }
+      case LAYOUT_RPC.silence:
+        return this.#removal.answer(body)
       case LAYOUT_RPC.offer:
-        return this.#secrets.offered(from, body)
+        return this.secrets.offered(from, body)
       case LAYOUT_RPC.secret:
-        return this.#secrets.asked(from, body)
+        return this.secrets.asked(from, body)
       default:
         throw new MembershipError('bad-layout', `message of unknown type ${type}`)
     }

@@ -35,6 +35,10 @@ export const LAYOUT_RPC = {
   offer: 205,
   /** {id} → {secret} */
   secret: 206,
+  /** {epoch} → Progress (progress.ts) */
+  progress: 207,
+  /** {node} → {silentMs}: for how long the receiver has not been connected to it (removal.ts) */
+  silence: 208,
 } as const
 
 const EPOCH_MAX = Number.MAX_SAFE_INTEGER

@@ -101,6 +101,7 @@ export class TokenOffice {
         throw new MembershipError('no-answer', 'this node is no member of a cluster yet')
       },
       entryAfter: ({ entry }) => tokensEntry(entry, edit(this.#live(entry.tokens ?? []))),
+      alsoPlanned: true,
       waitMsMax: CHANGE_MS,
       askAgainMs: ASK_AGAIN_MS,
     })

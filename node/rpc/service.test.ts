@@ -2,10 +2,17 @@
 
 import { beforeEach, expect, test } from 'vitest'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { bucketId, dataId, type NodeId } from '../../protocol/ids.ts'
+import { bucketId, dataId, proposerId, type ByteString, type NodeId } from '../../protocol/ids.ts'
 import { blockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister, partitionRange } from '../../protocol/keyspace/register-key.ts'
+import type { Role } from '../../protocol/layout/view.ts'
+import { encodeRegisterCall, RPC } from '../../protocol/rpc/message.ts'
+import {
+  WireBlockRequest,
+  WireCollectRequest,
+  WireRaiseRequest,
+} from '../../protocol/rpc/messages.js'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { BlockStore } from '../data/blocks.ts'
 import { applyRecord } from '../metadata/index-rows.ts'
@@ -23,15 +30,26 @@ const BLOCK = blockKey(3, dataId('d'.repeat(24)), 0)
 let store: HeldStore
 let service: Service
 let epoch = 1
+let role: Role | undefined
 
 beforeEach(() => {
   epoch = 1
+  role = 'member'
   store = new HeldStore(applyRecord)
   const blocks = new BlockStore(store.store)
   const common = { epoch: () => epoch, isReplica: () => true }
   const host = new RegisterHost({ store: store.store, blocks, self: 'me' as NodeId, ...common })
   const lists = new ListService({ store: store.store, host, ...common })
-  const rest: Partial<ServiceOptions> = { host, blocks, lists, dead: new DeadData(), ...common }
+  const rest: Partial<ServiceOptions> = {
+    host,
+    blocks,
+    lists,
+    dead: new DeadData(),
+    role: () => role,
+    isStable: () => true,
+    votes: () => true,
+    ...common,
+  }
   service = new Service(rest as ServiceOptions)
 })
 
@@ -76,4 +94,36 @@ test('a page of a list that waited for its minimum', async () => {
   const page = await acrossEpochs(() => service.list(request))
   expect(page).toMatchObject({ kind: LIST_RESULT.staleEpoch, epoch: 2 })
   expect(await service.list({ ...request, epoch: 2 })).toMatchObject({ kind: LIST_RESULT.ok })
+})
+
+test('learners and sources read, and change nothing (L1b)', async () => {
+  const peer = 'peer' as NodeId
+  const ballot = { counter: 1, proposer: proposerId('p'.repeat(16) as ByteString) }
+  const read = encodeRegisterCall({ request: { type: 'read', key: KEY, epoch: 1, want: 'value' } })
+  const prepare = encodeRegisterCall({ request: { type: 'prepare', key: KEY, epoch: 1, ballot } })
+  const raise = { epoch: 1, bucket: bytesOf(BUCKET), generation: 4, partitions: [] }
+  const put = { key: bytesOf(BLOCK), epoch: 1, owner: bytesOf(ownedByObject(KEY)) }
+  const changes: [number, Uint8Array][] = [
+    [RPC.register, prepare],
+    [RPC.putBlock, WireBlockRequest.encode(put)],
+    [RPC.raise, WireRaiseRequest.encode(raise)],
+    [RPC.collect, WireCollectRequest.encode({ epoch: 1, keys: [], ballots: [], forget: true })],
+    [RPC.free, new Uint8Array(0)],
+    [RPC.hint, new Uint8Array(0)],
+    [RPC.list, new Uint8Array(0)],
+    [RPC.recall, new Uint8Array(0)],
+  ]
+  for (const who of ['learner', 'source', undefined] as const) {
+    role = who
+    for (const [type, body] of changes) {
+      await expect(service.serve(peer, { type, body })).rejects.toThrow(/only a member/)
+    }
+  }
+  for (const who of ['learner', 'source', 'member'] as const) {
+    role = who
+    await service.serve(peer, { type: RPC.register, body: read })
+    const get = WireBlockRequest.encode({ key: bytesOf(BLOCK) })
+    await service.serve(peer, { type: RPC.getBlock, body: get })
+  }
+  await service.serve(peer, { type: RPC.register, body: prepare })
 })

@@ -10,6 +10,7 @@ import {
 } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { Role } from '../../protocol/layout/view.ts'
 import {
   ballotOfWire,
   blockKeyOfWire,
@@ -82,6 +83,7 @@ import type { KeptBlocks } from '../space/kept-blocks.ts'
 import { READERS_IDS_MAX, type Readers } from '../space/readers.ts'
 import { TOMBSTONE, TOMBSTONES_ASKED_MAX } from '../space/tombstones.ts'
 import { BLOCK_RESULT, type LocalService } from './peers.ts'
+import { checkOf } from './reach.ts'
 
 export interface ServiceOptions {
   readonly host: RegisterHost
@@ -102,6 +104,8 @@ export interface ServiceOptions {
   /** Blocks of dead data that somebody still reads. */
   readonly kept: () => KeptBlocks
   readonly epoch: () => number
+  /** What a peer is to the layout, as this node knows it. */
+  readonly role: (peer: NodeId) => Role | undefined
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
   readonly isReplica: (partition: number) => boolean
@@ -134,6 +138,7 @@ export class Service implements LocalService {
     if (type >= LAYOUT_RPC_MIN && type <= LAYOUT_RPC_MAX) {
       return { type, body: await this.#options.layout(from, type, body) }
     }
+    if (checkOf(type) === 'at-once') this.#mustBeMember(from)
     switch (type) {
       case RPC.register:
         return this.#register(from, body, payload)
@@ -342,7 +347,8 @@ export class Service implements LocalService {
   ): Promise<NetworkMessage> {
     const { request, withBlock, payload: description = [] } = decodeRegisterCall(body)
     const blocks = blocksOfPayload(description, payload ?? EMPTY_BYTES)
-    await this.#catchUp(request.epoch, from)
+    if (request.type === 'read') await this.#learn(request.epoch, from)
+    else await this.#catchUp(request.epoch, from)
     const answer = await this.host.handle(request, { blocks, withBlock })
     const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
     return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
@@ -419,8 +425,18 @@ export class Service implements LocalService {
     }
   }
 
+  /** Also: only a member may ask this. */
   async #catchUp(epoch: number, from: NodeId): Promise<void> {
+    await this.#learn(epoch, from)
+    this.#mustBeMember(from)
+  }
+
+  async #learn(epoch: number, from: NodeId): Promise<void> {
     if (epoch > this.#options.epoch()) await this.#options.observe(epoch, from)
+  }
+
+  #mustBeMember(from: NodeId): void {
+    if (this.#options.role(from) !== 'member') throw new MessageError('only a member may ask this')
   }
 }
 

@@ -15,6 +15,7 @@ let asked: (readonly DataId[])[]
 let reachable: boolean
 let members: (typeof A)[]
 let marks: AttemptMarks
+let settled: boolean
 
 beforeEach(() => {
   clock = new ManualClock()
@@ -22,6 +23,7 @@ beforeEach(() => {
   theirs = new Attempts(B.storageId, 1)
   asked = []
   reachable = true
+  settled = true
   members = [A, B]
   let view = { members } as unknown as LayoutView
   marks = new AttemptMarks({
@@ -41,6 +43,7 @@ beforeEach(() => {
       if (view.members !== (members as unknown)) view = { members } as unknown as LayoutView
       return view
     },
+    settled: () => settled,
     clock,
   })
 })
@@ -72,11 +75,17 @@ describe('the hot path', () => {
     expect(asked).toEqual([])
   })
 
-  test('a storage id that left the layout has nothing running', () => {
+  test('a storage id that left the layout has nothing running, once the layout is settled', async () => {
     const attempt = theirs.begin()
     expect(marks.isOver(attempt.id)).toBe(false)
     members = [A]
+    // A request of the epoch before may still find a majority.
+    settled = false
+    expect(marks.isOver(attempt.id)).toBe(false)
+    expect(await marks.ask([attempt.id])).toEqual(new Set())
+    settled = true
     expect(marks.isOver(attempt.id)).toBe(true)
+    expect(await marks.ask([attempt.id])).toEqual(new Set([attempt.id]))
   })
 })
 

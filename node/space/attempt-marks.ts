@@ -29,6 +29,8 @@ export interface AttemptMarksOptions {
   readonly attempts: Attempts
   readonly peers: AttemptPeers
   readonly view: () => LayoutView
+  /** In every active set a majority holds the epoch of the view (EpochWitness). */
+  readonly settled: () => boolean
   readonly clock: Clock
 }
 
@@ -47,7 +49,7 @@ export class AttemptMarks {
   isOver(id: DataId): boolean {
     if (this.#options.attempts.isOver(id)) return true
     const node = this.#nodeOf(id)
-    if (node === undefined) return true
+    if (node === undefined) return this.#options.settled()
     if (node !== this.#options.peers.self) this.#refreshLater(node)
     return false
   }
@@ -59,9 +61,14 @@ export class AttemptMarks {
     const over = new Set<DataId>()
     const open = new Map<NodeId, DataId[]>()
     for (const id of ids) {
-      const node = attempts.isOver(id) ? undefined : this.#nodeOf(id)
-      if (node === undefined) over.add(id)
-      else if (node !== peers.self) open.set(node, [...(open.get(node) ?? []), id])
+      if (attempts.isOver(id)) {
+        over.add(id)
+        continue
+      }
+      const node = this.#nodeOf(id)
+      if (node === undefined) {
+        if (this.#options.settled()) over.add(id)
+      } else if (node !== peers.self) open.set(node, [...(open.get(node) ?? []), id])
     }
     await Promise.all(
       [...open].map(async ([node, all]) => {
@@ -85,8 +92,8 @@ export class AttemptMarks {
   }
 
   /**
-   * Undefined: the storage id is in the layout no more, so the attempt is over (its requests carry an
-   * epoch that nobody obeys, L4). A storage id that is not in the layout YET can't be met here: whatever
+   * Undefined: the storage id is in the layout no more. The attempt is over once the layout without it is settled:
+   * its requests carry an epoch that finds no majority from then on (L4, G5). A storage id that is not in the layout YET can't be met here: whatever
    * names it came to this node at an epoch of which it is a member, and this node's is no lower.
    */
   #nodeOf(id: DataId): NodeId | undefined {

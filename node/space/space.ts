@@ -42,6 +42,8 @@ export interface SpaceOptions extends SpaceSettings {
   readonly self: NodeId
   readonly store: Pick<Store, 'get' | 'range' | 'stats'>
   readonly attempts: Attempts
+  /** In every active set a majority holds the epoch of the view. */
+  readonly settled: () => boolean
   readonly dead: DeadData
   readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
   readonly host: MinimaOptions['host']
@@ -102,7 +104,7 @@ export class Space {
     this.#options = options
     const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
     const { placement, partitionBits, self, store, isMember } = options
-    this.marks = new AttemptMarks({ attempts, peers, view, clock })
+    this.marks = new AttemptMarks({ attempts, peers, view, settled: options.settled, clock })
     this.kept = new KeptBlocks({
       isRead: (id) => options.readers.isRead(id),
       free: options.forget,

@@ -12,7 +12,6 @@ import { nodeId, storageId } from '../../../protocol/ids.ts'
 import type {
   Clock,
   Disk,
-  Logger,
   Network,
   NetworkError,
   NetworkMessage,
@@ -22,6 +21,7 @@ import type {
 } from '../../env/ports.ts'
 import type { LayoutManagerOptions } from '../layout-manager.ts'
 import { LayoutManager } from '../layout-manager.ts'
+import { bitsOf, type MoveReporter } from '../progress.ts'
 
 const WALL_START_MS = 1_700_000_000_000
 const LATENCY_MS = 1
@@ -30,6 +30,8 @@ const PATIENCE_MS = 600_000
 
 export class World {
   readonly nodes = new Map<NodeId, FakeNode>()
+  /** Nodes copy data (FakeNode.moves): a cluster that holds some can change. */
+  movesData = false
   #nowMs = 0
   #timers: { atMs: number; order: number; run: () => void }[] = []
   #order = 0
@@ -146,6 +148,13 @@ export class FakeNode {
   holds = false
   up = true
   filter: Filter = () => true
+  /** How far it says it is with copying. */
+  readonly moves = { isCaughtUp: true, isSynced: true, isWhole: true, doneBytes: 0 }
+  /** What its log said, warnings and errors apart from the rest. */
+  readonly lines: string[] = []
+  readonly warnings: string[] = []
+  /** No connection to these. */
+  readonly cut = new Set<NodeId>()
   secret: Uint8Array | undefined
   moreSecrets: readonly Uint8Array[] = []
   members: ReadonlyMap<NodeId, readonly string[]> = new Map()
@@ -171,7 +180,12 @@ export class FakeNode {
       clock: this.world.clock,
       random: this.world.random,
       signer: fakeSigner(this.nodeId),
-      logger: silent,
+      logger: {
+        debug: () => undefined,
+        info: (_fields, message) => void this.lines.push(message),
+        warn: (_fields, message) => void this.warnings.push(message),
+        error: (_fields, message) => void this.warnings.push(message),
+      },
       storageId: this.storageId,
       zone: 'default',
       capacityBytes: 1e12,
@@ -194,7 +208,23 @@ export class FakeNode {
       },
       ...options,
     })
+    if (this.world.movesData) this.manager.report({ progress: () => this.#progress() })
     this.manager.start()
+  }
+
+  #progress(): ReturnType<MoveReporter['progress']> {
+    const view = this.manager.current()!
+    const { isCaughtUp, isSynced, isWhole, doneBytes } = this.moves
+    const { length: total } = view.learning(this.nodeId)
+    return {
+      learning: { total, done: isCaughtUp ? total : 0, isCaughtUp },
+      synced: bitsOf(view.partitions, isSynced),
+      whole: view.sources.map(({ epoch }) => ({
+        source: epoch,
+        bits: bitsOf(view.partitions, isWhole),
+      })),
+      move: { pendingBytes: 0, doneBytes, bytesPerSecond: 0 },
+    }
   }
 
   /** As kill -9: what is on disk stays. */
@@ -229,6 +259,7 @@ export class FakeNode {
       | 'addresses'
       | 'call'
       | 'setMembers'
+      | 'connected'
       | 'onPeer'
       | 'publish'
       | 'subscribe'
@@ -241,6 +272,7 @@ export class FakeNode {
       setMembers: (members) => {
         this.members = members
       },
+      connected: (peer) => this.#isConnected(peer),
       onPeer: (listener) => {
         this.#listeners.push(listener)
       },
@@ -287,13 +319,21 @@ export class FakeNode {
     })
   }
 
+  /** Both run, let each other in, and are not cut off from each other. */
+  #isConnected(peer: NodeId): boolean {
+    const node = this.world.nodes.get(peer)
+    if (node === undefined || !this.up || !node.up || !this.members.has(peer)) return false
+    return node.members.has(this.nodeId) && !this.cut.has(peer) && !node.cut.has(this.nodeId)
+  }
+
   /** A lost message is a call that only its deadline ends. */
   async #deliver(to: NodeId, type: number | string): Promise<FakeNode> {
     const verdict = this.filter(this.nodeId, to, type)
     await this.world.sleep(typeof verdict === 'number' ? verdict : LATENCY_MS)
     const node = this.world.nodes.get(to)
     if (node === undefined) throw new FakeNetworkError('UNREACHABLE', 'nobody listens')
-    const lost = !this.up || !node.up || verdict === false
+    const isCut = this.cut.has(to) || node?.cut.has(this.nodeId)
+    const lost = !this.up || !node.up || isCut || verdict === false
     return lost ? new Promise<never>(() => undefined) : node
   }
 
@@ -324,11 +364,4 @@ export function fakeSigner(self: NodeId): Signer {
     sign: (bytes) => signature(self, bytes),
     verify: (node, bytes, given) => equalBytes(signature(node, bytes), given),
   }
-}
-
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
 }

@@ -1,0 +1,232 @@
+/** A cluster that holds data changes its members step by step (L2, L5, L7, L8). */
+
+import { describe, expect, test } from 'vitest'
+import type { FakeNode } from './testing/world.ts'
+import { EPOCH_TOPIC } from './epoch-gossip.ts'
+import { cluster, ids, memberIds, states, tokenOf, view } from './testing/clusters.ts'
+import { World } from './testing/world.ts'
+
+/** Of the chain, before the change. */
+const FORMED = 4
+const PLANNED = ['STABLE token', 'PLANNED plan']
+const DONE = [...PLANNED, 'JOINT joint', 'STABLE synced', 'STABLE moved']
+
+/** Three members that hold data, and a node that may join. */
+async function grown(seed = 1): Promise<{ world: World; nodes: FakeNode[]; joiner: FakeNode }> {
+  const world = new World(seed)
+  world.movesData = true
+  const nodes = await cluster(world, 'a', 'b', 'c')
+  for (const node of nodes) node.holds = true
+  return { world, nodes, joiner: await world.node('d') }
+}
+
+async function joining(nodes: FakeNode[], joiner: FakeNode): Promise<{ done: Promise<void> }> {
+  const token = await tokenOf(nodes[0]!)
+  const done = joiner.manager.join(token)
+  done.catch(() => undefined)
+  return { done }
+}
+
+const changes = (node: FakeNode): string[] => states(node).slice(FORMED)
+const all = (nodes: FakeNode[], holds: (node: FakeNode) => boolean): boolean => nodes.every(holds)
+
+describe('a join with data', () => {
+  test('copies without a vote, syncs in JOINT, and frees the source when all blocks have moved', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of [...nodes, joiner])
+      Object.assign(node.moves, { isSynced: false, isWhole: false })
+    joiner.moves.isCaughtUp = false
+    const { done } = await joining(nodes, joiner)
+    await world.until(() => joiner.manager.role() === 'learner')
+    await world.pass(120_000)
+    // L1b: it waits without a vote for as long as it takes, beyond any time-out of joining.
+    expect(changes(nodes[0]!)).toEqual(PLANNED)
+    expect(joiner.manager.isMember()).toBe(false)
+    expect(view(joiner).replicas(3)).not.toContain(joiner.nodeId)
+    expect(joiner.secret).toBeUndefined()
+
+    joiner.moves.isCaughtUp = true
+    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.pass(5_000)
+    expect(view(nodes[0]!).state).toBe('JOINT')
+    // L7: a majority of each P′ set is enough.
+    for (const node of nodes) node.moves.isSynced = true
+    await world.run(done)
+    expect(joiner.secret).toEqual(nodes[0]!.secret)
+    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    expect(memberIds(nodes[1]!)).toEqual(ids(...nodes, joiner))
+
+    // L5: every holder says so, not a majority of them.
+    for (const node of nodes) node.moves.isWhole = true
+    await world.pass(60_000)
+    expect(view(nodes[0]!).sources).toHaveLength(1)
+    joiner.moves.isWhole = true
+    await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+    expect(changes(nodes[2]!)).toEqual(DONE)
+  })
+
+  test('joiners within three seconds go into one plan; a later one waits', async () => {
+    const { world, nodes, joiner } = await grown()
+    joiner.moves.isCaughtUp = false
+    const [e, f] = [await world.node('e'), await world.node('f')]
+    const token = await tokenOf(nodes[0]!, 3)
+    const first = joiner.manager.join(token)
+    await world.until(() => joiner.manager.role() === 'learner')
+    await world.pass(1_000)
+    const second = e.manager.join(token)
+    await world.until(() => e.manager.role() === 'learner')
+    await world.pass(5_000)
+    const third = f.manager.join(token)
+    await world.pass(10_000)
+    expect(f.manager.current()).toBeUndefined()
+    expect(changes(nodes[0]!)).toEqual([...PLANNED, 'PLANNED replan'])
+    joiner.moves.isCaughtUp = true
+    await world.run(Promise.all([first, second, third]))
+    await world.until(() => all(nodes, (node) => memberIds(node).length === 6))
+    expect(nodes[0]!.warnings).toEqual([])
+  })
+
+  test('nobody holds anything: the short way, as ever', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of nodes) node.holds = false
+    await world.run((await joining(nodes, joiner)).done)
+    await world.until(() => all(nodes, (node) => memberIds(node).length === 4))
+    expect(changes(nodes[0]!)).toEqual(['STABLE token', 'JOINT join', 'STABLE synced'])
+    expect(view(nodes[0]!).sources).toEqual([])
+  })
+
+  test('a learner that dies is dropped, and is planned again when it is back', async () => {
+    const { world, nodes, joiner } = await grown()
+    joiner.moves.isCaughtUp = false
+    await joining(nodes, joiner)
+    await world.until(() => joiner.manager.role() === 'learner')
+    joiner.crash()
+    await world.pass(20_000)
+    expect(changes(nodes[0]!)).toEqual(PLANNED)
+    await world.until(() => all(nodes, (node) => view(node).state === 'STABLE'))
+    expect(changes(nodes[0]!)).toEqual([...PLANNED, 'STABLE abandoned'])
+    expect(memberIds(nodes[0]!)).toEqual(ids(...nodes))
+    joiner.moves.isCaughtUp = true
+    await world.run(joiner.restart())
+    await world.run((await joining(nodes, joiner)).done)
+    expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
+  })
+
+  test('one of two learners dies: the other one is planned on', async () => {
+    const { world, nodes, joiner } = await grown()
+    joiner.moves.isCaughtUp = false
+    const e = await world.node('e')
+    const token = await tokenOf(nodes[0]!, 2)
+    const joins = [joiner, e].map((node) => node.manager.join(token))
+    joins[1]!.catch(() => undefined)
+    await world.until(() => all([joiner, e], (node) => node.manager.role() === 'learner'))
+    e.crash()
+    await world.until(() => view(nodes[0]!).learners.length === 1)
+    joiner.moves.isCaughtUp = true
+    await world.run(joins[0]!)
+    expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
+  })
+
+  test('a joiner that dies in JOINT does not hold it up, and is a member when it is back', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of nodes) node.moves.isSynced = false
+    joiner.moves.isWhole = false
+    await joining(nodes, joiner)
+    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    joiner.crash()
+    for (const node of nodes) node.moves.isSynced = true
+    await world.until(() => all(nodes, (node) => view(node).state === 'STABLE'))
+    expect(memberIds(nodes[0]!)).toEqual(ids(...nodes, joiner))
+    // It has no block yet: the source stays until it is back and has them.
+    await world.pass(120_000)
+    expect(view(nodes[0]!).sources).toHaveLength(1)
+    await world.run(joiner.restart())
+    await world.run((await joining(nodes, joiner)).done)
+    joiner.moves.isWhole = true
+    await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+    expect(joiner.secret).toEqual(nodes[0]!.secret)
+  })
+
+  test('no progress in JOINT: back to P; with progress it may take long (L8)', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of [...nodes, joiner]) node.moves.isSynced = false
+    const { done } = await joining(nodes, joiner)
+    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    for (let i = 0; i < 12; i++) {
+      joiner.moves.doneBytes += 1_000
+      await world.pass(5_000)
+    }
+    expect(view(nodes[0]!).state).toBe('JOINT')
+    await world.until(() => view(nodes[0]!).state === 'STABLE')
+    expect(changes(nodes[0]!)).toEqual([...PLANNED, 'JOINT joint', 'STABLE abandoned'])
+    expect(memberIds(nodes[0]!)).toEqual(ids(...nodes))
+    // It asks again by itself.
+    for (const node of [...nodes, joiner]) node.moves.isSynced = true
+    await world.run(done)
+    expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
+  })
+})
+
+describe('whoever leads it', () => {
+  const STEPS = [
+    ['PLANNED', (node: FakeNode) => view(node).state === 'PLANNED'],
+    ['JOINT', (node: FakeNode) => view(node).state === 'JOINT'],
+    ['STABLE with sources', (node: FakeNode) => view(node).sources.length > 0],
+  ] as const
+
+  test.each(STEPS)('dies in %s: another one goes on', async (step, isThere) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const { world, nodes, joiner } = await grown(seed)
+      // Whoever is first by id leads.
+      const [first, second, third] = nodes.toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+      const left = [second!, third!, joiner]
+      const be = (done: boolean): void => {
+        for (const { moves } of left) {
+          moves.isCaughtUp = done || step !== 'PLANNED'
+          moves.isSynced = done || step !== 'JOINT'
+          moves.isWhole = done
+        }
+      }
+      be(false)
+      await joining([second!], joiner)
+      await world.until(() => isThere(second!))
+      first!.crash()
+      be(true)
+      await world.until(() => all(left, (node) => memberIds(node).length === 4))
+      await world.run(first!.restart())
+      await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+      await world.until(() => new Set([...nodes, joiner].map((n) => changes(n).join())).size === 1)
+      expect(changes(second!).at(-1)).toBe('STABLE moved')
+    }
+  })
+
+  test('all of them at once: each step is decided once', async () => {
+    const { world, nodes, joiner } = await grown()
+    await joining(nodes, joiner)
+    // Nobody hears another one's epochs but by asking: each voter leads by itself.
+    for (const node of nodes) {
+      node.filter = (_from, _to, type) => type !== EPOCH_TOPIC && type !== 202
+    }
+    await world.until(() => all(nodes, (node) => memberIds(node).length === 4))
+    await world.until(() => all(nodes, (node) => view(node).sources.length === 0))
+    expect(changes(nodes[0]!)).toEqual(DONE)
+    expect(new Set(nodes.map((node) => changes(node).join())).size).toBe(1)
+  })
+
+  test('all die at every moment of it: after restarts it ends, the same for all (fault 14)', async () => {
+    for (let step = 1; step <= 16; step++) {
+      const { world, nodes, joiner } = await grown(step)
+      await joining(nodes, joiner)
+      await world.pass(step * 250)
+      for (const node of [...nodes, joiner]) node.crash()
+      for (const node of [...nodes, joiner]) await world.run(node.restart())
+      await world.run((await joining(nodes, joiner)).done)
+      const everyone = [...nodes, joiner]
+      await world.until(() =>
+        all(everyone, (node) => view(node).state === 'STABLE' && view(node).sources.length === 0),
+      )
+      await world.until(() => new Set(everyone.map((node) => changes(node).join())).size === 1)
+      expect(memberIds(nodes[1]!)).toEqual(ids(...everyone))
+    }
+  }, 30_000)
+})

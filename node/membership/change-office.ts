@@ -1,0 +1,152 @@
+/**
+ * Changes of the members that an operator asks for: what one would do, making it, going back.
+ *
+ *   plan(change)    what would move, without changing anything
+ *   apply(change)   STABLE → PLANNED; the driver leads it on. Into a plan that is FOLD_MS old at most it is folded
+ *   cancel()        back to P, as long as the change has not come through (L8)
+ *
+ * All fail with a MembershipError whose message is one line for the operator.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
+import { entryHash, nextReplicationOf } from '../../protocol/layout/entry.ts'
+import { nextOf, planOf, type Change, type Plan } from '../../protocol/layout/plan.ts'
+import {
+  planEntry,
+  replanEntry,
+  stableEntry,
+  transitionFault,
+  type NextLayout,
+} from '../../protocol/layout/transition.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { ChangeDriver } from './change-driver.ts'
+import type { ChangeGate } from './change-gate.ts'
+import { CANNOT_MOVE, MembershipError, stillUp } from './errors.ts'
+import { holdsData } from './holds-data.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import type { Proposer } from './proposer.ts'
+import type { Timer } from './timer.ts'
+
+const DECIDE_MS = 5_000
+/** How long other entries may come in between. */
+const APPLY_MS = 15_000
+const ASK_AGAIN_MS = 100
+
+export interface ChangeOfficeParts {
+  readonly log: LayoutLog
+  readonly proposer: Proposer
+  readonly driver: ChangeDriver
+  readonly gate: ChangeGate
+  readonly timer: Timer
+  readonly connected: (node: NodeId) => boolean
+  /** False while a cluster with data can not change. */
+  readonly movesData: () => boolean
+  readonly peers: LayoutPeers
+}
+
+export class ChangeOffice {
+  readonly #parts: ChangeOfficeParts
+
+  constructor(parts: ChangeOfficeParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects when the change can not be made at all; the plan names other faults. */
+  plan(
+    change: Change,
+    usedBytes: (node: NodeId) => number | undefined = () => undefined,
+  ): Promise<Plan> {
+    try {
+      const view = this.#votersView()
+      const next = this.#nextAfter(view.entry, change)
+      return Promise.resolve(planOf(view, next, usedBytes))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /**
+   * Resolves with the entry that plans it, once decided.
+   *
+   * @param force remove a node although it is up
+   */
+  async apply(change: Change, { force = false } = {}): Promise<LayoutEntry> {
+    const { proposer, driver, timer } = this.#parts
+    const untilMs = timer.nowMs() + APPLY_MS
+    const view = this.#votersView()
+    if (!this.#parts.movesData() && (await holdsData(this.#parts.peers, view))) {
+      throw new MembershipError('holds-data', CANNOT_MOVE)
+    }
+    for (;;) {
+      const { entry } = this.#votersView()
+      if (!force) this.#mustBeDown(entry, change)
+      const own = this.#entryAfter(entry, change)
+      const decided = await proposer.decide(own, DECIDE_MS)
+      if (entryHash(decided) === entryHash(own)) {
+        void driver.drive()
+        return decided
+      }
+      // Another entry came first: the change is tried again behind that one.
+      if (timer.nowMs() >= untilMs) {
+        throw new MembershipError('no-answer', 'other changes of the layout came first: try again')
+      }
+      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
+    }
+  }
+
+  /** Resolves once the layout is as it was. */
+  async cancel(): Promise<LayoutEntry> {
+    const { proposer, log } = this.#parts
+    const { epoch, state } = this.#votersView()
+    if (state === 'STABLE') throw bad('no change of the layout is under way')
+    for (;;) {
+      const { entry } = this.#votersView()
+      const end = log.entriesAfter(epoch).find(({ entry: later }) => later.state === 'STABLE')
+      if (end !== undefined) {
+        if (end.entry.cause !== 'synced') return end.entry
+        throw bad('the change has come through already: ask for the opposite one')
+      }
+      await proposer.decide(stableEntry(entry, 'abandoned'), DECIDE_MS)
+    }
+  }
+
+  /** What the layout would be. Throws when the change can not be made. */
+  #nextAfter(entry: LayoutEntry, change: Change): NextLayout {
+    const members = entry.next ?? entry.members
+    const next = nextOf(members, nextReplicationOf(entry), [change])
+    if ('fault' in next) throw bad(next.fault)
+    return next
+  }
+
+  #entryAfter(entry: LayoutEntry, change: Change): LayoutEntry {
+    const refusal = this.#parts.gate.refusal(entry)
+    if (refusal !== undefined) throw new MembershipError('under-way', refusal)
+    const next = this.#nextAfter(entry, change)
+    const own = entry.state === 'PLANNED' ? replanEntry(entry, next) : planEntry(entry, next)
+    const fault = transitionFault(entry, own)
+    if (fault !== undefined) throw bad(fault)
+    return own
+  }
+
+  #mustBeDown({ members }: LayoutEntry, change: Change): void {
+    if (change.kind !== 'remove' && change.kind !== 'replace') return
+    const [node, what] =
+      change.kind === 'remove'
+        ? ([change.nodeId, 'removed'] as const)
+        : ([change.old, 'replaced'] as const)
+    const member = members.find(({ nodeId }) => nodeId === node)
+    if (member !== undefined && this.#parts.connected(node)) throw bad(stillUp(member, what))
+  }
+
+  #votersView(): LayoutView {
+    const { log } = this.#parts
+    if (log.view !== undefined && log.votes) return log.view
+    throw new MembershipError('no-answer', 'this node is no member of the cluster (any more)')
+  }
+}
+
+function bad(why: string): MembershipError {
+  return new MembershipError('bad-change', why)
+}

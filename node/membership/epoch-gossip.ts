@@ -1,0 +1,100 @@
+/** Who has which epoch: told to the others, learned from them. Each entry reaches everyone by several ways. */
+
+import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Network, Random } from '../env/ports.ts'
+import type { EpochWitness } from './epoch-witness.ts'
+import type { LayoutLog } from './layout-log.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import { epochMessage, LAYOUT_RPC } from './messages.ts'
+
+export const EPOCH_TOPIC = 'shoal/epoch'
+/** Peers told of a new epoch by each node that adopts it, besides gossip. */
+const NOTIFY_MAX = 16
+
+export interface EpochGossipParts {
+  readonly log: LayoutLog
+  readonly peers: LayoutPeers
+  readonly network: Pick<Network, 'publish'>
+  readonly random: Random
+  readonly witness: EpochWitness
+  readonly isMember: () => boolean
+  readonly catchUp: (epoch: number, from: NodeId) => Promise<void>
+}
+
+export class EpochGossip {
+  readonly #parts: EpochGossipParts
+
+  constructor(parts: EpochGossipParts) {
+    this.#parts = parts
+  }
+
+  /** A new entry: a few each are enough, since who learns of it tells others in turn. */
+  spread(known: NodeId[]): void {
+    this.publish()
+    this.notify(this.#some(known, NOTIFY_MAX))
+  }
+
+  /** A member that hears nobody's gossip still learns of later epochs. */
+  beat(): void {
+    this.publish()
+    const peers = this.#parts.log.view?.members.map((member) => member.nodeId) ?? []
+    this.notify(
+      this.#some(
+        peers.filter((peer) => peer !== this.#parts.peers.self),
+        1,
+      ),
+    )
+  }
+
+  publish(): void {
+    const view = this.#parts.log.view
+    if (view === undefined || !this.#parts.isMember()) return
+    const notice = JSON.stringify({ clusterId: view.clusterId, epoch: view.epoch })
+    this.#parts.network.publish(EPOCH_TOPIC, utf8(notice))
+  }
+
+  /** Tells peers of this node's epoch, and learns of theirs. */
+  notify(peers: readonly NodeId[]): void {
+    const { log, witness, catchUp } = this.#parts
+    for (const peer of peers) {
+      const { epoch } = log
+      this.#parts.peers
+        .call(peer, LAYOUT_RPC.notice, epochMessage.encode(epoch))
+        .then((answer) => {
+          const theirs = epochMessage.decode(answer)
+          witness.hear(peer, theirs)
+          return catchUp(theirs, peer)
+        })
+        .catch(() => undefined)
+    }
+  }
+
+  /** Listener of EPOCH_TOPIC. */
+  heard(from: NodeId, bytes: Uint8Array): void {
+    const { log, witness, catchUp } = this.#parts
+    let notice: unknown
+    try {
+      notice = JSON.parse(utf8Text(bytes))
+    } catch {
+      return
+    }
+    if (typeof notice !== 'object' || notice === null) return
+    const { clusterId, epoch } = notice as { clusterId?: unknown; epoch?: unknown }
+    if (clusterId !== log.view?.clusterId || typeof epoch !== 'number') return
+    witness.hear(from, epoch)
+    void catchUp(epoch, from).catch(() => undefined)
+  }
+
+  /** Up to `count` of them, by chance. */
+  #some(peers: NodeId[], count: number): NodeId[] {
+    const { random } = this.#parts
+    for (let i = 0; i < Math.min(count, peers.length); i++) {
+      const j = i + Math.floor(random.float() * (peers.length - i))
+      const picked = peers[j]!
+      peers[j] = peers[i]!
+      peers[i] = picked
+    }
+    return peers.slice(0, count)
+  }
+}

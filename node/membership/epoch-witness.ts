@@ -1,0 +1,73 @@
+/**
+ * Which members hold which epoch, as they said themselves. A node says an epoch only after it has flushed it, so what
+ * is heard here holds across crashes.
+ *
+ * `settled` is what the rules mean by "the epoch is held": from then on no request of an earlier epoch finds a
+ * majority anywhere, whoever still waits for an answer to one (L4, L8, G5).
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+
+export class EpochWitness {
+  readonly #self: NodeId
+  readonly #view: () => LayoutView | undefined
+  readonly #heard = new Map<NodeId, number>()
+  /** The last epoch that was found settled. */
+  #settledEpoch = 0
+  /** Something was heard since the last look. */
+  #isNews = true
+  #lookedEpoch = 0
+
+  constructor(self: NodeId, view: () => LayoutView | undefined) {
+    this.#self = self
+    this.#view = view
+  }
+
+  /** The node has said that it holds this epoch. */
+  hear(node: NodeId, epoch: number): void {
+    const before = this.#heard.get(node) ?? 0
+    if (epoch <= before) return
+    this.#heard.set(node, epoch)
+    this.#isNews = true
+  }
+
+  /** The highest that was heard of the node; 0 when it has said none. */
+  epochOf(node: NodeId): number {
+    if (node === this.#self) return this.#view()?.epoch ?? 0
+    return this.#heard.get(node) ?? 0
+  }
+
+  /** In every partition's every active set a majority holds the epoch of the view. */
+  settled(): boolean {
+    const view = this.#view()
+    if (view === undefined) return false
+    if (this.#settledEpoch === view.epoch) return true
+    if (!this.#isNews && this.#lookedEpoch === view.epoch) return false
+    this.#isNews = false
+    this.#lookedEpoch = view.epoch
+    if (!this.#isHeld(view)) return false
+    this.#settledEpoch = view.epoch
+    // Of nodes that have left for good nothing is kept.
+    for (const node of this.#heard.keys()) {
+      if (view.knownMember(node) === undefined) this.#heard.delete(node)
+    }
+    return true
+  }
+
+  #isHeld(view: LayoutView): boolean {
+    const holders = new Set<NodeId>()
+    for (const { nodeId } of view.members) {
+      if (this.epochOf(nodeId) >= view.epoch) holders.add(nodeId)
+    }
+    if (holders.size === view.members.length) return true
+    for (let p = 0; p < view.partitions; p++) {
+      for (const set of view.replicaSets(p)) {
+        const holding = set.filter((node) => holders.has(node)).length
+        if (holding < majority(set.length)) return false
+      }
+    }
+    return true
+  }
+}

@@ -1,0 +1,58 @@
+/** Who was a member once, and what the chain of entries says of it. */
+
+import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import type { LayoutLog } from './layout-log.ts'
+import { FEATURES } from './join-messages.ts'
+
+type Identity = Pick<Member, 'nodeId' | 'storageId'>
+
+/** The epoch from which on the node was no member any more. Undefined: it is known to the layout still, or was
+ * never a member. */
+export function leftIn(log: LayoutLog, node: Identity): number | undefined {
+  if (log.view === undefined || isIn(log.view.known, node)) return undefined
+  return droppedIn(log, node)
+}
+
+/** As `leftIn`, of a node whose blocks others may still copy. */
+export function droppedIn(log: LayoutLog, node: Identity): number | undefined {
+  const chain = log.entriesAfter(0)
+  for (let i = chain.length - 1; i >= 0; i--) {
+    const { entry } = chain[i]!
+    if (entry.state !== 'STABLE' || !isIn(entry.members, node)) continue
+    // A JOINT that would remove it may have gone back.
+    const after = chain.slice(i + 1).find((later) => later.entry.state === 'STABLE')
+    return after?.entry.epoch
+  }
+  return undefined
+}
+
+export function removedLine(epoch: number): string {
+  return `this node was removed from the cluster in epoch ${epoch}: empty its data directory to join again`
+}
+
+/** What the node itself says. */
+export function leftLine(epoch: number): string {
+  return (
+    `this node has left the cluster (epoch ${epoch}): it may be switched off, and its data directory deleted. ` +
+    'It joins again only with an empty one'
+  )
+}
+
+/** What a program must be able to read to follow this cluster's layout. */
+export function featuresOf(log: LayoutLog): number {
+  return log.entriesAfter(0).some(({ entry }) => isNew(entry)) ? FEATURES : 1
+}
+
+/** Earlier programs refuse the entry. */
+function isNew(entry: LayoutEntry): boolean {
+  const { state, cause, members, next = [] } = entry
+  if (state === 'PLANNED' || cause === 'abandoned' || cause === 'moved') return true
+  if (entry.sources !== undefined && entry.sources.length > 0) return true
+  const { genesis, replication = genesis.replication, nextReplication = replication } = entry
+  if (replication !== genesis.replication || nextReplication !== genesis.replication) return true
+  return [...members, ...next].some(({ name, place }) => name !== undefined || place !== undefined)
+}
+
+function isIn(members: readonly Member[], { nodeId, storageId }: Identity): boolean {
+  return members.some((member) => member.nodeId === nodeId && member.storageId === storageId)
+}

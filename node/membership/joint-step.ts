@@ -1,0 +1,139 @@
+/**
+ * What a JOINT epoch should end with. In JOINT, at exactly its epoch, the members of P and P′ say what they hold and
+ * what they have synced.
+ *
+ *   - nobody holds anything. A majority of every partition's replica set in P says so: nothing was chosen in an
+ *     earlier epoch, and nothing can be any more, since these members refuse earlier epochs from now on (L4). With the
+ *     same from P′ (the joiners are up, and keep nothing from an earlier life, L9): STABLE(P′), and P is no source
+ *   - somebody holds something: STABLE(P′) once, of each partition that moves, a majority of its P′ set has synced
+ *     at exactly this epoch, durably (L5, L7). P becomes a source of blocks
+ *   - no progress for too long: back to STABLE(P), which is always allowed (L8)
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
+import { stableEntry } from '../../protocol/layout/transition.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { isQuorum, majority } from '../../protocol/register/quorum.ts'
+import type { EpochWitness } from './epoch-witness.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import { epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
+import { countBits, hasBit } from './progress.ts'
+import type { Polled, ProgressPoll } from './progress-poll.ts'
+import type { Timer } from './timer.ts'
+
+/** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
+const JOINT_MS_MAX = 10_000
+/** For so long all are waited for, then majorities do. */
+const JOINT_ALL_MS = 2_000
+/** With data: back when nothing more was synced for so long. */
+export const JOINT_STALL_MS = 20_000
+const ASK_AGAIN_MS = 200
+
+export interface JointStepParts {
+  readonly peers: LayoutPeers
+  readonly poll: ProgressPoll
+  readonly witness: EpochWitness
+  readonly timer: Timer
+  readonly epoch: () => number
+  /** False while this program can not move data: then a change ends where data is found. */
+  readonly movesData: () => boolean
+}
+
+export class JointStep {
+  readonly #parts: JointStepParts
+
+  constructor(parts: JointStepParts) {
+    this.#parts = parts
+  }
+
+  /** The entry to follow; undefined once there is a later epoch anyway. */
+  async next(view: LayoutView): Promise<LayoutEntry | undefined> {
+    const { entry } = view
+    const look = await this.#look(view)
+    if (look === 'over') return undefined
+    if (look === 'no-answer') return stableEntry(entry, 'no-answer')
+    if (look === 'empty') return stableEntry(entry, 'synced')
+    if (!this.#parts.movesData()) return stableEntry(entry, 'holds-data')
+    return this.#untilSynced(view)
+  }
+
+  /** Does anybody hold registers? */
+  async #look(view: LayoutView): Promise<'empty' | 'holds' | 'no-answer' | 'over'> {
+    const { peers, timer, witness, epoch } = this.#parts
+    const sinceMs = timer.nowMs()
+    const nodes = view.members.map((member) => member.nodeId)
+    for (;;) {
+      const empty: NodeId[] = []
+      let holds = false
+      await peers.gather(
+        nodes,
+        LAYOUT_RPC.ready,
+        epochMessage.encode(view.epoch),
+        (from, bytes) => {
+          const ready = readyMessage.decode(bytes)
+          witness.hear(from, ready.epoch)
+          if (ready.epoch !== view.epoch) return
+          if (ready.holds) holds = true
+          else empty.push(from)
+        },
+        () => holds || empty.length === nodes.length,
+      )
+      if (epoch() !== view.epoch) return 'over'
+      if (holds) return 'holds'
+      const waitedMs = timer.nowMs() - sinceMs
+      if (empty.length === nodes.length) return 'empty'
+      if (waitedMs >= JOINT_ALL_MS && coversAll(view, empty)) return 'empty'
+      if (waitedMs >= JOINT_MS_MAX) return 'no-answer'
+      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
+    }
+  }
+
+  async #untilSynced(view: LayoutView): Promise<LayoutEntry | undefined> {
+    const { poll, timer, epoch } = this.#parts
+    const nodes = view.members.map((member) => member.nodeId)
+    const moved = view.moved()
+    let best = -1
+    let progressMs = timer.nowMs()
+    for (;;) {
+      const polled = await poll.ask(view, nodes)
+      if (epoch() !== view.epoch) return undefined
+      if (isSynced(view, moved, polled)) return stableEntry(view.entry, 'synced', moved.length > 0)
+      const come = howFar(polled)
+      const nowMs = timer.nowMs()
+      if (come > best) {
+        best = come
+        progressMs = nowMs
+      } else if (nowMs - progressMs >= JOINT_STALL_MS) {
+        return stableEntry(view.entry, 'abandoned')
+      }
+      await timer.sleep(timer.jittered(ASK_AGAIN_MS))
+    }
+  }
+}
+
+/** A majority of each active set of every partition is among `nodes` (L3). */
+function coversAll(view: LayoutView, nodes: readonly NodeId[]): boolean {
+  for (let p = 0; p < view.partitions; p++) {
+    if (!isQuorum(view.replicaSets(p), nodes)) return false
+  }
+  return true
+}
+
+/** L7: a majority of the P′ set of each partition that moves. */
+function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): boolean {
+  const next = view.nextPlacement!
+  return moved.every((partition) => {
+    const set = next.replicas(partition)
+    const synced = set.filter((node) => hasBit(at.get(node)?.synced ?? NO_BITS, partition))
+    return synced.length >= majority(set.length)
+  })
+}
+
+function howFar({ at }: Polled): number {
+  let sum = 0
+  for (const { synced, move } of at.values()) sum += countBits(synced) + move.doneBytes
+  return sum
+}
+
+const NO_BITS = new Uint8Array(0)

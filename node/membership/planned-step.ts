@@ -1,0 +1,128 @@
+/**
+ * What a PLANNED epoch should go on to. Learners copy; they have no vote and count for nothing (L1b), so nothing
+ * here is a matter of safety: JOINT begins when it promises to be short.
+ *
+ *   - every node of P′ that has something to copy has caught up: JOINT
+ *   - a learner that does not answer for LEARNER_GONE_MS is dropped from the plan. When too few nodes would be left
+ *     in P′, or nothing of the plan: back to P
+ *   - a member that has something to copy and does not answer is not waited for, as long as each partition that
+ *     moves has a majority of its P′ set that has caught up
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import {
+  plannedJointEntry,
+  replanEntry,
+  stableEntry,
+  transitionFault,
+} from '../../protocol/layout/transition.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+import type { Logger } from '../env/ports.ts'
+import type { Polled, ProgressPoll } from './progress-poll.ts'
+import type { Timer } from './timer.ts'
+
+/** A learner that does not answer for so long is dropped. */
+export const LEARNER_GONE_MS = 30_000
+const SAY_AGAIN_MS = 30_000
+
+export class PlannedStep {
+  readonly #poll: ProgressPoll
+  readonly #timer: Timer
+  readonly #logger: Logger
+  /** When a node of P′ answered last, or was first asked. */
+  readonly #heardMs = new Map<NodeId, number>()
+  #saidMs = Number.NEGATIVE_INFINITY
+
+  constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
+    this.#poll = poll
+    this.#timer = timer
+    this.#logger = logger
+  }
+
+  /** The plan is over: what is remembered of its nodes is of no use for the next one. */
+  reset(): void {
+    this.#heardMs.clear()
+    this.#saidMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** The entry to follow; undefined while there is nothing to do but wait. */
+  async next(view: LayoutView): Promise<LayoutEntry | undefined> {
+    const { entry } = view
+    const nodes = (entry.next ?? []).map(({ nodeId }) => nodeId)
+    const polled = await this.#poll.ask(view, nodes)
+    const gone = this.#gone(nodes, polled)
+    const lost = view.learners.filter(({ nodeId }) => gone.has(nodeId))
+    if (lost.length > 0) return this.#without(view, lost)
+
+    const ready = new Set<NodeId>()
+    const waiting: NodeId[] = []
+    for (const node of nodes) {
+      const copies = view.isLearner(node) || view.learning(node).length > 0
+      const isReady = copies
+        ? polled.at.get(node)?.learning.isCaughtUp === true
+        : polled.at.has(node)
+      if (isReady) ready.add(node)
+      else if (copies && !gone.has(node)) waiting.push(node)
+    }
+    if (waiting.length === 0 && hasMajorities(view, ready)) {
+      this.#logger.info(
+        { epoch: view.epoch, partitions: view.moved().length },
+        'a change of the layout: the nodes that will hold partitions have caught up',
+      )
+      return plannedJointEntry(entry)
+    }
+    this.#sayWaiting(view, waiting, polled)
+    return undefined
+  }
+
+  #gone(nodes: readonly NodeId[], { answered }: Polled): Set<NodeId> {
+    const nowMs = this.#timer.nowMs()
+    const gone = new Set<NodeId>()
+    for (const node of nodes) {
+      const heardMs = answered.has(node) ? nowMs : (this.#heardMs.get(node) ?? nowMs)
+      this.#heardMs.set(node, heardMs)
+      if (nowMs - heardMs >= LEARNER_GONE_MS) gone.add(node)
+    }
+    return gone
+  }
+
+  /** Nodes that the plan removes stay removed. */
+  #without({ entry, epoch }: LayoutView, lost: readonly Member[]): LayoutEntry {
+    const dropped = new Set(lost.map(({ nodeId }) => nodeId))
+    const members = entry.next!.filter(({ nodeId }) => !dropped.has(nodeId))
+    const replication = nextReplicationOf(entry)
+    this.#logger.warn(
+      { epoch, nodes: [...dropped], seconds: LEARNER_GONE_MS / 1_000 },
+      'a change of the layout: nodes that were to join do not answer and are left out',
+    )
+    // With fewer members than replicas, every loss would be felt more than that of the node to be replaced.
+    const least = Math.min(replication, entry.members.length, replicationOf(entry))
+    const replanned = replanEntry(entry, { members, replication })
+    const isPossible = members.length >= least && transitionFault(entry, replanned) === undefined
+    return isPossible ? replanned : stableEntry(entry, 'abandoned')
+  }
+
+  #sayWaiting(view: LayoutView, waiting: readonly NodeId[], { at }: Polled): void {
+    const nowMs = this.#timer.nowMs()
+    if (nowMs - this.#saidMs < SAY_AGAIN_MS) return
+    this.#saidMs = nowMs
+    const learning = [...at.values()].map((progress) => progress.learning)
+    const sum = (key: 'done' | 'total'): number =>
+      learning.reduce((total, each) => total + each[key], 0)
+    this.#logger.info(
+      { epoch: view.epoch, waitingFor: waiting, done: sum('done'), total: sum('total') },
+      'a change of the layout is planned: nodes copy what they will hold',
+    )
+  }
+}
+
+/** Of the P′ set of each partition that moves. */
+export function hasMajorities(view: LayoutView, nodes: ReadonlySet<NodeId>): boolean {
+  return view.moved().every((partition) => {
+    const set = view.nextPlacement!.replicas(partition)
+    return set.filter((node) => nodes.has(node)).length >= majority(set.length)
+  })
+}

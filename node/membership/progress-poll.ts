@@ -1,0 +1,43 @@
+/** Asks nodes how far they have come. What counts is said at exactly the epoch that was asked about. */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { EpochWitness } from './epoch-witness.ts'
+import type { LayoutPeers } from './layout-peers.ts'
+import { epochMessage, LAYOUT_RPC } from './messages.ts'
+import { progressMessage, type Progress } from './progress.ts'
+
+export interface Polled {
+  /** Of those that stand at the epoch asked about. */
+  readonly at: ReadonlyMap<NodeId, Progress>
+  /** Everyone who answered, at whatever epoch. */
+  readonly answered: ReadonlySet<NodeId>
+}
+
+export class ProgressPoll {
+  readonly #peers: LayoutPeers
+  readonly #witness: EpochWitness
+
+  constructor(peers: LayoutPeers, witness: EpochWitness) {
+    this.#peers = peers
+    this.#witness = witness
+  }
+
+  async ask(view: LayoutView, nodes: readonly NodeId[]): Promise<Polled> {
+    const at = new Map<NodeId, Progress>()
+    const answered = new Set<NodeId>()
+    await this.#peers.gather(
+      nodes,
+      LAYOUT_RPC.progress,
+      epochMessage.encode(view.epoch),
+      (from, bytes) => {
+        const progress = progressMessage.decode(bytes)
+        answered.add(from)
+        this.#witness.hear(from, progress.epoch)
+        if (progress.epoch === view.epoch) at.set(from, progress)
+      },
+      () => answered.size === nodes.length,
+    )
+    return { at, answered }
+  }
+}

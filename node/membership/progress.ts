@@ -1,0 +1,135 @@
+/**
+ * How far a node has come in a change of the layout: what the driver asks for (change-driver.ts).
+ *
+ *   PLANNED               learning   how much of the partitions that it will hold it has copied
+ *   JOINT                 synced     partitions that it has synced at exactly this epoch, durably (L5)
+ *   STABLE with sources   whole      partitions of which it has every block, durably, source by source
+ *
+ * Bits: partition p is bit 7 - p % 8 of byte p / 8.
+ */
+
+import { utf8 } from '../../protocol/bytes.ts'
+import { fieldsOf, integerOf, listOf, parseJson, ShapeError } from '../../protocol/layout/json.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+
+export interface Progress {
+  /** Of the layout of the one who answers. All else is said of exactly this epoch. */
+  readonly epoch: number
+  /** It holds registers. */
+  readonly holds: boolean
+  readonly learning: {
+    readonly total: number
+    readonly done: number
+    readonly isCaughtUp: boolean
+  }
+  readonly synced: Uint8Array
+  /** Of each source, by its epoch. */
+  readonly whole: readonly WholeBits[]
+  readonly move: {
+    readonly pendingBytes: number
+    readonly doneBytes: number
+    readonly bytesPerSecond: number
+  }
+}
+
+export interface WholeBits {
+  readonly source: number
+  readonly bits: Uint8Array
+}
+
+/** What copies data for a change knows. Always of the view that the node has adopted last. */
+export interface MoveReporter {
+  progress(): Omit<Progress, 'epoch' | 'holds'>
+}
+
+export function hasBit(bits: Uint8Array, partition: number): boolean {
+  return ((bits[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
+}
+
+/** All zero, or all one. */
+export function bitsOf(partitions: number, value: boolean): Uint8Array {
+  return new Uint8Array(Math.ceil(partitions / 8)).fill(value ? 0xff : 0)
+}
+
+export function countBits(bits: Uint8Array): number {
+  let count = 0
+  for (const byte of bits) for (let rest = byte; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+/** Of a node that copies nothing. Without any register it has all there is, with some it never has. */
+export function emptyReporter(
+  view: () => LayoutView | undefined,
+  holds: () => boolean,
+): MoveReporter {
+  return {
+    progress() {
+      const now = view()
+      const isEmpty = !holds()
+      const bits = bitsOf(now?.partitions ?? 0, isEmpty)
+      return {
+        learning: { total: 0, done: 0, isCaughtUp: isEmpty },
+        synced: bits,
+        whole: now?.sources.map(({ epoch }) => ({ source: epoch, bits })) ?? [],
+        move: { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 },
+      }
+    },
+  }
+}
+
+const NUMBER_MAX = Number.MAX_SAFE_INTEGER
+/** Of 2^17 partitions at most, base64. */
+const BITS = /^[A-Za-z0-9+/]{0,65536}={0,2}$/
+const SOURCES_TOLD_MAX = 16
+
+export const progressMessage = {
+  encode({ synced, whole, ...rest }: Progress): Uint8Array {
+    const told = whole.map(({ source, bits }) => ({ source, bits: base64(bits) }))
+    return utf8(JSON.stringify({ ...rest, synced: base64(synced), whole: told }))
+  },
+  decode(bytes: Uint8Array): Progress {
+    const fields = fieldsOf(parseJson(bytes), [
+      'epoch',
+      'holds',
+      'learning',
+      'synced',
+      'whole',
+      'move',
+    ])
+    const learning = fieldsOf(fields.learning, ['total', 'done', 'isCaughtUp'])
+    const move = fieldsOf(fields.move, ['pendingBytes', 'doneBytes', 'bytesPerSecond'])
+    return {
+      epoch: integerOf(fields.epoch, 0, NUMBER_MAX),
+      holds: booleanOf(fields.holds),
+      learning: {
+        total: integerOf(learning.total, 0, NUMBER_MAX),
+        done: integerOf(learning.done, 0, NUMBER_MAX),
+        isCaughtUp: booleanOf(learning.isCaughtUp),
+      },
+      synced: bytesOfBase64(fields.synced),
+      whole: listOf(fields.whole, SOURCES_TOLD_MAX, (item) => {
+        const { source, bits } = fieldsOf(item, ['source', 'bits'])
+        return { source: integerOf(source, 1, NUMBER_MAX), bits: bytesOfBase64(bits) }
+      }),
+      move: {
+        pendingBytes: integerOf(move.pendingBytes, 0, NUMBER_MAX),
+        doneBytes: integerOf(move.doneBytes, 0, NUMBER_MAX),
+        bytesPerSecond: integerOf(move.bytesPerSecond, 0, NUMBER_MAX),
+      },
+    }
+  },
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64')
+}
+
+function bytesOfBase64(value: unknown): Uint8Array {
+  if (typeof value !== 'string' || !BITS.test(value)) throw new ShapeError('not base64')
+  return new Uint8Array(Buffer.from(value, 'base64'))
+}
+
+function booleanOf(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new ShapeError('not yes or no')
+  return value
+}

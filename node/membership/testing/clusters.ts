@@ -1,0 +1,59 @@
+/** Clusters of a World, and what tests ask of their layouts. */
+
+import { expect } from 'vitest'
+import type { NodeId } from '../../../protocol/ids.ts'
+import type { LayoutView } from '../../../protocol/layout/view.ts'
+import { MembershipError } from '../errors.ts'
+import type { FakeNode, World } from './world.ts'
+
+const HOUR_MS = 3_600_000
+
+export function view(node: FakeNode): LayoutView {
+  return node.manager.current()!
+}
+
+export function memberIds(node: FakeNode): NodeId[] {
+  return view(node).entry.members.map((member) => member.nodeId)
+}
+
+export function ids(...nodes: FakeNode[]): NodeId[] {
+  return nodes.map((node) => node.nodeId).sort()
+}
+
+/** "STATE cause" of each entry on its disk. */
+export function states(node: FakeNode): string[] {
+  const { entries } = JSON.parse(Buffer.from(node.files.get('layout.json')!).toString()) as {
+    entries: { entry: string }[]
+  }
+  return entries.map(({ entry }) => {
+    const { state, cause } = JSON.parse(entry) as { state: string; cause: string }
+    return `${state} ${cause}`
+  })
+}
+
+/** A cluster of the named nodes. */
+export async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+  const founder = await world.found(names[0]!)
+  const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
+  if (joiners.length > 0) {
+    const token = await tokenOf(founder, joiners.length)
+    await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
+  }
+  const nodes = [founder, ...joiners]
+  await world.until(() => nodes.every((node) => view(node).epoch === view(founder).epoch))
+  return nodes
+}
+
+/** Of a joiner, for one node if nothing else is said. */
+export function tokenOf(member: FakeNode, uses = 1): Promise<string> {
+  return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
+}
+
+export async function failure(promise: Promise<unknown>): Promise<MembershipError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(error).toBeInstanceOf(MembershipError)
+  return error as MembershipError
+}
