@@ -293,10 +293,11 @@ describe('members that are away', () => {
 describe('programs of before', () => {
   /** As an earlier joiner asks. */
   function ofBefore(node: FakeNode): void {
-    const { callStranger } = node.network
-    node.network.callStranger = (addresses, protocol, request, options) => {
+    const { network } = node
+    const call = network.callStranger.bind(network)
+    network.callStranger = (addresses, protocol, request, options) => {
       const { features: _f, replace: _r, ...rest } = joinRequest.decode(request)
-      return callStranger(addresses, protocol, joinRequest.encode(rest), options)
+      return call(addresses, protocol, joinRequest.encode(rest), options)
     }
   }
 
