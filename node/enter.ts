@@ -2,6 +2,7 @@
 
 import type { Environment } from './env/ports.ts'
 import { seal } from './iam/sealing.ts'
+import { removedLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 import { UsageError } from './usage-error.ts'
@@ -13,11 +14,15 @@ export async function enter(
   holdsRegisters: () => boolean,
   options: NodeOptions,
 ): Promise<void> {
+  // It serves what others still copy from it, until they have it.
+  if (layout.role() === 'source' && options.join === undefined) return
+  const left = layout.leftIn()
+  if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
   const hasSecret = layout.secrets.current() !== undefined
   if (layout.isMember() && layout.current()?.state === 'STABLE' && hasSecret) return
   if (options.join !== undefined) {
     options.progress?.('joining the cluster', 0)
-    await layout.join(options.join)
+    await layout.join(options.join, undefined, options.replace)
     logger.info({ epoch: layout.current()?.epoch }, 'joined the cluster')
     return
   }

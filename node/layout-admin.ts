@@ -43,11 +43,6 @@ export interface Changes {
   cancel(): Promise<LayoutEntry>
 }
 
-const notYet = (): Promise<never> =>
-  Promise.reject(new LayoutRefusal(409, 'this program does not change the layout yet'))
-
-export const NO_CHANGES: Changes = { apply: notYet, cancel: notYet }
-
 export interface LayoutAdminOptions {
   readonly self: NodeId
   readonly view: () => LayoutView

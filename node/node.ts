@@ -67,7 +67,6 @@ import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
 import { Space } from './space/space.ts'
 import { SecretUpkeep } from './secret-upkeep.ts'
-import { NO_CHANGES } from './layout-admin.ts'
 import { NO_MOVES, Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -504,7 +503,7 @@ export class ShoalNode {
       damagedRegisters: () => this.#damaged.waiting(),
       readRoom: bodies.readRoom,
       moves: () => NO_MOVES,
-      changes: NO_CHANGES,
+      changes: layout.changes,
       extraGauges: options.gauges ?? (() => []),
     })
     this.admin = status

@@ -30,6 +30,7 @@ import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
 import { LayoutAdmin, type Changes } from './layout-admin.ts'
 import { MembershipError } from './membership/errors.ts'
+import { leftLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { TokenOptions } from './membership/token-office.ts'
 import type { Buckets } from './metadata/buckets.ts'
@@ -119,8 +120,14 @@ export class Status implements AdminBackend {
   notReadyReason(): string | undefined {
     const { layout, peers, selfCheck } = this.#options
     const view = layout.current()
-    if (view === undefined || !layout.isMember())
-      return 'this node is not a member of a cluster yet'
+    if (view === undefined) return 'this node is not a member of a cluster yet'
+    const left = layout.leftIn()
+    if (left !== undefined) {
+      return layout.role() === undefined
+        ? leftLine(left)
+        : `this node has left the members (epoch ${left}): others still copy blocks from it, so let it run`
+    }
+    if (!layout.isMember()) return 'this node is not a member of a cluster yet'
     const up = view.members.filter(({ nodeId }) => peers.connected(nodeId)).length
     if (up * 2 <= view.members.length) return `only ${up} of ${view.members.length} members are up`
     if (!selfCheck.isProven) {
