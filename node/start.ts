@@ -24,6 +24,7 @@ import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
 import { JoseTokenSigner } from './env/tokens.ts'
 import { checkFirstStart, isRefusal } from './first-start.ts'
+import { placeToRemember } from './given-place.ts'
 import { createRowCheck } from './metadata/row-check.ts'
 import { generateNodeKey } from './net/identity.ts'
 import { createNetwork } from './net/network.ts'
@@ -234,8 +235,12 @@ async function serveBehind(
     const s3 = await gateway.listen(config.s3)
     directory.remember({
       addresses: { s3: addressOf(s3.url), admin: addressOf(adminUrl), listen: config.listen },
-      zone: config.zone,
-      ...(config.capacity === undefined ? {} : { capacityBytes: config.capacity }),
+      ...placeToRemember(
+        { zone: config.zone, capacityBytes: config.capacity },
+        record,
+        node.layout.current()?.member(node.nodeId),
+        logger,
+      ),
     })
     return {
       s3Url: s3.url,

@@ -275,8 +275,8 @@ class Cluster {
     const other = present[0] === undefined ? 'DIR' : shellWord(this.#directory(present[0]))
     return (
       `${plan.name} is lost: ${directory} is missing or empty, but the cluster knows it as node ${plan.lost ?? '?'}. ` +
-      'The others start without it. If its volume is not mounted, mount it. To replace it, bring its node.json ' +
-      `back from a copy, put ${other}/layout.json beside it and start it with --accept-lost-log`
+      'The others start without it. If its volume is not mounted, mount it. To replace it, start a new node with ' +
+      `--replace ${(plan.lost ?? '').slice(-8)} and --join-file, with a token of \`shoal token --data ${other}\``
     )
   }
 

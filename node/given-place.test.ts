@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { placeToRemember, type Place } from './given-place.ts'
+
+const member = { zone: 'rack-1', capacityBytes: 100 }
+
+function remember(
+  given: Place,
+  remembered: Place,
+  of: typeof member | undefined = member,
+): { place: Place; warnings: string[] } {
+  const warnings: string[] = []
+  const warn = (_fields: Record<string, unknown>, text: string): void => void warnings.push(text)
+  return { place: placeToRemember(given, remembered, of, { warn }), warnings }
+}
+
+describe('zone and capacity that a start gives', () => {
+  it('are remembered as the layout has them', () => {
+    const same = { zone: 'rack-1', capacityBytes: 100 }
+    expect(remember(same, {})).toEqual({ place: same, warnings: [] })
+    expect(remember(same, same)).toEqual({ place: same, warnings: [] })
+    expect(remember({ zone: 'rack-1' }, {})).toEqual({ place: { zone: 'rack-1' }, warnings: [] })
+  })
+
+  it('of before a change of the layout are no news', () => {
+    const old = { zone: 'default', capacityBytes: 50 }
+    expect(remember(old, old)).toEqual({ place: member, warnings: [] })
+  })
+
+  it('have no effect on a member, and the start says so', () => {
+    const { place, warnings } = remember({ zone: 'rack-2', capacityBytes: 7 }, member)
+    expect(place).toEqual(member)
+    expect(warnings).toEqual([
+      'the zone that was given has no effect: change it with `shoal layout set NODE --zone ZONE`',
+      'the capacity that was given has no effect: change it with `shoal layout set NODE --capacity SIZE`',
+    ])
+  })
+
+  it('of a node that has just joined are as they were agreed', () => {
+    // In the place of a smaller node it gets that one's share.
+    expect(remember({ zone: 'rack-1', capacityBytes: 500 }, {}).warnings).toEqual([])
+  })
+
+  it('of a node that has no place yet stay', () => {
+    expect(placeToRemember({ zone: 'z' }, {}, undefined, { warn() {} })).toEqual({ zone: 'z' })
+  })
+})
