@@ -83,6 +83,7 @@ export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): 
       await options.forgotten?.add(losses)
       await options.forgot?.(losses)
     },
+    isRepaired: (damage) => options.forgotten?.isRepaired(damage) === true,
     fail: (reason) => env.fail(reason),
   }
 }

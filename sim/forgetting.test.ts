@@ -6,6 +6,7 @@ import {
   lostMark,
   oneOfTwo,
   onlyHere,
+  repairedThenRebuilt,
   restoredImage,
 } from './mutants/forgetting-scenarios.ts'
 
@@ -34,6 +35,10 @@ describe('what a node that has forgotten does until it votes again (D8)', () => 
 
   it('learns from the only other replica', async () => {
     expect(await oneOfTwo(PLAY)).toEqual([])
+  })
+
+  it('need not be done again for the same damage, whatever is rebuilt', async () => {
+    expect(await repairedThenRebuilt(PLAY)).toEqual([])
   })
 
   it('raises a mark that is damaged', async () => {

@@ -89,6 +89,43 @@ describe('what was forgotten (D8)', () => {
       expect([missing.has(0), missing.mustRaiseMark]).toEqual([true, true])
     }))
 
+  it('knows damage again that was repaired: just this one, of this log', () =>
+    run(async () => {
+      const place = { segment: 2, offset: 64, lengthBytes: 128 }
+      const first = await open()
+      await first.add([{ ...REMOVAL, place }])
+      expect(first.isRepaired(place)).toBe(false)
+      expect(await first.clear([3], first.serial)).toBe(true)
+      expect(first.isRepaired(place)).toBe(false)
+      expect(await first.clear([70], first.serial)).toBe(true)
+      const second = await open()
+      expect(second.isRepaired(place)).toBe(true)
+      expect(second.isRepaired({ ...place, lengthBytes: 136 })).toBe(false)
+      await second.add([{ ...REMOVAL, place: { ...place, offset: 192 } }])
+      expect(second.isRepaired(place)).toBe(true)
+      await second.add([{ ...ALL, reason: 'log-missing' }])
+      expect((await open()).isRepaired(place)).toBe(false)
+    }))
+
+  it('has room for the places and a note when both are many', () =>
+    run(async () => {
+      const first = await open()
+      const detail = 'x'.repeat(150)
+      for (let round = 0; round < 2; round++) {
+        const losses = Array.from({ length: 90 }, (_, i) => ({
+          ...REMOVAL,
+          detail: `${i} ${detail}`,
+          place: { segment: 4e9 + round, offset: 2 ** 31 + i, lengthBytes: 2 ** 31 },
+        }))
+        await first.add(losses)
+        if (round === 0) await first.clear([3, 70], first.serial)
+      }
+      const second = await open()
+      expect(second.has(70)).toBe(true)
+      expect(second.isRepaired({ segment: 4e9, offset: 2 ** 31, lengthBytes: 2 ** 31 })).toBe(true)
+      expect(second.notes.open.length).toBeGreaterThan(0)
+    }))
+
   it('is written where there is no room', () =>
     run(async () => {
       await open()

@@ -2,6 +2,9 @@
 
 import type { Damage, Loss, StoreOptions } from './types.ts'
 
+/** Of damage, what is told even where it loses nothing new: so that it can be known again. */
+export const PLACES_MAX = 64
+
 export class Losses {
   readonly all: Loss[] = []
   readonly #forgot: (losses: readonly Loss[]) => Promise<void>
@@ -10,6 +13,7 @@ export class Losses {
   readonly #partitions = new Set<number>()
   #everything = false
   #mark = false
+  #places = 0
 
   constructor(forgot: (losses: readonly Loss[]) => Promise<void>) {
     this.#forgot = forgot
@@ -32,9 +36,11 @@ export class Losses {
       else for (const partition of partitions) this.#partitions.add(partition)
       this.#mark ||= mark
     }
+    this.#places += pending.filter(({ place }) => place !== undefined).length
   }
 
-  #isNew({ partitions, mark }: Loss): boolean {
+  #isNew({ partitions, mark, place }: Loss): boolean {
+    if (place !== undefined && this.#places < PLACES_MAX) return true
     if (mark && !this.#mark) return true
     if (this.#everything) return false
     return partitions === 'all' || partitions.some((each) => !this.#partitions.has(each))
@@ -44,7 +50,11 @@ export class Losses {
 /** Damage that nobody can name may have been anything. */
 export function lossOf(damage: Damage, options: Pick<StoreOptions, 'lossOf'>): Loss | undefined {
   const { identity, segment, offset, lengthBytes } = damage
-  if (identity !== undefined) return options.lossOf?.({ ...damage, identity })
+  const place = { segment, offset, lengthBytes }
+  if (identity !== undefined) {
+    const loss = options.lossOf?.({ ...damage, identity })
+    return loss === undefined ? undefined : { ...loss, place }
+  }
   const detail = `${lengthBytes} unreadable bytes at ${offset} of segment ${segment}`
-  return { partitions: 'all', mark: true, reason: 'damage', detail }
+  return { partitions: 'all', mark: true, reason: 'damage', detail, place }
 }

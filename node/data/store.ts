@@ -474,7 +474,7 @@ export class Store {
         this.found.push(damage)
         this.replayedBytes += damage.lengthBytes
         this.options.logger.error({ ...damage }, 'a part of the log is damaged')
-        this.lost.add(lossOf(damage, this.options))
+        if (this.options.isRepaired?.(damage) !== true) this.lost.add(lossOf(damage, this.options))
         if (this.options.applyDamaged !== undefined) {
           this.put(this.options.applyDamaged(damage, this.current))
         }

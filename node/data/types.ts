@@ -70,6 +70,8 @@ export interface Loss {
     | 'restored-image'
   /** For people. */
   readonly detail: string
+  /** Where the log could not be read, if it was that. */
+  readonly place?: LogPosition | undefined
 }
 
 /** A row of the index, and which record it makes dead. */
@@ -180,6 +182,9 @@ export interface StoreOptions {
    * position behind the damage: so whatever comes in between, the next start finds the damage again.
    */
   forgot?(losses: readonly Loss[]): Promise<void>
+  /** What this damage lost was compared with the other replicas since, and what came of that is in the log
+   * behind it: it is no loss any more (D8). */
+  isRepaired?(damage: Damage): boolean
 }
 
 export interface StoreStats {

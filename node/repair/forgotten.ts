@@ -11,16 +11,23 @@
  * before. The bitmap has one bit for each of 65,536 partitions, most significant first. The notes are JSON
  * and zeros behind it. The hash is that of all before it.
  *
+ * Among the notes are the places of damage in the log: those that something is forgotten for, and those for which
+ * nothing is any more. An index that is made of the log again lacks what lay there, as the one did that was
+ * compared, and it has what came of the comparison, which lies behind. So it need not be compared again.
+ *
  * Invariants:
  *   - what is added counts at once, and is durable when `add` resolves
  *   - what is cleared may be found again after a crash: it is then compared once more
  *   - without a sound slot everything is forgotten
+ *   - a place is repaired only when its damage was met while the log was read into the index that was compared,
+ *     and only for damage of just this extent
  *   - the file is older than the log's manifest: beside one, a missing file is damage
  */
 
 import { equalBytes, utf8, utf8Text } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
-import type { Loss } from '../data/types.ts'
+import { PLACES_MAX } from '../data/losses.ts'
+import type { LogPosition, Loss } from '../data/types.ts'
 import type { Disk, DiskFile, Logger } from '../env/ports.ts'
 
 export const FORGOTTEN_FILE = 'forgotten'
@@ -54,6 +61,17 @@ export interface ForgottenNotes {
 
 const NO_NOTES: ForgottenNotes = { open: [], lostPartitions: 0, lost: [] }
 
+/** Segment, offset, length: of damage. */
+type Place = readonly [number, number, number]
+
+interface Places {
+  /** Something is forgotten for these. */
+  readonly open: readonly Place[]
+  readonly repaired: readonly Place[]
+}
+
+const NO_PLACES: Places = { open: [], repaired: [] }
+
 export class Forgotten {
   readonly #disk: Disk
   #file: DiskFile | undefined
@@ -64,6 +82,7 @@ export class Forgotten {
   #mustRaise: boolean
   #mark: number
   #notes: ForgottenNotes
+  #places: Places
   #serial = 0
   #listener: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -76,6 +95,7 @@ export class Forgotten {
     this.#mustRaise = stored.mustRaise
     this.#mark = stored.mark
     this.#notes = stored.notes
+    this.#places = stored.places
   }
 
   static async open(disk: Disk, logger: Logger): Promise<Forgotten> {
@@ -154,11 +174,17 @@ export class Forgotten {
     const all = losses.some(({ partitions }) => partitions === 'all')
     const partitions = losses.flatMap((loss) => (loss.partitions === 'all' ? [] : loss.partitions))
     const notes = losses.map(({ reason, detail }) => ({ reason, detail: short(detail) }))
+    this.#notePlaces(losses)
     await this.#add(
       all ? 'all' : partitions,
       losses.some(({ mark }) => mark),
       notes,
     )
+  }
+
+  /** All that was forgotten for damage of just this place and extent has been compared. */
+  isRepaired({ segment, offset, lengthBytes }: LogPosition): boolean {
+    return this.#places.repaired.some((place) => isSame(place, [segment, offset, lengthBytes]))
   }
 
   /** The mark is raised, and flushed. */
@@ -185,16 +211,40 @@ export class Forgotten {
         lost: merged(lost, open),
       }
     }
-    if (this.#bits.every((byte) => byte === 0)) this.#notes = { ...this.#notes, open: [] }
+    if (this.#bits.every((byte) => byte === 0)) this.#close()
     await this.#write()
     return true
   }
 
   /** Nothing of what this node holds is forgotten any more. */
   async closeNotes(): Promise<void> {
-    if (this.#notes.open.length === 0) return
-    this.#notes = { ...this.#notes, open: [] }
+    if (this.#notes.open.length + this.#places.open.length === 0) return
+    this.#close()
     await this.#write()
+  }
+
+  #close(): void {
+    this.#notes = { ...this.#notes, open: [] }
+    if (this.#mustRaise) return
+    const { open, repaired } = this.#places
+    this.#places = { open: [], repaired: [...repaired, ...open].slice(-PLACES_MAX) }
+  }
+
+  /** A loss of another kind says that the log may not be the one that the places lie in, or not all of it. */
+  #notePlaces(losses: readonly Loss[]): void {
+    for (const { place } of losses) {
+      if (place === undefined) {
+        this.#places = NO_PLACES
+        return
+      }
+    }
+    let { open } = this.#places
+    for (const { place } of losses) {
+      const { segment, offset, lengthBytes } = place!
+      const one = [segment, offset, lengthBytes] as const
+      if (open.length < PLACES_MAX && !open.some((each) => isSame(each, one))) open = [...open, one]
+    }
+    this.#places = { ...this.#places, open }
   }
 
   async #add(
@@ -224,6 +274,7 @@ export class Forgotten {
       mustRaise: this.#mustRaise,
       mark: this.#mark,
       notes: this.#notes,
+      places: this.#places,
       writes: ++this.#writes,
     })
     if (this.#isMissing) {
@@ -253,6 +304,7 @@ interface Stored {
   readonly mustRaise: boolean
   readonly mark: number
   readonly notes: ForgottenNotes
+  readonly places: Places
   readonly writes: number
 }
 
@@ -261,6 +313,7 @@ const NOTHING: Stored = {
   mustRaise: false,
   mark: 0,
   notes: NO_NOTES,
+  places: NO_PLACES,
   writes: 0,
 }
 
@@ -274,14 +327,14 @@ function merged(
   return [...known, ...fresh].slice(-NOTES_MAX)
 }
 
-/** Of the notes the last ones that fit: 8 KiB of JSON. */
-function encode({ bits, mustRaise, mark, notes, writes }: Stored): Uint8Array<ArrayBuffer> {
+/** Of the notes the last ones that fit: 8 KiB of JSON. The places, at most 128, take half of it. */
+function encode({ bits, mustRaise, mark, notes, places, writes }: Stored): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(SLOT_BYTES)
   const view = new DataView(bytes.buffer)
-  let text = utf8(JSON.stringify(notes))
+  let text = utf8(JSON.stringify({ ...notes, places }))
   for (let kept = NOTES_MAX; text.length > HASH_AT - NOTES_AT; kept >>= 1) {
     const { open, lost, lostPartitions } = notes
-    const fewer = { open: last(open, kept), lost: last(lost, kept), lostPartitions }
+    const fewer = { open: last(open, kept), lost: last(lost, kept), lostPartitions, places }
     text = utf8(JSON.stringify(fewer))
   }
   bytes.set(MAGIC)
@@ -305,13 +358,19 @@ function decode(bytes: Uint8Array): Stored | undefined {
   if (!equalBytes(bytes.subarray(0, 8), MAGIC) || bytes[8] !== VERSION) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const text = utf8Text(bytes.subarray(NOTES_AT, NOTES_AT + view.getUint32(12)))
+  const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: Places }
   return {
     bits: bytes.slice(BITMAP_AT, NOTES_AT),
     mustRaise: (bytes[9]! & MUST_RAISE) !== 0,
     mark: Number(view.getBigUint64(24)),
-    notes: JSON.parse(text) as ForgottenNotes,
+    notes: { open: notes.open, lostPartitions: notes.lostPartitions, lost: notes.lost },
+    places: notes.places ?? NO_PLACES,
     writes: Number(view.getBigUint64(16)),
   }
+}
+
+function isSame(a: Place, b: Place): boolean {
+  return a.every((value, i) => value === b[i])
 }
 
 function short(detail: string): string {

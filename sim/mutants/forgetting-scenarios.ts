@@ -240,3 +240,42 @@ export const oneOfTwo: Scenario = async ({ seed, adapt }) => {
   )
   return found
 }
+
+/** Damage that a comparison has repaired is still in the log when its index is made anew, once more. */
+export const repairedThenRebuilt: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    3,
+    async (cluster) => {
+      await putWithoutTwo(cluster)
+      const damage = (key: string): void => {
+        const record = registerRecord(cluster, 1, key)
+        cluster.kill(1, false)
+        cluster.diskOf(1).corrupt(segmentPath(record.segment), record.offset + 20, 1)
+      }
+      damage('key')
+      cluster.wires.mend()
+      await cluster.rebuildIndex(1)
+      await cluster.start(1)
+      await untilRemembered(cluster)
+      await untilLevel(cluster)
+      cluster.kill(1, false)
+      await cluster.rebuildIndex(1)
+      cluster.kill(0, false)
+      await cluster.start(1)
+      const forgotten = (): number => nodeOf(cluster, 1).recall.forgotten().length
+      if (forgotten() > 0) found.push('what was compared is forgotten again')
+      await sleep(cluster, 2_000)
+      const code = await codeOf(get(backendOf(cluster, 1), 'key'))
+      if (code !== 'ok') found.push(`what was acknowledged is ${code}`)
+      damage('one')
+      await cluster.rebuildIndex(1)
+      await cluster.start(1)
+      if (forgotten() === 0) found.push('new damage is not told from the old')
+      await cluster.start(0)
+      await mustBeThere(cluster, found)
+    },
+    { seed, adapt, space: SPACE },
+  )
+  return found
+}

@@ -33,6 +33,18 @@ export const FORGETTING_MUTANTS: readonly NodeMutant[] = [
     },
   },
   {
+    name: 'repaired-before-compared',
+    rule: 'D8',
+    breaks: 'damage that the log is known to have counts as repaired before anything was compared',
+    by: 'a value of which the other copy is away, and an index that is made anew',
+    scenario: damagedThen('rebuild'),
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Forgotten.prototype, 'isRepaired', () => () => true)
+    },
+  },
+  {
     name: 'cleared-by-one-replica',
     rule: 'D8',
     breaks: 'a node that has forgotten something votes again when it was compared with one replica',
