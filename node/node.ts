@@ -345,6 +345,7 @@ export class ShoalNode {
       freer: this.space.freer,
       tombstones: this.space.tombstones,
       view,
+      pullsBlocks: (partition) => !this.rebalance.movesBlocks(partition),
       clock,
     })
     this.rebalance = new Rebalance({

@@ -85,6 +85,7 @@ test('the search for damaged registers', async () => {
         Promise.resolve({ epoch: 1, keys: [], ballots: [], generations: [], more: false }),
     } as unknown as PullerOptions['peers'],
     view: () => ({ epoch: 1, isMember: () => true }) as unknown as LayoutView,
+    pullsBlocks: () => true,
   }
   const puller = new Puller(options as PullerOptions)
   const rows = await rowsInATurn(() => puller.pull(OTHER, PARTITION))

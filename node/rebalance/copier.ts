@@ -8,7 +8,10 @@
  *    nearest and installed, its packed blocks first (A5).
  * 4. Other keys: a learner leaves them for its next pass. In JOINT they are settled by an identity change, unless what
  *    is here is as new as anything they have. So are copies that this node's floor refuses (G3).
- * 5. Minima are raised to the highest; in JOINT the floor too, when all registers are here: below it nothing could be
+ * 5. In JOINT this node's mark is raised above all promises that the members of P gave before (A1). A member may have
+ *    accepted, alone, what a majority of them promised: from a node of P′ that knew nothing of the promise, a value
+ *    with a lower ballot could be chosen, and then be taken for older than that one.
+ * 6. Minima are raised to the highest; in JOINT the floor too, when all registers are here: below it nothing could be
  *    installed any more. A learner's floor stays, since no floor rises between PLANNED and STABLE.
  *
  * Then everything that was chosen before this epoch is here, or something that came after it. What is written
@@ -80,6 +83,8 @@ export interface CopyTask {
   readonly layout: LayoutView
   readonly partitions: readonly number[]
   readonly mode: CopyMode
+  /** In JOINT: of each member that was asked, its mark when it first told of it in this epoch. */
+  readonly marks: Map<NodeId, number>
   /** The epoch has passed, or the node stops. */
   readonly isOver: () => boolean
   /** All that P has of these partitions is here, or, of a learner, all that it may copy. */
@@ -124,6 +129,7 @@ export class Copier {
     const { layout, partitions, isOver } = task
     const told = await this.#summaries(task)
     if (isOver()) return { copied: 0, left: partitions.length }
+    if (task.mode === 'sync') await this.raiseMark(task.marks)
     const level: number[] = []
     const groups = new Map<string, Group>()
     const turns = new Turns(this.#options.clock)
@@ -155,6 +161,11 @@ export class Copier {
       }
     }
     return { copied, left: isOver() ? partitions.length : left }
+  }
+
+  /** Step 5. From here on nothing below it is promised or accepted. */
+  async raiseMark(marks: ReadonlyMap<NodeId, number>): Promise<void> {
+    await this.#options.host.outlaw(Math.max(0, ...marks.values()))
   }
 
   /** A majority of P's set has just what this node has, but for floors. */
@@ -192,7 +203,7 @@ export class Copier {
 
   /** Step 1. */
   async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, Summary>>> {
-    const { layout, partitions, isOver } = task
+    const { layout, partitions } = task
     const { self, peers, exchange, host, witness, logger } = this.#options
     const told = new Map<number, Map<NodeId, Summary>>()
     const asked = new Map<NodeId, number[]>()
@@ -213,7 +224,7 @@ export class Copier {
     }
     await inBatches([...asked], PEERS_AT_ONCE, async ([peer, wanted]) => {
       try {
-        await this.#ask(layout.epoch, peer, wanted, told, isOver)
+        await this.#ask(task, peer, wanted, told)
       } catch (error) {
         logger.debug({ peer, error: String(error) }, 'a member did not say what it has')
       }
@@ -222,11 +233,10 @@ export class Copier {
   }
 
   async #ask(
-    epoch: number,
+    { layout: { epoch }, marks, isOver }: CopyTask,
     peer: NodeId,
     partitions: readonly number[],
     told: ReadonlyMap<number, Map<NodeId, Summary>>,
-    isOver: () => boolean,
   ): Promise<void> {
     const wanted = bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
     for (let from = 0; !isOver();) {
@@ -235,6 +245,8 @@ export class Copier {
         timeoutMs: CALL_TIMEOUT_MS,
       })
       if (reply.epoch !== epoch) throw new NoWitness()
+      // What it promises from now on it promises in this epoch, to proposers that ask P′ too.
+      if (!marks.has(peer)) marks.set(peer, reply.mark)
       for (const { partition, registers, minima, floor } of reply.partitions) {
         told.get(partition)?.set(peer, { registers, minima, floor: ballotOfWire(floor) })
       }
@@ -244,7 +256,7 @@ export class Copier {
   }
 }
 
-/** Steps 2 to 5, of one group. */
+/** Steps 2 to 6, of one group. */
 class Copy {
   copied = 0
   readonly #options: CopierOptions

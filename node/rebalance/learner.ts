@@ -80,6 +80,7 @@ export class Learner {
       layout: this.#view,
       partitions: this.#partitions,
       mode: 'learn',
+      marks: new Map(),
       isOver,
       done: (partitions) => {
         done += partitions.length

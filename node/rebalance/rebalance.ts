@@ -5,6 +5,7 @@
 
 import type { StorageId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { Random } from '../env/ports.ts'
 import { sleep } from '../env/sleep.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
@@ -70,6 +71,20 @@ export class Rebalance {
   /** What this node has of the partition is not left over from an earlier time: it may vote (L9). */
   serves(partition: number): boolean {
     return this.#entering.serves(partition)
+  }
+
+  /** The partition's blocks are on their way to this node, by a mover that keeps to a rate. */
+  movesBlocks(partition: number): boolean {
+    const { chain, file, self } = this.#options
+    const view = chain.current()
+    if (view === undefined) return false
+    if (view.state === 'JOINT') return !isSameSet(view.replicaSets(partition))
+    if (!view.replicas(partition).includes(self)) return false
+    return view.sources.some(
+      (source) =>
+        !file.isWhole(source.epoch, partition) &&
+        !isSameSet([source.replicas(partition), view.replicas(partition)]),
+    )
   }
 
   /** The network is up. */
@@ -162,4 +177,9 @@ export class Rebalance {
       await sleep(clock, RETRY_MS)
     }
   }
+}
+
+function isSameSet([a, b]: ReplicaSets): boolean {
+  if (a === undefined || b === undefined) return true
+  return a.length === b.length && a.every((node) => b.includes(node))
 }

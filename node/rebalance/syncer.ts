@@ -32,6 +32,7 @@ export class Syncer {
   readonly #options: SyncerOptions
   readonly #view: LayoutView
   readonly #partitions: readonly number[]
+  readonly #marks = new Map<NodeId, number>()
 
   constructor(options: SyncerOptions, view: LayoutView) {
     this.#options = options
@@ -74,6 +75,7 @@ export class Syncer {
       layout: this.#view,
       partitions: left.filter((partition) => entering.serves(partition)),
       mode: 'sync',
+      marks: this.#marks,
       isOver,
       done: async (partitions) => {
         // What was lost meanwhile may be what was copied (D8).

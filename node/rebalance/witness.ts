@@ -68,11 +68,12 @@ export class Witness {
   }
 
   async summary(request: WireSummaryRequest): Promise<WireSummaryReply> {
-    const { view, clock } = this.#options
+    const { view, host, clock } = this.#options
     const { epoch, wanted, from } = request
     const faulty = await this.#findFaulty()
     const layout = view()
-    if (epoch !== layout.epoch) return { epoch: layout.epoch, partitions: [], next: 0 }
+    const nothing = { epoch: layout.epoch, partitions: [], next: 0, mark: 0 }
+    if (epoch !== layout.epoch) return nothing
     const turns = new Turns(clock)
     const partitions: WireSummary[] = []
     let next = 0
@@ -89,9 +90,8 @@ export class Witness {
     }
     // Begun in one epoch and ready in the next: it is of none (L6b).
     const present = view().epoch
-    return present === epoch
-      ? { epoch, partitions, next }
-      : { epoch: present, partitions: [], next: 0 }
+    if (present !== epoch) return { ...nothing, epoch: present }
+    return { epoch, partitions, next, mark: host.mark }
   }
 
   pairs(request: WirePairsRequest): WirePairsReply {

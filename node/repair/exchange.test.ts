@@ -1,6 +1,6 @@
 import type { Clock } from '../env/ports.ts'
 import { expect, test } from 'vitest'
-import { byteString, bytesOf, type EMPTY_BYTES } from '../../protocol/bytes.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BucketId, ByteString } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
@@ -18,7 +18,9 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
     objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString),
   )
   for (const key of keys) held.rows.set(byteString(registerRow(key)), new Uint8Array(0))
-  const view = { epoch: 1 } as ReturnType<ExchangeOptions['view']>
+  const peer = 'peer' as ExchangeOptions['self']
+  const role = (node: string) => (node === peer ? 'member' : undefined)
+  const view = { epoch: 1, role } as unknown as ReturnType<ExchangeOptions['view']>
   const exchange = new Exchange({
     clock: { after: () => () => {} } as unknown as Clock,
     store: held.store,
@@ -26,9 +28,9 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
     view: () => view,
   })
   const found: string[] = []
-  let after: typeof EMPTY_BYTES = new Uint8Array(0)
+  let after = EMPTY_BYTES
   for (let pages = 0; pages < 100; pages++) {
-    const page = exchange.enumerate({
+    const page = exchange.enumerate(peer, {
       epoch: 1,
       partition: partitionOfKey(keys[0]!),
       what: ENUMERATE.registers,
@@ -41,4 +43,10 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
     after = bytesOf(byteString(page.keys.at(-1)!))
   }
   expect(found).toEqual([...keys].sort())
+  const request = { epoch: 1, partition: partitionOfKey(keys[0]!), what: 0, after, limit: 10 }
+  // A stranger, and a member that is at another epoch, are told nothing.
+  const stranger = 'stranger' as ExchangeOptions['self']
+  expect(exchange.enumerate(stranger, { ...request, after: EMPTY_BYTES }).keys).toEqual([])
+  expect(exchange.enumerate(peer, { ...request, epoch: 2, after: EMPTY_BYTES }).keys).toEqual([])
+  expect(exchange.enumerate(peer, { ...request, after: EMPTY_BYTES }).keys).toHaveLength(10)
 })

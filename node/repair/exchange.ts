@@ -92,6 +92,7 @@ export class Exchange {
   async digests(peer: NodeId, request: WireDigestRequest): Promise<WireDigestReply> {
     const { view } = this.#options
     const { epoch } = view()
+    if (!this.#mayTell(peer, request.epoch)) return { epoch, digests: new Uint8Array(0) }
     const groups = Math.ceil(view().partitions / GROUP_PARTITIONS)
     if (request.level === 0) {
       const digests = new Uint8Array(groups * DIGEST_BYTES)
@@ -154,7 +155,14 @@ export class Exchange {
     return { partitions, next: 0 }
   }
 
-  enumerate(request: WireEnumerateRequest): WireEnumerateReply {
+  /** Only of the epoch that was asked about, in which the asker has a place: what is here in another one says
+   * nothing there, and may name nodes that the asker's layout does not know. */
+  #mayTell(peer: NodeId, epoch: number): boolean {
+    const view = this.#options.view()
+    return view.epoch === epoch && view.role(peer) !== undefined
+  }
+
+  enumerate(peer: NodeId, request: WireEnumerateRequest): WireEnumerateReply {
     const limit = Math.min(Math.max(request.limit, 1), PAGE_MAX)
     const letter =
       request.what === ENUMERATE.registers ? 'r' : request.what === ENUMERATE.blocks ? 'b' : 'g'
@@ -168,6 +176,7 @@ export class Exchange {
       generations: [],
       more: false,
     }
+    if (!this.#mayTell(peer, request.epoch)) return reply
     const end = bytesOf(endOfPartitionRows(prefix))
     let sizeBytes = 0
     this.#options.store.range(bytesOf(start), end, limit + 1, (key, row) => {

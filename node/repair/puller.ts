@@ -49,6 +49,8 @@ export interface PullerOptions {
   readonly freer: Pick<Freer, 'freeOn'>
   readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
+  /** False while blocks of the partition are moved to this node by others, at a rate of their own. */
+  readonly pullsBlocks: (partition: number) => boolean
   readonly clock: Clock
 }
 
@@ -82,8 +84,8 @@ export class Puller {
    * there have to be settled by a quorum as well (D8); this node may have lost what the peer has lost.
    */
   async pull(peer: NodeId, partition: number, strictly = false): Promise<Pulled> {
-    const { host, view } = this.#options
-    const lacksBlocks = !(await this.#pullBlocks(peer, partition))
+    const { host, view, pullsBlocks } = this.#options
+    const lacksBlocks = pullsBlocks(partition) && !(await this.#pullBlocks(peer, partition))
     for await (const page of this.#pages(peer, partition, ENUMERATE.minima)) {
       for (const [i, bytes] of page.keys.entries()) {
         const bucket = bucketId(byteString(bytes.subarray(2)))

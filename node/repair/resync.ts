@@ -7,6 +7,8 @@
  *   - a partition counts as level only after all that the peer had was pulled
  *
  * 1. Digests of groups, then of partitions, find what differs.
+ *    While the layout changes, partitions that move are left to those who move them (node/rebalance): in JOINT
+ *    altogether, and as long as their blocks are on the way, these.
  * 2. Of a differing partition, pull blocks, minima and registers that the peer has and this node lacks.
  *    The other direction is the peer's own work: it does the same with us.
  */
@@ -14,7 +16,7 @@
 import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
 import { dutyRow, partitionOfDutyRow, RECORD } from '../metadata/index-rows.ts'
@@ -289,7 +291,7 @@ export class Resync {
       const digest = theirs.digests.subarray(group * DIGEST_BYTES, (group + 1) * DIGEST_BYTES)
       if (!equalBytes(digest, mine.get(group) ?? none)) groups.push(group)
     }
-    const shared = new Set(exchange.shared(peer))
+    const { shared, registersOnly } = this.#comparable(peer)
     const differing: number[] = []
     for (let at = 0; at < groups.length; at += GROUPS_MAX) {
       const some = groups.slice(at, at + GROUPS_MAX)
@@ -298,13 +300,24 @@ export class Resync {
       for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
         const group = some[Math.floor(i / GROUP_PARTITIONS)]!
         const partition = group * GROUP_PARTITIONS + (i % GROUP_PARTITIONS)
-        const digest = reply.digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
-        if (shared.has(partition) && !equalBytes(digest, exchange.digestOf(partition))) {
+        if (!shared.has(partition)) continue
+        const bytes = registersOnly.has(partition) ? REGISTER_DIGEST_BYTES : DIGEST_BYTES
+        const digest = reply.digests.subarray(i * DIGEST_BYTES, i * DIGEST_BYTES + bytes)
+        if (!equalBytes(digest, exchange.digestOf(partition).subarray(0, bytes))) {
           differing.push(partition)
         }
       }
     }
     return differing
+  }
+
+  #comparable(peer: NodeId): { shared: Set<number>; registersOnly: Set<number> } {
+    const { exchange, view, self } = this.#options
+    const layout = view()
+    const shared = new Set(exchange.shared(peer))
+    if (layout.state === 'JOINT') for (const partition of layout.moved()) shared.delete(partition)
+    const registersOnly = new Set([...layout.waiting(self), ...layout.waiting(peer)])
+    return { shared, registersOnly }
   }
 
   #hintLater(): void {

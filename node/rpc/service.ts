@@ -163,12 +163,15 @@ export class Service implements LocalService {
       }
       case RPC.digests: {
         const request = decodeMessage(WireDigestRequest, body)
+        await this.#catchUp(request.epoch, from)
         const digests = await this.#options.exchange.digests(from, request)
         return { type, body: WireDigestReply.encode(digests) }
       }
       case RPC.enumerate: {
         const request = decodeMessage(WireEnumerateRequest, body)
-        return { type, body: WireEnumerateReply.encode(this.#options.exchange.enumerate(request)) }
+        await this.#catchUp(request.epoch, from)
+        const page = this.#options.exchange.enumerate(from, request)
+        return { type, body: WireEnumerateReply.encode(page) }
       }
       case RPC.hint:
         this.#options.resync().hinted(decodeMessage(WireHintRequest, body).partitions)

@@ -1252,6 +1252,7 @@ export interface WireSummaryReply {
     epoch: number;
     partitions: WireSummary[];
     next: number;
+    mark: number;
 }
 export declare namespace WireSummaryReply {
     const codec: () => Codec<WireSummaryReply>;
@@ -1288,9 +1289,13 @@ export declare namespace WireSummaryReply {
         field: '$.next';
         value: number;
     }
+    interface WireSummaryReplyMarkFieldEvent {
+        field: '$.mark';
+        value: number;
+    }
     function encode(obj: Partial<WireSummaryReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryReply>): WireSummaryReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryReply>): Generator<WireSummaryReplyEpochFieldEvent | WireSummaryReplyPartitionsPartitionFieldEvent | WireSummaryReplyPartitionsRegistersFieldEvent | WireSummaryReplyPartitionsMinimaFieldEvent | WireSummaryReplyPartitionsFloorCounterFieldEvent | WireSummaryReplyPartitionsFloorProposerFieldEvent | WireSummaryReplyNextFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSummaryReply>): Generator<WireSummaryReplyEpochFieldEvent | WireSummaryReplyPartitionsPartitionFieldEvent | WireSummaryReplyPartitionsRegistersFieldEvent | WireSummaryReplyPartitionsMinimaFieldEvent | WireSummaryReplyPartitionsFloorCounterFieldEvent | WireSummaryReplyPartitionsFloorProposerFieldEvent | WireSummaryReplyNextFieldEvent | WireSummaryReplyMarkFieldEvent>;
 }
 export interface WireSummary {
     partition: number;

@@ -5122,6 +5122,10 @@ export var WireSummaryReply;
                     w.uint32(24);
                     w.uint32(obj.next);
                 }
+                if ((obj.mark != null && obj.mark !== 0)) {
+                    w.uint32(32);
+                    w.uint64Number(obj.mark);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -5129,7 +5133,8 @@ export var WireSummaryReply;
                 const obj = {
                     epoch: 0,
                     partitions: [],
-                    next: 0
+                    next: 0,
+                    mark: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -5150,6 +5155,10 @@ export var WireSummaryReply;
                         }
                         case 3: {
                             obj.next = reader.uint32();
+                            break;
+                        }
+                        case 4: {
+                            obj.mark = reader.uint64Number();
                             break;
                         }
                         default: {
@@ -5193,6 +5202,13 @@ export var WireSummaryReply;
                             yield {
                                 field: `${prefix}.next`,
                                 value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.mark`,
+                                value: reader.uint64Number()
                             };
                             break;
                         }

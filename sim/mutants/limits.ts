@@ -132,12 +132,12 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
         Exchange.prototype,
         'enumerate',
         (original) =>
-          function (this: Exchange, request) {
-            const whole = original.call(this, request)
+          function (this: Exchange, peer, request) {
+            const whole = original.call(this, peer, request)
             while (whole.more && whole.keys.length < request.limit) {
               const after = whole.keys.at(-1)!
               const limit = request.limit - whole.keys.length
-              const page = original.call(this, { ...request, after, limit })
+              const page = original.call(this, peer, { ...request, after, limit })
               whole.keys.push(...page.keys)
               whole.ballots.push(...page.ballots)
               whole.generations.push(...page.generations)

@@ -12,6 +12,7 @@ import {
   type Member,
 } from '../../protocol/layout/entry.ts'
 import {
+  movedEntry,
   planEntry,
   plannedJointEntry,
   replanEntry,
@@ -40,10 +41,7 @@ export class HandLayout {
     script.chain.push(...nodeOf(cluster, 0).layout.entriesAfter(0))
     this.#records = this.last.members
     script.all = this.#records.map(({ nodeId }) => nodeId)
-    for (const { number } of this.#nodes()) {
-      const none = new Map<never, never>()
-      script.networks.get(number)?.setMembers(none)
-    }
+    for (const network of script.networks.values()) network.setMembers(new Map())
   }
 
   get last(): LayoutEntry {
@@ -78,6 +76,11 @@ export class HandLayout {
 
   synced(becomesSource = false, tell?: readonly number[]): Promise<void> {
     return this.decide(stableEntry(this.last, 'synced', becomesSource), tell)
+  }
+
+  /** Without its oldest source. */
+  moved(tell?: readonly number[]): Promise<void> {
+    return this.decide(movedEntry(this.last, this.last.sources![0]!.epoch), tell)
   }
 
   abandoned(tell?: readonly number[]): Promise<void> {
