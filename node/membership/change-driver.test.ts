@@ -137,11 +137,13 @@ describe('a join with data', () => {
     for (const node of nodes) node.moves.isSynced = true
     await world.until(() => all(nodes, (node) => view(node).state === 'STABLE'))
     expect(memberIds(nodes[0]!)).toEqual(ids(...nodes, joiner))
-    // It has no block yet: the source stays until it is back and has them.
-    await world.pass(120_000)
+    // It has no block yet: the source stays for it.
+    await world.pass(10_000)
     expect(view(nodes[0]!).sources).toHaveLength(1)
     await world.run(joiner.restart())
     await world.run((await joining(nodes, joiner)).done)
+    await world.pass(60_000)
+    expect(view(nodes[0]!).sources).toHaveLength(1)
     joiner.moves.isWhole = true
     await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
     expect(joiner.secret).toEqual(nodes[0]!.secret)
@@ -229,4 +231,49 @@ describe('whoever leads it', () => {
       expect(memberIds(nodes[1]!)).toEqual(ids(...everyone))
     }
   }, 30_000)
+})
+
+describe('who is gone', () => {
+  test('holds up no source, as long as a majority of each set has all blocks', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of [...nodes, joiner]) node.moves.isWhole = false
+    await world.run((await joining(nodes, joiner)).done)
+    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    const [a, b, c] = nodes as [FakeNode, FakeNode, FakeNode]
+    c.crash()
+    a.moves.isWhole = true
+    b.moves.isWhole = true
+    await world.pass(120_000)
+    // The joiner is alive, and waited for; and in some sets it is needed for a majority.
+    expect(view(a).sources).toHaveLength(1)
+    joiner.moves.isWhole = true
+    await world.until(() => all([a, b, joiner], (node) => view(node).sources.length === 0))
+  })
+
+  test('a node that is away only for a moment is waited for', async () => {
+    const { world, nodes, joiner } = await grown()
+    joiner.moves.isWhole = false
+    await world.run((await joining(nodes, joiner)).done)
+    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    await world.pass(10_000)
+    joiner.up = false
+    await world.pass(20_000)
+    joiner.up = true
+    await world.pass(20_000)
+    expect(view(nodes[0]!).sources).toHaveLength(1)
+  })
+
+  test('may hold what nobody else has heard of: an empty cluster is taken for one with data then', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of nodes) node.holds = false
+    nodes[2]!.crash()
+    for (const node of [...nodes, joiner]) node.moves.isSynced = false
+    const { done } = await joining(nodes, joiner)
+    await world.until(() => view(nodes[0]!).state === 'JOINT')
+    await world.pass(8_000)
+    expect(view(nodes[0]!).state).toBe('JOINT')
+    for (const node of [...nodes, joiner]) node.moves.isSynced = true
+    await world.run(done)
+    await world.until(() => changes(nodes[0]!).includes('STABLE synced'))
+  })
 })

@@ -2,9 +2,10 @@
  * What a JOINT epoch should end with. In JOINT, at exactly its epoch, the members of P and P′ say what they hold and
  * what they have synced.
  *
- *   - nobody holds anything. A majority of every partition's replica set in P says so: nothing was chosen in an
- *     earlier epoch, and nothing can be any more, since these members refuse earlier epochs from now on (L4). With the
- *     same from P′ (the joiners are up, and keep nothing from an earlier life, L9): STABLE(P′), and P is no source
+ *   - nobody holds anything: all of them say so. Nothing was accepted in an earlier epoch, and nothing can be any
+ *     more, since they refuse earlier epochs from now on (L4); and the joiners are up, and keep nothing from an earlier
+ *     life (L9). STABLE(P′), and P is no source. Majorities are not enough: who does not answer may hold what was
+ *     accepted at a ballot of which nobody of P′ has heard (L5)
  *   - somebody holds something: STABLE(P′) once, of each partition that moves, a majority of its P′ set has synced
  *     at exactly this epoch, durably (L5, L7). P becomes a source of blocks
  *   - no progress for too long: back to STABLE(P), which is always allowed (L8)
@@ -24,7 +25,8 @@ import type { Timer } from './timer.ts'
 
 /** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
 const JOINT_MS_MAX = 10_000
-/** For so long all are waited for, then majorities do. */
+/** For so long all are waited for. Then the change goes on as one with data; in a program that moves none, majorities
+ * have to do. */
 const JOINT_ALL_MS = 2_000
 /** With data: back when nothing more was synced for so long. */
 export const JOINT_STALL_MS = 20_000
@@ -60,7 +62,7 @@ export class JointStep {
 
   /** Does anybody hold registers? */
   async #look(view: LayoutView): Promise<'empty' | 'holds' | 'no-answer' | 'over'> {
-    const { peers, timer, witness, epoch } = this.#parts
+    const { peers, timer, witness, epoch, movesData } = this.#parts
     const sinceMs = timer.nowMs()
     const nodes = view.members.map((member) => member.nodeId)
     for (;;) {
@@ -83,7 +85,9 @@ export class JointStep {
       if (holds) return 'holds'
       const waitedMs = timer.nowMs() - sinceMs
       if (empty.length === nodes.length) return 'empty'
-      if (waitedMs >= JOINT_ALL_MS && coversAll(view, empty)) return 'empty'
+      if (waitedMs >= JOINT_ALL_MS && coversAll(view, empty)) {
+        return movesData() ? 'holds' : 'empty'
+      }
       if (waitedMs >= JOINT_MS_MAX) return 'no-answer'
       await timer.sleep(timer.jittered(ASK_AGAIN_MS))
     }

@@ -1,14 +1,17 @@
 /**
- * Which source of blocks is over: STABLE with sources. A source goes when every node that holds one of its
- * partitions now, and other nodes held then, says durably that it has every block of it (L5, L8). It goes by an
- * epoch, never by a time-out: a node that is away keeps the source until it is back, or replaced.
+ * Which source of blocks is over: STABLE with sources. A source goes by an epoch, when the nodes that hold its
+ * partitions now, where other nodes held them then, say durably that they have every block of them. A majority of
+ * each set is what safety needs (L5, P7); all that are alive are waited for, so that the rest is no work for resync.
+ * Those that are gone are not: nobody could be replaced while as many sources as there may be waited for the dead.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { movedEntry } from '../../protocol/layout/transition.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
+import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
+import { Absences } from './absences.ts'
 import { hasBit, type Progress } from './progress.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
 import type { Timer } from './timer.ts'
@@ -19,11 +22,13 @@ export class MovedStep {
   readonly #poll: ProgressPoll
   readonly #timer: Timer
   readonly #logger: Logger
+  readonly #absences: Absences
   #saidMs = Number.NEGATIVE_INFINITY
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
     this.#poll = poll
     this.#timer = timer
+    this.#absences = new Absences(timer)
     this.#logger = logger
   }
 
@@ -31,11 +36,10 @@ export class MovedStep {
   async next(view: LayoutView): Promise<LayoutEntry | undefined> {
     const oldest = view.sources[0]
     if (oldest === undefined) return undefined
-    const polled = await this.#poll.ask(
-      view,
-      view.members.map(({ nodeId }) => nodeId),
-    )
-    const left = lacking(view, oldest, polled)
+    const nodes = view.members.map(({ nodeId }) => nodeId)
+    const polled = await this.#poll.ask(view, nodes)
+    const gone = this.#absences.gone(nodes, polled.answered)
+    const left = lacking(view, oldest, polled, gone)
     if (left.size === 0) {
       this.#logger.info(
         { epoch: view.epoch, since: oldest.epoch, partitions: oldest.movedTo().length },
@@ -67,12 +71,20 @@ export class MovedStep {
   }
 }
 
-/** Nodes that do not say yet that they are whole, and of how many partitions. */
-function lacking(view: LayoutView, source: SourceView, { at }: Polled): Map<NodeId, number> {
+/** Nodes that are waited for to say that they are whole, and of how many partitions. */
+function lacking(
+  view: LayoutView,
+  source: SourceView,
+  { at }: Polled,
+  gone: ReadonlySet<NodeId>,
+): Map<NodeId, number> {
   const left = new Map<NodeId, number>()
   for (const partition of source.movedTo()) {
-    for (const node of view.placement.replicas(partition)) {
-      if (isWhole(at.get(node), source.epoch, partition)) continue
+    const set = view.placement.replicas(partition)
+    const missing = set.filter((node) => !isWhole(at.get(node), source.epoch, partition))
+    const hasMajority = set.length - missing.length >= majority(set.length)
+    for (const node of missing) {
+      if (hasMajority && gone.has(node)) continue
       left.set(node, (left.get(node) ?? 0) + 1)
     }
   }

@@ -3,7 +3,7 @@
  * here is a matter of safety: JOINT begins when it promises to be short.
  *
  *   - every node of P′ that has something to copy has caught up: JOINT
- *   - a learner that does not answer for LEARNER_GONE_MS is dropped from the plan. When too few nodes would be left
+ *   - a learner that does not answer for GONE_MS is dropped from the plan. When too few nodes would be left
  *     in P′, or nothing of the plan: back to P
  *   - a member that has something to copy and does not answer is not waited for, as long as each partition that
  *     moves has a majority of its P′ set that has caught up
@@ -21,30 +21,29 @@ import {
 } from '../../protocol/layout/transition.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
+import { Absences, GONE_MS } from './absences.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
 import type { Timer } from './timer.ts'
 
-/** A learner that does not answer for so long is dropped. */
-export const LEARNER_GONE_MS = 30_000
 const SAY_AGAIN_MS = 30_000
 
 export class PlannedStep {
   readonly #poll: ProgressPoll
   readonly #timer: Timer
   readonly #logger: Logger
-  /** When a node of P′ answered last, or was first asked. */
-  readonly #heardMs = new Map<NodeId, number>()
+  readonly #absences: Absences
   #saidMs = Number.NEGATIVE_INFINITY
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
     this.#poll = poll
     this.#timer = timer
+    this.#absences = new Absences(timer)
     this.#logger = logger
   }
 
   /** The plan is over: what is remembered of its nodes is of no use for the next one. */
   reset(): void {
-    this.#heardMs.clear()
+    this.#absences.reset()
     this.#saidMs = Number.NEGATIVE_INFINITY
   }
 
@@ -53,7 +52,7 @@ export class PlannedStep {
     const { entry } = view
     const nodes = (entry.next ?? []).map(({ nodeId }) => nodeId)
     const polled = await this.#poll.ask(view, nodes)
-    const gone = this.#gone(nodes, polled)
+    const gone = this.#absences.gone(nodes, polled.answered)
     const lost = view.learners.filter(({ nodeId }) => gone.has(nodeId))
     if (lost.length > 0) return this.#without(view, lost)
 
@@ -78,24 +77,13 @@ export class PlannedStep {
     return undefined
   }
 
-  #gone(nodes: readonly NodeId[], { answered }: Polled): Set<NodeId> {
-    const nowMs = this.#timer.nowMs()
-    const gone = new Set<NodeId>()
-    for (const node of nodes) {
-      const heardMs = answered.has(node) ? nowMs : (this.#heardMs.get(node) ?? nowMs)
-      this.#heardMs.set(node, heardMs)
-      if (nowMs - heardMs >= LEARNER_GONE_MS) gone.add(node)
-    }
-    return gone
-  }
-
   /** Nodes that the plan removes stay removed. */
   #without({ entry, epoch }: LayoutView, lost: readonly Member[]): LayoutEntry {
     const dropped = new Set(lost.map(({ nodeId }) => nodeId))
     const members = entry.next!.filter(({ nodeId }) => !dropped.has(nodeId))
     const replication = nextReplicationOf(entry)
     this.#logger.warn(
-      { epoch, nodes: [...dropped], seconds: LEARNER_GONE_MS / 1_000 },
+      { epoch, nodes: [...dropped], seconds: GONE_MS / 1_000 },
       'a change of the layout: nodes that were to join do not answer and are left out',
     )
     // With fewer members than replicas, every loss would be felt more than that of the node to be replaced.
