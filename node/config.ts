@@ -244,6 +244,11 @@ const nodeFields = {
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */
   scrubPause: duration(1_000, 365 * 86_400e3, 'is outside 1s to 365d').prefault('7d'),
   /**
+   * A member that a majority of the others has not reached for so long is removed, and its partitions go to them.
+   * Default: never. Cost: a node that comes back later has to be emptied, and its data was copied in vain.
+   */
+  removeAfter: duration(60_000, 365 * 86_400e3, 'is outside 1m to 365d').optional(),
+  /**
    * Least size of an upload's parts but the last. Default `5MiB`, as in S3. Smaller ones are for tests of
    * uploads of many parts. Cost: every part is a register, whatever its size.
    */

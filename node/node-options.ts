@@ -42,6 +42,8 @@ export interface NodeOptions {
   readonly join?: string | undefined
   /** With `join`: in the place of this lost node, a name or the end of an id. */
   readonly replace?: string | undefined
+  /** A member that is away for so long is removed. Default: never. */
+  readonly removeAfterMs?: number | undefined
   readonly root?: RootCredential | undefined
   /** It made a new cluster. */
   readonly founded?: ((cluster: ClusterId) => void) | undefined

@@ -7,7 +7,10 @@ import type { NodeOptions } from './node-options.ts'
 
 export function openLayout(
   { network, disk, clock, random, signer, logger }: Environment,
-  options: Pick<NodeOptions, 'storageId' | 'name' | 'zone' | 'capacityBytes' | 'clusterSecret'>,
+  options: Pick<
+    NodeOptions,
+    'storageId' | 'name' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'removeAfterMs'
+  >,
   node: Pick<LayoutManagerOptions, 'holdsRegisters' | 'mayVote'>,
 ): Promise<LayoutManager> {
   return LayoutManager.open({
@@ -23,6 +26,7 @@ export function openLayout(
     zone: options.zone,
     capacityBytes: options.capacityBytes,
     clusterSecret: options.clusterSecret,
+    removeAfterMs: options.removeAfterMs,
     resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
   })
 }

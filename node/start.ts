@@ -192,6 +192,7 @@ async function serveBehind(
     },
     join: founds ? undefined : config.join,
     replace: choices.replace,
+    removeAfterMs: config.removeAfter,
     founded: (cluster) => hooks.notice?.(foundedLine(cluster, directory.path)),
     root: root === undefined ? undefined : { accountId: accountIdOf(record.storageId), ...root },
     gauges,
