@@ -10,14 +10,8 @@ import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { segmentPath } from '../node/data/segment.ts'
 import type { Store } from '../node/data/store.ts'
 import type { Loss, LogPosition, NewRecord } from '../node/data/types.ts'
-import {
-  blockGone,
-  encodeNumber,
-  hasState,
-  RECORD,
-  minimumGone,
-  registerGone,
-} from '../node/metadata/index-rows.ts'
+import { blockGone, RECORD, minimumGone, registerGone } from '../node/metadata/index-rows.ts'
+import { encodeNumber, hasState } from '../node/metadata/row-format.ts'
 import { openStore } from '../node/open-store.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'

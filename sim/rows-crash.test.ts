@@ -1,7 +1,16 @@
 /** Compaction, crashes and rebuilds with the real rows: D6, D7, faults 1, 4 and 7. */
 
 import { describe, expect, test } from 'vitest'
-import { isLiveRecord, isRemoval, RECORD, registerGone } from '../node/metadata/index-rows.ts'
+import type { LogRecord, RowSchema } from '../node/data/types.ts'
+import {
+  isLiveRecord,
+  isRemoval,
+  RECORD,
+  registerGone,
+  rowKeyOf,
+} from '../node/metadata/index-rows.ts'
+import { ROW_SCHEMA } from '../node/metadata/row-schema.ts'
+import { sleep } from '../node/env/sleep.ts'
 import { bucketId, proposerId } from '../protocol/ids.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { RowsWorld, type Breaks } from './rows-world.ts'
@@ -44,6 +53,53 @@ async function onlyFloorIsLeft(seed: number, _count: number, breaks?: Breaks): P
   }
   await world.clock.settle(write())
   expect(world.store?.hasSegment(1)).toBe(false)
+  world.crash()
+  world.index.delete()
+  await world.open()
+  await world.check()
+  return world
+}
+
+/** Changes what compaction appends for the drop of a register that is there again. */
+function copyingDrops(change: (copies: readonly LogRecord[]) => readonly LogRecord[]): Breaks {
+  const rows: RowSchema = {
+    ...ROW_SCHEMA,
+    copiesOf: (record, position, current) => {
+      const copies = ROW_SCHEMA.copiesOf(record, position, current)
+      return copies !== undefined && copies.length > 1 ? change(copies) : copies
+    },
+  }
+  return { options: (options) => ({ ...options, rows }) }
+}
+
+/** A drop as it is written first: it acts on everything that lies before it. */
+function unbound(record: LogRecord): LogRecord {
+  return record.type === RECORD.registerDropped ? { ...record, body: new Uint8Array(0) } : record
+}
+
+/** A register is dropped and comes back at a lower ballot; the segment of the drop is compacted, the one of the
+ * first record is not. */
+async function lowerAfterDrop(seed: number, _count: number, breaks?: Breaks): Promise<RowsWorld> {
+  const world = new RowsWorld(seed, breaks)
+  await world.open()
+  const store = world.store!
+  const [key, other] = [0, 1].map((shard) => objectRegister(BUCKET, shard, 'key', 4))
+  const [lower, higher] = [world.registerRecord(key!), world.registerRecord(key!)]
+  const fillUpTo = async (segment: number): Promise<void> => {
+    while (store.end().end.segment < segment) await world.append(world.registerRecord(other!))
+  }
+  const write = async (): Promise<void> => {
+    await world.append(higher)
+    await fillUpTo(2)
+    await world.append(world.dropRecord(key!))
+    await fillUpTo(3)
+    await world.append(lower)
+    await fillUpTo(4)
+    expect(await world.compaction!.compact(2)).toBe(true)
+    while (store.hasSegment(2)) await sleep(world.clock, 10)
+  }
+  await world.clock.settle(write())
+  expect([1, 2].map((segment) => store.hasSegment(segment))).toEqual([true, false])
   world.crash()
   world.index.delete()
   await world.open()
@@ -127,6 +183,30 @@ describe('each of these breaks is seen', () => {
     }
     expect(await problemOf(1, {}, onlyFloorIsLeft)).toBeUndefined()
     expect(await problemOf(1, breaks, onlyFloorIsLeft)).toMatch(/must be/)
+  })
+
+  test('a drop that is dead as soon as its register is there again: the higher ballot is back', async () => {
+    const breaks: Breaks = {
+      options: (options) => ({
+        ...options,
+        isLive: (record, position, current, oldest) =>
+          record.type === RECORD.registerDropped
+            ? !oldest && current(rowKeyOf(record)) === undefined
+            : isLiveRecord(record, position, current, oldest),
+      }),
+    }
+    expect(await problemOf(1, {}, lowerAfterDrop)).toBeUndefined()
+    expect(await problemOf(1, breaks, lowerAfterDrop)).toMatch(/must be/)
+  })
+
+  test('a copy of a drop without the register that came after it: the register vanishes', async () => {
+    const breaks = copyingDrops((copies) => copies.slice(0, 1))
+    expect(await problemOf(1, breaks, lowerAfterDrop)).toMatch(/must be/)
+  })
+
+  test('the register in front of the copy of its drop', async () => {
+    const breaks = copyingDrops((copies) => copies.toReversed().map((each) => unbound(each)))
+    expect(await problemOf(25, breaks)).toMatch(/must be/)
   })
 
   test('the marker before what it vouches for', async () => {

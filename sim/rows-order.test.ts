@@ -1,11 +1,19 @@
 /** A row never goes back to a lower ballot, and what is made from a row never hides what is newer (D10). */
 
-import { expect, test } from 'vitest'
-import { byteString } from '../protocol/bytes.ts'
-import { bucketId, type RegisterKey } from '../protocol/ids.ts'
+import { describe, expect, test } from 'vitest'
+import { byteString, EMPTY_BYTES } from '../protocol/bytes.ts'
+import { bucketId, dataId, type RegisterKey } from '../protocol/ids.ts'
+import { blockKey } from '../protocol/keyspace/block-key.ts'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
-import { registerRow } from '../node/metadata/index-rows.ts'
-import type { NewRecord } from '../node/data/types.ts'
+import {
+  blockDropped,
+  blockRow,
+  RECORD,
+  registerDropped,
+  registerRow,
+} from '../node/metadata/index-rows.ts'
+import type { NewRecord, StoredRecord } from '../node/data/types.ts'
 import { RowsWorld } from './rows-world.ts'
 
 const BUCKET = bucketId('c'.repeat(16))
@@ -84,3 +92,110 @@ test('compaction takes no dead record for live because its row is damaged', asyn
   await world.check()
   await rebuilt(world)
 })
+
+describe('a partition that was left and entered again (L8, L9)', () => {
+  const isThere = (world: RowsWorld, row: Uint8Array) => world.store!.get(row) !== undefined
+  /** Until compaction has taken the first segments. */
+  const age = async (world: RowsWorld): Promise<void> => {
+    for (let i = 0; i < 120; i++) {
+      await world.append(world.registerRecord(OTHER))
+      await world.compaction!.work()
+    }
+  }
+
+  test('what was dropped stays away, though only a copy of the drop is left', async () => {
+    const world = new RowsWorld(1)
+    await world.open()
+    await world.clock.settle(world.append(world.registerRecord(KEY)))
+    await world.clock.settle(world.append(world.dropRecord(KEY)))
+    await world.clock.settle(age(world))
+    expect(isThere(world, registerRow(KEY))).toBe(false)
+    await rebuilt(world)
+  })
+
+  test('a register that came back at a lower ballot is the one that counts, before and behind copies', async () => {
+    const world = new RowsWorld(1)
+    await world.open()
+    const write = async (): Promise<void> => {
+      const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+      await world.append(higher)
+      await world.append(world.dropRecord(KEY))
+      await world.append(lower)
+      // The drop is written again, as compaction does, while the first record is still in the log.
+      const drops = await found(world, RECORD.registerDropped)
+      expect(await world.store!.move(drops)).toEqual([])
+    }
+    await world.clock.settle(write())
+    await world.check()
+    await rebuilt(world)
+    await world.clock.settle(age(world))
+    await rebuilt(world)
+    await world.scrub()
+    await world.check()
+  })
+
+  test('a FAULTY register is dropped, too, and whatever comes later counts', async () => {
+    const world = new RowsWorld(1)
+    await world.open()
+    const write = async (): Promise<void> => {
+      const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+      await world.append(higher)
+      await world.append(registerDropped(KEY, undefined))
+      await world.append(lower)
+      const drops = await found(world, RECORD.registerDropped)
+      expect(await world.store!.move(drops)).toEqual([])
+    }
+    await world.clock.settle(write())
+    await rebuilt(world)
+  })
+
+  test('where the index lost a row, the copy of an older drop does not take its record away', async () => {
+    const key = blockKey(3, dataId('d'.repeat(24)), 0)
+    const block = { type: RECORD.block, partition: partitionOfKey(key), key, body: EMPTY_BYTES }
+    const world = new RowsWorld(1)
+    await world.open()
+    const write = async (): Promise<void> => {
+      await world.append({ ...block, payload: new Uint8Array(100) })
+      await world.append(blockDropped(key))
+      await world.append({ ...block, payload: new Uint8Array(200) })
+      await world.store!.settleIndex()
+      world.dropRow(blockRow(key))
+      expect(await world.store!.move(await found(world, RECORD.blockDropped))).toEqual([])
+    }
+    await world.clock.settle(write())
+    expect(isThere(world, blockRow(key))).toBe(false)
+    await world.scrub()
+    expect(isThere(world, blockRow(key))).toBe(true)
+    await world.check()
+    await rebuilt(world)
+  })
+
+  test('a damaged drop is written again, and the register behind it stays', async () => {
+    const world = new RowsWorld(1)
+    await world.open()
+    const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+    const write = async (): Promise<void> => {
+      await world.append(higher)
+      while (world.store!.end().end.segment < 3) await world.append(world.registerRecord(OTHER))
+      await world.append(world.dropRecord(KEY))
+      await world.append(lower)
+      const [drop] = await found(world, RECORD.registerDropped)
+      await world.store!.settleIndex()
+      world.damageAt(drop!.position, KEY.length + 1)
+    }
+    await world.clock.settle(write())
+    expect((await world.scrub()).counts).toMatchObject({ bad: 1, mended: 1, left: 0 })
+    await world.check()
+    expect((await world.scrub()).counts).toMatchObject({ bad: 0, left: 0 })
+  })
+})
+
+async function found(world: RowsWorld, type: number): Promise<StoredRecord[]> {
+  const records: StoredRecord[] = []
+  for (const { segment } of world.store!.segments()) {
+    for await (const each of world.store!.walk(segment)) {
+      if ('record' in each && each.record.type === type) records.push(each)
+    }
+  }
+  return records
+}

@@ -23,21 +23,25 @@ import type { Compaction } from '../node/data/compaction.ts'
 import type { Scrub } from '../node/data/scrub.ts'
 import { segmentPath } from '../node/data/segment.ts'
 import { Store } from '../node/data/store.ts'
-import type { NewRecord, StoreOptions } from '../node/data/types.ts'
+import type { LogPosition, NewRecord, StoreOptions } from '../node/data/types.ts'
 import { checkDigests } from '../node/metadata/digest-check.ts'
 import {
+  blockDropped,
   blockGone,
+  floorRow,
+  RECORD,
+  minimumGone,
+  registerDropped,
+  registerGone,
+  registerRow,
+} from '../node/metadata/index-rows.ts'
+import {
   decodeFloor,
   decodeNumber,
   decodePosition,
   encodeNumber,
-  floorRow,
-  RECORD,
-  minimumGone,
-  registerGone,
-  registerRow,
   stateOfRow,
-} from '../node/metadata/index-rows.ts'
+} from '../node/metadata/row-format.ts'
 import { storeOptions } from '../node/open-store.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
@@ -73,6 +77,10 @@ export class RowsWorld {
   private readonly model = new Map<string, string>()
   private ballot = 0
   private blocks = 0
+  /** Absent, and may come back at a lower ballot. */
+  private readonly droppedRegisters = new Set<RegisterKey>()
+  private readonly highestMinima = new Map<string, number>()
+  private readonly droppedBlocks = new Set<BlockKey>()
 
   constructor(seed: number, breaks: Breaks = {}) {
     this.random = seededRandom(seed)
@@ -149,9 +157,13 @@ export class RowsWorld {
   damageRecord(key: RegisterKey): void {
     const row = this.store?.get(registerRow(key))
     if (row === undefined) throw new Error('no such register')
-    const { segment, offset } = decodePosition(row)
+    this.damageAt(decodePosition(row), key.length + 12)
+  }
+
+  /** Flips a bit of the record that lies there; `at` counts from behind its header. */
+  damageAt({ segment, offset }: LogPosition, at: number): void {
     this.isDamaged = true
-    this.disk.corrupt(segmentPath(segment), offset + RECORD_HEADER_BYTES + key.length + 12, 1)
+    this.disk.corrupt(segmentPath(segment), offset + RECORD_HEADER_BYTES + at, 1)
   }
 
   /** The index has lost it. Everything must be committed. */
@@ -294,25 +306,45 @@ export class RowsWorld {
       else this.model.set(key, value)
       this.pending.delete(key)
     }
+    this.noteDrops(record)
+  }
+
+  private noteDrops({ type, key }: NewRecord): void {
+    if (type === RECORD.registerDropped) this.droppedRegisters.add(key as RegisterKey)
+    if (type === RECORD.register) this.droppedRegisters.delete(key as RegisterKey)
+    if (type === RECORD.blockDropped) this.droppedBlocks.add(key as BlockKey)
+    if (type === RECORD.block || type === RECORD.blockGone) {
+      this.droppedBlocks.delete(key as BlockKey)
+    }
   }
 
   private draw(): NewRecord {
     const kind = this.random()
     const register = objectRegister(BUCKET, this.pick(4), `key ${this.pick(KEYS)}`, PARTITION_BITS)
-    if (kind < 0.35) return this.registerRecord(register)
+    if (kind < 0.28) return this.registerRecord(register)
+    if (kind < 0.35) return this.reentry(register) ?? this.registerRecord(register)
+    if (kind < 0.45) return this.dropRecord(register)
     if (kind < 0.5) {
       return registerGone(register, { counter: ++this.ballot, proposer: PROPOSER })
     }
+    if (kind < 0.55) {
+      const key = this.pickOf(this.droppedBlocks)
+      const payload = new Uint8Array(1 + this.pick(4_000)).fill(7)
+      if (key !== undefined) return this.blockRecord(key, payload)
+    }
     if (kind < 0.7) {
       const payload = new Uint8Array(1 + this.pick(4_000)).fill(this.blocks)
-      return { type: RECORD.block, ...this.blockOf(++this.blocks), body: EMPTY_BYTES, payload }
+      return this.blockRecord(this.blockOf(++this.blocks).key, payload)
+    }
+    if (kind < 0.78) {
+      const { key } = this.blockOf(1 + this.pick(Math.max(1, this.blocks)))
+      return blockDropped(key)
     }
     if (kind < 0.85) return blockGone(this.blockOf(1 + this.pick(Math.max(1, this.blocks))).key)
     const partition = this.pick(PARTITIONS)
     if (kind < 0.87) return minimumGone(partition, BUCKET)
     if (kind < 0.9) {
-      const body = encodeNumber(this.pick(50))
-      return { type: RECORD.minimum, partition, key: BUCKET, body }
+      return { type: RECORD.minimum, partition, key: BUCKET, body: this.minimumOf(partition) }
     }
     if (kind < 0.92) {
       return { type: RECORD.mark, partition: 0, key: 'mark', body: encodeNumber(this.pick(99)) }
@@ -321,10 +353,28 @@ export class RowsWorld {
     return { type, partition: this.pick(3), key: `node${this.pick(2)}aaaa`, body: EMPTY_BYTES }
   }
 
+  /** Of what is there, as far as the model knows. */
+  dropRecord(key: RegisterKey): NewRecord {
+    const state = this.model.get(`r${key}`)
+    return registerDropped(key, state === undefined ? undefined : ballotOfState(bytesOf(state)))
+  }
+
+  blockRecord(key: BlockKey, payload: Uint8Array): NewRecord {
+    return { type: RECORD.block, partition: partitionOfKey(key), key, body: EMPTY_BYTES, payload }
+  }
+
+  /** A register that was dropped comes back at any ballot above the floor, but for those that it lost for good. */
+  private reentry(key: RegisterKey): NewRecord | undefined {
+    if (!this.droppedRegisters.has(key) || this.pending.has(`r${key}`)) return undefined
+    const floor = Number(this.model.get(byteString(floorRow(partitionOfKey(key)))) ?? 0)
+    const counter = floor + 1 + this.pick(this.ballot - floor)
+    return this.registerRecord(key, counter)
+  }
+
   /** A register's next state, with a body of random size. */
-  registerRecord(key: RegisterKey): NewRecord {
+  registerRecord(key: RegisterKey, counter = ++this.ballot): NewRecord {
     const body = encodeState({
-      ballot: { counter: ++this.ballot, proposer: PROPOSER },
+      ballot: { counter, proposer: PROPOSER },
       value: {
         operation: operationId('o'.repeat(16)),
         tombstone: false,
@@ -345,6 +395,10 @@ export class RowsWorld {
   private effects(record: NewRecord): [string, string | undefined][] {
     const { type, partition, key, body } = record
     switch (type) {
+      case RECORD.registerDropped:
+        return [[`r${key}`, undefined]]
+      case RECORD.blockDropped:
+        return [[`b${key}`, undefined]]
       case RECORD.register:
         return [[`r${key}`, byteString(body)]]
       case RECORD.registerGone: {
@@ -372,6 +426,20 @@ export class RowsWorld {
       default:
         return [[`y${key}/${u16(partition)}`, undefined]]
     }
+  }
+
+  /** Lower ones than before come only until it is removed: what was removed is a bucket that is gone (T8). */
+  private minimumOf(partition: number): Uint8Array {
+    const row = `g${u16(partition)}${BUCKET}`
+    const highest = this.highestMinima.get(row) ?? 0
+    const isRemoved = !this.model.has(row)
+    const minimum = isRemoved ? highest + this.pick(50) : this.pick(highest + 50)
+    this.highestMinima.set(row, Math.max(highest, minimum))
+    return encodeNumber(minimum)
+  }
+
+  private pickOf<T>(all: Set<T>): T | undefined {
+    return [...all][this.pick(all.size)]
   }
 
   private pick(count: number): number {

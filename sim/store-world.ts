@@ -47,6 +47,7 @@ const ROWS: RowSchema = {
   positionOf: (_key, row) => positionOf(row),
   identityOf: (key) => ({ type: WITH_PAYLOAD, partition: 0, key: byteString(key) }),
   restore: () => undefined,
+  copiesOf: (record) => [record],
 }
 
 /** One append of a client: some records that must appear together. */

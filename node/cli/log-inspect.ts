@@ -132,9 +132,11 @@ export function describeKey(type: number, key: ByteString): string {
   switch (type) {
     case RECORD.register:
     case RECORD.registerGone:
+    case RECORD.registerDropped:
       return describeRegister(key as ByteString as RegisterKey)
     case RECORD.block:
-    case RECORD.blockGone: {
+    case RECORD.blockGone:
+    case RECORD.blockDropped: {
       if (key.length !== BLOCK_KEY_BYTES) break
       const block = key as ByteString as BlockKey
       return `data ${hex(bytesOf(dataIdOf(block)))} block ${blockIndexOf(block)}`

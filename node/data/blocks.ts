@@ -7,7 +7,8 @@ import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
-import { blockGone, blockRow, decodePosition, RECORD } from '../metadata/index-rows.ts'
+import { blockDropped, blockGone, blockRow, RECORD } from '../metadata/index-rows.ts'
+import { decodePosition } from '../metadata/row-format.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
 import { errorCode, LogError } from './errors.ts'
 import type { Store } from './store.ts'
@@ -146,6 +147,18 @@ export class BlockStore {
    * was here of them.
    */
   async forget(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
+    return this.#removeAll(keys, blockGone)
+  }
+
+  /** Blocks that this node has no duty to keep any more (L8): they may come back. */
+  async drop(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
+    return this.#removeAll(keys, blockDropped)
+  }
+
+  async #removeAll(
+    keys: readonly BlockKey[],
+    removal: (key: BlockKey) => NewRecord,
+  ): Promise<{ blocks: number; bytes: number }> {
     const forgotten = { blocks: 0, bytes: 0 }
     // Not in one go: every removal is applied to the index in the turn in which its flush ends.
     for (let at = 0; at < keys.length; at += FORGOTTEN_AT_ONCE) {
@@ -155,7 +168,7 @@ export class BlockStore {
         return row !== undefined
       })
       if (here.length === 0) continue
-      await this.#store.append(here.map(blockGone), { urgent: true })
+      await this.#store.append(here.map(removal), { urgent: true })
       for (const key of here) this.#damaged.delete(key)
       forgotten.blocks += here.length
     }

@@ -20,7 +20,7 @@
  * deletes need.
  */
 
-import { PAGE_BYTES } from './segment.ts'
+import { BATCH_HEADER_BYTES, PAGE_BYTES } from './segment.ts'
 
 export interface PlannedSegment {
   readonly segment: number
@@ -52,8 +52,9 @@ const CHEAP_SHARE = 0.9
 /** A segment below it would be copied nearly whole. */
 const SHARE_MIN = 0.02
 const REMOVAL_SHARE_MAX = 0.02
-/** What a compaction leaves itself: the last page of its copies, the marker, the begin of a segment. */
-const OWN_COST_BYTES = 3 * PAGE_BYTES
+/** What a compaction leaves itself: the batches of the last copies, of the marker and of the begin of a segment,
+ * each with its header and its padding. A segment that gives no more than that would be copied for ever. */
+const OWN_COST_BYTES = 3 * (PAGE_BYTES + BATCH_HEADER_BYTES)
 const SHORT_GAIN_BYTES = 64 << 10
 
 /** Of the disk, counted with the segments that copies need: up to here dead bytes cost nobody anything, and

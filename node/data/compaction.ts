@@ -240,7 +240,7 @@ export class Compaction {
         if (store.hasRow(record)) lostBytes += position.lengthBytes
         continue
       }
-      if (store.isUndecided(record)) {
+      if (store.isUndecided(record, position)) {
         this.options.suspect?.(segment)
         return this.keep(segment, 'a row of the index is damaged: a scrub makes it again first')
       }

@@ -39,8 +39,8 @@ export function* orphansOf(
       const group: LogRecord[] = []
       for (const key of keys) {
         const identity = schema.identityOf(key)
-        const record = identity && schema.restore(identity, current)
-        if (record !== undefined) group.push(record)
+        const records = identity && schema.restore(identity, current)
+        if (records !== undefined) group.push(...records)
       }
       if (group.length > 0) yield group
       if (seen < PAGE_ROWS) break

@@ -72,11 +72,6 @@ const MENDED_AT_ONCE = 500
 /** What a record costs, in rows. */
 const ROWS_PER_RECORD = 4
 
-interface Suspect {
-  readonly record: LogRecord
-  readonly position: LogPosition
-}
-
 export class Scrub {
   readonly counts: Counts = {
     doneBytes: 0,
@@ -93,7 +88,7 @@ export class Scrub {
   /** Of the segment that is walked. */
   private reader: SegmentReader | undefined
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
-  private readonly suspects = new Map<ByteString, Suspect>()
+  private readonly suspects = new Map<ByteString, StoredRecord>()
   private readonly damaged: Damage[] = []
   /** Where these lie. */
   private readonly places = new Set<string>()
@@ -197,7 +192,7 @@ export class Scrub {
       this.counts.mended++
     }
     if (rowKey === undefined) {
-      this.noteRemoval(record)
+      this.noteRemoval({ record, position })
     } else if (!store.hasSoundRow(rowKey)) {
       this.suspect(byteString(rowKey), record, position)
       return
@@ -225,13 +220,13 @@ export class Scrub {
     this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
   }
 
-  private noteRemoval(record: LogRecord): void {
+  private noteRemoval(removal: StoredRecord): void {
     const { store } = this.options
-    const key = store.rows?.removedKeyOf(record)
+    const key = store.rows?.removedKeyOf(removal.record)
     if (key === undefined) return
     const name = byteString(key)
     const suspect = this.suspects.get(name)
-    if (suspect !== undefined && store.rows?.isRemovedBy(suspect.record, record) === true) {
+    if (suspect !== undefined && store.rows?.isRemovedBy(suspect, removal) === true) {
       this.suspects.delete(name)
       this.noteDead(suspect.position)
     }
@@ -278,7 +273,7 @@ export class Scrub {
   /** `damage`: where the record can't be read, if it is known. */
   private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>, damage?: Damage): void {
     const { store, logger } = this.options
-    store.restore(record).then(
+    store.restore(record, damage).then(
       (outcome) => {
         if (outcome === 'elsewhere') this.options.fetch(record)
         // No row says that a removal was written again: the new one does what the damaged one did (D7).
@@ -294,7 +289,7 @@ export class Scrub {
   /** No suspect has a removal behind it: their rows are lost, or damaged. */
   private async mendRows(): Promise<void> {
     const { store, logger } = this.options
-    const found: Suspect[] = []
+    const found: StoredRecord[] = []
     for (const { position } of this.suspects.values()) {
       if (this.stopped) return
       const record = await store.recordAt(position)

@@ -11,6 +11,7 @@ import { assert } from '../../protocol/assert.ts'
 import { EMPTY_BYTES, equalBytes, readU32, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { Compaction, type CompactionOptions } from './compaction.ts'
+import { copiesOf } from './copies.ts'
 import { DeadBytes } from './dead-bytes.ts'
 import { errorCode } from './errors.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
@@ -202,12 +203,9 @@ export class Store {
   }
 
   /** Its row is damaged: nobody can tell whether this record or another one of its key counts. */
-  isUndecided(record: LogRecord): boolean {
-    const { rows, compactedType } = this.options
-    if (record.type === compactedType) return false
-    const key = rows?.keyOf(record)
-    const row = key === undefined ? undefined : this.get(key)
-    return key !== undefined && row !== undefined && rows?.isSound(key, row) === false
+  isUndecided(record: LogRecord, position: LogPosition): boolean {
+    const { rows } = this.options
+    return rows !== undefined && rows.copiesOf(record, position, this.current) === undefined
   }
 
   /**
@@ -216,25 +214,22 @@ export class Store {
    * later try: so a copy never overtakes a newer state of its key, whatever the replay.
    * The result is what was left.
    */
-  async move<T extends { record: LogRecord; position: LogPosition }>(
-    moved: readonly T[],
-  ): Promise<T[]> {
+  async move<T extends StoredRecord>(moved: readonly T[]): Promise<T[]> {
     await this.writer.room()
-    const busy: T[] = []
-    const copies: NewRecord[] = []
-    for (const one of moved) {
-      if (this.log.isInFlight(one.record.key) || this.isUndecided(one.record)) busy.push(one)
-      else if (this.isLive(one.record, one.position)) copies.push(one.record)
-    }
+    const { copies, busy } = copiesOf(moved, {
+      rows: this.options.rows,
+      current: this.current,
+      isInFlight: (key) => this.log.isInFlight(key),
+      isLive: (record, position) => this.isLive(record, position),
+    })
     await this.log.append(copies, true)
     return busy
   }
 
   /** Whether records of this type have a row that points to them while they are live. */
   hasRow(record: Pick<LogRecord, 'type'>): boolean {
-    return (
-      record.type !== this.options.compactedType && this.options.rows?.isRemoval(record) !== true
-    )
+    const { rows, compactedType } = this.options
+    return record.type !== compactedType && rows?.isRemoval(record) !== true
   }
 
   /** Bytes of records in the segment that a row pointed to once, and none does now. */
@@ -284,13 +279,15 @@ export class Store {
    */
   async restore(
     record: Pick<LogRecord, 'type' | 'partition' | 'key'>,
+    at?: LogPosition,
   ): Promise<'written' | 'replaced' | 'elsewhere'> {
     const { rows, compactedType } = this.options
     await this.writer.room()
     if (this.log.isInFlight(record.key)) return 'replaced'
-    const restored = record.type === compactedType ? undefined : rows?.restore(record, this.current)
+    if (record.type === compactedType) return 'elsewhere'
+    const restored = rows?.restore(record, this.current, at)
     if (restored === undefined) return 'elsewhere'
-    await this.log.append([restored], true)
+    await this.log.append(restored, true)
     return 'written'
   }
 

@@ -99,7 +99,7 @@ export interface RowSchema {
   removedKeyOf(removal: RecordIdentity): Uint8Array | undefined
   /** Whether the removal, which came later, took away what the record had put there. Of the record's body
    * the first 64 bytes are given. */
-  isRemovedBy(record: LogRecord, removal: LogRecord): boolean
+  isRemovedBy(record: StoredRecord, removal: StoredRecord): boolean
   /** Of two records of one row, neither removed: whether the first is history whatever their order in the
    * log. The first 64 bytes of their bodies are given. */
   isOlder(record: LogRecord, than: LogRecord): boolean
@@ -116,11 +116,20 @@ export interface RowSchema {
   positionOf(key: Uint8Array, row: Uint8Array): LogPosition | undefined
   /** Whose the row is. */
   identityOf(key: Uint8Array): RecordIdentity | undefined
-  /** The record anew from what the index holds; undefined where that is not all of it, as with blocks. */
+  /** The record anew from what the index holds, to be appended at once; undefined where that is not all of
+   * it, as with blocks. `at`: where it lay. */
   restore(
     record: RecordIdentity,
     current: (key: Uint8Array) => Uint8Array | undefined,
-  ): LogRecord | undefined
+    at?: LogPosition,
+  ): readonly LogRecord[] | undefined
+  /** What compaction appends, in one append, in place of a live record; undefined while a damaged row
+   * leaves that open. */
+  copiesOf(
+    record: LogRecord,
+    position: LogPosition,
+    current: (key: Uint8Array) => Uint8Array | undefined,
+  ): readonly LogRecord[] | undefined
 }
 
 export interface StoreOptions {

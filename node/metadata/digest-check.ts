@@ -12,15 +12,8 @@ import type { Store } from '../data/store.ts'
 import type { Damage } from '../data/types.ts'
 import type { Clock } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
-import {
-  decodePosition,
-  digestRow,
-  endOfPartitionRows,
-  hasState,
-  RECORD,
-  registerRow,
-  uncheckedStateOfRow,
-} from './index-rows.ts'
+import { digestRow, endOfPartitionRows, RECORD, registerRow } from './index-rows.ts'
+import { decodePosition, hasState, uncheckedStateOfRow } from './row-format.ts'
 
 /** What the look at an empty partition costs, in rows. */
 const ROWS_PER_PARTITION = 8

@@ -13,10 +13,7 @@ import {
   applyRecord,
   blockGone,
   blockRow,
-  DamagedRow,
-  decodeNumber,
   digestRow,
-  encodeNumber,
   floorOfRow,
   floorRow,
   isLiveRecord,
@@ -26,8 +23,8 @@ import {
   RECORD,
   registerGone,
   registerRow,
-  stateOfRow,
 } from './index-rows.ts'
+import { DamagedRow, decodeNumber, encodeNumber, stateOfRow } from './row-format.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const KEY = objectRegister(BUCKET, 0, 'key', 6)

@@ -23,23 +23,15 @@
  *     made of the latest one                                                                 (D7)
  *   - a removal takes away only what it was written for, so that its copy does no harm to what came
  *     after it: a register's goes with a floor, and whatever comes later lies above it       (G2, G3)
+ *   - a drop takes away what lies before it and may come back at any ballot: drop-records.ts  (L8, L9)
  */
 
-import { crc32 } from 'node:zlib'
 import { unreachable } from '../../protocol/assert.ts'
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
-import {
-  PROPOSER_ID_BYTES,
-  proposerId,
-  type BlockKey,
-  type BucketId,
-  type NodeId,
-  type RegisterKey,
-} from '../../protocol/ids.ts'
+import type { BlockKey, BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
-
 import type { LogPosition, LogRecord, NewRecord, RowWrite } from '../data/types.ts'
 import {
   dropRegister,
@@ -47,6 +39,26 @@ import {
   toggleBlock,
   toggleRegister,
 } from '../../protocol/sync/digest.ts'
+import { dropBody, dropsRecordAt, outranks } from './drop-records.ts'
+import {
+  ballotOfRow,
+  checkedValue,
+  decodeFloor,
+  decodeNumber,
+  encodeFloor,
+  encodeRegisterRow,
+  encodeRow,
+  FLOOR_BYTES,
+  hasState,
+  isAt,
+  isBehind,
+  isSound,
+  isSoundRegister,
+  NUMBER_BYTES,
+  readPosition,
+  replaced,
+  replacedRegister,
+} from './row-format.ts'
 
 /** Types of log records. A retired number is never used again. */
 export const RECORD = {
@@ -64,6 +76,10 @@ export const RECORD = {
   compacted: 9,
   /** A minimum of a bucket that is gone, which no node knows any more (T8). */
   minimumGone: 10,
+  /** A register of a partition that the node has left, or enters again: it may come back (L8, L9). */
+  registerDropped: 11,
+  /** A block of such a partition: it may come back. */
+  blockDropped: 12,
 } as const
 
 export type RecordType = (typeof RECORD)[keyof typeof RECORD]
@@ -79,11 +95,6 @@ export function nameOfType(type: number): keyof typeof RECORD | undefined {
 
 /** Raise when a row's form changes: the index is then rebuilt from the log. */
 export const INDEX_VERSION = 3
-
-const POSITION_BYTES = 14
-const CHECKSUM_BYTES = 4
-const NUMBER_BYTES = 8
-const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 
 export function registerRow(key: RegisterKey): Uint8Array {
   return bytesOf(`r${key}`)
@@ -145,139 +156,34 @@ export function registerGone(key: RegisterKey, floor: Ballot): NewRecord {
 
 /** Raises a partition's floor and removes nothing: no register has a key without a space. */
 export function floorRaised(partition: number, floor: Ballot): NewRecord {
-  return { type: RECORD.registerGone, partition, key: u16(partition), body: encodeFloor(floor) }
+  return {
+    type: RECORD.registerGone,
+    partition,
+    key: u16(partition),
+    body: encodeFloor(floor),
+  }
+}
+
+/** Removes a register's row, whatever it holds, until it is written again: drop-records.ts. `ballot`: of the
+ * state that is there; undefined of a FAULTY one. Append it urgently. */
+export function registerDropped(key: RegisterKey, ballot: Ballot | undefined): NewRecord {
+  const partition = partitionOfKey(key)
+  return {
+    type: RECORD.registerDropped,
+    partition,
+    key,
+    body: dropBody(ballot),
+  }
+}
+
+/** Removes a block's row until it is written again. Append it urgently: it frees space. */
+export function blockDropped(key: BlockKey): NewRecord {
+  return { type: RECORD.blockDropped, partition: partitionOfKey(key), key, body: dropBody() }
 }
 
 /** The partition's floor from its row; of no row ZERO_BALLOT. Throws DamagedRow. */
 export function floorOfRow(row: Uint8Array | undefined): Ballot {
   return row === undefined ? ZERO_BALLOT : decodeFloor(checkedValue(row, FLOOR_BYTES))
-}
-
-export function encodeFloor(floor: Ballot): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(FLOOR_BYTES)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(floor.counter))
-  // ZERO_BALLOT and marks have no proposer: zeros stand for it.
-  bytes.set(bytesOf(floor.proposer), 8)
-  return bytes
-}
-
-export function decodeFloor(bytes: Uint8Array): Ballot {
-  const proposer = byteString(bytes.subarray(8, FLOOR_BYTES))
-  return {
-    counter: decodeNumber(bytes.subarray(0, 8)),
-    proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
-  }
-}
-
-export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(POSITION_BYTES)
-  writePosition(bytes, 0, position)
-  return bytes
-}
-
-/** Of a register's, a block's or a duty's row. Its record proves that it is the right one. */
-export function decodePosition(row: Uint8Array): LogPosition {
-  return readPosition(row, 0)
-}
-
-function readPosition(row: Uint8Array, at: number): LogPosition {
-  const view = new DataView(row.buffer, row.byteOffset + at, POSITION_BYTES)
-  return {
-    segment: view.getUint32(0),
-    offset: view.getUint16(4) * 0x100000000 + view.getUint32(6),
-    lengthBytes: view.getUint32(10),
-  }
-}
-
-function writePosition(
-  bytes: Uint8Array,
-  at: number,
-  { segment, offset, lengthBytes }: LogPosition,
-): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, POSITION_BYTES)
-  view.setUint32(0, segment)
-  view.setUint16(4, Math.floor(offset / 0x100000000))
-  view.setUint32(6, offset >>> 0)
-  view.setUint32(10, lengthBytes)
-}
-
-/** A row of the index is not as it was written (fault 4). */
-export class DamagedRow extends Error {
-  override readonly name = 'DamagedRow'
-}
-
-/** The state in a register's row, or undefined when it has none or its checksum fails: FAULTY, never
- * absent (A4). */
-export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
-  return hasState(row) && isSoundRegister(row) ? uncheckedStateOfRow(row) : undefined
-}
-
-/** Without the check: for enumerations, whose results are read again before they are used. */
-export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
-  return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
-}
-
-export function hasState(row: Uint8Array): boolean {
-  return row.length > POSITION_BYTES + CHECKSUM_BYTES
-}
-
-function encodeRegisterRow(position: LogPosition, state: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES + state.length)
-  writePosition(bytes, 0, position)
-  bytes.set(state, POSITION_BYTES + CHECKSUM_BYTES)
-  putChecksum(bytes, POSITION_BYTES, registerChecksum(bytes))
-  return bytes
-}
-
-function registerChecksum(row: Uint8Array): number {
-  return crc32(uncheckedStateOfRow(row), crc32(row.subarray(0, POSITION_BYTES)))
-}
-
-function isSoundRegister(row: Uint8Array): boolean {
-  return (
-    row.length >= POSITION_BYTES + CHECKSUM_BYTES &&
-    checksumAt(row, POSITION_BYTES) === registerChecksum(row)
-  )
-}
-
-/** A row of a value of fixed length, or of none: value ‖ position ‖ CRC-32. */
-function encodeRow(value: Uint8Array, position: LogPosition): Uint8Array {
-  const bytes = new Uint8Array(value.length + POSITION_BYTES + CHECKSUM_BYTES)
-  bytes.set(value)
-  writePosition(bytes, value.length, position)
-  const end = value.length + POSITION_BYTES
-  putChecksum(bytes, end, crc32(bytes.subarray(0, end)))
-  return bytes
-}
-
-function isSound(row: Uint8Array, valueBytes: number): boolean {
-  const end = valueBytes + POSITION_BYTES
-  return row.length === end + CHECKSUM_BYTES && checksumAt(row, end) === crc32(row.subarray(0, end))
-}
-
-function checkedValue(row: Uint8Array, valueBytes: number): Uint8Array {
-  if (!isSound(row, valueBytes)) throw new DamagedRow('a row of the index is damaged')
-  return row.subarray(0, valueBytes)
-}
-
-function putChecksum(bytes: Uint8Array, at: number, checksum: number): void {
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, checksum)
-}
-
-function checksumAt(row: Uint8Array, at: number): number {
-  return new DataView(row.buffer, row.byteOffset).getUint32(at)
-}
-
-export function encodeNumber(value: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(NUMBER_BYTES)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value))
-  return bytes
-}
-
-/** Of a record's body, or of a row, which is checked. Throws DamagedRow. */
-export function decodeNumber(bytes: Uint8Array): number {
-  const value = bytes.length === NUMBER_BYTES ? bytes : checkedValue(bytes, NUMBER_BYTES)
-  return Number(new DataView(value.buffer, value.byteOffset, NUMBER_BYTES).getBigUint64(0))
 }
 
 export type Current = (key: Uint8Array) => Uint8Array | undefined
@@ -295,9 +201,11 @@ function rowOf({ type, partition, key }: Pick<LogRecord, 'type' | 'partition' | 
   switch (type as RecordType) {
     case RECORD.register:
     case RECORD.registerGone:
+    case RECORD.registerDropped:
       return { key: registerRow(key as RegisterKey), valueBytes: 0 }
     case RECORD.block:
     case RECORD.blockGone:
+    case RECORD.blockDropped:
       return { key: blockRow(key as BlockKey), valueBytes: 0 }
     case RECORD.minimum:
     case RECORD.minimumGone:
@@ -342,23 +250,20 @@ export function applyRecord(
       return row === undefined ? [] : [{ key, replaces: replaced(row, valueBytes) }]
     }
     case RECORD.blockGone:
-      return applyBlockGone(record, current)
+      return removeBlock(record.key as BlockKey, current)
     case RECORD.registerGone:
       return applyRegisterGone(record, position, current)
+    case RECORD.registerDropped:
+      return applyRegisterDropped(record, position, current)
+    case RECORD.blockDropped: {
+      const at = replaced(current(rowOf(record).key), 0)
+      return dropsRecordAt(record, position, at) ? removeBlock(record.key as BlockKey, current) : []
+    }
     case RECORD.compacted:
       return []
     default:
       throw new Error(`log record of unknown type ${String(type satisfies never)}`)
   }
-}
-
-/** Where the record lies that a row points to. Of a damaged row nobody knows. */
-function replaced(row: Uint8Array | undefined, valueBytes: number): LogPosition | undefined {
-  return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
-}
-
-function replacedRegister(row: Uint8Array | undefined): LogPosition | undefined {
-  return row !== undefined && isSoundRegister(row) ? readPosition(row, 0) : undefined
 }
 
 function applyBlock(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
@@ -374,16 +279,16 @@ function applyBlock(record: LogRecord, position: LogPosition, current: Current):
   ]
 }
 
-function applyBlockGone(record: LogRecord, current: Current): RowWrite[] {
-  const key = blockRow(record.key as BlockKey)
+function removeBlock(block: BlockKey, current: Current): RowWrite[] {
+  const key = blockRow(block)
   const row = current(key)
   if (row === undefined) return []
   const replaces = replaced(row, 0)
-  const digest = digestRow(record.partition)
+  const digest = digestRow(partitionOfKey(block))
   const before = current(digest) ?? EMPTY_DIGEST
   return [
     { key, replaces },
-    { key: digest, value: toggleBlock(before, record.key as BlockKey, -1) },
+    { key: digest, value: toggleBlock(before, block, -1) },
   ]
 }
 
@@ -408,15 +313,6 @@ function applyRegister(record: LogRecord, position: LogPosition, current: Curren
   return writes
 }
 
-/** Undefined for no row and for a FAULTY one. A damaged row counts with what it says: the digest was made
- * of it, or else the next comparison of digests with the rows mends it (scrub). */
-function ballotOfRow(row: Uint8Array | undefined): Ballot | undefined {
-  if (row === undefined || !hasState(row)) return undefined
-  return row.length < POSITION_BYTES + CHECKSUM_BYTES + 26
-    ? undefined
-    : ballotOfState(uncheckedStateOfRow(row))
-}
-
 function applyRegisterGone(record: LogRecord, position: LogPosition, current: Current): RowWrite[] {
   const writes = raise(record, position, current, floorRow(record.partition), compareFloors)
   const key = registerRow(record.key as RegisterKey)
@@ -430,6 +326,28 @@ function applyRegisterGone(record: LogRecord, position: LogPosition, current: Cu
   const digest = current(digestKey) ?? EMPTY_DIGEST
   const value = dropRegister(digest, record.key as RegisterKey, before)
   return [...writes, { key, replaces }, { key: digestKey, value }]
+}
+
+function applyRegisterDropped(
+  record: LogRecord,
+  position: LogPosition,
+  current: Current,
+): RowWrite[] {
+  const key = registerRow(record.key as RegisterKey)
+  const row = current(key)
+  if (row === undefined) return []
+  const replaces = replacedRegister(row)
+  if (!dropsRecordAt(record, position, replaces)) return []
+  const before = ballotOfRow(row)
+  // A FAULTY one is in no digest.
+  if (before === undefined) return [{ key, replaces }]
+  const digestKey = digestRow(record.partition)
+  const digest = current(digestKey) ?? EMPTY_DIGEST
+  const value = dropRegister(digest, record.key as RegisterKey, before)
+  return [
+    { key, replaces },
+    { key: digestKey, value },
+  ]
 }
 
 function compareFloors(a: Uint8Array, b: Uint8Array): number {
@@ -467,7 +385,9 @@ export function isRemoval({ type }: Pick<LogRecord, 'type'>): boolean {
     type === RECORD.blockGone ||
     type === RECORD.registerGone ||
     type === RECORD.dutyDone ||
-    type === RECORD.minimumGone
+    type === RECORD.minimumGone ||
+    type === RECORD.registerDropped ||
+    type === RECORD.blockDropped
   )
 }
 
@@ -497,6 +417,7 @@ export function isLiveRecord(
     case RECORD.blockGone:
     case RECORD.dutyDone:
     case RECORD.minimumGone:
+    case RECORD.blockDropped:
       return !oldest && current(rowOf(record).key) === undefined
     case RECORD.registerGone: {
       const floor = current(floorRow(record.partition))
@@ -504,15 +425,15 @@ export function isLiveRecord(
       if (isAt(readPosition(floor, FLOOR_BYTES), position)) return true
       return !oldest && current(rowOf(record).key) === undefined
     }
+    case RECORD.registerDropped: {
+      const row = oldest ? undefined : current(rowOf(record).key)
+      return !oldest && (row === undefined || outranks(record, row))
+    }
     case RECORD.compacted:
       return false
     default:
       return unreachable(type)
   }
-}
-
-function isAt(a: LogPosition, b: LogPosition): boolean {
-  return a.segment === b.segment && a.offset === b.offset
 }
 
 /** Where the record of a row lies; undefined for rows without one and for damaged rows. */
@@ -562,11 +483,12 @@ export function applyDamagedRecord(
   position: LogPosition,
   current: Current,
 ): RowWrite[] {
-  if (type !== RECORD.register && type !== RECORD.registerGone) return []
+  const isRemoved = type === RECORD.registerGone || type === RECORD.registerDropped
+  if (type !== RECORD.register && !isRemoved) return []
   const rowKey = registerRow(key as RegisterKey)
   const row = current(rowKey)
-  // A removal whose floor is lost: what is there may be what it removed, or have come after it.
-  if (row === undefined && type === RECORD.registerGone) return []
+  // A removal whose floor, or bound, is lost: what is there may be what it removed, or have come after it.
+  if (row === undefined && isRemoved) return []
   const writes: RowWrite[] = []
   let replaces: LogPosition | undefined
   if (row !== undefined && hasState(row)) {
@@ -584,12 +506,10 @@ export function applyDamagedRecord(
   return writes
 }
 
-/** In the log. */
-export function isBehind(a: LogPosition, b: LogPosition): boolean {
-  return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
-}
-
-export function partitionOfDutyRow(row: Uint8Array): { peer: NodeId; partition: number } {
+export function partitionOfDutyRow(row: Uint8Array): {
+  peer: NodeId
+  partition: number
+} {
   const text = byteString(row)
   const slash = text.length - 3
   return {

@@ -12,7 +12,7 @@ import type {
   WireRow,
 } from '../../protocol/rpc/messages.js'
 import type { Store } from '../data/store.ts'
-import { stateOfRow } from './index-rows.ts'
+import { stateOfRow } from './row-format.ts'
 import type { RegisterHost } from './register-host.ts'
 
 export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3 } as const

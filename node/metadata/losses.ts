@@ -14,6 +14,7 @@ export function lossOf({ identity, segment, offset }: NamedDamage): Loss | undef
     case RECORD.minimum:
       return { partitions: [partition], mark: false, reason: 'minimum', detail }
     case RECORD.registerGone:
+    case RECORD.registerDropped:
       return { partitions: [partition], mark: false, reason: 'removal', detail }
     default:
       // A register or a block: its row shows what is wrong with it (D3).

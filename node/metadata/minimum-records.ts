@@ -2,7 +2,8 @@
 
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import type { NewRecord } from '../data/types.ts'
-import { encodeNumber, RECORD } from './index-rows.ts'
+import { RECORD } from './index-rows.ts'
+import { encodeNumber } from './row-format.ts'
 
 /** Above every generation of a bucket's record: the minimum of a bucket that is gone for good (T8). */
 export const FINAL_GENERATION = Number.MAX_SAFE_INTEGER

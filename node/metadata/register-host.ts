@@ -40,18 +40,17 @@ import { LogError } from '../data/errors.ts'
 import type { Store } from '../data/store.ts'
 import type { NewRecord } from '../data/types.ts'
 import {
-  decodeNumber,
-  encodeNumber,
   floorOfRow,
   floorRow,
   MARK_ROW,
   minimumGone,
   minimumRow,
   RECORD,
+  registerDropped,
   registerGone,
   registerRow,
-  stateOfRow,
 } from './index-rows.ts'
+import { decodeNumber, encodeNumber, stateOfRow } from './row-format.ts'
 import { deletes, givesSpace } from './gives-space.ts'
 import type { HostReply, Learnt } from './host-replies.ts'
 import { FINAL_GENERATION, minimumName, minimumRecord, type Rise } from './minimum-records.ts'
@@ -115,7 +114,10 @@ export class RegisterHost {
   /** `blocks` ride with an accept (A5). `withBlock`: a read wants the packed block of the value. */
   handle(
     request: RegisterRequest,
-    extras: { blocks?: readonly OwnedBlock[] | undefined; withBlock?: boolean | undefined } = {},
+    extras: {
+      blocks?: readonly OwnedBlock[] | undefined
+      withBlock?: boolean | undefined
+    } = {},
   ): Promise<HostReply> {
     const refusal = this.refusalOf(request)
     if (refusal !== undefined) return Promise.resolve({ reply: refusal })
@@ -193,13 +195,16 @@ export class RegisterHost {
     })
   }
 
-  /** Takes the register away, whatever it is: the node enters its partition again (L9). */
+  /**
+   * Takes the register away, whatever it is, FAULTY too: the node has left its partition (L8), or enters it
+   * again (L9). It may come back at any ballot. What was promised stays promised.
+   */
   drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#load(key)
       if (stored === undefined || !isAllowed()) return false
-      const floor = stored === 'faulty' ? this.floor(partitionOfKey(key)) : stored.ballot
-      await this.#remove(key, registerGone(key, floor))
+      const ballot = stored === 'faulty' ? undefined : stored.ballot
+      await this.#remove(key, registerDropped(key, ballot))
       return true
     })
   }

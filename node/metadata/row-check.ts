@@ -6,7 +6,8 @@ import { ballotOfState } from '../../protocol/codec/state.ts'
 import type { BlockKey, RegisterKey } from '../../protocol/ids.ts'
 import { EMPTY_DIGEST, toggleBlock, toggleRegister } from '../../protocol/sync/digest.ts'
 import type { RowCheck } from '../env/lmdb-check.ts'
-import { hasState, isSoundRow, uncheckedStateOfRow } from './index-rows.ts'
+import { isSoundRow } from './index-rows.ts'
+import { hasState, uncheckedStateOfRow } from './row-format.ts'
 
 const LETTERS = { block: 0x62, digest: 0x64, register: 0x72 } as const
 /** Letter and partition. */

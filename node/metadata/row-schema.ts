@@ -6,23 +6,20 @@ import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { compareBallots } from '../../protocol/register/ballot.ts'
 import type { LogPosition, LogRecord, RowSchema } from '../data/types.ts'
+import { copyOfDrop, dropsRecordAt } from './drop-records.ts'
 import {
-  decodeFloor,
-  decodeNumber,
   floorOfRow,
   floorRow,
-  hasState,
-  isBehind,
   isRemoval,
   isSoundRow,
   partitionOfDutyRow,
   positionOfRow,
   RECORD,
   rowKeyOf,
-  uncheckedStateOfRow,
   valueOfRow,
   type Current,
 } from './index-rows.ts'
+import { decodeFloor, decodeNumber, hasState, isBehind, uncheckedStateOfRow } from './row-format.ts'
 
 type Identity = Pick<LogRecord, 'type' | 'partition' | 'key'>
 
@@ -31,7 +28,8 @@ export const ROW_SCHEMA: RowSchema = {
   keyOf: (record) =>
     isRemoval(record) || record.type === RECORD.compacted ? undefined : rowKeyOf(record),
   removedKeyOf: (removal) => (isRemoval(removal) ? rowKeyOf(removal) : undefined),
-  isRemovedBy(record, removal) {
+  isRemovedBy({ record, position }, { record: removal, position: at }) {
+    if (isDrop(removal)) return dropsRecordAt(removal, at, position)
     if (removal.type !== RECORD.registerGone) return true
     return compareBallots(ballotOfState(record.body), decodeFloor(removal.body)) <= 0
   },
@@ -41,6 +39,29 @@ export const ROW_SCHEMA: RowSchema = {
   positionOf: positionOfRow,
   identityOf,
   restore,
+  copiesOf,
+}
+
+function isDrop({ type }: Pick<LogRecord, 'type'>): boolean {
+  return type === RECORD.registerDropped || type === RECORD.blockDropped
+}
+
+/** A drop's copy names the place of the first one, and the register that came after it comes after the copy,
+ * too: drop-records.ts. Undefined where the row does not tell that register. */
+function copiesOf(
+  record: LogRecord,
+  position: LogPosition,
+  current: Current,
+): readonly LogRecord[] | undefined {
+  if (!isDrop(record)) {
+    const key = ROW_SCHEMA.keyOf(record)
+    const row = key && current(key)
+    return key && row && !isSoundRow(key, row) ? undefined : [record]
+  }
+  const copy = copyOfDrop(record, position)
+  if (record.type === RECORD.blockDropped || current(rowKeyOf(record)) === undefined) return [copy]
+  const after = restore({ ...record, type: RECORD.register }, current)
+  return after === undefined ? undefined : [copy, ...after]
 }
 
 function isOlder({ type, body }: LogRecord, than: LogRecord): boolean {
@@ -91,30 +112,38 @@ function identityOf(key: Uint8Array): Identity | undefined {
 }
 
 /** Undefined for blocks, for FAULTY registers, and where the row is damaged itself. */
-function restore({ type, partition, key }: Identity, current: Current): LogRecord | undefined {
+function restore(
+  { type, partition, key }: Identity,
+  current: Current,
+  at?: LogPosition,
+): readonly LogRecord[] | undefined {
   const rowKey = rowKeyOf({ type, partition, key })
   const row = current(rowKey)
   switch (type) {
     case RECORD.register:
       if (row === undefined || !hasState(row) || !isSoundRow(rowKey, row)) return undefined
-      return { type, partition, key, body: uncheckedStateOfRow(row).slice() }
+      return [{ type, partition, key, body: uncheckedStateOfRow(row).slice() }]
     case RECORD.minimum:
     case RECORD.mark:
     case RECORD.duty:
       if (row === undefined || !isSoundRow(rowKey, row)) return undefined
-      return { type, partition, key, body: valueOfRow(rowKey, row).slice() }
+      return [{ type, partition, key, body: valueOfRow(rowKey, row).slice() }]
     case RECORD.registerGone: {
       // Where the register is there again, only the floor counts.
       const name = row === undefined ? key : ''
       const floorKey = floorRow(partition)
       const floor = current(floorKey)
       if (floor === undefined || !isSoundRow(floorKey, floor)) return undefined
-      return { type, partition, key: name, body: valueOfRow(floorKey, floor).slice() }
+      return [{ type, partition, key: name, body: valueOfRow(floorKey, floor).slice() }]
     }
     case RECORD.blockGone:
     case RECORD.dutyDone:
     case RECORD.minimumGone:
-      return row === undefined ? { type, partition, key, body: new Uint8Array(0) } : undefined
+      return row === undefined ? [{ type, partition, key, body: new Uint8Array(0) }] : undefined
+    case RECORD.registerDropped:
+    case RECORD.blockDropped:
+      // What it said of its bound is lost: it acted on what lay before its own place at most.
+      return at && copiesOf({ type, partition, key, body: new Uint8Array(0) }, at, current)
     default:
       return undefined
   }

@@ -19,15 +19,8 @@ import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import {
-  decodeNumber,
-  digestRow,
-  encodeNumber,
-  endOfPartitionRows,
-  floorOfRow,
-  floorRow,
-  stateOfRow,
-} from '../metadata/index-rows.ts'
+import { digestRow, endOfPartitionRows, floorOfRow, floorRow } from '../metadata/index-rows.ts'
+import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.ts'
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128

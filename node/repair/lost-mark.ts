@@ -10,14 +10,8 @@ import { LogError } from '../data/errors.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import {
-  decodeNumber,
-  encodeNumber,
-  hasState,
-  MARK_ROW,
-  RECORD,
-  stateOfRow,
-} from '../metadata/index-rows.ts'
+import { MARK_ROW, RECORD } from '../metadata/index-rows.ts'
+import { decodeNumber, encodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
 import type { Forgotten } from './forgotten.ts'
 
 /** Twice what RegisterHost reserves in one step. */

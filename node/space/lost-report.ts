@@ -11,7 +11,7 @@ import type { WireLostReply, WireLostRequest } from '../../protocol/rpc/messages
 import type { LostStatus } from '../../gateway/backend.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { stateOfRow } from '../metadata/index-rows.ts'
+import { stateOfRow } from '../metadata/row-format.ts'
 import { lostName } from './lost-name.ts'
 import type { LostObject, LostObjects } from './lost-objects.ts'
 import { sleep } from '../env/sleep.ts'

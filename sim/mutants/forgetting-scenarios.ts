@@ -3,7 +3,8 @@
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { segmentPath } from '../../node/data/segment.ts'
 import type { LogPosition } from '../../node/data/types.ts'
-import { decodePosition, MARK_ROW, positionOfRow } from '../../node/metadata/index-rows.ts'
+import { MARK_ROW, positionOfRow } from '../../node/metadata/index-rows.ts'
+import { decodePosition } from '../../node/metadata/row-format.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import {
   backendOf,
