@@ -12,7 +12,8 @@ import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../env/sleep.ts'
-import { hasState, RECORD } from '../metadata/index-rows.ts'
+import { RECORD } from '../metadata/index-rows.ts'
+import { hasState } from '../metadata/row-format.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
 const AGAIN_MS = 5_000
