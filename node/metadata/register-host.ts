@@ -165,10 +165,8 @@ export class RegisterHost {
     })
   }
 
-  /**
-   * From now on every register counts as promised up to `counter`, as after a restart with such a mark, and
-   * what had passed before is flushed: whatever is accepted later lies above (D8).
-   */
+  /** From now on every register counts as promised up to `counter`, as after a restart with such a mark, and
+   * what had passed before is flushed: whatever is accepted later lies above (D8). */
   async outlaw(counter: number): Promise<void> {
     await this.#reserve(counter)
     this.#forgotten = Math.max(this.#forgotten, counter)
@@ -195,10 +193,8 @@ export class RegisterHost {
     })
   }
 
-  /**
-   * Takes the register away, whatever it is, FAULTY too: the node has left its partition (L8), or enters it
-   * again (L9). It may come back at any ballot. What was promised stays promised.
-   */
+  /** Takes the register away, FAULTY too: the node has left its partition (L8), or enters it again (L9). It may
+   * come back at any ballot. What was promised stays promised. */
   drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#load(key)

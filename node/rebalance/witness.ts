@@ -28,7 +28,7 @@ import type { Clock } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
 import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
-import { decodeNumber, hasState, stateOfRow } from '../metadata/index-rows.ts'
+import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
 import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from './bitmap.ts'
 
