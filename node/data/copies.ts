@@ -6,8 +6,8 @@ import type { LogPosition, LogRecord, NewRecord, RowSchema, StoredRecord } from 
 export interface CopyState {
   readonly rows: RowSchema | undefined
   readonly current: (key: Uint8Array) => Uint8Array | undefined
-  isInFlight(key: ByteString): boolean
-  isLive(record: LogRecord, position: LogPosition): boolean
+  readonly isInFlight: (key: ByteString) => boolean
+  readonly isLive: (record: LogRecord, position: LogPosition) => boolean
 }
 
 /** In one turn, and to be appended in it: nothing of these keys may come between. `busy` can't be told now. */
