@@ -17,6 +17,8 @@ interface Totals {
   answered: number
   epochs: number
   digest: number
+  /** How often each kind of change and fault has happened. */
+  readonly counts: Record<string, number>
 }
 
 interface Failed {
@@ -50,6 +52,7 @@ function play({ first, count }: Stretch, mutant: Mutant | undefined, stopAfter: 
     totals.answered += result.answered
     totals.epochs += result.epochs
     totals.digest = (Math.imul(totals.digest, 31) + result.digest) >>> 0
+    addCounts(totals, result.counts)
     const [violation] = result.violations
     if (violation !== undefined) failed.push({ seed, violation })
   }
@@ -57,7 +60,11 @@ function play({ first, count }: Stretch, mutant: Mutant | undefined, stopAfter: 
 }
 
 function noTotals(): Totals {
-  return { seeds: 0, events: 0, operations: 0, answered: 0, epochs: 0, digest: 0 }
+  return { seeds: 0, events: 0, operations: 0, answered: 0, epochs: 0, digest: 0, counts: {} }
+}
+
+function addCounts({ counts }: Totals, more: Iterable<readonly [string, number]>): void {
+  for (const [name, times] of more) counts[name] = (counts[name] ?? 0) + times
 }
 
 function replay(seed: number, mutant: Mutant | undefined): string {
@@ -85,6 +92,7 @@ async function runSeeds(
     totals.answered += played.totals.answered
     totals.epochs += played.totals.epochs
     totals.digest = (Math.imul(totals.digest, 31) + played.totals.digest) >>> 0
+    addCounts(totals, Object.entries(played.totals.counts))
     failed.push(...played.failed)
     return failed.length < VIOLATIONS_SHOWN
   }
@@ -99,6 +107,9 @@ async function runSeeds(
   for (const { seed, violation } of failed) {
     console.log(`seed ${seed}: ${violation}`)
     console.log(`  replay: ${replay(seed, mutant)}`)
+  }
+  for (const name of Object.keys(totals.counts).sort()) {
+    console.log(`${name.padEnd(44)} ${String(totals.counts[name]).padStart(12)}`)
   }
   const digest = totals.digest.toString(16).padStart(8, '0')
   console.log(

@@ -35,12 +35,18 @@ const ALONE: Partial<Scenario> = {
   crashEvery: 30,
   lossPermille: 0,
   markStep: 1,
+  spares: 2,
+  layoutEvery: 40,
+  hasty: true,
+  diskEvery: 0,
+  bucketEvery: 0,
 }
 const MOVING: Partial<Scenario> = {
   ...BUSY,
   replicas: 3,
   spares: 2,
-  layoutEvery: 40,
+  layoutEvery: 20,
+  hasty: true,
   lossPermille: 50,
   latePermille: 100,
 }
@@ -84,7 +90,8 @@ const REBORN: Partial<Scenario> = {
   puts: 50,
   deletes: 50,
   spares: 3,
-  layoutEvery: 40,
+  layoutEvery: 30,
+  hasty: true,
   collectEvery: 2,
   duplicatePermille: 0,
   latePermille: 0,
@@ -94,8 +101,14 @@ const SWAPPING: Partial<Scenario> = {
   ...DOUBLED,
   clients: 4,
   puts: 90,
-  replicas: 3,
-  layoutEvery: 15,
+  replicas: 2,
+  spares: 2,
+  joiners: 0,
+  dataPermille: 0,
+  bucketEvery: 0,
+  diskEvery: 0,
+  layoutEvery: 8,
+  hasty: true,
   duplicatePermille: 100,
   latePermille: 200,
 }
@@ -104,7 +117,8 @@ const STALLING: Partial<Scenario> = {
   ...COLLECTING,
   replicas: 2,
   spares: 1,
-  layoutEvery: 40,
+  layoutEvery: 20,
+  hasty: true,
   collectEvery: 4,
   deletes: 50,
   puts: 40,
@@ -132,6 +146,8 @@ const FREEING: Partial<Scenario> = {
 /** Few writes, so that registers are still absent when their blocks are asked about. */
 const SPARSE: Partial<Scenario> = { ...FREEING, thinkMax: 60, lossPermille: 200, horizon: 300 }
 
+const NOTHING_BESIDE = { floor: false, minimum: false, mark: false, removal: false }
+
 export const MUTANTS: readonly Mutant[] = [
   mutant('promise-lost-in-crash', 'A1', CRASHES, {
     recovered: (accepted) => ({ promised: accepted?.ballot ?? ZERO_BALLOT, accepted }),
@@ -157,7 +173,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('accepts-without-blocks', 'A5', LOSSY, {
     handle: (state, env, request) => handle(state, { ...env, holdsBlock: () => true }, request),
   }),
-  mutant('boot-not-in-proposer', 'P1', ALONE, { bootOf: () => 0 }),
+  // Where a sync carries marks and floors no ballot comes again, so that two guards have to fail.
+  mutant('boot-not-in-proposer', 'P1', ALONE, { bootOf: () => 0, carries: NOTHING_BESIDE }),
   mutant('cached-ballot-after-timeout', 'P1', LOSSY, { forgetPrior: false }),
   mutant('cached-ballot-across-epochs', 'P2', REBORN, {
     prior: (prior, epoch) => ({ ...prior, epoch }),
@@ -181,7 +198,7 @@ export const MUTANTS: readonly Mutant[] = [
   }),
   mutant('sync-from-one', 'L5', MOVING, { syncSources: () => 1 }),
   mutant('survivors-not-synced', 'L5', MOVING, { survivorsSync: false }),
-  mutant('stale-registers-kept', 'L9', MOVING, { discardOnEntry: false }),
+  mutant('stale-registers-kept', 'L9', STALLING, { discardOnEntry: false }),
   mutant('collect-after-majority', 'G2', COLLECTING, {
     collectAfter: (setSize) => (setSize >> 1) + 1,
   }),
@@ -214,6 +231,8 @@ export const MUTANTS: readonly Mutant[] = [
     },
   }),
   mutant('repeated-accept-promises-nothing', 'P2', SWAPPING, {
+    // What a sync carries would hide it.
+    carries: NOTHING_BESIDE,
     handle: (state, env, request) => {
       const ready = handle(state, env, request)
       const again = request.type === 'accept' && state.accepted?.ballot

@@ -78,14 +78,18 @@ export class Checker {
   readonly #now: () => number
   #epochs = 0
   readonly #setsOf: (epoch: number) => readonly SetMask[]
+  readonly #chosen: (key: number) => void
 
   constructor(options: {
     keys: number
     nodes: number
     now: () => number
     setsOf: (epoch: number) => readonly SetMask[]
+    /** A key has a new latest chosen state. */
+    chosen: (key: number) => void
   }) {
     this.#now = options.now
+    this.#chosen = options.chosen
     this.#setsOf = options.setsOf
     for (let key = 0; key < options.keys; key++) {
       this.#registers.push({
@@ -152,20 +156,25 @@ export class Checker {
    * A node has flushed an accepted state, proposed to it or copied. A copy counts: it is made only of
    * what F+1 of P hold in JOINT, which every proposer of JOINT sees (L3, L5).
    */
-  flushed(
-    node: number,
-    key: number,
-    accepted: Accepted,
-    { holdsBlocks, discarded }: { holdsBlocks: boolean; discarded: boolean },
-  ): void {
+  flushed(node: number, key: number, accepted: Accepted, holdsBlocks: boolean): void {
     const register = this.#register(key)
     const ballot = ballotNumber(accepted.ballot)
     const proposal = register.proposals.get(ballot)
     if (!proposal) return this.violation(`n${node} accepted ${showBallot(ballot)} from nobody`)
     if (!holdsBlocks) this.violation(`n${node} accepted ${showBallot(ballot)} without blocks (A5)`)
-    if (!discarded) this.#saidBy(key, node).held = ballot
+    this.#saidBy(key, node).held = ballot
     proposal.acceptedBy |= 1 << node
-    if (proposal.chosenAt < 0 && this.#isChosen(key, proposal)) this.#choose(register, proposal)
+    if (proposal.chosenAt < 0 && this.#isChosen(key, proposal)) this.#choose(key, proposal)
+  }
+
+  /** A node is about to take over a pair as it is: only what F+1 of P hold may be copied (L5, G3). */
+  copying(node: number, key: number, { ballot, value }: Accepted, epoch: number): void {
+    const proposal = this.#register(key).proposals.get(ballotNumber(ballot))
+    const [set] = this.#setsOf(epoch)
+    if (!proposal || !set || proposal.chosenAt >= 0) return
+    if (bits(set.mask & proposal.acceptedBy) < set.need) {
+      this.violation(`n${node} copies ${value.operation}, which F+1 of P do not hold (L5, G3)`)
+    }
   }
 
   /** A reply leaves its node. */
@@ -238,7 +247,7 @@ export class Checker {
       for (const ballot of held) {
         const proposal = register.proposals.get(ballot)
         if (proposal && proposal.chosenAt < 0 && this.#isChosen(key, proposal)) {
-          this.#choose(register, proposal)
+          this.#choose(key, proposal)
         }
       }
     })
@@ -322,9 +331,16 @@ export class Checker {
     return true
   }
 
-  #choose(register: Register, proposal: Proposal): void {
+  #choose(key: number, proposal: Proposal): void {
+    const register = this.#register(key)
     proposal.chosenAt = this.#now()
     if (this.#beginsAnew(register, proposal)) {
+      const top = register.chosen.at(-1)
+      if (top && top.ballot > proposal.ballot) {
+        this.violation(
+          `${showBallot(proposal.ballot)} chosen below ${showBallot(top.ballot)}, which was collected (L5, G2)`,
+        )
+      }
       register.chosen = []
       register.collections = []
       register.life++
@@ -347,6 +363,7 @@ export class Checker {
       this.#apply(register, path[step] as Proposal)
     if (proposal.tombstone) register.liveSince = -1
     else if (register.liveSince < 0) register.liveSince = proposal.chosenAt
+    this.#chosen(key)
   }
 
   /** Follows the bases from `to` back to `from`. Returns the proposals on the way, `to` first. */
@@ -371,7 +388,6 @@ export class Checker {
   /**
    * Its bases lead back to an absence that was found after the latest chosen state, a tombstone, began to
    * be collected, as it was or written again by an identity change that went no further than a minority.
-   * Members that came since bring no floor, so that ballots may begin again lower.
    */
   #beginsAnew(register: Register, proposal: Proposal): boolean {
     const top = register.chosen.at(-1)
@@ -422,4 +438,12 @@ export function bits(mask: number): number {
     found++
   }
   return found
+}
+
+export function setMask(set: readonly number[]): SetMask {
+  return { mask: maskOf(set), need: (set.length >> 1) + 1 }
+}
+
+export function maskOf(set: readonly number[]): number {
+  return set.reduce((mask, node) => mask | (1 << node), 0)
 }

@@ -88,7 +88,9 @@ export class Drive<Outcome> {
     const { machine } = this.#options
     const node = this.#world.nodeId(to)
     this.#note(request)
-    this.#world.call(this.#replica, to, request, {
+    const { epoch } = this.#replica
+    const late = this.#world.rules.stampLate && request.epoch < epoch
+    this.#world.call(this.#replica, to, late ? { ...request, epoch } : request, {
       before,
       done: (reply, maybeDelivered) => {
         if (this.#finished || !this.#alive) return

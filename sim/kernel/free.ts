@@ -36,14 +36,32 @@ export class Attempts {
     this.#running.delete(block)
   }
 
-  /** As its node says at this moment, or a later boot of it shows; a node that is down says nothing. */
-  isOver(block: BlockKey): boolean {
-    if (!this.#world.rules.askAttempt) return true
+  /**
+   * As its node says at this moment, or a later boot of it shows; a node that is down says nothing. Or the
+   * node has left, by the epoch of the one who asks, and a majority of each set holds that epoch.
+   */
+  isOver(block: BlockKey, asker: Replica): boolean {
+    const { rules } = this.#world
+    if (!rules.askAttempt) return true
     const written = this.#written.find((each) => each.block === block)
     if (!written) return false
+    if (this.#hasLeft(written.by, asker)) return true
     const node = this.#world.replica(written.by)
     if (!node.up) return false
     return node.boot > written.boot || !this.#running.has(block)
+  }
+
+  #hasLeft(node: number, asker: Replica): boolean {
+    const { layout, rules } = this.#world
+    if (rules.attemptsOfLeft === 'decided') return !layout.inCluster(layout.latest, node)
+    if (layout.inCluster(asker.epoch, node)) return false
+    return layout
+      .epoch(asker.epoch)
+      .sets.every(
+        (set) =>
+          set.filter((member) => this.#world.replica(member).epoch >= asker.epoch).length >=
+          (set.length >> 1) + 1,
+      )
   }
 
   /** Tells every node to delete the block. */
@@ -70,7 +88,7 @@ export function tryFree(world: World, replica: Replica): void {
   if (!found) return
   const { key, block } = found
   const host = world.host(replica)
-  if (host.busy(key) || !world.attempts.isOver(block)) return
+  if (host.busy(key) || !world.attempts.isOver(block, replica)) return
   const judge = (blocks: readonly BlockKey[] | undefined): void => {
     if (blocks && !blocks.includes(block)) world.attempts.free(key, block)
   }

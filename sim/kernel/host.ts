@@ -3,11 +3,11 @@
  * and what a host does with each outcome.
  */
 
-import type { BlockKey, OperationId } from '../../protocol/ids.ts'
+import type { BlockKey, BucketId, OperationId } from '../../protocol/ids.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Change, ChangeResult } from '../../protocol/register/proposer.ts'
 import type { Attempt, PriorBallot, ProposerOutcome } from '../../protocol/register/step.ts'
-import type { Accepted, RegisterValue } from '../../protocol/register/types.ts'
+import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
 import { ballotNumber, simProposer } from './ballots.ts'
 import { Drive } from './drive.ts'
 import type { Replica } from './replica.ts'
@@ -15,11 +15,14 @@ import type { World } from './world.ts'
 
 export type WriteKind = 'put' | 'create' | 'swap' | 'delete'
 
+const BUCKET = 'b' as BucketId
 const EMPTY = new Uint8Array(0)
 
 export class Host {
   readonly #world: World
   readonly #replica: Replica
+  /** The bucket's generation as it knows it (T8). */
+  generation = 0
   #counter = 0
   #priors: (PriorBallot | undefined)[] = []
   #busy: boolean[] = []
@@ -50,7 +53,8 @@ export class Host {
     const world = this.#world
     const startedAt = world.now
     const operation = world.newOperation()
-    const { blockPermille } = world.scenario
+    const { blockPermille, dataPermille } = world.scenario
+    const begunIn = this.#replica.epoch
     const named = kind !== 'delete' && world.random.chance(blockPermille)
     const blocks = named ? [`block of ${operation}` as BlockKey] : []
     for (const block of blocks) world.attempts.begin(block, key, this.#replica)
@@ -69,7 +73,12 @@ export class Host {
       done(known)
     }
     const run = (attempt: Attempt | undefined): void => {
+      // What was begun before the node was out of the cluster is never taken up again (G5).
+      if (world.layout.wasOut(this.#replica.index, begunIn, this.#replica.epoch)) {
+        return finish(undefined)
+      }
       const prior = this.#takePrior(key)
+      const { generation } = this
       this.#propose(key, {
         operation,
         deadline,
@@ -77,7 +86,7 @@ export class Host {
         prior,
         change: (current) => {
           const before = current?.blocks ?? []
-          released = before.filter((block) => world.attempts.isOver(block))
+          released = before.filter((block) => world.attempts.isOver(block, this.#replica))
           if (!world.rules.fenceFirst) this.#free(key, released)
           return decide(kind, expected, blocks, current)
         },
@@ -85,6 +94,7 @@ export class Host {
           switch (outcome?.type) {
             case 'written':
               this.#priors[key] = outcome.prior
+              world.bucket.answered(startedAt, generation)
               if (outcome.overtakenBy === undefined) {
                 world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
               } else {
@@ -95,10 +105,15 @@ export class Host {
               this.#free(key, released)
               return finish(operation)
             case 'kept':
+              world.bucket.answered(startedAt, generation)
               world.checker.answeredRead(key, startedAt, outcome.current)
               return finish(outcome.current?.value.operation)
             case 'stale-epoch':
               this.#replica.adopt(outcome.epoch)
+              if (world.now < deadline) return run(outcome.attempt)
+              return finish(undefined)
+            case 'stale-fence':
+              this.#learn(outcome.generation)
               if (world.now < deadline) return run(outcome.attempt)
               return finish(undefined)
             case 'unknown':
@@ -108,14 +123,26 @@ export class Host {
               }
               return finish(undefined)
             case 'unavailable':
-            case 'stale-fence':
             case undefined:
               return finish(undefined)
           }
         },
       })
     }
-    run(undefined)
+    if (kind === 'delete' || !world.random.chance(dataPermille)) return run(undefined)
+    world.data.upload(this.#replica, world.data.begin(operation), deadline, (flushed) => {
+      if (flushed && this.#replica.life === life) run(undefined)
+      else finish(undefined)
+    })
+  }
+
+  #learn(generation: number): void {
+    this.generation = Math.max(this.generation, generation)
+  }
+
+  get #fence(): { fence?: Fence } {
+    const { generation } = this
+    return this.#world.scenario.bucketEvery === 0 ? {} : { fence: { bucket: BUCKET, generation } }
   }
 
   #free(key: number, blocks: readonly BlockKey[]): void {
@@ -169,12 +196,14 @@ export class Host {
     const startedAt = world.now
     const deadline = startedAt + 100 + world.random.int(300)
     const run = (): void => {
+      const { generation } = this
       const epoch = world.layout.epoch(this.#replica.epoch)
       const machine = world.rules.reader({
         key: world.keyName(key),
         sets: epoch.ids,
         epoch: this.#replica.epoch,
         preferred: [this.#replica.id],
+        ...this.#fence,
       })
       const drive = new Drive(world, this.#replica, {
         key,
@@ -183,6 +212,7 @@ export class Host {
         done: (outcome) => {
           switch (outcome?.type) {
             case 'state':
+              world.bucket.answered(startedAt, generation)
               world.checker.answeredRead(key, startedAt, outcome.accepted)
               return done(outcome.accepted?.value.operation, outcome)
             case 'needs-identity':
@@ -194,8 +224,11 @@ export class Host {
               this.#replica.adopt(outcome.epoch)
               if (world.now < deadline) return run()
               return done(undefined)
-            case 'unavailable':
             case 'stale-fence':
+              this.#learn(outcome.generation)
+              if (world.now < deadline) return run()
+              return done(undefined)
+            case 'unavailable':
             case undefined:
               return done(undefined)
           }
@@ -282,6 +315,7 @@ export class Host {
       nextCounter: this.#nextCounter,
       sets: world.layout.epoch(epoch).ids,
       epoch,
+      ...this.#fence,
       change: (current, chosen) => {
         track.seen = current?.operation
         return change(current, chosen)

@@ -16,6 +16,7 @@ import {
   Proposer,
   type ProposerOptions,
 } from '../../protocol/register/proposer.ts'
+import { majority } from '../../protocol/register/quorum.ts'
 import { Reader, type ReaderOptions } from '../../protocol/register/read.ts'
 import type {
   PriorBallot,
@@ -69,6 +70,51 @@ export interface Rules {
   readonly stopLateSync: boolean
   /** L9. */
   readonly discardOnEntry: boolean
+  /** L9: false keeps what was pulled in a run of PLANNED entries that came to nothing. */
+  readonly discardHeadStart: boolean
+  /** L9: false forgets in a crash that it still has to discard. */
+  readonly discardSurvivesCrash: boolean
+  /** L1. */
+  readonly decidedBy: 'stable' | 'next'
+  /** L1b. */
+  readonly learnersVote: boolean
+  /** How many answers a learner waits for before it copies what they agree on. */
+  readonly headStartSources: (setSize: number) => number
+  /** L4: true sends what was begun in one epoch under the next one. */
+  readonly stampLate: boolean
+  /** L5: false counts what was synced in an earlier JOINT. */
+  readonly syncedOnce: boolean
+  /** L7. */
+  readonly needSynced: (setSize: number) => number
+  /** L5: what a sync carries beside registers. `removal`: what P has collected is not kept either. */
+  readonly carries: {
+    readonly floor: boolean
+    readonly minimum: boolean
+    readonly mark: boolean
+    readonly removal: boolean
+  }
+  /** L6b: false answers what was begun in an earlier epoch. */
+  readonly recheckEpoch: boolean
+  /** L8: false drops registers without asking how many hold the epoch. */
+  readonly dropAfterEpochIsHeld: boolean
+  /** L8: false drops blocks as soon as the node is no member, source or not. */
+  readonly dropAfterCopies: boolean
+  /** L5: how many nodes of a source are asked what they hold. */
+  readonly wholeSources: (setSize: number) => number
+  /** L5: how many members must be whole before a source is dropped. */
+  readonly wholeMembers: (setSize: number) => number
+  /** L5: false asks members only for a block. */
+  readonly readsAskSources: boolean
+  /** G2: true collects in PLANNED too. */
+  readonly collectInPlanned: boolean
+  /** G5: when the attempts of a node that left are over. */
+  readonly attemptsOfLeft: 'settled' | 'decided'
+  /** T8, L4: true lets nodes that left the cluster have their requests served. */
+  readonly serveLeft: boolean
+  /** D1: false lets an empty disk vote under the id of the lost one. */
+  readonly newStorageId: boolean
+  /** D2: false lets a restored old image vote. */
+  readonly refuseOldImage: boolean
 }
 
 export const RULES: Rules = {
@@ -89,8 +135,28 @@ export const RULES: Rules = {
   freeAfter: 'change',
   fenceFirst: true,
   joint: true,
-  syncSources: (setSize) => (setSize >> 1) + 1,
+  syncSources: majority,
   survivorsSync: true,
   stopLateSync: true,
   discardOnEntry: true,
+  discardHeadStart: true,
+  discardSurvivesCrash: true,
+  decidedBy: 'stable',
+  learnersVote: false,
+  headStartSources: majority,
+  stampLate: false,
+  syncedOnce: true,
+  needSynced: majority,
+  carries: { floor: true, minimum: true, mark: true, removal: true },
+  recheckEpoch: true,
+  dropAfterEpochIsHeld: true,
+  dropAfterCopies: true,
+  wholeSources: majority,
+  wholeMembers: majority,
+  readsAskSources: true,
+  collectInPlanned: false,
+  attemptsOfLeft: 'settled',
+  serveLeft: false,
+  newStorageId: true,
+  refuseOldImage: true,
 }

@@ -4,8 +4,10 @@ import type { Random } from './random.ts'
 
 export interface Scenario {
   readonly replicas: number
-  /** Nodes beyond the first replica set, for layout changes. */
+  /** Members of the cluster beyond the first replica set. */
   readonly spares: number
+  /** Nodes that may join later, each with a storage id of its own. */
+  readonly joiners: number
   readonly keys: number
   readonly clients: number
   /** Length of the phase with faults. */
@@ -20,12 +22,20 @@ export interface Scenario {
   readonly crashEvery: number
   readonly cutEvery: number
   readonly layoutEvery: number
+  /** Seats are swapped at once, without PLANNED, and sources go as soon as they may. */
+  readonly hasty: boolean
+  /** Disks are lost, old images restored, nodes are gone for long. */
+  readonly diskEvery: number
+  /** The bucket's record changes (T8). */
+  readonly bucketEvery: number
   readonly collectEvery: number
   readonly repairEvery: number
   /** Blocks are asked about, and freed (G5). */
   readonly freeEvery: number
   /** Writes that name a block of their own. */
   readonly blockPermille: number
+  /** Writes whose bytes are in a block beside the register (P7). */
+  readonly dataPermille: number
   /** How far one reservation raises the mark above what is needed (A1). */
   readonly markStep: number
   /** Longest pause of a client between operations. */
@@ -40,9 +50,11 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
   const layout = random.chance(450)
   const calm = random.chance(150)
   const collecting = random.chance(400)
+  const buckets = random.chance(300)
   return {
     replicas: random.chance(750) ? 3 : random.pick([1, 2, 4, 5, 5]),
-    spares: layout ? 1 + random.int(3) : 0,
+    spares: layout ? random.int(3) : 0,
+    joiners: layout ? 1 + random.int(5) : 0,
     keys: 1 + random.int(2),
     clients: 2 + random.int(3),
     horizon: 600 + random.int(600),
@@ -52,7 +64,10 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
     stallMax: 200,
     crashEvery: calm || random.chance(300) ? 0 : 60 + random.int(300),
     cutEvery: calm || random.chance(600) ? 0 : 100 + random.int(300),
-    layoutEvery: layout ? 60 + random.int(200) : 0,
+    layoutEvery: layout ? 15 + random.int(40) : 0,
+    hasty: random.chance(100),
+    diskEvery: !layout || calm || random.chance(400) ? 0 : 100 + random.int(400),
+    bucketEvery: buckets ? 40 + random.int(100) : 0,
     collectEvery: collecting ? 20 + random.int(80) : 0,
     repairEvery: random.chance(500) ? 0 : 10 + random.int(60),
     markStep: random.pick([1, 4, 32]),
@@ -62,6 +77,7 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
     deletes: collecting ? 15 + random.int(15) : random.int(10),
     freeEvery: random.chance(500) ? 0 : 10 + random.int(60),
     blockPermille: 300,
+    dataPermille: layout ? random.pick([0, 300, 600]) : 0,
     ...focus,
   }
 }

@@ -7,21 +7,26 @@
 import { AssertionError } from '../../protocol/assert.ts'
 import type { NodeId, OperationId, RegisterKey } from '../../protocol/ids.ts'
 import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
+import { Bucket } from './bucket.ts'
 import { Checker } from './checker.ts'
+import { DataBook, dropLeft, Mover } from './data.ts'
+import { Driver } from './driver.ts'
 import { Attempts, tryFree } from './free.ts'
 import { Host, type WriteKind } from './host.ts'
-import { Layout } from './layout.ts'
+import { type Entry, Layout } from './layout.ts'
 import { EventQueue } from './queue.ts'
 import { Random } from './random.ts'
 import { Replica } from './replica.ts'
 import type { Rules } from './rules.ts'
 import { drawScenario, type Scenario } from './scenario.ts'
-import { repair, Sync, tryCollect } from './sync.ts'
+import { Learner, repair, Sync, tryCollect } from './sync.ts'
 
 /** A run that takes longer is stuck in itself. */
 const EVENTS_MAX = 200_000
 const CALL_TIMEOUT = 60
-const NODE_IDS = Array.from({ length: 16 }, (_, index) => `n${index}` as NodeId)
+/** So often the driver looks, without faults, until all changes are at rest. */
+const REST_LOOKS = 400
+const NODE_IDS = Array.from({ length: 24 }, (_, index) => `n${index}` as NodeId)
 const KEYS = Array.from({ length: 16 }, (_, index) => String.fromCharCode(index) as RegisterKey)
 
 export interface SeedResult {
@@ -31,6 +36,8 @@ export interface SeedResult {
   /** Of those, answered with a definite result. */
   readonly answered: number
   readonly epochs: number
+  /** How often each kind of change, fault and other thing has happened. */
+  readonly counts: ReadonlyMap<string, number>
   readonly digest: number
   readonly violations: readonly string[]
 }
@@ -42,12 +49,20 @@ export class World {
   readonly layout: Layout
   readonly checker: Checker
   readonly attempts: Attempts
+  readonly bucket: Bucket
+  readonly data: DataBook
+  readonly driver: Driver
+  readonly #counts = new Map<string, number>()
+  /** Earlier states of disks, by node. */
+  readonly #images: (ReturnType<Replica['image']> | undefined)[] = []
   readonly #queue = new EventQueue()
   readonly #replicas: Replica[]
   readonly #hosts: Host[]
   /** Bit b of entry a: messages from a to b are lost. */
   readonly #cuts: number[]
   readonly #known: (string | undefined)[] = []
+  /** Storage ids that have left the cluster, as a mask: they never come back. */
+  #left = 0
   #quiet = false
   #events = 0
   #operations = 0
@@ -58,18 +73,27 @@ export class World {
     this.random = new Random(seed)
     this.rules = rules
     this.scenario = drawScenario(this.random, focus)
-    const { replicas, spares, keys } = this.scenario
-    const nodes = replicas + spares
-    const first = Array.from({ length: replicas }, (_, index) => index)
-    this.layout = new Layout(first, this.nodeId, rules.joint)
+    const { replicas, spares, joiners, keys } = this.scenario
+    const members = replicas + spares
+    const nodes = members + joiners
+    const set = Array.from({ length: replicas }, (_, index) => index)
+    const first: Entry = { state: 'STABLE', set, cluster: (1 << members) - 1, sources: [] }
+    this.layout = new Layout(first, this.nodeId, { ...rules, jointCounts: rules.joint })
+    this.data = new DataBook(this)
     this.checker = new Checker({
       keys,
       nodes,
       now: () => this.now,
       setsOf: (epoch) => this.layout.epoch(epoch).masks,
+      chosen: (key) => this.data.check(key),
     })
     this.attempts = new Attempts(this)
-    this.#replicas = Array.from({ length: nodes }, (_, index) => new Replica(this, index))
+    this.bucket = new Bucket(this)
+    this.driver = new Driver(this)
+    this.#replicas = Array.from(
+      { length: nodes },
+      (_, index) => new Replica(this, index, index < members),
+    )
     this.#hosts = this.#replicas.map((replica) => new Host(this, replica))
     this.#cuts = this.#replicas.map(() => 0)
   }
@@ -97,6 +121,7 @@ export class World {
       operations: this.#operations,
       answered: this.#answered,
       epochs: this.layout.latest,
+      counts: this.#counts,
       digest: this.#digest >>> 0,
       violations: this.checker.violations,
     }
@@ -117,6 +142,35 @@ export class World {
 
   after(delay: number, run: () => void): void {
     this.#queue.after(delay, run)
+  }
+
+  count(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
+  }
+
+  members(mask: number): number[] {
+    const members: number[] = []
+    for (let node = 0; node < this.nodes; node++) if ((mask >> node) & 1) members.push(node)
+    return members
+  }
+
+  /** A node that was no member in any STABLE epoch, with a storage id of its own. */
+  fresh(cluster: number): number | undefined {
+    const { replicas, spares } = this.scenario
+    for (let node = replicas + spares; node < this.nodes; node++) {
+      const replica = this.replica(node)
+      // One whose plan was given up still waits.
+      if (((cluster | this.#left) >> node) & 1) continue
+      if (!this.#isAdmitted(replica) || replica.up) return node
+    }
+    return undefined
+  }
+
+  /** The process stands still for a moment between an answer and what it does with it. */
+  stall(run: () => void): void {
+    const { random, scenario } = this
+    if (random.chance(scenario.latePermille)) this.after(random.int(scenario.stallMax), run)
+    else run()
   }
 
   newOperation(): OperationId {
@@ -148,50 +202,110 @@ export class World {
       before?: (() => void) | undefined
     },
   ): void {
+    this.ask<RegisterReply>(
+      from,
+      to,
+      (respond) => {
+        options.before?.()
+        this.replica(to).receive(from.index, request, (reply) => {
+          this.#mix(reply.type.length * 31 + to)
+          respond(reply)
+        })
+      },
+      options.done,
+    )
+  }
+
+  ask<Reply>(
+    from: Replica,
+    to: number,
+    serve: (respond: (reply: Reply) => void) => void,
+    done: (reply: Reply | undefined, maybeDelivered: boolean) => void,
+  ): void {
     const { life, index } = from
     let open = true
-    const finish = (reply: RegisterReply | undefined, maybeDelivered: boolean): void => {
+    const finish = (reply: Reply | undefined, maybeDelivered: boolean): void => {
       if (!open || from.life !== life) return
       open = false
-      options.done(reply, maybeDelivered)
+      done(reply, maybeDelivered)
     }
     if (index !== to && !this.#quiet && this.#cut(index, to) && this.random.chance(500)) {
       // The connection is known to be down.
       return this.after(1, () => finish(undefined, false))
     }
-    this.message(index, to, () => {
-      options.before?.()
-      this.replica(to).receive(request, (reply) => {
-        this.#mix(reply.type.length * 31 + to)
-        this.message(to, index, () => finish(reply, true))
-      })
-    })
+    this.message(index, to, () =>
+      serve((reply) => this.message(to, index, () => finish(reply, true))),
+    )
     this.after(CALL_TIMEOUT, () => finish(undefined, true))
   }
 
-  /** A node has learnt of an epoch. */
+  /** A node has learnt of an epoch, or has started in it, or has done what it had to do on entering. */
   adopted(replica: Replica): void {
-    const { joint, sets } = this.layout.epoch(replica.epoch)
-    if (!joint || this.layout.latest !== replica.epoch || !sets[1]?.includes(replica.index)) return
-    if (!this.layout.isSynced(replica.index)) new Sync(this, replica).start()
+    const { state, learnerMask, next, moved, sources } = this.layout.epoch(replica.epoch)
+    if (replica.entering || this.layout.latest !== replica.epoch) return
+    switch (state) {
+      case 'PLANNED':
+        if (((learnerMask >> replica.index) & 1) === 1) new Learner(this, replica).start()
+        return
+      case 'JOINT':
+        if (!moved || !next?.includes(replica.index)) return
+        if (!this.layout.isSynced(replica.index)) new Sync(this, replica).start()
+        return
+      case 'STABLE':
+        if (sources.length > 0) new Mover(this, replica).start()
+    }
+  }
+
+  caughtUp(replica: Replica, epoch: number): void {
+    if (epoch === this.layout.latest) this.layout.caughtUp |= 1 << replica.index
   }
 
   synced(replica: Replica, epoch: number): void {
-    if (!this.layout.synced(epoch, replica.index)) return
-    this.after(1 + this.random.int(10), () => {
-      if (this.layout.latest === epoch) this.#decideEpoch(() => this.layout.end(true))
-    })
+    if (this.layout.synced(epoch, replica.index)) {
+      this.after(1 + this.random.int(10), () => this.driver.ready(this.layout.latest))
+    }
+  }
+
+  /** An entry has its signatures. */
+  decided(name: string, entry: Entry): void {
+    if (entry.state === 'STABLE') this.#left |= this.layout.last.cluster & ~entry.cluster
+    this.layout.push(entry)
+    this.count(name)
+    const { latest, last } = this.layout
+    this.checker.newEpoch(latest)
+    this.data.checkAll()
+    this.#mix(latest)
+    // Joiners start once they are in a plan.
+    for (const node of this.members((last.nextCluster ?? 0) & ~last.cluster)) {
+      const replica = this.replica(node)
+      if (!this.#isAdmitted(replica)) replica.up = true
+    }
+    this.spread()
+  }
+
+  /** Somebody tells everybody of the latest epoch. */
+  spread(): void {
+    const { latest } = this.layout
+    for (const replica of this.#replicas) {
+      if (!replica.up) continue
+      this.message(this.random.int(this.#replicas.length), replica.index, () => {
+        if (replica.epoch < latest) replica.adopt(latest)
+      })
+    }
   }
 
   #begin(): void {
     const { clients, horizon, crashEvery, cutEvery } = this.scenario
     const { layoutEvery, collectEvery, repairEvery, freeEvery } = this.scenario
+    const { diskEvery, bucketEvery } = this.scenario
     for (let client = 0; client < clients; client++) {
       this.after(this.random.int(20), () => this.#nextOperation())
     }
     this.#every(crashEvery, () => this.#crash())
     this.#every(cutEvery, () => this.#cutLinks())
-    this.#every(layoutEvery, () => this.#changeLayout())
+    this.#every(layoutEvery, () => this.#lookAtLayout())
+    this.#every(diskEvery, () => this.#loseNode())
+    this.#every(bucketEvery, () => this.#changeBucket())
     this.#every(collectEvery, () => this.#collect())
     this.#every(repairEvery, () => this.#repair())
     this.#every(freeEvery, () => this.#free())
@@ -213,7 +327,7 @@ export class World {
   #settle(): void {
     for (let key = 0; key < this.scenario.keys; key++) {
       if (this.checker.violations.length > 0) return
-      const members = this.layout.epoch(this.layout.latest).sets[0] as readonly number[]
+      const members = this.layout.last.set.filter((node) => this.replica(node).up)
       const replica = this.replica(this.random.pick(members))
       replica.adopt(this.layout.latest)
       let settled = false
@@ -237,7 +351,7 @@ export class World {
     const replica = this.random.pick(this.#replicas)
     const key = this.random.int(keys)
     const host = this.host(replica)
-    if (!replica.up) return again()
+    if (!replica.up || !this.layout.inCluster(replica.epoch, replica.index)) return again()
     const done = (known: string | undefined): void => {
       if (known !== undefined) {
         this.#known[key] = known
@@ -248,7 +362,10 @@ export class World {
     const draw = this.random.int(100)
     if (draw >= puts + conditional + deletes) {
       this.#operations++
-      return host.read(key, done)
+      return host.read(key, (known) => {
+        if (known !== undefined && this.random.chance(300)) this.data.fetch(replica, key, known)
+        done(known)
+      })
     }
     if (host.busy(key)) return again()
     let kind: WriteKind = 'put'
@@ -260,12 +377,13 @@ export class World {
   #crash(): void {
     const replica = this.random.pick(this.#replicas)
     if (!replica.up) return
+    this.#noteFault('crash', replica)
     replica.crash()
     this.after(10 + this.random.int(100), () => this.#restart(replica))
   }
 
   #restart(replica: Replica): void {
-    if (replica.up) return
+    if (replica.up || replica.lost) return
     replica.restart()
     this.host(replica).restarted()
     this.adopted(replica)
@@ -283,35 +401,56 @@ export class World {
     this.after(20 + this.random.int(150), () => this.#cuts.fill(0))
   }
 
-  #changeLayout(): void {
-    const { layout, random } = this
-    const { joint, sets } = layout.epoch(layout.latest)
-    const present = sets[0] as readonly number[]
-    if (joint) {
-      // Going back is always allowed (L8).
-      if (random.chance(200)) this.#decideEpoch(() => layout.end(false))
-      return
+  #lookAtLayout(): void {
+    this.driver.tick()
+    const { random } = this
+    const from = random.pick(this.#replicas)
+    const to = random.pick(this.#replicas)
+    if (from.up && to.up && to.epoch < from.epoch) {
+      const { epoch } = from
+      this.message(from.index, to.index, () => to.epoch < epoch && to.adopt(epoch))
     }
-    const outside = this.#replicas.map(({ index }) => index).filter((i) => !present.includes(i))
-    if (outside.length === 0) return
-    const target = [...present]
-    for (let swap = random.int(outside.length); swap >= 0; swap--) {
-      // Two swaps may meet at one seat: then the first newcomer never comes.
-      target[random.int(target.length)] = outside[swap] as number
-    }
-    this.#decideEpoch(() => layout.begin(target))
+    if (to.up) dropLeft(this, to)
   }
 
-  #decideEpoch(decide: () => void): void {
-    decide()
-    const { latest } = this.layout
-    this.checker.newEpoch(latest)
-    this.#mix(latest)
-    for (const replica of this.#replicas) {
-      this.message(this.random.int(this.#replicas.length), replica.index, () => {
-        if (replica.epoch < latest) replica.adopt(latest)
-      })
+  /** A disk is lost, or an old image of it comes back, or a node is away until others have long gone on. */
+  #loseNode(): void {
+    const { random, rules, layout } = this
+    const saved = random.pick(this.#replicas)
+    if (saved.up) this.#images[saved.index] = saved.image()
+    const replica = random.pick(this.#replicas)
+    const { index } = replica
+    if (replica.lost || !replica.up) return
+    const kind = random.int(3)
+    const image = this.#images[index]
+    if (kind === 0 || (kind === 1 && !image)) {
+      this.#noteFault('away for long', replica)
+      replica.crash()
+      return this.after(200 + random.int(600), () => this.#restart(replica))
     }
+    if (!this.driver.mayLose(index)) return
+    this.#noteFault(kind === 1 ? 'old image' : 'disk lost', replica)
+    replica.crash()
+    const votes = kind === 1 ? !rules.refuseOldImage : !rules.newStorageId
+    if (votes) {
+      replica.exchangeDisk(kind === 1 ? image : undefined, layout.latest)
+      return this.after(10 + random.int(100), () => this.#restart(replica))
+    }
+    replica.lost = true
+    this.data.checkAll()
+  }
+
+  #noteFault(kind: string, replica: Replica): void {
+    const { state, sources } = this.layout.last
+    const moving = state === 'STABLE' && sources.length > 0 ? ' with sources' : ''
+    const left = this.layout.inCluster(this.layout.latest, replica.index) ? '' : ' of one that left'
+    this.count(`${kind}${left} in ${state}${moving}`)
+  }
+
+  #changeBucket(): void {
+    const replica = this.random.pick(this.#replicas)
+    if (replica.up && this.layout.inCluster(replica.epoch, replica.index))
+      this.bucket.change(replica)
   }
 
   #collect(): void {
@@ -333,9 +472,30 @@ export class World {
     this.#quiet = true
     this.#cuts.fill(0)
     for (const replica of this.#replicas) {
+      if (!this.#isAdmitted(replica)) continue
       this.#restart(replica)
-      replica.adopt(this.layout.latest)
+      if (replica.up) replica.adopt(this.layout.latest)
     }
+    this.#rest(REST_LOOKS)
+  }
+
+  #rest(looks: number): void {
+    if (this.driver.rest()) return
+    if (looks === 0) {
+      const { state, sources } = this.layout.last
+      return this.checker.violation(
+        `the layout does not come to rest: ${state}, ${sources.length} sources (L7, L8)`,
+      )
+    }
+    this.after(15, () => this.#rest(looks - 1))
+  }
+
+  #isAdmitted({ index, up, life }: Replica): boolean {
+    return index < this.#firstMembers || up || life > 0
+  }
+
+  get #firstMembers(): number {
+    return this.scenario.replicas + this.scenario.spares
   }
 
   #every(mean: number, run: () => void): void {
