@@ -1,15 +1,17 @@
 /** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
 
-import type { Environment } from './env/ports.ts'
+import type { Clock, Environment } from './env/ports.ts'
 import { seal } from './iam/sealing.ts'
 import { removedLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 import { UsageError } from './usage-error.ts'
 
+const SAY_MS = 1_000
+
 /** A member takes its place again; an empty node joins, or founds a cluster. */
 export async function enter(
-  { logger, random }: Pick<Environment, 'logger' | 'random'>,
+  { clock, logger, random }: Pick<Environment, 'clock' | 'logger' | 'random'>,
   layout: LayoutManager,
   holdsRegisters: () => boolean,
   options: NodeOptions,
@@ -22,7 +24,8 @@ export async function enter(
   if (layout.isMember() && layout.current()?.state === 'STABLE' && hasSecret) return
   if (options.join !== undefined) {
     options.progress?.('joining the cluster', 0)
-    await layout.join(options.join, undefined, options.replace)
+    const said = sayLearning(clock, layout, options.progress)
+    await layout.join(options.join, undefined, options.replace).finally(said)
     logger.info({ epoch: layout.current()?.epoch }, 'joined the cluster')
     return
   }
@@ -51,4 +54,21 @@ export async function enter(
   const { clusterId: cluster } = layout.current()!
   logger.info({ cluster }, 'founded a cluster')
   options.founded?.(cluster)
+}
+
+/** A joiner may learn for hours: it says how far it is, until the function that is returned is called. */
+function sayLearning(
+  clock: Clock,
+  layout: Pick<LayoutManager, 'progress'>,
+  progress: NodeOptions['progress'],
+): () => void {
+  if (progress === undefined) return () => {}
+  let end = (): void => {}
+  const say = (): void => {
+    const { total, done } = layout.progress().learning
+    if (total > 0) progress('learning what it will hold', done, total)
+    end = clock.after(SAY_MS, say)
+  }
+  end = clock.after(SAY_MS, say)
+  return () => end()
 }

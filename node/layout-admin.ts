@@ -73,7 +73,10 @@ export class LayoutAdmin {
     return {
       ...plan,
       faults: [...plan.faults, ...(refusal === undefined ? [] : [refusal])],
-      nodes: nodes.map(({ nodeId: node, ...rest }) => ({ node, ...rest })),
+      nodes: nodes.map(({ nodeId: node, ...rest }) => ({
+        node: node === NEW_NODE ? 'new' : node,
+        ...rest,
+      })),
     }
   }
 

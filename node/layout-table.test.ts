@@ -113,5 +113,6 @@ describe('the layout as a table', () => {
     const nameless = member('e')
     const shown = table([nameless], {}, {})
     expect(shown.nodes[0]?.name).toBe(nameless.nodeId.slice(-8))
+    expect(shown.underWay).toMatch(/^this node has left the cluster/)
   })
 })

@@ -8,6 +8,9 @@ import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { nameOf } from './node-name.ts'
 import { formatDuration, formatSize } from './units.ts'
 
+const LEFT =
+  'this node has left the cluster: what it shows may be old, ask a member (--data, --admin)'
+
 /**
  * @param replies of the nodes that are up, this one included
  * @param changes what the change that is under way does, a line each
@@ -39,7 +42,8 @@ export function tableOf(
     move: sumOf(nodes.flatMap(({ move }) => (move === undefined ? [] : [move]))),
     nodes: nodes.map((node) => ({ ...node, share: total === 0 ? 0 : node.partitions / total })),
   }
-  return { ...table, underWay: underWayLine(table) }
+  const hasLeft = nodes.every((node) => !node.self)
+  return { ...table, underWay: hasLeft ? LEFT : underWayLine(table) }
 }
 
 function nodeOf(

@@ -67,7 +67,7 @@ import { LostData } from './space/lost-data.ts'
 import { Readers } from './space/readers.ts'
 import { Space } from './space/space.ts'
 import { SecretUpkeep } from './secret-upkeep.ts'
-import { NO_MOVES, Status } from './status.ts'
+import { Status } from './status.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** What a start has found on its disk. */
@@ -503,7 +503,7 @@ export class ShoalNode {
       lostCount: () => this.#lost.objects.count,
       damagedRegisters: () => this.#damaged.waiting(),
       readRoom: bodies.readRoom,
-      moves: () => NO_MOVES,
+      serves: (partition) => this.rebalance.serves(partition),
       changes: layout.changes,
       extraGauges: options.gauges ?? (() => []),
     })

@@ -3,7 +3,7 @@ import type { NodeId } from '../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../protocol/layout/entry.ts'
 import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
-import { setBit } from './bits.ts'
+import { addBit } from './rebalance/bitmap.ts'
 import { spareOf, type Reply } from './spare-replicas.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
@@ -39,7 +39,7 @@ function replies(
 
 function bits(view: LayoutView, ...partitions: number[]): Uint8Array<ArrayBuffer> {
   const set = new Uint8Array(view.partitions / 8)
-  for (const partition of partitions) setBit(set, partition)
+  for (const partition of partitions) addBit(set, partition)
   return set
 }
 

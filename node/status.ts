@@ -34,9 +34,10 @@ import { leftLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
 import type { TokenOptions } from './membership/token-office.ts'
 import type { Buckets } from './metadata/buckets.ts'
-import { hasBit, setBit } from './bits.ts'
 import { internalContext } from './internal-context.ts'
+import { movesOf } from './move-progress.ts'
 import { nameOf, namesOf } from './node-name.ts'
+import { addBit, hasBit } from './rebalance/bitmap.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
 import type { ReadRoom } from './data/read-room.ts'
 import type { Recall } from './repair/recall.ts'
@@ -56,22 +57,6 @@ const WHY_MAX = 5
 const WALK_TIMEOUT_MS = 8_000
 /** Not answering for so long is said. */
 const DISK_SILENT_SECONDS = 3
-
-/** What a node says of its work for the layout. */
-export interface MoveProgress {
-  /** Partitions, before it gets a vote on them. */
-  readonly learning: { readonly total: number; readonly done: number }
-  /** By the epoch of a source, one bit a partition: blocks of that source may be missing. */
-  readonly lacking: readonly {
-    readonly epoch: number
-    readonly partitions: Uint8Array<ArrayBuffer>
-  }[]
-  readonly move: {
-    readonly pendingBytes: number
-    readonly doneBytes: number
-    readonly bytesPerSecond: number
-  }
-}
 
 export interface StatusOptions {
   readonly layout: LayoutManager
@@ -98,7 +83,8 @@ export interface StatusOptions {
   /** Found damaged, and not mended yet (D3). */
   readonly damagedRegisters: () => number
   readonly readRoom: ReadRoom
-  readonly moves: () => MoveProgress
+  /** What it has of the partition is not left over from an earlier time (L9). */
+  readonly serves: (partition: number) => boolean
   readonly changes: Changes
   readonly extraGauges: () => readonly Gauge[]
 }
@@ -199,14 +185,18 @@ export class Status implements AdminBackend {
 
   /** What this node tells another about itself. */
   own(): WireStatusReply {
-    const { store, resync, recall, forgotten } = this.#options
+    const { layout, network, store, resync, recall, forgotten, serves } = this.#options
     const stats = store.stats()
     const behind = resync.behind()
     const open = recall.forgotten()
-    for (const partition of open) setBit(behind, partition)
-    const { learning, lacking, move } = this.#options.moves()
+    for (const partition of open) addBit(behind, partition)
+    const view = this.#view()
+    for (const partition of view.partitionsOf(network.self)) {
+      if (!serves(partition)) addBit(behind, partition)
+    }
+    const { learning, lacking, move } = movesOf(view, network.self, layout.progress())
     return {
-      epoch: this.#view().epoch,
+      epoch: view.epoch,
       behind,
       forgotten: open.length,
       forgottenWhy: open.length === 0 ? [] : forgotten.notes.open.map(textOfNote).slice(-WHY_MAX),
@@ -493,13 +483,6 @@ export class Status implements AdminBackend {
 
 function textOfNote({ reason, detail }: ForgottenNote): string {
   return `${reason}: ${detail}`
-}
-
-/** Of a node that moves nothing. */
-export const NO_MOVES: MoveProgress = {
-  learning: { total: 0, done: 0 },
-  lacking: [],
-  move: { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 },
 }
 
 function damagedWarnings(registers: number): string[] {
