@@ -208,18 +208,18 @@ export class Service implements LocalService {
       }
       case RPC.summary: {
         const request = decodeMessage(WireSummaryRequest, body)
-        await this.#catchUp(request.epoch, from)
+        await this.#learn(request.epoch, from)
         const summary = await this.#options.witness().summary(request)
         return { type, body: WireSummaryReply.encode(summary) }
       }
       case RPC.pairs: {
         const request = decodeMessage(WirePairsRequest, body)
-        await this.#catchUp(request.epoch, from)
+        await this.#learn(request.epoch, from)
         return { type, body: WirePairsReply.encode(this.#options.witness().pairs(request)) }
       }
       case RPC.states: {
         const request = decodeMessage(WireStatesRequest, body)
-        await this.#catchUp(request.epoch, from)
+        await this.#learn(request.epoch, from)
         return { type, body: WireStatesReply.encode(this.#options.witness().states(request)) }
       }
       case RPC.status:
