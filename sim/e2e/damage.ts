@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isAlive, reason, sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
+import { sumOf } from '../../bench/harness/metrics.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
 import { bucket, Contents } from './damage/contents.ts'
 import { RECORD } from '../../node/metadata/index-rows.ts'
@@ -93,6 +94,18 @@ class Cluster {
     }
   }
 
+  /** Cheaper than its warnings, which take a process: while the nodes compare, two cores are few. */
+  async mustRemember(node: number): Promise<void> {
+    const forgotten = sumOf(await this.shoal.metrics(node), 'shoal_forgotten_partitions')
+    if (forgotten > 0) throw new Error(`node ${node} does not vote on ${forgotten} partitions`)
+  }
+
+  /** What the nodes say after a failure. */
+  async excuses(): Promise<string[]> {
+    const all = await Promise.all(NODES.map((node) => this.warnings(node).catch(() => [])))
+    return all.flatMap((lines, node) => lines.map((line) => `node ${node} says: ${line}`))
+  }
+
   async warnings(node: number): Promise<readonly string[]> {
     return ((await this.shoal.json(node, ['status'])) as Status).warnings
   }
@@ -122,6 +135,7 @@ class Cluster {
     await until(
       'all nodes to vote on everything',
       async () => {
+        await Promise.all(NODES.map((node) => this.mustRemember(node)))
         const open = new Set((await Promise.all(NODES.map((node) => this.warnings(node)))).flat())
         const unexpected = [...open].filter((line) => !line.includes(LOST_VOTE_FILE))
         if (unexpected.length > 0) throw new Error(unexpected.join(' | '))
@@ -214,6 +228,7 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
   const cleared = until(
     'what was forgotten to be compared',
     async () => {
+      await cluster.mustRemember(damaged)
       const open = (await cluster.warnings(damaged)).filter((line) => line.includes('forgotten'))
       if (open.length > 0) throw new Error(open.join(' | '))
       return true
@@ -225,6 +240,7 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
   const clearedMs = performance.now() - beganMs
   await cluster.whole().catch((error: unknown) => found.push(reason(error)))
   found.push(...after.wrong)
+  if (found.length > 0) found.push(...(await cluster.excuses()))
   console.log(
     `${found.length === 0 ? 'ok  ' : 'FAIL'} ${title}: ${during.right} right, ${during.refused} refused; ` +
       `then ${after.right} right, votes again after ${(clearedMs / 1_000).toFixed(1)} s, ` +
