@@ -16,6 +16,7 @@ import { equalBytes, hex } from '../../protocol/bytes.ts'
 import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import { clusterId } from '../../protocol/ids.ts'
 import { PARTITION_BITS, systemBitsFor } from '../../protocol/keyspace/key.ts'
+import { PLACEMENT } from '../../protocol/keyspace/placement.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
 import type {
   DecidedEntry,
@@ -268,6 +269,7 @@ export class LayoutManager {
         clusterId: clusterId(hex(random.bytes(16))),
         partitionBits,
         ...(systemPartitions && { systemPartitionBits: systemBitsFor(partitionBits) }),
+        placement: PLACEMENT,
         replication: replication ?? 3,
         rootAccount,
         createdMs: Math.floor(clock.nowMs()),

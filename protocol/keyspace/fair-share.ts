@@ -14,8 +14,23 @@ export interface Weighted {
   readonly capacityBytes: number
 }
 
+/** What a node competes for: a share of the partitions, alone or together with the other nodes of its zone. */
+export interface Claim {
+  /** Its fair share. */
+  readonly fair: number
+  /** Of the zone where zones compete (there are as many zones as replicas, or more), else of the node. */
+  readonly share: number
+  /** The node's part of that share: 1 where nodes compete. */
+  readonly part: number
+}
+
 /** Shares in 0..1, in the order of `members`; they sum up to min(replication, members). */
 export function fairShares(members: readonly Weighted[], replication: number): number[] {
+  return fairClaims(members, replication).map(({ fair }) => fair)
+}
+
+/** In the order of `members`. */
+export function fairClaims(members: readonly Weighted[], replication: number): Claim[] {
   const zones = new Map<string, number[]>()
   for (const [i, member] of members.entries()) {
     const zone = zones.get(member.zone)
@@ -23,21 +38,32 @@ export function fairShares(members: readonly Weighted[], replication: number): n
     else zones.set(member.zone, [i])
   }
   const replicas = Math.min(replication, members.length)
-  const shares = Array.from({ length: members.length }, () => 0)
   const capacity = (i: number): number => members[i]!.capacityBytes
   const groups = [...zones.values()]
-  const zoneTotals = groups.map((group) => group.reduce((sum, i) => sum + capacity(i), 0))
-
-  if (groups.length >= replicas) {
-    const zoneShares = pour(zoneTotals, replicas)
-    for (const [z, group] of groups.entries()) {
-      for (const i of group) shares[i] = (zoneShares[z]! * capacity(i)) / zoneTotals[z]!
-    }
-    return shares
+  if (groups.length < replicas) {
+    return nodeShares(groups, capacity, replicas).map((fair) => ({ fair, share: fair, part: 1 }))
   }
+  const zoneTotals = groups.map((group) => group.reduce((sum, i) => sum + capacity(i), 0))
+  const zoneShares = pour(zoneTotals, replicas)
+  const claims: Claim[] = []
+  for (const [z, group] of groups.entries()) {
+    const [share, total] = [zoneShares[z]!, zoneTotals[z]!]
+    for (const i of group) {
+      claims[i] = { fair: (share * capacity(i)) / total, share, part: capacity(i) / total }
+    }
+  }
+  return claims
+}
 
-  // Fewer zones than replicas: a zone that would get less than one replica of each partition is set
-  // to one; what remains is poured over the others, which can only lower them, so look again.
+/** Where there are fewer zones than replicas. */
+function nodeShares(
+  groups: readonly (readonly number[])[],
+  capacity: (i: number) => number,
+  replicas: number,
+): number[] {
+  const shares: number[] = []
+  // A zone that would get less than one replica of each partition is set to one; what remains is poured
+  // over the others, which can only lower them, so look again.
   const open = new Set(groups)
   let rest = replicas
   for (;;) {

@@ -9,6 +9,8 @@
  *   2. in zones not yet taken, full or not, so that zones differ whenever they can;
  *   3. when no zone is left, in any zone, passing over nodes at their bound; then any.
  *
+ * Where the tokens lie: token.ts, and share-token.ts in clusters whose genesis record says `placement: 2`.
+ *
  * The bound keeps the fullest node within 1.15 of its fair share (consistent hashing with bounded
  * loads). It is dithered by node id (or place): without that, a join that lowers the whole-numbered bound by
  * one makes every node at its bound shed a partition at once (4.2 instead of 1.1 times the ideal
@@ -22,8 +24,9 @@ import { assert } from '../assert.ts'
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
-import { fairShares } from './fair-share.ts'
+import { fairClaims, fairShares } from './fair-share.ts'
 import { partitionCount, type Keyspace } from './key.ts'
+import { shareTokens } from './share-token.ts'
 import { TOKEN_BITS, tokenCount, tokensOf } from './token.ts'
 
 /** The fullest node holds at most this many times its fair share. */
@@ -40,9 +43,17 @@ export interface PlacementMember {
   readonly place?: NodeId | undefined
 }
 
+/** Which placement function a new cluster uses. */
+export const PLACEMENT = 2
+
 export interface PlacementOptions extends Keyspace {
   readonly replication: number
+  /** Absent in clusters of earlier programs: tokens at random points. 2: share-token.ts. */
+  readonly placement?: typeof PLACEMENT | undefined
 }
+
+/** Of the data, or of the system partitions. */
+type OnePlacement = Pick<PlacementOptions, 'replication' | 'partitionBits' | 'placement'>
 
 export interface Placement {
   readonly partitions: number
@@ -55,12 +66,13 @@ export interface Placement {
 }
 
 export function place(members: readonly PlacementMember[], options: PlacementOptions): Placement {
-  const { replication, partitionBits, systemPartitionBits } = options
-  const data = placeAll(members, { replication, partitionBits })
+  const { replication, systemPartitionBits, placement } = options
+  const data = placeAll(members, options)
   if (systemPartitionBits === undefined) return data
   const system = placeAll(members, {
     replication: systemReplication(replication),
     partitionBits: systemPartitionBits,
+    placement,
   })
   return new JoinedPlacement(partitionCount(options), data, system)
 }
@@ -70,10 +82,8 @@ export function systemReplication(replication: number): number {
   return 2 * replication - 1
 }
 
-function placeAll(
-  members: readonly PlacementMember[],
-  { replication, partitionBits }: { replication: number; partitionBits: number },
-): Placement {
+function placeAll(members: readonly PlacementMember[], options: OnePlacement): Placement {
+  const { replication, partitionBits } = options
   // By place: a node that takes another one's place stands where that one stood, in each tie too.
   const sorted = [...members].sort((a, b) => (tokensName(a) < tokensName(b) ? -1 : 1))
   assert(new Set(members.map(({ nodeId }) => nodeId)).size === members.length, 'a member once')
@@ -84,7 +94,7 @@ function placeAll(
   }
   const partitions = 1 << partitionBits
   const take = Math.min(replication, sorted.length)
-  const table = chooseReplicas(sorted, replication, partitionBits)
+  const table = chooseReplicas(sorted, options)
   return new TablePlacement(
     sorted.map((member) => member.nodeId),
     partitions,
@@ -175,16 +185,13 @@ interface TokenTable {
   readonly owners: Int32Array
 }
 
-function chooseReplicas(
-  members: readonly PlacementMember[],
-  replication: number,
-  partitionBits: number,
-): Int32Array {
+function chooseReplicas(members: readonly PlacementMember[], options: OnePlacement): Int32Array {
+  const { replication, partitionBits } = options
   const partitions = 1 << partitionBits
   const take = Math.min(replication, members.length)
   const table = new Int32Array(partitions * take)
   if (take === 0) return table
-  const { starts, owners } = tokenTable(members, partitionBits)
+  const { starts, owners } = tokenTable(memberTokens(members, options), partitionBits)
   const bounds = loadBounds(members, replication, partitions)
   const zoneNames = [...new Set(members.map((member) => member.zone))]
   const zoneOf = Int32Array.from(members, (member) => zoneNames.indexOf(member.zone))
@@ -225,25 +232,53 @@ function chooseReplicas(
   return table
 }
 
-function tokenTable(members: readonly PlacementMember[], partitionBits: number): TokenTable {
+/** In the order of `members`. */
+export function memberTokens(
+  members: readonly PlacementMember[],
+  { replication, partitionBits, placement }: OnePlacement,
+): Float64Array[] {
+  if (placement === PLACEMENT) {
+    const claims = fairClaims(members, replication)
+    return members.map((m, i) => shareTokens(tokensName(m), claims[i]!, partitionBits))
+  }
   let capacitySum = 0
   for (const member of members) capacitySum += member.capacityBytes
   const mean = capacitySum / members.length
-  const tokens = members.map((m) => tokensOf(tokensName(m), tokenCount(m.capacityBytes, mean)))
+  return members.map((m) => tokensOf(tokensName(m), tokenCount(m.capacityBytes, mean)))
+}
 
+function tokenTable(tokens: readonly Float64Array[], partitionBits: number): TokenTable {
   const partitions = 1 << partitionBits
-  const bucketSize = 2 ** (TOKEN_BITS - partitionBits)
-  const buckets: { token: number; owner: number }[][] = Array.from({ length: partitions }, () => [])
-  for (const [owner, own] of tokens.entries()) {
-    for (const token of own) buckets[Math.floor(token / bucketSize)]!.push({ token, owner })
-  }
+  const sliceSize = 2 ** (TOKEN_BITS - partitionBits)
   const starts = new Int32Array(partitions + 1)
-  const owners = new Int32Array(tokens.reduce((sum, own) => sum + own.length, 0))
-  let at = 0
-  for (const [b, bucket] of buckets.entries()) {
-    bucket.sort((x, y) => x.token - y.token || x.owner - y.owner)
-    for (const { owner } of bucket) owners[at++] = owner
-    starts[b + 1] = at
+  for (const own of tokens) {
+    for (const token of own) starts[Math.floor(token / sliceSize) + 1]!++
+  }
+  for (let b = 0; b < partitions; b++) starts[b + 1]! += starts[b]!
+
+  const count = starts[partitions]!
+  const values = new Float64Array(count)
+  const owners = new Int32Array(count)
+  const ends = starts.slice(0, partitions)
+  // Every node's first token, then every node's second …: with share tokens nearly the order in each slice.
+  const most = tokens.reduce((most, own) => Math.max(most, own.length), 0)
+  for (let k = 0; k < most; k++) {
+    for (let owner = 0; owner < tokens.length; owner++) {
+      const token = tokens[owner]![k]
+      if (token === undefined) continue
+      const slice = Math.floor(token / sliceSize)
+      const start = starts[slice]!
+      let at = ends[slice]!++
+      while (at > start) {
+        const before = values[at - 1]!
+        if (before < token || (before === token && owners[at - 1]! <= owner)) break
+        values[at] = before
+        owners[at] = owners[at - 1]!
+        at--
+      }
+      values[at] = token
+      owners[at] = owner
+    }
   }
   return { starts, owners }
 }

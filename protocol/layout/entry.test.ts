@@ -44,6 +44,18 @@ describe('canonical bytes of an entry', () => {
     expect(() => decode(text({ ...entry, genesis: full }))).toThrow()
   })
 
+  test('the placement function is a word of the genesis; without it an entry reads as it always did', () => {
+    expect(text()).not.toContain('placement')
+    const entry = stable([a, b])
+    const genesis = { ...entry.genesis, placement: 2 as const }
+    const decoded = decode(text({ ...entry, genesis })) as LayoutEntry
+    expect(decoded.genesis.placement).toBe(2)
+    for (const other of ['1', '3', 'null', '"2"']) {
+      const changed = text({ ...entry, genesis }).replace('"placement":2', `"placement":${other}`)
+      expect(() => decode(changed)).toThrow()
+    }
+  })
+
   test('another version is refused by name (fault 20)', () => {
     const later = text().replace('"version":1', '"version":2')
     expect(() => decode(later)).toThrow(/unknown version 2/)

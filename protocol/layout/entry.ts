@@ -16,6 +16,7 @@
 import { equalBytes, hex, utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { ClusterId, NodeId, StorageId } from '../ids.ts'
+import { PLACEMENT } from '../keyspace/placement.ts'
 import type { Ballot } from './ballot.ts'
 import {
   fieldsOf,
@@ -76,6 +77,8 @@ export interface Genesis {
   /** Partitions of system registers' own, behind the others. Absent in clusters that earlier programs
    * founded; a program that does not know the field refuses the entry (fault 20). */
   readonly systemPartitionBits?: number | undefined
+  /** Which placement function. Absent in clusters that earlier programs founded. */
+  readonly placement?: typeof PLACEMENT | undefined
   readonly replication: number
   readonly rootAccount: RootAccount
   /** Wall clock of the founder, milliseconds since 1970. For display. */
@@ -173,6 +176,7 @@ export function encodeEntry(entry: LayoutEntry): Uint8Array<ArrayBuffer> {
         clusterId: genesis.clusterId,
         partitionBits: genesis.partitionBits,
         systemPartitionBits: genesis.systemPartitionBits,
+        placement: genesis.placement,
         replication: genesis.replication,
         rootAccount: {
           accountId: root.accountId,
@@ -321,7 +325,7 @@ function readGenesis(value: unknown): Genesis {
   const fields = fieldsOf(
     value,
     ['clusterId', 'partitionBits', 'replication', 'rootAccount', 'createdMs'],
-    ['systemPartitionBits'],
+    ['systemPartitionBits', 'placement'],
   )
   const systemBits = fields.systemPartitionBits
   const partitionBits = integerOf(fields.partitionBits, 1, 16)
@@ -332,6 +336,9 @@ function readGenesis(value: unknown): Genesis {
     // A partition number has two bytes.
     ...(systemBits !== undefined && {
       systemPartitionBits: integerOf(systemBits, 0, partitionBits < 16 ? partitionBits : -1),
+    }),
+    ...(fields.placement !== undefined && {
+      placement: integerOf(fields.placement, PLACEMENT, PLACEMENT) as typeof PLACEMENT,
     }),
     replication: readReplication(fields.replication),
     rootAccount: {
