@@ -42,10 +42,11 @@ import {
   type AdminCredential,
 } from '../gateway/admin/credential.ts'
 import { assert } from '../protocol/assert.ts'
-import { hex, utf8 } from '../protocol/bytes.ts'
+import { hex } from '../protocol/bytes.ts'
 import { storageId } from '../protocol/ids.ts'
-import { decodeEntry, type LayoutEntry } from '../protocol/layout/entry.ts'
+import type { LayoutEntry } from '../protocol/layout/entry.ts'
 import { checkedFields, withChecksum } from './checked-json.ts'
+import { lastEntryOf } from './membership/layout-file.ts'
 import { isLockFile, lockDirectory, systemProcesses } from './directory-lock.ts'
 import type { DirectoryLock, Processes } from './directory-lock.ts'
 import {
@@ -67,6 +68,7 @@ export type { NodeRecord } from './node-record.ts'
 const CREDENTIALS_FILE = 'credentials.json'
 const PID_FILE = 'shoal.pid'
 const LAYOUT_FILE = 'layout.json'
+const CHECKED_FILE = 'layout-checked.json'
 const VOTE_FILE = 'layout-vote.json'
 const STORAGE_ID_BYTES = 12
 /** No log has it. */
@@ -188,6 +190,7 @@ export class DataDirectory {
     for (const name of [
       CREDENTIALS_FILE,
       ADMIN_CREDENTIAL_FILE,
+      CHECKED_FILE,
       LAYOUT_FILE,
       VOTE_FILE,
       'forgotten',
@@ -281,10 +284,7 @@ export function isMemberDirectory(directory: string): boolean {
 /** The last layout that a directory knows. Undefined when it has none, or none that can be read. */
 export function layoutOfDirectory(directory: string): LayoutEntry | undefined {
   try {
-    const text = readText(join(directory, LAYOUT_FILE)) ?? ''
-    const { fields } = checkedFields(JSON.parse(text))
-    const { entries } = fields as { entries: { entry: string }[] }
-    return decodeEntry(utf8(entries.at(-1)?.entry ?? ''))
+    return lastEntryOf(readFileSync(join(directory, LAYOUT_FILE)))
   } catch {
     return undefined
   }
@@ -349,7 +349,7 @@ function closeToOthers(path: string, isNew: boolean): string[] {
   }
   // An empty directory that was given is as private as one that is made; a known one may be read by a group.
   close('.', isNew ? 0o077 : 0o022)
-  for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, VOTE_FILE]) close(name, 0o077)
+  for (const name of [CREDENTIALS_FILE, LAYOUT_FILE, CHECKED_FILE, VOTE_FILE]) close(name, 0o077)
   return closed
 }
 

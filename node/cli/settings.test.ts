@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDataDirectory } from '../data-directory.ts'
+import { ChainLine, layoutBytes } from '../membership/layout-file.ts'
 import { encodeToken } from '../membership/token-codec.ts'
 import { clusterId, nodeId, storageId } from '../../protocol/ids.ts'
-import { encodeEntry, NO_HASH } from '../../protocol/layout/entry.ts'
-import { utf8Text } from '../../protocol/bytes.ts'
+import { NO_HASH, type LayoutEntry } from '../../protocol/layout/entry.ts'
 import { checkOrigin, checkReplace, loadConfig } from './settings.ts'
 
 let directory: string
@@ -162,7 +162,7 @@ describe('a directory of the cluster that is asked for (D1)', () => {
 
   function member(cluster: string): void {
     format('found', 'AAAA')
-    const entry = encodeEntry({
+    const entry: LayoutEntry = {
       epoch: 1,
       previousHash: NO_HASH,
       state: 'STABLE',
@@ -183,9 +183,10 @@ describe('a directory of the cluster that is asked for (D1)', () => {
           addresses: [],
         },
       ],
-    })
-    const layout = { version: 1, entries: [{ entry: utf8Text(entry) }] }
-    writeFileSync(join(data, 'layout.json'), JSON.stringify(layout))
+    }
+    const ballot = { counter: 1, nodeId: nodeId('NodeNodeNode') }
+    const line = ChainLine.of({ entry, certificate: { ballot, signatures: [] } })
+    writeFileSync(join(data, 'layout.json'), layoutBytes([line]))
   }
 
   it('starts', () => {

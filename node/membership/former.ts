@@ -8,22 +8,13 @@ type Identity = Pick<Member, 'nodeId' | 'storageId'>
 
 /** The epoch from which on the node was no member any more. Undefined: it is known to the layout still, or was
  * never a member. */
-export function leftIn(log: LayoutLog, node: Identity): number | undefined {
-  if (log.view === undefined || isIn(log.view.known, node)) return undefined
-  return droppedIn(log, node)
+export function leftIn(log: LayoutLog, { nodeId, storageId }: Identity): number | undefined {
+  return log.formerMember(nodeId, storageId)?.leftEpoch
 }
 
 /** As `leftIn`, of a node whose blocks others may still copy. */
-export function droppedIn(log: LayoutLog, node: Identity): number | undefined {
-  const chain = log.entriesAfter(0)
-  for (let i = chain.length - 1; i >= 0; i--) {
-    const { entry } = chain[i]!
-    if (entry.state !== 'STABLE' || !isIn(entry.members, node)) continue
-    // A JOINT that would remove it may have gone back.
-    const after = chain.slice(i + 1).find((later) => later.entry.state === 'STABLE')
-    return after?.entry.epoch
-  }
-  return undefined
+export function droppedIn(log: LayoutLog, { nodeId, storageId }: Identity): number | undefined {
+  return log.leftEpoch(nodeId, storageId)
 }
 
 export function removedLine(epoch: number): string {
@@ -40,7 +31,7 @@ export function leftLine(epoch: number): string {
 
 /** What a program must be able to read to follow this cluster's layout. */
 export function featuresOf(log: LayoutLog): number {
-  return log.entriesAfter(0).some(({ entry }) => isNew(entry)) ? FEATURES : 1
+  return log.hasEntry(isNew) ? FEATURES : 1
 }
 
 /** Earlier programs refuse the entry. */
@@ -51,8 +42,4 @@ function isNew(entry: LayoutEntry): boolean {
   const { genesis, replication = genesis.replication, nextReplication = replication } = entry
   if (replication !== genesis.replication || nextReplication !== genesis.replication) return true
   return [...members, ...next].some(({ name, place }) => name !== undefined || place !== undefined)
-}
-
-function isIn(members: readonly Member[], { nodeId, storageId }: Identity): boolean {
-  return members.some((member) => member.nodeId === nodeId && member.storageId === storageId)
 }

@@ -4,6 +4,7 @@
  * Invariants:
  *   - an entry is adopted only with the signatures of a majority of the last STABLE members (L1)
  *   - an entry and a vote are flushed before anyone can see them (A1, L4)
+ *   - signatures are verified once: a start trusts what it finds noted as verified (layout-store.ts)
  *   - epochs never go back
  *   - the vote belongs to the epoch behind the last entry, or is over
  *   - a node that may have forgotten a vote abstains from its epoch (D8). A vote is given only on the epoch
@@ -23,6 +24,8 @@ import type { DecidedEntry, LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Disk, Signer } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
+import { FormerMembers } from './former-members.ts'
+import { ChainLine } from './layout-file.ts'
 import { damagedLayout, LayoutStore, type StoredChain } from './layout-store.ts'
 
 export interface LayoutIdentity {
@@ -30,10 +33,16 @@ export interface LayoutIdentity {
   readonly storageId: StorageId
 }
 
+/** A node that was a member once and is nothing to the layout any more. */
+export interface FormerMember {
+  readonly leftEpoch: number
+}
+
 export class LayoutLog {
   readonly #store: LayoutStore
   readonly #identity: LayoutIdentity
-  readonly #chain: DecidedEntry[]
+  readonly #chain: ChainLine[]
+  readonly #former = new FormerMembers()
   readonly #listeners: ((view: LayoutView) => void)[] = []
   #vote: Vote | undefined
   /** No vote in this epoch or an earlier one. */
@@ -52,18 +61,18 @@ export class LayoutLog {
     const store = new LayoutStore(disk)
     const stored = await store.readChain()
     const log = new LayoutLog(store, identity)
-    for (const decided of stored.chain) {
-      const fault = log.#fault(log.#chain, decided)
+    log.#chain.push(...stored.chain.slice(0, stored.verified))
+    for (const line of stored.chain.slice(stored.verified)) {
+      const fault = log.#fault(log.#chain, line.decided)
       if (fault !== undefined) throw damagedLayout(fault)
-      log.#chain.push(decided)
+      log.#chain.push(line)
     }
-    const last = stored.chain.at(-1)
-    if (last !== undefined) log.#view = new LayoutView(last.entry)
+    if (log.last !== undefined) log.#view = new LayoutView(log.last)
     await log.#openVote(stored)
     return log
   }
 
-  async #openVote({ chain, checked }: StoredChain): Promise<void> {
+  async #openVote({ chain, verified, checked }: StoredChain): Promise<void> {
     const stored = await this.#store.readVote()
     const isLost = stored.type === 'damaged' || (stored.type === 'none' && checked)
     if (stored.type === 'vote') this.#vote = stored.vote
@@ -73,7 +82,20 @@ export class LayoutLog {
       await this.#store.writeAbstention(this.#abstainsUntil)
     }
     if (stored.type === 'vote' && !stored.checked) await this.#store.writeVote(stored.vote)
-    if (!checked && chain.length > 0) await this.#store.writeChain(chain)
+    if (verified < chain.length) await this.#noteVerified(verified)
+  }
+
+  /** What was verified just now is so for good. A full disk doesn't keep the node from starting. */
+  async #noteVerified(before: number): Promise<void> {
+    try {
+      await this.#store.writeChain(this.#chain, 0)
+    } catch {
+      // Of a chain that is as it was put there, everything is verified again at the next start. Behind a note lies
+      // what may not have been flushed, and was not obeyed: the others tell it again.
+      if (before === 0) return
+      this.#chain.length = before
+      this.#view = new LayoutView(this.last!)
+    }
   }
 
   /** The only member of a STABLE layout: only it can have proposed, and it knows what was decided. */
@@ -99,7 +121,7 @@ export class LayoutLog {
 
   /** 0 without a layout. */
   get epoch(): number {
-    return this.#chain.length
+    return this.#chain.at(-1)?.epoch ?? 0
   }
 
   get view(): LayoutView | undefined {
@@ -108,7 +130,7 @@ export class LayoutLog {
 
   /** The last entry, when there is one. */
   get last(): LayoutEntry | undefined {
-    return this.#chain.at(-1)?.entry
+    return this.#chain.at(-1)?.decided.entry
   }
 
   /** An accepted entry for the next epoch that is not known to be decided. */
@@ -138,7 +160,25 @@ export class LayoutLog {
 
   /** Decided entries behind `epoch`. */
   entriesAfter(epoch: number): readonly DecidedEntry[] {
-    return this.#chain.slice(epoch)
+    const after = this.#chain.findLastIndex((line) => line.epoch <= epoch) + 1
+    return this.#chain.slice(after).map(({ decided }) => decided)
+  }
+
+  /** Whether some entry is like this; asked of the latest ones first. */
+  hasEntry(is: (entry: LayoutEntry) => boolean): boolean {
+    return this.#chain.findLast(({ decided }) => is(decided.entry)) !== undefined
+  }
+
+  /** A node that was a member with this storage and is not known to the layout any more. */
+  formerMember(nodeId: NodeId, storageId: StorageId): FormerMember | undefined {
+    if (this.#view?.knownMember(nodeId)?.storageId === storageId) return undefined
+    const leftEpoch = this.leftEpoch(nodeId, storageId)
+    return leftEpoch === undefined ? undefined : { leftEpoch }
+  }
+
+  /** Of the first STABLE entry without a node that was a member before. Blocks may still be copied from it. */
+  leftEpoch(nodeId: NodeId, storageId: StorageId): number | undefined {
+    return this.#former.leftEpoch(this.#chain, nodeId, storageId)
   }
 
   onAdopt(listener: (view: LayoutView) => void): void {
@@ -151,20 +191,23 @@ export class LayoutLog {
    */
   adopt(decided: readonly DecidedEntry[]): Promise<void> {
     return this.#serially(async () => {
-      const fresh: DecidedEntry[] = []
+      const fresh: ChainLine[] = []
       let fault: string | undefined
+      const chain = [...this.#chain]
       for (const one of decided) {
-        if (one.entry.epoch <= this.#chain.length + fresh.length) continue
-        fault = this.#fault([...this.#chain, ...fresh], one)
+        if (one.entry.epoch <= (chain.at(-1)?.epoch ?? 0)) continue
+        fault = this.#fault(chain, one)
         if (fault !== undefined) break
-        fresh.push(one)
+        const line = ChainLine.of(one)
+        fresh.push(line)
+        chain.push(line)
       }
       const last = fresh.at(-1)
       if (last !== undefined) {
         if (this.#chain.length === 0) await this.#store.writeAbstention(0)
-        await this.#store.writeChain([...this.#chain, ...fresh])
+        await this.#store.writeChain(chain, fresh.length)
         this.#chain.push(...fresh)
-        const view = new LayoutView(last.entry, this.#view)
+        const view = new LayoutView(last.decided.entry, this.#view)
         this.#view = view
         for (const listener of this.#listeners) listener(view)
       }
@@ -198,8 +241,8 @@ export class LayoutLog {
     return this.#vote?.epoch === this.epoch + 1 ? this.#vote : undefined
   }
 
-  #fault(chain: readonly DecidedEntry[], decided: DecidedEntry): string | undefined {
-    const previous = chain.at(-1)?.entry
+  #fault(chain: readonly ChainLine[], decided: DecidedEntry): string | undefined {
+    const previous = chain.at(-1)?.decided.entry
     const stable = stableOf(chain)
     const before: Predecessors | undefined =
       previous === undefined || stable === undefined ? undefined : { previous, stable }
@@ -215,9 +258,6 @@ export class LayoutLog {
   }
 }
 
-function stableOf(chain: readonly DecidedEntry[]): LayoutEntry | undefined {
-  for (let i = chain.length - 1; i >= 0; i--) {
-    if (chain[i]!.entry.state === 'STABLE') return chain[i]!.entry
-  }
-  return undefined
+function stableOf(chain: readonly ChainLine[]): LayoutEntry | undefined {
+  return chain.findLast(({ state }) => state === 'STABLE')?.decided.entry
 }

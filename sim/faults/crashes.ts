@@ -38,15 +38,17 @@ export class Crashes {
   /** What the documentation says to do. */
   #repaired(number: number, error: unknown): boolean {
     if (!String(error).includes(`${LAYOUT_FILE} is damaged`)) return false
+    let longest: { readonly other: number; readonly layout: Uint8Array } | undefined
     for (let other = 0; other < this.#cluster.size; other++) {
       if (other === number) continue
       const layout = this.#cluster.diskOf(other).image().get(LAYOUT_FILE)
-      if (layout === undefined) continue
-      this.#cluster.trace(`copy layout ${other} to ${number}`)
-      this.#cluster.diskOf(number).put(LAYOUT_FILE, layout)
-      return true
+      if (layout === undefined || layout.length <= (longest?.layout.length ?? 0)) continue
+      longest = { other, layout }
     }
-    return false
+    if (longest === undefined) return false
+    this.#cluster.trace(`copy layout ${longest.other} to ${number}`)
+    this.#cluster.diskOf(number).put(LAYOUT_FILE, longest.layout)
+    return true
   }
 }
 

@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import type { NodeId } from '../../../protocol/ids.ts'
 import type { LayoutView } from '../../../protocol/layout/view.ts'
 import { MembershipError } from '../errors.ts'
+import { storedEntries } from './stored-layout.ts'
 import type { FakeNode, World } from './world.ts'
 
 const HOUR_MS = 3_600_000
@@ -22,13 +23,8 @@ export function ids(...nodes: FakeNode[]): NodeId[] {
 
 /** "STATE cause" of each entry on its disk. */
 export function states(node: FakeNode): string[] {
-  const { entries } = JSON.parse(Buffer.from(node.files.get('layout.json')!).toString()) as {
-    entries: { entry: string }[]
-  }
-  return entries.map(({ entry }) => {
-    const { state, cause } = JSON.parse(entry) as { state: string; cause: string }
-    return `${state} ${cause}`
-  })
+  const entries = storedEntries(node.files.get('layout.json')!)
+  return entries.map(({ entry: { state, cause } }) => `${state} ${cause}`)
 }
 
 /** A cluster of the named nodes. */

@@ -12,6 +12,7 @@ import { nodeId, storageId } from '../../../protocol/ids.ts'
 import type {
   Clock,
   Disk,
+  DiskFile,
   Network,
   NetworkError,
   NetworkMessage,
@@ -244,13 +245,41 @@ export class FakeNode {
   readonly disk = {
     readFile: (path: string) => Promise.resolve(this.files.get(path)),
     writeFile: async (path: string, bytes: Uint8Array) => {
-      // A crash before the write is durable loses it.
-      await this.world.sleep(0.1)
-      if (!this.up) throw new Error('the node is gone')
+      await this.#untilDurable()
       this.files.set(path, bytes.slice())
       this.writes.push(path)
     },
+    open: (path: string) => Promise.resolve(this.#openFile(path)),
   } as unknown as Disk
+
+  /** A crash before the write is durable loses it. */
+  async #untilDurable(): Promise<void> {
+    await this.world.sleep(0.1)
+    if (!this.up) throw new Error('the node is gone')
+  }
+
+  /** Of a file that is there. What is not flushed is lost by a crash. */
+  #openFile(path: string): DiskFile {
+    let bytes = this.files.get(path) ?? new Uint8Array()
+    const file: Pick<DiskFile, 'sizeBytes' | 'truncate' | 'write' | 'flush' | 'close'> = {
+      sizeBytes: () => Promise.resolve(bytes.length),
+      truncate: (sizeBytes) => {
+        bytes = bytes.slice(0, sizeBytes)
+        return Promise.resolve()
+      },
+      write: (buffers, position) => {
+        bytes = new Uint8Array(Buffer.concat([bytes.subarray(0, position), ...buffers]))
+        return Promise.resolve()
+      },
+      flush: async () => {
+        await this.#untilDurable()
+        this.files.set(path, bytes)
+        this.writes.push(path)
+      },
+      close: () => Promise.resolve(),
+    }
+    return file as DiskFile
+  }
 
   #makeNetwork(): Network {
     const network: Pick<
