@@ -83,6 +83,7 @@ describe('defaults', () => {
       compactionRate: 2 ** 26,
       compactionDeadShare: 0.4,
       scrubRate: 2 ** 24,
+      moveRate: 2 ** 26,
       scrubPause: 7 * 86_400_000,
       partSizeMin: 5 * 2 ** 20,
       accessLog: 'off',

@@ -239,6 +239,11 @@ const nodeFields = {
    * fifths of the disk on it is less and less, down to a fifteenth. Cost: a smaller share copies more often.
    */
   compactionDeadShare: share(0.05, 0.95).prefault(0.4),
+  /**
+   * Bytes of blocks that this node fetches a second at most when the layout has changed; 0: no limit. Default `64MiB`.
+   * Cost: what is faster takes bandwidth and disk from clients; what is slower keeps the former holders busy for longer.
+   */
+  moveRate: size(0, 2 ** 40, 'is above 1TiB').prefault('64MiB'),
   /** Bytes that the scrub in the background reads a second at most. Default `16MiB`. */
   scrubRate: size(2 ** 16, 2 ** 40, 'is outside 64KiB to 1TiB').prefault('16MiB'),
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */

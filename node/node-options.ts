@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly replace?: string | undefined
   /** A member that is away for so long is removed. Default: never. */
   readonly removeAfterMs?: number | undefined
+  /** Bytes of blocks that it fetches a second at most when the layout has changed; 0: no limit. Default 64 MiB. */
+  readonly moveBytesPerSecond?: number | undefined
   readonly root?: RootCredential | undefined
   /** It made a new cluster. */
   readonly founded?: ((cluster: ClusterId) => void) | undefined

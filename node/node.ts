@@ -46,6 +46,7 @@ import { openLayout } from './open-layout.ts'
 import { openStore } from './open-store.ts'
 import { provide } from './provide.ts'
 import { settleMoveFile } from './rebalance/entering.ts'
+import { BlockMoves, MOVE_BYTES_PER_SECOND } from './rebalance/block-moves.ts'
 import { MoveFile } from './rebalance/move-file.ts'
 import { Rebalance } from './rebalance/rebalance.ts'
 import { Recovery } from './recovery.ts'
@@ -99,6 +100,7 @@ export class ShoalNode {
   readonly #exchange: Exchange
   readonly recall: Recall
   readonly rebalance: Rebalance
+  readonly moves: BlockMoves
   readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
   readonly #mender: Mender
@@ -184,6 +186,7 @@ export class ShoalNode {
     const placement: Placement = {
       epoch,
       sets: (partition) => view().replicaSets(partition),
+      sources: (partition) => view().sourceReplicas(partition),
       observe: (later, from) => layout.observe(later, from),
     }
     const blocks = new BlockStore(store, (key) => this.#mender.mend(key), env.disk)
@@ -206,7 +209,7 @@ export class ShoalNode {
     })
     const onFaulty = (key: RegisterKey): void => this.#damaged.note(key)
     this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
-    const exchange = new Exchange({ store, self, view, clock })
+    const exchange = new Exchange({ store, self, view, forgotten, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     attempts.hold()
@@ -365,7 +368,27 @@ export class ShoalNode {
       clock,
       random,
       logger,
+      move: () => this.moves.progress(),
     })
+    this.moves = new BlockMoves({
+      self,
+      view: () => layout.current(),
+      settled: () => layout.witness.settled(),
+      file: moves,
+      forgotten,
+      store,
+      host: this.host,
+      blocks,
+      peers,
+      lost,
+      dead,
+      freer: this.space.freer,
+      isBusy: () => replicator.room.waitingBytes > 0 || env.disk.silentMs() > 100,
+      bytesPerSecond: options.moveBytesPerSecond ?? MOVE_BYTES_PER_SECOND,
+      clock,
+      logger,
+    })
+    layout.report(this.rebalance)
     this.resync = new Resync({
       self,
       store,
@@ -531,6 +554,7 @@ export class ShoalNode {
     this.resync.stop()
     this.recall.stop()
     this.rebalance.stop()
+    this.moves.stop()
     this.selfCheck.stop()
     this.space.stop()
     this.#lost.objects.stop()
@@ -546,6 +570,7 @@ export class ShoalNode {
     // Cut short by a stop: the next start looks again.
     this.#damaged.look(() => this.#stopped).catch(() => {})
     this.recall.kick()
+    this.moves.start()
     this.space.start()
     this.upkeep.start()
     this.#secret.look()
@@ -556,6 +581,7 @@ export class ShoalNode {
   #changed(view: LayoutView): void {
     if (this.#stopped) return
     this.rebalance.adopted()
+    this.moves.kick()
     this.#secret.look()
     const places = view.placesKey()
     if (places === this.#places) return

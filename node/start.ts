@@ -171,6 +171,7 @@ async function serveBehind(
     bucketsPerAccount: config.bucketsPerAccount,
     partBytesMin: config.partSizeMin,
     readBytesMax: config.readMemory,
+    moveBytesPerSecond: config.moveRate,
     space: { reclaimDelayMs: config.reclaimDelay, scanPauseMs: config.scanPause },
     upkeep: {
       compactionIntervalMs: config.compactionInterval,

@@ -156,7 +156,7 @@ export class Replicator {
     }
   }
 
-  /** Verified bytes from the nearest replica that has them; undefined when none has. Those that this node
+  /** Verified bytes from the nearest replica, or source of an earlier layout, that has them; undefined when none has. Those that this node
    * read itself lie in a buffer of `pool`, which the caller gives back. */
   async read(
     context: RequestContext,
@@ -174,7 +174,8 @@ export class Replicator {
   ): Promise<OwnedBlock | undefined> {
     const { peers, placement, clock } = this.#options
     const partition = partitionOfKey(key)
-    const replicas = peers.preferred(placement.sets(partition).flat(), 'block')
+    const sources = placement.sources?.(partition) ?? []
+    const replicas = peers.preferred([...placement.sets(partition).flat(), ...sources], 'block')
     let done = false
     const ask = (node: NodeId): Promise<OwnedBlock | undefined> =>
       node === peers.self
@@ -200,8 +201,11 @@ export class Replicator {
       if (!kept) giveBack()
     }
     const block = await peers.readOwnBlock(key, { timeoutMs: READ_TIMEOUT_MS, settled }, into)
-    if (block === undefined) this.#options.onGap(peers.self, partition)
-    else if (isLate()) giveBack()
+    // While blocks move, that it is not here yet is no gap.
+    const isMoving = (this.#options.placement.sources?.(partition) ?? []).length > 0
+    if (block === undefined) {
+      if (!isMoving) this.#options.onGap(peers.self, partition)
+    } else if (isLate()) giveBack()
     return block
   }
 }

@@ -68,6 +68,8 @@ export interface Placement {
   epoch(): number
   /** Nearest first is `preferred`'s business, not this one's. */
   sets(partition: number): ReplicaSets
+  /** Nodes beside the sets that may have blocks of the partition, from earlier layouts (L5). */
+  sources?(partition: number): readonly NodeId[]
   /** A peer spoke of a later epoch: fetch and adopt it (L4). */
   observe(epoch: number, from: NodeId): Promise<void>
 }

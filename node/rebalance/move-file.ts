@@ -172,6 +172,17 @@ export class MoveFile {
     await this.#write()
   }
 
+  /** What is here of these may not be all any more (D8). Durable when it resolves. */
+  async takeWhole(partitions: Iterable<number>): Promise<void> {
+    for (const partition of partitions) {
+      for (const { whole } of [this.#next, this.#durable]) {
+        for (const bits of whole.values()) bits[partition >> 3]! &= ~(0x80 >> (partition & 7))
+      }
+    }
+    this.#serial++
+    await this.#write()
+  }
+
   /** One write after the other; each writes what is known when it begins. */
   #write(): Promise<void> {
     this.#queued ??= this.#writing.then(() => {

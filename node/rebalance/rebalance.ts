@@ -27,6 +27,8 @@ export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly votes: (partition: number) => boolean
   readonly forgotten: Pick<Forgotten, 'has'>
   readonly random: Random
+  /** How far the blocks are. */
+  readonly move: () => MoveProgress['move']
 }
 
 /** How far this node has come. Bits: partition p is bit 7 - p % 8 of byte p / 8. */
@@ -104,7 +106,7 @@ export class Rebalance {
   }
 
   progress(): MoveProgress {
-    const { chain, file } = this.#options
+    const { chain, file, forgotten } = this.#options
     this.#entering.follow()
     const view = chain.current()
     const bitsBy = (has: (partition: number) => boolean): Uint8Array => {
@@ -117,9 +119,9 @@ export class Rebalance {
       synced: bitsBy((p) => this.#isSynced(view!.epoch, p)),
       whole: (view?.sources ?? []).map(({ epoch: source }) => ({
         source,
-        bits: bitsBy((p) => file.isWhole(source, p)),
+        bits: bitsBy((p) => file.isWhole(source, p) && !forgotten.has(p)),
       })),
-      move: { pendingBytes: 0, doneBytes: 0, bytesPerSecond: 0 },
+      move: this.#options.move(),
     }
   }
 

@@ -19,12 +19,14 @@ import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
+import type { Forgotten } from './forgotten.ts'
 import { digestRow, endOfPartitionRows, floorOfRow, floorRow } from '../metadata/index-rows.ts'
 import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.ts'
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
-export const ENUMERATE = { registers: 0, blocks: 1, minima: 2 } as const
+/** `names`: blocks, told only by a node that has forgotten nothing of the partition (D8). */
+export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as const
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
 const MINIMA_DIGEST_BYTES = 16
@@ -41,6 +43,7 @@ export interface ExchangeOptions {
   readonly store: Store
   readonly self: NodeId
   readonly view: () => LayoutView
+  readonly forgotten?: Pick<Forgotten, 'has'> | undefined
   readonly clock: Clock
 }
 
@@ -158,7 +161,7 @@ export class Exchange {
   enumerate(peer: NodeId, request: WireEnumerateRequest): WireEnumerateReply {
     const limit = Math.min(Math.max(request.limit, 1), PAGE_MAX)
     const letter =
-      request.what === ENUMERATE.registers ? 'r' : request.what === ENUMERATE.blocks ? 'b' : 'g'
+      request.what === ENUMERATE.registers ? 'r' : request.what === ENUMERATE.minima ? 'g' : 'b'
     const prefix = letter + u16(request.partition)
     const after = byteString(request.after)
     const start = after === '' ? prefix : `${letter}${after}\0`
@@ -170,6 +173,9 @@ export class Exchange {
       more: false,
     }
     if (!this.#mayTell(peer, request.epoch)) return reply
+    if (request.what === ENUMERATE.names && this.#options.forgotten?.has(request.partition)) {
+      return { ...reply, epoch: 0 }
+    }
     const end = bytesOf(endOfPartitionRows(prefix))
     let sizeBytes = 0
     this.#options.store.range(bytesOf(start), end, limit + 1, (key, row) => {

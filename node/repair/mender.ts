@@ -32,7 +32,10 @@ export interface MenderOptions {
       options: { timeoutMs: number },
     ): Promise<OwnedBlock | undefined>
   }
-  readonly placement: { sets(partition: number): ReplicaSets }
+  readonly placement: {
+    sets(partition: number): ReplicaSets
+    sources?(partition: number): readonly NodeId[]
+  }
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   readonly collector: { suspect(suspect: Suspect): void }
   readonly logger: Logger
@@ -85,7 +88,9 @@ export class Mender {
   /** Throws when a replica has it, or does not answer. */
   async #mustBeNowhere(key: BlockKey): Promise<void> {
     const { self, placement, peers } = this.#options
-    for (const node of new Set(placement.sets(partitionOfKey(key)).flat())) {
+    const partition = partitionOfKey(key)
+    const sources = placement.sources?.(partition) ?? []
+    for (const node of new Set([...placement.sets(partition).flat(), ...sources])) {
       if (node === self) continue
       const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
       if (block !== undefined) throw new Error('another replica has it')

@@ -29,7 +29,11 @@ export interface FreeingPeers {
 
 export interface FreerOptions {
   readonly peers: FreeingPeers
-  readonly placement: { epoch(): number; sets(partition: number): ReplicaSets }
+  readonly placement: {
+    epoch(): number
+    sets(partition: number): ReplicaSets
+    sources?(partition: number): readonly NodeId[]
+  }
   readonly clock: Clock
 }
 
@@ -58,11 +62,14 @@ export class Freer {
     return count
   }
 
-  /** On all nodes of all active sets of each. */
+  /** On all nodes of all active sets of each, and on its sources: else a mover brings it back. */
   free(keys: Iterable<BlockKey>): void {
+    const { placement } = this.#options
     const nodes = new Set<NodeId>()
     for (const key of keys) {
-      for (const node of new Set(this.#options.placement.sets(partitionOfKey(key)).flat())) {
+      const partition = partitionOfKey(key)
+      const sources = placement.sources?.(partition) ?? []
+      for (const node of new Set([...placement.sets(partition).flat(), ...sources])) {
         this.#add(node, key)
         nodes.add(node)
       }

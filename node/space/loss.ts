@@ -1,6 +1,6 @@
 /**
- * Is a block lost for good, or merely out of reach? Lost is what every replica of all active sets has
- * answered for and none has. Whoever asks must know that the register still names it *after* this answer
+ * Is a block lost for good, or merely out of reach? Lost is what every replica of all active sets, and every
+ * source of an earlier layout, has answered for and none has. Whoever asks must know that the register still names it *after* this answer
  * (R4): what it no longer names was freed, not lost.
  */
 
@@ -34,7 +34,9 @@ export class Loss {
   async isLost(key: BlockKey): Promise<boolean> {
     const { peers, placement } = this.#options
     const epoch = placement.epoch()
-    const replicas = [...new Set(placement.sets(partitionOfKey(key)).flat())]
+    const partition = partitionOfKey(key)
+    const sources = placement.sources?.(partition) ?? []
+    const replicas = [...new Set([...placement.sets(partition).flat(), ...sources])]
     const answers = await Promise.all(
       replicas.map(async (node) => {
         try {

@@ -1,0 +1,218 @@
+/**
+ * Drops what this node keeps of partitions that are no business of its any more (L8): in no active set, in no
+ * placement that is planned, and in no source.
+ *
+ *  - Registers: once a majority of every set holds this epoch durably, so that no quorum of the former layout can
+ *    come together any more.
+ *  - Blocks: a page at a time, each block only when all nodes that hold the partition now have answered, at exactly
+ *    this epoch, that they have it, flushed. A holder that lacks one gets it from here and is told that it may lack
+ *    more; nothing of it is dropped before a later look has found it there.
+ *
+ * It asks again every time and remembers nothing: what a holder has may change. Only in STABLE; and the epoch is
+ * checked again right before the records are appended (L6b).
+ */
+
+import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { BlockStore } from '../data/blocks.ts'
+import { rowPages } from '../data/row-pages.ts'
+import type { Store } from '../data/store.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { sleep, Turns } from '../env/sleep.ts'
+import { dropRegisters } from '../metadata/drop-registers.ts'
+import { endOfPartitionRows } from '../metadata/index-rows.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import { isEmpty } from '../repair/exchange.ts'
+import type { Peers } from '../rpc/peers.ts'
+import type { ByteRate } from './rate.ts'
+
+const CALL_TIMEOUT_MS = 10_000
+const PASS_MS = 5_000
+/** Of one question; a message takes 1,000. */
+const PAGE_BLOCKS = 200
+/** Blocks given to holders that lack them, of one partition in one pass. */
+const GIVEN_MAX = 64
+
+export interface BlockDropOptions {
+  readonly self: NodeId
+  readonly view: () => LayoutView | undefined
+  /** In every active set a majority holds the epoch of the view, durably. */
+  readonly settled: () => boolean
+  readonly store: Pick<Store, 'range'>
+  readonly host: Pick<RegisterHost, 'drop'>
+  readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
+  readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint'>
+  readonly rate: Pick<ByteRate, 'take'>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class BlockDrop {
+  readonly #options: BlockDropOptions
+  /** Since the start. */
+  readonly counters = { registers: 0, blocks: 0, bytes: 0, given: 0 }
+  /** Partitions with something left, at the last look. */
+  left = 0
+  #wake: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #stopped = false
+
+  constructor(options: BlockDropOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#options
+    while (!this.#stopped) {
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(PASS_MS, resolve)
+        this.#wake = () => {
+          cancel()
+          resolve()
+        }
+      })
+      if (this.#stopped) return
+      try {
+        await this.pass()
+      } catch (error) {
+        logger.debug({ error: String(error) }, 'what this node need not keep was not all dropped')
+      }
+    }
+  }
+
+  /** One look at everything. */
+  async pass(): Promise<void> {
+    const { view, settled, logger, store, host, clock } = this.#options
+    const layout = view()
+    if (layout === undefined || layout.state !== 'STABLE') return
+    if (layout.role(this.#options.self) === undefined || !settled()) return
+    const mayDrop = (): boolean => {
+      const now = view()
+      return !this.#stopped && now === layout && settled()
+    }
+    const partitions = await this.#foreign(layout)
+    this.left = partitions.length
+    for (const partition of partitions) {
+      if (!mayDrop()) return
+      const isAllowed = mayDrop
+      const { dropped } = await dropRegisters(partition, { store, host, clock, isAllowed })
+      this.counters.registers += dropped
+      const blocks = await this.#blocks(layout, partition, mayDrop)
+      if (blocks + dropped > 0) {
+        logger.info(
+          { partition, registers: dropped, blocks },
+          'dropped what other nodes hold of a partition',
+        )
+      }
+    }
+  }
+
+  /** Partitions with something in them that is for others to keep. */
+  async #foreign(layout: LayoutView): Promise<number[]> {
+    const { store, clock, self } = this.#options
+    const kept = new Set(layout.partitionsOf(self))
+    for (const source of layout.sources) {
+      for (let partition = 0; partition < layout.partitions; partition++) {
+        if (source.replicas(partition).includes(self)) kept.add(partition)
+      }
+    }
+    const found: number[] = []
+    for await (const page of rowPages(store, clock, bytesOf('d'), bytesOf('e'))) {
+      for (const { key, row } of page) {
+        const partition = readU16(byteString(key), 1)
+        if (!kept.has(partition) && !isEmpty(row)) found.push(partition)
+      }
+    }
+    return found
+  }
+
+  async #blocks(layout: LayoutView, partition: number, mayDrop: () => boolean): Promise<number> {
+    const { store, blocks, clock } = this.#options
+    const behind = bytesOf(endOfPartitionRows(`b${u16(partition)}`))
+    let start: Uint8Array = bytesOf(`b${u16(partition)}`)
+    let dropped = 0
+    let mayGive = GIVEN_MAX
+    for (;;) {
+      const keys: BlockKey[] = []
+      store.range(start, behind, PAGE_BLOCKS, (key) => {
+        keys.push(byteString(key.subarray(1)) as BlockKey)
+      })
+      const last = keys.at(-1)
+      if (last === undefined || !mayDrop()) return dropped
+      const lacking = await this.#lacking(layout, partition, keys)
+      if (lacking === undefined || !mayDrop()) return dropped
+      const safe = keys.filter((_, i) => lacking.every(({ held }) => held[i] === true))
+      const gone = await blocks.drop(safe)
+      dropped += gone.blocks
+      this.counters.blocks += gone.blocks
+      this.counters.bytes += gone.bytes
+      mayGive -= await this.#give(layout, partition, keys, lacking, mayGive)
+      if (keys.length < PAGE_BLOCKS) return dropped
+      start = bytesOf(`b${last}\0`)
+      await sleep(clock, 0)
+    }
+  }
+
+  /** What each holder says that it has. Undefined when one of them does not say: then nothing may go. */
+  async #lacking(
+    layout: LayoutView,
+    partition: number,
+    keys: readonly BlockKey[],
+  ): Promise<readonly Held[] | undefined> {
+    const { peers } = this.#options
+    const answers = await Promise.all(
+      layout.placement.replicas(partition).map(async (node) => {
+        const held = await peers
+          .holds(node, layout.epoch, keys, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => {})
+        return held === undefined ? undefined : { node, held }
+      }),
+    )
+    const held = answers.filter((answer) => answer !== undefined)
+    return held.length === answers.length && held.length > 0 ? held : undefined
+  }
+
+  /** Blocks to the holders that lack them. */
+  async #give(
+    { epoch }: LayoutView,
+    partition: number,
+    keys: readonly BlockKey[],
+    lacking: readonly Held[],
+    most: number,
+  ): Promise<number> {
+    const { peers, blocks, rate, clock } = this.#options
+    const turns = new Turns(clock)
+    let given = 0
+    for (const { node, held } of lacking) {
+      const missing = keys.filter((_, i) => held[i] !== true)
+      if (missing.length === 0) continue
+      await peers.hint(node, [partition], epoch, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => {})
+      for (const key of missing) {
+        if (given >= most || this.#stopped) return given
+        await turns.took()
+        const block = await blocks.readOwned(key)
+        if (block === undefined) continue
+        given++
+        await rate.take(block.bytes.length)
+        await peers.putBlock(node, block, epoch, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => {})
+        this.counters.given++
+      }
+    }
+    return given
+  }
+}
+
+interface Held {
+  readonly node: NodeId
+  readonly held: readonly boolean[]
+}

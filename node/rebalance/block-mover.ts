@@ -1,0 +1,353 @@
+/**
+ * Brings the blocks of earlier layouts to this node, in the background (L5): STABLE or PLANNED, with sources.
+ *
+ * 1. Partitions that this node holds and others held in a source, those with the fewest copies in reach first, of
+ *    these those whose fullest source has the least room.
+ * 2. Names of the partition's blocks, at exactly this epoch, from every node of the source sets and of the present
+ *    set that answers: at least a majority of each set, since a majority of the set of its time has each block (P7).
+ * 3. What is missing here is fetched from those that named it, at a bounded rate, a few at a time, and stored.
+ * 4. When nothing is missing any more the partition is whole, as to all of its sources at once, and durably.
+ *
+ * Giving way: before each block the mover waits while clients wait for room to write, or the disk is slow to answer,
+ * but a second at most: what waits for copies is in danger, so it never stands still.
+ *
+ * Invariants:
+ *   - whole is said only of what was compared with a majority of each set that ever had the partition    (L5)
+ *   - a node that may have forgotten something names nothing (D8), and what is forgotten here is not whole
+ *   - data that was freed does not come back: a source that still has it is told (G5)
+ *   - a block counts when it is flushed here                                                           (A1)
+ */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import { majority } from '../../protocol/register/quorum.ts'
+import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { sleep, Turns } from '../env/sleep.ts'
+import type { LostBlocks } from '../metadata/lost-blocks.ts'
+import { ENUMERATE } from '../repair/exchange.ts'
+import type { Forgotten } from '../repair/forgotten.ts'
+import type { Peers } from '../rpc/peers.ts'
+import type { DeadData } from '../space/dead-data.ts'
+import type { Freer } from '../space/freer.ts'
+import type { MoveFile } from './move-file.ts'
+import { ByteRate, Throughput } from './rate.ts'
+
+const CALL_TIMEOUT_MS = 10_000
+const NAMES_PAGE = 1_000
+/** Blocks on their way to this node. */
+const IN_FLIGHT = 4
+/** Between two passes over what is left; at once when the layout changes. */
+const PASS_MS = 2_000
+const GIVE_WAY_MS = 1_000
+const GIVE_WAY_STEP_MS = 50
+/** Whole partitions written down at once. */
+const WHOLE_AT_ONCE = 256
+const PARTITION_ROWS = 8
+
+export interface BlockMoverOptions {
+  readonly self: NodeId
+  readonly view: () => LayoutView | undefined
+  readonly file: Pick<MoveFile, 'isWhole' | 'addWhole' | 'takeWhole'>
+  readonly forgotten: Pick<Forgotten, 'has'>
+  readonly blocks: Pick<BlockStore, 'has' | 'put' | 'forget'>
+  readonly peers: Pick<Peers, 'connected' | 'enumerate' | 'getOwnedBlock' | 'preferred' | 'status'>
+  readonly lost: Pick<LostBlocks, 'noteIfLost'>
+  readonly dead: Pick<DeadData, 'has'>
+  readonly freer: Pick<Freer, 'freeOn'>
+  /** Clients wait, or the disk does: blocks can wait a little. */
+  readonly isBusy: () => boolean
+  /** 0: no limit. */
+  readonly bytesPerSecond: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface MoverProgress {
+  /** An estimate: what a partition had so far, for each that is left. */
+  readonly pendingBytes: number
+  readonly doneBytes: number
+  readonly bytesPerSecond: number
+}
+
+/** A set of nodes of which a majority has to name what it has. */
+interface Asked {
+  readonly sets: readonly (readonly NodeId[])[]
+  readonly sources: readonly number[]
+}
+
+export class BlockMover {
+  readonly #options: BlockMoverOptions
+  readonly #rate: ByteRate
+  readonly #moved: Throughput
+  /** Of the partitions that became whole since the start. */
+  #partitionsDone = 0
+  #left = 0
+  #wake: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #stopped = false
+
+  constructor(options: BlockMoverOptions) {
+    this.#options = options
+    this.#rate = new ByteRate(options.clock, options.bytesPerSecond)
+    this.#moved = new Throughput(options.clock)
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** The layout has changed. */
+  kick(): void {
+    this.#wake?.()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
+  progress(): MoverProgress {
+    const { totalBytes, bytesPerSecond } = this.#moved
+    const each = this.#partitionsDone === 0 ? 0 : totalBytes / this.#partitionsDone
+    return { pendingBytes: Math.round(each * this.#left), doneBytes: totalBytes, bytesPerSecond }
+  }
+
+  /** Partitions of this node that may lack blocks of a source. */
+  waiting(): number[] {
+    const { view, self } = this.#options
+    const layout = view()
+    if (layout === undefined || layout.state === 'JOINT') return []
+    return layout
+      .waiting(self)
+      .filter((partition) => this.#asked(layout, partition).sources.length > 0)
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, file, forgotten, view } = this.#options
+    // What this node has lost it may have lost of blocks that only a source has besides (D8).
+    const lost = (view()?.partitionsOf(this.#options.self) ?? []).filter((p) => forgotten.has(p))
+    while (!this.#stopped) {
+      try {
+        if (lost.length > 0) await file.takeWhole(lost)
+        lost.length = 0
+        await this.#pass()
+      } catch (error) {
+        logger.debug({ error: String(error) }, 'a pass of moving blocks did not finish')
+      }
+      if (this.#stopped) return
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(PASS_MS, resolve)
+        this.#wake = () => {
+          cancel()
+          resolve()
+        }
+      })
+      this.#wake = undefined
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { view, file, logger, clock } = this.#options
+    const layout = view()
+    const waiting = this.waiting()
+    this.#left = waiting.length
+    if (layout === undefined || waiting.length === 0) return
+    const isOver = (): boolean => this.#stopped || view()?.epoch !== layout.epoch
+    let whole: number[] = []
+    const flush = async (): Promise<void> => {
+      const done = whole
+      whole = []
+      // Together with all earlier ones: whole as to a later source means as to those before it as well.
+      for (const { epoch } of layout.sources) await file.addWhole(epoch, done)
+    }
+    const turns = new Turns(clock)
+    try {
+      for (const partition of await this.#inOrder(layout, waiting)) {
+        await turns.took(PARTITION_ROWS)
+        if (isOver()) return
+        let isWhole = false
+        try {
+          isWhole = await this.#move(layout, partition, isOver)
+        } catch (error) {
+          logger.debug({ partition, error: String(error) }, 'a partition waits for its blocks')
+        }
+        if (isOver()) return
+        if (!isWhole) continue
+        whole.push(partition)
+        this.#left--
+        this.#partitionsDone++
+        if (whole.length >= WHOLE_AT_ONCE) await flush()
+      }
+    } finally {
+      // What was compared at an epoch that is over since was compared all the same.
+      if (whole.length > 0 && !this.#stopped) await flush()
+    }
+    if (this.#left === 0) logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
+  }
+
+  /** The sets of all sources that had other holders and are not whole here, and the present set. */
+  #asked(layout: LayoutView, partition: number): Asked {
+    const { file, forgotten } = this.#options
+    const present = layout.placement.replicas(partition)
+    const differing = layout.sources.filter(
+      (source) => !isSameSet(source.replicas(partition), present),
+    )
+    const sources = differing
+      .filter(({ epoch }) => forgotten.has(partition) || !file.isWhole(epoch, partition))
+      .map(({ epoch }) => epoch)
+    return { sources, sets: [...differing.map((source) => source.replicas(partition)), present] }
+  }
+
+  /** Fewest copies in reach first; of these the fullest sources, which need the room. */
+  async #inOrder(layout: LayoutView, waiting: readonly number[]): Promise<number[]> {
+    const { peers, self } = this.#options
+    const holders = (partition: number): NodeId[] =>
+      [...new Set(this.#asked(layout, partition).sets.slice(0, -1).flat())].filter(
+        (node) => node !== self && peers.connected(node),
+      )
+    const nodes = new Set(waiting.flatMap(holders))
+    const fullness = new Map<NodeId, number>()
+    await Promise.all(
+      [...nodes].map(async (node) => {
+        const status = await peers.status(node, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => {})
+        if (status === undefined || status.totalBytes === 0) return
+        fullness.set(node, 1 - status.freeBytes / status.totalBytes)
+      }),
+    )
+    return waiting
+      .map((partition) => {
+        const from = holders(partition)
+        const full = Math.max(0, ...from.map((node) => fullness.get(node) ?? 0))
+        return { partition, copies: from.length, full }
+      })
+      .sort((a, b) => a.copies - b.copies || b.full - a.full || a.partition - b.partition)
+      .map(({ partition }) => partition)
+  }
+
+  /** True when every block of the partition is here. */
+  async #move(layout: LayoutView, partition: number, isOver: () => boolean): Promise<boolean> {
+    const { self, peers, forgotten } = this.#options
+    const { sets } = this.#asked(layout, partition)
+    const missing = new Map<BlockKey, NodeId[]>()
+    const named = new Set<NodeId>()
+    if (!forgotten.has(partition)) named.add(self)
+    for (const node of new Set(sets.flat())) {
+      if (node === self || !peers.connected(node)) continue
+      try {
+        await this.#names(layout, node, partition, missing)
+        named.add(node)
+      } catch {
+        // Without it there may still be a majority.
+      }
+      if (isOver()) return false
+    }
+    const isCompared = this.isCompared(sets, named)
+    const isHere = await this.#fetchAll(missing, isOver)
+    return isCompared && isHere && !forgotten.has(partition)
+  }
+
+  /** A majority of each set has named what it has: whatever was acknowledged in its time is among that (P7). */
+  isCompared(sets: readonly (readonly NodeId[])[], named: ReadonlySet<NodeId>): boolean {
+    return sets.every((set) => set.filter((node) => named.has(node)).length >= majority(set.length))
+  }
+
+  async #names(
+    layout: LayoutView,
+    node: NodeId,
+    partition: number,
+    missing: Map<BlockKey, NodeId[]>,
+  ): Promise<void> {
+    const { peers, blocks, dead, freer } = this.#options
+    const { epoch } = layout
+    let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+    for (;;) {
+      const page = await peers.enumerate(
+        node,
+        { epoch, partition, what: ENUMERATE.names, after, limit: NAMES_PAGE },
+        { timeoutMs: CALL_TIMEOUT_MS },
+      )
+      if (page.epoch !== epoch) throw new Error('it is at another epoch, or no witness')
+      const freed: BlockKey[] = []
+      for (const bytes of page.keys) {
+        const key = byteString(bytes) as BlockKey
+        if (blocks.has(key)) continue
+        if (dead.has(dataIdOf(key))) {
+          freed.push(key)
+          continue
+        }
+        const holders = missing.get(key)
+        if (holders === undefined) missing.set(key, [node])
+        else holders.push(node)
+      }
+      if (freed.length > 0) freer.freeOn(node, freed)
+      const last = page.keys.at(-1)
+      if (!page.more || last === undefined) return
+      after = last
+    }
+  }
+
+  async #fetchAll(
+    missing: ReadonlyMap<BlockKey, readonly NodeId[]>,
+    isOver: () => boolean,
+  ): Promise<boolean> {
+    const next = missing.entries()
+    let isWhole = true
+    const lane = async (): Promise<void> => {
+      for (const [key, holders] of next) {
+        if (isOver()) return
+        await this.#giveWay()
+        if (!(await this.#fetch(key, holders).catch(() => false))) isWhole = false
+      }
+    }
+    await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
+    return isWhole && !isOver()
+  }
+
+  async #giveWay(): Promise<void> {
+    const { isBusy, clock } = this.#options
+    for (let waitedMs = 0; waitedMs < GIVE_WAY_MS && isBusy(); waitedMs += GIVE_WAY_STEP_MS) {
+      await sleep(clock, GIVE_WAY_STEP_MS)
+    }
+  }
+
+  async #fetch(key: BlockKey, holders: readonly NodeId[]): Promise<boolean> {
+    const { blocks, dead, lost, freer } = this.#options
+    const isDead = (): boolean => dead.has(dataIdOf(key))
+    if (blocks.has(key)) return true
+    const block = await this.#read(key, holders)
+    // Freed meanwhile: whoever still had it was told, or is told now.
+    if (isDead()) {
+      for (const node of holders) freer.freeOn(node, [key])
+      return true
+    }
+    // Of a block that nobody has any more none is missing.
+    if (block === undefined) return lost.noteIfLost(key)
+    await this.#rate.take(block.bytes.length)
+    if (isDead()) return true
+    await blocks.put(block)
+    // The message that frees it looked for it before it was flushed.
+    if (isDead()) await blocks.forget([key])
+    this.#moved.add(block.bytes.length)
+    return true
+  }
+
+  async #read(key: BlockKey, holders: readonly NodeId[]): Promise<OwnedBlock | undefined> {
+    const { peers } = this.#options
+    for (const node of peers.preferred(holders, 'block')) {
+      try {
+        const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
+        if (block !== undefined) return block
+      } catch {
+        // Another one may have it.
+      }
+    }
+    return undefined
+  }
+}
+
+function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node) => b.includes(node))
+}

@@ -1,0 +1,40 @@
+/** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
+
+import { BlockDrop, type BlockDropOptions } from './block-drop.ts'
+import { BlockMover, type BlockMoverOptions, type MoverProgress } from './block-mover.ts'
+import { ByteRate } from './rate.ts'
+
+export type BlockMovesOptions = BlockMoverOptions & Omit<BlockDropOptions, 'rate'>
+
+/** Bytes that a node fetches a second at most, by default. */
+export const MOVE_BYTES_PER_SECOND = 64 << 20
+
+export class BlockMoves {
+  readonly mover: BlockMover
+  readonly drop: BlockDrop
+
+  constructor(options: BlockMovesOptions) {
+    const rate = new ByteRate(options.clock, options.bytesPerSecond)
+    this.mover = new BlockMover(options)
+    this.drop = new BlockDrop({ ...options, rate })
+  }
+
+  start(): void {
+    this.mover.start()
+    this.drop.start()
+  }
+
+  /** The layout has changed. */
+  kick(): void {
+    this.mover.kick()
+  }
+
+  stop(): void {
+    this.mover.stop()
+    this.drop.stop()
+  }
+
+  progress(): MoverProgress {
+    return this.mover.progress()
+  }
+}

@@ -1,0 +1,60 @@
+/** A rate in bytes a second, for work in the background: each piece waits until those before it had their time. */
+
+import type { Clock } from '../env/ports.ts'
+import { sleep } from '../env/sleep.ts'
+
+/** What was not used lately may be caught up with. */
+const BURST_MS = 250
+
+export class ByteRate {
+  readonly #clock: Clock
+  /** 0: no limit. */
+  readonly #bytesPerSecond: number
+  /** Up to here everything is given away. */
+  #takenUntilMs: number
+
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock
+    this.#bytesPerSecond = bytesPerSecond
+    this.#takenUntilMs = clock.monotonicMs()
+  }
+
+  /** Resolves when so many bytes may move. */
+  async take(bytes: number): Promise<void> {
+    if (this.#bytesPerSecond === 0) return
+    const nowMs = this.#clock.monotonicMs()
+    const fromMs = Math.max(this.#takenUntilMs, nowMs - BURST_MS)
+    this.#takenUntilMs = fromMs + (bytes * 1_000) / this.#bytesPerSecond
+    if (this.#takenUntilMs > nowMs) await sleep(this.#clock, this.#takenUntilMs - nowMs)
+  }
+}
+
+/** Bytes a second over the last seconds. */
+export class Throughput {
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  readonly #windowMs: number
+  #samples: { readonly atMs: number; readonly bytes: number }[] = []
+  totalBytes = 0
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>, windowMs = 5_000) {
+    this.#clock = clock
+    this.#windowMs = windowMs
+  }
+
+  add(bytes: number): void {
+    this.totalBytes += bytes
+    const atMs = this.#clock.monotonicMs()
+    this.#samples.push({ atMs, bytes })
+    if (this.#samples.length > 1_000) this.#forget(atMs)
+  }
+
+  get bytesPerSecond(): number {
+    this.#forget(this.#clock.monotonicMs())
+    const bytes = this.#samples.reduce((sum, sample) => sum + sample.bytes, 0)
+    return Math.round((bytes * 1_000) / this.#windowMs)
+  }
+
+  #forget(nowMs: number): void {
+    this.#samples = this.#samples.filter(({ atMs }) => nowMs - atMs < this.#windowMs)
+  }
+}

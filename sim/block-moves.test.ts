@@ -1,0 +1,321 @@
+/** Blocks on their way to those who hold them now, and away from those who held them (L5, L8, P7, G5). */
+
+import { afterEach, describe, expect, test } from 'vitest'
+import { byteString, bytesOf, readU16 } from '../protocol/bytes.ts'
+import type { BlockKey } from '../protocol/ids.ts'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { EpochWitness } from '../node/membership/epoch-witness.ts'
+import { BlockMover } from '../node/rebalance/block-mover.ts'
+import { Peers } from '../node/rpc/peers.ts'
+import { Patches } from './mutants/patches.ts'
+import {
+  backendOf,
+  bytesLike,
+  context,
+  get,
+  nodeOf,
+  put,
+  sleep,
+  BUCKET,
+} from './testing/calm-cluster.ts'
+import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
+
+const OBJECTS = 12
+const SIZE = 90_000
+const patches = new Patches()
+afterEach(() => patches.undo())
+
+/** Members are these, from here on, and hold all there is. */
+async function change(
+  hand: HandLayout,
+  numbers: readonly number[],
+  source = true,
+  replication = 3,
+): Promise<void> {
+  await hand.plan(numbers, undefined, replication)
+  await hand.untilCaughtUp(...numbers)
+  await hand.joint()
+  await hand.untilSynced(...numbers)
+  await hand.synced(source)
+}
+
+async function fill(hand: HandLayout, through: number): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    await put(backendOf(hand.cluster, through), `key ${i}`, bytesLike(SIZE, i))
+  }
+}
+
+async function readAll(hand: HandLayout, through: number): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    const bytes = await get(backendOf(hand.cluster, through), `key ${i}`)
+    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
+  }
+}
+
+function rowsOf(hand: HandLayout, number: number, letter: string): string[] {
+  const rows: string[] = []
+  const end = String.fromCharCode(letter.charCodeAt(0) + 1)
+  nodeOf(hand.cluster, number).store.range(bytesOf(letter), bytesOf(end), 1e6, (key) => {
+    rows.push(byteString(key.subarray(1)))
+  })
+  return rows
+}
+
+/** Of partitions that the node does not hold by the layout that node 0 knows. */
+function foreign(hand: HandLayout, number: number, letter: string): string[] {
+  const held = new Set(hand.view.partitionsOf(hand.cluster.idOf(number)))
+  return rowsOf(hand, number, letter).filter((key) => !held.has(readU16(key, 0)))
+}
+
+/** Blocks that not every holder has. */
+function thin(hand: HandLayout, numbers: readonly number[]): BlockKey[] {
+  const on = new Map(
+    numbers.map((number) => [hand.cluster.idOf(number), new Set(rowsOf(hand, number, 'b'))]),
+  )
+  const all = new Set([...on.values()].flatMap((keys) => [...keys])) as Set<BlockKey>
+  return [...all].filter((key) =>
+    hand.view.replicas(partitionOfKey(key)).some((node) => on.get(node)?.has(key) === false),
+  )
+}
+
+const waiting = (hand: HandLayout, number: number): number =>
+  nodeOf(hand.cluster, number).moves.mover.waiting().length
+
+function withoutMover(): void {
+  patches.method(BlockMover.prototype, 'start', () => () => {})
+}
+
+test('blocks are read from the source at once, move, and the source is free to go', async () => {
+  await withHandLayout(2, async (hand) => {
+    await change(hand, [0], false)
+    await fill(hand, 0)
+    withoutMover()
+    await change(hand, [1])
+    await readAll(hand, 1)
+    expect(rowsOf(hand, 1, 'b').length).toBeLessThan(OBJECTS)
+    expect(waiting(hand, 1)).toBeGreaterThan(0)
+    expect(
+      nodeOf(hand.cluster, 1)
+        .rebalance.progress()
+        .whole[0]!.bits.some((b) => b !== 0),
+    ).toBe(false)
+    patches.undo()
+    nodeOf(hand.cluster, 1).moves.start()
+    await hand.until(() => waiting(hand, 1) === 0)
+    expect(rowsOf(hand, 1, 'b').length).toBeGreaterThanOrEqual(OBJECTS)
+    const { move } = nodeOf(hand.cluster, 1).rebalance.progress()
+    expect(move.doneBytes).toBeGreaterThanOrEqual(OBJECTS * SIZE)
+    expect(move.pendingBytes).toBe(0)
+    await hand.moved()
+    hand.cluster.kill(0, false)
+    await readAll(hand, 1)
+  })
+})
+
+test('what a restart finds whole stays whole; what was forgotten since does not (D8)', async () => {
+  await withHandLayout(2, async (hand) => {
+    const { cluster } = hand
+    await change(hand, [0], false)
+    await fill(hand, 0)
+    await change(hand, [1])
+    await hand.until(() => waiting(hand, 1) === 0)
+    withoutMover()
+    cluster.kill(1, false)
+    await cluster.start(1)
+    expect(waiting(hand, 1)).toBe(0)
+    const { moves } = nodeOf(cluster, 1)
+    const partition = hand.view.partitionsOf(cluster.idOf(1))[5]!
+    const loss = { partitions: [partition], mark: false, reason: 'damage', detail: 'test' } as const
+    await nodeOf(cluster, 1).forgotten.add([loss])
+    expect(moves.mover.waiting()).toEqual([partition])
+  })
+})
+
+test('a grown cluster: every holder gets its blocks, and nobody keeps what is for others', async () => {
+  await withHandLayout(4, async (hand) => {
+    await change(hand, [0, 1, 2], false)
+    await fill(hand, 0)
+    await change(hand, [0, 1, 2, 3])
+    await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
+    expect(thin(hand, [0, 1, 2, 3])).toEqual([])
+    const kept = [0, 1, 2].map((number) => foreign(hand, number, 'b').length)
+    await sleep(hand.cluster, 20_000)
+    // Still sources.
+    expect([0, 1, 2].map((number) => foreign(hand, number, 'b').length)).toEqual(kept)
+    expect(Math.max(...kept)).toBeGreaterThan(0)
+    await hand.moved()
+    await hand.until(() =>
+      [0, 1, 2, 3].every(
+        (number) => foreign(hand, number, 'b').length + foreign(hand, number, 'r').length === 0,
+      ),
+    )
+    expect(thin(hand, [0, 1, 2, 3])).toEqual([])
+    await readAll(hand, 3)
+  })
+})
+
+describe('what is dropped (L8)', () => {
+  /** The source goes although nothing has moved: what the holders lack is given to them first. */
+  async function tooSoon(check: (hand: HandLayout) => Promise<void>): Promise<void> {
+    withoutMover()
+    await withHandLayout(2, async (hand) => {
+      await change(hand, [0], false, 1)
+      await fill(hand, 0)
+      // One copy of each, before and after.
+      await change(hand, [0, 1], true, 1)
+      expect(foreign(hand, 0, 'b').length).toBeGreaterThan(OBJECTS / 4)
+      await hand.moved()
+      await hand.until(() => foreign(hand, 0, 'b').length === 0)
+      await check(hand)
+    })
+  }
+
+  const allThere = async (hand: HandLayout): Promise<void> => {
+    expect(thin(hand, [0, 1])).toEqual([])
+    await readAll(hand, 1)
+  }
+
+  test('is what each holder has; one that lacks it gets it first', () => tooSoon(allThere))
+
+  test('mutant: dropped before the holders were asked', async () => {
+    patches.method(
+      Peers.prototype,
+      'holds',
+      () => (_to, _epoch, keys) => Promise.resolve(keys.map(() => true)),
+    )
+    await expect(tooSoon(allThere)).rejects.toThrow()
+  })
+
+  test('nothing, while a holder does not answer', async () => {
+    await withHandLayout(4, async (hand) => {
+      await change(hand, [0, 1, 2], false)
+      await fill(hand, 0)
+      await change(hand, [0, 1, 2, 3])
+      await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
+      hand.cluster.kill(3, false)
+      await hand.moved([0, 1, 2])
+      const of3 = new Set(hand.view.partitionsOf(hand.cluster.idOf(3)))
+      const kept = (number: number): string[] =>
+        foreign(hand, number, 'b').filter((key) => of3.has(readU16(key, 0)))
+      const before = [0, 1, 2].map(kept)
+      await sleep(hand.cluster, 30_000)
+      expect([0, 1, 2].map(kept)).toEqual(before)
+      expect(before.flat().length).toBeGreaterThan(0)
+    })
+  })
+
+  async function untold(check: (hand: HandLayout, before: number) => void): Promise<void> {
+    await withHandLayout(4, async (hand) => {
+      await change(hand, [0, 1, 2], false)
+      await fill(hand, 0)
+      await hand.plan([0, 1, 2, 3])
+      await hand.untilCaughtUp(0, 1, 2, 3)
+      await hand.joint()
+      await hand.untilSynced(0, 1, 2, 3)
+      // Only node 0 knows that the former layout is over.
+      patches.method(EpochWitness.prototype, 'hear', () => () => {})
+      await hand.synced(false, [0])
+      const before = foreign(hand, 0, 'r').length
+      expect(before).toBeGreaterThan(0)
+      await sleep(hand.cluster, 12_000)
+      check(hand, before)
+    })
+  }
+
+  test('no register before a majority of each set holds the epoch', () =>
+    untold((hand, before) => expect(foreign(hand, 0, 'r').length).toBe(before)))
+
+  test('mutant: registers go before a majority holds the epoch', async () => {
+    patches.method(EpochWitness.prototype, 'settled', () => () => true)
+    await expect(
+      untold((hand, before) => expect(foreign(hand, 0, 'r').length).toBe(before)),
+    ).rejects.toThrow()
+  })
+})
+
+describe('whole (L5)', () => {
+  /** Of three sources one answers. */
+  async function oneNames(check: (hand: HandLayout) => void): Promise<void> {
+    withoutMover()
+    await withHandLayout(4, async (hand) => {
+      await change(hand, [0, 1, 2], false)
+      await fill(hand, 0)
+      await change(hand, [3])
+      hand.cluster.kill(1, false)
+      hand.cluster.kill(2, false)
+      patches.undo()
+      nodeOf(hand.cluster, 3).moves.start()
+      await sleep(hand.cluster, 60_000)
+      check(hand)
+    })
+  }
+  const notWhole = (hand: HandLayout): void => {
+    expect(waiting(hand, 3)).toBe(hand.view.partitions)
+  }
+
+  test('is not said without a majority of the source’s names', () => oneNames(notWhole))
+
+  test('mutant: it is', async () => {
+    const extra = new Patches()
+    extra.method(BlockMover.prototype, 'isCompared', () => () => true)
+    try {
+      await expect(oneNames(notWhole)).rejects.toThrow()
+    } finally {
+      extra.undo()
+    }
+  })
+})
+
+describe('data that is freed meanwhile (G5)', () => {
+  const space = { reclaimDelayMs: 3_000, scanPauseMs: 5_000 }
+  const deleteAll = async (hand: HandLayout, through: number): Promise<void> => {
+    for (let i = 0; i < OBJECTS; i++) {
+      await backendOf(hand.cluster, through).deleteObject(context(), {
+        bucket: BUCKET,
+        key: `key ${i}`,
+      })
+    }
+  }
+
+  test('is freed on sources, too', async () => {
+    withoutMover()
+    await withHandLayout(
+      2,
+      async (hand) => {
+        await change(hand, [0], false)
+        await fill(hand, 0)
+        await change(hand, [1])
+        await deleteAll(hand, 1)
+        await hand.until(() => rowsOf(hand, 0, 'b').length === 0, 200_000)
+      },
+      { space },
+    )
+  })
+
+  test('does not come back from a source that was away', async () => {
+    withoutMover()
+    await withHandLayout(
+      3,
+      async (hand) => {
+        const { cluster } = hand
+        await change(hand, [0], false)
+        await fill(hand, 0)
+        await change(hand, [1])
+        // Somebody has some of it already.
+        await readAll(hand, 1)
+        cluster.kill(0, false)
+        await deleteAll(hand, 1)
+        await sleep(cluster, 30_000)
+        patches.undo()
+        await cluster.start(0)
+        nodeOf(cluster, 1).moves.start()
+        await hand.until(() => waiting(hand, 1) === 0, 200_000)
+        await hand.until(
+          () => rowsOf(hand, 0, 'b').length + rowsOf(hand, 1, 'b').length === 0,
+          200_000,
+        )
+      },
+      { space },
+    )
+  })
+})
