@@ -55,7 +55,7 @@ export class BlockDrop {
   /** Partitions with something left, at the last look. */
   left = 0
   #wake: (() => void) | undefined
-  #running: Promise<void> | undefined
+  #isStarted = false
   #stopped = false
 
   constructor(options: BlockDropOptions) {
@@ -63,7 +63,9 @@ export class BlockDrop {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    if (this.#isStarted) return
+    this.#isStarted = true
+    void this.#run()
   }
 
   stop(): void {

@@ -86,7 +86,7 @@ export class BlockMover {
   #partitionsDone = 0
   #left = 0
   #wake: (() => void) | undefined
-  #running: Promise<void> | undefined
+  #isStarted = false
   #stopped = false
 
   constructor(options: BlockMoverOptions) {
@@ -96,7 +96,9 @@ export class BlockMover {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    if (this.#isStarted) return
+    this.#isStarted = true
+    void this.#run()
   }
 
   /** The layout has changed. */
