@@ -136,18 +136,16 @@ export class Copier {
     let left = 0
     for (const partition of partitions) {
       await turns.took()
-      const summaries = told.get(partition)
-      const need = majority(layout.placement.replicas(partition).length)
-      if (summaries === undefined || summaries.size < need) {
-        left++
-        continue
-      }
-      if (this.isLevel(partition, summaries, need)) level.push(partition)
+      const summaries = told.get(partition)!
+      const need = this.needed(layout.placement.replicas(partition))
+      const verdict = this.judge(partition, summaries, need)
+      if (verdict === 'too few') left++
+      else if (verdict === 'level') level.push(partition)
       else this.#group(groups, partition, summaries, need)
     }
     if (isOver()) return { copied: 0, left: partitions.length }
     if (level.length > 0) {
-      if (task.mode === 'sync') await raiseFloors(this.#options, level, told)
+      if (task.mode === 'sync') await this.raiseFloors(level, told)
       if (isOver()) return { copied: 0, left: partitions.length }
       await task.done(level)
     }
@@ -156,7 +154,7 @@ export class Copier {
       for (let at = 0; at < all.length && !isOver(); at += GROUP_MAX) {
         const some = all.slice(at, at + GROUP_MAX)
         const copy = new Copy(this.#options, task, witnesses, some, told)
-        left += await copy.run()
+        left += await copy.run((level) => this.raiseFloors(level, told))
         copied += copy.copied
       }
     }
@@ -168,8 +166,18 @@ export class Copier {
     await this.#options.host.outlaw(Math.max(0, ...marks.values()))
   }
 
-  /** A majority of P's set has just what this node has, but for floors. */
-  isLevel(partition: number, summaries: ReadonlyMap<NodeId, Summary>, need: number): boolean {
+  /** So many members of P have to tell what they have (F+1): one of them has whatever was chosen. */
+  needed(replicas: readonly NodeId[]): number {
+    return majority(replicas.length)
+  }
+
+  /** `level`: a majority of P's set has just what this node has, but for floors. */
+  judge(
+    partition: number,
+    summaries: ReadonlyMap<NodeId, Summary>,
+    need: number,
+  ): 'too few' | 'level' | 'differs' {
+    if (summaries.size < need) return 'too few'
     const { exchange } = this.#options
     const mine = exchange.digestOf(partition).subarray(0, REGISTER_DIGEST_BYTES)
     const minima = exchange.minimaDigest(partition)
@@ -178,7 +186,29 @@ export class Copier {
       const registers = theirs.registers.length === 0 ? NO_DIGEST : theirs.registers
       if (equalBytes(mine, registers) && equalBytes(minima, theirs.minima)) equal++
     }
-    return equal >= need
+    return equal >= need ? 'level' : 'differs'
+  }
+
+  /** Of a partition that this node holds in P, too. */
+  isOwn(summaries: ReadonlyMap<NodeId, Summary>): boolean {
+    return summaries.has(this.#options.self)
+  }
+
+  /** To the highest that any member of P has told of. All registers are here by now. */
+  async raiseFloors(
+    partitions: readonly number[],
+    told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+  ): Promise<void> {
+    const { host, store } = this.#options
+    const records: NewRecord[] = []
+    for (const partition of partitions) {
+      const floors = [...(told.get(partition)?.values() ?? [])].map(({ floor }) => floor)
+      const highest = floors.reduce(maxBallot, ZERO_BALLOT)
+      if (compareBallots(host.floor(partition), highest) < 0) {
+        records.push(floorRaised(partition, highest))
+      }
+    }
+    if (records.length > 0) await store.append(records, { urgent: true })
   }
 
   /** The majority whose keys are merged: the nearest first, this node itself last. What it has agrees with nobody when
@@ -257,7 +287,7 @@ export class Copier {
 }
 
 /** Steps 2 to 6, of one group. */
-class Copy {
+export class Copy {
   copied = 0
   readonly #options: CopierOptions
   readonly #task: CopyTask
@@ -286,15 +316,15 @@ class Copy {
   }
 
   /** The result says how many partitions are not done. */
-  async run(): Promise<number> {
+  async run(raiseFloors: (partitions: readonly number[]) => Promise<void>): Promise<number> {
     const { logger } = this.#options
     const { isOver, done } = this.#task
     try {
       await this.#registers()
-      await this.#minima()
+      await this.minima()
       if (this.#task.isOver()) throw new NoWitness()
       const level = this.#partitions.filter((partition) => !this.#failed.has(partition))
-      if (this.#task.mode === 'sync') await raiseFloors(this.#options, level, this.#told)
+      if (this.#task.mode === 'sync') await raiseFloors(level)
     } catch (error) {
       logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
       return this.#partitions.length
@@ -460,7 +490,8 @@ class Copy {
     return again === undefined || (await this.#learn(key, again))
   }
 
-  async #minima(): Promise<void> {
+  /** To the highest of all witnesses. */
+  async minima(): Promise<void> {
     const { exchange, host, peers } = this.#options
     const rises = new Map<string, { bucket: BucketId; generation: number; partitions: number[] }>()
     for (const peer of this.#others) {
@@ -489,23 +520,6 @@ class Copy {
       host.raiseMinimum(fence, partitions),
     )
   }
-}
-
-/** To the highest that any member of P has told of. All registers are here by now. */
-export async function raiseFloors(
-  { host, store }: Pick<CopierOptions, 'host' | 'store'>,
-  partitions: readonly number[],
-  told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
-): Promise<void> {
-  const records: NewRecord[] = []
-  for (const partition of partitions) {
-    const floors = [...(told.get(partition)?.values() ?? [])].map(({ floor }) => floor)
-    const highest = floors.reduce(maxBallot, ZERO_BALLOT)
-    if (compareBallots(host.floor(partition), highest) < 0) {
-      records.push(floorRaised(partition, highest))
-    }
-  }
-  if (records.length > 0) await store.append(records, { urgent: true })
 }
 
 async function inBatches<T>(

@@ -56,13 +56,19 @@ export class Entering {
     const { chain, file } = this.#options
     const current = chain.current()
     if (current === undefined || current.epoch <= file.epoch) return
-    for (const { entry } of chain.entriesAfter(file.epoch)) {
+    for (const { entry } of this.unseen()) {
       const view =
         entry.epoch === current.epoch ? current : new LayoutView(entry, this.#view ?? current)
       this.#view = view
       const sources = view.sources.map(({ epoch }) => epoch)
       file.follow(entry.epoch, this.#places(view), sources)
     }
+  }
+
+  /** Entries that were adopted since the last look, each of them. */
+  unseen(): readonly DecidedEntry[] {
+    const { chain, file } = this.#options
+    return chain.entriesAfter(file.epoch)
   }
 
   /** What is here of the partition is not left over. */

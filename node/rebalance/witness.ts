@@ -84,7 +84,7 @@ export class Witness {
         break
       }
       await turns.took(PARTITION_ROWS)
-      if (this.#isWitness(layout, partition) && !this.#isFaulty(faulty, partition)) {
+      if (this.isWitness(layout, partition) && !this.isFaulty(faulty, partition)) {
         partitions.push(this.#summaryOf(partition))
       }
     }
@@ -116,7 +116,7 @@ export class Witness {
     let looked = 0
     for (let partition = partitionOfCursor(cursor); partition < layout.partitions; partition++) {
       if (!hasBit(wanted, partition)) continue
-      if (!this.#isWitness(layout, partition)) return reply
+      if (!this.isWitness(layout, partition)) return reply
       const first = u16(partition)
       if (looked++ === PARTITIONS_MAX) return { ...reply, answered: true, after: bytesOf(first) }
       const start = cursor > first ? bytesOf(`${letter}${cursor}\0`) : bytesOf(letter + first)
@@ -151,7 +151,7 @@ export class Witness {
     let sizeBytes = 0
     for (const bytes of request.keys) {
       const key = registerKeyOfWire(bytes)
-      if (!this.#isWitness(layout, partitionOfKey(key))) return reply
+      if (!this.isWitness(layout, partitionOfKey(key))) return reply
       const row = store.get(registerRow(key))
       const state = row === undefined ? undefined : stateOfRow(row)
       if (states.length > 0 && sizeBytes + (state?.length ?? 0) > STATES_BYTES_MAX) return reply
@@ -162,16 +162,14 @@ export class Witness {
   }
 
   /** Of P's set: what P′'s other nodes have says nothing of what was chosen before. */
-  #isWitness(layout: LayoutView, partition: number): boolean {
+  isWitness(layout: LayoutView, partition: number): boolean {
     const { self, votes } = this.#options
     return layout.placement.replicas(partition).includes(self) && votes(partition)
   }
 
   /** Whether this node's own registers may stand for what a member of P has. */
   async isSound(layout: LayoutView, partition: number): Promise<boolean> {
-    return (
-      this.#isWitness(layout, partition) && !this.#isFaulty(await this.#findFaulty(), partition)
-    )
+    return this.isWitness(layout, partition) && !this.isFaulty(await this.#findFaulty(), partition)
   }
 
   #summaryOf(partition: number): WireSummary {
@@ -186,7 +184,8 @@ export class Witness {
     }
   }
 
-  #isFaulty(faulty: Map<number, RegisterKey[]>, partition: number): boolean {
+  /** A register of it is FAULTY still. */
+  isFaulty(faulty: Map<number, RegisterKey[]>, partition: number): boolean {
     const keys = faulty.get(partition)
     if (keys === undefined) return false
     const still = keys.filter((key) => this.#options.host.isFaulty(key))
