@@ -18,9 +18,11 @@ export async function enter(
 ): Promise<void> {
   // It serves what others still copy from it, until they have it.
   if (layout.role() === 'source' && options.join === undefined) return
+  const hasSecret = layout.secrets.current() !== undefined
+  // It goes on learning, and becomes a member while it is up.
+  if (layout.role() === 'learner' && options.join === undefined && hasSecret) return
   const left = layout.leftIn()
   if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
-  const hasSecret = layout.secrets.current() !== undefined
   if (layout.isMember() && layout.current()?.state === 'STABLE' && hasSecret) return
   if (options.join !== undefined) {
     options.progress?.('joining the cluster', 0)

@@ -33,12 +33,7 @@ test('a cluster of one grows to two and three with its data', async () => {
       }
       expect(await get(backendOf(cluster, 1), 'late')).toEqual(bytesLike(31))
       expect(await get(backendOf(cluster, 1), 'joint')).toEqual(bytesLike(32))
-      await hand.decide(
-        (await import('../protocol/layout/transition.ts')).movedEntry(
-          hand.last,
-          hand.last.sources![0]!.epoch,
-        ),
-      )
+      await hand.moved()
     }
     for (let p = 0; p < hand.view.partitions; p++) expect(hand.isSame(p, 0, 2)).toBe(true)
     cluster.kill(0, false)

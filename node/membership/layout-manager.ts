@@ -299,7 +299,8 @@ export class LayoutManager {
     if (isStableMember(this.#log, self) && this.secrets.current() !== undefined) return
     const left = leftIn(this.#log, self)
     if (left !== undefined) throw new MembershipError('removed', removedLine(left))
-    if (this.#options.holdsRegisters()) {
+    // Of this cluster: a learner's copies, which go on, or what was left over, which is dropped (L9).
+    if (view === undefined && this.#options.holdsRegisters()) {
       throw new MembershipError('not-empty', 'this data directory holds data of an earlier cluster')
     }
     const { network, clock, clusterSecret, logger } = this.#options

@@ -404,10 +404,9 @@ export class Copy {
     const unsettled = batch.filter(({ ballot }) => ballot === undefined).map(({ key }) => key)
     const agreed = batch.filter((one) => one.ballot !== undefined) as Pair[]
     const found = await this.#fetch(agreed)
-    await inBatches(agreed, LEARNT_AT_ONCE, async ({ key, ballot }) => {
+    await inBatches(agreed, LEARNT_AT_ONCE, async ({ key }) => {
       const accepted = found.get(key)
-      const isSame = accepted !== undefined && sameBallot(accepted.ballot, ballot)
-      if (!isSame || !(await this.#learn(key, accepted))) unsettled.push(key)
+      if (accepted === undefined || !(await this.#learn(key, accepted))) unsettled.push(key)
     })
     if (this.#task.mode === 'learn') return
     await inBatches(unsettled, SETTLED_AT_ONCE, async (key) => {
@@ -425,10 +424,11 @@ export class Copy {
     this.#failed.add(partitionOfKey(key))
   }
 
-  /** States from the nearest witness that answers. It may have gone on to another ballot. */
+  /** States at these ballots, from the nearest witness that still has them. */
   async #fetch(pairs: readonly Pair[]): Promise<Map<RegisterKey, Accepted>> {
     const { peers } = this.#options
     const found = new Map<RegisterKey, Accepted>()
+    const ballots = new Map(pairs.map(({ key, ballot }) => [key, ballot] as const))
     for (const peer of this.#others) {
       for (;;) {
         const keys = pairs.map(({ key }) => key).filter((key) => !found.has(key))
@@ -440,7 +440,10 @@ export class Copy {
         if (reply.epoch !== this.#epoch) throw new NoWitness()
         const before = found.size
         for (const [i, state] of reply.states.entries()) {
-          if (state.length > 0) found.set(keys[i]!, decodeState(new Uint8Array(state)))
+          const accepted = state.length > 0 ? decodeState(new Uint8Array(state)) : undefined
+          const key = keys[i]!
+          const wanted = ballots.get(key)
+          if (accepted && wanted && sameBallot(accepted.ballot, wanted)) found.set(key, accepted)
         }
         if (found.size === before) break
       }

@@ -163,13 +163,13 @@ export class Service implements LocalService {
       }
       case RPC.digests: {
         const request = decodeMessage(WireDigestRequest, body)
-        await this.#catchUp(request.epoch, from)
+        await this.#learn(request.epoch, from)
         const digests = await this.#options.exchange.digests(from, request)
         return { type, body: WireDigestReply.encode(digests) }
       }
       case RPC.enumerate: {
         const request = decodeMessage(WireEnumerateRequest, body)
-        await this.#catchUp(request.epoch, from)
+        await this.#learn(request.epoch, from)
         const page = this.#options.exchange.enumerate(from, request)
         return { type, body: WireEnumerateReply.encode(page) }
       }

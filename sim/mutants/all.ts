@@ -14,6 +14,7 @@ import type { NodeMutant } from './mutant.ts'
 import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
 import { READER_MUTANTS } from './readers.ts'
+import { REBALANCE_MUTANTS } from './rebalance.ts'
 import { ROW_MUTANTS } from './rows.ts'
 import { SPACE_MUTANTS } from './space.ts'
 import { VERSION_MUTANTS } from './versions.ts'
@@ -34,5 +35,6 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...LIMIT_MUTANTS,
   ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,
+  ...REBALANCE_MUTANTS,
   ...PEER_MUTANTS,
 ]

@@ -1,0 +1,404 @@
+/** Changes of the layout that move registers, led straight to where a broken rule does harm (L1b, L5, L6, L9). */
+
+import { bytesOf, byteString } from '../../protocol/bytes.ts'
+import { operationId, proposerId, type RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { RegisterRequest } from '../../protocol/register/types.ts'
+import { RPC } from '../../protocol/rpc/message.ts'
+import {
+  backendOf,
+  BUCKET,
+  codeOf,
+  context,
+  get,
+  nodeOf,
+  put,
+  sleep,
+} from '../testing/calm-cluster.ts'
+import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
+import type { Adapt, Play, Scenario } from './mutant.ts'
+import { withNetwork } from './ports.ts'
+
+const EMPTY = new Uint8Array(0)
+const KEY_TAIL = 'key'
+/** Tombstones go soon. */
+const SPACE = { reclaimDelayMs: 300, scanPauseMs: 500, tombstoneDelayMs: 300 }
+/** Longer than a sync that has all it needs. */
+const ENOUGH_MS = 4_000
+
+type Body = (hand: HandLayout, found: string[], play: Play) => Promise<void>
+
+/** Six nodes; only the first three are members, and BUCKET is there. */
+function onThree(body: Body, adaptOf?: () => Adapt): Scenario {
+  return async (play) => {
+    const found: string[] = []
+    const own = adaptOf?.()
+    const adapt: Adapt = (environment, node) => {
+      const adapted = own?.(environment, node) ?? environment
+      return play.adapt?.(adapted, node) ?? adapted
+    }
+    await withHandLayout(
+      6,
+      async (hand) => {
+        await become(hand, [0, 1, 2])
+        await body(hand, found, play)
+      },
+      { seed: play.seed, space: SPACE, adapt },
+    )
+    return found
+  }
+}
+
+async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
+  await hand.plan(numbers)
+  await hand.untilCaughtUp(...numbers)
+  await hand.joint()
+  await hand.untilSynced(...numbers)
+  await hand.synced()
+}
+
+/** Nothing passes between any of `some` and any of `others`. */
+function part({ cluster }: HandLayout, some: readonly number[], others: readonly number[]): void {
+  for (const a of some) {
+    for (const b of others) {
+      cluster.wires.cut(cluster.idOf(a), cluster.idOf(b))
+      cluster.wires.cut(cluster.idOf(b), cluster.idOf(a))
+    }
+  }
+}
+
+function write({ cluster }: HandLayout, node: number, key: string): Promise<void> {
+  return put(backendOf(cluster, node), key, EMPTY)
+}
+
+/** Where nothing else is in the way, an acknowledged object must be found. */
+async function mustBeThere(
+  hand: HandLayout,
+  node: number,
+  key: string,
+  found: string[],
+): Promise<void> {
+  let code = ''
+  for (let tries = 0; tries < 20; tries++) {
+    code = await codeOf(get(backendOf(hand.cluster, node), key))
+    if (code !== 'Unavailable') break
+    await sleep(hand.cluster, 500)
+  }
+  if (code !== 'ok') found.push(`what was acknowledged is ${code}: it is lost`)
+}
+
+/** Of BUCKET, as the node has it. */
+function registerOf({ cluster }: HandLayout, node: number, key: string): RegisterKey | undefined {
+  let register: RegisterKey | undefined
+  nodeOf(cluster, node).store.range(bytesOf('r'), bytesOf('s'), 10_000, (row) => {
+    const name = byteString(row.subarray(1))
+    if (name.endsWith(key)) register = name as RegisterKey
+  })
+  return register
+}
+
+/** The value is on two members of three. All that is known of the third to the others is old. */
+async function behind(hand: HandLayout): Promise<void> {
+  await write(hand, 0, 'other')
+  await sleep(hand.cluster, 500)
+  part(hand, [2], [0, 1])
+  await sleep(hand.cluster, 100)
+  await write(hand, 0, KEY_TAIL)
+}
+
+/** Two of three members of P are away, and the third was behind. */
+export const oneSource: Scenario = onThree(async (hand, found) => {
+  await behind(hand)
+  part(hand, [3, 4], [0, 1])
+  await hand.plan([2, 3, 4])
+  await hand.joint()
+  await sleep(hand.cluster, ENOUGH_MS)
+  if (hand.unsynced(3).length === 0 && hand.unsynced(4).length === 0) {
+    await hand.synced()
+    hand.cluster.kill(2, false)
+  } else {
+    hand.cluster.wires.mend()
+    await hand.untilSynced(2, 3, 4)
+    await hand.synced()
+  }
+  await mustBeThere(hand, 3, 'key', found)
+})
+
+/** A member of both sets was behind, and one of P′ can't sync. */
+export const survivorBehind: Scenario = onThree(async (hand, found) => {
+  await behind(hand)
+  part(hand, [4], [0, 1])
+  // It copies, and has nothing to settle.
+  part(hand, [3], [2])
+  await hand.plan([2, 3, 4])
+  await hand.untilCaughtUp(3)
+  await hand.joint()
+  await sleep(hand.cluster, ENOUGH_MS)
+  if (hand.unsynced(2).length > 0) {
+    hand.cluster.wires.mend()
+    await hand.untilSynced(2, 3, 4)
+  } else if (hand.unsynced(3).length > 0) found.push('node 3 can sync, and has not')
+  await hand.synced()
+  hand.cluster.kill(3, false)
+  await mustBeThere(hand, 2, 'key', found)
+})
+
+/** A member of P whose register is FAULTY has the only other copy of it. */
+export const faultyWitness: Scenario = onThree(async (hand, found) => {
+  const { cluster } = hand
+  // All three know the bucket's minimum for the partition: else they would differ in that.
+  await write(hand, 0, KEY_TAIL)
+  await collectKey(hand, [0, 1, 2])
+  await behind(hand)
+  await write(hand, 0, 'end')
+  await nodeOf(cluster, 0).store.settleIndex()
+  cluster.kill(0, false)
+  await damage(hand, 0, 'key')
+  cluster.wipeIndex(0)
+  await cluster.start(0)
+  part(hand, [3, 4, 5], [1])
+  part(hand, [0], [1])
+  await hand.plan([3, 4, 5])
+  await hand.joint()
+  await sleep(cluster, ENOUGH_MS)
+  if (hand.unsynced(3).length > 0) {
+    cluster.wires.mend()
+    await hand.untilSynced(3, 4, 5)
+  }
+  await hand.synced()
+  await mustBeThere(hand, 3, 'key', found)
+})
+
+/** Flips a bit where the text stands last in the log. */
+async function damage({ cluster }: HandLayout, node: number, text: string): Promise<void> {
+  const disk = cluster.diskOf(node)
+  for (const name of (await disk.list('log')).toSorted().toReversed()) {
+    const file = await disk.open(`log/${name}`, 'read')
+    const bytes = new Uint8Array(await file.sizeBytes())
+    await file.read(bytes, 0)
+    const at = Buffer.from(bytes).lastIndexOf(text)
+    if (at < 0) continue
+    disk.corrupt(`log/${name}`, at + text.length + 20, 1)
+    return
+  }
+  throw new Error(`node ${node} has no record of ${text}`)
+}
+
+const ballot = (counter: number) => ({ counter, proposer: proposerId('p'.repeat(16)) })
+
+/** To one member of P alone, by a proposer that no one hears of again. */
+async function voteAt(
+  hand: HandLayout,
+  node: number,
+  request: Pick<RegisterRequest, 'key'> & { counter: number; accept: boolean },
+): Promise<string> {
+  const { host, layout } = nodeOf(hand.cluster, node)
+  const base = { key: request.key, epoch: layout.current()!.epoch, ballot: ballot(request.counter) }
+  if (!request.accept) return (await host.handle({ type: 'prepare', ...base })).reply.type
+  const value = {
+    operation: operationId('o'.repeat(16)),
+    tombstone: false,
+    body: host.peek(request.key)!.value.body,
+    blocks: [],
+  }
+  const next = ballot(request.counter)
+  return (await host.handle({ type: 'accept', ...base, value, next })).reply.type
+}
+
+/** One member of P has accepted what was never chosen. */
+export const unchosenPair: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, KEY_TAIL)
+  await sleep(hand.cluster, 500)
+  const key = registerOf(hand, 0, KEY_TAIL)!
+  const counter = nodeOf(hand.cluster, 2).host.peek(key)!.ballot.counter + 50
+  // Nobody else learns of it before the sync.
+  part(hand, [2], [0, 1])
+  part(hand, [3], [1])
+  await voteAt(hand, 2, { key, counter, accept: false })
+  if ((await voteAt(hand, 2, { key, counter, accept: true })) !== 'accepted') {
+    throw new Error('the accept was refused')
+  }
+  await hand.plan([3, 4, 5])
+  await sleep(hand.cluster, ENOUGH_MS)
+  const isCopy = (node: number): boolean =>
+    nodeOf(hand.cluster, node).host.peek(key)?.ballot.counter === counter
+  if (isCopy(3)) found.push('a learner has copied what was not chosen')
+  await hand.joint()
+  await sleep(hand.cluster, ENOUGH_MS)
+  if (isCopy(3)) found.push('the sync has copied what was not chosen')
+  hand.cluster.wires.mend()
+  await hand.untilSynced(3, 4, 5)
+  await hand.synced()
+})
+
+/** Members of P have promised a ballot, and one of them alone has accepted at it. */
+export const promiseForgotten: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, KEY_TAIL)
+  await sleep(hand.cluster, 500)
+  const key = registerOf(hand, 0, KEY_TAIL)!
+  const counter = nodeOf(hand.cluster, 0).host.mark + 5_000_000
+  for (const node of [0, 1, 2]) await voteAt(hand, node, { key, counter, accept: false })
+  await become(hand, [2, 3, 4])
+  for (const node of [3, 4]) {
+    const type = await voteAt(hand, node, { key, counter: counter - 1, accept: false })
+    if (type === 'promised') found.push(`node ${node} promises less than P has promised`)
+  }
+})
+
+/** States that a sync has asked for arrive when its epoch is over. */
+export function lateCopy(): Scenario {
+  let hold = false
+  let release = (): void => {}
+  const gate = new Promise<void>((resolve) => (release = resolve))
+  const adapt: Adapt = (environment, node) => {
+    const { network } = environment
+    if (node !== 3) return environment
+    return withNetwork(environment, {
+      call: async (peer, traffic, message, options) => {
+        const answer = await network.call(peer, traffic, message, options)
+        if (hold && message.type === RPC.states) await gate
+        return answer
+      },
+    })
+  }
+  return onThree(
+    async (hand, found) => {
+      await write(hand, 0, KEY_TAIL)
+      await sleep(hand.cluster, 500)
+      hold = true
+      await hand.plan([0, 1, 3])
+      await sleep(hand.cluster, 1_000)
+      await hand.abandoned()
+      release()
+      await sleep(hand.cluster, 1_000)
+      if (registerOf(hand, 3, KEY_TAIL) !== undefined) {
+        found.push('a register was copied in an epoch that is over')
+      }
+    },
+    () => adapt,
+  )
+}
+
+/** What was collected has left a floor, and a change of the bucket a minimum. */
+function carried(what: 'floor' | 'minimum'): Scenario {
+  return onThree(async (hand, found) => {
+    const backend = backendOf(hand.cluster, 0)
+    await write(hand, 0, KEY_TAIL)
+    const key = registerOf(hand, 0, KEY_TAIL)!
+    await backend.deleteObject(context(), { bucket: BUCKET, key: KEY_TAIL })
+    await hand.until(() =>
+      [0, 1, 2].every((node) => registerOf(hand, node, KEY_TAIL) === undefined),
+    )
+    await become(hand, [3, 4, 5])
+    const partition = partitionOfKey(key)
+    const of = (node: number): string => {
+      const { host, store } = nodeOf(hand.cluster, node)
+      if (what === 'floor') return String(host.floor(partition).counter)
+      let minima = ''
+      store.range(bytesOf('g'), bytesOf('h'), 10_000, (row, value) => {
+        minima += `${byteString(row)}${byteString(value.subarray(0, 8))} `
+      })
+      return minima
+    }
+    if (of(0) === '0' || of(0) === '') throw new Error(`there is no ${what} to carry`)
+    for (const node of [3, 4, 5])
+      if (of(node) !== of(0)) found.push(`node ${node} has another ${what}`)
+  })
+}
+
+export const floorCarried: Scenario = carried('floor')
+export const minimumCarried: Scenario = carried('minimum')
+
+async function collectKey(hand: HandLayout, members: readonly number[]): Promise<void> {
+  const backend = backendOf(hand.cluster, members[0]!)
+  await backend.deleteObject(context(), { bucket: BUCKET, key: KEY_TAIL })
+  await hand.until(() => members.every((node) => registerOf(hand, node, KEY_TAIL) === undefined))
+}
+
+/** A node leaves with a value, which is deleted and collected without it, and comes back. */
+export const returning: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, KEY_TAIL)
+  await become(hand, [3, 4, 5])
+  if (registerOf(hand, 1, KEY_TAIL) === undefined) throw new Error('nothing is left over')
+  await collectKey(hand, [3, 4, 5])
+  await become(hand, [1, 3, 4])
+  await mustStayGone(hand, 3, 4, found)
+})
+
+/** One is killed, so that the two that are left must agree, the one that came back among them. */
+async function mustStayGone(
+  hand: HandLayout,
+  killed: number,
+  through: number,
+  found: string[],
+): Promise<void> {
+  hand.cluster.kill(killed, false)
+  for (let tries = 0; tries < 10; tries++) {
+    const code = await codeOf(get(backendOf(hand.cluster, through), KEY_TAIL))
+    if (code === 'ok') found.push('what was deleted is back')
+    if (code !== 'Unavailable') return
+    await sleep(hand.cluster, 500)
+  }
+}
+
+/**
+ * What a learner copied in a run that ended is left over. It hears of the end and of the next run at once, so that it
+ * must look at each entry.
+ */
+export const endedRun: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, KEY_TAIL)
+  await hand.plan([0, 1, 3])
+  await hand.untilCaughtUp(3)
+  if (registerOf(hand, 3, KEY_TAIL) === undefined) throw new Error('nothing was learnt')
+  const others = [0, 1, 2, 4, 5]
+  part(hand, [3], others)
+  await hand.abandoned(others)
+  await collectKey(hand, [0, 1, 2])
+  await hand.plan([0, 1, 3], others)
+  hand.cluster.wires.mend()
+  await hand.tell()
+  await hand.untilCaughtUp(3)
+  await hand.joint()
+  await hand.untilSynced(0, 1, 3)
+  await hand.synced()
+  await mustStayGone(hand, 0, 1, found)
+})
+
+/** Members of P are away: what a member and two learners have is not acknowledged. */
+export const learnersVote: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, 'other')
+  await hand.plan([0, 3, 4])
+  await hand.untilCaughtUp(3, 4)
+  part(hand, [0, 3, 4], [1, 2])
+  await sleep(hand.cluster, 200)
+  const code = await codeOf(write(hand, 0, KEY_TAIL))
+  hand.cluster.wires.mend()
+  part(hand, [0], [1, 2])
+  await hand.abandoned()
+  if (code === 'ok') await mustBeThere(hand, 1, KEY_TAIL, found)
+})
+
+/** What was synced at one epoch is worth nothing at the next JOINT. */
+export const syncedBefore: Scenario = onThree(async (hand, found) => {
+  await write(hand, 0, KEY_TAIL)
+  await hand.plan([0, 3, 4])
+  await hand.untilCaughtUp(3, 4)
+  await hand.joint()
+  await hand.untilSynced(0, 3, 4)
+  hand.cluster.kill(0, true)
+  await hand.cluster.start(0)
+  if (hand.unsynced(0).length > 0) throw new Error('what was synced did not outlive a restart')
+  await hand.abandoned()
+  await write(hand, 0, 'newer')
+  await hand.plan([0, 3, 4])
+  part(hand, [1, 2], [0, 3, 4])
+  await hand.joint()
+  await sleep(hand.cluster, ENOUGH_MS)
+  for (const node of [0, 3, 4]) {
+    if (hand.unsynced(node).length === 0) {
+      found.push(`node ${node} counts as synced without a word of P`)
+    }
+  }
+  hand.cluster.wires.mend()
+  await hand.untilSynced(0, 3, 4)
+})

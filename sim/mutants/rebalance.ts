@@ -1,0 +1,218 @@
+/** Breaks of moving registers while the layout changes: L1b, L5, L6, L9. */
+
+import { LayoutView } from '../../protocol/layout/view.ts'
+import { LayoutManager } from '../../node/membership/layout-manager.ts'
+import { RegisterHost } from '../../node/metadata/register-host.ts'
+import { Copier, Copy } from '../../node/rebalance/copier.ts'
+import { Entering } from '../../node/rebalance/entering.ts'
+import { MoveFile } from '../../node/rebalance/move-file.ts'
+import { Witness } from '../../node/rebalance/witness.ts'
+import type { NodeMutant } from './mutant.ts'
+import {
+  endedRun,
+  faultyWitness,
+  floorCarried,
+  lateCopy,
+  learnersVote,
+  minimumCarried,
+  oneSource,
+  promiseForgotten,
+  returning,
+  survivorBehind,
+  syncedBefore,
+  unchosenPair,
+} from './rebalance-scenarios.ts'
+
+export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'sync-from-one-source',
+    rule: 'L5',
+    breaks: 'one member of P is asked what it has, and believed',
+    by: 'a member of P that was behind, and the only one that answers',
+    scenario: oneSource,
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => patches.method(Copier.prototype, 'needed', () => () => 1),
+  },
+  {
+    name: 'survivors-count-as-synced',
+    rule: 'L5',
+    breaks: 'who holds the partition already counts as synced',
+    by: 'a member of P and P′ that was behind',
+    scenario: survivorBehind,
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        Copier.prototype,
+        'judge',
+        (original) =>
+          function (this: Copier, partition, summaries, need) {
+            const real = original.call(this, partition, summaries, need)
+            return this.isOwn(summaries) ? 'level' : real
+          },
+      )
+    },
+  },
+  {
+    name: 'unchosen-pair-copied',
+    rule: 'L5',
+    breaks: 'of states that differ the highest is copied, without an identity change',
+    by: 'an accept of which one member of P alone knows',
+    scenario: unchosenPair,
+    caughtAs: /what was not chosen/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        Copy.prototype,
+        'agreed',
+        () => (pairs) => pairs.toSorted((a, b) => b.ballot.counter - a.ballot.counter)[0]?.ballot,
+      )
+    },
+  },
+  {
+    name: 'promises-not-carried',
+    rule: 'A1',
+    breaks: 'a member of P′ has synced without a mark above the promises of P',
+    by: 'promises of P, and a lower ballot afterwards',
+    scenario: promiseForgotten,
+    caughtAs: /promises less than/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Copier.prototype, 'raiseMark', () => () => Promise.resolve())
+    },
+  },
+  {
+    name: 'floor-not-carried',
+    rule: 'L5',
+    breaks: 'a member of P′ has synced without the floors of P',
+    by: 'a register that was collected before',
+    scenario: floorCarried,
+    caughtAs: /another floor/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Copier.prototype, 'raiseFloors', () => () => Promise.resolve())
+    },
+  },
+  {
+    name: 'minima-not-carried',
+    rule: 'T8',
+    breaks: 'a member of P′ has synced without the bucket minima of P',
+    by: 'a bucket that was written to before',
+    scenario: minimumCarried,
+    caughtAs: /another minimum/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(Copy.prototype, 'minima', () => () => Promise.resolve())
+    },
+  },
+  {
+    name: 'faulty-member-tells',
+    rule: 'R3',
+    breaks: 'a member of P tells of a partition although a register of it is FAULTY',
+    by: 'a register of which the other copy is FAULTY',
+    scenario: faultyWitness,
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => patches.method(Witness.prototype, 'isFaulty', () => () => false),
+  },
+  {
+    name: 'late-copy',
+    rule: 'L6',
+    breaks: 'a state that was read in an epoch that is over is installed',
+    by: 'states that arrive when the plan was abandoned',
+    scenario: (play) => lateCopy()(play),
+    caughtAs: /in an epoch that is over/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        RegisterHost.prototype,
+        'learn',
+        (original) =>
+          function (this: RegisterHost, key, chosen) {
+            return original.call(this, key, chosen)
+          },
+      )
+    },
+  },
+  {
+    name: 'synced-for-good',
+    rule: 'L6',
+    breaks: 'what was synced at one JOINT epoch counts at the next',
+    by: 'a JOINT that was abandoned, and another one',
+    scenario: syncedBefore,
+    caughtAs: /without a word of P/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        MoveFile.prototype,
+        'addSynced',
+        (original) =>
+          function (this: MoveFile, _epoch, partitions) {
+            return original.call(this, 1, partitions)
+          },
+      )
+      patches.method(
+        MoveFile.prototype,
+        'isSynced',
+        (original) =>
+          function (this: MoveFile, _epoch, partition) {
+            return original.call(this, 1, partition)
+          },
+      )
+    },
+  },
+  {
+    name: 'left-over-kept',
+    rule: 'L9',
+    breaks: 'a node that enters a partition again keeps the registers of an earlier time',
+    by: 'a value that was deleted and collected while the node was out',
+    scenario: returning,
+    caughtAs: /is back/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(RegisterHost.prototype, 'drop', () => () => Promise.resolve(false))
+    },
+  },
+  {
+    name: 'entries-passed-over',
+    rule: 'L9',
+    breaks: 'of several entries that are adopted at once only the last is looked at',
+    by: 'a learner that hears of the end of a plan and of the next one at once',
+    scenario: endedRun,
+    caughtAs: /is back/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        Entering.prototype,
+        'unseen',
+        (original) =>
+          function (this: Entering) {
+            return original.call(this).slice(-1)
+          },
+      )
+    },
+  },
+  {
+    name: 'learners-vote',
+    rule: 'L1b',
+    breaks: 'learners vote and count while the layout is PLANNED',
+    by: 'a member and two learners without the rest of P',
+    scenario: learnersVote,
+    caughtAs: /is lost|known to be present/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(LayoutManager.prototype, 'isMember', () => () => true)
+      patches.method(
+        LayoutView.prototype,
+        'replicaSets',
+        (original) =>
+          function (this: LayoutView, partition) {
+            const sets = original.call(this, partition)
+            if (this.state !== 'PLANNED') return sets
+            return [[...new Set([...sets[0]!, ...this.nextPlacement!.replicas(partition)])]]
+          },
+      )
+    },
+  },
+]
