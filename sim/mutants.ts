@@ -9,7 +9,9 @@ import { handle, type Ready } from '../protocol/register/acceptor.ts'
 import { membersOf } from '../protocol/register/quorum.ts'
 import type { AcceptorState } from '../protocol/register/acceptor.ts'
 import type { ReplicaSets } from '../protocol/register/types.ts'
+import { survivorHoldsUnchosen } from './kernel/directed.ts'
 import { HastyProposer } from './kernel/hasty-proposer.ts'
+import { LAYOUT_MUTANTS } from './kernel/layout-mutants.ts'
 import { HighestReader, SameValueReader } from './kernel/naive-readers.ts'
 import { type Rules, RULES } from './kernel/rules.ts'
 import type { Scenario } from './kernel/scenario.ts'
@@ -23,6 +25,8 @@ export interface Mutant {
   readonly focus: Partial<Scenario>
   /** Caught within so many seeds, or the checker is blind. */
   readonly seedsMax: number
+  /** Played instead of seeds: what random ones meet too seldom. */
+  readonly directed?: (rules: Rules) => readonly string[]
 }
 
 const BUSY: Partial<Scenario> = { keys: 1, clients: 4, thinkMax: 2 }
@@ -241,6 +245,18 @@ export const MUTANTS: readonly Mutant[] = [
       return rest
     },
   }),
+  ...LAYOUT_MUTANTS.map(({ name, rule, focus, broken }) => mutant(name, rule, focus, broken)),
+  {
+    ...mutant(
+      'mark-not-carried',
+      'L5',
+      {},
+      {
+        carries: { floor: true, minimum: true, mark: false, removal: true },
+      },
+    ),
+    directed: survivorHoldsUnchosen,
+  },
 ]
 
 export function findMutant(name: string): Mutant | undefined {

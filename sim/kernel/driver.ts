@@ -45,11 +45,11 @@ export class Driver {
         // At times the operator does not want to wait.
         if (random.chance(this.#caughtUp ? 800 : 80)) this.#join()
         else if (random.chance(this.#learnerGone ? 400 : 80)) this.#plan()
-        else if (random.chance(90)) this.#abandon()
+        else if (random.chance(scenario.abandonPermille)) this.#abandon()
         return
       case 'JOINT':
         if (layout.isReady) this.#finish()
-        else if (random.chance(this.#isStuck ? 500 : 100)) this.#abandon()
+        else if (random.chance(this.#isStuck ? 500 : scenario.abandonPermille)) this.#abandon()
     }
   }
 

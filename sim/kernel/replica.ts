@@ -85,6 +85,8 @@ export class Replica {
   #flushing: Entry[] | undefined
   /** Was out of the replica set in an epoch since it last served (L9). */
   #wasOut = false
+  /** Came in as a learner, and has had no vote since. */
+  #onlyLearnt = false
   /** Epoch at which it came in last, and the one for which it has discarded what was there (L9). */
   #enteredAt = 0
   #discardedFor = 0
@@ -176,15 +178,16 @@ export class Replica {
     }
   }
 
-  /** All registers and what stands beside them, at exactly this epoch, once it is flushed (L5). */
+  /** All registers and what stands beside them, at exactly this epoch, once what is under way is flushed (L5). */
   summary(epoch: number, respond: (summary: Summary | undefined) => void): void {
+    const waits = this.#world.rules.summaryWaits
     if (this.epoch !== epoch || this.entering) return respond(undefined)
-    const states = this.#disk.map((_, key) => this.state(key).accepted)
+    const states = this.#disk.map((stored, key) => (waits ? this.state(key).accepted : stored))
     const answer = (): void => {
-      if (this.epoch !== epoch && this.#world.rules.recheckEpoch) return respond(undefined)
+      if (this.epoch !== epoch) return respond(undefined)
       respond({ states, floor: this.#floor, minimum: this.#minimum, mark: this.#diskMark })
     }
-    if (!this.#flushing && this.#gathering.length === 0) answer()
+    if (!waits || (!this.#flushing && this.#gathering.length === 0)) answer()
     else this.#append({ key: 0, whenFlushed: answer })
   }
 
@@ -257,16 +260,17 @@ export class Replica {
     const before = this.#enteredAt
     while (this.epoch < epoch) {
       const bit = 1 << this.index
-      const was = layout.epoch(this.epoch)
       this.epoch++
       const now = layout.epoch(this.epoch)
-      if (((now.memberMask | now.learnerMask) & bit) === 0) {
-        const learnt = (was.learnerMask & bit) !== 0
-        if (!learnt || rules.discardHeadStart) this.#wasOut = true
+      const serves = (now.memberMask & bit) !== 0
+      if (!serves && (now.learnerMask & bit) === 0) {
+        if (!this.#onlyLearnt || rules.discardHeadStart) this.#wasOut = true
       } else if (this.#wasOut) {
         if (rules.discardOnEntry) this.#enteredAt = this.epoch
         this.#wasOut = false
+        this.#onlyLearnt = !serves
       }
+      if (serves) this.#onlyLearnt = false
     }
     if (this.#enteredAt !== before) this.#discard()
     this.#world.adopted(this)
@@ -374,7 +378,8 @@ export class Replica {
     const { life } = this
     this.#flushing = this.#gathering
     this.#gathering = []
-    this.#world.after(1 + this.#world.random.int(4), () => {
+    const { random, scenario } = this.#world
+    this.#world.after(1 + random.int(scenario.flushMax), () => {
       if (this.life !== life) return
       const done = this.#flushing ?? []
       this.#flushing = undefined

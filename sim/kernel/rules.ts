@@ -93,6 +93,8 @@ export interface Rules {
     readonly mark: boolean
     readonly removal: boolean
   }
+  /** L5: false lists what is flushed, while more is under way. */
+  readonly summaryWaits: boolean
   /** L6b: false answers what was begun in an earlier epoch. */
   readonly recheckEpoch: boolean
   /** L8: false drops registers without asking how many hold the epoch. */
@@ -148,6 +150,7 @@ export const RULES: Rules = {
   syncedOnce: true,
   needSynced: majority,
   carries: { floor: true, minimum: true, mark: true, removal: true },
+  summaryWaits: true,
   recheckEpoch: true,
   dropAfterEpochIsHeld: true,
   dropAfterCopies: true,

@@ -24,6 +24,12 @@ export interface Scenario {
   readonly layoutEvery: number
   /** Seats are swapped at once, without PLANNED, and sources go as soon as they may. */
   readonly hasty: boolean
+  /** How often a plan is given up when one looks at it. */
+  readonly abandonPermille: number
+  /** Share of nodes that are told of an entry when it is decided; the others hear of it some time. */
+  readonly toldPermille: number
+  /** Longest flush. */
+  readonly flushMax: number
   /** Disks are lost, old images restored, nodes are gone for long. */
   readonly diskEvery: number
   /** The bucket's record changes (T8). */
@@ -66,6 +72,9 @@ export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Sce
     cutEvery: calm || random.chance(600) ? 0 : 100 + random.int(300),
     layoutEvery: layout ? 15 + random.int(40) : 0,
     hasty: random.chance(100),
+    abandonPermille: random.pick([50, 100, 400]),
+    toldPermille: random.pick([1000, 1000, 500]),
+    flushMax: random.chance(900) ? 4 : 30,
     diskEvery: !layout || calm || random.chance(400) ? 0 : 100 + random.int(400),
     bucketEvery: buckets ? 40 + random.int(100) : 0,
     collectEvery: collecting ? 20 + random.int(80) : 0,

@@ -52,6 +52,8 @@ export class World {
   readonly bucket: Bucket
   readonly data: DataBook
   readonly driver: Driver
+  /** A directed scenario says which messages never come. */
+  isLost: ((from: number, to: number, request: RegisterRequest | undefined) => boolean) | undefined
   readonly #counts = new Map<string, number>()
   /** Earlier states of disks, by node. */
   readonly #images: (ReturnType<Replica['image']> | undefined)[] = []
@@ -109,7 +111,7 @@ export class World {
   run(seed: number): SeedResult {
     try {
       this.#begin()
-      this.#drain()
+      this.drain()
       this.#settle()
     } catch (error) {
       if (!(error instanceof AssertionError)) throw error
@@ -180,6 +182,7 @@ export class World {
 
   /** One message: lost, doubled or late as the scenario has it. */
   message(from: number, to: number, deliver: () => void): void {
+    if (this.isLost?.(from, to, undefined) === true) return
     if (from === to) return this.after(this.random.int(2), () => this.replica(to).up && deliver())
     const { lossPermille, duplicatePermille } = this.scenario
     if (!this.#quiet) {
@@ -207,6 +210,7 @@ export class World {
       to,
       (respond) => {
         options.before?.()
+        if (this.isLost?.(from.index, to, request) === true) return
         this.replica(to).receive(from.index, request, (reply) => {
           this.#mix(reply.type.length * 31 + to)
           respond(reply)
@@ -280,14 +284,14 @@ export class World {
       const replica = this.replica(node)
       if (!this.#isAdmitted(replica)) replica.up = true
     }
-    this.spread()
+    this.spread(this.scenario.toldPermille)
   }
 
-  /** Somebody tells everybody of the latest epoch. */
-  spread(): void {
+  /** Somebody tells the others of the latest epoch. */
+  spread(permille = 1000): void {
     const { latest } = this.layout
     for (const replica of this.#replicas) {
-      if (!replica.up) continue
+      if (!replica.up || (!this.#quiet && !this.random.chance(permille))) continue
       this.message(this.random.int(this.#replicas.length), replica.index, () => {
         if (replica.epoch < latest) replica.adopt(latest)
       })
@@ -312,8 +316,10 @@ export class World {
     this.after(horizon, () => this.#heal())
   }
 
-  #drain(): void {
+  /** Runs until nothing is left to do, or `until`. */
+  drain(until = Infinity): void {
     for (;;) {
+      if (this.now >= until) return
       const run = this.#queue.next()
       if (!run || this.checker.violations.length > 0) return
       this.#events++
@@ -339,7 +345,7 @@ export class World {
           this.checker.violation(`key ${key} ends with ${found}, chosen was ${latest?.operation}`)
         }
       })
-      this.#drain()
+      this.drain()
       if (!settled) this.checker.violation(`key ${key} does not answer although all is well`)
     }
   }
