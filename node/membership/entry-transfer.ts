@@ -15,9 +15,9 @@ const ENTRIES_MAX = 1_000_000
 const ENTRIES_AT_ONCE = 64
 
 export function chunkOfEntries(log: LayoutLog, after: number, offset: number): EntriesChunk {
-  // A chain only grows, so a text taken again later differs only if fewer than the limit were there;
-  // the total tells the receiver, which then starts over.
-  const text = JSON.stringify(log.entriesAfter(after).slice(0, ENTRIES_AT_ONCE).map(decidedJson))
+  // A chain only grows. A text taken again later differs only if fewer than the limit were there, or if a later
+  // entry proves the chain now: the total tells the receiver, which then starts over.
+  const text = JSON.stringify(log.entriesFor(after).slice(0, ENTRIES_AT_ONCE).map(decidedJson))
   return { total: text.length, text: text.slice(offset, offset + CHUNK_LENGTH) }
 }
 

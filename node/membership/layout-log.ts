@@ -5,7 +5,8 @@
  *   - an entry is adopted only with the signatures of a majority of the last STABLE members (L1)
  *   - an entry and a vote are flushed before anyone can see them (A1, L4)
  *   - signatures are verified once: a start trusts what it finds noted as verified (layout-store.ts)
- *   - epochs never go back
+ *   - epochs never go back. Some may be missing: a joiner, and who was away for long, gets only those entries that
+ *     prove the last one (`spineOf`). None is missing that changed the members
  *   - the vote belongs to the epoch behind the last entry, or is over
  *   - a node that may have forgotten a vote abstains from its epoch (D8). A vote is given only on the epoch
  *     behind the last adopted entry, and entries are never un-adopted: so a vote that can't be read belongs to
@@ -18,8 +19,13 @@
 import { assert } from '../../protocol/assert.ts'
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Vote, VoteReady, VoteReply } from '../../protocol/layout/acceptor.ts'
-import { entryFault, votersOf } from '../../protocol/layout/certificate.ts'
-import type { Predecessors } from '../../protocol/layout/certificate.ts'
+import {
+  entryFault,
+  laterEntryFault,
+  spineOf,
+  votersOf,
+  type Verify,
+} from '../../protocol/layout/certificate.ts'
 import type { DecidedEntry, LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Disk, Signer } from '../env/ports.ts'
@@ -32,6 +38,9 @@ export interface LayoutIdentity {
   readonly signer: Signer
   readonly storageId: StorageId
 }
+
+/** More than these are not told one by one. */
+const ENTRIES_TOLD_MAX = 64
 
 /** A node that was a member once and is nothing to the layout any more. */
 export interface FormerMember {
@@ -164,6 +173,14 @@ export class LayoutLog {
     return this.#chain.slice(after).map(({ decided }) => decided)
   }
 
+  /** For a node that knows the chain up to `epoch`: what it lacks, or, where that is much, what proves the last one. */
+  entriesFor(epoch: number): readonly DecidedEntry[] {
+    const after = this.#chain.findLastIndex((line) => line.epoch <= epoch) + 1
+    const lacking = this.#chain.slice(after)
+    const told = lacking.length > ENTRIES_TOLD_MAX ? spineOf(lacking) : lacking
+    return told.map(({ decided }) => decided)
+  }
+
   /** Whether some entry is like this; asked of the latest ones first. */
   hasEntry(is: (entry: LayoutEntry) => boolean): boolean {
     return this.#chain.findLast(({ decided }) => is(decided.entry)) !== undefined
@@ -244,11 +261,13 @@ export class LayoutLog {
   #fault(chain: readonly ChainLine[], decided: DecidedEntry): string | undefined {
     const previous = chain.at(-1)?.decided.entry
     const stable = stableOf(chain)
-    const before: Predecessors | undefined =
-      previous === undefined || stable === undefined ? undefined : { previous, stable }
-    return entryFault(before, decided, (node, bytes, signature) =>
-      this.#identity.signer.verify(node, bytes, signature),
-    )
+    const verify: Verify = (...signed) => this.#identity.signer.verify(...signed)
+    if (previous === undefined || stable === undefined) {
+      return entryFault(undefined, decided, verify)
+    }
+    return decided.entry.epoch > previous.epoch + 1
+      ? laterEntryFault(stable, decided, verify)
+      : entryFault({ previous, stable }, decided, verify)
   }
 
   #serially<T>(run: () => Promise<T>): Promise<T> {

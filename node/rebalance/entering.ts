@@ -153,5 +153,5 @@ export async function settleMoveFile(
     const detail = `${MOVE_FILE}: ${why}`
     await forgotten.add([{ partitions: 'all', mark: false, reason: 'damage', detail }])
   }
-  await file.begin(entries.length, emptyBitmap().fill(0xff))
+  await file.begin(chain.current()?.epoch ?? 0, emptyBitmap().fill(0xff))
 }

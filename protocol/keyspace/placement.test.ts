@@ -6,7 +6,7 @@ import type { NodeId } from '../ids.ts'
 import { nodeId } from '../ids.ts'
 import { fairShares } from './fair-share.ts'
 import type { Placement, PlacementMember } from './placement.ts'
-import { place } from './placement.ts'
+import { place, PLACEMENT } from './placement.ts'
 import { tokenCount, tokensOf } from './token.ts'
 
 const R3 = { replication: 3, partitionBits: 14 }
@@ -174,8 +174,9 @@ describe('place', () => {
         fc.integer({ min: 1, max: 4 }),
         fc.nat(),
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 12, maxLength: 12 }),
-        (count, zones, at, capacities) => {
-          const options = { replication: 3, partitionBits: 6, systemPartitionBits: 4 }
+        fc.constantFrom(undefined, PLACEMENT),
+        (count, zones, at, capacities, placement) => {
+          const options = { replication: 3, partitionBits: 6, systemPartitionBits: 4, placement }
           const before = members(count, 'old', zones).map((m, i) => ({
             ...m,
             capacityBytes: capacities[i]! * 1e9,

@@ -1,12 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../bytes.ts'
 import { clusterId } from '../ids.ts'
-import { decidedJson, entryFault, readDecided } from './certificate.ts'
-import type { LayoutEntry } from './entry.ts'
+import { decidedJson, entryFault, laterEntryFault, readDecided, spineOf } from './certificate.ts'
+import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
 import { entryHash } from './entry.ts'
 import { parseJson } from './json.ts'
 import { decide, member, stable, verify } from './testing.ts'
-import { jointEntry, stableEntry, transitionFault } from './transition.ts'
+import {
+  jointEntry,
+  movedEntry,
+  planEntry,
+  plannedJointEntry,
+  stableEntry,
+  transitionFault,
+} from './transition.ts'
 
 const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name))
 const three = stable([a!, b!, c!], { epoch: 3, previousHash: '12'.repeat(32) })
@@ -108,5 +115,85 @@ describe('STABLE(P) → JOINT(P, P′) → STABLE(P′) or STABLE(P) (L2, L8)', 
     expect(fault(three, jointEntry(three, [renewed, b!, c!], 'join'))).toMatch(/another storage id/)
     const copied = member('d', { storageId: a!.storageId })
     expect(fault(three, jointEntry(three, [b!, c!, copied], 'join'))).toMatch(/another storage id/)
+  })
+})
+
+describe('who was away for long gets what proves the last entry, not every one', () => {
+  /** The members change completely, with other entries before, between and behind. */
+  const chain: DecidedEntry[] = []
+  let voters = [a!]
+  const add = (entry: LayoutEntry): LayoutEntry => {
+    chain.push(decide(entry, voters))
+    if (entry.state === 'STABLE') voters = [...entry.members]
+    return entry
+  }
+  let last = add(stable([a!]))
+  const change = (members: readonly Member[], isAbandoned = false): void => {
+    last = add(planEntry(last, { members, replication: 3 }))
+    last = add(plannedJointEntry(last))
+    last = add(stableEntry(last, isAbandoned ? 'abandoned' : 'synced', true))
+    for (const { epoch } of last.sources ?? []) last = add(movedEntry(last, epoch))
+  }
+  change([a!, b!, c!])
+  change([b!], true)
+  change([d!, e!])
+  change([e!])
+  last = add(planEntry(last, { members: [a!, e!], replication: 3 }))
+
+  const apply = (known: DecidedEntry[], told: readonly DecidedEntry[]): string | undefined => {
+    for (const one of told) {
+      const previous = known.at(-1)!.entry
+      const stable = known.findLast(({ entry }) => entry.state === 'STABLE')!.entry
+      const fault =
+        one.entry.epoch > previous.epoch + 1
+          ? laterEntryFault(stable, one, verify)
+          : entryFault({ previous, stable }, one, verify)
+      if (fault !== undefined) return fault
+      known.push(one)
+    }
+    return undefined
+  }
+  const spine = (of: readonly DecidedEntry[]): DecidedEntry[] => {
+    const kept = new Set(spineOf(of.map(({ entry }) => entry)))
+    return of.filter(({ entry }) => kept.has(entry))
+  }
+
+  test('from any epoch on; and what somebody got so proves it to others', () => {
+    for (let known = 1; known < chain.length; known++) {
+      const chainKnown = chain.slice(0, known)
+      const told = spine(chain.slice(known))
+      expect(apply(chainKnown, told)).toBeUndefined()
+      expect(chainKnown.at(-1)).toBe(chain.at(-1))
+      for (let later = 1; later < known; later++) {
+        const behind = chain.slice(0, later)
+        const from = spine(chainKnown.filter(({ entry }) => entry.epoch > behind.length))
+        expect(apply(behind, from)).toBeUndefined()
+        expect(behind.at(-1)).toBe(chain.at(-1))
+      }
+    }
+    expect(spine(chain).map(({ entry }) => entry.cause)).toEqual([
+      'founded',
+      'synced',
+      'synced',
+      'synced',
+      'moved',
+      'plan',
+    ])
+  })
+
+  test('not without the entries that changed the members, nor by other signatures', () => {
+    const told = spine(chain)
+    const without = (left: number): DecidedEntry[] => told.filter((_, i) => i !== left)
+    for (const left of [1, 2, 3]) {
+      expect(apply([chain[0]!], without(left).slice(1))).toMatch(/has no vote|no majority/)
+    }
+    expect(apply([chain[0]!], told.slice(-1))).toMatch(/entries are missing/)
+    const { entry } = told[1]!
+    const first = chain[0]!.entry
+    expect(laterEntryFault(first, decide(entry, [b!]), verify)).toMatch(/has no vote/)
+    expect(laterEntryFault(first, decide(entry, [a!]), verify)).toBeUndefined()
+    const foreign = { ...entry, genesis: { ...entry.genesis, replication: 5 } }
+    expect(laterEntryFault(first, decide(foreign, [a!]), verify)).toMatch(/another cluster/)
+    expect(laterEntryFault(entry, decide(first, [a!, b!]), verify)).toMatch(/missing/)
   })
 })

@@ -45,8 +45,37 @@ export function entryFault(
   verify: Verify,
 ): string | undefined {
   const fault = before === undefined ? firstFault(entry) : transitionFault(before.previous, entry)
-  if (fault !== undefined) return fault
-  const voters = votersOf(before === undefined ? entry : before.stable)
+  return fault ?? majorityFault(votersOf(before?.stable ?? entry), { entry, certificate }, verify)
+}
+
+/**
+ * As `entryFault`, of a STABLE entry some epochs later, where those in between are not known. The members of `stable`
+ * have decided it, so they knew those, and each was a legal step: their signatures are all the proof that is needed
+ * (L1). Whoever passes entries on must leave none out that changes the members (`spineOf`).
+ */
+export function laterEntryFault(
+  stable: LayoutEntry,
+  { entry, certificate }: DecidedEntry,
+  verify: Verify,
+): string | undefined {
+  if (entry.epoch <= stable.epoch || entry.state !== 'STABLE')
+    return 'entries are missing before it'
+  const { genesis } = entry
+  if (entryHash({ ...stable, genesis }) !== entryHash(stable)) return 'entry of another cluster'
+  return majorityFault(votersOf(stable), { entry, certificate }, verify)
+}
+
+/** Of these, those that prove the last one: which changed the members, the last STABLE one, and what follows that. */
+export function spineOf<T extends Pick<LayoutEntry, 'state' | 'cause'>>(chain: readonly T[]): T[] {
+  const last = chain.findLastIndex(({ state }) => state === 'STABLE')
+  return chain.filter(({ cause }, i) => i >= last || cause === 'founded' || cause === 'synced')
+}
+
+function majorityFault(
+  voters: readonly NodeId[],
+  { entry, certificate }: DecidedEntry,
+  verify: Verify,
+): string | undefined {
   const { clusterId } = entry.genesis
   const bytes = voteBytes(clusterId, entry.epoch, certificate.ballot, entryHash(entry))
   const signed = new Set<NodeId>()
