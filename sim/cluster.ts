@@ -25,6 +25,7 @@ const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 const PARTITION_BITS = 6
 const SEGMENT_BYTES = 4 << 20
 const TRACE_CHARS_MAX = 64 << 10
+const TOKEN_MS = 3_600_000
 const REBUILD_SEGMENT_BYTES = 2 ** 31
 
 export interface ClusterOptions {
@@ -40,6 +41,8 @@ export interface ClusterOptions {
   readonly segmentSizeBytes?: number | undefined
   /** False: founded as earlier programs did, system registers among all others. */
   readonly systemPartitions?: boolean | undefined
+  /** Nodes that form the cluster; the others are started later. Default: all. */
+  readonly members?: number | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
@@ -145,15 +148,19 @@ export class SimulatedCluster {
   /** Node 0 founds; the others join by its token. */
   async form(): Promise<void> {
     await this.start(0)
+    const { members = this.#machines.length } = this.#options
     const others = this.#machines.length - 1
     if (others === 0) return
-    this.#join = await this.node(0)!.admin.issueToken({ ttlMs: 3_600_000, uses: others })
-    await Promise.all(this.#machines.slice(1).map(({ number }) => this.start(number)))
+    this.#join = await this.node(0)!.admin.issueToken({ ttlMs: TOKEN_MS, uses: others })
+    await Promise.all(this.#machines.slice(1, members).map(({ number }) => this.start(number)))
   }
 
   /** Resolves when the node is up, or was killed in its start. `acceptLostLog`: as an operator does whose log
    * is gone for good. */
-  async start(number: number, { acceptLostLog = false } = {}): Promise<void> {
+  async start(
+    number: number,
+    { acceptLostLog = false, replace }: { acceptLostLog?: boolean; replace?: NodeId } = {},
+  ): Promise<void> {
     const machine = this.#machines[number]!
     const storage = storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12)))
     const origin = number === 0 ? 'found' : 'join'
@@ -185,6 +192,7 @@ export class SimulatedCluster {
         },
         partitionBits: PARTITION_BITS,
         systemPartitions: this.#options.systemPartitions,
+        replace,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         clusterSecret: secretStore(() => files.record, remember),

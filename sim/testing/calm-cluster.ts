@@ -26,6 +26,7 @@ export async function onCluster(
     segmentSizeBytes?: number
     adapt?: ClusterOptions['adapt']
     systemPartitions?: ClusterOptions['systemPartitions']
+    members?: ClusterOptions['members']
   } = {},
 ): Promise<void> {
   const checker = new CheckerA()
@@ -37,6 +38,7 @@ export async function onCluster(
     segmentSizeBytes: options.segmentSizeBytes,
     adapt: options.adapt,
     systemPartitions: options.systemPartitions,
+    members: options.members,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)

@@ -1,0 +1,252 @@
+/** A whole cluster changes its members while clients write: who leads it dies, who joins dies, gossip is lost. */
+
+import { describe, expect, test } from 'vitest'
+import { nodeId } from '../protocol/ids.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
+import { withMethods } from './mutants/ports.ts'
+
+const KEYS = 12
+
+const view = (cluster: SimulatedCluster, number: number): LayoutView =>
+  nodeOf(cluster, number).layout.current()!
+
+async function until(cluster: SimulatedCluster, what: string, is: () => boolean): Promise<void> {
+  const untilMs = cluster.clock.monotonicMs() + 300_000
+  while (!is()) {
+    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
+    await sleep(cluster, 20)
+  }
+}
+
+/** Clients that overwrite a few keys, through whichever members are up. */
+class Writers {
+  readonly #cluster: SimulatedCluster
+  readonly #acknowledged = new Map<string, number>()
+  /** Begun after the last acknowledged one: each may or may not have happened. */
+  readonly #doubtful = new Map<string, Set<number>>()
+  readonly #running: Promise<void>
+  #isOver = false
+  count = 0
+
+  constructor(cluster: SimulatedCluster) {
+    this.#cluster = cluster
+    this.#running = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    for (let i = 1; !this.#isOver; i++) {
+      const node = i % this.#cluster.size
+      const key = `key ${i % KEYS}`
+      const isUp = this.#cluster.node(node)?.layout.isMember() === true
+      if (isUp) await this.#write(node, key, i)
+      await sleep(this.#cluster, 10)
+    }
+  }
+
+  async #write(node: number, key: string, i: number): Promise<void> {
+    const doubtful = this.#doubtful.get(key) ?? new Set()
+    this.#doubtful.set(key, doubtful.add(i))
+    const written = put(backendOf(this.#cluster, node), key, bytesLike(40, i)).then(
+      () => true,
+      () => false,
+    )
+    const late = sleep(this.#cluster, 20_000).then(() => false)
+    if (!(await Promise.race([written, late]))) return
+    this.count++
+    this.#acknowledged.set(key, i)
+    for (const each of doubtful) if (each <= i) doubtful.delete(each)
+  }
+
+  /** Stops, and reads everything back through the node. */
+  async check(node: number): Promise<void> {
+    this.#isOver = true
+    await this.#running
+    for (const [key, i] of this.#acknowledged) {
+      const possible = [i, ...this.#doubtful.get(key)!].map((each) => bytesLike(40, each).join())
+      expect(possible).toContain(
+        new Uint8Array(await get(backendOf(this.#cluster, node), key)).join(),
+      )
+    }
+  }
+}
+
+interface Scene {
+  readonly cluster: SimulatedCluster
+  readonly writers: Writers
+  /** Numbers of the members: who leads, and the others. */
+  readonly first: number
+  readonly others: readonly number[]
+}
+
+/** Three members with data under load, and a fourth node that is not started yet. */
+function changing(
+  seed: number,
+  scenario: (scene: Scene) => Promise<void>,
+  options: Parameters<typeof onCluster>[2] = {},
+): Promise<void> {
+  return onCluster(
+    4,
+    async (cluster) => {
+      const writers = new Writers(cluster)
+      await sleep(cluster, 1_000)
+      const byId = [0, 1, 2].toSorted((a, b) => (cluster.idOf(a) < cluster.idOf(b) ? -1 : 1))
+      const [first, ...others] = byId as [number, number, number]
+      await scenario({ cluster, writers, first, others })
+    },
+    { ...options, seed, members: 3 },
+  )
+}
+
+const SEEDS = [1, 2, 3]
+const has = (cluster: SimulatedCluster, number: number, count: number): boolean =>
+  view(cluster, number).state === 'STABLE' && view(cluster, number).entry.members.length === count
+
+describe('a node joins a cluster that holds data', () => {
+  test.each(SEEDS)('under load: seed %i', (seed) =>
+    changing(seed, async ({ cluster, writers, first }) => {
+      await cluster.start(3)
+      expect(has(cluster, 3, 4)).toBe(true)
+      await until(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
+      const { count } = writers
+      await sleep(cluster, 2_000)
+      expect(writers.count).toBeGreaterThan(count)
+      await writers.check(3)
+      // It counts: any one of the others may go.
+      cluster.kill(first, false)
+      await writers.check(3)
+    }),
+  )
+
+  test.each(SEEDS)('without gossip: seed %i', (seed) =>
+    changing(
+      seed,
+      async ({ cluster, writers }) => {
+        await cluster.start(3)
+        await until(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
+        await writers.check(3)
+      },
+      {
+        adapt: (environment) => ({
+          ...environment,
+          network: withMethods(environment.network, { publish: () => {} }),
+        }),
+      },
+    ),
+  )
+
+  test.each(SEEDS)(
+    'it dies while it copies, is dropped, and joins when it is back: seed %i',
+    (seed) =>
+      changing(seed, async ({ cluster, writers, first }) => {
+        const started = cluster.start(3)
+        await until(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
+        cluster.kill(3, seed % 2 === 0)
+        await started
+        await until(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
+        expect(view(cluster, first).entry.members).toHaveLength(3)
+        await cluster.start(3)
+        await writers.check(3)
+      }),
+  )
+
+  test.each(SEEDS)('it dies in JOINT, and is a member when it is back: seed %i', (seed) =>
+    changing(seed, async ({ cluster, writers, first }) => {
+      const started = cluster.start(3)
+      await until(cluster, 'JOINT', () => view(cluster, first).state === 'JOINT')
+      cluster.kill(3, seed % 2 === 0)
+      await started
+      await until(cluster, 'STABLE', () => view(cluster, first).state === 'STABLE')
+      await cluster.start(3)
+      await until(cluster, 'a member', () => has(cluster, 3, 4))
+      await writers.check(3)
+    }),
+  )
+})
+
+describe('who leads it dies', () => {
+  const STEPS = ['PLANNED', 'JOINT', 'STABLE'] as const
+  test.each(SEEDS.flatMap((seed) => STEPS.map((step) => [step, seed] as const)))(
+    'in %s: another one goes on: seed %i',
+    (step, seed) =>
+      changing(seed, async ({ cluster, writers, first, others }) => {
+        const [second] = others as [number]
+        const started = cluster.start(3)
+        await until(
+          cluster,
+          step,
+          () => view(cluster, second).state === step && view(cluster, second).epoch > 4,
+        )
+        cluster.kill(first, seed % 2 === 0)
+        await started
+        await until(cluster, 'done', () => has(cluster, second, 4))
+        await cluster.start(first)
+        await until(cluster, 'all know', () => [0, 1, 2, 3].every((node) => has(cluster, node, 4)))
+        await writers.check(first)
+      }),
+  )
+})
+
+describe('a node leaves', () => {
+  test.each(SEEDS)('drained under load: seed %i', (seed) =>
+    changing(seed, async ({ cluster, writers, first, others }) => {
+      await cluster.start(3)
+      const { layout, nodeId: leaver } = nodeOf(cluster, first)
+      await nodeOf(cluster, 3).layout.changes.apply({ kind: 'drain', nodeId: leaver })
+      await until(cluster, 'drained', () => others.every((node) => has(cluster, node, 3)))
+      await until(cluster, 'it knows', () => !layout.isMember())
+      expect(layout.role()).toBe('source')
+      await expect(put(backendOf(cluster, first), 'x', bytesLike(10))).rejects.toThrow()
+      await writers.check(3)
+    }),
+  )
+
+  test.each(SEEDS)('lost, and replaced by another one: seed %i', (seed) =>
+    changing(seed, async ({ cluster, writers, first, others }) => {
+      const old = nodeId(cluster.idOf(first))
+      const before = view(cluster, others[0]!).placement
+      cluster.kill(first, true)
+      await sleep(cluster, 1_000)
+      await cluster.start(3, { replace: old })
+      await until(cluster, 'replaced', () => others.every((node) => has(cluster, node, 3)))
+      const { placement, partitions } = view(cluster, 3)
+      for (let p = 0; p < partitions; p++) {
+        const renamed = before.replicas(p).map((node) => (node === old ? cluster.idOf(3) : node))
+        expect(placement.replicas(p)).toEqual(renamed)
+      }
+      await writers.check(3)
+      // The old one comes back: it changes nothing, and serves blocks until they have moved.
+      await cluster.start(first)
+      await until(cluster, 'it knows', () => !nodeOf(cluster, first).layout.isMember())
+      expect(has(cluster, 3, 3)).toBe(true)
+    }),
+  )
+})
+
+test.each(SEEDS)('two changes at two members at once are one plan or two: seed %i', (seed) =>
+  changing(seed, async ({ cluster, writers, first, others }) => {
+    const [second, third] = others as [number, number]
+    await cluster.start(3)
+    const leaver = nodeOf(cluster, first).nodeId
+    const outcomes = await Promise.allSettled([
+      nodeOf(cluster, second).layout.changes.apply({ kind: 'drain', nodeId: leaver }),
+      nodeOf(cluster, third).layout.changes.apply({
+        kind: 'set',
+        nodeId: nodeOf(cluster, third).nodeId,
+        name: 'third',
+      }),
+    ])
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true)
+    await until(cluster, 'settled', () =>
+      [second, third, 3].every(
+        (node) =>
+          view(cluster, node).state === 'STABLE' &&
+          view(cluster, node).epoch === view(cluster, second).epoch,
+      ),
+    )
+    const entries = [second, third, 3].map((node) => JSON.stringify(view(cluster, node).entry))
+    expect(new Set(entries).size).toBe(1)
+    await writers.check(3)
+  }),
+)
