@@ -155,6 +155,12 @@ export class SimulatedCluster {
     await Promise.all(this.#machines.slice(1, members).map(({ number }) => this.start(number)))
   }
 
+  /** Nodes that are started from now on join by a token of this member. */
+  async invite(number: number): Promise<void> {
+    const options = { ttlMs: TOKEN_MS, uses: this.#machines.length }
+    this.#join = await this.node(number)!.admin.issueToken(options)
+  }
+
   /** Resolves when the node is up, or was killed in its start. `acceptLostLog`: as an operator does whose log
    * is gone for good. */
   async start(
