@@ -42,7 +42,7 @@ class Writers {
       const key = `key ${i % KEYS}`
       const isUp = this.#cluster.node(node)?.layout.isMember() === true
       if (isUp) await this.#write(node, key, i)
-      await sleep(this.#cluster, 10)
+      await sleep(this.#cluster, 100)
     }
   }
 

@@ -8,15 +8,15 @@ export const GONE_MS = 30_000
 
 export class Absences {
   readonly #timer: Timer
-  /** When a node answered last, or was first asked. */
-  readonly #heardMs = new Map<NodeId, number>()
+  /** When a node that does not answer was first asked in vain. */
+  readonly #silentMs = new Map<NodeId, number>()
 
   constructor(timer: Timer) {
     this.#timer = timer
   }
 
   reset(): void {
-    this.#heardMs.clear()
+    this.#silentMs.clear()
   }
 
   /** Those of `nodes` that are gone, once these have answered. */
@@ -24,9 +24,14 @@ export class Absences {
     const nowMs = this.#timer.nowMs()
     const gone = new Set<NodeId>()
     for (const node of nodes) {
-      const heardMs = answered.has(node) ? nowMs : (this.#heardMs.get(node) ?? nowMs)
-      this.#heardMs.set(node, heardMs)
-      if (nowMs - heardMs >= GONE_MS) gone.add(node)
+      if (answered.has(node)) {
+        this.#silentMs.delete(node)
+        continue
+      }
+      // Not from the last answer on: who asks seldom must not take one lost message for an absence.
+      const sinceMs = this.#silentMs.get(node) ?? nowMs
+      this.#silentMs.set(node, sinceMs)
+      if (nowMs - sinceMs >= GONE_MS) gone.add(node)
     }
     return gone
   }

@@ -63,7 +63,6 @@ export class ChangeDriver {
     const { log, proposer, logger } = this.#parts
     while (this.isNeeded) {
       const view = log.view!
-      if (view.state !== 'PLANNED') this.#planned.reset()
       const next = await this.#next(view)
       if (log.epoch !== view.epoch) continue
       if (next === undefined) return
@@ -75,7 +74,8 @@ export class ChangeDriver {
   }
 
   #next(view: LayoutView): Promise<LayoutEntry | undefined> {
-    if (view.state === 'PLANNED') return this.#planned.next(view)
+    const { epoch } = this.#parts.log.stable
+    if (view.state === 'PLANNED') return this.#planned.next(view, epoch)
     return view.state === 'JOINT' ? this.#joint.next(view) : this.#moved.next(view)
   }
 }

@@ -24,6 +24,7 @@ export class MovedStep {
   readonly #logger: Logger
   readonly #absences: Absences
   #saidMs = Number.NEGATIVE_INFINITY
+  #source = 0
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
     this.#poll = poll
@@ -36,6 +37,11 @@ export class MovedStep {
   async next(view: LayoutView): Promise<LayoutEntry | undefined> {
     const oldest = view.sources[0]
     if (oldest === undefined) return undefined
+    if (oldest.epoch !== this.#source) {
+      // Nobody was asked since the one before.
+      this.#source = oldest.epoch
+      this.#absences.reset()
+    }
     const nodes = view.members.map(({ nodeId }) => nodeId)
     const polled = await this.#poll.ask(view, nodes)
     const gone = this.#absences.gone(nodes, polled.answered)

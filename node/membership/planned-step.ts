@@ -33,6 +33,7 @@ export class PlannedStep {
   readonly #logger: Logger
   readonly #absences: Absences
   #saidMs = Number.NEGATIVE_INFINITY
+  #run = 0
 
   constructor(poll: ProgressPoll, timer: Timer, logger: Logger) {
     this.#poll = poll
@@ -41,15 +42,19 @@ export class PlannedStep {
     this.#logger = logger
   }
 
-  /** The plan is over: what is remembered of its nodes is of no use for the next one. */
-  reset(): void {
-    this.#absences.reset()
-    this.#saidMs = Number.NEGATIVE_INFINITY
-  }
-
-  /** The entry to follow; undefined while there is nothing to do but wait. */
-  async next(view: LayoutView): Promise<LayoutEntry | undefined> {
+  /**
+   * The entry to follow; undefined while there is nothing to do but wait.
+   *
+   * @param run names the plan, whatever it was folded with: the epoch of the last STABLE entry
+   */
+  async next(view: LayoutView, run: number): Promise<LayoutEntry | undefined> {
     const { entry } = view
+    if (run !== this.#run) {
+      // Who was away during an earlier plan may well be here for this one.
+      this.#run = run
+      this.#absences.reset()
+      this.#saidMs = Number.NEGATIVE_INFINITY
+    }
     const nodes = (entry.next ?? []).map(({ nodeId }) => nodeId)
     const polled = await this.#poll.ask(view, nodes)
     const gone = this.#absences.gone(nodes, polled.answered)
