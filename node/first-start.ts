@@ -29,6 +29,7 @@ export function isRefusal(error: unknown): boolean {
     'used-token',
     'other-cluster',
     'holds-data',
+    'bad-change',
   ]
   return error instanceof MembershipError && refusals.includes(error.code)
 }

@@ -21,6 +21,11 @@ async function until(cluster: SimulatedCluster, what: string, is: () => boolean)
   }
 }
 
+/** Every fourth is an object of blocks of its own. */
+function contentOf(i: number): Uint8Array {
+  return bytesLike(i % 4 === 0 ? 70_000 : 40, i)
+}
+
 /** Clients that overwrite a few keys, through whichever members are up. */
 class Writers {
   readonly #cluster: SimulatedCluster
@@ -49,7 +54,7 @@ class Writers {
   async #write(node: number, key: string, i: number): Promise<void> {
     const doubtful = this.#doubtful.get(key) ?? new Set()
     this.#doubtful.set(key, doubtful.add(i))
-    const written = put(backendOf(this.#cluster, node), key, bytesLike(40, i)).then(
+    const written = put(backendOf(this.#cluster, node), key, contentOf(i)).then(
       () => true,
       () => false,
     )
@@ -65,7 +70,7 @@ class Writers {
     this.#isOver = true
     await this.#running
     for (const [key, i] of this.#acknowledged) {
-      const possible = [i, ...this.#doubtful.get(key)!].map((each) => bytesLike(40, each).join())
+      const possible = [i, ...this.#doubtful.get(key)!].map((each) => contentOf(each).join())
       expect(possible).toContain(
         new Uint8Array(await get(backendOf(this.#cluster, node), key)).join(),
       )
@@ -101,6 +106,8 @@ function changing(
 }
 
 const SEEDS = [1, 2, 3]
+const isAtRest = (cluster: SimulatedCluster, number: number): boolean =>
+  view(cluster, number).state === 'STABLE' && view(cluster, number).sources.length === 0
 const has = (cluster: SimulatedCluster, number: number, count: number): boolean =>
   view(cluster, number).state === 'STABLE' && view(cluster, number).entry.members.length === count
 
@@ -114,7 +121,8 @@ describe('a node joins a cluster that holds data', () => {
       await sleep(cluster, 2_000)
       expect(writers.count).toBeGreaterThan(count)
       await writers.check(3)
-      // It counts: any one of the others may go.
+      // It counts, and has all blocks: any one of the others may go.
+      await until(cluster, 'moved', () => [0, 1, 2, 3].every((n) => isAtRest(cluster, n)))
       cluster.kill(first, false)
       await writers.check(3)
     }),
@@ -199,6 +207,13 @@ describe('a node leaves', () => {
       await until(cluster, 'it knows', () => !layout.isMember())
       expect(layout.role()).toBe('source')
       await expect(put(backendOf(cluster, first), 'x', bytesLike(10))).rejects.toThrow()
+      await until(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
+      // Nobody tells it: it asks.
+      await until(cluster, 'it has left', () => layout.role() === undefined)
+      expect(nodeOf(cluster, first).admin.notReadyReason()).toMatch(
+        /^this node has left the cluster/,
+      )
+      cluster.kill(first, false)
       await writers.check(3)
     }),
   )
@@ -222,6 +237,7 @@ describe('a node leaves', () => {
       await cluster.start(first)
       await until(cluster, 'it knows', () => !nodeOf(cluster, first).layout.isMember())
       expect(has(cluster, 3, 3)).toBe(true)
+      await until(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
     }),
   )
 })

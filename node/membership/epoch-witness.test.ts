@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { member, stable } from '../../protocol/layout/testing.ts'
+import { jointEntry, stableEntry } from '../../protocol/layout/transition.ts'
+import { LayoutView } from '../../protocol/layout/view.ts'
+import { EpochWitness } from './epoch-witness.ts'
+
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name)) as [
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+]
+
+test('an epoch is settled once a majority of every active set has said that it holds it', () => {
+  let view = new LayoutView(stable([a, b, c], { epoch: 7 }))
+  const witness = new EpochWitness(a.nodeId, () => view)
+  expect(witness.settled()).toBe(false)
+  // Of an epoch before.
+  witness.hear(b.nodeId, 6)
+  expect(witness.settled()).toBe(false)
+  // A node that holds nothing of it does not count, whatever it says.
+  witness.hear(d.nodeId, 7)
+  expect(witness.settled()).toBe(false)
+  witness.hear(b.nodeId, 7)
+  expect(witness.settled()).toBe(true)
+
+  // Of both sets in JOINT (L3).
+  const joint = jointEntry(view.entry, [a, c, d], 'join')
+  view = new LayoutView(joint)
+  expect(witness.settled()).toBe(false)
+  witness.hear(b.nodeId, 8)
+  expect(witness.settled()).toBe(false)
+  witness.hear(d.nodeId, 8)
+  expect(witness.settled()).toBe(true)
+
+  // What was said does not become less by an older message.
+  witness.hear(d.nodeId, 7)
+  expect(witness.epochOf(d.nodeId)).toBe(8)
+  view = new LayoutView(stableEntry(joint, 'synced'))
+  expect(witness.settled()).toBe(false)
+  // A member of before is none of this one.
+  witness.hear(b.nodeId, 9)
+  expect(witness.settled()).toBe(false)
+  witness.hear(c.nodeId, 10)
+  expect(witness.settled()).toBe(true)
+})
