@@ -106,6 +106,13 @@ test('blocks are read from the source at once, move, and the source is free to g
     const { move } = nodeOf(hand.cluster, 1).rebalance.progress()
     expect(move.doneBytes).toBeGreaterThanOrEqual(OBJECTS * SIZE)
     expect(move.pendingBytes).toBe(0)
+    const gauges = new Map(
+      nodeOf(hand.cluster, 1)
+        .moves.gauges()
+        .map(({ name, value }) => [name, value]),
+    )
+    expect(gauges.get('shoal_move_bytes_total')).toBe(move.doneBytes)
+    expect(gauges.get('shoal_degraded_partitions')).toBe(0)
     await hand.moved()
     hand.cluster.kill(0, false)
     await readAll(hand, 1)

@@ -1,7 +1,9 @@
 /** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
 
+import type { Gauge } from '../../gateway/backend.ts'
 import { BlockDrop, type BlockDropOptions } from './block-drop.ts'
 import { BlockMover, type BlockMoverOptions, type MoverProgress } from './block-mover.ts'
+import { moveGauges } from './move-gauges.ts'
 import { ByteRate } from './rate.ts'
 
 export type BlockMovesOptions = BlockMoverOptions & Omit<BlockDropOptions, 'rate'>
@@ -13,7 +15,10 @@ export class BlockMoves {
   readonly mover: BlockMover
   readonly drop: BlockDrop
 
+  readonly #options: BlockMovesOptions
+
   constructor(options: BlockMovesOptions) {
+    this.#options = options
     const rate = new ByteRate(options.clock, options.bytesPerSecond)
     this.mover = new BlockMover(options)
     this.drop = new BlockDrop({ ...options, rate })
@@ -32,6 +37,11 @@ export class BlockMoves {
   stop(): void {
     this.mover.stop()
     this.drop.stop()
+  }
+
+  gauges(): Gauge[] {
+    const { view, peers } = this.#options
+    return moveGauges(view(), (node) => peers.connected(node), this)
   }
 
   progress(): MoverProgress {

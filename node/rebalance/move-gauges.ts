@@ -1,0 +1,39 @@
+/** What the metrics say of data that moves. */
+
+import type { Gauge } from '../../gateway/backend.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { BlockMoves } from './block-moves.ts'
+
+export function moveGauges(
+  view: LayoutView | undefined,
+  isUp: (node: NodeId) => boolean,
+  moves: Pick<BlockMoves, 'progress' | 'drop'>,
+): Gauge[] {
+  const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()
+  const { counters, left } = moves.drop
+  const gauge = (name: string, help: string, value: number): Gauge => ({
+    ...{ name, help, value },
+    type: name.endsWith('_total') ? 'counter' : 'gauge',
+  })
+  return [
+    gauge('shoal_move_bytes_total', 'Bytes of blocks fetched for changes of the layout', doneBytes),
+    gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
+    gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
+    gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
+    gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
+    gauge('shoal_dropped_bytes_total', 'Bytes of these', counters.bytes),
+    gauge('shoal_foreign_partitions', 'With something that others hold now', left),
+  ]
+}
+
+/** As this node sees it. */
+function degraded(view: LayoutView | undefined, isUp: (node: NodeId) => boolean): number {
+  const down = new Set(view?.members.map(({ nodeId }) => nodeId).filter((node) => !isUp(node)))
+  if (view === undefined || down.size === 0) return 0
+  let count = 0
+  for (let partition = 0; partition < view.partitions; partition++) {
+    if (view.replicas(partition).some((node) => down.has(node))) count++
+  }
+  return count
+}
