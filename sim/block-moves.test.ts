@@ -7,6 +7,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { EpochWitness } from '../node/membership/epoch-witness.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Peers } from '../node/rpc/peers.ts'
+import { seededRandom } from './seeded-random.ts'
 import { Patches } from './mutants/patches.ts'
 import {
   backendOf,
@@ -160,6 +161,44 @@ test('a grown cluster: every holder gets its blocks, and nobody keeps what is fo
     await readAll(hand, 3)
   })
 })
+
+test('nodes that die and come back while blocks move and are dropped lose nothing', async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    await withHandLayout(
+      4,
+      async (hand) => {
+        const { cluster } = hand
+        const random = seededRandom(seed)
+        const crash = async (): Promise<void> => {
+          const number = Math.floor(random() * 4)
+          cluster.kill(number, random() < 0.5)
+          await sleep(cluster, random() * 300)
+          await cluster.start(number)
+        }
+        await change(hand, [0, 1, 2], false)
+        await fill(hand, 0)
+        await change(hand, [0, 1, 2, 3])
+        for (let i = 0; i < 5; i++) {
+          await sleep(cluster, random() * 60)
+          await crash()
+        }
+        const all = [0, 1, 2, 3]
+        await hand.until(() => all.every((number) => waiting(hand, number) === 0))
+        await hand.moved()
+        for (let i = 0; i < 5; i++) {
+          await sleep(cluster, random() * 6_000)
+          await crash()
+        }
+        await hand.until(() =>
+          all.every((n) => foreign(hand, n, 'b').length + foreign(hand, n, 'r').length === 0),
+        )
+        expect(thin(hand, all)).toEqual([])
+        await readAll(hand, 3)
+      },
+      { seed },
+    )
+  }
+}, 60_000)
 
 describe('what is dropped (L8)', () => {
   /** The source goes although nothing has moved: what the holders lack is given to them first. */

@@ -24,7 +24,7 @@ import { dropRegisters } from '../metadata/drop-registers.ts'
 import { endOfPartitionRows } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import { isEmpty } from '../repair/exchange.ts'
-import type { Peers } from '../rpc/peers.ts'
+import { BLOCK_RESULT, type Peers } from '../rpc/peers.ts'
 import type { ByteRate } from './rate.ts'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -206,8 +206,12 @@ export class BlockDrop {
         if (block === undefined) continue
         given++
         await rate.take(block.bytes.length)
-        await peers.putBlock(node, block, epoch, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => {})
-        this.counters.given++
+        const reply = await peers
+          .putBlock(node, block, epoch, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => {})
+        // Freed for good (G5), and this node was not told.
+        if (reply?.result === BLOCK_RESULT.dead) await blocks.drop([key])
+        else this.counters.given++
       }
     }
     return given

@@ -21,7 +21,7 @@
 import { byteString } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
-import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -33,12 +33,15 @@ import type { Peers } from '../rpc/peers.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import type { Freer } from '../space/freer.ts'
 import type { MoveFile } from './move-file.ts'
-import { ByteRate, Throughput } from './rate.ts'
+import { ByteRate, Slots, Throughput } from './rate.ts'
 
 const CALL_TIMEOUT_MS = 10_000
+const STATUS_TIMEOUT_MS = 2_000
 const NAMES_PAGE = 1_000
 /** Blocks on their way to this node. */
 const IN_FLIGHT = 4
+/** Partitions whose names are asked for at once: most have few blocks, and a far peer takes its time. */
+const PARTITIONS_AT_ONCE = 8
 /** Between two passes over what is left; at once when the layout changes. */
 const PASS_MS = 2_000
 const GIVE_WAY_MS = 1_000
@@ -72,16 +75,11 @@ export interface MoverProgress {
   readonly bytesPerSecond: number
 }
 
-/** A set of nodes of which a majority has to name what it has. */
-interface Asked {
-  readonly sets: readonly (readonly NodeId[])[]
-  readonly sources: readonly number[]
-}
-
 export class BlockMover {
   readonly #options: BlockMoverOptions
   readonly #rate: ByteRate
   readonly #moved: Throughput
+  readonly #slots = new Slots(IN_FLIGHT)
   /** Of the partitions that became whole since the start. */
   #partitionsDone = 0
   #left = 0
@@ -119,12 +117,25 @@ export class BlockMover {
 
   /** Partitions of this node that may lack blocks of a source. */
   waiting(): number[] {
-    const { view, self } = this.#options
-    const layout = view()
-    if (layout === undefined || layout.state === 'JOINT') return []
-    return layout
-      .waiting(self)
-      .filter((partition) => this.#asked(layout, partition).sources.length > 0)
+    const layout = this.#options.view()
+    if (layout === undefined) return []
+    return this.#candidates(layout).filter((partition) => this.#mayLack(layout, partition))
+  }
+
+  #candidates(layout: LayoutView): readonly number[] {
+    return layout.state === 'JOINT' ? [] : layout.waiting(this.#options.self)
+  }
+
+  #mayLack(layout: LayoutView, partition: number): boolean {
+    const { file, forgotten } = this.#options
+    if (forgotten.has(partition)) return true
+    return this.#differing(layout, partition).some(({ epoch }) => !file.isWhole(epoch, partition))
+  }
+
+  /** Sources in which others held the partition. */
+  #differing(layout: LayoutView, partition: number): SourceView[] {
+    const present = layout.placement.replicas(partition)
+    return layout.sources.filter((source) => !isSameSet(source.replicas(partition), present))
   }
 
   async #run(): Promise<void> {
@@ -154,77 +165,75 @@ export class BlockMover {
   async #pass(): Promise<void> {
     const { view, file, logger, clock } = this.#options
     const layout = view()
-    const waiting = this.waiting()
+    if (layout === undefined) return
+    const turns = new Turns(clock)
+    const waiting: number[] = []
+    for (const partition of this.#candidates(layout)) {
+      await turns.took(PARTITION_ROWS)
+      if (this.#mayLack(layout, partition)) waiting.push(partition)
+    }
     this.#left = waiting.length
-    if (layout === undefined || waiting.length === 0) return
+    if (waiting.length === 0) return
     const isOver = (): boolean => this.#stopped || view()?.epoch !== layout.epoch
     let whole: number[] = []
+    /** Only in the epoch in which it was compared: in the next one the partition may be no business of this node, and
+     * what is said of it then would be believed when it comes back. Oldest first: whole as to a source means as to
+     * those before it, too. */
     const flush = async (): Promise<void> => {
       const done = whole
       whole = []
-      // Together with all earlier ones: whole as to a later source means as to those before it as well.
-      for (const { epoch } of layout.sources) await file.addWhole(epoch, done)
+      for (const { epoch } of layout.sources) {
+        if (isOver()) return
+        await file.addWhole(epoch, done)
+      }
     }
-    const turns = new Turns(clock)
-    try {
-      for (const partition of await this.#inOrder(layout, waiting)) {
+    const next = (await this.#inOrder(layout, waiting, turns)).values()
+    const lane = async (): Promise<void> => {
+      for (const partition of next) {
         await turns.took(PARTITION_ROWS)
         if (isOver()) return
-        let isWhole = false
-        try {
-          isWhole = await this.#move(layout, partition, isOver)
-        } catch (error) {
-          logger.debug({ partition, error: String(error) }, 'a partition waits for its blocks')
-        }
-        if (isOver()) return
-        if (!isWhole) continue
+        const isWhole = await this.#move(layout, partition, isOver)
+        if (!isWhole || isOver()) continue
         whole.push(partition)
         this.#left--
         this.#partitionsDone++
         if (whole.length >= WHOLE_AT_ONCE) await flush()
       }
-    } finally {
-      // What was compared at an epoch that is over since was compared all the same.
-      if (whole.length > 0 && !this.#stopped) await flush()
     }
+    const lanes = await Promise.allSettled(Array.from({ length: PARTITIONS_AT_ONCE }, lane))
+    await flush()
+    for (const each of lanes) if (each.status === 'rejected') throw each.reason as Error
     if (this.#left === 0) logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
   }
 
-  /** The sets of all sources that had other holders and are not whole here, and the present set. */
-  #asked(layout: LayoutView, partition: number): Asked {
-    const { file, forgotten } = this.#options
-    const present = layout.placement.replicas(partition)
-    const differing = layout.sources.filter(
-      (source) => !isSameSet(source.replicas(partition), present),
-    )
-    const sources = differing
-      .filter(({ epoch }) => forgotten.has(partition) || !file.isWhole(epoch, partition))
-      .map(({ epoch }) => epoch)
-    return { sources, sets: [...differing.map((source) => source.replicas(partition)), present] }
+  /** The sets of the sources in which others held the partition, and the present set. */
+  #sets(layout: LayoutView, partition: number): (readonly NodeId[])[] {
+    const earlier = this.#differing(layout, partition).map((source) => source.replicas(partition))
+    return [...earlier, layout.placement.replicas(partition)]
   }
 
   /** Fewest copies in reach first; of these the fullest sources, which need the room. */
-  async #inOrder(layout: LayoutView, waiting: readonly number[]): Promise<number[]> {
+  async #inOrder(layout: LayoutView, waiting: readonly number[], turns: Turns): Promise<number[]> {
     const { peers, self } = this.#options
-    const holders = (partition: number): NodeId[] =>
-      [...new Set(this.#asked(layout, partition).sets.slice(0, -1).flat())].filter(
-        (node) => node !== self && peers.connected(node),
-      )
-    const nodes = new Set(waiting.flatMap(holders))
     const fullness = new Map<NodeId, number>()
     await Promise.all(
-      [...nodes].map(async (node) => {
-        const status = await peers.status(node, { timeoutMs: CALL_TIMEOUT_MS }).catch(() => {})
+      layout.known.map(async ({ nodeId }) => {
+        if (nodeId === self || !peers.connected(nodeId)) return
+        const status = await peers.status(nodeId, { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => {})
         if (status === undefined || status.totalBytes === 0) return
-        fullness.set(node, 1 - status.freeBytes / status.totalBytes)
+        fullness.set(nodeId, 1 - status.freeBytes / status.totalBytes)
       }),
     )
-    return waiting
-      .map((partition) => {
-        const from = holders(partition)
-        const full = Math.max(0, ...from.map((node) => fullness.get(node) ?? 0))
-        return { partition, copies: from.length, full }
-      })
+    const ranked: { readonly partition: number; readonly copies: number; readonly full: number }[] =
+      []
+    for (const partition of waiting) {
+      await turns.took(PARTITION_ROWS)
+      const from = new Set(this.#sets(layout, partition).slice(0, -1).flat())
+      const up = [...from].filter((node) => node !== self && peers.connected(node))
+      const full = Math.max(0, ...up.map((node) => fullness.get(node) ?? 0))
+      ranked.push({ partition, copies: up.length, full })
+    }
+    return ranked
       .sort((a, b) => a.copies - b.copies || b.full - a.full || a.partition - b.partition)
       .map(({ partition }) => partition)
   }
@@ -232,20 +241,22 @@ export class BlockMover {
   /** True when every block of the partition is here. */
   async #move(layout: LayoutView, partition: number, isOver: () => boolean): Promise<boolean> {
     const { self, peers, forgotten } = this.#options
-    const { sets } = this.#asked(layout, partition)
+    const sets = this.#sets(layout, partition)
     const missing = new Map<BlockKey, NodeId[]>()
     const named = new Set<NodeId>()
     if (!forgotten.has(partition)) named.add(self)
-    for (const node of new Set(sets.flat())) {
-      if (node === self || !peers.connected(node)) continue
-      try {
-        await this.#names(layout, node, partition, missing)
-        named.add(node)
-      } catch {
-        // Without it there may still be a majority.
-      }
-      if (isOver()) return false
-    }
+    await Promise.all(
+      [...new Set(sets.flat())].map(async (node) => {
+        if (node === self || !peers.connected(node)) return
+        try {
+          await this.#names(layout, node, partition, missing)
+          named.add(node)
+        } catch {
+          // Without it there may still be a majority.
+        }
+      }),
+    )
+    if (isOver()) return false
     const isCompared = this.isCompared(sets, named)
     const isHere = await this.#fetchAll(missing, isOver)
     return isCompared && isHere && !forgotten.has(partition)
@@ -295,17 +306,19 @@ export class BlockMover {
     missing: ReadonlyMap<BlockKey, readonly NodeId[]>,
     isOver: () => boolean,
   ): Promise<boolean> {
-    const next = missing.entries()
-    let isWhole = true
-    const lane = async (): Promise<void> => {
-      for (const [key, holders] of next) {
-        if (isOver()) return
+    const fetched = [...missing].map(async ([key, holders]) => {
+      const give = await this.#slots.take()
+      try {
+        if (isOver()) return false
         await this.#giveWay()
-        if (!(await this.#fetch(key, holders).catch(() => false))) isWhole = false
+        return await this.#fetch(key, holders)
+      } catch {
+        return false
+      } finally {
+        give()
       }
-    }
-    await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
-    return isWhole && !isOver()
+    })
+    return (await Promise.all(fetched)).every(Boolean) && !isOver()
   }
 
   async #giveWay(): Promise<void> {

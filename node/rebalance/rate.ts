@@ -58,3 +58,24 @@ export class Throughput {
     this.#samples = this.#samples.filter(({ atMs }) => nowMs - atMs < this.#windowMs)
   }
 }
+
+/** So many at once, in order. */
+export class Slots {
+  readonly #waiting: (() => void)[] = []
+  #free: number
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  /** Resolves with what gives the slot back. */
+  async take(): Promise<() => void> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    return () => {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#free++
+      else next()
+    }
+  }
+}

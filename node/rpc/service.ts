@@ -400,7 +400,8 @@ export class Service implements LocalService {
     if (request.epoch !== epoch) return WireHoldsReply.encode({ result: 1, epoch, held: [] })
     const held = request.keys.map((bytes) => {
       const key = blockKeyOfWire(bytes)
-      if (this.blocks.has(key)) return true
+      // What this node may have lost it does not vouch for (D8): others drop their copies by this (L8).
+      if (this.blocks.has(key)) return this.#options.votes(partitionOfKey(key))
       if (this.#options.isReplica(partitionOfKey(key))) this.#options.onMissing(key)
       return false
     })
