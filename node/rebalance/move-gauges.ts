@@ -13,7 +13,9 @@ export function moveGauges(
   const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()
   const { counters, left } = moves.drop
   const gauge = (name: string, help: string, value: number): Gauge => ({
-    ...{ name, help, value },
+    name,
+    help,
+    value,
     type: name.endsWith('_total') ? 'counter' : 'gauge',
   })
   return [
