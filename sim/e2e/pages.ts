@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { NodeStatus } from '../../gateway/backend.ts'
-import { freeBasePort, run } from '../../bench/harness/process.ts'
+import { freeBasePort, run, tail } from '../../bench/harness/process.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, readCredentials } from '../../bench/harness/shoal.ts'
 
@@ -75,6 +75,9 @@ for (const { name, lines } of blocks) {
   await run('bash', ['-euo', 'pipefail', '-c', scriptOf(lines)], {
     cwd: home,
     timeoutMs: BLOCK_TIMEOUT_MS,
+  }).catch(() => {
+    const said = ['block.log', 'nodes.log'].map((file) => readFileSync(join(home, file), 'utf8'))
+    throw new Error(`block ${name} failed:\n${said.map((text) => tail(text)).join('\n')}`)
   })
   const status = await statusOf('one')
   if (!(after[name]?.(status) ?? true)) {
@@ -98,9 +101,10 @@ function scriptOf(lines: string): string {
   const main = join(checkout, 'node/main.ts')
   const moved = lines.replaceAll(PAGE_PORT, (_, port: string) => String(base + Number(port)))
   return [
-    // A node outlives the shell that started it, so it must not hold its output.
+    // A node outlives the shell that started it, so neither it nor its subshell may hold this process's pipes.
+    'exec > block.log 2>&1 < /dev/null',
     'shoal() {',
-    `  if [ "$1" = start ]; then "${process.execPath}" "${main}" "$@" >> nodes.log 2>&1 < /dev/null`,
+    `  if [ "$1" = start ]; then "${process.execPath}" "${main}" "$@" >> nodes.log 2>&1`,
     `  else "${process.execPath}" "${main}" "$@"; fi`,
     '}',
     moved,
