@@ -21,7 +21,7 @@ import type { ChangeDriver } from './change-driver.ts'
 import type { ChangeGate } from './change-gate.ts'
 import { chunkOfEntries } from './entry-transfer.ts'
 import { HOLDS_DATA, stillUp, TOO_OLD } from './errors.ts'
-import { featuresOf, leftIn, removedLine } from './former.ts'
+import { droppedIn, featuresOf, removedLine } from './former.ts'
 import { holdsData } from './holds-data.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
 import { FEATURES, joinReply, joinRequest } from './join-messages.ts'
@@ -111,7 +111,8 @@ export class Admission {
     const { member } = request
     if (member.nodeId !== from) return refused('bad-token', 'the join token is not valid')
     const known = view.knownMember(from)
-    const left = leftIn(log, member)
+    const isFormer = known === undefined || view.role(from) === 'source'
+    const left = isFormer ? droppedIn(log, member) : undefined
     if (known === undefined && left === undefined) return this.#answerStranger(view, request)
     // The handshake has proved which member asks, or which one it was: it needs no token.
     if (known !== undefined && known.storageId !== member.storageId) {

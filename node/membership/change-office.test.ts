@@ -37,6 +37,7 @@ describe('a drain', () => {
     expect(d.manager.role()).toBe('source')
     expect(d.manager.isMember()).toBe(false)
     expect(a.members.has(d.nodeId)).toBe(true)
+    expect((await failure(world.run(d.manager.join(await tokenOf(a))))).code).toBe('removed')
     await world.pass(30_000)
     expect(d.warnings).toEqual([])
     for (const node of [a, b, c]) node.moves.isWhole = true

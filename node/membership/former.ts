@@ -6,13 +6,7 @@ import { FEATURES } from './join-messages.ts'
 
 type Identity = Pick<Member, 'nodeId' | 'storageId'>
 
-/** The epoch from which on the node was no member any more. Undefined: it is known to the layout still, or was
- * never a member. */
-export function leftIn(log: LayoutLog, { nodeId, storageId }: Identity): number | undefined {
-  return log.formerMember(nodeId, storageId)?.leftEpoch
-}
-
-/** As `leftIn`, of a node whose blocks others may still copy. */
+/** The epoch from which on a node was no member any more. Undefined: it was never one, or is one. */
 export function droppedIn(log: LayoutLog, { nodeId, storageId }: Identity): number | undefined {
   return log.leftEpoch(nodeId, storageId)
 }

@@ -38,7 +38,7 @@ import { chunkOfEntries } from './entry-transfer.ts'
 import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
-import { droppedIn, leftIn, leftLine, removedLine } from './former.ts'
+import { droppedIn, leftLine, removedLine } from './former.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
 import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
@@ -297,7 +297,8 @@ export class LayoutManager {
     }
     const self = this.#self()
     if (isStableMember(this.#log, self) && this.secrets.current() !== undefined) return
-    const left = leftIn(this.#log, self)
+    // Not while others copy from it either: what it began as a member is over, and must not go on (G5).
+    const left = this.leftIn()
     if (left !== undefined) throw new MembershipError('removed', removedLine(left))
     // Of this cluster: a learner's copies, which go on, or what was left over, which is dropped (L9).
     if (view === undefined && this.#options.holdsRegisters()) {
