@@ -8,17 +8,23 @@ describe('protocol kernel', () => {
     const failed: string[] = []
     let answered = 0
     let epochs = 0
+    const counts = new Map<string, number>()
     for (let seed = 1; seed <= 400; seed++) {
       const result = runSeed(seed, RULES)
       if (result.violations.length > 0) failed.push(`${seed}: ${result.violations[0]}`)
       answered += result.answered
       epochs += result.epochs
+      for (const [name, times] of result.counts) counts.set(name, (counts.get(name) ?? 0) + times)
     }
     expect(failed).toEqual([])
     // It must also have done something.
     expect(answered).toBeGreaterThan(10_000)
     expect(epochs).toBeGreaterThan(500)
-  })
+    const kinds = ['join', 'drain', 'remove', 'replace', 'replication up', 'replication down']
+    const other = ['abandoned PLANNED', 'abandoned JOINT', 'replanned', 'source dropped']
+    const names = [...kinds.map((kind) => `done: ${kind}`), ...other]
+    expect(names.filter((name) => (counts.get(name) ?? 0) < 5)).toEqual([])
+  }, 60_000)
 
   test('the same seed gives the same digest, another seed another', () => {
     const digests = (from: number): number[] =>

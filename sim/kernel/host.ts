@@ -74,7 +74,8 @@ export class Host {
     }
     const run = (attempt: Attempt | undefined): void => {
       // What was begun before the node was out of the cluster is never taken up again (G5).
-      if (world.layout.wasOut(this.#replica.index, begunIn, this.#replica.epoch)) {
+      const { index, epoch } = this.#replica
+      if (world.rules.giveUpWhenOut && world.layout.wasOut(index, begunIn, epoch)) {
         return finish(undefined)
       }
       const prior = this.#takePrior(key)

@@ -95,6 +95,20 @@ const LEAVING: Partial<Scenario> = {
   toldPermille: 100,
   layoutEvery: 30,
 }
+/** Joiners that are out again after a JOINT that was abandoned, and in again with the next plan. */
+const BACK: Partial<Scenario> = {
+  ...LEAVING,
+  clients: 8,
+  replicas: 1,
+  spares: 0,
+  joiners: 2,
+  toldPermille: 1000,
+  abandonPermille: 200,
+  layoutEvery: 4,
+  lossPermille: 100,
+  crashEvery: 0,
+  diskEvery: 0,
+}
 /** One replica, and joiners whose disks are lost at once. */
 const FRAGILE: Partial<Scenario> = {
   ...CHANGING,
@@ -137,6 +151,15 @@ export const LAYOUT_MUTANTS: readonly LayoutMutant[] = [
   mutant('whole-after-one', 'L5', MOVING, { wholeSources: () => 1 }),
   mutant('sources-not-read', 'L5', MOVING, { readsAskSources: false }),
   mutant('attempts-over-before-epoch', 'G5', LEAVING, { attemptsOfLeft: 'decided' }),
+  mutant('attempt-resumed-after-leaving', 'G5', BACK, { giveUpWhenOut: false }),
+  mutant(
+    'left-node-served',
+    'L4',
+    { ...LEAVING, toldPermille: 1000, layoutEvery: 10 },
+    {
+      serveLeft: true,
+    },
+  ),
   mutant('old-storage-id-votes', 'D1', LOSING, { newStorageId: false }),
   mutant('old-image-votes', 'D2', LOSING, { refuseOldImage: false }),
 ]

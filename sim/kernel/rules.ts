@@ -111,7 +111,9 @@ export interface Rules {
   readonly collectInPlanned: boolean
   /** G5: when the attempts of a node that left are over. */
   readonly attemptsOfLeft: 'settled' | 'decided'
-  /** T8, L4: true lets nodes that left the cluster have their requests served. */
+  /** G5: false takes up again, once back in the cluster, what was begun before it was out. */
+  readonly giveUpWhenOut: boolean
+  /** L4: true lets nodes that left the cluster have their requests served. */
   readonly serveLeft: boolean
   /** D1: false lets an empty disk vote under the id of the lost one. */
   readonly newStorageId: boolean
@@ -159,6 +161,7 @@ export const RULES: Rules = {
   readsAskSources: true,
   collectInPlanned: false,
   attemptsOfLeft: 'settled',
+  giveUpWhenOut: true,
   serveLeft: false,
   newStorageId: true,
   refuseOldImage: true,

@@ -261,10 +261,12 @@ export class World {
   }
 
   caughtUp(replica: Replica, epoch: number): void {
+    this.count('learner caught up')
     if (epoch === this.layout.latest) this.layout.caughtUp |= 1 << replica.index
   }
 
   synced(replica: Replica, epoch: number): void {
+    this.count('member synced')
     if (this.layout.synced(epoch, replica.index)) {
       this.after(1 + this.random.int(10), () => this.driver.ready(this.layout.latest))
     }
@@ -390,6 +392,9 @@ export class World {
 
   #restart(replica: Replica): void {
     if (replica.up || replica.lost) return
+    if (!this.layout.inCluster(this.layout.latest, replica.index)) {
+      this.count('comes back after it was removed')
+    }
     replica.restart()
     this.host(replica).restarted()
     this.adopted(replica)
