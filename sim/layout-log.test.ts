@@ -174,9 +174,14 @@ describe('a write that fails', () => {
           const log = await open(failing)
           let left = nth
           let hasFailed = false
-          failing.fault = (operation) => {
+          // The file itself must not be flushed again after that has failed (D5).
+          let isBroken = false
+          failing.fault = (operation, path) => {
+            if (operation === 'rename' && path.startsWith(LAYOUT_FILE)) isBroken = false
+            if (operation === 'flush' && path === LAYOUT_FILE) expect(isBroken).toBe(false)
             if (operation === 'read' || operation === 'space' || hasFailed || left-- > 0) return
             hasFailed = true
+            isBroken = path === LAYOUT_FILE
             return code
           }
           for (const batch of BATCHES) {

@@ -107,9 +107,9 @@ export class LayoutLog {
     }
   }
 
-  /** The only member of a STABLE layout: only it can have proposed, and it knows what was decided. */
+  /** The only one that decides the next entry: only it can have proposed, and it knows what was decided. */
   #votesAlone(): boolean {
-    return this.#view?.state === 'STABLE' && this.#view.members.length === 1 && this.votes
+    return this.votes && this.voters.length === 1
   }
 
   /** Durably: no vote on `epoch` or an earlier one, since this node may have given and forgotten it (D2). */

@@ -104,6 +104,26 @@ test('the only member of a cluster votes all the same: nobody else can have prop
   expect(b.manager.isMember()).toBe(true)
 })
 
+test('and so does the only voter while others learn', async () => {
+  const world = new World()
+  world.movesData = true
+  const a = await world.found('a')
+  a.holds = true
+  const b = await world.node('b')
+  b.moves.isCaughtUp = false
+  const token = await tokenOf(a)
+  const joining = b.manager.join(token)
+  joining.catch(() => undefined)
+  await world.until(() => a.manager.status().state === 'PLANNED')
+  a.crash()
+  a.files.delete(VOTE)
+  await world.run(a.restart())
+  expect(a.manager.status().abstainsFrom).toBeUndefined()
+  b.moves.isCaughtUp = true
+  await world.run(joining)
+  expect(b.manager.isMember()).toBe(true)
+})
+
 test('files of an earlier program are accepted once and written with a checksum', async () => {
   const world = new World()
   const [a, b] = await cluster(world, 'a', 'b', 'c')

@@ -146,6 +146,27 @@ describe('a change in steps', () => {
     expect([learning.role(leaver), learning.isSource(leaver)]).toEqual(['learner', true])
   })
 
+  test('nodes of the newest source come first', () => {
+    const [early, late] = [all.slice(0, 3), all.slice(3, 6)]
+    const sources = [early, late].map((of, i) => ({ epoch: 4 + i, members: of, replication: 3 }))
+    const view = new LayoutView(stable(all.slice(6), { epoch: 9, sources }))
+    for (const p of partitions) {
+      const asked = view.sourceReplicas(p)
+      expect(new Set(asked.slice(0, 3))).toEqual(new Set(late.map(({ nodeId }) => nodeId)))
+      expect(new Set(asked.slice(3))).toEqual(new Set(early.map(({ nodeId }) => nodeId)))
+    }
+  })
+
+  test('another place of a member is another placement', () => {
+    const before = new LayoutView(from)
+    const known = before.placement
+    const placed = from.members.map((each, i) => (i === 0 ? { ...each, place: learner } : each))
+    const view = new LayoutView(planEntry(from, { members: placed, replication: 3 }), before)
+    expect(view.placement).toBe(known)
+    expect(view.nextPlacement).not.toBe(known)
+    expect(view.moved().length).toBeGreaterThan(0)
+  })
+
   test('of several records of a node the newest is known', () => {
     const renamed = nextMembers.map((each) => ({ ...each, addresses: [`/new/${each.nodeId}`] }))
     const view = new LayoutView(planEntry(moving, { members: renamed, replication: 3 }))
