@@ -33,7 +33,7 @@ import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from './bitmap.ts'
 
 /** Partitions on one page of a summary. */
-const SUMMARIES_MAX = 1_024
+export const SUMMARIES_MAX = 1_024
 /** On one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
 const PAIRS_MAX = 2_000
 const PARTITIONS_MAX = 1_024

@@ -103,10 +103,8 @@ export function minusLog1m(u: number): number {
   const square = z * z
   let sum = 0
   for (let i = 23; i >= 1; i -= 2) sum = sum * square + 1 / i
-  return halvings * LN_2 + 2 * z * sum
+  return halvings * Math.LN2 + 2 * z * sum
 }
-
-const LN_2 = 0.693_147_180_559_945_3
 
 /** e^y − 1 for y ≥ 0, to about 12 digits. Infinity where it is too large. */
 export function expm1(y: number): number {

@@ -1,0 +1,91 @@
+/**
+ * `npm run sim:scale [-- --quick] [-- --only NAME]`: what grows with the cluster, and how. Writes docs/scale.md and its
+ * plots, the same bytes each time; `--quick` and `--only` check the bounds and write nothing. Exits 1 when a bound is broken.
+ */
+
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { place } from '../protocol/keyspace/placement.ts'
+import { balance } from './scale/balance.ts'
+import { durability } from './scale/durability.ts'
+import { kademlia } from './scale/kademlia.ts'
+import { GENESIS, KINDS, members } from './scale/members.ts'
+import { messages } from './scale/messages.ts'
+import type { Scope, Section } from './scale/report.ts'
+
+/** Of one placement, in milliseconds of processor time. */
+const PLACE_MS_MAX = new Map([
+  [100, 50],
+  [1_000, 1_000],
+])
+const PLACE_TIMES = 5
+
+const SECTIONS: Record<string, (scope: Scope) => Section | Promise<Section>> = {
+  balance,
+  messages,
+  kademlia,
+  durability,
+}
+
+if (isMainThread) await main()
+else {
+  const { name, quick } = workerData as { name: string; quick: boolean }
+  const section = await SECTIONS[name]!({ quick })
+  parentPort!.postMessage(section)
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+  })
+  const names = Object.keys(SECTIONS).filter((name) => (values.only ?? name) === name)
+  const sections = await Promise.all(names.map((name) => inWorker(name, values.quick)))
+  for (const { text } of sections) console.log(text)
+  const faults = sections.flatMap((section) => section.faults)
+  // Printed and not written: it differs from machine to machine. A slow one is no fault, many times as slow is.
+  for (const [nodes, maxMs] of PLACE_MS_MAX) {
+    const ms = placeMs(nodes)
+    console.log(`place() at ${nodes} nodes: ${ms.toFixed(0)} ms of processor time (aim: ${maxMs})`)
+    if (ms > 10 * maxMs) faults.push(`place() takes ${ms.toFixed(0)} ms at ${nodes} nodes`)
+  }
+  if (!values.quick && values.only === undefined) {
+    writeFileSync('docs/scale.md', report(sections.map(({ text }) => text)))
+    for (const { name, svg } of sections.flatMap(({ plots }) => plots)) {
+      writeFileSync(`docs/${name}`, svg)
+    }
+  }
+  for (const fault of faults) console.error(`FAULT ${fault}`)
+  process.exitCode = faults.length > 0 ? 1 : 0
+}
+
+/** One section each, all at once. */
+function inWorker(name: string, quick: boolean): Promise<Section> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { name, quick } })
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+}
+
+/** The quickest of some. */
+function placeMs(nodes: number): number {
+  const some = members(nodes, 1, KINDS[0]!)
+  let least = Infinity
+  for (let time = 0; time < PLACE_TIMES; time++) {
+    const before = process.cpuUsage()
+    place(some, GENESIS)
+    const { user, system } = process.cpuUsage(before)
+    least = Math.min(least, (user + system) / 1_000)
+  }
+  return least
+}
+
+function report(sections: readonly string[]): string {
+  return `# What grows with the cluster
+
+Written by \`npm run sim:scale\`: run it again after a change and look at the difference. It says of each figure whether the real
+code or a model made it. \`npm run sim:scale -- --quick\` checks the bounds on fewer sizes and writes nothing.
+
+${sections.join('\n')}`
+}
