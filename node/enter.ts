@@ -23,7 +23,7 @@ export async function enter(
   if (layout.role() === 'learner' && options.join === undefined && hasSecret) return
   const left = layout.leftIn()
   if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
-  if (layout.isMember() && layout.current()?.state === 'STABLE' && hasSecret) return
+  if (layout.isEstablished() && hasSecret) return
   if (options.join !== undefined) {
     options.progress?.('joining the cluster', 0)
     const said = sayLearning(clock, layout, options.progress)

@@ -118,7 +118,7 @@ test.each([1])('from one to four nodes and back to three, seed %i', async (seed)
       cluster.kill(0, false)
       await clients.check(3)
       expect(clients.written).toBeGreaterThan(400)
-        console.log(clients.written, clients.failed, cluster.clock.monotonicMs())
+      console.log(clients.written, clients.failed, cluster.clock.monotonicMs())
       expect(clients.failed).toBeLessThan(clients.written / 20)
     },
     { seed, members: 1 },

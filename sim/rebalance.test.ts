@@ -1,6 +1,10 @@
 /** What the nodes do while the layout changes under data: learning, sync, entering (L5, L9). */
 
 import { expect, test } from 'vitest'
+import { bucketId, operationId, proposerId, type ByteString } from '../protocol/ids.ts'
+import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import { RPC } from '../protocol/rpc/message.ts'
+import { withNetwork } from './mutants/ports.ts'
 import { backendOf, bytesLike, get, nodeOf, put } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
@@ -39,5 +43,69 @@ test('a cluster of one grows to two and three with its data', async () => {
     cluster.kill(0, false)
     expect(await get(backendOf(cluster, 2), 'key 7')).toEqual(bytesLike(30, 7))
     expect(nodeOf(cluster, 2).layout.isMember()).toBe(true)
+  })
+})
+
+test('a learner that starts again within a plan goes on with what it has', async () => {
+  let states = 0
+  await withHandLayout(
+    4,
+    async (hand) => {
+      const { cluster } = hand
+      for (let i = 0; i < 60; i++) await put(backendOf(cluster, 0), `key ${i}`, bytesLike(30, i))
+      // What node 3 held is learnt by the others, which are members.
+      await hand.plan([0, 1, 2])
+      await hand.untilCaughtUp(0, 1, 2)
+      expect(states).toBeGreaterThan(0)
+      cluster.kill(1, true)
+      states = 0
+      await cluster.start(1)
+      await hand.untilCaughtUp(1)
+      expect(states).toBe(0)
+      await hand.joint()
+      await hand.untilSynced(0, 1, 2)
+      await hand.synced()
+      for (let p = 0; p < hand.view.partitions; p++) expect(hand.isSame(p, 0, 1)).toBe(true)
+    },
+    {
+      adapt: (environment, node) =>
+        withNetwork(environment, {
+          call: (peer, traffic, message, options) => {
+            if (node === 1 && message.type === RPC.states) states++
+            return environment.network.call(peer, traffic, message, options)
+          },
+        }),
+    },
+  )
+})
+
+test('a partition with thousands of registers comes over page by page', async () => {
+  const keys = Array.from({ length: 2_400 }, (_, i) =>
+    objectRegister(
+      bucketId('c'.repeat(16)),
+      0,
+      `${i}`.padStart(6, '0').padEnd(i % 3 === 0 ? 1_000 : 10, 'k') as ByteString,
+      6,
+    ),
+  )
+  await withHandLayout(2, async (hand) => {
+    const { host, layout } = nodeOf(hand.cluster, 0)
+    await shrinkTo(hand, [0])
+    const value = {
+      operation: operationId('o'.repeat(16)),
+      tombstone: false,
+      body: new Uint8Array(500),
+      blocks: [],
+    }
+    const ballot = { counter: 5, proposer: proposerId('p'.repeat(16)) }
+    await Promise.all(keys.map((key) => host.learn(key, { ballot, value })))
+    await hand.plan([0, 1])
+    await hand.untilCaughtUp(1)
+    const there = nodeOf(hand.cluster, 1).host
+    expect(keys.filter((key) => there.peek(key) === undefined)).toEqual([])
+    await hand.joint()
+    await hand.untilSynced(0, 1)
+    expect(layout.current()!.state).toBe('JOINT')
+    for (let p = 0; p < hand.view.partitions; p++) expect(hand.isSame(p, 0, 1)).toBe(true)
   })
 })

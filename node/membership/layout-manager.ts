@@ -214,6 +214,15 @@ export class LayoutManager {
     return this.#isMemberOf(this.#log.view)
   }
 
+  /** Whether it is a member of P: it serves, whatever becomes of the change that is under way. */
+  isEstablished(): boolean {
+    const { signer, storageId } = this.#options
+    const members = this.#log.view?.entry.members ?? []
+    return members.some(
+      (member) => member.nodeId === signer.nodeId && member.storageId === storageId,
+    )
+  }
+
   /** What this node is to the layout; undefined: a stranger, or its data directory is another one. */
   role(): Role | undefined {
     const { signer, storageId } = this.#options
