@@ -67,7 +67,8 @@ class Clients {
 
   /** Each acknowledged value is there, through this node. */
   async check(number: number): Promise<void> {
-    for (const key of [...this.#values.keys()]) {
+    const keys = Array.from(this.#values.keys())
+    for (const key of keys) {
       const before = this.#values.get(key)
       const found = await get(backendOf(this.#cluster, number), key)
       // Written meanwhile, or about to be.
