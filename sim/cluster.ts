@@ -53,6 +53,13 @@ export interface MachineImage {
   readonly index: IndexImage
 }
 
+/** How a machine that was added later comes in. */
+export interface Joining {
+  readonly token: string
+  /** The lost node whose place it takes. */
+  readonly replace?: NodeId | undefined
+}
+
 /** What outlives a process: disk, index files, name. */
 interface Machine {
   readonly number: number
@@ -60,6 +67,10 @@ interface Machine {
   readonly clock: StoppableClock
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
+  /** Absent for the founder and for nodes that `form` brings in. */
+  joining?: Joining | undefined
+  /** Gone for good: its disk is lost, or it has left and was switched off. */
+  retired: boolean
   /** As the boot number, but no image turns it back: no two lives draw the same numbers. */
   lives: number
   life: Life | undefined
@@ -102,10 +113,42 @@ export class SimulatedCluster {
         clock,
         disk: new SimulatedDisk({ clock, random }),
         index: new SimulatedIndexStore({ clock, random }),
+        retired: false,
         lives: 0,
         life: undefined,
       })
     }
+  }
+
+  /** One more machine with an empty disk, which is not started; its number. */
+  add(joining: Joining): number {
+    const number = this.#machines.length
+    const random = seededRandom(this.#options.seed * 1000 + number + 1)
+    const clock = new StoppableClock(this.clock)
+    this.#machines.push({
+      number,
+      id: nodeNameOf(this.#options.seed, number),
+      clock,
+      disk: new SimulatedDisk({ clock, random }),
+      index: new SimulatedIndexStore({ clock, random }),
+      joining,
+      retired: false,
+      lives: 0,
+      life: undefined,
+    })
+    return number
+  }
+
+  /** kill -9, and it never comes back. */
+  retire(number: number): void {
+    this.kill(number, true)
+    this.#machines[number]!.retired = true
+    this.trace(`retire ${number}`)
+  }
+
+  /** Machines that are not gone for good. */
+  get numbers(): number[] {
+    return this.#machines.filter(({ retired }) => !retired).map(({ number }) => number)
   }
 
   get size(): number {
@@ -206,7 +249,7 @@ export class SimulatedCluster {
           ? {
               root: { accountId: '000000000001', accessKeyId: 'SIM', secretAccessKey: 'simulated' },
             }
-          : { join: this.#join }),
+          : { join: machine.joining?.token ?? this.#join, replace: machine.joining?.replace }),
         observer: (event) => {
           if (!life.dead) this.#options.observer(number, event)
         },

@@ -1,11 +1,12 @@
 /**
  * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
- * [--jobs J] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
+ * [--changes none|all|NAME,…] [--jobs J] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
  * Exits 1 when anything is not as it must be.
  */
 
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { CHANGE_NAMES, type ChangeName } from './faults/changes.ts'
 import { FAULT_NAMES, type FaultName } from './faults/kinds.ts'
 import { serveTasks, spread } from './jobs.ts'
 import { NODE_MUTANTS } from './mutants/all.ts'
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1' },
     workloads: { type: 'string', default: 'all' },
     faults: { type: 'string', default: 'all' },
+    changes: { type: 'string', default: 'none' },
     jobs: { type: 'string', default: '2' },
     verbose: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
@@ -52,6 +54,7 @@ async function seeds(): Promise<void> {
     minutes,
     workloads: workloadsOf(values.workloads),
     faults: faultsOf(values.faults),
+    changes: changesOf(values.changes),
     verbose: values.verbose,
   }
   const play = (seed: number): Promise<SimulationResult> => simulate({ ...options, seed })
@@ -77,10 +80,11 @@ function show(result: SimulationResult): void {
   )
   if (violations.length === 0) return
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`)
-  const { nodes, minutes, workloads, faults: kinds } = values
+  const { nodes, minutes, workloads, faults: kinds, changes } = values
   const which =
     (workloads === 'all' ? '' : ` --workloads ${workloads}`) +
-    (kinds === 'all' ? '' : ` --faults ${kinds}`)
+    (kinds === 'all' ? '' : ` --faults ${kinds}`) +
+    (changes === 'none' ? '' : ` --changes ${changes}`)
   console.log(
     `  replay at commit ${commit()}: ` +
       `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}${which}`,
@@ -102,6 +106,13 @@ function conclude(results: readonly SimulationResult[], seconds: string): void {
     count: results.reduce((sum, { faultsByKind }) => sum + (faultsByKind[name] ?? 0), 0),
   })).filter(({ count }) => count > 0)
   console.log(`faults by kind: ${kinds.map(({ name, count }) => `${name} ${count}`).join(', ')}`)
+  const changed = CHANGE_NAMES.map((name) => ({
+    name,
+    count: results.reduce((sum, { changesByKind }) => sum + (changesByKind[name] ?? 0), 0),
+  })).filter(({ count }) => count > 0)
+  if (changed.length > 0) {
+    console.log(`changes by kind: ${changed.map(({ name, count }) => `${name} ${count}`).join(', ')}`)
+  }
   const bad = results.filter(({ violations }) => violations.length > 0).length
   console.log(
     `${results.length} seeds, ${total('operations')} operations, ${total('unknown')} unknown, ` +
@@ -178,6 +189,16 @@ function faultsOf(text: string): readonly FaultName[] {
     if (name === 'none') return []
     if ((FAULT_NAMES as readonly string[]).includes(name)) return [name as FaultName]
     return usage(`there is no fault ${name}, only all, none, ${FAULT_NAMES.join(', ')}`)
+  })
+  return [...new Set(kinds)]
+}
+
+function changesOf(text: string): readonly ChangeName[] {
+  const kinds = text.split(',').flatMap((name): readonly ChangeName[] => {
+    if (name === 'all') return CHANGE_NAMES
+    if (name === 'none') return []
+    if ((CHANGE_NAMES as readonly string[]).includes(name)) return [name as ChangeName]
+    return usage(`there is no change ${name}, only all, none, ${CHANGE_NAMES.join(', ')}`)
   })
   return [...new Set(kinds)]
 }

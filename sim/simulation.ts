@@ -4,8 +4,10 @@
  */
 
 import { CheckerA } from './checker-a.ts'
+import type { ShoalNode } from '../node/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, unreferencedBlocks } from './space-checker.ts'
+import { Changes, CHANGE_NAMES, type ChangeName } from './faults/changes.ts'
 import { Faults, type FaultKind } from './faults/faults.ts'
 import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
@@ -53,6 +55,8 @@ export interface SimulationOptions {
   /** Default: all of them. */
   readonly workloads?: readonly WorkloadName[] | undefined
   readonly space?: ClusterOptions['space']
+  /** Members that come and go meanwhile. Default: none do. */
+  readonly changes?: readonly ChangeName[] | 'all' | undefined
 }
 
 export interface Counts {
@@ -69,6 +73,7 @@ export interface SimulationResult {
   readonly byWorkload: Readonly<Partial<Record<WorkloadName, Counts>>>
   readonly faults: number
   readonly faultsByKind: Readonly<Partial<Record<FaultName, number>>>
+  readonly changesByKind: Readonly<Partial<Record<ChangeName, number>>>
   readonly messages: number
   readonly registerEvents: number
 }
@@ -84,6 +89,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   })
   const { clock } = cluster
   const faults = new Faults(cluster, options.faults)
+  const wanted = options.changes === 'all' ? CHANGE_NAMES : (options.changes ?? [])
+  const changes = new Changes(cluster, faults.crashes, wanted)
   const names = options.workloads ?? WORKLOAD_NAMES
   const workloads = names.map((name) => WORKLOADS[name](cluster) as Workload)
   const violations: string[] = []
@@ -91,8 +98,13 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     await cluster.form()
     for (const one of workloads) await one.prepare(cluster.node(0)!.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
-    await Promise.all([...workloads.map((one) => one.run(untilMs)), faults.run(untilMs)])
-    violations.push(...(await level(cluster)), ...(await sound(cluster)))
+    await Promise.all([
+      ...workloads.map((one) => one.run(untilMs)),
+      faults.run(untilMs),
+      changes.run(untilMs),
+    ])
+    await faults.calm()
+    violations.push(...(await changes.settle()), ...(await level(cluster)), ...(await sound(cluster)))
     for (const one of workloads) await one.checkCalm()
     violations.push(...(await tidy(cluster)), ...cluster.failures)
   }
@@ -114,6 +126,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     byWorkload,
     faults: faults.injected,
     faultsByKind: Object.fromEntries(faults.byKind),
+    changesByKind: Object.fromEntries(changes.byKind),
     messages: cluster.wires.messages,
     registerEvents: checker.events,
   }
@@ -126,7 +139,7 @@ async function level(cluster: SimulatedCluster): Promise<string[]> {
   let last = 'no node is up'
   while (clock.monotonicMs() < until) {
     await new Promise<void>((resolve) => void clock.after(500, resolve))
-    const node = cluster.node(0)
+    const node = memberOf(cluster)
     if (node === undefined) continue
     const { partitions, resync } = await node.admin.status()
     last = JSON.stringify({ partitions, resync })
@@ -143,10 +156,9 @@ async function sound(cluster: SimulatedCluster): Promise<string[]> {
   const { clock } = cluster
   const found: string[] = []
   for (const pass of ['mends', 'finds'] as const) {
-    for (let number = 0; number < cluster.size; number++)
-      cluster.node(number)?.upkeep.startScrub(true)
+    for (const number of cluster.numbers) cluster.node(number)?.upkeep.startScrub(true)
     const until = clock.monotonicMs() + SCRUBBED_WITHIN_MS
-    for (let number = 0; number < cluster.size; number++) {
+    for (const number of cluster.numbers) {
       const upkeep = cluster.node(number)?.upkeep
       if (upkeep === undefined) continue
       while (upkeep.scrubStatus().running && clock.monotonicMs() < until) {
@@ -180,7 +192,7 @@ async function tidy(cluster: SimulatedCluster): Promise<string[]> {
 
 /** Nobody may have forgotten anything any more (D8). */
 function abstentions(cluster: SimulatedCluster): string[] {
-  return Array.from({ length: cluster.size }, (_, number) => number).flatMap((number) => {
+  return cluster.numbers.flatMap((number) => {
     const node = cluster.node(number)
     if (node === undefined) return [`node ${number} is not up`]
     const count = node.recall.forgotten().length
@@ -188,12 +200,19 @@ function abstentions(cluster: SimulatedCluster): string[] {
   })
 }
 
+/** Any that is up and a member. */
+function memberOf(cluster: SimulatedCluster): ShoalNode | undefined {
+  return cluster.numbers
+    .map((number) => cluster.node(number))
+    .find((node) => node?.layout.isMember() === true)
+}
+
 /** What status calls whole is whole: the digests of all replicas are the same. */
 function differences(cluster: SimulatedCluster): string[] {
   const found: string[] = []
-  const view = cluster.node(0)!.layout.current()!
+  const view = memberOf(cluster)!.layout.current()!
   const numberOf = new Map(
-    Array.from({ length: cluster.size }, (_, number) => [cluster.idOf(number), number] as const),
+    cluster.numbers.map((number) => [cluster.idOf(number), number] as const),
   )
   for (let partition = 0; partition < view.partitions; partition++) {
     const digests = view

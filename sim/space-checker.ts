@@ -82,7 +82,7 @@ export function blocksOf(node: ShoalNode): BlockKey[] {
 }
 
 function nodesOf(cluster: SimulatedCluster): { number: number; node: ShoalNode }[] {
-  return Array.from({ length: cluster.size }, (_, number) => number).flatMap((number) => {
+  return cluster.numbers.flatMap((number) => {
     const node = cluster.node(number)
     return node === undefined ? [] : [{ number, node }]
   })

@@ -9,6 +9,8 @@ const STARTS_MAX = 4
 export class Crashes {
   /** Down, or about to be: others leave it alone. */
   readonly busy = new Set<number>()
+  /** A node is lost for good: until its copies are made anew no disk is damaged. */
+  noDamage = false
   /** Cuts are not to be mended by others. */
   wiresBusy = false
   readonly #cluster: SimulatedCluster
@@ -39,7 +41,7 @@ export class Crashes {
   #repaired(number: number, error: unknown): boolean {
     if (!String(error).includes(`${LAYOUT_FILE} is damaged`)) return false
     let longest: { readonly other: number; readonly layout: Uint8Array } | undefined
-    for (let other = 0; other < this.#cluster.size; other++) {
+    for (const other of this.#cluster.numbers) {
       if (other === number) continue
       const layout = this.#cluster.diskOf(other).image().get(LAYOUT_FILE)
       if (layout === undefined || layout.length <= (longest?.layout.length ?? 0)) continue

@@ -42,9 +42,10 @@ export class DamageDoer {
   async one(): Promise<void> {
     const { random } = this.#cluster
     const kind = drawKind(DAMAGE, this.#enabled, random)
-    if (kind === undefined) return
+    if (kind === undefined || this.#crashes.noDamage) return
     if (this.#victim === undefined || (random() < NEXT_SHARE && (await this.#isWhole()))) {
-      this.#victim = Math.floor(random() * this.#cluster.size)
+      const { numbers } = this.#cluster
+      this.#victim = numbers[Math.floor(random() * numbers.length)]!
     }
     const victim = this.#victim
     const { busy } = this.#crashes
@@ -77,10 +78,13 @@ export class DamageDoer {
     await this.#crashes.revive(victim)
     if (this.#crashes.wiresBusy) return false
     this.#crashes.wiresBusy = true
-    const nodes = Array.from({ length: this.#cluster.size }, (_, i) => this.#cluster.node(i))
+    const { numbers } = this.#cluster
+    const nodes = numbers.map((number) => this.#cluster.node(number))
     await this.#sleep(KNOWN_WITHIN_MS)
     this.#crashes.wiresBusy = false
-    const isSame = nodes.every((node, i) => node !== undefined && this.#cluster.node(i) === node)
+    const isSame = nodes.every(
+      (node, i) => node !== undefined && this.#cluster.node(numbers[i]!) === node,
+    )
     return isSame && this.#cluster.node(victim)?.selfCheck.isProven === true
   }
 
@@ -90,11 +94,9 @@ export class DamageDoer {
    */
   async #squeeze(victim: number, kind: DamageKind): Promise<void> {
     const { random, wires } = this.#cluster
-    if (this.#crashes.wiresBusy || this.#cluster.size < 3) return this.#damage(victim, kind, 1)
+    if (this.#crashes.wiresBusy || this.#cluster.numbers.length < 3) return this.#damage(victim, kind, 1)
     this.#crashes.wiresBusy = true
-    const others = Array.from({ length: this.#cluster.size }, (_, i) => i).filter(
-      (i) => i !== victim,
-    )
+    const others = this.#cluster.numbers.filter((i) => i !== victim)
     const turn = Math.floor(random() * others.length)
     const shuffled = [...others.slice(turn), ...others.slice(0, turn)]
     const half = Math.floor(others.length / 2)
@@ -112,7 +114,7 @@ export class DamageDoer {
 
   #isolate(numbers: readonly number[]): void {
     for (const number of numbers) {
-      for (let other = 0; other < this.#cluster.size; other++) {
+      for (const other of this.#cluster.numbers) {
         if (other === number) continue
         this.#cluster.wires.cut(this.#cluster.idOf(number), this.#cluster.idOf(other))
         this.#cluster.wires.cut(this.#cluster.idOf(other), this.#cluster.idOf(number))

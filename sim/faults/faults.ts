@@ -24,14 +24,14 @@ export class Faults {
   readonly byKind = new Map<FaultName, number>()
   readonly #cluster: SimulatedCluster
   readonly #enabled: ReadonlySet<FaultName>
-  readonly #crashes: Crashes
+  readonly crashes: Crashes
   readonly #damage: DamageDoer
 
   constructor(cluster: SimulatedCluster, kind: FaultKind = 'all') {
     this.#cluster = cluster
     this.#enabled = new Set(namesOf(kind))
-    this.#crashes = new Crashes(cluster)
-    this.#damage = new DamageDoer(cluster, this.#crashes, this.#enabled, (one) => this.#count(one))
+    this.crashes = new Crashes(cluster)
+    this.#damage = new DamageDoer(cluster, this.crashes, this.#enabled, (one) => this.#count(one))
   }
 
   get injected(): number {
@@ -54,7 +54,7 @@ export class Faults {
     const { wires } = this.#cluster
     wires.faults = { ...CALM }
     wires.mend()
-    for (let number = 0; number < this.#cluster.size; number++) await this.#crashes.revive(number)
+    for (const number of this.#cluster.numbers) await this.crashes.revive(number)
   }
 
   async #loop(untilMs: number, pauseMsMax: number, one: () => Promise<void>): Promise<void> {
@@ -70,7 +70,8 @@ export class Faults {
     const { random } = this.#cluster
     const kind = drawKind(PASSING, this.#enabled, random)
     if (kind === undefined) return
-    const number = Math.floor(random() * this.#cluster.size)
+    const { numbers } = this.#cluster
+    const number = numbers[Math.floor(random() * numbers.length)]!
     if (await this.#apply(kind, number)) this.#count(kind)
   }
 
@@ -107,29 +108,29 @@ export class Faults {
     return this.#alone(number, async () => {
       this.#cluster.kill(number, power)
       await this.#sleep(this.#cluster.random() * 4_000)
-      await this.#crashes.revive(number)
+      await this.crashes.revive(number)
     })
   }
 
   /** All at once: what was acknowledged survives even that. */
   async #killAll(power: boolean): Promise<boolean> {
-    if (this.#crashes.busy.size > 0 || this.#crashes.wiresBusy) return false
-    const all = Array.from({ length: this.#cluster.size }, (_, number) => number)
+    if (this.crashes.busy.size > 0 || this.crashes.wiresBusy) return false
+    const all = this.#cluster.numbers
     for (const number of all) {
-      this.#crashes.busy.add(number)
+      this.crashes.busy.add(number)
       this.#cluster.kill(number, power)
     }
     await this.#sleep(this.#cluster.random() * 1_000)
-    await Promise.all(all.map((number) => this.#crashes.revive(number)))
-    this.#crashes.busy.clear()
+    await Promise.all(all.map((number) => this.crashes.revive(number)))
+    this.crashes.busy.clear()
     return true
   }
 
   /** One node alone, or only one direction between it and the others. */
   async #partition(lone: number, oneWay: boolean): Promise<boolean> {
     const { wires, random } = this.#cluster
-    if (this.#crashes.wiresBusy) return false
-    this.#crashes.wiresBusy = true
+    if (this.crashes.wiresBusy) return false
+    this.crashes.wiresBusy = true
     for (const other of this.#others(lone)) {
       wires.cut(this.#cluster.idOf(lone), other)
       if (!oneWay) wires.cut(other, this.#cluster.idOf(lone))
@@ -137,14 +138,14 @@ export class Faults {
     this.#cluster.trace(`partition ${lone} ${oneWay ? 'one way' : 'both ways'}`)
     await this.#sleep(random() * 6_000)
     wires.mend()
-    this.#crashes.wiresBusy = false
+    this.crashes.wiresBusy = false
     return true
   }
 
   async #silence(lone: number): Promise<boolean> {
     const { wires, random } = this.#cluster
-    if (this.#crashes.wiresBusy) return false
-    this.#crashes.wiresBusy = true
+    if (this.crashes.wiresBusy) return false
+    this.crashes.wiresBusy = true
     this.#cluster.trace(`silence ${lone}`)
     const id = this.#cluster.idOf(lone)
     for (const other of this.#others(lone)) {
@@ -158,7 +159,7 @@ export class Faults {
       wires.unsilence(id, other)
       wires.unsilence(other, id)
     }
-    this.#crashes.wiresBusy = false
+    this.crashes.wiresBusy = false
     return true
   }
 
@@ -213,7 +214,7 @@ export class Faults {
       if (random() < 0.2) this.#cluster.kill(number, random() < 0.5)
       disk.release()
       await this.#sleep(random() * 1_000)
-      await this.#crashes.revive(number)
+      await this.crashes.revive(number)
       this.#cluster.mayFail.delete(number)
     })
   }
@@ -231,14 +232,14 @@ export class Faults {
       await this.#sleep(random() * 2_000)
       // The machine is restarted: what the cache has of it is not on the disk.
       this.#cluster.kill(number, true)
-      await this.#crashes.revive(number)
+      await this.crashes.revive(number)
       this.#cluster.mayFail.delete(number)
     })
   }
 
   /** Nothing when something else is being done to the node. */
   async #alone(number: number, work: () => Promise<void>): Promise<boolean> {
-    const { busy } = this.#crashes
+    const { busy } = this.crashes
     if (busy.has(number) || !this.#cluster.alive(number)) return false
     busy.add(number)
     await work()
@@ -247,7 +248,7 @@ export class Faults {
   }
 
   #others(lone: number): ReturnType<SimulatedCluster['idOf']>[] {
-    return Array.from({ length: this.#cluster.size }, (_, number) => number)
+    return this.#cluster.numbers
       .filter((number) => number !== lone)
       .map((number) => this.#cluster.idOf(number))
   }

@@ -39,7 +39,7 @@ export class Clients {
   /** Of a node that is up, drawn anew each time. */
   anyBackend(): Backend | undefined {
     const up: Backend[] = []
-    for (let i = 0; i < this.cluster.size; i++) {
+    for (const i of this.cluster.numbers) {
       const node = this.cluster.node(i)
       if (node !== undefined) up.push(node.backend)
     }

@@ -50,7 +50,7 @@ export class ObjectsWorkload implements Workload {
   /** Liveness, once all is calm: every node gives the same answer, and lists agree with reads. */
   async checkCalm(): Promise<void> {
     let first: string | undefined
-    for (let number = 0; number < this.#cluster.size; number++) {
+    for (const number of this.#cluster.numbers) {
       const backend = this.#cluster.node(number)?.backend
       if (backend === undefined) {
         this.violations.push(`node ${number} is not up in the end`)
@@ -125,7 +125,7 @@ export class ObjectsWorkload implements Workload {
 
   #anyBackend(): Backend | undefined {
     const up: Backend[] = []
-    for (let i = 0; i < this.#cluster.size; i++) {
+    for (const i of this.#cluster.numbers) {
       const node = this.#cluster.node(i)
       if (node !== undefined) up.push(node.backend)
     }

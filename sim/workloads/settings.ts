@@ -128,7 +128,7 @@ export class SettingsWorkload implements Workload {
   async checkCalm(): Promise<void> {
     const now = this.#clients.nowMs
     const wanted = this.#policy.during(now, now)?.value
-    for (let number = 0; number < this.#clients.cluster.size; number++) {
+    for (const number of this.#clients.cluster.numbers) {
       const backend = this.#clients.cluster.node(number)?.backend
       if (backend === undefined) continue
       const outcome = await this.#clients.ask(

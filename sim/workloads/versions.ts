@@ -196,7 +196,7 @@ export class VersionsWorkload implements Workload {
   }
 
   async checkCalm(): Promise<void> {
-    for (let number = 0; number < this.#clients.cluster.size; number++) {
+    for (const number of this.#clients.cluster.numbers) {
       const backend = this.#clients.cluster.node(number)?.backend
       if (backend === undefined) continue
       for (const key of this.#keys) {

@@ -1,0 +1,251 @@
+/**
+ * `node sim/e2e/grow.ts [--objects 20000] [--large 10] [--clients 16] [--kills 0] [--steps 2,3,5,drain,replace]`
+ *
+ * A cluster changes its members while it serves: one node that holds objects, versions and open uploads grows to 2, 3
+ * and 5, one is drained, one is killed for good and its place is taken. Clients write, read, list, delete and make
+ * buckets all the while.
+ *
+ * It checks: every history is linearizable (checker B), every byte is right, each step ends, old holders have nothing
+ * left, and what moved is no more than `--moved` times the least possible. With `--kills N` a random node is killed
+ * (SIGKILL) N times in the middle of the steps, and started again.
+ */
+
+import { parseArgs } from 'node:util'
+import { sleep } from '../../bench/harness/process.ts'
+import { RawClient } from '../../bench/harness/s3.ts'
+import { isLinearizableFor } from '../linearizability.ts'
+import { Contents } from './growth/contents.ts'
+import { Latencies } from './growth/latencies.ts'
+import { Members } from './growth/members.ts'
+import {
+  nextOfBucket,
+  nextOfKey,
+  transcript,
+  type BucketState,
+  type BucketStep,
+  type KeyState,
+  type KeyStep,
+} from './history/models.ts'
+import { answers } from './history/record.ts'
+import { Workloads } from './history/workloads.ts'
+
+const { values } = parseArgs({
+  options: {
+    objects: { type: 'string', default: '20000' },
+    large: { type: 'string', default: '10' },
+    versioned: { type: 'string', default: '100' },
+    uploads: { type: 'string', default: '4' },
+    clients: { type: 'string', default: '16' },
+    kills: { type: 'string', default: '0' },
+    steps: { type: 'string', default: '2,3,5,drain,replace' },
+    /** What moved by the least possible. */
+    moved: { type: 'string', default: '1.25' },
+    /** Of a step, with all its blocks moved. */
+    'step-seconds': { type: 'string', default: '300' },
+    /** More arguments of every `shoal start`, by commas. */
+    start: { type: 'string' },
+  },
+})
+const stepMs = Number(values['step-seconds']) * 1_000
+
+class Growth {
+  readonly #members: Members
+  readonly #clients: RawClient[] = []
+  readonly #contents = new Contents({
+    objects: Number(values.objects),
+    large: Number(values.large),
+    versioned: Number(values.versioned),
+    uploads: Number(values.uploads),
+  })
+  readonly #latencies = new Latencies()
+  #killing = false
+  #kills = 0
+  readonly #faults: string[] = []
+
+  constructor(members: Members) {
+    this.#members = members
+  }
+
+  async run(): Promise<number> {
+    const members = this.#members
+    this.#clients.push(this.#clientOf(0))
+    const startedMs = performance.now()
+    await this.#contents.write(this.#clients[0]!)
+    const seconds = (performance.now() - startedMs) / 1_000
+    console.log(`one node, ${mib(this.#contents.bytes)} MiB written in ${seconds.toFixed(0)} s`)
+    const workloads = new Workloads(this.#clients)
+    await workloads.prepare()
+    let done = false
+    const until = (): number => (done ? 0 : Infinity)
+    const load = Array.from({ length: Number(values.clients) }, async () => {
+      while (!done) await workloads.run(Math.min(performance.now() + 500, until()))
+    })
+    const probe = this.#latencies.run(() => this.#clients, () => done)
+    const kills = this.#killer(() => done)
+    try {
+      await sleep(3_000)
+      for (const step of values.steps.split(',')) await this.#step(step)
+    } catch (error) {
+      this.#faults.push(String(error))
+      for (const node of members.running) {
+        console.log(`--- node ${node}\n${members.output(node).slice(-4_000)}`)
+      }
+    }
+    done = true
+    await Promise.all([...load, probe, kills])
+    const wrong = this.#judge(workloads)
+    this.#faults.push(...(await this.#contents.check(this.#clients)))
+    for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
+    for (const client of this.#clients) client.close()
+    const counts = [...answers].sort().map(([name, count]) => `${name}: ${count}`)
+    console.log(`answers: ${counts.join(', ')}`)
+    if (this.#kills > 0) console.log(`${this.#kills} times a node was killed and started again`)
+    const bad = wrong + this.#faults.length + workloads.errors.length
+    for (const error of new Set(workloads.errors)) console.log(`error: ${error}`)
+    console.log(bad === 0 ? 'every history linearizable, every byte right' : `${bad} faults`)
+    return bad === 0 ? 0 : 1
+  }
+
+  async #step(step: string): Promise<void> {
+    const members = this.#members
+    const startedMs = performance.now()
+    const movedBefore = await members.metric('shoal_move_bytes_total')
+    this.#killing = Number(values.kills) > 0
+    let gone: number | undefined
+    if (step === 'drain') gone = await this.#drain()
+    else if (step === 'replace') await this.#replace()
+    else await this.#growTo(Number(step))
+    await this.#contents.goOn(this.#clients[0]!)
+    const served = performance.now()
+    await members.untilLayout(
+      `the blocks of "${step}" moved`,
+      ({ state, sources }) => state === 'STABLE' && sources === 0,
+      stepMs,
+    )
+    this.#killing = false
+    if (gone !== undefined) await this.#isEmpty(gone)
+    const moved = (await members.metric('shoal_move_bytes_total')) - movedBefore
+    console.log(
+      `${step}: members after ${((served - startedMs) / 1_000).toFixed(1)} s, moved whole after ` +
+        `${((performance.now() - startedMs) / 1_000).toFixed(1)} s, ${mib(moved)} MiB of blocks moved; ` +
+        this.#latencies.line(),
+    )
+  }
+
+  async #growTo(size: number): Promise<void> {
+    const members = this.#members
+    const joining = []
+    while (members.running.length < size) joining.push(await members.join(members.running[0]!))
+    await Promise.all(joining.map(({ ready }) => ready))
+    for (const { node } of joining) this.#clients.push(this.#clientOf(node))
+  }
+
+  /** The last but one, so that neither the founder nor the latest goes. Its number. */
+  async #drain(): Promise<number> {
+    const members = this.#members
+    const node = members.running.at(-2)!
+    await this.#insist(() => members.layout(members.running[0]!, 'drain', members.id(node)))
+    await members.untilLayout(
+      `node ${node} has left`,
+      (seen) => seen.state === 'STABLE' && !seen.members.some(({ id }) => id === members.id(node)),
+      stepMs,
+    )
+    this.#forget(node)
+    return node
+  }
+
+  async #replace(): Promise<void> {
+    const members = this.#members
+    const node = members.running.at(-1)!
+    const old = members.id(node)
+    this.#forget(node)
+    await members.kill(node, true)
+    const { node: fresh, ready } = await members.join(members.running[0]!, { replace: old })
+    await ready
+    this.#clients.push(this.#clientOf(fresh))
+  }
+
+  /** A drained node has nothing left, and may be switched off. */
+  async #isEmpty(node: number): Promise<void> {
+    const members = this.#members
+    const deadline = performance.now() + 60_000
+    for (;;) {
+      const status = await members.status(node)
+      const { registers, blocks } = (status['store'] ?? status) as Record<string, unknown>
+      if (registers === 0 && blocks === 0) break
+      if (performance.now() > deadline) {
+        throw new Error(`node ${node} still has ${String(registers)} registers, ${String(blocks)} blocks`)
+      }
+      await sleep(500)
+    }
+    await members.switchOff(node)
+  }
+
+  /** An admin command may meet an epoch that goes on: it is asked again, as a person would. */
+  async #insist(run: () => Promise<unknown>): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await run()
+        return
+      } catch (error) {
+        if (attempt === 10) throw error
+        await sleep(1_000)
+      }
+    }
+  }
+
+  async #killer(isDone: () => boolean): Promise<void> {
+    const members = this.#members
+    while (!isDone()) {
+      await sleep(300 + Math.random() * 1_500)
+      if (!this.#killing || this.#kills >= Number(values.kills) || members.running.length < 2) continue
+      const node = members.running[Math.floor(Math.random() * members.running.length)]!
+      this.#kills++
+      await members.kill(node)
+      await sleep(Math.random() * 2_000)
+      await members.again(node).catch((error: unknown) => {
+        this.#faults.push(`node ${node} does not start again: ${String(error).slice(0, 800)}`)
+      })
+    }
+  }
+
+  #judge(workloads: Workloads): number {
+    let calls = 0
+    let bad = 0
+    for (const history of workloads.keys) {
+      calls += history.calls.length
+      if (isLinearizableFor<KeyStep, KeyState>(history.calls, { tag: undefined }, nextOfKey)) continue
+      bad++
+      console.log(`NOT LINEARIZABLE: ${history.name}\n${transcript(history.calls)}`)
+    }
+    const none: BucketState = { live: false, tag: undefined }
+    for (const history of workloads.buckets) {
+      calls += history.calls.length
+      if (isLinearizableFor<BucketStep, BucketState>(history.calls, none, nextOfBucket)) continue
+      bad++
+      console.log(`NOT LINEARIZABLE: ${history.name}\n${transcript(history.calls)}`)
+    }
+    console.log(`${calls} calls of histories, ${bad} not linearizable`)
+    return bad
+  }
+
+  #clientOf(node: number): RawClient {
+    return new RawClient(this.#members.endpoint(node), this.#members.credentials)
+  }
+
+  #forget(node: number): void {
+    const at = this.#clients.findIndex((one) => one.endpoint === this.#members.endpoint(node))
+    if (at >= 0) this.#clients.splice(at, 1)
+  }
+}
+
+function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0)
+}
+
+const members = await Members.found(values.start?.split(',') ?? [])
+try {
+  process.exitCode = await new Growth(members).run()
+} finally {
+  await members.close()
+}

@@ -1,0 +1,215 @@
+/** Nodes that come and go, each a process of its own, by the documented commands: start, join, drain, replace, kill. */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
+import { Child, freeBasePort, isAlive, sleep, until } from '../../../bench/harness/process.ts'
+import {
+  checkout,
+  readCredentials,
+  readyLines,
+  shoal as command,
+  type Ready,
+} from '../../../bench/harness/shoal.ts'
+import type { Credentials } from '../../../bench/harness/sign.ts'
+import { layoutOf, type LayoutSeen } from './layout-seen.ts'
+
+const NODES_MAX = 12
+const READY_MS = 180_000
+
+export interface Joining {
+  /** A lost node whose place it takes. */
+  readonly replace?: string | undefined
+  readonly zone?: string | undefined
+}
+
+export class Members {
+  readonly dataDir: string
+  readonly #basePort: number
+  readonly #args: readonly string[]
+  readonly #children = new Map<number, Child>()
+  readonly #ready = new Map<number, Ready>()
+  /** Killed for good: their data is gone. */
+  readonly #lost = new Set<number>()
+  #count = 0
+
+  private constructor(dataDir: string, basePort: number, args: readonly string[]) {
+    this.dataDir = dataDir
+    this.#basePort = basePort
+    this.#args = args
+  }
+
+  /** One node, which founds a cluster. `args` go to every `shoal start`. */
+  static async found(args: readonly string[] = []): Promise<Members> {
+    const dataDir = mkdtempSync(join(tmpdir(), 'shoal-grow-'))
+    const members = new Members(dataDir, await freeBasePort(NODES_MAX), args)
+    try {
+      await members.#start(members.#count++, [])
+    } catch (error) {
+      await members.close()
+      throw error
+    }
+    return members
+  }
+
+  get credentials(): Credentials {
+    return readCredentials(this.dir(0))
+  }
+
+  /** Numbers of those that run, or should. */
+  get running(): number[] {
+    return [...this.#children.keys()].sort((a, b) => a - b)
+  }
+
+  dir(node: number): string {
+    return join(this.dataDir, `node-${node}`)
+  }
+
+  endpoint(node: number): string {
+    return `http://127.0.0.1:${this.#basePort + 10 * node}`
+  }
+
+  admin(node: number): string {
+    return `http://127.0.0.1:${this.#basePort + 10 * node + 1}`
+  }
+
+  /** The node's id, once it has been ready. */
+  id(node: number): string {
+    const ready = this.#ready.get(node)
+    if (ready === undefined) throw new Error(`node ${node} was never ready`)
+    return ready.node
+  }
+
+  pid(node: number): number {
+    return Number(readFileSync(join(this.dir(node), 'shoal.pid'), 'utf8').trim())
+  }
+
+  /** Starts one more node with a token of `through`; its number. `begun` resolves with it, `ready` later. */
+  async join(through: number, { replace, zone }: Joining = {}): Promise<JoiningNode> {
+    const node = this.#count++
+    const token = join(this.dataDir, `token-${node}`)
+    const { stdout } = await command(['token', '--data', this.dir(through)])
+    writeFileSync(token, stdout, { mode: 0o600 })
+    const args = ['--join-file', token]
+    if (replace !== undefined) args.push('--replace', replace)
+    if (zone !== undefined) args.push('--zone', zone)
+    return { node, ready: this.#start(node, args) }
+  }
+
+  /** The same directory, the same addresses: after a kill. */
+  async again(node: number): Promise<void> {
+    await this.#start(node, [])
+  }
+
+  /** SIGKILL. With `forGood` its data is lost as well. */
+  async kill(node: number, forGood = false): Promise<void> {
+    const child = this.#children.get(node)
+    let pid: number | undefined
+    try {
+      pid = this.pid(node)
+    } catch {
+      // It had not come so far.
+    }
+    await child?.kill()
+    if (pid !== undefined) {
+      const dead = pid
+      await until(`node ${node} to die`, async () => (isAlive(dead) ? undefined : true), 10_000, 20)
+    }
+    if (!forGood) return
+    this.#children.delete(node)
+    this.#lost.add(node)
+    rmSync(this.dir(node), { recursive: true, force: true })
+  }
+
+  /** A node that has left the cluster is switched off. */
+  async switchOff(node: number): Promise<void> {
+    await this.#children.get(node)?.stop()
+    this.#children.delete(node)
+  }
+
+  /** `shoal layout ARGS`. */
+  async layout(through: number, ...args: string[]): Promise<string> {
+    const { stdout } = await command(['layout', ...args, '--data', this.dir(through), '--json'])
+    return stdout
+  }
+
+  async seen(through: number): Promise<LayoutSeen> {
+    return layoutOf(JSON.parse(await this.layout(through, 'show')))
+  }
+
+  async status(through: number): Promise<Record<string, unknown>> {
+    const { stdout } = await command(['status', '--data', this.dir(through), '--json'])
+    return JSON.parse(stdout) as Record<string, unknown>
+  }
+
+  /** Until the layout is what `isSo` says, asked of whichever node answers. */
+  async untilLayout(
+    what: string,
+    isSo: (seen: LayoutSeen) => boolean,
+    timeoutMs: number,
+  ): Promise<LayoutSeen> {
+    let last = 'nobody answered'
+    const deadline = performance.now() + timeoutMs
+    while (performance.now() < deadline) {
+      for (const node of this.running) {
+        const seen = await this.seen(node).catch((error: unknown) => {
+          last = String(error).slice(0, 500)
+        })
+        if (seen === undefined) continue
+        if (isSo(seen)) return seen
+        last = seen.text
+        break
+      }
+      await sleep(500)
+    }
+    throw new Error(`${timeoutMs} ms passed before ${what}: ${last}`)
+  }
+
+  /** The sum over the nodes that answer. */
+  async metric(name: string): Promise<number> {
+    let sum = 0
+    for (const node of this.running) {
+      const samples = await scrape(this.admin(node)).catch(() => [])
+      sum += sumOf(samples, name)
+    }
+    return sum
+  }
+
+  output(node: number): string {
+    return this.#children.get(node)?.output ?? ''
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#children.values()].map((child) => child.stop(10_000)))
+    if (process.env['SHOAL_KEEP_DATA'] !== undefined) console.log(`kept: ${this.dataDir}`)
+    else rmSync(this.dataDir, { recursive: true, force: true })
+  }
+
+  async #start(node: number, args: readonly string[]): Promise<void> {
+    const port = (offset: number): string => `127.0.0.1:${this.#basePort + 10 * node + offset}`
+    const entry = process.env['SHOAL_ENTRY'] ?? join(checkout, 'node', 'main.ts')
+    const child = new Child(
+      process.execPath,
+      ['--max-semi-space-size=8', '--max-old-space-size=1024', entry, 'start'].concat(
+        ['--data', this.dir(node), '--s3', port(0), '--admin', port(1)],
+        ['--listen', `/ip4/127.0.0.1/tcp/${this.#basePort + 10 * node + 2}`, '--name', `n${node}`],
+        this.#args,
+        args,
+      ),
+      { cwd: checkout },
+    )
+    this.#children.set(node, child)
+    const ready = await child.waitFor(
+      `node ${node} is ready`,
+      (output) => readyLines(output)[0],
+      READY_MS,
+    )
+    this.#ready.set(node, ready)
+  }
+}
+
+export interface JoiningNode {
+  readonly node: number
+  readonly ready: Promise<void>
+}
