@@ -13,6 +13,7 @@
 import { parseArgs } from 'node:util'
 import { sleep } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
+import type { NodeStatus } from '../../gateway/backend.ts'
 import { isLinearizableFor } from '../linearizability.ts'
 import { Contents } from './growth/contents.ts'
 import { Latencies } from './growth/latencies.ts'
@@ -46,6 +47,8 @@ const { values } = parseArgs({
     start: { type: 'string' },
   },
 })
+/** Of a log without registers and blocks: minima, floors, marks. */
+const EMPTY_BYTES = 2 << 20
 const stepMs = Number(values['step-seconds']) * 1_000
 
 class Growth {
@@ -80,7 +83,10 @@ class Growth {
     const load = Array.from({ length: Number(values.clients) }, async () => {
       while (!done) await workloads.run(Math.min(performance.now() + 500, until()))
     })
-    const probe = this.#latencies.run(() => this.#clients, () => done)
+    const probe = this.#latencies.run(
+      () => this.#clients,
+      () => done,
+    )
     const kills = this.#killer(() => done)
     try {
       await sleep(3_000)
@@ -147,7 +153,9 @@ class Growth {
     await this.#insist(() => members.layout(members.running[0]!, 'drain', members.id(node)))
     await members.untilLayout(
       `node ${node} has left`,
-      (seen) => seen.state === 'STABLE' && !seen.members.some(({ id }) => id === members.id(node)),
+      ({ state, nodes }) =>
+        state === 'STABLE' &&
+        !nodes.some((one) => one.node === members.id(node) && one.state === 'member'),
       stepMs,
     )
     this.#forget(node)
@@ -170,11 +178,11 @@ class Growth {
     const members = this.#members
     const deadline = performance.now() + 60_000
     for (;;) {
-      const status = await members.status(node)
-      const { registers, blocks } = (status['store'] ?? status) as Record<string, unknown>
-      if (registers === 0 && blocks === 0) break
+      const { space } = (await members.status(node)) as { space: NodeStatus['space'] }
+      const liveBytes = space.logBytes - space.deadBytes - space.removalBytes
+      if (liveBytes <= EMPTY_BYTES) break
       if (performance.now() > deadline) {
-        throw new Error(`node ${node} still has ${String(registers)} registers, ${String(blocks)} blocks`)
+        throw new Error(`node ${node} has left, and still keeps ${liveBytes} bytes`)
       }
       await sleep(500)
     }
@@ -198,7 +206,8 @@ class Growth {
     const members = this.#members
     while (!isDone()) {
       await sleep(300 + Math.random() * 1_500)
-      if (!this.#killing || this.#kills >= Number(values.kills) || members.running.length < 2) continue
+      if (!this.#killing || this.#kills >= Number(values.kills) || members.running.length < 2)
+        continue
       const node = members.running[Math.floor(Math.random() * members.running.length)]!
       this.#kills++
       await members.kill(node)
@@ -214,7 +223,8 @@ class Growth {
     let bad = 0
     for (const history of workloads.keys) {
       calls += history.calls.length
-      if (isLinearizableFor<KeyStep, KeyState>(history.calls, { tag: undefined }, nextOfKey)) continue
+      if (isLinearizableFor<KeyStep, KeyState>(history.calls, { tag: undefined }, nextOfKey))
+        continue
       bad++
       console.log(`NOT LINEARIZABLE: ${history.name}\n${transcript(history.calls)}`)
     }

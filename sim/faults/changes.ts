@@ -107,7 +107,8 @@ export class Changes {
       }
       if (node.layout.current()?.epoch !== view.epoch) found.push(`node ${number} is behind`)
       const strange = leftOvers(node)
-      if (strange > 0) found.push(`node ${number} keeps ${strange} rows of partitions that it does not hold`)
+      if (strange > 0)
+        found.push(`node ${number} keeps ${strange} rows of partitions that it does not hold`)
     }
     if (this.#dead !== undefined && view.isMember(this.#dead)) found.push('a dead member')
     return found
@@ -173,7 +174,9 @@ export class Changes {
   }
 
   async #join(through: ShoalNode, replace?: NodeId): Promise<boolean> {
-    const token = await through.admin.issueToken({ ttlMs: TOKEN_MS, uses: 1 }).catch(() => undefined)
+    const token = await through.admin
+      .issueToken({ ttlMs: TOKEN_MS, uses: 1 })
+      .catch(() => undefined)
     if (token === undefined) return false
     const number = this.#cluster.add({ token, replace })
     // It may wait for long, be killed, and start again; what it can't do is found a cluster of its own (L1).
@@ -213,11 +216,13 @@ export class Changes {
     if (this.#crashes.busy.size > 0) return false
     const view = this.#latest()?.layout.current()
     if (view === undefined || view.state !== 'STABLE' || view.sources.length > 0) return false
-    if ((view.entry.replication ?? view.genesis.replication) < 3 || view.members.length < 3) return false
+    if ((view.entry.replication ?? view.genesis.replication) < 3 || view.members.length < 3)
+      return false
     for (const { nodeId } of view.members) {
       const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === nodeId)
       const node = number === undefined ? undefined : this.#cluster.node(number)
-      if (node === undefined || node.recall.forgotten().length > 0 || !node.resync.isLevel) return false
+      if (node === undefined || node.recall.forgotten().length > 0 || !node.resync.isLevel)
+        return false
       if (node.upkeep.scrubStatus().left > 0) return false
     }
     return view.isMember(target)
@@ -230,7 +235,8 @@ export class Changes {
     for (const number of this.#cluster.numbers) {
       const node = this.#cluster.node(number)
       const id = this.#cluster.idOf(number)
-      if (node === undefined || view.role(id) !== undefined || this.#crashes.busy.has(number)) continue
+      if (node === undefined || view.role(id) !== undefined || this.#crashes.busy.has(number))
+        continue
       if (node.layout.current()?.epoch !== view.epoch || leftOvers(node) > 0) continue
       this.#cluster.retire(number)
     }
@@ -242,7 +248,9 @@ export class Changes {
       await run()
       return true
     } catch (error) {
-      this.#cluster.trace(`change refused: ${error instanceof Error ? error.message : String(error)}`)
+      this.#cluster.trace(
+        `change refused: ${error instanceof Error ? error.message : String(error)}`,
+      )
       return false
     }
   }

@@ -111,7 +111,9 @@ export class Contents {
       const parts = upload.etags.map(
         (etag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${etag}</ETag></Part>`,
       )
-      const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
+      const body = Buffer.from(
+        `<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`,
+      )
       const target = { bucket: STILL, key: upload.key, query: { uploadId: upload.id } }
       await client(i).must({ method: 'POST', ...target, body })
       const whole = Buffer.concat(upload.etags.map((_, at) => partBody(upload.key, at)))
