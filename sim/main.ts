@@ -73,10 +73,10 @@ async function seeds(): Promise<void> {
 }
 
 function show(result: SimulationResult): void {
-  const { seed, operations, unknown, faults, messages, digest, violations } = result
+  const { seed, operations, unknown, faults, messages, digest, violations, members, epoch } = result
   console.log(
     `seed ${seed} digest ${digest} operations ${operations} unknown ${unknown} faults ${faults} ` +
-      `messages ${messages} violations ${violations.length}`,
+      `messages ${messages} members ${members} epoch ${epoch} violations ${violations.length}`,
   )
   if (violations.length === 0) return
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`)

@@ -74,6 +74,9 @@ export interface SimulationResult {
   readonly faults: number
   readonly faultsByKind: Readonly<Partial<Record<FaultName, number>>>
   readonly changesByKind: Readonly<Partial<Record<ChangeName, number>>>
+  /** In the end. */
+  readonly members: number
+  readonly epoch: number
   readonly messages: number
   readonly registerEvents: number
 }
@@ -127,6 +130,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     faults: faults.injected,
     faultsByKind: Object.fromEntries(faults.byKind),
     changesByKind: Object.fromEntries(changes.byKind),
+    members: changes.members().length,
+    epoch: memberOf(cluster)?.layout.current()?.epoch ?? 0,
     messages: cluster.wires.messages,
     registerEvents: checker.events,
   }
