@@ -3,8 +3,10 @@
  *
  * 1. Partitions that this node holds and others held in a source, those with the fewest copies in reach first, of
  *    these those whose fullest source has the least room.
- * 2. Names of the partition's blocks, at exactly this epoch, from every node of the source sets and of the present
- *    set that answers: at least a majority of each set, since a majority of the set of its time has each block (P7).
+ * 2. Digests of their blocks, at exactly this epoch, from every node of the source sets and of the present set that
+ *    answers: where a majority of each set has what this node has, nothing is missing.
+ *    Of the others the names of the blocks, from at least a majority of each set, since a majority of the set of its
+ *    time has each block (P7).
  * 3. What is missing here is fetched from those that named it, at a bounded rate, a few at a time, and stored.
  * 4. When nothing is missing any more the partition is whole, as to all of its sources at once, and durably.
  *
@@ -18,16 +20,23 @@
  *   - a block counts when it is flushed here                                                           (A1)
  */
 
-import { byteString } from '../../protocol/bytes.ts'
+import { byteString, equalBytes } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
+import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { sleep, Turns } from '../env/sleep.ts'
 import type { LostBlocks } from '../metadata/lost-blocks.ts'
-import { ENUMERATE } from '../repair/exchange.ts'
+import {
+  BLOCKS_LEVEL,
+  ENUMERATE,
+  GROUP_PARTITIONS,
+  GROUPS_MAX,
+  NO_WITNESS,
+} from '../repair/exchange.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { DeadData } from '../space/dead-data.ts'
@@ -48,7 +57,10 @@ const GIVE_WAY_MS = 1_000
 const GIVE_WAY_STEP_MS = 50
 /** Whole partitions written down at once. */
 const WHOLE_AT_ONCE = 256
+/** A look at a partition costs as much as so many rows. */
 const PARTITION_ROWS = 8
+/** Before the first one has come. */
+const BLOCK_BYTES_GUESSED = 256 << 10
 
 export interface BlockMoverOptions {
   readonly self: NodeId
@@ -56,7 +68,11 @@ export interface BlockMoverOptions {
   readonly file: Pick<MoveFile, 'isWhole' | 'addWhole' | 'takeWhole'>
   readonly forgotten: Pick<Forgotten, 'has'>
   readonly blocks: Pick<BlockStore, 'has' | 'put' | 'forget'>
-  readonly peers: Pick<Peers, 'connected' | 'enumerate' | 'getOwnedBlock' | 'preferred' | 'status'>
+  readonly peers: Pick<
+    Peers,
+    'connected' | 'digests' | 'enumerate' | 'getOwnedBlock' | 'preferred' | 'status'
+  >
+  readonly digestOf: (partition: number) => Uint8Array
   readonly lost: Pick<LostBlocks, 'noteIfLost'>
   readonly dead: Pick<DeadData, 'has'>
   readonly freer: Pick<Freer, 'freeOn'>
@@ -69,7 +85,7 @@ export interface BlockMoverOptions {
 }
 
 export interface MoverProgress {
-  /** An estimate: what a partition had so far, for each that is left. */
+  /** An estimate: as many blocks as others have more, each of the mean size so far. */
   readonly pendingBytes: number
   readonly doneBytes: number
   readonly bytesPerSecond: number
@@ -80,9 +96,9 @@ export class BlockMover {
   readonly #rate: ByteRate
   readonly #moved: Throughput
   readonly #slots = new Slots(IN_FLIGHT)
-  /** Of the partitions that became whole since the start. */
-  #partitionsDone = 0
-  #left = 0
+  #blocksDone = 0
+  /** Blocks that others have more of, in the partitions that are left. */
+  #blocksLeft = 0
   #wake: (() => void) | undefined
   #isStarted = false
   #stopped = false
@@ -111,8 +127,9 @@ export class BlockMover {
 
   progress(): MoverProgress {
     const { totalBytes, bytesPerSecond } = this.#moved
-    const each = this.#partitionsDone === 0 ? 0 : totalBytes / this.#partitionsDone
-    return { pendingBytes: Math.round(each * this.#left), doneBytes: totalBytes, bytesPerSecond }
+    const each = this.#blocksDone === 0 ? BLOCK_BYTES_GUESSED : totalBytes / this.#blocksDone
+    const pendingBytes = Math.round(each * this.#blocksLeft)
+    return { pendingBytes, doneBytes: totalBytes, bytesPerSecond }
   }
 
   /** Partitions of this node that may lack blocks of a source. */
@@ -172,7 +189,7 @@ export class BlockMover {
       await turns.took(PARTITION_ROWS)
       if (this.#mayLack(layout, partition)) waiting.push(partition)
     }
-    this.#left = waiting.length
+    this.#blocksLeft = 0
     if (waiting.length === 0) return
     const isOver = (): boolean => this.#stopped || view()?.epoch !== layout.epoch
     let whole: number[] = []
@@ -187,7 +204,11 @@ export class BlockMover {
         await file.addWhole(epoch, done)
       }
     }
-    const next = (await this.#inOrder(layout, waiting, turns)).values()
+    const { level, differing } = await this.#compare(layout, waiting, isOver)
+    whole.push(...level)
+    await flush()
+    let left = differing.length
+    const next = (await this.#inOrder(layout, differing, turns)).values()
     const lane = async (): Promise<void> => {
       for (const partition of next) {
         await turns.took(PARTITION_ROWS)
@@ -195,15 +216,84 @@ export class BlockMover {
         const isWhole = await this.#move(layout, partition, isOver)
         if (!isWhole || isOver()) continue
         whole.push(partition)
-        this.#left--
-        this.#partitionsDone++
+        left--
         if (whole.length >= WHOLE_AT_ONCE) await flush()
       }
     }
     const lanes = await Promise.allSettled(Array.from({ length: PARTITIONS_AT_ONCE }, lane))
     await flush()
     for (const each of lanes) if (each.status === 'rejected') throw each.reason as Error
-    if (this.#left === 0) logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
+    if (left > 0 || isOver()) return
+    this.#blocksLeft = 0
+    logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
+  }
+
+  /** Step 2. `level`: a majority of each set has what this node has. */
+  async #compare(
+    layout: LayoutView,
+    waiting: readonly number[],
+    isOver: () => boolean,
+  ): Promise<{ level: number[]; differing: number[] }> {
+    const { self, peers, forgotten, digestOf, logger, clock } = this.#options
+    const told = new Map<NodeId, ReadonlyMap<number, Uint8Array>>()
+    const nodes = new Set(waiting.flatMap((partition) => this.#sets(layout, partition).flat()))
+    for (const node of nodes) {
+      if (node === self || !peers.connected(node) || isOver()) continue
+      try {
+        told.set(node, await this.#digestsOf(layout, node, waiting))
+      } catch (error) {
+        logger.debug({ node, error: String(error) }, 'a node did not say which blocks it has')
+      }
+    }
+    const level: number[] = []
+    const differing: number[] = []
+    let blocksLeft = 0
+    const turns = new Turns(clock)
+    for (const partition of waiting) {
+      await turns.took()
+      const mine = digestOf(partition).subarray(REGISTER_DIGEST_BYTES)
+      const sets = this.#sets(layout, partition)
+      const same = new Set<NodeId>(forgotten.has(partition) ? [] : [self])
+      let most = 0
+      for (const node of new Set(sets.flat())) {
+        const theirs = told.get(node)?.get(partition)
+        if (theirs === undefined) continue
+        if (equalBytes(theirs, mine)) same.add(node)
+        else most = Math.max(most, blocksOfDigest(theirs) - blocksOfDigest(mine))
+      }
+      if (this.isCompared(sets, same) && !forgotten.has(partition)) level.push(partition)
+      else {
+        differing.push(partition)
+        blocksLeft += most
+      }
+    }
+    this.#blocksLeft = blocksLeft
+    return { level, differing }
+  }
+
+  /** Of the blocks of each partition of which the node is a witness. */
+  async #digestsOf(
+    { epoch }: LayoutView,
+    node: NodeId,
+    waiting: readonly number[],
+  ): Promise<Map<number, Uint8Array>> {
+    const { peers } = this.#options
+    const groups = [...new Set(waiting.map((one) => Math.floor(one / GROUP_PARTITIONS)))]
+    const found = new Map<number, Uint8Array>()
+    for (let at = 0; at < groups.length; at += GROUPS_MAX) {
+      const some = groups.slice(at, at + GROUPS_MAX)
+      const request = { epoch, level: BLOCKS_LEVEL, groups: some }
+      const reply = await peers.digests(node, request, { timeoutMs: CALL_TIMEOUT_MS })
+      if (reply.epoch !== epoch) throw new Error('it is at another epoch')
+      for (let i = 0; (i + 1) * DIGEST_BYTES <= reply.digests.length; i++) {
+        const digest = reply.digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
+        if (equalBytes(digest, NO_WITNESS)) continue
+        const group = some[Math.floor(i / GROUP_PARTITIONS)]!
+        const partition = group * GROUP_PARTITIONS + (i % GROUP_PARTITIONS)
+        found.set(partition, digest.subarray(REGISTER_DIGEST_BYTES))
+      }
+    }
+    return found
   }
 
   /** The sets of the sources in which others held the partition, and the present set. */
@@ -346,6 +436,8 @@ export class BlockMover {
     // The message that frees it looked for it before it was flushed.
     if (isDead()) await blocks.forget([key])
     this.#moved.add(block.bytes.length)
+    this.#blocksDone++
+    this.#blocksLeft = Math.max(0, this.#blocksLeft - 1)
     return true
   }
 
@@ -361,6 +453,11 @@ export class BlockMover {
     }
     return undefined
   }
+}
+
+/** The number at the beginning of a digest's half. */
+function blocksOfDigest(blocks: Uint8Array): number {
+  return new DataView(blocks.buffer, blocks.byteOffset).getUint32(0)
 }
 
 function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {

@@ -1,12 +1,16 @@
 /** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
 
 import type { Gauge } from '../../gateway/backend.ts'
+import { EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
+import type { Store } from '../data/store.ts'
+import { digestRow } from '../metadata/index-rows.ts'
 import { BlockDrop, type BlockDropOptions } from './block-drop.ts'
 import { BlockMover, type BlockMoverOptions, type MoverProgress } from './block-mover.ts'
 import { moveGauges } from './move-gauges.ts'
 import { ByteRate } from './rate.ts'
 
-export type BlockMovesOptions = BlockMoverOptions & Omit<BlockDropOptions, 'rate'>
+export type BlockMovesOptions = Omit<BlockMoverOptions, 'digestOf'> &
+  Omit<BlockDropOptions, 'rate'> & { readonly store: Pick<Store, 'get'> }
 
 /** Bytes that a node fetches a second at most, by default. */
 export const MOVE_BYTES_PER_SECOND = 64 << 20
@@ -20,7 +24,10 @@ export class BlockMoves {
   constructor(options: BlockMovesOptions) {
     this.#options = options
     const rate = new ByteRate(options.clock, options.bytesPerSecond)
-    this.mover = new BlockMover(options)
+    const { store } = options
+    const digestOf = (partition: number): Uint8Array =>
+      store.get(digestRow(partition))?.slice() ?? EMPTY_DIGEST
+    this.mover = new BlockMover({ ...options, digestOf })
     this.drop = new BlockDrop({ ...options, rate })
   }
 

@@ -38,6 +38,10 @@ const PAGE_BYTES_MAX = 640 << 10
 const ENTRY_BYTES = 48
 /** Asked about at once. */
 export const GROUPS_MAX = 16
+/** As level 1, of those who are to tell which blocks there are: of a partition that the node may have forgotten
+ * something of, it is no witness, and the digest is NO_WITNESS (D8). */
+export const BLOCKS_LEVEL = 2
+export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
 
 export interface ExchangeOptions {
   readonly store: Store
@@ -98,6 +102,7 @@ export class Exchange {
       return { epoch: view().epoch === epoch ? epoch : 0, digests }
     }
     const layout = view()
+    const isOfBlocks = request.level === BLOCKS_LEVEL
     if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
       throw new MessageError('no such groups')
     }
@@ -107,7 +112,9 @@ export class Exchange {
         const partition = group * GROUP_PARTITIONS + offset
         if (partition >= layout.partitions) break
         const at = (i * GROUP_PARTITIONS + offset) * DIGEST_BYTES
-        digests.set(this.digestOf(partition), at)
+        if (isOfBlocks && this.#options.forgotten?.has(partition) === true) {
+          digests.fill(0xff, at, at + DIGEST_BYTES)
+        } else digests.set(this.digestOf(partition), at)
       }
     }
     return { epoch: layout.epoch, digests }
