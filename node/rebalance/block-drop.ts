@@ -94,7 +94,7 @@ export class BlockDrop {
 
   /** One look at everything. */
   async pass(): Promise<void> {
-    const { view, settled, logger, store, host, clock } = this.#options
+    const { view, settled, logger } = this.#options
     const layout = view()
     if (layout === undefined || layout.state !== 'STABLE') return
     if (layout.role(this.#options.self) === undefined || !settled()) return
@@ -104,18 +104,30 @@ export class BlockDrop {
     }
     const partitions = await this.#foreign(layout)
     this.left = partitions.length
+    const total = { partitions: 0, registers: 0, blocks: 0 }
+    try {
+      await this.#dropAll(layout, partitions, mayDrop, total)
+    } finally {
+      if (total.partitions > 0) logger.info({ ...total }, 'dropped what other nodes hold')
+    }
+  }
+
+  async #dropAll(
+    layout: LayoutView,
+    partitions: readonly number[],
+    mayDrop: () => boolean,
+    total: { partitions: number; registers: number; blocks: number },
+  ): Promise<void> {
+    const { store, host, clock } = this.#options
     for (const partition of partitions) {
       if (!mayDrop()) return
       const isAllowed = mayDrop
       const { dropped } = await dropRegisters(partition, { store, host, clock, isAllowed })
       this.counters.registers += dropped
       const blocks = await this.#blocks(layout, partition, mayDrop)
-      if (blocks + dropped > 0) {
-        logger.info(
-          { partition, registers: dropped, blocks },
-          'dropped what other nodes hold of a partition',
-        )
-      }
+      if (blocks + dropped > 0) total.partitions++
+      total.registers += dropped
+      total.blocks += blocks
     }
   }
 

@@ -68,7 +68,7 @@ export class Mender {
     const block = await read(key)
     if (block !== undefined) {
       await blocks.put(block)
-      logger.warn({ partition }, 'a damaged block was mended from a replica')
+      logger.warn({ partition }, 'a block that was damaged or missing was fetched from a replica')
       return
     }
     const dataId = dataIdOf(key)
