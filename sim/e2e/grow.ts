@@ -97,7 +97,9 @@ class Growth {
     this.#faults.push(...(await this.#contents.check(this.#clients)))
     for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
     for (const client of this.#clients) client.close()
-    const counts = [...answers].sort().map(([name, count]) => `${name}: ${count}`)
+    const counts = [...answers]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, count]) => `${name}: ${count}`)
     console.log(`answers: ${counts.join(', ')}`)
     if (this.#kills > 0) console.log(`${this.#kills} times a node was killed and started again`)
     const bad = wrong + this.#faults.length + workloads.errors.length
