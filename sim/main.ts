@@ -111,7 +111,9 @@ function conclude(results: readonly SimulationResult[], seconds: string): void {
     count: results.reduce((sum, { changesByKind }) => sum + (changesByKind[name] ?? 0), 0),
   })).filter(({ count }) => count > 0)
   if (changed.length > 0) {
-    console.log(`changes by kind: ${changed.map(({ name, count }) => `${name} ${count}`).join(', ')}`)
+    console.log(
+      `changes by kind: ${changed.map(({ name, count }) => `${name} ${count}`).join(', ')}`,
+    )
   }
   const bad = results.filter(({ violations }) => violations.length > 0).length
   console.log(

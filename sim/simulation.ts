@@ -107,7 +107,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       changes.run(untilMs),
     ])
     await faults.calm()
-    violations.push(...(await changes.settle()), ...(await level(cluster)), ...(await sound(cluster)))
+    violations.push(
+      ...(await changes.settle()),
+      ...(await level(cluster)),
+      ...(await sound(cluster)),
+    )
     for (const one of workloads) await one.checkCalm()
     violations.push(...(await tidy(cluster)), ...cluster.failures)
   }
@@ -216,9 +220,7 @@ function memberOf(cluster: SimulatedCluster): ShoalNode | undefined {
 function differences(cluster: SimulatedCluster): string[] {
   const found: string[] = []
   const view = memberOf(cluster)!.layout.current()!
-  const numberOf = new Map(
-    cluster.numbers.map((number) => [cluster.idOf(number), number] as const),
-  )
+  const numberOf = new Map(cluster.numbers.map((number) => [cluster.idOf(number), number] as const))
   for (let partition = 0; partition < view.partitions; partition++) {
     const digests = view
       .replicas(partition)

@@ -94,7 +94,8 @@ export class DamageDoer {
    */
   async #squeeze(victim: number, kind: DamageKind): Promise<void> {
     const { random, wires } = this.#cluster
-    if (this.#crashes.wiresBusy || this.#cluster.numbers.length < 3) return this.#damage(victim, kind, 1)
+    if (this.#crashes.wiresBusy || this.#cluster.numbers.length < 3)
+      return this.#damage(victim, kind, 1)
     this.#crashes.wiresBusy = true
     const others = this.#cluster.numbers.filter((i) => i !== victim)
     const turn = Math.floor(random() * others.length)
