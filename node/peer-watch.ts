@@ -6,7 +6,8 @@ import type { LayoutManager } from './membership/layout-manager.ts'
 
 export interface PeerWatchOptions {
   readonly logger: Logger
-  /** Of the last layout known, this node included. */
+  readonly self: NodeId
+  /** Of the last layout known, this node included as long as it is one. */
   readonly members: () => readonly NodeId[]
   readonly connected: (peer: NodeId) => boolean
 }
@@ -24,7 +25,9 @@ export class PeerWatch {
   /** Also when the members have changed. */
   look(): void {
     const { logger } = this.#options
-    const members = this.#options.members()
+    const members = this.#members()
+    // A learner, or a node that has left: it serves nobody, whoever is up.
+    if (members.length === 0) return
     const up = this.#up(members)
     const hasMajority = up * 2 > members.length
     if (hasMajority === this.#hasMajority) return
@@ -35,7 +38,7 @@ export class PeerWatch {
   }
 
   note({ type, peer }: PeerEvent): void {
-    const members = this.#options.members()
+    const members = this.#members()
     if (members.includes(peer)) {
       const fields = { peer, up: this.#up(members), members: members.length }
       const isBack = this.#seen.has(peer)
@@ -44,6 +47,12 @@ export class PeerWatch {
       this.#seen.add(peer)
     }
     this.look()
+  }
+
+  /** None while this node is no member: members hang up on who has left, which says nothing of them. */
+  #members(): readonly NodeId[] {
+    const members = this.#options.members()
+    return members.includes(this.#options.self) ? members : []
   }
 
   #up(members: readonly NodeId[]): number {
@@ -59,6 +68,7 @@ export function watchPeers(
 ): void {
   const watch = new PeerWatch({
     logger,
+    self: network.self,
     members: () => layout.current()?.members.map(({ nodeId }) => nodeId) ?? [],
     connected: (peer) => network.connected(peer),
   })

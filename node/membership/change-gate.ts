@@ -28,11 +28,15 @@ export class ChangeGate {
     else this.#plannedMs = undefined
   }
 
-  /** Why no other change may come now, one line; undefined when one may. */
-  refusal(entry: LayoutEntry): string | undefined {
+  /**
+   * Why no other change may come now, one line; undefined when one may.
+   *
+   * @param movesNothing whether the change leaves everything where it is: it waits for no blocks
+   */
+  refusal(entry: LayoutEntry, movesNothing: () => boolean = () => false): string | undefined {
     const sources = entry.sources?.length ?? 0
     if (entry.state === 'STABLE') {
-      if (sources < SOURCES_MAX) return undefined
+      if (sources < SOURCES_MAX || movesNothing()) return undefined
       return `blocks of ${sources} earlier changes are still being moved: try again when one of them has ended`
     }
     const isFresh = this.#plannedMs !== undefined && this.#timer.nowMs() - this.#plannedMs < FOLD_MS

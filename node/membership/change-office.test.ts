@@ -224,6 +224,34 @@ describe('changes', () => {
     expect(states(a).slice(-3)).toEqual(['PLANNED plan', 'JOINT joint', 'STABLE synced'])
   })
 
+  test('names change also while blocks of three earlier changes move; nothing else does', async () => {
+    const { world, nodes } = await four()
+    const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    for (const node of nodes) node.moves.isWhole = false
+    const { nodeId } = d
+    for (let count = 1; count <= 3; count++) {
+      const replication = count % 2 === 1 ? 2 : 3
+      await world.run(a.manager.changes.apply({ kind: 'replication', replication }))
+      await world.until(() =>
+        nodes.every((node) => view(node).state === 'STABLE' && view(node).sources.length === count),
+      )
+    }
+    const refused = await failure(
+      world.run(a.manager.changes.apply({ kind: 'set', nodeId, capacityBytes: 1e12 })),
+    )
+    expect(refused.message).toMatch(/3 earlier changes are still being moved/)
+    const renamed = {
+      kind: 'set',
+      nodeId,
+      name: 'delta',
+      addresses: ['/ip4/10.0.0.9/tcp/1'],
+    } as const
+    await world.run(a.manager.changes.apply(renamed))
+    await world.until(() => nodes.every((node) => view(node).member(nodeId)?.name === 'delta'))
+    await world.until(() => view(a).state === 'STABLE')
+    expect(view(a).sources).toHaveLength(3)
+  })
+
   test('cancelled: in PLANNED and in JOINT the layout is as it was (L8)', async () => {
     const { world, nodes } = await four()
     const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]

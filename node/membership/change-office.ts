@@ -10,9 +10,10 @@
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
-import { entryHash, nextReplicationOf } from '../../protocol/layout/entry.ts'
+import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
 import { nextOf, planOf, type Change, type Plan } from '../../protocol/layout/plan.ts'
 import {
+  isSamePlaces,
   planEntry,
   replanEntry,
   stableEntry,
@@ -121,7 +122,12 @@ export class ChangeOffice {
   }
 
   #entryAfter(entry: LayoutEntry, change: Change): LayoutEntry {
-    const refusal = this.#parts.gate.refusal(entry)
+    const refusal = this.#parts.gate.refusal(entry, () =>
+      isSamePlaces(
+        { members: entry.members, replication: replicationOf(entry) },
+        this.#nextAfter(entry, change),
+      ),
+    )
     if (refusal !== undefined) throw new MembershipError('under-way', refusal)
     const next = this.#nextAfter(entry, change)
     const own = entry.state === 'PLANNED' ? replanEntry(entry, next) : planEntry(entry, next)

@@ -95,7 +95,7 @@ describe('what changes make of the layout', () => {
     const two = next([{ kind: 'replace', old: x.nodeId, member: y }], [...one]).members
     expect(two.find(({ nodeId }) => nodeId === y.nodeId)!.place).toBe(b.nodeId)
     const home = next([{ kind: 'replace', old: y.nodeId, member: b }], [...two]).members
-    expect(home).toEqual(next([{ kind: 'set', nodeId: a.nodeId, name: 'a' }]).members)
+    expect(home).toEqual(next([]).members)
     // Its place is taken: it gets the one that its heir left unused.
     const both = next([{ kind: 'join', member: b }], [...two]).members
     expect(both.find(({ nodeId }) => nodeId === b.nodeId)!.place).toBe(y.nodeId)
@@ -109,7 +109,7 @@ describe('what changes make of the layout', () => {
     expect(after.members.find(({ nodeId }) => nodeId === a.nodeId)).toEqual({ ...a, ...settings })
     const set = (changes: object): Change => ({ kind: 'set', nodeId: a.nodeId, ...changes })
     expect(fault([set({ name: 'b' })])).toMatch(/is called b: choose another/)
-    expect(fault([set({ name: 'a' })])).toBeUndefined()
+    expect(fault([set({ name: 'a', zone: 'z' })])).toBeUndefined()
     expect(fault([set({ capacityBytes: 0 })])).toMatch(/above 0/)
     expect(fault([{ kind: 'set', nodeId: extra.nodeId, zone: 'z' }])).toMatch(/is no member/)
   })
@@ -324,10 +324,22 @@ describe('what it would cost', () => {
     expect(planOf(fewer, after, () => 0).faults).toEqual([])
   })
 
-  test('a change that changes nothing is none', () => {
-    expect(plan([{ kind: 'set', nodeId: a.nodeId, zone: a.zone }]).faults).toEqual([
-      'the change changes nothing',
-    ])
+  test('a change to what is so already says what is so', () => {
+    const same = (change: Change): unknown => nextOf(five, 3, [change])
+    const { nodeId, zone, capacityBytes, name } = a
+    expect(same({ kind: 'set', nodeId, zone })).toEqual({
+      fault: `a already has zone ${zone}: nothing to change`,
+    })
+    expect(same({ kind: 'set', nodeId, zone, capacityBytes })).toEqual({
+      fault: `a already has zone ${zone} and capacity 931 GiB: nothing to change`,
+    })
+    expect(same({ kind: 'set', nodeId, name })).toEqual({
+      fault: 'a already has name a: nothing to change',
+    })
+    expect(same({ kind: 'set', nodeId, zone, name: 'other' })).not.toHaveProperty('fault')
+    expect(same({ kind: 'replication', replication: 3 })).toEqual({
+      fault: 'replication is 3 already: nothing to change',
+    })
   })
 })
 

@@ -192,6 +192,9 @@ function changed({ members, replication }: NextLayout, change: Change): NextLayo
       if (!Number.isInteger(wanted) || wanted < 1 || wanted > REPLICATION_MAX) {
         return { fault: `replication is from 1 to ${REPLICATION_MAX}, not ${wanted}` }
       }
+      if (wanted === replication) {
+        return { fault: `replication is ${wanted} already: nothing to change` }
+      }
       return { members, replication: wanted }
     }
   }
@@ -208,6 +211,10 @@ function withSettings({ members, replication }: NextLayout, change: SetChange): 
   if (name !== undefined && namesake !== undefined) {
     return { fault: `${namesake.nodeId.slice(-8)} is called ${name}: choose another name` }
   }
+  const same = sameSettings(member, change)
+  if (same !== undefined) {
+    return { fault: `${shownName(member)} already has ${same}: nothing to change` }
+  }
   const after: Member = {
     ...member,
     ...(zone !== undefined && { zone }),
@@ -216,6 +223,25 @@ function withSettings({ members, replication }: NextLayout, change: SetChange): 
     ...(name !== undefined && { name }),
   }
   return { members: members.map((other) => (other === member ? after : other)), replication }
+}
+
+/** What the member has of that already, in words, when that is all. */
+function sameSettings(member: Member, change: SetChange): string | undefined {
+  const { name, zone, capacityBytes, addresses } = change
+  const addressText = addresses?.join(' ')
+  const isSame =
+    (name === undefined || name === member.name) &&
+    (zone === undefined || zone === member.zone) &&
+    (capacityBytes === undefined || capacityBytes === member.capacityBytes) &&
+    (addressText === undefined || addressText === member.addresses.join(' '))
+  if (!isSame) return undefined
+  const parts = [
+    name !== undefined && `name ${name}`,
+    zone !== undefined && `zone ${zone}`,
+    capacityBytes !== undefined && `capacity ${formatSize(capacityBytes)}`,
+    addresses !== undefined && 'these addresses',
+  ].filter((part) => part !== false)
+  return parts.length === 0 ? 'these settings' : parts.join(' and ')
 }
 
 function unknown(nodeId: NodeId): Fault {

@@ -250,7 +250,9 @@ describe('a change of the members', () => {
       expect(plan([{ ...a!, ...change }, b!])).toBeUndefined()
     }
     expect(plan(P, 1)).toBeUndefined()
-    expect(plan([{ ...a!, place: a!.nodeId }, b!])).toMatch(/changes nothing/)
+    expect(plan([{ ...a!, place: a!.nodeId }, b!])).toMatch(
+      /^this is what the layout says already: nothing to change$/,
+    )
   })
 
   test('never swaps a storage id, not of a node that is a source only either (D1)', () => {
@@ -269,6 +271,25 @@ describe('a change of the members', () => {
     const full = before('STABLE', 3)
     const entry = planEntry(full, { members: N1, replication: R })
     expect(transitionFault(full, entry)).toMatch(/3 earlier changes are still being moved/)
+    for (const change of [{ zone: 'other' }, { capacityBytes: 5 }, { place: d!.nodeId }]) {
+      const next = { members: [{ ...a!, ...change }, b!], replication: R }
+      expect(transitionFault(full, planEntry(full, next))).toMatch(/still being moved/)
+    }
+    const replicated = planEntry(full, { members: P, replication: 1 })
+    expect(transitionFault(full, replicated)).toMatch(/still being moved/)
+  })
+
+  test('of names and addresses alone waits for no blocks, and makes no source', () => {
+    const full = before('STABLE', 3)
+    const renamed = { ...a!, name: 'alpha', addresses: ['/ip4/1.2.3.4/tcp/1'] }
+    const planned = planEntry(full, { members: [renamed, b!], replication: R })
+    expect(transitionFault(full, planned)).toBeUndefined()
+    const more = replanEntry(planned, { members: [renamed, b!, c!], replication: R })
+    expect(transitionFault(planned, more)).toMatch(/still being moved/)
+    const joint = plannedJointEntry(planned)
+    expect(transitionFault(planned, joint)).toBeUndefined()
+    expect(transitionFault(joint, stableEntry(joint, 'synced'))).toBeUndefined()
+    expect(transitionFault(joint, stableEntry(joint, 'synced', true))).toMatch(/4 sources/)
   })
 
   test('needs tokens for joiners, in a plan and for those who are added to it', () => {

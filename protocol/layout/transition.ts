@@ -153,6 +153,7 @@ function expectedEntry(previous: LayoutEntry, entry: LayoutEntry): LayoutEntry |
       return plannedJointEntry(previous)
     case 'JOINT synced STABLE': {
       const sources = (layout: LayoutEntry): number => layout.sources?.length ?? 0
+      if (sources(entry) > SOURCES_MAX) return `${sources(entry)} sources are too many`
       return stableEntry(previous, 'synced', sources(entry) > sources(previous))
     }
     case 'PLANNED abandoned STABLE':
@@ -183,9 +184,9 @@ function changeFault(previous: LayoutEntry, entry: LayoutEntry): string | undefi
 /** Why the layout of `previous` must not become `next`, whatever tokens the joiners have. */
 export function nextFault(previous: LayoutEntry, next: NextLayout): string | undefined {
   const now = { members: previous.members, replication: replicationOf(previous) }
-  if (isSame(now, next)) return 'the change changes nothing'
+  if (isSame(now, next)) return 'this is what the layout says already: nothing to change'
   const sources = previous.sources ?? []
-  if (sources.length >= SOURCES_MAX) {
+  if (sources.length >= SOURCES_MAX && !isSamePlaces(now, next)) {
     return (
       `blocks of ${sources.length} earlier changes are still being moved, which is the most at a time: ` +
       'try again when one of them is through (shoal layout show)'
@@ -205,19 +206,24 @@ function renews(members: readonly Member[], candidate: Member): boolean {
 }
 
 function isSame(a: NextLayout, b: NextLayout): boolean {
-  const text = (members: readonly Member[]): string =>
+  const labels = ({ members }: NextLayout): string =>
+    JSON.stringify(orderedMembers(members).map(({ addresses, name }) => [addresses, name ?? null]))
+  return isSamePlaces(a, b) && labels(a) === labels(b)
+}
+
+/** Everybody holds what it held: names and addresses alone may differ. No blocks move, so there is no source. */
+export function isSamePlaces(a: NextLayout, b: NextLayout): boolean {
+  const places = ({ members }: NextLayout): string =>
     JSON.stringify(
       orderedMembers(members).map((member) => [
         member.nodeId,
         member.storageId,
         member.zone,
         member.capacityBytes,
-        member.addresses,
-        member.name ?? null,
         placeOf(member),
       ]),
     )
-  return a.replication === b.replication && text(a.members) === text(b.members)
+  return a.replication === b.replication && places(a) === places(b)
 }
 
 /** STABLE, PLANNED or JOINT behind `before`, with all that goes on, and without P′. */
