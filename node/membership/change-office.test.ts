@@ -229,15 +229,15 @@ describe('changes', () => {
     const [a, , , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
     for (const node of nodes) node.moves.isWhole = false
     const { nodeId } = d
-    for (let count = 1; count <= 3; count++) {
-      const replication = count % 2 === 1 ? 2 : 3
+    // Each differs from the others, so that no source is over at once.
+    for (const [i, replication] of [2, 1, 4].entries()) {
       await world.run(a.manager.changes.apply({ kind: 'replication', replication }))
       await world.until(() =>
-        nodes.every((node) => view(node).state === 'STABLE' && view(node).sources.length === count),
+        nodes.every((node) => view(node).state === 'STABLE' && view(node).sources.length === i + 1),
       )
     }
     const refused = await failure(
-      world.run(a.manager.changes.apply({ kind: 'set', nodeId, capacityBytes: 1e12 })),
+      world.run(a.manager.changes.apply({ kind: 'set', nodeId, capacityBytes: 2e12 })),
     )
     expect(refused.message).toMatch(/3 earlier changes are still being moved/)
     const renamed = {
