@@ -87,7 +87,10 @@ export interface RootCredentials {
   readonly secretAccessKey: string
 }
 
-const credentials = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) })
+const credentials = z.object({
+  accessKeyId: z.string().min(1),
+  secretAccessKey: z.string().min(1),
+})
 
 /** What a directory that is formatted now gets. Called at most once. */
 export interface Birth {
@@ -163,7 +166,10 @@ export class DataDirectory {
 
   /** Of this run, not written yet. */
   adminCredential(random: Uint8Array): AdminCredential {
-    return { secret: hex(random), path: join(this.path, ADMIN_CREDENTIAL_FILE) }
+    return {
+      secret: hex(random),
+      path: join(this.path, ADMIN_CREDENTIAL_FILE),
+    }
   }
 
   /** Throws UsageError where the file system lets others read it. */
@@ -279,6 +285,11 @@ function parsedAt(directory: string, name: string): ParsedNode | undefined {
 export function isMemberDirectory(directory: string): boolean {
   const node = readNode(directory)
   return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
+}
+
+/** A member let it in and gave it the layout, whether it has become a member or not: it goes on without a token. */
+export function isAdmittedDirectory(directory: string): boolean {
+  return readNode(directory)?.origin === 'join' && layoutOfDirectory(directory) !== undefined
 }
 
 /** The last layout that a directory knows. Undefined when it has none, or none that can be read. */

@@ -24,7 +24,9 @@ export async function enter(
   const left = layout.leftIn()
   if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
   if (layout.isEstablished() && hasSecret) return
-  if (options.join !== undefined) {
+  // It was admitted before it was stopped: the members know it by its key.
+  const isAdmitted = !hasSecret && (layout.role() === 'learner' || layout.isMember())
+  if (options.join !== undefined || isAdmitted) {
     options.progress?.('joining the cluster', 0)
     const said = sayLearning(clock, layout, options.progress)
     await layout.join(options.join, undefined, options.replace).finally(said)

@@ -194,7 +194,10 @@ export class SimulatedCluster {
     const { members = this.#machines.length } = this.#options
     const others = this.#machines.length - 1
     if (others === 0) return
-    this.#join = await this.node(0)!.admin.issueToken({ ttlMs: TOKEN_MS, uses: others })
+    this.#join = await this.node(0)!.admin.issueToken({
+      ttlMs: TOKEN_MS,
+      uses: others,
+    })
     await Promise.all(this.#machines.slice(1, members).map(({ number }) => this.start(number)))
   }
 
@@ -208,7 +211,11 @@ export class SimulatedCluster {
    * is gone for good. */
   async start(
     number: number,
-    { acceptLostLog = false, replace }: { acceptLostLog?: boolean; replace?: NodeId } = {},
+    {
+      acceptLostLog = false,
+      replace,
+      hasToken = true,
+    }: { acceptLostLog?: boolean; replace?: NodeId; hasToken?: boolean } = {},
   ): Promise<void> {
     const machine = this.#machines[number]!
     const storage = storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12)))
@@ -247,9 +254,16 @@ export class SimulatedCluster {
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
-              root: { accountId: '000000000001', accessKeyId: 'SIM', secretAccessKey: 'simulated' },
+              root: {
+                accountId: '000000000001',
+                accessKeyId: 'SIM',
+                secretAccessKey: 'simulated',
+              },
             }
-          : { join: machine.joining?.token ?? this.#join, replace: machine.joining?.replace }),
+          : {
+              join: hasToken ? (machine.joining?.token ?? this.#join) : undefined,
+              replace: machine.joining?.replace,
+            }),
         observer: (event) => {
           if (!life.dead) this.#options.observer(number, event)
         },
@@ -439,5 +453,10 @@ function consoleLogger(number: number): Logger {
     (level: string) =>
     (fields: Record<string, unknown>, message: string): void =>
       console.error(`[${number}] ${level} ${message} ${JSON.stringify(fields)}`)
-  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+  return {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+  }
 }

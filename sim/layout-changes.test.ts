@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { nodeId } from '../protocol/ids.ts'
 import { entryHash } from '../protocol/layout/entry.ts'
+import { lastEntryOf } from '../node/membership/layout-file.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
@@ -174,6 +175,56 @@ describe('a node joins a cluster that holds data', () => {
   )
 })
 
+/** Node 3 has the layout of `number`, durably. */
+async function untilKept(cluster: SimulatedCluster, number: number): Promise<void> {
+  await until(cluster, 'it has the layout', () => {
+    const bytes = cluster.diskOf(3).image().get('layout.json')
+    return bytes !== undefined && lastEntryOf(bytes).epoch >= view(cluster, number).epoch
+  })
+  // Its directory is flushed after the file.
+  await sleep(cluster, 10)
+}
+
+describe('a joiner that is back without its token', () => {
+  const STEPS = ['PLANNED', 'JOINT', 'STABLE'] as const
+  test.each(SEEDS.flatMap((seed) => STEPS.map((step) => [step, seed] as const)))(
+    'goes on where it died in %s: seed %i',
+    (step, seed) =>
+      changing(seed, async ({ cluster, writers, first }) => {
+        const started = cluster.start(3)
+        await until(
+          cluster,
+          step,
+          () => view(cluster, first).state === step && view(cluster, first).epoch > 4,
+        )
+        await untilKept(cluster, first)
+        cluster.kill(3, seed % 2 === 0)
+        await started
+        await cluster.start(3, { hasToken: false })
+        await until(cluster, 'a member', () => has(cluster, 3, 4))
+        await writers.check(3)
+      }),
+  )
+
+  test.each(SEEDS)('and was dropped is told to give one: seed %i', (seed) =>
+    changing(seed, async ({ cluster, writers, first }) => {
+      const started = cluster.start(3)
+      await until(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
+      await untilKept(cluster, first)
+      cluster.kill(3, seed % 2 === 0)
+      await started
+      await until(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
+      await expect(cluster.start(3, { hasToken: false })).rejects.toThrow(
+        /was left out while it was away: give it a token with --join-file$/,
+      )
+      cluster.kill(3, false)
+      await cluster.start(3)
+      await until(cluster, 'a member', () => has(cluster, 3, 4))
+      await writers.check(3)
+    }),
+  )
+})
+
 describe('who leads it dies', () => {
   const STEPS = ['PLANNED', 'JOINT', 'STABLE'] as const
   test.each(SEEDS.flatMap((seed) => STEPS.map((step) => [step, seed] as const)))(
@@ -202,7 +253,10 @@ describe('a node leaves', () => {
     changing(seed, async ({ cluster, writers, first, others }) => {
       await cluster.start(3)
       const { layout, nodeId: leaver } = nodeOf(cluster, first)
-      await nodeOf(cluster, 3).layout.changes.apply({ kind: 'drain', nodeId: leaver })
+      await nodeOf(cluster, 3).layout.changes.apply({
+        kind: 'drain',
+        nodeId: leaver,
+      })
       await until(cluster, 'drained', () => others.every((node) => has(cluster, node, 3)))
       await until(cluster, 'it knows', () => !layout.isMember())
       expect(layout.role()).toBe('source')
@@ -248,7 +302,10 @@ test.each(SEEDS)('two changes at two members at once are one plan or two: seed %
     await cluster.start(3)
     const leaver = nodeOf(cluster, first).nodeId
     const outcomes = await Promise.allSettled([
-      nodeOf(cluster, second).layout.changes.apply({ kind: 'drain', nodeId: leaver }),
+      nodeOf(cluster, second).layout.changes.apply({
+        kind: 'drain',
+        nodeId: leaver,
+      }),
       nodeOf(cluster, third).layout.changes.apply({
         kind: 'set',
         nodeId: nodeOf(cluster, third).nodeId,

@@ -37,6 +37,34 @@ function format(
   made.close()
 }
 
+function writeLayout(cluster: string): void {
+  const entry: LayoutEntry = {
+    epoch: 1,
+    previousHash: NO_HASH,
+    state: 'STABLE',
+    cause: 'founded',
+    genesis: {
+      clusterId: clusterId(cluster),
+      partitionBits: 6,
+      replication: 3,
+      rootAccount: { accountId: '1', accessKeyId: 'A', sealedSecret: 's' },
+      createdMs: 1,
+    },
+    members: [
+      {
+        nodeId: nodeId('NodeNodeNode'),
+        storageId: storageId('00'.repeat(12)),
+        zone: 'z',
+        capacityBytes: 1,
+        addresses: [],
+      },
+    ],
+  }
+  const ballot = { counter: 1, nodeId: nodeId('NodeNodeNode') }
+  const line = ChainLine.of({ entry, certificate: { ballot, signatures: [] } })
+  writeFileSync(join(data, 'layout.json'), layoutBytes([line]))
+}
+
 describe('the configuration of a start', () => {
   it('holds what the directory remembers, unless it is said anew', () => {
     format('found')
@@ -89,6 +117,16 @@ describe('a directory keeps to what it was made for (L1)', () => {
     format('join', 'AAAA', false, false)
     expect(() => check()).toThrow(/never did: give --join-file FILE/)
     check(token)
+  })
+
+  it('a joiner that was stopped while it learnt goes on without a token', () => {
+    format('join', undefined, false, false)
+    writeLayout('ab'.repeat(16))
+    check()
+    check(token)
+    const joinFile = join(directory, 'gone')
+    checkOrigin(loadConfig({ data, joinFile, cluster: 'ab'.repeat(16) }, {}))
+    checkReplace(loadConfig({ data, joinFile }, {}), 'vm-node-1')
   })
 
   it('a joiner that was admitted needs no token any more', () => {
@@ -162,31 +200,7 @@ describe('a directory of the cluster that is asked for (D1)', () => {
 
   function member(cluster: string): void {
     format('found', 'AAAA')
-    const entry: LayoutEntry = {
-      epoch: 1,
-      previousHash: NO_HASH,
-      state: 'STABLE',
-      cause: 'founded',
-      genesis: {
-        clusterId: clusterId(cluster),
-        partitionBits: 6,
-        replication: 3,
-        rootAccount: { accountId: '1', accessKeyId: 'A', sealedSecret: 's' },
-        createdMs: 1,
-      },
-      members: [
-        {
-          nodeId: nodeId('NodeNodeNode'),
-          storageId: storageId('00'.repeat(12)),
-          zone: 'z',
-          capacityBytes: 1,
-          addresses: [],
-        },
-      ],
-    }
-    const ballot = { counter: 1, nodeId: nodeId('NodeNodeNode') }
-    const line = ChainLine.of({ entry, certificate: { ballot, signatures: [] } })
-    writeFileSync(join(data, 'layout.json'), layoutBytes([line]))
+    writeLayout(cluster)
   }
 
   it('starts', () => {

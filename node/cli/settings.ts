@@ -3,7 +3,12 @@
 import { readFileSync } from 'node:fs'
 import { flagNames, resolveConfig } from '../config.ts'
 import type { Config, ConfigSources, RawConfig } from '../config.ts'
-import { isMemberDirectory, layoutOfDirectory, readNode } from '../data-directory.ts'
+import {
+  isAdmittedDirectory,
+  isMemberDirectory,
+  layoutOfDirectory,
+  readNode,
+} from '../data-directory.ts'
 import type { NodeRecord } from '../data-directory.ts'
 import { decodeToken } from '../membership/token-codec.ts'
 import { UsageError } from '../usage-error.ts'
@@ -25,7 +30,7 @@ export function loadConfig(
   return token === undefined ? config : { ...config, join: token }
 }
 
-/** A member needs none: the file, which was there for its first start, may be gone. */
+/** A member needs none, nor who was admitted: the file, which was there for the first start, may be gone. */
 function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
   if (joinFile === undefined) return undefined
   if (join !== undefined) {
@@ -38,6 +43,7 @@ function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
     text = readFileSync(joinFile === '-' ? 0 : joinFile, 'utf8').trim()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && isAdmittedDirectory(data)) return undefined
     const why = code === 'ENOENT' ? 'does not exist' : `can't be read (${code ?? 'error'})`
     throw new UsageError(`--join-file: ${name} ${why}`)
   }
@@ -61,6 +67,7 @@ export function checkOrigin(config: Config): void {
 /** A member has its place: a service that is always started with the same flags starts it again. */
 export function checkReplace(config: Config, replace: string | undefined): void {
   if (replace === undefined || isMemberDirectory(config.data)) return
+  if (config.join === undefined && isAdmittedDirectory(config.data)) return
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(replace)) {
     throw new UsageError(
       "--replace: give the lost node's name or the end of its id, as `shoal layout show` has them",
@@ -114,7 +121,8 @@ function checkPast(node: NodeRecord, config: Config): void {
       `${config.data}/layout.json is missing, without which its data is nobody's: copy it from any other member (theirs is the same) or a backup`,
     )
   }
-  if (node.origin === 'join' && !isMemberDirectory(config.data) && config.join === undefined) {
+  const isKnown = isMemberDirectory(config.data) || isAdmittedDirectory(config.data)
+  if (node.origin === 'join' && !isKnown && config.join === undefined) {
     throw new UsageError(
       `${config.data} was made to join a cluster and never did: give --join-file FILE`,
     )

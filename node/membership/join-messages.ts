@@ -30,6 +30,10 @@ export const JOIN_PROTOCOL = '/shoal/join/1'
  */
 export const FEATURES = 2
 
+/** Who is known by the handshake shows no token. */
+export const NO_TOKEN_ID = '0'.repeat(16)
+export const NO_PROOF = '0'.repeat(64)
+
 /** `join`: admit me. `entries`: the layout behind epoch `after`, once admitted. */
 export interface JoinRequest {
   readonly kind: 'join' | 'entries'

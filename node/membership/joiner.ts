@@ -2,16 +2,25 @@
  * The joiner's half: asks the members that the token names until this node is a member of a STABLE
  * epoch. It gives up with a MembershipError, and never founds a cluster of its own (L1). Once it was in a plan it has
  * no deadline any more: copying what it will hold takes as long as it takes, and when it was dropped meanwhile it asks
- * again.
+ * again. One that was stopped after it had been admitted goes on without a token: the handshake proves who it is, and
+ * the layout that it has names the members. Only when it was dropped meanwhile does it need one.
  */
 
-import type { NodeId, StorageId } from '../../protocol/ids.ts'
+import { assert } from '../../protocol/assert.ts'
+import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 import type { Clock, Logger, Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
 import { MembershipError } from './errors.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
-import { FEATURES, JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
+import {
+  FEATURES,
+  JOIN_PROTOCOL,
+  joinReply,
+  joinRequest,
+  NO_PROOF,
+  NO_TOKEN_ID,
+} from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { Timer } from './timer.ts'
 import type { JoinToken } from './token-codec.ts'
@@ -27,6 +36,8 @@ const LOOK_MS_LONG = 250
 const LEARNER_ASK_MS = 10_000
 /** How often it says that it still waits. */
 const SAY_AGAIN_MS = 10_000
+const DROPPED =
+  'this node was about to join the cluster, and was left out while it was away: give it a token with --join-file'
 
 export interface JoinerParts {
   readonly log: LayoutLog
@@ -44,7 +55,9 @@ export interface JoinerParts {
 
 export class Joiner {
   readonly #parts: JoinerParts
-  readonly #token: JoinToken
+  /** Undefined: it was admitted in an earlier run. */
+  readonly #token: JoinToken | undefined
+  readonly #clusterId: ClusterId
   /** Addresses by node, in the order of the token. */
   readonly #targets: readonly (readonly [NodeId, readonly string[]])[]
   #lastReason = ''
@@ -54,11 +67,14 @@ export class Joiner {
   /** Somebody did not answer. */
   #wasSilence = false
 
-  constructor(parts: JoinerParts, token: JoinToken) {
+  constructor(parts: JoinerParts, token: JoinToken | undefined) {
+    const clusterId = token?.clusterId ?? parts.log.view?.clusterId
+    assert(clusterId !== undefined, 'a joiner has a token, or stands in the layout')
     this.#parts = parts
     this.#token = token
+    this.#clusterId = clusterId
     const targets = new Map<NodeId, string[]>()
-    for (const address of token.addresses) {
+    for (const address of token?.addresses ?? []) {
       const node = nodeOfAddress(address)
       if (node === undefined || node === parts.network.self) continue
       const known = targets.get(node)
@@ -66,7 +82,7 @@ export class Joiner {
       else known.push(address)
     }
     this.#targets = [...targets]
-    if (this.#targets.length === 0) {
+    if (token !== undefined && this.#targets.length === 0) {
       throw new MembershipError('bad-token', 'the join token names no other node')
     }
   }
@@ -77,10 +93,15 @@ export class Joiner {
     let waitMs = ASK_AGAIN_MS
     for (let attempt = 0; ; attempt++) {
       const targets = this.#allTargets()
+      if (targets.length === 0) throw new MembershipError('no-answer', 'no other member is known')
       const [node, addresses] = targets[attempt % targets.length]!
-      const reply = await this.#ask(node, addresses, { kind: 'join', after: 0, offset: 0 })
+      const reply = await this.#ask(node, addresses, {
+        kind: 'join',
+        after: 0,
+        offset: 0,
+      })
       if (this.#isIn()) return
-      if (reply?.status === 'refused') throw new MembershipError(reply.code, reply.reason)
+      if (reply?.status === 'refused') throw this.#refusal(reply)
       if (reply?.status === 'busy') this.#lastReason = reply.reason
       if (reply === undefined) this.#wasSilence = true
       if (reply?.status === 'admitted') {
@@ -105,7 +126,7 @@ export class Joiner {
 
   /** Those of the token, and when one of them did not answer the members: those of the token may have left. */
   #allTargets(): readonly (readonly [NodeId, readonly string[]])[] {
-    if (!this.#wasSilence) return this.#targets
+    if (this.#token !== undefined && !this.#wasSilence) return this.#targets
     const named = new Set(this.#targets.map(([node]) => node))
     const others = (this.#parts.log.view?.entry.members ?? []).filter(
       ({ nodeId, addresses }) =>
@@ -129,7 +150,10 @@ export class Joiner {
     if (view === undefined || planned?.storageId !== storageId) return false
     if (!this.#wasPlanned && view.state === 'PLANNED') {
       logger.info(
-        { epoch: view.epoch, partitions: view.nextPlacement?.partitionsOf(nodeId).length },
+        {
+          epoch: view.epoch,
+          partitions: view.nextPlacement?.partitionsOf(nodeId).length,
+        },
         'admitted: this node copies what it will hold, then it becomes a member',
       )
     }
@@ -148,16 +172,38 @@ export class Joiner {
     const { log } = this.#parts
     while (log.epoch < epoch) {
       const entries = await fetchEntries(log.epoch, async (after, offset) => {
-        const reply = await this.#ask(node, addresses, { kind: 'entries', after, offset })
+        const reply = await this.#ask(node, addresses, {
+          kind: 'entries',
+          after,
+          offset,
+        })
         if (reply?.status !== 'entries') throw new Error('no entries')
         return reply.chunk
       }).catch(() => [])
       if (entries.length === 0) return
-      if (entries[0]!.entry.genesis.clusterId !== this.#token.clusterId) {
+      if (entries[0]!.entry.genesis.clusterId !== this.#clusterId) {
         throw new MembershipError('other-cluster', 'the node that answers is of another cluster')
       }
       await log.adopt(entries)
     }
+  }
+
+  #refusal({ code, reason }: JoinReply & { status: 'refused' }): MembershipError {
+    const isDropped = this.#token === undefined && code === 'bad-token'
+    return new MembershipError(code, isDropped ? DROPPED : reason)
+  }
+
+  /** Without a token: who does not know yet that this node is admitted asks it to come again. */
+  #claim(member: Member): Pick<JoinRequest, 'claim' | 'proof'> {
+    if (this.#token === undefined) {
+      return {
+        claim: { id: NO_TOKEN_ID, epoch: this.#parts.log.epoch },
+        proof: NO_PROOF,
+      }
+    }
+    const { id, epoch, secret } = this.#token
+    const proof = tokenProof(tokenVerifier(secret), member.nodeId, member.storageId)
+    return { claim: { id, epoch }, proof }
   }
 
   /** Undefined when the node can't be reached. */
@@ -167,17 +213,18 @@ export class Joiner {
     what: Pick<JoinRequest, 'kind' | 'after' | 'offset'>,
   ): Promise<JoinReply | undefined> {
     const member = this.#parts.member()
-    const { clusterId, id, epoch, secret } = this.#token
+    const clusterId = this.#clusterId
     const request = joinRequest.encode({
       kind: what.kind,
       clusterId,
-      claim: { id, epoch },
-      proof: tokenProof(tokenVerifier(secret), member.nodeId, member.storageId),
+      ...this.#claim(member),
       member,
       after: what.after,
       offset: what.offset,
       features: FEATURES,
-      ...(this.#parts.replace !== undefined && { replace: this.#parts.replace }),
+      ...(this.#parts.replace !== undefined && {
+        replace: this.#parts.replace,
+      }),
     })
     try {
       const { peer, reply } = await this.#parts.network.callStranger(

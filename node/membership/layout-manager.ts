@@ -160,7 +160,17 @@ export class LayoutManager {
     const connected = (node: NodeId): boolean => node === network.self || network.connected(node)
     this.#gate = new ChangeGate(timer)
     const movesData = (): boolean => this.#movesData
-    const common = { log, peers, proposer, driver, timer, clock, random, logger, network }
+    const common = {
+      log,
+      peers,
+      proposer,
+      driver,
+      timer,
+      clock,
+      random,
+      logger,
+      network,
+    }
     const changing = { ...common, gate: this.#gate, connected, movesData }
     this.#voter = new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry))
     this.#watch = new ChangeWatch({ ...common, self: network.self, connected })
@@ -169,7 +179,10 @@ export class LayoutManager {
       store: options.clusterSecret,
       resealRoot: options.resealRoot ?? ((sealed) => sealed),
     })
-    this.#admission = new Admission({ ...changing, clusterSecret: () => this.secrets.current() })
+    this.#admission = new Admission({
+      ...changing,
+      clusterSecret: () => this.secrets.current(),
+    })
     this.tokens = new TokenOffice(common)
     this.changes = new ChangeOffice(changing)
     this.#removal = new Removal({ ...common, changes: this.changes, connected }, options)
@@ -249,7 +262,11 @@ export class LayoutManager {
   progress(): Progress {
     // All of it in one turn, so that it is said of one epoch. What is held is looked up after the node has moved to it.
     const { epoch } = this.#log
-    return { epoch, holds: this.#options.holdsRegisters(), ...this.#reporter.progress() }
+    return {
+      epoch,
+      holds: this.#options.holdsRegisters(),
+      ...this.#reporter.progress(),
+    }
   }
 
   /** Called with each view after it is durable, before anything is answered by it. */
@@ -277,7 +294,9 @@ export class LayoutManager {
       genesis: {
         clusterId: clusterId(hex(random.bytes(16))),
         partitionBits,
-        ...(systemPartitions && { systemPartitionBits: systemBitsFor(partitionBits) }),
+        ...(systemPartitions && {
+          systemPartitionBits: systemBitsFor(partitionBits),
+        }),
         placement: PLACEMENT,
         replication: replication ?? 3,
         rootAccount,
@@ -296,12 +315,17 @@ export class LayoutManager {
    * Resolves when this node is a member of a STABLE epoch; at once when it already is. Throws
    * MembershipError; the message is fit for a user.
    *
+   * @param token undefined: it was admitted in an earlier run, and its layout says so
    * @param replace node id or name of the member whose place it takes
    */
-  async join(token: string, timeoutMs: number = JOIN_TIMEOUT_MS, replace?: string): Promise<void> {
-    const decoded = decodeToken(token)
+  async join(
+    token: string | undefined,
+    timeoutMs: number = JOIN_TIMEOUT_MS,
+    replace?: string,
+  ): Promise<void> {
+    const decoded = token === undefined ? undefined : decodeToken(token)
     const { view } = this.#log
-    if (view !== undefined && view.clusterId !== decoded.clusterId) {
+    if (decoded !== undefined && view !== undefined && view.clusterId !== decoded.clusterId) {
       throw new MembershipError('other-cluster', 'this data directory belongs to another cluster')
     }
     const self = this.#self()
@@ -394,7 +418,12 @@ export class LayoutManager {
     const view = this.#log.view
     if (view !== undefined) this.#adopted(view)
     void this.#beat().catch(() => undefined)
-    const parts = { log: this.#log, network, timer: this.#timer, member: () => this.#self() }
+    const parts = {
+      log: this.#log,
+      network,
+      timer: this.#timer,
+      member: () => this.#self(),
+    }
     void new LeftLook(parts).run().catch(() => undefined)
     this.#removal.start()
   }
@@ -491,7 +520,10 @@ export class LayoutManager {
         if (from !== this.#peers.self) await this.#catchUp.to(asked, from).catch(() => undefined)
         // The epoch first: what is held is looked up after the node has moved to it.
         const { epoch } = this.#log
-        return readyMessage.encode({ epoch, holds: this.#options.holdsRegisters() })
+        return readyMessage.encode({
+          epoch,
+          holds: this.#options.holdsRegisters(),
+        })
       }
       case LAYOUT_RPC.progress: {
         const asked = epochMessage.decode(body)

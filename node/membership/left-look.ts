@@ -8,7 +8,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 import type { Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
-import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
+import { JOIN_PROTOCOL, joinReply, joinRequest, NO_PROOF, NO_TOKEN_ID } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { Timer } from './timer.ts'
 import { withNode } from './token-codec.ts'
@@ -18,8 +18,7 @@ const ASK_TIMEOUT_MS = 5_000
 /** Asked in one look. */
 const ASKED_MAX = 3
 /** A former member has no token to show, and needs none. */
-const NO_CLAIM = { id: '0'.repeat(16), epoch: 1 }
-const NO_PROOF = '0'.repeat(64)
+const NO_CLAIM = { id: NO_TOKEN_ID, epoch: 1 }
 
 export interface LeftLookParts {
   readonly log: LayoutLog
