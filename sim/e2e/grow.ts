@@ -5,18 +5,19 @@
  * and 5, one is drained, one is killed for good and its place is taken. Clients write, read, list, delete and make
  * buckets all the while.
  *
- * It checks: every history is linearizable (checker B), every byte is right, each step ends, and a
- * drained node says that it may go. With `--kills N` a random node is killed
- * (SIGKILL) N times in the middle of the steps, and started again.
+ * It checks: every history is linearizable (checker B), every byte is right, each step ends, a drained node says that
+ * it may go, and with more than three members no plan moves more than 1.25 times the least possible. With `--kills N`
+ * a random node is killed (SIGKILL) N times in the middle of the steps, and started again without any token.
  */
 
 import { parseArgs } from 'node:util'
 import { sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
+import type { PlannedChange } from '../../gateway/admin/layout.ts'
 import { isLinearizableFor } from '../linearizability.ts'
 import { Contents } from './growth/contents.ts'
 import { Latencies } from './growth/latencies.ts'
-import { Members } from './growth/members.ts'
+import { Members, type JoiningNode } from './growth/members.ts'
 import {
   nextOfBucket,
   nextOfKey,
@@ -45,6 +46,9 @@ const { values } = parseArgs({
   },
 })
 const stepMs = Number(values['step-seconds']) * 1_000
+/** Moved bytes to the least possible. */
+const RATIO_MAX = 1.25
+const HAS_LEFT = /it may be switched off|was removed from the cluster/
 
 class Growth {
   readonly #members: Members
@@ -56,8 +60,13 @@ class Growth {
     uploads: Number(values.uploads),
   })
   readonly #latencies = new Latencies()
-  #killing = false
+  /** So many may have been killed by the end of the step. */
+  #killsAllowed = 0
   #kills = 0
+  #stepping = false
+  /** Numbers that are not killed at random. */
+  readonly #spared = new Set<number>()
+  #reviving: Promise<void> = Promise.resolve()
   readonly #faults: string[] = []
 
   constructor(members: Members) {
@@ -84,7 +93,11 @@ class Growth {
     const kills = this.#killer(() => done)
     try {
       await sleep(3_000)
-      for (const step of values.steps.split(',')) await this.#step(step)
+      const steps = values.steps.split(',')
+      for (const [i, step] of steps.entries()) {
+        this.#killsAllowed = Math.ceil((Number(values.kills) * (i + 1)) / steps.length)
+        await this.#step(step)
+      }
     } catch (error) {
       this.#faults.push(String(error))
       for (const node of members.running) {
@@ -112,7 +125,8 @@ class Growth {
     const members = this.#members
     const startedMs = performance.now()
     const movedBefore = await members.metric('shoal_move_bytes_total')
-    this.#killing = Number(values.kills) > 0
+    const ratio = await this.#ratio(step)
+    this.#stepping = true
     let gone: number | undefined
     if (step === 'drain') gone = await this.#drain()
     else if (step === 'replace') await this.#replace()
@@ -124,29 +138,57 @@ class Growth {
       ({ state, sources }) => state === 'STABLE' && sources === 0,
       stepMs,
     )
-    this.#killing = false
+    this.#stepping = false
+    await this.#reviving
     if (gone !== undefined) await this.#hasLeft(gone)
     const moved = (await members.metric('shoal_move_bytes_total')) - movedBefore
     console.log(
       `${step}: members after ${((served - startedMs) / 1_000).toFixed(1)} s, moved whole after ` +
-        `${((performance.now() - startedMs) / 1_000).toFixed(1)} s, ${mib(moved)} MiB of blocks moved; ` +
-        this.#latencies.line(),
+        `${((performance.now() - startedMs) / 1_000).toFixed(1)} s, ${mib(moved)} MiB of blocks moved, ` +
+        `on paper ${ratio} of the least; ${members.joint.line()}; ${this.#latencies.line()}`,
     )
+  }
+
+  /** On paper, before the step; of a growth by several nodes, that of the first. */
+  async #ratio(step: string): Promise<string> {
+    const members = this.#members
+    const { nodes } = await this.#insist((through) => members.seen(through))
+    const { zone, capacityBytes } = nodes[0]!
+    const change: PlannedChange =
+      step === 'drain'
+        ? { kind: 'drain', node: members.id(this.#leaver) }
+        : step === 'replace'
+          ? { kind: 'replace', node: members.id(members.running.at(-1)!) }
+          : { kind: 'add', zone, capacityBytes }
+    const { ratio, ...plan } = await this.#insist((through) => members.plan(through, change))
+    const after = plan.nodes.filter(({ change: what }) => what !== 'leaves').length
+    const shown = ratio?.toFixed(2) ?? '-'
+    if (after > 3 && ratio !== undefined && ratio > RATIO_MAX) {
+      this.#faults.push(`"${step}" would move ${shown} times the least possible`)
+    }
+    return shown
+  }
+
+  /** The last but one, so that neither the founder nor the latest goes. */
+  get #leaver(): number {
+    return this.#members.running.at(-2)!
   }
 
   async #growTo(size: number): Promise<void> {
     const members = this.#members
-    const joining = []
-    while (members.running.length < size) joining.push(await members.join(members.running[0]!))
+    const joining: JoiningNode[] = []
+    while (members.running.length < size) {
+      joining.push(await this.#insist((through) => members.join(through)))
+    }
     await Promise.all(joining.map(({ ready }) => ready))
     for (const { node } of joining) this.#clients.push(this.#clientOf(node))
   }
 
-  /** The last but one, so that neither the founder nor the latest goes. Its number. */
+  /** Its number. */
   async #drain(): Promise<number> {
     const members = this.#members
-    const node = members.running.at(-2)!
-    await this.#insist(() => members.layout(members.running[0]!, 'drain', members.id(node)))
+    const node = this.#leaver
+    await this.#insist((through) => members.layout(through, 'drain', members.id(node)))
     await members.untilLayout(
       `node ${node} has left`,
       ({ state, nodes }) =>
@@ -162,9 +204,13 @@ class Growth {
     const members = this.#members
     const node = members.running.at(-1)!
     const old = members.id(node)
+    this.#spared.add(node)
+    await this.#reviving
     this.#forget(node)
     await members.kill(node, true)
-    const { node: fresh, ready } = await members.join(members.running[0]!, { replace: old })
+    const { node: fresh, ready } = await this.#insist((through) =>
+      members.join(through, { replace: old }),
+    )
     await ready
     this.#clients.push(this.#clientOf(fresh))
   }
@@ -174,21 +220,22 @@ class Growth {
     const members = this.#members
     await until(
       `node ${node} to say that it has left`,
-      async () => (members.output(node).includes('it may be switched off') ? true : undefined),
+      async () => (HAS_LEFT.test(members.output(node)) ? true : undefined),
       60_000,
       500,
     )
     await members.switchOff(node)
   }
 
-  /** An admin command may meet an epoch that goes on: it is asked again, as a person would. */
-  async #insist(run: () => Promise<unknown>): Promise<void> {
+  /** A command may meet an epoch that goes on, or a node that is down: it is given again, as a person would, through
+   * another one. */
+  async #insist<T>(run: (through: number) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
+      const { running } = this.#members
       try {
-        await run()
-        return
+        return await run(running[attempt % running.length]!)
       } catch (error) {
-        if (attempt === 10) throw error
+        if (attempt === 60) throw error
         await sleep(1_000)
       }
     }
@@ -198,16 +245,24 @@ class Growth {
     const members = this.#members
     while (!isDone()) {
       await sleep(300 + Math.random() * 1_500)
-      if (!this.#killing || this.#kills >= Number(values.kills) || members.running.length < 2)
-        continue
-      const node = members.running[Math.floor(Math.random() * members.running.length)]!
+      const nodes = members.running.filter((node) => !this.#spared.has(node))
+      if (!this.#stepping || this.#kills >= this.#killsAllowed || nodes.length < 2) continue
       this.#kills++
-      await members.kill(node)
-      await sleep(Math.random() * 2_000)
-      await members.again(node).catch((error: unknown) => {
-        this.#faults.push(`node ${node} does not start again: ${String(error).slice(0, 800)}`)
-      })
+      this.#reviving = this.#killAndRevive(nodes[Math.floor(Math.random() * nodes.length)]!)
+      await this.#reviving
     }
+  }
+
+  async #killAndRevive(node: number): Promise<void> {
+    const members = this.#members
+    await members.kill(node)
+    console.log(`  node ${node} killed`)
+    await sleep(Math.random() * 2_000)
+    await members.again(node).catch((error: unknown) => {
+      // One that has left says so, and ends.
+      if (HAS_LEFT.test(members.output(node))) return
+      this.#faults.push(`node ${node} does not start again: ${String(error).slice(-2_000)}`)
+    })
   }
 
   #judge(workloads: Workloads): number {

@@ -54,12 +54,22 @@ export class Contents {
     await eachLimited(objects, AT_ONCE, async (i) => {
       const body = smallBody(i)
       this.bytes += body.length
-      await client.must({ method: 'PUT', bucket: STILL, key: smallKey(i), body })
+      await client.must({
+        method: 'PUT',
+        bucket: STILL,
+        key: smallKey(i),
+        body,
+      })
     })
     await eachLimited(large, 2, async (i) => {
       this.bytes += LARGE_BYTES
       const body = seededBytes(largeSeed(i), LARGE_BYTES)
-      await client.must({ method: 'PUT', bucket: STILL, key: largeKey(i), body })
+      await client.must({
+        method: 'PUT',
+        bucket: STILL,
+        key: largeKey(i),
+        body,
+      })
     })
     await eachLimited(versioned, AT_ONCE, async (i) => {
       const key = `key-${i}`
@@ -68,7 +78,12 @@ export class Contents {
         const seed = 1_000_000 + i * VERSIONS + version
         const body = seededBytes(seed, 500 + version)
         this.bytes += body.length
-        const { headers } = await client.must({ method: 'PUT', bucket: VERSIONED, key, body })
+        const { headers } = await client.must({
+          method: 'PUT',
+          bucket: VERSIONED,
+          key,
+          body,
+        })
         known.push({ id: String(headers['x-amz-version-id']), seed })
       }
       this.#versions.set(key, known)
@@ -96,7 +111,7 @@ export class Contents {
           await this.#part(client, upload)
           break
         } catch (error) {
-          if (attempt === 20) throw error
+          if (attempt === 120) throw error
           await new Promise((resolve) => void setTimeout(resolve, 500))
         }
       }
@@ -114,7 +129,11 @@ export class Contents {
       const body = Buffer.from(
         `<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`,
       )
-      const target = { bucket: STILL, key: upload.key, query: { uploadId: upload.id } }
+      const target = {
+        bucket: STILL,
+        key: upload.key,
+        query: { uploadId: upload.id },
+      }
       await client(i).must({ method: 'POST', ...target, body })
       const whole = Buffer.concat(upload.etags.map((_, at) => partBody(upload.key, at)))
       await this.#same(client(i + 1), { bucket: STILL, key: upload.key }, whole, faults)
@@ -178,7 +197,7 @@ export class Contents {
         if (!reply.body.equals(expected)) faults.push(`${name}: ${differs(reply.body, expected)}`)
         return
       }
-      if (attempt === 10) {
+      if (attempt === 20) {
         faults.push(`${name}: ${reply === undefined ? 'no answer' : errorCode(reply)}`)
         return
       }

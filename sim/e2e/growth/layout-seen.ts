@@ -8,5 +8,11 @@ export interface LayoutSeen extends Pick<LayoutTable, 'epoch' | 'state' | 'sourc
 
 export function layoutOf(json: unknown): LayoutSeen {
   const { epoch, state, sources, nodes } = json as LayoutTable
-  return { epoch, state, sources, nodes, text: JSON.stringify(json).slice(0, 2_000) }
+  return {
+    epoch,
+    state,
+    sources,
+    nodes,
+    text: JSON.stringify(json).slice(0, 2_000),
+  }
 }

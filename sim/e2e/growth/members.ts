@@ -13,6 +13,9 @@ import {
   type Ready,
 } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
+import type { LayoutPlan, PlannedChange } from '../../../gateway/admin/layout.ts'
+import { AdminClient } from '../../../node/cli/admin-client.ts'
+import { JointTimes } from './joint-times.ts'
 import { layoutOf, type LayoutSeen } from './layout-seen.ts'
 
 const NODES_MAX = 12
@@ -30,8 +33,10 @@ export class Members {
   readonly #args: readonly string[]
   readonly #children = new Map<number, Child>()
   readonly #ready = new Map<number, Ready>()
-  /** Killed for good: their data is gone. */
-  readonly #lost = new Set<number>()
+  /** Killed, and not started again yet. */
+  readonly #down = new Set<number>()
+  /** How long JOINT epochs lasted, from the lines of all nodes. */
+  readonly joint = new JointTimes()
   #count = 0
 
   private constructor(dataDir: string, basePort: number, args: readonly string[]) {
@@ -85,16 +90,17 @@ export class Members {
     return Number(readFileSync(join(this.dir(node), 'shoal.pid'), 'utf8').trim())
   }
 
-  /** Starts one more node with a token of `through`; its number. `begun` resolves with it, `ready` later. */
+  /** Starts one more node with a token of `through`. `ready` waits for it, though it is killed and started again. */
   async join(through: number, { replace, zone }: Joining = {}): Promise<JoiningNode> {
+    const { stdout } = await command(['token', '--data', this.dir(through)])
     const node = this.#count++
     const token = join(this.dataDir, `token-${node}`)
-    const { stdout } = await command(['token', '--data', this.dir(through)])
     writeFileSync(token, stdout, { mode: 0o600 })
     const args = ['--join-file', token]
     if (replace !== undefined) args.push('--replace', replace)
     if (zone !== undefined) args.push('--zone', zone)
-    return { node, ready: this.#start(node, args) }
+    this.#spawn(node, args)
+    return { node, ready: this.#untilReady(node) }
   }
 
   /** The same directory, the same addresses: after a kill. */
@@ -105,6 +111,7 @@ export class Members {
   /** SIGKILL. With `forGood` its data is lost as well. */
   async kill(node: number, forGood = false): Promise<void> {
     const child = this.#children.get(node)
+    this.#down.add(node)
     let pid: number | undefined
     try {
       pid = this.pid(node)
@@ -118,7 +125,6 @@ export class Members {
     }
     if (!forGood) return
     this.#children.delete(node)
-    this.#lost.add(node)
     rmSync(this.dir(node), { recursive: true, force: true })
   }
 
@@ -135,7 +141,12 @@ export class Members {
   }
 
   async seen(through: number): Promise<LayoutSeen> {
-    return layoutOf(JSON.parse(await this.layout(through, 'show')))
+    return layoutOf(await this.#client(through).layout())
+  }
+
+  /** What the change would move, on paper. */
+  plan(through: number, change: PlannedChange): Promise<LayoutPlan> {
+    return this.#client(through).planChange(change)
   }
 
   async status(through: number): Promise<Record<string, unknown>> {
@@ -143,7 +154,7 @@ export class Members {
     return JSON.parse(stdout) as Record<string, unknown>
   }
 
-  /** Until the layout is what `isSo` says, asked of whichever node answers. */
+  /** Until the layout is what `isSo` says: the latest that any node knows, with more than half of them asked. */
   async untilLayout(
     what: string,
     isSo: (seen: LayoutSeen) => boolean,
@@ -152,15 +163,18 @@ export class Members {
     let last = 'nobody answered'
     const deadline = performance.now() + timeoutMs
     while (performance.now() < deadline) {
-      for (const node of this.running) {
-        const seen = await this.seen(node).catch((error: unknown) => {
-          last = String(error).slice(0, 500)
-        })
-        if (seen === undefined) continue
-        if (isSo(seen)) return seen
-        last = seen.text
-        break
-      }
+      const { running } = this
+      const answers = await Promise.all(
+        running.map((node) =>
+          this.seen(node).catch((error: unknown) => {
+            last = String(error).slice(0, 500)
+          }),
+        ),
+      )
+      const seen = answers.filter((one) => one !== undefined)
+      const latest = seen.toSorted((a, b) => b.epoch - a.epoch)[0]
+      if (latest !== undefined) last = latest.text
+      if (latest !== undefined && 2 * seen.length > running.length && isSo(latest)) return latest
       await sleep(500)
     }
     throw new Error(`${timeoutMs} ms passed before ${what}: ${last}`)
@@ -186,7 +200,35 @@ export class Members {
     else rmSync(this.dataDir, { recursive: true, force: true })
   }
 
+  #client(node: number): AdminClient {
+    return AdminClient.of(this.admin(node), this.dir(node))
+  }
+
   async #start(node: number, args: readonly string[]): Promise<void> {
+    const child = this.#spawn(node, args)
+    const what = `node ${node} is ready`
+    this.#ready.set(node, await child.waitFor(what, (output) => readyLines(output)[0], READY_MS))
+  }
+
+  async #untilReady(node: number): Promise<void> {
+    const deadline = performance.now() + READY_MS
+    for (;;) {
+      const child = this.#children.get(node)
+      const ready = readyLines(child?.output ?? '')[0]
+      if (ready !== undefined) {
+        this.#ready.set(node, ready)
+        return
+      }
+      const isOver = child?.exitCode !== undefined && !this.#down.has(node)
+      if (isOver || performance.now() > deadline) {
+        const why = isOver ? `ended with ${child.exitCode}` : 'not in time'
+        throw new Error(`node ${node} is not ready: ${why}\n${child?.output.slice(-2_000)}`)
+      }
+      await sleep(100)
+    }
+  }
+
+  #spawn(node: number, args: readonly string[]): Child {
     const port = (offset: number): string => `127.0.0.1:${this.#basePort + 10 * node + offset}`
     const entry = process.env['SHOAL_ENTRY'] ?? join(checkout, 'node', 'main.ts')
     const child = new Child(
@@ -200,12 +242,9 @@ export class Members {
       { cwd: checkout },
     )
     this.#children.set(node, child)
-    const ready = await child.waitFor(
-      `node ${node} is ready`,
-      (output) => readyLines(output)[0],
-      READY_MS,
-    )
-    this.#ready.set(node, ready)
+    this.#down.delete(node)
+    child.process.stderr?.on('data', (text: string) => this.joint.take(node, text))
+    return child
   }
 }
 
