@@ -212,7 +212,7 @@ export class ShoalNode {
     const exchange = new Exchange({ store, self, view, forgotten, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
-    attempts.hold()
+    attempts.hold(() => layout.isEstablished())
     const dead = new DeadData()
     const readers = new Readers({
       self,

@@ -46,6 +46,26 @@ test('a cluster of one grows to two and three with its data', async () => {
   })
 })
 
+test('a node that stands in P′ alone begins nothing: a JOINT that is abandoned leaves no attempt of it (G5)', async () => {
+  await withHandLayout(2, async (hand) => {
+    const { cluster } = hand
+    await shrinkTo(hand, [0])
+    const upload = () => put(backendOf(cluster, 1), 'by the joiner', bytesLike(70_000))
+    for (const end of ['abandoned', 'synced'] as const) {
+      await hand.plan([0, 1])
+      await hand.untilCaughtUp(1)
+      await expect(upload()).rejects.toThrow()
+      await hand.joint()
+      await hand.untilSynced(0, 1)
+      await expect(upload()).rejects.toThrow(/no member/)
+      await (end === 'synced' ? hand.synced(true) : hand.abandoned())
+    }
+    await upload()
+    const there = new Uint8Array(await get(backendOf(cluster, 0), 'by the joiner'))
+    expect(there).toEqual(bytesLike(70_000))
+  })
+})
+
 test('a learner that starts again within a plan goes on with what it has', async () => {
   let states = 0
   await withHandLayout(

@@ -42,6 +42,19 @@ describe('own attempts (G5)', () => {
   })
 })
 
+test('none begins before its node stands in P, nor once it has left (G5)', () => {
+  const attempts = new Attempts(A, 1)
+  let isEstablished = false
+  attempts.hold(() => isEstablished)
+  attempts.release(2)
+  expect(() => attempts.begin()).toThrow(/no member/)
+  isEstablished = true
+  const { id } = attempts.begin()
+  isEstablished = false
+  expect(() => attempts.begin()).toThrow(/no member/)
+  expect(attempts.isOver(id)).toBe(false)
+})
+
 describe('attempts of another node', () => {
   test('are over as its mark says, and nothing is known beyond it', () => {
     const theirs = new Attempts(B, 3)

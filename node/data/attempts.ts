@@ -4,6 +4,10 @@
  * A data id names the node, its boot and the attempt. An attempt is over when its node says so, shows a
  * later boot, or its storage id left the layout. "Over" stays true for good, so what another node once
  * said of itself may be as old as it likes.
+ *
+ * So nothing may go on under an id whose node was out of the layout in between. No attempt begins before the node
+ * is in P, the set that a change starts from. A node in P′ alone is out again when the JOINT is abandoned, and a
+ * later plan may take it in. A node that has left P does not come back with this storage id (membership/admission.ts).
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -37,6 +41,7 @@ export class Attempts {
   readonly #storageId: StorageId
   #boot: number
   #held = false
+  #isEstablished = (): boolean => true
   readonly #running = new Set<number>()
   readonly #others = new Map<ByteString, Watermark>()
   #last = 0
@@ -47,10 +52,15 @@ export class Attempts {
     this.#boot = boot
   }
 
-  /** None begins before `release`: whether this boot is this start's own is not known yet (D2). */
-  hold(): void {
+  /**
+   * None begins before `release`: whether this boot is this start's own is not known yet (D2).
+   *
+   * @param isEstablished this node is in P: asked whenever an attempt begins
+   */
+  hold(isEstablished: () => boolean): void {
     assert(this.#last === 0, 'held before the first attempt')
     this.#held = true
+    this.#isEstablished = isEstablished
   }
 
   /** `boot` may be higher than at first: nothing has begun. */
@@ -60,10 +70,12 @@ export class Attempts {
     this.#held = false
   }
 
-  /** Throws StoreError Unavailable while attempts are held. */
+  /** Throws StoreError Unavailable while attempts are held, and while this node is not in P. */
   begin(): Attempt {
     if (this.#held)
       throw new StoreError('Unavailable', 'not enough members have heard of this start yet')
+    if (!this.#isEstablished())
+      throw new StoreError('Unavailable', 'this node is no member of a cluster (yet)')
     const number = ++this.#last
     this.#running.add(number)
     const high = Math.floor(number / 0x100000000)
