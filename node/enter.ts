@@ -16,8 +16,9 @@ export async function enter(
   holdsRegisters: () => boolean,
   options: NodeOptions,
 ): Promise<void> {
-  // It serves what others still copy from it, until they have it.
-  if (layout.role() === 'source' && options.join === undefined) return
+  // It serves what others still copy from it, until they have it. A token that its settings name from earlier is no
+  // wish to join again.
+  if (layout.role() === 'source') return
   const hasSecret = layout.secrets.current() !== undefined
   // It goes on learning, and becomes a member while it is up.
   if (layout.role() === 'learner' && options.join === undefined && hasSecret) return

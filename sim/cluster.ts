@@ -5,6 +5,7 @@ import { byteString, hex } from '../protocol/bytes.ts'
 import { blake3, createBlake3 } from '../protocol/hash.ts'
 import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
 import { utf8 } from '../protocol/bytes.ts'
+import type { LayoutView } from '../protocol/layout/view.ts'
 import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
 import type { RegisterObserver } from '../node/metadata/registers.ts'
 import { ShoalNode } from '../node/node.ts'
@@ -69,6 +70,7 @@ interface Machine {
   index: SimulatedIndexStore
   /** Absent for the founder and for nodes that `form` brings in. */
   joining?: Joining | undefined
+  hasJoined: boolean
   /** Gone for good: its disk is lost, or it has left and was switched off. */
   retired: boolean
   /** As the boot number, but no image turns it back: no two lives draw the same numbers. */
@@ -113,6 +115,7 @@ export class SimulatedCluster {
         clock,
         disk: new SimulatedDisk({ clock, random }),
         index: new SimulatedIndexStore({ clock, random }),
+        hasJoined: false,
         retired: false,
         lives: 0,
         life: undefined,
@@ -132,6 +135,7 @@ export class SimulatedCluster {
       disk: new SimulatedDisk({ clock, random }),
       index: new SimulatedIndexStore({ clock, random }),
       joining,
+      hasJoined: false,
       retired: false,
       lives: 0,
       life: undefined,
@@ -144,6 +148,31 @@ export class SimulatedCluster {
     this.kill(number, true)
     this.#machines[number]!.retired = true
     this.trace(`retire ${number}`)
+  }
+
+  isRetired(number: number): boolean {
+    return this.#machines[number]!.retired
+  }
+
+  /** It was added, and has never been up as a member. */
+  isJoining(number: number): boolean {
+    const { joining, hasJoined } = this.#machines[number]!
+    return joining !== undefined && !hasJoined
+  }
+
+  /** By the highest epoch that anybody who is up knows. */
+  latestView(): LayoutView | undefined {
+    let latest: LayoutView | undefined
+    for (const { life } of this.#machines) {
+      const view = life?.node?.layout.current()
+      if (view !== undefined && view.epoch > (latest?.epoch ?? 0)) latest = view
+    }
+    return latest
+  }
+
+  /** What it is to the layout by that epoch. Undefined: nothing, as far as anybody knows. */
+  roleOf(number: number): ReturnType<LayoutView['role']> {
+    return this.latestView()?.role(this.idOf(number))
   }
 
   /** Machines that are not gone for good. */
@@ -269,7 +298,9 @@ export class SimulatedCluster {
         },
       })
       const node = await Promise.race([starting, life.death])
-      if (!life.dead) life.node = node
+      if (life.dead) return
+      life.node = node
+      machine.hasJoined = true
     } catch (error) {
       if (!life.dead) throw error
     }

@@ -36,6 +36,8 @@ const MEMBERS_MIN = 3
 /** By which all of it has come to an end, once all is calm. */
 const SETTLED_WITHIN_MS = 240_000
 const TOKEN_MS = 3_600_000
+/** A dead node whose replacement has not come by then is removed. */
+const REPLACED_WITHIN_MS = 60_000
 
 export class Changes {
   readonly byKind = new Map<ChangeName, number>()
@@ -44,6 +46,8 @@ export class Changes {
   readonly #crashes: Crashes
   /** Dead for good and not yet out of the layout. */
   #dead: NodeId | undefined
+  /** From when on it is removed if it is still there. */
+  #removeMs = 0
   readonly #enabled: ReadonlySet<string>
 
   constructor(cluster: SimulatedCluster, crashes: Crashes, enabled: readonly ChangeName[]) {
@@ -62,7 +66,7 @@ export class Changes {
       if (kind !== undefined && (await this.#apply(kind))) {
         this.byKind.set(kind, (this.byKind.get(kind) ?? 0) + 1)
       }
-      await this.#switchOffLeft()
+      await this.#tend()
     }
   }
 
@@ -74,8 +78,7 @@ export class Changes {
     let last = 'no node is up'
     while (clock.monotonicMs() < untilMs) {
       await this.#sleep(1_000)
-      // Somebody has to say that the dead one will not come back.
-      if (this.#dead !== undefined) await this.#removeDead()
+      await this.#tend()
       const found = this.#unsettled()
       if (found.length === 0) return this.violations
       last = found.join(', ')
@@ -85,14 +88,13 @@ export class Changes {
 
   /** Members by the highest epoch that anybody knows, by number. */
   members(): number[] {
-    const view = this.#latest()?.layout.current()
+    const view = this.#cluster.latestView()
     if (view === undefined) return []
     return this.#cluster.numbers.filter((number) => view.isMember(this.#cluster.idOf(number)))
   }
 
   #unsettled(): string[] {
-    const latest = this.#latest()
-    const view = latest?.layout.current()
+    const view = this.#cluster.latestView()
     if (view === undefined) return ['no node is up']
     const found: string[] = []
     if (view.state !== 'STABLE') found.push(`epoch ${view.epoch} is ${view.state}`)
@@ -100,13 +102,13 @@ export class Changes {
     for (const number of this.#cluster.numbers) {
       const id = this.#cluster.idOf(number)
       const node = this.#cluster.node(number)
-      // One that was told to come in and was never admitted is nobody's business.
       if (node === undefined) {
-        if (view.isMember(id)) found.push(`member ${number} is not up`)
+        found.push(view.isMember(id) ? `member ${number} is not up` : `${number} is not in yet`)
         continue
       }
       if (node.layout.current()?.epoch !== view.epoch) found.push(`node ${number} is behind`)
-      const strange = leftOvers(node)
+      // One that has left can ask nobody any more: it keeps its files, and is switched off.
+      const strange = view.role(id) === undefined ? 0 : leftOvers(node)
       if (strange > 0)
         found.push(`node ${number} keeps ${strange} rows of partitions that it does not hold`)
     }
@@ -122,29 +124,32 @@ export class Changes {
     const node = through === undefined ? undefined : this.#cluster.node(through)
     if (node === undefined) return false
     const target = this.#cluster.idOf(members[Math.floor(random() * members.length)]!)
+    // A change that is asked for soon after another one goes together with it.
+    const entry = this.#cluster.latestView()!.entry
+    const planned = (entry.next ?? entry.members).length
     switch (kind) {
       case 'join':
-        return members.length < MEMBERS_MAX && this.#join(node)
+        return planned < MEMBERS_MAX && this.#join(node)
       case 'join-two': {
-        if (members.length + 1 >= MEMBERS_MAX) return false
+        if (planned + 1 >= MEMBERS_MAX) return false
         const both = await Promise.all([this.#join(node), this.#join(node)])
         return both.some((joined) => joined)
       }
       case 'drain':
-        if (members.length <= MEMBERS_MIN || target === this.#dead) return false
+        if (planned <= MEMBERS_MIN || target === this.#dead) return false
         return this.#ask(() => node.layout.changes.apply({ kind: 'drain', nodeId: target }))
       case 'remove':
       case 'replace': {
-        if (members.length <= MEMBERS_MIN && kind === 'remove') return false
+        if (planned <= MEMBERS_MIN && kind === 'remove') return false
         if (!(await this.#mayDie(target))) return false
         const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === target)!
         if (this.#crashes.busy.has(number)) return false
         this.#dead = target
         this.#cluster.retire(number)
         await this.#sleep(random() * 2_000)
-        if (kind === 'replace') return this.#join(this.#anyMember() ?? node, target)
-        await this.#removeDead()
-        return true
+        const isReplaced = kind === 'replace'
+        this.#removeMs = this.#cluster.clock.monotonicMs() + (isReplaced ? REPLACED_WITHIN_MS : 0)
+        return !isReplaced || this.#join(this.#anyMember() ?? node, target)
       }
       case 'zone':
         return this.#ask(() =>
@@ -179,25 +184,29 @@ export class Changes {
       .catch(() => undefined)
     if (token === undefined) return false
     const number = this.#cluster.add({ token, replace })
-    // It may wait for long, be killed, and start again; what it can't do is found a cluster of its own (L1).
-    this.#cluster.start(number).catch((error: unknown) => {
-      this.#cluster.trace(`joiner ${number} gave up: ${String(error)}`)
-      this.#cluster.retire(number)
-    })
+    this.#crashes.join(number)
     return true
   }
 
+  /** What an operator does now and then. */
+  async #tend(): Promise<void> {
+    this.#switchOffLeft()
+    await this.#removeDead()
+  }
+
+  /** Somebody has to say that it will not come back. */
   async #removeDead(): Promise<void> {
     const dead = this.#dead
     const node = this.#anyMember()
     if (dead === undefined || node === undefined) return
-    const view = this.#latest()?.layout.current()
+    const view = this.#cluster.latestView()
     if (view !== undefined && !view.known.some(({ nodeId }) => nodeId === dead)) {
       this.#dead = undefined
       this.#crashes.noDamage = false
       return
     }
     if (view?.isMember(dead) !== true || view.state !== 'STABLE') return
+    if (this.#cluster.clock.monotonicMs() < this.#removeMs) return
     await this.#ask(() => node.layout.changes.apply({ kind: 'remove', nodeId: dead }))
   }
 
@@ -214,7 +223,7 @@ export class Changes {
 
   #isSafe(target: NodeId): boolean {
     if (this.#crashes.busy.size > 0) return false
-    const view = this.#latest()?.layout.current()
+    const view = this.#cluster.latestView()
     if (view === undefined || view.state !== 'STABLE' || view.sources.length > 0) return false
     if ((view.entry.replication ?? view.genesis.replication) < 3 || view.members.length < 3)
       return false
@@ -228,16 +237,16 @@ export class Changes {
     return view.isMember(target)
   }
 
-  /** Who has left and has nothing any more is switched off, as the page says. */
-  async #switchOffLeft(): Promise<void> {
-    const view = this.#latest()?.layout.current()
+  /** Who has left is switched off, as the page says. */
+  #switchOffLeft(): void {
+    const view = this.#cluster.latestView()
     if (view === undefined) return
     for (const number of this.#cluster.numbers) {
       const node = this.#cluster.node(number)
-      const id = this.#cluster.idOf(number)
-      if (node === undefined || view.role(id) !== undefined || this.#crashes.busy.has(number))
-        continue
-      if (node.layout.current()?.epoch !== view.epoch || leftOvers(node) > 0) continue
+      const role = view.role(this.#cluster.idOf(number))
+      if (node === undefined || role !== undefined || this.#crashes.busy.has(number)) continue
+      // It has to learn of that by itself.
+      if (node.layout.current()?.epoch !== view.epoch) continue
       this.#cluster.retire(number)
     }
   }
@@ -261,16 +270,6 @@ export class Changes {
       if (node !== undefined) return node
     }
     return undefined
-  }
-
-  #latest(): ShoalNode | undefined {
-    let latest: ShoalNode | undefined
-    for (const number of this.#cluster.numbers) {
-      const node = this.#cluster.node(number)
-      const epoch = node?.layout.current()?.epoch ?? 0
-      if (node !== undefined && epoch > (latest?.layout.current()?.epoch ?? 0)) latest = node
-    }
-    return latest
   }
 
   #sleep(delayMs: number): Promise<void> {

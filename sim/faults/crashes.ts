@@ -1,10 +1,22 @@
 /** Nodes that go down and come up again, with what an operator does where one does not. */
 
 import { LogError } from '../../node/data/errors.ts'
+import { MembershipError, type MembershipErrorCode } from '../../node/membership/errors.ts'
 import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 
 const STARTS_MAX = 4
+const JOIN_AGAIN_MS = 1_000
+/** Asking again would not help. */
+const FINAL: ReadonlySet<MembershipErrorCode> = new Set([
+  'bad-token',
+  'expired-token',
+  'used-token',
+  'other-cluster',
+  'bad-change',
+  'removed',
+  'replaced',
+])
 
 export class Crashes {
   /** Down, or about to be: others leave it alone. */
@@ -21,6 +33,11 @@ export class Crashes {
 
   /** Starts it if it is down, and again when it goes down in its start. */
   async revive(number: number): Promise<void> {
+    if (this.#cluster.isRetired(number)) return
+    if (this.#cluster.isJoining(number)) {
+      this.join(number)
+      return
+    }
     let acceptLostLog = false
     for (let i = 0; i < STARTS_MAX && !this.#cluster.alive(number); i++) {
       try {
@@ -29,12 +46,55 @@ export class Crashes {
         this.#cluster.kill(number, false)
         acceptLostLog = isLogMissing(error)
         if (acceptLostLog) continue
+        if (this.#hasLeft(number, error)) {
+          this.#cluster.retire(number)
+          return
+        }
         if (!this.#repaired(number, error)) {
           this.#cluster.failures.push(`node ${number} does not start: ${String(error)}`)
           return
         }
       }
     }
+  }
+
+  /** Starts one that has yet to be let in; nobody waits for it. It may wait for long, be killed and start again; what
+   * it can't do is found a cluster of its own (L1). */
+  join(number: number): void {
+    void this.#join(number)
+  }
+
+  async #join(number: number): Promise<void> {
+    while (!this.#cluster.isRetired(number) && !this.#cluster.alive(number)) {
+      try {
+        await this.#cluster.start(number)
+        return
+      } catch (error) {
+        this.#cluster.trace(`joiner ${number} gave up: ${String(error)}`)
+        this.#cluster.kill(number, false)
+        const isFinal = error instanceof MembershipError && FINAL.has(error.code)
+        if (isFinal && !String(error).includes('is up')) {
+          if (this.#cluster.roleOf(number) !== undefined) {
+            this.#cluster.failures.push(`node ${number} was let in and refused: ${String(error)}`)
+          }
+          this.#cluster.retire(number)
+          return
+        }
+        if (!(error instanceof MembershipError)) {
+          this.#cluster.failures.push(`joiner ${number} does not start: ${String(error)}`)
+          return
+        }
+      }
+      await new Promise<void>((resolve) => void this.#cluster.clock.after(JOIN_AGAIN_MS, resolve))
+    }
+  }
+
+  /** It says itself that it is no member any more, and the others say so too. */
+  #hasLeft(number: number, error: unknown): boolean {
+    return (
+      String(error).includes('was removed from the cluster') &&
+      this.#cluster.roleOf(number) === undefined
+    )
   }
 
   /** What the documentation says to do. */

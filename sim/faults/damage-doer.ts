@@ -43,13 +43,21 @@ export class DamageDoer {
     const { random } = this.#cluster
     const kind = drawKind(DAMAGE, this.#enabled, random)
     if (kind === undefined || this.#crashes.noDamage) return
-    if (this.#victim === undefined || (random() < NEXT_SHARE && (await this.#isWhole()))) {
+    // Whose disk is away for good, or was emptied by the others before it went, is nobody's second copy.
+    const isGone = this.#victim !== undefined && this.#cluster.isRetired(this.#victim)
+    if (
+      this.#victim === undefined ||
+      isGone ||
+      (random() < NEXT_SHARE && (await this.#isWhole()))
+    ) {
       const { numbers } = this.#cluster
       this.#victim = numbers[Math.floor(random() * numbers.length)]!
     }
     const victim = this.#victim
     const { busy } = this.#crashes
-    if (busy.has(victim) || !this.#cluster.alive(victim)) return
+    // A node may have died for good meanwhile. A joiner that is not in yet has nothing that counts.
+    if (this.#crashes.noDamage || busy.has(victim)) return
+    if (this.#cluster.node(victim) === undefined) return
     if (kind === 'flip-live') {
       if (flipLive(this.#cluster, victim) > 0) this.#count(kind)
       return
