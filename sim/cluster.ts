@@ -277,7 +277,6 @@ export class SimulatedCluster {
         },
         partitionBits: PARTITION_BITS,
         systemPartitions: this.#options.systemPartitions,
-        replace,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         clusterSecret: secretStore(() => files.record, remember),
@@ -291,7 +290,7 @@ export class SimulatedCluster {
             }
           : {
               join: hasToken ? (machine.joining?.token ?? this.#join) : undefined,
-              replace: machine.joining?.replace,
+              replace: replace ?? machine.joining?.replace,
             }),
         observer: (event) => {
           if (!life.dead) this.#options.observer(number, event)
