@@ -78,7 +78,25 @@ describe('the layout as a table', () => {
     expect(planned.underWay).toMatch(/^PLANNED: x; learners 0 % caught up; d is away$/)
     const joint = table([a, b, c], { ...changes, state: 'JOINT' }, { a: {} }, ['x'])
     expect(states(joint)).toEqual({ a: 'member', b: 'member?', c: 'leaving?', d: 'joining?' })
-    expect(joint.underWay).toMatch(/^JOINT: x; .*; b, d are away$/)
+    expect(joint.underWay).toMatch(/^JOINT: x; .*; b, d are away; 64 partitions wait for b, c, d: /)
+  })
+
+  it('says why it does not move on: how many partitions wait, and for whom', () => {
+    const next = [a, b, d]
+    const joint = table([a, b, c], { state: 'JOINT', cause: 'joint', next }, { a: {}, d: {} }, [
+      'x',
+    ])
+    expect(joint.underWay).toMatch(
+      /; b is away; 64 partitions wait for b, c: too few of their holders answer$/,
+    )
+    const sources = [{ epoch: 3, members: [a, c, d], replication: 3 }]
+    const lacking = [{ epoch: 3, partitions: new Uint8Array([0xa0]) }]
+    const moving = (b_: Partial<WireStatusReply>) =>
+      table([a, b], { sources }, { a: {}, b: b_ }).underWay
+    expect(moving({ lacking })).toMatch(
+      /; 2 partitions wait for c, d: too few of their holders answer$/,
+    )
+    expect(moving({})).not.toMatch(/wait/)
   })
 
   it('moving: the slowest node says how long it takes', () => {

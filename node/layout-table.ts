@@ -5,11 +5,15 @@ import type { NodeId } from '../protocol/ids.ts'
 import { nextReplicationOf, type Member } from '../protocol/layout/entry.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import { heldUp } from './membership/held-up.ts'
 import { nameOf } from './node-name.ts'
+import { hasBit } from './rebalance/bitmap.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 const LEFT =
   'this node has left the cluster: what it shows may be old, ask a member (--data, --admin)'
+
+const NAMES_MAX = 3
 
 /**
  * @param replies of the nodes that are up, this one included
@@ -43,7 +47,8 @@ export function tableOf(
     nodes: nodes.map((node) => ({ ...node, share: total === 0 ? 0 : node.partitions / total })),
   }
   const hasLeft = nodes.every((node) => !node.self)
-  return { ...table, underWay: hasLeft ? LEFT : underWayLine(table) }
+  const underWay = hasLeft ? LEFT : `${underWayLine(table)}${heldUpText(view, replies)}`
+  return { ...table, underWay }
 }
 
 function nodeOf(
@@ -160,6 +165,24 @@ function awayText(nodes: readonly LayoutNode[]): string {
   const away = nodes.filter(({ up, state }) => !up && state !== 'leaving' && state !== 'source')
   if (away.length === 0) return ''
   return `; ${away.map(({ name }) => name).join(', ')} ${away.length === 1 ? 'is' : 'are'} away`
+}
+
+/** Why it does not move on, when it does not. */
+function heldUpText(view: LayoutView, replies: ReadonlyMap<NodeId, WireStatusReply>): string {
+  const held = heldUp(
+    view,
+    (node) => replies.get(node)?.unproven === false,
+    (source, partition) =>
+      view.placement.replicas(partition).some((node) => {
+        const lacking = replies.get(node)?.lacking.find(({ epoch }) => epoch === source)
+        return lacking !== undefined && hasBit(lacking.partitions, partition)
+      }),
+  )
+  if (held === undefined) return ''
+  const names = held.nodes.map((node) => nameOf(view, node)).sort()
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : ''
+  const count = held.partitions === 1 ? '1 partition waits' : `${held.partitions} partitions wait`
+  return `; ${count} for ${names.slice(0, NAMES_MAX).join(', ')}${more}: too few of their holders answer`
 }
 
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {

@@ -39,6 +39,7 @@ import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
 import { droppedIn, leftLine, removedLine } from './former.ts'
+import { HeldUpLog } from './held-up.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
 import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
@@ -482,10 +483,15 @@ export class LayoutManager {
   }
 
   async #beat(): Promise<void> {
+    const { network, logger } = this.#options
+    const held = new HeldUpLog(logger)
     for (;;) {
       await this.#timer.sleep(this.#timer.jittered(HEARTBEAT_MS))
       this.#gossip.beat()
       this.#watch.look()
+      const { view } = this.#log
+      if (view?.isMember(network.self) !== true) continue
+      held.look(view, (node) => node === network.self || network.connected(node))
     }
   }
 
