@@ -225,6 +225,25 @@ describe('a joiner that is back without its token', () => {
   )
 })
 
+test.each(SEEDS)('the only member dies while another node learns, and goes on: seed %i', (seed) =>
+  onCluster(
+    2,
+    async (cluster) => {
+      for (let i = 0; i < KEYS; i++) await put(backendOf(cluster, 0), `key ${i}`, contentOf(i))
+      const joined = cluster.start(1)
+      await until(cluster, 'planned', () => view(cluster, 0).state === 'PLANNED')
+      cluster.kill(0, seed % 2 === 0)
+      await cluster.start(0)
+      await joined
+      await until(cluster, 'two members', () => has(cluster, 0, 2) && has(cluster, 1, 2))
+      for (let i = 0; i < KEYS; i++) {
+        expect(new Uint8Array(await get(backendOf(cluster, 1), `key ${i}`))).toEqual(contentOf(i))
+      }
+    },
+    { seed, members: 1 },
+  ),
+)
+
 describe('who leads it dies', () => {
   const STEPS = ['PLANNED', 'JOINT', 'STABLE'] as const
   test.each(SEEDS.flatMap((seed) => STEPS.map((step) => [step, seed] as const)))(

@@ -182,7 +182,9 @@ export class SelfCheck {
     const view = current()
     if (this.#proven || view === undefined) return
     const { members, next } = view.entry
-    const isEnough = [members, ...(next === undefined ? [] : [next])].every((set) => {
+    // In PLANNED the nodes of P′ that only learn are not asked, and none of them votes (L1b).
+    const sets = view.state === 'JOINT' && next !== undefined ? [members, next] : [members]
+    const isEnough = sets.every((set) => {
       const heard = set.filter(({ nodeId }) => nodeId === self || this.#recorded.has(nodeId))
       return heard.length >= majority(set.length)
     })
