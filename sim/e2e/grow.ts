@@ -140,8 +140,8 @@ class Growth {
     )
     this.#stepping = false
     await this.#reviving
-    if (gone !== undefined) await this.#hasLeft(gone)
     const moved = (await members.metric('shoal_move_bytes_total')) - movedBefore
+    if (gone !== undefined) await this.#hasLeft(gone)
     console.log(
       `${step}: members after ${((served - startedMs) / 1_000).toFixed(1)} s, moved whole after ` +
         `${((performance.now() - startedMs) / 1_000).toFixed(1)} s, ${mib(moved)} MiB of blocks moved, ` +

@@ -1,6 +1,13 @@
 /** Nodes that come and go, each a process of its own, by the documented commands: start, join, drain, replace, kill. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
@@ -33,6 +40,8 @@ export class Members {
   readonly #args: readonly string[]
   readonly #children = new Map<number, Child>()
   readonly #ready = new Map<number, Ready>()
+  /** What a node was given to join by. */
+  readonly #joining = new Map<number, readonly string[]>()
   /** Killed, and not started again yet. */
   readonly #down = new Set<number>()
   /** How long JOINT epochs lasted, from the lines of all nodes. */
@@ -99,13 +108,16 @@ export class Members {
     const args = ['--join-file', token]
     if (replace !== undefined) args.push('--replace', replace)
     if (zone !== undefined) args.push('--zone', zone)
+    this.#joining.set(node, args)
     this.#spawn(node, args)
     return { node, ready: this.#untilReady(node) }
   }
 
-  /** The same directory, the same addresses: after a kill. */
+  /** The same directory, the same addresses: after a kill. A token only where it was killed before it was given the
+   * layout. */
   async again(node: number): Promise<void> {
-    await this.#start(node, [])
+    const isAdmitted = existsSync(join(this.dir(node), 'layout.json'))
+    await this.#start(node, isAdmitted ? [] : (this.#joining.get(node) ?? []))
   }
 
   /** SIGKILL. With `forGood` its data is lost as well. */
@@ -243,7 +255,12 @@ export class Members {
     )
     this.#children.set(node, child)
     this.#down.delete(node)
-    child.process.stderr?.on('data', (text: string) => this.joint.take(node, text))
+    child.process.stderr?.on('data', (text: string) => {
+      this.joint.take(node, text)
+      if (process.env['SHOAL_KEEP_DATA'] !== undefined) {
+        appendFileSync(join(this.dataDir, `node-${node}.log`), text)
+      }
+    })
     return child
   }
 }
