@@ -300,25 +300,33 @@ test('conditions are about the current version, or the one that is named', async
   })
 })
 
-test('many writers of one versioned key: every acknowledged version is there, once', async () => {
-  await onCluster(3, async (cluster) => {
-    await setVersioning(backendOf(cluster, 0), 'Enabled')
-    const made: string[] = []
-    await Promise.all(
-      Array.from({ length: 9 }, async (_, writer) => {
-        for (let i = 0; i < 12; i++) {
-          try {
-            made.push(await put(backendOf(cluster, writer % 3), KEY, `${writer} ${i}`))
-          } catch (error) {
-            expect(error).toBeInstanceOf(StoreError)
-          }
-        }
-      }),
+// Of seeds 1 to 24 these lost versions while an operation that was proposed upon two states passed for one state.
+test.each([1, 5, 7, 13, 18, 20, 21, 24])(
+  'many writers of one versioned key: every acknowledged version is there, once: seed %d',
+  async (seed) => {
+    await onCluster(
+      3,
+      async (cluster) => {
+        await setVersioning(backendOf(cluster, 0), 'Enabled')
+        const made: string[] = []
+        await Promise.all(
+          Array.from({ length: 9 }, async (_, writer) => {
+            for (let i = 0; i < 12; i++) {
+              try {
+                made.push(await put(backendOf(cluster, writer % 3), KEY, `${writer} ${i}`))
+              } catch (error) {
+                expect(error).toBeInstanceOf(StoreError)
+              }
+            }
+          }),
+        )
+        const left = await versionsOf(backendOf(cluster, 0), KEY)
+        expect(new Set(left).size).toBe(left.length)
+        expect(left).toEqual(expect.arrayContaining(made))
+        expect([...left].sort()).toEqual(left)
+        for (const id of made) await get(backendOf(cluster, 1), KEY, id)
+      },
+      { seed },
     )
-    const left = await versionsOf(backendOf(cluster, 0), KEY)
-    expect(new Set(left).size).toBe(left.length)
-    expect(left).toEqual(expect.arrayContaining(made))
-    expect([...left].sort()).toEqual(left)
-    for (const id of made) await get(backendOf(cluster, 1), KEY, id)
-  })
-})
+  },
+)

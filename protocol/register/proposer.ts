@@ -20,6 +20,7 @@
  */
 
 import { assert } from '../assert.ts'
+import { equalBytes } from '../bytes.ts'
 import type { BlockKey, NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
 import { lineageOf, originAfter, valueInLineage } from './lineage.ts'
@@ -107,8 +108,9 @@ export class Proposer {
   #accepting: 'written' | 'kept' | 'overtaken' = 'written'
   /** What was written, where the accept rewrites what came after it. */
   #overtaken: RegisterValue | undefined
-  /** What was proposed last, unless the change has seen another state since. */
+  /** What was proposed last, unless the change has seen another state since, and the state that it was made of. */
   #proposed: RegisterValue | undefined
+  #proposedFrom: RegisterValue | undefined
   /** Highest ballot met (P6). */
   #seen: Ballot = ZERO_BALLOT
   #conflictInRound = false
@@ -272,10 +274,13 @@ export class Proposer {
     return this.#promises.every(({ floor }) => compareBallots(floor, attempt.ballot) < 0)
   }
 
-  /** The same change of the same state is the same value, so that its proposals need not be told apart. */
+  /**
+   * The same change of the same state is the same value, so that its proposals need not be told apart. The same
+   * operation is not the same state: its proposer may have proposed it upon one state, and then upon another.
+   */
   #proposedUpon(current: Accepted | undefined): RegisterValue | undefined {
-    if (this.#attempt === undefined || this.#proposed?.replaced !== current?.value.operation) return
-    return this.#proposed
+    if (this.#attempt === undefined || this.#proposed === undefined) return undefined
+    return isSameValue(this.#proposedFrom, current?.value) ? this.#proposed : undefined
   }
 
   #highestFloor(): Ballot {
@@ -309,6 +314,7 @@ export class Proposer {
     )
     this.#attempt = { ...this.#attempt, values: [...others, request.value] }
     this.#proposed = request.value
+    this.#proposedFrom = current?.value
     this.#settling = first ? { request, never: [], resent: false } : undefined
     return step
   }
@@ -406,6 +412,23 @@ export class Proposer {
 function withoutLost(value: RegisterValue, lost: ReadonlySet<BlockKey> | undefined): RegisterValue {
   if (lost === undefined || !value.blocks.some((block) => lost.has(block))) return value
   return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
+}
+
+function isSameValue(a: RegisterValue | undefined, b: RegisterValue | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (
+    a.tombstone === b.tombstone &&
+    isSameList(lineageOf(a), lineageOf(b)) &&
+    isSameList(a.blocks, b.blocks) &&
+    (a.above === undefined || b.above === undefined
+      ? a.above === b.above
+      : sameBallot(a.above, b.above)) &&
+    equalBytes(a.body, b.body)
+  )
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i])
 }
 
 function highest(promises: readonly Promised[]): Accepted | undefined {
