@@ -105,6 +105,7 @@ test('digests of all partitions, for a peer', async () => {
       epoch: 1,
       partitions: 16,
       isMember: () => true,
+      role: () => 'member',
       partitionsOf: () => all,
     }) as unknown as LayoutView
   const exchange = new Exchange({ store, self: 'me' as NodeId, view, clock })

@@ -92,8 +92,11 @@ export class Exchange {
   async digests(peer: NodeId, request: WireDigestRequest): Promise<WireDigestReply> {
     const { view } = this.#options
     const { epoch } = view()
-    if (!this.#mayTell(peer, request.epoch)) return { epoch, digests: new Uint8Array(0) }
     const groups = Math.ceil(view().partitions / GROUP_PARTITIONS)
+    if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
+      throw new MessageError('no such groups')
+    }
+    if (!this.#mayTell(peer, request.epoch)) return { epoch, digests: new Uint8Array(0) }
     if (request.level === 0) {
       const digests = new Uint8Array(groups * DIGEST_BYTES)
       const found = await this.groupDigests(peer)
@@ -103,9 +106,6 @@ export class Exchange {
     }
     const layout = view()
     const isOfBlocks = request.level === BLOCKS_LEVEL
-    if (request.groups.length > GROUPS_MAX || request.groups.some((group) => group >= groups)) {
-      throw new MessageError('no such groups')
-    }
     const digests = new Uint8Array(request.groups.length * GROUP_PARTITIONS * DIGEST_BYTES)
     for (const [i, group] of request.groups.entries()) {
       for (let offset = 0; offset < GROUP_PARTITIONS; offset++) {
