@@ -47,8 +47,9 @@ export function tableOf(
     nodes: nodes.map((node) => ({ ...node, share: total === 0 ? 0 : node.partitions / total })),
   }
   const hasLeft = nodes.every((node) => !node.self)
-  const underWay = hasLeft ? LEFT : `${underWayLine(table)}${heldUpText(view, replies)}`
-  return { ...table, underWay }
+  const held = heldUpLine(view, replies)
+  const underWay = `${underWayLine(table)}${held === undefined ? '' : `; ${held}`}`
+  return { ...table, underWay: hasLeft ? LEFT : underWay }
 }
 
 function nodeOf(
@@ -167,8 +168,11 @@ function awayText(nodes: readonly LayoutNode[]): string {
   return `; ${away.map(({ name }) => name).join(', ')} ${away.length === 1 ? 'is' : 'are'} away`
 }
 
-/** Why it does not move on, when it does not. */
-function heldUpText(view: LayoutView, replies: ReadonlyMap<NodeId, WireStatusReply>): string {
+/** Why the change under way does not move on; undefined when it does, or there is none. */
+export function heldUpLine(
+  view: LayoutView,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+): string | undefined {
   const held = heldUp(
     view,
     (node) => replies.get(node)?.unproven === false,
@@ -178,11 +182,11 @@ function heldUpText(view: LayoutView, replies: ReadonlyMap<NodeId, WireStatusRep
         return lacking !== undefined && hasBit(lacking.partitions, partition)
       }),
   )
-  if (held === undefined) return ''
+  if (held === undefined) return undefined
   const names = held.nodes.map((node) => nameOf(view, node)).sort()
   const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : ''
   const count = held.partitions === 1 ? '1 partition waits' : `${held.partitions} partitions wait`
-  return `; ${count} for ${names.slice(0, NAMES_MAX).join(', ')}${more}: too few of their holders answer`
+  return `${count} for ${names.slice(0, NAMES_MAX).join(', ')}${more}: too few of their holders answer`
 }
 
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {

@@ -29,6 +29,7 @@ import type { Store } from './data/store.ts'
 import type { Clock, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
 import { LayoutAdmin, type Changes } from './layout-admin.ts'
+import { heldUpLine } from './layout-table.ts'
 import { MembershipError } from './membership/errors.ts'
 import { leftLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
@@ -222,6 +223,7 @@ export class Status implements AdminBackend {
     const view = this.#view()
     const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
     const spare = spareOf(view, replies)
+    const held = heldUpLine(view, replies)
     const stats = store.stats()
     const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
@@ -237,6 +239,7 @@ export class Status implements AdminBackend {
           ? ['two members: both must answer, so losing either one stops reads and writes']
           : []),
         ...[...replies].flatMap(([node, reply]) => memoryWarnings(node, reply)),
+        ...(held === undefined ? [] : [held]),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
         ...(layout.status().abstainsFrom === undefined
           ? []

@@ -66,6 +66,20 @@ test('a node that stands in P′ alone begins nothing: a JOINT that is abandoned
   })
 })
 
+test('the status of a node and the layout say why a change does not move on', async () => {
+  await withHandLayout(3, async (hand) => {
+    const { admin } = nodeOf(hand.cluster, 0)
+    await hand.plan([0, 1])
+    await hand.joint()
+    const line = /^\d+ partitions wait for .*, .*: too few of their holders answer$/
+    expect((await admin.status()).warnings.filter((warning) => line.test(warning))).toEqual([])
+    hand.cluster.kill(1, false)
+    hand.cluster.kill(2, false)
+    expect((await admin.status()).warnings).toContainEqual(expect.stringMatching(line))
+    expect((await admin.layoutTable()).underWay).toMatch(/too few of their holders answer$/)
+  })
+})
+
 test('a learner that starts again within a plan goes on with what it has', async () => {
   let states = 0
   await withHandLayout(
