@@ -30,7 +30,9 @@ export type ChangeName = keyof typeof CHANGES
 
 export const CHANGE_NAMES = Object.keys(CHANGES) as ChangeName[]
 
-const PAUSE_MS_MAX = 8_000
+const PAUSE_MS_MAX = 5_000
+/** A node that is killed answers nothing any more; what was asked of it may still happen. */
+const ASK_TIMEOUT_MS = 30_000
 const MEMBERS_MAX = 9
 const MEMBERS_MIN = 3
 /** By which all of it has come to an end, once all is calm. */
@@ -179,9 +181,9 @@ export class Changes {
   }
 
   async #join(through: ShoalNode, replace?: NodeId): Promise<boolean> {
-    const token = await through.admin
-      .issueToken({ ttlMs: TOKEN_MS, uses: 1 })
-      .catch(() => undefined)
+    const token = await this.#inTime(through.admin.issueToken({ ttlMs: TOKEN_MS, uses: 1 })).catch(
+      () => undefined,
+    )
     if (token === undefined) return false
     const number = this.#cluster.add({ token, replace })
     this.#crashes.join(number)
@@ -254,7 +256,7 @@ export class Changes {
   /** Refusals are no fault: another change is under way, or nobody answers. */
   async #ask(run: () => Promise<unknown>): Promise<boolean> {
     try {
-      await run()
+      await this.#inTime(run())
       return true
     } catch (error) {
       this.#cluster.trace(
@@ -262,6 +264,15 @@ export class Changes {
       )
       return false
     }
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {})
+    const late = this.#sleep(ASK_TIMEOUT_MS).then(() => {
+      throw new Error('no answer in time')
+    })
+    late.catch(() => {})
+    return Promise.race([work, late])
   }
 
   #anyMember(): ShoalNode | undefined {
