@@ -320,6 +320,47 @@ describe('proposer', () => {
     `)
   })
 
+  test('P4: an operation that was proposed upon two states is no one state to build upon again', () => {
+    const lab = new Lab()
+    const append =
+      (letter: string): Change =>
+      (current) => ({
+        write: {
+          tombstone: false,
+          body: new Uint8Array([...(current?.body ?? []), letter.charCodeAt(0)]),
+          blocks: [],
+        },
+      })
+    const propose = (name: string): unknown => lab.propose(name, { change: append(name) })
+    const text = (node: string): string =>
+      String.fromCharCode(...(lab.states.get(node)?.accepted?.value.body ?? []))
+    propose('z')
+    lab.deliver('z', 'abc')
+    lab.deliver('z', 'abc')
+    // q upon z, on one replica only.
+    propose('q')
+    lab.deliver('q', 'abc')
+    lab.deliver('q', 'a')
+    lab.fail('q', 'bc')
+    // r upon that q, nowhere.
+    propose('r')
+    lab.deliver('r', 'ab')
+    lab.fail('r', 'abc')
+    // s upon z, and q upon s: chosen.
+    propose('s')
+    lab.deliver('s', 'bc')
+    lab.deliver('s', 'bc')
+    lab.backoffOver('q')
+    lab.deliver('q', 'bc')
+    lab.deliver('q', 'bc')
+    expect(text('b')).toBe('zsq')
+    lab.backoffOver('r')
+    lab.deliver('r', 'bc')
+    lab.deliver('r', 'bc')
+    expect(lab.outcomes.get('r')).toMatchObject({ type: 'written' })
+    expect(text('b')).toBe('zsqr')
+  })
+
   test('P3: a failed condition upon a state that is not known to be chosen writes it again', () => {
     const lab = new Lab()
     lab.propose('p')
