@@ -1,8 +1,9 @@
 /** Fault 6: a disk filled to the last byte that writes may take. Nothing is half there, reads and deletes go
  * on, space comes back by itself, and writes resume without a restart. */
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { SimulatedCluster } from './cluster.ts'
+import type { SimulatedDisk } from './disk.ts'
 import {
   backendOf,
   BUCKET,
@@ -14,6 +15,7 @@ import {
   onCluster,
   put,
   sleep,
+  untilLevel,
 } from './testing/calm-cluster.ts'
 
 const CAPACITY = 16 << 20
@@ -30,7 +32,9 @@ const remove = (cluster: SimulatedCluster, i: number): Promise<unknown> =>
     .deleteObject(context(), { bucket: BUCKET, key: keyOf(i) })
     .catch((error: unknown) => {
       const full = [0, 1, 2].map((node) => nodeOf(cluster, node).store.stats())
-      throw new Error(`delete of ${i}: ${JSON.stringify(full)}`, { cause: error })
+      throw new Error(`delete of ${i}: ${JSON.stringify(full)}`, {
+        cause: error,
+      })
     })
 
 /** Writes until the disks take no more; the result is how many objects were taken. */
@@ -99,3 +103,60 @@ test('writes are refused, reads and deletes work, space comes back, writes resum
     OPTIONS,
   )
 }, 120_000)
+
+describe('a node starts on a disk without a free byte', () => {
+  const VOTE_FILE = 'layout-vote.json'
+  const MOVE_FILE = 'moves'
+  const NOTE = 'layout-checked.json'
+  type Break = (disk: SimulatedDisk) => void
+  const flip =
+    (path: string, at = 20): Break =>
+    (disk) =>
+      disk.corrupt(path, at, 1)
+  const lose =
+    (path: string): Break =>
+    (disk) =>
+      disk.lose(path)
+  test.each<[string, string, Break]>([
+    ['a damaged vote file', VOTE_FILE, flip(VOTE_FILE)],
+    ['no vote file', VOTE_FILE, lose(VOTE_FILE)],
+    ['no note of what was verified', NOTE, lose(NOTE)],
+    ['no file of moves', MOVE_FILE, lose(MOVE_FILE)],
+    ['one copy of its moves damaged', MOVE_FILE, flip(MOVE_FILE)],
+    [
+      'both copies of its moves damaged',
+      MOVE_FILE,
+      (disk) => {
+        flip(MOVE_FILE)(disk)
+        flip(MOVE_FILE, 60_000)(disk)
+      },
+    ],
+  ])('%s', (_, path, damage) =>
+    onCluster(3, async (cluster) => {
+      await put(backendOf(cluster, 0), 'key', bytesLike(10))
+      const disk = cluster.diskOf(1)
+      const { capacityBytes } = disk
+      for (let round = 0; round < 2; round++) {
+        cluster.kill(1, false)
+        damage(disk)
+        disk.capacityBytes = disk.usedBytes()
+        await cluster.start(1)
+        // Once more: nothing was written that would hide what was lost.
+        cluster.kill(1, false)
+        await cluster.start(1)
+        const isVoteLost = path === VOTE_FILE
+        const { abstainsFrom, epoch } = nodeOf(cluster, 1).layout.status()
+        expect(abstainsFrom).toBe(isVoteLost ? epoch + 1 : undefined)
+        await untilLevel(cluster)
+        await get(backendOf(cluster, 1), 'key')
+        disk.capacityBytes = capacityBytes
+        await sleep(cluster, 20_000)
+        // The next entry of the layout.
+        await cluster.invite(0)
+        await sleep(cluster, 20_000)
+        expect(nodeOf(cluster, 1).layout.status().abstainsFrom).toBeUndefined()
+        expect(cluster.diskOf(1).paths()).toContain(path)
+      }
+    }),
+  )
+})

@@ -28,6 +28,7 @@ import {
 } from '../../protocol/layout/certificate.ts'
 import type { DecidedEntry, LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
+import { isNoSpace } from '../data/errors.ts'
 import type { Disk, Signer } from '../env/ports.ts'
 import { MembershipError } from './errors.ts'
 import { FormerMembers } from './former-members.ts'
@@ -56,6 +57,8 @@ export class LayoutLog {
   #vote: Vote | undefined
   /** No vote in this epoch or an earlier one. */
   #abstainsUntil = 0
+  /** The vote file does not say so yet: the disk was full. */
+  #owesVoteFile = false
   #view: LayoutView | undefined
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -87,11 +90,21 @@ export class LayoutLog {
     if (stored.type === 'vote') this.#vote = stored.vote
     if (stored.type === 'abstains') this.#abstainsUntil = stored.epoch
     if (isLost && !this.#votesAlone()) this.#abstainsUntil = this.epoch + 1
-    if (isLost || (stored.type === 'none' && chain.length > 0)) {
-      await this.#store.writeAbstention(this.#abstainsUntil)
+    this.#owesVoteFile = isLost || (stored.type === 'none' && chain.length > 0)
+    const isSettled = await ifRoom(() => this.#settleVoteFile())
+    // Of a chain that an earlier program wrote, a missing vote file is none that was lost: that must stay so.
+    if (!isSettled && !checked) return
+    if (stored.type === 'vote' && !stored.checked) {
+      await ifRoom(() => this.#store.writeVote(stored.vote))
     }
-    if (stored.type === 'vote' && !stored.checked) await this.#store.writeVote(stored.vote)
     if (verified < chain.length) await this.#noteVerified(verified)
+  }
+
+  /** A full disk put it off. Until then each start finds the file as this one did, and abstains again. */
+  async #settleVoteFile(): Promise<void> {
+    if (!this.#owesVoteFile) return
+    await this.#store.writeAbstention(this.#abstainsUntil)
+    this.#owesVoteFile = false
   }
 
   /** What was verified just now is so for good. A full disk doesn't keep the node from starting. */
@@ -115,10 +128,13 @@ export class LayoutLog {
   /** Durably: no vote on `epoch` or an earlier one, since this node may have given and forgotten it (D2). */
   abstain(epoch: number): Promise<void> {
     return this.#serially(async () => {
-      if (epoch <= this.#abstainsUntil || this.#votesAlone()) return
-      await this.#store.writeAbstention(epoch)
-      this.#abstainsUntil = epoch
-      this.#vote = undefined
+      if (this.#votesAlone()) return
+      if (epoch > this.#abstainsUntil) {
+        this.#abstainsUntil = epoch
+        this.#vote = undefined
+        this.#owesVoteFile = true
+      }
+      await this.#settleVoteFile()
     })
   }
 
@@ -221,7 +237,8 @@ export class LayoutLog {
       }
       const last = fresh.at(-1)
       if (last !== undefined) {
-        if (this.#chain.length === 0) await this.#store.writeAbstention(0)
+        if (this.#chain.length === 0) this.#owesVoteFile = true
+        await this.#settleVoteFile()
         await this.#store.writeChain(chain, fresh.length)
         this.#chain.push(...fresh)
         const view = new LayoutView(last.decided.entry, this.#view)
@@ -249,6 +266,7 @@ export class LayoutLog {
       if (persist !== undefined) {
         await this.#store.writeVote(persist)
         this.#vote = persist
+        this.#owesVoteFile = false
       }
       return reply
     })
@@ -274,6 +292,17 @@ export class LayoutLog {
     const result = this.#queue.then(run)
     this.#queue = result.catch(() => undefined)
     return result
+  }
+}
+
+/** False where a full disk has no room for it. */
+async function ifRoom(write: () => Promise<void>): Promise<boolean> {
+  try {
+    await write()
+    return true
+  } catch (error) {
+    if (isNoSpace(error)) return false
+    throw error
   }
 }
 

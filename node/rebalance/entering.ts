@@ -18,7 +18,7 @@ import { dropRegisters } from '../metadata/drop-registers.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
 import { bitmapOf, emptyBitmap, type Bitmap } from './bitmap.ts'
-import { MOVE_FILE, type MoveFile } from './move-file.ts'
+import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
 
 /** Written down at once: not one write for every few of 16,640. */
 const HELD_AT_ONCE = 4_096
@@ -97,7 +97,12 @@ export class Entering {
     for (const partition of partitions) {
       await turns.took(PARTITION_ROWS)
       const isAllowed = (): boolean => !isOver() && !file.isHeld(partition)
-      const { dropped, isDone } = await dropRegisters(partition, { store, host, clock, isAllowed })
+      const { dropped, isDone } = await dropRegisters(partition, {
+        store,
+        host,
+        clock,
+        isAllowed,
+      })
       gone += dropped
       if (isOver()) return
       if (isDone) clean.push(partition)
@@ -153,5 +158,6 @@ export async function settleMoveFile(
     const detail = `${MOVE_FILE}: ${why}`
     await forgotten.add([{ partitions: 'all', mark: false, reason: 'damage', detail }])
   }
-  await file.begin(chain.current()?.epoch ?? 0, emptyBitmap().fill(0xff))
+  // Without room for it now it is written later: until then a start finds it as this one did.
+  await file.begin(chain.current()?.epoch ?? 0, emptyBitmap().fill(0xff)).catch(unlessNoSpace)
 }

@@ -27,6 +27,7 @@
 import { equalBytes, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
+import { isNoSpace } from '../data/errors.ts'
 import type { Disk, DiskFile, Logger } from '../env/ports.ts'
 import { addBit, BITMAP_BYTES, emptyBitmap, hasBit, keepBits, type Bitmap } from './bitmap.ts'
 
@@ -95,9 +96,20 @@ export class MoveFile {
     const file = new MoveFile(disk, 'sound', latest)
     if (slots.some((slot) => slot?.writes !== latest.writes)) {
       logger.warn({ file: MOVE_FILE }, 'one of its two copies was damaged or torn')
-      await file.#write()
+      // Its other copy counts, also while a full disk has no room for this one.
+      await file.settle().catch(unlessNoSpace)
     }
     return file
+  }
+
+  /** It could not be written, or never was. */
+  get isOwed(): boolean {
+    return this.#isMissing
+  }
+
+  /** Writes what counts, as after a full disk. */
+  settle(): Promise<void> {
+    return this.#write()
   }
 
   /** Entries of the layout up to this one were looked at. */
@@ -229,6 +241,11 @@ export class MoveFile {
     durable.held.set(held)
     for (const [source, bits] of whole) durable.whole.set(source, bits)
   }
+}
+
+/** A start goes on without what a full disk has no room for. */
+export function unlessNoSpace(error: unknown): void {
+  if (!isNoSpace(error)) throw error
 }
 
 function newState(): State {

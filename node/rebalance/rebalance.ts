@@ -18,6 +18,7 @@ import { Syncer } from './syncer.ts'
 import { Witness } from './witness.ts'
 
 const RETRY_MS = 200
+const FILE_AGAIN_MS = 10_000
 
 export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly storageId: StorageId
@@ -38,7 +39,10 @@ export interface MoveProgress {
   /** In JOINT: partitions that are synced at exactly this epoch, durably. */
   readonly synced: Uint8Array
   /** In STABLE with sources: partitions of which every block is here, durably, by the source's epoch. */
-  readonly whole: readonly { readonly source: number; readonly bits: Uint8Array }[]
+  readonly whole: readonly {
+    readonly source: number
+    readonly bits: Uint8Array
+  }[]
   readonly move: {
     readonly pendingBytes: number
     readonly doneBytes: number
@@ -93,6 +97,7 @@ export class Rebalance {
   start(): void {
     this.#started = true
     this.#begin()
+    void this.#keepFile()
   }
 
   stop(): void {
@@ -136,6 +141,15 @@ export class Rebalance {
     return { total, done: 0, isCaughtUp: total === 0 }
   }
 
+  /** A start on a full disk puts its file off. Before data moves it should be there: one that is missing then is damage. */
+  async #keepFile(): Promise<void> {
+    const { file, clock } = this.#options
+    while (file.isOwed && !this.#stopped) {
+      await sleep(clock, FILE_AGAIN_MS)
+      if (file.isOwed && !this.#stopped) await file.settle().catch(() => {})
+    }
+  }
+
   #begin(): void {
     const view = this.#options.chain.current()
     if (view === undefined || view.epoch === this.#epoch || this.#stopped) return
@@ -159,7 +173,11 @@ export class Rebalance {
     }
     await this.#enter(view.partitionsOf(self), isOver)
     if (view.state === 'JOINT' && !isOver()) {
-      const options = { ...this.#options, entering: this.#entering, copier: this.#copier }
+      const options = {
+        ...this.#options,
+        entering: this.#entering,
+        copier: this.#copier,
+      }
       await new Syncer(options, view).run(isOver)
     }
   }
