@@ -26,7 +26,11 @@ import { Wiretap } from '../testing/wiretap.ts'
 import type { Scenario } from './mutant.ts'
 import { Patches } from './patches.ts'
 
-const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
+const SPACE = {
+  reclaimDelayMs: 500,
+  scanPauseMs: 2_000,
+  tombstoneDelayMs: 2_000,
+}
 const NODES = [0, 1, 2] as const
 /** Without a block: a state that comes back is not given away by its block's being gone. */
 const EMPTY = new Uint8Array(0)
@@ -44,7 +48,10 @@ async function until(
 }
 
 async function remove(cluster: SimulatedCluster, key: string, node: number): Promise<void> {
-  await backendOf(cluster, node).deleteObject(context(), { bucket: BUCKET, key })
+  await backendOf(cluster, node).deleteObject(context(), {
+    bucket: BUCKET,
+    key,
+  })
 }
 
 /** Complains of every node through which a deleted key can be read. */
@@ -126,7 +133,9 @@ export const acceptBehindCollection: Scenario = async ({ seed }) => {
   await onCluster(
     3,
     async (cluster) => {
-      await put(backendOf(cluster, 0), 'key', bytesLike(10), { body: bodyOf(bytesLike(10), 'old') })
+      await put(backendOf(cluster, 0), 'key', bytesLike(10), {
+        body: bodyOf(bytesLike(10), 'old'),
+      })
       wires.filter = (from, _, { type }) => (from === 0 && type === 'accept' ? 'drop' : 'pass')
       put(backendOf(cluster, 0), 'key', bytesLike(10)).catch(() => {})
       await sleep(cluster, 200)
@@ -285,6 +294,8 @@ export const lostRecord: Scenario = async ({ seed }) => {
       await cluster.start(1)
       const code = await codeOf(get(backendOf(cluster, 2), 'key'))
       if (code === 'NoSuchKey') found.push('what was acknowledged is lost')
+      // Another complaint would hide it: two that disagree are not level in time.
+      if (found.length > 0) return
       await cluster.start(0)
       await untilLevel(cluster)
       for (const node of NODES) {
