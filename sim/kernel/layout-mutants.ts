@@ -152,14 +152,6 @@ export const LAYOUT_MUTANTS: readonly LayoutMutant[] = [
   mutant('sources-not-read', 'L5', MOVING, { readsAskSources: false }),
   mutant('attempts-over-before-epoch', 'G5', LEAVING, { attemptsOfLeft: 'decided' }),
   mutant('attempt-resumed-after-leaving', 'G5', BACK, { giveUpWhenOut: false }),
-  mutant(
-    'left-node-served',
-    'L4',
-    { ...LEAVING, toldPermille: 1000, layoutEvery: 10 },
-    {
-      serveLeft: true,
-    },
-  ),
   mutant('old-storage-id-votes', 'D1', LOSING, { newStorageId: false }),
   mutant('old-image-votes', 'D2', LOSING, { refuseOldImage: false }),
 ]

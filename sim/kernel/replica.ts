@@ -118,7 +118,7 @@ export class Replica {
     const speaks = cluster | (joint || request.type === 'read' ? nextCluster : 0)
     if (request.epoch === this.epoch) {
       const serves = (memberMask & (1 << this.index)) !== 0 && !this.entering
-      const stranger = (speaks & (1 << from)) === 0 && !rules.serveLeft
+      const stranger = (speaks & (1 << from)) === 0
       if (!serves || stranger) return respond({ type: 'no-vote', reason: 'not-a-replica' })
     }
     const key = this.#world.keyIndex(request.key)

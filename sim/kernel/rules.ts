@@ -113,8 +113,6 @@ export interface Rules {
   readonly attemptsOfLeft: 'settled' | 'decided'
   /** G5: false takes up again, once back in the cluster, what was begun before it was out. */
   readonly giveUpWhenOut: boolean
-  /** L4: true lets nodes that left the cluster have their requests served. */
-  readonly serveLeft: boolean
   /** D1: false lets an empty disk vote under the id of the lost one. */
   readonly newStorageId: boolean
   /** D2: false lets a restored old image vote. */
@@ -162,7 +160,6 @@ export const RULES: Rules = {
   collectInPlanned: false,
   attemptsOfLeft: 'settled',
   giveUpWhenOut: true,
-  serveLeft: false,
   newStorageId: true,
   refuseOldImage: true,
 }

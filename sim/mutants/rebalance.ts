@@ -202,7 +202,14 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is lost|known to be present/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(LayoutManager.prototype, 'isMember', () => () => true)
+      patches.method(
+        LayoutManager.prototype,
+        'isMember',
+        (original) =>
+          function (this: LayoutManager) {
+            return original.call(this) || this.current()?.state === 'PLANNED'
+          },
+      )
       patches.method(
         LayoutView.prototype,
         'replicaSets',
