@@ -29,7 +29,7 @@ import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import type { Proposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
-import { equalSecrets, tokenProof } from './token-codec.ts'
+import { equalSecrets, tokenVerifier } from './token-codec.ts'
 
 /** How long the first joiner waits for others, so that they enter in one epoch. */
 const BATCH_MS = 50
@@ -144,8 +144,7 @@ export class Admission {
       if (claim.epoch > view.epoch) return busy('this member does not know the join token yet')
       return refused('bad-token', GONE)
     }
-    const proof = tokenProof(token.verifier, member.nodeId, member.storageId)
-    if (!equalSecrets(proof, shown.proof)) {
+    if (!equalSecrets(tokenVerifier(shown.proof), token.verifier)) {
       return refused('bad-token', 'the join token is not valid')
     }
     if (this.#parts.clock.nowMs() > token.expiresMs) {

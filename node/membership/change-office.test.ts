@@ -1,6 +1,8 @@
 /** Changes of the members that an operator asks for, and those who leave. */
 
 import { describe, expect, test } from 'vitest'
+import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
 import { storageId } from '../../protocol/ids.ts'
 import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
 import { cluster, failure, ids, memberIds, states, tokenOf, view } from './testing/clusters.ts'
@@ -118,6 +120,45 @@ describe('a removal', () => {
     d.up = true
     expect(await ask(d, d)).toBe('entries')
     expect(await ask(d, d, storageId('ab'.repeat(12)))).toBe('busy')
+  })
+})
+
+describe('a former member', () => {
+  test('can make nobody a member by what the layout says of tokens that were issued since', async () => {
+    const { world, nodes } = await four()
+    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    d.crash()
+    await world.run(a.manager.changes.apply({ kind: 'remove', nodeId: d.nodeId }))
+    await settled(world, [a, b, c])
+    await tokenOf(a)
+    const token = view(a).entry.tokens!.at(-1)!
+    const e = await world.node('e')
+    const ask = async (proof: string): Promise<string> => {
+      const request = joinRequest.encode({
+        kind: 'join',
+        clusterId: view(a).clusterId,
+        claim: { id: token.id, epoch: view(a).epoch },
+        proof,
+        member: {
+          nodeId: e.nodeId,
+          storageId: e.storageId,
+          zone: 'default',
+          capacityBytes: 1,
+          addresses: [],
+        },
+        after: 0,
+        offset: 0,
+        features: 2,
+      })
+      const address = `${a.address}/p2p/${a.nodeId}`
+      const { reply } = await world.run(
+        e.network.callStranger([address], JOIN_PROTOCOL, request, { timeoutMs: 1_000 }),
+      )
+      return joinReply.decode(reply).status
+    }
+    const keyed = [utf8('shoal join proof'), bytesOfHex(token.verifier), utf8(`${e.nodeId}\0`)]
+    expect(await ask(token.verifier)).toBe('refused')
+    expect(await ask(hex(blake3(...keyed, utf8(e.storageId))))).toBe('refused')
   })
 })
 

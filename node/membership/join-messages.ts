@@ -39,7 +39,7 @@ export interface JoinRequest {
   readonly kind: 'join' | 'entries'
   readonly clusterId: ClusterId
   readonly claim: TokenClaim
-  /** token-codec.ts */
+  /** Hex: the token's secret (token-codec.ts). */
   readonly proof: string
   /** Its node id must be the one that the handshake proved. */
   readonly member: Member

@@ -24,7 +24,7 @@ import {
 import type { LayoutLog } from './layout-log.ts'
 import type { Timer } from './timer.ts'
 import type { JoinToken } from './token-codec.ts'
-import { nodeOfAddress, tokenProof, tokenVerifier, withNode } from './token-codec.ts'
+import { nodeOfAddress, withNode } from './token-codec.ts'
 
 const ASK_TIMEOUT_MS = 15_000
 const ASK_AGAIN_MS = 300
@@ -194,7 +194,7 @@ export class Joiner {
   }
 
   /** Without a token: who does not know yet that this node is admitted asks it to come again. */
-  #claim(member: Member): Pick<JoinRequest, 'claim' | 'proof'> {
+  #claim(): Pick<JoinRequest, 'claim' | 'proof'> {
     if (this.#token === undefined) {
       return {
         claim: { id: NO_TOKEN_ID, epoch: this.#parts.log.epoch },
@@ -202,8 +202,7 @@ export class Joiner {
       }
     }
     const { id, epoch, secret } = this.#token
-    const proof = tokenProof(tokenVerifier(secret), member.nodeId, member.storageId)
-    return { claim: { id, epoch }, proof }
+    return { claim: { id, epoch }, proof: secret }
   }
 
   /** Undefined when the node can't be reached. */
@@ -217,7 +216,7 @@ export class Joiner {
     const request = joinRequest.encode({
       kind: what.kind,
       clusterId,
-      ...this.#claim(member),
+      ...this.#claim(),
       member,
       after: what.after,
       offset: what.offset,

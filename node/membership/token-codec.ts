@@ -15,7 +15,7 @@
 
 import { bytesOfHex, equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
-import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
+import type { ClusterId, NodeId } from '../../protocol/ids.ts'
 import { CLUSTER_ID, NODE_ID } from '../../protocol/layout/entry.ts'
 import {
   fieldsOf,
@@ -92,15 +92,12 @@ export function readClaim(fields: { readonly id: unknown; readonly epoch: unknow
   }
 }
 
-/** Hex. `secret` as in the token. */
+/**
+ * Hex. `secret` as in the token. Whoever may read the layout knows it, and former members do: it proves nothing. The
+ * secret does, and travels inside TLS to a node that the token names.
+ */
 export function tokenVerifier(secret: string): string {
   return hex(blake3(utf8('shoal join verifier'), bytesOfHex(secret)))
-}
-
-/** Hex. */
-export function tokenProof(verifier: string, nodeId: NodeId, storageId: StorageId): string {
-  const key = bytesOfHex(verifier)
-  return hex(blake3(utf8('shoal join proof'), key, utf8(`${nodeId}\0`), utf8(storageId)))
 }
 
 /** Compares digests of both, so that the time taken tells nothing of where they differ. */

@@ -6,6 +6,9 @@
  * Every entry of the layout is looked at, also when several are adopted at once and after a start: a partition that
  * the node neither holds nor learns in one of them is not held any more. So what a learner pulls is good for one run of
  * PLANNED entries, and for the JOINT entry that follows them: a STABLE entry in between ends it.
+ *
+ * Who was away for long is told what proves the layout, not each entry. A STABLE entry may be among those that were left
+ * out, and so one is taken to be wherever some were.
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -57,12 +60,27 @@ export class Entering {
     const current = chain.current()
     if (current === undefined || current.epoch <= file.epoch) return
     for (const { entry } of this.unseen()) {
+      if (entry.epoch > file.epoch + 1) this.#followGap()
       const view =
         entry.epoch === current.epoch ? current : new LayoutView(entry, this.#view ?? current)
       this.#view = view
       const sources = view.sources.map(({ epoch }) => epoch)
       file.follow(entry.epoch, this.#places(view), sources)
     }
+  }
+
+  /** As if STABLE(P) followed the last entry that was looked at: the end of a plan that was given up. */
+  #followGap(): void {
+    const { chain, file } = this.#options
+    const before = chain.entriesAfter(0).findLast(({ entry }) => entry.epoch <= file.epoch)
+    if (before === undefined) {
+      file.follow(file.epoch, emptyBitmap(), [])
+      return
+    }
+    const { next: _next, nextReplication: _replication, ...rest } = before.entry
+    const view = new LayoutView({ ...rest, state: 'STABLE' })
+    const sources = view.sources.map(({ epoch }) => epoch)
+    file.follow(file.epoch, this.#places(view), sources)
   }
 
   /** Entries that were adopted since the last look, each of them. */

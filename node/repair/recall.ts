@@ -15,7 +15,8 @@
  * Invariants:
  *   - a partition is cleared only by replicas that vote on it themselves
  *   - a replica that is away keeps only those partitions from being cleared that need it
- *   - where there are no other replicas, nothing can be compared: cleared, and noted as lost for good
+ *   - where there are no other replicas, in any active set, nothing can be compared: cleared, and noted as lost for
+ *     good. So is what was compared, where in one of two sets there are none
  */
 
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
@@ -162,7 +163,10 @@ export class Recall {
     }
     const alone = wanted.filter((partition) => isAlone(view, partition, self))
     const others = this.#others(view, wanted)
-    const possible = wanted.filter((partition) => this.isEnough(view, partition, new Set(others)))
+    const connected = new Set(others)
+    const possible = wanted.filter(
+      (partition) => !isAlone(view, partition, self) && this.isEnough(view, partition, connected),
+    )
     const mustRaise = forgotten.mustRaiseMark
     if (possible.length === 0 && alone.length === 0 && !mustRaise) return
     const highest = mustRaise ? await highestCounter(store, this.#options.clock) : 0
@@ -290,13 +294,18 @@ export class Recall {
     serial: number,
     compared: ReadonlyMap<number, Compared>,
   ): Promise<number> {
-    const { forgotten } = this.#options
+    const { forgotten, self } = this.#options
     let cleared = 0
     let ready: number[] = []
     const flush = async (): Promise<boolean> => {
       // Checked again after every wait (L6b): whoever has moved on compares anew.
       if (this.#options.view()?.epoch !== view.epoch) return false
-      if (!(await forgotten.clear(ready, serial))) return false
+      // What only one set knew of, this node alone, may be lost all the same.
+      const single = new Set(ready.filter((one) => isAloneInASet(view, one, self)))
+      for (const isLost of [false, true]) {
+        const some = ready.filter((partition) => single.has(partition) === isLost)
+        if (some.length > 0 && !(await forgotten.clear(some, serial, isLost))) return false
+      }
       cleared += ready.length
       ready = []
       return true
@@ -312,11 +321,12 @@ export class Recall {
     return cleared
   }
 
-  /** In each active set so many others that a majority of the set, this node among it, has one of them. */
+  /** In each active set that has others so many of them that a majority of the set, this node among it, has one. */
   isEnough(view: LayoutView, partition: number, peers: ReadonlySet<NodeId>): boolean {
     const { self } = this.#options
     return view.replicaSets(partition).every((set) => {
       const others = set.filter((node) => node !== self)
+      if (others.length === 0) return true
       return others.filter((node) => peers.has(node)).length >= majority(others.length)
     })
   }
@@ -341,11 +351,17 @@ export class Recall {
   }
 }
 
-/** In some active set this node is the only member. */
-function isAlone(view: LayoutView, partition: number, self: NodeId): boolean {
-  return view
-    .replicaSets(partition)
-    .some((set) => set.includes(self) && set.every((node) => node === self))
+/** There is nobody to compare with: in JOINT the other set may have others, who know what was chosen since. */
+export function isAlone(view: LayoutView, partition: number, self: NodeId): boolean {
+  return view.replicaSets(partition).every((set) => isOnly(set, self))
+}
+
+function isAloneInASet(view: LayoutView, partition: number, self: NodeId): boolean {
+  return view.replicaSets(partition).some((set) => isOnly(set, self))
+}
+
+function isOnly(set: readonly NodeId[], self: NodeId): boolean {
+  return set.includes(self) && set.every((node) => node === self)
 }
 
 function bitmapOf(partitions: readonly number[]): Uint8Array<ArrayBuffer> {

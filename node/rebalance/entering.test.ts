@@ -1,0 +1,59 @@
+/** What stays good of a partition when entries of the layout are adopted, some of them left out (L9). */
+
+import { expect, test } from 'vitest'
+import { decide, member, stable } from '../../protocol/layout/testing.ts'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
+import { LayoutView } from '../../protocol/layout/view.ts'
+import { emptyBitmap, hasBit } from './bitmap.ts'
+import { Entering, type EnteringOptions } from './entering.ts'
+
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name)) as [
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+  ReturnType<typeof member>,
+]
+const PLANNED: LayoutEntry = {
+  ...stable([a, b, c], { epoch: 10, cause: 'plan' }),
+  state: 'PLANNED',
+  next: [a, b, d],
+}
+const ABANDONED = stable([a, b, c], { epoch: 11, cause: 'abandoned' })
+const SYNCED = stable([a, b, d], { epoch: 14, cause: 'synced' })
+
+/** Whether what d has learnt by epoch 10 counts as held in the end. */
+function isHeldAfter(...entries: LayoutEntry[]): boolean {
+  const chain = entries.map((entry) => decide(entry, [a, b]))
+  const held = emptyBitmap().fill(0xff)
+  const file = {
+    epoch: 10,
+    follow(epoch: number, kept: Uint8Array) {
+      for (let at = 0; at < held.length; at++) held[at]! &= kept[at] ?? 0
+      this.epoch = epoch
+    },
+    isHeld: (partition: number) => hasBit(held, partition),
+  }
+  const options = {
+    self: d.nodeId,
+    storageId: d.storageId,
+    file,
+    chain: {
+      current: () => new LayoutView(entries.at(-1)!),
+      entriesAfter: (epoch: number) => chain.filter(({ entry }) => entry.epoch > epoch),
+    },
+  }
+  return new Entering(options as unknown as EnteringOptions).serves(0)
+}
+
+test('a plan that was given up ends what was learnt in it', () => {
+  expect(isHeldAfter(PLANNED, ABANDONED, { ...SYNCED, epoch: 12 })).toBe(false)
+})
+
+test('so may one that this node was never told of', () => {
+  expect(isHeldAfter(PLANNED, SYNCED)).toBe(false)
+})
+
+test('with every entry in sight it stays', () => {
+  const joint: LayoutEntry = { ...PLANNED, epoch: 11, state: 'JOINT', cause: 'joint' }
+  expect(isHeldAfter(PLANNED, joint, { ...SYNCED, epoch: 12 })).toBe(true)
+})
