@@ -240,6 +240,7 @@ export class ShoalNode {
       bury: (ids) => buckets.bury(ids),
       epoch,
       role: (peer) => layout.current()?.role(peer),
+      storageOf: (peer) => layout.current()?.knownMember(peer)?.storageId,
       isStable: () => layout.current()?.state === 'STABLE',
       isReplica,
       votes,

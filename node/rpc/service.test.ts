@@ -2,7 +2,14 @@
 
 import { beforeEach, expect, test } from 'vitest'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { bucketId, dataId, proposerId, type ByteString, type NodeId } from '../../protocol/ids.ts'
+import {
+  bucketId,
+  dataId,
+  proposerId,
+  storageId,
+  type ByteString,
+  type NodeId,
+} from '../../protocol/ids.ts'
 import { blockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister, partitionRange } from '../../protocol/keyspace/register-key.ts'
@@ -11,6 +18,7 @@ import { encodeRegisterCall, RPC } from '../../protocol/rpc/message.ts'
 import {
   WireBlockRequest,
   WireCollectRequest,
+  WireHelloRequest,
   WireRaiseRequest,
 } from '../../protocol/rpc/messages.js'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
@@ -23,6 +31,7 @@ import { DeadData } from '../space/dead-data.ts'
 import { BLOCK_RESULT } from './peers.ts'
 import { Service, type ServiceOptions } from './service.ts'
 
+const STORAGE = storageId('ab'.repeat(12))
 const BUCKET = bucketId('b'.repeat(16))
 const KEY = objectRegister(BUCKET, 0, 'key', 6)
 const BLOCK = blockKey(3, dataId('d'.repeat(24)), 0)
@@ -31,10 +40,12 @@ let store: HeldStore
 let service: Service
 let epoch = 1
 let role: Role | undefined
+let noted: string[] = []
 
 beforeEach(() => {
   epoch = 1
   role = 'member'
+  noted = []
   store = new HeldStore(applyRecord)
   const blocks = new BlockStore(store.store)
   const common = { epoch: () => epoch, isReplica: () => true }
@@ -46,6 +57,13 @@ beforeEach(() => {
     lists,
     dead: new DeadData(),
     role: () => role,
+    storageOf: () => STORAGE,
+    sightings: {
+      note: ({ storage }) => {
+        noted.push(storage)
+        return Promise.resolve(undefined)
+      },
+    },
     isStable: () => true,
     votes: () => true,
     ...common,
@@ -101,6 +119,10 @@ test('learners and sources read, and change nothing (L1b)', async () => {
   const ballot = { counter: 1, proposer: proposerId('p'.repeat(16) as ByteString) }
   const read = encodeRegisterCall({ request: { type: 'read', key: KEY, epoch: 1, want: 'value' } })
   const prepare = encodeRegisterCall({ request: { type: 'prepare', key: KEY, epoch: 1, ballot } })
+  const fence = { bucket: BUCKET, generation: 4 }
+  const fenced = encodeRegisterCall({
+    request: { type: 'read', key: KEY, epoch: 1, want: 'value', fence },
+  })
   const raise = { epoch: 1, bucket: bytesOf(BUCKET), generation: 4, partitions: [] }
   const put = { key: bytesOf(BLOCK), epoch: 1, owner: bytesOf(ownedByObject(KEY)) }
   const changes: [number, Uint8Array][] = [
@@ -112,6 +134,7 @@ test('learners and sources read, and change nothing (L1b)', async () => {
     [RPC.hint, new Uint8Array(0)],
     [RPC.list, new Uint8Array(0)],
     [RPC.recall, new Uint8Array(0)],
+    [RPC.register, fenced],
   ]
   for (const who of ['learner', 'source', undefined] as const) {
     role = who
@@ -126,4 +149,18 @@ test('learners and sources read, and change nothing (L1b)', async () => {
     await service.serve(peer, { type: RPC.getBlock, body: get })
   }
   await service.serve(peer, { type: RPC.register, body: prepare })
+})
+
+test('a node speaks of its own storage only: what is noted of one makes its node give up (D2)', async () => {
+  const peer = 'peer' as NodeId
+  const told = { boot: 2 ** 40, life: new Uint8Array(8), sequence: 1 }
+  const hello = (storage: string): Promise<unknown> =>
+    service.serve(peer, {
+      type: RPC.hello,
+      body: WireHelloRequest.encode({ storage, ...told }),
+    })
+  await expect(hello('cd'.repeat(12))).rejects.toThrow(/its own storage/)
+  expect(noted).toEqual([])
+  await hello(STORAGE)
+  expect(noted).toEqual([STORAGE])
 })

@@ -7,10 +7,12 @@ import {
   type BlockKey,
   type BucketId,
   type NodeId,
+  type StorageId,
 } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { Role } from '../../protocol/layout/view.ts'
+import type { RegisterRequest } from '../../protocol/register/types.ts'
 import {
   ballotOfWire,
   blockKeyOfWire,
@@ -106,6 +108,8 @@ export interface ServiceOptions {
   readonly epoch: () => number
   /** What a peer is to the layout, as this node knows it. */
   readonly role: (peer: NodeId) => Role | undefined
+  /** By the layout. */
+  readonly storageOf: (peer: NodeId) => StorageId | undefined
   /** No change of the layout is under way. */
   readonly isStable: () => boolean
   readonly isReplica: (partition: number) => boolean
@@ -200,7 +204,7 @@ export class Service implements LocalService {
         return { type, body: EMPTY_BYTES }
       }
       case RPC.hello:
-        return { type, body: await this.#hello(body) }
+        return { type, body: await this.#hello(from, body) }
       case RPC.recall: {
         const request = decodeMessage(WireRecallRequest, body)
         await this.#catchUp(request.epoch, from)
@@ -314,9 +318,13 @@ export class Service implements LocalService {
   }
 
   /** D2: at whatever epoch, and whether this node votes or not. */
-  async #hello(body: Uint8Array): Promise<Uint8Array> {
+  async #hello(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { storage, boot, life, sequence } = decodeMessage(WireHelloRequest, body)
     if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a node names its storage')
+    // What is noted of a storage makes its node give up when it shows less: nobody speaks for another one.
+    if (storage !== this.#options.storageOf(from)) {
+      throw new MessageError('a node speaks of its own storage')
+    }
     const told = { storage, boot, life: hex(life), sequence }
     const seen = await this.#options.sightings.note(told)
     const epoch = this.#options.epoch()
@@ -352,9 +360,17 @@ export class Service implements LocalService {
     const blocks = blocksOfPayload(description, payload ?? EMPTY_BYTES)
     if (request.type === 'read') await this.#learn(request.epoch, from)
     else await this.#catchUp(request.epoch, from)
+    this.#mayRaise(from, request)
     const answer = await this.host.handle(request, { blocks, withBlock })
     const encoded = encodeRegisterAnswer({ reply: answer.reply, payloadKey: answer.block?.key })
     return { type: RPC.register, body: encoded, payload: answer.block?.bytes }
+  }
+
+  /** A fence of a later generation raises the minimum, for good: for members to do (T8). */
+  #mayRaise(from: NodeId, { key, fence }: RegisterRequest): void {
+    if (fence === undefined || this.#options.role(from) === 'member') return
+    if (fence.generation <= this.host.minimumGeneration(partitionOfKey(key), fence)) return
+    throw new MessageError('only a member raises the minimum of a bucket')
   }
 
   async #putBlock(
