@@ -116,6 +116,7 @@ try {
       epoch: 1,
       partitions: PARTITIONS,
       isMember: () => true,
+      role: () => 'member',
       partitionsOf: () => Array.from({ length: PARTITIONS }, (_, partition) => partition),
     }) as unknown as LayoutView
   const nothing = { epoch: 1, keys: [], ballots: [], generations: [], more: false }
@@ -123,6 +124,7 @@ try {
     store,
     clock,
     view,
+    pullsBlocks: () => true,
     host: { isFaulty: () => false },
     peers: { enumerate: () => Promise.resolve(nothing) },
   } as unknown as PullerOptions)
