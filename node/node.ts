@@ -85,7 +85,6 @@ interface Found {
 
 export class ShoalNode {
   readonly backend: Backend
-  /** IAM and STS. */
   readonly iam: IamBackend
   readonly admin: AdminBackend
   readonly nodeId: NodeId
