@@ -60,7 +60,7 @@ export class Entering {
     const current = chain.current()
     if (current === undefined || current.epoch <= file.epoch) return
     for (const { entry } of this.unseen()) {
-      if (entry.epoch > file.epoch + 1) this.#followGap()
+      if (entry.epoch > file.epoch + 1) this.followGap()
       const view =
         entry.epoch === current.epoch ? current : new LayoutView(entry, this.#view ?? current)
       this.#view = view
@@ -70,7 +70,7 @@ export class Entering {
   }
 
   /** As if STABLE(P) followed the last entry that was looked at: the end of a plan that was given up. */
-  #followGap(): void {
+  followGap(): void {
     const { chain, file } = this.#options
     const before = chain.entriesAfter(0).findLast(({ entry }) => entry.epoch <= file.epoch)
     if (before === undefined) {
