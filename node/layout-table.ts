@@ -7,7 +7,7 @@ import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { heldUp } from './membership/held-up.ts'
 import { nameOf } from './node-name.ts'
-import { hasBit } from './rebalance/bitmap.ts'
+import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 const LEFT =

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
 import { movesOf } from './move-progress.ts'
-import { addBit, partitionsIn } from './rebalance/bitmap.ts'
+import { addBit, partitionsIn } from '../protocol/keyspace/bitmap.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name))
 const learning = { total: 4, done: 1, isCaughtUp: false }

@@ -3,7 +3,7 @@
 import type { NodeId } from '../protocol/ids.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { Progress } from './membership/progress.ts'
-import { addBit, hasBit } from './rebalance/bitmap.ts'
+import { addBit, hasBit } from '../protocol/keyspace/bitmap.ts'
 
 export interface MoveProgress {
   /** Partitions, before it gets a vote on them. */

@@ -1,7 +1,7 @@
 /** What people call a node. Two nodes may have the same name: commands then ask for the id. */
 
 import { basename, resolve } from 'node:path'
-import type { NodeId } from '../protocol/ids.ts'
+import { shortId, type NodeId } from '../protocol/ids.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 
 export const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/
@@ -27,9 +27,4 @@ export function nameOf(view: LayoutView, node: NodeId): string {
 
 export function namesOf(view: LayoutView, nodes: readonly NodeId[]): Record<string, string> {
   return Object.fromEntries(nodes.map((node) => [node, nameOf(view, node)]))
-}
-
-/** The last characters: the first are the same for all. */
-export function shortId(node: NodeId): string {
-  return node.slice(-8)
 }

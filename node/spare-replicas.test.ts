@@ -3,7 +3,7 @@ import type { NodeId } from '../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../protocol/layout/entry.ts'
 import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
-import { addBit } from './rebalance/bitmap.ts'
+import { addBit } from '../protocol/keyspace/bitmap.ts'
 import { spareOf, type Reply } from './spare-replicas.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [

@@ -4,7 +4,7 @@ import type { NodeId } from '../protocol/ids.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
-import { hasBit } from './rebalance/bitmap.ts'
+import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { nameOf } from './node-name.ts'
 
 export type Reply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>

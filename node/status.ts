@@ -7,6 +7,7 @@ import type { NodeId } from '../protocol/ids.ts'
 import { metaKeyHash, partitionOf, shardOf } from '../protocol/keyspace/key.ts'
 import { xorDistances } from '../protocol/keyspace/distance.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
+import { isSameSet } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import type {
   LayoutChange,
@@ -38,7 +39,7 @@ import type { Buckets } from './metadata/buckets.ts'
 import { internalContext } from './internal-context.ts'
 import { movesOf } from './move-progress.ts'
 import { nameOf, namesOf } from './node-name.ts'
-import { addBit, hasBit } from './rebalance/bitmap.ts'
+import { addBit, hasBit } from '../protocol/keyspace/bitmap.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
 import type { ReadRoom } from './data/read-room.ts'
 import type { Recall } from './repair/recall.ts'
@@ -331,7 +332,7 @@ export class Status implements AdminBackend {
         ...replicas,
         ...(walked === undefined ? [] : [...walked.replicas, walked.provider]),
       ]),
-      agree: walked !== undefined && sameSet(walked.replicas, replicas),
+      agree: walked !== undefined && isSameSet(walked.replicas, replicas),
     }
   }
 
@@ -540,10 +541,6 @@ function sum(
   let total = 0
   for (const reply of replies.values()) total += of(reply)
   return total
-}
-
-function sameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a.length === b.length && a.every((node) => b.includes(node))
 }
 
 /** No majority, or another change is under way. */

@@ -71,3 +71,8 @@ export function proposerId(bytes: ByteString): ProposerId {
   assert(bytes.length === PROPOSER_ID_BYTES, 'a proposer id has 16 bytes')
   return bytes as ProposerId
 }
+
+/** The last characters of a node id: the first are the same for all. As an argument they name the node. */
+export function shortId(node: string): string {
+  return node.slice(-8)
+}

@@ -107,39 +107,14 @@ export class SimulatedCluster {
     this.random = seededRandom(options.seed)
     this.wires = new Wires(this.clock, this.random, (line, bytes) => this.trace(line, bytes))
     for (let number = 0; number < options.nodes; number++) {
-      const random = seededRandom(options.seed * 1000 + number + 1)
-      const clock = new StoppableClock(this.clock)
-      this.#machines.push({
-        number,
-        id: nodeNameOf(options.seed, number),
-        clock,
-        disk: new SimulatedDisk({ clock, random }),
-        index: new SimulatedIndexStore({ clock, random }),
-        hasJoined: false,
-        retired: false,
-        lives: 0,
-        life: undefined,
-      })
+      this.#machines.push(this.#machine(number))
     }
   }
 
   /** One more machine with an empty disk, which is not started; its number. */
   add(joining: Joining): number {
     const number = this.#machines.length
-    const random = seededRandom(this.#options.seed * 1000 + number + 1)
-    const clock = new StoppableClock(this.clock)
-    this.#machines.push({
-      number,
-      id: nodeNameOf(this.#options.seed, number),
-      clock,
-      disk: new SimulatedDisk({ clock, random }),
-      index: new SimulatedIndexStore({ clock, random }),
-      joining,
-      hasJoined: false,
-      retired: false,
-      lives: 0,
-      life: undefined,
-    })
+    this.#machines.push({ ...this.#machine(number), joining })
     return number
   }
 
@@ -408,6 +383,24 @@ export class SimulatedCluster {
     this.trace(`resume ${number}`)
     this.#machines[number]!.clock.resume()
     this.wires.resume(this.idOf(number))
+  }
+
+  /** A new one, with an empty disk. */
+  #machine(number: number): Machine {
+    const { seed } = this.#options
+    const random = seededRandom(seed * 1000 + number + 1)
+    const clock = new StoppableClock(this.clock)
+    return {
+      number,
+      id: nodeNameOf(seed, number),
+      clock,
+      disk: new SimulatedDisk({ clock, random }),
+      index: new SimulatedIndexStore({ clock, random }),
+      hasJoined: false,
+      retired: false,
+      lives: 0,
+      life: undefined,
+    }
   }
 
   #drawer(machine: Machine): () => number {

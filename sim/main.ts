@@ -6,8 +6,8 @@
 
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { CHANGE_NAMES, type ChangeName } from './faults/changes.ts'
-import { FAULT_NAMES, type FaultName } from './faults/kinds.ts'
+import { CHANGE_NAMES } from './faults/changes.ts'
+import { FAULT_NAMES } from './faults/kinds.ts'
 import { serveTasks, spread } from './jobs.ts'
 import { NODE_MUTANTS } from './mutants/all.ts'
 import { controlled, hunt } from './mutants/mutant.ts'
@@ -53,8 +53,8 @@ async function seeds(): Promise<void> {
     nodes: numberOf('nodes', values.nodes, 1),
     minutes,
     workloads: workloadsOf(values.workloads),
-    faults: faultsOf(values.faults),
-    changes: changesOf(values.changes),
+    faults: namesOf('fault', values.faults, FAULT_NAMES),
+    changes: namesOf('change', values.changes, CHANGE_NAMES),
     verbose: values.verbose,
   }
   const play = (seed: number): Promise<SimulationResult> => simulate({ ...options, seed })
@@ -185,24 +185,19 @@ function workloadsOf(text: string): readonly WorkloadName[] {
   return WORKLOAD_NAMES.filter((name) => names.includes(name))
 }
 
-function faultsOf(text: string): readonly FaultName[] {
-  const kinds = text.split(',').flatMap((name): readonly FaultName[] => {
-    if (name === 'all') return FAULT_NAMES
+/** What is named by commas, of `known`; `all` and `none` as well. */
+function namesOf<Name extends string>(
+  what: string,
+  text: string,
+  known: readonly Name[],
+): readonly Name[] {
+  const names = text.split(',').flatMap((name): readonly Name[] => {
+    if (name === 'all') return known
     if (name === 'none') return []
-    if ((FAULT_NAMES as readonly string[]).includes(name)) return [name as FaultName]
-    return usage(`there is no fault ${name}, only all, none, ${FAULT_NAMES.join(', ')}`)
+    if ((known as readonly string[]).includes(name)) return [name as Name]
+    return usage(`there is no ${what} ${name}, only all, none, ${known.join(', ')}`)
   })
-  return [...new Set(kinds)]
-}
-
-function changesOf(text: string): readonly ChangeName[] {
-  const kinds = text.split(',').flatMap((name): readonly ChangeName[] => {
-    if (name === 'all') return CHANGE_NAMES
-    if (name === 'none') return []
-    if ((CHANGE_NAMES as readonly string[]).includes(name)) return [name as ChangeName]
-    return usage(`there is no change ${name}, only all, none, ${CHANGE_NAMES.join(', ')}`)
-  })
-  return [...new Set(kinds)]
+  return [...new Set(names)]
 }
 
 function secondsSince(startedMs: number): string {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Logger } from '../node/env/ports.ts'
-import { bitmapOf } from '../node/rebalance/bitmap.ts'
+import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
 import { settleMoveFile, type Chain } from '../node/rebalance/entering.ts'
 import { MOVE_FILE, MoveFile } from '../node/rebalance/move-file.ts'
 import { SimulatedDisk } from './disk.ts'

@@ -77,8 +77,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /status', async ({ backend }) => ok(await backend.status())],
   ['GET /lost', async ({ backend }) => ok(await backend.lost())],
   ['GET /layout', async ({ backend }) => ok(await backend.layoutTable())],
-  ['POST /layout/plan', planChange],
-  ['POST /layout/change', applyChange],
+  ['POST /layout/plan', withBody((backend, body) => backend.planChange(readPlanned(body)))],
+  ['POST /layout/change', withBody((backend, body) => backend.applyChange(readChange(body)))],
   ['DELETE /layout/change', async ({ backend }) => ok(await backend.cancelChange())],
   ['GET /locate', locate],
   ['POST /token', issueToken],
@@ -194,26 +194,6 @@ async function locate({ backend }: AdminOptions, query: URLSearchParams): Promis
   return ok(await backend.locate(bucket, key))
 }
 
-async function planChange(
-  { backend }: AdminOptions,
-  _query: URLSearchParams,
-  request: IncomingMessage,
-): Promise<Answer> {
-  const body = await bodyOf(request)
-  if (body === undefined) return TOO_LARGE
-  return ok(await backend.planChange(readPlanned(body)))
-}
-
-async function applyChange(
-  { backend }: AdminOptions,
-  _query: URLSearchParams,
-  request: IncomingMessage,
-): Promise<Answer> {
-  const body = await bodyOf(request)
-  if (body === undefined) return TOO_LARGE
-  return ok(await backend.applyChange(readChange(body)))
-}
-
 async function issueToken({ backend }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const ttlMs = Number(query.get('ttlMs') ?? TOKEN_TTL_MS)
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > TOKEN_TTL_MS_MAX) {
@@ -244,6 +224,13 @@ async function rotateSecret({ backend }: AdminOptions, query: URLSearchParams): 
 const TOO_LARGE: Answer = {
   status: 413,
   json: { error: `the body has more than ${CHANGE_BYTES_MAX} bytes` },
+}
+
+function withBody(answer: (backend: AdminBackend, body: Uint8Array) => Promise<unknown>): Route {
+  return async ({ backend }, _query, request) => {
+    const body = await bodyOf(request)
+    return body === undefined ? TOO_LARGE : ok(await answer(backend, body))
+  }
 }
 
 /** Undefined: it is too large. */

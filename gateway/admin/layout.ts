@@ -3,6 +3,8 @@
  * suffix of its id that is unique.
  */
 
+import type { Plan, PlannedNode } from '../../protocol/layout/plan.ts'
+
 /** What is moved to a node, from it, or all in all. */
 export interface Move {
   readonly pendingBytes: number
@@ -98,37 +100,13 @@ export type PlannedChange =
     }
   | { readonly kind: 'add'; readonly zone: string; readonly capacityBytes: number }
 
-export interface PlanNode {
+export interface PlanNode extends Omit<PlannedNode, 'nodeId'> {
   readonly node: string
-  readonly name: string
-  readonly zone: string
-  readonly change: 'stays' | 'joins' | 'leaves'
-  readonly capacityBytes: number
-  readonly usedBytes: number
-  readonly usedBytesAfter: number
-  /** While blocks move: what it gains is there before what it gives has gone. */
-  readonly usedBytesMost: number
-  readonly partitions: number
-  readonly partitionsAfter: number
-  readonly gained: number
-  readonly lost: number
 }
 
-/** What a change would move. */
-export interface LayoutPlan {
-  /** What it does, a line each. */
-  readonly changes: readonly string[]
-  readonly partitions: number
-  readonly partitionsMoved: number
-  readonly movedBytes: number
-  /** What any layout that gives each node as much would have to move. */
-  readonly leastBytes: number
-  /** `movedBytes` by `leastBytes`. Absent: nothing has to move. */
+/** What a change would move. `ratio` is absent where nothing has to. */
+export interface LayoutPlan extends Omit<Plan, 'next' | 'nodes' | 'ratio'> {
   readonly ratio?: number | undefined
-  readonly fits: boolean
-  /** Why it would be refused. */
-  readonly faults: readonly string[]
-  readonly warnings: readonly string[]
   readonly nodes: readonly PlanNode[]
 }
 

@@ -20,7 +20,7 @@ import {
   type NodeRecord,
   type RootCredentials,
 } from '../data-directory.ts'
-import type { NodeId } from '../../protocol/ids.ts'
+import { shortId, type NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 import { nodeIdOfKey } from '../net/identity.ts'
 import { UsageError } from '../usage-error.ts'
@@ -276,7 +276,7 @@ class Cluster {
     return (
       `${plan.name} is lost: ${directory} is missing or empty, but the cluster knows it as node ${plan.lost ?? '?'}. ` +
       'The others start without it. If its volume is not mounted, mount it. To replace it, start a new node with ' +
-      `--replace ${(plan.lost ?? '').slice(-8)} and --join-file, with a token of \`shoal token --data ${other}\``
+      `--replace ${shortId(plan.lost ?? '')} and --join-file, with a token of \`shoal token --data ${other}\``
     )
   }
 

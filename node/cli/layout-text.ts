@@ -1,8 +1,9 @@
 /** The layout, and what a change of it would move, as people read them. */
 
+import { shortId } from '../../protocol/ids.ts'
 import type { LayoutNode, LayoutPlan, LayoutTable, Move } from '../../gateway/admin/layout.ts'
 import { formatDuration, formatSize } from '../units.ts'
-import { idSuffix, progressBar, table } from './table.ts'
+import { progressBar, table } from './table.ts'
 import { printable } from './terminal.ts'
 
 export function layoutLines(layout: LayoutTable): string[] {
@@ -52,7 +53,7 @@ function nodeTable(nodes: readonly LayoutNode[]): string[] {
     ],
     nodes.map((node) => [
       `${node.name}${node.self ? ' *' : ''}`,
-      idSuffix(node.node),
+      shortId(node.node),
       changed(node.zone, node.nextZone),
       changed(
         formatSize(node.capacityBytes),
@@ -111,7 +112,7 @@ export function planLines(plan: LayoutPlan): string[] {
       ],
       plan.nodes.map((node) => [
         node.name,
-        idSuffix(node.node),
+        shortId(node.node),
         node.zone,
         formatSize(node.capacityBytes),
         changed(String(node.partitions), String(node.partitionsAfter)),

@@ -1,10 +1,11 @@
 /** `shoal status`: members, epoch, health, space and work in progress. */
 
+import { shortId } from '../../protocol/ids.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import type { AdminClient } from './admin-client.ts'
-import { idSuffix, progressBar, table } from './table.ts'
+import { progressBar, table } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 import { sleep } from '../env/sleep.ts'
 
@@ -68,7 +69,7 @@ function memberTable(status: NodeStatus): string[] {
     ],
     status.members.map((member) => [
       `${member.name}${member.node === status.node ? ' *' : ''}`,
-      idSuffix(member.node),
+      shortId(member.node),
       member.zone,
       member.up ? 'up' : 'down',
       formatSize(member.capacityBytes),

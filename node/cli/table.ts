@@ -1,5 +1,6 @@
 /** Columns and bars as text. */
 
+import { shortId } from '../../protocol/ids.ts'
 import { printable } from './terminal.ts'
 
 export interface Column {
@@ -35,12 +36,7 @@ export function progressBar(label: string, done: number, total: number, columns:
   )
 }
 
-/** The last characters of a node id: the first are the same for all. As an argument they name the node. */
-export function idSuffix(node: string): string {
-  return node.slice(-8)
-}
-
-/** The same, marked as cut. */
+/** The last characters of a node id, marked as cut. */
 export function shortNode(node: string): string {
-  return node.length > 10 ? `…${node.slice(-8)}` : node
+  return node.length > 10 ? `…${shortId(node)}` : node
 }

@@ -12,6 +12,7 @@
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
+import { countBits, hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { stableEntry } from '../../protocol/layout/transition.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -19,7 +20,6 @@ import { isQuorum, majority } from '../../protocol/register/quorum.ts'
 import type { EpochWitness } from './epoch-witness.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
-import { countBits, hasBit } from './progress.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
 import type { Timer } from './timer.ts'
 

@@ -6,13 +6,14 @@
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
+import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { movedEntry } from '../../protocol/layout/transition.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
 import { Absences } from './absences.ts'
-import { hasBit, type Progress } from './progress.ts'
+import type { Progress } from './progress.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
 import type { Timer } from './timer.ts'
 

@@ -42,19 +42,9 @@ export interface MoveReporter {
   progress(): Omit<Progress, 'epoch' | 'holds'>
 }
 
-export function hasBit(bits: Uint8Array, partition: number): boolean {
-  return ((bits[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
-}
-
 /** All zero, or all one. */
 export function bitsOf(partitions: number, value: boolean): Uint8Array {
   return new Uint8Array(Math.ceil(partitions / 8)).fill(value ? 0xff : 0)
-}
-
-export function countBits(bits: Uint8Array): number {
-  let count = 0
-  for (const byte of bits) for (let rest = byte; rest !== 0; rest &= rest - 1) count++
-  return count
 }
 
 /** Of a node that copies nothing. Without any register it has all there is, with some it never has. */

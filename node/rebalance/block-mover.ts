@@ -24,7 +24,7 @@ import { byteString, equalBytes } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
-import { majority } from '../../protocol/register/quorum.ts'
+import { isSameSet, majority } from '../../protocol/register/quorum.ts'
 import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Logger } from '../env/ports.ts'
@@ -458,8 +458,4 @@ export class BlockMover {
 /** The number at the beginning of a digest's half. */
 function blocksOfDigest(blocks: Uint8Array): number {
   return new DataView(blocks.buffer, blocks.byteOffset).getUint32(0)
-}
-
-function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a.length === b.length && a.every((node) => b.includes(node))
 }

@@ -44,6 +44,7 @@ import type { Store } from '../data/store.ts'
 import type { NewRecord } from '../data/types.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
+import { inBatches } from '../in-batches.ts'
 import { internalContext } from '../internal-context.ts'
 import { floorRaised } from '../metadata/index-rows.ts'
 import type { LostBlocks } from '../metadata/lost-blocks.ts'
@@ -51,7 +52,7 @@ import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
 import { ENUMERATE, type Exchange } from '../repair/exchange.ts'
 import type { Peers } from '../rpc/peers.ts'
-import { bitmapOf } from './bitmap.ts'
+import { shortBitmapOf } from '../../protocol/keyspace/bitmap.ts'
 import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
 import { STATES_MAX, type Witness } from './witness.ts'
 
@@ -268,7 +269,7 @@ export class Copier {
     partitions: readonly number[],
     told: ReadonlyMap<number, Map<NodeId, Summary>>,
   ): Promise<void> {
-    const wanted = bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
+    const wanted = shortBitmapOf(partitions)
     for (let from = 0; !isOver();) {
       const request = { epoch, wanted, from }
       const reply = await this.#options.peers.summary(peer, request, {
@@ -341,7 +342,7 @@ export class Copy {
   }
 
   async #registers(): Promise<void> {
-    const wanted = bitmapOf(this.#partitions, ((this.#partitions.at(-1) ?? 0) >> 3) + 1)
+    const wanted = shortBitmapOf(this.#partitions)
     const { peers, clock } = this.#options
     const streams = this.#others.map((peer) => new PairStream(peers, peer, this.#epoch, wanted))
     const turns = new Turns(clock)
@@ -503,7 +504,7 @@ export class Copy {
         return minima !== undefined && !equalBytes(minima, exchange.minimaDigest(partition))
       })
       if (differing.length === 0) continue
-      const bits = bitmapOf(differing, (differing.at(-1)! >> 3) + 1)
+      const bits = shortBitmapOf(differing)
       for await (const page of pairPages(peers, peer, this.#epoch, bits, ENUMERATE.minima)) {
         for (const [i, bytes] of page.keys.entries()) {
           const name = byteString(bytes)
@@ -522,15 +523,5 @@ export class Copy {
     await inBatches([...rises.values()], LEARNT_AT_ONCE, ({ partitions, ...fence }) =>
       host.raiseMinimum(fence, partitions),
     )
-  }
-}
-
-async function inBatches<T>(
-  items: readonly T[],
-  size: number,
-  run: (item: T) => Promise<void>,
-): Promise<void> {
-  for (let at = 0; at < items.length; at += size) {
-    await Promise.all(items.slice(at, at + size).map(run))
   }
 }

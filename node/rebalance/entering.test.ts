@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { decide, member, stable } from '../../protocol/layout/testing.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
-import { emptyBitmap, hasBit } from './bitmap.ts'
+import { emptyBitmap, hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { Entering, type EnteringOptions } from './entering.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name)) as [

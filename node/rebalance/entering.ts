@@ -20,7 +20,7 @@ import { Turns } from '../env/sleep.ts'
 import { dropRegisters } from '../metadata/drop-registers.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
-import { bitmapOf, emptyBitmap, type Bitmap } from './bitmap.ts'
+import { bitmapOf, emptyBitmap, type Bitmap } from '../../protocol/keyspace/bitmap.ts'
 import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
 
 /** Written down at once: not one write for every few of 16,640. */

@@ -1,7 +1,6 @@
 /**
  * How far this node has come with changes of the layout, durably: of which partitions it may have registers at all
- * (L9), which it has synced (L5), and of which its blocks are whole. Written in place, in two slots of 48 KiB with the
- * same content, one after the other.
+ * (L9), which it has synced (L5), and of which its blocks are whole. A file of two slots of 48 KiB (two-slot-file.ts).
  *
  * ```
  * 0       8         9         16            24            32            40
@@ -24,23 +23,28 @@
  *     "nothing" would throw away registers that may have been voted for
  */
 
-import { equalBytes, utf8 } from '../../protocol/bytes.ts'
-import { blake3 } from '../../protocol/hash.ts'
+import { utf8 } from '../../protocol/bytes.ts'
+import {
+  addBit,
+  BITMAP_BYTES,
+  emptyBitmap,
+  hasBit,
+  keepBits,
+  takeBit,
+  type Bitmap,
+} from '../../protocol/keyspace/bitmap.ts'
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
 import { isNoSpace } from '../data/errors.ts'
-import type { Disk, DiskFile, Logger } from '../env/ports.ts'
-import { addBit, BITMAP_BYTES, emptyBitmap, hasBit, keepBits, type Bitmap } from './bitmap.ts'
+import type { Disk, Logger } from '../env/ports.ts'
+import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../two-slot-file.ts'
 
 export const MOVE_FILE = 'moves'
 
-const MAGIC = utf8('SHOALMOV')
-const VERSION = 1
+const FORM: SlotForm = { magic: utf8('SHOALMOV'), version: 1, slotBytes: 48 << 10 }
 const HELD_AT = 40
 const SYNCED_AT = HELD_AT + BITMAP_BYTES
 const SOURCES_AT = SYNCED_AT + BITMAP_BYTES
 const SOURCE_BYTES = 8 + BITMAP_BYTES
-const SLOT_BYTES = 48 << 10
-const HASH_AT = SLOT_BYTES - 32
 
 interface State {
   /** Of the last entry that was looked at. */
@@ -55,11 +59,7 @@ interface State {
 export class MoveFile {
   /** How the file was found. `none`: it was made now. */
   readonly found: 'sound' | 'none' | 'unreadable'
-  readonly #disk: Disk
-  #file: DiskFile | undefined
-  /** It is written as a whole (D5). */
-  #isMissing: boolean
-  #writes: number
+  readonly #file: TwoSlotFile
   /** With what is on its way to the disk. */
   readonly #next: State
   readonly #durable: State
@@ -69,32 +69,23 @@ export class MoveFile {
   /** A write that has not begun yet: whoever comes meanwhile shares it. */
   #queued: Promise<void> | undefined
 
-  private constructor(
-    disk: Disk,
-    found: MoveFile['found'],
-    stored: { state: State; writes: number } | undefined,
-  ) {
+  private constructor(disk: Disk, found: MoveFile['found'], stored?: Found) {
     this.found = found
-    this.#disk = disk
-    this.#isMissing = found !== 'sound'
-    this.#writes = stored?.writes ?? 0
-    this.#durable = stored?.state ?? newState()
+    this.#file = new TwoSlotFile(disk, MOVE_FILE, FORM, stored)
+    this.#durable = stored === undefined ? newState() : decode(stored.slot)
     this.#next = copyOf(this.#durable)
   }
 
   static async open(disk: Disk, logger: Logger): Promise<MoveFile> {
     const bytes = await disk.readFile(MOVE_FILE)
-    if (bytes === undefined) return new MoveFile(disk, 'none', undefined)
-    const slots = [0, 1].map((slot) => decode(bytes.subarray(slot * SLOT_BYTES)))
-    const [latest] = slots
-      .filter((slot) => slot !== undefined)
-      .toSorted((a, b) => b.writes - a.writes)
+    if (bytes === undefined) return new MoveFile(disk, 'none')
+    const latest = latestSlot(bytes, FORM)
     if (latest === undefined) {
       logger.error({ file: MOVE_FILE }, 'both its copies are damaged')
-      return new MoveFile(disk, 'unreadable', undefined)
+      return new MoveFile(disk, 'unreadable')
     }
     const file = new MoveFile(disk, 'sound', latest)
-    if (slots.some((slot) => slot?.writes !== latest.writes)) {
+    if (latest.isAlone) {
       logger.warn({ file: MOVE_FILE }, 'one of its two copies was damaged or torn')
       // Its other copy counts, also while a full disk has no room for this one.
       await file.settle().catch(unlessNoSpace)
@@ -104,7 +95,7 @@ export class MoveFile {
 
   /** It could not be written, or never was. */
   get isOwed(): boolean {
-    return this.#isMissing
+    return this.#file.isMissing
   }
 
   /** Writes what counts, as after a full disk. */
@@ -188,7 +179,7 @@ export class MoveFile {
   async takeWhole(partitions: Iterable<number>): Promise<void> {
     for (const partition of partitions) {
       for (const { whole } of [this.#next, this.#durable]) {
-        for (const bits of whole.values()) bits[partition >> 3]! &= ~(0x80 >> (partition & 7))
+        for (const bits of whole.values()) takeBit(bits, partition)
       }
     }
     this.#serial++
@@ -209,26 +200,7 @@ export class MoveFile {
   async #replace(): Promise<void> {
     const state = copyOf(this.#next)
     const serial = this.#serial
-    const slot = encode(state, ++this.#writes)
-    if (this.#isMissing) {
-      const both = new Uint8Array(2 * SLOT_BYTES)
-      both.set(slot)
-      both.set(slot, SLOT_BYTES)
-      await this.#disk.writeFile(MOVE_FILE, both, { mode: 0o600 })
-      this.#isMissing = false
-    } else {
-      try {
-        this.#file ??= await this.#disk.open(MOVE_FILE, 'write')
-        for (const at of [0, SLOT_BYTES]) {
-          await this.#file.write([slot], at)
-          await this.#file.flush()
-        }
-      } catch (error) {
-        this.#isMissing = true
-        this.#file = undefined
-        throw error
-      }
-    }
+    await this.#file.write(encode(state))
     this.#written(state, serial)
   }
 
@@ -264,13 +236,10 @@ function copyOf({ epoch, held, joint, synced, whole }: State): State {
   }
 }
 
-function encode({ epoch, held, joint, synced, whole }: State, writes: number): Bitmap {
-  const bytes = new Uint8Array(SLOT_BYTES)
+function encode({ epoch, held, joint, synced, whole }: State): Bitmap {
+  const bytes = new Uint8Array(FORM.slotBytes)
   const view = new DataView(bytes.buffer)
-  bytes.set(MAGIC)
-  bytes[8] = VERSION
   bytes[9] = whole.size
-  view.setBigUint64(16, BigInt(writes))
   view.setBigUint64(24, BigInt(epoch))
   view.setBigUint64(32, BigInt(joint))
   bytes.set(held, HELD_AT)
@@ -280,17 +249,10 @@ function encode({ epoch, held, joint, synced, whole }: State, writes: number): B
     view.setBigUint64(SOURCES_AT + i * SOURCE_BYTES, BigInt(source))
     bytes.set(bits, SOURCES_AT + i * SOURCE_BYTES + 8)
   }
-  bytes.set(blake3(bytes.subarray(0, HASH_AT)), HASH_AT)
   return bytes
 }
 
-/** Undefined when it is not as it was written, or of a version that is not known. */
-function decode(bytes: Uint8Array): { state: State; writes: number } | undefined {
-  if (bytes.length < SLOT_BYTES) return undefined
-  if (!equalBytes(blake3(bytes.subarray(0, HASH_AT)), bytes.subarray(HASH_AT, SLOT_BYTES))) {
-    return undefined
-  }
-  if (!equalBytes(bytes.subarray(0, 8), MAGIC) || bytes[8] !== VERSION) return undefined
+function decode(bytes: Uint8Array): State {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const number = (at: number): number => Number(view.getBigUint64(at))
   const bitmap = (at: number): Bitmap => new Uint8Array(bytes.subarray(at, at + BITMAP_BYTES))
@@ -299,12 +261,11 @@ function decode(bytes: Uint8Array): { state: State; writes: number } | undefined
     const at = SOURCES_AT + i * SOURCE_BYTES
     whole.set(number(at), bitmap(at + 8))
   }
-  const state: State = {
+  return {
     epoch: number(24),
     held: bitmap(HELD_AT),
     joint: number(32),
     synced: bitmap(SYNCED_AT),
     whole,
   }
-  return { state, writes: number(16) }
 }

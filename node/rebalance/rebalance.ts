@@ -5,11 +5,11 @@
 
 import type { StorageId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import type { ReplicaSets } from '../../protocol/register/types.ts'
+import { isSameSet } from '../../protocol/register/quorum.ts'
 import type { Random } from '../env/ports.ts'
 import { sleep } from '../env/sleep.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
-import { addBit } from './bitmap.ts'
+import { addBit } from '../../protocol/keyspace/bitmap.ts'
 import { Copier, type CopierOptions } from './copier.ts'
 import { Entering, type Chain } from './entering.ts'
 import { Learner, type LearningProgress } from './learner.ts'
@@ -84,12 +84,15 @@ export class Rebalance {
     const { chain, file, self } = this.#options
     const view = chain.current()
     if (view === undefined) return false
-    if (view.state === 'JOINT') return !isSameSet(view.replicaSets(partition))
+    if (view.state === 'JOINT') {
+      const [before, after] = view.replicaSets(partition)
+      return !isSameSet(before!, after!)
+    }
     if (!view.replicas(partition).includes(self)) return false
     return view.sources.some(
       (source) =>
         !file.isWhole(source.epoch, partition) &&
-        !isSameSet([source.replicas(partition), view.replicas(partition)]),
+        !isSameSet(source.replicas(partition), view.replicas(partition)),
     )
   }
 
@@ -197,9 +200,4 @@ export class Rebalance {
       await sleep(clock, RETRY_MS)
     }
   }
-}
-
-function isSameSet([a, b]: ReplicaSets): boolean {
-  if (a === undefined || b === undefined) return true
-  return a.length === b.length && a.every((node) => b.includes(node))
 }

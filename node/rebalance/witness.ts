@@ -30,7 +30,7 @@ import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
 import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
-import { hasBit } from './bitmap.ts'
+import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 /** Partitions on one page of a summary. */
 export const SUMMARIES_MAX = 1_024

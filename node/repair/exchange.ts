@@ -4,6 +4,7 @@ import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { NodeId } from '../../protocol/ids.ts'
+import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { MessageError, wireBallot } from '../../protocol/rpc/message.ts'
@@ -145,8 +146,7 @@ export class Exchange {
     const { store } = this.#options
     const partitions: WireRecalled[] = []
     for (const partition of this.shared(peer)) {
-      const isWanted = ((wanted[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
-      if (partition < first || !isWanted || !votes(partition)) continue
+      if (partition < first || !hasBit(wanted, partition) || !votes(partition)) continue
       if (partitions.length === RECALLED_MAX) return { partitions, next: partition }
       partitions.push({
         partition,

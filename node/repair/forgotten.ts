@@ -1,15 +1,13 @@
 /**
  * The partitions of which this node may have forgotten something (D8), durably: it does not vote on them
- * before each was compared with its replicas (recall.ts). Written in place, so that a full disk has room
- * for it: two slots of 16 KiB with the same content, one after the other.
+ * before each was compared with its replicas (recall.ts). A file of two slots of 16 KiB (two-slot-file.ts).
  *
  * ```
  * 0       8         9       10   12             16            24           32       8224     16352
  * magic   version   flags        length n u32   writes u64    mark u64     bitmap   notes    BLAKE3
  * ```
  * Flag 1: the ballot mark may be lost and must be raised (A1), above `mark` too, to which it was raised
- * before. The bitmap has one bit for each of 65,536 partitions, most significant first. The notes are JSON
- * and zeros behind it. The hash is that of all before it.
+ * before. The notes are JSON and zeros behind it.
  *
  * Among the notes are the places of damage in the log: those that something is forgotten for, and those for which
  * nothing is any more. An index that is made of the log again lacks what lay there, as the one did that was
@@ -24,22 +22,26 @@
  *   - the file is older than the log's manifest: beside one, a missing file is damage
  */
 
-import { equalBytes, utf8, utf8Text } from '../../protocol/bytes.ts'
-import { blake3 } from '../../protocol/hash.ts'
+import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import {
+  addBit,
+  BITMAP_BYTES,
+  emptyBitmap,
+  hasBit,
+  takeBit,
+} from '../../protocol/keyspace/bitmap.ts'
 import { PLACES_MAX } from '../data/losses.ts'
 import type { LogPosition, Loss } from '../data/types.ts'
-import type { Disk, DiskFile, Logger } from '../env/ports.ts'
+import type { Disk, Logger } from '../env/ports.ts'
+import { HASH_BYTES, latestSlot, TwoSlotFile, type Found, type SlotForm } from '../two-slot-file.ts'
 
 export const FORGOTTEN_FILE = 'forgotten'
 
-const MAGIC = utf8('SHOALFGT')
-const VERSION = 1
 const MUST_RAISE = 1
 const BITMAP_AT = 32
-const BITMAP_BYTES = (1 << 16) / 8
 const NOTES_AT = BITMAP_AT + BITMAP_BYTES
-const SLOT_BYTES = 16 << 10
-const HASH_AT = SLOT_BYTES - 32
+const FORM: SlotForm = { magic: utf8('SHOALFGT'), version: 1, slotBytes: 16 << 10 }
+const HASH_AT = FORM.slotBytes - HASH_BYTES
 /** The latest ones are kept. */
 const NOTES_MAX = 20
 const DETAIL_CHARACTERS_MAX = 150
@@ -73,11 +75,7 @@ interface Places {
 const NO_PLACES: Places = { open: [], repaired: [] }
 
 export class Forgotten {
-  readonly #disk: Disk
-  #file: DiskFile | undefined
-  /** No file yet, or one that failed: it is made anew (D5). */
-  #isMissing: boolean
-  #writes: number
+  readonly #file: TwoSlotFile
   readonly #bits: Uint8Array<ArrayBuffer>
   #mustRaise: boolean
   #mark: number
@@ -87,10 +85,9 @@ export class Forgotten {
   #listener: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor(disk: Disk, stored: Stored, isMissing: boolean) {
-    this.#disk = disk
-    this.#isMissing = isMissing
-    this.#writes = stored.writes
+  private constructor(disk: Disk, found: Found | undefined) {
+    this.#file = new TwoSlotFile(disk, FORGOTTEN_FILE, FORM, found)
+    const stored = found === undefined ? NOTHING : decode(found.slot)
     this.#bits = stored.bits.slice()
     this.#mustRaise = stored.mustRaise
     this.#mark = stored.mark
@@ -104,19 +101,16 @@ export class Forgotten {
       const names = await disk.list('log')
       if (names.includes('manifest')) return Forgotten.#unreadable(disk, logger, 'it is missing')
       // A new directory, or one of a program that did not write this file yet.
-      const forgotten = new Forgotten(disk, NOTHING, true)
+      const forgotten = new Forgotten(disk, undefined)
       await forgotten.#write().catch((error: unknown) => {
         logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
       })
       return forgotten
     }
-    const slots = [0, 1].map((slot) => decode(bytes.subarray(slot * SLOT_BYTES)))
-    const [latest] = slots
-      .filter((slot) => slot !== undefined)
-      .toSorted((a, b) => b.writes - a.writes)
+    const latest = latestSlot(bytes, FORM)
     if (latest === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
-    const forgotten = new Forgotten(disk, latest, false)
-    if (slots.some((slot) => slot?.writes !== latest.writes)) {
+    const forgotten = new Forgotten(disk, latest)
+    if (latest.isAlone) {
       logger.warn({ file: FORGOTTEN_FILE }, 'one of its two copies was damaged or torn')
       await forgotten.#write()
     }
@@ -125,14 +119,14 @@ export class Forgotten {
 
   static async #unreadable(disk: Disk, logger: Logger, why: string): Promise<Forgotten> {
     logger.error({ file: FORGOTTEN_FILE }, `what this node has forgotten is not known: ${why}`)
-    const forgotten = new Forgotten(disk, NOTHING, true)
+    const forgotten = new Forgotten(disk, undefined)
     const detail = `${FORGOTTEN_FILE}: ${why}`
     await forgotten.#add('all', true, [{ reason: 'unreadable', detail }])
     return forgotten
   }
 
   has(partition: number): boolean {
-    return (this.#bits[partition >> 3]! & (0x80 >> (partition & 7))) !== 0
+    return hasBit(this.#bits, partition)
   }
 
   /** Nothing of the partition is forgotten, nor is the mark. */
@@ -200,9 +194,7 @@ export class Forgotten {
    */
   async clear(partitions: readonly number[], serial: number, isLost = false): Promise<boolean> {
     if (serial !== this.#serial) return false
-    for (const partition of partitions) {
-      this.#bits[partition >> 3]! &= ~(0x80 >> (partition & 7))
-    }
+    for (const partition of partitions) takeBit(this.#bits, partition)
     if (isLost) {
       const { open, lost, lostPartitions } = this.#notes
       this.#notes = {
@@ -254,7 +246,7 @@ export class Forgotten {
   ): Promise<void> {
     this.#serial++
     if (partitions === 'all') this.#bits.fill(0xff)
-    else for (const partition of partitions) this.#bits[partition >> 3]! |= 0x80 >> (partition & 7)
+    else for (const partition of partitions) addBit(this.#bits, partition)
     this.#mustRaise ||= mark
     this.#notes = { ...this.#notes, open: merged(this.#notes.open, notes) }
     await this.#write()
@@ -268,34 +260,15 @@ export class Forgotten {
     return written
   }
 
-  async #replace(): Promise<void> {
+  #replace(): Promise<void> {
     const slot = encode({
       bits: this.#bits,
       mustRaise: this.#mustRaise,
       mark: this.#mark,
       notes: this.#notes,
       places: this.#places,
-      writes: ++this.#writes,
     })
-    if (this.#isMissing) {
-      const both = new Uint8Array(2 * SLOT_BYTES)
-      both.set(slot)
-      both.set(slot, SLOT_BYTES)
-      await this.#disk.writeFile(FORGOTTEN_FILE, both, { mode: 0o600 })
-      this.#isMissing = false
-      return
-    }
-    try {
-      this.#file ??= await this.#disk.open(FORGOTTEN_FILE, 'write')
-      for (const at of [0, SLOT_BYTES]) {
-        await this.#file.write([slot], at)
-        await this.#file.flush()
-      }
-    } catch (error) {
-      this.#isMissing = true
-      this.#file = undefined
-      throw error
-    }
+    return this.#file.write(slot)
   }
 }
 
@@ -305,16 +278,14 @@ interface Stored {
   readonly mark: number
   readonly notes: ForgottenNotes
   readonly places: Places
-  readonly writes: number
 }
 
 const NOTHING: Stored = {
-  bits: new Uint8Array(BITMAP_BYTES),
+  bits: emptyBitmap(),
   mustRaise: false,
   mark: 0,
   notes: NO_NOTES,
   places: NO_PLACES,
-  writes: 0,
 }
 
 function merged(
@@ -328,8 +299,8 @@ function merged(
 }
 
 /** Of the notes the last ones that fit: 8 KiB of JSON. The places, at most 128, take half of it. */
-function encode({ bits, mustRaise, mark, notes, places, writes }: Stored): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(SLOT_BYTES)
+function encode({ bits, mustRaise, mark, notes, places }: Stored): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(FORM.slotBytes)
   const view = new DataView(bytes.buffer)
   let text = utf8(JSON.stringify({ ...notes, places }))
   for (let kept = NOTES_MAX; text.length > HASH_AT - NOTES_AT; kept >>= 1) {
@@ -337,25 +308,15 @@ function encode({ bits, mustRaise, mark, notes, places, writes }: Stored): Uint8
     const fewer = { open: last(open, kept), lost: last(lost, kept), lostPartitions, places }
     text = utf8(JSON.stringify(fewer))
   }
-  bytes.set(MAGIC)
-  bytes[8] = VERSION
   bytes[9] = mustRaise ? MUST_RAISE : 0
   view.setUint32(12, text.length)
-  view.setBigUint64(16, BigInt(writes))
   view.setBigUint64(24, BigInt(mark))
   bytes.set(bits, BITMAP_AT)
   bytes.set(text, NOTES_AT)
-  bytes.set(blake3(bytes.subarray(0, HASH_AT)), HASH_AT)
   return bytes
 }
 
-/** Undefined when it is not as it was written, or of a version that is not known. */
-function decode(bytes: Uint8Array): Stored | undefined {
-  if (bytes.length < SLOT_BYTES) return undefined
-  if (!equalBytes(blake3(bytes.subarray(0, HASH_AT)), bytes.subarray(HASH_AT, SLOT_BYTES))) {
-    return undefined
-  }
-  if (!equalBytes(bytes.subarray(0, 8), MAGIC) || bytes[8] !== VERSION) return undefined
+function decode(bytes: Uint8Array): Stored {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const text = utf8Text(bytes.subarray(NOTES_AT, NOTES_AT + view.getUint32(12)))
   const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: Places }
@@ -365,7 +326,6 @@ function decode(bytes: Uint8Array): Stored | undefined {
     mark: Number(view.getBigUint64(24)),
     notes: { open: notes.open, lostPartitions: notes.lostPartitions, lost: notes.lost },
     places: notes.places ?? NO_PLACES,
-    writes: Number(view.getBigUint64(16)),
   }
 }
 

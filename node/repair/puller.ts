@@ -21,6 +21,7 @@ import type { BlockStore } from '../data/blocks.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
+import { inBatches } from '../in-batches.ts'
 import { internalContext } from '../internal-context.ts'
 import { stateOfRow } from '../metadata/row-format.ts'
 import type { Learnt } from '../metadata/host-replies.ts'
@@ -109,7 +110,7 @@ export class Puller {
     }
     if (!view().isMember(peer)) return { settled: false, lacksBlocks, keys }
     let settled = true
-    await inBatches(older, async (one) => {
+    await inBatches(older, AT_ONCE, async (one) => {
       if (!(await this.#pullRegister(peer, one, strictly))) settled = false
     })
     return { settled, lacksBlocks, keys }
@@ -130,7 +131,7 @@ export class Puller {
     }
     if (freed.length > 0) freer.freeOn(peer, freed)
     let whole = true
-    await inBatches(missing, async (key) => {
+    await inBatches(missing, AT_ONCE, async (key) => {
       if (await this.#pullBlock(peer, key)) return
       // What no replica has any more holds up nothing.
       if (!(await this.#options.lost.noteIfLost(key))) whole = false
@@ -288,11 +289,5 @@ export class Puller {
       if (!page.more || last === undefined) return
       after = last
     }
-  }
-}
-
-async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < items.length; at += AT_ONCE) {
-    await Promise.all(items.slice(at, at + AT_ONCE).map(run))
   }
 }

@@ -21,6 +21,7 @@
 
 import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { byteString, bytesOf, equalBytes } from '../../protocol/bytes.ts'
+import { shortBitmapOf } from '../../protocol/keyspace/bitmap.ts'
 import { partitionRange } from '../../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { compareBallots } from '../../protocol/register/ballot.ts'
@@ -239,7 +240,7 @@ export class Recall {
     compared: Map<number, Compared>,
   ): Promise<void> {
     const { peers } = this.#options
-    const bits = bitmapOf(wanted)
+    const bits = shortBitmapOf(wanted)
     for (let from = 0; ;) {
       const request = { epoch, fence, wanted: bits, from }
       const reply = await peers.recall(peer, request, { timeoutMs: CALL_TIMEOUT_MS })
@@ -362,10 +363,4 @@ function isAloneInASet(view: LayoutView, partition: number, self: NodeId): boole
 
 function isOnly(set: readonly NodeId[], self: NodeId): boolean {
   return set.includes(self) && set.every((node) => node === self)
-}
-
-function bitmapOf(partitions: readonly number[]): Uint8Array<ArrayBuffer> {
-  const bits = new Uint8Array(((partitions.at(-1) ?? 0) >> 3) + 1)
-  for (const partition of partitions) bits[partition >> 3]! |= 0x80 >> (partition & 7)
-  return bits
 }

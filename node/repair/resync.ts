@@ -15,6 +15,7 @@
 
 import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
+import { addBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
@@ -149,7 +150,7 @@ export class Resync {
     const bits = new Uint8Array(Math.ceil(view().partitions / 8))
     for (const [peer, pending] of this.#pending) {
       for (const partition of pending === 'all' ? exchange.shared(peer) : pending) {
-        bits[partition >> 3]! |= 0x80 >> (partition & 7)
+        addBit(bits, partition)
       }
     }
     return bits

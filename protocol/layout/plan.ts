@@ -6,7 +6,7 @@
  */
 
 import { place, type Placement } from '../keyspace/placement.ts'
-import type { NodeId } from '../ids.ts'
+import { shortId, type NodeId } from '../ids.ts'
 import { formatSize } from '../size.ts'
 import { orderedMembers, placeOf, REPLICATION_MAX, type Member } from './entry.ts'
 import { nextFault, type NextLayout } from './transition.ts'
@@ -86,7 +86,7 @@ export interface Plan {
 
 /** A member as people call it. */
 export function shownName({ nodeId, name }: Pick<Member, 'nodeId' | 'name'>): string {
-  return name ?? nodeId.slice(-8)
+  return name ?? shortId(nodeId)
 }
 
 /** By its name, or by a suffix of its id that no other member has. Names come first. */
@@ -103,7 +103,7 @@ export function findMember(members: readonly Member[], text: string): Member | F
     const more = members.length > 8 ? ', …' : ''
     return { fault: `no member is called ${text}: the members are ${some}${more}` }
   }
-  const ids = found.map(({ nodeId }) => nodeId.slice(-8)).join(', ')
+  const ids = found.map(({ nodeId }) => shortId(nodeId)).join(', ')
   return { fault: `${text} may be any of ${ids}: say more of the id` }
 }
 
@@ -209,7 +209,7 @@ function withSettings({ members, replication }: NextLayout, change: SetChange): 
   }
   const namesake = members.find((other) => other !== member && other.name === name)
   if (name !== undefined && namesake !== undefined) {
-    return { fault: `${namesake.nodeId.slice(-8)} is called ${name}: choose another name` }
+    return { fault: `${shortId(namesake.nodeId)} is called ${name}: choose another name` }
   }
   const same = sameSettings(member, change)
   if (same !== undefined) {
@@ -496,6 +496,6 @@ function settingsDiff(old: Member, member: Member): string[] {
     parts.push(`capacity ${formatSize(old.capacityBytes)} → ${formatSize(member.capacityBytes)}`)
   }
   note('addresses', old.addresses.join(' '), member.addresses.join(' '))
-  note('place', placeOf(old).slice(-8), placeOf(member).slice(-8))
+  note('place', shortId(placeOf(old)), shortId(placeOf(member)))
   return parts
 }

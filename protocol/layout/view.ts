@@ -11,6 +11,7 @@ import { partitionCount } from '../keyspace/key.ts'
 import type { Placement } from '../keyspace/placement.ts'
 import { place } from '../keyspace/placement.ts'
 import type { ClusterId, NodeId } from '../ids.ts'
+import { isSameSet } from '../register/quorum.ts'
 import type { ReplicaSets } from '../register/types.ts'
 import type { Genesis, LayoutEntry, LayoutState, Member } from './entry.ts'
 import { nextReplicationOf, placeOf, replicationOf } from './entry.ts'
@@ -271,13 +272,9 @@ class LazyPlacement {
 function differing(a: Placement, b: Placement): number[] {
   const partitions: number[] = []
   for (let partition = 0; partition < a.partitions; partition++) {
-    if (!sameNodes(a.replicas(partition), b.replicas(partition))) partitions.push(partition)
+    if (!isSameSet(a.replicas(partition), b.replicas(partition))) partitions.push(partition)
   }
   return partitions
-}
-
-function sameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a.length === b.length && a.every((node) => b.includes(node))
 }
 
 /** Both lists are in node order. */

@@ -11,6 +11,11 @@ export function majority(size: number): number {
   return (size >> 1) + 1
 }
 
+/** The same nodes, in whatever order. */
+export function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node) => b.includes(node))
+}
+
 /** Every member of any set, once. */
 export function membersOf(sets: ReplicaSets): NodeId[] {
   const members: NodeId[] = []

@@ -14,19 +14,10 @@ import { parseArgs } from 'node:util'
 import { sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/admin/layout.ts'
-import { isLinearizableFor } from '../linearizability.ts'
 import { Contents } from './growth/contents.ts'
 import { Latencies } from './growth/latencies.ts'
 import { Members, type JoiningNode } from './growth/members.ts'
-import {
-  nextOfBucket,
-  nextOfKey,
-  transcript,
-  type BucketState,
-  type BucketStep,
-  type KeyState,
-  type KeyStep,
-} from './history/models.ts'
+import { judge, listOf } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
 
@@ -106,14 +97,12 @@ class Growth {
     }
     done = true
     await Promise.all([...load, probe, kills])
-    const wrong = this.#judge(workloads)
+    const { calls, bad: wrong } = judge(workloads)
+    console.log(`${calls} calls of histories, ${wrong} not linearizable`)
     this.#faults.push(...(await this.#contents.check(this.#clients)))
     for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
     for (const client of this.#clients) client.close()
-    const counts = [...answers]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, count]) => `${name}: ${count}`)
-    console.log(`answers: ${counts.join(', ')}`)
+    console.log(`answers: ${listOf(answers)}`)
     if (this.#kills > 0) console.log(`${this.#kills} times a node was killed and started again`)
     const bad = wrong + this.#faults.length + workloads.errors.length
     for (const error of new Set(workloads.errors)) console.log(`error: ${error}`)
@@ -263,27 +252,6 @@ class Growth {
       if (HAS_LEFT.test(members.output(node))) return
       this.#faults.push(`node ${node} does not start again: ${String(error).slice(-2_000)}`)
     })
-  }
-
-  #judge(workloads: Workloads): number {
-    let calls = 0
-    let bad = 0
-    for (const history of workloads.keys) {
-      calls += history.calls.length
-      if (isLinearizableFor<KeyStep, KeyState>(history.calls, { tag: undefined }, nextOfKey))
-        continue
-      bad++
-      console.log(`NOT LINEARIZABLE: ${history.name}\n${transcript(history.calls)}`)
-    }
-    const none: BucketState = { live: false, tag: undefined }
-    for (const history of workloads.buckets) {
-      calls += history.calls.length
-      if (isLinearizableFor<BucketStep, BucketState>(history.calls, none, nextOfBucket)) continue
-      bad++
-      console.log(`NOT LINEARIZABLE: ${history.name}\n${transcript(history.calls)}`)
-    }
-    console.log(`${calls} calls of histories, ${bad} not linearizable`)
-    return bad
   }
 
   #clientOf(node: number): RawClient {

@@ -8,16 +8,7 @@
 
 import { parseArgs } from 'node:util'
 import { RawClient } from '../../bench/harness/s3.ts'
-import { isLinearizableFor } from '../linearizability.ts'
-import {
-  nextOfBucket,
-  nextOfKey,
-  transcript,
-  type BucketState,
-  type BucketStep,
-  type KeyState,
-  type KeyStep,
-} from './history/models.ts'
+import { judge, listOf } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
 import { WanCluster } from './wan/cluster.ts'
@@ -80,29 +71,6 @@ async function disturb(cluster: WanCluster, relays: Relays, untilMs: number): Pr
   }
 }
 
-/** Prints what is not linearizable; returns how many calls were looked at and how many histories are bad. */
-function judge(workloads: Workloads): { calls: number; bad: number } {
-  let calls = 0
-  let bad = 0
-  const say = (name: string, text: string): void => {
-    bad++
-    console.log(`NOT LINEARIZABLE: ${name}\n${text}`)
-  }
-  for (const history of workloads.keys) {
-    calls += history.calls.length
-    const start: KeyState = { tag: undefined }
-    if (isLinearizableFor<KeyStep, KeyState>(history.calls, start, nextOfKey)) continue
-    say(history.name, transcript(history.calls))
-  }
-  for (const history of workloads.buckets) {
-    calls += history.calls.length
-    const start: BucketState = { live: false, tag: undefined }
-    if (isLinearizableFor<BucketStep, BucketState>(history.calls, start, nextOfBucket)) continue
-    say(history.name, transcript(history.calls))
-  }
-  return { calls, bad }
-}
-
 async function main(): Promise<number> {
   const hosts = await Hosts.create(nodes, 'shoalh')
   if (typeof hosts === 'string') {
@@ -128,13 +96,8 @@ async function main(): Promise<number> {
     ])
     for (const client of clients) client.close()
     const { calls, bad } = judge(workloads)
-    const list = (counts: ReadonlyMap<string, number>): string =>
-      [...counts]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, count]) => `${name}: ${count}`)
-        .join(', ')
-    console.log(`answers: ${list(answers)}`)
-    console.log(`faults: ${list(faults)}`)
+    console.log(`answers: ${listOf(answers)}`)
+    console.log(`faults: ${listOf(faults)}`)
     const { keys, buckets, errors } = workloads
     for (const error of new Set(errors)) console.log(`error: ${error}`)
     console.log(

@@ -15,12 +15,27 @@ export function bitmapOf(partitions: Iterable<number>, bytes = BITMAP_BYTES): Bi
   return bits
 }
 
+/** No longer than the last of them needs. Ascending. */
+export function shortBitmapOf(partitions: readonly number[]): Bitmap {
+  return bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
+}
+
 export function hasBit(bits: Uint8Array, partition: number): boolean {
   return ((bits[partition >> 3] ?? 0) & (0x80 >> (partition & 7))) !== 0
 }
 
 export function addBit(bits: Uint8Array, partition: number): void {
   bits[partition >> 3]! |= 0x80 >> (partition & 7)
+}
+
+export function takeBit(bits: Uint8Array, partition: number): void {
+  bits[partition >> 3]! &= ~(0x80 >> (partition & 7))
+}
+
+export function countBits(bits: Uint8Array): number {
+  let count = 0
+  for (const byte of bits) for (let rest = byte; rest !== 0; rest &= rest - 1) count++
+  return count
 }
 
 /** Takes out of `bits` what is not in `kept` as well. True when that was anything. */
