@@ -47,7 +47,7 @@ export function heldUp(
   return held.size === 0 ? undefined : { partitions: held.size, nodes: [...nodes].sort() }
 }
 
-/** Says so in the log: once, until it is for another reason or over. */
+/** One line in the log when a change is held up, and another one when the reason is another. */
 export class HeldUpLog {
   readonly #logger: Logger
   /** As of the last look. A node that is away for a moment is no news. */

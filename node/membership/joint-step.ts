@@ -25,8 +25,8 @@ import type { Timer } from './timer.ts'
 
 /** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
 const JOINT_MS_MAX = 10_000
-/** For so long all are waited for. Then the change goes on as one with data; in a program that moves none, majorities
- * have to do. */
+/** So long all nodes are waited for to say that they hold nothing. Then the change goes on as one with data. Where
+ * nobody moves data, a majority of each set is enough. */
 const JOINT_ALL_MS = 2_000
 /** With data: back when nothing more was synced for so long. */
 export const JOINT_STALL_MS = 20_000

@@ -157,7 +157,7 @@ export class BlockMover {
 
   async #run(): Promise<void> {
     const { clock, logger, file, forgotten, view } = this.#options
-    // What this node has lost it may have lost of blocks that only a source has besides (D8).
+    // Of partitions that this node has forgotten something of, blocks may be missing that only a source has (D8).
     const lost = (view()?.partitionsOf(this.#options.self) ?? []).filter((p) => forgotten.has(p))
     while (!this.#stopped) {
       try {

@@ -222,7 +222,7 @@ export class Forgotten {
     this.#places = { open: [], repaired: [...repaired, ...open].slice(-PLACES_MAX) }
   }
 
-  /** A loss of another kind says that the log may not be the one that the places lie in, or not all of it. */
+  /** A loss without a place may mean another log, or only a part of it: then what is noted of places says nothing. */
   #notePlaces(losses: readonly Loss[]): void {
     for (const { place } of losses) {
       if (place === undefined) {
