@@ -69,7 +69,7 @@ export interface StatusOptions {
   readonly blocks: BlockStore
   readonly resync: Resync
   readonly recall: Pick<Recall, 'forgotten'>
-  readonly forgotten: Pick<Forgotten, 'notes'>
+  readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks'>
   readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets
@@ -194,7 +194,7 @@ export class Status implements AdminBackend {
     for (const partition of open) addBit(behind, partition)
     const view = this.#view()
     for (const partition of view.partitionsOf(network.self)) {
-      if (!serves(partition)) addBit(behind, partition)
+      if (!serves(partition) || forgotten.lacksBlocks(partition)) addBit(behind, partition)
     }
     const { learning, lacking, move } = movesOf(view, network.self, layout.progress())
     return {

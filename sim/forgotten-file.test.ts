@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { blake3 } from '../protocol/hash.ts'
 import { SimulatedDisk } from './disk.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import type { Loss } from '../node/data/types.ts'
@@ -8,7 +9,7 @@ import { Forgotten, FORGOTTEN_FILE } from '../node/repair/forgotten.ts'
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const REMOVAL: Loss = { partitions: [3, 70], mark: false, reason: 'removal', detail: 'at 7' }
 const ALL: Loss = { partitions: 'all', mark: true, reason: 'damage', detail: 'at 9' }
-const SLOT_BYTES = 16 << 10
+const SLOT_BYTES = 24 << 10
 
 let clock: VirtualClock
 let disk: SimulatedDisk
@@ -62,6 +63,55 @@ describe('what was forgotten (D8)', () => {
       await second.markRaised(4_711)
       const third = await open()
       expect([third.mustRaiseMark, third.mark, third.has(65_535)]).toEqual([false, 4_711, true])
+    }))
+
+  it('leaves blocks in doubt until these were compared too, and since the last loss', () =>
+    run(async () => {
+      await (await open()).add([REMOVAL])
+      const second = await open()
+      // What is forgotten still may have blocks that are missing.
+      expect(await second.clearBlocks([3], second.serial)).toBe(true)
+      await second.clear([3, 70], second.serial)
+      expect([2, 3, 70].map((partition) => second.lacksBlocks(partition))).toEqual([
+        false,
+        true,
+        true,
+      ])
+      const { serial } = second
+      expect(await second.clearBlocks([70], serial)).toBe(true)
+      await second.add([{ ...REMOVAL, partitions: [2] }])
+      expect(await second.clearBlocks([3], serial)).toBe(false)
+      disk.crash('lost')
+      const third = await open()
+      expect(third.among([2, 3, 70])).toEqual([2])
+      expect([2, 3, 70].map((partition) => third.lacksBlocks(partition))).toEqual([
+        true,
+        true,
+        false,
+      ])
+    }))
+
+  it('is read as an earlier program wrote it, which lacks blocks where it has forgotten', () =>
+    run(async () => {
+      await (await open()).add([REMOVAL])
+      const slot = disk.contentOf(FORGOTTEN_FILE).slice(0, SLOT_BYTES)
+      const first = new Uint8Array(16 << 10)
+      first.set(slot.subarray(0, 8_224))
+      first.set(slot.subarray(16_416, 16_416 + 8_128), 8_224)
+      first[8] = 1
+      first.set(blake3(first.subarray(0, first.length - 32)), first.length - 32)
+      const both = new Uint8Array(2 * first.length)
+      both.set(first)
+      both.set(first, first.length)
+      await disk.writeFile(FORGOTTEN_FILE, both)
+      for (let round = 0; round < 2; round++) {
+        const forgotten = await open()
+        expect(forgotten.among([2, 3, 70])).toEqual([3, 70])
+        expect(forgotten.lacksBlocks(2)).toBe(false)
+        expect(forgotten.lacksBlocks(3)).toBe(true)
+        expect(forgotten.notes.open).toEqual([{ reason: 'removal', detail: 'at 7' }])
+        expect(forgotten.mustRaiseMark).toBe(false)
+      }
     }))
 
   it('survives a bad byte in either copy', () =>

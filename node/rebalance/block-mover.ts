@@ -6,16 +6,21 @@
  * 2. Digests of their blocks, at exactly this epoch, from every node of the source sets and of the present set that
  *    answers: where a majority of each set has what this node has, nothing is missing.
  *    Of the others the names of the blocks, from at least a majority of each set, since a majority of the set of its
- *    time has each block (P7).
+ *    time has each block (P7). A node that may lack blocks (D8) says what it has left, and is not counted. Where that
+ *    leaves too few, all nodes of the set are heard: what none of them has is nowhere.
  * 3. What is missing here is fetched from those that named it, at a bounded rate, a few at a time, and stored.
  * 4. When nothing is missing any more the partition is whole, as to all of its sources at once, and durably.
+ *
+ * So are partitions compared of which this node itself may lack blocks since it has lost something, with or without
+ * sources (D8). What can't be finished is said: which nodes are waited for, and which blocks can't be read.
  *
  * Giving way: before each block the mover waits while clients wait for room to write, or the disk is slow to answer,
  * but a second at most: what waits for copies is in danger, so it never stands still.
  *
  * Invariants:
- *   - whole is said only of what was compared with a majority of each set that ever had the partition    (L5)
- *   - a node that may have forgotten something names nothing (D8), and what is forgotten here is not whole
+ *   - whole is said only of what was compared with a majority of each set that ever had the partition, or with all
+ *     of it    (L5)
+ *   - a node that may lack blocks is no witness (D8), and neither is this one of itself
  *   - data that was freed does not come back: a source that still has it is told (G5)
  *   - a block counts when it is flushed here                                                           (A1)
  */
@@ -65,8 +70,8 @@ const BLOCK_BYTES_GUESSED = 256 << 10
 export interface BlockMoverOptions {
   readonly self: NodeId
   readonly view: () => LayoutView | undefined
-  readonly file: Pick<MoveFile, 'isWhole' | 'addWhole' | 'takeWhole'>
-  readonly forgotten: Pick<Forgotten, 'has'>
+  readonly file: Pick<MoveFile, 'isWhole' | 'addWhole'>
+  readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks' | 'clearBlocks' | 'serial'>
   readonly blocks: Pick<BlockStore, 'has' | 'put' | 'forget'>
   readonly peers: Pick<
     Peers,
@@ -91,8 +96,23 @@ export interface MoverProgress {
   readonly bytesPerSecond: number
 }
 
+/** Why a partition is not whole although everything was fetched that can be had now. */
+export interface Stuck {
+  /** Nodes of its sets that did not say what they have, and without which too few did. */
+  readonly unheard: readonly NodeId[]
+  /** Blocks that somebody has named, and nobody gives: a node that is waited for may have them. */
+  readonly unreadable: number
+}
+
+const NOBODY: ReadonlySet<NodeId> = new Set()
+
+type Fetched = 'here' | 'unreadable' | 'failed'
+
 export class BlockMover {
   readonly #options: BlockMoverOptions
+  readonly #stuck = new Map<number, Stuck>()
+  /** In which those were found. */
+  #stuckEpoch = 0
   readonly #rate: ByteRate
   readonly #moved: Throughput
   readonly #slots = new Slots(IN_FLIGHT)
@@ -132,7 +152,14 @@ export class BlockMover {
     return { pendingBytes, doneBytes: totalBytes, bytesPerSecond }
   }
 
-  /** Partitions of this node that may lack blocks of a source. */
+  /** Partitions that wait for nodes that do not answer, or for blocks that nobody gives. */
+  stuck(): ReadonlyMap<number, Stuck> {
+    const layout = this.#options.view()
+    if (layout === undefined || layout.epoch !== this.#stuckEpoch) return new Map()
+    return this.#stuck
+  }
+
+  /** Partitions of this node that may lack blocks, of a source or because of a loss. */
   waiting(): number[] {
     const layout = this.#options.view()
     if (layout === undefined) return []
@@ -140,12 +167,16 @@ export class BlockMover {
   }
 
   #candidates(layout: LayoutView): readonly number[] {
-    return layout.state === 'JOINT' ? [] : layout.waiting(this.#options.self)
+    const { self, forgotten } = this.#options
+    if (layout.state === 'JOINT') return []
+    const lacking = layout.partitionsOf(self).filter((one) => forgotten.lacksBlocks(one))
+    if (lacking.length === 0) return layout.waiting(self)
+    return [...new Set([...layout.waiting(self), ...lacking])].sort((a, b) => a - b)
   }
 
   #mayLack(layout: LayoutView, partition: number): boolean {
     const { file, forgotten } = this.#options
-    if (forgotten.has(partition)) return true
+    if (forgotten.lacksBlocks(partition)) return true
     return this.#differing(layout, partition).some(({ epoch }) => !file.isWhole(epoch, partition))
   }
 
@@ -156,13 +187,9 @@ export class BlockMover {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger, file, forgotten, view } = this.#options
-    // Of partitions that this node has forgotten something of, blocks may be missing that only a source has (D8).
-    const lost = (view()?.partitionsOf(this.#options.self) ?? []).filter((p) => forgotten.has(p))
+    const { clock, logger } = this.#options
     while (!this.#stopped) {
       try {
-        if (lost.length > 0) await file.takeWhole(lost)
-        lost.length = 0
         await this.#pass()
       } catch (error) {
         logger.debug({ error: String(error) }, 'a pass of moving blocks did not finish')
@@ -180,9 +207,12 @@ export class BlockMover {
   }
 
   async #pass(): Promise<void> {
-    const { view, file, logger, clock } = this.#options
+    const { view, file, forgotten, logger, clock } = this.#options
     const layout = view()
     if (layout === undefined) return
+    const { serial } = forgotten
+    if (layout.epoch !== this.#stuckEpoch) this.#stuck.clear()
+    this.#stuckEpoch = layout.epoch
     const turns = new Turns(clock)
     const waiting: number[] = []
     for (const partition of this.#candidates(layout)) {
@@ -195,14 +225,16 @@ export class BlockMover {
     let whole: number[] = []
     /** Only in the epoch in which it was compared: in the next one the partition may be no business of this node, and
      * what is said of it then would be believed when it comes back. Oldest first: whole as to a source means as to
-     * those before it, too. */
+     * those before it, too. What was lost meanwhile may be what was compared (D8). */
     const flush = async (): Promise<void> => {
       const done = whole
       whole = []
+      for (const partition of done) this.#stuck.delete(partition)
       for (const { epoch } of layout.sources) {
-        if (isOver()) return
+        if (isOver() || forgotten.serial !== serial) return
         await file.addWhole(epoch, done)
       }
+      if (!isOver()) await forgotten.clearBlocks(done, serial)
     }
     const { level, differing } = await this.#compare(layout, waiting, isOver)
     whole.push(...level)
@@ -249,11 +281,12 @@ export class BlockMover {
     const differing: number[] = []
     let blocksLeft = 0
     const turns = new Turns(clock)
+    const alone = new Set([self])
     for (const partition of waiting) {
       await turns.took()
       const mine = digestOf(partition).subarray(REGISTER_DIGEST_BYTES)
       const sets = this.#sets(layout, partition)
-      const same = new Set<NodeId>(forgotten.has(partition) ? [] : [self])
+      const same = new Set<NodeId>(forgotten.lacksBlocks(partition) ? [] : [self])
       let most = 0
       for (const node of new Set(sets.flat())) {
         const theirs = told.get(node)?.get(partition)
@@ -261,7 +294,7 @@ export class BlockMover {
         if (equalBytes(theirs, mine)) same.add(node)
         else most = Math.max(most, blocksOfDigest(theirs) - blocksOfDigest(mine))
       }
-      if (this.isCompared(sets, same) && !forgotten.has(partition)) level.push(partition)
+      if (this.isCompared(sets, same, alone) && !forgotten.has(partition)) level.push(partition)
       else {
         differing.push(partition)
         blocksLeft += most
@@ -334,45 +367,81 @@ export class BlockMover {
     const sets = this.#sets(layout, partition)
     const missing = new Map<BlockKey, NodeId[]>()
     const named = new Set<NodeId>()
-    if (!forgotten.has(partition)) named.add(self)
+    const told = new Set<NodeId>([self])
+    if (!forgotten.lacksBlocks(partition)) named.add(self)
     await Promise.all(
       [...new Set(sets.flat())].map(async (node) => {
         if (node === self || !peers.connected(node)) return
         try {
-          await this.#names(layout, node, partition, missing)
-          named.add(node)
+          const isWitness = await this.#tell(layout, node, partition, missing)
+          told.add(node)
+          if (isWitness) named.add(node)
         } catch {
           // Without it there may still be a majority.
         }
       }),
     )
     if (isOver()) return false
-    const isCompared = this.isCompared(sets, named)
-    const isHere = await this.#fetchAll(missing, isOver)
-    return isCompared && isHere && !forgotten.has(partition)
+    const unheard = sets
+      .filter((set) => !this.isCompared([set], named, told))
+      .flatMap((set) => set.filter((node) => !told.has(node)))
+    const fetched = await this.#fetchAll(missing, isOver)
+    const unreadable = fetched.filter((each) => each === 'unreadable').length
+    if (isOver() || fetched.includes('failed')) this.#stuck.delete(partition)
+    else if (unheard.length + unreadable > 0) {
+      this.#stuck.set(partition, { unheard: [...new Set(unheard)].sort(), unreadable })
+    } else return this.isCompared(sets, named, told) && !forgotten.has(partition)
+    return false
   }
 
-  /** A majority of each set has named what it has: whatever was acknowledged in its time is among that (P7). */
-  isCompared(sets: readonly (readonly NodeId[])[], named: ReadonlySet<NodeId>): boolean {
-    return sets.every((set) => set.filter((node) => named.has(node)).length >= majority(set.length))
+  /**
+   * Whatever was acknowledged in the time of each set is among what was named: a majority of the set, of which each
+   * lacks nothing that it acknowledged, has named what it has (P7). Or all of the set have said what is left with
+   * them: then there is nothing else anywhere.
+   */
+  isCompared(
+    sets: readonly (readonly NodeId[])[],
+    named: ReadonlySet<NodeId>,
+    told: ReadonlySet<NodeId> = NOBODY,
+  ): boolean {
+    return sets.every(
+      (set) =>
+        set.filter((node) => named.has(node)).length >= majority(set.length) ||
+        set.every((node) => told.has(node)),
+    )
   }
 
-  async #names(
+  /** True when the node is a witness: it lacks nothing that it acknowledged (D8). Throws when it does not say. */
+  async #tell(
     layout: LayoutView,
     node: NodeId,
     partition: number,
     missing: Map<BlockKey, NodeId[]>,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    if (await this.#names(layout, node, partition, ENUMERATE.names, missing)) return true
+    await this.#names(layout, node, partition, ENUMERATE.blocks, missing)
+    return false
+  }
+
+  /** False: the node is no witness. */
+  async #names(
+    layout: LayoutView,
+    node: NodeId,
+    partition: number,
+    what: number,
+    missing: Map<BlockKey, NodeId[]>,
+  ): Promise<boolean> {
     const { peers, blocks, dead, freer } = this.#options
     const { epoch } = layout
     let after: Uint8Array<ArrayBuffer> = new Uint8Array(0)
     for (;;) {
       const page = await peers.enumerate(
         node,
-        { epoch, partition, what: ENUMERATE.names, after, limit: NAMES_PAGE },
+        { epoch, partition, what, after, limit: NAMES_PAGE },
         { timeoutMs: CALL_TIMEOUT_MS },
       )
-      if (page.epoch !== epoch) throw new Error('it is at another epoch, or no witness')
+      if (page.epoch === 0 && what === ENUMERATE.names) return false
+      if (page.epoch !== epoch) throw new Error('it is at another epoch')
       const freed: BlockKey[] = []
       for (const bytes of page.keys) {
         const key = byteString(bytes) as BlockKey
@@ -383,32 +452,32 @@ export class BlockMover {
         }
         const holders = missing.get(key)
         if (holders === undefined) missing.set(key, [node])
-        else holders.push(node)
+        else if (!holders.includes(node)) holders.push(node)
       }
       if (freed.length > 0) freer.freeOn(node, freed)
       const last = page.keys.at(-1)
-      if (!page.more || last === undefined) return
+      if (!page.more || last === undefined) return true
       after = last
     }
   }
 
-  async #fetchAll(
+  #fetchAll(
     missing: ReadonlyMap<BlockKey, readonly NodeId[]>,
     isOver: () => boolean,
-  ): Promise<boolean> {
-    const fetched = [...missing].map(async ([key, holders]) => {
+  ): Promise<Fetched[]> {
+    const fetched = [...missing].map(async ([key, holders]): Promise<Fetched> => {
       const give = await this.#slots.take()
       try {
-        if (isOver()) return false
+        if (isOver()) return 'failed'
         await this.#giveWay()
-        return await this.#fetch(key, holders)
+        return (await this.#fetch(key, holders)) ? 'here' : 'unreadable'
       } catch {
-        return false
+        return 'failed'
       } finally {
         give()
       }
     })
-    return (await Promise.all(fetched)).every(Boolean) && !isOver()
+    return Promise.all(fetched)
   }
 
   async #giveWay(): Promise<void> {
@@ -418,6 +487,7 @@ export class BlockMover {
     }
   }
 
+  /** False: nobody gives it now, and somebody who does not answer may have it. */
   async #fetch(key: BlockKey, holders: readonly NodeId[]): Promise<boolean> {
     const { blocks, dead, lost, freer } = this.#options
     const isDead = (): boolean => dead.has(dataIdOf(key))

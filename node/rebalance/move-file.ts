@@ -30,7 +30,6 @@ import {
   emptyBitmap,
   hasBit,
   keepBits,
-  takeBit,
   type Bitmap,
 } from '../../protocol/keyspace/bitmap.ts'
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
@@ -172,17 +171,6 @@ export class MoveFile {
       whole.set(source, (bits = emptyBitmap()))
     }
     for (const partition of partitions) addBit(bits, partition)
-    await this.#write()
-  }
-
-  /** What is here of these may not be all any more (D8). Durable when it resolves. */
-  async takeWhole(partitions: Iterable<number>): Promise<void> {
-    for (const partition of partitions) {
-      for (const { whole } of [this.#next, this.#durable]) {
-        for (const bits of whole.values()) takeBit(bits, partition)
-      }
-    }
-    this.#serial++
     await this.#write()
   }
 

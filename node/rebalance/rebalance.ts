@@ -26,7 +26,7 @@ export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly chain: Chain
   /** As the register host asks it. */
   readonly votes: (partition: number) => boolean
-  readonly forgotten: Pick<Forgotten, 'has'>
+  readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks'>
   readonly random: Random
   /** How far the blocks are. */
   readonly move: () => MoveProgress['move']
@@ -127,7 +127,7 @@ export class Rebalance {
       synced: bitsBy((p) => this.#isSynced(view!.epoch, p)),
       whole: (view?.sources ?? []).map(({ epoch: source }) => ({
         source,
-        bits: bitsBy((p) => file.isWhole(source, p) && !forgotten.has(p)),
+        bits: bitsBy((p) => file.isWhole(source, p) && !forgotten.lacksBlocks(p)),
       })),
       move: this.#options.move(),
     }

@@ -26,7 +26,8 @@ import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.t
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
-/** `names`: blocks, told only by a node that has forgotten nothing of the partition (D8). */
+/** `names`: blocks, told only by a node that has all that it ever acknowledged of the partition (D8). `blocks`: what is
+ * here, by any node. */
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as const
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
@@ -39,8 +40,8 @@ const PAGE_BYTES_MAX = 640 << 10
 const ENTRY_BYTES = 48
 /** Asked about at once. */
 export const GROUPS_MAX = 16
-/** As level 1, of those who are to tell which blocks there are: of a partition that the node may have forgotten
- * something of, it is no witness, and the digest is NO_WITNESS (D8). */
+/** As level 1, of those who are to tell which blocks there are: of a partition of which the node may lack blocks it is no
+ * witness, and the digest is NO_WITNESS (D8). */
 export const BLOCKS_LEVEL = 2
 export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
 
@@ -48,7 +49,7 @@ export interface ExchangeOptions {
   readonly store: Store
   readonly self: NodeId
   readonly view: () => LayoutView
-  readonly forgotten?: Pick<Forgotten, 'has'> | undefined
+  readonly forgotten?: Pick<Forgotten, 'lacksBlocks'> | undefined
   readonly clock: Clock
 }
 
@@ -113,7 +114,7 @@ export class Exchange {
         const partition = group * GROUP_PARTITIONS + offset
         if (partition >= layout.partitions) break
         const at = (i * GROUP_PARTITIONS + offset) * DIGEST_BYTES
-        if (isOfBlocks && this.#options.forgotten?.has(partition) === true) {
+        if (isOfBlocks && this.#options.forgotten?.lacksBlocks(partition) === true) {
           digests.fill(0xff, at, at + DIGEST_BYTES)
         } else digests.set(this.digestOf(partition), at)
       }
@@ -180,7 +181,10 @@ export class Exchange {
       more: false,
     }
     if (!this.#mayTell(peer, request.epoch)) return reply
-    if (request.what === ENUMERATE.names && this.#options.forgotten?.has(request.partition)) {
+    if (
+      request.what === ENUMERATE.names &&
+      this.#options.forgotten?.lacksBlocks(request.partition)
+    ) {
       return { ...reply, epoch: 0 }
     }
     const end = bytesOf(endOfPartitionRows(prefix))

@@ -1,11 +1,14 @@
 /**
  * The partitions of which this node may have forgotten something (D8), durably: it does not vote on them
- * before each was compared with its replicas (recall.ts). A file of two slots of 16 KiB (two-slot-file.ts).
+ * before each was compared with its replicas (recall.ts), and of which it may lack blocks that it had acknowledged:
+ * it vouches for none before those were compared as well (block-mover.ts), which takes longer. A file of two slots of
+ * 24 KiB (two-slot-file.ts).
  *
  * ```
- * 0       8         9       10   12             16            24           32       8224     16352
- * magic   version   flags        length n u32   writes u64    mark u64     bitmap   notes    BLAKE3
+ * 0       8         9       10   12             16            24           32       8224     16416    24544
+ * magic   version   flags        length n u32   writes u64    mark u64     bitmap   blocks   notes    BLAKE3
  * ```
+ * Version 1 has slots of 16 KiB without `blocks`: what is forgotten then may lack blocks.
  * Flag 1: the ballot mark may be lost and must be raised (A1), above `mark` too, to which it was raised
  * before. The notes are JSON and zeros behind it.
  *
@@ -16,6 +19,7 @@
  * Invariants:
  *   - what is added counts at once, and is durable when `add` resolves
  *   - what is cleared may be found again after a crash: it is then compared once more
+ *   - who has forgotten something of a partition may lack blocks of it
  *   - without a sound slot everything is forgotten
  *   - a place is repaired only when its damage was met while the log was read into the index that was compared,
  *     and only for damage of just this extent
@@ -39,8 +43,11 @@ export const FORGOTTEN_FILE = 'forgotten'
 
 const MUST_RAISE = 1
 const BITMAP_AT = 32
-const NOTES_AT = BITMAP_AT + BITMAP_BYTES
-const FORM: SlotForm = { magic: utf8('SHOALFGT'), version: 1, slotBytes: 16 << 10 }
+const BLOCKS_AT = BITMAP_AT + BITMAP_BYTES
+const NOTES_AT = BLOCKS_AT + BITMAP_BYTES
+const MAGIC = utf8('SHOALFGT')
+const FORM: SlotForm = { magic: MAGIC, version: 2, slotBytes: 24 << 10 }
+const FORM_1: SlotForm = { magic: MAGIC, version: 1, slotBytes: 16 << 10 }
 const HASH_AT = FORM.slotBytes - HASH_BYTES
 /** The latest ones are kept. */
 const NOTES_MAX = 20
@@ -77,6 +84,8 @@ const NO_PLACES: Places = { open: [], repaired: [] }
 export class Forgotten {
   readonly #file: TwoSlotFile
   readonly #bits: Uint8Array<ArrayBuffer>
+  /** Partitions of which blocks may be missing here. */
+  readonly #blocks: Uint8Array<ArrayBuffer>
   #mustRaise: boolean
   #mark: number
   #notes: ForgottenNotes
@@ -85,10 +94,10 @@ export class Forgotten {
   #listener: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor(disk: Disk, found: Found | undefined) {
+  private constructor(disk: Disk, found: Found | undefined, stored: Stored = NOTHING) {
     this.#file = new TwoSlotFile(disk, FORGOTTEN_FILE, FORM, found)
-    const stored = found === undefined ? NOTHING : decode(found.slot)
     this.#bits = stored.bits.slice()
+    this.#blocks = stored.blocks.slice()
     this.#mustRaise = stored.mustRaise
     this.#mark = stored.mark
     this.#notes = stored.notes
@@ -108,8 +117,17 @@ export class Forgotten {
       return forgotten
     }
     const latest = latestSlot(bytes, FORM)
-    if (latest === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
-    const forgotten = new Forgotten(disk, latest)
+    if (latest === undefined) {
+      const earlier = latestSlot(bytes, FORM_1)
+      if (earlier === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
+      // Of an earlier program: written anew as a whole, now or with the next change.
+      const forgotten = new Forgotten(disk, undefined, decode(earlier.slot))
+      await forgotten.#write().catch((error: unknown) => {
+        logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
+      })
+      return forgotten
+    }
+    const forgotten = new Forgotten(disk, latest, decode(latest.slot))
     if (latest.isAlone) {
       logger.warn({ file: FORGOTTEN_FILE }, 'one of its two copies was damaged or torn')
       await forgotten.#write()
@@ -132,6 +150,11 @@ export class Forgotten {
   /** Nothing of the partition is forgotten, nor is the mark. */
   votes(partition: number): boolean {
     return !this.#mustRaise && !this.has(partition)
+  }
+
+  /** Blocks that this node acknowledged may be missing here: it is no witness of what there is. */
+  lacksBlocks(partition: number): boolean {
+    return this.has(partition) || hasBit(this.#blocks, partition)
   }
 
   /** Of the partitions given. */
@@ -208,6 +231,22 @@ export class Forgotten {
     return true
   }
 
+  /**
+   * All blocks that there are of these partitions are here, by a comparison that began at `serial`. Where something is
+   * forgotten still, blocks may be missing still. False when something was lost meanwhile: nothing is cleared.
+   */
+  async clearBlocks(partitions: readonly number[], serial: number): Promise<boolean> {
+    if (serial !== this.#serial) return false
+    let changed = false
+    for (const partition of partitions) {
+      if (this.has(partition) || !hasBit(this.#blocks, partition)) continue
+      takeBit(this.#blocks, partition)
+      changed = true
+    }
+    if (changed) await this.#write()
+    return true
+  }
+
   /** Nothing of what this node holds is forgotten any more. */
   async closeNotes(): Promise<void> {
     if (this.#notes.open.length + this.#places.open.length === 0) return
@@ -245,8 +284,10 @@ export class Forgotten {
     notes: readonly ForgottenNote[],
   ): Promise<void> {
     this.#serial++
-    if (partitions === 'all') this.#bits.fill(0xff)
-    else for (const partition of partitions) addBit(this.#bits, partition)
+    for (const bits of [this.#bits, this.#blocks]) {
+      if (partitions === 'all') bits.fill(0xff)
+      else for (const partition of partitions) addBit(bits, partition)
+    }
     this.#mustRaise ||= mark
     this.#notes = { ...this.#notes, open: merged(this.#notes.open, notes) }
     await this.#write()
@@ -263,6 +304,7 @@ export class Forgotten {
   #replace(): Promise<void> {
     const slot = encode({
       bits: this.#bits,
+      blocks: this.#blocks,
       mustRaise: this.#mustRaise,
       mark: this.#mark,
       notes: this.#notes,
@@ -274,6 +316,7 @@ export class Forgotten {
 
 interface Stored {
   readonly bits: Uint8Array<ArrayBuffer>
+  readonly blocks: Uint8Array<ArrayBuffer>
   readonly mustRaise: boolean
   readonly mark: number
   readonly notes: ForgottenNotes
@@ -282,6 +325,7 @@ interface Stored {
 
 const NOTHING: Stored = {
   bits: emptyBitmap(),
+  blocks: emptyBitmap(),
   mustRaise: false,
   mark: 0,
   notes: NO_NOTES,
@@ -299,7 +343,7 @@ function merged(
 }
 
 /** Of the notes the last ones that fit: 8 KiB of JSON. The places, at most 128, take half of it. */
-function encode({ bits, mustRaise, mark, notes, places }: Stored): Uint8Array<ArrayBuffer> {
+function encode({ bits, blocks, mustRaise, mark, notes, places }: Stored): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(FORM.slotBytes)
   const view = new DataView(bytes.buffer)
   let text = utf8(JSON.stringify({ ...notes, places }))
@@ -312,16 +356,21 @@ function encode({ bits, mustRaise, mark, notes, places }: Stored): Uint8Array<Ar
   view.setUint32(12, text.length)
   view.setBigUint64(24, BigInt(mark))
   bytes.set(bits, BITMAP_AT)
+  bytes.set(blocks, BLOCKS_AT)
   bytes.set(text, NOTES_AT)
   return bytes
 }
 
+/** Of either version. */
 function decode(bytes: Uint8Array): Stored {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
-  const text = utf8Text(bytes.subarray(NOTES_AT, NOTES_AT + view.getUint32(12)))
+  const isFirst = bytes[8] === FORM_1.version
+  const notesAt = isFirst ? BLOCKS_AT : NOTES_AT
+  const text = utf8Text(bytes.subarray(notesAt, notesAt + view.getUint32(12)))
   const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: Places }
   return {
-    bits: bytes.slice(BITMAP_AT, NOTES_AT),
+    bits: bytes.slice(BITMAP_AT, BLOCKS_AT),
+    blocks: isFirst ? bytes.slice(BITMAP_AT, BLOCKS_AT) : bytes.slice(BLOCKS_AT, NOTES_AT),
     mustRaise: (bytes[9]! & MUST_RAISE) !== 0,
     mark: Number(view.getBigUint64(24)),
     notes: { open: notes.open, lostPartitions: notes.lostPartitions, lost: notes.lost },

@@ -1,0 +1,205 @@
+/** Sources whose nodes have lost something: what may be counted on, and what ends a source (L5, L8, D8). */
+
+import { afterEach, describe, expect, test } from 'vitest'
+import { byteString, bytesOf } from '../protocol/bytes.ts'
+import { hasBit } from '../protocol/keyspace/bitmap.ts'
+import { LostBlocks } from '../node/metadata/lost-blocks.ts'
+import { BlockMover } from '../node/rebalance/block-mover.ts'
+import { Peers } from '../node/rpc/peers.ts'
+import { Forgotten } from '../node/repair/forgotten.ts'
+import { Patches } from './mutants/patches.ts'
+import { flip, placesOf } from './places.ts'
+import { backendOf, bytesLike, get, nodeOf, put, sleep } from './testing/calm-cluster.ts'
+import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
+
+const OBJECTS = 8
+const SIZE = 90_000
+const ALL = { partitions: 'all', mark: false, reason: 'damage', detail: 'test' } as const
+const patches = new Patches()
+afterEach(() => patches.undo())
+
+/** Members are these, from here on, and hold all there is. */
+async function change(hand: HandLayout, numbers: readonly number[], source = true): Promise<void> {
+  await hand.plan(numbers)
+  await hand.untilCaughtUp(...numbers)
+  await hand.joint()
+  await hand.untilSynced(...numbers)
+  await hand.synced(source)
+}
+
+async function fill(hand: HandLayout, through: number): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    await put(backendOf(hand.cluster, through), `key ${i}`, bytesLike(SIZE, i))
+  }
+}
+
+async function readAll(hand: HandLayout, through: number): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    const bytes = await get(backendOf(hand.cluster, through), `key ${i}`)
+    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
+  }
+}
+
+const waiting = (hand: HandLayout, number: number): number =>
+  nodeOf(hand.cluster, number).moves.mover.waiting().length
+
+function blocksOf(hand: HandLayout, number: number): string[] {
+  const keys: string[] = []
+  nodeOf(hand.cluster, number).store.range(bytesOf('b'), bytesOf('c'), 1e6, (key) => {
+    keys.push(byteString(key.subarray(1)))
+  })
+  return keys
+}
+
+function withoutMover(): void {
+  patches.method(BlockMover.prototype, 'start', () => () => {})
+}
+
+describe('a source of which nodes have forgotten something (D8)', () => {
+  /** Of three nodes that are members no more two have forgotten. */
+  async function twoForgot(
+    check: (hand: HandLayout) => Promise<void>,
+    dead = false,
+  ): Promise<void> {
+    withoutMover()
+    await withHandLayout(4, async (hand) => {
+      const { cluster } = hand
+      await change(hand, [0, 1, 2], false)
+      await fill(hand, 0)
+      await change(hand, [3])
+      for (const number of [0, 1]) await nodeOf(cluster, number).forgotten.add([ALL])
+      if (dead) cluster.kill(2, false)
+      patches.undo()
+      nodeOf(cluster, 3).moves.start()
+      await sleep(cluster, 60_000)
+      await check(hand)
+    })
+  }
+
+  test('goes once all of its nodes have said what they have left', () =>
+    twoForgot(async (hand) => {
+      expect(waiting(hand, 3)).toBe(0)
+      await hand.moved()
+      for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
+      await readAll(hand, 3)
+    }))
+
+  const stays = (hand: HandLayout): Promise<void> => {
+    expect(waiting(hand, 3)).toBe(hand.view.partitions)
+    return Promise.resolve()
+  }
+
+  test('stays while one of its nodes is away: it may have the only copy', () =>
+    twoForgot(stays, true))
+
+  test('mutant: who has forgotten counts as a witness', async () => {
+    const extra = new Patches()
+    extra.method(Forgotten.prototype, 'lacksBlocks', () => () => false)
+    try {
+      await expect(twoForgot(stays, true)).rejects.toThrow(/expected/)
+    } finally {
+      extra.undo()
+    }
+  })
+})
+
+describe('a node that votes again and lacks blocks (D8)', () => {
+  test('is not whole, however late it lost them, before it was compared again', async () => {
+    await withHandLayout(2, async (hand) => {
+      await change(hand, [0], false)
+      await fill(hand, 0)
+      await change(hand, [1])
+      await hand.until(() => waiting(hand, 1) === 0)
+      const { forgotten, moves, rebalance, recall } = nodeOf(hand.cluster, 1)
+      const isWhole = (): boolean => hasBit(rebalance.progress().whole[0]!.bits, 5)
+      expect(isWhole()).toBe(true)
+      moves.mover.stop()
+      await forgotten.add([{ ...ALL, partitions: [5] }])
+      await hand.until(() => recall.forgotten().length === 0)
+      expect(isWhole()).toBe(false)
+      expect(moves.mover.waiting()).toEqual([5])
+      hand.cluster.kill(1, false)
+      await hand.cluster.start(1)
+      await hand.until(() => waiting(hand, 1) === 0)
+      expect(hasBit(nodeOf(hand.cluster, 1).rebalance.progress().whole[0]!.bits, 5)).toBe(true)
+    })
+  })
+
+  /** All blocks are with nodes 0 and 1 alone. Node 0 loses its copies, and votes again without having them back. Node 1
+   * is away when node 3 takes over. */
+  async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise<void> {
+    withoutMover()
+    const noBlocks = new Patches()
+    try {
+      await withHandLayout(4, async (hand) => {
+        const { cluster } = hand
+        await change(hand, [0, 1, 2], false)
+        for (const other of [0, 1]) {
+          cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
+          cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
+        }
+        await sleep(cluster, 100)
+        await fill(hand, 0)
+        // The last records of a log would look like a torn tail (D4).
+        for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
+        await nodeOf(cluster, 0).store.settleIndex()
+        cluster.kill(0, false)
+        const disk = cluster.diskOf(0)
+        const headers = placesOf(disk).filter(
+          ({ kind, type, inLastBatch }) =>
+            kind === 'record-header' && type === 'block' && !inLastBatch,
+        )
+        for (const place of headers) flip(disk, place, 20, 1)
+        await cluster.rebuildIndex(0)
+        // Nobody gives a block now.
+        noBlocks.method(Peers.prototype, 'getOwnedBlock', () => () => Promise.resolve(undefined))
+        noBlocks.method(LostBlocks.prototype, 'noteIfLost', () => () => Promise.resolve(false))
+        cluster.wires.mend()
+        await cluster.start(0)
+        await hand.until(() => nodeOf(cluster, 0).recall.forgotten().length === 0)
+        const had = new Set(blocksOf(hand, 1))
+        for (const number of [0, 2]) {
+          const has = new Set(blocksOf(hand, number))
+          expect([...had].filter((key) => !has.has(key)).length).toBe(OBJECTS)
+        }
+        cluster.kill(1, false)
+        await change(hand, [3])
+        noBlocks.undo()
+        patches.undo()
+        nodeOf(cluster, 3).moves.start()
+        await sleep(cluster, 60_000)
+        await check(hand)
+      })
+    } finally {
+      noBlocks.undo()
+    }
+  }
+
+  const nothingIsLost = async (hand: HandLayout): Promise<void> => {
+    if (waiting(hand, 3) < OBJECTS) throw new Error('it says that it has all blocks')
+    await hand.cluster.start(1)
+    await hand.until(() => waiting(hand, 3) === 0)
+    await hand.moved()
+    for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
+    await readAll(hand, 3)
+  }
+
+  test('is no witness of what there is', () => onlyCopyAway(nothingIsLost), 60_000)
+
+  test('mutant: it is, as soon as it votes', async () => {
+    const extra = new Patches()
+    extra.method(
+      Forgotten.prototype,
+      'lacksBlocks',
+      () =>
+        function (this: Forgotten, partition) {
+          return this.has(partition)
+        },
+    )
+    try {
+      await expect(onlyCopyAway(nothingIsLost)).rejects.toThrow(/has all blocks/)
+    } finally {
+      extra.undo()
+    }
+  }, 60_000)
+})
