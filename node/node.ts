@@ -220,7 +220,7 @@ export class ShoalNode {
         connected: (node) => peers.connected(node),
         readers: (to, round, timeout) => peers.readers(to, round, timeout),
       },
-      members: () => layout.current()?.members.map(({ nodeId }) => nodeId) ?? [],
+      view: () => layout.current(),
       clock,
     })
     const service = new Service({

@@ -3,13 +3,23 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../protocol/bytes.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
+import { BLOCK_BYTES } from '../protocol/limits.ts'
 import { LostBlocks } from '../node/metadata/lost-blocks.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Peers } from '../node/rpc/peers.ts'
 import { Forgotten } from '../node/repair/forgotten.ts'
 import { Patches } from './mutants/patches.ts'
 import { flip, placesOf } from './places.ts'
-import { backendOf, bytesLike, get, nodeOf, put, sleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  BUCKET,
+  bytesLike,
+  context,
+  get,
+  nodeOf,
+  put,
+  sleep,
+} from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
 const OBJECTS = 8
@@ -202,4 +212,59 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       extra.undo()
     }
   }, 60_000)
+})
+
+describe('what clients read while blocks move (R4)', () => {
+  const space = { reclaimDelayMs: 2_000, scanPauseMs: 30_000, tombstoneDelayMs: 3_000 }
+  const BYTES = bytesLike(4 * BLOCK_BYTES + 77)
+
+  test('is kept by the source that has it, although it is deleted meanwhile', async () => {
+    withoutMover()
+    await withHandLayout(
+      2,
+      async (hand) => {
+        const { cluster } = hand
+        await change(hand, [0], false)
+        await put(backendOf(cluster, 0), 'key', BYTES)
+        await change(hand, [1])
+        const request = { bucket: BUCKET, key: 'key', withData: true }
+        const reader = await backendOf(cluster, 1).getObject(context(), request)
+        const chunks: Uint8Array[] = []
+        for await (const chunk of reader.read(0, BYTES.length)) {
+          chunks.push(chunk.slice())
+          if (chunks.length === 1) {
+            await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: 'key' })
+          }
+          await sleep(cluster, 30_000)
+        }
+        expect(Buffer.compare(Buffer.concat(chunks), BYTES)).toBe(0)
+        await hand.until(() => blocksOf(hand, 0).length === 0, 120_000)
+      },
+      { space },
+    )
+  })
+
+  test('is found at every source, whichever of their nodes is dead', async () => {
+    for (const dead of [0, 1, 2]) {
+      withoutMover()
+      await withHandLayout(6, async (hand) => {
+        const { cluster } = hand
+        await change(hand, [0, 1, 2], false)
+        await fill(hand, 0)
+        await change(hand, [1, 2, 3])
+        for (let i = OBJECTS; i < 2 * OBJECTS; i++) {
+          await put(backendOf(cluster, 3), `key ${i}`, bytesLike(SIZE, i))
+        }
+        await change(hand, [3, 4, 5])
+        cluster.kill(dead, false)
+        for (const through of [3, 4, 5]) {
+          for (let i = 0; i < 2 * OBJECTS; i++) {
+            const bytes = await get(backendOf(cluster, through), `key ${i}`)
+            expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
+          }
+        }
+      })
+      patches.undo()
+    }
+  })
 })

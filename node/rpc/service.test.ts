@@ -19,6 +19,8 @@ import {
   WireBlockRequest,
   WireCollectRequest,
   WireHelloRequest,
+  WireHoldsReply,
+  WireHoldsRequest,
   WireRaiseRequest,
 } from '../../protocol/rpc/messages.js'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
@@ -41,11 +43,13 @@ let service: Service
 let epoch = 1
 let role: Role | undefined
 let noted: string[] = []
+let missed: string[] = []
 
 beforeEach(() => {
   epoch = 1
   role = 'member'
   noted = []
+  missed = []
   store = new HeldStore(applyRecord)
   const blocks = new BlockStore(store.store)
   const common = { epoch: () => epoch, isReplica: () => true }
@@ -58,6 +62,7 @@ beforeEach(() => {
     dead: new DeadData(),
     role: () => role,
     storageOf: () => STORAGE,
+    onMissing: (key) => missed.push(key),
     sightings: {
       note: ({ storage }) => {
         noted.push(storage)
@@ -149,6 +154,16 @@ test('learners and sources read, and change nothing (L1b)', async () => {
     await service.serve(peer, { type: RPC.getBlock, body: get })
   }
   await service.serve(peer, { type: RPC.register, body: prepare })
+})
+
+test('only a member’s question starts a search for a block that is missing (L1b)', async () => {
+  const body = WireHoldsRequest.encode({ epoch: 1, keys: [bytesOf(BLOCK)] })
+  for (const asker of ['learner', 'source', 'member'] as const) {
+    role = asker
+    const { body: answer } = await service.serve('peer' as NodeId, { type: RPC.holds, body })
+    expect(WireHoldsReply.decode(answer)).toMatchObject({ result: 0, held: [false] })
+    expect(missed).toHaveLength(asker === 'member' ? 1 : 0)
+  }
 })
 
 test('a node speaks of its own storage only: what is noted of one makes its node give up (D2)', async () => {

@@ -192,7 +192,7 @@ export class Service implements LocalService {
         return { type, body: WireCollectReply.encode(await this.collect(request)) }
       }
       case RPC.holds:
-        return { type, body: this.#holds(body) }
+        return { type, body: this.#holds(from, body) }
       case RPC.lost: {
         const reply = await this.#options.lost(decodeMessage(WireLostRequest, body))
         return { type, body: WireLostReply.encode(reply) }
@@ -407,18 +407,20 @@ export class Service implements LocalService {
     }
   }
 
-  /** Who asks knows of a register that names them: what is not here is fetched. */
-  #holds(body: Uint8Array): Uint8Array {
+  /** A member that asks knows of a register that names them: what is not here is fetched. Learners and sources change
+   * nothing here, and start no search for whatever they like (L1b). */
+  #holds(from: NodeId, body: Uint8Array): Uint8Array {
     const request = decodeMessage(WireHoldsRequest, body)
     if (request.keys.length > HOLDS_ASKED_MAX)
       throw new MessageError('too many blocks in one message')
     const epoch = this.#options.epoch()
     if (request.epoch !== epoch) return WireHoldsReply.encode({ result: 1, epoch, held: [] })
+    const isMember = this.#options.role(from) === 'member'
     const held = request.keys.map((bytes) => {
       const key = blockKeyOfWire(bytes)
       // What this node may have lost it does not vouch for (D8): others drop their copies by this (L8).
       if (this.blocks.has(key)) return this.#options.votes(partitionOfKey(key))
-      if (this.#options.isReplica(partitionOfKey(key))) this.#options.onMissing(key)
+      if (isMember && this.#options.isReplica(partitionOfKey(key))) this.#options.onMissing(key)
       return false
     })
     return WireHoldsReply.encode({ result: 0, epoch, held })

@@ -3,7 +3,8 @@
  *
  * A node that frees blocks keeps those of data that is being read, here or through another node. Most reads
  * are over before `reclaimDelayMs` is, so that nobody needs to be told of them. A read that takes longer
- * than a moment is announced to all members, and again every ten seconds while it lasts.
+ * than a moment is announced to all members and to the nodes of sources, which may have the only copy of a block while
+ * it moves, and again every ten seconds while it lasts.
  *
  * Invariants:
  *   - a round of announcements names everything that the sender's clients are reading slowly; once its last
@@ -14,6 +15,7 @@
  */
 
 import type { DataId, NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock } from '../env/ports.ts'
 
 const TICK_MS = 1_000
@@ -43,7 +45,7 @@ export interface ReadersOptions {
     connected(node: NodeId): boolean
     readers(to: NodeId, round: ReadersRound, options: { timeoutMs: number }): Promise<void>
   }
-  readonly members: () => readonly NodeId[]
+  readonly view: () => Pick<LayoutView, 'known' | 'isMember'> | undefined
   readonly clock: Clock
 }
 
@@ -64,7 +66,7 @@ export class Readers {
   readonly #options: ReadersOptions
   readonly #own = new Map<DataId, Own>()
   readonly #others = new Map<NodeId, Others>()
-  /** The version of the announcement that each member has. */
+  /** The version of the announcement that each of them has. */
   readonly #told = new Map<NodeId, number>()
   #announced = new Set<DataId>()
   #version = 0
@@ -139,8 +141,8 @@ export class Readers {
   }
 
   #isGone(node: NodeId, { heardMs }: Others): boolean {
-    const { clock, members } = this.#options
-    if (clock.monotonicMs() - heardMs < LAPSE_MS && members().includes(node)) return false
+    const { clock, view } = this.#options
+    if (clock.monotonicMs() - heardMs < LAPSE_MS && view()?.isMember(node) === true) return false
     this.#others.delete(node)
     return true
   }
@@ -175,10 +177,12 @@ export class Readers {
   }
 
   #waiting(): NodeId[] {
-    const { members, peers, self } = this.#options
-    return members().filter(
-      (node) => node !== self && peers.connected(node) && this.#told.get(node) !== this.#version,
-    )
+    const { view, peers, self } = this.#options
+    return (view()?.known ?? [])
+      .map(({ nodeId }) => nodeId)
+      .filter(
+        (node) => node !== self && peers.connected(node) && this.#told.get(node) !== this.#version,
+      )
   }
 
   async #send(): Promise<void> {
