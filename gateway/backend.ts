@@ -455,6 +455,8 @@ export interface AdminBackend {
   applyChange(change: LayoutChange): Promise<LayoutChanged>
   /** Goes back to the members of before. Throws LayoutRefusal where there is nothing to give up any more. */
   cancelChange(): Promise<LayoutChanged>
+  /** Learners are not waited for any longer. Throws LayoutRefusal, StoreError Unavailable. */
+  proceedChange(): Promise<LayoutChanged>
   /** What is lost for good: registers name it, and no replica has it. */
   lost(): Promise<LostStatus>
   /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */

@@ -51,6 +51,7 @@ function world(
         return Promise.resolve(entry)
       },
       cancel: () => (fails === undefined ? Promise.resolve(entry) : Promise.reject(fails)),
+      proceed: () => (fails === undefined ? Promise.resolve(entry) : Promise.reject(fails)),
     },
   })
   return { admin, asked, said: () => entry }

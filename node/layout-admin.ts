@@ -41,6 +41,7 @@ const NEW_STORAGE = storageId('0'.repeat(24))
 export interface Changes {
   apply(change: Change, options: { readonly force: boolean }): Promise<LayoutEntry>
   cancel(): Promise<LayoutEntry>
+  proceed(): Promise<LayoutEntry>
 }
 
 export interface LayoutAdminOptions {
@@ -95,6 +96,10 @@ export class LayoutAdmin {
 
   async cancel(): Promise<LayoutChanged> {
     return changedBy(await this.#options.changes.cancel().catch(refused))
+  }
+
+  async proceed(): Promise<LayoutChanged> {
+    return changedBy(await this.#options.changes.proceed().catch(refused))
   }
 }
 

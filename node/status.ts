@@ -185,6 +185,10 @@ export class Status implements AdminBackend {
     return this.#layout.cancel()
   }
 
+  proceedChange(): Promise<LayoutChanged> {
+    return this.#layout.proceed()
+  }
+
   /** What this node tells another about itself. */
   own(): WireStatusReply {
     const { layout, network, store, resync, recall, forgotten, serves } = this.#options

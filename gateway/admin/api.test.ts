@@ -67,6 +67,7 @@ const backend: AdminBackend = {
     return Promise.resolve({ epoch: 8, state: 'PLANNED', changes: [] })
   },
   cancelChange: () => Promise.resolve({ epoch: 9, state: 'STABLE', changes: [] }),
+  proceedChange: () => Promise.resolve({ epoch: 9, state: 'JOINT', changes: [] }),
   startScrub: () => ({ ...SCRUB, running: true }),
   lost: () => Promise.resolve({ objects: [], unanswered: 0 }),
   scrubStatus: () => SCRUB,
@@ -313,6 +314,7 @@ describe('who may ask (row 36)', () => {
         planChange: told('planChange'),
         applyChange: told('applyChange'),
         cancelChange: told('cancelChange'),
+        proceedChange: told('proceedChange'),
         locate: told('locate'),
         issueToken: told('issueToken'),
         tokens: told('tokens'),

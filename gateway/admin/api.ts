@@ -80,6 +80,7 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /layout/plan', withBody((backend, body) => backend.planChange(readPlanned(body)))],
   ['POST /layout/change', withBody((backend, body) => backend.applyChange(readChange(body)))],
   ['DELETE /layout/change', async ({ backend }) => ok(await backend.cancelChange())],
+  ['POST /layout/proceed', async ({ backend }) => ok(await backend.proceedChange())],
   ['GET /locate', locate],
   ['POST /token', issueToken],
   ['GET /token', ({ backend }) => ok(backend.tokens())],

@@ -175,6 +175,11 @@ export class AdminClient {
     return (await this.#ask('DELETE', '/layout/change')) as LayoutChanged
   }
 
+  /** Learners are not waited for any longer. */
+  async proceedChange(): Promise<LayoutChanged> {
+    return (await this.#ask('POST', '/layout/proceed')) as LayoutChanged
+  }
+
   async #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
     const sent = body === undefined ? undefined : JSON.stringify(body)
     let { status, text } = await this.#exchange(method, path, this.#credential?.(), sent)

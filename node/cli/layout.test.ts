@@ -375,13 +375,21 @@ describe('the commands', () => {
     expect(asked).toEqual([`POST /layout/plan ${body}`])
   })
 
-  it('--json, cancel, show', async () => {
+  it('--json, cancel, proceed, show', async () => {
     expect((await run('drain', 'b', '--json')).out).toEqual([answer.text])
     expect((await run('cancel')).out).toEqual(['given up: epoch 8 PLANNED'])
+    expect((await run('proceed')).out).toEqual([
+      'going on: epoch 8 PLANNED: see `shoal layout show`',
+    ])
     answer.text = JSON.stringify(table)
     expect((await run('show')).out).toEqual(layoutLines(table))
     expect((await run('show', '--json')).out).toEqual([answer.text])
-    expect(asked.slice(1)).toEqual(['DELETE /layout/change', 'GET /layout', 'GET /layout'])
+    expect(asked.slice(1)).toEqual([
+      'DELETE /layout/change',
+      'POST /layout/proceed',
+      'GET /layout',
+      'GET /layout',
+    ])
   })
 
   it('--wait', async () => {

@@ -91,6 +91,14 @@ export function addLayoutCommand(
     ([node = '', by = '']) => ({ kind: 'replace', node, by }),
   )
 
+  asking(layout.command('proceed'))
+    .description('wait no longer for learners: they fetch the rest while old and new members answer')
+    .action(async (options: Ask) => {
+      const { epoch, state, changes } = await adminClient(options).proceedChange()
+      if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
+      else terminal.out(`going on: epoch ${epoch} ${state}: see \`shoal layout show\``)
+    })
+
   waiting(asking(layout.command('cancel')))
     .description('give up the change that is under way: the members of before stay')
     .action(async (options: Wait) => {

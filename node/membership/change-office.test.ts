@@ -293,6 +293,41 @@ describe('changes', () => {
     expect(view(a).sources).toHaveLength(3)
   })
 
+  test('goes on at the operator’s word, however far its learners are, and back by itself (L8)', async () => {
+    const { world, nodes } = await four()
+    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    const nothing = /^no change of the layout is planned/
+    expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
+    for (const node of nodes) Object.assign(node.moves, { isCaughtUp: false, isSynced: false })
+    await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
+    await world.pass(60_000)
+    expect(view(a).state).toBe('PLANNED')
+    const joint = await world.run(b.manager.changes.proceed())
+    expect([joint.state, joint.cause]).toEqual(['JOINT', 'joint'])
+    await world.until(() => view(a).state === 'JOINT')
+    expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
+    // Nobody syncs: back, and asked for once more.
+    await settled(world, nodes)
+    expect(memberIds(a)).toEqual(ids(...nodes))
+    await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
+    await world.run(a.manager.changes.proceed())
+    for (const node of nodes) Object.assign(node.moves, { isSynced: true, isWhole: true })
+    await settled(world, [a, b, c])
+    expect(memberIds(a)).toEqual(ids(a, b, c))
+  })
+
+  test('does not go on to where too few of the new holders are up', async () => {
+    const { world, nodes } = await four()
+    const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
+    for (const node of nodes) node.moves.isCaughtUp = false
+    await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
+    for (const node of [b, c]) node.crash()
+    const { code, message } = await failure(world.run(a.manager.changes.proceed()))
+    expect(code).toBe('bad-change')
+    expect(message).toMatch(/^start .*, .* first: without that some partitions/)
+    expect(view(a).state).toBe('PLANNED')
+  })
+
   test('cancelled: in PLANNED and in JOINT the layout is as it was (L8)', async () => {
     const { world, nodes } = await four()
     const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]

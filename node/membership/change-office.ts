@@ -3,6 +3,7 @@
  *
  *   plan(change)    what would move, without changing anything
  *   apply(change)   STABLE → PLANNED; the driver leads it on. Into a plan that is FOLD_MS old at most it is folded
+ *   proceed()       PLANNED → JOINT: learners are not waited for any longer
  *   cancel()        back to P, as long as the change has not come through (L8)
  *
  * All fail with a MembershipError whose message is one line for the operator.
@@ -11,10 +12,11 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
-import { nextOf, planOf, type Change, type Plan } from '../../protocol/layout/plan.ts'
+import { nextOf, planOf, shownName, type Change, type Plan } from '../../protocol/layout/plan.ts'
 import {
   isSamePlaces,
   planEntry,
+  plannedJointEntry,
   replanEntry,
   stableEntry,
   transitionFault,
@@ -27,6 +29,7 @@ import { CANNOT_MOVE, MembershipError, stillUp } from './errors.ts'
 import { holdsData } from './holds-data.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
+import { hasMajorities } from './planned-step.ts'
 import type { Proposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 
@@ -95,6 +98,33 @@ export class ChangeOffice {
       }
       await timer.sleep(timer.jittered(ASK_AGAIN_MS))
     }
+  }
+
+  /**
+   * Resolves with the JOINT entry. Learners that are slow fetch the rest in JOINT, which goes back when it does not get on.
+   * Refused while some partition would have no majority of its new holders that is up: in JOINT both sets have to answer
+   * (L3), so its keys could be neither read nor written.
+   */
+  async proceed(): Promise<LayoutEntry> {
+    const { proposer, driver, connected } = this.#parts
+    const view = this.#votersView()
+    if (view.state !== 'PLANNED') {
+      throw bad('no change of the layout is planned: there are no learners to wait for')
+    }
+    const next = view.entry.next ?? []
+    const up = new Set(next.map(({ nodeId }) => nodeId).filter(connected))
+    if (!hasMajorities(view, up)) {
+      const away = next.filter(({ nodeId }) => !up.has(nodeId)).map(shownName)
+      throw bad(
+        `start ${away.sort().join(', ')} first: without that some partitions have too few of their new holders, and ` +
+          'could be neither read nor written',
+      )
+    }
+    const own = plannedJointEntry(view.entry)
+    const decided = await proposer.decide(own, DECIDE_MS)
+    void driver.drive()
+    if (entryHash(decided) === entryHash(own)) return decided
+    throw new MembershipError('under-way', 'another entry of the layout came first: try again')
   }
 
   /** Resolves once the layout is as it was. */
