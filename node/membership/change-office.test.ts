@@ -406,6 +406,55 @@ describe('programs of before', () => {
     }
   }
 
+  /** All that the node asks is answered as by earlier members: what they do not know they drop. */
+  function asksThoseOfBefore({ network }: FakeNode): string[] {
+    const answered: string[] = []
+    const call = network.callStranger.bind(network)
+    network.callStranger = (addresses, protocol, request, options) => {
+      const { features, replace, member, kind } = joinRequest.decode(request)
+      if (features !== undefined || replace !== undefined || member.name !== undefined) {
+        return Promise.reject(new Error('unknown fields'))
+      }
+      answered.push(kind)
+      return call(addresses, protocol, request, options)
+    }
+    return answered
+  }
+
+  test('as members take in no later one, which says so, and nothing has changed', async () => {
+    const world = new World()
+    const [a] = await cluster(world, 'a')
+    const token = await tokenOf(a!)
+    const { epoch } = view(a!)
+    const b = await world.node('b')
+    const answered = asksThoseOfBefore(b)
+    const error = await failure(world.run(b.manager.join(token)))
+    expect([error.code, error.message]).toEqual([
+      'old-members',
+      'the members run an earlier version of the program, which can not take in this one: install this version on ' +
+        'them first, or start this node with theirs',
+    ])
+    expect(new Set(answered)).toEqual(new Set(['entries']))
+    expect([view(a!).epoch, memberIds(a!)]).toEqual([epoch, ids(a!)])
+    expect(b.manager.current()).toBeUndefined()
+  })
+
+  test('a member that drops requests now and then is no earlier program', async () => {
+    const world = new World()
+    const [a] = await cluster(world, 'a')
+    const b = await world.node('b')
+    const { network } = b
+    const call = network.callStranger.bind(network)
+    let calls = 0
+    network.callStranger = (addresses, protocol, request, options) => {
+      const isDropped = joinRequest.decode(request).kind === 'join' && calls++ % 3 < 2
+      if (isDropped) return Promise.reject(new Error('dropped'))
+      return call(addresses, protocol, request, options)
+    }
+    await world.run(b.manager.join(await tokenOf(a!)))
+    expect(memberIds(b)).toEqual(ids(a!, b))
+  })
+
   test('join while the layout has nothing that they can not read, and are told so after that', async () => {
     const world = new World()
     world.movesData = true
@@ -417,7 +466,10 @@ describe('programs of before', () => {
     // Data is there: it would have to follow a plan.
     for (const node of [...nodes, d]) node.holds = true
     ofBefore(e)
-    const error = await failure(world.run(e.manager.join(await tokenOf(nodes[0]!))))
+    const token = await tokenOf(nodes[0]!)
+    const { epoch } = view(nodes[0]!)
+    const error = await failure(world.run(e.manager.join(token)))
+    expect([view(nodes[0]!).epoch, memberIds(nodes[0]!)]).toEqual([epoch, memberIds(d)])
     expect([error.code, error.message]).toEqual([
       'holds-data',
       'this cluster needs a newer version of the program than that of this node: install it, then join again',

@@ -16,6 +16,8 @@ export type MembershipErrorCode =
   | 'other-cluster'
   /** The cluster holds data already, and can not change its members, or not with this joiner. */
   | 'holds-data'
+  /** The members run an earlier program, which does not understand this one's request. */
+  | 'old-members'
   /** This change of the layout can not be made. The message says why, and what to do instead. */
   | 'bad-change'
   /** Another change of the layout comes first. */
@@ -53,6 +55,10 @@ export const CANNOT_MOVE =
 
 export const TOO_OLD =
   'this cluster needs a newer version of the program than that of this node: install it, then join again'
+
+export const OLD_MEMBERS =
+  'the members run an earlier version of the program, which can not take in this one: install this version on them ' +
+  'first, or start this node with theirs'
 
 /** A node that is up has data that others may need: it is drained, so that they can copy from it. */
 export function stillUp(member: Member, what: 'removed' | 'replaced'): string {

@@ -4,6 +4,10 @@
  * no deadline any more: copying what it will hold takes as long as it takes, and when it was dropped meanwhile it asks
  * again. One that was stopped after it had been admitted goes on without a token: the handshake proves who it is, and
  * the layout that it has names the members. Only when it was dropped meanwhile does it need one.
+ *
+ * A member of an earlier program drops a request that has fields which it does not know, without a word. So one that was
+ * dropped is followed by a question that earlier programs understand and that changes nothing. Who answers that one, and
+ * drops the other one again and again, is of an earlier program.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -11,7 +15,7 @@ import type { ClusterId, NodeId, StorageId } from '../../protocol/ids.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 import type { Clock, Logger, Network } from '../env/ports.ts'
 import { fetchEntries } from './entry-transfer.ts'
-import { MembershipError } from './errors.ts'
+import { MembershipError, OLD_MEMBERS } from './errors.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
 import {
   FEATURES,
@@ -36,6 +40,8 @@ const LOOK_MS_LONG = 250
 const LEARNER_ASK_MS = 10_000
 /** How often it says that it still waits. */
 const SAY_AGAIN_MS = 10_000
+/** So many requests in a row were dropped by a member that answers those of earlier programs. */
+const DROPS = 3
 const DROPPED =
   'this node was about to join the cluster, and was left out while it was away: give it a token with --join-file'
 
@@ -66,6 +72,8 @@ export class Joiner {
   #wasPlanned = false
   /** Somebody did not answer. */
   #wasSilence = false
+  /** How many requests in a row were dropped by those that speak as earlier programs do. */
+  readonly #drops = new Map<NodeId, number>()
 
   constructor(parts: JoinerParts, token: JoinToken | undefined) {
     const clusterId = token?.clusterId ?? parts.log.view?.clusterId
@@ -103,7 +111,13 @@ export class Joiner {
       if (this.#isIn()) return
       if (reply?.status === 'refused') throw this.#refusal(reply)
       if (reply?.status === 'busy') this.#lastReason = reply.reason
-      if (reply === undefined) this.#wasSilence = true
+      if (reply === undefined) {
+        this.#wasSilence = true
+        await this.#noteDropped(node, addresses)
+        if (targets.every(([target]) => (this.#drops.get(target) ?? 0) >= DROPS)) {
+          throw new MembershipError('old-members', OLD_MEMBERS)
+        }
+      } else this.#drops.delete(node)
       if (reply?.status === 'admitted') {
         const { clusterSecret } = reply
         if (clusterSecret !== undefined) await this.#parts.saveClusterSecret(clusterSecret)
@@ -205,25 +219,39 @@ export class Joiner {
     return { claim: { id, epoch }, proof: secret }
   }
 
-  /** Undefined when the node can't be reached. */
+  /** Asks once more, as an earlier program would, for what only a member is told. */
+  async #noteDropped(node: NodeId, addresses: readonly string[]): Promise<void> {
+    const reason = this.#lastReason
+    const reply = await this.#ask(node, addresses, { kind: 'entries', after: 0, offset: 0 }, false)
+    this.#lastReason = reason
+    if (reply === undefined) this.#drops.delete(node)
+    else this.#drops.set(node, (this.#drops.get(node) ?? 0) + 1)
+  }
+
+  /**
+   * Undefined when the node can't be reached, or drops the request.
+   *
+   * @param saysFeatures false: as earlier programs ask
+   */
   async #ask(
     node: NodeId,
     addresses: readonly string[],
     what: Pick<JoinRequest, 'kind' | 'after' | 'offset'>,
+    saysFeatures = true,
   ): Promise<JoinReply | undefined> {
-    const member = this.#parts.member()
+    const { nodeId, storageId, zone, capacityBytes, addresses: own } = this.#parts.member()
     const clusterId = this.#clusterId
+    const { replace } = this.#parts
     const request = joinRequest.encode({
       kind: what.kind,
       clusterId,
       ...this.#claim(),
-      member,
+      member: saysFeatures
+        ? this.#parts.member()
+        : { nodeId, storageId, zone, capacityBytes, addresses: own },
       after: what.after,
       offset: what.offset,
-      features: FEATURES,
-      ...(this.#parts.replace !== undefined && {
-        replace: this.#parts.replace,
-      }),
+      ...(saysFeatures && { features: FEATURES, ...(replace !== undefined && { replace }) }),
     })
     try {
       const { peer, reply } = await this.#parts.network.callStranger(
