@@ -92,7 +92,9 @@ export function addLayoutCommand(
   )
 
   asking(layout.command('proceed'))
-    .description('wait no longer for learners: they fetch the rest while old and new members answer')
+    .description(
+      'wait no longer for learners: they fetch the rest while old and new members answer',
+    )
     .action(async (options: Ask) => {
       const { epoch, state, changes } = await adminClient(options).proceedChange()
       if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
