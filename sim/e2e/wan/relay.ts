@@ -10,7 +10,7 @@ import type { Hosts } from './hosts.ts'
 import { PEER_PORT } from './hosts.ts'
 
 /** Of bytes that go from one host to another. */
-interface Direction {
+export interface Direction {
   delayMs: number
   cut: boolean
 }
@@ -83,12 +83,16 @@ export class Relays {
       near.resume()
       return
     }
-    const far = connect(PEER_PORT, this.#hosts.address(to))
-    far.setNoDelay(true)
-    far.on('error', () => near.destroy())
-    pipe(near, far, there)
-    pipe(far, near, back)
+    carry(near, connect(PEER_PORT, this.#hosts.address(to)), there, back)
   }
+}
+
+/** Both ways of a connection: what comes in at `near` goes `there`, what `far` answers comes `back`. */
+export function carry(near: Socket, far: Socket, there: Direction, back: Direction): void {
+  far.setNoDelay(true)
+  far.on('error', () => near.destroy())
+  pipe(near, far, there)
+  pipe(far, near, back)
 }
 
 /** While it is cut a connection either dies without a word, or keeps what it was given and delivers it late,

@@ -8,26 +8,34 @@
 
 import { run } from '../../../bench/harness/process.ts'
 
-const NETWORK = '10.89.0'
-
 export class SwitchedHosts {
   readonly size: number
   readonly #tag: string
+  readonly #network: string
+  readonly #added = new Set<number>()
 
-  private constructor(size: number, tag: string) {
+  private constructor(size: number, tag: string, network: string) {
     this.size = size
     this.#tag = tag
+    this.#network = network
   }
 
-  /** Undefined where this machine does not permit it, with the reason. */
-  static async create(size: number, tag = 'heal'): Promise<SwitchedHosts | string> {
-    const hosts = new SwitchedHosts(size, tag)
+  /**
+   * The reason where this machine does not permit it. `size` hosts are there at once; more can be added. `network`:
+   * the first three bytes of their addresses.
+   */
+  static async create(
+    size: number,
+    tag = 'heal',
+    network = '10.89.0',
+  ): Promise<SwitchedHosts | string> {
+    const hosts = new SwitchedHosts(size, tag, network)
     await hosts.remove()
     try {
       await run('ip', ['link', 'add', `${tag}-br`, 'type', 'bridge'])
-      await run('ip', ['addr', 'add', `${NETWORK}.254/24`, 'dev', `${tag}-br`])
+      await run('ip', ['addr', 'add', `${hosts.outside}/24`, 'dev', `${tag}-br`])
       await run('ip', ['link', 'set', `${tag}-br`, 'up'])
-      for (let host = 0; host < size; host++) await hosts.#add(host)
+      for (let host = 0; host < size; host++) await hosts.add(host)
       return hosts
     } catch (error) {
       await hosts.remove()
@@ -40,16 +48,26 @@ export class SwitchedHosts {
   }
 
   address(host: number): string {
-    return `${NETWORK}.${host + 1}`
+    return `${this.#network}.${host + 1}`
+  }
+
+  /** The address of this process on the switch. */
+  get outside(): string {
+    return `${this.#network}.254`
   }
 
   /** What `from` sends does not arrive at `to` any more. */
   async cut(from: number, to: number): Promise<void> {
-    await this.#nft(to, `add rule ip shoal input ip saddr ${this.address(from)} drop`)
+    await this.drop(this.address(from), to)
+  }
+
+  /** What comes from the address does not arrive at `to` any more. */
+  async drop(address: string, to: number): Promise<void> {
+    await this.nft(to, `add rule ip shoal input ip saddr ${address} drop`)
   }
 
   async heal(): Promise<void> {
-    for (let host = 0; host < this.size; host++) await this.#nft(host, 'flush chain ip shoal input')
+    for (const host of this.#added) await this.nft(host, 'flush chain ip shoal input')
   }
 
   async remove(): Promise<void> {
@@ -61,7 +79,11 @@ export class SwitchedHosts {
     await run('ip', ['link', 'del', `${this.#tag}-br`], { okCodes: [0, 1, 255] })
   }
 
-  async #add(host: number): Promise<void> {
+  async removeHost(host: number): Promise<void> {
+    if (this.#added.delete(host)) await run('ip', ['netns', 'del', this.namespace(host)])
+  }
+
+  async add(host: number): Promise<void> {
     const namespace = this.namespace(host)
     const [outer, inner] = [`${this.#tag}${host}o`, `${this.#tag}${host}i`]
     await run('ip', ['netns', 'add', namespace])
@@ -73,14 +95,16 @@ export class SwitchedHosts {
     await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')
-    await this.#nft(host, 'add table ip shoal')
-    await this.#nft(
+    await this.nft(host, 'add table ip shoal')
+    await this.nft(
       host,
       'add chain ip shoal input { type filter hook input priority 0; policy accept; }',
     )
+    this.#added.add(host)
   }
 
-  #nft(host: number, command: string): Promise<unknown> {
+  /** One command of nft on the host. */
+  nft(host: number, command: string): Promise<unknown> {
     return run('ip', ['netns', 'exec', this.namespace(host), 'nft', command])
   }
 }

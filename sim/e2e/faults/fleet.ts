@@ -1,0 +1,276 @@
+/** The nodes of a disturbed cluster: processes with a place on the network, a disk and a clock each. */
+
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Child, signalGroup, sleep } from '../../../bench/harness/process.ts'
+import { checkout, readCredentials, readyLines } from '../../../bench/harness/shoal.ts'
+import type { Credentials } from '../../../bench/harness/sign.ts'
+import type { LayoutTable } from '../../../gateway/admin/layout.ts'
+import { AdminClient } from '../../../node/cli/admin-client.ts'
+import type { Disks } from './disks.ts'
+import type { Guard } from './guard.ts'
+import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
+
+const ENTRY = fileURLToPath(new URL('./entry.ts', import.meta.url))
+const FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=1024', '--no-warnings']
+const HAS_LEFT = /it may be switched off|was removed from the cluster/
+const POLL_MS = 250
+const ADMIN_MS = 10_000
+
+interface FleetNode {
+  readonly number: number
+  readonly place: number
+  readonly where: Place
+  /** What it was given to join by. */
+  readonly joining: readonly string[]
+  child: Child
+  /** Its id, known since it was first ready. */
+  id: string | undefined
+  /** The process was ended by this test. */
+  isKilled: boolean
+  isPaused: boolean
+  /** It was drained. */
+  isLeaving: boolean
+}
+
+export interface FleetParts {
+  readonly network: FaultNetwork
+  readonly disks: Disks
+  readonly guard: Guard
+  readonly scratch: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+export class Fleet {
+  readonly #parts: FleetParts
+  readonly #nodes = new Map<number, FleetNode>()
+  #count = 0
+  #credentials: Credentials | undefined
+  /** Processes that ended by themselves, and were started again. */
+  readonly ends: string[] = []
+
+  constructor(parts: FleetParts) {
+    this.#parts = parts
+  }
+
+  /** One node, which founds a cluster. */
+  async found(readyMs: number): Promise<void> {
+    const node = await this.#add([])
+    await this.ready(node.number, readyMs)
+    this.#credentials = readCredentials(this.#parts.disks.dir(node.number))
+  }
+
+  get credentials(): Credentials {
+    if (this.#credentials === undefined) throw new Error('nothing was founded')
+    return this.#credentials
+  }
+
+  /** All that were not lost or switched off. */
+  get numbers(): number[] {
+    return [...this.#nodes.keys()]
+  }
+
+  /** Those that are to be members. */
+  get staying(): number[] {
+    return this.numbers.filter((number) => !this.#of(number).isLeaving)
+  }
+
+  endpoint(number: number): string {
+    return `http://${this.#of(number).where.s3}`
+  }
+
+  place(number: number): number {
+    return this.#of(number).place
+  }
+
+  /** Undefined: it was never ready. */
+  id(number: number): string | undefined {
+    return this.#of(number).id
+  }
+
+  /** It runs, and is not paused. */
+  isAwake(number: number): boolean {
+    const { isKilled, isPaused } = this.#of(number)
+    return !isKilled && !isPaused
+  }
+
+  isReady(number: number): boolean {
+    return this.#readyId(this.#of(number)) !== undefined
+  }
+
+  hasLeft(number: number): boolean {
+    return HAS_LEFT.test(this.#of(number).child.output)
+  }
+
+  output(number: number): string {
+    return this.#of(number).child.output
+  }
+
+  admin(number: number): AdminClient {
+    const { where } = this.#of(number)
+    const file = join(this.#parts.disks.dir(number), 'admin-credential')
+    return AdminClient.of(where.adminUrl, join(file, '..'))
+  }
+
+  /** The latest that any node knows. Undefined: nobody answers. */
+  async layout(): Promise<LayoutTable | undefined> {
+    const answers = await Promise.all(
+      this.numbers
+        .filter((number) => this.isAwake(number))
+        .map((number) => within(this.admin(number).layout(), ADMIN_MS)),
+    )
+    return answers.filter((answer) => answer !== undefined).toSorted((a, b) => b.epoch - a.epoch)[0]
+  }
+
+  /** Starts one more node. Its number. */
+  async join(token: string, replace?: string): Promise<number> {
+    const file = join(this.#parts.scratch, `token-${this.#count}`)
+    writeFileSync(file, token, { mode: 0o600 })
+    const args = ['--join-file', file]
+    if (replace !== undefined) args.push('--replace', replace)
+    return (await this.#add(args)).number
+  }
+
+  async ready(number: number, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    while (!this.isReady(number)) {
+      if (performance.now() > deadline) {
+        throw new Error(`n${number} is not ready after ${timeoutMs} ms\n${this.tail(number)}`)
+      }
+      await this.revive()
+      await sleep(POLL_MS)
+    }
+  }
+
+  /** Starts again what has ended by itself, as whatever supervises services would. */
+  async revive(): Promise<void> {
+    for (const node of this.#nodes.values()) {
+      if (node.isKilled || node.child.exitCode === undefined) continue
+      if (HAS_LEFT.test(node.child.output)) continue
+      const last = node.child.output.trimEnd().split('\n').at(-1) ?? ''
+      this.ends.push(`n${node.number} ended with ${node.child.exitCode}: ${last.slice(0, 300)}`)
+      this.start(node.number)
+    }
+  }
+
+  async kill(number: number): Promise<void> {
+    const node = this.#of(number)
+    node.isKilled = true
+    await node.child.kill()
+    this.#parts.guard.tell({ disown: node.child.pid })
+  }
+
+  /** The same directory, the same addresses. A token only where it has not been admitted yet. */
+  start(number: number): void {
+    const node = this.#of(number)
+    const isAdmitted = existsSync(join(this.#parts.disks.dir(number), 'layout.json'))
+    node.isKilled = false
+    node.child = this.#spawn(number, node.where, isAdmitted ? [] : node.joining)
+  }
+
+  pause(number: number): void {
+    const node = this.#of(number)
+    node.isPaused = true
+    signalGroup(node.child.pid, 'SIGSTOP')
+  }
+
+  resume(number: number): void {
+    const node = this.#of(number)
+    node.isPaused = false
+    signalGroup(node.child.pid, 'SIGCONT')
+  }
+
+  /** Sets the clock of the node's machine, milliseconds off the true time. */
+  setClock(number: number, offsetMs: number): void {
+    writeFileSync(this.#clockFile(number), String(offsetMs))
+    signalGroup(this.#of(number).child.pid, 'SIGUSR2')
+  }
+
+  fill(number: number): Promise<void> {
+    return this.#parts.disks.fill(number)
+  }
+
+  empty(number: number): Promise<void> {
+    return this.#parts.disks.empty(number)
+  }
+
+  /** It was drained: it goes on until it is switched off. */
+  leaves(number: number): void {
+    this.#of(number).isLeaving = true
+  }
+
+  stays(number: number): void {
+    this.#of(number).isLeaving = false
+  }
+
+  /** Killed, with its disk. */
+  async lose(number: number): Promise<void> {
+    const node = this.#of(number)
+    await this.kill(number)
+    this.#nodes.delete(number)
+    await this.#parts.network.remove(node.place)
+    await this.#parts.disks.remove(number)
+  }
+
+  /** The last lines of a node, for reports. */
+  tail(number: number): string {
+    return `--- n${number}\n${this.output(number).slice(-3_000)}`
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map(({ child }) => child.kill()))
+  }
+
+  #of(number: number): FleetNode {
+    const node = this.#nodes.get(number)
+    if (node === undefined) throw new Error(`there is no n${number}`)
+    return node
+  }
+
+  async #add(joining: readonly string[]): Promise<FleetNode> {
+    const number = this.#count++
+    const taken = new Set([...this.#nodes.values()].map(({ place }) => place))
+    let place = number % PLACES_MAX
+    while (taken.has(place)) place = (place + 1) % PLACES_MAX
+    await this.#parts.disks.add(number)
+    writeFileSync(this.#clockFile(number), '0')
+    const where = await this.#parts.network.add(place)
+    const node: FleetNode = {
+      ...{ number, place, where, joining },
+      child: this.#spawn(number, where, joining),
+      ...{ id: undefined, isKilled: false, isPaused: false, isLeaving: false },
+    }
+    this.#nodes.set(number, node)
+    return node
+  }
+
+  #spawn(number: number, where: Place, joining: readonly string[]): Child {
+    const data = this.#parts.disks.dir(number)
+    const args = ['start', '--data', data, '--s3', where.s3, '--admin', where.admin]
+      .concat(['--listen', where.listen, '--name', `n${number}`])
+      .concat(joining)
+    const [program = '', ...rest] = [...where.prefix, process.execPath, ...FLAGS, ENTRY, ...args]
+    const env = { ...this.#parts.env, ...where.env, FAULTS_CLOCK: this.#clockFile(number) }
+    const child = new Child(program, rest, { cwd: checkout, env })
+    this.#parts.guard.tell({ own: child.pid })
+    return child
+  }
+
+  #clockFile(number: number): string {
+    return join(this.#parts.scratch, `clock-${number}`)
+  }
+
+  /** Its id while the process that runs is ready. */
+  #readyId(node: FleetNode): string | undefined {
+    if (node.isKilled || node.child.exitCode !== undefined) return undefined
+    const id = readyLines(node.child.output)[0]?.node
+    node.id ??= id
+    return id
+  }
+}
+
+/** Undefined where it fails, or takes longer. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  return Promise.race([promise.catch(() => undefined), sleep(timeoutMs).then(() => undefined)])
+}

@@ -1,0 +1,115 @@
+/** What goes wrong when, and in which order members come and go: all of it follows from the seed. */
+
+import { seededRandom } from '../../seeded-random.ts'
+
+export const FAULT_KINDS = [
+  'kill',
+  'pause',
+  'cut',
+  'one-way',
+  'delay',
+  'clock',
+  'disk-full',
+] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
+
+export interface PlannedFault {
+  readonly kind: FaultKind
+  /** Since the fault before it in the same lane was over. */
+  readonly afterMs: number
+  readonly lastsMs: number
+  /** In [0, 1): which of the nodes that are there then. */
+  readonly pick: number
+  /** Of 'clock': how far it is off. */
+  readonly offsetMs: number
+  /** Of 'one-way': what the node sends is lost, or what it is sent. */
+  readonly isOutward: boolean
+}
+
+/** How long each lasts, from and to, seconds. */
+const LASTS: Readonly<Record<FaultKind, readonly [number, number]>> = {
+  kill: [0.2, 8],
+  pause: [1, 20],
+  cut: [1, 20],
+  'one-way': [1, 20],
+  delay: [5, 20],
+  clock: [5, 25],
+  'disk-full': [3, 15],
+}
+
+/** The faults of one lane: one after the other, without an end. */
+export function* plannedFaults(
+  seed: number,
+  lane: number,
+  kinds: readonly FaultKind[],
+): Generator<PlannedFault, never> {
+  const random = seededRandom(seed * 7_919 + lane)
+  for (;;) {
+    const kind = kinds[Math.floor(random() * kinds.length)] ?? 'kill'
+    const [from, to] = LASTS[kind]
+    yield {
+      kind,
+      afterMs: Math.round(500 + 5_000 * random() ** 2),
+      lastsMs: Math.round(1_000 * (from + (to - from) * random() ** 2)),
+      pick: random(),
+      offsetMs: Math.round((random() < 0.5 ? -1 : 1) * 1_000 * 60 ** (2 * random())),
+      isOutward: random() < 0.5,
+    }
+  }
+}
+
+export const CHANGE_KINDS = ['join', 'drain', 'replace', 'remove', 'zone', 'capacity'] as const
+export type ChangeKind = (typeof CHANGE_KINDS)[number]
+
+export interface PlannedChange {
+  readonly kind: ChangeKind
+  /** In [0, 1): which node. */
+  readonly pick: number
+  /** Begin while blocks of the change before still move. A disk is never lost before `status` permits it. */
+  readonly isEarly: boolean
+  /** How many members there will be after it. */
+  readonly size: number
+}
+
+/** Without an end. Of 3 members none leaves without another one in its place; there are never more than `most`. */
+export function* plannedChanges(
+  seed: number,
+  kinds: readonly ChangeKind[],
+  most: number,
+): Generator<PlannedChange, never> {
+  const random = seededRandom(seed * 104_729 + 17)
+  let size = 3
+  let last: ChangeKind | undefined
+  for (;;) {
+    const possible = kinds.filter((kind) => {
+      if (kind === 'join') return size < most
+      return (kind !== 'drain' && kind !== 'remove') || size > 3
+    })
+    const others = possible.filter((kind) => kind !== last)
+    const from = others.length > 0 ? others : possible
+    const kind = from[Math.floor(random() * from.length)] ?? 'join'
+    last = kind
+    if (kind === 'join') size++
+    if (kind === 'drain' || kind === 'remove') size--
+    yield { kind, pick: random(), isEarly: random() < 0.5, size }
+  }
+}
+
+/** One line of a schedule. */
+export function faultLine({ kind, afterMs, lastsMs, pick, ...more }: PlannedFault): string {
+  const detail =
+    kind === 'clock'
+      ? ` ${seconds(more.offsetMs)} s off`
+      : kind === 'one-way'
+        ? ` ${more.isOutward ? 'outward' : 'inward'}`
+        : ''
+  return `+${seconds(afterMs)} s ${kind}${detail} for ${seconds(lastsMs)} s (${pick.toFixed(2)})`
+}
+
+export function changeLine({ kind, isEarly, size, pick }: PlannedChange): string {
+  return `${kind}${isEarly ? ' early' : ''} -> ${size} (${pick.toFixed(2)})`
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(1)
+}
