@@ -135,7 +135,8 @@ async function disturb(
   const changes = new Changes(fleet, injector, load.clients, {
     roughMs: Number(values['rough-seconds']) * 1_000,
     calmMs: Number(values['calm-seconds']) * 1_000,
-    ...{ diskMib, say },
+    diskMib,
+    say,
   })
   const found: string[] = []
   let made = 0

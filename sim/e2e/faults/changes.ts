@@ -47,7 +47,8 @@ export class Changes {
 
   /** In calm, before everything else. */
   async grow(size: number): Promise<void> {
-    while (this.#fleet.numbers.length < size) await this.#join(nothingCounted())
+    const more = Array.from({ length: size - this.#fleet.numbers.length }, () => nothingCounted())
+    await Promise.all(more.map((counts) => this.#join(counts)))
     await this.settle('at first')
   }
 

@@ -237,9 +237,15 @@ export class Fleet {
     writeFileSync(this.#clockFile(number), '0')
     const where = await this.#parts.network.add(place)
     const node: FleetNode = {
-      ...{ number, place, where, joining },
+      number,
+      place,
+      where,
+      joining,
       child: this.#spawn(number, where, joining),
-      ...{ id: undefined, isKilled: false, isPaused: false, isLeaving: false },
+      id: undefined,
+      isKilled: false,
+      isPaused: false,
+      isLeaving: false,
     }
     this.#nodes.set(number, node)
     return node

@@ -26,8 +26,10 @@ export class Load {
     this.clients = clients
     this.#workloads = new Workloads(clients)
     this.#contents = new Contents({
-      ...{ objects, large: Math.floor(objects / 200) },
-      ...{ versioned: Math.ceil(objects / 20), uploads: Math.ceil(objects / 200) },
+      objects,
+      large: Math.floor(objects / 200),
+      versioned: Math.ceil(objects / 20),
+      uploads: Math.ceil(objects / 200),
     })
   }
 

@@ -71,7 +71,7 @@ export interface PlannedChange {
   readonly size: number
 }
 
-/** Without an end. Of 3 members none leaves without another one in its place; there are never more than `most`. */
+/** Without an end. Where none of the kinds is possible a node joins or is drained. Of 3 members none leaves without another one in its place; there are never more than `most`. */
 export function* plannedChanges(
   seed: number,
   kinds: readonly ChangeKind[],
@@ -87,7 +87,7 @@ export function* plannedChanges(
     })
     const others = possible.filter((kind) => kind !== last)
     const from = others.length > 0 ? others : possible
-    const kind = from[Math.floor(random() * from.length)] ?? 'join'
+    const kind = from[Math.floor(random() * from.length)] ?? (size < most ? 'join' : 'drain')
     last = kind
     if (kind === 'join') size++
     if (kind === 'drain' || kind === 'remove') size--

@@ -145,7 +145,8 @@ export class SwitchedNetwork implements FaultNetwork {
   }
 
   async #netem(place: number): Promise<void> {
-    const delay = `${this.#delayMs}ms`
+    // The limit is of packets on their way.
+    const delay = [`${this.#delayMs}ms`, 'limit', '100000']
     const device = deviceOf(this.#tag, place)
     await tc(
       this.#hosts.namespace(place),
@@ -155,7 +156,7 @@ export class SwitchedNetwork implements FaultNetwork {
       'root',
       'netem',
       'delay',
-      delay,
+      ...delay,
     )
   }
 
