@@ -47,8 +47,10 @@ export class Fleet {
   readonly #nodes = new Map<number, FleetNode>()
   #count = 0
   #credentials: Credentials | undefined
-  /** Processes that ended by themselves, and were started again. */
+  /** Processes of members that ended by themselves, and were started again. */
   readonly ends: string[] = []
+  /** The same of nodes that had not been let in yet: a join has a deadline. */
+  readonly joinsEnded: string[] = []
 
   constructor(parts: FleetParts) {
     this.#parts = parts
@@ -149,7 +151,9 @@ export class Fleet {
       if (node.isKilled || node.child.exitCode === undefined) continue
       if (HAS_LEFT.test(node.child.output)) continue
       const last = node.child.output.trimEnd().split('\n').at(-1) ?? ''
-      this.ends.push(`n${node.number} ended with ${node.child.exitCode}: ${last.slice(0, 300)}`)
+      const line = `n${node.number} ended with ${node.child.exitCode}: ${last.slice(0, 300)}`
+      if (node.id === undefined) this.joinsEnded.push(line)
+      else this.ends.push(line)
       this.start(node.number)
     }
   }

@@ -56,6 +56,8 @@ export class Load {
     const { calls, bad } = judge(this.#workloads)
     const faults = [...new Set(this.#workloads.errors)]
     if (bad > 0) faults.push(`${bad} histories are not linearizable`)
+    const [client] = this.clients
+    if (client !== undefined) await this.#contents.goOn(client)
     faults.push(...(await this.#contents.check(this.clients)))
     await eachLimited(this.#written.length, 16, async (i) => {
       const fault = await this.#readBack(this.#written[i] ?? 0, i)
