@@ -528,7 +528,7 @@ export class ShoalNode {
       readRoom: bodies.readRoom,
       serves: (partition) => this.rebalance.serves(partition),
       changes: layout.changes,
-      extraGauges: () => [...this.moves.gauges(), ...(options.gauges?.() ?? [])],
+      extraGauges: () => [...this.moves.gauges(this.rebalance), ...(options.gauges?.() ?? [])],
     })
     this.admin = status
     network.serve((from, message) => service.serve(from, message))

@@ -6,6 +6,7 @@ import type { BlockKey } from '../protocol/ids.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { EpochWitness } from '../node/membership/epoch-witness.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
+import { Store } from '../node/data/store.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Peers } from '../node/rpc/peers.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -107,11 +108,9 @@ test('blocks are read from the source at once, move, and the source is free to g
     const { move } = nodeOf(hand.cluster, 1).rebalance.progress()
     expect(move.doneBytes).toBeGreaterThanOrEqual(OBJECTS * SIZE)
     expect(move.pendingBytes).toBe(0)
-    const gauges = new Map(
-      nodeOf(hand.cluster, 1)
-        .moves.gauges()
-        .map(({ name, value }) => [name, value]),
-    )
+    const { moves, rebalance } = nodeOf(hand.cluster, 1)
+    const gauges = new Map(moves.gauges(rebalance).map(({ name, value }) => [name, value]))
+    expect(gauges.get('shoal_move_register_bytes_total')).toBeGreaterThan(0)
     expect(gauges.get('shoal_move_bytes_total')).toBe(move.doneBytes)
     expect(gauges.get('shoal_degraded_partitions')).toBe(0)
     await hand.moved()
@@ -277,6 +276,78 @@ describe('what is dropped (L8)', () => {
       untold((hand, before) => expect(foreign(hand, 0, 'r').length).toBe(before)),
     ).rejects.toThrow()
   })
+})
+
+describe('a node that is nearly full', () => {
+  const onlyNode0IsFull = (hand: HandLayout): void => {
+    const { store } = nodeOf(hand.cluster, 0)
+    patches.method(
+      Store.prototype,
+      'stats',
+      (real) =>
+        function stats(this: Store) {
+          return { ...real.call(this), full: this === store }
+        },
+    )
+  }
+
+  /** Blocks move from node 0 to others, one copy of each, or three. */
+  async function given(
+    replication: number,
+    check: (hand: HandLayout, all: readonly number[]) => Promise<void>,
+  ): Promise<void> {
+    await withHandLayout(replication + 1, async (hand) => {
+      const all = Array.from({ length: replication + 1 }, (_, number) => number)
+      await change(hand, all.slice(0, -1), false, replication)
+      await fill(hand, 0)
+      await change(hand, all, true, replication)
+      await check(hand, all)
+    })
+  }
+
+  test.each([1, 3])('drops what %i holders have, and its source is not over yet', (replication) =>
+    given(replication, async (hand, all) => {
+      await hand.until(() => all.every((number) => waiting(hand, number) === 0))
+      const before = [foreign(hand, 0, 'b'), foreign(hand, 0, 'r')]
+      expect(Math.min(...before.map((rows) => rows.length))).toBeGreaterThan(0)
+      onlyNode0IsFull(hand)
+      await hand.until(() => foreign(hand, 0, 'b').length === 0)
+      // Registers stay until the source is over; what it holds stays for good.
+      expect(foreign(hand, 0, 'r')).toEqual(before[1])
+      expect(hand.view.sources.length).toBe(1)
+      expect(thin(hand, all)).toEqual([])
+      await readAll(hand, all.at(-1)!)
+      await hand.moved()
+      await hand.until(() => foreign(hand, 0, 'r').length === 0)
+      await readAll(hand, 0)
+    }),
+  )
+
+  test('keeps what one of them lacks', async () => {
+    patches.method(Peers.prototype, 'enumerate', () => () => Promise.reject(new Error('not yet')))
+    await given(1, async (hand) => {
+      const before = foreign(hand, 0, 'b')
+      expect(before.length).toBeGreaterThan(0)
+      onlyNode0IsFull(hand)
+      await sleep(hand.cluster, 20_000)
+      expect(foreign(hand, 0, 'b')).toEqual(before)
+    })
+  })
+
+  test('the next node learns from the present holders what it has dropped', () =>
+    given(1, async (hand) => {
+      await hand.until(() => waiting(hand, 1) === 0)
+      onlyNode0IsFull(hand)
+      await hand.until(() => foreign(hand, 0, 'b').length === 0)
+      // Another change, while the source of the first one is still there.
+      await change(hand, [0, 1], true, 2)
+      await hand.until(() => [0, 1].every((number) => waiting(hand, number) === 0))
+      expect(thin(hand, [0, 1])).toEqual([])
+      await readAll(hand, 0)
+      hand.cluster.kill(1, false)
+      for (const key of rowsOf(hand, 0, 'b')) expect(key).toBeTruthy()
+      expect(rowsOf(hand, 0, 'b').length).toBeGreaterThanOrEqual(OBJECTS)
+    }))
 })
 
 describe('whole (L5)', () => {

@@ -12,6 +12,18 @@ const POLL_INTERVAL_MS = 5_000
 const POLL_INTERVAL_FULL_MS = 500
 const POLL_EVERY_BYTES = 64 << 20
 
+/** With a smaller share of the disk free a node gives away what it can. */
+const NEARLY_FULL_SHARE = 0.05
+
+/** Writes are refused, or will be soon. */
+export function isNearlyFull(disk: {
+  readonly freeBytes: number
+  readonly totalBytes: number
+  readonly full: boolean
+}): boolean {
+  return disk.full || disk.freeBytes < disk.totalBytes * NEARLY_FULL_SHARE
+}
+
 export class FreeSpace {
   freeBytes = 0
   totalBytes = 0

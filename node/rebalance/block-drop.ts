@@ -8,13 +8,19 @@
  *    this epoch, that they have it, flushed. A holder that lacks one gets it from here and is told that it may lack
  *    more; nothing of it is dropped before a later look has found it there.
  *
+ * A node whose disk is nearly full does not wait until a source of blocks is over, which may take days: it drops blocks of
+ * partitions that it has given away as soon as all present holders have them, by the same question. So each copy that
+ * a later change could ask it for is with everybody whom that change asks besides. Registers it keeps until the end.
+ *
  * It asks again every time and remembers nothing: what a holder has may change. Only in STABLE; and the epoch is
  * checked again right before the records are appended (L6b).
  */
 
 import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
+import { blockCount } from '../../protocol/sync/digest.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
@@ -29,6 +35,9 @@ import type { ByteRate } from './rate.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const PASS_MS = 5_000
+/** Of a node that is nearly full. */
+const TIGHT_PASS_MS = 1_000
+const STATUS_TIMEOUT_MS = 2_000
 /** Of one question; a message takes 1,000. */
 const PAGE_BLOCKS = 200
 /** Blocks given to holders that lack them, of one partition in one pass. */
@@ -42,7 +51,9 @@ export interface BlockDropOptions {
   readonly store: Pick<Store, 'range'>
   readonly host: Pick<RegisterHost, 'drop'>
   readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
-  readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint'>
+  readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint' | 'status'>
+  /** The disk is nearly full. */
+  readonly isTight: () => boolean
   readonly rate: Pick<ByteRate, 'take'>
   readonly clock: Clock
   readonly logger: Logger
@@ -51,7 +62,7 @@ export interface BlockDropOptions {
 export class BlockDrop {
   readonly #options: BlockDropOptions
   /** Since the start. */
-  readonly counters = { registers: 0, blocks: 0, bytes: 0, given: 0 }
+  readonly counters = { registers: 0, blocks: 0, bytes: 0, given: 0, givenBytes: 0 }
   /** Partitions with something left, at the last look. */
   left = 0
   #wake: (() => void) | undefined
@@ -74,10 +85,10 @@ export class BlockDrop {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#options
+    const { clock, logger, isTight } = this.#options
     while (!this.#stopped) {
       await new Promise<void>((resolve) => {
-        const cancel = clock.after(PASS_MS, resolve)
+        const cancel = clock.after(isTight() ? TIGHT_PASS_MS : PASS_MS, resolve)
         this.#wake = () => {
           cancel()
           resolve()
@@ -102,11 +113,12 @@ export class BlockDrop {
       const now = view()
       return !this.#stopped && now === layout && settled()
     }
-    const partitions = await this.#foreign(layout)
-    this.left = partitions.length
+    const { foreign, given } = await this.#foreign(layout)
+    this.left = foreign.length
     const total = { partitions: 0, registers: 0, blocks: 0 }
     try {
-      await this.#dropAll(layout, partitions, mayDrop, total)
+      await this.#dropAll(layout, foreign, mayDrop, total)
+      await this.#relieve(layout, given, mayDrop, total)
     } finally {
       if (total.partitions > 0) logger.info({ ...total }, 'dropped what other nodes hold')
     }
@@ -131,31 +143,77 @@ export class BlockDrop {
     }
   }
 
-  /** Partitions with something in them that is for others to keep. */
-  async #foreign(layout: LayoutView): Promise<number[]> {
-    const { store, clock, self } = this.#options
-    const kept = new Set(layout.partitionsOf(self))
-    for (const source of layout.sources) {
-      for (let partition = 0; partition < layout.partitions; partition++) {
-        if (source.replicas(partition).includes(self)) kept.add(partition)
+  /** Blocks that others need no source for any more. */
+  async #relieve(
+    layout: LayoutView,
+    given: readonly number[],
+    mayDrop: () => boolean,
+    total: { partitions: number; registers: number; blocks: number },
+  ): Promise<void> {
+    const { isTight } = this.#options
+    if (given.length === 0 || !isTight()) return
+    const lacking = await this.#lackedPartitions(layout, given)
+    for (const partition of given) {
+      if (!mayDrop() || !isTight()) return
+      if (lacking.has(partition)) continue
+      const blocks = await this.#blocks(layout, partition, mayDrop, 0)
+      if (blocks > 0) total.partitions++
+      total.blocks += blocks
+    }
+  }
+
+  /** By what the present holders say, which only saves asking them for each block. */
+  async #lackedPartitions(layout: LayoutView, given: readonly number[]): Promise<Set<number>> {
+    const { peers, self } = this.#options
+    const lacked = new Set<number>()
+    for (const { nodeId } of layout.members) {
+      if (nodeId === self) continue
+      const status = await peers.status(nodeId, { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => {})
+      for (const partition of given) {
+        if (!layout.placement.replicas(partition).includes(nodeId)) continue
+        const lacks =
+          status?.lacking.some(({ partitions }) => hasBit(partitions, partition)) ?? true
+        if (lacks) lacked.add(partition)
       }
     }
-    const found: number[] = []
+    return lacked
+  }
+
+  /** Partitions with something in them that is for others to keep. `given`: a source has them, so that they may still be
+   * asked for here. */
+  async #foreign(layout: LayoutView): Promise<{ foreign: number[]; given: number[] }> {
+    const { store, clock, self } = this.#options
+    const kept = new Set(layout.partitionsOf(self))
+    const asked = new Set<number>()
+    for (const source of layout.sources) {
+      for (let partition = 0; partition < layout.partitions; partition++) {
+        if (source.replicas(partition).includes(self)) asked.add(partition)
+      }
+    }
+    const foreign: number[] = []
+    const given: number[] = []
     for await (const page of rowPages(store, clock, bytesOf('d'), bytesOf('e'))) {
       for (const { key, row } of page) {
         const partition = readU16(byteString(key), 1)
-        if (!kept.has(partition) && !isEmpty(row)) found.push(partition)
+        if (kept.has(partition) || isEmpty(row)) continue
+        if (!asked.has(partition)) foreign.push(partition)
+        else if (blockCount(row) > 0) given.push(partition)
       }
     }
-    return found
+    return { foreign, given }
   }
 
-  async #blocks(layout: LayoutView, partition: number, mayDrop: () => boolean): Promise<number> {
+  async #blocks(
+    layout: LayoutView,
+    partition: number,
+    mayDrop: () => boolean,
+    givenMax = GIVEN_MAX,
+  ): Promise<number> {
     const { store, blocks, clock } = this.#options
     const behind = bytesOf(endOfPartitionRows(`b${u16(partition)}`))
     let start: Uint8Array = bytesOf(`b${u16(partition)}`)
     let dropped = 0
-    let mayGive = GIVEN_MAX
+    let mayGive = givenMax
     for (;;) {
       const keys: BlockKey[] = []
       store.range(start, behind, PAGE_BLOCKS, (key) => {
@@ -170,7 +228,7 @@ export class BlockDrop {
       dropped += gone.blocks
       this.counters.blocks += gone.blocks
       this.counters.bytes += gone.bytes
-      mayGive -= await this.#give(layout, partition, keys, lacking, mayGive)
+      if (mayGive > 0) mayGive -= await this.#give(layout, partition, keys, lacking, mayGive)
       if (keys.length < PAGE_BLOCKS) return dropped
       start = bytesOf(`b${last}\0`)
       await sleep(clock, 0)
@@ -223,7 +281,10 @@ export class BlockDrop {
           .catch(() => {})
         // Freed for good (G5), and this node was not told.
         if (reply?.result === BLOCK_RESULT.dead) await blocks.drop([key])
-        else this.counters.given++
+        else {
+          this.counters.given++
+          this.counters.givenBytes += block.bytes.length
+        }
       }
     }
     return given

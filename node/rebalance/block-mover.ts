@@ -60,8 +60,9 @@ const PARTITIONS_AT_ONCE = 8
 const PASS_MS = 2_000
 const GIVE_WAY_MS = 1_000
 const GIVE_WAY_STEP_MS = 50
-/** Whole partitions written down at once. */
+/** Whole partitions written down at once, and how long they wait for that: a full node may free its copies then. */
 const WHOLE_AT_ONCE = 256
+const WHOLE_MS = 1_000
 /** A look at a partition costs as much as so many rows. */
 const PARTITION_ROWS = 8
 /** Before the first one has come. */
@@ -223,12 +224,14 @@ export class BlockMover {
     if (waiting.length === 0) return
     const isOver = (): boolean => this.#stopped || view()?.epoch !== layout.epoch
     let whole: number[] = []
+    let flushedMs = clock.monotonicMs()
     /** Only in the epoch in which it was compared: in the next one the partition may be no business of this node, and
      * what is said of it then would be believed when it comes back. Oldest first: whole as to a source means as to
      * those before it, too. What was lost meanwhile may be what was compared (D8). */
     const flush = async (): Promise<void> => {
       const done = whole
       whole = []
+      flushedMs = clock.monotonicMs()
       for (const partition of done) this.#stuck.delete(partition)
       for (const { epoch } of layout.sources) {
         if (isOver() || forgotten.serial !== serial) return
@@ -249,7 +252,8 @@ export class BlockMover {
         if (!isWhole || isOver()) continue
         whole.push(partition)
         left--
-        if (whole.length >= WHOLE_AT_ONCE) await flush()
+        const isTime = clock.monotonicMs() - flushedMs >= WHOLE_MS
+        if (isTime || whole.length >= WHOLE_AT_ONCE) await flush()
       }
     }
     const lanes = await Promise.allSettled(Array.from({ length: PARTITIONS_AT_ONCE }, lane))

@@ -2,6 +2,7 @@
 
 import type { Gauge } from '../../gateway/backend.ts'
 import { EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
+import { isNearlyFull } from '../data/free-space.ts'
 import type { Store } from '../data/store.ts'
 import { digestRow } from '../metadata/index-rows.ts'
 import { BlockDrop, type BlockDropOptions } from './block-drop.ts'
@@ -10,7 +11,7 @@ import { moveGauges } from './move-gauges.ts'
 import { ByteRate } from './rate.ts'
 
 export type BlockMovesOptions = Omit<BlockMoverOptions, 'digestOf'> &
-  Omit<BlockDropOptions, 'rate'> & { readonly store: Pick<Store, 'get'> }
+  Omit<BlockDropOptions, 'rate' | 'isTight'> & { readonly store: Pick<Store, 'get' | 'stats'> }
 
 /** Bytes that a node fetches a second at most, by default. */
 export const MOVE_BYTES_PER_SECOND = 64 << 20
@@ -28,7 +29,7 @@ export class BlockMoves {
     const digestOf = (partition: number): Uint8Array =>
       store.get(digestRow(partition))?.slice() ?? EMPTY_DIGEST
     this.mover = new BlockMover({ ...options, digestOf })
-    this.drop = new BlockDrop({ ...options, rate })
+    this.drop = new BlockDrop({ ...options, rate, isTight: () => isNearlyFull(store.stats()) })
   }
 
   start(): void {
@@ -46,9 +47,9 @@ export class BlockMoves {
     this.drop.stop()
   }
 
-  gauges(): Gauge[] {
+  gauges(registers: { readonly copiedBytes: number }): Gauge[] {
     const { view, peers } = this.#options
-    return moveGauges(view(), (node) => peers.connected(node), this)
+    return moveGauges(view(), (node) => peers.connected(node), this, registers.copiedBytes)
   }
 
   progress(): MoverProgress {

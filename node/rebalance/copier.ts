@@ -118,7 +118,14 @@ interface Wanted {
   readonly ballot: Ballot | undefined
 }
 
+/** What a node fetches of registers for changes of the layout, since its start. */
+export interface CopyCounters {
+  /** States, and the packed blocks and pages that come in front of them. */
+  bytes: number
+}
+
 export class Copier {
+  readonly counters: CopyCounters = { bytes: 0 }
   readonly #options: CopierOptions
 
   constructor(options: CopierOptions) {
@@ -154,7 +161,7 @@ export class Copier {
     for (const { witnesses, partitions: all } of groups.values()) {
       for (let at = 0; at < all.length && !isOver(); at += GROUP_MAX) {
         const some = all.slice(at, at + GROUP_MAX)
-        const copy = new Copy(this.#options, task, witnesses, some, told)
+        const copy = new Copy(this.#options, task, witnesses, some, told, this.counters)
         left += await copy.run((level) => this.raiseFloors(level, told))
         copied += copy.copied
       }
@@ -297,6 +304,7 @@ export class Copy {
   readonly #partitions: readonly number[]
   readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
   readonly #failed = new Set<number>()
+  readonly #counters: CopyCounters
 
   constructor(
     options: CopierOptions,
@@ -304,8 +312,10 @@ export class Copy {
     witnesses: readonly NodeId[],
     partitions: readonly number[],
     told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+    counters: CopyCounters = { bytes: 0 },
   ) {
     this.#options = options
+    this.#counters = counters
     this.#task = task
     this.#witnesses = witnesses
     this.#others = options.peers.preferred(
@@ -441,6 +451,7 @@ export class Copy {
         if (reply.epoch !== this.#epoch) throw new NoWitness()
         const before = found.size
         for (const [i, state] of reply.states.entries()) {
+          this.#counters.bytes += state.length
           const accepted = state.length > 0 ? decodeState(new Uint8Array(state)) : undefined
           const key = keys[i]!
           const wanted = ballots.get(key)
@@ -472,6 +483,7 @@ export class Copy {
           .getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
           .catch(() => undefined)
         if (block === undefined) continue
+        this.#counters.bytes += block.bytes.length
         await blocks.put(block)
         break
       }

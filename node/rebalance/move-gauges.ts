@@ -9,6 +9,7 @@ export function moveGauges(
   view: LayoutView | undefined,
   isUp: (node: NodeId) => boolean,
   moves: Pick<BlockMoves, 'progress' | 'drop'>,
+  copiedBytes: number,
 ): Gauge[] {
   const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()
   const { counters, left } = moves.drop
@@ -20,11 +21,17 @@ export function moveGauges(
   })
   return [
     gauge('shoal_move_bytes_total', 'Bytes of blocks fetched for changes of the layout', doneBytes),
+    gauge(
+      'shoal_move_register_bytes_total',
+      'Bytes of registers, and of packed blocks with them, fetched for changes of the layout',
+      copiedBytes,
+    ),
     gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
     gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
     gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
     gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
     gauge('shoal_dropped_bytes_total', 'Bytes of these', counters.bytes),
+    gauge('shoal_given_bytes_total', 'Of blocks that a present holder lacked', counters.givenBytes),
     gauge('shoal_foreign_partitions', 'With something that others hold now', left),
   ]
 }

@@ -113,6 +113,11 @@ export class Rebalance {
     if (this.#started) this.#begin()
   }
 
+  /** Of registers, and of the packed blocks and pages that come with them, fetched for changes of the layout. */
+  get copiedBytes(): number {
+    return this.#copier.counters.bytes
+  }
+
   progress(): MoveProgress {
     const { chain, file, forgotten } = this.#options
     this.#entering.follow()

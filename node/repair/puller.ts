@@ -75,6 +75,8 @@ export class Puller {
   readonly #options: PullerOptions
   /** Registers and blocks pulled since the start. */
   done = 0
+  /** Bytes of blocks pulled. */
+  doneBytes = 0
 
   constructor(options: PullerOptions) {
     this.#options = options
@@ -160,6 +162,7 @@ export class Puller {
     if (block === undefined) return false
     await blocks.put(block)
     this.done++
+    this.doneBytes += block.bytes.length
     return true
   }
 

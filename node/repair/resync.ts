@@ -167,6 +167,10 @@ export class Resync {
   }
 
   /** Registers and blocks pulled since the start. */
+  get doneBytes(): number {
+    return this.#puller.doneBytes
+  }
+
   get doneCount(): number {
     return this.#puller.done
   }

@@ -53,6 +53,11 @@ export function toggleBlock(digest: Uint8Array, key: BlockKey, by: 1 | -1): Uint
   return next
 }
 
+/** So many blocks. */
+export function blockCount(digest: Uint8Array): number {
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(BLOCKS_AT)
+}
+
 /** Of a group of partitions. */
 export function combineDigests(
   digests: Iterable<{ partition: number; digest: Uint8Array }>,
