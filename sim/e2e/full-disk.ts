@@ -7,8 +7,7 @@
  * where that is missing it says so and ends with 0 (the simulation's quota covers the same).
  */
 
-import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -17,27 +16,13 @@ import { errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
 import { diskUse } from './space/disk-use.ts'
+import { mountSmallDisk } from './space/small-disk.ts'
 import { sameBytes } from './suite.ts'
 
 const { values } = parseArgs({ options: { 'size-mib': { type: 'string', default: '320' } } })
 const sizeMib = Number(values['size-mib'])
 const bucket = 'full'
 const OBJECT_BYTES = 300_000
-
-/** A file system of this size; undefined where mounting is not permitted. */
-function mount(scratch: string): string | undefined {
-  const image = join(scratch, 'disk.img')
-  const path = join(scratch, 'disk')
-  mkdirSync(path)
-  try {
-    execFileSync('truncate', ['-s', `${sizeMib}M`, image], { timeout: 10_000 })
-    execFileSync('mkfs.ext4', ['-q', '-m', '0', image], { timeout: 30_000 })
-    execFileSync('mount', ['-o', 'loop', image, path], { timeout: 30_000, stdio: 'ignore' })
-    return path
-  } catch {
-    return undefined
-  }
-}
 
 /** To the last byte that the disk has; the result is what it says to be free then. */
 function fill(path: string): number {
@@ -57,11 +42,8 @@ function fill(path: string): number {
 
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-full-'))
-  const disk = mount(scratch)
-  process.on('exit', () => {
-    if (disk !== undefined) execFileSync('umount', ['-l', disk], { timeout: 10_000 })
-    rmSync(scratch, { recursive: true, force: true })
-  })
+  const disk = mountSmallDisk(scratch, 'disk', sizeMib)
+  process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
   if (disk === undefined) {
     console.log('no right to mount a file system here: passed over')
     return

@@ -1,13 +1,17 @@
 /**
- * `node sim/e2e/grow.ts [--objects 20000] [--large 10] [--clients 16] [--kills 0] [--steps 2,3,5,drain,replace]`
+ * `node sim/e2e/grow.ts [--objects 20000] [--large 10] [--clients 16] [--kills 0] [--kills-per-step 0]
+ *   [--steps 2,3,5,drain,replace]`
  *
  * A cluster changes its members while it serves: one node that holds objects, versions and open uploads grows to 2, 3
  * and 5, one is drained, one is killed for good and its place is taken. Clients write, read, list, delete and make
- * buckets all the while.
+ * buckets all the while. The step `replace-moving` lets one more node join, kills a member for good while the
+ * joiner's blocks still move, slowly, and lets another one take its place.
  *
  * It checks: every history is linearizable (checker B), every byte is right, each step ends, a drained node says that
- * it may go, and with more than three members no plan moves more than 1.25 times the least possible. With `--kills N`
- * a random node is killed (SIGKILL) N times in the middle of the steps, and started again without any token.
+ * it may go; with more than three members no change moves more than 1.25 times the least possible, on paper and in
+ * bytes; in the end no member keeps anything of partitions that it does not hold. With `--kills N` a random node is
+ * killed (SIGKILL) N times in the middle of the steps, with `--kills-per-step N` N times in each of them, and started
+ * again without any token.
  */
 
 import { parseArgs } from 'node:util'
@@ -15,8 +19,11 @@ import { sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/admin/layout.ts'
 import { Contents } from './growth/contents.ts'
+import { heldBy, layoutIn, leftOvers, LeastBytes, thinBlocks, type Held } from './growth/held.ts'
+import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
-import { Members, type JoiningNode } from './growth/members.ts'
+import { HAS_LEFT, Members, type JoiningNode } from './growth/members.ts'
+import { Tally, type Received } from './growth/tally.ts'
 import { judge, listOf } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
@@ -29,6 +36,7 @@ const { values } = parseArgs({
     uploads: { type: 'string', default: '4' },
     clients: { type: 'string', default: '16' },
     kills: { type: 'string', default: '0' },
+    'kills-per-step': { type: 'string', default: '0' },
     steps: { type: 'string', default: '2,3,5,drain,replace' },
     /** Of a step, with all its blocks moved. */
     'step-seconds': { type: 'string', default: '300' },
@@ -37,9 +45,14 @@ const { values } = parseArgs({
   },
 })
 const stepMs = Number(values['step-seconds']) * 1_000
+const killsPerStep = Number(values['kills-per-step'])
 /** Moved bytes to the least possible. */
 const RATIO_MAX = 1.25
-const HAS_LEFT = /it may be switched off|was removed from the cluster/
+/** For old holders to give up what they keep, and for clients' last writes to be level. */
+const LEVEL_MS = 180_000
+/** So slow that the blocks of a join take minutes; and without a limit. */
+const SLOW = { SHOAL_MOVE_RATE: '256KiB' }
+const FAST = { SHOAL_MOVE_RATE: '0' }
 
 class Growth {
   readonly #members: Members
@@ -51,17 +64,14 @@ class Growth {
     uploads: Number(values.uploads),
   })
   readonly #latencies = new Latencies()
-  /** So many may have been killed by the end of the step. */
-  #killsAllowed = 0
-  #kills = 0
-  #stepping = false
-  /** Numbers that are not killed at random. */
-  readonly #spared = new Set<number>()
-  #reviving: Promise<void> = Promise.resolve()
+  readonly #tally: Tally
+  readonly #killer: Killer
   readonly #faults: string[] = []
 
   constructor(members: Members) {
     this.#members = members
+    this.#tally = new Tally(members)
+    this.#killer = new Killer(members, this.#tally, killsPerStep > 0)
   }
 
   async run(): Promise<number> {
@@ -81,13 +91,14 @@ class Growth {
       () => this.#clients,
       () => done,
     )
-    const kills = this.#killer(() => done)
+    const kills = this.#killer.run(() => done)
+    const tally = this.#tally.run(() => done)
     try {
       await sleep(3_000)
       const steps = values.steps.split(',')
       for (const [i, step] of steps.entries()) {
-        this.#killsAllowed = Math.ceil((Number(values.kills) * (i + 1)) / steps.length)
-        await this.#step(step)
+        const soFar = Math.ceil((Number(values.kills) * (i + 1)) / steps.length)
+        await this.#step(step, killsPerStep > 0 ? this.#killer.count + killsPerStep : soFar)
       }
     } catch (error) {
       this.#faults.push(String(error))
@@ -96,30 +107,41 @@ class Growth {
       }
     }
     done = true
-    await Promise.all([...load, probe, kills])
+    await Promise.all([...load, probe, kills, tally])
     const { calls, bad: wrong } = judge(workloads)
     console.log(`${calls} calls of histories, ${wrong} not linearizable`)
+    this.#faults.push(...this.#killer.faults, ...this.#tally.faults)
     this.#faults.push(...(await this.#contents.check(this.#clients)))
+    this.#faults.push(...(await this.#level()))
+    await this.#tally.look()
     for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
     for (const client of this.#clients) client.close()
     console.log(`answers: ${listOf(answers)}`)
-    if (this.#kills > 0) console.log(`${this.#kills} times a node was killed and started again`)
+    console.log(`memory of a node at its peak, MiB: ${this.#tally.memoryLine()}`)
+    const { count } = this.#killer
+    if (count > 0) console.log(`${count} times a node was killed and started again`)
     const bad = wrong + this.#faults.length + workloads.errors.length
     for (const error of new Set(workloads.errors)) console.log(`error: ${error}`)
     console.log(bad === 0 ? 'every history linearizable, every byte right' : `${bad} faults`)
     return bad === 0 ? 0 : 1
   }
 
-  async #step(step: string): Promise<void> {
+  async #step(step: string, kills: number): Promise<void> {
     const members = this.#members
     const startedMs = performance.now()
-    const movedBefore = await members.metric('shoal_move_bytes_total')
     const ratio = await this.#ratio(step)
-    this.#stepping = true
+    await this.#tally.look()
+    const before = this.#tally.received()
+    const layout = layoutIn(members.dir(0))
+    this.#killer.allow(kills)
     let gone: number | undefined
     if (step === 'drain') gone = await this.#drain()
     else if (step === 'replace') await this.#replace()
+    else if (step === 'replace-moving') await this.#replaceMoving()
     else await this.#growTo(Number(step))
+    // What lies there when the change comes through has to be moved. From then on new members are written to at once.
+    const least = new LeastBytes()
+    for (const held of (await this.#heldByAll()).values()) least.add(held)
     await this.#contents.goOn(this.#clients[0]!)
     const served = performance.now()
     await members.untilLayout(
@@ -127,15 +149,85 @@ class Growth {
       ({ state, sources }) => state === 'STABLE' && sources === 0,
       stepMs,
     )
-    this.#stepping = false
-    await this.#reviving
-    const moved = (await members.metric('shoal_move_bytes_total')) - movedBefore
+    const missed = this.#killer.left
+    await this.#killer.pause()
+    await this.#tally.look()
+    const after = layoutIn(members.dir(0))
     if (gone !== undefined) await this.#hasLeft(gone)
     console.log(
       `${step}: members after ${((served - startedMs) / 1_000).toFixed(1)} s, moved whole after ` +
-        `${((performance.now() - startedMs) / 1_000).toFixed(1)} s, ${mib(moved)} MiB of blocks moved, ` +
-        `on paper ${ratio} of the least; ${members.joint.line()}; ${this.#latencies.line()}`,
+        `${((performance.now() - startedMs) / 1_000).toFixed(1)} s; ${members.joint.line()}; ` +
+        `${this.#latencies.line()}; ${this.#killer.line()}`,
     )
+    const isNoted = after.members.length > 3 && step !== 'replace-moving'
+    console.log(
+      `  ${this.#moved(step, before, least.between(layout, after), isNoted)}, on paper ${ratio}`,
+    )
+    if (missed > 0) console.log(`  ended ${missed} kills early`)
+  }
+
+  /** What nodes really received in the step, against the least. */
+  #moved(step: string, before: Received, leastBytes: number, isNoted: boolean): string {
+    const now = this.#tally.received()
+    const [blocks, registers, given, resync] = (
+      ['blocks', 'registers', 'given', 'resync'] as const
+    ).map((name) => now[name] - before[name]) as [number, number, number, number]
+    // After a kill resync brings what clients wrote meanwhile, which is no move.
+    const bytes = blocks + registers + given + (this.#killer.count > 0 ? 0 : resync)
+    const ratio = bytes / leastBytes
+    if (isNoted && ratio > RATIO_MAX) {
+      this.#faults.push(`"${step}" moved ${ratio.toFixed(3)} times the least possible`)
+    }
+    return (
+      `received ${mib(bytes)} MiB (blocks ${mib(blocks)}, registers and packed blocks ${mib(registers)}, ` +
+      `given ${mib(given)}; resync ${mib(resync)}), least ${mib(leastBytes)} MiB: ${ratio.toFixed(3)}`
+    )
+  }
+
+  /** By node id. */
+  async #heldByAll(): Promise<Map<string, Held>> {
+    const held = new Map<string, Held>()
+    const { members: all } = layoutIn(this.#members.dir(0))
+    for (const node of this.#members.running) {
+      // One that has only been spawned holds nothing yet.
+      const id = this.#members.idIfReady(node)
+      if (id === undefined || !all.some(({ nodeId }) => nodeId === id)) continue
+      held.set(id, await heldBy(this.#members.dir(node)))
+    }
+    return held
+  }
+
+  /** Nobody keeps anything that others hold, by the nodes' own metrics and by their indexes, and everybody has all of
+   * what is theirs. */
+  async #level(): Promise<string[]> {
+    const startedMs = performance.now()
+    let faults: string[] = []
+    do {
+      faults = []
+      const view = layoutIn(this.#members.dir(0))
+      const held = await this.#heldByAll()
+      for (const [node, rows] of held) {
+        const { registers, blocks, blockBytes } = leftOvers(view, node, rows)
+        if (registers + blocks === 0) continue
+        faults.push(
+          `${node} keeps ${registers} registers and ${blocks} blocks (${blockBytes} bytes) of others`,
+        )
+      }
+      const foreign = await this.#members.metric('shoal_foreign_partitions')
+      if (foreign > 0) faults.push(`${foreign} partitions with something left, by the metrics`)
+      const thin = thinBlocks(view, held)
+      if (thin > 0) faults.push(`${thin} blocks are not at all of their holders`)
+      if (faults.length === 0) {
+        const tookS = ((performance.now() - startedMs) / 1_000).toFixed(0)
+        const rows = [...held.values()].reduce((sum, { blocks }) => sum + blocks.size, 0)
+        console.log(
+          `level after ${tookS} s: no old holder keeps anything, ${rows} copies of blocks in place`,
+        )
+        return []
+      }
+      await sleep(2_000)
+    } while (performance.now() - startedMs < LEVEL_MS)
+    return faults
   }
 
   /** On paper, before the step; of a growth by several nodes, that of the first. */
@@ -146,7 +238,7 @@ class Growth {
     const change: PlannedChange =
       step === 'drain'
         ? { kind: 'drain', node: members.id(this.#leaver) }
-        : step === 'replace'
+        : step.startsWith('replace')
           ? { kind: 'replace', node: members.id(members.running.at(-1)!) }
           : { kind: 'add', zone, capacityBytes }
     const { ratio, ...plan } = await this.#insist((through) => members.plan(through, change))
@@ -193,15 +285,56 @@ class Growth {
     const members = this.#members
     const node = members.running.at(-1)!
     const old = members.id(node)
-    this.#spared.add(node)
-    await this.#reviving
-    this.#forget(node)
-    await members.kill(node, true)
+    await this.#loseForGood(node)
     const { node: fresh, ready } = await this.#insist((through) =>
       members.join(through, { replace: old }),
     )
     await ready
     this.#clients.push(this.#clientOf(fresh))
+  }
+
+  async #loseForGood(node: number): Promise<void> {
+    this.#killer.spared.add(node)
+    await this.#killer.revived()
+    this.#forget(node)
+    await this.#members.kill(node, true)
+  }
+
+  /** Blocks of a join are on their way, and would be for minutes, when a member is lost and replaced. */
+  async #replaceMoving(): Promise<void> {
+    const members = this.#members
+    const lost = members.running.at(-1)!
+    const old = members.id(lost)
+    const joiner = await this.#insist((through) => members.join(through, { env: SLOW }))
+    await joiner.ready
+    this.#clients.push(this.#clientOf(joiner.node))
+    const moving = await members.untilLayout(
+      'blocks of the join move',
+      ({ state, sources }) => state === 'STABLE' && sources > 0,
+      stepMs,
+    )
+    await this.#loseForGood(lost)
+    const heir = await this.#insist((through) => members.join(through, { replace: old, env: SLOW }))
+    await heir.ready
+    this.#clients.push(this.#clientOf(heir.node))
+    const { sources, epoch } = await members.untilLayout(
+      'the place of the lost node is taken',
+      ({ state, nodes }) =>
+        state === 'STABLE' &&
+        nodes.some(({ node, state: is }) => node === members.id(heir.node) && is === 'member'),
+      stepMs,
+    )
+    if (sources < 2)
+      this.#faults.push('the blocks of the join had moved before the node was replaced')
+    console.log(`  replaced in epochs ${moving.epoch} to ${epoch}, ${sources} sources of blocks`)
+    for (const { node } of [joiner, heir]) {
+      members.setEnv(node, FAST)
+      this.#killer.spared.add(node)
+      await this.#killer.revived()
+      await members.kill(node)
+      await members.again(node)
+      this.#killer.spared.delete(node)
+    }
   }
 
   /** It says itself that it may be switched off. What it keeps is a person's to delete: it can ask nobody any more. */
@@ -228,30 +361,6 @@ class Growth {
         await sleep(1_000)
       }
     }
-  }
-
-  async #killer(isDone: () => boolean): Promise<void> {
-    const members = this.#members
-    while (!isDone()) {
-      await sleep(300 + Math.random() * 1_500)
-      const nodes = members.running.filter((node) => !this.#spared.has(node))
-      if (!this.#stepping || this.#kills >= this.#killsAllowed || nodes.length < 2) continue
-      this.#kills++
-      this.#reviving = this.#killAndRevive(nodes[Math.floor(Math.random() * nodes.length)]!)
-      await this.#reviving
-    }
-  }
-
-  async #killAndRevive(node: number): Promise<void> {
-    const members = this.#members
-    await members.kill(node)
-    console.log(`  node ${node} killed`)
-    await sleep(Math.random() * 2_000)
-    await members.again(node).catch((error: unknown) => {
-      // One that has left says so, and ends.
-      if (HAS_LEFT.test(members.output(node))) return
-      this.#faults.push(`node ${node} does not start again: ${String(error).slice(-2_000)}`)
-    })
   }
 
   #clientOf(node: number): RawClient {

@@ -4,6 +4,19 @@ import type { RawClient } from '../../../bench/harness/s3.ts'
 
 const BUCKET = 'probe'
 
+/** In milliseconds. */
+export interface Quantiles {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+}
+
+export interface Waits {
+  readonly put: Quantiles
+  readonly get: Quantiles
+  readonly refused: number
+}
+
 export class Latencies {
   #put: number[] = []
   #get: number[] = []
@@ -11,7 +24,8 @@ export class Latencies {
 
   async run(clients: () => readonly RawClient[], isDone: () => boolean): Promise<void> {
     const body = Buffer.alloc(4_096, 'probe')
-    await clients()[0]!.must({ method: 'PUT', bucket: BUCKET })
+    // Another probe may be making it.
+    await clients()[0]!.send({ method: 'PUT', bucket: BUCKET })
     for (let i = 0; !isDone(); i++) {
       const client = clients()[i % clients().length]!
       const target = { bucket: BUCKET, key: `key-${i % 50}` }
@@ -23,13 +37,20 @@ export class Latencies {
 
   /** Of what was measured since the last call. */
   line(): string {
-    const text =
-      `PUT p50 ${quantile(this.#put, 0.5)} p99 ${quantile(this.#put, 0.99)} ms, ` +
-      `GET p50 ${quantile(this.#get, 0.5)} p99 ${quantile(this.#get, 0.99)} ms, ${this.#failed} refused`
+    const { put, get, refused } = this.take()
+    return (
+      `PUT p50 ${ms(put.p50)} p99 ${ms(put.p99)} ms, ` +
+      `GET p50 ${ms(get.p50)} p99 ${ms(get.p99)} ms, ${refused} refused`
+    )
+  }
+
+  /** What was measured since the last call. */
+  take(): Waits {
+    const waits = { put: quantiles(this.#put), get: quantiles(this.#get), refused: this.#failed }
     this.#put = []
     this.#get = []
     this.#failed = 0
-    return text
+    return waits
   }
 
   async #time(into: number[], send: () => Promise<unknown>): Promise<void> {
@@ -43,7 +64,12 @@ export class Latencies {
   }
 }
 
-function quantile(samples: readonly number[], q: number): string {
+function quantiles(samples: readonly number[]): Quantiles {
   const sorted = [...samples].sort((a, b) => a - b)
-  return (sorted[Math.floor(q * sorted.length)] ?? Number.NaN).toFixed(0)
+  const at = (q: number): number => sorted[Math.floor(q * sorted.length)] ?? Number.NaN
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99) }
+}
+
+export function ms(value: number): string {
+  return value.toFixed(0)
 }

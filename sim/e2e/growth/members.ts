@@ -27,11 +27,17 @@ import { layoutOf, type LayoutSeen } from './layout-seen.ts'
 
 const NODES_MAX = 12
 const READY_MS = 180_000
+/** What a node says that has left the cluster, and then ends. */
+export const HAS_LEFT = /it may be switched off|was removed from the cluster/
 
 export interface Joining {
   /** A lost node whose place it takes. */
   readonly replace?: string | undefined
   readonly zone?: string | undefined
+  /** Added to the node's environment, at later starts, too. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Where its data lies, if not beside the others'. */
+  readonly dir?: string | undefined
 }
 
 export class Members {
@@ -42,8 +48,11 @@ export class Members {
   readonly #ready = new Map<number, Ready>()
   /** What a node was given to join by. */
   readonly #joining = new Map<number, readonly string[]>()
+  readonly #env = new Map<number, Readonly<Record<string, string>>>()
+  readonly #dirs = new Map<number, string>()
   /** Killed, and not started again yet. */
   readonly #down = new Set<number>()
+  readonly #ended = new Set<number>()
   /** How long JOINT epochs lasted, from the lines of all nodes. */
   readonly joint = new JointTimes()
   #count = 0
@@ -55,9 +64,13 @@ export class Members {
   }
 
   /** One node, which founds a cluster. `args` go to every `shoal start`. */
-  static async found(args: readonly string[] = []): Promise<Members> {
+  static async found(
+    args: readonly string[] = [],
+    { env, dir }: Pick<Joining, 'env' | 'dir'> = {},
+  ): Promise<Members> {
     const dataDir = mkdtempSync(join(tmpdir(), 'shoal-grow-'))
     const members = new Members(dataDir, await freeBasePort(NODES_MAX), args)
+    members.#place(members.#count, env, dir)
     try {
       await members.#start(members.#count++, [])
     } catch (error) {
@@ -77,7 +90,7 @@ export class Members {
   }
 
   dir(node: number): string {
-    return join(this.dataDir, `node-${node}`)
+    return this.#dirs.get(node) ?? join(this.dataDir, `node-${node}`)
   }
 
   endpoint(node: number): string {
@@ -95,14 +108,41 @@ export class Members {
     return ready.node
   }
 
+  idIfReady(node: number): string | undefined {
+    return this.#ready.get(node)?.node
+  }
+
+  /** What nodes wrote that ended without having been told to, and that have not been looked for yet. */
+  takeEnded(): { node: number; code: number; output: string }[] {
+    const ended: { node: number; code: number; output: string }[] = []
+    for (const [node, { exitCode, output }] of this.#children) {
+      if (exitCode === undefined || this.#down.has(node) || this.#ended.has(node)) continue
+      this.#ended.add(node)
+      ended.push({ node, code: exitCode, output })
+    }
+    return ended
+  }
+
+  /** The process that was started last for it. */
+  process(node: number): number | undefined {
+    return this.#children.get(node)?.pid
+  }
+
+  /** For its next start. */
+  setEnv(node: number, env: Readonly<Record<string, string>>): void {
+    this.#env.set(node, env)
+  }
+
   pid(node: number): number {
     return Number(readFileSync(join(this.dir(node), 'shoal.pid'), 'utf8').trim())
   }
 
   /** Starts one more node with a token of `through`. `ready` waits for it, though it is killed and started again. */
-  async join(through: number, { replace, zone }: Joining = {}): Promise<JoiningNode> {
+  async join(through: number, joining: Joining = {}): Promise<JoiningNode> {
+    const { replace, zone, env, dir } = joining
     const { stdout } = await command(['token', '--data', this.dir(through)])
     const node = this.#count++
+    this.#place(node, env, dir)
     const token = join(this.dataDir, `token-${node}`)
     writeFileSync(token, stdout, { mode: 0o600 })
     const args = ['--join-file', token]
@@ -212,6 +252,15 @@ export class Members {
     else rmSync(this.dataDir, { recursive: true, force: true })
   }
 
+  #place(
+    node: number,
+    env: Readonly<Record<string, string>> | undefined,
+    dir: string | undefined,
+  ): void {
+    if (env !== undefined) this.#env.set(node, env)
+    if (dir !== undefined) this.#dirs.set(node, dir)
+  }
+
   #client(node: number): AdminClient {
     return AdminClient.of(this.admin(node), this.dir(node))
   }
@@ -251,10 +300,11 @@ export class Members {
         this.#args,
         args,
       ),
-      { cwd: checkout },
+      { cwd: checkout, env: this.#env.get(node) ?? {} },
     )
     this.#children.set(node, child)
     this.#down.delete(node)
+    this.#ended.delete(node)
     child.process.stderr?.on('data', (text: string) => {
       this.joint.take(node, text)
       if (process.env['SHOAL_KEEP_DATA'] !== undefined) {
