@@ -2,6 +2,11 @@
  * A small file with two copies of the same content, in two slots of one size, written in place one after the other: a
  * full disk has room for it, and a write that is torn leaves the other copy. A slot begins with eight bytes of magic and
  * the version, has the number of its write at 16, and ends in the BLAKE3 of all before it.
+ *
+ * Invariants:
+ *   - while one slot is written, the other one is sound and flushed: a write begins with the slot that is not the
+ *     newest sound one, and what a start found is flushed before that, since it may be in the page cache only
+ *   - a write is durable once its first slot is flushed
  */
 
 import { equalBytes } from '../protocol/bytes.ts'
@@ -25,6 +30,8 @@ export class TwoSlotFile {
   /** No file yet, or one that failed: it is written as a whole (D5). */
   #isMissing: boolean
   #writes: number
+  /** The number of the slot that is written first. */
+  #first: 0 | 1
 
   constructor(disk: Disk, name: string, form: SlotForm, found: Found | undefined) {
     this.#disk = disk
@@ -32,6 +39,7 @@ export class TwoSlotFile {
     this.#form = form
     this.#isMissing = found === undefined
     this.#writes = found?.writes ?? 0
+    this.#first = found?.number === 0 ? 1 : 0
   }
 
   get isMissing(): boolean {
@@ -54,9 +62,12 @@ export class TwoSlotFile {
       return
     }
     try {
-      this.#file ??= await this.#disk.open(this.#name, 'write')
-      for (const at of [0, slotBytes]) {
-        await this.#file.write([slot], at)
+      if (this.#file === undefined) {
+        this.#file = await this.#disk.open(this.#name, 'write')
+        await this.#file.flush()
+      }
+      for (const number of [this.#first, 1 - this.#first]) {
+        await this.#file.write([slot], number * slotBytes)
         await this.#file.flush()
       }
     } catch (error) {
@@ -70,16 +81,21 @@ export class TwoSlotFile {
 export interface Found {
   readonly slot: Uint8Array
   readonly writes: number
-  /** The other copy was damaged or torn. */
+  /** Where it lies. */
+  readonly number: 0 | 1
+  /** The other copy was damaged or torn, or is of an earlier write. */
   readonly isAlone: boolean
 }
 
 /** The latest sound slot. Undefined when both are not as they were written, or of a version that is not known. */
 export function latestSlot(bytes: Uint8Array, form: SlotForm): Found | undefined {
-  const [one, other] = [0, 1]
-    .map((at) => bytes.subarray(at * form.slotBytes, (at + 1) * form.slotBytes))
-    .filter((slot) => isSound(slot, form))
-    .map((slot) => ({ slot, writes: writesOf(slot) }))
+  const [one, other] = ([0, 1] as const)
+    .map((number) => ({
+      number,
+      slot: bytes.subarray(number * form.slotBytes, (number + 1) * form.slotBytes),
+    }))
+    .filter(({ slot }) => isSound(slot, form))
+    .map(({ number, slot }) => ({ number, slot, writes: writesOf(slot) }))
     .toSorted((a, b) => b.writes - a.writes)
   return one && { ...one, isAlone: other?.writes !== one.writes }
 }

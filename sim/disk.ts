@@ -170,6 +170,7 @@ export class SimulatedDisk implements Disk {
     this.life++
     this.held = []
     this.haltAt = Number.POSITIVE_INFINITY
+    for (const inode of this.names.values()) inode.writersGone()
   }
 
   /** Flips bits of one byte, in cache and on the platter. */

@@ -56,6 +56,11 @@ export class Inode {
     return this.change('truncate', sizeBytes, new Uint8Array(0))
   }
 
+  /** The process that wrote is gone: what it wrote is in the cache, and the next flush of anybody covers it. */
+  writersGone(): void {
+    for (const pending of this.pending) pending.returned = true
+  }
+
   /** What a flush that begins now covers. */
   mark(): ReadonlySet<unknown> {
     return new Set(this.pending.filter((pending) => pending.returned))
