@@ -2,13 +2,15 @@
  * One round of questions to the replicas of several shards: it ends when a majority of each shard's replica
  * sets has answered, not when everyone has who was asked.
  *
+ *   - it is of one epoch: the sets that are asked and counted are those of the epoch that goes with the questions (L4)
  *   - all questions of a round have the same limits, so that equal states give equal digests, whoever
  *     answers
  *   - one who refuses is replaced by the next replica at once, one who is slow is joined by it
  */
 
-import { bytesOf } from '../../protocol/bytes.ts'
-import type { NodeId } from '../../protocol/ids.ts'
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { isQuorum, majority } from '../../protocol/register/quorum.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
@@ -20,10 +22,10 @@ import type { Placement } from './registers.ts'
 
 const CALL_TIMEOUT_MS = 4_000
 
+/** Of registers of one partition. */
 export interface ListQuestion {
   readonly start: Uint8Array<ArrayBuffer>
   readonly end: Uint8Array<ArrayBuffer>
-  readonly sets: ReplicaSets
 }
 
 export interface ListRoundOptions {
@@ -43,8 +45,15 @@ export interface ListAnswer {
   readonly reply: WireIntervalReply
 }
 
+export interface ListAnswers {
+  /** Of the epoch of the round: a majority of each has answered. */
+  readonly sets: ReplicaSets
+  readonly answers: readonly ListAnswer[]
+}
+
 interface Shard {
   readonly question: ListQuestion
+  readonly sets: ReplicaSets
   /** In the order in which they are asked. */
   readonly replicas: readonly NodeId[]
   readonly asked: Set<NodeId>
@@ -57,7 +66,7 @@ interface Shard {
 export function askShards(
   options: ListRoundOptions,
   questions: readonly ListQuestion[],
-): Promise<(readonly ListAnswer[] | undefined)[]> {
+): Promise<(ListAnswers | undefined)[]> {
   return new ListRound(options, questions).run()
 }
 
@@ -81,17 +90,21 @@ class ListRound {
     this.#options = options
     this.#fence = bucket.current()
     this.#epoch = placement.epoch()
-    this.#shards = questions.map((question) => ({
-      question,
-      replicas: peers.preferred(question.sets.flat(), 'list'),
-      asked: new Set(),
-      askedRows: new Set(),
-      answers: [],
-    }))
-    this.#alone = questions.every(({ sets }) => sets.every((set) => set.length === 1))
+    this.#shards = questions.map((question) => {
+      const sets = placement.sets(partitionOfKey(byteString(question.start) as RegisterKey))
+      return {
+        question,
+        sets,
+        replicas: peers.preferred(sets.flat(), 'list'),
+        asked: new Set(),
+        askedRows: new Set(),
+        answers: [],
+      }
+    })
+    this.#alone = this.#shards.every(({ sets }) => sets.every((set) => set.length === 1))
   }
 
-  async run(): Promise<(readonly ListAnswer[] | undefined)[]> {
+  async run(): Promise<(ListAnswers | undefined)[]> {
     await new Promise<void>((resolve) => {
       this.#end = () => {
         this.#over = true
@@ -103,7 +116,10 @@ class ListRound {
     })
     const { bucket } = this.#options
     if (this.#staleFence || !bucket.stands()) await bucket.refresh()
-    return this.#shards.map((shard) => (this.#isAnswered(shard) ? shard.answers : undefined))
+    return this.#shards.map((shard) => {
+      const { sets, answers } = shard
+      return this.#isAnswered(shard) ? { sets, answers } : undefined
+    })
   }
 
   /** Asks so many replicas that a majority answers even if none of the doubtful ones does. */
@@ -193,11 +209,11 @@ class ListRound {
     return () => timer.cancel()
   }
 
-  #isAnswered({ question, answers }: Shard): boolean {
+  #isAnswered({ sets, answers }: Shard): boolean {
     return (
       answers.some(({ hasRows }) => hasRows) &&
       isQuorum(
-        question.sets,
+        sets,
         answers.map(({ node }) => node),
       )
     )
@@ -223,11 +239,11 @@ class ListRound {
 /** Who is to be asked besides those that have been, in each set as many as make a majority without the
  * doubtful ones. */
 function lacking(
-  { question, replicas, asked }: Shard,
+  { sets, replicas, asked }: Shard,
   doubtful: ReadonlySet<NodeId>,
 ): readonly NodeId[] {
   const chosen = new Set<NodeId>()
-  for (const set of question.sets) {
+  for (const set of sets) {
     let hopeful = set.filter(
       (node) => chosen.has(node) || (asked.has(node) && !doubtful.has(node)),
     ).length

@@ -17,15 +17,15 @@ import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { equalBytes } from '../../protocol/bytes.ts'
-import { partitionOfKey, type KeyRange } from '../../protocol/keyspace/key.ts'
+import type { KeyRange } from '../../protocol/keyspace/key.ts'
 import { isQuorum } from '../../protocol/register/quorum.ts'
-import type { RegisterValue, ReplicaSets } from '../../protocol/register/types.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
 import type { RequestContext } from '../../gateway/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from '../rpc/peers.ts'
 import type { Bucket } from './bucket.ts'
-import { askShards, type ListAnswer } from './list-round.ts'
+import { askShards, type ListAnswers } from './list-round.ts'
 import type { Placement, Registers } from './registers.ts'
 
 const ATTEMPTS = 5
@@ -191,56 +191,40 @@ export class ListWalk {
   /** One round; the result is the cursors whose replicas must be asked again. */
   async #fillOnce(cursors: readonly Cursor[]): Promise<Cursor[]> {
     const again: Cursor[] = []
-    const differing: { cursor: Cursor; sets: ReplicaSets }[] = []
-    // The layout may change meanwhile: what was asked of a majority counts for that one.
-    const sets = cursors.map(({ range }) =>
-      this.#options.placement.sets(partitionOfKey(range.start)),
-    )
-    for (const [i, answers] of (await this.#ask(cursors, sets, false)).entries()) {
+    const differing: Cursor[] = []
+    for (const [i, answered] of (await this.#ask(cursors, false)).entries()) {
       const cursor = cursors[i]!
-      if (answers === undefined) {
+      if (answered === undefined) {
         again.push(cursor)
         continue
       }
-      const rows = agreed(sets[i]!, answers)
-      if (rows === undefined) differing.push({ cursor, sets: sets[i]! })
+      const rows = agreed(answered)
+      if (rows === undefined) differing.push(cursor)
       else this.#take(cursor, rows)
     }
     if (differing.length === 0) return again
-    // Merge their rows up to the least covered end, read what differs (T1).
-    const asked = differing.map(({ cursor }) => cursor)
-    const rowsOfAll = await this.#ask(
-      asked,
-      differing.map((each) => each.sets),
-      true,
-    )
-    for (const [i, answers] of rowsOfAll.entries()) {
-      const cursor = asked[i]!
-      if (answers === undefined) {
-        again.push(cursor)
-        continue
+    // Merge their rows up to the least covered end, read what differs (T1). The layout may have changed meanwhile: this
+    // is a round of its own, of the epoch in which it begins.
+    for (const [i, answered] of (await this.#ask(differing, true)).entries()) {
+      const cursor = differing[i]!
+      if (answered === undefined) again.push(cursor)
+      else {
+        await this.#merge(
+          cursor,
+          answered.answers.map(({ reply }) => reply),
+        )
       }
-      const replies = answers.map(({ reply }) => reply)
-      await this.#merge(cursor, replies)
     }
     return again
   }
 
-  #ask(
-    cursors: readonly Cursor[],
-    sets: readonly ReplicaSets[],
-    rowsOfAll: boolean,
-  ): Promise<(readonly ListAnswer[] | undefined)[]> {
+  #ask(cursors: readonly Cursor[], rowsOfAll: boolean): Promise<(ListAnswers | undefined)[]> {
     this.#context.rounds++
     const { bucket } = this.#walk
     const options = { ...this.#options, bucket, limit: this.#limit, rowsOfAll }
     return askShards(
       options,
-      cursors.map(({ range }, i) => ({
-        start: bytesOf(range.start),
-        end: bytesOf(range.end),
-        sets: sets[i]!,
-      })),
+      cursors.map(({ range }) => ({ start: bytesOf(range.start), end: bytesOf(range.end) })),
     )
   }
 
@@ -306,7 +290,7 @@ export class ListWalk {
 }
 
 /** The rows of one that a majority of each set agrees with; undefined when there is none. */
-function agreed(sets: ReplicaSets, answers: readonly ListAnswer[]): WireIntervalReply | undefined {
+function agreed({ sets, answers }: ListAnswers): WireIntervalReply | undefined {
   for (const { hasRows, reply } of answers) {
     if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
     const same = answers.filter(

@@ -17,6 +17,8 @@ let elsewhere: Map<string, OwnedBlock | undefined>
 let owner: BlockOwner | undefined
 let over: boolean
 let bad: boolean
+/** Of the layout, when it is asked: the last one stays. */
+let epochs: number[]
 let put: OwnedBlock[]
 let forgotten: BlockKey[]
 let suspects: Suspect[]
@@ -30,6 +32,7 @@ beforeEach(() => {
   owner = undefined
   over = true
   bad = true
+  epochs = [7]
   put = []
   forgotten = []
   suspects = []
@@ -49,7 +52,10 @@ beforeEach(() => {
       getOwnedBlock: (to) =>
         elsewhere.has(to) ? Promise.resolve(elsewhere.get(to)) : Promise.reject(new Error('down')),
     },
-    placement: { sets: () => [['a', 'b', 'c'] as NodeId[]] },
+    placement: {
+      epoch: () => (epochs.length > 1 ? epochs.shift()! : epochs[0]!),
+      sets: () => [['a', 'b', 'c'] as NodeId[]],
+    },
     marks: { ask: (ids) => Promise.resolve(new Set(over ? ids : [])) },
     collector: { suspect: (suspect) => void suspects.push(suspect) },
     logger: { debug() {}, info() {}, warn() {}, error() {} },
@@ -85,6 +91,7 @@ test.each<[string, () => void]>([
   ['its attempt may be running', () => (over = false)],
   ['a replica does not answer', () => void elsewhere.delete('b')],
   ['it can be read after all', () => (bad = false)],
+  ['other nodes may hold it by a later layout', () => (epochs = [7, 8])],
 ])('stays while %s', async (_, because) => {
   because()
   await mended()

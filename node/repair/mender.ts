@@ -33,6 +33,7 @@ export interface MenderOptions {
     ): Promise<OwnedBlock | undefined>
   }
   readonly placement: {
+    epoch(): number
     sets(partition: number): ReplicaSets
     sources?(partition: number): readonly NodeId[]
   }
@@ -85,9 +86,10 @@ export class Mender {
     logger.warn({ partition }, 'a damaged block that no replica has was given up')
   }
 
-  /** Throws when a replica has it, or does not answer. */
+  /** Throws when a replica has it, or does not answer, and when the replicas may be others by now. */
   async #mustBeNowhere(key: BlockKey): Promise<void> {
     const { self, placement, peers } = this.#options
+    const epoch = placement.epoch()
     const partition = partitionOfKey(key)
     const sources = placement.sources?.(partition) ?? []
     for (const node of new Set([...placement.sets(partition).flat(), ...sources])) {
@@ -95,5 +97,6 @@ export class Mender {
       const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
       if (block !== undefined) throw new Error('another replica has it')
     }
+    if (placement.epoch() !== epoch) throw new Error('the layout has changed meanwhile')
   }
 }

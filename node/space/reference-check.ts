@@ -142,12 +142,14 @@ export class ReferenceCheck {
   async #checkPage(page: readonly Row[], counts: ReferenceCounts): Promise<void> {
     const { logger } = this.#options
     const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: Named }[]>()
+    // Who should hold a block, and who is asked, is of one epoch: a later one gives it to others.
+    const layout = this.#options.view()
     for (const row of page) {
       counts.registers++
       try {
         for await (const named of this.#named(row)) {
           for (const block of named.blocks) {
-            const holder = this.#holderOf(block)
+            const holder = this.#holderOf(layout, block)
             if (holder === undefined) continue
             if (holder === this.#options.self) {
               if (!this.#options.blocks.has(block)) await this.#missing(row, named, block, counts)
@@ -163,13 +165,13 @@ export class ReferenceCheck {
         logger.debug({ error: String(error) }, 'scrub: a register could not be checked')
       }
     }
-    const { peers, view } = this.#options
+    const { peers } = this.#options
     for (const [node, asked] of elsewhere) {
       for (let at = 0; at < asked.length; at += HOLDS_ASKED_MAX) {
         const some = asked.slice(at, at + HOLDS_ASKED_MAX)
         const keys = some.map(({ key }) => key)
         const held = await peers
-          .holds(node, view().epoch, keys, { timeoutMs: CALL_TIMEOUT_MS })
+          .holds(node, layout.epoch, keys, { timeoutMs: CALL_TIMEOUT_MS })
           .catch(() => undefined)
         for (const [i, { key, row, named }] of some.entries()) {
           if (held === undefined) counts.unknown++
@@ -180,9 +182,9 @@ export class ReferenceCheck {
   }
 
   /** This node where it should hold the block, else the first replica that is connected. */
-  #holderOf(block: BlockKey): NodeId | undefined {
-    const { view, self, peers } = this.#options
-    const replicas = view().replicas(partitionOfKey(block))
+  #holderOf(layout: LayoutView, block: BlockKey): NodeId | undefined {
+    const { self, peers } = this.#options
+    const replicas = layout.replicas(partitionOfKey(block))
     if (replicas.includes(self)) return self
     return replicas.find((node) => peers.connected(node)) ?? replicas[0]
   }

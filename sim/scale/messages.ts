@@ -10,7 +10,7 @@ import { FRAME_HEADER_BYTES } from '../../node/net/framing.ts'
 import { toSync } from '../../node/rebalance/syncer.ts'
 import { SUMMARIES_MAX } from '../../node/rebalance/witness.ts'
 import type { Peers } from '../../node/rpc/peers.ts'
-import { bytesOf } from '../../protocol/bytes.ts'
+import { bytesOf, u16 } from '../../protocol/bytes.ts'
 import { bucketId, type ByteString, type NodeId } from '../../protocol/ids.ts'
 import { metaKeyHash, partitionOf } from '../../protocol/keyspace/key.ts'
 import { encodeEntry } from '../../protocol/layout/entry.ts'
@@ -147,7 +147,7 @@ async function countList(nodes: number) {
   }
   const questions = Array.from({ length: shards }, (_, shard) => {
     const partition = partitionOf(metaKeyHash(bucket, shard), view.partitionBits)
-    return { start: bytesOf('r'), end: bytesOf('s'), sets: view.replicaSets(partition) }
+    return { start: bytesOf(u16(partition)), end: bytesOf(u16(partition + 1)) }
   })
   const clock = new VirtualClock()
   const answers = askShards(
