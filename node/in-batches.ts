@@ -1,3 +1,25 @@
+/** Runs over all items, `lanes` of them at any time. Rejects with the first error, once nothing is under way. */
+export async function inLanes<T>(
+  items: Iterable<T>,
+  lanes: number,
+  run: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items[Symbol.iterator]()
+  let failed = false
+  const lane = async (): Promise<void> => {
+    for (let next = rest.next(); next.done !== true && !failed; next = rest.next()) {
+      try {
+        await run(next.value)
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const ends = await Promise.allSettled(Array.from({ length: lanes }, lane))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason as Error
+}
+
 /** Runs over all items, `size` of them at a time. */
 export async function inBatches<T>(
   items: readonly T[],

@@ -167,6 +167,22 @@ describe('a join with data', () => {
     await world.run(done)
     expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
   })
+
+  test('a large partition takes long: registers that are copied are progress, also behind a new start', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of [...nodes, joiner]) node.moves.isSynced = false
+    const { done } = await joining(nodes, joiner)
+    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    for (let i = 0; i < 24; i++) {
+      if (i === 12) joiner.moves.copied = 0
+      joiner.moves.copied += 100
+      await world.pass(5_000)
+    }
+    expect(view(nodes[0]!).state).toBe('JOINT')
+    for (const node of [...nodes, joiner]) node.moves.isSynced = true
+    await world.run(done)
+    expect(changes(nodes[0]!)).toEqual(DONE)
+  })
 })
 
 describe('whoever leads it', () => {

@@ -8,7 +8,8 @@
  *     accepted at a ballot of which nobody of P′ has heard (L5)
  *   - somebody holds something: STABLE(P′) once, of each partition that moves, a majority of its P′ set has synced
  *     at exactly this epoch, durably (L5, L7). P becomes a source of blocks
- *   - no progress for too long: back to STABLE(P), which is always allowed (L8)
+ *   - no progress for too long: back to STABLE(P), which is always allowed (L8). Progress is a partition that is synced
+ *     and a register that is copied or settled: a large partition takes its time
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -28,7 +29,7 @@ const JOINT_MS_MAX = 10_000
 /** So long all nodes are waited for to say that they hold nothing. Then the change goes on as one with data. Where
  * nobody moves data, a majority of each set is enough. */
 const JOINT_ALL_MS = 2_000
-/** With data: back when nothing more was synced for so long. */
+/** With data: back when no node has come any further for so long. */
 export const JOINT_STALL_MS = 20_000
 const ASK_AGAIN_MS = 200
 
@@ -97,16 +98,14 @@ export class JointStep {
     const { poll, timer, epoch } = this.#parts
     const nodes = view.members.map((member) => member.nodeId)
     const moved = view.moved()
-    let best = -1
+    const before = new Map<NodeId, number>()
     let progressMs = timer.nowMs()
     for (;;) {
       const polled = await poll.ask(view, nodes)
       if (epoch() !== view.epoch) return undefined
       if (isSynced(view, moved, polled)) return stableEntry(view.entry, 'synced', moved.length > 0)
-      const come = howFar(polled)
       const nowMs = timer.nowMs()
-      if (come > best) {
-        best = come
+      if (hasMoved(before, polled)) {
         progressMs = nowMs
       } else if (nowMs - progressMs >= JOINT_STALL_MS) {
         return stableEntry(view.entry, 'abandoned')
@@ -134,10 +133,17 @@ function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): b
   })
 }
 
-function howFar({ at }: Polled): number {
-  let sum = 0
-  for (const { synced, move } of at.values()) sum += countBits(synced) + move.doneBytes
-  return sum
+/** Some node has come further than it was when it was last asked. What has been counted in registers and bytes begins
+ * anew where a node starts again. */
+function hasMoved(before: Map<NodeId, number>, { at }: Polled): boolean {
+  let moved = false
+  for (const [node, { synced, copied = 0, move }] of at) {
+    const come = countBits(synced) + copied + move.doneBytes
+    const known = before.get(node)
+    if (known === undefined || come > known) moved = true
+    before.set(node, come)
+  }
+  return moved
 }
 
 const NO_BITS = new Uint8Array(0)

@@ -3,6 +3,7 @@
  *
  *   PLANNED               learning   how much of the partitions that it will hold it has copied
  *   JOINT                 synced     partitions that it has synced at exactly this epoch, durably (L5)
+ *                         copied     registers that it has copied for that; says only that it goes on
  *   STABLE with sources   whole      partitions of which it has every block, durably, source by source
  *
  * Bits: partition p is bit 7 - p % 8 of byte p / 8.
@@ -23,6 +24,8 @@ export interface Progress {
     readonly isCaughtUp: boolean
   }
   readonly synced: Uint8Array
+  /** Absent: none. */
+  readonly copied?: number
   /** Of each source, by its epoch. */
   readonly whole: readonly WholeBits[]
   readonly move: {
@@ -73,19 +76,14 @@ const BITS = /^[A-Za-z0-9+/]{0,65536}={0,2}$/
 const SOURCES_TOLD_MAX = 16
 
 export const progressMessage = {
-  encode({ synced, whole, ...rest }: Progress): Uint8Array {
+  encode({ synced, copied = 0, whole, ...rest }: Progress): Uint8Array {
     const told = whole.map(({ source, bits }) => ({ source, bits: base64(bits) }))
-    return utf8(JSON.stringify({ ...rest, synced: base64(synced), whole: told }))
+    const some = { ...rest, synced: base64(synced), whole: told }
+    return utf8(JSON.stringify(copied === 0 ? some : { ...some, copied }))
   },
   decode(bytes: Uint8Array): Progress {
-    const fields = fieldsOf(parseJson(bytes), [
-      'epoch',
-      'holds',
-      'learning',
-      'synced',
-      'whole',
-      'move',
-    ])
+    const names = ['epoch', 'holds', 'learning', 'synced', 'whole', 'move'] as const
+    const fields = fieldsOf(parseJson(bytes), names, ['copied'] as const)
     const learning = fieldsOf(fields.learning, ['total', 'done', 'isCaughtUp'])
     const move = fieldsOf(fields.move, ['pendingBytes', 'doneBytes', 'bytesPerSecond'])
     return {
@@ -97,6 +95,7 @@ export const progressMessage = {
         isCaughtUp: booleanOf(learning.isCaughtUp),
       },
       synced: bytesOfBase64(fields.synced),
+      ...(fields.copied !== undefined && { copied: integerOf(fields.copied, 1, NUMBER_MAX) }),
       whole: listOf(fields.whole, SOURCES_TOLD_MAX, (item) => {
         const { source, bits } = fieldsOf(item, ['source', 'bits'])
         return { source: integerOf(source, 1, NUMBER_MAX), bits: bytesOfBase64(bits) }

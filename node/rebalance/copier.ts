@@ -7,7 +7,8 @@
  * 3. Of a key for which all of them have the same ballot, that ballot is chosen (R1): the state is fetched from the
  *    nearest and installed, its packed blocks first (A5).
  * 4. Other keys: a learner leaves them for its next pass. In JOINT they are settled by an identity change, unless what
- *    is here is as new as anything they have. So are copies that this node's floor refuses (G3).
+ *    is here is as new as anything they have. So are copies that this node's floor refuses (G3): at once above it, and
+ *    without a look at their states.
  * 5. In JOINT this node's mark is raised above all promises that the members of P gave before (A1). A member may have
  *    accepted, alone, what a majority of them promised: from a node of P′ that knew nothing of the promise, a value
  *    with a lower ballot could be chosen, and then be taken for older than that one.
@@ -15,7 +16,8 @@
  *    installed any more. A learner's floor stays, since no floor rises between PLANNED and STABLE.
  *
  * Then everything that was chosen before this epoch is here, or something that came after it. What is written
- * meanwhile is written to a majority of P′ (L3).
+ * meanwhile is written to a majority of P′ (L3). Partitions are reported as they are done, after some thousands of
+ * registers at the latest, and registers one by one: who waits for the sync sees that it goes on.
  *
  * Invariants:
  *   - epoch is checked after every wait; a copy of an earlier one is not installed           (L6, L6b)
@@ -38,19 +40,18 @@ import {
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
-import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { BlockStore } from '../data/blocks.ts'
 import type { Store } from '../data/store.ts'
 import type { NewRecord } from '../data/types.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { Turns } from '../env/sleep.ts'
-import { inBatches } from '../in-batches.ts'
+import { inBatches, inLanes } from '../in-batches.ts'
 import { internalContext } from '../internal-context.ts'
 import { floorRaised } from '../metadata/index-rows.ts'
 import type { LostBlocks } from '../metadata/lost-blocks.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import type { Registers } from '../metadata/registers.ts'
-import { ENUMERATE, type Exchange } from '../repair/exchange.ts'
+import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
 import type { Peers } from '../rpc/peers.ts'
 import { shortBitmapOf } from '../../protocol/keyspace/bitmap.ts'
 import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
@@ -59,9 +60,11 @@ import { STATES_MAX, type Witness } from './witness.ts'
 /** Partitions whose keys are merged together. */
 const GROUP_MAX = 512
 const PEERS_AT_ONCE = 16
-const SETTLED_AT_ONCE = 16
+/** Each is two rounds, for which a client that writes the same register waits. */
+const SETTLED_AT_ONCE = 32
 const LEARNT_AT_ONCE = 64
-const NO_DIGEST = new Uint8Array(REGISTER_DIGEST_BYTES)
+/** After so many registers the partitions that are done are reported. */
+const COPIED_MAX = 2_000
 
 export interface CopierOptions {
   readonly self: NodeId
@@ -86,6 +89,10 @@ export interface CopyTask {
   readonly mode: CopyMode
   /** In JOINT: of each member that was asked, its mark when it first told of it in this epoch. */
   readonly marks: Map<NodeId, number>
+  /** A look at the registers of these partitions begins. */
+  readonly begun?: (partitions: readonly number[]) => void
+  /** A register of the partition was installed or settled, and is here. */
+  readonly copied?: (partition: number) => void
   /** The epoch has passed, or the node stops. */
   readonly isOver: () => boolean
   /** All that P has of these partitions is here, or, of a learner, all that it may copy. */
@@ -100,16 +107,20 @@ export interface CopyResult {
 }
 
 /** What one member of P has of one partition. */
-export interface Summary {
-  readonly registers: Uint8Array
-  readonly minima: Uint8Array
-  readonly floor: Ballot
-}
+export type Summary = Contents
 
 /** Partitions that the same members of P tell of. */
 interface Group {
   readonly witnesses: readonly NodeId[]
   readonly partitions: number[]
+}
+
+type RaiseFloors = (partitions: readonly number[]) => Promise<void>
+
+/** `isRefused`: the witnesses agree, and this node's floor refuses their ballot. */
+interface Unsettled {
+  readonly key: RegisterKey
+  readonly isRefused: boolean
 }
 
 /** `ballot` undefined: the witnesses differ. */
@@ -140,16 +151,16 @@ export class Copier {
     if (task.mode === 'sync') await this.raiseMark(task.marks)
     const level: number[] = []
     const groups = new Map<string, Group>()
-    const turns = new Turns(this.#options.clock)
     let left = 0
-    for (const partition of partitions) {
-      await turns.took()
-      const summaries = told.get(partition)!
-      const need = this.needed(layout.placement.replicas(partition))
-      const verdict = this.judge(partition, summaries, need)
-      if (verdict === 'too few') left++
-      else if (verdict === 'level') level.push(partition)
-      else this.#group(groups, partition, summaries, need)
+    for await (const some of this.#options.exchange.contentsOf(partitions)) {
+      for (const [partition, mine] of some) {
+        const summaries = told.get(partition)!
+        const need = this.needed(layout.placement.replicas(partition))
+        const verdict = this.judge(mine, summaries, need)
+        if (verdict === 'too few') left++
+        else if (verdict === 'level') level.push(partition)
+        else this.#group(groups, partition, summaries, need)
+      }
     }
     if (isOver()) return { copied: 0, left: partitions.length }
     if (level.length > 0) {
@@ -181,18 +192,14 @@ export class Copier {
 
   /** `level`: a majority of P's set has just what this node has, but for floors. */
   judge(
-    partition: number,
+    mine: Contents,
     summaries: ReadonlyMap<NodeId, Summary>,
     need: number,
   ): 'too few' | 'level' | 'differs' {
     if (summaries.size < need) return 'too few'
-    const { exchange } = this.#options
-    const mine = exchange.digestOf(partition).subarray(0, REGISTER_DIGEST_BYTES)
-    const minima = exchange.minimaDigest(partition)
     let equal = 0
-    for (const theirs of summaries.values()) {
-      const registers = theirs.registers.length === 0 ? NO_DIGEST : theirs.registers
-      if (equalBytes(mine, registers) && equalBytes(minima, theirs.minima)) equal++
+    for (const { registers, minima } of summaries.values()) {
+      if (equalBytes(mine.registers, registers) && equalBytes(mine.minima, minima)) equal++
     }
     return equal >= need ? 'level' : 'differs'
   }
@@ -210,8 +217,11 @@ export class Copier {
     const { host, store } = this.#options
     const records: NewRecord[] = []
     for (const partition of partitions) {
-      const floors = [...(told.get(partition)?.values() ?? [])].map(({ floor }) => floor)
-      const highest = floors.reduce(maxBallot, ZERO_BALLOT)
+      let highest: Ballot = ZERO_BALLOT
+      for (const { floor } of told.get(partition)?.values() ?? []) {
+        highest = maxBallot(highest, floor)
+      }
+      if (sameBallot(highest, ZERO_BALLOT)) continue
       if (compareBallots(host.floor(partition), highest) < 0) {
         records.push(floorRaised(partition, highest))
       }
@@ -242,31 +252,33 @@ export class Copier {
   /** Step 1. */
   async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, Summary>>> {
     const { layout, partitions } = task
-    const { self, peers, exchange, host, witness, logger } = this.#options
+    const { self, peers, exchange, witness, logger } = this.#options
     const told = new Map<number, Map<NodeId, Summary>>()
     const asked = new Map<NodeId, number[]>()
+    const own: number[] = []
     for (const partition of partitions) {
       told.set(partition, new Map())
       for (const node of layout.placement.replicas(partition)) {
-        if (node === self) {
-          if (!(await witness.isSound(layout, partition))) continue
-          const registers = exchange.digestOf(partition).slice(0, REGISTER_DIGEST_BYTES)
-          const minima = exchange.minimaDigest(partition)
-          told.get(partition)!.set(self, { registers, minima, floor: host.floor(partition) })
-        } else if (peers.connected(node)) {
+        if (node === self) own.push(partition)
+        else if (peers.connected(node)) {
           const list = asked.get(node)
           if (list === undefined) asked.set(node, [partition])
           else list.push(partition)
         }
       }
     }
-    await inBatches([...asked], PEERS_AT_ONCE, async ([peer, wanted]) => {
+    const telling = inBatches([...asked], PEERS_AT_ONCE, async ([peer, wanted]) => {
       try {
         await this.#ask(task, peer, wanted, told)
       } catch (error) {
         logger.debug({ peer, error: String(error) }, 'a member did not say what it has')
       }
     })
+    // Meanwhile.
+    for await (const some of exchange.contentsOf(await witness.sound(layout, own))) {
+      for (const [partition, contents] of some) told.get(partition)!.set(self, contents)
+    }
+    await telling
     return told
   }
 
@@ -286,7 +298,12 @@ export class Copier {
       // What it promises from now on it promises in this epoch, to proposers that ask P′ too.
       if (!marks.has(peer)) marks.set(peer, reply.mark)
       for (const { partition, registers, minima, floor } of reply.partitions) {
-        told.get(partition)?.set(peer, { registers, minima, floor: ballotOfWire(floor) })
+        const contents = {
+          registers: new Uint8Array(registers),
+          minima: new Uint8Array(minima),
+          floor: ballotOfWire(floor),
+        }
+        told.get(partition)?.set(peer, contents)
       }
       if (reply.next <= from) return
       from = reply.next
@@ -302,6 +319,8 @@ export class Copy {
   readonly #witnesses: readonly NodeId[]
   readonly #others: readonly NodeId[]
   readonly #partitions: readonly number[]
+  /** Those that are neither reported nor have failed, ascending. */
+  #open: readonly number[]
   readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
   readonly #failed = new Set<number>()
   readonly #counters: CopyCounters
@@ -323,42 +342,53 @@ export class Copy {
       'block',
     )
     this.#partitions = partitions
+    this.#open = partitions
     this.#told = told
   }
 
   /** The result says how many partitions are not done. */
-  async run(raiseFloors: (partitions: readonly number[]) => Promise<void>): Promise<number> {
-    const { logger } = this.#options
-    const { isOver, done } = this.#task
+  async run(raiseFloors: RaiseFloors): Promise<number> {
+    this.#task.begun?.(this.#partitions)
     try {
-      await this.#registers()
-      await this.minima()
-      if (this.#task.isOver()) throw new NoWitness()
-      const level = this.#partitions.filter((partition) => !this.#failed.has(partition))
-      if (this.#task.mode === 'sync') await raiseFloors(level)
+      await this.#registers(raiseFloors)
+      await this.#finish(raiseFloors)
     } catch (error) {
-      logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
-      return this.#partitions.length
+      this.#options.logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
     }
-    // Checked again after every wait (L6b).
-    if (isOver()) return this.#partitions.length
-    const copied = this.#partitions.filter((partition) => !this.#failed.has(partition))
-    if (copied.length > 0) await done(copied)
-    return this.#failed.size
+    return this.#open.length + this.#failed.size
+  }
+
+  /** Steps 5 and 6 of the partitions below this one: all their registers have been looked at. */
+  async #finish(raiseFloors: RaiseFloors, below = Number.POSITIVE_INFINITY): Promise<void> {
+    const { isOver, done, mode } = this.#task
+    const looked = this.#open.filter((partition) => partition < below)
+    const level = looked.filter((partition) => !this.#failed.has(partition))
+    if (level.length > 0) {
+      await this.minima(level)
+      if (isOver()) throw new NoWitness()
+      if (mode === 'sync') await raiseFloors(level)
+      // Checked again after every wait (L6b).
+      if (isOver()) throw new NoWitness()
+      await done(level)
+    }
+    this.#open = this.#open.slice(looked.length)
   }
 
   get #epoch(): number {
     return this.#task.layout.epoch
   }
 
-  async #registers(): Promise<void> {
+  async #registers(raiseFloors: RaiseFloors): Promise<void> {
     const wanted = shortBitmapOf(this.#partitions)
     const { peers, clock } = this.#options
     const streams = this.#others.map((peer) => new PairStream(peers, peer, this.#epoch, wanted))
     const turns = new Turns(clock)
     let batch: Wanted[] = []
+    let reported = 0
     for (;;) {
-      for (const stream of streams) if (stream.isDry) await stream.fill()
+      if (streams.some((stream) => stream.isDry)) {
+        await Promise.all(streams.map((stream) => stream.fill()))
+      }
       await turns.took()
       const next = this.#next(streams)
       if (next === undefined) break
@@ -368,6 +398,9 @@ export class Copy {
       if (batch.length < STATES_MAX) continue
       await this.#take(batch)
       batch = []
+      if (this.copied - reported < COPIED_MAX) continue
+      reported = this.copied
+      await this.#finish(raiseFloors, partitionOfKey(next.key))
     }
     await this.#take(batch)
   }
@@ -412,23 +445,37 @@ export class Copy {
   }
 
   async #take(batch: readonly Wanted[]): Promise<void> {
-    const unsettled = batch.filter(({ ballot }) => ballot === undefined).map(({ key }) => key)
-    const agreed = batch.filter((one) => one.ballot !== undefined) as Pair[]
+    const unsettled: Unsettled[] = []
+    const agreed: Pair[] = []
+    for (const { key, ballot } of batch) {
+      if (ballot === undefined) unsettled.push({ key, isRefused: false })
+      else if (this.#isRefused(key, ballot)) unsettled.push({ key, isRefused: true })
+      else agreed.push({ key, ballot })
+    }
     const found = await this.#fetch(agreed)
-    await inBatches(agreed, LEARNT_AT_ONCE, async ({ key }) => {
+    await inLanes(agreed, LEARNT_AT_ONCE, async ({ key }) => {
       const accepted = found.get(key)
-      if (accepted === undefined || !(await this.#learn(key, accepted))) unsettled.push(key)
-    })
-    if (this.#task.mode === 'learn') return
-    await inBatches(unsettled, SETTLED_AT_ONCE, async (key) => {
-      if (this.#task.isOver()) throw new NoWitness()
-      try {
-        if (!(await this.#settle(key))) this.#fail(key)
-      } catch (error) {
-        this.#options.logger.debug({ error: String(error) }, 'a register could not be settled')
-        this.#fail(key)
+      if (accepted === undefined || !(await this.#learn(key, accepted))) {
+        unsettled.push({ key, isRefused: false })
       }
     })
+    if (this.#task.mode === 'learn') return
+    await inLanes(unsettled, SETTLED_AT_ONCE, async (each) => {
+      if (this.#task.isOver()) throw new NoWitness()
+      try {
+        if (!(await this.#settle(each))) this.#fail(each.key)
+      } catch (error) {
+        this.#options.logger.debug({ error: String(error) }, 'a register could not be settled')
+        this.#fail(each.key)
+      }
+    })
+  }
+
+  /** A copy at this ballot would be: it is absent here, and the floor is as high (G3). */
+  #isRefused(key: RegisterKey, ballot: Ballot): boolean {
+    const { host } = this.#options
+    if (host.peek(key) !== undefined) return false
+    return compareBallots(ballot, host.floor(partitionOfKey(key))) <= 0
   }
 
   #fail(key: RegisterKey): void {
@@ -469,8 +516,13 @@ export class Copy {
     await this.#pullBlocks(accepted)
     const learnt = await host.learn(key, accepted, this.#epoch)
     if (learnt === 'late') throw new NoWitness()
-    if (learnt === 'installed') this.copied++
+    if (learnt === 'installed') this.#copied(key)
     return learnt === 'installed' || learnt === 'held'
+  }
+
+  #copied(key: RegisterKey): void {
+    this.copied++
+    this.#task.copied?.(partitionOfKey(key))
   }
 
   /** Packed blocks and pages go in front of the state that names them (A5). */
@@ -491,27 +543,41 @@ export class Copy {
   }
 
   /** Step 4: whatever comes of it is chosen in this epoch. */
-  async #settle(key: RegisterKey): Promise<boolean> {
-    const { registers, host, blocks, lost } = this.#options
-    const settled = await registers.settle(internalContext(), key)
-    this.copied++
-    // Nothing was chosen, and nothing that a member of P has can be chosen any more.
-    if (settled === undefined || (await this.#learn(key, settled))) return true
-    for (const block of settled.value.blocks) {
+  async #settle({ key, isRefused }: Unsettled): Promise<boolean> {
+    const { registers, blocks, lost } = this.#options
+    const settled = await (isRefused
+      ? this.#settleAboveFloor(key)
+      : registers.settle(internalContext(), key))
+    if (await this.#isSettled(key, settled)) return true
+    for (const block of settled?.value.blocks ?? []) {
       if (!blocks.has(block)) await lost.noteIfLost(block)
     }
     // Above the floor, and without what is lost (G3, A5).
+    return this.#isSettled(key, await this.#settleAboveFloor(key))
+  }
+
+  #settleAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
+    const { registers, host } = this.#options
     const { counter } = host.floor(partitionOfKey(key))
-    const again = await registers.settle(internalContext(), key, undefined, true, counter)
-    return again === undefined || (await this.#learn(key, again))
+    return registers.settle(internalContext(), key, undefined, true, counter)
+  }
+
+  async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {
+    // Nothing was chosen, and nothing that a member of P has can be chosen any more.
+    if (settled === undefined) return true
+    const { copied } = this
+    if (!(await this.#learn(key, settled))) return false
+    // It came by the change itself, to which this node has agreed.
+    if (this.copied === copied) this.#copied(key)
+    return true
   }
 
   /** To the highest of all witnesses. */
-  async minima(): Promise<void> {
+  async minima(partitions: readonly number[]): Promise<void> {
     const { exchange, host, peers } = this.#options
     const rises = new Map<string, { bucket: BucketId; generation: number; partitions: number[] }>()
     for (const peer of this.#others) {
-      const differing = this.#partitions.filter((partition) => {
+      const differing = partitions.filter((partition) => {
         const minima = this.#told.get(partition)?.get(peer)?.minima
         return minima !== undefined && !equalBytes(minima, exchange.minimaDigest(partition))
       })

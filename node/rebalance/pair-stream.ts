@@ -47,6 +47,7 @@ export async function* pairPages(
 export class PairStream {
   readonly peer: NodeId
   readonly #pages: AsyncGenerator<WirePairsReply>
+  #coming: Promise<IteratorResult<WirePairsReply>> | undefined
   #pairs: readonly Pair[] = []
   #at = 0
   #isOver = false
@@ -61,12 +62,16 @@ export class PairStream {
     return !this.#isOver && this.#at === this.#pairs.length
   }
 
+  /** The page behind is asked for at once: it comes while this one is worked on. */
   async fill(): Promise<void> {
     while (this.isDry) {
-      const { value, done } = await this.#pages.next()
+      const { value, done } = await (this.#coming ?? this.#pages.next())
       this.#at = 0
       this.#pairs = done === true ? [] : pairsOf(value)
       this.#isOver = done === true
+      this.#coming = this.#isOver ? undefined : this.#pages.next()
+      // Its error is for the next call.
+      this.#coming?.catch(() => {})
     }
   }
 

@@ -38,6 +38,8 @@ export interface MoveProgress {
   readonly learning: LearningProgress
   /** In JOINT: partitions that are synced at exactly this epoch, durably. */
   readonly synced: Uint8Array
+  /** In JOINT: registers that were copied for that. It begins anew when the node starts again. */
+  readonly copied: number
   /** In STABLE with sources: partitions of which every block is here, durably, by the source's epoch. */
   readonly whole: readonly {
     readonly source: number
@@ -57,6 +59,7 @@ export class Rebalance {
   readonly #entering: Entering
   readonly #copier: Copier
   #learner: Learner | undefined
+  #syncer: Syncer | undefined
   /** Of the epoch at work. */
   #epoch = 0
   #started = false
@@ -130,6 +133,7 @@ export class Rebalance {
     return {
       learning: this.#learning(view),
       synced: bitsBy((p) => this.#isSynced(view!.epoch, p)),
+      copied: this.#syncer?.epoch === view?.epoch ? (this.#syncer?.copied ?? 0) : 0,
       whole: (view?.sources ?? []).map(({ epoch: source }) => ({
         source,
         bits: bitsBy((p) => file.isWhole(source, p) && !forgotten.lacksBlocks(p)),
@@ -186,7 +190,8 @@ export class Rebalance {
         entering: this.#entering,
         copier: this.#copier,
       }
-      await new Syncer(options, view).run(isOver)
+      this.#syncer = new Syncer(options, view)
+      await this.#syncer.run(isOver)
     }
   }
 

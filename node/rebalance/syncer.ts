@@ -15,6 +15,7 @@ import type { MoveFile } from './move-file.ts'
 
 const RETRY_MS = 100
 const RETRY_MS_MAX = 2_000
+const LOOKS_COUNTED = 3
 
 export interface SyncerOptions {
   readonly self: NodeId
@@ -33,11 +34,27 @@ export class Syncer {
   readonly #view: LayoutView
   readonly #partitions: readonly number[]
   readonly #marks = new Map<NodeId, number>()
+  /** How often the registers of each partition were looked at. */
+  readonly #looks: Uint8Array
+  #copied = 0
 
   constructor(options: SyncerOptions, view: LayoutView) {
     this.#options = options
     this.#view = view
     this.#partitions = toSync(view, options.self)
+    this.#looks = new Uint8Array(view.partitions)
+  }
+
+  get epoch(): number {
+    return this.#view.epoch
+  }
+
+  /**
+   * Registers that were copied or settled so far. Those of a partition that is looked at again and again do not count
+   * any more: clients write them all the time, and a sync that gets nowhere would seem to go on.
+   */
+  get copied(): number {
+    return this.#copied
   }
 
   /** Until all is synced, or the epoch is over. */
@@ -76,6 +93,14 @@ export class Syncer {
       partitions: left.filter((partition) => entering.serves(partition)),
       mode: 'sync',
       marks: this.#marks,
+      begun: (partitions) => {
+        for (const partition of partitions) {
+          this.#looks[partition] = Math.min(this.#looks[partition]! + 1, LOOKS_COUNTED + 1)
+        }
+      },
+      copied: (partition) => {
+        if (this.#looks[partition]! <= LOOKS_COUNTED) this.#copied++
+      },
       isOver,
       done: async (partitions) => {
         // What was lost meanwhile may be what was copied (D8).

@@ -21,19 +21,17 @@ import type {
   WireSummaryReply,
   WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
-import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { Turns } from '../env/sleep.ts'
 import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
 import type { RegisterHost } from '../metadata/register-host.ts'
 import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
-import { ENUMERATE, isEmpty, type Exchange } from '../repair/exchange.ts'
+import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
-/** Partitions on one page of a summary. */
-export const SUMMARIES_MAX = 1_024
+/** Partitions on one page of a summary. Of each up to a hundred bytes, which must fit into a message. */
+export const SUMMARIES_MAX = 4_096
 /** On one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
 const PAIRS_MAX = 2_000
 const PARTITIONS_MAX = 1_024
@@ -43,9 +41,6 @@ const PAIR_BYTES = 48
 /** Asked for in one message. */
 export const STATES_MAX = 256
 const STATES_BYTES_MAX = 640 << 10
-/** A look at a partition costs as much as so many rows. */
-const PARTITION_ROWS = 4
-
 export interface WitnessOptions {
   readonly self: NodeId
   readonly store: Store
@@ -68,24 +63,27 @@ export class Witness {
   }
 
   async summary(request: WireSummaryRequest): Promise<WireSummaryReply> {
-    const { view, host, clock } = this.#options
+    const { view, host, exchange } = this.#options
     const { epoch, wanted, from } = request
     const faulty = await this.#findFaulty()
     const layout = view()
     const nothing = { epoch: layout.epoch, partitions: [], next: 0, mark: 0 }
     if (epoch !== layout.epoch) return nothing
-    const turns = new Turns(clock)
-    const partitions: WireSummary[] = []
+    const asked: number[] = []
     let next = 0
     for (let partition = from; partition < layout.partitions; partition++) {
       if (!hasBit(wanted, partition)) continue
-      if (partitions.length === SUMMARIES_MAX) {
+      if (asked.length === SUMMARIES_MAX) {
         next = partition
         break
       }
-      await turns.took(PARTITION_ROWS)
-      if (this.isWitness(layout, partition) && !this.isFaulty(faulty, partition)) {
-        partitions.push(this.#summaryOf(partition))
+      asked.push(partition)
+    }
+    const partitions: WireSummary[] = []
+    for await (const some of exchange.contentsOf(asked)) {
+      for (const [partition, contents] of some) {
+        if (!this.isWitness(layout, partition) || this.isFaulty(faulty, partition)) continue
+        partitions.push(summaryOf(partition, contents))
       }
     }
     // Begun in one epoch and ready in the next: it is of none (L6b).
@@ -167,21 +165,12 @@ export class Witness {
     return layout.placement.replicas(partition).includes(self) && votes(partition)
   }
 
-  /** Whether this node's own registers may stand for what a member of P has. */
-  async isSound(layout: LayoutView, partition: number): Promise<boolean> {
-    return this.isWitness(layout, partition) && !this.isFaulty(await this.#findFaulty(), partition)
-  }
-
-  #summaryOf(partition: number): WireSummary {
-    const { host, exchange } = this.#options
-    const digest = exchange.digestOf(partition).slice(0, REGISTER_DIGEST_BYTES)
-    const floor = host.floor(partition)
-    return {
-      partition,
-      registers: isEmpty(digest) ? EMPTY_BYTES : digest,
-      minima: exchange.minimaDigest(partition),
-      ...(compareBallots(floor, ZERO_BALLOT) > 0 && { floor: wireBallot(floor) }),
-    }
+  /** Of which of these partitions this node's own registers may stand for what a member of P has. */
+  async sound(layout: LayoutView, partitions: readonly number[]): Promise<number[]> {
+    const faulty = await this.#findFaulty()
+    return partitions.filter(
+      (partition) => this.isWitness(layout, partition) && !this.isFaulty(faulty, partition),
+    )
   }
 
   /** A register of it is FAULTY still. */
@@ -214,6 +203,11 @@ export class Witness {
     }
     return faulty
   }
+}
+
+function summaryOf(partition: number, { registers, minima, floor }: Contents): WireSummary {
+  const hasFloor = compareBallots(floor, ZERO_BALLOT) > 0
+  return { partition, registers, minima, ...(hasFloor && { floor: wireBallot(floor) }) }
 }
 
 function partitionOfCursor(cursor: string): number {

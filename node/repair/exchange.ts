@@ -6,7 +6,7 @@ import { blake3 } from '../../protocol/hash.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
+import { ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import { MessageError, wireBallot } from '../../protocol/rpc/message.ts'
 import type {
   WireDigestReply,
@@ -16,10 +16,16 @@ import type {
   WireRecalled,
   WireRecallRequest,
 } from '../../protocol/rpc/messages.js'
-import { combineDigests, DIGEST_BYTES, EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
+import {
+  combineDigests,
+  DIGEST_BYTES,
+  EMPTY_DIGEST,
+  REGISTER_DIGEST_BYTES,
+} from '../../protocol/sync/digest.ts'
 import { rowPages } from '../data/row-pages.ts'
 import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
+import { Turns } from '../env/sleep.ts'
 import type { Forgotten } from './forgotten.ts'
 import { digestRow, endOfPartitionRows, floorOfRow, floorRow } from '../metadata/index-rows.ts'
 import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.ts'
@@ -32,6 +38,10 @@ export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as con
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
 const MINIMA_DIGEST_BYTES = 16
+/** Partitions whose rows are read in one go: most have none, and a look at the index costs as much as some rows. */
+const CONTENTS_PARTITIONS = 64
+const CONTENTS_ROWS = 4
+const NO_BYTES = new Uint8Array(0)
 /** Partitions on one page of a recall. */
 const RECALLED_MAX = 256
 /** Of its keys and what belongs to them: keys have 1,024 bytes and more, and a page must fit into a frame. */
@@ -44,6 +54,15 @@ export const GROUPS_MAX = 16
  * witness, and the digest is NO_WITNESS (D8). */
 export const BLOCKS_LEVEL = 2
 export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
+
+/** What there is of a partition, but for blocks. */
+export interface Contents {
+  /** The digest of its registers. Empty: there are none. */
+  readonly registers: Uint8Array<ArrayBuffer>
+  /** As `minimaDigest`. */
+  readonly minima: Uint8Array<ArrayBuffer>
+  readonly floor: Ballot
+}
 
 export interface ExchangeOptions {
   readonly store: Store
@@ -122,6 +141,68 @@ export class Exchange {
     return { epoch: layout.epoch, digests }
   }
 
+  /**
+   * What there is of these partitions, ascending, several at a time. It gives way to others in between; those that come
+   * together are of one moment.
+   */
+  async *contentsOf(
+    partitions: readonly number[],
+  ): AsyncGenerator<readonly (readonly [partition: number, contents: Contents])[]> {
+    const turns = new Turns(this.#options.clock)
+    for (let at = 0; at < partitions.length;) {
+      const first = partitions[at]!
+      const some: number[] = []
+      for (; at < partitions.length && partitions[at]! < first + CONTENTS_PARTITIONS; at++) {
+        some.push(partitions[at]!)
+      }
+      const { rows, contents } = this.#contentsIn(first, some.at(-1)!)
+      yield some.map((partition) => [partition, contents.get(partition) ?? NOTHING] as const)
+      await turns.took(CONTENTS_ROWS + rows)
+    }
+  }
+
+  /** Of the partitions from the first to the last, those of which there is anything. */
+  #contentsIn(
+    first: number,
+    last: number,
+  ): { readonly rows: number; readonly contents: ReadonlyMap<number, Contents> } {
+    const found = new Map<
+      number,
+      { registers: Contents['registers']; minima: Uint8Array[]; floor: Ballot }
+    >()
+    let rows = 0
+    const look = (letter: string, visit: (key: Uint8Array, row: Uint8Array) => void): void => {
+      const end = bytesOf(endOfPartitionRows(letter + u16(last)))
+      this.#options.store.range(bytesOf(letter + u16(first)), end, ROWS_MAX, (key, row) => {
+        rows++
+        visit(key, row)
+      })
+    }
+    const of = (key: Uint8Array) => {
+      const partition = key[1]! * 256 + key[2]!
+      let each = found.get(partition)
+      if (each === undefined) {
+        found.set(partition, (each = { registers: NO_BYTES, minima: [], floor: ZERO_BALLOT }))
+      }
+      return each
+    }
+    look('d', (key, row) => {
+      const registers = row.slice(0, REGISTER_DIGEST_BYTES)
+      if (!isEmpty(registers)) of(key).registers = registers
+    })
+    look('g', (key, row) => {
+      of(key).minima.push(key.slice(3), encodeNumber(decodeNumber(row)))
+    })
+    look('f', (key, row) => {
+      of(key).floor = floorOfRow(row)
+    })
+    const contents = new Map<number, Contents>()
+    for (const [partition, { minima, ...rest }] of found) {
+      contents.set(partition, { ...rest, minima: digestOfMinima(minima) })
+    }
+    return { rows, contents }
+  }
+
   /** Of the lowest generations that are obeyed (T8): equal digests, equal minima. */
   minimaDigest(partition: number): Uint8Array<ArrayBuffer> {
     const prefix = `g${u16(partition)}`
@@ -134,7 +215,7 @@ export class Exchange {
         parts.push(key.slice(3), encodeNumber(decodeNumber(row)))
       },
     )
-    return parts.length === 0 ? new Uint8Array(0) : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
+    return digestOfMinima(parts)
   }
 
   /** What `peer`, which has forgotten, should know of the partitions that both hold, page by page (D8). This
@@ -206,6 +287,13 @@ export class Exchange {
     })
     return reply
   }
+}
+
+const NOTHING: Contents = { registers: NO_BYTES, minima: NO_BYTES, floor: ZERO_BALLOT }
+
+/** `parts`: of each minimum its bucket and its generation. */
+function digestOfMinima(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return parts.length === 0 ? NO_BYTES : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
 }
 
 export function isEmpty(digest: Uint8Array): boolean {

@@ -47,8 +47,8 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
         Copier.prototype,
         'judge',
         (original) =>
-          function (this: Copier, partition, summaries, need) {
-            const real = original.call(this, partition, summaries, need)
+          function (this: Copier, mine, summaries, need) {
+            const real = original.call(this, mine, summaries, need)
             return this.isOwn(summaries) ? 'level' : real
           },
       )

@@ -150,7 +150,7 @@ export class FakeNode {
   up = true
   filter: Filter = () => true
   /** How far it says it is with copying. */
-  readonly moves = { isCaughtUp: true, isSynced: true, isWhole: true, doneBytes: 0 }
+  readonly moves = { isCaughtUp: true, isSynced: true, isWhole: true, copied: 0, doneBytes: 0 }
   /** What its log said, warnings and errors apart from the rest. */
   readonly lines: string[] = []
   readonly warnings: string[] = []
@@ -215,11 +215,12 @@ export class FakeNode {
 
   #progress(): ReturnType<MoveReporter['progress']> {
     const view = this.manager.current()!
-    const { isCaughtUp, isSynced, isWhole, doneBytes } = this.moves
+    const { isCaughtUp, isSynced, isWhole, copied, doneBytes } = this.moves
     const { length: total } = view.learning(this.nodeId)
     return {
       learning: { total, done: isCaughtUp ? total : 0, isCaughtUp },
       synced: bitsOf(view.partitions, isSynced),
+      copied,
       whole: view.sources.map(({ epoch }) => ({
         source: epoch,
         bits: bitsOf(view.partitions, isWhole),

@@ -1,0 +1,122 @@
+/**
+ * A node that comes back to partitions whose floors it raised when it held them: no copy of an older ballot is
+ * installed there (G3), each register is settled in JOINT (L5).
+ */
+
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  bucketId,
+  operationId,
+  proposerId,
+  type ByteString,
+  type RegisterKey,
+} from '../protocol/ids.ts'
+import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import { floorRaised } from '../node/metadata/index-rows.ts'
+import { Registers } from '../node/metadata/registers.ts'
+import { MoveFile } from '../node/rebalance/move-file.ts'
+import { Patches } from './mutants/patches.ts'
+import { nodeOf } from './testing/calm-cluster.ts'
+import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
+
+const BUCKET = bucketId('c'.repeat(16))
+/** Of two partitions one is large. */
+const KEYS: readonly RegisterKey[] = [
+  ...keysOf(0, 2_600),
+  ...keysOf(1, 300),
+  ...keysOf(2, 300),
+  ...keysOf(3, 300),
+]
+const BALLOT = { counter: 5, proposer: proposerId('p'.repeat(16)) }
+/** Above BALLOT. */
+const FLOOR = { counter: 1_000_000, proposer: proposerId('q'.repeat(16)) }
+
+function keysOf(shard: number, count: number): RegisterKey[] {
+  return Array.from({ length: count }, (_, i) =>
+    objectRegister(BUCKET, shard, `${i}`.padStart(6, '0') as ByteString, 6),
+  )
+}
+
+let patches: Patches
+let settles: number
+let underWay: number
+let underWayMax: number
+/** How many had been settled at each report of partitions of KEYS. */
+let reports: number[]
+
+beforeEach(() => {
+  patches = new Patches()
+  settles = 0
+  underWay = 0
+  underWayMax = 0
+  reports = []
+  patches.method(
+    Registers.prototype,
+    'settle',
+    (original) =>
+      async function (this: Registers, ...call) {
+        settles++
+        underWayMax = Math.max(underWayMax, ++underWay)
+        return original.call(this, ...call).finally(() => underWay--)
+      },
+  )
+  const partitions = new Set(KEYS.map(partitionOfKey))
+  patches.method(
+    MoveFile.prototype,
+    'addSynced',
+    (original) =>
+      function (this: MoveFile, epoch, synced) {
+        const all = [...synced]
+        if (settles > 0 && all.some((partition) => partitions.has(partition))) reports.push(settles)
+        return original.call(this, epoch, all)
+      },
+  )
+})
+
+afterEach(() => patches.undo())
+
+async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
+  await hand.plan(numbers)
+  await hand.untilCaughtUp(...numbers)
+  await hand.joint()
+  await hand.untilSynced(...numbers)
+  await hand.synced()
+}
+
+test('each register is settled once, several at a time, and is seen as progress before its partition is', async () => {
+  await withHandLayout(4, async (hand) => {
+    await become(hand, [0, 1, 2])
+    const value = {
+      operation: operationId('o'.repeat(16)),
+      tombstone: false,
+      body: new Uint8Array(100),
+      blocks: [],
+    }
+    for (const node of [0, 1, 2]) {
+      const { host } = nodeOf(hand.cluster, node)
+      await Promise.all(KEYS.map((key) => host.learn(key, { ballot: BALLOT, value })))
+    }
+    const returning = nodeOf(hand.cluster, 3)
+    await returning.store.append(
+      [...new Set(KEYS.map(partitionOfKey))].map((partition) => floorRaised(partition, FLOOR)),
+    )
+    await hand.plan([0, 1, 3])
+    await hand.untilCaughtUp(3)
+    expect(KEYS.filter((key) => returning.host.peek(key) !== undefined)).toEqual([])
+    settles = 0
+    await hand.joint()
+    await hand.until(() => returning.rebalance.progress().copied > 1_000)
+    expect(hand.unsynced(3)).toContain(partitionOfKey(KEYS[0]!))
+    await hand.untilSynced(0, 1, 3)
+    expect(returning.rebalance.progress().copied).toBe(KEYS.length)
+    expect(settles).toBe(KEYS.length)
+    expect(underWayMax).toBeGreaterThan(16)
+    expect(underWayMax).toBeLessThanOrEqual(64)
+    // Partitions that are done do not wait for all the others.
+    expect(reports[0]).toBeLessThan(KEYS.length)
+    for (const key of KEYS) {
+      expect(returning.host.peek(key)!.ballot.counter).toBeGreaterThan(FLOOR.counter)
+    }
+  })
+})
