@@ -3,7 +3,10 @@
 import { expect, test } from 'vitest'
 import { bucketId, operationId, proposerId, type ByteString } from '../protocol/ids.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
+import { tokensEntry } from '../protocol/layout/transition.ts'
 import { RPC } from '../protocol/rpc/message.ts'
+import { MoveFile } from '../node/rebalance/move-file.ts'
+import { Patches } from './mutants/patches.ts'
 import { withNetwork } from './mutants/ports.ts'
 import { backendOf, bytesLike, get, nodeOf, put } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
@@ -111,6 +114,33 @@ test('a learner that starts again within a plan goes on with what it has', async
         }),
     },
   )
+})
+
+test('a start looks at the latest entries of a long layout only', async () => {
+  const patches = new Patches()
+  let looks = 0
+  try {
+    patches.method(
+      MoveFile.prototype,
+      'follow',
+      (original) =>
+        function (this: MoveFile, ...entry) {
+          looks++
+          original.call(this, ...entry)
+        },
+    )
+    await withHandLayout(2, async (hand) => {
+      for (let i = 0; i < 150; i++) await hand.decide(tokensEntry(hand.last, []))
+      hand.cluster.kill(1, true)
+      looks = 0
+      await hand.cluster.start(1)
+      expect(nodeOf(hand.cluster, 1).layout.current()!.epoch).toBe(hand.last.epoch)
+      expect(looks).toBeGreaterThan(0)
+      expect(looks).toBeLessThan(70)
+    })
+  } finally {
+    patches.undo()
+  }
 })
 
 test('a partition with thousands of registers comes over page by page', async () => {

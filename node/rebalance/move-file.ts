@@ -39,6 +39,9 @@ import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../two-slot-
 
 export const MOVE_FILE = 'moves'
 
+/** A start looks at no more entries of the layout again. */
+const ENTRIES_UNWRITTEN_MAX = 64
+
 const FORM: SlotForm = { magic: utf8('SHOALMOV'), version: 1, slotBytes: 48 << 10 }
 const HELD_AT = 40
 const SYNCED_AT = HELD_AT + BITMAP_BYTES
@@ -95,6 +98,11 @@ export class MoveFile {
   /** It could not be written, or never was. */
   get isOwed(): boolean {
     return this.#file.isMissing
+  }
+
+  /** Many entries of the layout were looked at that it does not know of. */
+  get isBehind(): boolean {
+    return this.#next.epoch - this.#durable.epoch >= ENTRIES_UNWRITTEN_MAX
   }
 
   /** Writes what counts, as after a full disk. */
@@ -192,8 +200,9 @@ export class MoveFile {
     this.#written(state, serial)
   }
 
-  #written({ held, joint, synced, whole }: State, serial: number): void {
+  #written({ epoch, held, joint, synced, whole }: State, serial: number): void {
     const durable = this.#durable
+    durable.epoch = epoch
     durable.joint = joint
     durable.synced = synced
     // Something was taken away meanwhile: whoever added waits for the write that follows.

@@ -113,6 +113,8 @@ export class Rebalance {
   /** A later entry was adopted, or several. */
   adopted(): void {
     this.#entering.follow()
+    const { file } = this.#options
+    if (file.isBehind) void file.settle().catch(() => {})
     if (this.#started) this.#begin()
   }
 
