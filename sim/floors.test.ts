@@ -46,6 +46,10 @@ let underWayMax: number
 let reports: number[]
 /** Durably. */
 let reported: Set<number>
+/** Registers of node 3, which may be starting. */
+let isHere: (key: RegisterKey) => boolean
+/** Of partitions that were reported, when they were. */
+let missing: RegisterKey[]
 
 beforeEach(() => {
   patches = new Patches()
@@ -54,6 +58,8 @@ beforeEach(() => {
   underWayMax = 0
   reports = []
   reported = new Set()
+  isHere = () => true
+  missing = []
   patches.method(
     Registers.prototype,
     'settle',
@@ -73,7 +79,11 @@ beforeEach(() => {
         const some = [...synced].filter((partition) => partitions.has(partition))
         // At the beginning of JOINT nodes 0 and 1 report what they have.
         const isReturning = settles > 0
-        if (isReturning && some.length > 0) reports.push(settles)
+        if (isReturning && some.length > 0) {
+          reports.push(settles)
+          const copied = KEYS.filter((key) => some.includes(partitionOfKey(key)))
+          missing.push(...copied.filter((key) => !isHere(key)))
+        }
         await original.call(this, epoch, synced)
         if (isReturning) for (const partition of some) reported.add(partition)
       },
@@ -113,8 +123,10 @@ async function withFloors(run: (hand: HandLayout) => Promise<void>): Promise<voi
     await hand.untilCaughtUp(3)
     expect(KEYS.filter((key) => returning.host.peek(key) !== undefined)).toEqual([])
     settles = 0
+    isHere = (key) => hand.cluster.node(3)?.host.peek(key) !== undefined
     await hand.joint()
     await run(hand)
+    expect(missing).toEqual([])
     const { host } = nodeOf(hand.cluster, 3)
     for (const key of KEYS) {
       expect(host.peek(key)!.ballot.counter).toBeGreaterThan(FLOOR.counter)
@@ -143,6 +155,7 @@ test('a node that loses power in JOINT goes on with what it has', async () => {
     const { rebalance } = nodeOf(cluster, 3)
     await hand.until(() => rebalance.progress().copied > 1_500)
     expect(reported.size).toBeLessThan(4)
+    isHere = () => true
     cluster.kill(3, true)
     // It is up as a member of P when JOINT is over.
     const started = cluster.start(3)
