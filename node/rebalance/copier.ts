@@ -355,21 +355,21 @@ export class Copy {
     } catch (error) {
       this.#options.logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
     }
-    return this.#open.length + this.#failed.size
+    return new Set([...this.#open, ...this.#failed]).size
   }
 
   /** Steps 5 and 6 of the partitions below this one: all their registers have been looked at. */
   async #finish(raiseFloors: RaiseFloors, below = Number.POSITIVE_INFINITY): Promise<void> {
     const { isOver, done, mode } = this.#task
     const looked = this.#open.filter((partition) => partition < below)
-    const level = looked.filter((partition) => !this.#failed.has(partition))
-    if (level.length > 0) {
-      await this.minima(level)
+    if (looked.length > 0) {
+      await this.minima(looked)
       if (isOver()) throw new NoWitness()
+      const level = looked.filter((partition) => !this.#failed.has(partition))
       if (mode === 'sync') await raiseFloors(level)
       // Checked again after every wait (L6b).
       if (isOver()) throw new NoWitness()
-      await done(level)
+      if (level.length > 0) await done(level)
     }
     this.#open = this.#open.slice(looked.length)
   }
