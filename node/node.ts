@@ -461,7 +461,6 @@ export class ShoalNode {
       memberCount: () => view().members.length,
       isMember: () => layout.isMember(),
       bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
-      createAllowed: () => layout.createBucketAllowed(),
       isEmpty: (context, bucket) => objects.isEmpty(context, bucket),
       abandonUploads: (context, bucket) => uploads.abandonAll(context, bucket),
     })

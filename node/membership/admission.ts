@@ -20,7 +20,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import type { ChangeDriver } from './change-driver.ts'
 import type { ChangeGate } from './change-gate.ts'
 import { chunkOfEntries } from './entry-transfer.ts'
-import { HOLDS_DATA, stillUp, TOO_OLD } from './errors.ts'
+import { stillUp, TOO_OLD } from './errors.ts'
 import { droppedIn, featuresOf, removedLine } from './former.ts'
 import { holdsData } from './holds-data.ts'
 import type { JoinReply, JoinRequest } from './join-messages.ts'
@@ -52,8 +52,6 @@ export interface AdmissionParts {
   readonly clusterSecret: () => Uint8Array | undefined
   readonly gate: ChangeGate
   readonly connected: (node: NodeId) => boolean
-  /** False while a cluster that holds data can take nobody in. */
-  readonly movesData: () => boolean
 }
 
 interface Waiting {
@@ -76,11 +74,6 @@ export class Admission {
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts
-  }
-
-  /** Whether a batch is being gathered or proposed. */
-  get busy(): boolean {
-    return this.#admitting
   }
 
   /** Handler of JOIN_PROTOCOL. `from` is what the handshake proved. */
@@ -208,7 +201,6 @@ export class Admission {
     const refusal = gate.refusal(view.entry)
     if (refusal !== undefined) return all(busy(refusal))
     const holds = view.state === 'PLANNED' || (await holdsData(this.#parts.peers, view))
-    if (holds && !this.#parts.movesData()) return all(refused('holds-data', HOLDS_DATA))
     // The short way: in an empty cluster there is nothing to copy.
     const isShort = !holds && batch.every(({ replace }) => replace === undefined)
 

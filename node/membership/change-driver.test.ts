@@ -14,7 +14,6 @@ const DONE = [...PLANNED, 'JOINT joint', 'STABLE synced', 'STABLE moved']
 /** Three members that hold data, and a node that may join. */
 async function grown(seed = 1): Promise<{ world: World; nodes: FakeNode[]; joiner: FakeNode }> {
   const world = new World(seed)
-  world.movesData = true
   const nodes = await cluster(world, 'a', 'b', 'c')
   for (const node of nodes) node.holds = true
   return { world, nodes, joiner: await world.node('d') }

@@ -25,10 +25,8 @@ import {
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { ChangeDriver } from './change-driver.ts'
 import type { ChangeGate } from './change-gate.ts'
-import { CANNOT_MOVE, MembershipError, stillUp } from './errors.ts'
-import { holdsData } from './holds-data.ts'
+import { MembershipError, stillUp } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
-import type { LayoutPeers } from './layout-peers.ts'
 import { hasMajorities } from './planned-step.ts'
 import type { Proposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
@@ -45,9 +43,6 @@ export interface ChangeOfficeParts {
   readonly gate: ChangeGate
   readonly timer: Timer
   readonly connected: (node: NodeId) => boolean
-  /** False while a cluster with data can not change. */
-  readonly movesData: () => boolean
-  readonly peers: LayoutPeers
 }
 
 export class ChangeOffice {
@@ -79,10 +74,6 @@ export class ChangeOffice {
   async apply(change: Change, { force = false } = {}): Promise<LayoutEntry> {
     const { proposer, driver, timer } = this.#parts
     const untilMs = timer.nowMs() + APPLY_MS
-    const view = this.#votersView()
-    if (!this.#parts.movesData() && (await holdsData(this.#parts.peers, view))) {
-      throw new MembershipError('holds-data', CANNOT_MOVE)
-    }
     for (;;) {
       const { entry } = this.#votersView()
       if (!force) this.#mustBeDown(entry, change)

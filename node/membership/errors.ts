@@ -14,7 +14,7 @@ export type MembershipErrorCode =
   | 'too-many-tokens'
   /** The token, or this data directory, belongs to another cluster. */
   | 'other-cluster'
-  /** The cluster holds data already, and can not change its members, or not with this joiner. */
+  /** The joiner's program is too old for this cluster. Earlier programs: a cluster that held data changed nothing. */
   | 'holds-data'
   /** The members run an earlier program, which does not understand this one's request. */
   | 'old-members'
@@ -45,13 +45,6 @@ export class MembershipError extends Error {
     this.code = code
   }
 }
-
-export const HOLDS_DATA =
-  'this cluster already holds buckets; adding nodes to it is not supported yet'
-
-/** As HOLDS_DATA, of any other change. */
-export const CANNOT_MOVE =
-  'this cluster already holds data; changing its members is not supported yet'
 
 export const TOO_OLD =
   'this cluster needs a newer version of the program than that of this node: install it, then join again'

@@ -26,8 +26,7 @@ import type { Timer } from './timer.ts'
 
 /** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
 const JOINT_MS_MAX = 10_000
-/** So long all nodes are waited for to say that they hold nothing. Then the change goes on as one with data. Where
- * nobody moves data, a majority of each set is enough. */
+/** So long all nodes are waited for to say that they hold nothing. Then the change goes on as one with data. */
 const JOINT_ALL_MS = 2_000
 /** With data: back when no node has come any further for so long. */
 export const JOINT_STALL_MS = 20_000
@@ -39,8 +38,6 @@ export interface JointStepParts {
   readonly witness: EpochWitness
   readonly timer: Timer
   readonly epoch: () => number
-  /** False while this program can not move data: then a change ends where data is found. */
-  readonly movesData: () => boolean
 }
 
 export class JointStep {
@@ -57,13 +54,12 @@ export class JointStep {
     if (look === 'over') return undefined
     if (look === 'no-answer') return stableEntry(entry, 'no-answer')
     if (look === 'empty') return stableEntry(entry, 'synced')
-    if (!this.#parts.movesData()) return stableEntry(entry, 'holds-data')
     return this.#untilSynced(view)
   }
 
   /** Does anybody hold registers? */
   async #look(view: LayoutView): Promise<'empty' | 'holds' | 'no-answer' | 'over'> {
-    const { peers, timer, witness, epoch, movesData } = this.#parts
+    const { peers, timer, witness, epoch } = this.#parts
     const sinceMs = timer.nowMs()
     const nodes = view.members.map((member) => member.nodeId)
     for (;;) {
@@ -86,9 +82,7 @@ export class JointStep {
       if (holds) return 'holds'
       const waitedMs = timer.nowMs() - sinceMs
       if (empty.length === nodes.length) return 'empty'
-      if (waitedMs >= JOINT_ALL_MS && coversAll(view, empty)) {
-        return movesData() ? 'holds' : 'empty'
-      }
+      if (waitedMs >= JOINT_ALL_MS && coversAll(view, empty)) return 'holds'
       if (waitedMs >= JOINT_MS_MAX) return 'no-answer'
       await timer.sleep(timer.jittered(ASK_AGAIN_MS))
     }

@@ -18,7 +18,6 @@ describe('founding', () => {
     expect(memberIds(a)).toEqual(ids(a))
     expect(view(a).replicaSets(5)).toEqual([[a.nodeId]])
     expect(a.secret).toHaveLength(32)
-    expect(a.manager.createBucketAllowed()).toBe(true)
     const { clusterId } = view(a)
     a.crash()
     await world.run(a.restart())
@@ -44,7 +43,6 @@ describe('joining', () => {
       expect(memberIds(node)).toEqual(ids(a!, b!, c!))
       expect(node.secret).toEqual(a!.secret)
       expect([...view(node).replicas(9)].sort()).toEqual(ids(a!, b!, c!))
-      expect(node.manager.createBucketAllowed()).toBe(true)
     }
     expect(states(b!)).toEqual(['STABLE founded', 'STABLE token', 'JOINT join', 'STABLE synced'])
   })
@@ -176,13 +174,14 @@ describe('joining', () => {
       if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
       return true
     }
-    expect((await failure(world.run(d.manager.join(token)))).code).toBe('holds-data')
+    for (const node of [a!, b!, c!, d]) node.moves.isSynced = false
+    const joining = d.manager.join(token)
+    await world.until(() => states(a!).at(-1) === 'STABLE abandoned')
     expect(d.secret).toBeUndefined()
     await world.until(() => [a!, b!, c!].every((node) => view(node).state === 'STABLE'))
-    c!.holds = false
-    c!.filter = () => true
     expect((await failure(world.run(e.manager.join(token)))).code).toBe('used-token')
-    await world.run(d.manager.join(token))
+    for (const node of [a!, b!, c!, d]) node.moves.isSynced = true
+    await world.run(joining)
     expect(d.secret).toEqual(a!.secret)
   })
 
@@ -241,21 +240,7 @@ describe('joining', () => {
     expect(error.message).toMatch(/data directory was replaced/)
   })
 
-  test('a cluster that holds data refuses, before any epoch', async () => {
-    const world = new World()
-    const [a, b, c] = await cluster(world, 'a', 'b', 'c')
-    c!.holds = true
-    const d = await world.node('d')
-    const error = await failure(world.run(d.manager.join(await tokenOf(a!))))
-    expect(error.code).toBe('holds-data')
-    expect(error.message).toBe(
-      'this cluster already holds buckets; adding nodes to it is not supported yet',
-    )
-    expect(states(a!).slice(FORMED)).toEqual(['STABLE token'])
-    expect(memberIds(b!)).toEqual(ids(a!, b!, c!))
-  })
-
-  test('data that comes in before JOINT is found there, and the cluster goes back (L8)', async () => {
+  test('data that comes in before JOINT is found there, and synced (L5)', async () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const d = await world.node('d')
@@ -266,13 +251,20 @@ describe('joining', () => {
       if (type === LAYOUT_RPC.prepare || type === LAYOUT_RPC.accept) c!.holds = true
       return true
     }
-    const error = await failure(world.run(d.manager.join(token)))
-    expect(error.code).toBe('holds-data')
-    await world.until(() => [a!, b!, c!].every((node) => view(node).epoch === FORMED + JOINED))
+    for (const node of [a!, b!, c!, d]) node.moves.isSynced = false
+    const joining = world.run(d.manager.join(token))
+    await world.until(() => [a!, b!, c!, d].every((node) => view(node)?.state === 'JOINT'))
+    await world.pass(5_000)
+    expect(view(a!).state).toBe('JOINT')
+    for (const node of [a!, b!, c!, d]) node.moves.isSynced = true
+    await joining
+    await world.until(() => [a!, b!, c!].every((node) => memberIds(node).length === 4))
     for (const node of [a!, b!, c!]) {
-      expect(memberIds(node)).toEqual(ids(a!, b!, c!))
-      expect(node.manager.createBucketAllowed()).toBe(true)
-      expect(states(node).slice(FORMED + 1)).toEqual(['JOINT join', 'STABLE holds-data'])
+      expect(states(node).slice(FORMED + 1)).toEqual([
+        'JOINT join',
+        'STABLE synced',
+        'STABLE moved',
+      ])
     }
   })
 
@@ -342,7 +334,7 @@ describe('changes that their driver leaves', () => {
     await world.until(() => view(b!).epoch === FORMED + JOINED)
   })
 
-  test('proposer dies after one accept: no bucket is created until it is decided', async () => {
+  test('proposer dies after one accept: another takes the proposal up', async () => {
     const world = new World()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const d = await world.node('d')
@@ -354,12 +346,10 @@ describe('changes that their driver leaves', () => {
     c!.filter = (_from, to, type) => type !== LAYOUT_RPC.accept || to !== b!.nodeId
     await world.until(() => c!.manager.status().undecided)
     b!.crash()
-    expect(c!.manager.createBucketAllowed()).toBe(false)
     expect(view(c!).epoch).toBe(FORMED + 1)
     // c takes the proposal up; d is gone or not, the cluster becomes STABLE again.
     await world.until(() => view(c!).state === 'STABLE' && view(c!).epoch === FORMED + JOINED)
     await world.until(() => view(a!).epoch === FORMED + JOINED)
-    expect(c!.manager.createBucketAllowed()).toBe(true)
     expect(states(a!)[FORMED + 1]).toBe('JOINT join')
     await world.run(joining.catch(() => undefined))
   })

@@ -130,7 +130,6 @@ export class LayoutManager {
   /** Which members hold which epoch. */
   readonly witness: EpochWitness
   #reporter: MoveReporter
-  #movesData = false
   #started = false
   /** It was told that it is no member any more. */
   #saidLeft = false
@@ -156,11 +155,9 @@ export class LayoutManager {
       witness: this.witness,
       timer,
       logger,
-      movesData: () => this.#movesData,
     })
     const connected = (node: NodeId): boolean => node === network.self || network.connected(node)
     this.#gate = new ChangeGate(timer)
-    const movesData = (): boolean => this.#movesData
     const common = {
       log,
       peers,
@@ -172,7 +169,7 @@ export class LayoutManager {
       logger,
       network,
     }
-    const changing = { ...common, gate: this.#gate, connected, movesData }
+    const changing = { ...common, gate: this.#gate, connected }
     this.#voter = new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry))
     this.#watch = new ChangeWatch({ ...common, self: network.self, connected })
     this.secrets = new SecretOffice({
@@ -253,10 +250,9 @@ export class LayoutManager {
     return droppedIn(this.#log, { nodeId: signer.nodeId, storageId })
   }
 
-  /** From now on changes of a cluster that holds data are possible: who copies it says how far it is. */
+  /** Who copies data says how far it is. Before that a node that holds some gets no further. */
   report(reporter: MoveReporter): void {
     this.#reporter = reporter
-    this.#movesData = true
   }
 
   /** What this node says of how far it has come. */
@@ -358,16 +354,6 @@ export class LayoutManager {
       decoded,
     )
     await joiner.run(timeoutMs)
-  }
-
-  /**
-   * Whether a bucket may be created: an empty cluster must stay empty while it changes its members, as long as no data
-   * is moved. Else always: what is written in JOINT is on both sides (T8, L3).
-   */
-  createBucketAllowed(): boolean {
-    if (this.#movesData) return true
-    const { view, undecided } = this.#log
-    return view?.state === 'STABLE' && undecided?.next === undefined && !this.#admission.busy
   }
 
   /** Fetches and adopts what `peer` knows up to `epoch`. Rejects when that fails. */

@@ -106,7 +106,6 @@ test('the only member of a cluster votes all the same: nobody else can have prop
 
 test('and so does the only voter while others learn', async () => {
   const world = new World()
-  world.movesData = true
   const a = await world.found('a')
   a.holds = true
   const b = await world.node('b')

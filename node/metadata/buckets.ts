@@ -77,8 +77,6 @@ export interface BucketsOptions {
   readonly memberCount: () => number
   readonly isMember: () => boolean
   readonly bucketsPerAccount: number
-  /** False while a layout proposal is undecided (docs/protocol.md, Layout). */
-  readonly createAllowed: () => boolean
   /** True when no object, at the fence given, exists: a quorum list (T6). */
   readonly isEmpty: (context: RequestContext, bucket: Bucket) => Promise<boolean>
   /** Uploads of a bucket that is about to go. What it does not reach, care finds later. */
@@ -211,12 +209,6 @@ export class Buckets {
     context: RequestContext,
     request: { bucket: string; ownerAccount: string; region: string },
   ): Promise<BucketInfo> {
-    if (!this.#options.createAllowed()) {
-      throw new StoreError(
-        'Unavailable',
-        'the layout is changing; buckets can be created afterwards',
-      )
-    }
     const began = this.#begin()
     const record = await this.#creation.create(context, request)
     this.#access.drop(record.name)

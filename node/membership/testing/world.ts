@@ -31,8 +31,6 @@ const PATIENCE_MS = 600_000
 
 export class World {
   readonly nodes = new Map<NodeId, FakeNode>()
-  /** Nodes copy data (FakeNode.moves): a cluster that holds some can change. */
-  movesData = false
   #nowMs = 0
   #timers: { atMs: number; order: number; run: () => void }[] = []
   #order = 0
@@ -209,7 +207,7 @@ export class FakeNode {
       },
       ...options,
     })
-    if (this.world.movesData) this.manager.report({ progress: () => this.#progress() })
+    this.manager.report({ progress: () => this.#progress() })
     this.manager.start()
   }
 
