@@ -347,6 +347,9 @@ describe('a directory that a refused start gives back', () => {
     directory.writeCredentials({ accessKeyId: 'A', secretAccessKey: 'B' })
     writeFileSync(join(path, 'layout.json'), '{}')
     writeFileSync(join(path, 'log', 'id'), 'x')
+    for (const name of ['moves', 'forgotten', 'sightings', 'a file of a later version']) {
+      writeFileSync(join(path, name), name)
+    }
     directory.discard()
     expect(tree(path)).toEqual([])
     open().close()

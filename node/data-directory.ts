@@ -192,20 +192,10 @@ export class DataDirectory {
   /** Instead of `close`: what this start has formatted goes again. Nothing else ever does. */
   discard(): void {
     assert(this.isNew, 'only a directory that was formatted now is discarded')
-    // node.json goes last: a directory that holds anything else is nobody's without it.
-    for (const name of [
-      CREDENTIALS_FILE,
-      ADMIN_CREDENTIAL_FILE,
-      CHECKED_FILE,
-      LAYOUT_FILE,
-      VOTE_FILE,
-      'forgotten',
-      'sightings',
-      SPARE_FILE,
-      'log',
-      'index',
-      NODE_COPY_FILE,
-    ]) {
+    // It was empty, so all of it is this start's; the lock is let go by `close`. node.json goes last: a directory that
+    // holds anything else is nobody's without it.
+    for (const name of readdirSync(this.path)) {
+      if (name === NODE_FILE || isLockFile(name)) continue
       rmSync(join(this.path, name), { recursive: true, force: true })
     }
     rmSync(join(this.path, NODE_FILE), { force: true })
