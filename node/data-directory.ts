@@ -60,7 +60,7 @@ import {
   type NodeRecord,
   type ParsedNode,
 } from './node-record.ts'
-import { giveSpareRoom, SPARE_FILE } from './env/spare-room.ts'
+import { giveSpareRoom } from './env/spare-room.ts'
 import { UsageError } from './usage-error.ts'
 
 export type { NodeRecord } from './node-record.ts'

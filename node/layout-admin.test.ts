@@ -177,6 +177,37 @@ describe('removing a node', () => {
   })
 })
 
+describe('too little would be left', () => {
+  const zoned = four.map((each, i) => ({ ...each, zone: `z${Math.min(i, 2)}` }))
+
+  it.each<[string, readonly Member[], LayoutChange, RegExp]>([
+    ['members', [a, b, c], { kind: 'drain', node: 'b' }, /^2 members for 3 replicas: let 1 more join/],
+    ['members', [a, b, c], { kind: 'replication', replication: 5 }, /^3 members for 5 replicas/],
+    ['zones', zoned, { kind: 'drain', node: 'b' }, /^2 zones instead of 3 for 3 replicas, /],
+    ['zones', zoned, { kind: 'set', node: 'b', zone: 'z0' }, /^2 zones instead of 3 for 3 replicas, /],
+  ])('%s: %j', async (_what, members, change, line) => {
+    const { admin, asked } = world(members, members)
+    const said = await refusalOf(admin.apply(change))
+    expect(said.replace(/^409 /, '')).toMatch(line)
+    expect(said).toMatch(/; or give --force to do it all the same$/)
+    expect(asked).toEqual([])
+    const plan = await admin.plan(change)
+    expect([plan.fits, plan.faults]).toEqual([false, [said.replace(/^409 /, '')]])
+    const forced = { ...change, force: true } as LayoutChange
+    expect(await admin.plan(forced)).toMatchObject({ fits: true, faults: [] })
+    await admin.apply(forced)
+    expect(asked).toHaveLength(1)
+  })
+
+  it('no force makes room on a disk', async () => {
+    const { admin, asked } = world(four, four, { usedBytes: 8.5e11 })
+    expect(await refusalOf(admin.apply({ kind: 'drain', node: 'b', force: true }))).toMatch(
+      /^409 it does not fit: \w+ would hold .* of .* \(\d+ %; 90 % is full\).*: let another node join first$/,
+    )
+    expect(asked).toEqual([])
+  })
+})
+
 describe('a change on paper', () => {
   it.each<PlannedChange>([
     { kind: 'add', zone: 'z', capacityBytes: 1e12 },

@@ -69,11 +69,13 @@ export class LayoutAdmin {
     const view = this.#options.view()
     const replies = await this.#options.replies(view)
     const change = changeOf(view, planned)
-    const { next: _, nodes, ...plan } = planFor(view, change, replies)
+    const { next: _, nodes, scarce, ...plan } = planFor(view, change, replies)
     const refusal = refusalOf(view, planned, change, replies)
+    const unforced = isForced(planned) ? [] : scarce.map(orForce)
     return {
       ...plan,
-      faults: [...plan.faults, ...(refusal === undefined ? [] : [refusal])],
+      fits: plan.fits && unforced.length === 0,
+      faults: [...plan.faults, ...unforced, ...(refusal === undefined ? [] : [refusal])],
       nodes: nodes.map(({ nodeId: node, ...rest }) => ({
         node: node === NEW_NODE ? 'new' : node,
         ...rest,
@@ -87,9 +89,10 @@ export class LayoutAdmin {
     const change = changeOf(view, asked)
     const refusal = refusalOf(view, asked, change, replies)
     if (refusal !== undefined) throw new LayoutRefusal(409, refusal)
-    const [fault] = planFor(view, change, replies).faults
+    const { faults, scarce } = planFor(view, change, replies)
+    const force = isForced(asked)
+    const [fault] = force ? faults : [...faults, ...scarce.map(orForce)]
     if (fault !== undefined) throw new LayoutRefusal(409, fault)
-    const force = asked.kind === 'remove' && asked.force === true
     const entry = await this.#options.changes.apply(change, { force }).catch(refused)
     return { ...changedBy(entry), ...nodesOf(change) }
   }
@@ -101,6 +104,14 @@ export class LayoutAdmin {
   async proceed(): Promise<LayoutChanged> {
     return changedBy(await this.#options.changes.proceed().catch(refused))
   }
+}
+
+function isForced(asked: PlannedChange): boolean {
+  return 'force' in asked && asked.force === true
+}
+
+function orForce(scarce: string): string {
+  return `${scarce}; or give --force to do it all the same`
 }
 
 function planFor(
@@ -172,8 +183,7 @@ function refusalOf(
   if (change.kind !== 'remove' && change.kind !== 'replace') return undefined
   const node = change.kind === 'remove' ? change.nodeId : change.old
   const name = view.member(node)?.name ?? node
-  const isForced = asked.kind === 'remove' && asked.force === true
-  if (replies.has(node) && !isForced) {
+  if (replies.has(node) && !isForced(asked)) {
     const force =
       change.kind === 'remove' ? ', or give --force to leave it out although it answers' : ''
     return (

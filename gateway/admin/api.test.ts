@@ -148,10 +148,12 @@ describe('pages', () => {
       ask('POST', path, WITH_CREDENTIAL, JSON.stringify(change))
     const both = [
       { kind: 'drain', node: 'b' },
+      { kind: 'drain', node: 'b', force: true },
       { kind: 'remove', node: 'b', force: true },
       { kind: 'replace', node: 'b', by: 'c' },
       { kind: 'set', node: 'b', name: 'n', zone: 'z', capacityBytes: 2 ** 30 },
       { kind: 'replication', replication: 5 },
+      { kind: 'replication', replication: 5, force: true },
     ]
     for (const change of both) {
       expect((await send('/layout/plan', change)).text).toBe('{"movedBytes":3}\n')
@@ -180,7 +182,7 @@ describe('pages', () => {
     ['{"kind":"drain","node":""}', /^node is/],
     ['{"kind":"drain","node":["b"]}', /^node is/],
     ['{"kind":"drain","node":"a b"}', /^node is/],
-    ['{"kind":"drain","node":"b","force":true}', /^unknown field "force": node are known$/],
+    ['{"kind":"drain","node":"b","zone":"z"}', /^unknown field "zone": node, force are known$/],
     ['{"kind":"drain","node":"b","__proto__":1}', /^unknown field "__proto__"/],
     ['{"kind":"remove","node":"b","force":"yes"}', /^force is true or false$/],
     ['{"kind":"set","node":"b"}', /^set: give --zone, --capacity or --name$/],

@@ -52,16 +52,11 @@ function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> 
   const kind = fields['kind']
   switch (kind) {
     case 'drain':
-      allow(fields, ['node'])
-      return { kind, node: nodeOf(fields, 'node') }
-    case 'remove': {
+    case 'remove':
       allow(fields, ['node', 'force'])
-      const force = fields['force'] ?? false
-      if (typeof force !== 'boolean') throw wrong('force is true or false')
-      return { kind, node: nodeOf(fields, 'node'), force }
-    }
+      return { kind, node: nodeOf(fields, 'node'), ...forceOf(fields) }
     case 'set': {
-      allow(fields, ['node', 'name', 'zone', 'capacityBytes'])
+      allow(fields, ['node', 'name', 'zone', 'capacityBytes', 'force'])
       const name = fields['name']
       const set = {
         ...(name !== undefined && {
@@ -70,10 +65,10 @@ function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> 
         ...placeOf(fields),
       }
       if (Object.keys(set).length === 0) throw wrong('set: give --zone, --capacity or --name')
-      return { kind, node: nodeOf(fields, 'node'), ...set }
+      return { kind, node: nodeOf(fields, 'node'), ...set, ...forceOf(fields) }
     }
     case 'replication': {
-      allow(fields, ['replication'])
+      allow(fields, ['replication', 'force'])
       const { replication } = fields
       if (typeof replication !== 'number' || !Number.isInteger(replication)) {
         throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
@@ -81,7 +76,7 @@ function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> 
       if (replication < 1 || replication > REPLICATION_MAX) {
         throw wrong(`replication is a whole number from 1 to ${REPLICATION_MAX}`)
       }
-      return { kind, replication }
+      return { kind, replication, ...forceOf(fields) }
     }
     default:
       throw wrong('kind is drain, remove, replace, set or replication; to plan also add')
@@ -103,6 +98,12 @@ function allow(fields: Fields, names: readonly string[]): void {
   const other = Object.keys(fields).find((name) => name !== 'kind' && !names.includes(name))
   if (other === undefined) return
   throw wrong(`unknown field ${JSON.stringify(other.slice(0, 40))}: ${names.join(', ')} are known`)
+}
+
+function forceOf({ force }: Fields): { force?: boolean } {
+  if (force === undefined) return {}
+  if (typeof force !== 'boolean') throw wrong('force is true or false')
+  return { force }
 }
 
 function nodeOf(fields: Fields, field: string): string {

@@ -70,11 +70,11 @@ export interface LayoutTable {
   readonly nodes: readonly LayoutNode[]
 }
 
-/** What can be asked for. */
+/** What can be asked for. `force`: also when fewer members or zones than replicas would be left. */
 export type LayoutChange =
   /** Its data moves away, then it leaves. */
-  | { readonly kind: 'drain'; readonly node: string }
-  /** It is gone. `force`: leave it out although it answers. */
+  | { readonly kind: 'drain'; readonly node: string; readonly force?: boolean | undefined }
+  /** It is gone. `force`: leave it out also when it answers. */
   | { readonly kind: 'remove'; readonly node: string; readonly force?: boolean | undefined }
   /** The node `by` takes the place of `node`. */
   | { readonly kind: 'replace'; readonly node: string; readonly by: string }
@@ -84,8 +84,13 @@ export type LayoutChange =
       readonly name?: string | undefined
       readonly zone?: string | undefined
       readonly capacityBytes?: number | undefined
+      readonly force?: boolean | undefined
     }
-  | { readonly kind: 'replication'; readonly replication: number }
+  | {
+      readonly kind: 'replication'
+      readonly replication: number
+      readonly force?: boolean | undefined
+    }
 
 /** What can be tried on paper: nodes that do not exist yet as well. */
 export type PlannedChange =
@@ -105,7 +110,7 @@ export interface PlanNode extends Omit<PlannedNode, 'nodeId'> {
 }
 
 /** What a change would move. `ratio` is absent where nothing has to. */
-export interface LayoutPlan extends Omit<Plan, 'next' | 'nodes' | 'ratio'> {
+export interface LayoutPlan extends Omit<Plan, 'next' | 'nodes' | 'ratio' | 'scarce'> {
   readonly ratio?: number | undefined
   readonly nodes: readonly PlanNode[]
 }

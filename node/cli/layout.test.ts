@@ -345,7 +345,8 @@ describe('the commands', () => {
 
   it.each([
     ['drain b', '{"kind":"drain","node":"b"}'],
-    ['remove b', '{"kind":"remove","node":"b","force":false}'],
+    ['drain b --force', '{"kind":"drain","node":"b","force":true}'],
+    ['remove b', '{"kind":"remove","node":"b"}'],
     ['remove b --force', '{"kind":"remove","node":"b","force":true}'],
     ['replace b c', '{"kind":"replace","node":"b","by":"c"}'],
     [
@@ -353,6 +354,7 @@ describe('the commands', () => {
       '{"kind":"set","node":"b","name":"n","zone":"z","capacityBytes":1099511627776}',
     ],
     ['replication 2', '{"kind":"replication","replication":2}'],
+    ['replication 5 --force', '{"kind":"replication","replication":5,"force":true}'],
   ])('layout %s', async (words, body) => {
     const { code, out } = await run(...words.split(' '))
     expect(code).toBe(0)

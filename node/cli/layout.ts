@@ -12,6 +12,7 @@ import { printable, type Terminal } from './terminal.ts'
 
 type Ask = NodeOptions & { readonly json?: true }
 type Wait = Ask & { readonly wait?: boolean }
+type Force = { readonly force?: true }
 type Place = { readonly zone?: string; readonly capacity?: number }
 
 /** How each change is written: below `layout` it is made, below `layout plan` it is only reckoned. */
@@ -101,6 +102,12 @@ export function addLayoutCommand(
       else terminal.out(`going on: epoch ${epoch} ${state}: see \`shoal layout show\``)
     })
 
+  layout.command('add', { hidden: true }).action(() => {
+    throw new UsageError(
+      'layout add: a node is added by starting it with a token: shoal start --join-file FILE',
+    )
+  })
+
   waiting(asking(layout.command('cancel')))
     .description('give up the change that is under way: the members of before stay')
     .action(async (options: Wait) => {
@@ -110,41 +117,49 @@ export function addLayoutCommand(
     })
 }
 
+const FORCE = 'also when too few members or zones would be left for the replicas'
 const OLD = 'the lost node: its name or the end of its id'
 const NODE = 'its name or the end of its id'
 
 /** Those that are written the same way in both places. */
 function addChanges(define: Define): void {
-  define(
+  define<Force>(
     'drain',
     'move everything away from a node, which then leaves',
-    (command) => command.argument('<node>', NODE),
-    ([node = '']) => ({ kind: 'drain', node }),
+    (command) => command.argument('<node>', NODE).option('--force', FORCE),
+    ([node = ''], force) => ({ kind: 'drain', node, ...forceOf(force) }),
   )
-  define<{ readonly force?: true }>(
+  define<Force>(
     'remove',
     'leave out a node that is gone',
-    (command) => command.argument('<node>', NODE).option('--force', 'also when it still answers'),
-    ([node = ''], { force = false }) => ({ kind: 'remove', node, force }),
+    (command) =>
+      command.argument('<node>', NODE).option('--force', `${FORCE}, or when it still answers`),
+    ([node = ''], force) => ({ kind: 'remove', node, ...forceOf(force) }),
   )
-  define<Place & { readonly name?: string }>(
+  define<Place & Force & { readonly name?: string }>(
     'set',
     'another zone, capacity or name of a node',
     (command) =>
-      placed(command.argument('<node>', NODE)).option('--name <name>', 'what to call it'),
-    ([node = ''], { name, ...place }) => {
-      const set = { ...(name !== undefined && { name }), ...placeOf(place) }
+      placed(command.argument('<node>', NODE))
+        .option('--name <name>', 'what to call it')
+        .option('--force', FORCE),
+    ([node = ''], { name, ...options }) => {
+      const set = { ...(name !== undefined && { name }), ...placeOf(options) }
       if (Object.keys(set).length === 0) {
         throw new UsageError('layout set: give --zone, --capacity or --name')
       }
-      return { kind: 'set', node, ...set }
+      return { kind: 'set', node, ...set, ...forceOf(options) }
     },
   )
-  define(
+  define<Force>(
     'replication',
     'how many replicas each partition has',
-    (command) => command.argument('<count>', '1 to 7', wholeNumber),
-    ([count]) => ({ kind: 'replication', replication: Number(count) }),
+    (command) => command.argument('<count>', '1 to 7', wholeNumber).option('--force', FORCE),
+    ([count], force) => ({
+      kind: 'replication',
+      replication: Number(count),
+      ...forceOf(force),
+    }),
   )
 }
 
@@ -174,6 +189,10 @@ function placed(command: Command): Command {
   return command
     .option('--zone <name>', 'failure domain: rack, room, site')
     .option('--capacity <size>', 'space to offer, such as 1TiB', sizeBytes)
+}
+
+function forceOf({ force }: Force): Force {
+  return force === true ? { force } : {}
 }
 
 function placeOf({ zone, capacity }: Place): { zone?: string; capacityBytes?: number } {

@@ -58,6 +58,11 @@ function isCommand(program: Command, name: string): boolean {
   return name === 'help' || program.commands.some((command) => command.name() === name)
 }
 
+/** What commander says of a word that it does not know, and where to look. */
+function withHint(text: string): string {
+  return /^unknown (option|command) /.test(text) ? `${text}: --help lists those there are` : text
+}
+
 /** Not yet run: also for the test that compares the documents with it. */
 export function createProgram(
   entry: string,
@@ -74,7 +79,7 @@ export function createProgram(
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.error(text.trimEnd()),
-      outputError: (text, write) => write(`shoal: ${text.replace(/^error: /, '')}`),
+      outputError: (text, write) => write(`shoal: ${withHint(text.replace(/^error: /, '').trimEnd())}`),
     })
     .showSuggestionAfterError(false)
 

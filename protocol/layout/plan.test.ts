@@ -301,6 +301,10 @@ describe('what it would cost', () => {
       expect.stringMatching(/2 zones for 3 replicas/),
     ])
     expect(plan(fewer, undefined, zoned).faults).toEqual([])
+    expect(plan(fewer, undefined, zoned).scarce).toEqual([
+      '2 zones instead of 3 for 3 replicas, so that a zone would hold more than one replica of something: ' +
+        'let a node join in another zone first',
+    ])
     const drain = (nodeId: NodeId): Change => ({ kind: 'drain', nodeId })
     const two = plan([drain(c.nodeId)], () => 0.1 * TB, five.slice(0, 3))
     expect(two.warnings).toEqual([
@@ -309,6 +313,20 @@ describe('what it would cost', () => {
     ])
     expect(plan([{ kind: 'replication', replication: 1 }]).warnings[0]).toMatch(/3 → 1/)
     expect(plan([{ kind: 'join', member: extra }]).warnings).toEqual([])
+    expect(two.scarce).toEqual([
+      '2 members for 3 replicas: let 1 more join first, ' +
+        'or say that fewer replicas are enough (shoal layout replication 2)',
+    ])
+    expect(plan([{ kind: 'replication', replication: 7 }]).scarce).toEqual([
+      '5 members for 7 replicas: let 2 more join first',
+    ])
+    // Growing, and what was so before, is no loss.
+    const scarceOf = (change: Change, members = five): readonly string[] =>
+      plan([change], undefined, members).scarce
+    expect(scarceOf({ kind: 'join', member: extra }, five.slice(0, 1))).toEqual([])
+    expect(scarceOf({ kind: 'set', nodeId: a.nodeId, zone: 'other' }, five.slice(0, 2))).toEqual([])
+    expect(scarceOf({ kind: 'replication', replication: 2 }, five.slice(0, 1))).toEqual([])
+    expect(scarceOf(drain(c.nodeId))).toEqual([])
     const tight = plan(fewer, () => 0.99 * TB, zoned).warnings
     expect(tight).toContainEqual(expect.stringMatching(/needs .* while blocks move/))
   })

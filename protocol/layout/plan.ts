@@ -80,6 +80,8 @@ export interface Plan {
   readonly fits: boolean
   /** Why it must not be done. */
   readonly faults: readonly string[]
+  /** Why it is done only when the operator insists: less would be safe afterwards than is asked for. */
+  readonly scarce: readonly string[]
   /** What the operator should know before. */
   readonly warnings: readonly string[]
 }
@@ -348,8 +350,44 @@ export function planOf(
     ratio: least === 0 ? undefined : sum(gained.values()) / least,
     fits: tooFull.length === 0,
     faults: faults.filter((fault) => fault !== undefined),
+    scarce: scarceOf(before, next),
     warnings: warningsOf(before, next, nodes),
   }
+}
+
+/** Fewer members than replicas, or fewer zones, because of this change: a cluster that grows has too few of both. */
+function scarceOf(before: NextLayout, next: NextLayout): string[] {
+  const [count, was] = [next.members.length, before.members.length]
+  const { replication } = next
+  const scarce: string[] = []
+  if (count < replication && (count < was || replication > before.replication)) {
+    const lower = replication > before.replication ? [] : [replicationHint(count)]
+    scarce.push(
+      `${countOf(count, 'member')} for ${replication} replicas: ` +
+        [`let ${replication - count} more join first`, ...lower].join(', or '),
+    )
+  }
+  const replicas = Math.min(replication, count)
+  const [zones, zonesWere] = [zonesOf(next), zonesOf(before)]
+  if (zones < replicas && zones < zonesWere) {
+    scarce.push(
+      `${countOf(zones, 'zone')} instead of ${zonesWere} for ${replicas} replicas, so that a zone would hold ` +
+        'more than one replica of something: let a node join in another zone first',
+    )
+  }
+  return scarce
+}
+
+function replicationHint(count: number): string {
+  return `say that fewer replicas are enough (shoal layout replication ${count})`
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+function zonesOf({ members }: NextLayout): number {
+  return new Set(members.map(({ zone }) => zone)).size
 }
 
 /** Replicas of objects and blocks that each node gains and loses, and partitions with other nodes, of all. */
@@ -419,7 +457,6 @@ function warningsOf(
   nodes: readonly PlannedNode[],
 ): readonly string[] {
   const warnings: string[] = []
-  const zonesOf = ({ members }: NextLayout): number => new Set(members.map(({ zone }) => zone)).size
   const [count, zones] = [next.members.length, zonesOf(next)]
   const replicas = Math.min(next.replication, count)
   if (count < next.replication) {
