@@ -181,10 +181,20 @@ describe('too little would be left', () => {
   const zoned = four.map((each, i) => ({ ...each, zone: `z${Math.min(i, 2)}` }))
 
   it.each<[string, readonly Member[], LayoutChange, RegExp]>([
-    ['members', [a, b, c], { kind: 'drain', node: 'b' }, /^2 members for 3 replicas: let 1 more join/],
+    [
+      'members',
+      [a, b, c],
+      { kind: 'drain', node: 'b' },
+      /^2 members for 3 replicas: let 1 more join/,
+    ],
     ['members', [a, b, c], { kind: 'replication', replication: 5 }, /^3 members for 5 replicas/],
     ['zones', zoned, { kind: 'drain', node: 'b' }, /^2 zones instead of 3 for 3 replicas, /],
-    ['zones', zoned, { kind: 'set', node: 'b', zone: 'z0' }, /^2 zones instead of 3 for 3 replicas, /],
+    [
+      'zones',
+      zoned,
+      { kind: 'set', node: 'b', zone: 'z0' },
+      /^2 zones instead of 3 for 3 replicas, /,
+    ],
   ])('%s: %j', async (_what, members, change, line) => {
     const { admin, asked } = world(members, members)
     const said = await refusalOf(admin.apply(change))

@@ -63,7 +63,10 @@ describe('what is wrong is one line and exit code 2', () => {
     [['status', '--data', '/no/such'], /is no data directory of a node/],
     [['status', '--admin', 'ftp://x'], /is no URL/],
     [['layout', 'drain'], /missing required argument 'node'/],
-    [['layout', 'drain', 'n', '--bogus'], /unknown option '--bogus': --help lists those there are$/],
+    [
+      ['layout', 'drain', 'n', '--bogus'],
+      /unknown option '--bogus': --help lists those there are$/,
+    ],
     [['layout', 'bogus'], /unknown command 'bogus': --help lists those there are$/],
     [['layout', 'replace', 'old'], /missing required argument 'new'/],
     [['layout', 'set', 'n'], /layout set: give --zone, --capacity or --name$/],

@@ -79,7 +79,8 @@ export function createProgram(
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.error(text.trimEnd()),
-      outputError: (text, write) => write(`shoal: ${withHint(text.replace(/^error: /, '').trimEnd())}`),
+      outputError: (text, write) =>
+        write(`shoal: ${withHint(text.replace(/^error: /, '').trimEnd())}`),
     })
     .showSuggestionAfterError(false)
 
