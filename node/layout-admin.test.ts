@@ -177,6 +177,29 @@ describe('removing a node', () => {
   })
 })
 
+describe('a member that is away for longer than removeAfter', () => {
+  const why = (members: readonly Member[], up: readonly Member[], options = {}) =>
+    world(members, up, options).admin.keptBecause(b.nodeId)
+
+  it('may go when nothing is lost by it, and is kept with a reason else', async () => {
+    expect(await why(four, [a, c, d])).toBeUndefined()
+    expect(await why([a, b, c], [a, c])).toMatch(/^2 members for 3 replicas: /)
+    expect(await why(four, [a, c])).toMatch(/^without b \d+ partitions have no majority .* start d/)
+    expect(await why(four, [a, c, d], { usedBytes: 8.5e11 })).toMatch(/^it does not fit: /)
+    // The other node of its zone would have to take all of it: there is no room in the zone.
+    const zoned = four.map((each, i) => ({
+      ...each,
+      zone: ['z0', 'z1', 'z2', 'z2'][i]!,
+      capacityBytes: i === 3 ? 5e11 : 1e12,
+    }))
+    const weak = world(zoned, [zoned[0]!, zoned[1]!, zoned[3]!], { usedBytes: 3e11 }).admin
+    expect(await weak.keptBecause(zoned[2]!.nodeId)).toMatch(/^it does not fit: d would hold /)
+    // The last of its zone.
+    const last = [a, b, c, d].map((each, i) => ({ ...each, zone: ['z0', 'z1', 'z2', 'z0'][i]! }))
+    expect(await why(last, [last[0]!, last[2]!, last[3]!])).toMatch(/^2 zones instead of 3 /)
+  })
+})
+
 describe('too little would be left', () => {
   const zoned = four.map((each, i) => ({ ...each, zone: `z${Math.min(i, 2)}` }))
 

@@ -97,6 +97,19 @@ export class LayoutAdmin {
     return { ...changedBy(entry), ...nodesOf(change) }
   }
 
+  /** Why a member that is away must not be left out without orders, in one line; undefined when it may be. */
+  async keptBecause(nodeId: NodeId): Promise<string | undefined> {
+    const view = this.#options.view()
+    const change: Change = { kind: 'remove', nodeId }
+    const replies = await this.#options.replies(view)
+    const refusal = refusalOf(view, { kind: 'remove', node: nodeId }, change, replies)
+    if (refusal !== undefined) return refusal
+    const next = nextOf(view.entry.members, view.replication, [change])
+    if ('fault' in next) return next.fault
+    const { faults, scarce } = planFor(view, change, replies)
+    return [...faults, ...scarce][0]
+  }
+
   async cancel(): Promise<LayoutChanged> {
     return changedBy(await this.#options.changes.cancel().catch(refused))
   }

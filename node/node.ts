@@ -593,6 +593,6 @@ export class ShoalNode {
 
   /** Resolves when health says so too, or the node is stopped: a majority is up. */
   ready(): Promise<void> {
-    return untilReady(this.#env, this.admin, () => this.#stopped)
+    return untilReady(this.#env, this.admin, () => this.#stopped, this.layout)
   }
 }

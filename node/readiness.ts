@@ -3,6 +3,9 @@
 import type { AdminBackend } from '../gateway/backend.ts'
 import type { Environment } from './env/ports.ts'
 import { sleep } from './env/sleep.ts'
+import { removedLine } from './membership/former.ts'
+import type { LayoutManager } from './membership/layout-manager.ts'
+import { UsageError } from './usage-error.ts'
 
 const POLL_MS = 50
 const WAIT_MS = 15_000
@@ -20,11 +23,15 @@ export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_
     await sleep(clock, POLL_MS)
 }
 
-/** Resolves when it is ready, or stopped. Says what it waits for, when that changes and now and then. */
+/**
+ * Resolves when it is ready, or stopped. Says what it waits for, when that changes and now and then. Throws UsageError
+ * when it learns that the others have gone on without it: it will never be ready.
+ */
 export async function untilReady(
   { clock, logger }: Env,
   health: Health,
   stopped: () => boolean,
+  layout: Pick<LayoutManager, 'leftIn' | 'role'>,
 ): Promise<void> {
   const startMs = clock.monotonicMs()
   let said: string | undefined
@@ -32,6 +39,8 @@ export async function untilReady(
   for (;;) {
     const reason = health.notReadyReason()
     if (reason === undefined || stopped()) return
+    const left = layout.leftIn()
+    if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
     const nowMs = clock.monotonicMs()
     if (nowMs - saidMs >= (reason === said ? SAID_MS : SAID_MS_FIRST)) {
       logger.warn({ reason, seconds: Math.round((nowMs - startMs) / 1_000) }, 'not ready yet')

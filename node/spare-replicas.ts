@@ -98,6 +98,25 @@ export function partitionsLostBy(
   return { partitions, away: [...away].map((each) => nameOf(view, each)).sort() }
 }
 
+/**
+ * What to do about members that are away, a line for each: nothing is done by itself unless `removeAfter` says so. One
+ * that the change under way leaves out is taken care of.
+ */
+export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): readonly string[] {
+  const stays = (node: NodeId): boolean =>
+    view.entry.next === undefined || view.entry.next.some(({ nodeId }) => nodeId === node)
+  const away = view.members.filter(({ nodeId }) => isAway(nodeId) && stays(nodeId))
+  const lines = away.slice(0, NAMES_MAX).map(({ nodeId }) => {
+    const name = nameOf(view, nodeId)
+    return (
+      `${name} is away: start it again. If its disk is lost, start an empty node in its place ` +
+      `(shoal start --join-file FILE --replace ${name}), or leave it out (shoal layout remove ${name})`
+    )
+  })
+  if (away.length > NAMES_MAX) lines.push(`${away.length - NAMES_MAX} more members are away`)
+  return lines
+}
+
 /** It has not said yet that it has all blocks that were written under that source. */
 function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
   return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))

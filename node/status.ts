@@ -47,7 +47,7 @@ import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { SpaceCounters } from './space/space.ts'
-import { spareOf } from './spare-replicas.ts'
+import { awayLines, spareOf } from './spare-replicas.ts'
 import type { SecretUpkeep } from './secret-upkeep.ts'
 import type { Upkeep } from './upkeep.ts'
 
@@ -103,6 +103,7 @@ export class Status implements AdminBackend {
       replies: (view) => this.#askAll(view),
       changes: options.changes,
     })
+    options.layout.judgeRemovals((node) => this.#layout.keptBecause(node))
   }
 
   notReadyReason(): string | undefined {
@@ -244,6 +245,7 @@ export class Status implements AdminBackend {
           ? ['two members: both must answer, so losing either one stops reads and writes']
           : []),
         ...[...replies].flatMap(([node, reply]) => memoryWarnings(node, reply)),
+        ...awayLines(view, (node) => !replies.has(node) && !this.#options.peers.connected(node)),
         ...(held === undefined ? [] : [held]),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
         ...(layout.status().abstainsFrom === undefined

@@ -76,8 +76,14 @@ export async function runStart(
   if (typeof started === 'string') return 0
   terminal.draw([])
   const isReady = started.ready.then(() => undefined)
-  if ((await Promise.race([isReady, signals.first])) === undefined) {
-    announce(started, config, supervised, terminal)
+  isReady.catch(() => {})
+  try {
+    if ((await Promise.race([isReady, signals.first])) === undefined) {
+      announce(started, config, supervised, terminal)
+    }
+  } catch (error) {
+    await stop(started, config, clock, logger)
+    throw error
   }
   const reason = await signals.first
   logger.info({ reason }, 'stopping')

@@ -383,10 +383,41 @@ describe('members that are away', () => {
     expect(memberIds(second)).toHaveLength(4)
     last.crash()
     await world.until(() => memberIds(second).length === 3)
+    expect(second.warnings.join()).not.toMatch(/is kept/)
     // Never below the number of replicas.
     third.crash()
     await world.pass(300_000)
     expect(memberIds(second)).toEqual(ids(first, second, third))
+  })
+})
+
+describe('a member that is away and has its reasons to be kept', () => {
+  test('is kept while the others have no room, which is said once, and removed when they have', async () => {
+    const { world, nodes } = await four()
+    for (const node of nodes) {
+      node.crash()
+      node.up = true
+      await world.run(node.open({ removeAfterMs: 60_000 }))
+    }
+    const sorted = nodes.toSorted((x, y) => (x.nodeId < y.nodeId ? -1 : 1))
+    const [first, second, third, last] = sorted as [FakeNode, FakeNode, FakeNode, FakeNode]
+    let why: string | undefined = 'it does not fit'
+    for (const node of [first, second, third]) {
+      node.manager.judgeRemovals((asked) => {
+        expect(asked).toBe(last.nodeId)
+        return Promise.resolve(why)
+      })
+    }
+    last.crash()
+    await world.pass(400_000)
+    expect(memberIds(first)).toHaveLength(4)
+    const kept = [first, second, third].flatMap(({ warnings }) =>
+      warnings.filter((line) => line.includes('is kept, since too little would be left')),
+    )
+    expect(kept).toHaveLength(1)
+    why = undefined
+    await world.until(() => memberIds(first).length === 3)
+    expect(memberIds(first)).toEqual(ids(first, second, third))
   })
 })
 

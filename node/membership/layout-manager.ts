@@ -25,7 +25,13 @@ import type {
   Member,
   RootAccount,
 } from '../../protocol/layout/entry.ts'
-import { entryHash, NO_HASH } from '../../protocol/layout/entry.ts'
+import {
+  entryHash,
+  nextReplicationOf,
+  NO_HASH,
+  replicationOf,
+} from '../../protocol/layout/entry.ts'
+import { diffOf } from '../../protocol/layout/plan.ts'
 import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
 import { Admission } from './admission.ts'
@@ -49,7 +55,7 @@ import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } 
 import { emptyReporter, progressMessage, type MoveReporter, type Progress } from './progress.ts'
 import { ProgressPoll } from './progress-poll.ts'
 import { Proposer } from './proposer.ts'
-import { Removal } from './removal.ts'
+import { Removal, type KeptBecause } from './removal.ts'
 import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
 import { Timer } from './timer.ts'
 import { decodeToken } from './token-codec.ts'
@@ -255,6 +261,11 @@ export class LayoutManager {
     this.#reporter = reporter
   }
 
+  /** Who knows what the others hold says why a member that is away is kept all the same. */
+  judgeRemovals(keptBecause: KeptBecause): void {
+    this.#removal.judge = keptBecause
+  }
+
   /** What this node says of how far it has come. */
   progress(): Progress {
     // All of it in one turn, so that it is said of one epoch. What is held is looked up after the node has moved to it.
@@ -444,10 +455,7 @@ export class LayoutManager {
       if (nodeId !== network.self) known.set(nodeId, addresses)
     }
     network.setMembers(known)
-    logger.info(
-      { epoch: view.epoch, state: view.state, members: view.members.length },
-      'layout adopted',
-    )
+    logger.info(stepFields(view), 'layout adopted')
     this.#gate.adopted(view)
     this.#sayLeft()
     if (!this.#started) return
@@ -531,5 +539,27 @@ export class LayoutManager {
       default:
         throw new MembershipError('bad-layout', `message of unknown type ${type}`)
     }
+  }
+}
+
+/** With each epoch a step of a change ends, and the next one begins: which, why, and what it is about. */
+function stepFields({
+  entry,
+  epoch,
+  state,
+  members,
+  sources,
+}: LayoutView): Record<string, unknown> {
+  const { cause, next } = entry
+  const before = { members: entry.members, replication: replicationOf(entry) }
+  return {
+    epoch,
+    state,
+    members: members.length,
+    cause,
+    ...(next !== undefined && {
+      changes: diffOf(before, { members: next, replication: nextReplicationOf(entry) }),
+    }),
+    ...(sources.length > 0 && { sources: sources.length }),
   }
 }

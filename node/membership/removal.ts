@@ -1,7 +1,8 @@
 /**
  * Removes members that are away for good (`removeAfter`), when the operator wants that. A node that one member does not
  * reach may well be up: it is removed only when a majority of the voters say that they have not been connected to it
- * for so long. Never when fewer members than replicas would be left: then nothing is won, and something lost.
+ * for so long. Never when fewer members than replicas would be left: then nothing is won, and something lost. Nor when
+ * the others, or those of a zone, have no room for what it held, or too few zones are left for the replicas.
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -21,6 +22,9 @@ const LOOK_MS_MAX = 60_000
 /** Looks within the time after which a member is removed. */
 const LOOKS = 4
 
+/** Why a member is kept though it is away, in one line that says what to do; undefined: nothing speaks for it. */
+export type KeptBecause = (node: NodeId) => Promise<string | undefined>
+
 export interface RemovalParts {
   readonly log: LayoutLog
   readonly peers: LayoutPeers
@@ -38,6 +42,8 @@ export class Removal {
   readonly #downMs = new Map<NodeId, number>()
   /** Members that can not be removed were named in the log. */
   readonly #said = new Set<NodeId>()
+  /** What the room of the others says. Default: there is room. */
+  judge: KeptBecause = () => Promise.resolve(undefined)
 
   constructor(
     parts: RemovalParts,
@@ -88,10 +94,15 @@ export class Removal {
     for (const { nodeId } of view.members) {
       if (this.#silentMs(nodeId) < removeAfterMs) continue
       if (view.members.length - 1 < replicationOf(view.entry)) {
-        this.#sayKept(nodeId)
+        this.#sayKept(nodeId, 'without it there are fewer members than replicas')
         continue
       }
       if (!(await this.#isGone(nodeId, removeAfterMs))) continue
+      const why = await this.judge(nodeId)
+      if (why !== undefined) {
+        this.#sayKept(nodeId, why)
+        continue
+      }
       logger.warn({ peer: nodeId, removeAfterMs }, 'a member is away for too long: it is removed')
       // Another one that is away comes with the next look.
       await changes.apply({ kind: 'remove', nodeId })
@@ -99,12 +110,12 @@ export class Removal {
     }
   }
 
-  #sayKept(peer: NodeId): void {
+  #sayKept(peer: NodeId, why: string): void {
     if (this.#said.has(peer)) return
     this.#said.add(peer)
     this.#parts.logger.warn(
-      { peer },
-      'a member is away for too long, and is kept: without it there are fewer members than replicas. Replace it',
+      { peer, why },
+      'a member is away for too long, and is kept, since too little would be left: replace it',
     )
   }
 

@@ -28,11 +28,37 @@ export function moveGauges(
     ),
     gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
     gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
+    ...stateGauges(view, gauge),
     gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
     gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
     gauge('shoal_dropped_bytes_total', 'Bytes of these', counters.bytes),
     gauge('shoal_given_bytes_total', 'Of blocks that a present holder lacked', counters.givenBytes),
     gauge('shoal_foreign_partitions', 'With something that others hold now', left),
+  ]
+}
+
+/** Which step the layout is in: a change goes from 0 by 1 and 2 back to 0, and its blocks have moved at 0 sources. */
+function stateGauges(
+  view: LayoutView | undefined,
+  gauge: (name: string, help: string, value: number) => Gauge,
+): Gauge[] {
+  const state = view?.state ?? 'STABLE'
+  return [
+    gauge(
+      'shoal_layout_state',
+      'Step of a change of the layout: 0 STABLE, 1 PLANNED, 2 JOINT',
+      ['STABLE', 'PLANNED', 'JOINT'].indexOf(state),
+    ),
+    gauge(
+      'shoal_layout_sources',
+      'Earlier sets of members from which blocks are still fetched',
+      view?.sources.length ?? 0,
+    ),
+    gauge(
+      'shoal_layout_learners',
+      'Nodes that learn what they will hold, without a vote',
+      view?.learners.length ?? 0,
+    ),
   ]
 }
 
