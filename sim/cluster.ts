@@ -44,6 +44,8 @@ export interface ClusterOptions {
   readonly systemPartitions?: boolean | undefined
   /** Nodes that form the cluster; the others are started later. Default: all. */
   readonly members?: number | undefined
+  /** Default: never. */
+  readonly removeAfterMs?: number | undefined
   /** Puts other ports in place of a node's: mutants come in here. */
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
@@ -254,6 +256,7 @@ export class SimulatedCluster {
         systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
+        removeAfterMs: this.#options.removeAfterMs,
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {

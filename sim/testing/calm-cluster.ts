@@ -27,6 +27,7 @@ export async function onCluster(
     adapt?: ClusterOptions['adapt']
     systemPartitions?: ClusterOptions['systemPartitions']
     members?: ClusterOptions['members']
+    removeAfterMs?: number
   } = {},
 ): Promise<void> {
   const checker = new CheckerA()
@@ -39,6 +40,7 @@ export async function onCluster(
     adapt: options.adapt,
     systemPartitions: options.systemPartitions,
     members: options.members,
+    removeAfterMs: options.removeAfterMs,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)
