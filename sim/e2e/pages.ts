@@ -3,10 +3,11 @@
  *
  * Runs the commands of docs/operations.md as they stand there: each block behind `<!-- run: NAME -->`, in the order of the
  * page, by bash, in an empty directory; any command that fails ends it. Only the ports are others. Objects that were
- * written after the first block are read after each one, and a node is lost before the block that replaces it.
+ * written after the first block are read after each one, and a node is lost before the block that replaces it. When
+ * another one has its place it comes back with its old disk, is told so in one line, and changes nothing.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,6 +21,8 @@ const BLOCK = /<!-- run: ([a-z-]+) -->\n```sh\n([^]*?)```/g
 const PAGE_PORT = /\b90(\d\d)\b/g
 const BLOCK_TIMEOUT_MS = 180_000
 const LARGE_BYTES = 3 << 20
+/** Where the disk of the lost node is kept: it comes back when another node has its place. */
+const LOST = 'lost'
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +35,7 @@ const { values } = parseArgs({
 const before: Readonly<Record<string, (home: string) => void>> = {
   replace(home) {
     kill(join(home, 'three'))
-    rmSync(join(home, 'three'), { recursive: true })
+    renameSync(join(home, 'three'), join(home, LOST))
   },
 }
 
@@ -88,6 +91,7 @@ for (const { name, lines } of blocks) {
     await client.must({ method: 'PUT', bucket: 'page' })
     await eachObject((key, body) => client!.must({ method: 'PUT', bucket: 'page', key, body }))
   }
+  if (name === 'replace') await oldDiskIsRefused()
   await eachObject(async (key, body) => {
     const got = await client!.must({ method: 'GET', bucket: 'page', key })
     if (!got.body.equals(body)) throw new Error(`${key} is not what was written`)
@@ -109,6 +113,23 @@ function scriptOf(lines: string): string {
     '}',
     moved,
   ].join('\n')
+}
+
+async function oldDiskIsRefused(): Promise<void> {
+  const before = await statusOf('one')
+  const { stderr } = await run(
+    process.execPath,
+    [join(checkout, 'node/main.ts'), 'start', '--data', LOST],
+    { cwd: home, timeoutMs: 120_000, okCodes: [2] },
+  )
+  const lines = stderr.split('\n').filter((line) => line.startsWith('shoal: '))
+  const isTold =
+    /was removed from the cluster in epoch \d+: empty its data directory to join again$/
+  if (lines.length !== 1 || !isTold.test(lines[0]!)) throw new Error(`the old disk: ${stderr}`)
+  const { epoch, members } = await statusOf('one')
+  if (epoch !== before.epoch || members.length !== before.members.length) {
+    throw new Error(`the old disk made epoch ${epoch} of ${before.epoch}`)
+  }
 }
 
 async function statusOf(name: string): Promise<NodeStatus> {
