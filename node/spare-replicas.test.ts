@@ -4,7 +4,7 @@ import type { LayoutEntry, Member } from '../protocol/layout/entry.ts'
 import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
 import { addBit } from '../protocol/keyspace/bitmap.ts'
-import { spareOf, type Reply } from './spare-replicas.ts'
+import { awayLines, spareOf, type Reply } from './spare-replicas.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
   Member,
@@ -118,5 +118,30 @@ describe('whether any one node may fail now', () => {
     const withD = replies(scarce, [a, b, c, d], { b: lacking, c: lacking })
     expect(spareOf(scarce, withD).canLoseANode).toBe(true)
     expect(spareOf(scarce, replies(scarce, [a, b, c], { b: lacking })).canLoseANode).toBe(true)
+  })
+})
+
+describe('what to do about members that are away', () => {
+  const isAway = (...away: readonly Member[]) => {
+    const ids = new Set(away.map(({ nodeId }) => nodeId))
+    return (node: NodeId): boolean => ids.has(node)
+  }
+
+  it('is said for each of a few, with the commands', () => {
+    const view = viewOf([a, b, c, d])
+    expect(awayLines(view, isAway())).toEqual([])
+    expect(awayLines(view, isAway(b))).toEqual([
+      'b is away: start it again. If its disk is lost, start an empty node in its place ' +
+        '(shoal start --join-file FILE --replace b), or leave it out (shoal layout remove b)',
+    ])
+    const all = awayLines(view, isAway(a, b, c, d))
+    expect(all).toHaveLength(4)
+    expect(all.at(-1)).toBe('1 more of the members are away')
+  })
+
+  it('is done where the change under way leaves the node out', () => {
+    const planned = viewOf([a, b, c, d], { state: 'PLANNED', cause: 'plan', next: [a, b, c] })
+    expect(awayLines(planned, isAway(d))).toEqual([])
+    expect(awayLines(planned, isAway(c, d))).toHaveLength(1)
   })
 })

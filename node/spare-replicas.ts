@@ -113,7 +113,7 @@ export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): 
       `(shoal start --join-file FILE --replace ${name}), or leave it out (shoal layout remove ${name})`
     )
   })
-  if (away.length > NAMES_MAX) lines.push(`${away.length - NAMES_MAX} more members are away`)
+  if (away.length > NAMES_MAX) lines.push(`${away.length - NAMES_MAX} more of the members are away`)
   return lines
 }
 
