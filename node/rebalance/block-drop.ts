@@ -184,12 +184,7 @@ export class BlockDrop {
   async #foreign(layout: LayoutView): Promise<{ foreign: number[]; given: number[] }> {
     const { store, clock, self } = this.#options
     const kept = new Set(layout.partitionsOf(self))
-    const asked = new Set<number>()
-    for (const source of layout.sources) {
-      for (let partition = 0; partition < layout.partitions; partition++) {
-        if (source.replicas(partition).includes(self)) asked.add(partition)
-      }
-    }
+    const asked = this.asked(layout)
     const foreign: number[] = []
     const given: number[] = []
     for await (const page of rowPages(store, clock, bytesOf('d'), bytesOf('e'))) {
@@ -201,6 +196,18 @@ export class BlockDrop {
       }
     }
     return { foreign, given }
+  }
+
+  /** Partitions that this node held in a source: others may ask it for their blocks. */
+  asked(layout: LayoutView): Set<number> {
+    const { self } = this.#options
+    const asked = new Set<number>()
+    for (const source of layout.sources) {
+      for (let partition = 0; partition < layout.partitions; partition++) {
+        if (source.replicas(partition).includes(self)) asked.add(partition)
+      }
+    }
+    return asked
   }
 
   async #blocks(

@@ -222,7 +222,7 @@ export class BlockMover {
     }
     this.#blocksLeft = 0
     if (waiting.length === 0) return
-    const isOver = (): boolean => this.#stopped || view()?.epoch !== layout.epoch
+    const isOver = (): boolean => this.isPast(layout)
     let whole: number[] = []
     let flushedMs = clock.monotonicMs()
     /** Only in the epoch in which it was compared: in the next one the partition may be no business of this node, and
@@ -262,6 +262,11 @@ export class BlockMover {
     if (left > 0 || isOver()) return
     this.#blocksLeft = 0
     logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
+  }
+
+  /** What was begun under this layout is over. */
+  isPast({ epoch }: LayoutView): boolean {
+    return this.#stopped || this.#options.view()?.epoch !== epoch
   }
 
   /** Step 2. `level`: a majority of each set has what this node has. */

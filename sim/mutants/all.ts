@@ -10,6 +10,7 @@ import { LIMIT_MUTANTS } from './limits.ts'
 import { LOG_MUTANTS } from './log.ts'
 import { LOST_MUTANTS } from './lost.ts'
 import { MINIMA_MUTANTS } from './minima.ts'
+import { MOVE_MUTANTS } from './moves.ts'
 import type { NodeMutant } from './mutant.ts'
 import { PEER_MUTANTS } from './peers.ts'
 import { PORT_MUTANTS } from './ports.ts'
@@ -36,5 +37,6 @@ export const NODE_MUTANTS: readonly NodeMutant[] = [
   ...DAMAGE_MUTANTS,
   ...ROW_MUTANTS,
   ...REBALANCE_MUTANTS,
+  ...MOVE_MUTANTS,
   ...PEER_MUTANTS,
 ]

@@ -1,0 +1,152 @@
+/** Changes of the layout that move blocks, led straight to where a broken rule does harm (L5, L6, L8). */
+
+import { hasBit } from '../../protocol/keyspace/bitmap.ts'
+import { RPC } from '../../protocol/rpc/message.ts'
+import { BlockMover } from '../../node/rebalance/block-mover.ts'
+import type { SimulatedCluster } from '../cluster.ts'
+import {
+  backendOf,
+  bytesLike,
+  codeOf,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+} from '../testing/calm-cluster.ts'
+import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
+import { until, view } from '../testing/writers.ts'
+import type { Adapt, Scenario } from './mutant.ts'
+import { Patches } from './patches.ts'
+import { withNetwork } from './ports.ts'
+
+const OBJECTS = 8
+const SIZE = 90_000
+/** A look at what may be dropped comes every five seconds. */
+const DROPPED_BY_MS = 12_000
+const MOVE_BYTES_PER_SECOND = 40_000
+
+async function fill(cluster: SimulatedCluster): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    await put(backendOf(cluster, 0), `key ${i}`, bytesLike(SIZE, i))
+  }
+}
+
+async function read(cluster: SimulatedCluster, through: number, found: string[]): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    let bytes: Uint8Array | undefined
+    const code = await codeOf(
+      get(backendOf(cluster, through), `key ${i}`).then((read) => void (bytes = read)),
+    )
+    if (code !== 'ok') found.push(`key ${i} is ${code}: it is lost`)
+    else if (Buffer.compare(bytes!, bytesLike(SIZE, i)) !== 0) found.push(`key ${i} is wrong`)
+  }
+}
+
+/** One replica of each block. Its holder is drained, and switched off when it is nothing to the layout any more. */
+export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  await onCluster(
+    2,
+    async (cluster) => {
+      await fill(cluster)
+      await cluster.start(1)
+      const isAtRest = (): boolean =>
+        view(cluster, 1).state === 'STABLE' && view(cluster, 1).sources.length === 0
+      await until(cluster, 'the other one is in', isAtRest)
+      const leaver = cluster.idOf(0)
+      await nodeOf(cluster, 1).layout.changes.apply({ kind: 'drain', nodeId: leaver })
+      await until(cluster, 'it has left', () => view(cluster, 1).role(leaver) === undefined)
+      cluster.retire(0)
+      await read(cluster, 1, found)
+    },
+    { seed, members: 1, adapt, moveBytesPerSecond: MOVE_BYTES_PER_SECOND },
+  )
+  return found
+}
+
+/** The members are these from here on, and what they held is a source. */
+async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
+  await hand.plan(numbers)
+  await hand.untilCaughtUp(...numbers)
+  await hand.joint()
+  await hand.untilSynced(...numbers)
+  await hand.synced(true)
+}
+
+/** Nothing moves. */
+export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
+  const found: string[] = []
+  const patches = new Patches()
+  patches.method(BlockMover.prototype, 'start', () => () => {})
+  try {
+    await withHandLayout(
+      2,
+      async (hand) => {
+        await become(hand, [0])
+        await hand.moved()
+        await fill(hand.cluster)
+        await become(hand, [1])
+        await sleep(hand.cluster, DROPPED_BY_MS)
+        await read(hand.cluster, 1, found)
+      },
+      { seed, adapt },
+    )
+  } finally {
+    patches.undo()
+  }
+  return found
+}
+
+/** A node asks which blocks there are, and has left again when it is told. */
+export function lateWhole(): Scenario {
+  return async ({ seed, adapt }) => {
+    const found: string[] = []
+    let hold = false
+    let release = (): void => {}
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const holding: Adapt = (environment, node) => {
+      const { network } = environment
+      const own =
+        node !== 3
+          ? environment
+          : withNetwork(environment, {
+              call: async (peer, traffic, message, options) => {
+                const answer = await network.call(peer, traffic, message, options)
+                if (hold && message.type === RPC.enumerate) await gate
+                return answer
+              },
+            })
+      return adapt?.(own, node) ?? own
+    }
+    await withHandLayout(
+      4,
+      async (hand) => {
+        await become(hand, [0, 1, 2])
+        await fill(hand.cluster)
+        await hand.plan([0, 1, 3])
+        await hand.untilCaughtUp(3)
+        await hand.joint()
+        await hand.untilSynced(0, 1, 3)
+        hold = true
+        await hand.synced(true)
+        await sleep(hand.cluster, 3_000)
+        const waiting = nodeOf(hand.cluster, 3).moves.mover.waiting()
+        if (waiting.length === 0) throw new Error('it asks for no names')
+        hold = false
+        await become(hand, [0, 1, 2])
+        release()
+        await sleep(hand.cluster, 3_000)
+        for (const { source, bits } of nodeOf(hand.cluster, 3).rebalance.progress().whole) {
+          const said = waiting.filter((partition) => hasBit(bits, partition))
+          if (said.length === 0) continue
+          found.push(
+            `it says that it is whole as to ${source} of ${said.length} partitions that left`,
+          )
+        }
+      },
+      { seed, adapt: holding },
+    )
+    return found
+  }
+}

@@ -1,0 +1,57 @@
+/** Breaks of moving blocks while the layout changes, and of what is freed behind them: L5, L6, L8. */
+
+import { movedEntry } from '../../protocol/layout/transition.ts'
+import { MovedStep } from '../../node/membership/moved-step.ts'
+import { BlockDrop } from '../../node/rebalance/block-drop.ts'
+import { BlockMover } from '../../node/rebalance/block-mover.ts'
+import { Peers } from '../../node/rpc/peers.ts'
+import { lateWhole, sourceKeeps, sourceLeaves } from './moves-scenarios.ts'
+import type { NodeMutant } from './mutant.ts'
+
+export const MOVE_MUTANTS: readonly NodeMutant[] = [
+  {
+    name: 'source-dropped-too-soon',
+    rule: 'L5',
+    breaks: 'a source is over before its blocks have moved',
+    by: 'the only holder of blocks, which is drained and switched off once nobody needs it',
+    scenario: sourceLeaves,
+    caughtAs: /is lost/,
+    seedsMax: 1,
+    patch: (patches) => {
+      patches.method(
+        MovedStep.prototype,
+        'next',
+        () => (layout) =>
+          Promise.resolve(layout.sources[0] && movedEntry(layout.entry, layout.sources[0].epoch)),
+      )
+    },
+  },
+  {
+    name: 'source-frees-too-soon',
+    rule: 'L8',
+    breaks: 'a source frees what it no longer holds, and asks no holder for it',
+    by: 'a source whose blocks have not moved',
+    scenario: sourceKeeps,
+    caughtAs: /is lost/,
+    seedsMax: 1,
+    patch: (patches) => {
+      // Either guard alone is enough.
+      patches.method(BlockDrop.prototype, 'asked', () => () => new Set())
+      patches.method(
+        Peers.prototype,
+        'holds',
+        () => (_to, _epoch, keys) => Promise.resolve(keys.map(() => true)),
+      )
+    },
+  },
+  {
+    name: 'late-whole-bit',
+    rule: 'L6',
+    breaks: 'a partition that was compared in an epoch which is over counts as whole',
+    by: 'names of blocks that arrive when the node holds the partition no more',
+    scenario: lateWhole(),
+    caughtAs: /says that it is whole/,
+    seedsMax: 1,
+    patch: (patches) => patches.method(BlockMover.prototype, 'isPast', () => () => false),
+  },
+]
