@@ -42,6 +42,8 @@ export interface ClusterOptions {
   readonly segmentSizeBytes?: number | undefined
   /** False: founded as earlier programs did, system registers among all others. */
   readonly systemPartitions?: boolean | undefined
+  /** How fast a node fetches blocks when the layout changes. Default: as the program does. */
+  readonly moveBytesPerSecond?: number | undefined
   /** Nodes that form the cluster; the others are started later. Default: all. */
   readonly members?: number | undefined
   /** Default: never. */
@@ -95,6 +97,8 @@ export class SimulatedCluster {
   readonly random: () => number
   readonly wires: Wires
   readonly failures: string[] = []
+  /** Clients think for so many times as long. */
+  thinkFactor = 1
   /** Nodes that may give up, as their disks fail (D5). */
   readonly mayFail = new Set<number>()
   readonly #options: ClusterOptions
@@ -257,6 +261,7 @@ export class SimulatedCluster {
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         removeAfterMs: this.#options.removeAfterMs,
+        moveBytesPerSecond: this.#options.moveBytesPerSecond,
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
@@ -379,6 +384,12 @@ export class SimulatedCluster {
     this.trace(`stop ${number}`)
     this.#machines[number]!.clock.stop()
     this.wires.stop(this.idOf(number))
+  }
+
+  /** The machine's wall clock is so far off from now on. */
+  jumpClock(number: number, offsetMs: number): void {
+    this.trace(`clock ${number} ${Math.round(offsetMs)}`)
+    this.#machines[number]!.clock.jump(offsetMs)
   }
 
   /** SIGCONT: all that was due happens now. */

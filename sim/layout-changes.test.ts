@@ -4,80 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { nodeId } from '../protocol/ids.ts'
 import { entryHash } from '../protocol/layout/entry.ts'
 import { lastEntryOf } from '../node/membership/layout-file.ts'
-import type { LayoutView } from '../protocol/layout/view.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
+import { contentOf, KEYS, until, view, Writers } from './testing/writers.ts'
 import { withMethods } from './mutants/ports.ts'
-
-const KEYS = 12
-
-const view = (cluster: SimulatedCluster, number: number): LayoutView =>
-  nodeOf(cluster, number).layout.current()!
-
-async function until(cluster: SimulatedCluster, what: string, is: () => boolean): Promise<void> {
-  const untilMs = cluster.clock.monotonicMs() + 300_000
-  while (!is()) {
-    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
-    await sleep(cluster, 20)
-  }
-}
-
-/** Every fourth is an object of blocks of its own. */
-function contentOf(i: number): Uint8Array {
-  return bytesLike(i % 4 === 0 ? 70_000 : 40, i)
-}
-
-/** Clients that overwrite a few keys, through whichever members are up. */
-class Writers {
-  readonly #cluster: SimulatedCluster
-  readonly #acknowledged = new Map<string, number>()
-  /** Begun after the last acknowledged one: each may or may not have happened. */
-  readonly #doubtful = new Map<string, Set<number>>()
-  readonly #running: Promise<void>
-  #isOver = false
-  count = 0
-
-  constructor(cluster: SimulatedCluster) {
-    this.#cluster = cluster
-    this.#running = this.#run()
-  }
-
-  async #run(): Promise<void> {
-    for (let i = 1; !this.#isOver; i++) {
-      const node = i % this.#cluster.size
-      const key = `key ${i % KEYS}`
-      const isUp = this.#cluster.node(node)?.layout.isMember() === true
-      if (isUp) await this.#write(node, key, i)
-      await sleep(this.#cluster, 100)
-    }
-  }
-
-  async #write(node: number, key: string, i: number): Promise<void> {
-    const doubtful = this.#doubtful.get(key) ?? new Set()
-    this.#doubtful.set(key, doubtful.add(i))
-    const written = put(backendOf(this.#cluster, node), key, contentOf(i)).then(
-      () => true,
-      () => false,
-    )
-    const late = sleep(this.#cluster, 20_000).then(() => false)
-    if (!(await Promise.race([written, late]))) return
-    this.count++
-    this.#acknowledged.set(key, i)
-    for (const each of doubtful) if (each <= i) doubtful.delete(each)
-  }
-
-  /** Stops, and reads everything back through the node. */
-  async check(node: number): Promise<void> {
-    this.#isOver = true
-    await this.#running
-    for (const [key, i] of this.#acknowledged) {
-      const possible = [i, ...this.#doubtful.get(key)!].map((each) => contentOf(each).join())
-      expect(possible).toContain(
-        new Uint8Array(await get(backendOf(this.#cluster, node), key)).join(),
-      )
-    }
-  }
-}
 
 interface Scene {
   readonly cluster: SimulatedCluster

@@ -3,6 +3,7 @@
  *
  *   - "no referenced block was freed": freedButReferenced
  *   - "everything unreferenced is freed in the end": unreferencedBlocks
+ *   - "each block is at all its replicas": thinBlocks
  *
  * It looks at the rows of all nodes that are up and takes of each register the highest state, so it wants
  * a cluster that has come level.
@@ -67,6 +68,21 @@ export function freedButReferenced(cluster: SimulatedCluster): string[] {
   return found
 }
 
+/** Named blocks that some node which holds their partition lacks, or which is not up. */
+export function thinBlocks(cluster: SimulatedCluster): string[] {
+  const nodes = new Map(nodesOf(cluster).map(({ number, node }) => [node.nodeId, { number, node }]))
+  const latest = cluster.latestView()
+  const found: string[] = []
+  for (const key of latest === undefined ? [] : referencedBlocks(cluster)) {
+    for (const replica of latest!.replicas(partitionOfKey(key))) {
+      const held = nodes.get(replica)
+      if (held?.node.store.get(blockRow(key)) !== undefined) continue
+      found.push(`node ${held?.number ?? replica} lacks ${textOf(key)}`)
+    }
+  }
+  return found
+}
+
 /** Registers that are tombstones on a node that is up. */
 export function tombstonesOf(cluster: SimulatedCluster): RegisterKey[] {
   return [...statesOf(cluster)].filter(([, { value }]) => value.tombstone).map(([key]) => key)
@@ -88,14 +104,17 @@ function nodesOf(cluster: SimulatedCluster): { number: number; node: ShoalNode }
   })
 }
 
-/** Of each register the highest state that any node has. */
+/** Of each register the highest state that any node has which holds its partition: what others keep may be old. */
 function statesOf(cluster: SimulatedCluster): Map<RegisterKey, Accepted> {
   const states = new Map<RegisterKey, Accepted>()
+  const latest = cluster.latestView()
   for (const { node } of nodesOf(cluster)) {
+    const held = new Set(latest?.partitionsOf(node.nodeId))
     node.store.range(bytesOf('r'), bytesOf('s'), ALL, (row, bytes) => {
       const state = stateOfRow(bytes)
       if (state === undefined) return
       const key = byteString(row.subarray(1)) as RegisterKey
+      if (!held.has(partitionOfKey(key))) return
       const accepted = decodeState(state.slice())
       const known = states.get(key)
       if (known === undefined || compareBallots(accepted.ballot, known.ballot) > 0) {

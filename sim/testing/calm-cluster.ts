@@ -28,6 +28,7 @@ export async function onCluster(
     systemPartitions?: ClusterOptions['systemPartitions']
     members?: ClusterOptions['members']
     removeAfterMs?: number
+    moveBytesPerSecond?: ClusterOptions['moveBytesPerSecond']
   } = {},
 ): Promise<void> {
   const checker = new CheckerA()
@@ -41,6 +42,7 @@ export async function onCluster(
     systemPartitions: options.systemPartitions,
     members: options.members,
     removeAfterMs: options.removeAfterMs,
+    moveBytesPerSecond: options.moveBytesPerSecond,
     observer: (node, event) => {
       options.observer?.(event)
       checker.note(event, cluster.clock.monotonicMs(), `node ${node}`)
