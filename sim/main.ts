@@ -1,7 +1,8 @@
 /**
- * `npm run sim -- [--seed S] [--seeds N] [--nodes N] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
- * [--changes none|all|NAME,…] [--jobs J] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
- * Exits 1 when anything is not as it must be.
+ * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
+ * [--changes none|all|NAME,…] [--jobs J]
+ * [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
+ * Of several numbers of nodes each seed takes the next one. Exits 1 when anything is not as it must be.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -25,12 +26,15 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
-    nodes: { type: 'string', default: '3' },
+    /** Default: 3; with changes of the layout 3 and 5 in turn. */
+    nodes: { type: 'string' },
     minutes: { type: 'string', default: '1' },
     workloads: { type: 'string', default: 'all' },
     faults: { type: 'string', default: 'all' },
     changes: { type: 'string', default: 'none' },
     jobs: { type: 'string', default: '2' },
+    /** No other seed begins after so long. */
+    seconds: { type: 'string', default: '86400' },
     verbose: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string' },
@@ -49,26 +53,28 @@ async function seeds(): Promise<void> {
   const count = numberOf('seeds', values.seeds, 1)
   const minutes = Number(values.minutes)
   if (!(minutes > 0)) usage('--minutes is not a number in range')
-  const options: Omit<SimulationOptions, 'seed'> = {
-    nodes: numberOf('nodes', values.nodes, 1),
+  const options: Omit<SimulationOptions, 'seed' | 'nodes'> = {
     minutes,
     workloads: workloadsOf(values.workloads),
     faults: namesOf('fault', values.faults, FAULT_NAMES),
     changes: namesOf('change', values.changes, CHANGE_NAMES),
     verbose: values.verbose,
   }
-  const play = (seed: number): Promise<SimulationResult> => simulate({ ...options, seed })
+  const play = (seed: number): Promise<SimulationResult> =>
+    simulate({ ...options, seed, nodes: nodesOf(seed) })
   if (values.worker) return serveTasks(play)
   const startedMs = performance.now()
+  const untilMs = startedMs + numberOf('seconds', values.seconds, 1) * 1_000
   const results: SimulationResult[] = []
   const each = (result: SimulationResult): boolean => {
     results.push(result)
     show(result)
-    return true
+    return performance.now() < untilMs
   }
   const tasks = Array.from({ length: count }, (_, i) => first + i)
-  if (jobs === 1 || count === 1) for (const seed of tasks) each(await play(seed))
-  else await spread({ ...worker(), jobs, tasks, each })
+  if (jobs === 1 || count === 1) {
+    for (const seed of tasks) if (!each(await play(seed))) break
+  } else await spread({ ...worker(), jobs, tasks, each })
   conclude(results, secondsSince(startedMs))
 }
 
@@ -80,14 +86,14 @@ function show(result: SimulationResult): void {
   )
   if (violations.length === 0) return
   for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`  ${violation}`)
-  const { nodes, minutes, workloads, faults: kinds, changes } = values
+  const { minutes, workloads, faults: kinds, changes } = values
   const which =
     (workloads === 'all' ? '' : ` --workloads ${workloads}`) +
     (kinds === 'all' ? '' : ` --faults ${kinds}`) +
     (changes === 'none' ? '' : ` --changes ${changes}`)
   console.log(
     `  replay at commit ${commit()}: ` +
-      `npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}${which}`,
+      `npm run sim -- --seed ${seed} --nodes ${nodesOf(seed)} --minutes ${minutes}${which}`,
   )
 }
 
@@ -106,15 +112,7 @@ function conclude(results: readonly SimulationResult[], seconds: string): void {
     count: results.reduce((sum, { faultsByKind }) => sum + (faultsByKind[name] ?? 0), 0),
   })).filter(({ count }) => count > 0)
   console.log(`faults by kind: ${kinds.map(({ name, count }) => `${name} ${count}`).join(', ')}`)
-  const changed = CHANGE_NAMES.map((name) => ({
-    name,
-    count: results.reduce((sum, { changesByKind }) => sum + (changesByKind[name] ?? 0), 0),
-  })).filter(({ count }) => count > 0)
-  if (changed.length > 0) {
-    console.log(
-      `changes by kind: ${changed.map(({ name, count }) => `${name} ${count}`).join(', ')}`,
-    )
-  }
+  showChanges(results)
   const bad = results.filter(({ violations }) => violations.length > 0).length
   console.log(
     `${results.length} seeds, ${total('operations')} operations, ${total('unknown')} unknown, ` +
@@ -122,6 +120,28 @@ function conclude(results: readonly SimulationResult[], seconds: string): void {
       `${seconds} s`,
   )
   process.exitCode = bad === 0 ? 0 : 1
+}
+
+/** Of each kind how many were asked for, refused at once, and came through. */
+function showChanges(results: readonly SimulationResult[]): void {
+  for (const name of CHANGE_NAMES) {
+    const counts = results.flatMap(({ changesByKind }) => changesByKind[name] ?? [])
+    const sum = (what: 'tried' | 'refused' | 'completed'): number =>
+      counts.reduce((all, one) => all + one[what], 0)
+    if (counts.length === 0) continue
+    console.log(
+      `change ${name}: tried ${sum('tried')}, refused ${sum('refused')}, completed ${sum('completed')}`,
+    )
+  }
+  const deaths = new Map<string, number>()
+  for (const { deathsByStep } of results) {
+    for (const [step, count] of Object.entries(deathsByStep)) {
+      deaths.set(step, (deaths.get(step) ?? 0) + count)
+    }
+  }
+  if (deaths.size === 0) return
+  const list = [...deaths].map(([step, count]) => `${step} ${count}`).join(', ')
+  console.log(`nodes that died for good, by step: ${list}`)
 }
 
 interface Hunted {
@@ -172,6 +192,12 @@ async function hunted(name: string): Promise<Hunted> {
 /** This script again, with the same arguments, as a worker. */
 function worker(): { script: string; args: readonly string[] } {
   return { script: process.argv[1] as string, args: [...process.argv.slice(2), '--worker'] }
+}
+
+function nodesOf(seed: number): number {
+  const { nodes = values.changes === 'none' ? '3' : '3,5' } = values
+  const numbers = nodes.split(',').map((text) => numberOf('nodes', text, 1))
+  return numbers[seed % numbers.length] as number
 }
 
 function workloadsOf(text: string): readonly WorkloadName[] {

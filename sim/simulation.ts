@@ -6,8 +6,9 @@
 import { CheckerA } from './checker-a.ts'
 import type { ShoalNode } from '../node/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
-import { freedButReferenced, unreferencedBlocks } from './space-checker.ts'
-import { Changes, CHANGE_NAMES, type ChangeName } from './faults/changes.ts'
+import { freedButReferenced, thinBlocks, unreferencedBlocks } from './space-checker.ts'
+import type { ChangeCounts } from './faults/change-tally.ts'
+import { Changes, CHANGE_NAMES, type ChangeName, type DeathStep } from './faults/changes.ts'
 import { Faults, type FaultKind } from './faults/faults.ts'
 import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
@@ -73,7 +74,9 @@ export interface SimulationResult {
   readonly byWorkload: Readonly<Partial<Record<WorkloadName, Counts>>>
   readonly faults: number
   readonly faultsByKind: Readonly<Partial<Record<FaultName, number>>>
-  readonly changesByKind: Readonly<Partial<Record<ChangeName, number>>>
+  readonly changesByKind: Readonly<Partial<Record<ChangeName, ChangeCounts>>>
+  /** Nodes that died for good, by the step of the layout in which they did. */
+  readonly deathsByStep: Readonly<Partial<Record<DeathStep, number>>>
   /** In the end. */
   readonly members: number
   readonly epoch: number
@@ -101,10 +104,12 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     await cluster.form()
     for (const one of workloads) await one.prepare(cluster.node(0)!.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
+    // While faults were held off nothing went wrong: that time does not count.
+    const isOver = (): boolean => clock.monotonicMs() >= untilMs + faults.crashes.heldMs
     await Promise.all([
-      ...workloads.map((one) => one.run(untilMs)),
-      faults.run(untilMs),
-      changes.run(untilMs),
+      ...workloads.map((one) => one.run(isOver)),
+      faults.run(isOver),
+      changes.run(isOver),
     ])
     await faults.calm()
     violations.push(
@@ -133,7 +138,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     byWorkload,
     faults: faults.injected,
     faultsByKind: Object.fromEntries(faults.byKind),
-    changesByKind: Object.fromEntries(changes.byKind),
+    changesByKind: Object.fromEntries(changes.tally.byKind),
+    deathsByStep: Object.fromEntries(changes.deaths),
     members: changes.members().length,
     epoch: memberOf(cluster)?.layout.current()?.epoch ?? 0,
     messages: cluster.wires.messages,
@@ -184,7 +190,7 @@ async function sound(cluster: SimulatedCluster): Promise<string[]> {
   return found
 }
 
-/** Within the bound nothing lies on a disk that no register names; at no time is anything gone that one
+/** Within the bound nothing lies on a disk that no register names, and all R holders have what one names; at no time is anything gone that one
  * does (G5). */
 async function tidy(cluster: SimulatedCluster): Promise<string[]> {
   const { clock } = cluster
@@ -193,8 +199,11 @@ async function tidy(cluster: SimulatedCluster): Promise<string[]> {
     const gone = freedButReferenced(cluster)
     if (gone.length > 0) return gone.map((block) => `freed, but named: ${block}`)
     const left = unreferencedBlocks(cluster)
-    if (left.length === 0) return []
-    if (clock.monotonicMs() > until) return left.map((block) => `never freed: ${block}`)
+    const thin = thinBlocks(cluster)
+    if (left.length + thin.length === 0) return []
+    if (clock.monotonicMs() > until) {
+      return [...left.map((block) => `never freed: ${block}`), ...thin]
+    }
     await new Promise<void>((resolve) => void clock.after(1_000, resolve))
   }
 }

@@ -71,13 +71,19 @@ export class VirtualClock implements Clock {
 export class StoppableClock implements Clock {
   private readonly clock: Clock
   private held: (() => void)[] | undefined
+  private offsetMs = 0
 
   constructor(clock: Clock) {
     this.clock = clock
   }
 
   nowMs(): number {
-    return this.clock.nowMs()
+    return this.clock.nowMs() + this.offsetMs
+  }
+
+  /** The machine's wall clock is so far off from now on; what measures durations goes on as it did. */
+  jump(offsetMs: number): void {
+    this.offsetMs = offsetMs
   }
 
   monotonicMs(): number {

@@ -3,13 +3,18 @@
  * join, drain, the removal of a dead node, a lost disk that is replaced, zone and capacity, replication, and going
  * back in the middle of any of them.
  *
- * A node dies for good only while nothing else is at risk: no blocks move, no partition is forgotten, no other one is
- * dead. Of three copies one is lost then, as often as that happens; two at once lose data in any system.
+ * Before a node dies for good no new fault begins until nothing else is at risk: none is under way, no partition is
+ * forgotten, no copy lacks anything or is damaged, no other node is dead. Of three copies one is lost then, as often as
+ * that happens; two at once lose data in any system. It dies in whatever step of a change there is, and faults go on
+ * at once: all but damage to disks, which waits until the copies are made again.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { replicationOf } from '../../protocol/layout/entry.ts'
 import type { ShoalNode } from '../../node/node.ts'
 import type { SimulatedCluster } from '../cluster.ts'
+import { ChangeTally } from './change-tally.ts'
 import { drawKind } from './kinds.ts'
 import type { Crashes } from './crashes.ts'
 
@@ -40,9 +45,21 @@ const SETTLED_WITHIN_MS = 240_000
 const TOKEN_MS = 3_600_000
 /** A dead node whose replacement has not come by then is removed. */
 const REPLACED_WITHIN_MS = 60_000
+/** How long faults are held off at most until a node may die. */
+const SAFE_WITHIN_MS = 20_000
+const LOOK_EVERY_MS = 50
+/** How long a change is waited for that can be cancelled. */
+const UNDER_WAY_WITHIN_MS = 5_000
+
+/** Whether a STABLE entry shows that a change has come through. */
+type IsDone = (entry: LayoutEntry) => boolean
+
+/** In what a node died for good. */
+export type DeathStep = 'PLANNED' | 'JOINT' | 'STABLE' | 'STABLE with sources'
 
 export class Changes {
-  readonly byKind = new Map<ChangeName, number>()
+  readonly tally: ChangeTally<ChangeName>
+  readonly deaths = new Map<DeathStep, number>()
   readonly violations: string[] = []
   readonly #cluster: SimulatedCluster
   readonly #crashes: Crashes
@@ -56,17 +73,19 @@ export class Changes {
     this.#cluster = cluster
     this.#crashes = crashes
     this.#enabled = new Set(enabled)
+    this.tally = new ChangeTally(cluster)
   }
 
-  async run(untilMs: number): Promise<void> {
-    const { clock, random } = this.#cluster
+  async run(isOver: () => boolean): Promise<void> {
+    const { random } = this.#cluster
     if (this.#enabled.size === 0) return
-    while (clock.monotonicMs() < untilMs) {
+    while (!isOver()) {
       await this.#sleep(random() * PAUSE_MS_MAX)
-      if (clock.monotonicMs() >= untilMs) break
-      const kind = drawKind(CHANGES, this.#enabled, random)
-      if (kind !== undefined && (await this.#apply(kind))) {
-        this.byKind.set(kind, (this.byKind.get(kind) ?? 0) + 1)
+      if (isOver()) break
+      const kind = drawKind(CHANGES, this.#possible(), random)
+      if (kind !== undefined) {
+        const epoch = this.#cluster.latestView()?.epoch ?? 0
+        this.tally.note(kind, epoch, await this.#apply(kind))
       }
       await this.#tend()
     }
@@ -118,80 +137,107 @@ export class Changes {
     return found
   }
 
-  async #apply(kind: ChangeName): Promise<boolean> {
+  /** Kinds that are not out of the question with so many members. */
+  #possible(): ReadonlySet<string> {
+    // A change that is asked for soon after another one goes together with it.
+    const entry = this.#cluster.latestView()?.entry
+    const planned = (entry?.next ?? entry?.members ?? []).length
+    const out = new Set<string>()
+    if (planned <= MEMBERS_MIN) for (const kind of ['drain', 'remove']) out.add(kind)
+    if (planned >= MEMBERS_MAX) out.add('join')
+    if (planned + 1 >= MEMBERS_MAX) out.add('join-two')
+    // With two copies one dead node leaves no majority.
+    if (this.#dead !== undefined)
+      for (const kind of ['remove', 'replace', 'replication']) out.add(kind)
+    return new Set([...this.#enabled].filter((kind) => !out.has(kind)))
+  }
+
+  /** Undefined: it was refused, or can't be asked for as things are. */
+  async #apply(kind: ChangeName): Promise<IsDone | undefined> {
     const { random } = this.#cluster
     const members = this.members()
     const up = members.filter((number) => this.#cluster.node(number) !== undefined)
     const through = up[Math.floor(random() * up.length)]
     const node = through === undefined ? undefined : this.#cluster.node(through)
-    if (node === undefined) return false
-    const target = this.#cluster.idOf(members[Math.floor(random() * members.length)]!)
-    // A change that is asked for soon after another one goes together with it.
-    const entry = this.#cluster.latestView()!.entry
-    const planned = (entry.next ?? entry.members).length
+    if (node === undefined) return undefined
+    const targetNumber = members[Math.floor(random() * members.length)]!
+    const target = this.#cluster.idOf(targetNumber)
+    const { changes } = node.layout
     switch (kind) {
-      case 'join':
-        return planned < MEMBERS_MAX && this.#join(node)
+      case 'join': {
+        const joiner = await this.#join(node)
+        return joiner && has(joiner)
+      }
       case 'join-two': {
-        if (planned + 1 >= MEMBERS_MAX) return false
         const both = await Promise.all([this.#join(node), this.#join(node)])
-        return both.some((joined) => joined)
+        const joiners = both.filter((joiner) => joiner !== undefined)
+        if (joiners.length === 0) return undefined
+        return (stable) => joiners.every((joiner) => has(joiner)(stable))
       }
       case 'drain':
-        if (planned <= MEMBERS_MIN || target === this.#dead) return false
-        return this.#ask(() => node.layout.changes.apply({ kind: 'drain', nodeId: target }))
+        if (target === this.#dead) return undefined
+        return this.#ask(
+          () => changes.apply({ kind, nodeId: target }, { force: true }),
+          (stable) => !has(target)(stable),
+        )
       case 'remove':
+        if (!(await this.#die(targetNumber, 0))) return undefined
+        return (stable) => !has(target)(stable)
       case 'replace': {
-        if (planned <= MEMBERS_MIN && kind === 'remove') return false
-        if (!(await this.#mayDie(target))) return false
-        const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === target)!
-        if (this.#crashes.busy.has(number)) return false
-        this.#dead = target
-        this.#cluster.retire(number)
+        if (!(await this.#die(targetNumber, REPLACED_WITHIN_MS))) return undefined
         await this.#sleep(random() * 2_000)
-        const isReplaced = kind === 'replace'
-        this.#removeMs = this.#cluster.clock.monotonicMs() + (isReplaced ? REPLACED_WITHIN_MS : 0)
-        return !isReplaced || this.#join(this.#anyMember() ?? node, target)
+        const heir = await this.#join(this.#anyMember() ?? node, target)
+        return heir && ((stable) => has(heir)(stable) && !has(target)(stable))
       }
-      case 'zone':
-        return this.#ask(() =>
-          node.layout.changes.apply({
-            kind: 'set',
-            nodeId: target,
-            zone: `zone-${Math.floor(random() * 3)}`,
-          }),
+      case 'zone': {
+        const zone = `zone-${Math.floor(random() * 3)}`
+        return this.#ask(
+          () => changes.apply({ kind: 'set', nodeId: target, zone }),
+          (stable) => memberOf(stable, target)?.zone === zone,
         )
-      case 'capacity':
-        return this.#ask(() =>
-          node.layout.changes.apply({
-            kind: 'set',
-            nodeId: target,
-            capacityBytes: 2 ** (39 + Math.floor(random() * 3)),
-          }),
+      }
+      case 'capacity': {
+        const capacityBytes = 2 ** (39 + Math.floor(random() * 3))
+        return this.#ask(
+          () => changes.apply({ kind: 'set', nodeId: target, capacityBytes }),
+          (stable) => memberOf(stable, target)?.capacityBytes === capacityBytes,
         )
-      case 'replication':
-        // With two copies one dead node leaves no majority.
-        if (this.#dead !== undefined) return false
-        return this.#ask(() =>
-          node.layout.changes.apply({ kind: 'replication', replication: random() < 0.5 ? 5 : 3 }),
+      }
+      case 'replication': {
+        const replication = random() < 0.5 ? 5 : 3
+        return this.#ask(
+          () => changes.apply({ kind, replication }, { force: true }),
+          (stable) => replicationOf(stable) === replication,
         )
-      case 'cancel':
-        return this.#ask(() => node.layout.changes.cancel())
+      }
+      case 'cancel': {
+        const untilMs = this.#cluster.clock.monotonicMs() + UNDER_WAY_WITHIN_MS
+        while (this.#cluster.clock.monotonicMs() < untilMs) {
+          if (this.#cluster.latestView()?.state !== 'STABLE') break
+          await this.#sleep(LOOK_EVERY_MS)
+        }
+        return this.#ask(
+          () => changes.cancel(),
+          () => true,
+        )
+      }
     }
   }
 
-  async #join(through: ShoalNode, replace?: NodeId): Promise<boolean> {
+  /** The new node's id. */
+  async #join(through: ShoalNode, replace?: NodeId): Promise<NodeId | undefined> {
     const token = await this.#inTime(through.admin.issueToken({ ttlMs: TOKEN_MS, uses: 1 })).catch(
       () => undefined,
     )
-    if (token === undefined) return false
+    if (token === undefined) return undefined
     const number = this.#cluster.add({ token, replace })
     this.#crashes.join(number)
-    return true
+    return this.#cluster.idOf(number)
   }
 
   /** What an operator does now and then. */
   async #tend(): Promise<void> {
+    this.tally.look()
     this.#switchOffLeft()
     await this.#removeDead()
   }
@@ -209,34 +255,70 @@ export class Changes {
     }
     if (view?.isMember(dead) !== true || view.state !== 'STABLE') return
     if (this.#cluster.clock.monotonicMs() < this.#removeMs) return
-    await this.#ask(() => node.layout.changes.apply({ kind: 'remove', nodeId: dead }))
+    const remove = (): Promise<unknown> =>
+      node.layout.changes.apply({ kind: 'remove', nodeId: dead }, { force: true })
+    await this.#ask(remove, () => true)
   }
 
-  /** Nothing else is at risk. From now on until it is replaced nothing is damaged either. */
-  async #mayDie(target: NodeId): Promise<boolean> {
+  /** Kills it for good once nothing else is at risk. False: that was not so in time. From now on until it is replaced
+   * nothing is damaged. */
+  async #die(number: number, replacedWithinMs: number): Promise<boolean> {
     if (this.#dead !== undefined) return false
+    const { clock } = this.#cluster
     this.#crashes.noDamage = true
-    // What is damaged already and nobody has met counts as a lost copy, too.
-    await Promise.all(this.members().map((number) => this.#cluster.scrub(number)))
-    const isSafe = this.#isSafe(target)
-    if (!isSafe) this.#crashes.noDamage = false
-    return isSafe
+    const died = await this.#crashes.hold(async () => {
+      const untilMs = clock.monotonicMs() + SAFE_WITHIN_MS
+      const level = new Set<ShoalNode>()
+      for (; clock.monotonicMs() < untilMs; await this.#sleep(LOOK_EVERY_MS)) {
+        if (this.#riskOf(number, level) !== undefined) continue
+        // What is damaged already and has not been noticed yet counts as a lost copy, too.
+        await Promise.all(this.members().map((member) => this.#cluster.scrub(member)))
+        if (this.#riskOf(number, level) !== undefined) continue
+        this.#noteDeath()
+        this.#dead = this.#cluster.idOf(number)
+        this.#removeMs = clock.monotonicMs() + replacedWithinMs
+        this.#cluster.retire(number)
+        return true
+      }
+      this.#cluster.trace(`${number} may not die: ${this.#riskOf(number, level)}`)
+      return false
+    })
+    if (!died) this.#crashes.noDamage = false
+    return died
   }
 
-  #isSafe(target: NodeId): boolean {
-    if (this.#crashes.busy.size > 0) return false
+  #noteDeath(): void {
+    const view = this.#cluster.latestView()!
+    const step =
+      view.state === 'STABLE' && view.sources.length > 0 ? 'STABLE with sources' : view.state
+    this.deaths.set(step, (this.deaths.get(step) ?? 0) + 1)
+  }
+
+  /**
+   * What else is at risk, so that it may not die now.
+   *
+   * @param level nodes that have had all that the others have, once since disks were damaged last: a node that lacks
+   *   what was written a moment ago is no risk, as a majority has it
+   */
+  #riskOf(target: number, level: Set<ShoalNode>): string | undefined {
+    if (!this.#crashes.isQuiet || this.#crashes.busy.size > 0) return 'faults are under way'
     const view = this.#cluster.latestView()
-    if (view === undefined || view.state !== 'STABLE' || view.sources.length > 0) return false
-    if ((view.entry.replication ?? view.genesis.replication) < 3 || view.members.length < 3)
-      return false
+    if (view?.isMember(this.#cluster.idOf(target)) !== true) return 'it is no member'
+    if (replicationOf(view.entry) < 3 || view.members.length < 3) return 'there are few copies'
     for (const { nodeId } of view.members) {
       const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === nodeId)
       const node = number === undefined ? undefined : this.#cluster.node(number)
-      if (node === undefined || node.recall.forgotten().length > 0 || !node.resync.isLevel)
-        return false
-      if (node.upkeep.scrubStatus().left > 0) return false
+      // One that has yet to come in for the first time holds no copy that counts.
+      if (number !== undefined && this.#cluster.isJoining(number)) continue
+      if (node === undefined) return `${number} is down`
+      // Of three members one that dies leaves two votes on the next entry, or the layout can't change any more.
+      if (node.layout.status().abstainsFrom !== undefined) return `${number} has lost its vote`
+      if (node.recall.forgotten().length > 0) return `${number} has forgotten`
+      if (node.resync.isLevel) level.add(node)
+      if (!level.has(node)) return `${number} is not level`
+      if (node.upkeep.scrubStatus().left > 0) return `${number} is damaged`
     }
-    return view.isMember(target)
+    return undefined
   }
 
   /** Who has left is switched off, as the page says. */
@@ -254,15 +336,15 @@ export class Changes {
   }
 
   /** Refusals are no fault: another change is under way, or nobody answers. */
-  async #ask(run: () => Promise<unknown>): Promise<boolean> {
+  async #ask(run: () => Promise<unknown>, isDone: IsDone): Promise<IsDone | undefined> {
     try {
       await this.#inTime(run())
-      return true
+      return isDone
     } catch (error) {
       this.#cluster.trace(
         `change refused: ${error instanceof Error ? error.message : String(error)}`,
       )
-      return false
+      return undefined
     }
   }
 
@@ -286,6 +368,14 @@ export class Changes {
   #sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.#cluster.clock.after(delayMs, resolve))
   }
+}
+
+function memberOf({ members }: LayoutEntry, node: NodeId): Member | undefined {
+  return members.find(({ nodeId }) => nodeId === node)
+}
+
+function has(node: NodeId): IsDone {
+  return (stable) => memberOf(stable, node) !== undefined
 }
 
 /** Registers and blocks in partitions that the node holds no more, and of which it is no source. */

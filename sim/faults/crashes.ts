@@ -4,8 +4,10 @@ import { LogError } from '../../node/data/errors.ts'
 import { MembershipError, type MembershipErrorCode } from '../../node/membership/errors.ts'
 import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
+import { CALM } from '../network.ts'
 
 const STARTS_MAX = 4
+const HELD_THINK_FACTOR = 8
 const JOIN_AGAIN_MS = 1_000
 /** Asking again would not help. */
 const FINAL: ReadonlySet<MembershipErrorCode> = new Set([
@@ -26,9 +28,55 @@ export class Crashes {
   /** Cuts are not to be mended by others. */
   wiresBusy = false
   readonly #cluster: SimulatedCluster
+  /** Faults of any kind that have begun and not passed. */
+  #underWay = 0
+  #heldSinceMs: number | undefined
+  #heldMs = 0
 
   constructor(cluster: SimulatedCluster) {
     this.#cluster = cluster
+  }
+
+  /** No new fault begins. */
+  get isHeld(): boolean {
+    return this.#heldSinceMs !== undefined
+  }
+
+  /** Nothing goes wrong right now. */
+  get isQuiet(): boolean {
+    return this.#underWay === 0
+  }
+
+  /** For how long no new fault could begin, up to now. */
+  get heldMs(): number {
+    const since = this.#heldSinceMs
+    return this.#heldMs + (since === undefined ? 0 : this.#cluster.clock.monotonicMs() - since)
+  }
+
+  /** Meanwhile no new fault begins and clients do little; faults that have begun go on. */
+  async hold<T>(work: () => Promise<T>): Promise<T> {
+    const { wires, clock } = this.#cluster
+    const { faults } = wires
+    this.#heldSinceMs = clock.monotonicMs()
+    wires.faults = { ...CALM }
+    this.#cluster.thinkFactor = HELD_THINK_FACTOR
+    try {
+      return await work()
+    } finally {
+      wires.faults = faults
+      this.#cluster.thinkFactor = 1
+      this.#heldMs = this.heldMs
+      this.#heldSinceMs = undefined
+    }
+  }
+
+  async underWay(fault: () => Promise<void>): Promise<void> {
+    this.#underWay++
+    try {
+      await fault()
+    } finally {
+      this.#underWay--
+    }
   }
 
   /** Starts it if it is down, and again when it goes down in its start. */

@@ -14,6 +14,7 @@ const DAMAGE_PAUSE_MS_MAX = 5_000
 /** What a disk that fills up still takes, at most. */
 const ROOM_BYTES_MAX = 512 << 10
 const HANG_MS_MAX = 8_000
+const CLOCK_JUMP_MS_MAX = 600_000
 /** How long a link may stay silent after the network is healed. */
 const LINGER_MS_MAX = 3_000
 
@@ -38,14 +39,14 @@ export class Faults {
     return [...this.byKind.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** Until `untilMs`; then everything is mended and every node is up again. */
-  async run(untilMs: number): Promise<void> {
+  /** Until the time is over; then everything is mended and every node is up again. */
+  async run(isOver: () => boolean): Promise<void> {
     const { wires } = this.#cluster
     if (this.#enabled.size === 0) return
     wires.faults = { loss: 0.02, doubling: 0.02, latencyMsMax: 6, lateness: 0.01, lateMsMax: 4_000 }
     await Promise.all([
-      this.#loop(untilMs, PAUSE_MS_MAX, () => this.#pass()),
-      this.#loop(untilMs, DAMAGE_PAUSE_MS_MAX, () => this.#damage.one()),
+      this.#loop(isOver, PAUSE_MS_MAX, () => this.#pass()),
+      this.#loop(isOver, DAMAGE_PAUSE_MS_MAX, () => this.#damage.one()),
     ])
     await this.calm()
   }
@@ -54,15 +55,19 @@ export class Faults {
     const { wires } = this.#cluster
     wires.faults = { ...CALM }
     wires.mend()
-    for (const number of this.#cluster.numbers) await this.crashes.revive(number)
+    for (const number of this.#cluster.numbers) {
+      this.#cluster.jumpClock(number, 0)
+      await this.crashes.revive(number)
+    }
   }
 
-  async #loop(untilMs: number, pauseMsMax: number, one: () => Promise<void>): Promise<void> {
-    const { clock, random } = this.#cluster
-    while (clock.monotonicMs() < untilMs) {
+  /** None begins while somebody waits for quiet. */
+  async #loop(isOver: () => boolean, pauseMsMax: number, one: () => Promise<void>): Promise<void> {
+    const { random } = this.#cluster
+    while (!isOver()) {
       await this.#sleep(random() * pauseMsMax)
-      if (clock.monotonicMs() >= untilMs) break
-      await one()
+      if (isOver()) break
+      if (!this.crashes.isHeld) await this.crashes.underWay(one)
     }
   }
 
@@ -77,6 +82,7 @@ export class Faults {
 
   /** False: nothing was done. */
   async #apply(kind: PassingKind, number: number): Promise<boolean> {
+    const { random } = this.#cluster
     switch (kind) {
       case 'kill':
       case 'power':
@@ -101,6 +107,9 @@ export class Faults {
         return this.#hangDisk(number)
       case 'bad-disk':
         return this.#failDisk(number)
+      case 'clock-jump':
+        this.#cluster.jumpClock(number, (random() * 2 - 1) * CLOCK_JUMP_MS_MAX)
+        return true
     }
   }
 
@@ -165,11 +174,11 @@ export class Faults {
 
   /** Heavy loss for a while. */
   async #storm(): Promise<boolean> {
-    const { wires } = this.#cluster
-    const { loss } = wires.faults
-    wires.faults.loss = 0.25
+    const { faults } = this.#cluster.wires
+    const { loss } = faults
+    faults.loss = 0.25
     await this.#sleep(this.#cluster.random() * 2_000)
-    wires.faults.loss = loss
+    faults.loss = loss
     return true
   }
 

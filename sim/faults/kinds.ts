@@ -18,6 +18,8 @@ export const PASSING = {
   'hung-disk': 6,
   /** Flushes fail: the node must go down (D5). */
   'bad-disk': 3,
+  /** Of one machine: minutes into the future or the past, until the next jump (fault 12). */
+  'clock-jump': 6,
 } as const
 
 /** What does not heal by itself: of one node's disk at a time (faults 2, 3, 9, 9b). */

@@ -67,10 +67,10 @@ export class BucketsWorkload implements Workload {
     return Promise.resolve()
   }
 
-  async run(untilMs: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     const client = async (): Promise<void> => {
-      while (this.#clients.nowMs < untilMs) {
-        await this.#clients.sleep(this.#clients.cluster.random() * THINK_MS_MAX)
+      while (!isOver()) {
+        await this.#clients.think(THINK_MS_MAX)
         await this.#step()
       }
     }

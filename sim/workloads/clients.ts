@@ -8,13 +8,13 @@ import type { SimulatedCluster } from '../cluster.ts'
 const CLIENT_TIMEOUT_MS = 20_000
 const TIMEOUT = new Error('no answer in time')
 
-/** Something that works on the cluster until a time, and says in the end what was wrong. */
+/** Something that works on the cluster until the time is over, and says in the end what was wrong. */
 export interface Workload {
   readonly violations: string[]
   readonly counts: { done: number; unknown: number }
   /** Its buckets, through one node, before anything goes wrong. */
   prepare(backend: Backend): Promise<void>
-  run(untilMs: number): Promise<void>
+  run(isOver: () => boolean): Promise<void>
   /** Once all is calm and level. */
   checkCalm(): Promise<void>
 }
@@ -50,7 +50,9 @@ export class Clients {
     return list[Math.floor(this.cluster.random() * list.length)]
   }
 
-  sleep(delayMs: number): Promise<void> {
+  /** Thinks for a time of up to `maxMs`. */
+  think(maxMs: number): Promise<void> {
+    const delayMs = this.cluster.random() * maxMs * this.cluster.thinkFactor
     return new Promise((resolve) => void this.cluster.clock.after(delayMs, resolve))
   }
 

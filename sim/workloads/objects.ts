@@ -33,8 +33,8 @@ export class ObjectsWorkload implements Workload {
     })
   }
 
-  async run(untilMs: number): Promise<void> {
-    await Promise.all(Array.from({ length: this.#clients }, (_, i) => this.#client(i, untilMs)))
+  async run(isOver: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: this.#clients }, (_, i) => this.#client(i, isOver)))
     this.#checkHistories()
   }
 
@@ -76,10 +76,10 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  async #client(number: number, untilMs: number): Promise<void> {
+  async #client(number: number, isOver: () => boolean): Promise<void> {
     const { clock } = this.#cluster
-    while (clock.monotonicMs() < untilMs) {
-      await this.#sleep(this.#cluster.random() * THINK_MS_MAX)
+    while (!isOver()) {
+      await this.#think()
       const backend = this.#anyBackend()
       if (backend === undefined) continue
       if (this.#cluster.random() < 0.06) {
@@ -226,7 +226,8 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  #sleep(delayMs: number): Promise<void> {
+  #think(): Promise<void> {
+    const delayMs = this.#cluster.random() * THINK_MS_MAX * this.#cluster.thinkFactor
     return new Promise((resolve) => void this.#cluster.clock.after(delayMs, resolve))
   }
 }

@@ -65,10 +65,10 @@ export class SettingsWorkload implements Workload {
     })
   }
 
-  async run(untilMs: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     const loop = async (step: () => Promise<void>, pauseMs: number): Promise<void> => {
-      while (this.#clients.nowMs < untilMs) {
-        await this.#clients.sleep(this.#clients.cluster.random() * pauseMs)
+      while (!isOver()) {
+        await this.#clients.think(pauseMs)
         await step()
       }
     }

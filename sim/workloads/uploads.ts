@@ -37,10 +37,10 @@ export class UploadsWorkload implements Workload {
     })
   }
 
-  async run(untilMs: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     const client = async (key: string): Promise<void> => {
-      while (this.#clients.nowMs < untilMs) {
-        await this.#clients.sleep(this.#clients.cluster.random() * THINK_MS_MAX)
+      while (!isOver()) {
+        await this.#clients.think(THINK_MS_MAX)
         await this.#one(key)
       }
     }

@@ -62,11 +62,11 @@ export class VersionsWorkload implements Workload {
     })
   }
 
-  async run(untilMs: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     await Promise.all(
       this.#keys.map(async (key) => {
-        while (this.#clients.nowMs < untilMs) {
-          await this.#clients.sleep(this.#clients.cluster.random() * THINK_MS_MAX)
+        while (!isOver()) {
+          await this.#clients.think(THINK_MS_MAX)
           await this.#step(key)
         }
       }),
