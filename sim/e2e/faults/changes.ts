@@ -92,9 +92,8 @@ export class Changes {
     }
   }
 
-  /** Until every node says that another one may fail. It stays calm. */
+  /** Until every node says that another one may fail, which may be while blocks move. It stays calm. */
   async untilSafe(when: string): Promise<void> {
-    await this.settle(when)
     await this.#injector.calm()
     await this.#eventually(`${when}: another node may fail`, async (because) => {
       for (const number of this.#fleet.numbers) {
@@ -109,6 +108,7 @@ export class Changes {
 
   /** Until every node is ready, and takes a write. It stays calm. */
   async untilWhole(bucket: string): Promise<void> {
+    await this.settle('in the end')
     await this.untilSafe('in the end')
     for (const number of this.#fleet.numbers) {
       await this.#eventually(`n${number} is ready`, async () =>
