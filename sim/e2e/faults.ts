@@ -15,7 +15,7 @@
  * was done to the machine is undone at the end, when this process is killed, too (faults/guard.ts).
  */
 
-import { mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -65,6 +65,8 @@ const { values } = parseArgs({
     'rough-seconds': { type: 'string', default: '60' },
     'calm-seconds': { type: 'string', default: '120' },
     plain: { type: 'boolean', default: false },
+    /** A directory for all that the nodes write. */
+    logs: { type: 'string' },
   },
 })
 
@@ -109,7 +111,9 @@ async function runSeed(seed: number): Promise<boolean> {
     say(`mounting is not permitted here, so no disk is filled: ${disks.refusal}`)
     faults = faults.filter((kind) => kind !== 'disk-full')
   }
-  const fleet = new Fleet({ network, disks, guard, scratch, env: ENV })
+  const logs = values.logs && join(values.logs, `seed-${seed}`)
+  if (logs !== undefined) mkdirSync(logs, { recursive: true })
+  const fleet = new Fleet({ network, disks, guard, scratch, logs, env: ENV })
   try {
     return await disturb(seed, network, fleet, faults)
   } finally {

@@ -1,6 +1,6 @@
 /** The nodes of a disturbed cluster: processes with a place on the network, a disk and a clock each. */
 
-import { existsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Child, signalGroup, sleep } from '../../../bench/harness/process.ts'
@@ -40,6 +40,8 @@ export interface FleetParts {
   readonly guard: Guard
   readonly scratch: string
   readonly env: Readonly<Record<string, string>>
+  /** A directory that keeps all that nodes write. Absent: the last 256 KiB of each are remembered. */
+  readonly logs: string | undefined
 }
 
 export class Fleet {
@@ -264,6 +266,12 @@ export class Fleet {
     const env = { ...this.#parts.env, ...where.env, FAULTS_CLOCK: this.#clockFile(number) }
     const child = new Child(program, rest, { cwd: checkout, env })
     this.#parts.guard.tell({ own: child.pid })
+    const { logs } = this.#parts
+    if (logs !== undefined) {
+      child.process.stderr?.on('data', (text: string) =>
+        appendFileSync(join(logs, `n${number}.log`), text),
+      )
+    }
     return child
   }
 
