@@ -96,9 +96,10 @@ export class SwitchedHosts {
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')
     await this.nft(host, 'add table ip shoal')
+    // Behind address translation (100): a packet has the address then that the host sent its own to.
     await this.nft(
       host,
-      'add chain ip shoal input { type filter hook input priority 0; policy accept; }',
+      'add chain ip shoal input { type filter hook input priority 150; policy accept; }',
     )
     this.#added.add(host)
   }
