@@ -23,6 +23,7 @@ import {
 import { shortId, type NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 import { nodeIdOfKey } from '../net/identity.ts'
+import { probeListen } from '../net/listen-probe.ts'
 import { UsageError } from '../usage-error.ts'
 import { AdminClient } from './admin-client.ts'
 import { awsLine, shellWord } from './aws-line.ts'
@@ -68,12 +69,37 @@ export async function runCluster(
 ): Promise<number> {
   const data = resolve(options.data ?? './shoal-cluster')
   const existing = existingNodes(data)
-  const plan = planCluster(options, existing, knownMembers(data, existing))
+  const away = await withoutRunning(knownMembers(data, existing), existing)
+  const plan = planCluster(options, existing, away)
   process.umask(0o077)
   mkdirSync(data, { recursive: true })
   terminal.serves?.()
   const cluster = new Cluster(data, plan.nodes, options, entry, terminal, clock)
   return cluster.run(plan.founds)
+}
+
+/**
+ * A member of which no directory is here, and that somebody listens for at its port, has joined from outside and runs:
+ * it is not lost.
+ */
+async function withoutRunning(
+  members: readonly KnownMember[],
+  existing: readonly ExistingNode[],
+): Promise<readonly KnownMember[]> {
+  const own = new Set(existing.map(({ nodeId }) => nodeId))
+  const away: KnownMember[] = []
+  for (const member of members) {
+    const { nodeId, port } = member
+    const isFree =
+      own.has(nodeId) ||
+      port === undefined ||
+      (await probeListen([{ host: '127.0.0.1', port }]).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => error.code !== 'EADDRINUSE',
+      ))
+    if (isFree) away.push(member)
+  }
+  return away
 }
 
 class Cluster {
@@ -178,9 +204,11 @@ class Cluster {
     this.#children.push(child)
     void child.exited.then(({ how }) => {
       if (this.#stopping) return
-      const again = `shoal start --data ${shellWord(directory)}`
+      const again = `bring it back with \`shoal start --data ${shellWord(directory)}\``
+      // 2: it refuses to start as it is, such as when it has left the cluster.
+      const what = how === 'exit code 2' ? 'its line above says why' : again
       this.#terminal.error(
-        `shoal: ${plan.name} (process ${child.pid ?? '?'}) is gone: ${how}; bring it back with \`${again}\``,
+        `shoal: ${plan.name} (process ${child.pid ?? '?'}) is gone: ${how}; ${what}`,
       )
     })
     const message = await Promise.race([child.ready, child.exited])

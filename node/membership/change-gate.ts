@@ -41,7 +41,10 @@ export class ChangeGate {
     }
     const isFresh = this.#plannedMs !== undefined && this.#timer.nowMs() - this.#plannedMs < FOLD_MS
     if (entry.state === 'PLANNED' && isFresh) return undefined
-    return `another change is under way: ${summaryOf(entry)}`
+    return (
+      `another change is under way: ${summaryOf(entry)}: wait for it (shoal layout show --wait), ` +
+      'or give it up (shoal layout cancel)'
+    )
   }
 }
 

@@ -36,6 +36,9 @@ describe('a drain', () => {
     expect([planned.state, planned.cause]).toEqual(['PLANNED', 'plan'])
     await world.until(() => [a, b, c, d].every((node) => view(node).sources.length === 1))
     expect(d.manager.role()).toBe('source')
+    expect((await failure(world.run(a.manager.changes.cancel()))).message).toBe(
+      'the change has come through already: ask for the opposite one',
+    )
     expect(d.manager.isMember()).toBe(false)
     expect(a.members.has(d.nodeId)).toBe(true)
     expect((await failure(world.run(d.manager.join(await tokenOf(a))))).code).toBe('removed')
@@ -225,7 +228,9 @@ describe('changes', () => {
       const late = { kind: 'replication', replication: 2 } as const
       const error = await failure(world.run(node.manager.changes.apply(late)))
       expect(error.code).toBe('under-way')
-      expect(error.message).toMatch(/^another change is under way: /)
+      expect(error.message).toMatch(
+        /^another change is under way: .*: wait for it \(shoal layout show --wait\), or give it up \(shoal layout cancel\)$/,
+      )
       expect(error.message).not.toMatch(/\n/)
     }
   })

@@ -35,6 +35,7 @@ const DECIDE_MS = 5_000
 /** How long other entries may come in between. */
 const APPLY_MS = 15_000
 const ASK_AGAIN_MS = 100
+const COME_THROUGH = 'the change has come through already: ask for the opposite one'
 
 export interface ChangeOfficeParts {
   readonly log: LayoutLog
@@ -121,14 +122,15 @@ export class ChangeOffice {
   /** Resolves once the layout is as it was. */
   async cancel(): Promise<LayoutEntry> {
     const { proposer, log } = this.#parts
-    const { epoch, state } = this.#votersView()
+    const { epoch, state, sources } = this.#votersView()
+    if (state === 'STABLE' && sources.length > 0) throw bad(COME_THROUGH)
     if (state === 'STABLE') throw bad('no change of the layout is under way')
     for (;;) {
       const { entry } = this.#votersView()
       const end = log.entriesAfter(epoch).find(({ entry: later }) => later.state === 'STABLE')
       if (end !== undefined) {
         if (end.entry.cause !== 'synced') return end.entry
-        throw bad('the change has come through already: ask for the opposite one')
+        throw bad(COME_THROUGH)
       }
       await proposer.decide(stableEntry(entry, 'abandoned'), DECIDE_MS)
     }
