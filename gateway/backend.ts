@@ -7,13 +7,7 @@
  * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
-import type {
-  LayoutChange,
-  LayoutChanged,
-  LayoutPlan,
-  LayoutTable,
-  PlannedChange,
-} from './admin/layout.ts'
+import type { LayoutBackend } from './admin/layout.ts'
 import type { LocateResult } from './admin/locate-result.ts'
 import type { ResolvedPrincipal } from '../protocol/iam/principal.ts'
 import type { SecretStatus, TokenStatus } from './admin/status.ts'
@@ -433,7 +427,7 @@ export interface Backend extends PrincipalDirectory {
 }
 
 /** What the admin port shows and does. */
-export interface AdminBackend {
+export interface AdminBackend extends LayoutBackend {
   /** Undefined: ready. Otherwise why not. */
   notReadyReason(): string | undefined
   status(): Promise<NodeStatus>
@@ -448,15 +442,6 @@ export interface AdminBackend {
    * Unavailable. */
   rotateSecret(overlapMs: number): Promise<SecretStatus>
   locate(bucket: string, key: string): Promise<LocateResult>
-  layoutTable(): Promise<LayoutTable>
-  /** What a change would move. Throws LayoutRefusal, StoreError Unavailable. */
-  planChange(change: PlannedChange): Promise<LayoutPlan>
-  /** Begins it; resolves when the layout says so. Throws LayoutRefusal, StoreError Unavailable. */
-  applyChange(change: LayoutChange): Promise<LayoutChanged>
-  /** Goes back to the members of before. Throws LayoutRefusal where there is nothing to give up any more. */
-  cancelChange(): Promise<LayoutChanged>
-  /** Learners are not waited for any longer. Throws LayoutRefusal, StoreError Unavailable. */
-  proceedChange(): Promise<LayoutChanged>
   /** What is lost for good: registers name it, and no replica has it. */
   lost(): Promise<LostStatus>
   /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */
@@ -590,6 +575,8 @@ export interface NodeStatus {
   readonly lost: number
   /** Earlier sets of members from which blocks are still fetched. */
   readonly sources: number
+  /** Partitions for which a change of the layout can't move on now, and nodes whose return would help. Absent: none. */
+  readonly held?: { readonly partitions: number; readonly nodes: readonly string[] } | undefined
   /** Blocks on their way to the nodes that hold them by the layout. */
   readonly moves: { readonly pendingBytes: number; readonly bytesPerSecond: number }
   /** Whichever one fails now, requests go on and nothing is lost. */

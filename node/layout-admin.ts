@@ -50,6 +50,7 @@ export interface LayoutAdminOptions {
   /** What the nodes that are up say of themselves. */
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
   readonly changes: Changes
+  readonly silentMs?: ((node: NodeId) => number) | undefined
 }
 
 export class LayoutAdmin {
@@ -60,9 +61,9 @@ export class LayoutAdmin {
   }
 
   async table(): Promise<LayoutTable> {
-    const { self, view: current, replies } = this.#options
+    const { self, view: current, replies, silentMs } = this.#options
     const view = current()
-    return tableOf(view, self, await replies(view), changesOf(view.entry))
+    return tableOf(view, self, await replies(view), changesOf(view.entry), silentMs)
   }
 
   async plan(planned: PlannedChange): Promise<LayoutPlan> {

@@ -87,16 +87,33 @@ describe('the layout as a table', () => {
       'x',
     ])
     expect(joint.underWay).toMatch(
-      /; b is away; 64 partitions wait for b, c: too few of their holders answer$/,
+      /; b is away; 64 partitions wait for b, c: too few of their holders answer; start b, c$/,
     )
     const sources = [{ epoch: 3, members: [a, c, d], replication: 3 }]
     const lacking = [{ epoch: 3, partitions: new Uint8Array([0xa0]) }]
     const moving = (b_: Partial<WireStatusReply>) =>
       table([a, b], { sources }, { a: {}, b: b_ }).underWay
     expect(moving({ lacking })).toMatch(
-      /; 2 partitions wait for c, d: too few of their holders answer$/,
+      /; 2 partitions wait for c, d: too few of their holders answer; start c, d; if that can’t be, `shoal layout accept-loss` names what is lost$/,
     )
     expect(moving({})).not.toMatch(/wait/)
+    const unread = [{ partitions: new Uint8Array([0xa0]), nodes: [], unreadable: 2 }]
+    expect(moving({ lacking, stuck: unread })).toMatch(
+      /; 2 blocks are named and given by no node that answers; start c, d; if that/,
+    )
+  })
+
+  it('says who is up and can’t tell what it has', () => {
+    const all = new Uint8Array(8).fill(0xff)
+    const next = [a, b]
+    const planned = (reply: Partial<WireStatusReply>) =>
+      table([a], { state: 'PLANNED', cause: 'plan', next }, { a: reply, b: {} }, ['x']).underWay
+    expect(planned({ untold: all, damagedRegisters: 1 })).toMatch(
+      /; 64 partitions wait for a; a has 1 damaged register: `shoal scrub` there mends what can be mended, and `shoal layout accept-loss` there names what can’t$/,
+    )
+    expect(planned({ untold: all })).toMatch(
+      /; a may have forgotten something, and must be compared first$/,
+    )
   })
 
   it('moving: the slowest node says how long it takes', () => {

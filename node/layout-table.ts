@@ -6,6 +6,7 @@ import { nextReplicationOf, type Member } from '../protocol/layout/entry.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { heldUp } from './membership/held-up.ts'
+import type { Held } from './membership/layout-manager.ts'
 import { nameOf } from './node-name.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { formatDuration, formatSize } from './units.ts'
@@ -15,15 +16,20 @@ const LEFT =
 
 const NAMES_MAX = 3
 
+/** Milliseconds. 0: it is connected. */
+export type SilentMs = (node: NodeId) => number
+
 /**
  * @param replies of the nodes that are up, this one included
  * @param changes what the change that is under way does, a line each
+ * @param silentMs how long this node has not been connected to another one
  */
 export function tableOf(
   view: LayoutView,
   self: NodeId,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
   changes: readonly string[],
+  silentMs: SilentMs = () => 0,
 ): LayoutTable {
   const { entry } = view
   const nodes = view.known
@@ -47,8 +53,8 @@ export function tableOf(
     nodes: nodes.map((node) => ({ ...node, share: total === 0 ? 0 : node.partitions / total })),
   }
   const hasLeft = nodes.every((node) => !node.self)
-  const held = heldUpLine(view, replies)
-  const underWay = `${underWayLine(table)}${held === undefined ? '' : `; ${held}`}`
+  const held = heldOf(view, replies, silentMs)
+  const underWay = `${underWayLine(table)}${held === undefined ? '' : `; ${held.line}`}`
   return { ...table, underWay: hasLeft ? LEFT : underWay }
 }
 
@@ -168,25 +174,80 @@ function awayText(nodes: readonly LayoutNode[]): string {
   return `; ${away.map(({ name }) => name).join(', ')} ${away.length === 1 ? 'is' : 'are'} away`
 }
 
-/** Why the change under way does not move on; undefined when it does, or there is none. */
-export function heldUpLine(
+/**
+ * Why the change under way does not move on; undefined when it does, or there is none. The line says what is waited for,
+ * which node and since when, and what an operator can do.
+ */
+export function heldOf(
   view: LayoutView,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
-): string | undefined {
-  const held = heldUp(
-    view,
-    (node) => replies.get(node)?.unproven === false,
-    (source, partition) =>
-      view.placement.replicas(partition).some((node) => {
-        const lacking = replies.get(node)?.lacking.find(({ epoch }) => epoch === source)
-        return lacking !== undefined && hasBit(lacking.partitions, partition)
-      }),
+  silentMs: SilentMs = () => 0,
+): Held | undefined {
+  const isLacking = (source: number, partition: number): boolean =>
+    view.placement.replicas(partition).some((node) => {
+      const lacking = replies.get(node)?.lacking.find(({ epoch }) => epoch === source)
+      return lacking !== undefined && hasBit(lacking.partitions, partition)
+    })
+  const held = heldUp(view, (node) => replies.get(node)?.unproven === false, isLacking, {
+    registers: (node, partition) => !hasBit(replies.get(node)!.untold, partition),
+    blocks: (node, partition) => !hasBit(replies.get(node)!.thin, partition),
+  })
+  const unread = view.state === 'JOINT' || view.sources.length === 0 ? 0 : unreadableIn(replies)
+  if (held === undefined && unread === 0) return undefined
+  const { partitions, nodes, mute = [] } = held ?? { partitions: 0, nodes: [] }
+  const isOfSource = view.state === 'STABLE'
+  const parts: string[] = []
+  if (partitions > 0) {
+    const count = partitions === 1 ? '1 partition waits' : `${partitions} partitions wait`
+    if (nodes.length > 0) {
+      const since = Math.max(...nodes.map(silentMs))
+      const away = since < 1_000 ? '' : ` (away for ${formatDuration(Math.floor(since / 1_000))})`
+      parts.push(`${count} for ${some(view, nodes)}${away}: too few of their holders answer`)
+    } else parts.push(`${count} for ${some(view, mute)}`)
+  }
+  if (mute.length > 0) parts.push(muteText(view, replies, mute))
+  if (unread > 0) {
+    const count = unread === 1 ? '1 block is' : `${unread} blocks are`
+    parts.push(`${count} named and given by no node that answers`)
+  }
+  const gone = nodes.length > 0 || unread > 0
+  if (gone) {
+    const what = nodes.length > 0 ? `start ${some(view, nodes)}` : 'start the nodes that are away'
+    const giveUp = '; if that can’t be, `shoal layout accept-loss` names what is lost'
+    parts.push(`${what}${isOfSource ? giveUp : ''}`)
+  }
+  return { partitions, nodes, ...(mute.length > 0 && { mute }), line: parts.join('; ') }
+}
+
+/** As the node knows it that has most of them. */
+function unreadableIn(replies: ReadonlyMap<NodeId, WireStatusReply>): number {
+  const each = [...replies.values()].map(({ stuck }) =>
+    stuck.reduce((sum, { unreadable }) => sum + unreadable, 0),
   )
-  if (held === undefined) return undefined
-  const names = held.nodes.map((node) => nameOf(view, node)).sort()
+  return Math.max(0, ...each)
+}
+
+/** They are up, and what they say does not count. */
+function muteText(
+  view: LayoutView,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+  mute: readonly NodeId[],
+): string {
+  const damaged = mute.filter((node) => (replies.get(node)?.damagedRegisters ?? 0) > 0)
+  const count = damaged.reduce((sum, node) => sum + replies.get(node)!.damagedRegisters, 0)
+  if (count === 0)
+    return `${some(view, mute)} may have forgotten something, and must be compared first`
+  const registers = count === 1 ? '1 damaged register' : `${count} damaged registers`
+  return (
+    `${some(view, damaged)} has ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
+    '`shoal layout accept-loss` there names what can’t'
+  )
+}
+
+function some(view: LayoutView, nodes: readonly NodeId[]): string {
+  const names = nodes.map((node) => nameOf(view, node)).sort()
   const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : ''
-  const count = held.partitions === 1 ? '1 partition waits' : `${held.partitions} partitions wait`
-  return `${count} for ${names.slice(0, NAMES_MAX).join(', ')}${more}: too few of their holders answer`
+  return `${names.slice(0, NAMES_MAX).join(', ')}${more}`
 }
 
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {

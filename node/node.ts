@@ -202,7 +202,7 @@ export class ShoalNode {
         view()
           .replicas(partition)
           .some((node) => node !== self),
-      isFaulty: (key) => this.host.isFaulty(key),
+      host: () => this.host,
       pull: (partition) => this.resync.foundDamage(partition),
       scrub: () => this.upkeep.startScrub(false),
     })
@@ -521,12 +521,12 @@ export class ShoalNode {
       upkeep: this.upkeep,
       secret: this.#secret,
       space: () => this.space.counters(),
-      lost: () => this.#lost.report.all(),
-      lostCount: () => this.#lost.objects.count,
-      damagedRegisters: () => this.#damaged.waiting(),
+      lost: this.#lost,
+      damaged: this.#damaged,
       readRoom: bodies.readRoom,
       serves: (partition) => this.rebalance.serves(partition),
-      changes: layout.changes,
+      moves: this.moves,
+      logger,
       extraGauges: () => [...this.moves.gauges(this.rebalance), ...(options.gauges?.() ?? [])],
     })
     this.admin = status

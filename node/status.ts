@@ -14,6 +14,7 @@ import type {
   LayoutChanged,
   LayoutPlan,
   LayoutTable,
+  LossReport,
   PlannedChange,
 } from '../gateway/admin/layout.ts'
 import type {
@@ -27,10 +28,11 @@ import type { SecretStatus, TokenStatus } from '../gateway/admin/status.ts'
 import type { BlockStore } from './data/blocks.ts'
 import type { Replicator } from './data/replicator.ts'
 import type { Store } from './data/store.ts'
-import type { Clock, Network } from './env/ports.ts'
+import type { Clock, Logger, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
-import { LayoutAdmin, type Changes } from './layout-admin.ts'
-import { heldUpLine } from './layout-table.ts'
+import { AcceptLoss } from './accept-loss.ts'
+import { LayoutAdmin } from './layout-admin.ts'
+import { heldOf } from './layout-table.ts'
 import { MembershipError } from './membership/errors.ts'
 import { leftLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
@@ -40,15 +42,19 @@ import { internalContext } from './internal-context.ts'
 import { movesOf } from './move-progress.ts'
 import { nameOf, namesOf } from './node-name.ts'
 import { addBit, hasBit } from '../protocol/keyspace/bitmap.ts'
+import type { BlockMoves } from './rebalance/block-moves.ts'
+import type { DamagedRegisters } from './repair/damaged-registers.ts'
 import type { Forgotten, ForgottenNote } from './repair/forgotten.ts'
 import type { ReadRoom } from './data/read-room.ts'
 import type { Recall } from './repair/recall.ts'
 import type { SelfCheck } from './repair/self-check.ts'
 import type { Resync } from './repair/resync.ts'
 import type { Peers } from './rpc/peers.ts'
+import type { LostData } from './space/lost-data.ts'
 import type { SpaceCounters } from './space/space.ts'
 import { awayLines, spareOf } from './spare-replicas.ts'
 import type { SecretUpkeep } from './secret-upkeep.ts'
+import { untoldOf } from './untold.ts'
 import type { Upkeep } from './upkeep.ts'
 
 const ASK_TIMEOUT_MS = 2_000
@@ -69,7 +75,7 @@ export interface StatusOptions {
   readonly blocks: BlockStore
   readonly resync: Resync
   readonly recall: Pick<Recall, 'forgotten'>
-  readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks'>
+  readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks' | 'noteLost'>
   readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets
@@ -80,30 +86,36 @@ export interface StatusOptions {
   readonly secret: Pick<SecretUpkeep, 'status' | 'rotate'>
   /** What the collector has done and has to do. */
   readonly space: () => SpaceCounters
-  readonly lost: () => Promise<LostStatus>
-  readonly lostCount: () => number
+  readonly lost: Pick<LostData, 'report' | 'objects'>
   /** Found damaged, and not mended yet (D3). */
-  readonly damagedRegisters: () => number
+  readonly damaged: Pick<DamagedRegisters, 'waiting' | 'list' | 'giveUp'>
   readonly readRoom: ReadRoom
   /** What it has of the partition is not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
-  readonly changes: Changes
+  readonly moves: Pick<BlockMoves, 'mover'>
+  readonly logger: Logger
   readonly extraGauges: () => readonly Gauge[]
 }
 
 export class Status implements AdminBackend {
   readonly #options: StatusOptions
   readonly #layout: LayoutAdmin
+  readonly #losses: AcceptLoss
 
   constructor(options: StatusOptions) {
     this.#options = options
-    this.#layout = new LayoutAdmin({
-      self: options.network.self,
+    const { layout, network, lost } = options
+    const common = {
+      self: network.self,
       view: () => this.#view(),
-      replies: (view) => this.#askAll(view),
-      changes: options.changes,
-    })
-    options.layout.judgeRemovals((node) => this.#layout.keptBecause(node))
+      replies: (view: LayoutView) => this.#askAll(view),
+      silentMs: (node: NodeId) => layout.silentMs(node),
+      changes: layout.changes,
+    }
+    this.#layout = new LayoutAdmin(common)
+    this.#losses = new AcceptLoss({ ...options, ...common, names: lost.report })
+    layout.reportHeld(async (view) => heldOf(view, await this.#askAll(view), common.silentMs))
+    layout.judgeRemovals((node) => this.#layout.keptBecause(node))
   }
 
   notReadyReason(): string | undefined {
@@ -167,7 +179,7 @@ export class Status implements AdminBackend {
   }
 
   lost(): Promise<LostStatus> {
-    return this.#options.lost()
+    return this.#options.lost.report.all()
   }
 
   layoutTable(): Promise<LayoutTable> {
@@ -188,6 +200,14 @@ export class Status implements AdminBackend {
 
   proceedChange(): Promise<LayoutChanged> {
     return this.#layout.proceed()
+  }
+
+  lossReport(): Promise<LossReport> {
+    return this.#losses.report()
+  }
+
+  acceptLoss(id: string): Promise<LossReport> {
+    return this.#losses.accept(id)
   }
 
   /** What this node tells another about itself. */
@@ -220,6 +240,7 @@ export class Status implements AdminBackend {
       moveDoneBytes: Math.floor(move.doneBytes),
       moveBytesPerSecond: Math.floor(move.bytesPerSecond),
       lacking: lacking.map(({ epoch, partitions }) => ({ epoch, partitions })),
+      ...untoldOf({ ...this.#options, self: network.self }, view, open),
     }
   }
 
@@ -229,7 +250,7 @@ export class Status implements AdminBackend {
     const view = this.#view()
     const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
     const spare = spareOf(view, replies)
-    const held = heldUpLine(view, replies)
+    const held = heldOf(view, replies, (node) => layout.silentMs(node))
     const stats = store.stats()
     const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
@@ -246,7 +267,7 @@ export class Status implements AdminBackend {
           : []),
         ...[...replies].flatMap(([node, reply]) => memoryWarnings(node, reply)),
         ...awayLines(view, (node) => !replies.has(node) && !this.#options.peers.connected(node)),
-        ...(held === undefined ? [] : [held]),
+        ...(held === undefined ? [] : [held.line]),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
         ...(layout.status().abstainsFrom === undefined
           ? []
@@ -256,7 +277,7 @@ export class Status implements AdminBackend {
           : []),
         ...(stats.full ? ['the disk is full: deletes and reads only'] : []),
         ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
-        ...damagedWarnings(this.#options.damagedRegisters()),
+        ...damagedWarnings(this.#options.damaged.waiting()),
         ...(lost.objects.length > 0
           ? [`${lost.objects.length} LOST for good: \`shoal status --lost\` names them`]
           : []),
@@ -301,6 +322,7 @@ export class Status implements AdminBackend {
       upkeep,
       lost: lost.objects.length,
       sources: view.sources.length,
+      ...(held !== undefined && { held: { partitions: held.partitions, nodes: held.nodes } }),
       moves: {
         pendingBytes: sum(replies, (reply) => reply.movePendingBytes),
         bytesPerSecond: sum(replies, (reply) => reply.moveBytesPerSecond),
@@ -371,12 +393,12 @@ export class Status implements AdminBackend {
       gauge(
         'shoal_lost_objects',
         'What this node knows to be lost for good: no replica has its data',
-        this.#options.lostCount(),
+        this.#options.lost.objects.count,
       ),
       gauge(
         'shoal_registers_damaged',
         'Registers found damaged and not mended yet: they give no vote',
-        this.#options.damagedRegisters(),
+        this.#options.damaged.waiting(),
       ),
       gauge('shoal_blocks_damaged', 'Blocks found damaged and not mended yet', blocks.damagedCount),
       gauge('shoal_index_pending_rows', 'Rows that the index has not committed', stats.pendingRows),

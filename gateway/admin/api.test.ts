@@ -21,6 +21,7 @@ afterEach(async () => {
   changes.length = 0
 })
 
+const LOSSES = { id: '0123456789abcdef', epoch: 7, sources: [], registers: [] }
 const SCRUB = {
   running: false,
   passes: 1,
@@ -67,6 +68,8 @@ const backend: AdminBackend = {
     return Promise.resolve({ epoch: 8, state: 'PLANNED', changes: [] })
   },
   cancelChange: () => Promise.resolve({ epoch: 9, state: 'STABLE', changes: [] }),
+  lossReport: () => Promise.resolve(LOSSES),
+  acceptLoss: (id) => Promise.resolve({ ...LOSSES, id }),
   proceedChange: () => Promise.resolve({ epoch: 9, state: 'JOINT', changes: [] }),
   startScrub: () => ({ ...SCRUB, running: true }),
   lost: () => Promise.resolve({ objects: [], unanswered: 0 }),
@@ -224,6 +227,17 @@ describe('pages', () => {
     expect(errors).toEqual([])
   })
 
+  test('what would be lost, and that it is accepted', async () => {
+    const ask = await start()
+    expect((await ask('GET', '/layout/losses')).text).toBe(`${JSON.stringify(LOSSES)}\n`)
+    const accept = (body: string): Promise<{ status: number }> =>
+      ask('POST', '/layout/losses', WITH_CREDENTIAL, body)
+    expect((await accept('{"id":"0123456789abcdef"}')).status).toBe(200)
+    for (const body of ['', '{}', '{"id":"0123"}', '{"id":"0123456789abcdef","force":true}']) {
+      expect((await accept(body)).status).toBe(400)
+    }
+  })
+
   test('join tokens', async () => {
     const ask = await start()
     for (const [query, token] of [
@@ -317,6 +331,8 @@ describe('who may ask (row 36)', () => {
         applyChange: told('applyChange'),
         cancelChange: told('cancelChange'),
         proceedChange: told('proceedChange'),
+        lossReport: told('lossReport'),
+        acceptLoss: told('acceptLoss'),
         locate: told('locate'),
         issueToken: told('issueToken'),
         tokens: told('tokens'),
@@ -327,7 +343,8 @@ describe('who may ask (row 36)', () => {
         scrubStatus: told('scrubStatus'),
       })
       const [method = '', path = ''] = route.split(' ')
-      const body = route.startsWith('POST /layout/') ? '{"kind":"drain","node":"n"}' : ''
+      const drain = route.startsWith('POST /layout/') ? '{"kind":"drain","node":"n"}' : ''
+      const body = route === 'POST /layout/losses' ? '{"id":"0123456789abcdef"}' : drain
       const wrong: [string | undefined, number][] = [
         [undefined, 401],
         ['', 401],

@@ -34,7 +34,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../backend.ts'
 import { refusalOfCredential, type AdminCredential } from './credential.ts'
 import { LayoutRefusal } from './layout.ts'
-import { CHANGE_BYTES_MAX, readChange, readPlanned } from './layout-request.ts'
+import { CHANGE_BYTES_MAX, readChange, readLossId, readPlanned } from './layout-request.ts'
 import { refusalOf } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
@@ -81,6 +81,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /layout/change', withBody((backend, body) => backend.applyChange(readChange(body)))],
   ['DELETE /layout/change', async ({ backend }) => ok(await backend.cancelChange())],
   ['POST /layout/proceed', async ({ backend }) => ok(await backend.proceedChange())],
+  ['GET /layout/losses', async ({ backend }) => ok(await backend.lossReport())],
+  ['POST /layout/losses', withBody((backend, body) => backend.acceptLoss(readLossId(body)))],
   ['GET /locate', locate],
   ['POST /token', issueToken],
   ['GET /token', ({ backend }) => ok(backend.tokens())],

@@ -7,6 +7,7 @@ export const CHANGE_BYTES_MAX = 4_096
 const REPLICATION_MAX = 7
 const CAPACITY_BYTES_MIN = 2 ** 26
 const NODE = /^[A-Za-z0-9._-]{1,128}$/
+const LOSS_ID = /^[0-9a-f]{16}$/
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 type Fields = Readonly<Record<string, unknown>>
@@ -46,6 +47,13 @@ export function readPlanned(body: Uint8Array): PlannedChange {
     default:
       return readShared(fields)
   }
+}
+
+/** Of the report of losses that is accepted. Throws LayoutRefusal (400). */
+export function readLossId(body: Uint8Array): string {
+  const fields = fieldsOf(body)
+  allow(fields, ['id'])
+  return textOf(fields['id'], LOSS_ID, 'id is that of the report: 16 hexadecimal digits')
 }
 
 function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> {

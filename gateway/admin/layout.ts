@@ -124,6 +124,59 @@ export interface LayoutChanged {
   readonly by?: string | undefined
 }
 
+/**
+ * What a change of the layout waits for in vain, and what accepting that as lost would give up. Two things are waited
+ * for: blocks that only a node may have that is gone for good, and damaged registers of which there is no other
+ * replica.
+ */
+export interface LossReport {
+  /** Names all of this: what is accepted is exactly what was shown. */
+  readonly id: string
+  readonly epoch: number
+  /** Earlier sets of members whose blocks are waited for. They are given up together. */
+  readonly sources: readonly LostSource[]
+  /** Of the node that was asked. */
+  readonly registers: readonly LostRegister[]
+  /** Why nothing may be given up now: waiting, or something else, would help. One line. */
+  readonly refusal?: string | undefined
+}
+
+export interface LostSource {
+  /** It began with this epoch. */
+  readonly epoch: number
+  /** What was written to these under it, and is with none of the nodes that answer, is given up. */
+  readonly partitions: readonly number[]
+  /** Their names: they have not said what they have. */
+  readonly waitsFor: readonly string[]
+  /** Since when each of them does not answer, as the node knows that was asked. */
+  readonly awaySeconds: readonly number[]
+  /** Blocks that others have named, and no node gives. */
+  readonly unreadable: number
+}
+
+export interface LostRegister {
+  readonly partition: number
+  /** 'object', 'bucket', 'user' … */
+  readonly kind: string
+  readonly name: string
+}
+
+/** The part of the port that shows the layout and changes it. All throw LayoutRefusal and StoreError Unavailable. */
+export interface LayoutBackend {
+  layoutTable(): Promise<LayoutTable>
+  /** What a change would move. */
+  planChange(change: PlannedChange): Promise<LayoutPlan>
+  /** Begins it; resolves when the layout says so. */
+  applyChange(change: LayoutChange): Promise<LayoutChanged>
+  /** Goes back to the members of before. Refused where there is nothing to give up any more. */
+  cancelChange(): Promise<LayoutChanged>
+  /** Learners are not waited for any longer. */
+  proceedChange(): Promise<LayoutChanged>
+  lossReport(): Promise<LossReport>
+  /** Gives up what the report of this id names. Refused when the report has changed since. */
+  acceptLoss(id: string): Promise<LossReport>
+}
+
 /** A change that is not made, and why: one line that says what to do instead. Nothing has changed. */
 export class LayoutRefusal extends Error {
   /** 400: it makes no sense. 404: there is no such node. 409: not as things are. */

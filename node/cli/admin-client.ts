@@ -17,6 +17,7 @@ import type {
   LayoutChanged,
   LayoutPlan,
   LayoutTable,
+  LossReport,
   PlannedChange,
 } from '../../gateway/admin/layout.ts'
 import type { SecretStatus, TokenStatus } from '../../gateway/admin/status.ts'
@@ -178,6 +179,16 @@ export class AdminClient {
   /** Learners are not waited for any longer. */
   async proceedChange(): Promise<LayoutChanged> {
     return (await this.#ask('POST', '/layout/proceed')) as LayoutChanged
+  }
+
+  /** What a change waits for in vain. */
+  async lossReport(): Promise<LossReport> {
+    return (await this.#ask('GET', '/layout/losses')) as LossReport
+  }
+
+  /** Gives it up. */
+  async acceptLoss(id: string): Promise<LossReport> {
+    return (await this.#ask('POST', '/layout/losses', { id })) as LossReport
   }
 
   async #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {

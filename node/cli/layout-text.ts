@@ -1,10 +1,18 @@
 /** The layout, and what a change of it would move, as people read them. */
 
 import { shortId } from '../../protocol/ids.ts'
-import type { LayoutNode, LayoutPlan, LayoutTable, Move } from '../../gateway/admin/layout.ts'
+import type {
+  LayoutNode,
+  LayoutPlan,
+  LayoutTable,
+  LossReport,
+  Move,
+} from '../../gateway/admin/layout.ts'
 import { formatDuration, formatSize } from '../units.ts'
 import { progressBar, table } from './table.ts'
 import { printable } from './terminal.ts'
+
+const PARTITIONS_SHOWN = 20
 
 export function layoutLines(layout: LayoutTable): string[] {
   const { cluster, epoch, state, nodes, nextReplication } = layout
@@ -128,6 +136,37 @@ export function planLines(plan: LayoutPlan): string[] {
     ...plan.faults.map((fault) => `refused: ${printable(fault)}`),
     ...(fits ? ['it fits'] : []),
   ]
+}
+
+/** @param isAccepted it has been given up just now */
+export function lossLines(report: LossReport, isAccepted: boolean): string[] {
+  const { sources, registers, refusal } = report
+  const lines = sources.map(({ epoch, partitions, waitsFor, awaySeconds, unreadable }) => {
+    const nodes = waitsFor.map((name, i) => `${name} (away for ${formatDuration(awaySeconds[i]!)})`)
+    const blocks =
+      unreadable === 0
+        ? 'blocks that nobody else has'
+        : `blocks that nobody else has, ${unreadable} of them known`
+    return (
+      `${partitions.length} partitions wait for ${nodes.join(', ')}: ${blocks}, written before epoch ${epoch}\n` +
+      `  partitions ${listed(partitions)}`
+    )
+  })
+  for (const { kind, name, partition } of registers) {
+    lines.push(`damaged, and without another replica: ${kind} ${name} (partition ${partition})`)
+  }
+  const all = lines.flatMap((line) => line.split('\n')).map(printable)
+  if (isAccepted) {
+    all.push('given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it')
+  } else if (refusal !== undefined) all.push(`refused: ${printable(refusal)}`)
+  else all.push('to give this up for good, because no further copy exists, add --yes')
+  return all
+}
+
+function listed(partitions: readonly number[]): string {
+  const some = partitions.slice(0, PARTITIONS_SHOWN).join(', ')
+  const more = partitions.length - PARTITIONS_SHOWN
+  return more > 0 ? `${some} and ${more} more (--json has all)` : some
 }
 
 function changed(now: string, then: string | undefined): string {

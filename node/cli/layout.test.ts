@@ -394,6 +394,43 @@ describe('the commands', () => {
     ])
   })
 
+  it('accept-loss: what is lost first, then with --yes', async () => {
+    const report = {
+      id: '0123456789abcdef',
+      epoch: 9,
+      sources: [
+        {
+          epoch: 5,
+          partitions: Array.from({ length: 22 }, (_, partition) => partition),
+          waitsFor: ['c'],
+          awaySeconds: [600],
+          unreadable: 3,
+        },
+      ],
+      registers: [{ partition: 7, kind: 'object', name: 'bucket/key' }],
+    }
+    answer.text = JSON.stringify(report)
+    const shown = await run('accept-loss')
+    expect(shown.code).toBe(1)
+    expect(shown.out).toEqual([
+      '22 partitions wait for c (away for 10m): blocks that nobody else has, 3 of them known, written before epoch 5',
+      `  partitions ${Array.from({ length: 20 }, (_, i) => i).join(', ')} and 2 more (--json has all)`,
+      'damaged, and without another replica: object bucket/key (partition 7)',
+      'to give this up for good, because no further copy exists, add --yes',
+    ])
+    expect(asked).toEqual(['GET /layout/losses'])
+    const given = await run('accept-loss', '--yes')
+    expect([given.code, given.out.at(-1)]).toEqual([
+      0,
+      'given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it',
+    ])
+    expect(asked.at(-1)).toBe('POST /layout/losses {"id":"0123456789abcdef"}')
+    answer.text = JSON.stringify({ ...report, refusal: 'c answers again' })
+    const refused = await run('accept-loss', '--yes')
+    expect([refused.code, refused.out.at(-1)]).toEqual([1, 'refused: c answers again'])
+    expect(asked.filter((each) => each.startsWith('POST'))).toHaveLength(1)
+  })
+
   it('--wait', async () => {
     answer.text = JSON.stringify({ ...table, nodes: [], changes: [] })
     expect((await run('drain', 'b', '--wait')).out.at(-1)).toBe('done: epoch 7')

@@ -6,7 +6,7 @@ import type { Clock } from '../env/ports.ts'
 import { parseSize } from '../units.ts'
 import { UsageError } from '../usage-error.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
-import { layoutLines, planLines } from './layout-text.ts'
+import { layoutLines, lossLines, planLines } from './layout-text.ts'
 import { waitForChange, waitForRest } from './layout-wait.ts'
 import { printable, type Terminal } from './terminal.ts'
 
@@ -107,6 +107,20 @@ export function addLayoutCommand(
       'layout add: a node is added by starting it with a token: shoal start --join-file FILE',
     )
   })
+
+  asking(layout.command('accept-loss'))
+    .description('what a change waits for in vain, and what is lost if it is given up')
+    .option('--yes', 'give it up: no further copy exists')
+    .action(async (options: Ask & { readonly yes?: true }) => {
+      const client = adminClient(options)
+      const { yes = false, json = false } = options
+      const report = await client.lossReport()
+      const isAccepted = yes && report.refusal === undefined
+      if (isAccepted) await client.acceptLoss(report.id)
+      const lines = json ? [JSON.stringify(report)] : lossLines(report, isAccepted)
+      for (const line of lines) terminal.out(line)
+      finish(isAccepted ? 0 : 1)
+    })
 
   waiting(asking(layout.command('cancel')))
     .description('give up the change that is under way: the members of before stay')

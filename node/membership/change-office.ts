@@ -3,6 +3,7 @@
  *
  *   plan(change)    what would move, without changing anything
  *   apply(change)   STABLE → PLANNED; the driver leads it on. Into a plan that is FOLD_MS old at most it is folded
+ *   dropSources()   STABLE with sources → STABLE, although blocks are missing
  *   proceed()       PLANNED → JOINT: learners are not waited for any longer
  *   cancel()        back to P, as long as the change has not come through (L8)
  *
@@ -15,6 +16,7 @@ import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layo
 import { nextOf, planOf, shownName, type Change, type Plan } from '../../protocol/layout/plan.ts'
 import {
   isSamePlaces,
+  movedEntry,
   planEntry,
   plannedJointEntry,
   replanEntry,
@@ -117,6 +119,30 @@ export class ChangeOffice {
     void driver.drive()
     if (entryHash(decided) === entryHash(own)) return decided
     throw new MembershipError('under-way', 'another entry of the layout came first: try again')
+  }
+
+  /**
+   * At the operator's word: what only the nodes of these sources may have is lost. Resolves once none of them is left.
+   *
+   * @param epoch of the layout that was judged. Refused when it is another one by now
+   */
+  async dropSources(epoch: number, sources: readonly number[]): Promise<void> {
+    const { proposer } = this.#parts
+    if (this.#votersView().epoch !== epoch) {
+      throw new MembershipError('under-way', 'the layout has changed meanwhile: look again')
+    }
+    for (;;) {
+      const view = this.#votersView()
+      if (view.state !== 'STABLE') {
+        throw new MembershipError(
+          'under-way',
+          'another change of the layout came first: look again',
+        )
+      }
+      const next = view.sources.find((source) => sources.includes(source.epoch))
+      if (next === undefined) return
+      await proposer.decide(movedEntry(view.entry, next.epoch), DECIDE_MS)
+    }
   }
 
   /** Resolves once the layout is as it was. */

@@ -46,6 +46,35 @@ test('STABLE waits for a majority of a source, and of the present holders, where
   expect(heldUp(viewOf({}), without(a, b, c))).toBeUndefined()
 })
 
+test('who answers and does not say what it has is no help, unless all of a source answer', () => {
+  const mute = { registers: (node: NodeId) => node !== b.nodeId, blocks: () => true }
+  const planned = viewOf({ state: 'PLANNED', cause: 'plan', next: [a, d, e] })
+  const { partitions } = planned
+  const lacks = (): boolean => true
+  expect(heldUp(planned, without(), lacks, mute)).toBeUndefined()
+  expect(heldUp(planned, without(c), lacks, mute)).toEqual({
+    partitions,
+    nodes: ids(c),
+    mute: ids(b),
+  })
+  const alone = new LayoutView(
+    stable([b], { epoch: 5, state: 'PLANNED', cause: 'plan', next: [a, b] }),
+  )
+  expect(heldUp(alone, without(), lacks, mute)).toEqual({ partitions, nodes: [], mute: ids(b) })
+  const sources = [{ epoch: 3, members: [c, d, e], replication: 3 }]
+  const thin = {
+    registers: () => true,
+    blocks: (node: NodeId) => node !== d.nodeId && node !== e.nodeId,
+  }
+  const view = viewOf({ sources })
+  expect(heldUp(view, without(), lacks, thin)).toBeUndefined()
+  expect(heldUp(view, without(c), lacks, thin)).toEqual({
+    partitions,
+    nodes: ids(c),
+    mute: ids(d, e),
+  })
+})
+
 test('the log says it once, not for a moment, and again after it was over', () => {
   const lines: string[] = []
   const logger: Logger = {
@@ -57,7 +86,7 @@ test('the log says it once, not for a moment, and again after it was over', () =
   const log = new HeldUpLog(logger)
   const view = viewOf({ state: 'JOINT', cause: 'joint', next: [a, d, e] })
   const look = (...away: Member[]): number => {
-    log.look(view, without(...away))
+    log.look(view, heldUp(view, without(...away)))
     return lines.splice(0).length
   }
   expect([look(b, c), look(), look(), look(b, c)]).toEqual([0, 0, 0, 0])

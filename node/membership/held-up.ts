@@ -1,9 +1,11 @@
 /**
- * Why a change of the layout does not move on: of some partition too few nodes answer. Only for people: nothing is
- * decided by it.
+ * Why a change of the layout does not move on: of some partition too few nodes answer, or say what they have. Only for
+ * people: nothing is decided by it.
  *
- *   PLANNED, JOINT        a majority of P's set has to tell what it has; in JOINT, one of P′'s has to sync it (L5, L7)
- *   STABLE with sources   a majority of the source's set has to name its blocks, and one of the present set (L5)
+ *   PLANNED, JOINT        a majority of P's set has to tell what it has; in JOINT, one of P′'s has to sync it (L5, L7).
+ *                         A member with a damaged register tells nothing of its partition (A4)
+ *   STABLE with sources   a majority of the source's set has to name its blocks, and one of the present set, each of
+ *                         which lacks nothing; or all of the set have to answer (L5, D8)
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -15,39 +17,70 @@ export interface HeldUp {
   readonly partitions: number
   /** Whose return would help. */
   readonly nodes: readonly NodeId[]
+  /** They answer, and do not say what they have: damaged registers, or something forgotten. Absent: none. */
+  readonly mute?: readonly NodeId[] | undefined
 }
 
-/** @param lacks some holder may still lack blocks of the source. Default: of every partition that has moved */
+/** What the nodes that answer say of themselves. */
+export interface Telling {
+  /** Which registers it has of the partition. */
+  readonly registers: (node: NodeId, partition: number) => boolean
+  /** Which blocks, and lacks none that it acknowledged. */
+  readonly blocks: (node: NodeId, partition: number) => boolean
+}
+
+/**
+ * @param lacks some holder may still lack blocks of the source. Default: of every partition that has moved
+ * @param tells default: who answers
+ */
 export function heldUp(
   view: LayoutView,
   answers: (node: NodeId) => boolean,
   lacks: (source: number, partition: number) => boolean = () => true,
+  tells?: Telling,
 ): HeldUp | undefined {
-  if (view.known.every(({ nodeId }) => answers(nodeId))) return undefined
+  if (tells === undefined && view.known.every(({ nodeId }) => answers(nodeId))) return undefined
   const held = new Set<number>()
   const nodes = new Set<NodeId>()
-  const look = (partition: number, set: readonly NodeId[]): void => {
+  const mute = new Set<NodeId>()
+  const look = (
+    partition: number,
+    set: readonly NodeId[],
+    says: (node: NodeId, partition: number) => boolean = () => true,
+    allMayDo = false,
+  ): void => {
     const silent = set.filter((node) => !answers(node))
-    if (set.length - silent.length >= majority(set.length)) return
+    const dumb = set.filter((node) => answers(node) && !says(node, partition))
+    if (set.length - silent.length - dumb.length >= majority(set.length)) return
+    if (allMayDo && silent.length === 0) return
     held.add(partition)
     for (const node of silent) nodes.add(node)
+    for (const node of dumb) mute.add(node)
   }
   for (const partition of view.moved()) {
-    for (const set of view.replicaSets(partition)) look(partition, set)
+    const [before, after] = view.replicaSets(partition)
+    look(partition, before!, tells?.registers)
+    if (after !== undefined) look(partition, after)
   }
   // In JOINT no block is waited for.
   const sources = view.state === 'JOINT' ? [] : view.sources
   for (const source of sources) {
     for (const partition of source.movedTo()) {
       if (!lacks(source.epoch, partition)) continue
-      look(partition, source.replicas(partition))
-      look(partition, view.placement.replicas(partition))
+      look(partition, source.replicas(partition), tells?.blocks, true)
+      look(partition, view.placement.replicas(partition), tells?.blocks, true)
     }
   }
-  return held.size === 0 ? undefined : { partitions: held.size, nodes: [...nodes].sort() }
+  if (held.size === 0) return undefined
+  return {
+    partitions: held.size,
+    nodes: [...nodes].sort(),
+    ...(mute.size > 0 && { mute: [...mute].sort() }),
+  }
 }
 
-/** One line in the log when a change is held up, and another one when the reason is another. */
+/** One line in the log when a change is held up, and another one when the reason is another. What the nodes say of
+ * themselves comes with `line`, the one of `shoal layout show`. */
 export class HeldUpLog {
   readonly #logger: Logger
   /** As of the last look. A node that is away for a moment is no news. */
@@ -58,17 +91,23 @@ export class HeldUpLog {
     this.#logger = logger
   }
 
-  look(view: LayoutView, answers: (node: NodeId) => boolean): void {
-    const held = heldUp(view, answers)
-    const now = held === undefined ? '' : `${view.state} ${held.nodes.join(' ')}`
+  look(view: LayoutView, held: HeldUp | undefined, line?: string): void {
+    const [away, mute] = [held?.nodes ?? [], held?.mute ?? []]
+    const now = held === undefined ? '' : `${view.state} ${away.join(' ')} | ${mute.join(' ')}`
     const isNews = now === this.#seen && now !== this.#said
     this.#seen = now
     if (!isNews) return
     this.#said = now
     if (held === undefined) return
     this.#logger.warn(
-      { epoch: view.epoch, state: view.state, partitions: held.partitions, nodes: held.nodes },
-      'the change of the layout waits: too few holders of some partitions answer',
+      {
+        epoch: view.epoch,
+        state: view.state,
+        partitions: held.partitions,
+        nodes: held.nodes,
+        ...(mute.length > 0 && { mute }),
+      },
+      `the change of the layout waits: ${line ?? 'too few holders of some partitions answer'}`,
     )
   }
 }

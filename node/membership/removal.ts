@@ -66,10 +66,11 @@ export class Removal {
 
   /** Handler of LAYOUT_RPC.silence. */
   answer(body: Uint8Array): Uint8Array {
-    return silenceMessage.encode(this.#silentMs(nodeMessage.decode(body)))
+    return silenceMessage.encode(this.silentMs(nodeMessage.decode(body)))
   }
 
-  #silentMs(node: NodeId): number {
+  /** 0: it is connected. */
+  silentMs(node: NodeId): number {
     const { connected, timer } = this.#parts
     if (connected(node)) return 0
     return Math.floor(timer.nowMs() - (this.#downMs.get(node) ?? this.#startMs))
@@ -92,7 +93,7 @@ export class Removal {
     // One of the voters is enough.
     if (log.voters.filter(connected).toSorted()[0] !== peers.self) return
     for (const { nodeId } of view.members) {
-      if (this.#silentMs(nodeId) < removeAfterMs) continue
+      if (this.silentMs(nodeId) < removeAfterMs) continue
       if (view.members.length - 1 < replicationOf(view.entry)) {
         this.#sayKept(nodeId, 'without it there are fewer members than replicas')
         continue

@@ -177,14 +177,14 @@ export class RegisterHost {
   }
 
   /**
-   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum
-   * has one of them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise ever comes back.
-   */
-  discard(key: RegisterKey, below: number): Promise<boolean> {
+   * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum has one
+   * of them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise
+   * ever comes back. `isLost`: only a FAULTY one without another replica, at the operator's word (D3). */
+  discard(key: RegisterKey, below: number, isLost = false): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#load(key)
-      if (stored === undefined || stored === 'faulty') return false
-      if (stored.ballot.counter >= below) return false
+      if (isLost ? stored !== 'faulty' : stored === undefined || stored === 'faulty') return false
+      if (stored !== 'faulty' && stored!.ballot.counter >= below) return false
       const { promised } = this.#stateOf(key, stored)
       const floor = maxBallot(this.floor(partitionOfKey(key)), promised)
       await this.#remove(key, registerGone(key, floor))

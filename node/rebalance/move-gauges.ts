@@ -8,7 +8,7 @@ import type { BlockMoves } from './block-moves.ts'
 export function moveGauges(
   view: LayoutView | undefined,
   isUp: (node: NodeId) => boolean,
-  moves: Pick<BlockMoves, 'progress' | 'drop'>,
+  moves: Pick<BlockMoves, 'progress' | 'drop' | 'mover'>,
   copiedBytes: number,
 ): Gauge[] {
   const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()
@@ -28,6 +28,7 @@ export function moveGauges(
     ),
     gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
     gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
+    gauge('shoal_move_stuck_partitions', 'Wait for a node that is away', moves.mover.stuck().size),
     ...stateGauges(view, gauge),
     gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
     gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),

@@ -13,6 +13,7 @@ import type { Store } from '../data/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../env/sleep.ts'
 import { RECORD } from '../metadata/index-rows.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
 import { hasState } from '../metadata/row-format.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
@@ -33,7 +34,7 @@ export interface DamagedRegistersOptions {
   readonly scrub: () => void
   /** What its start found to be damaged. */
   readonly store: Pick<Store, 'damage' | 'range'>
-  readonly isFaulty: (key: RegisterKey) => boolean
+  readonly host: () => Pick<RegisterHost, 'isFaulty' | 'discard' | 'outlaw' | 'mark'>
 }
 
 export class DamagedRegisters {
@@ -50,8 +51,22 @@ export class DamagedRegisters {
 
   /** Known to be damaged, and not mended yet: they give no vote. */
   waiting(): number {
-    for (const key of this.#known) if (!this.#options.isFaulty(key)) this.#known.delete(key)
-    return this.#known.size
+    return this.list().length
+  }
+
+  /** As `waiting`, at most 1,000 of them. */
+  list(): readonly RegisterKey[] {
+    const host = this.#options.host()
+    for (const key of this.#known) if (!host.isFaulty(key)) this.#known.delete(key)
+    return [...this.#known].sort()
+  }
+
+  /** At the operator's word: no other replica has the register, and it counts as one that never was (D3). Whatever it
+   * had promised or accepted lies below the mark, and below that nothing is accepted any more. */
+  async giveUp(key: RegisterKey): Promise<boolean> {
+    const host = this.#options.host()
+    await host.outlaw(host.mark)
+    return host.discard(key, 0, true)
   }
 
   /** Looks through all rows, once. */

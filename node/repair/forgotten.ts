@@ -55,7 +55,7 @@ const DETAIL_CHARACTERS_MAX = 150
 
 /** What was lost, and when nobody was there to compare with, for how many partitions that is for good. */
 export interface ForgottenNote {
-  readonly reason: Loss['reason'] | 'unreadable'
+  readonly reason: Loss['reason'] | 'unreadable' | 'given-up'
   readonly detail: string
 }
 
@@ -245,6 +245,18 @@ export class Forgotten {
     }
     if (changed) await this.#write()
     return true
+  }
+
+  /** Something of these partitions is lost for good, at the operator's word. */
+  async noteLost(partitions: number, detail: string): Promise<void> {
+    const { open, lost, lostPartitions } = this.#notes
+    const note = { reason: 'given-up', detail: short(detail) } as const
+    this.#notes = {
+      open,
+      lostPartitions: lostPartitions + partitions,
+      lost: merged(lost, [note]),
+    }
+    await this.#write()
   }
 
   /** Nothing of what this node holds is forgotten any more. */

@@ -20,4 +20,8 @@ export const REPLY: WireStatusReply = {
   moveDoneBytes: 0,
   moveBytesPerSecond: 0,
   lacking: [],
+  untold: new Uint8Array(0),
+  thin: new Uint8Array(0),
+  damagedRegisters: 0,
+  stuck: [],
 }

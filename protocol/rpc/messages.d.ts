@@ -648,6 +648,10 @@ export interface WireStatusReply {
     moveDoneBytes: number;
     moveBytesPerSecond: number;
     lacking: WireLacking[];
+    untold: Uint8Array<ArrayBuffer>;
+    thin: Uint8Array<ArrayBuffer>;
+    damagedRegisters: number;
+    stuck: WireStuck[];
 }
 export declare namespace WireStatusReply {
     const codec: () => Codec<WireStatusReply>;
@@ -726,9 +730,60 @@ export declare namespace WireStatusReply {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface WireStatusReplyUntoldFieldEvent {
+        field: '$.untold';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireStatusReplyThinFieldEvent {
+        field: '$.thin';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireStatusReplyDamagedRegistersFieldEvent {
+        field: '$.damagedRegisters';
+        value: number;
+    }
+    interface WireStatusReplyStuckPartitionsFieldEvent {
+        field: '$.stuck[].partitions';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireStatusReplyStuckNodesFieldEvent {
+        field: '$.stuck[].nodes[]';
+        index: number;
+        value: string;
+    }
+    interface WireStatusReplyStuckUnreadableFieldEvent {
+        field: '$.stuck[].unreadable';
+        value: number;
+        index: number;
+    }
     function encode(obj: Partial<WireStatusReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): WireStatusReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent | WireStatusReplyUnprovenFieldEvent | WireStatusReplyLearningTotalFieldEvent | WireStatusReplyLearningDoneFieldEvent | WireStatusReplyMovePendingBytesFieldEvent | WireStatusReplyMoveDoneBytesFieldEvent | WireStatusReplyMoveBytesPerSecondFieldEvent | WireStatusReplyLackingEpochFieldEvent | WireStatusReplyLackingPartitionsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent | WireStatusReplyUnprovenFieldEvent | WireStatusReplyLearningTotalFieldEvent | WireStatusReplyLearningDoneFieldEvent | WireStatusReplyMovePendingBytesFieldEvent | WireStatusReplyMoveDoneBytesFieldEvent | WireStatusReplyMoveBytesPerSecondFieldEvent | WireStatusReplyLackingEpochFieldEvent | WireStatusReplyLackingPartitionsFieldEvent | WireStatusReplyUntoldFieldEvent | WireStatusReplyThinFieldEvent | WireStatusReplyDamagedRegistersFieldEvent | WireStatusReplyStuckPartitionsFieldEvent | WireStatusReplyStuckNodesFieldEvent | WireStatusReplyStuckUnreadableFieldEvent>;
+}
+export interface WireStuck {
+    partitions: Uint8Array<ArrayBuffer>;
+    nodes: string[];
+    unreadable: number;
+}
+export declare namespace WireStuck {
+    const codec: () => Codec<WireStuck>;
+    interface WireStuckPartitionsFieldEvent {
+        field: '$.partitions';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireStuckNodesFieldEvent {
+        field: '$.nodes[]';
+        index: number;
+        value: string;
+    }
+    interface WireStuckUnreadableFieldEvent {
+        field: '$.unreadable';
+        value: number;
+    }
+    function encode(obj: Partial<WireStuck>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStuck>): WireStuck;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStuck>): Generator<WireStuckPartitionsFieldEvent | WireStuckNodesFieldEvent | WireStuckUnreadableFieldEvent>;
 }
 export interface WireLacking {
     epoch: number;

@@ -2605,6 +2605,24 @@ export var WireStatusReply;
                         WireLacking.codec().encode(value, w);
                     }
                 }
+                if ((obj.untold != null && obj.untold.byteLength > 0)) {
+                    w.uint32(146);
+                    w.bytes(obj.untold);
+                }
+                if ((obj.thin != null && obj.thin.byteLength > 0)) {
+                    w.uint32(154);
+                    w.bytes(obj.thin);
+                }
+                if ((obj.damagedRegisters != null && obj.damagedRegisters !== 0)) {
+                    w.uint32(160);
+                    w.uint32(obj.damagedRegisters);
+                }
+                if (obj.stuck != null && obj.stuck.length > 0) {
+                    for (const value of obj.stuck) {
+                        w.uint32(170);
+                        WireStuck.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2626,7 +2644,11 @@ export var WireStatusReply;
                     movePendingBytes: 0,
                     moveDoneBytes: 0,
                     moveBytesPerSecond: 0,
-                    lacking: []
+                    lacking: [],
+                    untold: uint8ArrayAlloc(0),
+                    thin: uint8ArrayAlloc(0),
+                    damagedRegisters: 0,
+                    stuck: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2708,6 +2730,27 @@ export var WireStatusReply;
                             }));
                             break;
                         }
+                        case 18: {
+                            obj.untold = reader.bytes();
+                            break;
+                        }
+                        case 19: {
+                            obj.thin = reader.bytes();
+                            break;
+                        }
+                        case 20: {
+                            obj.damagedRegisters = reader.uint32();
+                            break;
+                        }
+                        case 21: {
+                            if (opts.limits?.stuck != null && obj.stuck.length === opts.limits.stuck) {
+                                throw new MaxLengthError('Decode error - repeated field "stuck" had too many elements');
+                            }
+                            obj.stuck.push(WireStuck.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.stuck$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2718,7 +2761,8 @@ export var WireStatusReply;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
                     forgottenWhy: 0,
-                    lacking: 0
+                    lacking: 0,
+                    stuck: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2856,6 +2900,42 @@ export var WireStatusReply;
                             obj.lacking++;
                             break;
                         }
+                        case 18: {
+                            yield {
+                                field: `${prefix}.untold`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 19: {
+                            yield {
+                                field: `${prefix}.thin`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 20: {
+                            yield {
+                                field: `${prefix}.damagedRegisters`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 21: {
+                            if (opts.limits?.stuck != null && obj.stuck === opts.limits.stuck) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "stuck" had too many elements');
+                            }
+                            for (const evt of WireStuck.codec().stream(reader, reader.uint32(), `${prefix}.stuck[]`, {
+                                limits: opts.limits?.stuck$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.stuck
+                                };
+                            }
+                            obj.stuck++;
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2879,6 +2959,121 @@ export var WireStatusReply;
     }
     WireStatusReply.stream = stream;
 })(WireStatusReply || (WireStatusReply = {}));
+export var WireStuck;
+(function (WireStuck) {
+    let _codec;
+    WireStuck.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.partitions != null && obj.partitions.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.partitions);
+                }
+                if (obj.nodes != null && obj.nodes.length > 0) {
+                    for (const value of obj.nodes) {
+                        w.uint32(18);
+                        w.string(value);
+                    }
+                }
+                if ((obj.unreadable != null && obj.unreadable !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.unreadable);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    partitions: uint8ArrayAlloc(0),
+                    nodes: [],
+                    unreadable: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.partitions = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.nodes != null && obj.nodes.length === opts.limits.nodes) {
+                                throw new MaxLengthError('Decode error - repeated field "nodes" had too many elements');
+                            }
+                            obj.nodes.push(reader.string());
+                            break;
+                        }
+                        case 3: {
+                            obj.unreadable = reader.uint32();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    nodes: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.partitions`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            if (opts.limits?.nodes != null && obj.nodes === opts.limits.nodes) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "nodes" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.nodes[]`,
+                                index: obj.nodes,
+                                value: reader.string()
+                            };
+                            obj.nodes++;
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.unreadable`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireStuck.codec());
+    }
+    WireStuck.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireStuck.codec(), opts);
+    }
+    WireStuck.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireStuck.codec(), opts);
+    }
+    WireStuck.stream = stream;
+})(WireStuck || (WireStuck = {}));
 export var WireLacking;
 (function (WireLacking) {
     let _codec;

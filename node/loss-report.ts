@@ -1,0 +1,168 @@
+/**
+ * What a change of the layout waits for in vain, and whether an operator may give it up. Pure.
+ *
+ * A partition is lost to a source when the present holders that lack blocks of it have fetched all that any node
+ * gives, and wait for nodes that do not answer: these may have the only copies. Nothing is given up while waiting, or
+ * starting a node, would help.
+ */
+
+import type { LossReport, LostRegister, LostSource } from '../gateway/admin/layout.ts'
+import { hex, utf8 } from '../protocol/bytes.ts'
+import { blake3 } from '../protocol/hash.ts'
+import type { NodeId } from '../protocol/ids.ts'
+import { hasBit } from '../protocol/keyspace/bitmap.ts'
+import type { LayoutView, SourceView } from '../protocol/layout/view.ts'
+import { majority } from '../protocol/register/quorum.ts'
+import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import { nameOf } from './node-name.ts'
+
+/** A node that is away for less may be about to come back. */
+const AWAY_MS_MIN = 60_000
+
+export type Reply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
+
+export interface Losses {
+  readonly view: LayoutView
+  /** Of the nodes that are up, this one included. */
+  readonly replies: ReadonlyMap<NodeId, Reply>
+  readonly silentMs: (node: NodeId) => number
+  /** Damaged registers of this node without another replica. */
+  readonly registers: readonly LostRegister[]
+  /** Why those can't be given up yet. */
+  readonly registersRefusal: string | undefined
+}
+
+export function lossReportOf(losses: Losses): LossReport {
+  const { view, registers } = losses
+  const look = new Look(losses)
+  const sources =
+    view.state === 'STABLE' ? view.sources.flatMap((source) => look.source(source)) : []
+  const { epoch } = view
+  const named = sources.map(({ epoch: since, partitions, waitsFor }) => ({
+    since,
+    partitions,
+    waitsFor,
+  }))
+  const id = hex(blake3(utf8(JSON.stringify({ epoch, named, registers }))).slice(0, 8))
+  const refusal = look.refusal(sources)
+  return { id, epoch, sources, registers, ...(refusal !== undefined && { refusal }) }
+}
+
+class Look {
+  readonly #losses: Losses
+  /** Without them too few present holders answer. */
+  readonly #toStart = new Set<NodeId>()
+  /** Waited for, and up. */
+  readonly #back = new Set<NodeId>()
+  /** Away for a moment only, so far. */
+  readonly #justLeft = new Set<NodeId>()
+  /** Partitions whose blocks are being fetched. */
+  #moving = 0
+
+  constructor(losses: Losses) {
+    this.#losses = losses
+  }
+
+  source(source: SourceView): LostSource[] {
+    const { view, replies, silentMs } = this.#losses
+    const partitions: number[] = []
+    const waitsFor = new Set<NodeId>()
+    const unreadable = new Map<NodeId, number>()
+    for (const partition of source.movedTo()) {
+      const set = view.placement.replicas(partition)
+      const up = set.filter((node) => this.#isUp(node))
+      if (up.length < majority(set.length)) {
+        for (const node of set) if (!this.#isUp(node)) this.#toStart.add(node)
+        continue
+      }
+      const lacking = up.filter((node) => lacks(replies.get(node)!, source.epoch, partition))
+      if (lacking.length === 0) continue
+      const awaited = this.#awaited(source, partition, lacking, unreadable)
+      if (awaited === undefined) this.#moving++
+      else {
+        partitions.push(partition)
+        for (const node of awaited) waitsFor.add(node)
+      }
+    }
+    if (partitions.length === 0) return []
+    for (const node of waitsFor) {
+      if (replies.has(node)) this.#back.add(node)
+      else if (silentMs(node) < AWAY_MS_MIN) this.#justLeft.add(node)
+    }
+    const nodes = [...waitsFor].sort()
+    return [
+      {
+        epoch: source.epoch,
+        partitions,
+        waitsFor: nodes.map((node) => nameOf(view, node)),
+        awaySeconds: nodes.map((node) => Math.floor(silentMs(node) / 1_000)),
+        unreadable: Math.max(0, ...unreadable.values()),
+      },
+    ]
+  }
+
+  /** Nodes that those who lack blocks of the partition wait for; undefined while one of them fetches. */
+  #awaited(
+    source: SourceView,
+    partition: number,
+    lacking: readonly NodeId[],
+    unreadable: Map<NodeId, number>,
+  ): Set<NodeId> | undefined {
+    const { view, replies } = this.#losses
+    const nodes = new Set<NodeId>()
+    for (const node of lacking) {
+      const { stuck } = replies.get(node)!
+      const why = stuck.find(({ partitions }) => hasBit(partitions, partition))
+      if (why === undefined) return undefined
+      for (const awaited of why.nodes) nodes.add(awaited as NodeId)
+      if (why.unreadable === 0) continue
+      unreadable.set(
+        node,
+        stuck.reduce((all, each) => all + each.unreadable, 0),
+      )
+      // Whoever is away may have them.
+      for (const other of [...source.replicas(partition), ...view.placement.replicas(partition)]) {
+        if (!replies.has(other)) nodes.add(other)
+      }
+    }
+    return nodes.size === 0 ? undefined : nodes
+  }
+
+  refusal(sources: readonly LostSource[]): string | undefined {
+    const { view, registers, registersRefusal } = this.#losses
+    const names = (nodes: ReadonlySet<NodeId>): string =>
+      [...nodes]
+        .map((node) => nameOf(view, node))
+        .sort()
+        .join(', ')
+    if (view.state !== 'STABLE' && view.sources.length > 0 && registers.length === 0) {
+      return 'another change of the layout is under way: wait for it, or give it up (shoal layout cancel)'
+    }
+    if (this.#toStart.size > 0) {
+      return `start ${names(this.#toStart)} first: too few of the present holders of some partitions answer`
+    }
+    if (this.#back.size > 0) {
+      return `${names(this.#back)} answers again: wait until the others have asked it`
+    }
+    if (this.#justLeft.size > 0) {
+      return `${names(this.#justLeft)} has been away for less than a minute: it may come back, ask again then`
+    }
+    if (this.#moving > 0) {
+      return `blocks of ${this.#moving} partitions are still being fetched: wait for that (shoal layout show --wait)`
+    }
+    if (registers.length > 0 && registersRefusal !== undefined) return registersRefusal
+    if (sources.length + registers.length > 0) return undefined
+    return 'nothing is waited for in vain: there is nothing to give up'
+  }
+
+  #isUp(node: NodeId): boolean {
+    const { view, replies } = this.#losses
+    const reply = replies.get(node)
+    return reply !== undefined && !reply.unproven && reply.epoch === view.epoch
+  }
+}
+
+/** It has not said yet that it has all blocks that were written under that source. */
+function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
+  return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))
+}
