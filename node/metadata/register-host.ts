@@ -41,6 +41,7 @@ import type { Store } from '../data/store.ts'
 import type { NewRecord } from '../data/types.ts'
 import {
   floorOfRow,
+  floorRaised,
   floorRow,
   MARK_ROW,
   minimumGone,
@@ -185,9 +186,10 @@ export class RegisterHost {
       const stored = this.#load(key)
       if (isLost ? stored !== 'faulty' : stored === undefined || stored === 'faulty') return false
       if (stored !== 'faulty' && stored!.ballot.counter >= below) return false
-      const { promised } = this.#stateOf(key, stored)
-      const floor = maxBallot(this.floor(partitionOfKey(key)), promised)
-      await this.#remove(key, registerGone(key, floor))
+      const partition = partitionOfKey(key)
+      const floor = maxBallot(this.floor(partition), this.#stateOf(key, stored).promised)
+      if (!isLost) await this.#remove(key, registerGone(key, floor))
+      else await this.#remove(key, floorRaised(partition, floor), registerDropped(key, undefined))
       this.#promises.delete(key)
       return true
     })
@@ -205,8 +207,8 @@ export class RegisterHost {
     })
   }
 
-  async #remove(key: RegisterKey, removal: NewRecord): Promise<void> {
-    await this.#store.append([removal], { urgent: true })
+  async #remove(key: RegisterKey, ...removal: readonly NewRecord[]): Promise<void> {
+    await this.#store.append(removal, { urgent: true })
     this.#states.delete(key)
   }
 
@@ -253,7 +255,6 @@ export class RegisterHost {
     })
   }
 
-  /** A copy. */
   async #put(key: RegisterKey, accepted: Accepted): Promise<void> {
     const body = encodeState(accepted)
     const record = { type: RECORD.register, partition: partitionOfKey(key), key, body }
@@ -545,7 +546,6 @@ export class RegisterHost {
     }
   }
 
-  /** Of a request. */
   #loadFor(key: RegisterKey): Accepted | undefined | 'faulty' {
     const stored = this.#load(key)
     if (stored === 'faulty') this.#options.onFaulty?.(key)

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import type { NodeId } from '../protocol/ids.ts'
+import type { LayoutEntry, Member } from '../protocol/layout/entry.ts'
+import { member, stable } from '../protocol/layout/testing.ts'
+import { LayoutView } from '../protocol/layout/view.ts'
+import { lossReportOf, type Losses, type Reply } from './loss-report.ts'
+
+const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { name })) as [
+  Member,
+  Member,
+  Member,
+  Member,
+  Member,
+]
+const FIRST = new Uint8Array([0xc0])
+const SOURCES = [{ epoch: 3, members: [a, d, e], replication: 3 }]
+const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0 }]
+const LACKING = [{ epoch: 3, partitions: FIRST }]
+const REPLY: Reply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
+
+/** Of members a, b and c, which have taken over from a, d and e. */
+function report(
+  replies: Partial<Record<'a' | 'b' | 'c' | 'd' | 'e', Partial<Reply>>>,
+  changes: Partial<LayoutEntry> = {},
+  more: Partial<Losses> = {},
+) {
+  const of = { a, b, c, d, e }
+  return lossReportOf({
+    view: new LayoutView(stable([a, b, c], { epoch: 5, sources: SOURCES, ...changes })),
+    replies: new Map(
+      Object.entries(replies).map(([name, reply]): [NodeId, Reply] => [
+        of[name as keyof typeof of].nodeId,
+        { ...REPLY, ...reply },
+      ]),
+    ),
+    silentMs: () => 600_000,
+    registers: [],
+    registersRefusal: undefined,
+    ...more,
+  })
+}
+
+const waits = { lacking: LACKING, stuck: STUCK }
+
+test('names what each present holder waits for in vain, and the nodes that may have it', () => {
+  const found = report({ a: {}, b: waits, c: waits })
+  expect(found.refusal).toBeUndefined()
+  expect(found.sources).toEqual([
+    { epoch: 3, partitions: [0, 1], waitsFor: ['d', 'e'], awaySeconds: [600, 600], unreadable: 0 },
+  ])
+  expect(found.id).toMatch(/^[0-9a-f]{16}$/)
+  expect(report({ a: {}, b: waits, c: waits }).id).toBe(found.id)
+  expect(report({ a: {}, b: waits, c: waits }, { epoch: 6 }).id).not.toBe(found.id)
+})
+
+test('blocks that nobody gives wait for whoever is away', () => {
+  const stuck = [{ partitions: FIRST, nodes: [], unreadable: 4 }]
+  const unread = { lacking: LACKING, stuck }
+  expect(report({ a: {}, b: unread, c: {}, d: {} }).sources).toMatchObject([
+    { waitsFor: ['e'], unreadable: 4 },
+  ])
+  // All have answered: it will turn out by itself that they are lost.
+  const all = report({ a: {}, b: unread, c: {}, d: {}, e: {} })
+  expect([all.sources, all.refusal]).toEqual([
+    [],
+    expect.stringMatching(/^blocks of 2 partitions are still being fetched/),
+  ])
+})
+
+test.each<[string, ReturnType<typeof report>, RegExp]>([
+  ['a holder fetches', report({ a: {}, b: waits, c: { lacking: LACKING } }), /^blocks of 2 part/],
+  ['too few holders are up', report({ a: {} }), /^start b, c first/],
+  ['a holder does not vote yet', report({ a: {}, b: { unproven: true } }), /^start b, c first/],
+  ['at another epoch', report({ a: {}, b: { epoch: 4 } }), /^start b, c first/],
+  ['one is back', report({ a: {}, b: waits, c: waits, e: {} }), /^e answers again/],
+  [
+    'one has just left',
+    report({ a: {}, b: waits, c: waits }, {}, { silentMs: () => 59_000 }),
+    /^d, e has been away for less than a minute/,
+  ],
+  ['all is there', report({ a: {}, b: {}, c: {} }), /^nothing is waited for in vain/],
+  [
+    'another change',
+    report({ a: {}, b: waits, c: waits }, { state: 'PLANNED', cause: 'plan', next: [a, b] }),
+    /^another change of the layout is under way/,
+  ],
+])('nothing may be given up: %s', (_what, { refusal }, expected) => {
+  expect(refusal).toMatch(expected)
+})
+
+test('damaged registers, once a scrub has tried', () => {
+  const registers = [{ partition: 3, kind: 'object', name: 'b/k' }]
+  const planned = { sources: undefined, state: 'PLANNED', cause: 'plan', next: [a, b] } as const
+  const tried = report({ a: {} }, planned, { registers })
+  expect([tried.registers, tried.refusal]).toEqual([registers, undefined])
+  const untried = report({ a: {} }, planned, { registers, registersRefusal: 'scrub first' })
+  expect(untried.refusal).toBe('scrub first')
+})

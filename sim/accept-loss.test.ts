@@ -1,0 +1,179 @@
+/** What a change of the layout waits for in vain, and the operator's word that ends it (L5, D3, D8). */
+
+import { afterEach, expect, test } from 'vitest'
+import { byteString, bytesOf } from '../protocol/bytes.ts'
+import { BlockMover } from '../node/rebalance/block-mover.ts'
+import { LayoutRefusal } from '../gateway/admin/layout.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { Patches } from './mutants/patches.ts'
+import { flip, placesOf } from './places.ts'
+import {
+  backendOf,
+  bytesLike,
+  codeOf,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+} from './testing/calm-cluster.ts'
+
+const OBJECTS = 8
+const SIZE = 90_000
+const ALL = { partitions: 'all', mark: false, reason: 'damage', detail: 'test' } as const
+const patches = new Patches()
+afterEach(() => patches.undo())
+
+async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
+  for (let tries = 0; !what(); tries++) {
+    if (tries > 1_800) throw new Error('not within three minutes')
+    await sleep(cluster, 100)
+  }
+}
+
+async function readAll(cluster: SimulatedCluster, through: number): Promise<void> {
+  for (let i = 0; i < OBJECTS; i++) {
+    const bytes = await get(backendOf(cluster, through), `key ${i}`)
+    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
+  }
+}
+
+const sources = (cluster: SimulatedCluster): number =>
+  nodeOf(cluster, 0).layout.current()!.sources.length
+
+const refusal = async (cluster: SimulatedCluster): Promise<string> =>
+  (await nodeOf(cluster, 0).admin.lossReport()).refusal ?? 'none'
+
+/** Three nodes and a fourth one that has joined. Node 0 has lost something, and node 2 is gone. */
+async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Promise<void> {
+  patches.method(BlockMover.prototype, 'start', () => () => {})
+  await onCluster(
+    4,
+    async (cluster) => {
+      for (let i = 0; i < OBJECTS; i++) {
+        await put(backendOf(cluster, 0), `key ${i}`, bytesLike(SIZE, i))
+      }
+      await cluster.start(3)
+      await until(cluster, () => nodeOf(cluster, 3).layout.isMember() && sources(cluster) === 1)
+      expect(await refusal(cluster)).toMatch(/^blocks of \d+ partitions are still being fetched/)
+      // It votes again, and lacks blocks.
+      await nodeOf(cluster, 0).forgotten.add([ALL])
+      await until(cluster, () => nodeOf(cluster, 0).recall.forgotten().length === 0)
+      cluster.kill(2, false)
+      patches.undo()
+      for (const number of [0, 1, 3]) nodeOf(cluster, number).moves.start()
+      await sleep(cluster, 30_000)
+      expect(await refusal(cluster)).toMatch(/has been away for less than a minute/)
+      await sleep(cluster, 60_000)
+      expect(sources(cluster)).toBe(1)
+      await check(cluster)
+    },
+    { members: 3 },
+  )
+}
+
+test('a source of which a node is gone for good ends at the operator’s word, and says so before', async () => {
+  await oneGone(async (cluster) => {
+    const { admin } = nodeOf(cluster, 0)
+    const { underWay } = await admin.layoutTable()
+    expect(underWay).toMatch(
+      /\d+ partitions wait for \S+ \(away for 1m \d+s\): too few of their holders answer; .*; start \S+; if that can’t be, `shoal layout accept-loss` names what is lost$/,
+    )
+    const status = await admin.status()
+    expect(status.warnings.join()).toContain('accept-loss')
+    expect(status.held?.partitions).toBeGreaterThan(OBJECTS)
+    const stuck = admin.gauges().find(({ name }) => name === 'shoal_move_stuck_partitions')
+    expect(stuck?.value).toBeGreaterThan(0)
+    const report = await admin.lossReport()
+    expect(report).toMatchObject({ registers: [], sources: [{ unreadable: 0 }] })
+    expect(report.refusal).toBeUndefined()
+    const [source] = report.sources
+    expect(source!.waitsFor).toHaveLength(1)
+    expect(source!.awaySeconds[0]).toBeGreaterThanOrEqual(60)
+    expect(source!.partitions.length).toBe(status.held?.partitions)
+    await expect(admin.acceptLoss('0'.repeat(16))).rejects.toThrow(/has changed meanwhile/)
+    expect(sources(cluster)).toBe(1)
+    await admin.acceptLoss(report.id)
+    expect(sources(cluster)).toBe(0)
+    expect(await refusal(cluster)).toMatch(/^nothing is waited for in vain/)
+    await sleep(cluster, 20_000)
+    // What is still with somebody is not given up.
+    for (const number of [0, 1, 3]) await readAll(cluster, number)
+  })
+}, 120_000)
+
+test('it ends by itself when that node comes back, and nothing may be given up then', async () => {
+  await oneGone(async (cluster) => {
+    const { id } = await nodeOf(cluster, 0).admin.lossReport()
+    await cluster.start(2)
+    await expect(nodeOf(cluster, 0).admin.acceptLoss(id)).rejects.toThrow(LayoutRefusal)
+    await until(cluster, () => sources(cluster) === 0)
+    await readAll(cluster, 3)
+  })
+}, 120_000)
+
+/** A node alone of which the register of this key is damaged. */
+async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<void>): Promise<void> {
+  await onCluster(
+    2,
+    async (cluster) => {
+      for (const key of ['key', 'one', 'two']) {
+        await put(backendOf(cluster, 0), key, bytesLike(0))
+      }
+      await nodeOf(cluster, 0).store.settleIndex()
+      cluster.kill(0, false)
+      const disk = cluster.diskOf(0)
+      const [place] = placesOf(disk).filter(
+        ({ kind, type, record }) =>
+          kind === 'record-body' &&
+          type === 'register' &&
+          byteString(bytesOf(record!.key)).endsWith('key'),
+      )
+      flip(disk, place!, 8, 1)
+      await cluster.rebuildIndex(0)
+      await cluster.start(0)
+      await check(cluster)
+    },
+    { members: 1 },
+  )
+}
+
+test('a node alone with a damaged register says why it can’t grow, and grows at the operator’s word', async () => {
+  await aloneWithFaulty(async (cluster) => {
+    const { admin, layout } = nodeOf(cluster, 0)
+    expect(await codeOf(get(backendOf(cluster, 0), 'key'))).not.toBe('ok')
+    const joining = cluster.start(1)
+    await until(cluster, () => layout.current()!.state === 'PLANNED')
+    await sleep(cluster, 60_000)
+    expect(layout.current()!.state).toBe('PLANNED')
+    expect((await admin.layoutTable()).underWay).toMatch(
+      /; 1 partition waits for \S+; \S+ has 1 damaged register: `shoal scrub` there mends what can be mended, and `shoal layout accept-loss` there names what can’t$/,
+    )
+    expect((await admin.status()).held).toMatchObject({ partitions: 1 })
+    await cluster.scrub(0)
+    const report = await admin.lossReport()
+    expect(report.refusal).toBeUndefined()
+    expect(report.registers).toEqual([
+      { partition: report.registers[0]!.partition, kind: 'object', name: 'bucket/key' },
+    ])
+    await admin.acceptLoss(report.id)
+    await joining
+    expect(layout.current()!.members).toHaveLength(2)
+    expect(await codeOf(get(backendOf(cluster, 1), 'key'))).toBe('NoSuchKey')
+    for (const key of ['one', 'two']) {
+      expect(await codeOf(get(backendOf(cluster, 1), key))).toBe('ok')
+    }
+    const { warnings } = await admin.status()
+    expect(warnings.join()).toMatch(/has lost something of 1 partitions for good/)
+    // It does not come back, whatever index is made of the log.
+    cluster.kill(0, false)
+    await cluster.rebuildIndex(0)
+    await cluster.start(0)
+    await until(cluster, () => nodeOf(cluster, 0).recall.forgotten().length === 0)
+    expect(await codeOf(get(backendOf(cluster, 0), 'key'))).toBe('NoSuchKey')
+    // The name can be used again, and what comes late of its earlier life counts for nothing.
+    await put(backendOf(cluster, 1), 'key', bytesLike(3))
+    const written = await get(backendOf(cluster, 0), 'key')
+    expect(Buffer.compare(written, bytesLike(3))).toBe(0)
+  })
+}, 120_000)
