@@ -89,13 +89,14 @@ class Look {
       if (replies.has(node)) this.#back.add(node)
       else if (silentMs(node) < AWAY_MS_MIN) this.#justLeft.add(node)
     }
-    const nodes = [...waitsFor].sort()
+    const named = [...waitsFor].map((node) => ({ node, name: nameOf(view, node) }))
+    named.sort((one, other) => (one.name < other.name ? -1 : 1))
     return [
       {
         epoch: source.epoch,
         partitions,
-        waitsFor: nodes.map((node) => nameOf(view, node)),
-        awaySeconds: nodes.map((node) => Math.floor(silentMs(node) / 1_000)),
+        waitsFor: named.map(({ name }) => name),
+        awaySeconds: named.map(({ node }) => Math.floor(silentMs(node) / 1_000)),
         unreadable: Math.max(0, ...unreadable.values()),
       },
     ]

@@ -12,6 +12,7 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectCodec, type VersionRecord } from '../../protocol/codec/versioned.ts'
 import { objectOf } from '../../protocol/object/object.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectRegister, uploadRegister } from '../../protocol/keyspace/register-key.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Fence, RegisterReply, RegisterValue } from '../../protocol/register/types.ts'
@@ -282,6 +283,32 @@ describe('persist, then reply (A1)', () => {
       expect(reply).toEqual({ type: 'no-vote', reason: 'faulty' })
     }
     expect(host.peek(KEY)).toBeUndefined()
+  })
+
+  test('a damaged state that is given up is absent, and nothing of it comes back (D3)', async () => {
+    await prepare(5)
+    await accept(5, 'one')
+    await prepare(5, OTHER)
+    const row = store.get(registerRow(KEY))!.slice()
+    row[row.length - 1]! ^= 1
+    // One that is sound is not given up, whoever asks.
+    expect(await host.discard(KEY, 0, true)).toBe(false)
+    store.rows.set(byteString(registerRow(KEY)), row)
+    host = newHost()
+    await host.outlaw(host.mark)
+    expect(await host.discard(OTHER, 0, true)).toBe(false)
+    expect(await host.discard(KEY, 0, true)).toBe(true)
+    expect(host.isFaulty(KEY)).toBe(false)
+    expect(await read()).toEqual({ type: 'state' })
+    host = newHost()
+    const { mark } = host
+    for (const late of [5, 9, mark - 1]) {
+      expect(await accept(late, 'late')).toMatchObject({ type: 'conflict' })
+      expect(await prepare(late)).toMatchObject({ type: 'conflict' })
+    }
+    expect(host.floor(partitionOfKey(KEY)).counter).toBeGreaterThan(9)
+    expect(await prepare(mark + 1)).toMatchObject({ type: 'promised' })
+    expect(await accept(mark + 1, 'two')).toMatchObject({ type: 'accepted' })
   })
 
   test('a node outside the replica set does not answer', async () => {

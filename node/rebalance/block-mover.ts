@@ -221,6 +221,10 @@ export class BlockMover {
       if (this.#mayLack(layout, partition)) waiting.push(partition)
     }
     this.#blocksLeft = 0
+    const isWaiting = new Set(waiting)
+    for (const partition of this.#stuck.keys()) {
+      if (!isWaiting.has(partition)) this.#stuck.delete(partition)
+    }
     if (waiting.length === 0) return
     const isOver = (): boolean => this.isPast(layout)
     let whole: number[] = []
