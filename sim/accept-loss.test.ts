@@ -139,7 +139,7 @@ async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<voi
 }
 
 test('a node alone with a damaged register says why it can’t grow, and grows at the operator’s word', async () => {
-  await aloneWithFaulty(async (cluster) => {
+  const grown = aloneWithFaulty(async (cluster) => {
     const { admin, layout } = nodeOf(cluster, 0)
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).not.toBe('ok')
     const joining = cluster.start(1)
@@ -176,4 +176,8 @@ test('a node alone with a damaged register says why it can’t grow, and grows a
     const written = await get(backendOf(cluster, 0), 'key')
     expect(Buffer.compare(written, bytesLike(3))).toBe(0)
   })
+  // Checker A sees the loss that was accepted, and nothing else.
+  await expect(grown).rejects.toThrow(
+    /^node 1: read of [0-9a-f]*6b6579: absent at \d+ ms after it was known to be present$/,
+  )
 }, 120_000)
