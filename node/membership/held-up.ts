@@ -13,6 +13,9 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
 
+/** Beats between two looks for which all nodes are asked. */
+const ASK_EVERY_BEATS = 5
+
 export interface HeldUp {
   readonly partitions: number
   /** Whose return would help. */
@@ -109,5 +112,48 @@ export class HeldUpLog {
       },
       `the change of the layout waits: ${line ?? 'too few holders of some partitions answer'}`,
     )
+  }
+}
+
+/** And in one line for people. */
+export interface Held extends HeldUp {
+  readonly line: string
+}
+
+export interface HeldUpWatchParts {
+  readonly log: { readonly view: LayoutView | undefined }
+  readonly self: NodeId
+  /** This node itself is, too. */
+  readonly connected: (node: NodeId) => boolean
+  readonly logger: Logger
+}
+
+/** Looks now and then why a change does not move on: by who is connected, or by what the nodes say of themselves. */
+export class HeldUpWatch {
+  /** All nodes are asked. */
+  report: ((view: LayoutView) => Promise<Held | undefined>) | undefined
+  readonly #parts: HeldUpWatchParts
+  readonly #log: HeldUpLog
+  #beats = 0
+
+  constructor(parts: HeldUpWatchParts) {
+    this.#parts = parts
+    this.#log = new HeldUpLog(parts.logger)
+  }
+
+  beat(view: LayoutView): void {
+    const isUnderWay = view.state !== 'STABLE' || view.sources.length > 0
+    if (this.report === undefined || !isUnderWay) {
+      this.#log.look(view, heldUp(view, this.#parts.connected))
+    } else if (this.#beats++ % ASK_EVERY_BEATS === 0) void this.#ask(view).catch(() => {})
+  }
+
+  /** By one of the members that are up. */
+  async #ask(view: LayoutView): Promise<void> {
+    const { log, self, connected } = this.#parts
+    const up = view.members.map(({ nodeId }) => nodeId).filter(connected)
+    if (up.toSorted()[0] !== self) return
+    const held = await this.report?.(view)
+    if (view === log.view) this.#log.look(view, held, held?.line)
   }
 }

@@ -45,7 +45,7 @@ import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
 import { droppedIn, leftLine, removedLine } from './former.ts'
-import { heldUp, HeldUpLog, type HeldUp } from './held-up.ts'
+import { HeldUpWatch, type Held } from './held-up.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
 import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
@@ -63,8 +63,6 @@ import { TokenOffice } from './token-office.ts'
 import { Voter } from './voter.ts'
 
 const HEARTBEAT_MS = 3_000
-/** Beats between two looks at why a change does not move on: all nodes are asked for it. */
-const HELD_EVERY = 5
 const JOIN_TIMEOUT_MS = 90_000
 const CLUSTER_SECRET_BYTES = 32
 
@@ -117,11 +115,6 @@ export interface LayoutStatus {
   readonly abstainsFrom?: number | undefined
 }
 
-/** And in one line for people. */
-export interface Held extends HeldUp {
-  readonly line: string
-}
-
 export class LayoutManager {
   readonly #options: LayoutManagerOptions
   readonly #log: LayoutLog
@@ -143,7 +136,7 @@ export class LayoutManager {
   /** Which members hold which epoch. */
   readonly witness: EpochWitness
   #reporter: MoveReporter
-  #held: ((view: LayoutView) => Promise<Held | undefined>) | undefined
+  readonly #heldUp: HeldUpWatch
   #started = false
   /** It was told that it is no member any more. */
   #saidLeft = false
@@ -197,6 +190,7 @@ export class LayoutManager {
     })
     this.tokens = new TokenOffice(common)
     this.changes = new ChangeOffice(changing)
+    this.#heldUp = new HeldUpWatch({ ...common, self: network.self, connected })
     this.#removal = new Removal({ ...common, changes: this.changes, connected }, options)
     this.#gossip = new EpochGossip({
       ...common,
@@ -266,7 +260,7 @@ export class LayoutManager {
 
   /** Why the change that is under way does not move on, by what the nodes say of themselves. */
   reportHeld(held: (view: LayoutView) => Promise<Held | undefined>): void {
-    this.#held = held
+    this.#heldUp.report = held
   }
 
   /** Who copies data says how far it is. Before that a node that holds some gets no further. */
@@ -495,34 +489,14 @@ export class LayoutManager {
   }
 
   async #beat(): Promise<void> {
-    const { network, logger } = this.#options
-    const log = new HeldUpLog(logger)
-    const answers = (node: NodeId): boolean => node === network.self || network.connected(node)
-    for (let beat = 0; ; beat++) {
+    const { network } = this.#options
+    for (;;) {
       await this.#timer.sleep(this.#timer.jittered(HEARTBEAT_MS))
       this.#gossip.beat()
       this.#watch.look()
       const { view } = this.#log
-      if (view?.isMember(network.self) !== true) continue
-      const isUnderWay = view.state !== 'STABLE' || view.sources.length > 0
-      if (this.#held === undefined || !isUnderWay) log.look(view, heldUp(view, answers))
-      else if (beat % HELD_EVERY === 0) void this.#lookHeld(view, log, answers).catch(() => {})
+      if (view?.isMember(network.self) === true) this.#heldUp.beat(view)
     }
-  }
-
-  /** By one of the members that are up. */
-  async #lookHeld(
-    view: LayoutView,
-    log: HeldUpLog,
-    answers: (node: NodeId) => boolean,
-  ): Promise<void> {
-    const [first] = view.members
-      .map(({ nodeId }) => nodeId)
-      .filter(answers)
-      .toSorted()
-    if (first !== this.#options.network.self) return
-    const held = await this.#held?.(view)
-    if (view === this.#log.view) log.look(view, held, held?.line)
   }
 
   #mustVote(): void {
