@@ -46,7 +46,7 @@ export class Disks {
       await run('mkfs.ext4', ['-q', '-m', '0', image])
       await run('mount', ['-o', 'loop', image, path])
     }
-    mkdirSync(this.dir(node))
+    mkdirSync(this.dir(node), { mode: 0o700 })
   }
 
   /** All that was on it is gone. */
