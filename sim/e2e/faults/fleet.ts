@@ -1,6 +1,6 @@
 /** The nodes of a disturbed cluster: processes with a place on the network, a disk and a clock each. */
 
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Child, signalGroup, sleep } from '../../../bench/harness/process.ts'
@@ -167,12 +167,11 @@ export class Fleet {
     this.#parts.guard.tell({ disown: node.child.pid })
   }
 
-  /** The same directory, the same addresses. A token only where it has not been admitted yet. */
+  /** The same command line, as a service manager would: a member does not read its token any more. */
   start(number: number): void {
     const node = this.#of(number)
-    const isAdmitted = existsSync(join(this.#parts.disks.dir(number), 'layout.json'))
     node.isKilled = false
-    node.child = this.#spawn(number, node.where, isAdmitted ? [] : node.joining)
+    node.child = this.#spawn(number, node.where, node.joining)
   }
 
   pause(number: number): void {
