@@ -38,9 +38,13 @@ export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as con
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
 const MINIMA_DIGEST_BYTES = 16
-/** Partitions whose rows are read in one go: most have none, and a look at the index costs as much as some rows. */
-const CONTENTS_PARTITIONS = 64
-const CONTENTS_ROWS = 4
+/** Partitions whose rows are read in one go: at first, and as many as their rows allow. Most have none, and a look at
+ * the index costs as much as some rows. */
+const SPAN_FIRST = 64
+const SPAN_MIN = 8
+const SPAN_MAX = 4_096
+const SPAN_ROWS = 256
+const LOOK_ROWS = 16
 const NO_BYTES = new Uint8Array(0)
 /** Partitions on one page of a recall. */
 const RECALLED_MAX = 256
@@ -149,15 +153,18 @@ export class Exchange {
     partitions: readonly number[],
   ): AsyncGenerator<readonly (readonly [partition: number, contents: Contents])[]> {
     const turns = new Turns(this.#options.clock)
+    let span = SPAN_FIRST
     for (let at = 0; at < partitions.length;) {
       const first = partitions[at]!
       const some: number[] = []
-      for (; at < partitions.length && partitions[at]! < first + CONTENTS_PARTITIONS; at++) {
+      for (; at < partitions.length && partitions[at]! < first + span; at++) {
         some.push(partitions[at]!)
       }
       const { rows, contents } = this.#contentsIn(first, some.at(-1)!)
       yield some.map((partition) => [partition, contents.get(partition) ?? NOTHING] as const)
-      await turns.took(CONTENTS_ROWS + rows)
+      if (rows < SPAN_ROWS / 2) span = Math.min(2 * span, SPAN_MAX)
+      else if (rows > 2 * SPAN_ROWS) span = Math.max(span >> 1, SPAN_MIN)
+      await turns.took(LOOK_ROWS + rows)
     }
   }
 
@@ -187,7 +194,7 @@ export class Exchange {
       return each
     }
     look('d', (key, row) => {
-      const registers = row.slice(0, REGISTER_DIGEST_BYTES)
+      const registers = new Uint8Array(row.subarray(0, REGISTER_DIGEST_BYTES))
       if (!isEmpty(registers)) of(key).registers = registers
     })
     look('g', (key, row) => {
