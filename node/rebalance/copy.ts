@@ -1,0 +1,384 @@
+/**
+ * Copies what some members of P have of a group of partitions: steps 2 to 6 of copier.ts. Their keys are merged as they
+ * come, page by page.
+ */
+
+import { byteString, equalBytes } from '../../protocol/bytes.ts'
+import { decodeState } from '../../protocol/codec/state.ts'
+import { bucketId, type BucketId, type NodeId, type RegisterKey } from '../../protocol/ids.ts'
+import { shortBitmapOf } from '../../protocol/keyspace/bitmap.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import {
+  compareBallots,
+  maxBallot,
+  sameBallot,
+  ZERO_BALLOT,
+  type Ballot,
+} from '../../protocol/register/ballot.ts'
+import type { Accepted } from '../../protocol/register/types.ts'
+import type { BlockStore } from '../data/blocks.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { Turns } from '../env/sleep.ts'
+import { inBatches, inLanes } from '../in-batches.ts'
+import { internalContext } from '../internal-context.ts'
+import type { LostBlocks } from '../metadata/lost-blocks.ts'
+import type { RegisterHost } from '../metadata/register-host.ts'
+import type { Registers } from '../metadata/registers.ts'
+import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
+import type { Peers } from '../rpc/peers.ts'
+import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
+import { STATES_MAX } from './witness.ts'
+
+/** Each is two rounds, for which a client that writes the same register waits. */
+const SETTLED_AT_ONCE = 32
+const LEARNT_AT_ONCE = 64
+/** After so many registers the partitions that are done are reported. */
+const COPIED_MAX = 2_000
+
+export interface CopyOptions {
+  readonly self: NodeId
+  readonly blocks: BlockStore
+  readonly host: RegisterHost
+  readonly registers: Registers
+  readonly lost: LostBlocks
+  readonly peers: Peers
+  readonly exchange: Exchange
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A learner copies what is agreed on. In JOINT the rest is settled as well. */
+export type CopyMode = 'learn' | 'sync'
+
+export interface CopyTask {
+  readonly layout: LayoutView
+  readonly partitions: readonly number[]
+  readonly mode: CopyMode
+  /** In JOINT: of each member that was asked, its mark when it first told of it in this epoch. */
+  readonly marks: Map<NodeId, number>
+  /** A look at the registers of these partitions begins. */
+  readonly begun?: (partitions: readonly number[]) => void
+  /** A register of the partition was installed or settled, and is here. */
+  readonly copied?: (partition: number) => void
+  /** The epoch has passed, or the node stops. */
+  readonly isOver: () => boolean
+  /** All that P has of these partitions is here, or, of a learner, all that it may copy. */
+  readonly done: (partitions: readonly number[]) => Promise<void>
+}
+
+/** What one member of P has of one partition. */
+export type Summary = Contents
+
+/** What a node fetches of registers for changes of the layout, since its start. */
+export interface CopyCounters {
+  /** States, and the packed blocks and pages that come in front of them. */
+  bytes: number
+}
+
+type RaiseFloors = (partitions: readonly number[]) => Promise<void>
+
+/** `isRefused`: the witnesses agree, and this node's floor refuses their ballot. */
+interface Unsettled {
+  readonly key: RegisterKey
+  readonly isRefused: boolean
+}
+
+/** `ballot` undefined: the witnesses differ. */
+interface Wanted {
+  readonly key: RegisterKey
+  readonly ballot: Ballot | undefined
+}
+
+/** Steps 2 to 6, of one group. */
+export class Copy {
+  copied = 0
+  readonly #options: CopyOptions
+  readonly #task: CopyTask
+  readonly #witnesses: readonly NodeId[]
+  readonly #others: readonly NodeId[]
+  readonly #partitions: readonly number[]
+  /** Those whose registers have not all been looked at, ascending. */
+  #open: readonly number[]
+  readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
+  readonly #failed = new Set<number>()
+  readonly #counters: CopyCounters
+
+  constructor(
+    options: CopyOptions,
+    task: CopyTask,
+    witnesses: readonly NodeId[],
+    partitions: readonly number[],
+    told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+    counters: CopyCounters = { bytes: 0 },
+  ) {
+    this.#options = options
+    this.#counters = counters
+    this.#task = task
+    this.#witnesses = witnesses
+    this.#others = options.peers.preferred(
+      witnesses.filter((node) => node !== options.self),
+      'block',
+    )
+    this.#partitions = partitions
+    this.#open = partitions
+    this.#told = told
+  }
+
+  /** The result says how many partitions are not done. */
+  async run(raiseFloors: RaiseFloors): Promise<number> {
+    this.#task.begun?.(this.#partitions)
+    try {
+      await this.#registers(raiseFloors)
+      await this.#finish(raiseFloors)
+    } catch (error) {
+      this.#options.logger.debug({ error: String(error) }, 'a copy of partitions did not finish')
+    }
+    return new Set([...this.#open, ...this.#failed]).size
+  }
+
+  /** Steps 5 and 6 of the partitions below this one: all their registers have been looked at. */
+  async #finish(raiseFloors: RaiseFloors, below = Number.POSITIVE_INFINITY): Promise<void> {
+    const { isOver, done, mode } = this.#task
+    const looked = this.#open.filter((partition) => partition < below)
+    if (looked.length > 0) {
+      await this.minima(looked)
+      if (isOver()) throw new NoWitness()
+      const level = looked.filter((partition) => !this.#failed.has(partition))
+      if (mode === 'sync') await raiseFloors(level)
+      // Checked again after every wait (L6b).
+      if (isOver()) throw new NoWitness()
+      if (level.length > 0) await done(level)
+    }
+    this.#open = this.#open.slice(looked.length)
+  }
+
+  get #epoch(): number {
+    return this.#task.layout.epoch
+  }
+
+  async #registers(raiseFloors: RaiseFloors): Promise<void> {
+    const wanted = shortBitmapOf(this.#partitions)
+    const { peers, clock } = this.#options
+    const streams = this.#others.map((peer) => new PairStream(peers, peer, this.#epoch, wanted))
+    const turns = new Turns(clock)
+    let batch: Wanted[] = []
+    let reported = 0
+    for (;;) {
+      if (streams.some((stream) => stream.isDry)) {
+        await Promise.all(streams.map((stream) => stream.fill()))
+      }
+      await turns.took()
+      const next = this.#next(streams)
+      if (next === undefined) break
+      if (this.#task.isOver()) throw new NoWitness()
+      if (next === 'fine') continue
+      batch.push(next)
+      if (batch.length < STATES_MAX) continue
+      await this.#take(batch)
+      batch = []
+      if (this.copied - reported < COPIED_MAX) continue
+      reported = this.copied
+      await this.#finish(raiseFloors, partitionOfKey(next.key))
+    }
+    await this.#take(batch)
+  }
+
+  /** The lowest key of all streams, and what has to be done about it. */
+  #next(streams: readonly PairStream[]): Wanted | 'fine' | undefined {
+    const { host, self } = this.#options
+    let key: RegisterKey | undefined
+    for (const { head } of streams) {
+      if (head !== undefined && (key === undefined || head.key < key)) key = head.key
+    }
+    if (key === undefined) return undefined
+    const pairs: Pair[] = []
+    for (const stream of streams) {
+      const { head } = stream
+      if (head?.key !== key) continue
+      pairs.push(head)
+      stream.advance()
+    }
+    const isFaulty = host.isFaulty(key)
+    const here = host.peek(key)?.ballot
+    if (this.#witnesses.includes(self) && here !== undefined) pairs.push({ key, ballot: here })
+    const ballot = this.agreed(pairs)
+    const highest = pairs.reduce((most, pair) => maxBallot(most, pair.ballot), ZERO_BALLOT)
+    const isDamagedThere = pairs.some((pair) => sameBallot(pair.ballot, ZERO_BALLOT))
+    if (isFaulty) {
+      // Mended by what the others agree on (D3), before it can be anything else.
+      this.#fail(key)
+      return 'fine'
+    }
+    const isHere = here !== undefined && compareBallots(here, ballot ?? highest) >= 0
+    if (isHere && !(ballot === undefined && isDamagedThere)) return 'fine'
+    return { key, ballot }
+  }
+
+  /** The ballot that every witness has, which makes it a chosen one (R1). */
+  agreed(pairs: readonly Pair[]): Ballot | undefined {
+    const [first, ...rest] = pairs
+    if (first === undefined || pairs.length < this.#witnesses.length) return undefined
+    if (sameBallot(first.ballot, ZERO_BALLOT)) return undefined
+    return rest.every(({ ballot }) => sameBallot(ballot, first.ballot)) ? first.ballot : undefined
+  }
+
+  async #take(batch: readonly Wanted[]): Promise<void> {
+    const unsettled: Unsettled[] = []
+    const agreed: Pair[] = []
+    for (const { key, ballot } of batch) {
+      if (ballot === undefined) unsettled.push({ key, isRefused: false })
+      else if (this.#isRefused(key, ballot)) unsettled.push({ key, isRefused: true })
+      else agreed.push({ key, ballot })
+    }
+    const found = await this.#fetch(agreed)
+    await inLanes(agreed, LEARNT_AT_ONCE, async ({ key }) => {
+      const accepted = found.get(key)
+      if (accepted === undefined || !(await this.#learn(key, accepted))) {
+        unsettled.push({ key, isRefused: false })
+      }
+    })
+    if (this.#task.mode === 'learn') return
+    await inLanes(unsettled, SETTLED_AT_ONCE, async (each) => {
+      if (this.#task.isOver()) throw new NoWitness()
+      try {
+        if (!(await this.#settle(each))) this.#fail(each.key)
+      } catch (error) {
+        this.#options.logger.debug({ error: String(error) }, 'a register could not be settled')
+        this.#fail(each.key)
+      }
+    })
+  }
+
+  /** A copy at this ballot would be: it is absent here, and the floor is as high (G3). */
+  #isRefused(key: RegisterKey, ballot: Ballot): boolean {
+    const { host } = this.#options
+    if (host.peek(key) !== undefined) return false
+    return compareBallots(ballot, host.floor(partitionOfKey(key))) <= 0
+  }
+
+  #fail(key: RegisterKey): void {
+    this.#failed.add(partitionOfKey(key))
+  }
+
+  /** States at these ballots, from the nearest witness that still has them. */
+  async #fetch(pairs: readonly Pair[]): Promise<Map<RegisterKey, Accepted>> {
+    const { peers } = this.#options
+    const found = new Map<RegisterKey, Accepted>()
+    const ballots = new Map(pairs.map(({ key, ballot }) => [key, ballot] as const))
+    for (const peer of this.#others) {
+      for (;;) {
+        const keys = pairs.map(({ key }) => key).filter((key) => !found.has(key))
+        if (keys.length === 0) return found
+        const reply = await peers
+          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => undefined)
+        if (reply === undefined) break
+        if (reply.epoch !== this.#epoch) throw new NoWitness()
+        const before = found.size
+        for (const [i, state] of reply.states.entries()) {
+          this.#counters.bytes += state.length
+          const accepted = state.length > 0 ? decodeState(new Uint8Array(state)) : undefined
+          const key = keys[i]!
+          const wanted = ballots.get(key)
+          if (accepted && wanted && sameBallot(accepted.ballot, wanted)) found.set(key, accepted)
+        }
+        if (found.size === before) break
+      }
+    }
+    return found
+  }
+
+  /** True: it is here, at this ballot or a later one. */
+  async #learn(key: RegisterKey, accepted: Accepted): Promise<boolean> {
+    const { host } = this.#options
+    await this.#pullBlocks(accepted)
+    const learnt = await host.learn(key, accepted, this.#epoch)
+    if (learnt === 'late') throw new NoWitness()
+    if (learnt === 'installed') this.#copied(key)
+    return learnt === 'installed' || learnt === 'held'
+  }
+
+  #copied(key: RegisterKey): void {
+    this.copied++
+    this.#task.copied?.(partitionOfKey(key))
+  }
+
+  /** Packed blocks and pages go in front of the state that names them (A5). */
+  async #pullBlocks({ value }: Accepted): Promise<void> {
+    const { blocks, peers } = this.#options
+    for (const key of value.blocks) {
+      if (blocks.has(key)) continue
+      for (const peer of this.#others) {
+        const block = await peers
+          .getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+          .catch(() => undefined)
+        if (block === undefined) continue
+        this.#counters.bytes += block.bytes.length
+        await blocks.put(block)
+        break
+      }
+    }
+  }
+
+  /** Step 4: whatever comes of it is chosen in this epoch. */
+  async #settle({ key, isRefused }: Unsettled): Promise<boolean> {
+    const { registers, blocks, lost } = this.#options
+    const settled = await (isRefused
+      ? this.#settleAboveFloor(key)
+      : registers.settle(internalContext(), key))
+    if (await this.#isSettled(key, settled)) return true
+    for (const block of settled?.value.blocks ?? []) {
+      if (!blocks.has(block)) await lost.noteIfLost(block)
+    }
+    // Above the floor, and without what is lost (G3, A5).
+    return this.#isSettled(key, await this.#settleAboveFloor(key))
+  }
+
+  #settleAboveFloor(key: RegisterKey): Promise<Accepted | undefined> {
+    const { registers, host } = this.#options
+    const { counter } = host.floor(partitionOfKey(key))
+    return registers.settle(internalContext(), key, undefined, true, counter)
+  }
+
+  async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {
+    // Nothing was chosen, and nothing that a member of P has can be chosen any more.
+    if (settled === undefined) return true
+    const { copied } = this
+    if (!(await this.#learn(key, settled))) return false
+    // It came by the change itself, to which this node has agreed.
+    if (this.copied === copied) this.#copied(key)
+    return true
+  }
+
+  /** To the highest of all witnesses. */
+  async minima(partitions: readonly number[]): Promise<void> {
+    const { exchange, host, peers } = this.#options
+    const rises = new Map<string, { bucket: BucketId; generation: number; partitions: number[] }>()
+    for (const peer of this.#others) {
+      const differing = partitions.filter((partition) => {
+        const minima = this.#told.get(partition)?.get(peer)?.minima
+        return minima !== undefined && !equalBytes(minima, exchange.minimaDigest(partition))
+      })
+      if (differing.length === 0) continue
+      const bits = shortBitmapOf(differing)
+      for await (const page of pairPages(peers, peer, this.#epoch, bits, ENUMERATE.minima)) {
+        for (const [i, bytes] of page.keys.entries()) {
+          const name = byteString(bytes)
+          const generation = page.generations[i]!
+          const rise = rises.get(`${name.slice(2)}${generation}`)
+          const partition = partitionOfKey(name as RegisterKey)
+          if (rise !== undefined) rise.partitions.push(partition)
+          else {
+            const bucket = bucketId(name.slice(2))
+            rises.set(`${bucket}${generation}`, { bucket, generation, partitions: [partition] })
+          }
+        }
+      }
+    }
+    if (this.#task.isOver()) throw new NoWitness()
+    await inBatches([...rises.values()], LEARNT_AT_ONCE, ({ partitions, ...fence }) =>
+      host.raiseMinimum(fence, partitions),
+    )
+  }
+}
