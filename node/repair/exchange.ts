@@ -4,7 +4,7 @@ import { byteString, bytesOf, readU16, u16 } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { NodeId } from '../../protocol/ids.ts'
-import { hasBit } from '../../protocol/keyspace/bitmap.ts'
+import { bitmapOf, hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
 import { MessageError, wireBallot } from '../../protocol/rpc/message.ts'
@@ -87,8 +87,9 @@ export class Exchange {
   shared(peer: NodeId): number[] {
     const { self, view } = this.#options
     const layout = view()
-    const theirs = new Set(layout.isMember(peer) ? layout.partitionsOf(peer) : [])
-    return layout.partitionsOf(self).filter((partition) => theirs.has(partition))
+    if (!layout.isMember(peer)) return []
+    const theirs = bitmapOf(layout.partitionsOf(peer))
+    return layout.partitionsOf(self).filter((partition) => hasBit(theirs, partition))
   }
 
   digestOf(partition: number): Uint8Array {
@@ -99,12 +100,12 @@ export class Exchange {
   /** Of the partitions shared with `peer`, group by group. */
   async groupDigests(peer: NodeId): Promise<Map<number, Uint8Array>> {
     const { store, clock } = this.#options
-    const shared = new Set(this.shared(peer))
+    const shared = bitmapOf(this.shared(peer))
     const groups = new Map<number, { partition: number; digest: Uint8Array }[]>()
     for await (const page of rowPages(store, clock, bytesOf('d'), bytesOf('e'))) {
       for (const { key, row: digest } of page) {
         const partition = readU16(byteString(key), 1)
-        if (!shared.has(partition) || isEmpty(digest)) continue
+        if (!hasBit(shared, partition) || isEmpty(digest)) continue
         const group = Math.floor(partition / GROUP_PARTITIONS)
         const list = groups.get(group)
         if (list === undefined) groups.set(group, [{ partition, digest }])

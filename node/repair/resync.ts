@@ -15,7 +15,7 @@
 
 import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
-import { addBit } from '../../protocol/keyspace/bitmap.ts'
+import { addBit, bitmapOf, hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Store } from '../data/store.ts'
@@ -254,8 +254,8 @@ export class Resync {
     const pending = this.#pending.get(peer)
     if (pending === undefined) return
     if (pending === 'all') {
-      const shared = new Set(this.#options.exchange.shared(peer))
-      const damaged = [...this.#damaged].filter((partition) => shared.has(partition))
+      const shared = bitmapOf(this.#damaged.size === 0 ? [] : this.#options.exchange.shared(peer))
+      const damaged = [...this.#damaged].filter((partition) => hasBit(shared, partition))
       const differing = [...new Set([...(await this.#compare(peer)), ...damaged])]
       for (const partition of damaged) this.#damaged.delete(partition)
       // Since the digests were taken, nothing new may have been found missing.
@@ -296,6 +296,7 @@ export class Resync {
       const digest = theirs.digests.subarray(group * DIGEST_BYTES, (group + 1) * DIGEST_BYTES)
       if (!equalBytes(digest, mine.get(group) ?? none)) groups.push(group)
     }
+    if (groups.length === 0) return []
     const { shared, registersOnly } = this.#comparable(peer)
     const differing: number[] = []
     for (let at = 0; at < groups.length; at += GROUPS_MAX) {

@@ -48,6 +48,7 @@ export class LayoutView {
   readonly #known = new Map<NodeId, Member>()
   readonly #sourceNodes = new Set<NodeId>()
   readonly #sets: (ReplicaSets | undefined)[] = []
+  readonly #held = new Map<NodeId, readonly number[]>()
   readonly #sourceReplicas: (readonly NodeId[] | undefined)[] = []
   readonly #placement: LazyPlacement
   readonly #nextPlacement: LazyPlacement | undefined
@@ -159,11 +160,16 @@ export class LayoutView {
     return next === undefined ? old! : [...new Set([...old!, ...next])]
   }
 
-  /** Partitions that the node holds, in any active set. Ascending. */
+  /** Partitions that the node holds, in any active set. Ascending. The same node gives the same list. */
   partitionsOf(nodeId: NodeId): readonly number[] {
-    const old = this.placement.partitionsOf(nodeId)
-    const next = this.#jointPlacement?.partitionsOf(nodeId)
-    return next === undefined ? old : [...new Set([...old, ...next])].sort((a, b) => a - b)
+    let held = this.#held.get(nodeId)
+    if (held === undefined) {
+      const old = this.placement.partitionsOf(nodeId)
+      const next = this.#jointPlacement?.partitionsOf(nodeId)
+      held = next === undefined ? old : union(old, next)
+      this.#held.set(nodeId, held)
+    }
+    return held
   }
 
   /** P's. */
@@ -243,6 +249,19 @@ export class LayoutView {
       movedTo: () => (moved ??= differing(placement.get(), this.placement)),
     }
   }
+}
+
+/** Of two ascending lists, each number once. Ascending. */
+function union(some: readonly number[], others: readonly number[]): number[] {
+  const all: number[] = []
+  let [i, j] = [0, 0]
+  while (i < some.length || j < others.length) {
+    const [a = Infinity, b = Infinity] = [some[i], others[j]]
+    all.push(Math.min(a, b))
+    if (a <= b) i++
+    if (b <= a) j++
+  }
+  return all
 }
 
 /** Computed when first asked for, and shared by the views of successive entries. */
