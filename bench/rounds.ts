@@ -1,6 +1,7 @@
 /**
- * Rounds and flushes of each operation, counted by the nodes' own metrics: a
- * cluster of five, every request through a node that holds none of the key's replicas, caches warm.
+ * Rounds and flushes of each operation, counted by the nodes' own metrics: a cluster of five, every request through
+ * a node that holds none of the key's replicas, caches warm. Twice: in a cluster that was formed at once, and in one that held
+ * data when it grew from one node to three and to five. Growth must not add a round.
  *
  * Also alone: `npm run bench -- --only rounds`.
  */
@@ -8,12 +9,15 @@
 import { randomBytes } from 'node:crypto'
 import { sumOf } from './harness/metrics.ts'
 import type { Sample } from './harness/metrics.ts'
+import { freeBasePort } from './harness/process.ts'
 import { RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import { table } from './table.ts'
 
 const nodes = 5
 const keysOfCase = 6
+/** In the cluster that grows. */
+const objectsBefore = 60
 const bucket = 'rounds'
 
 interface Case {
@@ -67,15 +71,112 @@ export function replicaIds(located: unknown): string[] {
   return (byLayout ?? []).map(({ node }) => node).filter((node) => typeof node === 'string')
 }
 
-/** Prints the table; returns what was above its bound. */
+/** Of one case. */
+interface Counted {
+  readonly rounds: number
+  readonly flushes: number
+}
+
+/** Prints the table; returns what was above its bound, and what growth changed. */
 export async function measureRounds(): Promise<string[]> {
-  const shoal = await Shoal.start({ nodes })
+  const formed = await onCluster(formAtOnce)
+  const grown = await onCluster(grow)
+  const lines: string[][] = []
+  const failures: string[] = []
+  for (const [i, one] of cases.entries()) {
+    const { title, roundsMax, flushesMax } = one
+    const before = formed[i]!
+    const after = grown[i]!
+    const flushes = ({ flushes }: Counted): string =>
+      flushesMax === undefined ? '' : flushes.toFixed(2)
+    lines.push([
+      title,
+      before.rounds.toFixed(2),
+      after.rounds.toFixed(2),
+      String(roundsMax),
+      flushes(before),
+      flushes(after),
+      flushesMax === undefined ? '' : String(flushesMax),
+    ])
+    failures.push(
+      ...faultsOf(one, before),
+      ...faultsOf({ ...one, title: `${title}, grown` }, after),
+    )
+    if (after.rounds > before.rounds) {
+      failures.push(
+        `${title}: growth made ${after.rounds.toFixed(2)} rounds of ${before.rounds.toFixed(2)}`,
+      )
+    }
+  }
+  const heads = [
+    'operation',
+    'rounds',
+    'grown 1, 3, 5',
+    'reach',
+    'flushes/replica',
+    'grown',
+    'reach',
+  ]
+  console.log(`\n${table(heads, lines)}`)
+  return failures
+}
+
+function faultsOf({ title, roundsMax, flushesMax }: Case, { rounds, flushes }: Counted): string[] {
+  const faults: string[] = []
+  if (!(rounds > 0)) faults.push(`${title}: no rounds were counted`)
+  if (rounds > roundsMax) faults.push(`${title}: ${rounds.toFixed(2)} rounds`)
+  // Background work flushes too, now and then.
+  if (flushesMax !== undefined && flushes > flushesMax * 1.2) {
+    faults.push(`${title}: ${flushes.toFixed(2)} flushes a replica`)
+  }
+  return faults
+}
+
+async function formAtOnce(): Promise<Shoal> {
+  return started(nodes, async (shoal, first) => {
+    await first.must({ method: 'PUT', bucket })
+    await shoal.settled()
+  })
+}
+
+/** What it held before: the bucket, and small and large objects. */
+async function grow(): Promise<Shoal> {
+  return started(1, async (shoal, first) => {
+    await first.must({ method: 'PUT', bucket })
+    for (let i = 0; i < objectsBefore; i++) {
+      await put(first, `before-${i}`, randomBytes(i % 10 === 0 ? 2 << 20 : 4 << 10))
+    }
+    for (const size of [3, nodes]) {
+      while (shoal.size < size) await shoal.grow()
+      await shoal.settled()
+    }
+  })
+}
+
+async function started(
+  size: number,
+  prepare: (shoal: Shoal, first: RawClient) => Promise<void>,
+): Promise<Shoal> {
+  const shoal = await Shoal.start({ nodes: size, basePort: await freeBasePort(nodes) })
+  const first = new RawClient(shoal.endpoints[0]!, shoal.credentials)
+  try {
+    await prepare(shoal, first)
+    return shoal
+  } catch (error) {
+    await shoal.close()
+    throw error
+  } finally {
+    first.close()
+  }
+}
+
+/** Of each case, in their order. */
+async function onCluster(start: () => Promise<Shoal>): Promise<Counted[]> {
+  const shoal = await start()
+  const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
   try {
     const ids = shoal.ready.map((ready) => ready.node)
-    const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
-    await clients[0]?.must({ method: 'PUT', bucket })
     for (const [index, client] of clients.entries()) await warm(client, index)
-
     const places: { key: string; gateway: number }[] = []
     for (let i = 0; i < keysOfCase; i++) {
       const key = `key-${i}`
@@ -86,25 +187,11 @@ export async function measureRounds(): Promise<string[]> {
       }
       places.push({ key, gateway })
     }
-
-    const lines: string[][] = []
-    const failures: string[] = []
-    for (const one of cases) {
-      const { rounds, flushes } = await measureCase(shoal, clients, places, one)
-      const flushed = one.flushesMax === undefined ? '' : flushes.toFixed(2)
-      const bound = one.flushesMax === undefined ? '' : String(one.flushesMax)
-      lines.push([one.title, rounds.toFixed(2), String(one.roundsMax), flushed, bound])
-      if (!(rounds > 0)) failures.push(`${one.title}: no rounds were counted`)
-      if (rounds > one.roundsMax) failures.push(`${one.title}: ${rounds.toFixed(2)} rounds`)
-      // Background work flushes too, now and then.
-      if (one.flushesMax !== undefined && flushes > one.flushesMax * 1.2) {
-        failures.push(`${one.title}: ${flushes.toFixed(2)} flushes a replica`)
-      }
-    }
-    console.log(`\n${table(['operation', 'rounds', 'reach', 'flushes/replica', 'reach'], lines)}`)
-    for (const client of clients) client.close()
-    return failures
+    const counted: Counted[] = []
+    for (const one of cases) counted.push(await measureCase(shoal, clients, places, one))
+    return counted
   } finally {
+    for (const client of clients) client.close()
     await shoal.close()
   }
 }
@@ -124,7 +211,7 @@ async function measureCase(
   clients: readonly RawClient[],
   places: readonly { key: string; gateway: number }[],
   one: Case,
-): Promise<{ rounds: number; flushes: number }> {
+): Promise<Counted> {
   const before = await all(shoal)
   for (const { key, gateway } of places) {
     const client = clients[gateway]

@@ -3,7 +3,7 @@
  * documented commands and nothing else, waits for the ready lines, kills and restarts.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,6 +36,13 @@ function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
+/** Of `shoal layout show --json`. */
+interface LayoutShown {
+  readonly state: string
+  readonly sources: number
+  readonly nodes: readonly unknown[]
+}
+
 export interface StartOptions {
   readonly nodes: number
   /** Kept when given, else a temporary directory that `close` removes. */
@@ -64,7 +71,7 @@ export async function shoal(
 export class Shoal {
   readonly dataDir: string
   readonly basePort: number
-  readonly size: number
+  #size: number
   readonly #options: StartOptions
   readonly #temporary: boolean
   #leader: Child | undefined
@@ -78,7 +85,7 @@ export class Shoal {
     this.#temporary = options.dataDir === undefined
     this.dataDir = dataDir
     this.basePort = basePort
-    this.size = options.nodes
+    this.#size = options.nodes
   }
 
   /** Starts and waits until every node has said that it is ready. */
@@ -93,6 +100,10 @@ export class Shoal {
       throw error
     }
     return shoal
+  }
+
+  get size(): number {
+    return this.#size
   }
 
   get endpoints(): string[] {
@@ -180,6 +191,41 @@ export class Shoal {
       'a ready line',
       (output) => (readyLines(output).length > 0 ? true : undefined),
       timeoutMs,
+    )
+  }
+
+  /** One more node, by a token of the first one. Resolves when it serves; blocks may still move. */
+  async grow(timeoutMs = 90_000): Promise<void> {
+    const index = this.#size
+    const { stdout } = await shoal(['token', '--data', this.nodeDir(0)])
+    const token = join(this.dataDir, `token-${index}`)
+    writeFileSync(token, stdout, { mode: 0o600 })
+    const url = (offset: number): string => `127.0.0.1:${this.basePort + 10 * index + offset}`
+    const args = ['start', '--data', this.nodeDir(index), '--s3', url(0), '--admin', url(1)].concat(
+      ['--listen', `/ip4/127.0.0.1/tcp/${this.basePort + 10 * index + 2}`, '--join-file', token],
+    )
+    const { env } = this.#options
+    const child = new Child(process.execPath, cli(args), {
+      cwd: checkout,
+      ...(env === undefined ? {} : { env }),
+    })
+    this.#single.set(index, child)
+    this.#size++
+    const line = await child.waitFor('a ready line', (output) => readyLines(output)[0], timeoutMs)
+    this.#ready = [...this.#ready, line]
+  }
+
+  /** Until no change of the layout is under way and no block has to move. */
+  async settled(timeoutMs = 120_000): Promise<void> {
+    await until(
+      'the layout to settle',
+      async () => {
+        const seen = (await this.json(0, ['layout', 'show'])) as LayoutShown
+        const isOver = seen.state === 'STABLE' && seen.sources === 0
+        return isOver && seen.nodes.length === this.#size ? true : undefined
+      },
+      timeoutMs,
+      500,
     )
   }
 
