@@ -14,7 +14,7 @@ import { bytesOf, EMPTY_BYTES } from '../protocol/bytes.ts'
 import { encodeState } from '../protocol/codec/state.ts'
 import { bucketId, dataId, operationId, proposerId, type NodeId } from '../protocol/ids.ts'
 import { blockKey } from '../protocol/keyspace/block-key.ts'
-import { partitionOfKey } from '../protocol/keyspace/key.ts'
+import { PARTITION_BITS, partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import { BlockStore } from '../node/data/blocks.ts'
@@ -32,15 +32,15 @@ import { Puller, type PullerOptions } from '../node/repair/puller.ts'
 const { values } = parseArgs({ options: { registers: { type: 'string', default: '100000' } } })
 const wanted = Number(values.registers)
 const BUCKET = bucketId('b'.repeat(16))
-const PARTITION = partitionOfKey(objectRegister(BUCKET, 0, 'k'))
-const PARTITIONS = 1 << 14
+const PARTITION = partitionOfKey(objectRegister(BUCKET, 0, 'k', PARTITION_BITS))
+const PARTITIONS = 1 << PARTITION_BITS
 const PROPOSER = proposerId('p'.repeat(16))
 const OTHER = 'other' as NodeId
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 const clock = new SystemClock()
 
 function register(i: number): NewRecord {
-  const key = objectRegister(BUCKET, 0, `key-${String(i).padStart(7, '0')}`)
+  const key = objectRegister(BUCKET, 0, `key-${String(i).padStart(7, '0')}`, PARTITION_BITS)
   const body = encodeState({
     ballot: { counter: 1 + i, proposer: PROPOSER },
     value: {

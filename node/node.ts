@@ -11,7 +11,6 @@ import {
   type ProposerId,
   type RegisterKey,
 } from '../protocol/ids.ts'
-import { PARTITION_BITS } from '../protocol/keyspace/key.ts'
 import { BUCKETS_PER_ACCOUNT } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
@@ -288,7 +287,7 @@ export class ShoalNode {
     const replicator = new Replicator({ peers, placement, clock, onGap })
     const pages = new Pages(replicator)
     this.#exchange = exchange
-    const partitionBits = options.partitionBits ?? PARTITION_BITS
+    const partitionBits = (): number => view().partitionBits
     this.space = new Space({
       ...options.space,
       self,

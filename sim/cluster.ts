@@ -256,8 +256,6 @@ export class SimulatedCluster {
           acceptLost: acceptLostLog,
           opened: (logId) => remember({ logId }),
         },
-        partitionBits: PARTITION_BITS,
-        systemPartitions: this.#options.systemPartitions,
         space: this.#options.space,
         upkeep: this.#options.upkeep,
         removeAfterMs: this.#options.removeAfterMs,
@@ -265,6 +263,9 @@ export class SimulatedCluster {
         clusterSecret: secretStore(() => files.record, remember),
         ...(number === 0
           ? {
+              // Others read from the layout where things lie.
+              partitionBits: PARTITION_BITS,
+              systemPartitions: this.#options.systemPartitions,
               root: {
                 accountId: '000000000001',
                 accessKeyId: 'SIM',

@@ -23,7 +23,7 @@ const PROPOSER = proposerId('p'.repeat(16))
 const BUCKET = bucketId('b'.repeat(16))
 const PEER = nodeId(`12D3KooW${'a'.repeat(40)}`)
 
-export const keyOf = (name: string) => objectRegister(BUCKET, 4, name)
+export const keyOf = (name: string) => objectRegister(BUCKET, 4, name, 14)
 
 function register(name: string, counter: number): NewRecord {
   const key = keyOf(name)

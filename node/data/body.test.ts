@@ -57,7 +57,7 @@ beforeEach(() => {
     },
   } as unknown as Replicator
   attempts = new Attempts(storageId('ab'.repeat(12)), 7)
-  bodies = new Bodies({ replicator, attempts, partitionBits: 6, clock: new SystemClock() })
+  bodies = new Bodies({ replicator, attempts, partitionBits: () => 6, clock: new SystemClock() })
 })
 
 function context(): RequestContext {

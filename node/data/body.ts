@@ -35,7 +35,7 @@ export interface WrittenBody {
 export interface BodiesOptions {
   readonly replicator: Replicator
   readonly attempts: Attempts
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   readonly clock: Clock
   /** Room for what all readers hold at once. */
   readonly readBytesMax?: number | undefined
@@ -130,7 +130,7 @@ export class Bodies {
     context.rounds++
     const letGo = reading?.(idsOf(storage))
     try {
-      yield* readBlocks(piecesOf(storage, partition, start, end, partitionBits), {
+      yield* readBlocks(piecesOf(storage, partition, start, end, partitionBits()), {
         room: this.readRoom,
         pool: this.#readPool,
         signal: context.signal,
@@ -234,7 +234,7 @@ class BlockWriter {
     const { replicator, partitionBits } = this.#options
     const buffer = this.#buffer!
     this.#buffer = undefined
-    const partition = blockPartition(this.#id, this.#index, partitionBits)
+    const partition = blockPartition(this.#id, this.#index, partitionBits())
     const key = blockKey(partition, this.#id, this.#index++)
     const write = replicator.write(key, buffer.subarray(0, this.#filled), this.#owner)
     write.acknowledged.catch((error: unknown) => (this.#failed ??= error))

@@ -96,7 +96,7 @@ export interface FoundOptions {
   readonly rootAccount: RootAccount
   /** Default 3. */
   readonly replication?: number | undefined
-  /** Default 14. */
+  /** Default: PARTITION_BITS. */
   readonly partitionBits?: number | undefined
   /** False founds as earlier programs did: system registers lie among all others. */
   readonly systemPartitions?: boolean | undefined

@@ -15,7 +15,7 @@ const ATTEMPTS = 4
 export interface FenceRaiserOptions {
   readonly peers: Peers
   readonly placement: Placement
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export class FenceRaiser {
@@ -83,7 +83,7 @@ export class FenceRaiser {
   #partitions(bucket: Bucket): number[] {
     const partitions = new Set<number>()
     for (let shard = 0; shard < bucket.shards; shard++) {
-      partitions.add(metadataPartition(bucket.id, shard, this.#options.partitionBits))
+      partitions.add(metadataPartition(bucket.id, shard, this.#options.partitionBits()))
     }
     return [...partitions]
   }

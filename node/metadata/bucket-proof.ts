@@ -24,7 +24,7 @@ export interface BucketProofOptions {
   readonly registers: Pick<Registers, 'read'>
   readonly peers: Pick<Peers, 'self' | 'connected'>
   readonly placement: Placement
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export class BucketProof {
@@ -50,11 +50,11 @@ export class BucketProof {
     const pinned = new Bucket(record, () => Promise.reject(new StaleRecord()))
     const shards: number[] = []
     for (let shard = 0; shard < record.shards && shards.length < SHARDS_ASKED; shard++) {
-      if (this.isReachable(metadataPartition(id, shard, partitionBits))) shards.push(shard)
+      if (this.isReachable(metadataPartition(id, shard, partitionBits()))) shards.push(shard)
     }
     const answers = shards.map(async (shard) => {
       // No object has an empty key: the register is absent, and only the fence matters.
-      const key = objectRegister(id, shard, '', partitionBits)
+      const key = objectRegister(id, shard, '', partitionBits())
       await this.#options.registers.read(context, { key, fence: pinned })
     })
     try {

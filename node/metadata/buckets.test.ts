@@ -36,7 +36,7 @@ function world() {
     placement: { epoch: () => state.epoch },
     isMember: () => state.isMember,
     clock: { monotonicMs: () => 0, after: () => () => {} },
-    keyspace: () => 'k'.repeat(16),
+    keyspace: () => ({ partitionBits: 6 }),
   } as unknown as BucketsOptions
   const buckets = new Buckets(options)
   return { state, buckets, open: () => buckets.open(internalContext(), 'b') }
@@ -105,7 +105,7 @@ async function deletedByTheDead(overrides: Partial<BucketsOptions>) {
     registers: { read },
     peers: { raise: async () => ({ result: 0 }) },
     placement: { epoch: () => 1, sets: () => [['a']] },
-    partitionBits: 6,
+    partitionBits: () => 6,
     isMember: () => true,
     clock: {
       monotonicMs: () => nowMs,
@@ -117,7 +117,7 @@ async function deletedByTheDead(overrides: Partial<BucketsOptions>) {
         return () => clearImmediate(timer)
       },
     },
-    keyspace: () => 'k'.repeat(16),
+    keyspace: () => ({ partitionBits: 6 }),
     ...overrides,
   } as unknown as BucketsOptions
   const bucket = await new Buckets(options).open(internalContext(), 'b')

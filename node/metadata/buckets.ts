@@ -72,7 +72,7 @@ export interface BucketsOptions {
   readonly placement: Placement
   readonly clock: Clock
   readonly random: Random
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   readonly keyspace: () => Keyspace
   readonly memberCount: () => number
   readonly isMember: () => boolean

@@ -28,9 +28,9 @@ const STATE = encodeState({
 test('a reply about 256 shards of long keys and large states fits into a frame, and goes on', async () => {
   const held = new HeldStore(applyRecord)
   const intervals = Array.from({ length: SHARDS }, (_, shard) => {
-    const range = objectRange(BUCKET, shard, '' as ByteString)
+    const range = objectRange(BUCKET, shard, '' as ByteString, undefined, 14)
     for (let i = 0; i < 2; i++) {
-      const key = objectRegister(BUCKET, shard, `${i}`.padEnd(1_024, 'k') as ByteString)
+      const key = objectRegister(BUCKET, shard, `${i}`.padEnd(1_024, 'k') as ByteString, 14)
       const partition = partitionOfKey(key)
       void held.append([{ type: RECORD.register, partition, key, body: STATE }])
     }

@@ -21,7 +21,7 @@ const BUCKET = bucketId('b'.repeat(16))
 const NODES = ['a', 'b', 'c', 'd', 'e'] as NodeId[]
 
 function keyOf(name: string): RegisterKey {
-  return objectRegister(BUCKET, 0, name as ByteString)
+  return objectRegister(BUCKET, 0, name as ByteString, 14)
 }
 
 function accepted(counter: number): Accepted {
@@ -116,7 +116,7 @@ class Replicas {
     const walk = lister.walk(context, {
       bucket,
       shards: [0],
-      range: (shard, after) => objectRange(BUCKET, shard, '' as ByteString, after),
+      range: (shard, after) => objectRange(BUCKET, shard, '' as ByteString, after, 14),
       expected: 10,
     })
     const names: string[] = []

@@ -71,7 +71,7 @@ export interface ObjectChangesOptions {
   readonly bodies: Bodies
   readonly pages: Pages
   readonly reclaim: Reclaim
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   readonly losses: Pick<Losses, 'isLost'>
 }
 
@@ -208,7 +208,7 @@ class ObjectChange {
         owner,
       })),
       released: [
-        ...removed.flatMap((version) => releasedVersion(key, version, partitionBits, isOver)),
+        ...removed.flatMap((version) => releasedVersion(key, version, partitionBits(), isOver)),
         ...dropped.map((ref) => {
           const sizeBytes = this.#sizes.get(pageIdOf(ref)) ?? 0
           const storage = { dataId: ref.dataId, sizeBytes, packed: true }
@@ -234,7 +234,7 @@ class ObjectChange {
   async #releaseParts(version: VersionRecord): Promise<void> {
     const { pages, reclaim, partitionBits } = this.#options
     const parts = await pages.manifest(internalContext(), this.#key, version).catch(() => [])
-    reclaim.released(releasedParts(this.#key, version, parts, partitionBits))
+    reclaim.released(releasedParts(this.#key, version, parts, partitionBits()))
   }
 
   /** Reads pages until the edit lacks none, of the state that lacked one; or one is gone, and the

@@ -33,7 +33,7 @@ export interface ObjectListsOptions {
   readonly lister: Lister
   readonly pages: Pages
   readonly losses: Pick<Losses, 'isLost'>
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 /** Sorts above every UTF-8 key with the prefix in front of it. */
@@ -145,7 +145,7 @@ export class ObjectLists {
       return undefined
     }
     const shard = shardOf(bucket.id, name, bucket.shards)
-    const key = objectRegister(bucket.id, shard, name, this.#options.partitionBits)
+    const key = objectRegister(bucket.id, shard, name, this.#options.partitionBits())
     const record = await this.#read(context, bucket, key)
     return { name, key, record, below: belowMarker(record, versionIdMarker) }
   }
@@ -195,7 +195,7 @@ export class ObjectLists {
     marker: string | undefined,
     limit: number,
   ): ListWalk {
-    const bits = this.#options.partitionBits
+    const bits = this.#options.partitionBits()
     let after = marker === undefined ? undefined : utf8ByteString(marker)
     // A common prefix that an earlier page ended with: everything below it is passed over.
     if (after !== undefined && commonPrefix(after, folding) === after) after += ABOVE_KEYS

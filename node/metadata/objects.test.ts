@@ -59,7 +59,7 @@ test('a block that a slower replica sent with an older state is not taken for th
     lister: memory.lister,
     clock: { nowMs: () => 1 } as Clock,
     random: { bytes: (length: number) => new Uint8Array(length) } as Random,
-    partitionBits: 6,
+    partitionBits: () => 6,
   })
   const named = { bucket: 'bucket', key: 'key' }
   for (const text of ['old', 'new']) {

@@ -66,7 +66,7 @@ export interface ObjectsOptions {
   readonly lister: Lister
   readonly clock: Clock
   readonly random: Random
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   /** Default: nothing is ever freed. */
   readonly reclaim?: Reclaim | undefined
   /** Default: nothing is ever lost. */
@@ -99,7 +99,7 @@ export class Objects {
   key(bucket: Bucket, key: string): RegisterKey {
     const name = utf8ByteString(key)
     const shard = shardOf(bucket.id, name, bucket.shards)
-    return objectRegister(bucket.id, shard, name, this.#options.partitionBits)
+    return objectRegister(bucket.id, shard, name, this.#options.partitionBits())
   }
 
   async put(

@@ -74,7 +74,7 @@ export interface UploadCarerOptions {
   readonly parts: UploadParts
   readonly reclaim: Reclaim
   readonly clock: Clock
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export class UploadCarer implements UploadCare {
@@ -91,7 +91,7 @@ export class UploadCarer implements UploadCare {
   /** @param key of an upload's register. Throws what registers throw: again at the next time. */
   async upload(key: RegisterKey): Promise<void> {
     const context = internalContext()
-    const place = placeOf(key, this.#options.partitionBits)
+    const place = placeOf(key, this.#options.partitionBits())
     const record = await this.#read(context, key)
     if (record === undefined) return
     const bucket = await this.#options.buckets.find(context, record.bucket, place.bucketId)
@@ -115,7 +115,13 @@ export class UploadCarer implements UploadCare {
     if (part === undefined || part.key === '') return
     const bucketId = bucketIdOf(key)!
     const name = utf8ByteString(part.key)
-    const register = uploadRegister(bucketId, shardOfKey(key), name, uploadIdOf(key), partitionBits)
+    const register = uploadRegister(
+      bucketId,
+      shardOfKey(key),
+      name,
+      uploadIdOf(key),
+      partitionBits(),
+    )
     const upload = await this.#read(context, register)
     if (upload !== undefined) {
       if (upload.state === UPLOAD_OPEN) this.#knowOpen(register)
@@ -138,9 +144,9 @@ export class UploadCarer implements UploadCare {
         shardOfKey(key),
         name,
         uploadId,
-        partitionBits,
+        partitionBits(),
       )
-      const place = placeOf(register, partitionBits)
+      const place = placeOf(register, partitionBits())
       // A change, so that no "completing" that is still under way can come true afterwards.
       const outcome = await registers.change(context, {
         key: register,
@@ -177,7 +183,7 @@ export class UploadCarer implements UploadCare {
       bucket,
       shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
       range: (shard, after) => {
-        const range = uploadRange(bucket.id, shard, '', undefined, partitionBits)
+        const range = uploadRange(bucket.id, shard, '', undefined, partitionBits())
         if (after === undefined) return range
         const start = range.start + after + '\0'
         return { start: start as RegisterKey, end: range.end }
@@ -190,7 +196,7 @@ export class UploadCarer implements UploadCare {
         while (batch.length < ABANDONED_AT_ONCE) {
           const row = await walk.next()
           if (row === undefined) break
-          const place = { ...placeOf(row.key, partitionBits), fence: bucket }
+          const place = { ...placeOf(row.key, partitionBits()), fence: bucket }
           const record = await this.#read(context, row.key)
           if (record === undefined) continue
           const work = this.#abandon(context, bucket, place, record)

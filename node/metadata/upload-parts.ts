@@ -45,7 +45,7 @@ export interface UploadPartsOptions {
   readonly lister: Lister
   readonly replicator: Replicator
   readonly reclaim: Reclaim
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export interface FoundPart {
@@ -105,7 +105,7 @@ export class UploadParts {
       shards: [place.shard],
       range: (_, behind) => {
         const from = behind === undefined ? after : numberBehind(behind)
-        return partRange(place.bucketId, place.shard, place.id, from, partitionBits)
+        return partRange(place.bucketId, place.shard, place.id, from, partitionBits())
       },
       expected,
     })

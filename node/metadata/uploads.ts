@@ -65,7 +65,7 @@ export interface UploadsOptions {
   readonly reclaim: Reclaim
   readonly clock: Clock
   readonly random: Random
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   /** Of all parts but the last. Default: S3's. */
   readonly partBytesMin?: number | undefined
 }
@@ -148,7 +148,7 @@ export class Uploads {
     const owner = ownedByPart(place.register, partNumber)
     const written = await bodies.write(context, request.body, owner)
     const { sealed, storage, sizeBytes, packed, attempt } = written
-    const key = partRegister(place.bucketId, place.shard, place.id, partNumber, partitionBits)
+    const key = partRegister(place.bucketId, place.shard, place.id, partNumber, partitionBits())
     const block: OwnedBlock | undefined =
       packed === undefined
         ? undefined
@@ -213,7 +213,7 @@ export class Uploads {
   async list(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage> {
     const { buckets, lister, partitionBits } = this.#options
     const bucket = await buckets.open(context, request.bucket)
-    return listUploads(context, lister, bucket, request, partitionBits)
+    return listUploads(context, lister, bucket, request, partitionBits())
   }
 
   async complete(
@@ -267,6 +267,6 @@ export class Uploads {
 
   async #place(context: RequestContext, named: NamedUpload): Promise<FencedPlace> {
     const bucket = await this.#options.buckets.open(context, named.bucket)
-    return placeIn(bucket, named, this.#options.partitionBits)
+    return placeIn(bucket, named, this.#options.partitionBits())
   }
 }

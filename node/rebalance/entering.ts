@@ -23,7 +23,7 @@ import type { Forgotten } from '../repair/forgotten.ts'
 import { bitmapOf, emptyBitmap, type Bitmap } from '../../protocol/keyspace/bitmap.ts'
 import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
 
-/** Written down at once: not one write for every few of 16,640. */
+/** Written down at once: not one write for every few of 33,024. */
 const HELD_AT_ONCE = 4_096
 const PARTITION_ROWS = 4
 

@@ -33,7 +33,7 @@ async function peer() {
   const held = new HeldStore(applyRecord)
   for (let i = 0; i < 30; i++) {
     const bucket = bucketId(`${i % 3}`.padStart(16, 'b'))
-    const key = objectRegister(bucket, i, `key ${i}`)
+    const key = objectRegister(bucket, i, `key ${i}`, 14)
     const partition = partitionOfKey(key)
     const value = {
       operation: operationId('o'.repeat(16)),

@@ -15,7 +15,7 @@ const BUCKET = 'b'.repeat(16) as BucketId
 test('pages of a partition with the longest keys fit into frames, and miss none', () => {
   const held = new HeldStore(() => [])
   const keys = Array.from({ length: 2_500 }, (_, i) =>
-    objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString),
+    objectRegister(BUCKET, 0, `${String(i).padStart(6, '0')}`.padEnd(1_024, 'k') as ByteString, 14),
   )
   for (const key of keys) held.rows.set(byteString(registerRow(key)), new Uint8Array(0))
   const peer = 'peer' as ExchangeOptions['self']

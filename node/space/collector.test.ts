@@ -49,7 +49,7 @@ function newCollector(waitingMax?: number): Collector {
     dead,
     clock,
     logger: { debug() {}, info() {}, warn() {}, error() {} },
-    partitionBits: 6,
+    partitionBits: () => 6,
     reclaimDelayMs: DELAY_MS,
     isShort: () => short,
     holds: (key) => !gone.has(key),

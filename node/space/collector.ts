@@ -39,7 +39,7 @@ export interface CollectorOptions {
   readonly dead: DeadData
   readonly clock: Clock
   readonly logger: Logger
-  readonly partitionBits: number
+  readonly partitionBits: () => number
   readonly reclaimDelayMs: number
   /** Space is needed at once. */
   readonly isShort: () => boolean
@@ -270,7 +270,7 @@ export class Collector implements Reclaim {
       return
     }
     for (let index = 0; index * BLOCK_BYTES < sizeBytes; index++) {
-      yield blockKey(blockPartition(dataId, index, this.#options.partitionBits), dataId, index)
+      yield blockKey(blockPartition(dataId, index, this.#options.partitionBits()), dataId, index)
     }
   }
 }

@@ -60,7 +60,7 @@ beforeEach(() => {
       Promise.resolve(new Set((byteString(value.body).match(/.{24}/gs) ?? []).map(dataId))),
     peek: (key) => registers.values.get(key),
     readBlock: (key) => Promise.resolve(blocks.get(key)),
-    partitionBits: 6,
+    partitionBits: () => 6,
   })
 })
 

@@ -44,7 +44,7 @@ export interface JudgeOptions {
   readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly objectReferences: ObjectReferences
   readonly readBlock: ReadBlock
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export class Judge {
@@ -84,7 +84,7 @@ export class Judge {
     ask: (key: RegisterKey) => Promise<RegisterValue | undefined>,
   ): Promise<Verdict> {
     const { readBlock, objectReferences, partitionBits } = this.#options
-    const chain = chainOf(owner, partitionBits)
+    const chain = chainOf(owner, partitionBits())
     // Written by a later version of this program: it knows why (fault 20).
     if (chain === undefined) return 'referenced'
     if (chain.part !== undefined) {

@@ -54,7 +54,7 @@ export interface ReferenceCheckOptions {
   readonly note: (object: LostObject) => void
   readonly clock: Clock
   readonly logger: Logger
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export interface ReferenceCounts {
@@ -237,7 +237,7 @@ export class ReferenceCheck {
   #named({ key, value }: Row): AsyncGenerator<Named> {
     const { readOwned, partitionBits } = this.#options
     const read: ReadBlock = async (block) => (await readOwned(block))?.bytes
-    return namedBlocks(key, value, read, partitionBits)
+    return namedBlocks(key, value, read, partitionBits())
   }
 
   #lostObject(register: RegisterKey, { versionId, sizeBytes }: Named): LostObject {

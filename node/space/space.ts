@@ -64,7 +64,7 @@ export interface SpaceOptions extends SpaceSettings {
   readonly freed: () => { blocks: number; bytes: number; registers: number }
   readonly clock: Clock
   readonly logger: Logger
-  readonly partitionBits: number
+  readonly partitionBits: () => number
 }
 
 export interface SpaceCounters extends Readonly<CollectorCounters> {

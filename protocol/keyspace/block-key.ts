@@ -5,15 +5,11 @@ import { readU32, u16, u32 } from '../bytes.ts'
 import type { BlockKey, DataId, RegisterKey } from '../ids.ts'
 import { DATA_ID_BYTES } from '../ids.ts'
 import type { KeyRange } from './key.ts'
-import { blockKeyHash, PARTITION_BITS, partitionOf, partitionOfKey } from './key.ts'
+import { blockKeyHash, partitionOf, partitionOfKey } from './key.ts'
 
 export const BLOCK_KEY_BYTES = 2 + DATA_ID_BYTES + 4
 
-export function blockPartition(
-  dataId: DataId,
-  index: number,
-  bits: number = PARTITION_BITS,
-): number {
+export function blockPartition(dataId: DataId, index: number, bits: number): number {
   return partitionOf(blockKeyHash(dataId, index), bits)
 }
 

@@ -22,15 +22,22 @@ export interface Claim {
   readonly share: number
   /** The node's part of that share: 1 where nodes compete. */
   readonly part: number
+  /** Its tokens' odds are multiplied by this (`zonePull`). Default: 1. */
+  readonly pull?: number | undefined
 }
+
+/** What a zone of several nodes may hold more or less than its share, where a node has many partitions. */
+const ZONE_SLACK_MAX = 0.1
+/** A node of so many partitions has half of that: chance alone brings it nearer to its bound. */
+const ZONE_SLACK_HALF = 150
 
 /** Shares in 0..1, in the order of `members`; they sum up to min(replication, members). */
 export function fairShares(members: readonly Weighted[], replication: number): number[] {
   return fairClaims(members, replication).map(({ fair }) => fair)
 }
 
-/** In the order of `members`. */
-export function fairClaims(members: readonly Weighted[], replication: number): Claim[] {
+/** In the order of `members`. `slack`: of zones, 0 in clusters of placement 2. */
+export function fairClaims(members: readonly Weighted[], replication: number, slack = 0): Claim[] {
   const zones = new Map<string, number[]>()
   for (const [i, member] of members.entries()) {
     const zone = zones.get(member.zone)
@@ -48,11 +55,34 @@ export function fairClaims(members: readonly Weighted[], replication: number): C
   const claims: Claim[] = []
   for (const [z, group] of groups.entries()) {
     const [share, total] = [zoneShares[z]!, zoneTotals[z]!]
+    const pull = group.length > 1 ? zonePull(share, replicas / groups.length, slack) : 1
     for (const i of group) {
-      claims[i] = { fair: (share * capacity(i)) / total, share, part: capacity(i) / total }
+      claims[i] = { fair: (share * capacity(i)) / total, share, part: capacity(i) / total, pull }
     }
   }
   return claims
+}
+
+/**
+ * What a zone's odds are multiplied by, so that its nodes may hold up to `slack` more or less than their fair share.
+ *
+ * A new node takes most of its partitions from nodes of its own zone, because a set has one node of a zone. With 4
+ * zones and 3 replicas that is three quarters; its share asks for a quarter only. Placement 2 makes that up at
+ * once: the whole zone's odds, 1/(1−share), rise a little, and take as much from the other zones. So each change
+ * moves 1 + 2/zones of the least possible. Within the slack the odds stay at those of a zone of mean share,
+ * and nothing but the change itself moves. A share that differs by more is corrected by what exceeds the slack.
+ *
+ * A share follows the odds by (1 − share) of their relative change.
+ */
+function zonePull(share: number, mean: number, slack: number): number {
+  if (mean >= 1 || slack === 0) return 1
+  const room = 1 + slack / (1 - mean)
+  return Math.min(Math.max((1 - share) / (1 - mean), 1 / room), room)
+}
+
+/** @param each partitions that a node holds, on average */
+export function zoneSlack(each: number): number {
+  return (ZONE_SLACK_MAX * each) / (each + ZONE_SLACK_HALF)
 }
 
 /** Where there are fewer zones than replicas. */

@@ -43,6 +43,8 @@ import {
 import type { SystemKind } from './space.ts'
 import { SPACES } from './space.ts'
 
+const BITS = 14
+
 const bytes = (min: number, max: number, low = 0): fc.Arbitrary<ByteString> =>
   fc
     .array(fc.integer({ min: low, max: 255 }), { minLength: min, maxLength: max })
@@ -87,7 +89,7 @@ describe('hashes', () => {
 
   test('shards of one bucket spread over partitions', () => {
     const partitions = new Set<number>()
-    for (let s = 0; s < 256; s++) partitions.add(metadataPartition(id, s))
+    for (let s = 0; s < 256; s++) partitions.add(metadataPartition(id, s, BITS))
     expect(partitions.size).toBeGreaterThan(240)
   })
 })
@@ -124,7 +126,7 @@ describe('register keys', () => {
       expect(spaceOf(key)).toBe(kinds[i])
       expect(systemNameOf(key)).toBe('name')
       expect(bucketIdOf(key)).toBeUndefined()
-      expect(partitionOfKey(key)).toBe(partitionOf(sysKeyHash(kinds[i]!, 'name')))
+      expect(partitionOfKey(key)).toBe(partitionOf(sysKeyHash(kinds[i]!, 'name'), BITS))
     }
   })
 
@@ -135,19 +137,21 @@ describe('register keys', () => {
   test('objects order as their keys, uploads as (key, id), parts as numbers', () => {
     fc.assert(
       fc.property(bucket, shard, objectKey, objectKey, upload, upload, (b, s, k, l, u, v) => {
-        expect(order(objectRegister(b, s, k), objectRegister(b, s, l))).toBe(order(k, l))
-        expect(order(uploadRegister(b, s, k, u), uploadRegister(b, s, l, v))).toBe(
+        expect(order(objectRegister(b, s, k, BITS), objectRegister(b, s, l, BITS))).toBe(
+          order(k, l),
+        )
+        expect(order(uploadRegister(b, s, k, u, BITS), uploadRegister(b, s, l, v, BITS))).toBe(
           order(k, l) || order(u, v),
         )
       }),
     )
     const b = bucketId('0123456789abcdef')
     const u = 'u'.repeat(16)
-    expect(partRegister(b, 0, u, 255) < partRegister(b, 0, u, 256)).toBe(true)
+    expect(partRegister(b, 0, u, 255, BITS) < partRegister(b, 0, u, 256, BITS)).toBe(true)
   })
 
   test('a zero byte in an object key is refused', () => {
-    expect(() => objectRegister(bucketId('0123456789abcdef'), 0, 'a\0b')).toThrow(/zero byte/)
+    expect(() => objectRegister(bucketId('0123456789abcdef'), 0, 'a\0b', BITS)).toThrow(/zero byte/)
   })
 })
 
@@ -186,18 +190,18 @@ describe('ranges', () => {
         objectKey,
         fc.option(upload, { nil: undefined }),
         (b, key, id, prefix, afterKey, afterId) => {
-          const range = uploadRange(b, 3, prefix, { objectKey: afterKey, uploadId: afterId })
+          const range = uploadRange(b, 3, prefix, { objectKey: afterKey, uploadId: afterId }, BITS)
           const behind =
             key > afterKey || (key === afterKey && afterId !== undefined && id > afterId)
-          expect(within(range, uploadRegister(b, 3, key, id))).toBe(
+          expect(within(range, uploadRegister(b, 3, key, id, BITS))).toBe(
             key.startsWith(prefix) && behind,
           )
-          expect(within(objectUploadRange(b, 3, afterKey), uploadRegister(b, 3, key, id))).toBe(
-            key === afterKey,
-          )
-          expect(within(uploadRange(b, 3, prefix), uploadRegister(b, 3, key, id))).toBe(
-            key.startsWith(prefix),
-          )
+          expect(
+            within(objectUploadRange(b, 3, afterKey, BITS), uploadRegister(b, 3, key, id, BITS)),
+          ).toBe(key === afterKey)
+          expect(
+            within(uploadRange(b, 3, prefix, undefined, BITS), uploadRegister(b, 3, key, id, BITS)),
+          ).toBe(key.startsWith(prefix))
         },
       ),
       { numRuns: 1_000 },
@@ -214,9 +218,9 @@ describe('ranges', () => {
         number,
         fc.integer({ min: -1, max: 70_000 }),
         (b, u, v, n, after) => {
-          const range = partRange(b, 9, u, after)
-          expect(within(range, partRegister(b, 9, u, n))).toBe(n > after)
-          if (u !== v) expect(within(range, partRegister(b, 9, v, n))).toBe(false)
+          const range = partRange(b, 9, u, after, BITS)
+          expect(within(range, partRegister(b, 9, u, n, BITS))).toBe(n > after)
+          if (u !== v) expect(within(range, partRegister(b, 9, v, n, BITS))).toBe(false)
         },
       ),
     )
@@ -263,7 +267,7 @@ describe('block keys', () => {
   })
 
   test('a packed block lies with its object', () => {
-    const register = objectRegister(bucketId('0123456789abcdef'), 5, 'k')
+    const register = objectRegister(bucketId('0123456789abcdef'), 5, 'k', BITS)
     const key = packedBlockKey(register, dataId('d'.repeat(24)))
     expect(partitionOfKey(key)).toBe(partitionOfKey(register))
     expect(blockIndexOf(key)).toBe(0)

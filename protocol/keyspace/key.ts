@@ -16,8 +16,8 @@ import { bytesOf, readU16, u32 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { BlockKey, BucketId, ByteString, DataId, RegisterKey } from '../ids.ts'
 
-/** Bits of a partition number in a new cluster: 16,384 partitions. Fixed once it is founded. */
-export const PARTITION_BITS = 14
+/** Bits of a partition number in a new cluster: 32,768 partitions. The genesis record says it, for good: an earlier program founded with 14. */
+export const PARTITION_BITS = 15
 /** A partition number takes two bytes in every key. */
 export const PARTITION_BITS_MAX = 16
 
@@ -63,7 +63,7 @@ export function shardOf(bucketId: BucketId, objectKey: ByteString, shards: numbe
 }
 
 /** The first `bits` bits of a hash. */
-export function partitionOf(hash: Uint8Array, bits: number = PARTITION_BITS): number {
+export function partitionOf(hash: Uint8Array, bits: number): number {
   assert(bits >= 0 && bits <= PARTITION_BITS_MAX, 'partition bits are 0 to 16')
   return bits === 0 ? 0 : firstWord(hash) >>> (32 - bits)
 }
@@ -84,11 +84,7 @@ export function partitionCount({ partitionBits, systemPartitionBits }: Keyspace)
   return (1 << partitionBits) + system
 }
 
-export function metadataPartition(
-  bucketId: BucketId,
-  shard: number,
-  bits: number = PARTITION_BITS,
-): number {
+export function metadataPartition(bucketId: BucketId, shard: number, bits: number): number {
   return partitionOf(metaKeyHash(bucketId, shard), bits)
 }
 

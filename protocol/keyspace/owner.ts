@@ -9,7 +9,7 @@
 import { assert } from '../assert.ts'
 import { readU16, u16 } from '../bytes.ts'
 import type { ByteString, RegisterKey } from '../ids.ts'
-import { partitionOfKey, PARTITION_BITS } from './key.ts'
+import { partitionOfKey } from './key.ts'
 import {
   bucketIdOf,
   objectKeyOf,
@@ -46,7 +46,7 @@ export interface OwnerChain {
 
 /** The registers that may name the block, in the order in which they are to be asked. Undefined: the
  * bytes are no owner. */
-export function chainOf(owner: BlockOwner, bits: number = PARTITION_BITS): OwnerChain | undefined {
+export function chainOf(owner: BlockOwner, bits: number): OwnerChain | undefined {
   if (owner.length < 4) return undefined
   const space = spaceOf(owner as ByteString as RegisterKey)
   if (space === 'object') return { object: owner as ByteString as RegisterKey }

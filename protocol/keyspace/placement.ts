@@ -9,7 +9,7 @@
  *   2. in zones not yet taken, full or not, so that zones differ whenever they can;
  *   3. when no zone is left, in any zone, passing over nodes at their bound; then any.
  *
- * Where the tokens lie: token.ts, and share-token.ts in clusters whose genesis record says `placement: 2`.
+ * Where the tokens lie: token.ts, and share-token.ts in clusters whose genesis record says `placement: 2` or `3`.
  *
  * The bound keeps the fullest node within 1.15 of its fair share (consistent hashing with bounded
  * loads). It is dithered by node id (or place): without that, a join that lowers the whole-numbered bound by
@@ -24,7 +24,7 @@ import { assert } from '../assert.ts'
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
-import { fairClaims, fairShares } from './fair-share.ts'
+import { fairClaims, fairShares, zoneSlack } from './fair-share.ts'
 import { partitionCount, type Keyspace } from './key.ts'
 import { shareTokens } from './share-token.ts'
 import { TOKEN_BITS, tokenCount, tokensOf } from './token.ts'
@@ -44,12 +44,15 @@ export interface PlacementMember {
 }
 
 /** Which placement function a new cluster uses. */
-export const PLACEMENT = 2
+export const PLACEMENT = 3
+/** A cluster keeps the one that it was founded with: another one would move nearly all of its data. */
+export type PlacementVersion = 2 | typeof PLACEMENT
 
 export interface PlacementOptions extends Keyspace {
   readonly replication: number
-  /** Absent in clusters of earlier programs: tokens at random points. 2: share-token.ts. */
-  readonly placement?: typeof PLACEMENT | undefined
+  /** Absent in clusters of earlier programs: tokens at random points. 2: share-token.ts. 3: as 2, but a
+   * zone of several nodes may be a little off its share (fair-share.ts). */
+  readonly placement?: PlacementVersion | undefined
 }
 
 /** Of the data, or of the system partitions. */
@@ -111,6 +114,7 @@ class TablePlacement implements Placement {
   readonly #table: Int32Array
   /** Made when first asked for, so that replica sets are compared and kept by reference. */
   readonly #sets: (readonly NodeId[] | undefined)[]
+  #held: Map<NodeId, readonly number[]> | undefined
 
   constructor(
     nodes: readonly NodeId[],
@@ -137,16 +141,17 @@ class TablePlacement implements Placement {
   }
 
   partitionsOf(nodeId: NodeId): readonly number[] {
-    const n = this.#nodes.indexOf(nodeId)
-    const held: number[] = []
-    if (n < 0) return held
-    for (let p = 0; p < this.partitions; p++) {
-      const at = p * this.replication
-      for (let r = 0; r < this.replication; r++) {
-        if (this.#table[at + r] === n) held.push(p)
-      }
+    this.#held ??= this.#byNode()
+    return this.#held.get(nodeId) ?? []
+  }
+
+  /** Of all nodes at once: a table or a plan asks for each of them. */
+  #byNode(): Map<NodeId, readonly number[]> {
+    const held = this.#nodes.map((): number[] => [])
+    for (let at = 0; at < this.#table.length; at++) {
+      held[this.#table[at]!]!.push(Math.floor(at / this.replication))
     }
-    return held
+    return new Map(this.#nodes.map((node, n) => [node, held[n]!]))
   }
 }
 
@@ -237,8 +242,9 @@ export function memberTokens(
   members: readonly PlacementMember[],
   { replication, partitionBits, placement }: OnePlacement,
 ): Float64Array[] {
-  if (placement === PLACEMENT) {
-    const claims = fairClaims(members, replication)
+  if (placement !== undefined) {
+    const each = (2 ** partitionBits * replication) / members.length
+    const claims = fairClaims(members, replication, placement === 2 ? 0 : zoneSlack(each))
     return members.map((m, i) => shareTokens(tokensName(m), claims[i]!, partitionBits))
   }
   let capacitySum = 0
@@ -287,8 +293,8 @@ function tokensName({ nodeId, place }: PlacementMember): NodeId {
   return place ?? nodeId
 }
 
-/** Partitions that each node may hold at most. */
-function loadBounds(
+/** Partitions that each node may hold at most, in the order of `members`. */
+export function loadBounds(
   members: readonly PlacementMember[],
   replication: number,
   partitions: number,

@@ -14,7 +14,7 @@ import { assert } from '../assert.ts'
 import { readU16, u16 } from '../bytes.ts'
 import type { BucketId, ByteString, RegisterKey } from '../ids.ts'
 import type { KeyRange, Keyspace } from './key.ts'
-import { metadataPartition, PARTITION_BITS, prefixEnd, systemPartition } from './key.ts'
+import { metadataPartition, prefixEnd, systemPartition } from './key.ts'
 import type { Space, SystemKind } from './space.ts'
 import { spaceOfByte, SPACES } from './space.ts'
 
@@ -32,7 +32,7 @@ export function objectRegister(
   bucketId: BucketId,
   shard: number,
   objectKey: ByteString,
-  bits: number = PARTITION_BITS,
+  bits: number,
 ): RegisterKey {
   assertObjectKey(objectKey)
   return (head('object', bucketId, shard, bits) + objectKey) as RegisterKey
@@ -44,7 +44,7 @@ export function uploadRegister(
   shard: number,
   objectKey: ByteString,
   uploadId: ByteString,
-  bits: number = PARTITION_BITS,
+  bits: number,
 ): RegisterKey {
   assertObjectKey(objectKey)
   assertUploadId(uploadId)
@@ -56,7 +56,7 @@ export function partRegister(
   shard: number,
   uploadId: ByteString,
   partNumber: number,
-  bits: number = PARTITION_BITS,
+  bits: number,
 ): RegisterKey {
   assertUploadId(uploadId)
   assert(partNumber >= 0 && partNumber <= 0xffff, 'a part number has two bytes')
@@ -79,9 +79,9 @@ export function systemRegister(
 export function objectRange(
   bucketId: BucketId,
   shard: number,
-  prefix: ByteString = '',
-  after?: ByteString,
-  bits: number = PARTITION_BITS,
+  prefix: ByteString,
+  after: ByteString | undefined,
+  bits: number,
 ): RegisterRange {
   const base = head('object', bucketId, shard, bits)
   return rangeOf(base + prefix, after === undefined ? undefined : base + after + '\0')
@@ -94,9 +94,9 @@ export function objectRange(
 export function uploadRange(
   bucketId: BucketId,
   shard: number,
-  prefix: ByteString = '',
-  after?: { readonly objectKey: ByteString; readonly uploadId?: ByteString | undefined },
-  bits: number = PARTITION_BITS,
+  prefix: ByteString,
+  after: { readonly objectKey: ByteString; readonly uploadId?: ByteString | undefined } | undefined,
+  bits: number,
 ): RegisterRange {
   const base = head('upload', bucketId, shard, bits)
   if (after === undefined) return rangeOf(base + prefix)
@@ -110,7 +110,7 @@ export function objectUploadRange(
   bucketId: BucketId,
   shard: number,
   objectKey: ByteString,
-  bits: number = PARTITION_BITS,
+  bits: number,
 ): RegisterRange {
   return rangeOf(head('upload', bucketId, shard, bits) + objectKey + '\0')
 }
@@ -120,8 +120,8 @@ export function partRange(
   bucketId: BucketId,
   shard: number,
   uploadId: ByteString,
-  afterPart = -1,
-  bits: number = PARTITION_BITS,
+  afterPart: number,
+  bits: number,
 ): RegisterRange {
   assertUploadId(uploadId)
   const base = head('part', bucketId, shard, bits) + uploadId

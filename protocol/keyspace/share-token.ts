@@ -1,5 +1,5 @@
 /**
- * Tokens of clusters whose genesis record says `placement: 2`. Token k of a node lies in the slice of partition
+ * Tokens of clusters whose genesis record says `placement: 2` or `3`. Token k of a node lies in the slice of partition
  * π(k), where π is a permutation of all partitions drawn from the node's name, and the smaller k is, the nearer to
  * the slice's start. So the walk of a partition meets in its own slice first one token of each node that may
  * get it, the strongest first.
@@ -40,7 +40,7 @@ export function shareTokens(name: NodeId, claim: Claim, partitionBits: number): 
   const count = Math.min(partitions, Math.ceil(TOKENS_PER_SHARE * claim.fair * partitions))
   const sliceSize = 2 ** (TOKEN_BITS - partitionBits)
   const share = Math.min(claim.share, SHARE_MAX)
-  const odds = share / (1 - share)
+  const odds = (share / (1 - share)) * (claim.pull ?? 1)
   const draw = new Draw(name, partitionBits)
   const tokens = new Float64Array(Math.max(count, 1))
   for (let k = 0; k < tokens.length; k++) {

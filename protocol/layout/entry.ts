@@ -16,7 +16,7 @@
 import { equalBytes, hex, utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { ClusterId, NodeId, StorageId } from '../ids.ts'
-import { PLACEMENT } from '../keyspace/placement.ts'
+import { PLACEMENT, type PlacementVersion } from '../keyspace/placement.ts'
 import type { Ballot } from './ballot.ts'
 import {
   fieldsOf,
@@ -78,7 +78,7 @@ export interface Genesis {
    * founded; a program that does not know the field refuses the entry (fault 20). */
   readonly systemPartitionBits?: number | undefined
   /** Which placement function. Absent in clusters that earlier programs founded. */
-  readonly placement?: typeof PLACEMENT | undefined
+  readonly placement?: PlacementVersion | undefined
   readonly replication: number
   readonly rootAccount: RootAccount
   /** Wall clock of the founder, milliseconds since 1970. For display. */
@@ -338,7 +338,7 @@ function readGenesis(value: unknown): Genesis {
       systemPartitionBits: integerOf(systemBits, 0, partitionBits < 16 ? partitionBits : -1),
     }),
     ...(fields.placement !== undefined && {
-      placement: integerOf(fields.placement, PLACEMENT, PLACEMENT) as typeof PLACEMENT,
+      placement: integerOf(fields.placement, 2, PLACEMENT) as PlacementVersion,
     }),
     replication: readReplication(fields.replication),
     rootAccount: {

@@ -68,7 +68,7 @@ export class MemoryObjects {
       bodies: new Bodies({
         replicator,
         attempts,
-        partitionBits: PARTITION_BITS,
+        partitionBits: () => PARTITION_BITS,
         clock: new SystemClock(),
       }),
       replicator,
@@ -77,7 +77,7 @@ export class MemoryObjects {
       random: {
         bytes: (length: number) => new Uint8Array(length).fill(++this.#drawn),
       } as unknown as Random,
-      partitionBits: PARTITION_BITS,
+      partitionBits: () => PARTITION_BITS,
       reclaim: {
         isOver: (id) => attempts.isOver(id),
         released: (list) => void this.released.push(...list),

@@ -87,7 +87,7 @@ export class MemoryUploads {
         released: (list: readonly Released[]) => void this.released.push(...list),
       },
       replicator,
-      partitionBits: 6,
+      partitionBits: () => 6,
     }
     this.objects = new Objects(common)
     this.uploads = new Uploads({ ...common, objects: this.objects })
