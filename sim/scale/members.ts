@@ -22,6 +22,8 @@ export const KINDS: readonly Kind[] = [
   { name: 'equal, 3 zones', zones: 3, capacities: [4] },
   { name: '1 : 2 : 4', zones: 1, capacities: [2, 4, 8] },
   { name: '1 : 2 : 4, 3 zones', zones: 3, capacities: [2, 4, 8] },
+  { name: 'equal, 4 zones', zones: 4, capacities: [4] },
+  { name: '1 : 2 : 4, 5 zones', zones: 5, capacities: [2, 4, 8] },
 ]
 
 export const GENESIS: Genesis = {

@@ -12,7 +12,7 @@ import { SUMMARIES_MAX } from '../../node/rebalance/witness.ts'
 import type { Peers } from '../../node/rpc/peers.ts'
 import { bytesOf, u16 } from '../../protocol/bytes.ts'
 import { bucketId, type ByteString, type NodeId } from '../../protocol/ids.ts'
-import { metaKeyHash, partitionOf } from '../../protocol/keyspace/key.ts'
+import { metaKeyHash, partitionCount, partitionOf } from '../../protocol/keyspace/key.ts'
 import { encodeEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
@@ -29,7 +29,7 @@ import {
 } from '../testing/calm-cluster.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 import { SIZES } from './balance.ts'
-import { entry, KINDS, members } from './members.ts'
+import { entry, GENESIS, KINDS, members } from './members.ts'
 import { plot } from './plot.ts'
 import { bytesText, grouped, mean, table, type Scope, type Section } from './report.ts'
 
@@ -68,7 +68,7 @@ export async function messages({ quick }: Scope): Promise<Section> {
   const joins = (quick ? [3, 100] : SIZES).map(joinAt)
   for (const { nodes, joiner } of joins) {
     // Each node that holds something of the joiner's is asked once in PLANNED.
-    if (joiner > Math.ceil(nodes * (1 + 16_384 / SUMMARIES_MAX))) {
+    if (joiner > Math.ceil(nodes * (1 + partitionCount(GENESIS) / SUMMARIES_MAX))) {
       faults.push(`${nodes} nodes: a joiner asks ${joiner} times`)
     }
   }
@@ -180,9 +180,10 @@ function sizesAt(nodes: number) {
   const [before, after] = [members(nodes, 1, kind), members(nodes + 1, 1, kind)]
   const planned = { state: 'PLANNED', cause: 'plan', next: after } as const
   const sources = [{ epoch: 5, members: before, replication: 3 }]
+  const bitmap = new Uint8Array(Math.ceil(partitionCount(GENESIS) / 8))
   const reply = WireStatusReply.encode({
     epoch: 7,
-    behind: new Uint8Array(0),
+    behind: bitmap,
     freeBytes: 3 * 1024 ** 4,
     totalBytes: 4 * 1024 ** 4,
     logBytes: 1024 ** 4,
@@ -191,7 +192,7 @@ function sizesAt(nodes: number) {
     movePendingBytes: 1024 ** 4,
     moveDoneBytes: 1024 ** 3,
     moveBytesPerSecond: 64 << 20,
-    lacking: [{ epoch: 5, partitions: new Uint8Array(2_080) }],
+    lacking: [{ epoch: 5, partitions: bitmap }],
   })
   return {
     nodes,
@@ -289,7 +290,8 @@ ${table(
 ## What everybody holds and is sent
 
 Sizes of the real encodings, with names, zones and one address a member. The layout entry is sent once an epoch, to each
-node; a status answer is asked for by \`shoal status\` and the console. A link carries a heartbeat (a frame of
+node; a status answer (two sets of partitions while blocks move) is asked for by \`shoal status\` and the console, of
+every node. A link carries a heartbeat (a frame of
 ${FRAME_HEADER_BYTES} bytes) each ${HEARTBEAT_MS} ms while it is silent, so the column is the most that an idle node sends.
 
 ${table(
@@ -299,6 +301,7 @@ ${table(
     'PLANNED',
     'STABLE with a source',
     'status answer',
+    'all of them',
     'heartbeats/s a node',
   ],
   sizes.map(({ nodes, stable, planned, moving, status, heartbeats }) => [
@@ -307,6 +310,7 @@ ${table(
     bytesText(planned),
     bytesText(moving),
     bytesText(status),
+    bytesText((nodes - 1) * status),
     grouped(heartbeats),
   ]),
 )}
