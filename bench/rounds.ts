@@ -16,6 +16,8 @@ import { table } from './table.ts'
 
 const nodes = 5
 const keysOfCase = 6
+/** Rounds are counted: a slow machine is no fault. */
+const patienceMs = 300_000
 /** In the cluster that grows. */
 const objectsBefore = 60
 const bucket = 'rounds'
@@ -135,7 +137,7 @@ function faultsOf({ title, roundsMax, flushesMax }: Case, { rounds, flushes }: C
 async function formAtOnce(): Promise<Shoal> {
   return started(nodes, async (shoal, first) => {
     await first.must({ method: 'PUT', bucket })
-    await shoal.settled()
+    await shoal.settled(patienceMs)
   })
 }
 
@@ -147,8 +149,8 @@ async function grow(): Promise<Shoal> {
       await put(first, `before-${i}`, randomBytes(i % 10 === 0 ? 2 << 20 : 4 << 10))
     }
     for (const size of [3, nodes]) {
-      while (shoal.size < size) await shoal.grow()
-      await shoal.settled()
+      while (shoal.size < size) await shoal.grow(patienceMs)
+      await shoal.settled(patienceMs)
     }
   })
 }
@@ -157,7 +159,8 @@ async function started(
   size: number,
   prepare: (shoal: Shoal, first: RawClient) => Promise<void>,
 ): Promise<Shoal> {
-  const shoal = await Shoal.start({ nodes: size, basePort: await freeBasePort(nodes) })
+  const basePort = await freeBasePort(nodes)
+  const shoal = await Shoal.start({ nodes: size, basePort, timeoutMs: patienceMs })
   const first = new RawClient(shoal.endpoints[0]!, shoal.credentials)
   try {
     await prepare(shoal, first)
