@@ -292,8 +292,9 @@ ${table([...head, 'replacement'], rows)}
 replica of everything). Nodes at 1.15 F pass on what they win besides. When a change takes one partition from such a node, it
 takes back another one, which moves as well; and when fair shares shrink, its bound does and one more moves. So at least
 twice the part of replicas *at bound* moves on top of the least possible. A placement that follows from the member list
-alone can't avoid that: what a node gives away has to depend on how much it won. Making the bound softer lets
-more nodes give away something, and moves more. What helps is more partitions:
+alone hardly avoids that: what a node gives away has to depend on how much it won. Making the bound softer lets
+more nodes give away something, and moves more. (This is an argument and these are measurements, no proof of a least possible.) What
+helps is more partitions:
 
 ${
   byBits.length === 0
@@ -325,7 +326,7 @@ than 50 partitions again, and moves grow as in the row of 14 bits.
 from nodes of its own zone, though fair shares ask for a quarter: the nodes of that zone end up with a little less than their
 share. Making that up at once moves 1 + 2/zones of the least (1.5 with 4 zones, 1.4 with 5). So a zone may be off its share by up to
 10 % before its odds are corrected (5 % where a node has 150 partitions, 4 % at 1,000 nodes). Zones of about the same size stay within that,
-and a change moves 1.0 to 1.2 of the least. Zones that differ by more, or a change that makes them differ by more (one more node in
+and a change mostly moves 1.0 to 1.2 of the least. Zones that differ by more, or a change that makes them differ by more (one more node in
 a zone of two), still pay for the correction.
 ${
   before.length === 0
