@@ -12,6 +12,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
 import { replicationOf } from '../../protocol/layout/entry.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { ShoalNode } from '../../node/node.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { ChangeTally } from './change-tally.ts'
@@ -314,6 +315,7 @@ export class Changes {
       // Of three members one that dies leaves two votes on the next entry, or the layout can't change any more.
       if (node.layout.status().abstainsFrom !== undefined) return `${number} has lost its vote`
       if (node.recall.forgotten().length > 0) return `${number} has forgotten`
+      if (mayLackBlocks(node, view)) return `${number} may lack blocks`
       if (node.resync.isLevel) level.add(node)
       if (!level.has(node)) return `${number} is not level`
       if (node.upkeep.scrubStatus().left > 0) return `${number} is damaged`
@@ -368,6 +370,16 @@ export class Changes {
   #sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.#cluster.clock.after(delayMs, resolve))
   }
+}
+
+/** It has lost something, and has not compared the blocks of all that it holds, or held in a source, since (D8). */
+function mayLackBlocks({ nodeId, forgotten }: ShoalNode, view: LayoutView): boolean {
+  for (let partition = 0; partition < view.partitions; partition++) {
+    if (!forgotten.lacksBlocks(partition)) continue
+    const holders = [...view.replicas(partition), ...view.sourceReplicas(partition)]
+    if (holders.includes(nodeId)) return true
+  }
+  return false
 }
 
 function memberOf({ members }: LayoutEntry, node: NodeId): Member | undefined {
