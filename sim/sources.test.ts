@@ -135,6 +135,30 @@ describe('a node that votes again and lacks blocks (D8)', () => {
     })
   })
 
+  test('is a witness again of a partition that it has left, when it comes in anew', async () => {
+    await withHandLayout(4, async (hand) => {
+      await change(hand, [0, 1, 2], false)
+      // Nothing that was compared clears it: the partitions are moving.
+      patches.method(Forgotten.prototype, 'clearBlocks', () => () => Promise.resolve(true))
+      await nodeOf(hand.cluster, 1).forgotten.add([ALL])
+      await hand.until(() => nodeOf(hand.cluster, 1).recall.forgotten().length === 0)
+      await change(hand, [0, 1, 2, 3])
+      const { forgotten } = nodeOf(hand.cluster, 1)
+      const held = new Set(hand.view.partitionsOf(hand.cluster.idOf(1)))
+      const all = Array.from({ length: hand.view.partitions }, (_, partition) => partition)
+      const lacking = (): number[] =>
+        all.filter((partition) => !held.has(partition) && forgotten.lacksBlocks(partition))
+      expect(lacking().length).toBeGreaterThan(0)
+      const before = lacking()
+      patches.undo()
+      await sleep(hand.cluster, 10_000)
+      // As long as there is a source it is asked what it had.
+      expect(lacking()).toEqual(before)
+      await hand.moved()
+      await hand.until(() => lacking().length === 0)
+    })
+  })
+
   /** All blocks are with nodes 0 and 1 alone. Node 0 loses its copies, and votes again without having them back. Node 1
    * is away when node 3 takes over. */
   async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise<void> {

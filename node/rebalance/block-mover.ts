@@ -215,6 +215,7 @@ export class BlockMover {
     if (layout.epoch !== this.#stuckEpoch) this.#stuck.clear()
     this.#stuckEpoch = layout.epoch
     const turns = new Turns(clock)
+    await this.#clearLeft(layout, turns, serial)
     const waiting: number[] = []
     for (const partition of this.#candidates(layout)) {
       await turns.took(PARTITION_ROWS)
@@ -266,6 +267,24 @@ export class BlockMover {
     if (left > 0 || isOver()) return
     this.#blocksLeft = 0
     logger.info({ epoch: layout.epoch }, 'all blocks of this node are here')
+  }
+
+  /**
+   * Of a partition that this node neither holds nor held in a source it vouches for nothing: nobody asks it for what it
+   * acknowledged there. When it comes in again it is a witness from then on (L5, L9). A loss of before would make it none
+   * for good where another holder is dead.
+   */
+  async #clearLeft(layout: LayoutView, turns: Turns, serial: number): Promise<void> {
+    const { self, forgotten } = this.#options
+    if (layout.state !== 'STABLE') return
+    const left: number[] = []
+    for (let partition = 0; partition < layout.partitions; partition++) {
+      await turns.took()
+      if (!forgotten.lacksBlocks(partition)) continue
+      const holders = [...layout.replicas(partition), ...layout.sourceReplicas(partition)]
+      if (!holders.includes(self)) left.push(partition)
+    }
+    if (left.length > 0 && !this.isPast(layout)) await forgotten.clearBlocks(left, serial)
   }
 
   /** What was begun under this layout is over. */
