@@ -21,7 +21,7 @@ import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../gateway/backend.ts'
-import type { Registers } from '../metadata/registers.ts'
+import type { ChangeOutcome, Registers } from '../metadata/registers.ts'
 
 /** One kind of record: where it lies and how it is written. */
 export interface RecordKind<T> {
@@ -112,21 +112,15 @@ export class Records {
     name: string,
     edit: (current: T | undefined) => Edit<T>,
   ): Promise<Changed<T>> {
-    let before: T | undefined
-    let after: T | undefined
     let refused: { readonly error: unknown } | undefined
     const request = {
       key: this.#key(kind, name),
       change: (current: RegisterValue | undefined): ChangeResult => {
         refused = undefined
         try {
-          before = recordOf(kind, current)
-          const result = edit(before)
-          if ('keep' in result) {
-            after = before
-            return { keep: true }
-          }
-          after = 'write' in result ? result.write : undefined
+          const result = edit(recordOf(kind, current))
+          if ('keep' in result) return { keep: true }
+          const after = 'write' in result ? result.write : undefined
           const body = after === undefined ? EMPTY_BYTES : kind.codec.encode(after)
           return { write: { tombstone: after === undefined, body, blocks: [] } }
         } catch (error) {
@@ -135,17 +129,22 @@ export class Records {
         }
       },
     }
-    let kept = false
+    let outcome: ChangeOutcome | undefined
     try {
-      kept = (await this.#registers.change(context, request)).type === 'kept'
+      outcome = await this.#registers.change(context, request)
     } finally {
       // What failed may have happened (P4).
-      if (!kept) this.#changed(kind as RecordKind<unknown>, name)
+      if (outcome?.type !== 'kept') this.#changed(kind as RecordKind<unknown>, name)
+    }
+    if (outcome.type === 'written') {
+      const { before, value } = outcome
+      return { written: true, before: recordOf(kind, before), after: recordOf(kind, value) }
     }
     // Assigned in the closure, which the compiler does not follow.
     const refusal = refused as { readonly error: unknown } | undefined
     if (refusal !== undefined) throw refusal.error
-    return { written: !kept, before, after }
+    const current = recordOf(kind, outcome.current?.value)
+    return { written: false, before: current, after: current }
   }
 
   #key<T>(kind: RecordKind<T>, name: string) {

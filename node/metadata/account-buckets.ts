@@ -65,14 +65,14 @@ export class AccountBuckets {
     for (;;) {
       if (!full) {
         const entry = { ...pick(bucket), live: false }
-        await changeAccount(context, this.#place(accountId), (account) => {
+        const { type } = await changeAccount(context, this.#place(accountId), (account) => {
           full = this.#isFull(account, bucket)
           if (full || account.buckets.some((other) => sameIncarnation(other, bucket))) {
             return undefined
           }
           return { ...account, buckets: [...account.buckets, entry] }
         })
-        if (!full) return
+        if (type === 'written' || !full) return
       }
       if (!(await this.#dropDead(context, accountId))) {
         throw new StoreError(

@@ -191,11 +191,11 @@ export class Buckets {
           return { write: bucketValue(withChange(existing, change)) }
         },
       })
-      // Assigned in the closure, which the compiler does not follow.
-      if (outdated as boolean) {
+      if (outcome.type === 'kept') {
+        // Assigned in the closure, which the compiler does not follow.
+        if (!(outdated as boolean)) continue
         throw new StoreError('Conflict', 'the settings were changed meanwhile')
       }
-      if (outcome.type === 'kept') continue
       const next = recordOf(outcome.value) ?? found
       this.#access.drop(name)
       this.#remember(next, began)

@@ -3,6 +3,8 @@
  * network, one operation in flight for a key (P1).
  */
 
+import { assert } from '../../protocol/assert.ts'
+import { equalBytes } from '../../protocol/bytes.ts'
 import {
   type BlockKey,
   type NodeId,
@@ -47,6 +49,7 @@ import { refreshFence } from './fence-refresh.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import { OperationIds } from './operation-ids.ts'
+import type { Machine } from './register-machine.ts'
 import type { RegisterEvent, RegisterObserver } from './register-events.ts'
 import { crowded, noRoom, unavailable } from './register-errors.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
@@ -116,24 +119,18 @@ export interface ChangeRequest {
 }
 
 export type ChangeOutcome =
-  | { readonly type: 'written'; readonly value: RegisterValue }
+  /** `before`: the state that the written value was made of. The last call of `change` may have seen another. */
+  | {
+      readonly type: 'written'
+      readonly value: RegisterValue
+      readonly before: RegisterValue | undefined
+    }
   | { readonly type: 'kept'; readonly current: Accepted | undefined }
 
 export interface ReadResult {
   readonly accepted: Accepted | undefined
   /** The packed block of the value, when it was asked for and came along. */
   readonly block?: PackedBlock | undefined
-}
-
-interface Machine<Outcome> {
-  readonly rounds: number
-  start(): Step<Outcome>
-  onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
-  onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
-  onBackoffOver(): Step<Outcome>
-  /** Answers are slow to come. */
-  hedge(): Step<Outcome>
-  giveUp(): Outcome
 }
 
 interface RunExtras {
@@ -268,15 +265,16 @@ export class Registers {
     const operation = this.#operations.next()
     const { key } = request
     const startedMs = this.#options.clock.monotonicMs()
-    let base: OperationId | undefined
+    const made: { before: RegisterValue | undefined; body: Uint8Array }[] = []
     const atHand = new Map<BlockKey, OwnedBlock>()
     if (request.block !== undefined) atHand.set(request.block.key, request.block)
     const change: Change = (current, chosen) => {
-      base = current?.operation
       const { blocks, ...result } = request.change(current, chosen)
       for (const block of blocks ?? []) atHand.set(block.key, block)
       if ('write' in result) {
-        const { tombstone } = result.write
+        const { tombstone, body } = result.write
+        made.push({ before: current, body })
+        const base = current?.operation
         this.#options.observer?.({ key, type: 'proposed', startedMs, operation, base, tombstone })
       }
       return result
@@ -296,20 +294,25 @@ export class Registers {
           }),
       )
       if (outcome.type === 'written') {
-        const { ballot, overtakenBy } = outcome
-        if (overtakenBy === undefined) this.#observe(key, 'written', startedMs, outcome, base)
+        const { ballot, value, overtakenBy } = outcome
+        const { replaced } = value
+        if (overtakenBy === undefined) this.#observe(key, 'written', startedMs, outcome, replaced)
         else this.#observe(key, 'kept', startedMs, { ballot, value: overtakenBy })
-        return { type: 'written', value: outcome.value }
+        const origin = made.findLast(
+          ({ before, body }) => before?.operation === replaced && equalBytes(body, value.body),
+        )
+        assert(origin !== undefined, 'what was written under this operation, this operation made')
+        return { type: 'written', value, before: origin.before }
       }
       if (outcome.type === 'kept') {
         this.#observe(key, 'kept', startedMs, outcome.current)
         return { type: 'kept', current: outcome.current }
       }
     } catch (error) {
-      this.#options.observer?.({ key, type: 'unknown', startedMs, operation, base })
+      this.#options.observer?.({ key, type: 'unknown', startedMs, operation })
       throw error
     }
-    this.#options.observer?.({ key, type: 'unknown', startedMs, operation, base })
+    this.#options.observer?.({ key, type: 'unknown', startedMs, operation })
     throw new StoreError('Unavailable', 'whether the change has happened is not known')
   }
 

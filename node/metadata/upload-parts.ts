@@ -180,24 +180,23 @@ export class UploadParts {
     kept: ReadonlySet<ByteString> | undefined,
   ): Promise<void> {
     const { registers, reclaim } = this.#options
-    let released: Released[] = []
     const outcome = await registers.change(context, {
       key,
       fence,
       change: (value) => {
         const part = partOf(value)
         if (part === undefined) return { keep: true }
-        const { storage, ...rest } = part
-        const id = storage === undefined ? '' : byteString(storage.dataId)
-        released = []
-        if (storage !== undefined && kept?.has(id) !== true) {
-          const settled = kept !== undefined && reclaim.isOver(dataId(id))
-          released = releasedPart(register, { partNumber: partNumberOf(key), storage }, settled)
-        }
+        const { storage: _, ...rest } = part
         return { write: { tombstone: true, body: partCodec.encode(rest), blocks: [] } }
       },
     })
-    if (outcome.type === 'written') reclaim.released(released)
+    if (outcome.type !== 'written') return
+    const storage = partOf(outcome.before)?.storage
+    if (storage === undefined) return
+    const id = byteString(storage.dataId)
+    if (kept?.has(id) === true) return
+    const settled = kept !== undefined && reclaim.isOver(dataId(id))
+    reclaim.released(releasedPart(register, { partNumber: partNumberOf(key), storage }, settled))
   }
 }
 

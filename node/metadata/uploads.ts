@@ -36,7 +36,7 @@ import { Completion, type CompletionRequest } from './completion.ts'
 import type { CompletionResult } from './completion-record.ts'
 import type { Lister } from './lister.ts'
 import type { Objects } from './objects.ts'
-import type { Registers } from './registers.ts'
+import type { ChangeOutcome, Registers } from './registers.ts'
 import { UploadCarer } from './upload-care.ts'
 import { listUploads } from './upload-lists.ts'
 import { isBare, partOf, releasedPart, UploadParts } from './upload-parts.ts'
@@ -162,30 +162,25 @@ export class Uploads {
       ...(storage[0] === undefined ? {} : { storage: storage[0] }),
       key: place.key,
     }
-    let before: PartRecord | undefined
-    let isWritten = false
+    let outcome: ChangeOutcome | undefined
     try {
-      const outcome = await registers.change(context, {
+      outcome = await registers.change(context, {
         key,
         fence: place.fence,
         block,
-        change: (value) => {
-          before = partOf(value)
-          return {
-            write: {
-              tombstone: false,
-              body: partCodec.encode(part),
-              blocks: block === undefined ? [] : [block.key],
-            },
-          }
-        },
+        change: () => ({
+          write: {
+            tombstone: false,
+            body: partCodec.encode(part),
+            blocks: block === undefined ? [] : [block.key],
+          },
+        }),
       })
-      isWritten = outcome.type === 'written'
     } finally {
       attempt.end()
       // What was there before may be on its way into the object; what may not have been written is to be
       // asked about as well.
-      const released = isWritten ? before : part
+      const released = outcome?.type === 'written' ? partOf(outcome.before) : part
       if (released !== undefined) reclaim.released(releasedPart(place.register, released, false))
     }
     this.#background.run(() => this.#takeBackLate(place, key))

@@ -43,7 +43,7 @@ export class MemoryRegisters {
     }
     const value = { ...result.write, operation: OPERATION }
     this.values.set(key, value)
-    return { type: 'written', value }
+    return { type: 'written', value, before: current }
   }
 
   async read(_context: unknown, { key }: { key: RegisterKey }): Promise<unknown> {
