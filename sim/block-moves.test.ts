@@ -7,6 +7,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { EpochWitness } from '../node/membership/epoch-witness.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { Store } from '../node/data/store.ts'
+import { WatchedDisk } from '../node/env/watched-disk.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Peers } from '../node/rpc/peers.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -116,6 +117,23 @@ test('blocks are read from the source at once, move, and the source is free to g
     await hand.moved()
     hand.cluster.kill(0, false)
     await readAll(hand, 1)
+  })
+})
+
+test('blocks give way to clients by the mebibyte, small ones not one by one', async () => {
+  patches.method(WatchedDisk.prototype, 'silentMs', () => () => 1_000)
+  await withHandLayout(2, async (hand) => {
+    await change(hand, [0], false)
+    const count = 60
+    for (let i = 0; i < count; i++) {
+      await put(backendOf(hand.cluster, 0), `key ${i}`, bytesLike(70_000, i))
+    }
+    await change(hand, [1])
+    const sinceMs = hand.cluster.clock.monotonicMs()
+    await hand.until(() => waiting(hand, 1) === 0)
+    expect(rowsOf(hand, 1, 'b').length).toBeGreaterThanOrEqual(count)
+    // Four at a time, and at most a second for each: it was 15 s.
+    expect(hand.cluster.clock.monotonicMs() - sinceMs).toBeLessThan(6_000)
   })
 })
 

@@ -14,7 +14,7 @@
  * So are partitions compared of which this node itself may lack blocks since it has lost something, with or without
  * sources (D8). What can't be finished is said: which nodes are waited for, and which blocks can't be read.
  *
- * Giving way: before each block the mover waits while clients wait for room to write, or the disk is slow to answer,
+ * Giving way: before each mebibyte the mover waits while clients wait for room to write, or the disk is slow to answer,
  * but a second at most: what waits for copies is in danger, so it never stands still.
  *
  * Invariants:
@@ -60,6 +60,10 @@ const PARTITIONS_AT_ONCE = 8
 const PASS_MS = 2_000
 const GIVE_WAY_MS = 1_000
 const GIVE_WAY_STEP_MS = 50
+/** Between two waits. Not a block each: small ones would come at a few a second on a busy machine. */
+const GIVE_WAY_BYTES = 1 << 20
+/** What asking for a block costs, however small it is. */
+const CALL_BYTES = 4 << 10
 /** Whole partitions written down at once, and how long they wait for that: a full node may free its copies then. */
 const WHOLE_AT_ONCE = 256
 const WHOLE_MS = 1_000
@@ -118,6 +122,8 @@ export class BlockMover {
   readonly #moved: Throughput
   readonly #slots = new Slots(IN_FLIGHT)
   #blocksDone = 0
+  /** So many may move before the next look whether others wait. */
+  #unhinderedBytes = 0
   /** Blocks that others have more of, in the partitions that are left. */
   #blocksLeft = 0
   #wake: (() => void) | undefined
@@ -514,6 +520,9 @@ export class BlockMover {
 
   async #giveWay(): Promise<void> {
     const { isBusy, clock } = this.#options
+    this.#unhinderedBytes -= CALL_BYTES
+    if (this.#unhinderedBytes > 0) return
+    this.#unhinderedBytes = GIVE_WAY_BYTES
     for (let waitedMs = 0; waitedMs < GIVE_WAY_MS && isBusy(); waitedMs += GIVE_WAY_STEP_MS) {
       await sleep(clock, GIVE_WAY_STEP_MS)
     }
@@ -537,6 +546,7 @@ export class BlockMover {
     await blocks.put(block)
     // The message that frees it looked for it before it was flushed.
     if (isDead()) await blocks.forget([key])
+    this.#unhinderedBytes -= block.bytes.length
     this.#moved.add(block.bytes.length)
     this.#blocksDone++
     this.#blocksLeft = Math.max(0, this.#blocksLeft - 1)
