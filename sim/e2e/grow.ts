@@ -50,6 +50,8 @@ const killsPerStep = Number(values['kills-per-step'])
 const RATIO_MAX = 1.25
 /** For old holders to give up what they keep, and for clients' last writes to be level. */
 const LEVEL_MS = 180_000
+/** Before the next step. */
+const GIVEN_UP_MS = 60_000
 /** So slow that the blocks of a join take minutes; and without a limit. */
 const SLOW = { SHOAL_MOVE_RATE: '256KiB' }
 const FAST = { SHOAL_MOVE_RATE: '0' }
@@ -128,6 +130,8 @@ class Growth {
 
   async #step(step: string, kills: number): Promise<void> {
     const members = this.#members
+    // What old holders still keep would be found there, and not be moved.
+    await this.#untilGivenUp()
     const startedMs = performance.now()
     const ratio = await this.#ratio(step)
     await this.#tally.look()
@@ -195,6 +199,18 @@ class Growth {
       held.set(id, await heldBy(this.#members.dir(node)))
     }
     return held
+  }
+
+  /** Until nobody keeps blocks that others hold, but not for long. */
+  async #untilGivenUp(): Promise<void> {
+    const untilMs = performance.now() + GIVEN_UP_MS
+    while (performance.now() < untilMs) {
+      const view = layoutIn(this.#members.dir(0))
+      const held = [...(await this.#heldByAll())]
+      if (held.every(([node, rows]) => leftOvers(view, node, rows).blocks === 0)) return
+      await sleep(1_000)
+    }
+    console.log('  some old holders have not given up all they keep')
   }
 
   /** Nobody keeps anything that others hold, by the nodes' own metrics and by their indexes, and everybody has all of
