@@ -121,6 +121,14 @@ describe('precedence', () => {
     ])
   })
 
+  it('takes 0 where there need be no limit, as README says', () => {
+    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0' } }).moveRate).toBe(0)
+    expect(resolveConfig({ env: { SHOAL_MOVE_RATE: '0B' } }).moveRate).toBe(0)
+    expect(refusal({ env: { SHOAL_SEGMENT_SIZE: '0' } })).toMatch(
+      /^SHOAL_SEGMENT_SIZE: '0' is outside /,
+    )
+  })
+
   it('names variables that mean nothing', () => {
     expect(unknownVariables({ SHOAL_ZONE: 'a', SHOAL_ZNOE: 'b', PATH: 'c' })).toEqual([
       'SHOAL_ZNOE',

@@ -45,7 +45,8 @@ function hostPort(): z.ZodType<HostPort> {
 function size(min: number, max: number, range: string): z.ZodType<number> {
   const problem = 'is not a size, such as 512MiB, 2GiB or 1TiB'
   return z.string(problem).transform((value, context): number => {
-    const sizeBytes = parseSize(value)
+    // Nothing needs no unit.
+    const sizeBytes = value === '0' ? 0 : parseSize(value)
     if (sizeBytes !== undefined && sizeBytes >= min && sizeBytes <= max) return sizeBytes
     context.addIssue({ code: 'custom', message: sizeBytes === undefined ? problem : range })
     return z.NEVER

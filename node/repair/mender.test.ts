@@ -97,3 +97,29 @@ test.each<[string, () => void]>([
   await mended()
   expect([put, suspects, forgotten]).toEqual([[], [], []])
 })
+
+test('is nothing to warn of while blocks move, unless it is damaged', async () => {
+  const warnings: string[] = []
+  const moving = (isBad: boolean): Mender =>
+    new Mender({
+      self: 'a' as NodeId,
+      blocks: {
+        put: () => Promise.resolve(),
+        ownerOf: () => Promise.resolve(owner),
+        isBad: () => Promise.resolve(isBad),
+        forget: () => Promise.resolve({ blocks: 0, bytes: 0 }),
+      },
+      read: () => Promise.resolve(BLOCK),
+      peers: { getOwnedBlock: () => Promise.resolve(BLOCK) },
+      placement: { sets: () => [['a', 'b'] as NodeId[]], sources: () => ['c' as NodeId] },
+      marks: { ask: () => Promise.resolve(new Set()) },
+      collector: { suspect() {} },
+      logger: { debug() {}, info() {}, warn: (_, text) => void warnings.push(text), error() {} },
+    })
+  mender = moving(false)
+  await mended()
+  expect(warnings).toEqual([])
+  mender = moving(true)
+  await mended()
+  expect(warnings.length).toBe(1)
+})

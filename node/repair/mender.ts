@@ -64,12 +64,18 @@ export class Mender {
   }
 
   async #mend(key: BlockKey): Promise<void> {
-    const { blocks, read, collector, marks, logger } = this.#options
+    const { blocks, read, collector, marks, logger, placement } = this.#options
     const partition = partitionOfKey(key)
     const block = await read(key)
     if (block !== undefined) {
+      // While blocks move, many are not here yet when they are first read.
+      const isMoving = (placement.sources?.(partition) ?? []).length > 0
+      const isAwaited = isMoving && !(await blocks.isBad(key))
       await blocks.put(block)
-      logger.warn({ partition }, 'a block that was damaged or missing was fetched from a replica')
+      if (isAwaited) logger.debug({ partition }, 'a block was read before it had moved')
+      else {
+        logger.warn({ partition }, 'a block that was damaged or missing was fetched from a replica')
+      }
       return
     }
     const dataId = dataIdOf(key)

@@ -104,6 +104,7 @@ class Growth {
       }
     } catch (error) {
       this.#faults.push(String(error))
+      this.#forgetDead()
       for (const node of members.running) {
         console.log(`--- node ${node}\n${members.output(node).slice(-4_000)}`)
       }
@@ -381,6 +382,13 @@ class Growth {
 
   #clientOf(node: number): RawClient {
     return new RawClient(this.#members.endpoint(node), this.#members.credentials)
+  }
+
+  /** What is left is checked all the same. */
+  #forgetDead(): void {
+    const { running } = this.#members
+    const live = running.filter((node) => this.#members.isRunning(node))
+    for (const node of running) if (!live.includes(node)) this.#forget(node)
   }
 
   #forget(node: number): void {

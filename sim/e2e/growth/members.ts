@@ -123,6 +123,11 @@ export class Members {
     return ended
   }
 
+  isRunning(node: number): boolean {
+    const child = this.#children.get(node)
+    return child !== undefined && child.exitCode === undefined
+  }
+
   /** The process that was started last for it. */
   process(node: number): number | undefined {
     return this.#children.get(node)?.pid
