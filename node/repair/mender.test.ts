@@ -111,7 +111,11 @@ test('is nothing to warn of while blocks move, unless it is damaged', async () =
       },
       read: () => Promise.resolve(BLOCK),
       peers: { getOwnedBlock: () => Promise.resolve(BLOCK) },
-      placement: { sets: () => [['a', 'b'] as NodeId[]], sources: () => ['c' as NodeId] },
+      placement: {
+        epoch: () => 1,
+        sets: () => [['a', 'b'] as NodeId[]],
+        sources: () => ['c' as NodeId],
+      },
       marks: { ask: () => Promise.resolve(new Set()) },
       collector: { suspect() {} },
       logger: { debug() {}, info() {}, warn: (_, text) => void warnings.push(text), error() {} },
