@@ -231,6 +231,31 @@ describe('a member whose cluster is not there', () => {
   )
 })
 
+describe('a join that is refused', () => {
+  it(
+    'by a token that was used already is one line, and the directory is as it was found',
+    async () => {
+      const own = await freePort()
+      const first = start('--admin', own)
+      await first.until('out', /^ready /m)
+      const token = shoal(['token', '--admin', own])
+      expect(await token.exit).toBe(0)
+      const file = join(parent, 'token')
+      writeFileSync(file, token.out, { mode: 0o600 })
+      const second = start('--data', join(parent, 'second'), '--join-file', file)
+      await second.until('out', /^ready /m)
+      const third = join(parent, 'third')
+      const twice = start('--data', third, '--join-file', file)
+      expect(await twice.exit).toBe(1)
+      expect(twice.errors.split('\n').filter((line) => line.startsWith('shoal: '))).toEqual([
+        'shoal: the join token was used already; ask for a new one: shoal token',
+      ])
+      expect(readdirSync(third)).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+})
+
 describe('a log that can not be written', () => {
   it(
     'on a full disk does not kill the node, at its start neither',

@@ -47,6 +47,7 @@ import type { Peers } from '../rpc/peers.ts'
 import type { DeadData } from '../space/dead-data.ts'
 import type { Freer } from '../space/freer.ts'
 import type { MoveFile } from './move-file.ts'
+import { inMoveOrder, type Waiting } from './move-order.ts'
 import { ByteRate, Slots, Throughput } from './rate.ts'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -385,8 +386,7 @@ export class BlockMover {
         fullness.set(nodeId, 1 - status.freeBytes / status.totalBytes)
       }),
     )
-    const ranked: { readonly partition: number; readonly copies: number; readonly full: number }[] =
-      []
+    const ranked: Waiting[] = []
     for (const partition of waiting) {
       await turns.took(PARTITION_ROWS)
       const from = new Set(this.#sets(layout, partition).slice(0, -1).flat())
@@ -394,9 +394,7 @@ export class BlockMover {
       const full = Math.max(0, ...up.map((node) => fullness.get(node) ?? 0))
       ranked.push({ partition, copies: up.length, full })
     }
-    return ranked
-      .sort((a, b) => a.copies - b.copies || b.full - a.full || a.partition - b.partition)
-      .map(({ partition }) => partition)
+    return inMoveOrder(ranked)
   }
 
   /** True when every block of the partition is here. */
