@@ -34,7 +34,6 @@ import type {
   AcceptRequest,
   Fence,
   RegisterReply,
-  RegisterRequest,
   RegisterValue,
   ReplicaSets,
 } from '../../protocol/register/types.ts'
