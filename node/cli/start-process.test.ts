@@ -124,7 +124,7 @@ describe('a start on a directory', () => {
       const again = start('--cluster', own!)
       await again.until('out', /^ready /m)
       await stop(again)
-      expect(again.errors).not.toMatch(/founded/)
+      expect(again.errors).not.toMatch(/founded a NEW/)
     },
     TIMEOUT_MS,
   )
