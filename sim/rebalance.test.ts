@@ -79,7 +79,9 @@ test('the status of a node and the layout say why a change does not move on', as
     hand.cluster.kill(1, false)
     hand.cluster.kill(2, false)
     expect((await admin.status()).warnings).toContainEqual(expect.stringMatching(line))
-    expect((await admin.layoutTable()).underWay).toMatch(/too few of their holders answer; start .*/)
+    expect((await admin.layoutTable()).underWay).toMatch(
+      /too few of their holders answer; start .*/,
+    )
   })
 })
 
