@@ -13,6 +13,9 @@
  *   - no vote and no proposal before a majority has this boot on disk
  *   - a boot is raised durably before it is told to anyone                                  (P1, G5)
  *   - a position of the log that somebody saw and this log did not have at the start is a loss (D8)
+ *   - an old copy abstains from the epoch behind each one that it hears of, until so many members have said theirs that
+ *     each majority with this node in it has another one among them. Whoever voted on an entry together with the
+ *     earlier life knew the entry before, so this covers that vote (D8). Then it abstains from nothing more
  */
 
 import type { NodeId, StorageId } from '../../protocol/ids.ts'
@@ -63,6 +66,12 @@ export class SelfCheck {
   #proven = false
   #stopped = false
   #restored = false
+  /** Members that have said their epoch since this node was found to be an old copy. */
+  readonly #abstainedFor = new Set<NodeId>()
+  /** The highest of these. */
+  #heardEpoch = 0
+  /** It abstains from every epoch on which the earlier life may have voted. */
+  #isCovered = false
   #work: Promise<void> = Promise.resolve()
 
   constructor(options: SelfCheckOptions) {
@@ -130,7 +139,7 @@ export class SelfCheck {
   async #hear(peer: NodeId, told: Sighting, seen: SeenBefore): Promise<void> {
     // Of a boot that was given up meanwhile.
     if (told.life !== this.#life || this.#stopped) return
-    const { startSequence, abstain } = this.#options
+    const { startSequence } = this.#options
     if (seen.boot > 0) {
       const before: Sighting = { ...seen, storage: told.storage }
       if (isUsedUp(before, told)) {
@@ -143,9 +152,25 @@ export class SelfCheck {
         await this.#forget(`the log had more records: ${found}`, seen.epoch)
       }
     }
-    if (this.#restored) await abstain(seen.epoch + 1)
+    if (this.#restored) await this.#abstainBehind(peer, seen.epoch)
     this.#recorded.add(peer)
     this.#conclude()
+  }
+
+  /** Until enough have said what they know. A member that comes in later can't have voted with the earlier life. */
+  async #abstainBehind(peer: NodeId, epoch: number): Promise<void> {
+    if (this.#isCovered) return
+    const { view: current, self, abstain } = this.#options
+    await abstain(epoch + 1)
+    this.#abstainedFor.add(peer)
+    this.#heardEpoch = Math.max(this.#heardEpoch, epoch)
+    const view = current()
+    // Whoever voted then is looked up among the members of the latest epoch that was heard of.
+    if (view === undefined || view.epoch < this.#heardEpoch) return
+    const { members } = view.entry
+    const others = members.filter(({ nodeId }) => nodeId !== self)
+    const heard = others.filter(({ nodeId }) => this.#abstainedFor.has(nodeId))
+    this.#isCovered = heard.length > members.length - majority(members.length)
   }
 
   /** This directory is older than what the peer has seen of it. */
@@ -162,6 +187,8 @@ export class SelfCheck {
     this.#boot = boot
     this.#life = hex(this.#options.random.bytes(LIFE_BYTES))
     this.#recorded.clear()
+    this.#abstainedFor.clear()
+    this.#isCovered = false
     logger.warn({ boot }, 'this node goes on with a boot number that was never used')
     this.#greetAll()
   }
