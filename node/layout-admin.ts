@@ -29,7 +29,8 @@ import {
 } from '../protocol/layout/plan.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
-import { tableOf } from './layout-table.ts'
+import { abstainsLine, tableOf } from './layout-table.ts'
+import type { Abstaining } from './membership/abstention.ts'
 import { MembershipError } from './membership/errors.ts'
 import { partitionsLostBy } from './spare-replicas.ts'
 
@@ -51,6 +52,7 @@ export interface LayoutAdminOptions {
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
   readonly changes: Changes
   readonly silentMs?: ((node: NodeId) => number) | undefined
+  readonly abstaining?: (() => Abstaining | undefined) | undefined
 }
 
 export class LayoutAdmin {
@@ -61,9 +63,11 @@ export class LayoutAdmin {
   }
 
   async table(): Promise<LayoutTable> {
-    const { self, view: current, replies, silentMs } = this.#options
+    const { self, view: current, replies, silentMs, abstaining } = this.#options
     const view = current()
-    return tableOf(view, self, await replies(view), changesOf(view.entry), silentMs)
+    const table = tableOf(view, self, await replies(view), changesOf(view.entry), silentMs)
+    const now = abstaining?.()
+    return now === undefined ? table : { ...table, abstains: abstainsLine(view, self, now) }
   }
 
   async plan(planned: PlannedChange): Promise<LayoutPlan> {

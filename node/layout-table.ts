@@ -4,7 +4,9 @@ import type { LayoutNode, LayoutTable, Move, NodeState } from '../gateway/admin/
 import type { NodeId } from '../protocol/ids.ts'
 import { nextReplicationOf, type Member } from '../protocol/layout/entry.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
+import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import type { Abstaining } from './membership/abstention.ts'
 import { heldUp, type Held } from './membership/held-up.ts'
 import { nameOf } from './node-name.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
@@ -216,6 +218,34 @@ export function heldOf(
     parts.push(`${what}${isOfSource ? giveUp : ''}`)
   }
   return { partitions, nodes, ...(mute.length > 0 && { mute }), line: parts.join('; ') }
+}
+
+/** Who does not vote on the next entry, and what ends that, in one line. */
+export function abstainsLine(
+  view: LayoutView,
+  self: NodeId,
+  { epoch, nodes, voters, isDecidable }: Abstaining,
+): string {
+  const isOwn = nodes.length === 1 && nodes[0] === self
+  const who = isOwn ? 'this node' : some(view, nodes)
+  const what =
+    nodes.length === 1
+      ? `${who} lost its vote file, or is an old copy that was put back`
+      : `${nodes.length} of ${voters} members (${who}) lost their vote files, or are old copies that were put back`
+  if (!isDecidable) {
+    return (
+      `${what}: no majority can decide epoch ${epoch}, so the layout can’t change any more; reads and writes ` +
+      'go on: see “A lost vote file” in docs/operations.md'
+    )
+  }
+  const waits =
+    view.state === 'STABLE'
+      ? `${majority(voters)} others decide an entry that changes nothing, which takes seconds once they are up`
+      : 'the next step of the change that is under way is decided'
+  return (
+    `${what}, and can’t vote on epoch ${epoch} of the layout. That ends when ${waits}; until then let no other ` +
+    'member go for good'
+  )
 }
 
 /** As the node knows it that has most of them. */

@@ -32,7 +32,7 @@ import type { Clock, Logger, Network } from './env/ports.ts'
 import type { DiskWatch } from './env/watched-disk.ts'
 import { AcceptLoss } from './accept-loss.ts'
 import { LayoutAdmin } from './layout-admin.ts'
-import { heldOf } from './layout-table.ts'
+import { abstainsLine, heldOf } from './layout-table.ts'
 import { MembershipError } from './membership/errors.ts'
 import { leftLine } from './membership/former.ts'
 import type { LayoutManager } from './membership/layout-manager.ts'
@@ -110,6 +110,7 @@ export class Status implements AdminBackend {
       view: () => this.#view(),
       replies: (view: LayoutView) => this.#askAll(view),
       silentMs: (node: NodeId) => layout.silentMs(node),
+      abstaining: () => layout.abstaining(),
       changes: layout.changes,
     }
     this.#layout = new LayoutAdmin(common)
@@ -251,6 +252,10 @@ export class Status implements AdminBackend {
     const [replies, lost] = await Promise.all([this.#askAll(view), this.lost()])
     const spare = spareOf(view, replies)
     const held = heldOf(view, replies, (node) => layout.silentMs(node))
+    const abstaining = layout.abstaining()
+    const abstains = abstaining && abstainsLine(view, network.self, abstaining)
+    // A member that is gone for good could not be removed or replaced.
+    const isTight = abstaining?.canLoseOne === false
     const stats = store.stats()
     const silentSeconds = Math.floor(disk.silentMs() / 1_000)
     const upkeep = this.#options.upkeep.status()
@@ -269,9 +274,7 @@ export class Status implements AdminBackend {
         ...awayLines(view, (node) => !replies.has(node) && !this.#options.peers.connected(node)),
         ...(held === undefined ? [] : [held.line]),
         ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
-        ...(layout.status().abstainsFrom === undefined
-          ? []
-          : ['this node lost its vote file: it does not vote on the next layout']),
+        ...(abstains === undefined ? [] : [abstains]),
         ...(silentSeconds >= DISK_SILENT_SECONDS
           ? [`the disk does not answer for ${silentSeconds} s`]
           : []),
@@ -327,8 +330,8 @@ export class Status implements AdminBackend {
         pendingBytes: sum(replies, (reply) => reply.movePendingBytes),
         bytesPerSecond: sum(replies, (reply) => reply.moveBytesPerSecond),
       },
-      canLoseANode: spare.canLoseANode,
-      canLoseANodeWhy: spare.why,
+      canLoseANode: spare.canLoseANode && !isTight,
+      canLoseANodeWhy: spare.canLoseANode && isTight ? abstains! : spare.why,
       uptimeSeconds: Math.floor((clock.monotonicMs() - startedMs) / 1000),
     }
   }

@@ -66,6 +66,8 @@ export interface LayoutTable {
   readonly changes: readonly string[]
   /** All of that in one line. */
   readonly underWay: string
+  /** Members that do not vote on the next entry, and what ends that, in one line. Absent: none that this node knows. */
+  readonly abstains?: string | undefined
   readonly move: Move
   readonly nodes: readonly LayoutNode[]
 }

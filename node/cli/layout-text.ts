@@ -26,6 +26,7 @@ export function layoutLines(layout: LayoutTable): string[] {
     ...nodeTable(nodes),
     '',
     printable(layout.underWay),
+    ...(layout.abstains === undefined ? [] : [printable(layout.abstains)]),
   ]
 }
 

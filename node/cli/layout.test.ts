@@ -113,6 +113,11 @@ describe('the layout as a table', () => {
     expect(progressLines(moving, 100)[0]).toMatch(/ 50 % 1 GiB to come, 16 MiB\/s, 1m 4s left$/)
   })
 
+  it('with those that do not vote on the next entry', () => {
+    const abstains = 'this node lost its vote file'
+    expect(layoutLines({ ...table, abstains }).slice(-2)).toEqual([table.underWay, abstains])
+  })
+
   it('shows what others wrote without obeying it', () => {
     const bad = { ...table, nodes: [node('a', { name: 'x\u001B[2J', zone: '\u001B' })] }
     expect(layoutLines(bad).join('')).not.toContain('\u001B')

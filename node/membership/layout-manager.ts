@@ -34,6 +34,7 @@ import {
 import { diffOf } from '../../protocol/layout/plan.ts'
 import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
+import { Abstention, type Abstaining } from './abstention.ts'
 import { Admission } from './admission.ts'
 import { CatchUp } from './catch-up.ts'
 import { ChangeDriver } from './change-driver.ts'
@@ -124,6 +125,7 @@ export class LayoutManager {
   readonly #voter: Voter
   readonly #gossip: EpochGossip
   readonly #watch: ChangeWatch
+  readonly #abstention: Abstention
   readonly #gate: ChangeGate
   readonly #admission: Admission
   readonly #removal: Removal
@@ -179,6 +181,7 @@ export class LayoutManager {
     const changing = { ...common, gate: this.#gate, connected }
     this.#voter = new Voter(log, signer, catchUp, (entry) => this.secrets.mayAccept(entry))
     this.#watch = new ChangeWatch({ ...common, self: network.self, connected })
+    this.#abstention = new Abstention({ ...common, connected, catchUp })
     this.secrets = new SecretOffice({
       ...common,
       store: options.clusterSecret,
@@ -389,6 +392,11 @@ export class LayoutManager {
     return this.#log.abstain(epoch)
   }
 
+  /** Who does not vote on the next entry; undefined: nobody that this node knows of. */
+  abstaining(): Abstaining | undefined {
+    return this.#abstention.now()
+  }
+
   /** Answers the layout's messages; undefined for any other type. */
   handle(from: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> | undefined {
     const known: readonly number[] = Object.values(LAYOUT_RPC)
@@ -494,6 +502,7 @@ export class LayoutManager {
       await this.#timer.sleep(this.#timer.jittered(HEARTBEAT_MS))
       this.#gossip.beat()
       this.#watch.look()
+      this.#abstention.look()
       const { view } = this.#log
       if (view?.isMember(network.self) === true) this.#heldUp.beat(view)
     }
@@ -542,6 +551,8 @@ export class LayoutManager {
       }
       case LAYOUT_RPC.silence:
         return this.#removal.answer(body)
+      case LAYOUT_RPC.abstains:
+        return this.#abstention.answer(from, body)
       case LAYOUT_RPC.offer:
         return this.secrets.offered(from, body)
       case LAYOUT_RPC.secret:

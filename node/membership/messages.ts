@@ -39,6 +39,8 @@ export const LAYOUT_RPC = {
   progress: 207,
   /** {node} → {silentMs}: for how long the receiver has not been connected to it (removal.ts) */
   silence: 208,
+  /** {epoch}: the sender does not vote on it, and asks for an entry → who answers (abstention.ts) */
+  abstains: 209,
 } as const
 
 const EPOCH_MAX = Number.MAX_SAFE_INTEGER

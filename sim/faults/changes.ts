@@ -312,7 +312,8 @@ export class Changes {
       // One that has yet to come in for the first time holds no copy that counts.
       if (number !== undefined && this.#cluster.isJoining(number)) continue
       if (node === undefined) return `${number} is down`
-      // Of three members one that dies leaves two votes on the next entry, or the layout can't change any more.
+      // Of three members one that dies leaves two votes on the next entry, or the layout can't change any more. An
+      // abstention ends by itself when all are up: until then nobody dies.
       if (node.layout.status().abstainsFrom !== undefined) return `${number} has lost its vote`
       if (node.recall.forgotten().length > 0) return `${number} has forgotten`
       if (mayLackBlocks(node, view)) return `${number} may lack blocks`
