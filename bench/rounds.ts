@@ -1,7 +1,7 @@
 /**
  * Rounds and flushes of each operation, counted by the nodes' own metrics: a cluster of five, every request through
- * a node that holds none of the key's replicas, caches warm. Twice: in a cluster that was formed at once, and in one that held
- * data when it grew from one node to three and to five. Growth must not add a round.
+ * a node that holds none of the key's replicas, with warm caches. They are counted twice: in a cluster that was formed
+ * at once, and in one that held data when it grew from one node to three and to five. Growth must not add a round.
  *
  * Also alone: `npm run bench -- --only rounds`.
  */
@@ -16,9 +16,9 @@ import { table } from './table.ts'
 
 const nodes = 5
 const keysOfCase = 6
-/** Rounds are counted: a slow machine is no fault. */
+/** Long, because only rounds are judged: a slow machine is no fault. Milliseconds. */
 const patienceMs = 300_000
-/** In the cluster that grows. */
+/** Objects that the growing cluster holds before it grows. */
 const objectsBefore = 60
 const bucket = 'rounds'
 
@@ -73,7 +73,7 @@ export function replicaIds(located: unknown): string[] {
   return (byLayout ?? []).map(({ node }) => node).filter((node) => typeof node === 'string')
 }
 
-/** Of one case. */
+/** What one case took. */
 interface Counted {
   readonly rounds: number
   readonly flushes: number
@@ -106,7 +106,7 @@ export async function measureRounds(): Promise<string[]> {
     )
     if (after.rounds > before.rounds) {
       failures.push(
-        `${title}: growth made ${after.rounds.toFixed(2)} rounds of ${before.rounds.toFixed(2)}`,
+        `${title}: ${after.rounds.toFixed(2)} rounds after growth, ${before.rounds.toFixed(2)} without`,
       )
     }
   }
@@ -141,7 +141,7 @@ async function formAtOnce(): Promise<Shoal> {
   })
 }
 
-/** What it held before: the bucket, and small and large objects. */
+/** Starts one node, stores the bucket and small and large objects, and grows to five nodes. */
 async function grow(): Promise<Shoal> {
   return started(1, async (shoal, first) => {
     await first.must({ method: 'PUT', bucket })
@@ -173,7 +173,7 @@ async function started(
   }
 }
 
-/** Of each case, in their order. */
+/** Runs all cases; counts in the order of the cases. */
 async function onCluster(start: () => Promise<Shoal>): Promise<Counted[]> {
   const shoal = await start()
   const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))

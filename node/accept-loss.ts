@@ -1,9 +1,9 @@
 /**
- * The operator's word that no further copy exists: what a change of the layout waits for in vain is given up, after it
- * was shown. Without it a source of which a node is gone for good would stay for ever, and with three of them no
- * change could begin; and a damaged register without another replica would keep its partition where it is.
+ * `shoal layout accept-loss`: the operator says that no further copy exists, and the node gives up what it showed
+ * before. A source with a node that is gone for good may otherwise stay for ever, and with three sources no change can
+ * begin; a damaged register without another replica keeps its partition from moving.
  *
- * What is still with a node that answers is not touched: an old holder frees its blocks only when the present ones
+ * Nothing that an answering node still has is touched: an old holder frees its blocks only when the present holders
  * have them (L8).
  */
 
@@ -26,7 +26,7 @@ import { lostName } from './space/lost-name.ts'
 import type { LostReport } from './space/lost-report.ts'
 import type { Upkeep } from './upkeep.ts'
 
-/** In one line of the log. */
+/** Partitions that are named in one line of the log. */
 const NAMED_MAX = 20
 
 export interface AcceptLossOptions {
@@ -74,7 +74,10 @@ export class AcceptLoss {
     const { sources, registers, epoch, refusal } = report
     if (refusal !== undefined) throw new LayoutRefusal(409, refusal)
     if (report.id !== id) {
-      throw new LayoutRefusal(409, 'what would be lost has changed meanwhile: look again')
+      throw new LayoutRefusal(
+        409,
+        'what would be lost has changed meanwhile: look at the report again',
+      )
     }
     for (const { epoch: since, partitions, waitsFor, unreadable } of sources) {
       const some = partitions.slice(0, NAMED_MAX)
@@ -97,7 +100,7 @@ export class AcceptLoss {
     return report
   }
 
-  /** Damaged, and with no other replica that could say what they were. */
+  /** Damaged registers of this node that have no other replica. */
   #keys(view: LayoutView): readonly RegisterKey[] {
     const { damaged, self } = this.#options
     return damaged.list().filter((key) => isAlone(view, partitionOfKey(key), self))

@@ -45,7 +45,7 @@ function hostPort(): z.ZodType<HostPort> {
 function size(min: number, max: number, range: string): z.ZodType<number> {
   const problem = 'is not a size, such as 512MiB, 2GiB or 1TiB'
   return z.string(problem).transform((value, context): number => {
-    // Nothing needs no unit.
+    // Zero is the same in every unit.
     const sizeBytes = value === '0' ? 0 : parseSize(value)
     if (sizeBytes !== undefined && sizeBytes >= min && sizeBytes <= max) return sizeBytes
     context.addIssue({ code: 'custom', message: sizeBytes === undefined ? problem : range })
@@ -107,7 +107,7 @@ const clusterFields = {
   region: text(/^[a-z0-9-]{1,32}$/, 'is not a region name, such as us-east-1').default('us-east-1'),
   /**
    * Replicas of every partition, at most as many as there are members. Default 3. Taken by the node
-   * that founds the cluster and kept in its genesis record; ignored later. Cost: each byte is stored
+   * that founds the cluster, and ignored later: `shoal layout replication` changes it. Cost: each byte is stored
    * and sent this many times; a majority must answer, so 3 survive one lost node, 5 two.
    */
   replication: count(1, 7).default(3),
@@ -250,7 +250,8 @@ const nodeFields = {
   /** Pause between two scrubs. Default `7d`. Cost: damage stays unknown for that long at most. */
   scrubPause: duration(1_000, 365 * 86_400e3, 'is outside 1s to 365d').prefault('7d'),
   /**
-   * A member that a majority of the others has not reached for so long is removed, and its partitions go to them.
+   * A member that a majority of the others has not reached for this long is removed, and its partitions go to them.
+   * It is kept while they have no room for its data, or while too few members, zones or replicas would be left.
    * Default: never. Cost: a node that comes back later has to be emptied, and its data was copied in vain.
    */
   removeAfter: duration(60_000, 365 * 86_400e3, 'is outside 1m to 365d').optional(),

@@ -192,8 +192,8 @@ export class DataDirectory {
   /** Instead of `close`: what this start has formatted goes again. Nothing else ever does. */
   discard(): void {
     assert(this.isNew, 'only a directory that was formatted now is discarded')
-    // It was empty, so all of it is this start's; the lock is let go by `close`. node.json goes last: a directory that
-    // holds anything else is nobody's without it.
+    // The directory was empty, so this start made everything in it. The lock goes with `close`. node.json goes last:
+    // without it, the next start would refuse a directory that holds anything else.
     for (const name of readdirSync(this.path)) {
       if (name === NODE_FILE || isLockFile(name)) continue
       rmSync(join(this.path, name), { recursive: true, force: true })

@@ -1,4 +1,7 @@
-/** Runs over all items, `lanes` of them at any time. Rejects with the first error, once nothing is under way. */
+/**
+ * Runs over all items, at most `lanes` of them at any time. After an error no further item begins; rejects with the first
+ * error once no run is under way.
+ */
 export async function inLanes<T>(
   items: Iterable<T>,
   lanes: number,

@@ -177,11 +177,11 @@ describe('removing a node', () => {
   })
 })
 
-describe('a member that is away for longer than removeAfter', () => {
+describe('a member that has been away for longer than removeAfter', () => {
   const why = (members: readonly Member[], up: readonly Member[], options = {}) =>
     world(members, up, options).admin.keptBecause(b.nodeId)
 
-  it('may go when nothing is lost by it, and is kept with a reason else', async () => {
+  it('may be removed when nothing is lost by it, and is otherwise kept with a reason', async () => {
     expect(await why(four, [a, c, d])).toBeUndefined()
     expect(await why([a, b, c], [a, c])).toMatch(/^2 members for 3 replicas: /)
     expect(await why(four, [a, c])).toMatch(/^without b \d+ partitions have no majority .* start d/)
@@ -200,7 +200,7 @@ describe('a member that is away for longer than removeAfter', () => {
   })
 })
 
-describe('too little would be left', () => {
+describe('changes that leave too few members or zones', () => {
   const zoned = four.map((each, i) => ({ ...each, zone: `z${Math.min(i, 2)}` }))
 
   it.each<[string, readonly Member[], LayoutChange, RegExp]>([
@@ -222,7 +222,7 @@ describe('too little would be left', () => {
     const { admin, asked } = world(members, members)
     const said = await refusalOf(admin.apply(change))
     expect(said.replace(/^409 /, '')).toMatch(line)
-    expect(said).toMatch(/; or give --force to do it all the same$/)
+    expect(said).toMatch(/; or give --force to make the change all the same$/)
     expect(asked).toEqual([])
     const plan = await admin.plan(change)
     expect([plan.fits, plan.faults]).toEqual([false, [said.replace(/^409 /, '')]])
@@ -232,7 +232,7 @@ describe('too little would be left', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('no force makes room on a disk', async () => {
+  it('force does not override a lack of room', async () => {
     const { admin, asked } = world(four, four, { usedBytes: 8.5e11 })
     expect(await refusalOf(admin.apply({ kind: 'drain', node: 'b', force: true }))).toMatch(
       /^409 it does not fit: \w+ would hold .* of .* \(\d+ %; 90 % is full\).*: let another node join first$/,

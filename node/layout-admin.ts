@@ -102,7 +102,7 @@ export class LayoutAdmin {
     return { ...changedBy(entry), ...nodesOf(change) }
   }
 
-  /** Why a member that is away must not be left out without orders, in one line; undefined when it may be. */
+  /** Why a member that is away must not be removed by itself, in one line; undefined when it may be. */
   async keptBecause(nodeId: NodeId): Promise<string | undefined> {
     const view = this.#options.view()
     const change: Change = { kind: 'remove', nodeId }
@@ -129,7 +129,7 @@ function isForced(asked: PlannedChange): boolean {
 }
 
 function orForce(scarce: string): string {
-  return `${scarce}; or give --force to do it all the same`
+  return `${scarce}; or give --force to make the change all the same`
 }
 
 function planFor(

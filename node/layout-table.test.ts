@@ -103,7 +103,7 @@ describe('the layout as a table', () => {
     )
   })
 
-  it('says who is up and can’t tell what it has', () => {
+  it('names nodes that are up and can’t tell what they have', () => {
     const all = new Uint8Array(8).fill(0xff)
     const next = [a, b]
     const planned = (reply: Partial<WireStatusReply>) =>

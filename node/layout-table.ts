@@ -17,7 +17,7 @@ const LEFT =
 
 const NAMES_MAX = 3
 
-/** Milliseconds. 0: it is connected. */
+/** How long this node has not been connected to that one, milliseconds; 0 while it is connected. */
 export type SilentMs = (node: NodeId) => number
 
 /**
@@ -176,8 +176,8 @@ function awayText(nodes: readonly LayoutNode[]): string {
 }
 
 /**
- * Why the change under way does not move on; undefined when it does, or there is none. The line says what is waited for,
- * which node and since when, and what an operator can do.
+ * Why the change under way does not move on; undefined when it does, or when there is none. The line says what the change
+ * waits for, on which nodes and since when, and what an operator can do.
  */
 export function heldOf(
   view: LayoutView,
@@ -248,7 +248,7 @@ export function abstainsLine(
   )
 }
 
-/** As the node knows it that has most of them. */
+/** Blocks that are named and not given: the count of the node that knows of most. */
 function unreadableIn(replies: ReadonlyMap<NodeId, WireStatusReply>): number {
   const each = [...replies.values()].map(({ stuck }) =>
     stuck.reduce((sum, { unreadable }) => sum + unreadable, 0),
@@ -256,7 +256,7 @@ function unreadableIn(replies: ReadonlyMap<NodeId, WireStatusReply>): number {
   return Math.max(0, ...each)
 }
 
-/** They are up, and what they say does not count. */
+/** Why nodes that are up can't say what they have. */
 function muteText(
   view: LayoutView,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
@@ -268,7 +268,7 @@ function muteText(
     return `${some(view, mute)} may have forgotten something, and must be compared first`
   const registers = count === 1 ? '1 damaged register' : `${count} damaged registers`
   return (
-    `${some(view, damaged)} has ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
+    `${some(view, damaged)} ${damaged.length === 1 ? 'has' : 'have'} ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
     '`shoal layout accept-loss` there names what can’t'
   )
 }

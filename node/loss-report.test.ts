@@ -18,7 +18,7 @@ const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0 }
 const LACKING = [{ epoch: 3, partitions: FIRST }]
 const REPLY: Reply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
 
-/** Of members a, b and c, which have taken over from a, d and e. */
+/** The report of members a, b and c, which have taken over from a, d and e. */
 function report(
   replies: Partial<Record<'a' | 'b' | 'c' | 'd' | 'e', Partial<Reply>>>,
   changes: Partial<LayoutEntry> = {},
@@ -42,7 +42,7 @@ function report(
 
 const waits = { lacking: LACKING, stuck: STUCK }
 
-test('names what each present holder waits for in vain, and the nodes that may have it', () => {
+test('lists what present holders wait for in vain, and the nodes that may have it', () => {
   const found = report({ a: {}, b: waits, c: waits })
   expect(found.refusal).toBeUndefined()
   expect(found.sources).toEqual([
@@ -53,13 +53,13 @@ test('names what each present holder waits for in vain, and the nodes that may h
   expect(report({ a: {}, b: waits, c: waits }, { epoch: 6 }).id).not.toBe(found.id)
 })
 
-test('blocks that nobody gives wait for whoever is away', () => {
+test('blocks that no node gives may be with any node that is away', () => {
   const stuck = [{ partitions: FIRST, nodes: [], unreadable: 4 }]
   const unread = { lacking: LACKING, stuck }
   expect(report({ a: {}, b: unread, c: {}, d: {} }).sources).toMatchObject([
     { waitsFor: ['e'], unreadable: 4 },
   ])
-  // All have answered: it will turn out by itself that they are lost.
+  // All nodes have answered: the mover finds out by itself that the blocks are lost.
   const all = report({ a: {}, b: unread, c: {}, d: {}, e: {} })
   expect([all.sources, all.refusal]).toEqual([
     [],
@@ -88,7 +88,7 @@ test.each<[string, ReturnType<typeof report>, RegExp]>([
   expect(refusal).toMatch(expected)
 })
 
-test('damaged registers, once a scrub has tried', () => {
+test('damaged registers may be given up once a scrub has tried to mend them', () => {
   const registers = [{ partition: 3, kind: 'object', name: 'b/k' }]
   const planned = { sources: undefined, state: 'PLANNED', cause: 'plan', next: [a, b] } as const
   const tried = report({ a: {} }, planned, { registers })

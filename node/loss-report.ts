@@ -1,9 +1,9 @@
 /**
  * What a change of the layout waits for in vain, and whether an operator may give it up. Pure.
  *
- * A partition is lost to a source when the present holders that lack blocks of it have fetched all that any node
- * gives, and wait for nodes that do not answer: these may have the only copies. Nothing is given up while waiting, or
- * starting a node, would help.
+ * A partition of a source can be given up when the present holders that lack blocks of it have fetched all that any
+ * node gives, and wait only for nodes that do not answer: these may have the only copies. Nothing is given up while
+ * waiting, or starting a node, would help.
  */
 
 import type { LossReport, LostRegister, LostSource } from '../gateway/admin/layout.ts'
@@ -16,19 +16,19 @@ import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { nameOf } from './node-name.ts'
 
-/** A node that is away for less may be about to come back. */
+/** A node that has been away for less may be about to come back. */
 const AWAY_MS_MIN = 60_000
 
 export type Reply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
 
 export interface Losses {
   readonly view: LayoutView
-  /** Of the nodes that are up, this one included. */
+  /** Status of the nodes that are up, this one included. */
   readonly replies: ReadonlyMap<NodeId, Reply>
   readonly silentMs: (node: NodeId) => number
   /** Damaged registers of this node without another replica. */
   readonly registers: readonly LostRegister[]
-  /** Why those can't be given up yet. */
+  /** Why `registers` can't be given up yet; undefined when they can. */
   readonly registersRefusal: string | undefined
 }
 
@@ -50,13 +50,13 @@ export function lossReportOf(losses: Losses): LossReport {
 
 class Look {
   readonly #losses: Losses
-  /** Without them too few present holders answer. */
+  /** Nodes without which too few present holders answer. */
   readonly #toStart = new Set<NodeId>()
-  /** Waited for, and up. */
+  /** Nodes that are waited for although they are up. */
   readonly #back = new Set<NodeId>()
-  /** Away for a moment only, so far. */
+  /** Nodes that have been away for less than AWAY_MS_MIN. */
   readonly #justLeft = new Set<NodeId>()
-  /** Partitions whose blocks are being fetched. */
+  /** How many partitions have blocks that are being fetched. */
   #moving = 0
 
   constructor(losses: Losses) {
@@ -102,7 +102,7 @@ class Look {
     ]
   }
 
-  /** Nodes that those who lack blocks of the partition wait for; undefined while one of them fetches. */
+  /** The nodes for which the holders in `lacking` wait; undefined while one of these still fetches. */
   #awaited(
     source: SourceView,
     partition: number,
@@ -121,7 +121,7 @@ class Look {
         node,
         stuck.reduce((all, each) => all + each.unreadable, 0),
       )
-      // Whoever is away may have them.
+      // Any node of these sets that is away may have such a block.
       for (const other of [...source.replicas(partition), ...view.placement.replicas(partition)]) {
         if (!replies.has(other)) nodes.add(other)
       }
@@ -163,7 +163,7 @@ class Look {
   }
 }
 
-/** It has not said yet that it has all blocks that were written under that source. */
+/** The node has not said yet that it has all blocks that were written under that source. */
 function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
   return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))
 }

@@ -23,7 +23,7 @@ export interface NodeOptions {
   readonly replication?: number | undefined
   /** Of a founder. False: as earlier programs, to try clusters of theirs. */
   readonly systemPartitions?: boolean | undefined
-  /** Of a founder. Everybody else reads it from the genesis record. */
+  /** Bits of a partition number, for a founder. Other nodes read it from the genesis record. */
   readonly partitionBits?: number | undefined
   readonly bucketsPerAccount?: number | undefined
   /** Of an upload's parts but the last. */

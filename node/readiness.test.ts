@@ -5,7 +5,7 @@ import { UsageError } from './usage-error.ts'
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 
-it('a start that learns that the others have gone on without it ends: it will never be ready', async () => {
+it('throws when the node learns that it was removed: it will never be ready', async () => {
   const clock = new ManualClock()
   let left: number | undefined
   let role: 'source' | undefined = 'source'
@@ -30,7 +30,7 @@ it('a start that learns that the others have gone on without it ends: it will ne
   await pass()
   left = 15
   await pass()
-  // Others still copy from it.
+  // Others still copy from this node, so it goes on.
   expect(ended).toBe(false)
   role = undefined
   await pass()

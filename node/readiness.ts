@@ -24,8 +24,8 @@ export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_
 }
 
 /**
- * Resolves when it is ready, or stopped. Says what it waits for, when that changes and now and then. Throws UsageError
- * when it learns that the others have gone on without it: it will never be ready.
+ * Resolves when the node is ready, or stopped. Logs what it waits for when that changes, and now and then. Throws
+ * UsageError when the node learns that it was removed: it will never be ready.
  */
 export async function untilReady(
   { clock, logger }: Env,

@@ -127,7 +127,7 @@ describe('what to do about members that are away', () => {
     return (node: NodeId): boolean => ids.has(node)
   }
 
-  it('is said for each of a few, with the commands', () => {
+  it('is listed for the first few, with the commands', () => {
     const view = viewOf([a, b, c, d])
     expect(awayLines(view, isAway())).toEqual([])
     expect(awayLines(view, isAway(b))).toEqual([
@@ -139,7 +139,7 @@ describe('what to do about members that are away', () => {
     expect(all.at(-1)).toBe('1 more of the members are away')
   })
 
-  it('is done where the change under way leaves the node out', () => {
+  it('is nothing where the change under way leaves the node out', () => {
     const planned = viewOf([a, b, c, d], { state: 'PLANNED', cause: 'plan', next: [a, b, c] })
     expect(awayLines(planned, isAway(d))).toEqual([])
     expect(awayLines(planned, isAway(c, d))).toHaveLength(1)

@@ -99,8 +99,8 @@ export function partitionsLostBy(
 }
 
 /**
- * What to do about members that are away, a line for each: nothing is done by itself unless `removeAfter` says so. One
- * that the change under way leaves out is taken care of.
+ * What an operator can do about members that are away, a line each for the first few. Members that the change under way
+ * leaves out are not listed.
  */
 export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): readonly string[] {
   const stays = (node: NodeId): boolean =>

@@ -419,7 +419,7 @@ export class Status implements AdminBackend {
       ),
       gauge('shoal_resync_pending', 'Partitions still to compare', resync.pendingCount),
       counter('shoal_resync_done_total', 'Registers and blocks pulled', resync.doneCount),
-      counter('shoal_resync_bytes_total', 'Bytes of the blocks pulled', resync.doneBytes),
+      counter('shoal_resync_bytes_total', 'Bytes of blocks pulled', resync.doneBytes),
       gauge(
         'shoal_index_rebuilt',
         '1 when the start rebuilt the index',

@@ -5,7 +5,7 @@
  *
  * Invariants:
  *   - while one slot is written, the other one is sound and flushed: a write begins with the slot that is not the
- *     newest sound one, and what a start found is flushed before that, since it may be in the page cache only
+ *     newest sound one. What a start found is flushed before the first write: it may be only in the page cache
  *   - a write is durable once its first slot is flushed
  */
 
@@ -81,9 +81,9 @@ export class TwoSlotFile {
 export interface Found {
   readonly slot: Uint8Array
   readonly writes: number
-  /** Where it lies. */
+  /** The slot in which it was found. */
   readonly number: 0 | 1
-  /** The other copy was damaged or torn, or is of an earlier write. */
+  /** True when the other copy was damaged or torn, or is of an earlier write. */
   readonly isAlone: boolean
 }
 

@@ -1,4 +1,4 @@
-/** What a node says of itself that others should not count on, and what it waits for. */
+/** The part of a status reply about what others should not count on, and what the node waits for. */
 
 import type { NodeId } from '../protocol/ids.ts'
 import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
@@ -13,12 +13,12 @@ export interface UntoldOptions {
   readonly self: NodeId
   readonly damaged: Pick<DamagedRegisters, 'list'>
   readonly forgotten: Pick<Forgotten, 'lacksBlocks'>
-  /** What it has of the partition is not left over from an earlier time (L9). */
+  /** Whether its registers of the partition are complete, and not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
   readonly moves: Pick<BlockMoves, 'mover'>
 }
 
-/** @param open partitions that it has forgotten something of */
+/** @param open partitions of which the node may have forgotten something */
 export function untoldOf(
   { self, damaged, forgotten, serves, moves }: UntoldOptions,
   view: LayoutView,

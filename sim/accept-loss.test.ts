@@ -72,7 +72,7 @@ async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Pro
   )
 }
 
-test('a source of which a node is gone for good ends at the operator’s word, and says so before', async () => {
+test('a source with a node gone for good ends at the operator’s word, after a report', async () => {
   await oneGone(async (cluster) => {
     const { admin } = nodeOf(cluster, 0)
     const { underWay } = await admin.layoutTable()
@@ -97,12 +97,12 @@ test('a source of which a node is gone for good ends at the operator’s word, a
     expect(sources(cluster)).toBe(0)
     expect(await refusal(cluster)).toMatch(/^nothing is waited for in vain/)
     await sleep(cluster, 20_000)
-    // What is still with somebody is not given up.
+    // Blocks that some node still has are not given up.
     for (const number of [0, 1, 3]) await readAll(cluster, number)
   })
 }, 120_000)
 
-test('it ends by itself when that node comes back, and nothing may be given up then', async () => {
+test('the source ends by itself when that node comes back, and nothing may be given up then', async () => {
   await oneGone(async (cluster) => {
     const { id } = await nodeOf(cluster, 0).admin.lossReport()
     await cluster.start(2)
@@ -112,7 +112,7 @@ test('it ends by itself when that node comes back, and nothing may be given up t
   })
 }, 120_000)
 
-/** A node alone of which the register of this key is damaged. */
+/** A single node whose register of this key is damaged. */
 async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<void>): Promise<void> {
   await onCluster(
     2,
@@ -138,7 +138,7 @@ async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<voi
   )
 }
 
-test('a node alone with a damaged register says why it can’t grow, and grows at the operator’s word', async () => {
+test('a single node with a damaged register says why it can’t grow, and grows at the operator’s word', async () => {
   const grown = aloneWithFaulty(async (cluster) => {
     const { admin, layout } = nodeOf(cluster, 0)
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).not.toBe('ok')
@@ -165,18 +165,18 @@ test('a node alone with a damaged register says why it can’t grow, and grows a
     }
     const { warnings } = await admin.status()
     expect(warnings.join()).toMatch(/has lost something of 1 partitions for good/)
-    // It does not come back, whatever index is made of the log.
+    // The register does not come back when the index is made again from the log.
     cluster.kill(0, false)
     await cluster.rebuildIndex(0)
     await cluster.start(0)
     await until(cluster, () => nodeOf(cluster, 0).recall.forgotten().length === 0)
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).toBe('NoSuchKey')
-    // The name can be used again, and what comes late of its earlier life counts for nothing.
+    // The name can be used again, and late messages of its earlier life are refused.
     await put(backendOf(cluster, 1), 'key', bytesLike(3))
     const written = await get(backendOf(cluster, 0), 'key')
     expect(Buffer.compare(written, bytesLike(3))).toBe(0)
   })
-  // Checker A sees the loss that was accepted, and nothing else.
+  // Checker A reports the loss that was accepted, and nothing else.
   const seen = await grown.then(
     () => '',
     (error: unknown) => (error as Error).message,

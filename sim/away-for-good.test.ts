@@ -1,4 +1,4 @@
-/** `removeAfter`: a member that is gone for longer is left out and its partitions copied anew, when there is room. */
+/** `removeAfter`: a member that is gone for longer is removed and its partitions copied again, when there is room. */
 
 import { expect, test } from 'vitest'
 import type { Change } from '../protocol/layout/plan.ts'

@@ -120,7 +120,7 @@ test('blocks are read from the source at once, move, and the source is free to g
   })
 })
 
-test('blocks give way to clients by the mebibyte, small ones not one by one', async () => {
+test('the mover gives way once for each mebibyte, not for each small block', async () => {
   patches.method(WatchedDisk.prototype, 'silentMs', () => () => 1_000)
   await withHandLayout(2, async (hand) => {
     await change(hand, [0], false)
@@ -132,7 +132,7 @@ test('blocks give way to clients by the mebibyte, small ones not one by one', as
     const sinceMs = hand.cluster.clock.monotonicMs()
     await hand.until(() => waiting(hand, 1) === 0)
     expect(rowsOf(hand, 1, 'b').length).toBeGreaterThanOrEqual(count)
-    // Four at a time, and at most a second for each: it was 15 s.
+    // Giving way to each block, four at a time and up to a second for each, would take 15 s.
     expect(hand.cluster.clock.monotonicMs() - sinceMs).toBeLessThan(6_000)
   })
 })
@@ -323,7 +323,7 @@ describe('a node that is nearly full', () => {
     })
   }
 
-  test.each([1, 3])('drops what %i holders have, and its source is not over yet', (replication) =>
+  test.each([1, 3])('drops what %i holders have, before its source is over', (replication) =>
     given(replication, async (hand, all) => {
       await hand.until(() => all.every((number) => waiting(hand, number) === 0))
       const before = [foreign(hand, 0, 'b'), foreign(hand, 0, 'r')]

@@ -97,7 +97,7 @@ export class SimulatedCluster {
   readonly random: () => number
   readonly wires: Wires
   readonly failures: string[] = []
-  /** Clients think for so many times as long. */
+  /** Factor for the time for which clients think. */
   thinkFactor = 1
   /** Nodes that may give up, as their disks fail (D5). */
   readonly mayFail = new Set<number>()
@@ -387,7 +387,7 @@ export class SimulatedCluster {
     this.wires.stop(this.idOf(number))
   }
 
-  /** The machine's wall clock is so far off from now on. */
+  /** Puts the machine's wall clock `offsetMs` off the true time from now on. */
   jumpClock(number: number, offsetMs: number): void {
     this.trace(`clock ${number} ${Math.round(offsetMs)}`)
     this.#machines[number]!.clock.jump(offsetMs)

@@ -1,6 +1,6 @@
 /**
- * A node that comes back to partitions whose floors it raised when it held them: no copy of an older ballot is
- * installed there (G3), each register is settled in JOINT (L5).
+ * A node comes back to partitions whose floors it raised when it held them. No copy of an older ballot may be installed
+ * there (G3), so each register is settled in JOINT (L5).
  */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -21,7 +21,7 @@ import { nodeOf } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
 const BUCKET = bucketId('c'.repeat(16))
-/** Of two partitions one is large. */
+/** Registers of four shards, one of them large. */
 const KEYS: readonly RegisterKey[] = [
   ...keysOf(0, 2_100),
   ...keysOf(1, 200),
@@ -42,13 +42,13 @@ let patches: Patches
 let settles: number
 let underWay: number
 let underWayMax: number
-/** How many had been settled at each report of partitions of KEYS. */
+/** `settles` at each report of partitions of KEYS. */
 let reports: number[]
-/** Durably. */
+/** Partitions that were reported durably. */
 let reported: Set<number>
-/** Registers of node 3, which may be starting. */
+/** Whether node 3, which may be starting, has the register. */
 let isHere: (key: RegisterKey) => boolean
-/** Of partitions that were reported, when they were. */
+/** Registers that were missing when their partition was reported. */
 let missing: RegisterKey[]
 
 beforeEach(() => {
@@ -107,7 +107,7 @@ const VALUE = {
   blocks: [],
 }
 
-/** JOINT of 0, 1, 2 and 0, 1, 3: node 3 has copied nothing, since its floors refuse it. */
+/** JOINT of 0, 1, 2 and 0, 1, 3. Node 3 has copied nothing as a learner, since its floors refuse the copies. */
 async function withFloors(run: (hand: HandLayout) => Promise<void>): Promise<void> {
   await withHandLayout(4, async (hand) => {
     await become(hand, [0, 1, 2])
@@ -134,7 +134,7 @@ async function withFloors(run: (hand: HandLayout) => Promise<void>): Promise<voi
   })
 }
 
-test('each register is settled once, several at a time, and is seen as progress before its partition is', async () => {
+test('each register is settled once, several at a time, and counts as progress before its partition is done', async () => {
   await withFloors(async (hand) => {
     const { rebalance } = nodeOf(hand.cluster, 3)
     await hand.until(() => rebalance.progress().copied > 1_000)
@@ -162,7 +162,7 @@ test('a node that loses power in JOINT goes on with what it has', async () => {
     await hand.until(() => reported.size === 4)
     await hand.synced()
     await started
-    // But for those that were under way.
+    // Except those that were under way.
     expect(settles).toBeLessThanOrEqual(KEYS.length + underWayMax)
   })
 })

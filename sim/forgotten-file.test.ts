@@ -65,11 +65,11 @@ describe('what was forgotten (D8)', () => {
       expect([third.mustRaiseMark, third.mark, third.has(65_535)]).toEqual([false, 4_711, true])
     }))
 
-  it('leaves blocks in doubt until these were compared too, and since the last loss', () =>
+  it('leaves blocks in doubt until they were compared, too, after the last loss', () =>
     run(async () => {
       await (await open()).add([REMOVAL])
       const second = await open()
-      // What is forgotten still may have blocks that are missing.
+      // A partition that is still forgotten may lack blocks.
       expect(await second.clearBlocks([3], second.serial)).toBe(true)
       await second.clear([3, 70], second.serial)
       expect([2, 3, 70].map((partition) => second.lacksBlocks(partition))).toEqual([
@@ -91,7 +91,7 @@ describe('what was forgotten (D8)', () => {
       ])
     }))
 
-  it('is read as an earlier program wrote it, which lacks blocks where it has forgotten', () =>
+  it('is read in the form of earlier programs: forgotten partitions may lack blocks', () =>
     run(async () => {
       await (await open()).add([REMOVAL])
       const slot = disk.contentOf(FORGOTTEN_FILE).slice(0, SLOT_BYTES)

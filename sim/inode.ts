@@ -56,7 +56,7 @@ export class Inode {
     return this.change('truncate', sizeBytes, new Uint8Array(0))
   }
 
-  /** The process that wrote is gone: what it wrote is in the cache, and the next flush of anybody covers it. */
+  /** The process that wrote has ended: its writes are in the page cache, and the next flush by any process covers them. */
   writersGone(): void {
     for (const pending of this.pending) pending.returned = true
   }

@@ -1,8 +1,7 @@
 /**
  * `npm run sim -- [--seed S] [--seeds N] [--nodes N,…] [--minutes M] [--workloads all|NAME,…] [--faults all|none|NAME,…]
- * [--changes none|all|NAME,…] [--jobs J]
- * [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
- * Of several numbers of nodes each seed takes the next one. Exits 1 when anything is not as it must be.
+ * [--changes none|all|NAME,…] [--jobs J] [--seconds S] [--verbose]`, or `--mutants [--mutant NAME]` to see each deliberate break of a whole node caught.
+ * With several numbers of nodes, each seed takes the next one. Exits 1 when anything is wrong.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -33,7 +32,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: 'all' },
     changes: { type: 'string', default: 'none' },
     jobs: { type: 'string', default: '2' },
-    /** No other seed begins after so long. */
+    /** No seed begins later than this. */
     seconds: { type: 'string', default: '86400' },
     verbose: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
@@ -122,7 +121,7 @@ function conclude(results: readonly SimulationResult[], seconds: string): void {
   process.exitCode = bad === 0 ? 0 : 1
 }
 
-/** Of each kind how many were asked for, refused at once, and came through. */
+/** Prints for each kind of change how many were asked for, refused at once, and completed. */
 function showChanges(results: readonly SimulationResult[]): void {
   for (const name of CHANGE_NAMES) {
     const counts = results.flatMap(({ changesByKind }) => changesByKind[name] ?? [])

@@ -1,6 +1,6 @@
 /**
- * Nodes that are lost, killed, replaced or restored from an old copy while blocks of an earlier change still move. The
- * nodes lead each change themselves; blocks move so slowly that everything happens meanwhile.
+ * Nodes are lost, killed, replaced or restored from an old copy while blocks of an earlier change still move. The nodes
+ * lead each change themselves. Blocks move so slowly that all of this happens before they have arrived.
  */
 
 import { describe, expect, test } from 'vitest'
@@ -12,16 +12,16 @@ import { until, view, Writers } from './testing/writers.ts'
 
 const OBJECTS = 16
 const SIZE = 90_000
-/** What a joiner gets takes half a minute. */
+/** At this rate the blocks of a joiner take half a minute. */
 const MOVE_BYTES_PER_SECOND = 40_000
-/** Between two looks at all that lies on the disks. */
+/** Between two looks at everything on the disks. */
 const LOOK_MS = 1_000
 const SEEDS = [1]
 
 interface Scene {
   readonly cluster: SimulatedCluster
   readonly writers: Writers
-  /** Of the members by their ids: the first one leads. */
+  /** Numbers of the members in the order of their ids: the first one leads. */
   readonly members: readonly number[]
 }
 
@@ -50,7 +50,7 @@ function moving(
 const waiting = (cluster: SimulatedCluster, number: number): number =>
   nodeOf(cluster, number).moves.mover.waiting().length
 
-/** STABLE with so many sources, and blocks that this node still lacks. */
+/** STABLE with this many sources, and this node still lacks blocks. */
 function moves(cluster: SimulatedCluster, number: number, sources = 1): boolean {
   if (cluster.node(number) === undefined) return false
   const { state, sources: known } = view(cluster, number)
@@ -64,7 +64,7 @@ function isAtRest(cluster: SimulatedCluster, numbers: readonly number[]): boolea
   })
 }
 
-/** Registers and blocks of partitions that the node does not hold. */
+/** How many registers and blocks of partitions that it does not hold the node keeps. */
 function leftOvers(cluster: SimulatedCluster, number: number): number {
   const held = new Set(view(cluster, number).partitionsOf(cluster.idOf(number)))
   let count = 0
@@ -80,7 +80,7 @@ function leftOvers(cluster: SimulatedCluster, number: number): number {
   return count
 }
 
-/** These are the members. Every block is right at all R holders, sources are gone, and nobody keeps anything else. */
+/** Checks the end: these are the members, every block is at all R holders, no source is left, no node keeps anything else. */
 async function ends({ cluster, writers }: Scene, members: readonly number[]): Promise<void> {
   await until(cluster, 'all blocks moved', () => isAtRest(cluster, members), LOOK_MS)
   await writers.check(members[0]!)
@@ -163,7 +163,7 @@ describe('while blocks of a join still move', () => {
     }),
   )
 
-  test.each(SEEDS)('a node is replaced that comes back with its old disk: seed %i', (seed) =>
+  test.each(SEEDS)('a replaced node comes back with its old disk: seed %i', (seed) =>
     moving(seed, 5, 3, async (scene) => {
       const { cluster, members } = scene
       const [old, second, third] = members as [number, number, number]
@@ -172,7 +172,7 @@ describe('while blocks of a join still move', () => {
       cluster.kill(old, true)
       await sleep(cluster, 500)
       await replace(scene, second, old, 4)
-      // It changes nothing, and serves blocks as long as it belongs to a source.
+      // The old disk changes nothing, and serves blocks as long as it belongs to a source.
       await cluster.start(old)
       await until(cluster, 'it knows', () => !nodeOf(cluster, old).layout.isMember())
       expect(view(cluster, second).isMember(cluster.idOf(old))).toBe(false)
@@ -194,7 +194,7 @@ describe('while blocks of a join still move', () => {
     }),
   )
 
-  describe('an old copy is put back', () => {
+  describe('an old copy of a data directory is put back', () => {
     const image = async (scene: Scene, number: number, before: () => boolean): Promise<void> => {
       const { cluster, members } = scene
       if (number === 3) await until(cluster, 'it is known', () => cluster.node(3) !== undefined)
@@ -266,7 +266,7 @@ describe('while a node is drained', () => {
 
 const STEPS = ['PLANNED', 'JOINT', 'STABLE'] as const
 
-describe('who leads it is killed', () => {
+describe('the node that leads a change is killed', () => {
   const cases = SEEDS.flatMap((seed) => STEPS.map((step) => [step, seed] as const))
 
   test.each(cases)('a drain in %s: seed %i', (step, seed) =>

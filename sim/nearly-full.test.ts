@@ -1,4 +1,4 @@
-/** A cluster whose disks are full is relieved by one more node, at once: before the blocks of the change have moved. */
+/** One more node relieves a cluster whose disks are full at once, before the blocks of the change have moved. */
 
 import { expect, test } from 'vitest'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
@@ -27,13 +27,13 @@ async function join(
   await hand.synced(true)
 }
 
-/** Until all of them refuse. The result is what was taken. */
+/** Writes until all these nodes refuse. Returns what they took. */
 async function fill(hand: HandLayout, full: readonly number[]): Promise<number[]> {
   const taken: number[] = []
   for (const number of full) hand.cluster.diskOf(number).capacityBytes = CAPACITY
   // The next write looks at the disk again.
   await sleep(hand.cluster, 6_000)
-  // What was refused is freed again: full is what refuses after a while, too.
+  // Refused data is freed again, so a node counts as full only when it still refuses after a while.
   for (let i = 0, refused = 0; refused < 4 * full.length; i++) {
     if (refused > 0) await sleep(hand.cluster, 2_000)
     const through = backendOf(hand.cluster, full[i % full.length]!)
@@ -44,7 +44,7 @@ async function fill(hand: HandLayout, full: readonly number[]): Promise<number[]
   return taken
 }
 
-/** More nodes join so many that are full. The result is how long each full node refused PUTs since, in ms. */
+/** Lets `joiners` join full members. Returns how long each full node refused PUTs after that, milliseconds. */
 async function relieved(members: number, replication: number, joiners = 1): Promise<number[]> {
   const waits: number[] = []
   await withHandLayout(

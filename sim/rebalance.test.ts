@@ -118,7 +118,7 @@ test('a learner that starts again within a plan goes on with what it has', async
   )
 })
 
-test('a start looks at the latest entries of a long layout only', async () => {
+test('a start looks only at the latest entries of a long layout', async () => {
   const patches = new Patches()
   let looks = 0
   try {

@@ -17,7 +17,7 @@ import { entry, GENESIS, KINDS, members } from './scale/members.ts'
 import { messages } from './scale/messages.ts'
 import type { Scope, Section } from './scale/report.ts'
 
-/** Of one placement, plan or table, in milliseconds of processor time. */
+/** Most processor time for one placement, plan or table, milliseconds. */
 const MS_MAX = new Map([
   [100, 200],
   [1_000, 1_000],
@@ -74,7 +74,7 @@ function inWorker(name: string, quick: boolean): Promise<Section> {
   })
 }
 
-/** What blocks a node's event loop, the quickest of some. Zones and capacities cost most. */
+/** Times of what blocks a node's event loop: the quickest of some runs, in the case that costs most (zones, capacities). */
 function times(nodes: number): Record<string, number> {
   const all = members(nodes + 1, 1, KINDS[3]!)
   const view = new LayoutView(entry(all.slice(0, nodes)))

@@ -75,7 +75,7 @@ export interface SimulationResult {
   readonly faults: number
   readonly faultsByKind: Readonly<Partial<Record<FaultName, number>>>
   readonly changesByKind: Readonly<Partial<Record<ChangeName, ChangeCounts>>>
-  /** Nodes that died for good, by the step of the layout in which they did. */
+  /** How many nodes died for good in each step of the layout. */
   readonly deathsByStep: Readonly<Partial<Record<DeathStep, number>>>
   /** In the end. */
   readonly members: number
@@ -104,7 +104,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     await cluster.form()
     for (const one of workloads) await one.prepare(cluster.node(0)!.backend)
     const untilMs = clock.monotonicMs() + options.minutes * 60_000
-    // While faults were held off nothing went wrong: that time does not count.
+    // Time in which faults were held off does not count.
     const isOver = (): boolean => clock.monotonicMs() >= untilMs + faults.crashes.heldMs
     await Promise.all([
       ...workloads.map((one) => one.run(isOver)),
@@ -190,8 +190,10 @@ async function sound(cluster: SimulatedCluster): Promise<string[]> {
   return found
 }
 
-/** Within the bound nothing lies on a disk that no register names, and all R holders have what one names; at no time is anything gone that one
- * does (G5). */
+/**
+ * Within the bound, disks keep no block that no register names, and all R holders have each block that one names. At no
+ * time is a named block gone (G5).
+ */
 async function tidy(cluster: SimulatedCluster): Promise<string[]> {
   const { clock } = cluster
   const until = clock.monotonicMs() + TIDY_WITHIN_MS

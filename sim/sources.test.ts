@@ -1,4 +1,4 @@
-/** Sources whose nodes have lost something: what may be counted on, and what ends a source (L5, L8, D8). */
+/** Sources whose nodes have lost something: which nodes are witnesses, and what ends a source (L5, L8, D8). */
 
 import { afterEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../protocol/bytes.ts'
@@ -66,7 +66,7 @@ function withoutMover(): void {
 }
 
 describe('a source of which nodes have forgotten something (D8)', () => {
-  /** Of three nodes that are members no more two have forgotten. */
+  /** Two of three former members have forgotten something. */
   async function twoForgot(
     check: (hand: HandLayout) => Promise<void>,
     dead = false,
@@ -102,7 +102,7 @@ describe('a source of which nodes have forgotten something (D8)', () => {
   test('stays while one of its nodes is away: it may have the only copy', () =>
     twoForgot(stays, true))
 
-  test('mutant: who has forgotten counts as a witness', async () => {
+  test('mutant: a node that has forgotten counts as a witness', async () => {
     const extra = new Patches()
     extra.method(Forgotten.prototype, 'lacksBlocks', () => () => false)
     try {
@@ -114,7 +114,7 @@ describe('a source of which nodes have forgotten something (D8)', () => {
 })
 
 describe('a node that votes again and lacks blocks (D8)', () => {
-  test('is not whole, however late it lost them, before it was compared again', async () => {
+  test('is not whole before its blocks were compared again, however late it lost them', async () => {
     await withHandLayout(2, async (hand) => {
       await change(hand, [0], false)
       await fill(hand, 0)
@@ -135,7 +135,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
     })
   })
 
-  test('is a witness again of a partition that it has left, when it comes in anew', async () => {
+  test('is a witness again of a partition that it left, once it enters it again', async () => {
     await withHandLayout(4, async (hand) => {
       await change(hand, [0, 1, 2], false)
       // Nothing that was compared clears it: the partitions are moving.
@@ -152,7 +152,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       const before = lacking()
       patches.undo()
       await sleep(hand.cluster, 10_000)
-      // As long as there is a source it is asked what it had.
+      // While there is a source, the node is asked what it had.
       expect(lacking()).toEqual(before)
       await hand.moved()
       await hand.until(() => lacking().length === 0)
@@ -185,7 +185,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
         )
         for (const place of headers) flip(disk, place, 20, 1)
         await cluster.rebuildIndex(0)
-        // Nobody gives a block now.
+        // No node gives a block from here on.
         noBlocks.method(Peers.prototype, 'getOwnedBlock', () => () => Promise.resolve(undefined))
         noBlocks.method(LostBlocks.prototype, 'noteIfLost', () => () => Promise.resolve(false))
         cluster.wires.mend()
@@ -242,7 +242,7 @@ describe('what clients read while blocks move (R4)', () => {
   const space = { reclaimDelayMs: 2_000, scanPauseMs: 30_000, tombstoneDelayMs: 3_000 }
   const BYTES = bytesLike(4 * BLOCK_BYTES + 77)
 
-  test('is kept by the source that has it, although it is deleted meanwhile', async () => {
+  test('is kept by the source that has it, although the object is deleted meanwhile', async () => {
     withoutMover()
     await withHandLayout(
       2,
@@ -268,7 +268,7 @@ describe('what clients read while blocks move (R4)', () => {
     )
   })
 
-  test('is found at every source, whichever of their nodes is dead', async () => {
+  test('is found at any of several sources, whichever of their nodes is dead', async () => {
     for (const dead of [0, 1, 2]) {
       withoutMover()
       await withHandLayout(6, async (hand) => {

@@ -68,7 +68,7 @@ export function freedButReferenced(cluster: SimulatedCluster): string[] {
   return found
 }
 
-/** Named blocks that some node which holds their partition lacks, or which is not up. */
+/** Named blocks that some holder of their partition lacks; a holder that is not up counts as lacking them. */
 export function thinBlocks(cluster: SimulatedCluster): string[] {
   const nodes = new Map(nodesOf(cluster).map(({ number, node }) => [node.nodeId, { number, node }]))
   const latest = cluster.latestView()
@@ -104,7 +104,7 @@ function nodesOf(cluster: SimulatedCluster): { number: number; node: ShoalNode }
   })
 }
 
-/** Of each register the highest state that any node has which holds its partition: what others keep may be old. */
+/** The highest state of each register among the holders of its partition: other nodes may keep an old one. */
 function statesOf(cluster: SimulatedCluster): Map<RegisterKey, Accepted> {
   const states = new Map<RegisterKey, Accepted>()
   const latest = cluster.latestView()

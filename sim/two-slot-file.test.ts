@@ -1,4 +1,4 @@
-/** A file of two copies on a disk that loses power at any write, again and again: one of them is always sound. */
+/** A file of two copies on a disk that loses power at any write, again and again: one copy is always sound. */
 
 import { expect, test } from 'vitest'
 import { utf8 } from '../protocol/bytes.ts'
@@ -11,14 +11,14 @@ import { VirtualClock } from './virtual-clock.ts'
 const NAME = 'file'
 const FORM: SlotForm = { magic: utf8('SHOALTST'), version: 1, slotBytes: 12 << 10 }
 const CONTENT_AT = 100
-/** Power is lost, or the process is killed and the page cache stays. */
+/** How a life ends: power is lost, or the process is killed and the page cache stays. */
 const ENDS: readonly (CrashFate | 'killed')[] = [...CRASH_FATES, 'killed']
-/** Lives in a row that end in the middle of a write. */
+/** How many lives in a row end in the middle of a write. */
 const LIVES = 2
 
 interface Moment {
   readonly disk: SimulatedDisk
-  /** What was durable by then. */
+  /** The content that was durable by then. */
   readonly durable: number
 }
 
@@ -33,14 +33,14 @@ function contentOf({ slot }: Found): number {
   return new DataView(slot.buffer, slot.byteOffset).getUint32(CONTENT_AT)
 }
 
-/** Every byte of the slot depends on the content: no sector of one is that of another. */
+/** Every byte of the slot depends on the content, so slots of two contents differ in each sector. */
 function slotOf(content: number): Uint8Array<ArrayBuffer> {
   const slot = new Uint8Array(FORM.slotBytes).fill(content)
   new DataView(slot.buffer).setUint32(CONTENT_AT, content)
   return slot
 }
 
-/** What a life that writes `contents` leaves at each of its mutations, and at its end. */
+/** The disks that a life which writes `contents` leaves, at each of its mutations and at its end. */
 async function life(
   disk: SimulatedDisk,
   stored: Found | undefined,
@@ -64,7 +64,7 @@ async function life(
   return moments
 }
 
-/** After each end of each moment a copy is sound, and what it says is no older than what was durable. */
+/** Checks that after each end of each moment a copy is sound, and no older than what was durable. */
 async function outlived(
   moments: readonly Moment[],
   lives: number,
@@ -83,8 +83,8 @@ async function outlived(
       expect(content).toBeGreaterThanOrEqual(durable)
       expect(content).toBeLessThanOrEqual(newest)
       if (lives === 0) continue
-      // A start that finds one copy alone writes what it found before it goes on: it may be in the cache only.
-      // Two that are equal were flushed one before the other.
+      // A start that finds only one sound copy writes what it found before it goes on: it may be only in the page cache.
+      // Of two equal copies at least the first was flushed.
       const before = stored.isAlone ? durable : content
       const contents = stored.isAlone ? [content, newest + 1] : [newest + 1]
       states += await outlived(await life(after, stored, contents, before), lives - 1, newest + 1)
@@ -93,7 +93,7 @@ async function outlived(
   return states
 }
 
-test('one copy is sound and new enough after a crash at any write, and at any write of the lives after it', () =>
+test('one copy is sound and new enough after a crash at any write, also of the lives after it', () =>
   clock.settle(
     (async () => {
       const disk = new SimulatedDisk({ clock, random: seededRandom(1) })

@@ -81,7 +81,7 @@ export class StoppableClock implements Clock {
     return this.clock.nowMs() + this.offsetMs
   }
 
-  /** The machine's wall clock is so far off from now on; what measures durations goes on as it did. */
+  /** Puts the wall clock `offsetMs` off the true time from now on. The monotonic clock is not affected. */
   jump(offsetMs: number): void {
     this.offsetMs = offsetMs
   }

@@ -1,9 +1,9 @@
-/** The rows of a node's index, read by another process while the node runs or is down. Nothing is written. */
+/** Reads the rows of a node's index from another process, while the node runs or is down. Writes nothing. */
 
 import { join } from 'node:path'
 import { open } from 'lmdb'
 
-/** Key and value are only good until `visit` returns. Rows that the node has not committed yet are not there. */
+/** Calls `visit` for each committed row. Key and value are valid only until `visit` returns. */
 export async function eachIndexRow(
   dataDir: string,
   visit: (key: Uint8Array, value: Uint8Array) => void,

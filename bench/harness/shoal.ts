@@ -36,7 +36,7 @@ function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
-/** Of `shoal layout show --json`. */
+/** What this harness reads of `shoal layout show --json`. */
 interface LayoutShown {
   readonly state: string
   readonly sources: number
@@ -194,7 +194,7 @@ export class Shoal {
     )
   }
 
-  /** One more node, by a token of the first one. Resolves when it serves; blocks may still move. */
+  /** Starts one more node, with a token of the first one. Resolves when it serves; blocks may still move. */
   async grow(timeoutMs = 90_000): Promise<void> {
     const index = this.#size
     const { stdout } = await shoal(['token', '--data', this.nodeDir(0)])
@@ -215,7 +215,7 @@ export class Shoal {
     this.#ready = [...this.#ready, line]
   }
 
-  /** Until no change of the layout is under way and no block has to move. */
+  /** Waits until no change of the layout is under way and no block has to move. */
   async settled(timeoutMs = 120_000): Promise<void> {
     await until(
       'the layout to settle',

@@ -227,7 +227,7 @@ describe('pages', () => {
     expect(errors).toEqual([])
   })
 
-  test('what would be lost, and that it is accepted', async () => {
+  test('shows what would be lost, and accepts it by its id', async () => {
     const ask = await start()
     expect((await ask('GET', '/layout/losses')).text).toBe(`${JSON.stringify(LOSSES)}\n`)
     const accept = (body: string): Promise<{ status: number }> =>

@@ -49,11 +49,11 @@ export function readPlanned(body: Uint8Array): PlannedChange {
   }
 }
 
-/** Of the report of losses that is accepted. Throws LayoutRefusal (400). */
+/** Reads the id of the loss report that is accepted. Throws LayoutRefusal (400). */
 export function readLossId(body: Uint8Array): string {
   const fields = fieldsOf(body)
   allow(fields, ['id'])
-  return textOf(fields['id'], LOSS_ID, 'id is that of the report: 16 hexadecimal digits')
+  return textOf(fields['id'], LOSS_ID, 'id is the id of the report: 16 hexadecimal digits')
 }
 
 function readShared(fields: Fields): Exclude<LayoutChange, { kind: 'replace' }> {

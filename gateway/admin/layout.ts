@@ -72,11 +72,11 @@ export interface LayoutTable {
   readonly nodes: readonly LayoutNode[]
 }
 
-/** What can be asked for. `force`: also when fewer members or zones than replicas would be left. */
+/** The changes that can be asked for. `force`: make it even when fewer members or zones than replicas would be left. */
 export type LayoutChange =
   /** Its data moves away, then it leaves. */
   | { readonly kind: 'drain'; readonly node: string; readonly force?: boolean | undefined }
-  /** It is gone. `force`: leave it out also when it answers. */
+  /** It is gone. `force` also leaves it out when it answers. */
   | { readonly kind: 'remove'; readonly node: string; readonly force?: boolean | undefined }
   /** The node `by` takes the place of `node`. */
   | { readonly kind: 'replace'; readonly node: string; readonly by: string }
@@ -127,32 +127,31 @@ export interface LayoutChanged {
 }
 
 /**
- * What a change of the layout waits for in vain, and what accepting that as lost would give up. Two things are waited
- * for: blocks that only a node may have that is gone for good, and damaged registers of which there is no other
- * replica.
+ * What a change of the layout waits for in vain, and what the operator gives up by accepting the loss: blocks that only
+ * a node that is gone for good may have, and damaged registers without another replica.
  */
 export interface LossReport {
-  /** Names all of this: what is accepted is exactly what was shown. */
+  /** A hash of the report, 16 hexadecimal digits. Accepting names it, so that exactly what was shown is given up. */
   readonly id: string
   readonly epoch: number
   /** Earlier sets of members whose blocks are waited for. They are given up together. */
   readonly sources: readonly LostSource[]
-  /** Of the node that was asked. */
+  /** Damaged registers of the node that was asked. */
   readonly registers: readonly LostRegister[]
-  /** Why nothing may be given up now: waiting, or something else, would help. One line. */
+  /** Why nothing may be given up now, and what would help instead; one line. */
   readonly refusal?: string | undefined
 }
 
 export interface LostSource {
-  /** It began with this epoch. */
+  /** The epoch with which these members became a source. */
   readonly epoch: number
-  /** What was written to these under it, and is with none of the nodes that answer, is given up. */
+  /** Blocks of these partitions that were written before `epoch`, and that no answering node has, are given up. */
   readonly partitions: readonly number[]
-  /** Their names: they have not said what they have. */
+  /** Names of the nodes that have not said which blocks they have. */
   readonly waitsFor: readonly string[]
-  /** Since when each of them does not answer, as the node knows that was asked. */
+  /** For each of `waitsFor`: how long the node that was asked has not been connected to it, seconds. */
   readonly awaySeconds: readonly number[]
-  /** Blocks that others have named, and no node gives. */
+  /** How many blocks were named by some node, and are given by none. */
   readonly unreadable: number
 }
 
@@ -163,19 +162,20 @@ export interface LostRegister {
   readonly name: string
 }
 
-/** The part of the port that shows the layout and changes it. All throw LayoutRefusal and StoreError Unavailable. */
+/** The part of the port that shows and changes the layout. All methods throw LayoutRefusal and StoreError Unavailable. */
 export interface LayoutBackend {
   layoutTable(): Promise<LayoutTable>
   /** What a change would move. */
   planChange(change: PlannedChange): Promise<LayoutPlan>
   /** Begins it; resolves when the layout says so. */
   applyChange(change: LayoutChange): Promise<LayoutChanged>
-  /** Goes back to the members of before. Refused where there is nothing to give up any more. */
+  /** Gives up the change that is under way: the members of before stay. Refused when there is none, or it is over. */
   cancelChange(): Promise<LayoutChanged>
-  /** Learners are not waited for any longer. */
+  /** Ends PLANNED without waiting for learners: JOINT begins. */
   proceedChange(): Promise<LayoutChanged>
+  /** What accepting would give up now. */
   lossReport(): Promise<LossReport>
-  /** Gives up what the report of this id names. Refused when the report has changed since. */
+  /** Gives up what the report with this id lists. Refused when the report has changed since. */
   acceptLoss(id: string): Promise<LossReport>
 }
 

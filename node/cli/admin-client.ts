@@ -176,17 +176,17 @@ export class AdminClient {
     return (await this.#ask('DELETE', '/layout/change')) as LayoutChanged
   }
 
-  /** Learners are not waited for any longer. */
+  /** Ends PLANNED without waiting for learners. */
   async proceedChange(): Promise<LayoutChanged> {
     return (await this.#ask('POST', '/layout/proceed')) as LayoutChanged
   }
 
-  /** What a change waits for in vain. */
+  /** What a change waits for in vain, and what accepting that would give up. */
   async lossReport(): Promise<LossReport> {
     return (await this.#ask('GET', '/layout/losses')) as LossReport
   }
 
-  /** Gives it up. */
+  /** Gives up what the report with this id lists. */
   async acceptLoss(id: string): Promise<LossReport> {
     return (await this.#ask('POST', '/layout/losses', { id })) as LossReport
   }

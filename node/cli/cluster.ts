@@ -79,8 +79,8 @@ export async function runCluster(
 }
 
 /**
- * A member of which no directory is here, and that somebody listens for at its port, has joined from outside and runs:
- * it is not lost.
+ * Leaves out members that run: a member without a directory here whose port is in use has joined from outside, and is
+ * not lost.
  */
 async function withoutRunning(
   members: readonly KnownMember[],
@@ -205,7 +205,7 @@ class Cluster {
     void child.exited.then(({ how }) => {
       if (this.#stopping) return
       const again = `bring it back with \`shoal start --data ${shellWord(directory)}\``
-      // 2: it refuses to start as it is, such as when it has left the cluster.
+      // Exit code 2: starting it again is refused too, for instance because it has left the cluster.
       const what = how === 'exit code 2' ? 'its line above says why' : again
       this.#terminal.error(
         `shoal: ${plan.name} (process ${child.pid ?? '?'}) is gone: ${how}; ${what}`,

@@ -139,7 +139,7 @@ export function planLines(plan: LayoutPlan): string[] {
   ]
 }
 
-/** @param isAccepted it has been given up just now */
+/** @param isAccepted what the report lists has just been given up */
 export function lossLines(report: LossReport, isAccepted: boolean): string[] {
   const { sources, registers, refusal } = report
   const lines = sources.map(({ epoch, partitions, waitsFor, awaySeconds, unreadable }) => {

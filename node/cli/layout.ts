@@ -94,7 +94,7 @@ export function addLayoutCommand(
 
   asking(layout.command('proceed'))
     .description(
-      'wait no longer for learners: they fetch the rest while old and new members answer',
+      'go on without waiting for learners: they fetch the rest while old and new members answer',
     )
     .action(async (options: Ask) => {
       const { epoch, state, changes } = await adminClient(options).proceedChange()
@@ -109,8 +109,8 @@ export function addLayoutCommand(
   })
 
   asking(layout.command('accept-loss'))
-    .description('what a change waits for in vain, and what is lost if it is given up')
-    .option('--yes', 'give it up: no further copy exists')
+    .description('show what a change waits for in vain, and with --yes give it up')
+    .option('--yes', 'no further copy exists: give up what the report lists, for good')
     .action(async (options: Ask & { readonly yes?: true }) => {
       const client = adminClient(options)
       const { yes = false, json = false } = options
@@ -131,7 +131,7 @@ export function addLayoutCommand(
     })
 }
 
-const FORCE = 'also when too few members or zones would be left for the replicas'
+const FORCE = 'even when too few members or zones would be left for the replicas'
 const OLD = 'the lost node: its name or the end of its id'
 const NODE = 'its name or the end of its id'
 

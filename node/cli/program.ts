@@ -58,7 +58,7 @@ function isCommand(program: Command, name: string): boolean {
   return name === 'help' || program.commands.some((command) => command.name() === name)
 }
 
-/** What commander says of a word that it does not know, and where to look. */
+/** Adds to commander's text about an unknown word where to look. */
 function withHint(text: string): string {
   return /^unknown (option|command) /.test(text) ? `${text}: --help lists those there are` : text
 }

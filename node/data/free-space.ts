@@ -12,10 +12,10 @@ const POLL_INTERVAL_MS = 5_000
 const POLL_INTERVAL_FULL_MS = 500
 const POLL_EVERY_BYTES = 64 << 20
 
-/** With a smaller share of the disk free a node gives away what it can. */
+/** With a smaller share of its disk free, a node drops blocks that others hold before their source is over. */
 const NEARLY_FULL_SHARE = 0.05
 
-/** Writes are refused, or will be soon. */
+/** Whether writes are refused, or will be soon. */
 export function isNearlyFull(disk: {
   readonly freeBytes: number
   readonly totalBytes: number

@@ -296,7 +296,7 @@ describe('changes', () => {
     expect(view(a).sources).toHaveLength(3)
   })
 
-  test('goes on at the operator’s word, however far its learners are, and back by itself (L8)', async () => {
+  test('goes on at the operator’s word however far its learners are, and goes back by itself (L8)', async () => {
     const { world, nodes } = await four()
     const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
     const nothing = /^no change of the layout is planned/
@@ -309,7 +309,7 @@ describe('changes', () => {
     expect([joint.state, joint.cause]).toEqual(['JOINT', 'joint'])
     await world.until(() => view(a).state === 'JOINT')
     expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
-    // Nobody syncs: back, and asked for once more.
+    // Nobody syncs, so the change goes back. It is asked for once more.
     await settled(world, nodes)
     expect(memberIds(a)).toEqual(ids(...nodes))
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
@@ -319,7 +319,7 @@ describe('changes', () => {
     expect(memberIds(a)).toEqual(ids(a, b, c))
   })
 
-  test('does not go on to where too few of the new holders are up', async () => {
+  test('does not go on while too few of the new holders are up', async () => {
     const { world, nodes } = await four()
     const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
     for (const node of nodes) node.moves.isCaughtUp = false
@@ -327,7 +327,7 @@ describe('changes', () => {
     for (const node of [b, c]) node.crash()
     const { code, message } = await failure(world.run(a.manager.changes.proceed()))
     expect(code).toBe('bad-change')
-    expect(message).toMatch(/^start .*, .* first: without that some partitions/)
+    expect(message).toMatch(/^start .*, .* first: too few of the new holders/)
     expect(view(a).state).toBe('PLANNED')
   })
 
@@ -396,8 +396,8 @@ describe('members that are away', () => {
   })
 })
 
-describe('a member that is away and has its reasons to be kept', () => {
-  test('is kept while the others have no room, which is said once, and removed when they have', async () => {
+describe('a member that is away and must be kept', () => {
+  test('is kept while the others have no room, with one line in the log, and removed when they have', async () => {
     const { world, nodes } = await four()
     for (const node of nodes) {
       node.crash()
@@ -417,7 +417,7 @@ describe('a member that is away and has its reasons to be kept', () => {
     await world.pass(400_000)
     expect(memberIds(first)).toHaveLength(4)
     const kept = [first, second, third].flatMap(({ warnings }) =>
-      warnings.filter((line) => line.includes('is kept, since too little would be left')),
+      warnings.filter((line) => line.includes('but it is kept')),
     )
     expect(kept).toHaveLength(1)
     why = undefined
@@ -437,7 +437,7 @@ describe('programs of before', () => {
     }
   }
 
-  /** All that the node asks is answered as by earlier members: what they do not know they drop. */
+  /** The node's requests are answered as earlier programs do: they drop requests that they do not know. */
   function asksThoseOfBefore({ network }: FakeNode): string[] {
     const answered: string[] = []
     const call = network.callStranger.bind(network)
@@ -452,7 +452,7 @@ describe('programs of before', () => {
     return answered
   }
 
-  test('as members take in no later one, which says so, and nothing has changed', async () => {
+  test('refuses to join, with one line, when the members run an earlier program', async () => {
     const world = new World()
     const [a] = await cluster(world, 'a')
     const token = await tokenOf(a!)
@@ -462,7 +462,7 @@ describe('programs of before', () => {
     const error = await failure(world.run(b.manager.join(token)))
     expect([error.code, error.message]).toEqual([
       'old-members',
-      'the members run an earlier version of the program, which can not take in this one: install this version on ' +
+      'the members run an earlier version of the program, which cannot take in this one: install this version on ' +
         'them first, or start this node with theirs',
     ])
     expect(new Set(answered)).toEqual(new Set(['entries']))
@@ -470,7 +470,7 @@ describe('programs of before', () => {
     expect(b.manager.current()).toBeUndefined()
   })
 
-  test('a member that drops requests now and then is no earlier program', async () => {
+  test('a member that drops requests now and then does not count as an earlier program', async () => {
     const world = new World()
     const [a] = await cluster(world, 'a')
     const b = await world.node('b')

@@ -4,7 +4,7 @@
  *   plan(change)    what would move, without changing anything
  *   apply(change)   STABLE → PLANNED; the driver leads it on. Into a plan that is FOLD_MS old at most it is folded
  *   dropSources()   STABLE with sources → STABLE, although blocks are missing
- *   proceed()       PLANNED → JOINT: learners are not waited for any longer
+ *   proceed()       PLANNED → JOINT, without waiting for learners
  *   cancel()        back to P, as long as the change has not come through (L8)
  *
  * All fail with a MembershipError whose message is one line for the operator.
@@ -95,9 +95,9 @@ export class ChangeOffice {
   }
 
   /**
-   * Resolves with the JOINT entry. Learners that are slow fetch the rest in JOINT, which goes back when it does not get on.
-   * Refused while some partition would have no majority of its new holders that is up: in JOINT both sets have to answer
-   * (L3), so its keys could be neither read nor written.
+   * Ends PLANNED at the operator's word; resolves with the JOINT entry. Slow learners fetch the rest in JOINT, which goes
+   * back when it makes no progress. Throws while some partition has no majority of its new holders up: in JOINT both
+   * sets have to answer (L3), so its keys could be neither read nor written.
    */
   async proceed(): Promise<LayoutEntry> {
     const { proposer, driver, connected } = this.#parts
@@ -110,8 +110,8 @@ export class ChangeOffice {
     if (!hasMajorities(view, up)) {
       const away = next.filter(({ nodeId }) => !up.has(nodeId)).map(shownName)
       throw bad(
-        `start ${away.sort().join(', ')} first: without that some partitions have too few of their new holders, and ` +
-          'could be neither read nor written',
+        `start ${away.sort().join(', ')} first: too few of the new holders of some partitions are up, so these could ` +
+          'be neither read nor written',
       )
     }
     const own = plannedJointEntry(view.entry)
@@ -122,21 +122,26 @@ export class ChangeOffice {
   }
 
   /**
-   * At the operator's word: what only the nodes of these sources may have is lost. Resolves once none of them is left.
+   * Ends sources at the operator's word: blocks that only their nodes may have count as lost. Resolves once the layout
+   * has none of these sources.
    *
-   * @param epoch of the layout that was judged. Refused when it is another one by now
+   * @param epoch the layout that was judged; throws 'under-way' when there is a later one
+   * @param sources epochs with which the sources began
    */
   async dropSources(epoch: number, sources: readonly number[]): Promise<void> {
     const { proposer } = this.#parts
     if (this.#votersView().epoch !== epoch) {
-      throw new MembershipError('under-way', 'the layout has changed meanwhile: look again')
+      throw new MembershipError(
+        'under-way',
+        'the layout has changed meanwhile: look at the report again',
+      )
     }
     for (;;) {
       const view = this.#votersView()
       if (view.state !== 'STABLE') {
         throw new MembershipError(
           'under-way',
-          'another change of the layout came first: look again',
+          'another change of the layout came first: look at the report again',
         )
       }
       const next = view.sources.find((source) => sources.includes(source.epoch))

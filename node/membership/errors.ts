@@ -50,7 +50,7 @@ export const TOO_OLD =
   'this cluster needs a newer version of the program than that of this node: install it, then join again'
 
 export const OLD_MEMBERS =
-  'the members run an earlier version of the program, which can not take in this one: install this version on them ' +
+  'the members run an earlier version of the program, which cannot take in this one: install this version on them ' +
   'first, or start this node with theirs'
 
 /** A node that is up has data that others may need: it is drained, so that they can copy from it. */

@@ -46,7 +46,7 @@ test('STABLE waits for a majority of a source, and of the present holders, where
   expect(heldUp(viewOf({}), without(a, b, c))).toBeUndefined()
 })
 
-test('who answers and does not say what it has is no help, unless all of a source answer', () => {
+test('a node that answers but can’t say what it has does not help, unless all of a source answer', () => {
   const mute = { registers: (node: NodeId) => node !== b.nodeId, blocks: () => true }
   const planned = viewOf({ state: 'PLANNED', cause: 'plan', next: [a, d, e] })
   const { partitions } = planned

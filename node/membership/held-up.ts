@@ -1,11 +1,11 @@
 /**
- * Why a change of the layout does not move on: of some partition too few nodes answer, or say what they have. Only for
- * people: nothing is decided by it.
+ * Why a change of the layout does not move on: for some partition too few nodes answer, or too few of those that answer
+ * say what they have. This is shown to people only; nothing is decided by it.
  *
- *   PLANNED, JOINT        a majority of P's set has to tell what it has; in JOINT, one of P′'s has to sync it (L5, L7).
- *                         A member with a damaged register tells nothing of its partition (A4)
- *   STABLE with sources   a majority of the source's set has to name its blocks, and one of the present set, each of
- *                         which lacks nothing; or all of the set have to answer (L5, D8)
+ *   PLANNED, JOINT        a majority of P's set has to tell what it has; in JOINT, a majority of P′'s has to sync it
+ *                         (L5, L7). A member with a damaged register tells nothing of its partition (A4)
+ *   STABLE with sources   a majority of the source's set and one of the present set have to name their blocks, counting
+ *                         only nodes that lack nothing; or all nodes of the set have to answer (L5, D8)
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -18,23 +18,23 @@ const ASK_EVERY_BEATS = 5
 
 export interface HeldUp {
   readonly partitions: number
-  /** Whose return would help. */
+  /** Nodes whose return would help. */
   readonly nodes: readonly NodeId[]
-  /** They answer, and do not say what they have: damaged registers, or something forgotten. Absent: none. */
+  /** Nodes that answer but do not say what they have: they have damaged registers or forgot something. Absent when none. */
   readonly mute?: readonly NodeId[] | undefined
 }
 
 /** What the nodes that answer say of themselves. */
 export interface Telling {
-  /** Which registers it has of the partition. */
+  /** The node says which registers it has of the partition. */
   readonly registers: (node: NodeId, partition: number) => boolean
-  /** Which blocks, and lacks none that it acknowledged. */
+  /** The node names its blocks of the partition, and lacks none that it acknowledged. */
   readonly blocks: (node: NodeId, partition: number) => boolean
 }
 
 /**
- * @param lacks some holder may still lack blocks of the source. Default: of every partition that has moved
- * @param tells default: who answers
+ * @param lacks whether some holder may still lack blocks of the source. Default: true for every partition that moved
+ * @param tells default: every node that answers
  */
 export function heldUp(
   view: LayoutView,
@@ -82,8 +82,10 @@ export function heldUp(
   }
 }
 
-/** One line in the log when a change is held up, and another one when the reason is another. What the nodes say of
- * themselves comes with `line`, the one of `shoal layout show`. */
+/**
+ * Writes one line to the log when a change is held up, and another one when the reason changes. `line` is that of
+ * `shoal layout show`, which rests on what the nodes say of themselves.
+ */
 export class HeldUpLog {
   readonly #logger: Logger
   /** As of the last look. A node that is away for a moment is no news. */
@@ -115,7 +117,7 @@ export class HeldUpLog {
   }
 }
 
-/** And in one line for people. */
+/** With a line for people. */
 export interface Held extends HeldUp {
   readonly line: string
 }
@@ -123,14 +125,14 @@ export interface Held extends HeldUp {
 export interface HeldUpWatchParts {
   readonly log: { readonly view: LayoutView | undefined }
   readonly self: NodeId
-  /** This node itself is, too. */
+  /** True for this node itself, too. */
   readonly connected: (node: NodeId) => boolean
   readonly logger: Logger
 }
 
-/** Looks now and then why a change does not move on: by who is connected, or by what the nodes say of themselves. */
+/** Looks now and then why a change does not move on, by connections or, where `report` is set, by asking the nodes. */
 export class HeldUpWatch {
-  /** All nodes are asked. */
+  /** Asks all nodes. */
   report: ((view: LayoutView) => Promise<Held | undefined>) | undefined
   readonly #parts: HeldUpWatchParts
   readonly #log: HeldUpLog
@@ -148,7 +150,7 @@ export class HeldUpWatch {
     } else if (this.#beats++ % ASK_EVERY_BEATS === 0) void this.#ask(view).catch(() => {})
   }
 
-  /** By one of the members that are up. */
+  /** Only the first of the members that are up asks. */
   async #ask(view: LayoutView): Promise<void> {
     const { log, self, connected } = this.#parts
     const up = view.members.map(({ nodeId }) => nodeId).filter(connected)

@@ -5,9 +5,9 @@
  * again. One that was stopped after it had been admitted goes on without a token: the handshake proves who it is, and
  * the layout that it has names the members. Only when it was dropped meanwhile does it need one.
  *
- * A member of an earlier program drops a request that has fields which it does not know, without a word. So one that was
- * dropped is followed by a question that earlier programs understand and that changes nothing. Who answers that one, and
- * drops the other one again and again, is of an earlier program.
+ * A member of an earlier program silently drops a request with fields that it does not know. So after a dropped request
+ * the joiner asks a question that earlier programs understand and that changes nothing. A member that answers this one
+ * and drops the other again and again runs an earlier program.
  */
 
 import { assert } from '../../protocol/assert.ts'
@@ -40,7 +40,7 @@ const LOOK_MS_LONG = 250
 const LEARNER_ASK_MS = 10_000
 /** How often it says that it still waits. */
 const SAY_AGAIN_MS = 10_000
-/** So many requests in a row were dropped by a member that answers those of earlier programs. */
+/** After so many dropped requests in a row a member that answers questions of earlier programs counts as one of them. */
 const DROPS = 3
 const DROPPED =
   'this node was about to join the cluster, and was left out while it was away: give it a token with --join-file'
@@ -72,7 +72,7 @@ export class Joiner {
   #wasPlanned = false
   /** Somebody did not answer. */
   #wasSilence = false
-  /** How many requests in a row were dropped by those that speak as earlier programs do. */
+  /** Requests dropped in a row, by nodes that answer questions of earlier programs. */
   readonly #drops = new Map<NodeId, number>()
 
   constructor(parts: JoinerParts, token: JoinToken | undefined) {
@@ -219,7 +219,7 @@ export class Joiner {
     return { claim: { id, epoch }, proof: secret }
   }
 
-  /** Asks once more, as an earlier program would, for what only a member is told. */
+  /** Asks once more, as an earlier program would, and counts the dropped request when that is answered. */
   async #noteDropped(node: NodeId, addresses: readonly string[]): Promise<void> {
     const reason = this.#lastReason
     const reply = await this.#ask(node, addresses, { kind: 'entries', after: 0, offset: 0 }, false)
@@ -231,7 +231,7 @@ export class Joiner {
   /**
    * Undefined when the node can't be reached, or drops the request.
    *
-   * @param saysFeatures false: as earlier programs ask
+   * @param saysFeatures false to ask as earlier programs do
    */
   async #ask(
     node: NodeId,

@@ -8,8 +8,8 @@
  *     accepted at a ballot of which nobody of P′ has heard (L5)
  *   - somebody holds something: STABLE(P′) once, of each partition that moves, a majority of its P′ set has synced
  *     at exactly this epoch, durably (L5, L7). P becomes a source of blocks
- *   - no progress for too long: back to STABLE(P), which is always allowed (L8). Progress is a partition that is synced
- *     and a register that is copied or settled: a large partition takes its time
+ *   - no progress for too long: back to STABLE(P), which is always allowed (L8). A synced partition and a copied or
+ *     settled register count as progress, since a large partition takes long
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -26,9 +26,9 @@ import type { Timer } from './timer.ts'
 
 /** How long a JOINT epoch of an empty cluster may wait for answers before it goes back. */
 const JOINT_MS_MAX = 10_000
-/** So long all nodes are waited for to say that they hold nothing. Then the change goes on as one with data. */
+/** How long all nodes have to say that they hold nothing. Then the change goes on as one with data. */
 const JOINT_ALL_MS = 2_000
-/** With data: back when no node has come any further for so long. */
+/** With data: how long no node may make progress before the change goes back. */
 export const JOINT_STALL_MS = 20_000
 const ASK_AGAIN_MS = 200
 
@@ -127,8 +127,10 @@ function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): b
   })
 }
 
-/** Some node has come further than it was when it was last asked. What has been counted in registers and bytes begins
- * anew where a node starts again. */
+/**
+ * Some node has come further since it was last asked. Counts of registers and bytes begin at zero again when a node
+ * starts again.
+ */
 function hasMoved(before: Map<NodeId, number>, { at }: Polled): boolean {
   let moved = false
   for (const [node, { synced, copied = 0, move }] of at) {

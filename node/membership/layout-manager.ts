@@ -261,22 +261,22 @@ export class LayoutManager {
     return droppedIn(this.#log, { nodeId: signer.nodeId, storageId })
   }
 
-  /** Why the change that is under way does not move on, by what the nodes say of themselves. */
+  /** Sets how to ask all nodes why the change that is under way does not move on. */
   reportHeld(held: (view: LayoutView) => Promise<Held | undefined>): void {
     this.#heldUp.report = held
   }
 
-  /** Who copies data says how far it is. Before that a node that holds some gets no further. */
+  /** Sets who says how far the copying of data is. Until then a node that holds data does not move on. */
   report(reporter: MoveReporter): void {
     this.#reporter = reporter
   }
 
-  /** Who knows what the others hold says why a member that is away is kept all the same. */
+  /** Sets who judges whether a member that is away must be kept. */
   judgeRemovals(keptBecause: KeptBecause): void {
     this.#removal.judge = keptBecause
   }
 
-  /** How long this node has not been connected to it, milliseconds; since its own start at most. */
+  /** How long this node has not been connected to that one, milliseconds; since its own start at most. */
   silentMs(node: NodeId): number {
     return this.#removal.silentMs(node)
   }
@@ -563,7 +563,7 @@ export class LayoutManager {
   }
 }
 
-/** With each epoch a step of a change ends, and the next one begins: which, why, and what it is about. */
+/** Fields of the log line about an epoch: the step of the change, its cause, and what it changes. */
 function stepFields({
   entry,
   epoch,

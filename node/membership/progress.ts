@@ -3,7 +3,7 @@
  *
  *   PLANNED               learning   how much of the partitions that it will hold it has copied
  *   JOINT                 synced     partitions that it has synced at exactly this epoch, durably (L5)
- *                         copied     registers that it has copied for that; says only that it goes on
+ *                         copied     registers that it has copied for that; shows only that it makes progress
  *   STABLE with sources   whole      partitions of which it has every block, durably, source by source
  *
  * Bits: partition p is bit 7 - p % 8 of byte p / 8.
@@ -24,7 +24,7 @@ export interface Progress {
     readonly isCaughtUp: boolean
   }
   readonly synced: Uint8Array
-  /** Absent: none. */
+  /** Registers copied in this JOINT. Absent when none. */
   readonly copied?: number
   /** Of each source, by its epoch. */
   readonly whole: readonly WholeBits[]

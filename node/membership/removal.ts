@@ -1,8 +1,9 @@
 /**
  * Removes members that are away for good (`removeAfter`), when the operator wants that. A node that one member does not
  * reach may well be up: it is removed only when a majority of the voters say that they have not been connected to it
- * for so long. Never when fewer members than replicas would be left: then nothing is won, and something lost. Nor when
- * the others, or those of a zone, have no room for what it held, or too few zones are left for the replicas.
+ * for so long. It is kept when fewer members than replicas would be left, since removing it would then gain nothing. It is
+ * also kept when the others, or those of a zone, have no room for what it held, or too few zones for the replicas would
+ * be left.
  */
 
 import { utf8 } from '../../protocol/bytes.ts'
@@ -22,7 +23,7 @@ const LOOK_MS_MAX = 60_000
 /** Looks within the time after which a member is removed. */
 const LOOKS = 4
 
-/** Why a member is kept though it is away, in one line that says what to do; undefined: nothing speaks for it. */
+/** Why a member that is away must be kept, in one line that says what to do; undefined when it may be removed. */
 export type KeptBecause = (node: NodeId) => Promise<string | undefined>
 
 export interface RemovalParts {
@@ -42,7 +43,7 @@ export class Removal {
   readonly #downMs = new Map<NodeId, number>()
   /** Members that can not be removed were named in the log. */
   readonly #said = new Set<NodeId>()
-  /** What the room of the others says. Default: there is room. */
+  /** Asks whether the others can do without the member. Default: they can. */
   judge: KeptBecause = () => Promise.resolve(undefined)
 
   constructor(
@@ -69,7 +70,7 @@ export class Removal {
     return silenceMessage.encode(this.silentMs(nodeMessage.decode(body)))
   }
 
-  /** 0: it is connected. */
+  /** How long it has not been connected, milliseconds; 0 while it is connected. */
   silentMs(node: NodeId): number {
     const { connected, timer } = this.#parts
     if (connected(node)) return 0
@@ -104,7 +105,10 @@ export class Removal {
         this.#sayKept(nodeId, why)
         continue
       }
-      logger.warn({ peer: nodeId, removeAfterMs }, 'a member is away for too long: it is removed')
+      logger.warn(
+        { peer: nodeId, removeAfterMs },
+        'a member has been away for longer than removeAfter: it is removed',
+      )
       // Another one that is away comes with the next look.
       await changes.apply({ kind: 'remove', nodeId })
       return
@@ -116,7 +120,7 @@ export class Removal {
     this.#said.add(peer)
     this.#parts.logger.warn(
       { peer, why },
-      'a member is away for too long, and is kept, since too little would be left: replace it',
+      'a member has been away for longer than removeAfter, but it is kept: see why; replace it',
     )
   }
 

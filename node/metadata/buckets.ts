@@ -192,7 +192,7 @@ export class Buckets {
         },
       })
       if (outcome.type === 'kept') {
-        // Assigned in the closure, which the compiler does not follow.
+        // The closure assigns it, which the compiler does not see.
         if (!(outdated as boolean)) continue
         throw new StoreError('Conflict', 'the settings were changed meanwhile')
       }

@@ -2,7 +2,7 @@
  * One round of questions to the replicas of several shards: it ends when a majority of each shard's replica
  * sets has answered, not when everyone has who was asked.
  *
- *   - it is of one epoch: the sets that are asked and counted are those of the epoch that goes with the questions (L4)
+ *   - a round has one epoch: it asks and counts the replica sets of the epoch that its questions carry (L4)
  *   - all questions of a round have the same limits, so that equal states give equal digests, whoever
  *     answers
  *   - one who refuses is replaced by the next replica at once, one who is slow is joined by it
@@ -22,7 +22,7 @@ import type { Placement } from './registers.ts'
 
 const CALL_TIMEOUT_MS = 4_000
 
-/** Of registers of one partition. */
+/** A range of registers of one partition: keys from `start`, below `end`. */
 export interface ListQuestion {
   readonly start: Uint8Array<ArrayBuffer>
   readonly end: Uint8Array<ArrayBuffer>
@@ -46,7 +46,7 @@ export interface ListAnswer {
 }
 
 export interface ListAnswers {
-  /** Of the epoch of the round: a majority of each has answered. */
+  /** The replica sets in the epoch of the round; a majority of each has answered. */
   readonly sets: ReplicaSets
   readonly answers: readonly ListAnswer[]
 }

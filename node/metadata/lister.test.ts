@@ -38,9 +38,9 @@ function accepted(counter: number): Accepted {
 class Replicas {
   epoch = 1
   replication = 3
-  /** Names and ballot counters of each node. */
+  /** For each node, the ballot counters of its registers by name. */
   readonly rows = new Map<NodeId, Map<string, number>>(NODES.map((node) => [node, new Map()]))
-  /** Before the answers of the next round leave. */
+  /** Runs once, before the answers of the next round leave. */
   afterRound: (() => void) | undefined
 
   accept(name: string, nodes: readonly NodeId[], counter: number): void {
@@ -68,7 +68,7 @@ class Replicas {
     return { ...nothing, kind: LIST_RESULT.ok, intervals }
   }
 
-  /** The highest ballot of the present set, which is right wherever a majority has accepted it. */
+  /** The highest ballot in the present set: the right one wherever a majority has accepted it. */
   read(key: RegisterKey): Accepted | undefined {
     const name = byteString(bytesOf(key)).slice(keyOf('').length)
     const counters = this.sets()
@@ -135,13 +135,13 @@ class Replicas {
   }
 }
 
-test('replicas that differ are asked for rows in the sets of the epoch in which that is asked', async () => {
+test('a second round asks the replica sets of the epoch in which it begins', async () => {
   const replicas = new Replicas()
   replicas.accept('old', NODES.slice(0, 3), 1)
   // One is behind, so that there is a second round.
   replicas.accept('late', [NODES[0]!], 2)
   replicas.afterRound = () => {
-    // Five replicas from now on; the joiners have all that was chosen, and a majority accepts something new.
+    // Five replicas from now on. The joiners have all that was chosen, and a majority accepts something new.
     replicas.epoch = 2
     replicas.replication = 5
     replicas.accept('old', NODES.slice(3), 1)

@@ -203,7 +203,7 @@ export class ListWalk {
       else this.#take(cursor, rows)
     }
     if (differing.length === 0) return again
-    // Merge their rows up to the least covered end, read what differs (T1). The layout may have changed meanwhile: this
+    // Merge their rows up to the least covered end, read what differs (T1). The layout may have changed meanwhile, so this
     // is a round of its own, of the epoch in which it begins.
     for (const [i, answered] of (await this.#ask(differing, true)).entries()) {
       const cursor = differing[i]!

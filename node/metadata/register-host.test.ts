@@ -285,13 +285,13 @@ describe('persist, then reply (A1)', () => {
     expect(host.peek(KEY)).toBeUndefined()
   })
 
-  test('a damaged state that is given up is absent, and nothing of it comes back (D3)', async () => {
+  test('a damaged state that was given up is absent, and nothing of it comes back (D3)', async () => {
     await prepare(5)
     await accept(5, 'one')
     await prepare(5, OTHER)
     const row = store.get(registerRow(KEY))!.slice()
     row[row.length - 1]! ^= 1
-    // One that is sound is not given up, whoever asks.
+    // A sound state is never given up.
     expect(await host.discard(KEY, 0, true)).toBe(false)
     store.rows.set(byteString(registerRow(KEY)), row)
     host = newHost()

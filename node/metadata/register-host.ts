@@ -180,7 +180,7 @@ export class RegisterHost {
   /**
    * Forgets a state with a counter below `below`. The caller has asked so many other replicas that every quorum has one
    * of them, and none of these has the state: it was collected, or never chosen (D8). Nothing at or below its promise
-   * ever comes back. `isLost`: only a FAULTY one without another replica, at the operator's word (D3). */
+   * ever comes back. With `isLost` only a FAULTY state that no other replica has, at the operator's word (D3). */
   discard(key: RegisterKey, below: number, isLost = false): Promise<boolean> {
     return this.#queue.run(key, async () => {
       const stored = this.#load(key)

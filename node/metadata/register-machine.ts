@@ -1,4 +1,4 @@
-/** What runs an operation on a register, a proposer or a reader, as node/metadata/registers.ts drives it. */
+/** The interface of proposers and readers, by which node/metadata/registers.ts drives an operation on a register. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Step } from '../../protocol/register/step.ts'
@@ -10,7 +10,7 @@ export interface Machine<Outcome> {
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
   onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
   onBackoffOver(): Step<Outcome>
-  /** Answers are slow to come. */
+  /** Called when answers are slow to come. */
   hedge(): Step<Outcome>
   giveUp(): Outcome
 }

@@ -118,7 +118,7 @@ export interface ChangeRequest {
 }
 
 export type ChangeOutcome =
-  /** `before`: the state that the written value was made of. The last call of `change` may have seen another. */
+  /** `before`: the state from which the written value was made. The last call of `change` may have seen another one. */
   | {
       readonly type: 'written'
       readonly value: RegisterValue
@@ -300,7 +300,7 @@ export class Registers {
         const origin = made.findLast(
           ({ before, body }) => before?.operation === replaced && equalBytes(body, value.body),
         )
-        assert(origin !== undefined, 'what was written under this operation, this operation made')
+        assert(origin !== undefined, 'a value written under this operation was made by it')
         return { type: 'written', value, before: origin.before }
       }
       if (outcome.type === 'kept') {

@@ -9,8 +9,8 @@
  *    more; nothing of it is dropped before a later look has found it there.
  *
  * A node whose disk is nearly full does not wait until a source of blocks is over, which may take days: it drops blocks of
- * partitions that it has given away as soon as all present holders have them, by the same question. So each copy that
- * a later change could ask it for is with everybody whom that change asks besides. Registers it keeps until the end.
+ * partitions that it has given away as soon as all present holders have them, by the same question. A later change asks
+ * these holders as well, so it misses none of the copies. Registers stay until the source is over.
  *
  * It asks again every time and remembers nothing: what a holder has may change. Only in STABLE; and the epoch is
  * checked again right before the records are appended (L6b).
@@ -35,7 +35,7 @@ import type { ByteRate } from './rate.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const PASS_MS = 5_000
-/** Of a node that is nearly full. */
+/** Between two passes of a node that is nearly full. */
 const TIGHT_PASS_MS = 1_000
 const STATUS_TIMEOUT_MS = 2_000
 /** Of one question; a message takes 1,000. */
@@ -52,7 +52,7 @@ export interface BlockDropOptions {
   readonly host: Pick<RegisterHost, 'drop'>
   readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
   readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint' | 'status'>
-  /** The disk is nearly full. */
+  /** Whether the disk is nearly full. */
   readonly isTight: () => boolean
   readonly rate: Pick<ByteRate, 'take'>
   readonly clock: Clock
@@ -143,7 +143,7 @@ export class BlockDrop {
     }
   }
 
-  /** Blocks that others need no source for any more. */
+  /** While the disk is nearly full, drops blocks of partitions of which all present holders have every block. */
   async #relieve(
     layout: LayoutView,
     given: readonly number[],
@@ -162,7 +162,7 @@ export class BlockDrop {
     }
   }
 
-  /** By what the present holders say, which only saves asking them for each block. */
+  /** Partitions of which a present holder may lack blocks. Only saves questions: each block is asked for before it goes. */
   async #lackedPartitions(layout: LayoutView, given: readonly number[]): Promise<Set<number>> {
     const { peers, self } = this.#options
     const lacked = new Set<number>()
@@ -179,8 +179,10 @@ export class BlockDrop {
     return lacked
   }
 
-  /** Partitions with something in them that is for others to keep. `given`: a source has them, so that they may still be
-   * asked for here. */
+  /**
+   * Partitions that this node does not hold and of which it still has something. `given`: those of a source, for whose
+   * blocks others may still ask this node.
+   */
   async #foreign(layout: LayoutView): Promise<{ foreign: number[]; given: number[] }> {
     const { store, clock, self } = this.#options
     const kept = new Set(layout.partitionsOf(self))

@@ -1,25 +1,25 @@
 /**
  * Brings the blocks of earlier layouts to this node, in the background (L5): STABLE or PLANNED, with sources.
  *
- * 1. Partitions that this node holds and others held in a source, those with the fewest copies in reach first, of
- *    these those whose fullest source has the least room.
+ * 1. Partitions that this node holds and others held in a source: those with the fewest copies in reach first, and
+ *    among these, those whose fullest source has the least room.
  * 2. Digests of their blocks, at exactly this epoch, from every node of the source sets and of the present set that
  *    answers: where a majority of each set has what this node has, nothing is missing.
  *    Of the others the names of the blocks, from at least a majority of each set, since a majority of the set of its
- *    time has each block (P7). A node that may lack blocks (D8) says what it has left, and is not counted. Where that
- *    leaves too few, all nodes of the set are heard: what none of them has is nowhere.
+ *    time has each block (P7). A node that may lack blocks (D8) also names what it has, and is not counted. Where that
+ *    leaves too few, all nodes of the set are heard: a block that none of them has is nowhere.
  * 3. What is missing here is fetched from those that named it, at a bounded rate, a few at a time, and stored.
  * 4. When nothing is missing any more the partition is whole, as to all of its sources at once, and durably.
  *
- * So are partitions compared of which this node itself may lack blocks since it has lost something, with or without
- * sources (D8). What can't be finished is said: which nodes are waited for, and which blocks can't be read.
+ * Partitions of which this node itself may lack blocks, because it has lost something (D8), are compared in the same
+ * way, with or without sources. The node reports what it can't finish: the nodes it waits for, the blocks nobody gives.
  *
- * Giving way: before each mebibyte the mover waits while clients wait for room to write, or the disk is slow to answer,
- * but a second at most: what waits for copies is in danger, so it never stands still.
+ * Giving way: before each mebibyte the mover waits while clients wait for room to write or the disk is slow to answer,
+ * but for a second at most: data with missing copies is in danger, so the move never stops.
  *
  * Invariants:
- *   - whole is said only of what was compared with a majority of each set that ever had the partition, or with all
- *     of it    (L5)
+ *   - a partition counts as whole only once it was compared with a majority of each set that ever had it, or with
+ *     all of the set                                                                                   (L5)
  *   - a node that may lack blocks is no witness (D8), and neither is this one of itself
  *   - data that was freed does not come back: a source that still has it is told (G5)
  *   - a block counts when it is flushed here                                                           (A1)
@@ -61,11 +61,11 @@ const PARTITIONS_AT_ONCE = 8
 const PASS_MS = 2_000
 const GIVE_WAY_MS = 1_000
 const GIVE_WAY_STEP_MS = 50
-/** Between two waits. Not a block each: small ones would come at a few a second on a busy machine. */
+/** Bytes moved between two waits. Waiting before each block would let only a few small ones a second through. */
 const GIVE_WAY_BYTES = 1 << 20
-/** What asking for a block costs, however small it is. */
+/** Bytes that each question for a block counts for, however small the block is. */
 const CALL_BYTES = 4 << 10
-/** Whole partitions written down at once, and how long they wait for that: a full node may free its copies then. */
+/** Most whole partitions written down in one go, and how long they wait for it: a full node frees its copies after that. */
 const WHOLE_AT_ONCE = 256
 const WHOLE_MS = 1_000
 /** A look at a partition costs as much as so many rows. */
@@ -102,11 +102,11 @@ export interface MoverProgress {
   readonly bytesPerSecond: number
 }
 
-/** Why a partition is not whole although everything was fetched that can be had now. */
+/** Why a partition is not whole although all blocks that any node gives now are here. */
 export interface Stuck {
-  /** Nodes of its sets that did not say what they have, and without which too few did. */
+  /** Nodes of its sets that did not say what they have; without them too few did. */
   readonly unheard: readonly NodeId[]
-  /** Blocks that somebody has named, and nobody gives: a node that is waited for may have them. */
+  /** How many blocks some node has named and no node gives: a node that is waited for may have them. */
   readonly unreadable: number
 }
 
@@ -117,13 +117,13 @@ type Fetched = 'here' | 'unreadable' | 'failed'
 export class BlockMover {
   readonly #options: BlockMoverOptions
   readonly #stuck = new Map<number, Stuck>()
-  /** In which those were found. */
+  /** The epoch in which `#stuck` was found. */
   #stuckEpoch = 0
   readonly #rate: ByteRate
   readonly #moved: Throughput
   readonly #slots = new Slots(IN_FLIGHT)
   #blocksDone = 0
-  /** So many may move before the next look whether others wait. */
+  /** Bytes that may still move before the mover next looks whether others wait. */
   #unhinderedBytes = 0
   /** Blocks that others have more of, in the partitions that are left. */
   #blocksLeft = 0
@@ -160,7 +160,7 @@ export class BlockMover {
     return { pendingBytes, doneBytes: totalBytes, bytesPerSecond }
   }
 
-  /** Partitions that wait for nodes that do not answer, or for blocks that nobody gives. */
+  /** Partitions that wait for nodes that do not answer, or for blocks that no node gives. */
   stuck(): ReadonlyMap<number, Stuck> {
     const layout = this.#options.view()
     if (layout === undefined || layout.epoch !== this.#stuckEpoch) return new Map()
@@ -237,9 +237,9 @@ export class BlockMover {
     const isOver = (): boolean => this.isPast(layout)
     let whole: number[] = []
     let flushedMs = clock.monotonicMs()
-    /** Only in the epoch in which it was compared: in the next one the partition may be no business of this node, and
-     * what is said of it then would be believed when it comes back. Oldest first: whole as to a source means as to
-     * those before it, too. What was lost meanwhile may be what was compared (D8). */
+    /** Writes `whole` down, but only in the epoch in which it was compared: in the next one this node may not hold the
+     * partition, and the note would be believed when it does again. Oldest source first: whole as to one means as to those
+     * before it, too. After a loss nothing is written: the lost blocks may be those that were compared (D8). */
     const flush = async (): Promise<void> => {
       const done = whole
       whole = []
@@ -277,9 +277,9 @@ export class BlockMover {
   }
 
   /**
-   * Of a partition that this node neither holds nor held in a source it vouches for nothing: nobody asks it for what it
-   * acknowledged there. When it comes in again it is a witness from then on (L5, L9). A loss of before would make it none
-   * for good where another holder is dead.
+   * Forgets that blocks may be missing from partitions that this node neither holds nor held in a source: nobody asks it
+   * for those. When it enters such a partition again, it is a witness from then on (L5, L9). Without this the earlier loss
+   * could keep it from being one for good, where another holder is dead.
    */
   async #clearLeft(layout: LayoutView, turns: Turns, serial: number): Promise<void> {
     const { self, forgotten } = this.#options
@@ -294,7 +294,7 @@ export class BlockMover {
     if (left.length > 0 && !this.isPast(layout)) await forgotten.clearBlocks(left, serial)
   }
 
-  /** What was begun under this layout is over. */
+  /** Whether work that began under this layout has to end. */
   isPast({ epoch }: LayoutView): boolean {
     return this.#stopped || this.#options.view()?.epoch !== epoch
   }
@@ -431,9 +431,9 @@ export class BlockMover {
   }
 
   /**
-   * Whatever was acknowledged in the time of each set is among what was named: a majority of the set, of which each
-   * lacks nothing that it acknowledged, has named what it has (P7). Or all of the set have said what is left with
-   * them: then there is nothing else anywhere.
+   * Whether the named blocks include all that was acknowledged while each set was active: either a majority of the set,
+   * whose nodes lack nothing that they acknowledged, has named its blocks (P7), or all nodes of the set have said what
+   * they have, and there is nothing else anywhere.
    */
   isCompared(
     sets: readonly (readonly NodeId[])[],
@@ -447,7 +447,7 @@ export class BlockMover {
     )
   }
 
-  /** True when the node is a witness: it lacks nothing that it acknowledged (D8). Throws when it does not say. */
+  /** Asks for its blocks. True when the node is a witness: it lacks nothing that it acknowledged (D8). Throws on no answer. */
   async #tell(
     layout: LayoutView,
     node: NodeId,
@@ -459,7 +459,7 @@ export class BlockMover {
     return false
   }
 
-  /** False: the node is no witness. */
+  /** False when the node is no witness and was asked as one. */
   async #names(
     layout: LayoutView,
     node: NodeId,
@@ -526,7 +526,7 @@ export class BlockMover {
     }
   }
 
-  /** False: nobody gives it now, and somebody who does not answer may have it. */
+  /** False when no node gives it now and a node that does not answer may have it. */
   async #fetch(key: BlockKey, holders: readonly NodeId[]): Promise<boolean> {
     const { blocks, dead, lost, freer } = this.#options
     const isDead = (): boolean => dead.has(dataIdOf(key))

@@ -7,8 +7,8 @@
  * 3. Of a key for which all of them have the same ballot, that ballot is chosen (R1): the state is fetched from the
  *    nearest and installed, its packed blocks first (A5).
  * 4. Other keys: a learner leaves them for its next pass. In JOINT they are settled by an identity change, unless what
- *    is here is as new as anything they have. So are copies that this node's floor refuses (G3): at once above it, and
- *    without a look at their states.
+ *    is here is as new as anything they have. Copies that this node's floor refuses (G3) are settled the same way, at
+ *    once at a ballot above the floor, and without fetching their states.
  * 5. In JOINT this node's mark is raised above all promises that the members of P gave before (A1). A member may have
  *    accepted, alone, what a majority of them promised: from a node of P′ that knew nothing of the promise, a value
  *    with a lower ballot could be chosen, and then be taken for older than that one.
@@ -16,8 +16,8 @@
  *    installed any more. A learner's floor stays, since no floor rises between PLANNED and STABLE.
  *
  * Then everything that was chosen before this epoch is here, or something that came after it. What is written
- * meanwhile is written to a majority of P′ (L3). Partitions are reported as they are done, after some thousands of
- * registers at the latest, and registers one by one: who waits for the sync sees that it goes on.
+ * meanwhile is written to a majority of P′ (L3). Finished partitions are reported after some thousands of registers at
+ * the latest, and registers one by one, so that those who wait for the sync see its progress.
  *
  * Invariants:
  *   - epoch is checked after every wait; a copy of an earlier one is not installed           (L6, L6b)
@@ -206,7 +206,7 @@ export class Copier {
         logger.debug({ peer, error: String(error) }, 'a member did not say what it has')
       }
     })
-    // Meanwhile.
+    // Meanwhile this node's own contents are read.
     for await (const some of exchange.contentsOf(await witness.sound(layout, own))) {
       for (const [partition, contents] of some) told.get(partition)!.set(self, contents)
     }

@@ -30,10 +30,10 @@ import type { Peers } from '../rpc/peers.ts'
 import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
 import { STATES_MAX } from './witness.ts'
 
-/** Each is two rounds, for which a client that writes the same register waits. */
+/** Settling takes two rounds, for which a client that writes the same register waits. */
 const SETTLED_AT_ONCE = 32
 const LEARNT_AT_ONCE = 64
-/** After so many registers the partitions that are done are reported. */
+/** Registers copied between two reports of finished partitions, at most. */
 const COPIED_MAX = 2_000
 
 export interface CopyOptions {
@@ -55,22 +55,22 @@ export interface CopyTask {
   readonly layout: LayoutView
   readonly partitions: readonly number[]
   readonly mode: CopyMode
-  /** In JOINT: of each member that was asked, its mark when it first told of it in this epoch. */
+  /** In JOINT: for each member that was asked, the mark that it first told in this epoch. */
   readonly marks: Map<NodeId, number>
-  /** A look at the registers of these partitions begins. */
+  /** Called before the registers of these partitions are looked at. */
   readonly begun?: (partitions: readonly number[]) => void
-  /** A register of the partition was installed or settled, and is here. */
+  /** Called for each register of the partition that was installed or settled. */
   readonly copied?: (partition: number) => void
-  /** The epoch has passed, or the node stops. */
+  /** True once the epoch has passed, or the node stops. */
   readonly isOver: () => boolean
-  /** All that P has of these partitions is here, or, of a learner, all that it may copy. */
+  /** Called when all that P has of these partitions is here or, on a learner, all that it may copy. */
   readonly done: (partitions: readonly number[]) => Promise<void>
 }
 
 /** What one member of P has of one partition. */
 export type Summary = Contents
 
-/** What a node fetches of registers for changes of the layout, since its start. */
+/** Registers that a node has fetched for changes of the layout since its start. */
 export interface CopyCounters {
   /** States, and the packed blocks and pages that come in front of them. */
   bytes: number
@@ -78,19 +78,19 @@ export interface CopyCounters {
 
 type RaiseFloors = (partitions: readonly number[]) => Promise<void>
 
-/** `isRefused`: the witnesses agree, and this node's floor refuses their ballot. */
+/** `isRefused`: the witnesses agree, but this node's floor refuses their ballot. */
 interface Unsettled {
   readonly key: RegisterKey
   readonly isRefused: boolean
 }
 
-/** `ballot` undefined: the witnesses differ. */
+/** `ballot` is undefined where the witnesses differ. */
 interface Wanted {
   readonly key: RegisterKey
   readonly ballot: Ballot | undefined
 }
 
-/** Steps 2 to 6, of one group. */
+/** Steps 2 to 6 for one group of partitions. */
 export class Copy {
   copied = 0
   readonly #options: CopyOptions
@@ -98,7 +98,7 @@ export class Copy {
   readonly #witnesses: readonly NodeId[]
   readonly #others: readonly NodeId[]
   readonly #partitions: readonly number[]
-  /** Those whose registers have not all been looked at, ascending. */
+  /** Partitions whose registers have not all been looked at, ascending. */
   #open: readonly number[]
   readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
   readonly #failed = new Set<number>()
@@ -125,7 +125,7 @@ export class Copy {
     this.#told = told
   }
 
-  /** The result says how many partitions are not done. */
+  /** Returns how many partitions are not done. */
   async run(raiseFloors: RaiseFloors): Promise<number> {
     this.#task.begun?.(this.#partitions)
     try {
@@ -137,7 +137,7 @@ export class Copy {
     return new Set([...this.#open, ...this.#failed]).size
   }
 
-  /** Steps 5 and 6 of the partitions below this one: all their registers have been looked at. */
+  /** Steps 5 and 6 for the partitions below this one, whose registers have all been looked at. */
   async #finish(raiseFloors: RaiseFloors, below = Number.POSITIVE_INFINITY): Promise<void> {
     const { isOver, done, mode } = this.#task
     const looked = this.#open.filter((partition) => partition < below)
@@ -184,7 +184,7 @@ export class Copy {
     await this.#take(batch)
   }
 
-  /** The lowest key of all streams, and what has to be done about it. */
+  /** Takes the lowest key of all streams, and says what has to be done about it. */
   #next(streams: readonly PairStream[]): Wanted | 'fine' | undefined {
     const { host, self } = this.#options
     let key: RegisterKey | undefined
@@ -206,7 +206,7 @@ export class Copy {
     const highest = pairs.reduce((most, pair) => maxBallot(most, pair.ballot), ZERO_BALLOT)
     const isDamagedThere = pairs.some((pair) => sameBallot(pair.ballot, ZERO_BALLOT))
     if (isFaulty) {
-      // Mended by what the others agree on (D3), before it can be anything else.
+      // First it must be mended with what the others agree on (D3).
       this.#fail(key)
       return 'fine'
     }
@@ -250,7 +250,7 @@ export class Copy {
     })
   }
 
-  /** A copy at this ballot would be: it is absent here, and the floor is as high (G3). */
+  /** Whether a copy at this ballot would be refused: the register is absent here, and the floor is as high (G3). */
   #isRefused(key: RegisterKey, ballot: Ballot): boolean {
     const { host } = this.#options
     if (host.peek(key) !== undefined) return false
@@ -261,7 +261,7 @@ export class Copy {
     this.#failed.add(partitionOfKey(key))
   }
 
-  /** States at these ballots, from the nearest witness that still has them. */
+  /** Fetches states at these ballots from the nearest witness that still has them. */
   async #fetch(pairs: readonly Pair[]): Promise<Map<RegisterKey, Accepted>> {
     const { peers } = this.#options
     const found = new Map<RegisterKey, Accepted>()
@@ -289,7 +289,7 @@ export class Copy {
     return found
   }
 
-  /** True: it is here, at this ballot or a later one. */
+  /** True when the register is here, at this ballot or a later one. */
   async #learn(key: RegisterKey, accepted: Accepted): Promise<boolean> {
     const { host } = this.#options
     await this.#pullBlocks(accepted)
@@ -321,7 +321,7 @@ export class Copy {
     }
   }
 
-  /** Step 4: whatever comes of it is chosen in this epoch. */
+  /** Step 4: the result is chosen in this epoch, whatever it is. */
   async #settle({ key, isRefused }: Unsettled): Promise<boolean> {
     const { registers, blocks, lost } = this.#options
     const settled = await (isRefused
@@ -331,7 +331,7 @@ export class Copy {
     for (const block of settled?.value.blocks ?? []) {
       if (!blocks.has(block)) await lost.noteIfLost(block)
     }
-    // Above the floor, and without what is lost (G3, A5).
+    // Above the floor, and without blocks that are lost (G3, A5).
     return this.#isSettled(key, await this.#settleAboveFloor(key))
   }
 
@@ -342,16 +342,16 @@ export class Copy {
   }
 
   async #isSettled(key: RegisterKey, settled: Accepted | undefined): Promise<boolean> {
-    // Nothing was chosen, and nothing that a member of P has can be chosen any more.
+    // Nothing was chosen, and nothing that a member of P has can be chosen from now on.
     if (settled === undefined) return true
     const { copied } = this
     if (!(await this.#learn(key, settled))) return false
-    // It came by the change itself, to which this node has agreed.
+    // The settling change has brought it here, since this node agreed to it.
     if (this.copied === copied) this.#copied(key)
     return true
   }
 
-  /** To the highest of all witnesses. */
+  /** Step 6: raises minima to the highest of all witnesses. */
   async minima(partitions: readonly number[]): Promise<void> {
     const { exchange, host, peers } = this.#options
     const rises = new Map<string, { bucket: BucketId; generation: number; partitions: number[] }>()

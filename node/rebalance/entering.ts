@@ -23,7 +23,7 @@ import type { Forgotten } from '../repair/forgotten.ts'
 import { bitmapOf, emptyBitmap, type Bitmap } from '../../protocol/keyspace/bitmap.ts'
 import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
 
-/** Written down at once: not one write for every few of 33,024. */
+/** Partitions written down in one go: a cluster has 33,024, and each write costs a flush. */
 const HELD_AT_ONCE = 4_096
 const PARTITION_ROWS = 4
 

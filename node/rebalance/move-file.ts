@@ -39,7 +39,7 @@ import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../two-slot-
 
 export const MOVE_FILE = 'moves'
 
-/** A start looks at no more entries of the layout again. */
+/** Most entries of the layout that a start has to look at again. */
 const ENTRIES_UNWRITTEN_MAX = 64
 
 const FORM: SlotForm = { magic: utf8('SHOALMOV'), version: 1, slotBytes: 48 << 10 }
@@ -100,7 +100,7 @@ export class MoveFile {
     return this.#file.isMissing
   }
 
-  /** Many entries of the layout were looked at that it does not know of. */
+  /** Whether many entries of the layout were looked at and are not written down yet. */
   get isBehind(): boolean {
     return this.#next.epoch - this.#durable.epoch >= ENTRIES_UNWRITTEN_MAX
   }

@@ -28,17 +28,25 @@ export function moveGauges(
     ),
     gauge('shoal_move_pending_bytes', 'About what is left of them', pendingBytes),
     gauge('shoal_move_bytes_per_second', 'Over the last seconds', bytesPerSecond),
-    gauge('shoal_move_stuck_partitions', 'Wait for a node that is away', moves.mover.stuck().size),
+    gauge(
+      'shoal_move_stuck_partitions',
+      'Partitions whose blocks wait for a node',
+      moves.mover.stuck().size,
+    ),
     ...stateGauges(view, gauge),
     gauge('shoal_degraded_partitions', 'With a holder that is down', degraded(view, isUp)),
     gauge('shoal_dropped_blocks_total', 'Blocks left to the present holders', counters.blocks),
     gauge('shoal_dropped_bytes_total', 'Bytes of these', counters.bytes),
-    gauge('shoal_given_bytes_total', 'Of blocks that a present holder lacked', counters.givenBytes),
+    gauge(
+      'shoal_given_bytes_total',
+      'Bytes of blocks that a present holder lacked',
+      counters.givenBytes,
+    ),
     gauge('shoal_foreign_partitions', 'With something that others hold now', left),
   ]
 }
 
-/** Which step the layout is in: a change goes from 0 by 1 and 2 back to 0, and its blocks have moved at 0 sources. */
+/** The step of the layout: a change goes from 0 to 1, 2 and back to 0. It is over when there are no sources. */
 function stateGauges(
   view: LayoutView | undefined,
   gauge: (name: string, help: string, value: number) => Gauge,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { inMoveOrder } from './move-order.ts'
 
-test('partitions with the fewest copies left first; of these those of the fullest nodes', () => {
+test('partitions with the fewest copies left come first, and among these those of the fullest nodes', () => {
   const order = inMoveOrder([
     { partition: 1, copies: 3, full: 0.99 },
     { partition: 2, copies: 1, full: 0.1 },

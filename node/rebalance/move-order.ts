@@ -2,13 +2,13 @@
 
 export interface Waiting {
   readonly partition: number
-  /** Nodes in reach that may have its blocks. */
+  /** How many nodes in reach may have its blocks. */
   readonly copies: number
-  /** Of the fullest of these, 0 to 1. */
+  /** How full the disk of the fullest of these is, 0 to 1. */
   readonly full: number
 }
 
-/** Fewest copies first; of these the fullest sources first. */
+/** The fewest copies first; among equals, the fullest sources first. */
 export function inMoveOrder(waiting: readonly Waiting[]): number[] {
   return waiting
     .toSorted((a, b) => a.copies - b.copies || b.full - a.full || a.partition - b.partition)

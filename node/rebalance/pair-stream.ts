@@ -62,7 +62,7 @@ export class PairStream {
     return !this.#isOver && this.#at === this.#pairs.length
   }
 
-  /** The page behind is asked for at once: it comes while this one is worked on. */
+  /** Asks for the next page at once, so that it arrives while this one is worked on. */
   async fill(): Promise<void> {
     while (this.isDry) {
       const { value, done } = await (this.#coming ?? this.#pages.next())

@@ -38,7 +38,7 @@ export interface MoveProgress {
   readonly learning: LearningProgress
   /** In JOINT: partitions that are synced at exactly this epoch, durably. */
   readonly synced: Uint8Array
-  /** In JOINT: registers that were copied for that. It begins anew when the node starts again. */
+  /** In JOINT: registers that were copied for that. Zero again when the node starts again. */
   readonly copied: number
   /** In STABLE with sources: partitions of which every block is here, durably, by the source's epoch. */
   readonly whole: readonly {
@@ -118,7 +118,7 @@ export class Rebalance {
     if (this.#started) this.#begin()
   }
 
-  /** Of registers, and of the packed blocks and pages that come with them, fetched for changes of the layout. */
+  /** Bytes of registers, and of the packed blocks and pages with them, fetched for changes of the layout. */
   get copiedBytes(): number {
     return this.#copier.counters.bytes
   }

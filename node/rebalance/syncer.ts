@@ -50,8 +50,8 @@ export class Syncer {
   }
 
   /**
-   * Registers that were copied or settled so far. Those of a partition that is looked at again and again do not count
-   * any more: clients write them all the time, and a sync that gets nowhere would seem to go on.
+   * Registers that were copied or settled so far. Those of a partition that is looked at again and again no longer count:
+   * clients write them all the time, and a sync that gets nowhere would seem to make progress.
    */
   get copied(): number {
     return this.#copied

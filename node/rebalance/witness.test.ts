@@ -28,7 +28,7 @@ function ballot(counter: number): Ballot {
   return { counter, proposer: proposerId('p'.repeat(16)) }
 }
 
-/** A few registers, minima and floors in as many partitions; `turns` counts pauses. */
+/** A witness with a few registers, minima and floors, each in its own partition; `turns` counts pauses. */
 async function peer() {
   const held = new HeldStore(applyRecord)
   for (let i = 0; i < 30; i++) {
@@ -45,7 +45,7 @@ async function peer() {
     await held.append([{ type: RECORD.register, partition, key, body }])
     if (i % 2 === 0) await held.append([minimumRecord(partition, { bucket, generation: i })])
     if (i % 3 === 0) await held.append([floorRaised(partition, ballot(100 + i))])
-    // Elsewhere, too: the last partition of all, and neighbours.
+    // The last partition of all, and neighbours, too.
     await held.append([minimumRecord(VIEW.partitions - 1 - i, { bucket, generation: 5 })])
   }
   const found = { turns: 0 }

@@ -30,7 +30,7 @@ import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
 import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
-/** Partitions on one page of a summary. Of each up to a hundred bytes, which must fit into a message. */
+/** Partitions on one page of a summary: up to a hundred bytes each, which must fit into a message. */
 export const SUMMARIES_MAX = 4_096
 /** On one page of pairs: keys, partitions looked at, and bytes, which must fit into a message. */
 const PAIRS_MAX = 2_000
@@ -165,7 +165,7 @@ export class Witness {
     return layout.placement.replicas(partition).includes(self) && votes(partition)
   }
 
-  /** Of which of these partitions this node's own registers may stand for what a member of P has. */
+  /** Those of these partitions for which this node's own registers count as a member of P's answer. */
   async sound(layout: LayoutView, partitions: readonly number[]): Promise<number[]> {
     const faulty = await this.#findFaulty()
     return partitions.filter(

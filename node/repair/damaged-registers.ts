@@ -54,15 +54,17 @@ export class DamagedRegisters {
     return this.list().length
   }
 
-  /** As `waiting`, at most 1,000 of them. */
+  /** Keys of the registers that `waiting` counts, at most 1,000. */
   list(): readonly RegisterKey[] {
     const host = this.#options.host()
     for (const key of this.#known) if (!host.isFaulty(key)) this.#known.delete(key)
     return [...this.#known].sort()
   }
 
-  /** At the operator's word: no other replica has the register, and it counts as one that never was (D3). Whatever it
-   * had promised or accepted lies below the mark, and below that nothing is accepted any more. */
+  /**
+   * At the operator's word the register, which no other replica has, counts as never written (D3). Whatever it had
+   * promised or accepted lies below the mark, and nothing is accepted below that any more. False when it is not damaged.
+   */
   async giveUp(key: RegisterKey): Promise<boolean> {
     const host = this.#options.host()
     await host.outlaw(host.mark)

@@ -32,14 +32,14 @@ import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.t
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128
-/** `names`: blocks, told only by a node that has all that it ever acknowledged of the partition (D8). `blocks`: what is
- * here, by any node. */
+/** What is asked for. `names`: blocks, from a node that has all that it ever acknowledged of the partition (D8).
+ * `blocks`: those that are here, from any node. */
 export const ENUMERATE = { registers: 0, blocks: 1, minima: 2, names: 3 } as const
 const PAGE_MAX = 2_000
 const ROWS_MAX = 10_000_000
 const MINIMA_DIGEST_BYTES = 16
-/** Partitions whose rows are read in one go: at first, and as many as their rows allow. Most have none, and a look at
- * the index costs as much as some rows. */
+/** Partitions whose rows are read in one go: how many at first, at least and at most. It grows while there are few rows:
+ * most partitions have none, and a look at the index costs as much as some rows. */
 const SPAN_FIRST = 64
 const SPAN_MIN = 8
 const SPAN_MAX = 4_096
@@ -54,14 +54,14 @@ const PAGE_BYTES_MAX = 640 << 10
 const ENTRY_BYTES = 48
 /** Asked about at once. */
 export const GROUPS_MAX = 16
-/** As level 1, of those who are to tell which blocks there are: of a partition of which the node may lack blocks it is no
- * witness, and the digest is NO_WITNESS (D8). */
+/** As level 1, for those who want to know which blocks there are: for a partition of which the node may lack blocks,
+ * the digest is NO_WITNESS (D8). */
 export const BLOCKS_LEVEL = 2
 export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
 
-/** What there is of a partition, but for blocks. */
+/** Digests of what a node has of a partition, except blocks. */
 export interface Contents {
-  /** The digest of its registers. Empty: there are none. */
+  /** The digest of its registers; empty when there are none. */
   readonly registers: Uint8Array<ArrayBuffer>
   /** As `minimaDigest`. */
   readonly minima: Uint8Array<ArrayBuffer>
@@ -147,8 +147,8 @@ export class Exchange {
   }
 
   /**
-   * What there is of these partitions, ascending, several at a time. It gives way to others in between; those that come
-   * together are of one moment.
+   * What there is of these partitions (ascending), several at a time. Those that are yielded together are of one moment;
+   * in between it gives way to other work.
    */
   async *contentsOf(
     partitions: readonly number[],
@@ -169,7 +169,7 @@ export class Exchange {
     }
   }
 
-  /** Of the partitions from the first to the last, those of which there is anything. */
+  /** Contents of those partitions from the first to the last of which there is anything. */
   #contentsIn(
     first: number,
     last: number,
@@ -299,7 +299,7 @@ export class Exchange {
 
 const NOTHING: Contents = { registers: NO_BYTES, minima: NO_BYTES, floor: ZERO_BALLOT }
 
-/** `parts`: of each minimum its bucket and its generation. */
+/** `parts`: bucket and generation of each minimum, in turn. */
 function digestOfMinima(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return parts.length === 0 ? NO_BYTES : blake3(...parts).slice(0, MINIMA_DIGEST_BYTES)
 }

@@ -1,14 +1,14 @@
 /**
- * The partitions of which this node may have forgotten something (D8), durably: it does not vote on them
- * before each was compared with its replicas (recall.ts), and of which it may lack blocks that it had acknowledged:
- * it vouches for none before those were compared as well (block-mover.ts), which takes longer. A file of two slots of
- * 24 KiB (two-slot-file.ts).
+ * Durably, two sets of partitions (D8). Of those in the first this node may have forgotten something: it does not vote on
+ * one before it was compared with its replicas (recall.ts). Of those in the second it may lack blocks that it had
+ * acknowledged: it is no witness of blocks before these were compared as well (block-mover.ts), which takes longer. A
+ * file of two slots of 24 KiB (two-slot-file.ts).
  *
  * ```
  * 0       8         9       10   12             16            24           32       8224     16416    24544
  * magic   version   flags        length n u32   writes u64    mark u64     bitmap   blocks   notes    BLAKE3
  * ```
- * Version 1 has slots of 16 KiB without `blocks`: what is forgotten then may lack blocks.
+ * Version 1 has slots of 16 KiB without `blocks`: read from it, each forgotten partition may lack blocks.
  * Flag 1: the ballot mark may be lost and must be raised (A1), above `mark` too, to which it was raised
  * before. The notes are JSON and zeros behind it.
  *
@@ -19,7 +19,7 @@
  * Invariants:
  *   - what is added counts at once, and is durable when `add` resolves
  *   - what is cleared may be found again after a crash: it is then compared once more
- *   - who has forgotten something of a partition may lack blocks of it
+ *   - a partition in the first set is in the second one, too
  *   - without a sound slot everything is forgotten
  *   - a place is repaired only when its damage was met while the log was read into the index that was compared,
  *     and only for damage of just this extent
@@ -84,7 +84,7 @@ const NO_PLACES: Places = { open: [], repaired: [] }
 export class Forgotten {
   readonly #file: TwoSlotFile
   readonly #bits: Uint8Array<ArrayBuffer>
-  /** Partitions of which blocks may be missing here. */
+  /** The second set: partitions of which blocks may be missing here. */
   readonly #blocks: Uint8Array<ArrayBuffer>
   #mustRaise: boolean
   #mark: number
@@ -120,7 +120,7 @@ export class Forgotten {
     if (latest === undefined) {
       const earlier = latestSlot(bytes, FORM_1)
       if (earlier === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
-      // Of an earlier program: written anew as a whole, now or with the next change.
+      // A file of an earlier program is written as a whole in the new form, now or with the next change.
       const forgotten = new Forgotten(disk, undefined, decode(earlier.slot))
       await forgotten.#write().catch((error: unknown) => {
         logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
@@ -232,8 +232,8 @@ export class Forgotten {
   }
 
   /**
-   * All blocks that there are of these partitions are here, by a comparison that began at `serial`. Where something is
-   * forgotten still, blocks may be missing still. False when something was lost meanwhile: nothing is cleared.
+   * Notes that a comparison which began at `serial` has brought all blocks of these partitions here. Partitions that are
+   * still forgotten are passed over. False, and nothing is cleared, when something was lost meanwhile.
    */
   async clearBlocks(partitions: readonly number[], serial: number): Promise<boolean> {
     if (serial !== this.#serial) return false
@@ -247,7 +247,7 @@ export class Forgotten {
     return true
   }
 
-  /** Something of these partitions is lost for good, at the operator's word. */
+  /** Notes that the operator gave up something, in so many partitions, for good. */
   async noteLost(partitions: number, detail: string): Promise<void> {
     const { open, lost, lostPartitions } = this.#notes
     const note = { reason: 'given-up', detail: short(detail) } as const
@@ -373,7 +373,7 @@ function encode({ bits, blocks, mustRaise, mark, notes, places }: Stored): Uint8
   return bytes
 }
 
-/** Of either version. */
+/** Decodes a slot of either version. */
 function decode(bytes: Uint8Array): Stored {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const isFirst = bytes[8] === FORM_1.version

@@ -98,7 +98,7 @@ test.each<[string, () => void]>([
   expect([put, suspects, forgotten]).toEqual([[], [], []])
 })
 
-test('is nothing to warn of while blocks move, unless it is damaged', async () => {
+test('a missing block is no warning while blocks move, a damaged one is', async () => {
   const warnings: string[] = []
   const moving = (isBad: boolean): Mender =>
     new Mender({

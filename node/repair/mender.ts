@@ -86,7 +86,7 @@ export class Mender {
     }
     if (!(await marks.ask([dataId])).has(dataId)) return
     await this.#mustBeNowhere(key)
-    // Not a disk that fails to read for a moment: what it says now is not what was written.
+    // Give up only when the bytes are wrong, not on a passing read error.
     if (!(await blocks.isBad(key))) return
     await blocks.forget([key])
     logger.warn({ partition }, 'a damaged block that no replica has was given up')

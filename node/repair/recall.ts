@@ -41,7 +41,7 @@ import type { Puller } from './puller.ts'
 const CALL_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 16_000
-/** Each costs a write of the file: not one for every few of 33,024. */
+/** Partitions cleared in one go: a cluster has 33,024, and clearing costs a write of the file. */
 const CLEARED_AT_ONCE = 4_096
 const ROWS_MAX = 10_000_000
 

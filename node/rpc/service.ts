@@ -407,8 +407,8 @@ export class Service implements LocalService {
     }
   }
 
-  /** A member that asks knows of a register that names them: what is not here is fetched. Learners and sources change
-   * nothing here, and start no search for whatever they like (L1b). */
+  /** A member that asks knows of a register that names the blocks, so missing ones are fetched. Questions of learners and
+   * sources start no search: they must change nothing here (L1b). */
   #holds(from: NodeId, body: Uint8Array): Uint8Array {
     const request = decodeMessage(WireHoldsRequest, body)
     if (request.keys.length > HOLDS_ASKED_MAX)

@@ -66,7 +66,7 @@ export class Readers {
   readonly #options: ReadersOptions
   readonly #own = new Map<DataId, Own>()
   readonly #others = new Map<NodeId, Others>()
-  /** The version of the announcement that each of them has. */
+  /** The version of the announcement that each node has. */
   readonly #told = new Map<NodeId, number>()
   #announced = new Set<DataId>()
   #version = 0

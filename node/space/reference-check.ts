@@ -142,7 +142,7 @@ export class ReferenceCheck {
   async #checkPage(page: readonly Row[], counts: ReferenceCounts): Promise<void> {
     const { logger } = this.#options
     const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: Named }[]>()
-    // Who should hold a block, and who is asked, is of one epoch: a later one gives it to others.
+    // One layout decides who should hold a block and who is asked: a later one gives it to others.
     const layout = this.#options.view()
     for (const row of page) {
       counts.registers++

@@ -22,13 +22,13 @@ export interface Claim {
   readonly share: number
   /** The node's part of that share: 1 where nodes compete. */
   readonly part: number
-  /** Its tokens' odds are multiplied by this (`zonePull`). Default: 1. */
+  /** Factor for the odds of its tokens (`zonePull`). Default: 1. */
   readonly pull?: number | undefined
 }
 
-/** What a zone of several nodes may hold more or less than its share, where a node has many partitions. */
+/** How far a zone of several nodes may be off its share (a fraction of it), where a node has many partitions. */
 const ZONE_SLACK_MAX = 0.1
-/** A node of so many partitions has half of that: chance alone brings it nearer to its bound. */
+/** Partitions a node at which the slack is half of that: with few, chance alone brings nodes near their bound. */
 const ZONE_SLACK_HALF = 150
 
 /** Shares in 0..1, in the order of `members`; they sum up to min(replication, members). */
@@ -36,7 +36,7 @@ export function fairShares(members: readonly Weighted[], replication: number): n
   return fairClaims(members, replication).map(({ fair }) => fair)
 }
 
-/** In the order of `members`. `slack`: of zones, 0 in clusters of placement 2. */
+/** Claims in the order of `members`. `slack`: that of zones (`zoneSlack`); 0 in clusters before placement 3. */
 export function fairClaims(members: readonly Weighted[], replication: number, slack = 0): Claim[] {
   const zones = new Map<string, number[]>()
   for (const [i, member] of members.entries()) {
@@ -72,7 +72,7 @@ export function fairClaims(members: readonly Weighted[], replication: number, sl
  * moves 1 + 2/zones of the least possible. Within the slack the odds stay at those of a zone of mean share,
  * and nothing but the change itself moves. A share that differs by more is corrected by what exceeds the slack.
  *
- * A share follows the odds by (1 − share) of their relative change.
+ * A relative change of the odds changes a share by (1 − share) times as much.
  */
 function zonePull(share: number, mean: number, slack: number): number {
   if (mean >= 1 || slack === 0) return 1
@@ -80,7 +80,11 @@ function zonePull(share: number, mean: number, slack: number): number {
   return Math.min(Math.max((1 - share) / (1 - mean), 1 / room), room)
 }
 
-/** @param each partitions that a node holds, on average */
+/**
+ * How far a zone may be off its share, as a fraction of it.
+ *
+ * @param each partitions that a node holds, on average
+ */
 export function zoneSlack(each: number): number {
   return (ZONE_SLACK_MAX * each) / (each + ZONE_SLACK_HALF)
 }

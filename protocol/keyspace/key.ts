@@ -16,7 +16,10 @@ import { bytesOf, readU16, u32 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { BlockKey, BucketId, ByteString, DataId, RegisterKey } from '../ids.ts'
 
-/** Bits of a partition number in a new cluster: 32,768 partitions. The genesis record says it, for good: an earlier program founded with 14. */
+/**
+ * Bits of a partition number in a new cluster: 32,768 partitions. The genesis record keeps the number of bits for good:
+ * clusters of earlier programs have 14.
+ */
 export const PARTITION_BITS = 15
 /** A partition number takes two bytes in every key. */
 export const PARTITION_BITS_MAX = 16

@@ -31,7 +31,7 @@ interface Placed {
 }
 
 function placed(of: readonly PlacementMember[]): Placed {
-  // Fewer partitions where there are enough of them for each: half the time.
+  // Fewer partitions where each node still has enough: this takes half the time.
   const partitionBits = of.length > 200 ? PARTITION_BITS : PARTITION_BITS - 1
   return { members: of, placement: place(of, { ...OPTIONS, partitionBits }) }
 }
@@ -66,7 +66,7 @@ function moves(from: Placed, to: Placed): { moved: number; least: number } {
 }
 
 describe('one change moves little more than the change of fair shares', () => {
-  // One change at a time varies by a tenth or two where a node has few partitions; docs/scale.md has the means.
+  // A single change varies by a tenth or two where a node has few partitions; docs/scale.md has the means.
   for (const [sizes, zones, capacities, bound] of [
     [[3, 4, 5, 8, 16, 32, 100, 300], 1, EQUAL, 1.15],
     [[4, 8, 16, 32, 100], 3, EQUAL, 1.15],
@@ -74,7 +74,7 @@ describe('one change moves little more than the change of fair shares', () => {
     [[4, 8, 16, 32, 100], 3, UNEQUAL, 1.2],
     [[1_000], 1, EQUAL, 1.2],
     [[1_000], 3, EQUAL, 1.2],
-    // More zones than replicas: 1.5 and 1.4 in clusters of placement 2.
+    // More zones than replicas. Clusters of placement 2 move 1.5 and 1.4 here.
     [[16, 32, 100], 4, EQUAL, 1.2],
     [[20, 30, 100], 5, EQUAL, 1.2],
     [[20, 30, 100], 10, EQUAL, 1.15],
@@ -103,7 +103,7 @@ describe('one change moves little more than the change of fair shares', () => {
     }
   }
 
-  test('zones of several nodes may be off their share by the slack, and by no more', () => {
+  test('zones of several nodes are off their share by at most the slack', () => {
     const mean = (of: readonly PlacementMember[], zone: string): number => {
       const placement = place(of, OPTIONS)
       const shares = fairShares(of, 3)

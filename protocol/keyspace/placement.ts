@@ -45,7 +45,7 @@ export interface PlacementMember {
 
 /** Which placement function a new cluster uses. */
 export const PLACEMENT = 3
-/** A cluster keeps the one that it was founded with: another one would move nearly all of its data. */
+/** A cluster keeps the version that it was founded with: another one would move nearly all of its data. */
 export type PlacementVersion = 2 | typeof PLACEMENT
 
 export interface PlacementOptions extends Keyspace {
@@ -145,7 +145,7 @@ class TablePlacement implements Placement {
     return this.#held.get(nodeId) ?? []
   }
 
-  /** Of all nodes at once: a table or a plan asks for each of them. */
+  /** Partitions of all nodes, computed at once: a table or a plan asks for each node. */
   #byNode(): Map<NodeId, readonly number[]> {
     const held = this.#nodes.map((): number[] => [])
     for (let at = 0; at < this.#table.length; at++) {
@@ -293,7 +293,7 @@ function tokensName({ nodeId, place }: PlacementMember): NodeId {
   return place ?? nodeId
 }
 
-/** Partitions that each node may hold at most, in the order of `members`. */
+/** The most partitions that each node may hold, in the order of `members`. */
 export function loadBounds(
   members: readonly PlacementMember[],
   replication: number,

@@ -320,7 +320,7 @@ describe('what it would cost', () => {
     expect(plan([{ kind: 'replication', replication: 7 }]).scarce).toEqual([
       '5 members for 7 replicas: let 2 more join first',
     ])
-    // Growing, and what was so before, is no loss.
+    // A change that grows the cluster, or leaves as few as before, is not refused.
     const scarceOf = (change: Change, members = five): readonly string[] =>
       plan([change], undefined, members).scarce
     expect(scarceOf({ kind: 'join', member: extra }, five.slice(0, 1))).toEqual([])

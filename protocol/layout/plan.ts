@@ -80,7 +80,7 @@ export interface Plan {
   readonly fits: boolean
   /** Why it must not be done. */
   readonly faults: readonly string[]
-  /** Why it is done only when the operator insists: less would be safe afterwards than is asked for. */
+  /** Why the change needs --force: it would leave too few members or zones for the replicas. A line each. */
   readonly scarce: readonly string[]
   /** What the operator should know before. */
   readonly warnings: readonly string[]
@@ -355,7 +355,7 @@ export function planOf(
   }
 }
 
-/** Fewer members than replicas, or fewer zones, because of this change: a cluster that grows has too few of both. */
+/** Faults of a change that leaves fewer members or zones than replicas. A cluster that grows may have too few before it. */
 function scarceOf(before: NextLayout, next: NextLayout): string[] {
   const [count, was] = [next.members.length, before.members.length]
   const { replication } = next

@@ -160,7 +160,7 @@ export class LayoutView {
     return next === undefined ? old! : [...new Set([...old!, ...next])]
   }
 
-  /** Partitions that the node holds, in any active set. Ascending. The same node gives the same list. */
+  /** Partitions that the node holds in any active set, ascending. Repeated calls return the same array. */
   partitionsOf(nodeId: NodeId): readonly number[] {
     let held = this.#held.get(nodeId)
     if (held === undefined) {
@@ -251,7 +251,7 @@ export class LayoutView {
   }
 }
 
-/** Of two ascending lists, each number once. Ascending. */
+/** The numbers of two ascending lists, each once, ascending. */
 function union(some: readonly number[], others: readonly number[]): number[] {
   const all: number[] = []
   let [i, j] = [0, 0]

@@ -53,7 +53,7 @@ export function toggleBlock(digest: Uint8Array, key: BlockKey, by: 1 | -1): Uint
   return next
 }
 
-/** So many blocks. */
+/** The number of blocks that the digest counts. */
 export function blockCount(digest: Uint8Array): number {
   return new DataView(digest.buffer, digest.byteOffset).getUint32(BLOCKS_AT)
 }

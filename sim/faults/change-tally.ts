@@ -1,6 +1,6 @@
 /**
- * What became of each change of the layout that was asked for: refused at once, completed by a STABLE entry that has it,
- * or neither (it went back, or another one undid it before it came through).
+ * Counts what became of each change of the layout that was asked for: refused at once, completed by a STABLE entry that
+ * shows it, or neither (it went back, or another change undid it before it came through).
  */
 
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
@@ -14,7 +14,7 @@ export interface ChangeCounts {
 
 interface Pending {
   readonly counts: ChangeCounts
-  /** Entries up to this epoch are from before. */
+  /** Entries up to this epoch are older than the change. */
   readonly epoch: number
   readonly isDone: (entry: LayoutEntry) => boolean
 }
@@ -23,14 +23,14 @@ export class ChangeTally<Name extends string> {
   readonly byKind = new Map<Name, ChangeCounts>()
   readonly #cluster: SimulatedCluster
   #pending: Pending[] = []
-  /** Entries up to this one were looked at. */
+  /** Entries up to this epoch were looked at. */
   #seenEpoch = 0
 
   constructor(cluster: SimulatedCluster) {
     this.#cluster = cluster
   }
 
-  /** `isDone`: whether a STABLE entry shows that it has come through. Undefined: it was refused. */
+  /** `isDone` says whether a STABLE entry shows that the change has come through; undefined when it was refused. */
   note(kind: Name, epoch: number, isDone: Pending['isDone'] | undefined): void {
     let counts = this.byKind.get(kind)
     if (counts === undefined) {
@@ -39,7 +39,7 @@ export class ChangeTally<Name extends string> {
     counts.tried++
     if (isDone === undefined) counts.refused++
     else this.#pending.push({ counts, epoch, isDone })
-    // It may have come through while its answer was on its way.
+    // The change may have come through before its answer arrived.
     this.#seenEpoch = Math.min(this.#seenEpoch, epoch)
   }
 
@@ -63,7 +63,7 @@ export class ChangeTally<Name extends string> {
       const node = this.#cluster.node(number)
       if (node === undefined || (node.layout.current()?.epoch ?? 0) <= this.#seenEpoch) continue
       const entries = node.layout.entriesAfter(this.#seenEpoch).map(({ entry }) => entry)
-      // One that joined late, or was away, was not told every entry.
+      // A node that joined late, or was away, does not have every entry.
       const isNewer = (entries.at(-1)?.epoch ?? 0) > (newest.at(-1)?.epoch ?? 0)
       if (isNewer || (entries.length > newest.length && !isOlder(entries, newest))) newest = entries
     }

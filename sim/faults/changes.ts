@@ -3,10 +3,10 @@
  * join, drain, the removal of a dead node, a lost disk that is replaced, zone and capacity, replication, and going
  * back in the middle of any of them.
  *
- * Before a node dies for good no new fault begins until nothing else is at risk: none is under way, no partition is
- * forgotten, no copy lacks anything or is damaged, no other node is dead. Of three copies one is lost then, as often as
- * that happens; two at once lose data in any system. It dies in whatever step of a change there is, and faults go on
- * at once: all but damage to disks, which waits until the copies are made again.
+ * Before a node dies for good, no new fault begins until nothing else is at risk: no fault is under way, no partition is
+ * forgotten, no copy lacks anything or is damaged, no other node is dead. So each death costs one copy of three; losing
+ * two at once loses data in any system. The node dies in whichever step of a change the cluster is. Faults go on at once,
+ * except damage to disks, which waits until the copies are made again.
  */
 
 import type { NodeId } from '../../protocol/ids.ts'
@@ -49,13 +49,13 @@ const REPLACED_WITHIN_MS = 60_000
 /** How long faults are held off at most until a node may die. */
 const SAFE_WITHIN_MS = 20_000
 const LOOK_EVERY_MS = 50
-/** How long a change is waited for that can be cancelled. */
+/** How long to wait for a change that can be cancelled. */
 const UNDER_WAY_WITHIN_MS = 5_000
 
 /** Whether a STABLE entry shows that a change has come through. */
 type IsDone = (entry: LayoutEntry) => boolean
 
-/** In what a node died for good. */
+/** The step of the layout in which a node died for good. */
 export type DeathStep = 'PLANNED' | 'JOINT' | 'STABLE' | 'STABLE with sources'
 
 export class Changes {
@@ -138,9 +138,9 @@ export class Changes {
     return found
   }
 
-  /** Kinds that are not out of the question with so many members. */
+  /** Kinds of changes that are possible with the present number of members. */
   #possible(): ReadonlySet<string> {
-    // A change that is asked for soon after another one goes together with it.
+    // A change that is asked for soon after another one is merged with it.
     const entry = this.#cluster.latestView()?.entry
     const planned = (entry?.next ?? entry?.members ?? []).length
     const out = new Set<string>()
@@ -153,7 +153,7 @@ export class Changes {
     return new Set([...this.#enabled].filter((kind) => !out.has(kind)))
   }
 
-  /** Undefined: it was refused, or can't be asked for as things are. */
+  /** Undefined when the change was refused, or can't be asked for now. */
   async #apply(kind: ChangeName): Promise<IsDone | undefined> {
     const { random } = this.#cluster
     const members = this.members()
@@ -261,8 +261,8 @@ export class Changes {
     await this.#ask(remove, () => true)
   }
 
-  /** Kills it for good once nothing else is at risk. False: that was not so in time. From now on until it is replaced
-   * nothing is damaged. */
+  /** Kills it for good once nothing else is at risk; false when that did not come in time. No disk is damaged until it is
+   * replaced. */
   async #die(number: number, replacedWithinMs: number): Promise<boolean> {
     if (this.#dead !== undefined) return false
     const { clock } = this.#cluster
@@ -272,7 +272,7 @@ export class Changes {
       const level = new Set<ShoalNode>()
       for (; clock.monotonicMs() < untilMs; await this.#sleep(LOOK_EVERY_MS)) {
         if (this.#riskOf(number, level) !== undefined) continue
-        // What is damaged already and has not been noticed yet counts as a lost copy, too.
+        // Damage that nobody has noticed yet counts as a lost copy, too.
         await Promise.all(this.members().map((member) => this.#cluster.scrub(member)))
         if (this.#riskOf(number, level) !== undefined) continue
         this.#noteDeath()
@@ -296,10 +296,10 @@ export class Changes {
   }
 
   /**
-   * What else is at risk, so that it may not die now.
+   * What else is at risk, so that `target` may not die now.
    *
-   * @param level nodes that have had all that the others have, once since disks were damaged last: a node that lacks
-   *   what was written a moment ago is no risk, as a majority has it
+   * @param level nodes that were level with the others once since this death was planned: a node that lacks only what
+   *   was written a moment ago is no risk, since a majority has that
    */
   #riskOf(target: number, level: Set<ShoalNode>): string | undefined {
     if (!this.#crashes.isQuiet || this.#crashes.busy.size > 0) return 'faults are under way'
@@ -309,11 +309,11 @@ export class Changes {
     for (const { nodeId } of view.members) {
       const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === nodeId)
       const node = number === undefined ? undefined : this.#cluster.node(number)
-      // One that has yet to come in for the first time holds no copy that counts.
+      // A node that has not been a member yet holds no copy that counts.
       if (number !== undefined && this.#cluster.isJoining(number)) continue
       if (node === undefined) return `${number} is down`
-      // Of three members one that dies leaves two votes on the next entry, or the layout can't change any more. An
-      // abstention ends by itself when all are up: until then nobody dies.
+      // After a death among three members both others must vote on the next entry, or the layout can't change any more. An
+      // abstention ends by itself once all are up, so nobody dies before that.
       if (node.layout.status().abstainsFrom !== undefined) return `${number} has lost its vote`
       if (node.recall.forgotten().length > 0) return `${number} has forgotten`
       if (mayLackBlocks(node, view)) return `${number} may lack blocks`
@@ -373,7 +373,7 @@ export class Changes {
   }
 }
 
-/** It has lost something, and has not compared the blocks of all that it holds, or held in a source, since (D8). */
+/** It has lost something since it last compared the blocks of all that it holds, or held in a source (D8). */
 function mayLackBlocks({ nodeId, forgotten }: ShoalNode, view: LayoutView): boolean {
   for (let partition = 0; partition < view.partitions; partition++) {
     if (!forgotten.lacksBlocks(partition)) continue

@@ -28,7 +28,7 @@ export class Crashes {
   /** Cuts are not to be mended by others. */
   wiresBusy = false
   readonly #cluster: SimulatedCluster
-  /** Faults of any kind that have begun and not passed. */
+  /** Number of faults, of any kind, that have begun and not passed. */
   #underWay = 0
   #heldSinceMs: number | undefined
   #heldMs = 0
@@ -37,23 +37,23 @@ export class Crashes {
     this.#cluster = cluster
   }
 
-  /** No new fault begins. */
+  /** True while no new fault may begin. */
   get isHeld(): boolean {
     return this.#heldSinceMs !== undefined
   }
 
-  /** Nothing goes wrong right now. */
+  /** True while no fault is under way. */
   get isQuiet(): boolean {
     return this.#underWay === 0
   }
 
-  /** For how long no new fault could begin, up to now. */
+  /** For how long no new fault was allowed to begin in all, milliseconds. */
   get heldMs(): number {
     const since = this.#heldSinceMs
     return this.#heldMs + (since === undefined ? 0 : this.#cluster.clock.monotonicMs() - since)
   }
 
-  /** Meanwhile no new fault begins and clients do little; faults that have begun go on. */
+  /** Runs `work` while no new fault begins and clients do little; faults that have begun go on. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
     const { wires, clock } = this.#cluster
     const { faults } = wires

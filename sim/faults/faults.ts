@@ -39,7 +39,7 @@ export class Faults {
     return [...this.byKind.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** Until the time is over; then everything is mended and every node is up again. */
+  /** Runs until the time is over; then everything is mended and every node is up again. */
   async run(isOver: () => boolean): Promise<void> {
     const { wires } = this.#cluster
     if (this.#enabled.size === 0) return

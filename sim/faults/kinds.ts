@@ -18,7 +18,7 @@ export const PASSING = {
   'hung-disk': 6,
   /** Flushes fail: the node must go down (D5). */
   'bad-disk': 3,
-  /** Of one machine: minutes into the future or the past, until the next jump (fault 12). */
+  /** The clock of one machine jumps by minutes into the future or the past, until its next jump (fault 12). */
   'clock-jump': 6,
 } as const
 

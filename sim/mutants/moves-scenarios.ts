@@ -22,7 +22,7 @@ import { withNetwork } from './ports.ts'
 
 const OBJECTS = 8
 const SIZE = 90_000
-/** A look at what may be dropped comes every five seconds. */
+/** By then a node has dropped what it may: it looks every five seconds. */
 const DROPPED_BY_MS = 12_000
 const MOVE_BYTES_PER_SECOND = 40_000
 
@@ -43,7 +43,7 @@ async function read(cluster: SimulatedCluster, through: number, found: string[])
   }
 }
 
-/** One replica of each block. Its holder is drained, and switched off when it is nothing to the layout any more. */
+/** One replica of each block. Its holder is drained, and switched off once the layout no longer names it. */
 export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
@@ -65,7 +65,7 @@ export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** The members are these from here on, and what they held is a source. */
+/** Makes these the members; the members of before become a source. */
 async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
   await hand.plan(numbers)
   await hand.untilCaughtUp(...numbers)
@@ -74,7 +74,7 @@ async function become(hand: HandLayout, numbers: readonly number[]): Promise<voi
   await hand.synced(true)
 }
 
-/** Nothing moves. */
+/** Blocks do not move, so the source must keep them. */
 export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
   const found: string[] = []
   const patches = new Patches()
@@ -98,7 +98,7 @@ export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** A node asks which blocks there are, and has left again when it is told. */
+/** A node asks which blocks there are, and has left again when the answer comes. */
 export function lateWhole(): Scenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []

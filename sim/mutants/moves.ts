@@ -1,4 +1,4 @@
-/** Breaks of moving blocks while the layout changes, and of what is freed behind them: L5, L6, L8. */
+/** Mutants of how blocks move while the layout changes, and of what is freed afterwards: L5, L6, L8. */
 
 import { movedEntry } from '../../protocol/layout/transition.ts'
 import { MovedStep } from '../../node/membership/moved-step.ts'
@@ -48,7 +48,7 @@ export const MOVE_MUTANTS: readonly NodeMutant[] = [
     name: 'late-whole-bit',
     rule: 'L6',
     breaks: 'a partition that was compared in an epoch which is over counts as whole',
-    by: 'names of blocks that arrive when the node holds the partition no more',
+    by: 'names of blocks that arrive when the node no longer holds the partition',
     scenario: lateWhole(),
     caughtAs: /says that it is whole/,
     seedsMax: 1,

@@ -23,11 +23,11 @@ const QUICK_SIZES = [3, 5, 16, 100, 1_000]
 const FULLEST_MAX = 1.15
 /** Of the mean over the seeds. */
 const MOVED_MAX = 1.2
-/** Where there are more zones than replicas: the report says why. */
+/** The bound where there are more zones than replicas; the report says why. */
 const MOVED_MAX_MORE_ZONES = 1.5
 const REPLICAS = GENESIS.replication
 
-/** The placement of clusters of one age. */
+/** The placement function of clusters that were founded at one time. */
 interface Age {
   readonly name: string
   readonly placement: PlacementVersion | undefined
@@ -55,7 +55,7 @@ interface Figures {
   readonly drain: readonly number[]
   readonly capacity: readonly number[]
   readonly half: readonly number[]
-  /** Part of all replicas that nodes at their bound hold, mean. */
+  /** Share of all replicas that nodes at their bound hold, mean of the seeds. */
   readonly atBound: number
   /** Replicas that moved and were not the old node's, or were the old node's and did not go to the new one. */
   readonly replacementStrays: number
@@ -63,7 +63,7 @@ interface Figures {
 
 export function balance({ quick }: Scope): Section {
   const sizes = quick ? QUICK_SIZES : SIZES
-  // One change varies most where a node has few partitions.
+  // A single change varies most where a node has few partitions.
   const seedsOf = (nodes: number): number => {
     if (quick) return nodes < 1_000 ? 2 : 1
     return nodes < 1_000 ? 3 : 8
@@ -141,7 +141,7 @@ function measure(age: Age, nodes: number, kind: Kind, seeds: number): Figures {
   }
 }
 
-/** What one number of partitions gives 1,000 nodes, and what it costs. */
+/** One row: what a number of partitions gives 1,000 nodes, and what it costs. */
 function bitsAt(bits: number): string[] {
   const age = { ...TODAY, bits }
   const zoned = KINDS.find(({ name }) => name === '1 : 2 : 4, 3 zones')!
@@ -165,7 +165,7 @@ function bitsAt(bits: number): string[] {
   ]
 }
 
-/** Nodes at their bound pass on what they win besides, and take it when they lose another one. */
+/** Share of all replicas that nodes at their bound hold. Such nodes pass on what they win, and take it when they lose one. */
 function partAtBound({ of, placement, bits }: Placed): number {
   // In the order in which `place` looks at members: it does not matter here.
   const bounds = loadBounds(of, REPLICAS, 2 ** bits)
@@ -345,7 +345,7 @@ ${table(
 }
 
 function plotsOf(today: readonly Figures[], before: readonly Figures[]): Section['plots'] {
-  // The one kind that shows most what changed: there are no more colours.
+  // Only the kind that changed most, because there are no more colours.
   const last = before.filter(({ age, kind }) => age === SECOND && kind.zones === 4)
   const series = (of: readonly Figures[], suffix: string, value: (f: Figures) => number) =>
     KINDS.map((kind) => ({

@@ -23,7 +23,7 @@ export async function until(
   }
 }
 
-/** Every fourth is an object of blocks of its own. */
+/** Every fourth object is large enough to have blocks of its own. */
 export function contentOf(i: number): Uint8Array {
   return bytesLike(i % 4 === 0 ? 70_000 : 40, i)
 }
@@ -32,7 +32,7 @@ export function contentOf(i: number): Uint8Array {
 export class Writers {
   readonly #cluster: SimulatedCluster
   readonly #acknowledged = new Map<string, number>()
-  /** Begun after the last acknowledged one: each may or may not have happened. */
+  /** Writes begun after the last acknowledged one: each may or may not have happened. */
   readonly #doubtful = new Map<string, Set<number>>()
   readonly #running: Promise<void>
   #isOver = false

@@ -8,7 +8,7 @@ import type { SimulatedCluster } from '../cluster.ts'
 const CLIENT_TIMEOUT_MS = 20_000
 const TIMEOUT = new Error('no answer in time')
 
-/** Something that works on the cluster until the time is over, and says in the end what was wrong. */
+/** Something that works on the cluster until the time is over, and reports in the end what was wrong. */
 export interface Workload {
   readonly violations: string[]
   readonly counts: { done: number; unknown: number }
