@@ -1,18 +1,19 @@
 /**
  * `npm run e2e:faults -- [--seed 1] [--seeds 1] [--minutes 5] [--changes N] [--kinds join,drain,…] [--faults kill,…]
- * [--at-once 2] [--objects 200] [--clients 8] [--members 6] [--plain]`
+ * [--at-once 2] [--objects 200] [--clients 8] [--members 6] [--disk-mib 1024] [--rough-seconds 60] [--calm-seconds 120]
+ * [--plain] [--logs DIR]`
  *
- * Real processes, each with a network namespace, a small disk and a clock of its own. Members join, are drained, are lost
- * for good and replaced or removed, get another zone or capacity, while clients work and a schedule drawn from the seed
- * kills nodes (SIGKILL), pauses them (SIGSTOP), cuts them off (both ways or one), slows every link to 100 ms, sets clocks
- * and fills disks.
+ * Runs real processes, each with a network namespace, a small disk and a clock of its own. Members join, are drained, are
+ * lost for good and replaced or removed, and get another zone or capacity, while clients work. A schedule drawn from the
+ * seed kills nodes (SIGKILL), pauses them (SIGSTOP), cuts them off (both ways or one), delays every link by 100 ms there
+ * and back, sets clocks and fills disks.
  *
- * It fails when a change does not end although all is calm, a node does not come back or ends by itself, a history is
- * not linearizable (checker B), or an acknowledged byte is wrong.
+ * It fails when a change does not end after everything was mended, when a node does not come back or ends by itself, when
+ * a history is not linearizable (checker B), or when an acknowledged byte is wrong.
  *
- * Where namespaces are not permitted, or with `--plain`, the nodes share the loopback address and a relay cuts and
- * slows what they send. Without the right to mount, no disk is filled. Either is said at the start. Whatever
- * was done to the machine is undone at the end, when this process is killed, too (faults/guard.ts).
+ * Where namespaces are not permitted, or with `--plain`, the nodes share the loopback address, and a relay cuts and
+ * delays what they send. Without the right to mount, no disk is filled. The first lines say so. Whatever was done to
+ * the machine is undone at the end, even when this process is killed (faults/guard.ts).
  */
 
 import { mkdirSync, mkdtempSync } from 'node:fs'
@@ -45,27 +46,27 @@ import { answers } from './history/record.ts'
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    /** So many seeds, one after the other. */
+    /** How many seeds run, one after the other. */
     seeds: { type: 'string', default: '1' },
-    /** Of each seed. No change begins later. */
+    /** For each seed; no change begins later. */
     minutes: { type: 'string', default: '5' },
-    /** At most. Default: as many as fit. */
+    /** Most changes of each seed. */
     changes: { type: 'string', default: '1000' },
     kinds: { type: 'string', default: CHANGE_KINDS.join(',') },
-    /** By commas; an empty list: none. */
+    /** Separated by commas; empty for none. */
     faults: { type: 'string', default: FAULT_KINDS.join(',') },
-    /** Faults at the same time, at most. */
+    /** Most faults at the same time. */
     'at-once': { type: 'string', default: '2' },
     objects: { type: 'string', default: '200' },
     clients: { type: 'string', default: '8' },
-    /** At most. */
+    /** Most members. */
     members: { type: 'string', default: '6' },
     'disk-mib': { type: 'string', default: '1024' },
-    /** So long a change may take while things go wrong, and then in calm. */
+    /** How long a change may take among faults, and then after everything was mended. */
     'rough-seconds': { type: 'string', default: '60' },
     'calm-seconds': { type: 'string', default: '120' },
     plain: { type: 'boolean', default: false },
-    /** A directory for all that the nodes write. */
+    /** A directory that keeps what the nodes write. */
     logs: { type: 'string' },
   },
 })
@@ -213,5 +214,5 @@ for (let i = 0; i < Number(values.seeds); i++) {
   answers.clear()
   isGood = (await runSeed(Number(values.seed) + i)) && isGood
 }
-// Timers of what was given up must not keep it.
+// Timers of abandoned calls must not keep the process alive.
 process.exit(isGood ? 0 : 1)

@@ -3,8 +3,8 @@
  *
  * A node whose disk is a small loop mount, filled to the last byte that it gives: writes get 507 or 503, reads
  * and deletes work, it starts again and again although others have taken the last byte, space comes back by
- * itself, and writes resume without a restart. Needs the right to mount;
- * where that is missing it says so and ends with 0 (the simulation's quota covers the same).
+ * itself, and writes resume without a restart. Needs the right to mount. Without it the script says so and ends with
+ * exit code 0 (the simulation's quota covers the same).
  */
 
 import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'

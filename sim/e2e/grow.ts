@@ -3,15 +3,15 @@
  *   [--steps 2,3,5,drain,replace]`
  *
  * A cluster changes its members while it serves: one node that holds objects, versions and open uploads grows to 2, 3
- * and 5, one is drained, one is killed for good and its place is taken. Clients write, read, list, delete and make
- * buckets all the while. The step `replace-moving` lets one more node join, kills a member for good while the
+ * and 5, one is drained, one is killed for good and another one takes its place. Clients write, read, list, delete and
+ * make buckets all the while. The step `replace-moving` lets one more node join, kills a member for good while the
  * joiner's blocks still move, slowly, and lets another one take its place.
  *
- * It checks: every history is linearizable (checker B), every byte is right, each step ends, a drained node says that
- * it may go; with more than three members no change moves more than 1.25 times the least possible, on paper and in
- * bytes; in the end no member keeps anything of partitions that it does not hold. With `--kills N` a random node is
- * killed (SIGKILL) N times in the middle of the steps, with `--kills-per-step N` N times in each of them, and started
- * again without any token.
+ * It checks that every history is linearizable (checker B), that every byte is right, that each step ends, and that a
+ * drained node says that it may be switched off. With more than three members no change may move more than 1.25 times the
+ * least possible, on paper and in bytes. In the end no member may keep anything of partitions that it does not hold.
+ * `--kills N` kills a random node (SIGKILL) N times in the middle of the steps, `--kills-per-step N` N times in each of
+ * them; the node starts again without a token.
  */
 
 import { parseArgs } from 'node:util'
@@ -48,11 +48,11 @@ const stepMs = Number(values['step-seconds']) * 1_000
 const killsPerStep = Number(values['kills-per-step'])
 /** Moved bytes to the least possible. */
 const RATIO_MAX = 1.25
-/** For old holders to give up what they keep, and for clients' last writes to be level. */
+/** How long old holders have to give up what they keep, and replicas to become level after clients' last writes. */
 const LEVEL_MS = 180_000
-/** Before the next step. */
+/** How long old holders have before the next step begins. */
 const GIVEN_UP_MS = 60_000
-/** So slow that the blocks of a join take minutes; and without a limit. */
+/** At this rate the blocks of a join take minutes. */
 const SLOW = { SHOAL_MOVE_RATE: '256KiB' }
 const FAST = { SHOAL_MOVE_RATE: '0' }
 
@@ -131,7 +131,7 @@ class Growth {
 
   async #step(step: string, kills: number): Promise<void> {
     const members = this.#members
-    // What old holders still keep would be found there, and not be moved.
+    // What old holders still keep need not be moved to them again, which would falsify the count.
     await this.#untilGivenUp()
     const startedMs = performance.now()
     const ratio = await this.#ratio(step)
@@ -144,7 +144,7 @@ class Growth {
     else if (step === 'replace') await this.#replace()
     else if (step === 'replace-moving') await this.#replaceMoving()
     else await this.#growTo(Number(step))
-    // What lies there when the change comes through has to be moved. From then on new members are written to at once.
+    // What is stored when the change comes through has to move. From then on clients write to new members at once.
     const least = new LeastBytes()
     for (const held of (await this.#heldByAll()).values()) least.add(held)
     await this.#contents.goOn(this.#clients[0]!)
@@ -171,13 +171,13 @@ class Growth {
     if (missed > 0) console.log(`  ended ${missed} kills early`)
   }
 
-  /** What nodes really received in the step, against the least. */
+  /** Compares what nodes received in the step with the least possible. */
   #moved(step: string, before: Received, leastBytes: number, isNoted: boolean): string {
     const now = this.#tally.received()
     const [blocks, registers, given, resync] = (
       ['blocks', 'registers', 'given', 'resync'] as const
     ).map((name) => now[name] - before[name]) as [number, number, number, number]
-    // After a kill resync brings what clients wrote meanwhile, which is no move.
+    // After a kill, resync brings what clients wrote meanwhile; that does not count as moved.
     const bytes = blocks + registers + given + (this.#killer.count > 0 ? 0 : resync)
     const ratio = bytes / leastBytes
     if (isNoted && ratio > RATIO_MAX) {
@@ -189,12 +189,12 @@ class Growth {
     )
   }
 
-  /** By node id. */
+  /** What each node holds, by node id. */
   async #heldByAll(): Promise<Map<string, Held>> {
     const held = new Map<string, Held>()
     const { members: all } = layoutIn(this.#members.dir(0))
     for (const node of this.#members.running) {
-      // One that has only been spawned holds nothing yet.
+      // A node that has only been spawned holds nothing yet.
       const id = this.#members.idIfReady(node)
       if (id === undefined || !all.some(({ nodeId }) => nodeId === id)) continue
       held.set(id, await heldBy(this.#members.dir(node)))
@@ -202,7 +202,7 @@ class Growth {
     return held
   }
 
-  /** Until nobody keeps blocks that others hold, but not for long. */
+  /** Waits, for GIVEN_UP_MS at most, until no node keeps blocks that only others hold. */
   async #untilGivenUp(): Promise<void> {
     const untilMs = performance.now() + GIVEN_UP_MS
     while (performance.now() < untilMs) {
@@ -214,8 +214,8 @@ class Growth {
     console.log('  some old holders have not given up all they keep')
   }
 
-  /** Nobody keeps anything that others hold, by the nodes' own metrics and by their indexes, and everybody has all of
-   * what is theirs. */
+  /** Checks by the nodes' metrics and indexes that no node keeps anything of partitions that it does not hold, and that
+   * each one has every block of those that it holds. */
   async #level(): Promise<string[]> {
     const startedMs = performance.now()
     let faults: string[] = []
@@ -317,7 +317,7 @@ class Growth {
     await this.#members.kill(node, true)
   }
 
-  /** Blocks of a join are on their way, and would be for minutes, when a member is lost and replaced. */
+  /** Loses and replaces a member while blocks of a join move, which would take minutes more. */
   async #replaceMoving(): Promise<void> {
     const members = this.#members
     const lost = members.running.at(-1)!
@@ -384,7 +384,7 @@ class Growth {
     return new RawClient(this.#members.endpoint(node), this.#members.credentials)
   }
 
-  /** What is left is checked all the same. */
+  /** Forgets dead nodes, so that the others can still be checked. */
   #forgetDead(): void {
     const { running } = this.#members
     const live = running.filter((node) => this.#members.isRunning(node))

@@ -1,10 +1,10 @@
 /**
  * `node sim/e2e/move-latency.ts [--objects 5000] [--large 20] [--clients 16] [--seconds 20] [--rates 8MiB,64MiB,0]`
  *
- * What clients wait while data moves: three nodes with data get one more after the other, each of which fetches its
- * blocks at another rate (0: no limit). One table of p50 and p99 of GET and PUT of 4 KiB, before the first change, while
- * nodes learn and compare, while blocks move at each rate, and afterwards. Other clients work all the while. It checks
- * that each change ends and that every byte is right; times are only printed.
+ * How long clients wait while data moves. To three nodes with data others are added, one after the other, and each fetches
+ * its blocks at another rate (0 for no limit). It prints a table of p50 and p99 of GET and PUT of 4 KiB: before the first
+ * change, while nodes learn and compare, while blocks move at each rate, and afterwards. Other clients work all the while.
+ * It checks that each change ends and that every byte is right; times are only printed.
  */
 
 import { parseArgs } from 'node:util'
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     large: { type: 'string', default: '20' },
     clients: { type: 'string', default: '16' },
     probes: { type: 'string', default: '4' },
-    /** Of a phase in which nothing moves. */
+    /** Length of a phase in which nothing moves. */
     seconds: { type: 'string', default: '20' },
     rates: { type: 'string', default: '8MiB,64MiB,0' },
   },

@@ -1,9 +1,9 @@
 /**
  * `node sim/e2e/nearly-full.ts [--size-mib 320] [--nodes 3] [--within-seconds 10]`
  *
- * A cluster whose disks are small loop mounts, so full that each node refuses writes. One more node joins, with room:
- * within 10 s of its being a member a PUT to each of the full nodes succeeds, of every key that is tried, and every
- * byte is right; the full nodes are relieved. Needs the right to mount; where that is missing it says so and ends with 0.
+ * A cluster whose disks are small loop mounts, so full that each node refuses writes. Then a node with room joins. Within
+ * 10 s after it is a member, each full node must take a PUT of every key that is tried, and every byte must be right.
+ * Needs the right to mount; without it the script says so and ends with exit code 0.
  */
 
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
@@ -28,7 +28,7 @@ const sizeMib = Number(values['size-mib'])
 const bucket = 'full'
 const OBJECT_BYTES = 300_000
 const AT_ONCE = 4
-/** Keys of each full node that have to be taken. */
+/** Keys that each full node has to take. */
 const KEYS = 8
 const GIVE_UP_MS = 120_000
 
@@ -95,7 +95,7 @@ class NearlyFull {
     if (lateMs > limitMs) throw new Error(`a PUT to a full node waited for ${since(all.at(-1)!)} s`)
   }
 
-  /** Until each node has refused a good many. */
+  /** Writes until each node has refused a good many. */
   async #fill(clients: readonly RawClient[]): Promise<void> {
     let refused = 0
     let next = 0
@@ -114,7 +114,7 @@ class NearlyFull {
 
   readonly #isStored = new Set<number>()
 
-  /** When each of some keys was taken by the node, as performance.now() tells it. */
+  /** When the node took each of KEYS keys, by performance.now(). */
   async #taken(client: RawClient, node: number): Promise<number[]> {
     const taken: number[] = []
     const untilMs = performance.now() + GIVE_UP_MS
@@ -162,7 +162,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'shoal-nearly-full-'))
 const mounts = Array.from({ length: Number(values.nodes) }, (_, i) =>
   mountSmallDisk(scratch, `disk-${i}`, sizeMib),
 )
-// After they are unmounted.
+// Runs after the disks are unmounted.
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 const disks = mounts.filter((path) => path !== undefined)
 if (disks.length < mounts.length) console.log('no right to mount a file system here: passed over')

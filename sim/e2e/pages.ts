@@ -3,8 +3,9 @@
  *
  * Runs the commands of docs/operations.md as they stand there: each block behind `<!-- run: NAME -->`, in the order of the
  * page, by bash, in an empty directory; any command that fails ends it. Only the ports are others. Objects that were
- * written after the first block are read after each one, and a node is lost before the block that replaces it. When
- * another one has its place it comes back with its old disk, is told so in one line, and changes nothing.
+ * written after the first block are read after each one, and a node is lost before the block that replaces it.
+ * After another one has taken its place, the lost node comes back with its old disk; it must end with one line, and change
+ * nothing.
  */
 
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -21,7 +22,7 @@ const BLOCK = /<!-- run: ([a-z-]+) -->\n```sh\n([^]*?)```/g
 const PAGE_PORT = /\b90(\d\d)\b/g
 const BLOCK_TIMEOUT_MS = 180_000
 const LARGE_BYTES = 3 << 20
-/** Where the disk of the lost node is kept: it comes back when another node has its place. */
+/** Keeps the disk of the lost node, which comes back after another node has taken its place. */
 const LOST = 'lost'
 
 const { values } = parseArgs({

@@ -5,9 +5,9 @@
  * three with data, then to five; then 5, 3 and 2 replicas of everything. Raising it beyond the number of members is
  * refused first, and changes nothing.
  *
- * It checks after each change that every partition has that many replicas (`shoal status`), that the nodes together
- * hold as many copies of the data and, once spare ones are freed, no more; that every byte is right through any node;
- * and that every history of the clients is linearizable.
+ * After each change it checks that every partition has that many replicas (`shoal status`), that the nodes together hold
+ * as many copies of the data and, once spare ones are freed, no more, and that every byte is right through any node. In
+ * the end it checks that every history of the clients is linearizable.
  */
 
 import { parseArgs } from 'node:util'
@@ -26,14 +26,14 @@ const { values } = parseArgs({
     large: { type: 'string', default: '2' },
     clients: { type: 'string', default: '4' },
     factors: { type: 'string', default: '5,3,2' },
-    /** Of a change, with its blocks moved and spare copies freed. */
+    /** Most time for a change, until its blocks have moved and spare copies are freed. */
     'step-seconds': { type: 'string', default: '120' },
   },
 })
 const stepMs = Number(values['step-seconds']) * 1_000
 const FOUNDED_WITH = 3
 const NODES = 5
-/** More than one copy of the data, for metadata and what clients write beside it; less than one and a half. */
+/** Share of a copy that nodes may hold besides the data: metadata, and what clients write meanwhile. */
 const SPARE_SHARE = 0.4
 
 const members = await Members.found()
@@ -132,7 +132,7 @@ async function change(
   )
 }
 
-/** A plan beyond the members is refused with the figures, by exit code 1, and no epoch comes of it. */
+/** Asks for more replicas than members: refused with the figures and exit code 1, and without a new epoch. */
 async function refuseMoreThanThereAre(): Promise<void> {
   const before = (await members.seen(0)).epoch
   const { stderr } = await run(
@@ -157,7 +157,7 @@ async function growTo(size: number): Promise<void> {
   )
 }
 
-/** Bytes of the log that are not dead, node by node. */
+/** Live bytes of each node's log. */
 async function held(): Promise<number[]> {
   const bytes: number[] = []
   for (const node of members.running) {

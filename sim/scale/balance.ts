@@ -274,10 +274,10 @@ function textOf(
 
 Real code: \`place()\` with ${(1 << PARTITION_BITS).toLocaleString('en')} partitions and ${REPLICAS} replicas. *Fullest* and *emptiest* are a node's partitions against its
 fair share, the worst of all seeds. *Join*, *drain*, *capacity ×2* and *÷2* are the replicas that move against the least
-that the change of fair shares asks for: mean / worst of the seeds. *At bound*: the part of all replicas that is held by nodes which
-may take no more. *Replacement*: a new node in a lost one's place gets exactly that node's partitions.
+that the change of fair shares asks for: mean / worst of the seeds. *At bound* is the share of all replicas held by nodes
+that may take no more. *Replacement*: a new node in a lost one's place gets exactly that node's partitions.
 
-Bounds that this command checks: fullest at most ${FULLEST_MAX}; moved, mean of the seeds, at most ${MOVED_MAX}, and at most
+Bounds that this command checks: fullest at most ${FULLEST_MAX}; moved, mean of the seeds, at most ${MOVED_MAX}, or
 ${MOVED_MAX_MORE_ZONES} where there are more zones than replicas.
 
 ${table([...head, 'replacement'], rows)}
@@ -289,12 +289,12 @@ ${table([...head, 'replacement'], rows)}
 ### What limits it
 
 **Few partitions a node.** A node of F partitions has F ± √(0.31 F) of them by chance (± √(0.5 F) where each zone has one
-replica of everything). Nodes at 1.15 F pass on what they win besides. When a change takes one partition from such a node, it
-takes back another one, which moves as well; and when fair shares shrink, its bound does and one more moves. So at least
-twice the part of replicas *at bound* moves on top of the least possible. A placement that follows from the member list
-alone hardly avoids that: what a node gives away has to depend on how much it won. Making the bound softer lets
-more nodes give away something, and moves more. (This is an argument and these are measurements, no proof of a least possible.) What
-helps is more partitions:
+replica of everything). A node at its bound of 1.15 F passes on whatever else it wins. When a change takes a partition from
+such a node, the node takes back another one, which moves as well; when fair shares shrink, its bound shrinks and one more
+moves. So at least twice the share of replicas *at bound* moves on top of the least possible. A placement that follows from
+the member list alone can hardly avoid that, because what a node gives away must depend on how much it won. With a softer
+bound more nodes give something away, and more moves. (This argument and the measurements do not prove that no placement
+does better.) More partitions help:
 
 ${
   byBits.length === 0
@@ -318,16 +318,16 @@ ${
       )
 }
 
-New clusters have ${PARTITION_BITS} bits. With 16 there is no number left for system partitions (a partition has two bytes in every key). The
-number of partitions is fixed when a cluster is founded: another one would change every key. Above about 2,000 nodes a node has fewer
-than 50 partitions again, and moves grow as in the row of 14 bits.
+New clusters have ${PARTITION_BITS} bits. With 16 no numbers would be left for system partitions, since every key has two bytes for
+its partition. The number of partitions is fixed when a cluster is founded: another number would change every key. Above
+about 2,000 nodes a node has fewer than 50 partitions again, and moves grow as in the row of 14 bits.
 
-**More zones than replicas.** A set has one node of a zone. With 4 zones a new node therefore takes three quarters of its partitions
-from nodes of its own zone, though fair shares ask for a quarter: the nodes of that zone end up with a little less than their
-share. Making that up at once moves 1 + 2/zones of the least (1.5 with 4 zones, 1.4 with 5). So a zone may be off its share by up to
-10 % before its odds are corrected (5 % where a node has 150 partitions, 4 % at 1,000 nodes). Zones of about the same size stay within that,
-and a change mostly moves 1.0 to 1.2 of the least. Zones that differ by more, or a change that makes them differ by more (one more node in
-a zone of two), still pay for the correction.
+**More zones than replicas.** A replica set has at most one node of each zone. With 4 zones a new node therefore takes three
+quarters of its partitions from nodes of its own zone, though fair shares ask for a quarter, and the nodes of that zone end
+up with a little less than their share. Correcting that at once moves 1 + 2/zones of the least (1.5 with 4 zones, 1.4 with
+5). So a zone may be off its share by up to 10 % before its odds are corrected (5 % where a node has 150 partitions, 4 % at
+1,000 nodes). Zones of about the same size stay within that, and a change mostly moves 1.0 to 1.2 of the least. Zones that
+differ by more, or a change that makes them differ by more (one more node in a zone of two), still pay for the correction.
 ${
   before.length === 0
     ? ''

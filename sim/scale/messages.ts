@@ -290,8 +290,8 @@ ${table(
 ## What everybody holds and is sent
 
 Sizes of the real encodings, with names, zones and one address a member. The layout entry is sent once an epoch, to each
-node; a status answer (two sets of partitions while blocks move) is asked for by \`shoal status\` and the console, of
-every node. A link carries a heartbeat (a frame of
+node. \`shoal status\` and the console ask every node for a status answer, here one sent while blocks move. *All of them* is what
+the asking node receives. A link carries a heartbeat (a frame of
 ${FRAME_HEADER_BYTES} bytes) each ${HEARTBEAT_MS} ms while it is silent, so the column is the most that an idle node sends.
 
 ${table(

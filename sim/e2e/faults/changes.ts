@@ -1,4 +1,4 @@
-/** Members that come and go while things go wrong, by the documented ways. Each change must end once it is calm. */
+/** Makes members come and go among faults, by the documented commands. Each change must end once no fault is left. */
 
 import { sleep } from '../../../bench/harness/process.ts'
 import { RawClient } from '../../../bench/harness/s3.ts'
@@ -11,9 +11,9 @@ const POLL_MS = 500
 const MIB = 1 << 20
 
 export interface ChangesOptions {
-  /** So long a change may take while things go wrong; then it is made calm. */
+  /** How long a change may take among faults, milliseconds; then all faults are mended. */
   readonly roughMs: number
-  /** From then on it has so long. */
+  /** How long it then has, milliseconds. */
   readonly calmMs: number
   readonly diskMib: number
   readonly say: (line: string) => void
@@ -45,14 +45,14 @@ export class Changes {
     this.#options = options
   }
 
-  /** In calm, before everything else. */
+  /** Lets nodes join before the first fault, until there are `size`. */
   async grow(size: number): Promise<void> {
     const more = Array.from({ length: size - this.#fleet.numbers.length }, () => nothingCounted())
     await Promise.all(more.map((counts) => this.#join(counts)))
     await this.settle('at first')
   }
 
-  /** Rejects when it does not end. */
+  /** Makes one change. Rejects when it does not end. */
   async make(planned: PlannedChange): Promise<void> {
     const { kind } = planned
     const startedMs = performance.now()
@@ -76,7 +76,7 @@ export class Changes {
     this.#injector.go()
   }
 
-  /** Until nothing is under way, and those that have left are switched off. */
+  /** Waits until nothing is under way, and switches off the nodes that have left. */
   async settle(when: string): Promise<void> {
     await this.#eventually(`${when}: nothing is under way`, async () => {
       const layout = await this.#fleet.layout()
@@ -92,7 +92,7 @@ export class Changes {
     }
   }
 
-  /** Until every node says that another one may fail, which may be while blocks move. It stays calm. */
+  /** Waits until every node says that another one may fail, which may be while blocks move. No fault begins after that. */
   async untilSafe(when: string): Promise<void> {
     await this.#injector.calm()
     await this.#eventually(`${when}: another node may fail`, async (because) => {
@@ -106,7 +106,7 @@ export class Changes {
     })
   }
 
-  /** Until every node is ready, and takes a write. It stays calm. */
+  /** Waits until every node is ready, and takes a write. No fault begins after that. */
   async untilWhole(bucket: string): Promise<void> {
     await this.settle('in the end')
     await this.untilSafe('in the end')
@@ -161,7 +161,7 @@ export class Changes {
     )
   }
 
-  /** Asks, and again when it was refused or given up, until the layout is as it was asked for. */
+  /** Asks for the change, and asks again when it was refused or given up, until the layout shows it. */
   async #ask(
     counts: ChangeCounts,
     change: LayoutChange,
@@ -192,7 +192,7 @@ export class Changes {
     })
   }
 
-  /** A node that dies for good, as far as `status` permits it. Its name. */
+  /** Loses a node for good, once `status` permits that. Returns its name. */
   async #loseOne(planned: PlannedChange): Promise<string> {
     await this.untilSafe(`before ${planned.kind}`)
     const number = this.#pick(planned)
@@ -210,7 +210,7 @@ export class Changes {
     return number
   }
 
-  /** In turn, one that is awake. */
+  /** The nodes that are awake, in turn. */
   #through(): number {
     const { staying } = this.#fleet
     const awake = staying.filter((number) => this.#fleet.isAwake(number))
@@ -235,7 +235,7 @@ export class Changes {
 
   #present: ChangeCounts | undefined
 
-  /** Polls. Where it takes too long everything is mended; then it has `calmMs`. */
+  /** Polls until there is a result. After `roughMs` everything is mended; `calmMs` later it throws. */
   async #eventually<T>(
     what: string,
     step: (because: (why: string) => void) => Promise<T | undefined>,

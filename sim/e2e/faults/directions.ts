@@ -1,4 +1,4 @@
-/** What relays do to the bytes between two places, each way by itself. */
+/** What relays do to bytes between two places, for each way separately. */
 
 import type { Direction } from '../wan/relay.ts'
 
@@ -16,7 +16,7 @@ export class Directions {
     return direction
   }
 
-  /** Of all, those not asked for yet as well. */
+  /** Delays all directions, one way, also those that are asked for later. */
   delay(delayMs: number): void {
     this.#delayMs = delayMs
     for (const direction of this.#known.values()) direction.delayMs = delayMs

@@ -9,7 +9,7 @@ export class Disks {
   readonly #scratch: string
   readonly #guard: Guard
   readonly #sizeMib: number
-  /** Undefined: mounting is permitted. */
+  /** Why mounting is not permitted; undefined when it is. */
   readonly refusal: string | undefined
 
   private constructor(scratch: string, guard: Guard, sizeMib: number, refusal?: string) {
@@ -49,7 +49,7 @@ export class Disks {
     mkdirSync(this.dir(node), { mode: 0o700 })
   }
 
-  /** All that was on it is gone. */
+  /** Removes the disk with all that was on it. */
   async remove(node: number): Promise<void> {
     const path = this.#path(node)
     if (!existsSync(path)) return
@@ -58,7 +58,7 @@ export class Disks {
     rmSync(`${path}.img`, { force: true })
   }
 
-  /** To the last few blocks that it gives. */
+  /** Fills the disk to the last few blocks. */
   async fill(node: number): Promise<void> {
     const path = this.#path(node)
     const { bavail, bsize } = statfsSync(path)

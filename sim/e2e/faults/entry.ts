@@ -1,12 +1,12 @@
 /**
- * The `shoal` command in a world that a test disturbs (sim/e2e/faults.ts). The program is the product's own. What
- * differs is given by variables:
+ * The `shoal` command for a test that disturbs its world (sim/e2e/faults.ts). It runs the product's own program.
+ * Variables say what differs:
  *
- *   - FAULTS_CLOCK: a file with milliseconds. The wall clock of this process (`Date`) is off by so much. SIGUSR2 has
- *     it read again. The monotonic clock and timers go on as they were, as when somebody sets a machine's clock.
- *   - FAULTS_DOOR: a socket file that leads to the admin port, which a test outside of the namespace can't reach.
- *   - FAULTS_WIRES: JSON of `Wires`. Connections to the peer ports of other nodes go to a relay instead, which is told
- *     the port first. Used where there are no namespaces.
+ *   - FAULTS_CLOCK: a file with milliseconds. The wall clock of this process (`Date`) is off by that much. SIGUSR2
+ *     reads the file again. The monotonic clock and timers are not affected, as when somebody sets a machine's clock.
+ *   - FAULTS_DOOR: a socket file that leads to the admin port, which a test can't otherwise reach from outside the namespace.
+ *   - FAULTS_WIRES: JSON of `Wires`. Connections to the peer ports of other nodes go to a relay instead; the first line
+ *     tells it the port. Used where there are no namespaces.
  */
 
 import { readFileSync, rmSync } from 'node:fs'

@@ -22,12 +22,12 @@ interface FleetNode {
   readonly number: number
   readonly place: number
   readonly where: Place
-  /** What it was given to join by. */
+  /** The flags with which it joins. */
   readonly joining: readonly string[]
   child: Child
-  /** Its id, known since it was first ready. */
+  /** Its id; undefined until it was first ready. */
   id: string | undefined
-  /** The process was ended by this test. */
+  /** This test has ended the process. */
   isKilled: boolean
   isPaused: boolean
   /** It was drained. */
@@ -40,7 +40,7 @@ export interface FleetParts {
   readonly guard: Guard
   readonly scratch: string
   readonly env: Readonly<Record<string, string>>
-  /** A directory that keeps all that nodes write. Absent: the last 256 KiB of each are remembered. */
+  /** A directory that keeps all that nodes write. Undefined to remember only the last 256 KiB of each. */
   readonly logs: string | undefined
 }
 
@@ -51,14 +51,14 @@ export class Fleet {
   #credentials: Credentials | undefined
   /** Processes of members that ended by themselves, and were started again. */
   readonly ends: string[] = []
-  /** The same of nodes that had not been let in yet: a join has a deadline. */
+  /** The same for nodes that had not been let in yet: a join has a deadline. */
   readonly joinsEnded: string[] = []
 
   constructor(parts: FleetParts) {
     this.#parts = parts
   }
 
-  /** One node, which founds a cluster. */
+  /** Starts one node, which founds a cluster. */
   async found(readyMs: number): Promise<void> {
     const node = await this.#add([])
     await this.ready(node.number, readyMs)
@@ -70,12 +70,12 @@ export class Fleet {
     return this.#credentials
   }
 
-  /** All that were not lost or switched off. */
+  /** All nodes except those that were lost or switched off. */
   get numbers(): number[] {
     return [...this.#nodes.keys()]
   }
 
-  /** Those that are to be members. */
+  /** The nodes that are to stay members. */
   get staying(): number[] {
     return this.numbers.filter((number) => !this.#of(number).isLeaving)
   }
@@ -88,12 +88,12 @@ export class Fleet {
     return this.#of(number).place
   }
 
-  /** Undefined: it was never ready. */
+  /** Undefined when the node was never ready. */
   id(number: number): string | undefined {
     return this.#of(number).id
   }
 
-  /** It runs, and is not paused. */
+  /** Whether it runs, and is not paused. */
   isAwake(number: number): boolean {
     const { isKilled, isPaused } = this.#of(number)
     return !isKilled && !isPaused
@@ -117,7 +117,7 @@ export class Fleet {
     return AdminClient.of(where.adminUrl, join(file, '..'))
   }
 
-  /** The latest that any node knows. Undefined: nobody answers. */
+  /** The latest layout that any node knows; undefined when no node answers. */
   async layout(): Promise<LayoutTable | undefined> {
     const answers = await Promise.all(
       this.numbers
@@ -127,7 +127,7 @@ export class Fleet {
     return answers.filter((answer) => answer !== undefined).toSorted((a, b) => b.epoch - a.epoch)[0]
   }
 
-  /** Starts one more node. Its number. */
+  /** Starts one more node. Returns its number. */
   async join(token: string, replace?: string): Promise<number> {
     const file = join(this.#parts.scratch, `token-${this.#count}`)
     writeFileSync(file, token, { mode: 0o600 })
@@ -147,7 +147,7 @@ export class Fleet {
     }
   }
 
-  /** Starts again what has ended by itself, as whatever supervises services would. */
+  /** Starts nodes again that have ended by themselves, as a service manager would. */
   async revive(): Promise<void> {
     for (const node of this.#nodes.values()) {
       if (node.isKilled || node.child.exitCode === undefined) continue
@@ -167,7 +167,7 @@ export class Fleet {
     this.#parts.guard.tell({ disown: node.child.pid })
   }
 
-  /** The same command line, as a service manager would: a member does not read its token any more. */
+  /** Starts it by the same command line, as a service manager would: a member no longer reads its token. */
   start(number: number): void {
     const node = this.#of(number)
     node.isKilled = false
@@ -200,7 +200,7 @@ export class Fleet {
     return this.#parts.disks.empty(number)
   }
 
-  /** It was drained: it goes on until it is switched off. */
+  /** Notes that it is drained: it goes on until it is switched off. */
   leaves(number: number): void {
     this.#of(number).isLeaving = true
   }
@@ -209,7 +209,7 @@ export class Fleet {
     this.#of(number).isLeaving = false
   }
 
-  /** Killed, with its disk. */
+  /** Kills it and removes its disk. */
   async lose(number: number): Promise<void> {
     const node = this.#of(number)
     await this.kill(number)
@@ -278,7 +278,7 @@ export class Fleet {
     return join(this.#parts.scratch, `clock-${number}`)
   }
 
-  /** Its id while the process that runs is ready. */
+  /** Its id when the running process is ready. */
   #readyId(node: FleetNode): string | undefined {
     if (node.isKilled || node.child.exitCode !== undefined) return undefined
     const id = readyLines(node.child.output)[0]?.node
@@ -287,7 +287,7 @@ export class Fleet {
   }
 }
 
-/** Undefined where it fails, or takes longer. */
+/** Undefined when the promise fails, or takes longer. */
 async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
   return Promise.race([promise.catch(() => undefined), sleep(timeoutMs).then(() => undefined)])
 }

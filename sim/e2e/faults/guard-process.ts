@@ -1,6 +1,6 @@
 /**
- * The process behind guard.ts. It reads what to undo from standard input and undoes all of it when that ends, in
- * whatever way the test came to its end.
+ * The process behind guard.ts. It reads what to undo from standard input, and undoes all of it when that input
+ * ends, however the test has ended.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -33,7 +33,7 @@ for (const [program = '', ...args] of undo.reverse()) {
   }
 }
 
-/** False where nothing of the group is left. */
+/** False when no process of the group is left. */
 function signal(group: number, name: 'SIGKILL' | 0): boolean {
   try {
     return process.kill(-group, name)

@@ -1,4 +1,4 @@
-/** What a test did to the machine is undone when it ends, the last first, and its processes are gone. */
+/** When a test ends, its processes are killed, and what it did to the machine is undone, the last first. */
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,16 +1,16 @@
 /**
- * Undoes what a test does to the machine: processes, namespaces, mounts, directories. A process of its own does that,
- * so that it is done as well when the test is killed with SIGKILL.
+ * Undoes what a test does to the machine: processes, namespaces, mounts, directories. A separate process does that, so
+ * that it also happens when the test is killed with SIGKILL.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 export type GuardLine =
-  /** A process group to be killed. */
+  /** A process group to kill. */
   | { readonly own: number }
   | { readonly disown: number }
-  /** A command. The last one is run first. */
+  /** A command to run; the last one runs first. */
   | { readonly undo: readonly string[] }
 
 export class Guard {
@@ -19,7 +19,7 @@ export class Guard {
 
   constructor() {
     const script = fileURLToPath(new URL('./guard-process.ts', import.meta.url))
-    // A session of its own: what ends the test must not end this.
+    // Detached, so that a signal which ends the test does not end this process.
     this.#process = spawn(process.execPath, [script], {
       detached: true,
       stdio: ['pipe', 'ignore', 'inherit'],
@@ -33,7 +33,7 @@ export class Guard {
     this.#process.stdin?.write(`${JSON.stringify(line)}\n`)
   }
 
-  /** Everything is undone after this. */
+  /** Resolves once everything is undone. */
   async close(): Promise<void> {
     this.#process.stdin?.end()
     await this.#end

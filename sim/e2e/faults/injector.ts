@@ -1,18 +1,18 @@
-/** Draws faults by the schedule and mends them; all of them at once when it is to be calm. */
+/** Makes the faults of the schedule and mends them, all at once when the test wants calm. */
 
 import type { Fleet } from './fleet.ts'
 import type { FaultNetwork } from './network.ts'
 import { faultLine, plannedFaults, type FaultKind, type PlannedFault } from './schedule.ts'
 
-/** One way: 100 ms there and back. */
+/** One way, so 100 ms there and back. */
 const DELAY_MS = 50
 
 export interface InjectorOptions {
   readonly seed: number
   readonly kinds: readonly FaultKind[]
-  /** Faults at the same time. */
+  /** Number of faults at the same time. */
   readonly lanes: number
-  /** A line of what happens. */
+  /** Prints a line of what happens. */
   readonly say: (line: string) => void
 }
 
@@ -31,7 +31,7 @@ export class Injector {
   readonly #cuts = new Set<Cut>()
   #delays = 0
   readonly #lanes: Promise<void>[] = []
-  /** Aborted: it is to be calm. */
+  /** Aborted while no fault may be. */
   #weather = new AbortController()
   #idle = 0
   #isOver = false
@@ -52,14 +52,14 @@ export class Injector {
     return this.#weather.signal.aborted
   }
 
-  /** Begins, or goes on. */
+  /** Lets faults begin, or go on. */
   go(): void {
     if (!this.isCalm || this.#isOver) return
     this.#weather = new AbortController()
     this.#wake()
   }
 
-  /** Every fault is mended after this, and none begins before `go`. */
+  /** Mends every fault; none begins before `go`. */
   async calm(): Promise<void> {
     if (!this.isCalm) {
       this.#rough = new Promise((resolve) => (this.#wake = resolve))
@@ -111,7 +111,7 @@ export class Injector {
     await mend()
   }
 
-  /** The result mends it. */
+  /** Makes the fault. The returned function mends it. */
   async #begin(fault: PlannedFault, node: number): Promise<() => Promise<void> | void> {
     const fleet = this.#fleet
     const ifThere = (mend: () => Promise<void> | void) => () =>
@@ -163,7 +163,7 @@ export class Injector {
     }
   }
 
-  /** Ends early when it is to be calm. */
+  /** Sleeps; ends early when the test wants calm. */
   async #sleep(ms: number): Promise<void> {
     const { signal } = this.#weather
     if (signal.aborted) return

@@ -1,4 +1,4 @@
-/** What clients do meanwhile: histories for checker B, and objects whose bytes are checked in the end. */
+/** What clients do among the faults: histories for checker B, and objects whose bytes are checked in the end. */
 
 import { eachLimited, errorCode, type RawClient } from '../../../bench/harness/s3.ts'
 import { sleep } from '../../../bench/harness/process.ts'
@@ -12,12 +12,12 @@ const SEED = 20_000_000
 const READ_TRIES = 20
 
 export class Load {
-  /** Changes while it runs: the gateways that are there. */
+  /** Clients of the nodes that are there; changes while it runs. */
   readonly clients: RawClient[]
   readonly #contents: Contents
   readonly #workloads: Workloads
   readonly #lanes: Promise<void>[] = []
-  /** Numbers of objects that were acknowledged while things went wrong. */
+  /** Numbers of objects that were acknowledged among faults. */
   readonly #written: number[] = []
   #next = 0
   #isOver = false
@@ -51,7 +51,7 @@ export class Load {
     await Promise.all(this.#lanes)
   }
 
-  /** What is wrong. Prints histories that are not linearizable. */
+  /** Returns what is wrong. Prints histories that are not linearizable. */
   async check(): Promise<{ calls: number; written: number; faults: string[] }> {
     const { calls, bad } = judge(this.#workloads)
     const faults = [...new Set(this.#workloads.errors)]
@@ -70,7 +70,7 @@ export class Load {
     while (!this.#isOver) await this.#workloads.run(performance.now() + 500)
   }
 
-  /** Each object once. */
+  /** Writes each object once. */
   async #write(): Promise<void> {
     while (!this.#isOver) {
       const number = this.#next++
@@ -100,7 +100,7 @@ export class Load {
   }
 }
 
-/** Packed ones, and some with blocks of their own. */
+/** Mostly packed objects, and some with blocks of their own. */
 function bodyOf(number: number): Buffer {
   const size = number % 40 === 7 ? 2_500_000 : number % 6 === 1 ? 90_000 : (number * 7_919) % 4_000
   return seededBytes(SEED + number, size)

@@ -37,7 +37,7 @@ it('carries both ways, holds back what is cut, and delivers the rest', async () 
     first.write('a')
     expect(await next(first)).toBe('heard a')
 
-    // Of a pair that is cut one way, the other pairs know nothing, and nothing new is let through.
+    // Cutting a pair one way does not affect other pairs, and lets no new connection of the pair through.
     await network.cut(0, 1)
     const silent = dial(one, two)
     sockets.push(silent)
@@ -55,7 +55,7 @@ it('carries both ways, holds back what is cut, and delivers the rest', async () 
     sockets.push(last)
     last.write('d')
     expect(await next(last)).toBe('heard d')
-    // Let in while it was cut: silent for good.
+    // A connection accepted during the cut stays silent.
     expect(heard).toBe(0)
   } finally {
     for (const socket of sockets) socket.destroy()

@@ -1,6 +1,6 @@
 /**
- * A network without any permission: all nodes on this machine's loopback address, each connecting to the others
- * through a relay of this process (entry.ts has them connect there), which delays and falls silent.
+ * A network that needs no permission: all nodes share this machine's loopback address. They connect to each other
+ * through a relay in this process (entry.ts redirects them), which delays and drops.
  */
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
@@ -68,7 +68,7 @@ export class LoopbackNetwork implements FaultNetwork {
     for (const relay of this.#relays.values()) relay.close()
   }
 
-  /** The first line says which port it is meant for. */
+  /** The first line says to which port the connection goes. */
   #connected(near: Socket, from: number): void {
     near.setNoDelay(true)
     near.on('error', () => near.destroy())
@@ -78,7 +78,7 @@ export class LoopbackNetwork implements FaultNetwork {
       const to = (port - this.#basePort - 2) / 10
       const there = this.#directions.of(from, to)
       const back = this.#directions.of(to, from)
-      // A new connection needs both ways.
+      // A new connection needs both directions.
       if (there.cut || back.cut) {
         near.resume()
         return

@@ -1,10 +1,10 @@
 /** Where the nodes of a disturbed cluster run, and the wires between them. A place is a number from 0 on. */
 
-/** Of both networks: so many nodes can be there at once. */
+/** Most nodes at once, in either kind of network. */
 export const PLACES_MAX = 40
 
 export interface Place {
-  /** What a program is started by. */
+  /** Words in front of a command that run it at this place. */
   readonly prefix: readonly string[]
   readonly env: Readonly<Record<string, string>>
   /** HOST:PORT */
@@ -17,15 +17,15 @@ export interface Place {
 }
 
 export interface FaultNetwork {
-  /** What it consists of, for people. */
+  /** What the network consists of, for people. */
   readonly title: string
   add(place: number): Promise<Place>
   remove(place: number): Promise<void>
-  /** What `from` sends does not arrive at `to` any more. */
+  /** What `from` sends no longer arrives at `to`. */
   cut(from: number, to: number): Promise<void>
-  /** Cuts, all of them. */
+  /** Mends all cuts. */
   heal(): Promise<void>
-  /** Of every message of every node, one way. */
+  /** Delays every message of every node, one way; 0 for no delay. */
   delay(delayMs: number): Promise<void>
   close(): void
 }

@@ -1,4 +1,4 @@
-/** What a seed makes of faults and changes. */
+/** The faults and changes that follow from a seed. */
 
 import { expect, it } from 'vitest'
 import {

@@ -1,4 +1,4 @@
-/** What goes wrong when, and in which order members come and go: all of it follows from the seed. */
+/** Which faults happen when, and in which order members come and go: all of it follows from the seed. */
 
 import { seededRandom } from '../../seeded-random.ts'
 
@@ -15,18 +15,18 @@ export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export interface PlannedFault {
   readonly kind: FaultKind
-  /** Since the fault before it in the same lane was over. */
+  /** Milliseconds after the end of the fault before it in the same lane. */
   readonly afterMs: number
   readonly lastsMs: number
-  /** In [0, 1): which of the nodes that are there then. */
+  /** In [0, 1): picks one of the nodes that are there then. */
   readonly pick: number
-  /** Of 'clock': how far it is off. */
+  /** For 'clock': how far the clock is off, milliseconds. */
   readonly offsetMs: number
-  /** Of 'one-way': what the node sends is lost, or what it is sent. */
+  /** For 'one-way': true to lose what the node sends, false to lose what it is sent. */
   readonly isOutward: boolean
 }
 
-/** How long each lasts, from and to, seconds. */
+/** Shortest and longest duration of each fault, seconds. */
 const LASTS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [0.2, 8],
   pause: [1, 20],
@@ -37,7 +37,7 @@ const LASTS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   'disk-full': [3, 15],
 }
 
-/** The faults of one lane: one after the other, without an end. */
+/** The endless faults of one lane, one after the other. */
 export function* plannedFaults(
   seed: number,
   lane: number,
@@ -63,15 +63,18 @@ export type ChangeKind = (typeof CHANGE_KINDS)[number]
 
 export interface PlannedChange {
   readonly kind: ChangeKind
-  /** In [0, 1): which node. */
+  /** In [0, 1): picks a node. */
   readonly pick: number
-  /** Begin while blocks of the change before still move. A disk is never lost before `status` permits it. */
+  /** Begins while blocks of the change before still move. A disk is never lost before `status` permits it. */
   readonly isEarly: boolean
   /** How many members there will be after it. */
   readonly size: number
 }
 
-/** Without an end. Where none of the kinds is possible a node joins or is drained. Of 3 members none leaves without another one in its place; there are never more than `most`. */
+/**
+ * Endless changes. Three members stay at least, and there are never more than `most`. Where none of `kinds` is possible, a
+ * node joins or is drained instead.
+ */
 export function* plannedChanges(
   seed: number,
   kinds: readonly ChangeKind[],
@@ -95,7 +98,7 @@ export function* plannedChanges(
   }
 }
 
-/** One line of a schedule. */
+/** One fault in the line of a schedule. */
 export function faultLine({ kind, afterMs, lastsMs, pick, ...more }: PlannedFault): string {
   const detail =
     kind === 'clock'

@@ -19,7 +19,7 @@ import type { Guard } from './guard.ts'
 import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
 
 const RELAY_PORT = 7_100
-/** The last byte of the address that relays of place 0 connect from. */
+/** Last byte of the address from which relays for place 0 connect. */
 const RELAY_ADDRESS = 100
 
 export class SwitchedNetwork implements FaultNetwork {
@@ -29,7 +29,7 @@ export class SwitchedNetwork implements FaultNetwork {
   readonly #tag: string
   readonly #scratch: string
   readonly #guard: Guard
-  /** Undefined: netem. */
+  /** Undefined where netem makes the delays. */
   readonly #directions: Directions | undefined
   readonly #servers = new Map<number, Server[]>()
   #delayMs = 0
@@ -50,7 +50,7 @@ export class SwitchedNetwork implements FaultNetwork {
     this.title = `network namespaces, cuts are dropped packets, ${delays}`
   }
 
-  /** The reason where this machine does not permit it. `scratch`: a directory for sockets. */
+  /** Resolves with the reason where this machine does not permit it. `scratch`: a directory for sockets. */
   static async create(guard: Guard, scratch: string): Promise<SwitchedNetwork | string> {
     const drawn = process.pid % 200
     const [tag, network] = [`fl${drawn}`, `10.90.${drawn}`]
@@ -58,7 +58,7 @@ export class SwitchedNetwork implements FaultNetwork {
     const hosts = await SwitchedHosts.create(0, tag, network)
     if (typeof hosts === 'string') return hosts
     const parts = { network, tag, scratch, guard, hasNetem: false }
-    // A trial: may hosts be added, and does the kernel know netem?
+    // Try whether hosts may be added, and whether the kernel has netem.
     const trial = new SwitchedNetwork(hosts, parts)
     try {
       await trial.#addHost(0)
@@ -145,7 +145,7 @@ export class SwitchedNetwork implements FaultNetwork {
   }
 
   async #netem(place: number): Promise<void> {
-    // The limit is of packets on their way.
+    // `limit` counts packets on their way.
     const delay = [`${this.#delayMs}ms`, 'limit', '100000']
     const device = deviceOf(this.#tag, place)
     await tc(

@@ -10,7 +10,7 @@ import { decodePosition } from '../../../node/metadata/row-format.ts'
 
 const REGISTER = 'r'.charCodeAt(0)
 const BLOCK = 'b'.charCodeAt(0)
-/** Header, key and owner of a block's record, at least: so much of it is no data. */
+/** Least size of header, key and owner in a block's record, which are no data. */
 const RECORD_BYTES = 160
 
 export interface Row {
@@ -62,7 +62,7 @@ export function leftOvers(
   }
 }
 
-/** Blocks that some node holds and one of those that have to hold them does not. */
+/** Blocks that some node has and one of their holders lacks. */
 export function thinBlocks(view: LayoutView, held: ReadonlyMap<string, Held>): number {
   const all = new Map<string, Row>()
   for (const { blocks } of held.values()) for (const [key, row] of blocks) all.set(key, row)
@@ -78,18 +78,18 @@ export function thinBlocks(view: LayoutView, held: ReadonlyMap<string, Held>): n
 
 /** The least that a change has to move, by what really lay in the cluster. */
 export class LeastBytes {
-  /** By key: one copy of each. */
+  /** One copy of each row, by key. */
   readonly #rows = new Map<string, Row>()
 
-  /** What one of the nodes has. */
+  /** Adds what one of the nodes has. */
   add(held: Held): void {
     for (const [key, row] of held.registers) this.#rows.set(`r${key}`, row)
     for (const [key, row] of held.blocks) this.#rows.set(`b${key}`, row)
   }
 
   /**
-   * What nodes hold after the change beyond what they held before it, summed: what joiners take, what a lost node
-   * held, what a leaver gives. Any placement with the same shares moves as much.
+   * Bytes that nodes hold after the change and did not hold before it, summed: what joiners take, what a lost node held,
+   * what a leaver gives. Any placement with the same shares moves at least as much.
    */
   between(before: LayoutView, after: LayoutView): number {
     const perPartition = new Map<number, number>()

@@ -14,20 +14,20 @@ export class Killer {
   readonly #members: Members
   readonly #tally: Tally
   readonly #atOnce: boolean
-  /** So many may have been killed by now. */
+  /** How many kills are allowed so far, in all. */
   #allowed = 0
   #reviving: Promise<void> = Promise.resolve()
-  /** What the layout was at a kill. */
+  /** Counts kills by the state of the layout. */
   readonly #states = new Map<string, number>()
 
-  /** @param atOnce what was killed is started again without a pause */
+  /** @param atOnce start a killed node again without a pause */
   constructor(members: Members, tally: Tally, atOnce: boolean) {
     this.#members = members
     this.#tally = tally
     this.#atOnce = atOnce
   }
 
-  /** Until so many have been killed in all. */
+  /** Allows kills until there were `count` in all. */
   allow(count: number): void {
     this.#allowed = count
   }
@@ -36,13 +36,13 @@ export class Killer {
     return Math.max(0, this.#allowed - this.count)
   }
 
-  /** No more in this step; resolves once the last one is up again. */
+  /** Allows no more kills in this step; resolves once the last node is up again. */
   async pause(): Promise<void> {
     this.#allowed = 0
     await this.revived()
   }
 
-  /** What was killed is up again. */
+  /** Resolves once the killed node is up again. */
   revived(): Promise<void> {
     return this.#reviving
   }
@@ -58,7 +58,7 @@ export class Killer {
     }
   }
 
-  /** What the layout was at the kills since the last call. */
+  /** A line about the kills since the last call, by the state of the layout. */
   line(): string {
     const states = [...this.#states].map(([state, count]) => `${count} in ${state}`)
     this.#states.clear()
@@ -76,7 +76,7 @@ export class Killer {
     await members.kill(node)
     if (!this.#atOnce) await sleep(Math.random() * 2_000)
     await members.again(node).catch((error: unknown) => {
-      // One that has left says so, and ends.
+      // A node that has left says so, and ends.
       if (HAS_LEFT.test(members.output(node))) return
       this.faults.push(`node ${node} does not start again: ${String(error).slice(-2_000)}`)
     })

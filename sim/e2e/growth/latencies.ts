@@ -44,7 +44,7 @@ export class Latencies {
     )
   }
 
-  /** What was measured since the last call. */
+  /** Returns what was measured since the last call. */
   take(): Waits {
     const waits = { put: quantiles(this.#put), get: quantiles(this.#get), refused: this.#failed }
     this.#put = []

@@ -27,16 +27,16 @@ import { layoutOf, type LayoutSeen } from './layout-seen.ts'
 
 const NODES_MAX = 12
 const READY_MS = 180_000
-/** What a node says that has left the cluster, and then ends. */
+/** The last line of a node that has left the cluster and ends. */
 export const HAS_LEFT = /it may be switched off|was removed from the cluster/
 
 export interface Joining {
   /** A lost node whose place it takes. */
   readonly replace?: string | undefined
   readonly zone?: string | undefined
-  /** Added to the node's environment, at later starts, too. */
+  /** Added to the node's environment, also at later starts. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** Where its data lies, if not beside the others'. */
+  /** Its data directory, when it is not beside the others'. */
   readonly dir?: string | undefined
 }
 
@@ -112,7 +112,7 @@ export class Members {
     return this.#ready.get(node)?.node
   }
 
-  /** What nodes wrote that ended without having been told to, and that have not been looked for yet. */
+  /** The nodes that have ended by themselves since the last call, with what they wrote. */
   takeEnded(): { node: number; code: number; output: string }[] {
     const ended: { node: number; code: number; output: string }[] = []
     for (const [node, { exitCode, output }] of this.#children) {
@@ -128,12 +128,12 @@ export class Members {
     return child !== undefined && child.exitCode === undefined
   }
 
-  /** The process that was started last for it. */
+  /** Id of the process that was started last for the node. */
   process(node: number): number | undefined {
     return this.#children.get(node)?.pid
   }
 
-  /** For its next start. */
+  /** Sets the environment of its next starts. */
   setEnv(node: number, env: Readonly<Record<string, string>>): void {
     this.#env.set(node, env)
   }

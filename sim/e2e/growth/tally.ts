@@ -1,11 +1,11 @@
-/** Counters of nodes that are killed and started again: what each process last said, summed. And memory, at its peak. */
+/** Sums counters of nodes that are killed and started again, from what each process last said. Notes peak memory, too. */
 
 import { readFileSync } from 'node:fs'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
 import { sleep } from '../../../bench/harness/process.ts'
 import { HAS_LEFT, type Members } from './members.ts'
 
-/** What a node has received from others but for clients' writes. */
+/** What a node has received from others, apart from clients' writes. */
 const COUNTERS = {
   blocks: 'shoal_move_bytes_total',
   registers: 'shoal_move_register_bytes_total',
@@ -18,9 +18,9 @@ export type Received = Record<keyof typeof COUNTERS, number>
 
 export class Tally {
   readonly #members: Members
-  /** By process. */
+  /** Last counters of each process. */
   readonly #last = new Map<string, Received>()
-  /** Of nodes that ended by themselves. */
+  /** A line for each node that ended by itself. */
   readonly faults: string[] = []
   readonly #peakBytes = new Map<number, number>()
 
@@ -35,7 +35,7 @@ export class Tally {
     }
   }
 
-  /** At all nodes that answer, or at one. */
+  /** Reads the counters of `nodes`; those that do not answer are passed over. */
   async look(nodes: readonly number[] = this.#members.running): Promise<void> {
     for (const { node, code, output } of this.#members.takeEnded()) {
       if (HAS_LEFT.test(output)) continue
@@ -45,7 +45,7 @@ export class Tally {
     await Promise.all(nodes.map((node) => this.#lookAt(node)))
   }
 
-  /** Since the beginning. */
+  /** What all nodes have received since the beginning, bytes. */
   received(): Received {
     const sum: Received = { blocks: 0, registers: 0, given: 0, resync: 0 }
     for (const each of this.#last.values()) {
@@ -64,7 +64,7 @@ export class Tally {
     if (pid === undefined) return
     this.#lookAtMemory(node, pid)
     const samples = await scrape(this.#members.admin(node)).catch(() => undefined)
-    // Another process may have answered meanwhile: then the next look tells.
+    // A new process may have answered; the next look counts it then.
     if (samples === undefined || this.#members.process(node) !== pid) return
     const now = Object.fromEntries(
       Object.entries(COUNTERS).map(([name, metric]) => [name, sumOf(samples, metric)]),
@@ -78,7 +78,7 @@ export class Tally {
       const bytes = Number(peak ?? 0) * 1024
       this.#peakBytes.set(node, Math.max(this.#peakBytes.get(node) ?? 0, bytes))
     } catch {
-      // It is gone, or this system has no /proc.
+      // The process has ended, or this system has no /proc.
     }
   }
 }

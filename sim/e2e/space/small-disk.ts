@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Its path, `scratch`/`name`; undefined where mounting is not permitted. */
+/** Mounts it at `scratch`/`name` and returns that path; undefined where mounting is not permitted. */
 export function mountSmallDisk(scratch: string, name: string, sizeMib: number): string | undefined {
   const image = join(scratch, `${name}.img`)
   const path = join(scratch, name)

@@ -87,7 +87,7 @@ export class Relays {
   }
 }
 
-/** Both ways of a connection: what comes in at `near` goes `there`, what `far` answers comes `back`. */
+/** Carries both ways of a connection: bytes of `near` go by `there`, the answers of `far` by `back`. */
 export function carry(near: Socket, far: Socket, there: Direction, back: Direction): void {
   far.setNoDelay(true)
   far.on('error', () => near.destroy())

@@ -21,8 +21,8 @@ export class SwitchedHosts {
   }
 
   /**
-   * The reason where this machine does not permit it. `size` hosts are there at once; more can be added. `network`:
-   * the first three bytes of their addresses.
+   * Starts with `size` hosts; more can be added. `network` is the first three bytes of their addresses. Resolves with the
+   * reason where this machine does not permit it.
    */
   static async create(
     size: number,
@@ -61,7 +61,7 @@ export class SwitchedHosts {
     await this.drop(this.address(from), to)
   }
 
-  /** What comes from the address does not arrive at `to` any more. */
+  /** Packets from the address no longer arrive at `to`. */
   async drop(address: string, to: number): Promise<void> {
     await this.nft(to, `add rule ip shoal input ip saddr ${address} drop`)
   }
@@ -96,7 +96,7 @@ export class SwitchedHosts {
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')
     await this.nft(host, 'add table ip shoal')
-    // Behind address translation (100): a packet has the address then that the host sent its own to.
+    // Runs after address translation (priority 100), when an answer has the address to which the host had sent.
     await this.nft(
       host,
       'add chain ip shoal input { type filter hook input priority 150; policy accept; }',
@@ -104,7 +104,7 @@ export class SwitchedHosts {
     this.#added.add(host)
   }
 
-  /** One command of nft on the host. */
+  /** Runs one nft command on the host. */
   nft(host: number, command: string): Promise<unknown> {
     return run('ip', ['netns', 'exec', this.namespace(host), 'nft', command])
   }
