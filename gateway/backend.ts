@@ -575,7 +575,7 @@ export interface NodeStatus {
   readonly lost: number
   /** Earlier sets of members from which blocks are still fetched. */
   readonly sources: number
-  /** Partitions for which a change of the layout can't move on now, and nodes whose return would help. Absent when none. */
+  /** Partitions that hold up a change of the layout, and nodes whose return would help. Absent when none. */
   readonly held?: { readonly partitions: number; readonly nodes: readonly string[] } | undefined
   /** Blocks on their way to the nodes that hold them by the layout. */
   readonly moves: { readonly pendingBytes: number; readonly bytesPerSecond: number }

@@ -11,32 +11,22 @@ import {
   backendOf,
   bytesLike,
   codeOf,
+  fill,
   get,
   nodeOf,
   onCluster,
   put,
+  readBack,
   sleep,
+  until,
 } from './testing/calm-cluster.ts'
 
 const OBJECTS = 8
 const SIZE = 90_000
+const LOOK_MS = 100
 const ALL = { partitions: 'all', mark: false, reason: 'damage', detail: 'test' } as const
 const patches = new Patches()
 afterEach(() => patches.undo())
-
-async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
-  for (let tries = 0; !what(); tries++) {
-    if (tries > 1_800) throw new Error('not within three minutes')
-    await sleep(cluster, 100)
-  }
-}
-
-async function readAll(cluster: SimulatedCluster, through: number): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    const bytes = await get(backendOf(cluster, through), `key ${i}`)
-    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
-  }
-}
 
 const sources = (cluster: SimulatedCluster): number =>
   nodeOf(cluster, 0).layout.current()!.sources.length
@@ -50,15 +40,23 @@ async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Pro
   await onCluster(
     4,
     async (cluster) => {
-      for (let i = 0; i < OBJECTS; i++) {
-        await put(backendOf(cluster, 0), `key ${i}`, bytesLike(SIZE, i))
-      }
+      await fill(cluster, 0, OBJECTS, SIZE)
       await cluster.start(3)
-      await until(cluster, () => nodeOf(cluster, 3).layout.isMember() && sources(cluster) === 1)
+      await until(
+        cluster,
+        'it has joined',
+        () => nodeOf(cluster, 3).layout.isMember() && sources(cluster) === 1,
+        LOOK_MS,
+      )
       expect(await refusal(cluster)).toMatch(/^blocks of \d+ partitions are still being fetched/)
       // It votes again, and lacks blocks.
       await nodeOf(cluster, 0).forgotten.add([ALL])
-      await until(cluster, () => nodeOf(cluster, 0).recall.forgotten().length === 0)
+      await until(
+        cluster,
+        'it votes',
+        () => nodeOf(cluster, 0).recall.forgotten().length === 0,
+        LOOK_MS,
+      )
       cluster.kill(2, false)
       patches.undo()
       for (const number of [0, 1, 3]) nodeOf(cluster, number).moves.start()
@@ -98,7 +96,7 @@ test('a source with a node gone for good ends at the operator’s word, after a 
     expect(await refusal(cluster)).toMatch(/^nothing is waited for in vain/)
     await sleep(cluster, 20_000)
     // Blocks that some node still has are not given up.
-    for (const number of [0, 1, 3]) await readAll(cluster, number)
+    for (const number of [0, 1, 3]) await readBack(cluster, number, OBJECTS, SIZE)
   })
 }, 120_000)
 
@@ -107,8 +105,8 @@ test('the source ends by itself when that node comes back, and nothing may be gi
     const { id } = await nodeOf(cluster, 0).admin.lossReport()
     await cluster.start(2)
     await expect(nodeOf(cluster, 0).admin.acceptLoss(id)).rejects.toThrow(LayoutRefusal)
-    await until(cluster, () => sources(cluster) === 0)
-    await readAll(cluster, 3)
+    await until(cluster, 'the source is over', () => sources(cluster) === 0, LOOK_MS)
+    await readBack(cluster, 3, OBJECTS, SIZE)
   })
 }, 120_000)
 
@@ -143,7 +141,7 @@ test('a single node with a damaged register says why it can’t grow, and grows 
     const { admin, layout } = nodeOf(cluster, 0)
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).not.toBe('ok')
     const joining = cluster.start(1)
-    await until(cluster, () => layout.current()!.state === 'PLANNED')
+    await until(cluster, 'a plan', () => layout.current()!.state === 'PLANNED', LOOK_MS)
     await sleep(cluster, 60_000)
     expect(layout.current()!.state).toBe('PLANNED')
     expect((await admin.layoutTable()).underWay).toMatch(
@@ -169,7 +167,12 @@ test('a single node with a damaged register says why it can’t grow, and grows 
     cluster.kill(0, false)
     await cluster.rebuildIndex(0)
     await cluster.start(0)
-    await until(cluster, () => nodeOf(cluster, 0).recall.forgotten().length === 0)
+    await until(
+      cluster,
+      'it votes',
+      () => nodeOf(cluster, 0).recall.forgotten().length === 0,
+      LOOK_MS,
+    )
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).toBe('NoSuchKey')
     // The name can be used again, and late messages of its earlier life are refused.
     await put(backendOf(cluster, 1), 'key', bytesLike(3))

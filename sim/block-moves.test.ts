@@ -16,9 +16,10 @@ import {
   backendOf,
   bytesLike,
   context,
-  get,
+  fill,
   nodeOf,
   put,
+  readBack,
   sleep,
   BUCKET,
 } from './testing/calm-cluster.ts'
@@ -28,33 +29,6 @@ const OBJECTS = 12
 const SIZE = 90_000
 const patches = new Patches()
 afterEach(() => patches.undo())
-
-/** Members are these, from here on, and hold all there is. */
-async function change(
-  hand: HandLayout,
-  numbers: readonly number[],
-  source = true,
-  replication = 3,
-): Promise<void> {
-  await hand.plan(numbers, undefined, replication)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced(source)
-}
-
-async function fill(hand: HandLayout, through: number): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    await put(backendOf(hand.cluster, through), `key ${i}`, bytesLike(SIZE, i))
-  }
-}
-
-async function readAll(hand: HandLayout, through: number): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    const bytes = await get(backendOf(hand.cluster, through), `key ${i}`)
-    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
-  }
-}
 
 function rowsOf(hand: HandLayout, number: number, letter: string): string[] {
   const rows: string[] = []
@@ -91,11 +65,11 @@ function withoutMover(): void {
 
 test('blocks are read from the source at once, move, and the source is free to go', async () => {
   await withHandLayout(2, async (hand) => {
-    await change(hand, [0], false)
-    await fill(hand, 0)
+    await hand.become([0])
+    await fill(hand.cluster, 0, OBJECTS, SIZE)
     patches.method(Peers.prototype, 'enumerate', () => () => Promise.reject(new Error('not yet')))
-    await change(hand, [1])
-    await readAll(hand, 1)
+    await hand.become([1], true)
+    await readBack(hand.cluster, 1, OBJECTS, SIZE)
     expect(rowsOf(hand, 1, 'b').length).toBeLessThan(OBJECTS)
     expect(waiting(hand, 1)).toBeGreaterThan(0)
     const here = new Set(rowsOf(hand, 1, 'b'))
@@ -116,19 +90,19 @@ test('blocks are read from the source at once, move, and the source is free to g
     expect(gauges.get('shoal_degraded_partitions')).toBe(0)
     await hand.moved()
     hand.cluster.kill(0, false)
-    await readAll(hand, 1)
+    await readBack(hand.cluster, 1, OBJECTS, SIZE)
   })
 })
 
 test('the mover gives way once for each mebibyte, not for each small block', async () => {
   patches.method(WatchedDisk.prototype, 'silentMs', () => () => 1_000)
   await withHandLayout(2, async (hand) => {
-    await change(hand, [0], false)
+    await hand.become([0])
     const count = 60
     for (let i = 0; i < count; i++) {
       await put(backendOf(hand.cluster, 0), `key ${i}`, bytesLike(70_000, i))
     }
-    await change(hand, [1])
+    await hand.become([1], true)
     const sinceMs = hand.cluster.clock.monotonicMs()
     await hand.until(() => waiting(hand, 1) === 0)
     expect(rowsOf(hand, 1, 'b').length).toBeGreaterThanOrEqual(count)
@@ -140,9 +114,9 @@ test('the mover gives way once for each mebibyte, not for each small block', asy
 test('what a restart finds whole stays whole; what was forgotten since does not (D8)', async () => {
   await withHandLayout(2, async (hand) => {
     const { cluster } = hand
-    await change(hand, [0], false)
-    await fill(hand, 0)
-    await change(hand, [1])
+    await hand.become([0])
+    await fill(hand.cluster, 0, OBJECTS, SIZE)
+    await hand.become([1], true)
     await hand.until(() => waiting(hand, 1) === 0)
     withoutMover()
     cluster.kill(1, false)
@@ -158,9 +132,9 @@ test('what a restart finds whole stays whole; what was forgotten since does not 
 
 test('a grown cluster: every holder gets its blocks, and nobody keeps what is for others', async () => {
   await withHandLayout(4, async (hand) => {
-    await change(hand, [0, 1, 2], false)
-    await fill(hand, 0)
-    await change(hand, [0, 1, 2, 3])
+    await hand.become([0, 1, 2])
+    await fill(hand.cluster, 0, OBJECTS, SIZE)
+    await hand.become([0, 1, 2, 3], true)
     await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
     expect(thin(hand, [0, 1, 2, 3])).toEqual([])
     const kept = [0, 1, 2].map((number) => foreign(hand, number, 'b').length)
@@ -175,7 +149,7 @@ test('a grown cluster: every holder gets its blocks, and nobody keeps what is fo
       ),
     )
     expect(thin(hand, [0, 1, 2, 3])).toEqual([])
-    await readAll(hand, 3)
+    await readBack(hand.cluster, 3, OBJECTS, SIZE)
   })
 })
 
@@ -192,9 +166,9 @@ test('nodes that die and come back while blocks move and are dropped lose nothin
           await sleep(cluster, random() * 300)
           await cluster.start(number)
         }
-        await change(hand, [0, 1, 2], false)
-        await fill(hand, 0)
-        await change(hand, [0, 1, 2, 3])
+        await hand.become([0, 1, 2])
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
+        await hand.become([0, 1, 2, 3], true)
         for (let i = 0; i < 5; i++) {
           await sleep(cluster, random() * 60)
           await crash()
@@ -210,7 +184,7 @@ test('nodes that die and come back while blocks move and are dropped lose nothin
           all.every((n) => foreign(hand, n, 'b').length + foreign(hand, n, 'r').length === 0),
         )
         expect(thin(hand, all)).toEqual([])
-        await readAll(hand, 3)
+        await readBack(hand.cluster, 3, OBJECTS, SIZE)
       },
       { seed },
     )
@@ -222,10 +196,10 @@ describe('what is dropped (L8)', () => {
   async function tooSoon(check: (hand: HandLayout) => Promise<void>): Promise<void> {
     withoutMover()
     await withHandLayout(2, async (hand) => {
-      await change(hand, [0], false, 1)
-      await fill(hand, 0)
+      await hand.become([0], false, 1)
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
       // One copy of each, before and after.
-      await change(hand, [0, 1], true, 1)
+      await hand.become([0, 1], true, 1)
       expect(foreign(hand, 0, 'b').length).toBeGreaterThan(OBJECTS / 4)
       await hand.moved()
       await hand.until(() => foreign(hand, 0, 'b').length === 0)
@@ -235,7 +209,7 @@ describe('what is dropped (L8)', () => {
 
   const allThere = async (hand: HandLayout): Promise<void> => {
     expect(thin(hand, [0, 1])).toEqual([])
-    await readAll(hand, 1)
+    await readBack(hand.cluster, 1, OBJECTS, SIZE)
   }
 
   test('is what each holder has; one that lacks it gets it first', () => tooSoon(allThere))
@@ -251,9 +225,9 @@ describe('what is dropped (L8)', () => {
 
   test('nothing, while a holder does not answer', async () => {
     await withHandLayout(4, async (hand) => {
-      await change(hand, [0, 1, 2], false)
-      await fill(hand, 0)
-      await change(hand, [0, 1, 2, 3])
+      await hand.become([0, 1, 2])
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      await hand.become([0, 1, 2, 3], true)
       await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
       hand.cluster.kill(3, false)
       await hand.moved([0, 1, 2])
@@ -269,8 +243,8 @@ describe('what is dropped (L8)', () => {
 
   async function untold(check: (hand: HandLayout, before: number) => void): Promise<void> {
     await withHandLayout(4, async (hand) => {
-      await change(hand, [0, 1, 2], false)
-      await fill(hand, 0)
+      await hand.become([0, 1, 2])
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
       await hand.plan([0, 1, 2, 3])
       await hand.untilCaughtUp(0, 1, 2, 3)
       await hand.joint()
@@ -316,9 +290,9 @@ describe('a node that is nearly full', () => {
   ): Promise<void> {
     await withHandLayout(replication + 1, async (hand) => {
       const all = Array.from({ length: replication + 1 }, (_, number) => number)
-      await change(hand, all.slice(0, -1), false, replication)
-      await fill(hand, 0)
-      await change(hand, all, true, replication)
+      await hand.become(all.slice(0, -1), false, replication)
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      await hand.become(all, true, replication)
       await check(hand, all)
     })
   }
@@ -334,10 +308,10 @@ describe('a node that is nearly full', () => {
       expect(foreign(hand, 0, 'r')).toEqual(before[1])
       expect(hand.view.sources.length).toBe(1)
       expect(thin(hand, all)).toEqual([])
-      await readAll(hand, all.at(-1)!)
+      await readBack(hand.cluster, all.at(-1)!, OBJECTS, SIZE)
       await hand.moved()
       await hand.until(() => foreign(hand, 0, 'r').length === 0)
-      await readAll(hand, 0)
+      await readBack(hand.cluster, 0, OBJECTS, SIZE)
     }),
   )
 
@@ -358,10 +332,10 @@ describe('a node that is nearly full', () => {
       onlyNode0IsFull(hand)
       await hand.until(() => foreign(hand, 0, 'b').length === 0)
       // Another change, while the source of the first one is still there.
-      await change(hand, [0, 1], true, 2)
+      await hand.become([0, 1], true, 2)
       await hand.until(() => [0, 1].every((number) => waiting(hand, number) === 0))
       expect(thin(hand, [0, 1])).toEqual([])
-      await readAll(hand, 0)
+      await readBack(hand.cluster, 0, OBJECTS, SIZE)
       hand.cluster.kill(1, false)
       for (const key of rowsOf(hand, 0, 'b')) expect(key).toBeTruthy()
       expect(rowsOf(hand, 0, 'b').length).toBeGreaterThanOrEqual(OBJECTS)
@@ -373,9 +347,9 @@ describe('whole (L5)', () => {
   async function oneNames(check: (hand: HandLayout) => void): Promise<void> {
     withoutMover()
     await withHandLayout(4, async (hand) => {
-      await change(hand, [0, 1, 2], false)
-      await fill(hand, 0)
-      await change(hand, [3])
+      await hand.become([0, 1, 2])
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      await hand.become([3], true)
       hand.cluster.kill(1, false)
       hand.cluster.kill(2, false)
       patches.undo()
@@ -417,9 +391,9 @@ describe('data that is freed meanwhile (G5)', () => {
     await withHandLayout(
       2,
       async (hand) => {
-        await change(hand, [0], false)
-        await fill(hand, 0)
-        await change(hand, [1])
+        await hand.become([0])
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
+        await hand.become([1], true)
         await deleteAll(hand, 1)
         await hand.until(() => rowsOf(hand, 0, 'b').length === 0, 200_000)
       },
@@ -433,11 +407,11 @@ describe('data that is freed meanwhile (G5)', () => {
       3,
       async (hand) => {
         const { cluster } = hand
-        await change(hand, [0], false)
-        await fill(hand, 0)
-        await change(hand, [1])
+        await hand.become([0])
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
+        await hand.become([1], true)
         // Somebody has some of it already.
-        await readAll(hand, 1)
+        await readBack(hand.cluster, 1, OBJECTS, SIZE)
         cluster.kill(0, false)
         await deleteAll(hand, 1)
         await sleep(cluster, 30_000)

@@ -92,14 +92,6 @@ beforeEach(() => {
 
 afterEach(() => patches.undo())
 
-async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
-  await hand.plan(numbers)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced()
-}
-
 const VALUE = {
   operation: operationId('o'.repeat(16)),
   tombstone: false,
@@ -110,7 +102,7 @@ const VALUE = {
 /** JOINT of 0, 1, 2 and 0, 1, 3. Node 3 has copied nothing as a learner, since its floors refuse the copies. */
 async function withFloors(run: (hand: HandLayout) => Promise<void>): Promise<void> {
   await withHandLayout(4, async (hand) => {
-    await become(hand, [0, 1, 2])
+    await hand.become([0, 1, 2])
     for (const node of [0, 1, 2]) {
       const { host } = nodeOf(hand.cluster, node)
       await Promise.all(KEYS.map((key) => host.learn(key, { ballot: BALLOT, value: VALUE })))

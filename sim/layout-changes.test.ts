@@ -5,8 +5,18 @@ import { nodeId } from '../protocol/ids.ts'
 import { entryHash } from '../protocol/layout/entry.ts'
 import { lastEntryOf } from '../node/membership/layout-file.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
-import { contentOf, KEYS, until, view, Writers } from './testing/writers.ts'
+import {
+  backendOf,
+  bytesLike,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  until,
+  view,
+} from './testing/calm-cluster.ts'
+import { contentOf, Writers, KEYS } from './testing/writers.ts'
 import { withMethods } from './mutants/ports.ts'
 
 interface Scene {

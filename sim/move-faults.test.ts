@@ -7,8 +7,18 @@ import { describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../protocol/bytes.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { freedButReferenced, thinBlocks } from './space-checker.ts'
-import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
-import { until, view, Writers } from './testing/writers.ts'
+import {
+  backendOf,
+  bytesLike,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  until,
+  view,
+} from './testing/calm-cluster.ts'
+import { Writers } from './testing/writers.ts'
 
 const OBJECTS = 16
 const SIZE = 90_000

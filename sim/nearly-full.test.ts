@@ -15,18 +15,6 @@ const OPTIONS = {
 }
 const keyOf = (i: number): string => `key ${i}`
 
-async function join(
-  hand: HandLayout,
-  numbers: readonly number[],
-  replication: number,
-): Promise<void> {
-  await hand.plan(numbers, undefined, replication)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced(true)
-}
-
 /** Writes until all these nodes refuse. Returns what they took. */
 async function fill(hand: HandLayout, full: readonly number[]): Promise<number[]> {
   const taken: number[] = []
@@ -52,16 +40,12 @@ async function relieved(members: number, replication: number, joiners = 1): Prom
     async (hand) => {
       const { cluster } = hand
       const full = Array.from({ length: members }, (_, number) => number)
-      await hand.plan(full, undefined, replication)
-      await hand.untilCaughtUp(...full)
-      await hand.joint()
-      await hand.untilSynced(...full)
-      await hand.synced(false)
+      await hand.become(full, false, replication)
       const taken = await fill(hand, full)
       expect(taken.length).toBeGreaterThan(20)
-      await join(
-        hand,
+      await hand.become(
         Array.from({ length: cluster.size }, (_, number) => number),
+        true,
         replication,
       )
       const sinceMs = cluster.clock.monotonicMs()

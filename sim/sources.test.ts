@@ -12,13 +12,15 @@ import { Patches } from './mutants/patches.ts'
 import { flip, placesOf } from './places.ts'
 import {
   backendOf,
-  BUCKET,
   bytesLike,
   context,
+  fill,
   get,
   nodeOf,
   put,
+  readBack,
   sleep,
+  BUCKET,
 } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
@@ -27,28 +29,6 @@ const SIZE = 90_000
 const ALL = { partitions: 'all', mark: false, reason: 'damage', detail: 'test' } as const
 const patches = new Patches()
 afterEach(() => patches.undo())
-
-/** Members are these, from here on, and hold all there is. */
-async function change(hand: HandLayout, numbers: readonly number[], source = true): Promise<void> {
-  await hand.plan(numbers)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced(source)
-}
-
-async function fill(hand: HandLayout, through: number): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    await put(backendOf(hand.cluster, through), `key ${i}`, bytesLike(SIZE, i))
-  }
-}
-
-async function readAll(hand: HandLayout, through: number): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    const bytes = await get(backendOf(hand.cluster, through), `key ${i}`)
-    expect(Buffer.compare(bytes, bytesLike(SIZE, i))).toBe(0)
-  }
-}
 
 const waiting = (hand: HandLayout, number: number): number =>
   nodeOf(hand.cluster, number).moves.mover.waiting().length
@@ -74,9 +54,9 @@ describe('a source of which nodes have forgotten something (D8)', () => {
     withoutMover()
     await withHandLayout(4, async (hand) => {
       const { cluster } = hand
-      await change(hand, [0, 1, 2], false)
-      await fill(hand, 0)
-      await change(hand, [3])
+      await hand.become([0, 1, 2])
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      await hand.become([3], true)
       for (const number of [0, 1]) await nodeOf(cluster, number).forgotten.add([ALL])
       if (dead) cluster.kill(2, false)
       patches.undo()
@@ -91,7 +71,7 @@ describe('a source of which nodes have forgotten something (D8)', () => {
       expect(waiting(hand, 3)).toBe(0)
       await hand.moved()
       for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
-      await readAll(hand, 3)
+      await readBack(hand.cluster, 3, OBJECTS, SIZE)
     }))
 
   const stays = (hand: HandLayout): Promise<void> => {
@@ -116,9 +96,9 @@ describe('a source of which nodes have forgotten something (D8)', () => {
 describe('a node that votes again and lacks blocks (D8)', () => {
   test('is not whole before its blocks were compared again, however late it lost them', async () => {
     await withHandLayout(2, async (hand) => {
-      await change(hand, [0], false)
-      await fill(hand, 0)
-      await change(hand, [1])
+      await hand.become([0])
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      await hand.become([1], true)
       await hand.until(() => waiting(hand, 1) === 0)
       const { forgotten, moves, rebalance, recall } = nodeOf(hand.cluster, 1)
       const isWhole = (): boolean => hasBit(rebalance.progress().whole[0]!.bits, 5)
@@ -137,12 +117,12 @@ describe('a node that votes again and lacks blocks (D8)', () => {
 
   test('is a witness again of a partition that it left, once it enters it again', async () => {
     await withHandLayout(4, async (hand) => {
-      await change(hand, [0, 1, 2], false)
+      await hand.become([0, 1, 2])
       // Nothing that was compared clears it: the partitions are moving.
       patches.method(Forgotten.prototype, 'clearBlocks', () => () => Promise.resolve(true))
       await nodeOf(hand.cluster, 1).forgotten.add([ALL])
       await hand.until(() => nodeOf(hand.cluster, 1).recall.forgotten().length === 0)
-      await change(hand, [0, 1, 2, 3])
+      await hand.become([0, 1, 2, 3], true)
       const { forgotten } = nodeOf(hand.cluster, 1)
       const held = new Set(hand.view.partitionsOf(hand.cluster.idOf(1)))
       const all = Array.from({ length: hand.view.partitions }, (_, partition) => partition)
@@ -167,13 +147,13 @@ describe('a node that votes again and lacks blocks (D8)', () => {
     try {
       await withHandLayout(4, async (hand) => {
         const { cluster } = hand
-        await change(hand, [0, 1, 2], false)
+        await hand.become([0, 1, 2])
         for (const other of [0, 1]) {
           cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
           cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
         }
         await sleep(cluster, 100)
-        await fill(hand, 0)
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
         // The last records of a log would look like a torn tail (D4).
         for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
         await nodeOf(cluster, 0).store.settleIndex()
@@ -197,7 +177,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
           expect([...had].filter((key) => !has.has(key)).length).toBe(OBJECTS)
         }
         cluster.kill(1, false)
-        await change(hand, [3])
+        await hand.become([3], true)
         noBlocks.undo()
         patches.undo()
         nodeOf(cluster, 3).moves.start()
@@ -215,7 +195,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
     await hand.until(() => waiting(hand, 3) === 0)
     await hand.moved()
     for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
-    await readAll(hand, 3)
+    await readBack(hand.cluster, 3, OBJECTS, SIZE)
   }
 
   test('is no witness of what there is', () => onlyCopyAway(nothingIsLost), 60_000)
@@ -248,9 +228,9 @@ describe('what clients read while blocks move (R4)', () => {
       2,
       async (hand) => {
         const { cluster } = hand
-        await change(hand, [0], false)
+        await hand.become([0])
         await put(backendOf(cluster, 0), 'key', BYTES)
-        await change(hand, [1])
+        await hand.become([1], true)
         const request = { bucket: BUCKET, key: 'key', withData: true }
         const reader = await backendOf(cluster, 1).getObject(context(), request)
         const chunks: Uint8Array[] = []
@@ -273,13 +253,13 @@ describe('what clients read while blocks move (R4)', () => {
       withoutMover()
       await withHandLayout(6, async (hand) => {
         const { cluster } = hand
-        await change(hand, [0, 1, 2], false)
-        await fill(hand, 0)
-        await change(hand, [1, 2, 3])
+        await hand.become([0, 1, 2])
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
+        await hand.become([1, 2, 3], true)
         for (let i = OBJECTS; i < 2 * OBJECTS; i++) {
           await put(backendOf(cluster, 3), `key ${i}`, bytesLike(SIZE, i))
         }
-        await change(hand, [3, 4, 5])
+        await hand.become([3, 4, 5], true)
         cluster.kill(dead, false)
         for (const through of [3, 4, 5]) {
           for (let i = 0; i < 2 * OBJECTS; i++) {

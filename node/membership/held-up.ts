@@ -20,7 +20,7 @@ export interface HeldUp {
   readonly partitions: number
   /** Nodes whose return would help. */
   readonly nodes: readonly NodeId[]
-  /** Nodes that answer but do not say what they have: they have damaged registers or forgot something. Absent when none. */
+  /** Nodes that answer but, damaged or forgetful, do not say what they have. Absent when none. */
   readonly mute?: readonly NodeId[] | undefined
 }
 

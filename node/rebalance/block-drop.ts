@@ -162,7 +162,7 @@ export class BlockDrop {
     }
   }
 
-  /** Partitions of which a present holder may lack blocks. Only saves questions: each block is asked for before it goes. */
+  /** Partitions of which a present holder may lack blocks. This only saves questions about each block. */
   async #lackedPartitions(layout: LayoutView, given: readonly number[]): Promise<Set<number>> {
     const { peers, self } = this.#options
     const lacked = new Set<number>()

@@ -65,7 +65,7 @@ const GIVE_WAY_STEP_MS = 50
 const GIVE_WAY_BYTES = 1 << 20
 /** Bytes that each question for a block counts for, however small the block is. */
 const CALL_BYTES = 4 << 10
-/** Most whole partitions written down in one go, and how long they wait for it: a full node frees its copies after that. */
+/** Most whole partitions written down in one go, and how long they wait for that. A full source frees copies after it. */
 const WHOLE_AT_ONCE = 256
 const WHOLE_MS = 1_000
 /** A look at a partition costs as much as so many rows. */
@@ -447,7 +447,7 @@ export class BlockMover {
     )
   }
 
-  /** Asks for its blocks. True when the node is a witness: it lacks nothing that it acknowledged (D8). Throws on no answer. */
+  /** Asks for its blocks. True for a witness, which lacks nothing that it acknowledged (D8). Throws without an answer. */
   async #tell(
     layout: LayoutView,
     node: NodeId,

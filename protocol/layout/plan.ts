@@ -355,7 +355,7 @@ export function planOf(
   }
 }
 
-/** Faults of a change that leaves fewer members or zones than replicas. A cluster that grows may have too few before it. */
+/** Why the change leaves too few members or zones for the replicas. A cluster that grows may have too few before it. */
 function scarceOf(before: NextLayout, next: NextLayout): string[] {
   const [count, was] = [next.members.length, before.members.length]
   const { replication } = next

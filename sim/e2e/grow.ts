@@ -22,11 +22,13 @@ import { Contents } from './growth/contents.ts'
 import { heldBy, layoutIn, leftOvers, LeastBytes, thinBlocks, type Held } from './growth/held.ts'
 import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
+import { isAtRest } from './growth/layout-seen.ts'
 import { HAS_LEFT, Members, type JoiningNode } from './growth/members.ts'
 import { Tally, type Received } from './growth/tally.ts'
 import { judge, listOf } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
+import { mib } from './mib.ts'
 
 const { values } = parseArgs({
   options: {
@@ -149,11 +151,7 @@ class Growth {
     for (const held of (await this.#heldByAll()).values()) least.add(held)
     await this.#contents.goOn(this.#clients[0]!)
     const served = performance.now()
-    await members.untilLayout(
-      `the blocks of "${step}" moved`,
-      ({ state, sources }) => state === 'STABLE' && sources === 0,
-      stepMs,
-    )
+    await members.untilLayout(`the blocks of "${step}" moved`, isAtRest, stepMs)
     const missed = this.#killer.left
     await this.#killer.pause()
     await this.#tally.look()
@@ -395,10 +393,6 @@ class Growth {
     const at = this.#clients.findIndex((one) => one.endpoint === this.#members.endpoint(node))
     if (at >= 0) this.#clients.splice(at, 1)
   }
-}
-
-function mib(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(0)
 }
 
 const members = await Members.found(values.start?.split(',') ?? [])

@@ -12,9 +12,11 @@ import { sleep } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Contents } from './growth/contents.ts'
 import { Latencies, ms, type Waits } from './growth/latencies.ts'
+import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
 import { Tally } from './growth/tally.ts'
 import { Workloads } from './history/workloads.ts'
+import { mib } from './mib.ts'
 
 const { values } = parseArgs({
   options: {
@@ -74,12 +76,7 @@ async function main(members: Members): Promise<number> {
     await ready
     clients.push(clientOf(node))
   }
-  const moved = (): Promise<unknown> =>
-    members.untilLayout(
-      'all blocks moved',
-      ({ state, sources }) => state === 'STABLE' && sources === 0,
-      STEP_MS,
-    )
+  const moved = (): Promise<unknown> => members.untilLayout('all blocks moved', isAtRest, STEP_MS)
   await join('0')
   await join('0')
   await moved()
@@ -90,7 +87,7 @@ async function main(members: Members): Promise<number> {
     uploads: 0,
   })
   await contents.write(clients[0]!)
-  console.log(`three nodes, ${(contents.bytes / 2 ** 20).toFixed(0)} MiB written`)
+  console.log(`three nodes, ${mib(contents.bytes)} MiB written`)
 
   const workloads = new Workloads(clients)
   await workloads.prepare()

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { sleep } from '../../bench/harness/process.ts'
 import { eachLimited, errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { seededBytes } from './files.ts'
+import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
 import { mountSmallDisk } from './space/small-disk.ts'
 import { sameBytes } from './suite.ts'
@@ -56,9 +57,7 @@ class NearlyFull {
       const { ready } = await members.join(0, { dir: join(dir, 'shoal'), env: ENV })
       await ready
     }
-    const isQuiet = ({ state, sources }: { state: string; sources: number }): boolean =>
-      state === 'STABLE' && sources === 0
-    await members.untilLayout('the cluster is formed', isQuiet, 60_000)
+    await members.untilLayout('the cluster is formed', isAtRest, 60_000)
     const clients = this.#disks.map((_, node) => this.#client(node))
     await clients[0]!.must({ method: 'PUT', bucket })
     await this.#fill(clients)
@@ -87,7 +86,7 @@ class NearlyFull {
         `${since(all[0]!)} s after that, the last of ${all.length} keys ${since(all.at(-1)!)} s`,
     )
     const lateMs = all.at(-1)! - memberMs
-    await members.untilLayout('the blocks moved', isQuiet, 120_000)
+    await members.untilLayout('the blocks moved', isAtRest, 120_000)
     await this.#check(clients)
     console.log(`every byte right; disks ${sharesUsed(this.#disks)} full`)
     for (const client of clients) client.close()

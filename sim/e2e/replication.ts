@@ -16,9 +16,11 @@ import { RawClient } from '../../bench/harness/s3.ts'
 import { checkout } from '../../bench/harness/shoal.ts'
 import type { NodeStatus } from '../../gateway/backend.ts'
 import { Contents } from './growth/contents.ts'
+import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
 import { judge } from './history/judge.ts'
 import { Workloads } from './history/workloads.ts'
+import { mib } from './mib.ts'
 
 const { values } = parseArgs({
   options: {
@@ -99,8 +101,7 @@ async function change(
   await members.layout(0, 'replication', String(factor))
   await members.untilLayout(
     `there are ${factor} replicas`,
-    ({ state, sources, text }) =>
-      state === 'STABLE' && sources === 0 && text.includes(`"replication":${factor},`),
+    (seen) => isAtRest(seen) && seen.text.includes(`"replication":${factor},`),
     stepMs,
   )
   const moved = seconds()
@@ -152,7 +153,7 @@ async function growTo(size: number): Promise<void> {
   await Promise.all(joining.map(({ ready }) => ready))
   await members.untilLayout(
     `${size} nodes`,
-    ({ state, sources, nodes }) => state === 'STABLE' && sources === 0 && nodes.length === size,
+    (seen) => isAtRest(seen) && seen.nodes.length === size,
     stepMs,
   )
 }
@@ -169,8 +170,4 @@ async function held(): Promise<number[]> {
 
 function clientOf(node: number): RawClient {
   return new RawClient(members.endpoint(node), members.credentials)
-}
-
-function mib(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(0)
 }

@@ -8,14 +8,15 @@ import {
   backendOf,
   bytesLike,
   codeOf,
+  fill,
   get,
   nodeOf,
   onCluster,
-  put,
   sleep,
+  until,
+  view,
 } from '../testing/calm-cluster.ts'
-import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
-import { until, view } from '../testing/writers.ts'
+import { withHandLayout } from '../testing/hand-layout.ts'
 import type { Adapt, Scenario } from './mutant.ts'
 import { Patches } from './patches.ts'
 import { withNetwork } from './ports.ts'
@@ -25,12 +26,6 @@ const SIZE = 90_000
 /** By then a node has dropped what it may: it looks every five seconds. */
 const DROPPED_BY_MS = 12_000
 const MOVE_BYTES_PER_SECOND = 40_000
-
-async function fill(cluster: SimulatedCluster): Promise<void> {
-  for (let i = 0; i < OBJECTS; i++) {
-    await put(backendOf(cluster, 0), `key ${i}`, bytesLike(SIZE, i))
-  }
-}
 
 async function read(cluster: SimulatedCluster, through: number, found: string[]): Promise<void> {
   for (let i = 0; i < OBJECTS; i++) {
@@ -49,7 +44,7 @@ export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
   await onCluster(
     2,
     async (cluster) => {
-      await fill(cluster)
+      await fill(cluster, 0, OBJECTS, SIZE)
       await cluster.start(1)
       const isAtRest = (): boolean =>
         view(cluster, 1).state === 'STABLE' && view(cluster, 1).sources.length === 0
@@ -65,15 +60,6 @@ export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
   return found
 }
 
-/** Makes these the members; the members of before become a source. */
-async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
-  await hand.plan(numbers)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced(true)
-}
-
 /** Blocks do not move, so the source must keep them. */
 export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
   const found: string[] = []
@@ -83,10 +69,10 @@ export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
     await withHandLayout(
       2,
       async (hand) => {
-        await become(hand, [0])
+        await hand.become([0], true)
         await hand.moved()
-        await fill(hand.cluster)
-        await become(hand, [1])
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
+        await hand.become([1], true)
         await sleep(hand.cluster, DROPPED_BY_MS)
         await read(hand.cluster, 1, found)
       },
@@ -122,8 +108,8 @@ export function lateWhole(): Scenario {
     await withHandLayout(
       4,
       async (hand) => {
-        await become(hand, [0, 1, 2])
-        await fill(hand.cluster)
+        await hand.become([0, 1, 2], true)
+        await fill(hand.cluster, 0, OBJECTS, SIZE)
         await hand.plan([0, 1, 3])
         await hand.untilCaughtUp(3)
         await hand.joint()
@@ -134,7 +120,7 @@ export function lateWhole(): Scenario {
         const waiting = nodeOf(hand.cluster, 3).moves.mover.waiting()
         if (waiting.length === 0) throw new Error('it asks for no names')
         hold = false
-        await become(hand, [0, 1, 2])
+        await hand.become([0, 1, 2], true)
         release()
         await sleep(hand.cluster, 3_000)
         for (const { source, bits } of nodeOf(hand.cluster, 3).rebalance.progress().whole) {

@@ -40,21 +40,13 @@ function onThree(body: Body, adaptOf?: () => Adapt): Scenario {
     await withHandLayout(
       6,
       async (hand) => {
-        await become(hand, [0, 1, 2])
+        await hand.become([0, 1, 2])
         await body(hand, found, play)
       },
       { seed: play.seed, space: SPACE, adapt },
     )
     return found
   }
-}
-
-async function become(hand: HandLayout, numbers: readonly number[]): Promise<void> {
-  await hand.plan(numbers)
-  await hand.untilCaughtUp(...numbers)
-  await hand.joint()
-  await hand.untilSynced(...numbers)
-  await hand.synced()
 }
 
 /** Nothing passes between any of `some` and any of `others`. */
@@ -238,7 +230,7 @@ export const promiseForgotten: Scenario = onThree(async (hand, found) => {
   const key = registerOf(hand, 0, KEY_TAIL)!
   const counter = nodeOf(hand.cluster, 0).host.mark + 5_000_000
   for (const node of [0, 1, 2]) await voteAt(hand, node, { key, counter, accept: false })
-  await become(hand, [2, 3, 4])
+  await hand.become([2, 3, 4])
   for (const node of [3, 4]) {
     const type = await voteAt(hand, node, { key, counter: counter - 1, accept: false })
     if (type === 'promised') found.push(`node ${node} promises less than P has promised`)
@@ -289,7 +281,7 @@ function carried(what: 'floor' | 'minimum'): Scenario {
     await hand.until(() =>
       [0, 1, 2].every((node) => registerOf(hand, node, KEY_TAIL) === undefined),
     )
-    await become(hand, [3, 4, 5])
+    await hand.become([3, 4, 5])
     const partition = partitionOfKey(key)
     const of = (node: number): string => {
       const { host, store } = nodeOf(hand.cluster, node)
@@ -318,10 +310,10 @@ async function collectKey(hand: HandLayout, members: readonly number[]): Promise
 /** A node leaves with a value, which is deleted and collected without it, and comes back. */
 export const returning: Scenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
-  await become(hand, [3, 4, 5])
+  await hand.become([3, 4, 5])
   if (registerOf(hand, 1, KEY_TAIL) === undefined) throw new Error('nothing is left over')
   await collectKey(hand, [3, 4, 5])
-  await become(hand, [1, 3, 4])
+  await hand.become([1, 3, 4])
   await mustStayGone(hand, 3, 4, found)
 })
 

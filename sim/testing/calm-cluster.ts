@@ -2,6 +2,7 @@
 
 import type { Backend, ObjectHeaders, RequestContext } from '../../gateway/backend.ts'
 import type { StoreErrorCode } from '../../protocol/errors.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { RegisterObserver } from '../../node/metadata/registers.ts'
 import type { ShoalNode } from '../../node/node.ts'
 import { CheckerA } from '../checker-a.ts'
@@ -158,8 +159,51 @@ export async function keysOf(backend: Backend, limit = 1000): Promise<string[]> 
   return keys
 }
 
+/** Stores `count` objects, 'key 0', 'key 1' and so on, through the node. */
+export async function fill(
+  cluster: SimulatedCluster,
+  through: number,
+  count: number,
+  sizeBytes: number,
+): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await put(backendOf(cluster, through), `key ${i}`, bytesLike(sizeBytes, i))
+  }
+}
+
+/** Reads what `fill` stored, through the node. Throws when a byte is wrong. */
+export async function readBack(
+  cluster: SimulatedCluster,
+  through: number,
+  count: number,
+  sizeBytes: number,
+): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const bytes = await get(backendOf(cluster, through), `key ${i}`)
+    if (Buffer.compare(bytes, bytesLike(sizeBytes, i)) !== 0) throw new Error(`key ${i} is wrong`)
+  }
+}
+
 export async function sleep(cluster: SimulatedCluster, delayMs: number): Promise<void> {
   await new Promise<void>((resolve) => void cluster.clock.after(delayMs, resolve))
+}
+
+/** The layout that the node knows. */
+export const view = (cluster: SimulatedCluster, number: number): LayoutView =>
+  nodeOf(cluster, number).layout.current()!
+
+/** Waits until it is so, for five minutes at most. */
+export async function until(
+  cluster: SimulatedCluster,
+  what: string,
+  is: () => boolean,
+  everyMs = 20,
+): Promise<void> {
+  const untilMs = cluster.clock.monotonicMs() + 300_000
+  while (!is()) {
+    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
+    await sleep(cluster, everyMs)
+  }
 }
 
 /** Waits until all replicas of all partitions hold the same; fails after `withinMs`. */

@@ -118,6 +118,15 @@ export class HandLayout {
     )
   }
 
+  /** Makes these the members, step by step, with all that they have to copy. The members of before may become a source. */
+  async become(numbers: readonly number[], becomesSource = false, replication = 3): Promise<void> {
+    await this.plan(numbers, undefined, replication)
+    await this.untilCaughtUp(...numbers)
+    await this.joint()
+    await this.untilSynced(...numbers)
+    await this.synced(becomesSource)
+  }
+
   /** Waits until it is so. */
   async until(what: () => boolean, withinMs = 60_000): Promise<void> {
     const until = this.cluster.clock.monotonicMs() + withinMs

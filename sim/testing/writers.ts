@@ -1,27 +1,10 @@
 /** Clients that write while the layout changes, and what they may find afterwards. */
 
 import { expect } from 'vitest'
-import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { backendOf, bytesLike, get, nodeOf, put, sleep } from './calm-cluster.ts'
+import { backendOf, bytesLike, get, put, sleep } from './calm-cluster.ts'
 
 export const KEYS = 12
-
-export const view = (cluster: SimulatedCluster, number: number): LayoutView =>
-  nodeOf(cluster, number).layout.current()!
-
-export async function until(
-  cluster: SimulatedCluster,
-  what: string,
-  is: () => boolean,
-  everyMs = 20,
-): Promise<void> {
-  const untilMs = cluster.clock.monotonicMs() + 300_000
-  while (!is()) {
-    if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
-    await sleep(cluster, everyMs)
-  }
-}
 
 /** Every fourth object is large enough to have blocks of its own. */
 export function contentOf(i: number): Uint8Array {

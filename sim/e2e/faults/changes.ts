@@ -3,6 +3,7 @@
 import { sleep } from '../../../bench/harness/process.ts'
 import { RawClient } from '../../../bench/harness/s3.ts'
 import type { LayoutChange, LayoutTable } from '../../../gateway/admin/layout.ts'
+import { isAtRest } from '../growth/layout-seen.ts'
 import type { Fleet } from './fleet.ts'
 import type { Injector } from './injector.ts'
 import type { ChangeKind, PlannedChange } from './schedule.ts'
@@ -80,7 +81,7 @@ export class Changes {
   async settle(when: string): Promise<void> {
     await this.#eventually(`${when}: nothing is under way`, async () => {
       const layout = await this.#fleet.layout()
-      return layout?.state === 'STABLE' && layout.sources === 0 ? true : undefined
+      return layout !== undefined && isAtRest(layout) ? true : undefined
     })
     for (const number of this.#fleet.numbers) {
       if (this.#fleet.staying.includes(number)) continue

@@ -8,13 +8,13 @@ import { checkout, readCredentials, readyLines } from '../../../bench/harness/sh
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import type { LayoutTable } from '../../../gateway/admin/layout.ts'
 import { AdminClient } from '../../../node/cli/admin-client.ts'
+import { HAS_LEFT } from '../growth/members.ts'
 import type { Disks } from './disks.ts'
 import type { Guard } from './guard.ts'
 import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
 
 const ENTRY = fileURLToPath(new URL('./entry.ts', import.meta.url))
 const FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=1024', '--no-warnings']
-const HAS_LEFT = /it may be switched off|was removed from the cluster/
 const POLL_MS = 250
 const ADMIN_MS = 10_000
 

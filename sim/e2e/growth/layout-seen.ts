@@ -6,6 +6,11 @@ export interface LayoutSeen extends Pick<LayoutTable, 'epoch' | 'state' | 'sourc
   readonly text: string
 }
 
+/** No change is under way, and no block has to move. */
+export function isAtRest({ state, sources }: Pick<LayoutTable, 'state' | 'sources'>): boolean {
+  return state === 'STABLE' && sources === 0
+}
+
 export function layoutOf(json: unknown): LayoutSeen {
   const { epoch, state, sources, nodes } = json as LayoutTable
   return {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
 import { sleep } from '../../../bench/harness/process.ts'
+import { mib } from '../mib.ts'
 import { HAS_LEFT, type Members } from './members.ts'
 
 /** What a node has received from others, apart from clients' writes. */
@@ -56,7 +57,7 @@ export class Tally {
 
   memoryLine(): string {
     const peaks = [...this.#peakBytes].sort(([a], [b]) => a - b)
-    return peaks.map(([node, bytes]) => `n${node} ${(bytes / 2 ** 20).toFixed(0)}`).join(', ')
+    return peaks.map(([node, bytes]) => `n${node} ${mib(bytes)}`).join(', ')
   }
 
   async #lookAt(node: number): Promise<void> {
