@@ -3,8 +3,17 @@
 import { describe, expect, test } from 'vitest'
 import { VOTE_FILE } from '../node/membership/layout-store.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
-import { until, view } from './testing/writers.ts'
+import {
+  backendOf,
+  bytesLike,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  sleep,
+  until,
+  view,
+} from './testing/calm-cluster.ts'
 
 const SEEDS = [1, 2, 3]
 const LONG_MS = 900_000

@@ -30,7 +30,7 @@ import type { Timer } from './timer.ts'
 
 const PAUSE_MS_MIN = 10_000
 const PAUSE_MS_MAX = 300_000
-/** What a voter said of itself counts for so long: it may have got its file back. */
+/** How long a voter's word about itself counts: it may have got its file back. Milliseconds. */
 const HEARD_MS = 2 * PAUSE_MS_MAX
 const DECIDE_MS = 5_000
 const ENTRIES_MAX = 8
@@ -49,18 +49,18 @@ export interface AbstentionParts {
 
 /** Who does not vote on the next entry, as far as this node knows. */
 export interface Abstaining {
-  /** The one that they don't vote on. */
+  /** The epoch on which they don't vote. */
   readonly epoch: number
   readonly nodes: readonly NodeId[]
   readonly voters: number
-  /** Enough others are left to decide it. */
+  /** Whether enough others are left to decide it. */
   readonly isDecidable: boolean
-  /** Enough would be left without one more of them. */
+  /** Whether enough would be left without one more of these. */
   readonly canLoseOne: boolean
 }
 
 interface Answer {
-  /** Of the layout of the one who answers. */
+  /** The epoch of the one who answers. */
   readonly epoch: number
   readonly abstains: boolean
   readonly proposes: boolean
@@ -78,7 +78,7 @@ export class Abstention {
     this.#parts = parts
   }
 
-  /** Undefined: nobody, as far as this node knows. */
+  /** Undefined when there are none, as far as this node knows. */
   now(): Abstaining | undefined {
     const { log, peers, timer } = this.#parts
     if (log.view === undefined) return undefined
@@ -100,7 +100,7 @@ export class Abstention {
     }
   }
 
-  /** Now and then. */
+  /** Called now and then: asks another voter when it is time. */
   look(): void {
     if (this.#isAsking || !this.#isDue()) return
     this.#isAsking = true
@@ -200,7 +200,7 @@ export class Abstention {
     }
   }
 
-  /** Once for each epoch. */
+  /** Warns once for each epoch. */
   #say(): void {
     const now = this.now()
     if (now === undefined || now.isDecidable || now.epoch === this.#saidEpoch) return
