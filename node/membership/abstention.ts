@@ -207,7 +207,7 @@ export class Abstention {
     this.#saidEpoch = now.epoch
     this.#parts.logger.error(
       { epoch: now.epoch, nodes: now.nodes, voters: now.voters },
-      'too many members may have forgotten their votes: no majority can decide the next layout, so it can not change any more',
+      'too many members may have forgotten their votes: no majority can decide the next layout, so it cannot change any more',
     )
   }
 }
