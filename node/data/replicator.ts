@@ -166,16 +166,32 @@ export class Replicator {
     return (await this.readOwned(context, key, pool))?.bytes
   }
 
-  /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */
-  readOwned(
+  /** A source that is nearly full may drop the block after a replica that was asked before it has fetched it (L8): then
+   * the replicas have it now. */
+  async readOwned(
     context: RequestContext,
     key: BlockKey,
     pool?: BufferPool,
   ): Promise<OwnedBlock | undefined> {
-    const { peers, placement, clock } = this.#options
+    const { placement } = this.#options
     const partition = partitionOfKey(key)
     const sources = placement.sources?.(partition) ?? []
-    const replicas = peers.preferred([...placement.sets(partition).flat(), ...sources], 'block')
+    const nodes = [...placement.sets(partition).flat(), ...sources]
+    const block = await this.#readFrom(nodes, context, key, pool)
+    if (block !== undefined || sources.length === 0 || context.signal.aborted) return block
+    return this.#readFrom(placement.sets(partition).flat(), context, key, pool)
+  }
+
+  /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */
+  #readFrom(
+    nodes: readonly NodeId[],
+    context: RequestContext,
+    key: BlockKey,
+    pool: BufferPool | undefined,
+  ): Promise<OwnedBlock | undefined> {
+    const { peers, clock } = this.#options
+    const partition = partitionOfKey(key)
+    const replicas = peers.preferred(nodes, 'block')
     let done = false
     const ask = (node: NodeId): Promise<OwnedBlock | undefined> =>
       node === peers.self

@@ -127,3 +127,40 @@ test('a missing block is no warning while blocks move, a damaged one is', async 
   await mended()
   expect(warnings.length).toBe(1)
 })
+
+test('stays when it moves while it is looked for: the sources are asked first', async () => {
+  const holders = new Set(['c'])
+  const given: BlockKey[] = []
+  mender = new Mender({
+    self: 'a' as NodeId,
+    blocks: {
+      put: () => Promise.resolve(),
+      ownerOf: () => Promise.resolve(undefined),
+      isBad: () => Promise.resolve(true),
+      forget: (keys) => {
+        given.push(...keys)
+        return Promise.resolve({ blocks: keys.length, bytes: 0 })
+      },
+    },
+    read: () => Promise.resolve(undefined),
+    peers: {
+      getOwnedBlock: (to) => {
+        const block = holders.has(to) ? BLOCK : undefined
+        // Behind the answer of the holder it fetches the block, and the source drops it.
+        if (to === 'b') holders.delete('c')
+        if (to === 'b') holders.add('b')
+        return Promise.resolve(block)
+      },
+    },
+    placement: {
+      epoch: () => 1,
+      sets: () => [['a', 'b'] as NodeId[]],
+      sources: () => ['c' as NodeId],
+    },
+    marks: { ask: (ids) => Promise.resolve(new Set(ids)) },
+    collector: { suspect() {} },
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  })
+  await mended()
+  expect(given).toEqual([])
+})

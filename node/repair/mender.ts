@@ -17,6 +17,7 @@ import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Logger } from '../env/ports.ts'
 import type { Suspect } from '../space/collector.ts'
+import { inOrderOfAbsence } from '../space/loss.ts'
 
 const CALL_TIMEOUT_MS = 8_000
 
@@ -97,8 +98,7 @@ export class Mender {
     const { self, placement, peers } = this.#options
     const epoch = placement.epoch()
     const partition = partitionOfKey(key)
-    const sources = placement.sources?.(partition) ?? []
-    for (const node of new Set([...placement.sets(partition).flat(), ...sources])) {
+    for (const node of inOrderOfAbsence(placement, partition).flat()) {
       if (node === self) continue
       const block = await peers.getOwnedBlock(node, key, { timeoutMs: CALL_TIMEOUT_MS })
       if (block !== undefined) throw new Error('another replica has it')
