@@ -97,6 +97,17 @@ describe('how far a node has come', () => {
       expect(file.isWhole(2, 8)).toBe(false)
     }))
 
+  it('is left over once that is said, durably', () =>
+    run(async () => {
+      const file = await opened()
+      await file.hold([7, 8])
+      const releasing = file.release([0, 7])
+      expect(held(file)).toEqual([8])
+      await releasing
+      disk.crash('lost')
+      expect(held(await open())).toEqual([8])
+    }))
+
   it('survives a bad byte in either copy, and both bad are said', () =>
     run(async () => {
       await (await opened()).hold([7])
@@ -119,6 +130,7 @@ describe('without the file', () => {
     const file = await open()
     const forgotten = {
       add: (some: readonly unknown[]) => Promise.resolve(void found.push(...some)),
+      settleFirst: () => Promise.resolve(),
     }
     await settleMoveFile(file, chainOf(entries), forgotten, SILENT)
     // Nobody knows what is left over: nothing of it is thrown away here.

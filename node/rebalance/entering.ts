@@ -158,13 +158,15 @@ export class Entering {
  * Before anything is asked of a node whose file is new or gone. Of an old directory nothing was ever left over, since
  * layouts changed only while nobody held anything. Where data may have moved, a file that is missing is damage: then
  * this node can't tell what is left over, and what no other replica has goes when the partitions are compared (D8).
+ * A `forgotten` of an earlier program is told of which partitions blocks that are missing can still harm.
  */
 export async function settleMoveFile(
   file: MoveFile,
   chain: Chain,
-  forgotten: Pick<Forgotten, 'add'>,
+  forgotten: Pick<Forgotten, 'add' | 'settleFirst'>,
   logger: Logger,
 ): Promise<void> {
+  await forgotten.settleFirst(() => movingPartitions(file, chain.current()))
   if (file.found === 'sound') return
   const entries = chain.entriesAfter(0)
   const hasMoved = entries.some(
@@ -178,4 +180,15 @@ export async function settleMoveFile(
   }
   // Without room for it now it is written later: until then a start finds it as this one did.
   await file.begin(chain.current()?.epoch ?? 0, emptyBitmap().fill(0xff)).catch(unlessNoSpace)
+}
+
+/** Partitions that have a source, or are about to, and of which not all blocks are here. */
+function movingPartitions(file: MoveFile, view: LayoutView | undefined): Set<number> {
+  const moving = new Set<number>(view?.moved())
+  for (const source of view?.sources ?? []) {
+    for (const partition of source.movedTo()) {
+      if (!file.isWhole(source.epoch, partition)) moving.add(partition)
+    }
+  }
+  return moving
 }

@@ -8,7 +8,9 @@
  * 0       8         9       10   12             16            24           32       8224     16416    24544
  * magic   version   flags        length n u32   writes u64    mark u64     bitmap   blocks   notes    BLAKE3
  * ```
- * Version 1 has slots of 16 KiB without `blocks`: read from it, each forgotten partition may lack blocks.
+ * Version 1 has slots of 16 KiB without `blocks`, so that blocks of anything may be missing, until the node says which
+ * partitions that can still harm (`settleFirst`). A full disk has no room for the larger file: until it has, changes are
+ * written as version 1, where a partition that may lack blocks counts as forgotten.
  * Flag 1: the ballot mark may be lost and must be raised (A1), above `mark` too, to which it was raised
  * before. The notes are JSON and zeros behind it.
  *
@@ -34,6 +36,7 @@ import {
   hasBit,
   takeBit,
 } from '../../protocol/keyspace/bitmap.ts'
+import { isNoSpace } from '../data/errors.ts'
 import { PLACES_MAX } from '../data/losses.ts'
 import type { LogPosition, Loss } from '../data/types.ts'
 import type { Disk, Logger } from '../env/ports.ts'
@@ -83,6 +86,10 @@ const NO_PLACES: Places = { open: [], repaired: [] }
 
 export class Forgotten {
   readonly #file: TwoSlotFile
+  /** While the disk has a file of version 1. */
+  #first: TwoSlotFile | undefined
+  #isUnsettled: boolean
+  readonly #logger: Logger
   readonly #bits: Uint8Array<ArrayBuffer>
   /** The second set: partitions of which blocks may be missing here. */
   readonly #blocks: Uint8Array<ArrayBuffer>
@@ -94,8 +101,17 @@ export class Forgotten {
   #listener: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor(disk: Disk, found: Found | undefined, stored: Stored = NOTHING) {
+  private constructor(
+    disk: Disk,
+    logger: Logger,
+    found: Found | undefined,
+    stored: Stored = NOTHING,
+    first?: Found,
+  ) {
     this.#file = new TwoSlotFile(disk, FORGOTTEN_FILE, FORM, found)
+    this.#first = first && new TwoSlotFile(disk, FORGOTTEN_FILE, FORM_1, first)
+    this.#isUnsettled = first !== undefined
+    this.#logger = logger
     this.#bits = stored.bits.slice()
     this.#blocks = stored.blocks.slice()
     this.#mustRaise = stored.mustRaise
@@ -110,24 +126,18 @@ export class Forgotten {
       const names = await disk.list('log')
       if (names.includes('manifest')) return Forgotten.#unreadable(disk, logger, 'it is missing')
       // A new directory, or one of a program that did not write this file yet.
-      const forgotten = new Forgotten(disk, undefined)
-      await forgotten.#write().catch((error: unknown) => {
-        logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
-      })
+      const forgotten = new Forgotten(disk, logger, undefined)
+      await forgotten.#writeIfRoom()
       return forgotten
     }
     const latest = latestSlot(bytes, FORM)
     if (latest === undefined) {
       const earlier = latestSlot(bytes, FORM_1)
       if (earlier === undefined) return Forgotten.#unreadable(disk, logger, 'it is damaged')
-      // A file of an earlier program is written as a whole in the new form, now or with the next change.
-      const forgotten = new Forgotten(disk, undefined, decode(earlier.slot))
-      await forgotten.#write().catch((error: unknown) => {
-        logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
-      })
-      return forgotten
+      // A file of an earlier program is written as a whole in the new form once it is settled, or with the next change.
+      return new Forgotten(disk, logger, undefined, decode(earlier.slot), earlier)
     }
-    const forgotten = new Forgotten(disk, latest, decode(latest.slot))
+    const forgotten = new Forgotten(disk, logger, latest, decode(latest.slot))
     if (latest.isAlone) {
       logger.warn({ file: FORGOTTEN_FILE }, 'one of its two copies was damaged or torn')
       await forgotten.#write()
@@ -137,10 +147,19 @@ export class Forgotten {
 
   static async #unreadable(disk: Disk, logger: Logger, why: string): Promise<Forgotten> {
     logger.error({ file: FORGOTTEN_FILE }, `what this node has forgotten is not known: ${why}`)
-    const forgotten = new Forgotten(disk, undefined)
+    const forgotten = new Forgotten(disk, logger, undefined)
     const detail = `${FORGOTTEN_FILE}: ${why}`
     await forgotten.#add('all', true, [{ reason: 'unreadable', detail }])
     return forgotten
+  }
+
+  /** Of a file of version 1: blocks may be missing of these, and of what is forgotten, and of nothing else. */
+  async settleFirst(partitions: () => Iterable<number>): Promise<void> {
+    if (!this.#isUnsettled) return
+    this.#isUnsettled = false
+    this.#blocks.set(this.#bits)
+    for (const partition of partitions()) addBit(this.#blocks, partition)
+    await this.#writeIfRoom()
   }
 
   has(partition: number): boolean {
@@ -313,16 +332,33 @@ export class Forgotten {
     return written
   }
 
-  #replace(): Promise<void> {
-    const slot = encode({
+  #writeIfRoom(): Promise<void> {
+    return this.#write().catch((error: unknown) => {
+      this.#logger.warn({ error: String(error) }, `${FORGOTTEN_FILE} can’t be written yet`)
+    })
+  }
+
+  async #replace(): Promise<void> {
+    const stored = this.#stored()
+    try {
+      await this.#file.write(encode(stored))
+      this.#first = undefined
+    } catch (error) {
+      if (this.#first === undefined || !isNoSpace(error)) throw error
+      const bits = this.#isUnsettled ? stored.bits : orOf(stored.bits, stored.blocks)
+      await this.#first.write(encodeFirst({ ...stored, bits }))
+    }
+  }
+
+  #stored(): Stored {
+    return {
       bits: this.#bits,
       blocks: this.#blocks,
       mustRaise: this.#mustRaise,
       mark: this.#mark,
       notes: this.#notes,
       places: this.#places,
-    })
-    return this.#file.write(slot)
+    }
   }
 }
 
@@ -373,6 +409,19 @@ function encode({ bits, blocks, mustRaise, mark, notes, places }: Stored): Uint8
   return bytes
 }
 
+/** As version 1: the notes have as much room there, the blocks none. */
+function encodeFirst(stored: Stored): Uint8Array<ArrayBuffer> {
+  const bytes = encode(stored)
+  const first = new Uint8Array(FORM_1.slotBytes)
+  first.set(bytes.subarray(0, BLOCKS_AT))
+  first.set(bytes.subarray(NOTES_AT, HASH_AT), BLOCKS_AT)
+  return first
+}
+
+function orOf(one: Uint8Array, other: Uint8Array): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(one, (byte, at) => byte | other[at]!)
+}
+
 /** Decodes a slot of either version. */
 function decode(bytes: Uint8Array): Stored {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -382,7 +431,7 @@ function decode(bytes: Uint8Array): Stored {
   const notes = JSON.parse(text) as ForgottenNotes & { readonly places?: Places }
   return {
     bits: bytes.slice(BITMAP_AT, BLOCKS_AT),
-    blocks: isFirst ? bytes.slice(BITMAP_AT, BLOCKS_AT) : bytes.slice(BLOCKS_AT, NOTES_AT),
+    blocks: isFirst ? emptyBitmap().fill(0xff) : bytes.slice(BLOCKS_AT, NOTES_AT),
     mustRaise: (bytes[9]! & MUST_RAISE) !== 0,
     mark: Number(view.getBigUint64(24)),
     notes: { open: notes.open, lostPartitions: notes.lostPartitions, lost: notes.lost },
