@@ -373,6 +373,7 @@ export class ShoalNode {
       self,
       view: () => layout.current(),
       settled: () => layout.witness.settled(),
+      isLatest: () => this.selfCheck.isProven && layout.witness.isLatest(),
       file: moves,
       forgotten,
       store,

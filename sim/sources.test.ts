@@ -4,8 +4,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../protocol/bytes.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
+import { EpochWitness } from '../node/membership/epoch-witness.ts'
 import { LostBlocks } from '../node/metadata/lost-blocks.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
+import { MOVE_FILE } from '../node/rebalance/move-file.ts'
 import { Peers } from '../node/rpc/peers.ts'
 import { Forgotten } from '../node/repair/forgotten.ts'
 import { Patches } from './mutants/patches.ts'
@@ -136,6 +138,37 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       expect(lacking()).toEqual(before)
       await hand.moved()
       await hand.until(() => lacking().length === 0)
+    })
+  })
+
+  test('is one and votes there, too, when a loss of everything came after it left', async () => {
+    await withHandLayout(4, async (hand) => {
+      const { cluster } = hand
+      await hand.become([0, 1, 2])
+      await fill(cluster, 0, OBJECTS, SIZE)
+      await hand.become([0, 1, 2, 3], true)
+      await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
+      await hand.moved()
+      const held = new Set(hand.view.partitionsOf(cluster.idOf(1)))
+      const all = Array.from({ length: hand.view.partitions }, (_, partition) => partition)
+      const left = all.filter((partition) => !held.has(partition))
+      expect(left.length).toBeGreaterThan(0)
+      cluster.kill(1, false)
+      for (const offset of [100, (48 << 10) + 100]) {
+        cluster.diskOf(1).corrupt(MOVE_FILE, offset, 1)
+      }
+      // Nobody has said yet that no later layout is in force: the node may be an old copy.
+      patches.method(EpochWitness.prototype, 'isLatest', () => () => false)
+      await cluster.start(1)
+      const { forgotten, recall, rebalance } = nodeOf(cluster, 1)
+      await hand.until(() => recall.forgotten().length === 0)
+      await sleep(cluster, 10_000)
+      expect(forgotten.among(left)).toEqual(left)
+      expect(left.every((partition) => rebalance.serves(partition))).toBe(true)
+      patches.undo()
+      await hand.until(() => left.every((partition) => !forgotten.lacksBlocks(partition)))
+      // What it has of them would be taken for what it voted on (L9).
+      expect(left.filter((partition) => rebalance.serves(partition))).toEqual([])
     })
   })
 

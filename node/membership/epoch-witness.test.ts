@@ -44,3 +44,18 @@ test('an epoch is settled once a majority of every active set has said that it h
   witness.hear(c.nodeId, 10)
   expect(witness.settled()).toBe(true)
 })
+
+test('an epoch is the latest when so many others are at just this one that none came further but by one', () => {
+  const view = new LayoutView(stable([a, b, c, d], { epoch: 7 }))
+  const witness = new EpochWitness(a.nodeId, () => view)
+  witness.hear(b.nodeId, 7)
+  // Its own word says nothing: the directory may be an old copy.
+  expect(witness.isLatest()).toBe(false)
+  witness.hear(c.nodeId, 9)
+  // Enough for `settled`, and a later epoch is there.
+  expect([witness.settled(), witness.isLatest()]).toEqual([true, false])
+  witness.hear(d.nodeId, 7)
+  expect(witness.isLatest()).toBe(true)
+  witness.hear(d.nodeId, 8)
+  expect(witness.isLatest()).toBe(false)
+})

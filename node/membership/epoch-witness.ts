@@ -56,6 +56,19 @@ export class EpochWitness {
     return true
   }
 
+  /**
+   * So many of the other members were heard at exactly the epoch of the view that every majority of the members which
+   * this node was part of has one of them. A node leaves an epoch before it votes on what follows the next one. So not
+   * even an earlier life of this node, whose directory was put back since, came further than the next epoch.
+   */
+  isLatest(): boolean {
+    const view = this.#view()
+    if (view === undefined) return false
+    const others = view.members.filter(({ nodeId }) => nodeId !== this.#self)
+    const heard = others.filter(({ nodeId }) => this.epochOf(nodeId) === view.epoch)
+    return heard.length >= majority(others.length)
+  }
+
   #isHeld(view: LayoutView): boolean {
     const holders = new Set<NodeId>()
     for (const { nodeId } of view.members) {

@@ -76,8 +76,10 @@ const BLOCK_BYTES_GUESSED = 256 << 10
 export interface BlockMoverOptions {
   readonly self: NodeId
   readonly view: () => LayoutView | undefined
-  readonly file: Pick<MoveFile, 'isWhole' | 'addWhole'>
-  readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks' | 'clearBlocks' | 'serial'>
+  /** No later layout has been in force, not even in an earlier life of this node. */
+  readonly isLatest: () => boolean
+  readonly file: Pick<MoveFile, 'isWhole' | 'addWhole' | 'release'>
+  readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks' | 'clear' | 'clearBlocks' | 'serial'>
   readonly blocks: Pick<BlockStore, 'has' | 'put' | 'forget'>
   readonly peers: Pick<
     Peers,
@@ -277,13 +279,18 @@ export class BlockMover {
   }
 
   /**
-   * Forgets that blocks may be missing from partitions that this node neither holds nor held in a source: nobody asks it
-   * for those. When it enters such a partition again, it is a witness from then on (L5, L9). Without this the earlier loss
-   * could keep it from being one for good, where another holder is dead.
+   * Forgets what was lost of partitions that this node neither holds nor held in a source: nobody asks it for those. When
+   * it enters such a partition again, it drops what it has, and is a witness from then on (L5, L9). Without this the
+   * earlier loss could keep it from being one for good, where another holder is dead.
+   *
+   * Only under the latest layout: an old copy of the directory may have a layout that is behind, and may have voted in
+   * the partition since. And after the file of held partitions was damaged every partition counts as held: these must
+   * count as left over again first.
    */
   async #clearLeft(layout: LayoutView, turns: Turns, serial: number): Promise<void> {
-    const { self, forgotten } = this.#options
-    if (layout.state !== 'STABLE') return
+    const { self, forgotten, file } = this.#options
+    const mayClear = (): boolean => !this.isPast(layout) && this.#options.isLatest()
+    if (layout.state !== 'STABLE' || !mayClear()) return
     const left: number[] = []
     for (let partition = 0; partition < layout.partitions; partition++) {
       await turns.took()
@@ -291,7 +298,11 @@ export class BlockMover {
       const holders = [...layout.replicas(partition), ...layout.sourceReplicas(partition)]
       if (!holders.includes(self)) left.push(partition)
     }
-    if (left.length > 0 && !this.isPast(layout)) await forgotten.clearBlocks(left, serial)
+    if (left.length === 0 || !mayClear()) return
+    await file.release(left)
+    if (mayClear() && (await forgotten.clear(left, serial))) {
+      await forgotten.clearBlocks(left, serial)
+    }
   }
 
   /** Whether work that began under this layout has to end. */

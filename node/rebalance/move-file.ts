@@ -30,6 +30,7 @@ import {
   emptyBitmap,
   hasBit,
   keepBits,
+  takeBit,
   type Bitmap,
 } from '../../protocol/keyspace/bitmap.ts'
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
@@ -137,6 +138,17 @@ export class MoveFile {
   /** What was left over is gone: these are held. Durable when it resolves; but for what was taken away meanwhile. */
   async hold(partitions: Iterable<number>): Promise<void> {
     for (const partition of partitions) addBit(this.#next.held, partition)
+    await this.#write()
+  }
+
+  /** What is here of these is left over, whatever was said before. Durable when it resolves. */
+  async release(partitions: readonly number[]): Promise<void> {
+    const held = partitions.filter((partition) => hasBit(this.#next.held, partition))
+    if (held.length === 0) return
+    for (const { held: bits } of [this.#next, this.#durable]) {
+      for (const partition of held) takeBit(bits, partition)
+    }
+    this.#serial++
     await this.#write()
   }
 
