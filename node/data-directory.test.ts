@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkedFields, withChecksum } from './checked-json.ts'
 import {
   openDataDirectory,
@@ -23,6 +23,17 @@ import { lockDirectory } from './directory-lock.ts'
 import type { Processes } from './directory-lock.ts'
 import { UsageError } from './usage-error.ts'
 
+/** Files that this user may not remove. The tests may run as root, who may remove all. */
+const { unremovable } = vi.hoisted(() => ({ unremovable: new Set<unknown>() }))
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>()
+  const rmSync: typeof fs.rmSync = (path, options) => {
+    if (unremovable.has(path)) throw new Error(`EACCES: permission denied, unlink '${String(path)}'`)
+    fs.rmSync(path, options)
+  }
+  return { ...fs, rmSync }
+})
+
 let parent: string
 let path: string
 
@@ -30,7 +41,10 @@ beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), 'shoal-directory-'))
   path = join(parent, 'data')
 })
-afterEach(() => rmSync(parent, { recursive: true, force: true }))
+afterEach(() => {
+  unremovable.clear()
+  rmSync(parent, { recursive: true, force: true })
+})
 
 const birth = (): Birth => ({
   origin: 'found',
@@ -352,6 +366,26 @@ describe('a directory that a refused start gives back', () => {
     }
     directory.discard()
     expect(tree(path)).toEqual([])
+    open().close()
+  })
+
+  it('keeps what a file system puts there, and what the next start takes for nothing', () => {
+    mkdirSync(join(path, 'lost+found'), { recursive: true })
+    writeFileSync(join(path, 'lost+found', '#12'), 'of fsck')
+    open().discard()
+    expect(tree(path)).toEqual(['lost+found', 'lost+found/#12'])
+    open().close()
+  })
+
+  it('lets the next process in, and stays a data directory, where something can not be removed', () => {
+    const directory = open()
+    writeFileSync(join(path, 'stays'), '')
+    writeFileSync(join(path, 'zz'), '')
+    unremovable.add(join(path, 'stays'))
+    expect(() => directory.discard()).toThrow(/EACCES: .*stays/)
+    expect(readNode(path)).toBeDefined()
+    expect(tree(path)).not.toContain('zz')
+    expect(tree(path)).not.toContain('lock')
     open().close()
   })
 

@@ -192,14 +192,23 @@ export class DataDirectory {
   /** Instead of `close`: what this start has formatted goes again. Nothing else ever does. */
   discard(): void {
     assert(this.isNew, 'only a directory that was formatted now is discarded')
-    // The directory was empty, so this start made everything in it. The lock goes with `close`. node.json goes last:
-    // without it, the next start would refuse a directory that holds anything else.
-    for (const name of readdirSync(this.path)) {
-      if (name === NODE_FILE || isLockFile(name)) continue
-      rmSync(join(this.path, name), { recursive: true, force: true })
+    // The directory held leftovers at most, so this start made all else in it. The lock goes with `close`. node.json goes
+    // last, and only when all else is gone: without it, the next start would refuse a directory that holds anything else.
+    const errors: unknown[] = []
+    const attempt = (step: () => void): void => {
+      try {
+        step()
+      } catch (error) {
+        errors.push(error)
+      }
     }
-    rmSync(join(this.path, NODE_FILE), { force: true })
-    this.close()
+    for (const name of readdirSync(this.path)) {
+      if (name === NODE_FILE || isLeftover(name)) continue
+      attempt(() => rmSync(join(this.path, name), { recursive: true, force: true }))
+    }
+    if (errors.length === 0) attempt(() => rmSync(join(this.path, NODE_FILE), { force: true }))
+    attempt(() => this.close())
+    if (errors.length > 0) throw errors[0]
   }
 }
 
