@@ -287,9 +287,10 @@ export class Completion {
   ): Promise<UploadRecord | undefined> {
     const { reclaim } = this.#options
     const manifest = manifestOf(record)
-    let settled = false
+    // Of several calls the first may be the one that is chosen.
+    let settled = manifest !== undefined
     const now = await this.#move(context, place, record, (completing) => {
-      settled = manifest !== undefined && reclaim.isOver(manifest)
+      settled &&= reclaim.isOver(manifest!)
       const { result: _, ...rest } = completing
       return { ...rest, state: UPLOAD_OPEN, request: new Uint8Array(0) }
     })

@@ -63,6 +63,17 @@ describe('released data (G5)', () => {
     expect(world.released).toMatchObject([{ settled: false }])
   })
 
+  test('is not settled when only the last of several calls knew that it was over', async () => {
+    const world = new MemoryObjects()
+    await world.put(KEY, bytesLike('one'))
+    world.memory.lost = 1
+    let asked = 0
+    world.attempts.isOver = () => ++asked > 1
+    await world.put(KEY, bytesLike('two'))
+    expect(asked).toBeGreaterThan(1)
+    expect(world.released).toMatchObject([{ settled: false }])
+  })
+
   test('of a write whose condition fails: its blocks, at once, since nobody was told of them', async () => {
     const world = new MemoryObjects()
     await world.put(KEY, bytesLike('there'))

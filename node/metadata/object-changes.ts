@@ -221,11 +221,19 @@ class ObjectChange {
 
   #written(value: RegisterValue): EditOutcome {
     // An accept of an earlier call may be the one that was chosen.
-    const plan = this.#plans.findLast(({ write }) => equalBytes(write.body, value.body))
+    const plans = this.#plans.filter(({ write }) => equalBytes(write.body, value.body))
+    const plan = plans.at(-1)
     assert(plan !== undefined, 'what was written under this operation, this operation made')
     this.#chosen = plan
     const { reclaim } = this.#options
-    if (plan.released.length > 0) reclaim.released(plan.released)
+    // Over by each of the calls that it may have been.
+    const isOver = (id: DataId): boolean =>
+      plans.every(({ released }) => released.some((each) => each.dataId === id && each.settled))
+    if (plan.released.length > 0) {
+      reclaim.released(
+        plan.released.map((each) => ({ ...each, settled: each.settled && isOver(each.dataId) })),
+      )
+    }
     for (const version of plan.removedLong) void this.#releaseParts(version)
     return { type: 'written', record: plan.record, versioning: plan.versioning }
   }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
 import { dataId } from '../../protocol/ids.ts'
+import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart } from '../../gateway/backend.ts'
 import {
   ABORT_AFTER_DAYS,
@@ -64,6 +65,41 @@ describe('what a completion leaves', () => {
     expect(world.running.size).toBe(0)
     // Nothing that its readers need is gone.
     expect(world.objectRecords[0]?.versions[0]?.storage).toHaveLength(2)
+  })
+
+  test('data of a part is settled only when its attempt was over inside the change', async () => {
+    const parts = [await world.putPart(1)]
+    await world.putPart(2, 100)
+    const two = dataId(partIds()[1]!)
+    world.running.add(two)
+    const { memory } = world
+    const real = memory.change.bind(memory)
+    memory.change = async (requestContext, request) => {
+      const outcome = await real(requestContext, request)
+      if (spaceOf(request.key) === 'part') world.running.clear()
+      return outcome
+    }
+    await world.complete(parts)
+    await settle()
+    expect(world.partRecords).toEqual([])
+    expect([releasedIds(true), releasedIds(false)]).toEqual([[], [two]])
+  })
+
+  test('data of a part is settled only when all calls that may have been chosen said so', async () => {
+    const parts = [await world.putPart(1)]
+    await world.putPart(2, 100)
+    const two = dataId(partIds()[1]!)
+    world.running.add(two)
+    world.memory.lost = 1
+    const has = world.running.has.bind(world.running)
+    world.running.has = (id) => {
+      const is = has(id)
+      world.running.delete(id)
+      return is
+    }
+    await world.complete(parts)
+    await settle()
+    expect([releasedIds(true), releasedIds(false)]).toEqual([[], [two]])
   })
 
   test('a long one leaves no manifest with the upload, and the object keeps its own', async () => {
@@ -328,6 +364,21 @@ describe('care', () => {
     expect(world.released).toHaveLength(2)
     expect(world.released[1]).toMatchObject({ packed: true, settled: true })
     expect(world.released[1]?.dataId).not.toBe(world.released[0]?.dataId)
+  })
+
+  test('it is settled only when each call of the change knew that the attempt was over', async () => {
+    const parts: CompletedPart[] = []
+    for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
+    await world.putOther('there')
+    await dying(parts, 'object', 2)
+    world.running.clear()
+    world.memory.lost = 1
+    // The carer asks once before the change.
+    let asked = 0
+    world.running.has = () => ++asked === 2
+    await world.care()
+    expect(asked).toBeGreaterThanOrEqual(2)
+    expect(world.released.map(({ settled }) => settled)).toEqual([false])
   })
 
   test('of a bucket that is gone all goes: open, completing, completed', async () => {

@@ -15,7 +15,13 @@ import {
   type UploadRecord,
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import { dataId, type BucketId, type ByteString, type RegisterKey } from '../../protocol/ids.ts'
+import {
+  dataId,
+  type BucketId,
+  type ByteString,
+  type OperationId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByPart } from '../../protocol/keyspace/owner.ts'
 import { partNumberOf, partRange } from '../../protocol/keyspace/register-key.ts'
@@ -180,22 +186,26 @@ export class UploadParts {
     kept: ReadonlySet<ByteString> | undefined,
   ): Promise<void> {
     const { registers, reclaim } = this.#options
+    // By the state that a call was made of. Of several calls upon one state the first may be the one that is chosen.
+    const over = new Map<OperationId, boolean>()
     const outcome = await registers.change(context, {
       key,
       fence,
       change: (value) => {
         const part = partOf(value)
-        if (part === undefined) return { keep: true }
-        const { storage: _, ...rest } = part
+        if (value === undefined || part === undefined) return { keep: true }
+        const { storage, ...rest } = part
+        if (storage !== undefined && kept !== undefined && over.get(value.operation) !== false) {
+          over.set(value.operation, reclaim.isOver(dataId(byteString(storage.dataId))))
+        }
         return { write: { tombstone: true, body: partCodec.encode(rest), blocks: [] } }
       },
     })
     if (outcome.type !== 'written') return
     const storage = partOf(outcome.before)?.storage
     if (storage === undefined) return
-    const id = byteString(storage.dataId)
-    if (kept?.has(id) === true) return
-    const settled = kept !== undefined && reclaim.isOver(dataId(id))
+    if (kept?.has(byteString(storage.dataId)) === true) return
+    const settled = over.get(outcome.before!.operation) === true
     reclaim.released(releasedPart(register, { partNumber: partNumberOf(key), storage }, settled))
   }
 }
