@@ -182,6 +182,21 @@ describe('a join with data', () => {
     await world.run(done)
     expect(changes(nodes[0]!)).toEqual(DONE)
   })
+
+  test('a node that starts again and again is no progress', async () => {
+    const { world, nodes, joiner } = await grown()
+    for (const node of [...nodes, joiner]) node.moves.isSynced = false
+    const { done } = await joining(nodes, joiner)
+    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    for (let i = 0; i < 40; i++) {
+      joiner.moves.copied = i % 2 === 0 ? 100 : 10
+      await world.pass(5_000)
+    }
+    expect(changes(nodes[0]!)).toContain('STABLE abandoned')
+    for (const node of [...nodes, joiner]) node.moves.isSynced = true
+    await world.run(done)
+    expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
+  })
 })
 
 describe('whoever leads it', () => {

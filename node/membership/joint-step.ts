@@ -31,6 +31,8 @@ const JOINT_ALL_MS = 2_000
 /** With data: how long no node may make progress before the change goes back. */
 export const JOINT_STALL_MS = 20_000
 const ASK_AGAIN_MS = 200
+/** A node that starts more often in one JOINT has to come further than ever before: else it could hold it open. */
+const STARTS_COUNTED = 3
 
 export interface JointStepParts {
   readonly peers: LayoutPeers
@@ -92,7 +94,7 @@ export class JointStep {
     const { poll, timer, epoch } = this.#parts
     const nodes = view.members.map((member) => member.nodeId)
     const moved = view.moved()
-    const before = new Map<NodeId, number>()
+    const before = new Map<NodeId, Come>()
     let progressMs = timer.nowMs()
     for (;;) {
       const polled = await poll.ask(view, nodes)
@@ -127,17 +129,31 @@ function isSynced(view: LayoutView, moved: readonly number[], { at }: Polled): b
   })
 }
 
-/**
- * Some node has come further since it was last asked. Counts of registers and bytes begin at zero again when a node
- * starts again.
- */
-function hasMoved(before: Map<NodeId, number>, { at }: Polled): boolean {
+/** How far one node has come in this epoch. */
+interface Come {
+  /** Most partitions that it has said it has synced. */
+  readonly synced: number
+  /** Registers and bytes when it was asked last, and the most that count. They begin anew where it starts again. */
+  readonly work: number
+  readonly most: number
+  readonly starts: number
+}
+
+/** Some node has come further than it ever was, or than it was since it has started again, a few times. */
+function hasMoved(before: Map<NodeId, Come>, { at }: Polled): boolean {
   let moved = false
-  for (const [node, { synced, copied = 0, move }] of at) {
-    const come = countBits(synced) + copied + move.doneBytes
-    const known = before.get(node)
-    if (known === undefined || come > known) moved = true
-    before.set(node, come)
+  for (const [node, { synced, move }] of at) {
+    const known = before.get(node) ?? { synced: -1, work: 0, most: 0, starts: 0 }
+    const count = countBits(synced)
+    const work = move.doneBytes
+    const isAnew = work < known.work && known.starts < STARTS_COUNTED
+    if (count > known.synced || work > known.most) moved = true
+    before.set(node, {
+      synced: Math.max(known.synced, count),
+      work,
+      most: isAnew ? work : Math.max(known.most, work),
+      starts: isAnew ? known.starts + 1 : known.starts,
+    })
   }
   return moved
 }

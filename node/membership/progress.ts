@@ -3,7 +3,8 @@
  *
  *   PLANNED               learning   how much of the partitions that it will hold it has copied
  *   JOINT                 synced     partitions that it has synced at exactly this epoch, durably (L5)
- *                         copied     registers that it has copied for that; shows only that it makes progress
+ *                         copied     registers that it has copied for that; shows only that it makes progress. It is
+ *                                    sent as part of move.doneBytes: earlier programs refuse a field of its own
  *   STABLE with sources   whole      partitions of which it has every block, durably, source by source
  *
  * Bits: partition p is bit 7 - p % 8 of byte p / 8.
@@ -24,7 +25,7 @@ export interface Progress {
     readonly isCaughtUp: boolean
   }
   readonly synced: Uint8Array
-  /** Registers copied in this JOINT. Absent when none. */
+  /** Registers copied in this JOINT. Absent when none, and from other nodes. */
   readonly copied?: number
   /** Of each source, by its epoch. */
   readonly whole: readonly WholeBits[]
@@ -76,14 +77,14 @@ const BITS = /^[A-Za-z0-9+/]{0,65536}={0,2}$/
 const SOURCES_TOLD_MAX = 16
 
 export const progressMessage = {
-  encode({ synced, copied = 0, whole, ...rest }: Progress): Uint8Array {
+  encode({ synced, copied = 0, whole, move, ...rest }: Progress): Uint8Array {
     const told = whole.map(({ source, bits }) => ({ source, bits: base64(bits) }))
-    const some = { ...rest, synced: base64(synced), whole: told }
-    return utf8(JSON.stringify(copied === 0 ? some : { ...some, copied }))
+    const done = { ...move, doneBytes: move.doneBytes + copied }
+    return utf8(JSON.stringify({ ...rest, synced: base64(synced), whole: told, move: done }))
   },
   decode(bytes: Uint8Array): Progress {
     const names = ['epoch', 'holds', 'learning', 'synced', 'whole', 'move'] as const
-    const fields = fieldsOf(parseJson(bytes), names, ['copied'] as const)
+    const fields = fieldsOf(parseJson(bytes), names)
     const learning = fieldsOf(fields.learning, ['total', 'done', 'isCaughtUp'])
     const move = fieldsOf(fields.move, ['pendingBytes', 'doneBytes', 'bytesPerSecond'])
     return {
@@ -95,7 +96,6 @@ export const progressMessage = {
         isCaughtUp: booleanOf(learning.isCaughtUp),
       },
       synced: bytesOfBase64(fields.synced),
-      ...(fields.copied !== undefined && { copied: integerOf(fields.copied, 1, NUMBER_MAX) }),
       whole: listOf(fields.whole, SOURCES_TOLD_MAX, (item) => {
         const { source, bits } = fieldsOf(item, ['source', 'bits'])
         return { source: integerOf(source, 1, NUMBER_MAX), bits: bytesOfBase64(bits) }
