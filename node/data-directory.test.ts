@@ -28,7 +28,8 @@ const { unremovable } = vi.hoisted(() => ({ unremovable: new Set<unknown>() }))
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>()
   const rmSync: typeof fs.rmSync = (path, options) => {
-    if (unremovable.has(path)) throw new Error(`EACCES: permission denied, unlink '${String(path)}'`)
+    if (unremovable.has(path))
+      throw new Error(`EACCES: permission denied, unlink '${String(path)}'`)
     fs.rmSync(path, options)
   }
   return { ...fs, rmSync }

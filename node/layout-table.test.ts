@@ -97,7 +97,7 @@ describe('the layout as a table', () => {
       /; 2 partitions wait for c, d: too few of their holders answer; start c, d; if that can’t be, `shoal layout accept-loss` names what is lost$/,
     )
     expect(moving({})).not.toMatch(/wait/)
-    const unread = [{ partitions: new Uint8Array([0xa0]), nodes: [], unreadable: 2 }]
+    const unread = [{ partitions: new Uint8Array([0xa0]), nodes: [], unreadable: 2, failing: [] }]
     expect(moving({ lacking, stuck: unread })).toMatch(
       /; 2 blocks are named and given by no node that answers; start c, d; if that/,
     )

@@ -14,7 +14,7 @@ const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { n
 ]
 const FIRST = new Uint8Array([0xc0])
 const SOURCES = [{ epoch: 3, members: [a, d, e], replication: 3 }]
-const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0 }]
+const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0, failing: [] }]
 const LACKING = [{ epoch: 3, partitions: FIRST }]
 const REPLY: Reply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
 
@@ -54,7 +54,7 @@ test('lists what present holders wait for in vain, and the nodes that may have i
 })
 
 test('blocks that no node gives may be with any node that is away', () => {
-  const stuck = [{ partitions: FIRST, nodes: [], unreadable: 4 }]
+  const stuck = [{ partitions: FIRST, nodes: [], unreadable: 4, failing: [] }]
   const unread = { lacking: LACKING, stuck }
   expect(report({ a: {}, b: unread, c: {}, d: {} }).sources).toMatchObject([
     { waitsFor: ['e'], unreadable: 4 },
@@ -86,6 +86,48 @@ test.each<[string, ReturnType<typeof report>, RegExp]>([
   ],
 ])('nothing may be given up: %s', (_what, { refusal }, expected) => {
   expect(refusal).toMatch(expected)
+})
+
+test('a holder that cannot vouch for what it has holds up nothing', () => {
+  const SECOND = new Uint8Array([0x20])
+  const forgetful = {
+    lacking: [{ epoch: 3, partitions: new Uint8Array([0xe0]) }],
+    stuck: [...STUCK, { partitions: SECOND, nodes: [b.nodeId], unreadable: 0, failing: [] }],
+  }
+  const { sources, refusal } = report({ a: {}, b: forgetful, c: waits })
+  expect(refusal).toBeUndefined()
+  expect(sources).toMatchObject([
+    { partitions: [0, 1, 2], waitsFor: ['b', 'd', 'e'], awaySeconds: [0, 600, 600] },
+  ])
+  // Of another holder it means that this one answers again.
+  expect(report({ a: {}, b: waits, c: forgetful }).refusal).toMatch(/^b answers again/)
+})
+
+test('a node that answers and does not give its blocks is named, before and after it is stopped', () => {
+  const stuck = [{ partitions: FIRST, nodes: [], unreadable: 4, failing: [d.nodeId] }]
+  const unread = { lacking: LACKING, stuck }
+  const asked = report({ a: {}, b: unread, c: {}, d: {}, e: {} })
+  expect(asked.sources).toMatchObject([{ partitions: [0, 1], waitsFor: ['d'], unreadable: 4 }])
+  expect(asked.refusal).toMatch(/^d answers, and does not give blocks/)
+  // Also where another one is away.
+  expect(report({ a: {}, b: unread, c: {}, d: {} }).refusal).toMatch(/^d answers, and does not/)
+  const stopped = report({ a: {}, b: unread, c: {}, e: {} })
+  expect(stopped.refusal).toBeUndefined()
+  expect(stopped.sources).toMatchObject([{ waitsFor: ['d'], awaySeconds: [600] }])
+  const justNow = report({ a: {}, b: unread, c: {}, e: {} }, {}, { silentMs: () => 1 })
+  expect(justNow.refusal).toMatch(/^d has been away for less than a minute/)
+})
+
+test('registers are given up alone while blocks of sources move', () => {
+  const registers = [{ partition: 3, kind: 'object', name: 'b/k' }]
+  const moving = report({ a: {}, b: waits, c: { lacking: LACKING } }, {}, { registers })
+  expect(moving).toMatchObject({ sources: [], registers })
+  expect(moving.refusal).toBeUndefined()
+  expect(moving.sourcesRefusal).toMatch(/^blocks of 2 partitions are still being fetched/)
+  const both = report({ a: {}, b: waits, c: waits }, {}, { registers })
+  expect(both).toMatchObject({ sources: [{ partitions: [0, 1] }], registers })
+  expect([both.refusal, both.sourcesRefusal]).toEqual([undefined, undefined])
+  expect(moving.id).not.toBe(both.id)
 })
 
 test('damaged registers may be given up once a scrub has tried to mend them', () => {

@@ -3,7 +3,9 @@
  *
  * A partition of a source can be given up when the present holders that lack blocks of it have fetched all that any
  * node gives, and wait only for nodes that do not answer: these may have the only copies. Nothing is given up while
- * waiting, or starting a node, would help.
+ * waiting, or starting a node, would help. A holder may have all blocks and be unable to vouch for that, because it may
+ * have forgotten something that no other node can compare with it (D8). It holds up nothing: no block of its partition
+ * is lost.
  */
 
 import type { LossReport, LostRegister, LostSource } from '../gateway/admin/layout.ts'
@@ -37,15 +39,26 @@ export function lossReportOf(losses: Losses): LossReport {
   const look = new Look(losses)
   const sources =
     view.state === 'STABLE' ? view.sources.flatMap((source) => look.source(source)) : []
+  const refusal = look.refusal(sources)
+  // Registers have nothing to do with blocks that move: they are given up alone then.
+  const isHeld = registers.length > 0 && refusal !== undefined
+  const shown = isHeld ? [] : sources
   const { epoch } = view
-  const named = sources.map(({ epoch: since, partitions, waitsFor }) => ({
+  const named = shown.map(({ epoch: since, partitions, waitsFor }) => ({
     since,
     partitions,
     waitsFor,
   }))
   const id = hex(blake3(utf8(JSON.stringify({ epoch, named, registers }))).slice(0, 8))
-  const refusal = look.refusal(sources)
-  return { id, epoch, sources, registers, ...(refusal !== undefined && { refusal }) }
+  const why = registers.length > 0 ? losses.registersRefusal : refusal
+  return {
+    id,
+    epoch,
+    sources: shown,
+    registers,
+    ...(isHeld && { sourcesRefusal: refusal }),
+    ...(why !== undefined && { refusal: why }),
+  }
 }
 
 class Look {
@@ -56,6 +69,8 @@ class Look {
   readonly #back = new Set<NodeId>()
   /** Nodes that have been away for less than AWAY_MS_MIN. */
   readonly #justLeft = new Set<NodeId>()
+  /** Nodes that answer, and do not give the blocks that they have named. */
+  readonly #failing = new Set<NodeId>()
   /** How many partitions have blocks that are being fetched. */
   #moving = 0
 
@@ -64,7 +79,7 @@ class Look {
   }
 
   source(source: SourceView): LostSource[] {
-    const { view, replies, silentMs } = this.#losses
+    const { view, replies } = this.#losses
     const partitions: number[] = []
     const waitsFor = new Set<NodeId>()
     const unreadable = new Map<NodeId, number>()
@@ -85,10 +100,6 @@ class Look {
       }
     }
     if (partitions.length === 0) return []
-    for (const node of waitsFor) {
-      if (replies.has(node)) this.#back.add(node)
-      else if (silentMs(node) < AWAY_MS_MIN) this.#justLeft.add(node)
-    }
     const named = [...waitsFor].map((node) => ({ node, name: nameOf(view, node) }))
     named.sort((one, other) => (one.name < other.name ? -1 : 1))
     return [
@@ -96,7 +107,7 @@ class Look {
         epoch: source.epoch,
         partitions,
         waitsFor: named.map(({ name }) => name),
-        awaySeconds: named.map(({ node }) => Math.floor(silentMs(node) / 1_000)),
+        awaySeconds: named.map(({ node }) => this.#awaySeconds(node)),
         unreadable: Math.max(0, ...unreadable.values()),
       },
     ]
@@ -109,13 +120,22 @@ class Look {
     lacking: readonly NodeId[],
     unreadable: Map<NodeId, number>,
   ): Set<NodeId> | undefined {
-    const { view, replies } = this.#losses
+    const { view, replies, silentMs } = this.#losses
     const nodes = new Set<NodeId>()
+    const back = new Set<NodeId>()
+    const failing = new Set<NodeId>()
     for (const node of lacking) {
       const { stuck } = replies.get(node)!
       const why = stuck.find(({ partitions }) => hasBit(partitions, partition))
       if (why === undefined) return undefined
-      for (const awaited of why.nodes) nodes.add(awaited as NodeId)
+      for (const awaited of why.nodes as NodeId[]) {
+        nodes.add(awaited)
+        if (awaited !== node && replies.has(awaited)) back.add(awaited)
+      }
+      for (const each of why.failing as NodeId[]) {
+        nodes.add(each)
+        if (replies.has(each)) failing.add(each)
+      }
       if (why.unreadable === 0) continue
       unreadable.set(
         node,
@@ -126,17 +146,23 @@ class Look {
         if (!replies.has(other)) nodes.add(other)
       }
     }
-    return nodes.size === 0 ? undefined : nodes
+    if (nodes.size === 0) return undefined
+    for (const node of back) this.#back.add(node)
+    for (const node of failing) this.#failing.add(node)
+    for (const node of nodes) {
+      if (!replies.has(node) && silentMs(node) < AWAY_MS_MIN) this.#justLeft.add(node)
+    }
+    return nodes
   }
 
   refusal(sources: readonly LostSource[]): string | undefined {
-    const { view, registers, registersRefusal } = this.#losses
+    const { view, registers } = this.#losses
     const names = (nodes: ReadonlySet<NodeId>): string =>
       [...nodes]
         .map((node) => nameOf(view, node))
         .sort()
         .join(', ')
-    if (view.state !== 'STABLE' && view.sources.length > 0 && registers.length === 0) {
+    if (view.state !== 'STABLE' && view.sources.length > 0) {
       return 'another change of the layout is under way: wait for it, or give it up (shoal layout cancel)'
     }
     if (this.#toStart.size > 0) {
@@ -148,12 +174,19 @@ class Look {
     if (this.#justLeft.size > 0) {
       return `${names(this.#justLeft)} has been away for less than a minute: it may come back, ask again then`
     }
+    if (this.#failing.size > 0) {
+      return `${names(this.#failing)} answers, and does not give blocks that it has named: see to its disk, or stop it for good and ask again a minute later`
+    }
     if (this.#moving > 0) {
       return `blocks of ${this.#moving} partitions are still being fetched: wait for that (shoal layout show --wait)`
     }
-    if (registers.length > 0 && registersRefusal !== undefined) return registersRefusal
     if (sources.length + registers.length > 0) return undefined
     return 'nothing is waited for in vain: there is nothing to give up'
+  }
+
+  #awaySeconds(node: NodeId): number {
+    const { replies, silentMs } = this.#losses
+    return replies.has(node) ? 0 : Math.floor(silentMs(node) / 1_000)
   }
 
   #isUp(node: NodeId): boolean {

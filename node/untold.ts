@@ -1,10 +1,11 @@
 /** The part of a status reply about what others should not count on, and what the node waits for. */
 
 import type { NodeId } from '../protocol/ids.ts'
-import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
+import { bitmapOf, shortBitmapOf } from '../protocol/keyspace/bitmap.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
-import type { WireStatusReply } from '../protocol/rpc/messages.js'
+import type { WireStatusReply, WireStuck } from '../protocol/rpc/messages.js'
+import type { Stuck } from './rebalance/block-mover.ts'
 import type { BlockMoves } from './rebalance/block-moves.ts'
 import type { DamagedRegisters } from './repair/damaged-registers.ts'
 import type { Forgotten } from './repair/forgotten.ts'
@@ -31,21 +32,54 @@ export function untoldOf(
   for (let partition = 0; partition < view.partitions; partition++) {
     if (forgotten.lacksBlocks(partition)) thin.push(partition)
   }
-  const stuck = new Map<string, { partitions: number[]; nodes: NodeId[]; unreadable: number }>()
-  for (const [partition, { unheard, unreadable }] of moves.mover.stuck()) {
-    const name = unheard.join(' ')
-    const group = stuck.get(name) ?? { partitions: [], nodes: [...unheard], unreadable: 0 }
-    stuck.set(name, group)
-    group.partitions.push(partition)
-    group.unreadable += unreadable
-  }
   return {
     untold: bitmapOf([...open, ...faulty, ...unserved], bytes),
     thin: bitmapOf(thin, bytes),
     damagedRegisters: faulty.length,
-    stuck: [...stuck.values()].map(({ partitions, ...rest }) => ({
-      ...rest,
-      partitions: bitmapOf(partitions, bytes),
-    })),
+    stuck: stuckOf(moves.mover.stuck()),
   }
+}
+
+/** So many fit into one message, however many partitions there are. */
+const GROUPS_MAX = 64
+
+interface Group {
+  readonly partitions: number[]
+  readonly nodes: Set<NodeId>
+  readonly failing: Set<NodeId>
+  unreadable: number
+}
+
+/** Partitions that wait for the same nodes are one group; where there are too many, the smallest wait for all theirs. */
+function stuckOf(stuck: ReadonlyMap<number, Stuck>): WireStuck[] {
+  const groups = new Map<string, Group>()
+  for (const [partition, { unheard, unreadable, failing }] of stuck) {
+    const name = `${unheard.join(' ')}/${failing.join(' ')}`
+    const group: Group = groups.get(name) ?? {
+      partitions: [],
+      nodes: new Set(unheard),
+      failing: new Set(failing),
+      unreadable: 0,
+    }
+    groups.set(name, group)
+    group.partitions.push(partition)
+    group.unreadable += unreadable
+  }
+  const [...sorted] = groups.values()
+  sorted.sort((a, b) => b.partitions.length - a.partitions.length)
+  const rest = sorted.splice(groups.size > GROUPS_MAX ? GROUPS_MAX - 1 : GROUPS_MAX)
+  if (rest.length > 0) {
+    sorted.push({
+      partitions: rest.flatMap(({ partitions }) => partitions),
+      nodes: new Set(rest.flatMap(({ nodes }) => [...nodes])),
+      failing: new Set(rest.flatMap(({ failing }) => [...failing])),
+      unreadable: rest.reduce((sum, { unreadable }) => sum + unreadable, 0),
+    })
+  }
+  return sorted.map(({ partitions, nodes, failing, unreadable }) => ({
+    partitions: shortBitmapOf(partitions.sort((a, b) => a - b)),
+    nodes: [...nodes],
+    failing: [...failing],
+    unreadable,
+  }))
 }

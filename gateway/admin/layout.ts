@@ -138,6 +138,8 @@ export interface LossReport {
   readonly sources: readonly LostSource[]
   /** Damaged registers of the node that was asked. */
   readonly registers: readonly LostRegister[]
+  /** Why no source may be given up now, although registers may be; one line. */
+  readonly sourcesRefusal?: string | undefined
   /** Why nothing may be given up now, and what would help instead; one line. */
   readonly refusal?: string | undefined
 }
@@ -147,9 +149,9 @@ export interface LostSource {
   readonly epoch: number
   /** Blocks of these partitions that were written before `epoch`, and that no answering node has, are given up. */
   readonly partitions: readonly number[]
-  /** Names of the nodes that have not said which blocks they have. */
+  /** Names of the nodes that have not said which blocks they have, or that they have all of them. */
   readonly waitsFor: readonly string[]
-  /** For each of `waitsFor`: how long the node that was asked has not been connected to it, seconds. */
+  /** For each of `waitsFor`: how long the node that was asked has not been connected to it, seconds; 0 when it answers. */
   readonly awaySeconds: readonly number[]
   /** How many blocks were named by some node, and are given by none. */
   readonly unreadable: number

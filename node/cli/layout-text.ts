@@ -141,9 +141,14 @@ export function planLines(plan: LayoutPlan): string[] {
 
 /** @param isAccepted what the report lists has just been given up */
 export function lossLines(report: LossReport, isAccepted: boolean): string[] {
-  const { sources, registers, refusal } = report
+  const { sources, registers, sourcesRefusal, refusal } = report
   const lines = sources.map(({ epoch, partitions, waitsFor, awaySeconds, unreadable }) => {
-    const nodes = waitsFor.map((name, i) => `${name} (away for ${formatDuration(awaySeconds[i]!)})`)
+    const nodes = waitsFor.map((name, i) => {
+      const seconds = awaySeconds[i]!
+      return seconds === 0
+        ? `${name} (it answers)`
+        : `${name} (away for ${formatDuration(seconds)})`
+    })
     const blocks =
       unreadable === 0
         ? 'blocks that nobody else has'
@@ -156,6 +161,7 @@ export function lossLines(report: LossReport, isAccepted: boolean): string[] {
   for (const { kind, name, partition } of registers) {
     lines.push(`damaged, and without another replica: ${kind} ${name} (partition ${partition})`)
   }
+  if (sourcesRefusal !== undefined) lines.push(`no blocks are given up: ${sourcesRefusal}`)
   const all = lines.flatMap((line) => line.split('\n')).map(printable)
   if (isAccepted) {
     all.push('given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it')

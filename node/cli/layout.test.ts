@@ -430,6 +430,12 @@ describe('the commands', () => {
       'given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it',
     ])
     expect(asked.at(-1)).toBe('POST /layout/losses {"id":"0123456789abcdef"}')
+    const parts = { ...report, sources: [], sourcesRefusal: 'c answers again' }
+    answer.text = JSON.stringify(parts)
+    expect((await run('accept-loss')).out.slice(1)).toEqual([
+      'no blocks are given up: c answers again',
+      'to give this up for good, because no further copy exists, add --yes',
+    ])
     answer.text = JSON.stringify({ ...report, refusal: 'c answers again' })
     const refused = await run('accept-loss', '--yes')
     expect([refused.code, refused.out.at(-1)]).toEqual([1, 'refused: c answers again'])

@@ -106,10 +106,13 @@ export interface MoverProgress {
 
 /** Why a partition is not whole although all blocks that any node gives now are here. */
 export interface Stuck {
-  /** Nodes of its sets that did not say what they have; without them too few did. */
+  /** Nodes of its sets that did not say what they have; without them too few did. This node itself: it has all blocks
+   * and can't vouch for that, because it may have forgotten something that no other node can compare with it (D8). */
   readonly unheard: readonly NodeId[]
   /** How many blocks some node has named and no node gives: a node that is waited for may have them. */
   readonly unreadable: number
+  /** Nodes that named such blocks, and did not answer when they were asked for them. */
+  readonly failing: readonly NodeId[]
 }
 
 const NOBODY: ReadonlySet<NodeId> = new Set()
@@ -432,12 +435,16 @@ export class BlockMover {
     const unheard = sets
       .filter((set) => !this.isCompared([set], named, told))
       .flatMap((set) => set.filter((node) => !told.has(node)))
-    const fetched = await this.#fetchAll(missing, isOver)
+    const failing = new Set<NodeId>()
+    const fetched = await this.#fetchAll(missing, failing, isOver)
     const unreadable = fetched.filter((each) => each === 'unreadable').length
     if (isOver() || fetched.includes('failed')) this.#stuck.delete(partition)
     else if (unheard.length + unreadable > 0) {
-      this.#stuck.set(partition, { unheard: [...new Set(unheard)].sort(), unreadable })
-    } else return this.isCompared(sets, named, told) && !forgotten.has(partition)
+      const nodes = [...new Set(unheard)].sort()
+      this.#stuck.set(partition, { unheard: nodes, unreadable, failing: [...failing].sort() })
+    } else if (forgotten.has(partition)) {
+      this.#stuck.set(partition, { unheard: [self], unreadable: 0, failing: [] })
+    } else return this.isCompared(sets, named, told)
     return false
   }
 
@@ -510,6 +517,7 @@ export class BlockMover {
 
   #fetchAll(
     missing: ReadonlyMap<BlockKey, readonly NodeId[]>,
+    failing: Set<NodeId>,
     isOver: () => boolean,
   ): Promise<Fetched[]> {
     const fetched = [...missing].map(async ([key, holders]): Promise<Fetched> => {
@@ -517,7 +525,7 @@ export class BlockMover {
       try {
         if (isOver()) return 'failed'
         await this.#giveWay()
-        return (await this.#fetch(key, holders)) ? 'here' : 'unreadable'
+        return (await this.#fetch(key, holders, failing)) ? 'here' : 'unreadable'
       } catch {
         return 'failed'
       } finally {
@@ -538,18 +546,23 @@ export class BlockMover {
   }
 
   /** False when no node gives it now and a node that does not answer may have it. */
-  async #fetch(key: BlockKey, holders: readonly NodeId[]): Promise<boolean> {
+  async #fetch(key: BlockKey, holders: readonly NodeId[], failing: Set<NodeId>): Promise<boolean> {
     const { blocks, dead, lost, freer } = this.#options
     const isDead = (): boolean => dead.has(dataIdOf(key))
     if (blocks.has(key)) return true
-    const block = await this.#read(key, holders)
+    const silent: NodeId[] = []
+    const block = await this.#read(key, holders, silent)
     // Freed meanwhile: whoever still had it was told, or is told now.
     if (isDead()) {
       for (const node of holders) freer.freeOn(node, [key])
       return true
     }
     // Of a block that nobody has any more none is missing.
-    if (block === undefined) return lost.noteIfLost(key)
+    if (block === undefined) {
+      const isLost = await lost.noteIfLost(key)
+      if (!isLost) for (const node of silent) failing.add(node)
+      return isLost
+    }
     await this.#rate.take(block.bytes.length)
     if (isDead()) return true
     await blocks.put(block)
@@ -562,7 +575,12 @@ export class BlockMover {
     return true
   }
 
-  async #read(key: BlockKey, holders: readonly NodeId[]): Promise<OwnedBlock | undefined> {
+  /** @param silent gets those that did not answer */
+  async #read(
+    key: BlockKey,
+    holders: readonly NodeId[],
+    silent: NodeId[],
+  ): Promise<OwnedBlock | undefined> {
     const { peers } = this.#options
     for (const node of peers.preferred(holders, 'block')) {
       try {
@@ -570,6 +588,7 @@ export class BlockMover {
         if (block !== undefined) return block
       } catch {
         // Another one may have it.
+        silent.push(node)
       }
     }
     return undefined

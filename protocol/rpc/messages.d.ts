@@ -757,14 +757,20 @@ export declare namespace WireStatusReply {
         value: number;
         index: number;
     }
+    interface WireStatusReplyStuckFailingFieldEvent {
+        field: '$.stuck[].failing[]';
+        index: number;
+        value: string;
+    }
     function encode(obj: Partial<WireStatusReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): WireStatusReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent | WireStatusReplyUnprovenFieldEvent | WireStatusReplyLearningTotalFieldEvent | WireStatusReplyLearningDoneFieldEvent | WireStatusReplyMovePendingBytesFieldEvent | WireStatusReplyMoveDoneBytesFieldEvent | WireStatusReplyMoveBytesPerSecondFieldEvent | WireStatusReplyLackingEpochFieldEvent | WireStatusReplyLackingPartitionsFieldEvent | WireStatusReplyUntoldFieldEvent | WireStatusReplyThinFieldEvent | WireStatusReplyDamagedRegistersFieldEvent | WireStatusReplyStuckPartitionsFieldEvent | WireStatusReplyStuckNodesFieldEvent | WireStatusReplyStuckUnreadableFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStatusReply>): Generator<WireStatusReplyEpochFieldEvent | WireStatusReplyBehindFieldEvent | WireStatusReplyFreeBytesFieldEvent | WireStatusReplyTotalBytesFieldEvent | WireStatusReplyLogBytesFieldEvent | WireStatusReplyResyncPendingFieldEvent | WireStatusReplyResyncDoneFieldEvent | WireStatusReplyForgottenFieldEvent | WireStatusReplyForgottenWhyFieldEvent | WireStatusReplyLostPartitionsFieldEvent | WireStatusReplyUnprovenFieldEvent | WireStatusReplyLearningTotalFieldEvent | WireStatusReplyLearningDoneFieldEvent | WireStatusReplyMovePendingBytesFieldEvent | WireStatusReplyMoveDoneBytesFieldEvent | WireStatusReplyMoveBytesPerSecondFieldEvent | WireStatusReplyLackingEpochFieldEvent | WireStatusReplyLackingPartitionsFieldEvent | WireStatusReplyUntoldFieldEvent | WireStatusReplyThinFieldEvent | WireStatusReplyDamagedRegistersFieldEvent | WireStatusReplyStuckPartitionsFieldEvent | WireStatusReplyStuckNodesFieldEvent | WireStatusReplyStuckUnreadableFieldEvent | WireStatusReplyStuckFailingFieldEvent>;
 }
 export interface WireStuck {
     partitions: Uint8Array<ArrayBuffer>;
     nodes: string[];
     unreadable: number;
+    failing: string[];
 }
 export declare namespace WireStuck {
     const codec: () => Codec<WireStuck>;
@@ -781,9 +787,14 @@ export declare namespace WireStuck {
         field: '$.unreadable';
         value: number;
     }
+    interface WireStuckFailingFieldEvent {
+        field: '$.failing[]';
+        index: number;
+        value: string;
+    }
     function encode(obj: Partial<WireStuck>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStuck>): WireStuck;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStuck>): Generator<WireStuckPartitionsFieldEvent | WireStuckNodesFieldEvent | WireStuckUnreadableFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireStuck>): Generator<WireStuckPartitionsFieldEvent | WireStuckNodesFieldEvent | WireStuckUnreadableFieldEvent | WireStuckFailingFieldEvent>;
 }
 export interface WireLacking {
     epoch: number;

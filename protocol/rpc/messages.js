@@ -2982,6 +2982,12 @@ export var WireStuck;
                     w.uint32(24);
                     w.uint32(obj.unreadable);
                 }
+                if (obj.failing != null && obj.failing.length > 0) {
+                    for (const value of obj.failing) {
+                        w.uint32(34);
+                        w.string(value);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2989,7 +2995,8 @@ export var WireStuck;
                 const obj = {
                     partitions: uint8ArrayAlloc(0),
                     nodes: [],
-                    unreadable: 0
+                    unreadable: 0,
+                    failing: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -3010,6 +3017,13 @@ export var WireStuck;
                             obj.unreadable = reader.uint32();
                             break;
                         }
+                        case 4: {
+                            if (opts.limits?.failing != null && obj.failing.length === opts.limits.failing) {
+                                throw new MaxLengthError('Decode error - repeated field "failing" had too many elements');
+                            }
+                            obj.failing.push(reader.string());
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -3019,7 +3033,8 @@ export var WireStuck;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    nodes: 0
+                    nodes: 0,
+                    failing: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -3049,6 +3064,18 @@ export var WireStuck;
                                 field: `${prefix}.unreadable`,
                                 value: reader.uint32()
                             };
+                            break;
+                        }
+                        case 4: {
+                            if (opts.limits?.failing != null && obj.failing === opts.limits.failing) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "failing" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.failing[]`,
+                                index: obj.failing,
+                                value: reader.string()
+                            };
+                            obj.failing++;
                             break;
                         }
                         default: {

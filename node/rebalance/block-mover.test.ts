@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import { bytesOf } from '../../protocol/bytes.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import { dataId, bucketId } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { member, stable } from '../../protocol/layout/testing.ts'
+import { LayoutView } from '../../protocol/layout/view.ts'
+import type { Clock } from '../env/ports.ts'
+import { BlockMover, type BlockMoverOptions, type Stuck } from './block-mover.ts'
+
+const [c, d, e] = ['c', 'd', 'e'].map((name) => member(name, { name }).nodeId) as [
+  NodeId,
+  NodeId,
+  NodeId,
+]
+const KEY = packedBlockKey(
+  objectRegister(bucketId('b'.repeat(16)), 0, 'key', 6),
+  dataId('d'.repeat(24)),
+)
+
+/** What node c is stuck with, of a change from a, d and e to a, b and c, after one pass over all partitions. */
+async function stuckOf(
+  gives: (node: NodeId) => Promise<undefined>,
+  named: readonly NodeId[],
+  options: Partial<BlockMoverOptions> = {},
+): Promise<Stuck[]> {
+  const members = (nodes: readonly string[]) => nodes.map((name) => member(name, { name }))
+  const sources = [{ epoch: 3, members: members(['a', 'd', 'e']), replication: 3 }]
+  const view = new LayoutView(stable(members(['a', 'b', 'c']), { epoch: 5, sources }))
+  const enumerate = (node: NodeId) =>
+    Promise.resolve({ epoch: 5, keys: named.includes(node) ? [bytesOf(KEY)] : [], more: false })
+  let onPass = (): void => {}
+  const passed = new Promise<void>((resolve) => (onPass = resolve))
+  const clock = {
+    monotonicMs: () => 0,
+    after: (ms: number, run: () => void) => {
+      // Between two passes it waits for seconds.
+      if (ms < 1_000) setImmediate(run)
+      else onPass()
+      return () => {}
+    },
+  } as unknown as Clock
+  const mover = new BlockMover({
+    self: c,
+    view: () => view,
+    isLatest: () => false,
+    file: { isWhole: () => false, addWhole: () => Promise.resolve() },
+    forgotten: {
+      has: () => false,
+      lacksBlocks: () => false,
+      clearBlocks: () => Promise.resolve(true),
+      serial: 0,
+    },
+    blocks: { has: () => false },
+    peers: {
+      connected: () => true,
+      digests: () => Promise.reject(new Error('it does not say')),
+      status: () => Promise.reject(new Error('it does not say')),
+      enumerate,
+      getOwnedBlock: (node: NodeId) => gives(node),
+      preferred: (nodes: readonly NodeId[]) => nodes,
+    },
+    digestOf: () => new Uint8Array(80),
+    // Somebody did not answer: it may have the block.
+    lost: { noteIfLost: (_: BlockKey) => Promise.resolve(false) },
+    dead: { has: () => false },
+    isBusy: () => false,
+    bytesPerSecond: 0,
+    clock,
+    logger: { debug: () => {}, info: () => {} },
+    ...options,
+  } as unknown as BlockMoverOptions)
+  mover.start()
+  await passed
+  mover.stop()
+  return [...mover.stuck().values()]
+}
+
+test('a node that names a block and never gives it is said to be waited for', async () => {
+  const gives = (node: NodeId): Promise<undefined> =>
+    node === d ? Promise.reject(new Error('its disk takes too long')) : Promise.resolve(undefined)
+  const stuck = await stuckOf(gives, [d, e])
+  expect(stuck).toHaveLength(64)
+  expect(stuck[0]).toEqual({ unheard: [], unreadable: 1, failing: [d] })
+})
+
+test('a node that can not vouch for what it has says that of itself', async () => {
+  const forgotten = {
+    has: () => true,
+    lacksBlocks: () => true,
+    clearBlocks: () => Promise.resolve(true),
+    serial: 0,
+  }
+  const stuck = await stuckOf(() => Promise.resolve(undefined), [], { forgotten })
+  expect(stuck).toHaveLength(64)
+  expect(stuck[0]).toEqual({ unheard: [c], unreadable: 0, failing: [] })
+})
