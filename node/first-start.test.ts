@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { clusterId } from '../protocol/ids.ts'
 import { resolveConfig, type Config, type RawConfig } from './config.ts'
 import { SystemClock } from './env/system.ts'
-import { checkFirstStart, isRefusal } from './first-start.ts'
+import { checkFirstStart, emptied, isRefusal } from './first-start.ts'
 import { MembershipError } from './membership/errors.ts'
 import { encodeToken } from './membership/token-codec.ts'
 
@@ -62,4 +62,17 @@ it('a refusal is an answer of the cluster, never a silence', () => {
   expect(isRefusal(new MembershipError('holds-data', ''))).toBe(true)
   expect(isRefusal(new MembershipError('no-answer', ''))).toBe(false)
   expect(isRefusal(new Error('x'))).toBe(false)
+})
+
+it('a refusal is told also where its directory can not be emptied', () => {
+  const refusal = new MembershipError('used-token', 'the token was used')
+  expect(emptied({ path: '/data', discard: () => {} }, refusal)).toBe(refusal)
+  const discard = (): never => {
+    throw new Error('EACCES: permission denied')
+  }
+  const told = emptied({ path: '/data', discard }, refusal)
+  expect(told.code).toBe('used-token')
+  expect(told.message).toBe(
+    'the token was used; /data could not be emptied again: EACCES: permission denied',
+  )
 })

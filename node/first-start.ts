@@ -4,10 +4,11 @@
  */
 
 import type { Config } from './config.ts'
-import { readNode } from './data-directory.ts'
+import { readNode, type DataDirectory } from './data-directory.ts'
 import { probeListen, type ListenAddress } from './net/listen-probe.ts'
 import type { Clock } from './env/ports.ts'
 import { MembershipError, type MembershipErrorCode } from './membership/errors.ts'
+import { messageOf } from './net/errors.ts'
 import { decodeToken } from './membership/token-codec.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -22,7 +23,7 @@ export async function checkFirstStart(config: Config, clock: Clock): Promise<voi
  * The cluster has said no, and this node has never been a member: what the start has formatted is worth
  * nothing. A time-out is no such answer.
  */
-export function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): error is MembershipError {
   const refusals: readonly MembershipErrorCode[] = [
     'bad-token',
     'expired-token',
@@ -32,6 +33,20 @@ export function isRefusal(error: unknown): boolean {
     'bad-change',
   ]
   return error instanceof MembershipError && refusals.includes(error.code)
+}
+
+/** Of a start that was refused. Returns the refusal, which also says what could not be removed. */
+export function emptied(
+  directory: Pick<DataDirectory, 'path' | 'discard'>,
+  refusal: MembershipError,
+): MembershipError {
+  try {
+    directory.discard()
+    return refusal
+  } catch (error) {
+    const left = `${directory.path} could not be emptied again: ${messageOf(error)}`
+    return new MembershipError(refusal.code, `${refusal.message}; ${left}`)
+  }
 }
 
 function checkToken(text: string, clock: Clock): void {

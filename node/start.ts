@@ -23,7 +23,7 @@ import type { Environment, Logger, Random } from './env/ports.ts'
 import { Ed25519Signer } from './env/signer.ts'
 import { SystemClock, SystemRandom } from './env/system.ts'
 import { JoseTokenSigner } from './env/tokens.ts'
-import { checkFirstStart, isRefusal } from './first-start.ts'
+import { checkFirstStart, emptied, isRefusal } from './first-start.ts'
 import { placeToRemember } from './given-place.ts'
 import { createRowCheck } from './metadata/row-check.ts'
 import { generateNodeKey } from './net/identity.ts'
@@ -64,8 +64,8 @@ export async function startNode(
   try {
     return await serve(config, hooks, choices, directory, random)
   } catch (error) {
-    if (directory.isNew && isRefusal(error)) directory.discard()
-    else directory.close()
+    if (directory.isNew && isRefusal(error)) throw emptied(directory, error)
+    directory.close()
     if (error instanceof LogError && error.code === 'LOG_MISSING') {
       throw new UsageError(`${directory.path}: ${error.message}`)
     }
