@@ -5,7 +5,7 @@ import { member, stable } from '../protocol/layout/testing.ts'
 import { LayoutView } from '../protocol/layout/view.ts'
 import { WireStatusReply } from '../protocol/rpc/messages.js'
 import { BODY_BYTES_MAX } from './net/limits.ts'
-import type { Stuck } from './rebalance/block-mover.ts'
+import type { Stuck } from './rebalance/stuck.ts'
 import { untoldOf } from './untold.ts'
 
 const members = ['a', 'b', 'c'].map((name) => member(name, { name }))

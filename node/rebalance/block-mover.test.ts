@@ -7,7 +7,8 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { member, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock } from '../env/ports.ts'
-import { BlockMover, type BlockMoverOptions, type Stuck } from './block-mover.ts'
+import { BlockMover, type BlockMoverOptions } from './block-mover.ts'
+import type { Stuck } from './stuck.ts'
 
 const [c, d, e] = ['c', 'd', 'e'].map((name) => member(name, { name }).nodeId) as [
   NodeId,
@@ -49,6 +50,7 @@ async function stuckOf(
     forgotten: {
       has: () => false,
       lacksBlocks: () => false,
+      clear: () => Promise.resolve(true),
       clearBlocks: () => Promise.resolve(true),
       serial: 0,
     },
@@ -89,6 +91,7 @@ test('a node that can not vouch for what it has says that of itself', async () =
   const forgotten = {
     has: () => true,
     lacksBlocks: () => true,
+    clear: () => Promise.resolve(true),
     clearBlocks: () => Promise.resolve(true),
     serial: 0,
   }

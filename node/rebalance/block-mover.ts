@@ -49,6 +49,7 @@ import type { Freer } from '../space/freer.ts'
 import type { MoveFile } from './move-file.ts'
 import { inMoveOrder, type Waiting } from './move-order.ts'
 import { ByteRate, Slots, Throughput } from './rate.ts'
+import type { Stuck } from './stuck.ts'
 
 const CALL_TIMEOUT_MS = 10_000
 const STATUS_TIMEOUT_MS = 2_000
@@ -102,17 +103,6 @@ export interface MoverProgress {
   readonly pendingBytes: number
   readonly doneBytes: number
   readonly bytesPerSecond: number
-}
-
-/** Why a partition is not whole although all blocks that any node gives now are here. */
-export interface Stuck {
-  /** Nodes of its sets that did not say what they have; without them too few did. This node itself: it has all blocks
-   * and can't vouch for that, because it may have forgotten something that no other node can compare with it (D8). */
-  readonly unheard: readonly NodeId[]
-  /** How many blocks some node has named and no node gives: a node that is waited for may have them. */
-  readonly unreadable: number
-  /** Nodes that named such blocks, and did not answer when they were asked for them. */
-  readonly failing: readonly NodeId[]
 }
 
 const NOBODY: ReadonlySet<NodeId> = new Set()
