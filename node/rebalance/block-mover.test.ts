@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { bytesOf } from '../../protocol/bytes.ts'
-import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { NodeId } from '../../protocol/ids.ts'
 import { dataId, bucketId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
@@ -65,7 +65,7 @@ async function stuckOf(
     },
     digestOf: () => new Uint8Array(80),
     // Somebody did not answer: it may have the block.
-    lost: { noteIfLost: (_: BlockKey) => Promise.resolve(false) },
+    lost: { noteIfLost: () => Promise.resolve(false) },
     dead: { has: () => false },
     isBusy: () => false,
     bytesPerSecond: 0,
