@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, test } from 'vitest'
 import type { Logger } from '../node/env/ports.ts'
 import { bitmapOf } from '../protocol/keyspace/bitmap.ts'
 import { settleMoveFile, type Chain } from '../node/rebalance/entering.ts'
@@ -120,6 +120,26 @@ describe('how far a node has come', () => {
       expect((await open()).found).toBe('unreadable')
     }))
 })
+
+test('a forgotten file of an earlier program is told what moves and is not whole here', () =>
+  run(async () => {
+    const file = await opened()
+    await file.addWhole(2, [7, 8])
+    await file.addWhole(4, [8])
+    const sources = [
+      { epoch: 2, movedTo: () => [7, 8, 9] },
+      { epoch: 4, movedTo: () => [7, 8] },
+    ]
+    const chain = { current: () => ({ moved: () => [1], sources }), entriesAfter: () => [] }
+    let told: number[] = []
+    const forgotten = {
+      add: () => Promise.resolve(),
+      settleFirst: (partitions: () => Iterable<number>) =>
+        Promise.resolve(void (told = [...partitions()])),
+    }
+    await settleMoveFile(file, chain as unknown as Chain, forgotten, SILENT)
+    expect(told.toSorted((a, b) => a - b)).toEqual([1, 7, 9])
+  }))
 
 describe('without the file', () => {
   const entry = (state: string, sources?: unknown[]) => ({ entry: { state, sources } })
