@@ -65,8 +65,8 @@ export function balance({ quick }: Scope): Section {
   const sizes = quick ? QUICK_SIZES : SIZES
   // A single change varies most where a node has few partitions.
   const seedsOf = (nodes: number): number => {
-    if (quick) return nodes < 1_000 ? 2 : 1
-    return nodes < 1_000 ? 3 : 8
+    if (nodes >= 1_000) return 8
+    return quick ? 2 : 3
   }
   const today: Figures[] = []
   const before: Figures[] = []
