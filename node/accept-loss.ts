@@ -9,15 +9,14 @@
 
 import { LayoutRefusal, type LossReport, type LostRegister } from '../gateway/admin/layout.ts'
 import { byteString, bytesOf, hex, textOfUtf8 } from '../protocol/bytes.ts'
-import { StoreError } from '../protocol/errors.ts'
 import { bucketId, type BucketId, type NodeId, type RegisterKey } from '../protocol/ids.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { bucketIdOf, spaceOf, systemNameOf } from '../protocol/keyspace/register-key.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import type { Logger } from './env/ports.ts'
+import { refused } from './layout-admin.ts'
 import { lossReportOf } from './loss-report.ts'
-import { MembershipError } from './membership/errors.ts'
 import type { ChangeOffice } from './membership/change-office.ts'
 import type { DamagedRegisters } from './repair/damaged-registers.ts'
 import type { Forgotten } from './repair/forgotten.ts'
@@ -124,14 +123,6 @@ export class AcceptLoss {
       name: nameOfRegister(key, known),
     }))
   }
-}
-
-function refused(error: unknown): never {
-  if (!(error instanceof MembershipError)) throw error
-  if (error.code === 'no-answer' || error.code === 'stopped') {
-    throw new StoreError('Unavailable', error.message)
-  }
-  throw new LayoutRefusal(409, error.message)
 }
 
 function nameOfRegister(key: RegisterKey, buckets: ReadonlyMap<BucketId, string>): string {

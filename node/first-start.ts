@@ -35,7 +35,7 @@ export function isRefusal(error: unknown): error is MembershipError {
   return error instanceof MembershipError && refusals.includes(error.code)
 }
 
-/** Of a start that was refused. Returns the refusal, which also says what could not be removed. */
+/** Empties the directory of a start that was refused. Returns the refusal, which also says what could not be removed. */
 export function emptied(
   directory: Pick<DataDirectory, 'path' | 'discard'>,
   refusal: MembershipError,

@@ -248,7 +248,7 @@ function changesOf(entry: LayoutEntry): readonly string[] {
 }
 
 /** No majority answers, or the change can't be made. */
-function refused(error: unknown): never {
+export function refused(error: unknown): never {
   if (!(error instanceof MembershipError)) throw error
   if (error.code === 'no-answer' || error.code === 'stopped') {
     throw new StoreError('Unavailable', error.message)

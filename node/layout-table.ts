@@ -8,14 +8,13 @@ import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import type { Abstaining } from './membership/abstention.ts'
 import { heldUp, type Held } from './membership/held-up.ts'
-import { nameOf } from './node-name.ts'
+import { nameOf, someNames } from './node-name.ts'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
+import { lacks } from './spare-replicas.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 const LEFT =
   'this node has left the cluster: what it shows may be old, ask a member (--data, --admin)'
-
-const NAMES_MAX = 3
 
 /** How long this node has not been connected to that one, milliseconds; 0 while it is connected. */
 export type SilentMs = (node: NodeId) => number
@@ -186,8 +185,8 @@ export function heldOf(
 ): Held | undefined {
   const isLacking = (source: number, partition: number): boolean =>
     view.placement.replicas(partition).some((node) => {
-      const lacking = replies.get(node)?.lacking.find(({ epoch }) => epoch === source)
-      return lacking !== undefined && hasBit(lacking.partitions, partition)
+      const reply = replies.get(node)
+      return reply !== undefined && lacks(reply, source, partition)
     })
   const held = heldUp(view, (node) => replies.get(node)?.unproven === false, isLacking, {
     registers: (node, partition) => !hasBit(replies.get(node)!.untold, partition),
@@ -203,8 +202,8 @@ export function heldOf(
     if (nodes.length > 0) {
       const since = Math.max(...nodes.map(silentMs))
       const away = since < 1_000 ? '' : ` (away for ${formatDuration(Math.floor(since / 1_000))})`
-      parts.push(`${count} for ${some(view, nodes)}${away}: too few of their holders answer`)
-    } else parts.push(`${count} for ${some(view, mute)}`)
+      parts.push(`${count} for ${someNames(view, nodes)}${away}: too few of their holders answer`)
+    } else parts.push(`${count} for ${someNames(view, mute)}`)
   }
   if (mute.length > 0) parts.push(muteText(view, replies, mute))
   if (unread > 0) {
@@ -213,7 +212,8 @@ export function heldOf(
   }
   const gone = nodes.length > 0 || unread > 0
   if (gone) {
-    const what = nodes.length > 0 ? `start ${some(view, nodes)}` : 'start the nodes that are away'
+    const what =
+      nodes.length > 0 ? `start ${someNames(view, nodes)}` : 'start the nodes that are away'
     const giveUp = '; if that can’t be, `shoal layout accept-loss` names what is lost'
     parts.push(`${what}${isOfSource ? giveUp : ''}`)
   }
@@ -227,7 +227,7 @@ export function abstainsLine(
   { epoch, nodes, voters, isDecidable }: Abstaining,
 ): string {
   const isOwn = nodes.length === 1 && nodes[0] === self
-  const who = isOwn ? 'this node' : some(view, nodes)
+  const who = isOwn ? 'this node' : someNames(view, nodes)
   const what =
     nodes.length === 1
       ? `${who} lost its vote file, or is an old copy that was put back`
@@ -265,18 +265,12 @@ function muteText(
   const damaged = mute.filter((node) => (replies.get(node)?.damagedRegisters ?? 0) > 0)
   const count = damaged.reduce((sum, node) => sum + replies.get(node)!.damagedRegisters, 0)
   if (count === 0)
-    return `${some(view, mute)} may have forgotten something, and must be compared first`
+    return `${someNames(view, mute)} may have forgotten something, and must be compared first`
   const registers = count === 1 ? '1 damaged register' : `${count} damaged registers`
   return (
-    `${some(view, damaged)} ${damaged.length === 1 ? 'has' : 'have'} ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
+    `${someNames(view, damaged)} ${damaged.length === 1 ? 'has' : 'have'} ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
     '`shoal layout accept-loss` there names what can’t'
   )
-}
-
-function some(view: LayoutView, nodes: readonly NodeId[]): string {
-  const names = nodes.map((node) => nameOf(view, node)).sort()
-  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : ''
-  return `${names.slice(0, NAMES_MAX).join(', ')}${more}`
 }
 
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {

@@ -17,6 +17,7 @@ import type { LayoutView, SourceView } from '../protocol/layout/view.ts'
 import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { nameOf } from './node-name.ts'
+import { lacks } from './spare-replicas.ts'
 
 /** A node that has been away for less may be about to come back. */
 const AWAY_MS_MIN = 60_000
@@ -194,9 +195,4 @@ class Look {
     const reply = replies.get(node)
     return reply !== undefined && !reply.unproven && reply.epoch === view.epoch
   }
-}
-
-/** The node has not said yet that it has all blocks that were written under that source. */
-function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
-  return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))
 }

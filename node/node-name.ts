@@ -25,6 +25,16 @@ export function nameOf(view: LayoutView, node: NodeId): string {
   return view.knownMember(node)?.name ?? shortId(node)
 }
 
+/** Most nodes that one line of text names. */
+export const NAMES_MAX = 3
+
+/** Names of the first few nodes in alphabetical order, and how many more there are. */
+export function someNames(view: LayoutView, nodes: Iterable<NodeId>): string {
+  const names = [...nodes].map((node) => nameOf(view, node)).sort()
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : ''
+  return `${names.slice(0, NAMES_MAX).join(', ')}${more}`
+}
+
 export function namesOf(view: LayoutView, nodes: readonly NodeId[]): Record<string, string> {
   return Object.fromEntries(nodes.map((node) => [node, nameOf(view, node)]))
 }

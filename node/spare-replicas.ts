@@ -5,7 +5,7 @@ import type { LayoutView } from '../protocol/layout/view.ts'
 import { majority } from '../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../protocol/rpc/messages.js'
 import { hasBit } from '../protocol/keyspace/bitmap.ts'
-import { nameOf } from './node-name.ts'
+import { nameOf, NAMES_MAX, someNames } from './node-name.ts'
 
 export type Reply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>
 
@@ -14,8 +14,6 @@ export interface Spare {
   /** Why, or why not. */
   readonly why: string
 }
-
-const NAMES_MAX = 3
 
 /**
  * Whichever node fails, each active set of each partition keeps a majority of replicas that are up, vote and are
@@ -62,9 +60,9 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, Reply>): 
   }
   const reasons = [
     ...(few > 0 ? [fewText(few)] : []),
-    ...(away.size > 0 ? [`${namesOf(view, away)} ${are(away)} away`] : []),
+    ...(away.size > 0 ? [`${someNames(view, away)} ${are(away)} away`] : []),
     ...(mute.size > 0
-      ? [`${namesOf(view, mute)} ${mute.size === 1 ? 'does' : 'do'} not vote yet`]
+      ? [`${someNames(view, mute)} ${mute.size === 1 ? 'does' : 'do'} not vote yet`]
       : []),
     ...(behind > 0 ? [`${behind} partitions have a replica that is not level yet`] : []),
     ...(scarce > 0
@@ -117,21 +115,18 @@ export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): 
   return lines
 }
 
-/** It has not said yet that it has all blocks that were written under that source. */
-function lacks({ lacking }: Reply, epoch: number, partition: number): boolean {
-  return lacking.some((each) => each.epoch === epoch && hasBit(each.partitions, partition))
+/** Whether the node has not said yet that it has all blocks of the partition that were written under that source. */
+export function lacks(
+  { lacking }: Pick<WireStatusReply, 'lacking'>,
+  source: number,
+  partition: number,
+): boolean {
+  return lacking.some(({ epoch, partitions }) => epoch === source && hasBit(partitions, partition))
 }
 
 function fewText(replicas: number): string {
   if (replicas === 1) return 'there is one replica of each partition'
   return `there are ${replicas} replicas of a partition, and more than half of them must answer`
-}
-
-function namesOf(view: LayoutView, nodes: ReadonlySet<NodeId>): string {
-  const all = [...nodes].map((node) => nameOf(view, node)).sort()
-  const names = all.slice(0, NAMES_MAX)
-  const more = nodes.size > NAMES_MAX ? ` and ${nodes.size - NAMES_MAX} more` : ''
-  return `${names.join(', ')}${more}`
 }
 
 function are(nodes: ReadonlySet<NodeId>): string {

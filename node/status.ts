@@ -75,7 +75,7 @@ export interface StatusOptions {
   readonly blocks: BlockStore
   readonly resync: Resync
   readonly recall: Pick<Recall, 'forgotten'>
-  readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks' | 'noteLost'>
+  readonly forgotten: Pick<Forgotten, 'notes' | 'lacksBlocks' | 'lackingBlocks' | 'noteLost'>
   readonly selfCheck: Pick<SelfCheck, 'isProven'>
   readonly peers: Peers
   readonly buckets: Buckets

@@ -16,7 +16,7 @@ function stuckOf(stuck: ReadonlyMap<number, Stuck>) {
     {
       self: members[0]!.nodeId,
       damaged: { list: () => [] },
-      forgotten: { lacksBlocks: () => false },
+      forgotten: { lackingBlocks: () => [] },
       serves: () => true,
       moves: { mover: { stuck: () => stuck } } as never,
     },

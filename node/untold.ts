@@ -13,7 +13,7 @@ import type { Forgotten } from './repair/forgotten.ts'
 export interface UntoldOptions {
   readonly self: NodeId
   readonly damaged: Pick<DamagedRegisters, 'list'>
-  readonly forgotten: Pick<Forgotten, 'lacksBlocks'>
+  readonly forgotten: Pick<Forgotten, 'lackingBlocks'>
   /** Whether its registers of the partition are complete, and not left over from an earlier time (L9). */
   readonly serves: (partition: number) => boolean
   readonly moves: Pick<BlockMoves, 'mover'>
@@ -28,10 +28,7 @@ export function untoldOf(
   const bytes = Math.ceil(view.partitions / 8)
   const faulty = damaged.list().map(partitionOfKey)
   const unserved = view.partitionsOf(self).filter((partition) => !serves(partition))
-  const thin: number[] = []
-  for (let partition = 0; partition < view.partitions; partition++) {
-    if (forgotten.lacksBlocks(partition)) thin.push(partition)
-  }
+  const thin = forgotten.lackingBlocks().filter((partition) => partition < view.partitions)
   return {
     untold: bitmapOf([...open, ...faulty, ...unserved], bytes),
     thin: bitmapOf(thin, bytes),

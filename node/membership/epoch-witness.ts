@@ -57,9 +57,9 @@ export class EpochWitness {
   }
 
   /**
-   * So many of the other members were heard at exactly the epoch of the view that every majority of the members which
-   * this node was part of has one of them. A node leaves an epoch before it votes on what follows the next one. So not
-   * even an earlier life of this node, whose directory was put back since, came further than the next epoch.
+   * True when a majority of the other members was heard at exactly the epoch of the view. A node leaves an epoch before it
+   * votes on what follows the next one, and each majority that this node took part in has one of those that were heard.
+   * So even an earlier life of this node, whose directory was put back since, got no further than the next epoch.
    */
   isLatest(): boolean {
     const view = this.#view()

@@ -287,7 +287,7 @@ export class Completion {
   ): Promise<UploadRecord | undefined> {
     const { reclaim } = this.#options
     const manifest = manifestOf(record)
-    // Of several calls the first may be the one that is chosen.
+    // Any of several calls may have made the chosen value, so each must have known that the attempt was over.
     let settled = manifest !== undefined
     const now = await this.#move(context, place, record, (completing) => {
       settled &&= reclaim.isOver(manifest!)

@@ -226,7 +226,7 @@ class ObjectChange {
     assert(plan !== undefined, 'what was written under this operation, this operation made')
     this.#chosen = plan
     const { reclaim } = this.#options
-    // Over by each of the calls that it may have been.
+    // Any of these calls may have made the chosen value, so each of them must have known that the attempt was over.
     const isOver = (id: DataId): boolean =>
       plans.every(({ released }) => released.some((each) => each.dataId === id && each.settled))
     if (plan.released.length > 0) {

@@ -186,7 +186,8 @@ export class UploadParts {
     kept: ReadonlySet<ByteString> | undefined,
   ): Promise<void> {
     const { registers, reclaim } = this.#options
-    // By the state that a call was made of. Of several calls upon one state the first may be the one that is chosen.
+    // For each state that a call has seen: whether its data was over. The proposal of any of several calls that saw the
+    // same state may be the one that is chosen, so each of them must have said so.
     const over = new Map<OperationId, boolean>()
     const outcome = await registers.change(context, {
       key,

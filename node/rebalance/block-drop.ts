@@ -166,16 +166,17 @@ export class BlockDrop {
   async #lackedPartitions(layout: LayoutView, given: readonly number[]): Promise<Set<number>> {
     const { peers, self } = this.#options
     const lacked = new Set<number>()
-    for (const { nodeId } of layout.members) {
-      if (nodeId === self) continue
-      const status = await peers.status(nodeId, { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => {})
+    const ask = async (node: NodeId): Promise<void> => {
+      const status = await peers.status(node, { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => {})
       for (const partition of given) {
-        if (!layout.placement.replicas(partition).includes(nodeId)) continue
+        if (!layout.placement.replicas(partition).includes(node)) continue
         const lacks =
           status?.lacking.some(({ partitions }) => hasBit(partitions, partition)) ?? true
         if (lacks) lacked.add(partition)
       }
     }
+    const others = layout.members.map(({ nodeId }) => nodeId).filter((node) => node !== self)
+    await Promise.all(others.map(ask))
     return lacked
   }
 

@@ -50,6 +50,7 @@ async function stuckOf(
     forgotten: {
       has: () => false,
       lacksBlocks: () => false,
+      lackingBlocks: () => [],
       clear: () => Promise.resolve(true),
       clearBlocks: () => Promise.resolve(true),
       serial: 0,
@@ -91,6 +92,7 @@ test('a node that can not vouch for what it has says that of itself', async () =
   const forgotten = {
     has: () => true,
     lacksBlocks: () => true,
+    lackingBlocks: () => [],
     clear: () => Promise.resolve(true),
     clearBlocks: () => Promise.resolve(true),
     serial: 0,

@@ -30,7 +30,7 @@ import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { isSameSet, majority } from '../../protocol/register/quorum.ts'
-import { DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
+import { blockCount, DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { sleep, Turns } from '../env/sleep.ts'
@@ -80,7 +80,10 @@ export interface BlockMoverOptions {
   /** No later layout has been in force, not even in an earlier life of this node. */
   readonly isLatest: () => boolean
   readonly file: Pick<MoveFile, 'isWhole' | 'addWhole' | 'release'>
-  readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks' | 'clear' | 'clearBlocks' | 'serial'>
+  readonly forgotten: Pick<
+    Forgotten,
+    'has' | 'lacksBlocks' | 'lackingBlocks' | 'clear' | 'clearBlocks' | 'serial'
+  >
   readonly blocks: Pick<BlockStore, 'has' | 'put' | 'forget'>
   readonly peers: Pick<
     Peers,
@@ -285,9 +288,9 @@ export class BlockMover {
     const mayClear = (): boolean => !this.isPast(layout) && this.#options.isLatest()
     if (layout.state !== 'STABLE' || !mayClear()) return
     const left: number[] = []
-    for (let partition = 0; partition < layout.partitions; partition++) {
+    for (const partition of forgotten.lackingBlocks()) {
+      if (partition >= layout.partitions) break
       await turns.took()
-      if (!forgotten.lacksBlocks(partition)) continue
       const holders = [...layout.replicas(partition), ...layout.sourceReplicas(partition)]
       if (!holders.includes(self)) left.push(partition)
     }
@@ -335,7 +338,7 @@ export class BlockMover {
         const theirs = told.get(node)?.get(partition)
         if (theirs === undefined) continue
         if (equalBytes(theirs, mine)) same.add(node)
-        else most = Math.max(most, blocksOfDigest(theirs) - blocksOfDigest(mine))
+        else most = Math.max(most, blockCount(theirs, 0) - blockCount(mine, 0))
       }
       if (this.isCompared(sets, same, alone) && !forgotten.has(partition)) level.push(partition)
       else {
@@ -583,9 +586,4 @@ export class BlockMover {
     }
     return undefined
   }
-}
-
-/** The number at the beginning of a digest's half. */
-function blocksOfDigest(blocks: Uint8Array): number {
-  return new DataView(blocks.buffer, blocks.byteOffset).getUint32(0)
 }

@@ -34,6 +34,7 @@ import {
   BITMAP_BYTES,
   emptyBitmap,
   hasBit,
+  partitionsIn,
   takeBit,
 } from '../../protocol/keyspace/bitmap.ts'
 import { isNoSpace } from '../data/errors.ts'
@@ -153,7 +154,7 @@ export class Forgotten {
     return forgotten
   }
 
-  /** Of a file of version 1: blocks may be missing of these, and of what is forgotten, and of nothing else. */
+  /** Says of which partitions blocks may be missing after a file of version 1 was read: these, and the forgotten ones. */
   async settleFirst(partitions: () => Iterable<number>): Promise<void> {
     if (!this.#isUnsettled) return
     this.#isUnsettled = false
@@ -174,6 +175,11 @@ export class Forgotten {
   /** Blocks that this node acknowledged may be missing here: it is no witness of what there is. */
   lacksBlocks(partition: number): boolean {
     return this.has(partition) || hasBit(this.#blocks, partition)
+  }
+
+  /** All partitions with `lacksBlocks`, ascending: the numbers go up to 65,535, whatever the cluster has. */
+  lackingBlocks(): number[] {
+    return partitionsIn(orOf(this.#bits, this.#blocks)).filter((one) => this.lacksBlocks(one))
   }
 
   /** Of the partitions given. */

@@ -15,7 +15,7 @@ export function bitmapOf(partitions: Iterable<number>, bytes = BITMAP_BYTES): Bi
   return bits
 }
 
-/** No longer than the last of them needs. Ascending. */
+/** The bits up to the last of these partitions, which are ascending. */
 export function shortBitmapOf(partitions: readonly number[]): Bitmap {
   return bitmapOf(partitions, ((partitions.at(-1) ?? 0) >> 3) + 1)
 }

@@ -53,9 +53,9 @@ export function toggleBlock(digest: Uint8Array, key: BlockKey, by: 1 | -1): Uint
   return next
 }
 
-/** The number of blocks that the digest counts. */
-export function blockCount(digest: Uint8Array): number {
-  return new DataView(digest.buffer, digest.byteOffset).getUint32(BLOCKS_AT)
+/** The number of blocks that the digest counts. `at`: where the part about blocks begins, 0 when there is no other. */
+export function blockCount(digest: Uint8Array, at = BLOCKS_AT): number {
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(at)
 }
 
 /** Of a group of partitions. */
