@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RULES } from './kernel/rules.ts'
 import { runSeed, type SeedResult } from './kernel/world.ts'
-import { MUTANTS } from './mutants.ts'
+import { MUTANTS, SLOW_MUTANTS } from './mutants.ts'
 
 describe('protocol kernel', () => {
   test('a few hundred seeds without a violation', () => {
@@ -35,7 +35,13 @@ describe('protocol kernel', () => {
 })
 
 describe('mutants', () => {
-  test.each(MUTANTS.map((mutant) => [`${mutant.rule} ${mutant.name}`, mutant] as const))(
+  test('that are left out are mutants', () => {
+    const names = MUTANTS.map(({ name }) => name)
+    expect([...SLOW_MUTANTS].filter((name) => !names.includes(name))).toEqual([])
+  })
+
+  const quick = MUTANTS.filter(({ name }) => !SLOW_MUTANTS.has(name))
+  test.each(quick.map((mutant) => [`${mutant.rule} ${mutant.name}`, mutant] as const))(
     '%s is caught',
     (_, { rules, focus, seedsMax, directed }) => {
       if (directed) {

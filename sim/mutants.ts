@@ -29,6 +29,16 @@ export interface Mutant {
   readonly directed?: (rules: Rules) => readonly string[]
 }
 
+/** They take a second or more each, so `npm test` leaves them to `npm run sim:kernel -- --mutants`. */
+export const SLOW_MUTANTS: ReadonlySet<string> = new Set([
+  'attempt-resumed-after-leaving',
+  'attempts-over-before-epoch',
+  'entering-forgotten-in-crash',
+  'epoch-ignored',
+  'free-upon-a-read',
+  'repeated-accept-promises-nothing',
+])
+
 const BUSY: Partial<Scenario> = { keys: 1, clients: 4, thinkMax: 2 }
 const LOSSY: Partial<Scenario> = { ...BUSY, lossPermille: 150, latePermille: 100 }
 const CRASHES: Partial<Scenario> = { ...BUSY, crashEvery: 40, lossPermille: 50 }

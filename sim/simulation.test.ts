@@ -5,7 +5,7 @@ import { simulate } from './simulation.ts'
 
 describe('a seed', () => {
   test('twice gives the same run to the last byte; another gives another', async () => {
-    const options = { seed: 11, nodes: 3, minutes: 0.15 }
+    const options = { seed: 11, nodes: 3, minutes: 0.03 }
     const [first, again] = [await simulate(options), await simulate(options)]
     expect(again).toEqual(first)
     expect((await simulate({ ...options, seed: 12 })).digest).not.toBe(first.digest)
@@ -13,9 +13,7 @@ describe('a seed', () => {
 
   test.each([
     [1, 3],
-    [2, 3],
-    [3, 3],
-    [4, 5],
+    [2, 5],
   ])(
     '%i with %i nodes: work goes on through faults, and nothing is violated',
     async (seed, nodes) => {
@@ -27,15 +25,13 @@ describe('a seed', () => {
   )
 
   test('power cuts of all machines at once lose nothing that was acknowledged (fault 14)', async () => {
-    for (const seed of [1, 2]) {
-      const result = await simulate({ seed, nodes: 3, minutes: 0.3, faults: 'power' })
-      expect(result.violations).toEqual([])
-      expect(result.operations).toBeGreaterThan(50)
-    }
+    const result = await simulate({ seed: 1, nodes: 3, minutes: 0.3, faults: 'power' })
+    expect(result.violations).toEqual([])
+    expect(result.operations).toBeGreaterThan(50)
   })
 
   test('without faults hardly anything stays in doubt', async () => {
-    const result = await simulate({ seed: 5, nodes: 3, minutes: 0.1, faults: 'none' })
+    const result = await simulate({ seed: 5, nodes: 3, minutes: 0.03, faults: 'none' })
     expect(result.violations).toEqual([])
     expect(result.unknown / result.operations).toBeLessThan(0.02)
   })

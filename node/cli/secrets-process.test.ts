@@ -43,7 +43,14 @@ async function freeBase(): Promise<number> {
 function commandLines(pid: number): string[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
   const pids = [pid, ...children.filter((each) => each !== '').map(Number)]
-  return pids.map((each) => readFileSync(`/proc/${each}/cmdline`, 'latin1'))
+  return pids.flatMap((each) => {
+    try {
+      return [readFileSync(`/proc/${each}/cmdline`, 'latin1')]
+    } catch {
+      // A child that has just ended shows nothing to anybody.
+      return []
+    }
+  })
 }
 
 it(

@@ -35,6 +35,7 @@ import {
   emptyBitmap,
   hasBit,
   partitionsIn,
+  unionOf,
   takeBit,
 } from '../../protocol/keyspace/bitmap.ts'
 import { isNoSpace } from '../data/errors.ts'
@@ -179,7 +180,7 @@ export class Forgotten {
 
   /** All partitions with `lacksBlocks`, ascending: the numbers go up to 65,535, whatever the cluster has. */
   lackingBlocks(): number[] {
-    return partitionsIn(orOf(this.#bits, this.#blocks)).filter((one) => this.lacksBlocks(one))
+    return partitionsIn(this.#bits, this.#blocks)
   }
 
   /** Of the partitions given. */
@@ -351,7 +352,7 @@ export class Forgotten {
       this.#first = undefined
     } catch (error) {
       if (this.#first === undefined || !isNoSpace(error)) throw error
-      const bits = this.#isUnsettled ? stored.bits : orOf(stored.bits, stored.blocks)
+      const bits = this.#isUnsettled ? stored.bits : unionOf(stored.bits, stored.blocks)
       await this.#first.write(encodeFirst({ ...stored, bits }))
     }
   }
@@ -422,10 +423,6 @@ function encodeFirst(stored: Stored): Uint8Array<ArrayBuffer> {
   first.set(bytes.subarray(0, BLOCKS_AT))
   first.set(bytes.subarray(NOTES_AT, HASH_AT), BLOCKS_AT)
   return first
-}
-
-function orOf(one: Uint8Array, other: Uint8Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(one, (byte, at) => byte | other[at]!)
 }
 
 /** Decodes a slot of either version. */

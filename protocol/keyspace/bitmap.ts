@@ -49,13 +49,20 @@ export function keepBits(bits: Uint8Array, kept: Uint8Array): boolean {
   return changed
 }
 
-/** Ascending. */
-export function partitionsIn(bits: Uint8Array): number[] {
+export function unionOf(one: Uint8Array, other: Uint8Array): Bitmap {
+  const union = new Uint8Array(one)
+  for (let at = 0; at < union.length; at++) union[at]! |= other[at] ?? 0
+  return union
+}
+
+/** Those in one of the two sets of the same length at least, ascending. Nodes ask every second: it makes no copy. */
+export function partitionsIn(bits: Uint8Array, others: Uint8Array = bits): number[] {
   const found: number[] = []
   for (let at = 0; at < bits.length; at++) {
-    if (bits[at] === 0) continue
+    const byte = bits[at]! | others[at]!
+    if (byte === 0) continue
     for (let bit = 0; bit < 8; bit++) {
-      if ((bits[at]! & (0x80 >> bit)) !== 0) found.push(at * 8 + bit)
+      if ((byte & (0x80 >> bit)) !== 0) found.push(at * 8 + bit)
     }
   }
   return found

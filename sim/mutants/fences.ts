@@ -19,6 +19,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     scenario: SETTINGS,
     caughtAs: /\(T8\)/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       patches.method(RegisterHost.prototype, 'minimumGeneration', () => () => 0)
     },
@@ -31,6 +32,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     scenario: SETTINGS,
     caughtAs: /\(T8\)/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       patches.method(FenceRaiser.prototype, 'raise', () => () => Promise.resolve())
     },
@@ -64,6 +66,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     scenario: SETTINGS,
     caughtAs: /\(T7\)/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       patches.method(
         FreshCache.prototype,
@@ -83,6 +86,7 @@ export const FENCE_MUTANTS: readonly NodeMutant[] = [
     scenario: simulated({ workloads: ['buckets'] }),
     caughtAs: /history of bucket|never freed/,
     seedsMax: 30,
+    slow: true,
     patch: (patches) => {
       patches.method(
         Bucket.prototype,

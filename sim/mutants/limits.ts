@@ -127,6 +127,7 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
     scenario: longKeys,
     caughtAs: /not level/,
     seedsMax: 1,
+    slow: true,
     patch: (patches) => {
       patches.method(
         Exchange.prototype,

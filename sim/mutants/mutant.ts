@@ -32,6 +32,8 @@ export interface NodeMutant {
   readonly caughtAs: RegExp
   /** Caught within so many seeds, or the checkers are blind. */
   readonly seedsMax: number
+  /** It takes seconds, so `npm test` leaves it to `npm run sim -- --mutants`. */
+  readonly slow?: boolean
   /** Other methods in place of the real ones. */
   readonly patch?: ((patches: Patches) => void) | undefined
   /** Other ports in place of a node's. */

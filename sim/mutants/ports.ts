@@ -35,6 +35,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
     scenario: simulated({ workloads: ['objects'], faults: 'power' }),
     caughtAs: /./,
     seedsMax: 6,
+    slow: true,
     adapt: (environment) => {
       const { disk } = environment
       const lying = (file: DiskFile): DiskFile =>
@@ -55,6 +56,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
     scenario: OBJECTS,
     caughtAs: /linearizable|ballot|replaced|disagree|level/,
     seedsMax: 6,
+    slow: true,
     adapt: (environment) => {
       const { network } = environment
       return withNetwork(environment, {
@@ -79,6 +81,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
     scenario: OBJECTS,
     caughtAs: /linearizable|known/,
     seedsMax: 6,
+    slow: true,
     adapt: (environment) => {
       const { network } = environment
       const answers = new Map<string, NetworkMessage>()
@@ -127,6 +130,7 @@ export const PORT_MUTANTS: readonly NodeMutant[] = [
     scenario: OBJECTS,
     caughtAs: /linearizable|replaced|absent/,
     seedsMax: 6,
+    slow: true,
     adapt: (environment) => {
       const { network } = environment
       return withNetwork(environment, {

@@ -153,6 +153,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     scenario: simulated({ workloads: ['objects', 'uploads'] }),
     caughtAs: /never freed/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       patches.method(Scan.prototype, 'pass', () => () => Promise.resolve())
     },

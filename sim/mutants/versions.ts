@@ -34,6 +34,7 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
     scenario: VERSIONS,
     caughtAs: /not listed|NoSuchVersion/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       edited(patches, (result) => ({
         ...result,
@@ -53,6 +54,7 @@ export const VERSION_MUTANTS: readonly NodeMutant[] = [
     scenario: VERSIONS,
     caughtAs: /freed, but named|Unavailable|in the end/,
     seedsMax: 6,
+    slow: true,
     patch: (patches) => {
       edited(patches, (result, { record }) => {
         const named = new Set(result.record.pages.map(({ dataId }) => byteString(dataId)))
