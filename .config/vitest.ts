@@ -6,10 +6,8 @@ const ROOT = join(import.meta.dirname, '..')
 
 /** They take 15 s and more each, in this order. One that began last would leave the other cores with nothing to do. */
 const SLOWEST = [
-  'sim/mutants/mutants.test.ts',
   'sim/simulation.test.ts',
   'node/cli/start-process.test.ts',
-  'sim/move-faults.test.ts',
   'sim/layout-changes.test.ts',
   'sim/kernel.test.ts',
   'node/net/silent-links.test.ts',
@@ -29,6 +27,15 @@ class SlowestFirst extends BaseSequencer {
 
 // Processes that tests start find what others have compiled.
 process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
+
+/** Half a minute and more together: `npm run test:long` plays them, and so does each change before it is taken. */
+export const LONG = [
+  'sim/compaction-model.test.ts',
+  'sim/floors.test.ts',
+  'sim/move-faults.test.ts',
+  'sim/mutants/mutants.test.ts',
+  'sim/store-crash.test.ts',
+]
 
 /** With sockets, processes, native libraries and mocks: each file in a process of its own. */
 const APART = ['node/*.test.ts', 'node/{cli,env,net}/**/*.test.ts']
@@ -51,7 +58,7 @@ export default defineConfig({
         test: {
           name: 'together',
           include: ['{protocol,gateway,node,sim,bench,.config}/**/*.test.ts'],
-          exclude: APART,
+          exclude: [...APART, ...LONG],
           // Code that one file has warmed up is fast in the next one.
           isolate: false,
         },
