@@ -252,6 +252,11 @@ export async function freeBasePort(count: number): Promise<number> {
   throw new Error('no free range of ports')
 }
 
+/** Of an option that was not given: undefined, and free ports are chosen. */
+export function portOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text)
+}
+
 async function canListen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()

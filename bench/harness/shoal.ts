@@ -47,7 +47,7 @@ export interface StartOptions {
   readonly nodes: number
   /** Kept when given, else a temporary directory that `close` removes. */
   readonly dataDir?: string
-  readonly basePort?: number
+  readonly basePort?: number | undefined
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
 }

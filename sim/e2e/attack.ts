@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { memory } from '../../bench/harness/proc.ts'
-import { Child, sleep, tail } from '../../bench/harness/process.ts'
+import { Child, portOf, sleep, tail } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
@@ -50,7 +50,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '12' },
     readers: { type: 'string', default: '200' },
     streams: { type: 'string', default: '20000' },
-    'base-port': { type: 'string', default: '24500' },
+    'base-port': { type: 'string' },
     'turn-ms': { type: 'string', default: '50' },
     'rss-mib': { type: 'string', default: '150' },
   },
@@ -85,7 +85,7 @@ const wanted = NAMES.filter((name) => only?.some((each) => name.startsWith(each)
 async function main(): Promise<number> {
   const shoal = await Shoal.start({
     nodes: Number(values.nodes),
-    basePort: Number(values['base-port']),
+    basePort: portOf(values['base-port']),
     env: {
       ATTACK_TURNS: directory,
       NODE_OPTIONS: `--import=${new URL('./attack/turns.ts', import.meta.url).href}`,

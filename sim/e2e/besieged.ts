@@ -9,13 +9,13 @@
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import { scrape, sumOf } from '../../bench/harness/metrics.ts'
-import { sleep, until } from '../../bench/harness/process.ts'
+import { portOf, sleep, until } from '../../bench/harness/process.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 
 const { values } = parseArgs({
   options: {
     sockets: { type: 'string', default: '260' },
-    'base-port': { type: 'string', default: '24700' },
+    'base-port': { type: 'string' },
     'more-ms': { type: 'string', default: '5000' },
   },
 })
@@ -57,7 +57,7 @@ class Siege {
   }
 }
 
-const shoal = await Shoal.start({ nodes: NODES, basePort: Number(values['base-port']) })
+const shoal = await Shoal.start({ nodes: NODES, basePort: portOf(values['base-port']) })
 try {
   const aloneMs = await returnMs()
   console.log(`alone: back after ${(aloneMs / 1_000).toFixed(1)} s`)

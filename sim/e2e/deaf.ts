@@ -1,12 +1,12 @@
 /**
- * `node sim/e2e/deaf.ts [--seconds 60] [--clients 4] [--base-port 22500]`
+ * `node sim/e2e/deaf.ts [--seconds 60] [--clients 4] [--base-port N]`
  *
  * One of three nodes is stopped (SIGSTOP): connected, and deaf. Lists, changes of a setting, reads and writes
  * go on through the other two; printed is what they take before, meanwhile and after.
  */
 
 import { parseArgs } from 'node:util'
-import { sleep } from '../../bench/harness/process.ts'
+import { portOf, sleep } from '../../bench/harness/process.ts'
 import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
@@ -15,7 +15,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     clients: { type: 'string', default: '4' },
-    'base-port': { type: 'string', default: '22500' },
+    'base-port': { type: 'string' },
     'p99-ms': { type: 'string', default: '1000' },
   },
 })
@@ -93,7 +93,7 @@ function print(title: string, results: Awaited<ReturnType<typeof measure>>): num
   return worst
 }
 
-const shoal = await Shoal.start({ nodes: 3, basePort: Number(values['base-port']) })
+const shoal = await Shoal.start({ nodes: 3, basePort: portOf(values['base-port']) })
 const deaf = shoal.pid(2)
 try {
   const clients = shoal.endpoints.slice(0, 2).map((url) => new RawClient(url, shoal.credentials))

@@ -1,5 +1,5 @@
 /**
- * `node sim/e2e/hung-disk.ts [--seconds 30] [--base-port 22500]`
+ * `node sim/e2e/hung-disk.ts [--seconds 30] [--base-port N]`
  *
  * The files of one of three nodes hang (hung/entry.ts). Printed is what GET, LIST and PUT take through that
  * node and through the others, before and meanwhile, and the memory of the node.
@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { memory } from '../../bench/harness/proc.ts'
-import { sleep } from '../../bench/harness/process.ts'
+import { portOf, sleep } from '../../bench/harness/process.ts'
 import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
 import { seededBytes } from './files.ts'
 
@@ -18,7 +18,7 @@ const { Shoal } = await import('../../bench/harness/shoal.ts')
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '30' },
-    'base-port': { type: 'string', default: '22500' },
+    'base-port': { type: 'string' },
     'p99-ms': { type: 'string', default: '3000' },
     'rss-mib': { type: 'string', default: '700' },
   },
@@ -74,7 +74,7 @@ async function measure(client: RawClient, forMs: number, title: string): Promise
   return worst
 }
 
-const shoal = await Shoal.start({ nodes: 3, basePort: Number(values['base-port']) })
+const shoal = await Shoal.start({ nodes: 3, basePort: portOf(values['base-port']) })
 const victim = shoal.pid(2)
 let isHung = false
 const toggle = (): void => {

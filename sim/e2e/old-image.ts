@@ -11,7 +11,7 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { reason, until } from '../../bench/harness/process.ts'
+import { portOf, reason, until } from '../../bench/harness/process.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
@@ -46,11 +46,7 @@ const expected = new Map<string, Buffer | undefined>()
 let writes = 0
 
 async function main(): Promise<void> {
-  const port = values['base-port']
-  const shoal = await Shoal.start({
-    nodes: 3,
-    ...(port === undefined ? {} : { basePort: Number(port) }),
-  })
+  const shoal = await Shoal.start({ nodes: 3, basePort: portOf(values['base-port']) })
   try {
     const client = new RawClient(shoal.endpoints[0]!, shoal.credentials)
     await client.must({ method: 'PUT', bucket })

@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from 'node:util'
+import { portOf } from '../../bench/harness/process.ts'
 import { errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { memory } from '../../bench/harness/proc.ts'
@@ -15,14 +16,14 @@ const { values } = parseArgs({
     parts: { type: 'string', default: '25' },
     'part-mib': { type: 'string', default: '16' },
     times: { type: 'string', default: '4' },
-    'base-port': { type: 'string', default: '22500' },
+    'base-port': { type: 'string' },
   },
 })
 const parts = Number(values.parts)
 const times = Number(values.times)
 const bucket = 'parts'
 
-const shoal = await Shoal.start({ nodes: 3, basePort: Number(values['base-port']) })
+const shoal = await Shoal.start({ nodes: 3, basePort: portOf(values['base-port']) })
 try {
   const [endpoint = ''] = shoal.endpoints
   const client = new RawClient(endpoint, shoal.credentials)

@@ -1,5 +1,5 @@
 /**
- * `node sim/e2e/parts.ts [--parts 5000] [--part-bytes 70000] [--base-port 22500]`
+ * `node sim/e2e/parts.ts [--parts 5000] [--part-bytes 70000] [--base-port N]`
  *
  * An object of many parts on one, two and three nodes: it is uploaded, completed, and read whole and in
  * ranges, also with one of three down, and its list of parts in pages. The parts are smaller than S3 allows,
@@ -8,6 +8,7 @@
 
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { portOf } from '../../bench/harness/process.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
@@ -16,7 +17,7 @@ const { values } = parseArgs({
   options: {
     parts: { type: 'string', default: '5000' },
     'part-bytes': { type: 'string', default: '70000' },
-    'base-port': { type: 'string', default: '22500' },
+    'base-port': { type: 'string' },
   },
 })
 const parts = Number(values.parts)
@@ -80,7 +81,7 @@ async function read(client: RawClient, digest: string): Promise<number> {
 const digest = expected()
 for (const nodes of [1, 2, 3]) {
   const env = { SHOAL_PART_SIZE_MIN: '1B' }
-  const shoal = await Shoal.start({ nodes, env, basePort: Number(values['base-port']) })
+  const shoal = await Shoal.start({ nodes, env, basePort: portOf(values['base-port']) })
   try {
     const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
     await clients[0]!.must({ method: 'PUT', bucket })
