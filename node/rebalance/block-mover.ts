@@ -70,7 +70,7 @@ const CALL_BYTES = 4 << 10
 const WHOLE_AT_ONCE = 256
 const WHOLE_MS = 1_000
 /** A look at a partition costs as much as so many rows. */
-const PARTITION_ROWS = 8
+const PARTITION_ROWS = 2
 /** Before the first one has come. */
 const BLOCK_BYTES_GUESSED = 256 << 10
 
