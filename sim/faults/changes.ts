@@ -332,8 +332,9 @@ export class Changes {
       const node = this.#cluster.node(number)
       const role = view.role(this.#cluster.idOf(number))
       if (node === undefined || role !== undefined || this.#crashes.busy.has(number)) continue
-      // It has to learn of that by itself.
-      if (node.layout.current()?.epoch !== view.epoch) continue
+      // It has to learn of that by itself. What comes after that it need not hear of.
+      const own = node.layout.current()
+      if (own === undefined || own.role(this.#cluster.idOf(number)) !== undefined) continue
       this.#cluster.retire(number)
     }
   }

@@ -4,6 +4,7 @@ import { LogError } from '../../node/data/errors.ts'
 import { MembershipError, type MembershipErrorCode } from '../../node/membership/errors.ts'
 import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
+import { DiskFailure } from '../disk.ts'
 import { CALM } from '../network.ts'
 
 const STARTS_MAX = 4
@@ -128,7 +129,9 @@ export class Crashes {
           this.#cluster.retire(number)
           return
         }
-        if (!(error instanceof MembershipError)) {
+        // Its disk failed at just that moment: whoever runs it starts it again.
+        const isDisk = error instanceof DiskFailure
+        if (!(error instanceof MembershipError) && !isDisk) {
           this.#cluster.failures.push(`joiner ${number} does not start: ${String(error)}`)
           return
         }
