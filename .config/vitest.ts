@@ -28,7 +28,7 @@ class SlowestFirst extends BaseSequencer {
 // Processes that tests start find what others have compiled.
 process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
 
-/** Half a minute and more together: `npm run test:long` plays them, and so does each change before it is taken. */
+/** More than a minute together: `npm run test:long` runs them, and so does `.ci/run`. */
 export const LONG = [
   'sim/compaction-model.test.ts',
   'sim/floors.test.ts',

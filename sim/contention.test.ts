@@ -14,7 +14,7 @@ import {
 } from './testing/calm-cluster.ts'
 
 const NODES = 3
-const WRITES = 10
+const WRITES = 20
 /** Of all writes. One that is overtaken by sixty others before its second try is not told apart any more. */
 const UNKNOWN_SHARE_MAX = 0.002
 

@@ -36,8 +36,7 @@ describe('after a bad byte in the log and a rebuild of the index', () => {
       Array.from({ length: lengthBytes }, (_, i) => offset + i),
     )
     const silent: string[] = []
-    // Each third byte: all of them take half a minute.
-    for (const offset of places.filter((place) => place % 3 === 0)) {
+    for (const offset of places) {
       const { world: moment } = await written()
       moment.disk.corrupt(segmentPath(1), offset, 1 << (offset % 8))
       await moment.open()

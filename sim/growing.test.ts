@@ -14,7 +14,7 @@ import {
   sleep,
 } from './testing/calm-cluster.ts'
 
-const KEYS = 20
+const KEYS = 40
 
 /** One writer for each key, so that what it read last is known. */
 class Clients {
@@ -52,7 +52,7 @@ class Clients {
         const found = await get(backend, key).catch(() => undefined)
         if (found !== undefined) expect(found).toEqual(bytesLike(40, known))
       }
-      await sleep(this.#cluster, 80)
+      await sleep(this.#cluster, 40)
     }
   }
 
@@ -118,7 +118,7 @@ test.each([1])('from one to four nodes and back to three, seed %i', async (seed)
       // Any one of the three may be away.
       cluster.kill(0, false)
       await clients.check(3)
-      expect(clients.written).toBeGreaterThan(200)
+      expect(clients.written).toBeGreaterThan(400)
       expect(clients.failed).toBeLessThan(clients.written / 20)
     },
     { seed, members: 1 },

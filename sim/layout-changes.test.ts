@@ -46,7 +46,7 @@ function changing(
   )
 }
 
-const SEEDS = [1, 2]
+const SEEDS = [1, 2, 3]
 const isAtRest = (cluster: SimulatedCluster, number: number): boolean =>
   view(cluster, number).state === 'STABLE' && view(cluster, number).sources.length === 0
 const has = (cluster: SimulatedCluster, number: number, count: number): boolean =>

@@ -252,7 +252,7 @@ export async function freeBasePort(count: number): Promise<number> {
   throw new Error('no free range of ports')
 }
 
-/** Of an option that was not given: undefined, and free ports are chosen. */
+/** The port of the option `--base-port`; undefined where it was not given, and then free ports are chosen. */
 export function portOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
 }

@@ -42,15 +42,16 @@ async function freeBase(): Promise<number> {
 /** Every readable command line of the process and of its children. */
 function commandLines(pid: number): string[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-  const pids = [pid, ...children.filter((each) => each !== '').map(Number)]
-  return pids.flatMap((each) => {
+  const lineOf = (each: number | string): string => readFileSync(`/proc/${each}/cmdline`, 'latin1')
+  const linesOfChildren = children.flatMap((child) => {
     try {
-      return [readFileSync(`/proc/${each}/cmdline`, 'latin1')]
+      return child === '' ? [] : [lineOf(child)]
     } catch {
       // A child that has just ended shows nothing to anybody.
       return []
     }
   })
+  return [lineOf(pid), ...linesOfChildren]
 }
 
 it(

@@ -55,7 +55,7 @@ export function unionOf(one: Uint8Array, other: Uint8Array): Bitmap {
   return union
 }
 
-/** Those in one of the two sets of the same length at least, ascending. Nodes ask every second: it makes no copy. */
+/** Those in at least one of the two sets, which have the same length; ascending. It makes no copy: nodes ask each second. */
 export function partitionsIn(bits: Uint8Array, others: Uint8Array = bits): number[] {
   const found: number[] = []
   for (let at = 0; at < bits.length; at++) {

@@ -11,7 +11,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { isAlive, reason, sleep, until } from '../../bench/harness/process.ts'
+import { isAlive, portOf, reason, sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
@@ -259,11 +259,10 @@ function shortened(line: string): string {
 }
 
 async function main(): Promise<void> {
-  const basePort = values['base-port']
   const shoal = await Shoal.start({
     nodes: 3,
     env: { SHOAL_SEGMENT_SIZE: '4MiB', SHOAL_RECLAIM_DELAY: '1s', SHOAL_SCAN_PAUSE: '5s' },
-    ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+    basePort: portOf(values['base-port']),
   })
   const problems: string[] = []
   try {

@@ -10,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Child, run, sleep, until } from '../../bench/harness/process.ts'
+import { Child, portOf, run, sleep, until } from '../../bench/harness/process.ts'
 import { errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, Shoal, shoal as command } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
@@ -26,8 +26,7 @@ const KNOWN_MS = 10_000
 
 const scratch = mkdtempSync(join(tmpdir(), 'shoal-secret-'))
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-const basePort = values['base-port'] === undefined ? {} : { basePort: Number(values['base-port']) }
-const shoal = await Shoal.start({ nodes: NODES.length, ...basePort })
+const shoal = await Shoal.start({ nodes: NODES.length, basePort: portOf(values['base-port']) })
 const context = new Context(shoal.endpoints, shoal.credentials, scratch)
 let working = true
 let requests = 0

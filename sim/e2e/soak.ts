@@ -11,7 +11,7 @@ import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { memory } from '../../bench/harness/proc.ts'
-import { sleep } from '../../bench/harness/process.ts'
+import { portOf, sleep } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { diskUse } from './space/disk-use.ts'
@@ -32,7 +32,6 @@ const { values } = parseArgs({
   },
 })
 const durationMs = Number(values.minutes) * 60_000
-const basePort = values['base-port']
 
 const mib = (bytes: number): string => String(Math.round(bytes / (1 << 20)))
 
@@ -55,7 +54,7 @@ async function sample(shoal: Shoal, startMs: number): Promise<void> {
 async function main(): Promise<number> {
   const shoal = await Shoal.start({
     nodes: Number(values.nodes),
-    ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+    basePort: portOf(values['base-port']),
     env: { SHOAL_SEGMENT_SIZE: values['segment-size'] },
   })
   const tally = new Tally()

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AdminClient } from '../../node/cli/admin-client.ts'
-import { reason, run } from '../../bench/harness/process.ts'
+import { portOf, reason, run } from '../../bench/harness/process.ts'
 import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
@@ -45,8 +45,7 @@ interface Counts {
 
 const scratch = mkdtempSync(join(tmpdir(), 'shoal-two-down-'))
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
-const basePort = values['base-port'] === undefined ? {} : { basePort: Number(values['base-port']) }
-const shoal = await Shoal.start({ nodes: NODES.length, ...basePort })
+const shoal = await Shoal.start({ nodes: NODES.length, basePort: portOf(values['base-port']) })
 let bad = 0
 try {
   const roots = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))

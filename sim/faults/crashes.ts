@@ -130,8 +130,7 @@ export class Crashes {
           return
         }
         // Its disk failed at just that moment: whoever runs it starts it again.
-        const isDisk = error instanceof DiskFailure
-        if (!(error instanceof MembershipError) && !isDisk) {
+        if (!(error instanceof MembershipError || error instanceof DiskFailure)) {
           this.#cluster.failures.push(`joiner ${number} does not start: ${String(error)}`)
           return
         }
