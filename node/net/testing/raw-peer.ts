@@ -97,14 +97,23 @@ export class RawPeer {
   /** A new connection. Rejects when the handshake fails. */
   async connect(addresses: readonly string[]): Promise<RawConnection> {
     const before = this.#streams.length
-    const dialled = this.#libp2p.dial(
-      addresses.map((address) => multiaddr(address)),
-      { force: true },
-    )
-    dialled.catch(() => {})
-    while (this.#streams.length === before) {
-      // One that is bare never counts as dialled.
-      await Promise.race([dialled, new Promise((resolve) => setImmediate(resolve))])
+    const isNew = (): boolean => this.#streams.length > before
+    let failure: unknown
+    const dial = (): void => {
+      const where = addresses.map((address) => multiaddr(address))
+      this.#libp2p.dial(where, { force: true }).then(
+        () => {
+          // libp2p answers a dial that meets one under way with that one's connection.
+          if (!isNew()) setImmediate(dial)
+        },
+        (error: unknown) => (failure = error),
+      )
+    }
+    dial()
+    // A bare connection never counts as dialled, so the stream is what to wait for.
+    while (!isNew()) {
+      if (failure !== undefined) throw failure
+      await new Promise((resolve) => setImmediate(resolve))
     }
     return new RawConnection(this.#streams[before]!)
   }
