@@ -7,7 +7,6 @@
 
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { createServer } from 'node:net'
 
 const owned = new Set<number>()
 let hooked = false
@@ -236,33 +235,9 @@ export async function which(program: string): Promise<string | undefined> {
   return code === 0 ? stdout.trim() : undefined
 }
 
-/**
- * A base such that base + 10 i, + 1 and + 2 are free on loopback for i < count. Drawn below the range
- * from which the kernel takes ports for outgoing connections.
- */
-export async function freeBasePort(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const base = 11_000 + 10 * Math.floor(Math.random() * 2_000)
-    let free = true
-    for (let i = 0; free && i < count; i++) {
-      for (const offset of [0, 1, 2]) free &&= await canListen(base + 10 * i + offset)
-    }
-    if (free) return base
-  }
-  throw new Error('no free range of ports')
-}
-
 /** The port of the option `--base-port`; undefined where it was not given, and then free ports are chosen. */
 export function portOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
-}
-
-async function canListen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
 
 export function tail(text: string, lines = 40): string {

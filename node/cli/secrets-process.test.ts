@@ -5,11 +5,11 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { readCredentials, readNode } from '../data-directory.ts'
+import { freeBasePort } from '../testing/free-ports.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')
 const TIMEOUT_MS = 90_000
@@ -30,15 +30,6 @@ afterEach(async () => {
   rmSync(parent, { recursive: true, force: true })
 })
 
-/** Such that the ports of all nodes behind it are free as well, most likely. */
-async function freeBase(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return Math.min(port, 65_000 - 10 * NODES)
-}
-
 /** Every readable command line of the process and of its children. */
 function commandLines(pid: number): string[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
@@ -58,7 +49,7 @@ it(
   'a cluster shows its secrets to nobody but the user who runs it',
   async () => {
     const data = join(parent, 'cluster')
-    const base = await freeBase()
+    const base = await freeBasePort(NODES)
     const args = ['cluster', '--nodes', `${NODES}`, '--data', data, '--base-port', `${base}`]
     const given = { SHOAL_ROOT_ACCESS_KEY: 'ROOT_ACCESS', SHOAL_ROOT_SECRET_KEY: 'root-secret-key' }
     const own = spawn(process.execPath, [MAIN, ...args], {

@@ -11,12 +11,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readNode } from '../data-directory.ts'
+import { freeBasePort } from '../testing/free-ports.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')
 const TIMEOUT_MS = 90_000
@@ -180,11 +180,10 @@ describe('a member whose cluster is not there', () => {
   it(
     'answers health at once, says what it waits for, and is ready when it says so',
     async () => {
-      const [own, other] = [await freePort(), await freePort()]
+      const base = await freeBasePort(2)
+      const [own, other] = [`127.0.0.1:${base}`, `127.0.0.1:${base + 10}`]
       const otherData = join(parent, 'other')
-      const peers = [await freePort(), await freePort()].map(
-        (address) => `/ip4/127.0.0.1/tcp/${address.split(':')[1]!}`,
-      )
+      const peers = [`/ip4/127.0.0.1/tcp/${base + 1}`, `/ip4/127.0.0.1/tcp/${base + 11}`]
       const ownArgs = ['--admin', own, '--listen', peers[0]!]
       const otherArgs = ['--admin', other, '--data', otherData, '--listen', peers[1]!]
       const first = start(...ownArgs)
@@ -235,7 +234,7 @@ describe('a join that is refused', () => {
   it(
     'by a token that was used already is one line, and the directory is as it was found',
     async () => {
-      const own = await freePort()
+      const own = await freeAddress()
       const first = start('--admin', own)
       await first.until('out', /^ready /m)
       const token = shoal(['token', '--admin', own])
@@ -273,7 +272,7 @@ describe('a log that can not be written', () => {
   it(
     'on a closed pipe does not kill the node, on standard output neither',
     async () => {
-      const admin = await freePort()
+      const admin = await freeAddress()
       const run = start('--admin', admin)
       run.child.stdout!.destroy()
       run.child.stderr!.destroy()
@@ -295,10 +294,6 @@ describe('a log that can not be written', () => {
   )
 })
 
-async function freePort(): Promise<string> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return `127.0.0.1:${port}`
+async function freeAddress(): Promise<string> {
+  return `127.0.0.1:${await freeBasePort(1)}`
 }

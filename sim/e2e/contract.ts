@@ -2,7 +2,8 @@
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { Child, freeBasePort, until } from '../../bench/harness/process.ts'
+import { Child, until } from '../../bench/harness/process.ts'
+import { freeBasePort } from '../../node/testing/free-ports.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { checkout, readCredentials, readyLines, Shoal } from '../../bench/harness/shoal.ts'
 import { sumOf } from '../../bench/harness/metrics.ts'

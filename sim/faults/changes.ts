@@ -306,7 +306,9 @@ export class Changes {
     const view = this.#cluster.latestView()
     if (view?.isMember(this.#cluster.idOf(target)) !== true) return 'it is no member'
     if (replicationOf(view.entry) < 3 || view.members.length < 3) return 'there are few copies'
-    for (const { nodeId } of view.members) {
+    // One that has left and is a source still vouches for blocks, as members do.
+    const vouching = view.known.filter(({ nodeId }) => view.role(nodeId) !== 'learner')
+    for (const { nodeId } of vouching) {
       const number = this.#cluster.numbers.find((one) => this.#cluster.idOf(one) === nodeId)
       const node = number === undefined ? undefined : this.#cluster.node(number)
       // A node that has not been a member yet holds no copy that counts.

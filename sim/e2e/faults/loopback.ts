@@ -4,7 +4,7 @@
  */
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { freeBasePort } from '../../../bench/harness/process.ts'
+import { freeBasePort } from '../../../node/testing/free-ports.ts'
 import { carry } from '../wan/relay.ts'
 import type { Wires } from './entry.ts'
 import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
-import { Child, freeBasePort, isAlive, sleep, until } from '../../../bench/harness/process.ts'
+import { Child, isAlive, sleep, until } from '../../../bench/harness/process.ts'
+import { freeBasePort } from '../../../node/testing/free-ports.ts'
 import {
   checkout,
   readCredentials,
