@@ -1,5 +1,5 @@
 /**
- * Writes gateway/documented.ts: what AWS's service model of S3 says each operation takes. The model is
+ * Writes gateway/http/documented.ts: what AWS's service model of S3 says each operation takes. The model is
  * the one that AWS's SDK for JavaScript carries (a dependency of tests only), so the list grows with it.
  */
 
@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import * as sdk from '@aws-sdk/client-s3'
 import { format, resolveConfig } from 'prettier'
 
-const path = new URL('../gateway/documented.ts', import.meta.url)
+const path = new URL('../gateway/http/documented.ts', import.meta.url)
 
 /** Kinds of schemas in the SDK's notation (@smithy/types, StaticSchema). */
 const STRUCTURE = 3

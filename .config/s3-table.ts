@@ -1,10 +1,10 @@
 /** Writes docs/s3-compatibility.md and docs/s3-parameters.md from the table of operations. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { compatibilityMarkdown } from '../gateway/compatibility.ts'
-import { parametersMarkdown } from '../gateway/documented-names.ts'
+import { compatibilityMarkdown } from '../gateway/routes/compatibility.ts'
+import { parametersMarkdown } from '../gateway/routes/documented-names.ts'
 import { QUERY_ROWS } from '../gateway/iam/table.ts'
-import { OPERATIONS } from '../gateway/operations.ts'
+import { OPERATIONS } from '../gateway/routes/operations.ts'
 
 const PAGES = {
   's3-compatibility.md': compatibilityMarkdown(OPERATIONS, QUERY_ROWS),

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { CHECKSUM_ALGORITHMS, createChecksum } from '../gateway/checksum.ts'
+import { CHECKSUM_ALGORITHMS, createChecksum } from '../gateway/body/checksum.ts'
 
 const BYTES = 400 * 1024 * 1024
 const SIZES = [1024, 64 * 1024, 1024 * 1024]

@@ -6,14 +6,14 @@
  * the id of the key. Signatures, session tokens and keys of SSE-C are in neither.
  */
 
-import { plainAddress } from './address.ts'
-import type { GatewayClock } from './clock.ts'
-import { sourceIp } from './condition-values.ts'
-import type { Exchange, Failed } from './exchange.ts'
+import { plainAddress } from './http/address.ts'
+import type { GatewayClock } from './http/clock.ts'
+import { sourceIp } from './auth/condition-values.ts'
+import type { Exchange, Failed } from './http/exchange.ts'
 import type { GatewayLogger } from './gate.ts'
-import { HttpExchange } from './http-exchange.ts'
-import type { PlainRefusal } from './malformed.ts'
-import type { S3Request } from './request.ts'
+import { HttpExchange } from './http/http-exchange.ts'
+import type { PlainRefusal } from './http/malformed.ts'
+import type { S3Request } from './http/request.ts'
 
 export interface AccessLogOptions {
   readonly clock: GatewayClock

@@ -1,20 +1,20 @@
 /** One request on its way through its handler, and the rights that it is asked for on the way. */
 
-import { lowerCase } from './ascii.ts'
+import { lowerCase } from './http/ascii.ts'
 import { StoreError } from '../protocol/errors.ts'
 import { compiledPolicy } from '../protocol/iam/compiled.ts'
 import { matchesPattern } from '../protocol/iam/pattern.ts'
 import { matchPrincipal } from '../protocol/iam/principal.ts'
 import { Meter } from '../protocol/work.ts'
-import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './authorize.ts'
-import type { Backend, BucketAccess, Identity } from './backend.ts'
-import { S3Error } from './errors.ts'
-import type { Admission } from './admission.ts'
-import type { Exchange } from './exchange.ts'
-import type { InTurns, Lane } from './lane.ts'
-import type { Call, Level, Operation } from './operation.ts'
-import type { S3Request } from './request.ts'
-import type { AuthResult, SigV2 } from './auth.ts'
+import { ANONYMOUS, authorize, isAllowed, type Access, type Applicant } from './auth/authorize.ts'
+import type { Backend, BucketAccess, Identity } from './port/backend.ts'
+import { S3Error } from './http/errors.ts'
+import type { Admission } from './overload/admission.ts'
+import type { Exchange } from './http/exchange.ts'
+import type { InTurns, Lane } from './http/lane.ts'
+import type { Call, Level, Operation } from './s3/operation.ts'
+import type { S3Request } from './http/request.ts'
+import type { AuthResult, SigV2 } from './auth/auth.ts'
 
 /** For the bucket's own account alone. */
 const POLICY_OPERATIONS: ReadonlySet<string> = new Set([

@@ -2,9 +2,9 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sendPlain, sendRaw, type RawResponse } from './conformance/world.ts'
-import { documentedNames, type DocumentedName } from './documented-names.ts'
-import type { Operation } from './operation.ts'
-import { OPERATIONS } from './operations.ts'
+import { documentedNames, type DocumentedName } from './routes/documented-names.ts'
+import type { Operation } from './s3/operation.ts'
+import { OPERATIONS } from './routes/operations.ts'
 import { algorithmNamed, prepare, sampleOf, type Sample } from './testing/documented-requests.ts'
 import { startGateway, type TestGateway } from './testing/gateway.ts'
 import { presign, type Unsigned } from './testing/signer.ts'

@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { S3_BUCKET_ACTIONS, S3_OBJECT_ACTIONS } from '../protocol/iam/s3-actions.ts'
 import { StoreError } from '../protocol/errors.ts'
-import type { Backend, Credential } from './backend.ts'
+import type { Backend, Credential } from './port/backend.ts'
 import type { RawResponse } from './conformance/world.ts'
-import type { IamBackend } from './iam-backend.ts'
+import type { IamBackend } from './port/iam-backend.ts'
 import { IAM_ACTIONS, type IamAction } from './iam/operations.ts'
 import type { ParameterRule } from './iam/parameters.ts'
-import type { Operation } from './operation.ts'
-import { OPERATIONS } from './operations.ts'
+import type { Operation } from './s3/operation.ts'
+import { OPERATIONS } from './routes/operations.ts'
 import {
   ACCOUNT,
   ALL,

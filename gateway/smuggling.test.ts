@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { S3Error } from './errors.ts'
-import { parseRequest } from './request.ts'
+import { S3Error } from './http/errors.ts'
+import { parseRequest } from './http/request.ts'
 
 let server: Server
 let port = 0

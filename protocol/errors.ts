@@ -1,6 +1,6 @@
 /**
  * What the store can answer besides success. The gateway maps each code to AWS's status and text at
- * one place (gateway/errors.ts); nothing else throws on purpose.
+ * one place (gateway/http/errors.ts); nothing else throws on purpose.
  */
 
 export type StoreErrorCode =

@@ -1,7 +1,7 @@
 /** A member that may have forgotten its vote on the next layout gets it back by itself (D8), before another one is lost. */
 
 import { describe, expect, test } from 'vitest'
-import { VOTE_FILE } from '../node/membership/layout-store.ts'
+import { VOTE_FILE } from '../node/layout/layout-store.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   backendOf,

@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../protocol/bytes.ts'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
-import { LayoutRefusal } from '../gateway/admin/layout.ts'
+import { LayoutRefusal } from '../gateway/port/layout.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { Patches } from './mutants/patches.ts'
 import { flip, placesOf } from './places.ts'

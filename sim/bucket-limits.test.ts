@@ -1,7 +1,7 @@
 /** The number of buckets of an account through whole clusters: exact, however creators race and die (T6). */
 
 import { expect, test } from 'vitest'
-import { changeAccount } from '../node/metadata/account-record.ts'
+import { changeAccount } from '../node/objects/account-record.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { backendOf, codeOf, context, nodeOf, onCluster, sleep } from './testing/calm-cluster.ts'
 

@@ -1,7 +1,7 @@
 /** Settings of buckets through whole clusters: obeyed by every node once they are answered (T7, T8). */
 
 import { expect, test } from 'vitest'
-import type { Backend, BucketChange, PutResult } from '../gateway/backend.ts'
+import type { Backend, BucketChange, PutResult } from '../gateway/port/backend.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   backendOf,

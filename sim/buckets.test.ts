@@ -1,7 +1,7 @@
 /** Buckets through whole clusters: one owner of a name, deletion only when empty, fences (T6, T8). */
 
 import { expect, test } from 'vitest'
-import type { Backend } from '../gateway/backend.ts'
+import type { Backend } from '../gateway/port/backend.ts'
 import {
   backendOf,
   bodyOf,

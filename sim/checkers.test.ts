@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { OperationId, ProposerId, RegisterKey } from '../protocol/ids.ts'
-import type { RegisterEvent } from '../node/metadata/registers.ts'
+import type { RegisterEvent } from '../node/quorum/registers.ts'
 import { CheckerA } from './checker-a.ts'
 import { isLinearizable, type Call, type Operation } from './linearizability.ts'
 

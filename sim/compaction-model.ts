@@ -7,7 +7,7 @@ import {
   allowedDeadShare,
   planCompaction,
   type PlannedSegment,
-} from '../node/data/compaction-plan.ts'
+} from '../node/log/compaction-plan.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const UNIT_BYTES = 1 << 20

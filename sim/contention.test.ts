@@ -1,7 +1,7 @@
 /** Writers of few keys through all nodes, without any fault: the outcome of a write is known (P4, P6). */
 
 import { expect, test } from 'vitest'
-import type { Backend } from '../gateway/backend.ts'
+import type { Backend } from '../gateway/port/backend.ts'
 import {
   backendOf,
   bodyOf,

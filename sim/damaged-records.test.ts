@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
-import { segmentPath } from '../node/data/segment.ts'
-import type { Damage, Loss, LogPosition, NewRecord } from '../node/data/types.ts'
-import { RECORD } from '../node/metadata/index-rows.ts'
+import { segmentPath } from '../node/log/segment.ts'
+import type { Damage, Loss, LogPosition, NewRecord } from '../node/log/types.ts'
+import { RECORD } from '../node/replica/index-rows.ts'
 import { BATCHES, corruptBody, keyOf, RecordWorld, written } from './record-world.ts'
 
 /** Why a row may be other than it was. */

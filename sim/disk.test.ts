@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { diskCompliance } from '../node/env/disk.compliance.ts'
+import { diskCompliance } from '../node/env/testing/disk.compliance.ts'
 import type { Clock, Disk } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
 import { seededRandom } from './seeded-random.ts'

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { blake3 } from '../protocol/hash.ts'
 import { SimulatedDisk } from './disk.ts'
 import { VirtualClock } from './virtual-clock.ts'
-import type { Loss } from '../node/data/types.ts'
+import type { Loss } from '../node/log/types.ts'
 import type { Logger } from '../node/env/ports.ts'
 import { Forgotten, FORGOTTEN_FILE } from '../node/repair/forgotten.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { indexCompliance } from '../node/env/index.compliance.ts'
+import { indexCompliance } from '../node/env/testing/index.compliance.ts'
 import type { Clock, Index } from '../node/env/ports.ts'
 import { SimulatedIndexStore } from './index-store.ts'
 import { seededRandom } from './seeded-random.ts'

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { nodeId } from '../protocol/ids.ts'
 import { entryHash } from '../protocol/layout/entry.ts'
-import { lastEntryOf } from '../node/membership/layout-file.ts'
+import { lastEntryOf } from '../node/layout/layout-file.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   backendOf,

@@ -1,9 +1,9 @@
 /** The layout's chain on a disk that loses power, fails and decays: never shorter than what was obeyed (A4, L4). */
 
 import { beforeEach, describe, expect, test } from 'vitest'
-import { LayoutLog } from '../node/membership/layout-log.ts'
-import { CHECKED_FILE, LAYOUT_FILE, VOTE_FILE } from '../node/membership/layout-store.ts'
-import { earlierLayout } from '../node/membership/testing/stored-layout.ts'
+import { LayoutLog } from '../node/layout/layout-log.ts'
+import { CHECKED_FILE, LAYOUT_FILE, VOTE_FILE } from '../node/layout/layout-store.ts'
+import { earlierLayout } from '../node/layout/testing/stored-layout.ts'
 import { entryHash, type DecidedEntry, type LayoutEntry } from '../protocol/layout/entry.ts'
 import { decide, member, sign, stable, verify } from '../protocol/layout/testing.ts'
 import {

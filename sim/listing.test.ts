@@ -15,7 +15,7 @@ import {
   uniqueArray,
 } from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Backend, ListPage } from '../gateway/backend.ts'
+import type { Backend, ListPage } from '../gateway/port/backend.ts'
 import {
   backendOf,
   bodyOf,

@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest'
 import type { BlockKey } from '../protocol/ids.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
-import { blockGone, blockRow } from '../node/metadata/index-rows.ts'
-import { decodePosition } from '../node/metadata/row-format.ts'
+import { blockGone, blockRow } from '../node/replica/index-rows.ts'
+import { decodePosition } from '../node/replica/row-format.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { blocksOf } from './space-checker.ts'
 import {

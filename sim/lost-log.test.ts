@@ -1,7 +1,7 @@
 /** A log that is not all there, in a cluster: nothing acknowledged is denied, and all of it comes back (D8, D9). */
 
 import { expect, test } from 'vitest'
-import { PAGE_BYTES, segmentPath } from '../node/data/segment.ts'
+import { PAGE_BYTES, segmentPath } from '../node/log/segment.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   mustBeThere,

@@ -1,6 +1,6 @@
 import type { Clock } from '../node/env/ports.ts'
 import { SystemClock } from '../node/env/system.ts'
-import { networkCompliance } from '../node/net/network.compliance.ts'
+import { networkCompliance } from '../node/net/testing/network.compliance.ts'
 import { generateNodeKey } from '../node/net/identity.ts'
 import { SimulatedNetwork, Wires } from './network.ts'
 import { seededRandom } from './seeded-random.ts'

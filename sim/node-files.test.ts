@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { storageId } from '../protocol/ids.ts'
-import { NODE_COPY_FILE, NODE_FILE } from '../node/node-record.ts'
+import { NODE_COPY_FILE, NODE_FILE } from '../node/process/node-record.ts'
 import { SimulatedDisk } from './disk.ts'
 import { NODE_FILES, openNodeFiles, readNodeRecord, unsoundNodeFiles } from './node-files.ts'
 import { seededRandom } from './seeded-random.ts'

@@ -1,11 +1,11 @@
 /**
  * node.json and its copy on a simulated disk: read, mended and written at once and durably, as
- * node/data-directory.ts does it on a real one.
+ * node/process/data-directory.ts does it on a real one.
  */
 
 import type { StorageId } from '../protocol/ids.ts'
 import { utf8 } from '../protocol/bytes.ts'
-import type { NodeChanges } from '../node/data-directory.ts'
+import type { NodeChanges } from '../node/process/data-directory.ts'
 import {
   decodeNodeRecord,
   encodeNodeRecord,
@@ -15,7 +15,7 @@ import {
   NODE_VERSION,
   type NodeRecord,
   type ParsedNode,
-} from '../node/node-record.ts'
+} from '../node/process/node-record.ts'
 import type { SimulatedDisk } from './disk.ts'
 
 /** The copy is written first. */

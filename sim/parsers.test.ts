@@ -4,7 +4,7 @@ import { SUBJECTS } from './parsers/all.ts'
 import { runParsers } from './parsers/run.ts'
 import { runRequests } from './parsers/stored.ts'
 import { isRefusal, promise, type Subject } from './parsers/subject.ts'
-import { S3Error } from '../gateway/errors.ts'
+import { S3Error } from '../gateway/http/errors.ts'
 
 describe('every parser of what callers send', () => {
   it('takes what is valid, refuses what is not, and nothing else', () => {

@@ -23,8 +23,8 @@ import {
   pageEnd,
   SEGMENT_HEADER_BYTES,
   segmentOfName,
-} from '../node/data/segment.ts'
-import { nameOfType } from '../node/metadata/index-rows.ts'
+} from '../node/log/segment.ts'
+import { nameOfType } from '../node/replica/index-rows.ts'
 import type { SimulatedDisk } from './disk.ts'
 
 export type PlaceKind =

@@ -2,10 +2,10 @@
 
 import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
-import { clusterFieldNames, fieldNames, nodeFieldNames, variableName } from '../node/config.ts'
+import { clusterFieldNames, fieldNames, nodeFieldNames, variableName } from '../node/process/config.ts'
 import { createProgram } from '../node/cli/program.ts'
 import type { Terminal } from '../node/cli/terminal.ts'
-import { VERSION } from '../node/version.ts'
+import { VERSION } from '../node/process/version.ts'
 import {
   isSource,
   isTest,
@@ -178,7 +178,7 @@ describe('what a request carries', () => {
     ].join('|'),
   )
 
-  it('is read by gateway/ascii.ts and gateway/http-date.ts: JavaScript would change its bytes', () => {
+  it('is read by gateway/http/ascii.ts and gateway/http/http-date.ts: JavaScript would change its bytes', () => {
     const where = production.filter(
       ({ path }) => /^gateway\/(?!conformance|ascii\.ts)/.test(path) && !isTest(path),
     )

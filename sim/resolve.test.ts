@@ -1,7 +1,7 @@
 /** T7: who signs, as the records say it less than a second ago. */
 
 import { describe, expect, test } from 'vitest'
-import type { Credential } from '../gateway/backend.ts'
+import type { Credential } from '../gateway/port/backend.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { AccessKeyRecord } from '../protocol/iam/access-key-record.ts'
 import type { UserRecord } from '../protocol/iam/user-record.ts'
@@ -9,7 +9,7 @@ import { SimulatedTokenSigner } from './tokens.ts'
 import type { RecordKind, Records } from '../node/iam/records.ts'
 import { ACCESS_KEY, byId, GROUP, USER } from '../node/iam/records.ts'
 import { Resolver, rootIdentity } from '../node/iam/resolve.ts'
-import { seal } from '../node/iam/sealing.ts'
+import { seal } from '../node/layout/sealing.ts'
 import { Sessions } from '../node/iam/sessions.ts'
 
 const ACCOUNT = '100000000001'

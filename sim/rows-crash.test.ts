@@ -1,16 +1,16 @@
 /** Compaction, crashes and rebuilds with the real rows: D6, D7, faults 1, 4 and 7. */
 
 import { describe, expect, test } from 'vitest'
-import type { LogRecord, RowSchema } from '../node/data/types.ts'
+import type { LogRecord, RowSchema } from '../node/log/types.ts'
 import {
   isLiveRecord,
   isRemoval,
   RECORD,
   registerGone,
   rowKeyOf,
-} from '../node/metadata/index-rows.ts'
-import { ROW_SCHEMA } from '../node/metadata/row-schema.ts'
-import { sleep } from '../node/env/sleep.ts'
+} from '../node/replica/index-rows.ts'
+import { ROW_SCHEMA } from '../node/replica/row-schema.ts'
+import { sleep } from '../node/tools/sleep.ts'
 import { bucketId, proposerId } from '../protocol/ids.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { RowsWorld, type Breaks } from './rows-world.ts'

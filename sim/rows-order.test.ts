@@ -12,8 +12,8 @@ import {
   RECORD,
   registerDropped,
   registerRow,
-} from '../node/metadata/index-rows.ts'
-import type { NewRecord, StoredRecord } from '../node/data/types.ts'
+} from '../node/replica/index-rows.ts'
+import type { NewRecord, StoredRecord } from '../node/log/types.ts'
 import { RowsWorld } from './rows-world.ts'
 
 const BUCKET = bucketId('c'.repeat(16))

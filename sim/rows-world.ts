@@ -19,12 +19,12 @@ import { blockKey } from '../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { compareBallots, type Ballot } from '../protocol/register/ballot.ts'
-import type { Compaction } from '../node/data/compaction.ts'
-import type { Scrub } from '../node/data/scrub.ts'
-import { segmentPath } from '../node/data/segment.ts'
-import { Store } from '../node/data/store.ts'
-import type { LogPosition, NewRecord, StoreOptions } from '../node/data/types.ts'
-import { checkDigests } from '../node/metadata/digest-check.ts'
+import type { Compaction } from '../node/log/compaction.ts'
+import type { Scrub } from '../node/log/scrub.ts'
+import { segmentPath } from '../node/log/segment.ts'
+import { Store } from '../node/log/store.ts'
+import type { LogPosition, NewRecord, StoreOptions } from '../node/log/types.ts'
+import { checkDigests } from '../node/replica/digest-check.ts'
 import {
   blockDropped,
   blockGone,
@@ -34,15 +34,15 @@ import {
   registerDropped,
   registerGone,
   registerRow,
-} from '../node/metadata/index-rows.ts'
+} from '../node/replica/index-rows.ts'
 import {
   decodeFloor,
   decodeNumber,
   decodePosition,
   encodeNumber,
   stateOfRow,
-} from '../node/metadata/row-format.ts'
-import { storeOptions } from '../node/open-store.ts'
+} from '../node/replica/row-format.ts'
+import { storeOptions } from '../node/assembly/open-store.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'
 import { seededRandom } from './seeded-random.ts'

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { tableOf } from '../node/layout-table.ts'
+import { tableOf } from '../node/status/layout-table.ts'
 import { place } from '../protocol/keyspace/placement.ts'
 import { planOf } from '../protocol/layout/plan.ts'
 import { LayoutView } from '../protocol/layout/view.ts'

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { bucketId, type RegisterKey } from '../protocol/ids.ts'
 import { RECORD_HEADER_BYTES } from '../protocol/codec/record.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
-import { segmentPath } from '../node/data/segment.ts'
-import { registerGone } from '../node/metadata/index-rows.ts'
+import { segmentPath } from '../node/log/segment.ts'
+import { registerGone } from '../node/replica/index-rows.ts'
 import { RowsWorld } from './rows-world.ts'
 
 const BUCKET = bucketId('c'.repeat(16))

@@ -4,7 +4,7 @@
  */
 
 import { CheckerA } from './checker-a.ts'
-import type { ShoalNode } from '../node/node.ts'
+import type { ShoalNode } from '../node/assembly/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, thinBlocks, unreferencedBlocks } from './space-checker.ts'
 import type { ChangeCounts } from './faults/change-tally.ts'

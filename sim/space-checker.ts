@@ -32,9 +32,9 @@ import { BLOCK_BYTES } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
 import { compareBallots } from '../protocol/register/ballot.ts'
 import type { Accepted } from '../protocol/register/types.ts'
-import { blockRow } from '../node/metadata/index-rows.ts'
-import { decodePosition, stateOfRow } from '../node/metadata/row-format.ts'
-import type { ShoalNode } from '../node/node.ts'
+import { blockRow } from '../node/replica/index-rows.ts'
+import { decodePosition, stateOfRow } from '../node/replica/row-format.ts'
+import type { ShoalNode } from '../node/assembly/node.ts'
 import type { SimulatedCluster } from './cluster.ts'
 
 const UPLOAD_COMPLETING = 2

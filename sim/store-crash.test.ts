@@ -1,8 +1,8 @@
 /** docs/correctness.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
 
 import { describe, expect, test } from 'vitest'
-import type { Compaction } from '../node/data/compaction.ts'
-import type { Store } from '../node/data/store.ts'
+import type { Compaction } from '../node/log/compaction.ts'
+import type { Store } from '../node/log/store.ts'
 import { crashPoints } from './crash-points.ts'
 import { StoreWorld } from './store-world.ts'
 

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf, byteString } from '../protocol/bytes.ts'
-import type { LogPosition, NewRecord } from '../node/data/types.ts'
-import type { Store } from '../node/data/store.ts'
+import type { LogPosition, NewRecord } from '../node/log/types.ts'
+import type { Store } from '../node/log/store.ts'
 import { positionOf, StoreWorld } from './store-world.ts'
 
 const PAGE = 4_096

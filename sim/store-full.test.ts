@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'
-import { MANIFEST_PATH } from '../node/data/manifest.ts'
-import { SEGMENT_HEADER_BYTES, segmentPath } from '../node/data/segment.ts'
-import type { NewRecord } from '../node/data/types.ts'
+import { MANIFEST_PATH } from '../node/log/manifest.ts'
+import { SEGMENT_HEADER_BYTES, segmentPath } from '../node/log/segment.ts'
+import type { NewRecord } from '../node/log/types.ts'
 import type { DiskOperation } from './disk.ts'
 import { StoreWorld } from './store-world.ts'
 

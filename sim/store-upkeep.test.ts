@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'
-import type { Compaction } from '../node/data/compaction.ts'
-import type { Scrub } from '../node/data/scrub.ts'
-import type { Store } from '../node/data/store.ts'
-import type { LogPosition, NewRecord } from '../node/data/types.ts'
+import type { Compaction } from '../node/log/compaction.ts'
+import type { Scrub } from '../node/log/scrub.ts'
+import type { Store } from '../node/log/store.ts'
+import type { LogPosition, NewRecord } from '../node/log/types.ts'
 import { StoreWorld } from './store-world.ts'
 
 function record(key: string, payloadBytes: number): NewRecord {

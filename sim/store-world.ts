@@ -5,8 +5,8 @@
 
 import { bytesOf, byteString } from '../protocol/bytes.ts'
 import type { ByteString } from '../protocol/ids.ts'
-import type { Compaction } from '../node/data/compaction.ts'
-import { Store } from '../node/data/store.ts'
+import type { Compaction } from '../node/log/compaction.ts'
+import { Store } from '../node/log/store.ts'
 import type {
   Damage,
   LogPosition,
@@ -16,7 +16,7 @@ import type {
   RowSchema,
   RowWrite,
   StoreOptions,
-} from '../node/data/types.ts'
+} from '../node/log/types.ts'
 import type { Index, IndexWrite, Logger } from '../node/env/ports.ts'
 import { SimulatedDisk } from './disk.ts'
 import { SimulatedIndexStore } from './index-store.ts'

@@ -7,7 +7,7 @@ import { uploadCodec } from '../protocol/codec/versioned.ts'
 import type { RegisterKey } from '../protocol/ids.ts'
 import { spaceOf } from '../protocol/keyspace/register-key.ts'
 import { objectOf } from '../protocol/object/object.ts'
-import { stateOfRow } from '../node/metadata/row-format.ts'
+import { stateOfRow } from '../node/replica/row-format.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { freedButReferenced, tombstonesOf, unreferencedBlocks } from './space-checker.ts'
 import {

@@ -1,7 +1,7 @@
 /** Versions through whole clusters: pages, listings past 1,000, deletion and restore deep in the pages. */
 
 import { expect, test } from 'vitest'
-import type { Backend, DeleteResult, ListedVersion } from '../gateway/backend.ts'
+import type { Backend, DeleteResult, ListedVersion } from '../gateway/port/backend.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { StoreError } from '../../protocol/errors.ts'
-import type { AdminBackend, NodeStatus } from '../backend.ts'
+import type { AdminBackend, NodeStatus } from '../port/backend.ts'
 import { sendPlain, type RawResponse } from '../conformance/world.ts'
 import { ADMIN_ROUTES, createAdmin, type Admin } from './api.ts'
-import { LayoutRefusal, type LayoutPlan, type LayoutTable } from './layout.ts'
+import { LayoutRefusal, type LayoutPlan, type LayoutTable } from '../port/layout.ts'
 import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
 import { GatewayMetrics } from './metrics.ts'
 

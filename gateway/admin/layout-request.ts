@@ -1,6 +1,6 @@
 /** Changes of the layout as JSON: read strictly, so that nothing that is misspelt is taken for something else. */
 
-import { LayoutRefusal, type LayoutChange, type PlannedChange } from './layout.ts'
+import { LayoutRefusal, type LayoutChange, type PlannedChange } from '../port/layout.ts'
 
 /** Of a request's body. */
 export const CHANGE_BYTES_MAX = 4_096

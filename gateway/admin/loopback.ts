@@ -3,8 +3,8 @@
  * has open (row 36). What a process may ask there is credential.ts's.
  */
 
-import { plainAddress } from '../address.ts'
-import { lowerCase } from '../ascii.ts'
+import { plainAddress } from '../http/address.ts'
+import { lowerCase } from '../http/ascii.ts'
 import type { IncomingMessage } from 'node:http'
 
 /** 127.0.0.0/8, ::1, and the former as IPv6 sees it. */

@@ -1,8 +1,8 @@
 /** Checksums that the server computes by itself: defaults, parts, what a completion may say of the whole. */
 
 import assert from 'node:assert/strict'
-import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../checksum.ts'
-import type { ChecksumAlgorithm } from '../backend.ts'
+import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
+import type { ChecksumAlgorithm } from '../port/backend.ts'
 import { refused, type ConformanceCase, type RawResponse, type World } from './world.ts'
 
 const PART_BYTES = 5 * 1024 * 1024

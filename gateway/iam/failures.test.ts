@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { RequestAborted } from '../exchange.ts'
+import { RequestAborted } from '../http/exchange.ts'
 import { queryFailure } from './face.ts'
 
 it('a request that was given up midway is no failure of the server', () => {

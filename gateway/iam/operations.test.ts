@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { IamError, type QueryRecord } from '../iam-backend.ts'
+import { IamError, type QueryRecord } from '../port/iam-backend.ts'
 import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
 import { checkParameters } from './parameters.ts'

@@ -1,7 +1,7 @@
 /** Rules for the parameters of an action, and AWS's ValidationError when one is broken. */
 
-import { lowerCase } from '../ascii.ts'
-import { IamError, type QueryRecord, type QueryValue } from '../iam-backend.ts'
+import { lowerCase } from '../http/ascii.ts'
+import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
 
 export type ParameterRule =
   | {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { IamError, type QueryValue } from '../iam-backend.ts'
+import { IamError, type QueryValue } from '../port/iam-backend.ts'
 import { FORM_BYTES_MAX, parseForm, unfold } from './query.ts'
 
 const parse = (text: string) => parseForm(new TextEncoder().encode(text))

@@ -8,7 +8,7 @@
  * `__proto__` is a name as any other (row 28). Throws IamError MalformedQueryString.
  */
 
-import { IamError, type QueryRecord, type QueryValue } from '../iam-backend.ts'
+import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'
 
 /** Of a request's body. */
 export const FORM_BYTES_MAX = 256 * 1024

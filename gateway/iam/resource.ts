@@ -1,8 +1,8 @@
 /** Which ARN an action of the query API is about: what policies are asked for. */
 
 import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
-import type { Identity } from '../backend.ts'
-import type { NamedKind, QueryRecord } from '../iam-backend.ts'
+import type { Identity } from '../port/backend.ts'
+import type { NamedKind, QueryRecord } from '../port/iam-backend.ts'
 
 export type ResourceRule =
   /** The one that a parameter names, with its path; `orCaller`: without the parameter, the caller. */

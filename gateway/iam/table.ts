@@ -1,6 +1,6 @@
 /** The query API's rows as the table of operations shows them: capabilities and documents. */
 
-import type { QueryRow } from '../compatibility.ts'
+import type { QueryRow } from '../routes/compatibility.ts'
 import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
 

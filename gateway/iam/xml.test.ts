@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseXml } from '../xml.ts'
+import { parseXml } from '../http/xml.ts'
 import { queryErrorXml, resultXml } from './xml.ts'
 
 describe('documents of the query API', () => {

@@ -1,7 +1,7 @@
 /** What the query API answers: AWS's documents around results and errors. */
 
-import { escapeXml, tag, XML_DECLARATION } from '../xml.ts'
-import type { IamResult, ResultValue } from '../iam-backend.ts'
+import { escapeXml, tag, XML_DECLARATION } from '../http/xml.ts'
+import type { IamResult, ResultValue } from '../port/iam-backend.ts'
 
 export type QueryService = 'iam' | 'sts'
 

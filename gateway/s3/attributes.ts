@@ -1,10 +1,10 @@
 /** GetObjectAttributes. */
 
-import { trim } from '../ascii.ts'
-import type { Checksums, ObjectInfo, SealedBody } from '../backend.ts'
-import type { Call } from '../operation.ts'
-import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { tag } from '../xml.ts'
+import { trim } from '../http/ascii.ts'
+import type { Checksums, ObjectInfo, SealedBody } from '../port/backend.ts'
+import type { Call } from './operation.ts'
+import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import { tag } from '../http/xml.ts'
 import { algorithmOf, checksumXml, invalidArgument } from './common.ts'
 import { addVersion, readAction, versionOf } from './version.ts'
 

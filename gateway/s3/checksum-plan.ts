@@ -8,21 +8,21 @@
  *   CRC or SHA, COMPOSITE      must be declared                     COMPOSITE: checksum of the parts' checksums
  */
 
-import { lowerCase } from '../ascii.ts'
+import { lowerCase } from '../http/ascii.ts'
 import type {
   ChecksumAlgorithm,
   CompletedPart,
   PartInfo,
   SealedBody,
   UploadInfo,
-} from '../backend.ts'
+} from '../port/backend.ts'
 import {
   combineFullObject,
   compositeOf,
   DEFAULT_ALGORITHM,
   type DeclaredChecksum,
-} from '../checksum.ts'
-import { S3Error } from '../errors.ts'
+} from '../body/checksum.ts'
+import { S3Error } from '../http/errors.ts'
 
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
 

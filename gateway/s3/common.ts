@@ -1,19 +1,19 @@
 /** What several operations share: headers in and out, owners, small checks of parameters. */
 
-import { upperCase } from '../ascii.ts'
-import { childText, escapeXml, type XmlElement } from '../xml.ts'
-import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../backend.ts'
-import { storedContentEncoding } from '../body.ts'
+import { upperCase } from '../http/ascii.ts'
+import { childText, escapeXml, type XmlElement } from '../http/xml.ts'
+import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../port/backend.ts'
+import { storedContentEncoding } from '../body/body.ts'
 import {
   CHECKSUM_ALGORITHMS,
   checksumHeader,
   isChecksumAlgorithm,
   isLaterAlgorithm,
-} from '../checksum.ts'
-import { S3Error } from '../errors.ts'
-import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../request.ts'
-import type { Call } from '../operation.ts'
-import type { ResponseHeaders } from '../response.ts'
+} from '../body/checksum.ts'
+import { S3Error } from '../http/errors.ts'
+import { parameter, userMetadata, type HeaderRecord, type S3Request } from '../http/request.ts'
+import type { Call } from './operation.ts'
+import type { ResponseHeaders } from '../http/response.ts'
 
 export const MAX_OBJECT_PUT_BYTES = 5 * 1024 ** 3
 export const MAX_PARTS = 10_000

@@ -10,15 +10,15 @@ import type {
   ObjectReader,
   SealedBody,
   SmallBody,
-} from '../backend.ts'
-import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../checksum.ts'
-import { evaluateCopySource, writeCondition } from '../conditions.ts'
-import { parseCopySource, type NamedSource } from '../copy-source.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import type { ByteRange } from '../range.ts'
-import { xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { tag, xmlDate } from '../xml.ts'
+} from '../port/backend.ts'
+import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../body/checksum.ts'
+import { evaluateCopySource, writeCondition } from './conditions.ts'
+import { parseCopySource, type NamedSource } from '../http/copy-source.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import type { ByteRange } from '../http/range.ts'
+import { xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import { tag, xmlDate } from '../http/xml.ts'
 import {
   algorithmHeader,
   algorithmOf,

@@ -1,15 +1,15 @@
 /** DeleteObject and DeleteObjects. */
 
-import { trimXml } from '../ascii.ts'
+import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
-import type { DeleteResult, WriteCondition } from '../backend.ts'
-import { readBody } from '../body.ts'
-import { deleteCondition } from '../conditions.ts'
-import { fromStoreError, S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
+import type { DeleteResult, WriteCondition } from '../port/backend.ts'
+import { readBody } from '../body/body.ts'
+import { deleteCondition } from './conditions.ts'
+import { fromStoreError, S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { mapBounded } from './common.ts'
 import { versionOf } from './version.ts'
 

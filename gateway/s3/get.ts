@@ -1,19 +1,19 @@
 /** GetObject and HeadObject: conditions, ranges, parts, overrides. */
 
 import { ReplacedError } from '../../protocol/errors.ts'
-import type { ObjectInfo, ObjectReader } from '../backend.ts'
-import { evaluateRead, rangeApplies } from '../conditions.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { parameter } from '../request.ts'
-import { parseRange, type ByteRange } from '../range.ts'
+import type { ObjectInfo, ObjectReader } from '../port/backend.ts'
+import { evaluateRead, rangeApplies } from './conditions.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { parameter } from '../http/request.ts'
+import { parseRange, type ByteRange } from '../http/range.ts'
 import {
   encodedWord,
   headerValue,
   httpDate,
   type ResponseHeaders,
   type S3Response,
-} from '../response.ts'
+} from '../http/response.ts'
 import {
   addChecksums,
   algorithmOf,

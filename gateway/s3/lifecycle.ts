@@ -3,13 +3,13 @@
  * would do anything else is refused with 501, and then nothing changes (docs/s3-compatibility.md, rule 1).
  */
 
-import { trimXml } from '../ascii.ts'
+import { trimXml } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
-import type { AbortRule } from '../backend.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childOf, childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
+import type { AbortRule } from '../port/backend.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
+import { childOf, childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { settingXml } from './versioning.ts'
 
 const MAX_RULES = 1000

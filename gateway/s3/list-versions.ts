@@ -1,10 +1,10 @@
 /** ListObjectVersions: every version of every key, delete markers among them, newest first. */
 
-import type { ListedVersion, ListVersionsPage } from '../backend.ts'
-import type { Call } from '../operation.ts'
-import { parameter } from '../request.ts'
-import { xmlResponse, type S3Response } from '../response.ts'
-import { escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
+import type { ListedVersion, ListVersionsPage } from '../port/backend.ts'
+import type { Call } from './operation.ts'
+import { parameter } from '../http/request.ts'
+import { xmlResponse, type S3Response } from '../http/response.ts'
+import { escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
 import {
   commonXml,

@@ -3,11 +3,11 @@
  * from the count of rows: a page may be short, or empty, and have a next one all the same.
  */
 
-import type { ListedObject, ListPage } from '../backend.ts'
-import type { Call } from '../operation.ts'
-import { parameter } from '../request.ts'
-import { xmlResponse, type S3Response } from '../response.ts'
-import { encodeUrl, escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
+import type { ListedObject, ListPage } from '../port/backend.ts'
+import type { Call } from './operation.ts'
+import { parameter } from '../http/request.ts'
+import { xmlResponse, type S3Response } from '../http/response.ts'
+import { encodeUrl, escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
 /** How names are written: as XML, or form-encoded when the client asked for it. */

@@ -1,14 +1,14 @@
 /** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
 
-import { lowerCase, upperCase } from '../ascii.ts'
-import type { ChecksumAlgorithm, UploadInfo } from '../backend.ts'
-import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../checksum.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { parameter } from '../request.ts'
-import { parseCopySourceRange } from '../range.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { escapeXml, joinedRows, tag, xmlDate } from '../xml.ts'
+import { lowerCase, upperCase } from '../http/ascii.ts'
+import type { ChecksumAlgorithm, UploadInfo } from '../port/backend.ts'
+import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../body/checksum.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { parameter } from '../http/request.ts'
+import { parseCopySourceRange } from '../http/range.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import { escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
 import {
   algorithmHeader,
   bucketOwner,

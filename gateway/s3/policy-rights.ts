@@ -6,8 +6,8 @@ import { forbiddenChange } from '../../protocol/iam/policy-change.ts'
 import { entityIdOf } from '../../protocol/iam/principal.ts'
 import { COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { Meter, type Work } from '../../protocol/work.ts'
-import type { BucketSettings, Identity } from '../backend.ts'
-import { S3Error } from '../errors.ts'
+import type { BucketSettings, Identity } from '../port/backend.ts'
+import { S3Error } from '../http/errors.ts'
 
 const REASONS = {
   gives: 'because it would give rights that the caller does not have',

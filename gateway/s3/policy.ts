@@ -1,6 +1,6 @@
 /** A bucket's policy, its status, and the block of public access. */
 
-import { lowerCase, trimXml } from '../ascii.ts'
+import { lowerCase, trimXml } from '../http/ascii.ts'
 import {
   isPublicPolicy,
   parsingBucketPolicy,
@@ -10,12 +10,12 @@ import { StoreError } from '../../protocol/errors.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
 import type { Work } from '../../protocol/work.ts'
-import type { BucketChange, BucketSettings, PublicAccessBlock } from '../backend.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { resolvePrincipals } from '../principals.ts'
-import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childText, tag, type XmlElement, type XmlLimits } from '../xml.ts'
+import type { BucketChange, BucketSettings, PublicAccessBlock } from '../port/backend.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { resolvePrincipals } from '../port/principals.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
+import { childText, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { invalidArgument } from './common.ts'
 import { judgingChange } from './policy-rights.ts'
 import { settingBody, settingXml } from './versioning.ts'

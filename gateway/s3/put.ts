@@ -1,10 +1,10 @@
 /** PutObject. */
 
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../backend.ts'
-import { openBody } from '../body.ts'
-import { writeCondition } from '../conditions.ts'
-import type { Call } from '../operation.ts'
-import { emptyResponse, type ResponseHeaders, type S3Response } from '../response.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import { openBody } from '../body/body.ts'
+import { writeCondition } from './conditions.ts'
+import type { Call } from './operation.ts'
+import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
 import { addVersion } from './version.ts'
 

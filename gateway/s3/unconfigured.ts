@@ -3,11 +3,11 @@
  * nothing is configured (docs/s3-compatibility.md, rule 5). Setting them is 501; removing what is not there is 204.
  */
 
-import { readBody } from '../body.ts'
-import { S3Error, type S3ErrorCode } from '../errors.ts'
-import type { Call, Handler } from '../operation.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../response.ts'
-import { escapeXml } from '../xml.ts'
+import { readBody } from '../body/body.ts'
+import { S3Error, type S3ErrorCode } from '../http/errors.ts'
+import type { Call, Handler } from './operation.ts'
+import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import { escapeXml } from '../http/xml.ts'
 import { bucketOwner, ownerXml } from './common.ts'
 import { addVersion, versionOf } from './version.ts'
 

@@ -1,9 +1,9 @@
 /** Version ids at HTTP: which one a request names, how an answer says it. */
 
 import { isVersionId } from '../../protocol/object/version-id.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import type { ResponseHeaders } from '../response.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import type { ResponseHeaders } from '../http/response.ts'
 import { invalidArgument } from './common.ts'
 
 /** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */

@@ -1,12 +1,12 @@
 /** PutBucketVersioning and GetBucketVersioning. */
 
-import { trimXml } from '../ascii.ts'
-import { readBody } from '../body.ts'
-import type { Versioning } from '../backend.ts'
-import { S3Error } from '../errors.ts'
-import type { Call } from '../operation.ts'
-import { emptyResponse, xmlResponse, type S3Response } from '../response.ts'
-import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../xml.ts'
+import { trimXml } from '../http/ascii.ts'
+import { readBody } from '../body/body.ts'
+import type { Versioning } from '../port/backend.ts'
+import { S3Error } from '../http/errors.ts'
+import type { Call } from './operation.ts'
+import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'
+import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 
 export const VERSIONING_LIMITS: XmlLimits = { maxBytes: 16 * 1024, maxElements: 8, maxDepth: 3 }
 

@@ -4,10 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { ChecksumAlgorithm } from '../backend.ts'
-import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../checksum.ts'
+import type { ChecksumAlgorithm } from '../port/backend.ts'
+import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
 import { sendRaw, type ConformanceTarget, type RawResponse } from '../conformance/world.ts'
-import type { Operation } from '../operation.ts'
+import type { Operation } from '../s3/operation.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
 import type { Unsigned } from './signer.ts'
 

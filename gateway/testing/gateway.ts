@@ -2,12 +2,12 @@
 
 import { randomBytes } from 'node:crypto'
 import { GatewayMetrics } from '../admin/metrics.ts'
-import type { SigV2 } from '../auth.ts'
-import type { Backend, Credential } from '../backend.ts'
-import type { GatewayClock } from '../clock.ts'
-import type { IamBackend } from '../iam-backend.ts'
-import type { ConformanceTarget } from '../conformance.ts'
-import { MemoryBackend } from '../memory-backend.ts'
+import type { SigV2 } from '../auth/auth.ts'
+import type { Backend, Credential } from '../port/backend.ts'
+import type { GatewayClock } from '../http/clock.ts'
+import type { IamBackend } from '../port/iam-backend.ts'
+import type { ConformanceTarget } from '../conformance/conformance.ts'
+import { MemoryBackend } from '../memory/memory-backend.ts'
 import { createGateway, type Gateway, type GatewayLimits } from '../server.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
 

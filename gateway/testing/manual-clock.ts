@@ -1,6 +1,6 @@
 /** A clock that tests move by hand. Wall time is real, so that requests can be signed. */
 
-import type { GatewayClock } from '../clock.ts'
+import type { GatewayClock } from '../http/clock.ts'
 
 export class ManualClock implements GatewayClock {
   #nowMs = 0

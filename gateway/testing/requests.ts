@@ -3,9 +3,9 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import type { Credential } from '../backend.ts'
-import { parseRequest } from '../request.ts'
-import type { S3Request } from '../request.ts'
+import type { Credential } from '../port/backend.ts'
+import { parseRequest } from '../http/request.ts'
+import type { S3Request } from '../http/request.ts'
 
 /** The key of AWS's published examples. */
 export const EXAMPLE_CREDENTIAL: Credential = {

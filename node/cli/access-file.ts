@@ -8,7 +8,7 @@
 
 import { close, constants, fstatSync, open, openSync, stat, write, writeSync } from 'node:fs'
 import type { Clock } from '../env/ports.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { LineWriter } from './line-writer.ts'
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants

@@ -1,9 +1,9 @@
 /** `shoal account`: the accounts of the cluster, for the administrators of its first one. */
 
 import type { Command } from 'commander'
-import type { XmlElement } from '../../gateway/xml.ts'
+import type { XmlElement } from '../../gateway/http/xml.ts'
 import type { Clock } from '../env/ports.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import {
   childNamed,
   QueryClient,

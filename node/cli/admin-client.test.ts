@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openDataDirectory, type DataDirectory } from '../data-directory.ts'
-import { UsageError } from '../usage-error.ts'
+import { openDataDirectory, type DataDirectory } from '../process/data-directory.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { adminClient } from './admin-client.ts'
 
 let parent: string

@@ -6,11 +6,11 @@
  * nobody else on a port of this machine is given it.
  */
 
-import type { LocateResult } from '../../gateway/admin/locate-result.ts'
+import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
-import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/admin/credential.ts'
+import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/port/credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
 import type {
   LayoutChange,
@@ -19,11 +19,11 @@ import type {
   LayoutTable,
   LossReport,
   PlannedChange,
-} from '../../gateway/admin/layout.ts'
-import type { SecretStatus, TokenStatus } from '../../gateway/admin/status.ts'
-import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
-import { readAdminCredential, readNode } from '../data-directory.ts'
-import { UsageError } from '../usage-error.ts'
+} from '../../gateway/port/layout.ts'
+import type { SecretStatus, TokenStatus } from '../../gateway/port/status.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/backend.ts'
+import { readAdminCredential, readNode } from '../process/data-directory.ts'
+import { UsageError } from '../tools/usage-error.ts'
 
 const ANSWER_BYTES_MAX = 64 << 20
 const DEFAULT_DATA = './shoal-data'

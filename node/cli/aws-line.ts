@@ -1,7 +1,7 @@
 /** The aws-cli line that a new user pastes into a shell. */
 
-import type { Config } from '../config.ts'
-import type { RunningNode } from './running-node.ts'
+import type { Config } from '../process/config.ts'
+import type { RunningNode } from '../process/running-node.ts'
 
 /** As one word of a POSIX shell. */
 export function shellWord(text: string): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { nodeId, type NodeId } from '../../protocol/ids.ts'
 import { planCluster, type ExistingNode } from './cluster-plan.ts'
 

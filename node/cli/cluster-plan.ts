@@ -1,7 +1,7 @@
 /** Which nodes `shoal cluster` runs, where, and which of them must join first. Pure. */
 
 import type { NodeId } from '../../protocol/ids.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 
 const NODES_DEFAULT = 3
 const NODES_MAX = 100

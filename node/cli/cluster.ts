@@ -19,12 +19,12 @@ import {
   readNode,
   type NodeRecord,
   type RootCredentials,
-} from '../data-directory.ts'
+} from '../process/data-directory.ts'
 import { shortId, type NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 import { nodeIdOfKey } from '../net/identity.ts'
 import { probeListen } from '../net/listen-probe.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { AdminClient } from './admin-client.ts'
 import { awsLine, shellWord } from './aws-line.ts'
 import { ChildNode } from './child-node.ts'
@@ -39,7 +39,7 @@ import { loadConfig } from './settings.ts'
 import type { ReadyMessage } from './start.ts'
 import { stopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 
 const TOKEN_TTL_MS = 600_000
 const POLL_INTERVAL_MS = 100

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 
 function systemError(fields: Record<string, unknown>, message = 'x'): Error {

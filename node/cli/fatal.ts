@@ -1,6 +1,6 @@
 /** One clear line for whatever ends a command. Stack traces only with the log level `debug`. */
 
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { printable } from './terminal.ts'
 
 const LINE_MAX = 500

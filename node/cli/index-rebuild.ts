@@ -2,13 +2,13 @@
 
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { lockStopped, readNode } from '../data-directory.ts'
+import { lockStopped, readNode } from '../process/data-directory.ts'
 import { createDisk } from '../env/disk.ts'
 import { openLmdb } from '../env/lmdb.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { SystemRandom } from '../env/system.ts'
-import { openStore } from '../open-store.ts'
-import { formatSize } from '../units.ts'
+import { openStore } from '../assembly/open-store.ts'
+import { formatSize } from '../tools/units.ts'
 import { progressBar } from './table.ts'
 import type { Terminal } from './terminal.ts'
 

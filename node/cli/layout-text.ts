@@ -7,8 +7,8 @@ import type {
   LayoutTable,
   LossReport,
   Move,
-} from '../../gateway/admin/layout.ts'
-import { formatDuration, formatSize } from '../units.ts'
+} from '../../gateway/port/layout.ts'
+import { formatDuration, formatSize } from '../tools/units.ts'
 import { progressBar, table } from './table.ts'
 import { printable } from './terminal.ts'
 

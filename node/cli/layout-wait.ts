@@ -1,8 +1,8 @@
 /** Waits until a change of the layout is done: on a terminal with bars, else with a line for each step. */
 
-import type { LayoutChange, LayoutChanged, LayoutTable } from '../../gateway/admin/layout.ts'
+import type { LayoutChange, LayoutChanged, LayoutTable } from '../../gateway/port/layout.ts'
 import type { Clock } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 import type { AdminClient } from './admin-client.ts'
 import { describeError } from './fatal.ts'
 import { layoutLines, progressLines } from './layout-text.ts'

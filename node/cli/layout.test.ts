@@ -6,7 +6,7 @@ import type {
   LayoutNode,
   LayoutPlan,
   LayoutTable,
-} from '../../gateway/admin/layout.ts'
+} from '../../gateway/port/layout.ts'
 import type { Clock } from '../env/ports.ts'
 import { layoutLines, planLines, progressLines } from './layout-text.ts'
 import { isMade, waitForChange, waitForRest } from './layout-wait.ts'

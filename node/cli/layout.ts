@@ -1,10 +1,10 @@
 /** `shoal layout`: who is a member, what a change would move, and the changes themselves. */
 
 import { InvalidArgumentError, type Command } from 'commander'
-import type { LayoutChange, PlannedChange } from '../../gateway/admin/layout.ts'
+import type { LayoutChange, PlannedChange } from '../../gateway/port/layout.ts'
 import type { Clock } from '../env/ports.ts'
-import { parseSize } from '../units.ts'
-import { UsageError } from '../usage-error.ts'
+import { parseSize } from '../tools/units.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
 import { layoutLines, lossLines, planLines } from './layout-text.ts'
 import { waitForChange, waitForRest } from './layout-wait.ts'

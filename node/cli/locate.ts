@@ -1,7 +1,7 @@
 /** `shoal locate s3://bucket/key`: where an object's metadata lies, by the layout and by the DHT. */
 
-import type { LocateResult } from '../../gateway/admin/locate-result.ts'
-import { UsageError } from '../usage-error.ts'
+import type { LocateResult } from '../../gateway/port/locate-result.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import type { AdminClient } from './admin-client.ts'
 import { shortNode, table } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'

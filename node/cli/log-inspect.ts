@@ -13,13 +13,13 @@ import {
   systemNameOf,
   uploadIdOf,
 } from '../../protocol/keyspace/register-key.ts'
-import { inspectSegment, type InspectedRecord } from '../data/inspect.ts'
-import { readLogId } from '../data/open-segments.ts'
-import { segmentOfName } from '../data/segment.ts'
-import type { Damage } from '../data/types.ts'
+import { inspectSegment, type InspectedRecord } from '../log/inspect.ts'
+import { readLogId } from '../log/open-segments.ts'
+import { segmentOfName } from '../log/segment.ts'
+import type { Damage } from '../log/types.ts'
 import { createDisk } from '../env/disk.ts'
-import { nameOfType, RECORD } from '../metadata/index-rows.ts'
-import { UsageError } from '../usage-error.ts'
+import { nameOfType, RECORD } from '../replica/index-rows.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 const PROBLEMS_SHOWN = 20

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openDataDirectory } from '../data-directory.ts'
+import { openDataDirectory } from '../process/data-directory.ts'
 import { runCommandLine } from './program.ts'
 import type { Terminal } from './terminal.ts'
 

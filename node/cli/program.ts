@@ -2,8 +2,8 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { SystemClock } from '../env/system.ts'
-import { UsageError } from '../usage-error.ts'
-import { VERSION } from '../version.ts'
+import { UsageError } from '../tools/usage-error.ts'
+import { VERSION } from '../process/version.ts'
 import { addAccountCommand } from './account.ts'
 import { adminClient as client, type NodeOptions } from './admin-client.ts'
 import { runCluster, type ClusterOptions } from './cluster.ts'

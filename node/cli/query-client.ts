@@ -2,11 +2,11 @@
 
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
-import { ALGORITHM, hmacHex, signingKey, stringToSign } from '../../gateway/sigv4/canonical.ts'
-import { parseXml, type XmlElement } from '../../gateway/xml.ts'
-import { readCredentials, readNode } from '../data-directory.ts'
+import { ALGORITHM, hmacHex, signingKey, stringToSign } from '../../gateway/auth/sigv4/canonical.ts'
+import { parseXml, type XmlElement } from '../../gateway/http/xml.ts'
+import { readCredentials, readNode } from '../process/data-directory.ts'
 import type { Clock } from '../env/ports.ts'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../tools/usage-error.ts'
 
 const ANSWER_BYTES_MAX = 8 << 20
 const ANSWER_ELEMENTS_MAX = 1_000_000

@@ -1,11 +1,11 @@
 /** `shoal scrub`: the node verifies everything that it keeps, now, and mends what it can. */
 
-import type { ScrubStatus } from '../../gateway/backend.ts'
+import type { ScrubStatus } from '../../gateway/port/backend.ts'
 import type { Clock } from '../env/ports.ts'
 import type { AdminClient } from './admin-client.ts'
 import { scrubLine } from './status.ts'
 import type { Terminal } from './terminal.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 
 const POLL_MS = 300
 

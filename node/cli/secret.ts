@@ -1,9 +1,9 @@
 /** `shoal secret`: the cluster secret, which signs sessions and seals access keys. */
 
 import { InvalidArgumentError, type Command } from 'commander'
-import type { SecretStatus } from '../../gateway/admin/status.ts'
-import { parseDuration } from '../units.ts'
-import { UsageError } from '../usage-error.ts'
+import type { SecretStatus } from '../../gateway/port/status.ts'
+import { parseDuration } from '../tools/units.ts'
+import { UsageError } from '../tools/usage-error.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,17 +1,17 @@
 /** From the options of a command to its configuration: reads the file and what the directory knows. */
 
 import { readFileSync } from 'node:fs'
-import { flagNames, resolveConfig } from '../config.ts'
-import type { Config, ConfigSources, RawConfig } from '../config.ts'
+import { flagNames, resolveConfig } from '../process/config.ts'
+import type { Config, ConfigSources, RawConfig } from '../process/config.ts'
 import {
   isAdmittedDirectory,
   isMemberDirectory,
   layoutOfDirectory,
   readNode,
-} from '../data-directory.ts'
-import type { NodeRecord } from '../data-directory.ts'
-import { decodeToken } from '../membership/token-codec.ts'
-import { UsageError } from '../usage-error.ts'
+} from '../process/data-directory.ts'
+import type { NodeRecord } from '../process/data-directory.ts'
+import { decodeToken } from '../layout/token-codec.ts'
+import { UsageError } from '../tools/usage-error.ts'
 
 /** Options as commander gives them: the flags, and --config. */
 export type StartOptions = Readonly<Partial<Record<(typeof flagNames)[number] | 'config', string>>>

@@ -1,14 +1,14 @@
 /** `shoal start`: one node in this process, until a signal or a failure ends it. */
 
 import { basename, join, resolve } from 'node:path'
-import { unknownVariables } from '../config.ts'
-import type { Config } from '../config.ts'
+import { unknownVariables } from '../process/config.ts'
+import type { Config } from '../process/config.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { openAccessLog } from './access-file.ts'
 import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
-import type { NodeHooks, Progress, RunningNode, StartChoices, StartNode } from './running-node.ts'
+import type { NodeHooks, Progress, RunningNode, StartChoices, StartNode } from '../process/running-node.ts'
 import { checkOrigin, checkReplace, loadConfig, type StartOptions } from './settings.ts'
 import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'
@@ -59,7 +59,7 @@ export async function runStart(
   }
   const signals = stopSignals({ supervised, force: () => process.exit(130) })
   for (const name of unknownVariables(process.env)) logger.warn({ name }, 'variable means nothing')
-  const { startNode }: { startNode: StartNode } = await import('../start.ts')
+  const { startNode }: { startNode: StartNode } = await import('../start/start.ts')
   const hooks: NodeHooks = {
     logger,
     accessLog: openAccessLog(config.accessLog, clock),

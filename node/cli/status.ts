@@ -1,13 +1,13 @@
 /** `shoal status`: members, epoch, health, space and work in progress. */
 
 import { shortId } from '../../protocol/ids.ts'
-import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/backend.ts'
 import type { Clock } from '../env/ports.ts'
-import { formatDuration, formatSize } from '../units.ts'
+import { formatDuration, formatSize } from '../tools/units.ts'
 import type { AdminClient } from './admin-client.ts'
 import { progressBar, table } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 
 const WATCH_INTERVAL_MS = 1_000
 

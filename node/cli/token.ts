@@ -1,8 +1,8 @@
 /** `shoal token`: makes, lists and revokes tokens with which nodes join. */
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import type { TokenStatus } from '../../gateway/admin/status.ts'
-import { parseDuration } from '../units.ts'
+import type { TokenStatus } from '../../gateway/port/status.ts'
+import { parseDuration } from '../tools/units.ts'
 import { adminClient, type NodeOptions } from './admin-client.ts'
 import { table } from './table.ts'
 import type { Terminal } from './terminal.ts'

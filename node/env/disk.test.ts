@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { diskCompliance } from './disk.compliance.ts'
+import { diskCompliance } from './testing/disk.compliance.ts'
 import { createDisk, withoutFirstBytes } from './disk.ts'
 
 const directories: string[] = []

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { indexCompliance } from './index.compliance.ts'
+import { indexCompliance } from './testing/index.compliance.ts'
 import { openLmdb } from './lmdb.ts'
 import type { Index } from './ports.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ManualClock } from '../net/fake-stream.ts'
+import { ManualClock } from '../net/testing/fake-stream.ts'
 import { watchTurns } from './turn-watch.ts'
 
 async function rest(): Promise<void> {

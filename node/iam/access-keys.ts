@@ -6,13 +6,13 @@
  * account-keys.ts. The secret is shown once, in the answer that makes it.
  */
 
-import type { Identity, RequestContext } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { Identity, RequestContext } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { secretId } from '../../protocol/layout/secret.ts'
-import { accountOf } from '../metadata/account-record.ts'
+import { accountOf } from '../objects/account-record.ts'
 import { rootKeysOf, withRootKey } from './account-keys.ts'
 import type { ModuleOptions } from './common.ts'
 import { compareTexts } from './directory.ts'
@@ -27,7 +27,7 @@ import { drawSecret, uniqueId } from './ids.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, subjectOf } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER } from './records.ts'
-import { seal } from './sealing.ts'
+import { seal } from '../layout/sealing.ts'
 import type { IamActions } from './service.ts'
 import type { Users } from './users.ts'
 

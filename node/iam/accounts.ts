@@ -6,10 +6,10 @@
  * and looked through then, so that nothing comes into it unseen; what is found opens it again.
  */
 
-import type { RequestContext } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
-import { accountOf } from '../metadata/account-record.ts'
+import { accountOf } from '../objects/account-record.ts'
 import type { AccessKeys, FirstAccount } from './access-keys.ts'
 import { rootKeysOf } from './account-keys.ts'
 import type { ModuleOptions } from './common.ts'

@@ -1,7 +1,7 @@
 /** What the modules of the IAM role are given, and what they show alike. */
 
-import type { PolicyText } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { Tag } from '../../protocol/iam/record.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { invalidInput, limitExceeded } from './errors.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { internalContext } from '../internal-context.ts'
-import { MemoryRegisters } from '../metadata/testing/memory-registers.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import { MemoryRegisters } from '../objects/testing/memory-registers.ts'
 import { Directory } from './directory.ts'
 import { limitExceeded } from './errors.ts'
 import { Records } from './records.ts'

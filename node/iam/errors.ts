@@ -1,6 +1,6 @@
 /** AWS's words for what goes wrong with identities: code, status, text. */
 
-import { IamError } from '../../gateway/iam-backend.ts'
+import { IamError } from '../../gateway/port/iam-backend.ts'
 
 export function noSuchEntity(what: string, name: string): IamError {
   return new IamError('NoSuchEntity', 404, `The ${what} with name ${name} cannot be found.`)

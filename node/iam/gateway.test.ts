@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import type { Backend } from '../../gateway/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
 import { ABSENT_ACTIONS } from '../../gateway/iam/absent.ts'
 import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import type { ParameterRule } from '../../gateway/iam/parameters.ts'

@@ -6,8 +6,8 @@
  * replaced, what those who had it may do without it.
  */
 
-import type { PolicyText, RequestContext } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { PolicyText, RequestContext } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { NamedPolicy } from '../../protocol/iam/record.ts'
 import {
   attachedPage,

@@ -3,11 +3,11 @@
  * (service.ts and its modules), and the sessions that they give (sessions.ts).
  */
 
-import type { Credential } from '../../gateway/backend.ts'
-import type { IamBackend } from '../../gateway/iam-backend.ts'
+import type { Credential } from '../../gateway/port/backend.ts'
+import type { IamBackend } from '../../gateway/port/iam-backend.ts'
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
-import type { Registers } from '../metadata/registers.ts'
+import type { Registers } from '../quorum/registers.ts'
 import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
@@ -19,7 +19,7 @@ import { Records } from './records.ts'
 import { Resolver, rootIdentity } from './resolve.ts'
 import { Rights } from './rights.ts'
 import { Roles } from './roles.ts'
-import { unseal } from './sealing.ts'
+import { unseal } from '../layout/sealing.ts'
 import { IamService } from './service.ts'
 import { Rotation } from './rotation.ts'
 import { Sessions, type SessionCluster } from './sessions.ts'

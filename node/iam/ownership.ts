@@ -3,7 +3,7 @@
  * else's rights, or escape a Deny. So whoever renames it must have every right over it that there is (row 31).
  */
 
-import type { IamCall } from '../../gateway/iam-backend.ts'
+import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import { DECISION_STEPS_MAX } from '../../protocol/iam/decide.ts'
 import { Meter, type Work } from '../../protocol/work.ts'

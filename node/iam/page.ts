@@ -1,6 +1,6 @@
 /** Pages of a list: MaxItems (100 by default, 1,000 at most) from behind Marker, as AWS cuts them. */
 
-import type { IamCall } from '../../gateway/iam-backend.ts'
+import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import { validationError } from './errors.ts'
 import { integerOf, textOf } from './parameters.ts'
 

@@ -1,6 +1,6 @@
 /** Parameters of a call, as its row of the table has checked them (gateway/iam/operations.ts). */
 
-import type { IamCall, QueryRecord, QueryValue } from '../../gateway/iam-backend.ts'
+import type { IamCall, QueryRecord, QueryValue } from '../../gateway/port/iam-backend.ts'
 import { validationError } from './errors.ts'
 
 /** Undefined: not given. */

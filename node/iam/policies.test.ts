@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { IamResult } from '../../gateway/iam-backend.ts'
+import type { IamResult } from '../../gateway/port/iam-backend.ts'
 import { allow, deny, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
 
 const ARN = `arn:aws:iam::${FIRST_ACCOUNT}:policy/p`

@@ -1,7 +1,7 @@
 /** Row 31: a trust or bucket policy means the user or role that had the name when the policy was stored. */
 
 import { describe, expect, test } from 'vitest'
-import { internalContext } from '../internal-context.ts'
+import { internalContext } from '../tools/internal-context.ts'
 import { FIRST_ACCOUNT, IamWorld, allow } from './testing/world.ts'
 
 const arn = (rest: string): string => `arn:aws:iam::${FIRST_ACCOUNT}:${rest}`

@@ -4,8 +4,8 @@
  * never out of date in a decision.
  */
 
-import type { RequestContext } from '../../gateway/backend.ts'
-import type { PrincipalDirectory } from '../../gateway/principals.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import {
   entityIdOf,

@@ -20,8 +20,8 @@ import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { RequestContext } from '../../gateway/backend.ts'
-import type { ChangeOutcome, Registers } from '../metadata/registers.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { ChangeOutcome, Registers } from '../quorum/registers.ts'
 
 /** One kind of record: where it lies and how it is written. */
 export interface RecordKind<T> {
@@ -37,7 +37,7 @@ export const ACCESS_KEY: RecordKind<AccessKeyRecord> = {
   space: 'access-key',
   codec: accessKeyCodec,
 }
-/** By the account's id. Its buckets are metadata/buckets.ts's: pass them on as they are. */
+/** By the account's id. Its buckets are objects/buckets.ts's: pass them on as they are. */
 export const ACCOUNT: RecordKind<AccountRecord> = { space: 'account', codec: accountCodec }
 
 /** By account and name: `byName`. */

@@ -17,13 +17,13 @@ import { ACCESS_KEY_ID, entityArn, principalArn } from '../../protocol/iam/ident
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
-import type { Credential, Identity, PolicyText } from '../../gateway/backend.ts'
+import type { Credential, Identity, PolicyText } from '../../gateway/port/backend.ts'
 import type { Clock, Network } from '../env/ports.ts'
-import { internalContext } from '../internal-context.ts'
-import { FreshCache, type Fresh } from './fresh.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import { FreshCache, type Fresh } from '../tools/fresh.ts'
 import { managedText, ROLE, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from './records.ts'
-import { unsealed, type SealingSecrets } from './sealing.ts'
+import { unsealed, type SealingSecrets } from '../layout/sealing.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 /** T7. */

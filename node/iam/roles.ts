@@ -1,8 +1,8 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
-import type { RequestContext } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
-import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/principals.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
+import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/port/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'

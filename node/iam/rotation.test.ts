@@ -1,10 +1,10 @@
 /** After a rotation of the cluster secret: keys go on, sessions for as long as was said. */
 
 import { describe, expect, test } from 'vitest'
-import type { Credential } from '../../gateway/backend.ts'
+import type { Credential } from '../../gateway/port/backend.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { secretId } from '../../protocol/layout/secret.ts'
-import { internalContext } from '../internal-context.ts'
+import { internalContext } from '../tools/internal-context.ts'
 import { ACCESS_KEY, Records } from './records.ts'
 import { allow, FIRST_KEY, IamWorld } from './testing/world.ts'
 

@@ -9,14 +9,14 @@
  */
 
 import { secretId } from '../../protocol/layout/secret.ts'
-import type { RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
 import type { Clock, Random } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
-import { internalContext } from '../internal-context.ts'
+import { sleep } from '../tools/sleep.ts'
+import { internalContext } from '../tools/internal-context.ts'
 import { rootKeysOf } from './account-keys.ts'
 import type { Accounts } from './accounts.ts'
 import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
-import { seal, unsealed, type SealingSecrets } from './sealing.ts'
+import { seal, unsealed, type SealingSecrets } from '../layout/sealing.ts'
 import type { Users } from './users.ts'
 
 const NONCE_BYTES = 12

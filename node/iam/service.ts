@@ -1,13 +1,13 @@
 /** The IAM role of a node: each action of the table of operations goes to the module that answers it. */
 
-import type { RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
 import {
   IamError,
   type IamBackend,
   type IamCall,
   type IamResult,
   type NamedKind,
-} from '../../gateway/iam-backend.ts'
+} from '../../gateway/port/iam-backend.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 
 export type IamHandler = (call: IamCall) => Promise<IamResult>

@@ -1,7 +1,7 @@
 /** Temporary credentials: STS's actions of the query API. */
 
-import type { Identity } from '../../gateway/backend.ts'
-import { IamError, type IamCall, type IamResult } from '../../gateway/iam-backend.ts'
+import type { Identity } from '../../gateway/port/backend.ts'
+import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
 import { compiledPolicy } from '../../protocol/iam/compiled.ts'
 import type { Decision } from '../../protocol/iam/decide.ts'
 import type { Work } from '../../protocol/work.ts'

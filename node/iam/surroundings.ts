@@ -3,7 +3,7 @@
  * Read for checks of rights (rights.ts): each bucket and role of the account once, as it is now.
  */
 
-import type { RequestContext } from '../../gateway/backend.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Policy } from '../../protocol/iam/policy.ts'
@@ -11,7 +11,7 @@ import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import { isNameDependent, isPersonal } from '../../protocol/iam/reach.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import type { Meter, Work } from '../../protocol/work.ts'
-import type { IamCall } from '../../gateway/iam-backend.ts'
+import type { IamCall } from '../../gateway/port/iam-backend.ts'
 
 export interface BucketPolicyText {
   readonly policy: string

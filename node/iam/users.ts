@@ -1,7 +1,7 @@
 /** Users: actions of the query API on them. Their keys: access-keys.ts; their groups: groups.ts. */
 
-import type { RequestContext } from '../../gateway/backend.ts'
-import type { IamCall, IamResult } from '../../gateway/iam-backend.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { entityArn, principalArn } from '../../protocol/iam/identity.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'

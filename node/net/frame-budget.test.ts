@@ -1,7 +1,7 @@
 /** Budgets of one connection under a clock that the test moves; strangers.test.ts has them on real sockets. */
 
 import { expect, test } from 'vitest'
-import { ManualClock } from './fake-stream.ts'
+import { ManualClock } from './testing/fake-stream.ts'
 import { FrameBudget } from './frame-budget.ts'
 import type { MuxedStream } from './frame-budget.ts'
 import { KIB, MEMBER_ALLOWANCE, STRANGER_ALLOWANCE, STRANGER_STREAMS } from './limits.ts'

@@ -24,7 +24,7 @@ import {
   PROVIDE_PAUSE_MS_FIRST,
   PROVIDE_TIMEOUT_MS,
 } from './limits.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 
 const RAW_CODEC = 0x55
 const SHA2_256 = 0x12

@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test } from 'vitest'
 import { groupOfAddress } from './address-group.ts'
-import { ManualClock } from './fake-stream.ts'
+import { ManualClock } from './testing/fake-stream.ts'
 import { Handshakes } from './handshakes.ts'
 import { ADDRESS_CONNECTS, ADDRESSES_MAX, HANDSHAKES_MAX, STRANGER_CONNECTS } from './limits.ts'
 import { Places } from './places.ts'

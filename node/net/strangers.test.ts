@@ -13,7 +13,7 @@ import {
   STRANGER_ALLOWANCE,
   STRANGER_CONNECTIONS_MAX_ADDRESS,
 } from './limits.ts'
-import { allConnected, introduce } from './network.compliance.ts'
+import { allConnected, introduce } from './testing/network.compliance.ts'
 import type { Libp2pNetwork } from './network.ts'
 import { openedAndReset, RawPeer, RST, SYN, yamuxFrame } from './testing/raw-peer.ts'
 import type { RawConnection } from './testing/raw-peer.ts'

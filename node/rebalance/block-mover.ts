@@ -31,10 +31,10 @@ import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { isSameSet, majority } from '../../protocol/register/quorum.ts'
 import { blockCount, DIGEST_BYTES, REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
-import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
+import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import { sleep, Turns } from '../env/sleep.ts'
-import type { LostBlocks } from '../metadata/lost-blocks.ts'
+import { sleep, Turns } from '../tools/sleep.ts'
+import type { LostBlocks } from '../quorum/lost-blocks.ts'
 import {
   BLOCKS_LEVEL,
   ENUMERATE,
@@ -43,9 +43,9 @@ import {
   NO_WITNESS,
 } from '../repair/exchange.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
-import type { Peers } from '../rpc/peers.ts'
-import type { DeadData } from '../space/dead-data.ts'
-import type { Freer } from '../space/freer.ts'
+import type { Peers } from '../quorum/peers.ts'
+import type { DeadData } from '../replica/dead-data.ts'
+import type { Freer } from '../reclaim/freer.ts'
 import type { MoveFile } from './move-file.ts'
 import { inMoveOrder, type Waiting } from './move-order.ts'
 import { ByteRate, Slots, Throughput } from './rate.ts'

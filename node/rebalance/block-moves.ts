@@ -1,10 +1,10 @@
 /** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
 
-import type { Gauge } from '../../gateway/backend.ts'
+import type { Gauge } from '../../gateway/port/backend.ts'
 import { EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
-import { isNearlyFull } from '../data/free-space.ts'
-import type { Store } from '../data/store.ts'
-import { digestRow } from '../metadata/index-rows.ts'
+import { isNearlyFull } from '../log/free-space.ts'
+import type { Store } from '../log/store.ts'
+import { digestRow } from '../replica/index-rows.ts'
 import { BlockDrop, type BlockDropOptions } from './block-drop.ts'
 import { BlockMover, type BlockMoverOptions, type MoverProgress } from './block-mover.ts'
 import { moveGauges } from './move-gauges.ts'

@@ -10,7 +10,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 import type { Copier } from './copier.ts'
 import type { Entering } from './entering.ts'
 

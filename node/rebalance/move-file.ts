@@ -34,9 +34,9 @@ import {
   type Bitmap,
 } from '../../protocol/keyspace/bitmap.ts'
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
-import { isNoSpace } from '../data/errors.ts'
+import { isNoSpace } from '../log/errors.ts'
 import type { Disk, Logger } from '../env/ports.ts'
-import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../two-slot-file.ts'
+import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../tools/two-slot-file.ts'
 
 export const MOVE_FILE = 'moves'
 

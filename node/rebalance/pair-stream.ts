@@ -6,7 +6,7 @@ import type { Ballot } from '../../protocol/register/ballot.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { WirePairsReply } from '../../protocol/rpc/messages.js'
 import { ENUMERATE } from '../repair/exchange.ts'
-import type { Peers } from '../rpc/peers.ts'
+import type { Peers } from '../quorum/peers.ts'
 import type { Bitmap } from '../../protocol/keyspace/bitmap.ts'
 
 export const CALL_TIMEOUT_MS = 10_000

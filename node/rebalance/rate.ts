@@ -1,7 +1,7 @@
 /** A rate in bytes a second, for work in the background: each piece waits until those before it had their time. */
 
 import type { Clock } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 
 /** What was not used lately may be caught up with. */
 const BURST_MS = 250

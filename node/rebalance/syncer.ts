@@ -7,7 +7,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
+import { sleep } from '../tools/sleep.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
 import type { Copier } from './copier.ts'
 import type { Entering } from './entering.ts'

@@ -21,12 +21,12 @@ import type {
   WireSummaryReply,
   WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
-import { rowPages } from '../data/row-pages.ts'
-import type { Store } from '../data/store.ts'
+import { rowPages } from '../log/row-pages.ts'
+import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { endOfPartitionRows, registerRow } from '../metadata/index-rows.ts'
-import type { RegisterHost } from '../metadata/register-host.ts'
-import { decodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
+import { endOfPartitionRows, registerRow } from '../replica/index-rows.ts'
+import type { RegisterHost } from '../replica/register-host.ts'
+import { decodeNumber, hasState, stateOfRow } from '../replica/row-format.ts'
 import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 

@@ -8,13 +8,13 @@
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import { rowPages } from '../data/row-pages.ts'
-import type { Store } from '../data/store.ts'
+import { rowPages } from '../log/row-pages.ts'
+import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { sleep } from '../env/sleep.ts'
-import { RECORD } from '../metadata/index-rows.ts'
-import type { RegisterHost } from '../metadata/register-host.ts'
-import { hasState } from '../metadata/row-format.ts'
+import { sleep } from '../tools/sleep.ts'
+import { RECORD } from '../replica/index-rows.ts'
+import type { RegisterHost } from '../replica/register-host.ts'
+import { hasState } from '../replica/row-format.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
 const AGAIN_MS = 5_000

@@ -22,13 +22,13 @@ import {
   EMPTY_DIGEST,
   REGISTER_DIGEST_BYTES,
 } from '../../protocol/sync/digest.ts'
-import { rowPages } from '../data/row-pages.ts'
-import type { Store } from '../data/store.ts'
+import { rowPages } from '../log/row-pages.ts'
+import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { Turns } from '../env/sleep.ts'
+import { Turns } from '../tools/sleep.ts'
 import type { Forgotten } from './forgotten.ts'
-import { digestRow, endOfPartitionRows, floorOfRow, floorRow } from '../metadata/index-rows.ts'
-import { decodeNumber, encodeNumber, stateOfRow } from '../metadata/row-format.ts'
+import { digestRow, endOfPartitionRows, floorOfRow, floorRow } from '../replica/index-rows.ts'
+import { decodeNumber, encodeNumber, stateOfRow } from '../replica/row-format.ts'
 
 /** Partitions in one group of the first level. */
 export const GROUP_PARTITIONS = 128

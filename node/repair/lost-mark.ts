@@ -6,12 +6,12 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { ballotOfState } from '../../protocol/codec/state.ts'
-import { LogError } from '../data/errors.ts'
-import { rowPages } from '../data/row-pages.ts'
-import type { Store } from '../data/store.ts'
+import { LogError } from '../log/errors.ts'
+import { rowPages } from '../log/row-pages.ts'
+import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { MARK_ROW, RECORD } from '../metadata/index-rows.ts'
-import { decodeNumber, encodeNumber, hasState, stateOfRow } from '../metadata/row-format.ts'
+import { MARK_ROW, RECORD } from '../replica/index-rows.ts'
+import { decodeNumber, encodeNumber, hasState, stateOfRow } from '../replica/row-format.ts'
 import type { Forgotten } from './forgotten.ts'
 
 /** Twice what RegisterHost reserves in one step. */

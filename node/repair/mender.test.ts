@@ -5,8 +5,8 @@ import { bucketId, dataId, type BlockKey, type NodeId } from '../../protocol/ids
 import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import type { OwnedBlock } from '../data/blocks.ts'
-import type { Suspect } from '../space/collector.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Suspect } from '../reclaim/collector.ts'
 import { Mender } from './mender.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)

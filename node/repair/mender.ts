@@ -14,10 +14,10 @@ import type { BlockKey, DataId, NodeId } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { ReplicaSets } from '../../protocol/register/types.ts'
-import type { BlockStore, OwnedBlock } from '../data/blocks.ts'
+import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { Logger } from '../env/ports.ts'
-import type { Suspect } from '../space/collector.ts'
-import { inOrderOfAbsence } from '../space/loss.ts'
+import type { Suspect } from '../reclaim/collector.ts'
+import { inOrderOfAbsence } from '../objects/loss.ts'
 
 const CALL_TIMEOUT_MS = 8_000
 

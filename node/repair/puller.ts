@@ -17,22 +17,22 @@ import { compareBallots, ZERO_BALLOT, type Ballot } from '../../protocol/registe
 import type { Accepted } from '../../protocol/register/types.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
-import type { BlockStore } from '../data/blocks.ts'
-import { rowPages } from '../data/row-pages.ts'
-import type { Store } from '../data/store.ts'
+import type { BlockStore } from '../replica/blocks.ts'
+import { rowPages } from '../log/row-pages.ts'
+import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
-import { inBatches } from '../in-batches.ts'
-import { internalContext } from '../internal-context.ts'
-import { stateOfRow } from '../metadata/row-format.ts'
-import type { Learnt } from '../metadata/host-replies.ts'
-import type { RegisterHost } from '../metadata/register-host.ts'
-import type { LostBlocks } from '../metadata/lost-blocks.ts'
-import type { Registers } from '../metadata/registers.ts'
-import { tombstoneOf } from '../metadata/tombstone.ts'
-import type { Peers } from '../rpc/peers.ts'
-import type { DeadData } from '../space/dead-data.ts'
-import type { Freer } from '../space/freer.ts'
-import type { Tombstones } from '../space/tombstones.ts'
+import { inBatches } from '../tools/in-batches.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import { stateOfRow } from '../replica/row-format.ts'
+import type { Learnt } from '../replica/host-replies.ts'
+import type { RegisterHost } from '../replica/register-host.ts'
+import type { LostBlocks } from '../quorum/lost-blocks.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { tombstoneOf } from '../objects/tombstone.ts'
+import type { Peers } from '../quorum/peers.ts'
+import type { DeadData } from '../replica/dead-data.ts'
+import type { Freer } from '../reclaim/freer.ts'
+import type { Tombstones } from '../replica/tombstones.ts'
 import { ENUMERATE } from './exchange.ts'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -285,7 +285,7 @@ export class Puller {
         { timeoutMs: CALL_TIMEOUT_MS },
       )
       // What a peer at a later epoch has may come from a node that this one's layout does not know: its
-      // attempts would count as over here (node/space/attempt-marks.ts).
+      // attempts would count as over here (node/replica/attempt-marks.ts).
       if (page.epoch !== epoch || view().epoch !== epoch) throw new Error('the epoch is over')
       yield page
       const last = page.keys.at(-1)

@@ -23,9 +23,9 @@ import { hex } from '../../protocol/bytes.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
-import type { Peers, SeenBefore } from '../rpc/peers.ts'
+import type { Peers, SeenBefore } from '../quorum/peers.ts'
 import type { Forgotten } from './forgotten.ts'
-import { isUsedUp, type Sighting } from './sightings.ts'
+import { isUsedUp, type Sighting } from '../replica/sightings.ts'
 
 const CALL_TIMEOUT_MS = 3_000
 const RETRY_MS = 300

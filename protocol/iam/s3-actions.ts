@@ -1,7 +1,7 @@
 /**
  * Actions of S3 by what they act on, as AWS's service authorization reference lists them: also those that
  * Shoal has no operation for, since policies written for AWS name them. A test holds the table of
- * operations (gateway/operations.ts) against it.
+ * operations (gateway/routes/operations.ts) against it.
  */
 
 /** On a bucket: the resource is arn:aws:s3:::bucket. */

@@ -1,7 +1,7 @@
 /**
  * Which cluster secret is in force: part of the layout, so that all members agree, and that the next one comes
  * exactly once however many ask for it. The layout names a secret and never holds it: members hold it
- * (node/membership/secret-office.ts), and each accepts an entry only once it has the secret that the entry names.
+ * (node/layout/secret-office.ts), and each accepts an entry only once it has the secret that the entry names.
  *
  * The first secret of a cluster is in no entry; the second has generation 2.
  */

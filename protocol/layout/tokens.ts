@@ -20,7 +20,7 @@ export const TOKEN_ID = /^[0-9a-f]{16}$/
 export interface TokenRecord {
   /** 8 random bytes, hex. */
   readonly id: string
-  /** Of the token's secret (node/membership/token-codec.ts), hex. The secret itself only the token has. */
+  /** Of the token's secret (node/layout/token-codec.ts), hex. The secret itself only the token has. */
   readonly verifier: string
   /** Wall clock. The member that admits looks at it. */
   readonly expiresMs: number

@@ -17,7 +17,7 @@
 import { parseArgs } from 'node:util'
 import { sleep, until } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
-import type { PlannedChange } from '../../gateway/admin/layout.ts'
+import type { PlannedChange } from '../../gateway/port/layout.ts'
 import { Contents } from './growth/contents.ts'
 import { heldBy, layoutIn, leftOvers, LeastBytes, thinBlocks, type Held } from './growth/held.ts'
 import { Killer } from './growth/killer.ts'

@@ -14,7 +14,7 @@ import { Child, portOf, run, sleep, until } from '../../bench/harness/process.ts
 import { errorCode, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, Shoal, shoal as command } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
-import { readNode } from '../../node/data-directory.ts'
+import { readNode } from '../../node/process/data-directory.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
 import { Context, equal } from './suite.ts'
 

@@ -1,8 +1,8 @@
 /** Nodes that go down and come up again, with what an operator does where one does not. */
 
-import { LogError } from '../../node/data/errors.ts'
-import { MembershipError, type MembershipErrorCode } from '../../node/membership/errors.ts'
-import { LAYOUT_FILE } from '../../node/membership/layout-store.ts'
+import { LogError } from '../../node/log/errors.ts'
+import { MembershipError, type MembershipErrorCode } from '../../node/layout/errors.ts'
+import { LAYOUT_FILE } from '../../node/layout/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { DiskFailure } from '../disk.ts'
 import { CALM } from '../network.ts'

@@ -2,9 +2,9 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { RECORD_HEADER_BYTES } from '../../protocol/codec/record.ts'
-import { LOG_DIRECTORY, segmentPath } from '../../node/data/segment.ts'
-import { LAYOUT_FILE, VOTE_FILE } from '../../node/membership/layout-store.ts'
-import { decodePosition } from '../../node/metadata/row-format.ts'
+import { LOG_DIRECTORY, segmentPath } from '../../node/log/segment.ts'
+import { LAYOUT_FILE, VOTE_FILE } from '../../node/layout/layout-store.ts'
+import { decodePosition } from '../../node/replica/row-format.ts'
 import { FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import type { SimulatedDisk } from '../disk.ts'

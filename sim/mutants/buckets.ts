@@ -1,7 +1,7 @@
 /** Breaks of T7 and T8 in what a node knows of buckets, and in what callers share. */
 
-import { FreshCache } from '../../node/iam/fresh.ts'
-import { BucketProof } from '../../node/metadata/bucket-proof.ts'
+import { FreshCache } from '../../node/tools/fresh.ts'
+import { BucketProof } from '../../node/objects/bucket-proof.ts'
 import { changedBehindTheCut, createdUnderReaders } from './bucket-scenarios.ts'
 import type { NodeMutant } from './mutant.ts'
 

@@ -1,12 +1,12 @@
 /** Breaks of what a start makes of a log that is damaged, or not all there: D4, D7, D8, D9. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
-import { Log } from '../../node/data/log.ts'
-import { Losses } from '../../node/data/losses.ts'
-import { Manifest } from '../../node/data/manifest.ts'
-import { FIRST_BATCH_AT, PAGE_BYTES, segmentPath } from '../../node/data/segment.ts'
-import type { Loss } from '../../node/data/types.ts'
-import { RECORD, type RecordType } from '../../node/metadata/index-rows.ts'
+import { Log } from '../../node/log/log.ts'
+import { Losses } from '../../node/log/losses.ts'
+import { Manifest } from '../../node/log/manifest.ts'
+import { FIRST_BATCH_AT, PAGE_BYTES, segmentPath } from '../../node/log/segment.ts'
+import type { Loss } from '../../node/log/types.ts'
+import { RECORD, type RecordType } from '../../node/replica/index-rows.ts'
 import { corruptBody, written } from '../record-world.ts'
 import { StoreWorld } from '../store-world.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'

@@ -1,11 +1,11 @@
 /** Breaks of T6, T7 and T8: settings and deletions of buckets that not everybody obeys in time. */
 
-import { BUCKET_DELETING } from '../../node/metadata/bucket-record.ts'
-import { Bucket } from '../../node/metadata/bucket.ts'
-import { FenceRaiser } from '../../node/metadata/bucket-fence.ts'
-import { ObjectChanges } from '../../node/metadata/object-changes.ts'
-import { RegisterHost } from '../../node/metadata/register-host.ts'
-import { FreshCache } from '../../node/iam/fresh.ts'
+import { BUCKET_DELETING } from '../../node/objects/bucket-record.ts'
+import { Bucket } from '../../node/objects/bucket.ts'
+import { FenceRaiser } from '../../node/objects/bucket-fence.ts'
+import { ObjectChanges } from '../../node/objects/object-changes.ts'
+import { RegisterHost } from '../../node/replica/register-host.ts'
+import { FreshCache } from '../../node/tools/fresh.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 
 const SETTINGS = simulated({ workloads: ['settings'] })

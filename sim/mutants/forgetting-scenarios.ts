@@ -1,10 +1,10 @@
 /** A node that has lost a part of what it knew, in every order of restarts and rebuilds (D2, D8). */
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
-import { segmentPath } from '../../node/data/segment.ts'
-import type { LogPosition } from '../../node/data/types.ts'
-import { MARK_ROW, positionOfRow } from '../../node/metadata/index-rows.ts'
-import { decodePosition } from '../../node/metadata/row-format.ts'
+import { segmentPath } from '../../node/log/segment.ts'
+import type { LogPosition } from '../../node/log/types.ts'
+import { MARK_ROW, positionOfRow } from '../../node/replica/index-rows.ts'
+import { decodePosition } from '../../node/replica/row-format.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import {
   backendOf,

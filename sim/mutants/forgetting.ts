@@ -3,7 +3,7 @@
 import type { DiskFile } from '../../node/env/ports.ts'
 import { Forgotten, FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
 import { Recall } from '../../node/repair/recall.ts'
-import { Sightings } from '../../node/repair/sightings.ts'
+import { Sightings } from '../../node/replica/sightings.ts'
 import { damagedThen, lostMark, onlyHere, restoredImage } from './forgetting-scenarios.ts'
 import type { NodeMutant } from './mutant.ts'
 import { withMethods } from './ports.ts'

@@ -1,6 +1,6 @@
 /** Breaks of P4 on full disks. */
 
-import { AcceptTally } from '../../node/metadata/accept-tally.ts'
+import { AcceptTally } from '../../node/quorum/accept-tally.ts'
 import { CONFLICT, FULL, outcomeOf, TIMEOUT } from '../testing/scripted-replicas.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'
 

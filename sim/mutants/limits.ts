@@ -4,8 +4,8 @@ import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { Exchange } from '../../node/repair/exchange.ts'
-import { PeerHealth } from '../../node/rpc/peer-health.ts'
-import { Peers } from '../../node/rpc/peers.ts'
+import { PeerHealth } from '../../node/quorum/peer-health.ts'
+import { Peers } from '../../node/quorum/peers.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import {
   backendOf,

@@ -1,12 +1,12 @@
 /** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
-import { Compaction } from '../../node/data/compaction.ts'
-import { Log } from '../../node/data/log.ts'
-import { Store } from '../../node/data/store.ts'
-import type { NewRecord } from '../../node/data/types.ts'
+import { Compaction } from '../../node/log/compaction.ts'
+import { Log } from '../../node/log/log.ts'
+import { Store } from '../../node/log/store.ts'
+import type { NewRecord } from '../../node/log/types.ts'
 import { Forgotten } from '../../node/repair/forgotten.ts'
-import { RECORD } from '../../node/metadata/index-rows.ts'
+import { RECORD } from '../../node/replica/index-rows.ts'
 import { REMOVAL, StoreWorld } from '../store-world.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'
 import { deletedThenRebuilt, lostRecord } from './scenarios.ts'

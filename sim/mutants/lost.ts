@@ -1,9 +1,9 @@
 /** Breaks of A5 and R4: what is lost is called overload, and what is away is called lost. */
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { blockGone } from '../../node/metadata/index-rows.ts'
-import { Loss } from '../../node/space/loss.ts'
-import { Peers } from '../../node/rpc/peers.ts'
+import { blockGone } from '../../node/replica/index-rows.ts'
+import { Loss } from '../../node/objects/loss.ts'
+import { Peers } from '../../node/quorum/peers.ts'
 import { blocksOf } from '../space-checker.ts'
 import {
   backendOf,

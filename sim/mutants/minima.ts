@@ -1,8 +1,8 @@
 /** Breaks of T8 where minima of buckets that are gone are dropped. */
 
-import { Bucket } from '../../node/metadata/bucket.ts'
-import { Buckets } from '../../node/metadata/buckets.ts'
-import { Peers } from '../../node/rpc/peers.ts'
+import { Bucket } from '../../node/objects/bucket.ts'
+import { Buckets } from '../../node/objects/buckets.ts'
+import { Peers } from '../../node/quorum/peers.ts'
 import {
   awayAndBuried,
   knownAndBuried,

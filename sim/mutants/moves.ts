@@ -1,10 +1,10 @@
 /** Mutants of how blocks move while the layout changes, and of what is freed afterwards: L5, L6, L8. */
 
 import { movedEntry } from '../../protocol/layout/transition.ts'
-import { MovedStep } from '../../node/membership/moved-step.ts'
+import { MovedStep } from '../../node/layout/moved-step.ts'
 import { BlockDrop } from '../../node/rebalance/block-drop.ts'
 import { BlockMover } from '../../node/rebalance/block-mover.ts'
-import { Peers } from '../../node/rpc/peers.ts'
+import { Peers } from '../../node/quorum/peers.ts'
 import { lateWhole, sourceKeeps, sourceLeaves } from './moves-scenarios.ts'
 import type { NodeMutant } from './mutant.ts'
 

@@ -2,9 +2,9 @@
 
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import { nodeId } from '../../protocol/ids.ts'
-import { LayoutStore, VOTE_FILE } from '../../node/membership/layout-store.ts'
-import { LAYOUT_RPC, prepareMessage, voteAnswer } from '../../node/membership/messages.ts'
-import { fakePair, ManualClock, type FakeStream } from '../../node/net/fake-stream.ts'
+import { LayoutStore, VOTE_FILE } from '../../node/layout/layout-store.ts'
+import { LAYOUT_RPC, prepareMessage, voteAnswer } from '../../node/layout/messages.ts'
+import { fakePair, ManualClock, type FakeStream } from '../../node/net/testing/fake-stream.ts'
 import { Links } from '../../node/net/links.ts'
 import { PeerLink, type Hearing } from '../../node/net/peer-link.ts'
 import { newStats } from '../../node/net/stats.ts'

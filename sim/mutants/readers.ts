@@ -1,7 +1,7 @@
 /** Breaks of R4: what is taken from under its readers. */
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { Readers } from '../../node/space/readers.ts'
+import { Readers } from '../../node/replica/readers.ts'
 import {
   backendOf,
   BUCKET,

@@ -1,8 +1,8 @@
 /** Breaks of moving registers while the layout changes: L1b, L5, L6, L9. */
 
 import { LayoutView } from '../../protocol/layout/view.ts'
-import { LayoutManager } from '../../node/membership/layout-manager.ts'
-import { RegisterHost } from '../../node/metadata/register-host.ts'
+import { LayoutManager } from '../../node/layout/layout-manager.ts'
+import { RegisterHost } from '../../node/replica/register-host.ts'
 import { Copier } from '../../node/rebalance/copier.ts'
 import { Copy } from '../../node/rebalance/copy.ts'
 import { Entering } from '../../node/rebalance/entering.ts'

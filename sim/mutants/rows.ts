@@ -2,9 +2,9 @@
 
 import { bucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { Log } from '../../node/data/log.ts'
-import { Store } from '../../node/data/store.ts'
-import { RECORD } from '../../node/metadata/index-rows.ts'
+import { Log } from '../../node/log/log.ts'
+import { Store } from '../../node/log/store.ts'
+import { RECORD } from '../../node/replica/index-rows.ts'
 import { RowsWorld } from '../rows-world.ts'
 import type { NodeMutant, Scenario } from './mutant.ts'
 

@@ -2,10 +2,10 @@
 
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { segmentPath } from '../../node/data/segment.ts'
-import type { LogPosition } from '../../node/data/types.ts'
-import { decodePosition } from '../../node/metadata/row-format.ts'
-import { RegisterHost } from '../../node/metadata/register-host.ts'
+import { segmentPath } from '../../node/log/segment.ts'
+import type { LogPosition } from '../../node/log/types.ts'
+import { decodePosition } from '../../node/replica/row-format.ts'
+import { RegisterHost } from '../../node/replica/register-host.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { freedButReferenced, tombstonesOf } from '../space-checker.ts'
 import {

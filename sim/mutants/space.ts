@@ -1,12 +1,12 @@
 /** Breaks of G2, G3 and G5: what is forgotten too early, freed too early, or never. */
 
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
-import { Attempts } from '../../node/data/attempts.ts'
-import { RegisterHost } from '../../node/metadata/register-host.ts'
-import { Registers, type NodeChange } from '../../node/metadata/registers.ts'
-import { Peers } from '../../node/rpc/peers.ts'
-import { Scan } from '../../node/space/scan.ts'
-import { TOMBSTONE, Tombstones } from '../../node/space/tombstones.ts'
+import { Attempts } from '../../node/replica/attempts.ts'
+import { RegisterHost } from '../../node/replica/register-host.ts'
+import { Registers, type NodeChange } from '../../node/quorum/registers.ts'
+import { Peers } from '../../node/quorum/peers.ts'
+import { Scan } from '../../node/reclaim/scan.ts'
+import { TOMBSTONE, Tombstones } from '../../node/replica/tombstones.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 import {
   acceptBehindCollection,

@@ -8,14 +8,14 @@ import { DELETE_LIMITS } from '../../gateway/s3/delete.ts'
 import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from '../../gateway/s3/lifecycle.ts'
 import { BLOCK_LIMITS, parsePublicAccessBlock } from '../../gateway/s3/policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from '../../gateway/s3/versioning.ts'
-import { ChunkedDecoder } from '../../gateway/sigv4/chunked.ts'
+import { ChunkedDecoder } from '../../gateway/body/chunked.ts'
 import {
   encodeUrl,
   escapeXml,
   parsingXml,
   xmlDocument,
   type XmlElement,
-} from '../../gateway/xml.ts'
+} from '../../gateway/http/xml.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { finish, type Work } from '../../protocol/work.ts'
 import { promise, some, text, WORD, type Subject } from './subject.ts'

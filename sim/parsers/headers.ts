@@ -1,26 +1,26 @@
 /** Parsers of single headers and query parameters: ranges, copy sources, conditions, dates, tokens. */
 
-import { parseCopySource } from '../../gateway/copy-source.ts'
+import { parseCopySource } from '../../gateway/http/copy-source.ts'
 import {
   deleteCondition,
   evaluateRead,
   rangeApplies,
   writeCondition,
-} from '../../gateway/conditions.ts'
-import { isChecksumValue, CHECKSUM_ALGORITHMS } from '../../gateway/checksum.ts'
+} from '../../gateway/s3/conditions.ts'
+import { isChecksumValue, CHECKSUM_ALGORITHMS } from '../../gateway/body/checksum.ts'
 import {
   basicDate,
   extendedDate,
   parseBasicDate,
   parseExtendedDate,
   parseHttpDate,
-} from '../../gateway/http-date.ts'
-import { parseCopySourceRange, parseRange } from '../../gateway/range.ts'
-import { httpDate } from '../../gateway/response.ts'
+} from '../../gateway/http/http-date.ts'
+import { parseCopySourceRange, parseRange } from '../../gateway/http/range.ts'
+import { httpDate } from '../../gateway/http/response.ts'
 import { openToken, sealToken } from '../../gateway/s3/list.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
-import { uriEncode } from '../../gateway/sigv4/canonical.ts'
-import type { IamCall } from '../../gateway/iam-backend.ts'
+import { uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
+import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import { markerOf, pageOf } from '../../node/iam/page.ts'
 import { parseInstant } from '../../protocol/iam/instant.ts'
 import { parseIpRange } from '../../protocol/iam/ip.ts'

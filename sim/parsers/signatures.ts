@@ -1,12 +1,12 @@
 /** Heads of requests, and the signatures of both versions in them: by header and by query. */
 
 import type { IncomingMessage } from 'node:http'
-import { announcedTrailers, contentMd5, declaredChecksum } from '../../gateway/checksum.ts'
-import { parseRequest, userMetadata, type S3Request } from '../../gateway/request.ts'
-import { stringsToSign } from '../../gateway/sigv2/canonical.ts'
-import { parseSigV2Header, parseSigV2Query } from '../../gateway/sigv2/claim.ts'
-import { canonicalRequest, uriEncode } from '../../gateway/sigv4/canonical.ts'
-import { parseHeaderClaim, parseQueryClaim, type Claim } from '../../gateway/sigv4/claim.ts'
+import { announcedTrailers, contentMd5, declaredChecksum } from '../../gateway/body/checksum.ts'
+import { parseRequest, userMetadata, type S3Request } from '../../gateway/http/request.ts'
+import { stringsToSign } from '../../gateway/auth/sigv2/canonical.ts'
+import { parseSigV2Header, parseSigV2Query } from '../../gateway/auth/sigv2/claim.ts'
+import { canonicalRequest, uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
+import { parseHeaderClaim, parseQueryClaim, type Claim } from '../../gateway/auth/sigv4/claim.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { HEX, promise, some, text, WORD, type Subject } from './subject.ts'
 

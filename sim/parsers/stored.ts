@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
-import { MemoryBackend } from '../../gateway/memory-backend.ts'
+import { MemoryBackend } from '../../gateway/memory/memory-backend.ts'
 import { createGateway } from '../../gateway/server.ts'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from '../../gateway/testing/requests.ts'
 import { signHeader, TEST_NOW_MS } from '../../gateway/testing/signer.ts'

@@ -3,8 +3,8 @@
  * its documented errors. Anything else is a fault, and so is a broken promise about what was taken.
  */
 
-import { S3Error } from '../../gateway/errors.ts'
-import { IamError } from '../../gateway/iam-backend.ts'
+import { S3Error } from '../../gateway/http/errors.ts'
+import { IamError } from '../../gateway/port/iam-backend.ts'
 import { MalformedPolicyError } from '../../protocol/iam/policy.ts'
 import { BudgetError } from '../../protocol/work.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'

@@ -1,10 +1,10 @@
 /** A whole cluster without faults, for tests that drive its nodes by hand. */
 
-import type { Backend, ObjectHeaders, RequestContext } from '../../gateway/backend.ts'
+import type { Backend, ObjectHeaders, RequestContext } from '../../gateway/port/backend.ts'
 import type { StoreErrorCode } from '../../protocol/errors.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import type { RegisterObserver } from '../../node/metadata/registers.ts'
-import type { ShoalNode } from '../../node/node.ts'
+import type { RegisterObserver } from '../../node/quorum/registers.ts'
+import type { ShoalNode } from '../../node/assembly/node.ts'
 import { CheckerA } from '../checker-a.ts'
 import { SimulatedCluster, type ClusterOptions } from '../cluster.ts'
 

@@ -1,7 +1,7 @@
 /** Clients that put, get, delete, create if absent and list, through any node; and what they saw. */
 
 import { StoreError } from '../../protocol/errors.ts'
-import type { Backend } from '../../gateway/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { isLinearizable, type Call, type Operation } from '../linearizability.ts'
 import { context, contentOf, leavesOpen, putRequest, type Workload } from './clients.ts'

@@ -3,7 +3,7 @@
  * (T8), and no decision rests on a policy that was replaced more than a second ago (T7).
  */
 
-import type { Backend, Versioning } from '../../gateway/backend.ts'
+import type { Backend, Versioning } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { Clients, context, putRequest, type Workload } from './clients.ts'
 

@@ -3,7 +3,7 @@
  * all of it must come back (the checker of space looks), and a completed object has its bytes.
  */
 
-import type { Backend } from '../../gateway/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { bodyOf, Clients, contentOf, context, readTag, type Workload } from './clients.ts'
 

@@ -4,7 +4,7 @@
  * listed, through any node; one that was deleted is gone. What is in doubt may be there or not.
  */
 
-import type { Backend, ListedVersion } from '../../gateway/backend.ts'
+import type { Backend, ListedVersion } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { Clients, context, putRequest, readTag, type Workload } from './clients.ts'
 

@@ -1,6 +1,6 @@
 /** Operations on buckets and their settings. */
 
-import type { Operation } from '../../operation.ts'
+import type { Operation } from '../operation.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket } from '../bucket.ts'
 import { deleteObjects } from '../delete.ts'
 import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from '../lifecycle.ts'

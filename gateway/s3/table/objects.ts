@@ -1,6 +1,6 @@
 /** Operations on objects and multipart uploads. */
 
-import type { Operation } from '../../operation.ts'
+import type { Operation } from '../operation.ts'
 import { getObjectAttributes } from '../attributes.ts'
 import { completeMultipartUpload } from '../complete.ts'
 import { copyObject } from '../copy.ts'

@@ -1,9 +1,9 @@
 /** How rows of the S3 table are written: what a row leaves out has a usual value. */
 
-import type { Handler, Level, Method, Operation } from '../../operation.ts'
+import type { Handler, Level, Method, Operation } from '../operation.ts'
 import { removeFromBucket } from '../unconfigured.ts'
-import { COMMON_HEADERS, HTTP_HEADERS } from '../../names.ts'
-import { DOCUMENTED } from '../../documented.ts'
+import { COMMON_HEADERS, HTTP_HEADERS } from '../../http/names.ts'
+import { DOCUMENTED } from '../../http/documented.ts'
 
 export const CHECKSUMS = [
   'x-amz-sdk-checksum-algorithm',

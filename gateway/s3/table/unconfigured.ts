@@ -1,7 +1,7 @@
 /** Sub-resources that clients probe, and operations of S3 that are not there: 501. */
 
-import { upperCase } from '../../ascii.ts'
-import type { Method, Operation } from '../../operation.ts'
+import { upperCase } from '../../http/ascii.ts'
+import type { Method, Operation } from '../operation.ts'
 import {
   bucketHas,
   bucketLacks,

@@ -1,18 +1,18 @@
 /** The whole IAM role on registers in memory: what a client's call does, below HTTP and rights. */
 
-import type { Credential, Identity } from '../../../gateway/backend.ts'
-import { IamError, type IamResult, type QueryRecord } from '../../../gateway/iam-backend.ts'
+import type { Credential, Identity } from '../../../gateway/port/backend.ts'
+import { IamError, type IamResult, type QueryRecord } from '../../../gateway/port/iam-backend.ts'
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { checkParameters } from '../../../gateway/iam/parameters.ts'
 import { unfold } from '../../../gateway/iam/query.ts'
 import { finish } from '../../../protocol/work.ts'
 import { JoseTokenSigner } from '../../env/tokens.ts'
-import { internalContext } from '../../internal-context.ts'
-import { MemoryRegisters } from '../../metadata/testing/memory-registers.ts'
+import { internalContext } from '../../tools/internal-context.ts'
+import { MemoryRegisters } from '../../objects/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
 import { rootIdentity } from '../resolve.ts'
 import { StoreError } from '../../../protocol/errors.ts'
-import { seal, unseal } from '../sealing.ts'
+import { seal, unseal } from '../../layout/sealing.ts'
 import type { SurroundingsOptions } from '../surroundings.ts'
 
 export const FIRST_ACCOUNT = '100000000001'

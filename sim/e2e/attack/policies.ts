@@ -1,6 +1,6 @@
 /** The most work that IAM's API can be asked for, within its limits and quotas. */
 
-import type { XmlElement } from '../../../gateway/xml.ts'
+import type { XmlElement } from '../../../gateway/http/xml.ts'
 import { QueryClient } from '../../../node/cli/query-client.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 

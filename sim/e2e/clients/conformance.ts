@@ -1,6 +1,6 @@
 /** The suite that the gateway's unit tests run over its memory backend, here on real nodes. */
 
-import { CONFORMANCE_CASES, runCase } from '../../../gateway/conformance.ts'
+import { CONFORMANCE_CASES, runCase } from '../../../gateway/conformance/conformance.ts'
 import type { Suite } from '../suite.ts'
 
 export const conformance: Suite = {

@@ -7,13 +7,13 @@ import {
   recordMetaBytes,
   type RecordHeader,
 } from '../../../protocol/codec/record.ts'
-import { readLogId } from '../../../node/data/open-segments.ts'
-import { FIRST_BATCH_AT, LOG_DIRECTORY, segmentOfName } from '../../../node/data/segment.ts'
-import { walkSegment } from '../../../node/data/walk.ts'
+import { readLogId } from '../../../node/log/open-segments.ts'
+import { FIRST_BATCH_AT, LOG_DIRECTORY, segmentOfName } from '../../../node/log/segment.ts'
+import { walkSegment } from '../../../node/log/walk.ts'
 import { createDisk } from '../../../node/env/disk.ts'
-import { VOTE_FILE } from '../../../node/membership/layout-store.ts'
-import { RECORD } from '../../../node/metadata/index-rows.ts'
-import { NODE_FILE } from '../../../node/node-record.ts'
+import { VOTE_FILE } from '../../../node/layout/layout-store.ts'
+import { RECORD } from '../../../node/replica/index-rows.ts'
+import { NODE_FILE } from '../../../node/process/node-record.ts'
 
 /** A packed block has at most this; larger ones have a record that is not read in one go. */
 const PACKED_MAX = 64 << 10

@@ -2,7 +2,7 @@
 
 import { sleep } from '../../../bench/harness/process.ts'
 import { RawClient } from '../../../bench/harness/s3.ts'
-import type { LayoutChange, LayoutTable } from '../../../gateway/admin/layout.ts'
+import type { LayoutChange, LayoutTable } from '../../../gateway/port/layout.ts'
 import { isAtRest } from '../growth/layout-seen.ts'
 import type { Fleet } from './fleet.ts'
 import type { Injector } from './injector.ts'

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { eachIndexRow } from '../../../bench/harness/index-rows.ts'
 import { nodeId } from '../../../protocol/ids.ts'
 import { LayoutView } from '../../../protocol/layout/view.ts'
-import { lastEntryOf } from '../../../node/membership/layout-file.ts'
-import { decodePosition } from '../../../node/metadata/row-format.ts'
+import { lastEntryOf } from '../../../node/layout/layout-file.ts'
+import { decodePosition } from '../../../node/replica/row-format.ts'
 
 const REGISTER = 'r'.charCodeAt(0)
 const BLOCK = 'b'.charCodeAt(0)

@@ -1,6 +1,6 @@
 /** What `shoal layout show --json` says, as far as these tests look. */
 
-import type { LayoutTable } from '../../../gateway/admin/layout.ts'
+import type { LayoutTable } from '../../../gateway/port/layout.ts'
 
 export interface LayoutSeen extends Pick<LayoutTable, 'epoch' | 'state' | 'sources' | 'nodes'> {
   readonly text: string

@@ -21,7 +21,7 @@ import {
   type Ready,
 } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
-import type { LayoutPlan, PlannedChange } from '../../../gateway/admin/layout.ts'
+import type { LayoutPlan, PlannedChange } from '../../../gateway/port/layout.ts'
 import { AdminClient } from '../../../node/cli/admin-client.ts'
 import { JointTimes } from './joint-times.ts'
 import { layoutOf, type LayoutSeen } from './layout-seen.ts'

@@ -1,0 +1,68 @@
+/**
+ * The audit log: one line for each change of an identity or a policy, also for one that was refused. What
+ * was written stays out of it: documents may hold what nobody else should read, and keys (row 37).
+ */
+
+import type { Identity } from '../port/backend.ts'
+import { sourceIp } from './condition-values.ts'
+import type { GatewayLogger } from '../gate.ts'
+import type { QueryRecord } from '../port/iam-backend.ts'
+import type { S3Request } from '../http/request.ts'
+
+export interface Audited {
+  readonly identity: Identity
+  /** 's3:PutBucketPolicy'. */
+  readonly action: string
+  /** ARN. */
+  readonly target: string
+  /** What else the request named: which key, which policy. */
+  readonly names?: Readonly<Record<string, string>> | undefined
+  readonly request: S3Request
+  readonly requestId: string
+  /** 'done', or the code of the error. */
+  readonly outcome: string
+}
+
+export function auditLine(logger: GatewayLogger, audited: Audited): void {
+  const { identity, action, target, names, request, requestId, outcome } = audited
+  logger.info(
+    {
+      audit: true,
+      actor: identity.principalArn,
+      accountId: identity.accountId,
+      action,
+      target,
+      ...names,
+      sourceIp: sourceIp(request),
+      requestId,
+      outcome,
+    },
+    'audit',
+  )
+}
+
+/** Parameters that name things, and hold neither documents nor secrets: field of the line by parameter. */
+const NAMES: Readonly<Record<string, string>> = {
+  UserName: 'userName',
+  NewUserName: 'newUserName',
+  GroupName: 'groupName',
+  NewGroupName: 'newGroupName',
+  RoleName: 'roleName',
+  PolicyName: 'policyName',
+  PolicyArn: 'policyArn',
+  VersionId: 'versionId',
+  AccessKeyId: 'accessKeyId',
+  Status: 'status',
+  AccountId: 'account',
+  BucketsMax: 'bucketsMax',
+}
+const NAME_CHARACTERS_MAX = 256
+
+export function auditedNames(form: QueryRecord): Record<string, string> {
+  const names: Record<string, string> = {}
+  for (const [parameter, field] of Object.entries(NAMES)) {
+    const value = form[parameter]
+    if (typeof value === 'string') names[field] = value.slice(0, NAME_CHARACTERS_MAX)
+  }
+  return names
+}

@@ -1,0 +1,143 @@
+/** May this caller do this: the one place where the gateway asks protocol/iam (row 30). */
+
+import { compilingPolicies } from '../../protocol/iam/compiled.ts'
+import {
+  deciding,
+  DECISION_STEPS_MAX,
+  type CompiledPolicy,
+  type Question,
+} from '../../protocol/iam/decide.ts'
+import type { Caller } from '../../protocol/iam/principal.ts'
+import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
+import type { BucketAccess, Identity } from '../port/backend.ts'
+import { ConditionValues, type Circumstances } from './condition-values.ts'
+import { S3Error } from '../http/errors.ts'
+import { denied } from './explain.ts'
+import type { InTurns } from '../http/lane.ts'
+
+/** Who sends a request without a signature. */
+export const ANONYMOUS: Identity = {
+  accountId: 'anonymous',
+  principalArn: '*',
+  principalId: 'anonymous',
+  userName: '',
+  type: 'Anonymous',
+  isRoot: false,
+  policies: [],
+}
+
+export interface Access {
+  readonly action: string
+  /** ARN. */
+  readonly resource: string
+  /** Whose the resource is, and what its policy says. Absent: nobody's yet, or the caller's account's. */
+  readonly bucket?: BucketAccess | undefined
+  /** s3:VersionId. */
+  readonly versionId?: string | undefined
+}
+
+/** A request that asks for rights, and how it works on many policies. */
+export interface Applicant extends Circumstances {
+  readonly inTurns: InTurns
+}
+
+/** Throws AccessDenied, at once or later. */
+export function authorize(access: Access, about: Applicant): void | Promise<void> {
+  return about.inTurns(authorizing(access, about))
+}
+
+export function isAllowed(access: Access, about: Applicant): boolean | Promise<boolean> {
+  return about.inTurns(allowing(access, about))
+}
+
+function* authorizing(access: Access, about: Applicant): Work<void> {
+  const meter = new Meter(DECISION_STEPS_MAX)
+  try {
+    const question = yield* questionOf(access, about, meter)
+    const decision = yield* deciding(question, meter)
+    if (decision.allowed) return
+    throw yield* denied(decision, question, access.bucket?.info, about, meter)
+  } catch (error) {
+    throw error instanceof BudgetError ? undecided(error) : error
+  }
+}
+
+function* allowing(access: Access, about: Applicant): Work<boolean> {
+  const meter = new Meter(DECISION_STEPS_MAX)
+  try {
+    return (yield* deciding(yield* questionOf(access, about, meter), meter)).allowed
+  } catch (error) {
+    if (error instanceof BudgetError) return false
+    throw error
+  }
+}
+
+/** What can't be decided is denied. A retry would take as long, so it is no 503. */
+function undecided(cause: BudgetError): S3Error {
+  return new S3Error(
+    'AccessDenied',
+    'The policies that apply to this request take longer to evaluate than a request may use',
+    { cause },
+  )
+}
+
+function* questionOf(access: Access, about: Circumstances, meter: Meter): Work<Question> {
+  const { identity } = about
+  const subject = yield* subjectOf(identity, meter)
+  const { bucket } = access
+  const { policy, principals } = bucket?.settings ?? {}
+  const resourcePolicies =
+    policy === undefined
+      ? []
+      : yield* compilingPolicies(
+          [{ name: 'bucket policy', text: policy, principals }],
+          meter,
+          'resource',
+        )
+  return {
+    caller: subject.caller,
+    identityPolicies: subject.policies,
+    sessionPolicies: subject.sessionPolicies,
+    resourcePolicy: resourcePolicies[0],
+    restrictPublicBuckets: bucket?.settings.publicAccessBlock?.restrictPublicBuckets,
+    resourceAccount: bucket?.info.ownerAccount ?? identity.accountId,
+    action: access.action,
+    resource: access.resource,
+    context: new ConditionValues(about, access.versionId),
+  }
+}
+
+interface Subject {
+  readonly caller: Caller
+  readonly policies: readonly CompiledPolicy[]
+  readonly sessionPolicies: readonly CompiledPolicy[] | undefined
+}
+
+/** Identities are cached by the backend and asked often. */
+const subjects = new WeakMap<Identity, Subject>()
+
+function* subjectOf(identity: Identity, meter: Meter): Work<Subject> {
+  let subject = subjects.get(identity)
+  if (subject === undefined) {
+    const { type } = identity
+    subject = {
+      caller:
+        type === 'Anonymous'
+          ? 'anonymous'
+          : {
+              accountId: identity.accountId,
+              arn: identity.principalArn,
+              roleArn: identity.roleArn,
+              type,
+              isRoot: identity.isRoot,
+              userId: identity.principalId,
+              userName: type === 'User' ? identity.userName : undefined,
+            },
+      policies: yield* compilingPolicies(identity.policies, meter),
+      sessionPolicies:
+        identity.sessionPolicies && (yield* compilingPolicies(identity.sessionPolicies, meter)),
+    }
+    subjects.set(identity, subject)
+  }
+  return subject
+}

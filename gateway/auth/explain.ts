@@ -1,0 +1,87 @@
+/**
+ * Why a request was denied. Each caller learns that it was; which policy and statement decided it learns
+ * only who has the right to read that policy: of identity and session policies a caller that may simulate
+ * itself, of a bucket policy a caller of the bucket's account that may get it.
+ */
+
+import type { Meter, Work } from '../../protocol/work.ts'
+import {
+  deciding,
+  type Decision,
+  type PolicySource,
+  type Question,
+} from '../../protocol/iam/decide.ts'
+import type { BucketInfo } from '../port/backend.ts'
+import { ConditionValues, type Circumstances } from './condition-values.ts'
+import { S3Error } from '../http/errors.ts'
+
+const KINDS: Readonly<Record<PolicySource, readonly [kind: string, article: string]>> = {
+  account: ['identity-based', 'an'],
+  identity: ['identity-based', 'an'],
+  session: ['session', 'a'],
+  resource: ['resource-based', 'a'],
+}
+
+/** AccessDenied, in AWS's words. `bucket`: whose policy was asked. */
+export function* denied(
+  decision: Decision,
+  question: Question,
+  bucket: BucketInfo | undefined,
+  about: Circumstances,
+  meter: Meter,
+): Work<S3Error> {
+  if (!(yield* mayExplain(decision, question, bucket, about, meter)))
+    return new S3Error('AccessDenied')
+  const { action, resource } = question
+  const { by, source } = decision
+  const who = `User: ${about.identity.principalArn} is not authorized to perform: ${action} on resource: "${resource}"`
+  const [kind, article] = KINDS[source]
+  if (by === undefined) {
+    return new S3Error(
+      'AccessDenied',
+      `${who} because no ${kind} policy allows the ${action} action`,
+      { details: { Reason: 'no-allow' } },
+    )
+  }
+  const place = by.statement === undefined ? 'can not be read' : `Statement[${by.statement}]`
+  return new S3Error(
+    'AccessDenied',
+    `${who} with an explicit deny in ${article} ${kind} policy: ${by.policy}, ${place}`,
+    {
+      details: {
+        Reason: 'explicit-deny',
+        DecidingPolicy: by.policy,
+        DecidingStatement: place,
+        ...(by.sid === undefined ? {} : { DecidingSid: by.sid }),
+      },
+    },
+  )
+}
+
+function* mayExplain(
+  { source }: Decision,
+  question: Question,
+  bucket: BucketInfo | undefined,
+  about: Circumstances,
+  meter: Meter,
+): Work<boolean> {
+  const { identity } = about
+  if (question.caller === 'anonymous') return false
+  const context = new ConditionValues(about)
+  if (source === 'resource') {
+    if (bucket === undefined || bucket.ownerAccount !== identity.accountId) return false
+    const resource = `arn:aws:s3:::${bucket.name}`
+    const asked = { ...question, action: 's3:GetBucketPolicy', resource, context }
+    return (yield* deciding(asked, meter)).allowed
+  }
+  const asked = {
+    ...question,
+    resourcePolicy: undefined,
+    restrictPublicBuckets: undefined,
+    resourceAccount: identity.accountId,
+    action: 'iam:SimulatePrincipalPolicy',
+    resource: identity.roleArn ?? identity.principalArn,
+    context,
+  }
+  return (yield* deciding(asked, meter)).allowed
+}

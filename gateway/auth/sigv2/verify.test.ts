@@ -1,0 +1,388 @@
+/** Row 22 of the fault matrix for Signature Version 2: what is wrong with a signature is refused. */
+
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import type { AuthResult, SigV2 } from '../auth.ts'
+import { authenticate } from '../authenticate.ts'
+import { decodeBody } from '../../body/decode.ts'
+import { OPERATIONS } from '../../routes/operations.ts'
+import { EXAMPLE_CREDENTIAL, fakeRequest } from '../../testing/requests.ts'
+import type { FakeMessage } from '../../testing/requests.ts'
+import { presign, sha256, signHeader, TEST_NOW_MS } from '../../testing/signer.ts'
+import type { SignedMessage, Unsigned } from '../../testing/signer.ts'
+import { presignV2, signHeaderV2 } from '../../testing/signer-v2.ts'
+import type { SignV2Options } from '../../testing/signer-v2.ts'
+import { SIGNED_PARAMETERS } from './canonical.ts'
+
+interface VerifyOptions {
+  readonly nowMs?: number
+  readonly sigv2?: SigV2 | undefined
+}
+
+async function verify(
+  message: FakeMessage,
+  { nowMs = TEST_NOW_MS, sigv2 = 'on' }: VerifyOptions = {},
+): Promise<AuthResult> {
+  return authenticate(fakeRequest(message), {
+    lookup: async (id) => (id === EXAMPLE_CREDENTIAL.accessKeyId ? EXAMPLE_CREDENTIAL : undefined),
+    lookupSession: async (_id, token) => (token === 'to/k+en==' ? EXAMPLE_CREDENTIAL : undefined),
+    nowMs,
+    region: 'us-east-1',
+    sigv2,
+  })
+}
+
+function refused(message: FakeMessage, code: string, options: VerifyOptions = {}): Promise<void> {
+  return expect(verify(message, options)).rejects.toMatchObject({ name: 'S3Error', code })
+}
+
+const SIGNERS: readonly (readonly [
+  'header' | 'query',
+  (message: Unsigned, options?: SignV2Options) => SignedMessage,
+])[] = [
+  ['header', signHeaderV2],
+  ['query', presignV2],
+]
+
+const PLAIN: Unsigned = {
+  method: 'PUT',
+  path: "/bucket/a key/with (odd) ümläute+&=?#%2F'*!~..//x",
+  query: [
+    ['versionId', 'a/b c+d&e=ü'],
+    ['prefix', 'not signed'],
+    ['acl', ''],
+  ],
+  headers: {
+    'content-type': 'text/plain',
+    'content-md5': 'XUFAKrxLKna5cZ2REBfFkg==',
+    'x-amz-meta-a': 'b  c',
+    'x-amz-meta-latin1': 'caf\u00e9',
+    'x-amz-acl': 'private',
+  },
+}
+const PARAMETERS = { parameters: ['versionId', 'acl'] }
+
+describe.each(SIGNERS)('%s', (method, sign) => {
+  const signed = sign(PLAIN, PARAMETERS)
+
+  test('a signature made by the book is accepted', async () => {
+    expect(await verify(signed)).toEqual({
+      credential: EXAMPLE_CREDENTIAL,
+      method,
+      version: 2,
+      payload: { type: 'unsigned' },
+      signing: undefined,
+      signedMs: method === 'header' ? TEST_NOW_MS : undefined,
+    })
+  })
+
+  test('any path, sub-resource and metadata', async () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((s) => s.isWellFormed())
+    const bytes = fc.string({ unit: fc.constantFrom('a', ' ', '\u0085', '\u00a0', '\u00ff', ',') })
+    await fc.assert(
+      fc.asyncProperty(
+        text.filter((s) => !s.includes('\0')),
+        text,
+        bytes,
+        async (key, version, meta) => {
+          const message: Unsigned = {
+            path: `/bucket/k${key}`,
+            query: [['versionId', version]],
+            headers: { 'x-amz-meta-a': `x${meta}x` },
+          }
+          await verify(sign(message, { parameters: ['versionId'] }))
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  test.each([
+    ['method', { ...signed, method: 'GET' }],
+    ['path', { ...signed, url: signed.url.replace('a%20key', 'b%20key') }],
+    ['escapes of the path', { ...signed, url: signed.url.replace('a%20key', '%61%20key') }],
+    ['sub-resource', { ...signed, url: signed.url.replace('&acl', '') }],
+    [
+      'value of a sub-resource',
+      { ...signed, url: signed.url.replace('versionId=a', 'versionId=b') },
+    ],
+    ['one more sub-resource', { ...signed, url: `${signed.url}&tagging` }],
+    ['header of the answer', { ...signed, url: `${signed.url}&response-content-type=a%2Fb` }],
+    ['more metadata', { ...signed, headers: { ...signed.headers, 'x-amz-meta-z': '1' } }],
+    ['metadata in the query', { ...signed, url: `${signed.url}&x-amz-meta-z=1` }],
+  ])('another %s is refused', async (name, message) => {
+    // A header's signature does not look at x-amz-* in the query, where it has no meaning.
+    if (method === 'header' && name === 'metadata in the query') await verify(message)
+    else await refused(message, 'SignatureDoesNotMatch')
+  })
+
+  test.each(Object.keys(PLAIN.headers ?? {}))('another %s, or none, is refused', async (name) => {
+    const changed = { ...signed.headers, [name]: `${signed.headers[name]}x` }
+    await refused({ ...signed, headers: changed }, 'SignatureDoesNotMatch')
+    const { [name]: _gone, ...without } = signed.headers
+    await refused({ ...signed, headers: without }, 'SignatureDoesNotMatch')
+  })
+
+  test('every character of the signature and of the key id', async () => {
+    const where = method === 'header' ? (signed.headers['authorization'] as string) : signed.url
+    const from = method === 'header' ? 'AWS '.length : where.indexOf('AWSAccessKeyId')
+    for (let at = from; at < where.length; at++) {
+      const other = where[at] === 'b' ? 'c' : 'b'
+      const changed = where.slice(0, at) + other + where.slice(at + 1)
+      const message =
+        method === 'header'
+          ? { ...signed, headers: { ...signed.headers, authorization: changed } }
+          : { ...signed, url: changed }
+      await expect(verify(message), changed).rejects.toMatchObject({ name: 'S3Error' })
+    }
+  })
+
+  test('no parameter is hidden in the value of another one', async () => {
+    const query = [
+      ['response-content-type', 'a'],
+      ['versionId', 'old'],
+    ] as const
+    const message = sign(
+      { path: '/bucket/key', query },
+      { parameters: ['response-content-type', 'versionId'] },
+    )
+    await verify(message)
+    const url = message.url.replace('&versionId=', '%26versionId%3D')
+    expect(fakeRequest({ ...message, url }).query.has('versionId')).toBe(false)
+    await refused({ ...message, url }, 'SignatureDoesNotMatch')
+    const harmless = [['response-content-type', 'a&b=c']] as const
+    await verify(
+      sign({ path: '/bucket/key', query: harmless }, { parameters: ['response-content-type'] }),
+    )
+  })
+
+  test('wrong secret, unknown key', async () => {
+    await refused(sign(PLAIN, { ...PARAMETERS, secretAccessKey: 'x' }), 'SignatureDoesNotMatch')
+    await refused(sign(PLAIN, { ...PARAMETERS, accessKeyId: 'NOBODY' }), 'InvalidAccessKeyId')
+  })
+
+  test('sessions: the token is looked at, and signed', async () => {
+    const headers = { 'x-amz-security-token': 'to/k+en==' }
+    const message = { path: '/b/k', headers }
+    await verify(sign(message))
+    await refused(
+      sign({ path: '/b/k', headers: { 'x-amz-security-token': 'x' } }),
+      'InvalidAccessKeyId',
+    )
+    const bare = sign({ path: '/b/k' })
+    await refused({ ...bare, headers: { ...bare.headers, ...headers } }, 'SignatureDoesNotMatch')
+  })
+
+  test('a bucket is signed with a slash behind it, or without', async () => {
+    for (const path of ['/bucket', '/bucket/']) {
+      const message = sign({ path })
+      await verify(message)
+      const [, query = ''] = message.url.split('?')
+      const other = (path === '/bucket' ? '/bucket/' : '/bucket') + (query && `?${query}`)
+      await verify({ ...message, url: other })
+    }
+    const key = sign({ path: '/bucket/key' })
+    await refused(
+      { ...key, url: key.url.replace('/bucket/key', '/bucket/key/') },
+      'SignatureDoesNotMatch',
+    )
+  })
+
+  test('no signed chunks: the signature is no seed for them', async () => {
+    const mode = (text: string): SignedMessage =>
+      sign({ path: '/b/k', headers: { 'x-amz-content-sha256': text } })
+    await refused(mode('STREAMING-AWS4-HMAC-SHA256-PAYLOAD'), 'AccessDenied')
+    await refused(mode('STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'), 'AccessDenied')
+    expect((await verify(mode(sha256('x')))).payload.type).toBe('sha256')
+    expect((await verify(mode('STREAMING-UNSIGNED-PAYLOAD-TRAILER'))).payload).toMatchObject({
+      type: 'chunked',
+      signed: false,
+    })
+  })
+
+  test('two ways of signing at once', async () => {
+    const V4 = signHeader({ path: '/b/k' }).message
+    const [, v4Query = ''] = presign({ path: '/b/k' }).message.url.split('?')
+    const message = sign({ path: '/b/k' })
+    const glue = message.url.includes('?') ? '&' : '?'
+    await refused({ ...message, url: `${message.url}${glue}${v4Query}` }, 'InvalidArgument')
+    if (method === 'query') {
+      const authorization = V4.headers['authorization'] as string
+      await refused(
+        { ...message, headers: { ...message.headers, authorization } },
+        'InvalidArgument',
+      )
+    }
+    const other = method === 'query' ? signHeaderV2({ path: '/b/k' }) : presignV2({ path: '/b/k' })
+    const both =
+      method === 'query' ? { ...other, url: message.url } : { ...message, url: other.url }
+    await refused(both, 'InvalidArgument')
+  })
+
+  test('the setting', async () => {
+    await refused(signed, 'InvalidRequest', { sigv2: 'off' })
+    if (method === 'query') await verify(signed, { sigv2: 'presigned' })
+    else await refused(signed, 'InvalidRequest', { sigv2: 'presigned' })
+  })
+})
+
+test('without a setting there is no SigV2, and never for forms of IAM and STS', async () => {
+  for (const sign of [signHeaderV2, presignV2]) {
+    const request = fakeRequest(sign({ path: '/' }))
+    const lookup = async (): Promise<typeof EXAMPLE_CREDENTIAL> => EXAMPLE_CREDENTIAL
+    const base = { lookup, nowMs: TEST_NOW_MS, region: 'us-east-1' }
+    const form = { readBody: async () => new Uint8Array(0) }
+    await expect(authenticate(request, base)).rejects.toMatchObject({ code: 'InvalidRequest' })
+    await expect(authenticate(request, { ...base, sigv2: 'on', form })).rejects.toMatchObject({
+      code: 'InvalidRequest',
+    })
+  }
+})
+
+describe('the time of a header', () => {
+  const limit = 15 * 60_000
+  test('15 minutes of skew, no more', async () => {
+    const message = signHeaderV2({ path: '/b/k' })
+    await verify(message, { nowMs: TEST_NOW_MS + limit })
+    await verify(message, { nowMs: TEST_NOW_MS - limit })
+    await refused(message, 'RequestTimeTooSkewed', { nowMs: TEST_NOW_MS + limit + 1 })
+    await refused(message, 'RequestTimeTooSkewed', { nowMs: TEST_NOW_MS - limit - 1 })
+  })
+
+  test('x-amz-date stands for Date, and goes before it', async () => {
+    const amzDate = { 'x-amz-date': 'Sat, 21 Nov 2026 12:00:00 GMT' }
+    const message = signHeaderV2({ path: '/b/k', headers: amzDate })
+    await verify(message)
+    const old = { ...message.headers, date: 'Sat, 21 Nov 2020 12:00:00 GMT' }
+    await verify({ ...message, headers: old })
+    const stale = signHeaderV2({
+      path: '/b/k',
+      headers: { 'x-amz-date': 'Sat, 21 Nov 2020 12:00:00 GMT' },
+    })
+    const headers = { ...stale.headers, date: 'Sat, 21 Nov 2026 12:00:00 GMT' }
+    await refused({ ...stale, headers }, 'RequestTimeTooSkewed')
+  })
+
+  test.each(['', 'yesterday', '1795262400', 'Sat, 31 Feb 2026 12:00:00 GMT'])(
+    'no date: %j',
+    async (date) => {
+      await refused(signHeaderV2({ path: '/b/k', headers: { date } }), 'AccessDenied')
+    },
+  )
+
+  test.each(['AWS ', 'AWS AKID', 'AWS AKID:', 'AWS :signature', 'AWS : '])(
+    'malformed: %j',
+    async (authorization) => {
+      const { headers, ...rest } = signHeaderV2({ path: '/b/k' })
+      await refused({ ...rest, headers: { ...headers, authorization } }, 'InvalidArgument')
+    },
+  )
+})
+
+describe('the expiry of a link', () => {
+  const expiring = (expires: string): SignedMessage => presignV2({ path: '/b/k' }, { expires })
+
+  test('to the second, by the server, whatever dates the client sends', async () => {
+    const message = expiring(String(TEST_NOW_MS / 1000))
+    await verify(message)
+    await refused(message, 'AccessDenied', { nowMs: TEST_NOW_MS + 1 })
+    const headers = { ...message.headers, 'x-amz-date': 'Sat, 21 Nov 2020 12:00:00 GMT' }
+    await verify({ ...message, headers })
+    await verify({ ...message, url: `${message.url}&x-amz-date=x` })
+  })
+
+  test('far, but a date', async () => {
+    await verify(expiring('4102444800'))
+    await verify(expiring('253402300799'))
+    await refused(expiring('253402300800'), 'AccessDenied')
+  })
+
+  test.each([
+    '-1',
+    '1e12',
+    '0x7fffffff',
+    ' 1795266000',
+    '1795266000.5',
+    '9'.repeat(400),
+    'x',
+    '+5',
+  ])('malformed: %s', async (expires) => {
+    await expect(verify(expiring(expires))).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: expect.stringMatching(/^Invalid date \(should be seconds since epoch\)/),
+    })
+  })
+
+  test.each(['AWSAccessKeyId', 'Expires', 'Signature'])('without %s', async (name) => {
+    const message = expiring('4102444800')
+    const url = message.url.replace(new RegExp(`${name}=[^&]*`), '')
+    await refused({ ...message, url }, 'AccessDenied')
+    await refused({ ...message, url: `${url}&${name}=` }, 'AccessDenied')
+  })
+})
+
+describe('headers of a link in its query', () => {
+  /** As SDKs make them: signed as headers, sent as parameters. */
+  function moved(headers: Record<string, string>): SignedMessage {
+    const signed = presignV2({ method: 'PUT', path: '/b/k', headers })
+    const pairs = Object.entries(headers).map(
+      ([name, value]) => `&${name}=${encodeURIComponent(value)}`,
+    )
+    return { ...signed, headers: { host: 'localhost:9000' }, url: signed.url + pairs.join('') }
+  }
+
+  test('count as headers', async () => {
+    const message = moved({
+      'content-type': 'image/png',
+      'content-md5': 'XUFAKrxLKna5cZ2REBfFkg==',
+      'x-amz-meta-a': 'b',
+    })
+    await verify(message)
+    const { headers } = fakeRequest(message)
+    expect(headers).toMatchObject({
+      'content-type': 'image/png',
+      'content-md5': 'XUFAKrxLKna5cZ2REBfFkg==',
+      'x-amz-meta-a': 'b',
+    })
+    expect(() => decodeBody(fakeRequest(message), { ...ANONYMOUS })).toThrow(
+      expect.objectContaining({ code: 'MissingContentLength' }),
+    )
+  })
+
+  test('a client may send them too, when it says the same', async () => {
+    const message = moved({ 'content-type': 'image/png', 'x-amz-meta-a': 'b' })
+    const withHeaders = (type: string, meta: string): SignedMessage => ({
+      ...message,
+      headers: { ...message.headers, 'content-type': type, 'x-amz-meta-a': meta },
+    })
+    await verify(withHeaders('image/png', 'b'))
+    await refused(withHeaders('text/html', 'b'), 'SignatureDoesNotMatch')
+    await refused(withHeaders('image/png', 'c'), 'InvalidArgument')
+  })
+
+  test('nobody adds a type to a link', async () => {
+    const message = presignV2({ method: 'PUT', path: '/b/k' })
+    await refused(
+      { ...message, url: `${message.url}&content-type=text%2Fhtml` },
+      'SignatureDoesNotMatch',
+    )
+  })
+})
+
+const ANONYMOUS: AuthResult = {
+  credential: undefined,
+  method: 'anonymous',
+  payload: { type: 'unsigned' },
+  signing: undefined,
+}
+
+test('whatever makes a request another operation is signed', () => {
+  // Both listings want the same right and tell the same.
+  const same = new Set(['list-type'])
+  const marks = OPERATIONS.flatMap((operation) => operation.marks.map((mark) => mark.split('=')[0]))
+  const unsigned = marks.filter(
+    (mark) => !SIGNED_PARAMETERS.has(mark ?? '') && !same.has(mark ?? ''),
+  )
+  expect(unsigned).toEqual([])
+})

@@ -1,0 +1,240 @@
+/**
+ * Bodies of requests: decoded, hashed, checked (rows 23 and 24 of the fault matrix). Nothing is to
+ * be believed, or visible, before `seal()` has returned.
+ *
+ * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the checksum
+ * that the client declared. An object whose client declared none gets CRC64NVME, as in AWS; parts get what
+ * their upload needs.
+ */
+
+import { createHash, hash } from 'node:crypto'
+
+import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import {
+  checksumHeader,
+  contentMd5,
+  createChecksum,
+  declaredChecksum,
+  DEFAULT_ALGORITHM,
+  isChecksumValue,
+} from './checksum.ts'
+import type { ChecksumHasher, DeclaredChecksum } from './checksum.ts'
+import { decodeBody } from './decode.ts'
+import type { DecodedBody, OnBytes } from './decode.ts'
+import { S3Error } from '../http/errors.ts'
+import type { S3Request } from '../http/request.ts'
+import type { AuthResult } from '../auth/auth.ts'
+
+export { storedContentEncoding } from './decode.ts'
+
+export interface OpenBodyOptions {
+  /** EntityTooLarge above. 5 GiB when absent. */
+  readonly maxBytes?: number | undefined
+  /** Called with the number of raw bytes as they arrive: minimum rates are judged by it (row 27). */
+  readonly onBytes?: OnBytes | undefined
+  /**
+   * Which checksums to compute beside the declared one; asked when the first byte is hashed. Absent:
+   * CRC64NVME when none is declared.
+   */
+  readonly algorithms?: (() => readonly ChecksumAlgorithm[]) | undefined
+}
+
+export interface ReadBodyOptions {
+  /** MalformedXML above, before anything is read when the length was announced. */
+  readonly maxBytes: number
+  readonly onBytes?: OnBytes | undefined
+  /** True where x-amz-checksum-* speak of an object and not of this body (CompleteMultipartUpload). */
+  readonly checksumsAreOfObject?: boolean | undefined
+}
+
+const MAX_SINGLE_PUT_BYTES = 5 * 2 ** 30
+const MAX_GATHERED_BYTES = 64 * 1024
+
+/** The body of PutObject and UploadPart. Bodies of at most 64 KiB come whole (SmallBody). */
+export async function openBody(
+  request: S3Request,
+  auth: AuthResult,
+  options: OpenBodyOptions = {},
+): Promise<ObjectBody | SmallBody> {
+  const declared = declaredChecksum(request)
+  const wanted = options.algorithms ?? (() => (declared === undefined ? [DEFAULT_ALGORITHM] : []))
+  const expected = expectations(request, auth, declared, wanted)
+  const decoded = decodeBody(request, auth, options.onBytes)
+  const maxBytes = options.maxBytes ?? MAX_SINGLE_PUT_BYTES
+  if (decoded.sizeBytes > maxBytes) {
+    throw new S3Error('EntityTooLarge', undefined, {
+      details: { ProposedSize: decoded.sizeBytes, MaxSizeAllowed: maxBytes },
+    })
+  }
+  if (decoded.sizeBytes > MAX_GATHERED_BYTES) return hashedStream(decoded, expected)
+  const bytes = await decoded.gather()
+  return { bytes, seal: () => check(expected, digestsOf(bytes, expected), decoded.trailers()) }
+}
+
+/** A whole, verified body for XML and forms; empty when the request has none. */
+export async function readBody(
+  request: S3Request,
+  auth: AuthResult,
+  options: ReadBodyOptions,
+): Promise<{
+  readonly bytes: Uint8Array
+  /** Content-MD5 or a checksum was given, and was right: what DeleteObjects demands. */
+  readonly hasDigest: boolean
+}> {
+  const declared = options.checksumsAreOfObject === true ? undefined : declaredChecksum(request)
+  const expected = expectations(request, auth, declared)
+  const hasBody = request.transferChunked || request.contentLength !== undefined
+  const decoded = hasBody ? decodeBody(request, auth, options.onBytes) : undefined
+  if ((decoded?.sizeBytes ?? 0) > options.maxBytes) {
+    throw new S3Error('MalformedXML', 'The body is larger than allowed.')
+  }
+  const hasDigest = expected.md5 !== undefined || declared !== undefined
+  if (decoded !== undefined && decoded.sizeBytes > MAX_GATHERED_BYTES) {
+    return { bytes: await hashedWhole(decoded, expected), hasDigest }
+  }
+  const bytes = (await decoded?.gather()) ?? new Uint8Array(0)
+  check(expected, digestsOf(bytes, expected), decoded?.trailers() ?? new Map())
+  return { bytes, hasDigest }
+}
+
+/** Hashed as it comes: at its end that would hold the event loop for too long. */
+async function hashedWhole(decoded: DecodedBody, expected: Expectations): Promise<Uint8Array> {
+  const body = hashedStream(decoded, expected)
+  const pieces: Uint8Array[] = []
+  for await (const chunk of body.chunks) pieces.push(chunk)
+  body.seal()
+  return Buffer.concat(pieces)
+}
+
+/** What the request says of its body. */
+interface Expectations {
+  readonly md5: Uint8Array | undefined
+  /** Hex, from x-amz-content-sha256. */
+  readonly sha256: string | undefined
+  readonly declared: DeclaredChecksum | undefined
+  /** The declared one among them. */
+  algorithms(): ReadonlySet<ChecksumAlgorithm>
+}
+
+interface Digests {
+  /** Hex. */
+  readonly md5: string
+  /** Hex; computed when expected. */
+  readonly sha256: string | undefined
+  readonly checksums: Checksums
+}
+
+function expectations(
+  request: S3Request,
+  auth: AuthResult,
+  declared: DeclaredChecksum | undefined,
+  wanted: () => readonly ChecksumAlgorithm[] = () => [],
+): Expectations {
+  return {
+    md5: contentMd5(request),
+    sha256: auth.payload.type === 'sha256' ? auth.payload.hex : undefined,
+    declared,
+    algorithms: () =>
+      new Set([...(declared === undefined ? [] : [declared.algorithm]), ...wanted()]),
+  }
+}
+
+function digestsOf(bytes: Uint8Array, expected: Expectations): Digests {
+  const sha256 = expected.sha256 === undefined ? undefined : hash('sha256', bytes, 'hex')
+  const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
+  for (const algorithm of expected.algorithms()) {
+    const hasher = createChecksum(algorithm)
+    hasher.update(bytes)
+    checksums[algorithm] = Buffer.from(hasher.digest()).toString('base64')
+  }
+  return { md5: hash('md5', bytes, 'hex'), sha256, checksums }
+}
+
+function hashedStream(decoded: DecodedBody, expected: Expectations): ObjectBody {
+  const md5 = createHash('md5')
+  const sha256 = expected.sha256 === undefined ? undefined : createHash('sha256')
+  const hashers = new Map<ChecksumAlgorithm, ChecksumHasher>()
+  let ended = false
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (const algorithm of expected.algorithms()) {
+      // SHA-256 that is both signed and declared is computed once.
+      if (algorithm === 'SHA256' && sha256 !== undefined) continue
+      hashers.set(algorithm, createChecksum(algorithm))
+    }
+    for await (const chunk of decoded.chunks) {
+      md5.update(chunk)
+      sha256?.update(chunk)
+      for (const hasher of hashers.values()) hasher.update(chunk)
+      yield chunk
+    }
+    ended = true
+  }
+  return {
+    sizeBytes: decoded.sizeBytes,
+    chunks: chunks(),
+    seal() {
+      if (!ended) throw new S3Error('IncompleteBody')
+      const signed = sha256?.digest()
+      const checksums: Partial<Record<ChecksumAlgorithm, string>> = {}
+      for (const algorithm of expected.algorithms()) {
+        const digest = hashers.get(algorithm)?.digest() ?? signed
+        if (digest !== undefined) checksums[algorithm] = Buffer.from(digest).toString('base64')
+      }
+      return check(
+        expected,
+        { md5: md5.digest('hex'), sha256: signed?.toString('hex'), checksums },
+        decoded.trailers(),
+      )
+    },
+  }
+}
+
+function check(
+  expected: Expectations,
+  digests: Digests,
+  trailers: ReadonlyMap<string, string>,
+): SealedBody {
+  if (expected.sha256 !== undefined && expected.sha256 !== digests.sha256) {
+    throw new S3Error('XAmzContentSHA256Mismatch', undefined, {
+      details: {
+        ClientComputedContentSHA256: expected.sha256,
+        S3ComputedContentSHA256: digests.sha256 ?? '',
+      },
+    })
+  }
+  if (expected.md5 !== undefined && Buffer.from(expected.md5).toString('hex') !== digests.md5) {
+    throw new S3Error(
+      'BadDigest',
+      'The Content-MD5 you specified did not match what we received.',
+      {
+        details: {
+          ExpectedDigest: Buffer.from(expected.md5).toString('base64'),
+          CalculatedDigest: Buffer.from(digests.md5, 'hex').toString('base64'),
+        },
+      },
+    )
+  }
+  const { declared } = expected
+  if (declared !== undefined) {
+    checkDeclared(declared, digests.checksums[declared.algorithm], trailers)
+  }
+  return { etag: digests.md5, checksums: digests.checksums, checksumType: 'FULL_OBJECT' }
+}
+
+function checkDeclared(
+  declared: DeclaredChecksum,
+  computed: string | undefined,
+  trailers: ReadonlyMap<string, string>,
+): void {
+  const name = checksumHeader(declared.algorithm)
+  const given = declared.value ?? trailers.get(name)
+  if (given === undefined || !isChecksumValue(declared.algorithm, given)) {
+    throw new S3Error('InvalidRequest', `Value for ${name} header is invalid.`)
+  }
+  if (given !== computed) {
+    throw new S3Error(
+      'BadDigest',
+      `The ${declared.algorithm} you specified did not match the calculated checksum.`,
+    )
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * Decoder of `Content-Encoding: aws-chunked` (row 23), pushed along by whoever reads the body:
+ *
+ *   chunk   = size-hex *(";" extension) CRLF  size bytes  CRLF
+ *   body    = 1*chunk, the last of size 0 and without bytes; then CRLF, or the trailer
+ *   trailer = *(name ":" value CRLF) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+ *
+ * A signed chunk has the extension "chunk-signature=" 64hex; others have no meaning. Lines of a trailer may
+ * end with LF alone, an empty line may stand before its signature, and one more behind the body: minio-go
+ * sends all three.
+ *
+ * Invariants:
+ *   - framing never reaches the output
+ *   - no more than `decodedBytes` come out, and `end()` succeeds only after exactly these, a whole
+ *     last chunk, every announced trailer and no other, every signature right
+ *   - at most one line and the trailer (a few KiB) are kept
+ *
+ * Bytes are passed on before their chunk's signature is known: nothing may be visible before `end()`.
+ */
+
+import { lowerCase, trim } from '../http/ascii.ts'
+import { createHash, hash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
+
+import { S3Error } from '../http/errors.ts'
+import { EMPTY_SHA256, hmacHex } from '../auth/sigv4/canonical.ts'
+import { equalSignatures } from '../auth/auth.ts'
+import type { SigningContext } from '../auth/auth.ts'
+
+export interface ChunkedOptions {
+  /** x-amz-decoded-content-length. */
+  readonly decodedBytes: number
+  /** Set when chunks are signed. */
+  readonly signing?: SigningContext | undefined
+  /** Whether a trailer follows, and the lower-case names that it must bring. */
+  readonly trailers?: readonly string[] | undefined
+}
+
+/** The number of an 8 PiB chunk, behind any number of zeros. */
+const SIZE = /^0*([0-9a-fA-F]{0,13})$/
+const SIGNATURE = /^[0-9a-f]{64}$/
+const MAX_LINE_BYTES = 512
+/** As many as a number holds exactly. */
+const SHORT_DIGITS = 13
+const MAX_TRAILER_BYTES = 8192
+/** S3's least size of a signed chunk but the last two (the last with bytes, and the empty one). */
+const MIN_SIGNED_CHUNK_BYTES = 8192
+const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
+const LF = 10
+const CR = 13
+
+type State = 'header' | 'data' | 'data-end' | 'last-end' | 'trailer' | 'done' | 'after'
+
+export class ChunkedDecoder {
+  readonly #options: ChunkedOptions
+  #state: State = 'header'
+  #line = ''
+  /** Of the body, and of the chunk. */
+  #remaining: number
+  #chunkRemaining = 0
+  #chunks = 0
+  /** Size of a signed chunk below the least size. It must be the last one. */
+  #smallChunkBytes: number | undefined
+  #chunkHash: Hash | undefined
+  #chunkSignature = ''
+  #previousSignature: string
+  #trailerBytes = 0
+  #trailerText = ''
+  #trailerSigned = false
+  readonly #trailers = new Map<string, string>()
+
+  constructor(options: ChunkedOptions) {
+    this.#options = options
+    this.#remaining = options.decodedBytes
+    this.#previousSignature = options.signing?.seedSignature ?? ''
+  }
+
+  /** By lower-case name; complete after `end()`. */
+  get trailers(): ReadonlyMap<string, string> {
+    return this.#trailers
+  }
+
+  /** Takes the next raw bytes; `emit` gets views into them. Throws S3Error. */
+  push(bytes: Uint8Array, emit: (data: Uint8Array) => void): void {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#state === 'data') {
+        const data = bytes.subarray(at, at + this.#chunkRemaining)
+        at += data.length
+        this.#takeData(data)
+        emit(data)
+      } else if (this.#state === 'after') {
+        throw malformed('There are bytes behind the last chunk.')
+      } else {
+        at = this.#takeShort(bytes, at) ?? this.#takeLine(bytes, at)
+      }
+    }
+  }
+
+  /** The raw body is over. Throws S3Error unless it was whole. */
+  end(): void {
+    const whole = this.#state === 'done' || this.#state === 'after'
+    if (!whole || this.#line !== '') throw new S3Error('IncompleteBody')
+  }
+
+  #takeData(data: Uint8Array): void {
+    this.#chunkRemaining -= data.length
+    this.#remaining -= data.length
+    this.#chunkHash?.update(data)
+    if (this.#chunkRemaining === 0) {
+      this.#state = 'data-end'
+      if (this.#chunkHash !== undefined) this.#checkChunk(this.#chunkHash.digest('hex'))
+    }
+  }
+
+  /**
+   * The usual lines without making text of them, since chunks may be of one byte each: the end of a chunk, and
+   * the header of one that is not signed. Undefined: it is another line, or not all of it is here.
+   */
+  #takeShort(bytes: Uint8Array, from: number): number | undefined {
+    if (this.#line !== '' || this.#options.signing !== undefined) return undefined
+    const isHeader = this.#state === 'header'
+    if (!isHeader && this.#state !== 'data-end') return undefined
+    let sizeBytes = 0
+    let at = from
+    const end = isHeader ? Math.min(bytes.length, from + SHORT_DIGITS) : from
+    for (; at < end; at++) {
+      const digit = digitOf(bytes[at] as number)
+      if (digit === undefined) break
+      sizeBytes = sizeBytes * 16 + digit
+    }
+    if ((isHeader && at === from) || bytes[at] !== CR || bytes[at + 1] !== LF) return undefined
+    if (isHeader) this.#beginChunk(sizeBytes, [])
+    else this.#state = 'header'
+    return at + 2
+  }
+
+  /** Reads up to the end of the line, or keeps what there is of it. Returns where to go on. */
+  #takeLine(bytes: Uint8Array, from: number): number {
+    const limit = this.#state === 'trailer' ? MAX_TRAILER_BYTES : MAX_LINE_BYTES
+    // Looking no further than the cap keeps an endless line from being scanned over and over.
+    const window = bytes.subarray(from, from + limit + 1 - this.#line.length)
+    const newline = window.indexOf(LF)
+    const piece = newline < 0 ? window : window.subarray(0, newline)
+    this.#line += latin1(piece)
+    if (newline < 0) {
+      if (this.#line.length > limit) throw malformed('A line of the framing is too long.')
+      return from + window.length
+    }
+    const line = this.#line
+    this.#line = ''
+    this.#endLine(line)
+    return from + newline + 1
+  }
+
+  #endLine(line: string): void {
+    const crlf = line.charCodeAt(line.length - 1) === CR
+    const text = crlf ? line.slice(0, -1) : line
+    switch (this.#state) {
+      case 'header':
+        if (!crlf) throw malformed('A chunk header must end with CR LF.')
+        return this.#takeHeader(text)
+      case 'data-end':
+        if (!crlf || text !== '') throw malformed('A chunk is longer than its header says.')
+        this.#state = 'header'
+        return
+      case 'last-end':
+        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        this.#state = 'done'
+        return
+      case 'trailer':
+        return this.#takeTrailerLine(text)
+      case 'done':
+        if (!crlf || text !== '') throw malformed('There are bytes behind the last chunk.')
+        this.#state = 'after'
+        return
+      case 'data':
+      case 'after':
+    }
+  }
+
+  #takeHeader(text: string): void {
+    const [size = '', ...extensions] = text.split(';').map(trim)
+    const digits = size === '' ? undefined : SIZE.exec(size)?.[1]
+    if (digits === undefined) throw malformed('The size of a chunk is malformed.')
+    this.#beginChunk(digits === '' ? 0 : Number(`0x${digits}`), extensions)
+  }
+
+  #beginChunk(sizeBytes: number, extensions: readonly string[]): void {
+    this.#chunks++
+    if (sizeBytes > this.#remaining) throw wrongLength(this.#options.decodedBytes)
+    const { signing } = this.#options
+    if (signing !== undefined) this.#takeSignature(extensions)
+    if (sizeBytes === 0) return this.#takeLast()
+    if (signing !== undefined) {
+      this.#checkSize(sizeBytes)
+      this.#chunkHash = createHash('sha256')
+    }
+    this.#chunkRemaining = sizeBytes
+    this.#state = 'data'
+  }
+
+  #takeSignature(extensions: readonly string[]): void {
+    const values = extensions.map((extension) => extension.split('=').map(trim))
+    const [signature, more] = values.filter(([name]) => name === 'chunk-signature')
+    if (more !== undefined || signature?.length !== 2 || !SIGNATURE.test(signature[1] ?? '')) {
+      throw malformed('A chunk has no signature, or a malformed one.')
+    }
+    this.#chunkSignature = signature[1] ?? ''
+  }
+
+  /** Of the chunks with bytes only the last may be small. */
+  #checkSize(sizeBytes: number): void {
+    if (this.#smallChunkBytes !== undefined) {
+      throw new S3Error('InvalidChunkSizeError', undefined, {
+        details: { Chunk: this.#chunks, BadChunkSize: this.#smallChunkBytes },
+      })
+    }
+    if (sizeBytes < MIN_SIGNED_CHUNK_BYTES) this.#smallChunkBytes = sizeBytes
+  }
+
+  #takeLast(): void {
+    if (this.#options.signing !== undefined) this.#checkChunk(EMPTY_SHA256)
+    if (this.#remaining !== 0) {
+      const { decodedBytes } = this.#options
+      throw wrongLength(decodedBytes, decodedBytes - this.#remaining)
+    }
+    this.#state = this.#options.trailers === undefined ? 'last-end' : 'trailer'
+  }
+
+  #checkChunk(digest: string): void {
+    const { timestamp, scope, signingKey } = this.#options.signing as SigningContext
+    this.#check(
+      hmacHex(
+        signingKey,
+        `AWS4-HMAC-SHA256-PAYLOAD\n${timestamp}\n${scope}\n${this.#previousSignature}\n${EMPTY_SHA256}\n${digest}`,
+      ),
+      this.#chunkSignature,
+    )
+  }
+
+  #check(expected: string, given: string): void {
+    if (!equalSignatures(expected, given)) throw new S3Error('SignatureDoesNotMatch')
+    this.#previousSignature = given
+  }
+
+  #takeTrailerLine(text: string): void {
+    this.#trailerBytes += text.length + 2
+    if (this.#trailerBytes > MAX_TRAILER_BYTES) throw new S3Error('MalformedTrailerError')
+    const signed = this.#options.signing !== undefined
+    if (text === '') {
+      // AWS's own description shows an empty line before the signature, so one is let pass.
+      if (signed && !this.#trailerSigned) return
+      return this.#endTrailer()
+    }
+    const colon = text.indexOf(':')
+    const name = lowerCase(text.slice(0, colon))
+    const value = trim(text.slice(colon + 1))
+    if (colon < 1 || this.#trailerSigned || this.#trailers.has(name)) {
+      throw new S3Error('MalformedTrailerError')
+    }
+    if (name === TRAILER_SIGNATURE && signed) {
+      this.#checkTrailer(value)
+      this.#trailerSigned = true
+      return
+    }
+    if (this.#options.trailers?.includes(name) !== true) throw new S3Error('MalformedTrailerError')
+    this.#trailers.set(name, value)
+    this.#trailerText += `${name}:${value}\n`
+  }
+
+  #checkTrailer(given: string): void {
+    const { timestamp, scope, signingKey } = this.#options.signing as SigningContext
+    const digest = hash('sha256', Buffer.from(this.#trailerText, 'latin1'), 'hex')
+    this.#check(
+      hmacHex(
+        signingKey,
+        `AWS4-HMAC-SHA256-TRAILER\n${timestamp}\n${scope}\n${this.#previousSignature}\n${digest}`,
+      ),
+      given,
+    )
+  }
+
+  #endTrailer(): void {
+    for (const name of this.#options.trailers ?? []) {
+      if (!this.#trailers.has(name)) throw new S3Error('MalformedTrailerError')
+    }
+    this.#state = 'done'
+  }
+}
+
+/** Of hexadecimal. */
+function digitOf(code: number): number | undefined {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  // Letters in either case.
+  const letter = (code | 0x20) - 0x61
+  return letter >= 0 && letter < 6 ? letter + 10 : undefined
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+}
+
+/** AWS's code for every fault of the framing. */
+function malformed(message: string): S3Error {
+  return new S3Error('IncompleteBody', `The request body terminated unexpectedly. ${message}`)
+}
+
+function wrongLength(expected: number, provided?: number): S3Error {
+  return new S3Error(
+    'IncompleteBody',
+    'The chunks do not hold the number of bytes that x-amz-decoded-content-length says.',
+    {
+      details: {
+        NumberBytesExpected: expected,
+        ...(provided === undefined ? {} : { NumberBytesProvided: provided }),
+      },
+    },
+  )
+}

@@ -1,0 +1,242 @@
+/**
+ * From a request's raw body to the object's bytes: takes off aws-chunked framing, counts, and says
+ * how long the result will be. Hashes are body.ts's work.
+ */
+
+import { decimal, listMembers, lowerCase } from '../http/ascii.ts'
+import { announcedTrailers } from './checksum.ts'
+import { S3Error } from '../http/errors.ts'
+import type { S3Request } from '../http/request.ts'
+import { ChunkedDecoder } from './chunked.ts'
+import type { AuthResult } from '../auth/auth.ts'
+
+/** Called with the number of raw bytes as they arrive. What it throws ends the body. */
+export type OnBytes = (count: number) => void
+
+/** One body, read by either `chunks` or `gather`, once. */
+export interface DecodedBody {
+  /** Of the object, without framing. */
+  readonly sizeBytes: number
+  /** Throws IncompleteBody when the client goes, S3Error for bad framing or signatures. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** All of it in one piece. */
+  gather(): Promise<Uint8Array>
+  /** By lower-case name; complete once the body is over. */
+  trailers(): ReadonlyMap<string, string>
+}
+
+const NO_TRAILERS: ReadonlyMap<string, string> = new Map()
+
+/** Throws MissingContentLength, InvalidArgument, InvalidRequest; nothing is read yet. */
+export function decodeBody(request: S3Request, auth: AuthResult, onBytes?: OnBytes): DecodedBody {
+  const framing =
+    auth.payload.type === 'chunked' ? chunkedFraming(request, auth) : plainFraming(request)
+  const { sizeBytes } = framing
+  return {
+    sizeBytes,
+    chunks: streamed(request, framing, onBytes),
+    gather: () => gathered(request, framing, onBytes),
+    trailers: () => framing.trailers,
+  }
+}
+
+/** Content-Encoding without `aws-chunked`: what is stored. Undefined when nothing is left. */
+export function storedContentEncoding(request: S3Request): string | undefined {
+  const header = request.headers['content-encoding']
+  if (header === undefined || !/aws-chunked/i.test(header)) return header
+  const rest = listMembers(header).filter((coding) => lowerCase(coding) !== 'aws-chunked')
+  return rest.length === 0 ? undefined : rest.join(',')
+}
+
+/** What stands between raw bytes and the object's. */
+interface Framing {
+  readonly sizeBytes: number
+  push(bytes: Uint8Array, emit: (data: Uint8Array) => void): void
+  end(): void
+  readonly trailers: ReadonlyMap<string, string>
+}
+
+function chunkedFraming(request: S3Request, auth: AuthResult): Framing {
+  const payload = auth.payload
+  if (payload.type !== 'chunked') throw new TypeError('not a chunked payload')
+  const text = request.headers['x-amz-decoded-content-length']
+  if (text === undefined) {
+    throw new S3Error(
+      'MissingContentLength',
+      'You must provide the x-amz-decoded-content-length HTTP header.',
+    )
+  }
+  const sizeBytes = decimal(text)
+  if (sizeBytes === undefined) {
+    throw new S3Error('MissingContentLength', 'x-amz-decoded-content-length is not a length.')
+  }
+  const trailers = announcedTrailers(request)
+  if (!payload.trailer && trailers.length > 0) {
+    throw new S3Error('InvalidRequest', 'x-amz-trailer needs a payload with a trailer.')
+  }
+  const decoder = new ChunkedDecoder({
+    decodedBytes: sizeBytes,
+    signing: payload.signed ? auth.signing : undefined,
+    trailers: payload.trailer ? trailers : undefined,
+  })
+  return {
+    sizeBytes,
+    push: (bytes, emit) => decoder.push(bytes, emit),
+    end: () => decoder.end(),
+    trailers: decoder.trailers,
+  }
+}
+
+function plainFraming(request: S3Request): Framing {
+  const { headers } = request
+  // Framing must never reach the object, so what is announced as framed has to be signed so.
+  if (
+    headers['x-amz-decoded-content-length'] !== undefined ||
+    headers['x-amz-trailer'] !== undefined
+  ) {
+    throw new S3Error(
+      'InvalidRequest',
+      'x-amz-decoded-content-length and x-amz-trailer need an x-amz-content-sha256 of STREAMING-…',
+    )
+  }
+  const sizeBytes = request.contentLength
+  if (sizeBytes === undefined) throw new S3Error('MissingContentLength')
+  let remaining = sizeBytes
+  return {
+    sizeBytes,
+    push(bytes, emit) {
+      remaining -= bytes.length
+      if (remaining < 0) throw new S3Error('IncompleteBody')
+      emit(bytes)
+    },
+    end() {
+      if (remaining !== 0) throw new S3Error('IncompleteBody')
+    },
+    trailers: NO_TRAILERS,
+  }
+}
+
+async function* streamed(
+  request: S3Request,
+  framing: Framing,
+  onBytes: OnBytes | undefined,
+): AsyncGenerator<Uint8Array> {
+  let pieces: Uint8Array[] = []
+  const emit = (data: Uint8Array): void => void pieces.push(data)
+  try {
+    // The socket outlives a body that is given up, so that an answer can still be sent.
+    for await (const raw of request.body.iterator({ destroyOnReturn: false })) {
+      onBytes?.((raw as Uint8Array).length)
+      framing.push(raw as Uint8Array, emit)
+      const ready = pieces
+      pieces = []
+      yield* fewer(ready)
+    }
+  } catch (error) {
+    throw readError(error)
+  }
+  framing.end()
+}
+
+/** Without iterators: for small bodies these would cost more than all else. */
+function gathered(
+  request: S3Request,
+  framing: Framing,
+  onBytes: OnBytes | undefined,
+): Promise<Uint8Array> {
+  const { body } = request
+  const whole = new Gathering(framing.sizeBytes)
+  const emit = (data: Uint8Array): void => whole.add(data)
+  if (framing.sizeBytes === 0 && request.contentLength === 0) {
+    framing.end()
+    return Promise.resolve(new Uint8Array(0))
+  }
+  return new Promise((resolve, reject) => {
+    const settle = (error?: unknown): void => {
+      body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
+      if (error === undefined) resolve(whole.bytes())
+      else {
+        body.on('error', ignore).pause()
+        reject(readError(error))
+      }
+    }
+    const onData = (raw: Uint8Array): void => {
+      try {
+        onBytes?.(raw.length)
+        framing.push(raw, emit)
+      } catch (error) {
+        settle(error)
+      }
+    }
+    const onEnd = (): void => {
+      try {
+        framing.end()
+        settle()
+      } catch (error) {
+        settle(error)
+      }
+    }
+    const onError = (error: unknown): void => settle(error)
+    const onClose = (): void => settle(new S3Error('IncompleteBody'))
+    if (body.readableEnded) return onEnd()
+    if (body.destroyed) return onClose()
+    body.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+  })
+}
+
+function ignore(): void {}
+
+/** A body in one piece: as it came, or copied into memory that grows with what has come. */
+class Gathering {
+  readonly #sizeBytes: number
+  #buffer: Uint8Array | undefined
+  #length = 0
+
+  constructor(sizeBytes: number) {
+    this.#sizeBytes = sizeBytes
+  }
+
+  /** No view of what came is kept: a chunk of one byte would keep a hundred for itself. */
+  add(data: Uint8Array): void {
+    if (this.#buffer === undefined && data.length === this.#sizeBytes) this.#buffer = data
+    else this.#room(data.length).set(data, this.#length)
+    this.#length += data.length
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer?.subarray(0, this.#length) ?? new Uint8Array(0)
+  }
+
+  #room(moreBytes: number): Uint8Array {
+    const buffer = this.#buffer ?? new Uint8Array(0)
+    const wanted = this.#length + moreBytes
+    if (wanted <= buffer.length) return buffer
+    const grown = new Uint8Array(Math.max(wanted, Math.min(this.#sizeBytes, 2 * wanted)))
+    grown.set(buffer.subarray(0, this.#length))
+    this.#buffer = grown
+    return grown
+  }
+}
+
+/** Few pieces stay as they are. */
+const PIECES_MAX = 8
+
+/** What came at once goes on in few pieces: each costs several promises on its way. */
+function fewer(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  return pieces.length <= PIECES_MAX ? pieces : [Buffer.concat(pieces)]
+}
+
+/** Node says that the client is gone in several ways. */
+function readError(error: unknown): unknown {
+  if (error instanceof S3Error) return error
+  const code = (error as { code?: unknown } | null)?.code
+  if (
+    code === 'ECONNRESET' ||
+    code === 'ERR_STREAM_PREMATURE_CLOSE' ||
+    code === 'ABORT_ERR' ||
+    code === 'EPIPE'
+  ) {
+    return new S3Error('IncompleteBody', undefined, { cause: error })
+  }
+  return error
+}

@@ -1,0 +1,313 @@
+/**
+ * What the S3 face answers besides success: AWS's codes, their status and text, and the XML around
+ * them. The store's failures become S3's at one place, `fromStoreError`.
+ */
+
+import { OverloadedError, type StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
+import { escapeXml, XML_DECLARATION } from './xml.ts'
+
+/** AWS's code → status and AWS's own words. */
+const TABLE = {
+  AccessDenied: [403, 'Access Denied'],
+  AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
+  AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
+  AuthorizationQueryParametersError: [
+    400,
+    'The authorization query parameters that you provided are not valid.',
+  ],
+  BadDigest: [
+    400,
+    'The Content-MD5 or checksum value you specified did not match what we received.',
+  ],
+  BucketAlreadyExists: [
+    409,
+    'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again.',
+  ],
+  BucketAlreadyOwnedByYou: [
+    409,
+    'Your previous request to create the named bucket succeeded and you already own it.',
+  ],
+  BucketNotEmpty: [409, 'The bucket you tried to delete is not empty.'],
+  ConditionalRequestConflict: [
+    409,
+    'The conditional request cannot succeed due to a conflicting operation against this resource.',
+  ],
+  CrossLocationLoggingProhibited: [403, 'Cross Region logging is not allowed.'],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
+  // Not one of AWS's: HTTP has the status (RFC 9110 10.1.1).
+  // AWS's S3 answers 400, its IAM and STS 403: here an expired session is without rights everywhere.
+  ExpiredToken: [403, 'The provided token has expired.'],
+  IllegalLocationConstraintException: [
+    400,
+    'The specified location constraint is not valid for this endpoint.',
+  ],
+  IllegalVersioningConfigurationException: [
+    400,
+    'The versioning configuration specified in the request is invalid.',
+  ],
+  IncompleteBody: [
+    400,
+    'You did not provide the number of bytes specified by the Content-Length HTTP header.',
+  ],
+  IncorrectNumberOfFilesInPostRequest: [400, 'POST requires exactly one file upload per request.'],
+  InsufficientStorage: [507, 'There is not enough free space to store the object.'],
+  InternalError: [500, 'An internal error occurred. Try again.'],
+  InvalidAccessKeyId: [
+    403,
+    'The AWS access key ID that you provided does not exist in our records.',
+  ],
+  InvalidArgument: [400, 'Invalid Argument'],
+  InvalidBucketName: [400, 'The specified bucket is not valid.'],
+  InvalidBucketState: [409, 'The request is not valid for the current state of the bucket.'],
+  InvalidChunkSizeError: [
+    403,
+    'Only the last chunk is allowed to have a size less than 8192 bytes',
+  ],
+  InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
+  InvalidEncryptionAlgorithmError: [
+    400,
+    'The encryption request that you specified is not valid. The valid value is AES256.',
+  ],
+  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
+  InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
+  InvalidPart: [
+    400,
+    "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.",
+  ],
+  InvalidPartNumber: [416, 'The requested partnumber is not satisfiable'],
+  InvalidPartOrder: [
+    400,
+    'The list of parts was not in ascending order. The parts list must be specified in order by part number.',
+  ],
+  InvalidPolicyDocument: [
+    400,
+    'The content of the form does not meet the conditions specified in the policy document.',
+  ],
+  InvalidRange: [416, 'The requested range is not satisfiable'],
+  InvalidRequest: [400, 'The request is not valid.'],
+  InvalidSecurity: [403, 'The provided security credentials are not valid.'],
+  InvalidStorageClass: [400, 'The storage class that you specified is not valid.'],
+  InvalidTag: [400, 'The tag provided was not a valid tag.'],
+  InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
+  InvalidURI: [400, "The specified URI couldn't be parsed."],
+  KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedACLError: [
+    400,
+    'The ACL that you provided was not well formed or did not validate against our published schema.',
+  ],
+  MalformedPOSTRequest: [
+    400,
+    'The body of your POST request is not well-formed multipart/form-data.',
+  ],
+  MalformedPolicy: [400, 'Your policy contains a principal or statement that is not valid.'],
+  MalformedTrailerError: [
+    400,
+    'The request contained trailing data that was not well-formed or did not conform to our published schema.',
+  ],
+  MalformedXML: [
+    400,
+    'The XML that you provided was not well formed or did not validate against our published schema.',
+  ],
+  MaxMessageLengthExceeded: [400, 'Your request was too large.'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],
+  MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
+  MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
+  MissingRequestBodyError: [400, 'Request body is empty.'],
+  MissingSecurityHeader: [400, 'Your request is missing a required header.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist'],
+  NoSuchBucketPolicy: [404, 'The bucket policy does not exist'],
+  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist'],
+  NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist'],
+  NoSuchObjectLockConfiguration: [
+    404,
+    'The specified object does not have an ObjectLock configuration',
+  ],
+  NoSuchPublicAccessBlockConfiguration: [
+    404,
+    'The public access block configuration was not found',
+  ],
+  NoSuchTagSet: [404, 'The TagSet does not exist'],
+  NoSuchUpload: [
+    404,
+    'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+  ],
+  NoSuchVersion: [404, 'The specified version does not exist.'],
+  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
+  NotImplemented: [501, 'A header you provided implies functionality that is not implemented'],
+  ObjectLockConfigurationNotFoundError: [
+    404,
+    'Object Lock configuration does not exist for this bucket',
+  ],
+  OperationAborted: [
+    409,
+    'A conflicting conditional operation is currently in progress against this resource. Try again.',
+  ],
+  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found'],
+  PermanentRedirect: [
+    301,
+    'The bucket you are attempting to access must be addressed using the specified endpoint. Send all future requests to this endpoint.',
+  ],
+  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
+  ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
+  RequestHeaderSectionTooLarge: [
+    400,
+    'Your request header section exceeds the maximum allowed size.',
+  ],
+  RequestTimeTooSkewed: [
+    403,
+    'The difference between the request time and the current time is too large.',
+  ],
+  RequestTimeout: [
+    400,
+    'Your socket connection to the server was not read from or written to within the timeout period.',
+  ],
+  ServerSideEncryptionConfigurationNotFoundError: [
+    404,
+    'The server side encryption configuration was not found',
+  ],
+  ServiceUnavailable: [503, 'Service is unable to handle request.'],
+  SignatureDoesNotMatch: [
+    403,
+    'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
+  ],
+  SlowDown: [503, 'Please reduce your request rate.'],
+  TooManyBuckets: [400, 'You have attempted to create more buckets than are allowed.'],
+  UnexpectedContent: [400, 'This request contains unsupported content.'],
+  UnsupportedArgument: [400, 'The request contained an unsupported argument.'],
+  UnsupportedSignature: [
+    400,
+    'The provided request is signed with an unsupported STS Token version or the signature version is not supported.',
+  ],
+  UserKeyMustBeSpecified: [400, 'The bucket POST must contain the specified field name.'],
+  XAmzContentChecksumMismatch: [
+    400,
+    "The provided 'x-amz-checksum' header does not match what was computed.",
+  ],
+  XAmzContentSHA256Mismatch: [
+    400,
+    "The provided 'x-amz-content-sha256' header does not match what was computed.",
+  ],
+} as const satisfies Record<string, readonly [status: number, message: string]>
+
+export type S3ErrorCode = keyof typeof TABLE
+
+export interface S3ErrorOptions {
+  /** What `Resource` shows; the request's path when absent. */
+  readonly resource?: string | undefined
+  /** Lower-case response headers that go with the error. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Further elements of the error document, in order: Region, Condition, ArgumentName … */
+  readonly details?: Readonly<Record<string, string | number>> | undefined
+  readonly cause?: unknown
+}
+
+export class S3Error extends Error {
+  override readonly name = 'S3Error'
+  readonly code: S3ErrorCode
+  readonly status: number
+  readonly resource: string | undefined
+  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly details: Readonly<Record<string, string | number>> | undefined
+
+  /** `message` defaults to AWS's own words for the code. */
+  constructor(code: S3ErrorCode, message?: string, options: S3ErrorOptions = {}) {
+    super(
+      message ?? TABLE[code][1],
+      options.cause === undefined ? undefined : { cause: options.cause },
+    )
+    this.code = code
+    this.status = TABLE[code][0]
+    this.resource = options.resource
+    this.headers = options.headers
+    this.details = options.details
+  }
+}
+
+const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
+  NoSuchBucket: 'NoSuchBucket',
+  BucketAlreadyExists: 'BucketAlreadyExists',
+  BucketAlreadyOwnedByYou: 'BucketAlreadyOwnedByYou',
+  BucketNotEmpty: 'BucketNotEmpty',
+  TooManyBuckets: 'TooManyBuckets',
+  NoSuchKey: 'NoSuchKey',
+  NoSuchVersion: 'NoSuchVersion',
+  NoSuchUpload: 'NoSuchUpload',
+  InvalidPart: 'InvalidPart',
+  InvalidPartOrder: 'InvalidPartOrder',
+  EntityTooSmall: 'EntityTooSmall',
+  EntityTooLarge: 'EntityTooLarge',
+  PreconditionFailed: 'PreconditionFailed',
+  Conflict: 'OperationAborted',
+  Unavailable: 'ServiceUnavailable',
+  InsufficientStorage: 'InsufficientStorage',
+  DataLost: 'InternalError',
+  IsDeleteMarker: 'MethodNotAllowed',
+  ExpiredToken: 'ExpiredToken',
+  InvalidToken: 'InvalidToken',
+}
+
+/**
+ * The store's failure in S3's terms. `conditional`: the request carried a write condition, so that a
+ * conflict is ConditionalRequestConflict rather than OperationAborted (both 409).
+ */
+export function fromStoreError(
+  error: StoreError,
+  options: { conditional?: boolean } = {},
+): S3Error {
+  const code = codeOf(error, options.conditional === true)
+  const aboutMarker = markerHeaders(error)
+  const message = textOf(error)
+  return new S3Error(code, message, {
+    cause: error,
+    details: aboutMarker === undefined ? error.details : undefined,
+    headers: aboutMarker ?? (error.code === 'Unavailable' ? { 'retry-after': '1' } : undefined),
+  })
+}
+
+function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
+  if (error.code === 'Conflict' && conditional) return 'ConditionalRequestConflict'
+  // SDKs retry both, but only one asks people to send less.
+  return error instanceof OverloadedError ? 'SlowDown' : STORE_CODES[error.code]
+}
+
+/** What AWS's own words don't tell: why it is 503, and that data is lost. */
+function textOf(error: StoreError): string | undefined {
+  if (error.code === 'Unavailable') return unavailableText(error)
+  return error.code === 'DataLost' && error.message !== error.code ? error.message : undefined
+}
+
+function unavailableText(error: StoreError): string {
+  const own = TABLE[codeOf(error, false)][1]
+  return error.message === error.code ? own : `${own} Reason: ${error.message}.`
+}
+
+/** S3 says in headers, of HEAD too, that a delete marker stands where an object was asked for. */
+function markerHeaders({ code, details }: StoreError): Record<string, string> | undefined {
+  const named = code === 'IsDeleteMarker'
+  if (!named && (code !== 'NoSuchKey' || details['DeleteMarker'] !== 'true')) return undefined
+  const headers: Record<string, string> = { 'x-amz-delete-marker': 'true' }
+  const { VersionId, LastModifiedMs } = details
+  if (VersionId !== undefined) headers['x-amz-version-id'] = String(VersionId)
+  if (named) headers['allow'] = 'DELETE'
+  if (named && LastModifiedMs !== undefined) {
+    headers['last-modified'] = new Date(Number(LastModifiedMs)).toUTCString()
+  }
+  return headers
+}
+
+/** The XML document of an error. Not for HEAD, 304 and other answers without a body. */
+export function errorXml(
+  error: S3Error,
+  about: { readonly resource: string; readonly requestId: string; readonly hostId: string },
+): string {
+  let text = `${XML_DECLARATION}<Error><Code>${error.code}</Code><Message>${escapeXml(error.message)}</Message>`
+  if (error.details !== undefined) {
+    for (const [name, value] of Object.entries(error.details)) {
+      text += `<${name}>${escapeXml(String(value))}</${name}>`
+    }
+  }
+  text += `<Resource>${escapeXml(error.resource ?? about.resource)}</Resource>`
+  return `${text}<RequestId>${escapeXml(about.requestId)}</RequestId><HostId>${escapeXml(about.hostId)}</HostId></Error>`
+}

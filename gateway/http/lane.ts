@@ -1,0 +1,87 @@
+/**
+ * The lane of long synchronous work (protocol/work.ts): parsing large documents, evaluating large sets of
+ * policies. All requests of a node share it, so that many of them together hold the event loop no longer
+ * than one does.
+ *
+ * Invariants:
+ *   - work of at most one slice is done at once, without a promise
+ *   - all other works take turns, a slice each, and one turn of the event loop runs slices for at most
+ *     TURN_MS_MAX (and SLICES_PER_TURN) before all else that waits for the loop is served
+ *   - work whose request was aborted is dropped at its next slice
+ */
+
+import type { Work } from '../../protocol/work.ts'
+import type { GatewayClock } from './clock.ts'
+import { RequestAborted, type AbortCause } from './exchange.ts'
+
+const TURN_MS_MAX = 8
+/** Simulated clocks stand still while code runs: there the count ends a turn. */
+const SLICES_PER_TURN = 8
+
+/** Runs work: its result at once when it is small. */
+export type InTurns = <T>(work: Work<T>) => T | Promise<T>
+
+/** Whose work it is. */
+export interface LaneOwner {
+  readonly aborted?: AbortCause | undefined
+}
+
+interface Task {
+  readonly work: Work<unknown>
+  readonly owner: LaneOwner
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Lane {
+  readonly #clock: Pick<GatewayClock, 'after' | 'monotonicMs'>
+  #waiting: Task[] = []
+  #isArmed = false
+
+  constructor(clock: Pick<GatewayClock, 'after' | 'monotonicMs'>) {
+    this.#clock = clock
+  }
+
+  /** What `work` throws is thrown, or the promise is rejected with it. RequestAborted: its owner gave up. */
+  run<T>(work: Work<T>, owner: LaneOwner): T | Promise<T> {
+    const first = work.next()
+    if (first.done === true) return first.value
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ work, owner, resolve: resolve as (value: unknown) => void, reject })
+      this.#arm()
+    })
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return
+    this.#isArmed = true
+    this.#clock.after(0, () => {
+      this.#isArmed = false
+      this.#turn()
+      if (this.#waiting.length > 0) this.#arm()
+    })
+  }
+
+  #turn(): void {
+    const beganMs = this.#clock.monotonicMs()
+    for (let slice = 0; slice < SLICES_PER_TURN; slice++) {
+      const task = this.#waiting.shift()
+      if (task === undefined) return
+      if (!isOver(task)) this.#waiting.push(task)
+      if (this.#clock.monotonicMs() - beganMs >= TURN_MS_MAX) return
+    }
+  }
+}
+
+/** Runs one slice. */
+function isOver({ work, owner, resolve, reject }: Task): boolean {
+  try {
+    if (owner.aborted !== undefined) throw new RequestAborted(owner.aborted)
+    const step = work.next()
+    if (step.done !== true) return false
+    resolve(step.value)
+  } catch (error) {
+    reject(error)
+  }
+  return true
+}

@@ -1,0 +1,115 @@
+/** Multipart uploads of the memory backend: their parts, and lists of both. */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type {
+  ChecksumAlgorithm,
+  CompletedPart,
+  ListUploadsPage,
+  ListUploadsRequest,
+  ObjectPart,
+  PartInfo,
+  PutResult,
+  SealedBody,
+  UploadInfo,
+} from '../port/backend.ts'
+import { compareKeys, foldPage } from './memory-listing.ts'
+
+export interface StoredPart {
+  readonly info: PartInfo
+  readonly pieces: readonly Uint8Array[]
+}
+
+export interface StoredUpload {
+  readonly info: UploadInfo
+  readonly parts: Map<number, StoredPart>
+  completed?: PutResult & SealedBody & { sizeBytes: number }
+}
+
+export function listPartsOf(
+  upload: StoredUpload,
+  request: { after: number; limit: number },
+): { parts: readonly PartInfo[]; next?: number | undefined } {
+  const rest = [...upload.parts.values()]
+    .map((part) => part.info)
+    .filter((part) => part.partNumber > request.after)
+    .sort((a, b) => a.partNumber - b.partNumber)
+  const parts = rest.slice(0, request.limit)
+  const next = rest.length > parts.length ? parts.at(-1)?.partNumber : undefined
+  return { parts, next }
+}
+
+/** Completed ones are not among them. */
+export function listUploadsOf(
+  uploads: Iterable<StoredUpload>,
+  request: ListUploadsRequest,
+): ListUploadsPage {
+  const { keyMarker, uploadIdMarker } = request
+  const open = [...uploads]
+    .filter((upload) => upload.completed === undefined)
+    .map((upload) => upload.info)
+    .sort((a, b) => compareKeys(a.key, b.key) || compareKeys(a.uploadId, b.uploadId))
+    .filter((upload) => {
+      if (keyMarker === undefined) return true
+      const order = compareKeys(upload.key, keyMarker)
+      if (order !== 0) return order > 0
+      return uploadIdMarker !== undefined && compareKeys(upload.uploadId, uploadIdMarker) > 0
+    })
+  const { prefix, delimiter, limit } = request
+  // Several uploads share a key, so `after` can't be given here; a marker that is a prefix can.
+  const skipped = keyMarker?.endsWith(delimiter ?? '\n') === true ? keyMarker : undefined
+  const rows = open.filter((upload) => skipped === undefined || !upload.key.startsWith(skipped))
+  const page = foldPage(rows, (upload) => upload.key, { prefix, delimiter, limit })
+  if (page.next === undefined) return { uploads: page.rows, prefixes: page.prefixes }
+  const last = page.rows.at(-1)
+  return {
+    uploads: page.rows,
+    prefixes: page.prefixes,
+    nextKeyMarker: page.next,
+    nextUploadIdMarker: last?.key === page.next ? last.uploadId : undefined,
+  }
+}
+
+/** As the object remembers it: with its checksum in the algorithm of the whole. */
+export function objectPartOf({ sizeBytes, checksums }: PartInfo, whole: SealedBody): ObjectPart {
+  const [algorithm] = Object.keys(whole.checksums) as ChecksumAlgorithm[]
+  return { sizeBytes, checksum: algorithm === undefined ? undefined : checksums[algorithm] }
+}
+
+/** Throws InvalidPartOrder, InvalidPart, EntityTooSmall. */
+export function chooseParts(
+  upload: StoredUpload,
+  named: readonly CompletedPart[],
+  minPartBytes: number,
+): StoredPart[] {
+  const chosen: StoredPart[] = []
+  let last = 0
+  for (const each of named) {
+    if (each.partNumber <= last) throw new StoreError('InvalidPartOrder')
+    last = each.partNumber
+  }
+  for (const [index, each] of named.entries()) {
+    const part = upload.parts.get(each.partNumber)
+    const sums = Object.entries(each.checksums) as [ChecksumAlgorithm, string][]
+    const differs =
+      part === undefined ||
+      part.info.etag !== each.etag ||
+      sums.some(([algorithm, value]) => part.info.checksums[algorithm] !== value)
+    if (differs) {
+      throw new StoreError('InvalidPart', undefined, {
+        UploadId: upload.info.uploadId,
+        PartNumber: each.partNumber,
+        ETag: each.etag,
+      })
+    }
+    if (index < named.length - 1 && part.info.sizeBytes < minPartBytes) {
+      throw new StoreError('EntityTooSmall', undefined, {
+        ProposedSize: part.info.sizeBytes,
+        MinSizeAllowed: minPartBytes,
+        PartNumber: each.partNumber,
+        ETag: each.etag,
+      })
+    }
+    chosen.push(part)
+  }
+  return chosen
+}

@@ -1,0 +1,175 @@
+/**
+ * The versions of one key in memory, newest first; the first one is the current version.
+ *
+ * A bucket whose versioning is enabled gives each write an id of its own. Otherwise a write makes the
+ * null version, of which there is at most one: the one before is gone.
+ */
+
+import { StoreError } from '../../protocol/errors.ts'
+import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from '../../protocol/object/version-id.ts'
+import type {
+  ChecksumAlgorithm,
+  Checksums,
+  DeleteResult,
+  ListedVersion,
+  ListVersionsPage,
+  ListVersionsRequest,
+  ObjectInfo,
+  Versioning,
+  WriteCondition,
+} from '../port/backend.ts'
+import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
+
+export interface StoredVersion {
+  readonly info: ObjectInfo
+  readonly pieces: readonly Uint8Array[]
+  /** Of the write that made it: newer is higher. */
+  readonly sequence: number
+  readonly deleteMarker: boolean
+}
+
+/** Adds the newest version; `versioning` as the bucket has it now. */
+export function addVersion(
+  versions: readonly StoredVersion[],
+  made: StoredVersion,
+  versioning: Versioning | undefined,
+): StoredVersion[] {
+  if (versioning === 'Enabled') return [made, ...versions]
+  return [made, ...versions.filter((one) => one.info.versionId !== NULL_VERSION_ID)]
+}
+
+export function newVersionId(versioning: Versioning | undefined, sequence: number): string {
+  if (versioning !== 'Enabled') return NULL_VERSION_ID
+  // Random enough for tests, and the same in each run.
+  const random = Buffer.alloc(8)
+  random.writeBigUInt64BE(BigInt.asUintN(64, BigInt(sequence) * 0x9e37_79b9_7f4a_7c15n))
+  return versionIdOf(sequence, random)
+}
+
+/** The version to read. Throws NoSuchKey, NoSuchVersion, IsDeleteMarker as Backend.getObject says. */
+export function readableVersion(
+  versions: readonly StoredVersion[],
+  versionId: string | undefined,
+): StoredVersion {
+  const found =
+    versionId === undefined
+      ? versions[0]
+      : versions.find((version) => version.info.versionId === versionId)
+  if (found === undefined) {
+    throw new StoreError(versionId === undefined ? 'NoSuchKey' : 'NoSuchVersion')
+  }
+  if (!found.deleteMarker) return found
+  const { versionId: VersionId, lastModifiedMs: LastModifiedMs } = found.info
+  if (versionId === undefined) {
+    throw new StoreError('NoSuchKey', undefined, { DeleteMarker: 'true', VersionId })
+  }
+  throw new StoreError('IsDeleteMarker', undefined, { VersionId, LastModifiedMs })
+}
+
+/** Removes exactly this version. */
+export function removeVersion(
+  versions: readonly StoredVersion[],
+  versionId: string,
+): { left: StoredVersion[]; result: DeleteResult } {
+  const removed = versions.find((version) => version.info.versionId === versionId)
+  if (removed === undefined) return { left: [...versions], result: { deleteMarker: false } }
+  return {
+    left: versions.filter((version) => version !== removed),
+    result: { versionId, deleteMarker: removed.deleteMarker },
+  }
+}
+
+/** A delete marker as current version is as good as no object. Throws NoSuchKey, PreconditionFailed. */
+export function checkCondition(
+  judged: StoredVersion | undefined,
+  condition: WriteCondition | undefined,
+  change: 'put' | 'delete' | 'delete version',
+): void {
+  if (condition === undefined) return
+  const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition
+  if (judged === undefined || judged.deleteMarker) {
+    const wantsObject = ifMatch ?? ifMatchSizeBytes?.toString() ?? ifMatchLastModifiedMs?.toString()
+    if (wantsObject === undefined) return
+    // As AWS: a delete marker that is to be deleted fails the condition; a key without any version is absent.
+    const isAbsent = change === 'put' || (change === 'delete' && judged === undefined)
+    throw new StoreError(isAbsent ? 'NoSuchKey' : 'PreconditionFailed')
+  }
+  const { info } = judged
+  const matches = (tags: readonly string[]): boolean =>
+    tags.includes('*') || tags.includes(info.etag)
+  const holds =
+    (ifMatch === undefined || matches(ifMatch)) &&
+    (ifNoneMatch === undefined || !matches(ifNoneMatch)) &&
+    (ifMatchSizeBytes === undefined || ifMatchSizeBytes === info.sizeBytes) &&
+    (ifMatchLastModifiedMs === undefined ||
+      Math.floor(ifMatchLastModifiedMs / 1000) === Math.floor(info.lastModifiedMs / 1000))
+  if (!holds) throw new StoreError('PreconditionFailed')
+}
+
+export function listVersionsOf(
+  objects: ReadonlyMap<string, readonly StoredVersion[]>,
+  order: readonly string[],
+  request: ListVersionsRequest,
+): ListVersionsPage {
+  const { prefix, delimiter, limit } = request
+  const rows: ListedVersion[] = []
+  for (const key of order) {
+    const versions = objects.get(key) ?? []
+    const below = startOf(versions, key, request)
+    for (const version of versions) {
+      if (version.sequence >= below) continue
+      rows.push(listedVersion(version, version === versions[0]))
+    }
+  }
+  const page = foldPage(rows, (row) => row.key, { prefix, delimiter, limit })
+  const last = page.rows.at(-1)
+  return {
+    versions: page.rows,
+    prefixes: page.prefixes,
+    nextKeyMarker: page.next,
+    nextVersionIdMarker:
+      page.next !== undefined && last?.key === page.next ? last.versionId : undefined,
+  }
+}
+
+/** Versions of this key with lower sequences are listed: 0 for none, Infinity for all. */
+function startOf(
+  versions: readonly StoredVersion[],
+  key: string,
+  { keyMarker, versionIdMarker, prefix, delimiter = '' }: ListVersionsRequest,
+): number {
+  if (keyMarker === undefined) return Infinity
+  const order = compareKeys(key, keyMarker)
+  if (order > 0) return foldKey(key, prefix, delimiter) === keyMarker ? 0 : Infinity
+  if (order < 0 || versionIdMarker === undefined) return 0
+  // The place of a null version that is gone is not known: from the start, rather than too little.
+  if (versionIdMarker === NULL_VERSION_ID) {
+    return versions.find((one) => one.info.versionId === NULL_VERSION_ID)?.sequence ?? Infinity
+  }
+  return sequenceOfVersionId(versionIdMarker) ?? 0
+}
+
+function listedVersion({ info, deleteMarker }: StoredVersion, isLatest: boolean): ListedVersion {
+  const algorithm = firstAlgorithm(info.checksums)
+  return {
+    key: info.key,
+    sizeBytes: info.sizeBytes,
+    etag: info.etag,
+    lastModifiedMs: info.lastModifiedMs,
+    storageClass: info.storageClass,
+    versionId: info.versionId,
+    checksumAlgorithm: algorithm,
+    checksumType: algorithm === undefined ? undefined : info.checksumType,
+    isLatest,
+    deleteMarker,
+  }
+}
+
+/** As ListObjects shows the current version. */
+export function listedObject(version: StoredVersion): ListedVersion {
+  return listedVersion(version, true)
+}
+
+function firstAlgorithm(checksums: Checksums): ChecksumAlgorithm | undefined {
+  return Object.keys(checksums)[0] as ChecksumAlgorithm | undefined
+}

@@ -1,0 +1,132 @@
+/** What becomes of each name that AWS documents for an operation: for docs/s3-parameters.md, and for its test. */
+
+import { DOCUMENTED } from '../http/documented.ts'
+import { COMMON_HEADERS, HTTP_HEADERS } from '../http/names.ts'
+import type { Operation } from '../s3/operation.ts'
+import { nameOfMark } from '../s3/table/row.ts'
+import { VALUE_RULES, type ValueRule } from '../http/values.ts'
+
+export type Fate = 'accepted' | 'refused' | 'misplaced' | 'ignored'
+
+export interface DocumentedName {
+  readonly place: 'query' | 'header'
+  readonly name: string
+  readonly fate: Fate
+  /** Why it is ignored, or AWS's words when it is misplaced. */
+  readonly why?: string | undefined
+}
+
+/** By place and name. Those that the row names beyond AWS's model are among them. */
+export function documentedNames(operation: Operation): DocumentedName[] {
+  const { query, headers, conditions, marks, markHeader, refusedQuery, refusedHeaders } = operation
+  const [, queryWords = '', headerWords = ''] = DOCUMENTED[operation.name] ?? []
+  const found = new Map<string, DocumentedName>()
+  const add = (place: 'query' | 'header', name: string, fate: Fate, why?: string): void => {
+    if (name !== '') found.set(`${place} ${name}`, { place, name, fate, why })
+  }
+  for (const name of queryWords.split(' ')) add('query', name, 'accepted')
+  for (const name of headerWords.split(' ')) {
+    if (COMMON_HEADERS.has(name) || HTTP_HEADERS.has(name)) add('header', name, 'accepted')
+  }
+  for (const name of [...marks.map(nameOfMark), ...query]) add('query', name, 'accepted')
+  for (const name of [...headers, ...conditions]) add('header', name, 'accepted')
+  if (markHeader !== undefined) add('header', markHeader, 'accepted')
+  for (const name of refusedQuery) add('query', name, 'refused')
+  for (const name of refusedHeaders) add('header', name, 'refused')
+  for (const [name, why] of operation.ignored) add('header', name, 'ignored', why)
+  for (const [name, words] of operation.misplaced) {
+    add(name.startsWith('x-amz-') ? 'header' : 'query', name, 'misplaced', words)
+  }
+  return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
+}
+
+/** docs/s3-parameters.md. */
+export function parametersMarkdown(operations: readonly Operation[]): string {
+  const built = operations.filter(({ run }) => run !== undefined)
+  return `# Query parameters and headers of S3
+
+Made from the table of operations by \`node .config/s3-table.ts\`; a test says when it is out of date, and another sends
+each of these to a gateway. The names are those of AWS's service model (gateway/http/documented.ts) and what an operation
+understands besides.
+
+- **accepted**: it has its effect. \`x-amz-…\` count as headers in the query of a presigned request too.
+- **501**: AWS documents it for this operation, Shoal does not implement it. The error names it.
+- **400**: AWS refuses it for this operation, in the words below.
+- **ignored**: it can't have an effect, for the reason below.
+
+Everything else is ignored: other query parameters, other \`x-amz-*\` headers, other headers. Of these alone are refused:
+
+- A sub-resource of S3 (\`?acl\`, \`?uploads\`, …) at another method or path than its own: 405, 501, or 400 beside another
+  sub-resource. Buckets' sub-resources that S3 itself passes over when an object is read are ignored there.
+- A condition (\`If-Match\`, \`If-None-Match\`, \`If-Modified-Since\`, \`If-Unmodified-Since\`, \`If-Range\`) on a write that does
+  not understand it: 501.
+- \`x-amz-checksum-*\` of an algorithm that does not exist, where a body is hashed: 400.
+- An understood query parameter, or an \`x-amz-*\` header with one value, that is given twice: 400.
+
+Every operation accepts the headers of signatures and bodies: \`x-amz-content-sha256\`, \`x-amz-date\`,
+\`x-amz-security-token\`, \`x-amz-decoded-content-length\`, \`x-amz-trailer\`; and \`x-amz-expected-bucket-owner\` and
+\`x-amz-request-payer\`.
+
+## Headers of which only some values are accepted
+
+| header | accepted | 501 | anything else |
+| --- | --- | --- | --- |
+${[...VALUE_RULES].map(valueRow).join('\n')}
+
+## Refused in AWS's words: 400 InvalidArgument
+
+${misplacedMarkdown(built)}
+
+## Ignored, because it can't have an effect
+
+| operation | header | reason |
+| --- | --- | --- |
+${built.flatMap(({ name, ignored }) => [...ignored].map(([each, why]) => `| ${name} | \`${each}\` | ${why} |`)).join('\n')}
+
+## By operation
+
+| operation | accepted | 501 |
+| --- | --- | --- |
+${built.map(operationRow).join('\n')}
+`
+}
+
+function valueRow([name, rule]: readonly [string, ValueRule]): string {
+  const notBuilt = rule.notBuilt === 'others' ? 'all others' : coded(rule.notBuilt)
+  const rest = rule.notBuilt === 'others' ? '' : `400 ${rule.code ?? 'InvalidArgument'}`
+  return `| \`${name}\` | ${coded(rule.accepted)} | ${notBuilt} | ${rest} |`
+}
+
+function misplacedMarkdown(operations: readonly Operation[]): string {
+  const byWords = new Map<string, { name: string; operations: string[] }>()
+  for (const operation of operations) {
+    for (const [name, words] of operation.misplaced) {
+      const at = byWords.get(words) ?? { name, operations: [] }
+      at.operations.push(operation.name)
+      byWords.set(words, at)
+    }
+  }
+  const rows = [...byWords].map(([words, each]) => {
+    const where =
+      each.name === 'versionId' ? 'all that have no version' : each.operations.join(', ')
+    return `| \`${each.name}\` | ${where} | ${words} |`
+  })
+  return ['| name | operations | words |', '| --- | --- | --- |', ...rows].join('\n')
+}
+
+function operationRow(operation: Operation): string {
+  const names = documentedNames(operation)
+  const of = (fate: Fate): string =>
+    (['query', 'header'] as const)
+      .map((place) => names.filter((each) => each.place === place && each.fate === fate))
+      .filter((group) => group.length > 0)
+      .map((group) =>
+        coded(group.map(({ place, name }) => (place === 'query' ? `?${name}` : name))),
+      )
+      .join(', ')
+  return `| ${operation.name} | ${of('accepted')} | ${of('refused')} |`
+}
+
+function coded(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ')
+}

@@ -1,0 +1,187 @@
+/** Conditional requests, with S3's precedence. ETags are compared without quotes. */
+
+import { trim } from '../http/ascii.ts'
+import type { WriteCondition } from '../port/backend.ts'
+import { S3Error } from '../http/errors.ts'
+import type { HeaderRecord } from '../http/request.ts'
+import { parseExtendedDate, parseHttpDate } from '../http/http-date.ts'
+
+export interface ConditionTarget {
+  /** Without quotes. */
+  readonly etag: string
+  readonly lastModifiedMs: number
+}
+
+interface EntityTag {
+  readonly value: string
+  readonly weak: boolean
+}
+
+/**
+ * GET and HEAD. If-Match stands before If-Unmodified-Since, If-None-Match before If-Modified-Since;
+ * dates that can't be read are ignored (RFC 9110). Throws PreconditionFailed (412).
+ */
+export function evaluateRead(
+  headers: HeaderRecord,
+  target: ConditionTarget,
+  nowMs: number,
+): 'proceed' | 'not-modified' {
+  const failed = firstFailure(headers, '', target, nowMs)
+  if (failed === undefined) return 'proceed'
+  if (failed === 'If-None-Match' || failed === 'If-Modified-Since') return 'not-modified'
+  throw preconditionFailed(failed)
+}
+
+/** x-amz-copy-source-if-*: every failure is 412. */
+export function evaluateCopySource(
+  headers: HeaderRecord,
+  target: ConditionTarget,
+  nowMs: number,
+): void {
+  const failed = firstFailure(headers, 'x-amz-copy-source-', target, nowMs)
+  if (failed !== undefined) throw preconditionFailed(`x-amz-copy-source-${failed}`)
+}
+
+/** If-Range: false means that the Range header is to be ignored. */
+export function rangeApplies(headers: HeaderRecord, target: ConditionTarget): boolean {
+  const value = given(headers, 'if-range')
+  if (value === undefined) return true
+  const sinceMs = dateMs(value)
+  if (sinceMs !== undefined) return seconds(target.lastModifiedMs) === seconds(sinceMs)
+  return matches(entityTags(value), target.etag, 'strong')
+}
+
+/**
+ * PutObject, CopyObject, CompleteMultipartUpload: `If-None-Match: *` or `If-Match: etag`, as AWS;
+ * anything else is 501, never ignored.
+ */
+export function writeCondition(headers: HeaderRecord): WriteCondition | undefined {
+  refuse(headers, 'if-modified-since')
+  refuse(headers, 'if-unmodified-since')
+  const ifMatch = headers['if-match']
+  const ifNoneMatch = headers['if-none-match']
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
+  if (ifNoneMatch !== undefined && trim(ifNoneMatch) !== '*') throw unsupported('If-None-Match')
+  const tags = ifMatch === undefined ? undefined : entityTags(ifMatch)
+  if (tags !== undefined && (tags.length !== 1 || tags[0]?.weak !== false || isAny(tags))) {
+    throw unsupported('If-Match')
+  }
+  return {
+    ...(tags === undefined ? {} : { ifMatch: tags.map((one) => one.value) }),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: ['*'] }),
+  }
+}
+
+/** DeleteObject: `If-Match` (`*` too), x-amz-if-match-size, x-amz-if-match-last-modified-time. */
+export function deleteCondition(headers: HeaderRecord): WriteCondition | undefined {
+  refuse(headers, 'if-none-match')
+  refuse(headers, 'if-modified-since')
+  refuse(headers, 'if-unmodified-since')
+  const ifMatch = headers['if-match']
+  const size = headers['x-amz-if-match-size']
+  const time = headers['x-amz-if-match-last-modified-time']
+  if (ifMatch === undefined && size === undefined && time === undefined) return undefined
+  const tags = ifMatch === undefined ? undefined : entityTags(ifMatch)
+  if (tags !== undefined && (tags.length !== 1 || tags[0]?.weak !== false)) {
+    throw unsupported('If-Match')
+  }
+  const ifMatchSizeBytes = size === undefined ? undefined : Number(size)
+  if (size !== undefined && (!/^\d{1,15}$/.test(size) || !Number.isSafeInteger(ifMatchSizeBytes))) {
+    throw new S3Error('InvalidArgument', 'x-amz-if-match-size is not a size')
+  }
+  const ifMatchLastModifiedMs = time === undefined ? undefined : (dateMs(time) ?? isoMs(time))
+  if (time !== undefined && ifMatchLastModifiedMs === undefined) {
+    throw new S3Error('InvalidArgument', 'x-amz-if-match-last-modified-time is not a date')
+  }
+  return {
+    ...(tags === undefined ? {} : { ifMatch: tags.map((one) => one.value) }),
+    ...(ifMatchSizeBytes === undefined ? {} : { ifMatchSizeBytes }),
+    ...(ifMatchLastModifiedMs === undefined ? {} : { ifMatchLastModifiedMs }),
+  }
+}
+
+/**
+ * An empty condition of a read counts as not given. That of a copy's source, as those of writes, is one that nothing
+ * meets: the client meant to guard what it does and had nothing to guard it with.
+ */
+function given(headers: HeaderRecord, name: string): string | undefined {
+  const value = headers[name]
+  return value === '' && name.startsWith('if-') ? undefined : value
+}
+
+type ConditionName = 'If-Match' | 'If-Unmodified-Since' | 'If-None-Match' | 'If-Modified-Since'
+
+function firstFailure(
+  headers: HeaderRecord,
+  prefix: string,
+  target: ConditionTarget,
+  nowMs: number,
+): ConditionName | undefined {
+  const ifMatch = given(headers, `${prefix}if-match`)
+  const unmodified = given(headers, `${prefix}if-unmodified-since`)
+  if (ifMatch !== undefined) {
+    if (!matches(entityTags(ifMatch), target.etag, 'strong')) return 'If-Match'
+  } else if (unmodified !== undefined) {
+    const sinceMs = dateMs(unmodified)
+    if (sinceMs !== undefined && seconds(target.lastModifiedMs) > seconds(sinceMs)) {
+      return 'If-Unmodified-Since'
+    }
+  }
+  const ifNoneMatch = given(headers, `${prefix}if-none-match`)
+  const modified = given(headers, `${prefix}if-modified-since`)
+  if (ifNoneMatch !== undefined) {
+    if (matches(entityTags(ifNoneMatch), target.etag, 'weak')) return 'If-None-Match'
+  } else if (modified !== undefined) {
+    const sinceMs = dateMs(modified)
+    // As AWS: a date in the future is none, or else a clock that is fast would never see a change.
+    const counts = sinceMs !== undefined && seconds(sinceMs) <= seconds(nowMs)
+    if (counts && seconds(target.lastModifiedMs) <= seconds(sinceMs)) {
+      return 'If-Modified-Since'
+    }
+  }
+  return undefined
+}
+
+/** `"a", W/"b", c`: quotes are optional, as many S3 clients leave them out. */
+function entityTags(header: string): EntityTag[] {
+  const tags: EntityTag[] = []
+  for (const match of header.matchAll(/(W\/)?(?:"([^"]*)"|([^ \t",]+))/g)) {
+    tags.push({ value: match[2] ?? match[3] ?? '', weak: match[1] !== undefined })
+  }
+  return tags
+}
+
+function isAny(tags: readonly EntityTag[]): boolean {
+  return tags.some((one) => one.value === '*')
+}
+
+function matches(tags: readonly EntityTag[], etag: string, comparison: 'strong' | 'weak'): boolean {
+  return tags.some(
+    (one) => one.value === '*' || (one.value === etag && (comparison === 'weak' || !one.weak)),
+  )
+}
+
+/** HTTP dates only (all three forms name a month in letters); undefined for anything else. */
+function dateMs(text: string): number | undefined {
+  return parseHttpDate(trim(text))
+}
+
+function isoMs(text: string): number | undefined {
+  return parseExtendedDate(text)
+}
+
+function seconds(timeMs: number): number {
+  return Math.floor(timeMs / 1000)
+}
+
+function refuse(headers: HeaderRecord, name: string): void {
+  if (headers[name] !== undefined) throw unsupported(name)
+}
+
+function unsupported(header: string): S3Error {
+  return new S3Error('NotImplemented', undefined, { details: { Header: header } })
+}
+
+function preconditionFailed(condition: string): S3Error {
+  return new S3Error('PreconditionFailed', undefined, { details: { Condition: condition } })
+}

@@ -1,0 +1,44 @@
+/** The gateway's port on registers and blocks. */
+
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
+import type { Buckets } from '../objects/buckets.ts'
+import type { Objects } from '../objects/objects.ts'
+import type { Uploads } from '../objects/uploads.ts'
+
+export interface BackendOptions extends Pick<Backend, 'credential' | 'sessionCredential'> {
+  readonly buckets: Buckets
+  readonly objects: Objects
+  readonly uploads: Uploads
+  readonly principals: PrincipalDirectory
+}
+
+export function createBackend(options: BackendOptions): Backend {
+  const { buckets, objects, uploads, principals, credential, sessionCredential } = options
+  return {
+    principalIds: (context, arns) => principals.principalIds(context, arns),
+    markNamed: (context, accountId, named) => principals.markNamed(context, accountId, named),
+    principalArns: (context, resolved) => principals.principalArns(context, resolved),
+    credential,
+    sessionCredential,
+    bucketAccess: (context, bucket) => buckets.access(context, bucket),
+    createBucket: (context, request) => buckets.create(context, request),
+    headBucket: (context, bucket) => buckets.head(context, bucket),
+    deleteBucket: (context, bucket) => buckets.delete(context, bucket),
+    listBuckets: (context, request) => buckets.list(context, request),
+    getBucketSettings: (context, bucket) => buckets.settings(context, bucket),
+    changeBucket: (context, request) => buckets.changeSettings(context, request),
+    putObject: (context, request) => objects.put(context, request),
+    getObject: (context, request) => objects.get(context, request),
+    deleteObject: (context, request) => objects.delete(context, request),
+    listObjects: (context, request) => objects.list(context, request),
+    listVersions: (context, request) => objects.listVersions(context, request),
+    createUpload: (context, request) => uploads.create(context, request),
+    getUpload: (context, request) => uploads.get(context, request),
+    putPart: (context, request) => uploads.putPart(context, request),
+    listParts: (context, request) => uploads.listParts(context, request),
+    listUploads: (context, request) => uploads.list(context, request),
+    completeUpload: (context, request) => uploads.complete(context, request),
+    abortUpload: (context, request) => uploads.abort(context, request),
+  }
+}

@@ -1,0 +1,79 @@
+/** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
+
+import type { Clock, Environment } from '../env/ports.ts'
+import { seal } from '../layout/sealing.ts'
+import { removedLine } from '../layout/former.ts'
+import type { LayoutManager } from '../layout/layout-manager.ts'
+import type { NodeOptions } from './node-options.ts'
+import { UsageError } from '../tools/usage-error.ts'
+
+const SAY_MS = 1_000
+
+/** A member takes its place again; an empty node joins, or founds a cluster. */
+export async function enter(
+  { clock, logger, random }: Pick<Environment, 'clock' | 'logger' | 'random'>,
+  layout: LayoutManager,
+  holdsRegisters: () => boolean,
+  options: NodeOptions,
+): Promise<void> {
+  // It serves what others still copy from it, until they have it. A token that its settings name from earlier is no
+  // wish to join again.
+  if (layout.role() === 'source') return
+  const hasSecret = layout.secrets.current() !== undefined
+  // It goes on learning, and becomes a member while it is up.
+  if (layout.role() === 'learner' && options.join === undefined && hasSecret) return
+  const left = layout.leftIn()
+  if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
+  if (layout.isEstablished() && hasSecret) return
+  // It was admitted before it was stopped: the members know it by its key.
+  const isAdmitted = !hasSecret && (layout.role() === 'learner' || layout.isMember())
+  if (options.join !== undefined || isAdmitted) {
+    options.progress?.('joining the cluster', 0)
+    const said = sayLearning(clock, layout, options.progress)
+    await layout.join(options.join, undefined, options.replace).finally(said)
+    logger.info({ epoch: layout.current()?.epoch }, 'joined the cluster')
+    return
+  }
+  if (layout.isMember() && hasSecret) return
+  if (layout.current() !== undefined) {
+    throw new UsageError('this node is no member of its cluster: give it a token with --join-file')
+  }
+  if (holdsRegisters()) throw new UsageError('layout.json is missing, but the log is not')
+  const { root, replication, partitionBits, systemPartitions } = options
+  if (root === undefined) throw new Error('a founder needs root credentials')
+  if (options.clusterSecret.get() === undefined) {
+    await options.clusterSecret.set(random.bytes(32))
+  }
+  const secret = options.clusterSecret.get()
+  if (secret === undefined) throw new Error('the cluster secret could not be kept')
+  await layout.found({
+    rootAccount: {
+      accountId: root.accountId,
+      accessKeyId: root.accessKeyId,
+      sealedSecret: seal(secret, random.bytes(12), root.secretAccessKey),
+    },
+    replication,
+    partitionBits,
+    systemPartitions,
+  })
+  const { clusterId: cluster } = layout.current()!
+  logger.info({ cluster }, 'founded a cluster')
+  options.founded?.(cluster)
+}
+
+/** A joiner may learn for hours: it says how far it is, until the function that is returned is called. */
+function sayLearning(
+  clock: Clock,
+  layout: Pick<LayoutManager, 'progress'>,
+  progress: NodeOptions['progress'],
+): () => void {
+  if (progress === undefined) return () => {}
+  let end = (): void => {}
+  const say = (): void => {
+    const { total, done } = layout.progress().learning
+    if (total > 0) progress('learning what it will hold', done, total)
+    end = clock.after(SAY_MS, say)
+  }
+  end = clock.after(SAY_MS, say)
+  return () => end()
+}

@@ -1,0 +1,32 @@
+/** Opens the layout of a node with what the rest of the node says of itself. */
+
+import type { Environment } from '../env/ports.ts'
+import { seal, unseal } from '../layout/sealing.ts'
+import { LayoutManager, type LayoutManagerOptions } from '../layout/layout-manager.ts'
+import type { NodeOptions } from './node-options.ts'
+
+export function openLayout(
+  { network, disk, clock, random, signer, logger }: Environment,
+  options: Pick<
+    NodeOptions,
+    'storageId' | 'name' | 'zone' | 'capacityBytes' | 'clusterSecret' | 'removeAfterMs'
+  >,
+  node: Pick<LayoutManagerOptions, 'holdsRegisters' | 'mayVote'>,
+): Promise<LayoutManager> {
+  return LayoutManager.open({
+    ...node,
+    network,
+    disk,
+    clock,
+    random,
+    signer,
+    logger,
+    storageId: options.storageId,
+    name: options.name,
+    zone: options.zone,
+    capacityBytes: options.capacityBytes,
+    clusterSecret: options.clusterSecret,
+    removeAfterMs: options.removeAfterMs,
+    resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
+  })
+}

@@ -1,0 +1,56 @@
+/** The policies of an account's buckets, for checks of what they give by name (node/iam/rights.ts). */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { Backend, BucketSettings, RequestContext } from '../../gateway/port/backend.ts'
+import type { BucketPolicyText } from './surroundings.ts'
+
+export interface BucketSource {
+  readonly list: Backend['listBuckets']
+  readonly settings: Backend['getBucketSettings']
+}
+
+const PAGE = 1_000
+/** Reads at once. */
+const WIDTH = 32
+
+/** Of those that have one, as they are now. */
+export async function bucketPoliciesOf(
+  buckets: BucketSource,
+  context: RequestContext,
+  accountId: string,
+): Promise<BucketPolicyText[]> {
+  const policies: BucketPolicyText[] = []
+  let after: string | undefined
+  do {
+    const page = await buckets.list(context, {
+      ownerAccount: accountId,
+      prefix: '',
+      after,
+      limit: PAGE,
+    })
+    const names = page.buckets.map(({ name }) => name)
+    for (let at = 0; at < names.length; at += WIDTH) {
+      const some = names.slice(at, at + WIDTH)
+      const read = await Promise.all(some.map((name) => settingsOf(buckets, context, name)))
+      for (const { policy, principals = [] } of read) {
+        if (policy !== undefined) policies.push({ policy, principals })
+      }
+    }
+    after = page.next
+  } while (after !== undefined)
+  return policies
+}
+
+async function settingsOf(
+  buckets: BucketSource,
+  context: RequestContext,
+  name: string,
+): Promise<BucketSettings> {
+  try {
+    return await buckets.settings(context, name)
+  } catch (error) {
+    // Deleted since it was listed.
+    if (error instanceof StoreError && error.code === 'NoSuchBucket') return {}
+    throw error
+  }
+}

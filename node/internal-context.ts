@@ -1,7 +1,0 @@
-/** The context of work that no client asked for: repair, mending, looking up. */
-
-import type { RequestContext } from '../gateway/backend.ts'
-
-export function internalContext(): RequestContext {
-  return { operation: 'internal', signal: new AbortController().signal, rounds: 0 }
-}

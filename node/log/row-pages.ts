@@ -1,0 +1,32 @@
+/** Many rows of the index, so many in one turn of the event loop. */
+
+import type { Clock } from '../env/ports.ts'
+import { sleep, TURN_ROWS_MAX } from '../tools/sleep.ts'
+import type { Store } from './store.ts'
+
+export interface Row {
+  readonly key: Uint8Array
+  readonly row: Uint8Array
+}
+
+/** Copies. Between two pages anything may happen to the rows. */
+export async function* rowPages(
+  store: Pick<Store, 'range'>,
+  clock: Clock,
+  start: Uint8Array,
+  end: Uint8Array,
+): AsyncGenerator<readonly Row[]> {
+  let from = start
+  for (;;) {
+    const page: Row[] = []
+    store.range(from, end, TURN_ROWS_MAX, (key, row) => {
+      page.push({ key: key.slice(), row: row.slice() })
+    })
+    const last = page.at(-1)
+    if (last === undefined) return
+    yield page
+    if (page.length < TURN_ROWS_MAX) return
+    from = new Uint8Array([...last.key, 0])
+    await sleep(clock, 0)
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * Verifies everything that this node keeps, so that damage is found while another replica can still mend
+ * it (faults 2 to 5, D3).
+ *
+ *  1. Walk the log, oldest segment first. Read every live record and compare its checksums.
+ *  2. The latest record of a key must have its row: a row that is missing or damaged is made again from
+ *     the record, unless a later removal says that it is gone.
+ *  3. A record that is damaged comes back from its row where that holds all of it, else from a replica.
+ *  4. Of a stretch whose records nobody can name the rows that point into it tell whose they are. When
+ *     none does any more, the stretch is settled (D7).
+ *  5. Digests of partitions are made again from the rows and compared. Rows of registers that are FAULTY are
+ *     found by the way.
+ *
+ * What was found is looked at again at the end: mended, or left.
+ */
+
+import { assert } from '../../protocol/assert.ts'
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { ByteString } from '../../protocol/ids.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { errorCode, LogError } from './errors.ts'
+import type { SegmentReader } from './read.ts'
+import { isBefore, type LogEnd } from './segment.ts'
+import type { Store } from './store.ts'
+import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
+import { sleep, Turns } from '../tools/sleep.ts'
+
+export interface ScrubOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Live bytes read at most. Default 16 MiB. */
+  readonly bytesPerSecond?: number | undefined
+  /** What is damaged and does not come back from the index: fetch it from a replica. It may take its time,
+   * and may be asked for again. */
+  fetch(record: Pick<LogRecord, 'type' | 'partition' | 'key'>): void
+  /** Compares the digests with the rows and puts them right. The result says how many were wrong. `faulty` is
+   * told of rows that say that their record was damaged when the log was read. */
+  checkDigests?(faulty: (found: Damage) => void): Promise<number>
+  /** For what is fetched to come. Default 30,000. */
+  readonly patienceMs?: number | undefined
+}
+
+export interface ScrubProgress {
+  /** Bytes of the log walked, of how many. */
+  readonly doneBytes: number
+  readonly totalBytes: number
+  /** Live records read and compared. */
+  readonly records: number
+  readonly bytes: number
+  /** Damaged records, or stretches of the log, that are needed. */
+  readonly bad: number
+  /** Rows and digests of the index that were wrong or missing. */
+  readonly badRows: number
+  /** Of both: as they should be again. */
+  readonly mended: number
+  /** What could not be mended, yet. Known at the end. */
+  readonly left: number
+}
+
+type Counts = { -readonly [Name in keyof ScrubProgress]: ScrubProgress[Name] }
+
+/** Between two pauses. */
+const STRIDE_BYTES = 1 << 20
+const STRIDE_RECORDS = 2_000
+/** Rows that may be missing: dead records of keys that are gone look like it until their removal comes. */
+const SUSPECTS_MAX = 500_000
+const PAGE_ROWS = 2_000
+const LOOK_AGAIN_MS = 500
+/** Rows made again in one turn. */
+const MENDED_AT_ONCE = 500
+/** What a record costs, in rows. */
+const ROWS_PER_RECORD = 4
+
+export class Scrub {
+  readonly counts: Counts = {
+    doneBytes: 0,
+    totalBytes: 0,
+    records: 0,
+    bytes: 0,
+    bad: 0,
+    badRows: 0,
+    mended: 0,
+    left: 0,
+  }
+  private readonly options: ScrubOptions
+  private stopped = false
+  /** Of the segment that is walked. */
+  private reader: SegmentReader | undefined
+  private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
+  private readonly suspects = new Map<ByteString, StoredRecord>()
+  private readonly damaged: Damage[] = []
+  /** Where these lie. */
+  private readonly places = new Set<string>()
+  private readonly lost: Damage[] = []
+  /** Records that nothing points to, of each segment that was walked. */
+  private readonly deadBytes = new Map<number, number>()
+  private walked: LogEnd = { segment: 0, offset: 0 }
+  private strideBytes = 0
+  private strideRecords = 0
+  private readonly turns: Turns
+
+  constructor(options: ScrubOptions) {
+    this.options = options
+    this.turns = new Turns(options.clock)
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** One pass over everything; a scrub makes one only. False when it was stopped. */
+  async pass(): Promise<boolean> {
+    const { store } = this.options
+    assert(this.walked.segment === 0, 'a scrub makes one pass')
+    this.counts.totalBytes = store.stats().logBytes
+    await this.walkAll()
+    if (this.stopped) return false
+    await this.mendRows()
+    await this.settleLost()
+    const digests = (await this.options.checkDigests?.((found) => this.noteFaulty(found))) ?? 0
+    this.counts.badRows += digests
+    this.counts.mended += digests
+    await this.lookAgain()
+    this.counts.doneBytes = this.counts.totalBytes
+    return !this.stopped
+  }
+
+  /** Up to where the log ends; what is appended meanwhile too, so that every removal was seen. */
+  private async walkAll(): Promise<void> {
+    const { store } = this.options
+    for (;;) {
+      const { end } = store.end()
+      const segments = store
+        .segments()
+        .map(({ segment }) => segment)
+        .filter((segment) => segment >= this.walked.segment && segment <= end.segment)
+        .sort((a, b) => a - b)
+      for (const segment of segments) {
+        const from = segment === this.walked.segment ? this.walked.offset : 0
+        if (segment === end.segment && from >= end.offset) continue
+        await this.walk(segment, from, end)
+        if (this.stopped) return
+      }
+      this.walked = end
+      if (!isBefore(end, store.end().end)) return
+    }
+  }
+
+  private async walk(segment: number, from: number, end: LogEnd): Promise<void> {
+    const { store } = this.options
+    try {
+      this.reader = await store.reader(segment)
+      for await (const found of store.walk(segment, from)) {
+        if (this.stopped) return
+        const position = 'record' in found ? found.position : found
+        // Behind it things are on their way to the disk.
+        if (segment === end.segment && position.offset >= end.offset) return
+        if ('record' in found) await this.look(found)
+        else this.noteDamage(found)
+        this.counts.doneBytes += position.lengthBytes
+      }
+      this.account(segment)
+    } catch (error) {
+      // Compacted meanwhile: what lived there lies further on.
+      if (store.hasSegment(segment)) throw error
+      this.deadBytes.delete(segment)
+    }
+  }
+
+  private noteDamage(damage: Damage): void {
+    const { store, logger } = this.options
+    if (store.isSettled(damage)) return
+    this.counts.bad++
+    logger.error({ ...damage }, 'a part of the log is damaged')
+    if (damage.identity === undefined) this.lost.push(damage)
+    else this.noteBad({ ...damage.identity, body: EMPTY_BYTES }, damage)
+  }
+
+  private async look({ record, position }: StoredRecord): Promise<void> {
+    const { store } = this.options
+    if (++this.strideRecords >= STRIDE_RECORDS || this.strideBytes >= STRIDE_BYTES) {
+      await this.pause()
+    } else {
+      // Records that are read ahead take no turn of their own.
+      await this.turns.took(ROWS_PER_RECORD)
+    }
+    const rowKey = store.rows?.keyOf(record)
+    if (store.missesRaise(record, position)) {
+      store.raiseAgain(record, position)
+      this.counts.badRows++
+      this.counts.mended++
+    }
+    if (rowKey === undefined) {
+      this.noteRemoval({ record, position })
+    } else if (!store.hasSoundRow(rowKey)) {
+      this.suspect(byteString(rowKey), record, position)
+      return
+    }
+    if (!store.isLive(record, position)) {
+      if (rowKey !== undefined) this.noteDead(position)
+      return
+    }
+    await this.verify(record, position)
+  }
+
+  private suspect(name: ByteString, record: LogRecord, position: LogPosition): void {
+    const before = this.suspects.get(name)
+    if (before !== undefined && this.options.store.rows?.isOlder(record, before.record) === true) {
+      return this.noteDead(position)
+    }
+    if (before !== undefined) this.noteDead(before.position)
+    else if (this.suspects.size >= SUSPECTS_MAX) return
+    // Of the body only what a removal is compared with.
+    const head = { ...record, body: record.body.slice(0, 64) }
+    this.suspects.set(name, { record: head, position })
+  }
+
+  private noteDead({ segment, lengthBytes }: LogPosition): void {
+    this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
+  }
+
+  private noteRemoval(removal: StoredRecord): void {
+    const { store } = this.options
+    const key = store.rows?.removedKeyOf(removal.record)
+    if (key === undefined) return
+    const name = byteString(key)
+    const suspect = this.suspects.get(name)
+    if (suspect !== undefined && store.rows?.isRemovedBy(suspect, removal) === true) {
+      this.suspects.delete(name)
+      this.noteDead(suspect.position)
+    }
+  }
+
+  private async verify(record: LogRecord, position: LogPosition): Promise<void> {
+    const { store, logger } = this.options
+    this.counts.records++
+    this.counts.bytes += position.lengthBytes
+    this.strideBytes += position.lengthBytes
+    const into = position.lengthBytes <= this.buffer.length ? this.buffer : undefined
+    try {
+      await this.reader?.read(position, into)
+    } catch (error) {
+      if (error instanceof LogError && (error.code === 'NO_SEGMENT' || error.code === 'CLOSED')) {
+        throw error
+      }
+      // It may have been moved or replaced while it was read.
+      if (!store.isLive(record, position)) return
+      this.counts.bad++
+      logger.error({ ...position, code: errorCode(error) }, 'a damaged record')
+      this.noteBad(record, position)
+    }
+  }
+
+  private noteBad(record: LogRecord, position: LogPosition): void {
+    const { type, partition, key } = record
+    const { segment, offset, lengthBytes } = position
+    const damage = { segment, offset, lengthBytes, identity: { type, partition, key } }
+    this.damaged.push(damage)
+    this.places.add(placeOf(damage))
+    this.mend(record, damage)
+  }
+
+  /** The walk does not find those whose removal is damaged: the row stands for what nobody knows any more. */
+  private noteFaulty(damage: Damage): void {
+    const { identity } = damage
+    if (identity === undefined || this.places.has(placeOf(damage))) return
+    this.counts.bad++
+    this.options.logger.error({ ...damage }, 'a register whose record is damaged')
+    this.noteBad({ ...identity, body: EMPTY_BYTES }, damage)
+  }
+
+  /** `damage`: where the record can't be read, if it is known. */
+  private mend(record: Pick<LogRecord, 'type' | 'partition' | 'key'>, damage?: Damage): void {
+    const { store, logger } = this.options
+    store.restore(record, damage).then(
+      (outcome) => {
+        if (outcome === 'elsewhere') this.options.fetch(record)
+        // No row says that a removal was written again: the new one does what the damaged one did (D7).
+        const isRemoval = store.rows?.isRemoval(record) === true
+        if (outcome === 'written' && isRemoval && damage !== undefined) store.settle(damage)
+      },
+      (error: unknown) => {
+        logger.warn({ error: String(error) }, 'a damaged record was not written again')
+      },
+    )
+  }
+
+  /** No suspect has a removal behind it: their rows are lost, or damaged. */
+  private async mendRows(): Promise<void> {
+    const { store, logger } = this.options
+    const found: StoredRecord[] = []
+    for (const { position } of this.suspects.values()) {
+      if (this.stopped) return
+      const record = await store.recordAt(position)
+      if (record !== undefined) found.push({ record, position })
+    }
+    let mended = 0
+    for (const [i, { record, position }] of found.entries()) {
+      if (i % MENDED_AT_ONCE === 0) {
+        if (i > 0) await this.pause()
+        // Removals may have come meanwhile. From here on nothing can come between.
+        do await this.walkAll()
+        while (!this.stopped && isBefore(this.walked, store.end().end))
+        if (this.stopped) break
+      }
+      const rowKey = store.rows?.keyOf(record)
+      if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
+      const suspect = this.suspects.get(byteString(rowKey))
+      if (suspect?.position !== position || !store.hasSegment(position.segment)) continue
+      // Something newer of the key is on its way: it brings its own row.
+      if (!store.applyAgain(record, position)) continue
+      this.counts.badRows++
+      mended++
+    }
+    if (mended > 0) logger.warn({ rows: mended }, 'rows of the index were made again from the log')
+    this.counts.mended += mended
+    for (const segment of this.deadBytes.keys()) this.account(segment)
+  }
+
+  /** What a damaged row pointed to was not counted when it was replaced: compaction waits for it. */
+  private account(segment: number): void {
+    const { store } = this.options
+    const bytes = this.deadBytes.get(segment) ?? 0
+    if (store.hasSegment(segment)) store.raiseReplaced(segment, bytes)
+  }
+
+  /** Whose records lay in the stretches that nobody can read, the rows tell. */
+  private async settleLost(): Promise<void> {
+    const { store, clock, patienceMs = 30_000 } = this.options
+    const until = clock.monotonicMs() + patienceMs
+    let open = this.lost
+    while (open.length > 0 && !this.stopped) {
+      const asked = new Set<Damage>()
+      await this.eachRow((key, row) => {
+        const position = store.rows?.positionOf(key, row)
+        if (position === undefined) return
+        const stretch = open.find((damage) => holds(damage, position))
+        if (stretch === undefined) return
+        asked.add(stretch)
+        const record = store.rows?.identityOf(key)
+        if (record !== undefined) this.mend(record)
+      })
+      for (const damage of open) {
+        if (asked.has(damage)) continue
+        store.settle(damage)
+        this.counts.mended++
+      }
+      open = [...asked]
+      if (clock.monotonicMs() >= until) break
+      if (open.length > 0) await sleep(clock, LOOK_AGAIN_MS)
+    }
+    this.counts.left += open.length
+  }
+
+  private async eachRow(visit: (key: Uint8Array, row: Uint8Array) => void): Promise<void> {
+    const { store } = this.options
+    // The store's own rows, which begin with "x", have no record.
+    for (const [first, behind] of [
+      ['a', 'x'],
+      ['y', 'z'],
+    ] as const) {
+      let start: Uint8Array = bytesOf(first)
+      for (;;) {
+        const rows: [Uint8Array, Uint8Array][] = []
+        store.range(start, bytesOf(behind), PAGE_ROWS, (key, row) => {
+          rows.push([key.slice(), row.slice(0, 64)])
+        })
+        for (const [key] of rows) {
+          const row = store.get(key)
+          if (row !== undefined) visit(key, row)
+        }
+        const last = rows.at(-1)
+        if (last === undefined || rows.length < PAGE_ROWS || this.stopped) break
+        start = new Uint8Array([...last[0], 0])
+        await this.pause()
+      }
+    }
+  }
+
+  /** Whether what was damaged has been replaced by now; some time for what is fetched. */
+  private async lookAgain(): Promise<void> {
+    const { store, clock, patienceMs = 30_000 } = this.options
+    const until = clock.monotonicMs() + patienceMs
+    let open = this.damaged
+    for (let turn = 1; ; turn++) {
+      const still = open.filter((damage) => !store.isSettled(damage))
+      this.counts.mended += open.length - still.length
+      open = still
+      if (open.length === 0 || this.stopped || clock.monotonicMs() >= until) break
+      await sleep(clock, LOOK_AGAIN_MS)
+      if (turn % 8 === 0) {
+        for (const damage of open) if (damage.identity) this.mend(damage.identity, damage)
+      }
+    }
+    this.counts.left += open.length
+  }
+
+  private async pause(): Promise<void> {
+    const { clock, bytesPerSecond = 16 << 20 } = this.options
+    const bytes = this.strideBytes
+    this.strideBytes = 0
+    this.strideRecords = 0
+    await sleep(clock, (bytes / bytesPerSecond) * 1_000)
+  }
+}
+
+function placeOf({ segment, offset }: Damage): string {
+  return `${segment}/${offset}`
+}
+
+function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
+  return (
+    segment === damage.segment &&
+    offset >= damage.offset &&
+    offset < damage.offset + damage.lengthBytes
+  )
+}

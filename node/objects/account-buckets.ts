@@ -1,0 +1,194 @@
+/**
+ * The buckets of an account: a list in its register, which bounds them and decides which of them come to
+ * life (T2, T6).
+ *
+ * 1. A creator enters (name, incarnation, intent): refused when the list is full, intents included.
+ * 2. It writes the bucket's register: "creating".
+ * 3. Whoever meets "creating" asks here: the intent becomes live, in one change, or it is gone. That is
+ *    the moment of creation. Then the bucket's register follows: live, or deleted.
+ *
+ * So a cleaner may take away any intent at any time: its bucket never comes to life, however late its
+ * creator is. That it leaves young ones alone is courtesy (G4). Live entries go only after their buckets.
+ */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type { AccountBucketRecord, BucketRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import { changeAccount, readAccount, type AccountPlace } from './account-record.ts'
+import { BUCKET_CREATING, BUCKET_DELETED, sameIncarnation } from './bucket-record.ts'
+import type { Registers } from '../quorum/registers.ts'
+
+const INTENT_PATIENCE_MS = 60_000
+const LOOK_AT_ONCE = 16
+
+export interface AccountBucketsOptions {
+  readonly registers: Registers
+  readonly clock: Clock
+  readonly keyspace: () => Keyspace
+  /** Of accounts without a limit of their own. */
+  readonly bucketsPerAccount: number
+  /** From the bucket's register. */
+  readonly readBucket: (context: RequestContext, name: string) => Promise<BucketRecord | undefined>
+  /** Brings a bucket that is in the making to its end. */
+  readonly settle: (
+    context: RequestContext,
+    creating: BucketRecord,
+  ) => Promise<BucketRecord | undefined>
+}
+
+type Identity = Pick<BucketRecord, 'name' | 'incarnation' | 'ownerAccount' | 'createdMs'>
+
+export class AccountBuckets {
+  readonly #options: AccountBucketsOptions
+  /** One look through an account's buckets at a time. */
+  readonly #looking = new Map<string, Promise<boolean>>()
+
+  constructor(options: AccountBucketsOptions) {
+    this.#options = options
+  }
+
+  async entries(
+    context: RequestContext,
+    accountId: string,
+  ): Promise<readonly AccountBucketRecord[]> {
+    return (await readAccount(context, this.#place(accountId))).buckets
+  }
+
+  /** Step 1. Twice is once. Throws TooManyBuckets. */
+  async intend(context: RequestContext, bucket: Identity): Promise<void> {
+    const accountId = bucket.ownerAccount
+    // Whoever stands before a full list asks again and again: a read disturbs nobody.
+    let full = this.#isFull(await readAccount(context, this.#place(accountId)), bucket)
+    for (;;) {
+      if (!full) {
+        const entry = { ...pick(bucket), live: false }
+        const { type } = await changeAccount(context, this.#place(accountId), (account) => {
+          full = this.#isFull(account, bucket)
+          if (full || account.buckets.some((other) => sameIncarnation(other, bucket))) {
+            return undefined
+          }
+          return { ...account, buckets: [...account.buckets, entry] }
+        })
+        if (type === 'written' || !full) return
+      }
+      if (!(await this.#dropDead(context, accountId))) {
+        throw new StoreError(
+          'TooManyBuckets',
+          'You have attempted to create more buckets than allowed',
+        )
+      }
+      full = false
+    }
+  }
+
+  /** Step 3: does the bucket come to life? The same answer ever after, but `false` once it is deleted. */
+  async decide(context: RequestContext, bucket: Identity): Promise<boolean> {
+    const { account } = await changeAccount(
+      context,
+      this.#place(bucket.ownerAccount),
+      ({ buckets, ...rest }) => {
+        const intent = buckets.find((entry) => sameIncarnation(entry, bucket))
+        if (intent === undefined || intent.live) return undefined
+        const others = buckets.filter((entry) => entry !== intent)
+        return { ...rest, buckets: [...others, { ...pick(bucket), live: true }] }
+      },
+    )
+    return account.buckets.some((entry) => sameIncarnation(entry, bucket))
+  }
+
+  /** An intent that leads nowhere. One that has come to life stays. */
+  async withdraw(context: RequestContext, bucket: Identity): Promise<void> {
+    await this.#remove(context, bucket.ownerAccount, [pick(bucket)], (entry) => !entry.live)
+  }
+
+  /** Of a bucket that is deleted for good. */
+  async forget(context: RequestContext, bucket: Identity): Promise<void> {
+    await this.#remove(context, bucket.ownerAccount, [pick(bucket)], () => true)
+  }
+
+  #isFull(
+    account: { closed: boolean; bucketsMax: number; buckets: readonly AccountBucketRecord[] },
+    bucket: Identity,
+  ): boolean {
+    if (account.closed) throw new StoreError('Conflict', 'the account is closed')
+    const { bucketsPerAccount } = this.#options
+    const limit = account.bucketsMax === 0 ? bucketsPerAccount : account.bucketsMax
+    const others = account.buckets.filter((entry) => !sameIncarnation(entry, bucket))
+    return others.length >= limit
+  }
+
+  /**
+   * Takes away entries whose bucket is gone and intents whose creator died. True when the list has
+   * become shorter. A look that began before this call may have missed what happened since: then again.
+   */
+  async #dropDead(context: RequestContext, accountId: string): Promise<boolean> {
+    const under = this.#looking.get(accountId)
+    if (under !== undefined && (await under.catch(() => false))) return true
+    let mine = this.#looking.get(accountId)
+    if (mine === undefined || mine === under) {
+      mine = this.#look(context, accountId).finally(() => {
+        if (this.#looking.get(accountId) === mine) this.#looking.delete(accountId)
+      })
+      this.#looking.set(accountId, mine)
+    }
+    return mine
+  }
+
+  async #look(context: RequestContext, accountId: string): Promise<boolean> {
+    const entries = await this.entries(context, accountId)
+    const dead: AccountBucketRecord[] = []
+    for (let at = 0; at < entries.length; at += LOOK_AT_ONCE) {
+      const batch = entries.slice(at, at + LOOK_AT_ONCE)
+      const verdicts = await Promise.all(batch.map((entry) => this.#isDead(context, entry)))
+      dead.push(...batch.filter((_, i) => verdicts[i]))
+    }
+    if (dead.length === 0) return false
+    const mayGo = (entry: AccountBucketRecord): boolean =>
+      // An intent may have come to life meanwhile.
+      !entry.live || dead.some((each) => each.live && sameIncarnation(each, entry))
+    return this.#remove(context, accountId, dead, mayGo)
+  }
+
+  async #isDead(context: RequestContext, entry: AccountBucketRecord): Promise<boolean> {
+    const { readBucket, settle, clock } = this.#options
+    if (!entry.live && clock.nowMs() - entry.createdMs < INTENT_PATIENCE_MS) return false
+    const record = await readBucket(context, entry.name)
+    const here = record !== undefined && sameIncarnation(record, entry)
+    if (here && record.state === BUCKET_CREATING) {
+      return (await settle(context, record)) === undefined
+    }
+    return !here || record.state === BUCKET_DELETED
+  }
+
+  async #remove(
+    context: RequestContext,
+    accountId: string,
+    list: readonly Pick<AccountBucketRecord, 'incarnation'>[],
+    mayGo: (entry: AccountBucketRecord) => boolean,
+  ): Promise<boolean> {
+    const named = new Set(list.map(({ incarnation }) => byteString(incarnation)))
+    const { type } = await changeAccount(context, this.#place(accountId), (account) => {
+      const left = account.buckets.filter(
+        (entry) => !named.has(byteString(entry.incarnation)) || !mayGo(entry),
+      )
+      return left.length === account.buckets.length ? undefined : { ...account, buckets: left }
+    })
+    return type === 'written'
+  }
+
+  #place(accountId: string): AccountPlace {
+    const { registers, keyspace } = this.#options
+    return { registers, keyspace, accountId }
+  }
+}
+
+function pick({
+  name,
+  incarnation,
+  createdMs,
+}: Omit<AccountBucketRecord, 'live'>): Omit<AccountBucketRecord, 'live'> {
+  return { name, incarnation, createdMs }
+}

@@ -1,0 +1,58 @@
+/** An account's register: buckets and identities share it, each with fields of its own. */
+
+import { utf8ByteString } from '../../protocol/bytes.ts'
+import { accountCodec, type AccountRecord } from '../../protocol/codec/versioned.ts'
+import type { Keyspace } from '../../protocol/keyspace/key.ts'
+import { systemRegister } from '../../protocol/keyspace/register-key.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Registers } from '../quorum/registers.ts'
+
+export interface AccountPlace {
+  readonly registers: Registers
+  readonly keyspace: () => Keyspace
+  readonly accountId: string
+}
+
+/** Of an account that was never written: the cluster's first one, for a while. */
+export function accountOf(value: RegisterValue | undefined, accountId: string): AccountRecord {
+  if (value !== undefined) return accountCodec.decode(value.body)
+  return {
+    accountId,
+    buckets: [],
+    bucketsMax: 0,
+    name: '',
+    createdMs: 0,
+    rootKeys: [],
+    closed: false,
+  }
+}
+
+export async function readAccount(
+  context: RequestContext,
+  { registers, keyspace, accountId }: AccountPlace,
+): Promise<AccountRecord> {
+  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
+  const { accepted } = await registers.read(context, { key })
+  return accountOf(accepted?.value, accountId)
+}
+
+/** One change of the newest record: fields that `edit` passes on stay as they are. `edit` may return
+ * undefined to keep the record; it is called again on each retry. */
+export async function changeAccount(
+  context: RequestContext,
+  { registers, keyspace, accountId }: AccountPlace,
+  edit: (account: AccountRecord) => AccountRecord | undefined,
+): Promise<{ readonly type: 'written' | 'kept'; readonly account: AccountRecord }> {
+  const key = systemRegister('account', utf8ByteString(accountId), keyspace())
+  const { type, ...outcome } = await registers.change(context, {
+    key,
+    change: (current) => {
+      const next = edit(accountOf(current, accountId))
+      if (next === undefined) return { keep: true }
+      return { write: { tombstone: false, body: accountCodec.encode(next), blocks: [] } }
+    },
+  })
+  const value = 'value' in outcome ? outcome.value : outcome.current?.value
+  return { type, account: accountOf(value, accountId) }
+}

@@ -1,0 +1,188 @@
+/**
+ * How a bucket comes to be (T6): intent in the account's list, "creating" in the bucket's register, live
+ * in the list, live in the register. Every step may be done twice and by anyone who meets the bucket.
+ */
+
+import type { BucketRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { AccountBuckets } from './account-buckets.ts'
+import {
+  BUCKET_CREATING,
+  BUCKET_DELETED,
+  BUCKET_LIVE,
+  bucketValue,
+  newBucket,
+  recordOf,
+  sameIncarnation,
+} from './bucket-record.ts'
+import type { Registers } from '../quorum/registers.ts'
+
+/** So long what may or may not have happened is tried again; each step may be done twice. */
+const DOUBT_MS = 6_000
+const ATTEMPTS = 4
+
+export interface BucketCreationOptions {
+  readonly registers: Registers
+  readonly clock: Clock
+  readonly random: Random
+  readonly list: AccountBuckets
+  readonly memberCount: () => number
+  readonly keyOf: (name: string) => RegisterKey
+  readonly readBucket: (context: RequestContext, name: string) => Promise<BucketRecord | undefined>
+}
+
+interface BucketRequest {
+  readonly bucket: string
+  readonly ownerAccount: string
+  readonly region: string
+}
+
+export class BucketCreation {
+  readonly #options: BucketCreationOptions
+
+  constructor(options: BucketCreationOptions) {
+    this.#options = options
+  }
+
+  /** Throws BucketAlreadyExists, BucketAlreadyOwnedByYou, TooManyBuckets. */
+  async create(context: RequestContext, request: BucketRequest): Promise<BucketRecord> {
+    const { clock, readBucket, list } = this.#options
+    const until = clock.monotonicMs() + DOUBT_MS
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      // Who has the name already is the common answer: ask before an intent is written.
+      const held = await this.settled(context, await readBucket(context, request.bucket))
+      if (held !== undefined) throw taken(held, request.ownerAccount)
+      const record = this.#newRecord(request)
+      try {
+        await this.#insist(until, () => list.intend(context, record))
+        const live = await this.#bring(context, until, record)
+        if (live !== undefined) return live
+        // Somebody else's name, or the intent was taken for a dead one's.
+        await list.withdraw(context, record)
+      } catch (error) {
+        if (!isTooMany(error)) this.#withdrawLater(record)
+        throw error
+      }
+    }
+    throw new StoreError('Conflict', 'another operation on this bucket is in progress')
+  }
+
+  /** To life; undefined when it has never lived, so that another one may be tried. Unavailable: it may have
+   * lived and be gone again, and a second one would be a second creation. */
+  async #bring(
+    context: RequestContext,
+    untilMs: number,
+    record: BucketRecord,
+  ): Promise<BucketRecord | undefined> {
+    let tries = 0
+    const written = await this.#insist(untilMs, () => {
+      tries++
+      return this.#write(context, record)
+    })
+    const live = await this.#insist(untilMs, () => this.settled(context, written))
+    if (live !== undefined && sameIncarnation(live, record)) return live
+    // Somebody else's name, and nothing of this one was ever sent.
+    if (!sameIncarnation(written, record) && tries === 1) return undefined
+    const now = await this.#options.readBucket(context, record.name)
+    const refused = now?.state === BUCKET_DELETED && now.generation === record.generation + 1
+    if (refused && sameIncarnation(now, record)) return undefined
+    throw new StoreError('Unavailable', 'the bucket was made, and may be gone again')
+  }
+
+  /** The record once it is more than an intention; undefined when nobody has the name. */
+  async settled(
+    context: RequestContext,
+    record: BucketRecord | undefined,
+  ): Promise<BucketRecord | undefined> {
+    if (record === undefined || record.state === BUCKET_DELETED) return undefined
+    if (record.state !== BUCKET_CREATING) return record
+    const lives = await this.#options.list.decide(context, record)
+    const state = lives ? BUCKET_LIVE : BUCKET_DELETED
+    const next = { ...record, state, generation: record.generation + 1 }
+    const outcome = await this.#options.registers.change(context, {
+      key: this.#options.keyOf(record.name),
+      change: (current) => {
+        const existing = recordOf(current)
+        if (existing?.state !== BUCKET_CREATING || !sameIncarnation(existing, record)) {
+          return { keep: true }
+        }
+        return { write: bucketValue(next) }
+      },
+    })
+    if (outcome.type === 'written') return lives ? next : undefined
+    const now = recordOf(outcome.current?.value)
+    // Another one's intention is not asked about: whoever wants the name tries again.
+    if (now === undefined || now.state === BUCKET_DELETED) return undefined
+    return now.state === BUCKET_CREATING ? undefined : now
+  }
+
+  /** The bucket that has the register then: this one, unless another has. */
+  async #write(context: RequestContext, record: BucketRecord): Promise<BucketRecord> {
+    const outcome = await this.#options.registers.change(context, {
+      key: this.#options.keyOf(record.name),
+      change: (current) => {
+        const existing = recordOf(current)
+        const free =
+          existing === undefined ||
+          (existing.state === BUCKET_DELETED && !sameIncarnation(existing, record))
+        return free ? { write: bucketValue(record) } : { keep: true }
+      },
+    })
+    if (outcome.type === 'written') return record
+    const existing = recordOf(outcome.current?.value)
+    return existing ?? record
+  }
+
+  #newRecord({ bucket, ownerAccount, region }: BucketRequest): BucketRecord {
+    const { random, clock, memberCount } = this.#options
+    return newBucket({
+      name: bucket,
+      incarnation: random.bytes(16),
+      ownerAccount,
+      createdMs: clock.nowMs(),
+      region,
+      shards: shardsFor(memberCount()),
+    })
+  }
+
+  /** What may or may not have happened is simply done again. */
+  async #insist<T>(untilMs: number, work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        const doubt = error instanceof StoreError && error.code === 'Unavailable'
+        if (!doubt || this.#options.clock.monotonicMs() >= untilMs) throw error
+      }
+    }
+  }
+
+  /** A failed creation gives its place in the list back, unless the bucket has come to life after all. */
+  #withdrawLater(record: BucketRecord): void {
+    this.#options.list.withdraw(internalContext(), record).catch(() => {
+      // Whoever meets the limit takes it away.
+    })
+  }
+}
+
+/** Nothing was entered, or a doubtful entry that whoever meets the limit takes away. */
+function isTooMany(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'TooManyBuckets'
+}
+
+/** Four for each member, a power of two from 16 to 256 (docs/architecture.md). */
+export function shardsFor(members: number): number {
+  const wanted = 4 * members
+  let shards = 16
+  while (shards < wanted && shards < 256) shards *= 2
+  return shards
+}
+
+function taken(record: BucketRecord, asker: string): StoreError {
+  const code = record.ownerAccount === asker ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists'
+  return new StoreError(code, undefined, { BucketName: record.name })
+}

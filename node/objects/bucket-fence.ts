@@ -1,0 +1,90 @@
+/** T8: a change of a bucket's record counts when a majority of each shard's replica sets obeys it. */
+
+import { bytesOf } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { NodeId } from '../../protocol/ids.ts'
+import { metadataPartition } from '../../protocol/keyspace/key.ts'
+import { isQuorum } from '../../protocol/register/quorum.ts'
+import type { Peers } from '../quorum/peers.ts'
+import type { Bucket } from './bucket.ts'
+import type { Placement } from '../quorum/registers.ts'
+
+const RAISE_TIMEOUT_MS = 4_000
+const ATTEMPTS = 4
+
+export interface FenceRaiserOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly partitionBits: () => number
+}
+
+export class FenceRaiser {
+  readonly #options: FenceRaiserOptions
+
+  constructor(options: FenceRaiserOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when a majority of each shard's replica sets has flushed the bucket's present generation as
+   * its minimum. Throws Unavailable. */
+  async raise(bucket: Bucket): Promise<void> {
+    const { placement } = this.#options
+    const partitions = this.#partitions(bucket)
+    const fence = bucket.current()
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const epoch = placement.epoch()
+      const byNode = new Map<NodeId, number[]>()
+      for (const partition of partitions) {
+        for (const node of new Set(placement.sets(partition).flat())) {
+          const list = byNode.get(node)
+          if (list === undefined) byNode.set(node, [partition])
+          else list.push(partition)
+        }
+      }
+      // All are asked, a majority is waited for: one that is slow holds up nobody.
+      const done: NodeId[] = []
+      const isEnough = (): boolean =>
+        partitions.every((partition) => isQuorum(placement.sets(partition), done))
+      await new Promise<void>((resolve) => {
+        let open = byNode.size
+        for (const [node, list] of byNode) {
+          const request = {
+            epoch,
+            bucket: bytesOf(fence.bucket),
+            generation: fence.generation,
+            partitions: list,
+          }
+          void this.#ask(node, request).then((obeys) => {
+            if (obeys) done.push(node)
+            open--
+            if (open === 0 || epoch !== placement.epoch() || isEnough()) resolve()
+          })
+        }
+      })
+      if (epoch !== placement.epoch()) continue
+      if (isEnough()) return
+      break
+    }
+    throw new StoreError('Unavailable', 'no majority of the replicas answered in time')
+  }
+
+  async #ask(node: NodeId, request: Parameters<Peers['raise']>[1]): Promise<boolean> {
+    const { peers, placement } = this.#options
+    try {
+      const reply = await peers.raise(node, request, { timeoutMs: RAISE_TIMEOUT_MS })
+      if (reply.result === 1) await placement.observe(reply.epoch, node)
+      return reply.result === 0
+    } catch {
+      // A node that can't be reached does not count.
+      return false
+    }
+  }
+
+  #partitions(bucket: Bucket): number[] {
+    const partitions = new Set<number>()
+    for (let shard = 0; shard < bucket.shards; shard++) {
+      partitions.add(metadataPartition(bucket.id, shard, this.#options.partitionBits()))
+    }
+    return [...partitions]
+  }
+}

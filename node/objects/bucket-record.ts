@@ -1,0 +1,143 @@
+/** A bucket's record: its states, and its settings as the gateway names them. Pure. */
+
+import { byteString } from '../../protocol/bytes.ts'
+import { bucketCodec, type BucketRecord } from '../../protocol/codec/versioned.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type {
+  BucketChange,
+  BucketInfo,
+  BucketSettings,
+  PublicAccessBlock,
+  Versioning,
+} from '../../gateway/port/backend.ts'
+
+export const BUCKET_LIVE = 1
+export const BUCKET_DELETING = 2
+export const BUCKET_DELETED = 3
+/** The account's list decides whether it comes to life: whoever meets it asks there (T6). */
+export const BUCKET_CREATING = 4
+
+const VERSIONING: readonly (Versioning | undefined)[] = [undefined, 'Enabled', 'Suspended']
+
+const ACCESS_BLOCK_SET = 16
+
+export function recordOf(value: RegisterValue | undefined): BucketRecord | undefined {
+  return value === undefined ? undefined : bucketCodec.decode(value.body)
+}
+
+export function bucketValue(record: BucketRecord): Omit<RegisterValue, 'operation'> {
+  return {
+    tombstone: record.state === BUCKET_DELETED,
+    body: bucketCodec.encode(record),
+    blocks: [],
+  }
+}
+
+/** One in the making, before anything was set. */
+export function newBucket(
+  identity: Pick<
+    BucketRecord,
+    'name' | 'incarnation' | 'ownerAccount' | 'createdMs' | 'region' | 'shards'
+  >,
+): BucketRecord {
+  return {
+    ...identity,
+    generation: 0,
+    state: BUCKET_CREATING,
+    versioning: 0,
+    policy: '',
+    principals: [],
+    publicAccessBlock: 0,
+    abortRules: [],
+  }
+}
+
+export function sameIncarnation(
+  a: Pick<BucketRecord, 'incarnation'>,
+  b: Pick<BucketRecord, 'incarnation'>,
+): boolean {
+  return byteString(a.incarnation) === byteString(b.incarnation)
+}
+
+export function infoOf(record: BucketRecord): BucketInfo {
+  return {
+    name: record.name,
+    ownerAccount: record.ownerAccount,
+    createdMs: record.createdMs,
+    region: record.region,
+  }
+}
+
+export function settingsOf(record: BucketRecord): BucketSettings {
+  return {
+    versioning: VERSIONING[record.versioning],
+    policy: record.policy === '' ? undefined : record.policy,
+    principals:
+      record.principals.length === 0
+        ? undefined
+        : record.principals.map(({ name, value }) => ({ arn: name, id: value })),
+    publicAccessBlock: accessBlockOf(record.publicAccessBlock),
+    abortRules:
+      record.abortRules.length === 0 ? undefined : record.abortRules.map((rule) => ({ ...rule })),
+  }
+}
+
+/** Only what the change names: of two changes at once of different settings both count. */
+export function withChange(record: BucketRecord, change: BucketChange): BucketRecord {
+  const { versioning, policy, principals = [], publicAccessBlock, abortRules } = change
+  return {
+    ...record,
+    generation: record.generation + 1,
+    // There is no way back to "never configured".
+    ...(versioning !== undefined && { versioning: VERSIONING.indexOf(versioning) }),
+    ...(policy !== undefined && {
+      policy: policy ?? '',
+      principals: principals.map(({ arn, id }) => ({ name: arn, value: id })),
+    }),
+    ...(publicAccessBlock !== undefined && {
+      publicAccessBlock: publicAccessBlock === null ? 0 : accessBlockNumber(publicAccessBlock),
+    }),
+    ...(abortRules !== undefined && {
+      abortRules: (abortRules ?? []).map(({ id, prefix, days, enabled }) => ({
+        id,
+        prefix,
+        days,
+        enabled,
+      })),
+    }),
+  }
+}
+
+/** By the wall clock of whoever looks: policy, never safety (G4). */
+export function isAbortDue(
+  { abortRules }: Pick<BucketRecord, 'abortRules'>,
+  upload: { readonly key: string; readonly initiatedMs: number },
+  nowMs: number,
+): boolean {
+  return abortRules.some(
+    ({ enabled, prefix, days }) =>
+      enabled &&
+      upload.key.startsWith(prefix) &&
+      nowMs - upload.initiatedMs >= days * 24 * 3_600_000,
+  )
+}
+
+function accessBlockOf(bits: number): PublicAccessBlock | undefined {
+  if (bits === 0) return undefined
+  return {
+    blockPublicAcls: (bits & 1) !== 0,
+    ignorePublicAcls: (bits & 2) !== 0,
+    blockPublicPolicy: (bits & 4) !== 0,
+    restrictPublicBuckets: (bits & 8) !== 0,
+  }
+}
+
+function accessBlockNumber(block: PublicAccessBlock): number {
+  return (
+    ACCESS_BLOCK_SET |
+    (block.blockPublicAcls ? 1 : 0) |
+    (block.ignorePublicAcls ? 2 : 0) |
+    (block.blockPublicPolicy ? 4 : 0) |
+    (block.restrictPublicBuckets ? 8 : 0)
+  )
+}

@@ -1,0 +1,63 @@
+/** A bucket's record as one node last read it, and the fence that it is (T8). */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type { BucketRecord } from '../../protocol/codec/versioned.ts'
+import { bucketId, type BucketId } from '../../protocol/ids.ts'
+import type { Fence } from '../../protocol/register/types.ts'
+import type { BucketInfo } from '../../gateway/port/backend.ts'
+import { infoOf } from './bucket-record.ts'
+import type { FenceSource } from '../quorum/registers.ts'
+
+/** It is its own fence: `refresh` reads it again. */
+export class Bucket implements FenceSource {
+  readonly name: string
+  readonly id: BucketId
+  #record: BucketRecord
+  readonly #reread: (bucket: Bucket) => Promise<BucketRecord>
+  readonly #stands: ((bucket: Bucket) => boolean) | undefined
+
+  /**
+   * @param reread the newest record of the very same incarnation; throws when there is none.
+   * @param stands false once the minima of this bucket may be gone: see `FenceSource`.
+   */
+  constructor(
+    record: BucketRecord,
+    reread: (bucket: Bucket) => Promise<BucketRecord>,
+    stands?: (bucket: Bucket) => boolean,
+  ) {
+    this.name = record.name
+    this.id = bucketId(byteString(record.incarnation))
+    this.#record = record
+    this.#reread = reread
+    this.#stands = stands
+  }
+
+  get record(): BucketRecord {
+    return this.#record
+  }
+
+  get shards(): number {
+    return this.#record.shards
+  }
+
+  current(): Fence {
+    return { bucket: this.id, generation: this.#record.generation }
+  }
+
+  stands(): boolean {
+    return this.#stands?.(this) ?? true
+  }
+
+  async refresh(): Promise<void> {
+    this.adopt(await this.#reread(this))
+  }
+
+  /** The same incarnation at a newer generation; an older one changes nothing. */
+  adopt(record: BucketRecord): void {
+    if (record.generation >= this.#record.generation) this.#record = record
+  }
+
+  info(): BucketInfo {
+    return infoOf(this.#record)
+  }
+}

@@ -1,0 +1,157 @@
+/** What a node knows of buckets when it is asked to drop it, and when it was no member for a while (T8). */
+
+import { expect, test } from 'vitest'
+import { utf8ByteString } from '../../protocol/bytes.ts'
+import { bucketId, type ByteString } from '../../protocol/ids.ts'
+import { bytesOf } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import { BUCKET_DELETING, BUCKET_LIVE, bucketValue, newBucket } from './bucket-record.ts'
+import { Buckets, type BucketsOptions } from './buckets.ts'
+
+const ID = bucketId('i'.repeat(16) as ByteString)
+const OTHER = bucketId('o'.repeat(16) as ByteString)
+
+function world() {
+  const state = { epoch: 1, isMember: true, reads: 0, hold: undefined as Promise<void> | undefined }
+  const record = {
+    ...newBucket({
+      name: utf8ByteString('b'),
+      incarnation: bytesOf(ID),
+      ownerAccount: '1',
+      createdMs: 0,
+      region: '',
+      shards: 1,
+    }),
+    state: BUCKET_LIVE,
+  }
+  const options = {
+    registers: {
+      async read() {
+        state.reads++
+        await state.hold
+        return { accepted: { value: bucketValue(record) } }
+      },
+    },
+    placement: { epoch: () => state.epoch },
+    isMember: () => state.isMember,
+    clock: { monotonicMs: () => 0, after: () => () => {} },
+    keyspace: () => ({ partitionBits: 6 }),
+  } as unknown as BucketsOptions
+  const buckets = new Buckets(options)
+  return { state, buckets, open: () => buckets.open(internalContext(), 'b') }
+}
+
+test('a record in the cache stands until it is buried, and again once it is read anew', async () => {
+  const { state, buckets, open } = world()
+  const bucket = await open()
+  buckets.bury(new Set([OTHER]))
+  expect(bucket.stands()).toBe(true)
+  expect(await open()).toBe(bucket)
+  buckets.bury(new Set([ID]))
+  expect(bucket.stands()).toBe(false)
+  expect(state.reads).toBe(1)
+  await bucket.refresh()
+  expect(bucket.stands()).toBe(true)
+  expect(state.reads).toBe(2)
+})
+
+test('what a read has found that began before counts no more, and is not kept', async () => {
+  const { state, buckets, open } = world()
+  let go = (): void => {}
+  state.hold = new Promise<void>((resolve) => (go = resolve))
+  const opening = open()
+  buckets.bury(new Set([ID]))
+  go()
+  expect((await opening).stands()).toBe(false)
+  expect((await open()).stands()).toBe(true)
+  expect(state.reads).toBe(2)
+})
+
+test('a node that was no member, or has missed an epoch, knows nothing any more', async () => {
+  const { state, open } = world()
+  const bucket = await open()
+  state.epoch = 2
+  expect(bucket.stands()).toBe(true)
+  state.epoch = 4
+  expect(bucket.stands()).toBe(false)
+  const again = await open()
+  expect(again.stands()).toBe(true)
+  state.epoch = 5
+  state.isMember = false
+  expect(again.stands()).toBe(false)
+  const outside = await open()
+  state.epoch = 6
+  state.isMember = true
+  expect(outside.stands()).toBe(false)
+})
+
+/** A bucket that this node knows as live, while its record says that somebody began to delete it. */
+async function deletedByTheDead(overrides: Partial<BucketsOptions>) {
+  let nowMs = 0
+  const record = {
+    ...newBucket({
+      name: utf8ByteString('b'),
+      incarnation: bytesOf(ID),
+      ownerAccount: '1',
+      createdMs: 0,
+      region: '',
+      shards: 1,
+    }),
+    state: BUCKET_LIVE,
+  }
+  const read = async () => ({ accepted: { value: bucketValue(record) } })
+  const options = {
+    registers: { read },
+    peers: { raise: async () => ({ result: 0 }) },
+    placement: { epoch: () => 1, sets: () => [['a']] },
+    partitionBits: () => 6,
+    isMember: () => true,
+    clock: {
+      monotonicMs: () => nowMs,
+      after(delayMs: number, run: () => void) {
+        const timer = setImmediate(() => {
+          nowMs += delayMs
+          run()
+        })
+        return () => clearImmediate(timer)
+      },
+    },
+    keyspace: () => ({ partitionBits: 6 }),
+    ...overrides,
+  } as unknown as BucketsOptions
+  const bucket = await new Buckets(options).open(internalContext(), 'b')
+  record.state = BUCKET_DELETING
+  return { bucket, record }
+}
+
+test('a change that waits for a record does not wait for a deletion that waits for the change', async () => {
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => (release = resolve))
+  let listed = 0
+  const { bucket } = await deletedByTheDead({
+    // The list settles a key, and so waits until its change has let go of it.
+    async isEmpty() {
+      await released
+      listed++
+      return true
+    },
+    abandonUploads: () => new Promise(() => {}),
+  })
+  const change = bucket.refresh().finally(release)
+  await expect(change).rejects.toMatchObject({ code: 'Unavailable' })
+  await released
+  expect(listed).toBe(1)
+})
+
+test('a deletion that can not be finished now is not tried again and again by one change', async () => {
+  let tries = 0
+  const { bucket, record } = await deletedByTheDead({
+    async isEmpty() {
+      if (++tries > 5) record.state = BUCKET_LIVE
+      throw new StoreError('Unavailable')
+    },
+  })
+  await expect(bucket.refresh()).rejects.toMatchObject({ code: 'Unavailable' })
+  expect(tries).toBe(1)
+})

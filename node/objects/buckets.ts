@@ -1,0 +1,537 @@
+/**
+ * Buckets: who has a name, what is set for it, and where its objects lie.
+ *
+ * Invariants:
+ *   - the bucket's own register decides who has the name (T6); an account's list is a superset (T2)
+ *   - a change of a record answers only when a majority of each shard's replica sets has flushed the
+ *     new generation (T8), so that a cached record is safe without a lease
+ *   - nobody is let in by a record that was read, or proven to be the newest by the replicas of the
+ *     bucket's objects (T8), more than a second before it was asked for (T7)
+ *   - "deleting" is met by others only for a while: whoever meets it long enough finishes it
+ */
+
+import { byteString, utf8ByteString } from '../../protocol/bytes.ts'
+import type { BucketRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey, type Keyspace } from '../../protocol/keyspace/key.ts'
+import { systemRegister } from '../../protocol/keyspace/register-key.ts'
+import type {
+  BucketAccess,
+  BucketChange,
+  BucketInfo,
+  BucketSettings,
+  RequestContext,
+} from '../../gateway/port/backend.ts'
+import { sameAccess } from '../../gateway/port/bucket-access.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { FreshCache } from '../tools/fresh.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { Peers } from '../quorum/peers.ts'
+import { AccountBuckets } from './account-buckets.ts'
+import { Bucket } from './bucket.ts'
+import { BucketCreation } from './bucket-creation.ts'
+import { FenceRaiser } from './bucket-fence.ts'
+import { BucketProof } from './bucket-proof.ts'
+import {
+  BUCKET_DELETED,
+  BUCKET_DELETING,
+  BUCKET_LIVE,
+  bucketValue,
+  infoOf,
+  recordOf,
+  sameIncarnation,
+  settingsOf,
+  withChange,
+} from './bucket-record.ts'
+import { FINAL_GENERATION } from '../replica/minimum-records.ts'
+import type { Placement, Registers } from '../quorum/registers.ts'
+import { sleep } from '../tools/sleep.ts'
+
+/** Cached records: the least recently used go. */
+const CACHE_MAX = 10_000
+/** T7. */
+const ACCESS_AGE_MS = 1_000
+/** For so long after a decision a change must meet the incarnation that was decided about. */
+const DECISION_AGE_MS = 60_000
+/** For background work, which only becomes late by it. */
+const LOOSE_AGE_MS = 10_000
+/** How long a bucket may be met as "deleting" before whoever meets it finishes the deletion. */
+const DELETING_PATIENCE_MS = 3_000
+const DELETING_POLL_MS = 100
+/** How long it is waited for by who holds the queue of a key, which it may have to wait for itself. */
+const FINISH_PATIENCE_MS = 2_000
+const CHANGE_ATTEMPTS = 4
+/** A read of the record that takes longer than this is no longer waited for alone, where there is a known
+ * record to prove. */
+const READ_PATIENCE_MS = 300
+
+export interface BucketsOptions {
+  readonly registers: Registers
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly clock: Clock
+  readonly random: Random
+  readonly partitionBits: () => number
+  readonly keyspace: () => Keyspace
+  readonly memberCount: () => number
+  readonly isMember: () => boolean
+  readonly bucketsPerAccount: number
+  /** True when no object, at the fence given, exists: a quorum list (T6). */
+  readonly isEmpty: (context: RequestContext, bucket: Bucket) => Promise<boolean>
+  /** Uploads of a bucket that is about to go. What it does not reach, care finds later. */
+  readonly abandonUploads: (context: RequestContext, bucket: Bucket) => Promise<void>
+}
+
+interface KnownAccess extends BucketAccess {
+  readonly bucket: Bucket
+}
+
+export class Buckets {
+  readonly #options: BucketsOptions
+  readonly #cache = new Map<string, Bucket>()
+  readonly #access: FreshCache<KnownAccess>
+  readonly #fence: FenceRaiser
+  readonly #proof: BucketProof
+  readonly #list: AccountBuckets
+  readonly #creation: BucketCreation
+  /** Counts reads of records. */
+  #order = 0
+  /** Records whose read began no later are known only as far as they are in the cache: see `bury`. */
+  #horizon = 0
+  /** When each record was read last. */
+  readonly #readAt = new WeakMap<Bucket, number>()
+  #epoch = 0
+  #wasMember = false
+
+  constructor(options: BucketsOptions) {
+    this.#options = options
+    this.#access = new FreshCache(options.clock, CACHE_MAX)
+    this.#fence = new FenceRaiser(options)
+    this.#proof = new BucketProof(options)
+    const readBucket = (context: RequestContext, name: string): Promise<BucketRecord | undefined> =>
+      this.#readRecord(context, name)
+    this.#list = new AccountBuckets({
+      ...options,
+      readBucket,
+      settle: (context, creating) => this.#creation.settled(context, creating),
+    })
+    this.#creation = new BucketCreation({
+      ...options,
+      list: this.#list,
+      keyOf: (name) => this.#keyOf(name),
+      readBucket,
+    })
+  }
+
+  /** From the cache when it can be: what follows is fenced (T8). Throws NoSuchBucket. */
+  async open(context: RequestContext, name: string): Promise<Bucket> {
+    this.#followEpoch()
+    return this.#cache.get(name) ?? this.read(context, name)
+  }
+
+  /** Asks the register: linearizable. Throws NoSuchBucket. */
+  async read(context: RequestContext, name: string): Promise<Bucket> {
+    const began = this.#begin()
+    return this.#remember(await this.#readLive(context, name), began)
+  }
+
+  /**
+   * These incarnations are gone for good, and their minima are about to go: from now on nothing that this
+   * node knows of them counts (T8). Operations under way, and reads of records that began before, find
+   * out by `stands` that they have to read the record again before they answer.
+   */
+  bury(ids: ReadonlySet<BucketId>): void {
+    for (const [name, bucket] of this.#cache) {
+      if (!ids.has(bucket.id)) continue
+      this.#cache.delete(name)
+      this.#access.drop(name)
+    }
+    this.#horizon = this.#order
+  }
+
+  /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
+  async head(context: RequestContext, name: string): Promise<BucketInfo> {
+    return infoOf(await this.#readOrProve(context, name))
+  }
+
+  /** For the decision about a request (T7). Throws NoSuchBucket, else Unavailable. */
+  async access(context: RequestContext, name: string): Promise<BucketAccess> {
+    return (await this.#known(context, name, ACCESS_AGE_MS)).value
+  }
+
+  /** Linearizable. */
+  async settings(context: RequestContext, name: string): Promise<BucketSettings> {
+    return settingsOf((await this.read(context, name)).record)
+  }
+
+  /** T8: answers when every later operation through any node obeys it. Unavailable: it may come true. */
+  async changeSettings(
+    context: RequestContext,
+    {
+      bucket: name,
+      change,
+      judged,
+    }: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
+  ): Promise<void> {
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const began = this.#begin()
+      const found = await this.#readLive(context, name)
+      this.#mustBeDecided(found)
+      let outdated = false
+      const outcome = await this.#options.registers.change(context, {
+        key: this.#keyOf(name),
+        change: (current) => {
+          const existing = recordOf(current)
+          if (existing?.state !== BUCKET_LIVE || !sameIncarnation(existing, found)) {
+            return { keep: true }
+          }
+          outdated = judged !== undefined && !sameAccess(judged, settingsOf(existing))
+          if (outdated) return { keep: true }
+          return { write: bucketValue(withChange(existing, change)) }
+        },
+      })
+      if (outcome.type === 'kept') {
+        // The closure assigns it, which the compiler does not see.
+        if (!(outdated as boolean)) continue
+        throw new StoreError('Conflict', 'the settings were changed meanwhile')
+      }
+      const next = recordOf(outcome.value) ?? found
+      this.#access.drop(name)
+      this.#remember(next, began)
+      await this.#fence.raise(new Bucket(next, () => Promise.resolve(next)))
+      return
+    }
+    throw busy()
+  }
+
+  async create(
+    context: RequestContext,
+    request: { bucket: string; ownerAccount: string; region: string },
+  ): Promise<BucketInfo> {
+    const began = this.#begin()
+    const record = await this.#creation.create(context, request)
+    this.#access.drop(record.name)
+    // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
+    return record.state === BUCKET_LIVE ? this.#remember(record, began).info() : infoOf(record)
+  }
+
+  async delete(context: RequestContext, name: string): Promise<void> {
+    const found = await this.#creation.settled(context, await this.#readRecord(context, name))
+    if (found === undefined) throw noSuchBucket(name)
+    this.#mustBeDecided(found)
+    if (found.state === BUCKET_DELETING) {
+      await this.#finishDeletion(context, found)
+      // The one that began it says that it was the one.
+      throw noSuchBucket(name)
+    }
+    const begun = await this.#changeState(context, found, BUCKET_DELETING)
+    try {
+      await this.#finishDeletion(context, begun)
+    } catch (error) {
+      const codes = ['NoSuchBucket', 'Conflict']
+      if (!(error instanceof StoreError && codes.includes(error.code))) throw error
+      if (!(await this.#wasFinished(context, begun))) throw error
+    }
+  }
+
+  async list(
+    context: RequestContext,
+    request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },
+  ): Promise<{ buckets: BucketInfo[]; next?: string | undefined }> {
+    const entries = await this.#list.entries(context, request.ownerAccount)
+    // A second creation of the same name leaves an intent for a while.
+    const live = new Set(entries.filter((entry) => entry.live).map(({ name }) => name))
+    const names = [...new Set(entries.map((entry) => entry.name))]
+      .filter((name) => name.startsWith(request.prefix) && name > (request.after ?? ''))
+      .sort()
+    const buckets: BucketInfo[] = []
+    for (let at = 0; at < names.length; at += 32) {
+      const records = await Promise.all(
+        names.slice(at, at + 32).map((name) => this.#readRecord(context, name)),
+      )
+      for (const record of records) {
+        if (record === undefined || record.state === BUCKET_DELETED) continue
+        if (record.ownerAccount !== request.ownerAccount) continue
+        if (record.state !== BUCKET_LIVE && record.state !== BUCKET_DELETING) {
+          // In the making: its list has decided, or it has not been answered yet.
+          if (!live.has(record.name)) continue
+        }
+        if (buckets.length === request.limit) return { buckets, next: buckets.at(-1)!.name }
+        buckets.push(infoOf(record))
+      }
+    }
+    return { buckets }
+  }
+
+  /** The bucket of this very incarnation; undefined when it is gone for good. For background work: a bucket
+   * that went a moment ago may still be returned. */
+  async find(context: RequestContext, name: string, id: BucketId): Promise<Bucket | undefined> {
+    try {
+      const known = await this.#known(context, name, LOOSE_AGE_MS)
+      if (known.value.bucket.id === id) return known.value.bucket
+      // What is known may be older than what was asked about.
+      const now = await this.read(context, name)
+      return now.id === id ? now : undefined
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'NoSuchBucket') return undefined
+      throw error
+    }
+  }
+
+  async #known(
+    context: RequestContext,
+    name: string,
+    ageMs: number,
+  ): Promise<{ readonly value: KnownAccess }> {
+    try {
+      return await this.#access.get(name, ageMs, async (sinceMs) => {
+        const began = this.#begin()
+        const record = await this.#readOrProve(context, name)
+        const bucket = this.#remember(record, began)
+        return { value: { bucket, info: infoOf(record), settings: settingsOf(record) }, sinceMs }
+      })
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code === 'NoSuchBucket') throw error
+      throw new StoreError('Unavailable', 'the settings of the bucket could not be read')
+    }
+  }
+
+  /**
+   * Of a live bucket: from its register, or the known one once the replicas of its objects have proven that
+   * nothing newer had been answered when this was called. So a bucket does not go away with the majority of
+   * one register. Only "live at this generation" is ever proven: everything else is read. Throws
+   * NoSuchBucket.
+   */
+  async #readOrProve(context: RequestContext, name: string): Promise<BucketRecord> {
+    const reading = this.#readLive(context, name)
+    const known = this.#cache.get(name)
+    if (known === undefined) return reading
+    const patience = this.#patience(name)
+    const first = await Promise.race([reading, patience.over]).catch(unlessUnavailable)
+    patience.cancel()
+    if (first !== undefined) return first
+    const { record } = known
+    const proof = this.#proof.isCurrent(context, new Bucket(record, () => Promise.resolve(record)))
+    const proven = proof.then((current) =>
+      current && this.#cache.get(name) === known ? record : reading,
+    )
+    return Promise.race([
+      reading.catch((error: unknown) => unlessUnavailable(error) ?? proven),
+      proven,
+    ])
+  }
+
+  /** How long the register of a bucket alone is waited for: not at all, when its majority is away. */
+  #patience(name: string): { readonly over: Promise<undefined>; readonly cancel: () => void } {
+    const reachable = this.#proof.isReachable(partitionOfKey(this.#keyOf(name)))
+    let cancel = (): void => {}
+    const over = new Promise<undefined>((resolve) => {
+      const delayMs = reachable ? READ_PATIENCE_MS : 0
+      cancel = this.#options.clock.after(delayMs, () => resolve(undefined))
+    })
+    return { over, cancel: () => cancel() }
+  }
+
+  /** Who was let in to one bucket does not change another one that has got its name since. */
+  #mustBeDecided(found: BucketRecord): void {
+    const known = this.#access.peek(found.name, DECISION_AGE_MS)
+    if (known === undefined || sameIncarnation(known.value.bucket.record, found)) return
+    this.#access.drop(found.name)
+    throw recreated()
+  }
+
+  /** Of a bucket that is "deleting" (T6): verify empty by a quorum list, tombstone; not empty: change back. */
+  async #finishDeletion(context: RequestContext, record: BucketRecord): Promise<void> {
+    const { isEmpty, abandonUploads } = this.#options
+    const bucket = new Bucket(record, (old) => this.#rereadDeleting(old))
+    await this.#fence.raise(bucket)
+    if (!(await isEmpty(context, bucket))) {
+      const back = await this.#changeState(context, record, BUCKET_LIVE)
+      await this.#fence.raise(new Bucket(back, () => Promise.resolve(back)))
+      throw new StoreError('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
+        BucketName: record.name,
+      })
+    }
+    await abandonUploads(context, bucket)
+    const deleted = await this.#changeState(context, record, BUCKET_DELETED)
+    // Nothing depends on it, but that the minima can go some time.
+    const final = { ...deleted, generation: FINAL_GENERATION }
+    void this.#fence.raise(new Bucket(final, () => Promise.resolve(final))).catch(() => {})
+    this.#cache.delete(record.name)
+    this.#access.drop(record.name)
+    // An entry that stays is taken away by whoever meets the limit: the register has decided.
+    await this.#list.forget(context, record).catch(() => {})
+  }
+
+  /** Others have brought this very deletion to its end. Unavailable: the name has a new bucket, and what
+   * became of the old one nobody knows any more. */
+  async #wasFinished(context: RequestContext, begun: BucketRecord): Promise<boolean> {
+    const now = await this.#readRecord(context, begun.name)
+    if (now === undefined || !sameIncarnation(now, begun)) throw recreated()
+    return now.state === BUCKET_DELETED && now.generation === begun.generation + 1
+  }
+
+  /** Moves the record of this incarnation to `state`, one generation on. What was set for a live bucket
+   * since `from` was read stays; "deleting" must be the very one that was begun. */
+  async #changeState(
+    context: RequestContext,
+    from: BucketRecord,
+    state: number,
+  ): Promise<BucketRecord> {
+    const outcome = await this.#options.registers.change(context, {
+      key: this.#keyOf(from.name),
+      change: (current) => {
+        const existing = recordOf(current)
+        if (existing === undefined || !sameIncarnation(existing, from)) return { keep: true }
+        const same = from.state === BUCKET_LIVE || existing.generation === from.generation
+        if (existing.state !== from.state || !same) return { keep: true }
+        return { write: bucketValue({ ...existing, state, generation: existing.generation + 1 }) }
+      },
+    })
+    const written = outcome.type === 'written' ? recordOf(outcome.value) : undefined
+    if (written !== undefined) return written
+    const current = outcome.type === 'kept' ? recordOf(outcome.current?.value) : undefined
+    if (
+      current === undefined ||
+      !sameIncarnation(current, from) ||
+      current.state === BUCKET_DELETED
+    )
+      throw noSuchBucket(from.name)
+    throw busy()
+  }
+
+  /** Throws NoSuchBucket. */
+  async #readLive(context: RequestContext, name: string, holdsKey = false): Promise<BucketRecord> {
+    const { clock } = this.#options
+    const since = clock.monotonicMs()
+    for (;;) {
+      const record = await this.#creation.settled(context, await this.#readRecord(context, name))
+      if (record === undefined) {
+        this.#cache.delete(name)
+        throw noSuchBucket(name)
+      }
+      if (record.state === BUCKET_LIVE) return record
+      if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
+        // The one that began is most likely dead.
+        const finished = this.#finishDeletion(context, record).catch((error: unknown) => {
+          // Others finish it at the same time: only what the record says then counts.
+          const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
+          if (!(error instanceof StoreError && codes.includes(error.code))) throw error
+        })
+        if (!holdsKey) {
+          await finished
+          continue
+        }
+        // Its list may have to settle the very key whose change waits for this.
+        const late = sleep(clock, FINISH_PATIENCE_MS).then(() => 'late' as const)
+        if ((await Promise.race([finished, late])) === 'late') {
+          finished.catch(() => {})
+          throw new StoreError('Unavailable', 'the bucket is being deleted')
+        }
+      } else {
+        await sleep(clock, DELETING_POLL_MS)
+      }
+    }
+  }
+
+  async #readRecord(context: RequestContext, name: string): Promise<BucketRecord | undefined> {
+    const { accepted } = await this.#options.registers.read(context, { key: this.#keyOf(name) })
+    return recordOf(accepted?.value)
+  }
+
+  #begin(): number {
+    this.#followEpoch()
+    return ++this.#order
+  }
+
+  /** Whoever was no member for a while was not asked what it knows. */
+  #followEpoch(): void {
+    const epoch = this.#options.placement.epoch()
+    if (epoch === this.#epoch) return
+    const isMember = this.#options.isMember()
+    if (!isMember || !this.#wasMember || epoch !== this.#epoch + 1) {
+      this.#cache.clear()
+      this.#access.clear()
+      this.#horizon = this.#order
+    }
+    this.#epoch = epoch
+    this.#wasMember = isMember
+  }
+
+  #stands(bucket: Bucket): boolean {
+    this.#followEpoch()
+    return (
+      (this.#readAt.get(bucket) ?? 0) > this.#horizon || this.#cache.get(bucket.name) === bucket
+    )
+  }
+
+  /** `began`: of the read of the record. */
+  #remember(record: BucketRecord, began: number): Bucket {
+    const cached = this.#cache.get(record.name)
+    if (cached !== undefined && sameIncarnation(cached.record, record)) {
+      cached.adopt(record)
+      return cached
+    }
+    const bucket = new Bucket(
+      record,
+      (old) => this.#reread(old),
+      (old) => this.#stands(old),
+    )
+    this.#readAt.set(bucket, began)
+    if (began <= this.#horizon) return bucket
+    this.#cache.delete(record.name)
+    this.#cache.set(record.name, bucket)
+    if (this.#cache.size > CACHE_MAX) {
+      for (const oldest of this.#cache.keys()) {
+        this.#cache.delete(oldest)
+        break
+      }
+    }
+    return bucket
+  }
+
+  /** The record of the very same incarnation: its objects are gone with it. */
+  async #reread(bucket: Bucket): Promise<BucketRecord> {
+    const began = this.#begin()
+    const record = await this.#readLive(internalContext(), bucket.name, true)
+    if (sameIncarnation(record, bucket.record)) {
+      this.#readAt.set(bucket, began)
+      return record
+    }
+    if (this.#cache.get(bucket.name) === bucket) this.#cache.delete(bucket.name)
+    throw recreated()
+  }
+
+  /** While a deletion is under way: what another one has decided meanwhile ends this one. */
+  async #rereadDeleting(bucket: Bucket): Promise<BucketRecord> {
+    const record = await this.#readRecord(internalContext(), bucket.name)
+    if (record === undefined || byteString(record.incarnation) !== (bucket.id as string)) {
+      throw noSuchBucket(bucket.name)
+    }
+    if (record.generation !== bucket.record.generation) throw busy()
+    return record
+  }
+
+  #keyOf(name: string): RegisterKey {
+    return systemRegister('bucket', utf8ByteString(name), this.#options.keyspace())
+  }
+}
+
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof StoreError) || error.code !== 'Unavailable') throw error
+}
+
+function busy(): StoreError {
+  return new StoreError('Conflict', 'another operation on this bucket is in progress')
+}
+
+function recreated(): StoreError {
+  return new StoreError('Unavailable', 'the bucket was deleted and created again meanwhile')
+}
+
+function noSuchBucket(name: string): StoreError {
+  return new StoreError('NoSuchBucket', 'The specified bucket does not exist', {
+    BucketName: name,
+  })
+}

@@ -1,0 +1,139 @@
+/** What a completion makes of an upload and its parts, and what it answers. Pure. */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import {
+  manifestCodec,
+  type PartRecord,
+  type StorageRecord,
+  type UploadRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type DataId } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByManifest } from '../../protocol/keyspace/owner.ts'
+import { OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_INLINE_BYTES_MAX } from '../../protocol/limits.ts'
+import type { CompletedPart, PutResult, SealedBody } from '../../gateway/port/backend.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Released } from './reclaim.ts'
+import {
+  noSuchUpload,
+  requestOf,
+  UPLOAD_COMPLETING,
+  type FencedPlace,
+  type UploadPlace,
+} from './upload-record.ts'
+import { checksumTypeOf, headersOf, unpaired, versionOf } from './versions.ts'
+
+export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
+
+/** Throws InvalidPart, InvalidPartOrder. */
+export function checkOrder(named: readonly CompletedPart[]): void {
+  if (named.length === 0) throw new StoreError('InvalidPart', 'no parts were named')
+  for (let i = 1; i < named.length; i++) {
+    if (named[i]!.partNumber <= named[i - 1]!.partNumber) throw new StoreError('InvalidPartOrder')
+  }
+}
+
+/** The parts that are named, as they are stored. Throws InvalidPart, EntityTooSmall, EntityTooLarge. */
+export function checkedParts(
+  stored: ReadonlyMap<number, PartRecord>,
+  named: readonly CompletedPart[],
+  partBytesMin: number = PART_BYTES_MIN,
+): PartRecord[] {
+  let sizeBytes = 0
+  const parts = named.map((want, i) => {
+    const part = stored.get(want.partNumber)
+    if (part === undefined || part.etag !== want.etag || !sameChecksums(part, want)) {
+      throw new StoreError('InvalidPart', undefined, { PartNumber: want.partNumber })
+    }
+    if (i < named.length - 1 && part.sizeBytes < partBytesMin) {
+      throw new StoreError('EntityTooSmall', undefined, {
+        PartNumber: want.partNumber,
+        ProposedSize: part.sizeBytes,
+        MinSizeAllowed: partBytesMin,
+        ETag: part.etag,
+      })
+    }
+    sizeBytes += part.sizeBytes
+    return part
+  })
+  if (sizeBytes > OBJECT_BYTES_MAX) throw new StoreError('EntityTooLarge')
+  return parts
+}
+
+/** The upload's record on its way to a version, and the manifest when there are many parts. */
+export function completing(
+  place: UploadPlace,
+  before: UploadRecord,
+  parts: readonly PartRecord[],
+  sealed: SealedBody,
+  digest: Uint8Array,
+  attempt: DataId,
+): { record: UploadRecord; block: OwnedBlock | undefined; storage: readonly StorageRecord[] } {
+  const [algorithm] = Object.keys(sealed.checksums)
+  const storage = parts.map((part) => storageOf(part, algorithm))
+  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
+  const long = lengthOf(storage) > PARTS_INLINE_BYTES_MAX
+  const result = versionOf(headersOf(before), sealed, {
+    sizeBytes,
+    storage: long ? [] : storage,
+    manifest: long ? bytesOf(attempt) : new Uint8Array(0),
+    uploadId: bytesOf(place.id),
+  })
+  const request = requestOf(digest, attempt)
+  const record = { ...before, state: UPLOAD_COMPLETING, result, request }
+  if (!long) return { record, block: undefined, storage }
+  const block = {
+    key: packedBlockKey(place.register, attempt),
+    owner: ownedByManifest(place.register),
+    bytes: manifestCodec.encode({ storage }),
+  }
+  return { record, block, storage }
+}
+
+/** Where a part's bytes lie, and its checksum in the algorithm of the object's. */
+function storageOf(part: PartRecord, algorithm: string | undefined): StorageRecord {
+  const { sizeBytes } = part
+  const storage = part.storage ?? { dataId: new Uint8Array(24), sizeBytes, packed: true }
+  const checksum = part.checksums.find(({ name }) => name === algorithm)
+  return checksum === undefined
+    ? storage
+    : { ...storage, checksum: new Uint8Array(Buffer.from(checksum.value, 'base64')) }
+}
+
+/** About as long as the list is in a record. */
+function lengthOf(storage: readonly StorageRecord[]): number {
+  return storage.reduce((sum, { checksum }) => sum + 40 + (checksum?.length ?? 0), 0)
+}
+
+/** Of a completed upload, at each repeat. */
+export function answerOf(place: FencedPlace, { result }: UploadRecord): CompletionResult {
+  if (result === undefined) throw noSuchUpload(place.uploadId)
+  return {
+    etag: result.etag,
+    checksums: unpaired(result.checksums),
+    checksumType: checksumTypeOf(result.checksumType),
+    sizeBytes: result.sizeBytes,
+    versionId: result.versionId === '' ? 'null' : result.versionId,
+    versioned: place.fence.record.versioning !== 0,
+    lastModifiedMs: result.lastModifiedMs,
+  }
+}
+
+export function manifestOf({ result }: UploadRecord): DataId | undefined {
+  if (result === undefined || result.manifest.length === 0) return undefined
+  return dataId(byteString(result.manifest))
+}
+
+export function releasedManifest(place: UploadPlace, id: DataId, settled: boolean): Released {
+  const owner = ownedByManifest(place.register)
+  return { owner, dataId: id, sizeBytes: 0, packed: true, settled }
+}
+
+function sameChecksums(part: PartRecord, want: CompletedPart): boolean {
+  const have = unpaired(part.checksums)
+  for (const [name, value] of Object.entries(want.checksums)) {
+    if (have[name] !== value) return false
+  }
+  return true
+}

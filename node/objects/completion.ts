@@ -1,0 +1,401 @@
+/**
+ * Completion of uploads (G5):
+ *
+ * 1. A ticket enters the object; it names the attempt, so that everybody can ask whether that is over.
+ * 2. open → completing, with the version that will be written and the attempt.
+ * 3. The parts still are what that version names: the old data of a part that was put again meanwhile may
+ *    be gone, since nothing named it between the look at the parts and step 2 (reclaim/judge.ts).
+ * 4. The object's change, which takes the ticket; a failed condition leaves it refused.
+ * 5. completing → completed, or open again.
+ *
+ * Each step is idempotent, and whoever meets "completing" can go on with it. Without the ticket one that met
+ * it and then slept would write the version a second time, over what was put or deleted since. An attempt
+ * is taken back in the object first, so that nobody who still goes on with it succeeds.
+ */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type {
+  PartRecord,
+  StorageRecord,
+  UploadRecord,
+  VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { objectOf } from '../../protocol/object/object.ts'
+import type {
+  CompletedPart,
+  PartInfo,
+  PutResult,
+  RequestContext,
+  SealedBody,
+  UploadInfo,
+  WriteCondition,
+} from '../../gateway/port/backend.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Bodies } from '../quorum/body.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Reclaim } from './reclaim.ts'
+import {
+  answerOf,
+  checkedParts,
+  checkOrder,
+  completing,
+  manifestOf,
+  releasedManifest,
+  type CompletionResult,
+} from './completion-record.ts'
+import type { Objects } from './objects.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { Tickets } from './tickets.ts'
+import type { UploadParts } from './upload-parts.ts'
+import {
+  attemptOf,
+  dataIdsOf,
+  isCompleting,
+  isSameRequest,
+  noSuchUpload,
+  requestDigest,
+  ticketOf,
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_OPEN,
+  uploadInfoOf,
+  uploadOf,
+  uploadValue,
+  type FencedPlace,
+  type UploadPlace,
+} from './upload-record.ts'
+import { partInfoOf } from './versions.ts'
+
+/** Others in the way: after that many beginnings the client may come again. */
+const ATTEMPTS = 4
+
+export interface CompletionOptions {
+  readonly partBytesMin?: number | undefined
+  readonly registers: Registers
+  readonly objects: Objects
+  readonly bodies: Bodies
+  readonly parts: UploadParts
+  readonly reclaim: Reclaim
+  readonly clock: Clock
+  /** The upload is completed: its parts may go. */
+  readonly onCompleted: (
+    place: FencedPlace,
+    record: UploadRecord,
+    storage: readonly StorageRecord[] | undefined,
+  ) => void
+}
+
+export interface CompletionRequest {
+  readonly parts: readonly CompletedPart[]
+  readonly condition?: WriteCondition | undefined
+  seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+}
+
+/** What an attempt has at hand that others would have to fetch. */
+interface AtHand {
+  readonly block?: OwnedBlock | undefined
+  readonly storage?: readonly StorageRecord[] | undefined
+}
+
+export class Completion {
+  readonly #options: CompletionOptions
+  readonly #tickets: Tickets
+
+  constructor(options: CompletionOptions) {
+    this.#options = options
+    this.#tickets = new Tickets(options.registers)
+  }
+
+  async complete(
+    context: RequestContext,
+    place: FencedPlace,
+    request: CompletionRequest,
+  ): Promise<CompletionResult> {
+    const digest = requestDigest(request.parts)
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const record = await this.#read(context, place)
+      if (record === undefined || record.state === UPLOAD_ABORTED) {
+        throw noSuchUpload(place.uploadId)
+      }
+      const result =
+        record.state === UPLOAD_OPEN
+          ? await this.#begin(context, place, record, request, digest)
+          : await this.#join(context, place, record, request, digest)
+      if (result !== 'again') return result
+    }
+    throw busy()
+  }
+
+  /** Its attempt is over, as far as this node knows: nobody goes on with it but by finding it. */
+  isLeft(completing: UploadRecord): boolean {
+    const attempt = attemptOf(completing)
+    return attempt === undefined || this.#options.reclaim.isOver(attempt)
+  }
+
+  /**
+   * Ends an attempt that its request has left: its version was written, and the upload is completed; or
+   * it never will be, and the upload is open again.
+   */
+  async unwind(
+    context: RequestContext,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const ticket = ticketOf(place, record)
+    if ((await this.#tickets.refuse(context, place, ticket)) === 'refused') {
+      return this.#reopen(context, place, record)
+    }
+    const version = await this.#written(context, place, record)
+    return this.#move(context, place, record, (now) => ({
+      ...now,
+      state: UPLOAD_COMPLETED,
+      result: version,
+    }))
+  }
+
+  /** Takes a ticket out of the object that nobody may use any more. */
+  withdraw(context: RequestContext, place: UploadPlace, ticket: Uint8Array): Promise<void> {
+    return this.#tickets.withdraw(context, place, ticket)
+  }
+
+  async #begin(
+    context: RequestContext,
+    place: FencedPlace,
+    before: UploadRecord,
+    request: CompletionRequest,
+    digest: Uint8Array,
+  ): Promise<CompletionResult | 'again'> {
+    const { registers, bodies } = this.#options
+    const parts = await this.#named(context, place, request.parts)
+    const sealed = request.seal(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
+    const attempt = bodies.begin()
+    try {
+      const { record, block, storage } = completing(
+        place,
+        before,
+        parts,
+        sealed,
+        digest,
+        attempt.id,
+      )
+      const ticket = ticketOf(place, record)
+      await this.#tickets.admit(context, place, ticket)
+      const outcome = await registers.change(context, {
+        key: place.register,
+        fence: place.fence,
+        block,
+        change: (value) =>
+          uploadOf(value)?.state === UPLOAD_OPEN
+            ? { write: uploadValue(record, block) }
+            : { keep: true },
+      })
+      if (outcome.type === 'kept') {
+        await this.#tickets.withdraw(context, place, ticket)
+        return 'again'
+      }
+      const atHand = { block, storage }
+      return await this.#finish(context, place, record, request.condition, atHand)
+    } finally {
+      attempt.end()
+    }
+  }
+
+  /** Somebody has begun, or has done it. */
+  async #join(
+    context: RequestContext,
+    place: FencedPlace,
+    record: UploadRecord,
+    request: CompletionRequest,
+    digest: Uint8Array,
+  ): Promise<CompletionResult | 'again'> {
+    if (isSameRequest(record, digest)) {
+      return this.#finish(context, place, record, request.condition, {})
+    }
+    if (record.state === UPLOAD_COMPLETED) throw noSuchUpload(place.uploadId)
+    if (!this.isLeft(record)) throw busy()
+    await this.unwind(context, place, record)
+    return 'again'
+  }
+
+  async #finish(
+    context: RequestContext,
+    place: FencedPlace,
+    record: UploadRecord,
+    condition: WriteCondition | undefined,
+    atHand: AtHand,
+  ): Promise<CompletionResult | 'again'> {
+    const { objects, parts, onCompleted } = this.#options
+    if (record.state === UPLOAD_COMPLETED) return answerOf(place, record)
+    const version = record.result
+    if (version === undefined) throw noSuchUpload(place.uploadId)
+    const storage = atHand.storage ?? (await parts.storageOf(context, place, record))
+    if (storage === undefined) {
+      // Its list of parts is gone because it is completed, or nobody answers.
+      if (isCompleting(await this.#read(context, place), record)) throw busy()
+      return 'again'
+    }
+    if (!(await this.#areStillNamed(context, place, storage))) {
+      // Put again, or taken away because somebody else has completed it.
+      await this.unwind(context, place, record)
+      return 'again'
+    }
+    let put: PutResult | 'gone' | 'refused'
+    try {
+      put = await objects.writeCompleted(context, place.fence, place.object, {
+        version,
+        ticket: ticketOf(place, record),
+        condition,
+        block: atHand.block,
+      })
+    } catch (error) {
+      if (isConditionError(error)) await this.#reopen(context, place, record)
+      throw error
+    }
+    if (put === 'refused') {
+      // By another request's condition, or by care: an attempt of one's own tells.
+      await this.#reopen(context, place, record)
+      return 'again'
+    }
+    const written =
+      put === 'gone'
+        ? await this.#written(context, place, record)
+        : {
+            ...version,
+            versionId: put.versionId === 'null' ? '' : put.versionId,
+            lastModifiedMs: put.lastModifiedMs,
+          }
+    const now = await this.#move(context, place, record, (completing) => ({
+      ...completing,
+      state: UPLOAD_COMPLETED,
+      result: written,
+    })).catch((error: unknown) => {
+      // 507 would say that nothing has happened, and the version is there (P4).
+      throw isFull(error) ? new StoreError('Unavailable', 'no room to complete the upload') : error
+    })
+    // Not by this attempt: its ticket is gone because it was taken back.
+    if (now?.state !== UPLOAD_COMPLETED) return 'again'
+    onCompleted(place, now, storage)
+    return answerOf(place, now)
+  }
+
+  /** The ticket is refused in the object: nobody writes this attempt's version. */
+  async #reopen(
+    context: RequestContext,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const { reclaim } = this.#options
+    const manifest = manifestOf(record)
+    // Any of several calls may have made the chosen value, so each must have known that the attempt was over.
+    let settled = manifest !== undefined
+    const now = await this.#move(context, place, record, (completing) => {
+      settled &&= reclaim.isOver(manifest!)
+      const { result: _, ...rest } = completing
+      return { ...rest, state: UPLOAD_OPEN, request: new Uint8Array(0) }
+    })
+    if (manifest !== undefined && now?.state === UPLOAD_OPEN) {
+      reclaim.released([releasedManifest(place, manifest, settled)])
+    }
+    await this.#tickets.withdraw(context, place, ticketOf(place, record))
+    return now
+  }
+
+  /** From this very attempt to another state; the result is the record as it is then. */
+  async #move(
+    context: RequestContext,
+    place: UploadPlace,
+    attempt: UploadRecord,
+    edit: (record: UploadRecord) => UploadRecord,
+  ): Promise<UploadRecord | undefined> {
+    const outcome = await this.#options.registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const record = uploadOf(value)
+        if (value === undefined || record === undefined || !isCompleting(record, attempt)) {
+          return { keep: true }
+        }
+        const next = edit(record)
+        // The manifest stays with the upload as long as that names it.
+        const blocks = next.result === undefined ? [] : value.blocks
+        return { write: { ...uploadValue(next), blocks } }
+      },
+    })
+    return uploadOf(outcome.type === 'written' ? outcome.value : outcome.current?.value)
+  }
+
+  /** The version as it came to be: its ticket has left the object. */
+  async #written(
+    context: RequestContext,
+    place: UploadPlace,
+    { result }: UploadRecord,
+  ): Promise<VersionRecord> {
+    const { accepted } = await this.#options.registers.read(context, {
+      key: place.object,
+      fence: place.fence,
+    })
+    const { versions } = objectOf(accepted?.value)
+    const mine = versions.find(({ uploadId }) => byteString(uploadId) === place.id)
+    return {
+      ...result!,
+      versionId: mine?.versionId ?? '',
+      lastModifiedMs: mine?.lastModifiedMs ?? this.#options.clock.nowMs(),
+    }
+  }
+
+  /** The parts that the request names, checked as S3 checks them. */
+  async #named(
+    context: RequestContext,
+    place: FencedPlace,
+    named: readonly CompletedPart[],
+  ): Promise<PartRecord[]> {
+    checkOrder(named)
+    const stored = new Map<number, PartRecord>()
+    const expected = named.length + 1
+    for await (const { part } of this.#options.parts.walk(context, place.fence, place, {
+      expected,
+    })) {
+      stored.set(part.partNumber, part)
+    }
+    return checkedParts(stored, named, this.#options.partBytesMin)
+  }
+
+  /** Step 3: by quorum, after "completing" was chosen. */
+  async #areStillNamed(
+    context: RequestContext,
+    place: FencedPlace,
+    storage: readonly StorageRecord[],
+  ): Promise<boolean> {
+    const { parts } = this.#options
+    const wanted = dataIdsOf(storage)
+    const expected = storage.length + 1
+    for await (const { part } of parts.walk(context, place.fence, place, { expected })) {
+      if (part.storage !== undefined) wanted.delete(byteString(part.storage.dataId))
+    }
+    return wanted.size === 0
+  }
+
+  async #read(context: RequestContext, place: FencedPlace): Promise<UploadRecord | undefined> {
+    const { accepted } = await this.#options.registers.read(context, {
+      key: place.register,
+      fence: place.fence,
+    })
+    return uploadOf(accepted?.value)
+  }
+}
+
+function isConditionError(error: unknown): boolean {
+  return (
+    error instanceof StoreError &&
+    (error.code === 'PreconditionFailed' || error.code === 'NoSuchKey')
+  )
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'InsufficientStorage'
+}
+
+function busy(): StoreError {
+  return new StoreError('Unavailable', 'another completion of this upload is in the way')
+}

@@ -1,0 +1,296 @@
+/**
+ * Changes of an object's register that may make and replace pages.
+ *
+ * 1. The edit is a pure function of the record, the bucket's setting and the pages at hand. Of a page that
+ *    is not at hand it says so: then nothing is written, the pages on the way are read, and it begins
+ *    again. Pages never change, so that what was read stays right whatever the register says by then.
+ * 2. New pages get data ids of one attempt each, for each call anew: one data id has one content. They
+ *    ride with the accept (A5).
+ * 3. When the change is known to be chosen, what it took out is released; what is left of calls that were
+ *    not chosen, too (G5).
+ *
+ * The bucket's setting is read where its generation is, for each proposal: so an accept never carries a
+ * newer fence than the setting that it obeys (T8).
+ */
+
+import { assert } from '../../protocol/assert.ts'
+import { bytesOf, equalBytes } from '../../protocol/bytes.ts'
+import {
+  pageCodec,
+  type ObjectRecord,
+  type PageRecord,
+  type VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type DataId, type RegisterKey } from '../../protocol/ids.ts'
+import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject } from '../../protocol/keyspace/owner.ts'
+import { objectOf, objectValue } from '../../protocol/object/object.ts'
+import { isLacking, pageIdOf, type Lacking, type PageTools } from '../../protocol/object/pages.ts'
+import { dataIdsOf, type Edited } from '../../protocol/object/versions.ts'
+import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Attempt } from '../replica/attempts.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Bodies } from '../quorum/body.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { Losses } from './losses.ts'
+import type { Reclaim, Released } from './reclaim.ts'
+import type { Bucket } from './bucket.ts'
+import type { Pages } from './pages.ts'
+import type { FenceSource, Registers } from '../quorum/registers.ts'
+import { releasedParts, releasedStorage, releasedVersion } from './released.ts'
+
+/** How often the register may say something new while its pages are read. */
+const ROUNDS_MAX = 8
+const NO_ID = dataId('\0'.repeat(24))
+
+export interface EditInput {
+  readonly record: ObjectRecord
+  /** Of the bucket: never 0, enabled 1, suspended 2. */
+  readonly versioning: number
+  readonly pages: PageTools
+  /** Blocks that the record's state names lie on a majority: versions may move to pages. */
+  readonly chosen: boolean
+}
+
+/** Called again on each retry. Undefined: nothing is to be changed. */
+export type Edit = (input: EditInput) => Edited | Lacking | undefined
+
+export type EditOutcome =
+  | { readonly type: 'written'; readonly record: ObjectRecord; readonly versioning: number }
+  | {
+      readonly type: 'kept'
+      readonly record: ObjectRecord
+      /** False: nothing of this was ever sent to anyone. */
+      readonly proposed: boolean
+    }
+
+export interface ObjectChangesOptions {
+  readonly registers: Registers
+  readonly bodies: Bodies
+  readonly pages: Pages
+  readonly reclaim: Reclaim
+  readonly partitionBits: () => number
+  readonly losses: Pick<Losses, 'isLost'>
+}
+
+/** What one call of the edit came to. */
+interface Plan {
+  readonly write: Omit<RegisterValue, 'operation'>
+  readonly record: ObjectRecord
+  readonly versioning: number
+  readonly blocks: readonly OwnedBlock[]
+  readonly released: readonly Released[]
+  /** Their manifests have to be read to know what is released. */
+  readonly removedLong: readonly VersionRecord[]
+}
+
+/** An edit of the record that leaves the versions as they are. */
+export function sameVersions(record: ObjectRecord): Edited {
+  return { record, made: [], removed: [], dropped: [] }
+}
+
+export class ObjectChanges {
+  readonly #options: ObjectChangesOptions
+
+  constructor(options: ObjectChangesOptions) {
+    this.#options = options
+  }
+
+  /** `block`: the packed block of the version that the edit writes. Throws as Registers.change. */
+  async run(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    edit: Edit,
+    block?: OwnedBlock,
+  ): Promise<EditOutcome> {
+    const change = new ObjectChange(this.#options, bucket, key, edit)
+    try {
+      return await change.run(context, block)
+    } finally {
+      change.end()
+    }
+  }
+}
+
+class ObjectChange {
+  readonly #options: ObjectChangesOptions
+  readonly #key: RegisterKey
+  readonly #edit: Edit
+  readonly #fence: PinnedFence
+  readonly #known = new Map<DataId, PageRecord>()
+  readonly #sizes = new Map<DataId, number>()
+  readonly #attempts: Attempt[] = []
+  readonly #plans: Plan[] = []
+  #chosen: Plan | undefined
+
+  constructor(options: ObjectChangesOptions, bucket: Bucket, key: RegisterKey, edit: Edit) {
+    this.#options = options
+    this.#key = key
+    this.#edit = edit
+    this.#fence = new PinnedFence(bucket)
+  }
+
+  async run(context: RequestContext, block: OwnedBlock | undefined): Promise<EditOutcome> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      let lacking: Lacking | undefined
+      const outcome = await this.#options.registers.change(context, {
+        key: this.#key,
+        fence: this.#fence,
+        block,
+        change: (value, chosen) => {
+          const edited = this.#apply(value, chosen, () => this.#draw())
+          lacking = isLacking(edited) ? edited : undefined
+          if (edited === undefined || isLacking(edited)) return { keep: true }
+          const plan = this.#planOf(edited, value, chosen)
+          this.#plans.push(plan)
+          return { write: plan.write, blocks: plan.blocks }
+        },
+      })
+      if (outcome.type === 'written') return this.#written(outcome.value)
+      const { current } = outcome
+      if (lacking === undefined) {
+        const record = objectOf(current?.value)
+        return { type: 'kept', record, proposed: this.#plans.length > 0 }
+      }
+      await this.#gather(context, current, lacking)
+    }
+    throw new StoreError('Unavailable', 'the versions of this object keep changing')
+  }
+
+  /** Nothing will be proposed any more. What was made and is not in the chosen value may lie somewhere. */
+  end(): void {
+    for (const attempt of this.#attempts) attempt.end()
+    const owner = ownedByObject(this.#key)
+    const left = this.#plans.filter((plan) => plan !== this.#chosen).flatMap(({ blocks }) => blocks)
+    if (left.length === 0) return
+    this.#options.reclaim.released(
+      left.map(({ key, bytes }) => {
+        const storage = { dataId: bytesOf(dataIdOf(key)), sizeBytes: bytes.length, packed: true }
+        return releasedStorage(owner, storage, false)
+      }),
+    )
+  }
+
+  #apply(value: RegisterValue | undefined, chosen: boolean, draw: () => DataId): ReturnType<Edit> {
+    const { versioning } = this.#fence
+    const pages = { known: this.#known, draw }
+    return this.#edit({ record: objectOf(value), versioning, pages, chosen })
+  }
+
+  #draw(): DataId {
+    const attempt = this.#options.bodies.begin()
+    this.#attempts.push(attempt)
+    return attempt.id
+  }
+
+  #planOf(edited: Edited, before: RegisterValue | undefined, chosen: boolean): Plan {
+    const { reclaim, partitionBits } = this.#options
+    const key = this.#key
+    const owner = ownedByObject(key)
+    const { record, made, removed, dropped } = edited
+    const gone = new Set([...removed.flatMap(dataIdsOf), ...dropped.map(pageIdOf)])
+    const isOver = (id: DataId): boolean => reclaim.isOver(id)
+    return {
+      write: objectValue(key, record, {
+        before,
+        chosen,
+        made: made.map((page) => page.dataId),
+        gone,
+      }),
+      record,
+      versioning: this.#fence.versioning,
+      blocks: made.map(({ dataId: id, page }) => ({
+        key: packedBlockKey(key, id),
+        bytes: pageCodec.encode(page),
+        owner,
+      })),
+      released: [
+        ...removed.flatMap((version) => releasedVersion(key, version, partitionBits(), isOver)),
+        ...dropped.map((ref) => {
+          const sizeBytes = this.#sizes.get(pageIdOf(ref)) ?? 0
+          const storage = { dataId: ref.dataId, sizeBytes, packed: true }
+          return releasedStorage(owner, storage, isOver(pageIdOf(ref)))
+        }),
+      ],
+      removedLong: removed.filter(({ manifest }) => manifest.length > 0),
+    }
+  }
+
+  #written(value: RegisterValue): EditOutcome {
+    // An accept of an earlier call may be the one that was chosen.
+    const plans = this.#plans.filter(({ write }) => equalBytes(write.body, value.body))
+    const plan = plans.at(-1)
+    assert(plan !== undefined, 'what was written under this operation, this operation made')
+    this.#chosen = plan
+    const { reclaim } = this.#options
+    // Any of these calls may have made the chosen value, so each of them must have known that the attempt was over.
+    const isOver = (id: DataId): boolean =>
+      plans.every(({ released }) => released.some((each) => each.dataId === id && each.settled))
+    if (plan.released.length > 0) {
+      reclaim.released(
+        plan.released.map((each) => ({ ...each, settled: each.settled && isOver(each.dataId) })),
+      )
+    }
+    for (const version of plan.removedLong) void this.#releaseParts(version)
+    return { type: 'written', record: plan.record, versioning: plan.versioning }
+  }
+
+  /** In the background: the change is done. Parts that are not told of here, the scan finds. */
+  async #releaseParts(version: VersionRecord): Promise<void> {
+    const { pages, reclaim, partitionBits } = this.#options
+    const parts = await pages.manifest(internalContext(), this.#key, version).catch(() => [])
+    reclaim.released(releasedParts(this.#key, version, parts, partitionBits()))
+  }
+
+  /** Reads pages until the edit lacks none, of the state that lacked one; or one is gone, and the
+   * register says something else by now. */
+  async #gather(
+    context: RequestContext,
+    current: Accepted | undefined,
+    first: Lacking,
+  ): Promise<void> {
+    for (let next: Lacking = first; ;) {
+      context.rounds++
+      const { lacking } = next
+      const read = await this.#options.pages.read(context, this.#key, lacking)
+      if (read === undefined) {
+        // What is lost holds up no change (A5). If the register still names it then, nothing of it is left.
+        const lost = await this.#options.losses.isLost(packedBlockKey(this.#key, pageIdOf(lacking)))
+        if (lost) this.#known.set(pageIdOf(lacking), { versions: [], pages: [] })
+        return
+      }
+      this.#known.set(pageIdOf(lacking), read.page)
+      this.#sizes.set(pageIdOf(lacking), read.sizeBytes)
+      const edited = this.#apply(current?.value, false, () => NO_ID)
+      if (edited === undefined || !isLacking(edited)) return
+      next = edited
+    }
+  }
+}
+
+/** Keeps generation and setting of the bucket's record together, while others refresh it. */
+class PinnedFence implements FenceSource {
+  readonly #bucket: Bucket
+  versioning: number
+
+  constructor(bucket: Bucket) {
+    this.#bucket = bucket
+    this.versioning = bucket.record.versioning
+  }
+
+  current(): Fence {
+    this.versioning = this.#bucket.record.versioning
+    return this.#bucket.current()
+  }
+
+  stands(): boolean {
+    return this.#bucket.stands()
+  }
+
+  refresh(): Promise<void> {
+    return this.#bucket.refresh()
+  }
+}

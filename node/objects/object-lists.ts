@@ -1,0 +1,275 @@
+/** Listings of objects and of their versions, folded by delimiter. */
+
+import { textOfUtf8, utf8ByteString } from '../../protocol/bytes.ts'
+import type { ObjectRecord } from '../../protocol/codec/versioned.ts'
+import type { BlockKey, ByteString, RegisterKey } from '../../protocol/ids.ts'
+import { shardOf } from '../../protocol/keyspace/key.ts'
+import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { objectOf, objectOfBody } from '../../protocol/object/object.ts'
+import { summaryOf } from '../../protocol/object/summary.ts'
+import {
+  NULL_VERSION_ID,
+  sequenceOfVersionId,
+  VERSION_RANDOM_BYTES,
+  versionIdOf,
+} from '../../protocol/object/version-id.ts'
+import type {
+  ListedVersion,
+  ListPage,
+  ListRequest,
+  ListVersionsPage,
+  ListVersionsRequest,
+  RequestContext,
+} from '../../gateway/port/backend.ts'
+import type { Losses } from './losses.ts'
+import type { Bucket } from './bucket.ts'
+import type { Lister, ListWalk } from '../quorum/lister.ts'
+import { GoneError, type Pages } from './pages.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { listedOf, listedVersionOf } from './versions.ts'
+
+export interface ObjectListsOptions {
+  readonly registers: Registers
+  readonly lister: Lister
+  readonly pages: Pages
+  readonly losses: Pick<Losses, 'isLost'>
+  readonly partitionBits: () => number
+}
+
+/** Sorts above every UTF-8 key with the prefix in front of it. */
+const ABOVE_KEYS = '\xff'
+/** A page that is gone means that the register was changed: it is read again so often. */
+const REREADS_MAX = 3
+/** Of the place of a version in a list, whose id may be 'null'. */
+const NO_RANDOM = new Uint8Array(VERSION_RANDOM_BYTES)
+
+/** How names are folded: at the first delimiter behind the prefix. */
+interface Folding {
+  readonly prefix: ByteString
+  readonly delimiter: ByteString
+}
+
+/** Of one key, with the version last listed. */
+interface Expansion {
+  readonly name: ByteString
+  readonly key: RegisterKey
+  record: ObjectRecord
+  /** Versions with lower sequences are to be listed. */
+  below: number
+}
+
+export class ObjectLists {
+  readonly #options: ObjectListsOptions
+
+  constructor(options: ObjectListsOptions) {
+    this.#options = options
+  }
+
+  async objects(context: RequestContext, bucket: Bucket, request: ListRequest): Promise<ListPage> {
+    const folding = foldingOf(request)
+    const walk = this.#walk(context, bucket, folding, request.after, request.limit)
+    const objects: ListPage['objects'][number][] = []
+    const prefixes: string[] = []
+    let last: ByteString | undefined
+    if (request.limit === 0) return { objects, prefixes }
+    for (;;) {
+      const row = await walk.next()
+      if (row === undefined) return { objects, prefixes }
+      const summary = summaryOf(row.body)
+      if (summary === undefined) continue
+      if (objects.length + prefixes.length >= request.limit) {
+        return { objects, prefixes, next: textOfUtf8(last!) }
+      }
+      const common = commonPrefix(row.name, folding)
+      if (common !== undefined) {
+        last = common
+        prefixes.push(textOfUtf8(last))
+        walk.skipTo(last + ABOVE_KEYS)
+      } else {
+        last = row.name
+        objects.push(listedOf(row.name, summary))
+      }
+    }
+  }
+
+  async versions(
+    context: RequestContext,
+    bucket: Bucket,
+    request: ListVersionsRequest,
+  ): Promise<ListVersionsPage> {
+    const folding = foldingOf(request)
+    const page = new VersionsPage(request.limit)
+    if (request.limit === 0) return page.end()
+    const started = await this.#marked(context, bucket, request, folding)
+    if (started !== undefined && !(await this.#expand(context, bucket, page, started))) {
+      return page.more()
+    }
+    const walk = this.#walk(context, bucket, folding, request.keyMarker, request.limit)
+    for (;;) {
+      const row = await walk.next()
+      if (row === undefined) return page.end()
+      const record = objectOfBody(row.body)
+      if (record.versions.length === 0) continue
+      const common = commonPrefix(row.name, folding)
+      if (common !== undefined) {
+        if (!page.takePrefix(common)) return page.more()
+        walk.skipTo(common + ABOVE_KEYS)
+      } else {
+        const expansion = { name: row.name, key: row.key, record, below: Infinity }
+        if (!(await this.#expand(context, bucket, page, expansion))) return page.more()
+      }
+    }
+  }
+
+  /** A quorum list: no version, no delete marker. */
+  async isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
+    const walk = this.#walk(context, bucket, { prefix: '', delimiter: '' }, undefined, 1)
+    for (;;) {
+      const row = await walk.next()
+      if (row === undefined) return true
+      if (objectOfBody(row.body).versions.length > 0) return false
+    }
+  }
+
+  /** The key that the marker stands in the middle of. */
+  async #marked(
+    context: RequestContext,
+    bucket: Bucket,
+    { keyMarker, versionIdMarker }: ListVersionsRequest,
+    folding: Folding,
+  ): Promise<Expansion | undefined> {
+    if (keyMarker === undefined || keyMarker === '' || versionIdMarker === undefined)
+      return undefined
+    const name = utf8ByteString(keyMarker)
+    if (!name.startsWith(folding.prefix) || commonPrefix(name, folding) !== undefined) {
+      return undefined
+    }
+    const shard = shardOf(bucket.id, name, bucket.shards)
+    const key = objectRegister(bucket.id, shard, name, this.#options.partitionBits())
+    const record = await this.#read(context, bucket, key)
+    return { name, key, record, below: belowMarker(record, versionIdMarker) }
+  }
+
+  /** False when the page is full, and there is more. */
+  async #expand(
+    context: RequestContext,
+    bucket: Bucket,
+    page: VersionsPage,
+    expansion: Expansion,
+  ): Promise<boolean> {
+    const { name, key } = expansion
+    /** Pages that no replica has. Once the register still names one after that, it is passed over (A5). */
+    const missing = new Set<BlockKey>()
+    const lost = new Set<BlockKey>()
+    for (let reread = 0; ;) {
+      const { record, below } = expansion
+      const current = record.versions[0]?.sequence
+      try {
+        const versions = this.#options.pages.versions(context, key, record, below, lost)
+        for await (const version of versions) {
+          const isLatest = version.sequence === current
+          if (!page.take(listedVersionOf(name, version, isLatest), version.sequence)) return false
+          expansion.below = version.sequence
+        }
+        return true
+      } catch (error) {
+        if (!(error instanceof GoneError)) throw error
+        const { block } = error
+        if (missing.has(block)) lost.add(block)
+        else if (await this.#options.losses.isLost(block)) missing.add(block)
+        else if (reread++ === REREADS_MAX) throw error
+        expansion.record = await this.#read(context, bucket, key)
+      }
+    }
+  }
+
+  async #read(context: RequestContext, bucket: Bucket, key: RegisterKey): Promise<ObjectRecord> {
+    const { accepted } = await this.#options.registers.read(context, { key, fence: bucket })
+    return objectOf(accepted?.value)
+  }
+
+  #walk(
+    context: RequestContext,
+    bucket: Bucket,
+    folding: Folding,
+    marker: string | undefined,
+    limit: number,
+  ): ListWalk {
+    const bits = this.#options.partitionBits()
+    let after = marker === undefined ? undefined : utf8ByteString(marker)
+    // A common prefix that an earlier page ended with: everything below it is passed over.
+    if (after !== undefined && commonPrefix(after, folding) === after) after += ABOVE_KEYS
+    return this.#options.lister.walk(context, {
+      bucket,
+      shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
+      range: (shard, behind) => objectRange(bucket.id, shard, folding.prefix, behind, bits),
+      after,
+      expected: limit + 1,
+    })
+  }
+}
+
+/** Versions and prefixes until the limit is reached. */
+class VersionsPage {
+  readonly #limit: number
+  readonly #versions: ListedVersion[] = []
+  readonly #prefixes: string[] = []
+  #last: Pick<ListVersionsPage, 'nextKeyMarker' | 'nextVersionIdMarker'> = {}
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** False: the page is full. */
+  take(version: ListedVersion, sequence: number): boolean {
+    if (this.#full()) return false
+    this.#versions.push(version)
+    const { key, versionId } = version
+    // The place of the null version must be known also when it is gone by then.
+    const place = versionId === NULL_VERSION_ID ? versionIdOf(sequence, NO_RANDOM) : versionId
+    this.#last = { nextKeyMarker: key, nextVersionIdMarker: place }
+    return true
+  }
+
+  /** False: the page is full. */
+  takePrefix(common: ByteString): boolean {
+    if (this.#full()) return false
+    const text = textOfUtf8(common)
+    this.#prefixes.push(text)
+    this.#last = { nextKeyMarker: text }
+    return true
+  }
+
+  more(): ListVersionsPage {
+    return { ...this.end(), ...this.#last }
+  }
+
+  end(): ListVersionsPage {
+    return { versions: this.#versions, prefixes: this.#prefixes }
+  }
+
+  #full(): boolean {
+    return this.#versions.length + this.#prefixes.length >= this.#limit
+  }
+}
+
+/** Forged markers are no versions of this key: then nothing more of it is listed. */
+function belowMarker(record: ObjectRecord, versionIdMarker: string): number {
+  // The place of a null version that is gone is not known: from the start, rather than too little.
+  if (versionIdMarker === NULL_VERSION_ID) return record.nullSequence || Infinity
+  return sequenceOfVersionId(versionIdMarker) ?? 0
+}
+
+function foldingOf(request: { prefix: string; delimiter?: string | undefined }): Folding {
+  return {
+    prefix: utf8ByteString(request.prefix),
+    delimiter: utf8ByteString(request.delimiter ?? ''),
+  }
+}
+
+/** Undefined: the name stands for itself. */
+function commonPrefix(name: ByteString, { prefix, delimiter }: Folding): ByteString | undefined {
+  if (delimiter === '' || !name.startsWith(prefix)) return undefined
+  const cut = name.indexOf(delimiter, prefix.length)
+  return cut < 0 ? undefined : name.slice(0, cut + delimiter.length)
+}

@@ -1,0 +1,341 @@
+/** Objects: one register each with all versions, data packed beside it or in blocks of its own. */
+
+import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
+import type { ObjectRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { DataId, RegisterKey } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { shardOf } from '../../protocol/keyspace/key.ts'
+import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import {
+  currentVersion,
+  objectOf,
+  ticketState,
+  verdict,
+  withRefusedTicket,
+} from '../../protocol/object/object.ts'
+import { find, isLacking, pageIdOf } from '../../protocol/object/pages.ts'
+import { VERSION_RANDOM_BYTES } from '../../protocol/object/version-id.ts'
+import {
+  dataIdsOf,
+  VERSIONING,
+  wantedOf,
+  withDeleteMarker,
+  withoutVersion,
+  withVersion,
+  type Surroundings,
+} from '../../protocol/object/versions.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type {
+  DeleteResult,
+  ListPage,
+  ListRequest,
+  ListVersionsPage,
+  ListVersionsRequest,
+  ObjectBody,
+  ObjectHeaders,
+  ObjectReader,
+  PutResult,
+  RequestContext,
+  SmallBody,
+  WriteCondition,
+} from '../../gateway/port/backend.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Bodies, WrittenBody } from '../quorum/body.ts'
+import type { Replicator } from '../quorum/replicator.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { NO_LOSSES, type Losses } from './losses.ts'
+import { NO_RECLAIM, type Reclaim } from './reclaim.ts'
+import type { Bucket } from './bucket.ts'
+import type { Buckets } from './buckets.ts'
+import type { Lister } from '../quorum/lister.ts'
+import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts'
+import { ObjectLists } from './object-lists.ts'
+import { ObjectReads } from './object-reads.ts'
+import { Pages } from './pages.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { releasedStorage } from './released.ts'
+import { versionIdText, versionOf } from './versions.ts'
+
+export interface ObjectsOptions {
+  readonly registers: Registers
+  readonly buckets: Buckets
+  readonly bodies: Bodies
+  readonly replicator: Replicator
+  readonly lister: Lister
+  readonly clock: Clock
+  readonly random: Random
+  readonly partitionBits: () => number
+  /** Default: nothing is ever freed. */
+  readonly reclaim?: Reclaim | undefined
+  /** Default: nothing is ever lost. */
+  readonly losses?: Losses | undefined
+}
+
+interface Named {
+  readonly bucket: string
+  readonly key: string
+}
+
+export class Objects {
+  readonly #options: ObjectsOptions
+  readonly #reclaim: Reclaim
+  readonly #pages: Pages
+  readonly #changes: ObjectChanges
+  readonly #reads: ObjectReads
+  readonly #lists: ObjectLists
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options
+    this.#reclaim = options.reclaim ?? NO_RECLAIM
+    this.#pages = new Pages(options.replicator)
+    const common = { ...options, pages: this.#pages, losses: options.losses ?? NO_LOSSES }
+    this.#changes = new ObjectChanges({ ...common, reclaim: this.#reclaim })
+    this.#reads = new ObjectReads(common)
+    this.#lists = new ObjectLists(common)
+  }
+
+  key(bucket: Bucket, key: string): RegisterKey {
+    const name = utf8ByteString(key)
+    const shard = shardOf(bucket.id, name, bucket.shards)
+    return objectRegister(bucket.id, shard, name, this.#options.partitionBits())
+  }
+
+  async put(
+    context: RequestContext,
+    request: Named & {
+      readonly headers: ObjectHeaders
+      readonly body: ObjectBody | SmallBody
+      readonly condition?: WriteCondition | undefined
+    },
+  ): Promise<PutResult> {
+    const { buckets, bodies } = this.#options
+    const bucket = await buckets.open(context, request.bucket)
+    const key = this.key(bucket, request.key)
+    const owner = ownedByObject(key)
+    const written = await bodies.write(context, request.body, owner)
+    const { sealed, storage, sizeBytes, packed, attempt } = written
+    const version = versionOf(request.headers, sealed, {
+      sizeBytes,
+      storage,
+      manifest: new Uint8Array(0),
+      uploadId: new Uint8Array(0),
+    })
+    const block: OwnedBlock | undefined =
+      packed === undefined
+        ? undefined
+        : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
+    let data: 'current' | 'sent' | 'not-sent' = 'sent'
+    try {
+      const { condition } = request
+      const around = this.#surroundings()
+      const edit = (input: EditInput): ReturnType<typeof withVersion> | undefined =>
+        verdict(currentVersion(input.record), condition) === 'holds'
+          ? withVersion(input.record, version, around(input))
+          : undefined
+      const outcome = await this.#changes.run(context, bucket, key, edit, block)
+      if (outcome.type === 'written') {
+        data = 'current'
+        return putResult(outcome.record.versions[0]!, outcome.versioning)
+      }
+      data = outcome.proposed ? 'sent' : 'not-sent'
+      throw conditionError(verdict(currentVersion(outcome.record), condition))
+    } finally {
+      attempt.end()
+      if (data !== 'current') this.#abandon(owner, written, data === 'not-sent')
+    }
+  }
+
+  /**
+   * The change of a completion; the bucket's versioning says what it makes. When the ticket has left the
+   * object with its version, the answer is the one that this version had; `gone`: there is no such
+   * version, or no more; `refused`: somebody else has taken the ticket back. The manifest lies with the
+   * upload already, in the same partition; where a replica lacks it, it says so and gets it (A5).
+   */
+  async writeCompleted(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    completion: {
+      readonly version: VersionRecord
+      readonly ticket: Uint8Array
+      readonly condition?: WriteCondition | undefined
+      readonly block?: OwnedBlock | undefined
+    },
+  ): Promise<PutResult | 'gone' | 'refused'> {
+    const { version, ticket, condition, block } = completion
+    const around = this.#surroundings()
+    let judged: ReturnType<typeof verdict> = 'holds'
+    const edit = (input: EditInput): ReturnType<typeof withVersion> | undefined => {
+      const { record } = input
+      if (ticketState(record, ticket) !== 'good') return undefined
+      judged = verdict(currentVersion(record), condition)
+      if (judged === 'holds') return withVersion(record, version, around(input))
+      return sameVersions(withRefusedTicket(record, ticket))
+    }
+    const outcome = await this.#changes.run(context, bucket, key, edit, block)
+    const { record } = outcome
+    if (ticketState(record, ticket) === 'refused') {
+      if (outcome.type === 'kept') return 'refused'
+      throw conditionError(judged)
+    }
+    if (outcome.type === 'written') return putResult(record.versions[0]!, outcome.versioning)
+    const written = await this.#versionOfUpload(context, key, record, version.uploadId)
+    return written === undefined ? 'gone' : putResult(written, bucket.record.versioning)
+  }
+
+  async get(
+    context: RequestContext,
+    request: Named & { readonly versionId?: string | undefined; readonly withData: boolean },
+  ): Promise<ObjectReader> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    return this.#reads.get(context, bucket, this.key(bucket, request.key), request)
+  }
+
+  async delete(
+    context: RequestContext,
+    request: Named & {
+      readonly versionId?: string | undefined
+      readonly condition?: WriteCondition | undefined
+    },
+  ): Promise<DeleteResult> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    const key = this.key(bucket, request.key)
+    return request.versionId === undefined
+      ? this.#deleteCurrent(context, bucket, key, request.condition)
+      : this.#deleteVersion(context, bucket, key, request.versionId, request.condition)
+  }
+
+  async list(context: RequestContext, request: ListRequest): Promise<ListPage> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    return this.#lists.objects(context, bucket, request)
+  }
+
+  async listVersions(
+    context: RequestContext,
+    request: ListVersionsRequest,
+  ): Promise<ListVersionsPage> {
+    const bucket = await this.#options.buckets.open(context, request.bucket)
+    return this.#lists.versions(context, bucket, request)
+  }
+
+  /** A quorum list: no version and no delete marker. */
+  isEmpty(context: RequestContext, bucket: Bucket): Promise<boolean> {
+    return this.#lists.isEmpty(context, bucket)
+  }
+
+  /** Every data id that the object's register refers to, pages and manifests read: for the collector.
+   * Throws GoneError when one of these can't be read: then nothing is known. */
+  references(
+    context: RequestContext,
+    key: RegisterKey,
+    value: RegisterValue | undefined,
+  ): AsyncIterable<DataId> {
+    return this.#pages.references(context, key, objectOf(value))
+  }
+
+  async #deleteCurrent(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    condition: WriteCondition | undefined,
+  ): Promise<DeleteResult> {
+    const around = this.#surroundings()
+    const outcome = await this.#changes.run(context, bucket, key, (input) => {
+      const { record, versioning, pages } = input
+      if (verdict(currentVersion(record), condition) !== 'holds') return undefined
+      if (versioning !== VERSIONING.never) return withDeleteMarker(record, around(input))
+      const wanted = wantedOf(record, 'null')
+      return wanted && withoutVersion(record, wanted, pages)
+    })
+    if (outcome.type === 'kept') {
+      const { record } = outcome
+      const judged = verdict(currentVersion(record), condition)
+      if (judged !== 'holds') {
+        // As AWS: 404 where nothing is, 412 where a delete marker is.
+        throw conditionError(record.versions.length === 0 ? judged : 'fails')
+      }
+      // Nothing to delete is a success.
+      return { deleteMarker: false }
+    }
+    if (outcome.versioning === VERSIONING.never) return { deleteMarker: false }
+    return { versionId: versionIdText(outcome.record.versions[0]!), deleteMarker: true }
+  }
+
+  async #deleteVersion(
+    context: RequestContext,
+    bucket: Bucket,
+    key: RegisterKey,
+    versionId: string,
+    condition: WriteCondition | undefined,
+  ): Promise<DeleteResult> {
+    let result: DeleteResult = { deleteMarker: false }
+    let refused = false
+    await this.#changes.run(context, bucket, key, ({ record, pages }) => {
+      result = { deleteMarker: false }
+      refused = false
+      const wanted = wantedOf(record, versionId)
+      const version = wanted && find(record, wanted, pages.known)
+      if (isLacking(version)) return version
+      refused = verdict(version?.deleteMarker ? undefined : version, condition) !== 'holds'
+      if (wanted === undefined || version === undefined || refused) return undefined
+      result = { versionId, deleteMarker: version.deleteMarker }
+      return withoutVersion(record, wanted, pages)
+    })
+    if (refused) throw conditionError('fails')
+    return result
+  }
+
+  /** Newest first: a completion that is asked for again was most likely the last write. */
+  async #versionOfUpload(
+    context: RequestContext,
+    key: RegisterKey,
+    record: ObjectRecord,
+    uploadId: Uint8Array,
+  ): Promise<VersionRecord | undefined> {
+    for await (const version of this.#pages.versions(context, key, record)) {
+      if (equalBytes(version.uploadId, uploadId)) return version
+    }
+    return undefined
+  }
+
+  /** What an edit needs besides its input, drawn once for the operation (T5). */
+  #surroundings(): (input: EditInput) => Surroundings {
+    const random = this.#options.random.bytes(VERSION_RANDOM_BYTES)
+    const nowMs = this.#options.clock.nowMs()
+    return ({ versioning, pages, chosen }) => ({
+      versioning,
+      random,
+      nowMs,
+      pages,
+      maySpill: chosen,
+    })
+  }
+
+  /** Data that no version came to name. `settled`: it was never proposed. */
+  #abandon(owner: BlockOwner, { storage, packed }: WrittenBody, settled: boolean): void {
+    // A packed block travels with the proposal only.
+    if (settled && packed !== undefined) return
+    this.#reclaim.released(storage.map((each) => releasedStorage(owner, each, settled)))
+  }
+}
+
+/** Every data id in the register itself: data and manifests of its inline versions, and its pages. */
+export function referencedBy({ versions, pages }: ObjectRecord): DataId[] {
+  return [...versions.flatMap(dataIdsOf), ...pages.map(pageIdOf)]
+}
+
+function putResult(version: VersionRecord, versioning: number): PutResult {
+  return {
+    versionId: versionIdText(version),
+    versioned: versioning !== VERSIONING.never,
+    lastModifiedMs: version.lastModifiedMs,
+  }
+}
+
+function conditionError(outcome: ReturnType<typeof verdict>): StoreError {
+  return outcome === 'absent'
+    ? new StoreError('NoSuchKey')
+    : new StoreError('PreconditionFailed', undefined, { Condition: 'If-Match' })
+}

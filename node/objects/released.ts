@@ -1,0 +1,73 @@
+/** What a change took the last known reference from, for the collector (G5). */
+
+import { byteString } from '../../protocol/bytes.ts'
+import type { StorageRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
+import { dataId, type RegisterKey } from '../../protocol/ids.ts'
+import { ownedByManifest, ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import {
+  bucketIdOf,
+  objectKeyOf,
+  shardOfKey,
+  uploadRegister,
+} from '../../protocol/keyspace/register-key.ts'
+import type { Reclaim, Released } from './reclaim.ts'
+
+/** The upload's register, by the object that it became. */
+export function uploadRegisterOf(
+  object: RegisterKey,
+  uploadId: Uint8Array,
+  bits: number,
+): RegisterKey {
+  const bucket = bucketIdOf(object)!
+  return uploadRegister(bucket, shardOfKey(object), objectKeyOf(object), byteString(uploadId), bits)
+}
+
+/** A version does not say which part a piece of its data was: "upload, object" is what is to be asked. The
+ * parts' registers are tombstones since the upload was completed. */
+export function ownerOf(object: RegisterKey, version: VersionRecord, bits: number): BlockOwner {
+  const { uploadId } = version
+  return uploadId.length === 0
+    ? ownedByObject(object)
+    : ownedByManifest(uploadRegisterOf(object, uploadId, bits))
+}
+
+/** Data of a version that is gone. What its manifest lists is not among it: `releasedParts`. */
+export function releasedVersion(
+  object: RegisterKey,
+  version: VersionRecord,
+  bits: number,
+  isOver: Reclaim['isOver'],
+): Released[] {
+  const owner = ownerOf(object, version, bits)
+  const plain = version.uploadId.length === 0
+  return version.storage
+    .filter(({ sizeBytes }) => sizeBytes > 0)
+    .map((storage) => releasedStorage(owner, storage, plain && isOver(idOf(storage))))
+}
+
+/** Manifest and parts of a version that is gone; `parts` empty when the manifest could not be read. */
+export function releasedParts(
+  object: RegisterKey,
+  version: VersionRecord,
+  parts: readonly StorageRecord[],
+  bits: number,
+): Released[] {
+  const owner = ownerOf(object, version, bits)
+  const manifest = { dataId: version.manifest, sizeBytes: 0, packed: true }
+  return [...parts.filter(({ sizeBytes }) => sizeBytes > 0), manifest].map((storage) =>
+    releasedStorage(owner, storage, false),
+  )
+}
+
+export function releasedStorage(
+  owner: BlockOwner,
+  storage: StorageRecord,
+  settled: boolean,
+): Released {
+  const { sizeBytes, packed } = storage
+  return { owner, dataId: idOf(storage), sizeBytes, packed, settled }
+}
+
+function idOf(storage: StorageRecord): Released['dataId'] {
+  return dataId(byteString(storage.dataId))
+}

@@ -1,0 +1,92 @@
+/** A store in memory whose flushes a test holds back. */
+
+import { byteString, bytesOf } from '../../../protocol/bytes.ts'
+import { LogError } from '../../log/errors.ts'
+import type { Store } from '../../log/store.ts'
+import type { LogPosition, NewRecord } from '../../log/types.ts'
+import type { IndexWrite } from '../../env/ports.ts'
+
+type Apply = (
+  record: NewRecord,
+  position: LogPosition,
+  current: (key: Uint8Array) => Uint8Array | undefined,
+) => readonly IndexWrite[]
+
+export class HeldStore {
+  readonly rows = new Map<string, Uint8Array>()
+  appends = 0
+  last: readonly NewRecord[] = []
+  /** Only what may use the reserve is taken. */
+  full = false
+  fail: Error | undefined
+  /** Later appends are flushed first: nothing promises their order to the caller. */
+  reverse = false
+  readonly #apply: Apply
+  readonly #records: NewRecord[] = []
+  #waiting: (() => void)[] | undefined
+
+  constructor(apply: Apply) {
+    this.#apply = apply
+  }
+
+  get store(): Store {
+    return this as unknown as Store
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.rows.get(byteString(key))
+  }
+
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  ): void {
+    const [from, to] = [byteString(start), byteString(end)]
+    const keys = [...this.rows.keys()].filter((key) => key >= from && key < to).sort()
+    for (const key of keys.slice(0, limit)) {
+      if (visit(bytesOf(key), this.rows.get(key)!) === false) return
+    }
+  }
+
+  async append(
+    records: readonly NewRecord[],
+    options?: { readonly urgent?: boolean },
+  ): Promise<LogPosition[]> {
+    if (this.fail !== undefined) throw this.fail
+    if (this.full && options?.urgent !== true) throw new LogError('DISK_FULL', 'full')
+    this.appends++
+    this.last = records
+    if (this.#waiting !== undefined) {
+      const waiting = this.#waiting
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    }
+    return records.map((record) => {
+      const position = { segment: 1, offset: this.#records.push(record) - 1, lengthBytes: 1 }
+      for (const { key, value } of this.#apply(record, position, (row) => this.get(row))) {
+        if (value === undefined) this.rows.delete(byteString(key))
+        else this.rows.set(byteString(key), value)
+      }
+      return position
+    })
+  }
+
+  readRecord({ offset }: LogPosition): Promise<NewRecord> {
+    return Promise.resolve(this.#records[offset] as NewRecord)
+  }
+
+  /** From now on nothing is flushed. */
+  hold(): void {
+    this.#waiting = []
+  }
+
+  /** Flushes what waits, or the first so many of it; of all, later appends are flushed at once. */
+  async flush(count?: number): Promise<void> {
+    const waiting = this.#waiting ?? []
+    if (this.reverse) waiting.reverse()
+    if (count === undefined) this.#waiting = undefined
+    for (const go of waiting.splice(0, count ?? waiting.length)) go()
+    await new Promise<void>((resolve) => void setImmediate(resolve))
+  }
+}

@@ -1,0 +1,219 @@
+/** Uploads and objects on registers in memory, with what they tell of their attempts and of freed data. */
+
+import { bytesOf, u32 } from '../../../protocol/bytes.ts'
+import { objectCodec, partCodec, uploadCodec } from '../../../protocol/codec/versioned.ts'
+import type { ObjectRecord, PartRecord, UploadRecord } from '../../../protocol/codec/versioned.ts'
+import { StoreError } from '../../../protocol/errors.ts'
+import { dataId, type DataId, type RegisterKey } from '../../../protocol/ids.ts'
+import { spaceOf } from '../../../protocol/keyspace/register-key.ts'
+import type { CompletedPart, RequestContext, WriteCondition } from '../../../gateway/port/backend.ts'
+import type { Attempt } from '../../replica/attempts.ts'
+import type { Bodies } from '../../quorum/body.ts'
+import type { Replicator } from '../../quorum/replicator.ts'
+import type { Clock, Random } from '../../env/ports.ts'
+import type { Released } from '../reclaim.ts'
+import { Bucket } from '../bucket.ts'
+import { BUCKET_LIVE, newBucket } from '../bucket-record.ts'
+import type { Buckets } from '../buckets.ts'
+import { Objects } from '../objects.ts'
+import type { PackedBlock } from '../../replica/host-replies.ts'
+import { Uploads } from '../uploads.ts'
+import { MemoryRegisters } from './memory-registers.ts'
+
+export const MIB5 = 5 << 20
+export const NAMED = { bucket: 'bucket', key: 'key' }
+export const HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
+export const ABORT_AFTER_DAYS = 7
+
+export class MemoryUploads {
+  readonly memory = new MemoryRegisters()
+  readonly blocks: PackedBlock[] = []
+  /** Attempts that are not over. */
+  readonly running = new Set<DataId>()
+  readonly released: Released[] = []
+  readonly bucket: Bucket
+  readonly objects: Objects
+  readonly uploads: Uploads
+  nowMs = 1_000
+  /** The bucket is deleted. */
+  gone = false
+  uploadId = ''
+  #ids = 0
+  #drawn = 0
+
+  constructor() {
+    const { memory, blocks } = this
+    const real = memory.change.bind(memory)
+    memory.change = (requestContext, request) => {
+      if (request.block !== undefined) blocks.push(request.block)
+      return real(requestContext, request)
+    }
+    this.bucket = new Bucket(
+      {
+        ...newBucket({
+          name: 'bucket',
+          incarnation: new Uint8Array(16),
+          ownerAccount: '1',
+          createdMs: 0,
+          region: '',
+          shards: 16,
+        }),
+        state: BUCKET_LIVE,
+        abortRules: [
+          { id: 'tmp', prefix: 'tmp/', days: ABORT_AFTER_DAYS, enabled: true },
+          { id: 'off', prefix: '', days: 1, enabled: false },
+        ],
+      },
+      () => Promise.reject(new StoreError('NoSuchBucket')),
+    )
+    const replicator = {
+      read: (_context: unknown, key: string) =>
+        Promise.resolve(blocks.find((block) => block.key === key)?.bytes),
+    } as unknown as Replicator
+    const common = {
+      registers: memory.registers,
+      buckets: {
+        open: () => Promise.resolve(this.bucket),
+        find: () => Promise.resolve(this.gone ? undefined : this.bucket),
+      } as unknown as Buckets,
+      bodies: this.#bodies(),
+      lister: memory.lister,
+      clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs } as Clock,
+      random: {
+        bytes: (length: number) => new Uint8Array(length).fill(++this.#drawn),
+      } as Random,
+      reclaim: {
+        isOver: (id: DataId) => !this.running.has(id),
+        released: (list: readonly Released[]) => void this.released.push(...list),
+      },
+      replicator,
+      partitionBits: () => 6,
+    }
+    this.objects = new Objects(common)
+    this.uploads = new Uploads({ ...common, objects: this.objects })
+  }
+
+  async create(key = NAMED.key): Promise<string> {
+    const { uploadId } = await this.uploads.create(context(), { ...NAMED, key, headers: HEADERS })
+    this.uploadId = uploadId
+    return uploadId
+  }
+
+  async putPart(
+    partNumber: number,
+    sizeBytes = MIB5,
+    etag = `e${partNumber}`,
+    key = NAMED.key,
+  ): Promise<CompletedPart> {
+    const seal = () => ({ etag, checksums: {} })
+    const body = { sizeBytes, seal } as never
+    const { uploadId } = this
+    await this.uploads.putPart(context(), { ...NAMED, key, uploadId, partNumber, body })
+    return { partNumber, etag, checksums: {} }
+  }
+
+  complete(
+    parts: readonly CompletedPart[],
+    condition?: WriteCondition,
+    seal: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
+  ): ReturnType<Uploads['complete']> {
+    const { uploadId } = this
+    return this.uploads.complete(context(), { ...NAMED, uploadId, parts, condition, seal })
+  }
+
+  /** ETag of the object, or why there is none. */
+  async current(): Promise<string> {
+    try {
+      return (await this.objects.get(context(), { ...NAMED, withData: false })).info.etag
+    } catch (error) {
+      return (error as StoreError).code
+    }
+  }
+
+  putOther(etag: string): Promise<unknown> {
+    const body = { sizeBytes: 1, seal: () => ({ etag, checksums: {} }) } as never
+    return this.objects.put(context(), { ...NAMED, headers: HEADERS, body })
+  }
+
+  /** Holds the next change of a register of the space back until released. */
+  hold(
+    space: 'object' | 'upload' | 'part',
+    which = 1,
+  ): { reached: Promise<void>; release(): void } {
+    let release = (): void => {}
+    let left = which
+    const free = new Promise<void>((resolve) => (release = resolve))
+    const reached = new Promise<void>((resolve) => {
+      this.memory.before = (key: RegisterKey) => {
+        if (spaceOf(key) !== space || --left !== 0) return undefined
+        resolve()
+        return free
+      }
+    })
+    return { reached, release }
+  }
+
+  keysOf(space: 'object' | 'upload' | 'part'): RegisterKey[] {
+    return [...this.memory.values.keys()].filter((key) => spaceOf(key) === space)
+  }
+
+  /** Live ones. */
+  get partRecords(): PartRecord[] {
+    return this.#live('part').map((body) => partCodec.decode(body))
+  }
+
+  get uploadRecords(): UploadRecord[] {
+    return this.#live('upload').map((body) => uploadCodec.decode(body))
+  }
+
+  get objectRecords(): ObjectRecord[] {
+    return this.#live('object').map((body) => objectCodec.decode(body))
+  }
+
+  /** The scan's visit of everything. */
+  async care(): Promise<void> {
+    const { care } = this.uploads
+    for (const key of this.keysOf('upload')) await care.upload(key)
+    for (const key of this.keysOf('part')) await care.part(key)
+    for (const key of this.keysOf('object')) await care.tickets(key)
+  }
+
+  #live(space: 'object' | 'upload' | 'part'): Uint8Array[] {
+    const values = this.keysOf(space).map((key) => this.memory.values.get(key)!)
+    return values.filter(({ tombstone }) => !tombstone).map(({ body }) => body)
+  }
+
+  #bodies(): Bodies {
+    const begin = (): Attempt => {
+      const id = dataId('d'.repeat(20) + u32(++this.#ids))
+      this.running.add(id)
+      return { id, end: () => void this.running.delete(id) }
+    }
+    return {
+      begin,
+      write: async (_context: unknown, body: { sizeBytes: number; seal(): object }) => {
+        const attempt = begin()
+        const storage = { dataId: bytesOf(attempt.id), sizeBytes: body.sizeBytes, packed: false }
+        return { sealed: body.seal(), storage: [storage], sizeBytes: body.sizeBytes, attempt }
+      },
+    } as unknown as Bodies
+  }
+}
+
+export function context(): RequestContext {
+  return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
+}
+
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'ok'
+  } catch (error) {
+    return (error as StoreError).code
+  }
+}
+
+/** Lets what runs in the background come to its end. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void setImmediate(resolve))
+}

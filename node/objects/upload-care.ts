@@ -1,0 +1,317 @@
+/**
+ * Looks after uploads that nobody asks about any more (G5): those of a gateway that died, of a bucket that
+ * is gone, those that stay open for longer than their bucket allows, and what finished ones leave.
+ *
+ *   open         aborted when the bucket's rule says so
+ *   completing   whose attempt is over: completed if its version was written, else open again, so that
+ *                the client may try again or give up; a condition that it gave is known to it alone
+ *   completed    its parts go; it stays for a day, so that a repeated completion has its answer
+ *   aborted      its parts go, then it goes
+ *
+ * Every step may be done by many at once. Nothing is decided by a clock but what the owner of the bucket
+ * wants gone, and how long an answer is repeated (G4).
+ */
+
+import { equalBytes, utf8ByteString } from '../../protocol/bytes.ts'
+import { uploadCodec, type UploadRecord } from '../../protocol/codec/versioned.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import {
+  bucketIdOf,
+  objectKeyOf,
+  shardOfKey,
+  uploadIdOf,
+  uploadRange,
+  uploadRegister,
+} from '../../protocol/keyspace/register-key.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { Reclaim } from './reclaim.ts'
+import type { UploadCare } from '../reclaim/scan.ts'
+import type { Bucket } from './bucket.ts'
+import { isAbortDue } from './bucket-record.ts'
+import type { Buckets } from './buckets.ts'
+import type { Completion } from './completion.ts'
+import type { Lister } from '../quorum/lister.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { goneBucket, isBare, partOf, type UploadParts } from './upload-parts.ts'
+import {
+  noUpload,
+  partsOfTicket,
+  placeOf,
+  ticketOf,
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+  uploadOf,
+  uploadTombstone,
+  uploadValue,
+  type UploadPlace,
+} from './upload-record.ts'
+import { Tickets } from './tickets.ts'
+
+/** So long a completed upload answers a repeated completion. */
+const ANSWER_KEPT_MS = 24 * 3_600_000
+/** Parts of an upload that was met open are passed over for so long. */
+const OPEN_KNOWN_MS = 60_000
+const OPEN_KNOWN_MAX = 10_000
+/** Of a bucket that is being deleted: the rest is found later. */
+const ABANDON_MS = 5_000
+const ABANDONED_AT_ONCE = 8
+
+interface Ended {
+  readonly state?: number
+  /** Absent when it is gone. */
+  readonly record?: UploadRecord | undefined
+}
+
+export interface UploadCarerOptions {
+  readonly registers: Registers
+  readonly buckets: Pick<Buckets, 'find'>
+  readonly lister: Lister
+  readonly completion: Completion
+  readonly parts: UploadParts
+  readonly reclaim: Reclaim
+  readonly clock: Clock
+  readonly partitionBits: () => number
+}
+
+export class UploadCarer implements UploadCare {
+  readonly #options: UploadCarerOptions
+  readonly #tickets: Tickets
+  /** Keys of parts without their number → when their upload was last met open. */
+  readonly #open = new Map<string, number>()
+
+  constructor(options: UploadCarerOptions) {
+    this.#options = options
+    this.#tickets = new Tickets(options.registers)
+  }
+
+  /** @param key of an upload's register. Throws what registers throw: again at the next time. */
+  async upload(key: RegisterKey): Promise<void> {
+    const context = internalContext()
+    const place = placeOf(key, this.#options.partitionBits())
+    const record = await this.#read(context, key)
+    if (record === undefined) return
+    const bucket = await this.#options.buckets.find(context, record.bucket, place.bucketId)
+    if (bucket === undefined) {
+      // Nothing is written into a deleted bucket (T8), and whoever meant to is refused.
+      await this.#abandon(context, goneBucket(place.bucketId), place, record)
+    } else {
+      await this.#look(context, bucket, { ...place, fence: bucket }, record)
+    }
+  }
+
+  /** @param key of a part's register. */
+  async part(key: RegisterKey): Promise<void> {
+    const { clock, registers, parts, partitionBits } = this.#options
+    const known = this.#open.get(withoutNumber(key))
+    if (known !== undefined && clock.monotonicMs() - known < OPEN_KNOWN_MS) return
+    const context = internalContext()
+    const { accepted } = await registers.read(context, { key })
+    const part = partOf(accepted?.value)
+    // An older program version did not write it: then its upload takes it along, or nobody.
+    if (part === undefined || part.key === '') return
+    const bucketId = bucketIdOf(key)!
+    const name = utf8ByteString(part.key)
+    const register = uploadRegister(
+      bucketId,
+      shardOfKey(key),
+      name,
+      uploadIdOf(key),
+      partitionBits(),
+    )
+    const upload = await this.#read(context, register)
+    if (upload !== undefined) {
+      if (upload.state === UPLOAD_OPEN) this.#knowOpen(register)
+      return
+    }
+    // Put after its upload was over, and nobody can complete that any more.
+    await parts.drop(context, { register }, key, undefined)
+  }
+
+  /** @param key of an object's register. */
+  async tickets(key: RegisterKey): Promise<void> {
+    const { reclaim, registers, partitionBits } = this.#options
+    const context = internalContext()
+    for (const each of await this.#tickets.list(context, { object: key })) {
+      const { uploadId, attempt, ticket } = partsOfTicket(each)
+      if (attempt !== undefined && !reclaim.isOver(attempt)) continue
+      const name = objectKeyOf(key)
+      const register = uploadRegister(
+        bucketIdOf(key)!,
+        shardOfKey(key),
+        name,
+        uploadId,
+        partitionBits(),
+      )
+      const place = placeOf(register, partitionBits())
+      // A change, so that no "completing" that is still under way can come true afterwards.
+      const outcome = await registers.change(context, {
+        key: register,
+        change: (value) =>
+          value === undefined
+            ? { write: uploadTombstone(noUpload(place.key)) }
+            : { keep: true, rewrite: true },
+      })
+      const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
+      const record = uploadOf(value)
+      const same = record !== undefined && equalBytes(ticketOf(place, record), ticket)
+      if (record?.state === UPLOAD_COMPLETING && same) await this.upload(register)
+      else await this.#tickets.withdraw(context, place, ticket)
+    }
+  }
+
+  /** An upload's end by request. `state` is what it is then, known of an aborted one for a while after it is
+   * gone: a completed one stays, and one whose completion is under way. */
+  async abort(context: RequestContext, place: UploadPlace): Promise<Ended> {
+    const { completion } = this.#options
+    const ended = await this.#abortOpen(context, place)
+    const { record } = ended
+    if (record?.state !== UPLOAD_COMPLETING || !completion.isLeft(record)) return ended
+    await completion.unwind(context, place, record)
+    return this.#abortOpen(context, place)
+  }
+
+  /** Uploads of a bucket that is empty and about to go. What it does not reach in time, or at all, is found
+   * later: they are in nobody's way. */
+  async abandonAll(context: RequestContext, bucket: Bucket): Promise<void> {
+    const { lister, clock, partitionBits } = this.#options
+    const until = clock.monotonicMs() + ABANDON_MS
+    const walk = lister.walk(context, {
+      bucket,
+      shards: Array.from({ length: bucket.shards }, (_, shard) => shard),
+      range: (shard, after) => {
+        const range = uploadRange(bucket.id, shard, '', undefined, partitionBits())
+        if (after === undefined) return range
+        const start = range.start + after + '\0'
+        return { start: start as RegisterKey, end: range.end }
+      },
+      expected: 64,
+    })
+    try {
+      while (clock.monotonicMs() < until) {
+        const batch: Promise<void>[] = []
+        while (batch.length < ABANDONED_AT_ONCE) {
+          const row = await walk.next()
+          if (row === undefined) break
+          const place = { ...placeOf(row.key, partitionBits()), fence: bucket }
+          const record = await this.#read(context, row.key)
+          if (record === undefined) continue
+          const work = this.#abandon(context, bucket, place, record)
+          work.catch(() => {})
+          batch.push(work)
+        }
+        if (batch.length === 0) return
+        await Promise.all(batch)
+      }
+    } catch {
+      // The scan finds them.
+    }
+  }
+
+  async #abortOpen(context: RequestContext, place: UploadPlace): Promise<Ended> {
+    const outcome = await this.#options.registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const record = uploadOf(value)
+        if (record?.state !== UPLOAD_OPEN) return { keep: true }
+        return { write: uploadValue({ ...record, state: UPLOAD_ABORTED }) }
+      },
+    })
+    const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
+    if (value === undefined) return {}
+    return { state: uploadCodec.decode(value.body).state, record: uploadOf(value) }
+  }
+
+  async #look(
+    context: RequestContext,
+    bucket: Bucket,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<void> {
+    const { clock, completion } = this.#options
+    switch (record.state) {
+      case UPLOAD_OPEN: {
+        this.#knowOpen(place.register)
+        if (!isAbortDue(bucket.record, record, clock.nowMs())) return
+        const { record: now } = await this.#abortOpen(context, place)
+        if (now?.state === UPLOAD_ABORTED) await this.#clean(context, bucket, place, now)
+        return
+      }
+      case UPLOAD_COMPLETING: {
+        if (!completion.isLeft(record)) return
+        const now = await completion.unwind(context, place, record)
+        if (now?.state === UPLOAD_COMPLETED) await this.#clean(context, bucket, place, now)
+        return
+      }
+      default:
+        await this.#clean(context, bucket, place, record)
+    }
+  }
+
+  /** Ends an upload whose bucket is gone, or going. */
+  async #abandon(
+    context: RequestContext,
+    bucket: Bucket,
+    place: UploadPlace,
+    record: UploadRecord,
+  ): Promise<void> {
+    let now: UploadRecord | undefined = record
+    if (now.state === UPLOAD_COMPLETING) {
+      now = await this.#options.completion.unwind(context, place, now)
+    }
+    if (now?.state === UPLOAD_OPEN) now = (await this.#abortOpen(context, place)).record
+    if (now === undefined) return
+    if (now.state === UPLOAD_ABORTED || now.state === UPLOAD_COMPLETED) {
+      await this.#clean(context, bucket, place, now, true)
+    }
+  }
+
+  async #clean(
+    context: RequestContext,
+    bucket: Bucket,
+    place: UploadPlace,
+    record: UploadRecord,
+    nobodyAsks = false,
+  ): Promise<void> {
+    const { parts, registers, clock } = this.#options
+    this.#open.delete(placeOfParts(place.register))
+    const isClean = record.state === UPLOAD_COMPLETED && isBare(record)
+    if (!isClean) await parts.clean(context, bucket, place, record)
+    if (record.state !== UPLOAD_COMPLETED) return
+    const isOld = clock.nowMs() - (record.result?.lastModifiedMs ?? 0) > ANSWER_KEPT_MS
+    if (!isOld && !nobodyAsks) return
+    await registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const now = uploadOf(value)
+        if (now?.state !== UPLOAD_COMPLETED || !isBare(now)) return { keep: true }
+        return { write: uploadTombstone(now) }
+      },
+    })
+  }
+
+  async #read(context: RequestContext, key: RegisterKey): Promise<UploadRecord | undefined> {
+    const { accepted } = await this.#options.registers.read(context, { key })
+    return uploadOf(accepted?.value)
+  }
+
+  #knowOpen(register: RegisterKey): void {
+    if (this.#open.size >= OPEN_KNOWN_MAX) this.#open.clear()
+    this.#open.set(placeOfParts(register), this.#options.clock.monotonicMs())
+  }
+}
+
+/** A part's key as far as all parts of its upload have it in common. */
+function withoutNumber(part: RegisterKey): string {
+  return part.slice(0, 2) + part.slice(3, -2)
+}
+
+/** The same from the upload's key: partition, bucket, shard, upload id. */
+function placeOfParts(upload: RegisterKey): string {
+  return upload.slice(0, 2) + upload.slice(3, 21) + uploadIdOf(upload)
+}

@@ -1,0 +1,222 @@
+/**
+ * The parts of uploads: listed by quorum, and taken away once their upload is over (G5).
+ *
+ * A part's data may be named by its part, by a completion under way and by the object. So the change that
+ * takes the part away releases it, once its upload is over for good, unless the upload's result has it:
+ * the object has it then.
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import {
+  manifestCodec,
+  partCodec,
+  type PartRecord,
+  type StorageRecord,
+  type UploadRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import {
+  dataId,
+  type BucketId,
+  type ByteString,
+  type OperationId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByPart } from '../../protocol/keyspace/owner.ts'
+import { partNumberOf, partRange } from '../../protocol/keyspace/register-key.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Replicator } from '../quorum/replicator.ts'
+import type { Reclaim, Released } from './reclaim.ts'
+import { Bucket } from './bucket.ts'
+import { newBucket } from './bucket-record.ts'
+import type { Lister } from '../quorum/lister.ts'
+import { FINAL_GENERATION } from '../replica/minimum-records.ts'
+import type { FenceSource, Registers } from '../quorum/registers.ts'
+import {
+  dataIdsOf,
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  uploadOf,
+  uploadTombstone,
+  uploadValue,
+  type UploadPlace,
+} from './upload-record.ts'
+
+const CHANGES_AT_ONCE = 8
+
+export interface UploadPartsOptions {
+  readonly registers: Registers
+  readonly lister: Lister
+  readonly replicator: Replicator
+  readonly reclaim: Reclaim
+  readonly partitionBits: () => number
+}
+
+export interface FoundPart {
+  readonly key: RegisterKey
+  readonly part: PartRecord
+}
+
+/** Undefined: there is none, or it was taken away. */
+export function partOf(value: RegisterValue | undefined): PartRecord | undefined {
+  return value === undefined || value.tombstone ? undefined : partCodec.decode(value.body)
+}
+
+export function releasedPart(
+  upload: RegisterKey,
+  part: Pick<PartRecord, 'partNumber' | 'storage'>,
+  settled: boolean,
+): Released[] {
+  const { storage, partNumber } = part
+  if (storage === undefined || storage.sizeBytes === 0) return []
+  const { sizeBytes, packed } = storage
+  const id = dataId(byteString(storage.dataId))
+  return [{ owner: ownedByPart(upload, partNumber), dataId: id, sizeBytes, packed, settled }]
+}
+
+/** Lists what a bucket that is gone for good has left behind: above every minimum (T8). */
+export function goneBucket(id: BucketId): Bucket {
+  const record = newBucket({
+    name: '',
+    incarnation: bytesOf(id),
+    ownerAccount: '',
+    createdMs: 0,
+    region: '',
+    shards: 1,
+  })
+  return new Bucket({ ...record, generation: FINAL_GENERATION }, () =>
+    Promise.reject(new StoreError('NoSuchBucket')),
+  )
+}
+
+export class UploadParts {
+  readonly #options: UploadPartsOptions
+
+  constructor(options: UploadPartsOptions) {
+    this.#options = options
+  }
+
+  /** In order of their numbers. */
+  async *walk(
+    context: RequestContext,
+    bucket: Bucket,
+    place: Pick<UploadPlace, 'bucketId' | 'shard' | 'id'>,
+    { after = -1, expected = 64 }: { after?: number; expected?: number } = {},
+  ): AsyncGenerator<FoundPart> {
+    const { lister, partitionBits } = this.#options
+    const walk = lister.walk(context, {
+      bucket,
+      shards: [place.shard],
+      range: (_, behind) => {
+        const from = behind === undefined ? after : numberBehind(behind)
+        return partRange(place.bucketId, place.shard, place.id, from, partitionBits())
+      },
+      expected,
+    })
+    for (;;) {
+      const row = await walk.next()
+      if (row === undefined) return
+      yield { key: row.key, part: partCodec.decode(row.body) }
+    }
+  }
+
+  /** What the result of a completion is made of. Undefined: its list of parts is nowhere any more. */
+  async storageOf(
+    context: RequestContext,
+    place: UploadPlace,
+    { result }: UploadRecord,
+  ): Promise<readonly StorageRecord[] | undefined> {
+    if (result === undefined || result.manifest.length === 0) return result?.storage ?? []
+    const key = packedBlockKey(place.register, dataId(byteString(result.manifest)))
+    const bytes = await this.#options.replicator.read(context, key)
+    return bytes === undefined ? undefined : manifestCodec.decode(bytes).storage
+  }
+
+  /**
+   * Takes all parts of an upload away that is completed or aborted, then what the upload itself holds: an
+   * aborted one goes, a completed one stays for repeats of its completion. May be done again and by many.
+   *
+   * @param storage of the result, when it is at hand.
+   */
+  async clean(
+    context: RequestContext,
+    bucket: Bucket,
+    place: UploadPlace,
+    record: UploadRecord,
+    storage?: readonly StorageRecord[],
+  ): Promise<void> {
+    const stored = storage ?? (await this.storageOf(context, place, record))
+    const kept = stored === undefined ? undefined : dataIdsOf(stored)
+    let keys: RegisterKey[] = []
+    const dropAll = async (): Promise<void> => {
+      await Promise.all(keys.map((key) => this.drop(context, place, key, kept)))
+      keys = []
+    }
+    for await (const { key } of this.walk(context, bucket, place, { expected: 1_000 })) {
+      keys.push(key)
+      if (keys.length === CHANGES_AT_ONCE) await dropAll()
+    }
+    await dropAll()
+    await this.#options.registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => {
+        const now = uploadOf(value)
+        if (now?.state === UPLOAD_ABORTED) return { write: uploadTombstone(now) }
+        if (now?.state !== UPLOAD_COMPLETED || now.result === undefined) return { keep: true }
+        if (isBare(now)) return { keep: true }
+        // The object names all of it.
+        const result = { ...now.result, storage: [], manifest: new Uint8Array(0) }
+        return { write: uploadValue({ ...now, result }) }
+      },
+    })
+  }
+
+  /** Takes one part away, whose upload is over for good. `kept`: data that the object has; undefined: it is
+   * not known what that is, and the collector has to ask. */
+  async drop(
+    context: RequestContext,
+    {
+      register,
+      fence,
+    }: { readonly register: RegisterKey; readonly fence?: FenceSource | undefined },
+    key: RegisterKey,
+    kept: ReadonlySet<ByteString> | undefined,
+  ): Promise<void> {
+    const { registers, reclaim } = this.#options
+    // For each state that a call has seen: whether its data was over. The proposal of any of several calls that saw the
+    // same state may be the one that is chosen, so each of them must have said so.
+    const over = new Map<OperationId, boolean>()
+    const outcome = await registers.change(context, {
+      key,
+      fence,
+      change: (value) => {
+        const part = partOf(value)
+        if (value === undefined || part === undefined) return { keep: true }
+        const { storage, ...rest } = part
+        if (storage !== undefined && kept !== undefined && over.get(value.operation) !== false) {
+          over.set(value.operation, reclaim.isOver(dataId(byteString(storage.dataId))))
+        }
+        return { write: { tombstone: true, body: partCodec.encode(rest), blocks: [] } }
+      },
+    })
+    if (outcome.type !== 'written') return
+    const storage = partOf(outcome.before)?.storage
+    if (storage === undefined) return
+    if (kept?.has(byteString(storage.dataId)) === true) return
+    const settled = over.get(outcome.before!.operation) === true
+    reclaim.released(releasedPart(register, { partNumber: partNumberOf(key), storage }, settled))
+  }
+}
+
+/** Nothing of what it was made of stands in it any more. */
+export function isBare({ result }: UploadRecord): boolean {
+  return result === undefined || (result.storage.length === 0 && result.manifest.length === 0)
+}
+
+/** A walk's names are upload id ‖ number. */
+function numberBehind(name: ByteString): number {
+  return name.charCodeAt(16) * 256 + name.charCodeAt(17)
+}

@@ -1,0 +1,223 @@
+/**
+ * An upload's record and where it lies. Pure.
+ *
+ *   ticket           upload id (16) ‖ attempt (24: a data id); 16 bytes of attempt in older records
+ *   record.request   digest of the parts that the completion named (32) ‖ attempt
+ */
+
+import {
+  byteString,
+  bytesOf,
+  bytesOfHex,
+  equalBytes,
+  hex,
+  textOfUtf8,
+  utf8,
+  utf8ByteString,
+} from '../../protocol/bytes.ts'
+import {
+  uploadCodec,
+  type StorageRecord,
+  type UploadRecord,
+} from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import {
+  dataId,
+  type BucketId,
+  type ByteString,
+  type DataId,
+  type RegisterKey,
+} from '../../protocol/ids.ts'
+import { shardOf } from '../../protocol/keyspace/key.ts'
+import {
+  bucketIdOf,
+  objectKeyOf,
+  objectRegister,
+  shardOfKey,
+  uploadIdOf,
+  uploadRegister,
+} from '../../protocol/keyspace/register-key.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { ChecksumAlgorithm, CompletedPart, UploadInfo } from '../../gateway/port/backend.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Bucket } from './bucket.ts'
+import type { FenceSource } from '../quorum/registers.ts'
+import { checksumTypeOf, headersOf } from './versions.ts'
+
+export const UPLOAD_OPEN = 1
+export const UPLOAD_COMPLETING = 2
+export const UPLOAD_COMPLETED = 3
+export const UPLOAD_ABORTED = 4
+
+const UPLOAD_ID_BYTES = 16
+const DIGEST_BYTES = 32
+const DATA_ID_BYTES = 24
+
+/** How a request names an upload. */
+export interface NamedUpload {
+  readonly bucket: string
+  readonly key: string
+  readonly uploadId: string
+}
+
+export interface UploadPlace {
+  readonly bucketId: BucketId
+  readonly shard: number
+  /** Raw bytes. */
+  readonly id: ByteString
+  /** The same in hex. */
+  readonly uploadId: string
+  readonly key: string
+  readonly register: RegisterKey
+  readonly object: RegisterKey
+  /** Absent for what is cleaned away: that has to be done in deleted buckets too. */
+  readonly fence?: FenceSource | undefined
+}
+
+export interface FencedPlace extends UploadPlace {
+  readonly fence: Bucket
+}
+
+/** Throws NoSuchUpload. */
+export function placeIn(bucket: Bucket, named: NamedUpload, bits: number): FencedPlace {
+  if (!/^[0-9a-f]{32}$/.test(named.uploadId)) throw noSuchUpload(named.uploadId)
+  const name = utf8ByteString(named.key)
+  const shard = shardOf(bucket.id, name, bucket.shards)
+  const id = byteString(bytesOfHex(named.uploadId))
+  return {
+    bucketId: bucket.id,
+    shard,
+    id,
+    uploadId: named.uploadId,
+    key: named.key,
+    register: uploadRegister(bucket.id, shard, name, id, bits),
+    object: objectRegister(bucket.id, shard, name, bits),
+    fence: bucket,
+  }
+}
+
+/** From the key of its register, without a fence. */
+export function placeOf(register: RegisterKey, bits: number): UploadPlace {
+  const bucketId = bucketIdOf(register)
+  if (bucketId === undefined) throw new Error('not the register of an upload')
+  const shard = shardOfKey(register)
+  const id = uploadIdOf(register)
+  const name = objectKeyOf(register)
+  return {
+    bucketId,
+    shard,
+    id,
+    uploadId: hex(bytesOf(id)),
+    key: textOfUtf8(name),
+    register,
+    object: objectRegister(bucketId, shard, name, bits),
+  }
+}
+
+/** Undefined: there is none, or it is gone. */
+export function uploadOf(value: RegisterValue | undefined): UploadRecord | undefined {
+  return value === undefined || value.tombstone ? undefined : uploadCodec.decode(value.body)
+}
+
+export function uploadValue(
+  record: UploadRecord,
+  block?: OwnedBlock,
+): Omit<RegisterValue, 'operation'> {
+  return {
+    tombstone: false,
+    body: uploadCodec.encode(record),
+    blocks: block === undefined ? [] : [block.key],
+  }
+}
+
+/** It is over, and nobody asks for its outcome any more. */
+export function uploadTombstone(record: UploadRecord): Omit<RegisterValue, 'operation'> {
+  const { result: _, ...rest } = record
+  return { tombstone: true, body: uploadCodec.encode(rest), blocks: [] }
+}
+
+/** Outlaws whatever may be under way for an upload that is not there. */
+export function noUpload(key: string): UploadRecord {
+  return {
+    state: UPLOAD_ABORTED,
+    key,
+    initiatedMs: 0,
+    storageClass: '',
+    system: [],
+    user: [],
+    checksumAlgorithm: '',
+    checksumType: 0,
+    request: new Uint8Array(0),
+    bucket: '',
+  }
+}
+
+export function uploadInfoOf(record: UploadRecord, uploadId: string): UploadInfo {
+  return {
+    key: record.key,
+    uploadId,
+    initiatedMs: record.initiatedMs,
+    checksumAlgorithm:
+      record.checksumAlgorithm === '' ? undefined : (record.checksumAlgorithm as ChecksumAlgorithm),
+    checksumType: checksumTypeOf(record.checksumType),
+    ...headersOf(record),
+  }
+}
+
+/** A repeated completion must name the same parts. */
+export function requestDigest(parts: readonly CompletedPart[]): Uint8Array<ArrayBuffer> {
+  const text = parts.map((part) => `${part.partNumber}:${part.etag}`).join(',')
+  return new Uint8Array(blake3(utf8(text)))
+}
+
+export function requestOf(digest: Uint8Array, attempt: DataId): Uint8Array<ArrayBuffer> {
+  return bytesOf(byteString(digest) + attempt)
+}
+
+export function isSameRequest(record: UploadRecord, digest: Uint8Array): boolean {
+  return equalBytes(record.request.subarray(0, DIGEST_BYTES), digest)
+}
+
+/** Of the attempt that a "completing" upload is in. */
+export function ticketOf(place: UploadPlace, { request }: UploadRecord): Uint8Array<ArrayBuffer> {
+  return bytesOf(place.id + byteString(request.subarray(DIGEST_BYTES)))
+}
+
+/** Undefined: of an older program version, and so of an earlier boot. */
+export function attemptOf({ request }: UploadRecord): DataId | undefined {
+  const attempt = request.subarray(DIGEST_BYTES)
+  return attempt.length === DATA_ID_BYTES ? dataId(byteString(attempt)) : undefined
+}
+
+/** A ticket as it stands in an object, refused or not. */
+export function partsOfTicket(ticket: Uint8Array): {
+  readonly uploadId: ByteString
+  readonly attempt: DataId | undefined
+  /** As it was admitted. */
+  readonly ticket: Uint8Array<ArrayBuffer>
+} {
+  const long = ticket.length >= UPLOAD_ID_BYTES + DATA_ID_BYTES
+  const length = UPLOAD_ID_BYTES + (long ? DATA_ID_BYTES : 16)
+  const attempt = byteString(ticket.subarray(UPLOAD_ID_BYTES, length))
+  return {
+    uploadId: byteString(ticket.subarray(0, UPLOAD_ID_BYTES)),
+    attempt: long ? dataId(attempt) : undefined,
+    ticket: ticket.slice(0, length),
+  }
+}
+
+export function isCompleting(record: UploadRecord | undefined, ticketed: UploadRecord): boolean {
+  return record?.state === UPLOAD_COMPLETING && equalBytes(record.request, ticketed.request)
+}
+
+/** Raw data ids of what is stored; empty parts have none. */
+export function dataIdsOf(storage: readonly StorageRecord[]): Set<ByteString> {
+  return new Set(
+    storage.filter(({ sizeBytes }) => sizeBytes > 0).map((each) => byteString(each.dataId)),
+  )
+}
+
+export function noSuchUpload(uploadId: string): StoreError {
+  return new StoreError('NoSuchUpload', undefined, { UploadId: uploadId })
+}

@@ -1,0 +1,313 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { manifestCodec } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { spaceOf } from '../../protocol/keyspace/register-key.ts'
+import type { CompletedPart, WriteCondition } from '../../gateway/port/backend.ts'
+import type { Objects } from './objects.ts'
+import type { MemoryRegisters } from './testing/memory-registers.ts'
+import { codeOf, context, HEADERS, MemoryUploads, MIB5, NAMED } from './testing/memory-uploads.ts'
+import type { Uploads } from './uploads.ts'
+
+let world: MemoryUploads
+let memory: MemoryRegisters
+let uploads: Uploads
+let objects: Objects
+
+beforeEach(async () => {
+  world = new MemoryUploads()
+  ;({ memory, uploads, objects } = world)
+  await world.create()
+})
+
+const putPart = (number: number, sizeBytes?: number, etag?: string): Promise<CompletedPart> =>
+  world.putPart(number, sizeBytes, etag)
+const complete = (
+  parts: readonly CompletedPart[],
+  condition?: WriteCondition,
+  seal?: () => { etag: string; checksums: object },
+): ReturnType<Uploads['complete']> => world.complete(parts, condition, seal)
+const current = (): Promise<string> => world.current()
+
+describe('completion', () => {
+  test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
+    const [one, two, three] = [await putPart(1), await putPart(2, 100), await putPart(3)]
+    expect(await codeOf(complete([]))).toBe('InvalidPart')
+    expect(await codeOf(complete([two, one]))).toBe('InvalidPartOrder')
+    expect(await codeOf(complete([one, one]))).toBe('InvalidPartOrder')
+    expect(await codeOf(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
+    expect(await codeOf(complete([one, two, three]))).toBe('EntityTooSmall')
+    expect(await current()).toBe('NoSuchKey')
+    const refuse = () => {
+      throw new StoreError('InvalidPart', 'checksum of the whole')
+    }
+    expect(await codeOf(complete([one, three], undefined, refuse))).toBe('InvalidPart')
+    // The last one may be small; not all parts need be named.
+    expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
+    const { info } = await objects.get(context(), { ...NAMED, withData: false })
+    expect(info.parts).toEqual([{ sizeBytes: MIB5 }, { sizeBytes: 100 }])
+  })
+
+  test('a part may be refused for what its upload is, before its body is asked for', async () => {
+    const uploadId = world.uploadId
+    const seal = () => {
+      throw new Error('the body was read')
+    }
+    const refused = uploads.putPart(context(), {
+      ...NAMED,
+      uploadId,
+      partNumber: 1,
+      body: { sizeBytes: 1, seal } as never,
+      admit: (upload) => {
+        expect(upload).toMatchObject({ uploadId, key: NAMED.key })
+        throw new StoreError('InvalidPart', 'another checksum')
+      },
+    })
+    expect(await codeOf(refused)).toBe('InvalidPart')
+    expect(world.partRecords).toEqual([])
+  })
+
+  test('parts keep their checksums in the object, also where a manifest lists them', async () => {
+    for (const count of [40, 60]) {
+      await world.create()
+      const parts: CompletedPart[] = []
+      const sum = (number: number) => Buffer.from(`part ${100 + number}`).toString('base64')
+      for (let number = 1; number <= count; number++) {
+        const etag = `e${number}`
+        const checksums = { CRC64NVME: sum(number), CRC32: 'AAAAAA==' }
+        const body = { sizeBytes: MIB5, seal: () => ({ etag, checksums }) } as never
+        const { uploadId } = world
+        await uploads.putPart(context(), { ...NAMED, uploadId, partNumber: number, body })
+        parts.push({ partNumber: number, etag, checksums: { CRC64NVME: sum(number) } })
+      }
+      const seal = () => ({ etag: 'whole', checksums: { CRC64NVME: 'AAAAAAAAAAA=' } })
+      await complete(parts, undefined, seal)
+      const { info } = await objects.get(context(), { ...NAMED, withData: false })
+      const expected = parts.map(({ partNumber }) => ({
+        sizeBytes: MIB5,
+        checksum: sum(partNumber),
+      }))
+      expect(info.parts).toEqual(expected)
+      // Checksums make the list longer, so that fewer parts fit into the register.
+      const version = world.objectRecords[0]?.versions[0]
+      expect(version?.manifest.length).toBe(count === 40 ? 0 : 24)
+    }
+  })
+
+  test('a part that is put again counts as it is last', async () => {
+    const old = await putPart(1, MIB5, 'old')
+    const fresh = await putPart(1, MIB5 + 1, 'fresh')
+    expect(await codeOf(complete([old]))).toBe('InvalidPart')
+    expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
+  })
+
+  test('a part that is put again on the way is never named with its old data (G5)', async () => {
+    for (const etag of ['e1', 'other']) {
+      await world.create()
+      const parts = [await putPart(1)]
+      const old = world.partRecords[0]!.storage!.dataId
+      const slow = world.hold('upload')
+      const late = codeOf(complete(parts))
+      await slow.reached
+      memory.before = () => undefined
+      await putPart(1, MIB5 + 1, etag)
+      slow.release()
+      expect(await late).toBe(etag === 'e1' ? 'ok' : 'InvalidPart')
+      for (const { versions, uploads: tickets } of world.objectRecords) {
+        expect(tickets).toEqual([])
+        for (const { storage } of versions) expect(storage[0]?.dataId).not.toEqual(old)
+      }
+      if (etag === 'e1') continue
+      expect(await codeOf(complete([{ ...parts[0]!, etag }]))).toBe('ok')
+    }
+  })
+
+  test('is idempotent: again, twice at once, and after the object was deleted', async () => {
+    const parts = [await putPart(1)]
+    const both = await Promise.all([complete(parts), complete(parts)])
+    expect(both.map(({ etag }) => etag)).toEqual(['whole', 'whole'])
+    expect(await complete(parts)).toMatchObject({ etag: 'whole', sizeBytes: MIB5 })
+    await objects.delete(context(), NAMED)
+    expect(await complete(parts)).toMatchObject({ etag: 'whole' })
+    expect(await current()).toBe('NoSuchKey')
+    expect(await codeOf(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
+  })
+
+  test('one that slept after it met "completing" does not write the version again (P4)', async () => {
+    const parts = [await putPart(1)]
+    for (const after of ['deleted', 'overwritten'] as const) {
+      await world.create()
+      await putPart(1)
+      // The first dies before the object's change.
+      const dead = world.hold('object', 2)
+      void complete(parts).catch(() => {})
+      await dead.reached
+      const slow = world.hold('object')
+      const late = complete(parts)
+      await slow.reached
+      memory.before = () => undefined
+      await complete(parts)
+      expect(await current()).toBe('whole')
+      if (after === 'deleted') await objects.delete(context(), NAMED)
+      else await world.putOther('newer')
+      slow.release()
+      expect(await late).toMatchObject({ etag: 'whole' })
+      expect(await current()).toBe(after === 'deleted' ? 'NoSuchKey' : 'newer')
+      dead.release()
+    }
+  })
+
+  test('begun by a gateway that died, it is finished by whoever repeats it', async () => {
+    const parts = [await putPart(1)]
+    for (const [space, which] of [
+      ['object', 1],
+      ['upload', 1],
+      ['object', 2],
+      ['upload', 2],
+    ] as const) {
+      await world.create()
+      await putPart(1)
+      const dead = world.hold(space, which)
+      void complete(parts)
+      await dead.reached
+      memory.before = () => undefined
+      expect(await complete(parts)).toMatchObject({ etag: 'whole' })
+      expect(await current()).toBe('whole')
+      expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe(
+        'NoSuchUpload',
+      )
+      await objects.delete(context(), NAMED)
+    }
+  })
+
+  test('a failed condition leaves the upload open, and the same upload may succeed later', async () => {
+    const parts = [await putPart(1)]
+    await world.putOther('there')
+    const create = { ifNoneMatch: ['*'] }
+    expect(await codeOf(complete(parts, create))).toBe('PreconditionFailed')
+    expect(await current()).toBe('there')
+    expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe('ok')
+    const both = [codeOf(complete(parts, create)), codeOf(complete(parts, create))]
+    for (const code of await Promise.all(both)) {
+      expect(['PreconditionFailed', 'Unavailable']).toContain(code)
+    }
+    await objects.delete(context(), NAMED)
+    expect(await codeOf(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
+    expect(await codeOf(complete(parts, create))).toBe('ok')
+    expect(await current()).toBe('whole')
+  })
+
+  test('leaves no ticket in the object, whatever way it went', async () => {
+    const parts = [await putPart(1)]
+    await world.putOther('there')
+    await codeOf(complete(parts, { ifNoneMatch: ['*'] }))
+    await Promise.all([complete(parts), complete(parts)])
+    const [record] = world.objectRecords
+    expect(record?.uploads).toEqual([])
+    expect(record?.versions).toHaveLength(1)
+  })
+
+  test('a list of more than 64 parts moves to a manifest, found again by readers', async () => {
+    const parts: CompletedPart[] = []
+    for (let number = 1; number <= 70; number++) parts.push(await putPart(number, MIB5 + number))
+    await complete(parts)
+    expect(world.blocks).toHaveLength(2)
+    expect(manifestCodec.decode(world.blocks[0]!.bytes).storage).toHaveLength(70)
+    const { info } = await objects.get(context(), { ...NAMED, withData: true })
+    expect(info.parts).toEqual(parts.map(({ partNumber }) => ({ sizeBytes: MIB5 + partNumber })))
+    const [value] = [...memory.values].filter(([key]) => spaceOf(key) === 'object')
+    expect(value?.[1].blocks).toEqual([world.blocks[0]!.key])
+  })
+})
+
+describe('abort', () => {
+  test('ends an open upload, again and again; nothing goes on with it', async () => {
+    const parts = [await putPart(1)]
+    const named = { ...NAMED, uploadId: world.uploadId }
+    await uploads.abort(context(), named)
+    await uploads.abort(context(), named)
+    expect(await codeOf(complete(parts))).toBe('NoSuchUpload')
+    expect(await codeOf(putPart(2))).toBe('NoSuchUpload')
+    expect(await codeOf(uploads.listParts(context(), { ...named, after: 0, limit: 9 }))).toBe(
+      'NoSuchUpload',
+    )
+    expect(await current()).toBe('NoSuchKey')
+    expect(await codeOf(uploads.abort(context(), { ...NAMED, uploadId: 'ff'.repeat(16) }))).toBe(
+      'NoSuchUpload',
+    )
+  })
+
+  test('against completion: exactly one of the two', async () => {
+    const parts = [await putPart(1)]
+    const named = { ...NAMED, uploadId: world.uploadId }
+    for (const [space, which] of [
+      ['object', 1],
+      ['upload', 1],
+      ['object', 2],
+      ['upload', 2],
+    ] as const) {
+      await world.create()
+      await putPart(1)
+      const slow = world.hold(space, which)
+      const completion = codeOf(complete(parts))
+      await slow.reached
+      memory.before = () => undefined
+      const aborted = await codeOf(uploads.abort(context(), { ...named, uploadId: world.uploadId }))
+      slow.release()
+      const completed = await completion
+      expect([aborted, completed].filter((code) => code === 'ok')).toHaveLength(1)
+      expect(await current()).toBe(completed === 'ok' ? 'whole' : 'NoSuchKey')
+      await objects.delete(context(), NAMED)
+    }
+  })
+})
+
+describe('lists', () => {
+  test('parts in order, page by page', async () => {
+    for (const number of [5, 1, 300, 2]) await putPart(number, number)
+    const numbers: number[] = []
+    let after: number | undefined = 0
+    while (after !== undefined) {
+      const page = await uploads.listParts(context(), {
+        ...NAMED,
+        uploadId: world.uploadId,
+        after,
+        limit: 2,
+      })
+      numbers.push(...page.parts.map(({ partNumber }) => partNumber))
+      after = page.next
+    }
+    expect(numbers).toEqual([1, 2, 5, 300])
+  })
+
+  test('uploads by key and id, folded, from markers; completed and aborted ones are not there', async () => {
+    await uploads.abort(context(), { ...NAMED, uploadId: world.uploadId })
+    const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
+    const ids: string[] = []
+    for (const key of keys) {
+      ids.push((await uploads.create(context(), { ...NAMED, key, headers: HEADERS })).uploadId)
+    }
+    const list = async (query: object): Promise<string[]> => {
+      const page = await uploads.list(context(), {
+        bucket: 'bucket',
+        prefix: '',
+        limit: 10,
+        ...query,
+      })
+      return [...page.uploads.map(({ key }) => key), ...page.prefixes].sort()
+    }
+    expect(await list({})).toEqual(keys)
+    expect(await list({ delimiter: '/' })).toEqual(['a', 'dir/', 'z', 'z'])
+    expect(await list({ keyMarker: 'dir/', delimiter: '/' })).toEqual(['z', 'z'])
+    expect(await list({ keyMarker: 'dir/', prefix: 'dir/', delimiter: '/' })).toEqual([
+      'dir/x',
+      'dir/y',
+    ])
+    expect(await list({ keyMarker: 'z', uploadIdMarker: ids[4] })).toEqual(['z'])
+    const page = await uploads.list(context(), { bucket: 'bucket', prefix: '', limit: 5 })
+    expect(page.nextKeyMarker).toBe('z')
+    const { nextKeyMarker: keyMarker, nextUploadIdMarker: uploadIdMarker } = page
+    expect(await list({ keyMarker, uploadIdMarker })).toEqual(['z'])
+  })
+})

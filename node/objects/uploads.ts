@@ -1,0 +1,267 @@
+/**
+ * Multipart uploads: a register for the upload, one for each part, all in the partition of the
+ * object's shard, so that parallel parts never contend.
+ *
+ * Completion: completion.ts. What uploads leave behind: upload-care.ts, upload-parts.ts.
+ */
+
+import { hex } from '../../protocol/bytes.ts'
+import { partCodec, type PartRecord, type UploadRecord } from '../../protocol/codec/versioned.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByPart } from '../../protocol/keyspace/owner.ts'
+import { partRegister } from '../../protocol/keyspace/register-key.ts'
+import type {
+  ChecksumAlgorithm,
+  ListUploadsPage,
+  ListUploadsRequest,
+  ObjectBody,
+  ObjectHeaders,
+  PartInfo,
+  RequestContext,
+  SmallBody,
+  UploadInfo,
+} from '../../gateway/port/backend.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { Bodies } from '../quorum/body.ts'
+import type { Replicator } from '../quorum/replicator.ts'
+import type { Clock, Random } from '../env/ports.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { Reclaim } from './reclaim.ts'
+import { Background } from './background.ts'
+import type { Bucket } from './bucket.ts'
+import type { Buckets } from './buckets.ts'
+import { Completion, type CompletionRequest } from './completion.ts'
+import type { CompletionResult } from './completion-record.ts'
+import type { Lister } from '../quorum/lister.ts'
+import type { Objects } from './objects.ts'
+import type { ChangeOutcome, Registers } from '../quorum/registers.ts'
+import { UploadCarer } from './upload-care.ts'
+import { listUploads } from './upload-lists.ts'
+import { isBare, partOf, releasedPart, UploadParts } from './upload-parts.ts'
+import {
+  noSuchUpload,
+  placeIn,
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+  uploadInfoOf,
+  uploadOf,
+  uploadValue,
+  type FencedPlace,
+  type NamedUpload,
+} from './upload-record.ts'
+import { checksumTypeNumber, pairs, partInfoOf, type ChecksumType } from './versions.ts'
+
+export interface UploadsOptions {
+  readonly registers: Registers
+  readonly buckets: Buckets
+  readonly objects: Objects
+  readonly bodies: Bodies
+  readonly replicator: Replicator
+  readonly lister: Lister
+  readonly reclaim: Reclaim
+  readonly clock: Clock
+  readonly random: Random
+  readonly partitionBits: () => number
+  /** Of all parts but the last. Default: S3's. */
+  readonly partBytesMin?: number | undefined
+}
+
+export class Uploads {
+  /** For the scan, which finds what nobody asks about any more. */
+  readonly care: UploadCarer
+  readonly #options: UploadsOptions
+  readonly #parts: UploadParts
+  readonly #completion: Completion
+  readonly #background = new Background()
+
+  constructor(options: UploadsOptions) {
+    this.#options = options
+    const parts = new UploadParts(options)
+    const completion = new Completion({
+      ...options,
+      parts,
+      onCompleted: (place, record, storage) =>
+        this.#background.run(() =>
+          parts.clean(internalContext(), place.fence, place, record, storage),
+        ),
+    })
+    this.care = new UploadCarer({ ...options, completion, parts })
+    this.#parts = parts
+    this.#completion = completion
+  }
+
+  async create(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      headers: ObjectHeaders
+      checksumAlgorithm?: ChecksumAlgorithm | undefined
+      checksumType?: ChecksumType
+    },
+  ): Promise<UploadInfo> {
+    const { registers, random, clock } = this.#options
+    const uploadId = hex(random.bytes(16))
+    const place = await this.#place(context, { ...request, uploadId })
+    const record: UploadRecord = {
+      state: UPLOAD_OPEN,
+      key: request.key,
+      initiatedMs: clock.nowMs(),
+      storageClass: request.headers.storageClass,
+      system: pairs(request.headers.system),
+      user: pairs(request.headers.user),
+      checksumAlgorithm: request.checksumAlgorithm ?? '',
+      checksumType: checksumTypeNumber(request.checksumType),
+      request: new Uint8Array(0),
+      bucket: request.bucket,
+    }
+    await registers.change(context, {
+      key: place.register,
+      fence: place.fence,
+      change: (value) => (value === undefined ? { write: uploadValue(record) } : { keep: true }),
+    })
+    return uploadInfoOf(record, uploadId)
+  }
+
+  async get(context: RequestContext, named: NamedUpload): Promise<UploadInfo> {
+    const place = await this.#place(context, named)
+    return uploadInfoOf(await this.#readOpen(context, place), named.uploadId)
+  }
+
+  async putPart(
+    context: RequestContext,
+    request: NamedUpload & {
+      partNumber: number
+      body: ObjectBody | SmallBody
+      admit?: ((upload: UploadInfo) => void) | undefined
+    },
+  ): Promise<PartInfo> {
+    const { registers, bodies, clock, partitionBits, reclaim } = this.#options
+    const { partNumber } = request
+    const place = await this.#place(context, request)
+    const upload = await this.#readOpen(context, place)
+    request.admit?.(uploadInfoOf(upload, place.uploadId))
+    const owner = ownedByPart(place.register, partNumber)
+    const written = await bodies.write(context, request.body, owner)
+    const { sealed, storage, sizeBytes, packed, attempt } = written
+    const key = partRegister(place.bucketId, place.shard, place.id, partNumber, partitionBits())
+    const block: OwnedBlock | undefined =
+      packed === undefined
+        ? undefined
+        : { key: packedBlockKey(key, attempt.id), bytes: packed, owner }
+    const part: PartRecord = {
+      partNumber,
+      sizeBytes,
+      etag: sealed.etag,
+      lastModifiedMs: clock.nowMs(),
+      checksums: pairs(sealed.checksums),
+      ...(storage[0] === undefined ? {} : { storage: storage[0] }),
+      key: place.key,
+    }
+    let outcome: ChangeOutcome | undefined
+    try {
+      outcome = await registers.change(context, {
+        key,
+        fence: place.fence,
+        block,
+        change: () => ({
+          write: {
+            tombstone: false,
+            body: partCodec.encode(part),
+            blocks: block === undefined ? [] : [block.key],
+          },
+        }),
+      })
+    } finally {
+      attempt.end()
+      // What was there before may be on its way into the object; what may not have been written is to be
+      // asked about as well.
+      const released = outcome?.type === 'written' ? partOf(outcome.before) : part
+      if (released !== undefined) reclaim.released(releasedPart(place.register, released, false))
+    }
+    this.#background.run(() => this.#takeBackLate(place, key))
+    return partInfoOf(part)
+  }
+
+  async listParts(
+    context: RequestContext,
+    request: NamedUpload & { after: number; limit: number },
+  ): Promise<{ upload: UploadInfo; parts: PartInfo[]; next?: number | undefined }> {
+    const place = await this.#place(context, request)
+    const record = await this.#readOpen(context, place)
+    const upload = uploadInfoOf(record, request.uploadId)
+    const parts: PartInfo[] = []
+    const { after, limit } = request
+    const found = this.#parts.walk(context, place.fence, place, { after, expected: limit + 1 })
+    for await (const { part } of found) {
+      if (parts.length === limit) return { upload, parts, next: parts.at(-1)?.partNumber ?? after }
+      parts.push(partInfoOf(part))
+    }
+    return { upload, parts }
+  }
+
+  /** Open ones. */
+  async list(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage> {
+    const { buckets, lister, partitionBits } = this.#options
+    const bucket = await buckets.open(context, request.bucket)
+    return listUploads(context, lister, bucket, request, partitionBits())
+  }
+
+  async complete(
+    context: RequestContext,
+    request: NamedUpload & CompletionRequest,
+  ): Promise<CompletionResult> {
+    const place = await this.#place(context, request)
+    return this.#completion.complete(context, place, request)
+  }
+
+  async abort(context: RequestContext, named: NamedUpload): Promise<void> {
+    const place = await this.#place(context, named)
+    const { state, record } = await this.care.abort(context, place)
+    if (state === UPLOAD_COMPLETING) {
+      throw new StoreError('Conflict', 'a completion of this upload is under way')
+    }
+    if (state !== UPLOAD_ABORTED) throw noSuchUpload(named.uploadId)
+    if (record === undefined) return
+    this.#background.run(() => this.#parts.clean(internalContext(), place.fence, place, record))
+  }
+
+  /** Uploads of a bucket that is empty and about to go. */
+  abandonAll(context: RequestContext, bucket: Bucket): Promise<void> {
+    return this.care.abandonAll(context, bucket)
+  }
+
+  /** A part that came to be after its upload was over, and maybe after the others were taken away. */
+  async #takeBackLate(place: FencedPlace, key: RegisterKey): Promise<void> {
+    const { registers } = this.#options
+    const context = internalContext()
+    const { accepted } = await registers.read(context, { key: place.register, fence: place.fence })
+    const record = uploadOf(accepted?.value)
+    if (record === undefined) await this.#parts.drop(context, place, key, undefined)
+    // What stands there bare has no part that it could have named.
+    else if (record.state === UPLOAD_COMPLETED && isBare(record)) {
+      await this.#parts.drop(context, place, key, new Set())
+    } else if (record.state === UPLOAD_COMPLETED || record.state === UPLOAD_ABORTED) {
+      await this.#parts.clean(context, place.fence, place, record)
+    }
+  }
+
+  async #readOpen(context: RequestContext, place: FencedPlace): Promise<UploadRecord> {
+    const { accepted } = await this.#options.registers.read(context, {
+      key: place.register,
+      fence: place.fence,
+    })
+    const record = uploadOf(accepted?.value)
+    if (record?.state !== UPLOAD_OPEN) throw noSuchUpload(place.uploadId)
+    return record
+  }
+
+  async #place(context: RequestContext, named: NamedUpload): Promise<FencedPlace> {
+    const bucket = await this.#options.buckets.open(context, named.bucket)
+    return placeIn(bucket, named, this.#options.partitionBits())
+  }
+}

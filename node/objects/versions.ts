@@ -1,0 +1,150 @@
+/** Between the records of versions and parts, and what the gateway shows of them. */
+
+import { textOfUtf8 } from '../../protocol/bytes.ts'
+import type {
+  PairRecord,
+  PartRecord,
+  StorageRecord,
+  VersionRecord,
+} from '../../protocol/codec/versioned.ts'
+import type { ByteString } from '../../protocol/ids.ts'
+import type { ObjectSummary } from '../../protocol/object/summary.ts'
+import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
+import type {
+  ChecksumAlgorithm,
+  Checksums,
+  ListedObject,
+  ListedVersion,
+  ObjectHeaders,
+  ObjectInfo,
+  ObjectPart,
+  PartInfo,
+  SealedBody,
+} from '../../gateway/port/backend.ts'
+
+const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
+
+export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
+
+export function checksumTypeNumber(type: ChecksumType): number {
+  return CHECKSUM_TYPES.indexOf(type)
+}
+
+export function checksumTypeOf(number: number): ChecksumType {
+  return CHECKSUM_TYPES[number]
+}
+
+export function pairs(record: Readonly<Record<string, string | undefined>>): PairRecord[] {
+  const list: PairRecord[] = []
+  for (const name in record) {
+    const value = record[name]
+    if (value !== undefined) list.push({ name, value })
+  }
+  return list
+}
+
+/** Null-prototype: names come from clients (fault 28). */
+export function unpaired(list: readonly PairRecord[]): Record<string, string> {
+  const record = Object.create(null) as Record<string, string>
+  for (const { name, value } of list) record[name] = value
+  return record
+}
+
+export function versionOf(
+  headers: ObjectHeaders,
+  sealed: SealedBody,
+  body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId'>,
+): VersionRecord {
+  return {
+    versionId: '',
+    sequence: 0,
+    deleteMarker: false,
+    etag: sealed.etag,
+    lastModifiedMs: 0,
+    storageClass: headers.storageClass === 'STANDARD' ? '' : headers.storageClass,
+    system: pairs(headers.system),
+    user: pairs(headers.user),
+    checksums: pairs(sealed.checksums),
+    checksumType: checksumTypeNumber(sealed.checksumType),
+    ...body,
+  }
+}
+
+/** As clients see it. */
+export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): string {
+  return versionId === '' ? NULL_VERSION_ID : versionId
+}
+
+export function headersOf(
+  record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
+): ObjectHeaders {
+  return {
+    system: unpaired(record.system),
+    user: unpaired(record.user),
+    storageClass: record.storageClass === '' ? 'STANDARD' : record.storageClass,
+  }
+}
+
+export function infoOf(
+  key: string,
+  version: VersionRecord,
+  storage: readonly StorageRecord[],
+): ObjectInfo {
+  return {
+    key,
+    sizeBytes: version.sizeBytes,
+    etag: version.etag,
+    lastModifiedMs: version.lastModifiedMs,
+    versionId: versionIdText(version),
+    checksums: unpaired(version.checksums) as Checksums,
+    checksumType: checksumTypeOf(version.checksumType),
+    parts: version.uploadId.length === 0 ? undefined : storage.map(objectPartOf),
+    ...headersOf(version),
+  }
+}
+
+function objectPartOf({ sizeBytes, checksum }: StorageRecord): ObjectPart {
+  return checksum === undefined
+    ? { sizeBytes }
+    : { sizeBytes, checksum: Buffer.from(checksum).toString('base64') }
+}
+
+export function listedOf(name: ByteString, summary: ObjectSummary): ListedObject {
+  const { checksumAlgorithm } = summary
+  return {
+    key: textOfUtf8(name),
+    sizeBytes: summary.sizeBytes,
+    etag: summary.etag,
+    lastModifiedMs: summary.lastModifiedMs,
+    storageClass: summary.storageClass === '' ? 'STANDARD' : summary.storageClass,
+    versionId: versionIdText(summary),
+    checksumAlgorithm:
+      checksumAlgorithm === '' ? undefined : (checksumAlgorithm as ChecksumAlgorithm),
+    checksumType: checksumTypeOf(summary.checksumType),
+  }
+}
+
+export function listedVersionOf(
+  name: ByteString,
+  version: VersionRecord,
+  isLatest: boolean,
+): ListedVersion {
+  const { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType } = version
+  const checksumAlgorithm = version.checksums[0]?.name ?? ''
+  const summary = { versionId, sizeBytes, etag, lastModifiedMs, storageClass, checksumType }
+  return {
+    ...listedOf(name, { ...summary, checksumAlgorithm }),
+    isLatest,
+    deleteMarker: version.deleteMarker,
+  }
+}
+
+export function partInfoOf(part: PartRecord): PartInfo {
+  return {
+    partNumber: part.partNumber,
+    sizeBytes: part.sizeBytes,
+    etag: part.etag,
+    lastModifiedMs: part.lastModifiedMs,
+    checksums: unpaired(part.checksums) as Checksums,
+  }
+}

@@ -1,0 +1,48 @@
+/** Reads the text of a configuration file: TOML or YAML (JSON is YAML), told by its name. */
+
+import { parse as parseToml } from 'smol-toml'
+import { parse as parseYaml } from 'yaml'
+import { UsageError } from '../tools/usage-error.ts'
+
+const MAX_FILE_CHARACTERS = 1 << 20
+
+/** Throws UsageError for what is no TOML or YAML, no table of fields, or names an unknown field. */
+export function parseConfigFile(
+  file: { readonly path: string; readonly text: string },
+  known: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const parsed = parse(file)
+  if (parsed === null || parsed === undefined) return {}
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+    throw new UsageError(`${file.path}: a configuration file holds fields and their values`)
+  }
+  for (const field of Object.keys(parsed)) {
+    if (known.includes(field)) continue
+    const near = known.find((name) => squeeze(name) === squeeze(field))
+    const hint = near === undefined ? `known are ${known.join(', ')}` : `is '${near}' meant?`
+    throw new UsageError(`${file.path}: unknown field '${field.slice(0, 64)}': ${hint}`)
+  }
+  return parsed as Record<string, unknown>
+}
+
+function squeeze(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase()
+}
+
+function parse(file: { readonly path: string; readonly text: string }): unknown {
+  const { path, text } = file
+  if (text.length > MAX_FILE_CHARACTERS) throw new UsageError(`${path}: is larger than 1 MiB`)
+  const extension = /\.([a-z]+)$/i.exec(path)?.[1]?.toLowerCase()
+  try {
+    if (extension === 'toml') return parseToml(text)
+    if (extension === 'yaml' || extension === 'yml' || extension === 'json') {
+      return parseYaml(text, { maxAliasCount: 10, logLevel: 'error' })
+    }
+  } catch (error) {
+    const line = (error as { line?: number; linePos?: { line: number }[] }).line
+    const at = line ?? (error as { linePos?: { line: number }[] }).linePos?.[0]?.line
+    const said = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+    throw new UsageError(`${path}${at === undefined ? '' : `:${at}`}: ${said.replace(/:$/, '')}`)
+  }
+  throw new UsageError(`${path}: its name must end in .toml, .yaml, .yml or .json`)
+}

@@ -1,0 +1,29 @@
+/** Says once in the log that the disk does not answer, and once that it does again (D11). */
+
+import type { Clock, Logger } from '../env/ports.ts'
+import type { DiskWatch } from '../env/watched-disk.ts'
+
+const LOOK_MS = 1_000
+const SILENT_MS = 3_000
+
+/** The result ends it. */
+export function lookOutForDisk(
+  { clock, logger }: { clock: Clock; logger: Logger },
+  disk: Pick<DiskWatch, 'silentMs'>,
+): () => void {
+  let cancel = (): void => {}
+  let saidForMs = 0
+  const look = (): void => {
+    const silentMs = disk.silentMs()
+    if (silentMs >= SILENT_MS) {
+      if (saidForMs === 0) logger.error({ seconds: silentMs / 1_000 }, 'the disk does not answer')
+      saidForMs = silentMs
+    } else if (saidForMs > 0) {
+      logger.warn({ seconds: saidForMs / 1_000 }, 'the disk answers again')
+      saidForMs = 0
+    }
+    cancel = clock.after(LOOK_MS, look)
+  }
+  cancel = clock.after(LOOK_MS, look)
+  return () => cancel()
+}

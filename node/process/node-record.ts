@@ -1,0 +1,99 @@
+/**
+ * What node.json holds: who this node is, and what its other files must belong to. Text in and out, so that a
+ * simulated disk can hold it as well.
+ *
+ * It is kept twice (NODE_FILE, NODE_COPY_FILE), the copy written first. One that is damaged is made again
+ * from the other; of two whole ones the later start counts, so that a boot number is never used twice (P1, G5).
+ */
+
+import { z } from 'zod'
+import { storageId } from '../../protocol/ids.ts'
+import { ChecksumError, checkedFields, withChecksum } from '../tools/checked-json.ts'
+
+export const NODE_FILE = 'node.json'
+export const NODE_COPY_FILE = 'node.json.copy'
+export const NODE_VERSION = 1
+export const BOOT_MAX = 2 ** 32 - 1
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/)
+
+const nodeRecord = z.strictObject({
+  version: z.literal(NODE_VERSION),
+  /** libp2p's protobuf of the Ed25519 key, base64. */
+  privateKey: base64,
+  storageId: z
+    .string()
+    .regex(/^[0-9a-f]{24}$/)
+    .transform(storageId),
+  /** Raised durably at each start: ballots and data ids of an earlier run are never used again. */
+  boot: z.int().min(0).max(BOOT_MAX),
+  /**
+   * Why the directory was made. One made to join that never was admitted must not found a cluster of
+   * its own (L1).
+   */
+  origin: z.enum(['found', 'join']),
+  /** As last served: `shoal start --data DIR` brings the node back on the same ones. */
+  addresses: z.strictObject({
+    s3: z.string().optional(),
+    admin: z.string().optional(),
+    listen: z.string().optional(),
+  }),
+  zone: z.string().optional(),
+  capacityBytes: z.int().min(0).optional(),
+  /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */
+  clusterSecret: base64.optional(),
+  /** The cluster secret before that one, and one that may come (layout/secret-office.ts). */
+  moreSecrets: z.array(base64).max(16).optional(),
+  /** Of the log that belongs to this directory, hex: another one or none at all is a lost log (D9). */
+  logId: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
+})
+
+export type NodeRecord = Readonly<z.output<typeof nodeRecord>>
+
+export type ParsedNode =
+  | { readonly type: 'record'; readonly record: NodeRecord }
+  /** The bytes are not what was written. */
+  | { readonly type: 'damaged'; readonly why: string }
+  /** Whole, but not of a form that this program knows. */
+  | { readonly type: 'unknown'; readonly why: string }
+
+export function encodeNodeRecord(record: NodeRecord): string {
+  return `${JSON.stringify(withChecksum(record), undefined, 2)}\n`
+}
+
+export function decodeNodeRecord(text: string): ParsedNode {
+  let fields: unknown
+  let checked: boolean
+  try {
+    ;({ fields, checked } = checkedFields(JSON.parse(text)))
+  } catch (error) {
+    const why = error instanceof ChecksumError ? error.message : 'it is no JSON'
+    return { type: 'damaged', why: `is damaged: ${why}` }
+  }
+  const version = (fields as { version?: unknown } | null)?.version
+  if (version !== NODE_VERSION) {
+    const shown = JSON.stringify(version)?.slice(0, 40) ?? 'none'
+    const why = `has version ${shown}: this program knows ${NODE_VERSION} only`
+    return { type: 'unknown', why }
+  }
+  const result = nodeRecord.safeParse(fields)
+  if (result.success) return { type: 'record', record: result.data }
+  const why = `is damaged: field ${result.error.issues[0]?.path.join('.') || '?'}`
+  return { type: checked ? 'unknown' : 'damaged', why }
+}
+
+/** Of what the file and its copy hold, what counts. Undefined: neither exists. */
+export function laterOf(
+  main: ParsedNode | undefined,
+  copy: ParsedNode | undefined,
+): ParsedNode | undefined {
+  if (main?.type === 'unknown') return main
+  if (main?.type === 'record' && copy?.type === 'record') {
+    return copy.record.boot > main.record.boot ? copy : main
+  }
+  if (main?.type === 'record') return main
+  return copy?.type === 'record' ? copy : main
+}

@@ -1,0 +1,288 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { bucketId, storageId, type BlockKey } from '../../protocol/ids.ts'
+import { blockIndexOf, dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import { SystemClock } from '../env/system.ts'
+import { Attempts } from '../replica/attempts.ts'
+import { Bodies } from './body.ts'
+import type { BlockWrite, Replicator } from './replicator.ts'
+
+const OWNER = ownedByObject(objectRegister(bucketId('b'.repeat(16)), 3, 'key', 6))
+
+interface Write {
+  readonly key: BlockKey
+  readonly bytes: Uint8Array
+  readonly owner: BlockOwner
+  /** As they were when the write began. */
+  readonly copy: Uint8Array
+  acknowledge(): void
+  fail(): void
+  settle(reusable: boolean): void
+}
+
+let writes: Write[]
+let automatic: boolean
+let blocks: Map<BlockKey, Uint8Array>
+let attempts: Attempts
+let bodies: Bodies
+
+beforeEach(() => {
+  writes = []
+  automatic = true
+  blocks = new Map()
+  const replicator = {
+    write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
+      const copy = bytes.slice()
+      let acknowledge = (): void => {}
+      let fail = (): void => {}
+      let settle = (_reusable: boolean): void => {}
+      const acknowledged = new Promise<void>((resolve, reject) => {
+        acknowledge = resolve
+        fail = () => reject(new Error('no majority'))
+      })
+      const settled = new Promise<boolean>((resolve) => (settle = resolve))
+      blocks.set(key, copy)
+      writes.push({ key, bytes, owner, copy, acknowledge, fail, settle })
+      if (automatic) {
+        acknowledge()
+        settle(true)
+      }
+      return { acknowledged, settled }
+    },
+    read(_context: unknown, key: BlockKey): Promise<Uint8Array | undefined> {
+      return Promise.resolve(blocks.get(key))
+    },
+  } as unknown as Replicator
+  attempts = new Attempts(storageId('ab'.repeat(12)), 7)
+  bodies = new Bodies({ replicator, attempts, partitionBits: () => 6, clock: new SystemClock() })
+})
+
+function context(): RequestContext {
+  return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
+}
+
+const seal = () => ({ etag: 'e', checksums: {} })
+
+function bytesOf(sizeBytes: number, first: number): Uint8Array {
+  return new Uint8Array(sizeBytes).map((_, i) => (first + i) % 251)
+}
+
+async function* chunksOf(bytes: Uint8Array, sizeBytes = 300_000): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sizeBytes) yield bytes.subarray(at, at + sizeBytes)
+}
+
+async function readBack(
+  storage: Awaited<ReturnType<Bodies['write']>>['storage'],
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of bodies.read(context(), storage, 0, start, end))
+    chunks.push(chunk.slice())
+  return Buffer.concat(chunks)
+}
+
+async function turn(): Promise<void> {
+  await new Promise<void>((resolve) => void setImmediate(resolve))
+}
+
+describe('writing', () => {
+  test('up to 64 KiB a body is one packed block, above it blocks of 1 MiB; nothing of 0 bytes', async () => {
+    for (const [sizeBytes, count] of [
+      [0, 0],
+      [1, 0],
+      [PACKED_BYTES_MAX, 0],
+      [PACKED_BYTES_MAX + 1, 1],
+      [BLOCK_BYTES, 1],
+      [BLOCK_BYTES + 1, 2],
+      [3 * BLOCK_BYTES, 3],
+    ] as const) {
+      writes = []
+      const bytes = bytesOf(sizeBytes, 5)
+      const written = await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)
+      expect(written.sizeBytes).toBe(sizeBytes)
+      expect(writes.map(({ key }) => blockIndexOf(key))).toEqual([...Array(count).keys()])
+      if (count === 0) {
+        expect(written.packed ?? new Uint8Array(0)).toEqual(bytes)
+        expect(written.storage).toHaveLength(sizeBytes === 0 ? 0 : 1)
+        continue
+      }
+      expect(Buffer.compare(await readBack(written.storage, 0, sizeBytes), bytes)).toBe(0)
+      expect(new Set(writes.map(({ key }) => dataIdOf(key))).size).toBe(1)
+    }
+  })
+
+  test('an attempt runs until its writer ends it, or its body fails (G5)', async () => {
+    const good = await bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(70_000, 1)), seal },
+      OWNER,
+    )
+    expect(attempts.isOver(good.attempt.id)).toBe(false)
+    expect(dataIdOf(writes[0]!.key)).toBe(good.attempt.id)
+    expect(writes[0]!.owner).toBe(OWNER)
+    good.attempt.end()
+    expect(attempts.isOver(good.attempt.id)).toBe(true)
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(BLOCK_BYTES + 5)
+      throw new Error('the client is gone')
+    }
+    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
+    expect(attempts.runningCount).toBe(0)
+  })
+
+  test('waits for every block to be on a majority before the seal is asked for (P7)', async () => {
+    automatic = false
+    let sealed = false
+    const body = {
+      chunks: chunksOf(bytesOf(2 * BLOCK_BYTES + 9, 1)),
+      seal: () => {
+        sealed = true
+        return seal()
+      },
+    }
+    const work = bodies.write(context(), body, OWNER)
+    while (writes.length < 3) await turn()
+    for (const write of writes.slice(0, 2)) write.acknowledge()
+    await turn()
+    expect(sealed).toBe(false)
+    writes[2]!.acknowledge()
+    await work
+    expect(sealed).toBe(true)
+  })
+
+  test('takes no more from the body while four blocks wait', async () => {
+    automatic = false
+    let taken = 0
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        taken++
+        yield new Uint8Array(BLOCK_BYTES)
+      }
+    }
+    bodies.write(context(), { chunks: endless(), seal }, OWNER).catch(() => {})
+    for (let i = 0; i < 50; i++) await turn()
+    expect(writes).toHaveLength(4)
+    expect(taken).toBeLessThanOrEqual(5)
+    writes[0]!.acknowledge()
+    for (let i = 0; i < 50; i++) await turn()
+    expect(writes).toHaveLength(5)
+  })
+
+  test('a failure on the way, of a block or of the body, comes out', async () => {
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(BLOCK_BYTES + 5)
+      throw new Error('the client is gone')
+    }
+    await expect(bodies.write(context(), { chunks: broken(), seal }, OWNER)).rejects.toThrow('gone')
+    automatic = false
+    const work = bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      OWNER,
+    )
+    work.catch(() => {})
+    while (writes.length < 4) await turn()
+    writes[1]!.fail()
+    writes[0]!.acknowledge()
+    await expect(work).rejects.toThrow('no majority')
+  })
+})
+
+describe('buffers', () => {
+  /** Buffers in use by writes that have not settled must never be filled again. */
+  function expectUntouched(): void {
+    for (const { bytes, copy } of writes) expect(Buffer.compare(bytes, copy)).toBe(0)
+  }
+
+  test('of a body that failed stay its own until its blocks have settled', async () => {
+    automatic = false
+    const work = bodies.write(
+      context(),
+      { chunks: chunksOf(bytesOf(9 * BLOCK_BYTES, 1)), seal },
+      OWNER,
+    )
+    work.catch(() => {})
+    while (writes.length < 4) await turn()
+    writes[0]!.fail()
+    await expect(work).rejects.toThrow('no majority')
+    for (let i = 0; i < 3; i++) {
+      void bodies.write(
+        context(),
+        { chunks: chunksOf(bytesOf(3 * BLOCK_BYTES, 100 + i)), seal },
+        OWNER,
+      )
+    }
+    for (let i = 0; i < 50; i++) await turn()
+    expect(writes.length).toBe(4 + 9)
+    expectUntouched()
+    expect(new Set(writes.map(({ bytes }) => bytes.buffer)).size).toBe(writes.length)
+  })
+
+  test('come back once all replicas have answered, and not when one may still get them', async () => {
+    const body = () => ({ chunks: chunksOf(bytesOf(2 * BLOCK_BYTES, 1)), seal })
+    automatic = false
+    const work = bodies.write(context(), body(), OWNER)
+    while (writes.length < 2) await turn()
+    for (const write of writes) write.acknowledge()
+    await work
+    const [first, second] = writes
+    first!.settle(true)
+    second!.settle(false)
+    await turn()
+    automatic = true
+    await bodies.write(context(), body(), OWNER)
+    const later = writes.slice(2).map(({ bytes }) => bytes.buffer)
+    expect(later).toContain(first!.bytes.buffer)
+    expect(later).not.toContain(second!.bytes.buffer)
+  })
+})
+
+describe('reading', () => {
+  test('ranges across blocks and storages, to the byte', async () => {
+    const sizes = [2 * BLOCK_BYTES + 11, PACKED_BYTES_MAX + 1, BLOCK_BYTES]
+    const all: Uint8Array[] = []
+    const storage = []
+    for (const [i, sizeBytes] of sizes.entries()) {
+      const bytes = bytesOf(sizeBytes, 17 * i)
+      all.push(bytes)
+      storage.push(
+        ...(await bodies.write(context(), { chunks: chunksOf(bytes), seal }, OWNER)).storage,
+      )
+    }
+    const whole = Buffer.concat(all)
+    const edges = [
+      0,
+      1,
+      BLOCK_BYTES - 1,
+      BLOCK_BYTES,
+      sizes[0]! - 1,
+      sizes[0]!,
+      sizes[0]! + sizes[1]!,
+      whole.length,
+    ]
+    for (const start of edges) {
+      for (const end of edges) {
+        if (start >= end) continue
+        const found = await readBack(storage, start, end)
+        expect(Buffer.compare(found, whole.subarray(start, end))).toBe(0)
+      }
+    }
+  })
+
+  test('without a good copy of a block ends in an error, never in fewer bytes', async () => {
+    const chunks = chunksOf(bytesOf(3 * BLOCK_BYTES, 1))
+    const { storage } = await bodies.write(context(), { chunks, seal }, OWNER)
+    blocks.delete(writes[1]!.key)
+    await expect(readBack(storage, 0, 3 * BLOCK_BYTES)).rejects.toMatchObject({
+      code: 'Unavailable',
+    })
+    blocks.set(writes[1]!.key, new Uint8Array(10))
+    await expect(readBack(storage, 0, 3 * BLOCK_BYTES)).rejects.toMatchObject({
+      code: 'Unavailable',
+    })
+  })
+})

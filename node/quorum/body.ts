@@ -1,0 +1,252 @@
+/**
+ * Object bodies: on the way in, one packed block or blocks of 1 MiB on a majority of their replicas;
+ * on the way out, verified blocks in order (block-reader.ts).
+ */
+
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { StorageRecord } from '../../protocol/codec/versioned.ts'
+import { dataId, type DataId } from '../../protocol/ids.ts'
+import { blockKey, blockPartition } from '../../protocol/keyspace/block-key.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
+import type { ObjectBody, RequestContext, SealedBody, SmallBody } from '../../gateway/port/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Attempt, Attempts } from '../replica/attempts.ts'
+import { readBlocks, type Piece } from './block-reader.ts'
+import { BufferPool } from './buffers.ts'
+import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
+import type { BlockWrite, Replicator } from './replicator.ts'
+
+/** Blocks of one body on their way at once. */
+const WRITES_AHEAD = 4
+/** A record around a block: header, key, padding. */
+const READ_BUFFER_BYTES = BLOCK_BYTES + 16_384
+
+export interface WrittenBody {
+  readonly sealed: SealedBody
+  readonly storage: StorageRecord[]
+  readonly sizeBytes: number
+  /** The bytes of the one packed block, which ride with the register's state. */
+  readonly packed?: Uint8Array | undefined
+  /** End it when the change that names the data is over, however it ended (G5). */
+  readonly attempt: Attempt
+}
+
+export interface BodiesOptions {
+  readonly replicator: Replicator
+  readonly attempts: Attempts
+  readonly partitionBits: () => number
+  readonly clock: Clock
+  /** Room for what all readers hold at once. */
+  readonly readBytesMax?: number | undefined
+  /** Told what is being read, for as long as it is. Default: nobody needs to know. */
+  readonly reading?: ((ids: readonly DataId[]) => () => void) | undefined
+}
+
+export class Bodies {
+  readonly #options: BodiesOptions
+  readonly #writePool = new BufferPool(BLOCK_BYTES)
+  /** As many as the room has blocks: what is read again and again makes no garbage. */
+  readonly #readPool: BufferPool
+
+  readonly readRoom: ReadRoom
+
+  constructor(options: BodiesOptions) {
+    this.#options = options
+    const { clock, readBytesMax = READ_ROOM_BYTES } = options
+    this.#readPool = new BufferPool(READ_BUFFER_BYTES, readBytesMax / READ_BUFFER_BYTES)
+    this.readRoom = new ReadRoom(clock, READ_BUFFER_BYTES, readBytesMax, () =>
+      this.#readPool.trim(),
+    )
+  }
+
+  /** Of this attempt alone: node, boot, number (G5). */
+  begin(): Attempt {
+    return this.#options.attempts.begin()
+  }
+
+  /** Resolves when every block is flushed on a majority (P7) and the body is what was announced. */
+  async write(
+    context: RequestContext,
+    body: ObjectBody | SmallBody,
+    owner: BlockOwner,
+  ): Promise<WrittenBody> {
+    if ('bytes' in body) return this.#packed(body.bytes, body.seal())
+    const attempt = this.begin()
+    try {
+      return await this.#stream(context, body, owner, attempt)
+    } catch (error) {
+      attempt.end()
+      throw error
+    }
+  }
+
+  async #stream(
+    context: RequestContext,
+    body: ObjectBody,
+    owner: BlockOwner,
+    attempt: Attempt,
+  ): Promise<WrittenBody> {
+    const { id } = attempt
+    const writes = new BlockWriter(this.#options, this.#writePool, id, owner)
+    try {
+      for await (const chunk of body.chunks) {
+        let at = 0
+        while (at < chunk.length) at += await writes.take(chunk, at)
+      }
+      if (writes.sizeBytes <= PACKED_BYTES_MAX) {
+        const bytes = writes.whole()
+        writes.abandon()
+        return this.#packed(bytes, body.seal(), attempt)
+      }
+      await writes.end()
+      writes.abandon()
+    } catch (error) {
+      writes.abandon()
+      throw error
+    }
+    context.rounds++
+    const storage = [{ dataId: bytesOf(id), sizeBytes: writes.sizeBytes, packed: false }]
+    return { sealed: body.seal(), storage, sizeBytes: writes.sizeBytes, attempt }
+  }
+
+  #packed(bytes: Uint8Array, sealed: SealedBody, attempt = this.begin()): WrittenBody {
+    if (bytes.length === 0) return { sealed, storage: [], sizeBytes: 0, attempt }
+    const id = bytesOf(attempt.id)
+    const storage = [{ dataId: id, sizeBytes: bytes.length, packed: true }]
+    return { sealed, storage, sizeBytes: bytes.length, packed: bytes, attempt }
+  }
+
+  /** Verified bytes [start, end) of the storages one behind the other. A chunk is valid until the
+   * next one is asked for. `partition`: of the register, where packed blocks lie. */
+  async *read(
+    context: RequestContext,
+    storage: readonly StorageRecord[],
+    partition: number,
+    start: number,
+    end: number,
+  ): AsyncGenerator<Uint8Array> {
+    const { replicator, reading, partitionBits } = this.#options
+    context.rounds++
+    const letGo = reading?.(idsOf(storage))
+    try {
+      yield* readBlocks(piecesOf(storage, partition, start, end, partitionBits()), {
+        room: this.readRoom,
+        pool: this.#readPool,
+        signal: context.signal,
+        fetch: (key) => replicator.read(context, key, this.#readPool),
+      })
+    } finally {
+      letGo?.()
+    }
+  }
+}
+
+function idsOf(storage: readonly StorageRecord[]): DataId[] {
+  return storage
+    .filter(({ sizeBytes }) => sizeBytes > 0)
+    .map((each) => dataId(byteString(each.dataId)))
+}
+
+function* piecesOf(
+  storage: readonly StorageRecord[],
+  partition: number,
+  start: number,
+  end: number,
+  bits: number,
+): Generator<Piece> {
+  let base = 0
+  for (const { dataId: bytes, sizeBytes, packed } of storage) {
+    const from = Math.max(start - base, 0)
+    const to = Math.min(end - base, sizeBytes)
+    base += sizeBytes
+    if (from >= to) continue
+    const id = dataId(byteString(bytes))
+    if (packed) {
+      yield { key: blockKey(partition, id, 0), from, to }
+      continue
+    }
+    for (let index = Math.floor(from / BLOCK_BYTES); index * BLOCK_BYTES < to; index++) {
+      const blockStart = index * BLOCK_BYTES
+      yield {
+        key: blockKey(blockPartition(id, index, bits), id, index),
+        from: Math.max(from - blockStart, 0),
+        to: Math.min(to - blockStart, BLOCK_BYTES),
+      }
+    }
+  }
+}
+
+/** Cuts a stream into blocks and keeps a few on their way. */
+class BlockWriter {
+  readonly #options: BodiesOptions
+  readonly #pool: BufferPool
+  readonly #id: DataId
+  readonly #owner: BlockOwner
+  readonly #writes: BlockWrite[] = []
+  /** Undefined once it is on its way: it is the write's then. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined
+  #filled = 0
+  #index = 0
+  #failed: unknown
+  sizeBytes = 0
+
+  constructor(options: BodiesOptions, pool: BufferPool, id: DataId, owner: BlockOwner) {
+    this.#options = options
+    this.#pool = pool
+    this.#id = id
+    this.#owner = owner
+  }
+
+  /** Takes as much of the chunk as fits; the result is how much. */
+  async take(chunk: Uint8Array, at: number): Promise<number> {
+    // A full block goes only when more follows, so that a packed body never leaves.
+    if (this.#filled === BLOCK_BYTES) await this.#send()
+    const count = Math.min(chunk.length - at, BLOCK_BYTES - this.#filled)
+    this.#buffer ??= this.#pool.take()
+    this.#buffer.set(
+      at === 0 && count === chunk.length ? chunk : chunk.subarray(at, at + count),
+      this.#filled,
+    )
+    this.#filled += count
+    this.sizeBytes += count
+    return count
+  }
+
+  /** A copy of a body that fits one packed block. */
+  whole(): Uint8Array {
+    return this.#buffer?.slice(0, this.#filled) ?? EMPTY_BYTES
+  }
+
+  async end(): Promise<void> {
+    if (this.#filled > 0) await this.#send()
+    for (const write of this.#writes) await write.acknowledged
+    if (this.#failed !== undefined) throw this.#failed as Error
+  }
+
+  /** The buffer at hand goes back; blocks on their way give theirs back when they have settled. */
+  abandon(): void {
+    if (this.#buffer !== undefined) this.#pool.give(this.#buffer)
+    this.#buffer = undefined
+  }
+
+  async #send(): Promise<void> {
+    const { replicator, partitionBits } = this.#options
+    const buffer = this.#buffer!
+    this.#buffer = undefined
+    const partition = blockPartition(this.#id, this.#index, partitionBits())
+    const key = blockKey(partition, this.#id, this.#index++)
+    const write = replicator.write(key, buffer.subarray(0, this.#filled), this.#owner)
+    write.acknowledged.catch((error: unknown) => (this.#failed ??= error))
+    void write.settled.then((reusable) => {
+      if (reusable) this.#pool.give(buffer)
+    })
+    this.#writes.push(write)
+    this.#filled = 0
+    if (this.#writes.length >= WRITES_AHEAD) {
+      // The oldest must be on disk before one more is gathered: that is the back-pressure.
+      await this.#writes.shift()!.acknowledged
+    }
+    if (this.#failed !== undefined) throw this.#failed as Error
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * One round of questions to the replicas of several shards: it ends when a majority of each shard's replica
+ * sets has answered, not when everyone has who was asked.
+ *
+ *   - a round has one epoch: it asks and counts the replica sets of the epoch that its questions carry (L4)
+ *   - all questions of a round have the same limits, so that equal states give equal digests, whoever
+ *     answers
+ *   - one who refuses is replaced by the next replica at once, one who is slow is joined by it
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { isQuorum, majority } from '../../protocol/register/quorum.ts'
+import type { ReplicaSets } from '../../protocol/register/types.ts'
+import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
+import type { Clock } from '../env/ports.ts'
+import type { Peers } from './peers.ts'
+import type { Bucket } from '../objects/bucket.ts'
+import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from '../replica/list-service.ts'
+import type { Placement } from './registers.ts'
+
+const CALL_TIMEOUT_MS = 4_000
+
+/** A range of registers of one partition: keys from `start`, below `end`. */
+export interface ListQuestion {
+  readonly start: Uint8Array<ArrayBuffer>
+  readonly end: Uint8Array<ArrayBuffer>
+}
+
+export interface ListRoundOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly clock: Clock
+  readonly bucket: Bucket
+  /** Rows of one shard. */
+  readonly limit: number
+  /** Everyone sends rows; else one of each shard does, and the others digests. */
+  readonly rowsOfAll: boolean
+}
+
+export interface ListAnswer {
+  readonly node: NodeId
+  readonly hasRows: boolean
+  readonly reply: WireIntervalReply
+}
+
+export interface ListAnswers {
+  /** The replica sets in the epoch of the round; a majority of each has answered. */
+  readonly sets: ReplicaSets
+  readonly answers: readonly ListAnswer[]
+}
+
+interface Shard {
+  readonly question: ListQuestion
+  readonly sets: ReplicaSets
+  /** In the order in which they are asked. */
+  readonly replicas: readonly NodeId[]
+  readonly asked: Set<NodeId>
+  /** Asked for rows, and has not failed. */
+  readonly askedRows: Set<NodeId>
+  readonly answers: ListAnswer[]
+}
+
+/** Of each question the answers of a majority, one with rows among them; undefined when they did not come. */
+export function askShards(
+  options: ListRoundOptions,
+  questions: readonly ListQuestion[],
+): Promise<(ListAnswers | undefined)[]> {
+  return new ListRound(options, questions).run()
+}
+
+class ListRound {
+  readonly #options: ListRoundOptions
+  readonly #shards: readonly Shard[]
+  readonly #fence: ReturnType<Bucket['current']>
+  readonly #epoch: number
+  readonly #alone: boolean
+  readonly #timers = new Set<() => void>()
+  readonly #doubtful = new Set<NodeId>()
+  /** The same for all who are asked: of the one who is asked about most. */
+  #intervalBytesMax = 0
+  #open = 0
+  #over = false
+  #staleFence = false
+  #end = (): void => {}
+
+  constructor(options: ListRoundOptions, questions: readonly ListQuestion[]) {
+    const { peers, placement, bucket } = options
+    this.#options = options
+    this.#fence = bucket.current()
+    this.#epoch = placement.epoch()
+    this.#shards = questions.map((question) => {
+      const sets = placement.sets(partitionOfKey(byteString(question.start) as RegisterKey))
+      return {
+        question,
+        sets,
+        replicas: peers.preferred(sets.flat(), 'list'),
+        asked: new Set(),
+        askedRows: new Set(),
+        answers: [],
+      }
+    })
+    this.#alone = this.#shards.every(({ sets }) => sets.every((set) => set.length === 1))
+  }
+
+  async run(): Promise<(ListAnswers | undefined)[]> {
+    await new Promise<void>((resolve) => {
+      this.#end = () => {
+        this.#over = true
+        for (const cancel of this.#timers) cancel()
+        resolve()
+      }
+      this.#askMore()
+      if (this.#open === 0) this.#end()
+    })
+    const { bucket } = this.#options
+    if (this.#staleFence || !bucket.stands()) await bucket.refresh()
+    return this.#shards.map((shard) => {
+      const { sets, answers } = shard
+      return this.#isAnswered(shard) ? { sets, answers } : undefined
+    })
+  }
+
+  /** Asks so many replicas that a majority answers even if none of the doubtful ones does. */
+  #askMore(without?: NodeId): void {
+    if (without !== undefined) this.#doubtful.add(without)
+    const doubtful = this.#doubtful
+    const byNode = new Map<NodeId, { shard: Shard; digestOnly: boolean }[]>()
+    const { rowsOfAll } = this.#options
+    for (const shard of this.#shards) {
+      if (this.#isAnswered(shard)) continue
+      for (const node of lacking(shard, doubtful)) {
+        const rows = rowsOfAll || ![...shard.askedRows].some((other) => !doubtful.has(other))
+        shard.asked.add(node)
+        if (rows) shard.askedRows.add(node)
+        const question = { shard, digestOnly: !rows }
+        const list = byNode.get(node)
+        if (list === undefined) byNode.set(node, [question])
+        else list.push(question)
+      }
+      this.#askForRows(shard, byNode)
+    }
+    if (this.#intervalBytesMax === 0) {
+      const most = Math.max(1, ...[...byNode.values()].map((list) => list.length))
+      this.#intervalBytesMax = Math.floor(LIST_REPLY_BYTES_MAX / most)
+    }
+    for (const [node, list] of byNode) void this.#ask(node, list)
+  }
+
+  /** A majority has sent digests, and the one with the rows is silent: another one sends them too. */
+  #askForRows(shard: Shard, byNode: Map<NodeId, { shard: Shard; digestOnly: boolean }[]>): void {
+    const doubtful = this.#doubtful
+    if ([...shard.askedRows].some((node) => !doubtful.has(node))) return
+    const node = shard.replicas.find((each) => !doubtful.has(each) && shard.asked.has(each))
+    if (node === undefined) return
+    shard.askedRows.add(node)
+    const list = byNode.get(node)
+    if (list === undefined) byNode.set(node, [{ shard, digestOnly: false }])
+    else list.push({ shard, digestOnly: false })
+  }
+
+  async #ask(node: NodeId, list: readonly { shard: Shard; digestOnly: boolean }[]): Promise<void> {
+    const { peers, placement } = this.#options
+    this.#open++
+    const cancelHedge = this.#hedgeLater(node)
+    let reply: WireListReply | undefined
+    try {
+      reply = await peers.list(node, this.#requestOf(list), { timeoutMs: CALL_TIMEOUT_MS })
+      if (reply.kind === LIST_RESULT.staleEpoch) await placement.observe(reply.epoch, node)
+    } catch {
+      // One that can't be reached, or does not answer, is replaced below.
+    }
+    this.#open--
+    cancelHedge()
+    if (this.#over) return
+    if (reply?.kind === LIST_RESULT.ok && reply.intervals.length === list.length) {
+      for (const [i, { shard, digestOnly }] of list.entries()) {
+        answered(shard, { node, hasRows: !digestOnly, reply: reply.intervals[i]! })
+      }
+    } else {
+      for (const { shard } of list) shard.askedRows.delete(node)
+      this.#staleFence ||= reply?.kind === LIST_RESULT.staleFence
+      const isStale = this.#staleFence || placement.epoch() !== this.#epoch
+      if (isStale) return this.#end()
+      this.#askMore(node)
+    }
+    if (this.#open === 0 || this.#shards.every((shard) => this.#isAnswered(shard))) this.#end()
+  }
+
+  /** The result ends the wait. */
+  #hedgeLater(node: NodeId): () => void {
+    const { peers, clock } = this.#options
+    const timer = { cancel: (): void => {} }
+    const later = (): void => {
+      const cancel = clock.after(peers.health.hedgeAfterMs('list'), () => {
+        this.#timers.delete(cancel)
+        if (this.#over) return
+        if (peers.health.mayHedge(node, 'list')) this.#askMore(node)
+        else later()
+      })
+      this.#timers.add(cancel)
+      timer.cancel = () => {
+        this.#timers.delete(cancel)
+        cancel()
+      }
+    }
+    later()
+    return () => timer.cancel()
+  }
+
+  #isAnswered({ sets, answers }: Shard): boolean {
+    return (
+      answers.some(({ hasRows }) => hasRows) &&
+      isQuorum(
+        sets,
+        answers.map(({ node }) => node),
+      )
+    )
+  }
+
+  #requestOf(list: readonly { shard: Shard; digestOnly: boolean }[]): Parameters<Peers['list']>[1] {
+    return {
+      epoch: this.#epoch,
+      fenceBucket: bytesOf(this.#fence.bucket),
+      fenceGeneration: this.#fence.generation,
+      limit: this.#options.limit,
+      intervalBytesMax: this.#intervalBytesMax,
+      alone: this.#alone,
+      intervals: list.map(({ shard: { question }, digestOnly }) => ({
+        start: question.start,
+        end: question.end,
+        digestOnly,
+      })),
+    }
+  }
+}
+
+/** Who is to be asked besides those that have been, in each set as many as make a majority without the
+ * doubtful ones. */
+function lacking(
+  { sets, replicas, asked }: Shard,
+  doubtful: ReadonlySet<NodeId>,
+): readonly NodeId[] {
+  const chosen = new Set<NodeId>()
+  for (const set of sets) {
+    let hopeful = set.filter(
+      (node) => chosen.has(node) || (asked.has(node) && !doubtful.has(node)),
+    ).length
+    for (const node of replicas) {
+      if (hopeful >= majority(set.length)) break
+      if (!set.includes(node) || asked.has(node) || chosen.has(node)) continue
+      chosen.add(node)
+      hopeful++
+    }
+  }
+  return replicas.filter((node) => chosen.has(node))
+}
+
+/** A second answer of a node, with rows, takes the place of its first. */
+function answered(shard: Shard, answer: ListAnswer): void {
+  const at = shard.answers.findIndex(({ node }) => node === answer.node)
+  if (at < 0) shard.answers.push(answer)
+  else if (answer.hasRows) shard.answers[at] = answer
+}

@@ -1,0 +1,344 @@
+/**
+ * Ordered walks over registers of a bucket that are spread over its shards.
+ *
+ * Invariants:
+ *   - every row was reported by a majority of its shard's replica sets at one ballot, or resolved by
+ *     a read of its own (T1, R2)
+ *   - nothing beyond the least covered end of the asked replicas is believed (T1)
+ *   - one message to each node for all the shards that it is asked about (list-round.ts)
+ *
+ * 1. For each shard without rows: one replica sends rows, F others a digest of theirs.
+ * 2. Digests equal: the rows are chosen. Else the others' rows are fetched and differing keys read.
+ * 3. Merge the shards by name; a shard that runs dry is asked again, all dry ones in one round.
+ */
+
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import { bodyOfState, isTombstoneState } from '../../protocol/codec/state.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
+import { equalBytes } from '../../protocol/bytes.ts'
+import type { KeyRange } from '../../protocol/keyspace/key.ts'
+import { isQuorum } from '../../protocol/register/quorum.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Peers } from './peers.ts'
+import type { Bucket } from '../objects/bucket.ts'
+import { askShards, type ListAnswers } from './list-round.ts'
+import type { Placement, Registers } from './registers.ts'
+
+const ATTEMPTS = 5
+const FILL_TIMEOUT_MS = 8_000
+const RESOLVE_AT_ONCE = 16
+
+export interface ListerOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly registers: Registers
+  readonly clock: Clock
+}
+
+/** A live register: tombstones are left out. */
+export interface ListedRow {
+  /** What stands behind bucket id and shard in the key. */
+  readonly name: ByteString
+  readonly key: RegisterKey
+  /** Of the register's value. */
+  readonly body: Uint8Array
+}
+
+export interface Walk {
+  readonly bucket: Bucket
+  readonly shards: readonly number[]
+  /** The registers of one shard behind `after` (a name, exclusive). */
+  range(shard: number, after: ByteString | undefined): KeyRange<RegisterKey>
+  readonly after?: ByteString | undefined
+  /** Rows that the caller most likely takes. */
+  readonly expected: number
+}
+
+/** Bytes of a key in front of the name: partition, space, bucket id, shard. */
+const NAME_AT = 2 + 1 + 16 + 2
+
+interface Row {
+  readonly key: RegisterKey
+  readonly name: ByteString
+  readonly state: Uint8Array
+  /** From a read of its own: final, and possibly a tombstone or absent. */
+  readonly resolved?: { readonly value: RegisterValue | undefined }
+}
+
+/** Where the walk stands in one shard. */
+interface Cursor {
+  readonly shard: number
+  range: KeyRange<RegisterKey>
+  rows: Row[]
+  at: number
+  finished: boolean
+  /** With so many rows or less, it is asked again when another one must be. */
+  low: number
+}
+
+export class Lister {
+  readonly #options: ListerOptions
+
+  constructor(options: ListerOptions) {
+    this.#options = options
+  }
+
+  /** Live rows in order of their names. `skipTo` on the result steps over a folded prefix. */
+  walk(context: RequestContext, walk: Walk): ListWalk {
+    return new ListWalk(this.#options, context, walk)
+  }
+}
+
+export class ListWalk {
+  readonly #options: ListerOptions
+  readonly #context: RequestContext
+  readonly #walk: Walk
+  readonly #cursors: Cursor[]
+  readonly #limit: number
+  /** Cursors with rows, the one with the least name on top of a binary heap. */
+  #queue: Cursor[] = []
+  /** Some cursor has to be filled before the next row is known. */
+  #dry = true
+
+  constructor(options: ListerOptions, context: RequestContext, walk: Walk) {
+    this.#options = options
+    this.#context = context
+    this.#walk = walk
+    // A shard's share, and what chance adds to it: four standard deviations, so that one round is enough.
+    const share = walk.expected / walk.shards.length
+    this.#limit = Math.ceil(share + 4 * Math.sqrt(share)) + 4
+    this.#cursors = walk.shards.map((shard) => ({
+      shard,
+      range: walk.range(shard, walk.after),
+      rows: [],
+      at: 0,
+      finished: false,
+      low: 0,
+    }))
+  }
+
+  /** The next live row; undefined at the end. */
+  async next(): Promise<ListedRow | undefined> {
+    for (;;) {
+      if (this.#dry) {
+        this.#dry = false
+        // Those that will be dry soon, too: large rows come in several rounds, and not one for each shard.
+        if (this.#cursors.some(isDry)) await this.#fill(this.#cursors.filter(isLow))
+        this.#queue = cursorQueue(this.#cursors)
+      }
+      const row = this.#takeLeast()
+      if (row === undefined) {
+        if (this.#dry) continue
+        return undefined
+      }
+      if (row.resolved !== undefined) {
+        const { value } = row.resolved
+        if (value === undefined || value.tombstone) continue
+        return { name: row.name, key: row.key, body: value.body }
+      }
+      if (isTombstoneState(row.state)) continue
+      return { name: row.name, key: row.key, body: bodyOfState(row.state) }
+    }
+  }
+
+  /** The least row of all cursors. Undefined: at the end, or a cursor has to be filled first. */
+  #takeLeast(): Row | undefined {
+    const least = this.#queue[0]
+    if (least === undefined || this.#dry) return undefined
+    const row = least.rows[least.at++]!
+    if (least.at < least.rows.length) {
+      sink(this.#queue)
+    } else {
+      // A shard that runs dry may go on with anything: nothing may be taken before it is asked.
+      this.#dry = !least.finished
+      const last = this.#queue.pop()!
+      if (this.#queue.length > 0 && last !== least) {
+        this.#queue[0] = last
+        sink(this.#queue)
+      }
+    }
+    return row
+  }
+
+  /** Passes over everything below `name`. */
+  skipTo(name: ByteString): void {
+    for (const cursor of this.#cursors) {
+      while (cursor.at < cursor.rows.length && cursor.rows[cursor.at]!.name < name) cursor.at++
+      if (cursor.at < cursor.rows.length || cursor.finished) continue
+      const { start, end } = this.#walk.range(cursor.shard, name)
+      if (start >= end) cursor.finished = true
+      else if (start > cursor.range.start) cursor.range = { start, end }
+    }
+    this.#dry = true
+  }
+
+  async #fill(cursors: readonly Cursor[]): Promise<void> {
+    const { clock } = this.#options
+    const untilMs = clock.monotonicMs() + FILL_TIMEOUT_MS
+    let left = cursors
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt === ATTEMPTS || clock.monotonicMs() > untilMs) {
+        throw new StoreError('Unavailable', 'no majority of the replicas answered in time')
+      }
+      left = await this.#fillOnce(left)
+    }
+  }
+
+  /** One round; the result is the cursors whose replicas must be asked again. */
+  async #fillOnce(cursors: readonly Cursor[]): Promise<Cursor[]> {
+    const again: Cursor[] = []
+    const differing: Cursor[] = []
+    for (const [i, answered] of (await this.#ask(cursors, false)).entries()) {
+      const cursor = cursors[i]!
+      if (answered === undefined) {
+        again.push(cursor)
+        continue
+      }
+      const rows = agreed(answered)
+      if (rows === undefined) differing.push(cursor)
+      else this.#take(cursor, rows)
+    }
+    if (differing.length === 0) return again
+    // Merge their rows up to the least covered end, read what differs (T1). The layout may have changed meanwhile, so this
+    // is a round of its own, of the epoch in which it begins.
+    for (const [i, answered] of (await this.#ask(differing, true)).entries()) {
+      const cursor = differing[i]!
+      if (answered === undefined) again.push(cursor)
+      else {
+        await this.#merge(
+          cursor,
+          answered.answers.map(({ reply }) => reply),
+        )
+      }
+    }
+    return again
+  }
+
+  #ask(cursors: readonly Cursor[], rowsOfAll: boolean): Promise<(ListAnswers | undefined)[]> {
+    this.#context.rounds++
+    const { bucket } = this.#walk
+    const options = { ...this.#options, bucket, limit: this.#limit, rowsOfAll }
+    return askShards(
+      options,
+      cursors.map(({ range }) => ({ start: bytesOf(range.start), end: bytesOf(range.end) })),
+    )
+  }
+
+  async #merge(cursor: Cursor, replies: readonly WireIntervalReply[]): Promise<void> {
+    const ends = replies.map((reply) => byteString(reply.coveredEnd)).sort()
+    const covered = ends[0]!
+    const seen = new Map<ByteString, { state: Uint8Array; votes: number; same: boolean }>()
+    for (const { rows } of replies) {
+      for (const row of rows) {
+        const key = byteString(row.key)
+        if (key >= covered) continue
+        const known = seen.get(key)
+        const same =
+          row.state.length > 0 &&
+          (known === undefined ||
+            (known.state.length > 0 &&
+              equalBytes(known.state.subarray(2, 26), row.state.subarray(2, 26))))
+        seen.set(key, {
+          state: row.state,
+          votes: (known?.votes ?? 0) + 1,
+          same: same && (known?.same ?? true),
+        })
+      }
+    }
+    const rows: Row[] = []
+    const unsure: ByteString[] = []
+    for (const [key, { state, votes, same }] of seen) {
+      if (same && votes === replies.length) rows.push(rowOf(key, state))
+      else unsure.push(key)
+    }
+    for (let at = 0; at < unsure.length; at += RESOLVE_AT_ONCE) {
+      const batch = unsure.slice(at, at + RESOLVE_AT_ONCE)
+      const read = await Promise.all(
+        batch.map((key) =>
+          this.#options.registers.read(this.#context, {
+            key: key as RegisterKey,
+            fence: this.#walk.bucket,
+          }),
+        ),
+      )
+      for (const [i, { accepted }] of read.entries()) {
+        const row = rowOf(batch[i]!, new Uint8Array(0))
+        rows.push({ ...row, resolved: { value: accepted?.value } })
+      }
+    }
+    rows.sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#advance(cursor, rows, covered)
+  }
+
+  #take(cursor: Cursor, reply: WireIntervalReply): void {
+    const rows = reply.rows.map((row) => rowOf(byteString(row.key), row.state))
+    this.#advance(cursor, rows, byteString(reply.coveredEnd))
+  }
+
+  #advance(cursor: Cursor, rows: Row[], covered: ByteString): void {
+    cursor.rows = cursor.at < cursor.rows.length ? [...cursor.rows.slice(cursor.at), ...rows] : rows
+    cursor.at = 0
+    cursor.low = rows.length / 2
+    const { end } = cursor.range
+    cursor.finished = covered >= end
+    cursor.range = { start: (covered < end ? covered : end) as RegisterKey, end }
+  }
+}
+
+/** The rows of one that a majority of each set agrees with; undefined when there is none. */
+function agreed({ sets, answers }: ListAnswers): WireIntervalReply | undefined {
+  for (const { hasRows, reply } of answers) {
+    if (!hasRows || reply.rows.some((row) => row.state.length === 0)) continue
+    const same = answers.filter(
+      (other) =>
+        equalBytes(other.reply.digest, reply.digest) &&
+        equalBytes(other.reply.coveredEnd, reply.coveredEnd),
+    )
+    const nodes = same.map(({ node }) => node)
+    if (isQuorum(sets, nodes)) return reply
+  }
+  return undefined
+}
+
+function rowOf(key: ByteString, state: Uint8Array): Row {
+  return { key: key as RegisterKey, name: key.slice(NAME_AT), state }
+}
+
+function isDry(cursor: Cursor): boolean {
+  return cursor.at >= cursor.rows.length && !cursor.finished
+}
+
+function isLow({ rows, at, finished, low }: Cursor): boolean {
+  return !finished && rows.length - at <= low
+}
+
+function cursorQueue(cursors: readonly Cursor[]): Cursor[] {
+  // Ascending order is a heap.
+  return cursors
+    .filter((cursor) => cursor.at < cursor.rows.length)
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+}
+
+/** The top has a new name: down to where it belongs. */
+function sink(queue: Cursor[]): void {
+  const top = queue[0]!
+  const name = nameOf(top)
+  let at = 0
+  for (;;) {
+    let child = 2 * at + 1
+    if (child >= queue.length) break
+    if (child + 1 < queue.length && nameOf(queue[child + 1]!) < nameOf(queue[child]!)) child++
+    if (nameOf(queue[child]!) >= name) break
+    queue[at] = queue[child]!
+    at = child
+  }
+  queue[at] = top
+}
+
+function nameOf(cursor: Cursor): ByteString {
+  return cursor.rows[cursor.at]!.name
+}

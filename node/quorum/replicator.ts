@@ -1,0 +1,227 @@
+/**
+ * Blocks across nodes: written to the whole replica set, acknowledged by a majority of each active
+ * set (P7), read from any verified replica (R4).
+ */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { BlockKey, NodeId } from '../../protocol/ids.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { Quorum } from '../../protocol/register/quorum.ts'
+import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { WireBlockReply } from '../../protocol/rpc/messages.js'
+import type { Clock, NetworkError } from '../env/ports.ts'
+import { sleep } from '../tools/sleep.ts'
+import type { Placement } from './registers.ts'
+import { firstAnswer } from './first-answer.ts'
+import { BLOCK_RESULT, type Peers } from './peers.ts'
+import type { OwnedBlock } from '../replica/blocks.ts'
+import type { BufferPool } from './buffers.ts'
+import { WriteRoom } from './write-room.ts'
+
+const WRITE_TIMEOUT_MS = 15_000
+const READ_TIMEOUT_MS = 8_000
+const EPOCH_RETRIES = 3
+/** A replica that can't be reached is asked again for so long, while there is no majority without it: its
+ * link is being replaced, or it starts again. As registers do. */
+const PATIENCE_MS = 2_500
+const PATIENCE_POLL_MS = 60
+/** After the majority, a block's room waits so long for the others. */
+const STRAGGLER_MS = 300
+
+export interface ReplicatorOptions {
+  readonly peers: Peers
+  readonly placement: Placement
+  readonly clock: Clock
+  readonly onGap: (peer: NodeId, partition: number) => void
+}
+
+/** `acknowledged`: a majority has it on disk. `settled`: every replica has answered or failed; true:
+ * nobody uses the bytes any more. After a time-out they may still wait in a connection to a peer that
+ * is slow: written over, they would arrive as another block's. */
+export interface BlockWrite {
+  readonly acknowledged: Promise<void>
+  readonly settled: Promise<boolean>
+}
+
+export class Replicator {
+  readonly #options: ReplicatorOptions
+  readonly room: WriteRoom
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options
+    this.room = new WriteRoom(options.clock)
+  }
+
+  write(key: BlockKey, bytes: Uint8Array, owner: BlockOwner): BlockWrite {
+    const users: Promise<boolean>[] = []
+    const acknowledged = this.room
+      .take(bytes.length)
+      .then(() =>
+        this.#write({ key, bytes, owner }, users, EPOCH_RETRIES).finally(() =>
+          this.#giveRoom(bytes.length, users),
+        ),
+      )
+    const settled = acknowledged
+      .catch(() => {})
+      .then(() => Promise.all(users))
+      .then((answered) => answered.every((free) => free))
+    return { acknowledged, settled }
+  }
+
+  /** When the last replica has it: one that is a little slower sets the pace. One that is silent does not. */
+  #giveRoom(bytes: number, users: readonly Promise<boolean>[]): void {
+    let given = false
+    const give = (): void => {
+      if (given) return
+      given = true
+      cancel()
+      this.room.give(bytes)
+    }
+    const cancel = this.#options.clock.after(STRAGGLER_MS, give)
+    void Promise.all(users).then(give)
+  }
+
+  async #write(block: OwnedBlock, users: Promise<boolean>[], retries: number): Promise<void> {
+    const { placement, onGap } = this.#options
+    const partition = partitionOfKey(block.key)
+    const sets = placement.sets(partition)
+    const epoch = placement.epoch()
+    const quorum = new Quorum(sets)
+    let noRoom = false
+    let over = false
+    const stale = await new Promise<boolean>((resolve, reject) => {
+      const refuse = (node: NodeId): void => {
+        onGap(node, partition)
+        quorum.fail(node)
+        if (!quorum.impossible) return
+        reject(
+          noRoom
+            ? new StoreError('InsufficientStorage', 'no room left on a majority of the replicas')
+            : new StoreError('Unavailable', 'no majority of the replicas stored the block in time'),
+        )
+      }
+      for (const node of new Set(sets.flat())) {
+        const written = this.#put(node, block, epoch, () => over).then(
+          async (reply) => {
+            if (reply.result === BLOCK_RESULT.ok) {
+              quorum.add(node)
+              if (quorum.reached) resolve(false)
+            } else if (reply.result === BLOCK_RESULT.staleEpoch) {
+              await placement.observe(reply.epoch, node)
+              resolve(true)
+            } else {
+              noRoom ||= reply.result === BLOCK_RESULT.noRoom
+              refuse(node)
+            }
+            return true
+          },
+          (error: unknown) => {
+            const { code, maybeDelivered } = error as { code?: string; maybeDelivered?: boolean }
+            noRoom ||= code === 'DISK_FULL'
+            refuse(node)
+            return maybeDelivered === false
+          },
+        )
+        users.push(written.catch(() => false))
+      }
+    }).finally(() => (over = true))
+    if (!stale) return
+    if (retries === 0) throw new StoreError('Unavailable', 'the layout keeps changing')
+    await this.#write(block, users, retries - 1)
+  }
+
+  async #put(
+    node: NodeId,
+    block: OwnedBlock,
+    epoch: number,
+    isOver: () => boolean,
+  ): Promise<WireBlockReply> {
+    const { peers, clock } = this.#options
+    const startedMs = clock.monotonicMs()
+    let maybeDelivered = false
+    for (;;) {
+      const agoMs = clock.monotonicMs() - startedMs
+      try {
+        return await peers.putBlock(node, block, epoch, { timeoutMs: WRITE_TIMEOUT_MS - agoMs })
+      } catch (error) {
+        const failure = error as Partial<NetworkError>
+        maybeDelivered ||= failure.maybeDelivered !== false
+        const mayAsk = failure.code === 'UNREACHABLE' && agoMs < PATIENCE_MS && !isOver()
+        if (mayAsk) await sleep(clock, PATIENCE_POLL_MS)
+        if (mayAsk && !isOver()) continue
+        // An earlier call may still use the bytes.
+        throw Object.assign(error as Error, { maybeDelivered })
+      }
+    }
+  }
+
+  /** Verified bytes from the nearest replica, or source of an earlier layout, that has them; undefined when none has. Those that this node
+   * read itself lie in a buffer of `pool`, which the caller gives back. */
+  async read(
+    context: RequestContext,
+    key: BlockKey,
+    pool?: BufferPool,
+  ): Promise<Uint8Array | undefined> {
+    return (await this.readOwned(context, key, pool))?.bytes
+  }
+
+  /** A source that is nearly full may drop the block after a replica that was asked before it has fetched it (L8): then
+   * the replicas have it now. */
+  async readOwned(
+    context: RequestContext,
+    key: BlockKey,
+    pool?: BufferPool,
+  ): Promise<OwnedBlock | undefined> {
+    const { placement } = this.#options
+    const partition = partitionOfKey(key)
+    const sources = placement.sources?.(partition) ?? []
+    const nodes = [...placement.sets(partition).flat(), ...sources]
+    const block = await this.#readFrom(nodes, context, key, pool)
+    if (block !== undefined || sources.length === 0 || context.signal.aborted) return block
+    return this.#readFrom(placement.sets(partition).flat(), context, key, pool)
+  }
+
+  /** This node's disk is one of the replicas: when it is slow, another one is asked as well (D11). */
+  #readFrom(
+    nodes: readonly NodeId[],
+    context: RequestContext,
+    key: BlockKey,
+    pool: BufferPool | undefined,
+  ): Promise<OwnedBlock | undefined> {
+    const { peers, clock } = this.#options
+    const partition = partitionOfKey(key)
+    const replicas = peers.preferred(nodes, 'block')
+    let done = false
+    const ask = (node: NodeId): Promise<OwnedBlock | undefined> =>
+      node === peers.self
+        ? this.#readHere(key, partition, pool, () => done)
+        : peers.getOwnedBlock(node, key, { timeoutMs: READ_TIMEOUT_MS, signal: context.signal })
+    const first = firstAnswer({ clock, health: peers.health, kind: 'block' }, replicas, ask)
+    return first.finally(() => (done = true))
+  }
+
+  async #readHere(
+    key: BlockKey,
+    partition: number,
+    pool: BufferPool | undefined,
+    isLate: () => boolean,
+  ): Promise<OwnedBlock | undefined> {
+    const { peers } = this.#options
+    const into = pool?.take()
+    // Not before the disk has answered, whatever the deadline: until then the buffer is the disk's.
+    const giveBack = (): void => {
+      if (into !== undefined) pool?.give(into)
+    }
+    const settled = (kept: boolean): void => {
+      if (!kept) giveBack()
+    }
+    const block = await peers.readOwnBlock(key, { timeoutMs: READ_TIMEOUT_MS, settled }, into)
+    // While blocks move, that it is not here yet is no gap.
+    const isMoving = (this.#options.placement.sources?.(partition) ?? []).length > 0
+    if (block === undefined) {
+      if (!isMoving) this.#options.onGap(peers.self, partition)
+    } else if (isLate()) giveBack()
+    return block
+  }
+}

@@ -1,0 +1,199 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { u32 } from '../../protocol/bytes.ts'
+import { bucketId, dataId, type BlockKey, type DataId } from '../../protocol/ids.ts'
+import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { ownedByObject } from '../../protocol/keyspace/owner.ts'
+import { objectRegister } from '../../protocol/keyspace/register-key.ts'
+import { BLOCK_BYTES } from '../../protocol/limits.ts'
+import { ManualClock } from '../net/testing/fake-stream.ts'
+import { READERS_TOLD_MS } from '../replica/readers.ts'
+import { Collector } from './collector.ts'
+import { DeadData } from '../replica/dead-data.ts'
+import type { Verdict } from './judge.ts'
+import type { Released } from '../objects/reclaim.ts'
+
+const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
+const owner = ownedByObject(OBJECT)
+const DELAY_MS = 30_000
+
+let clock: ManualClock
+let freed: BlockKey[]
+let judged: DataId[]
+let verdict: (id: DataId) => Promise<Verdict>
+let short: boolean
+let gone: Set<BlockKey>
+let dead: DeadData
+let collector: Collector
+
+beforeEach(() => {
+  clock = new ManualClock()
+  freed = []
+  judged = []
+  verdict = () => Promise.resolve('dead')
+  short = false
+  gone = new Set()
+  dead = new DeadData()
+  collector = newCollector()
+})
+
+function newCollector(waitingMax?: number): Collector {
+  return new Collector({
+    marks: { isOver: () => true },
+    judge: {
+      judge: (_, id) => {
+        judged.push(id)
+        return verdict(id)
+      },
+    },
+    freer: { free: (keys) => void freed.push(...keys) },
+    dead,
+    clock,
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+    partitionBits: () => 6,
+    reclaimDelayMs: DELAY_MS,
+    isShort: () => short,
+    holds: (key) => !gone.has(key),
+    waitingMax,
+  })
+}
+
+function id(number: number): DataId {
+  return dataId('d'.repeat(20) + u32(number))
+}
+
+function released(number: number, extra: Partial<Released> = {}): Released {
+  return { owner, dataId: id(number), sizeBytes: 9, packed: true, settled: true, ...extra }
+}
+
+async function pass(ms: number): Promise<void> {
+  for (let at = 0; at < ms; at += 250) {
+    clock.advance(250)
+    for (let i = 0; i < 8; i++) await Promise.resolve()
+  }
+}
+
+describe('data that the change itself has settled', () => {
+  test('goes after the delay, without a question', async () => {
+    collector.released([released(1)])
+    await pass(DELAY_MS - 1_000)
+    expect(freed).toEqual([])
+    expect(collector.queueLength).toBe(1)
+    await pass(2_000)
+    expect(freed).toEqual([packedBlockKey(OBJECT, id(1))])
+    expect(judged).toEqual([])
+    expect(collector.queueLength).toBe(0)
+    expect(dead.has(id(1))).toBe(true)
+  })
+
+  test('goes as soon as its readers are known when the disk is short of space', async () => {
+    short = true
+    collector.released([released(1)])
+    await pass(READERS_TOLD_MS - 500)
+    expect(freed).toHaveLength(0)
+    await pass(1_000)
+    expect(freed).toHaveLength(1)
+  })
+
+  test('is every block of it', async () => {
+    collector.released([released(1, { packed: false, sizeBytes: 2 * BLOCK_BYTES + 1 })])
+    await pass(DELAY_MS + 500)
+    expect(freed).toHaveLength(3)
+    expect(new Set(freed.map(dataIdOf))).toEqual(new Set([id(1)]))
+  })
+})
+
+describe('other data', () => {
+  const open = (number: number): Released => released(number, { settled: false })
+
+  test('is judged first, then waits for its readers', async () => {
+    collector.released([open(1)])
+    await pass(1_000)
+    expect(judged).toEqual([id(1)])
+    expect(freed).toEqual([])
+    await pass(DELAY_MS)
+    expect(freed).toHaveLength(1)
+  })
+
+  test('that is named stays', async () => {
+    verdict = () => Promise.resolve('referenced')
+    collector.released([open(1)])
+    await pass(10 * DELAY_MS)
+    expect(judged).toHaveLength(1)
+    expect(freed).toEqual([])
+    expect(dead.has(id(1))).toBe(false)
+  })
+
+  test.each([
+    ['of a running attempt', (): Promise<Verdict> => Promise.resolve('running')],
+    ['that nobody can tell of', (): Promise<Verdict> => Promise.reject(new Error('no majority'))],
+  ])('%s is asked about again, a few times', async (_, answer) => {
+    verdict = answer
+    collector.released([open(1)])
+    await pass(10 * DELAY_MS)
+    expect(judged).toHaveLength(3)
+    expect(freed).toEqual([])
+    expect(collector.counters.dropped).toBe(1)
+    verdict = () => Promise.resolve('dead')
+    collector.released([open(1)])
+    await pass(2 * DELAY_MS)
+    expect(freed).toHaveLength(1)
+  })
+
+  test('is judged a few at a time', async () => {
+    const waiting: ((verdict: Verdict) => void)[] = []
+    verdict = () => new Promise((resolve) => waiting.push(resolve))
+    collector.released([1, 2, 3, 4, 5, 6].map(open))
+    await pass(1_000)
+    expect(judged).toHaveLength(4)
+    waiting[0]!('dead')
+    await pass(250)
+    expect(judged).toHaveLength(5)
+  })
+})
+
+describe('what the scan finds', () => {
+  const key = (number: number, index: number): BlockKey =>
+    (packedBlockKey(OBJECT, id(number)).slice(0, -4) + u32(index)) as BlockKey
+
+  test('waits as its readers do, is judged once, whatever else is found of it, and goes', async () => {
+    collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
+    expect(collector.knows(id(1), [key(1, 1)])).toBe(true)
+    await pass(DELAY_MS)
+    expect(judged).toEqual([])
+    collector.suspect({ owner, dataId: id(1), keys: [key(1, 2)] })
+    await pass(4_000)
+    expect(judged).toHaveLength(1)
+    expect(freed).toEqual([key(1, 0), key(1, 1), key(1, 2)])
+    // Dead for good: what comes back goes again.
+    expect(collector.knows(id(1), [key(1, 0)])).toBe(true)
+    await pass(DELAY_MS + 500)
+    expect(judged).toHaveLength(1)
+    expect(freed.slice(3)).toEqual([key(1, 0)])
+  })
+
+  test('costs nothing when another node has freed it meanwhile', async () => {
+    collector.suspect({ owner, dataId: id(1), keys: [key(1, 0)] })
+    collector.suspect({ owner, dataId: id(2), keys: [key(2, 0), key(2, 1)] })
+    gone.add(key(1, 0)).add(key(2, 1))
+    await pass(DELAY_MS + 4_000)
+    expect(judged).toEqual([id(2)])
+    expect(freed).toEqual([key(2, 0)])
+  })
+
+  test('finds no room when too much waits; it comes again', async () => {
+    collector = newCollector(2)
+    collector.released([1, 2, 3].map((number) => released(number)))
+    expect(collector.isFull).toBe(true)
+    expect(collector.counters.dropped).toBe(1)
+    await pass(DELAY_MS + 500)
+    expect(freed).toHaveLength(2)
+    expect(collector.isFull).toBe(false)
+  })
+})
+
+test('a stopped collector does nothing more', async () => {
+  collector.released([released(1)])
+  collector.stop()
+  await pass(2 * DELAY_MS)
+  expect(freed).toEqual([])
+})

@@ -1,0 +1,117 @@
+/**
+ * Is data dead? Asked of its attempt and then of every register that may name it, in the order in which a
+ * reference can travel: part, upload, object (G5).
+ *
+ * Each register is asked by a CHANGE that is chosen at a new ballot, never by a read: an accept of the
+ * attempt that reached a minority only could otherwise still be adopted by a later proposer and be chosen
+ * after all, naming blocks that are gone. After the change every majority holds something above it.
+ * A present state is written again as it is. An absent register is given a tombstone: a majority of
+ * promises alone would not do, since a later proposer whose majority includes the replica with that
+ * accept would find it to be the highest accepted state, and complete it at a higher ballot. The
+ * tombstone is collected by G2 later, which needs all replicas to have replaced what they had.
+ *
+ * A completion reads the parts, names their data in the upload, and reads the parts again before it goes
+ * on to the object (node/objects/completion.ts). So when the part, asked first, names the data no more,
+ * and the upload, asked second, not yet, no completion will get as far as the object with it.
+ */
+
+import { assert } from '../../protocol/assert.ts'
+import type { DataId, RegisterKey } from '../../protocol/ids.ts'
+import { chainOf, type BlockOwner } from '../../protocol/keyspace/owner.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import { internalContext } from '../tools/internal-context.ts'
+import type { Registers } from '../quorum/registers.ts'
+import { tombstoneOf } from '../objects/tombstone.ts'
+import {
+  partReferences,
+  uploadReferences,
+  type ObjectReferences,
+  type ReadBlock,
+} from './references.ts'
+
+export type Verdict =
+  /** Its blocks may go, everywhere and for good. */
+  | 'dead'
+  /** A register names it. */
+  | 'referenced'
+  /** Its attempt is not known to be over. */
+  | 'running'
+
+export interface JudgeOptions {
+  readonly registers: Pick<Registers, 'change' | 'read'>
+  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  /** The state on this node, without a vote; undefined when there is none. */
+  readonly peek: (key: RegisterKey) => RegisterValue | undefined
+  readonly objectReferences: ObjectReferences
+  readonly readBlock: ReadBlock
+  readonly partitionBits: () => number
+}
+
+export class Judge {
+  readonly #options: JudgeOptions
+
+  constructor(options: JudgeOptions) {
+    this.#options = options
+  }
+
+  /** Throws what the registers throw: then nothing is known, and it is asked again later. */
+  async judge(owner: BlockOwner, id: DataId): Promise<Verdict> {
+    const over = await this.#options.marks.ask([id])
+    if (!over.has(id)) return 'running'
+    return this.#visit(owner, id, (key) => this.#changed(key))
+  }
+
+  /**
+   * A cheap look at what is chosen now, as a filter: 'dead' only means that a verdict is worth its
+   * changes. What this node holds itself is looked at first: most data is named there.
+   */
+  async look(owner: BlockOwner, id: DataId): Promise<Verdict> {
+    const { peek } = this.#options
+    const here = await this.#visit(owner, id, (key) => Promise.resolve(peek(key))).catch(() => {
+      // An old state, whose pages are gone.
+      return undefined
+    })
+    if (here === 'referenced') return here
+    return this.#visit(owner, id, async (key) => {
+      const { accepted } = await this.#options.registers.read(internalContext(), { key })
+      return accepted?.value
+    })
+  }
+
+  async #visit(
+    owner: BlockOwner,
+    id: DataId,
+    ask: (key: RegisterKey) => Promise<RegisterValue | undefined>,
+  ): Promise<Verdict> {
+    const { readBlock, objectReferences, partitionBits } = this.#options
+    const chain = chainOf(owner, partitionBits())
+    // Written by a later version of this program: it knows why (fault 20).
+    if (chain === undefined) return 'referenced'
+    if (chain.part !== undefined) {
+      const value = await ask(chain.part)
+      if (value !== undefined && partReferences(value).has(id)) return 'referenced'
+    }
+    if (chain.upload !== undefined) {
+      const value = await ask(chain.upload)
+      if (value !== undefined) {
+        const named = await uploadReferences(chain.upload, value, readBlock)
+        if (named.has(id)) return 'referenced'
+      }
+    }
+    const value = await ask(chain.object)
+    if (value === undefined || value.tombstone) return 'dead'
+    return (await objectReferences(chain.object, value)).has(id) ? 'referenced' : 'dead'
+  }
+
+  /** The state that is chosen at a ballot of now. */
+  async #changed(key: RegisterKey): Promise<RegisterValue | undefined> {
+    const tombstone = tombstoneOf(key)
+    assert(tombstone !== undefined, 'owners of data lie in spaces that are known')
+    const outcome = await this.#options.registers.change(internalContext(), {
+      key,
+      change: (current) =>
+        current === undefined ? { write: tombstone } : { keep: true, rewrite: true },
+    })
+    return outcome.type === 'written' ? outcome.value : outcome.current?.value
+  }
+}

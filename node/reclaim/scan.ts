@@ -1,0 +1,273 @@
+/**
+ * Walks what this node holds, at a bounded rate, for what nobody told of: orphaned blocks, tombstones to
+ * collect, uploads and parts to look after. Each partition is walked by the first of its replicas that is
+ * connected, so that usually one node does it; two that both think so do no harm.
+ *
+ * Blocks of a partition, slice by slice:
+ * 1. Take the keys of a slice; take away those that a register of the same partition names (packed
+ *    blocks and the newest pages): a look at local rows, whatever there is.
+ * 2. Of each data id that is left: is its attempt over? Not known: it is passed over quietly.
+ * 3. Read the owner from the block's own record, and look what its registers name now (a read).
+ * 4. What is not named is a suspect: the collector judges it by changes (G5).
+ *
+ * A block that was stored after step 1 is not in the slice; one whose state came between is named in the
+ * walk of the registers, or by the read.
+ */
+
+import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
+import { decodeState, isTombstoneState } from '../../protocol/codec/state.ts'
+import { objectCodec } from '../../protocol/codec/versioned.ts'
+import type { BlockKey, DataId, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { spaceOf } from '../../protocol/keyspace/register-key.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Store } from '../log/store.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import { endOfPartitionRows } from '../replica/index-rows.ts'
+import { stateOfRow } from '../replica/row-format.ts'
+import type { Suspect } from './collector.ts'
+import type { Tombstone } from '../replica/tombstones.ts'
+import type { Judge } from './judge.ts'
+import { sleep } from '../tools/sleep.ts'
+
+/** Rows read without letting anything else run. */
+const PAGE_ROWS = 200
+const SLICE_BLOCKS = 20_000
+/** Verdicts of one pass, kept so that the other blocks of the same data cost nothing. */
+const KNOWN_MAX = 50_000
+const BUSY_PAUSE_MS = 1_000
+const FIRST_PAUSE_MS = 60_000
+/** A look at the registers of some data counts as so many rows. */
+const LOOK_ROWS = 4
+
+/** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
+export interface UploadCare {
+  upload(key: RegisterKey): Promise<void>
+  part(key: RegisterKey): Promise<void>
+  /** Of an object's register with tickets of completions. */
+  tickets(key: RegisterKey): Promise<void>
+}
+
+export interface ScanOptions {
+  readonly self: NodeId
+  readonly store: Pick<Store, 'range'>
+  readonly view: () => LayoutView
+  readonly connected: (node: NodeId) => boolean
+  readonly isMember: () => boolean
+  /** From the block's own record; undefined when it is gone or damaged. */
+  readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
+  readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
+  readonly judge: Pick<Judge, 'look'>
+  readonly collector: {
+    suspect(suspect: Suspect): void
+    knows(id: DataId, keys: readonly BlockKey[]): boolean
+    readonly isFull: boolean
+  }
+  readonly tombstones: { add(tombstone: Tombstone): void }
+  readonly care: UploadCare
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Between two passes. */
+  readonly pauseMs: number
+  readonly rowsPerSecond: number
+}
+
+export class Scan {
+  passes = 0
+  /** Of all passes. */
+  rows = 0
+  orphans = 0
+  readonly #options: ScanOptions
+  #known = new Map<DataId, 'referenced' | 'suspect'>()
+  #cancel: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #sinceSleep = 0
+  #stopped = false
+
+  constructor(options: ScanOptions) {
+    this.#options = options
+  }
+
+  /** The first pass comes soon: what the last process had still to free is forgotten with it. */
+  start(): void {
+    this.#later(Math.min(this.#options.pauseMs, FIRST_PAUSE_MS))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+  }
+
+  /** Resolves when a pass that begins now, or the one under way, is through. */
+  pass(): Promise<void> {
+    this.#running ??= this.#pass().finally(() => (this.#running = undefined))
+    return this.#running
+  }
+
+  #later(delayMs: number): void {
+    if (this.#stopped) return
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.pass()
+        .catch((error: unknown) => {
+          this.#options.logger.warn({ error: String(error) }, 'space: the scan broke off')
+        })
+        .finally(() => this.#later(this.#options.pauseMs))
+    })
+  }
+
+  async #pass(): Promise<void> {
+    const { view, self, isMember } = this.#options
+    this.#known = new Map()
+    if (!isMember()) return
+    for (const partition of view().partitionsOf(self)) {
+      if (this.#stopped) return
+      if (!this.#isMine(partition)) continue
+      await this.#registers(partition)
+      await this.#blocks(partition)
+    }
+    this.passes++
+  }
+
+  #isMine(partition: number): boolean {
+    const { self, view, connected } = this.#options
+    return (
+      view()
+        .replicas(partition)
+        .find((node) => node === self || connected(node)) === self
+    )
+  }
+
+  async #registers(partition: number): Promise<void> {
+    const { care, tombstones } = this.#options
+    const prefix = `r${u16(partition)}`
+    for await (const page of this.#pages(prefix)) {
+      for (const { key: rowKey, row } of page) {
+        const key = rowKey.slice(1) as RegisterKey
+        const state = stateOfRow(row)
+        if (state === undefined) continue
+        if (isTombstoneState(state)) {
+          tombstones.add({ key, ballot: decodeState(state).ballot })
+          continue
+        }
+        const space = spaceOf(key)
+        if (space === 'upload') await this.#guard(() => care.upload(key))
+        else if (space === 'part') await this.#guard(() => care.part(key))
+        else if (space === 'object' && hasTickets(state)) await this.#guard(() => care.tickets(key))
+      }
+    }
+  }
+
+  async #blocks(partition: number): Promise<void> {
+    const prefix = `b${u16(partition)}`
+    let slice = new Map<BlockKey, true>()
+    for await (const page of this.#pages(prefix)) {
+      for (const { key } of page) slice.set(key.slice(1) as BlockKey, true)
+      if (slice.size < SLICE_BLOCKS) continue
+      await this.#slice(partition, slice)
+      slice = new Map()
+    }
+    if (slice.size > 0) await this.#slice(partition, slice)
+  }
+
+  async #slice(partition: number, slice: Map<BlockKey, true>): Promise<void> {
+    for await (const page of this.#pages(`r${u16(partition)}`)) {
+      for (const { row } of page) {
+        const state = stateOfRow(row)
+        if (state === undefined) continue
+        for (const block of decodeState(state).value.blocks) slice.delete(block)
+      }
+    }
+    const byData = new Map<DataId, BlockKey[]>()
+    for (const key of slice.keys()) {
+      const id = dataIdOf(key)
+      const keys = byData.get(id)
+      if (keys === undefined) byData.set(id, [key])
+      else keys.push(key)
+    }
+    const ids = [...byData.keys()]
+    for (let at = 0; at < ids.length && !this.#stopped; at += PAGE_ROWS) {
+      const some = ids.slice(at, at + PAGE_ROWS)
+      const over = await this.#options.marks.ask(some)
+      for (const id of some) {
+        await this.#pace(LOOK_ROWS)
+        if (over.has(id)) await this.#guard(() => this.#data(id, byData.get(id)!))
+      }
+    }
+  }
+
+  async #data(dataId: DataId, keys: readonly BlockKey[]): Promise<void> {
+    const { ownerOf, judge, collector } = this.#options
+    if (collector.knows(dataId, keys)) return
+    const owner = await this.#ownerOf(keys, ownerOf)
+    if (owner === undefined) return
+    let known = this.#known.get(dataId)
+    if (known === undefined) {
+      const verdict = await judge.look(owner, dataId)
+      if (verdict !== 'dead' && verdict !== 'referenced') return
+      known = verdict === 'dead' ? 'suspect' : 'referenced'
+      if (this.#known.size >= KNOWN_MAX) this.#known.clear()
+      this.#known.set(dataId, known)
+      if (known === 'suspect') this.orphans++
+    }
+    if (known === 'referenced') return
+    while (collector.isFull && !this.#stopped) await this.#sleep(BUSY_PAUSE_MS)
+    collector.suspect({ owner, dataId, keys })
+  }
+
+  async #ownerOf(
+    keys: readonly BlockKey[],
+    ownerOf: ScanOptions['ownerOf'],
+  ): Promise<BlockOwner | undefined> {
+    for (const key of keys) {
+      const owner = await ownerOf(key)
+      if (owner !== undefined) return owner
+    }
+    return undefined
+  }
+
+  /** What fails is left for the next pass. */
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.#options.logger.debug({ error: String(error) }, 'space: left for the next scan')
+    }
+  }
+
+  /** Copies of rows: between two pages anything may happen. */
+  async *#pages(prefix: string): AsyncGenerator<{ key: string; row: Uint8Array }[]> {
+    const end = bytesOf(endOfPartitionRows(prefix))
+    let start = bytesOf(prefix)
+    for (;;) {
+      const page: { key: string; row: Uint8Array }[] = []
+      this.#options.store.range(start, end, PAGE_ROWS, (key, row) => {
+        page.push({ key: byteString(key), row: row.slice() })
+      })
+      if (page.length === 0 || this.#stopped) return
+      this.rows += page.length
+      yield page
+      if (page.length < PAGE_ROWS) return
+      await this.#pace(page.length)
+      start = bytesOf(`${page.at(-1)!.key}\0`)
+    }
+  }
+
+  /** Sleeps as long as that many rows may take. */
+  async #pace(rows: number): Promise<void> {
+    this.#sinceSleep += rows
+    if (this.#sinceSleep < PAGE_ROWS) return
+    const { rowsPerSecond } = this.#options
+    const delayMs = (this.#sinceSleep * 1_000) / rowsPerSecond
+    this.#sinceSleep = 0
+    await this.#sleep(delayMs)
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return sleep(this.#options.clock, delayMs)
+  }
+}
+
+function hasTickets(state: Uint8Array): boolean {
+  return objectCodec.decode(decodeState(state).value.body).uploads.length > 0
+}

@@ -1,0 +1,204 @@
+/**
+ * Reclaimed space across nodes, put together: what changes have released, what the scan finds, what is
+ * freed, which deleted registers are forgotten.
+ */
+
+import type { BlockKey, NodeId, RegisterKey } from '../../protocol/ids.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { Attempts } from '../replica/attempts.ts'
+import type { Store } from '../log/store.ts'
+import type { Clock, Logger } from '../env/ports.ts'
+import type { Placement, Registers } from '../quorum/registers.ts'
+import { blockRow } from '../replica/index-rows.ts'
+import { AttemptMarks, type AttemptPeers } from '../replica/attempt-marks.ts'
+import { Collector, type CollectorCounters } from './collector.ts'
+import { DeadData } from '../replica/dead-data.ts'
+import { Freer, type FreeingPeers } from './freer.ts'
+import { Judge } from './judge.ts'
+import { Minima, type MinimaOptions } from './minima.ts'
+import type { ObjectReferences, ReadBlock } from './references.ts'
+import { cachedReferences } from './reference-cache.ts'
+import { KeptBlocks } from '../replica/kept-blocks.ts'
+import { READERS_TOLD_MS, type Readers } from '../replica/readers.ts'
+import { Scan, type UploadCare } from './scan.ts'
+import { Tombstones, type CollectingPeers } from '../replica/tombstones.ts'
+
+export interface SpaceSettings {
+  /** How long readers that have just begun keep what was overwritten or deleted. Default 30 s, at least 3 s. */
+  readonly reclaimDelayMs?: number | undefined
+  /** Between two passes of the scan. Default 60 s. */
+  readonly scanPauseMs?: number | undefined
+  /** Rows of the scan. Default 500. */
+  readonly scanPerSecond?: number | undefined
+  /** Younger tombstones are left alone. Default 15 s: longer than any operation takes. */
+  readonly tombstoneDelayMs?: number | undefined
+  /** Between two looks for minima of deleted buckets. Default 5 minutes. */
+  readonly minimaPauseMs?: number | undefined
+}
+
+export interface SpaceOptions extends SpaceSettings {
+  readonly self: NodeId
+  readonly store: Pick<Store, 'get' | 'range' | 'stats'>
+  readonly attempts: Attempts
+  /** In every active set a majority holds the epoch of the view. */
+  readonly settled: () => boolean
+  readonly dead: DeadData
+  readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
+  readonly host: MinimaOptions['host']
+  readonly registers: Registers
+  readonly placement: Placement
+  readonly view: () => LayoutView
+  readonly isMember: () => boolean
+  readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
+  /** The state of a register on this node, without a vote. */
+  readonly peek: (key: RegisterKey) => RegisterValue | undefined
+  readonly readBlock: ReadBlock
+  readonly objectReferences: ObjectReferences
+  readonly care: UploadCare
+  /** What this node was told to free and to forget, by itself and others. */
+  /** Frees blocks of this node that nobody reads. */
+  readonly forget: (keys: readonly BlockKey[]) => Promise<unknown>
+  readonly readers: Readers
+  readonly freed: () => { blocks: number; bytes: number; registers: number }
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly partitionBits: () => number
+}
+
+export interface SpaceCounters extends Readonly<CollectorCounters> {
+  /** Waiting to be judged or freed. */
+  readonly queued: number
+  /** Blocks of this node that were freed. */
+  readonly freedBlocks: number
+  readonly freedBytes: number
+  /** Blocks that some node could not be told of. */
+  readonly unsent: number
+  readonly scanPasses: number
+  readonly scannedRows: number
+  /** Data that the scan found without a reference. */
+  readonly orphans: number
+  /** Deleted registers that this node has forgotten (G2). */
+  readonly registersCollected: number
+  readonly tombstonesPending: number
+  /** Attempts of this node to store data that are under way. */
+  readonly attemptsRunning: number
+  /** Blocks of this node that may be freed and are being read. */
+  readonly keptBlocks: number
+}
+
+export class Space {
+  readonly marks: AttemptMarks
+  readonly freer: Freer
+  readonly judge: Judge
+  /** What objects, uploads and buckets tell of. */
+  readonly collector: Collector
+  readonly tombstones: Tombstones
+  readonly scan: Scan
+  readonly minima: Minima
+  readonly kept: KeptBlocks
+  readonly #options: SpaceOptions
+
+  constructor(options: SpaceOptions) {
+    this.#options = options
+    const { attempts, peers, view, clock, registers, readBlock, logger, dead } = options
+    const { placement, partitionBits, self, store, isMember } = options
+    this.marks = new AttemptMarks({ attempts, peers, view, settled: options.settled, clock })
+    this.kept = new KeptBlocks({
+      isRead: (id) => options.readers.isRead(id),
+      free: options.forget,
+      clock,
+      logger,
+    })
+    this.freer = new Freer({ peers, placement, clock })
+    this.judge = new Judge({
+      registers,
+      marks: this.marks,
+      peek: options.peek,
+      objectReferences: cachedReferences(options.objectReferences),
+      readBlock,
+      partitionBits,
+    })
+    this.collector = new Collector({
+      marks: this.marks,
+      judge: this.judge,
+      freer: this.freer,
+      dead,
+      clock,
+      logger,
+      partitionBits,
+      reclaimDelayMs: Math.max(options.reclaimDelayMs ?? 30_000, READERS_TOLD_MS),
+      isShort: () => store.stats().full,
+      holds: (key) => store.get(blockRow(key)) !== undefined,
+    })
+    this.tombstones = new Tombstones({
+      peers,
+      view,
+      clock,
+      logger,
+      delayMs: options.tombstoneDelayMs ?? 15_000,
+    })
+    this.minima = new Minima({
+      store,
+      host: options.host,
+      peers,
+      view,
+      isMember,
+      clock,
+      logger,
+      pauseMs: options.minimaPauseMs ?? 300_000,
+    })
+    this.scan = new Scan({
+      self,
+      store,
+      view,
+      connected: (node) => peers.connected(node),
+      isMember,
+      ownerOf: options.ownerOf,
+      marks: this.marks,
+      judge: this.judge,
+      collector: this.collector,
+      tombstones: this.tombstones,
+      care: options.care,
+      clock,
+      logger,
+      pauseMs: options.scanPauseMs ?? 60_000,
+      rowsPerSecond: options.scanPerSecond ?? 500,
+    })
+  }
+
+  start(): void {
+    this.scan.start()
+    this.minima.start()
+  }
+
+  stop(): void {
+    this.scan.stop()
+    this.minima.stop()
+    this.collector.stop()
+    this.tombstones.stop()
+    this.freer.stop()
+    this.marks.stop()
+    this.kept.stop()
+    this.#options.readers.stop()
+  }
+
+  counters(): SpaceCounters {
+    const { blocks, bytes, registers } = this.#options.freed()
+    return {
+      ...this.collector.counters,
+      queued: this.collector.queueLength + this.freer.pending,
+      freedBlocks: blocks,
+      freedBytes: bytes,
+      unsent: this.freer.unsent,
+      scanPasses: this.scan.passes,
+      scannedRows: this.scan.rows,
+      orphans: this.scan.orphans,
+      registersCollected: registers,
+      tombstonesPending: this.tombstones.pending,
+      attemptsRunning: this.#options.attempts.runningCount,
+      keptBlocks: this.kept.size,
+    }
+  }
+}

@@ -1,0 +1,255 @@
+/** What keeps this node's disk in order behind everybody's back: compaction and scrub. */
+
+import type { Gauge, ScrubStatus, UpkeepStatus } from '../../gateway/port/backend.ts'
+import type { BlockKey } from '../../protocol/ids.ts'
+import { utf8, utf8Text } from '../../protocol/bytes.ts'
+import type { BlockStore } from '../replica/blocks.ts'
+import type { Compaction } from '../log/compaction.ts'
+import type { Scrub } from '../log/scrub.ts'
+import type { Store } from '../log/store.ts'
+import type { Clock, Disk, Logger } from '../env/ports.ts'
+import { checkDigests } from '../replica/digest-check.ts'
+import { RECORD } from '../replica/index-rows.ts'
+import type { ReferenceCheck, ReferenceCounts } from '../reclaim/reference-check.ts'
+
+export interface UpkeepSettings {
+  /** Between two looks for segments to compact. Default 10 s. */
+  readonly compactionIntervalMs?: number | undefined
+  /** Copied a second at most. Default 64 MiB. */
+  readonly compactionBytesPerSecond?: number | undefined
+  /** Of the whole log, what may be dead while the disk has room. Default 0.4. */
+  readonly compactionDeadShare?: number | undefined
+  /** Less is not worth a compaction. Default 1 MiB. */
+  readonly compactionGainBytes?: number | undefined
+  /** Read a second in the background. Default 16 MiB. */
+  readonly scrubBytesPerSecond?: number | undefined
+  /** Between two scrubs. Default 7 days. */
+  readonly scrubPauseMs?: number | undefined
+}
+
+export interface UpkeepOptions extends UpkeepSettings {
+  readonly store: Store
+  readonly blocks: BlockStore
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly partitions: () => number
+  /** Something of the partition is to be fetched from the other replicas. */
+  readonly resync: (partition: number) => void
+  /** Whether what registers name is there: the second half of a scrub. */
+  readonly references: Pick<ReferenceCheck, 'pass'>
+}
+
+/** When somebody waits for it. */
+const SCRUB_NOW_RATE = 512 << 20
+/** Registers whose blocks are looked for, when somebody waits and in the background. */
+const CHECK_NOW_RATE = 20_000
+const CHECK_RATE = 500
+const NOTHING_CHECKED: ReferenceCounts = {
+  registers: 0,
+  missing: 0,
+  fetched: 0,
+  lost: 0,
+  unknown: 0,
+}
+const SCRUB_PAUSE_MS = 7 * 86_400_000
+/** After a start others have more to do. */
+const SCRUB_DELAY_MS_MIN = 60_000
+/** Where the time of the last scrub stands: for the schedule only. */
+const SCRUBBED_PATH = 'log/scrubbed'
+
+export class Upkeep {
+  readonly compaction: Compaction
+  readonly #options: UpkeepOptions
+  #scrub: Scrub | undefined
+  #running: Promise<void> | undefined
+  #startedMs: number | undefined
+  #finishedMs: number | undefined
+  #error: string | undefined
+  #cancelTimer: (() => void) | undefined
+  #stopped = false
+  /** Of the last scrub, or of the one that runs. */
+  #checked: ReferenceCounts = NOTHING_CHECKED
+  readonly #totals = { passes: 0, records: 0, bad: 0, badRows: 0, mended: 0 }
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options
+    const { store, compactionIntervalMs, compactionBytesPerSecond } = options
+    this.compaction = store.compaction({
+      intervalMs: compactionIntervalMs,
+      bytesPerSecond: compactionBytesPerSecond,
+      deadShareMax: options.compactionDeadShare,
+      gainBytesMin: options.compactionGainBytes,
+      suspect: () => this.startScrub(false),
+    })
+  }
+
+  start(): void {
+    this.compaction.start()
+    void this.#schedule()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancelTimer?.()
+    this.#scrub?.stop()
+    await this.compaction.stop()
+    await this.#running
+  }
+
+  /** Begins a scrub, or joins the one that runs. `now`: somebody waits for it. */
+  startScrub(now: boolean): void {
+    if (this.#running !== undefined || this.#stopped) return
+    const { clock, logger } = this.#options
+    this.#cancelTimer?.()
+    this.#startedMs = clock.nowMs()
+    this.#finishedMs = undefined
+    this.#error = undefined
+    this.#checked = NOTHING_CHECKED
+    this.#running = this.#pass(now)
+      .catch((error: unknown) => {
+        this.#error = String(error)
+        logger.warn({ error: String(error) }, 'a scrub did not finish')
+      })
+      .finally(() => {
+        this.#running = undefined
+        if (!this.#stopped) this.#again(this.#options.scrubPauseMs ?? SCRUB_PAUSE_MS)
+      })
+  }
+
+  scrubStatus(): ScrubStatus {
+    const { doneBytes, totalBytes, records, bad, badRows, mended, left } = this.#scrub?.counts ?? {
+      ...this.#totals,
+      doneBytes: 0,
+      totalBytes: 0,
+      left: 0,
+    }
+    const { missing, fetched, lost, unknown } = this.#checked
+    return {
+      missing,
+      fetched,
+      lost,
+      unknown,
+      running: this.#running !== undefined,
+      startedMs: this.#startedMs,
+      finishedMs: this.#finishedMs,
+      error: this.#error,
+      passes: this.#totals.passes,
+      doneBytes,
+      totalBytes,
+      records,
+      bad,
+      badRows,
+      mended,
+      left,
+    }
+  }
+
+  status(): UpkeepStatus {
+    const { state, counters, stuckCount } = this.compaction
+    return {
+      compaction: {
+        state,
+        ...counters,
+        stuckSegments: stuckCount,
+        writeAmplification: this.compaction.writeAmplification,
+      },
+      scrub: this.scrubStatus(),
+    }
+  }
+
+  gauges(): Gauge[] {
+    const { state, counters, stuckCount } = this.compaction
+    const totals = this.#totals
+    const scrub = this.scrubStatus()
+    const gauge = (name: string, help: string, value: number): Gauge => ({
+      name,
+      help,
+      type: 'gauge',
+      value,
+    })
+    const counter = (name: string, help: string, value: number): Gauge => ({
+      name,
+      help,
+      type: 'counter',
+      value,
+    })
+    const moved = 'Live bytes that compaction copied'
+    return [
+      gauge('shoal_compaction_working', '1 while a segment is compacted', +(state === 'working')),
+      counter('shoal_compaction_segments_total', 'Segments compacted', counters.segments),
+      counter('shoal_compaction_moved_bytes_total', moved, counters.movedBytes),
+      counter(
+        'shoal_compaction_freed_bytes_total',
+        'Bytes of deleted segments',
+        counters.freedBytes,
+      ),
+      gauge(
+        'shoal_write_amplification',
+        'Bytes appended to the log by those that compaction did not copy, since the start',
+        this.compaction.writeAmplification,
+      ),
+      gauge('shoal_compaction_stuck_segments', 'Segments that stay for damage', stuckCount),
+      gauge('shoal_scrub_running', '1 while a scrub runs', +scrub.running),
+      counter('shoal_scrub_passes_total', 'Scrubs finished', totals.passes),
+      counter('shoal_scrub_records_total', 'Live records that scrubs compared', totals.records),
+      counter('shoal_scrub_bad_total', 'Damaged records found by scrubs', totals.bad),
+      counter('shoal_scrub_bad_rows_total', 'Wrong rows found by scrubs', totals.badRows),
+      counter('shoal_scrub_mended_total', 'Of both, mended', totals.mended),
+      gauge('shoal_scrub_left', 'Damage that the last scrub could not mend', scrub.left),
+    ]
+  }
+
+  async #pass(now: boolean): Promise<void> {
+    const { store, clock, blocks, disk, resync, partitions, scrubBytesPerSecond } = this.#options
+    const scrub = store.scrub({
+      bytesPerSecond: now ? SCRUB_NOW_RATE : scrubBytesPerSecond,
+      fetch: ({ type, partition, key }) => {
+        if (type === RECORD.block) blocks.noteDamage(key as BlockKey)
+        else resync(partition)
+      },
+      checkDigests: (faulty) =>
+        checkDigests({
+          store,
+          faulty,
+          clock,
+          partitions: partitions(),
+          isStopped: () => this.#stopped,
+        }),
+    })
+    this.#scrub = scrub
+    const whole = await scrub.pass()
+    const { records, bad, badRows, mended } = scrub.counts
+    this.#totals.records += records
+    this.#totals.bad += bad
+    this.#totals.badRows += badRows
+    this.#totals.mended += mended
+    if (!whole) return
+    this.#checked = await this.#options.references.pass({
+      rowsPerSecond: now ? CHECK_NOW_RATE : CHECK_RATE,
+      isStopped: () => this.#stopped,
+    })
+    if (this.#stopped) return
+    this.#totals.passes++
+    this.#finishedMs = clock.nowMs()
+    this.#options.logger.info({ ...scrub.counts, ...this.#checked }, 'scrub finished')
+    if (mended > 0) this.compaction.retry()
+    await disk.writeFile(SCRUBBED_PATH, utf8(String(this.#finishedMs))).catch(() => {})
+  }
+
+  /** A node that is started often is scrubbed all the same. */
+  async #schedule(): Promise<void> {
+    const { disk, clock, scrubPauseMs = SCRUB_PAUSE_MS } = this.#options
+    const bytes = await disk.readFile(SCRUBBED_PATH).catch(() => undefined)
+    const last = bytes === undefined ? Number.NaN : Number(utf8Text(bytes))
+    const dueMs = Number.isFinite(last) ? last + scrubPauseMs - clock.nowMs() : scrubPauseMs
+    const soonest = Math.min(SCRUB_DELAY_MS_MIN, scrubPauseMs)
+    this.#again(Math.min(Math.max(dueMs, soonest), scrubPauseMs))
+  }
+
+  #again(delayMs: number): void {
+    if (this.#stopped || this.#running !== undefined) return
+    this.#cancelTimer?.()
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => this.startScrub(false))
+  }
+}

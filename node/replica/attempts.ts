@@ -1,0 +1,143 @@
+/**
+ * Attempts to store data, and which of them are over (G5).
+ *
+ * A data id names the node, its boot and the attempt. An attempt is over when its node says so, shows a
+ * later boot, or its storage id left the layout. "Over" stays true for good, so what another node once
+ * said of itself may be as old as it likes.
+ *
+ * So nothing may go on under an id whose node was out of the layout in between. No attempt begins before the node
+ * is in P, the set that a change starts from. A node in P′ alone is out again when the JOINT is abandoned, and a
+ * later plan may take it in. A node that has left P does not come back with this storage id (layout/admission.ts).
+ */
+
+import { assert } from '../../protocol/assert.ts'
+import { byteString, bytesOfHex, readU32, u32 } from '../../protocol/bytes.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { dataId, type ByteString, type DataId, type StorageId } from '../../protocol/ids.ts'
+
+export interface Attempt {
+  readonly id: DataId
+  /** Nothing will ever be proposed again that names the id. Call exactly when that is so; twice is once. */
+  end(): void
+}
+
+/** Of one node: attempts of earlier boots are over, and of this boot those up to `covered`, but for
+ * those that are named as running. */
+export interface Watermark {
+  readonly storage: StorageId
+  readonly boot: number
+  /** Nothing is said of higher numbers. */
+  readonly covered: number
+  /** Ascending, none above `covered`. */
+  readonly running: readonly number[]
+}
+
+/** Named in a watermark; with more, it covers less. */
+export const RUNNING_MAX = 256
+const STORAGE_BYTES = 12
+
+export class Attempts {
+  readonly #storage: ByteString
+  readonly #storageId: StorageId
+  #boot: number
+  #held = false
+  #isEstablished = (): boolean => true
+  readonly #running = new Set<number>()
+  readonly #others = new Map<ByteString, Watermark>()
+  #last = 0
+
+  constructor(storage: StorageId, boot: number) {
+    this.#storageId = storage
+    this.#storage = byteString(bytesOfHex(storage))
+    this.#boot = boot
+  }
+
+  /**
+   * None begins before `release`: whether this boot is this start's own is not known yet (D2).
+   *
+   * @param isEstablished this node is in P: asked whenever an attempt begins
+   */
+  hold(isEstablished: () => boolean): void {
+    assert(this.#last === 0, 'held before the first attempt')
+    this.#held = true
+    this.#isEstablished = isEstablished
+  }
+
+  /** `boot` may be higher than at first: nothing has begun. */
+  release(boot: number): void {
+    assert(this.#last === 0 && boot >= this.#boot, 'released before the first attempt')
+    this.#boot = boot
+    this.#held = false
+  }
+
+  /** Throws StoreError Unavailable while attempts are held, and while this node is not in P. */
+  begin(): Attempt {
+    if (this.#held)
+      throw new StoreError('Unavailable', 'not enough members have heard of this start yet')
+    if (!this.#isEstablished())
+      throw new StoreError('Unavailable', 'this node is no member of a cluster (yet)')
+    const number = ++this.#last
+    this.#running.add(number)
+    const high = Math.floor(number / 0x100000000)
+    return {
+      id: dataId(this.#storage + u32(this.#boot) + u32(high) + u32(number >>> 0)),
+      end: () => void this.#running.delete(number),
+    }
+  }
+
+  get runningCount(): number {
+    return this.#running.size
+  }
+
+  /** Of this node. A Set keeps the order of insertion: numbers come in ascending order. */
+  watermark(): Watermark {
+    const running: number[] = []
+    for (const number of this.#running) {
+      running.push(number)
+      if (running.length === RUNNING_MAX) break
+    }
+    const all = running.length === this.#running.size
+    const covered = all ? this.#last : (running.at(-1) ?? this.#last)
+    return { storage: this.#storageId, boot: this.#boot, covered, running }
+  }
+
+  /** What another node said of itself. */
+  learn(mark: Watermark): void {
+    const storage = byteString(bytesOfHex(mark.storage))
+    if (storage === this.#storage) return
+    const known = this.#others.get(storage)
+    if (known !== undefined && known.boot > mark.boot) return
+    // Doubled and late messages: of two marks of one boot, one that covers less is the older one, or says
+    // less because more is running. What it does not say may only be taken for "not known".
+    if (known?.boot === mark.boot && known.covered > mark.covered) return
+    this.#others.set(storage, mark)
+  }
+
+  /** By what this node knows now: false may also mean "not known". */
+  isOver(id: DataId): boolean {
+    const { storage, boot, number } = partsOf(id)
+    if (storage === this.#storage) {
+      // A later boot than this one means that this directory is an old image (D2): nothing is known.
+      if (boot !== this.#boot) return boot < this.#boot
+      return number <= this.#last && !this.#running.has(number)
+    }
+    const mark = this.#others.get(storage)
+    if (mark === undefined) return false
+    if (boot !== mark.boot) return boot < mark.boot
+    return number <= mark.covered && !mark.running.includes(number)
+  }
+}
+
+/** Raw storage id (12 bytes) of the node that made the attempt. */
+export function storageOf(id: DataId): ByteString {
+  return id.slice(0, STORAGE_BYTES)
+}
+
+function partsOf(id: DataId): { storage: ByteString; boot: number; number: number } {
+  assert(id.length === STORAGE_BYTES + 12, 'a data id has 24 bytes')
+  return {
+    storage: storageOf(id),
+    boot: readU32(id, STORAGE_BYTES),
+    number: readU32(id, STORAGE_BYTES + 4) * 0x100000000 + readU32(id, STORAGE_BYTES + 8),
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Blocks of this node: immutable pieces of object data, each one record of the log. What is read is
+ * verified against the record's checksum, always; a bad block is no block (faults 2, 5).
+ */
+
+import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
+import type { BlockKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
+import { blockDropped, blockGone, blockRow, RECORD } from './index-rows.ts'
+import { decodePosition } from './row-format.ts'
+import type { DiskWatch } from '../env/watched-disk.ts'
+import { errorCode, LogError } from '../log/errors.ts'
+import type { Store } from '../log/store.ts'
+import type { LogPosition, NewRecord } from '../log/types.ts'
+
+/** A disk whose reads take so long hangs: nothing more is asked of it until one of them ends. */
+const SILENT_MS = 3_000
+/** With so many bytes of reads under way it is enough that the oldest takes so long. */
+const READING_BYTES_MAX = 64 << 20
+const BUSY_MS = 500
+
+/** A block and whose it is: all that a replica needs to keep it. */
+export interface OwnedBlock {
+  readonly key: BlockKey
+  readonly bytes: Uint8Array
+  readonly owner: BlockOwner
+}
+
+export function blockRecord({ key, bytes, owner }: OwnedBlock): NewRecord {
+  const partition = partitionOfKey(key)
+  return { type: RECORD.block, partition, key, body: bytesOf(owner), payload: bytes }
+}
+
+/** Blocks in one append. */
+const FORGOTTEN_AT_ONCE = 250
+
+export class BlockStore {
+  readonly #store: Store
+  /** Blocks that were found damaged when read: they are asked from a replica, then written again. */
+  readonly #damaged = new Set<BlockKey>()
+  readonly #onDamage: (key: BlockKey) => void
+  readonly #disk: Pick<DiskWatch, 'readsSilentMs'> | undefined
+  #readingBytes = 0
+  /** Reads that were not begun because the disk does not answer those before. */
+  refusedReads = 0
+
+  constructor(
+    store: Store,
+    onDamage: (key: BlockKey) => void = () => {},
+    disk?: Pick<DiskWatch, 'readsSilentMs'>,
+  ) {
+    this.#store = store
+    this.#onDamage = onDamage
+    this.#disk = disk
+  }
+
+  has(key: BlockKey): boolean {
+    return !this.#damaged.has(key) && this.#store.get(blockRow(key)) !== undefined
+  }
+
+  /** Resolves when the block is flushed. The bytes must stay as they are until then. */
+  async put(block: OwnedBlock): Promise<void> {
+    if (this.has(block.key)) return
+    await this.#store.append([blockRecord(block)])
+    this.#damaged.delete(block.key)
+  }
+
+  /** Verified bytes; undefined when absent or damaged. OVERLOADED: the disk does not answer, and whoever
+   * asks is better off with another replica (D11). */
+  async read(key: BlockKey, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    return (await this.readOwned(key, into))?.bytes
+  }
+
+  /** As `read`, with its owner: for copies to other nodes. */
+  async readOwned(key: BlockKey, into?: Uint8Array): Promise<OwnedBlock | undefined> {
+    for (;;) {
+      const row = this.#store.get(blockRow(key))
+      if (row === undefined || this.#damaged.has(key)) return undefined
+      const position = decodePosition(row)
+      this.#mustAnswer(position)
+      this.#readingBytes += position.lengthBytes
+      try {
+        const { key: found, body, payload } = await this.#store.readRecord(position, into)
+        // A row that points to another block's record is as bad as a damaged record (fault 4).
+        if (found !== key) return this.noteDamage(key)
+        const bytes = payload ?? EMPTY_BYTES
+        return { key, bytes, owner: byteString(body) as BlockOwner }
+      } catch (error) {
+        if (this.#moved(key, position)) continue
+        if (!isDamage(error)) throw error
+        return this.noteDamage(key)
+      } finally {
+        this.#readingBytes -= position.lengthBytes
+      }
+    }
+  }
+
+  #mustAnswer({ lengthBytes }: LogPosition): void {
+    const silentMs = this.#disk?.readsSilentMs() ?? 0
+    const isFull = this.#readingBytes + lengthBytes > READING_BYTES_MAX && silentMs > BUSY_MS
+    if (silentMs <= SILENT_MS && !isFull) return
+    this.refusedReads++
+    throw new LogError('OVERLOADED', 'the disk does not answer')
+  }
+
+  /** Compaction has copied the record and removed its segment since the look-up. */
+  #moved(key: BlockKey, from: LogPosition): boolean {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined) return true
+    const { segment, offset } = decodePosition(row)
+    return segment !== from.segment || offset !== from.offset
+  }
+
+  /** Its record is there, and by its checksums not as it was written. */
+  async isBad(key: BlockKey): Promise<boolean> {
+    const row = this.#store.get(blockRow(key))
+    if (row === undefined) return false
+    try {
+      await this.#store.readRecord(decodePosition(row))
+      return false
+    } catch (error) {
+      return ['CHECKSUM_MISMATCH', 'MISDIRECTED'].includes(errorCode(error))
+    }
+  }
+
+  /** Whose the block is, also when only its bytes are damaged: what nothing names is freed all the same.
+   * Undefined when absent, or when that is damaged, too. */
+  async ownerOf(key: BlockKey): Promise<BlockOwner | undefined> {
+    for (;;) {
+      const row = this.#store.get(blockRow(key))
+      if (row === undefined) return undefined
+      const position = decodePosition(row)
+      try {
+        const { key: found, body } = await this.#store.readMeta(position)
+        return found === key ? (byteString(body) as BlockOwner) : this.noteDamage(key)
+      } catch (error) {
+        if (this.#moved(key, position)) continue
+        if (!isDamage(error)) throw error
+        return this.noteDamage(key)
+      }
+    }
+  }
+
+  /**
+   * Blocks of data that nothing names any more (G5): they are gone once this resolves. The result is what
+   * was here of them.
+   */
+  async forget(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
+    return this.#removeAll(keys, blockGone)
+  }
+
+  /** Blocks that this node has no duty to keep any more (L8): they may come back. */
+  async drop(keys: readonly BlockKey[]): Promise<{ blocks: number; bytes: number }> {
+    return this.#removeAll(keys, blockDropped)
+  }
+
+  async #removeAll(
+    keys: readonly BlockKey[],
+    removal: (key: BlockKey) => NewRecord,
+  ): Promise<{ blocks: number; bytes: number }> {
+    const forgotten = { blocks: 0, bytes: 0 }
+    // Not in one go: every removal is applied to the index in the turn in which its flush ends.
+    for (let at = 0; at < keys.length; at += FORGOTTEN_AT_ONCE) {
+      const here = keys.slice(at, at + FORGOTTEN_AT_ONCE).filter((key) => {
+        const row = this.#store.get(blockRow(key))
+        if (row !== undefined) forgotten.bytes += decodePosition(row).lengthBytes
+        return row !== undefined
+      })
+      if (here.length === 0) continue
+      await this.#store.append(here.map(removal), { urgent: true })
+      for (const key of here) this.#damaged.delete(key)
+      forgotten.blocks += here.length
+    }
+    return forgotten
+  }
+
+  get damagedCount(): number {
+    return this.#damaged.size
+  }
+
+  /** The block is no block any more until it is written again. Asked again, it is fetched again. */
+  noteDamage(key: BlockKey): undefined {
+    this.#damaged.add(key)
+    this.#onDamage(key)
+    return undefined
+  }
+}
+
+/** What says that the bytes are not those that were written; a log that is closed says nothing of them. */
+function isDamage(error: unknown): boolean {
+  return ['CHECKSUM_MISMATCH', 'MISDIRECTED', 'NO_SEGMENT', 'EIO'].includes(errorCode(error))
+}

@@ -1,0 +1,50 @@
+/**
+ * Takes the registers of a partition away: when the node has left it (L8), and before it votes in one that it
+ * enters again (L9). In slices, urgently, so that it works on a full disk and holds nobody up. Minima and the
+ * floor stay: they only rise, and a higher one refuses more and never less.
+ */
+
+import { bytesOf, byteString, u16 } from '../../protocol/bytes.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import { sleep } from '../tools/sleep.ts'
+import type { Clock } from '../env/ports.ts'
+import type { Store } from '../log/store.ts'
+import { endOfPartitionRows } from './index-rows.ts'
+import type { RegisterHost } from './register-host.ts'
+
+/** Registers in one turn: their removals are applied to the index in the turn in which their flush ends. */
+const DROPPED_AT_ONCE = 200
+
+export interface DropOptions {
+  readonly store: Pick<Store, 'range'>
+  readonly host: Pick<RegisterHost, 'drop'>
+  readonly clock: Clock
+  /** Asked before each register, in its queue: what was true at the call may be over. */
+  readonly isAllowed: () => boolean
+  /** Registers that stay. */
+  readonly keep?: ((key: RegisterKey) => boolean) | undefined
+}
+
+/** Durable once it resolves. The result says how many, and whether all are gone that should be. */
+export async function dropRegisters(
+  partition: number,
+  { store, host, clock, isAllowed, keep }: DropOptions,
+): Promise<{ readonly dropped: number; readonly isDone: boolean }> {
+  const behind = bytesOf(endOfPartitionRows(`r${u16(partition)}`))
+  let start: Uint8Array = bytesOf(`r${u16(partition)}`)
+  let dropped = 0
+  for (;;) {
+    const keys: RegisterKey[] = []
+    store.range(start, behind, DROPPED_AT_ONCE, (key) => {
+      keys.push(byteString(key.subarray(1)) as RegisterKey)
+    })
+    const going = keys.filter((key) => keep?.(key) !== true)
+    const results = await Promise.all(going.map((key) => host.drop(key, isAllowed)))
+    dropped += results.filter(Boolean).length
+    if (!isAllowed()) return { dropped, isDone: false }
+    const last = keys.at(-1)
+    if (last === undefined || keys.length < DROPPED_AT_ONCE) return { dropped, isDone: true }
+    start = bytesOf(`r${last}\0`)
+    await sleep(clock, 0)
+  }
+}

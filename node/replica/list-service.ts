@@ -1,0 +1,174 @@
+/** Answers the list requests of coordinators: ordered intervals of registers with their covered end (T1). */
+
+import { byteString } from '../../protocol/bytes.ts'
+import { blake3 } from '../../protocol/hash.ts'
+import type { RegisterKey } from '../../protocol/ids.ts'
+import { partitionOfKey } from '../../protocol/keyspace/key.ts'
+import { fenceOfWire, MessageError } from '../../protocol/rpc/message.ts'
+import type {
+  WireIntervalReply,
+  WireListReply,
+  WireListRequest,
+  WireRow,
+} from '../../protocol/rpc/messages.js'
+import type { Store } from '../log/store.ts'
+import { stateOfRow } from './row-format.ts'
+import type { RegisterHost } from './register-host.ts'
+
+export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3 } as const
+
+/** Rows of all intervals of one reply, at most. */
+const ROWS_MAX = 4_096
+/** Of their keys and states in bytes, about: a register of many versions has 4 KiB, and a reply must fit into
+ * a message. */
+export const LIST_REPLY_BYTES_MAX = 640 << 10
+/** Each interval may pass its share by a row. When all have come to so much together, those left over are
+ * answered as "nothing covered yet": the coordinator asks again. */
+const REPLY_BYTES_END = 800 << 10
+/** Of a row in a message, besides key and state. */
+const ROW_BYTES = 16
+
+export interface ListServiceOptions {
+  readonly store: Store
+  readonly host: RegisterHost
+  readonly epoch: () => number
+  readonly isReplica: (partition: number) => boolean
+}
+
+const NOTHING: WireListReply = { kind: LIST_RESULT.ok, epoch: 0, generation: 0, intervals: [] }
+
+export class ListService {
+  readonly #options: ListServiceOptions
+
+  constructor(options: ListServiceOptions) {
+    this.#options = options
+  }
+
+  async list(request: WireListRequest): Promise<WireListReply> {
+    const { epoch, isReplica, host } = this.#options
+    if (request.epoch !== epoch()) {
+      return { ...NOTHING, kind: LIST_RESULT.staleEpoch, epoch: epoch() }
+    }
+    if (request.limit < 1 || request.intervals.length > 4096) {
+      throw new MessageError('list request out of range')
+    }
+    const fence = fenceOfWire(request.fenceBucket, request.fenceGeneration)
+    if (fence === undefined) throw new MessageError('a list names its bucket')
+    const partitions: number[] = []
+    for (const { start } of request.intervals) {
+      const partition = partitionOfKey(byteString(start) as RegisterKey)
+      if (!isReplica(partition)) return { ...NOTHING, kind: LIST_RESULT.notAReplica }
+      const minimum = host.minimumGeneration(partition, fence)
+      if (minimum > fence.generation) {
+        return { ...NOTHING, kind: LIST_RESULT.staleFence, generation: minimum }
+      }
+      partitions.push(partition)
+    }
+    if (partitions.some((partition) => host.flushedMinimum(partition, fence) < fence.generation)) {
+      await host.raiseMinimum(fence, partitions)
+      // Epoch, membership and generation may have moved on (L6b).
+      return this.list(request)
+    }
+    const limit = Math.min(request.limit, Math.ceil(ROWS_MAX / request.intervals.length) + 16)
+    const sizeBytesMax = Math.min(
+      request.intervalBytesMax || Infinity,
+      Math.ceil(LIST_REPLY_BYTES_MAX / request.intervals.length),
+    )
+    let totalBytes = 0
+    const intervals = request.intervals.map(({ start, end, digestOnly }) => {
+      if (totalBytes >= REPLY_BYTES_END) return uncovered(start)
+      const reply = this.#interval(start, end, { limit, sizeBytesMax }, digestOnly, request.alone)
+      for (const { key, state } of reply.rows) totalBytes += key.length + state.length + ROW_BYTES
+      totalBytes += reply.coveredEnd.length + ROW_BYTES
+      return reply
+    })
+    return { ...NOTHING, intervals }
+  }
+
+  #interval(
+    start: Uint8Array,
+    end: Uint8Array,
+    { limit, sizeBytesMax }: { limit: number; sizeBytesMax: number },
+    digestOnly: boolean,
+    alone: boolean,
+  ): WireIntervalReply {
+    const rows: WireRow[] = []
+    const digest = alone ? undefined : new ListDigest()
+    let count = 0
+    let last: Uint8Array | undefined
+    // Replicas that send a digest only stop at the same row: of equal states the sizes are equal.
+    let sizeBytes = 0
+    this.#options.store.range(prefixed(start), prefixed(end), limit, (rowKey, row) => {
+      const key = new Uint8Array(rowKey.subarray(1))
+      // A damaged state has no ballot: the digests then differ, and the key is read by quorum (D3).
+      const state = stateOfRow(row)
+      if (digest !== undefined) {
+        digest.add(key)
+        if (state !== undefined) digest.add(ballotBytes(state))
+      }
+      if (!digestOnly) {
+        rows.push({
+          key,
+          state: state === undefined ? NO_STATE : new Uint8Array(state),
+        })
+      }
+      last = key
+      count++
+      sizeBytes += key.length + (state?.length ?? 0)
+      return sizeBytes < sizeBytesMax
+    })
+    return {
+      rows,
+      digest: digest === undefined ? NO_DIGEST : digest.finish(),
+      coveredEnd: ((count < limit && sizeBytes < sizeBytesMax) || last === undefined
+        ? end
+        : successor(last)) as Uint8Array<ArrayBuffer>,
+    }
+  }
+}
+
+function uncovered(start: Uint8Array): WireIntervalReply {
+  return { rows: [], digest: NO_DIGEST, coveredEnd: start.slice() }
+}
+
+const NO_DIGEST = new Uint8Array(0)
+const NO_STATE = new Uint8Array(0)
+
+/** Gathers what is hashed, so that a page takes one call of the hash. */
+class ListDigest {
+  #bytes = new Uint8Array(4_096)
+  #length = 0
+
+  add(part: Uint8Array): void {
+    if (this.#length + part.length > this.#bytes.length) {
+      const larger = new Uint8Array(2 * (this.#length + part.length))
+      larger.set(this.#bytes.subarray(0, this.#length))
+      this.#bytes = larger
+    }
+    this.#bytes.set(part, this.#length)
+    this.#length += part.length
+  }
+
+  /** 16 bytes. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return blake3(this.#bytes.subarray(0, this.#length)).slice(0, 16)
+  }
+}
+
+function prefixed(key: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(key.length + 1)
+  bytes[0] = 0x72 // 'r'
+  bytes.set(key, 1)
+  return bytes
+}
+
+function successor(key: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(key.length + 1)
+  bytes.set(key)
+  return bytes
+}
+
+function ballotBytes(state: Uint8Array): Uint8Array {
+  // Counter and proposer as they stand in the state (codec/state.ts).
+  return state.subarray(2, 26)
+}

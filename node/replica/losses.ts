@@ -1,0 +1,23 @@
+/** What a damaged record whose header can still be read means to the node (D7, D8). */
+
+import type { Damage, Loss } from '../log/types.ts'
+import { nameOfType, RECORD } from './index-rows.ts'
+
+type NamedDamage = Damage & { readonly identity: NonNullable<Damage['identity']> }
+
+export function lossOf({ identity, segment, offset }: NamedDamage): Loss | undefined {
+  const { type, partition } = identity
+  const detail = `${nameOfType(type) ?? `type ${type}`} at ${offset} of segment ${segment}`
+  switch (type) {
+    case RECORD.mark:
+      return { partitions: [], mark: true, reason: 'mark', detail }
+    case RECORD.minimum:
+      return { partitions: [partition], mark: false, reason: 'minimum', detail }
+    case RECORD.registerGone:
+    case RECORD.registerDropped:
+      return { partitions: [partition], mark: false, reason: 'removal', detail }
+    default:
+      // A register or a block: its row shows what is wrong with it (D3).
+      return undefined
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * How the rows of the index are written: positions, checksums, numbers and floors. index-rows.ts says which
+ * rows there are.
+ */
+
+import { crc32 } from 'node:zlib'
+import { byteString, bytesOf } from '../../protocol/bytes.ts'
+import { ballotOfState } from '../../protocol/codec/state.ts'
+import { PROPOSER_ID_BYTES, proposerId } from '../../protocol/ids.ts'
+import { ZERO_BALLOT, type Ballot } from '../../protocol/register/ballot.ts'
+import type { LogPosition } from '../log/types.ts'
+
+const POSITION_BYTES = 14
+const CHECKSUM_BYTES = 4
+export const NUMBER_BYTES = 8
+export const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
+
+export function encodePosition(position: LogPosition): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(POSITION_BYTES)
+  writePosition(bytes, 0, position)
+  return bytes
+}
+
+/** Of a register's, a block's or a duty's row. Its record proves that it is the right one. */
+export function decodePosition(row: Uint8Array): LogPosition {
+  return readPosition(row, 0)
+}
+
+export function readPosition(row: Uint8Array, at: number): LogPosition {
+  const view = new DataView(row.buffer, row.byteOffset + at, POSITION_BYTES)
+  return {
+    segment: view.getUint32(0),
+    offset: view.getUint16(4) * 0x100000000 + view.getUint32(6),
+    lengthBytes: view.getUint32(10),
+  }
+}
+
+function writePosition(
+  bytes: Uint8Array,
+  at: number,
+  { segment, offset, lengthBytes }: LogPosition,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, POSITION_BYTES)
+  view.setUint32(0, segment)
+  view.setUint16(4, Math.floor(offset / 0x100000000))
+  view.setUint32(6, offset >>> 0)
+  view.setUint32(10, lengthBytes)
+}
+
+/** A row of the index is not as it was written (fault 4). */
+export class DamagedRow extends Error {
+  override readonly name = 'DamagedRow'
+}
+
+/** The state in a register's row, or undefined when it has none or its checksum fails: FAULTY, never
+ * absent (A4). */
+export function stateOfRow(row: Uint8Array): Uint8Array | undefined {
+  return hasState(row) && isSoundRegister(row) ? uncheckedStateOfRow(row) : undefined
+}
+
+/** Without the check: for enumerations, whose results are read again before they are used. */
+export function uncheckedStateOfRow(row: Uint8Array): Uint8Array {
+  return row.subarray(POSITION_BYTES + CHECKSUM_BYTES)
+}
+
+export function hasState(row: Uint8Array): boolean {
+  return row.length > POSITION_BYTES + CHECKSUM_BYTES
+}
+
+export function encodeRegisterRow(position: LogPosition, state: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(POSITION_BYTES + CHECKSUM_BYTES + state.length)
+  writePosition(bytes, 0, position)
+  bytes.set(state, POSITION_BYTES + CHECKSUM_BYTES)
+  putChecksum(bytes, POSITION_BYTES, registerChecksum(bytes))
+  return bytes
+}
+
+function registerChecksum(row: Uint8Array): number {
+  return crc32(uncheckedStateOfRow(row), crc32(row.subarray(0, POSITION_BYTES)))
+}
+
+export function isSoundRegister(row: Uint8Array): boolean {
+  return (
+    row.length >= POSITION_BYTES + CHECKSUM_BYTES &&
+    checksumAt(row, POSITION_BYTES) === registerChecksum(row)
+  )
+}
+
+/** A row of a value of fixed length, or of none: value ‖ position ‖ CRC-32. */
+export function encodeRow(value: Uint8Array, position: LogPosition): Uint8Array {
+  const bytes = new Uint8Array(value.length + POSITION_BYTES + CHECKSUM_BYTES)
+  bytes.set(value)
+  writePosition(bytes, value.length, position)
+  const end = value.length + POSITION_BYTES
+  putChecksum(bytes, end, crc32(bytes.subarray(0, end)))
+  return bytes
+}
+
+export function isSound(row: Uint8Array, valueBytes: number): boolean {
+  const end = valueBytes + POSITION_BYTES
+  return row.length === end + CHECKSUM_BYTES && checksumAt(row, end) === crc32(row.subarray(0, end))
+}
+
+export function checkedValue(row: Uint8Array, valueBytes: number): Uint8Array {
+  if (!isSound(row, valueBytes)) throw new DamagedRow('a row of the index is damaged')
+  return row.subarray(0, valueBytes)
+}
+
+function putChecksum(bytes: Uint8Array, at: number, checksum: number): void {
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, checksum)
+}
+
+function checksumAt(row: Uint8Array, at: number): number {
+  return new DataView(row.buffer, row.byteOffset).getUint32(at)
+}
+
+export function encodeNumber(value: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(NUMBER_BYTES)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value))
+  return bytes
+}
+
+/** Of a record's body, or of a row, which is checked. Throws DamagedRow. */
+export function decodeNumber(bytes: Uint8Array): number {
+  const value = bytes.length === NUMBER_BYTES ? bytes : checkedValue(bytes, NUMBER_BYTES)
+  return Number(new DataView(value.buffer, value.byteOffset, NUMBER_BYTES).getBigUint64(0))
+}
+
+export function encodeFloor(floor: Ballot): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(FLOOR_BYTES)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(floor.counter))
+  // ZERO_BALLOT and marks have no proposer: zeros stand for it.
+  bytes.set(bytesOf(floor.proposer), 8)
+  return bytes
+}
+
+export function decodeFloor(bytes: Uint8Array): Ballot {
+  const proposer = byteString(bytes.subarray(8, FLOOR_BYTES))
+  return {
+    counter: decodeNumber(bytes.subarray(0, 8)),
+    proposer: /^\0*$/.test(proposer) ? ZERO_BALLOT.proposer : proposerId(proposer),
+  }
+}
+
+/** Where the record lies that a row points to. Of a damaged row nobody knows. */
+export function replaced(row: Uint8Array | undefined, valueBytes: number): LogPosition | undefined {
+  return row !== undefined && isSound(row, valueBytes) ? readPosition(row, valueBytes) : undefined
+}
+
+export function replacedRegister(row: Uint8Array | undefined): LogPosition | undefined {
+  return row !== undefined && isSoundRegister(row) ? readPosition(row, 0) : undefined
+}
+
+/** Undefined for no row and for a FAULTY one. A damaged row counts with what it says: the digest was made
+ * of it, or else the next comparison of digests with the rows mends it (scrub). */
+export function ballotOfRow(row: Uint8Array | undefined): Ballot | undefined {
+  if (row === undefined || !hasState(row)) return undefined
+  return row.length < POSITION_BYTES + CHECKSUM_BYTES + 26
+    ? undefined
+    : ballotOfState(uncheckedStateOfRow(row))
+}
+
+export function isAt(a: LogPosition, b: LogPosition): boolean {
+  return a.segment === b.segment && a.offset === b.offset
+}
+
+/** In the log. */
+export function isBehind(a: LogPosition, b: LogPosition): boolean {
+  return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
+}

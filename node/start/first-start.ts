@@ -1,0 +1,66 @@
+/**
+ * What a first start can find out before it writes anything: a user who mistyped a port or a token finds
+ * the directory as it was.
+ */
+
+import type { Config } from '../process/config.ts'
+import { readNode, type DataDirectory } from '../process/data-directory.ts'
+import { probeListen, type ListenAddress } from '../net/listen-probe.ts'
+import type { Clock } from '../env/ports.ts'
+import { MembershipError, type MembershipErrorCode } from '../layout/errors.ts'
+import { messageOf } from '../net/errors.ts'
+import { decodeToken } from '../layout/token-codec.ts'
+import { UsageError } from '../tools/usage-error.ts'
+
+/** Throws UsageError for a token that can't be used, an operating system's error for an address. */
+export async function checkFirstStart(config: Config, clock: Clock): Promise<void> {
+  if (readNode(config.data) !== undefined) return
+  if (config.join !== undefined) checkToken(config.join, clock)
+  await probeListen([config.s3, config.admin, ...peerAddress(config.listen)])
+}
+
+/**
+ * The cluster has said no, and this node has never been a member: what the start has formatted is worth
+ * nothing. A time-out is no such answer.
+ */
+export function isRefusal(error: unknown): error is MembershipError {
+  const refusals: readonly MembershipErrorCode[] = [
+    'bad-token',
+    'expired-token',
+    'used-token',
+    'other-cluster',
+    'holds-data',
+    'bad-change',
+  ]
+  return error instanceof MembershipError && refusals.includes(error.code)
+}
+
+/** Empties the directory of a start that was refused. Returns the refusal, which also says what could not be removed. */
+export function emptied(
+  directory: Pick<DataDirectory, 'path' | 'discard'>,
+  refusal: MembershipError,
+): MembershipError {
+  try {
+    directory.discard()
+    return refusal
+  } catch (error) {
+    const left = `${directory.path} could not be emptied again: ${messageOf(error)}`
+    return new MembershipError(refusal.code, `${refusal.message}; ${left}`)
+  }
+}
+
+function checkToken(text: string, clock: Clock): void {
+  try {
+    const { expiresMs } = decodeToken(text)
+    if (clock.nowMs() <= expiresMs) return
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+  throw new UsageError('the join token has expired; ask for a new one: shoal token')
+}
+
+/** None for names: what they stand for is libp2p's to find out. */
+function peerAddress(multiaddr: string): ListenAddress[] {
+  const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)$/.exec(multiaddr)
+  return match === null ? [] : [{ host: match[1]!, port: Number(match[2]) }]
+}

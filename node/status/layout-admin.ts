@@ -1,0 +1,257 @@
+/**
+ * The part of the admin port that shows the layout and changes it: names become members, and what must not be done
+ * is refused here, before anything is proposed.
+ */
+
+import {
+  LayoutRefusal,
+  type LayoutChange,
+  type LayoutChanged,
+  type LayoutPlan,
+  type LayoutTable,
+  type PlannedChange,
+} from '../../gateway/port/layout.ts'
+import { StoreError } from '../../protocol/errors.ts'
+import { nodeId, storageId, type NodeId } from '../../protocol/ids.ts'
+import {
+  nextReplicationOf,
+  replicationOf,
+  type LayoutEntry,
+  type Member,
+} from '../../protocol/layout/entry.ts'
+import {
+  diffOf,
+  findMember,
+  nextOf,
+  planOf,
+  type Change,
+  type Plan,
+} from '../../protocol/layout/plan.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { WireStatusReply } from '../../protocol/rpc/messages.js'
+import { abstainsLine, tableOf } from './layout-table.ts'
+import type { Abstaining } from '../layout/abstention.ts'
+import { MembershipError } from '../layout/errors.ts'
+import { partitionsLostBy } from './spare-replicas.ts'
+
+/** Stands for a node that does not exist yet. */
+const NEW_NODE = nodeId('NewNewNewNewNew')
+const NEW_STORAGE = storageId('0'.repeat(24))
+
+/** Who changes the layout (layout/change-office.ts). Throws MembershipError, with a line for the operator. */
+export interface Changes {
+  apply(change: Change, options: { readonly force: boolean }): Promise<LayoutEntry>
+  cancel(): Promise<LayoutEntry>
+  proceed(): Promise<LayoutEntry>
+}
+
+export interface LayoutAdminOptions {
+  readonly self: NodeId
+  readonly view: () => LayoutView
+  /** What the nodes that are up say of themselves. */
+  readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
+  readonly changes: Changes
+  readonly silentMs?: ((node: NodeId) => number) | undefined
+  readonly abstaining?: (() => Abstaining | undefined) | undefined
+}
+
+export class LayoutAdmin {
+  readonly #options: LayoutAdminOptions
+
+  constructor(options: LayoutAdminOptions) {
+    this.#options = options
+  }
+
+  async table(): Promise<LayoutTable> {
+    const { self, view: current, replies, silentMs, abstaining } = this.#options
+    const view = current()
+    const table = tableOf(view, self, await replies(view), changesOf(view.entry), silentMs)
+    const now = abstaining?.()
+    return now === undefined ? table : { ...table, abstains: abstainsLine(view, self, now) }
+  }
+
+  async plan(planned: PlannedChange): Promise<LayoutPlan> {
+    const view = this.#options.view()
+    const replies = await this.#options.replies(view)
+    const change = changeOf(view, planned)
+    const { next: _, nodes, scarce, ...plan } = planFor(view, change, replies)
+    const refusal = refusalOf(view, planned, change, replies)
+    const unforced = isForced(planned) ? [] : scarce.map(orForce)
+    return {
+      ...plan,
+      fits: plan.fits && unforced.length === 0,
+      faults: [...plan.faults, ...unforced, ...(refusal === undefined ? [] : [refusal])],
+      nodes: nodes.map(({ nodeId: node, ...rest }) => ({
+        node: node === NEW_NODE ? 'new' : node,
+        ...rest,
+      })),
+    }
+  }
+
+  async apply(asked: LayoutChange): Promise<LayoutChanged> {
+    const view = this.#options.view()
+    const replies = await this.#options.replies(view)
+    const change = changeOf(view, asked)
+    const refusal = refusalOf(view, asked, change, replies)
+    if (refusal !== undefined) throw new LayoutRefusal(409, refusal)
+    const { faults, scarce } = planFor(view, change, replies)
+    const force = isForced(asked)
+    const [fault] = force ? faults : [...faults, ...scarce.map(orForce)]
+    if (fault !== undefined) throw new LayoutRefusal(409, fault)
+    const entry = await this.#options.changes.apply(change, { force }).catch(refused)
+    return { ...changedBy(entry), ...nodesOf(change) }
+  }
+
+  /** Why a member that is away must not be removed by itself, in one line; undefined when it may be. */
+  async keptBecause(nodeId: NodeId): Promise<string | undefined> {
+    const view = this.#options.view()
+    const change: Change = { kind: 'remove', nodeId }
+    const replies = await this.#options.replies(view)
+    const refusal = refusalOf(view, { kind: 'remove', node: nodeId }, change, replies)
+    if (refusal !== undefined) return refusal
+    const next = nextOf(view.entry.members, view.replication, [change])
+    if ('fault' in next) return next.fault
+    const { faults, scarce } = planFor(view, change, replies)
+    return [...faults, ...scarce][0]
+  }
+
+  async cancel(): Promise<LayoutChanged> {
+    return changedBy(await this.#options.changes.cancel().catch(refused))
+  }
+
+  async proceed(): Promise<LayoutChanged> {
+    return changedBy(await this.#options.changes.proceed().catch(refused))
+  }
+}
+
+function isForced(asked: PlannedChange): boolean {
+  return 'force' in asked && asked.force === true
+}
+
+function orForce(scarce: string): string {
+  return `${scarce}; or give --force to make the change all the same`
+}
+
+function planFor(
+  view: LayoutView,
+  change: Change,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+): Plan {
+  const { entry } = view
+  const next = nextOf(entry.next ?? entry.members, nextReplicationOf(entry), [change])
+  if ('fault' in next) throw new LayoutRefusal(409, next.fault)
+  return planOf(view, next, (node) => replies.get(node)?.logBytes)
+}
+
+/** Names become members. Throws LayoutRefusal (404). */
+function changeOf(view: LayoutView, asked: PlannedChange): Change {
+  const { entry } = view
+  const find = (text: string, among: readonly Member[] = entry.next ?? entry.members): Member => {
+    const found = findMember(among, text)
+    if ('fault' in found) throw new LayoutRefusal(404, found.fault)
+    return found
+  }
+  switch (asked.kind) {
+    case 'drain':
+    case 'remove':
+      return { kind: asked.kind, nodeId: find(asked.node).nodeId }
+    case 'set': {
+      const { name, zone, capacityBytes } = asked
+      return { kind: 'set', nodeId: find(asked.node).nodeId, name, zone, capacityBytes }
+    }
+    case 'replication':
+      return { kind: 'replication', replication: asked.replication }
+    case 'add':
+      return { kind: 'join', member: newNode(asked.zone, asked.capacityBytes) }
+    case 'replace': {
+      const old = find(asked.node)
+      if (asked.by !== undefined) {
+        const member = find(asked.by)
+        if (member === old) throw new LayoutRefusal(400, 'a node does not replace itself')
+        return { kind: 'replace', old: old.nodeId, member }
+      }
+      const { zone = old.zone, capacityBytes = old.capacityBytes } = asked as PlannedChange & {
+        kind: 'replace'
+        zone?: string
+        capacityBytes?: number
+      }
+      return { kind: 'replace', old: old.nodeId, member: newNode(zone, capacityBytes) }
+    }
+  }
+}
+
+function newNode(zone: string, capacityBytes: number): Member {
+  return {
+    nodeId: NEW_NODE,
+    storageId: NEW_STORAGE,
+    name: 'new',
+    zone,
+    capacityBytes,
+    addresses: [],
+  }
+}
+
+/** Why a node must not be left out as things are; undefined when it may be. */
+function refusalOf(
+  view: LayoutView,
+  asked: PlannedChange,
+  change: Change,
+  replies: ReadonlyMap<NodeId, WireStatusReply>,
+): string | undefined {
+  if (change.kind !== 'remove' && change.kind !== 'replace') return undefined
+  const node = change.kind === 'remove' ? change.nodeId : change.old
+  const name = view.member(node)?.name ?? node
+  if (replies.has(node) && !isForced(asked)) {
+    const force =
+      change.kind === 'remove' ? ', or give --force to leave it out although it answers' : ''
+    return (
+      `${name} answers: \`shoal layout drain ${name}\` moves its data away and then lets it go` +
+      `${force}; stop it first if its disk is lost`
+    )
+  }
+  const lost = partitionsLostBy(view, node, replies)
+  if (lost.partitions === 0) return undefined
+  const help =
+    lost.away.length > 0
+      ? `start ${lost.away.join(', ')} again first`
+      : `start ${name} again, let more nodes join, and drain it`
+  return (
+    `without ${name} ${lost.partitions} partitions have no majority of their replicas left, so what was written ` +
+    `there last would be lost: ${help}`
+  )
+}
+
+function nodesOf(change: Change): { node?: NodeId; by?: NodeId } {
+  switch (change.kind) {
+    case 'drain':
+    case 'remove':
+    case 'set':
+      return { node: change.nodeId }
+    case 'replace':
+      return { node: change.old, by: change.member.nodeId }
+    case 'join':
+    case 'replication':
+      return {}
+  }
+}
+
+function changedBy(entry: LayoutEntry): LayoutChanged {
+  return { epoch: entry.epoch, state: entry.state, changes: changesOf(entry) }
+}
+
+/** What a change that is under way does, a line each. */
+function changesOf(entry: LayoutEntry): readonly string[] {
+  const { members, next } = entry
+  if (next === undefined) return []
+  const before = { members, replication: replicationOf(entry) }
+  return diffOf(before, { members: next, replication: nextReplicationOf(entry) })
+}
+
+/** No majority answers, or the change can't be made. */
+export function refused(error: unknown): never {
+  if (!(error instanceof MembershipError)) throw error
+  if (error.code === 'no-answer' || error.code === 'stopped') {
+    throw new StoreError('Unavailable', error.message)
+  }
+  throw new LayoutRefusal(409, error.message)
+}

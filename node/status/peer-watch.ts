@@ -1,0 +1,81 @@
+/** One line in the log when a member, or the majority of them, is lost or comes back. */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { Environment, Logger, PeerEvent } from '../env/ports.ts'
+import type { LayoutManager } from '../layout/layout-manager.ts'
+
+export interface PeerWatchOptions {
+  readonly logger: Logger
+  readonly self: NodeId
+  /** Of the last layout known, this node included as long as it is one. */
+  readonly members: () => readonly NodeId[]
+  readonly connected: (peer: NodeId) => boolean
+}
+
+export class PeerWatch {
+  readonly #options: PeerWatchOptions
+  /** Those that have been up since the start. */
+  readonly #seen = new Set<NodeId>()
+  #hasMajority = false
+
+  constructor(options: PeerWatchOptions) {
+    this.#options = options
+  }
+
+  /** Also when the members have changed. */
+  look(): void {
+    const { logger } = this.#options
+    const members = this.#members()
+    // A learner, or a node that has left: it serves nobody, whoever is up.
+    if (members.length === 0) return
+    const up = this.#up(members)
+    const hasMajority = up * 2 > members.length
+    if (hasMajority === this.#hasMajority) return
+    this.#hasMajority = hasMajority
+    const fields = { up, members: members.length }
+    if (hasMajority) logger.info(fields, 'a majority of the members is up')
+    else logger.warn(fields, 'the majority of the members is lost: most requests get 503')
+  }
+
+  note({ type, peer }: PeerEvent): void {
+    const members = this.#members()
+    if (members.includes(peer)) {
+      const fields = { peer, up: this.#up(members), members: members.length }
+      const isBack = this.#seen.has(peer)
+      if (type === 'down') this.#options.logger.warn(fields, 'a member is lost')
+      else this.#options.logger.info(fields, isBack ? 'a member is back' : 'a member is up')
+      this.#seen.add(peer)
+    }
+    this.look()
+  }
+
+  /** None while this node is no member: members hang up on who has left, which says nothing of them. */
+  #members(): readonly NodeId[] {
+    const members = this.#options.members()
+    return members.includes(this.#options.self) ? members : []
+  }
+
+  #up(members: readonly NodeId[]): number {
+    return members.filter((member) => this.#options.connected(member)).length
+  }
+}
+
+/** For as long as the node runs. */
+export function watchPeers(
+  { logger, network }: Pick<Environment, 'logger' | 'network'>,
+  layout: LayoutManager,
+  stopped: () => boolean,
+): void {
+  const watch = new PeerWatch({
+    logger,
+    self: network.self,
+    members: () => layout.current()?.members.map(({ nodeId }) => nodeId) ?? [],
+    connected: (peer) => network.connected(peer),
+  })
+  network.onPeer((event) => {
+    if (!stopped()) watch.note(event)
+  })
+  layout.onChange(() => {
+    if (!stopped()) watch.look()
+  })
+}

@@ -1,0 +1,52 @@
+/** Waiting until a node is ready. It is a member by then, and serves; what may be away is a majority of the others. */
+
+import type { AdminBackend } from '../../gateway/port/backend.ts'
+import type { Environment } from '../env/ports.ts'
+import { sleep } from '../tools/sleep.ts'
+import { removedLine } from '../layout/former.ts'
+import type { LayoutManager } from '../layout/layout-manager.ts'
+import { UsageError } from '../tools/usage-error.ts'
+
+const POLL_MS = 50
+const WAIT_MS = 15_000
+const SAID_MS_FIRST = 500
+const SAID_MS = 10_000
+
+type Env = Pick<Environment, 'clock' | 'logger'>
+/** Undefined: ready. */
+type Health = Pick<AdminBackend, 'notReadyReason'>
+
+/** For so long at most. */
+export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_MS): Promise<void> {
+  const until = clock.monotonicMs() + waitMs
+  while (health.notReadyReason() !== undefined && clock.monotonicMs() < until)
+    await sleep(clock, POLL_MS)
+}
+
+/**
+ * Resolves when the node is ready, or stopped. Logs what it waits for when that changes, and now and then. Throws
+ * UsageError when the node learns that it was removed: it will never be ready.
+ */
+export async function untilReady(
+  { clock, logger }: Env,
+  health: Health,
+  stopped: () => boolean,
+  layout: Pick<LayoutManager, 'leftIn' | 'role'>,
+): Promise<void> {
+  const startMs = clock.monotonicMs()
+  let said: string | undefined
+  let saidMs = startMs
+  for (;;) {
+    const reason = health.notReadyReason()
+    if (reason === undefined || stopped()) return
+    const left = layout.leftIn()
+    if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
+    const nowMs = clock.monotonicMs()
+    if (nowMs - saidMs >= (reason === said ? SAID_MS : SAID_MS_FIRST)) {
+      logger.warn({ reason, seconds: Math.round((nowMs - startMs) / 1_000) }, 'not ready yet')
+      said = reason
+      saidMs = nowMs
+    }
+    await sleep(clock, POLL_MS)
+  }
+}

@@ -1,0 +1,26 @@
+/** What the start had to read again because the index did not reflect it yet. */
+
+import type { NodeStatus } from '../../gateway/port/backend.ts'
+import type { StoreStats } from '../log/types.ts'
+
+export class Recovery {
+  running = true
+  records = 0
+  bytes = 0
+
+  note(lengthBytes: number): void {
+    if (!this.running) return
+    this.records++
+    this.bytes += lengthBytes
+  }
+
+  status({ damaged, indexRebuilt }: StoreStats): NodeStatus['recovery'] {
+    return {
+      running: this.running,
+      recordsReplayed: this.records,
+      bytesReplayed: this.bytes,
+      damagedRecords: damaged,
+      indexRebuilt,
+    }
+  }
+}

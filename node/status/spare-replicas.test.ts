@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest'
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
+import { member, stable } from '../../protocol/layout/testing.ts'
+import { LayoutView } from '../../protocol/layout/view.ts'
+import { addBit } from '../../protocol/keyspace/bitmap.ts'
+import { awayLines, spareOf, type Reply } from './spare-replicas.ts'
+
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
+  Member,
+  Member,
+  Member,
+  Member,
+]
+
+function viewOf(members: readonly Member[], changes: Partial<LayoutEntry> = {}): LayoutView {
+  return new LayoutView(stable(members, { epoch: 5, ...changes }))
+}
+
+/** All level but for what is said of them. */
+function replies(
+  view: LayoutView,
+  up: readonly Member[],
+  changes: Readonly<Record<string, Partial<Reply>>> = {},
+): Map<NodeId, Reply> {
+  return new Map(
+    up.map(({ nodeId, name = '' }) => [
+      nodeId,
+      {
+        epoch: view.epoch,
+        behind: new Uint8Array(view.partitions / 8),
+        unproven: false,
+        lacking: [],
+        ...changes[name],
+      },
+    ]),
+  )
+}
+
+function bits(view: LayoutView, ...partitions: number[]): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(view.partitions / 8)
+  for (const partition of partitions) addBit(set, partition)
+  return set
+}
+
+describe('whether any one node may fail now', () => {
+  const three = viewOf([a, b, c])
+
+  it('yes, with all three replicas of everything', () => {
+    expect(spareOf(three, replies(three, [a, b, c]))).toEqual({
+      canLoseANode: true,
+      why: 'every partition keeps a majority of its replicas',
+    })
+  })
+
+  it('not with fewer than three replicas', () => {
+    const two = viewOf([a, b])
+    expect(spareOf(two, replies(two, [a, b]))).toEqual({
+      canLoseANode: false,
+      why: 'there are 2 replicas of a partition, and more than half of them must answer',
+    })
+    const one = viewOf([a])
+    expect(spareOf(one, replies(one, [a])).why).toBe('there is one replica of each partition')
+    const few = viewOf([a, b, c], { replication: 2 })
+    expect(spareOf(few, replies(few, [a, b, c])).canLoseANode).toBe(false)
+  })
+
+  it('not while one is away, does not vote, or is of another epoch', () => {
+    expect(spareOf(three, replies(three, [a, b]))).toEqual({
+      canLoseANode: false,
+      why: 'c is away',
+    })
+    const unproven = replies(three, [a, b, c], { b: { unproven: true } })
+    expect(spareOf(three, unproven).why).toBe('b does not vote yet')
+    const early = replies(three, [a, b, c], { b: { epoch: 4 }, c: { epoch: 4 } })
+    expect(spareOf(three, early).why).toBe('b, c do not vote yet')
+  })
+
+  it('not while a replica is behind', () => {
+    const behind = replies(three, [a, b, c], { a: { behind: bits(three, 1, 9) } })
+    expect(spareOf(three, behind).why).toBe('2 partitions have a replica that is not level yet')
+  })
+
+  it('with four replicas as with three; with five two may be missing', () => {
+    const members = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { name }))
+    const five = viewOf(members, { replication: 5 })
+    expect(spareOf(five, replies(five, members.slice(1))).canLoseANode).toBe(true)
+    expect(spareOf(five, replies(five, members.slice(2))).canLoseANode).toBe(false)
+    const four = viewOf(members.slice(1), { replication: 4 })
+    expect(spareOf(four, replies(four, members.slice(2))).canLoseANode).toBe(false)
+  })
+
+  it('in JOINT each set counts for itself (L3)', () => {
+    const joint = viewOf([a, b, c], { state: 'JOINT', cause: 'join', next: [a, b, d] })
+    expect(spareOf(joint, replies(joint, [a, b, c, d])).canLoseANode).toBe(true)
+    expect(spareOf(joint, replies(joint, [a, b, c]))).toMatchObject({ why: 'd is away' })
+    const planned = viewOf([a, b, c], { state: 'PLANNED', cause: 'plan', next: [a, b, d] })
+    expect(spareOf(planned, replies(planned, [a, b, c])).canLoseANode).toBe(true)
+  })
+
+  it('not while some blocks are with one node only', () => {
+    const sources = [{ epoch: 3, members: [a, b, d], replication: 3 }]
+    const moving = viewOf([a, b, c], { sources })
+    const all = bits(moving, ...Array.from({ length: moving.partitions }, (_, each) => each))
+    const lacking = { lacking: [{ epoch: 3, partitions: all }] }
+    // c is new, and d, which it takes the place of, is gone.
+    const of = (lacks: Readonly<Record<string, Partial<Reply>>>) =>
+      spareOf(moving, replies(moving, [a, b, c], lacks))
+    expect(of({ c: lacking }).canLoseANode).toBe(true)
+    // A node of the source has what was written under it, whatever it says of others.
+    expect(of({ b: lacking, c: lacking }).canLoseANode).toBe(true)
+    const other = [{ epoch: 3, members: [a, d], replication: 3 }]
+    const scarce = viewOf([a, b, c], { sources: other })
+    expect(spareOf(scarce, replies(scarce, [a, b, c], { b: lacking, c: lacking }))).toEqual({
+      canLoseANode: false,
+      why: `blocks of ${scarce.partitions} partitions are with one node only until they have moved`,
+    })
+    const withD = replies(scarce, [a, b, c, d], { b: lacking, c: lacking })
+    expect(spareOf(scarce, withD).canLoseANode).toBe(true)
+    expect(spareOf(scarce, replies(scarce, [a, b, c], { b: lacking })).canLoseANode).toBe(true)
+  })
+})
+
+describe('what to do about members that are away', () => {
+  const isAway = (...away: readonly Member[]) => {
+    const ids = new Set(away.map(({ nodeId }) => nodeId))
+    return (node: NodeId): boolean => ids.has(node)
+  }
+
+  it('is listed for the first few, with the commands', () => {
+    const view = viewOf([a, b, c, d])
+    expect(awayLines(view, isAway())).toEqual([])
+    expect(awayLines(view, isAway(b))).toEqual([
+      'b is away: start it again. If its disk is lost, start an empty node in its place ' +
+        '(shoal start --join-file FILE --replace b), or leave it out (shoal layout remove b)',
+    ])
+    const all = awayLines(view, isAway(a, b, c, d))
+    expect(all).toHaveLength(4)
+    expect(all.at(-1)).toBe('1 more of the members are away')
+  })
+
+  it('is nothing where the change under way leaves the node out', () => {
+    const planned = viewOf([a, b, c, d], { state: 'PLANNED', cause: 'plan', next: [a, b, c] })
+    expect(awayLines(planned, isAway(d))).toEqual([])
+    expect(awayLines(planned, isAway(c, d))).toHaveLength(1)
+  })
+})
