@@ -16,6 +16,7 @@ import { RequestAborted, type Exchange } from './http/exchange.ts'
 import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import { isQueryRequest } from './iam/face.ts'
+import type { GatewayLogger } from './port/logger.ts'
 import type { Lane } from './http/lane.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './http/request.ts'
@@ -24,13 +25,6 @@ import { levelOf, methodsAt, route } from './routes/router.ts'
 import type { AuthOptions, SigV2 } from './auth/auth.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { checkSupported } from './routes/support.ts'
-
-export interface GatewayLogger {
-  debug(fields: Record<string, unknown>, message: string): void
-  info(fields: Record<string, unknown>, message: string): void
-  warn(fields: Record<string, unknown>, message: string): void
-  error(fields: Record<string, unknown>, message: string): void
-}
 
 export interface GateOptions {
   readonly backend: Backend

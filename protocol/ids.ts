@@ -13,6 +13,9 @@ type Brand<T, Name extends string> = T & { readonly [brand]: Name }
 
 export type ByteString = string
 
+/** Base58 without 0, O, I and l: a libp2p peer id. */
+export const NODE_ID = /^[1-9A-HJ-NP-Za-km-z]{8,128}$/
+
 /** libp2p PeerId of a node, as base58 text. */
 export type NodeId = Brand<string, 'NodeId'>
 /** 12 random bytes drawn when a data directory is formatted (D1), as 24 lower-case hex digits. */

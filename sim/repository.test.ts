@@ -2,10 +2,16 @@
 
 import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
-import { clusterFieldNames, fieldNames, nodeFieldNames, variableName } from '../node/process/config.ts'
+import {
+  clusterFieldNames,
+  fieldNames,
+  nodeFieldNames,
+  variableName,
+} from '../node/process/config.ts'
 import { createProgram } from '../node/cli/program.ts'
 import type { Terminal } from '../node/cli/terminal.ts'
 import { VERSION } from '../node/process/version.ts'
+import { reportRooms } from './repository/rooms.ts'
 import {
   isSource,
   isTest,
@@ -67,6 +73,35 @@ describe('folders', () => {
     })
     expect(wrong).toEqual([])
   })
+
+  it('are rooms in which data falls one way', () => {
+    const { homeless, upward } = reportRooms(sources)
+    expect(homeless).toEqual([])
+    expect(upward).toEqual([])
+  })
+
+  it('have no circles of imports', () => {
+    expect(reportRooms(sources).circles).toEqual([])
+  })
+
+  it('are found to be wrong', () => {
+    const file = (path: string, ...imports: string[]) => ({ path, imports, text: '', code: [] })
+    const wrong = [
+      file('node/log/a.ts', './node/repair/b.ts'),
+      file('node/repair/b.ts', './node/log/a.ts', './node/rebalance/c.ts'),
+      file('node/attic/c.ts', './node/log/a.ts'),
+    ]
+    expect(reportRooms(wrong)).toEqual({
+      rooms: 3,
+      homeless: ['node/attic/c.ts'],
+      upward: [
+        'node/log/a.ts imports node/repair/b.ts',
+        'node/repair/b.ts imports node/rebalance/c.ts',
+        'node/attic/c.ts imports node/log/a.ts',
+      ],
+      circles: ['node/log/a.ts node/repair/b.ts'],
+    })
+  })
 })
 
 describe('packages', () => {
@@ -79,14 +114,17 @@ describe('packages', () => {
     [/^lmdb$/, /^(node\/env\/lmdb\.ts|bench\/.*)$/],
     [
       /^node:fs$/,
-      /^(node\/env\/|node\/(config|config-file|data-directory|directory-lock)\.ts|node\/cli\/|sim\/|bench\/)/,
+      /^(node\/env\/|node\/process\/(config|config-file|data-directory|directory-lock)\.ts|node\/cli\/|sim\/|bench\/)/,
     ],
     [/^node:child_process$/, /^(node\/cli\/|sim\/|bench\/)/],
     [/^node:http$/, /^(gateway\/|node\/cli\/|sim\/|bench\/)/],
     [/^node:(net|tls|dgram|https|http2)$/, /^(gateway\/|node\/net\/|sim\/|bench\/)/],
     [/^koa$/, /^(gateway|bench)\//],
     [/^(commander|pino)$/, /^(node\/cli\/|sim\/repository)/],
-    [/^(zod|smol-toml|yaml)$/, /^node\/(config|config-file|data-directory|node-record)\.ts$/],
+    [
+      /^(zod|smol-toml|yaml)$/,
+      /^node\/process\/(config|config-file|data-directory|node-record)\.ts$/,
+    ],
     [/^(vitest|fast-check)$/, /^$/],
     [/^(@noble\/hashes|@napi-rs\/blake-hash)$/, /^(protocol\/hash\.ts|bench\/.*)$/],
   ]
@@ -180,7 +218,7 @@ describe('what a request carries', () => {
 
   it('is read by gateway/http/ascii.ts and gateway/http/http-date.ts: JavaScript would change its bytes', () => {
     const where = production.filter(
-      ({ path }) => /^gateway\/(?!conformance|ascii\.ts)/.test(path) && !isTest(path),
+      ({ path }) => /^gateway\/(?!conformance|http\/ascii\.ts)/.test(path) && !isTest(path),
     )
     expect(where.length).toBeGreaterThan(50)
     expect(findings(where, banned)).toEqual([])

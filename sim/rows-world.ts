@@ -19,8 +19,8 @@ import { blockKey } from '../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { compareBallots, type Ballot } from '../protocol/register/ballot.ts'
-import type { Compaction } from '../node/log/compaction.ts'
-import type { Scrub } from '../node/log/scrub.ts'
+import { compactionOf, type Compaction } from '../node/log/compaction.ts'
+import { scrubOf, type Scrub } from '../node/log/scrub.ts'
 import { segmentPath } from '../node/log/segment.ts'
 import { Store } from '../node/log/store.ts'
 import type { LogPosition, NewRecord, StoreOptions } from '../node/log/types.ts'
@@ -111,7 +111,7 @@ export class RowsWorld {
       if (this.disk.halted) return false
       throw error
     }
-    this.compaction = this.store.compaction({
+    this.compaction = compactionOf(this.store, {
       deadShareMax: 0.067,
       gainBytesMin: 12 << 10,
       graceMs: 1,
@@ -184,7 +184,7 @@ export class RowsWorld {
   async scrub(operations = 0, key?: RegisterKey): Promise<Scrub> {
     const store = this.store as Store
     const isStopped = (): boolean => false
-    const scrub = store.scrub({
+    const scrub = scrubOf(store, {
       bytesPerSecond: 1e9,
       patienceMs: 100,
       fetch: ({ key }) => {

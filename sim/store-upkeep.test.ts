@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'
 import type { Compaction } from '../node/log/compaction.ts'
-import type { Scrub } from '../node/log/scrub.ts'
+import { scrubOf, type Scrub } from '../node/log/scrub.ts'
 import type { Store } from '../node/log/store.ts'
 import type { LogPosition, NewRecord } from '../node/log/types.ts'
 import { StoreWorld } from './store-world.ts'
@@ -105,7 +105,7 @@ describe('scrub', () => {
     fetch: (key: string) => void = () => {},
   ): Promise<{ scrub: Scrub; asked: string[] }> {
     const asked: string[] = []
-    const scrub = (world.store as Store).scrub({
+    const scrub = scrubOf(world.store as Store, {
       patienceMs: 3_000,
       fetch: ({ key }) => {
         asked.push(key)

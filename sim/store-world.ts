@@ -5,7 +5,7 @@
 
 import { bytesOf, byteString } from '../protocol/bytes.ts'
 import type { ByteString } from '../protocol/ids.ts'
-import type { Compaction } from '../node/log/compaction.ts'
+import { compactionOf, type Compaction } from '../node/log/compaction.ts'
 import { Store } from '../node/log/store.ts'
 import type {
   Damage,
@@ -148,7 +148,7 @@ export class StoreWorld {
           : [{ key: bytesOf(damage.identity.key), value: rowOf(damage) }],
     })
     this.store = await this.clock.settle(opening)
-    this.compaction = this.store.compaction({
+    this.compaction = compactionOf(this.store, {
       deadShareMax: 0.067,
       gainBytesMin: 12 << 10,
       graceMs: 1,

@@ -5,7 +5,7 @@
 
 import type { Identity } from '../port/backend.ts'
 import { sourceIp } from './condition-values.ts'
-import type { GatewayLogger } from '../gate.ts'
+import type { GatewayLogger } from '../port/logger.ts'
 import type { QueryRecord } from '../port/iam-backend.ts'
 import type { S3Request } from '../http/request.ts'
 

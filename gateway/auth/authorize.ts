@@ -13,7 +13,7 @@ import type { BucketAccess, Identity } from '../port/backend.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from '../http/errors.ts'
 import { denied } from './explain.ts'
-import type { InTurns } from '../http/lane.ts'
+import type { InTurns } from '../port/in-turns.ts'
 
 /** Who sends a request without a signature. */
 export const ANONYMOUS: Identity = {

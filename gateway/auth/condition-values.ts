@@ -11,11 +11,21 @@ import type { ContextValues } from '../../protocol/iam/template.ts'
 import { plainAddress } from '../http/address.ts'
 import type { Identity } from '../port/backend.ts'
 import { parseCopySource } from '../http/copy-source.ts'
-import type { Operation } from '../s3/operation.ts'
 import type { S3Request } from '../http/request.ts'
 import type { AuthResult } from './auth.ts'
 
 /** What conditions may speak of. */
+/** What conditions ask of the operation that a request is: its name, and the names that it understands. */
+export interface JudgedOperation {
+  /** AWS's name. */
+  readonly name: string
+  readonly action: string
+  readonly query: ReadonlySet<string>
+  readonly headers: ReadonlySet<string>
+  readonly conditions: ReadonlySet<string>
+  readonly refusedHeaders: ReadonlySet<string>
+}
+
 export interface Circumstances {
   readonly request: S3Request
   readonly auth: AuthResult
@@ -23,7 +33,7 @@ export interface Circumstances {
   readonly region: string
   readonly nowMs: number
   /** Absent where a request of the query API is judged. */
-  readonly operation?: Operation | undefined
+  readonly operation?: JudgedOperation | undefined
 }
 
 export class ConditionValues implements ContextValues {
@@ -126,14 +136,14 @@ export class ConditionValues implements ContextValues {
 function ownHeader(
   name: string,
   headers: S3Request['headers'],
-  operation: Operation | undefined,
+  operation: JudgedOperation | undefined,
 ): string | undefined {
   const counts = operation?.headers.has(name) === true || operation?.refusedHeaders.has(name)
   return counts === true ? headers[name] : undefined
 }
 
 /** s3:PutObject is the right of uploads' steps too, which can carry no condition and make no object. */
-function creates({ name, action }: Operation): string | undefined {
+function creates({ name, action }: JudgedOperation): string | undefined {
   if (action !== 's3:PutObject') return undefined
   return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))
 }

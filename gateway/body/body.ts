@@ -9,7 +9,13 @@
 
 import { createHash, hash } from 'node:crypto'
 
-import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import type {
+  ChecksumAlgorithm,
+  Checksums,
+  ObjectBody,
+  SealedBody,
+  SmallBody,
+} from '../port/backend.ts'
 import {
   checksumHeader,
   contentMd5,

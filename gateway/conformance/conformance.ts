@@ -23,12 +23,7 @@ import { STEERING_CASES } from './steering.ts'
 import { VERSION_LISTING_CASES } from './version-listing.ts'
 import { VERSION_WRITE_CASES } from './version-writes.ts'
 import { VERSION_CASES } from './versions.ts'
-import {
-  clientOf,
-  sendRaw,
-  type ConformanceCase,
-  type ConformanceTarget,
-} from './world.ts'
+import { clientOf, sendRaw, type ConformanceCase, type ConformanceTarget } from './world.ts'
 
 export type { ConformanceCase, ConformanceTarget } from './world.ts'
 

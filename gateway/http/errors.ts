@@ -4,7 +4,7 @@
  */
 
 import { OverloadedError, type StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
-import { escapeXml, XML_DECLARATION } from './xml.ts'
+import { escapeXml, XML_DECLARATION } from './xml-text.ts'
 
 /** AWS's code → status and AWS's own words. */
 const TABLE = {

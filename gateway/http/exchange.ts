@@ -3,7 +3,8 @@
  * (watch.ts). Made for each request, so it costs little: the signal exists only once asked for.
  */
 
-import type { Credential, RequestContext } from '../port/backend.ts'
+import type { Credential } from '../port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { S3Request } from './request.ts'
 
 export type AbortCause =

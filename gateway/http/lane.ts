@@ -18,9 +18,6 @@ const TURN_MS_MAX = 8
 /** Simulated clocks stand still while code runs: there the count ends a turn. */
 const SLICES_PER_TURN = 8
 
-/** Runs work: its result at once when it is small. */
-export type InTurns = <T>(work: Work<T>) => T | Promise<T>
-
 /** Whose work it is. */
 export interface LaneOwner {
   readonly aborted?: AbortCause | undefined

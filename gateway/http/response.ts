@@ -1,7 +1,7 @@
 /** What an operation answers, before HTTP: a plain record. */
 
 import { isUtf8 } from 'node:buffer'
-import { XML_DECLARATION, S3_NAMESPACE } from './xml.ts'
+import { XML_DECLARATION, S3_NAMESPACE } from './xml-text.ts'
 
 export type ResponseHeaders = Record<string, string>
 

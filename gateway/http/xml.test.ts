@@ -4,16 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { OverloadedError, StoreError } from '../../protocol/errors.ts'
 import { finish } from '../../protocol/work.ts'
-import {
-  childText,
-  encodeUrl,
-  escapeXml,
-  joinedRows,
-  parseXml,
-  parsingXml,
-  tag,
-  xmlDocument,
-} from './xml.ts'
+import { childText, encodeUrl, joinedRows, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
+import { escapeXml } from './xml-text.ts'
 
 const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
 const parse = (text: string) => parseXml(Buffer.from(text), LIMITS)

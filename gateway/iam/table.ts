@@ -1,8 +1,15 @@
 /** The query API's rows as the table of operations shows them: capabilities and documents. */
 
-import type { QueryRow } from '../routes/compatibility.ts'
 import { ABSENT_ACTIONS } from './absent.ts'
 import { IAM_ACTIONS } from './operations.ts'
+
+/** An action of the query API, as the tables show it. */
+export interface QueryRow {
+  readonly service: 'iam' | 'sts'
+  readonly name: string
+  readonly action: string
+  readonly support: 'full' | 'none'
+}
 
 const STS_ABSENT: ReadonlySet<string> = new Set([
   'AssumeRoleWithSAML',

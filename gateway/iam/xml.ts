@@ -1,6 +1,7 @@
 /** What the query API answers: AWS's documents around results and errors. */
 
-import { escapeXml, tag, XML_DECLARATION } from '../http/xml.ts'
+import { tag } from '../http/xml.ts'
+import { escapeXml, XML_DECLARATION } from '../http/xml-text.ts'
 import type { IamResult, ResultValue } from '../port/iam-backend.ts'
 
 export type QueryService = 'iam' | 'sts'

@@ -30,12 +30,12 @@ import type {
   ObjectReader,
   PartInfo,
   PutResult,
-  RequestContext,
   SealedBody,
   SmallBody,
   UploadInfo,
   WriteCondition,
 } from '../port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 import { principalsOf } from './memory-principals.ts'

@@ -6,7 +6,11 @@
  */
 
 import { StoreError } from '../../protocol/errors.ts'
-import { NULL_VERSION_ID, sequenceOfVersionId, versionIdOf } from '../../protocol/object/version-id.ts'
+import {
+  NULL_VERSION_ID,
+  sequenceOfVersionId,
+  versionIdOf,
+} from '../../protocol/object/version-id.ts'
 import type {
   ChecksumAlgorithm,
   Checksums,

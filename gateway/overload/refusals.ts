@@ -4,7 +4,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { GatewayClock } from '../http/clock.ts'
 import { S3Error } from '../http/errors.ts'
 import { RequestAborted, type Exchange } from '../http/exchange.ts'
-import type { GatewayLogger } from '../gate.ts'
+import type { GatewayLogger } from '../port/logger.ts'
 
 const LINE_EVERY_MS = 10_000
 /** Reasons are texts of the program; should one name a key, it does not become a series of its own. */

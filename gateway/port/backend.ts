@@ -7,21 +7,12 @@
  * (protocol/errors.ts). Every method is linearizable for each key (docs/correctness.md 7).
  */
 
+import type { RequestContext } from '../../protocol/context.ts'
 import type { LayoutBackend } from './layout.ts'
 import type { LocateResult } from './locate-result.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { SecretStatus, TokenStatus } from './status.ts'
 import type { PrincipalDirectory } from './principals.ts'
-
-/** Travels with one request through backend and peers. */
-export interface RequestContext {
-  /** S3's name of the operation: PutObject … for metrics. */
-  readonly operation: string
-  /** Aborted when the client is gone or the deadline has passed. */
-  readonly signal: AbortSignal
-  /** Quorum round trips that the request waited for one after the other. The backend adds. */
-  rounds: number
-}
 
 export interface BucketInfo {
   readonly name: string

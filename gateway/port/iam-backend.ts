@@ -7,8 +7,9 @@
  */
 
 import type { ContextValues } from '../../protocol/iam/template.ts'
-import type { Identity, RequestContext } from './backend.ts'
-import type { InTurns } from '../http/lane.ts'
+import type { Identity } from './backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
+import type { InTurns } from './in-turns.ts'
 
 /** A list, a record or text, as the query protocol's 'Tags.member.1.Key=…' unfold. Null-prototype. */
 export type QueryValue = string | readonly QueryValue[] | QueryRecord

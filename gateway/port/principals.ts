@@ -1,7 +1,7 @@
 /** Whom the ARNs of a policy mean: asked once, when the policy is stored. */
 
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
-import type { RequestContext } from './backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 
 /** The users and roles of all accounts. Linearizable. */
 export interface PrincipalDirectory {

@@ -3,6 +3,7 @@
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
 import { documentedNames } from './documented-names.ts'
+import type { QueryRow } from '../iam/table.ts'
 import type { Operation } from '../s3/operation.ts'
 import { jsonResponse, type S3Response } from '../http/response.ts'
 
@@ -11,14 +12,6 @@ export type Support = 'full' | 'unconfigured' | 'none'
 export function supportOf(operation: Operation): Support {
   if (operation.run === undefined) return 'none'
   return operation.answersUnconfigured === true ? 'unconfigured' : 'full'
-}
-
-/** An action of the query API, as the tables show it. */
-export interface QueryRow {
-  readonly service: 'iam' | 'sts'
-  readonly name: string
-  readonly action: string
-  readonly support: 'full' | 'none'
 }
 
 const SIGV2_METHODS: Readonly<Record<SigV2, readonly string[]>> = {

@@ -1,7 +1,8 @@
 /** What several operations share: headers in and out, owners, small checks of parameters. */
 
 import { upperCase } from '../http/ascii.ts'
-import { childText, escapeXml, type XmlElement } from '../http/xml.ts'
+import { childText, type XmlElement } from '../http/xml.ts'
+import { escapeXml } from '../http/xml-text.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../port/backend.ts'
 import { storedContentEncoding } from '../body/body.ts'
 import {

@@ -8,7 +8,12 @@ import { readBody } from '../body/body.ts'
 import { deleteCondition } from './conditions.ts'
 import { fromStoreError, S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
+import {
+  emptyResponse,
+  xmlResponse,
+  type ResponseHeaders,
+  type S3Response,
+} from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { mapBounded } from './common.ts'
 import { versionOf } from './version.ts'

@@ -4,7 +4,8 @@ import type { ListedVersion, ListVersionsPage } from '../port/backend.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
 import {
   commonXml,

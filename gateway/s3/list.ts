@@ -7,7 +7,8 @@ import type { ListedObject, ListPage } from '../port/backend.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { encodeUrl, escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { encodeUrl, joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
 /** How names are written: as XML, or form-encoded when the client asked for it. */

@@ -7,8 +7,14 @@ import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { parseCopySourceRange } from '../http/range.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
-import { escapeXml, joinedRows, tag, xmlDate } from '../http/xml.ts'
+import {
+  emptyResponse,
+  xmlResponse,
+  type ResponseHeaders,
+  type S3Response,
+} from '../http/response.ts'
+import { joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { escapeXml } from '../http/xml-text.ts'
 import {
   algorithmHeader,
   bucketOwner,

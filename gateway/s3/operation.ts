@@ -1,7 +1,8 @@
 /** What one row of the table of operations says (operations.ts), and what its handler is given. */
 
-import type { Backend, BucketAccess, Identity, RequestContext } from '../port/backend.ts'
-import type { InTurns } from '../http/lane.ts'
+import type { Backend, BucketAccess, Identity } from '../port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
+import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'
 import type { S3Response } from '../http/response.ts'
 import type { AuthResult, SigV2 } from '../auth/auth.ts'

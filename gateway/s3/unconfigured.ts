@@ -6,8 +6,13 @@
 import { readBody } from '../body/body.ts'
 import { S3Error, type S3ErrorCode } from '../http/errors.ts'
 import type { Call, Handler } from './operation.ts'
-import { emptyResponse, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
-import { escapeXml } from '../http/xml.ts'
+import {
+  emptyResponse,
+  xmlResponse,
+  type ResponseHeaders,
+  type S3Response,
+} from '../http/response.ts'
+import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, ownerXml } from './common.ts'
 import { addVersion, versionOf } from './version.ts'
 

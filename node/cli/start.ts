@@ -8,7 +8,13 @@ import { openAccessLog } from './access-file.ts'
 import { awsLine } from './aws-line.ts'
 import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
-import type { NodeHooks, Progress, RunningNode, StartChoices, StartNode } from '../process/running-node.ts'
+import type {
+  NodeHooks,
+  Progress,
+  RunningNode,
+  StartChoices,
+  StartNode,
+} from '../process/running-node.ts'
 import { checkOrigin, checkReplace, loadConfig, type StartOptions } from './settings.ts'
 import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'

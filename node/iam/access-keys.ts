@@ -6,7 +6,8 @@
  * account-keys.ts. The secret is shown once, in the answer that makes it.
  */
 
-import type { Identity, RequestContext } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'

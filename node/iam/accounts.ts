@@ -6,7 +6,7 @@
  * and looked through then, so that nothing comes into it unseen; what is found opens it again.
  */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { AccountRecord } from '../../protocol/codec/versioned.ts'
 import { accountOf } from '../objects/account-record.ts'

@@ -13,7 +13,8 @@
  * after the mark and takes it away; so never both.
  */
 
-import type { PolicyText, RequestContext } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'

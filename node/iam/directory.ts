@@ -13,7 +13,7 @@
 
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { directoryKind, directoryOf, type RecordKind, type Records } from './records.ts'
 import type { DirectoryRecord } from '../../protocol/iam/name-record.ts'

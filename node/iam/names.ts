@@ -13,7 +13,7 @@
  */
 
 import type { DirectoryEntry, NameRecord } from '../../protocol/iam/name-record.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Random } from '../env/ports.ts'
 import type { Directory } from './directory.ts'
 import { accessDenied, alreadyExists, concurrentModification, noSuchEntity } from './errors.ts'

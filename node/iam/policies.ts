@@ -1,6 +1,6 @@
 /** Managed policies: actions of the query API on them and their versions. */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult, ResultValue } from '../../gateway/port/iam-backend.ts'
 import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import {

@@ -4,7 +4,7 @@
  * never out of date in a decision.
  */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { PrincipalDirectory } from '../../gateway/port/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import {

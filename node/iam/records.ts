@@ -20,7 +20,7 @@ import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { ChangeOutcome, Registers } from '../quorum/registers.ts'
 
 /** One kind of record: where it lies and how it is written. */

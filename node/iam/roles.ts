@@ -1,6 +1,6 @@
 /** Roles: actions of the query API on them, their trust policies and their inline policies. */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/port/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'

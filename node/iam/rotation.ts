@@ -9,7 +9,7 @@
  */
 
 import { secretId } from '../../protocol/layout/secret.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 import { internalContext } from '../tools/internal-context.ts'

@@ -1,6 +1,6 @@
 /** The IAM role of a node: each action of the table of operations goes to the module that answers it. */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import {
   IamError,
   type IamBackend,

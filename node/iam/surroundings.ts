@@ -3,7 +3,7 @@
  * Read for checks of rights (rights.ts): each bucket and role of the account once, as it is now.
  */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Policy } from '../../protocol/iam/policy.ts'

@@ -1,6 +1,6 @@
 /** Users: actions of the query API on them. Their keys: access-keys.ts; their groups: groups.ts. */
 
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { entityArn, principalArn } from '../../protocol/iam/identity.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'

@@ -8,7 +8,8 @@
 
 import { utf8 } from '../../protocol/bytes.ts'
 import type { NodeId } from '../../protocol/ids.ts'
-import { NODE_ID, replicationOf } from '../../protocol/layout/entry.ts'
+import { replicationOf } from '../../protocol/layout/entry.ts'
+import { NODE_ID } from '../../protocol/ids.ts'
 import { fieldsOf, integerOf, matchOf, parseJson } from '../../protocol/layout/json.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'

@@ -16,7 +16,8 @@
 import { bytesOfHex, equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { ClusterId, NodeId } from '../../protocol/ids.ts'
-import { CLUSTER_ID, NODE_ID } from '../../protocol/layout/entry.ts'
+import { CLUSTER_ID } from '../../protocol/layout/entry.ts'
+import { NODE_ID } from '../../protocol/ids.ts'
 import {
   fieldsOf,
   integerOf,
@@ -25,7 +26,7 @@ import {
   parseJson,
   textOf,
 } from '../../protocol/layout/json.ts'
-import { TOKEN_ID } from '../../protocol/layout/tokens.ts'
+import { TOKEN_ID } from '../../protocol/layout/token-record.ts'
 import { MembershipError } from './errors.ts'
 
 const VERSION = 2

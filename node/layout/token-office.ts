@@ -5,7 +5,7 @@
 
 import { hex } from '../../protocol/bytes.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
-import { TOKENS_MAX, type TokenRecord } from '../../protocol/layout/tokens.ts'
+import { TOKENS_MAX, type TokenRecord } from '../../protocol/layout/token-record.ts'
 import { tokensEntry } from '../../protocol/layout/transition.ts'
 import type { Clock, Network, Random } from '../env/ports.ts'
 import type { ChangeDriver } from './change-driver.ts'

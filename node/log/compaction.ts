@@ -300,3 +300,9 @@ export class Compaction {
     return this.state === 'stopped'
   }
 }
+
+/** Gives back dead bytes once it is started. The store needs `isLive`, and rows that say what they replace. */
+export function compactionOf(store: Store, limits: Partial<CompactionOptions> = {}): Compaction {
+  const { clock, logger, segmentSizeBytes } = store.options
+  return new Compaction({ segmentBytes: segmentSizeBytes, ...limits, store, clock, logger })
+}

@@ -416,3 +416,12 @@ function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
     offset < damage.offset + damage.lengthBytes
   )
 }
+
+/** For one pass over everything. */
+export function scrubOf(
+  store: Store,
+  handlers: Omit<ScrubOptions, 'store' | 'clock' | 'logger'>,
+): Scrub {
+  const { clock, logger } = store.options
+  return new Scrub({ ...handlers, store, clock, logger })
+}

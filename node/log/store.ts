@@ -10,7 +10,6 @@
 import { assert } from '../../protocol/assert.ts'
 import { EMPTY_BYTES, equalBytes, readU32, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
-import { Compaction, type CompactionOptions } from './compaction.ts'
 import { copiesOf } from './copies.ts'
 import { DeadBytes } from './dead-bytes.ts'
 import { errorCode } from './errors.ts'
@@ -22,7 +21,6 @@ import { mergeRange } from './merge-range.ts'
 import { logIsMissing, lossOfSegment } from './open-segments.ts'
 import { orphansOf } from './orphans.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
-import { Scrub, type ScrubOptions } from './scrub.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
 import type {
   Damage,
@@ -41,7 +39,7 @@ import { walkSegment } from './walk.ts'
 const EMPTY_LOG: LogEnd = { segment: 0, offset: 0 }
 
 export class Store {
-  private readonly options: StoreOptions
+  readonly options: StoreOptions
   private readonly log: Log
   private readonly index: Index
   private readonly writer: IndexWriter
@@ -353,18 +351,6 @@ export class Store {
   /** Up to where the log is flushed, and how many records it ever had (D2). */
   end(): { end: LogEnd; nextSequence: number } {
     return this.log.end()
-  }
-
-  /** Gives back dead bytes once it is started. Needs `isLive`, and rows that say what they replace. */
-  compaction(limits: Partial<CompactionOptions> = {}): Compaction {
-    const { clock, logger, segmentSizeBytes } = this.options
-    return new Compaction({ segmentBytes: segmentSizeBytes, ...limits, store: this, clock, logger })
-  }
-
-  /** For one pass over everything. */
-  scrub(handlers: Omit<ScrubOptions, 'store' | 'clock' | 'logger'>): Scrub {
-    const { clock, logger } = this.options
-    return new Scrub({ ...handlers, store: this, clock, logger })
   }
 
   stats(): StoreStats {

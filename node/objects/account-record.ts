@@ -5,7 +5,7 @@ import { accountCodec, type AccountRecord } from '../../protocol/codec/versioned
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Registers } from '../quorum/registers.ts'
 
 export interface AccountPlace {

@@ -6,7 +6,7 @@
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { RegisterKey } from '../../protocol/ids.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { AccountBuckets } from './account-buckets.ts'

@@ -6,7 +6,7 @@ import { bucketId, type BucketId } from '../../protocol/ids.ts'
 import type { Fence } from '../../protocol/register/types.ts'
 import type { BucketInfo } from '../../gateway/port/backend.ts'
 import { infoOf } from './bucket-record.ts'
-import type { FenceSource } from '../quorum/registers.ts'
+import type { FenceSource } from '../quorum/fence-source.ts'
 
 /** It is its own fence: `refresh` reads it again. */
 export class Bucket implements FenceSource {

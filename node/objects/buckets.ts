@@ -21,8 +21,8 @@ import type {
   BucketChange,
   BucketInfo,
   BucketSettings,
-  RequestContext,
 } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import { sameAccess } from '../../gateway/port/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { FreshCache } from '../tools/fresh.ts'

@@ -26,11 +26,11 @@ import type {
   CompletedPart,
   PartInfo,
   PutResult,
-  RequestContext,
   SealedBody,
   UploadInfo,
   WriteCondition,
 } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'
 import type { Clock } from '../env/ports.ts'

@@ -19,8 +19,8 @@ import type {
   ListRequest,
   ListVersionsPage,
   ListVersionsRequest,
-  RequestContext,
 } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Losses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister, ListWalk } from '../quorum/lister.ts'

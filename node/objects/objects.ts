@@ -37,10 +37,10 @@ import type {
   ObjectHeaders,
   ObjectReader,
   PutResult,
-  RequestContext,
   SmallBody,
   WriteCondition,
 } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies, WrittenBody } from '../quorum/body.ts'
 import type { Replicator } from '../quorum/replicator.ts'

@@ -26,7 +26,7 @@ import {
   type Wanted,
 } from '../../protocol/object/pages.ts'
 import { dataIdsOf } from '../../protocol/object/versions.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import { MissingBlockError } from '../quorum/missing-block.ts'
 import type { Replicator } from '../quorum/replicator.ts'
 

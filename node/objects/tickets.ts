@@ -9,7 +9,7 @@ import {
   withRefusedTicket,
   withTicket,
 } from '../../protocol/object/object.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Registers } from '../quorum/registers.ts'
 import type { UploadPlace } from './upload-record.ts'
 

@@ -23,11 +23,10 @@ import {
   uploadRange,
   uploadRegister,
 } from '../../protocol/keyspace/register-key.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { Reclaim } from './reclaim.ts'
-import type { UploadCare } from '../reclaim/scan.ts'
 import type { Bucket } from './bucket.ts'
 import { isAbortDue } from './bucket-record.ts'
 import type { Buckets } from './buckets.ts'
@@ -64,6 +63,14 @@ interface Ended {
   readonly state?: number
   /** Absent when it is gone. */
   readonly record?: UploadRecord | undefined
+}
+
+/** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
+export interface UploadCare {
+  upload(key: RegisterKey): Promise<void>
+  part(key: RegisterKey): Promise<void>
+  /** Of an object's register with tickets of completions. */
+  tickets(key: RegisterKey): Promise<void>
 }
 
 export interface UploadCarerOptions {

@@ -11,12 +11,8 @@ import {
 import { uploadCodec } from '../../protocol/codec/versioned.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { uploadIdOf, uploadRange } from '../../protocol/keyspace/register-key.ts'
-import type {
-  ListUploadsPage,
-  ListUploadsRequest,
-  RequestContext,
-  UploadInfo,
-} from '../../gateway/port/backend.ts'
+import type { ListUploadsPage, ListUploadsRequest, UploadInfo } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister } from '../quorum/lister.ts'
 import { UPLOAD_OPEN, uploadInfoOf } from './upload-record.ts'

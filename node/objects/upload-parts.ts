@@ -26,14 +26,15 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByPart } from '../../protocol/keyspace/owner.ts'
 import { partNumberOf, partRange } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Replicator } from '../quorum/replicator.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from '../quorum/lister.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { FenceSource, Registers } from '../quorum/registers.ts'
+import type { Registers } from '../quorum/registers.ts'
+import type { FenceSource } from '../quorum/fence-source.ts'
 import {
   dataIdsOf,
   UPLOAD_ABORTED,

@@ -42,7 +42,7 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { ChecksumAlgorithm, CompletedPart, UploadInfo } from '../../gateway/port/backend.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bucket } from './bucket.ts'
-import type { FenceSource } from '../quorum/registers.ts'
+import type { FenceSource } from '../quorum/fence-source.ts'
 import { checksumTypeOf, headersOf } from './versions.ts'
 
 export const UPLOAD_OPEN = 1

@@ -19,10 +19,10 @@ import type {
   ObjectBody,
   ObjectHeaders,
   PartInfo,
-  RequestContext,
   SmallBody,
   UploadInfo,
 } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'
 import type { Replicator } from '../quorum/replicator.ts'

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../env/ports.ts'
 import { unavailable } from './register-errors.ts'
-import type { FenceSource } from './registers.ts'
+import type { FenceSource } from './fence-source.ts'
 
 /**
  * A bucket that is gone means NoSuchBucket, but not when an accept may have happened: Unavailable. So is

@@ -16,7 +16,7 @@ import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { WireIntervalReply, WireListReply } from '../../protocol/rpc/messages.js'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
-import type { Bucket } from '../objects/bucket.ts'
+import type { FenceSource } from './fence-source.ts'
 import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from '../replica/list-service.ts'
 import type { Placement } from './registers.ts'
 
@@ -32,7 +32,7 @@ export interface ListRoundOptions {
   readonly peers: Peers
   readonly placement: Placement
   readonly clock: Clock
-  readonly bucket: Bucket
+  readonly bucket: FenceSource
   /** Rows of one shard. */
   readonly limit: number
   /** Everyone sends rows; else one of each shard does, and the others digests. */
@@ -73,7 +73,7 @@ export function askShards(
 class ListRound {
   readonly #options: ListRoundOptions
   readonly #shards: readonly Shard[]
-  readonly #fence: ReturnType<Bucket['current']>
+  readonly #fence: ReturnType<FenceSource['current']>
   readonly #epoch: number
   readonly #alone: boolean
   readonly #timers = new Set<() => void>()
@@ -115,7 +115,7 @@ class ListRound {
       if (this.#open === 0) this.#end()
     })
     const { bucket } = this.#options
-    if (this.#staleFence || !bucket.stands()) await bucket.refresh()
+    if (this.#staleFence || bucket.stands?.() === false) await bucket.refresh()
     return this.#shards.map((shard) => {
       const { sets, answers } = shard
       return this.#isAnswered(shard) ? { sets, answers } : undefined

@@ -21,10 +21,10 @@ import type { KeyRange } from '../../protocol/keyspace/key.ts'
 import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { WireIntervalReply } from '../../protocol/rpc/messages.js'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
-import type { Bucket } from '../objects/bucket.ts'
+import type { FenceSource } from './fence-source.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
 import type { Placement, Registers } from './registers.ts'
 
@@ -49,7 +49,7 @@ export interface ListedRow {
 }
 
 export interface Walk {
-  readonly bucket: Bucket
+  readonly bucket: FenceSource
   readonly shards: readonly number[]
   /** The registers of one shard behind `after` (a name, exclusive). */
   range(shard: number, after: ByteString | undefined): KeyRange<RegisterKey>

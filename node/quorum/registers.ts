@@ -37,13 +37,14 @@ import type {
   RegisterValue,
   ReplicaSets,
 } from '../../protocol/register/types.ts'
-import type { RequestContext } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { firstAnswer } from './first-answer.ts'
 import { BLOCK_RESULT, type Peers } from './peers.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { HostReply, PackedBlock } from '../replica/host-replies.ts'
 import { AcceptTally } from './accept-tally.ts'
+import type { FenceSource } from './fence-source.ts'
 import { refreshFence } from './fence-refresh.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from '../tools/keyed-queue.ts'
@@ -74,15 +75,6 @@ export interface Placement {
   sources?(partition: number): readonly NodeId[]
   /** A peer spoke of a later epoch: fetch and adopt it (L4). */
   observe(epoch: number, from: NodeId): Promise<void>
-}
-
-/** The bucket's fence, and how to get a fresh one when it is stale: throws NoSuchBucket (T8). */
-export interface FenceSource {
-  current(): Fence
-  refresh(): Promise<void>
-  /** False: the minima of the bucket may have been dropped meanwhile, so that replicas that obey prove
-   * nothing. Asked before anything is sent and, since it may have changed, of what was answered. */
-  stands?(): boolean
 }
 
 export interface RegistersOptions {

@@ -3,12 +3,29 @@
 import type { Gauge } from '../../gateway/port/backend.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import type { BlockMoves } from './block-moves.ts'
+
+/** Blocks that move in and that are dropped, since the start of this node. */
+export interface MoveFigures {
+  progress(): {
+    readonly pendingBytes: number
+    readonly doneBytes: number
+    readonly bytesPerSecond: number
+  }
+  readonly drop: {
+    readonly counters: {
+      readonly blocks: number
+      readonly bytes: number
+      readonly givenBytes: number
+    }
+    readonly left: number
+  }
+  readonly mover: { stuck(): { readonly size: number } }
+}
 
 export function moveGauges(
   view: LayoutView | undefined,
   isUp: (node: NodeId) => boolean,
-  moves: Pick<BlockMoves, 'progress' | 'drop' | 'mover'>,
+  moves: MoveFigures,
   copiedBytes: number,
 ): Gauge[] {
   const { pendingBytes, doneBytes, bytesPerSecond } = moves.progress()

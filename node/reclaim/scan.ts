@@ -17,6 +17,7 @@
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { decodeState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
+import type { UploadCare } from '../objects/upload-care.ts'
 import type { BlockKey, DataId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
@@ -40,14 +41,6 @@ const BUSY_PAUSE_MS = 1_000
 const FIRST_PAUSE_MS = 60_000
 /** A look at the registers of some data counts as so many rows. */
 const LOOK_ROWS = 4
-
-/** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
-export interface UploadCare {
-  upload(key: RegisterKey): Promise<void>
-  part(key: RegisterKey): Promise<void>
-  /** Of an object's register with tickets of completions. */
-  tickets(key: RegisterKey): Promise<void>
-}
 
 export interface ScanOptions {
   readonly self: NodeId

@@ -22,7 +22,8 @@ import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
 import { KeptBlocks } from '../replica/kept-blocks.ts'
 import { READERS_TOLD_MS, type Readers } from '../replica/readers.ts'
-import { Scan, type UploadCare } from './scan.ts'
+import { Scan } from './scan.ts'
+import { type UploadCare } from '../objects/upload-care.ts'
 import { Tombstones, type CollectingPeers } from '../replica/tombstones.ts'
 
 export interface SpaceSettings {

@@ -42,7 +42,13 @@ import { isNoSpace } from '../log/errors.ts'
 import { PLACES_MAX } from '../log/losses.ts'
 import type { LogPosition, Loss } from '../log/types.ts'
 import type { Disk, Logger } from '../env/ports.ts'
-import { HASH_BYTES, latestSlot, TwoSlotFile, type Found, type SlotForm } from '../tools/two-slot-file.ts'
+import {
+  HASH_BYTES,
+  latestSlot,
+  TwoSlotFile,
+  type Found,
+  type SlotForm,
+} from '../tools/two-slot-file.ts'
 
 export const FORGOTTEN_FILE = 'forgotten'
 

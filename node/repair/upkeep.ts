@@ -4,8 +4,8 @@ import type { Gauge, ScrubStatus, UpkeepStatus } from '../../gateway/port/backen
 import type { BlockKey } from '../../protocol/ids.ts'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { BlockStore } from '../replica/blocks.ts'
-import type { Compaction } from '../log/compaction.ts'
-import type { Scrub } from '../log/scrub.ts'
+import { compactionOf, type Compaction } from '../log/compaction.ts'
+import { scrubOf, type Scrub } from '../log/scrub.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock, Disk, Logger } from '../env/ports.ts'
 import { checkDigests } from '../replica/digest-check.ts'
@@ -75,7 +75,7 @@ export class Upkeep {
   constructor(options: UpkeepOptions) {
     this.#options = options
     const { store, compactionIntervalMs, compactionBytesPerSecond } = options
-    this.compaction = store.compaction({
+    this.compaction = compactionOf(store, {
       intervalMs: compactionIntervalMs,
       bytesPerSecond: compactionBytesPerSecond,
       deadShareMax: options.compactionDeadShare,
@@ -202,7 +202,7 @@ export class Upkeep {
 
   async #pass(now: boolean): Promise<void> {
     const { store, clock, blocks, disk, resync, partitions, scrubBytesPerSecond } = this.#options
-    const scrub = store.scrub({
+    const scrub = scrubOf(store, {
       bytesPerSecond: now ? SCRUB_NOW_RATE : scrubBytesPerSecond,
       fetch: ({ type, partition, key }) => {
         if (type === RECORD.block) blocks.noteDamage(key as BlockKey)

@@ -15,7 +15,7 @@
 
 import { equalBytes, hex, utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
-import type { ClusterId, NodeId, StorageId } from '../ids.ts'
+import { NODE_ID, type ClusterId, type NodeId, type StorageId } from '../ids.ts'
 import { PLACEMENT, type PlacementVersion } from '../keyspace/placement.ts'
 import type { Ballot } from './ballot.ts'
 import {
@@ -29,7 +29,7 @@ import {
   textOf,
 } from './json.ts'
 import { readSecret, secretJson, type SecretRecord } from './secret.ts'
-import { readTokens, tokenJson, type TokenRecord } from './tokens.ts'
+import { readTokens, tokenJson, type TokenRecord } from './token-record.ts'
 
 const VERSION = 1
 export const MEMBERS_MAX = 100_000
@@ -38,7 +38,6 @@ export const NAME_LENGTH_MAX = 64
 export const REPLICATION_MAX = 15
 /** Earlier placements whose blocks may still be on their way to the members of today. */
 export const SOURCES_MAX = 3
-export const NODE_ID = /^[1-9A-HJ-NP-Za-km-z]{8,128}$/
 export const STORAGE_ID = /^[0-9a-f]{24}$/
 export const CLUSTER_ID = /^[0-9a-f]{32}$/
 export const HASH = /^[0-9a-f]{64}$/

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../bytes.ts'
 import { decodeEntry, encodeEntry, entryHash, type LayoutEntry } from './entry.ts'
 import { member, stable } from './testing.ts'
-import { redeemed, type TokenRecord } from './tokens.ts'
+import { redeemed } from './tokens.ts'
+import { type TokenRecord } from './token-record.ts'
 import { jointEntry, stableEntry, tokensEntry, transitionFault } from './transition.ts'
 
 const [a, b, c, d] = [member('a'), member('b'), member('c'), member('d')]

@@ -4,7 +4,7 @@ import { entryFault, type Predecessors } from './certificate.ts'
 import { CAUSES, replicationOf, STATES } from './entry.ts'
 import type { LayoutEntry, Member, Source } from './entry.ts'
 import { decide, member, stable, verify } from './testing.ts'
-import type { TokenRecord } from './tokens.ts'
+import type { TokenRecord } from './token-record.ts'
 import {
   jointEntry,
   movedEntry,

@@ -27,7 +27,8 @@ import {
   unlessDefault,
 } from './entry.ts'
 import { rotationFault, type SecretRecord } from './secret.ts'
-import { issueFault, redemptionFault, type TokenRecord } from './tokens.ts'
+import { issueFault, redemptionFault } from './tokens.ts'
+import { type TokenRecord } from './token-record.ts'
 
 /** What a change of the layout makes of the members. */
 export interface NextLayout {

@@ -9,13 +9,8 @@ import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from '../../gateway/s3
 import { BLOCK_LIMITS, parsePublicAccessBlock } from '../../gateway/s3/policy.ts'
 import { parseVersioning, VERSIONING_LIMITS } from '../../gateway/s3/versioning.ts'
 import { ChunkedDecoder } from '../../gateway/body/chunked.ts'
-import {
-  encodeUrl,
-  escapeXml,
-  parsingXml,
-  xmlDocument,
-  type XmlElement,
-} from '../../gateway/http/xml.ts'
+import { encodeUrl, parsingXml, xmlDocument, type XmlElement } from '../../gateway/http/xml.ts'
+import { escapeXml } from '../../gateway/http/xml-text.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { finish, type Work } from '../../protocol/work.ts'
 import { promise, some, text, WORD, type Subject } from './subject.ts'

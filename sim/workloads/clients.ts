@@ -1,7 +1,8 @@
 /** What all workloads share: any node's backend, patience, contents that a number gives. */
 
 import { StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
-import type { Backend, RequestContext } from '../../gateway/port/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { RequestContext } from '../../protocol/context.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 
 /** A client gives up on a node that does not answer: what it asked for may still happen. */

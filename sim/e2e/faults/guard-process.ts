@@ -5,7 +5,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import type { GuardLine } from './guard.ts'
+import type { GuardLine } from './guard-line.ts'
 
 const COMMAND_MS = 20_000
 const DEATH_MS = 5_000

@@ -5,13 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-
-export type GuardLine =
-  /** A process group to kill. */
-  | { readonly own: number }
-  | { readonly disown: number }
-  /** A command to run; the last one runs first. */
-  | { readonly undo: readonly string[] }
+import type { GuardLine } from './guard-line.ts'
 
 export class Guard {
   readonly #process: ChildProcess

@@ -1,0 +1,30 @@
+/** Text that goes into XML: the declaration, S3's name space, and escapes. */
+
+import { upperCase } from './ascii.ts'
+
+export const XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
+
+// Control characters are no XML 1.0, not even as references; AWS writes the references all the same.
+// Clients that care ask for encoding-type=url.
+// oxlint-disable-next-line no-control-regex
+const SPECIAL = /[&<>"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g
+
+/** For text and for double-quoted attribute values. */
+export function escapeXml(text: string): string {
+  if (!SPECIAL.test(text)) return text
+  const escaped = text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+  if (!CONTROL.test(escaped)) return escaped
+  return escaped.replace(
+    CONTROLS,
+    (character) => `&#x${upperCase(character.charCodeAt(0).toString(16))};`,
+  )
+}

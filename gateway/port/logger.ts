@@ -1,0 +1,8 @@
+/** Where the gateway writes what its operator should know. */
+
+export interface GatewayLogger {
+  debug(fields: Record<string, unknown>, message: string): void
+  info(fields: Record<string, unknown>, message: string): void
+  warn(fields: Record<string, unknown>, message: string): void
+  error(fields: Record<string, unknown>, message: string): void
+}
