@@ -10,7 +10,7 @@ import { eachLimited, RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import type { MeasureOptions } from './measure.ts'
 import { writeReplay } from './presign.ts'
-import { figure, table } from './table.ts'
+import { figure, printTable } from './table.ts'
 import { wrk } from './wrk.ts'
 
 const ratioMax = 1.3
@@ -56,7 +56,7 @@ export async function listGrowth(options: MeasureOptions): Promise<string[]> {
       lines.push([String(count), figure(result.perSecond), figure(result.p50Ms)])
     }
     client.close()
-    console.log(`\n${table(['LIST in a bucket of keys', 'pages/s', 'p50 ms'], lines)}`)
+    console.log(`\n${printTable(['LIST in a bucket of keys', 'pages/s', 'p50 ms'], lines)}`)
     const ratio = (perSecond[0] ?? 0) / (perSecond[1] ?? 1)
     console.log(`ratio ${ratio.toFixed(2)}, reach ${ratioMax}`)
     return ratio > ratioMax ? [`list-growth: ratio ${ratio.toFixed(2)}, below its reach`] : []

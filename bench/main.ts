@@ -17,8 +17,8 @@ import type { Measured } from './measure.ts'
 import { measureMemory } from './memory.ts'
 import { measureRounds } from './rounds.ts'
 import { rows } from './rows.ts'
-import type { Row } from './rows.ts'
-import { figure, table } from './table.ts'
+import type { BenchRow } from './rows.ts'
+import { figure, printTable } from './table.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,7 +33,7 @@ const { values } = parseArgs({
 })
 
 interface Line {
-  readonly row: Row
+  readonly row: BenchRow
   readonly floor: Measured
   readonly shoal?: Measured
 }
@@ -87,7 +87,7 @@ async function main(): Promise<number> {
       const shoal = values['floor-only'] ? undefined : await measureShoal(row, options)
       const line: Line = shoal === undefined ? { row, floor } : { row, floor, shoal }
       lines.push(line)
-      console.log(table(heads, [lineOf(line)]))
+      console.log(printTable(heads, [lineOf(line)]))
       if (shoal !== undefined && shoal.perSecond / floor.perSecond < row.reach) {
         failures.push(`${row.name}: below its reach of ${row.reach}`)
       }
@@ -96,7 +96,7 @@ async function main(): Promise<number> {
       console.log(`${row.title}: FAILED\n${failures.at(-1) ?? ''}`)
     }
   }
-  if (lines.length > 1) console.log(`\n${table(heads, lines.map(lineOf))}`)
+  if (lines.length > 1) console.log(`\n${printTable(heads, lines.map(lineOf))}`)
 
   const runExtra = async (name: string, extra: () => Promise<string[]>): Promise<void> => {
     if (!wanted(name) || values['floor-only']) return

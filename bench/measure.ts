@@ -12,7 +12,7 @@ import { eachLimited, RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import type { Credentials } from './harness/sign.ts'
 import { writeReplay } from './presign.ts'
-import type { Row } from './rows.ts'
+import type { BenchRow } from './rows.ts'
 import { wrk } from './wrk.ts'
 import type { WrkResult } from './wrk.ts'
 
@@ -42,16 +42,16 @@ export interface MeasureOptions {
   readonly warmUpSeconds: number
 }
 
-export async function measureFloor(row: Row, options: MeasureOptions): Promise<Measured> {
+export async function measureFloor(row: BenchRow, options: MeasureOptions): Promise<Measured> {
   return measure(row, options, await startFloor(row, options.directory))
 }
 
-export async function measureShoal(row: Row, options: MeasureOptions): Promise<Measured> {
+export async function measureShoal(row: BenchRow, options: MeasureOptions): Promise<Measured> {
   return measure(row, options, await startShoal(row, options.directory))
 }
 
 /** The floor takes any signature. */
-async function startFloor(row: Row, directory: string): Promise<Target> {
+async function startFloor(row: BenchRow, directory: string): Promise<Target> {
   const data = mkdtempSync(join(directory, 'floor-'))
   const port = await freeBasePort(1)
   const script = fileURLToPath(new URL('./floor.ts', import.meta.url))
@@ -73,7 +73,7 @@ async function startFloor(row: Row, directory: string): Promise<Target> {
   }
 }
 
-async function startShoal(row: Row, directory: string): Promise<Target> {
+async function startShoal(row: BenchRow, directory: string): Promise<Target> {
   const dataDir = mkdtempSync(join(directory, 'shoal-'))
   const shoal = await Shoal.start({ nodes: row.nodes, dataDir })
   const client = new RawClient(shoal.endpoints[0] ?? '', shoal.credentials)
@@ -109,11 +109,11 @@ function keysOf(prefix: string, count: number): string[] {
 }
 
 /** More keys than a server answers in the time, so that each PUT makes a new object. */
-function putKeys(row: Row, seconds: number): number {
+function putKeys(row: BenchRow, seconds: number): number {
   return row.sizeBytes > 1 << 20 ? 400 * seconds : 20_000 * seconds
 }
 
-async function measure(row: Row, options: MeasureOptions, target: Target): Promise<Measured> {
+async function measure(row: BenchRow, options: MeasureOptions, target: Target): Promise<Measured> {
   const files = mkdtempSync(join(options.directory, 'wrk-'))
   mkdirSync(files, { recursive: true })
   try {
@@ -162,7 +162,7 @@ function cpuOf(target: Target): number {
 }
 
 /** What a GET or a LIST needs beforehand; returns the keys to ask for. */
-async function store(row: Row, target: Target, body: Uint8Array): Promise<string[]> {
+async function store(row: BenchRow, target: Target, body: Uint8Array): Promise<string[]> {
   if (row.work === 'put') return []
   const client = new RawClient(target.endpoint, target.credentials)
   const count = row.work === 'list' ? 10_000 : row.sizeBytes > 1 << 20 ? 32 : 2_000

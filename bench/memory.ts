@@ -8,11 +8,11 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { memory } from './harness/proc.ts'
-import { sleep } from './harness/process.ts'
+import { pauseMs } from './harness/process.ts'
 import { RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
 import { objectPath, signHeaders } from './harness/sign.ts'
-import { table } from './table.ts'
+import { printTable } from './table.ts'
 
 const mebi = 1 << 20
 const idleMiBMax = 200
@@ -31,7 +31,7 @@ export async function measureMemory(): Promise<string[]> {
     ['3 nodes, idle for 15 s: the fattest', idle.toFixed(0), `${idleMiBMax}`],
     [`1 node, ${uploads} slow uploads of 5 GiB`, loaded.toFixed(0), `${uploadsMiBMax}`],
   ]
-  console.log(`\n${table(['memory', 'RSS MiB', 'reach'], lines)}`)
+  console.log(`\n${printTable(['memory', 'RSS MiB', 'reach'], lines)}`)
   const failures: string[] = []
   if (idle > idleMiBMax) failures.push(`memory: ${idle.toFixed(0)} MiB idle, below its reach`)
   if (loaded > uploadsMiBMax) failures.push(`memory: ${loaded.toFixed(0)} MiB, below its reach`)
@@ -41,7 +41,7 @@ export async function measureMemory(): Promise<string[]> {
 async function idleMiB(): Promise<number> {
   const shoal = await Shoal.start({ nodes: 3 })
   try {
-    await sleep(15_000)
+    await pauseMs(15_000)
     return Math.max(...shoal.pids().map((pid) => memory(pid).rssBytes)) / mebi
   } finally {
     await shoal.close()
@@ -62,12 +62,12 @@ async function uploadsMiB(): Promise<number> {
       socket.once('close', () => closed++)
       socket.on('error', () => {})
       sockets.push(socket)
-      if (i % 50 === 49) await sleep(50)
+      if (i % 50 === 49) await pauseMs(50)
     }
     const piece = randomBytes(bytesPerSecond)
     for (let second = 0; second < seconds; second++) {
       for (const socket of sockets) if (!socket.destroyed) socket.write(piece)
-      await sleep(1_000)
+      await pauseMs(1_000)
     }
     if (closed > 0) throw new Error(`memory: ${closed} of ${uploads} slow uploads were closed`)
     await client.must({ method: 'GET', bucket })

@@ -1,7 +1,7 @@
 /** Requests presigned beforehand, so that the client costs little while it measures. */
 
 import { writeFileSync } from 'node:fs'
-import { objectPath, presign } from './harness/sign.ts'
+import { objectPath, presignUrl } from './harness/sign.ts'
 import type { Credentials } from './harness/sign.ts'
 
 export interface Replay {
@@ -21,7 +21,7 @@ export function writeReplay(file: string, credentials: Credentials, replay: Repl
   const now = new Date()
   const lines = replay.keys.map((key) => {
     const path = objectPath(replay.bucket, key === '' ? undefined : key)
-    const signed = presign(credentials, {
+    const signed = presignUrl(credentials, {
       method: replay.method,
       endpoint: replay.endpoint,
       path,

@@ -8,12 +8,12 @@
 
 import { randomBytes } from 'node:crypto'
 import { sumOf } from './harness/metrics.ts'
-import type { Sample } from './harness/metrics.ts'
-import { sleep } from './harness/process.ts'
+import type { MetricSample } from './harness/metrics.ts'
+import { pauseMs } from './harness/process.ts'
 import { freeBasePort } from '../node/testing/free-ports.ts'
 import { RawClient } from './harness/s3.ts'
 import { Shoal } from './harness/shoal.ts'
-import { table } from './table.ts'
+import { printTable } from './table.ts'
 
 const nodes = 5
 const keysOfCase = 6
@@ -122,7 +122,7 @@ export async function measureRounds(): Promise<string[]> {
     'grown',
     'reach',
   ]
-  console.log(`\n${table(heads, lines)}`)
+  console.log(`\n${printTable(heads, lines)}`)
   return failures
 }
 
@@ -229,7 +229,7 @@ async function measureCase(
     if (client === undefined) throw new Error(`no gateway ${gateway}`)
     const body = randomBytes(one.sizeBytes)
     // A gateway reads records of identities and buckets anew once they are a second old (T7): here, and not below.
-    await sleep(recordsOldMs)
+    await pauseMs(recordsOldMs)
     await get(client, warmKey(gateway, 0), new Uint8Array(0))
     const before = await all(shoal)
     await one.send(client, key, body)
@@ -242,8 +242,8 @@ async function measureCase(
   return { rounds: rounds / places.length, flushes: flushes / places.length / 3 }
 }
 
-async function all(shoal: Shoal): Promise<Sample[]> {
-  const samples: Sample[] = []
+async function all(shoal: Shoal): Promise<MetricSample[]> {
+  const samples: MetricSample[] = []
   for (let index = 0; index < nodes; index++) samples.push(...(await shoal.metrics(index)))
   return samples
 }

@@ -1,6 +1,6 @@
 /** The rows of the benchmark: what is measured, and the ratio to the floor that must be reached. */
 
-export interface Row {
+export interface BenchRow {
   readonly name: string
   readonly title: string
   readonly nodes: 1 | 3
@@ -14,7 +14,7 @@ export interface Row {
 const small = { sizeBytes: 4 << 10, connections: 64 } as const
 const large = { sizeBytes: 8 << 20, connections: 4 } as const
 
-export const rows: readonly Row[] = [
+export const rows: readonly BenchRow[] = [
   {
     name: 'put-4k',
     title: 'PUT 4 KiB, 64 connections',

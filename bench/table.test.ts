@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { figure, table } from './table.ts'
+import { figure, printTable } from './table.ts'
 
 it('aligns columns', () => {
   expect(
-    table(
+    printTable(
       ['work', 'n'],
       [
         ['a', '10'],

@@ -1,6 +1,6 @@
 /** Plain text tables: the first column to the left, all others to the right. */
 
-export function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+export function printTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const all = [head, ...lines]
   const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)))
   const rule = widths.map((width) => '-'.repeat(width))

@@ -6,7 +6,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from './harness/process.ts'
+import { runCommand } from './harness/process.ts'
 
 export interface WrkInput {
   readonly directory: string
@@ -103,7 +103,7 @@ export async function wrk(input: WrkInput, body?: Uint8Array): Promise<WrkResult
   const script = join(input.directory, `${input.name}.lua`)
   writeFileSync(script, luaScript(input))
   if (body !== undefined) writeFileSync(bodyFile(input), body)
-  const { stdout } = await run(
+  const { stdout } = await runCommand(
     'wrk',
     [
       '-t1',

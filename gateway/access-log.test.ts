@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { lineOf } from './access-log.ts'
-import { sendPlain, sendRaw } from './conformance/world.ts'
+import { sendUnsigned, sendRaw } from './conformance/world.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from './testing/gateway.ts'
 import { signHeader } from './testing/signer.ts'
 import { openSocket } from './testing/socket.ts'
@@ -114,7 +114,7 @@ describe('a request that failed says what was at fault, at debug too', () => {
     ],
     [
       'nobody',
-      () => sendPlain(server.target.endpoint, { url: '/bucket/k' }),
+      () => sendUnsigned(server.target.endpoint, { url: '/bucket/k' }),
       { status: 403, error: 'AccessDenied', bucket: 'bucket', key: 'k', remote: '127.0.0.1' },
     ],
     [
@@ -129,12 +129,12 @@ describe('a request that failed says what was at fault, at debug too', () => {
     ],
     [
       'a path that is none',
-      () => sendPlain(server.target.endpoint, { url: '/bucket/%zz?X-Amz-Signature=S3CRET' }),
+      () => sendUnsigned(server.target.endpoint, { url: '/bucket/%zz?X-Amz-Signature=S3CRET' }),
       { status: 400, error: 'InvalidURI', method: 'GET', target: '/bucket/%zz' },
     ],
     [
       'a query that nobody can read',
-      () => sendPlain(server.target.endpoint, { url: '/bucket?a=%zz' }),
+      () => sendUnsigned(server.target.endpoint, { url: '/bucket?a=%zz' }),
       { status: 400, error: 'InvalidURI', target: '/bucket' },
     ],
   ]
@@ -154,7 +154,7 @@ describe('a request that failed says what was at fault, at debug too', () => {
 
   test('overload', async () => {
     await start({ limits: { requestsMax: 0 } }).catch(() => {})
-    const answer = await sendPlain(server.target.endpoint, { url: '/bucket/k' })
+    const answer = await sendUnsigned(server.target.endpoint, { url: '/bucket/k' })
     expect(answer.status).toBe(503)
     await lineCount(1)
     expect(lines.at(-1)).toMatchObject({ status: 503, error: 'SlowDown', method: 'GET' })
@@ -232,11 +232,11 @@ test('no line holds a secret (row 37)', async () => {
     cookie: 'S3CRET',
   }
   const { endpoint } = server.target
-  await sendPlain(endpoint, { url: `/bucket/k?${secrets}` })
-  await sendPlain(endpoint, { url: `/bucket/k?AWSAccessKeyId=AKIA&Signature=S3CRET&Expires=1` })
-  await sendPlain(endpoint, { url: '/bucket/k', headers })
-  await sendPlain(endpoint, { url: '/bucket/k', headers: { authorization: 'S3CRET' } })
-  await sendPlain(endpoint, { url: 'http://user:S3CRET@host/bucket/k' })
+  await sendUnsigned(endpoint, { url: `/bucket/k?${secrets}` })
+  await sendUnsigned(endpoint, { url: `/bucket/k?AWSAccessKeyId=AKIA&Signature=S3CRET&Expires=1` })
+  await sendUnsigned(endpoint, { url: '/bucket/k', headers })
+  await sendUnsigned(endpoint, { url: '/bucket/k', headers: { authorization: 'S3CRET' } })
+  await sendUnsigned(endpoint, { url: 'http://user:S3CRET@host/bucket/k' })
   await lineCount(5)
   expect(lines).toHaveLength(5)
   expect(text + JSON.stringify(debug)).not.toContain('S3CRET')
@@ -244,6 +244,6 @@ test('no line holds a secret (row 37)', async () => {
 
 test('without a setting nothing is written', async () => {
   server = await startGateway()
-  await sendPlain(server.target.endpoint, { url: '/bucket' })
+  await sendUnsigned(server.target.endpoint, { url: '/bucket' })
   expect(lines).toEqual([])
 })

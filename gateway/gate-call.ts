@@ -11,7 +11,7 @@ import type { Backend, BucketAccess, Identity } from './port/backend.ts'
 import { S3Error } from './http/errors.ts'
 import type { Admission } from './overload/admission.ts'
 import type { Exchange } from './http/exchange.ts'
-import type { Lane } from './http/lane.ts'
+import type { WorkQueue } from './http/lane.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { Call, Level, Operation } from './s3/operation.ts'
 import type { S3Request } from './http/request.ts'
@@ -29,7 +29,7 @@ export interface GateCallOptions {
   readonly region: string
   readonly sigv2: SigV2
   readonly admission: Admission
-  readonly lane: Lane
+  readonly lane: WorkQueue
 }
 
 export class GateCall implements Call, Applicant {

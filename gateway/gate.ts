@@ -17,7 +17,7 @@ import { GateCall } from './gate-call.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import { isQueryRequest } from './iam/face.ts'
 import type { GatewayLogger } from './port/logger.ts'
-import type { Lane } from './http/lane.ts'
+import type { WorkQueue } from './http/lane.ts'
 import { QueryCall } from './query-call.ts'
 import type { S3Request } from './http/request.ts'
 import { httpDate, type ResponseHeaders, type S3Response } from './http/response.ts'
@@ -38,7 +38,7 @@ export interface GateOptions {
   /** Says which node answered; the same for the life of a process. */
   readonly hostId: string
   readonly refusals: Refusals
-  readonly lane: Lane
+  readonly lane: WorkQueue
 }
 
 const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Backend, Credential } from './port/backend.ts'
-import { sendPlain, sendRaw } from './conformance/world.ts'
+import { sendUnsigned, sendRaw } from './conformance/world.ts'
 import { Exchange } from './http/exchange.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from './testing/gateway.ts'
@@ -143,7 +143,7 @@ describe('memory for bodies', () => {
     const md5 = createHash('md5').update(body).digest('base64')
     const url = '/bucket?delete'
     const headers = { 'content-md5': md5, 'content-length': String(body.length) }
-    const answer = await sendPlain(gateway.target.endpoint, { method: 'POST', url, headers }, body)
+    const answer = await sendUnsigned(gateway.target.endpoint, { method: 'POST', url, headers }, body)
     expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('<Deleted>')])
   })
 
@@ -227,7 +227,7 @@ describe('forms whose signature can only be checked at their end', () => {
   }
   const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
-  function honest({ target }: TestGateway): ReturnType<typeof sendPlain> {
+  function honest({ target }: TestGateway): ReturnType<typeof sendUnsigned> {
     const body = Buffer.from('Action=GetCallerIdentity&Version=2011-06-15')
     const { host } = new URL(target.endpoint)
     const { message } = signHeader(
@@ -239,7 +239,7 @@ describe('forms whose signature can only be checked at their end', () => {
       { ...target, service: 'sts', timestamp: timestamp() },
     )
     const headers = { ...message.headers, 'content-length': String(body.length) }
-    return sendPlain(target.endpoint, { method: 'POST', url: '/', headers }, body)
+    return sendUnsigned(target.endpoint, { method: 'POST', url: '/', headers }, body)
   }
 
   function slow({ target }: TestGateway): string {
@@ -317,7 +317,7 @@ describe('places', () => {
     expect([refused.status, refused.code]).toEqual([503, 'SlowDown'])
     expect((await put(gateway, 10)).status).toBe(200)
     const strangers = Array.from({ length: 5 }, () =>
-      sendPlain(gateway.target.endpoint, { url: '/bucket' }),
+      sendUnsigned(gateway.target.endpoint, { url: '/bucket' }),
     )
     await until(() => release.length === 12)
     expect((await Promise.race(strangers)).code).toBe('SlowDown')

@@ -1,11 +1,11 @@
 /** docs/s3-parameters.md, tried: every name that AWS documents for an operation, sent to a gateway. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { sendPlain, sendRaw, type RawResponse } from './conformance/world.ts'
+import { sendUnsigned, sendRaw, type RawResponse } from './conformance/world.ts'
 import { documentedNames, type DocumentedName } from './routes/documented-names.ts'
 import type { Operation } from './s3/operation.ts'
 import { OPERATIONS } from './routes/operations.ts'
-import { algorithmNamed, prepare, sampleOf, type Sample } from './testing/documented-requests.ts'
+import { algorithmNamed, prepareSample, sampleOf, type RequestSample } from './testing/documented-requests.ts'
 import { startGateway, type TestGateway } from './testing/gateway.ts'
 import { presign, type Unsigned } from './testing/signer.ts'
 
@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => server.close())
 
-function withSample(message: Unsigned, sample: Sample): Unsigned {
+function withSample(message: Unsigned, sample: RequestSample): Unsigned {
   return {
     ...message,
     query: [...(message.query ?? []), ...Object.entries(sample.query ?? {})],
@@ -25,7 +25,7 @@ function withSample(message: Unsigned, sample: Sample): Unsigned {
 }
 
 /** With the sample's x-amz-* in the query of a presigned request, where they stand for headers. */
-function sendPresigned(message: Unsigned, sample: Sample): Promise<RawResponse> {
+function sendPresigned(message: Unsigned, sample: RequestSample): Promise<RawResponse> {
   const { target } = server
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
   const body = Buffer.concat(message.body ?? [])
@@ -37,7 +37,7 @@ function sendPresigned(message: Unsigned, sample: Sample): Promise<RawResponse> 
       ? {}
       : { 'content-length': String(body.length) }
   const { url, method = 'GET' } = signed.message
-  return sendPlain(target.endpoint, { method, url, headers: { ...headers, ...length } }, body)
+  return sendUnsigned(target.endpoint, { method, url, headers: { ...headers, ...length } }, body)
 }
 
 /** `NotImplemented Header x-amz-tagging`; the status alone for HEAD, whose answers have no body. */
@@ -61,11 +61,11 @@ async function tryName(operation: Operation, each: DocumentedName, status: numbe
   const { place, name, fate } = each
   const checksum = operation.name === 'CompleteMultipartUpload' ? algorithmNamed(name) : undefined
   const senders = [
-    (message: Unsigned, sample: Sample) => sendRaw(server.target, withSample(message, sample)),
+    (message: Unsigned, sample: RequestSample) => sendRaw(server.target, withSample(message, sample)),
     ...(place === 'header' && name.startsWith('x-amz-') ? [sendPresigned] : []),
   ]
   for (const send of senders) {
-    const message = await prepare(server.target, operation, checksum)
+    const message = await prepareSample(server.target, operation, checksum)
     const sample = sampleOf(operation, message, place, name)
     if (sample === undefined) return expect(fate).toBe('accepted')
     const answer = await send(message, sample)
@@ -78,7 +78,7 @@ async function tryName(operation: Operation, each: DocumentedName, status: numbe
   }
 }
 
-const UNKNOWN: readonly Sample[] = [
+const UNKNOWN: readonly RequestSample[] = [
   { query: { v: '2' } },
   { query: { utm_source: 'x', 'x-anything': 'y z', ACL: '', Versions: '1' } },
   { query: { metadata: 'true', 'x-id': 'AnyName', '': 'nameless' } },
@@ -96,13 +96,13 @@ describe('each name that AWS documents has the fate that the list says', () => {
   for (const operation of OPERATIONS) {
     if (operation.run === undefined) continue
     test(operation.name, async () => {
-      const plain = await sendRaw(server.target, await prepare(server.target, operation))
+      const plain = await sendRaw(server.target, await prepareSample(server.target, operation))
       // No bucket has object lock, which S3 says so.
       const lock = ['GetObjectRetention', 'GetObjectLegalHold'].includes(operation.name)
       expect(lock ? [400] : [200, 204, 404], plain.text).toContain(plain.status)
       for (const each of documentedNames(operation)) await tryName(operation, each, plain.status)
       for (const sample of UNKNOWN) {
-        const message = await prepare(server.target, operation)
+        const message = await prepareSample(server.target, operation)
         const answer = await sendRaw(server.target, withSample(message, sample))
         expect(answer.status, `${JSON.stringify(sample)}: ${answer.text}`).toBe(plain.status)
       }

@@ -12,7 +12,7 @@ import type { GatewayLogger } from './port/logger.ts'
 import type { IamBackend, QueryRecord } from './port/iam-backend.ts'
 import { answerQuery, type QueryGate } from './iam/face.ts'
 import { IAM_ACTIONS } from './iam/operations.ts'
-import type { Lane } from './http/lane.ts'
+import type { WorkQueue } from './http/lane.ts'
 import type { InTurns } from './port/in-turns.ts'
 import type { S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
@@ -23,7 +23,7 @@ export interface QueryCallOptions {
   readonly iam: IamBackend
   readonly admission: Admission
   readonly logger: GatewayLogger
-  readonly lane: Lane
+  readonly lane: WorkQueue
   /** Keys, sessions, region and time. */
   readonly authentication: AuthOptions
   /** Something that is not the caller's fault. */

@@ -12,7 +12,7 @@ import type { ParameterRule } from './iam/parameters.ts'
 import type { Operation } from './s3/operation.ts'
 import { OPERATIONS } from './routes/operations.ts'
 import {
-  ACCOUNT,
+  CALLERS_ACCOUNT,
   ALL,
   DENY,
   document,
@@ -205,12 +205,12 @@ function sampleOf(rule: ParameterRule, name: string, place: string): [string, st
       )
     case 'text': {
       const samples = [
-        `arn:aws:iam::${ACCOUNT}:policy/sample`,
-        `arn:aws:iam::${ACCOUNT}:user/sample`,
+        `arn:aws:iam::${CALLERS_ACCOUNT}:policy/sample`,
+        `arn:aws:iam::${CALLERS_ACCOUNT}:user/sample`,
         'sample',
         'AKIASAMPLE',
         'v1',
-        ACCOUNT,
+        CALLERS_ACCOUNT,
         '/',
       ]
       const found = samples.find(

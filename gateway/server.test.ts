@@ -5,7 +5,7 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sd
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Backend, ObjectReader } from './port/backend.ts'
 import type { RequestContext } from '../protocol/context.ts'
-import { clientOf, sendPlain, sendRaw } from './conformance/world.ts'
+import { clientOf, sendUnsigned, sendRaw } from './conformance/world.ts'
 import type { MemoryBackend } from './memory/memory-backend.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from './testing/gateway.ts'
 import { ManualClock } from './testing/manual-clock.ts'
@@ -148,7 +148,7 @@ describe('malformed HTTP', () => {
   test('keys that are no UTF-8, or hold NUL (row 25)', async () => {
     const { target } = await start()
     for (const path of ['/bucket/%ff', '/bucket/%c3%28', '/bucket/a%00b', '/bucket/%zz']) {
-      const answer = await sendPlain(target.endpoint, { url: path })
+      const answer = await sendUnsigned(target.endpoint, { url: path })
       expect([answer.status, answer.code]).toEqual([400, 'InvalidURI'])
     }
   })
@@ -159,7 +159,7 @@ describe('the gate', () => {
     const { target } = await start()
     for (const url of ['/', '/bucket', '/bucket/k', '/bucket?versions', '/?capabilities']) {
       for (const method of ['GET', 'PUT', 'POST', 'DELETE']) {
-        const answer = await sendPlain(target.endpoint, { method, url })
+        const answer = await sendUnsigned(target.endpoint, { method, url })
         expect([url, method, answer.status, answer.code]).toEqual([
           url,
           method,
@@ -168,7 +168,7 @@ describe('the gate', () => {
         ])
       }
     }
-    const preflight = await sendPlain(target.endpoint, {
+    const preflight = await sendUnsigned(target.endpoint, {
       method: 'OPTIONS',
       url: '/bucket/k',
     })
@@ -585,7 +585,7 @@ describe('closing', () => {
     })
     const goOn = await until(() => release)
     const closed = gateway.gateway.close({ drainMs: 60_000 })
-    await expect(sendPlain(gateway.target.endpoint, { url: '/' })).rejects.toThrow()
+    await expect(sendUnsigned(gateway.target.endpoint, { url: '/' })).rejects.toThrow()
     goOn()
     const answer = await sent
     expect([answer.status, answer.headers['connection']]).toEqual([200, 'close'])

@@ -25,7 +25,7 @@ import { type GatewayLogger } from './port/logger.ts'
 import type { IamBackend } from './port/iam-backend.ts'
 import { HttpExchange } from './http/http-exchange.ts'
 import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './http/malformed.ts'
-import { Lane } from './http/lane.ts'
+import { WorkQueue } from './http/lane.ts'
 import { Refusals } from './overload/refusals.ts'
 import { parseRequest, type S3Request } from './http/request.ts'
 import type { S3Response } from './http/response.ts'
@@ -126,7 +126,7 @@ class HttpGateway implements Gateway {
     options.metrics.connections = this.#connections
     options.metrics.admission = this.#admission
     const admission = this.#admission
-    const lane = new Lane(clock)
+    const lane = new WorkQueue(clock)
     this.#gate = new Gate({
       backend,
       iam,

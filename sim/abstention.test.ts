@@ -10,8 +10,8 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
-  until,
+  calmSleep,
+  calmUntil,
   view,
 } from './testing/calm-cluster.ts'
 
@@ -32,13 +32,13 @@ async function loseVotes(cluster: SimulatedCluster, ...numbers: number[]): Promi
 }
 
 const untilVoting = (cluster: SimulatedCluster, ...numbers: number[]): Promise<void> =>
-  until(cluster, 'nobody abstains', () => numbers.every((number) => !abstains(cluster, number)))
+  calmUntil(cluster, 'nobody abstains', () => numbers.every((number) => !abstains(cluster, number)))
 
 /** Node 3 takes the place of `lost`, which is gone for good. */
 async function replaces(cluster: SimulatedCluster, lost: number): Promise<void> {
   cluster.kill(lost, true)
   const left = [0, 1, 2].filter((number) => number !== lost)
-  await sleep(cluster, 15_000)
+  await calmSleep(cluster, 15_000)
   await cluster.invite(left[0]!)
   await cluster.start(3, { replace: cluster.idOf(lost) })
   const isIn = (number: number): boolean => {
@@ -47,7 +47,7 @@ async function replaces(cluster: SimulatedCluster, lost: number): Promise<void> 
     const isSettled = state === 'STABLE' && sources.length === 0
     return isSettled && ids.includes(cluster.idOf(3)) && !ids.includes(cluster.idOf(lost))
   }
-  await until(cluster, 'it is replaced', () => [...left, 3].every(isIn))
+  await calmUntil(cluster, 'it is replaced', () => [...left, 3].every(isIn))
   expect(Buffer.compare(await get(backendOf(cluster, 3), 'key'), bytesLike(70_000))).toBe(0)
 }
 
@@ -89,17 +89,17 @@ describe('of three members', () => {
       cluster.kill(1, false)
       await cluster.start(1)
       // The others have heard of its later start, which shows that the copy is old (D2).
-      await sleep(cluster, 6_000)
+      await calmSleep(cluster, 6_000)
       cluster.kill(1, false)
       cluster.restore(1, old)
       await cluster.start(1)
-      await until(cluster, 'it is noticed', () => abstains(cluster, 1))
+      await calmUntil(cluster, 'it is noticed', () => abstains(cluster, 1))
       await untilVoting(cluster, 1)
       // For good: what the others say of their epoch later on does not matter.
       const { epoch } = view(cluster, 1)
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       expect([abstains(cluster, 1), view(cluster, 1).epoch]).toEqual([false, epoch])
-      await until(cluster, 'level', () => nodeOf(cluster, 1).recall.forgotten().length === 0)
+      await calmUntil(cluster, 'level', () => nodeOf(cluster, 1).recall.forgotten().length === 0)
       await replaces(cluster, 2)
     }),
   )
@@ -108,7 +108,7 @@ describe('of three members', () => {
     ofThree(seed, async (cluster) => {
       const { epoch } = view(cluster, 0)
       await loseVotes(cluster, 1, 2)
-      await sleep(cluster, LONG_MS)
+      await calmSleep(cluster, LONG_MS)
       for (const number of [0, 1, 2]) {
         const { warnings, canLoseANode } = await nodeOf(cluster, number).admin.status()
         expect(warnings).toEqual([
@@ -125,7 +125,7 @@ describe('of three members', () => {
     ofThree(1, async (cluster) => {
       cluster.kill(2, false)
       await loseVotes(cluster, 1)
-      await sleep(cluster, LONG_MS)
+      await calmSleep(cluster, LONG_MS)
       expect(abstains(cluster, 1)).toBe(true)
       await cluster.start(2)
       await untilVoting(cluster, 1)
@@ -137,7 +137,7 @@ test('two of five that lose theirs get one entry, and no more come', () =>
     const { epoch } = view(cluster, 0)
     await loseVotes(cluster, 1, 2)
     await untilVoting(cluster, 1, 2)
-    await sleep(cluster, LONG_MS)
+    await calmSleep(cluster, LONG_MS)
     expect([0, 1, 2, 3, 4].map((number) => view(cluster, number).epoch)).toEqual(
       Array.from({ length: 5 }, () => epoch + 1),
     )

@@ -6,7 +6,7 @@ import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { LayoutRefusal } from '../gateway/port/layout.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { Patches } from './mutants/patches.ts'
-import { flip, placesOf } from './places.ts'
+import { flipBits, placesOf } from './places.ts'
 import {
   backendOf,
   bytesLike,
@@ -17,8 +17,8 @@ import {
   onCluster,
   put,
   readBack,
-  sleep,
-  until,
+  calmSleep,
+  calmUntil,
 } from './testing/calm-cluster.ts'
 
 const OBJECTS = 8
@@ -42,7 +42,7 @@ async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Pro
     async (cluster) => {
       await fill(cluster, 0, OBJECTS, SIZE)
       await cluster.start(3)
-      await until(
+      await calmUntil(
         cluster,
         'it has joined',
         () => nodeOf(cluster, 3).layout.isMember() && sources(cluster) === 1,
@@ -51,7 +51,7 @@ async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Pro
       expect(await refusal(cluster)).toMatch(/^blocks of \d+ partitions are still being fetched/)
       // It votes again, and lacks blocks.
       await nodeOf(cluster, 0).forgotten.add([ALL])
-      await until(
+      await calmUntil(
         cluster,
         'it votes',
         () => nodeOf(cluster, 0).recall.forgotten().length === 0,
@@ -60,9 +60,9 @@ async function oneGone(check: (cluster: SimulatedCluster) => Promise<void>): Pro
       cluster.kill(2, false)
       patches.undo()
       for (const number of [0, 1, 3]) nodeOf(cluster, number).moves.start()
-      await sleep(cluster, 30_000)
+      await calmSleep(cluster, 30_000)
       expect(await refusal(cluster)).toMatch(/has been away for less than a minute/)
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       expect(sources(cluster)).toBe(1)
       await check(cluster)
     },
@@ -94,7 +94,7 @@ test('a source with a node gone for good ends at the operator’s word, after a 
     await admin.acceptLoss(report.id)
     expect(sources(cluster)).toBe(0)
     expect(await refusal(cluster)).toMatch(/^nothing is waited for in vain/)
-    await sleep(cluster, 20_000)
+    await calmSleep(cluster, 20_000)
     // Blocks that some node still has are not given up.
     for (const number of [0, 1, 3]) await readBack(cluster, number, OBJECTS, SIZE)
   })
@@ -105,7 +105,7 @@ test('the source ends by itself when that node comes back, and nothing may be gi
     const { id } = await nodeOf(cluster, 0).admin.lossReport()
     await cluster.start(2)
     await expect(nodeOf(cluster, 0).admin.acceptLoss(id)).rejects.toThrow(LayoutRefusal)
-    await until(cluster, 'the source is over', () => sources(cluster) === 0, LOOK_MS)
+    await calmUntil(cluster, 'the source is over', () => sources(cluster) === 0, LOOK_MS)
     await readBack(cluster, 3, OBJECTS, SIZE)
   })
 }, 120_000)
@@ -127,7 +127,7 @@ async function aloneWithFaulty(check: (cluster: SimulatedCluster) => Promise<voi
           type === 'register' &&
           byteString(bytesOf(record!.key)).endsWith('key'),
       )
-      flip(disk, place!, 8, 1)
+      flipBits(disk, place!, 8, 1)
       await cluster.rebuildIndex(0)
       await cluster.start(0)
       await check(cluster)
@@ -141,8 +141,8 @@ test('a single node with a damaged register says why it can’t grow, and grows 
     const { admin, layout } = nodeOf(cluster, 0)
     expect(await codeOf(get(backendOf(cluster, 0), 'key'))).not.toBe('ok')
     const joining = cluster.start(1)
-    await until(cluster, 'a plan', () => layout.current()!.state === 'PLANNED', LOOK_MS)
-    await sleep(cluster, 60_000)
+    await calmUntil(cluster, 'a plan', () => layout.current()!.state === 'PLANNED', LOOK_MS)
+    await calmSleep(cluster, 60_000)
     expect(layout.current()!.state).toBe('PLANNED')
     expect((await admin.layoutTable()).underWay).toMatch(
       /; 1 partition waits for \S+; \S+ has 1 damaged register: `shoal scrub` there mends what can be mended, and `shoal layout accept-loss` there names what can’t$/,
@@ -167,7 +167,7 @@ test('a single node with a damaged register says why it can’t grow, and grows 
     cluster.kill(0, false)
     await cluster.rebuildIndex(0)
     await cluster.start(0)
-    await until(
+    await calmUntil(
       cluster,
       'it votes',
       () => nodeOf(cluster, 0).recall.forgotten().length === 0,

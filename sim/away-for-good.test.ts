@@ -1,9 +1,9 @@
 /** `removeAfter`: a member that is gone for longer is removed and its partitions copied again, when there is room. */
 
 import { expect, test } from 'vitest'
-import type { Change } from '../protocol/layout/plan.ts'
+import type { MemberChange } from '../protocol/layout/plan.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
+import { backendOf, bytesLike, get, nodeOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
 
 const REMOVE_AFTER_MS = 60_000
 const OBJECTS = 24
@@ -13,7 +13,7 @@ const LEFT = [0, 1, 2]
 async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
   for (let tries = 0; !what(); tries++) {
     if (tries > 6_000) throw new Error('not within ten minutes')
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
 }
 
@@ -22,7 +22,7 @@ function isSettled(cluster: SimulatedCluster, members: number): boolean {
   return entry.state === 'STABLE' && entry.members.length === members && !entry.sources?.length
 }
 
-async function apply(cluster: SimulatedCluster, change: Change): Promise<void> {
+async function apply(cluster: SimulatedCluster, change: MemberChange): Promise<void> {
   await nodeOf(cluster, 0).layout.changes.apply(change)
   await until(cluster, () => isSettled(cluster, 4))
 }
@@ -41,7 +41,7 @@ test('a member that is gone is kept while the others have no room for its data, 
       const tight = Math.ceil(used * 1.2)
       for (const nodeId of ids) await apply(cluster, { kind: 'set', nodeId, capacityBytes: tight })
       cluster.kill(3, true)
-      await sleep(cluster, 5 * REMOVE_AFTER_MS)
+      await calmSleep(cluster, 5 * REMOVE_AFTER_MS)
       expect(isSettled(cluster, 4)).toBe(true)
       const kept = await nodeOf(cluster, 0).admin.status()
       expect(kept.canLoseANode).toBe(false)

@@ -20,7 +20,7 @@ import {
   nodeOf,
   put,
   readBack,
-  sleep,
+  calmSleep,
   BUCKET,
 } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
@@ -138,7 +138,7 @@ test('a grown cluster: every holder gets its blocks, and nobody keeps what is fo
     await hand.until(() => [0, 1, 2, 3].every((number) => waiting(hand, number) === 0))
     expect(thin(hand, [0, 1, 2, 3])).toEqual([])
     const kept = [0, 1, 2].map((number) => foreign(hand, number, 'b').length)
-    await sleep(hand.cluster, 20_000)
+    await calmSleep(hand.cluster, 20_000)
     // Still sources.
     expect([0, 1, 2].map((number) => foreign(hand, number, 'b').length)).toEqual(kept)
     expect(Math.max(...kept)).toBeGreaterThan(0)
@@ -163,21 +163,21 @@ test('nodes that die and come back while blocks move and are dropped lose nothin
         const crash = async (): Promise<void> => {
           const number = Math.floor(random() * 4)
           cluster.kill(number, random() < 0.5)
-          await sleep(cluster, random() * 300)
+          await calmSleep(cluster, random() * 300)
           await cluster.start(number)
         }
         await hand.become([0, 1, 2])
         await fill(hand.cluster, 0, OBJECTS, SIZE)
         await hand.become([0, 1, 2, 3], true)
         for (let i = 0; i < 5; i++) {
-          await sleep(cluster, random() * 60)
+          await calmSleep(cluster, random() * 60)
           await crash()
         }
         const all = [0, 1, 2, 3]
         await hand.until(() => all.every((number) => waiting(hand, number) === 0))
         await hand.moved()
         for (let i = 0; i < 5; i++) {
-          await sleep(cluster, random() * 6_000)
+          await calmSleep(cluster, random() * 6_000)
           await crash()
         }
         await hand.until(() =>
@@ -235,7 +235,7 @@ describe('what is dropped (L8)', () => {
       const kept = (number: number): string[] =>
         foreign(hand, number, 'b').filter((key) => of3.has(readU16(key, 0)))
       const before = [0, 1, 2].map(kept)
-      await sleep(hand.cluster, 30_000)
+      await calmSleep(hand.cluster, 30_000)
       expect([0, 1, 2].map(kept)).toEqual(before)
       expect(before.flat().length).toBeGreaterThan(0)
     })
@@ -254,7 +254,7 @@ describe('what is dropped (L8)', () => {
       await hand.synced(false, [0])
       const before = foreign(hand, 0, 'r').length
       expect(before).toBeGreaterThan(0)
-      await sleep(hand.cluster, 12_000)
+      await calmSleep(hand.cluster, 12_000)
       check(hand, before)
     })
   }
@@ -321,7 +321,7 @@ describe('a node that is nearly full', () => {
       const before = foreign(hand, 0, 'b')
       expect(before.length).toBeGreaterThan(0)
       onlyNode0IsFull(hand)
-      await sleep(hand.cluster, 20_000)
+      await calmSleep(hand.cluster, 20_000)
       expect(foreign(hand, 0, 'b')).toEqual(before)
     })
   })
@@ -354,7 +354,7 @@ describe('whole (L5)', () => {
       hand.cluster.kill(2, false)
       patches.undo()
       nodeOf(hand.cluster, 3).moves.start()
-      await sleep(hand.cluster, 60_000)
+      await calmSleep(hand.cluster, 60_000)
       check(hand)
     })
   }
@@ -414,7 +414,7 @@ describe('data that is freed meanwhile (G5)', () => {
         await readBack(hand.cluster, 1, OBJECTS, SIZE)
         cluster.kill(0, false)
         await deleteAll(hand, 1)
-        await sleep(cluster, 30_000)
+        await calmSleep(cluster, 30_000)
         patches.undo()
         await cluster.start(0)
         nodeOf(cluster, 1).moves.start()

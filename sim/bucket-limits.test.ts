@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { changeAccount } from '../node/objects/account-record.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, codeOf, context, nodeOf, onCluster, sleep } from './testing/calm-cluster.ts'
+import { backendOf, codeOf, context, nodeOf, onCluster, calmSleep } from './testing/calm-cluster.ts'
 
 const ACCOUNT = '7'
 const LIMIT = 3
@@ -86,7 +86,7 @@ test('creators that die midway: never one too many, and no place is lost for goo
           const code = await create(cluster, i % 3, `race-${i}`)
           if (i % 3 !== 2 || cluster.alive(2)) answered.push(code)
         })
-        await sleep(cluster, 6 + cluster.random() * 10)
+        await calmSleep(cluster, 6 + cluster.random() * 10)
         cluster.kill(2, seed % 2 === 0)
         await Promise.all(racing.filter((_, i) => i % 3 !== 2))
         expect(countOf(answered, 'ok')).toBeLessThanOrEqual(1)
@@ -96,7 +96,7 @@ test('creators that die midway: never one too many, and no place is lost for goo
         afterwards.add(`${before.length}`)
         if (answered.includes('ok')) expect(before).toHaveLength(LIMIT)
         // By now nobody waits for who died.
-        await sleep(cluster, 61_000)
+        await calmSleep(cluster, 61_000)
         for (let i = 0; i < LIMIT; i++) {
           const code = await create(cluster, i % 3, `later-${i}`)
           expect(['ok', 'TooManyBuckets']).toContain(code)

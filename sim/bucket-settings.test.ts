@@ -13,7 +13,7 @@ import {
   HEADERS,
   onCluster,
   request,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const RULE = { id: 'tidy', prefix: 'tmp/', days: 7, enabled: true }
@@ -131,7 +131,7 @@ test('decisions are made by what was said a second ago at most, or not at all (T
       (await backendOf(cluster, node).bucketAccess(context(), BUCKET)).settings.policy
     await change(cluster, 0, { policy: 'one' })
     for (const node of [0, 1, 2]) expect(await policyAt(node)).toBe('one')
-    await sleep(cluster, 300)
+    await calmSleep(cluster, 300)
     await change(cluster, 0, { policy: 'two' })
     // Its own change a node knows at once.
     expect(await policyAt(0)).toBe('two')
@@ -139,20 +139,20 @@ test('decisions are made by what was said a second ago at most, or not at all (T
     const messages = cluster.wires.messages
     expect(await policyAt(1)).toBe('one')
     expect(cluster.wires.messages).toBe(messages)
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
     for (const node of [1, 2]) expect(await policyAt(node)).toBe('two')
     // Cut off from the rest: what it remembers counts for a second, and then nobody is let in.
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
     for (const other of [0, 1]) {
       cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
       cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
     }
     await change(cluster, 0, { policy: 'three' })
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
     expect(await codeOf(policyAt(2))).toBe('Unavailable')
     expect(await policyAt(1)).toBe('three')
     cluster.wires.mend()
-    await sleep(cluster, 3_000)
+    await calmSleep(cluster, 3_000)
     expect(await policyAt(2)).toBe('three')
   })
 })
@@ -161,7 +161,7 @@ test('requests that come together share one look at the record', async () => {
   await onCluster(3, async (cluster) => {
     const backend = backendOf(cluster, 1)
     await backend.bucketAccess(context(), BUCKET)
-    await sleep(cluster, 2_000)
+    await calmSleep(cluster, 2_000)
     const asked = Array.from({ length: 50 }, () => {
       const own = context()
       return backend.bucketAccess(own, BUCKET).then(() => own.rounds)
@@ -183,7 +183,7 @@ test('a bucket that was made again inherits nothing, and nobody changes it by an
     const access = await backendOf(cluster, 2).bucketAccess(context(), BUCKET)
     if (access.info.ownerAccount === '1') expect(access.settings.policy).toBe('mine')
     expect(await codeOf(backendOf(cluster, 2).deleteBucket(context(), BUCKET))).toBe('Unavailable')
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
     for (const node of [0, 1, 2]) {
       const now = await backendOf(cluster, node).bucketAccess(context(), BUCKET)
       expect(now.info.ownerAccount).toBe('2')

@@ -14,7 +14,7 @@ import {
   onCluster,
   put,
   request,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 function putInto(backend: Backend, bucket: string, key: string): Promise<unknown> {
@@ -97,7 +97,7 @@ test('no listing shows a name twice while others try to make it', async () => {
       while (open.count > 0) {
         const names = await namesOf(backendOf(cluster, round % 3))
         expect(names).toEqual([...new Set(names)])
-        await sleep(cluster, 0.5)
+        await calmSleep(cluster, 0.5)
       }
       await Promise.all(creations)
     }
@@ -154,7 +154,7 @@ test('nothing is written into a deleted bucket, however the two meet (T8)', asyn
         )
       }
       const writes = [0, 1, 2].map(async (node) => {
-        await sleep(cluster, cluster.random() * 40)
+        await calmSleep(cluster, cluster.random() * 40)
         return codeOf(putInto(backendOf(cluster, node), bucket, `key ${node}`))
       })
       const deletion = codeOf(backendOf(cluster, (round + 1) % 3).deleteBucket(context(), bucket))
@@ -202,7 +202,7 @@ test('whoever meets a deletion that died finishes it', async () => {
       const dying = codeOf(backendOf(cluster, 1).deleteBucket(context(), BUCKET))
       dying.catch(() => {})
       // The record says "deleting" before the node dies: both outcomes of that are tried below.
-      await sleep(cluster, 9)
+      await calmSleep(cluster, 9)
       cluster.kill(1, false)
       const code = await codeOf(put(backendOf(cluster, 0), 'other', bytesLike(5)))
       if (full) expect(code).toBe('ok')

@@ -4,19 +4,19 @@ import { describe, expect, test } from 'vitest'
 import type { OperationId, ProposerId, RegisterKey } from '../protocol/ids.ts'
 import type { RegisterEvent } from '../node/quorum/registers.ts'
 import { CheckerA } from './checker-a.ts'
-import { isLinearizable, type Call, type Operation } from './linearizability.ts'
+import { isLinearizable, type CheckedCall, type HistoryOperation } from './linearizability.ts'
 
-const put = (tag: number): Operation => ({ type: 'put', tag })
-const get = (tag?: number): Operation => ({ type: 'get', tag })
-const create = (tag: number, done = true): Operation => ({ type: 'create', tag, done })
-const remove: Operation = { type: 'delete' }
+const put = (tag: number): HistoryOperation => ({ type: 'put', tag })
+const get = (tag?: number): HistoryOperation => ({ type: 'get', tag })
+const create = (tag: number, done = true): HistoryOperation => ({ type: 'create', tag, done })
+const remove: HistoryOperation = { type: 'delete' }
 
-function call(operation: Operation, calledMs: number, returnedMs = Infinity): Call {
+function call(operation: HistoryOperation, calledMs: number, returnedMs = Infinity): CheckedCall {
   return { operation, calledMs, returnedMs }
 }
 
 describe('checker B: histories of one key', () => {
-  const good: Record<string, Call[]> = {
+  const good: Record<string, CheckedCall[]> = {
     'nothing at all': [],
     'reads before and after a write': [call(get(), 0, 1), call(put(1), 2, 3), call(get(1), 4, 5)],
     'a read during a write may see either': [
@@ -45,7 +45,7 @@ describe('checker B: histories of one key', () => {
     ],
     'an unknown delete between': [call(put(1), 0, 1), call(remove, 2), call(create(2), 3, 4)],
   }
-  const bad: Record<string, Call[]> = {
+  const bad: Record<string, CheckedCall[]> = {
     'a stale read': [call(put(1), 0, 1), call(put(2), 2, 3), call(get(1), 4, 5)],
     'a lost write': [call(put(1), 0, 1), call(get(), 2, 3)],
     'reads that go back': [call(put(1), 0, 10), call(get(1), 1, 2), call(get(), 3, 4)],

@@ -59,7 +59,7 @@ export interface MachineImage {
 }
 
 /** How a machine that was added later comes in. */
-export interface Joining {
+export interface JoiningNode {
   readonly token: string
   /** The lost node whose place it takes. */
   readonly replace?: NodeId | undefined
@@ -73,7 +73,7 @@ interface Machine {
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
   /** Absent for the founder and for nodes that `form` brings in. */
-  joining?: Joining | undefined
+  joining?: JoiningNode | undefined
   hasJoined: boolean
   /** Gone for good: its disk is lost, or it has left and was switched off. */
   retired: boolean
@@ -118,7 +118,7 @@ export class SimulatedCluster {
   }
 
   /** One more machine with an empty disk, which is not started; its number. */
-  add(joining: Joining): number {
+  add(joining: JoiningNode): number {
     const number = this.#machines.length
     this.#machines.push({ ...this.#machine(number), joining })
     return number

@@ -1,25 +1,25 @@
 /** Write amplification of the present plan against the former one, at the same live data. */
 
 import { expect, test } from 'vitest'
-import { FORMER_POLICY, playCompaction, PRESENT_POLICY, type Load } from './compaction-model.ts'
+import { FORMER_POLICY, playCompaction, PRESENT_POLICY, type ModelLoad } from './compaction-model.ts'
 
 /** Most of what is stored stays; a part is written anew now and then, a small one all the time. */
-const MIXED: Load = {
+const MIXED: ModelLoad = {
   classes: [
     { live: 0.1, writes: 0.8 },
     { live: 0.2, writes: 0.2 },
     { live: 0.7, writes: 0 },
   ],
 }
-const HOT_COLD: Load = {
+const HOT_COLD: ModelLoad = {
   classes: [
     { live: 0.1, writes: 0.9 },
     { live: 0.9, writes: 0.1 },
   ],
 }
-const UNIFORM: Load = { classes: [{ live: 1, writes: 1 }] }
+const UNIFORM: ModelLoad = { classes: [{ live: 1, writes: 1 }] }
 
-const figures = (load: Load, liveShare: number): [former: number, present: number] => {
+const figures = (load: ModelLoad, liveShare: number): [former: number, present: number] => {
   const options = { liveShare, writes: 60_000 }
   const former = playCompaction(FORMER_POLICY, load, options)
   const present = playCompaction(PRESENT_POLICY, load, options)

@@ -18,7 +18,7 @@ const COPIES_PER_WRITE = 4
 /** Writes between two looks for work. */
 const LOOK_EVERY = 40
 
-export interface Load {
+export interface ModelLoad {
   /** Classes of objects: their share of the live data, and of the writes. */
   readonly classes: readonly { readonly live: number; readonly writes: number }[]
 }
@@ -130,7 +130,7 @@ class ModelLog {
 /** `liveShare`: of the disk. Of the writes the first third is not counted. */
 export function playCompaction(
   policy: ModelPolicy,
-  load: Load,
+  load: ModelLoad,
   { liveShare, writes, seed = 1 }: { liveShare: number; writes: number; seed?: number },
 ): ModelResult {
   const random = seededRandom(seed)
@@ -196,7 +196,7 @@ export function playCompaction(
   return { amplification, useMax, useMean: useSum / looks }
 }
 
-function drawing({ classes }: Load, objects: number, random: () => number): () => number {
+function drawing({ classes }: ModelLoad, objects: number, random: () => number): () => number {
   let first = 0
   const ranges = classes.map(({ live, writes }) => {
     const count = Math.max(1, Math.floor(objects * live))

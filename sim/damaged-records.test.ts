@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { segmentPath } from '../node/log/segment.ts'
-import type { Damage, Loss, LogPosition, NewRecord } from '../node/log/types.ts'
+import type { Damage, LogLoss, LogPosition, NewRecord } from '../node/log/types.ts'
 import { RECORD } from '../node/replica/index-rows.ts'
 import { BATCHES, corruptBody, keyOf, RecordWorld, written } from './record-world.ts'
 
@@ -12,7 +12,7 @@ function isTold(
   row: string,
   found: string | undefined,
   damage: readonly Damage[],
-  losses: readonly Loss[],
+  losses: readonly LogLoss[],
 ): boolean {
   if (found === 'FAULTY') return true
   const letter = row.charAt(0)

@@ -10,7 +10,7 @@ import {
   keysOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   timed,
 } from './testing/calm-cluster.ts'
 
@@ -39,7 +39,7 @@ test('one of three is deaf: lists, settings, reads and writes take a hedge at th
         await note('put', () => put(backend, `key-${time}`, bytesLike(100, time)))
         await note('put-large', () => put(backend, 'large', large))
       }
-      await sleep(cluster, 1_500)
+      await calmSleep(cluster, 1_500)
     }
     cluster.wires.undeafen(cluster.idOf(2))
   })

@@ -38,7 +38,7 @@ export interface SimulatedDiskOptions {
   readonly latencyMs?: number
 }
 
-export interface Place {
+export interface DiskPlace {
   readonly position: number
   readonly length: number
 }
@@ -90,7 +90,7 @@ class NameChange {
 export class SimulatedDisk implements Disk {
   capacityBytes: number
   /** Asked before every operation, reads with their place: an errno's name makes it fail. */
-  fault: ((operation: DiskOperation, path: string, place?: Place) => string | undefined) | undefined
+  fault: ((operation: DiskOperation, path: string, place?: DiskPlace) => string | undefined) | undefined
   /** Asked before every write. */
   lie: ((path: string, position: number, length: number) => WriteLie | undefined) | undefined
   /** Writes, flushes, truncations and changes of names so far. */
@@ -320,7 +320,7 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Reads: at the end of the latency. */
-  operate<T>(operation: DiskOperation, path: string, act: () => T, place?: Place): Promise<T> {
+  operate<T>(operation: DiskOperation, path: string, act: () => T, place?: DiskPlace): Promise<T> {
     return this.later(operation, () => {
       this.check(operation, path, place)
       return act()
@@ -369,7 +369,7 @@ export class SimulatedDisk implements Disk {
     if (this.hung.has('read')) this.syncReadsWhileHung++
   }
 
-  check(operation: DiskOperation, path: string, place?: Place): void {
+  check(operation: DiskOperation, path: string, place?: DiskPlace): void {
     const code = this.fault?.(operation, path, place)
     if (code !== undefined) throw new DiskFailure(code, path)
   }

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { RegisterKey } from '../protocol/ids.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { flip, placesOf } from './places.ts'
+import { flipBits, placesOf } from './places.ts'
 import { tombstonesOf } from './space-checker.ts'
 import {
   backendOf,
@@ -13,7 +13,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -25,11 +25,11 @@ async function damagedRemoval(cluster: SimulatedCluster): Promise<RegisterKey> {
   await put(backendOf(cluster, 0), 'key', bytesLike(10))
   await untilLevel(cluster)
   await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key: 'key' })
-  await sleep(cluster, 100)
+  await calmSleep(cluster, 100)
   const [key] = tombstonesOf(cluster)
   for (let tries = 0; tombstonesOf(cluster).length > 0; tries++) {
     if (tries === 600) throw new Error('the tombstone was not collected')
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
   // The last record of a log would look like a torn tail (D4).
   for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, bytesLike(10))
@@ -42,7 +42,7 @@ async function damagedRemoval(cluster: SimulatedCluster): Promise<RegisterKey> {
       kind === 'record-body' && type === 'registerGone' && record?.key === key,
   )
   expect(removals).toHaveLength(1)
-  flip(disk, removals[0]!, 8, 1)
+  flipBits(disk, removals[0]!, 8, 1)
   expect((await cluster.rebuildIndex(2)).damaged).toBe(1)
   return key as RegisterKey
 }
@@ -55,7 +55,7 @@ test('a register that an earlier look at the log found damaged is mended by the 
       await cluster.start(2)
       const node = nodeOf(cluster, 2)
       expect(node.host.isFaulty(key)).toBe(true)
-      await sleep(cluster, 30_000)
+      await calmSleep(cluster, 30_000)
       expect(node.host.isFaulty(key)).toBe(false)
       expect(node.recall.forgotten()).toEqual([])
       expect(tombstonesOf(cluster)).toEqual([])
@@ -73,14 +73,14 @@ test('while nobody can mend it, status and scrub say so', async () => {
       await cluster.start(2)
       const node = nodeOf(cluster, 2)
       for (const other of [0, 1]) cluster.kill(other, false)
-      await sleep(cluster, 5_000)
+      await calmSleep(cluster, 5_000)
       expect(node.host.isFaulty(key)).toBe(true)
       const { warnings } = await node.admin.status()
       expect(warnings.join()).toMatch(/1 damaged registers give no vote/)
       await cluster.scrub(2)
       expect(node.upkeep.scrubStatus()).toMatchObject({ bad: 1, left: 1 })
       for (const other of [0, 1]) await cluster.start(other)
-      await sleep(cluster, 30_000)
+      await calmSleep(cluster, 30_000)
       await cluster.scrub(2)
       expect(node.host.isFaulty(key)).toBe(false)
       expect(node.upkeep.scrubStatus()).toMatchObject({ left: 0 })

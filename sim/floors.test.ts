@@ -14,14 +14,14 @@ import {
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { floorRaised } from '../node/replica/index-rows.ts'
-import { Registers } from '../node/quorum/registers.ts'
+import { RegisterClient } from '../node/quorum/registers.ts'
 import { MoveFile } from '../node/rebalance/move-file.ts'
 import { Patches } from './mutants/patches.ts'
 import { nodeOf } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
 const BUCKET = bucketId('c'.repeat(16))
-/** Registers of four shards, one of them large. */
+/** RegisterClient of four shards, one of them large. */
 const KEYS: readonly RegisterKey[] = [
   ...keysOf(0, 2_100),
   ...keysOf(1, 200),
@@ -48,7 +48,7 @@ let reports: number[]
 let reported: Set<number>
 /** Whether node 3, which may be starting, has the register. */
 let isHere: (key: RegisterKey) => boolean
-/** Registers that were missing when their partition was reported. */
+/** RegisterClient that were missing when their partition was reported. */
 let missing: RegisterKey[]
 
 beforeEach(() => {
@@ -61,10 +61,10 @@ beforeEach(() => {
   isHere = () => true
   missing = []
   patches.method(
-    Registers.prototype,
+    RegisterClient.prototype,
     'settle',
     (original) =>
-      async function (this: Registers, ...call) {
+      async function (this: RegisterClient, ...call) {
         settles++
         underWayMax = Math.max(underWayMax, ++underWay)
         return original.call(this, ...call).finally(() => underWay--)

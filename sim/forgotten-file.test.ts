@@ -2,13 +2,13 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { blake3 } from '../protocol/hash.ts'
 import { SimulatedDisk } from './disk.ts'
 import { VirtualClock } from './virtual-clock.ts'
-import type { Loss } from '../node/log/types.ts'
+import type { LogLoss } from '../node/log/types.ts'
 import type { Logger } from '../node/env/ports.ts'
 import { Forgotten, FORGOTTEN_FILE } from '../node/repair/forgotten.ts'
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
-const REMOVAL: Loss = { partitions: [3, 70], mark: false, reason: 'removal', detail: 'at 7' }
-const ALL: Loss = { partitions: 'all', mark: true, reason: 'damage', detail: 'at 9' }
+const REMOVAL: LogLoss = { partitions: [3, 70], mark: false, reason: 'removal', detail: 'at 7' }
+const ALL: LogLoss = { partitions: 'all', mark: true, reason: 'damage', detail: 'at 9' }
 const SLOT_BYTES = 24 << 10
 
 let clock: VirtualClock

@@ -9,7 +9,7 @@ import {
   onCluster,
   put,
   request,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 for (const nodes of [1, 3]) {
@@ -21,7 +21,7 @@ for (const nodes of [1, 3]) {
         for (let node = 0; node < nodes; node++) {
           cluster.diskOf(node).capacityBytes = 16 << 20
         }
-        await sleep(cluster, 6_000)
+        await calmSleep(cluster, 6_000)
         for (let i = 0; ; i++) {
           const code = await codeOf(put(backendOf(cluster, 0), `key ${i}`, bytesLike(120_000, i)))
           if (code !== 'ok') break

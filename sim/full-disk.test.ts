@@ -14,7 +14,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -56,7 +56,7 @@ async function untilWritable(cluster: SimulatedCluster, i: number): Promise<void
     if (cluster.clock.monotonicMs() > until) {
       expect([0, 1, 2].map((node) => nodeOf(cluster, node).store.stats())).toEqual('writable')
     }
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
   }
 }
 
@@ -65,7 +65,7 @@ async function untilRoom(cluster: SimulatedCluster): Promise<void> {
   const free = (): number[] => [0, 1, 2].map((node) => CAPACITY - cluster.diskOf(node).usedBytes())
   while (Math.min(...free()) < 0.6 * CAPACITY) {
     if (cluster.clock.monotonicMs() > until) expect(free()).toEqual('mostly free')
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
   }
 }
 
@@ -80,7 +80,7 @@ test('writes are refused, reads and deletes work, space comes back, writes resum
     async (cluster) => {
       for (const node of [0, 1, 2]) cluster.diskOf(node).capacityBytes = CAPACITY
       // The next write looks at the disk again.
-      await sleep(cluster, 6_000)
+      await calmSleep(cluster, 6_000)
       let next = 0
       for (let round = 0; round < 2; round++) {
         const end = await fill(cluster, next)
@@ -150,10 +150,10 @@ describe('a node starts on a disk without a free byte', () => {
         await untilLevel(cluster)
         await get(backendOf(cluster, 1), 'key')
         disk.capacityBytes = capacityBytes
-        await sleep(cluster, 20_000)
+        await calmSleep(cluster, 20_000)
         // The next entry of the layout.
         await cluster.invite(0)
-        await sleep(cluster, 20_000)
+        await calmSleep(cluster, 20_000)
         expect(nodeOf(cluster, 1).layout.status().abstainsFrom).toBeUndefined()
         expect(cluster.diskOf(1).paths()).toContain(path)
       }

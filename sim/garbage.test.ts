@@ -5,7 +5,7 @@ import { LAYOUT_RPC_MAX, RPC } from '../protocol/rpc/message.ts'
 import * as wire from '../protocol/rpc/messages.js'
 import type { NetworkMessage } from '../node/env/ports.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, keysOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
+import { backendOf, bytesLike, get, keysOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
 import { seededRandom } from './seeded-random.ts'
 
 /** As if node 1 had sent it to node 0. */
@@ -33,7 +33,7 @@ test('random bytes under every type number', async () => {
       }
       answers.push(send(cluster, message).then(count))
     }
-    await Promise.race([Promise.all(answers), sleep(cluster, 60_000)])
+    await Promise.race([Promise.all(answers), calmSleep(cluster, 60_000)])
     expect(counts.get('refused')).toBeGreaterThan(2_000)
     expect(cluster.failures).toEqual([])
     expect(await get(backendOf(cluster, 0), 'key')).toEqual(bytesLike(100))

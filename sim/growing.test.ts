@@ -11,7 +11,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const KEYS = 40
@@ -52,7 +52,7 @@ class Clients {
         const found = await get(backend, key).catch(() => undefined)
         if (found !== undefined) expect(found).toEqual(bytesLike(40, known))
       }
-      await sleep(this.#cluster, 40)
+      await calmSleep(this.#cluster, 40)
     }
   }
 
@@ -84,7 +84,7 @@ class Clients {
 async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
   for (let tries = 0; !what(); tries++) {
     if (tries > 1_200) throw new Error('not within two minutes')
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
 }
 
@@ -101,7 +101,7 @@ test.each([1])('from one to four nodes and back to three, seed %i', async (seed)
       await put(backendOf(cluster, 0), 'large', bytesLike(3_000_000))
       const running = [0, 1, 2].map((client) => clients.run(client))
       for (const joiner of [1, 2, 3]) {
-        await sleep(cluster, 500)
+        await calmSleep(cluster, 500)
         await cluster.start(joiner)
         await until(cluster, () => isSettled(cluster, joiner + 1))
         await clients.check(joiner)

@@ -13,7 +13,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   timed,
 } from './testing/calm-cluster.ts'
 
@@ -43,13 +43,13 @@ test('one of three disks hangs: reads, lists and writes through its node and the
           backend.changeBucket(context(), { bucket: BUCKET, change: { versioning } }),
         )
       }
-      await sleep(cluster, 700)
+      await calmSleep(cluster, 700)
     }
     const { warnings } = await nodeOf(cluster, 2).admin.status()
     expect(warnings.join()).toMatch(/the disk does not answer for \d+ s/)
     expect(disk.syncReadsWhileHung).toBe(0)
     disk.release()
-    await sleep(cluster, 3_000)
+    await calmSleep(cluster, 3_000)
     expect((await nodeOf(cluster, 2).admin.status()).warnings).toEqual([])
     expect(Buffer.compare(large, await get(backendOf(cluster, 2), 'large'))).toBe(0)
   })
@@ -103,13 +103,13 @@ test('the disk hangs at any moment of a request through its node: another majori
           const ms = await timed(cluster, work)
           if (ms > 1_500) late.push(`${what}, hung after ${atMs} ms: ${Math.round(ms)} ms`)
         })
-      await sleep(cluster, atMs)
+      await calmSleep(cluster, atMs)
       disk.hang()
       await Promise.all(running)
       const ms = await timed(cluster, requests['abort']!)
       if (ms > 1_500) late.push(`abort: ${Math.round(ms)} ms`)
       disk.release()
-      await sleep(cluster, 300)
+      await calmSleep(cluster, 300)
       expect(Buffer.compare(bytes, await get(backend, key))).toBe(0)
     }
   })
@@ -128,7 +128,7 @@ test('what hangs on a disk is refused beyond a bound, and its node goes on', asy
       }
     }
     disk.release()
-    await sleep(cluster, 3_000)
+    await calmSleep(cluster, 3_000)
   })
   expect(Math.max(...took)).toBeLessThan(1_500)
 }, 30_000)
@@ -144,6 +144,6 @@ test('a disk hangs while another peer is gone for a moment: blocks wait for it',
     const ms = await timed(cluster, () => put(backendOf(cluster, 2), 'key', bytes))
     expect(ms).toBeLessThan(2_500)
     disk.release()
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
   })
 }, 30_000)

@@ -4,14 +4,14 @@
 import { expect, test } from 'vitest'
 import type { Identity } from '../gateway/port/backend.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, onCluster, sleep } from './testing/calm-cluster.ts'
-import { ALLOW, run } from './testing/iam.ts'
+import { backendOf, onCluster, calmSleep } from './testing/calm-cluster.ts'
+import { ALLOW, runAction } from './testing/iam.ts'
 
 async function userWithKey(cluster: SimulatedCluster, node: number, name: string): Promise<string> {
   const UserName = name
-  await run(cluster, node, 'CreateUser', { UserName })
-  await run(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
-  const { AccessKey } = await run(cluster, node, 'CreateAccessKey', { UserName })
+  await runAction(cluster, node, 'CreateUser', { UserName })
+  await runAction(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
+  const { AccessKey } = await runAction(cluster, node, 'CreateAccessKey', { UserName })
   return (AccessKey as { AccessKeyId: string }).AccessKeyId
 }
 
@@ -38,7 +38,7 @@ async function watch(
   while (clock.monotonicMs() < until) {
     const askedMs = clock.monotonicMs()
     asked.push(ask(cluster, node, key).then((answer) => ({ askedMs, answer })))
-    await sleep(cluster, 20)
+    await calmSleep(cluster, 20)
   }
   return Promise.all(asked)
 }
@@ -60,8 +60,8 @@ test.each([1, 2, 3, 4])('a revoked key and a removed policy count on every node:
       const { clock } = cluster
 
       const first = [0, 1, 2].map((node) => watch(cluster, node, key, 2_500))
-      await sleep(cluster, 300)
-      await run(cluster, seed % 3, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
+      await calmSleep(cluster, 300)
+      await runAction(cluster, seed % 3, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
       const removedMs = clock.monotonicMs()
       for (const answers of await Promise.all(first)) {
         const late = answers.filter(({ askedMs }) => askedMs >= removedMs + 1_000)
@@ -70,9 +70,9 @@ test.each([1, 2, 3, 4])('a revoked key and a removed policy count on every node:
       }
 
       const second = [0, 1, 2].map((node) => watch(cluster, node, key, 2_500))
-      await sleep(cluster, 300)
+      await calmSleep(cluster, 300)
       const status = { UserName: 'ann', AccessKeyId: key, Status: 'Inactive' }
-      await run(cluster, (seed + 1) % 3, 'UpdateAccessKey', status)
+      await runAction(cluster, (seed + 1) % 3, 'UpdateAccessKey', status)
       const revokedMs = clock.monotonicMs()
       for (const answers of await Promise.all(second)) {
         const late = answers.filter(({ askedMs }) => askedMs >= revokedMs + 1_000)
@@ -91,10 +91,10 @@ test.each([1, 2, 3])('a node that is cut off denies within a second: seed %i', (
       const key = await userWithKey(cluster, 0, 'ann')
       expect(await ask(cluster, 2, key)).toBe('1')
       const answers = watch(cluster, 2, key, 4_000)
-      await sleep(cluster, 200)
+      await calmSleep(cluster, 200)
       cutOff(cluster, 2)
       const cutMs = clock.monotonicMs()
-      await run(cluster, 0, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
+      await runAction(cluster, 0, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
       const removedMs = clock.monotonicMs()
       const all = await answers
       const known = all.filter(({ askedMs }) => askedMs < cutMs + 400)
@@ -105,7 +105,7 @@ test.each([1, 2, 3])('a node that is cut off denies within a second: seed %i', (
       // The cluster's first root stands in the genesis record.
       expect(await ask(cluster, 2, 'SIM')).toBe('0')
       cluster.wires.mend()
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       expect(await ask(cluster, 2, key)).toBe('0')
     },
     { seed },
@@ -116,7 +116,7 @@ test('a session of one node opens on the others, until its user is deleted', asy
   await onCluster(3, async (cluster) => {
     const key = await userWithKey(cluster, 0, 'ann')
     const ann = (await backendOf(cluster, 1).credential(key))?.identity as Identity
-    const { Credentials } = await run(cluster, 1, 'GetSessionToken', {}, ann)
+    const { Credentials } = await runAction(cluster, 1, 'GetSessionToken', {}, ann)
     const given = Credentials as Record<string, string>
     const id = given['AccessKeyId'] ?? ''
     const token = given['SessionToken'] ?? ''
@@ -125,10 +125,10 @@ test('a session of one node opens on the others, until its user is deleted', asy
       expect(credential?.secretAccessKey).toBe(given['SecretAccessKey'])
       expect(credential?.identity.principalArn).toBe(ann.principalArn)
     }
-    await run(cluster, 2, 'DeleteAccessKey', { UserName: 'ann', AccessKeyId: key })
-    await run(cluster, 2, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
-    await run(cluster, 2, 'DeleteUser', { UserName: 'ann' })
-    await sleep(cluster, 1_000)
+    await runAction(cluster, 2, 'DeleteAccessKey', { UserName: 'ann', AccessKeyId: key })
+    await runAction(cluster, 2, 'DeleteUserPolicy', { UserName: 'ann', PolicyName: 'p' })
+    await runAction(cluster, 2, 'DeleteUser', { UserName: 'ann' })
+    await calmSleep(cluster, 1_000)
     for (const node of [0, 1, 2]) {
       expect(await backendOf(cluster, node).sessionCredential(id, token)).toBeUndefined()
     }

@@ -18,7 +18,7 @@ import {
   nodeOf,
   onCluster,
   request,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const NODES = 5
@@ -57,11 +57,11 @@ async function withTwoDown(systemPartitions: boolean): Promise<number> {
       for (const node of [0, 1, 2]) await backendOf(cluster, node).bucketAccess(context(), bucket)
     }
     // What is known is older than any decision may rest on (T7).
-    await sleep(cluster, 5_000)
+    await calmSleep(cluster, 5_000)
     const down = [cluster.idOf(3), cluster.idOf(4)]
     cluster.kill(3, false)
     cluster.kill(4, false)
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     for (const bucket of BUCKETS) {
       const record = partitionOfKey(systemRegister('bucket', utf8ByteString(bucket), view.genesis))
       if (!hasMajority(cluster, record, down)) orphaned++

@@ -12,8 +12,8 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
-  until,
+  calmSleep,
+  calmUntil,
   view,
 } from './testing/calm-cluster.ts'
 import { contentOf, Writers, KEYS } from './testing/writers.ts'
@@ -37,7 +37,7 @@ function changing(
     4,
     async (cluster) => {
       const writers = new Writers(cluster)
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       const byId = [0, 1, 2].toSorted((a, b) => (cluster.idOf(a) < cluster.idOf(b) ? -1 : 1))
       const [first, ...others] = byId as [number, number, number]
       await scenario({ cluster, writers, first, others })
@@ -57,13 +57,13 @@ describe('a node joins a cluster that holds data', () => {
     changing(seed, async ({ cluster, writers, first }) => {
       await cluster.start(3)
       expect(has(cluster, 3, 4)).toBe(true)
-      await until(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
+      await calmUntil(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
       const { count } = writers
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       expect(writers.count).toBeGreaterThan(count)
       await writers.check(3)
       // It counts, and has all blocks: any one of the others may go.
-      await until(cluster, 'moved', () => [0, 1, 2, 3].every((n) => isAtRest(cluster, n)))
+      await calmUntil(cluster, 'moved', () => [0, 1, 2, 3].every((n) => isAtRest(cluster, n)))
       cluster.kill(first, false)
       await writers.check(3)
     }),
@@ -74,7 +74,7 @@ describe('a node joins a cluster that holds data', () => {
       seed,
       async ({ cluster, writers }) => {
         await cluster.start(3)
-        await until(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
+        await calmUntil(cluster, 'all know', () => [0, 1, 2].every((node) => has(cluster, node, 4)))
         await writers.check(3)
       },
       {
@@ -91,10 +91,10 @@ describe('a node joins a cluster that holds data', () => {
     (seed) =>
       changing(seed, async ({ cluster, writers, first }) => {
         const started = cluster.start(3)
-        await until(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
+        await calmUntil(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
         cluster.kill(3, seed % 2 === 0)
         await started
-        await until(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
+        await calmUntil(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
         expect(view(cluster, first).entry.members).toHaveLength(3)
         await cluster.start(3)
         await writers.check(3)
@@ -104,12 +104,12 @@ describe('a node joins a cluster that holds data', () => {
   test.each(SEEDS)('it dies in JOINT, and is a member when it is back: seed %i', (seed) =>
     changing(seed, async ({ cluster, writers, first }) => {
       const started = cluster.start(3)
-      await until(cluster, 'JOINT', () => view(cluster, first).state === 'JOINT')
+      await calmUntil(cluster, 'JOINT', () => view(cluster, first).state === 'JOINT')
       cluster.kill(3, seed % 2 === 0)
       await started
-      await until(cluster, 'STABLE', () => view(cluster, first).state === 'STABLE')
+      await calmUntil(cluster, 'STABLE', () => view(cluster, first).state === 'STABLE')
       await cluster.start(3)
-      await until(cluster, 'a member', () => has(cluster, 3, 4))
+      await calmUntil(cluster, 'a member', () => has(cluster, 3, 4))
       await writers.check(3)
     }),
   )
@@ -117,12 +117,12 @@ describe('a node joins a cluster that holds data', () => {
 
 /** Node 3 has the layout of `number`, durably. */
 async function untilKept(cluster: SimulatedCluster, number: number): Promise<void> {
-  await until(cluster, 'it has the layout', () => {
+  await calmUntil(cluster, 'it has the layout', () => {
     const bytes = cluster.diskOf(3).image().get('layout.json')
     return bytes !== undefined && lastEntryOf(bytes).epoch >= view(cluster, number).epoch
   })
   // Its directory is flushed after the file.
-  await sleep(cluster, 10)
+  await calmSleep(cluster, 10)
 }
 
 describe('a joiner that is back without its token', () => {
@@ -132,7 +132,7 @@ describe('a joiner that is back without its token', () => {
     (step, seed) =>
       changing(seed, async ({ cluster, writers, first }) => {
         const started = cluster.start(3)
-        await until(
+        await calmUntil(
           cluster,
           step,
           () => view(cluster, first).state === step && view(cluster, first).epoch > 4,
@@ -141,7 +141,7 @@ describe('a joiner that is back without its token', () => {
         cluster.kill(3, seed % 2 === 0)
         await started
         await cluster.start(3, { hasToken: false })
-        await until(cluster, 'a member', () => has(cluster, 3, 4))
+        await calmUntil(cluster, 'a member', () => has(cluster, 3, 4))
         await writers.check(3)
       }),
   )
@@ -149,17 +149,17 @@ describe('a joiner that is back without its token', () => {
   test.each(SEEDS)('and was dropped is told to give one: seed %i', (seed) =>
     changing(seed, async ({ cluster, writers, first }) => {
       const started = cluster.start(3)
-      await until(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
+      await calmUntil(cluster, 'planned', () => view(cluster, first).state === 'PLANNED')
       await untilKept(cluster, first)
       cluster.kill(3, seed % 2 === 0)
       await started
-      await until(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
+      await calmUntil(cluster, 'dropped', () => view(cluster, first).entry.cause === 'abandoned')
       await expect(cluster.start(3, { hasToken: false })).rejects.toThrow(
         /was left out while it was away: give it a token with --join-file$/,
       )
       cluster.kill(3, false)
       await cluster.start(3)
-      await until(cluster, 'a member', () => has(cluster, 3, 4))
+      await calmUntil(cluster, 'a member', () => has(cluster, 3, 4))
       await writers.check(3)
     }),
   )
@@ -171,11 +171,11 @@ test.each(SEEDS)('the only member dies while another node learns, and goes on: s
     async (cluster) => {
       for (let i = 0; i < KEYS; i++) await put(backendOf(cluster, 0), `key ${i}`, contentOf(i))
       const joined = cluster.start(1)
-      await until(cluster, 'planned', () => view(cluster, 0).state === 'PLANNED')
+      await calmUntil(cluster, 'planned', () => view(cluster, 0).state === 'PLANNED')
       cluster.kill(0, seed % 2 === 0)
       await cluster.start(0)
       await joined
-      await until(cluster, 'two members', () => has(cluster, 0, 2) && has(cluster, 1, 2))
+      await calmUntil(cluster, 'two members', () => has(cluster, 0, 2) && has(cluster, 1, 2))
       for (let i = 0; i < KEYS; i++) {
         expect(new Uint8Array(await get(backendOf(cluster, 1), `key ${i}`))).toEqual(contentOf(i))
       }
@@ -192,16 +192,16 @@ describe('who leads it dies', () => {
       changing(seed, async ({ cluster, writers, first, others }) => {
         const [second] = others as [number]
         const started = cluster.start(3)
-        await until(
+        await calmUntil(
           cluster,
           step,
           () => view(cluster, second).state === step && view(cluster, second).epoch > 4,
         )
         cluster.kill(first, seed % 2 === 0)
         await started
-        await until(cluster, 'done', () => has(cluster, second, 4))
+        await calmUntil(cluster, 'done', () => has(cluster, second, 4))
         await cluster.start(first)
-        await until(cluster, 'all know', () => [0, 1, 2, 3].every((node) => has(cluster, node, 4)))
+        await calmUntil(cluster, 'all know', () => [0, 1, 2, 3].every((node) => has(cluster, node, 4)))
         await writers.check(first)
       }),
   )
@@ -216,13 +216,13 @@ describe('a node leaves', () => {
         kind: 'drain',
         nodeId: leaver,
       })
-      await until(cluster, 'drained', () => others.every((node) => has(cluster, node, 3)))
-      await until(cluster, 'it knows', () => !layout.isMember())
+      await calmUntil(cluster, 'drained', () => others.every((node) => has(cluster, node, 3)))
+      await calmUntil(cluster, 'it knows', () => !layout.isMember())
       expect(layout.role()).toBe('source')
       await expect(put(backendOf(cluster, first), 'x', bytesLike(10))).rejects.toThrow()
-      await until(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
+      await calmUntil(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
       // Nobody tells it: it asks.
-      await until(cluster, 'it has left', () => layout.role() === undefined)
+      await calmUntil(cluster, 'it has left', () => layout.role() === undefined)
       expect(nodeOf(cluster, first).admin.notReadyReason()).toMatch(
         /^this node has left the cluster/,
       )
@@ -236,10 +236,10 @@ describe('a node leaves', () => {
       const old = nodeId(cluster.idOf(first))
       const before = view(cluster, others[0]!).placement
       cluster.kill(first, true)
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       await cluster.invite(others[0]!)
       await cluster.start(3, { replace: old })
-      await until(cluster, 'replaced', () => others.every((node) => has(cluster, node, 3)))
+      await calmUntil(cluster, 'replaced', () => others.every((node) => has(cluster, node, 3)))
       const { placement, partitions } = view(cluster, 3)
       for (let p = 0; p < partitions; p++) {
         const renamed = before.replicas(p).map((node) => (node === old ? cluster.idOf(3) : node))
@@ -248,9 +248,9 @@ describe('a node leaves', () => {
       await writers.check(3)
       // The old one comes back: it changes nothing, and serves blocks until they have moved.
       await cluster.start(first)
-      await until(cluster, 'it knows', () => !nodeOf(cluster, first).layout.isMember())
+      await calmUntil(cluster, 'it knows', () => !nodeOf(cluster, first).layout.isMember())
       expect(has(cluster, 3, 3)).toBe(true)
-      await until(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
+      await calmUntil(cluster, 'moved', () => [...others, 3].every((n) => isAtRest(cluster, n)))
     }),
   )
 })
@@ -272,7 +272,7 @@ test.each(SEEDS)('two changes at two members at once are one plan or two: seed %
       }),
     ])
     expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true)
-    await until(cluster, 'settled', () =>
+    await calmUntil(cluster, 'settled', () =>
       [second, third, 3].every(
         (node) =>
           view(cluster, node).state === 'STABLE' &&

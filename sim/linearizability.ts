@@ -5,24 +5,24 @@
  */
 
 /** A value is the tag of the write that made it; undefined: no object. */
-export type Tag = number | undefined
+export type ValueTag = number | undefined
 
-export type Operation =
+export type HistoryOperation =
   | { readonly type: 'put'; readonly tag: number }
   | { readonly type: 'delete' }
   /** `done` false: refused because something was there. */
   | { readonly type: 'create'; readonly tag: number; readonly done: boolean }
-  | { readonly type: 'get'; readonly tag: Tag }
+  | { readonly type: 'get'; readonly tag: ValueTag }
 
-export interface Call {
-  readonly operation: Operation
+export interface CheckedCall {
+  readonly operation: HistoryOperation
   readonly calledMs: number
   /** Infinity: unknown outcome. */
   readonly returnedMs: number
 }
 
 /** False when the operation can't happen in that state. */
-function apply(operation: Operation, state: Tag): { state: Tag } | undefined {
+function apply(operation: HistoryOperation, state: ValueTag): { state: ValueTag } | undefined {
   switch (operation.type) {
     case 'put':
       return { state: operation.tag }
@@ -36,9 +36,9 @@ function apply(operation: Operation, state: Tag): { state: Tag } | undefined {
   }
 }
 
-export function isLinearizable(history: readonly Call[]): boolean {
+export function isLinearizable(history: readonly CheckedCall[]): boolean {
   const calls = history.map(({ operation, ...rest }) => ({ step: operation, ...rest }))
-  return isLinearizableFor<Operation, { readonly tag: Tag }>(
+  return isLinearizableFor<HistoryOperation, { readonly tag: ValueTag }>(
     calls,
     { tag: undefined },
     (step, at) => {

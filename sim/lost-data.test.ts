@@ -17,7 +17,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -40,7 +40,7 @@ async function lostOf(cluster: SimulatedCluster, node: number): Promise<string[]
 async function scrub(cluster: SimulatedCluster, node: number): Promise<void> {
   const { admin } = nodeOf(cluster, node)
   admin.startScrub()
-  while (admin.scrubStatus().running) await sleep(cluster, 200)
+  while (admin.scrubStatus().running) await calmSleep(cluster, 200)
 }
 
 test.each(['packed', 'blocks'])(
@@ -68,7 +68,7 @@ test.each(['packed', 'blocks'])(
       // Overwritten, it is lost no more.
       await put(backendOf(cluster, 1), 'lost', bytesLike(50))
       expect(await codeOf(get(backendOf(cluster, 2), 'lost'))).toBe('ok')
-      await sleep(cluster, 120_000)
+      await calmSleep(cluster, 120_000)
       expect(await lostOf(cluster, 0)).toEqual([])
     })
   },
@@ -106,7 +106,7 @@ test('scrub finds what a register names and no replica has, and has fetched what
     expect(await lostOf(cluster, 1)).toEqual([`${BUCKET}/lost`, `${BUCKET}/lost small`])
     expect(blocksOf(nodeOf(cluster, 1)).toSorted()).toEqual(before.toSorted())
     // Known also after a restart.
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
     cluster.kill(1, false)
     await cluster.start(1)
     expect(await lostOf(cluster, 1)).toEqual([`${BUCKET}/lost`, `${BUCKET}/lost small`])

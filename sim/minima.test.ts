@@ -9,7 +9,7 @@ import {
   putInto,
   sentAndBuried,
 } from './mutants/minima-scenarios.ts'
-import { backendOf, context, nodeOf, onCluster, request, sleep } from './testing/calm-cluster.ts'
+import { backendOf, context, nodeOf, onCluster, request, calmSleep } from './testing/calm-cluster.ts'
 
 const BUCKETS = 200
 
@@ -17,7 +17,7 @@ test('of hundreds of buckets that came and went no minimum stays, nor comes back
   await onCluster(
     3,
     async (cluster) => {
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       for (let i = 0; i < BUCKETS; i++) {
         const name = `gone-${i}`
         await backendOf(cluster, i % 3).createBucket(context(), request(name))
@@ -30,12 +30,12 @@ test('of hundreds of buckets that came and went no minimum stays, nor comes back
       }
       const nodes = [0, 1, 2]
       expect(Math.max(...nodes.map((node) => minimaOf(cluster, node)))).toBeGreaterThan(BUCKETS)
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       expect(nodes.map((node) => minimaOf(cluster, node))).toEqual([0, 0, 0])
       cluster.kill(1, false)
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       await cluster.start(1)
-      await sleep(cluster, 20_000)
+      await calmSleep(cluster, 20_000)
       expect(nodes.map((node) => minimaOf(cluster, node))).toEqual([0, 0, 0])
       expect(nodeOf(cluster, 0).space.minima.dropped).toBeGreaterThan(0)
     },

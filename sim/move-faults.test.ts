@@ -14,8 +14,8 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
-  until,
+  calmSleep,
+  calmUntil,
   view,
 } from './testing/calm-cluster.ts'
 import { Writers } from './testing/writers.ts'
@@ -48,7 +48,7 @@ function moving(
         await put(backendOf(cluster, 0), `large ${i}`, bytesLike(SIZE, i))
       }
       const writers = new Writers(cluster)
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       const numbers = Array.from({ length: members }, (_, number) => number)
       const byId = numbers.toSorted((a, b) => (cluster.idOf(a) < cluster.idOf(b) ? -1 : 1))
       await scenario({ cluster, writers, members: byId })
@@ -92,13 +92,13 @@ function leftOvers(cluster: SimulatedCluster, number: number): number {
 
 /** Checks the end: these are the members, every block is at all R holders, no source is left, no node keeps anything else. */
 async function ends({ cluster, writers }: Scene, members: readonly number[]): Promise<void> {
-  await until(cluster, 'all blocks moved', () => isAtRest(cluster, members), LOOK_MS)
+  await calmUntil(cluster, 'all blocks moved', () => isAtRest(cluster, members), LOOK_MS)
   await writers.check(members[0]!)
   const isClean = (): boolean => members.every((number) => leftOvers(cluster, number) === 0)
-  await until(cluster, 'nothing is left over', isClean, LOOK_MS)
+  await calmUntil(cluster, 'nothing is left over', isClean, LOOK_MS)
   for (const number of cluster.numbers) if (!members.includes(number)) cluster.retire(number)
   const isWhole = (): boolean => thinBlocks(cluster).length === 0
-  await until(cluster, 'all holders have each block', isWhole, LOOK_MS)
+  await calmUntil(cluster, 'all holders have each block', isWhole, LOOK_MS)
   expect(freedButReferenced(cluster)).toEqual([])
   for (const number of members) {
     await cluster.scrub(number)
@@ -136,9 +136,9 @@ describe('while blocks of a join still move', () => {
         await cluster.start(3)
         const dead = members[victim]!
         const others = members.filter((number) => number !== dead)
-        await until(cluster, 'blocks move', () => moves(cluster, 3))
+        await calmUntil(cluster, 'blocks move', () => moves(cluster, 3))
         cluster.retire(dead)
-        await sleep(cluster, 500)
+        await calmSleep(cluster, 500)
         await replace(scene, others[0]!, dead, 4)
         expect(view(cluster, 4).sources).toHaveLength(2)
         expect(waiting(cluster, 3)).toBeGreaterThan(0)
@@ -150,9 +150,9 @@ describe('while blocks of a join still move', () => {
     moving(seed, 5, 3, async (scene) => {
       const { cluster, members } = scene
       await cluster.start(3)
-      await until(cluster, 'blocks move', () => moves(cluster, 3))
+      await calmUntil(cluster, 'blocks move', () => moves(cluster, 3))
       cluster.retire(3)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       await replace(scene, members[0]!, 3, 4)
       await ends(scene, [...members, 4])
     }),
@@ -163,12 +163,12 @@ describe('while blocks of a join still move', () => {
       const { cluster, members } = scene
       const [first, second, dead] = members as [number, number, number]
       await cluster.start(3)
-      await until(cluster, 'blocks move', () => moves(cluster, 3))
+      await calmUntil(cluster, 'blocks move', () => moves(cluster, 3))
       cluster.retire(dead)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       const { changes } = nodeOf(cluster, first).layout
       await changes.apply({ kind: 'remove', nodeId: cluster.idOf(dead) })
-      await until(cluster, 'removed', () => view(cluster, 3).sources.length === 2)
+      await calmUntil(cluster, 'removed', () => view(cluster, 3).sources.length === 2)
       await ends(scene, [first, second, 3])
     }),
   )
@@ -178,13 +178,13 @@ describe('while blocks of a join still move', () => {
       const { cluster, members } = scene
       const [old, second, third] = members as [number, number, number]
       await cluster.start(3)
-      await until(cluster, 'blocks move', () => moves(cluster, 3))
+      await calmUntil(cluster, 'blocks move', () => moves(cluster, 3))
       cluster.kill(old, true)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       await replace(scene, second, old, 4)
       // The old disk changes nothing, and serves blocks as long as it belongs to a source.
       await cluster.start(old)
-      await until(cluster, 'it knows', () => !nodeOf(cluster, old).layout.isMember())
+      await calmUntil(cluster, 'it knows', () => !nodeOf(cluster, old).layout.isMember())
       expect(view(cluster, second).isMember(cluster.idOf(old))).toBe(false)
       await ends(scene, [second, third, 3, 4])
     }),
@@ -195,10 +195,10 @@ describe('while blocks of a join still move', () => {
       const { cluster, members } = scene
       await cluster.start(3)
       for (let i = 0; i < 3; i++) {
-        await until(cluster, 'blocks move', () => moves(cluster, 3))
+        await calmUntil(cluster, 'blocks move', () => moves(cluster, 3))
         for (const number of [...members, 3]) cluster.kill(number, i % 2 === 0)
         await Promise.all([...members, 3].map((number) => cluster.start(number)))
-        await sleep(cluster, 1_000)
+        await calmSleep(cluster, 1_000)
       }
       await ends(scene, [...members, 3])
     }),
@@ -207,13 +207,13 @@ describe('while blocks of a join still move', () => {
   describe('an old copy of a data directory is put back', () => {
     const image = async (scene: Scene, number: number, before: () => boolean): Promise<void> => {
       const { cluster, members } = scene
-      if (number === 3) await until(cluster, 'it is known', () => cluster.node(3) !== undefined)
+      if (number === 3) await calmUntil(cluster, 'it is known', () => cluster.node(3) !== undefined)
       const old = cluster.imageOf(number)
       cluster.kill(number, false)
       await cluster.start(number)
-      await until(cluster, 'the point at which it goes back', before)
+      await calmUntil(cluster, 'the point at which it goes back', before)
       // The others have heard of its later start, which shows that the copy is old (D2).
-      await sleep(cluster, 6_000)
+      await calmSleep(cluster, 6_000)
       cluster.kill(number, false)
       cluster.restore(number, old)
       await cluster.start(number)
@@ -247,14 +247,14 @@ describe('while a node is drained', () => {
       await drain(scene, others[0]!, leaver)
       let kills = 0
       for (; kills < 3; kills++) {
-        await until(
+        await calmUntil(
           cluster,
           'blocks move, or have moved',
           () => isAtRest(cluster, others) || others.some((number) => moves(cluster, number)),
         )
         if (isAtRest(cluster, others)) break
         cluster.kill(leaver, kills % 2 === 0)
-        await sleep(cluster, 1_000)
+        await calmSleep(cluster, 1_000)
         await cluster.start(leaver)
       }
       expect(kills).toBeGreaterThan(0)
@@ -267,7 +267,7 @@ describe('while a node is drained', () => {
       const { cluster, members } = scene
       const [leaver, ...others] = members as [number, number, number, number]
       await drain(scene, others[0]!, leaver)
-      await until(cluster, 'blocks move', () => others.some((n) => moves(cluster, n)))
+      await calmUntil(cluster, 'blocks move', () => others.some((n) => moves(cluster, n)))
       cluster.retire(leaver)
       await ends(scene, others)
     }),
@@ -285,13 +285,13 @@ describe('the node that leads a change is killed', () => {
       const [first, second, leaver, ...others] = members as [number, number, number, number]
       const { epoch } = view(cluster, second)
       await drain(scene, second, leaver)
-      await until(
+      await calmUntil(
         cluster,
         step,
         () => view(cluster, second).state === step && view(cluster, second).epoch > epoch,
       )
       cluster.kill(first, seed % 2 === 0)
-      await until(
+      await calmUntil(
         cluster,
         'drained',
         () =>
@@ -309,15 +309,15 @@ describe('the node that leads a change is killed', () => {
       const [first, second, dead] = members as [number, number, number]
       const { epoch } = view(cluster, second)
       cluster.retire(dead)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       const replaced = replace(scene, second, dead, 3)
-      await until(
+      await calmUntil(
         cluster,
         step,
         () => view(cluster, second).state === step && view(cluster, second).epoch > epoch,
       )
       cluster.kill(first, seed % 2 === 0)
-      await sleep(cluster, 3_000)
+      await calmSleep(cluster, 3_000)
       await cluster.start(first)
       await replaced
       await ends(scene, [first, second, 3])

@@ -14,7 +14,7 @@ import { HastyProposer } from './kernel/hasty-proposer.ts'
 import { LAYOUT_MUTANTS } from './kernel/layout-mutants.ts'
 import { HighestReader, SameValueReader } from './kernel/naive-readers.ts'
 import { type Rules, RULES } from './kernel/rules.ts'
-import type { Scenario } from './kernel/scenario.ts'
+import type { KernelScenario } from './kernel/scenario.ts'
 
 export interface Mutant {
   readonly name: string
@@ -22,7 +22,7 @@ export interface Mutant {
   readonly rule: string
   readonly rules: Rules
   /** Where the break shows soonest. */
-  readonly focus: Partial<Scenario>
+  readonly focus: Partial<KernelScenario>
   /** Caught within so many seeds, or the checker is blind. */
   readonly seedsMax: number
   /** Played instead of seeds: what random ones meet too seldom. */
@@ -39,11 +39,11 @@ export const SLOW_MUTANTS: ReadonlySet<string> = new Set([
   'repeated-accept-promises-nothing',
 ])
 
-const BUSY: Partial<Scenario> = { keys: 1, clients: 4, thinkMax: 2 }
-const LOSSY: Partial<Scenario> = { ...BUSY, lossPermille: 150, latePermille: 100 }
-const CRASHES: Partial<Scenario> = { ...BUSY, crashEvery: 40, lossPermille: 50 }
+const BUSY: Partial<KernelScenario> = { keys: 1, clients: 4, thinkMax: 2 }
+const LOSSY: Partial<KernelScenario> = { ...BUSY, lossPermille: 150, latePermille: 100 }
+const CRASHES: Partial<KernelScenario> = { ...BUSY, crashEvery: 40, lossPermille: 50 }
 /** One replica, and nothing lost on the way: only crashes matter. */
-const ALONE: Partial<Scenario> = {
+const ALONE: Partial<KernelScenario> = {
   ...BUSY,
   replicas: 1,
   crashEvery: 30,
@@ -55,7 +55,7 @@ const ALONE: Partial<Scenario> = {
   diskEvery: 0,
   bucketEvery: 0,
 }
-const MOVING: Partial<Scenario> = {
+const MOVING: Partial<KernelScenario> = {
   ...BUSY,
   replicas: 3,
   spares: 2,
@@ -64,7 +64,7 @@ const MOVING: Partial<Scenario> = {
   lossPermille: 50,
   latePermille: 100,
 }
-const COLLECTING: Partial<Scenario> = {
+const COLLECTING: Partial<KernelScenario> = {
   ...BUSY,
   replicas: 3,
   collectEvery: 8,
@@ -75,9 +75,9 @@ const COLLECTING: Partial<Scenario> = {
   latePermille: 100,
 }
 
-const COPYING: Partial<Scenario> = { ...COLLECTING, repairEvery: 4, latePermille: 200 }
+const COPYING: Partial<KernelScenario> = { ...COLLECTING, repairEvery: 4, latePermille: 200 }
 /** One replica, much twice, answers late. */
-const DOUBLED: Partial<Scenario> = {
+const DOUBLED: Partial<KernelScenario> = {
   keys: 1,
   clients: 8,
   thinkMax: 2,
@@ -96,7 +96,7 @@ const DOUBLED: Partial<Scenario> = {
   latePermille: 400,
 }
 /** The whole set changes and registers begin anew below ballots that a proposer still remembers. */
-const REBORN: Partial<Scenario> = {
+const REBORN: Partial<KernelScenario> = {
   ...DOUBLED,
   clients: 2,
   thinkMax: 40,
@@ -111,7 +111,7 @@ const REBORN: Partial<Scenario> = {
   latePermille: 0,
 }
 /** Late accepts meet copies of themselves. */
-const SWAPPING: Partial<Scenario> = {
+const SWAPPING: Partial<KernelScenario> = {
   ...DOUBLED,
   clients: 4,
   puts: 90,
@@ -127,7 +127,7 @@ const SWAPPING: Partial<Scenario> = {
   latePermille: 200,
 }
 /** Layouts come and go, and with them values that are deleted and collected, while a sync stands still. */
-const STALLING: Partial<Scenario> = {
+const STALLING: Partial<KernelScenario> = {
   ...COLLECTING,
   replicas: 2,
   spares: 1,
@@ -144,7 +144,7 @@ const STALLING: Partial<Scenario> = {
   stallMax: 400,
 }
 /** Blocks are freed all the time, and much is late. */
-const FREEING: Partial<Scenario> = {
+const FREEING: Partial<KernelScenario> = {
   ...BUSY,
   replicas: 3,
   spares: 0,
@@ -158,7 +158,7 @@ const FREEING: Partial<Scenario> = {
   puts: 40,
 }
 /** Few writes, so that registers are still absent when their blocks are asked about. */
-const SPARSE: Partial<Scenario> = { ...FREEING, thinkMax: 60, lossPermille: 200, horizon: 300 }
+const SPARSE: Partial<KernelScenario> = { ...FREEING, thinkMax: 60, lossPermille: 200, horizon: 300 }
 
 const NOTHING_BESIDE = { floor: false, minimum: false, mark: false, removal: false }
 
@@ -276,7 +276,7 @@ export function findMutant(name: string): Mutant | undefined {
 function mutant(
   name: string,
   rule: string,
-  focus: Partial<Scenario>,
+  focus: Partial<KernelScenario>,
   broken: Partial<Rules>,
   seedsMax = 20_000,
 ): Mutant {

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Patches } from './mutants/patches.ts'
-import { backendOf, bytesLike, codeOf, get, nodeOf, put, sleep } from './testing/calm-cluster.ts'
+import { backendOf, bytesLike, codeOf, get, nodeOf, put, calmSleep } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
 const CAPACITY = 16 << 20
@@ -20,10 +20,10 @@ async function fill(hand: HandLayout, full: readonly number[]): Promise<number[]
   const taken: number[] = []
   for (const number of full) hand.cluster.diskOf(number).capacityBytes = CAPACITY
   // The next write looks at the disk again.
-  await sleep(hand.cluster, 6_000)
+  await calmSleep(hand.cluster, 6_000)
   // Refused data is freed again, so a node counts as full only when it still refuses after a while.
   for (let i = 0, refused = 0; refused < 4 * full.length; i++) {
-    if (refused > 0) await sleep(hand.cluster, 2_000)
+    if (refused > 0) await calmSleep(hand.cluster, 2_000)
     const through = backendOf(hand.cluster, full[i % full.length]!)
     const code = await codeOf(put(through, keyOf(i), bytesLike(SIZE, i)))
     if (code === 'ok') taken.push(i)
@@ -59,7 +59,7 @@ async function relieved(members: number, replication: number, joiners = 1): Prom
             if (waitedMs > 120_000) {
               expect(full.map((one) => nodeOf(cluster, one).store.stats())).toEqual('writable')
             }
-            await sleep(cluster, 100)
+            await calmSleep(cluster, 100)
           }
           taken.push(i)
         }

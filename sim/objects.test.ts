@@ -16,7 +16,7 @@ import {
   keysOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const SIZES = [
@@ -102,7 +102,7 @@ test('compare and swap: of increments by If-Match none is lost', async () => {
         if (code === 'ok') sure.count++
         else if (code === 'Unavailable') sure.doubted++
         else expect(code).toBe('PreconditionFailed')
-        await sleep(cluster, 10 * (number + 1))
+        await calmSleep(cluster, 10 * (number + 1))
       }
     }
     await Promise.all([0, 1, 2].map(client))
@@ -184,7 +184,7 @@ test('one node down: everything goes on, and 503 within the deadline with two do
     expect(Buffer.compare(await get(backendOf(cluster, 2), 'large'), large)).toBe(0)
     expect(await keysOf(backend)).toEqual(['before', 'large', 'small'])
     cluster.kill(2, false)
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     const startMs = cluster.clock.monotonicMs()
     expect(await codeOf(put(backend, 'small', bytesLike(51)))).toBe('Unavailable')
     expect(await codeOf(get(backend, 'before'))).toBe('Unavailable')

@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { SUBJECTS } from './parsers/all.ts'
-import { runParsers, type Tally } from './parsers/run.ts'
+import { runParsers, type ParserTally } from './parsers/run.ts'
 import { runRequests } from './parsers/stored.ts'
 
 interface Order {
@@ -30,7 +30,7 @@ function subjectsOf(only: string | undefined) {
   return SUBJECTS.filter(({ name }) => only === undefined || name.includes(only))
 }
 
-function shown(tally: Tally): string {
+function shown(tally: ParserTally): string {
   const { name, inputs, taken, damaged, damagedTaken, refusals, slowestMs } = tally
   const share = ((100 * damagedTaken) / Math.max(damaged, 1)).toFixed(0)
   const most = [...refusals].sort(([, a], [, b]) => b - a).slice(0, 3)

@@ -3,7 +3,7 @@ import { randomOf } from '../protocol/iam/testing/cases.ts'
 import { SUBJECTS } from './parsers/all.ts'
 import { runParsers } from './parsers/run.ts'
 import { runRequests } from './parsers/stored.ts'
-import { isRefusal, promise, type Subject } from './parsers/subject.ts'
+import { isParserRefusal, promise, type Subject } from './parsers/subject.ts'
 import { S3Error } from '../gateway/http/errors.ts'
 
 describe('every parser of what callers send', () => {
@@ -104,10 +104,10 @@ describe('the generators notice a parser that', () => {
   })
 
   it('but not one that refuses by its documented errors', () => {
-    expect(isRefusal(new S3Error('MalformedXML'))).toBe(true)
-    expect(isRefusal(new S3Error('NotImplemented'))).toBe(true)
-    expect(isRefusal(new S3Error('SlowDown'))).toBe(false)
-    expect(isRefusal(new RangeError())).toBe(false)
+    expect(isParserRefusal(new S3Error('MalformedXML'))).toBe(true)
+    expect(isParserRefusal(new S3Error('NotImplemented'))).toBe(true)
+    expect(isParserRefusal(new S3Error('SlowDown'))).toBe(false)
+    expect(isParserRefusal(new RangeError())).toBe(false)
     expect(randomOf(1).below(10)).toBe(randomOf(1).below(10))
   })
 })

@@ -11,7 +11,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -73,7 +73,7 @@ test('a hung disk reports nothing until it is released', async () => {
     const writing = put(backendOf(cluster, 0), 'key', bytesLike(100)).then(() => {
       done = true
     })
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
     expect(done).toBe(false)
     cluster.diskOf(0).release()
     await writing.catch(() => {})
@@ -88,20 +88,20 @@ test('a deaf node keeps its links, and nothing reaches it', async () => {
     await cluster.form()
     const [a, b] = [cluster.idOf(0), cluster.idOf(1)]
     cluster.wires.deafen(b)
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     expect(cluster.wires.connected(a, b)).toBe(true)
     let heard = false
     cluster.wires.carry(a, b, 'test', new Uint8Array(1), () => {
       heard = true
     })
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     expect(heard).toBe(false)
     cluster.wires.undeafen(b)
     cluster.wires.silence(a, b)
     cluster.wires.carry(a, b, 'test', new Uint8Array(1), () => {
       heard = true
     })
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     expect(heard).toBe(false)
   }
   await cluster.clock.settle(run())

@@ -38,7 +38,7 @@ export type PlaceKind =
   /** Any other file: layout, vote, manifest … */
   | 'file'
 
-export interface Place {
+export interface FilePlace {
   readonly kind: PlaceKind
   readonly path: string
   readonly offset: number
@@ -53,12 +53,12 @@ export interface Place {
 }
 
 /** All of them, file by file, in order. What is damaged already is not found. */
-export function placesOf(disk: SimulatedDisk): Place[] {
+export function placesOf(disk: SimulatedDisk): FilePlace[] {
   return disk.paths().flatMap((path) => {
     const segment = segmentOfName(path.slice(path.lastIndexOf('/') + 1))
     const bytes = disk.contentOf(path)
     if (segment !== undefined) return segmentPlaces(path, segment, bytes)
-    const place: Place = {
+    const place: FilePlace = {
       kind: 'file',
       path,
       offset: 0,
@@ -76,29 +76,29 @@ export function segmentPaths(disk: SimulatedDisk): string[] {
 }
 
 /** Flips bits of a byte of the place, at `at` of it. */
-export function flip(disk: SimulatedDisk, place: Place, at = 0, mask = 1): void {
+export function flipBits(disk: SimulatedDisk, place: FilePlace, at = 0, mask = 1): void {
   disk.corrupt(place.path, place.offset + at, mask)
 }
 
 /** Damages the first place that fits; throws when there is none. */
 export function flipFirst(
   disk: SimulatedDisk,
-  fits: (place: Place) => boolean,
+  fits: (place: FilePlace) => boolean,
   at = 0,
   mask = 1,
-): Place {
+): FilePlace {
   const place = placesOf(disk).find(fits)
   if (place === undefined) throw new Error('there is no such place on the disk')
-  flip(disk, place, at, mask)
+  flipBits(disk, place, at, mask)
   return place
 }
 
-function segmentPlaces(path: string, segment: number, bytes: Uint8Array): Place[] {
+function segmentPlaces(path: string, segment: number, bytes: Uint8Array): FilePlace[] {
   const header = decodeSegmentHeader(bytes)
   const logId = typeof header === 'string' ? undefined : header.logId
   if (logId === undefined || equalBytes(logId, new Uint8Array(LOG_ID_BYTES))) return []
   const common = { path, inLastBatch: false }
-  const places: Place[] = [
+  const places: FilePlace[] = [
     { ...common, kind: 'segment-header', offset: 0, lengthBytes: SEGMENT_HEADER_BYTES },
   ]
   let last = 0
@@ -136,8 +136,8 @@ function recordPlaces(
   from: number,
   end: number,
   logId: Uint8Array,
-): Place[] {
-  const places: Place[] = []
+): FilePlace[] {
+  const places: FilePlace[] = []
   for (let offset = from; offset < Math.min(end, bytes.length);) {
     const record = decodeRecordHeader(bytes, offset, logId, { segment, offset })
     if (isRecordFault(record)) {

@@ -9,7 +9,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { segmentPath } from '../node/log/segment.ts'
 import type { Store } from '../node/log/store.ts'
-import type { Loss, LogPosition, NewRecord } from '../node/log/types.ts'
+import type { LogLoss, LogPosition, NewRecord } from '../node/log/types.ts'
 import { blockGone, RECORD, minimumGone, registerGone } from '../node/replica/index-rows.ts'
 import { encodeNumber, hasState } from '../node/replica/row-format.ts'
 import { openStore } from '../node/assembly/open-store.ts'
@@ -77,7 +77,7 @@ export class RecordWorld {
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
   store!: Store
-  forgotten: Loss[] = []
+  forgotten: LogLoss[] = []
 
   private readonly segmentSizeBytes: number
 

@@ -9,7 +9,7 @@ import { SimulatedTokenSigner } from './tokens.ts'
 import type { RecordKind, Records } from '../node/iam/records.ts'
 import { ACCESS_KEY, byId, GROUP, USER } from '../node/iam/records.ts'
 import { Resolver, rootIdentity } from '../node/iam/resolve.ts'
-import { seal } from '../node/layout/sealing.ts'
+import { encryptSecret } from '../node/layout/sealing.ts'
 import { Sessions } from '../node/iam/sessions.ts'
 
 const ACCOUNT = '100000000001'
@@ -22,7 +22,7 @@ const key: AccessKeyRecord = {
   accessKeyId: KEY,
   accountId: ACCOUNT,
   userId: USER_ID,
-  sealedSecret: seal(SECRET, new Uint8Array(12), 'the secret'),
+  sealedSecret: encryptSecret(SECRET, new Uint8Array(12), 'the secret'),
   status: 'Active',
   createdMs: 0,
 }
@@ -260,7 +260,7 @@ describe('a key of a user', () => {
 
   test('a secret is unsealed by the cluster that sealed it only', async () => {
     const { put, resolver } = world()
-    const sealedSecret = seal(new Uint8Array(32).fill(8), new Uint8Array(12), 'foreign')
+    const sealedSecret = encryptSecret(new Uint8Array(32).fill(8), new Uint8Array(12), 'foreign')
     put(ACCESS_KEY, KEY, { ...key, sealedSecret })
     await expect(resolver.credential(KEY)).rejects.toThrow()
   })

@@ -17,7 +17,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -39,7 +39,7 @@ test('down during 300 writes, a node has all of it by itself soon after it is ba
     await cluster.start(2)
     await untilLevel(cluster)
     // What it tells of itself agrees.
-    await sleep(cluster, 2_000)
+    await calmSleep(cluster, 2_000)
     expect(nodeOf(cluster, 2).resync.pendingCount).toBe(0)
     expect(nodeOf(cluster, 2).resync.doneCount).toBeGreaterThan(100)
     const { partitions } = await nodeOf(cluster, 0).admin.status()
@@ -72,10 +72,10 @@ test('a damaged register that a read meets is mended soon, not at the next scrub
       ) as RegisterKey
       cluster.restore(damaged, { ...image, index })
       await cluster.start(damaged)
-      await sleep(cluster, 30_000)
+      await calmSleep(cluster, 30_000)
       expect(nodeOf(cluster, damaged).host.isFaulty(register)).toBe(true)
       await codeOf(get(backendOf(cluster, 0), 'key'))
-      await sleep(cluster, 10_000)
+      await calmSleep(cluster, 10_000)
       expect(nodeOf(cluster, damaged).host.isFaulty(register)).toBe(false)
       expect(await get(backendOf(cluster, 0), 'key')).toEqual(bytesLike(30))
     })
@@ -93,9 +93,9 @@ test('an acceptance that only one node has is settled one way or the other', asy
         }),
       )
       writing.catch(() => {})
-      await sleep(cluster, 2 + round * 0.7)
+      await calmSleep(cluster, 2 + round * 0.7)
       cluster.kill(0, false)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       await cluster.start(0)
       await untilLevel(cluster)
       const seen = new Set<string>()
@@ -119,7 +119,7 @@ test('a duty outlives the node that has it: the hint comes after its restart', a
       cluster.wires.cut(cluster.idOf(other), behind)
       cluster.wires.cut(behind, cluster.idOf(other))
     }
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
     for (let i = 0; i < 20; i++) await put(backendOf(cluster, 0), `key ${i}`, bytesLike(200))
     const before = nodeOf(cluster, 0).resync.pendingCount
     expect(before).toBeGreaterThan(0)
@@ -130,7 +130,7 @@ test('a duty outlives the node that has it: the hint comes after its restart', a
     expect(duties.resync.pendingCount).toBeGreaterThan(0)
     cluster.wires.mend()
     await untilLevel(cluster)
-    await sleep(cluster, 5_000)
+    await calmSleep(cluster, 5_000)
     for (const node of [0, 1, 2]) expect(nodeOf(cluster, node).resync.pendingCount).toBe(0)
   })
 })

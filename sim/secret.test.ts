@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { utf8 } from '../protocol/bytes.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, codeOf, get, nodeOf, onCluster, put, sleep } from './testing/calm-cluster.ts'
-import { ALLOW, ROOT, run } from './testing/iam.ts'
+import { backendOf, codeOf, get, nodeOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
+import { ALLOW, ROOT_USER, runAction } from './testing/iam.ts'
 
 type Session = Record<'AccessKeyId' | 'SecretAccessKey' | 'SessionToken', string>
 
@@ -15,17 +15,17 @@ async function userOf(
   name: string,
 ): Promise<{ id: string; secret: string }> {
   const UserName = name
-  await run(cluster, node, 'CreateUser', { UserName })
-  await run(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
-  const { AccessKey } = await run(cluster, node, 'CreateAccessKey', { UserName })
+  await runAction(cluster, node, 'CreateUser', { UserName })
+  await runAction(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
+  const { AccessKey } = await runAction(cluster, node, 'CreateAccessKey', { UserName })
   const { AccessKeyId, SecretAccessKey } = AccessKey as Record<string, string>
   return { id: AccessKeyId!, secret: SecretAccessKey! }
 }
 
 async function sessionOf(cluster: SimulatedCluster, node: number, key?: string): Promise<Session> {
   const caller =
-    key === undefined ? ROOT : (await backendOf(cluster, node).credential(key))!.identity
-  const { Credentials } = await run(cluster, node, 'GetSessionToken', {}, caller)
+    key === undefined ? ROOT_USER : (await backendOf(cluster, node).credential(key))!.identity
+  const { Credentials } = await runAction(cluster, node, 'GetSessionToken', {}, caller)
   return Credentials as unknown as Session
 }
 
@@ -33,7 +33,7 @@ const open = (cluster: SimulatedCluster, node: number, given: Session) =>
   codeOf(backendOf(cluster, node).sessionCredential(given.AccessKeyId, given.SessionToken))
 
 async function untilKeysSealed(cluster: SimulatedCluster, node: number): Promise<void> {
-  while (!nodeOf(cluster, node).admin.secret().keysSealed) await sleep(cluster, 1_000)
+  while (!nodeOf(cluster, node).admin.secret().keysSealed) await calmSleep(cluster, 1_000)
 }
 
 test.each([1, 2, 3, 4])('a node is away: seed %i', (seed) =>
@@ -48,9 +48,9 @@ test.each([1, 2, 3, 4])('a node is away: seed %i', (seed) =>
         for (const each of sessions) expect(await open(cluster, node, each)).toBe('ok')
       }
       cluster.kill(2, seed % 2 === 0)
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       await nodeOf(cluster, seed % 2).admin.rotateSecret(0)
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       for (const each of sessions) {
         for (const node of [0, 1]) expect(await open(cluster, node, each)).toBe('InvalidToken')
       }
@@ -65,12 +65,12 @@ test.each([1, 2, 3, 4])('a node is away: seed %i', (seed) =>
           const node = cluster.node(2)
           if (node !== undefined)
             for (const each of sessions) answers.push(await open(cluster, 2, each))
-          await sleep(cluster, 5)
+          await calmSleep(cluster, 5)
         }
       }
       const watched = watch()
       await cluster.start(2)
-      await sleep(cluster, 5_000)
+      await calmSleep(cluster, 5_000)
       watching = false
       await watched
       expect(new Set(answers)).not.toContain('ok')
@@ -100,14 +100,14 @@ test.each([1, 2, 3, 4, 5, 6])('the node that rotates dies while it does: seed %i
       nodeOf(cluster, 1)
         .admin.rotateSecret(3_600_000)
         .catch(() => undefined)
-      await sleep(cluster, seed * 4)
+      await calmSleep(cluster, seed * 4)
       cluster.kill(1, true)
-      await sleep(cluster, 20_000)
+      await calmSleep(cluster, 20_000)
       // Begun and decided, or not begun: it can be asked for again. The others seal what it has not sealed.
       await nodeOf(cluster, 0).admin.rotateSecret(0)
       await untilKeysSealed(cluster, 0)
       await cluster.start(1)
-      await sleep(cluster, 5_000)
+      await calmSleep(cluster, 5_000)
       for (const node of [0, 1, 2]) {
         for (const { id, secret } of keys) {
           expect((await backendOf(cluster, node).credential(id))?.secretAccessKey).toBe(secret)
@@ -156,7 +156,7 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
       const writing = [0, 1, 2].map(write)
       for (let i = 0; i < 3; i++) {
         await nodeOf(cluster, i).admin.rotateSecret(60_000)
-        await sleep(cluster, 400)
+        await calmSleep(cluster, 400)
       }
       await untilKeysSealed(cluster, 2)
       done = true
@@ -165,7 +165,7 @@ test.each([1, 2, 3])('requests go on meanwhile: seed %i', (seed) =>
       // Of each writer at most the one that it waits for, at each rotation.
       expect(again).toBeLessThanOrEqual(writing.length * 3)
       // Made while the secret changed under them: sealed by one that is there.
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       expect(made.length).toBeGreaterThan(8)
       for (const { id, secret } of made) {
         expect((await backendOf(cluster, 1).credential(id))?.secretAccessKey).toBe(secret)

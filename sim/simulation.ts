@@ -8,7 +8,7 @@ import type { ShoalNode } from '../node/assembly/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, thinBlocks, unreferencedBlocks } from './space-checker.ts'
 import type { ChangeCounts } from './faults/change-tally.ts'
-import { Changes, CHANGE_NAMES, type ChangeName, type DeathStep } from './faults/changes.ts'
+import { SimulatedChanges, CHANGE_NAMES, type ChangeName, type DeathStep } from './faults/changes.ts'
 import { Faults, type FaultKind } from './faults/faults.ts'
 import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'
@@ -96,7 +96,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const { clock } = cluster
   const faults = new Faults(cluster, options.faults)
   const wanted = options.changes === 'all' ? CHANGE_NAMES : (options.changes ?? [])
-  const changes = new Changes(cluster, faults.crashes, wanted)
+  const changes = new SimulatedChanges(cluster, faults.crashes, wanted)
   const names = options.workloads ?? WORKLOAD_NAMES
   const workloads = names.map((name) => WORKLOADS[name](cluster) as Workload)
   const violations: string[] = []

@@ -12,7 +12,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const SPACE = { reclaimDelayMs: 2_000, scanPauseMs: 30_000, tombstoneDelayMs: 3_000 }
@@ -35,7 +35,7 @@ async function readSlowly(
   for await (const chunk of reader.read(0, BYTES.length)) {
     chunks.push(chunk.slice())
     if (chunks.length === 1) await onFirst()
-    await sleep(cluster, pauseMs)
+    await calmSleep(cluster, pauseMs)
   }
   return Buffer.concat(chunks)
 }
@@ -46,7 +46,7 @@ const remove = (cluster: SimulatedCluster, node: number): Promise<unknown> =>
 async function untilEmpty(cluster: SimulatedCluster, blocks: number): Promise<void> {
   for (let waited = 0; waited < 120_000; waited += 1_000) {
     if ([0, 1, 2].every((node) => blocksOf(nodeOf(cluster, node)).length === blocks)) return
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
   }
   expect([0, 1, 2].map((node) => blocksOf(nodeOf(cluster, node)).length)).toEqual(
     [0, 1, 2].map(() => blocks),
@@ -100,10 +100,10 @@ test('a reader whose node is restarted holds nothing any more', async () => {
     async (cluster) => {
       await put(backendOf(cluster, 0), 'key', BYTES)
       readSlowly(cluster, 1, SLOW_MS, () => remove(cluster, 0)).catch(() => {})
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       cluster.kill(1, false)
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       // Nobody knows what became of it.
       expect(blocksOf(nodeOf(cluster, 0)).length).toBe(10)
       await cluster.start(1)
@@ -119,11 +119,11 @@ test('a reader whose node stays away holds its blocks for minutes, not for good'
     async (cluster) => {
       await put(backendOf(cluster, 0), 'key', BYTES)
       readSlowly(cluster, 1, SLOW_MS, () => remove(cluster, 0)).catch(() => {})
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       cluster.kill(1, false)
-      await sleep(cluster, 120_000)
+      await calmSleep(cluster, 120_000)
       expect(blocksOf(nodeOf(cluster, 2)).length).toBe(10)
-      await sleep(cluster, 400_000)
+      await calmSleep(cluster, 400_000)
       expect(blocksOf(nodeOf(cluster, 2)).length).toBe(0)
     },
     { space: SPACE },

@@ -11,7 +11,7 @@ import { MOVE_FILE } from '../node/rebalance/move-file.ts'
 import { Peers } from '../node/quorum/peers.ts'
 import { Forgotten } from '../node/repair/forgotten.ts'
 import { Patches } from './mutants/patches.ts'
-import { flip, placesOf } from './places.ts'
+import { flipBits, placesOf } from './places.ts'
 import {
   backendOf,
   bytesLike,
@@ -21,7 +21,7 @@ import {
   nodeOf,
   put,
   readBack,
-  sleep,
+  calmSleep,
   BUCKET,
 } from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
@@ -63,7 +63,7 @@ describe('a source of which nodes have forgotten something (D8)', () => {
       if (dead) cluster.kill(2, false)
       patches.undo()
       nodeOf(cluster, 3).moves.start()
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       await check(hand)
     })
   }
@@ -133,7 +133,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       expect(lacking().length).toBeGreaterThan(0)
       const before = lacking()
       patches.undo()
-      await sleep(hand.cluster, 10_000)
+      await calmSleep(hand.cluster, 10_000)
       // While there is a source, the node is asked what it had.
       expect(lacking()).toEqual(before)
       await hand.moved()
@@ -162,7 +162,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       await cluster.start(1)
       const { forgotten, recall, rebalance } = nodeOf(cluster, 1)
       await hand.until(() => recall.forgotten().length === 0)
-      await sleep(cluster, 10_000)
+      await calmSleep(cluster, 10_000)
       expect(forgotten.among(left)).toEqual(left)
       expect(left.every((partition) => rebalance.serves(partition))).toBe(true)
       patches.undo()
@@ -185,7 +185,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
           cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
           cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
         }
-        await sleep(cluster, 100)
+        await calmSleep(cluster, 100)
         await fill(hand.cluster, 0, OBJECTS, SIZE)
         // The last records of a log would look like a torn tail (D4).
         for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
@@ -196,7 +196,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
           ({ kind, type, inLastBatch }) =>
             kind === 'record-header' && type === 'block' && !inLastBatch,
         )
-        for (const place of headers) flip(disk, place, 20, 1)
+        for (const place of headers) flipBits(disk, place, 20, 1)
         await cluster.rebuildIndex(0)
         // No node gives a block from here on.
         noBlocks.method(Peers.prototype, 'getOwnedBlock', () => () => Promise.resolve(undefined))
@@ -214,7 +214,7 @@ describe('a node that votes again and lacks blocks (D8)', () => {
         noBlocks.undo()
         patches.undo()
         nodeOf(cluster, 3).moves.start()
-        await sleep(cluster, 60_000)
+        await calmSleep(cluster, 60_000)
         await check(hand)
       })
     } finally {
@@ -272,7 +272,7 @@ describe('what clients read while blocks move (R4)', () => {
           if (chunks.length === 1) {
             await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: 'key' })
           }
-          await sleep(cluster, 30_000)
+          await calmSleep(cluster, 30_000)
         }
         expect(Buffer.compare(Buffer.concat(chunks), BYTES)).toBe(0)
         await hand.until(() => blocksOf(hand, 0).length === 0, 120_000)

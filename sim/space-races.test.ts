@@ -6,7 +6,7 @@ import { WireCollectRequest } from '../protocol/rpc/messages.js'
 import { byteString, utf8 } from '../protocol/bytes.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { systemRegister } from '../protocol/keyspace/register-key.ts'
-import { SPACES, type Space, type SystemKind } from '../protocol/keyspace/space.ts'
+import { SPACES, type KeySpace, type SystemKind } from '../protocol/keyspace/space.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
 import type { RegisterRequest } from '../protocol/register/types.ts'
 import type { Environment, Network, NetworkMessage } from '../node/env/ports.ts'
@@ -27,7 +27,7 @@ import {
   onCluster,
   put,
   request,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -101,7 +101,7 @@ async function until(
   const untilMs = cluster.clock.monotonicMs() + withinMs
   while (!what()) {
     if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not within ${withinMs} ms`)
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
 }
 
@@ -122,11 +122,11 @@ test('an acceptance that only one replica has can’t come back after its blocks
       wires.filter = (from, to) => (from === 0 || to === zero ? 'drop' : 'pass')
       expect(unreferencedBlocks(cluster)).toEqual([])
       await until(cluster, () => nodeOf(cluster, 1).space.counters().freedBlocks > 0)
-      await sleep(cluster, 10_000)
+      await calmSleep(cluster, 10_000)
       // The only one to contradict node 0 is one that was asked before the blocks went.
       wires.filter = () => 'pass'
       cluster.kill(2, false)
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       expect(await codeOf(get(backendOf(cluster, 0), 'key'))).toBe('NoSuchKey')
       expect(await codeOf(get(backendOf(cluster, 1), 'key'))).toBe('NoSuchKey')
       await cluster.start(2)
@@ -149,12 +149,12 @@ test('an accept from before the collection is refused after it, and after restar
       put(backendOf(cluster, 0), 'key', bytesLike(10), {
         body: bodyOf(bytesLike(10), 'new'),
       }).catch(() => {})
-      await sleep(cluster, 200)
+      await calmSleep(cluster, 200)
       cluster.kill(0, false)
       const late = [...wires.taken]
       expect(late.length).toBeGreaterThan(0)
       wires.filter = () => 'pass'
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: 'key' })
       await cluster.start(0)
       await until(cluster, () => tombstonesOf(cluster).length === 0)
@@ -247,7 +247,7 @@ test('a tombstone that is damaged on the one replica that has not forgotten it c
       for (let i = 0; i < 8; i++) {
         await backendOf(cluster, 1).deleteObject(context(), { bucket: BUCKET, key: `key ${i}` })
       }
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       // One that another node looks after.
       const { layout } = nodeOf(cluster, 0)
       const tombstone = tombstonesOf(cluster).find(
@@ -304,7 +304,7 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
     3,
     async (cluster) => {
       const { registers, layout } = nodeOf(cluster, 0)
-      const spaces = Object.keys(SPACES).filter((space) => SPACES[space as Space] >= SPACES.bucket)
+      const spaces = Object.keys(SPACES).filter((space) => SPACES[space as KeySpace] >= SPACES.bucket)
       const keys = spaces.map((space) =>
         systemRegister(space as SystemKind, byteString(utf8('gone')), layout.current()!.genesis),
       )
@@ -324,7 +324,7 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
         spaces.filter((_, i) => nodeOf(cluster, 2).host.isFaulty(keys[i]!))
       // A removal that lies behind may be an old one that compaction copied (A4).
       expect(faulty()).toEqual(spaces)
-      await sleep(cluster, 60_000)
+      await calmSleep(cluster, 60_000)
       expect(faulty()).toEqual([])
       expect(tombstonesOf(cluster)).toEqual([])
       for (const node of [0, 1, 2]) {

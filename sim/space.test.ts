@@ -16,7 +16,7 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from './testing/calm-cluster.ts'
 
@@ -30,7 +30,7 @@ async function untilTidy(cluster: SimulatedCluster, withinMs = 60_000): Promise<
     const left = unreferencedBlocks(cluster)
     if (left.length === 0) return
     if (cluster.clock.monotonicMs() > until) expect(left).toEqual([])
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
   }
 }
 
@@ -38,7 +38,7 @@ async function untilForgotten(cluster: SimulatedCluster, withinMs = 60_000): Pro
   const until = cluster.clock.monotonicMs() + withinMs
   while (tombstonesOf(cluster).length > 0) {
     if (cluster.clock.monotonicMs() > until) expect(tombstonesOf(cluster)).toEqual([])
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
   }
 }
 
@@ -119,7 +119,7 @@ test('readers under way keep what is overwritten for a while', async () => {
         withData: true,
       })
       await remove(cluster, 'key')
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       const chunks: Uint8Array[] = []
       for await (const chunk of reader.read(0, bytes.length)) chunks.push(chunk.slice())
       expect(Buffer.compare(Buffer.concat(chunks), bytes)).toBe(0)
@@ -147,7 +147,7 @@ test('a PUT that its client leaves half-way is found by the scan', async () => {
           body,
         }),
       ).rejects.toThrow('gone')
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       expect(unreferencedBlocks(cluster).length).toBeGreaterThan(0)
       await untilTidy(cluster)
       const orphans = [0, 1, 2].map((node) => nodeOf(cluster, node).space.counters().orphans)
@@ -166,7 +166,7 @@ test('a PUT that is slow keeps its blocks however long it takes', async () => {
       const bytes = bytesLike(3 * BLOCK_BYTES)
       async function* slow(): AsyncGenerator<Uint8Array> {
         for (let at = 0; at < bytes.length; at += BLOCK_BYTES / 2) {
-          await sleep(cluster, 20_000)
+          await calmSleep(cluster, 20_000)
           yield bytes.subarray(at, at + BLOCK_BYTES / 2)
         }
       }
@@ -191,16 +191,16 @@ test('blocks of a gateway that died are freed once it shows a later boot', async
       async function* endless(): AsyncGenerator<Uint8Array> {
         for (;;) {
           yield bytesLike(BLOCK_BYTES)
-          await sleep(cluster, 200)
+          await calmSleep(cluster, 200)
         }
       }
       const body = { chunks: endless(), seal: () => ({ etag: 'e', checksums: {} }) }
       backendOf(cluster, 2)
         .putObject(context(), { bucket: BUCKET, key: 'key', headers: HEADERS, body })
         .catch(() => {})
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       cluster.kill(2, false)
-      await sleep(cluster, 30_000)
+      await calmSleep(cluster, 30_000)
       // Nobody can say that it is over.
       expect(unreferencedBlocks(cluster).length).toBeGreaterThan(0)
       await cluster.start(2)
@@ -250,7 +250,7 @@ test('nothing is forgotten while a replica is away; when it is back, it does not
       await untilLevel(cluster)
       cluster.kill(2, false)
       for (let i = 0; i < 10; i++) await remove(cluster, `key ${i}`)
-      await sleep(cluster, 40_000)
+      await calmSleep(cluster, 40_000)
       expect(tombstonesOf(cluster)).toHaveLength(10)
       expect(blocksOf(nodeOf(cluster, 0))).toEqual([])
       await cluster.start(2)
@@ -275,7 +275,7 @@ test('freed and forgotten things that all but one have lost the memory of are fr
       await untilLevel(cluster)
       cluster.kill(2, false)
       for (let i = 0; i < 5; i++) await put(backendOf(cluster, 0), `key ${i}`, bytesLike(5, i))
-      await sleep(cluster, 20_000)
+      await calmSleep(cluster, 20_000)
       for (const node of [0, 1]) {
         cluster.kill(node, false)
         await cluster.start(node)

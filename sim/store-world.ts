@@ -11,7 +11,7 @@ import type {
   Damage,
   LogPosition,
   LogRecord,
-  Loss,
+  LogLoss,
   NewRecord,
   RowSchema,
   RowWrite,
@@ -78,7 +78,7 @@ export class StoreWorld {
   indexStore: SimulatedIndexStore
   readonly failures: string[] = []
   /** What was written down as lost, by all starts (D8). */
-  readonly forgotten: Loss[] = []
+  readonly forgotten: LogLoss[] = []
   expected: StoreOptions['expected']
   acceptLost = false
   /** Of the next log that is made. */

@@ -14,7 +14,7 @@ import type { Store } from '../node/log/store.ts'
 import type { Clock } from '../node/env/ports.ts'
 import { TURN_ROWS_MAX } from '../node/tools/sleep.ts'
 import { checkDigests } from '../node/replica/digest-check.ts'
-import { Exchange } from '../node/repair/exchange.ts'
+import { SyncAnswers } from '../node/repair/exchange.ts'
 import { Puller, type PullerOptions } from '../node/repair/puller.ts'
 import { RowsWorld } from './rows-world.ts'
 
@@ -108,7 +108,7 @@ test('digests of all partitions, for a peer', async () => {
       role: () => 'member',
       partitionsOf: () => all,
     }) as unknown as LayoutView
-  const exchange = new Exchange({ store, self: 'me' as NodeId, view, clock })
+  const exchange = new SyncAnswers({ store, self: 'me' as NodeId, view, clock })
   const request = { epoch: 1, level: 0, groups: [] }
   expect(await rowsInATurn(() => exchange.digests(OTHER, request))).toBeLessThanOrEqual(
     TURN_ROWS_MAX,

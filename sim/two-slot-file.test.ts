@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { utf8 } from '../protocol/bytes.ts'
-import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../node/tools/two-slot-file.ts'
+import { latestSlot, TwoSlotFile, type FoundSlot, type SlotForm } from '../node/tools/two-slot-file.ts'
 import { SimulatedDisk } from './disk.ts'
 import { CRASH_FATES, type CrashFate } from './inode.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -24,12 +24,12 @@ interface Moment {
 
 const clock = new VirtualClock()
 
-async function found(disk: SimulatedDisk): Promise<Found | undefined> {
+async function found(disk: SimulatedDisk): Promise<FoundSlot | undefined> {
   const bytes = await disk.readFile(NAME)
   return bytes && latestSlot(bytes, FORM)
 }
 
-function contentOf({ slot }: Found): number {
+function contentOf({ slot }: FoundSlot): number {
   return new DataView(slot.buffer, slot.byteOffset).getUint32(CONTENT_AT)
 }
 
@@ -43,7 +43,7 @@ function slotOf(content: number): Uint8Array<ArrayBuffer> {
 /** The disks that a life which writes `contents` leaves, at each of its mutations and at its end. */
 async function life(
   disk: SimulatedDisk,
-  stored: Found | undefined,
+  stored: FoundSlot | undefined,
   contents: readonly number[],
   before = 0,
 ): Promise<Moment[]> {

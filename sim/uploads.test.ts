@@ -22,7 +22,7 @@ import {
   nodeOf,
   onCluster,
   request,
-  sleep,
+  calmSleep,
 } from './testing/calm-cluster.ts'
 
 const SPACE = { reclaimDelayMs: 1_000, scanPauseMs: 3_000, tombstoneDelayMs: 3_000 }
@@ -94,7 +94,7 @@ async function until(
     expect(freedButReferenced(cluster)).toEqual([])
     if (cluster.clock.monotonicMs() > end)
       throw new Error(`not within ${withinMs} ms: ${holds.toString()}`)
-    await sleep(cluster, 500)
+    await calmSleep(cluster, 500)
   }
 }
 
@@ -110,7 +110,7 @@ test('gateways that die in a completion leave the whole object or an open upload
         const completing = begun.map(async (upload, i) => {
           codes[i] = await complete(cluster, i % 2 === 0 ? 2 : i % 3, upload)
         })
-        await sleep(cluster, cluster.random() * 25)
+        await calmSleep(cluster, cluster.random() * 25)
         cluster.kill(2, seed % 3 === 0)
         await Promise.all(completing.filter((_, i) => i % 2 !== 0 && i % 3 !== 2))
         await cluster.start(2)
@@ -201,7 +201,7 @@ test('uploads that stay open for longer than the bucket allows are aborted', asy
       })
       const kept = await begin(cluster, 0, 'kept')
       const old = await begin(cluster, 1, 'tmp/old')
-      await sleep(cluster, 20_000)
+      await calmSleep(cluster, 20_000)
       expect(remains(cluster).states).toHaveLength(2)
       // A day in small steps would be long: the nodes' clocks are put on.
       const nowMs = cluster.clock.nowMs.bind(cluster.clock)

@@ -1,13 +1,13 @@
 /** Prometheus text, parsed as far as the harness reads it. */
 
-export interface Sample {
+export interface MetricSample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-export function parseMetrics(text: string): Sample[] {
-  const samples: Sample[] = []
+export function parseMetrics(text: string): MetricSample[] {
+  const samples: MetricSample[] = []
   for (const line of text.split('\n')) {
     const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/.exec(line)
     if (match?.[1] === undefined || match[3] === undefined) continue
@@ -22,7 +22,7 @@ export function parseMetrics(text: string): Sample[] {
 
 /** The sum of all samples of a name whose labels include those given. */
 export function sumOf(
-  samples: readonly Sample[],
+  samples: readonly MetricSample[],
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): number {
@@ -35,7 +35,7 @@ export function sumOf(
   return sum
 }
 
-export async function scrape(adminUrl: string): Promise<Sample[]> {
+export async function scrape(adminUrl: string): Promise<MetricSample[]> {
   const reply = await fetch(new URL('/metrics', adminUrl), { signal: AbortSignal.timeout(10_000) })
   if (!reply.ok) throw new Error(`${adminUrl}/metrics: ${reply.status}`)
   return parseMetrics(await reply.text())

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest'
-import { Child, isAlive, run, until } from './process.ts'
+import { Child, isAlive, runCommand, untilTrue } from './process.ts'
 
 it('shows what a failed command wrote', async () => {
-  const failing = run('sh', ['-c', 'echo to stdout; echo to stderr >&2; exit 3'])
+  const failing = runCommand('sh', ['-c', 'echo to stdout; echo to stderr >&2; exit 3'])
   await expect(failing).rejects.toThrow(/exit code 3\nto stdout\n\nto stderr/)
-  expect((await run('sh', ['-c', 'exit 3'], { okCodes: [3] })).code).toBe(3)
+  expect((await runCommand('sh', ['-c', 'exit 3'], { okCodes: [3] })).code).toBe(3)
 })
 
 it('kills a command at its deadline, with what it started', async () => {
-  await expect(run('sh', ['-c', 'sleep 600 & wait'], { timeoutMs: 100 })).rejects.toThrow('killed')
+  await expect(runCommand('sh', ['-c', 'sleep 600 & wait'], { timeoutMs: 100 })).rejects.toThrow('killed')
 })
 
 it('waits for a line, and says why it will not come', async () => {
@@ -23,6 +23,6 @@ it('waits for a line, and says why it will not come', async () => {
 })
 
 it('passes on what the last probe said', async () => {
-  const never = until('the end', () => Promise.reject(new Error('not yet')), 30, 5)
+  const never = untilTrue('the end', () => Promise.reject(new Error('not yet')), 30, 5)
   await expect(never).rejects.toThrow('the end: not within 30 ms: not yet')
 })

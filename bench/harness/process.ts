@@ -51,7 +51,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export interface ChildOptions {
+export interface ChildProcessOptions {
   readonly cwd?: string
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>
@@ -67,7 +67,7 @@ export class Child {
   #exitCode: number | undefined
   readonly #watchers = new Set<() => void>()
 
-  constructor(command: string, args: readonly string[], options: ChildOptions = {}) {
+  constructor(command: string, args: readonly string[], options: ChildProcessOptions = {}) {
     hookExit()
     this.#title = [command, ...args].join(' ')
     this.process = spawn(command, args, {
@@ -173,7 +173,7 @@ export class Child {
   }
 }
 
-export interface RunOptions extends ChildOptions {
+export interface CommandOptions extends ChildProcessOptions {
   readonly timeoutMs?: number
   /** Exit codes that are no failure. Default: 0 only. */
   readonly okCodes?: readonly number[]
@@ -186,10 +186,10 @@ export interface RunResult {
 }
 
 /** Runs a command to its end. Rejects on another exit code or at the deadline, showing what it wrote. */
-export async function run(
+export async function runCommand(
   command: string,
   args: readonly string[],
-  options: RunOptions = {},
+  options: CommandOptions = {},
 ): Promise<RunResult> {
   hookExit()
   const timeoutMs = options.timeoutMs ?? 120_000
@@ -228,7 +228,7 @@ export async function run(
 
 /** The path of a program, or undefined when it is not installed. */
 export async function which(program: string): Promise<string | undefined> {
-  const { code, stdout } = await run('sh', ['-c', `command -v "$1"`, 'sh', program], {
+  const { code, stdout } = await runCommand('sh', ['-c', `command -v "$1"`, 'sh', program], {
     okCodes: [0, 1, 127],
     timeoutMs: 10_000,
   })
@@ -249,12 +249,12 @@ export function reason(error: unknown): string {
   return error instanceof Error ? error.message : JSON.stringify(error)
 }
 
-export async function sleep(ms: number): Promise<void> {
+export async function pauseMs(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Asks until `probe` gives a value; rejects at the deadline with what `probe` last threw. */
-export async function until<T>(
+export async function untilTrue<T>(
   what: string,
   probe: () => Promise<T | undefined>,
   timeoutMs: number,
@@ -269,7 +269,7 @@ export async function until<T>(
     } catch (error) {
       last = error
     }
-    await sleep(everyMs)
+    await pauseMs(everyMs)
   }
   const detail = last === undefined ? '' : `: ${reason(last)}`
   throw new Error(`${what}: not within ${timeoutMs} ms${detail}`)

@@ -8,7 +8,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { objectPath, queryString, signHeaders } from './sign.ts'
 import type { Credentials } from './sign.ts'
 
-export interface S3Request {
+export interface BenchRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'HEAD'
   readonly bucket?: string
   readonly key?: string
@@ -26,7 +26,7 @@ export interface S3Reply {
 }
 
 /** S3's error code of a reply, or its status. */
-export function errorCode(reply: S3Reply): string {
+export function s3ErrorCode(reply: S3Reply): string {
   return /<Code>([^<]+)<\/Code>/.exec(reply.body.toString('utf8'))?.[1] ?? String(reply.status)
 }
 
@@ -46,7 +46,7 @@ export class RawClient {
   }
 
   /** Rejects when the connection fails or the deadline passes: the outcome is then unknown (P4). */
-  async send(input: S3Request): Promise<S3Reply> {
+  async send(input: BenchRequest): Promise<S3Reply> {
     const path = objectPath(input.bucket, input.key)
     const body = input.body ?? new Uint8Array(0)
     const headers = signHeaders(
@@ -97,11 +97,11 @@ export class RawClient {
   }
 
   /** As `send`, but any status outside 200 … 299 is an error. */
-  async must(input: S3Request): Promise<S3Reply> {
+  async must(input: BenchRequest): Promise<S3Reply> {
     const reply = await this.send(input)
     if (reply.status >= 200 && reply.status < 300) return reply
     const where = `${input.method} ${objectPath(input.bucket, input.key)}`
-    throw new Error(`${where}: ${reply.status} ${errorCode(reply)}`)
+    throw new Error(`${where}: ${reply.status} ${s3ErrorCode(reply)}`)
   }
 }
 

@@ -7,25 +7,25 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Child, isAlive, run, until } from './process.ts'
+import { Child, isAlive, runCommand, untilTrue } from './process.ts'
 import { freeBasePort } from '../../node/testing/free-ports.ts'
 import type { RunResult } from './process.ts'
 import { groupOf } from './proc.ts'
 import { scrape } from './metrics.ts'
-import type { Sample } from './metrics.ts'
+import type { MetricSample } from './metrics.ts'
 import type { Credentials } from './sign.ts'
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
-export interface Ready {
+export interface ReadyNode {
   readonly s3: string
   readonly admin: string
   readonly node: string
 }
 
 /** All `ready s3=URL admin=URL node=ID` lines of an output, by S3 port. */
-export function readyLines(output: string): Ready[] {
-  const found = new Map<string, Ready>()
+export function readyNodesOf(output: string): ReadyNode[] {
+  const found = new Map<string, ReadyNode>()
   for (const match of output.matchAll(/\bready s3=(\S+) admin=(\S+) node=(\S+)[^\n]*\n/g)) {
     const [, s3 = '', admin = '', node = ''] = match
     found.set(s3, { s3: s3.replace(/\/$/, ''), admin, node })
@@ -44,7 +44,7 @@ interface LayoutShown {
   readonly nodes: readonly unknown[]
 }
 
-export interface StartOptions {
+export interface ShoalOptions {
   readonly nodes: number
   /** Kept when given, else a temporary directory that `close` removes. */
   readonly dataDir?: string
@@ -66,22 +66,22 @@ export async function shoal(
   args: readonly string[],
   options: { timeoutMs?: number; okCodes?: readonly number[] } = {},
 ): Promise<RunResult> {
-  return run(process.execPath, cli(args), { cwd: checkout, timeoutMs: 60_000, ...options })
+  return runCommand(process.execPath, cli(args), { cwd: checkout, timeoutMs: 60_000, ...options })
 }
 
 export class Shoal {
   readonly dataDir: string
   readonly basePort: number
   #size: number
-  readonly #options: StartOptions
+  readonly #options: ShoalOptions
   readonly #temporary: boolean
   #leader: Child | undefined
   /** Nodes started on their own again, by index. */
   readonly #single = new Map<number, Child>()
-  #ready: readonly Ready[] = []
+  #ready: readonly ReadyNode[] = []
   #credentials: Credentials | undefined
 
-  private constructor(options: StartOptions, dataDir: string, basePort: number) {
+  private constructor(options: ShoalOptions, dataDir: string, basePort: number) {
     this.#options = options
     this.#temporary = options.dataDir === undefined
     this.dataDir = dataDir
@@ -90,7 +90,7 @@ export class Shoal {
   }
 
   /** Starts and waits until every node has said that it is ready. */
-  static async start(options: StartOptions): Promise<Shoal> {
+  static async start(options: ShoalOptions): Promise<Shoal> {
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'shoal-'))
     const basePort = options.basePort ?? (await freeBasePort(options.nodes))
     const shoal = new Shoal(options, dataDir, basePort)
@@ -111,12 +111,12 @@ export class Shoal {
     return this.#ready.map((ready) => ready.s3)
   }
 
-  get ready(): readonly Ready[] {
+  get ready(): readonly ReadyNode[] {
     return this.#ready
   }
 
   get credentials(): Credentials {
-    return (this.#credentials ??= readCredentials(this.dataDir))
+    return (this.#credentials ??= credentialsOf(this.dataDir))
   }
 
   get output(): string {
@@ -157,7 +157,7 @@ export class Shoal {
     this.#ready = await this.#leader.waitFor(
       `${nodes} ready line(s)`,
       (output) => {
-        const lines = readyLines(output)
+        const lines = readyNodesOf(output)
         return lines.length >= nodes ? lines : undefined
       },
       timeoutMs,
@@ -177,7 +177,7 @@ export class Shoal {
   async killNode(index: number): Promise<void> {
     const pid = this.pid(index)
     this.#signalNode(index, 'SIGKILL')
-    await until(`node ${index} to die`, async () => (isAlive(pid) ? undefined : true), 10_000, 20)
+    await untilTrue(`node ${index} to die`, async () => (isAlive(pid) ? undefined : true), 10_000, 20)
     this.#single.delete(index)
   }
 
@@ -190,7 +190,7 @@ export class Shoal {
     this.#single.set(index, child)
     await child.waitFor(
       'a ready line',
-      (output) => (readyLines(output).length > 0 ? true : undefined),
+      (output) => (readyNodesOf(output).length > 0 ? true : undefined),
       timeoutMs,
     )
   }
@@ -212,13 +212,13 @@ export class Shoal {
     })
     this.#single.set(index, child)
     this.#size++
-    const line = await child.waitFor('a ready line', (output) => readyLines(output)[0], timeoutMs)
+    const line = await child.waitFor('a ready line', (output) => readyNodesOf(output)[0], timeoutMs)
     this.#ready = [...this.#ready, line]
   }
 
   /** Waits until no change of the layout is under way and no block has to move. */
   async settled(timeoutMs = 120_000): Promise<void> {
-    await until(
+    await untilTrue(
       'the layout to settle',
       async () => {
         const seen = (await this.json(0, ['layout', 'show'])) as LayoutShown
@@ -248,7 +248,7 @@ export class Shoal {
     else rmSync(this.dataDir, { recursive: true, force: true })
   }
 
-  async metrics(index: number): Promise<Sample[]> {
+  async metrics(index: number): Promise<MetricSample[]> {
     const admin = this.#ready[index]?.admin
     if (admin === undefined) throw new Error(`no admin address of node ${index}`)
     return scrape(admin)
@@ -297,12 +297,12 @@ export class Shoal {
       }
       return true
     }
-    await until('all nodes to die', alive, 15_000, 20)
+    await untilTrue('all nodes to die', alive, 15_000, 20)
   }
 }
 
 /** The founder's credentials; a cluster keeps them in its first node's directory. */
-export function readCredentials(dataDir: string): Credentials {
+export function credentialsOf(dataDir: string): Credentials {
   for (const file of ['credentials.json', 'node-0/credentials.json']) {
     try {
       const parsed = JSON.parse(readFileSync(join(dataDir, file), 'utf8')) as Partial<Credentials>

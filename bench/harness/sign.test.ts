@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { objectPath, presign, queryString, signHeaders } from './sign.ts'
+import { objectPath, presignUrl, queryString, signHeaders } from './sign.ts'
 
 /** The worked examples of AWS's own documentation of SigV4 for S3. */
 const credentials = {
@@ -35,7 +35,7 @@ it('signs a query as the list example', () => {
 })
 
 it('presigns as the example', () => {
-  const { query } = presign(credentials, { method: 'GET', endpoint, path: '/test.txt', now })
+  const { query } = presignUrl(credentials, { method: 'GET', endpoint, path: '/test.txt', now })
   expect(query).toMatch(
     /&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404$/,
   )

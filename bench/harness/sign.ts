@@ -134,7 +134,7 @@ export interface Presigned {
 }
 
 /** A presigned query; only Host is signed, the payload is not. */
-export function presign(
+export function presignUrl(
   credentials: Credentials,
   input: SignInput,
   expiresSeconds = 86_400,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend, NodeStatus } from '../port/backend.ts'
-import { sendPlain, type RawResponse } from '../conformance/world.ts'
+import { sendUnsigned, type RawResponse } from '../conformance/world.ts'
 import { ADMIN_ROUTES, createAdmin, type Admin } from './api.ts'
 import { LayoutRefusal, type LayoutPlan, type LayoutTable } from '../port/layout.ts'
 import { isLoopbackAddress, isLoopbackHost } from './loopback.ts'
@@ -98,7 +98,7 @@ async function start(
   })
   const { url: endpoint } = await admin.listen({ host: '127.0.0.1', port: 0 })
   return (method, url, headers = WITH_CREDENTIAL, body = '') =>
-    sendPlain(endpoint, { method, url, headers }, Buffer.from(body))
+    sendUnsigned(endpoint, { method, url, headers }, Buffer.from(body))
 }
 
 describe('pages', () => {

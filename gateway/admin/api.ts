@@ -35,7 +35,7 @@ import type { AdminBackend } from '../port/backend.ts'
 import { refusalOfCredential, type AdminCredential } from '../port/credential.ts'
 import { LayoutRefusal } from '../port/layout.ts'
 import { CHANGE_BYTES_MAX, readChange, readLossId, readPlanned } from './layout-request.ts'
-import { refusalOf } from './loopback.ts'
+import { loopbackRefusal } from './loopback.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
 const TOKEN_TTL_MS = 3_600_000
@@ -132,7 +132,7 @@ export function createAdmin(options: AdminOptions): Admin {
 }
 
 async function answerOf(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
-  const refusal = refusalOf(request)
+  const refusal = loopbackRefusal(request)
   if (refusal !== undefined) return { status: 403, json: { error: refusal } }
   const [path = '/', search = ''] = (request.url ?? '/').split('?', 2)
   if (!OPEN.has(path)) {

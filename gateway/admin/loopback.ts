@@ -22,7 +22,7 @@ export function isLoopbackHost(host: string | undefined): boolean {
 }
 
 /** Why the request is refused, undefined when it is not. */
-export function refusalOf(request: IncomingMessage): string | undefined {
+export function loopbackRefusal(request: IncomingMessage): string | undefined {
   if (!isLoopbackAddress(request.socket.remoteAddress)) return 'not from this machine'
   if (!isLoopbackHost(request.headers.host)) return 'Host is not this machine'
   if (request.headers.origin !== undefined) return 'requests from web pages are refused'

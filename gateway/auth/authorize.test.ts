@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Credential } from '../port/backend.ts'
 import type { RawResponse } from '../conformance/world.ts'
 import {
-  ACCOUNT,
+  CALLERS_ACCOUNT,
   ALL,
   document,
   OTHER_ACCOUNT,
@@ -15,7 +15,7 @@ import {
   session,
   user,
   type Sent,
-  type Statement,
+  type CallerStatement,
 } from '../testing/callers.ts'
 import { startGateway, type TestGateway } from '../testing/gateway.ts'
 import { EXAMPLE_CREDENTIAL } from '../testing/requests.ts'
@@ -95,7 +95,7 @@ async function get(who: Credential | undefined, path: string): Promise<number> {
   return (await as(who, 'GET', path)).status
 }
 
-async function setPolicy(...statements: Statement[]): Promise<void> {
+async function setPolicy(...statements: CallerStatement[]): Promise<void> {
   const body = [Buffer.from(document(...statements))]
   const answer = await as(root, 'PUT', '/bucket', { query: [['policy', '']], body })
   expect(answer.text).toBe('')
@@ -235,7 +235,7 @@ describe('bucket policies', () => {
 
   test('name users and roles that are there', async () => {
     for (const name of ['user/nothing', 'role/nothing']) {
-      const Principal = { AWS: `arn:aws:iam::${ACCOUNT}:${name}` }
+      const Principal = { AWS: `arn:aws:iam::${CALLERS_ACCOUNT}:${name}` }
       const body = [Buffer.from(document(may('s3:GetObject', OBJECTS, { Principal })))]
       const answer = await as(root, 'PUT', '/bucket', { query: [['policy', '']], body })
       expect(answer.status).toBe(400)
@@ -306,7 +306,7 @@ describe('bucket policies', () => {
   test('NotPrincipal: all but those', async () => {
     await setPolicy({
       Effect: 'Deny',
-      NotPrincipal: { AWS: [powerful.identity.principalArn, `arn:aws:iam::${ACCOUNT}:root`] },
+      NotPrincipal: { AWS: [powerful.identity.principalArn, `arn:aws:iam::${CALLERS_ACCOUNT}:root`] },
       Action: 's3:*',
       Resource: OBJECTS,
     })
@@ -355,7 +355,7 @@ describe('what is not there', () => {
       const headers = { 'x-amz-expected-bucket-owner': owner }
       return (await as(root, 'GET', '/bucket/open/a', { headers })).code
     }
-    expect(await expecting(ACCOUNT)).toBeUndefined()
+    expect(await expecting(CALLERS_ACCOUNT)).toBeUndefined()
     expect(await expecting(OTHER_ACCOUNT)).toBe('AccessDenied')
   })
 })
@@ -363,7 +363,7 @@ describe('what is not there', () => {
 describe('an explanation', () => {
   test('of its own policies to who may simulate itself', async () => {
     const deny = { Sid: 'NotHere', Effect: 'Deny', Action: 's3:Put*', Resource: OBJECTS }
-    const self = may('iam:SimulatePrincipalPolicy', `arn:aws:iam::${ACCOUNT}:user/knowing`)
+    const self = may('iam:SimulatePrincipalPolicy', `arn:aws:iam::${CALLERS_ACCOUNT}:user/knowing`)
     const knowing = user('knowing', [self, ALL, deny])
     const other = await startGateway({ credentials: [root, knowing, user('ignorant', [deny])] })
     await send(other.target, root, { method: 'PUT', path: '/bucket' })
@@ -512,7 +512,7 @@ describe('the audit log', () => {
       audit: true,
       action: 's3:PutBucketPolicy',
       target: policyOf,
-      accountId: ACCOUNT,
+      accountId: CALLERS_ACCOUNT,
       sourceIp: expect.stringMatching(/127\.0\.0\.1|::1/) as string,
     }
     expect(server.audit).toMatchObject([
@@ -538,7 +538,7 @@ describe('the audit log', () => {
     await sendForm(server.target, powerful, form)
     await sendForm(server.target, nobody, form)
     await sendForm(server.target, powerful, { Action: 'ListUsers' })
-    const line = { action: 'iam:CreateUser', target: `arn:aws:iam::${ACCOUNT}:user/eve` }
+    const line = { action: 'iam:CreateUser', target: `arn:aws:iam::${CALLERS_ACCOUNT}:user/eve` }
     expect(server.audit).toMatchObject([
       { ...line, actor: powerful.identity.principalArn, outcome: 'done' },
       { ...line, actor: nobody.identity.principalArn, outcome: 'AccessDenied' },

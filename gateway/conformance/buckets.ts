@@ -12,8 +12,8 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
 } from '@aws-sdk/client-s3'
-import { put } from './objects.ts'
-import { fails, refused, type ConformanceCase } from './world.ts'
+import { putObject } from './objects.ts'
+import { fails, expectRefused, type ConformanceCase } from './world.ts'
 
 const PROBES: readonly [subResource: string, status: number, code: string | undefined][] = [
   ['versioning', 200, undefined],
@@ -65,7 +65,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
   {
     name: 'a bucket with objects is not deleted',
     async run(world) {
-      await put(world, 'x', 'x')
+      await putObject(world, 'x', 'x')
       const remove = new DeleteBucketCommand({ Bucket: world.bucket })
       await fails(world.s3.send(remove), 409, 'BucketNotEmpty')
     },
@@ -102,27 +102,27 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         '-start',
         'xn--a',
       ]) {
-        refused(await world.raw({ method: 'PUT', path: `/${name}` }), 400, 'InvalidBucketName')
+        expectRefused(await world.raw({ method: 'PUT', path: `/${name}` }), 400, 'InvalidBucketName')
       }
       const configuration = (inner: string): Buffer[] => [
         Buffer.from(`<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`),
       ]
       const path = `/${bucket}-x`
       const elsewhere = configuration('<LocationConstraint>mars-1</LocationConstraint>')
-      refused(
+      expectRefused(
         await world.raw({ method: 'PUT', path, body: elsewhere }),
         400,
         'InvalidLocationConstraint',
       )
       const tags = configuration('<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>')
-      refused(await world.raw({ method: 'PUT', path, body: tags }), 501, 'NotImplemented')
+      expectRefused(await world.raw({ method: 'PUT', path, body: tags }), 501, 'NotImplemented')
       const lock = { 'x-amz-bucket-object-lock-enabled': 'true' }
-      refused(await world.raw({ method: 'PUT', path, headers: lock }), 501, 'NotImplemented')
+      expectRefused(await world.raw({ method: 'PUT', path, headers: lock }), 501, 'NotImplemented')
       const open = { 'x-amz-acl': 'public-read' }
-      refused(await world.raw({ method: 'PUT', path, headers: open }), 501, 'NotImplemented')
+      expectRefused(await world.raw({ method: 'PUT', path, headers: open }), 501, 'NotImplemented')
       const odd = { 'x-amz-acl': 'odd' }
-      refused(await world.raw({ method: 'PUT', path, headers: odd }), 400, 'InvalidArgument')
-      refused(await world.raw({ path }), 404, 'NoSuchBucket')
+      expectRefused(await world.raw({ method: 'PUT', path, headers: odd }), 400, 'InvalidArgument')
+      expectRefused(await world.raw({ path }), 404, 'NoSuchBucket')
       const empty = configuration('<LocationConstraint/><Tags/>')
       const made = await world.raw({ method: 'PUT', path, body: empty })
       assert.equal(made.status, 200, made.text)
@@ -135,9 +135,9 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
       const { s3, bucket: Bucket } = world
       for (const [name, status, code] of PROBES) {
         const answer = await world.raw({ path: `/${Bucket}`, query: [[name, '']] })
-        refused(answer, status, code)
+        expectRefused(answer, status, code)
         const nowhere = await world.raw({ path: `/${Bucket}-none`, query: [[name, '']] })
-        refused(nowhere, 404, 'NoSuchBucket')
+        expectRefused(nowhere, 404, 'NoSuchBucket')
       }
       const versioning = await s3.send(new GetBucketVersioningCommand({ Bucket }))
       assert.equal(versioning.Status, undefined)
@@ -148,7 +148,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         Grants?.map((grant) => [grant.Grantee?.ID, grant.Permission]),
         [[Owner?.ID, 'FULL_CONTROL']],
       )
-      await put(world, 'k', 'x')
+      await putObject(world, 'k', 'x')
       const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'k' }))
       assert.deepEqual(TagSet, [])
       for (const name of ['policy', 'tagging', 'cors', 'lifecycle', 'website', 'encryption']) {
@@ -166,15 +166,15 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
-      await put(world, 'k', 'old')
+      await putObject(world, 'k', 'old')
       const settings = ['tagging', 'cors', 'encryption', 'website']
       for (const name of [...settings, 'logging', 'notification', 'object-lock']) {
         const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })
-        refused(answer, 501, 'NotImplemented')
+        expectRefused(answer, 501, 'NotImplemented')
       }
       for (const name of ['tagging', 'retention', 'legal-hold', 'renameObject']) {
         const answer = await world.raw({ method: 'PUT', path: key, query: [[name, '']] })
-        refused(answer, 501, 'NotImplemented')
+        expectRefused(answer, 501, 'NotImplemented')
       }
       const headers: readonly [string, string][] = [
         ['x-amz-tagging', 'a=b'],
@@ -196,13 +196,13 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
           headers: { [name]: value },
           body: [Buffer.from('new')],
         })
-        refused(answer, 501, 'NotImplemented')
+        expectRefused(answer, 501, 'NotImplemented')
       }
       const storage = { 'x-amz-storage-class': 'PAPER' }
       const paper = await world.raw({ method: 'PUT', path: key, headers: storage })
-      refused(paper, 400, 'InvalidStorageClass')
+      expectRefused(paper, 400, 'InvalidStorageClass')
       const deleted = await world.raw({ method: 'DELETE', path: key, query: [['acl', '']] })
-      refused(deleted, 405, 'MethodNotAllowed')
+      expectRefused(deleted, 405, 'MethodNotAllowed')
       assert.equal(deleted.headers['allow'], 'GET, PUT')
       assert.equal((await world.raw({ path: key })).text, 'old')
     },
@@ -257,7 +257,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const path = `/${world.bucket}`
       const wrong = { 'x-amz-expected-bucket-owner': '000000000000' }
-      refused(await world.raw({ path, headers: wrong }), 403, 'AccessDenied')
+      expectRefused(await world.raw({ path, headers: wrong }), 403, 'AccessDenied')
       const { text } = await world.raw({ path, query: [['acl', '']] })
       const owner = /<ID>([^<]*)</.exec(text)?.[1] ?? ''
       const right = { 'x-amz-expected-bucket-owner': owner }
@@ -269,7 +269,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const path = `/${world.bucket}/none`
       const answer = await world.raw({ path })
-      refused(answer, 404, 'NoSuchKey')
+      expectRefused(answer, 404, 'NoSuchKey')
       assert.equal(answer.headers['content-type'], 'application/xml')
       const id = answer.headers['x-amz-request-id'] ?? ''
       assert.match(id, /^[0-9A-F]{16}$/)

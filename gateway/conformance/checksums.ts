@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
 import type { ChecksumAlgorithm } from '../port/backend.ts'
-import { refused, type ConformanceCase, type RawResponse, type World } from './world.ts'
+import { expectRefused, type ConformanceCase, type RawResponse, type ConformanceWorld } from './world.ts'
 
 const PART_BYTES = 5 * 1024 * 1024
 const FIRST = Buffer.alloc(PART_BYTES, 'first part ')
@@ -31,7 +31,7 @@ function element(text: string, name: string): string | undefined {
 }
 
 function send(
-  world: World,
+  world: ConformanceWorld,
   method: string,
   key: string,
   query: readonly (readonly [string, string])[] = [],
@@ -47,14 +47,14 @@ function send(
   })
 }
 
-async function create(world: World, key: string, headers: Headers = {}): Promise<string> {
+async function create(world: ConformanceWorld, key: string, headers: Headers = {}): Promise<string> {
   const answer = await send(world, 'POST', key, [['uploads', '']], headers)
   assert.equal(answer.status, 200, answer.text)
   return element(answer.text, 'UploadId') ?? ''
 }
 
 function putPart(
-  world: World,
+  world: ConformanceWorld,
   key: string,
   uploadId: string,
   partNumber: number,
@@ -79,7 +79,7 @@ function rowsOf(answers: readonly RawResponse[], more: readonly string[] = []): 
 }
 
 function complete(
-  world: World,
+  world: ConformanceWorld,
   key: string,
   uploadId: string,
   rows: string,
@@ -89,12 +89,12 @@ function complete(
   return send(world, 'POST', key, [['uploadId', uploadId]], headers, Buffer.from(xml))
 }
 
-function attributes(world: World, key: string): Promise<RawResponse> {
+function attributes(world: ConformanceWorld, key: string): Promise<RawResponse> {
   const headers = { 'x-amz-object-attributes': 'Checksum,ObjectParts' }
   return send(world, 'GET', key, [['attributes', '']], headers)
 }
 
-async function shows(world: World, key: string, name: string, value: string): Promise<void> {
+async function shows(world: ConformanceWorld, key: string, name: string, value: string): Promise<void> {
   for (const method of ['HEAD', 'GET']) {
     const answer = await send(world, method, key, [], { 'x-amz-checksum-mode': 'ENABLED' })
     assert.equal(answer.headers[name], value, `${method} ${name}`)
@@ -147,9 +147,9 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
       assert.equal(element(listed.text, 'ChecksumCRC64NVME'), sum('CRC64NVME', FIRST))
       const rows = rowsOf([first, last])
       const wrong = await complete(world, 'plain', id, rows, { [CRC64]: sum('CRC64NVME', LAST) })
-      refused(wrong, 400, 'BadDigest')
+      expectRefused(wrong, 400, 'BadDigest')
       const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
-      refused(await complete(world, 'plain', id, rows, other), 400, 'InvalidRequest')
+      expectRefused(await complete(world, 'plain', id, rows, other), 400, 'InvalidRequest')
       const value = sum('CRC64NVME', WHOLE)
       const done = await complete(world, 'plain', id, rows, { [CRC64]: value })
       assert.equal(element(done.text, 'ChecksumCRC64NVME'), value, done.text)
@@ -178,15 +178,15 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
         })
         const rows = rowsOf([first, last])
         const lie = { [header]: sum(algorithm, Buffer.from('something else')) }
-        refused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        expectRefused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
         const two = { [header]: sum(algorithm, WHOLE), 'x-amz-checksum-sha1': sum('SHA1', WHOLE) }
-        refused(await complete(world, algorithm, id, rows, two), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, rows, two), 400, 'InvalidRequest')
         const type = { 'x-amz-checksum-type': 'COMPOSITE' }
-        refused(await complete(world, algorithm, id, rows, type), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, rows, type), 400, 'InvalidRequest')
         const other = { 'x-amz-checksum-sha256': sum('SHA256', WHOLE) }
-        refused(await complete(world, algorithm, id, rows, other), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, rows, other), 400, 'InvalidRequest')
         const garbage = { [header]: 'invalid' }
-        refused(await complete(world, algorithm, id, rows, garbage), 400, 'InvalidRequest')
+        expectRefused(await complete(world, algorithm, id, rows, garbage), 400, 'InvalidRequest')
         const value = sum(algorithm, WHOLE)
         const done = await complete(world, algorithm, id, rows, { [header]: value })
         assert.equal(element(done.text, `Checksum${algorithm}`), value, done.text)
@@ -201,10 +201,10 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
       for (const algorithm of ['CRC32', 'CRC32C', 'SHA1', 'SHA256'] as const) {
         const header = checksumHeader(algorithm)
         const id = await create(world, algorithm, { 'x-amz-checksum-algorithm': algorithm })
-        refused(await putPart(world, algorithm, id, 1, LAST), 400, 'InvalidRequest')
+        expectRefused(await putPart(world, algorithm, id, 1, LAST), 400, 'InvalidRequest')
         const foreign = algorithm === 'SHA1' ? 'CRC32' : 'SHA1'
         const other = { [checksumHeader(foreign)]: sum(foreign, LAST) }
-        refused(await putPart(world, algorithm, id, 1, LAST, other), 400, 'InvalidRequest')
+        expectRefused(await putPart(world, algorithm, id, 1, LAST, other), 400, 'InvalidRequest')
         const parts = [
           await putPart(world, algorithm, id, 1, FIRST, { [header]: sum(algorithm, FIRST) }),
           await putPart(world, algorithm, id, 2, LAST, { [header]: sum(algorithm, LAST) }),
@@ -212,16 +212,16 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
         const tag = (value: string): string =>
           `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
         const sums = [tag(sum(algorithm, FIRST)), tag(sum(algorithm, LAST))]
-        refused(
+        expectRefused(
           await complete(world, algorithm, id, rowsOf(parts, sums.slice(0, 1))),
           400,
           'InvalidRequest',
         )
         const swapped = rowsOf(parts, [...sums].reverse())
-        refused(await complete(world, algorithm, id, swapped), 400, 'InvalidPart')
+        expectRefused(await complete(world, algorithm, id, swapped), 400, 'InvalidPart')
         const rows = rowsOf(parts, sums)
         const lie = { [header]: `${sum(algorithm, WHOLE)}-2` }
-        refused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
+        expectRefused(await complete(world, algorithm, id, rows, lie), 400, 'BadDigest')
         const value = compositeOf(algorithm, [FIRST, LAST])
         const done = await complete(world, algorithm, id, rows, { [header]: `${value}-2` })
         assert.equal(element(done.text, `Checksum${algorithm}`), `${value}-2`, done.text)
@@ -262,14 +262,14 @@ export const CHECKSUM_CASES: readonly ConformanceCase[] = [
           const wrong =
             type === 'COMPOSITE' ? algorithm === 'CRC64NVME' : algorithm.startsWith('SHA')
           const answer = await started(algorithm, type)
-          if (wrong) refused(answer, 400, 'InvalidRequest')
+          if (wrong) expectRefused(answer, 400, 'InvalidRequest')
           else assert.equal(answer.headers['x-amz-checksum-type'], type)
         }
       }
-      refused(await started(undefined, 'FULL_OBJECT'), 400, 'InvalidRequest')
-      refused(await started('CRC32', 'PARTIAL'), 400, 'InvalidRequest')
-      refused(await started('CRC16'), 400, 'InvalidRequest')
-      refused(await started('XXHASH64'), 501, 'NotImplemented')
+      expectRefused(await started(undefined, 'FULL_OBJECT'), 400, 'InvalidRequest')
+      expectRefused(await started('CRC32', 'PARTIAL'), 400, 'InvalidRequest')
+      expectRefused(await started('CRC16'), 400, 'InvalidRequest')
+      expectRefused(await started('XXHASH64'), 501, 'NotImplemented')
       const plain = await started()
       assert.equal(plain.headers['x-amz-checksum-algorithm'], undefined)
     },

@@ -7,13 +7,13 @@ import {
   ListObjectVersionsCommand,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
-import { put } from './objects.ts'
-import { fails, refused, type ConformanceCase, type World } from './world.ts'
+import { putObject } from './objects.ts'
+import { fails, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 const KEYS = ['a', 'b/1', 'b/2', 'b/c/3', 'd', 'd/', 'd/e', 'é', 'z z+=%&']
 
-async function fill(world: World, keys: readonly string[] = KEYS): Promise<void> {
-  for (const key of keys) await put(world, key, key)
+async function fill(world: ConformanceWorld, keys: readonly string[] = KEYS): Promise<void> {
+  for (const key of keys) await putObject(world, key, key)
 }
 
 function names(
@@ -108,7 +108,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
         path: `/${world.bucket}`,
         query: [['encoding-type', 'base64']],
       })
-      refused(wrong, 400, 'InvalidArgument')
+      expectRefused(wrong, 400, 'InvalidArgument')
     },
   },
   {
@@ -122,7 +122,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
       assert.equal(many.MaxKeys, 1000)
       for (const value of ['-1', 'x', '1.5', '99999999999999']) {
         const answer = await world.raw({ path: `/${Bucket}`, query: [['max-keys', value]] })
-        refused(answer, 400, 'InvalidArgument')
+        expectRefused(answer, 400, 'InvalidArgument')
       }
       const forged = new ListObjectsV2Command({ Bucket, ContinuationToken: 'AAAA' })
       await fails(s3.send(forged), 400, 'InvalidArgument')
@@ -156,7 +156,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (let round = 0; round < 5; round++) {
-        await put(world, `k${round}`, 'x')
+        await putObject(world, `k${round}`, 'x')
         const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }))
         assert.equal(Contents?.length, round + 1)
       }

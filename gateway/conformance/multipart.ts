@@ -18,12 +18,12 @@ import {
   type CompleteMultipartUploadCommandOutput,
   type CopyObjectCommandOutput,
 } from '@aws-sdk/client-s3'
-import { get, put } from './objects.ts'
-import { fails, refused, type ConformanceCase, type World } from './world.ts'
+import { getObject, putObject } from './objects.ts'
+import { fails, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 const PART_BYTES = 5 * 1024 * 1024
 
-async function create(world: World, Key: string, more: object = {}): Promise<string> {
+async function create(world: ConformanceWorld, Key: string, more: object = {}): Promise<string> {
   const { UploadId } = await world.s3.send(
     new CreateMultipartUploadCommand({ Bucket: world.bucket, Key, ...more }),
   )
@@ -32,7 +32,7 @@ async function create(world: World, Key: string, more: object = {}): Promise<str
 }
 
 async function part(
-  world: World,
+  world: ConformanceWorld,
   Key: string,
   UploadId: string,
   PartNumber: number,
@@ -53,7 +53,7 @@ async function part(
 }
 
 function complete(
-  world: World,
+  world: ConformanceWorld,
   Key: string,
   UploadId: string,
   Parts: CompletedPart[],
@@ -105,9 +105,9 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       const second = await s3.send(new HeadObjectCommand({ Bucket, Key, PartNumber: 2 }))
       assert.equal(second.PartsCount, 3)
       assert.equal(second.ContentLength, PART_BYTES)
-      assert.equal(await get(world, Key, { PartNumber: 3 }), 'c')
+      assert.equal(await getObject(world, Key, { PartNumber: 3 }), 'c')
       const range = `bytes=${PART_BYTES - 1}-${PART_BYTES}`
-      assert.equal(await get(world, Key, { Range: range }), 'ab')
+      assert.equal(await getObject(world, Key, { Range: range }), 'ab')
       await fails(
         s3.send(new GetObjectCommand({ Bucket, Key, PartNumber: 4 })),
         416,
@@ -134,22 +134,22 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       await fails(complete(world, Key, 'no-such-upload', [first]), 404, 'NoSuchUpload')
       await fails(complete(world, Key, id, [first], { MpuObjectSize: 99 }), 400, 'InvalidRequest')
       await complete(world, Key, id, [first], { MpuObjectSize: 5 })
-      assert.equal(await get(world, Key), 'small')
+      assert.equal(await getObject(world, Key), 'small')
     },
   },
   {
     name: 'completion with a condition',
     async run(world) {
       const Key = 'cond'
-      await put(world, Key, 'there')
+      await putObject(world, Key, 'there')
       const id = await create(world, Key)
       const parts = [await part(world, Key, id, 1, 'new')]
       await fails(complete(world, Key, id, parts, { IfNoneMatch: '*' }), 412, 'PreconditionFailed')
-      assert.equal(await get(world, Key), 'there')
+      assert.equal(await getObject(world, Key), 'there')
       await complete(world, Key, id, parts, {
         IfMatch: `"${createHash('md5').update('there').digest('hex')}"`,
       })
-      assert.equal(await get(world, Key), 'new')
+      assert.equal(await getObject(world, Key), 'new')
     },
   },
   {
@@ -264,22 +264,22 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const id = await create(world, 'doc')
       const path = `/${world.bucket}/doc`
-      const send = (xml: string): ReturnType<World['raw']> =>
+      const send = (xml: string): ReturnType<ConformanceWorld['raw']> =>
         world.raw({ method: 'POST', path, query: [['uploadId', id]], body: [Buffer.from(xml)] })
       const row = '<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>'
-      refused(await send('<nonsense'), 400, 'MalformedXML')
-      refused(await send(`<Other>${row}</Other>`), 400, 'MalformedXML')
-      refused(await send('<CompleteMultipartUpload/>'), 400, 'MalformedXML')
+      expectRefused(await send('<nonsense'), 400, 'MalformedXML')
+      expectRefused(await send(`<Other>${row}</Other>`), 400, 'MalformedXML')
+      expectRefused(await send('<CompleteMultipartUpload/>'), 400, 'MalformedXML')
       const root = 'CompleteMultipartUpload'
-      refused(await send(`<${root}>${row.repeat(10_001)}</${root}>`), 400, 'MalformedXML')
-      refused(await send(`<!DOCTYPE a><${root}>${row}</${root}>`), 400, 'MalformedXML')
+      expectRefused(await send(`<${root}>${row.repeat(10_001)}</${root}>`), 400, 'MalformedXML')
+      expectRefused(await send(`<!DOCTYPE a><${root}>${row}</${root}>`), 400, 'MalformedXML')
       for (const number of ['0', '10001', 'x', '-1']) {
         const query = [
           ['partNumber', number],
           ['uploadId', id],
         ] as const
         const answer = await world.raw({ method: 'PUT', path, query, body: [Buffer.from('x')] })
-        refused(answer, 400, 'InvalidArgument')
+        expectRefused(answer, 400, 'InvalidArgument')
       }
     },
   },
@@ -305,7 +305,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       await copy({ MetadataDirective: 'REPLACE', ContentType: 'c/d', Metadata: { new: '1' } })
       const replaced = await s3.send(new HeadObjectCommand({ Bucket, Key: 'dst' }))
       assert.deepEqual([replaced.ContentType, replaced.Metadata], ['c/d', { new: '1' }])
-      assert.equal(await get(world, 'dst'), 'copied')
+      assert.equal(await getObject(world, 'dst'), 'copied')
       await fails(copy({ CopySourceIfMatch: '"x"' }), 412, 'PreconditionFailed')
       await fails(copy({ CopySourceIfNoneMatch: ETag }), 412, 'PreconditionFailed')
       await fails(copy({ IfNoneMatch: '*' }), 412, 'PreconditionFailed')
@@ -321,7 +321,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
         path: `/${Bucket}/dst`,
         headers: { 'x-amz-copy-source': 'nonsense' },
       })
-      refused(nonsense, 400, 'InvalidArgument')
+      expectRefused(nonsense, 400, 'InvalidArgument')
     },
   },
   {
@@ -329,7 +329,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const { s3, bucket: Bucket } = world
       const body = Buffer.alloc(PART_BYTES + 10, 'source ')
-      await put(world, 'src', body)
+      await putObject(world, 'src', body)
       const UploadId = await create(world, 'joined')
       const copy = (PartNumber: number, CopySourceRange: string): Promise<CompletedPart> =>
         s3

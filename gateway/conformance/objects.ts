@@ -11,14 +11,14 @@ import {
   PutObjectCommand,
   type ChecksumAlgorithm,
 } from '@aws-sdk/client-s3'
-import { fails, NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
+import { fails, NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
-export async function put(world: World, Key: string, Body: string | Uint8Array): Promise<string> {
+export async function putObject(world: ConformanceWorld, Key: string, Body: string | Uint8Array): Promise<string> {
   const { ETag } = await world.s3.send(new PutObjectCommand({ Bucket: world.bucket, Key, Body }))
   return ETag ?? ''
 }
 
-export async function get(world: World, Key: string, more: object = {}): Promise<string> {
+export async function getObject(world: ConformanceWorld, Key: string, more: object = {}): Promise<string> {
   const { Body } = await world.s3.send(new GetObjectCommand({ Bucket: world.bucket, Key, ...more }))
   return (await Body?.transformToString('latin1')) ?? ''
 }
@@ -60,7 +60,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       assert.equal(head.StorageClass, 'STANDARD_IA')
       assert.equal(head.AcceptRanges, 'bytes')
       assert.deepEqual(head.Metadata, { one: '1', 'two-more': 'x y' })
-      assert.equal(await get(world, Key), 'hello')
+      assert.equal(await getObject(world, Key), 'hello')
       await s3.send(new DeleteObjectCommand({ Bucket, Key }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key })), 404, 'NoSuchKey')
       await fails(s3.send(new HeadObjectCommand({ Bucket, Key })), 404, undefined)
@@ -72,7 +72,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     async run(world) {
       for (const size of [0, 1, 65_535, 65_536, 65_537, 1_048_576, 3_000_001]) {
         const body = Buffer.alloc(size, `${size} and some more;`)
-        const etag = await put(world, 'k', body)
+        const etag = await putObject(world, 'k', body)
         assert.equal(etag, `"${md5(body)}"`)
         const { Body, ContentLength } = await world.s3.send(
           new GetObjectCommand({ Bucket: world.bucket, Key: 'k' }),
@@ -101,18 +101,18 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         'a\u0001b',
         'k'.repeat(1024),
       ]
-      for (const key of keys) await put(world, key, key)
+      for (const key of keys) await putObject(world, key, key)
       for (const key of keys) {
-        assert.equal(Buffer.from(await get(world, key), 'latin1').toString('utf8'), key)
+        assert.equal(Buffer.from(await getObject(world, key), 'latin1').toString('utf8'), key)
       }
       const long = await world.raw({ method: 'PUT', path: `/${world.bucket}/${'k'.repeat(1025)}` })
-      refused(long, 400, 'KeyTooLongError')
+      expectRefused(long, 400, 'KeyTooLongError')
     },
   },
   {
     name: 'ranges (row 35)',
     async run(world) {
-      await put(world, 'r', '0123456789')
+      await putObject(world, 'r', '0123456789')
       const cases: readonly [string, number, string][] = [
         ['bytes=0-0', 206, '0'],
         ['bytes=2-4', 206, '234'],
@@ -134,7 +134,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       assert.equal(part.headers['content-length'], '3')
       for (const range of ['bytes=10-', 'bytes=-0', 'bytes=99999999999999999999-']) {
         const answer = await world.raw({ path: `/${world.bucket}/r`, headers: { range } })
-        refused(answer, 416, 'InvalidRange')
+        expectRefused(answer, 416, 'InvalidRange')
         assert.equal(answer.headers['content-range'], 'bytes */10')
       }
       const head = await world.raw({
@@ -148,7 +148,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
     name: 'conditions on GET and HEAD',
     async run(world) {
-      const etag = await put(world, 'c', 'x')
+      const etag = await putObject(world, 'c', 'x')
       const plain = etag.replaceAll('"', '')
       const past = 'Thu, 01 Jan 1970 00:00:00 GMT'
       const future = 'Fri, 01 Jan 2100 00:00:00 GMT'
@@ -186,7 +186,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       await fails(write({ IfMatch: '"x"' }), 404, 'NoSuchKey')
       await write({ IfNoneMatch: '*' })
       await fails(write({ IfNoneMatch: '*' }), 412, 'PreconditionFailed')
-      const etag = await put(world, 'w', 'second')
+      const etag = await putObject(world, 'w', 'second')
       await fails(write({ IfMatch: '"x"' }), 412, 'PreconditionFailed')
       await write({ IfMatch: etag })
       await fails(write({ IfMatch: etag }), 412, 'PreconditionFailed')
@@ -252,7 +252,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
           'BadDigest',
         )
       }
-      assert.equal(await get(world, 's'), 'hello')
+      assert.equal(await getObject(world, 's'), 'hello')
     },
   },
   {
@@ -262,11 +262,11 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       const body = [Buffer.from('hello')]
       const wrongMd5 = createHash('md5').update('other').digest('base64')
       const wrongSha = createHash('sha256').update('other').digest('hex')
-      const send = (headers: Record<string, string>): ReturnType<World['raw']> =>
+      const send = (headers: Record<string, string>): ReturnType<ConformanceWorld['raw']> =>
         world.raw({ method: 'PUT', path, headers, body })
-      refused(await send({ 'content-md5': wrongMd5 }), 400, 'BadDigest')
-      refused(await send({ 'content-md5': 'no' }), 400, 'InvalidDigest')
-      refused(await send({ 'x-amz-content-sha256': wrongSha }), 400, 'XAmzContentSHA256Mismatch')
+      expectRefused(await send({ 'content-md5': wrongMd5 }), 400, 'BadDigest')
+      expectRefused(await send({ 'content-md5': 'no' }), 400, 'InvalidDigest')
+      expectRefused(await send({ 'x-amz-content-sha256': wrongSha }), 400, 'XAmzContentSHA256Mismatch')
       await fails(
         world.s3.send(new HeadObjectCommand({ Bucket: world.bucket, Key: 'm' })),
         404,
@@ -277,7 +277,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
     name: 'response-* overrides',
     async run(world) {
-      await put(world, 'o', 'x')
+      await putObject(world, 'o', 'x')
       const answer = await world.raw({
         path: `/${world.bucket}/o`,
         query: [
@@ -294,14 +294,14 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         path: `/${world.bucket}/o`,
         query: [['response-content-type', 'a\r\nx: y']],
       })
-      refused(split, 400, 'InvalidArgument')
+      expectRefused(split, 400, 'InvalidArgument')
     },
   },
   {
     name: 'DeleteObjects: quiet, missing keys, digest wanted, limits (row 28)',
     async run(world) {
       const { s3, bucket: Bucket } = world
-      for (const key of ['1', '2', '3 & <4>']) await put(world, key, 'x')
+      for (const key of ['1', '2', '3 & <4>']) await putObject(world, key, 'x')
       const some = await s3.send(
         new DeleteObjectsCommand({
           Bucket,
@@ -321,7 +321,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         mixed.Errors?.map((each) => `${each.Key} ${each.Code}`),
         ['2 PreconditionFailed'],
       )
-      const send = (xml: string, headers: Record<string, string>): ReturnType<World['raw']> =>
+      const send = (xml: string, headers: Record<string, string>): ReturnType<ConformanceWorld['raw']> =>
         world.raw({
           method: 'POST',
           path: `/${Bucket}`,
@@ -333,15 +333,15 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         'content-md5': createHash('md5').update(xml).digest('base64'),
       })
       const one = '<Delete><Object><Key>2</Key></Object></Delete>'
-      refused(await send(one, {}), 400, 'InvalidRequest')
+      expectRefused(await send(one, {}), 400, 'InvalidRequest')
       const many = `<Delete>${'<Object><Key>2</Key></Object>'.repeat(1001)}</Delete>`
-      refused(await send(many, digest(many)), 400, 'MalformedXML')
+      expectRefused(await send(many, digest(many)), 400, 'MalformedXML')
       const none = '<Delete></Delete>'
-      refused(await send(none, digest(none)), 400, 'MalformedXML')
+      expectRefused(await send(none, digest(none)), 400, 'MalformedXML')
       const entity = `<!DOCTYPE x [<!ENTITY a "2">]>${one}`
-      refused(await send(entity, digest(entity)), 400, 'MalformedXML')
+      expectRefused(await send(entity, digest(entity)), 400, 'MalformedXML')
       const broken = '<Delete><Object>'
-      refused(await send(broken, digest(broken)), 400, 'MalformedXML')
+      expectRefused(await send(broken, digest(broken)), 400, 'MalformedXML')
       assert.equal((await send(one, digest(one))).status, 200)
     },
   },
@@ -354,7 +354,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         path,
         headers: { 'x-amz-meta-long': 'v'.repeat(2050) },
       })
-      refused(long, 400, 'MetadataTooLarge')
+      expectRefused(long, 400, 'MetadataTooLarge')
       await world.raw({ method: 'PUT', path, headers: { 'x-amz-meta-__proto__': 'p' } })
       const head = await world.raw({ method: 'HEAD', path })
       assert.equal(head.headers['x-amz-meta-__proto__'], 'p')
@@ -387,12 +387,12 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     name: 'version ids without versioning: null is the object, others do not exist',
     async run(world) {
       const { s3, bucket: Bucket } = world
-      await put(world, 'v', 'x')
-      assert.equal(await get(world, 'v', { VersionId: 'null' }), 'x')
+      await putObject(world, 'v', 'x')
+      assert.equal(await getObject(world, 'v', { VersionId: 'null' }), 'x')
       const other = { Bucket, Key: 'v', VersionId: NO_VERSION }
       await fails(s3.send(new GetObjectCommand(other)), 404, 'NoSuchVersion')
       await s3.send(new DeleteObjectCommand(other))
-      assert.equal(await get(world, 'v'), 'x')
+      assert.equal(await getObject(world, 'v'), 'x')
       await s3.send(new DeleteObjectCommand({ ...other, VersionId: 'null' }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key: 'v' })), 404, 'NoSuchKey')
     },

@@ -14,7 +14,7 @@ import {
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3'
 import { setVersioning } from './versions.ts'
-import { fails, refused, type ConformanceCase, type RawResponse, type World } from './world.ts'
+import { fails, expectRefused, type ConformanceCase, type RawResponse, type ConformanceWorld } from './world.ts'
 
 function statement(bucket: string, more: object = {}): object {
   return {
@@ -30,7 +30,7 @@ function policyOf(...statements: object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements })
 }
 
-function putSetting(world: World, name: string, text: string | Buffer): Promise<RawResponse> {
+function putSetting(world: ConformanceWorld, name: string, text: string | Buffer): Promise<RawResponse> {
   const body = [Buffer.from(text)]
   return world.raw({ method: 'PUT', path: `/${world.bucket}`, query: [[name, '']], body })
 }
@@ -104,10 +104,10 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
         one({ Sid: 'x'.repeat(20_480) }),
       ]
       for (const text of bad) {
-        refused(await putSetting(world, 'policy', text), 400, 'MalformedPolicy')
+        expectRefused(await putSetting(world, 'policy', text), 400, 'MalformedPolicy')
       }
-      refused(await putSetting(world, 'policy', Buffer.from([0x7b, 0xff])), 400, 'MalformedPolicy')
-      refused(await putSetting(world, 'policy', ''), 400, 'MissingRequestBodyError')
+      expectRefused(await putSetting(world, 'policy', Buffer.from([0x7b, 0xff])), 400, 'MalformedPolicy')
+      expectRefused(await putSetting(world, 'policy', ''), 400, 'MissingRequestBodyError')
       const placed = await putSetting(world, 'policy', one({ Action: 's3:NoSuchThing' }))
       assert(placed.text.includes('Statement[0].Action'), placed.text)
       const odd = await world.raw({
@@ -117,7 +117,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
         headers: { 'x-amz-confirm-remove-self-bucket-access': 'odd' },
         body: [Buffer.from(Policy)],
       })
-      refused(odd, 400, 'InvalidArgument')
+      expectRefused(odd, 400, 'InvalidArgument')
       const found = await s3.send(new GetBucketPolicyCommand({ Bucket }))
       assert.equal(found.Policy, Policy)
     },
@@ -157,7 +157,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
       const root = 'PublicAccessBlockConfiguration'
       for (const inner of ['<BlockPublicAcls>odd</BlockPublicAcls>', '<Odd>true</Odd>']) {
         const text = `<${root}>${inner}</${root}>`
-        refused(await putSetting(world, 'publicAccessBlock', text), 400, 'MalformedXML')
+        expectRefused(await putSetting(world, 'publicAccessBlock', text), 400, 'MalformedXML')
       }
       await s3.send(new DeleteBucketPolicyCommand({ Bucket }))
     },
@@ -182,7 +182,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
       await s3.send(put(rules.slice(1)))
       assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
       // One setting changes nothing of the others.
-      await setVersioning({ s3, bucket: Bucket } as World, 'Enabled')
+      await setVersioning({ s3, bucket: Bucket } as ConformanceWorld, 'Enabled')
       assert.deepEqual((await s3.send(get)).Rules, rules.slice(1))
       await s3.send(new DeleteBucketLifecycleCommand({ Bucket }))
       await fails(s3.send(get), 404, 'NoSuchLifecycleConfiguration')
@@ -231,7 +231,7 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
         [Array.from({ length: 1001 }, () => good), 400, 'InvalidRequest'],
         [[], 400, 'MalformedXML'],
       ]
-      for (const [rules, status, code] of bad) refused(await put(...rules), status, code)
+      for (const [rules, status, code] of bad) expectRefused(await put(...rules), status, code)
       assert.deepEqual((await s3.send(get)).Rules, Rules)
       assert.equal((await put(older, good)).status, 200)
       assert.deepEqual(

@@ -1,7 +1,7 @@
 /** Answers by which SDKs decide what to do next: regions, markers, names in errors, encoded metadata. */
 
 import assert from 'node:assert/strict'
-import { refused, sendPlain, sendRaw, type ConformanceCase, type RawResponse } from './world.ts'
+import { expectRefused, sendUnsigned, sendRaw, type ConformanceCase, type RawResponse } from './world.ts'
 
 export const STEERING_CASES: readonly ConformanceCase[] = [
   {
@@ -21,8 +21,8 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
         await world.raw({ method: 'DELETE', path: `${path}/none` }),
         await world.raw({ method: 'HEAD', path: `${path}-none` }),
         await world.raw({ method: 'GET', path, query: [['max-keys', 'x']] }),
-        await sendPlain(endpoint, { method: 'HEAD', url: path }),
-        await sendPlain(endpoint, { url: `${path}/k` }),
+        await sendUnsigned(endpoint, { method: 'HEAD', url: path }),
+        await sendUnsigned(endpoint, { url: `${path}/k` }),
       ]
       for (const { status, headers } of answers) {
         assert.equal(headers['x-amz-bucket-region'], region, String(status))
@@ -34,7 +34,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
         assert.equal(answer.headers['x-amz-bucket-region'], region)
         if (method === 'HEAD') assert.equal(answer.text, '')
         else {
-          refused(answer, 400, 'AuthorizationHeaderMalformed')
+          expectRefused(answer, 400, 'AuthorizationHeaderMalformed')
           assert.match(answer.text, new RegExp(`<Region>${region}</Region>`))
         }
       }
@@ -91,7 +91,7 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
   {
     name: 'forms of browsers and preflight requests are told that they are not implemented',
     async run({ bucket, target }) {
-      const form = await sendPlain(
+      const form = await sendUnsigned(
         target.endpoint,
         {
           method: 'POST',
@@ -100,14 +100,14 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
         },
         Buffer.from('--x--\r\n\r\n'),
       )
-      refused(form, 501, 'NotImplemented')
+      expectRefused(form, 501, 'NotImplemented')
       assert.match(form.text, /HTML form/)
-      const preflight = await sendPlain(target.endpoint, {
+      const preflight = await sendUnsigned(target.endpoint, {
         method: 'OPTIONS',
         url: `/${bucket}/key`,
         headers: { origin: 'https://example.org', 'access-control-request-method': 'PUT' },
       })
-      refused(preflight, 501, 'NotImplemented')
+      expectRefused(preflight, 501, 'NotImplemented')
       assert.match(preflight.text, /CORS/)
     },
   },
@@ -117,18 +117,18 @@ export const STEERING_CASES: readonly ConformanceCase[] = [
       const { bucket } = world
       const path = `/${bucket}/dir/a key`
       const missing = await world.raw({ method: 'GET', path })
-      refused(missing, 404, 'NoSuchKey')
+      expectRefused(missing, 404, 'NoSuchKey')
       assert.match(missing.text, /<Key>dir\/a key<\/Key>/)
       assert.match(missing.text, new RegExp(`<Resource>/${bucket}/dir/a%20key</Resource>`))
       const nowhere = await world.raw({ method: 'GET', path: `/${bucket}-none/x` })
-      refused(nowhere, 404, 'NoSuchBucket')
+      expectRefused(nowhere, 404, 'NoSuchBucket')
       assert.match(nowhere.text, new RegExp(`<BucketName>${bucket}-none</BucketName>`))
       await world.raw({ method: 'PUT', path, body: [Buffer.from('x')] })
       const full = await world.raw({ method: 'DELETE', path: `/${bucket}` })
-      refused(full, 409, 'BucketNotEmpty')
+      expectRefused(full, 409, 'BucketNotEmpty')
       assert.match(full.text, new RegExp(`<BucketName>${bucket}</BucketName>`))
       const part = await world.raw({ method: 'GET', path, query: [['partNumber', '2']] })
-      refused(part, 416, 'InvalidPartNumber')
+      expectRefused(part, 416, 'InvalidPartNumber')
       const gone = await world.raw({ method: 'DELETE', path })
       assert.deepEqual([gone.status, gone.text], [204, ''])
       assert.equal(gone.headers['content-length'] ?? '0', '0')

@@ -8,13 +8,13 @@ import {
   type ListObjectVersionsCommandOutput,
 } from '@aws-sdk/client-s3'
 import { putVersion, setVersioning } from './versions.ts'
-import { NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
+import { NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 type Page = ListObjectVersionsCommandOutput
 
 /** All pages, one after the other. */
 async function pages(
-  { s3, bucket: Bucket }: World,
+  { s3, bucket: Bucket }: ConformanceWorld,
   request: Partial<ListObjectVersionsCommandInput>,
   between: (page: Page) => Promise<void> = () => Promise.resolve(),
 ): Promise<Page[]> {
@@ -158,12 +158,12 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
       const none = await list(['max-keys', '0'])
       assert(none.text.includes('<IsTruncated>false</IsTruncated>'))
       assert(!none.text.includes('<Key>'))
-      refused(await list(['version-id-marker', NO_VERSION]), 400, 'InvalidArgument')
+      expectRefused(await list(['version-id-marker', NO_VERSION]), 400, 'InvalidArgument')
       for (const id of ['', 'odd', 'a'.repeat(999)]) {
-        refused(await list(['key-marker', 'a'], ['version-id-marker', id]), 400, 'InvalidArgument')
+        expectRefused(await list(['key-marker', 'a'], ['version-id-marker', id]), 400, 'InvalidArgument')
       }
-      refused(await list(['encoding-type', 'odd']), 400, 'InvalidArgument')
-      refused(await list(['max-keys', '-1']), 400, 'InvalidArgument')
+      expectRefused(await list(['encoding-type', 'odd']), 400, 'InvalidArgument')
+      expectRefused(await list(['max-keys', '-1']), 400, 'InvalidArgument')
     },
   },
   {

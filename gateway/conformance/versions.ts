@@ -12,18 +12,18 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import { get } from './objects.ts'
-import { fails, NO_VERSION, refused, type ConformanceCase, type World } from './world.ts'
+import { getObject } from './objects.ts'
+import { fails, NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 export async function setVersioning(
-  { s3, bucket: Bucket }: World,
+  { s3, bucket: Bucket }: ConformanceWorld,
   Status: 'Enabled' | 'Suspended',
 ): Promise<void> {
   await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status } }))
 }
 
 /** The new version's id, '' when the answer names none. */
-export async function putVersion(world: World, Key: string, Body: string): Promise<string> {
+export async function putVersion(world: ConformanceWorld, Key: string, Body: string): Promise<string> {
   const { s3, bucket: Bucket } = world
   const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key, Body }))
   return VersionId ?? ''
@@ -42,9 +42,9 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       const one = await putVersion(world, Key, 'one')
       const two = await putVersion(world, Key, 'two')
       assert.equal(new Set(['', 'null', one, two]).size, 4)
-      assert.equal(await get(world, Key), 'two')
-      assert.equal(await get(world, Key, { VersionId: one }), 'one')
-      assert.equal(await get(world, Key, { VersionId: 'null' }), 'zero')
+      assert.equal(await getObject(world, Key), 'two')
+      assert.equal(await getObject(world, Key, { VersionId: one }), 'one')
+      assert.equal(await getObject(world, Key, { VersionId: 'null' }), 'zero')
       const head = await s3.send(new HeadObjectCommand({ Bucket, Key, VersionId: one }))
       assert.equal(`${head.VersionId} ${head.ContentLength}`, `${one} 3`)
       assert.equal((await s3.send(new HeadObjectCommand({ Bucket, Key }))).VersionId, two)
@@ -53,20 +53,20 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(marker.DeleteMarker, true)
       assert(marker.VersionId)
       await fails(s3.send(new GetObjectCommand({ Bucket, Key })), 404, 'NoSuchKey')
-      assert.equal(await get(world, Key, { VersionId: two }), 'two')
+      assert.equal(await getObject(world, Key, { VersionId: two }), 'two')
       // Deleting the marker brings the object back.
       const undone = await s3.send(
         new DeleteObjectCommand({ Bucket, Key, VersionId: marker.VersionId }),
       )
       assert.equal(`${undone.DeleteMarker} ${undone.VersionId}`, `true ${marker.VersionId}`)
-      assert.equal(await get(world, Key), 'two')
+      assert.equal(await getObject(world, Key), 'two')
       // So does copying an old version over what is there now.
       const CopySource = `${Bucket}/${Key}?versionId=${one}`
       const restored = await s3.send(new CopyObjectCommand({ Bucket, Key, CopySource }))
       assert.equal(restored.CopySourceVersionId, one)
       assert(restored.VersionId !== undefined && ![one, two].includes(restored.VersionId))
-      assert.equal(await get(world, Key), 'one')
-      assert.equal(await get(world, Key, { VersionId: two }), 'two')
+      assert.equal(await getObject(world, Key), 'one')
+      assert.equal(await getObject(world, Key, { VersionId: two }), 'two')
 
       const gone = await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId: one }))
       assert.equal(`${gone.DeleteMarker} ${gone.VersionId}`, `undefined ${one}`)
@@ -75,7 +75,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
         404,
         'NoSuchVersion',
       )
-      assert.equal(await get(world, Key), 'one')
+      assert.equal(await getObject(world, Key), 'one')
     },
   },
   {
@@ -86,15 +86,15 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       const ids: string[] = []
       for (const text of ['a', 'b', 'c']) ids.push(await putVersion(world, 'k', text))
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[2] }))
-      assert.equal(await get(world, 'k'), 'b')
+      assert.equal(await getObject(world, 'k'), 'b')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[0] }))
-      assert.equal(await get(world, 'k'), 'b')
+      assert.equal(await getObject(world, 'k'), 'b')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[1] }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key: 'k' })), 404, 'NoSuchKey')
       // It is gone for good: writing again starts anew.
       const again = await putVersion(world, 'k', 'd')
       assert(!ids.includes(again))
-      assert.equal(await get(world, 'k'), 'd')
+      assert.equal(await getObject(world, 'k'), 'd')
     },
   },
   {
@@ -108,8 +108,8 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(Status, 'Suspended')
       assert.equal(await putVersion(world, 'k', 'null one'), 'null')
       assert.equal(await putVersion(world, 'k', 'null two'), 'null')
-      assert.equal(await get(world, 'k', { VersionId: 'null' }), 'null two')
-      assert.equal(await get(world, 'k', { VersionId: one }), 'one')
+      assert.equal(await getObject(world, 'k', { VersionId: 'null' }), 'null two')
+      assert.equal(await getObject(world, 'k', { VersionId: one }), 'one')
       // A simple DELETE replaces the null version by a marker that is the null version.
       const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k' }))
       assert.equal(`${marker.DeleteMarker} ${marker.VersionId}`, 'true null')
@@ -120,9 +120,9 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       await fails(s3.send(gone), 405, 'MethodNotAllowed')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: 'null' }))
       await fails(s3.send(gone), 404, 'NoSuchVersion')
-      assert.equal(await get(world, 'k'), 'two')
+      assert.equal(await getObject(world, 'k'), 'two')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: two }))
-      assert.equal(await get(world, 'k'), 'one')
+      assert.equal(await getObject(world, 'k'), 'one')
     },
   },
   {
@@ -153,11 +153,11 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       for (const method of ['GET', 'HEAD']) {
         const body = method === 'GET'
         const missing = await world.raw({ method, path })
-        refused(missing, 404, body ? 'NoSuchKey' : undefined)
+        expectRefused(missing, 404, body ? 'NoSuchKey' : undefined)
         assert.equal(missing.headers['x-amz-delete-marker'], 'true')
         assert.equal(missing.headers['x-amz-version-id'], marker)
         const named = await world.raw({ method, path, query })
-        refused(named, 405, body ? 'MethodNotAllowed' : undefined)
+        expectRefused(named, 405, body ? 'MethodNotAllowed' : undefined)
         assert.equal(named.headers['x-amz-delete-marker'], 'true')
         assert.equal(named.headers['x-amz-version-id'], marker)
         assert.equal(named.headers['allow'], 'DELETE')
@@ -181,9 +181,9 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       for (const id of ['', 'abc', '../x', '%00', '__proto__', 'a'.repeat(2000), `${other}0`]) {
         const query: [string, string][] = [['versionId', id]]
         for (const method of ['GET', 'DELETE']) {
-          refused(await world.raw({ method, path, query }), 400, 'InvalidArgument')
+          expectRefused(await world.raw({ method, path, query }), 400, 'InvalidArgument')
         }
-        refused(await world.raw({ method: 'HEAD', path, query }), 400, undefined)
+        expectRefused(await world.raw({ method: 'HEAD', path, query }), 400, undefined)
       }
       for (const VersionId of [other, NO_VERSION, 'null']) {
         const named = { Bucket, Key: 'k', VersionId }
@@ -192,8 +192,8 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
         const done = await s3.send(new DeleteObjectCommand(named))
         assert.equal(done.DeleteMarker, undefined)
       }
-      assert.equal(await get(world, 'k'), 'y')
-      assert.equal(await get(world, 'other'), 'x')
+      assert.equal(await getObject(world, 'k'), 'y')
+      assert.equal(await getObject(world, 'other'), 'x')
       const nowhere = { Bucket, Key: 'never', VersionId: NO_VERSION }
       await fails(s3.send(new GetObjectCommand(nowhere)), 404, 'NoSuchVersion')
       await s3.send(new DeleteObjectCommand(nowhere))

@@ -21,7 +21,7 @@ export interface RawResponse {
   readonly code: string | undefined
 }
 
-export interface World {
+export interface ConformanceWorld {
   readonly target: ConformanceTarget
   readonly s3: S3Client
   /** Made for this case, empty, removed behind it. */
@@ -32,7 +32,7 @@ export interface World {
 
 export interface ConformanceCase {
   readonly name: string
-  run(world: World): Promise<void>
+  run(world: ConformanceWorld): Promise<void>
 }
 
 /** No version has it, though it looks like one. */
@@ -61,11 +61,11 @@ export function sendRaw(target: ConformanceTarget, message: Unsigned): Promise<R
     { ...message, headers: { host, ...length, ...message.headers } },
     { ...target, timestamp, unsigned: ['content-length', 'expect'] },
   )
-  return sendPlain(target.endpoint, signed.message, body)
+  return sendUnsigned(target.endpoint, signed.message, body)
 }
 
 /** Without a signature of its own. */
-export function sendPlain(
+export function sendUnsigned(
   endpoint: string,
   message: { method?: string; url: string; headers?: Record<string, string> },
   body: Uint8Array = new Uint8Array(0),
@@ -118,6 +118,6 @@ export async function fails(
   assert.fail(`expected ${status} ${code ?? ''}`)
 }
 
-export function refused(answer: RawResponse, status: number, code: string | undefined): void {
+export function expectRefused(answer: RawResponse, status: number, code: string | undefined): void {
   assert.equal(`${answer.status} ${answer.code}`, `${status} ${code}`, answer.text)
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { finish, Meter, SLICE_STEPS, type Work } from '../../protocol/work.ts'
 import type { AbortCause } from './exchange.ts'
-import { Lane } from './lane.ts'
+import { WorkQueue } from './lane.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 /** Notes each slice by its name. */
@@ -39,13 +39,13 @@ describe('a meter', () => {
 describe('the lane', () => {
   it('does small work at once', () => {
     const clock = new ManualClock()
-    expect(new Lane(clock).run(counting('a', 1, []), {})).toBe('A')
+    expect(new WorkQueue(clock).run(counting('a', 1, []), {})).toBe('A')
     expect(clock.waiting).toBe(0)
   })
 
   it('gives every work its turn, and each turn of the event loop few slices', async () => {
     const due: (() => void)[] = []
-    const lane = new Lane({
+    const lane = new WorkQueue({
       monotonicMs: () => 0,
       after: (_, run) => {
         due.push(run)
@@ -72,7 +72,7 @@ describe('the lane', () => {
   it('ends a turn early when its slices take long', () => {
     let nowMs = 0
     const due: (() => void)[] = []
-    const lane = new Lane({
+    const lane = new WorkQueue({
       monotonicMs: () => nowMs,
       after: (_, run) => {
         due.push(run)
@@ -95,7 +95,7 @@ describe('the lane', () => {
 
   it('drops the work of a request that was given up, and hands on what it throws', async () => {
     const clock = new ManualClock()
-    const lane = new Lane(clock)
+    const lane = new WorkQueue(clock)
     const notes: string[] = []
     const owner: { aborted?: AbortCause } = {}
     const given = lane.run(counting('a', 100, notes), owner)

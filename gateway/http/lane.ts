@@ -30,7 +30,7 @@ interface Task {
   readonly reject: (error: unknown) => void
 }
 
-export class Lane {
+export class WorkQueue {
   readonly #clock: Pick<GatewayClock, 'after' | 'monotonicMs'>
   #waiting: Task[] = []
   #isArmed = false

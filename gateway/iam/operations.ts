@@ -19,7 +19,7 @@ import {
   list,
   record,
   required,
-  text,
+  plainText,
   type ParameterRules,
 } from './parameters.ts'
 import type { ResourceRule } from './resource.ts'
@@ -40,24 +40,24 @@ export interface IamAction {
   readonly mutating: boolean
 }
 
-const path = text(512, PATH)
-const pathPrefix = text(512, /^\/[!-~]{0,511}$/)
-const page: ParameterRules = { Marker: text(320), MaxItems: integer(1, 1_000) }
+const path = plainText(512, PATH)
+const pathPrefix = plainText(512, /^\/[!-~]{0,511}$/)
+const page: ParameterRules = { Marker: plainText(320), MaxItems: integer(1, 1_000) }
 const tags = list(
-  record({ Key: required(text(128)), Value: required(text(256, undefined, 0)) }),
+  record({ Key: required(plainText(128)), Value: required(plainText(256, undefined, 0)) }),
   50,
 )
-const tagKeys = list(text(128), 50)
+const tagKeys = list(plainText(128), 50)
 /** Of one policy: its own limits are checked where it is stored. */
-const document = text(131_072)
-const policyArn = text(2_048, POLICY_ARN)
+const document = plainText(131_072)
+const policyArn = plainText(2_048, POLICY_ARN)
 const arns = (max: number) => list(record({ arn: required(policyArn) }), max)
 
-const user = { UserName: required(text(64, USER_NAME)) }
-const userOrCaller = { UserName: text(64, USER_NAME) }
-const group = { GroupName: required(text(128, GROUP_NAME)) }
-const role = { RoleName: required(text(64, USER_NAME)) }
-const policyName = { PolicyName: required(text(128, POLICY_NAME)) }
+const user = { UserName: required(plainText(64, USER_NAME)) }
+const userOrCaller = { UserName: plainText(64, USER_NAME) }
+const group = { GroupName: required(plainText(128, GROUP_NAME)) }
+const role = { RoleName: required(plainText(64, USER_NAME)) }
+const policyName = { PolicyName: required(plainText(128, POLICY_NAME)) }
 
 const onUser: ResourceRule = { of: 'entity', kind: 'user', parameter: 'UserName' }
 const onUserOrCaller: ResourceRule = { ...onUser, orCaller: true }
@@ -98,7 +98,7 @@ const users: readonly IamAction[] = [
       onUser,
       { of: 'future', kind: 'user', name: 'NewUserName', path: 'NewPath', from: 'UserName' },
     ],
-    { ...user, NewUserName: text(64, USER_NAME), NewPath: path },
+    { ...user, NewUserName: plainText(64, USER_NAME), NewPath: path },
   ),
   iam('DeleteUser', onUser, user),
   iam('TagUser', onUser, { ...user, Tags: required(tags) }),
@@ -120,7 +120,7 @@ const groups: readonly IamAction[] = [
       onGroup,
       { of: 'future', kind: 'group', name: 'NewGroupName', path: 'NewPath', from: 'GroupName' },
     ],
-    { ...group, NewGroupName: text(128, GROUP_NAME), NewPath: path },
+    { ...group, NewGroupName: plainText(128, GROUP_NAME), NewPath: path },
   ),
   iam('DeleteGroup', onGroup, group),
   iam('AddUserToGroup', onGroup, { ...group, ...user }),
@@ -128,7 +128,7 @@ const groups: readonly IamAction[] = [
   iam('ListGroupsForUser', onUser, { ...user, ...page }),
 ]
 
-const keyId = text(128, ACCESS_KEY_ID, 3)
+const keyId = plainText(128, ACCESS_KEY_ID, 3)
 
 const accessKeys: readonly IamAction[] = [
   iam('CreateAccessKey', onUserOrCaller, userOrCaller),
@@ -168,7 +168,7 @@ const roles: readonly IamAction[] = [
       ...role,
       Path: path,
       AssumeRolePolicyDocument: required(document),
-      Description: text(1_000, undefined, 0),
+      Description: plainText(1_000, undefined, 0),
       MaxSessionDuration: integer(3_600, 43_200),
       Tags: tags,
     },
@@ -177,12 +177,12 @@ const roles: readonly IamAction[] = [
   iam('ListRoles', { of: 'kind', kind: 'role' }, { PathPrefix: pathPrefix, ...page }),
   iam('UpdateRole', onRole, {
     ...role,
-    Description: text(1_000, undefined, 0),
+    Description: plainText(1_000, undefined, 0),
     MaxSessionDuration: integer(3_600, 43_200),
   }),
   iam('UpdateRoleDescription', onRole, {
     ...role,
-    Description: required(text(1_000, undefined, 0)),
+    Description: required(plainText(1_000, undefined, 0)),
   }),
   iam('UpdateAssumeRolePolicy', onRole, { ...role, PolicyDocument: required(document) }),
   iam('DeleteRole', onRole, role),
@@ -191,7 +191,7 @@ const roles: readonly IamAction[] = [
   iam('ListRoleTags', onRole, { ...role, ...page }),
 ]
 
-const versionId = text(16, /^v[1-9][0-9]*(\.[A-Za-z0-9-]*)?$/)
+const versionId = plainText(16, /^v[1-9][0-9]*(\.[A-Za-z0-9-]*)?$/)
 
 const policies: readonly IamAction[] = [
   iam(
@@ -201,7 +201,7 @@ const policies: readonly IamAction[] = [
       ...policyName,
       Path: path,
       PolicyDocument: required(document),
-      Description: text(1_000, undefined, 0),
+      Description: plainText(1_000, undefined, 0),
       Tags: tags,
     },
   ),
@@ -246,11 +246,11 @@ const policies: readonly IamAction[] = [
 ]
 
 const simulation: ParameterRules = {
-  ActionNames: required(list(text(128, undefined, 3), 100)),
-  ResourceArns: list(text(2_048), 100),
+  ActionNames: required(list(plainText(128, undefined, 3), 100)),
+  ResourceArns: list(plainText(2_048), 100),
   ContextEntries: list(
     record({
-      ContextKeyName: required(text(256)),
+      ContextKeyName: required(plainText(256)),
       ContextKeyType: choice(
         'string',
         'stringList',
@@ -265,13 +265,13 @@ const simulation: ParameterRules = {
         'date',
         'dateList',
       ),
-      ContextKeyValues: list(text(1_024, undefined, 0), 100),
+      ContextKeyValues: list(plainText(1_024, undefined, 0), 100),
     }),
     100,
   ),
-  ResourcePolicy: text(131_072),
-  ResourceOwner: text(2_048),
-  CallerArn: text(2_048),
+  ResourcePolicy: plainText(131_072),
+  ResourceOwner: plainText(2_048),
+  CallerArn: plainText(2_048),
   ...page,
 }
 
@@ -281,7 +281,7 @@ const summaries: readonly IamAction[] = [
     'SimulatePrincipalPolicy',
     { of: 'arn', parameter: 'PolicySourceArn' },
     {
-      PolicySourceArn: required(text(2_048, undefined, 20)),
+      PolicySourceArn: required(plainText(2_048, undefined, 20)),
       PolicyInputList: list(document, 100),
       ...simulation,
     },
@@ -299,8 +299,8 @@ function shoal(name: string, parameters: ParameterRules, parameter?: string): Ia
   return iam(name, on, parameters, { action: `shoal:${name}` })
 }
 
-const account = { AccountId: required(text(12, ACCOUNT_ID)) }
-const accountName = text(64, /^[!-~]([ -~]*[!-~])?$/)
+const account = { AccountId: required(plainText(12, ACCOUNT_ID)) }
+const accountName = plainText(64, /^[!-~]([ -~]*[!-~])?$/)
 
 const accounts: readonly IamAction[] = [
   shoal('CreateAccount', { Name: required(accountName), BucketsMax: integer(1, 10_000) }),
@@ -334,12 +334,12 @@ const sessions: readonly IamAction[] = [
   sts('GetAccessKeyInfo', onAnything, 'gate', { AccessKeyId: required(keyId) }),
   sts('GetSessionToken', onAnything, 'handler', { DurationSeconds: integer(900, 129_600) }),
   sts('AssumeRole', { of: 'arn', parameter: 'RoleArn' }, 'handler', {
-    RoleArn: required(text(2_048, undefined, 20)),
-    RoleSessionName: required(text(64, /^[\w+=,.@-]*$/, 2)),
+    RoleArn: required(plainText(2_048, undefined, 20)),
+    RoleSessionName: required(plainText(64, /^[\w+=,.@-]*$/, 2)),
     DurationSeconds: integer(900, 43_200),
     Policy: document,
     PolicyArns: arns(10),
-    ExternalId: text(1_224, undefined, 2),
+    ExternalId: plainText(1_224, undefined, 2),
   }),
 ]
 

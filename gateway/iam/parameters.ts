@@ -32,7 +32,7 @@ export function required(rule: ParameterRule): ParameterRule {
   return { ...rule, required: true }
 }
 
-export function text(max: number, pattern?: RegExp, min = 1): ParameterRule {
+export function plainText(max: number, pattern?: RegExp, min = 1): ParameterRule {
   return { type: 'text', min, max, pattern }
 }
 

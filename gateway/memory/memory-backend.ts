@@ -49,7 +49,7 @@ import {
   type StoredUpload,
 } from './memory-uploads.ts'
 import {
-  addVersion,
+  addMemoryVersion,
   checkCondition,
   listedObject,
   listVersionsOf,
@@ -460,7 +460,7 @@ export class MemoryBackend implements Backend {
     const info: ObjectInfo = { ...fields, lastModifiedMs, versionId }
     const made: StoredVersion = { info, pieces, sequence, deleteMarker }
     const before = bucket.objects.get(fields.key) ?? []
-    this.#replace(bucket, fields.key, addVersion(before, made, versioning))
+    this.#replace(bucket, fields.key, addMemoryVersion(before, made, versioning))
     return { versionId, versioned: versioning !== undefined, lastModifiedMs }
   }
 

@@ -33,7 +33,7 @@ export interface StoredVersion {
 }
 
 /** Adds the newest version; `versioning` as the bucket has it now. */
-export function addVersion(
+export function addMemoryVersion(
   versions: readonly StoredVersion[],
   made: StoredVersion,
   versioning: Versioning | undefined,

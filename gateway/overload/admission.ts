@@ -15,7 +15,7 @@ import { addressGroup, holdersOf, newcomer, stranger, type CallerShares } from '
 import type { GatewayClock } from '../http/clock.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { SharedBudget, type Holder, type Lease } from './shares.ts'
+import { SharedBudget, type ShareHolder, type Lease } from './shares.ts'
 
 export interface AdmissionLimits {
   /** More are answered 503 SlowDown. */
@@ -58,7 +58,7 @@ export function slowDown(reason: string): S3Error {
 /** What admission keeps about one request. */
 interface Standing {
   readonly address: string
-  holders: readonly Holder[]
+  holders: readonly ShareHolder[]
   isStranger: boolean
   place: Lease | undefined
   body: Lease | undefined
@@ -197,7 +197,7 @@ export class Admission {
   }
 
   /** What it holds counts for others from now on. */
-  #become(standing: Standing, holders: readonly Holder[]): void {
+  #become(standing: Standing, holders: readonly ShareHolder[]): void {
     standing.place?.giveBack()
     standing.holders = holders
     this.#takePlace(standing, 'too many requests of one caller at once')
@@ -213,7 +213,7 @@ export class Admission {
   #moved(
     budget: SharedBudget,
     lease: Lease | undefined,
-    holders: readonly Holder[],
+    holders: readonly ShareHolder[],
   ): Lease | undefined {
     if (lease === undefined) return undefined
     const { held } = lease

@@ -6,7 +6,7 @@
 import { lowerCase } from '../http/ascii.ts'
 import type { Identity } from '../port/backend.ts'
 import { ANONYMOUS } from '../auth/authorize.ts'
-import type { Holder } from './shares.ts'
+import type { ShareHolder } from './shares.ts'
 
 export interface CallerShares {
   /** Of one remote address, for what is not signed or not known to be. */
@@ -21,19 +21,19 @@ const STRANGERS_SHARE = 0.5
 const ACCOUNT_SHARE = 0.75
 
 /** Who has sent a head, of which nothing is known yet. */
-export function newcomer(address: string, shares: CallerShares): Holder[] {
+export function newcomer(address: string, shares: CallerShares): ShareHolder[] {
   return [{ name: `new ${address}`, share: shares.address }]
 }
 
 /** Who did not sign, or makes the node wait before it can be known whether the signature is right. */
-export function stranger(address: string, shares: CallerShares): Holder[] {
+export function stranger(address: string, shares: CallerShares): ShareHolder[] {
   return [
     { name: `address ${address}`, share: shares.address },
     { name: 'strangers', share: STRANGERS_SHARE },
   ]
 }
 
-export function holdersOf(identity: Identity, address: string, shares: CallerShares): Holder[] {
+export function holdersOf(identity: Identity, address: string, shares: CallerShares): ShareHolder[] {
   if (identity === ANONYMOUS) return stranger(address, shares)
   const { accountId, principalId } = identity
   // Sessions of one role are one caller, whatever they call themselves.

@@ -7,7 +7,7 @@
  */
 
 /** One name under which use is counted. `share`: of the whole, 0 to 1. */
-export interface Holder {
+export interface ShareHolder {
   readonly name: string
   readonly share: number
 }
@@ -38,12 +38,12 @@ export class SharedBudget {
   }
 
   /** Undefined: there is no more for this caller now. */
-  take(holders: readonly Holder[], amount: number): Lease | undefined {
+  take(holders: readonly ShareHolder[], amount: number): Lease | undefined {
     const lease = new BudgetLease(this, holders)
     return lease.grow(amount) ? lease : undefined
   }
 
-  add(holders: readonly Holder[], amount: number): boolean {
+  add(holders: readonly ShareHolder[], amount: number): boolean {
     if (this.#used + amount > this.size) return false
     for (const { name, share } of holders) {
       if (this.heldBy(name) + amount > share * this.size) return false
@@ -52,11 +52,11 @@ export class SharedBudget {
     return true
   }
 
-  remove(holders: readonly Holder[], amount: number): void {
+  remove(holders: readonly ShareHolder[], amount: number): void {
     this.#change(holders, -amount)
   }
 
-  #change(holders: readonly Holder[], amount: number): void {
+  #change(holders: readonly ShareHolder[], amount: number): void {
     this.#used += amount
     for (const { name } of holders) {
       const held = this.heldBy(name) + amount
@@ -68,10 +68,10 @@ export class SharedBudget {
 
 class BudgetLease implements Lease {
   readonly #budget: SharedBudget
-  readonly #holders: readonly Holder[]
+  readonly #holders: readonly ShareHolder[]
   held = 0
 
-  constructor(budget: SharedBudget, holders: readonly Holder[]) {
+  constructor(budget: SharedBudget, holders: readonly ShareHolder[]) {
     this.#budget = budget
     this.#holders = holders
   }

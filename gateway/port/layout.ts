@@ -3,7 +3,7 @@
  * suffix of its id that is unique.
  */
 
-import type { Plan, PlannedNode } from '../../protocol/layout/plan.ts'
+import type { ChangePlan, PlannedShare } from '../../protocol/layout/plan.ts'
 
 /** What is moved to a node, from it, or all in all. */
 export interface Move {
@@ -107,12 +107,12 @@ export type PlannedChange =
     }
   | { readonly kind: 'add'; readonly zone: string; readonly capacityBytes: number }
 
-export interface PlanNode extends Omit<PlannedNode, 'nodeId'> {
+export interface PlanNode extends Omit<PlannedShare, 'nodeId'> {
   readonly node: string
 }
 
 /** What a change would move. `ratio` is absent where nothing has to. */
-export interface LayoutPlan extends Omit<Plan, 'next' | 'nodes' | 'ratio' | 'scarce'> {
+export interface LayoutPlan extends Omit<ChangePlan, 'next' | 'nodes' | 'ratio' | 'scarce'> {
   readonly ratio?: number | undefined
   readonly nodes: readonly PlanNode[]
 }

@@ -6,14 +6,14 @@ import type { Call } from './operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { tag } from '../http/xml.ts'
 import { algorithmOf, checksumXml, invalidArgument } from './common.ts'
-import { addVersion, readAction, versionOf } from './version.ts'
+import { addVersionHeader, readAction, requestedVersion } from './version.ts'
 
 const KNOWN = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
 const MAX_PAGE = 1000
 
 export async function getObjectAttributes(call: Call): Promise<S3Response> {
   const { headers } = call.request
-  const versionId = versionOf(call)
+  const versionId = requestedVersion(call)
   const wanted = wantedAttributes(headers['x-amz-object-attributes'])
   const { bucket, key } = call
   // As AWS: beside the right to see attributes the one to read.
@@ -36,7 +36,7 @@ export async function getObjectAttributes(call: Call): Promise<S3Response> {
   if (wanted.has('StorageClass')) content += tag('StorageClass', info.storageClass)
   if (wanted.has('ObjectSize')) content += tag('ObjectSize', info.sizeBytes)
   const answer: ResponseHeaders = { 'Last-Modified': httpDate(info.lastModifiedMs) }
-  addVersion(answer, { versioned, versionId: info.versionId })
+  addVersionHeader(answer, { versioned, versionId: info.versionId })
   return xmlResponse('GetObjectAttributesResponse', content, answer)
 }
 

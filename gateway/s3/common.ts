@@ -151,7 +151,7 @@ export function pageSize(request: S3Request, name: string): number {
 }
 
 /** 1 … 10,000. Throws InvalidArgument. */
-export function partNumberOf(text: string): number {
+export function requestedPart(text: string): number {
   const value = Number(text)
   if (!/^\d{1,5}$/.test(text) || value < 1 || value > MAX_PARTS) {
     throw invalidArgument(

@@ -13,8 +13,8 @@ import { xmlResponse, type ResponseHeaders, type S3Response } from '../http/resp
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { checksumOfObject, type DeclaredOfObject } from './checksum-plan.ts'
 import { checksumsOf, checksumXml, invalidArgument, MAX_PARTS } from './common.ts'
-import { checksumTypeHeader, uploadOf } from './multipart.ts'
-import { addVersion } from './version.ts'
+import { checksumTypeHeader, requestedUpload } from './multipart.ts'
+import { addVersionHeader } from './version.ts'
 
 /** 10,000 parts with an ETag and a checksum or two each. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024
@@ -37,13 +37,13 @@ export async function completeMultipartUpload(call: Call): Promise<S3Response> {
   })
   const parts = await call.inTurns(parsingParts(bytes))
   const result = await call.store.completeUpload(call.context, {
-    ...uploadOf(call),
+    ...requestedUpload(call),
     parts,
     condition,
     seal: (stored, upload) => sealUpload(stored, upload, parts, expected),
   })
   const answer: ResponseHeaders = {}
-  addVersion(answer, result)
+  addVersionHeader(answer, result)
   const scheme = request.secure ? 'https' : 'http'
   const host = request.headers['host'] ?? ''
   return xmlResponse(

@@ -27,7 +27,7 @@ import {
   objectHeaders,
 } from './common.ts'
 import { CapturedBody } from './put.ts'
-import { addVersion, checkedVersionId, markerAsSource, readAction } from './version.ts'
+import { addVersionHeader, checkedVersionId, markerAsSource, readAction } from './version.ts'
 
 export async function copyObject(call: Call): Promise<S3Response> {
   const { headers } = call.request
@@ -68,7 +68,7 @@ export async function copyObject(call: Call): Promise<S3Response> {
     condition,
   })
   const answer = sourceHeaders(reader)
-  addVersion(answer, made)
+  addVersionHeader(answer, made)
   const { sealed } = body
   const result = copyResult(made.lastModifiedMs, sealed.etag, checksumXml(sealed))
   return xmlResponse('CopyObjectResult', result, answer)

@@ -16,7 +16,7 @@ import {
 } from '../http/response.ts'
 import { childText, parsingXml, tag, type XmlElement, type XmlLimits } from '../http/xml.ts'
 import { mapBounded } from './common.ts'
-import { versionOf } from './version.ts'
+import { requestedVersion } from './version.ts'
 
 const MAX_KEYS = 1000
 /** What one `<Object>` may hold. */
@@ -34,7 +34,7 @@ const PARALLEL = 16
 export async function deleteObject(call: Call): Promise<S3Response> {
   const { request, bucket, key } = call
   const condition = deleteCondition(request.headers)
-  const versionId = versionOf(call)
+  const versionId = requestedVersion(call)
   const done = await call.store.deleteObject(call.context, { bucket, key, versionId, condition })
   const headers: ResponseHeaders = {}
   const shown = done.versionId ?? versionId

@@ -18,10 +18,10 @@ import {
   addChecksums,
   algorithmOf,
   invalidArgument,
-  partNumberOf,
+  requestedPart,
   SYSTEM_HEADERS,
 } from './common.ts'
-import { addVersion, versionOf } from './version.ts'
+import { addVersionHeader, requestedVersion } from './version.ts'
 
 const OVERRIDES: readonly (readonly [parameter: string, header: string])[] = [
   ['response-content-type', 'Content-Type'],
@@ -52,7 +52,7 @@ async function readObject(call: Call, withData: boolean): Promise<S3Response> {
 async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const { request, bucket, key } = call
   const { headers } = request
-  const versionId = versionOf(call)
+  const versionId = requestedVersion(call)
   const partNumber = parameter(request, 'partNumber')
   if (partNumber !== undefined && (headers['range'] ?? '') !== '') {
     throw new S3Error(
@@ -69,7 +69,7 @@ async function readOnce(call: Call, withData: boolean): Promise<S3Response> {
   const range =
     partNumber === undefined
       ? rangeOf(call, info)
-      : partRange(info, partNumberOf(partNumber), answer)
+      : partRange(info, requestedPart(partNumber), answer)
   if (request.query.size > 0) override(call, answer)
   const start = range?.start ?? 0
   const end = range?.end ?? info.sizeBytes
@@ -116,7 +116,7 @@ function validators({ info, versioned }: ObjectReader): ResponseHeaders {
     'Last-Modified': httpDate(info.lastModifiedMs),
     ETag: `"${info.etag}"`,
   }
-  addVersion(answer, { versioned, versionId: info.versionId })
+  addVersionHeader(answer, { versioned, versionId: info.versionId })
   const cache = info.system['cache-control']
   const expires = info.system['expires']
   if (cache !== undefined) answer['Cache-Control'] = cache
@@ -130,7 +130,7 @@ function describe({ info, versioned }: ObjectReader): ResponseHeaders {
     ETag: `"${info.etag}"`,
     'Accept-Ranges': 'bytes',
   }
-  addVersion(answer, { versioned, versionId: info.versionId })
+  addVersionHeader(answer, { versioned, versionId: info.versionId })
   for (const [stored, answered] of SYSTEM_HEADERS) {
     const value = info.system[stored]
     if (value !== undefined) answer[answered] = value

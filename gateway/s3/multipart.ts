@@ -24,7 +24,7 @@ import {
   objectHeaders,
   ownerXml,
   pageSize,
-  partNumberOf,
+  requestedPart,
 } from './common.ts'
 import { algorithmsOfPart, type ChecksumType } from './checksum-plan.ts'
 import { copyBody, copyResult, copySourceOf, openSource, sourceHeaders } from './copy.ts'
@@ -91,18 +91,18 @@ export function checksumTypeHeader(call: Call): ChecksumType | undefined {
 }
 
 /** Where a part or an upload is. */
-export function uploadOf(call: Call): { bucket: string; key: string; uploadId: string } {
+export function requestedUpload(call: Call): { bucket: string; key: string; uploadId: string } {
   const { bucket, key } = call
   return { bucket, key, uploadId: parameter(call.request, 'uploadId') ?? '' }
 }
 
 export async function uploadPart(call: Call): Promise<S3Response> {
-  const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
+  const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
   const declared = declaredChecksum(call.request)
   let algorithms: readonly ChecksumAlgorithm[] = []
   const body = new CapturedBody(await receiveBody(call, () => algorithms))
   await call.store.putPart(call.context, {
-    ...uploadOf(call),
+    ...requestedUpload(call),
     partNumber,
     body: body.watched,
     admit: (upload) => {
@@ -120,8 +120,8 @@ export async function uploadPart(call: Call): Promise<S3Response> {
 
 export async function uploadPartCopy(call: Call): Promise<S3Response> {
   const { headers } = call.request
-  const partNumber = partNumberOf(parameter(call.request, 'partNumber') ?? '')
-  const target = uploadOf(call)
+  const partNumber = requestedPart(parameter(call.request, 'partNumber') ?? '')
+  const target = requestedUpload(call)
   const upload = await call.store.getUpload(call.context, target)
   const reader = await openSource(call, copySourceOf(call))
   const { sizeBytes } = reader.info
@@ -140,7 +140,7 @@ export async function uploadPartCopy(call: Call): Promise<S3Response> {
 }
 
 export async function abortMultipartUpload(call: Call): Promise<S3Response> {
-  await call.store.abortUpload(call.context, uploadOf(call))
+  await call.store.abortUpload(call.context, requestedUpload(call))
   return emptyResponse(204)
 }
 
@@ -155,7 +155,7 @@ export async function listParts(call: Call): Promise<S3Response> {
     )
   }
   const { upload, parts, next } = await call.store.listParts(call.context, {
-    ...uploadOf(call),
+    ...requestedUpload(call),
     after: Number(marker),
     limit: Math.max(limit, 1),
   })

@@ -6,7 +6,7 @@ import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { addChecksums, MAX_OBJECT_PUT_BYTES, objectHeaders } from './common.ts'
-import { addVersion } from './version.ts'
+import { addVersionHeader } from './version.ts'
 
 export async function putObject(call: Call): Promise<S3Response> {
   const { request } = call
@@ -22,7 +22,7 @@ export async function putObject(call: Call): Promise<S3Response> {
   })
   const { sealed } = body
   const answer: ResponseHeaders = { ETag: `"${sealed.etag}"` }
-  addVersion(answer, made)
+  addVersionHeader(answer, made)
   addChecksums(answer, sealed)
   return emptyResponse(200, answer)
 }

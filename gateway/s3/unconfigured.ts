@@ -14,7 +14,7 @@ import {
 } from '../http/response.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, ownerXml } from './common.ts'
-import { addVersion, versionOf } from './version.ts'
+import { addVersionHeader, requestedVersion } from './version.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
@@ -83,10 +83,10 @@ export async function objectLockMissing(call: Call): Promise<S3Response> {
 /** Headers that name the version found. */
 async function findObject(call: Call): Promise<ResponseHeaders> {
   const { bucket, key } = call
-  const wanted = { bucket, key, versionId: versionOf(call), withData: false }
+  const wanted = { bucket, key, versionId: requestedVersion(call), withData: false }
   const { info, versioned } = await call.store.getObject(call.context, wanted)
   const headers: ResponseHeaders = {}
-  addVersion(headers, { versioned, versionId: info.versionId })
+  addVersionHeader(headers, { versioned, versionId: info.versionId })
   return headers
 }
 

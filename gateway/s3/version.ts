@@ -7,7 +7,7 @@ import type { ResponseHeaders } from '../http/response.ts'
 import { invalidArgument } from './common.ts'
 
 /** `?versionId=…`; undefined: the current version. Throws InvalidArgument. */
-export function versionOf(call: Call): string | undefined {
+export function requestedVersion(call: Call): string | undefined {
   const text = call.request.query.get('versionId')
   return text === undefined ? undefined : checkedVersionId(text, 'versionId')
 }
@@ -22,7 +22,7 @@ export function checkedVersionId(text: string, argument: string): string {
 }
 
 /** Only buckets that have or had versioning show ids. */
-export function addVersion(
+export function addVersionHeader(
   headers: ResponseHeaders,
   { versioned, versionId }: { readonly versioned: boolean; readonly versionId: string },
 ): void {

@@ -2,7 +2,7 @@
 
 import type { Credential, PolicyText } from '../port/backend.ts'
 import {
-  sendPlain,
+  sendUnsigned,
   sendRaw,
   type ConformanceTarget,
   type RawResponse,
@@ -10,27 +10,27 @@ import {
 import { sha256 } from './signer.ts'
 
 /** The account of EXAMPLE_CREDENTIAL, and another. */
-export const ACCOUNT = '123456789012'
+export const CALLERS_ACCOUNT = '123456789012'
 export const OTHER_ACCOUNT = '210987654321'
 
-export type Statement = Readonly<Record<string, unknown>>
+export type CallerStatement = Readonly<Record<string, unknown>>
 
-export const ALL: Statement = { Effect: 'Allow', Action: '*', Resource: '*' }
-export const DENY: Statement = { Sid: 'Never', Effect: 'Deny', Action: '*', Resource: '*' }
+export const ALL: CallerStatement = { Effect: 'Allow', Action: '*', Resource: '*' }
+export const DENY: CallerStatement = { Sid: 'Never', Effect: 'Deny', Action: '*', Resource: '*' }
 
-export function document(...statements: readonly Statement[]): string {
+export function document(...statements: readonly CallerStatement[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements })
 }
 
-function policies(owner: string, statements: readonly Statement[]): PolicyText[] {
+function policies(owner: string, statements: readonly CallerStatement[]): PolicyText[] {
   if (statements.length === 0) return []
   return [{ name: `${owner}/inline`, text: document(...statements) }]
 }
 
 export function user(
   name: string,
-  statements: readonly Statement[] = [],
-  accountId = ACCOUNT,
+  statements: readonly CallerStatement[] = [],
+  accountId = CALLERS_ACCOUNT,
 ): Credential {
   return {
     accessKeyId: `AKIA${name.toUpperCase()}${accountId}`,
@@ -66,8 +66,8 @@ export function rootOf(accountId: string): Credential {
 /** Of a role; its token is `token of NAME`. */
 export function session(
   role: string,
-  statements: readonly Statement[],
-  sessionStatements?: readonly Statement[],
+  statements: readonly CallerStatement[],
+  sessionStatements?: readonly CallerStatement[],
 ): Credential {
   const { accessKeyId, secretAccessKey, identity } = user(role, statements)
   return {
@@ -75,11 +75,11 @@ export function session(
     secretAccessKey,
     identity: {
       ...identity,
-      principalArn: `arn:aws:sts::${ACCOUNT}:assumed-role/${role}/s1`,
+      principalArn: `arn:aws:sts::${CALLERS_ACCOUNT}:assumed-role/${role}/s1`,
       principalId: `AROA${role.toUpperCase()}:s1`,
       userName: '',
       type: 'AssumedRole',
-      roleArn: `arn:aws:iam::${ACCOUNT}:role/${role}`,
+      roleArn: `arn:aws:iam::${CALLERS_ACCOUNT}:role/${role}`,
       tokenIssuedMs: 1_770_000_000_000,
       ...(sessionStatements === undefined
         ? {}
@@ -110,7 +110,7 @@ export function send(
     .map((pair) => pair.map(encodeURIComponent).join('='))
     .join('&')
   const body = Buffer.concat(message.body ?? [])
-  return sendPlain(
+  return sendUnsigned(
     target.endpoint,
     {
       method: message.method,

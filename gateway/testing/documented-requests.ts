@@ -11,7 +11,7 @@ import type { Operation } from '../s3/operation.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
 import type { Unsigned } from './signer.ts'
 
-export interface Sample {
+export interface RequestSample {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   /** Of the answer, where it is not that of the request without the name. */
@@ -65,7 +65,7 @@ let count = 0
  * A fresh bucket, with an object and an upload where they are wanted, and the operation's request on it. `checksum`: of
  * the upload, when it is to be completed.
  */
-export async function prepare(
+export async function prepareSample(
   target: ConformanceTarget,
   operation: Operation,
   checksum?: ChecksumAlgorithm,
@@ -212,7 +212,7 @@ export function sampleOf(
   message: Unsigned,
   place: 'query' | 'header',
   name: string,
-): Sample | undefined {
+): RequestSample | undefined {
   const body = Buffer.concat(message.body ?? [])
   if (place === 'query') {
     if (message.query?.some(([given]) => given === name) === true) return undefined

@@ -1,7 +1,7 @@
 /** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
 
 import type { Clock, Environment } from '../env/ports.ts'
-import { seal } from '../layout/sealing.ts'
+import { encryptSecret } from '../layout/sealing.ts'
 import { removedLine } from '../layout/former.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
@@ -50,7 +50,7 @@ export async function enter(
     rootAccount: {
       accountId: root.accountId,
       accessKeyId: root.accessKeyId,
-      sealedSecret: seal(secret, random.bytes(12), root.secretAccessKey),
+      sealedSecret: encryptSecret(secret, random.bytes(12), root.secretAccessKey),
     },
     replication,
     partitionBits,

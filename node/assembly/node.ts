@@ -35,10 +35,10 @@ import { LostBlocks } from '../quorum/lost-blocks.ts'
 import { ListService } from '../replica/list-service.ts'
 import { Objects } from '../objects/objects.ts'
 import { Pages } from '../objects/pages.ts'
-import { RegisterHost } from '../replica/register-host.ts'
-import { Registers, type Placement } from '../quorum/registers.ts'
+import { AcceptorHost } from '../replica/register-host.ts'
+import { RegisterClient, type ReplicaPlacement } from '../quorum/registers.ts'
 import { Uploads } from '../objects/uploads.ts'
-import { Exchange } from '../repair/exchange.ts'
+import { SyncAnswers } from '../repair/exchange.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { clusterOf, type NodeOptions } from './node-options.ts'
 import { openLayout } from './open-layout.ts'
@@ -48,24 +48,24 @@ import { settleMoveFile } from '../rebalance/entering.ts'
 import { BlockMoves, MOVE_BYTES_PER_SECOND } from '../rebalance/block-moves.ts'
 import { MoveFile } from '../rebalance/move-file.ts'
 import { Rebalance } from '../rebalance/rebalance.ts'
-import { Recovery } from '../status/recovery.ts'
+import { RecoveryStatus } from '../status/recovery.ts'
 import { DamagedRegisters } from '../repair/damaged-registers.ts'
 import { Forgotten } from '../repair/forgotten.ts'
 import { SelfCheck } from '../repair/self-check.ts'
 import { Sightings } from '../replica/sightings.ts'
 import { watchPeers } from '../status/peer-watch.ts'
 import { readyWithin, untilReady } from '../status/readiness.ts'
-import { Mender } from '../repair/mender.ts'
+import { BlockRepair } from '../repair/mender.ts'
 import { Puller } from '../repair/puller.ts'
 import { Recall } from '../repair/recall.ts'
 import { Resync } from '../repair/resync.ts'
 import { Peers } from '../quorum/peers.ts'
 import { Service } from '../serving/service.ts'
 import { DeadData } from '../replica/dead-data.ts'
-import { Loss } from '../objects/loss.ts'
+import { LossCheck } from '../objects/loss.ts'
 import { LostData } from '../reclaim/lost-data.ts'
 import { Readers } from '../replica/readers.ts'
-import { Space } from '../reclaim/space.ts'
+import { SpaceReclaim } from '../reclaim/space.ts'
 import { SecretUpkeep } from '../status/secret-upkeep.ts'
 import { Status } from '../status/status.ts'
 import { Upkeep } from '../repair/upkeep.ts'
@@ -79,7 +79,7 @@ interface Found {
   readonly sightings: Sightings
   readonly startSequence: number
   readonly startedMs: number
-  readonly recovery: Recovery
+  readonly recovery: RecoveryStatus
 }
 
 export class ShoalNode {
@@ -90,18 +90,18 @@ export class ShoalNode {
   readonly layout: LayoutManager
   readonly resync: Resync
   readonly store: Store
-  readonly registers: Registers
-  readonly host: RegisterHost
-  readonly space: Space
+  readonly registers: RegisterClient
+  readonly host: AcceptorHost
+  readonly space: SpaceReclaim
   readonly upkeep: Upkeep
   readonly #env: Environment
-  readonly #exchange: Exchange
+  readonly #exchange: SyncAnswers
   readonly recall: Recall
   readonly rebalance: Rebalance
   readonly moves: BlockMoves
   readonly selfCheck: SelfCheck
   readonly forgotten: Forgotten
-  readonly #mender: Mender
+  readonly #mender: BlockRepair
   readonly #damaged: DamagedRegisters
   readonly #lost: LostData
   readonly #secret: SecretUpkeep
@@ -116,7 +116,7 @@ export class ShoalNode {
     const disk = new WatchedDisk(given.disk, clock)
     const env = { ...given, disk }
     const startedMs = clock.monotonicMs()
-    const recovery = new Recovery()
+    const recovery = new RecoveryStatus()
     const forgotten = await Forgotten.open(disk, logger)
     const sightings = await Sightings.open(disk, clock, logger)
     let startSequence = 0
@@ -181,7 +181,7 @@ export class ShoalNode {
       layout.isMember() &&
       partition < view().partitions &&
       view().replicas(partition).includes(self)
-    const placement: Placement = {
+    const placement: ReplicaPlacement = {
       epoch,
       sets: (partition) => view().replicaSets(partition),
       sources: (partition) => view().sourceReplicas(partition),
@@ -206,8 +206,8 @@ export class ShoalNode {
       scrub: () => this.upkeep.startScrub(false),
     })
     const onFaulty = (key: RegisterKey): void => this.#damaged.note(key)
-    this.host = new RegisterHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
-    const exchange = new Exchange({ store, self, view, forgotten, clock })
+    this.host = new AcceptorHost({ store, blocks, epoch, isReplica: votes, self, onFaulty })
+    const exchange = new SyncAnswers({ store, self, view, forgotten, clock })
     const lists = new ListService({ store, host: this.host, epoch, isReplica: votes })
     const attempts = new Attempts(options.storageId, options.boot)
     attempts.hold(() => layout.isEstablished())
@@ -271,9 +271,9 @@ export class ShoalNode {
       random,
       logger,
     })
-    const loss = new Loss({ peers, placement })
+    const loss = new LossCheck({ peers, placement })
     const lost = new LostBlocks((key) => loss.isLost(key))
-    this.registers = new Registers({
+    this.registers = new RegisterClient({
       peers,
       placement,
       lost,
@@ -288,7 +288,7 @@ export class ShoalNode {
     const pages = new Pages(replicator)
     this.#exchange = exchange
     const partitionBits = (): number => view().partitionBits
-    this.space = new Space({
+    this.space = new SpaceReclaim({
       ...options.space,
       self,
       store,
@@ -326,7 +326,7 @@ export class ShoalNode {
       logger,
       partitionBits,
     })
-    this.#mender = new Mender({
+    this.#mender = new BlockRepair({
       self,
       blocks,
       read: (key) => replicator.readOwned(internalContext(), key),

@@ -1,7 +1,7 @@
 /** Opens the layout of a node with what the rest of the node says of itself. */
 
 import type { Environment } from '../env/ports.ts'
-import { seal, unseal } from '../layout/sealing.ts'
+import { encryptSecret, unseal } from '../layout/sealing.ts'
 import { LayoutManager, type LayoutManagerOptions } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 
@@ -27,6 +27,6 @@ export function openLayout(
     capacityBytes: options.capacityBytes,
     clusterSecret: options.clusterSecret,
     removeAfterMs: options.removeAfterMs,
-    resealRoot: (sealed, from, to) => seal(to, random.bytes(12), unseal(from, sealed)),
+    resealRoot: (sealed, from, to) => encryptSecret(to, random.bytes(12), unseal(from, sealed)),
   })
 }

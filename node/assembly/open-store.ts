@@ -2,7 +2,7 @@
 
 import { bytesOfHex } from '../../protocol/bytes.ts'
 import { Store } from '../log/store.ts'
-import type { Damage, Loss, StoreOptions } from '../log/types.ts'
+import type { Damage, LogLoss, StoreOptions } from '../log/types.ts'
 import type { Environment } from '../env/ports.ts'
 import {
   applyDamagedRecord,
@@ -33,7 +33,7 @@ export interface OpenStoreOptions {
   /** How many records the log ever had, before anything is appended to it. */
   readonly opened?: ((nextSequence: number) => void) | undefined
   /** Told of losses besides. */
-  readonly forgot?: ((losses: readonly Loss[]) => Promise<void>) | undefined
+  readonly forgot?: ((losses: readonly LogLoss[]) => Promise<void>) | undefined
 }
 
 type StoreEnvironment = Pick<

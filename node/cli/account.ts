@@ -9,11 +9,11 @@ import {
   QueryClient,
   s3Url,
   signerOf,
-  textOf,
-  type Environment,
+  elementText,
+  type ClientEnvironment,
   type QueryOptions,
 } from './query-client.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 interface Options extends QueryOptions {
@@ -33,7 +33,7 @@ export function addAccountCommand(
   program: Command,
   terminal: Terminal,
   clock: Clock,
-  environment: Environment,
+  environment: ClientEnvironment,
 ): void {
   const account = program
     .command('account')
@@ -59,8 +59,8 @@ export function addAccountCommand(
       const result = await client(options).run('CreateAccount', parameters)
       const made = accountOf(childNamed(result, 'Account') ?? result)
       const key = childNamed(result, 'AccessKey') ?? result
-      const accessKeyId = textOf(key, 'AccessKeyId')
-      const secretAccessKey = textOf(key, 'SecretAccessKey')
+      const accessKeyId = elementText(key, 'AccessKeyId')
+      const secretAccessKey = elementText(key, 'SecretAccessKey')
       if (options.json === true) {
         terminal.out(JSON.stringify({ ...made, accessKeyId, secretAccessKey }))
         return
@@ -101,23 +101,23 @@ async function listAccounts(client: QueryClient): Promise<Account[]> {
   do {
     const page = await client.run('ListAccounts', marker === '' ? {} : { Marker: marker })
     accounts.push(...(childNamed(page, 'Accounts')?.children ?? []).map(accountOf))
-    marker = textOf(page, 'Marker')
+    marker = elementText(page, 'Marker')
   } while (marker !== '')
   return accounts
 }
 
 function accountOf(element: XmlElement): Account {
   return {
-    id: textOf(element, 'AccountId'),
-    name: textOf(element, 'Name'),
-    created: textOf(element, 'CreateDate'),
-    buckets: Number(textOf(element, 'BucketCount')),
-    bucketsMax: Number(textOf(element, 'BucketsMax')),
+    id: elementText(element, 'AccountId'),
+    name: elementText(element, 'Name'),
+    created: elementText(element, 'CreateDate'),
+    buckets: Number(elementText(element, 'BucketCount')),
+    bucketsMax: Number(elementText(element, 'BucketsMax')),
   }
 }
 
 function accountLines(accounts: readonly Account[]): string[] {
-  return table(
+  return textTable(
     [
       { title: 'ACCOUNT' },
       { title: 'BUCKETS', align: 'right' },

@@ -29,7 +29,7 @@ const ANSWER_BYTES_MAX = 64 << 20
 const DEFAULT_DATA = './shoal-data'
 
 /** How a command finds its node: `--admin URL`, else the node.json of `--data DIR`. */
-export interface NodeOptions {
+export interface AdminTarget {
   readonly admin?: string | undefined
   readonly data?: string | undefined
   /** A file that holds the admin credential, of a node behind a tunnel. */
@@ -39,7 +39,7 @@ export interface NodeOptions {
 /** Undefined: it is not known. Read again for each request, since each start of the node draws a new one. */
 type ReadCredential = () => string | undefined
 
-export function adminUrl(options: NodeOptions): URL {
+export function adminUrl(options: AdminTarget): URL {
   if (options.admin !== undefined) {
     const text = options.admin.includes('://') ? options.admin : `http://${options.admin}`
     if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
@@ -57,7 +57,7 @@ export function adminUrl(options: NodeOptions): URL {
   return new URL(`http://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
-export function adminClient(options: NodeOptions): AdminClient {
+export function adminClient(options: AdminTarget): AdminClient {
   const { admin, data = DEFAULT_DATA, credential } = options
   const url = adminUrl(options)
   if (credential !== undefined) return new AdminClient(url, () => readCredentialFile(credential))

@@ -46,7 +46,7 @@ const POLL_INTERVAL_MS = 100
 /** Beyond the nodes' own `shutdownTimeout`. */
 const STOP_GRACE_MS = 8_000
 
-export interface ClusterOptions {
+export interface LocalClusterOptions {
   readonly nodes?: number | undefined
   readonly data?: string | undefined
   readonly basePort?: number | undefined
@@ -62,7 +62,7 @@ interface Serving {
 
 /** Returns the exit code. */
 export async function runCluster(
-  options: ClusterOptions,
+  options: LocalClusterOptions,
   entry: string,
   terminal: Terminal,
   clock: Clock,
@@ -105,7 +105,7 @@ async function withoutRunning(
 class Cluster {
   readonly #data: string
   readonly #plans: readonly PlannedNode[]
-  readonly #options: ClusterOptions
+  readonly #options: LocalClusterOptions
   readonly #entry: string
   readonly #terminal: Terminal
   readonly #clock: Clock
@@ -116,7 +116,7 @@ class Cluster {
   constructor(
     data: string,
     plans: readonly PlannedNode[],
-    options: ClusterOptions,
+    options: LocalClusterOptions,
     entry: string,
     terminal: Terminal,
     clock: Clock,

@@ -9,7 +9,7 @@ import type {
   Move,
 } from '../../gateway/port/layout.ts'
 import { formatDuration, formatSize } from '../tools/units.ts'
-import { progressBar, table } from './table.ts'
+import { progressBar, textTable } from './table.ts'
 import { printable } from './terminal.ts'
 
 const PARTITIONS_SHOWN = 20
@@ -49,7 +49,7 @@ export function progressLines(layout: LayoutTable, columns: number): string[] {
 
 function nodeTable(nodes: readonly LayoutNode[]): string[] {
   const nextTotal = nodes.reduce((sum, { nextPartitions = 0 }) => sum + nextPartitions, 0)
-  return table(
+  return textTable(
     [
       { title: 'NODE' },
       { title: 'ID' },
@@ -106,7 +106,7 @@ export function planLines(plan: LayoutPlan): string[] {
         ? ''
         : `: ${ratio.toFixed(2)} times the least possible (${formatSize(leastBytes)})`),
     '',
-    ...table(
+    ...textTable(
       [
         { title: 'NODE' },
         { title: 'ID' },

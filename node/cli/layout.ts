@@ -5,12 +5,12 @@ import type { LayoutChange, PlannedChange } from '../../gateway/port/layout.ts'
 import type { Clock } from '../env/ports.ts'
 import { parseSize } from '../tools/units.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import { adminClient, type NodeOptions } from './admin-client.ts'
+import { adminClient, type AdminTarget } from './admin-client.ts'
 import { layoutLines, lossLines, planLines } from './layout-text.ts'
 import { waitForChange, waitForRest } from './layout-wait.ts'
 import { printable, type Terminal } from './terminal.ts'
 
-type Ask = NodeOptions & { readonly json?: true }
+type Ask = AdminTarget & { readonly json?: true }
 type Wait = Ask & { readonly wait?: boolean }
 type Force = { readonly force?: true }
 type Place = { readonly zone?: string; readonly capacity?: number }

@@ -3,7 +3,7 @@
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import type { AdminClient } from './admin-client.ts'
-import { shortNode, table } from './table.ts'
+import { shortNode, textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 /** 's3://bucket/key'; the key is taken as it stands, without any decoding. */
@@ -39,7 +39,7 @@ export function locateLines(result: LocateResult): string[] {
     `hash       ${result.hash}`,
     `partition  ${result.partition}, epoch ${result.epoch}`,
     '',
-    ...table(
+    ...textTable(
       [{ title: 'NODE' }, { title: 'XOR DISTANCE' }, { title: 'LAYOUT' }, { title: 'DHT' }],
       [
         ...result.byLayout.map(({ node, distance }) => [

@@ -5,8 +5,8 @@ import { SystemClock } from '../env/system.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { VERSION } from '../process/version.ts'
 import { addAccountCommand } from './account.ts'
-import { adminClient as client, type NodeOptions } from './admin-client.ts'
-import { runCluster, type ClusterOptions } from './cluster.ts'
+import { adminClient as client, type AdminTarget } from './admin-client.ts'
+import { runCluster, type LocalClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
 import { addLayoutCommand } from './layout.ts'
@@ -20,7 +20,7 @@ import { runLost, runStatus } from './status.ts'
 import { systemTerminal, type Terminal } from './terminal.ts'
 import { addTokenCommand } from './token.ts'
 
-type Ask = NodeOptions & { readonly json?: true }
+type Ask = AdminTarget & { readonly json?: true }
 
 /**
  * Runs one command. Returns its exit code: 0, 1 when it could not be done, 2 when it was asked for
@@ -113,7 +113,7 @@ export function createProgram(
     .option('--data <dir>', 'directory of all (default: ./shoal-cluster)')
     .option('--base-port <port>', 'node i has base+10*i and the two above', wholeNumber)
     .option('--config <file>', 'TOML or YAML file with any field')
-    .action(async (options: ClusterOptions) =>
+    .action(async (options: LocalClusterOptions) =>
       finish(await runCluster(options, entry, terminal, clock)),
     )
 

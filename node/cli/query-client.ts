@@ -20,13 +20,13 @@ export interface QueryOptions {
   readonly data?: string | undefined
 }
 
-export interface Signer {
+export interface QuerySigner {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string | undefined
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type ClientEnvironment = Readonly<Record<string, string | undefined>>
 
 export function s3Url(options: QueryOptions): URL {
   if (options.s3 !== undefined) {
@@ -46,7 +46,7 @@ export function s3Url(options: QueryOptions): URL {
 }
 
 /** Of the environment as AWS's tools read it, else what the founder keeps in its data directory. */
-export function signerOf(options: QueryOptions, environment: Environment): Signer {
+export function signerOf(options: QueryOptions, environment: ClientEnvironment): QuerySigner {
   const accessKeyId = environment['AWS_ACCESS_KEY_ID']
   const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY']
   if (accessKeyId !== undefined && secretAccessKey !== undefined) {
@@ -61,11 +61,11 @@ export function signerOf(options: QueryOptions, environment: Environment): Signe
 
 export class QueryClient {
   readonly #base: URL
-  readonly #signer: Signer
+  readonly #signer: QuerySigner
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #timeoutMs: number
 
-  constructor(base: URL, signer: Signer, clock: Pick<Clock, 'nowMs'>, timeoutMs = 30_000) {
+  constructor(base: URL, signer: QuerySigner, clock: Pick<Clock, 'nowMs'>, timeoutMs = 30_000) {
     this.#base = base
     this.#signer = signer
     this.#clock = clock
@@ -87,7 +87,7 @@ export class QueryClient {
       return result ?? { name: '', children: [], text: '' }
     }
     const error = childNamed(answer, 'Error') ?? answer
-    throw new Error(`${textOf(error, 'Code')}: ${textOf(error, 'Message')}`)
+    throw new Error(`${elementText(error, 'Code')}: ${elementText(error, 'Message')}`)
   }
 
   #headers(body: string): Record<string, string> {
@@ -150,6 +150,6 @@ export function childNamed(element: XmlElement, name: string): XmlElement | unde
 }
 
 /** '' when there is none. */
-export function textOf(element: XmlElement, name: string): string {
+export function elementText(element: XmlElement, name: string): string {
   return childNamed(element, name)?.text ?? ''
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { NodeStatus } from '../../gateway/port/backend.ts'
 import { locateLines, parseS3Url } from './locate.ts'
 import { lostLines, statusLines } from './status.ts'
-import { progressBar, table } from './table.ts'
+import { progressBar, textTable } from './table.ts'
 
 const status: NodeStatus = {
   node: '12D3KooWaaaaaaaaAAAA',
@@ -206,7 +206,7 @@ describe('locate', () => {
 describe('text', () => {
   it('columns line up', () => {
     expect(
-      table(
+      textTable(
         [{ title: 'A' }, { title: 'N', align: 'right' }],
         [
           ['x', '10'],

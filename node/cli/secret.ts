@@ -4,10 +4,10 @@ import { InvalidArgumentError, type Command } from 'commander'
 import type { SecretStatus } from '../../gateway/port/status.ts'
 import { parseDuration } from '../tools/units.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import { adminClient, type NodeOptions } from './admin-client.ts'
+import { adminClient, type AdminTarget } from './admin-client.ts'
 import type { Terminal } from './terminal.ts'
 
-type Ask = NodeOptions & { readonly json?: true }
+type Ask = AdminTarget & { readonly json?: true }
 
 /** `asking` adds the options by which a command finds its node. */
 export function addSecretCommand(

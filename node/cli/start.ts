@@ -10,7 +10,7 @@ import { describeError, dieOnUncaught } from './fatal.ts'
 import { createLogger } from './logger.ts'
 import type {
   NodeHooks,
-  Progress,
+  StartProgress,
   RunningNode,
   StartChoices,
   StartNode,
@@ -138,7 +138,7 @@ export function readyLines(node: RunningNode, config: Config, isTty: boolean): s
   return lines
 }
 
-function drawProgress(progress: Progress, terminal: Terminal, supervised: boolean): void {
+function drawProgress(progress: StartProgress, terminal: Terminal, supervised: boolean): void {
   if (supervised || !terminal.isTty) return
   const { task, done, total } = progress
   const line =

@@ -5,13 +5,13 @@ import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/bac
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../tools/units.ts'
 import type { AdminClient } from './admin-client.ts'
-import { progressBar, table } from './table.ts'
+import { progressBar, textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 import { sleep } from '../tools/sleep.ts'
 
 const WATCH_INTERVAL_MS = 1_000
 
-export interface StatusOptions {
+export interface StatusCommandOptions {
   readonly json: boolean
   readonly watch: boolean
 }
@@ -19,7 +19,7 @@ export interface StatusOptions {
 /** Returns once, or never with `watch` (Ctrl-C ends it). */
 export async function runStatus(
   client: AdminClient,
-  options: StatusOptions,
+  options: StatusCommandOptions,
   terminal: Terminal,
   clock: Clock,
 ): Promise<void> {
@@ -56,7 +56,7 @@ export function statusLines(status: NodeStatus, columns: number): string[] {
 }
 
 function memberTable(status: NodeStatus): string[] {
-  return table(
+  return textTable(
     [
       { title: 'NODE' },
       { title: 'ID' },
@@ -187,5 +187,5 @@ export function lostLines({ objects, unanswered }: LostStatus): string[] {
     { title: 'SIZE', align: 'right' as const },
     { title: 'FOUND' },
   ]
-  return [...table(columns, rows), ...silent]
+  return [...textTable(columns, rows), ...silent]
 }

@@ -3,11 +3,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { TokenStatus } from '../../gateway/port/status.ts'
 import { parseDuration } from '../tools/units.ts'
-import { adminClient, type NodeOptions } from './admin-client.ts'
-import { table } from './table.ts'
+import { adminClient, type AdminTarget } from './admin-client.ts'
+import { textTable } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
-type Ask = NodeOptions & { readonly json?: true }
+type Ask = AdminTarget & { readonly json?: true }
 type Options = Ask & {
   readonly expires?: number
   readonly ttl?: number
@@ -55,7 +55,7 @@ export function addTokenCommand(
 
 function tokenLines(tokens: readonly TokenStatus[]): string[] {
   if (tokens.length === 0) return ['no join tokens']
-  return table(
+  return textTable(
     [{ title: 'ID' }, { title: 'EXPIRES' }, { title: 'USED', align: 'right' }, { title: 'BY' }],
     tokens.map(({ id, expiresMs, uses, nodes, names }) => [
       id,

@@ -23,7 +23,7 @@ const CHUNK_BYTES = 1 << 20
 const SEALED_BYTES_MAX = 4 * 2 ** 30
 
 /** Digests a closed file. Where that fails, or has no room, there is no seal. */
-export function seal(path: string): void {
+export function sealIndex(path: string): void {
   try {
     const digest = digestOf(path)
     if (digest === undefined) return

@@ -17,7 +17,7 @@ import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../protocol/assert.ts'
-import { breakSeal, seal } from './index-seal.ts'
+import { breakSeal, sealIndex } from './index-seal.ts'
 import { checkLmdb, type RowCheck } from './lmdb-check.ts'
 import type { Index, IndexWrite, Logger } from './ports.ts'
 
@@ -170,6 +170,6 @@ class LmdbIndex implements Index {
   async close(): Promise<void> {
     await this.database.flushed
     await this.database.close()
-    seal(this.path)
+    sealIndex(this.path)
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { watchTurns } from './turn-watch.ts'
 
 async function rest(): Promise<void> {
@@ -7,7 +7,7 @@ async function rest(): Promise<void> {
 }
 
 test('a long turn is told for one to two windows', async () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const watch = watchTurns(clock)
   await rest()
   const untilMs = performance.now() + 150

@@ -28,7 +28,7 @@ import { drawSecret, uniqueId } from './ids.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, subjectOf } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER } from './records.ts'
-import { seal } from '../layout/sealing.ts'
+import { encryptSecret } from '../layout/sealing.ts'
 import type { IamActions } from './service.ts'
 import type { Users } from './users.ts'
 
@@ -262,7 +262,7 @@ export class AccessKeys {
           accountId,
           ...(userId !== undefined && { userId }),
           // Each call draws a nonce of its own: one is never used for two keys.
-          sealedSecret: seal(sealing, random.bytes(NONCE_BYTES), secret),
+          sealedSecret: encryptSecret(sealing, random.bytes(NONCE_BYTES), secret),
           sealedWith: secretId(sealing),
           status,
           createdMs,

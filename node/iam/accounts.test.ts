@@ -3,7 +3,7 @@ import { utf8ByteString } from '../../protocol/bytes.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { accountCodec } from '../../protocol/codec/versioned.ts'
-import { allow, FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
+import { allow, FIRST_ACCOUNT, IamWorld, iamRandom, slow } from './testing/world.ts'
 
 let world: IamWorld
 const list = async (): Promise<Record<string, unknown>[]> =>
@@ -119,7 +119,7 @@ describe('accounts', () => {
     for (let seed = 1; seed <= 40; seed++) {
       const inner = new IamWorld(seed)
       const other = await inner.account('other')
-      const draw = seededRandom(seed)
+      const draw = iamRandom(seed)
       slow(inner.registers, draw)
       const later = async (): Promise<void> => {
         for (let ticks = draw() * 60; ticks > 0; ticks--) await Promise.resolve()

@@ -17,7 +17,7 @@ import { Directory } from './directory.ts'
 import { accessDenied, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
 import { drawAccountId } from './ids.ts'
 import { pageOf, readPage } from './page.ts'
-import { integerOf, requiredText, textOf } from './parameters.ts'
+import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT } from './records.ts'
 import type { IamActions } from './service.ts'
 
@@ -96,7 +96,7 @@ export class Accounts {
     await rights.mustBeAdministrator(call, [{ name: `root of ${name}`, text: '' }])
     const fresh = {
       name,
-      bucketsMax: integerOf(call, 'BucketsMax') ?? 0,
+      bucketsMax: integerParameter(call, 'BucketsMax') ?? 0,
       createdMs: nowMs,
     }
     for (;;) {
@@ -130,8 +130,8 @@ export class Accounts {
 
   async #update(call: IamCall): Promise<IamResult> {
     const { accountId } = await this.#named(call)
-    const name = textOf(call, 'Name')
-    const bucketsMax = integerOf(call, 'BucketsMax')
+    const name = textParameter(call, 'Name')
+    const bucketsMax = integerParameter(call, 'BucketsMax')
     const { after } = await this.#options.records.change(
       call.context,
       ACCOUNT,

@@ -26,12 +26,12 @@ import { POLICY, POLICY_NAME_KIND, ROLE } from './holdings.ts'
 import { drawToken } from './ids.ts'
 import { BUILT_IN_POLICIES, type BuiltInPolicy } from './managed.ts'
 import { pageOf, readPage } from './page.ts'
-import { textOf } from './parameters.ts'
-import { byId, byName, GROUP, USER, type Edit, type RecordKind, type Records } from './records.ts'
+import { textParameter } from './parameters.ts'
+import { byId, byName, GROUP, USER, type RecordEdit, type RecordKind, type Records } from './records.ts'
 
 export type HolderKind = 'user' | 'group' | 'role'
 
-export interface Holder {
+export interface AttachmentHolder {
   readonly kind: HolderKind
   readonly accountId: string
   readonly id: string
@@ -64,7 +64,7 @@ export class Attachments {
    * away (row 31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
   async attach(
     context: RequestContext,
-    holder: Holder,
+    holder: AttachmentHolder,
     arn: string,
     mayGrant: (policy: PolicyText) => Promise<void>,
   ): Promise<void> {
@@ -115,7 +115,7 @@ export class Attachments {
   }
 
   /** Throws NoSuchEntity, also when it is not attached. */
-  async detach(context: RequestContext, holder: Holder, arn: string): Promise<void> {
+  async detach(context: RequestContext, holder: AttachmentHolder, arn: string): Promise<void> {
     let dropped: AttachedPolicy | undefined
     await this.#changeHolder(context, holder, (attached) => {
       dropped = attached.find((each) => each.arn === arn)
@@ -195,7 +195,7 @@ export class Attachments {
   async #enter(
     context: RequestContext,
     policy: PolicyRecord,
-    { id }: Holder,
+    { id }: AttachmentHolder,
     token: string,
   ): Promise<PolicyRecord> {
     const { accountId } = policy
@@ -220,7 +220,7 @@ export class Attachments {
   async #leave(
     context: RequestContext,
     policy: Pick<PolicyRecord, 'accountId' | 'id'>,
-    holder: Holder,
+    holder: AttachmentHolder,
     token: string,
   ): Promise<void> {
     await this.#changePolicy(context, policy, (current) => {
@@ -247,7 +247,7 @@ export class Attachments {
   #changePolicy(
     context: RequestContext,
     { accountId, id }: Pick<PolicyRecord, 'accountId' | 'id'>,
-    edit: (current: PolicyRecord) => Edit<PolicyRecord>,
+    edit: (current: PolicyRecord) => RecordEdit<PolicyRecord>,
   ) {
     return this.#records.change(context, POLICY, byId(accountId, id), (current) =>
       current === undefined ? { keep: true } : edit(current),
@@ -257,7 +257,7 @@ export class Attachments {
   /** Undefined from `edit`: no change. Throws NoSuchEntity. */
   #changeHolder(
     context: RequestContext,
-    holder: Holder,
+    holder: AttachmentHolder,
     edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     switch (holder.kind) {
@@ -273,7 +273,7 @@ export class Attachments {
   async #changeOne<T extends HolderRecord>(
     context: RequestContext,
     kind: RecordKind<T>,
-    { accountId, id, name, kind: word }: Holder,
+    { accountId, id, name, kind: word }: AttachmentHolder,
     edit: (attached: readonly AttachedPolicy[]) => readonly AttachedPolicy[] | undefined,
   ): Promise<void> {
     await this.#records.change(context, kind, byId(accountId, id), (current) => {
@@ -332,7 +332,7 @@ export async function attachedPage(
   call: IamCall,
   attached: readonly AttachedPolicy[],
 ): Promise<IamResult> {
-  const prefix = textOf(call, 'PathPrefix') ?? '/'
+  const prefix = textParameter(call, 'PathPrefix') ?? '/'
   const fits = attached.filter(({ arn }) => (POLICY_ARN.exec(arn)?.[2] ?? '/').startsWith(prefix))
   const { items, more } = await readPage(
     fits.toSorted((a, b) => compareTexts(a.arn, b.arn)),

@@ -2,7 +2,7 @@
 
 import type { PolicyText } from '../../gateway/port/backend.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
-import type { Tag } from '../../protocol/iam/record.ts'
+import type { IamTag } from '../../protocol/iam/record.ts'
 import type { Clock, Random } from '../env/ports.ts'
 import { invalidInput, limitExceeded } from './errors.ts'
 import { recordsOf, textsOf } from './parameters.ts'
@@ -43,7 +43,7 @@ export interface ModuleOptions {
 const TAGS_MAX = 50
 
 /** Of `Tags`. Throws InvalidInput for a key that stands twice. */
-export function tagsOf(call: IamCall): Tag[] {
+export function iamTagsOf(call: IamCall): IamTag[] {
   const tags = recordsOf(call, 'Tags').map((tag) => ({
     key: tag['Key'] as string,
     value: tag['Value'] as string,
@@ -55,8 +55,8 @@ export function tagsOf(call: IamCall): Tag[] {
 }
 
 /** With those of the call set. Throws LimitExceeded. */
-export function withTags(tags: readonly Tag[], call: IamCall): Tag[] {
-  const set = tagsOf(call)
+export function withTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
+  const set = iamTagsOf(call)
   const kept = tags.filter(({ key }) => !set.some((tag) => tag.key === key))
   const all = [...kept, ...set]
   if (all.length > TAGS_MAX)
@@ -64,12 +64,12 @@ export function withTags(tags: readonly Tag[], call: IamCall): Tag[] {
   return all
 }
 
-export function withoutTags(tags: readonly Tag[], call: IamCall): Tag[] {
+export function withoutTags(tags: readonly IamTag[], call: IamCall): IamTag[] {
   const keys = textsOf(call, 'TagKeys')
   return tags.filter(({ key }) => !keys.includes(key))
 }
 
 /** Left out when there are none. */
-export function shownTags(tags: readonly Tag[]): IamResult[] | undefined {
+export function shownTags(tags: readonly IamTag[]): IamResult[] | undefined {
   return tags.length === 0 ? undefined : tags.map(({ key, value }) => ({ Key: key, Value: value }))
 }

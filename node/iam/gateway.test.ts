@@ -7,12 +7,12 @@ import { ABSENT_ACTIONS } from '../../gateway/iam/absent.ts'
 import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import type { ParameterRule } from '../../gateway/iam/parameters.ts'
 import { createGateway, type Gateway } from '../../gateway/server.ts'
-import { childNamed, QueryClient, textOf, type Signer } from '../cli/query-client.ts'
+import { childNamed, QueryClient, elementText, type QuerySigner } from '../cli/query-client.ts'
 import { SystemClock } from '../env/system.ts'
 import type { IamService } from './service.ts'
 import { allow, deny, FIRST_KEY, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
 
-const ROOT: Signer = { accessKeyId: FIRST_KEY, secretAccessKey: 'founder-secret' }
+const ROOT: QuerySigner = { accessKeyId: FIRST_KEY, secretAccessKey: 'founder-secret' }
 
 let world: IamWorld
 let gateway: Gateway
@@ -52,12 +52,12 @@ beforeEach(async () => {
 afterEach(() => gateway.close({ drainMs: 0 }))
 
 const now = { nowMs: (): number => world.nowMs }
-const client = (signer: Signer): QueryClient => new QueryClient(new URL(url), signer, now)
-const run = (signer: Signer, action: string, parameters: Record<string, string> = {}) =>
+const client = (signer: QuerySigner): QueryClient => new QueryClient(new URL(url), signer, now)
+const run = (signer: QuerySigner, action: string, parameters: Record<string, string> = {}) =>
   client(signer).run(action, parameters)
 /** AWS's code; undefined: it was done. */
 const codeOf = (
-  signer: Signer,
+  signer: QuerySigner,
   action: string,
   parameters: Record<string, string> = {},
 ): Promise<string | undefined> =>
@@ -66,7 +66,7 @@ const codeOf = (
     (error: Error) => error.message.split(':')[0],
   )
 
-async function signerOf(name: string, ...policies: string[]): Promise<Signer> {
+async function signerOf(name: string, ...policies: string[]): Promise<QuerySigner> {
   await world.run(world.root, 'CreateUser', { UserName: name })
   for (const [index, PolicyDocument] of policies.entries()) {
     const PolicyName = `p${index}`
@@ -115,7 +115,7 @@ describe('the query API on the S3 port', () => {
 
   it('answers who signs for it, in its own documents', async () => {
     const made = await run(ROOT, 'CreateUser', { UserName: 'ann' })
-    expect(textOf(childNamed(made, 'User') ?? made, 'UserName')).toBe('ann')
+    expect(elementText(childNamed(made, 'User') ?? made, 'UserName')).toBe('ann')
     expect(await codeOf(ROOT, 'CreateUser', { UserName: 'ann' })).toBe('EntityAlreadyExists')
     expect(await codeOf(ROOT, 'GetUser', { UserName: 'eve' })).toBe('NoSuchEntity')
     expect(await codeOf(ROOT, 'Nonsense')).toBe('InvalidAction')
@@ -203,9 +203,9 @@ describe('the query API on the S3 port', () => {
     )
     if (session === undefined) throw new Error('no credentials')
     const temporary = {
-      accessKeyId: textOf(session, 'AccessKeyId'),
-      secretAccessKey: textOf(session, 'SecretAccessKey'),
-      sessionToken: textOf(session, 'SessionToken'),
+      accessKeyId: elementText(session, 'AccessKeyId'),
+      secretAccessKey: elementText(session, 'SecretAccessKey'),
+      sessionToken: elementText(session, 'SessionToken'),
     }
     expect(await codeOf(temporary, 'GetCallerIdentity', { Version: '2011-06-15' })).toBeUndefined()
     world.nowMs += 2 * 86_400_000
@@ -217,7 +217,7 @@ describe('the query API on the S3 port', () => {
   it('leaves one line for each change, with no secret in it (row 37)', async () => {
     await run(ROOT, 'CreateUser', { UserName: 'ann' })
     const made = await run(ROOT, 'CreateAccessKey', { UserName: 'ann' })
-    const secret = textOf(childNamed(made, 'AccessKey') ?? made, 'SecretAccessKey')
+    const secret = elementText(childNamed(made, 'AccessKey') ?? made, 'SecretAccessKey')
     await run(ROOT, 'ListUsers')
     const audit = lines.filter((line) => line['audit'] === true)
     expect(audit.map(({ action, outcome }) => [action, outcome])).toEqual([

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { allow, FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
+import { allow, FIRST_ACCOUNT, IamWorld, iamRandom, slow } from './testing/world.ts'
 
 let world: IamWorld
 const names = (result: unknown, list: string, field: string): unknown[] =>
@@ -77,7 +77,7 @@ describe('groups', () => {
   it('are deleted or joined, when both happen at once, never both', async () => {
     const { root } = world
     for (let seed = 1; seed <= 50; seed++) {
-      const draw = seededRandom(seed)
+      const draw = iamRandom(seed)
       slow(world.registers, draw)
       const [added, removed] = await Promise.all([
         world.codeOf(root, 'AddUserToGroup', both),

@@ -27,7 +27,7 @@ import { drawToken, uniqueId } from './ids.ts'
 import { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
-import { requiredText, textOf } from './parameters.ts'
+import { requiredText, textParameter } from './parameters.ts'
 import { byId, GROUP, USER } from './records.ts'
 import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
@@ -107,7 +107,7 @@ export class Groups {
       accountId: call.caller.accountId,
       id: uniqueId(this.#options.random, 'group'),
       name: requiredText(call, 'GroupName'),
-      path: textOf(call, 'Path') ?? '/',
+      path: textParameter(call, 'Path') ?? '/',
       renaming: '',
       createdMs: call.nowMs,
       policies: [],
@@ -131,7 +131,7 @@ export class Groups {
 
   async #list(call: IamCall): Promise<IamResult> {
     const { context, caller } = call
-    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const { items, more } = await readPage(
       await this.directory.entries(context, caller.accountId),
       pageOf(call),
@@ -146,8 +146,8 @@ export class Groups {
 
   async #update(call: IamCall): Promise<IamResult> {
     const group = await this.find(call)
-    const path = textOf(call, 'NewPath') ?? group.path
-    const name = textOf(call, 'NewGroupName') ?? group.name
+    const path = textParameter(call, 'NewPath') ?? group.path
+    const name = textParameter(call, 'NewGroupName') ?? group.name
     if (name !== group.name || path !== group.path) {
       await mustOwn(call, 'group', entityArn(group.accountId, 'group', group.path, group.name))
     }

@@ -13,7 +13,7 @@ import type { NamedPolicy } from '../../protocol/iam/record.ts'
 import {
   attachedPage,
   type Attachments,
-  type Holder,
+  type AttachmentHolder,
   type HolderKind,
   type HolderRecord,
 } from './attachments.ts'
@@ -24,7 +24,7 @@ import { concurrentModification, noSuchEntity } from './errors.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText } from './parameters.ts'
 import { denies } from './rights.ts'
-import type { Edit } from './records.ts'
+import type { RecordEdit } from './records.ts'
 import type { IamActions } from './service.ts'
 
 export interface PolicyHolder extends HolderRecord {
@@ -36,7 +36,7 @@ export interface HolderSource<T extends PolicyHolder> {
   readonly kind: HolderKind
   /** The one that the call names. Throws NoSuchEntity. */
   find(call: IamCall): Promise<T>
-  change(context: RequestContext, record: T, edit: (current: T) => Edit<T>): Promise<unknown>
+  change(context: RequestContext, record: T, edit: (current: T) => RecordEdit<T>): Promise<unknown>
   /** Whose rights change with its policies: itself, or the members of a group. Throws AccessDenied when they
    * are too many to look at. */
   bearers(call: IamCall, record: T): Promise<readonly PolicyBearer[]>
@@ -52,7 +52,7 @@ export function holderPolicyActions<T extends PolicyHolder>(
   { attachments, rights }: HolderPoliciesOptions,
 ): IamActions {
   const { word, kind } = source
-  const holderOf = ({ accountId, id, name }: T): Holder => ({ kind, accountId, id, name })
+  const holderOf = ({ accountId, id, name }: T): AttachmentHolder => ({ kind, accountId, id, name })
   const shownName = ({ name }: T): IamResult => ({ [`${word}Name`]: name })
 
   /**

@@ -18,13 +18,13 @@ export const ROLE_NAME: RecordKind<NameRecord> = nameKind('role')
 export const POLICY_NAME_KIND: RecordKind<NameRecord> = nameKind('policy')
 
 /** Reads one record, from a cache or not. */
-export type ReadRecord = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
+export type RecordReader = <T>(kind: RecordKind<T>, name: string) => Promise<T | undefined>
 
 /** Reads at once. */
 const PARALLEL = 32
 
 /** What the user's groups give counts too. */
-export async function userPolicies(read: ReadRecord, user: UserRecord): Promise<PolicyText[]> {
+export async function userPolicies(read: RecordReader, user: UserRecord): Promise<PolicyText[]> {
   const groups = await readAll(user.groups, ({ id }) => read(GROUP, byId(user.accountId, id)))
   const present = groups.filter((group) => group !== undefined)
   const attached = [...user.attached, ...present.flatMap((group) => group.attached)]
@@ -35,14 +35,14 @@ export async function userPolicies(read: ReadRecord, user: UserRecord): Promise<
   ]
 }
 
-export async function groupPolicies(read: ReadRecord, group: GroupRecord): Promise<PolicyText[]> {
+export async function groupPolicies(read: RecordReader, group: GroupRecord): Promise<PolicyText[]> {
   return [
     ...inlineTexts('group', group.name, group.policies),
     ...(await attachedTexts(read, group.accountId, group.attached)),
   ]
 }
 
-export async function rolePolicies(read: ReadRecord, role: RoleRecord): Promise<PolicyText[]> {
+export async function rolePolicies(read: RecordReader, role: RoleRecord): Promise<PolicyText[]> {
   return [
     ...inlineTexts('role', role.name, role.policies),
     ...(await attachedTexts(read, role.accountId, role.attached)),
@@ -51,7 +51,7 @@ export async function rolePolicies(read: ReadRecord, role: RoleRecord): Promise<
 
 /** By ARN and id. Undefined: it is gone. */
 export async function managedText(
-  read: ReadRecord,
+  read: RecordReader,
   accountId: string,
   arn: string,
   id: string,
@@ -64,7 +64,7 @@ export async function managedText(
 
 /** Undefined: there is no such policy, or not of this account. */
 export async function managedPolicyId(
-  read: ReadRecord,
+  read: RecordReader,
   accountId: string,
   arn: string,
 ): Promise<string | undefined> {
@@ -88,7 +88,7 @@ function inlineTexts(
 
 /** Each once. One that is gone gives nothing: it is deleted only when nobody holds it. */
 async function attachedTexts(
-  read: ReadRecord,
+  read: RecordReader,
   accountId: string,
   attached: readonly AttachedPolicy[],
 ): Promise<PolicyText[]> {

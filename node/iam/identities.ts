@@ -7,12 +7,12 @@ import type { Credential } from '../../gateway/port/backend.ts'
 import type { IamBackend } from '../../gateway/port/iam-backend.ts'
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { AccessKeys } from './access-keys.ts'
 import { Accounts, type Holdings } from './accounts.ts'
 import { Attachments } from './attachments.ts'
 import { Groups } from './groups.ts'
-import type { Named, Names } from './names.ts'
+import type { NamedEntity, Names } from './names.ts'
 import { Policies } from './policies.ts'
 import { Principals } from './principals.ts'
 import { Records } from './records.ts'
@@ -29,7 +29,7 @@ import type { SurroundingsOptions } from './surroundings.ts'
 import { Users } from './users.ts'
 
 export interface IdentitiesOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly keyspace: () => Keyspace
   /** Of accounts without a limit of their own. */
   readonly bucketsPerAccount: number
@@ -143,7 +143,7 @@ function rootCredential({
   }
 }
 
-function holdingsOf<T extends Named>(names: Names<T>): Omit<Holdings, 'word'> {
+function holdingsOf<T extends NamedEntity>(names: Names<T>): Omit<Holdings, 'word'> {
   return {
     list: (context, accountId) => names.list(context, accountId),
     isOccupied: (context, accountId) => names.isOccupied(context, accountId),

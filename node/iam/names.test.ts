@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FIRST_ACCOUNT, IamWorld, seededRandom, slow } from './testing/world.ts'
+import { FIRST_ACCOUNT, IamWorld, iamRandom, slow } from './testing/world.ts'
 
 const NAMES = ['ann', 'bob', 'eve']
 const KNOWN = [undefined, 'EntityAlreadyExists', 'NoSuchEntity', 'ConcurrentModification']
@@ -20,7 +20,7 @@ async function step(world: IamWorld, draw: () => number): Promise<void> {
 describe('names', () => {
   it('are each of at most one, and of nobody who has another, in every order of events', async () => {
     for (let seed = 1; seed <= 60; seed++) {
-      const draw = seededRandom(seed)
+      const draw = iamRandom(seed)
       const world = new IamWorld(seed)
       slow(world.registers, draw)
       for (let round = 0; round < 4; round++) {

@@ -23,14 +23,14 @@ import {
   byId,
   byName,
   nameKind,
-  type Edit,
+  type RecordEdit,
   type RecordKind,
   type Records,
 } from './records.ts'
 
 const WIDTH = 32
 
-export interface Named {
+export interface NamedEntity {
   readonly accountId: string
   readonly id: string
   readonly name: string
@@ -38,7 +38,7 @@ export interface Named {
   readonly renaming?: string
 }
 
-export interface NamesOptions<T extends Named> {
+export interface NamesOptions<T extends NamedEntity> {
   readonly records: Records
   readonly random: Random
   readonly kind: RecordKind<T>
@@ -47,7 +47,7 @@ export interface NamesOptions<T extends Named> {
   readonly word: string
 }
 
-export class Names<T extends Named> {
+export class Names<T extends NamedEntity> {
   readonly #options: NamesOptions<T>
 
   constructor(options: NamesOptions<T>) {
@@ -130,8 +130,8 @@ export class Names<T extends Named> {
   /** Changes the record as it stands under its id. Throws NoSuchEntity, and what `edit` throws. */
   async change(
     context: RequestContext,
-    { accountId, id, name }: Named,
-    edit: (current: T) => Edit<T>,
+    { accountId, id, name }: NamedEntity,
+    edit: (current: T) => RecordEdit<T>,
   ): Promise<T> {
     const { records, kind } = this.#options
     const { after } = await records.change(context, kind, byId(accountId, id), (current) => {
@@ -198,7 +198,7 @@ export class Names<T extends Named> {
   /** False: the name is another's. */
   async #claim(
     context: RequestContext,
-    { accountId, id }: Named,
+    { accountId, id }: NamedEntity,
     name: string,
     token: string,
   ): Promise<boolean> {

@@ -2,7 +2,7 @@
 
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import { validationError } from './errors.ts'
-import { integerOf, textOf } from './parameters.ts'
+import { integerParameter, textParameter } from './parameters.ts'
 
 const ITEMS_DEFAULT = 100
 const ITEMS_MAX = 1_000
@@ -16,8 +16,8 @@ export interface PageRequest {
 
 /** Throws ValidationError for a marker that no answer gave. */
 export function pageOf(call: IamCall): PageRequest {
-  const limit = integerOf(call, 'MaxItems') ?? ITEMS_DEFAULT
-  const marker = textOf(call, 'Marker')
+  const limit = integerParameter(call, 'MaxItems') ?? ITEMS_DEFAULT
+  const marker = textParameter(call, 'Marker')
   if (marker === undefined) return { limit: Math.min(limit, ITEMS_MAX), after: undefined }
   const after = Buffer.from(marker, 'base64url').toString('utf8')
   if (after === '' || markerOf(after) !== marker) {
@@ -30,7 +30,7 @@ export function markerOf(after: string): string {
   return Buffer.from(after, 'utf8').toString('base64url')
 }
 
-export interface Page<T> {
+export interface IamPage<T> {
   readonly items: readonly T[]
   /** What stands below the list in AWS's answers. */
   readonly more: { readonly IsTruncated: boolean; readonly Marker?: string | undefined }
@@ -45,7 +45,7 @@ export async function readPage<Entry, T>(
   page: PageRequest,
   nameOf: (entry: Entry) => string,
   read: (entry: Entry) => Promise<T | undefined>,
-): Promise<Page<T>> {
+): Promise<IamPage<T>> {
   const { limit, after } = page
   const left = after === undefined ? entries : entries.filter((entry) => nameOf(entry) > after)
   const items: T[] = []

@@ -4,25 +4,25 @@ import type { IamCall, QueryRecord, QueryValue } from '../../gateway/port/iam-ba
 import { validationError } from './errors.ts'
 
 /** Undefined: not given. */
-export function textOf({ parameters }: IamCall, name: string): string | undefined {
+export function textParameter({ parameters }: IamCall, name: string): string | undefined {
   const value = parameters[name]
   return typeof value === 'string' ? value : undefined
 }
 
 /** Throws ValidationError. */
 export function requiredText(call: IamCall, name: string): string {
-  const text = textOf(call, name)
+  const text = textParameter(call, name)
   if (text === undefined) throw validationError(`${name} is missing.`)
   return text
 }
 
-export function integerOf(call: IamCall, name: string): number | undefined {
-  const text = textOf(call, name)
+export function integerParameter(call: IamCall, name: string): number | undefined {
+  const text = textParameter(call, name)
   return text === undefined ? undefined : Number(text)
 }
 
 export function booleanOf(call: IamCall, name: string): boolean | undefined {
-  const text = textOf(call, name)
+  const text = textParameter(call, name)
   return text === undefined ? undefined : text === 'true'
 }
 
@@ -45,7 +45,7 @@ function listOf(value: QueryValue | undefined): readonly QueryValue[] {
 /** The user that an action is about: the one named, or the caller. Throws ValidationError for a caller
  * that is no user (AWS: root and roles must say whom they mean). Undefined: the root. */
 export function subjectOf(call: IamCall): string | undefined {
-  const named = textOf(call, 'UserName')
+  const named = textParameter(call, 'UserName')
   if (named !== undefined) return named
   const { caller } = call
   if (caller.type === 'User') return caller.userName

@@ -11,7 +11,7 @@ import {
 } from '../../protocol/iam/policy-record.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Attachments, HolderKind } from './attachments.ts'
-import { shownTags, tagsOf, type ModuleOptions } from './common.ts'
+import { shownTags, iamTagsOf, type ModuleOptions } from './common.ts'
 import { compareTexts, Directory } from './directory.ts'
 import {
   checkDocument,
@@ -31,8 +31,8 @@ import { uniqueId } from './ids.ts'
 import { BUILT_IN_POLICIES } from './managed.ts'
 import { Names } from './names.ts'
 import { pageOf, readPage } from './page.ts'
-import { booleanOf, requiredText, textOf } from './parameters.ts'
-import { type Edit } from './records.ts'
+import { booleanOf, requiredText, textParameter } from './parameters.ts'
+import { type RecordEdit } from './records.ts'
 import { denies } from './rights.ts'
 import type { IamActions } from './service.ts'
 
@@ -93,16 +93,16 @@ export class Policies {
       accountId: call.caller.accountId,
       id: uniqueId(random, 'policy'),
       name: requiredText(call, 'PolicyName'),
-      path: textOf(call, 'Path') ?? '/',
+      path: textParameter(call, 'Path') ?? '/',
       createdMs,
       updatedMs: createdMs,
-      description: textOf(call, 'Description') ?? '',
+      description: textParameter(call, 'Description') ?? '',
       defaultVersion: 1,
       nextVersion: 2,
       versions: [{ number: 1, text, createdMs }],
       holders: [],
       deleting: '',
-      tags: tagsOf(call),
+      tags: iamTagsOf(call),
     }
     await this.names.create(call.context, record)
     return { Policy: shown(record) }
@@ -110,10 +110,10 @@ export class Policies {
 
   /** Those that every account finds there come first. */
   async #list(call: IamCall): Promise<IamResult> {
-    const scope = textOf(call, 'Scope') ?? 'All'
-    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const scope = textParameter(call, 'Scope') ?? 'All'
+    const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const attachedOnly = booleanOf(call, 'OnlyAttached') ?? false
-    const usage = textOf(call, 'PolicyUsageFilter')
+    const usage = textParameter(call, 'PolicyUsageFilter')
     const { context } = call
     const { accountId } = call.caller
     const builtIn = [...BUILT_IN_POLICIES.keys()].map((arn) => ({ sort: `0${arn}`, arn }))
@@ -246,8 +246,8 @@ export class Policies {
 
   async #listEntities(call: IamCall): Promise<IamResult> {
     const policy = await this.#named(call)
-    const filter = textOf(call, 'EntityFilter')
-    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const filter = textParameter(call, 'EntityFilter')
+    const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const holders = await this.#options.attachments.holders(call.context, policy)
     const wanted = holders
       .filter(({ kind, record }) => {
@@ -296,7 +296,7 @@ export class Policies {
   async #change(
     context: RequestContext,
     policy: PolicyRecord,
-    edit: (current: PolicyRecord) => Edit<PolicyRecord>,
+    edit: (current: PolicyRecord) => RecordEdit<PolicyRecord>,
   ): Promise<void> {
     await this.names.change(context, policy, edit)
   }

@@ -14,7 +14,7 @@ import {
   type ResolvedPrincipal,
 } from '../../protocol/iam/principal.ts'
 import { ROLE, readAll } from './holdings.ts'
-import { byId, byName, nameKind, USER, type Edit, type Records } from './records.ts'
+import { byId, byName, nameKind, USER, type RecordEdit, type Records } from './records.ts'
 
 interface Entity {
   readonly id: string
@@ -85,7 +85,7 @@ export class Principals implements PrincipalDirectory {
     id: string,
   ): Promise<void> {
     const name = byId(accountId, id)
-    const marked = <T>(current: T | undefined): Edit<T> =>
+    const marked = <T>(current: T | undefined): RecordEdit<T> =>
       current === undefined ? { keep: true } : { write: { ...current, namedAbroad: true } }
     if (kind === 'user') await this.#records.change(context, USER, name, marked)
     else await this.#records.change(context, ROLE, name, marked)

@@ -21,7 +21,7 @@ import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChangeOutcome, Registers } from '../quorum/registers.ts'
+import type { ChangeOutcome, RegisterClient } from '../quorum/registers.ts'
 
 /** One kind of record: where it lies and how it is written. */
 export interface RecordKind<T> {
@@ -65,7 +65,7 @@ export function directoryOf(accountId: string, shard: number): string {
 
 /** What a change makes of the current record. What `edit` throws is thrown once the state that it was
  * thrown upon is known to be chosen (P3). */
-export type Edit<T> =
+export type RecordEdit<T> =
   | { readonly write: T }
   /** A tombstone. */
   | { readonly remove: true }
@@ -81,11 +81,11 @@ export interface Changed<T> {
 export type ChangeListener = (kind: RecordKind<unknown>, name: string) => void
 
 export class Records {
-  readonly #registers: Registers
+  readonly #registers: RegisterClient
   readonly #keyspace: () => Keyspace
   #changed: ChangeListener = () => {}
 
-  constructor(registers: Registers, keyspace: () => Keyspace) {
+  constructor(registers: RegisterClient, keyspace: () => Keyspace) {
     this.#registers = registers
     this.#keyspace = keyspace
   }
@@ -110,7 +110,7 @@ export class Records {
     context: RequestContext,
     kind: RecordKind<T>,
     name: string,
-    edit: (current: T | undefined) => Edit<T>,
+    edit: (current: T | undefined) => RecordEdit<T>,
   ): Promise<Changed<T>> {
     let refused: { readonly error: unknown } | undefined
     const request = {

@@ -21,7 +21,7 @@ import type { Credential, Identity, PolicyText } from '../../gateway/port/backen
 import type { Clock, Network } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { FreshCache, type Fresh } from '../tools/fresh.ts'
-import { managedText, ROLE, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
+import { managedText, ROLE, rolePolicies, userPolicies, type RecordReader } from './holdings.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from './records.ts'
 import { unsealed, type SealingSecrets } from '../layout/sealing.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -111,7 +111,7 @@ export class Resolver {
 
   #resolve(
     name: string,
-    find: (read: ReadRecord) => Promise<Credential | undefined>,
+    find: (read: RecordReader) => Promise<Credential | undefined>,
   ): Promise<Credential | undefined> {
     const known = this.#identities.peek(name, AGE_MS_MAX)
     if (known === undefined) return this.#read(name, AGE_MS_MAX, find)
@@ -128,7 +128,7 @@ export class Resolver {
   async #read(
     name: string,
     ageMs: number,
-    find: (read: ReadRecord) => Promise<Credential | undefined>,
+    find: (read: RecordReader) => Promise<Credential | undefined>,
     before?: Resolved,
   ): Promise<Credential | undefined> {
     const fresh = await this.#identities.get(name, ageMs, async (startedMs) => {
@@ -136,7 +136,7 @@ export class Resolver {
       for (const part of before?.parts ?? []) this.#part(part, ageMs).catch(() => {})
       let sinceMs = startedMs
       const parts: Part[] = []
-      const read: ReadRecord = async <T>(kind: RecordKind<T>, part: string) => {
+      const read: RecordReader = async <T>(kind: RecordKind<T>, part: string) => {
         const found = await this.#part({ kind: kind as RecordKind<unknown>, name: part }, ageMs)
         sinceMs = Math.min(sinceMs, found.sinceMs)
         parts.push({ kind: kind as RecordKind<unknown>, name: part })
@@ -155,7 +155,7 @@ export class Resolver {
     }))
   }
 
-  async #ofKey(read: ReadRecord, accessKeyId: string): Promise<Credential | undefined> {
+  async #ofKey(read: RecordReader, accessKeyId: string): Promise<Credential | undefined> {
     const key = await read(ACCESS_KEY, accessKeyId)
     if (key === undefined || key.status !== 'Active') return undefined
     const { accountId, userId } = key
@@ -173,7 +173,7 @@ export class Resolver {
     return { accessKeyId, secretAccessKey: this.#secretOf(key), identity }
   }
 
-  async #ofSession(read: ReadRecord, session: Session): Promise<Credential | undefined> {
+  async #ofSession(read: RecordReader, session: Session): Promise<Credential | undefined> {
     const { accessKeyId, secretAccessKey } = session
     const identity = await this.#sessionIdentity(read, session)
     if (identity === undefined) return undefined
@@ -185,7 +185,7 @@ export class Resolver {
     }
   }
 
-  async #sessionIdentity(read: ReadRecord, session: Session): Promise<Identity | undefined> {
+  async #sessionIdentity(read: RecordReader, session: Session): Promise<Identity | undefined> {
     const { kind, accountId, entityId } = session
     switch (kind) {
       case 'root': {
@@ -228,7 +228,7 @@ export function rootIdentity(accountId: string): Identity {
   }
 }
 
-export async function userIdentity(read: ReadRecord, user: UserRecord): Promise<Identity> {
+export async function userIdentity(read: RecordReader, user: UserRecord): Promise<Identity> {
   return {
     accountId: user.accountId,
     principalArn: entityArn(user.accountId, 'user', user.path, user.name),
@@ -241,7 +241,7 @@ export async function userIdentity(read: ReadRecord, user: UserRecord): Promise<
 }
 
 export async function roleIdentity(
-  read: ReadRecord,
+  read: RecordReader,
   role: RoleRecord,
   sessionName: string,
 ): Promise<Identity> {
@@ -263,7 +263,7 @@ export function sessionArn(role: RoleRecord, sessionName: string): string {
 
 /** Undefined: no limit of its own. One that names policies which are gone has a limit: nothing. */
 async function sessionPoliciesOf(
-  read: ReadRecord,
+  read: RecordReader,
   { accountId, policy, policyArns, policyIds }: Session,
 ): Promise<PolicyText[] | undefined> {
   if (policy === '' && policyArns.length === 0) return undefined

@@ -23,11 +23,11 @@ import type { PolicyText } from '../../gateway/port/backend.ts'
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import type { PolicyBearer, RightsCheck } from './common.ts'
 import { accessDenied } from './errors.ts'
-import { rolePolicies, type ReadRecord } from './holdings.ts'
+import { rolePolicies, type RecordReader } from './holdings.ts'
 import type { Records } from './records.ts'
 import {
   surroundingsOf,
-  type Surroundings,
+  type BucketSurroundings,
   type SurroundingsOptions,
   type TrustingRole,
 } from './surroundings.ts'
@@ -62,7 +62,7 @@ interface Check {
   /** Undefined: one of the caller's policies can't be read, and denies all. */
   readonly limits: Limits | undefined
   readonly isAdministrator: boolean
-  surroundings?: Promise<Surroundings>
+  surroundings?: Promise<BucketSurroundings>
 }
 
 export class Rights implements RightsCheck {
@@ -129,11 +129,11 @@ export class Rights implements RightsCheck {
   /** Also those that these may take on. */
   async #mustCoverRoles(
     check: Check,
-    surroundings: Surroundings,
+    surroundings: BucketSurroundings,
     roles: readonly TrustingRole[],
   ): Promise<void> {
     const { call } = check
-    const read: ReadRecord = (kind, name) => this.#options.records.read(call.context, kind, name)
+    const read: RecordReader = (kind, name) => this.#options.records.read(call.context, kind, name)
     const followed = new Map(roles.map((each) => [each.role.id, each]))
     for (const { role, arn } of followed.values()) {
       const texts = await rolePolicies(read, role)
@@ -144,7 +144,7 @@ export class Rights implements RightsCheck {
     }
   }
 
-  #surroundingsOf(check: Check): Promise<Surroundings> {
+  #surroundingsOf(check: Check): Promise<BucketSurroundings> {
     check.surroundings ??= surroundingsOf(this.#options, check.call, check.meter)
     return check.surroundings
   }
@@ -179,7 +179,7 @@ function* limitsOf({ caller }: IamCall, meter: Meter): Work<Limits | undefined> 
  */
 function* judging(
   { call: { caller }, limits, meter }: Check,
-  { bucketPolicies, roles }: Surroundings,
+  { bucketPolicies, roles }: BucketSurroundings,
   bearer: Bearer & Pick<PolicyBearer, 'namedAbroad'>,
   texts: readonly PolicyText[],
 ): Work<TrustingRole[] | undefined> {

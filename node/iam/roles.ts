@@ -12,7 +12,7 @@ import { ROLE_SESSION_SECONDS_MIN, type RoleRecord } from '../../protocol/iam/ro
 import type { Attachments } from './attachments.ts'
 import {
   shownTags,
-  tagsOf,
+  iamTagsOf,
   withoutTags,
   withTags,
   type ModuleOptions,
@@ -26,12 +26,12 @@ import {
   TRUST_POLICY_CHARACTERS,
 } from './documents.ts'
 import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy } from './errors.ts'
-import { readAll, ROLE, rolePolicies, type ReadRecord } from './holdings.ts'
+import { readAll, ROLE, rolePolicies, type RecordReader } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import { Names } from './names.ts'
 import { pageOf, readPage } from './page.ts'
-import { integerOf, requiredText, textOf } from './parameters.ts'
+import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import type { IamActions, PathOf } from './service.ts'
 
 /** AWS's default quota. */
@@ -94,7 +94,7 @@ export class Roles {
       ListRoles: (call) => this.#list(call),
       UpdateRole: (call) => this.#update(call),
       UpdateRoleDescription: async (call) => {
-        const Description = textOf(call, 'Description') ?? ''
+        const Description = textParameter(call, 'Description') ?? ''
         const role = await this.#change(call, (current) => ({
           ...current,
           description: Description,
@@ -128,15 +128,15 @@ export class Roles {
       accountId: call.caller.accountId,
       id: uniqueId(random, 'role'),
       name: requiredText(call, 'RoleName'),
-      path: textOf(call, 'Path') ?? '/',
+      path: textParameter(call, 'Path') ?? '/',
       createdMs: call.nowMs,
-      description: textOf(call, 'Description') ?? '',
-      maxSessionSeconds: integerOf(call, 'MaxSessionDuration') ?? ROLE_SESSION_SECONDS_MIN,
+      description: textParameter(call, 'Description') ?? '',
+      maxSessionSeconds: integerParameter(call, 'MaxSessionDuration') ?? ROLE_SESSION_SECONDS_MIN,
       trust,
       principals,
       policies: [],
       attached: [],
-      tags: tagsOf(call),
+      tags: iamTagsOf(call),
     }
     // It has no policies yet: what others' policies say of its name.
     await this.#options.rights.mustCoverBearer(call, await this.#bearer(call.context, role))
@@ -148,7 +148,7 @@ export class Roles {
   async #list(call: IamCall): Promise<IamResult> {
     const { context } = call
     const { accountId } = call.caller
-    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const entries = await this.#directory.entries(context, accountId)
     const { items, more } = await readPage(
       entries,
@@ -163,8 +163,8 @@ export class Roles {
   }
 
   async #update(call: IamCall): Promise<IamResult> {
-    const description = textOf(call, 'Description')
-    const maxSessionSeconds = integerOf(call, 'MaxSessionDuration')
+    const description = textParameter(call, 'Description')
+    const maxSessionSeconds = integerParameter(call, 'MaxSessionDuration')
     await this.#change(call, (current) => ({
       ...current,
       description: description ?? current.description,
@@ -249,7 +249,7 @@ export class Roles {
   }
 
   async #bearer(context: RequestContext, role: RoleRecord): Promise<PolicyBearer> {
-    const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
+    const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const { accountId, id, path, name } = role
     return {
       accountId,

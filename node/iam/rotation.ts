@@ -16,7 +16,7 @@ import { internalContext } from '../tools/internal-context.ts'
 import { rootKeysOf } from './account-keys.ts'
 import type { Accounts } from './accounts.ts'
 import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
-import { seal, unsealed, type SealingSecrets } from '../layout/sealing.ts'
+import { encryptSecret, unsealed, type SealingSecrets } from '../layout/sealing.ts'
 import type { Users } from './users.ts'
 
 const NONCE_BYTES = 12
@@ -67,7 +67,7 @@ export class Rotation {
       const sealedWith = secretId(secrets.secret)
       if (current === undefined || current.sealedWith === sealedWith) return { keep: true }
       const secret = unsealed(secrets, current)
-      const sealedSecret = seal(secrets.secret, random.bytes(NONCE_BYTES), secret)
+      const sealedSecret = encryptSecret(secrets.secret, random.bytes(NONCE_BYTES), secret)
       return { write: { ...current, sealedSecret, sealedWith } }
     })
     return written

@@ -21,10 +21,10 @@ import {
 import { entityIdOf, type Principal, type ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import { invalidInput, noSuchEntity } from './errors.ts'
-import { groupPolicies, rolePolicies, userPolicies, type ReadRecord } from './holdings.ts'
+import { groupPolicies, rolePolicies, userPolicies, type RecordReader } from './holdings.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
 import { markerOf, pageOf } from './page.ts'
-import { recordsOf, requiredText, textOf, textsOf } from './parameters.ts'
+import { recordsOf, requiredText, textParameter, textsOf } from './parameters.ts'
 import { byId, byName, GROUP, nameKind, USER, type Records } from './records.ts'
 import type { Roles } from './roles.ts'
 import type { IamActions } from './service.ts'
@@ -58,7 +58,7 @@ export class Simulations {
       },
       SimulateCustomPolicy: (call) => {
         const { accountId } = call.caller
-        const arn = textOf(call, 'CallerArn') ?? entityArn(accountId, 'user', '/', 'anybody')
+        const arn = textParameter(call, 'CallerArn') ?? entityArn(accountId, 'user', '/', 'anybody')
         return this.#simulate(call, { caller: userOf(accountId, arn), policies: [] })
       },
     }
@@ -71,11 +71,11 @@ export class Simulations {
   /** Throws NoSuchEntity. Of the caller's account. */
   async #source(call: IamCall, arn: string): Promise<Source> {
     const { context, caller } = call
-    const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
+    const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const [, accountId = '', kind, path, name = ''] = ARN.exec(arn) ?? []
     const missing = (): Error => noSuchEntity('entity', arn)
     if (accountId !== caller.accountId) throw missing()
-    const callerArn = textOf(call, 'CallerArn') ?? arn
+    const callerArn = textParameter(call, 'CallerArn') ?? arn
     switch (kind) {
       case 'user': {
         const user = await named<UserRecord>(read, USER, accountId, name)
@@ -125,7 +125,7 @@ const PAGE_STEPS = 50_000_000
 function* simulating(call: IamCall, source: Source): Work<IamResult> {
   const { caller } = source
   const meter = new Meter(DECISION_STEPS_MAX)
-  const owner = textOf(call, 'ResourceOwner')
+  const owner = textParameter(call, 'ResourceOwner')
   const resourceAccount = owner === undefined ? caller.accountId : accountOf(owner)
   const actions = textsOf(call, 'ActionNames')
   const given = textsOf(call, 'ResourceArns')
@@ -175,7 +175,7 @@ function* tried(
     inputs.push({ name, policy: checked(name, text, 'identity') })
     if (meter.isDue()) yield
   }
-  const text = textOf(call, 'ResourcePolicy')
+  const text = textParameter(call, 'ResourcePolicy')
   const stored = yield* compilingPolicies(policies, meter)
   return {
     identityPolicies: [...stored, ...inputs],
@@ -191,7 +191,7 @@ function* tried(
 }
 
 async function named<T extends { readonly name: string }>(
-  read: ReadRecord,
+  read: RecordReader,
   kind: Parameters<typeof read<T>>[0],
   accountId: string,
   name: string,

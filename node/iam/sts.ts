@@ -9,8 +9,8 @@ import type { ContextValues } from '../../protocol/iam/template.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
 import { checkDocument } from './documents.ts'
 import { accessDenied, noSuchEntity, validationError } from './errors.ts'
-import { managedPolicyId, type ReadRecord } from './holdings.ts'
-import { integerOf, recordsOf, requiredText, textOf } from './parameters.ts'
+import { managedPolicyId, type RecordReader } from './holdings.ts'
+import { integerParameter, recordsOf, requiredText, textParameter } from './parameters.ts'
 import { ACCESS_KEY, type Records } from './records.ts'
 import { sessionArn } from './resolve.ts'
 import type { Roles } from './roles.ts'
@@ -62,7 +62,7 @@ export class Sts {
     if (caller.tokenIssuedMs !== undefined) {
       throw accessDenied('Cannot call GetSessionToken with session credentials')
     }
-    const asked = integerOf(call, 'DurationSeconds')
+    const asked = integerParameter(call, 'DurationSeconds')
     if (!caller.isRoot) {
       const decision = await call.inTurns(
         decidingFor(caller, {
@@ -107,7 +107,7 @@ export class Sts {
     ) {
       throw notAuthorized(caller, 'sts:AssumeRole', arn)
     }
-    const seconds = integerOf(call, 'DurationSeconds') ?? HOUR_SECONDS
+    const seconds = integerParameter(call, 'DurationSeconds') ?? HOUR_SECONDS
     if (seconds > role.maxSessionSeconds) {
       throw validationError(
         'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
@@ -144,13 +144,13 @@ export class Sts {
     call: IamCall,
     { accountId }: RoleRecord,
   ): Promise<Pick<SessionSubject, 'policy' | 'policyArns' | 'policyIds'>> {
-    const given = textOf(call, 'Policy')
+    const given = textParameter(call, 'Policy')
     if (given !== undefined) checkDocument(given, 'identity')
     // It was checked to be plain JSON: only white space goes.
     const policy = given === undefined ? '' : JSON.stringify(JSON.parse(given))
     const arns = recordsOf(call, 'PolicyArns').map((item) => item['arn'] as string)
     const policyArns = [...new Set(arns)]
-    const read: ReadRecord = (kind, name) => this.#options.records.read(call.context, kind, name)
+    const read: RecordReader = (kind, name) => this.#options.records.read(call.context, kind, name)
     const policyIds: string[] = []
     for (const arn of policyArns) {
       const id = await managedPolicyId(read, accountId, arn)
@@ -187,7 +187,7 @@ function trusting(
   arn: string,
   sessionName: string,
 ): Work<Decision> {
-  const externalId = textOf(call, 'ExternalId')
+  const externalId = textParameter(call, 'ExternalId')
   // Known to be absent when it is: a condition may ask for that.
   const own = new Map<string, readonly string[]>([
     ['sts:externalid', externalId === undefined ? [] : [externalId]],

@@ -33,7 +33,7 @@ export interface TrustingRole {
   readonly trust: Policy
 }
 
-export interface Surroundings {
+export interface BucketSurroundings {
   /** One that can't be read denies all to everybody: it gives nothing. */
   readonly bucketPolicies: readonly Policy[]
   readonly roles: readonly TrustingRole[]
@@ -45,7 +45,7 @@ export async function surroundingsOf(
   { bucketPolicies, roles }: SurroundingsOptions,
   { context, caller: { accountId }, inTurns }: IamCall,
   meter: Meter,
-): Promise<Surroundings> {
+): Promise<BucketSurroundings> {
   const [texts, records] = await Promise.all([
     bucketPolicies(context, accountId),
     roles(context, accountId),
@@ -57,7 +57,7 @@ function* reading(
   texts: readonly BucketPolicyText[],
   records: readonly RoleRecord[],
   meter: Meter,
-): Work<Surroundings> {
+): Work<BucketSurroundings> {
   const sources = texts.map(({ policy, principals }) => ({ name: '', text: policy, principals }))
   const policies = (yield* compilingPolicies(sources, meter, 'resource'))
     .map(({ policy }) => policy)

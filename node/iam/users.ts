@@ -7,7 +7,7 @@ import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'
 import {
   shownTags,
-  tagsOf,
+  iamTagsOf,
   withoutTags,
   withTags,
   type ModuleOptions,
@@ -15,13 +15,13 @@ import {
 } from './common.ts'
 import { Directory } from './directory.ts'
 import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
-import { userPolicies, type ReadRecord } from './holdings.ts'
+import { userPolicies, type RecordReader } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
 import { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
-import { requiredText, subjectOf, textOf } from './parameters.ts'
+import { requiredText, subjectOf, textParameter } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, GROUP, USER } from './records.ts'
 import type { IamActions } from './service.ts'
 
@@ -85,7 +85,7 @@ export class Users {
 
   /** With all policies that it holds, those of its groups too. */
   async bearer(context: RequestContext, user: UserRecord): Promise<PolicyBearer> {
-    const read: ReadRecord = (kind, name) => this.#options.records.read(context, kind, name)
+    const read: RecordReader = (kind, name) => this.#options.records.read(context, kind, name)
     const { accountId, id, path, name } = user
     return {
       accountId,
@@ -110,14 +110,14 @@ export class Users {
       accountId: call.caller.accountId,
       id: uniqueId(random, 'user'),
       name: requiredText(call, 'UserName'),
-      path: textOf(call, 'Path') ?? '/',
+      path: textParameter(call, 'Path') ?? '/',
       renaming: '',
       createdMs: call.nowMs,
       policies: [],
       attached: [],
       groups: [],
       accessKeys: [],
-      tags: tagsOf(call),
+      tags: iamTagsOf(call),
     }
     await this.names.create(call.context, user)
     return { User: { ...shown(user), Tags: shownTags(user.tags) } }
@@ -144,7 +144,7 @@ export class Users {
 
   async #list(call: IamCall): Promise<IamResult> {
     const { context, caller } = call
-    const prefix = textOf(call, 'PathPrefix') ?? '/'
+    const prefix = textParameter(call, 'PathPrefix') ?? '/'
     const entries = await this.directory.entries(context, caller.accountId)
     const { items, more } = await readPage(
       entries,
@@ -160,8 +160,8 @@ export class Users {
 
   async #update(call: IamCall): Promise<IamResult> {
     const user = await this.find(call)
-    const path = textOf(call, 'NewPath') ?? user.path
-    const name = textOf(call, 'NewUserName') ?? user.name
+    const path = textParameter(call, 'NewPath') ?? user.path
+    const name = textParameter(call, 'NewUserName') ?? user.name
     if (name !== user.name || path !== user.path) await this.#mayRename(call, user)
     const edit = (current: UserRecord): UserRecord => ({ ...current, name, path })
     if (name !== user.name) await this.names.rename(call.context, user, name, edit)

@@ -2,13 +2,13 @@
 
 import { expect, test } from 'vitest'
 import { LAYOUT_RPC } from './messages.ts'
-import { World, type FakeNode } from './testing/world.ts'
+import { LayoutWorld, type FakeNode } from './testing/world.ts'
 
 const VOTE = 'layout-vote.json'
 const MINUTE_MS = 60_000
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 
-async function cluster(world: World, count: number): Promise<FakeNode[]> {
+async function cluster(world: LayoutWorld, count: number): Promise<FakeNode[]> {
   const founder = await world.found('a')
   const joiners = await Promise.all(NAMES.slice(1, count).map((name) => world.node(name)))
   const token = await world.run(
@@ -21,14 +21,14 @@ async function cluster(world: World, count: number): Promise<FakeNode[]> {
 }
 
 /** A world passes ten minutes at once at most. */
-async function minutes(world: World, count: number): Promise<void> {
+async function minutes(world: LayoutWorld, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await world.pass(MINUTE_MS)
 }
 
 const epochOf = (node: FakeNode): number => node.manager.status().epoch
 const abstains = (node: FakeNode): boolean => node.manager.status().abstainsFrom !== undefined
 
-async function loseVote(world: World, node: FakeNode): Promise<void> {
+async function loseVote(world: LayoutWorld, node: FakeNode): Promise<void> {
   node.crash()
   node.files.delete(VOTE)
   await world.run(node.restart())
@@ -36,7 +36,7 @@ async function loseVote(world: World, node: FakeNode): Promise<void> {
 }
 
 test('it votes again soon, and the entry says what the one before said', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b] = await cluster(world, 3)
   await loseVote(world, b!)
   const before = a!.manager.current()!.entry
@@ -52,7 +52,7 @@ test('it votes again soon, and the entry says what the one before said', async (
 })
 
 test('a member of an earlier program, or one that is cut off, is passed over', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b, c] = await cluster(world, 3)
   for (const deaf of [a, c]) {
     await loseVote(world, b!)
@@ -69,7 +69,7 @@ test('a member of an earlier program, or one that is cut off, is passed over', a
 })
 
 test('messages that are lost only delay it', async () => {
-  const world = new World(5)
+  const world = new LayoutWorld(5)
   const [, b] = await cluster(world, 3)
   await loseVote(world, b!)
   let sent = 0
@@ -80,7 +80,7 @@ test('messages that are lost only delay it', async () => {
 })
 
 test('nothing is proposed while a change is under way, whose next step ends it', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b, c] = await cluster(world, 3)
   for (const node of [a, b, c]) node!.holds = true
   const d = await world.node('d')
@@ -99,7 +99,7 @@ test('nothing is proposed while a change is under way, whose next step ends it',
 })
 
 test('a file that is lost again and again does not make entries without end', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b] = await cluster(world, 3)
   const before = epochOf(a!)
   for (let round = 0; round < 24; round++) {
@@ -116,7 +116,7 @@ test('a file that is lost again and again does not make entries without end', as
 test.each([2, 3])(
   'of %i members too few are left to decide: all of them say so, once',
   async (count) => {
-    const world = new World()
+    const world = new LayoutWorld()
     const nodes = await cluster(world, count)
     for (const node of nodes.slice(1)) await loseVote(world, node)
     const epoch = epochOf(nodes[0]!)
@@ -134,7 +134,7 @@ test.each([2, 3])(
 )
 
 test('with its file back, it is a member like any other: the others forget what it said', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b] = await cluster(world, 2)
   const file = b!.files.get(VOTE)!
   await loseVote(world, b!)

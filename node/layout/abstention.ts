@@ -25,7 +25,7 @@ import type { Logger, Random } from '../env/ports.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { epochMessage, LAYOUT_RPC } from './messages.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 
 const PAUSE_MS_MIN = 10_000
@@ -39,7 +39,7 @@ const ENTRIES_MS = 3_600_000
 export interface AbstentionParts {
   readonly log: LayoutLog
   readonly peers: LayoutPeers
-  readonly proposer: Pick<Proposer, 'decide'>
+  readonly proposer: Pick<LayoutProposer, 'decide'>
   readonly timer: Timer
   readonly random: Random
   readonly logger: Logger

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
 import { clusterId, storageId } from '../../protocol/ids.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { generateNodeKey } from '../net/identity.ts'
-import { Admission } from './admission.ts'
+import { JoinAdmission } from './admission.ts'
 import type { AdmissionParts } from './admission.ts'
 import { joinReply, joinRequest } from './join-messages.ts'
 
 test('whoever asks to join and is refused fills no log', async () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const lines: Record<string, unknown>[] = []
   const warn = (fields: Record<string, unknown>): void => void lines.push(fields)
-  const admission = new Admission({
+  const admission = new JoinAdmission({
     log: { view: { clusterId: clusterId('a'.repeat(32)) } },
     clock,
     logger: { debug() {}, info() {}, warn, error() {} },

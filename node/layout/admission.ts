@@ -7,7 +7,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
 import { nextReplicationOf } from '../../protocol/layout/entry.ts'
-import { findMember, nextOf, type Change } from '../../protocol/layout/plan.ts'
+import { findMember, nextOf, type MemberChange } from '../../protocol/layout/plan.ts'
 import { admits, redeemed } from '../../protocol/layout/tokens.ts'
 import {
   jointEntry,
@@ -27,7 +27,7 @@ import type { JoinReply, JoinRequest } from './join-messages.ts'
 import { FEATURES, joinReply, joinRequest } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 import { equalSecrets, tokenVerifier } from './token-codec.ts'
 
@@ -44,7 +44,7 @@ const USED = 'the join token was used already; ask for a new one: shoal token'
 export interface AdmissionParts {
   readonly log: LayoutLog
   readonly peers: LayoutPeers
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly driver: ChangeDriver
   readonly timer: Timer
   readonly clock: Clock
@@ -64,7 +64,7 @@ interface Waiting {
   readonly answer: (reply: JoinReply) => void
 }
 
-export class Admission {
+export class JoinAdmission {
   readonly #parts: AdmissionParts
   #batch: Waiting[] = []
   #admitting = false
@@ -254,7 +254,7 @@ export class Admission {
     { members, replication }: NextLayout,
     { member, replace }: Waiting,
   ): NextLayout | JoinReply {
-    let change: Change = { kind: 'join', member }
+    let change: MemberChange = { kind: 'join', member }
     if (replace !== undefined) {
       const old = findMember(view.entry.members, replace)
       if ('fault' in old) return refused('bad-change', old.fault)

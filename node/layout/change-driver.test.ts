@@ -3,8 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import type { FakeNode } from './testing/world.ts'
 import { EPOCH_TOPIC } from './epoch-gossip.ts'
-import { cluster, ids, memberIds, states, tokenOf, view } from './testing/clusters.ts'
-import { World } from './testing/world.ts'
+import { cluster, ids, memberIds, states, joinTokenOf, viewOf } from './testing/clusters.ts'
+import { LayoutWorld } from './testing/world.ts'
 
 /** Of the chain, before the change. */
 const FORMED = 4
@@ -12,15 +12,15 @@ const PLANNED = ['STABLE token', 'PLANNED plan']
 const DONE = [...PLANNED, 'JOINT joint', 'STABLE synced', 'STABLE moved']
 
 /** Three members that hold data, and a node that may join. */
-async function grown(seed = 1): Promise<{ world: World; nodes: FakeNode[]; joiner: FakeNode }> {
-  const world = new World(seed)
+async function grown(seed = 1): Promise<{ world: LayoutWorld; nodes: FakeNode[]; joiner: FakeNode }> {
+  const world = new LayoutWorld(seed)
   const nodes = await cluster(world, 'a', 'b', 'c')
   for (const node of nodes) node.holds = true
   return { world, nodes, joiner: await world.node('d') }
 }
 
 async function joining(nodes: FakeNode[], joiner: FakeNode): Promise<{ done: Promise<void> }> {
-  const token = await tokenOf(nodes[0]!)
+  const token = await joinTokenOf(nodes[0]!)
   const done = joiner.manager.join(token)
   done.catch(() => undefined)
   return { done }
@@ -41,26 +41,26 @@ describe('a join with data', () => {
     // L1b: it waits without a vote for as long as it takes, beyond any time-out of joining.
     expect(changes(nodes[0]!)).toEqual(PLANNED)
     expect(joiner.manager.isMember()).toBe(false)
-    expect(view(joiner).replicas(3)).not.toContain(joiner.nodeId)
+    expect(viewOf(joiner).replicas(3)).not.toContain(joiner.nodeId)
     expect(joiner.secret).toBeUndefined()
 
     joiner.moves.isCaughtUp = true
-    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'JOINT'))
     await world.pass(5_000)
-    expect(view(nodes[0]!).state).toBe('JOINT')
+    expect(viewOf(nodes[0]!).state).toBe('JOINT')
     // L7: a majority of each P′ set is enough.
     for (const node of nodes) node.moves.isSynced = true
     await world.run(done)
     expect(joiner.secret).toEqual(nodes[0]!.secret)
-    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    await world.until(() => all(nodes, (node) => viewOf(node).sources.length === 1))
     expect(memberIds(nodes[1]!)).toEqual(ids(...nodes, joiner))
 
     // L5: every holder says so, not a majority of them.
     for (const node of nodes) node.moves.isWhole = true
     await world.pass(60_000)
-    expect(view(nodes[0]!).sources).toHaveLength(1)
+    expect(viewOf(nodes[0]!).sources).toHaveLength(1)
     joiner.moves.isWhole = true
-    await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+    await world.until(() => all([...nodes, joiner], (node) => viewOf(node).sources.length === 0))
     expect(changes(nodes[2]!)).toEqual(DONE)
   })
 
@@ -68,7 +68,7 @@ describe('a join with data', () => {
     const { world, nodes, joiner } = await grown()
     joiner.moves.isCaughtUp = false
     const [e, f] = [await world.node('e'), await world.node('f')]
-    const token = await tokenOf(nodes[0]!, 3)
+    const token = await joinTokenOf(nodes[0]!, 3)
     const first = joiner.manager.join(token)
     await world.until(() => joiner.manager.role() === 'learner')
     await world.pass(1_000)
@@ -91,7 +91,7 @@ describe('a join with data', () => {
     await world.run((await joining(nodes, joiner)).done)
     await world.until(() => all(nodes, (node) => memberIds(node).length === 4))
     expect(changes(nodes[0]!)).toEqual(['STABLE token', 'JOINT join', 'STABLE synced'])
-    expect(view(nodes[0]!).sources).toEqual([])
+    expect(viewOf(nodes[0]!).sources).toEqual([])
   })
 
   test('a learner that dies is dropped, and is planned again when it is back', async () => {
@@ -102,7 +102,7 @@ describe('a join with data', () => {
     joiner.crash()
     await world.pass(20_000)
     expect(changes(nodes[0]!)).toEqual(PLANNED)
-    await world.until(() => all(nodes, (node) => view(node).state === 'STABLE'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'STABLE'))
     expect(changes(nodes[0]!)).toEqual([...PLANNED, 'STABLE abandoned'])
     expect(memberIds(nodes[0]!)).toEqual(ids(...nodes))
     joiner.moves.isCaughtUp = true
@@ -115,12 +115,12 @@ describe('a join with data', () => {
     const { world, nodes, joiner } = await grown()
     joiner.moves.isCaughtUp = false
     const e = await world.node('e')
-    const token = await tokenOf(nodes[0]!, 2)
+    const token = await joinTokenOf(nodes[0]!, 2)
     const joins = [joiner, e].map((node) => node.manager.join(token))
     joins[1]!.catch(() => undefined)
     await world.until(() => all([joiner, e], (node) => node.manager.role() === 'learner'))
     e.crash()
-    await world.until(() => view(nodes[0]!).learners.length === 1)
+    await world.until(() => viewOf(nodes[0]!).learners.length === 1)
     joiner.moves.isCaughtUp = true
     await world.run(joins[0]!)
     expect(memberIds(joiner)).toEqual(ids(...nodes, joiner))
@@ -131,20 +131,20 @@ describe('a join with data', () => {
     for (const node of nodes) node.moves.isSynced = false
     joiner.moves.isWhole = false
     await joining(nodes, joiner)
-    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'JOINT'))
     joiner.crash()
     for (const node of nodes) node.moves.isSynced = true
-    await world.until(() => all(nodes, (node) => view(node).state === 'STABLE'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'STABLE'))
     expect(memberIds(nodes[0]!)).toEqual(ids(...nodes, joiner))
     // It has no block yet: the source stays for it.
     await world.pass(10_000)
-    expect(view(nodes[0]!).sources).toHaveLength(1)
+    expect(viewOf(nodes[0]!).sources).toHaveLength(1)
     await world.run(joiner.restart())
     await world.run((await joining(nodes, joiner)).done)
     await world.pass(60_000)
-    expect(view(nodes[0]!).sources).toHaveLength(1)
+    expect(viewOf(nodes[0]!).sources).toHaveLength(1)
     joiner.moves.isWhole = true
-    await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+    await world.until(() => all([...nodes, joiner], (node) => viewOf(node).sources.length === 0))
     expect(joiner.secret).toEqual(nodes[0]!.secret)
   })
 
@@ -152,13 +152,13 @@ describe('a join with data', () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
-    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'JOINT'))
     for (let i = 0; i < 12; i++) {
       joiner.moves.doneBytes += 1_000
       await world.pass(5_000)
     }
-    expect(view(nodes[0]!).state).toBe('JOINT')
-    await world.until(() => view(nodes[0]!).state === 'STABLE')
+    expect(viewOf(nodes[0]!).state).toBe('JOINT')
+    await world.until(() => viewOf(nodes[0]!).state === 'STABLE')
     expect(changes(nodes[0]!)).toEqual([...PLANNED, 'JOINT joint', 'STABLE abandoned'])
     expect(memberIds(nodes[0]!)).toEqual(ids(...nodes))
     // It asks again by itself.
@@ -171,13 +171,13 @@ describe('a join with data', () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
-    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'JOINT'))
     for (let i = 0; i < 24; i++) {
       if (i === 12) joiner.moves.copied = 0
       joiner.moves.copied += 100
       await world.pass(5_000)
     }
-    expect(view(nodes[0]!).state).toBe('JOINT')
+    expect(viewOf(nodes[0]!).state).toBe('JOINT')
     for (const node of [...nodes, joiner]) node.moves.isSynced = true
     await world.run(done)
     expect(changes(nodes[0]!)).toEqual(DONE)
@@ -187,7 +187,7 @@ describe('a join with data', () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
-    await world.until(() => all(nodes, (node) => view(node).state === 'JOINT'))
+    await world.until(() => all(nodes, (node) => viewOf(node).state === 'JOINT'))
     for (let i = 0; i < 40; i++) {
       joiner.moves.copied = i % 2 === 0 ? 100 : 10
       await world.pass(5_000)
@@ -201,9 +201,9 @@ describe('a join with data', () => {
 
 describe('whoever leads it', () => {
   const STEPS = [
-    ['PLANNED', (node: FakeNode) => view(node).state === 'PLANNED'],
-    ['JOINT', (node: FakeNode) => view(node).state === 'JOINT'],
-    ['STABLE with sources', (node: FakeNode) => view(node).sources.length > 0],
+    ['PLANNED', (node: FakeNode) => viewOf(node).state === 'PLANNED'],
+    ['JOINT', (node: FakeNode) => viewOf(node).state === 'JOINT'],
+    ['STABLE with sources', (node: FakeNode) => viewOf(node).sources.length > 0],
   ] as const
 
   test.each(STEPS)('dies in %s: another one goes on', async (step, isThere) => {
@@ -226,7 +226,7 @@ describe('whoever leads it', () => {
       be(true)
       await world.until(() => all(left, (node) => memberIds(node).length === 4))
       await world.run(first!.restart())
-      await world.until(() => all([...nodes, joiner], (node) => view(node).sources.length === 0))
+      await world.until(() => all([...nodes, joiner], (node) => viewOf(node).sources.length === 0))
       await world.until(() => new Set([...nodes, joiner].map((n) => changes(n).join())).size === 1)
       expect(changes(second!).at(-1)).toBe('STABLE moved')
     }
@@ -240,7 +240,7 @@ describe('whoever leads it', () => {
       node.filter = (_from, _to, type) => type !== EPOCH_TOPIC && type !== 202
     }
     await world.until(() => all(nodes, (node) => memberIds(node).length === 4))
-    await world.until(() => all(nodes, (node) => view(node).sources.length === 0))
+    await world.until(() => all(nodes, (node) => viewOf(node).sources.length === 0))
     expect(changes(nodes[0]!)).toEqual(DONE)
     expect(new Set(nodes.map((node) => changes(node).join())).size).toBe(1)
   })
@@ -255,7 +255,7 @@ describe('whoever leads it', () => {
       await world.run((await joining(nodes, joiner)).done)
       const everyone = [...nodes, joiner]
       await world.until(() =>
-        all(everyone, (node) => view(node).state === 'STABLE' && view(node).sources.length === 0),
+        all(everyone, (node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === 0),
       )
       await world.until(() => new Set(everyone.map((node) => changes(node).join())).size === 1)
       expect(memberIds(nodes[1]!)).toEqual(ids(...everyone))
@@ -268,29 +268,29 @@ describe('who is gone', () => {
     const { world, nodes, joiner } = await grown()
     for (const node of [...nodes, joiner]) node.moves.isWhole = false
     await world.run((await joining(nodes, joiner)).done)
-    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    await world.until(() => all(nodes, (node) => viewOf(node).sources.length === 1))
     const [a, b, c] = nodes as [FakeNode, FakeNode, FakeNode]
     c.crash()
     a.moves.isWhole = true
     b.moves.isWhole = true
     await world.pass(120_000)
     // The joiner is alive, and waited for; and in some sets it is needed for a majority.
-    expect(view(a).sources).toHaveLength(1)
+    expect(viewOf(a).sources).toHaveLength(1)
     joiner.moves.isWhole = true
-    await world.until(() => all([a, b, joiner], (node) => view(node).sources.length === 0))
+    await world.until(() => all([a, b, joiner], (node) => viewOf(node).sources.length === 0))
   })
 
   test('a node that is away only for a moment is waited for', async () => {
     const { world, nodes, joiner } = await grown()
     joiner.moves.isWhole = false
     await world.run((await joining(nodes, joiner)).done)
-    await world.until(() => all(nodes, (node) => view(node).sources.length === 1))
+    await world.until(() => all(nodes, (node) => viewOf(node).sources.length === 1))
     await world.pass(10_000)
     joiner.up = false
     await world.pass(20_000)
     joiner.up = true
     await world.pass(20_000)
-    expect(view(nodes[0]!).sources).toHaveLength(1)
+    expect(viewOf(nodes[0]!).sources).toHaveLength(1)
   })
 
   test('may hold what nobody else has heard of: an empty cluster is taken for one with data then', async () => {
@@ -299,9 +299,9 @@ describe('who is gone', () => {
     nodes[2]!.crash()
     for (const node of [...nodes, joiner]) node.moves.isSynced = false
     const { done } = await joining(nodes, joiner)
-    await world.until(() => view(nodes[0]!).state === 'JOINT')
+    await world.until(() => viewOf(nodes[0]!).state === 'JOINT')
     await world.pass(8_000)
-    expect(view(nodes[0]!).state).toBe('JOINT')
+    expect(viewOf(nodes[0]!).state).toBe('JOINT')
     for (const node of [...nodes, joiner]) node.moves.isSynced = true
     await world.run(done)
     await world.until(() => changes(nodes[0]!).includes('STABLE synced'))

@@ -10,13 +10,13 @@ import { JointStep, type JointStepParts } from './joint-step.ts'
 import type { LayoutLog } from './layout-log.ts'
 import { MovedStep } from './moved-step.ts'
 import { PlannedStep } from './planned-step.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 
 const DECIDE_MS = 5_000
 
 export interface ChangeDriverParts extends Omit<JointStepParts, 'epoch'> {
   readonly log: LayoutLog
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly logger: Logger
 }
 

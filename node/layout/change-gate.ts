@@ -42,14 +42,14 @@ export class ChangeGate {
     const isFresh = this.#plannedMs !== undefined && this.#timer.nowMs() - this.#plannedMs < FOLD_MS
     if (entry.state === 'PLANNED' && isFresh) return undefined
     return (
-      `another change is under way: ${summaryOf(entry)}: wait for it (shoal layout show --wait), ` +
+      `another change is under way: ${changeSummary(entry)}: wait for it (shoal layout show --wait), ` +
       'or give it up (shoal layout cancel)'
     )
   }
 }
 
 /** What the change under way does, in a few words. */
-export function summaryOf(entry: LayoutEntry): string {
+export function changeSummary(entry: LayoutEntry): string {
   const before = { members: entry.members, replication: replicationOf(entry) }
   const after = { members: entry.next ?? [], replication: nextReplicationOf(entry) }
   const lines = diffOf(before, after)

@@ -5,21 +5,21 @@ import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import { storageId } from '../../protocol/ids.ts'
 import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
-import { cluster, failure, ids, memberIds, states, tokenOf, view } from './testing/clusters.ts'
+import { cluster, failure, ids, memberIds, states, joinTokenOf, viewOf } from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
-import { World } from './testing/world.ts'
+import { LayoutWorld } from './testing/world.ts'
 
-async function four(): Promise<{ world: World; nodes: FakeNode[] }> {
-  const world = new World()
+async function four(): Promise<{ world: LayoutWorld; nodes: FakeNode[] }> {
+  const world = new LayoutWorld()
   const nodes = await cluster(world, 'a', 'b', 'c', 'd')
   for (const node of nodes) node.holds = true
   return { world, nodes }
 }
 
 /** The layout is at rest, and the same for all of these. */
-async function settled(world: World, nodes: FakeNode[]): Promise<void> {
+async function settled(world: LayoutWorld, nodes: FakeNode[]): Promise<void> {
   await world.until(() => {
-    const views = nodes.map(view)
+    const views = nodes.map(viewOf)
     const atRest = views.every(({ state, sources }) => state === 'STABLE' && sources.length === 0)
     return atRest && new Set(views.map(({ epoch }) => epoch)).size === 1
   })
@@ -34,14 +34,14 @@ describe('a drain', () => {
     for (const node of nodes) node.moves.isWhole = false
     const planned = await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     expect([planned.state, planned.cause]).toEqual(['PLANNED', 'plan'])
-    await world.until(() => [a, b, c, d].every((node) => view(node).sources.length === 1))
+    await world.until(() => [a, b, c, d].every((node) => viewOf(node).sources.length === 1))
     expect(d.manager.role()).toBe('source')
     expect((await failure(world.run(a.manager.changes.cancel()))).message).toBe(
       'the change has come through already: ask for the opposite one',
     )
     expect(d.manager.isMember()).toBe(false)
     expect(a.members.has(d.nodeId)).toBe(true)
-    expect((await failure(world.run(d.manager.join(await tokenOf(a))))).code).toBe('removed')
+    expect((await failure(world.run(d.manager.join(await joinTokenOf(a))))).code).toBe('removed')
     await world.pass(30_000)
     expect(d.warnings).toEqual([])
     for (const node of [a, b, c]) node.moves.isWhole = true
@@ -56,7 +56,7 @@ describe('a drain', () => {
     const stable = states(a).findIndex((each, i) => i > 4 && each === 'STABLE synced') + 1
     expect(d.manager.leftIn()).toBe(stable)
     // It does not come back with what it has.
-    const error = await failure(world.run(d.manager.join(await tokenOf(a))))
+    const error = await failure(world.run(d.manager.join(await joinTokenOf(a))))
     expect(error.code).toBe('removed')
     expect(error.message).toBe(
       `this node was removed from the cluster in epoch ${stable}: empty its data directory to join again`,
@@ -97,7 +97,7 @@ describe('a removal', () => {
     const ask = async (from: FakeNode, member: FakeNode, storage = member.storageId) => {
       const request = joinRequest.encode({
         kind: 'entries',
-        clusterId: view(a).clusterId,
+        clusterId: viewOf(a).clusterId,
         claim: { id: '0'.repeat(16), epoch: 1 },
         proof: '0'.repeat(64),
         member: {
@@ -132,14 +132,14 @@ describe('a former member', () => {
     d.crash()
     await world.run(a.manager.changes.apply({ kind: 'remove', nodeId: d.nodeId }))
     await settled(world, [a, b, c])
-    await tokenOf(a)
-    const token = view(a).entry.tokens!.at(-1)!
+    await joinTokenOf(a)
+    const token = viewOf(a).entry.tokens!.at(-1)!
     const e = await world.node('e')
     const ask = async (proof: string): Promise<string> => {
       const request = joinRequest.encode({
         kind: 'join',
-        clusterId: view(a).clusterId,
-        claim: { id: token.id, epoch: view(a).epoch },
+        clusterId: viewOf(a).clusterId,
+        claim: { id: token.id, epoch: viewOf(a).epoch },
         proof,
         member: {
           nodeId: e.nodeId,
@@ -169,7 +169,7 @@ describe('a replacement', () => {
     const { world, nodes } = await four()
     const [a, b, c, d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
     const e = await world.node('e')
-    const token = await tokenOf(a)
+    const token = await joinTokenOf(a)
     const join = (old: string) => world.run(e.manager.join(token, 20_000, old))
     const up = await failure(join(d.nodeId))
     expect([up.code, up.message.replace(/node \S+/, 'node D')]).toEqual([
@@ -177,14 +177,14 @@ describe('a replacement', () => {
       'node D is up: drain it instead, or stop it before it is replaced',
     ])
     expect((await failure(join('nobody'))).message).toMatch(/no member is called nobody/)
-    const before = view(a).placement
+    const before = viewOf(a).placement
     d.crash()
     await join(d.nodeId.slice(-8))
     await settled(world, [a, b, c, e])
     expect(memberIds(a)).toEqual(ids(a, b, c, e))
     // Only what the lost node had has moved.
-    const now = view(a).placement
-    for (let p = 0; p < view(a).partitions; p++) {
+    const now = viewOf(a).placement
+    for (let p = 0; p < viewOf(a).partitions; p++) {
       const renamed = before.replicas(p).map((node) => (node === d.nodeId ? e.nodeId : node))
       expect(now.replicas(p)).toEqual(renamed)
     }
@@ -193,17 +193,17 @@ describe('a replacement', () => {
   })
 
   test('the heir dies while it copies: the plan is given up, since there would be too few members', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = (await cluster(world, 'a', 'b', 'c')) as [FakeNode, FakeNode, FakeNode]
     for (const node of [a, b, c]) node.holds = true
     const e = await world.node('e')
     e.moves.isCaughtUp = false
-    const token = await tokenOf(a)
+    const token = await joinTokenOf(a)
     c.crash()
     e.manager.join(token, 20_000, c.nodeId).catch(() => undefined)
     await world.until(() => e.manager.role() === 'learner')
     e.crash()
-    await world.until(() => view(a).state === 'STABLE' && view(b).state === 'STABLE')
+    await world.until(() => viewOf(a).state === 'STABLE' && viewOf(b).state === 'STABLE')
     expect(states(a).at(-1)).toBe('STABLE abandoned')
     expect(memberIds(a)).toEqual(ids(a, b, c))
   })
@@ -220,9 +220,9 @@ describe('changes', () => {
         b.manager.changes.apply({ kind: 'set', nodeId: a.nodeId, zone: 'north' }),
       ]),
     )
-    await world.until(() => nodes.every((node) => view(node).epoch === view(a).epoch))
-    expect(view(a).entry.next!.map(({ nodeId }) => nodeId)).not.toContain(d.nodeId)
-    expect(view(a).entry.next!.find(({ nodeId }) => nodeId === a.nodeId)!.zone).toBe('north')
+    await world.until(() => nodes.every((node) => viewOf(node).epoch === viewOf(a).epoch))
+    expect(viewOf(a).entry.next!.map(({ nodeId }) => nodeId)).not.toContain(d.nodeId)
+    expect(viewOf(a).entry.next!.find(({ nodeId }) => nodeId === a.nodeId)!.zone).toBe('north')
     await world.pass(5_000)
     for (const node of [a, b]) {
       const late = { kind: 'replication', replication: 2 } as const
@@ -253,8 +253,8 @@ describe('changes', () => {
     expect(plan.partitionsMoved).toBeGreaterThan(0)
     expect(plan.faults).toEqual([])
     await world.pass(1_000)
-    expect(states(a)).toHaveLength(view(a).epoch)
-    expect(view(a).state).toBe('STABLE')
+    expect(states(a)).toHaveLength(viewOf(a).epoch)
+    expect(viewOf(a).state).toBe('STABLE')
   })
 
   test('names and addresses change without moving anything', async () => {
@@ -264,7 +264,7 @@ describe('changes', () => {
     const { nodeId } = d
     await world.run(a.manager.changes.apply({ kind: 'set', nodeId, name: 'delta' }))
     await settled(world, nodes)
-    expect(view(d).member(nodeId)!.name).toBe('delta')
+    expect(viewOf(d).member(nodeId)!.name).toBe('delta')
     expect(states(a).slice(-3)).toEqual(['PLANNED plan', 'JOINT joint', 'STABLE synced'])
   })
 
@@ -277,7 +277,7 @@ describe('changes', () => {
     for (const [i, replication] of [2, 1, 4].entries()) {
       await world.run(a.manager.changes.apply({ kind: 'replication', replication }))
       await world.until(() =>
-        nodes.every((node) => view(node).state === 'STABLE' && view(node).sources.length === i + 1),
+        nodes.every((node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === i + 1),
       )
     }
     const refused = await failure(
@@ -291,9 +291,9 @@ describe('changes', () => {
       addresses: ['/ip4/10.0.0.9/tcp/1'],
     } as const
     await world.run(a.manager.changes.apply(renamed))
-    await world.until(() => nodes.every((node) => view(node).member(nodeId)?.name === 'delta'))
-    await world.until(() => view(a).state === 'STABLE')
-    expect(view(a).sources).toHaveLength(3)
+    await world.until(() => nodes.every((node) => viewOf(node).member(nodeId)?.name === 'delta'))
+    await world.until(() => viewOf(a).state === 'STABLE')
+    expect(viewOf(a).sources).toHaveLength(3)
   })
 
   test('goes on at the operator’s word however far its learners are, and goes back by itself (L8)', async () => {
@@ -304,10 +304,10 @@ describe('changes', () => {
     for (const node of nodes) Object.assign(node.moves, { isCaughtUp: false, isSynced: false })
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
     await world.pass(60_000)
-    expect(view(a).state).toBe('PLANNED')
+    expect(viewOf(a).state).toBe('PLANNED')
     const joint = await world.run(b.manager.changes.proceed())
     expect([joint.state, joint.cause]).toEqual(['JOINT', 'joint'])
-    await world.until(() => view(a).state === 'JOINT')
+    await world.until(() => viewOf(a).state === 'JOINT')
     expect((await failure(world.run(a.manager.changes.proceed()))).message).toMatch(nothing)
     // Nobody syncs, so the change goes back. It is asked for once more.
     await settled(world, nodes)
@@ -328,7 +328,7 @@ describe('changes', () => {
     const { code, message } = await failure(world.run(a.manager.changes.proceed()))
     expect(code).toBe('bad-change')
     expect(message).toMatch(/^start .*, .* first: too few of the new holders/)
-    expect(view(a).state).toBe('PLANNED')
+    expect(viewOf(a).state).toBe('PLANNED')
   })
 
   test('cancelled: in PLANNED and in JOINT the layout is as it was (L8)', async () => {
@@ -342,7 +342,7 @@ describe('changes', () => {
         Object.assign(node.moves, { isCaughtUp: state === 'JOINT', isSynced: false })
       }
       await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
-      await world.until(() => nodes.every((node) => view(node).state === state))
+      await world.until(() => nodes.every((node) => viewOf(node).state === state))
       const ended = await world.run(b.manager.changes.cancel())
       expect(ended.cause).toBe('abandoned')
       await settled(world, nodes)
@@ -355,9 +355,9 @@ describe('changes', () => {
     const [a, b, , d] = nodes as [FakeNode, FakeNode, FakeNode, FakeNode]
     for (const node of nodes) node.moves.isCaughtUp = false
     await world.run(a.manager.changes.apply({ kind: 'drain', nodeId: d.nodeId }))
-    await tokenOf(b)
-    expect(view(b).state).toBe('PLANNED')
-    expect(view(b).entry.cause).toBe('token')
+    await joinTokenOf(b)
+    expect(viewOf(b).state).toBe('PLANNED')
+    expect(viewOf(b).entry.cause).toBe('token')
   })
 
   test('a drain of a cluster that holds nothing', async () => {
@@ -372,7 +372,7 @@ describe('changes', () => {
 
 describe('members that are away', () => {
   test('are removed after removeAfter, when a majority has not heard them for so long', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const nodes = await cluster(world, 'a', 'b', 'c', 'd')
     for (const node of nodes) {
       node.holds = true
@@ -453,10 +453,10 @@ describe('programs of before', () => {
   }
 
   test('refuses to join, with one line, when the members run an earlier program', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a] = await cluster(world, 'a')
-    const token = await tokenOf(a!)
-    const { epoch } = view(a!)
+    const token = await joinTokenOf(a!)
+    const { epoch } = viewOf(a!)
     const b = await world.node('b')
     const answered = asksThoseOfBefore(b)
     const error = await failure(world.run(b.manager.join(token)))
@@ -466,12 +466,12 @@ describe('programs of before', () => {
         'them first, or start this node with theirs',
     ])
     expect(new Set(answered)).toEqual(new Set(['entries']))
-    expect([view(a!).epoch, memberIds(a!)]).toEqual([epoch, ids(a!)])
+    expect([viewOf(a!).epoch, memberIds(a!)]).toEqual([epoch, ids(a!)])
     expect(b.manager.current()).toBeUndefined()
   })
 
   test('a member that drops requests now and then does not count as an earlier program', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a] = await cluster(world, 'a')
     const b = await world.node('b')
     const { network } = b
@@ -482,32 +482,32 @@ describe('programs of before', () => {
       if (isDropped) return Promise.reject(new Error('dropped'))
       return call(addresses, protocol, request, options)
     }
-    await world.run(b.manager.join(await tokenOf(a!)))
+    await world.run(b.manager.join(await joinTokenOf(a!)))
     expect(memberIds(b)).toEqual(ids(a!, b))
   })
 
   test('join while the layout has nothing that they can not read, and are told so after that', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const nodes = await cluster(world, 'a', 'b', 'c')
     const [d, e, f] = [await world.node('d'), await world.node('e'), await world.node('f')]
     ofBefore(d)
-    await world.run(d.manager.join(await tokenOf(nodes[0]!)))
+    await world.run(d.manager.join(await joinTokenOf(nodes[0]!)))
     expect(memberIds(d)).toHaveLength(4)
     // Data is there: it would have to follow a plan.
     for (const node of [...nodes, d]) node.holds = true
     ofBefore(e)
-    const token = await tokenOf(nodes[0]!)
-    const { epoch } = view(nodes[0]!)
+    const token = await joinTokenOf(nodes[0]!)
+    const { epoch } = viewOf(nodes[0]!)
     const error = await failure(world.run(e.manager.join(token)))
-    expect([view(nodes[0]!).epoch, memberIds(nodes[0]!)]).toEqual([epoch, memberIds(d)])
+    expect([viewOf(nodes[0]!).epoch, memberIds(nodes[0]!)]).toEqual([epoch, memberIds(d)])
     expect([error.code, error.message]).toEqual([
       'holds-data',
       'this cluster needs a newer version of the program than that of this node: install it, then join again',
     ])
-    await world.run(f.manager.join(await tokenOf(nodes[0]!)))
+    await world.run(f.manager.join(await joinTokenOf(nodes[0]!)))
     await settled(world, [...nodes, d, f])
     for (const node of [...nodes, d, f]) node.holds = false
-    expect((await failure(world.run(e.manager.join(await tokenOf(nodes[0]!))))).code).toBe(
+    expect((await failure(world.run(e.manager.join(await joinTokenOf(nodes[0]!))))).code).toBe(
       'holds-data',
     )
   })

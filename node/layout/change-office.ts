@@ -13,7 +13,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
-import { nextOf, planOf, shownName, type Change, type Plan } from '../../protocol/layout/plan.ts'
+import { nextOf, planOf, shownName, type MemberChange, type ChangePlan } from '../../protocol/layout/plan.ts'
 import {
   isSamePlaces,
   movedEntry,
@@ -30,7 +30,7 @@ import type { ChangeGate } from './change-gate.ts'
 import { MembershipError, stillUp } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import { hasMajorities } from './planned-step.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 
 const DECIDE_MS = 5_000
@@ -41,7 +41,7 @@ const COME_THROUGH = 'the change has come through already: ask for the opposite 
 
 export interface ChangeOfficeParts {
   readonly log: LayoutLog
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly driver: ChangeDriver
   readonly gate: ChangeGate
   readonly timer: Timer
@@ -57,9 +57,9 @@ export class ChangeOffice {
 
   /** Rejects when the change can not be made at all; the plan names other faults. */
   plan(
-    change: Change,
+    change: MemberChange,
     usedBytes: (node: NodeId) => number | undefined = () => undefined,
-  ): Promise<Plan> {
+  ): Promise<ChangePlan> {
     try {
       const view = this.#votersView()
       const next = this.#nextAfter(view.entry, change)
@@ -74,7 +74,7 @@ export class ChangeOffice {
    *
    * @param force remove a node although it is up
    */
-  async apply(change: Change, { force = false } = {}): Promise<LayoutEntry> {
+  async apply(change: MemberChange, { force = false } = {}): Promise<LayoutEntry> {
     const { proposer, driver, timer } = this.#parts
     const untilMs = timer.nowMs() + APPLY_MS
     for (;;) {
@@ -168,14 +168,14 @@ export class ChangeOffice {
   }
 
   /** What the layout would be. Throws when the change can not be made. */
-  #nextAfter(entry: LayoutEntry, change: Change): NextLayout {
+  #nextAfter(entry: LayoutEntry, change: MemberChange): NextLayout {
     const members = entry.next ?? entry.members
     const next = nextOf(members, nextReplicationOf(entry), [change])
     if ('fault' in next) throw bad(next.fault)
     return next
   }
 
-  #entryAfter(entry: LayoutEntry, change: Change): LayoutEntry {
+  #entryAfter(entry: LayoutEntry, change: MemberChange): LayoutEntry {
     const refusal = this.#parts.gate.refusal(entry, () =>
       isSamePlaces(
         { members: entry.members, replication: replicationOf(entry) },
@@ -190,7 +190,7 @@ export class ChangeOffice {
     return own
   }
 
-  #mustBeDown({ members }: LayoutEntry, change: Change): void {
+  #mustBeDown({ members }: LayoutEntry, change: MemberChange): void {
     if (change.kind !== 'remove' && change.kind !== 'replace') return
     const [node, what] =
       change.kind === 'remove'

@@ -7,7 +7,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { ChangeDriver } from './change-driver.ts'
 import type { LayoutLog } from './layout-log.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 
 /** A JOINT epoch, or an accepted proposal that is not decided, is taken over after about this. */
@@ -24,7 +24,7 @@ const DECIDE_MS = 5_000
 export interface ChangeWatchParts {
   readonly log: LayoutLog
   readonly driver: ChangeDriver
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly timer: Timer
   readonly self: NodeId
   readonly connected: (node: NodeId) => boolean

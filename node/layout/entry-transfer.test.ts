@@ -1,9 +1,9 @@
 /** Joiners and those who were away for long are told what proves the layout, not each of its entries. */
 
 import { expect, test } from 'vitest'
-import { cluster, memberIds, tokenOf, view } from './testing/clusters.ts'
+import { cluster, memberIds, joinTokenOf, viewOf } from './testing/clusters.ts'
 import { storedEntries } from './testing/stored-layout.ts'
-import { World, type FakeNode } from './testing/world.ts'
+import { LayoutWorld, type FakeNode } from './testing/world.ts'
 
 const ROUNDS = 40
 
@@ -21,24 +21,24 @@ const epochs = (node: FakeNode): number[] =>
   storedEntries(node.files.get('layout.json')!).map(({ entry }) => entry.epoch)
 
 test('of a long chain', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b, c] = (await cluster(world, 'a', 'b', 'c')) as [FakeNode, FakeNode, FakeNode]
   c.crash()
   await issueAndRevoke(a)
-  const { epoch } = view(a)
+  const { epoch } = viewOf(a)
   expect(epoch).toBeGreaterThan(2 * ROUNDS)
 
   await world.run(c.restart())
-  await world.until(() => view(c).epoch >= epoch)
+  await world.until(() => viewOf(c).epoch >= epoch)
   expect(epochs(c).length).toBeLessThan(20)
-  expect(epochs(a).length).toBe(view(a).epoch)
+  expect(epochs(a).length).toBe(viewOf(a).epoch)
 
   const d = await world.node('d')
-  await world.run(d.manager.join(await tokenOf(a)))
+  await world.run(d.manager.join(await joinTokenOf(a)))
   const nodes = [a, b, c, d]
-  await world.until(() => nodes.every((node) => view(node).epoch === view(a).epoch))
+  await world.until(() => nodes.every((node) => viewOf(node).epoch === viewOf(a).epoch))
   expect(epochs(d).length).toBeLessThan(20)
-  expect(view(d).entry).toEqual(view(a).entry)
+  expect(viewOf(d).entry).toEqual(viewOf(a).entry)
   expect(memberIds(d)).toHaveLength(4)
 
   // They vote, start again from what they have, and bring others in.
@@ -50,6 +50,6 @@ test('of a long chain', async () => {
     await world.run(node.restart())
   }
   const e = await world.node('e')
-  await world.run(e.manager.join(await tokenOf(d)))
+  await world.run(e.manager.join(await joinTokenOf(d)))
   await world.until(() => [...nodes, e].every((node) => memberIds(node).length === 5))
 })

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { jointEntry, stableEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { EpochWitness } from './epoch-witness.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name)) as [
-  ReturnType<typeof member>,
-  ReturnType<typeof member>,
-  ReturnType<typeof member>,
-  ReturnType<typeof member>,
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name)) as [
+  ReturnType<typeof testMember>,
+  ReturnType<typeof testMember>,
+  ReturnType<typeof testMember>,
+  ReturnType<typeof testMember>,
 ]
 
 test('an epoch is settled once a majority of every active set has said that it holds it', () => {

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Logger } from '../env/ports.ts'
 import { heldUp, HeldUpLog } from './held-up.ts'
 
-const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name)) as [
+const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name)) as [
   Member,
   Member,
   Member,

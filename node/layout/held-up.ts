@@ -118,7 +118,7 @@ export class HeldUpLog {
 }
 
 /** With a line for people. */
-export interface Held extends HeldUp {
+export interface HeldPartitions extends HeldUp {
   readonly line: string
 }
 
@@ -133,7 +133,7 @@ export interface HeldUpWatchParts {
 /** Looks now and then why a change does not move on, by connections or, where `report` is set, by asking the nodes. */
 export class HeldUpWatch {
   /** Asks all nodes. */
-  report: ((view: LayoutView) => Promise<Held | undefined>) | undefined
+  report: ((view: LayoutView) => Promise<HeldPartitions | undefined>) | undefined
   readonly #parts: HeldUpWatchParts
   readonly #log: HeldUpLog
   #beats = 0

@@ -35,7 +35,7 @@ import { diffOf } from '../../protocol/layout/plan.ts'
 import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
 import { Abstention, type Abstaining } from './abstention.ts'
-import { Admission } from './admission.ts'
+import { JoinAdmission } from './admission.ts'
 import { CatchUp } from './catch-up.ts'
 import { ChangeDriver } from './change-driver.ts'
 import { ChangeGate } from './change-gate.ts'
@@ -46,16 +46,16 @@ import { EPOCH_TOPIC, EpochGossip } from './epoch-gossip.ts'
 import { EpochWitness } from './epoch-witness.ts'
 import { MembershipError } from './errors.ts'
 import { droppedIn, leftLine, removedLine } from './former.ts'
-import { HeldUpWatch, type Held } from './held-up.ts'
+import { HeldUpWatch, type HeldPartitions } from './held-up.ts'
 import { JOIN_PROTOCOL } from './join-messages.ts'
 import { isStableMember, Joiner } from './joiner.ts'
 import { LayoutLog } from './layout-log.ts'
 import { LayoutPeers } from './layout-peers.ts'
 import { LeftLook } from './left-look.ts'
 import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
-import { emptyReporter, progressMessage, type MoveReporter, type Progress } from './progress.ts'
+import { emptyReporter, progressMessage, type MoveReporter, type PartitionProgress } from './progress.ts'
 import { ProgressPoll } from './progress-poll.ts'
-import { Proposer } from './proposer.ts'
+import { LayoutProposer } from './proposer.ts'
 import { Removal, type KeptBecause } from './removal.ts'
 import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
 import { Timer } from './timer.ts'
@@ -127,7 +127,7 @@ export class LayoutManager {
   readonly #watch: ChangeWatch
   readonly #abstention: Abstention
   readonly #gate: ChangeGate
-  readonly #admission: Admission
+  readonly #admission: JoinAdmission
   readonly #removal: Removal
   /** Join tokens. */
   readonly tokens: TokenOffice
@@ -155,7 +155,7 @@ export class LayoutManager {
     const catchUp = (epoch: number, from: NodeId): Promise<void> => this.#catchUp.to(epoch, from)
     this.witness = new EpochWitness(network.self, () => log.view)
     this.#reporter = emptyReporter(() => log.view, options.holdsRegisters)
-    const proposer = new Proposer(log, signer, peers, timer, catchUp)
+    const proposer = new LayoutProposer(log, signer, peers, timer, catchUp)
     const driver = new ChangeDriver({
       log,
       peers,
@@ -187,7 +187,7 @@ export class LayoutManager {
       store: options.clusterSecret,
       resealRoot: options.resealRoot ?? ((sealed) => sealed),
     })
-    this.#admission = new Admission({
+    this.#admission = new JoinAdmission({
       ...changing,
       clusterSecret: () => this.secrets.current(),
     })
@@ -262,7 +262,7 @@ export class LayoutManager {
   }
 
   /** Sets how to ask all nodes why the change that is under way does not move on. */
-  reportHeld(held: (view: LayoutView) => Promise<Held | undefined>): void {
+  reportHeld(held: (view: LayoutView) => Promise<HeldPartitions | undefined>): void {
     this.#heldUp.report = held
   }
 
@@ -282,7 +282,7 @@ export class LayoutManager {
   }
 
   /** What this node says of how far it has come. */
-  progress(): Progress {
+  progress(): PartitionProgress {
     // All of it in one turn, so that it is said of one epoch. What is held is looked up after the node has moved to it.
     const { epoch } = this.#log
     return {

@@ -4,7 +4,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { Network } from '../env/ports.ts'
 import { ShapeError } from '../../protocol/layout/json.ts'
 
-export const CALL_TIMEOUT_MS = 2_000
+export const LAYOUT_CALL_TIMEOUT_MS = 2_000
 
 export type LocalAnswer = (from: NodeId, type: number, body: Uint8Array) => Promise<Uint8Array>
 
@@ -24,7 +24,7 @@ export class LayoutPeers {
   async call(to: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
     if (to === this.self) return this.#local(to, type, body)
     const message = { type, body }
-    const reply = await this.#network.call(to, 'control', message, { timeoutMs: CALL_TIMEOUT_MS })
+    const reply = await this.#network.call(to, 'control', message, { timeoutMs: LAYOUT_CALL_TIMEOUT_MS })
     if (reply.type !== type) throw new ShapeError(`answer of type ${reply.type} to ${type}`)
     return reply.body
   }

@@ -5,7 +5,7 @@
 
 import { bytesOfHex, hex, utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { AcceptedEntry } from '../../protocol/layout/acceptor.ts'
-import type { Ballot } from '../../protocol/layout/ballot.ts'
+import type { LayoutBallot } from '../../protocol/layout/ballot.ts'
 import { readBallot } from '../../protocol/layout/ballot.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { decodeEntry, encodeEntry } from '../../protocol/layout/entry.ts'
@@ -49,7 +49,7 @@ const ENTRY_TEXT_MAX = 1 << 28
 export type VoteAnswer =
   | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
   | { readonly type: 'accepted'; readonly signature: Uint8Array }
-  | { readonly type: 'conflict'; readonly seen: Ballot }
+  | { readonly type: 'conflict'; readonly seen: LayoutBallot }
   /** The receiver stands at another epoch: past the one asked for, or before it. */
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'no-vote' }
@@ -64,17 +64,17 @@ export interface EntriesChunk {
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value))
 
 export const prepareMessage = {
-  encode: (epoch: number, ballot: Ballot) => json({ epoch, ballot }),
-  decode(bytes: Uint8Array): { epoch: number; ballot: Ballot } {
+  encode: (epoch: number, ballot: LayoutBallot) => json({ epoch, ballot }),
+  decode(bytes: Uint8Array): { epoch: number; ballot: LayoutBallot } {
     const fields = fieldsOf(parseJson(bytes), ['epoch', 'ballot'])
     return { epoch: integerOf(fields.epoch, 1, EPOCH_MAX), ballot: readBallot(fields.ballot) }
   },
 }
 
 export const acceptMessage = {
-  encode: (ballot: Ballot, entry: LayoutEntry) =>
+  encode: (ballot: LayoutBallot, entry: LayoutEntry) =>
     json({ ballot, entry: utf8Text(encodeEntry(entry)) }),
-  decode(bytes: Uint8Array): { ballot: Ballot; entry: LayoutEntry } {
+  decode(bytes: Uint8Array): { ballot: LayoutBallot; entry: LayoutEntry } {
     const fields = fieldsOf(parseJson(bytes), ['ballot', 'entry'])
     const entry = decodeEntry(utf8(textOf(fields.entry, ENTRY_TEXT_MAX)))
     return { ballot: readBallot(fields.ballot), entry }

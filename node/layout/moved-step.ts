@@ -13,7 +13,7 @@ import type { LayoutView, SourceView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Logger } from '../env/ports.ts'
 import { Absences } from './absences.ts'
-import type { Progress } from './progress.ts'
+import type { PartitionProgress } from './progress.ts'
 import type { Polled, ProgressPoll } from './progress-poll.ts'
 import type { Timer } from './timer.ts'
 
@@ -99,7 +99,7 @@ function lacking(
 }
 
 /** A node is whole as to a source when it is as to that one or to a later one: each was copied with all before. */
-function isWhole(progress: Progress | undefined, epoch: number, partition: number): boolean {
+function isWhole(progress: PartitionProgress | undefined, epoch: number, partition: number): boolean {
   return (
     progress?.whole.some(({ source, bits }) => source >= epoch && hasBit(bits, partition)) === true
   )

@@ -5,11 +5,11 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { EpochWitness } from './epoch-witness.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { epochMessage, LAYOUT_RPC } from './messages.ts'
-import { progressMessage, type Progress } from './progress.ts'
+import { progressMessage, type PartitionProgress } from './progress.ts'
 
 export interface Polled {
   /** Of those that stand at the epoch asked about. */
-  readonly at: ReadonlyMap<NodeId, Progress>
+  readonly at: ReadonlyMap<NodeId, PartitionProgress>
   /** Everyone who answered, at whatever epoch. */
   readonly answered: ReadonlySet<NodeId>
 }
@@ -24,7 +24,7 @@ export class ProgressPoll {
   }
 
   async ask(view: LayoutView, nodes: readonly NodeId[]): Promise<Polled> {
-    const at = new Map<NodeId, Progress>()
+    const at = new Map<NodeId, PartitionProgress>()
     const answered = new Set<NodeId>()
     await this.#peers.gather(
       nodes,

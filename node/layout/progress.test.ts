@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { fieldsOf, parseJson } from '../../protocol/layout/json.ts'
-import { progressMessage, type Progress } from './progress.ts'
+import { progressMessage, type PartitionProgress } from './progress.ts'
 
-const PROGRESS: Progress = {
+const PROGRESS: PartitionProgress = {
   epoch: 5,
   holds: true,
   learning: { total: 3, done: 2, isCaughtUp: false },

@@ -14,7 +14,7 @@ import { utf8 } from '../../protocol/bytes.ts'
 import { fieldsOf, integerOf, listOf, parseJson, ShapeError } from '../../protocol/layout/json.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 
-export interface Progress {
+export interface PartitionProgress {
   /** Of the layout of the one who answers. All else is said of exactly this epoch. */
   readonly epoch: number
   /** It holds registers. */
@@ -43,7 +43,7 @@ export interface WholeBits {
 
 /** What copies data for a change knows. Always of the view that the node has adopted last. */
 export interface MoveReporter {
-  progress(): Omit<Progress, 'epoch' | 'holds'>
+  progress(): Omit<PartitionProgress, 'epoch' | 'holds'>
 }
 
 /** All zero, or all one. */
@@ -77,12 +77,12 @@ const BITS = /^[A-Za-z0-9+/]{0,65536}={0,2}$/
 const SOURCES_TOLD_MAX = 16
 
 export const progressMessage = {
-  encode({ synced, copied = 0, whole, move, ...rest }: Progress): Uint8Array {
+  encode({ synced, copied = 0, whole, move, ...rest }: PartitionProgress): Uint8Array {
     const told = whole.map(({ source, bits }) => ({ source, bits: base64(bits) }))
     const done = { ...move, doneBytes: move.doneBytes + copied }
     return utf8(JSON.stringify({ ...rest, synced: base64(synced), whole: told, move: done }))
   },
-  decode(bytes: Uint8Array): Progress {
+  decode(bytes: Uint8Array): PartitionProgress {
     const names = ['epoch', 'holds', 'learning', 'synced', 'whole', 'move'] as const
     const fields = fieldsOf(parseJson(bytes), names)
     const learning = fieldsOf(fields.learning, ['total', 'done', 'isCaughtUp'])

@@ -13,7 +13,7 @@ import { assert } from '../../protocol/assert.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { AcceptedEntry } from '../../protocol/layout/acceptor.ts'
 import { bindingEntry } from '../../protocol/layout/acceptor.ts'
-import type { Ballot } from '../../protocol/layout/ballot.ts'
+import type { LayoutBallot } from '../../protocol/layout/ballot.ts'
 import { voteBytes } from '../../protocol/layout/certificate.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { entryHash } from '../../protocol/layout/entry.ts'
@@ -29,7 +29,7 @@ import type { Timer } from './timer.ts'
 const BACKOFF_MS_MIN = 20
 const BACKOFF_MS_MAX = 1_000
 
-export class Proposer {
+export class LayoutProposer {
   readonly #log: LayoutLog
   readonly #signer: Signer
   readonly #peers: LayoutPeers
@@ -77,7 +77,7 @@ export class Proposer {
     assert(voters.includes(this.#peers.self), 'only a voter proposes')
     const needed = majority(voters.length)
     const others = voters.filter((node) => node !== this.#peers.self)
-    const ballot: Ballot = { counter: this.#counter + 1, nodeId: this.#peers.self }
+    const ballot: LayoutBallot = { counter: this.#counter + 1, nodeId: this.#peers.self }
     this.#counter = ballot.counter
 
     const promises: (AcceptedEntry | undefined)[] = []

@@ -5,11 +5,11 @@ import { hex } from '../../protocol/bytes.ts'
 import { secretId } from '../../protocol/layout/secret.ts'
 import { MembershipError } from './errors.ts'
 import { LAYOUT_RPC } from './messages.ts'
-import { World, type FakeNode } from './testing/world.ts'
+import { LayoutWorld, type FakeNode } from './testing/world.ts'
 
 const HOUR_MS = 3_600_000
 
-async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+async function cluster(world: LayoutWorld, ...names: string[]): Promise<FakeNode[]> {
   const founder = await world.found(names[0]!)
   const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
   const options = { ttlMs: HOUR_MS, uses: joiners.length }
@@ -28,7 +28,7 @@ const current = (node: FakeNode): string | undefined => {
 const generation = (node: FakeNode): number => node.manager.secrets.record?.generation ?? 1
 
 /** All have the same one in force, and the one before. */
-async function settled(world: World, nodes: readonly FakeNode[]): Promise<string> {
+async function settled(world: LayoutWorld, nodes: readonly FakeNode[]): Promise<string> {
   await world.until(() => {
     const [first] = nodes
     return nodes.every(
@@ -50,7 +50,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
 
 describe('a rotation', () => {
   test('gives all members the same new secret, once', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const nodes = await cluster(world, 'a', 'b', 'c')
     const before = current(nodes[0]!)
     const record = await world.run(nodes[1]!.manager.secrets.rotate(HOUR_MS))
@@ -68,7 +68,7 @@ describe('a rotation', () => {
   })
 
   test('again and again: a node keeps the one in force and the one before', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const nodes = await cluster(world, 'a', 'b', 'c')
     const seen = new Set([current(nodes[0]!)])
     for (let i = 0; i < 4; i++) {
@@ -81,7 +81,7 @@ describe('a rotation', () => {
   })
 
   test('asked for twice at one member: it comes once, since nothing is sealed with it yet', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const { manager } = await world.found('a')
     const both = [manager.secrets.rotate(0), manager.secrets.rotate(0)]
     const results = await world.run(Promise.allSettled(both))
@@ -91,7 +91,7 @@ describe('a rotation', () => {
 
   test('asked for at several members at once: it comes once', async () => {
     for (let seed = 1; seed <= 10; seed++) {
-      const world = new World(seed)
+      const world = new LayoutWorld(seed)
       const nodes = await cluster(world, 'a', 'b', 'c')
       const results = await world.run(
         Promise.allSettled(nodes.map((node) => node.manager.secrets.rotate(0))),
@@ -103,7 +103,7 @@ describe('a rotation', () => {
   })
 
   test('ends join tokens', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b] = await cluster(world, 'a', 'b', 'c')
     const token = await world.run(a!.manager.tokens.issue({ ttlMs: HOUR_MS }))
     await world.run(b!.manager.secrets.rotate(HOUR_MS))
@@ -117,7 +117,7 @@ describe('a rotation', () => {
   })
 
   test('a member that is away learns it when it is back, and has nothing in force before', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     c!.crash()
     await world.run(a!.manager.secrets.rotate(HOUR_MS))
@@ -134,7 +134,7 @@ describe('a rotation', () => {
   })
 
   test('needs a majority, and changes nothing without', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const before = current(a!)
     b!.crash()
@@ -147,7 +147,7 @@ describe('a rotation', () => {
   })
 
   test('no member votes for a secret that it has not got', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const accepted: string[] = []
     // The offer is answered and forgotten: as a disk that lies would do.
@@ -166,7 +166,7 @@ describe('a rotation', () => {
   test('all die at every moment of it: afterwards all have the same, and the next one comes', async () => {
     const generations = new Set<number>()
     for (let step = 1; step <= 40; step++) {
-      const world = new World(step)
+      const world = new LayoutWorld(step)
       const nodes = await cluster(world, 'a', 'b', 'c')
       nodes[1]!.manager.secrets.rotate(HOUR_MS).catch(() => undefined)
       await world.pass(step * 0.5)
@@ -188,7 +188,7 @@ describe('a rotation', () => {
 
   test('the member that rotates dies at every moment: the others agree and go on', async () => {
     for (let step = 1; step <= 40; step++) {
-      const world = new World(100 + step)
+      const world = new LayoutWorld(100 + step)
       const [a, b, c] = await cluster(world, 'a', 'b', 'c')
       b!.manager.secrets.rotate(HOUR_MS).catch(() => undefined)
       await world.pass(step * 0.5)
@@ -205,7 +205,7 @@ describe('a rotation', () => {
 
 describe('who is given the secret', () => {
   test('members of the last STABLE layout, and neither a joiner nor who asks for another one', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     const { id } = await world.run(a!.manager.secrets.rotate(HOUR_MS))
     await settled(world, [a!, b!, c!])
@@ -229,7 +229,7 @@ describe('who is given the secret', () => {
   })
 
   test('in JOINT a joiner is not given it', async () => {
-    const world = new World()
+    const world = new LayoutWorld()
     const [a, b, c] = await cluster(world, 'a', 'b', 'c')
     await world.run(a!.manager.secrets.rotate(HOUR_MS))
     await settled(world, [a!, b!, c!])

@@ -24,7 +24,7 @@ import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { LAYOUT_RPC } from './messages.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 
 const SECRET_BYTES = 32
@@ -52,7 +52,7 @@ export type ResealRoot = (sealed: string, from: Uint8Array, to: Uint8Array) => s
 export interface SecretOfficeParts {
   readonly log: LayoutLog
   readonly peers: LayoutPeers
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly driver: ChangeDriver
   readonly timer: Timer
   readonly clock: Clock

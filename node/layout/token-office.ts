@@ -12,7 +12,7 @@ import type { ChangeDriver } from './change-driver.ts'
 import { decideEntry } from './entry-change.ts'
 import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
-import type { Proposer } from './proposer.ts'
+import type { LayoutProposer } from './proposer.ts'
 import type { Timer } from './timer.ts'
 import { encodeToken, tokenVerifier, withNode } from './token-codec.ts'
 
@@ -30,7 +30,7 @@ export interface TokenOptions {
 
 export interface TokenOfficeParts {
   readonly log: LayoutLog
-  readonly proposer: Proposer
+  readonly proposer: LayoutProposer
   readonly driver: ChangeDriver
   readonly timer: Timer
   readonly clock: Clock

@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import { LAYOUT_RPC, prepareMessage, voteAnswer, type VoteAnswer } from './messages.ts'
 import { earlierLayout, storedEntries } from './testing/stored-layout.ts'
-import { World, type FakeNode } from './testing/world.ts'
+import { LayoutWorld, type FakeNode } from './testing/world.ts'
 
 const HOUR_MS = 3_600_000
 const LAYOUT = 'layout.json'
 const CHECKED = 'layout-checked.json'
 const VOTE = 'layout-vote.json'
 
-async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+async function cluster(world: LayoutWorld, ...names: string[]): Promise<FakeNode[]> {
   const founder = await world.found(names[0]!)
   const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
   if (joiners.length > 0) {
@@ -31,7 +31,7 @@ function tokenOf(member: FakeNode, uses = 1): Promise<string> {
 
 /** A prepare for the next epoch, as another member sends it. */
 async function prepare(
-  world: World,
+  world: LayoutWorld,
   node: FakeNode,
   from: FakeNode,
   counter: number,
@@ -51,10 +51,10 @@ function edit(node: FakeNode, path: string, change: (text: string) => string): v
 }
 
 async function damaged(damage: (node: FakeNode) => void): Promise<{
-  world: World
+  world: LayoutWorld
   nodes: FakeNode[]
 }> {
-  const world = new World()
+  const world = new LayoutWorld()
   const nodes = await cluster(world, 'a', 'b', 'c')
   const [a, b] = nodes
   expect((await prepare(world, b!, a!, 17)).type).toBe('promised')
@@ -94,7 +94,7 @@ describe.each(DAMAGES)('a vote file that lost %s', (_, damage) => {
 })
 
 test('the only member of a cluster votes all the same: nobody else can have proposed', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const a = await world.found('a')
   a.crash()
   a.files.set(VOTE, utf8('{'))
@@ -105,7 +105,7 @@ test('the only member of a cluster votes all the same: nobody else can have prop
 })
 
 test('and so does the only voter while others learn', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const a = await world.found('a')
   a.holds = true
   const b = await world.node('b')
@@ -124,7 +124,7 @@ test('and so does the only voter while others learn', async () => {
 })
 
 test('files of an earlier program are accepted once and written with a checksum', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b] = await cluster(world, 'a', 'b', 'c')
   await prepare(world, b!, a!, 17)
   b!.crash()
@@ -141,7 +141,7 @@ test('files of an earlier program are accepted once and written with a checksum'
 })
 
 test('a vote of a later epoch than the layout: it was put back from an old copy, no vote', async () => {
-  const world = new World()
+  const world = new LayoutWorld()
   const [a, b] = await cluster(world, 'a', 'b', 'c')
   const old = b!.files.get(LAYOUT)!
   const d = await world.node('d')

@@ -24,7 +24,7 @@
  */
 
 import type { Clock, Logger } from '../env/ports.ts'
-import { allowedDeadShare, planCompaction, type Plan } from './compaction-plan.ts'
+import { allowedDeadShare, planCompaction, type CompactionPlan } from './compaction-plan.ts'
 import { errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
 import type { Store } from './store.ts'
@@ -138,7 +138,7 @@ export class Compaction {
   }
 
   /** What is to be done next. */
-  plan(): Plan {
+  plan(): CompactionPlan {
     const { store, clock, segmentBytes, deadShareMax = 0.4, gainBytesMin = 1 << 20 } = this.options
     const { segment: current } = store.end().end
     const now = clock.monotonicMs()

@@ -19,7 +19,7 @@ import { FreeSpace } from './free-space.ts'
 import type { Manifest } from './manifest.ts'
 import { openSegments, type OpenSegments } from './open-segments.ts'
 import { readMeta, readRecord, readRecordSync, type ReadRecord, SegmentReader } from './read.ts'
-import { Recovery, type Recovered, type ReplayHandlers, type Tail } from './recovery.ts'
+import { LogRecovery, type Recovered, type ReplayHandlers, type Tail } from './recovery.ts'
 import {
   encodeSegmentHeader,
   FIRST_BATCH_AT,
@@ -31,8 +31,8 @@ import {
   type LogEnd,
 } from './segment.ts'
 import { overwriteSegment, truncateSegment } from './segment-file.ts'
-import { isRefusal, trusted, unlessRefused, UntrustedDisk } from './trusted.ts'
-import type { LogPosition, LogRecord, Loss, NewRecord } from './types.ts'
+import { isLogRefusal, trusted, unlessRefused, UntrustedDisk } from './trusted.ts'
+import type { LogPosition, LogRecord, LogLoss, NewRecord } from './types.ts'
 
 /** A batch that has grown to this is closed, so that no flush takes long. */
 const BATCH_BYTES_MAX = 16 << 20
@@ -116,7 +116,7 @@ export class Log {
   }
 
   /** What is seen to be lost before anything is read. */
-  get losses(): readonly Loss[] {
+  get losses(): readonly LogLoss[] {
     return this.opened.losses
   }
 
@@ -130,7 +130,7 @@ export class Log {
   ): Promise<void> {
     assert(this.state === 'recovering')
     const { proven } = this.manifest
-    const recovery = new Recovery({
+    const recovery = new LogRecovery({
       files: this.files,
       logId: this.logId,
       from,
@@ -472,7 +472,7 @@ export class Log {
     // What is appended while this one is taken back begins where the log is flushed, not behind it.
     this.writing = undefined
     let refusal: LogError
-    if (isRefusal(error)) {
+    if (isLogRefusal(error)) {
       const code = isNoSpace(error) ? 'DISK_FULL' : 'READ_ONLY'
       refusal = new LogError(code, 'nothing was appended', { cause: error })
       if (code === 'READ_ONLY') this.state = 'read-only'

@@ -1,25 +1,25 @@
 /** What a start finds to be lost, written down before anything goes on (D8). */
 
-import type { Damage, Loss, StoreOptions } from './types.ts'
+import type { Damage, LogLoss, StoreOptions } from './types.ts'
 
 /** Of damage, what is told even where it loses nothing new: so that it can be known again. */
-export const PLACES_MAX = 64
+export const LOSS_PLACES_MAX = 64
 
-export class Losses {
-  readonly all: Loss[] = []
-  readonly #forgot: (losses: readonly Loss[]) => Promise<void>
-  #pending: Loss[] = []
+export class LogLosses {
+  readonly all: LogLoss[] = []
+  readonly #forgot: (losses: readonly LogLoss[]) => Promise<void>
+  #pending: LogLoss[] = []
   /** What is written down: a log that is damaged in a thousand places need not be said a thousand times. */
   readonly #partitions = new Set<number>()
   #everything = false
   #mark = false
   #places = 0
 
-  constructor(forgot: (losses: readonly Loss[]) => Promise<void>) {
+  constructor(forgot: (losses: readonly LogLoss[]) => Promise<void>) {
     this.#forgot = forgot
   }
 
-  add(loss: Loss | undefined): void {
+  add(loss: LogLoss | undefined): void {
     if (loss === undefined) return
     this.all.push(loss)
     this.#pending.push(loss)
@@ -39,8 +39,8 @@ export class Losses {
     this.#places += pending.filter(({ place }) => place !== undefined).length
   }
 
-  #isNew({ partitions, mark, place }: Loss): boolean {
-    if (place !== undefined && this.#places < PLACES_MAX) return true
+  #isNew({ partitions, mark, place }: LogLoss): boolean {
+    if (place !== undefined && this.#places < LOSS_PLACES_MAX) return true
     if (mark && !this.#mark) return true
     if (this.#everything) return false
     return partitions === 'all' || partitions.some((each) => !this.#partitions.has(each))
@@ -48,7 +48,7 @@ export class Losses {
 }
 
 /** Damage that nobody can name may have been anything. */
-export function lossOf(damage: Damage, options: Pick<StoreOptions, 'lossOf'>): Loss | undefined {
+export function damageLossOf(damage: Damage, options: Pick<StoreOptions, 'lossOf'>): LogLoss | undefined {
   const { identity, segment, offset, lengthBytes } = damage
   const place = { segment, offset, lengthBytes }
   if (identity !== undefined) {

@@ -13,8 +13,8 @@ import {
   segmentOfName,
   segmentPath,
 } from './segment.ts'
-import { isRefusal } from './trusted.ts'
-import type { Loss } from './types.ts'
+import { isLogRefusal } from './trusted.ts'
+import type { LogLoss } from './types.ts'
 
 /** The log's random id, kept beside the segments too, for when the only segment's header is damaged. */
 const ID_PATH = `${LOG_DIRECTORY}/id`
@@ -25,7 +25,7 @@ export interface OpenSegments {
   readonly files: Map<number, DiskFile>
   readonly sizes: Map<number, number>
   readonly manifest: Manifest
-  readonly losses: readonly Loss[]
+  readonly losses: readonly LogLoss[]
   /** Seen now for the first time to be missing. */
   readonly missing: readonly number[]
   /** Makes the manifest say what there is: once the losses are written down (D8). */
@@ -63,7 +63,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
   const known = manifest?.logId ?? id?.logId
   const owner = await ownerOf(files, known, options)
   const missing = [...(manifest?.segments ?? [])].filter((segment) => !files.has(segment))
-  const losses: Loss[] = []
+  const losses: LogLoss[] = []
   const isLost = isMissing(owner, files, manifest, options)
   if (isLost) losses.push(lossOfAll('log-missing', 'the log is gone, and a new one was begun'))
   const logId = isLost ? drawId(options) : (owner ?? drawId(options))
@@ -86,7 +86,7 @@ export async function openSegments(options: OpenSegmentsOptions): Promise<OpenSe
       if (id?.hasManifest === true && equalBytes(id.logId, logId)) return
       await disk.writeFile(ID_PATH, encodeId(logId))
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (!isLogRefusal(error)) throw error
       options.logger.warn({ error: String(error) }, 'the manifest of the log can’t be written yet')
     }
   }
@@ -170,7 +170,7 @@ export function logIsMissing(logId: Uint8Array): LogError {
   )
 }
 
-export function lossOfSegment(segment: number): Loss {
+export function lossOfSegment(segment: number): LogLoss {
   return lossOfAll('segment-missing', `segment ${segment} of the log is missing`)
 }
 
@@ -181,9 +181,9 @@ async function unlisted(
   manifest: ManifestContent | undefined,
   files: Map<number, DiskFile>,
   sizes: Map<number, number>,
-): Promise<Loss[]> {
+): Promise<LogLoss[]> {
   if (manifest === undefined) return []
-  const losses: Loss[] = []
+  const losses: LogLoss[] = []
   for (const [segment, file] of files) {
     if (manifest.segments.has(segment)) continue
     if (segment > manifest.highest && (sizes.get(segment) ?? 0) > SEGMENT_HEADER_BYTES) {
@@ -199,7 +199,7 @@ async function unlisted(
   return losses
 }
 
-function lossOfAll(reason: Loss['reason'], detail: string): Loss {
+function lossOfAll(reason: LogLoss['reason'], detail: string): LogLoss {
   return { partitions: 'all', mark: true, reason, detail }
 }
 

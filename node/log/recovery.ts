@@ -31,7 +31,7 @@ import {
   type LogEnd,
 } from './segment.ts'
 import type { ProvenEnd } from './manifest.ts'
-import type { Damage, Loss, LogPosition, LogRecord, NewRecord } from './types.ts'
+import type { Damage, LogLoss, LogPosition, LogRecord, NewRecord } from './types.ts'
 import { salvageStretch, walkSegment, type WalkedBatch } from './walk.ts'
 import { Window } from './window.ts'
 
@@ -50,7 +50,7 @@ export interface ReplayHandlers {
   /** Without its payload. In log order. */
   record(record: LogRecord, position: LogPosition): void
   damage(damage: Damage): void
-  lost(loss: Loss): void
+  lost(loss: LogLoss): void
   /** All is read: what was lost is to be written down before anything is written. */
   recovered(): Promise<void>
   /** Everything before `end` has been given. */
@@ -77,7 +77,7 @@ export interface RecoveryOptions {
   readonly handlers: ReplayHandlers
 }
 
-export class Recovery {
+export class LogRecovery {
   private readonly files: ReadonlyMap<number, DiskFile>
   private readonly logId: Uint8Array
   private readonly proven: ProvenEnd | undefined

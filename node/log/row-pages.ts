@@ -4,7 +4,7 @@ import type { Clock } from '../env/ports.ts'
 import { sleep, TURN_ROWS_MAX } from '../tools/sleep.ts'
 import type { Store } from './store.ts'
 
-export interface Row {
+export interface IndexRow {
   readonly key: Uint8Array
   readonly row: Uint8Array
 }
@@ -15,10 +15,10 @@ export async function* rowPages(
   clock: Clock,
   start: Uint8Array,
   end: Uint8Array,
-): AsyncGenerator<readonly Row[]> {
+): AsyncGenerator<readonly IndexRow[]> {
   let from = start
   for (;;) {
-    const page: Row[] = []
+    const page: IndexRow[] = []
     store.range(from, end, TURN_ROWS_MAX, (key, row) => {
       page.push({ key: key.slice(), row: row.slice() })
     })

@@ -15,7 +15,7 @@ import { DeadBytes } from './dead-bytes.ts'
 import { errorCode } from './errors.ts'
 import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
-import { Losses, lossOf } from './losses.ts'
+import { LogLosses, damageLossOf } from './losses.ts'
 import type { Memtable } from './memtable.ts'
 import { mergeRange } from './merge-range.ts'
 import { logIsMissing, lossOfSegment } from './open-segments.ts'
@@ -24,7 +24,7 @@ import type { ReadRecord, SegmentReader } from './read.ts'
 import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
 import type {
   Damage,
-  Loss,
+  LogLoss,
   LogPosition,
   LogRecord,
   NewRecord,
@@ -46,7 +46,7 @@ export class Store {
   private readonly memtable: Memtable
   private readonly found: Damage[] = []
   private readonly settled: Damage[] = []
-  private readonly lost: Losses
+  private readonly lost: LogLosses
   private readonly dead: DeadBytes
   /** Of the batch that is being replayed. */
   private replayedBytes = 0
@@ -82,7 +82,7 @@ export class Store {
     })
     this.memtable = this.writer.memtable
     this.dead = new DeadBytes(this.memtable)
-    this.lost = new Losses((losses) => options.forgot?.(losses) ?? Promise.resolve())
+    this.lost = new LogLosses((losses) => options.forgot?.(losses) ?? Promise.resolve())
   }
 
   /**
@@ -165,7 +165,7 @@ export class Store {
   }
 
   /** What this start has found to be lost (D8). */
-  losses(): readonly Loss[] {
+  losses(): readonly LogLoss[] {
     return this.lost.all
   }
 
@@ -457,7 +457,7 @@ export class Store {
         this.found.push(damage)
         this.replayedBytes += damage.lengthBytes
         this.options.logger.error({ ...damage }, 'a part of the log is damaged')
-        if (this.options.isRepaired?.(damage) !== true) this.lost.add(lossOf(damage, this.options))
+        if (this.options.isRepaired?.(damage) !== true) this.lost.add(damageLossOf(damage, this.options))
         if (this.options.applyDamaged !== undefined) {
           this.put(this.options.applyDamaged(damage, this.current))
         }
@@ -502,7 +502,7 @@ export class Store {
     }
   }
 
-  private lose(loss: Loss): void {
+  private lose(loss: LogLoss): void {
     this.options.logger.error({ ...loss }, 'a part of the log is lost')
     this.lost.add(loss)
   }

@@ -16,12 +16,12 @@ export async function trusted(operation: Promise<void>): Promise<void> {
 }
 
 /** The write did not happen, and what was flushed before is as it was: no room, or no writes at all. */
-export function isRefusal(error: unknown): boolean {
+export function isLogRefusal(error: unknown): boolean {
   if (error instanceof UntrustedDisk) return false
   return isNoSpace(error) || errorCode(error) === 'EROFS'
 }
 
 /** For what need not happen now. */
 export function unlessRefused(error: unknown): void {
-  if (!isRefusal(error)) throw error
+  if (!isLogRefusal(error)) throw error
 }

@@ -52,7 +52,7 @@ export interface Damage {
  * What the log knew once and does not know any more (D8). Damage that names a register or a block is
  * none: it shows as FAULTY (D3).
  */
-export interface Loss {
+export interface LogLoss {
   readonly partitions: 'all' | readonly number[]
   /** The ballot mark may be among what was lost (A1). */
   readonly mark: boolean
@@ -185,12 +185,12 @@ export interface StoreOptions {
   applyDamaged?(damage: Damage, current: (key: Uint8Array) => Uint8Array | undefined): RowWrite[]
   /** What is lost by damage that has an identity; undefined where the damage alone tells all (D3). Without
    * an identity everything may be lost. */
-  lossOf?(damage: Damage & { readonly identity: RecordIdentity }): Loss | undefined
+  lossOf?(damage: Damage & { readonly identity: RecordIdentity }): LogLoss | undefined
   /**
    * Writes down durably what was lost (D8). Awaited in `open`, once or more, before the index commits a
    * position behind the damage: so whatever comes in between, the next start finds the damage again.
    */
-  forgot?(losses: readonly Loss[]): Promise<void>
+  forgot?(losses: readonly LogLoss[]): Promise<void>
   /** What this damage lost was compared with the other replicas since, and what came of that is in the log
    * behind it: it is no loss any more (D8). */
   isRepaired?(damage: Damage): boolean

@@ -1,7 +1,7 @@
 /** Budgets of one connection under a clock that the test moves; strangers.test.ts has them on real sockets. */
 
 import { expect, test } from 'vitest'
-import { ManualClock } from './testing/fake-stream.ts'
+import { StreamClock } from './testing/fake-stream.ts'
 import { FrameBudget } from './frame-budget.ts'
 import type { MuxedStream } from './frame-budget.ts'
 import { KIB, MEMBER_ALLOWANCE, STRANGER_ALLOWANCE, STRANGER_STREAMS } from './limits.ts'
@@ -9,7 +9,7 @@ import { openedAndReset, SYN, yamuxFrame } from './testing/raw-peer.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 function budgetOf(dialled = false) {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const world = { isMember: false, streams: [] as MuxedStream[] }
   const strangersStreams = new TokenBucket(clock, STRANGER_STREAMS)
   const make = (): FrameBudget =>

@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test } from 'vitest'
 import { groupOfAddress } from './address-group.ts'
-import { ManualClock } from './testing/fake-stream.ts'
+import { StreamClock } from './testing/fake-stream.ts'
 import { Handshakes } from './handshakes.ts'
 import { ADDRESS_CONNECTS, ADDRESSES_MAX, HANDSHAKES_MAX, STRANGER_CONNECTS } from './limits.ts'
 import { Places } from './places.ts'
@@ -80,7 +80,7 @@ test('a place that was given back is free', () => {
 })
 
 test('a rate lets a burst through, and then as many as time allows', () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const bucket = new TokenBucket(clock, { burst: 3, perSecond: 2 })
   expect([1, 2, 3, 4].map(() => bucket.take())).toEqual([true, true, true, false])
   clock.advance(500)
@@ -91,7 +91,7 @@ test('a rate lets a burst through, and then as many as time allows', () => {
 })
 
 test('strangers from one address come at a rate, members as often as they like', () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const handshakes = new Handshakes(clock, (group) => group === 'member')
   const begin = (group: string): boolean =>
     handshakes.begin({ group, evict: () => {} }) !== undefined
@@ -105,7 +105,7 @@ test('strangers from one address come at a rate, members as often as they like',
 })
 
 test('strangers from ever new addresses come at a rate, too, and take no memory without end', () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const handshakes = new Handshakes(clock, () => false)
   let letIn = 0
   for (let i = 0; i < 3 * ADDRESSES_MAX; i++) {
@@ -115,7 +115,7 @@ test('strangers from ever new addresses come at a rate, too, and take no memory 
 })
 
 test("strangers' handshakes begin one after the other, members' at once", async () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const handshakes = new Handshakes(clock, (group) => group === 'member')
   const begun: string[] = []
   for (const group of ['a', 'b', 'c', 'member']) {

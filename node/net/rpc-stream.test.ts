@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EMPTY_BYTES, utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { NetworkMessage } from '../env/ports.ts'
-import { FakeStream, ManualClock, fakePair } from './testing/fake-stream.ts'
+import { FakeStream, StreamClock, fakePair } from './testing/fake-stream.ts'
 import { FrameKind, FrameReader, encodeFrame } from './framing.ts'
 import { SERVED_BYTES_MAX } from './limits.ts'
 import { RpcStream } from './rpc-stream.ts'
@@ -24,7 +24,7 @@ const timeoutMs = 1_000
 
 function end(
   stream: FakeStream,
-  clock: ManualClock,
+  clock: StreamClock,
   serve: Serve,
   limits: { inFlightBytesMax?: number; servedAtOnceMax?: number } = {},
 ): End {
@@ -57,8 +57,8 @@ async function flow(a: FakeStream, b: FakeStream): Promise<void> {
 async function readyPair(
   serve: Serve = echo,
   limits: { inFlightBytesMax?: number; servedAtOnceMax?: number } = {},
-): Promise<{ a: End; b: End; clock: ManualClock; flow: () => Promise<void> }> {
-  const clock = new ManualClock()
+): Promise<{ a: End; b: End; clock: StreamClock; flow: () => Promise<void> }> {
+  const clock = new StreamClock()
   const [left, right] = fakePair()
   const a = end(left, clock, echo, limits)
   const b = end(right, clock, serve, limits)
@@ -78,7 +78,7 @@ function outcome(call: Promise<NetworkMessage>): Promise<unknown> {
 }
 
 test('ready only when the hello of the other side has come', async () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const [left, right] = fakePair()
   const a = end(left, clock, echo)
   await settled()
@@ -258,7 +258,7 @@ test('a peer that sends too much and reads no answers is no longer read until it
   const [left, right] = fakePair(Infinity)
   const answers: (() => void)[] = []
   const payload = new Uint8Array(MIB)
-  const b = end(right, new ManualClock(), ({ type }) => {
+  const b = end(right, new StreamClock(), ({ type }) => {
     return new Promise((resolve) =>
       answers.push(() => resolve({ type, body: EMPTY_BYTES, payload })),
     )
@@ -316,7 +316,7 @@ test('whatever a peer sends, the stream is reset and the node goes on', async ()
       ),
       async (chunks) => {
         const [left, right] = fakePair(Infinity)
-        const { rpc, events, stats } = end(right, new ManualClock(), echo)
+        const { rpc, events, stats } = end(right, new StreamClock(), echo)
         const call = rpc.call(request('x'), { timeoutMs }).catch(() => {})
         for (const chunk of chunks) if (left.status === 'open') left.send(chunk)
         left.deliver()

@@ -4,7 +4,7 @@ import type { Connection, Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test } from 'vitest'
 import type { Logger } from '../env/ports.ts'
-import { ManualClock } from './testing/fake-stream.ts'
+import { StreamClock } from './testing/fake-stream.ts'
 import { STRANGER_CONNECTIONS_MAX, STRANGER_IDLE_MS, STRANGER_LIFETIME_MS } from './limits.ts'
 import { Strangers } from './strangers.ts'
 
@@ -34,7 +34,7 @@ class FakeConnection {
 }
 
 function world() {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   const strangers = new Strangers({} as Libp2p, clock, silent)
   const meet = (connection: FakeConnection): FakeConnection => {
     strangers.onConnection(connection as unknown as Connection)

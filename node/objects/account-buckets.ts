@@ -19,13 +19,13 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { changeAccount, readAccount, type AccountPlace } from './account-record.ts'
 import { BUCKET_CREATING, BUCKET_DELETED, sameIncarnation } from './bucket-record.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 
 const INTENT_PATIENCE_MS = 60_000
 const LOOK_AT_ONCE = 16
 
 export interface AccountBucketsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly clock: Clock
   readonly keyspace: () => Keyspace
   /** Of accounts without a limit of their own. */

@@ -6,10 +6,10 @@ import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import { systemRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 
 export interface AccountPlace {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly keyspace: () => Keyspace
   readonly accountId: string
 }

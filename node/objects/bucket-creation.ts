@@ -19,14 +19,14 @@ import {
   recordOf,
   sameIncarnation,
 } from './bucket-record.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 
 /** So long what may or may not have happened is tried again; each step may be done twice. */
 const DOUBT_MS = 6_000
 const ATTEMPTS = 4
 
 export interface BucketCreationOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly clock: Clock
   readonly random: Random
   readonly list: AccountBuckets

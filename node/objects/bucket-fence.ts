@@ -7,14 +7,14 @@ import { metadataPartition } from '../../protocol/keyspace/key.ts'
 import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { Bucket } from './bucket.ts'
-import type { Placement } from '../quorum/registers.ts'
+import type { ReplicaPlacement } from '../quorum/registers.ts'
 
 const RAISE_TIMEOUT_MS = 4_000
 const ATTEMPTS = 4
 
 export interface FenceRaiserOptions {
   readonly peers: Peers
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly partitionBits: () => number
 }
 

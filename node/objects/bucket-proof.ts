@@ -15,15 +15,15 @@ import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Peers } from '../quorum/peers.ts'
 import { Bucket } from './bucket.ts'
-import type { Placement, Registers } from '../quorum/registers.ts'
+import type { ReplicaPlacement, RegisterClient } from '../quorum/registers.ts'
 
 /** Shards that are asked at the same time: one answer is enough. */
 const SHARDS_ASKED = 3
 
 export interface BucketProofOptions {
-  readonly registers: Pick<Registers, 'read'>
+  readonly registers: Pick<RegisterClient, 'read'>
   readonly peers: Pick<Peers, 'self' | 'connected'>
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly partitionBits: () => number
 }
 

@@ -59,7 +59,7 @@ export function sameIncarnation(
   return byteString(a.incarnation) === byteString(b.incarnation)
 }
 
-export function infoOf(record: BucketRecord): BucketInfo {
+export function bucketInfoOf(record: BucketRecord): BucketInfo {
   return {
     name: record.name,
     ownerAccount: record.ownerAccount,

@@ -5,7 +5,7 @@ import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { bucketId, type BucketId } from '../../protocol/ids.ts'
 import type { Fence } from '../../protocol/register/types.ts'
 import type { BucketInfo } from '../../gateway/port/backend.ts'
-import { infoOf } from './bucket-record.ts'
+import { bucketInfoOf } from './bucket-record.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 
 /** It is its own fence: `refresh` reads it again. */
@@ -58,6 +58,6 @@ export class Bucket implements FenceSource {
   }
 
   info(): BucketInfo {
-    return infoOf(this.#record)
+    return bucketInfoOf(this.#record)
   }
 }

@@ -38,14 +38,14 @@ import {
   BUCKET_DELETING,
   BUCKET_LIVE,
   bucketValue,
-  infoOf,
+  bucketInfoOf,
   recordOf,
   sameIncarnation,
   settingsOf,
   withChange,
 } from './bucket-record.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { Placement, Registers } from '../quorum/registers.ts'
+import type { ReplicaPlacement, RegisterClient } from '../quorum/registers.ts'
 import { sleep } from '../tools/sleep.ts'
 
 /** Cached records: the least recently used go. */
@@ -67,9 +67,9 @@ const CHANGE_ATTEMPTS = 4
 const READ_PATIENCE_MS = 300
 
 export interface BucketsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly peers: Peers
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly clock: Clock
   readonly random: Random
   readonly partitionBits: () => number
@@ -152,7 +152,7 @@ export class Buckets {
 
   /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
   async head(context: RequestContext, name: string): Promise<BucketInfo> {
-    return infoOf(await this.#readOrProve(context, name))
+    return bucketInfoOf(await this.#readOrProve(context, name))
   }
 
   /** For the decision about a request (T7). Throws NoSuchBucket, else Unavailable. */
@@ -213,7 +213,7 @@ export class Buckets {
     const record = await this.#creation.create(context, request)
     this.#access.drop(record.name)
     // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
-    return record.state === BUCKET_LIVE ? this.#remember(record, began).info() : infoOf(record)
+    return record.state === BUCKET_LIVE ? this.#remember(record, began).info() : bucketInfoOf(record)
   }
 
   async delete(context: RequestContext, name: string): Promise<void> {
@@ -258,7 +258,7 @@ export class Buckets {
           if (!live.has(record.name)) continue
         }
         if (buckets.length === request.limit) return { buckets, next: buckets.at(-1)!.name }
-        buckets.push(infoOf(record))
+        buckets.push(bucketInfoOf(record))
       }
     }
     return { buckets }
@@ -289,7 +289,7 @@ export class Buckets {
         const began = this.#begin()
         const record = await this.#readOrProve(context, name)
         const bucket = this.#remember(record, began)
-        return { value: { bucket, info: infoOf(record), settings: settingsOf(record) }, sinceMs }
+        return { value: { bucket, info: bucketInfoOf(record), settings: settingsOf(record) }, sinceMs }
       })
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === 'NoSuchBucket') throw error

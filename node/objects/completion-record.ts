@@ -22,7 +22,7 @@ import {
   type FencedPlace,
   type UploadPlace,
 } from './upload-record.ts'
-import { checksumTypeOf, headersOf, unpaired, versionOf } from './versions.ts'
+import { checksumTypeOf, objectHeadersOf, unpaired, versionRecordOf } from './versions.ts'
 
 export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }
 
@@ -74,7 +74,7 @@ export function completing(
   const storage = parts.map((part) => storageOf(part, algorithm))
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
   const long = lengthOf(storage) > PARTS_INLINE_BYTES_MAX
-  const result = versionOf(headersOf(before), sealed, {
+  const result = versionRecordOf(objectHeadersOf(before), sealed, {
     sizeBytes,
     storage: long ? [] : storage,
     manifest: long ? bytesOf(attempt) : new Uint8Array(0),

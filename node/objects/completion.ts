@@ -45,12 +45,12 @@ import {
   type CompletionResult,
 } from './completion-record.ts'
 import type { Objects } from './objects.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadParts } from './upload-parts.ts'
 import {
   attemptOf,
-  dataIdsOf,
+  uploadDataIds,
   isCompleting,
   isSameRequest,
   noSuchUpload,
@@ -60,7 +60,7 @@ import {
   UPLOAD_COMPLETED,
   UPLOAD_OPEN,
   uploadInfoOf,
-  uploadOf,
+  uploadRecordOf,
   uploadValue,
   type FencedPlace,
   type UploadPlace,
@@ -72,7 +72,7 @@ const ATTEMPTS = 4
 
 export interface CompletionOptions {
   readonly partBytesMin?: number | undefined
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly objects: Objects
   readonly bodies: Bodies
   readonly parts: UploadParts
@@ -186,7 +186,7 @@ export class Completion {
         fence: place.fence,
         block,
         change: (value) =>
-          uploadOf(value)?.state === UPLOAD_OPEN
+          uploadRecordOf(value)?.state === UPLOAD_OPEN
             ? { write: uploadValue(record, block) }
             : { keep: true },
       })
@@ -312,7 +312,7 @@ export class Completion {
       key: place.register,
       fence: place.fence,
       change: (value) => {
-        const record = uploadOf(value)
+        const record = uploadRecordOf(value)
         if (value === undefined || record === undefined || !isCompleting(record, attempt)) {
           return { keep: true }
         }
@@ -322,7 +322,7 @@ export class Completion {
         return { write: { ...uploadValue(next), blocks } }
       },
     })
-    return uploadOf(outcome.type === 'written' ? outcome.value : outcome.current?.value)
+    return uploadRecordOf(outcome.type === 'written' ? outcome.value : outcome.current?.value)
   }
 
   /** The version as it came to be: its ticket has left the object. */
@@ -368,7 +368,7 @@ export class Completion {
     storage: readonly StorageRecord[],
   ): Promise<boolean> {
     const { parts } = this.#options
-    const wanted = dataIdsOf(storage)
+    const wanted = uploadDataIds(storage)
     const expected = storage.length + 1
     for await (const { part } of parts.walk(context, place.fence, place, { expected })) {
       if (part.storage !== undefined) wanted.delete(byteString(part.storage.dataId))
@@ -381,7 +381,7 @@ export class Completion {
       key: place.register,
       fence: place.fence,
     })
-    return uploadOf(accepted?.value)
+    return uploadRecordOf(accepted?.value)
   }
 }
 

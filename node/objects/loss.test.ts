@@ -6,7 +6,7 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import { Loss } from './loss.ts'
+import { LossCheck } from './loss.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
 const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))
@@ -18,9 +18,9 @@ function lossOf(
   holders: Set<NodeId>,
   answered: (node: NodeId) => void = () => {},
   silent?: NodeId,
-): { loss: Loss; asked: NodeId[] } {
+): { loss: LossCheck; asked: NodeId[] } {
   const asked: NodeId[] = []
-  const loss = new Loss({
+  const loss = new LossCheck({
     peers: {
       getOwnedBlock: (to) => {
         asked.push(to)

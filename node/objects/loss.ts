@@ -11,9 +11,9 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { Placement } from '../quorum/registers.ts'
+import type { ReplicaPlacement } from '../quorum/registers.ts'
 
-type Places = Pick<Placement, 'sets' | 'sources'>
+type Places = Pick<ReplicaPlacement, 'sets' | 'sources'>
 
 const CALL_TIMEOUT_MS = 4_000
 
@@ -25,10 +25,10 @@ export interface LossOptions {
       options: { timeoutMs: number },
     ): Promise<OwnedBlock | undefined>
   }
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
 }
 
-export class Loss {
+export class LossCheck {
   readonly #options: LossOptions
 
   constructor(options: LossOptions) {

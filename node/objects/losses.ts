@@ -2,7 +2,7 @@
 
 import type { BlockKey, BucketId, RegisterKey } from '../../protocol/ids.ts'
 
-export interface Losses {
+export interface BlockLosses {
   /** Every replica was asked for the block, and none has it. */
   isLost(block: BlockKey): Promise<boolean>
   /** A register still named a lost block when it was read after that. */
@@ -16,4 +16,4 @@ export interface Losses {
   ): void
 }
 
-export const NO_LOSSES: Losses = { isLost: () => Promise.resolve(false), note: () => {} }
+export const NO_LOSSES: BlockLosses = { isLost: () => Promise.resolve(false), note: () => {} }

@@ -9,15 +9,15 @@ import { chainOf } from '../../protocol/keyspace/owner.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import type { ObjectReader } from '../../gateway/port/backend.ts'
 import {
-  bytesLike,
-  context,
+  memoryBytes,
+  memoryContext,
   MemoryObjects,
-  PARTITION_BITS,
-  textOf,
+  MEMORY_PARTITION_BITS,
+  memoryText,
 } from './testing/memory-objects.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadPlace } from './upload-record.ts'
-import { versionOf } from './versions.ts'
+import { versionRecordOf } from './versions.ts'
 
 const KEY = 'key'
 const ENABLED = 1
@@ -25,7 +25,7 @@ const SUSPENDED = 2
 
 function get(world: MemoryObjects, versionId?: string): Promise<ObjectReader> {
   const request = { bucket: 'bucket', key: KEY, versionId, withData: true }
-  return world.objects.get(context(), request)
+  return world.objects.get(memoryContext(), request)
 }
 
 async function bodyOf(reader: ObjectReader): Promise<string> {
@@ -37,9 +37,9 @@ async function bodyOf(reader: ObjectReader): Promise<string> {
 describe('released data (G5)', () => {
   test('what an overwrite and a delete take out, when nobody can propose it any more', async () => {
     const world = new MemoryObjects()
-    await world.put(KEY, bytesLike('packed'))
+    await world.put(KEY, memoryBytes('packed'))
     const first = await world.references(KEY)
-    await world.put(KEY, bytesLike('blocks', 200_000))
+    await world.put(KEY, memoryBytes('blocks', 200_000))
     expect(world.releasedIds()).toEqual([...first])
     expect(world.released[0]).toMatchObject({ settled: true, packed: true, sizeBytes: 6 })
     const second = await world.references(KEY)
@@ -47,7 +47,7 @@ describe('released data (G5)', () => {
     expect(world.releasedIds().slice(1)).toEqual([...second])
     expect(world.released[1]).toMatchObject({ settled: true, packed: false, sizeBytes: 200_000 })
     for (const { owner } of world.released) {
-      expect(chainOf(owner, PARTITION_BITS)).toEqual({
+      expect(chainOf(owner, MEMORY_PARTITION_BITS)).toEqual({
         object: world.objects.key(world.bucket, KEY),
       })
     }
@@ -58,29 +58,29 @@ describe('released data (G5)', () => {
     const { attempts } = world
     const begin = attempts.begin.bind(attempts)
     attempts.begin = () => ({ ...begin(), end: () => {} })
-    await world.put(KEY, bytesLike('one'))
-    await world.put(KEY, bytesLike('two'))
+    await world.put(KEY, memoryBytes('one'))
+    await world.put(KEY, memoryBytes('two'))
     expect(world.released).toMatchObject([{ settled: false }])
   })
 
   test('is not settled when only the last of several calls knew that it was over', async () => {
     const world = new MemoryObjects()
-    await world.put(KEY, bytesLike('one'))
+    await world.put(KEY, memoryBytes('one'))
     world.memory.lost = 1
     let asked = 0
     world.attempts.isOver = () => ++asked > 1
-    await world.put(KEY, bytesLike('two'))
+    await world.put(KEY, memoryBytes('two'))
     expect(asked).toBeGreaterThan(1)
     expect(world.released).toMatchObject([{ settled: false }])
   })
 
   test('of a write whose condition fails: its blocks, at once, since nobody was told of them', async () => {
     const world = new MemoryObjects()
-    await world.put(KEY, bytesLike('there'))
+    await world.put(KEY, memoryBytes('there'))
     const wrong = { ifMatch: ['another'] }
-    await expect(world.put(KEY, bytesLike('x'), wrong)).rejects.toThrow('PreconditionFailed')
+    await expect(world.put(KEY, memoryBytes('x'), wrong)).rejects.toThrow('PreconditionFailed')
     expect(world.released).toEqual([])
-    await expect(world.put(KEY, bytesLike('x', 99_999), wrong)).rejects.toThrow(
+    await expect(world.put(KEY, memoryBytes('x', 99_999), wrong)).rejects.toThrow(
       'PreconditionFailed',
     )
     expect(world.released).toMatchObject([{ settled: true, packed: false, sizeBytes: 99_999 }])
@@ -89,7 +89,7 @@ describe('released data (G5)', () => {
   test('of a write that is in doubt: to be asked about', async () => {
     const world = new MemoryObjects()
     world.memory.change = () => Promise.reject(new Error('no answer'))
-    await expect(world.put(KEY, bytesLike('x'))).rejects.toThrow('no answer')
+    await expect(world.put(KEY, memoryBytes('x'))).rejects.toThrow('no answer')
     expect(world.released).toMatchObject([{ settled: false, packed: true, sizeBytes: 1 }])
     expect(world.attempts.isOver(world.released[0]!.dataId)).toBe(true)
   })
@@ -106,14 +106,14 @@ describe('released data (G5)', () => {
     const ticket = new Uint8Array(32).fill(7)
     const headers = { system: {}, user: {}, storageClass: 'STANDARD' }
     const body = { sizeBytes: 10, storage: [], manifest: bytesOf(manifest!), uploadId }
-    const version = versionOf(headers, { etag: 'whole', checksums: {} }, body)
+    const version = versionRecordOf(headers, { etag: 'whole', checksums: {} }, body)
     const place = { object: register, fence: bucket } as unknown as UploadPlace
-    await new Tickets(memory.registers).admit(context(), place, ticket)
-    const written = await objects.writeCompleted(context(), bucket, register, { version, ticket })
+    await new Tickets(memory.registers).admit(memoryContext(), place, ticket)
+    const written = await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })
     expect(written).toMatchObject({ versionId: 'null', versioned: false })
     expect(await world.references(KEY)).toEqual(new Set([manifest, ...parts]))
     // Asked for again: the very same answer.
-    expect(await objects.writeCompleted(context(), bucket, register, { version, ticket })).toEqual(
+    expect(await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })).toEqual(
       written,
     )
     await world.delete(KEY)
@@ -121,10 +121,10 @@ describe('released data (G5)', () => {
     expect(world.releasedIds()).toEqual([...parts, manifest])
     for (const { owner, settled } of world.released) {
       expect(settled).toBe(false)
-      expect(chainOf(owner, PARTITION_BITS)).toMatchObject({ object: register })
-      expect(chainOf(owner, PARTITION_BITS)?.upload).toBeDefined()
+      expect(chainOf(owner, MEMORY_PARTITION_BITS)).toMatchObject({ object: register })
+      expect(chainOf(owner, MEMORY_PARTITION_BITS)?.upload).toBeDefined()
     }
-    expect(await objects.writeCompleted(context(), bucket, register, { version, ticket })).toBe(
+    expect(await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })).toBe(
       'gone',
     )
   })
@@ -156,9 +156,9 @@ describe('released data (G5)', () => {
           Object.assign(world.memory, { lost, chosen })
           world.setVersioning(type === 'suspend' ? SUSPENDED : ENABLED)
           if (type === 'put' || type === 'suspend') {
-            ids.push((await world.put(KEY, bytesLike(`${ids.length}`))).versionId)
+            ids.push((await world.put(KEY, memoryBytes(`${ids.length}`))).versionId)
           } else if (type === 'big') {
-            ids.push((await world.put(KEY, bytesLike('big', 70_000))).versionId)
+            ids.push((await world.put(KEY, memoryBytes('big', 70_000))).versionId)
           } else if (type === 'delete') await world.delete(KEY)
           else if (type === 'null') await world.delete(KEY, 'null')
           else if (ids.length > 0) await world.delete(KEY, ids.splice(at % ids.length, 1)[0])
@@ -184,7 +184,7 @@ describe('pages', () => {
   test('a version deep in them is read, deleted, and the path to it is rewritten', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
-    for (let i = 0; i < 150; i++) ids.push((await world.put(KEY, bytesLike(`${i}`))).versionId)
+    for (let i = 0; i < 150; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
     world.read.length = 0
     expect(await bodyOf(await get(world, ids[3]))).toBe('3')
     expect(world.read.length).toBeLessThan(5)
@@ -192,13 +192,13 @@ describe('pages', () => {
     world.free()
     await expect(get(world, ids[3])).rejects.toThrow('NoSuchVersion')
     expect(await bodyOf(await get(world, ids[4]))).toBe('4')
-    expect(textOf(bytesLike(await bodyOf(await get(world))))).toBe('149')
+    expect(memoryText(memoryBytes(await bodyOf(await get(world))))).toBe('149')
   })
 
   test('that are replaced while they are read: the register is read again (R4)', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
-    for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, bytesLike(`${i}`))).versionId)
+    for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
     const { memory } = world
     const read = memory.read.bind(memory)
     let others = 1
@@ -222,7 +222,7 @@ describe('pages', () => {
       world.free()
     }
     await world.delete(KEY, ids[2])
-    const left = await world.objects.listVersions(context(), {
+    const left = await world.objects.listVersions(memoryContext(), {
       bucket: 'bucket',
       prefix: '',
       limit: 1_000,
@@ -235,7 +235,7 @@ describe('pages', () => {
   test('that stay out of reach: unavailable, and nothing has changed', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
-    for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, bytesLike(`${i}`))).versionId)
+    for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
     const register = world.objects.key(world.bucket, KEY)
     const value = world.memory.values.get(register)
     const blocks = new Map(world.memory.blocks)
@@ -244,7 +244,7 @@ describe('pages', () => {
     await expect(get(world, ids[2])).rejects.toMatchObject({ code: 'Unavailable' })
     expect(world.memory.values.get(register)).toBe(value)
     // Writes go on regardless.
-    await world.put(KEY, bytesLike('more'))
+    await world.put(KEY, memoryBytes('more'))
     for (const [key, bytes] of blocks) world.memory.blocks.set(key, bytes)
     await world.delete(KEY, ids[2])
     await expect(get(world, ids[2])).rejects.toThrow('NoSuchVersion')
@@ -254,11 +254,11 @@ describe('pages', () => {
     const world = new MemoryObjects(ENABLED)
     const register = world.objects.key(world.bucket, KEY)
     world.memory.chosen = false
-    for (let i = 0; i < 12; i++) await world.put(KEY, bytesLike(`${i}`))
+    for (let i = 0; i < 12; i++) await world.put(KEY, memoryBytes(`${i}`))
     // All twelve packed blocks are still demanded of whoever accepts.
     expect(world.memory.values.get(register)?.blocks).toHaveLength(12)
     world.memory.chosen = true
-    await world.put(KEY, bytesLike('more'))
+    await world.put(KEY, memoryBytes('more'))
     expect(world.memory.values.get(register)?.blocks).toHaveLength(2)
     expect(objectOf(world.memory.values.get(register)).pages).toHaveLength(1)
   })
@@ -266,12 +266,12 @@ describe('pages', () => {
 
 test('a body whose blocks are gone: replaced, when the object is another by now (R4)', async () => {
   const world = new MemoryObjects()
-  await world.put(KEY, bytesLike('old', 100_000))
+  await world.put(KEY, memoryBytes('old', 100_000))
   const reader = await get(world)
   world.written.clear()
   await expect(bodyOf(reader)).rejects.toMatchObject({ code: 'Unavailable' })
   await expect(bodyOf(reader)).rejects.not.toBeInstanceOf(ReplacedError)
-  await world.put(KEY, bytesLike('new'))
+  await world.put(KEY, memoryBytes('new'))
   await expect(bodyOf(reader)).rejects.toBeInstanceOf(ReplacedError)
 })
 
@@ -290,6 +290,6 @@ test('the setting that is obeyed is the one of the generation that is sent (T8)'
         return request.change(...state)
       },
     })
-  const { versionId } = await world.put(KEY, bytesLike('a'))
+  const { versionId } = await world.put(KEY, memoryBytes('a'))
   expect({ generation, versionId }).toEqual({ generation: 0, versionId: 'null' })
 })

@@ -30,15 +30,15 @@ import { isLacking, pageIdOf, type Lacking, type PageTools } from '../../protoco
 import { dataIdsOf, type Edited } from '../../protocol/object/versions.ts'
 import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { Attempt } from '../replica/attempts.ts'
+import type { WriteAttempt } from '../replica/attempts.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'
 import { internalContext } from '../tools/internal-context.ts'
-import type { Losses } from './losses.ts'
+import type { BlockLosses } from './losses.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Pages } from './pages.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import { releasedParts, releasedStorage, releasedVersion } from './released.ts'
 
@@ -56,7 +56,7 @@ export interface EditInput {
 }
 
 /** Called again on each retry. Undefined: nothing is to be changed. */
-export type Edit = (input: EditInput) => Edited | Lacking | undefined
+export type ObjectEdit = (input: EditInput) => Edited | Lacking | undefined
 
 export type EditOutcome =
   | { readonly type: 'written'; readonly record: ObjectRecord; readonly versioning: number }
@@ -68,12 +68,12 @@ export type EditOutcome =
     }
 
 export interface ObjectChangesOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly bodies: Bodies
   readonly pages: Pages
   readonly reclaim: Reclaim
   readonly partitionBits: () => number
-  readonly losses: Pick<Losses, 'isLost'>
+  readonly losses: Pick<BlockLosses, 'isLost'>
 }
 
 /** What one call of the edit came to. */
@@ -99,12 +99,12 @@ export class ObjectChanges {
     this.#options = options
   }
 
-  /** `block`: the packed block of the version that the edit writes. Throws as Registers.change. */
+  /** `block`: the packed block of the version that the edit writes. Throws as RegisterClient.change. */
   async run(
     context: RequestContext,
     bucket: Bucket,
     key: RegisterKey,
-    edit: Edit,
+    edit: ObjectEdit,
     block?: OwnedBlock,
   ): Promise<EditOutcome> {
     const change = new ObjectChange(this.#options, bucket, key, edit)
@@ -119,15 +119,15 @@ export class ObjectChanges {
 class ObjectChange {
   readonly #options: ObjectChangesOptions
   readonly #key: RegisterKey
-  readonly #edit: Edit
+  readonly #edit: ObjectEdit
   readonly #fence: PinnedFence
   readonly #known = new Map<DataId, PageRecord>()
   readonly #sizes = new Map<DataId, number>()
-  readonly #attempts: Attempt[] = []
+  readonly #attempts: WriteAttempt[] = []
   readonly #plans: Plan[] = []
   #chosen: Plan | undefined
 
-  constructor(options: ObjectChangesOptions, bucket: Bucket, key: RegisterKey, edit: Edit) {
+  constructor(options: ObjectChangesOptions, bucket: Bucket, key: RegisterKey, edit: ObjectEdit) {
     this.#options = options
     this.#key = key
     this.#edit = edit
@@ -175,7 +175,7 @@ class ObjectChange {
     )
   }
 
-  #apply(value: RegisterValue | undefined, chosen: boolean, draw: () => DataId): ReturnType<Edit> {
+  #apply(value: RegisterValue | undefined, chosen: boolean, draw: () => DataId): ReturnType<ObjectEdit> {
     const { versioning } = this.#fence
     const pages = { known: this.#known, draw }
     return this.#edit({ record: objectOf(value), versioning, pages, chosen })

@@ -21,18 +21,18 @@ import type {
   ListVersionsRequest,
 } from '../../gateway/port/backend.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { Losses } from './losses.ts'
+import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister, ListWalk } from '../quorum/lister.ts'
 import { GoneError, type Pages } from './pages.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { listedOf, listedVersionOf } from './versions.ts'
 
 export interface ObjectListsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly lister: Lister
   readonly pages: Pages
-  readonly losses: Pick<Losses, 'isLost'>
+  readonly losses: Pick<BlockLosses, 'isLost'>
   readonly partitionBits: () => number
 }
 

@@ -18,18 +18,18 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { Bodies } from '../quorum/body.ts'
 import { MissingBlockError } from '../quorum/missing-block.ts'
 import { dataLost } from './loss.ts'
-import type { Losses } from './losses.ts'
+import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
 import { GoneError, type Pages } from './pages.ts'
 import type { PackedBlock } from '../replica/host-replies.ts'
-import type { Registers } from '../quorum/registers.ts'
-import { infoOf, versionIdText } from './versions.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
+import { objectInfoOf, versionIdText } from './versions.ts'
 
 export interface ObjectReadsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly bodies: Bodies
   readonly pages: Pages
-  readonly losses: Losses
+  readonly losses: BlockLosses
 }
 
 interface Asked {
@@ -85,7 +85,7 @@ export class ObjectReads {
     const record = objectOf(accepted?.value)
     const version = await this.#readable(context, key, record, name, versionId)
     const storage = await this.#storage(context, key, version, block)
-    const info = infoOf(name, version, storage)
+    const info = objectInfoOf(name, version, storage)
     const versioned = bucket.record.versioning !== VERSIONING.never
     const read = (start: number, end: number): AsyncIterable<Uint8Array> => {
       const chunks = this.#options.bodies.read(context, storage, partitionOfKey(key), start, end)

@@ -24,7 +24,7 @@ import {
   withDeleteMarker,
   withoutVersion,
   withVersion,
-  type Surroundings,
+  type VersionNeighbours,
 } from '../../protocol/object/versions.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type {
@@ -45,7 +45,7 @@ import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies, WrittenBody } from '../quorum/body.ts'
 import type { Replicator } from '../quorum/replicator.ts'
 import type { Clock, Random } from '../env/ports.ts'
-import { NO_LOSSES, type Losses } from './losses.ts'
+import { NO_LOSSES, type BlockLosses } from './losses.ts'
 import { NO_RECLAIM, type Reclaim } from './reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Buckets } from './buckets.ts'
@@ -54,12 +54,12 @@ import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts
 import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { releasedStorage } from './released.ts'
-import { versionIdText, versionOf } from './versions.ts'
+import { versionIdText, versionRecordOf } from './versions.ts'
 
 export interface ObjectsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly buckets: Buckets
   readonly bodies: Bodies
   readonly replicator: Replicator
@@ -70,7 +70,7 @@ export interface ObjectsOptions {
   /** Default: nothing is ever freed. */
   readonly reclaim?: Reclaim | undefined
   /** Default: nothing is ever lost. */
-  readonly losses?: Losses | undefined
+  readonly losses?: BlockLosses | undefined
 }
 
 interface Named {
@@ -116,7 +116,7 @@ export class Objects {
     const owner = ownedByObject(key)
     const written = await bodies.write(context, request.body, owner)
     const { sealed, storage, sizeBytes, packed, attempt } = written
-    const version = versionOf(request.headers, sealed, {
+    const version = versionRecordOf(request.headers, sealed, {
       sizeBytes,
       storage,
       manifest: new Uint8Array(0),
@@ -301,7 +301,7 @@ export class Objects {
   }
 
   /** What an edit needs besides its input, drawn once for the operation (T5). */
-  #surroundings(): (input: EditInput) => Surroundings {
+  #surroundings(): (input: EditInput) => VersionNeighbours {
     const random = this.#options.random.bytes(VERSION_RANDOM_BYTES)
     const nowMs = this.#options.clock.nowMs()
     return ({ versioning, pages, chosen }) => ({

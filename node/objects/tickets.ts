@@ -10,13 +10,13 @@ import {
   withTicket,
 } from '../../protocol/object/object.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import type { UploadPlace } from './upload-record.ts'
 
 export class Tickets {
-  readonly #registers: Registers
+  readonly #registers: RegisterClient
 
-  constructor(registers: Registers) {
+  constructor(registers: RegisterClient) {
     this.#registers = registers
   }
 

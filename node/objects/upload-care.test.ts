@@ -6,8 +6,8 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart } from '../../gateway/port/backend.ts'
 import {
   ABORT_AFTER_DAYS,
-  codeOf,
-  context,
+  failureOf,
+  uploadContext,
   MemoryUploads,
   MIB5,
   NAMED,
@@ -112,7 +112,7 @@ describe('what a completion leaves', () => {
     expect(world.partRecords).toEqual([])
     expect(releasedIds()).toEqual([unnamed])
     expect(world.uploadRecords[0]?.result?.manifest).toHaveLength(0)
-    const { info } = await world.objects.get(context(), { ...NAMED, withData: false })
+    const { info } = await world.objects.get(uploadContext(), { ...NAMED, withData: false })
     expect(info.parts).toHaveLength(70)
     // Ticket and manifest are one attempt.
     expect(world.objectRecords[0]?.versions[0]?.manifest).toHaveLength(24)
@@ -142,11 +142,11 @@ describe('what a completion leaves', () => {
     await settle()
     world.nowMs += DAY_MS - 10
     await world.care()
-    expect(await codeOf(world.complete(parts))).toBe('ok')
+    expect(await failureOf(world.complete(parts))).toBe('ok')
     world.nowMs += 1_000
     await world.care()
     expect(world.uploadRecords).toEqual([])
-    expect(await codeOf(world.complete(parts))).toBe('NoSuchUpload')
+    expect(await failureOf(world.complete(parts))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')
   })
 
@@ -186,13 +186,13 @@ describe('abort', () => {
     await world.putPart(2)
     const ids = partIds()
     const named = { ...NAMED, uploadId: world.uploadId }
-    await world.uploads.abort(context(), named)
+    await world.uploads.abort(uploadContext(), named)
     await settle()
     expect(world.partRecords).toEqual([])
     expect(world.uploadRecords).toEqual([])
     expect(releasedIds(true).sort()).toEqual(ids.sort())
-    await world.uploads.abort(context(), named)
-    expect(await codeOf(world.complete([{ partNumber: 1, etag: 'e1', checksums: {} }]))).toBe(
+    await world.uploads.abort(uploadContext(), named)
+    expect(await failureOf(world.complete([{ partNumber: 1, etag: 'e1', checksums: {} }]))).toBe(
       'NoSuchUpload',
     )
   })
@@ -201,9 +201,9 @@ describe('abort', () => {
     const parts = [await world.putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
     await world.complete(parts)
-    expect(await codeOf(world.uploads.abort(context(), named))).toBe('NoSuchUpload')
+    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
     await settle()
-    expect(await codeOf(world.uploads.abort(context(), named))).toBe('NoSuchUpload')
+    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')
   })
 
@@ -212,10 +212,10 @@ describe('abort', () => {
     const other = [await world.putPart(2)]
     await dying(parts, 'object', 2)
     const named = { ...NAMED, uploadId: world.uploadId }
-    expect(await codeOf(world.uploads.abort(context(), named))).toBe('Conflict')
-    expect(await codeOf(world.complete(other))).toBe('Unavailable')
+    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('Conflict')
+    expect(await failureOf(world.complete(other))).toBe('Unavailable')
     world.running.clear()
-    expect(await codeOf(world.uploads.abort(context(), named))).toBe('ok')
+    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('ok')
     await settle()
     expect(world.uploadRecords).toEqual([])
     await world.create()
@@ -223,14 +223,14 @@ describe('abort', () => {
     const second = [await world.putPart(2)]
     await dying([{ partNumber: 1, etag: 'e1', checksums: {} }], 'object', 2)
     world.running.clear()
-    expect(await codeOf(world.complete(second))).toBe('ok')
+    expect(await failureOf(world.complete(second))).toBe('ok')
     expect(world.objectRecords[0]?.versions).toHaveLength(1)
   })
 
   test('data whose attempt still runs is left to the collector', async () => {
     await world.putPart(1)
     for (const id of partIds()) world.running.add(dataId(id))
-    await world.uploads.abort(context(), { ...NAMED, uploadId: world.uploadId })
+    await world.uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
     await settle()
     expect(releasedIds(true)).toEqual([])
     expect(releasedIds(false)).toHaveLength(1)
@@ -253,7 +253,7 @@ describe('parts', () => {
     const putting = world.putPart(1)
     await late.reached
     world.memory.before = () => undefined
-    await world.uploads.abort(context(), named)
+    await world.uploads.abort(uploadContext(), named)
     await settle()
     expect(world.uploadRecords).toEqual([])
     late.release()
@@ -282,7 +282,7 @@ describe('parts', () => {
     }
     expect(world.partRecords).toHaveLength(2)
     expect(world.released).toEqual([])
-    expect(await codeOf(world.complete(parts))).toBe('ok')
+    expect(await failureOf(world.complete(parts))).toBe('ok')
   })
 })
 
@@ -301,7 +301,7 @@ describe('care', () => {
     expect(world.partRecords).toHaveLength(1)
     expect(releasedIds(true)).toHaveLength(1)
     const named = { bucket: 'bucket', key, uploadId }
-    expect(await codeOf(world.uploads.get(context(), named))).toBe('NoSuchUpload')
+    expect(await failureOf(world.uploads.get(uploadContext(), named))).toBe('NoSuchUpload')
   })
 
   test('leaves a completion alone that is under way, and ends one whose gateway died', async () => {
@@ -326,7 +326,7 @@ describe('care', () => {
       expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
       expect(await world.current()).toBe(state === UPLOAD_OPEN ? 'NoSuchKey' : 'whole')
       // The client may try again.
-      expect(await codeOf(world.complete(parts))).toBe('ok')
+      expect(await failureOf(world.complete(parts))).toBe('ok')
       await settle()
       expect(await world.current()).toBe('whole')
       expect(world.partRecords).toEqual([])
@@ -337,14 +337,14 @@ describe('care', () => {
     const parts = [await world.putPart(1)]
     await world.putOther('there')
     const slow = world.hold('object', 2)
-    const late = codeOf(world.complete(parts, { ifMatch: ['there'] }))
+    const late = failureOf(world.complete(parts, { ifMatch: ['there'] }))
     await slow.reached
     world.memory.before = () => undefined
     // It is thought to be over, wrongly: then it must not win any more.
     world.running.clear()
     await world.care()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
-    await world.uploads.abort(context(), { ...NAMED, uploadId: world.uploadId })
+    await world.uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
     await settle()
     slow.release()
     expect(await late).toBe('NoSuchUpload')
@@ -355,7 +355,7 @@ describe('care', () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
     await world.putOther('there')
-    expect(await codeOf(world.complete(parts, { ifNoneMatch: ['*'] }))).toBe('PreconditionFailed')
+    expect(await failureOf(world.complete(parts, { ifNoneMatch: ['*'] }))).toBe('PreconditionFailed')
     expect(world.released).toHaveLength(1)
     expect(world.released[0]).toMatchObject({ packed: true, settled: false })
     await dying(parts, 'object', 2)
@@ -405,7 +405,7 @@ describe('care', () => {
       await world.create(`key ${i}`)
       await world.putPart(1, MIB5, 'e1', `key ${i}`)
     }
-    await world.uploads.abandonAll(context(), world.bucket)
+    await world.uploads.abandonAll(uploadContext(), world.bucket)
     expect(world.uploadRecords).toEqual([])
     expect(world.partRecords).toEqual([])
     expect(releasedIds(true)).toHaveLength(20)
@@ -435,7 +435,7 @@ describe('care', () => {
     await world.care()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
     expect(await world.current()).toBe('NoSuchKey')
-    expect(await codeOf(world.complete(parts))).toBe('ok')
+    expect(await failureOf(world.complete(parts))).toBe('ok')
   })
 
   test('tickets of older program versions are of attempts that are over', async () => {
@@ -453,11 +453,11 @@ describe('care', () => {
 
   test('listings show open uploads only', async () => {
     const named = { ...NAMED, uploadId: world.uploadId }
-    await world.uploads.abort(context(), named)
+    await world.uploads.abort(uploadContext(), named)
     await world.create('b')
     const done = await world.create()
     await world.complete([await world.putPart(1)])
-    const { uploads } = await world.uploads.list(context(), {
+    const { uploads } = await world.uploads.list(uploadContext(), {
       bucket: 'bucket',
       prefix: '',
       limit: 10,

@@ -32,18 +32,18 @@ import { isAbortDue } from './bucket-record.ts'
 import type { Buckets } from './buckets.ts'
 import type { Completion } from './completion.ts'
 import type { Lister } from '../quorum/lister.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { goneBucket, isBare, partOf, type UploadParts } from './upload-parts.ts'
 import {
   noUpload,
   partsOfTicket,
-  placeOf,
+  uploadPlaceOf,
   ticketOf,
   UPLOAD_ABORTED,
   UPLOAD_COMPLETED,
   UPLOAD_COMPLETING,
   UPLOAD_OPEN,
-  uploadOf,
+  uploadRecordOf,
   uploadTombstone,
   uploadValue,
   type UploadPlace,
@@ -66,7 +66,7 @@ interface Ended {
 }
 
 /** Who looks after uploads: finishes what is completing, aborts what is too old, tidies up what is over. */
-export interface UploadCare {
+export interface UploadSweep {
   upload(key: RegisterKey): Promise<void>
   part(key: RegisterKey): Promise<void>
   /** Of an object's register with tickets of completions. */
@@ -74,7 +74,7 @@ export interface UploadCare {
 }
 
 export interface UploadCarerOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly buckets: Pick<Buckets, 'find'>
   readonly lister: Lister
   readonly completion: Completion
@@ -84,7 +84,7 @@ export interface UploadCarerOptions {
   readonly partitionBits: () => number
 }
 
-export class UploadCarer implements UploadCare {
+export class UploadSweeper implements UploadSweep {
   readonly #options: UploadCarerOptions
   readonly #tickets: Tickets
   /** Keys of parts without their number → when their upload was last met open. */
@@ -98,7 +98,7 @@ export class UploadCarer implements UploadCare {
   /** @param key of an upload's register. Throws what registers throw: again at the next time. */
   async upload(key: RegisterKey): Promise<void> {
     const context = internalContext()
-    const place = placeOf(key, this.#options.partitionBits())
+    const place = uploadPlaceOf(key, this.#options.partitionBits())
     const record = await this.#read(context, key)
     if (record === undefined) return
     const bucket = await this.#options.buckets.find(context, record.bucket, place.bucketId)
@@ -153,7 +153,7 @@ export class UploadCarer implements UploadCare {
         uploadId,
         partitionBits(),
       )
-      const place = placeOf(register, partitionBits())
+      const place = uploadPlaceOf(register, partitionBits())
       // A change, so that no "completing" that is still under way can come true afterwards.
       const outcome = await registers.change(context, {
         key: register,
@@ -163,7 +163,7 @@ export class UploadCarer implements UploadCare {
             : { keep: true, rewrite: true },
       })
       const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
-      const record = uploadOf(value)
+      const record = uploadRecordOf(value)
       const same = record !== undefined && equalBytes(ticketOf(place, record), ticket)
       if (record?.state === UPLOAD_COMPLETING && same) await this.upload(register)
       else await this.#tickets.withdraw(context, place, ticket)
@@ -203,7 +203,7 @@ export class UploadCarer implements UploadCare {
         while (batch.length < ABANDONED_AT_ONCE) {
           const row = await walk.next()
           if (row === undefined) break
-          const place = { ...placeOf(row.key, partitionBits()), fence: bucket }
+          const place = { ...uploadPlaceOf(row.key, partitionBits()), fence: bucket }
           const record = await this.#read(context, row.key)
           if (record === undefined) continue
           const work = this.#abandon(context, bucket, place, record)
@@ -223,14 +223,14 @@ export class UploadCarer implements UploadCare {
       key: place.register,
       fence: place.fence,
       change: (value) => {
-        const record = uploadOf(value)
+        const record = uploadRecordOf(value)
         if (record?.state !== UPLOAD_OPEN) return { keep: true }
         return { write: uploadValue({ ...record, state: UPLOAD_ABORTED }) }
       },
     })
     const value = outcome.type === 'written' ? outcome.value : outcome.current?.value
     if (value === undefined) return {}
-    return { state: uploadCodec.decode(value.body).state, record: uploadOf(value) }
+    return { state: uploadCodec.decode(value.body).state, record: uploadRecordOf(value) }
   }
 
   async #look(
@@ -295,7 +295,7 @@ export class UploadCarer implements UploadCare {
       key: place.register,
       fence: place.fence,
       change: (value) => {
-        const now = uploadOf(value)
+        const now = uploadRecordOf(value)
         if (now?.state !== UPLOAD_COMPLETED || !isBare(now)) return { keep: true }
         return { write: uploadTombstone(now) }
       },
@@ -304,7 +304,7 @@ export class UploadCarer implements UploadCare {
 
   async #read(context: RequestContext, key: RegisterKey): Promise<UploadRecord | undefined> {
     const { accepted } = await this.#options.registers.read(context, { key })
-    return uploadOf(accepted?.value)
+    return uploadRecordOf(accepted?.value)
   }
 
   #knowOpen(register: RegisterKey): void {

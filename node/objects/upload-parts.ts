@@ -33,13 +33,13 @@ import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from '../quorum/lister.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import {
-  dataIdsOf,
+  uploadDataIds,
   UPLOAD_ABORTED,
   UPLOAD_COMPLETED,
-  uploadOf,
+  uploadRecordOf,
   uploadTombstone,
   uploadValue,
   type UploadPlace,
@@ -48,7 +48,7 @@ import {
 const CHANGES_AT_ONCE = 8
 
 export interface UploadPartsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly lister: Lister
   readonly replicator: Replicator
   readonly reclaim: Reclaim
@@ -149,7 +149,7 @@ export class UploadParts {
     storage?: readonly StorageRecord[],
   ): Promise<void> {
     const stored = storage ?? (await this.storageOf(context, place, record))
-    const kept = stored === undefined ? undefined : dataIdsOf(stored)
+    const kept = stored === undefined ? undefined : uploadDataIds(stored)
     let keys: RegisterKey[] = []
     const dropAll = async (): Promise<void> => {
       await Promise.all(keys.map((key) => this.drop(context, place, key, kept)))
@@ -164,7 +164,7 @@ export class UploadParts {
       key: place.register,
       fence: place.fence,
       change: (value) => {
-        const now = uploadOf(value)
+        const now = uploadRecordOf(value)
         if (now?.state === UPLOAD_ABORTED) return { write: uploadTombstone(now) }
         if (now?.state !== UPLOAD_COMPLETED || now.result === undefined) return { keep: true }
         if (isBare(now)) return { keep: true }

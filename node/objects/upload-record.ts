@@ -43,7 +43,7 @@ import type { ChecksumAlgorithm, CompletedPart, UploadInfo } from '../../gateway
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bucket } from './bucket.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
-import { checksumTypeOf, headersOf } from './versions.ts'
+import { checksumTypeOf, objectHeadersOf } from './versions.ts'
 
 export const UPLOAD_OPEN = 1
 export const UPLOAD_COMPLETING = 2
@@ -98,7 +98,7 @@ export function placeIn(bucket: Bucket, named: NamedUpload, bits: number): Fence
 }
 
 /** From the key of its register, without a fence. */
-export function placeOf(register: RegisterKey, bits: number): UploadPlace {
+export function uploadPlaceOf(register: RegisterKey, bits: number): UploadPlace {
   const bucketId = bucketIdOf(register)
   if (bucketId === undefined) throw new Error('not the register of an upload')
   const shard = shardOfKey(register)
@@ -116,7 +116,7 @@ export function placeOf(register: RegisterKey, bits: number): UploadPlace {
 }
 
 /** Undefined: there is none, or it is gone. */
-export function uploadOf(value: RegisterValue | undefined): UploadRecord | undefined {
+export function uploadRecordOf(value: RegisterValue | undefined): UploadRecord | undefined {
   return value === undefined || value.tombstone ? undefined : uploadCodec.decode(value.body)
 }
 
@@ -161,7 +161,7 @@ export function uploadInfoOf(record: UploadRecord, uploadId: string): UploadInfo
     checksumAlgorithm:
       record.checksumAlgorithm === '' ? undefined : (record.checksumAlgorithm as ChecksumAlgorithm),
     checksumType: checksumTypeOf(record.checksumType),
-    ...headersOf(record),
+    ...objectHeadersOf(record),
   }
 }
 
@@ -212,7 +212,7 @@ export function isCompleting(record: UploadRecord | undefined, ticketed: UploadR
 }
 
 /** Raw data ids of what is stored; empty parts have none. */
-export function dataIdsOf(storage: readonly StorageRecord[]): Set<ByteString> {
+export function uploadDataIds(storage: readonly StorageRecord[]): Set<ByteString> {
   return new Set(
     storage.filter(({ sizeBytes }) => sizeBytes > 0).map((each) => byteString(each.dataId)),
   )

@@ -5,7 +5,7 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart, WriteCondition } from '../../gateway/port/backend.ts'
 import type { Objects } from './objects.ts'
 import type { MemoryRegisters } from './testing/memory-registers.ts'
-import { codeOf, context, HEADERS, MemoryUploads, MIB5, NAMED } from './testing/memory-uploads.ts'
+import { failureOf, uploadContext, UPLOAD_HEADERS, MemoryUploads, MIB5, NAMED } from './testing/memory-uploads.ts'
 import type { Uploads } from './uploads.ts'
 
 let world: MemoryUploads
@@ -31,21 +31,21 @@ const current = (): Promise<string> => world.current()
 describe('completion', () => {
   test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
     const [one, two, three] = [await putPart(1), await putPart(2, 100), await putPart(3)]
-    expect(await codeOf(complete([]))).toBe('InvalidPart')
-    expect(await codeOf(complete([two, one]))).toBe('InvalidPartOrder')
-    expect(await codeOf(complete([one, one]))).toBe('InvalidPartOrder')
-    expect(await codeOf(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
-    expect(await codeOf(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
-    expect(await codeOf(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
-    expect(await codeOf(complete([one, two, three]))).toBe('EntityTooSmall')
+    expect(await failureOf(complete([]))).toBe('InvalidPart')
+    expect(await failureOf(complete([two, one]))).toBe('InvalidPartOrder')
+    expect(await failureOf(complete([one, one]))).toBe('InvalidPartOrder')
+    expect(await failureOf(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
+    expect(await failureOf(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
+    expect(await failureOf(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
+    expect(await failureOf(complete([one, two, three]))).toBe('EntityTooSmall')
     expect(await current()).toBe('NoSuchKey')
     const refuse = () => {
       throw new StoreError('InvalidPart', 'checksum of the whole')
     }
-    expect(await codeOf(complete([one, three], undefined, refuse))).toBe('InvalidPart')
+    expect(await failureOf(complete([one, three], undefined, refuse))).toBe('InvalidPart')
     // The last one may be small; not all parts need be named.
     expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
-    const { info } = await objects.get(context(), { ...NAMED, withData: false })
+    const { info } = await objects.get(uploadContext(), { ...NAMED, withData: false })
     expect(info.parts).toEqual([{ sizeBytes: MIB5 }, { sizeBytes: 100 }])
   })
 
@@ -54,7 +54,7 @@ describe('completion', () => {
     const seal = () => {
       throw new Error('the body was read')
     }
-    const refused = uploads.putPart(context(), {
+    const refused = uploads.putPart(uploadContext(), {
       ...NAMED,
       uploadId,
       partNumber: 1,
@@ -64,7 +64,7 @@ describe('completion', () => {
         throw new StoreError('InvalidPart', 'another checksum')
       },
     })
-    expect(await codeOf(refused)).toBe('InvalidPart')
+    expect(await failureOf(refused)).toBe('InvalidPart')
     expect(world.partRecords).toEqual([])
   })
 
@@ -78,12 +78,12 @@ describe('completion', () => {
         const checksums = { CRC64NVME: sum(number), CRC32: 'AAAAAA==' }
         const body = { sizeBytes: MIB5, seal: () => ({ etag, checksums }) } as never
         const { uploadId } = world
-        await uploads.putPart(context(), { ...NAMED, uploadId, partNumber: number, body })
+        await uploads.putPart(uploadContext(), { ...NAMED, uploadId, partNumber: number, body })
         parts.push({ partNumber: number, etag, checksums: { CRC64NVME: sum(number) } })
       }
       const seal = () => ({ etag: 'whole', checksums: { CRC64NVME: 'AAAAAAAAAAA=' } })
       await complete(parts, undefined, seal)
-      const { info } = await objects.get(context(), { ...NAMED, withData: false })
+      const { info } = await objects.get(uploadContext(), { ...NAMED, withData: false })
       const expected = parts.map(({ partNumber }) => ({
         sizeBytes: MIB5,
         checksum: sum(partNumber),
@@ -98,7 +98,7 @@ describe('completion', () => {
   test('a part that is put again counts as it is last', async () => {
     const old = await putPart(1, MIB5, 'old')
     const fresh = await putPart(1, MIB5 + 1, 'fresh')
-    expect(await codeOf(complete([old]))).toBe('InvalidPart')
+    expect(await failureOf(complete([old]))).toBe('InvalidPart')
     expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
   })
 
@@ -108,7 +108,7 @@ describe('completion', () => {
       const parts = [await putPart(1)]
       const old = world.partRecords[0]!.storage!.dataId
       const slow = world.hold('upload')
-      const late = codeOf(complete(parts))
+      const late = failureOf(complete(parts))
       await slow.reached
       memory.before = () => undefined
       await putPart(1, MIB5 + 1, etag)
@@ -119,7 +119,7 @@ describe('completion', () => {
         for (const { storage } of versions) expect(storage[0]?.dataId).not.toEqual(old)
       }
       if (etag === 'e1') continue
-      expect(await codeOf(complete([{ ...parts[0]!, etag }]))).toBe('ok')
+      expect(await failureOf(complete([{ ...parts[0]!, etag }]))).toBe('ok')
     }
   })
 
@@ -128,10 +128,10 @@ describe('completion', () => {
     const both = await Promise.all([complete(parts), complete(parts)])
     expect(both.map(({ etag }) => etag)).toEqual(['whole', 'whole'])
     expect(await complete(parts)).toMatchObject({ etag: 'whole', sizeBytes: MIB5 })
-    await objects.delete(context(), NAMED)
+    await objects.delete(uploadContext(), NAMED)
     expect(await complete(parts)).toMatchObject({ etag: 'whole' })
     expect(await current()).toBe('NoSuchKey')
-    expect(await codeOf(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
+    expect(await failureOf(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
   })
 
   test('one that slept after it met "completing" does not write the version again (P4)', async () => {
@@ -149,7 +149,7 @@ describe('completion', () => {
       memory.before = () => undefined
       await complete(parts)
       expect(await current()).toBe('whole')
-      if (after === 'deleted') await objects.delete(context(), NAMED)
+      if (after === 'deleted') await objects.delete(uploadContext(), NAMED)
       else await world.putOther('newer')
       slow.release()
       expect(await late).toMatchObject({ etag: 'whole' })
@@ -174,10 +174,10 @@ describe('completion', () => {
       memory.before = () => undefined
       expect(await complete(parts)).toMatchObject({ etag: 'whole' })
       expect(await current()).toBe('whole')
-      expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe(
+      expect(await failureOf(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId }))).toBe(
         'NoSuchUpload',
       )
-      await objects.delete(context(), NAMED)
+      await objects.delete(uploadContext(), NAMED)
     }
   })
 
@@ -185,23 +185,23 @@ describe('completion', () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
     const create = { ifNoneMatch: ['*'] }
-    expect(await codeOf(complete(parts, create))).toBe('PreconditionFailed')
+    expect(await failureOf(complete(parts, create))).toBe('PreconditionFailed')
     expect(await current()).toBe('there')
-    expect(await codeOf(uploads.get(context(), { ...NAMED, uploadId: world.uploadId }))).toBe('ok')
-    const both = [codeOf(complete(parts, create)), codeOf(complete(parts, create))]
+    expect(await failureOf(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId }))).toBe('ok')
+    const both = [failureOf(complete(parts, create)), failureOf(complete(parts, create))]
     for (const code of await Promise.all(both)) {
       expect(['PreconditionFailed', 'Unavailable']).toContain(code)
     }
-    await objects.delete(context(), NAMED)
-    expect(await codeOf(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
-    expect(await codeOf(complete(parts, create))).toBe('ok')
+    await objects.delete(uploadContext(), NAMED)
+    expect(await failureOf(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
+    expect(await failureOf(complete(parts, create))).toBe('ok')
     expect(await current()).toBe('whole')
   })
 
   test('leaves no ticket in the object, whatever way it went', async () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
-    await codeOf(complete(parts, { ifNoneMatch: ['*'] }))
+    await failureOf(complete(parts, { ifNoneMatch: ['*'] }))
     await Promise.all([complete(parts), complete(parts)])
     const [record] = world.objectRecords
     expect(record?.uploads).toEqual([])
@@ -214,7 +214,7 @@ describe('completion', () => {
     await complete(parts)
     expect(world.blocks).toHaveLength(2)
     expect(manifestCodec.decode(world.blocks[0]!.bytes).storage).toHaveLength(70)
-    const { info } = await objects.get(context(), { ...NAMED, withData: true })
+    const { info } = await objects.get(uploadContext(), { ...NAMED, withData: true })
     expect(info.parts).toEqual(parts.map(({ partNumber }) => ({ sizeBytes: MIB5 + partNumber })))
     const [value] = [...memory.values].filter(([key]) => spaceOf(key) === 'object')
     expect(value?.[1].blocks).toEqual([world.blocks[0]!.key])
@@ -225,15 +225,15 @@ describe('abort', () => {
   test('ends an open upload, again and again; nothing goes on with it', async () => {
     const parts = [await putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
-    await uploads.abort(context(), named)
-    await uploads.abort(context(), named)
-    expect(await codeOf(complete(parts))).toBe('NoSuchUpload')
-    expect(await codeOf(putPart(2))).toBe('NoSuchUpload')
-    expect(await codeOf(uploads.listParts(context(), { ...named, after: 0, limit: 9 }))).toBe(
+    await uploads.abort(uploadContext(), named)
+    await uploads.abort(uploadContext(), named)
+    expect(await failureOf(complete(parts))).toBe('NoSuchUpload')
+    expect(await failureOf(putPart(2))).toBe('NoSuchUpload')
+    expect(await failureOf(uploads.listParts(uploadContext(), { ...named, after: 0, limit: 9 }))).toBe(
       'NoSuchUpload',
     )
     expect(await current()).toBe('NoSuchKey')
-    expect(await codeOf(uploads.abort(context(), { ...NAMED, uploadId: 'ff'.repeat(16) }))).toBe(
+    expect(await failureOf(uploads.abort(uploadContext(), { ...NAMED, uploadId: 'ff'.repeat(16) }))).toBe(
       'NoSuchUpload',
     )
   })
@@ -250,15 +250,15 @@ describe('abort', () => {
       await world.create()
       await putPart(1)
       const slow = world.hold(space, which)
-      const completion = codeOf(complete(parts))
+      const completion = failureOf(complete(parts))
       await slow.reached
       memory.before = () => undefined
-      const aborted = await codeOf(uploads.abort(context(), { ...named, uploadId: world.uploadId }))
+      const aborted = await failureOf(uploads.abort(uploadContext(), { ...named, uploadId: world.uploadId }))
       slow.release()
       const completed = await completion
       expect([aborted, completed].filter((code) => code === 'ok')).toHaveLength(1)
       expect(await current()).toBe(completed === 'ok' ? 'whole' : 'NoSuchKey')
-      await objects.delete(context(), NAMED)
+      await objects.delete(uploadContext(), NAMED)
     }
   })
 })
@@ -269,7 +269,7 @@ describe('lists', () => {
     const numbers: number[] = []
     let after: number | undefined = 0
     while (after !== undefined) {
-      const page = await uploads.listParts(context(), {
+      const page = await uploads.listParts(uploadContext(), {
         ...NAMED,
         uploadId: world.uploadId,
         after,
@@ -282,14 +282,14 @@ describe('lists', () => {
   })
 
   test('uploads by key and id, folded, from markers; completed and aborted ones are not there', async () => {
-    await uploads.abort(context(), { ...NAMED, uploadId: world.uploadId })
+    await uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
     const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
     const ids: string[] = []
     for (const key of keys) {
-      ids.push((await uploads.create(context(), { ...NAMED, key, headers: HEADERS })).uploadId)
+      ids.push((await uploads.create(uploadContext(), { ...NAMED, key, headers: UPLOAD_HEADERS })).uploadId)
     }
     const list = async (query: object): Promise<string[]> => {
-      const page = await uploads.list(context(), {
+      const page = await uploads.list(uploadContext(), {
         bucket: 'bucket',
         prefix: '',
         limit: 10,
@@ -305,7 +305,7 @@ describe('lists', () => {
       'dir/y',
     ])
     expect(await list({ keyMarker: 'z', uploadIdMarker: ids[4] })).toEqual(['z'])
-    const page = await uploads.list(context(), { bucket: 'bucket', prefix: '', limit: 5 })
+    const page = await uploads.list(uploadContext(), { bucket: 'bucket', prefix: '', limit: 5 })
     expect(page.nextKeyMarker).toBe('z')
     const { nextKeyMarker: keyMarker, nextUploadIdMarker: uploadIdMarker } = page
     expect(await list({ keyMarker, uploadIdMarker })).toEqual(['z'])

@@ -36,8 +36,8 @@ import { Completion, type CompletionRequest } from './completion.ts'
 import type { CompletionResult } from './completion-record.ts'
 import type { Lister } from '../quorum/lister.ts'
 import type { Objects } from './objects.ts'
-import type { ChangeOutcome, Registers } from '../quorum/registers.ts'
-import { UploadCarer } from './upload-care.ts'
+import type { ChangeOutcome, RegisterClient } from '../quorum/registers.ts'
+import { UploadSweeper } from './upload-care.ts'
 import { listUploads } from './upload-lists.ts'
 import { isBare, partOf, releasedPart, UploadParts } from './upload-parts.ts'
 import {
@@ -48,15 +48,15 @@ import {
   UPLOAD_COMPLETING,
   UPLOAD_OPEN,
   uploadInfoOf,
-  uploadOf,
+  uploadRecordOf,
   uploadValue,
   type FencedPlace,
   type NamedUpload,
 } from './upload-record.ts'
-import { checksumTypeNumber, pairs, partInfoOf, type ChecksumType } from './versions.ts'
+import { checksumTypeNumber, pairs, partInfoOf, type RecordedChecksumType } from './versions.ts'
 
 export interface UploadsOptions {
-  readonly registers: Registers
+  readonly registers: RegisterClient
   readonly buckets: Buckets
   readonly objects: Objects
   readonly bodies: Bodies
@@ -72,7 +72,7 @@ export interface UploadsOptions {
 
 export class Uploads {
   /** For the scan, which finds what nobody asks about any more. */
-  readonly care: UploadCarer
+  readonly care: UploadSweeper
   readonly #options: UploadsOptions
   readonly #parts: UploadParts
   readonly #completion: Completion
@@ -89,7 +89,7 @@ export class Uploads {
           parts.clean(internalContext(), place.fence, place, record, storage),
         ),
     })
-    this.care = new UploadCarer({ ...options, completion, parts })
+    this.care = new UploadSweeper({ ...options, completion, parts })
     this.#parts = parts
     this.#completion = completion
   }
@@ -101,7 +101,7 @@ export class Uploads {
       key: string
       headers: ObjectHeaders
       checksumAlgorithm?: ChecksumAlgorithm | undefined
-      checksumType?: ChecksumType
+      checksumType?: RecordedChecksumType
     },
   ): Promise<UploadInfo> {
     const { registers, random, clock } = this.#options
@@ -240,7 +240,7 @@ export class Uploads {
     const { registers } = this.#options
     const context = internalContext()
     const { accepted } = await registers.read(context, { key: place.register, fence: place.fence })
-    const record = uploadOf(accepted?.value)
+    const record = uploadRecordOf(accepted?.value)
     if (record === undefined) await this.#parts.drop(context, place, key, undefined)
     // What stands there bare has no part that it could have named.
     else if (record.state === UPLOAD_COMPLETED && isBare(record)) {
@@ -255,7 +255,7 @@ export class Uploads {
       key: place.register,
       fence: place.fence,
     })
-    const record = uploadOf(accepted?.value)
+    const record = uploadRecordOf(accepted?.value)
     if (record?.state !== UPLOAD_OPEN) throw noSuchUpload(place.uploadId)
     return record
   }

@@ -24,13 +24,13 @@ import type {
 
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 
-export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
+export type RecordedChecksumType = 'FULL_OBJECT' | 'COMPOSITE' | undefined
 
-export function checksumTypeNumber(type: ChecksumType): number {
+export function checksumTypeNumber(type: RecordedChecksumType): number {
   return CHECKSUM_TYPES.indexOf(type)
 }
 
-export function checksumTypeOf(number: number): ChecksumType {
+export function checksumTypeOf(number: number): RecordedChecksumType {
   return CHECKSUM_TYPES[number]
 }
 
@@ -50,7 +50,7 @@ export function unpaired(list: readonly PairRecord[]): Record<string, string> {
   return record
 }
 
-export function versionOf(
+export function versionRecordOf(
   headers: ObjectHeaders,
   sealed: SealedBody,
   body: Pick<VersionRecord, 'sizeBytes' | 'storage' | 'manifest' | 'uploadId'>,
@@ -75,7 +75,7 @@ export function versionIdText({ versionId }: Pick<VersionRecord, 'versionId'>): 
   return versionId === '' ? NULL_VERSION_ID : versionId
 }
 
-export function headersOf(
+export function objectHeadersOf(
   record: Pick<VersionRecord, 'system' | 'user' | 'storageClass'>,
 ): ObjectHeaders {
   return {
@@ -85,7 +85,7 @@ export function headersOf(
   }
 }
 
-export function infoOf(
+export function objectInfoOf(
   key: string,
   version: VersionRecord,
   storage: readonly StorageRecord[],
@@ -99,7 +99,7 @@ export function infoOf(
     checksums: unpaired(version.checksums) as Checksums,
     checksumType: checksumTypeOf(version.checksumType),
     parts: version.uploadId.length === 0 ? undefined : storage.map(objectPartOf),
-    ...headersOf(version),
+    ...objectHeadersOf(version),
   }
 }
 

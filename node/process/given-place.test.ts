@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { placeToRemember, type Place } from './given-place.ts'
+import { placeToRemember, type GivenPlace } from './given-place.ts'
 
 const member = { zone: 'rack-1', capacityBytes: 100 }
 
 function remember(
-  given: Place,
-  remembered: Place,
+  given: GivenPlace,
+  remembered: GivenPlace,
   of: typeof member | undefined = member,
-): { place: Place; warnings: string[] } {
+): { place: GivenPlace; warnings: string[] } {
   const warnings: string[] = []
   const warn = (_fields: Record<string, unknown>, text: string): void => void warnings.push(text)
   return { place: placeToRemember(given, remembered, of, { warn }), warnings }

@@ -6,7 +6,7 @@
 import type { Logger } from '../env/ports.ts'
 import type { Member } from '../../protocol/layout/entry.ts'
 
-export interface Place {
+export interface GivenPlace {
   readonly zone?: string | undefined
   readonly capacityBytes?: number | undefined
 }
@@ -19,11 +19,11 @@ export interface Place {
  * @param remembered before this start
  */
 export function placeToRemember(
-  given: Place,
-  remembered: Place,
+  given: GivenPlace,
+  remembered: GivenPlace,
   member: Pick<Member, 'zone' | 'capacityBytes'> | undefined,
   logger: Pick<Logger, 'warn'>,
-): Place {
+): GivenPlace {
   if (member === undefined) return given
   for (const field of ['zone', 'capacityBytes'] as const) {
     const value = given[field]

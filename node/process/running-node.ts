@@ -4,7 +4,7 @@ import type { Config } from './config.ts'
 import type { Logger } from '../env/ports.ts'
 
 /** Work at start that may take long: recovery of the log, a rebuild of the index, joining. */
-export interface Progress {
+export interface StartProgress {
   /** Words for people: 'replaying the log'. */
   readonly task: string
   readonly done: number
@@ -18,7 +18,7 @@ export interface NodeHooks {
   readonly accessLog?: ((line: string) => void) | undefined
   /** The node must not go on (D5): one line that says why. The process ends. */
   failed(reason: string): void
-  progress?(progress: Progress): void
+  progress?(progress: StartProgress): void
   /** One line that its operator must see, whatever the log level. */
   notice?(line: string): void
 }

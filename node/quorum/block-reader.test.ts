@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { dataId, type BlockKey } from '../../protocol/ids.ts'
 import { blockKey } from '../../protocol/keyspace/block-key.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from './buffers.ts'
 import { ReadRoom } from './read-room.ts'
@@ -11,7 +11,7 @@ const BLOCK = 64 << 10
 const ID = dataId('d'.repeat(24))
 
 class World {
-  readonly clock = new ManualClock()
+  readonly clock = new StreamClock()
   readonly room: ReadRoom
   readonly pool = new BufferPool(BLOCK)
   readonly fetched: BlockKey[] = []
@@ -193,7 +193,7 @@ describe('many readers', () => {
   })
 
   test('leave their buffers, which go back to the system a while later', async () => {
-    const clock = new ManualClock()
+    const clock = new StreamClock()
     let idle = 0
     const room = new ReadRoom(clock, BLOCK, 8 * BLOCK, () => idle++)
     room.takeWhole()

@@ -12,7 +12,7 @@ import { BLOCK_BYTES, PACKED_BYTES_MAX } from '../../protocol/limits.ts'
 import type { ObjectBody, SealedBody, SmallBody } from '../../gateway/port/backend.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
-import type { Attempt, Attempts } from '../replica/attempts.ts'
+import type { WriteAttempt, Attempts } from '../replica/attempts.ts'
 import { readBlocks, type Piece } from './block-reader.ts'
 import { BufferPool } from './buffers.ts'
 import { READ_ROOM_BYTES, ReadRoom } from './read-room.ts'
@@ -30,7 +30,7 @@ export interface WrittenBody {
   /** The bytes of the one packed block, which ride with the register's state. */
   readonly packed?: Uint8Array | undefined
   /** End it when the change that names the data is over, however it ended (G5). */
-  readonly attempt: Attempt
+  readonly attempt: WriteAttempt
 }
 
 export interface BodiesOptions {
@@ -62,7 +62,7 @@ export class Bodies {
   }
 
   /** Of this attempt alone: node, boot, number (G5). */
-  begin(): Attempt {
+  begin(): WriteAttempt {
     return this.#options.attempts.begin()
   }
 
@@ -86,7 +86,7 @@ export class Bodies {
     context: RequestContext,
     body: ObjectBody,
     owner: BlockOwner,
-    attempt: Attempt,
+    attempt: WriteAttempt,
   ): Promise<WrittenBody> {
     const { id } = attempt
     const writes = new BlockWriter(this.#options, this.#writePool, id, owner)

@@ -18,7 +18,7 @@ import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from '../replica/list-service.ts'
-import type { Placement } from './registers.ts'
+import type { ReplicaPlacement } from './registers.ts'
 
 const CALL_TIMEOUT_MS = 4_000
 
@@ -30,7 +30,7 @@ export interface ListQuestion {
 
 export interface ListRoundOptions {
   readonly peers: Peers
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly clock: Clock
   readonly bucket: FenceSource
   /** Rows of one shard. */

@@ -15,7 +15,7 @@ import type { Peers } from './peers.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { LIST_RESULT } from '../replica/list-service.ts'
 import { Lister } from './lister.ts'
-import type { Registers } from './registers.ts'
+import type { RegisterClient } from './registers.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const NODES = ['a', 'b', 'c', 'd', 'e'] as NodeId[]
@@ -100,7 +100,7 @@ class Replicas {
       registers: {
         read: (_: unknown, { key }: { key: RegisterKey }) =>
           Promise.resolve({ accepted: this.read(key) }),
-      } as unknown as Registers,
+      } as unknown as RegisterClient,
       clock: {
         monotonicMs: () => 0,
         nowMs: () => 0,

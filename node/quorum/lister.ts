@@ -26,7 +26,7 @@ import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
-import type { Placement, Registers } from './registers.ts'
+import type { ReplicaPlacement, RegisterClient } from './registers.ts'
 
 const ATTEMPTS = 5
 const FILL_TIMEOUT_MS = 8_000
@@ -34,8 +34,8 @@ const RESOLVE_AT_ONCE = 16
 
 export interface ListerOptions {
   readonly peers: Peers
-  readonly placement: Placement
-  readonly registers: Registers
+  readonly placement: ReplicaPlacement
+  readonly registers: RegisterClient
   readonly clock: Clock
 }
 

@@ -64,7 +64,7 @@ import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
 import type { HostReply } from '../replica/host-replies.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { ReadersRound } from '../replica/readers.ts'
 import type { Sighting } from '../replica/sightings.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
@@ -82,7 +82,7 @@ export const BLOCK_RESULT = {
 
 /** What this node answers to itself: the same functions that serve peers. */
 export interface LocalService {
-  readonly host: RegisterHost
+  readonly host: AcceptorHost
   readonly blocks: BlockStore
   putBlock(block: OwnedBlock, epoch: number): Promise<WireBlockReply>
   list(request: WireListRequest): Promise<WireListReply>

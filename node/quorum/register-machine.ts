@@ -4,7 +4,7 @@ import type { NodeId } from '../../protocol/ids.ts'
 import type { Step } from '../../protocol/register/step.ts'
 import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 
-export interface Machine<Outcome> {
+export interface RegisterMachine<Outcome> {
   readonly rounds: number
   start(): Step<Outcome>
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>

@@ -17,7 +17,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import {
   identityProposer,
-  Proposer,
+  RegisterProposer,
   type Change,
   type ChangeResult,
 } from '../../protocol/register/proposer.ts'
@@ -49,7 +49,7 @@ import { refreshFence } from './fence-refresh.ts'
 import type { LostBlocks } from './lost-blocks.ts'
 import { KeyedQueue } from '../tools/keyed-queue.ts'
 import { OperationIds } from './operation-ids.ts'
-import type { Machine } from './register-machine.ts'
+import type { RegisterMachine } from './register-machine.ts'
 import type { RegisterEvent, RegisterObserver } from './register-events.ts'
 import { crowded, noRoom, unavailable } from './register-errors.ts'
 import { NOTHING_AT_HAND, ridingWith, type AtHand } from './riding-blocks.ts'
@@ -67,7 +67,7 @@ const BACKOFF_FIRST_MS = 4
 const BACKOFF_MAX_MS = 400
 
 /** Where keys lie at this moment. */
-export interface Placement {
+export interface ReplicaPlacement {
   epoch(): number
   /** Nearest first is `preferred`'s business, not this one's. */
   sets(partition: number): ReplicaSets
@@ -77,9 +77,9 @@ export interface Placement {
   observe(epoch: number, from: NodeId): Promise<void>
 }
 
-export interface RegistersOptions {
+export interface RegisterClientOptions {
   readonly peers: Peers
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly clock: Clock
   readonly random: Random
   readonly proposer: () => ProposerId
@@ -137,13 +137,13 @@ interface RunExtras {
   readonly hopeless?: () => boolean
 }
 
-export class Registers {
-  readonly #options: RegistersOptions
+export class RegisterClient {
+  readonly #options: RegisterClientOptions
   readonly #queue = new KeyedQueue<RegisterKey>()
   #counter = 0
   readonly #operations: OperationIds
 
-  constructor(options: RegistersOptions) {
+  constructor(options: RegisterClientOptions) {
     this.#options = options
     this.#operations = new OperationIds(options, OPERATION_TIMEOUT_MS)
   }
@@ -276,7 +276,7 @@ export class Registers {
         { ...request, atHand },
         deadline,
         (common, attempt) =>
-          new Proposer({
+          new RegisterProposer({
             ...common,
             operation,
             change,
@@ -340,7 +340,7 @@ export class Registers {
         lost: ReadonlySet<BlockKey> | undefined
       },
       attempt: Attempt | undefined,
-    ) => Proposer,
+    ) => RegisterProposer,
   ): Promise<ProposerOutcome> {
     const { placement, onGap, clock } = this.#options
     const partition = partitionOfKey(key)
@@ -435,7 +435,7 @@ export class Registers {
 
   #run<Outcome extends { readonly type: string }>(
     context: RequestContext,
-    machine: Machine<Outcome>,
+    machine: RegisterMachine<Outcome>,
     deadline: number,
     extras: RunExtras,
   ): Promise<Outcome> {

@@ -12,7 +12,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { WireBlockReply } from '../../protocol/rpc/messages.js'
 import type { Clock, NetworkError } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
-import type { Placement } from './registers.ts'
+import type { ReplicaPlacement } from './registers.ts'
 import { firstAnswer } from './first-answer.ts'
 import { BLOCK_RESULT, type Peers } from './peers.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
@@ -31,7 +31,7 @@ const STRAGGLER_MS = 300
 
 export interface ReplicatorOptions {
   readonly peers: Peers
-  readonly placement: Placement
+  readonly placement: ReplicaPlacement
   readonly clock: Clock
   readonly onGap: (peer: NodeId, partition: number) => void
 }

@@ -28,7 +28,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { sleep, Turns } from '../tools/sleep.ts'
 import { dropRegisters } from '../replica/drop-registers.ts'
 import { endOfPartitionRows } from '../replica/index-rows.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import { isEmpty } from '../repair/exchange.ts'
 import { BLOCK_RESULT, type Peers } from '../quorum/peers.ts'
 import type { ByteRate } from './rate.ts'
@@ -49,7 +49,7 @@ export interface BlockDropOptions {
   /** In every active set a majority holds the epoch of the view, durably. */
   readonly settled: () => boolean
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<RegisterHost, 'drop'>
+  readonly host: Pick<AcceptorHost, 'drop'>
   readonly blocks: Pick<BlockStore, 'drop' | 'readOwned'>
   readonly peers: Pick<Peers, 'holds' | 'putBlock' | 'hint' | 'status'>
   /** Whether the disk is nearly full. */

@@ -4,13 +4,13 @@ import type { NodeId } from '../../protocol/ids.ts'
 import { dataId, bucketId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Clock } from '../env/ports.ts'
 import { BlockMover, type BlockMoverOptions } from './block-mover.ts'
 import type { Stuck } from './stuck.ts'
 
-const [c, d, e] = ['c', 'd', 'e'].map((name) => member(name, { name }).nodeId) as [
+const [c, d, e] = ['c', 'd', 'e'].map((name) => testMember(name, { name }).nodeId) as [
   NodeId,
   NodeId,
   NodeId,
@@ -26,7 +26,7 @@ async function stuckOf(
   named: readonly NodeId[],
   options: Partial<BlockMoverOptions> = {},
 ): Promise<Stuck[]> {
-  const members = (nodes: readonly string[]) => nodes.map((name) => member(name, { name }))
+  const members = (nodes: readonly string[]) => nodes.map((name) => testMember(name, { name }))
   const sources = [{ epoch: 3, members: members(['a', 'd', 'e']), replication: 3 }]
   const view = new LayoutView(stable(members(['a', 'b', 'c']), { epoch: 5, sources }))
   const enumerate = (node: NodeId) =>

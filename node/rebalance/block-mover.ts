@@ -45,7 +45,7 @@ import {
 import type { Forgotten } from '../repair/forgotten.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { DeadData } from '../replica/dead-data.ts'
-import type { Freer } from '../reclaim/freer.ts'
+import type { FreeQueue } from '../reclaim/freer.ts'
 import type { MoveFile } from './move-file.ts'
 import { inMoveOrder, type Waiting } from './move-order.ts'
 import { ByteRate, Slots, Throughput } from './rate.ts'
@@ -92,7 +92,7 @@ export interface BlockMoverOptions {
   readonly digestOf: (partition: number) => Uint8Array
   readonly lost: Pick<LostBlocks, 'noteIfLost'>
   readonly dead: Pick<DeadData, 'has'>
-  readonly freer: Pick<Freer, 'freeOn'>
+  readonly freer: Pick<FreeQueue, 'freeOn'>
   /** Clients wait, or the disk does: blocks can wait a little. */
   readonly isBusy: () => boolean
   /** 0: no limit. */

@@ -41,9 +41,9 @@ import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
 import { inBatches } from '../tools/in-batches.ts'
 import { floorRaised } from '../replica/index-rows.ts'
-import type { Contents } from '../repair/exchange.ts'
-import { Copy, type CopyCounters, type CopyOptions, type CopyTask, type Summary } from './copy.ts'
-import { CALL_TIMEOUT_MS, NoWitness } from './pair-stream.ts'
+import type { PartitionDigests } from '../repair/exchange.ts'
+import { Copy, type CopyCounters, type CopyOptions, type CopyTask, type CopySummary } from './copy.ts'
+import { PAIRS_CALL_TIMEOUT_MS, NoWitness } from './pair-stream.ts'
 import type { Witness } from './witness.ts'
 
 /** Partitions whose keys are merged together. */
@@ -124,8 +124,8 @@ export class Copier {
 
   /** `level`: a majority of P's set has just what this node has, but for floors. */
   judge(
-    mine: Contents,
-    summaries: ReadonlyMap<NodeId, Summary>,
+    mine: PartitionDigests,
+    summaries: ReadonlyMap<NodeId, CopySummary>,
     need: number,
   ): 'too few' | 'level' | 'differs' {
     if (summaries.size < need) return 'too few'
@@ -137,14 +137,14 @@ export class Copier {
   }
 
   /** Of a partition that this node holds in P, too. */
-  isOwn(summaries: ReadonlyMap<NodeId, Summary>): boolean {
+  isOwn(summaries: ReadonlyMap<NodeId, CopySummary>): boolean {
     return summaries.has(this.#options.self)
   }
 
   /** To the highest that any member of P has told of. All registers are here by now. */
   async raiseFloors(
     partitions: readonly number[],
-    told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+    told: ReadonlyMap<number, ReadonlyMap<NodeId, CopySummary>>,
   ): Promise<void> {
     const { host, store } = this.#options
     const records: NewRecord[] = []
@@ -166,7 +166,7 @@ export class Copier {
   #group(
     groups: Map<string, Group>,
     partition: number,
-    summaries: ReadonlyMap<NodeId, Summary>,
+    summaries: ReadonlyMap<NodeId, CopySummary>,
     need: number,
   ): void {
     const { peers, self } = this.#options
@@ -182,10 +182,10 @@ export class Copier {
   }
 
   /** Step 1. */
-  async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, Summary>>> {
+  async #summaries(task: CopyTask): Promise<Map<number, Map<NodeId, CopySummary>>> {
     const { layout, partitions } = task
     const { self, peers, exchange, witness, logger } = this.#options
-    const told = new Map<number, Map<NodeId, Summary>>()
+    const told = new Map<number, Map<NodeId, CopySummary>>()
     const asked = new Map<NodeId, number[]>()
     const own: number[] = []
     for (const partition of partitions) {
@@ -218,13 +218,13 @@ export class Copier {
     { layout: { epoch }, marks, isOver }: CopyTask,
     peer: NodeId,
     partitions: readonly number[],
-    told: ReadonlyMap<number, Map<NodeId, Summary>>,
+    told: ReadonlyMap<number, Map<NodeId, CopySummary>>,
   ): Promise<void> {
     const wanted = shortBitmapOf(partitions)
     for (let from = 0; !isOver();) {
       const request = { epoch, wanted, from }
       const reply = await this.#options.peers.summary(peer, request, {
-        timeoutMs: CALL_TIMEOUT_MS,
+        timeoutMs: PAIRS_CALL_TIMEOUT_MS,
       })
       if (reply.epoch !== epoch) throw new NoWitness()
       // What it promises from now on it promises in this epoch, to proposers that ask P′ too.

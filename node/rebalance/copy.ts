@@ -23,27 +23,27 @@ import { Turns } from '../tools/sleep.ts'
 import { inBatches, inLanes } from '../tools/in-batches.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { LostBlocks } from '../quorum/lost-blocks.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
-import type { Registers } from '../quorum/registers.ts'
-import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
+import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/exchange.ts'
 import type { Peers } from '../quorum/peers.ts'
-import { CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
+import { PAIRS_CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
 import { STATES_MAX } from './witness.ts'
 
 /** Settling takes two rounds, for which a client that writes the same register waits. */
 const SETTLED_AT_ONCE = 32
 const LEARNT_AT_ONCE = 64
-/** Registers copied between two reports of finished partitions, at most. */
+/** RegisterClient copied between two reports of finished partitions, at most. */
 const COPIED_MAX = 2_000
 
 export interface CopyOptions {
   readonly self: NodeId
   readonly blocks: BlockStore
-  readonly host: RegisterHost
-  readonly registers: Registers
+  readonly host: AcceptorHost
+  readonly registers: RegisterClient
   readonly lost: LostBlocks
   readonly peers: Peers
-  readonly exchange: Exchange
+  readonly exchange: SyncAnswers
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -68,9 +68,9 @@ export interface CopyTask {
 }
 
 /** What one member of P has of one partition. */
-export type Summary = Contents
+export type CopySummary = PartitionDigests
 
-/** Registers that a node has fetched for changes of the layout since its start. */
+/** RegisterClient that a node has fetched for changes of the layout since its start. */
 export interface CopyCounters {
   /** States, and the packed blocks and pages that come in front of them. */
   bytes: number
@@ -100,7 +100,7 @@ export class Copy {
   readonly #partitions: readonly number[]
   /** Partitions whose registers have not all been looked at, ascending. */
   #open: readonly number[]
-  readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>
+  readonly #told: ReadonlyMap<number, ReadonlyMap<NodeId, CopySummary>>
   readonly #failed = new Set<number>()
   readonly #counters: CopyCounters
 
@@ -109,7 +109,7 @@ export class Copy {
     task: CopyTask,
     witnesses: readonly NodeId[],
     partitions: readonly number[],
-    told: ReadonlyMap<number, ReadonlyMap<NodeId, Summary>>,
+    told: ReadonlyMap<number, ReadonlyMap<NodeId, CopySummary>>,
     counters: CopyCounters = { bytes: 0 },
   ) {
     this.#options = options
@@ -271,7 +271,7 @@ export class Copy {
         const keys = pairs.map(({ key }) => key).filter((key) => !found.has(key))
         if (keys.length === 0) return found
         const reply = await peers
-          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, { timeoutMs: CALL_TIMEOUT_MS })
+          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, { timeoutMs: PAIRS_CALL_TIMEOUT_MS })
           .catch(() => undefined)
         if (reply === undefined) break
         if (reply.epoch !== this.#epoch) throw new NoWitness()
@@ -311,7 +311,7 @@ export class Copy {
       if (blocks.has(key)) continue
       for (const peer of this.#others) {
         const block = await peers
-          .getOwnedBlock(peer, key, { timeoutMs: CALL_TIMEOUT_MS })
+          .getOwnedBlock(peer, key, { timeoutMs: PAIRS_CALL_TIMEOUT_MS })
           .catch(() => undefined)
         if (block === undefined) continue
         this.#counters.bytes += block.bytes.length

@@ -18,7 +18,7 @@ import type { Store } from '../log/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { Turns } from '../tools/sleep.ts'
 import { dropRegisters } from '../replica/drop-registers.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
 import { bitmapOf, emptyBitmap, type Bitmap } from '../../protocol/keyspace/bitmap.ts'
 import { MOVE_FILE, unlessNoSpace, type MoveFile } from './move-file.ts'
@@ -39,7 +39,7 @@ export interface EnteringOptions {
   readonly file: MoveFile
   readonly chain: Chain
   readonly store: Store
-  readonly host: Pick<RegisterHost, 'drop' | 'settled'>
+  readonly host: Pick<AcceptorHost, 'drop' | 'settled'>
   readonly clock: Clock
   readonly logger: Logger
 }

@@ -36,7 +36,7 @@ import {
 import { SOURCES_MAX } from '../../protocol/layout/entry.ts'
 import { isNoSpace } from '../log/errors.ts'
 import type { Disk, Logger } from '../env/ports.ts'
-import { latestSlot, TwoSlotFile, type Found, type SlotForm } from '../tools/two-slot-file.ts'
+import { latestSlot, TwoSlotFile, type FoundSlot, type SlotForm } from '../tools/two-slot-file.ts'
 
 export const MOVE_FILE = 'moves'
 
@@ -72,7 +72,7 @@ export class MoveFile {
   /** A write that has not begun yet: whoever comes meanwhile shares it. */
   #queued: Promise<void> | undefined
 
-  private constructor(disk: Disk, found: MoveFile['found'], stored?: Found) {
+  private constructor(disk: Disk, found: MoveFile['found'], stored?: FoundSlot) {
     this.found = found
     this.#file = new TwoSlotFile(disk, MOVE_FILE, FORM, stored)
     this.#durable = stored === undefined ? newState() : decode(stored.slot)

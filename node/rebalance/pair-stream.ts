@@ -9,7 +9,7 @@ import { ENUMERATE } from '../repair/exchange.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { Bitmap } from '../../protocol/keyspace/bitmap.ts'
 
-export const CALL_TIMEOUT_MS = 10_000
+export const PAIRS_CALL_TIMEOUT_MS = 10_000
 
 export interface Pair {
   readonly key: RegisterKey
@@ -35,7 +35,7 @@ export async function* pairPages(
   let after: Uint8Array<ArrayBuffer> = EMPTY_BYTES
   for (;;) {
     const request = { epoch, wanted, what, after }
-    const page = await peers.pairs(peer, request, { timeoutMs: CALL_TIMEOUT_MS })
+    const page = await peers.pairs(peer, request, { timeoutMs: PAIRS_CALL_TIMEOUT_MS })
     if (page.epoch !== epoch || !page.answered) throw new NoWitness()
     yield page
     if (page.after.length === 0) return

@@ -29,11 +29,11 @@ export interface RebalanceOptions extends Omit<CopierOptions, 'witness'> {
   readonly forgotten: Pick<Forgotten, 'has' | 'lacksBlocks'>
   readonly random: Random
   /** How far the blocks are. */
-  readonly move: () => MoveProgress['move']
+  readonly move: () => RegisterMoveProgress['move']
 }
 
 /** How far this node has come. Bits: partition p is bit 7 - p % 8 of byte p / 8. */
-export interface MoveProgress {
+export interface RegisterMoveProgress {
   /** In PLANNED. */
   readonly learning: LearningProgress
   /** In JOINT: partitions that are synced at exactly this epoch, durably. */
@@ -123,7 +123,7 @@ export class Rebalance {
     return this.#copier.counters.bytes
   }
 
-  progress(): MoveProgress {
+  progress(): RegisterMoveProgress {
     const { chain, file, forgotten } = this.#options
     this.#entering.follow()
     const view = chain.current()

@@ -4,7 +4,7 @@ import { bucketId, operationId, proposerId } from '../../protocol/ids.ts'
 import { bitmapOf } from '../../protocol/keyspace/bitmap.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
@@ -13,13 +13,13 @@ import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Clock } from '../env/ports.ts'
 import { applyRecord, floorOfRow, floorRaised, floorRow, RECORD } from '../replica/index-rows.ts'
 import { minimumRecord } from '../replica/minimum-records.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
-import { Exchange } from '../repair/exchange.ts'
+import { SyncAnswers } from '../repair/exchange.ts'
 import { Witness } from './witness.ts'
 
-const SELF = member('a')
+const SELF = testMember('a')
 const GENESIS = { ...stable([SELF]).genesis, partitionBits: 14 }
 const VIEW = new LayoutView(stable([SELF], { genesis: GENESIS }))
 const MARK = 4_711
@@ -59,12 +59,12 @@ async function peer() {
   } as unknown as Clock
   const { store } = held
   const common = { store, self: SELF.nodeId, view: () => VIEW, clock }
-  const exchange = new Exchange(common)
+  const exchange = new SyncAnswers(common)
   const host = {
     mark: MARK,
     floor: (partition: number) => floorOfRow(store.get(floorRow(partition))),
     isFaulty: () => false,
-  } as unknown as RegisterHost
+  } as unknown as AcceptorHost
   const witness = new Witness({ ...common, host, exchange, votes: () => true })
   return { held, exchange, witness, host, found }
 }

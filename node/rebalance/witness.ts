@@ -25,9 +25,9 @@ import { rowPages } from '../log/row-pages.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { endOfPartitionRows, registerRow } from '../replica/index-rows.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import { decodeNumber, hasState, stateOfRow } from '../replica/row-format.ts'
-import { ENUMERATE, type Contents, type Exchange } from '../repair/exchange.ts'
+import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/exchange.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 /** Partitions on one page of a summary: up to a hundred bytes each, which must fit into a message. */
@@ -44,8 +44,8 @@ const STATES_BYTES_MAX = 640 << 10
 export interface WitnessOptions {
   readonly self: NodeId
   readonly store: Store
-  readonly host: RegisterHost
-  readonly exchange: Exchange
+  readonly host: AcceptorHost
+  readonly exchange: SyncAnswers
   readonly view: () => LayoutView
   /** It is a replica, and votes on the partition. */
   readonly votes: (partition: number) => boolean
@@ -205,7 +205,7 @@ export class Witness {
   }
 }
 
-function summaryOf(partition: number, { registers, minima, floor }: Contents): WireSummary {
+function summaryOf(partition: number, { registers, minima, floor }: PartitionDigests): WireSummary {
   const hasFloor = compareBallots(floor, ZERO_BALLOT) > 0
   return { partition, registers, minima, ...(hasFloor && { floor: wireBallot(floor) }) }
 }

@@ -5,28 +5,28 @@ import { dataIdOf, packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { READERS_TOLD_MS } from '../replica/readers.ts'
 import { Collector } from './collector.ts'
 import { DeadData } from '../replica/dead-data.ts'
-import type { Verdict } from './judge.ts'
+import type { Reachability } from './judge.ts'
 import type { Released } from '../objects/reclaim.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
 const owner = ownedByObject(OBJECT)
 const DELAY_MS = 30_000
 
-let clock: ManualClock
+let clock: StreamClock
 let freed: BlockKey[]
 let judged: DataId[]
-let verdict: (id: DataId) => Promise<Verdict>
+let verdict: (id: DataId) => Promise<Reachability>
 let short: boolean
 let gone: Set<BlockKey>
 let dead: DeadData
 let collector: Collector
 
 beforeEach(() => {
-  clock = new ManualClock()
+  clock = new StreamClock()
   freed = []
   judged = []
   verdict = () => Promise.resolve('dead')
@@ -124,8 +124,8 @@ describe('other data', () => {
   })
 
   test.each([
-    ['of a running attempt', (): Promise<Verdict> => Promise.resolve('running')],
-    ['that nobody can tell of', (): Promise<Verdict> => Promise.reject(new Error('no majority'))],
+    ['of a running attempt', (): Promise<Reachability> => Promise.resolve('running')],
+    ['that nobody can tell of', (): Promise<Reachability> => Promise.reject(new Error('no majority'))],
   ])('%s is asked about again, a few times', async (_, answer) => {
     verdict = answer
     collector.released([open(1)])
@@ -140,7 +140,7 @@ describe('other data', () => {
   })
 
   test('is judged a few at a time', async () => {
-    const waiting: ((verdict: Verdict) => void)[] = []
+    const waiting: ((verdict: Reachability) => void)[] = []
     verdict = () => new Promise((resolve) => waiting.push(resolve))
     collector.released([1, 2, 3, 4, 5, 6].map(open))
     await pass(1_000)

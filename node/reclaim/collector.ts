@@ -17,9 +17,9 @@ import { partitionOfOwner, type BlockOwner } from '../../protocol/keyspace/owner
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { DeadData } from '../replica/dead-data.ts'
-import type { Freer } from './freer.ts'
-import type { Judge } from './judge.ts'
-import { Lane } from '../replica/lanes.ts'
+import type { FreeQueue } from './freer.ts'
+import type { ReachabilityCheck } from './judge.ts'
+import { DelayQueue } from '../replica/lanes.ts'
 import { READERS_TOLD_MS } from '../replica/readers.ts'
 import type { Reclaim, Released } from '../objects/reclaim.ts'
 
@@ -34,8 +34,8 @@ const SUSPECTED_MS = 3_000
 
 export interface CollectorOptions {
   readonly marks: { isOver(id: DataId): boolean }
-  readonly judge: Pick<Judge, 'judge'>
-  readonly freer: Pick<Freer, 'free'>
+  readonly judge: Pick<ReachabilityCheck, 'judge'>
+  readonly freer: Pick<FreeQueue, 'free'>
   readonly dead: DeadData
   readonly clock: Clock
   readonly logger: Logger
@@ -87,11 +87,11 @@ export class Collector implements Reclaim {
     dropped: 0,
   }
   readonly #options: CollectorOptions
-  readonly #settled: Lane<DataId, Task>
+  readonly #settled: DelayQueue<DataId, Task>
   /** What the scan found waits first: most of it another node has been told of, and frees it. */
-  readonly #suspects: Lane<DataId, Task>
-  readonly #open = JUDGE_DELAYS_MS.map((delayMs) => new Lane<DataId, Task>(delayMs))
-  readonly #lanes: readonly Lane<DataId, Task>[]
+  readonly #suspects: DelayQueue<DataId, Task>
+  readonly #open = JUDGE_DELAYS_MS.map((delayMs) => new DelayQueue<DataId, Task>(delayMs))
+  readonly #lanes: readonly DelayQueue<DataId, Task>[]
   readonly #judging = new Map<DataId, Task>()
   #cancel: (() => void) | undefined
   #stopped = false
@@ -99,8 +99,8 @@ export class Collector implements Reclaim {
   constructor(options: CollectorOptions) {
     this.#options = options
     const { reclaimDelayMs } = options
-    this.#settled = new Lane(reclaimDelayMs)
-    this.#suspects = new Lane(reclaimDelayMs + SUSPECTED_MS)
+    this.#settled = new DelayQueue(reclaimDelayMs)
+    this.#suspects = new DelayQueue(reclaimDelayMs + SUSPECTED_MS)
     this.#lanes = [this.#settled, this.#suspects, ...this.#open]
   }
 

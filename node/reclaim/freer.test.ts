@@ -1,21 +1,21 @@
 import { beforeEach, expect, test } from 'vitest'
 import { u32 } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
-import { Freer, FREED_MAX } from './freer.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
+import { FreeQueue, FREED_MAX } from './freer.ts'
 
 const [A, B, C] = ['a', 'b', 'c'] as NodeId[]
 
-let clock: ManualClock
+let clock: StreamClock
 let sent: { to: NodeId; keys: readonly BlockKey[] }[]
 let down: Set<NodeId>
-let freer: Freer
+let freer: FreeQueue
 
 beforeEach(() => {
-  clock = new ManualClock()
+  clock = new StreamClock()
   sent = []
   down = new Set()
-  freer = new Freer({
+  freer = new FreeQueue({
     peers: {
       free: (to, keys) => {
         sent.push({ to, keys })

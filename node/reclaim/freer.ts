@@ -43,7 +43,7 @@ interface Waiting {
   running: boolean
 }
 
-export class Freer {
+export class FreeQueue {
   /** Blocks that some node could not be told of. */
   unsent = 0
   readonly #options: FreerOptions

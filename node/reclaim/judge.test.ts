@@ -28,7 +28,7 @@ import {
   uploadRegister,
 } from '../../protocol/keyspace/register-key.ts'
 import { MemoryRegisters } from '../objects/testing/memory-registers.ts'
-import { Judge } from './judge.ts'
+import { ReachabilityCheck } from './judge.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const UPLOAD_ID = 'u'.repeat(16)
@@ -42,7 +42,7 @@ let registers: MemoryRegisters
 let over: Set<DataId>
 let asked: RegisterKey[]
 let blocks: Map<BlockKey, Uint8Array>
-let judge: Judge
+let judge: ReachabilityCheck
 
 beforeEach(() => {
   registers = new MemoryRegisters()
@@ -53,7 +53,7 @@ beforeEach(() => {
     asked.push(key)
     return undefined
   }
-  judge = new Judge({
+  judge = new ReachabilityCheck({
     registers: registers.registers,
     marks: { ask: (ids) => Promise.resolve(new Set(ids.filter((id) => over.has(id)))) },
     objectReferences: (_, value) =>

@@ -20,7 +20,7 @@ import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { chainOf, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { internalContext } from '../tools/internal-context.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { tombstoneOf } from '../objects/tombstone.ts'
 import {
   partReferences,
@@ -29,7 +29,7 @@ import {
   type ReadBlock,
 } from './references.ts'
 
-export type Verdict =
+export type Reachability =
   /** Its blocks may go, everywhere and for good. */
   | 'dead'
   /** A register names it. */
@@ -38,7 +38,7 @@ export type Verdict =
   | 'running'
 
 export interface JudgeOptions {
-  readonly registers: Pick<Registers, 'change' | 'read'>
+  readonly registers: Pick<RegisterClient, 'change' | 'read'>
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
   /** The state on this node, without a vote; undefined when there is none. */
   readonly peek: (key: RegisterKey) => RegisterValue | undefined
@@ -47,7 +47,7 @@ export interface JudgeOptions {
   readonly partitionBits: () => number
 }
 
-export class Judge {
+export class ReachabilityCheck {
   readonly #options: JudgeOptions
 
   constructor(options: JudgeOptions) {
@@ -55,7 +55,7 @@ export class Judge {
   }
 
   /** Throws what the registers throw: then nothing is known, and it is asked again later. */
-  async judge(owner: BlockOwner, id: DataId): Promise<Verdict> {
+  async judge(owner: BlockOwner, id: DataId): Promise<Reachability> {
     const over = await this.#options.marks.ask([id])
     if (!over.has(id)) return 'running'
     return this.#visit(owner, id, (key) => this.#changed(key))
@@ -65,7 +65,7 @@ export class Judge {
    * A cheap look at what is chosen now, as a filter: 'dead' only means that a verdict is worth its
    * changes. What this node holds itself is looked at first: most data is named there.
    */
-  async look(owner: BlockOwner, id: DataId): Promise<Verdict> {
+  async look(owner: BlockOwner, id: DataId): Promise<Reachability> {
     const { peek } = this.#options
     const here = await this.#visit(owner, id, (key) => Promise.resolve(peek(key))).catch(() => {
       // An old state, whose pages are gone.
@@ -82,7 +82,7 @@ export class Judge {
     owner: BlockOwner,
     id: DataId,
     ask: (key: RegisterKey) => Promise<RegisterValue | undefined>,
-  ): Promise<Verdict> {
+  ): Promise<Reachability> {
     const { readBlock, objectReferences, partitionBits } = this.#options
     const chain = chainOf(owner, partitionBits())
     // Written by a later version of this program: it knows why (fault 20).

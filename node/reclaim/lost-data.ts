@@ -2,7 +2,7 @@
 
 import type { BlockKey, BucketId } from '../../protocol/ids.ts'
 import type { Disk } from '../env/ports.ts'
-import type { Losses } from '../objects/losses.ts'
+import type { BlockLosses } from '../objects/losses.ts'
 import { LostObjects, type LostObject } from './lost-objects.ts'
 import { LostReport, type LostReportOptions } from './lost-report.ts'
 import { ReferenceCheck, type ReferenceCheckOptions } from './reference-check.ts'
@@ -12,7 +12,7 @@ export interface LostDataOptions extends Omit<ReferenceCheckOptions, 'note' | 'p
   readonly peers: LostReportOptions['peers'] & ReferenceCheckOptions['peers']
 }
 
-export class LostData implements Losses {
+export class LostData implements BlockLosses {
   readonly objects: LostObjects
   readonly references: ReferenceCheck
   readonly report: LostReport

@@ -24,7 +24,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { isSoundRow } from '../replica/index-rows.ts'
 import { decodeNumber } from '../replica/row-format.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { Peers } from '../quorum/peers.ts'
 
 /** In one message. */
@@ -35,7 +35,7 @@ const CALL_TIMEOUT_MS = 4_000
 
 export interface MinimaOptions {
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<RegisterHost, 'dropMinima'>
+  readonly host: Pick<AcceptorHost, 'dropMinima'>
   readonly peers: Pick<Peers, 'bury' | 'connected' | 'self'>
   readonly view: () => LayoutView
   readonly isMember: () => boolean

@@ -23,7 +23,7 @@ import type { ReadBlock } from './references.ts'
 const UPLOAD_COMPLETING = 2
 
 /** Blocks that are lost together: one entry of the list of what is lost. */
-export interface Named {
+export interface NamedBlocks {
   /** As clients call it; of what has no version id, a description in brackets. */
   readonly versionId: string
   readonly sizeBytes: number
@@ -39,7 +39,7 @@ export async function* namedBlocks(
   value: RegisterValue,
   read: ReadBlock,
   bits: number,
-): AsyncGenerator<Named> {
+): AsyncGenerator<NamedBlocks> {
   if (value.tombstone) return
   const space = spaceOf(key)
   if (space === 'object') yield* ofPage(key, objectOf(value), read, bits)
@@ -62,7 +62,7 @@ async function* ofPage(
   { versions, pages }: Pick<PageRecord, 'versions' | 'pages'>,
   read: ReadBlock,
   bits: number,
-): AsyncGenerator<Named> {
+): AsyncGenerator<NamedBlocks> {
   for (const version of versions) {
     if (!version.deleteMarker) yield await ofVersion(key, version, read, bits)
   }
@@ -84,7 +84,7 @@ async function ofVersion(
   version: VersionRecord,
   read: ReadBlock,
   bits: number,
-): Promise<Named> {
+): Promise<NamedBlocks> {
   const { sizeBytes, storage, manifest } = version
   const blocks = blocksOf(key, storage, bits)
   if (manifest.length > 0) {

@@ -22,7 +22,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { endOfPartitionRows } from '../replica/index-rows.ts'
 import { stateOfRow } from '../replica/row-format.ts'
 import type { LostObject } from './lost-objects.ts'
-import { namedBlocks, type Named } from './named-blocks.ts'
+import { namedBlocks, type NamedBlocks } from './named-blocks.ts'
 import type { ReadBlock } from './references.ts'
 import { sleep } from '../tools/sleep.ts'
 
@@ -80,7 +80,7 @@ interface Row {
 
 export class ReferenceCheck {
   readonly #options: ReferenceCheckOptions
-  readonly #lost = new WeakSet<Named>()
+  readonly #lost = new WeakSet<NamedBlocks>()
 
   constructor(options: ReferenceCheckOptions) {
     this.#options = options
@@ -141,7 +141,7 @@ export class ReferenceCheck {
 
   async #checkPage(page: readonly Row[], counts: ReferenceCounts): Promise<void> {
     const { logger } = this.#options
-    const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: Named }[]>()
+    const elsewhere = new Map<NodeId, { key: BlockKey; row: Row; named: NamedBlocks }[]>()
     // One layout decides who should hold a block and who is asked: a later one gives it to others.
     const layout = this.#options.view()
     for (const row of page) {
@@ -189,7 +189,7 @@ export class ReferenceCheck {
     return replicas.find((node) => peers.connected(node)) ?? replicas[0]
   }
 
-  async #missing(row: Row, named: Named, block: BlockKey, counts: ReferenceCounts): Promise<void> {
+  async #missing(row: Row, named: NamedBlocks, block: BlockKey, counts: ReferenceCounts): Promise<void> {
     counts.missing++
     const { note, logger } = this.#options
     // One block is enough.
@@ -234,13 +234,13 @@ export class ReferenceCheck {
     return false
   }
 
-  #named({ key, value }: Row): AsyncGenerator<Named> {
+  #named({ key, value }: Row): AsyncGenerator<NamedBlocks> {
     const { readOwned, partitionBits } = this.#options
     const read: ReadBlock = async (block) => (await readOwned(block))?.bytes
     return namedBlocks(key, value, read, partitionBits())
   }
 
-  #lostObject(register: RegisterKey, { versionId, sizeBytes }: Named): LostObject {
+  #lostObject(register: RegisterKey, { versionId, sizeBytes }: NamedBlocks): LostObject {
     return { register, versionId, sizeBytes, foundMs: this.#options.clock.nowMs() }
   }
 

@@ -25,9 +25,9 @@ import { objectOf } from '../../protocol/object/object.ts'
 import { blockRecord } from '../replica/blocks.ts'
 import { applyRecord, RECORD } from '../replica/index-rows.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import type { Suspect } from './collector.ts'
-import type { Verdict } from './judge.ts'
+import type { Reachability } from './judge.ts'
 import { Scan } from './scan.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
@@ -37,10 +37,10 @@ const PARTITION = partitionOfKey(OBJECT)
 const owner = ownedByObject(OBJECT)
 
 let store: HeldStore
-let clock: ManualClock
+let clock: StreamClock
 let up: Set<string>
 let over: (id: DataId) => boolean
-let verdicts: Map<DataId, Verdict>
+let verdicts: Map<DataId, Reachability>
 let looked: DataId[]
 let suspects: Suspect[]
 let known: Set<DataId>
@@ -50,7 +50,7 @@ let scan: Scan
 
 beforeEach(() => {
   store = new HeldStore(applyRecord)
-  clock = new ManualClock()
+  clock = new StreamClock()
   up = new Set(['a', 'b'])
   over = () => true
   verdicts = new Map()

@@ -17,7 +17,7 @@
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { decodeState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
-import type { UploadCare } from '../objects/upload-care.ts'
+import type { UploadSweep } from '../objects/upload-care.ts'
 import type { BlockKey, DataId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
@@ -29,7 +29,7 @@ import { endOfPartitionRows } from '../replica/index-rows.ts'
 import { stateOfRow } from '../replica/row-format.ts'
 import type { Suspect } from './collector.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
-import type { Judge } from './judge.ts'
+import type { ReachabilityCheck } from './judge.ts'
 import { sleep } from '../tools/sleep.ts'
 
 /** Rows read without letting anything else run. */
@@ -51,14 +51,14 @@ export interface ScanOptions {
   /** From the block's own record; undefined when it is gone or damaged. */
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
   readonly marks: { ask(ids: readonly DataId[]): Promise<ReadonlySet<DataId>> }
-  readonly judge: Pick<Judge, 'look'>
+  readonly judge: Pick<ReachabilityCheck, 'look'>
   readonly collector: {
     suspect(suspect: Suspect): void
     knows(id: DataId, keys: readonly BlockKey[]): boolean
     readonly isFull: boolean
   }
   readonly tombstones: { add(tombstone: Tombstone): void }
-  readonly care: UploadCare
+  readonly care: UploadSweep
   readonly clock: Clock
   readonly logger: Logger
   /** Between two passes. */

@@ -10,20 +10,20 @@ import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { Attempts } from '../replica/attempts.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import type { Placement, Registers } from '../quorum/registers.ts'
+import type { ReplicaPlacement, RegisterClient } from '../quorum/registers.ts'
 import { blockRow } from '../replica/index-rows.ts'
 import { AttemptMarks, type AttemptPeers } from '../replica/attempt-marks.ts'
 import { Collector, type CollectorCounters } from './collector.ts'
 import { DeadData } from '../replica/dead-data.ts'
-import { Freer, type FreeingPeers } from './freer.ts'
-import { Judge } from './judge.ts'
+import { FreeQueue, type FreeingPeers } from './freer.ts'
+import { ReachabilityCheck } from './judge.ts'
 import { Minima, type MinimaOptions } from './minima.ts'
 import type { ObjectReferences, ReadBlock } from './references.ts'
 import { cachedReferences } from './reference-cache.ts'
 import { KeptBlocks } from '../replica/kept-blocks.ts'
 import { READERS_TOLD_MS, type Readers } from '../replica/readers.ts'
 import { Scan } from './scan.ts'
-import { type UploadCare } from '../objects/upload-care.ts'
+import { type UploadSweep } from '../objects/upload-care.ts'
 import { Tombstones, type CollectingPeers } from '../replica/tombstones.ts'
 
 export interface SpaceSettings {
@@ -48,8 +48,8 @@ export interface SpaceOptions extends SpaceSettings {
   readonly dead: DeadData
   readonly peers: AttemptPeers & FreeingPeers & CollectingPeers & MinimaOptions['peers']
   readonly host: MinimaOptions['host']
-  readonly registers: Registers
-  readonly placement: Placement
+  readonly registers: RegisterClient
+  readonly placement: ReplicaPlacement
   readonly view: () => LayoutView
   readonly isMember: () => boolean
   readonly ownerOf: (key: BlockKey) => Promise<BlockOwner | undefined>
@@ -57,7 +57,7 @@ export interface SpaceOptions extends SpaceSettings {
   readonly peek: (key: RegisterKey) => RegisterValue | undefined
   readonly readBlock: ReadBlock
   readonly objectReferences: ObjectReferences
-  readonly care: UploadCare
+  readonly care: UploadSweep
   /** What this node was told to free and to forget, by itself and others. */
   /** Frees blocks of this node that nobody reads. */
   readonly forget: (keys: readonly BlockKey[]) => Promise<unknown>
@@ -89,10 +89,10 @@ export interface SpaceCounters extends Readonly<CollectorCounters> {
   readonly keptBlocks: number
 }
 
-export class Space {
+export class SpaceReclaim {
   readonly marks: AttemptMarks
-  readonly freer: Freer
-  readonly judge: Judge
+  readonly freer: FreeQueue
+  readonly judge: ReachabilityCheck
   /** What objects, uploads and buckets tell of. */
   readonly collector: Collector
   readonly tombstones: Tombstones
@@ -112,8 +112,8 @@ export class Space {
       clock,
       logger,
     })
-    this.freer = new Freer({ peers, placement, clock })
-    this.judge = new Judge({
+    this.freer = new FreeQueue({ peers, placement, clock })
+    this.judge = new ReachabilityCheck({
       registers,
       marks: this.marks,
       peek: options.peek,

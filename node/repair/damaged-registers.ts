@@ -13,7 +13,7 @@ import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 import { RECORD } from '../replica/index-rows.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import { hasState } from '../replica/row-format.ts'
 
 /** Every request that meets it says so: one attempt in so long. */
@@ -34,7 +34,7 @@ export interface DamagedRegistersOptions {
   readonly scrub: () => void
   /** What its start found to be damaged. */
   readonly store: Pick<Store, 'damage' | 'range'>
-  readonly host: () => Pick<RegisterHost, 'isFaulty' | 'discard' | 'outlaw' | 'mark'>
+  readonly host: () => Pick<AcceptorHost, 'isFaulty' | 'discard' | 'outlaw' | 'mark'>
 }
 
 export class DamagedRegisters {

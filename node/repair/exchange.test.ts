@@ -8,7 +8,7 @@ import { WireEnumerateReply } from '../../protocol/rpc/messages.js'
 import { registerRow } from '../replica/index-rows.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
-import { ENUMERATE, Exchange, type ExchangeOptions } from './exchange.ts'
+import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './exchange.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
 
@@ -21,7 +21,7 @@ test('pages of a partition with the longest keys fit into frames, and miss none'
   const peer = 'peer' as ExchangeOptions['self']
   const role = (node: string) => (node === peer ? 'member' : undefined)
   const view = { epoch: 1, role } as unknown as ReturnType<ExchangeOptions['view']>
-  const exchange = new Exchange({
+  const exchange = new SyncAnswers({
     clock: { after: () => () => {} } as unknown as Clock,
     store: held.store,
     self: 'node' as ExchangeOptions['self'],

@@ -60,7 +60,7 @@ export const BLOCKS_LEVEL = 2
 export const NO_WITNESS: Uint8Array = new Uint8Array(DIGEST_BYTES).fill(0xff)
 
 /** Digests of what a node has of a partition, except blocks. */
-export interface Contents {
+export interface PartitionDigests {
   /** The digest of its registers; empty when there are none. */
   readonly registers: Uint8Array<ArrayBuffer>
   /** As `minimaDigest`. */
@@ -76,7 +76,7 @@ export interface ExchangeOptions {
   readonly clock: Clock
 }
 
-export class Exchange {
+export class SyncAnswers {
   readonly #options: ExchangeOptions
 
   constructor(options: ExchangeOptions) {
@@ -152,7 +152,7 @@ export class Exchange {
    */
   async *contentsOf(
     partitions: readonly number[],
-  ): AsyncGenerator<readonly (readonly [partition: number, contents: Contents])[]> {
+  ): AsyncGenerator<readonly (readonly [partition: number, contents: PartitionDigests])[]> {
     const turns = new Turns(this.#options.clock)
     let span = SPAN_FIRST
     for (let at = 0; at < partitions.length;) {
@@ -173,10 +173,10 @@ export class Exchange {
   #contentsIn(
     first: number,
     last: number,
-  ): { readonly rows: number; readonly contents: ReadonlyMap<number, Contents> } {
+  ): { readonly rows: number; readonly contents: ReadonlyMap<number, PartitionDigests> } {
     const found = new Map<
       number,
-      { registers: Contents['registers']; minima: Uint8Array[]; floor: Ballot }
+      { registers: PartitionDigests['registers']; minima: Uint8Array[]; floor: Ballot }
     >()
     let rows = 0
     const look = (letter: string, visit: (key: Uint8Array, row: Uint8Array) => void): void => {
@@ -204,7 +204,7 @@ export class Exchange {
     look('f', (key, row) => {
       of(key).floor = floorOfRow(row)
     })
-    const contents = new Map<number, Contents>()
+    const contents = new Map<number, PartitionDigests>()
     for (const [partition, { minima, ...rest }] of found) {
       contents.set(partition, { ...rest, minima: digestOfMinima(minima) })
     }
@@ -297,7 +297,7 @@ export class Exchange {
   }
 }
 
-const NOTHING: Contents = { registers: NO_BYTES, minima: NO_BYTES, floor: ZERO_BALLOT }
+const NOTHING: PartitionDigests = { registers: NO_BYTES, minima: NO_BYTES, floor: ZERO_BALLOT }
 
 /** `parts`: bucket and generation of each minimum, in turn. */
 function digestOfMinima(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

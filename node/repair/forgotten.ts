@@ -39,14 +39,14 @@ import {
   takeBit,
 } from '../../protocol/keyspace/bitmap.ts'
 import { isNoSpace } from '../log/errors.ts'
-import { PLACES_MAX } from '../log/losses.ts'
-import type { LogPosition, Loss } from '../log/types.ts'
+import { LOSS_PLACES_MAX } from '../log/losses.ts'
+import type { LogPosition, LogLoss } from '../log/types.ts'
 import type { Disk, Logger } from '../env/ports.ts'
 import {
   HASH_BYTES,
   latestSlot,
   TwoSlotFile,
-  type Found,
+  type FoundSlot,
   type SlotForm,
 } from '../tools/two-slot-file.ts'
 
@@ -66,7 +66,7 @@ const DETAIL_CHARACTERS_MAX = 150
 
 /** What was lost, and when nobody was there to compare with, for how many partitions that is for good. */
 export interface ForgottenNote {
-  readonly reason: Loss['reason'] | 'unreadable' | 'given-up'
+  readonly reason: LogLoss['reason'] | 'unreadable' | 'given-up'
   readonly detail: string
 }
 
@@ -112,9 +112,9 @@ export class Forgotten {
   private constructor(
     disk: Disk,
     logger: Logger,
-    found: Found | undefined,
+    found: FoundSlot | undefined,
     stored: Stored = NOTHING,
-    first?: Found,
+    first?: FoundSlot,
   ) {
     this.#file = new TwoSlotFile(disk, FORGOTTEN_FILE, FORM, found)
     this.#first = first && new TwoSlotFile(disk, FORGOTTEN_FILE, FORM_1, first)
@@ -218,7 +218,7 @@ export class Forgotten {
   }
 
   /** Durable when it resolves. */
-  async add(losses: readonly Loss[]): Promise<void> {
+  async add(losses: readonly LogLoss[]): Promise<void> {
     if (losses.length === 0) return
     const all = losses.some(({ partitions }) => partitions === 'all')
     const partitions = losses.flatMap((loss) => (loss.partitions === 'all' ? [] : loss.partitions))
@@ -302,11 +302,11 @@ export class Forgotten {
     this.#notes = { ...this.#notes, open: [] }
     if (this.#mustRaise) return
     const { open, repaired } = this.#places
-    this.#places = { open: [], repaired: [...repaired, ...open].slice(-PLACES_MAX) }
+    this.#places = { open: [], repaired: [...repaired, ...open].slice(-LOSS_PLACES_MAX) }
   }
 
   /** A loss without a place may mean another log, or only a part of it: then what is noted of places says nothing. */
-  #notePlaces(losses: readonly Loss[]): void {
+  #notePlaces(losses: readonly LogLoss[]): void {
     for (const { place } of losses) {
       if (place === undefined) {
         this.#places = NO_PLACES
@@ -317,7 +317,7 @@ export class Forgotten {
     for (const { place } of losses) {
       const { segment, offset, lengthBytes } = place!
       const one = [segment, offset, lengthBytes] as const
-      if (open.length < PLACES_MAX && !open.some((each) => isSame(each, one))) open = [...open, one]
+      if (open.length < LOSS_PLACES_MAX && !open.some((each) => isSame(each, one))) open = [...open, one]
     }
     this.#places = { ...this.#places, open }
   }

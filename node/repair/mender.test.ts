@@ -7,7 +7,7 @@ import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Suspect } from '../reclaim/collector.ts'
-import { Mender } from './mender.ts'
+import { BlockRepair } from './mender.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
 const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))
@@ -22,7 +22,7 @@ let epochs: number[]
 let put: OwnedBlock[]
 let forgotten: BlockKey[]
 let suspects: Suspect[]
-let mender: Mender
+let mender: BlockRepair
 
 beforeEach(() => {
   elsewhere = new Map([
@@ -36,7 +36,7 @@ beforeEach(() => {
   put = []
   forgotten = []
   suspects = []
-  mender = new Mender({
+  mender = new BlockRepair({
     self: 'a' as NodeId,
     blocks: {
       put: (block) => Promise.resolve(void put.push(block)),
@@ -100,8 +100,8 @@ test.each<[string, () => void]>([
 
 test('a missing block is no warning while blocks move, a damaged one is', async () => {
   const warnings: string[] = []
-  const moving = (isBad: boolean): Mender =>
-    new Mender({
+  const moving = (isBad: boolean): BlockRepair =>
+    new BlockRepair({
       self: 'a' as NodeId,
       blocks: {
         put: () => Promise.resolve(),
@@ -131,7 +131,7 @@ test('a missing block is no warning while blocks move, a damaged one is', async 
 test('stays when it moves while it is looked for: the sources are asked first', async () => {
   const holders = new Set(['c'])
   const given: BlockKey[] = []
-  mender = new Mender({
+  mender = new BlockRepair({
     self: 'a' as NodeId,
     blocks: {
       put: () => Promise.resolve(),

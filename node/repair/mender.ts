@@ -43,7 +43,7 @@ export interface MenderOptions {
   readonly logger: Logger
 }
 
-export class Mender {
+export class BlockRepair {
   readonly #options: MenderOptions
   /** Every read of a damaged block asks for it. */
   readonly #mending = new Set<BlockKey>()

@@ -25,13 +25,13 @@ import { inBatches } from '../tools/in-batches.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { stateOfRow } from '../replica/row-format.ts'
 import type { Learnt } from '../replica/host-replies.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { LostBlocks } from '../quorum/lost-blocks.ts'
-import type { Registers } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/registers.ts'
 import { tombstoneOf } from '../objects/tombstone.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { DeadData } from '../replica/dead-data.ts'
-import type { Freer } from '../reclaim/freer.ts'
+import type { FreeQueue } from '../reclaim/freer.ts'
 import type { Tombstones } from '../replica/tombstones.ts'
 import { ENUMERATE } from './exchange.ts'
 
@@ -42,12 +42,12 @@ const AT_ONCE = 16
 export interface PullerOptions {
   readonly store: Store
   readonly blocks: BlockStore
-  readonly host: RegisterHost
-  readonly registers: Registers
+  readonly host: AcceptorHost
+  readonly registers: RegisterClient
   readonly lost: LostBlocks
   readonly peers: Peers
   readonly dead: DeadData
-  readonly freer: Pick<Freer, 'freeOn'>
+  readonly freer: Pick<FreeQueue, 'freeOn'>
   readonly tombstones: Pick<Tombstones, 'collect'>
   readonly view: () => LayoutView
   /** False while blocks of the partition are moved to this node by others, at a rate of their own. */
@@ -73,7 +73,7 @@ interface Older {
 
 export class Puller {
   readonly #options: PullerOptions
-  /** Registers and blocks pulled since the start. */
+  /** RegisterClient and blocks pulled since the start. */
   done = 0
   /** Bytes of blocks pulled. */
   doneBytes = 0

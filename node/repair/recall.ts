@@ -31,9 +31,9 @@ import type { WireRecalled } from '../../protocol/rpc/messages.js'
 import type { Store } from '../log/store.ts'
 import type { Clock, Logger, Random } from '../env/ports.ts'
 import { floorRaised } from '../replica/index-rows.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { Peers } from '../quorum/peers.ts'
-import type { Exchange } from './exchange.ts'
+import type { SyncAnswers } from './exchange.ts'
 import type { Forgotten } from './forgotten.ts'
 import { highestCounter, MARK_LEAP } from './lost-mark.ts'
 import type { Puller } from './puller.ts'
@@ -48,10 +48,10 @@ const ROWS_MAX = 10_000_000
 export interface RecallOptions {
   readonly self: NodeId
   readonly store: Store
-  readonly host: RegisterHost
+  readonly host: AcceptorHost
   readonly forgotten: Forgotten
   readonly peers: Peers
-  readonly exchange: Exchange
+  readonly exchange: SyncAnswers
   readonly puller: Puller
   /** Undefined while this node is no member. */
   readonly view: () => LayoutView | undefined

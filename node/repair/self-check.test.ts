@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { nodeId } from '../../protocol/ids.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { SelfCheck, type SelfCheckOptions } from './self-check.ts'
 
@@ -17,7 +17,7 @@ class Scene {
   readonly #ticks: (() => void)[] = []
 
   constructor(count: number, epoch: number) {
-    const members = NAMES.slice(0, count).map((name) => member(name))
+    const members = NAMES.slice(0, count).map((name) => testMember(name))
     const view = new LayoutView({ ...stable(members), epoch })
     const ids = new Map(members.map(({ nodeId: id }, i) => [id, NAMES[i]!]))
     const told = new Map<string, { boot: number; life: string }>()

@@ -2,13 +2,13 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { storageId, type DataId, type NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { Attempts } from './attempts.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { AttemptMarks } from './attempt-marks.ts'
 
 const A = { nodeId: 'a' as NodeId, storageId: storageId('aa'.repeat(12)) }
 const B = { nodeId: 'b' as NodeId, storageId: storageId('bb'.repeat(12)) }
 
-let clock: ManualClock
+let clock: StreamClock
 let mine: Attempts
 let theirs: Attempts
 let asked: (readonly DataId[])[]
@@ -18,7 +18,7 @@ let marks: AttemptMarks
 let settled: boolean
 
 beforeEach(() => {
-  clock = new ManualClock()
+  clock = new StreamClock()
   mine = new Attempts(A.storageId, 1)
   theirs = new Attempts(B.storageId, 1)
   asked = []

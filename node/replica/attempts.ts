@@ -15,7 +15,7 @@ import { byteString, bytesOfHex, readU32, u32 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { dataId, type ByteString, type DataId, type StorageId } from '../../protocol/ids.ts'
 
-export interface Attempt {
+export interface WriteAttempt {
   readonly id: DataId
   /** Nothing will ever be proposed again that names the id. Call exactly when that is so; twice is once. */
   end(): void
@@ -71,7 +71,7 @@ export class Attempts {
   }
 
   /** Throws StoreError Unavailable while attempts are held, and while this node is not in P. */
-  begin(): Attempt {
+  begin(): WriteAttempt {
     if (this.#held)
       throw new StoreError('Unavailable', 'not enough members have heard of this start yet')
     if (!this.#isEstablished())

@@ -35,7 +35,7 @@ import {
   encodeFloor,
   encodePosition,
   FLOOR_BYTES,
-  isBehind,
+  isLater,
   isSoundRegister,
 } from './row-format.ts'
 
@@ -81,7 +81,7 @@ export function dropsRecordAt(
 ): boolean {
   const { bound } = decodeDrop(body)
   if (at === undefined) return bound === undefined
-  return isBehind(bound ?? position, at)
+  return isLater(bound ?? position, at)
 }
 
 /** Whether the drop of a register still has to be told to a rebuild, while its row is there again. */

@@ -10,14 +10,14 @@ import { sleep } from '../tools/sleep.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Store } from '../log/store.ts'
 import { endOfPartitionRows } from './index-rows.ts'
-import type { RegisterHost } from './register-host.ts'
+import type { AcceptorHost } from './register-host.ts'
 
 /** Registers in one turn: their removals are applied to the index in the turn in which their flush ends. */
 const DROPPED_AT_ONCE = 200
 
 export interface DropOptions {
   readonly store: Pick<Store, 'range'>
-  readonly host: Pick<RegisterHost, 'drop'>
+  readonly host: Pick<AcceptorHost, 'drop'>
   readonly clock: Clock
   /** Asked before each register, in its queue: what was true at the call may be over. */
   readonly isAllowed: () => boolean

@@ -51,7 +51,7 @@ import {
   FLOOR_BYTES,
   hasState,
   isAt,
-  isBehind,
+  isLater,
   isSound,
   isSoundRegister,
   NUMBER_BYTES,
@@ -494,7 +494,7 @@ export function applyDamagedRecord(
   if (row !== undefined && hasState(row)) {
     replaces = replacedRegister(row)
     // A later state is there and whole: the damaged one was history.
-    if (replaces !== undefined && isBehind(replaces, position)) return []
+    if (replaces !== undefined && isLater(replaces, position)) return []
     const before = ballotOfRow(row)
     if (before !== undefined) {
       const digestKey = digestRow(partitionOfKey(key as RegisterKey))

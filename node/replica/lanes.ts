@@ -5,7 +5,7 @@ interface Waiting<T> {
   readonly dueMs: number
 }
 
-export class Lane<Key, T> {
+export class DelayQueue<Key, T> {
   readonly #delayMs: number
   readonly #waiting = new Map<Key, Waiting<T>>()
 

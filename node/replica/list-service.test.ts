@@ -8,7 +8,7 @@ import { WireListReply } from '../../protocol/rpc/messages.js'
 import { fitsFrame } from '../net/framing.ts'
 import { applyRecord, RECORD } from './index-rows.ts'
 import { ListService } from './list-service.ts'
-import type { RegisterHost } from './register-host.ts'
+import type { AcceptorHost } from './register-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
@@ -42,7 +42,7 @@ test('a reply about 256 shards of long keys and large states fits into a frame, 
       minimumGeneration: () => 0,
       flushedMinimum: () => 1,
       raiseMinimum: () => Promise.resolve(),
-    } as unknown as RegisterHost,
+    } as unknown as AcceptorHost,
     epoch: () => 1,
     isReplica: () => true,
   })

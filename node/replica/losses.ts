@@ -1,11 +1,11 @@
 /** What a damaged record whose header can still be read means to the node (D7, D8). */
 
-import type { Damage, Loss } from '../log/types.ts'
+import type { Damage, LogLoss } from '../log/types.ts'
 import { nameOfType, RECORD } from './index-rows.ts'
 
 type NamedDamage = Damage & { readonly identity: NonNullable<Damage['identity']> }
 
-export function lossOf({ identity, segment, offset }: NamedDamage): Loss | undefined {
+export function lossOf({ identity, segment, offset }: NamedDamage): LogLoss | undefined {
   const { type, partition } = identity
   const detail = `${nameOfType(type) ?? `type ${type}`} at ${offset} of segment ${segment}`
   switch (type) {

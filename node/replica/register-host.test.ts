@@ -20,7 +20,7 @@ import { BlockStore } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import { applyRecord, MARK_ROW, registerRow } from './index-rows.ts'
 import { decodeNumber } from './row-format.ts'
-import { RegisterHost } from './register-host.ts'
+import { AcceptorHost } from './register-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
@@ -49,7 +49,7 @@ const VERSION: VersionRecord = {
 const STEP = 1 << 20
 
 let store: HeldStore
-let host: RegisterHost
+let host: AcceptorHost
 let replica = true
 let epoch = 1
 
@@ -60,8 +60,8 @@ beforeEach(() => {
   epoch = 1
 })
 
-function newHost(promiseBytesMax?: number): RegisterHost {
-  return new RegisterHost({
+function newHost(promiseBytesMax?: number): AcceptorHost {
+  return new AcceptorHost({
     store: store.store,
     blocks: new BlockStore(store.store),
     epoch: () => epoch,
@@ -84,7 +84,7 @@ function value(text: string, blocks: RegisterValue['blocks'] = []): RegisterValu
   return { operation: operationId(text.padEnd(16, '-')), tombstone: false, body, blocks }
 }
 
-type Extras = Parameters<RegisterHost['handle']>[1]
+type Extras = Parameters<AcceptorHost['handle']>[1]
 
 async function prepare(
   counter: number,

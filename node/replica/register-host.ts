@@ -83,7 +83,7 @@ export interface RegisterHostOptions {
   readonly promiseBytesMax?: number | undefined
 }
 
-export class RegisterHost {
+export class AcceptorHost {
   readonly #options: RegisterHostOptions
   readonly #store: Store
   readonly #queue = new KeyedQueue<RegisterKey>()

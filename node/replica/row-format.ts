@@ -165,6 +165,6 @@ export function isAt(a: LogPosition, b: LogPosition): boolean {
 }
 
 /** In the log. */
-export function isBehind(a: LogPosition, b: LogPosition): boolean {
+export function isLater(a: LogPosition, b: LogPosition): boolean {
   return a.segment > b.segment || (a.segment === b.segment && a.offset > b.offset)
 }

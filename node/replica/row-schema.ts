@@ -19,7 +19,7 @@ import {
   valueOfRow,
   type Current,
 } from './index-rows.ts'
-import { decodeFloor, decodeNumber, hasState, isBehind, uncheckedStateOfRow } from './row-format.ts'
+import { decodeFloor, decodeNumber, hasState, isLater, uncheckedStateOfRow } from './row-format.ts'
 
 type Identity = Pick<LogRecord, 'type' | 'partition' | 'key'>
 
@@ -84,7 +84,7 @@ function isAbove(record: LogRecord, position: LogPosition, current: Current): bo
   const order = isFloor
     ? compareBallots(decodeFloor(body), floorOfRow(row))
     : decodeNumber(body) - decodeNumber(row)
-  return order > 0 || (order === 0 && isBehind(position, at))
+  return order > 0 || (order === 0 && isLater(position, at))
 }
 
 /** The letter of a key says whose the row is. */

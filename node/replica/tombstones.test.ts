@@ -1,13 +1,13 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { NodeId, ProposerId, RegisterKey } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { TOMBSTONE, Tombstones, type Tombstone } from './tombstones.ts'
 
 const NODES = ['a', 'b', 'c'] as NodeId[]
 const { exact, absent, other } = TOMBSTONE
 
-let clock: ManualClock
+let clock: StreamClock
 /** What each node says of each register. */
 let states: Map<NodeId, Map<RegisterKey, number>>
 let messages: { to: NodeId; keys: RegisterKey[]; forget: boolean }[]
@@ -16,7 +16,7 @@ let state: 'STABLE' | 'JOINT'
 let tombstones: Tombstones
 
 beforeEach(() => {
-  clock = new ManualClock()
+  clock = new StreamClock()
   states = new Map(NODES.map((node) => [node, new Map()]))
   messages = []
   down = new Set()

@@ -24,7 +24,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import { Lane } from './lanes.ts'
+import { DelayQueue } from './lanes.ts'
 
 const CALL_TIMEOUT_MS = 5_000
 /** In one message. */
@@ -65,14 +65,14 @@ export class Tombstones {
   /** Registers that were forgotten everywhere. */
   collected = 0
   readonly #options: TombstonesOptions
-  readonly #waiting: Lane<RegisterKey, Tombstone>
+  readonly #waiting: DelayQueue<RegisterKey, Tombstone>
   #cancel: (() => void) | undefined
   #running = false
   #stopped = false
 
   constructor(options: TombstonesOptions) {
     this.#options = options
-    this.#waiting = new Lane(options.delayMs)
+    this.#waiting = new DelayQueue(options.delayMs)
   }
 
   get pending(): number {

@@ -27,7 +27,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { BlockStore } from '../replica/blocks.ts'
 import { applyRecord } from '../replica/index-rows.ts'
 import { ListService, LIST_RESULT } from '../replica/list-service.ts'
-import { RegisterHost } from '../replica/register-host.ts'
+import { AcceptorHost } from '../replica/register-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { DeadData } from '../replica/dead-data.ts'
 import { BLOCK_RESULT } from '../quorum/peers.ts'
@@ -53,7 +53,7 @@ beforeEach(() => {
   store = new HeldStore(applyRecord)
   const blocks = new BlockStore(store.store)
   const common = { epoch: () => epoch, isReplica: () => true }
-  const host = new RegisterHost({ store: store.store, blocks, self: 'me' as NodeId, ...common })
+  const host = new AcceptorHost({ store: store.store, blocks, self: 'me' as NodeId, ...common })
   const lists = new ListService({ store: store.store, host, ...common })
   const rest: Partial<ServiceOptions> = {
     host,

@@ -71,9 +71,9 @@ import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import { LogError } from '../log/errors.ts'
 import type { NetworkMessage } from '../env/ports.ts'
 import type { ListService } from '../replica/list-service.ts'
-import type { RegisterHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/register-host.ts'
 import type { Witness } from '../rebalance/witness.ts'
-import type { Exchange } from '../repair/exchange.ts'
+import type { SyncAnswers } from '../repair/exchange.ts'
 import type { Sightings } from '../replica/sightings.ts'
 import type { Resync } from '../repair/resync.ts'
 import { ATTEMPTS_ASKED_MAX } from '../replica/attempt-marks.ts'
@@ -88,10 +88,10 @@ import { BLOCK_RESULT, type LocalService } from '../quorum/peers.ts'
 import { checkOf } from './reach.ts'
 
 export interface ServiceOptions {
-  readonly host: RegisterHost
+  readonly host: AcceptorHost
   readonly blocks: BlockStore
   readonly lists: ListService
-  readonly exchange: Exchange
+  readonly exchange: SyncAnswers
   readonly witness: () => Witness
   readonly resync: () => Resync
   readonly attempts: Attempts
@@ -123,7 +123,7 @@ export interface ServiceOptions {
 }
 
 export class Service implements LocalService {
-  readonly host: RegisterHost
+  readonly host: AcceptorHost
   readonly blocks: BlockStore
   /** Blocks of dead data that this node had, since the start. */
   freedBlocks = 0

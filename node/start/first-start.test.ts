@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { clusterId } from '../../protocol/ids.ts'
 import { resolveConfig, type Config, type RawConfig } from '../process/config.ts'
 import { SystemClock } from '../env/system.ts'
-import { checkFirstStart, emptied, isRefusal } from './first-start.ts'
+import { checkFirstStart, emptied, isStartRefusal } from './first-start.ts'
 import { MembershipError } from '../layout/errors.ts'
 import { encodeToken } from '../layout/token-codec.ts'
 
@@ -59,9 +59,9 @@ describe('before a first start writes anything', () => {
 })
 
 it('a refusal is an answer of the cluster, never a silence', () => {
-  expect(isRefusal(new MembershipError('holds-data', ''))).toBe(true)
-  expect(isRefusal(new MembershipError('no-answer', ''))).toBe(false)
-  expect(isRefusal(new Error('x'))).toBe(false)
+  expect(isStartRefusal(new MembershipError('holds-data', ''))).toBe(true)
+  expect(isStartRefusal(new MembershipError('no-answer', ''))).toBe(false)
+  expect(isStartRefusal(new Error('x'))).toBe(false)
 })
 
 it('a refusal is told also where its directory can not be emptied', () => {

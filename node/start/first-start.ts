@@ -23,7 +23,7 @@ export async function checkFirstStart(config: Config, clock: Clock): Promise<voi
  * The cluster has said no, and this node has never been a member: what the start has formatted is worth
  * nothing. A time-out is no such answer.
  */
-export function isRefusal(error: unknown): error is MembershipError {
+export function isStartRefusal(error: unknown): error is MembershipError {
   const refusals: readonly MembershipErrorCode[] = [
     'bad-token',
     'expired-token',

@@ -23,7 +23,7 @@ import type { Environment, Logger, Random } from '../env/ports.ts'
 import { Ed25519Signer } from '../net/signer.ts'
 import { SystemClock, SystemRandom } from '../env/system.ts'
 import { JoseTokenSigner } from '../env/tokens.ts'
-import { checkFirstStart, emptied, isRefusal } from './first-start.ts'
+import { checkFirstStart, emptied, isStartRefusal } from './first-start.ts'
 import { placeToRemember } from '../process/given-place.ts'
 import { createRowCheck } from '../replica/row-check.ts'
 import { generateNodeKey } from '../net/identity.ts'
@@ -64,7 +64,7 @@ export async function startNode(
   try {
     return await serve(config, hooks, choices, directory, random)
   } catch (error) {
-    if (directory.isNew && isRefusal(error)) throw emptied(directory, error)
+    if (directory.isNew && isStartRefusal(error)) throw emptied(directory, error)
     directory.close()
     if (error instanceof LogError && error.code === 'LOG_MISSING') {
       throw new UsageError(`${directory.path}: ${error.message}`)

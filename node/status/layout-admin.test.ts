@@ -3,15 +3,15 @@ import { LayoutRefusal, type LayoutChange, type PlannedChange } from '../../gate
 import { StoreError } from '../../protocol/errors.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import { replicationOf, type LayoutEntry, type Member } from '../../protocol/layout/entry.ts'
-import { nextOf, type Change } from '../../protocol/layout/plan.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { nextOf, type MemberChange } from '../../protocol/layout/plan.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { planEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { LayoutAdmin } from './layout-admin.ts'
 import { MembershipError } from '../layout/errors.ts'
 import { REPLY } from '../testing/status-reply.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name, { name })) as [
   Member,
   Member,
   Member,
@@ -20,7 +20,7 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) 
 
 interface World {
   readonly admin: LayoutAdmin
-  readonly asked: { change: Change; force: boolean }[]
+  readonly asked: { change: MemberChange; force: boolean }[]
   readonly said: () => LayoutEntry
 }
 
@@ -69,7 +69,7 @@ async function refusalOf(sent: Promise<unknown>): Promise<string> {
 }
 
 describe('changes that are asked for', () => {
-  it.each<[LayoutChange, Partial<Change>, Partial<Record<'node' | 'by', string>>]>([
+  it.each<[LayoutChange, Partial<MemberChange>, Partial<Record<'node' | 'by', string>>]>([
     [{ kind: 'drain', node: 'b' }, { kind: 'drain', nodeId: b.nodeId }, { node: b.nodeId }],
     [
       { kind: 'drain', node: b.nodeId.slice(-8) },

@@ -24,8 +24,8 @@ import {
   findMember,
   nextOf,
   planOf,
-  type Change,
-  type Plan,
+  type MemberChange,
+  type ChangePlan,
 } from '../../protocol/layout/plan.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
@@ -39,8 +39,8 @@ const NEW_NODE = nodeId('NewNewNewNewNew')
 const NEW_STORAGE = storageId('0'.repeat(24))
 
 /** Who changes the layout (layout/change-office.ts). Throws MembershipError, with a line for the operator. */
-export interface Changes {
-  apply(change: Change, options: { readonly force: boolean }): Promise<LayoutEntry>
+export interface LayoutChanges {
+  apply(change: MemberChange, options: { readonly force: boolean }): Promise<LayoutEntry>
   cancel(): Promise<LayoutEntry>
   proceed(): Promise<LayoutEntry>
 }
@@ -50,7 +50,7 @@ export interface LayoutAdminOptions {
   readonly view: () => LayoutView
   /** What the nodes that are up say of themselves. */
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
-  readonly changes: Changes
+  readonly changes: LayoutChanges
   readonly silentMs?: ((node: NodeId) => number) | undefined
   readonly abstaining?: (() => Abstaining | undefined) | undefined
 }
@@ -105,7 +105,7 @@ export class LayoutAdmin {
   /** Why a member that is away must not be removed by itself, in one line; undefined when it may be. */
   async keptBecause(nodeId: NodeId): Promise<string | undefined> {
     const view = this.#options.view()
-    const change: Change = { kind: 'remove', nodeId }
+    const change: MemberChange = { kind: 'remove', nodeId }
     const replies = await this.#options.replies(view)
     const refusal = refusalOf(view, { kind: 'remove', node: nodeId }, change, replies)
     if (refusal !== undefined) return refusal
@@ -134,9 +134,9 @@ function orForce(scarce: string): string {
 
 function planFor(
   view: LayoutView,
-  change: Change,
+  change: MemberChange,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
-): Plan {
+): ChangePlan {
   const { entry } = view
   const next = nextOf(entry.next ?? entry.members, nextReplicationOf(entry), [change])
   if ('fault' in next) throw new LayoutRefusal(409, next.fault)
@@ -144,7 +144,7 @@ function planFor(
 }
 
 /** Names become members. Throws LayoutRefusal (404). */
-function changeOf(view: LayoutView, asked: PlannedChange): Change {
+function changeOf(view: LayoutView, asked: PlannedChange): MemberChange {
   const { entry } = view
   const find = (text: string, among: readonly Member[] = entry.next ?? entry.members): Member => {
     const found = findMember(among, text)
@@ -195,7 +195,7 @@ function newNode(zone: string, capacityBytes: number): Member {
 function refusalOf(
   view: LayoutView,
   asked: PlannedChange,
-  change: Change,
+  change: MemberChange,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
 ): string | undefined {
   if (change.kind !== 'remove' && change.kind !== 'replace') return undefined
@@ -221,7 +221,7 @@ function refusalOf(
   )
 }
 
-function nodesOf(change: Change): { node?: NodeId; by?: NodeId } {
+function nodesOf(change: MemberChange): { node?: NodeId; by?: NodeId } {
   switch (change.kind) {
     case 'drain':
     case 'remove':

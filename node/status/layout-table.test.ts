@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { tableOf } from './layout-table.ts'
 import { REPLY } from '../testing/status-reply.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name, { name })) as [
   Member,
   Member,
   Member,
@@ -145,7 +145,7 @@ describe('the layout as a table', () => {
   })
 
   it('names nodes that have none by the end of their id', () => {
-    const nameless = member('e')
+    const nameless = testMember('e')
     const shown = table([nameless], {}, {})
     expect(shown.nodes[0]?.name).toBe(nameless.nodeId.slice(-8))
     expect(shown.underWay).toMatch(/^this node has left the cluster/)

@@ -7,7 +7,7 @@ import type { LayoutView } from '../../protocol/layout/view.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import type { Abstaining } from '../layout/abstention.ts'
-import { heldUp, type Held } from '../layout/held-up.ts'
+import { heldUp, type HeldPartitions } from '../layout/held-up.ts'
 import { nameOf, someNames } from '../process/node-name.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { lacks } from './spare-replicas.ts'
@@ -182,7 +182,7 @@ export function heldOf(
   view: LayoutView,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
   silentMs: SilentMs = () => 0,
-): Held | undefined {
+): HeldPartitions | undefined {
   const isLacking = (source: number, partition: number): boolean =>
     view.placement.replicas(partition).some((node) => {
       const reply = replies.get(node)

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
-import { lossReportOf, type Losses, type Reply } from './loss-report.ts'
+import { lossReportOf, type ReportedLosses, type LossReply } from './loss-report.ts'
 
-const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { name })) as [
+const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name, { name })) as [
   Member,
   Member,
   Member,
@@ -16,19 +16,19 @@ const FIRST = new Uint8Array([0xc0])
 const SOURCES = [{ epoch: 3, members: [a, d, e], replication: 3 }]
 const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0, failing: [] }]
 const LACKING = [{ epoch: 3, partitions: FIRST }]
-const REPLY: Reply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
+const REPLY: LossReply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
 
 /** The report of members a, b and c, which have taken over from a, d and e. */
 function report(
-  replies: Partial<Record<'a' | 'b' | 'c' | 'd' | 'e', Partial<Reply>>>,
+  replies: Partial<Record<'a' | 'b' | 'c' | 'd' | 'e', Partial<LossReply>>>,
   changes: Partial<LayoutEntry> = {},
-  more: Partial<Losses> = {},
+  more: Partial<ReportedLosses> = {},
 ) {
   const of = { a, b, c, d, e }
   return lossReportOf({
     view: new LayoutView(stable([a, b, c], { epoch: 5, sources: SOURCES, ...changes })),
     replies: new Map(
-      Object.entries(replies).map(([name, reply]): [NodeId, Reply] => [
+      Object.entries(replies).map(([name, reply]): [NodeId, LossReply] => [
         of[name as keyof typeof of].nodeId,
         { ...REPLY, ...reply },
       ]),

@@ -22,12 +22,12 @@ import { lacks } from './spare-replicas.ts'
 /** A node that has been away for less may be about to come back. */
 const AWAY_MS_MIN = 60_000
 
-export type Reply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
+export type LossReply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
 
-export interface Losses {
+export interface ReportedLosses {
   readonly view: LayoutView
   /** Status of the nodes that are up, this one included. */
-  readonly replies: ReadonlyMap<NodeId, Reply>
+  readonly replies: ReadonlyMap<NodeId, LossReply>
   readonly silentMs: (node: NodeId) => number
   /** Damaged registers of this node without another replica. */
   readonly registers: readonly LostRegister[]
@@ -35,7 +35,7 @@ export interface Losses {
   readonly registersRefusal: string | undefined
 }
 
-export function lossReportOf(losses: Losses): LossReport {
+export function lossReportOf(losses: ReportedLosses): LossReport {
   const { view, registers } = losses
   const look = new Look(losses)
   const sources =
@@ -63,7 +63,7 @@ export function lossReportOf(losses: Losses): LossReport {
 }
 
 class Look {
-  readonly #losses: Losses
+  readonly #losses: ReportedLosses
   /** Nodes without which too few present holders answer. */
   readonly #toStart = new Set<NodeId>()
   /** Nodes that are waited for although they are up. */
@@ -75,7 +75,7 @@ class Look {
   /** How many partitions have blocks that are being fetched. */
   #moving = 0
 
-  constructor(losses: Losses) {
+  constructor(losses: ReportedLosses) {
     this.#losses = losses
   }
 

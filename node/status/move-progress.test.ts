@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { movesOf } from './move-progress.ts'
 import { addBit, partitionsIn } from '../../protocol/keyspace/bitmap.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name))
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name))
 const learning = { total: 4, done: 1, isCaughtUp: false }
 const move = { pendingBytes: 5, doneBytes: 3, bytesPerSecond: 2 }
 
@@ -19,7 +19,7 @@ describe('what a node still lacks', () => {
   })
 
   it('is what it holds now, others held then, and it has not finished', () => {
-    const members = [a!, b!, d!, member('e')]
+    const members = [a!, b!, d!, testMember('e')]
     const sources = [
       { epoch: 2, members, replication: 3 },
       { epoch: 4, members: [a!, b!, c!], replication: 3 },

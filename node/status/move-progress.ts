@@ -2,7 +2,7 @@
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import type { Progress } from '../layout/progress.ts'
+import type { PartitionProgress } from '../layout/progress.ts'
 import { addBit, hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 export interface MoveProgress {
@@ -13,14 +13,14 @@ export interface MoveProgress {
     readonly epoch: number
     readonly partitions: Uint8Array<ArrayBuffer>
   }[]
-  readonly move: Progress['move']
+  readonly move: PartitionProgress['move']
 }
 
 /** Of the partitions that a node holds, those of which it has not said that it has all blocks of the source. */
 export function movesOf(
   view: LayoutView,
   self: NodeId,
-  { learning, whole, move }: Pick<Progress, 'learning' | 'whole' | 'move'>,
+  { learning, whole, move }: Pick<PartitionProgress, 'learning' | 'whole' | 'move'>,
 ): MoveProgress {
   if (view.sources.length === 0) return { learning, lacking: [], move }
   const held = new Set(view.placement.partitionsOf(self))

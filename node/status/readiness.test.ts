@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
-import { ManualClock } from '../net/testing/fake-stream.ts'
+import { StreamClock } from '../net/testing/fake-stream.ts'
 import { untilReady } from './readiness.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} }
 
 it('throws when the node learns that it was removed: it will never be ready', async () => {
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   let left: number | undefined
   let role: 'source' | undefined = 'source'
   const ready = untilReady(

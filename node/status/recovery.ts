@@ -3,7 +3,7 @@
 import type { NodeStatus } from '../../gateway/port/backend.ts'
 import type { StoreStats } from '../log/types.ts'
 
-export class Recovery {
+export class RecoveryStatus {
   running = true
   records = 0
   bytes = 0

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { addBit } from '../../protocol/keyspace/bitmap.ts'
-import { awayLines, spareOf, type Reply } from './spare-replicas.ts'
+import { awayLines, spareOf, type SpareReply } from './spare-replicas.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name, { name })) as [
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name, { name })) as [
   Member,
   Member,
   Member,
@@ -21,8 +21,8 @@ function viewOf(members: readonly Member[], changes: Partial<LayoutEntry> = {}):
 function replies(
   view: LayoutView,
   up: readonly Member[],
-  changes: Readonly<Record<string, Partial<Reply>>> = {},
-): Map<NodeId, Reply> {
+  changes: Readonly<Record<string, Partial<SpareReply>>> = {},
+): Map<NodeId, SpareReply> {
   return new Map(
     up.map(({ nodeId, name = '' }) => [
       nodeId,
@@ -82,7 +82,7 @@ describe('whether any one node may fail now', () => {
   })
 
   it('with four replicas as with three; with five two may be missing', () => {
-    const members = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { name }))
+    const members = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name, { name }))
     const five = viewOf(members, { replication: 5 })
     expect(spareOf(five, replies(five, members.slice(1))).canLoseANode).toBe(true)
     expect(spareOf(five, replies(five, members.slice(2))).canLoseANode).toBe(false)
@@ -104,7 +104,7 @@ describe('whether any one node may fail now', () => {
     const all = bits(moving, ...Array.from({ length: moving.partitions }, (_, each) => each))
     const lacking = { lacking: [{ epoch: 3, partitions: all }] }
     // c is new, and d, which it takes the place of, is gone.
-    const of = (lacks: Readonly<Record<string, Partial<Reply>>>) =>
+    const of = (lacks: Readonly<Record<string, Partial<SpareReply>>>) =>
       spareOf(moving, replies(moving, [a, b, c], lacks))
     expect(of({ c: lacking }).canLoseANode).toBe(true)
     // A node of the source has what was written under it, whatever it says of others.

@@ -7,7 +7,7 @@ import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import { nameOf, NAMES_MAX, someNames } from '../process/node-name.ts'
 
-export type Reply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>
+export type SpareReply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' | 'lacking'>
 
 export interface Spare {
   readonly canLoseANode: boolean
@@ -21,7 +21,7 @@ export interface Spare {
  *
  * @param replies of the nodes that are up, this one included
  */
-export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, Reply>): Spare {
+export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareReply>): Spare {
   const away = new Set<NodeId>()
   const mute = new Set<NodeId>()
   let few = 0
@@ -80,7 +80,7 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, Reply>): 
 export function partitionsLostBy(
   view: LayoutView,
   node: NodeId,
-  replies: ReadonlyMap<NodeId, Reply>,
+  replies: ReadonlyMap<NodeId, SpareReply>,
 ): { readonly partitions: number; readonly away: readonly string[] } {
   const away = new Set<NodeId>()
   let partitions = 0

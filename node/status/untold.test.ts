@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import { hasBit, partitionsIn } from '../../protocol/keyspace/bitmap.ts'
-import { member, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { BODY_BYTES_MAX } from '../net/limits.ts'
 import type { Stuck } from '../rebalance/stuck.ts'
 import { untoldOf } from './untold.ts'
 
-const members = ['a', 'b', 'c'].map((name) => member(name, { name }))
+const members = ['a', 'b', 'c'].map((name) => testMember(name, { name }))
 const view = new LayoutView(stable(members, { epoch: 5 }))
 
 function stuckOf(stuck: ReadonlyMap<number, Stuck>) {

@@ -33,7 +33,7 @@ export class TwoSlotFile {
   /** The number of the slot that is written first. */
   #first: 0 | 1
 
-  constructor(disk: Disk, name: string, form: SlotForm, found: Found | undefined) {
+  constructor(disk: Disk, name: string, form: SlotForm, found: FoundSlot | undefined) {
     this.#disk = disk
     this.#name = name
     this.#form = form
@@ -78,7 +78,7 @@ export class TwoSlotFile {
   }
 }
 
-export interface Found {
+export interface FoundSlot {
   readonly slot: Uint8Array
   readonly writes: number
   /** The slot in which it was found. */
@@ -88,7 +88,7 @@ export interface Found {
 }
 
 /** The latest sound slot. Undefined when both are not as they were written, or of a version that is not known. */
-export function latestSlot(bytes: Uint8Array, form: SlotForm): Found | undefined {
+export function latestSlot(bytes: Uint8Array, form: SlotForm): FoundSlot | undefined {
   const [one, other] = ([0, 1] as const)
     .map((number) => ({
       number,

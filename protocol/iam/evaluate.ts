@@ -16,7 +16,7 @@ import { matchesPattern } from './pattern.ts'
 import type { Condition, Statement } from './policy.ts'
 import { fillTemplate, type ContextValues } from './template.ts'
 
-export type Verdict = 'yes' | 'no' | 'unknown'
+export type PolicyVerdict = 'yes' | 'no' | 'unknown'
 
 /** All but the principal. `action` in lower case. 'no' as soon as one part says no. */
 export function* statementVerdict(
@@ -25,7 +25,7 @@ export function* statementVerdict(
   resource: string,
   context: ContextValues,
   meter: Meter,
-): Work<Verdict> {
+): Work<PolicyVerdict> {
   const named = statement.actions.some((pattern) => matchesPattern(pattern, action, meter))
   if (named === statement.exceptActions) return 'no'
   let verdict = yield* resourceVerdict(statement, resource, context, meter)
@@ -36,7 +36,7 @@ export function* statementVerdict(
   return verdict
 }
 
-function both(a: Verdict, b: Verdict): Verdict {
+function both(a: PolicyVerdict, b: PolicyVerdict): PolicyVerdict {
   if (a === 'no' || b === 'no') return 'no'
   return a === 'unknown' || b === 'unknown' ? 'unknown' : 'yes'
 }
@@ -46,7 +46,7 @@ function* resourceVerdict(
   resource: string,
   context: ContextValues,
   meter: Meter,
-): Work<Verdict> {
+): Work<PolicyVerdict> {
   let isUnknown = false
   for (const template of statement.resources) {
     if (meter.isDue()) yield
@@ -62,7 +62,7 @@ function* conditionVerdict(
   condition: Condition,
   context: ContextValues,
   meter: Meter,
-): Work<Verdict> {
+): Work<PolicyVerdict> {
   const { operator, key, set, ifExists } = condition
   if (operator === undefined) return 'unknown'
   const actual = context.get(key) ?? []
@@ -75,22 +75,22 @@ function* conditionVerdict(
   }
   if (actual.length > 1 && set === undefined) return 'unknown'
   // One value of any decides by its yes, one of all by its no.
-  let verdict: Verdict = set === 'any' ? 'no' : 'yes'
+  let verdict: PolicyVerdict = set === 'any' ? 'no' : 'yes'
   for (const value of actual) {
-    const each: Verdict = yield* valueVerdict(condition, value, context, meter)
+    const each: PolicyVerdict = yield* valueVerdict(condition, value, context, meter)
     verdict = set === 'any' ? either(verdict, each) : both(verdict, each)
     if (verdict === (set === 'any' ? 'yes' : 'no')) break
   }
   return verdict
 }
 
-function either(a: Verdict, b: Verdict): Verdict {
+function either(a: PolicyVerdict, b: PolicyVerdict): PolicyVerdict {
   if (a === 'yes' || b === 'yes') return 'yes'
   return a === 'unknown' || b === 'unknown' ? 'unknown' : 'no'
 }
 
 /** "true": the key must be absent; "false": it must be there. */
-function nullVerdict({ values, matchers }: Condition, present: boolean, meter: Meter): Verdict {
+function nullVerdict({ values, matchers }: Condition, present: boolean, meter: Meter): PolicyVerdict {
   const wanted = present ? 'false' : 'true'
   const matches = values.some((template, at) => {
     const known = matchers[at]
@@ -109,11 +109,11 @@ function* valueVerdict(
   actual: string,
   context: ContextValues,
   meter: Meter,
-): Work<Verdict> {
+): Work<PolicyVerdict> {
   const { operator, values, matchers } = condition
   if (operator === undefined) return 'unknown'
   const { matcher, negated } = operatorOf(operator)
-  let verdict: Verdict = 'no'
+  let verdict: PolicyVerdict = 'no'
   for (let at = 0; at < values.length && verdict !== 'yes'; at++) {
     if (meter.isDue()) yield
     let matches = matchers[at]

@@ -4,7 +4,7 @@ import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, listOf, matchOf, ShapeError, textOf } from '../layout/json.ts'
 import { ACCOUNT_ID, PATH, POLICY_NAME, UNIQUE_ID } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
-import { instantOf, jsonCodec, referencesOf, tagsOf, type Reference, type Tag } from './record.ts'
+import { instantOf, jsonCodec, referencesOf, recordTags, type Reference, type IamTag } from './record.ts'
 import { DESCRIPTION_MAX } from './role-record.ts'
 
 /** As AWS keeps. */
@@ -36,7 +36,7 @@ export interface PolicyRecord {
   readonly holders: readonly Reference[]
   /** Mark of a deletion that is looking whether anybody holds it; '' when there is none. */
   readonly deleting: string
-  readonly tags: readonly Tag[]
+  readonly tags: readonly IamTag[]
 }
 
 /** Decoding throws RecordVersionError or ShapeError. */
@@ -81,7 +81,7 @@ export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
     versions,
     holders: referencesOf(fields.holders, HOLDERS_MAX),
     deleting: matchOf(fields.deleting, /^(?:[0-9a-f]{16})?$/),
-    tags: tagsOf(fields.tags),
+    tags: recordTags(fields.tags),
   }
 })
 

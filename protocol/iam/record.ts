@@ -55,7 +55,7 @@ export interface Reference {
   readonly token: string
 }
 
-export interface Tag {
+export interface IamTag {
   readonly key: string
   readonly value: string
 }
@@ -112,7 +112,7 @@ export function referencesOf(value: unknown, lengthMax: number): Reference[] {
   })
 }
 
-export function tagsOf(value: unknown): Tag[] {
+export function recordTags(value: unknown): IamTag[] {
   return listOf(value, TAGS_MAX, (item) => {
     const { key, value: text } = fieldsOf(item, ['key', 'value'])
     return { key: textOf(key, 128), value: textOf(text, 256) }

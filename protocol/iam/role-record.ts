@@ -12,10 +12,10 @@ import {
   jsonCodec,
   markOf,
   resolvedOf,
-  tagsOf,
+  recordTags,
   type AttachedPolicy,
   type NamedPolicy,
-  type Tag,
+  type IamTag,
 } from './record.ts'
 
 export const ROLE_SESSION_SECONDS_MIN = 3_600
@@ -38,7 +38,7 @@ export interface RoleRecord {
   readonly principals?: readonly ResolvedPrincipal[]
   readonly policies: readonly NamedPolicy[]
   readonly attached: readonly AttachedPolicy[]
-  readonly tags: readonly Tag[]
+  readonly tags: readonly IamTag[]
   /** A policy of another account names it, or has named it: what that gives is not known here. */
   readonly namedAbroad?: true
 }
@@ -78,7 +78,7 @@ export const roleCodec: RecordCodec<RoleRecord> = jsonCodec((value) => {
     ...(fields.principals !== undefined && { principals: resolvedOf(fields.principals) }),
     policies: inlineOf(fields.policies),
     attached: attachedOf(fields.attached),
-    tags: tagsOf(fields.tags),
+    tags: recordTags(fields.tags),
     ...markOf('namedAbroad', fields.namedAbroad),
   }
 })

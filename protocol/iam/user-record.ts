@@ -14,11 +14,11 @@ import {
   markOf,
   referencesOf,
   tokenOf,
-  tagsOf,
+  recordTags,
   type AttachedPolicy,
   type NamedPolicy,
   type Reference,
-  type Tag,
+  type IamTag,
 } from './record.ts'
 
 const GROUPS_MAX = 20
@@ -40,7 +40,7 @@ export interface UserRecord {
   readonly groups: readonly Reference[]
   /** Ids, a superset: the key's own register decides. */
   readonly accessKeys: readonly string[]
-  readonly tags: readonly Tag[]
+  readonly tags: readonly IamTag[]
   /** A policy of another account names it, or has named it: what that gives is not known here. */
   readonly namedAbroad?: true
 }
@@ -75,7 +75,7 @@ export const userCodec: RecordCodec<UserRecord> = jsonCodec((value) => {
     attached: attachedOf(fields.attached),
     groups: referencesOf(fields.groups, GROUPS_MAX),
     accessKeys: listOf(fields.accessKeys, KEYS_MAX, (item) => matchOf(item, ACCESS_KEY_ID)),
-    tags: tagsOf(fields.tags),
+    tags: recordTags(fields.tags),
     ...markOf('namedAbroad', fields.namedAbroad),
   }
 })

@@ -15,7 +15,7 @@ export interface Weighted {
 }
 
 /** What a node competes for: a share of the partitions, alone or together with the other nodes of its zone. */
-export interface Claim {
+export interface ShareClaim {
   /** Its fair share. */
   readonly fair: number
   /** Of the zone where zones compete (there are as many zones as replicas, or more), else of the node. */
@@ -37,7 +37,7 @@ export function fairShares(members: readonly Weighted[], replication: number): n
 }
 
 /** Claims in the order of `members`. `slack`: that of zones (`zoneSlack`); 0 in clusters before placement 3. */
-export function fairClaims(members: readonly Weighted[], replication: number, slack = 0): Claim[] {
+export function fairClaims(members: readonly Weighted[], replication: number, slack = 0): ShareClaim[] {
   const zones = new Map<string, number[]>()
   for (const [i, member] of members.entries()) {
     const zone = zones.get(member.zone)
@@ -52,7 +52,7 @@ export function fairClaims(members: readonly Weighted[], replication: number, sl
   }
   const zoneTotals = groups.map((group) => group.reduce((sum, i) => sum + capacity(i), 0))
   const zoneShares = pour(zoneTotals, replicas)
-  const claims: Claim[] = []
+  const claims: ShareClaim[] = []
   for (const [z, group] of groups.entries()) {
     const [share, total] = [zoneShares[z]!, zoneTotals[z]!]
     const pull = group.length > 1 ? zonePull(share, replicas / groups.length, slack) : 1

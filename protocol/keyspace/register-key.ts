@@ -15,7 +15,7 @@ import { readU16, u16 } from '../bytes.ts'
 import type { BucketId, ByteString, RegisterKey } from '../ids.ts'
 import type { KeyRange, Keyspace } from './key.ts'
 import { metadataPartition, prefixEnd, systemPartition } from './key.ts'
-import type { Space, SystemKind } from './space.ts'
+import type { KeySpace, SystemKind } from './space.ts'
 import { spaceOfByte, SPACES } from './space.ts'
 
 export const UPLOAD_ID_BYTES = 16
@@ -129,7 +129,7 @@ export function partRange(
 }
 
 /** Every register of one partition, or of one space in it. */
-export function partitionRange(partition: number, space?: Space): RegisterRange {
+export function partitionRange(partition: number, space?: KeySpace): RegisterRange {
   // Behind the last partition of 16 bits there is no two-byte number: 0xffff ‖ 0xff bounds it, as
   // no space uses the byte 0xff.
   if (space !== undefined) return rangeOf(u16(partition) + String.fromCharCode(SPACES[space]))
@@ -138,7 +138,7 @@ export function partitionRange(partition: number, space?: Space): RegisterRange 
 }
 
 /** Undefined for a space that this program version does not know. */
-export function spaceOf(key: RegisterKey): Space | undefined {
+export function spaceOf(key: RegisterKey): KeySpace | undefined {
   return spaceOfByte(key.charCodeAt(SPACE_AT))
 }
 
@@ -184,7 +184,7 @@ export function systemNameOf(key: RegisterKey): ByteString {
 const partitions = new Map<string, number>()
 const PARTITIONS_MAX = 16_384
 
-function head(space: Space, bucketId: BucketId, shard: number, bits: number): ByteString {
+function head(space: KeySpace, bucketId: BucketId, shard: number, bits: number): ByteString {
   const name = bucketId + u16(shard) + String.fromCharCode(bits)
   let partition = partitions.get(name)
   if (partition === undefined) {

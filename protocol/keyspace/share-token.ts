@@ -25,7 +25,7 @@
 import { utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
-import type { Claim } from './fair-share.ts'
+import type { ShareClaim } from './fair-share.ts'
 import { TOKEN_BITS } from './token.ts'
 
 /** Tokens that a node has for each partition that it should hold. With 4 × R of them in a slice, fewer than
@@ -35,7 +35,7 @@ const TOKENS_PER_SHARE = 6
 const SHARE_MAX = 1 - 2 ** -20
 
 /** Token values as tokensOf gives them, the strongest first. */
-export function shareTokens(name: NodeId, claim: Claim, partitionBits: number): Float64Array {
+export function shareTokens(name: NodeId, claim: ShareClaim, partitionBits: number): Float64Array {
   const partitions = 1 << partitionBits
   const count = Math.min(partitions, Math.ceil(TOKENS_PER_SHARE * claim.fair * partitions))
   const sliceSize = 2 ** (TOKEN_BITS - partitionBits)

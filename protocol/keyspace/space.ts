@@ -19,17 +19,17 @@ export const SPACES = {
   setting: 0x19,
 } as const
 
-export type Space = keyof typeof SPACES
+export type KeySpace = keyof typeof SPACES
 /** Spaces whose registers lie in the partition of an object's shard. */
 export type ObjectSpace = 'object' | 'upload' | 'part'
 /** Spaces whose registers lie in a partition of their own name. */
-export type SystemKind = Exclude<Space, ObjectSpace>
+export type SystemKind = Exclude<KeySpace, ObjectSpace>
 
-const names = new Map<number, Space>(
-  Object.entries(SPACES).map(([name, byte]) => [byte, name as Space]),
+const names = new Map<number, KeySpace>(
+  Object.entries(SPACES).map(([name, byte]) => [byte, name as KeySpace]),
 )
 
 /** Undefined for a byte that this program version does not know. */
-export function spaceOfByte(byte: number): Space | undefined {
+export function spaceOfByte(byte: number): KeySpace | undefined {
   return names.get(byte)
 }

@@ -11,7 +11,7 @@ import type { NodeId } from '../ids.ts'
 /** Tokens of a node of mean capacity. */
 export const TOKENS_MEAN = 128
 /** A node far above the mean has no more than this: one node can't make the table huge. */
-export const TOKENS_MAX = 1 << 16
+export const RING_TOKENS_MAX = 1 << 16
 
 /** Bits of a token value that are kept. */
 export const TOKEN_BITS = 52
@@ -19,7 +19,7 @@ export const TOKEN_BITS = 52
 /** Tokens in proportion to capacity, at least one. */
 export function tokenCount(capacityBytes: number, meanCapacityBytes: number): number {
   const count = Math.round((TOKENS_MEAN * capacityBytes) / meanCapacityBytes)
-  return Math.min(Math.max(count, 1), TOKENS_MAX)
+  return Math.min(Math.max(count, 1), RING_TOKENS_MAX)
 }
 
 /** The first 52 bits of the node's tokens 0 … count − 1, in that order. */

@@ -2,18 +2,18 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AcceptedEntry, Vote } from './acceptor.ts'
 import { acceptVote, bindingEntry, prepareVote } from './acceptor.ts'
-import type { Ballot } from './ballot.ts'
-import { compareBallots } from './ballot.ts'
+import type { LayoutBallot } from './ballot.ts'
+import { compareLayoutBallots } from './ballot.ts'
 import type { LayoutEntry } from './entry.ts'
 import { entryHash } from './entry.ts'
-import { member, stable } from './testing.ts'
+import { testMember, stable } from './testing.ts'
 import { jointEntry } from './transition.ts'
 
-const [a, b, c] = ['a', 'b', 'c'].map((name) => member(name))
+const [a, b, c] = ['a', 'b', 'c'].map((name) => testMember(name))
 const first = stable([a!])
 const EPOCH = 2
-const entryOf = (name: string): LayoutEntry => jointEntry(first, [a!, member(name)], 'join')
-const ballot = (counter: number, by = a!): Ballot => ({ counter, nodeId: by.nodeId })
+const entryOf = (name: string): LayoutEntry => jointEntry(first, [a!, testMember(name)], 'join')
+const ballot = (counter: number, by = a!): LayoutBallot => ({ counter, nodeId: by.nodeId })
 
 describe('acceptor of a layout entry', () => {
   test('promises only ever higher ballots', () => {
@@ -49,7 +49,7 @@ describe('acceptor of a layout entry', () => {
     const high = { ballot: ballot(1, b!.nodeId > a!.nodeId ? b : a), entry: entryOf('y') }
     expect(bindingEntry([undefined, undefined])).toBeUndefined()
     expect(bindingEntry([low, undefined])).toBe(low.entry)
-    if (compareBallots(high.ballot, low.ballot) > 0) {
+    if (compareLayoutBallots(high.ballot, low.ballot) > 0) {
       expect(bindingEntry([low, high])).toBe(high.entry)
       expect(bindingEntry([high, low])).toBe(high.entry)
     }
@@ -69,7 +69,7 @@ describe('acceptor of a layout entry', () => {
         const proposers = [a!, b!, c!].map((by, i) => ({
           by,
           own: entryOf(`joiner ${i}`),
-          ballot: undefined as Ballot | undefined,
+          ballot: undefined as LayoutBallot | undefined,
           promises: new Map<number, AcceptedEntry | undefined>(),
           entry: undefined as LayoutEntry | undefined,
         }))

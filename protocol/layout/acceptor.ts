@@ -11,19 +11,19 @@
  */
 
 import { assert } from '../assert.ts'
-import type { Ballot } from './ballot.ts'
-import { compareBallots } from './ballot.ts'
+import type { LayoutBallot } from './ballot.ts'
+import { compareLayoutBallots } from './ballot.ts'
 import type { LayoutEntry } from './entry.ts'
 import { entryHash } from './entry.ts'
 
 export interface Vote {
   readonly epoch: number
-  readonly promised: Ballot
+  readonly promised: LayoutBallot
   readonly accepted?: AcceptedEntry | undefined
 }
 
 export interface AcceptedEntry {
-  readonly ballot: Ballot
+  readonly ballot: LayoutBallot
   readonly entry: LayoutEntry
 }
 
@@ -31,7 +31,7 @@ export type VoteReply =
   | { readonly type: 'promised'; readonly accepted?: AcceptedEntry | undefined }
   | { readonly type: 'accepted' }
   /** A higher ballot stands in the way: go past it (P6). */
-  | { readonly type: 'conflict'; readonly seen: Ballot }
+  | { readonly type: 'conflict'; readonly seen: LayoutBallot }
 
 /** `persist` is to be flushed before `reply` is sent; absent when nothing changed. */
 export interface VoteReady {
@@ -39,9 +39,9 @@ export interface VoteReady {
   readonly reply: VoteReply
 }
 
-export function prepareVote(vote: Vote | undefined, epoch: number, ballot: Ballot): VoteReady {
+export function prepareVote(vote: Vote | undefined, epoch: number, ballot: LayoutBallot): VoteReady {
   assert(vote === undefined || vote.epoch === epoch, 'the vote of another epoch')
-  if (vote !== undefined && compareBallots(ballot, vote.promised) <= 0) {
+  if (vote !== undefined && compareLayoutBallots(ballot, vote.promised) <= 0) {
     return { reply: { type: 'conflict', seen: vote.promised } }
   }
   const accepted = vote?.accepted
@@ -51,16 +51,16 @@ export function prepareVote(vote: Vote | undefined, epoch: number, ballot: Ballo
 export function acceptVote(
   vote: Vote | undefined,
   epoch: number,
-  ballot: Ballot,
+  ballot: LayoutBallot,
   entry: LayoutEntry,
 ): VoteReady {
   assert(vote === undefined || vote.epoch === epoch, 'the vote of another epoch')
   assert(entry.epoch === epoch, 'the entry of another epoch')
-  if (vote !== undefined && compareBallots(ballot, vote.promised) < 0) {
+  if (vote !== undefined && compareLayoutBallots(ballot, vote.promised) < 0) {
     return { reply: { type: 'conflict', seen: vote.promised } }
   }
   const before = vote?.accepted
-  if (before !== undefined && compareBallots(ballot, before.ballot) === 0) {
+  if (before !== undefined && compareLayoutBallots(ballot, before.ballot) === 0) {
     assert(entryHash(before.entry) === entryHash(entry), 'one ballot carries one entry')
     return { reply: { type: 'accepted' } }
   }
@@ -75,7 +75,7 @@ export function bindingEntry(
   let highest: AcceptedEntry | undefined
   for (const accepted of promises) {
     if (accepted === undefined) continue
-    if (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0) {
+    if (highest === undefined || compareLayoutBallots(accepted.ballot, highest.ballot) > 0) {
       highest = accepted
     }
   }

@@ -4,17 +4,17 @@
 import type { NodeId } from '../ids.ts'
 import { fieldsOf, integerOf, matchOf } from './json.ts'
 
-export interface Ballot {
+export interface LayoutBallot {
   readonly counter: number
   readonly nodeId: NodeId
 }
 
-export function compareBallots(a: Ballot, b: Ballot): number {
+export function compareLayoutBallots(a: LayoutBallot, b: LayoutBallot): number {
   if (a.counter !== b.counter) return a.counter - b.counter
   return a.nodeId < b.nodeId ? -1 : a.nodeId > b.nodeId ? 1 : 0
 }
 
-export function readBallot(value: unknown): Ballot {
+export function readBallot(value: unknown): LayoutBallot {
   const fields = fieldsOf(value, ['counter', 'nodeId'])
   return {
     counter: integerOf(fields.counter, 1, Number.MAX_SAFE_INTEGER - 1),

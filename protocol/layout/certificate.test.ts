@@ -5,7 +5,7 @@ import { decidedJson, entryFault, laterEntryFault, readDecided, spineOf } from '
 import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
 import { entryHash } from './entry.ts'
 import { parseJson } from './json.ts'
-import { decide, member, stable, verify } from './testing.ts'
+import { decideEntry, testMember, stable, verify } from './testing.ts'
 import {
   jointEntry,
   movedEntry,
@@ -15,40 +15,40 @@ import {
   transitionFault,
 } from './transition.ts'
 
-const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name))
+const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name))
 const three = stable([a!, b!, c!], { epoch: 3, previousHash: '12'.repeat(32) })
 const joint = jointEntry(three, [...three.members, d!, e!], 'join')
 const before = { previous: three, stable: three }
 
 describe('an entry is obeyed only with the signatures of a majority (L1)', () => {
   test('two of three are one, at any ballot', () => {
-    expect(entryFault(before, decide(joint, [a!, b!]), verify)).toBeUndefined()
-    expect(entryFault(before, decide(joint, [a!, b!, c!]), verify)).toBeUndefined()
+    expect(entryFault(before, decideEntry(joint, [a!, b!]), verify)).toBeUndefined()
+    expect(entryFault(before, decideEntry(joint, [a!, b!, c!]), verify)).toBeUndefined()
     const ballot = { counter: 77, nodeId: e!.nodeId }
-    expect(entryFault(before, decide(joint, [c!, b!], ballot), verify)).toBeUndefined()
+    expect(entryFault(before, decideEntry(joint, [c!, b!], ballot), verify)).toBeUndefined()
   })
 
   test('one of three is none, nor is one that signs twice', () => {
-    expect(entryFault(before, decide(joint, [a!]), verify)).toMatch(/no majority/)
-    expect(entryFault(before, decide(joint, [a!, a!]), verify)).toMatch(/no majority/)
+    expect(entryFault(before, decideEntry(joint, [a!]), verify)).toMatch(/no majority/)
+    expect(entryFault(before, decideEntry(joint, [a!, a!]), verify)).toMatch(/no majority/)
     expect(
-      entryFault(before, decide(joint, [] as never[], { counter: 1, nodeId: a!.nodeId }), verify),
+      entryFault(before, decideEntry(joint, [] as never[], { counter: 1, nodeId: a!.nodeId }), verify),
     ).toMatch(/no majority/)
   })
 
   test('joiners have no vote', () => {
-    expect(entryFault(before, decide(joint, [a!, d!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(before, decideEntry(joint, [a!, d!]), verify)).toMatch(/has no vote/)
   })
 
   test('signatures are for this entry, this ballot', () => {
-    const good = decide(joint, [a!, b!])
+    const good = decideEntry(joint, [a!, b!])
     const other = jointEntry(three, [...three.members, d!], 'join')
     expect(entryFault(before, { ...good, entry: other }, verify)).toMatch(/does not verify/)
     const ballot = { counter: 2, nodeId: a!.nodeId }
     const moved = { entry: joint, certificate: { ...good.certificate, ballot } }
     expect(entryFault(before, moved, verify)).toMatch(/does not verify/)
     // Votes at different ballots never add up.
-    const later = decide(joint, [b!], ballot)
+    const later = decideEntry(joint, [b!], ballot)
     const mixed = [good.certificate.signatures[0]!, later.certificate.signatures[0]!]
     const certificate = { ballot, signatures: mixed }
     expect(entryFault(before, { entry: joint, certificate }, verify)).toMatch(/does not verify/)
@@ -57,20 +57,20 @@ describe('an entry is obeyed only with the signatures of a majority (L1)', () =>
   test('what ends a JOINT is decided by the members of the last STABLE', () => {
     const forward = stableEntry(joint, 'synced')
     const inJoint = { previous: joint, stable: three }
-    expect(entryFault(inJoint, decide(forward, [a!, b!]), verify)).toBeUndefined()
-    expect(entryFault(inJoint, decide(forward, [a!, d!, e!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(inJoint, decideEntry(forward, [a!, b!]), verify)).toBeUndefined()
+    expect(entryFault(inJoint, decideEntry(forward, [a!, d!, e!]), verify)).toMatch(/has no vote/)
   })
 
   test('the first is signed by its only member', () => {
     const first = stable([a!])
-    expect(entryFault(undefined, decide(first, [a!]), verify)).toBeUndefined()
-    expect(entryFault(undefined, decide(first, [b!]), verify)).toMatch(/has no vote/)
-    expect(entryFault(undefined, decide(stable([a!, b!]), [a!, b!]), verify)).toMatch(/by one/)
-    expect(entryFault(undefined, decide(three, [a!, b!]), verify)).toMatch(/epoch 1/)
+    expect(entryFault(undefined, decideEntry(first, [a!]), verify)).toBeUndefined()
+    expect(entryFault(undefined, decideEntry(first, [b!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(undefined, decideEntry(stable([a!, b!]), [a!, b!]), verify)).toMatch(/by one/)
+    expect(entryFault(undefined, decideEntry(three, [a!, b!]), verify)).toMatch(/epoch 1/)
   })
 
   test('entry and certificate come back from JSON', () => {
-    const decided = decide(joint, [a!, b!])
+    const decided = decideEntry(joint, [a!, b!])
     const read = readDecided(parseJson(utf8(JSON.stringify(decidedJson(decided)))))
     expect(entryHash(read.entry)).toBe(entryHash(joint))
     expect(read.certificate).toEqual(decided.certificate)
@@ -111,9 +111,9 @@ describe('STABLE(P) → JOINT(P, P′) → STABLE(P′) or STABLE(P) (L2, L8)', 
   })
 
   test('a join never swaps a storage id (D1)', () => {
-    const renewed = member('a', { storageId: d!.storageId })
+    const renewed = testMember('a', { storageId: d!.storageId })
     expect(fault(three, jointEntry(three, [renewed, b!, c!], 'join'))).toMatch(/another storage id/)
-    const copied = member('d', { storageId: a!.storageId })
+    const copied = testMember('d', { storageId: a!.storageId })
     expect(fault(three, jointEntry(three, [b!, c!, copied], 'join'))).toMatch(/another storage id/)
   })
 })
@@ -123,7 +123,7 @@ describe('who was away for long gets what proves the last entry, not every one',
   const chain: DecidedEntry[] = []
   let voters = [a!]
   const add = (entry: LayoutEntry): LayoutEntry => {
-    chain.push(decide(entry, voters))
+    chain.push(decideEntry(entry, voters))
     if (entry.state === 'STABLE') voters = [...entry.members]
     return entry
   }
@@ -190,10 +190,10 @@ describe('who was away for long gets what proves the last entry, not every one',
     expect(apply([chain[0]!], told.slice(-1))).toMatch(/entries are missing/)
     const { entry } = told[1]!
     const first = chain[0]!.entry
-    expect(laterEntryFault(first, decide(entry, [b!]), verify)).toMatch(/has no vote/)
-    expect(laterEntryFault(first, decide(entry, [a!]), verify)).toBeUndefined()
+    expect(laterEntryFault(first, decideEntry(entry, [b!]), verify)).toMatch(/has no vote/)
+    expect(laterEntryFault(first, decideEntry(entry, [a!]), verify)).toBeUndefined()
     const foreign = { ...entry, genesis: { ...entry.genesis, replication: 5 } }
-    expect(laterEntryFault(first, decide(foreign, [a!]), verify)).toMatch(/another cluster/)
-    expect(laterEntryFault(entry, decide(first, [a!, b!]), verify)).toMatch(/missing/)
+    expect(laterEntryFault(first, decideEntry(foreign, [a!]), verify)).toMatch(/another cluster/)
+    expect(laterEntryFault(entry, decideEntry(first, [a!, b!]), verify)).toMatch(/missing/)
   })
 })

@@ -7,7 +7,7 @@
 import { majority } from '../register/quorum.ts'
 import { bytesOfHex, hex, utf8, utf8Text } from '../bytes.ts'
 import type { ClusterId, NodeId } from '../ids.ts'
-import type { Ballot } from './ballot.ts'
+import type { LayoutBallot } from './ballot.ts'
 import { readBallot } from './ballot.ts'
 import type { DecidedEntry, LayoutEntry } from './entry.ts'
 import { decodeEntry, encodeEntry, entryHash, MEMBERS_MAX, NO_HASH } from './entry.ts'
@@ -21,7 +21,7 @@ export type Verify = (signer: NodeId, bytes: Uint8Array, signature: Uint8Array) 
 export function voteBytes(
   clusterId: ClusterId,
   epoch: number,
-  ballot: Ballot,
+  ballot: LayoutBallot,
   hash: string,
 ): Uint8Array {
   return utf8(

@@ -11,9 +11,9 @@ import {
   type Source,
 } from './entry.ts'
 import { jointEntry, planEntry, secretEntry, stableEntry, tokensEntry } from './transition.ts'
-import { member, stable } from './testing.ts'
+import { testMember, stable } from './testing.ts'
 
-const [a, b, c] = [member('a'), member('b'), member('c')]
+const [a, b, c] = [testMember('a'), testMember('b'), testMember('c')]
 const text = (entry = stable([a, b])): string => utf8Text(encodeEntry(entry))
 const decode = (json: string): unknown => decodeEntry(utf8(json))
 
@@ -101,7 +101,7 @@ describe('canonical bytes of an entry', () => {
 
   test('a node or a storage twice is refused (D1)', () => {
     expect(() => decode(text({ ...stable([]), members: [a, a] }))).toThrow(/twice/)
-    const copy = member('b', { storageId: a.storageId })
+    const copy = testMember('b', { storageId: a.storageId })
     expect(() => decode(text({ ...stable([]), members: [a, copy] }))).toThrow(/twice/)
   })
 })
@@ -159,9 +159,9 @@ describe('replication, sources, names and places', () => {
               zone: fc.constantFrom('z1', 'z2', 'ü "\\'),
               capacityBytes: fc.integer({ min: 1, max: 1e15 }),
               name: fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined }),
-              place: fc.constantFrom(undefined, member(name).nodeId, member(`${name}2`).nodeId),
+              place: fc.constantFrom(undefined, testMember(name).nodeId, testMember(`${name}2`).nodeId),
             })
-            .map((changes) => member(name, changes)),
+            .map((changes) => testMember(name, changes)),
         ),
       ),
     )
@@ -217,10 +217,10 @@ describe('replication, sources, names and places', () => {
   test.each([
     ['replication 0', stable([a], { replication: 0 })],
     ['replication 16', stable([a], { replication: 16 })],
-    ['an empty name', stable([member('a', { name: '' })])],
-    ['a name of 65', stable([member('a', { name: 'n'.repeat(65) })])],
-    ['a place that is no node', stable([member('a', { place: 'x' as Member['nodeId'] })])],
-    ["another member's place", stable([a, member('b', { place: a.nodeId })])],
+    ['an empty name', stable([testMember('a', { name: '' })])],
+    ['a name of 65', stable([testMember('a', { name: 'n'.repeat(65) })])],
+    ['a place that is no node', stable([testMember('a', { place: 'x' as Member['nodeId'] })])],
+    ["another member's place", stable([a, testMember('b', { place: a.nodeId })])],
     ['one place twice', stable([a, b].map((each) => ({ ...each, place: c.nodeId })))],
     ['four sources', withSources([2, 3, 4, 5].map((epoch) => source(epoch)))],
     ['sources out of order', withSources([source(3), source(2)])],

@@ -17,7 +17,7 @@ import { equalBytes, hex, utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import { NODE_ID, type ClusterId, type NodeId, type StorageId } from '../ids.ts'
 import { PLACEMENT, type PlacementVersion } from '../keyspace/placement.ts'
-import type { Ballot } from './ballot.ts'
+import type { LayoutBallot } from './ballot.ts'
 import {
   fieldsOf,
   integerOf,
@@ -137,7 +137,7 @@ export interface LayoutEntry {
 
 /** Signatures of a majority of the last STABLE members over one ballot (L1): certificate.ts. */
 export interface Certificate {
-  readonly ballot: Ballot
+  readonly ballot: LayoutBallot
   readonly signatures: readonly { readonly nodeId: NodeId; readonly signature: Uint8Array }[]
 }
 

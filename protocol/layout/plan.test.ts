@@ -3,24 +3,24 @@ import { describe, expect, test } from 'vitest'
 import { place } from '../keyspace/placement.ts'
 import type { NodeId } from '../ids.ts'
 import { decodeEntry, encodeEntry, type Member, type Source } from './entry.ts'
-import { diffOf, findMember, nextOf, planOf, type Change, type Plan } from './plan.ts'
-import { member, stable } from './testing.ts'
+import { diffOf, findMember, nextOf, planOf, type MemberChange, type ChangePlan } from './plan.ts'
+import { testMember, stable } from './testing.ts'
 import { movedEntry, planEntry, transitionFault, type NextLayout } from './transition.ts'
 import { LayoutView } from './view.ts'
 
 const TB = 1e12
-const five = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name, { name }))
+const five = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name, { name }))
 const [a, b, c] = five as [Member, Member, Member]
-const extra = member('x', { name: 'x' })
+const extra = testMember('x', { name: 'x' })
 
 /** The layout that the changes make. */
-function next(changes: readonly Change[], from = five, replication = 3): NextLayout {
+function next(changes: readonly MemberChange[], from = five, replication = 3): NextLayout {
   const after = nextOf(from, replication, changes)
   if ('fault' in after) throw new Error(after.fault)
   return after
 }
 
-function fault(changes: readonly Change[], from: readonly Member[] = five): string | undefined {
+function fault(changes: readonly MemberChange[], from: readonly Member[] = five): string | undefined {
   const after = nextOf(from, 3, changes)
   return 'fault' in after ? after.fault : undefined
 }
@@ -31,10 +31,10 @@ function viewOf(members: readonly Member[], sources: readonly Source[] = []): La
 }
 
 function plan(
-  changes: readonly Change[],
+  changes: readonly MemberChange[],
   used: (nodeId: NodeId) => number | undefined = () => 0.4 * TB,
   from = five,
-): Plan {
+): ChangePlan {
   return planOf(viewOf(from), next(changes, from), used)
 }
 
@@ -46,7 +46,7 @@ describe('what changes make of the layout', () => {
     expect(ids(after.members)).toEqual(ids([...five, extra]))
     expect(after.replication).toBe(3)
     expect(fault([{ kind: 'join', member: a }])).toMatch(/a is a member already/)
-    const lost = member('a', { storageId: extra.storageId })
+    const lost = testMember('a', { storageId: extra.storageId })
     expect(fault([{ kind: 'join', member: lost }])).toMatch(/empty data directory.*replace/)
     const copy = { ...extra, storageId: a.storageId }
     expect(fault([{ kind: 'join', member: copy }])).toMatch(/copy of the one of a/)
@@ -68,9 +68,9 @@ describe('what changes make of the layout', () => {
       const renamed = old.replicas(p).map((node) => (node === b.nodeId ? extra.nodeId : node))
       expect(placed.replicas(p)).toEqual(renamed)
     }
-    const step: Change = { kind: 'replace', old: b.nodeId, member: extra }
+    const step: MemberChange = { kind: 'replace', old: b.nodeId, member: extra }
     expect(fault([{ ...step, old: extra.nodeId }])).toMatch(/no member|two changes/)
-    const renewed = member('b', { storageId: extra.storageId })
+    const renewed = testMember('b', { storageId: extra.storageId })
     expect(fault([{ ...step, member: renewed }])).toMatch(/two changes|id of its own/)
   })
 
@@ -90,7 +90,7 @@ describe('what changes make of the layout', () => {
   })
 
   test('a replacement of a replacement has the place of the first; the first may come back', () => {
-    const [x, y] = [extra, member('y')]
+    const [x, y] = [extra, testMember('y')]
     const one = next([{ kind: 'replace', old: b.nodeId, member: x }]).members
     const two = next([{ kind: 'replace', old: x.nodeId, member: y }], [...one]).members
     expect(two.find(({ nodeId }) => nodeId === y.nodeId)!.place).toBe(b.nodeId)
@@ -107,7 +107,7 @@ describe('what changes make of the layout', () => {
     const settings = { zone: 'z', capacityBytes: 5, addresses: ['/new'], name: 'n' }
     const after = next([{ kind: 'set', nodeId: a.nodeId, ...settings }])
     expect(after.members.find(({ nodeId }) => nodeId === a.nodeId)).toEqual({ ...a, ...settings })
-    const set = (changes: object): Change => ({ kind: 'set', nodeId: a.nodeId, ...changes })
+    const set = (changes: object): MemberChange => ({ kind: 'set', nodeId: a.nodeId, ...changes })
     expect(fault([set({ name: 'b' })])).toMatch(/is called b: choose another/)
     expect(fault([set({ name: 'a', zone: 'z' })])).toBeUndefined()
     expect(fault([set({ capacityBytes: 0 })])).toMatch(/above 0/)
@@ -133,15 +133,15 @@ describe('what changes make of the layout', () => {
     expect(ids(after.members)).toEqual(ids([...five.slice(1), extra]))
     expect(after.members.find(({ nodeId }) => nodeId === b.nodeId)!.zone).toBe('z')
     expect(after.replication).toBe(2)
-    const twice: Change[] = [
+    const twice: MemberChange[] = [
       { kind: 'drain', nodeId: a.nodeId },
       { kind: 'set', nodeId: a.nodeId, zone: 'z' },
     ]
     expect(fault(twice)).toMatch(/in two changes at once/)
-    const replication: Change = { kind: 'replication', replication: 2 }
+    const replication: MemberChange = { kind: 'replication', replication: 2 }
     expect(fault([replication, { ...replication, replication: 4 }])).toMatch(/two changes at once/)
     // The last one may go when another comes.
-    const handover: Change[] = [
+    const handover: MemberChange[] = [
       { kind: 'drain', nodeId: a.nodeId },
       { kind: 'join', member: extra },
     ]
@@ -149,9 +149,9 @@ describe('what changes make of the layout', () => {
   })
 
   test('whatever the changes, the entry can be written and follows, or there is a fault', () => {
-    const people = [...five, extra, member('y'), member('z')]
+    const people = [...five, extra, testMember('y'), testMember('z')]
     const someone = fc.constantFrom(...people)
-    const change: fc.Arbitrary<Change> = fc.oneof(
+    const change: fc.Arbitrary<MemberChange> = fc.oneof(
       someone.map((member) => ({ kind: 'join' as const, member })),
       someone.map(({ nodeId }) => ({ kind: 'drain' as const, nodeId })),
       someone.map(({ nodeId }) => ({ kind: 'remove' as const, nodeId })),
@@ -296,7 +296,7 @@ describe('what it would cost', () => {
 
   test('zones, members and replication that leave less than before are warned of', () => {
     const zoned = five.map((each, i) => ({ ...each, zone: `z${i % 3}` }))
-    const fewer: Change[] = [{ kind: 'set', nodeId: zoned[2]!.nodeId, zone: 'z0' }]
+    const fewer: MemberChange[] = [{ kind: 'set', nodeId: zoned[2]!.nodeId, zone: 'z0' }]
     expect(plan(fewer, undefined, zoned).warnings).toEqual([
       expect.stringMatching(/2 zones for 3 replicas/),
     ])
@@ -305,7 +305,7 @@ describe('what it would cost', () => {
       '2 zones instead of 3 for 3 replicas, so that a zone would hold more than one replica of something: ' +
         'let a node join in another zone first',
     ])
-    const drain = (nodeId: NodeId): Change => ({ kind: 'drain', nodeId })
+    const drain = (nodeId: NodeId): MemberChange => ({ kind: 'drain', nodeId })
     const two = plan([drain(c.nodeId)], () => 0.1 * TB, five.slice(0, 3))
     expect(two.warnings).toEqual([
       expect.stringMatching(/2 replicas of everything instead of 3/),
@@ -321,7 +321,7 @@ describe('what it would cost', () => {
       '5 members for 7 replicas: let 2 more join first',
     ])
     // A change that grows the cluster, or leaves as few as before, is not refused.
-    const scarceOf = (change: Change, members = five): readonly string[] =>
+    const scarceOf = (change: MemberChange, members = five): readonly string[] =>
       plan([change], undefined, members).scarce
     expect(scarceOf({ kind: 'join', member: extra }, five.slice(0, 1))).toEqual([])
     expect(scarceOf({ kind: 'set', nodeId: a.nodeId, zone: 'other' }, five.slice(0, 2))).toEqual([])
@@ -343,7 +343,7 @@ describe('what it would cost', () => {
   })
 
   test('a change to what is so already says what is so', () => {
-    const same = (change: Change): unknown => nextOf(five, 3, [change])
+    const same = (change: MemberChange): unknown => nextOf(five, 3, [change])
     const { nodeId, zone, capacityBytes, name } = a
     expect(same({ kind: 'set', nodeId, zone })).toEqual({
       fault: `a already has zone ${zone}: nothing to change`,

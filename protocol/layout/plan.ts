@@ -15,7 +15,7 @@ import type { LayoutView } from './view.ts'
 /** A node whose disk is filled to this share counts as full. */
 const FULL_SHARE = 0.9
 
-export type Change =
+export type MemberChange =
   | { readonly kind: 'join'; readonly member: Member }
   /** Of a node that still runs: it serves and is copied from until nothing needs it. */
   | { readonly kind: 'drain'; readonly nodeId: NodeId }
@@ -35,11 +35,11 @@ export interface SetChange {
   readonly name?: string | undefined
 }
 
-export interface Fault {
+export interface PlanFault {
   readonly fault: string
 }
 
-export interface PlannedNode {
+export interface PlannedShare {
   readonly nodeId: NodeId
   /** As people call it. */
   readonly name: string
@@ -59,7 +59,7 @@ export interface PlannedNode {
   readonly lost: number
 }
 
-export interface Plan {
+export interface ChangePlan {
   readonly next: NextLayout
   /** Lines of `diffOf`. */
   readonly changes: readonly string[]
@@ -67,7 +67,7 @@ export interface Plan {
   readonly partitions: number
   /** Partitions that other nodes will hold than do now. */
   readonly partitionsMoved: number
-  readonly nodes: readonly PlannedNode[]
+  readonly nodes: readonly PlannedShare[]
   /** Estimate: every partition has the same size. */
   readonly movedBytes: number
   /** What any placement would have to move under which each node ends up with as many partitions as under this one:
@@ -92,7 +92,7 @@ export function shownName({ nodeId, name }: Pick<Member, 'nodeId' | 'name'>): st
 }
 
 /** By its name, or by a suffix of its id that no other member has. Names come first. */
-export function findMember(members: readonly Member[], text: string): Member | Fault {
+export function findMember(members: readonly Member[], text: string): Member | PlanFault {
   const suffix = text.replace(/^…/, '')
   const named = members.filter(({ name }) => name === text)
   const found =
@@ -113,8 +113,8 @@ export function findMember(members: readonly Member[], text: string): Member | F
 export function nextOf(
   members: readonly Member[],
   replication: number,
-  changes: readonly Change[],
-): NextLayout | Fault {
+  changes: readonly MemberChange[],
+): NextLayout | PlanFault {
   const named = new Set<string>()
   for (const change of changes) {
     for (const name of namesIn(change)) {
@@ -125,7 +125,7 @@ export function nextOf(
     }
   }
   // Who leaves first: a place that becomes free can be used.
-  const order: Change['kind'][] = ['drain', 'remove', 'replace', 'set', 'replication', 'join']
+  const order: MemberChange['kind'][] = ['drain', 'remove', 'replace', 'set', 'replication', 'join']
   const sorted = [...changes].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))
   let next: NextLayout = { members, replication }
   for (const change of sorted) {
@@ -139,7 +139,7 @@ export function nextOf(
   return { ...next, members: orderedMembers(next.members) }
 }
 
-function namesIn(change: Change): string[] {
+function namesIn(change: MemberChange): string[] {
   switch (change.kind) {
     case 'join':
       return [change.member.nodeId]
@@ -154,7 +154,7 @@ function namesIn(change: Change): string[] {
   }
 }
 
-function changed({ members, replication }: NextLayout, change: Change): NextLayout | Fault {
+function changed({ members, replication }: NextLayout, change: MemberChange): NextLayout | PlanFault {
   switch (change.kind) {
     case 'join': {
       const fault = joinFault(members, change.member)
@@ -202,7 +202,7 @@ function changed({ members, replication }: NextLayout, change: Change): NextLayo
   }
 }
 
-function withSettings({ members, replication }: NextLayout, change: SetChange): NextLayout | Fault {
+function withSettings({ members, replication }: NextLayout, change: SetChange): NextLayout | PlanFault {
   const member = members.find(({ nodeId }) => nodeId === change.nodeId)
   if (member === undefined) return unknown(change.nodeId)
   const { zone, capacityBytes, addresses, name } = change
@@ -246,7 +246,7 @@ function sameSettings(member: Member, change: SetChange): string | undefined {
   return parts.length === 0 ? 'these settings' : parts.join(' and ')
 }
 
-function unknown(nodeId: NodeId): Fault {
+function unknown(nodeId: NodeId): PlanFault {
   return { fault: `${nodeId} is no member: shoal layout show lists them` }
 }
 
@@ -288,7 +288,7 @@ export function planOf(
   view: LayoutView,
   next: NextLayout,
   usedBytes: (nodeId: NodeId) => number | undefined,
-): Plan {
+): ChangePlan {
   const before = { members: view.entry.members, replication: view.replication }
   const { genesis, partitions } = view
   const old = view.placement
@@ -299,7 +299,7 @@ export function planOf(
   const held = (of: Placement, nodeId: NodeId): number =>
     of.partitionsOf(nodeId).filter((partition) => partition < dataPartitions).length
   const partitionBytes = bytesOfPartition(before.members, (nodeId) => held(old, nodeId), usedBytes)
-  const nodeOf = (member: Member, change: PlannedNode['change']): PlannedNode => {
+  const nodeOf = (member: Member, change: PlannedShare['change']): PlannedShare => {
     const { nodeId, zone, capacityBytes } = member
     const [now, after] = [held(old, nodeId), held(placement, nodeId)]
     const used = change === 'joins' ? 0 : (usedBytes(nodeId) ?? now * partitionBytes)
@@ -332,7 +332,7 @@ export function planOf(
   const movedBytes = Math.round(sum(gained.values()) * partitionBytes)
   const least = sum(nodes.map((node) => Math.max(0, node.partitionsAfter - node.partitions)))
   const leastBytes = Math.round(least * partitionBytes)
-  const shareBefore = (node: PlannedNode): number =>
+  const shareBefore = (node: PlannedShare): number =>
     node.usedBytes / (was.get(node.nodeId)?.capacityBytes ?? node.capacityBytes)
   const fullestBefore = Math.max(...nodes.map(shareBefore))
   const tooFull = nodes.filter((node) =>
@@ -432,14 +432,14 @@ function bytesOfPartition(
 }
 
 /** Only where the change makes it worse: a cluster that is too full may grow, and have a lost node replaced. */
-function isTooFull(node: PlannedNode, shareBefore: number): boolean {
+function isTooFull(node: PlannedShare, shareBefore: number): boolean {
   if (node.change === 'leaves') return false
   const share = node.usedBytesAfter / node.capacityBytes
   return share > FULL_SHARE && share > shareBefore
 }
 
-function fitFault(tooFull: readonly PlannedNode[]): string[] {
-  const share = (node: PlannedNode): number => node.usedBytesAfter / node.capacityBytes
+function fitFault(tooFull: readonly PlannedShare[]): string[] {
+  const share = (node: PlannedShare): number => node.usedBytesAfter / node.capacityBytes
   const [worst] = [...tooFull].sort((a, b) => share(b) - share(a))
   if (worst === undefined) return []
   const { name, usedBytesAfter, capacityBytes } = worst
@@ -454,7 +454,7 @@ function fitFault(tooFull: readonly PlannedNode[]): string[] {
 function warningsOf(
   before: NextLayout,
   next: NextLayout,
-  nodes: readonly PlannedNode[],
+  nodes: readonly PlannedShare[],
 ): readonly string[] {
   const warnings: string[] = []
   const [count, zones] = [next.members.length, zonesOf(next)]

@@ -4,12 +4,12 @@ import { equalBytes, hex, utf8 } from '../bytes.ts'
 import { blake3 } from '../hash.ts'
 import type { NodeId } from '../ids.ts'
 import { clusterId, nodeId, storageId } from '../ids.ts'
-import type { Ballot } from './ballot.ts'
+import type { LayoutBallot } from './ballot.ts'
 import { voteBytes } from './certificate.ts'
 import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
 import { entryHash, NO_HASH, orderedMembers } from './entry.ts'
 
-export function member(name: string, changes: Partial<Member> = {}): Member {
+export function testMember(name: string, changes: Partial<Member> = {}): Member {
   const hash = hex(blake3(utf8(name)))
   return {
     nodeId: nodeId(`Node${hash.slice(0, 20).replaceAll('0', 'z')}`),
@@ -52,10 +52,10 @@ export function verify(node: NodeId, bytes: Uint8Array, signature: Uint8Array): 
   return equalBytes(sign(node, bytes), signature)
 }
 
-export function decide(
+export function decideEntry(
   entry: LayoutEntry,
   signers: readonly Member[],
-  ballot: Ballot = { counter: 1, nodeId: signers[0]!.nodeId },
+  ballot: LayoutBallot = { counter: 1, nodeId: signers[0]!.nodeId },
 ): DecidedEntry {
   const bytes = voteBytes(entry.genesis.clusterId, entry.epoch, ballot, entryHash(entry))
   const signatures = signers.map(({ nodeId }) => ({ nodeId, signature: sign(nodeId, bytes) }))

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../bytes.ts'
 import { decodeEntry, encodeEntry, entryHash, type LayoutEntry } from './entry.ts'
-import { member, stable } from './testing.ts'
+import { testMember, stable } from './testing.ts'
 import { redeemed } from './tokens.ts'
 import { type TokenRecord } from './token-record.ts'
 import { jointEntry, stableEntry, tokensEntry, transitionFault } from './transition.ts'
 
-const [a, b, c, d] = [member('a'), member('b'), member('c'), member('d')]
+const [a, b, c, d] = [testMember('a'), testMember('b'), testMember('c'), testMember('d')]
 const token = (id: string, changes: Partial<TokenRecord> = {}): TokenRecord => ({
   id: id.repeat(16),
   verifier: id.repeat(64),

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { entryFault, type Predecessors } from './certificate.ts'
 import { CAUSES, replicationOf, STATES } from './entry.ts'
 import type { LayoutEntry, Member, Source } from './entry.ts'
-import { decide, member, stable, verify } from './testing.ts'
+import { decideEntry, testMember, stable, verify } from './testing.ts'
 import type { TokenRecord } from './token-record.ts'
 import {
   jointEntry,
@@ -16,7 +16,7 @@ import {
   transitionFault,
 } from './transition.ts'
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => member(name)) as Member[]
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => testMember(name)) as Member[]
 const token: TokenRecord = {
   id: '1'.repeat(16),
   verifier: '1'.repeat(64),
@@ -256,11 +256,11 @@ describe('a change of the members', () => {
   })
 
   test('never swaps a storage id, not of a node that is a source only either (D1)', () => {
-    expect(plan([a!, member('b', { storageId: c!.storageId })])).toMatch(/another storage id/)
-    expect(plan([...P, member('c', { storageId: a!.storageId })])).toMatch(/another storage id/)
+    expect(plan([a!, testMember('b', { storageId: c!.storageId })])).toMatch(/another storage id/)
+    expect(plan([...P, testMember('c', { storageId: a!.storageId })])).toMatch(/another storage id/)
     const source = { epoch: 3, members: [a!, c!], replication: 1 }
     const left = stable(P, { epoch: 20, tokens: [token], sources: [source] })
-    const renewed = member('c', { storageId: d!.storageId })
+    const renewed = testMember('c', { storageId: d!.storageId })
     const entry = planEntry(left, { members: [...P, renewed], replication: R })
     expect(transitionFault(left, entry)).toMatch(/another storage id/)
     const same = planEntry(left, { members: N1, replication: R })
@@ -316,7 +316,7 @@ describe('a change of the members', () => {
     expect(transitionFault(planned, revoked)).toBeUndefined()
     expect(replan(revoked, [a!, c!], [])).toBeUndefined()
     expect(replan(revoked, [...N1, d!], [])).toMatch(/has no token/)
-    const other = member('c', { storageId: d!.storageId })
+    const other = testMember('c', { storageId: d!.storageId })
     expect(replan(revoked, [...P, other], [])).toMatch(/has no token/)
   })
 
@@ -346,7 +346,7 @@ describe('sources', () => {
 })
 
 test('any walk of legal steps is a chain that verifies, decided by the last STABLE members (L1)', () => {
-  const people = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name))
+  const people = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name))
   const arbitraryNext = fc.record({
     members: fc
       .uniqueArray(fc.nat(4), { minLength: 1, maxLength: 5 })
@@ -383,10 +383,10 @@ test('any walk of legal steps is a chain that verifies, decided by the last STAB
         const entry = able[choice % able.length]!()
         if (transitionFault(previous, entry) !== undefined) continue
         const voters = chain.stable.members
-        expect(entryFault(chain, decide(entry, voters), verify)).toBeUndefined()
+        expect(entryFault(chain, decideEntry(entry, voters), verify)).toBeUndefined()
         const stranger = people.find((one) => !voters.some(({ nodeId }) => nodeId === one.nodeId))
         if (stranger !== undefined) {
-          const forged = decide(entry, [...voters, stranger])
+          const forged = decideEntry(entry, [...voters, stranger])
           expect(entryFault(chain, forged, verify)).toMatch(/has no vote/)
         }
         seen.add(`${previous.state} ${entry.cause}`)

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { place } from '../keyspace/placement.ts'
-import { member, stable } from './testing.ts'
+import { testMember, stable } from './testing.ts'
 import { jointEntry, movedEntry, planEntry, plannedJointEntry, stableEntry } from './transition.ts'
 import { LayoutView } from './view.ts'
 
-const all = Array.from({ length: 7 }, (_, i) => member(`n${i}`))
+const all = Array.from({ length: 7 }, (_, i) => testMember(`n${i}`))
 const old = stable(all.slice(0, 5), { epoch: 3 })
 const joint = jointEntry(old, all, 'join')
 
@@ -27,7 +27,7 @@ describe('LayoutView', () => {
     expect(view.members).toHaveLength(7)
     const { nodeId } = all[6]!
     expect(view.isMember(nodeId)).toBe(true)
-    expect(view.isMember(member('stranger').nodeId)).toBe(false)
+    expect(view.isMember(testMember('stranger').nodeId)).toBe(false)
     const held = view.partitionsOf(nodeId)
     expect(held.length).toBeGreaterThan(0)
     for (const p of held) expect(view.replicas(p)).toContain(nodeId)

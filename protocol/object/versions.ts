@@ -36,7 +36,7 @@ export interface Edited {
   readonly dropped: readonly PageRefRecord[]
 }
 
-export interface Surroundings {
+export interface VersionNeighbours {
   readonly versioning: number
   /** 8 bytes, drawn once for the operation (T5). */
   readonly random: Uint8Array
@@ -52,7 +52,7 @@ export interface Surroundings {
 export function withVersion(
   record: ObjectRecord,
   version: VersionRecord,
-  { versioning, random, nowMs, pages, maySpill }: Surroundings,
+  { versioning, random, nowMs, pages, maySpill }: VersionNeighbours,
 ): Edited | Lacking {
   const sequence = record.sequence + 1
   const isNull = versioning !== VERSIONING.enabled
@@ -81,7 +81,7 @@ export function withVersion(
 /** A delete without a version id in a versioned bucket. */
 export function withDeleteMarker(
   record: ObjectRecord,
-  surroundings: Surroundings,
+  surroundings: VersionNeighbours,
 ): Edited | Lacking {
   return withVersion(record, DELETE_MARKER, surroundings)
 }

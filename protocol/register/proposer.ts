@@ -93,7 +93,7 @@ interface Promised {
 
 const NOTHING: ProposerStep = { send: [] }
 
-export class Proposer {
+export class RegisterProposer {
   /** Quorum rounds waited for so far. */
   rounds = 0
 
@@ -445,8 +445,8 @@ export function identityProposer(
   options: Omit<ProposerOptions, 'change' | 'operation' | 'prior' | 'attempt'> & {
     readonly rewrite?: boolean
   },
-): Proposer {
+): RegisterProposer {
   const { rewrite = false, ...rest } = options
   const result: ChangeResult = { keep: true, rewrite }
-  return new Proposer({ ...rest, operation: '' as OperationId, change: () => result })
+  return new RegisterProposer({ ...rest, operation: '' as OperationId, change: () => result })
 }

@@ -13,7 +13,7 @@ import {
   type Change,
   FAILED_ROUNDS_MAX,
   identityProposer,
-  Proposer,
+  RegisterProposer,
   type ProposerOptions,
 } from './proposer.ts'
 import { Reader, type ReaderOptions } from './read.ts'
@@ -59,8 +59,8 @@ class Lab {
   readonly #machines = new Map<string, { machine: Machine; mail: Send[] }>()
   readonly outcomes = new Map<string, Outcome>()
 
-  propose(name: string, options: Partial<ProposerOptions> = {}): Proposer {
-    const proposer = new Proposer({ ...this.base(name), change: write(), ...options })
+  propose(name: string, options: Partial<ProposerOptions> = {}): RegisterProposer {
+    const proposer = new RegisterProposer({ ...this.base(name), change: write(), ...options })
     this.begin(name, proposer)
     return proposer
   }
@@ -291,7 +291,7 @@ describe('proposer', () => {
     `)
     expect(proposer.rounds).toBe(1)
 
-    const elsewhere = new Proposer({ ...lab.base('p'), change: write(), ...next, epoch: 2 })
+    const elsewhere = new RegisterProposer({ ...lab.base('p'), change: write(), ...next, epoch: 2 })
     expect(elsewhere.start().send[0]?.request.type).toBe('prepare')
   })
 

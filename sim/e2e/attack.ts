@@ -18,13 +18,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { memory } from '../../bench/harness/proc.ts'
-import { Child, portOf, sleep, tail } from '../../bench/harness/process.ts'
+import { Child, portOf, pauseMs, tail } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
-import { table } from '../../bench/table.ts'
+import { printTable } from '../../bench/table.ts'
 import type { AttackName, AttackOrder } from './attack/attacker.ts'
-import { beHonest, LARGE, type Latencies } from './attack/honest.ts'
+import { beHonest, LARGE, type HonestLatencies } from './attack/honest.ts'
 import { longestTurn, type Longest } from './attack/longest.ts'
 import { iamOf, makeHeavyUsers, makeUser, policyOf } from './attack/policies.ts'
 import { seededBytes } from './files.ts'
@@ -68,8 +68,8 @@ const OWN = 'own'
 interface Row {
   readonly name: string
   readonly got: string
-  readonly puts: readonly Latencies[]
-  readonly gets: readonly Latencies[]
+  readonly puts: readonly HonestLatencies[]
+  readonly gets: readonly HonestLatencies[]
   readonly turn: Longest
   readonly beforeMiB: number
   readonly mostMiB: number
@@ -99,7 +99,7 @@ async function main(): Promise<number> {
       rows.push(row)
       console.log(`${name}: ${row.got}; ${shown(row).slice(2).join(', ')}`)
     }
-    console.log(`\n${table(HEADS, rows.map(shown))}`)
+    console.log(`\n${printTable(HEADS, rows.map(shown))}`)
     const failures = rows.flatMap(failuresOf)
     for (const failure of failures) console.log(`! ${failure}`)
     if (failures.length > 0) console.log(tail(shoal.output, 20))
@@ -158,7 +158,7 @@ async function prepare(shoal: Shoal): Promise<Omit<AttackOrder, 'name'>> {
 async function attack(shoal: Shoal, order: AttackOrder): Promise<Row> {
   const pid = shoal.pid(0)
   const rssMiB = (): number => memory(pid).rssBytes / MEBI
-  await sleep(3_000)
+  await pauseMs(3_000)
   const beforeMiB = rssMiB()
   let mostMiB = beforeMiB
   const look = setInterval(() => (mostMiB = Math.max(mostMiB, rssMiB())), 100)
@@ -176,7 +176,7 @@ async function attack(shoal: Shoal, order: AttackOrder): Promise<Row> {
   const turn = longestTurn(directory, pid, startedMs, Date.now())
   const boundMiB = beforeMiB + Number(values['rss-mib'])
   for (let passedMs = 0; rssMiB() > boundMiB && passedMs < SETTLE_MS; passedMs += 500) {
-    await sleep(500)
+    await pauseMs(500)
   }
   return {
     name: order.name,
@@ -203,7 +203,7 @@ async function attacker(order: AttackOrder): Promise<string> {
   const child = new Child(process.execPath, [script, JSON.stringify(order)])
   try {
     const until = performance.now() + ATTACK_MS_MAX
-    while (child.exitCode === undefined && performance.now() < until) await sleep(50)
+    while (child.exitCode === undefined && performance.now() < until) await pauseMs(50)
     if (child.exitCode === undefined) return `FAILED: not over in ${ATTACK_MS_MAX / 1_000} s`
     const text = child.output.trim()
     return child.exitCode === 0 ? text : `FAILED: ${tail(text, 5)}`

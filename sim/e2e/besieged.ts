@@ -9,7 +9,7 @@
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import { scrape, sumOf } from '../../bench/harness/metrics.ts'
-import { portOf, sleep, until } from '../../bench/harness/process.ts'
+import { portOf, pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 
 const { values } = parseArgs({
@@ -63,7 +63,7 @@ try {
   console.log(`alone: back after ${(aloneMs / 1_000).toFixed(1)} s`)
   const ports = shoal.endpoints.map((url) => Number(new URL(url).port) + PEER_OFFSET)
   const siege = new Siege(ports, Number(values.sockets))
-  await sleep(2_000)
+  await pauseMs(2_000)
   const besiegedMs = await returnMs()
   const { open, opened } = siege
   siege.end()
@@ -91,6 +91,6 @@ async function seenUp(count: number): Promise<void> {
       const samples = await scrape(admin)
       return sumOf(samples, 'shoal_members_up') === count ? true : undefined
     }
-    await until(`${admin} to see ${count} members up`, look, RETURN_MS_MAX, 50)
+    await untilTrue(`${admin} to see ${count} members up`, look, RETURN_MS_MAX, 50)
   }
 }

@@ -2,10 +2,10 @@
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { Child, until } from '../../bench/harness/process.ts'
+import { Child, untilTrue } from '../../bench/harness/process.ts'
 import { freeBasePort } from '../../node/testing/free-ports.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
-import { checkout, readCredentials, readyLines, Shoal } from '../../bench/harness/shoal.ts'
+import { checkout, credentialsOf, readyNodesOf, Shoal } from '../../bench/harness/shoal.ts'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { replicaIds } from '../../bench/rounds.ts'
 import { equal } from './suite.ts'
@@ -40,7 +40,7 @@ export async function checkContract(context: Context): Promise<void> {
     try {
       const [ready] = await npm.waitFor(
         'a ready line',
-        (output) => (readyLines(output).length > 0 ? readyLines(output) : undefined),
+        (output) => (readyNodesOf(output).length > 0 ? readyNodesOf(output) : undefined),
         60_000,
       )
       equal(ready?.s3, `http://${at(0)}`, 's3')
@@ -49,7 +49,7 @@ export async function checkContract(context: Context): Promise<void> {
         if (!existsSync(join(data, name))) throw new Error(`${name} is missing in the directory`)
       }
       equal(statSync(join(data, 'credentials.json')).mode & 0o777, 0o600, 'mode')
-      equal(readCredentials(data).accessKeyId, 'ROOT_ACCESS', 'given root credentials')
+      equal(credentialsOf(data).accessKeyId, 'ROOT_ACCESS', 'given root credentials')
       const pid = Number(readFileSync(join(data, 'shoal.pid'), 'utf8'))
       if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('main.ts')) {
         throw new Error('shoal.pid does not name the Node process')
@@ -57,7 +57,7 @@ export async function checkContract(context: Context): Promise<void> {
       for (const path of ['/health/live', '/health/ready']) {
         equal((await fetch(`http://${at(1)}${path}`)).status, 200, path)
       }
-      const client = new RawClient(`http://${at(0)}`, readCredentials(data))
+      const client = new RawClient(`http://${at(0)}`, credentialsOf(data))
       await client.must({ method: 'PUT', bucket: 'contract' })
       await client.must({ method: 'PUT', bucket: 'contract', key: 'k', body: Buffer.from('v') })
       await client.must({ method: 'GET', bucket: 'contract', key: 'k' })
@@ -66,7 +66,7 @@ export async function checkContract(context: Context): Promise<void> {
       for (const name of metricNames) {
         if (!new RegExp(`^${name}[{ ]`, 'm').test(metrics)) throw new Error(`no metric ${name}`)
       }
-      const secret = readCredentials(data).secretAccessKey
+      const secret = credentialsOf(data).secretAccessKey
       if (npm.output.split(secret).length > 2) throw new Error('the secret is printed repeatedly')
       equal(await npm.stop(), 0, 'exit code after SIGTERM')
     } finally {
@@ -90,7 +90,7 @@ export async function checkContract(context: Context): Promise<void> {
         for (const [index, client] of clients.entries()) {
           if (index === 1) continue
           const key = `while-down-${index}`
-          await until(
+          await untilTrue(
             'a PUT with two of three',
             async () => {
               const reply = await client.send({ method: 'PUT', bucket: 'contract', key })
@@ -100,7 +100,7 @@ export async function checkContract(context: Context): Promise<void> {
           )
         }
         await shoal.startNode(1)
-        await until(
+        await untilTrue(
           'a GET through the node that came back',
           async () => {
             const reply = await clients[1]?.send({
@@ -162,7 +162,7 @@ export async function checkContract(context: Context): Promise<void> {
         const child = new Child('npm', ['start', '--silent', '--', ...args], { cwd: checkout })
         await child.waitFor(
           `${count} ready lines`,
-          (output) => readyLines(output).length === count || undefined,
+          (output) => readyNodesOf(output).length === count || undefined,
           90_000,
         )
         return child
@@ -172,7 +172,7 @@ export async function checkContract(context: Context): Promise<void> {
       try {
         const client = new RawClient(
           `http://127.0.0.1:${base}`,
-          readCredentials(join(data, 'node-0')),
+          credentialsOf(join(data, 'node-0')),
         )
         await client.must({ method: 'PUT', bucket: 'lost' })
         await client.must({ method: 'PUT', bucket: 'lost', key: 'k', body: Buffer.from('v') })

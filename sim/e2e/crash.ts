@@ -7,12 +7,12 @@
  */
 
 import { parseArgs } from 'node:util'
-import { reason, sleep, until } from '../../bench/harness/process.ts'
-import { eachLimited, errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { reason, pauseMs, untilTrue } from '../../bench/harness/process.ts'
+import { eachLimited, s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { Ledger } from './crash/ledger.ts'
 import type { Value } from './crash/ledger.ts'
-import { bucket, Writer } from './crash/writer.ts'
+import { crashBucket, Writer } from './crash/writer.ts'
 import { listAll } from './list-all.ts'
 
 const { values } = parseArgs({
@@ -27,13 +27,13 @@ const writerCount = Number(values.writers)
 
 /** A node that has just come up may answer 503 at first. */
 async function read(client: RawClient, key: string): Promise<Uint8Array | undefined> {
-  const found = await until(
+  const found = await untilTrue(
     `GET ${key}`,
     async () => {
-      const reply = await client.send({ method: 'GET', bucket, key, timeoutMs: 20_000 })
+      const reply = await client.send({ method: 'GET', bucket: crashBucket, key, timeoutMs: 20_000 })
       if (reply.status === 200) return { body: reply.body }
-      if (reply.status === 404 && errorCode(reply) === 'NoSuchKey') return { body: undefined }
-      throw new Error(`${reply.status} ${errorCode(reply)}`)
+      if (reply.status === 404 && s3ErrorCode(reply) === 'NoSuchKey') return { body: undefined }
+      throw new Error(`${reply.status} ${s3ErrorCode(reply)}`)
     },
     60_000,
   )
@@ -57,7 +57,7 @@ async function verify(clients: readonly RawClient[], ledger: Ledger): Promise<vo
   }
   await eachLimited(keys.length, 8, async (i) => settle(keys[i] ?? '', i))
   for (const [turn, client] of clients.entries()) {
-    const listed = await listAll(client, bucket)
+    const listed = await listAll(client, crashBucket)
     for (const key of listed.keys()) if (!settled.has(key)) wrong.push(`${key}: nobody wrote it`)
     for (const key of settled.keys()) {
       const shown = listed.get(key)
@@ -79,7 +79,7 @@ async function main(): Promise<void> {
     const connect = (): RawClient[] =>
       shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
     const first = connect()
-    await first[0]?.must({ method: 'PUT', bucket })
+    await first[0]?.must({ method: 'PUT', bucket: crashBucket })
     for (const client of first) client.close()
 
     for (let time = 1; time <= times; time++) {
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
       const [acknowledged, unknown] = [ledger.acknowledgedCount, ledger.unknownCount]
       const running = writers.map(async (writer) => writer.run(() => stopped))
       const lifeMs = 500 + Math.random() * 5_500
-      await sleep(lifeMs)
+      await pauseMs(lifeMs)
       stopped = true
       await shoal.killAll()
       for (const client of clients) client.close()

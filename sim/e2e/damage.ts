@@ -11,11 +11,11 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { isAlive, portOf, reason, sleep, until } from '../../bench/harness/process.ts'
+import { isAlive, portOf, reason, pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
-import { bucket, Contents } from './damage/contents.ts'
+import { damageBucket, DamageContents } from './damage/contents.ts'
 import { RECORD } from '../../node/replica/index-rows.ts'
 import { PLACES, segmentsOf } from './damage/places.ts'
 
@@ -58,7 +58,7 @@ interface Status {
 class Cluster {
   readonly shoal: Shoal
   readonly clients: readonly RawClient[]
-  readonly contents = new Contents()
+  readonly contents = new DamageContents()
   #nextKey = 0
 
   constructor(shoal: Shoal) {
@@ -80,7 +80,7 @@ class Cluster {
   async stop(node: number): Promise<void> {
     const pid = this.shoal.pid(node)
     process.kill(pid, 'SIGTERM')
-    await until(`node ${node} to stop`, async () => (isAlive(pid) ? undefined : true), 40_000, 50)
+    await untilTrue(`node ${node} to stop`, async () => (isAlive(pid) ? undefined : true), 40_000, 50)
   }
 
   async take(step: Step, node: number): Promise<void> {
@@ -122,7 +122,7 @@ class Cluster {
       // A log that is being written to may not be read to its end.
       const have = await Promise.all(NODES.map((node) => hasAll(node).catch(() => false)))
       if (have.every(Boolean)) return
-      await sleep(1_000)
+      await pauseMs(1_000)
     }
   }
 
@@ -132,7 +132,7 @@ class Cluster {
    * refuse for good.
    */
   async whole(): Promise<void> {
-    await until(
+    await untilTrue(
       'all nodes to vote on everything',
       async () => {
         await Promise.all(NODES.map((node) => this.mustRemember(node)))
@@ -165,7 +165,7 @@ class Cluster {
     const body = Buffer.from(
       `<PublicAccessBlockConfiguration>${block}</PublicAccessBlockConfiguration>`,
     )
-    await client.must({ method: 'PUT', bucket, query: { publicAccessBlock: '' }, body })
+    await client.must({ method: 'PUT', bucket: damageBucket, query: { publicAccessBlock: '' }, body })
     await client.must({ method: 'DELETE', bucket: other, key: 'x' })
     await client.must({ method: 'DELETE', bucket: other })
   }
@@ -212,7 +212,7 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
   await cluster.write(up, keys / 10)
   await cluster.take('start', away)
   let after = during
-  const recovered = until(
+  const recovered = untilTrue(
     'everything to be readable',
     async () => {
       after = await contents.check(clients)
@@ -225,7 +225,7 @@ async function play(cluster: Cluster, round: Round, number: number): Promise<str
   )
   await recovered.catch((error: unknown) => found.push(reason(error)))
   const beganMs = performance.now()
-  const cleared = until(
+  const cleared = untilTrue(
     'what was forgotten to be compared',
     async () => {
       await cluster.mustRemember(damaged)
@@ -267,7 +267,7 @@ async function main(): Promise<void> {
   const problems: string[] = []
   try {
     const cluster = new Cluster(shoal)
-    await cluster.clients[0]!.must({ method: 'PUT', bucket })
+    await cluster.clients[0]!.must({ method: 'PUT', bucket: damageBucket })
     await cluster.write(NODES, keys)
     await cluster.settings(NODES, 0)
     await cluster.untilCollected()

@@ -6,8 +6,8 @@
  */
 
 import { parseArgs } from 'node:util'
-import { portOf, sleep } from '../../bench/harness/process.ts'
-import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
+import { portOf, pauseMs } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient, type BenchRequest } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
 
@@ -26,7 +26,7 @@ const large = seededBytes(2, 3 << 20)
 
 type Kind = 'LIST' | 'setting' | 'GET 4 KiB' | 'GET 3 MiB' | 'PUT 4 KiB'
 
-function requestOf(kind: Kind, time: number): S3Request {
+function requestOf(kind: Kind, time: number): BenchRequest {
   const key = `small-${time % 50}`
   switch (kind) {
     case 'LIST':
@@ -66,11 +66,11 @@ async function measure(
         const reply = await clients[time % clients.length]!.send(requestOf(kind, time))
         tookMs.push(performance.now() - startedMs)
         if (reply.status >= 300) {
-          const code = errorCode(reply)
+          const code = s3ErrorCode(reply)
           failed.set(code, (failed.get(code) ?? 0) + 1)
         }
         // A pace, not a race: what is asked is what one request takes.
-        await sleep(20)
+        await pauseMs(20)
       }
     }),
   )
@@ -104,12 +104,12 @@ try {
     await first!.must({ method: 'PUT', bucket, key: `small-${i}`, body: small })
   }
   await first!.must({ method: 'PUT', bucket, key: 'large', body: large })
-  await sleep(2_000)
+  await pauseMs(2_000)
   print('before:', await measure(clients, 8_000))
   process.kill(deaf, 'SIGSTOP')
   const worst = print('deaf:  ', await measure(clients, seconds * 1_000))
   process.kill(deaf, 'SIGCONT')
-  await sleep(3_000)
+  await pauseMs(3_000)
   print('after: ', await measure(clients, 8_000))
   for (const client of clients) client.close()
   if (worst > Number(values['p99-ms'])) {

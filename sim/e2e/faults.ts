@@ -21,12 +21,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { RawClient } from '../../bench/harness/s3.ts'
-import { Changes } from './faults/changes.ts'
+import { RealChanges } from './faults/changes.ts'
 import { Disks } from './faults/disks.ts'
 import { Fleet } from './faults/fleet.ts'
 import { Guard } from './faults/guard.ts'
 import { Injector } from './faults/injector.ts'
-import { Load } from './faults/load.ts'
+import { ClientLoad } from './faults/load.ts'
 import { LoopbackNetwork } from './faults/loopback.ts'
 import type { FaultNetwork } from './faults/network.ts'
 import {
@@ -36,11 +36,11 @@ import {
   faultLine,
   plannedChanges,
   plannedFaults,
-  type ChangeKind,
-  type FaultKind,
+  type ScheduledChangeKind,
+  type ScheduledFaultKind,
 } from './faults/schedule.ts'
 import { SwitchedNetwork } from './faults/switched.ts'
-import { listOf } from './history/judge.ts'
+import { historyList } from './history/judge.ts'
 import { answers } from './history/record.ts'
 
 const { values } = parseArgs({
@@ -128,16 +128,16 @@ async function disturb(
   seed: number,
   network: FaultNetwork,
   fleet: Fleet,
-  faults: readonly FaultKind[],
+  faults: readonly ScheduledFaultKind[],
 ): Promise<boolean> {
-  const kinds = chosen<ChangeKind>(values.kinds, CHANGE_KINDS)
+  const kinds = chosen<ScheduledChangeKind>(values.kinds, CHANGE_KINDS)
   const lanes = Number(values['at-once'])
   say(`seed ${seed}: ${network.title}`)
   showSchedule(seed, kinds, lanes, faults)
   await fleet.found(FOUNDED_MS)
-  const load = new Load([clientOf(fleet, 0)], Number(values.objects))
+  const load = new ClientLoad([clientOf(fleet, 0)], Number(values.objects))
   const injector = new Injector(fleet, network, { seed, kinds: faults, lanes, say })
-  const changes = new Changes(fleet, injector, load.clients, {
+  const changes = new RealChanges(fleet, injector, load.clients, {
     roughMs: Number(values['rough-seconds']) * 1_000,
     calmMs: Number(values['calm-seconds']) * 1_000,
     diskMib,
@@ -172,15 +172,15 @@ async function disturb(
   if (found.length > 0) for (const number of fleet.numbers) console.log(fleet.tail(number))
   for (const fault of found.slice(0, 20)) console.log(`FAULT: ${fault}`)
   for (const client of load.clients) client.close()
-  console.log(`answers: ${listOf(answers)}`)
-  console.log(`faults: ${listOf(injector.counts)}`)
+  console.log(`answers: ${historyList(answers)}`)
+  console.log(`faults: ${historyList(injector.counts)}`)
   console.log('changes      begun refused given-up completed in-calm-only')
   for (const [kind, counts] of changes.counts) {
     const { begun, refused, givenUp, completed, calmed } = counts
     const cells = [begun, refused, givenUp, completed, calmed].map((n) => String(n).padStart(8))
     console.log(`${kind.padEnd(9)}${cells.join('')}`)
   }
-  console.log(`refusals: ${listOf(changes.refusals)}`)
+  console.log(`refusals: ${historyList(changes.refusals)}`)
   for (const end of fleet.joinsEnded) console.log(`a join was started again: ${end}`)
   const verdict = found.length === 0 ? 'all good' : `${found.length} faults`
   say(`seed ${seed}: ${calls} calls of histories, ${written} more objects read back: ${verdict}`)
@@ -191,9 +191,9 @@ async function disturb(
 
 function showSchedule(
   seed: number,
-  kinds: readonly ChangeKind[],
+  kinds: readonly ScheduledChangeKind[],
   lanes: number,
-  faults: readonly FaultKind[],
+  faults: readonly ScheduledFaultKind[],
 ): void {
   const first = <T>(from: Generator<T, never>): T[] =>
     Array.from({ length: SHOWN }, () => from.next().value)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
-import { bucket, Objects } from './space/objects.ts'
+import { spaceBucket, SpaceObjects } from './space/objects.ts'
 import { waitUntilWhole } from './whole.ts'
 
 const { values } = parseArgs({
@@ -44,8 +44,8 @@ async function main(): Promise<void> {
   const shoal = await Shoal.start({ nodes: 3, env: { SHOAL_SEGMENT_SIZE: '16MiB' } })
   try {
     const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
-    await clients[0]?.must({ method: 'PUT', bucket })
-    const objects = new Objects(clients)
+    await clients[0]?.must({ method: 'PUT', bucket: spaceBucket })
+    const objects = new SpaceObjects(clients)
     await eachLimited(wanted, 32, async (i) => objects.put(i))
     await waitUntilWhole(shoal, 120_000)
     await shoal.killNode(DAMAGED)
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
       if (code === 0) break
       if (pass === 4) throw new Error('damage is left')
     }
-    const only = new Objects([clients[DAMAGED] as RawClient])
+    const only = new SpaceObjects([clients[DAMAGED] as RawClient])
     for (let i = 0; i < wanted; i++) only.expect(i, 1)
     await only.checkAll()
     console.log('every byte right through the mended node')

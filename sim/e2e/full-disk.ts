@@ -11,8 +11,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { isAlive, until } from '../../bench/harness/process.ts'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { isAlive, untilTrue } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
 import { diskUse } from './space/disk-use.ts'
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     const bodyOf = (i: number): Buffer => seededBytes(i + 1, OBJECT_BYTES)
     const put = async (i: number): Promise<string> => {
       const reply = await client.send({ method: 'PUT', bucket, key: `k-${i}`, body: bodyOf(i) })
-      return reply.status === 200 ? '200' : `${reply.status} ${errorCode(reply)}`
+      return reply.status === 200 ? '200' : `${reply.status} ${s3ErrorCode(reply)}`
     }
     const answers = new Map<string, number>()
     let stored = 0
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
       const pid = shoal.pid(0)
       process.kill(pid, signal)
-      await until('the node to stop', async () => (isAlive(pid) ? undefined : true), 40_000, 50)
+      await untilTrue('the node to stop', async () => (isAlive(pid) ? undefined : true), 40_000, 50)
       const freeBytes = fill(filler)
       await shoal.startNode(0)
       console.log(`starts after ${signal} with ${freeBytes} bytes free`)
@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     console.log('deletes work on the full disk')
     const start = performance.now()
     let again = 0
-    await until(
+    await untilTrue(
       'writes to go on',
       async () => {
         const answer = await put(1_000_000 + again)

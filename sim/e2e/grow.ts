@@ -15,17 +15,17 @@
  */
 
 import { parseArgs } from 'node:util'
-import { sleep, until } from '../../bench/harness/process.ts'
+import { pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/port/layout.ts'
-import { Contents } from './growth/contents.ts'
-import { heldBy, layoutIn, leftOvers, LeastBytes, thinBlocks, type Held } from './growth/held.ts'
+import { GrowthContents } from './growth/contents.ts'
+import { heldBy, layoutIn, leftOvers, LeastBytes, heldThinly, type HeldBlocks } from './growth/held.ts'
 import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
 import { isAtRest } from './growth/layout-seen.ts'
 import { HAS_LEFT, Members, type JoiningNode } from './growth/members.ts'
-import { Tally, type Received } from './growth/tally.ts'
-import { judge, listOf } from './history/judge.ts'
+import { GrowthTally, type Received } from './growth/tally.ts'
+import { judge, historyList } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
 import { mib } from './mib.ts'
@@ -61,20 +61,20 @@ const FAST = { SHOAL_MOVE_RATE: '0' }
 class Growth {
   readonly #members: Members
   readonly #clients: RawClient[] = []
-  readonly #contents = new Contents({
+  readonly #contents = new GrowthContents({
     objects: Number(values.objects),
     large: Number(values.large),
     versioned: Number(values.versioned),
     uploads: Number(values.uploads),
   })
   readonly #latencies = new Latencies()
-  readonly #tally: Tally
+  readonly #tally: GrowthTally
   readonly #killer: Killer
   readonly #faults: string[] = []
 
   constructor(members: Members) {
     this.#members = members
-    this.#tally = new Tally(members)
+    this.#tally = new GrowthTally(members)
     this.#killer = new Killer(members, this.#tally, killsPerStep > 0)
   }
 
@@ -98,7 +98,7 @@ class Growth {
     const kills = this.#killer.run(() => done)
     const tally = this.#tally.run(() => done)
     try {
-      await sleep(3_000)
+      await pauseMs(3_000)
       const steps = values.steps.split(',')
       for (const [i, step] of steps.entries()) {
         const soFar = Math.ceil((Number(values.kills) * (i + 1)) / steps.length)
@@ -121,7 +121,7 @@ class Growth {
     await this.#tally.look()
     for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
     for (const client of this.#clients) client.close()
-    console.log(`answers: ${listOf(answers)}`)
+    console.log(`answers: ${historyList(answers)}`)
     console.log(`memory of a node at its peak, MiB: ${this.#tally.memoryLine()}`)
     const { count } = this.#killer
     if (count > 0) console.log(`${count} times a node was killed and started again`)
@@ -188,8 +188,8 @@ class Growth {
   }
 
   /** What each node holds, by node id. */
-  async #heldByAll(): Promise<Map<string, Held>> {
-    const held = new Map<string, Held>()
+  async #heldByAll(): Promise<Map<string, HeldBlocks>> {
+    const held = new Map<string, HeldBlocks>()
     const { members: all } = layoutIn(this.#members.dir(0))
     for (const node of this.#members.running) {
       // A node that has only been spawned holds nothing yet.
@@ -207,7 +207,7 @@ class Growth {
       const view = layoutIn(this.#members.dir(0))
       const held = [...(await this.#heldByAll())]
       if (held.every(([node, rows]) => leftOvers(view, node, rows).blocks === 0)) return
-      await sleep(1_000)
+      await pauseMs(1_000)
     }
     console.log('  some old holders have not given up all they keep')
   }
@@ -230,7 +230,7 @@ class Growth {
       }
       const foreign = await this.#members.metric('shoal_foreign_partitions')
       if (foreign > 0) faults.push(`${foreign} partitions with something left, by the metrics`)
-      const thin = thinBlocks(view, held)
+      const thin = heldThinly(view, held)
       if (thin > 0) faults.push(`${thin} blocks are not at all of their holders`)
       if (faults.length === 0) {
         const tookS = ((performance.now() - startedMs) / 1_000).toFixed(0)
@@ -240,7 +240,7 @@ class Growth {
         )
         return []
       }
-      await sleep(2_000)
+      await pauseMs(2_000)
     } while (performance.now() - startedMs < LEVEL_MS)
     return faults
   }
@@ -355,7 +355,7 @@ class Growth {
   /** It says itself that it may be switched off. What it keeps is a person's to delete: it can ask nobody any more. */
   async #hasLeft(node: number): Promise<void> {
     const members = this.#members
-    await until(
+    await untilTrue(
       `node ${node} to say that it has left`,
       async () => (HAS_LEFT.test(members.output(node)) ? true : undefined),
       60_000,
@@ -373,7 +373,7 @@ class Growth {
         return await run(running[attempt % running.length]!)
       } catch (error) {
         if (attempt === 60) throw error
-        await sleep(1_000)
+        await pauseMs(1_000)
       }
     }
   }

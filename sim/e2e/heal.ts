@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { run } from '../../bench/harness/process.ts'
+import { runCommand } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { WanCluster } from './wan/cluster.ts'
 import { ADMIN_PORT } from './wan/hosts.ts'
@@ -98,7 +98,7 @@ class Probe {
 async function membersUp(hosts: SwitchedHosts, node: number): Promise<number> {
   const url = `http://127.0.0.1:${ADMIN_PORT}/metrics`
   const curl = ['netns', 'exec', hosts.namespace(node), 'curl', '-s', '-m', '5', url]
-  const { stdout } = await run('ip', curl, { okCodes: [0, 7, 28, 52, 56] })
+  const { stdout } = await runCommand('ip', curl, { okCodes: [0, 7, 28, 52, 56] })
   return Number(/^shoal_members_up (\d+)/m.exec(stdout)?.[1] ?? 0)
 }
 

@@ -8,7 +8,7 @@
 
 import { parseArgs } from 'node:util'
 import { RawClient } from '../../bench/harness/s3.ts'
-import { judge, listOf } from './history/judge.ts'
+import { judge, historyList } from './history/judge.ts'
 import { answers } from './history/record.ts'
 import { Workloads } from './history/workloads.ts'
 import { WanCluster } from './wan/cluster.ts'
@@ -96,8 +96,8 @@ async function main(): Promise<number> {
     ])
     for (const client of clients) client.close()
     const { calls, bad } = judge(workloads)
-    console.log(`answers: ${listOf(answers)}`)
-    console.log(`faults: ${listOf(faults)}`)
+    console.log(`answers: ${historyList(answers)}`)
+    console.log(`faults: ${historyList(faults)}`)
     const { keys, buckets, errors } = workloads
     for (const error of new Set(errors)) console.log(`error: ${error}`)
     console.log(

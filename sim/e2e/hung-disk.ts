@@ -8,8 +8,8 @@
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { memory } from '../../bench/harness/proc.ts'
-import { portOf, sleep } from '../../bench/harness/process.ts'
-import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
+import { portOf, pauseMs } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient, type BenchRequest } from '../../bench/harness/s3.ts'
 import { seededBytes } from './files.ts'
 
 process.env['SHOAL_ENTRY'] = fileURLToPath(new URL('./hung/entry.ts', import.meta.url))
@@ -30,7 +30,7 @@ const large = seededBytes(2, 3 << 20)
 type Kind = 'LIST' | 'GET 4 KiB' | 'GET 3 MiB' | 'PUT 4 KiB' | 'PUT 3 MiB'
 const KINDS: readonly Kind[] = ['LIST', 'GET 4 KiB', 'GET 3 MiB', 'PUT 4 KiB', 'PUT 3 MiB']
 
-function requestOf(kind: Kind, time: number): S3Request {
+function requestOf(kind: Kind, time: number): BenchRequest {
   switch (kind) {
     case 'LIST':
       return { method: 'GET', bucket, query: { 'list-type': '2', 'max-keys': '100' } }
@@ -57,9 +57,9 @@ async function measure(client: RawClient, forMs: number, title: string): Promise
         const reply = await client.send(requestOf(kind, time))
         tookMs.push(performance.now() - startedMs)
         if (reply.status >= 300) {
-          failed.set(errorCode(reply), (failed.get(errorCode(reply)) ?? 0) + 1)
+          failed.set(s3ErrorCode(reply), (failed.get(s3ErrorCode(reply)) ?? 0) + 1)
         }
-        await sleep(kind.startsWith('PUT 3') ? 250 : 50)
+        await pauseMs(kind.startsWith('PUT 3') ? 250 : 50)
       }
       tookMs.sort((a, b) => a - b)
       const at = (share: number): number =>
@@ -91,7 +91,7 @@ try {
   for (let i = 0; i < 4; i++) {
     await other.must({ method: 'PUT', bucket, key: `large-${i}`, body: large })
   }
-  await sleep(1_000)
+  await pauseMs(1_000)
   await Promise.all([
     measure(own, 6_000, 'before, through the node: '),
     measure(other, 6_000, 'before, through another:  '),
@@ -110,7 +110,7 @@ try {
   clearInterval(timer)
   console.log(`its memory: ${before} MiB before, at most ${most} MiB while its disk hangs`)
   toggle()
-  await sleep(5_000)
+  await pauseMs(5_000)
   await measure(own, 6_000, 'after, through the node:  ')
   for (const client of clients) client.close()
   if (Math.max(...worst) > Number(values['p99-ms']) || most > Number(values['rss-mib'])) {

@@ -10,8 +10,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../bench/harness/process.ts'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { runCommand } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
 import { Context, equal } from './suite.ts'
@@ -45,7 +45,7 @@ class Aws {
     }
     const endpoint = ['--endpoint-url', this.#context.endpoint(this.#turn++)]
     const command = [...endpoint, ...args, '--output', 'json']
-    const { stdout } = await run('aws', command, { env, timeoutMs: 60_000 })
+    const { stdout } = await runCommand('aws', command, { env, timeoutMs: 60_000 })
     return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Json)
   }
 
@@ -286,7 +286,7 @@ async function revocation(shoal: Shoal, context: Context, root: Aws): Promise<vo
   const clients = context.endpoints.map((url) => new RawClient(url, keys))
   const ask = async (client: RawClient): Promise<string> => {
     const reply = await client.send({ method: 'GET', bucket: 'alpha', key: 'x', timeoutMs: 20_000 })
-    return reply.status === 200 ? '200' : errorCode(reply)
+    return reply.status === 200 ? '200' : s3ErrorCode(reply)
   }
   const until = async (client: RawClient, from: number): Promise<number> => {
     let last = 0

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { memory } from '../../bench/harness/proc.ts'
-import { Child, run, sleep, until } from '../../bench/harness/process.ts'
+import { Child, runCommand, pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { eachLimited } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     const watch = watchMemory(shoal)
     const aws = async (index: number, command: string): Promise<string> => {
       const script = `aws --endpoint-url ${context.endpoint(index)} ${command}`
-      return (await run('bash', ['-o', 'pipefail', '-c', script], { env, timeoutMs: 3_600_000 }))
+      return (await runCommand('bash', ['-o', 'pipefail', '-c', script], { env, timeoutMs: 3_600_000 }))
         .stdout
     }
     const check = async (index: number, key: string): Promise<void> => {
@@ -150,7 +150,7 @@ async function main(): Promise<void> {
     const args = ['--endpoint-url', context.endpoint(0), 's3', 'cp', file, `s3://${bucket}/resumed`]
     const upload = new Child('aws', args, { env })
     const client = sdkClient(context, 2)
-    await until(
+    await untilTrue(
       'a third of the parts',
       async () => {
         const page = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
@@ -163,7 +163,7 @@ async function main(): Promise<void> {
       50,
     )
     await upload.kill()
-    await sleep(500)
+    await pauseMs(500)
     const kept = await resume(client, 'resumed', file)
     if (kept === 0) throw new Error('no part was kept: nothing was resumed')
     console.log(`client killed and resumed by another: ${kept} parts were there`)

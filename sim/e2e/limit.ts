@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 
 const { values } = parseArgs({
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
       )
       let won = 0
       for (const reply of replies) {
-        const code = reply.status === 200 ? '200' : errorCode(reply)
+        const code = reply.status === 200 ? '200' : s3ErrorCode(reply)
         answers.set(code, (answers.get(code) ?? 0) + 1)
         if (reply.status === 200) won++
       }

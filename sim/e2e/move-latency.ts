@@ -8,13 +8,13 @@
  */
 
 import { parseArgs } from 'node:util'
-import { sleep } from '../../bench/harness/process.ts'
+import { pauseMs } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
-import { Contents } from './growth/contents.ts'
+import { GrowthContents } from './growth/contents.ts'
 import { Latencies, ms, type Waits } from './growth/latencies.ts'
 import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
-import { Tally } from './growth/tally.ts'
+import { GrowthTally } from './growth/tally.ts'
 import { Workloads } from './history/workloads.ts'
 import { mib } from './mib.ts'
 
@@ -80,7 +80,7 @@ async function main(members: Members): Promise<number> {
   await join('0')
   await join('0')
   await moved()
-  const contents = new Contents({
+  const contents = new GrowthContents({
     objects: Number(values.objects),
     large: Number(values.large),
     versioned: 0,
@@ -97,7 +97,7 @@ async function main(members: Members): Promise<number> {
     while (!done) await workloads.run(performance.now() + 500)
   })
   const latencies = new Latencies()
-  const tally = new Tally(members)
+  const tally = new GrowthTally(members)
   const background = [...load, tally.run(isDone)].concat(
     Array.from({ length: Number(values.probes) }, () => latencies.run(() => clients, isDone)),
   )
@@ -118,9 +118,9 @@ async function main(members: Members): Promise<number> {
     phases.push({ title, seconds, mibPerSecond, waits })
   }
   try {
-    await sleep(5_000)
+    await pauseMs(5_000)
     await begin()
-    await sleep(calmMs)
+    await pauseMs(calmMs)
     await end('before, 3 nodes')
     for (const rate of values.rates.split(',')) {
       await begin()
@@ -131,7 +131,7 @@ async function main(members: Members): Promise<number> {
       await end(rate === '0' ? 'blocks move, no limit' : `blocks move, ${rate}/s`)
     }
     await begin()
-    await sleep(calmMs)
+    await pauseMs(calmMs)
     await end(`afterwards, ${clients.length} nodes`)
   } finally {
     done = true

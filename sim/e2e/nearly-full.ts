@@ -10,8 +10,8 @@ import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { sleep } from '../../bench/harness/process.ts'
-import { eachLimited, errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { pauseMs } from '../../bench/harness/process.ts'
+import { eachLimited, s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { seededBytes } from './files.ts'
 import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
@@ -123,7 +123,7 @@ class NearlyFull {
         const answer = await this.#put(client, i)
         if (answer === '200') break
         if (performance.now() > untilMs) throw new Error(`${k} of ${KEYS} keys taken: ${answer}`)
-        await sleep(100)
+        await pauseMs(100)
       }
       this.#isStored.add(i)
       taken.push(performance.now())
@@ -143,7 +143,7 @@ class NearlyFull {
   async #put(client: RawClient, i: number): Promise<string> {
     const body = seededBytes(i + 1, OBJECT_BYTES)
     const reply = await client.send({ method: 'PUT', bucket, key: `k-${i}`, body })
-    return reply.status === 200 ? '200' : `${reply.status} ${errorCode(reply)}`
+    return reply.status === 200 ? '200' : `${reply.status} ${s3ErrorCode(reply)}`
   }
 
   #client(node: number): RawClient {

@@ -11,7 +11,7 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { portOf, reason, until } from '../../bench/harness/process.ts'
+import { portOf, reason, untilTrue } from '../../bench/harness/process.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { seededBytes } from './files.ts'
@@ -106,7 +106,7 @@ async function round(shoal: Shoal, copied: 'stopped' | 'running', away: number):
 
   const back = performance.now()
   await shoal.startNode(away)
-  await until(
+  await untilTrue(
     'the node to vote again',
     async () => {
       const { members } = (await shoal.json(VICTIM, ['status'])) as Status
@@ -156,7 +156,7 @@ async function write(shoal: Shoal, node: number, prefix: string): Promise<void> 
       const key = `${prefix}-${i}`
       // Packed, and of several blocks.
       const body = seededBytes(++writes, i % 5 === 0 ? 300_000 : 100 + i)
-      await until(
+      await untilTrue(
         `PUT ${key}`,
         async () => {
           const reply = await client.send({ method: 'PUT', bucket, key, body })
@@ -212,7 +212,7 @@ async function mustAllBeThere(shoal: Shoal, nodes: readonly number[] = [0, 1, 2]
     await withClient(shoal, node, (client) =>
       eachLimited(expected.size, 16, async (i) => {
         const [key, body] = [...expected][i]!
-        await until(
+        await untilTrue(
           `GET ${key} through node ${node}`,
           async () => {
             const reply = await client.send({ method: 'GET', bucket, key })

@@ -13,10 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { NodeStatus } from '../../gateway/port/backend.ts'
-import { run, tail } from '../../bench/harness/process.ts'
+import { runCommand, tail } from '../../bench/harness/process.ts'
 import { freeBasePort } from '../../node/testing/free-ports.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
-import { checkout, readCredentials } from '../../bench/harness/shoal.ts'
+import { checkout, credentialsOf } from '../../bench/harness/shoal.ts'
 
 const BLOCK = /<!-- run: ([a-z-]+) -->\n```sh\n([^]*?)```/g
 /** Of the page: 90xx. */
@@ -77,7 +77,7 @@ let client: RawClient | undefined
 for (const { name, lines } of blocks) {
   const startMs = performance.now()
   before[name]?.(home)
-  await run('bash', ['-euo', 'pipefail', '-c', scriptOf(lines)], {
+  await runCommand('bash', ['-euo', 'pipefail', '-c', scriptOf(lines)], {
     cwd: home,
     timeoutMs: BLOCK_TIMEOUT_MS,
   }).catch(() => {
@@ -89,7 +89,7 @@ for (const { name, lines } of blocks) {
     throw new Error(`after block ${name}: ${JSON.stringify(status, undefined, 1)}`)
   }
   if (client === undefined) {
-    client = new RawClient(`http://127.0.0.1:${base}`, readCredentials(join(home, 'one')), 8)
+    client = new RawClient(`http://127.0.0.1:${base}`, credentialsOf(join(home, 'one')), 8)
     await client.must({ method: 'PUT', bucket: 'page' })
     await eachObject((key, body) => client!.must({ method: 'PUT', bucket: 'page', key, body }))
   }
@@ -119,7 +119,7 @@ function scriptOf(lines: string): string {
 
 async function oldDiskIsRefused(): Promise<void> {
   const before = await statusOf('one')
-  const { stderr } = await run(
+  const { stderr } = await runCommand(
     process.execPath,
     [join(checkout, 'node/main.ts'), 'start', '--data', LOST],
     { cwd: home, timeoutMs: 120_000, okCodes: [2] },
@@ -135,7 +135,7 @@ async function oldDiskIsRefused(): Promise<void> {
 }
 
 async function statusOf(name: string): Promise<NodeStatus> {
-  const { stdout } = await run(
+  const { stdout } = await runCommand(
     process.execPath,
     [join(checkout, 'node/main.ts'), 'status', '--json', '--data', name],
     { cwd: home, timeoutMs: 30_000 },

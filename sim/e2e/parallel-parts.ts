@@ -6,7 +6,7 @@
 
 import { parseArgs } from 'node:util'
 import { portOf } from '../../bench/harness/process.ts'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { memory } from '../../bench/harness/proc.ts'
 import { seededBytes } from './files.ts'
@@ -40,7 +40,7 @@ try {
         const startedMs = performance.now()
         const query = { partNumber: String(i + 1), uploadId }
         const reply = await client.send({ method: 'PUT', bucket, key, query, body })
-        const code = reply.status === 200 ? '200' : `${reply.status} ${errorCode(reply)}`
+        const code = reply.status === 200 ? '200' : `${reply.status} ${s3ErrorCode(reply)}`
         answers.set(code, (answers.get(code) ?? 0) + 1)
         tookMs.push(performance.now() - startedMs)
         if (reply.status !== 200 && time === 0 && answers.get(code) === 1)

@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import type { S3Reply } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 
@@ -42,7 +42,7 @@ async function race(
   const winners = replies.flatMap((reply, i) => (reply.status === 200 ? [i] : []))
   const others = replies.filter((reply) => ![200, 409, 412].includes(reply.status))
   for (const reply of others) {
-    const code = `${reply.status} ${errorCode(reply)}`
+    const code = `${reply.status} ${s3ErrorCode(reply)}`
     odd.set(code, (odd.get(code) ?? 0) + 1)
   }
   if (others.length > 0) oddRaces++
@@ -71,7 +71,7 @@ async function count(clients: readonly RawClient[], lanes: number, steps: number
         if (reply.status === 200) done++
         else if (reply.status === 412 || reply.status === 409) conflicts++
         else if (reply.status === 503) inDoubt++
-        else throw new Error(`counter: ${reply.status} ${errorCode(reply)}`)
+        else throw new Error(`counter: ${reply.status} ${s3ErrorCode(reply)}`)
       }
     }),
   )

@@ -11,11 +11,11 @@
  */
 
 import { parseArgs } from 'node:util'
-import { run, until } from '../../bench/harness/process.ts'
+import { runCommand, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { checkout } from '../../bench/harness/shoal.ts'
 import type { NodeStatus } from '../../gateway/port/backend.ts'
-import { Contents } from './growth/contents.ts'
+import { GrowthContents } from './growth/contents.ts'
 import { isAtRest } from './growth/layout-seen.ts'
 import { Members } from './growth/members.ts'
 import { judge } from './history/judge.ts'
@@ -46,7 +46,7 @@ try {
 }
 
 async function changeReplicas(): Promise<number> {
-  const contents = new Contents({
+  const contents = new GrowthContents({
     objects: Number(values.objects),
     large: Number(values.large),
     versioned: 0,
@@ -92,7 +92,7 @@ async function changeReplicas(): Promise<number> {
 
 async function change(
   factor: number,
-  contents: Contents,
+  contents: GrowthContents,
   clients: readonly RawClient[],
   faults: string[],
 ): Promise<void> {
@@ -105,7 +105,7 @@ async function change(
     stepMs,
   )
   const moved = seconds()
-  const status = (await until(
+  const status = (await untilTrue(
     'every partition to be whole',
     async () => {
       const now = (await members.status(0)) as unknown as NodeStatus
@@ -116,7 +116,7 @@ async function change(
   ))!
   if (status.replication !== factor) faults.push(`status says ${status.replication} replicas`)
   if (status.canLoseANode !== factor > 2) faults.push(`with ${factor}: ${status.canLoseANodeWhy}`)
-  const copies = (await until(
+  const copies = (await untilTrue(
     `as many copies as ${factor} replicas, and no more`,
     async () => {
       const bytes = (await held()).reduce((sum, one) => sum + one, 0)
@@ -136,7 +136,7 @@ async function change(
 /** Asks for more replicas than members: refused with the figures and exit code 1, and without a new epoch. */
 async function refuseMoreThanThereAre(): Promise<void> {
   const before = (await members.seen(0)).epoch
-  const { stderr } = await run(
+  const { stderr } = await runCommand(
     process.execPath,
     [`${checkout}/node/main.ts`, 'layout', 'replication', '5', '--data', members.dir(0)],
     { cwd: checkout, timeoutMs: 30_000, okCodes: [1] },

@@ -10,8 +10,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Child, portOf, run, sleep, until } from '../../bench/harness/process.ts'
-import { errorCode, RawClient } from '../../bench/harness/s3.ts'
+import { Child, portOf, runCommand, pauseMs, untilTrue } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, Shoal, shoal as command } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
 import { readNode } from '../../node/process/data-directory.ts'
@@ -53,14 +53,14 @@ try {
   const [joined, why] = await tryToJoin(token)
   equal(joined, false, 'a node joins by an old token')
   if (!/the join token is not valid/.test(why)) throw new Error(`another reason: ${why}`)
-  await sleep(Math.max(0, rotatedMs + OVERLAP_MS + 1_000 - Date.now()))
+  await pauseMs(Math.max(0, rotatedMs + OVERLAP_MS + 1_000 - Date.now()))
   await says(sessions, [0, 1], 'InvalidToken', 'a session of the secret before, after the overlap')
 
   await shoal.startNode(2)
   await says(sessions, NODES, 'InvalidToken', 'the same, on the node that was away')
   await says(users, NODES, '200', "the user's key")
   await says(roots, NODES, '200', "the root's key")
-  await until(
+  await untilTrue(
     'the node that was away to have the new secret',
     async () => (secretOf(2) === secretOf(0) && secretOf(0) !== first ? true : undefined),
     KNOWN_MS,
@@ -72,7 +72,7 @@ try {
   await says(again, NODES, 'InvalidToken', 'a session of before, after --now')
   await says(users, NODES, '200', "the user's key")
   for (const node of NODES) {
-    await until(
+    await untilTrue(
       `node ${node} to forget the first secret`,
       async () =>
         readFileSync(join(shoal.nodeDir(node), 'node.json'), 'utf8').includes(first)
@@ -120,7 +120,7 @@ async function work(client: RawClient, node: number): Promise<void> {
       { method: 'GET', ...target },
     ] as const) {
       const code = await client.send(request).then(
-        (reply) => (reply.status === 200 ? '200' : errorCode(reply)),
+        (reply) => (reply.status === 200 ? '200' : s3ErrorCode(reply)),
         (error: unknown) => String(error),
       )
       requests++
@@ -141,10 +141,10 @@ async function says(
     const ask = async (): Promise<string> => {
       const query = { 'list-type': '2', 'max-keys': '1' }
       const reply = await clients[node]!.send({ method: 'GET', bucket: 'secret', query })
-      return reply.status === 200 ? '200' : errorCode(reply)
+      return reply.status === 200 ? '200' : s3ErrorCode(reply)
     }
     let answer = ''
-    await until(
+    await untilTrue(
       `${what}: ${wanted} by node ${node}`,
       async () => ((answer = await ask()) === wanted ? true : undefined),
       KNOWN_MS,
@@ -163,7 +163,7 @@ async function aws(credentials: Credentials, ...args: string[]): Promise<unknown
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
   }
   const all = ['--endpoint-url', context.endpoint(0), ...args, '--output', 'json']
-  const { stdout } = await run('aws', all, { env, timeoutMs: 60_000 })
+  const { stdout } = await runCommand('aws', all, { env, timeoutMs: 60_000 })
   return stdout.trim() === '' ? undefined : JSON.parse(stdout)
 }
 
@@ -205,7 +205,7 @@ async function tryToJoin(token: string): Promise<readonly [boolean, string]> {
     cwd: checkout,
   })
   try {
-    await until(
+    await untilTrue(
       'the stranger to be refused',
       async () => child.exitCode !== undefined || /^ready /m.test(child.output) || undefined,
       60_000,

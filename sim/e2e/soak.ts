@@ -11,12 +11,12 @@ import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { memory } from '../../bench/harness/proc.ts'
-import { portOf, sleep } from '../../bench/harness/process.ts'
+import { portOf, pauseMs } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { diskUse } from './space/disk-use.ts'
-import { Lane, SOAK_BUCKET } from './soak/lane.ts'
-import { Tally } from './soak/tally.ts'
+import { SoakClient, SOAK_BUCKET } from './soak/lane.ts'
+import { SoakTally } from './soak/tally.ts'
 
 const FAILED_SHARE_MAX = 0.001
 const SAMPLES = 15
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
     basePort: portOf(values['base-port']),
     env: { SHOAL_SEGMENT_SIZE: values['segment-size'] },
   })
-  const tally = new Tally()
+  const tally = new SoakTally()
   try {
     const { credentials } = shoal
     const clients = shoal.endpoints.map((url) => new RawClient(url, credentials))
@@ -66,13 +66,13 @@ async function main(): Promise<number> {
     const isOver = (): boolean => performance.now() - startMs >= durationMs
     const lanes = Array.from(
       { length: Number(values.clients) },
-      (_, number) => new Lane({ number, clients, credentials, tally, isOver }),
+      (_, number) => new SoakClient({ number, clients, credentials, tally, isOver }),
     )
     const running = Promise.all(lanes.map((lane) => lane.run()))
     const sampleMs = Math.max(SAMPLE_MS_MIN, durationMs / SAMPLES)
     let nextMs = sampleMs
     while (!isOver()) {
-      await sleep(1_000)
+      await pauseMs(1_000)
       tally.readLog(shoal.output)
       if (performance.now() - startMs < nextMs) continue
       nextMs += sampleMs
@@ -90,7 +90,7 @@ async function main(): Promise<number> {
   }
 }
 
-function report(tally: Tally, lanes: readonly Lane[], checked: number): number {
+function report(tally: SoakTally, lanes: readonly SoakClient[], checked: number): number {
   const { total } = tally
   const share = (count: number): string => `${((100 * count) / Math.max(1, total)).toFixed(3)} %`
   console.log(`answers: ${total}, checked at the end: ${checked} keys`)

@@ -9,11 +9,11 @@
 
 import { parseArgs } from 'node:util'
 import { sumOf } from '../../bench/harness/metrics.ts'
-import { sleep, until } from '../../bench/harness/process.ts'
+import { pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { diskUse } from './space/disk-use.ts'
-import { bucket, Objects } from './space/objects.ts'
+import { spaceBucket, SpaceObjects } from './space/objects.ts'
 
 const { values } = parseArgs({
   options: {
@@ -48,11 +48,11 @@ async function abandonUploads(clients: readonly RawClient[]): Promise<void> {
   await eachLimited(uploads, 16, async (i) => {
     const client = clients[i % clients.length] as RawClient
     const key = `uploads/${i}`
-    const begun = await client.must({ method: 'POST', bucket, key, query: { uploads: '' } })
+    const begun = await client.must({ method: 'POST', bucket: spaceBucket, key, query: { uploads: '' } })
     const uploadId = /<UploadId>([^<]+)</.exec(begun.body.toString())?.[1] ?? ''
     const body = Buffer.alloc(100_000 + (i % 10) * 30_000, i)
-    await client.must({ method: 'PUT', bucket, key, query: { partNumber: '1', uploadId }, body })
-    await client.must({ method: 'PUT', bucket, key, query: { partNumber: '2', uploadId }, body })
+    await client.must({ method: 'PUT', bucket: spaceBucket, key, query: { partNumber: '1', uploadId }, body })
+    await client.must({ method: 'PUT', bucket: spaceBucket, key, query: { partNumber: '2', uploadId }, body })
   })
 }
 
@@ -60,7 +60,7 @@ async function abandonUploads(clients: readonly RawClient[]): Promise<void> {
 async function abortUploads(client: RawClient): Promise<number> {
   let aborted = 0
   for (;;) {
-    const page = await client.must({ method: 'GET', bucket, query: { uploads: '' } })
+    const page = await client.must({ method: 'GET', bucket: spaceBucket, query: { uploads: '' } })
     const found = [
       ...page.body
         .toString()
@@ -69,7 +69,7 @@ async function abortUploads(client: RawClient): Promise<number> {
     if (found.length === 0) return aborted
     await eachLimited(found.length, 16, async (i) => {
       const [, key = '', uploadId = ''] = found[i] ?? []
-      await client.must({ method: 'DELETE', bucket, key, query: { uploadId } })
+      await client.must({ method: 'DELETE', bucket: spaceBucket, key, query: { uploadId } })
       aborted++
     })
   }
@@ -96,8 +96,8 @@ async function main(): Promise<void> {
   const shoal = await Shoal.start({ nodes: 3, env })
   try {
     const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
-    await clients[0]?.must({ method: 'PUT', bucket })
-    const objects = new Objects(clients)
+    await clients[0]?.must({ method: 'PUT', bucket: spaceBucket })
+    const objects = new SpaceObjects(clients)
     let start = performance.now()
     await eachLimited(wanted, 48, async (i) => objects.put(i))
     console.log(`${wanted} objects written, ${mib(objects.liveBytes)}, ${seconds(start)}`)
@@ -124,12 +124,12 @@ async function main(): Promise<void> {
           ((index * 7_919 + turn * 104_729) % Math.max(1, Math.floor(wanted / 2))) * 2,
         )
         requests += 2
-        await sleep(50)
+        await pauseMs(50)
       }
     }
     const lanes = Array.from({ length: clientCount }, async (_, index) => lane(index))
     start = performance.now()
-    const ends = await until(
+    const ends = await untilTrue(
       `disk use of at most ${shareMax} of the live bytes`,
       async () => {
         const now = shares(shoal, objects.liveBytes)
@@ -150,7 +150,7 @@ async function main(): Promise<void> {
       const numbers = objects.numbers().filter((number) => number < wanted)
       const some = numbers.slice((kill * 997) % Math.max(1, numbers.length - 3_000)).slice(0, 3_000)
       await eachLimited(some.length, 32, async (i) => objects.put(some[i] as number))
-      await until(
+      await untilTrue(
         `node ${node} compacting`,
         async () => sumOf(await shoal.metrics(node), 'shoal_compaction_working') > 0 || undefined,
         120_000,

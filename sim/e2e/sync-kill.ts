@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { sumOf } from '../../bench/harness/metrics.ts'
-import { run, until } from '../../bench/harness/process.ts'
+import { runCommand, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { checkout, Shoal } from '../../bench/harness/shoal.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
@@ -57,12 +57,12 @@ async function main(): Promise<void> {
     await context.makeBucket(bucket)
     const endpoint = ['--endpoint-url', context.endpoint(0)]
     const start = performance.now()
-    const sync = run(
+    const sync = runCommand(
       'aws',
       [...endpoint, 's3', 'sync', '--only-show-errors', tree, `s3://${bucket}/tree`],
       { env: awsEnvironment(context), timeoutMs: 1_200_000 },
     )
-    const killed = until(
+    const killed = untilTrue(
       'a third of the files',
       async () => {
         const labels = { operation: 'PutObject' }
@@ -80,7 +80,7 @@ async function main(): Promise<void> {
     const rclone = async (index: number): Promise<void> => {
       const env = rcloneEnvironment(context, context.endpoint(index))
       const args = ['check', '--download', '--checkers', '8', tree, `shoal:${bucket}/tree`]
-      await run('rclone', args, { env, timeoutMs: 600_000 })
+      await runCommand('rclone', args, { env, timeoutMs: 600_000 })
       console.log(`rclone check --download through node ${index}: no difference`)
     }
     await rclone(2)

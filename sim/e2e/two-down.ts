@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AdminClient } from '../../node/cli/admin-client.ts'
-import { portOf, reason, run } from '../../bench/harness/process.ts'
-import { errorCode, RawClient, type S3Request } from '../../bench/harness/s3.ts'
+import { portOf, reason, runCommand } from '../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient, type BenchRequest } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
@@ -91,7 +91,7 @@ async function newUser(): Promise<Credentials> {
   }
   const iam = async (...args: string[]): Promise<string> => {
     const command = ['--endpoint-url', context.endpoint(0), 'iam', ...args, '--output', 'json']
-    return (await run('aws', command, { env, timeoutMs: 60_000 })).stdout
+    return (await runCommand('aws', command, { env, timeoutMs: 60_000 })).stdout
   }
   const name = ['--user-name', 'writer']
   const document = JSON.stringify({
@@ -122,11 +122,11 @@ async function pair(
   const buckets = new Map<string, Counts>()
   const others = new Map<string, number>()
   let wrong = 0
-  const ask = async (client: RawClient, request: S3Request, one: Key, counts: Counts) => {
+  const ask = async (client: RawClient, request: BenchRequest, one: Key, counts: Counts) => {
     const expected = one.replicas.filter((node) => up.includes(node)).length >= 2
     const answer = await client
       .send({ ...request, bucket: one.bucket, key: one.key, timeoutMs: REQUEST_TIMEOUT_MS })
-      .then((reply) => (reply.status === 200 ? '200' : errorCode(reply)), reason)
+      .then((reply) => (reply.status === 200 ? '200' : s3ErrorCode(reply)), reason)
     const works = answer === '200'
     const bucket = buckets.get(one.bucket) ?? { works: 0, expected: 0 }
     buckets.set(one.bucket, bucket)

@@ -19,7 +19,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { cpuMs } from '../../bench/harness/proc.ts'
-import { run } from '../../bench/harness/process.ts'
+import { runCommand } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import { Shoal } from '../../bench/harness/shoal.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
@@ -44,7 +44,7 @@ async function byCli(shoal: Shoal, context: Context): Promise<void> {
   const api = async (...args: string[]): Promise<Record<string, unknown>> => {
     const endpoint = context.endpoint(alive[turn++ % alive.length] ?? 0)
     const command = ['--endpoint-url', endpoint, 's3api', ...args, '--output', 'json']
-    const { stdout } = await run('aws', command, { env, timeoutMs: 60_000 })
+    const { stdout } = await runCommand('aws', command, { env, timeoutMs: 60_000 })
     return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Record<string, unknown>)
   }
   const at = ['--bucket', CLI_BUCKET, '--key', 'report.txt']
@@ -110,7 +110,7 @@ async function byCli(shoal: Shoal, context: Context): Promise<void> {
 
   const rclone = async (...args: string[]): Promise<string> => {
     const more = rcloneEnvironment(context, context.nextEndpoint())
-    return (await run('rclone', args, { env: more, timeoutMs: 120_000 })).stdout
+    return (await runCommand('rclone', args, { env: more, timeoutMs: 120_000 })).stdout
   }
   const names = (await rclone('lsf', `shoal:${CLI_BUCKET}`, '--s3-versions')).trim().split('\n')
   if (names.length < 5) throw new Error(`rclone --s3-versions lists ${names.join(', ')}`)

@@ -1,6 +1,6 @@
 /** Waits until a cluster says of itself that it is whole again. */
 
-import { until } from '../../bench/harness/process.ts'
+import { untilTrue } from '../../bench/harness/process.ts'
 import type { Shoal } from '../../bench/harness/shoal.ts'
 
 /** What this reads of `shoal status --json`. */
@@ -13,7 +13,7 @@ interface Status {
 /** Every node sees all members up, all partitions whole and nothing left to fetch. */
 export async function waitUntilWhole(shoal: Shoal, timeoutMs: number): Promise<void> {
   for (let index = 0; index < shoal.size; index++) {
-    await until(
+    await untilTrue(
       `node ${index} whole`,
       async () => {
         const status = (await shoal.json(index, ['status'])) as Status

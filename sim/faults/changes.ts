@@ -58,7 +58,7 @@ type IsDone = (entry: LayoutEntry) => boolean
 /** The step of the layout in which a node died for good. */
 export type DeathStep = 'PLANNED' | 'JOINT' | 'STABLE' | 'STABLE with sources'
 
-export class Changes {
+export class SimulatedChanges {
   readonly tally: ChangeTally<ChangeName>
   readonly deaths = new Map<DeathStep, number>()
   readonly violations: string[] = []

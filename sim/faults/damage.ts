@@ -9,7 +9,7 @@ import { FORGOTTEN_FILE } from '../../node/repair/forgotten.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import type { SimulatedDisk } from '../disk.ts'
 import { NODE_FILES, unsoundNodeFiles } from '../node-files.ts'
-import { flip, placesOf, segmentPaths, type Place } from '../places.ts'
+import { flipBits, placesOf, segmentPaths, type FilePlace } from '../places.ts'
 import type { DamageKind } from './kinds.ts'
 
 const FLIPS_MAX = 6
@@ -21,7 +21,7 @@ const LIVE = [
   ['r', 's'],
 ] as const
 
-type Fits = (place: Place) => boolean
+type Fits = (place: FilePlace) => boolean
 
 const recordOf =
   (...types: string[]): Fits =>
@@ -75,7 +75,7 @@ export function flipSome(
     const place = places[Math.floor(random() * places.length)]!
     const at = Math.floor(random() * place.lengthBytes)
     cluster.trace(`flip ${number} ${place.path} ${place.offset + at}`)
-    flip(disk, place, at, 1 << Math.floor(random() * 8))
+    flipBits(disk, place, at, 1 << Math.floor(random() * 8))
     flipped++
   }
   return flipped

@@ -5,15 +5,15 @@
 
 import { bits } from './checker.ts'
 import type { Replica } from './replica.ts'
-import type { World } from './world.ts'
+import type { KernelWorld } from './world.ts'
 
-export class Bucket {
-  readonly #world: World
+export class KernelBucket {
+  readonly #world: KernelWorld
   #drawn = 0
   /** By generation: when its change was answered. */
   readonly #answeredAt: { readonly generation: number; readonly at: number }[] = []
 
-  constructor(world: World) {
+  constructor(world: KernelWorld) {
     this.#world = world
   }
 

@@ -4,19 +4,19 @@
  */
 
 import { bits, setMask } from './checker.ts'
-import type { Source } from './layout.ts'
+import type { KernelSource } from './layout.ts'
 import type { Replica } from './replica.ts'
 import { EpochWork } from './sync.ts'
-import type { World } from './world.ts'
+import type { KernelWorld } from './world.ts'
 
 type Answer = 'yes' | 'no' | 'stale'
 
 /** Which write has which block, and whether each can still be had. */
 export class DataBook {
-  readonly #world: World
+  readonly #world: KernelWorld
   readonly #idOf = new Map<string, number>()
 
-  constructor(world: World) {
+  constructor(world: KernelWorld) {
     this.#world = world
   }
 
@@ -141,7 +141,7 @@ export class Mover extends EpochWork {
   }
 
   /** F+1 of the source's set, who take no more of its epoch: any block of a majority is at one of them. */
-  #names(source: Source): void {
+  #names(source: KernelSource): void {
     const { world, replica } = this
     const need = world.rules.wholeSources(source.set.length)
     const named = new Map<number, readonly number[]>()
@@ -165,7 +165,7 @@ export class Mover extends EpochWork {
     }
   }
 
-  #pull(source: Source, named: readonly (readonly [number, readonly number[]])[]): void {
+  #pull(source: KernelSource, named: readonly (readonly [number, readonly number[]])[]): void {
     const { world, replica } = this
     const [first, ...rest] = named
     if (!first) {
@@ -196,7 +196,7 @@ export class Mover extends EpochWork {
 }
 
 /** L8: an old holder drops registers once F+1 hold the epoch, and each block once all R members have it. */
-export function dropLeft(world: World, replica: Replica): void {
+export function dropLeft(world: KernelWorld, replica: Replica): void {
   const { epoch, life } = replica
   const { state, set, memberMask, learnerMask, sourceMask } = world.layout.epoch(epoch)
   const bit = 1 << replica.index

@@ -2,7 +2,7 @@
 
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import type { Rules } from './rules.ts'
-import { World } from './world.ts'
+import { KernelWorld } from './world.ts'
 
 const CALM = {
   keys: 1,
@@ -31,7 +31,7 @@ const CALM = {
  * 3 and 4 choose something: it must be above what 2 has, or what 2 has replaces it (L5, the mark).
  */
 export function survivorHoldsUnchosen(rules: Rules): readonly string[] {
-  const world = new World(1, rules, { ...CALM, replicas: 3, spares: 2, joiners: 0 })
+  const world = new KernelWorld(1, rules, { ...CALM, replicas: 3, spares: 2, joiners: 0 })
   const write = (
     by: number,
     isLost: (from: number, to: number, request: RegisterRequest | undefined) => boolean,

@@ -8,8 +8,8 @@ import type {
 } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
 import type { Replica } from './replica.ts'
-import type { Machine } from './rules.ts'
-import type { World } from './world.ts'
+import type { KernelMachine } from './rules.ts'
+import type { KernelWorld } from './world.ts'
 
 /** What the checker must know of a proposer: on what state its next accept builds. */
 export interface Track {
@@ -26,7 +26,7 @@ export interface Track {
 
 export interface DriveOptions<Outcome> {
   readonly key: number
-  readonly machine: Machine<Outcome>
+  readonly machine: KernelMachine<Outcome>
   readonly track?: Track
   readonly deadline: number
   /** Undefined: the node crashed meanwhile. */
@@ -34,13 +34,13 @@ export interface DriveOptions<Outcome> {
 }
 
 export class Drive<Outcome> {
-  readonly #world: World
+  readonly #world: KernelWorld
   readonly #replica: Replica
   readonly #life: number
   readonly #options: DriveOptions<Outcome>
   #finished = false
 
-  constructor(world: World, replica: Replica, options: DriveOptions<Outcome>) {
+  constructor(world: KernelWorld, replica: Replica, options: DriveOptions<Outcome>) {
     this.#world = world
     this.#replica = replica
     this.#life = replica.life

@@ -6,23 +6,23 @@
 
 import { bits, maskOf } from './checker.ts'
 import { dropLeft } from './data.ts'
-import { type ChangeKind, type Entry, SOURCES_MAX, type Source } from './layout.ts'
-import type { World } from './world.ts'
+import { type KernelChangeKind, type Entry, KERNEL_SOURCES_MAX, type KernelSource } from './layout.ts'
+import type { KernelWorld } from './world.ts'
 
 /** What one change makes of the set and of the cluster. */
 interface Target {
   readonly set: readonly number[]
   readonly cluster: number
-  readonly kind: ChangeKind
+  readonly kind: KernelChangeKind
 }
 
 const SET_MAX = 5
 
 export class Driver {
-  readonly #world: World
+  readonly #world: KernelWorld
   #deciding = 0
 
-  constructor(world: World) {
+  constructor(world: KernelWorld) {
     this.#world = world
   }
 
@@ -116,7 +116,7 @@ export class Driver {
   }
 
   /** L5. `early`: F+1 are enough; else the driver waits for all that live. */
-  #isWhole(source: Source, early: boolean): boolean {
+  #isWhole(source: KernelSource, early: boolean): boolean {
     const { set } = this.#world.layout.last
     if (maskOf(set) === maskOf(source.set)) return true
     const whole = set.filter((node) => this.#world.replica(node).whole.has(source.epoch))
@@ -125,7 +125,7 @@ export class Driver {
     return early || new Set([...whole, ...lost]).size === set.length
   }
 
-  #drop(source: Source): void {
+  #drop(source: KernelSource): void {
     const { set, cluster, sources } = this.#world.layout.last
     const left = sources.filter((each) => each !== source)
     this.#decide('source dropped', { state: 'STABLE', set, cluster, sources: left })
@@ -141,7 +141,7 @@ export class Driver {
     }
     if (!target) return
     const moved = maskOf(target.set) !== maskOf(set)
-    if (moved && sources.length >= SOURCES_MAX) return this.#world.count('change refused: sources')
+    if (moved && sources.length >= KERNEL_SOURCES_MAX) return this.#world.count('change refused: sources')
     const name = state === 'PLANNED' ? 'replanned' : `planned: ${target.kind}`
     const direct = state === 'STABLE' && (scenario.hasty || random.chance(100))
     this.#begin(name, target, direct ? 'JOINT' : 'PLANNED')

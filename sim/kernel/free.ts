@@ -6,7 +6,7 @@
 
 import type { BlockKey } from '../../protocol/ids.ts'
 import type { Replica } from './replica.ts'
-import type { World } from './world.ts'
+import type { KernelWorld } from './world.ts'
 
 /** One data id that a write has used, by whom and in which boot. */
 interface Written {
@@ -16,13 +16,13 @@ interface Written {
   readonly boot: number
 }
 
-export class Attempts {
-  readonly #world: World
+export class KernelAttempts {
+  readonly #world: KernelWorld
   readonly #written: Written[] = []
   readonly #running = new Set<BlockKey>()
   readonly #freed = new Set<BlockKey>()
 
-  constructor(world: World) {
+  constructor(world: KernelWorld) {
     this.#world = world
   }
 
@@ -83,7 +83,7 @@ export class Attempts {
 }
 
 /** The collector asks about one block. */
-export function tryFree(world: World, replica: Replica): void {
+export function tryFree(world: KernelWorld, replica: Replica): void {
   const found = world.attempts.pick()
   if (!found) return
   const { key, block } = found

@@ -2,11 +2,11 @@
 
 import type { NodeId } from '../../protocol/ids.ts'
 import { compareBallots } from '../../protocol/register/ballot.ts'
-import { Proposer, type ProposerOptions } from '../../protocol/register/proposer.ts'
+import { RegisterProposer, type ProposerOptions } from '../../protocol/register/proposer.ts'
 import type { ProposerOutcome, Step } from '../../protocol/register/step.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 
-export class HastyProposer extends Proposer {
+export class HastyProposer extends RegisterProposer {
   readonly #kept: { now: boolean }
   #prepare: RegisterRequest | undefined
   #highest: Accepted | undefined

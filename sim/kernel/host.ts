@@ -11,7 +11,7 @@ import type { Accepted, Fence, RegisterValue } from '../../protocol/register/typ
 import { ballotNumber, simProposer } from './ballots.ts'
 import { Drive } from './drive.ts'
 import type { Replica } from './replica.ts'
-import type { World } from './world.ts'
+import type { KernelWorld } from './world.ts'
 
 export type WriteKind = 'put' | 'create' | 'swap' | 'delete'
 
@@ -19,7 +19,7 @@ const BUCKET = 'b' as BucketId
 const EMPTY = new Uint8Array(0)
 
 export class Host {
-  readonly #world: World
+  readonly #world: KernelWorld
   readonly #replica: Replica
   /** The bucket's generation as it knows it (T8). */
   generation = 0
@@ -27,7 +27,7 @@ export class Host {
   #priors: (PriorBallot | undefined)[] = []
   #busy: boolean[] = []
 
-  constructor(world: World, replica: Replica) {
+  constructor(world: KernelWorld, replica: Replica) {
     this.#world = world
     this.#replica = replica
   }

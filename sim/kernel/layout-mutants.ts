@@ -1,19 +1,19 @@
 /** Deliberate breaks of the rules on changes of the layout with data (L1-L9, D1, D2, T8, G5), see sim/mutants.ts. */
 
 import type { Rules } from './rules.ts'
-import type { Scenario } from './scenario.ts'
+import type { KernelScenario } from './scenario.ts'
 
 export interface LayoutMutant {
   readonly name: string
   readonly rule: string
-  readonly focus: Partial<Scenario>
+  readonly focus: Partial<KernelScenario>
   readonly broken: Partial<Rules>
 }
 
 const CARRIED = { floor: true, minimum: true, mark: true, removal: true }
 
 /** Every kind of change, one after the other. */
-const CHANGING: Partial<Scenario> = {
+const CHANGING: Partial<KernelScenario> = {
   keys: 1,
   clients: 4,
   thinkMax: 2,
@@ -29,7 +29,7 @@ const CHANGING: Partial<Scenario> = {
   freeEvery: 0,
 }
 /** Values are deleted and collected between plans that come to nothing. */
-const COLLECTING: Partial<Scenario> = {
+const COLLECTING: Partial<KernelScenario> = {
   ...CHANGING,
   layoutEvery: 25,
   abandonPermille: 500,
@@ -44,8 +44,8 @@ const COLLECTING: Partial<Scenario> = {
   diskEvery: 0,
   lossPermille: 0,
 }
-const LOSING: Partial<Scenario> = { ...CHANGING, diskEvery: 40, joiners: 8, horizon: 1500 }
-const BUCKETS: Partial<Scenario> = {
+const LOSING: Partial<KernelScenario> = { ...CHANGING, diskEvery: 40, joiners: 8, horizon: 1500 }
+const BUCKETS: Partial<KernelScenario> = {
   ...CHANGING,
   bucketEvery: 10,
   hasty: true,
@@ -54,7 +54,7 @@ const BUCKETS: Partial<Scenario> = {
   thinkMax: 20,
 }
 /** Blocks move all the time, whole sets at once. */
-const MOVING: Partial<Scenario> = {
+const MOVING: Partial<KernelScenario> = {
   ...CHANGING,
   hasty: true,
   spares: 3,
@@ -66,7 +66,7 @@ const MOVING: Partial<Scenario> = {
   thinkMax: 20,
 }
 /** Flushes take as long as changes do. */
-const SLOW: Partial<Scenario> = {
+const SLOW: Partial<KernelScenario> = {
   ...MOVING,
   latePermille: 200,
   toldPermille: 300,
@@ -75,7 +75,7 @@ const SLOW: Partial<Scenario> = {
   thinkMax: 2,
 }
 /** Whole sets change, and registers begin anew. */
-const REBORN: Partial<Scenario> = {
+const REBORN: Partial<KernelScenario> = {
   ...COLLECTING,
   replicas: 1,
   spares: 3,
@@ -87,7 +87,7 @@ const REBORN: Partial<Scenario> = {
   horizon: 2000,
 }
 /** Nodes leave while they write, and what they have written is freed. */
-const LEAVING: Partial<Scenario> = {
+const LEAVING: Partial<KernelScenario> = {
   ...CHANGING,
   freeEvery: 3,
   blockPermille: 900,
@@ -96,7 +96,7 @@ const LEAVING: Partial<Scenario> = {
   layoutEvery: 30,
 }
 /** Joiners that are out again after a JOINT that was abandoned, and in again with the next plan. */
-const BACK: Partial<Scenario> = {
+const BACK: Partial<KernelScenario> = {
   ...LEAVING,
   clients: 8,
   replicas: 1,
@@ -110,7 +110,7 @@ const BACK: Partial<Scenario> = {
   diskEvery: 0,
 }
 /** One replica, and joiners whose disks are lost at once. */
-const FRAGILE: Partial<Scenario> = {
+const FRAGILE: Partial<KernelScenario> = {
   ...CHANGING,
   replicas: 1,
   spares: 2,
@@ -159,7 +159,7 @@ export const LAYOUT_MUTANTS: readonly LayoutMutant[] = [
 function mutant(
   name: string,
   rule: string,
-  focus: Partial<Scenario>,
+  focus: Partial<KernelScenario>,
   broken: Partial<Rules>,
 ): LayoutMutant {
   return { name, rule, focus, broken }

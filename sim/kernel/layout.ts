@@ -9,13 +9,13 @@ import type { ReplicaSets } from '../../protocol/register/types.ts'
 import { bits, maskOf, setMask, type SetMask } from './checker.ts'
 
 /** So many earlier sets may still have blocks to give. */
-export const SOURCES_MAX = 3
+export const KERNEL_SOURCES_MAX = 3
 
 /** Why the members change. `elsewhere`: this partition keeps its set. */
-export type ChangeKind =
+export type KernelChangeKind =
   'join' | 'drain' | 'remove' | 'replace' | 'replication up' | 'replication down' | 'elsewhere'
 
-export interface Source {
+export interface KernelSource {
   /** Of the STABLE entry that it began with. */
   readonly epoch: number
   readonly set: readonly number[]
@@ -31,8 +31,8 @@ export interface Entry {
   /** All members of the cluster, as a mask, by P; and by P'. */
   readonly cluster: number
   readonly nextCluster?: number
-  readonly sources: readonly Source[]
-  readonly kind?: ChangeKind
+  readonly sources: readonly KernelSource[]
+  readonly kind?: KernelChangeKind
 }
 
 export interface Epoch extends Entry {

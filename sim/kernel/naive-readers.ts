@@ -11,9 +11,9 @@ import type {
   RegisterReply,
   RegisterRequest,
 } from '../../protocol/register/types.ts'
-import type { Machine } from './rules.ts'
+import type { KernelMachine } from './rules.ts'
 
-abstract class NaiveReader implements Machine<ReaderOutcome> {
+abstract class NaiveReader implements KernelMachine<ReaderOutcome> {
   protected readonly options: ReaderOptions
   readonly #answers: { from: NodeId; accepted: Accepted | undefined }[] = []
 

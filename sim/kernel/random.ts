@@ -1,6 +1,6 @@
 /** Seeded numbers for the kernel simulation: splitmix32, one word of state. */
 
-export class Random {
+export class KernelRandom {
   #state: number
 
   constructor(seed: number) {

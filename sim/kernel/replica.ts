@@ -15,7 +15,7 @@ import {
 } from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
-import type { World } from './world.ts'
+import type { KernelWorld } from './world.ts'
 
 /** One record on its way to the disk, and what waits for it. */
 interface Entry {
@@ -34,7 +34,7 @@ interface Entry {
 export type Respond = (reply: RegisterReply) => void
 
 /** What a member of P tells one that syncs (L5). */
-export interface Summary {
+export interface KernelSummary {
   readonly states: readonly (Accepted | undefined)[]
   readonly floor: Ballot
   readonly minimum: number
@@ -71,7 +71,7 @@ export class Replica {
   /** Epochs of the sources from which it has all blocks, durably. */
   readonly whole = new Set<number>()
 
-  readonly #world: World
+  readonly #world: KernelWorld
   readonly #states: (AcceptorState | undefined)[]
   readonly #disk: (Accepted | undefined)[]
   #diskFloor: Ballot = ZERO_BALLOT
@@ -91,7 +91,7 @@ export class Replica {
   #enteredAt = 0
   #discardedFor = 0
 
-  constructor(world: World, index: number, up: boolean) {
+  constructor(world: KernelWorld, index: number, up: boolean) {
     this.#world = world
     this.index = index
     this.up = up
@@ -179,7 +179,7 @@ export class Replica {
   }
 
   /** All registers and what stands beside them, at exactly this epoch, once what is under way is flushed (L5). */
-  summary(epoch: number, respond: (summary: Summary | undefined) => void): void {
+  summary(epoch: number, respond: (summary: KernelSummary | undefined) => void): void {
     const waits = this.#world.rules.summaryWaits
     if (this.epoch !== epoch || this.entering) return respond(undefined)
     const states = this.#disk.map((stored, key) => (waits ? this.state(key).accepted : stored))
@@ -195,7 +195,7 @@ export class Replica {
    * The bounds that F+1 of P had (L5). The mark belongs to them: a ballot that a member of P has promised may
    * be accepted by one that no sync has asked, and nothing below it may be chosen by those who have synced.
    */
-  raise({ floor, minimum, mark }: Omit<Summary, 'states'>, done: () => void): void {
+  raise({ floor, minimum, mark }: Omit<KernelSummary, 'states'>, done: () => void): void {
     const { carries } = this.#world.rules
     const entry: { floor?: Ballot; minimum?: number; mark?: number } = {}
     if (carries.floor && compareBallots(floor, this.#floor) > 0) {

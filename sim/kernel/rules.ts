@@ -13,7 +13,7 @@ import {
 import { collect, install } from '../../protocol/register/copy.ts'
 import {
   identityProposer,
-  Proposer,
+  RegisterProposer,
   type ProposerOptions,
 } from '../../protocol/register/proposer.ts'
 import { majority } from '../../protocol/register/quorum.ts'
@@ -27,7 +27,7 @@ import type {
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 
-export interface Machine<Outcome> {
+export interface KernelMachine<Outcome> {
   start(): Step<Outcome>
   onReply(from: NodeId, request: RegisterRequest, reply: RegisterReply): Step<Outcome>
   onFailure(from: NodeId, request: RegisterRequest, maybeDelivered: boolean): Step<Outcome>
@@ -40,9 +40,9 @@ export interface Rules {
   readonly recovered: (accepted: Accepted | undefined, mark: number) => AcceptorState
   readonly install: typeof install
   readonly collect: typeof collect
-  readonly proposer: (options: ProposerOptions) => Machine<ProposerOutcome>
-  readonly identity: (options: Parameters<typeof identityProposer>[0]) => Machine<ProposerOutcome>
-  readonly reader: (options: ReaderOptions) => Machine<ReaderOutcome>
+  readonly proposer: (options: ProposerOptions) => KernelMachine<ProposerOutcome>
+  readonly identity: (options: Parameters<typeof identityProposer>[0]) => KernelMachine<ProposerOutcome>
+  readonly reader: (options: ReaderOptions) => KernelMachine<ReaderOutcome>
   /** A1: false sends replies while their flush is under way. */
   readonly flushFirst: boolean
   /** P1: the boot number that goes into the proposer's id. */
@@ -124,7 +124,7 @@ export const RULES: Rules = {
   recovered,
   install,
   collect,
-  proposer: (options) => new Proposer(options),
+  proposer: (options) => new RegisterProposer(options),
   identity: identityProposer,
   reader: (options) => new Reader(options),
   flushFirst: true,

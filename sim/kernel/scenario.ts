@@ -1,8 +1,8 @@
 /** What one seed plays: sizes, rates and lengths, all drawn from the seed. Times are ticks. */
 
-import type { Random } from './random.ts'
+import type { KernelRandom } from './random.ts'
 
-export interface Scenario {
+export interface KernelScenario {
   readonly replicas: number
   /** Members of the cluster beyond the first replica set. */
   readonly spares: number
@@ -52,7 +52,7 @@ export interface Scenario {
   readonly deletes: number
 }
 
-export function drawScenario(random: Random, focus: Partial<Scenario> = {}): Scenario {
+export function drawScenario(random: KernelRandom, focus: Partial<KernelScenario> = {}): KernelScenario {
   const layout = random.chance(450)
   const calm = random.chance(150)
   const collecting = random.chance(400)

@@ -6,20 +6,20 @@
 import { maxBallot, sameBallot, ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Accepted, ReadRequest, StateReply } from '../../protocol/register/types.ts'
-import type { Replica, Summary } from './replica.ts'
-import type { World } from './world.ts'
+import type { Replica, KernelSummary } from './replica.ts'
+import type { KernelWorld } from './world.ts'
 
 /** A learner reads everything this often before it says that it has caught up. */
 const PASSES = 2
 
 /** Work of one node that is void once its epoch is over or the node has crashed (L6). */
 export abstract class EpochWork {
-  protected readonly world: World
+  protected readonly world: KernelWorld
   protected readonly replica: Replica
   protected readonly epoch: number
   protected readonly life: number
 
-  constructor(world: World, replica: Replica) {
+  constructor(world: KernelWorld, replica: Replica) {
     this.world = world
     this.replica = replica
     this.epoch = replica.epoch
@@ -42,7 +42,7 @@ export abstract class EpochWork {
 }
 
 /** Copies what F+1 of P agree on, for a head start; what is missing or changes meanwhile is left to the sync. */
-export class Learner extends EpochWork {
+export class KernelLearner extends EpochWork {
   start(): void {
     this.#pass(1, 0)
   }
@@ -82,10 +82,10 @@ export class Sync extends EpochWork {
     if (this.over) return
     const from = world.layout.epoch(this.epoch).set
     const need = world.rules.syncSources(from.length)
-    const summaries: Summary[] = []
+    const summaries: KernelSummary[] = []
     let answers = 0
     for (const source of from) {
-      world.ask<Summary | undefined>(
+      world.ask<KernelSummary | undefined>(
         replica,
         source,
         (respond) => {
@@ -104,7 +104,7 @@ export class Sync extends EpochWork {
   }
 
   /** `clean`: nothing differed so far. */
-  #take(key: number, summaries: readonly Summary[], clean: boolean): void {
+  #take(key: number, summaries: readonly KernelSummary[], clean: boolean): void {
     const { world, replica } = this
     if (this.over) return
     if (key === world.scenario.keys) return this.#finish(summaries, clean)
@@ -129,7 +129,7 @@ export class Sync extends EpochWork {
   }
 
   /** Anything else takes an identity change in JOINT and is pulled again. */
-  #settle(key: number, summaries: readonly Summary[]): void {
+  #settle(key: number, summaries: readonly KernelSummary[]): void {
     const { world, replica } = this
     const host = world.host(replica)
     const next = (): void => {
@@ -139,7 +139,7 @@ export class Sync extends EpochWork {
     host.identity(key, world.now + 200, world.now, next, true)
   }
 
-  #finish(summaries: readonly Summary[], clean: boolean): void {
+  #finish(summaries: readonly KernelSummary[], clean: boolean): void {
     if (!clean) return this.later(() => this.#pull())
     const floor = summaries.reduce((top, each) => maxBallot(top, each.floor), ZERO_BALLOT)
     const minimum = Math.max(...summaries.map((each) => each.minimum))
@@ -151,7 +151,7 @@ export class Sync extends EpochWork {
 }
 
 /** Anti-entropy: a replica takes over what F+1 of its set hold alike (G3). */
-export function repair(world: World, replica: Replica, key: number): void {
+export function repair(world: KernelWorld, replica: Replica, key: number): void {
   const { epoch, life } = replica
   const { joint, set } = world.layout.epoch(epoch)
   if (joint || !set.includes(replica.index) || replica.entering) return
@@ -166,7 +166,7 @@ export function repair(world: World, replica: Replica, key: number): void {
  * Asks all replicas about a tombstone that this one has; when each has the very same, or has forgotten it
  * already and can't take it back, tells all to forget it (G2). Never while a learner copies, or a sync.
  */
-export function tryCollect(world: World, replica: Replica, key: number): void {
+export function tryCollect(world: KernelWorld, replica: Replica, key: number): void {
   const { epoch } = replica
   const { state, joint, set } = world.layout.epoch(epoch)
   const here = replica.state(key).accepted
@@ -192,7 +192,7 @@ export function tryCollect(world: World, replica: Replica, key: number): void {
 
 /** The first `need` states that nodes report at this epoch; undefined when too few do. */
 function askStates(
-  world: World,
+  world: KernelWorld,
   replica: Replica,
   question: { key: number; from: readonly number[]; epoch: number; need: number },
   done: (states: readonly StateReply[] | undefined) => void,

@@ -7,19 +7,19 @@
 import { AssertionError } from '../../protocol/assert.ts'
 import type { NodeId, OperationId, RegisterKey } from '../../protocol/ids.ts'
 import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
-import { Bucket } from './bucket.ts'
+import { KernelBucket } from './bucket.ts'
 import { Checker } from './checker.ts'
 import { DataBook, dropLeft, Mover } from './data.ts'
 import { Driver } from './driver.ts'
-import { Attempts, tryFree } from './free.ts'
+import { KernelAttempts, tryFree } from './free.ts'
 import { Host, type WriteKind } from './host.ts'
 import { type Entry, Layout } from './layout.ts'
 import { EventQueue } from './queue.ts'
-import { Random } from './random.ts'
+import { KernelRandom } from './random.ts'
 import { Replica } from './replica.ts'
 import type { Rules } from './rules.ts'
-import { drawScenario, type Scenario } from './scenario.ts'
-import { Learner, repair, Sync, tryCollect } from './sync.ts'
+import { drawScenario, type KernelScenario } from './scenario.ts'
+import { KernelLearner, repair, Sync, tryCollect } from './sync.ts'
 
 /** A run that takes longer is stuck in itself. */
 const EVENTS_MAX = 200_000
@@ -42,14 +42,14 @@ export interface SeedResult {
   readonly violations: readonly string[]
 }
 
-export class World {
-  readonly random: Random
+export class KernelWorld {
+  readonly random: KernelRandom
   readonly rules: Rules
-  readonly scenario: Scenario
+  readonly scenario: KernelScenario
   readonly layout: Layout
   readonly checker: Checker
-  readonly attempts: Attempts
-  readonly bucket: Bucket
+  readonly attempts: KernelAttempts
+  readonly bucket: KernelBucket
   readonly data: DataBook
   readonly driver: Driver
   /** A directed scenario says which messages never come. */
@@ -71,8 +71,8 @@ export class World {
   #answered = 0
   #digest = 0x811c9dc5
 
-  constructor(seed: number, rules: Rules, focus?: Partial<Scenario>) {
-    this.random = new Random(seed)
+  constructor(seed: number, rules: Rules, focus?: Partial<KernelScenario>) {
+    this.random = new KernelRandom(seed)
     this.rules = rules
     this.scenario = drawScenario(this.random, focus)
     const { replicas, spares, joiners, keys } = this.scenario
@@ -89,8 +89,8 @@ export class World {
       setsOf: (epoch) => this.layout.epoch(epoch).masks,
       chosen: (key) => this.data.check(key),
     })
-    this.attempts = new Attempts(this)
-    this.bucket = new Bucket(this)
+    this.attempts = new KernelAttempts(this)
+    this.bucket = new KernelBucket(this)
     this.driver = new Driver(this)
     this.#replicas = Array.from(
       { length: nodes },
@@ -249,7 +249,7 @@ export class World {
     if (replica.entering || this.layout.latest !== replica.epoch) return
     switch (state) {
       case 'PLANNED':
-        if (((learnerMask >> replica.index) & 1) === 1) new Learner(this, replica).start()
+        if (((learnerMask >> replica.index) & 1) === 1) new KernelLearner(this, replica).start()
         return
       case 'JOINT':
         if (!moved || !next?.includes(replica.index)) return
@@ -534,6 +534,6 @@ export class World {
   }
 }
 
-export function runSeed(seed: number, rules: Rules, focus?: Partial<Scenario>): SeedResult {
-  return new World(seed, rules, focus).run(seed)
+export function runSeed(seed: number, rules: Rules, focus?: Partial<KernelScenario>): SeedResult {
+  return new KernelWorld(seed, rules, focus).run(seed)
 }

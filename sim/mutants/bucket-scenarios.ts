@@ -15,9 +15,9 @@ import {
   nodeOf,
   onCluster,
   request,
-  sleep,
+  calmSleep,
 } from '../testing/calm-cluster.ts'
-import type { Scenario } from './mutant.ts'
+import type { MutantScenario } from './mutant.ts'
 
 const LATE_MS = 300
 
@@ -32,7 +32,7 @@ export function recordHolders(cluster: SimulatedCluster, bucket: string): number
 }
 
 /** Node 0 can't reach the majority of a bucket's record, which changes: what it knew counts no longer. */
-export const changedBehindTheCut: Scenario = async ({ seed, adapt }) => {
+export const changedBehindTheCut: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     5,
@@ -46,17 +46,17 @@ export const changedBehindTheCut: Scenario = async ({ seed, adapt }) => {
       await access()
       // So that the majority of the record is away, and majorities of most shards are not.
       for (const one of holders.slice(1)) cluster.wires.cut(cluster.idOf(0), cluster.idOf(one))
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       const unchanged = await codeOf(access())
       if (unchanged !== 'ok') found.push(`a bucket that did not change answers ${unchanged}`)
       const policy = '{"Version":"2012-10-17"}'
       const change = { bucket, change: { policy } }
       await backendOf(cluster, holders[1]!).changeBucket(context(), change)
-      await sleep(cluster, 1_100)
+      await calmSleep(cluster, 1_100)
       const stale = await codeOf(access())
       if (stale !== 'Unavailable') found.push(`a decision by a policy of before: ${stale} (T7)`)
       cluster.wires.mend()
-      await sleep(cluster, 1_100)
+      await calmSleep(cluster, 1_100)
       if ((await access()).settings.policy !== policy) found.push('the policy is not the last one')
     },
     // Else every node of five has each record.
@@ -66,7 +66,7 @@ export const changedBehindTheCut: Scenario = async ({ seed, adapt }) => {
 }
 
 /** Requests ask for a bucket all the time while it is created: they get 404, those after it do not. */
-export const createdUnderReaders: Scenario = async ({ seed, adapt }) => {
+export const createdUnderReaders: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -77,11 +77,11 @@ export const createdUnderReaders: Scenario = async ({ seed, adapt }) => {
         const ask = async (): Promise<void> => {
           while (!over) {
             await codeOf(backendOf(cluster, 1).bucketAccess(context(), bucket))
-            await sleep(cluster, 5)
+            await calmSleep(cluster, 5)
           }
         }
         const readers = [ask(), ask()]
-        await sleep(cluster, 150)
+        await calmSleep(cluster, 150)
         await backendOf(cluster, 0).createBucket(context(), request(bucket))
         const backend = backendOf(cluster, 1)
         const putting = backend.bucketAccess(context(), bucket).then(() =>

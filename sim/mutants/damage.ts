@@ -2,17 +2,17 @@
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { Log } from '../../node/log/log.ts'
-import { Losses } from '../../node/log/losses.ts'
+import { LogLosses } from '../../node/log/losses.ts'
 import { Manifest } from '../../node/log/manifest.ts'
 import { FIRST_BATCH_AT, PAGE_BYTES, segmentPath } from '../../node/log/segment.ts'
-import type { Loss } from '../../node/log/types.ts'
+import type { LogLoss } from '../../node/log/types.ts'
 import { RECORD, type RecordType } from '../../node/replica/index-rows.ts'
 import { corruptBody, written } from '../record-world.ts'
 import { StoreWorld } from '../store-world.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 /** Three segments, of which the middle one is gone. */
-const missingSegment: Scenario = async ({ seed }) => {
+const missingSegment: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 16 << 10 })
   await world.open()
   for (let i = 1; i <= 3; i++) await append(world, `k${i}`, 12_000)
@@ -24,7 +24,7 @@ const missingSegment: Scenario = async ({ seed }) => {
 }
 
 /** A bad byte in the last record of a log that was stopped, or left alone. */
-function lastBatch(rest: (world: StoreWorld) => Promise<void>): Scenario {
+function lastBatch(rest: (world: StoreWorld) => Promise<void>): MutantScenario {
   return async ({ seed }) => {
     const world = new StoreWorld({ seed, segmentSizeBytes: 1 << 20 })
     await world.open()
@@ -49,7 +49,7 @@ const idle = lastBatch(async (world) => {
 })
 
 /** A segment is compacted, and the process dies. */
-const compactedThenKilled: Scenario = async ({ seed }) => {
+const compactedThenKilled: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 16 << 10 })
   await world.open()
   for (let i = 1; i <= 6; i++) await append(world, 'k1', 15_000)
@@ -61,7 +61,7 @@ const compactedThenKilled: Scenario = async ({ seed }) => {
 }
 
 /** The body of a record is damaged, and the index is gone. */
-function damaged(type: RecordType): Scenario {
+function damaged(type: RecordType): MutantScenario {
   return async () => {
     const log = await written()
     corruptBody(log, (record) => record.type === type)
@@ -82,7 +82,7 @@ async function append(world: StoreWorld, key: string, payloadBytes: number): Pro
   await world.clock.settle(world.store!.append([{ type: 2, partition: 7, key, body, payload }]))
 }
 
-function dropped(reason: Loss['reason'], type: RecordType): NodeMutant {
+function dropped(reason: LogLoss['reason'], type: RecordType): NodeMutant {
   return {
     name: `damaged-${reason}-dropped`,
     rule: 'D8',
@@ -93,10 +93,10 @@ function dropped(reason: Loss['reason'], type: RecordType): NodeMutant {
     seedsMax: 1,
     patch: (patches) => {
       patches.method(
-        Losses.prototype,
+        LogLosses.prototype,
         'add',
         (original) =>
-          function (this: Losses, loss) {
+          function (this: LogLosses, loss) {
             if (loss?.reason !== reason) original.call(this, loss)
           },
       )
@@ -162,7 +162,7 @@ export const DAMAGE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /nobody says so/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(Losses.prototype, 'report', () => () => Promise.resolve())
+      patches.method(LogLosses.prototype, 'report', () => () => Promise.resolve())
     },
   },
   dropped('mark', RECORD.mark),

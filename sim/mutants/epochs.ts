@@ -5,10 +5,10 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { RegisterReply } from '../../protocol/register/types.ts'
 import type { DiskFile } from '../../node/env/ports.ts'
-import { RegisterHost } from '../../node/replica/register-host.ts'
+import { AcceptorHost } from '../../node/replica/register-host.ts'
 import { SimulatedCluster } from '../cluster.ts'
-import { sleep } from '../testing/calm-cluster.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import { calmSleep } from '../testing/calm-cluster.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 import { withMethods } from './ports.ts'
 
 const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 6)
@@ -21,7 +21,7 @@ const VALUE = {
 }
 
 /** While a node flushes an accept, another one joins: the node is in the next epoch when it is done. */
-const acceptAcrossEpochs: Scenario = async ({ seed }) => {
+const acceptAcrossEpochs: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   let gate: Promise<void> | undefined
   const gated = (file: DiskFile): DiskFile =>
@@ -75,7 +75,7 @@ const acceptAcrossEpochs: Scenario = async ({ seed }) => {
 async function until(cluster: SimulatedCluster, what: () => boolean): Promise<void> {
   for (let tries = 0; !what(); tries++) {
     if (tries === 60_000) throw new Error('not within a minute')
-    await sleep(cluster, 1)
+    await calmSleep(cluster, 1)
   }
 }
 
@@ -89,7 +89,7 @@ export const EPOCH_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /answered: accepted \(L6b\)/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(RegisterHost.prototype, 'refusalOf', () => () => undefined)
+      patches.method(AcceptorHost.prototype, 'refusalOf', () => () => undefined)
     },
   },
 ]

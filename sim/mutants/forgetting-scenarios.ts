@@ -15,10 +15,10 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from '../testing/calm-cluster.ts'
-import type { Scenario } from './mutant.ts'
+import type { MutantScenario } from './mutant.ts'
 
 const SPACE = { reclaimDelayMs: 500, scanPauseMs: 2_000, tombstoneDelayMs: 2_000 }
 const NODES = [0, 1, 2] as const
@@ -44,9 +44,9 @@ export function registerRecord(cluster: SimulatedCluster, node: number, key: str
 
 /** `key` is on nodes 0 and 1 alone, and acknowledged. */
 export async function putWithoutTwo(cluster: SimulatedCluster): Promise<void> {
-  await sleep(cluster, 1_000)
+  await calmSleep(cluster, 1_000)
   isolate(cluster, 2)
-  await sleep(cluster, 100)
+  await calmSleep(cluster, 100)
   await put(backendOf(cluster, 0), 'key', EMPTY)
   // The last record of a log would look like a torn tail (D4).
   for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, EMPTY)
@@ -57,7 +57,7 @@ export async function mustNotBeDenied(cluster: SimulatedCluster, found: string[]
   for (let tries = 0; tries < 4; tries++) {
     const code = await codeOf(get(backendOf(cluster, 2), 'key'))
     if (code === 'NoSuchKey') found.push('what was acknowledged is lost')
-    await sleep(cluster, 1_000)
+    await calmSleep(cluster, 1_000)
   }
 }
 
@@ -66,7 +66,7 @@ export async function mustBeThere(cluster: SimulatedCluster, found: string[]): P
   for (const node of NODES) {
     let code = await codeOf(get(backendOf(cluster, node), 'key'))
     for (let tries = 0; code === 'Unavailable' && tries < 20; tries++) {
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       code = await codeOf(get(backendOf(cluster, node), 'key'))
     }
     if (code !== 'ok') found.push(`what was acknowledged is ${code} through node ${node}`)
@@ -77,7 +77,7 @@ export async function mustBeThere(cluster: SimulatedCluster, found: string[]): P
 type Between = 'restart' | 'restarts' | 'rebuild' | 'rebuild then restart'
 
 /** Node 1 has lost a record that nobody can name; node 0, which has the value too, is away. */
-export function damagedThen(between: Between): Scenario {
+export function damagedThen(between: Between): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
     await onCluster(
@@ -93,7 +93,7 @@ export function damagedThen(between: Between): Scenario {
         await cluster.start(1)
         const again = between === 'restarts' ? 2 : between === 'rebuild' ? 0 : 1
         for (let i = 0; i < again; i++) {
-          await sleep(cluster, 2_000)
+          await calmSleep(cluster, 2_000)
           await nodeOf(cluster, 1).store.settleIndex()
           cluster.kill(1, false)
           await cluster.start(1)
@@ -110,21 +110,21 @@ export function damagedThen(between: Between): Scenario {
 }
 
 /** Node 1 comes back from a copy that was made before the key was put. `running`: copied while it ran. */
-export function restoredImage(running: boolean): Scenario {
+export function restoredImage(running: boolean): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
     await onCluster(
       3,
       async (cluster) => {
-        await sleep(cluster, 1_000)
+        await calmSleep(cluster, 1_000)
         if (!running) cluster.kill(1, false)
         const image = cluster.imageOf(1)
         if (!running) await cluster.start(1)
         // The others see it go on.
         else await put(backendOf(cluster, 0), 'early', EMPTY)
-        await sleep(cluster, 8_000)
+        await calmSleep(cluster, 8_000)
         await putWithoutTwo(cluster)
-        await sleep(cluster, 4_000)
+        await calmSleep(cluster, 4_000)
         for (const node of [0, 1]) cluster.kill(node, false)
         cluster.wires.mend()
         cluster.restore(1, image)
@@ -141,7 +141,7 @@ export function restoredImage(running: boolean): Scenario {
 }
 
 /** The record of a lone node's mark is damaged, and its index made anew. */
-export const lostMark: Scenario = async ({ seed, adapt }) => {
+export const lostMark: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     1,
@@ -163,7 +163,7 @@ export const lostMark: Scenario = async ({ seed, adapt }) => {
 }
 
 /** A key was deleted and forgotten by all; then node 1 has it again, by an old copy of its data directory. */
-export const onlyHere: Scenario = async ({ seed, adapt }) => {
+export const onlyHere: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -173,19 +173,19 @@ export const onlyHere: Scenario = async ({ seed, adapt }) => {
       cluster.kill(1, false)
       const image = cluster.imageOf(1)
       await cluster.start(1)
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key: 'key' })
       const isThere = (): boolean => NODES.some((node) => hasRegister(cluster, node, 'key'))
       for (let tries = 0; isThere(); tries++) {
         if (tries === 600) throw new Error('the tombstone was not collected')
-        await sleep(cluster, 100)
+        await calmSleep(cluster, 100)
       }
       cluster.kill(1, false)
       cluster.restore(1, image)
       await cluster.start(1)
       await untilRemembered(cluster)
       cluster.kill(0, false)
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       for (const node of [1, 2]) {
         const code = await codeOf(get(backendOf(cluster, node), 'key'))
         if (code === 'ok') found.push(`what was deleted is back through node ${node}`)
@@ -214,13 +214,13 @@ async function untilRemembered(
 ): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
     if (nodes.every((node) => nodeOf(cluster, node).recall.forgotten().length === 0)) return
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
   throw new Error('a node does not vote on all its partitions again')
 }
 
 /** Of two nodes one has lost a record that nobody can name: the other one alone knows. */
-export const oneOfTwo: Scenario = async ({ seed, adapt }) => {
+export const oneOfTwo: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     2,
@@ -243,7 +243,7 @@ export const oneOfTwo: Scenario = async ({ seed, adapt }) => {
 }
 
 /** Damage that a comparison has repaired is still in the log when its index is made anew, once more. */
-export const repairedThenRebuilt: Scenario = async ({ seed, adapt }) => {
+export const repairedThenRebuilt: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -266,7 +266,7 @@ export const repairedThenRebuilt: Scenario = async ({ seed, adapt }) => {
       await cluster.start(1)
       const forgotten = (): number => nodeOf(cluster, 1).recall.forgotten().length
       if (forgotten() > 0) found.push('what was compared is forgotten again')
-      await sleep(cluster, 2_000)
+      await calmSleep(cluster, 2_000)
       const code = await codeOf(get(backendOf(cluster, 1), 'key'))
       if (code !== 'ok') found.push(`what was acknowledged is ${code}`)
       damage('one')

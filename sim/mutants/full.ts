@@ -2,10 +2,10 @@
 
 import { AcceptTally } from '../../node/quorum/accept-tally.ts'
 import { CONFLICT, FULL, outcomeOf, TIMEOUT } from '../testing/scripted-replicas.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 /** An accept is lost on its way, or stored; the next one finds no room anywhere. */
-const fullAfterAccept: Scenario = async () => {
+const fullAfterAccept: MutantScenario = async () => {
   const outcome = await outcomeOf([
     [TIMEOUT, CONFLICT, CONFLICT],
     [FULL, FULL, FULL],

@@ -3,7 +3,7 @@
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { Exchange } from '../../node/repair/exchange.ts'
+import { SyncAnswers } from '../../node/repair/exchange.ts'
 import { PeerHealth } from '../../node/quorum/peer-health.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import type { SimulatedCluster } from '../cluster.ts'
@@ -19,7 +19,7 @@ import {
   put,
   untilLevel,
 } from '../testing/calm-cluster.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 /** Complains when `work` takes longer than a hedge and some rounds may. */
 async function inTime(
@@ -37,7 +37,7 @@ async function inTime(
 }
 
 /** One of three answers nothing; lists and settings go through the others. */
-const deaf: Scenario = async ({ seed, adapt }) => {
+const deaf: MutantScenario = async ({ seed, adapt }) => {
   const problems: string[] = []
   await onCluster(
     3,
@@ -64,7 +64,7 @@ const deaf: Scenario = async ({ seed, adapt }) => {
 }
 
 /** The disk of one of three hangs; its node still has the other two. */
-const hung: Scenario = async ({ seed, adapt }) => {
+const hung: MutantScenario = async ({ seed, adapt }) => {
   const problems: string[] = []
   await onCluster(
     3,
@@ -84,7 +84,7 @@ const hung: Scenario = async ({ seed, adapt }) => {
 }
 
 /** A partition of a thousand and more keys of 1,024 bytes, of which a replica missed all. */
-const longKeys: Scenario = async ({ seed, adapt }) => {
+const longKeys: MutantScenario = async ({ seed, adapt }) => {
   const problems: string[] = []
   await onCluster(
     3,
@@ -130,10 +130,10 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
     slow: true,
     patch: (patches) => {
       patches.method(
-        Exchange.prototype,
+        SyncAnswers.prototype,
         'enumerate',
         (original) =>
-          function (this: Exchange, peer, request) {
+          function (this: SyncAnswers, peer, request) {
             const whole = original.call(this, peer, request)
             while (whole.more && whole.keys.length < request.limit) {
               const after = whole.keys.at(-1)!

@@ -8,11 +8,11 @@ import type { NewRecord } from '../../node/log/types.ts'
 import { Forgotten } from '../../node/repair/forgotten.ts'
 import { RECORD } from '../../node/replica/index-rows.ts'
 import { REMOVAL, StoreWorld } from '../store-world.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 import { deletedThenRebuilt, lostRecord } from './scenarios.ts'
 
 /** One store, compacted all the time, that dies again and again and now and then loses its index. */
-const lives: Scenario = async ({ seed }) => {
+const lives: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 24 << 10, payloadBytesMax: 9_000 })
   for (let life = 0; life < 8; life++) {
     await world.open()
@@ -28,7 +28,7 @@ const lives: Scenario = async ({ seed }) => {
 }
 
 /** A removal in a segment that is nearly all dead, with the record that it removed in an older one that stays. */
-const removedThenCompacted: Scenario = async ({ seed }) => {
+const removedThenCompacted: MutantScenario = async ({ seed }) => {
   const world = new StoreWorld({ seed, segmentSizeBytes: 16 << 10 })
   const store = await world.open()
   const record = (key: string, type: number, payloadBytes = 0): NewRecord => {

@@ -2,7 +2,7 @@
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { blockGone } from '../../node/replica/index-rows.ts'
-import { Loss } from '../../node/objects/loss.ts'
+import { LossCheck } from '../../node/objects/loss.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { blocksOf } from '../space-checker.ts'
 import {
@@ -13,14 +13,14 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from '../testing/calm-cluster.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 /** All replicas of an object's blocks lose them; or all but one, which is away. */
 const lostEverywhere =
-  (away: boolean): Scenario =>
+  (away: boolean): MutantScenario =>
   async ({ seed, adapt }) => {
     const found: string[] = []
     await onCluster(
@@ -39,7 +39,7 @@ const lostEverywhere =
         if (!away) return
         await cluster.start(2)
         await untilLevel(cluster)
-        await sleep(cluster, 1_000)
+        await calmSleep(cluster, 1_000)
         const later = await codeOf(get(backendOf(cluster, 0), 'key'))
         if (later !== 'ok') found.push(`with its replica back, a GET was answered ${later}`)
       },
@@ -58,7 +58,7 @@ export const LOST_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /answered Unavailable/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(Loss.prototype, 'isLost', () => () => Promise.resolve(false))
+      patches.method(LossCheck.prototype, 'isLost', () => () => Promise.resolve(false))
     },
   },
   {

@@ -14,9 +14,9 @@ import {
   nodeOf,
   onCluster,
   request,
-  sleep,
+  calmSleep,
 } from '../testing/calm-cluster.ts'
-import type { Scenario } from './mutant.ts'
+import type { MutantScenario } from './mutant.ts'
 
 export const MINIMA_PAUSE_MS = 2_000
 
@@ -57,13 +57,13 @@ async function until(
   const endMs = cluster.clock.monotonicMs() + withinMs
   while (!isSo()) {
     if (cluster.clock.monotonicMs() > endMs) return false
-    await sleep(cluster, 200)
+    await calmSleep(cluster, 200)
   }
   return true
 }
 
 /** Node 2 knows a bucket that another one deletes: once its minima are gone, node 2 knows it no more. */
-export const knownAndBuried: Scenario = async ({ seed, adapt }) => {
+export const knownAndBuried: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -83,7 +83,7 @@ export const knownAndBuried: Scenario = async ({ seed, adapt }) => {
 }
 
 /** The same, and node 2 is away while the minima would go: they wait for it. */
-export const awayAndBuried: Scenario = async ({ seed, adapt }) => {
+export const awayAndBuried: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -93,15 +93,15 @@ export const awayAndBuried: Scenario = async ({ seed, adapt }) => {
       await putInto(cluster, 2, 'known')
       await removeKey(cluster, 2, 'known')
       for (const node of [0, 1]) cluster.wires.cut(cluster.idOf(node), cluster.idOf(2))
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       await backendOf(cluster, 0).deleteBucket(context(), 'known')
-      await sleep(cluster, 10 * MINIMA_PAUSE_MS)
+      await calmSleep(cluster, 10 * MINIMA_PAUSE_MS)
       cluster.wires.mend()
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       for (let i = 0; i < 20; i++) {
         const code = await putInto(cluster, 2, 'known')
         if (code === 'ok') found.push(`a PUT into a bucket that is gone: ${code}`)
-        await sleep(cluster, 200)
+        await calmSleep(cluster, 200)
       }
       if (!(await until(cluster, () => minimaOf(cluster, 0) <= before))) found.push('minima stay')
     },
@@ -111,7 +111,7 @@ export const awayAndBuried: Scenario = async ({ seed, adapt }) => {
 }
 
 /** A body of node 2 is slow: its bucket is opened before it is deleted, and written when all is gone. */
-export const openedAndBuried: Scenario = async ({ seed, adapt }) => {
+export const openedAndBuried: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -139,7 +139,7 @@ export const openedAndBuried: Scenario = async ({ seed, adapt }) => {
           },
         }),
       )
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       await backendOf(cluster, 0).deleteBucket(context(), 'open')
       if (!(await until(cluster, () => rowsOf(cluster) <= before))) found.push('minima stay')
       last.go()
@@ -152,7 +152,7 @@ export const openedAndBuried: Scenario = async ({ seed, adapt }) => {
 }
 
 /** What node 2 sends to registers is held up until the minima are gone; then it is obeyed. */
-export const sentAndBuried: Scenario = async ({ seed, adapt }) => {
+export const sentAndBuried: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   const wire = { isHeld: false, waiting: [] as (() => void)[] }
   await onCluster(
@@ -164,9 +164,9 @@ export const sentAndBuried: Scenario = async ({ seed, adapt }) => {
       await removeKey(cluster, 2, 'sent')
       wire.isHeld = true
       const putting = putInto(cluster, 2, 'sent')
-      await sleep(cluster, 5)
+      await calmSleep(cluster, 5)
       await backendOf(cluster, 0).deleteBucket(context(), 'sent')
-      await sleep(cluster, 600)
+      await calmSleep(cluster, 600)
       for (let pass = 0; pass < 2; pass++) {
         await Promise.all([0, 1, 2].map((node) => nodeOf(cluster, node).space.minima.pass()))
       }

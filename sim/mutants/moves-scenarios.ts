@@ -12,12 +12,12 @@ import {
   get,
   nodeOf,
   onCluster,
-  sleep,
-  until,
+  calmSleep,
+  calmUntil,
   view,
 } from '../testing/calm-cluster.ts'
 import { withHandLayout } from '../testing/hand-layout.ts'
-import type { Adapt, Scenario } from './mutant.ts'
+import type { Adapt, MutantScenario } from './mutant.ts'
 import { Patches } from './patches.ts'
 import { withNetwork } from './ports.ts'
 
@@ -39,7 +39,7 @@ async function read(cluster: SimulatedCluster, through: number, found: string[])
 }
 
 /** One replica of each block. Its holder is drained, and switched off once the layout no longer names it. */
-export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
+export const sourceLeaves: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     2,
@@ -48,10 +48,10 @@ export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
       await cluster.start(1)
       const isAtRest = (): boolean =>
         view(cluster, 1).state === 'STABLE' && view(cluster, 1).sources.length === 0
-      await until(cluster, 'the other one is in', isAtRest)
+      await calmUntil(cluster, 'the other one is in', isAtRest)
       const leaver = cluster.idOf(0)
       await nodeOf(cluster, 1).layout.changes.apply({ kind: 'drain', nodeId: leaver })
-      await until(cluster, 'it has left', () => view(cluster, 1).role(leaver) === undefined)
+      await calmUntil(cluster, 'it has left', () => view(cluster, 1).role(leaver) === undefined)
       cluster.retire(0)
       await read(cluster, 1, found)
     },
@@ -61,7 +61,7 @@ export const sourceLeaves: Scenario = async ({ seed, adapt }) => {
 }
 
 /** Blocks do not move, so the source must keep them. */
-export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
+export const sourceKeeps: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   const patches = new Patches()
   patches.method(BlockMover.prototype, 'start', () => () => {})
@@ -73,7 +73,7 @@ export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
         await hand.moved()
         await fill(hand.cluster, 0, OBJECTS, SIZE)
         await hand.become([1], true)
-        await sleep(hand.cluster, DROPPED_BY_MS)
+        await calmSleep(hand.cluster, DROPPED_BY_MS)
         await read(hand.cluster, 1, found)
       },
       { seed, adapt },
@@ -85,7 +85,7 @@ export const sourceKeeps: Scenario = async ({ seed, adapt }) => {
 }
 
 /** A node asks which blocks there are, and has left again when the answer comes. */
-export function lateWhole(): Scenario {
+export function lateWhole(): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
     let hold = false
@@ -116,13 +116,13 @@ export function lateWhole(): Scenario {
         await hand.untilSynced(0, 1, 3)
         hold = true
         await hand.synced(true)
-        await sleep(hand.cluster, 3_000)
+        await calmSleep(hand.cluster, 3_000)
         const waiting = nodeOf(hand.cluster, 3).moves.mover.waiting()
         if (waiting.length === 0) throw new Error('it asks for no names')
         hold = false
         await hand.become([0, 1, 2], true)
         release()
-        await sleep(hand.cluster, 3_000)
+        await calmSleep(hand.cluster, 3_000)
         for (const { source, bits } of nodeOf(hand.cluster, 3).rebalance.progress().whole) {
           const said = waiting.filter((partition) => hasBit(bits, partition))
           if (said.length === 0) continue

@@ -17,7 +17,7 @@ export interface Play {
 }
 
 /** What was found wrong; nothing, when the rules hold. */
-export type Scenario = (play: Play) => Promise<readonly string[]>
+export type MutantScenario = (play: Play) => Promise<readonly string[]>
 
 export interface NodeMutant {
   readonly name: string
@@ -27,7 +27,7 @@ export interface NodeMutant {
   readonly breaks: string
   /** Who notices. */
   readonly by: string
-  readonly scenario: Scenario
+  readonly scenario: MutantScenario
   /** What it is caught as: another complaint is no catch. */
   readonly caughtAs: RegExp
   /** Caught within so many seeds, or the checkers are blind. */
@@ -65,7 +65,7 @@ export function controlled(mutant: NodeMutant, seed: number): Promise<readonly s
 }
 
 /** Several mutants share a scenario. */
-const CONTROLS = new Map<Scenario, Map<number, Promise<readonly string[]>>>()
+const CONTROLS = new Map<MutantScenario, Map<number, Promise<readonly string[]>>>()
 
 async function played(
   mutant: NodeMutant,
@@ -85,7 +85,7 @@ async function played(
 }
 
 /** A run of the whole simulation. */
-export function simulated(options: Partial<Omit<SimulationOptions, 'seed' | 'adapt'>>): Scenario {
+export function simulated(options: Partial<Omit<SimulationOptions, 'seed' | 'adapt'>>): MutantScenario {
   return async ({ seed, adapt }) => {
     const result = await simulate({ nodes: 3, minutes: 0.3, ...options, seed, adapt })
     return result.violations

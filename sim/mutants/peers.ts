@@ -4,19 +4,19 @@ import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import { nodeId } from '../../protocol/ids.ts'
 import { LayoutStore, VOTE_FILE } from '../../node/layout/layout-store.ts'
 import { LAYOUT_RPC, prepareMessage, voteAnswer } from '../../node/layout/messages.ts'
-import { fakePair, ManualClock, type FakeStream } from '../../node/net/testing/fake-stream.ts'
+import { fakePair, StreamClock, type FakeStream } from '../../node/net/testing/fake-stream.ts'
 import { Links } from '../../node/net/links.ts'
 import { PeerLink, type Hearing } from '../../node/net/peer-link.ts'
 import { newStats } from '../../node/net/stats.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { nodeOf, onCluster } from '../testing/calm-cluster.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 const PROMISED = 41
 const PEER = nodeId('NodeNodePeer')
 
 /** Node 1 promises a ballot of the next layout, is killed, its vote file damaged: it must not promise it again. */
-function promisesAgain(damage: (cluster: SimulatedCluster) => void): Scenario {
+function promisesAgain(damage: (cluster: SimulatedCluster) => void): MutantScenario {
   return async ({ seed, adapt }) => {
     const found: string[] = []
     const prepare = async (cluster: SimulatedCluster): Promise<string> => {
@@ -52,9 +52,9 @@ const changed = promisesAgain((cluster) => {
 const missing = promisesAgain((cluster) => cluster.diskOf(1).lose(VOTE_FILE))
 
 /** A link to a peer falls silent, and another one becomes ready: calls must not wait for the silent one. */
-const silentLink: Scenario = async () => {
+const silentLink: MutantScenario = async () => {
   const found: string[] = []
-  const clock = new ManualClock()
+  const clock = new StreamClock()
   let silences = 0
   const links = new Links({
     clock,
@@ -68,7 +68,7 @@ const silentLink: Scenario = async () => {
     const pairs = [fakePair(), fakePair()]
     const other = new PeerLink({
       peer: PEER,
-      clock: new ManualClock(),
+      clock: new StreamClock(),
       stats: newStats(),
       serve: (_from, message) => Promise.resolve(message),
       onReady: () => {},

@@ -9,15 +9,15 @@ import {
   context,
   onCluster,
   put,
-  sleep,
+  calmSleep,
 } from '../testing/calm-cluster.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 const SPACE = { reclaimDelayMs: 2_000, scanPauseMs: 30_000, tombstoneDelayMs: 3_000 }
 
 /** An object is deleted through one node while a client of another one, which has not all of its blocks,
  * reads it slowly. */
-const slowReader: Scenario = async ({ seed, adapt }) => {
+const slowReader: MutantScenario = async ({ seed, adapt }) => {
   const found: string[] = []
   await onCluster(
     5,
@@ -33,7 +33,7 @@ const slowReader: Scenario = async ({ seed, adapt }) => {
             await backendOf(cluster, 0).deleteObject(context(), { bucket: BUCKET, key: 'key' })
           }
           sizeBytes += chunk.length
-          await sleep(cluster, 30_000)
+          await calmSleep(cluster, 30_000)
         }
       } catch (error) {
         found.push(`a reader was cut after ${sizeBytes} bytes: ${String(error)}`)

@@ -13,10 +13,10 @@ import {
   get,
   nodeOf,
   put,
-  sleep,
+  calmSleep,
 } from '../testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from '../testing/hand-layout.ts'
-import type { Adapt, Play, Scenario } from './mutant.ts'
+import type { Adapt, Play, MutantScenario } from './mutant.ts'
 import { withNetwork } from './ports.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -29,7 +29,7 @@ const ENOUGH_MS = 4_000
 type Body = (hand: HandLayout, found: string[], play: Play) => Promise<void>
 
 /** Six nodes; only the first three are members, and BUCKET is there. */
-function onThree(body: Body, adaptOf?: () => Adapt): Scenario {
+function onThree(body: Body, adaptOf?: () => Adapt): MutantScenario {
   return async (play) => {
     const found: string[] = []
     const own = adaptOf?.()
@@ -74,7 +74,7 @@ async function mustBeThere(
   for (let tries = 0; tries < 20; tries++) {
     code = await codeOf(get(backendOf(hand.cluster, node), key))
     if (code !== 'Unavailable') break
-    await sleep(hand.cluster, 500)
+    await calmSleep(hand.cluster, 500)
   }
   if (code !== 'ok') found.push(`what was acknowledged is ${code}: it is lost`)
 }
@@ -92,19 +92,19 @@ function registerOf({ cluster }: HandLayout, node: number, key: string): Registe
 /** The value is on two members of three. All that is known of the third to the others is old. */
 async function behind(hand: HandLayout): Promise<void> {
   await write(hand, 0, 'other')
-  await sleep(hand.cluster, 500)
+  await calmSleep(hand.cluster, 500)
   part(hand, [2], [0, 1])
-  await sleep(hand.cluster, 100)
+  await calmSleep(hand.cluster, 100)
   await write(hand, 0, KEY_TAIL)
 }
 
 /** Two of three members of P are away, and the third was behind. */
-export const oneSource: Scenario = onThree(async (hand, found) => {
+export const oneSource: MutantScenario = onThree(async (hand, found) => {
   await behind(hand)
   part(hand, [3, 4], [0, 1])
   await hand.plan([2, 3, 4])
   await hand.joint()
-  await sleep(hand.cluster, ENOUGH_MS)
+  await calmSleep(hand.cluster, ENOUGH_MS)
   if (hand.unsynced(3).length === 0 && hand.unsynced(4).length === 0) {
     await hand.synced()
     hand.cluster.kill(2, false)
@@ -117,7 +117,7 @@ export const oneSource: Scenario = onThree(async (hand, found) => {
 })
 
 /** A member of both sets was behind, and one of P′ can't sync. */
-export const survivorBehind: Scenario = onThree(async (hand, found) => {
+export const survivorBehind: MutantScenario = onThree(async (hand, found) => {
   await behind(hand)
   part(hand, [4], [0, 1])
   // It copies, and has nothing to settle.
@@ -125,7 +125,7 @@ export const survivorBehind: Scenario = onThree(async (hand, found) => {
   await hand.plan([2, 3, 4])
   await hand.untilCaughtUp(3)
   await hand.joint()
-  await sleep(hand.cluster, ENOUGH_MS)
+  await calmSleep(hand.cluster, ENOUGH_MS)
   if (hand.unsynced(2).length > 0) {
     hand.cluster.wires.mend()
     await hand.untilSynced(2, 3, 4)
@@ -136,7 +136,7 @@ export const survivorBehind: Scenario = onThree(async (hand, found) => {
 })
 
 /** A member of P whose register is FAULTY has the only other copy of it. */
-export const faultyWitness: Scenario = onThree(async (hand, found) => {
+export const faultyWitness: MutantScenario = onThree(async (hand, found) => {
   const { cluster } = hand
   // All three know the bucket's minimum for the partition: else they would differ in that.
   await write(hand, 0, KEY_TAIL)
@@ -152,7 +152,7 @@ export const faultyWitness: Scenario = onThree(async (hand, found) => {
   part(hand, [0], [1])
   await hand.plan([3, 4, 5])
   await hand.joint()
-  await sleep(cluster, ENOUGH_MS)
+  await calmSleep(cluster, ENOUGH_MS)
   if (hand.unsynced(3).length > 0) {
     cluster.wires.mend()
     await hand.untilSynced(3, 4, 5)
@@ -198,9 +198,9 @@ async function voteAt(
 }
 
 /** One member of P has accepted what was never chosen. */
-export const unchosenPair: Scenario = onThree(async (hand, found) => {
+export const unchosenPair: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
-  await sleep(hand.cluster, 500)
+  await calmSleep(hand.cluster, 500)
   const key = registerOf(hand, 0, KEY_TAIL)!
   const counter = nodeOf(hand.cluster, 2).host.peek(key)!.ballot.counter + 50
   // Nobody else learns of it before the sync.
@@ -211,12 +211,12 @@ export const unchosenPair: Scenario = onThree(async (hand, found) => {
     throw new Error('the accept was refused')
   }
   await hand.plan([3, 4, 5])
-  await sleep(hand.cluster, ENOUGH_MS)
+  await calmSleep(hand.cluster, ENOUGH_MS)
   const isCopy = (node: number): boolean =>
     nodeOf(hand.cluster, node).host.peek(key)?.ballot.counter === counter
   if (isCopy(3)) found.push('a learner has copied what was not chosen')
   await hand.joint()
-  await sleep(hand.cluster, ENOUGH_MS)
+  await calmSleep(hand.cluster, ENOUGH_MS)
   if (isCopy(3)) found.push('the sync has copied what was not chosen')
   hand.cluster.wires.mend()
   await hand.untilSynced(3, 4, 5)
@@ -224,9 +224,9 @@ export const unchosenPair: Scenario = onThree(async (hand, found) => {
 })
 
 /** Members of P have promised a ballot, and one of them alone has accepted at it. */
-export const promiseForgotten: Scenario = onThree(async (hand, found) => {
+export const promiseForgotten: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
-  await sleep(hand.cluster, 500)
+  await calmSleep(hand.cluster, 500)
   const key = registerOf(hand, 0, KEY_TAIL)!
   const counter = nodeOf(hand.cluster, 0).host.mark + 5_000_000
   for (const node of [0, 1, 2]) await voteAt(hand, node, { key, counter, accept: false })
@@ -238,7 +238,7 @@ export const promiseForgotten: Scenario = onThree(async (hand, found) => {
 })
 
 /** States that a sync has asked for arrive when its epoch is over. */
-export function lateCopy(): Scenario {
+export function lateCopy(): MutantScenario {
   let hold = false
   let release = (): void => {}
   const gate = new Promise<void>((resolve) => (release = resolve))
@@ -256,13 +256,13 @@ export function lateCopy(): Scenario {
   return onThree(
     async (hand, found) => {
       await write(hand, 0, KEY_TAIL)
-      await sleep(hand.cluster, 500)
+      await calmSleep(hand.cluster, 500)
       hold = true
       await hand.plan([0, 1, 3])
-      await sleep(hand.cluster, 1_000)
+      await calmSleep(hand.cluster, 1_000)
       await hand.abandoned()
       release()
-      await sleep(hand.cluster, 1_000)
+      await calmSleep(hand.cluster, 1_000)
       if (registerOf(hand, 3, KEY_TAIL) !== undefined) {
         found.push('a register was copied in an epoch that is over')
       }
@@ -272,7 +272,7 @@ export function lateCopy(): Scenario {
 }
 
 /** What was collected has left a floor, and a change of the bucket a minimum. */
-function carried(what: 'floor' | 'minimum'): Scenario {
+function carried(what: 'floor' | 'minimum'): MutantScenario {
   return onThree(async (hand, found) => {
     const backend = backendOf(hand.cluster, 0)
     await write(hand, 0, KEY_TAIL)
@@ -298,8 +298,8 @@ function carried(what: 'floor' | 'minimum'): Scenario {
   })
 }
 
-export const floorCarried: Scenario = carried('floor')
-export const minimumCarried: Scenario = carried('minimum')
+export const floorCarried: MutantScenario = carried('floor')
+export const minimumCarried: MutantScenario = carried('minimum')
 
 async function collectKey(hand: HandLayout, members: readonly number[]): Promise<void> {
   const backend = backendOf(hand.cluster, members[0]!)
@@ -308,7 +308,7 @@ async function collectKey(hand: HandLayout, members: readonly number[]): Promise
 }
 
 /** A node leaves with a value, which is deleted and collected without it, and comes back. */
-export const returning: Scenario = onThree(async (hand, found) => {
+export const returning: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.become([3, 4, 5])
   if (registerOf(hand, 1, KEY_TAIL) === undefined) throw new Error('nothing is left over')
@@ -329,7 +329,7 @@ async function mustStayGone(
     const code = await codeOf(get(backendOf(hand.cluster, through), KEY_TAIL))
     if (code === 'ok') found.push('what was deleted is back')
     if (code !== 'Unavailable') return
-    await sleep(hand.cluster, 500)
+    await calmSleep(hand.cluster, 500)
   }
 }
 
@@ -337,7 +337,7 @@ async function mustStayGone(
  * What a learner copied in a run that ended is left over. It hears of the end and of the next run at once, so that it
  * must look at each entry.
  */
-export const endedRun: Scenario = onThree(async (hand, found) => {
+export const endedRun: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.plan([0, 1, 3])
   await hand.untilCaughtUp(3)
@@ -357,12 +357,12 @@ export const endedRun: Scenario = onThree(async (hand, found) => {
 })
 
 /** Members of P are away: what a member and two learners have is not acknowledged. */
-export const learnersVote: Scenario = onThree(async (hand, found) => {
+export const learnersVote: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, 'other')
   await hand.plan([0, 3, 4])
   await hand.untilCaughtUp(3, 4)
   part(hand, [0, 3, 4], [1, 2])
-  await sleep(hand.cluster, 200)
+  await calmSleep(hand.cluster, 200)
   const code = await codeOf(write(hand, 0, KEY_TAIL))
   hand.cluster.wires.mend()
   part(hand, [0], [1, 2])
@@ -371,7 +371,7 @@ export const learnersVote: Scenario = onThree(async (hand, found) => {
 })
 
 /** What was synced at one epoch is worth nothing at the next JOINT. */
-export const syncedBefore: Scenario = onThree(async (hand, found) => {
+export const syncedBefore: MutantScenario = onThree(async (hand, found) => {
   await write(hand, 0, KEY_TAIL)
   await hand.plan([0, 3, 4])
   await hand.untilCaughtUp(3, 4)
@@ -385,7 +385,7 @@ export const syncedBefore: Scenario = onThree(async (hand, found) => {
   await hand.plan([0, 3, 4])
   part(hand, [1, 2], [0, 3, 4])
   await hand.joint()
-  await sleep(hand.cluster, ENOUGH_MS)
+  await calmSleep(hand.cluster, ENOUGH_MS)
   for (const node of [0, 3, 4]) {
     if (hand.unsynced(node).length === 0) {
       found.push(`node ${node} counts as synced without a word of P`)

@@ -2,7 +2,7 @@
 
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { LayoutManager } from '../../node/layout/layout-manager.ts'
-import { RegisterHost } from '../../node/replica/register-host.ts'
+import { AcceptorHost } from '../../node/replica/register-host.ts'
 import { Copier } from '../../node/rebalance/copier.ts'
 import { Copy } from '../../node/rebalance/copy.ts'
 import { Entering } from '../../node/rebalance/entering.ts'
@@ -127,10 +127,10 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
     seedsMax: 1,
     patch: (patches) => {
       patches.method(
-        RegisterHost.prototype,
+        AcceptorHost.prototype,
         'learn',
         (original) =>
-          function (this: RegisterHost, key, chosen) {
+          function (this: AcceptorHost, key, chosen) {
             return original.call(this, key, chosen)
           },
       )
@@ -172,7 +172,7 @@ export const REBALANCE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is back/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(RegisterHost.prototype, 'drop', () => () => Promise.resolve(false))
+      patches.method(AcceptorHost.prototype, 'drop', () => () => Promise.resolve(false))
     },
   },
   {

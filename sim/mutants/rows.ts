@@ -6,13 +6,13 @@ import { Log } from '../../node/log/log.ts'
 import { Store } from '../../node/log/store.ts'
 import { RECORD } from '../../node/replica/index-rows.ts'
 import { RowsWorld } from '../rows-world.ts'
-import type { NodeMutant, Scenario } from './mutant.ts'
+import type { NodeMutant, MutantScenario } from './mutant.ts'
 
 const KEY = objectRegister(bucketId('c'.repeat(16)), 0, 'key', 4)
 const REGISTER_LETTER = 'r'.charCodeAt(0)
 
 /** A scrub writes a damaged register again while a newer state of it is on its way to the disk. */
-const mendedMeanwhile: Scenario = async ({ seed }) => {
+const mendedMeanwhile: MutantScenario = async ({ seed }) => {
   const world = new RowsWorld(seed)
   await world.open()
   await world.clock.settle(world.append(world.registerRecord(KEY)))
@@ -23,7 +23,7 @@ const mendedMeanwhile: Scenario = async ({ seed }) => {
 }
 
 /** The log of an earlier version: a scrub has written an older state on top of a newer one. */
-const olderOnTop: Scenario = async ({ seed }) => {
+const olderOnTop: MutantScenario = async ({ seed }) => {
   const world = new RowsWorld(seed)
   await world.open()
   const [older, newer] = [world.registerRecord(KEY), world.registerRecord(KEY)]

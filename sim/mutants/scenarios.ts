@@ -5,7 +5,7 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { segmentPath } from '../../node/log/segment.ts'
 import type { LogPosition } from '../../node/log/types.ts'
 import { decodePosition } from '../../node/replica/row-format.ts'
-import { RegisterHost } from '../../node/replica/register-host.ts'
+import { AcceptorHost } from '../../node/replica/register-host.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { freedButReferenced, tombstonesOf } from '../space-checker.ts'
 import {
@@ -19,11 +19,11 @@ import {
   nodeOf,
   onCluster,
   put,
-  sleep,
+  calmSleep,
   untilLevel,
 } from '../testing/calm-cluster.ts'
 import { Wiretap } from '../testing/wiretap.ts'
-import type { Scenario } from './mutant.ts'
+import type { MutantScenario } from './mutant.ts'
 import { Patches } from './patches.ts'
 
 const SPACE = {
@@ -43,7 +43,7 @@ async function until(
   const untilMs = cluster.clock.monotonicMs() + withinMs
   while (!what()) {
     if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not within ${withinMs} ms`)
-    await sleep(cluster, 100)
+    await calmSleep(cluster, 100)
   }
 }
 
@@ -65,7 +65,7 @@ async function mustBeGone(
     let code = await codeOf(get(backendOf(cluster, node), key))
     // Those that are up may not have found each other yet.
     for (let tries = 0; code === 'Unavailable' && tries < 20; tries++) {
-      await sleep(cluster, 500)
+      await calmSleep(cluster, 500)
       code = await codeOf(get(backendOf(cluster, node), key))
     }
     if (code !== 'NoSuchKey') found.push(`${key} is back: ${code} through node ${node}`)
@@ -74,7 +74,7 @@ async function mustBeGone(
 }
 
 /** An object's blocks are all in, and then it takes some seconds until its register is asked. */
-export const slowPut: Scenario = async ({ seed }) => {
+export const slowPut: MutantScenario = async ({ seed }) => {
   const wires = new Wiretap()
   const found: string[] = []
   const gateway = seed % 3
@@ -86,7 +86,7 @@ export const slowPut: Scenario = async ({ seed }) => {
       wires.filter = (from, _, { key }) =>
         from === gateway && key.endsWith('slow') ? 'drop' : 'pass'
       const slow = codeOf(put(backendOf(cluster, gateway), 'slow', bytesLike(3 * BLOCK_BYTES)))
-      await sleep(cluster, 6_000)
+      await calmSleep(cluster, 6_000)
       wires.filter = () => 'pass'
       const code = await slow
       if (code !== 'ok') found.push(`the put was answered ${code}`)
@@ -98,7 +98,7 @@ export const slowPut: Scenario = async ({ seed }) => {
 }
 
 /** Its accept reached one replica, its blocks were looked at and freed, and then that replica is asked. */
-export const lonelyAccept: Scenario = async ({ seed }) => {
+export const lonelyAccept: MutantScenario = async ({ seed }) => {
   const wires = new Wiretap()
   const found: string[] = []
   await onCluster(
@@ -112,10 +112,10 @@ export const lonelyAccept: Scenario = async ({ seed }) => {
       await codeOf(put(backendOf(cluster, 0), 'key', bytesLike(3 * BLOCK_BYTES)))
       wires.filter = (from, to) => (from === 0 || to === zero ? 'drop' : 'pass')
       await until(cluster, () => nodeOf(cluster, 1).space.counters().freedBlocks > 0)
-      await sleep(cluster, 10_000)
+      await calmSleep(cluster, 10_000)
       wires.filter = () => 'pass'
       cluster.kill(2, false)
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       for (const node of [0, 1]) await codeOf(get(backendOf(cluster, node), 'key'))
       await cluster.start(2)
       await untilLevel(cluster)
@@ -127,7 +127,7 @@ export const lonelyAccept: Scenario = async ({ seed }) => {
 }
 
 /** An accept is on its way while its key is deleted, and the tombstone forgotten everywhere. */
-export const acceptBehindCollection: Scenario = async ({ seed }) => {
+export const acceptBehindCollection: MutantScenario = async ({ seed }) => {
   const wires = new Wiretap()
   const found: string[] = []
   await onCluster(
@@ -138,11 +138,11 @@ export const acceptBehindCollection: Scenario = async ({ seed }) => {
       })
       wires.filter = (from, _, { type }) => (from === 0 && type === 'accept' ? 'drop' : 'pass')
       put(backendOf(cluster, 0), 'key', bytesLike(10)).catch(() => {})
-      await sleep(cluster, 200)
+      await calmSleep(cluster, 200)
       cluster.kill(0, false)
       const late = [...wires.taken]
       wires.filter = () => 'pass'
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       await remove(cluster, 'key', 1)
       await cluster.start(0)
       await until(cluster, () => tombstonesOf(cluster).length === 0)
@@ -161,17 +161,17 @@ export const acceptBehindCollection: Scenario = async ({ seed }) => {
 }
 
 /** A replica reads what it missed; before it has written it down, that is deleted and forgotten. */
-export const copyBehindCollection: Scenario = async ({ seed }) => {
+export const copyBehindCollection: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   const patches = new Patches()
   let open: () => void = () => {}
   const gate = new Promise<void>((resolve) => (open = resolve))
   let waiting = 0
   patches.method(
-    RegisterHost.prototype,
+    AcceptorHost.prototype,
     'learn',
     (original) =>
-      async function (this: RegisterHost, key, chosen) {
+      async function (this: AcceptorHost, key, chosen) {
         waiting++
         await gate
         return original.call(this, key, chosen)
@@ -181,7 +181,7 @@ export const copyBehindCollection: Scenario = async ({ seed }) => {
     await onCluster(
       3,
       async (cluster) => {
-        await sleep(cluster, 1_000)
+        await calmSleep(cluster, 1_000)
         const away = cluster.idOf(2)
         const cut = (other: number): void => {
           cluster.wires.cut(cluster.idOf(other), away)
@@ -189,16 +189,16 @@ export const copyBehindCollection: Scenario = async ({ seed }) => {
         }
         cut(0)
         cut(1)
-        await sleep(cluster, 100)
+        await calmSleep(cluster, 100)
         await put(backendOf(cluster, 0), 'key', EMPTY)
         cluster.wires.mend()
         await until(cluster, () => waiting > 0)
         await remove(cluster, 'key', 0)
         await until(cluster, () => tombstonesOf(cluster).length === 0)
         open()
-        await sleep(cluster, 100)
+        await calmSleep(cluster, 100)
         cluster.kill(0, false)
-        await sleep(cluster, 100)
+        await calmSleep(cluster, 100)
         found.push(...(await mustBeGone(cluster, 'key', [1, 2])))
         await cluster.start(0)
         found.push(...(await mustBeGone(cluster, 'key')))
@@ -212,7 +212,7 @@ export const copyBehindCollection: Scenario = async ({ seed }) => {
 }
 
 /** A delete that one replica does not hear of, for long enough that the others forget it. */
-export const deleteUnheard: Scenario = async ({ seed }) => {
+export const deleteUnheard: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -221,10 +221,10 @@ export const deleteUnheard: Scenario = async ({ seed }) => {
       await untilLevel(cluster)
       cluster.kill(2, false)
       await remove(cluster, 'key', 0)
-      await sleep(cluster, 20_000)
+      await calmSleep(cluster, 20_000)
       await cluster.start(2)
       cluster.kill(0, false)
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       found.push(...(await mustBeGone(cluster, 'key', [1, 2])))
       await cluster.start(0)
       found.push(...(await mustBeGone(cluster, 'key')))
@@ -236,7 +236,7 @@ export const deleteUnheard: Scenario = async ({ seed }) => {
 
 /** What was deleted and forgotten lies in a segment that stays; the record that says so in one that is
  * compacted. Then an index is made anew from the log. */
-export const deletedThenRebuilt: Scenario = async ({ seed }) => {
+export const deletedThenRebuilt: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   await onCluster(
     3,
@@ -252,7 +252,7 @@ export const deletedThenRebuilt: Scenario = async ({ seed }) => {
       await remove(cluster, 'goes', 0)
       const { compaction } = nodeOf(cluster, 2).upkeep
       await until(cluster, () => compaction.counters.segments > 0)
-      await sleep(cluster, 10_000)
+      await calmSleep(cluster, 10_000)
       cluster.kill(2, false)
       cluster.wipeIndex(2)
       await cluster.start(2)
@@ -272,17 +272,17 @@ export const deletedThenRebuilt: Scenario = async ({ seed }) => {
 }
 
 /** Of the two that have a value one lost its record, and nobody can say whose it was; the other is away. */
-export const lostRecord: Scenario = async ({ seed }) => {
+export const lostRecord: MutantScenario = async ({ seed }) => {
   const found: string[] = []
   await onCluster(
     3,
     async (cluster) => {
-      await sleep(cluster, 1_000)
+      await calmSleep(cluster, 1_000)
       for (const other of [0, 1]) {
         cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
         cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
       }
-      await sleep(cluster, 100)
+      await calmSleep(cluster, 100)
       await put(backendOf(cluster, 0), 'key', EMPTY)
       // The last record of a log would look like a torn tail (D4).
       for (const other of ['one', 'two']) await put(backendOf(cluster, 0), other, EMPTY)

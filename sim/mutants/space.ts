@@ -2,8 +2,8 @@
 
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { Attempts } from '../../node/replica/attempts.ts'
-import { RegisterHost } from '../../node/replica/register-host.ts'
-import { Registers, type NodeChange } from '../../node/quorum/registers.ts'
+import { AcceptorHost } from '../../node/replica/register-host.ts'
+import { RegisterClient, type NodeChange } from '../../node/quorum/registers.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { Scan } from '../../node/reclaim/scan.ts'
 import { TOMBSTONE, Tombstones } from '../../node/replica/tombstones.ts'
@@ -72,7 +72,7 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     caughtAs: /is back|known before/,
     seedsMax: 1,
     patch: (patches) => {
-      patches.method(RegisterHost.prototype, 'floor', () => () => ZERO_BALLOT)
+      patches.method(AcceptorHost.prototype, 'floor', () => () => ZERO_BALLOT)
     },
   },
   {
@@ -85,15 +85,15 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     seedsMax: 1,
     patch: (patches) => {
       patches.method(
-        RegisterHost.prototype,
+        AcceptorHost.prototype,
         'learn',
         (original) =>
-          async function (this: RegisterHost, key, chosen) {
+          async function (this: AcceptorHost, key, chosen) {
             this.floor = () => ZERO_BALLOT
             try {
               return await original.call(this, key, chosen)
             } finally {
-              delete (this as Partial<RegisterHost>).floor
+              delete (this as Partial<AcceptorHost>).floor
             }
           },
       )
@@ -130,10 +130,10 @@ export const SPACE_MUTANTS: readonly NodeMutant[] = [
     seedsMax: 1,
     patch: (patches) => {
       patches.method(
-        Registers.prototype,
+        RegisterClient.prototype,
         'change',
         (original) =>
-          function (this: Registers, context, request) {
+          function (this: RegisterClient, context, request) {
             const change: NodeChange = (current, chosen) => {
               const result = request.change(current, chosen)
               const fence =

@@ -3,7 +3,7 @@
 import { byteString } from '../../protocol/bytes.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
 import type { Edited } from '../../protocol/object/versions.ts'
-import { ObjectChanges, type Edit, type EditInput } from '../../node/objects/object-changes.ts'
+import { ObjectChanges, type ObjectEdit, type EditInput } from '../../node/objects/object-changes.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 import type { Patches } from './patches.ts'
 
@@ -16,7 +16,7 @@ function edited(patches: Patches, change: (result: Edited, input: EditInput) => 
     'run',
     (original) =>
       function (this: ObjectChanges, context, bucket, key, edit, block) {
-        const broken: Edit = (input) => {
+        const broken: ObjectEdit = (input) => {
           const result = edit(input)
           return result === undefined || isLacking(result) ? result : change(result, input)
         }

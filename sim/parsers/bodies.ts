@@ -13,7 +13,7 @@ import { encodeUrl, parsingXml, xmlDocument, type XmlElement } from '../../gatew
 import { escapeXml } from '../../gateway/http/xml-text.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { finish, type Work } from '../../protocol/work.ts'
-import { promise, some, text, WORD, type Subject } from './subject.ts'
+import { promise, some, subjectText, WORD, type Subject } from './subject.ts'
 
 const TEXT = `${WORD}/-_. &<>"'é😀`
 
@@ -24,7 +24,7 @@ const chunked: Subject = {
   share: 130,
   sizeMax: 64 * 1024,
   valid(random) {
-    const chunks = some(random, 4, () => text(random, WORD, 40, 1))
+    const chunks = some(random, 4, () => subjectText(random, WORD, 40, 1))
     const framed = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('')
     return `${chunks.join('').length}\n${framed}0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n`
   },
@@ -67,7 +67,7 @@ interface Document {
   read(root: XmlElement): void
 }
 
-const word = (random: SmallRandom): string => escapeXml(text(random, TEXT, 12, 1))
+const word = (random: SmallRandom): string => escapeXml(subjectText(random, TEXT, 12, 1))
 
 const documents: Readonly<Record<string, Document>> = {
   keys: {
@@ -205,14 +205,14 @@ const forms: Subject = {
   share: 120,
   sizeMax: FORM_BYTES_MAX,
   valid(random) {
-    const tags = some(random, 3, () => text(random, WORD, 6, 1)).flatMap((key, at) => [
+    const tags = some(random, 3, () => subjectText(random, WORD, 6, 1)).flatMap((key, at) => [
       `Tags.member.${at + 1}.Key=${encodeUrl(key)}`,
-      `Tags.member.${at + 1}.Value=${encodeUrl(text(random, TEXT, 6).toWellFormed())}`,
+      `Tags.member.${at + 1}.Value=${encodeUrl(subjectText(random, TEXT, 6).toWellFormed())}`,
     ])
     return [
       'Action=CreateUser',
       'Version=2010-05-08',
-      `UserName=${text(random, WORD, 20, 1)}`,
+      `UserName=${subjectText(random, WORD, 20, 1)}`,
       ...tags,
     ].join('&')
   },

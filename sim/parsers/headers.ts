@@ -25,7 +25,7 @@ import { markerOf, pageOf } from '../../node/iam/page.ts'
 import { parseInstant } from '../../protocol/iam/instant.ts'
 import { parseIpRange } from '../../protocol/iam/ip.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
-import { HEX, promise, text, WORD, type Subject } from './subject.ts'
+import { HEX, promise, subjectText, WORD, type Subject } from './subject.ts'
 
 const HEAD_SIZE = 16 * 1024
 const SIZES = [0, 1, 10, 1_000, 2 ** 40]
@@ -74,8 +74,8 @@ const copySources: Subject = {
   share: 80,
   sizeMax: HEAD_SIZE,
   valid(random) {
-    const bucket = text(random, 'abcxyz019.-_', 20, 1)
-    const key = encoded(text(random, KEYS, 30, 1), random)
+    const bucket = subjectText(random, 'abcxyz019.-_', 20, 1)
+    const key = encoded(subjectText(random, KEYS, 30, 1), random)
     const version = random.chance(0.2) ? '?versionId=null' : ''
     return `${random.chance(0.5) ? '/' : ''}${bucket}/${key}${version}`
   },
@@ -101,7 +101,7 @@ const conditions: Subject = {
   share: 80,
   sizeMax: HEAD_SIZE,
   valid(random) {
-    const tag = `"${text(random, HEX, 32, 1)}"`
+    const tag = `"${subjectText(random, HEX, 32, 1)}"`
     const any = random.pick([tag, tag.slice(1, -1), `${tag}, "b"`, '*', `W/${tag}`])
     return random.pick([
       `if-match: ${tag}`,
@@ -113,7 +113,7 @@ const conditions: Subject = {
     ])
   },
   take(head) {
-    const headers = headersOf(head)
+    const headers = parsedHeaders(head)
     const target = { etag: 'abc', lastModifiedMs: 1_600_000_000_000 }
     const read = refusedOr(
       () => evaluateRead(headers, target, 2 ** 31 * 1_000),
@@ -135,7 +135,7 @@ const conditions: Subject = {
 }
 
 /** Null-prototype, as of a request. */
-export function headersOf(head: string): Record<string, string> {
+export function parsedHeaders(head: string): Record<string, string> {
   const headers = Object.create(null) as Record<string, string>
   for (const line of head.split('\n')) {
     const colon = line.indexOf(':')
@@ -174,7 +174,7 @@ const tokens: Subject = {
   share: 80,
   sizeMax: HEAD_SIZE,
   valid(random) {
-    const next = text(random, KEYS, 40).toWellFormed()
+    const next = subjectText(random, KEYS, 40).toWellFormed()
     return random.chance(0.5) ? sealToken(next) : markerOf(next === '' ? 'a' : next)
   },
   take(token) {
@@ -195,10 +195,10 @@ const values: Subject = {
   sizeMax: HEAD_SIZE,
   valid(random) {
     return random.pick([
-      Buffer.from(text(random, HEX, 32, 32), 'latin1').toString('base64'),
+      Buffer.from(subjectText(random, HEX, 32, 32), 'latin1').toString('base64'),
       'null',
       `10.${random.below(256)}.0.0/${random.below(33)}`,
-      `2001:db8::${text(random, HEX, 4, 1)}/${random.below(129)}`,
+      `2001:db8::${subjectText(random, HEX, 4, 1)}/${random.below(129)}`,
     ])
   },
   take(value) {

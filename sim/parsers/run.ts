@@ -2,9 +2,9 @@
 
 import { randomOf, type SmallRandom } from '../../protocol/iam/testing/cases.ts'
 import { damaged, noise, pumped, rearranged } from './damage.ts'
-import { isRefusal, type Subject } from './subject.ts'
+import { isParserRefusal, type Subject } from './subject.ts'
 
-export interface Tally {
+export interface ParserTally {
   readonly name: string
   inputs: number
   taken: number
@@ -17,7 +17,7 @@ export interface Tally {
   slowestMs: number
 }
 
-export interface Fault {
+export interface ParserFault {
   readonly subject: string
   readonly kind: Kind
   readonly text: string
@@ -33,7 +33,7 @@ const PUMPED_EVERY = 500
 const SHORT_PUMPED_EVERY = 50
 const SHORT_SIZE = 16 * 1024
 
-export interface RunOptions {
+export interface ParserRunOptions {
   readonly inputs: number
   readonly seed: number
   /** Processor time that the longest inputs may take. */
@@ -44,10 +44,10 @@ export interface RunOptions {
 
 export function runParsers(
   subjects: readonly Subject[],
-  { inputs, seed, inputMsMax = INPUT_MS_MAX, begin = () => {} }: RunOptions,
-): { readonly tallies: readonly Tally[]; readonly fault: Fault | undefined } {
+  { inputs, seed, inputMsMax = INPUT_MS_MAX, begin = () => {} }: ParserRunOptions,
+): { readonly tallies: readonly ParserTally[]; readonly fault: ParserFault | undefined } {
   const shares = subjects.reduce((sum, { share }) => sum + share, 0)
-  const tallies: Tally[] = []
+  const tallies: ParserTally[] = []
   for (const [index, subject] of subjects.entries()) {
     const count = Math.ceil((inputs * subject.share) / shares)
     const random = randomOf(seed * 1_000_003 + index)
@@ -64,7 +64,7 @@ export function runParsers(
   return { tallies, fault: undefined }
 }
 
-function newTally(name: string): Tally {
+function newTally(name: string): ParserTally {
   return {
     name,
     inputs: 0,
@@ -107,7 +107,7 @@ function given(
   kind: Kind,
   text: string,
   random: SmallRandom,
-  tally: Tally,
+  tally: ParserTally,
 ): string | undefined {
   tally.inputs++
   const isDamaged = kind === 'damaged' || kind === 'rearranged'
@@ -120,7 +120,7 @@ function given(
     } else if (kind === 'valid') return 'a valid input was refused'
     else count(tally, 'nothing')
   } catch (error) {
-    if (!isRefusal(error))
+    if (!isParserRefusal(error))
       return error instanceof Error ? (error.stack ?? error.message) : String(error)
     if (kind === 'valid') return `a valid input was refused: ${String(error)}`
     count(tally, (error as { code?: string }).code ?? (error as Error).name)
@@ -130,11 +130,11 @@ function given(
   return undefined
 }
 
-function tooSlow({ slowestMs }: Tally, inputMsMax: number): string | undefined {
+function tooSlow({ slowestMs }: ParserTally, inputMsMax: number): string | undefined {
   return slowestMs > inputMsMax ? `took ${slowestMs.toFixed(0)} ms of processor time` : undefined
 }
 
-function count({ refusals }: Tally, code: string): void {
+function count({ refusals }: ParserTally, code: string): void {
   refusals.set(code, (refusals.get(code) ?? 0) + 1)
 }
 

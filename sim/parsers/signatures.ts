@@ -8,7 +8,7 @@ import { parseSigV2Header, parseSigV2Query } from '../../gateway/auth/sigv2/clai
 import { canonicalRequest, uriEncode } from '../../gateway/auth/sigv4/canonical.ts'
 import { parseHeaderClaim, parseQueryClaim, type Claim } from '../../gateway/auth/sigv4/claim.ts'
 import type { SmallRandom } from '../../protocol/iam/testing/cases.ts'
-import { HEX, promise, some, text, WORD, type Subject } from './subject.ts'
+import { HEX, promise, some, subjectText, WORD, type Subject } from './subject.ts'
 
 const HEAD_SIZE = 16 * 1024
 const RULES = { services: ['s3'], regions: ['us-east-1'] }
@@ -36,25 +36,25 @@ function requestOf(head: string): S3Request {
 }
 
 function target(random: SmallRandom): string {
-  const key = uriEncode(text(random, KEYS, 20)).replaceAll('%2F', '/')
+  const key = uriEncode(subjectText(random, KEYS, 20)).replaceAll('%2F', '/')
   return `${random.pick(['GET', 'PUT', 'HEAD', 'DELETE', 'POST'])} /bucket/${key}`
 }
 
 function query(random: SmallRandom): string[] {
   const names = ['versionId', 'uploadId', 'prefix', 'list-type', 'x-id', 'response-expires', 'utm']
   const chosen = names.filter(() => random.chance(0.2))
-  return chosen.map((name) => `${name}=${uriEncode(text(random, KEYS, 12))}`)
+  return chosen.map((name) => `${name}=${uriEncode(subjectText(random, KEYS, 12))}`)
 }
 
 function otherHeaders(random: SmallRandom): string[] {
   return some(random, 3, () =>
     random.pick([
-      `x-amz-meta-${text(random, 'abc-_', 8, 1)}: ${text(random, KEYS, 20)}`,
+      `x-amz-meta-${subjectText(random, 'abc-_', 8, 1)}: ${subjectText(random, KEYS, 20)}`,
       'content-type: text/plain',
       'content-md5: 1B2M2Y8AsgTpgAmY7PhCfg==',
       'x-amz-checksum-crc32: AAAAAA==',
       'x-amz-trailer: x-amz-checksum-crc32',
-      `user-agent: ${text(random, KEYS, 20)}`,
+      `user-agent: ${subjectText(random, KEYS, 20)}`,
     ]),
   ).filter(
     (line, at, all) => all.findIndex((each) => each.split(':')[0] === line.split(':')[0]) === at,
@@ -106,9 +106,9 @@ const sigV4Header: Subject = {
       'x-amz-content-sha256: UNSIGNED-PAYLOAD',
       `x-amz-date: ${TIMESTAMP}`,
       `authorization: AWS4-HMAC-SHA256 ${[
-        `Credential=${text(random, WORD, 20, 1)}/${DATE}/us-east-1/s3/aws4_request`,
+        `Credential=${subjectText(random, WORD, 20, 1)}/${DATE}/us-east-1/s3/aws4_request`,
         `SignedHeaders=${names.join(';')}`,
-        `Signature=${text(random, HEX, 64, 64)}`,
+        `Signature=${subjectText(random, HEX, 64, 64)}`,
       ].join(separator)}`,
       ...otherHeaders(random),
     ].join('\n')
@@ -131,11 +131,11 @@ const sigV4Query: Subject = {
     const pairs = [
       ...query(random),
       'X-Amz-Algorithm=AWS4-HMAC-SHA256',
-      `X-Amz-Credential=${text(random, WORD, 20, 1)}%2F${DATE}%2Fus-east-1%2Fs3%2Faws4_request`,
+      `X-Amz-Credential=${subjectText(random, WORD, 20, 1)}%2F${DATE}%2Fus-east-1%2Fs3%2Faws4_request`,
       `X-Amz-Date=${TIMESTAMP}`,
       `X-Amz-Expires=${1 + random.below(604_800)}`,
       'X-Amz-SignedHeaders=host',
-      `X-Amz-Signature=${text(random, HEX, 64, 64)}`,
+      `X-Amz-Signature=${subjectText(random, HEX, 64, 64)}`,
     ]
     return [
       `${target(random)}?${pairs.join('&')}`,
@@ -165,7 +165,7 @@ const sigV2Header: Subject = {
       target(random),
       'host: localhost:9000',
       `date: ${HTTP_DATE}`,
-      `authorization: AWS ${text(random, WORD, 20, 1)}:${text(random, `${WORD}+/`, 27, 27)}=`,
+      `authorization: AWS ${subjectText(random, WORD, 20, 1)}:${subjectText(random, `${WORD}+/`, 27, 27)}=`,
       ...otherHeaders(random),
     ].join('\n'),
   take(head) {
@@ -187,9 +187,9 @@ const sigV2Query: Subject = {
   valid(random) {
     const pairs = [
       ...query(random),
-      `AWSAccessKeyId=${text(random, WORD, 20, 1)}`,
+      `AWSAccessKeyId=${subjectText(random, WORD, 20, 1)}`,
       `Expires=${1 + random.below(2 ** 31)}`,
-      `Signature=${uriEncode(`${text(random, `${WORD}+/`, 27, 27)}=`)}`,
+      `Signature=${uriEncode(`${subjectText(random, `${WORD}+/`, 27, 27)}=`)}`,
     ]
     return [
       `${target(random)}?${pairs.join('&')}`,

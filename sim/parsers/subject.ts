@@ -36,7 +36,7 @@ export function promise(holds: boolean, what: string): void {
 }
 
 /** The errors by which parsers refuse: of the client's making, never 5xx but "not implemented". */
-export function isRefusal(error: unknown): boolean {
+export function isParserRefusal(error: unknown): boolean {
   if (error instanceof S3Error || error instanceof IamError) {
     return (error.status >= 400 && error.status < 500) || error.status === 501
   }
@@ -47,7 +47,7 @@ export function some<T>(random: SmallRandom, most: number, draw: () => T): T[] {
   return Array.from({ length: random.below(most + 1) }, draw)
 }
 
-export function text(random: SmallRandom, characters: string, most: number, least = 0): string {
+export function subjectText(random: SmallRandom, characters: string, most: number, least = 0): string {
   let drawn = ''
   for (let left = least + random.below(most - least + 1); left > 0; left--) {
     drawn += characters[random.below(characters.length)] as string

@@ -14,9 +14,9 @@ import type { NodeId } from '../../protocol/ids.ts'
 import { GROUP_PARTITIONS } from '../../node/repair/exchange.ts'
 import { SUMMARIES_MAX } from '../../node/rebalance/witness.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
-import { GENESIS, KINDS, member, members, type Kind } from './members.ts'
+import { GENESIS, KINDS, scaleMember, members, type Kind } from './members.ts'
 import { plot } from './plot.ts'
-import { bytesText, mean, table, type Scope, type Section } from './report.ts'
+import { bytesText, mean, markdownTable, type Scope, type Section } from './report.ts'
 
 export const SIZES = [3, 4, 5, 8, 16, 32, 100, 300, 1_000]
 const QUICK_SIZES = [3, 5, 16, 100, 1_000]
@@ -121,7 +121,7 @@ function measure(age: Age, nodes: number, kind: Kind, seeds: number): Figures {
     }
     if (seed > 1) continue
     const lost = small.of[0]!
-    const fresh = { ...lost, nodeId: member(nodes + 7, seed, kind).nodeId, place: lost.nodeId }
+    const fresh = { ...lost, nodeId: scaleMember(nodes + 7, seed, kind).nodeId, place: lost.nodeId }
     replacementStrays += strays(small, placed([...small.of.slice(1), fresh]), lost, fresh)
   }
   const both = (values: readonly number[]): readonly number[] =>
@@ -280,7 +280,7 @@ that may take no more. *Replacement*: a new node in a lost one's place gets exac
 Bounds that this command checks: fullest at most ${FULLEST_MAX}; moved, mean of the seeds, at most ${MOVED_MAX}, or
 ${MOVED_MAX_MORE_ZONES} where there are more zones than replicas.
 
-${table([...head, 'replacement'], rows)}
+${markdownTable([...head, 'replacement'], rows)}
 
 ![The fullest node](scale-fullest.svg)
 
@@ -299,7 +299,7 @@ does better.) More partitions help:
 ${
   byBits.length === 0
     ? ''
-    : table(
+    : markdownTable(
         [
           'bits',
           'a node of 1,000',
@@ -336,7 +336,7 @@ ${
 
 They keep their placement function and their number of partitions:
 
-${table(
+${markdownTable(
   ['founded', ...head],
   before.map((f) => [f.age.name, ...rowOf(f)]),
 )}

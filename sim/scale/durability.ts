@@ -4,7 +4,7 @@ import { place } from '../../protocol/keyspace/placement.ts'
 import { loadsOf, SIZES } from './balance.ts'
 import { GENESIS, KINDS, members } from './members.ts'
 import { plot } from './plot.ts'
-import { grouped, table, type Scope, type Section } from './report.ts'
+import { grouped, markdownTable, type Scope, type Section } from './report.ts'
 
 const TIB = 1024 ** 4
 const NODE_BYTES = 4 * TIB
@@ -112,7 +112,7 @@ D(i) = (1 + (R−i)μD(i+1))/(iλ). About: rate of loss ≈ R·λ^R/μ^(R−1). 
 replica sets that \`place()\` makes. Correlated losses (a rack, a site, an operator, a bug) are not in it, and outweigh figures
 this small: zones are for the first two.
 
-${table(
+${markdownTable(
   [
     'R',
     'nodes',

@@ -6,7 +6,7 @@
 
 import { seededRandom } from '../seeded-random.ts'
 import { plot } from './plot.ts'
-import { grouped, mean, table, type Scope, type Section } from './report.ts'
+import { grouped, mean, markdownTable, type Scope, type Section } from './report.ts'
 
 const K = 20
 const ALPHA = 3
@@ -166,7 +166,7 @@ rounds of questions until the node nearest to the target was known. *Messages*: 
 the ${K} nearest have answered. *Failed*: the nearest living node was not found. Requests of clients do not walk: every node
 holds the layout. A walk is for a node that knows one address, for finding a peer whose address changed, and for \`shoal locate\`.
 
-${table(
+${markdownTable(
   ['nodes', 'gone', 'hops', 'messages', 'time-outs', 'failed'],
   walked.map(({ nodes, gone, hops, messages, timeouts, failed }) => [
     grouped(nodes),

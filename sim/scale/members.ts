@@ -41,7 +41,7 @@ export const GENESIS: Genesis = {
 }
 
 /** As long as real ones: ids of 52 letters, one address each. */
-export function member(number: number, seed: number, kind: Kind): Member {
+export function scaleMember(number: number, seed: number, kind: Kind): Member {
   const bytes = blake3(utf8(`scale ${seed} ${number}`))
   const id = hex(bytes).replaceAll('0', 'z').slice(0, 44)
   const { zones, capacities } = kind
@@ -56,7 +56,7 @@ export function member(number: number, seed: number, kind: Kind): Member {
 }
 
 export function members(count: number, seed: number, kind: Kind): Member[] {
-  return Array.from({ length: count }, (_, number) => member(number, seed, kind))
+  return Array.from({ length: count }, (_, number) => scaleMember(number, seed, kind))
 }
 
 export function entry(of: readonly Member[], changes: Partial<LayoutEntry> = {}): LayoutEntry {

@@ -31,7 +31,7 @@ import { VirtualClock } from '../virtual-clock.ts'
 import { SIZES } from './balance.ts'
 import { entry, GENESIS, KINDS, members } from './members.ts'
 import { plot } from './plot.ts'
-import { bytesText, grouped, mean, table, type Scope, type Section } from './report.ts'
+import { bytesText, grouped, mean, markdownTable, type Scope, type Section } from './report.ts'
 
 /** What a client's request causes; the rest is upkeep. */
 const OF_REQUESTS = new Map<number, string>([
@@ -267,7 +267,7 @@ requests through all nodes in turn; each has one answer. A node asks itself with
 grow with the cluster beyond the size of a replica set: with more nodes than replicas the node that the client speaks
 with is less often a replica itself. Objects above 64 KiB are blocks of 1 MiB, each sent to its own three replicas.
 
-${table(
+${markdownTable(
   ['request', ...counted.map(({ nodes }) => `${nodes} nodes`)],
   names.map((name) => [name, ...at(name)]),
 )}
@@ -275,7 +275,7 @@ ${table(
 LIST asks each node once for all shards of the bucket that it holds (mean of the maxima here:
 ${listMean.toFixed(0)}). The real coordinator, with peers that agree at once; a bucket made in a cluster of that size:
 
-${table(
+${markdownTable(
   ['nodes', 'shards', 'messages of one LIST round', 'most to one node'],
   lists.map(({ nodes, shards, sent, perNode }) => [
     grouped(nodes),
@@ -294,7 +294,7 @@ node. \`shoal status\` and the console ask every node for a status answer, here 
 the asking node receives. A link carries a heartbeat (a frame of
 ${FRAME_HEADER_BYTES} bytes) each ${HEARTBEAT_MS} ms while it is silent, so the column is the most that an idle node sends.
 
-${table(
+${markdownTable(
   [
     'nodes',
     'layout, STABLE',
@@ -321,7 +321,7 @@ Real layout and real page sizes (${grouped(SUMMARIES_MAX)} partitions in one sum
 questions. The joiner (learner) asks for summaries of all its partitions, then opens streams of keys and ballots, one to each node of each
 distinct majority. In JOINT each member of the new sets of the moved partitions compares once more.
 
-${table(
+${markdownTable(
   [
     'nodes',
     'partitions of the joiner',

@@ -185,7 +185,7 @@ export async function readBack(
   }
 }
 
-export async function sleep(cluster: SimulatedCluster, delayMs: number): Promise<void> {
+export async function calmSleep(cluster: SimulatedCluster, delayMs: number): Promise<void> {
   await new Promise<void>((resolve) => void cluster.clock.after(delayMs, resolve))
 }
 
@@ -194,7 +194,7 @@ export const view = (cluster: SimulatedCluster, number: number): LayoutView =>
   nodeOf(cluster, number).layout.current()!
 
 /** Waits until it is so, for five minutes at most. */
-export async function until(
+export async function calmUntil(
   cluster: SimulatedCluster,
   what: string,
   is: () => boolean,
@@ -203,7 +203,7 @@ export async function until(
   const untilMs = cluster.clock.monotonicMs() + 300_000
   while (!is()) {
     if (cluster.clock.monotonicMs() > untilMs) throw new Error(`not in time: ${what}`)
-    await sleep(cluster, everyMs)
+    await calmSleep(cluster, everyMs)
   }
 }
 
@@ -213,7 +213,7 @@ export async function untilLevel(cluster: SimulatedCluster, withinMs = 60_000): 
   for (;;) {
     if (isLevel(cluster)) return
     if (cluster.clock.monotonicMs() > until) throw new Error(`not level within ${withinMs} ms`)
-    await sleep(cluster, 200)
+    await calmSleep(cluster, 200)
   }
 }
 

@@ -27,7 +27,7 @@ import type { Adapt } from '../mutants/mutant.ts'
 import { Patches } from '../mutants/patches.ts'
 import { withMethods } from '../mutants/ports.ts'
 import { SimulatedSigner } from '../signer.ts'
-import { nodeOf, onCluster, sleep } from './calm-cluster.ts'
+import { nodeOf, onCluster, calmSleep } from './calm-cluster.ts'
 
 export class HandLayout {
   readonly cluster: SimulatedCluster
@@ -132,7 +132,7 @@ export class HandLayout {
     const until = this.cluster.clock.monotonicMs() + withinMs
     while (!what()) {
       if (this.cluster.clock.monotonicMs() > until) throw new Error(`not within ${withinMs} ms`)
-      await sleep(this.cluster, 20)
+      await calmSleep(this.cluster, 20)
     }
   }
 

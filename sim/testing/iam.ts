@@ -12,17 +12,17 @@ import { context, nodeOf } from './calm-cluster.ts'
 
 /** Of the account that a simulated cluster is founded with. */
 const ACCOUNT = '000000000001'
-export const ROOT = rootIdentity(ACCOUNT)
+export const ROOT_USER = rootIdentity(ACCOUNT)
 export const ALLOW =
   '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 
 /** `parameters` as a form has them: `Tags.member.1.Key`. Rejects with what the action throws. */
-export async function run(
+export async function runAction(
   cluster: SimulatedCluster,
   node: number,
   action: string,
   parameters: Readonly<Record<string, string>>,
-  caller: Identity = ROOT,
+  caller: Identity = ROOT_USER,
 ): Promise<IamResult> {
   const row = IAM_ACTIONS.get(action)
   if (row === undefined) throw new Error(`${action} stands in no row`)

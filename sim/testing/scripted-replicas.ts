@@ -5,7 +5,7 @@ import { bucketId, proposerId, type NodeId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { internalContext } from '../../node/tools/internal-context.ts'
-import { Registers } from '../../node/quorum/registers.ts'
+import { RegisterClient } from '../../node/quorum/registers.ts'
 import type { Peers } from '../../node/quorum/peers.ts'
 import { codeOf } from './calm-cluster.ts'
 import { VirtualClock } from '../virtual-clock.ts'
@@ -70,8 +70,8 @@ export async function outcomesBehindFence(): Promise<string[]> {
   return clock.settle(start())
 }
 
-function registersOn(clock: VirtualClock, register: Peers['register']): Registers {
-  return new Registers({
+function registersOn(clock: VirtualClock, register: Peers['register']): RegisterClient {
+  return new RegisterClient({
     peers: { self: NODES[0]!, connected: () => true, register, health: HEALTH } as unknown as Peers,
     placement: { epoch: () => 1, sets: () => [NODES], observe: () => Promise.resolve() },
     clock,

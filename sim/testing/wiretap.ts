@@ -5,10 +5,10 @@ import type { RegisterRequest } from '../../protocol/register/types.ts'
 import { decodeRegisterCall, RPC } from '../../protocol/rpc/message.ts'
 import type { Environment, Network, NetworkMessage } from '../../node/env/ports.ts'
 
-export type Filter = (from: number, to: NodeId, request: RegisterRequest) => 'pass' | 'drop'
+export type TapFilter = (from: number, to: NodeId, request: RegisterRequest) => 'pass' | 'drop'
 
 export class Wiretap {
-  filter: Filter = () => 'pass'
+  filter: TapFilter = () => 'pass'
   /** By number of the node. */
   readonly networks: Network[] = []
   /** What did not arrive, to be sent later. */

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest'
 import type { SimulatedCluster } from '../cluster.ts'
-import { backendOf, bytesLike, get, put, sleep } from './calm-cluster.ts'
+import { backendOf, bytesLike, get, put, calmSleep } from './calm-cluster.ts'
 
 export const KEYS = 12
 
@@ -32,7 +32,7 @@ export class Writers {
       const key = `key ${i % KEYS}`
       const isUp = this.#cluster.node(node)?.layout.isMember() === true
       if (isUp) await this.#write(node, key, i)
-      await sleep(this.#cluster, 100)
+      await calmSleep(this.#cluster, 100)
     }
   }
 
@@ -43,7 +43,7 @@ export class Writers {
       () => true,
       () => false,
     )
-    const late = sleep(this.#cluster, 20_000).then(() => false)
+    const late = calmSleep(this.#cluster, 20_000).then(() => false)
     if (!(await Promise.race([written, late]))) return
     this.count++
     this.#acknowledged.set(key, i)

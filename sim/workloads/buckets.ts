@@ -6,7 +6,7 @@
 
 import type { SimulatedCluster } from '../cluster.ts'
 import { isLinearizableFor, type HistoryCall } from '../linearizability.ts'
-import { Clients, context, putRequest, readTag, type Workload } from './clients.ts'
+import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
 
 const THINK_MS_MAX = 250
 const KEY = 'the key'
@@ -117,20 +117,20 @@ export class BucketsWorkload implements Workload {
       async (node) => {
         switch (operation) {
           case 'create':
-            await node.createBucket(context('CreateBucket'), {
+            await node.createBucket(clientContext('CreateBucket'), {
               bucket,
               ownerAccount: '1',
               region: 'sim',
             })
             return 'ok'
           case 'drop':
-            await node.deleteBucket(context('DeleteBucket'), bucket)
+            await node.deleteBucket(clientContext('DeleteBucket'), bucket)
             return 'ok'
           case 'put':
-            await node.putObject(context('PutObject'), putRequest(bucket, KEY, tag))
+            await node.putObject(clientContext('PutObject'), putRequest(bucket, KEY, tag))
             return 'ok'
           case 'delete':
-            await node.deleteObject(context('DeleteObject'), { bucket, key: KEY })
+            await node.deleteObject(clientContext('DeleteObject'), { bucket, key: KEY })
             return 'ok'
           case 'get':
             return (await readTag(node, { bucket, key: KEY })).tag

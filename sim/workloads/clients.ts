@@ -20,7 +20,7 @@ export interface Workload {
   checkCalm(): Promise<void>
 }
 
-export function context(operation: string): RequestContext {
+export function clientContext(operation: string): RequestContext {
   return { operation, signal: new AbortController().signal, rounds: 0 }
 }
 
@@ -105,12 +105,12 @@ export function leavesOpen({ code }: StoreError): boolean {
 }
 
 /** Most are small; some are packed but large, some lie in blocks of their own. */
-export function contentOf(tag: number): Uint8Array {
+export function writtenContent(tag: number): Uint8Array {
   const sizeBytes = tag % 11 === 0 ? 90_000 + tag : tag % 5 === 0 ? 20_000 : tag % 700
   return new Uint8Array(sizeBytes).fill(tag % 251)
 }
 
-export function bodyOf(
+export function writtenBody(
   bytes: Uint8Array,
   etag: string,
 ): Parameters<Backend['putObject']>[1]['body'] {
@@ -131,7 +131,7 @@ export function putRequest(
     bucket,
     key,
     headers: { system: {}, user: {}, storageClass: 'STANDARD' },
-    body: bodyOf(contentOf(tag), String(tag)),
+    body: writtenBody(writtenContent(tag), String(tag)),
   }
 }
 
@@ -140,10 +140,10 @@ export async function readTag(
   backend: Backend,
   named: { bucket: string; key: string; versionId?: string | undefined },
 ): Promise<{ tag: number; versionId: string; wrong?: string }> {
-  const reader = await backend.getObject(context('GetObject'), { ...named, withData: true })
+  const reader = await backend.getObject(clientContext('GetObject'), { ...named, withData: true })
   const { sizeBytes, etag, versionId } = reader.info
   const tag = Number(etag)
-  const expected = contentOf(tag)
+  const expected = writtenContent(tag)
   let at = 0
   const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]
   for await (const chunk of chunks) {

@@ -3,8 +3,8 @@
 import { StoreError } from '../../protocol/errors.ts'
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { isLinearizable, type Call, type Operation } from '../linearizability.ts'
-import { context, contentOf, leavesOpen, putRequest, type Workload } from './clients.ts'
+import { isLinearizable, type CheckedCall, type HistoryOperation } from '../linearizability.ts'
+import { clientContext, writtenContent, leavesOpen, putRequest, type Workload } from './clients.ts'
 
 const BUCKET = 'simulated'
 const THINK_MS_MAX = 60
@@ -16,7 +16,7 @@ export class ObjectsWorkload implements Workload {
   readonly counts = { done: 0, unknown: 0 }
   readonly #cluster: SimulatedCluster
   readonly #clients: number
-  readonly #histories = new Map<string, Call[]>()
+  readonly #histories = new Map<string, CheckedCall[]>()
   #tag = 0
 
   constructor(cluster: SimulatedCluster, { clients, keys }: { clients: number; keys: number }) {
@@ -26,7 +26,7 @@ export class ObjectsWorkload implements Workload {
   }
 
   async prepare(backend: Backend): Promise<void> {
-    await backend.createBucket(context('CreateBucket'), {
+    await backend.createBucket(clientContext('CreateBucket'), {
       bucket: BUCKET,
       ownerAccount: '1',
       region: 'sim',
@@ -63,7 +63,7 @@ export class ObjectsWorkload implements Workload {
         else if (tag.type === 'get' && tag.tag !== undefined) present.push(`${key}=${tag.tag}`)
       }
       const listed = await backend
-        .listObjects(context('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 })
+        .listObjects(clientContext('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 })
         .then(({ objects }) => objects.map(({ key }) => key))
         .catch(() => undefined)
       const names = present.map((each) => each.split('=')[0]!).sort()
@@ -97,7 +97,7 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  #note(key: string, wanted: Operation, result: Operation | 'unknown', calledMs: number): void {
+  #note(key: string, wanted: HistoryOperation, result: HistoryOperation | 'unknown', calledMs: number): void {
     const history = this.#histories.get(key)!
     if (result === 'unknown') {
       this.counts.unknown++
@@ -114,7 +114,7 @@ export class ObjectsWorkload implements Workload {
     })
   }
 
-  #draw(): Operation {
+  #draw(): HistoryOperation {
     const dice = this.#cluster.random()
     const tag = ++this.#tag
     if (dice < 0.35) return { type: 'put', tag }
@@ -133,7 +133,7 @@ export class ObjectsWorkload implements Workload {
   }
 
   /** What happened, with its real outcome filled in. */
-  async #perform(backend: Backend, key: string, wanted: Operation): Promise<Operation | 'unknown'> {
+  async #perform(backend: Backend, key: string, wanted: HistoryOperation): Promise<HistoryOperation | 'unknown'> {
     try {
       return await this.#withDeadline(this.#call(backend, key, wanted))
     } catch (error) {
@@ -154,29 +154,29 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  async #call(backend: Backend, key: string, wanted: Operation): Promise<Operation> {
+  async #call(backend: Backend, key: string, wanted: HistoryOperation): Promise<HistoryOperation> {
     const bucket = BUCKET
     switch (wanted.type) {
       case 'put':
       case 'create': {
-        await backend.putObject(context('PutObject'), {
+        await backend.putObject(clientContext('PutObject'), {
           ...putRequest(bucket, key, wanted.tag),
           ...(wanted.type === 'create' && { condition: { ifNoneMatch: ['*'] } }),
         })
         return wanted
       }
       case 'delete':
-        await backend.deleteObject(context('DeleteObject'), { bucket, key })
+        await backend.deleteObject(clientContext('DeleteObject'), { bucket, key })
         return wanted
       case 'get': {
-        const reader = await backend.getObject(context('GetObject'), {
+        const reader = await backend.getObject(clientContext('GetObject'), {
           bucket,
           key,
           withData: true,
         })
         const { sizeBytes, etag } = reader.info
         const tag = Number(etag)
-        const expected = contentOf(tag)
+        const expected = writtenContent(tag)
         let at = 0
         const chunks = reader.bytes === undefined ? reader.read(0, sizeBytes) : [reader.bytes]
         for await (const chunk of chunks) {
@@ -196,7 +196,7 @@ export class ObjectsWorkload implements Workload {
     const calledMs = clock.monotonicMs()
     try {
       const page = await this.#withDeadline(
-        backend.listObjects(context('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 }),
+        backend.listObjects(clientContext('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 }),
       )
       const returnedMs = clock.monotonicMs()
       const tags = new Map(page.objects.map(({ key, etag }) => [key, Number(etag)]))
@@ -234,7 +234,7 @@ export class ObjectsWorkload implements Workload {
 
 const TIMEOUT = new Error('no answer in time')
 
-function describe(history: readonly Call[]): string {
+function describe(history: readonly CheckedCall[]): string {
   return history
     .map(
       ({ operation, calledMs, returnedMs }) =>

@@ -5,7 +5,7 @@
 
 import type { Backend, Versioning } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { Clients, context, putRequest, type Workload } from './clients.ts'
+import { Clients, clientContext, putRequest, type Workload } from './clients.ts'
 
 const BUCKET = 'settings'
 const THINK_MS_MAX = 120
@@ -58,7 +58,7 @@ export class SettingsWorkload implements Workload {
   }
 
   async prepare(backend: Backend): Promise<void> {
-    await backend.createBucket(context('CreateBucket'), {
+    await backend.createBucket(clientContext('CreateBucket'), {
       bucket: BUCKET,
       ownerAccount: '1',
       region: 'sim',
@@ -89,7 +89,7 @@ export class SettingsWorkload implements Workload {
     if (both) this.#versioning.asking(askedMs)
     const change = both ? { versioning, policy } : { policy }
     const outcome = await this.#clients.ask(`settings ${JSON.stringify(change)}`, (backend) =>
-      backend.changeBucket(context('PutBucketPolicy'), { bucket: BUCKET, change }),
+      backend.changeBucket(clientContext('PutBucketPolicy'), { bucket: BUCKET, change }),
     )
     if (outcome === 'unknown' || 'code' in outcome) return
     this.#policy.answered(policy, this.#clients.nowMs)
@@ -101,7 +101,7 @@ export class SettingsWorkload implements Workload {
     const key = `key/${tag % 3}`
     const calledMs = this.#clients.nowMs
     const outcome = await this.#clients.ask(`settings put ${key} ${tag}`, (backend) =>
-      backend.putObject(context('PutObject'), putRequest(BUCKET, key, tag)),
+      backend.putObject(clientContext('PutObject'), putRequest(BUCKET, key, tag)),
     )
     if (outcome === 'unknown' || 'code' in outcome) return
     const wanted = this.#versioning.during(calledMs, this.#clients.nowMs)?.value
@@ -115,7 +115,7 @@ export class SettingsWorkload implements Workload {
   async #decide(): Promise<void> {
     const calledMs = this.#clients.nowMs
     const outcome = await this.#clients.ask('settings access', (backend) =>
-      backend.bucketAccess(context('GetObject'), BUCKET),
+      backend.bucketAccess(clientContext('GetObject'), BUCKET),
     )
     if (outcome === 'unknown' || 'code' in outcome) return
     const wanted = this.#policy.during(calledMs - STALE_MS_MAX, this.#clients.nowMs)?.value
@@ -133,7 +133,7 @@ export class SettingsWorkload implements Workload {
       if (backend === undefined) continue
       const outcome = await this.#clients.ask(
         'settings in the end',
-        (node) => node.getBucketSettings(context('GetBucketPolicy'), BUCKET),
+        (node) => node.getBucketSettings(clientContext('GetBucketPolicy'), BUCKET),
         backend,
       )
       if (outcome === 'unknown' || 'code' in outcome) {

@@ -5,7 +5,7 @@
 
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { bodyOf, Clients, contentOf, context, readTag, type Workload } from './clients.ts'
+import { writtenBody, Clients, writtenContent, clientContext, readTag, type Workload } from './clients.ts'
 
 const BUCKET = 'uploads'
 const THINK_MS_MAX = 300
@@ -30,7 +30,7 @@ export class UploadsWorkload implements Workload {
   }
 
   async prepare(backend: Backend): Promise<void> {
-    await backend.createBucket(context('CreateBucket'), {
+    await backend.createBucket(clientContext('CreateBucket'), {
       bucket: BUCKET,
       ownerAccount: '1',
       region: 'sim',
@@ -51,7 +51,7 @@ export class UploadsWorkload implements Workload {
     const tag = ++this.#tag
     const named = { bucket: BUCKET, key }
     const begun = await this.#clients.ask(`upload ${key} ${tag}`, (backend) =>
-      backend.createUpload(context('CreateMultipartUpload'), {
+      backend.createUpload(clientContext('CreateMultipartUpload'), {
         ...named,
         headers: { system: {}, user: {}, storageClass: 'STANDARD' },
       }),
@@ -60,11 +60,11 @@ export class UploadsWorkload implements Workload {
     const { uploadId } = begun.value
     const part = (): Promise<unknown> =>
       this.#clients.ask(`part ${key} ${tag}`, (backend) =>
-        backend.putPart(context('UploadPart'), {
+        backend.putPart(clientContext('UploadPart'), {
           ...named,
           uploadId,
           partNumber: 1,
-          body: bodyOf(contentOf(tag), String(tag)),
+          body: writtenBody(writtenContent(tag), String(tag)),
         }),
       )
     await part()
@@ -75,12 +75,12 @@ export class UploadsWorkload implements Workload {
     if (dice > 0.8) return
     if (dice > 0.6) {
       await this.#clients.ask(`abort ${key} ${tag}`, (backend) =>
-        backend.abortUpload(context('AbortMultipartUpload'), { ...named, uploadId }),
+        backend.abortUpload(clientContext('AbortMultipartUpload'), { ...named, uploadId }),
       )
       return
     }
     const done = await this.#clients.ask(`complete ${key} ${tag}`, (backend) =>
-      backend.completeUpload(context('CompleteMultipartUpload'), {
+      backend.completeUpload(clientContext('CompleteMultipartUpload'), {
         ...named,
         uploadId,
         parts: [{ partNumber: 1, etag: String(tag), checksums: {} }],
@@ -101,14 +101,14 @@ export class UploadsWorkload implements Workload {
     const backend = this.#clients.anyBackend()
     if (backend === undefined) return
     for (;;) {
-      const { uploads } = await backend.listUploads(context('ListMultipartUploads'), {
+      const { uploads } = await backend.listUploads(clientContext('ListMultipartUploads'), {
         bucket: BUCKET,
         prefix: '',
         limit: 100,
       })
       if (uploads.length === 0) break
       for (const { key, uploadId } of uploads) {
-        await backend.abortUpload(context('AbortMultipartUpload'), {
+        await backend.abortUpload(clientContext('AbortMultipartUpload'), {
           bucket: BUCKET,
           key,
           uploadId,

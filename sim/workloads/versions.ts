@@ -6,7 +6,7 @@
 
 import type { Backend, ListedVersion } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { Clients, context, putRequest, readTag, type Workload } from './clients.ts'
+import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
 
 const BUCKET = 'versioned'
 const THINK_MS_MAX = 150
@@ -51,12 +51,12 @@ export class VersionsWorkload implements Workload {
   }
 
   async prepare(backend: Backend): Promise<void> {
-    await backend.createBucket(context('CreateBucket'), {
+    await backend.createBucket(clientContext('CreateBucket'), {
       bucket: BUCKET,
       ownerAccount: '1',
       region: 'sim',
     })
-    await backend.changeBucket(context('PutBucketVersioning'), {
+    await backend.changeBucket(clientContext('PutBucketVersioning'), {
       bucket: BUCKET,
       change: { versioning: 'Enabled' },
     })
@@ -85,7 +85,7 @@ export class VersionsWorkload implements Workload {
   async #put(key: Key): Promise<void> {
     const tag = ++this.#tag
     const outcome = await this.#clients.ask(`version put ${key.name} ${tag}`, (backend) =>
-      backend.putObject(context('PutObject'), putRequest(BUCKET, key.name, tag)),
+      backend.putObject(clientContext('PutObject'), putRequest(BUCKET, key.name, tag)),
     )
     if (outcome === 'unknown') key.doubtful.add(tag)
     else if ('code' in outcome) this.violations.push(`put of ${key.name}: ${outcome.code}`)
@@ -96,7 +96,7 @@ export class VersionsWorkload implements Workload {
 
   async #mark(key: Key): Promise<void> {
     const outcome = await this.#clients.ask(`version mark ${key.name}`, (backend) =>
-      backend.deleteObject(context('DeleteObject'), { bucket: BUCKET, key: key.name }),
+      backend.deleteObject(clientContext('DeleteObject'), { bucket: BUCKET, key: key.name }),
     )
     if (outcome === 'unknown') return void key.doubtful.add('marker')
     if ('code' in outcome) return void this.violations.push(`delete: ${outcome.code}`)
@@ -112,7 +112,7 @@ export class VersionsWorkload implements Workload {
     if (version === undefined) return
     const { versionId } = version
     const outcome = await this.#clients.ask(`version remove ${key.name} ${versionId}`, (backend) =>
-      backend.deleteObject(context('DeleteObject'), { bucket: BUCKET, key: key.name, versionId }),
+      backend.deleteObject(clientContext('DeleteObject'), { bucket: BUCKET, key: key.name, versionId }),
     )
     if (outcome === 'unknown') key.dying.add(versionId)
     else if ('code' in outcome) this.violations.push(`delete of a version: ${outcome.code}`)
@@ -157,7 +157,7 @@ export class VersionsWorkload implements Workload {
         const found: ListedVersion[] = []
         let marker: { keyMarker?: string | undefined; versionIdMarker?: string | undefined } = {}
         do {
-          const page = await node.listVersions(context('ListObjectVersions'), {
+          const page = await node.listVersions(clientContext('ListObjectVersions'), {
             bucket: BUCKET,
             prefix: key.name,
             limit: 7,

@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest'
 
 import type { SigV2 } from '../auth.ts'
-import { sendPlain, sendRaw, type RawResponse } from '../../conformance/world.ts'
+import { sendUnsigned, sendRaw, type RawResponse } from '../../conformance/world.ts'
 import { document } from '../../testing/callers.ts'
 import { startGateway, type TestGateway } from '../../testing/gateway.ts'
 import type { SignedMessage } from '../../testing/signer.ts'
@@ -34,7 +34,7 @@ function open(
 ): Promise<RawResponse> {
   const length: Record<string, string> =
     body === undefined ? {} : { 'content-length': String(body.length) }
-  return sendPlain(
+  return sendUnsigned(
     target.endpoint,
     { method, url, headers: { ...headers, ...length } },
     body === undefined ? undefined : Buffer.from(body),

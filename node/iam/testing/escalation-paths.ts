@@ -13,7 +13,7 @@ import {
   iamArn,
   MALLORY,
   trust,
-  type Attempt,
+  type EscalationAttempt,
 } from './escalation-world.ts'
 
 const EVERYTHING = allow('*')
@@ -58,8 +58,8 @@ const OPTIONAL: ReadonlySet<string> = new Set([
 ])
 
 /** Those of IAM and STS that change or give something. */
-function queryAttempts(lostKeys: readonly string[], other: string): Attempt[] {
-  const attempts: Attempt[] = []
+function queryAttempts(lostKeys: readonly string[], other: string): EscalationAttempt[] {
+  const attempts: EscalationAttempt[] = []
   for (const { name, parameters, mutating, service } of IAM_ACTIONS.values()) {
     if (!mutating && !(service === 'sts' && !name.startsWith('GetAccessKey'))) continue
     const values = valuesOf(name, lostKeys, other)
@@ -111,8 +111,8 @@ const BLOCK_OFF =
   '<PublicAccessBlockConfiguration><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>'
 
 /** Those of bucket policies. */
-function bucketAttempts(): Attempt[] {
-  return BUCKETS.flatMap((bucket): Attempt[] => {
+function bucketAttempts(): EscalationAttempt[] {
+  return BUCKETS.flatMap((bucket): EscalationAttempt[] => {
     const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`]
     const statement = { Effect: 'Allow', Action: 's3:*', Resource }
     const bodies = [
@@ -133,13 +133,13 @@ function bucketAttempts(): Attempt[] {
 export function escalationAttempts(world: {
   readonly lostKeys: readonly string[]
   readonly otherAccount: string
-}): Attempt[] {
+}): EscalationAttempt[] {
   return [...queryAttempts(world.lostKeys, world.otherAccount), ...bucketAttempts()]
 }
 
 /** Operations that follow one upon another, drawn. */
-export function drawnSequence(attempts: readonly Attempt[], draw: () => number): Attempt[] {
-  const byAction = new Map<string, Attempt[]>()
+export function drawnSequence(attempts: readonly EscalationAttempt[], draw: () => number): EscalationAttempt[] {
+  const byAction = new Map<string, EscalationAttempt[]>()
   for (const attempt of attempts) {
     const known = byAction.get(attempt.action)
     if (known === undefined) byAction.set(attempt.action, [attempt])

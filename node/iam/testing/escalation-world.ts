@@ -159,7 +159,7 @@ interface Signer {
   readonly token?: string
 }
 
-export interface Attempt {
+export interface EscalationAttempt {
   readonly action: string
   /** Of IAM and STS: a form. Of S3: `bucket`, and the body. */
   readonly parameters: Readonly<Record<string, string>>
@@ -274,7 +274,7 @@ export class EscalationWorld {
    */
   async gained(
     who: Who,
-    attempts: readonly Attempt[],
+    attempts: readonly EscalationAttempt[],
   ): Promise<{ gained: string[]; codes: string[] }> {
     await this.#restore()
     const rights = attempts.map(({ action }) => (action.includes(':') ? action : rightOf(action)))
@@ -314,7 +314,7 @@ export class EscalationWorld {
     return { gained: [...after].filter((each) => !before.has(each)), codes }
   }
 
-  async #send(signer: Signer | undefined, { action, parameters }: Attempt): Promise<string> {
+  async #send(signer: Signer | undefined, { action, parameters }: EscalationAttempt): Promise<string> {
     const who = signer && (await this.#credential(signer))
     if (signer === undefined || who === undefined) return '<Code>InvalidClientTokenId</Code>'
     const target = { endpoint: this.#url, region: 'us-east-1' }

@@ -1,17 +1,17 @@
 /** Attempts at escalation, made and judged by what they gave. */
 
 import { drawnSequence, escalationAttempts } from './escalation-paths.ts'
-import { EscalationWorld, type Attempt, type Who } from './escalation-world.ts'
-import { seededRandom } from './world.ts'
+import { EscalationWorld, type EscalationAttempt, type Who } from './escalation-world.ts'
+import { iamRandom } from './world.ts'
 
 export interface Escalation {
   readonly who: Who
-  readonly attempts: readonly Attempt[]
+  readonly attempts: readonly EscalationAttempt[]
   readonly codes: readonly string[]
   readonly gained: readonly string[]
 }
 
-export interface Tally {
+export interface EscalationTally {
   readonly paths: number
   /** AccessDenied. */
   readonly refused: number
@@ -29,12 +29,12 @@ export interface EscalationOptions {
   readonly seed: number
 }
 
-export async function tryEscalations(options: EscalationOptions): Promise<Tally> {
+export async function tryEscalations(options: EscalationOptions): Promise<EscalationTally> {
   const world = await EscalationWorld.start()
   try {
     const singles = escalationAttempts(world)
-    const draw = seededRandom(options.seed)
-    const paths: (readonly [who: Who, attempts: readonly Attempt[]])[] = [
+    const draw = iamRandom(options.seed)
+    const paths: (readonly [who: Who, attempts: readonly EscalationAttempt[]])[] = [
       ...options.callers.flatMap((who) => singles.map((each) => [who, [each]] as const)),
       ...Array.from({ length: options.sequences }, () => {
         const who: Who = draw() < 0.8 ? 'user' : 'limited'
@@ -56,7 +56,7 @@ export async function tryEscalations(options: EscalationOptions): Promise<Tally>
   }
 }
 
-export function tallyLine({ paths, refused, harmless, impossible, escalations }: Tally): string {
+export function tallyLine({ paths, refused, harmless, impossible, escalations }: EscalationTally): string {
   return `${paths} paths: ${refused} refused, ${harmless} harmless, ${impossible} impossible, ${escalations.length} escalate`
 }
 

@@ -12,7 +12,7 @@ import { MemoryRegisters } from '../../objects/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
 import { rootIdentity } from '../resolve.ts'
 import { StoreError } from '../../../protocol/errors.ts'
-import { seal, unseal } from '../../layout/sealing.ts'
+import { encryptSecret, unseal } from '../../layout/sealing.ts'
 import type { SurroundingsOptions } from '../surroundings.ts'
 
 export const FIRST_ACCOUNT = '100000000001'
@@ -30,10 +30,10 @@ export class IamWorld {
   /** Of the cluster; undefined: this node has not been given it. */
   secret: Uint8Array | undefined = SECRET
   previous: { secret: Uint8Array; sinceMs: number; untilMs: number } | undefined
-  #rootSealed = seal(SECRET, new Uint8Array(12), 'founder-secret')
+  #rootSealed = encryptSecret(SECRET, new Uint8Array(12), 'founder-secret')
 
   constructor(seed = 1) {
-    const draw = seededRandom(seed)
+    const draw = iamRandom(seed)
     this.identities = new Identities({
       registers: this.registers.registers,
       keyspace: () => ({ partitionBits: 4 }),
@@ -70,7 +70,7 @@ export class IamWorld {
   /** As this node sees it once it has adopted the layout that brings the next cluster secret. */
   rotate(secret: Uint8Array, overlapMs: number): void {
     const before = this.secret!
-    this.#rootSealed = seal(secret, new Uint8Array(12), unseal(before, this.#rootSealed))
+    this.#rootSealed = encryptSecret(secret, new Uint8Array(12), unseal(before, this.#rootSealed))
     const sinceMs = this.nowMs
     this.previous = { secret: before, sinceMs, untilMs: sinceMs + overlapMs }
     this.secret = secret
@@ -156,7 +156,7 @@ export class IamWorld {
 }
 
 /** The same numbers for the same seed, in [0, 1): mulberry32. */
-export function seededRandom(seed: number): () => number {
+export function iamRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

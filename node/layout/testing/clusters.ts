@@ -5,16 +5,16 @@ import type { NodeId } from '../../../protocol/ids.ts'
 import type { LayoutView } from '../../../protocol/layout/view.ts'
 import { MembershipError } from '../errors.ts'
 import { storedEntries } from './stored-layout.ts'
-import type { FakeNode, World } from './world.ts'
+import type { FakeNode, LayoutWorld } from './world.ts'
 
 const HOUR_MS = 3_600_000
 
-export function view(node: FakeNode): LayoutView {
+export function viewOf(node: FakeNode): LayoutView {
   return node.manager.current()!
 }
 
 export function memberIds(node: FakeNode): NodeId[] {
-  return view(node).entry.members.map((member) => member.nodeId)
+  return viewOf(node).entry.members.map((member) => member.nodeId)
 }
 
 export function ids(...nodes: FakeNode[]): NodeId[] {
@@ -28,20 +28,20 @@ export function states(node: FakeNode): string[] {
 }
 
 /** A cluster of the named nodes. */
-export async function cluster(world: World, ...names: string[]): Promise<FakeNode[]> {
+export async function cluster(world: LayoutWorld, ...names: string[]): Promise<FakeNode[]> {
   const founder = await world.found(names[0]!)
   const joiners = await Promise.all(names.slice(1).map((name) => world.node(name)))
   if (joiners.length > 0) {
-    const token = await tokenOf(founder, joiners.length)
+    const token = await joinTokenOf(founder, joiners.length)
     await world.run(Promise.all(joiners.map((joiner) => joiner.manager.join(token))))
   }
   const nodes = [founder, ...joiners]
-  await world.until(() => nodes.every((node) => view(node).epoch === view(founder).epoch))
+  await world.until(() => nodes.every((node) => viewOf(node).epoch === viewOf(founder).epoch))
   return nodes
 }
 
 /** Of a joiner, for one node if nothing else is said. */
-export function tokenOf(member: FakeNode, uses = 1): Promise<string> {
+export function joinTokenOf(member: FakeNode, uses = 1): Promise<string> {
   return member.world.run(member.manager.tokens.issue({ ttlMs: HOUR_MS, uses }))
 }
 

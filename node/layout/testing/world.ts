@@ -29,7 +29,7 @@ const LATENCY_MS = 1
 /** Virtual. A test that needs more hangs. */
 const PATIENCE_MS = 600_000
 
-export class World {
+export class LayoutWorld {
   readonly nodes = new Map<NodeId, FakeNode>()
   #nowMs = 0
   #timers: { atMs: number; order: number; run: () => void }[] = []
@@ -134,10 +134,10 @@ class FakeNetworkError extends Error implements NetworkError {
 }
 
 /** Looks at each message, request or reply, when it is sent: false drops it, a number delays it. */
-export type Filter = (from: NodeId, to: NodeId, type: number | string) => boolean | number
+export type MessageFilter = (from: NodeId, to: NodeId, type: number | string) => boolean | number
 
 export class FakeNode {
-  readonly world: World
+  readonly world: LayoutWorld
   readonly nodeId: NodeId
   readonly storageId: StorageId
   readonly files = new Map<string, Uint8Array>()
@@ -146,7 +146,7 @@ export class FakeNode {
   manager!: LayoutManager
   holds = false
   up = true
-  filter: Filter = () => true
+  filter: MessageFilter = () => true
   /** How far it says it is with copying. */
   readonly moves = { isCaughtUp: true, isSynced: true, isWhole: true, copied: 0, doneBytes: 0 }
   /** What its log said, warnings and errors apart from the rest. */
@@ -161,7 +161,7 @@ export class FakeNode {
   #topics = new Map<string, (from: NodeId, bytes: Uint8Array) => void>()
   readonly #listeners: ((event: PeerEvent) => void)[] = []
 
-  constructor(world: World, name: string) {
+  constructor(world: LayoutWorld, name: string) {
     this.world = world
     this.nodeId = fakeNodeId(name)
     this.storageId = storageId(hex(blake3(utf8(`storage ${name}`))).slice(0, 24))

@@ -84,7 +84,7 @@ export function fakePair(windowBytes = 64 * 1024): [FakeStream, FakeStream] {
 }
 
 /** A clock that stands until it is told to go on. */
-export class ManualClock implements Clock {
+export class StreamClock implements Clock {
   #nowMs = 1_000
   readonly #timers = new Map<object, { atMs: number; run: () => void }>()
 

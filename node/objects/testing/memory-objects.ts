@@ -17,9 +17,9 @@ import type { Buckets } from '../buckets.ts'
 import { Objects } from '../objects.ts'
 import { MemoryRegisters } from './memory-registers.ts'
 
-export const PARTITION_BITS = 6
+export const MEMORY_PARTITION_BITS = 6
 
-export function context(): RequestContext {
+export function memoryContext(): RequestContext {
   return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
 }
 
@@ -69,7 +69,7 @@ export class MemoryObjects {
       bodies: new Bodies({
         replicator,
         attempts,
-        partitionBits: () => PARTITION_BITS,
+        partitionBits: () => MEMORY_PARTITION_BITS,
         clock: new SystemClock(),
       }),
       replicator,
@@ -78,7 +78,7 @@ export class MemoryObjects {
       random: {
         bytes: (length: number) => new Uint8Array(length).fill(++this.#drawn),
       } as unknown as Random,
-      partitionBits: () => PARTITION_BITS,
+      partitionBits: () => MEMORY_PARTITION_BITS,
       reclaim: {
         isOver: (id) => attempts.isOver(id),
         released: (list) => void this.released.push(...list),
@@ -99,11 +99,11 @@ export class MemoryObjects {
     }
     const body =
       bytes.length <= 65_536 ? { bytes, seal } : { sizeBytes: bytes.length, chunks: chunks(), seal }
-    return this.objects.put(context(), { bucket: 'bucket', key, headers, body, condition })
+    return this.objects.put(memoryContext(), { bucket: 'bucket', key, headers, body, condition })
   }
 
   delete(key: string, versionId?: string): ReturnType<Objects['delete']> {
-    return this.objects.delete(context(), { bucket: 'bucket', key, versionId })
+    return this.objects.delete(memoryContext(), { bucket: 'bucket', key, versionId })
   }
 
   /** All that the object's register refers to. */
@@ -111,7 +111,7 @@ export class MemoryObjects {
     const register = this.objects.key(this.bucket, key)
     const ids = new Set<DataId>()
     const value = this.memory.values.get(register)
-    for await (const id of this.objects.references(context(), register, value)) ids.add(id)
+    for await (const id of this.objects.references(memoryContext(), register, value)) ids.add(id)
     return ids
   }
 
@@ -133,10 +133,10 @@ export class MemoryObjects {
   }
 }
 
-export function textOf(bytes: Uint8Array | undefined): string | undefined {
+export function memoryText(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : byteString(bytes)
 }
 
-export function bytesLike(text: string, sizeBytes = text.length): Uint8Array {
+export function memoryBytes(text: string, sizeBytes = text.length): Uint8Array {
   return bytesOf(text.padEnd(sizeBytes, '.'))
 }

@@ -1,10 +1,10 @@
-/** Registers in one map, each change at once and alone: for tests of what stands on registers. */
+/** RegisterClient in one map, each change at once and alone: for tests of what stands on registers. */
 
 import type { BlockKey, RegisterKey } from '../../../protocol/ids.ts'
 import { operationId } from '../../../protocol/ids.ts'
 import type { RegisterValue } from '../../../protocol/register/types.ts'
 import type { Lister, Walk } from '../../quorum/lister.ts'
-import type { ChangeOutcome, ChangeRequest, Registers } from '../../quorum/registers.ts'
+import type { ChangeOutcome, ChangeRequest, RegisterClient } from '../../quorum/registers.ts'
 
 const OPERATION = operationId('x'.repeat(16))
 const BALLOT = { counter: 1, proposer: 'p'.repeat(16) as never }
@@ -51,8 +51,8 @@ export class MemoryRegisters {
     return { accepted: value && { ballot: BALLOT, value } }
   }
 
-  get registers(): Registers {
-    return this as unknown as Registers
+  get registers(): RegisterClient {
+    return this as unknown as RegisterClient
   }
 
   /** Walks the map as it is at each step. */

@@ -8,7 +8,7 @@ import { dataId, type DataId, type RegisterKey } from '../../../protocol/ids.ts'
 import { spaceOf } from '../../../protocol/keyspace/register-key.ts'
 import type { CompletedPart, WriteCondition } from '../../../gateway/port/backend.ts'
 import type { RequestContext } from '../../../protocol/context.ts'
-import type { Attempt } from '../../replica/attempts.ts'
+import type { WriteAttempt } from '../../replica/attempts.ts'
 import type { Bodies } from '../../quorum/body.ts'
 import type { Replicator } from '../../quorum/replicator.ts'
 import type { Clock, Random } from '../../env/ports.ts'
@@ -23,7 +23,7 @@ import { MemoryRegisters } from './memory-registers.ts'
 
 export const MIB5 = 5 << 20
 export const NAMED = { bucket: 'bucket', key: 'key' }
-export const HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
+export const UPLOAD_HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
 export const ABORT_AFTER_DAYS = 7
 
 export class MemoryUploads {
@@ -95,7 +95,7 @@ export class MemoryUploads {
   }
 
   async create(key = NAMED.key): Promise<string> {
-    const { uploadId } = await this.uploads.create(context(), { ...NAMED, key, headers: HEADERS })
+    const { uploadId } = await this.uploads.create(uploadContext(), { ...NAMED, key, headers: UPLOAD_HEADERS })
     this.uploadId = uploadId
     return uploadId
   }
@@ -109,7 +109,7 @@ export class MemoryUploads {
     const seal = () => ({ etag, checksums: {} })
     const body = { sizeBytes, seal } as never
     const { uploadId } = this
-    await this.uploads.putPart(context(), { ...NAMED, key, uploadId, partNumber, body })
+    await this.uploads.putPart(uploadContext(), { ...NAMED, key, uploadId, partNumber, body })
     return { partNumber, etag, checksums: {} }
   }
 
@@ -119,13 +119,13 @@ export class MemoryUploads {
     seal: () => { etag: string; checksums: object } = () => ({ etag: 'whole', checksums: {} }),
   ): ReturnType<Uploads['complete']> {
     const { uploadId } = this
-    return this.uploads.complete(context(), { ...NAMED, uploadId, parts, condition, seal })
+    return this.uploads.complete(uploadContext(), { ...NAMED, uploadId, parts, condition, seal })
   }
 
   /** ETag of the object, or why there is none. */
   async current(): Promise<string> {
     try {
-      return (await this.objects.get(context(), { ...NAMED, withData: false })).info.etag
+      return (await this.objects.get(uploadContext(), { ...NAMED, withData: false })).info.etag
     } catch (error) {
       return (error as StoreError).code
     }
@@ -133,7 +133,7 @@ export class MemoryUploads {
 
   putOther(etag: string): Promise<unknown> {
     const body = { sizeBytes: 1, seal: () => ({ etag, checksums: {} }) } as never
-    return this.objects.put(context(), { ...NAMED, headers: HEADERS, body })
+    return this.objects.put(uploadContext(), { ...NAMED, headers: UPLOAD_HEADERS, body })
   }
 
   /** Holds the next change of a register of the space back until released. */
@@ -185,7 +185,7 @@ export class MemoryUploads {
   }
 
   #bodies(): Bodies {
-    const begin = (): Attempt => {
+    const begin = (): WriteAttempt => {
       const id = dataId('d'.repeat(20) + u32(++this.#ids))
       this.running.add(id)
       return { id, end: () => void this.running.delete(id) }
@@ -201,11 +201,11 @@ export class MemoryUploads {
   }
 }
 
-export function context(): RequestContext {
+export function uploadContext(): RequestContext {
   return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
 }
 
-export async function codeOf(work: Promise<unknown>): Promise<string> {
+export async function failureOf(work: Promise<unknown>): Promise<string> {
   try {
     await work
     return 'ok'

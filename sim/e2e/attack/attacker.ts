@@ -2,7 +2,7 @@
 
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { emptyElements, slowAnonymous, slowForms, slowSigned } from './bodies.ts'
-import { createKey, simulate } from './policies.ts'
+import { createKey, simulatePolicies } from './policies.ts'
 import { pipelined, slowReaders } from './reads.ts'
 import { resetStreams } from './streams.ts'
 
@@ -47,7 +47,7 @@ function run(order: AttackOrder): Promise<string> {
     case 'elements, anonymous':
       return emptyElements(endpoint, open, undefined)
     case 'simulation':
-      return simulate(endpoint, user)
+      return simulatePolicies(endpoint, user)
     case 'key check':
       return createKey(endpoint, order.maker ?? user)
     case 'pipelined':

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { sleep } from '../../../bench/harness/process.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { Attacker, headOf, tally, type Head } from './sockets.ts'
 
@@ -17,7 +17,7 @@ async function slowly(endpoint: string, heads: readonly string[], forMs: number)
   })
   for (let passedMs = 0; passedMs < forMs; passedMs += 500) {
     for (const attacker of attackers) attacker.send('<a/>'.repeat(200))
-    await sleep(500)
+    await pauseMs(500)
   }
   for (const { socket } of attackers) socket.destroy()
   return tally(attackers)

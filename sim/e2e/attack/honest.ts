@@ -1,7 +1,7 @@
 /** Another client, who writes and reads while a node is attacked, at a pace of its own. */
 
-import { sleep } from '../../../bench/harness/process.ts'
-import { errorCode, RawClient, type S3Request } from '../../../bench/harness/s3.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
+import { s3ErrorCode, RawClient, type BenchRequest } from '../../../bench/harness/s3.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { seededBytes } from '../files.ts'
 
@@ -12,11 +12,11 @@ export const SMALL = seededBytes(1, 4_096)
 export const LARGE = seededBytes(2, 1 << 20)
 
 export interface Honest {
-  readonly put: Latencies
-  readonly get: Latencies
+  readonly put: HonestLatencies
+  readonly get: HonestLatencies
 }
 
-export class Latencies {
+export class HonestLatencies {
   readonly tookMs: number[] = []
   readonly failed = new Map<string, number>()
 
@@ -48,14 +48,14 @@ export async function beHonest(
   isOver: () => boolean,
 ): Promise<Honest> {
   const client = new RawClient(endpoint, credentials)
-  const lane = async (requestOf: (time: number) => S3Request): Promise<Latencies> => {
-    const latencies = new Latencies()
+  const lane = async (requestOf: (time: number) => BenchRequest): Promise<HonestLatencies> => {
+    const latencies = new HonestLatencies()
     for (let time = 0; !isOver(); time++) {
       const startedMs = performance.now()
       let failure: string | undefined
       try {
         const reply = await client.send({ ...requestOf(time), timeoutMs: PATIENCE_MS })
-        if (reply.status !== 200) failure = errorCode(reply)
+        if (reply.status !== 200) failure = s3ErrorCode(reply)
       } catch (error) {
         failure = (error as Error).name
       }
@@ -63,7 +63,7 @@ export async function beHonest(
       if (failure !== undefined) {
         latencies.failed.set(failure, (latencies.failed.get(failure) ?? 0) + 1)
       }
-      await sleep(PAUSE_MS)
+      await pauseMs(PAUSE_MS)
     }
     return latencies
   }

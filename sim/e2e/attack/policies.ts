@@ -51,7 +51,7 @@ function stubborn(index: number): string {
 }
 
 /** Policies, actions and resources until the form is as large as one may be. Resolves with the answer. */
-export async function simulate(endpoint: string, user: Credentials): Promise<string> {
+export async function simulatePolicies(endpoint: string, user: Credentials): Promise<string> {
   const parameters: Record<string, string> = {}
   const document = filled(2_000, (index) => ({
     Effect: 'Deny',

@@ -1,6 +1,6 @@
 /** Answers that are asked for and not read. */
 
-import { sleep } from '../../../bench/harness/process.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { Attacker, headOf, tally } from './sockets.ts'
 
@@ -13,7 +13,7 @@ export async function pipelined(
 ): Promise<string> {
   const attacker = new Attacker(endpoint)
   attacker.send(headOf(endpoint, { method: 'GET', bucket, key: 'huge' }, user).repeat(400))
-  await sleep(forMs)
+  await pauseMs(forMs)
   attacker.socket.destroy()
   return '400 sent, none read'
 }
@@ -39,9 +39,9 @@ export async function slowReaders(
   const deadlineMs = performance.now() + 6 * options.forMs
   while (readers.some((reader) => !isDone(reader)) && performance.now() < deadlineMs) {
     for (const { socket } of readers) socket.resume()
-    await sleep(20)
+    await pauseMs(20)
     for (const { socket } of readers) socket.pause()
-    await sleep(roundMs)
+    await pauseMs(roundMs)
   }
   const served = readers.filter(({ receivedBytes }) => receivedBytes >= wanted).length
   for (const { socket } of readers) socket.destroy()

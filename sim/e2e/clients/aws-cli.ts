@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { makeTree, sameFile, sameTree, seededBytes } from '../files.ts'
 import { equal, sameBytes } from '../suite.ts'
 import type { Context, Suite } from '../suite.ts'
@@ -30,7 +30,7 @@ async function runSuite(context: Context): Promise<void> {
   const env = awsEnvironment(context)
   const aws = async (...args: string[]): Promise<string> => {
     const endpoint = ['--endpoint-url', context.nextEndpoint()]
-    return (await run('aws', [...endpoint, ...args], { env, timeoutMs: 300_000 })).stdout
+    return (await runCommand('aws', [...endpoint, ...args], { env, timeoutMs: 300_000 })).stdout
   }
   const json = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse(await aws('s3api', ...args, '--output', 'json')) as Record<string, unknown>

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { makeTree, sameFile, sameTree, seededBytes } from '../files.ts'
 import { equal, sameBytes } from '../suite.ts'
 import type { Context, Suite } from '../suite.ts'
@@ -34,7 +34,7 @@ async function runSuite(context: Context): Promise<void> {
   const rclone = async (...args: string[]): Promise<string> => {
     const env = rcloneEnvironment(context, context.nextEndpoint())
     const retries = ['--retries', '1', '--low-level-retries', '2']
-    return (await run('rclone', [...args, ...retries], { env, timeoutMs: 300_000 })).stdout
+    return (await runCommand('rclone', [...args, ...retries], { env, timeoutMs: 300_000 })).stdout
   }
   const remote = `shoal:${bucket}`
 
@@ -92,7 +92,7 @@ async function runSuite(context: Context): Promise<void> {
   await context.step('rcat of a stream of unknown length', async () => {
     const command = 'head -c 12582912 "$1" | rclone rcat "$2" --retries 1'
     const env = rcloneEnvironment(context, context.nextEndpoint())
-    await run('sh', ['-c', command, 'sh', file, `${remote}/stream`], { env })
+    await runCommand('sh', ['-c', command, 'sh', file, `${remote}/stream`], { env })
     await rclone('copyto', `${remote}/stream`, `${file}.stream`)
     sameBytes(readFileSync(`${file}.stream`), readFileSync(file).subarray(0, 12_582_912), 'stream')
   })

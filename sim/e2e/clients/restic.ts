@@ -2,7 +2,7 @@
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { makeTree, sameTree, seededBytes } from '../files.ts'
 import { equal } from '../suite.ts'
 import type { Context, Suite } from '../suite.ts'
@@ -20,7 +20,7 @@ async function runSuite(context: Context): Promise<void> {
       RESTIC_CACHE_DIR: join(scratch, 'cache'),
     }
     const repository = ['-r', `s3:${context.nextEndpoint()}/${bucket}/repository`]
-    return (await run('restic', [...repository, ...args], { env, timeoutMs: 300_000 })).stdout
+    return (await runCommand('restic', [...repository, ...args], { env, timeoutMs: 300_000 })).stdout
   }
 
   const tree = join(scratch, 'tree')

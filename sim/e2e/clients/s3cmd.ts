@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { makeTree, sameFile, sameTree, seededBytes } from '../files.ts'
 import { equal } from '../suite.ts'
 import type { Context, Suite } from '../suite.ts'
@@ -31,7 +31,7 @@ async function runSuite(context: Context): Promise<void> {
       ].join('\n'),
     )
     const all = ['--config', config, '--no-progress', ...args]
-    return (await run('s3cmd', all, { timeoutMs: 300_000 })).stdout
+    return (await runCommand('s3cmd', all, { timeoutMs: 300_000 })).stdout
   }
   const remote = `s3://${bucket}`
 

@@ -1,11 +1,11 @@
 /** One writer: overwrites, deletes and multipart completions on keys of its own, until it is stopped. */
 
-import { errorCode } from '../../../bench/harness/s3.ts'
-import type { RawClient, S3Reply, S3Request } from '../../../bench/harness/s3.ts'
+import { s3ErrorCode } from '../../../bench/harness/s3.ts'
+import type { RawClient, S3Reply, BenchRequest } from '../../../bench/harness/s3.ts'
 import { seededBytes } from '../files.ts'
 import type { Ledger, Value } from './ledger.ts'
 
-export const bucket = 'crash'
+export const crashBucket = 'crash'
 const keysOfWriter = 6
 const partBytes = 5 << 20
 
@@ -53,24 +53,24 @@ export class Writer {
   async #put(key: string): Promise<void> {
     const value = { seed: drawSeed(), sizeBytes: drawSize() }
     const body = seededBytes(value.seed, value.sizeBytes)
-    await this.#change(key, value, { method: 'PUT', bucket, key, body })
+    await this.#change(key, value, { method: 'PUT', bucket: crashBucket, key, body })
   }
 
   async #delete(key: string): Promise<void> {
-    await this.#change(key, undefined, { method: 'DELETE', bucket, key })
+    await this.#change(key, undefined, { method: 'DELETE', bucket: crashBucket, key })
   }
 
   /** Two parts. Nothing but the completion can change the object. */
   async #multipart(key: string, stopped: () => boolean): Promise<void> {
     const value = { seed: drawSeed(), sizeBytes: partBytes + Math.floor(Math.random() * (1 << 20)) }
     const body = seededBytes(value.seed, value.sizeBytes)
-    const begun = await this.#try({ method: 'POST', bucket, key, query: { uploads: '' } })
+    const begun = await this.#try({ method: 'POST', bucket: crashBucket, key, query: { uploads: '' } })
     const uploadId = /<UploadId>([^<]+)</.exec(begun?.body.toString() ?? '')?.[1]
     if (uploadId === undefined) return
     const tags: string[] = []
     for (const [at, part] of [body.subarray(0, partBytes), body.subarray(partBytes)].entries()) {
       const query = { partNumber: String(at + 1), uploadId }
-      const reply = await this.#try({ method: 'PUT', bucket, key, query, body: part })
+      const reply = await this.#try({ method: 'PUT', bucket: crashBucket, key, query, body: part })
       if (reply?.status !== 200 || stopped()) return
       tags.push(String(reply.headers.etag))
     }
@@ -78,21 +78,21 @@ export class Writer {
       (tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`,
     )
     const xml = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
-    await this.#change(key, value, { method: 'POST', bucket, key, query: { uploadId }, body: xml })
+    await this.#change(key, value, { method: 'POST', bucket: crashBucket, key, query: { uploadId }, body: xml })
   }
 
   /** A reply, or undefined when there was none. */
-  async #try(request: S3Request): Promise<S3Reply | undefined> {
+  async #try(request: BenchRequest): Promise<S3Reply | undefined> {
     try {
       const reply = await this.#client().send({ ...request, timeoutMs: 30_000 })
-      if (reply.status >= 400) this.#count(errorCode(reply))
+      if (reply.status >= 400) this.#count(s3ErrorCode(reply))
       return reply
     } catch {
       return undefined
     }
   }
 
-  async #change(key: string, value: Value, request: S3Request): Promise<void> {
+  async #change(key: string, value: Value, request: BenchRequest): Promise<void> {
     const reply = await this.#try(request)
     const done = reply !== undefined && reply.status < 300 && !isErrorBody(reply)
     if (done) this.#ledger.acknowledge(key, value)

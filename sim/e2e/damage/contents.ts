@@ -1,11 +1,11 @@
 /** Objects of known history, and what may be read of them. */
 
-import { eachLimited, errorCode } from '../../../bench/harness/s3.ts'
+import { eachLimited, s3ErrorCode } from '../../../bench/harness/s3.ts'
 import type { RawClient } from '../../../bench/harness/s3.ts'
 import { Ledger, type Value } from '../crash/ledger.ts'
 import { seededBytes } from '../files.ts'
 
-export const bucket = 'damage'
+export const damageBucket = 'damage'
 const AT_ONCE = 12
 /** Many: each that is refused takes seconds. */
 const READS_AT_ONCE = 300
@@ -24,7 +24,7 @@ function sizeOf(seed: number): number {
   return kind < 9 ? 100_000 + ((seed * 104_729) % 100_000) : (1 << 20) + 300_000
 }
 
-export class Contents {
+export class DamageContents {
   readonly #ledger = new Ledger()
   #seed = 0
   /** Writes that were refused or not answered. */
@@ -49,8 +49,8 @@ export class Contents {
   async #change(client: RawClient, key: string, value: Value): Promise<void> {
     const request =
       value === undefined
-        ? ({ method: 'DELETE', bucket, key } as const)
-        : ({ method: 'PUT', bucket, key, body: seededBytes(value.seed, value.sizeBytes) } as const)
+        ? ({ method: 'DELETE', bucket: damageBucket, key } as const)
+        : ({ method: 'PUT', bucket: damageBucket, key, body: seededBytes(value.seed, value.sizeBytes) } as const)
     const reply = await client.send({ ...request, timeoutMs: 30_000 }).catch(() => undefined)
     if (reply !== undefined && reply.status < 300) {
       this.#ledger.acknowledge(key, value)
@@ -58,7 +58,7 @@ export class Contents {
     }
     this.unknown++
     if (reply === undefined || reply.status >= 500) this.#ledger.leaveUnknown(key, value)
-    else throw new Error(`${key}: ${reply.status} ${errorCode(reply)}`)
+    else throw new Error(`${key}: ${reply.status} ${s3ErrorCode(reply)}`)
   }
 
   /** Every key through every gateway, one after the other: the ledger takes its reads for a line. */
@@ -69,12 +69,12 @@ export class Contents {
     const { keys } = this.#ledger
     const checkOne = async (client: RawClient, key: string): Promise<void> => {
       const reply = await client
-        .send({ method: 'GET', bucket, key, timeoutMs: 30_000 })
+        .send({ method: 'GET', bucket: damageBucket, key, timeoutMs: 30_000 })
         .catch((error: unknown) => String(error))
       if (typeof reply !== 'string' && (reply.status === 200 || reply.status === 404)) {
         try {
-          if (reply.status === 404 && errorCode(reply) !== 'NoSuchKey') {
-            throw new Error(`${key}: ${errorCode(reply)}`)
+          if (reply.status === 404 && s3ErrorCode(reply) !== 'NoSuchKey') {
+            throw new Error(`${key}: ${s3ErrorCode(reply)}`)
           }
           this.#ledger.settle(key, reply.status === 200 ? reply.body : undefined)
           right++

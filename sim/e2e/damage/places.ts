@@ -18,7 +18,7 @@ import { NODE_FILE } from '../../../node/process/node-record.ts'
 /** A packed block has at most this; larger ones have a record that is not read in one go. */
 const PACKED_MAX = 64 << 10
 
-export interface Found {
+export interface FoundPlace {
   readonly path: string
   readonly segment: number
   readonly offset: number
@@ -26,7 +26,7 @@ export interface Found {
 }
 
 export interface Segments {
-  readonly records: readonly Found[]
+  readonly records: readonly FoundPlace[]
   /** Footers with hints. */
   readonly footers: readonly { readonly path: string; readonly offset: number }[]
   /** Paths, oldest first. */
@@ -41,7 +41,7 @@ export async function segmentsOf(directory: string): Promise<Segments> {
   const numbers = (await disk.list(LOG_DIRECTORY))
     .flatMap((name) => segmentOfName(name) ?? [])
     .sort((a, b) => a - b)
-  const records: Found[] = []
+  const records: FoundPlace[] = []
   const footers: { path: string; offset: number }[] = []
   const paths: string[] = []
   for (const segment of numbers) {
@@ -64,7 +64,7 @@ export async function segmentsOf(directory: string): Promise<Segments> {
   return { records, footers, paths }
 }
 
-export function flip(path: string, offset: number): void {
+export function flipByte(path: string, offset: number): void {
   const file = openSync(path, 'r+')
   const byte = Buffer.alloc(1)
   readSync(file, byte, 0, 1, offset)
@@ -73,45 +73,45 @@ export function flip(path: string, offset: number): void {
   closeSync(file)
 }
 
-const headerOf = ({ offset }: Found): number => offset + 20
-const bodyOf = ({ offset, header }: Found): number =>
+const headerOf = ({ offset }: FoundPlace): number => offset + 20
+const bodyOf = ({ offset, header }: FoundPlace): number =>
   offset + RECORD_HEADER_BYTES + header.key.length + Math.floor(Math.random() * header.bodyBytes)
-const payloadOf = ({ offset, header }: Found): number =>
+const payloadOf = ({ offset, header }: FoundPlace): number =>
   offset +
   recordMetaBytes(header.key.length, header.bodyBytes) +
   Math.floor(Math.random() * header.payloadBytes)
 
 /** The result says what was damaged; undefined: there is nothing of the kind. */
-export type Place = (directory: string) => Promise<string | undefined>
+export type DamagePlace = (directory: string) => Promise<string | undefined>
 
 function records(
   count: number,
-  isOne: (found: Found) => boolean,
-  where: (found: Found) => number,
-): Place {
+  isOne: (found: FoundPlace) => boolean,
+  where: (found: FoundPlace) => number,
+): DamagePlace {
   return async (directory) => {
     const all = (await segmentsOf(directory)).records.filter(isOne)
     const some = all.sort(() => Math.random() - 0.5).slice(0, count)
-    for (const found of some) flip(found.path, where(found))
+    for (const found of some) flipByte(found.path, where(found))
     return some.length === 0 ? undefined : `${some.length} of ${all.length}`
   }
 }
 
 const isOf =
   (type: number) =>
-  ({ header }: Found): boolean =>
+  ({ header }: FoundPlace): boolean =>
     header.type === type
 
-function file(name: string): Place {
+function file(name: string): DamagePlace {
   return (directory) => {
     const path = join(directory, name)
     if (!existsSync(path)) return Promise.resolve(undefined)
-    flip(path, 40)
+    flipByte(path, 40)
     return Promise.resolve(name)
   }
 }
 
-export const PLACES: Readonly<Record<string, Place>> = {
+export const PLACES: Readonly<Record<string, DamagePlace>> = {
   'record headers': records(5, ({ header }) => header.type !== RECORD.compacted, headerOf),
   registers: records(5, isOf(RECORD.register), bodyOf),
   marks: records(99, isOf(RECORD.mark), bodyOf),
@@ -131,7 +131,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
   ),
   hints: async (directory) => {
     const { footers } = await segmentsOf(directory)
-    for (const { path, offset } of footers) flip(path, offset + 200)
+    for (const { path, offset } of footers) flipByte(path, offset + 200)
     return footers.length === 0 ? undefined : `${footers.length} footers`
   },
   'node.json': file(NODE_FILE),
@@ -146,7 +146,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
   'the last batch': async (directory) => {
     const last = (await segmentsOf(directory)).records.at(-1)
     if (last === undefined) return undefined
-    flip(last.path, headerOf(last))
+    flipByte(last.path, headerOf(last))
     return `at ${last.offset} of segment ${last.segment}`
   },
 }

@@ -1,12 +1,12 @@
 /** Makes members come and go among faults, by the documented commands. Each change must end once no fault is left. */
 
-import { sleep } from '../../../bench/harness/process.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import { RawClient } from '../../../bench/harness/s3.ts'
 import type { LayoutChange, LayoutTable } from '../../../gateway/port/layout.ts'
 import { isAtRest } from '../growth/layout-seen.ts'
 import type { Fleet } from './fleet.ts'
 import type { Injector } from './injector.ts'
-import type { ChangeKind, PlannedChange } from './schedule.ts'
+import type { ScheduledChangeKind, ScheduledChange } from './schedule.ts'
 
 const POLL_MS = 500
 const MIB = 1 << 20
@@ -20,7 +20,7 @@ export interface ChangesOptions {
   readonly say: (line: string) => void
 }
 
-export interface ChangeCounts {
+export interface RealChangeCounts {
   begun: number
   refused: number
   givenUp: number
@@ -29,12 +29,12 @@ export interface ChangeCounts {
   calmed: number
 }
 
-export class Changes {
+export class RealChanges {
   readonly #fleet: Fleet
   readonly #injector: Injector
   readonly #clients: RawClient[]
   readonly #options: ChangesOptions
-  readonly counts = new Map<ChangeKind, ChangeCounts>()
+  readonly counts = new Map<ScheduledChangeKind, RealChangeCounts>()
   /** Why something was refused, and how often. */
   readonly refusals = new Map<string, number>()
   #turn = 0
@@ -54,7 +54,7 @@ export class Changes {
   }
 
   /** Makes one change. Rejects when it does not end. */
-  async make(planned: PlannedChange): Promise<void> {
+  async make(planned: ScheduledChange): Promise<void> {
     const { kind } = planned
     const startedMs = performance.now()
     const counts = this.#countsOf(kind)
@@ -125,7 +125,7 @@ export class Changes {
     }
   }
 
-  async #join(counts: ChangeCounts, replaced?: string): Promise<void> {
+  async #join(counts: RealChangeCounts, replaced?: string): Promise<void> {
     const what = replaced === undefined ? 'a node joins' : `a node takes the place of ${replaced}`
     const token = await this.#eventually('a token', () =>
       this.#fleet.admin(this.#through()).issueToken(),
@@ -141,7 +141,7 @@ export class Changes {
     this.#clients.push(new RawClient(this.#fleet.endpoint(number), this.#fleet.credentials))
   }
 
-  async #set(counts: ChangeCounts, planned: PlannedChange): Promise<void> {
+  async #set(counts: RealChangeCounts, planned: ScheduledChange): Promise<void> {
     const name = `n${this.#pick(planned)}`
     const before = await this.#eventually('the layout', async () => {
       const layout = await this.#fleet.layout()
@@ -164,7 +164,7 @@ export class Changes {
 
   /** Asks for the change, and asks again when it was refused or given up, until the layout shows it. */
   async #ask(
-    counts: ChangeCounts,
+    counts: RealChangeCounts,
     change: LayoutChange,
     isMade: (layout: LayoutTable) => boolean,
   ): Promise<void> {
@@ -194,7 +194,7 @@ export class Changes {
   }
 
   /** Loses a node for good, once `status` permits that. Returns its name. */
-  async #loseOne(planned: PlannedChange): Promise<string> {
+  async #loseOne(planned: ScheduledChange): Promise<string> {
     await this.untilSafe(`before ${planned.kind}`)
     const number = this.#pick(planned)
     this.#options.say(`n${number} is lost for good`)
@@ -204,7 +204,7 @@ export class Changes {
     return `n${number}`
   }
 
-  #pick({ pick }: PlannedChange): number {
+  #pick({ pick }: ScheduledChange): number {
     const { staying } = this.#fleet
     const number = staying[Math.floor(pick * staying.length)]
     if (number === undefined) throw new Error('nobody stays')
@@ -224,7 +224,7 @@ export class Changes {
     if (at >= 0) this.#clients.splice(at, 1)
   }
 
-  #countsOf(kind: ChangeKind): ChangeCounts {
+  #countsOf(kind: ScheduledChangeKind): RealChangeCounts {
     let counts = this.counts.get(kind)
     if (counts === undefined) {
       counts = nothingCounted()
@@ -234,7 +234,7 @@ export class Changes {
     return counts
   }
 
-  #present: ChangeCounts | undefined
+  #present: RealChangeCounts | undefined
 
   /** Polls until there is a result. After `roughMs` everything is mended; `calmMs` later it throws. */
   async #eventually<T>(
@@ -265,12 +265,12 @@ export class Changes {
         const seconds = this.#options.calmMs / 1_000
         throw new Error(`${what}: not within ${seconds} s of calm: ${last}\n${layout}`)
       }
-      await sleep(POLL_MS)
+      await pauseMs(POLL_MS)
     }
   }
 }
 
-function nothingCounted(): ChangeCounts {
+function nothingCounted(): RealChangeCounts {
   return { begun: 0, refused: 0, givenUp: 0, completed: 0, calmed: 0 }
 }
 

@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import type { Guard } from './guard.ts'
 
 export class Disks {
@@ -42,9 +42,9 @@ export class Disks {
     if (this.refusal === undefined) {
       const image = `${path}.img`
       this.#guard.tell({ undo: ['umount', '-l', path] })
-      await run('truncate', ['-s', `${this.#sizeMib}M`, image])
-      await run('mkfs.ext4', ['-q', '-m', '0', image])
-      await run('mount', ['-o', 'loop', image, path])
+      await runCommand('truncate', ['-s', `${this.#sizeMib}M`, image])
+      await runCommand('mkfs.ext4', ['-q', '-m', '0', image])
+      await runCommand('mount', ['-o', 'loop', image, path])
     }
     mkdirSync(this.dir(node), { mode: 0o700 })
   }
@@ -53,7 +53,7 @@ export class Disks {
   async remove(node: number): Promise<void> {
     const path = this.#path(node)
     if (!existsSync(path)) return
-    if (this.refusal === undefined) await run('umount', ['-l', path], { okCodes: [0, 1, 32] })
+    if (this.refusal === undefined) await runCommand('umount', ['-l', path], { okCodes: [0, 1, 32] })
     rmSync(path, { recursive: true, force: true })
     rmSync(`${path}.img`, { force: true })
   }
@@ -65,7 +65,7 @@ export class Disks {
     for (let sizeBytes = bavail * bsize, i = 0; sizeBytes >= bsize; i++) {
       const filler = join(path, `filler-${i}`)
       const asked = ['-l', String(sizeBytes), filler]
-      const { code } = await run('fallocate', asked, { okCodes: [0, 1] })
+      const { code } = await runCommand('fallocate', asked, { okCodes: [0, 1] })
       if (code === 0) continue
       rmSync(filler, { force: true })
       sizeBytes = Math.floor(sizeBytes / 2)
@@ -74,7 +74,7 @@ export class Disks {
 
   async empty(node: number): Promise<void> {
     const path = this.#path(node)
-    await run('find', [path, '-maxdepth', '1', '-name', 'filler-*', '-delete'])
+    await runCommand('find', [path, '-maxdepth', '1', '-name', 'filler-*', '-delete'])
   }
 
   #path(node: number): string {

@@ -15,7 +15,7 @@ import '../../../node/cli/threads.ts'
 import { runCommandLine } from '../../../node/cli/program.ts'
 
 /** Peer ports are `firstPort` + 10 i for i < `count`. */
-export interface Wires {
+export interface EntryWires {
   readonly firstPort: number
   readonly count: number
   readonly relayPort: number
@@ -24,7 +24,7 @@ export interface Wires {
 const { FAULTS_CLOCK, FAULTS_DOOR, FAULTS_WIRES } = process.env
 if (FAULTS_CLOCK !== undefined) shiftClock(FAULTS_CLOCK)
 if (FAULTS_DOOR !== undefined) openDoor(FAULTS_DOOR)
-if (FAULTS_WIRES !== undefined) takeWires(JSON.parse(FAULTS_WIRES) as Wires)
+if (FAULTS_WIRES !== undefined) takeWires(JSON.parse(FAULTS_WIRES) as EntryWires)
 
 process.exit(await runCommandLine(process.argv.slice(2), import.meta.filename))
 
@@ -60,7 +60,7 @@ function openDoor(path: string): void {
   server.listen(path).unref()
 }
 
-function takeWires({ firstPort, count, relayPort }: Wires): void {
+function takeWires({ firstPort, count, relayPort }: EntryWires): void {
   const real = net.connect
   const wired = (options: NetConnectOpts, ...more: []): Socket => {
     const port = 'port' in options ? options.port : 0

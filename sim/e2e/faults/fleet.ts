@@ -3,15 +3,15 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Child, signalGroup, sleep } from '../../../bench/harness/process.ts'
-import { checkout, readCredentials, readyLines } from '../../../bench/harness/shoal.ts'
+import { Child, signalGroup, pauseMs } from '../../../bench/harness/process.ts'
+import { checkout, credentialsOf, readyNodesOf } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import type { LayoutTable } from '../../../gateway/port/layout.ts'
 import { AdminClient } from '../../../node/cli/admin-client.ts'
 import { HAS_LEFT } from '../growth/members.ts'
 import type { Disks } from './disks.ts'
 import type { Guard } from './guard.ts'
-import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
+import { NETWORK_PLACES_MAX, type FaultNetwork, type NetworkPlace } from './network.ts'
 
 const ENTRY = fileURLToPath(new URL('./entry.ts', import.meta.url))
 const FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=1024', '--no-warnings']
@@ -21,7 +21,7 @@ const ADMIN_MS = 10_000
 interface FleetNode {
   readonly number: number
   readonly place: number
-  readonly where: Place
+  readonly where: NetworkPlace
   /** The flags with which it joins. */
   readonly joining: readonly string[]
   child: Child
@@ -62,7 +62,7 @@ export class Fleet {
   async found(readyMs: number): Promise<void> {
     const node = await this.#add([])
     await this.ready(node.number, readyMs)
-    this.#credentials = readCredentials(this.#parts.disks.dir(node.number))
+    this.#credentials = credentialsOf(this.#parts.disks.dir(node.number))
   }
 
   get credentials(): Credentials {
@@ -143,7 +143,7 @@ export class Fleet {
         throw new Error(`n${number} is not ready after ${timeoutMs} ms\n${this.tail(number)}`)
       }
       await this.revive()
-      await sleep(POLL_MS)
+      await pauseMs(POLL_MS)
     }
   }
 
@@ -236,8 +236,8 @@ export class Fleet {
   async #add(joining: readonly string[]): Promise<FleetNode> {
     const number = this.#count++
     const taken = new Set([...this.#nodes.values()].map(({ place }) => place))
-    let place = number % PLACES_MAX
-    while (taken.has(place)) place = (place + 1) % PLACES_MAX
+    let place = number % NETWORK_PLACES_MAX
+    while (taken.has(place)) place = (place + 1) % NETWORK_PLACES_MAX
     await this.#parts.disks.add(number)
     writeFileSync(this.#clockFile(number), '0')
     const where = await this.#parts.network.add(place)
@@ -256,7 +256,7 @@ export class Fleet {
     return node
   }
 
-  #spawn(number: number, where: Place, joining: readonly string[]): Child {
+  #spawn(number: number, where: NetworkPlace, joining: readonly string[]): Child {
     const data = this.#parts.disks.dir(number)
     const args = ['start', '--data', data, '--s3', where.s3, '--admin', where.admin]
       .concat(['--listen', where.listen, '--name', `n${number}`])
@@ -281,7 +281,7 @@ export class Fleet {
   /** Its id when the running process is ready. */
   #readyId(node: FleetNode): string | undefined {
     if (node.isKilled || node.child.exitCode !== undefined) return undefined
-    const id = readyLines(node.child.output)[0]?.node
+    const id = readyNodesOf(node.child.output)[0]?.node
     node.id ??= id
     return id
   }
@@ -289,5 +289,5 @@ export class Fleet {
 
 /** Undefined when the promise fails, or takes longer. */
 async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
-  return Promise.race([promise.catch(() => undefined), sleep(timeoutMs).then(() => undefined)])
+  return Promise.race([promise.catch(() => undefined), pauseMs(timeoutMs).then(() => undefined)])
 }

@@ -2,14 +2,14 @@
 
 import type { Fleet } from './fleet.ts'
 import type { FaultNetwork } from './network.ts'
-import { faultLine, plannedFaults, type FaultKind, type PlannedFault } from './schedule.ts'
+import { faultLine, plannedFaults, type ScheduledFaultKind, type PlannedFault } from './schedule.ts'
 
 /** One way, so 100 ms there and back. */
 const DELAY_MS = 50
 
 export interface InjectorOptions {
   readonly seed: number
-  readonly kinds: readonly FaultKind[]
+  readonly kinds: readonly ScheduledFaultKind[]
   /** Number of faults at the same time. */
   readonly lanes: number
   /** Prints a line of what happens. */
@@ -25,7 +25,7 @@ export class Injector {
   readonly #fleet: Fleet
   readonly #network: FaultNetwork
   readonly #options: InjectorOptions
-  readonly counts = new Map<FaultKind, number>()
+  readonly counts = new Map<ScheduledFaultKind, number>()
   /** Nodes with a fault. */
   readonly #busy = new Set<number>()
   readonly #cuts = new Set<Cut>()

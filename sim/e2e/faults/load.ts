@@ -1,9 +1,9 @@
 /** What clients do among the faults: histories for checker B, and objects whose bytes are checked in the end. */
 
-import { eachLimited, errorCode, type RawClient } from '../../../bench/harness/s3.ts'
-import { sleep } from '../../../bench/harness/process.ts'
+import { eachLimited, s3ErrorCode, type RawClient } from '../../../bench/harness/s3.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import { seededBytes } from '../files.ts'
-import { Contents } from '../growth/contents.ts'
+import { GrowthContents } from '../growth/contents.ts'
 import { judge } from '../history/judge.ts'
 import { Workloads } from '../history/workloads.ts'
 
@@ -11,10 +11,10 @@ const BUCKET = 'written'
 const SEED = 20_000_000
 const READ_TRIES = 20
 
-export class Load {
+export class ClientLoad {
   /** Clients of the nodes that are there; changes while it runs. */
   readonly clients: RawClient[]
-  readonly #contents: Contents
+  readonly #contents: GrowthContents
   readonly #workloads: Workloads
   readonly #lanes: Promise<void>[] = []
   /** Numbers of objects that were acknowledged among faults. */
@@ -25,7 +25,7 @@ export class Load {
   constructor(clients: RawClient[], objects: number) {
     this.clients = clients
     this.#workloads = new Workloads(clients)
-    this.#contents = new Contents({
+    this.#contents = new GrowthContents({
       objects,
       large: Math.floor(objects / 200),
       versioned: Math.ceil(objects / 20),
@@ -80,7 +80,7 @@ export class Load {
         ?.send({ ...put, body: bodyOf(number), timeoutMs: 20_000 })
         .catch(() => undefined)
       if (reply?.status === 200) this.#written.push(number)
-      await sleep(30)
+      await pauseMs(30)
     }
   }
 
@@ -93,8 +93,8 @@ export class Load {
       if (reply?.status === 200) {
         return reply.body.equals(bodyOf(number)) ? undefined : `${get.key}: wrong bytes`
       }
-      if (reply !== undefined) last = errorCode(reply)
-      await sleep(500)
+      if (reply !== undefined) last = s3ErrorCode(reply)
+      await pauseMs(500)
     }
     return `${get.key} was acknowledged: ${last}`
   }

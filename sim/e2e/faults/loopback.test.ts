@@ -2,17 +2,17 @@
 
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, it } from 'vitest'
-import type { Wires } from './entry.ts'
+import type { EntryWires } from './entry.ts'
 import { LoopbackNetwork } from './loopback.ts'
-import type { Place } from './network.ts'
+import type { NetworkPlace } from './network.ts'
 
-function portOf({ listen }: Place): number {
+function portOf({ listen }: NetworkPlace): number {
   return Number(listen.split('/').at(-1))
 }
 
 /** What entry.ts does when its node connects to the other one. */
-function dial(from: Place, to: Place): Socket {
-  const { relayPort } = JSON.parse(from.env['FAULTS_WIRES'] ?? '') as Wires
+function dial(from: NetworkPlace, to: NetworkPlace): Socket {
+  const { relayPort } = JSON.parse(from.env['FAULTS_WIRES'] ?? '') as EntryWires
   const socket = connect(relayPort, '127.0.0.1')
   socket.write(`${portOf(to)}\n`)
   return socket

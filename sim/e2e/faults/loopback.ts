@@ -6,8 +6,8 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { freeBasePort } from '../../../node/testing/free-ports.ts'
 import { carry } from '../wan/relay.ts'
-import type { Wires } from './entry.ts'
-import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
+import type { EntryWires } from './entry.ts'
+import { NETWORK_PLACES_MAX, type FaultNetwork, type NetworkPlace } from './network.ts'
 import { Directions } from './directions.ts'
 
 export class LoopbackNetwork implements FaultNetwork {
@@ -21,10 +21,10 @@ export class LoopbackNetwork implements FaultNetwork {
   }
 
   static async create(): Promise<LoopbackNetwork> {
-    return new LoopbackNetwork(await freeBasePort(PLACES_MAX))
+    return new LoopbackNetwork(await freeBasePort(NETWORK_PLACES_MAX))
   }
 
-  async add(place: number): Promise<Place> {
+  async add(place: number): Promise<NetworkPlace> {
     const port = this.#basePort + 10 * place
     const relay = createServer((near) => this.#connected(near, place))
     this.#relays.set(place, relay)
@@ -32,9 +32,9 @@ export class LoopbackNetwork implements FaultNetwork {
       relay.once('error', reject)
       relay.listen(0, '127.0.0.1', resolve)
     })
-    const wires: Wires = {
+    const wires: EntryWires = {
       firstPort: this.#basePort + 2,
-      count: PLACES_MAX,
+      count: NETWORK_PLACES_MAX,
       relayPort: (relay.address() as AddressInfo).port,
     }
     return {

@@ -1,9 +1,9 @@
 /** Where the nodes of a disturbed cluster run, and the wires between them. A place is a number from 0 on. */
 
 /** Most nodes at once, in either kind of network. */
-export const PLACES_MAX = 40
+export const NETWORK_PLACES_MAX = 40
 
-export interface Place {
+export interface NetworkPlace {
   /** Words in front of a command that run it at this place. */
   readonly prefix: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -19,7 +19,7 @@ export interface Place {
 export interface FaultNetwork {
   /** What the network consists of, for people. */
   readonly title: string
-  add(place: number): Promise<Place>
+  add(place: number): Promise<NetworkPlace>
   remove(place: number): Promise<void>
   /** What `from` sends no longer arrives at `to`. */
   cut(from: number, to: number): Promise<void>

@@ -11,10 +11,10 @@ export const FAULT_KINDS = [
   'clock',
   'disk-full',
 ] as const
-export type FaultKind = (typeof FAULT_KINDS)[number]
+export type ScheduledFaultKind = (typeof FAULT_KINDS)[number]
 
 export interface PlannedFault {
-  readonly kind: FaultKind
+  readonly kind: ScheduledFaultKind
   /** Milliseconds after the end of the fault before it in the same lane. */
   readonly afterMs: number
   readonly lastsMs: number
@@ -27,7 +27,7 @@ export interface PlannedFault {
 }
 
 /** Shortest and longest duration of each fault, seconds. */
-const LASTS: Readonly<Record<FaultKind, readonly [number, number]>> = {
+const LASTS: Readonly<Record<ScheduledFaultKind, readonly [number, number]>> = {
   kill: [0.2, 8],
   pause: [1, 20],
   cut: [1, 20],
@@ -41,7 +41,7 @@ const LASTS: Readonly<Record<FaultKind, readonly [number, number]>> = {
 export function* plannedFaults(
   seed: number,
   lane: number,
-  kinds: readonly FaultKind[],
+  kinds: readonly ScheduledFaultKind[],
 ): Generator<PlannedFault, never> {
   const random = seededRandom(seed * 7_919 + lane)
   for (;;) {
@@ -59,10 +59,10 @@ export function* plannedFaults(
 }
 
 export const CHANGE_KINDS = ['join', 'drain', 'replace', 'remove', 'zone', 'capacity'] as const
-export type ChangeKind = (typeof CHANGE_KINDS)[number]
+export type ScheduledChangeKind = (typeof CHANGE_KINDS)[number]
 
-export interface PlannedChange {
-  readonly kind: ChangeKind
+export interface ScheduledChange {
+  readonly kind: ScheduledChangeKind
   /** In [0, 1): picks a node. */
   readonly pick: number
   /** Begins while blocks of the change before still move. A disk is never lost before `status` permits it. */
@@ -77,12 +77,12 @@ export interface PlannedChange {
  */
 export function* plannedChanges(
   seed: number,
-  kinds: readonly ChangeKind[],
+  kinds: readonly ScheduledChangeKind[],
   most: number,
-): Generator<PlannedChange, never> {
+): Generator<ScheduledChange, never> {
   const random = seededRandom(seed * 104_729 + 17)
   let size = 3
-  let last: ChangeKind | undefined
+  let last: ScheduledChangeKind | undefined
   for (;;) {
     const possible = kinds.filter((kind) => {
       if (kind === 'join') return size < most
@@ -109,7 +109,7 @@ export function faultLine({ kind, afterMs, lastsMs, pick, ...more }: PlannedFaul
   return `+${seconds(afterMs)} s ${kind}${detail} for ${seconds(lastsMs)} s (${pick.toFixed(2)})`
 }
 
-export function changeLine({ kind, isEarly, size, pick }: PlannedChange): string {
+export function changeLine({ kind, isEarly, size, pick }: ScheduledChange): string {
   return `${kind}${isEarly ? ' early' : ''} -> ${size} (${pick.toFixed(2)})`
 }
 

@@ -9,14 +9,14 @@
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { ADMIN_PORT, PEER_PORT, S3_PORT } from '../wan/hosts.ts'
 import { carry } from '../wan/relay.ts'
 import { SwitchedHosts } from '../wan/switch.ts'
 import { Directions } from './directions.ts'
 import { doorTo } from './door.ts'
 import type { Guard } from './guard.ts'
-import { PLACES_MAX, type FaultNetwork, type Place } from './network.ts'
+import { NETWORK_PLACES_MAX, type FaultNetwork, type NetworkPlace } from './network.ts'
 
 const RELAY_PORT = 7_100
 /** Last byte of the address from which relays for place 0 connect. */
@@ -71,16 +71,16 @@ export class SwitchedNetwork implements FaultNetwork {
     return new SwitchedNetwork(hosts, parts)
   }
 
-  async add(place: number): Promise<Place> {
+  async add(place: number): Promise<NetworkPlace> {
     await this.#addHost(place)
     const namespace = this.#hosts.namespace(place)
     const servers: Server[] = []
     this.#servers.set(place, servers)
     if (this.#directions !== undefined) {
       const alias = `${this.#relayAddress(place)}/24`
-      await run('ip', ['addr', 'add', alias, 'dev', `${this.#tag}-br`])
+      await runCommand('ip', ['addr', 'add', alias, 'dev', `${this.#tag}-br`])
       const rules = ['add chain ip shoal output { type nat hook output priority -100; }']
-      for (let to = 0; to < PLACES_MAX; to++) {
+      for (let to = 0; to < NETWORK_PLACES_MAX; to++) {
         if (to === place) continue
         const which = `ip daddr ${this.#hosts.address(to)} tcp dport ${PEER_PORT}`
         const port = relayPort(place, to)
@@ -112,7 +112,7 @@ export class SwitchedNetwork implements FaultNetwork {
     await this.#hosts.removeHost(place)
     if (this.#directions === undefined) return
     const alias = `${this.#relayAddress(place)}/24`
-    await run('ip', ['addr', 'del', alias, 'dev', `${this.#tag}-br`])
+    await runCommand('ip', ['addr', 'del', alias, 'dev', `${this.#tag}-br`])
   }
 
   async cut(from: number, to: number): Promise<void> {
@@ -174,7 +174,7 @@ export class SwitchedNetwork implements FaultNetwork {
 }
 
 function relayPort(from: number, to: number): number {
-  return RELAY_PORT + from * PLACES_MAX + to
+  return RELAY_PORT + from * NETWORK_PLACES_MAX + to
 }
 
 /** The host's end of its cable (wan/switch.ts). */
@@ -183,7 +183,7 @@ function deviceOf(tag: string, place: number): string {
 }
 
 function tc(namespace: string, ...args: string[]): Promise<unknown> {
-  return run('ip', ['netns', 'exec', namespace, 'tc', 'qdisc', ...args])
+  return runCommand('ip', ['netns', 'exec', namespace, 'tc', 'qdisc', ...args])
 }
 
 async function hasNetem(tag: string, namespace: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** The AWS SDK for Go v2 and minio-go, in one program. */
 
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { foreignSuite } from './suite.ts'
 
 /** Go compiles some 2,000 files of the SDK the first time. */
@@ -12,7 +12,7 @@ export const go = foreignSuite('go', {
   toolchain: ['go'],
   prepare: async (sources, cache) => {
     const build = ['build', '-o', join(cache, 'clients'), '.']
-    await run('go', build, { cwd: sources, timeoutMs: BUILD_TIMEOUT_MS })
+    await runCommand('go', build, { cwd: sources, timeoutMs: BUILD_TIMEOUT_MS })
   },
   command: (_, cache) => [join(cache, 'clients')],
 })

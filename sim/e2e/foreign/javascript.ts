@@ -2,7 +2,7 @@
 
 import { copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { foreignSuite } from './suite.ts'
 
 const INSTALL = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
@@ -13,7 +13,7 @@ export const javascript = foreignSuite('javascript', {
   prepare: async (sources, cache) => {
     // The program must lie beside its libraries.
     for (const name of readdirSync(sources)) copyFileSync(join(sources, name), join(cache, name))
-    await run('npm', [...INSTALL, '--silent'], { cwd: cache, timeoutMs: 240_000 })
+    await runCommand('npm', [...INSTALL, '--silent'], { cwd: cache, timeoutMs: 240_000 })
   },
   command: (_, cache) => [process.execPath, join(cache, 'main.mjs')],
 })

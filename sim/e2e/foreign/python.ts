@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 import { foreignSuite } from './suite.ts'
 
 export const python = foreignSuite('python', {
@@ -11,10 +11,10 @@ export const python = foreignSuite('python', {
   prepare: async (sources, cache) => {
     const environment = join(cache, 'environment')
     const pip = join(environment, 'bin', 'pip')
-    if (!existsSync(pip)) await run('python3', ['-m', 'venv', environment])
+    if (!existsSync(pip)) await runCommand('python3', ['-m', 'venv', environment])
     const wanted = ['--requirement', join(sources, 'requirements.txt')]
     const quiet = ['--quiet', '--disable-pip-version-check']
-    await run(pip, ['install', ...quiet, ...wanted], { timeoutMs: 180_000 })
+    await runCommand(pip, ['install', ...quiet, ...wanted], { timeoutMs: 180_000 })
   },
   command: (sources, cache) => [
     join(cache, 'environment', 'bin', 'python'),

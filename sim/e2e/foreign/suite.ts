@@ -9,7 +9,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { run, which } from '../../../bench/harness/process.ts'
+import { runCommand, which } from '../../../bench/harness/process.ts'
 import type { Context, Suite } from '../suite.ts'
 
 export interface ForeignProgram {
@@ -52,7 +52,7 @@ async function runProgram(
   cache: string,
 ): Promise<void> {
   const [command, ...args] = program.command(sources, cache)
-  const { stdout, stderr, code } = await run(command, args, {
+  const { stdout, stderr, code } = await runCommand(command, args, {
     cwd: cache,
     timeoutMs: RUN_TIMEOUT_MS,
     okCodes: [0, 1],

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { eachLimited, errorCode, type RawClient } from '../../../bench/harness/s3.ts'
+import { eachLimited, s3ErrorCode, type RawClient } from '../../../bench/harness/s3.ts'
 import { seededBytes } from '../files.ts'
 
 export const STILL = 'still'
@@ -28,7 +28,7 @@ interface Upload {
   readonly etags: string[]
 }
 
-export class Contents {
+export class GrowthContents {
   readonly #extent: Extent
   readonly #uploads: Upload[] = []
   readonly #versions = new Map<string, { id: string; seed: number }[]>()
@@ -198,7 +198,7 @@ export class Contents {
         return
       }
       if (attempt === 20) {
-        faults.push(`${name}: ${reply === undefined ? 'no answer' : errorCode(reply)}`)
+        faults.push(`${name}: ${reply === undefined ? 'no answer' : s3ErrorCode(reply)}`)
         return
       }
       await new Promise((resolve) => void setTimeout(resolve, 500))

@@ -13,20 +13,20 @@ const BLOCK = 'b'.charCodeAt(0)
 /** Least size of header, key and owner in a block's record, which are no data. */
 const RECORD_BYTES = 160
 
-export interface Row {
+export interface HeldRow {
   readonly partition: number
   readonly bytes: number
 }
 
-export interface Held {
+export interface HeldBlocks {
   /** By key. */
-  readonly registers: ReadonlyMap<string, Row>
-  readonly blocks: ReadonlyMap<string, Row>
+  readonly registers: ReadonlyMap<string, HeldRow>
+  readonly blocks: ReadonlyMap<string, HeldRow>
 }
 
-export async function heldBy(dataDir: string): Promise<Held> {
-  const registers = new Map<string, Row>()
-  const blocks = new Map<string, Row>()
+export async function heldBy(dataDir: string): Promise<HeldBlocks> {
+  const registers = new Map<string, HeldRow>()
+  const blocks = new Map<string, HeldRow>()
   await eachIndexRow(dataDir, (key, value) => {
     if (key[0] !== REGISTER && key[0] !== BLOCK) return
     const partition = key[1]! * 256 + key[2]!
@@ -49,10 +49,10 @@ export function layoutIn(dataDir: string): LayoutView {
 export function leftOvers(
   view: LayoutView,
   node: string,
-  { registers, blocks }: Held,
+  { registers, blocks }: HeldBlocks,
 ): { registers: number; blocks: number; blockBytes: number } {
   const own = new Set(view.partitionsOf(nodeId(node)))
-  const strange = (rows: ReadonlyMap<string, Row>): Row[] =>
+  const strange = (rows: ReadonlyMap<string, HeldRow>): HeldRow[] =>
     [...rows.values()].filter(({ partition }) => !own.has(partition))
   const foreign = strange(blocks)
   return {
@@ -63,8 +63,8 @@ export function leftOvers(
 }
 
 /** Blocks that some node has and one of their holders lacks. */
-export function thinBlocks(view: LayoutView, held: ReadonlyMap<string, Held>): number {
-  const all = new Map<string, Row>()
+export function heldThinly(view: LayoutView, held: ReadonlyMap<string, HeldBlocks>): number {
+  const all = new Map<string, HeldRow>()
   for (const { blocks } of held.values()) for (const [key, row] of blocks) all.set(key, row)
   let thin = 0
   for (const [key, { partition }] of all) {
@@ -79,10 +79,10 @@ export function thinBlocks(view: LayoutView, held: ReadonlyMap<string, Held>): n
 /** The least that a change has to move, by what really lay in the cluster. */
 export class LeastBytes {
   /** One copy of each row, by key. */
-  readonly #rows = new Map<string, Row>()
+  readonly #rows = new Map<string, HeldRow>()
 
   /** Adds what one of the nodes has. */
-  add(held: Held): void {
+  add(held: HeldBlocks): void {
     for (const [key, row] of held.registers) this.#rows.set(`r${key}`, row)
     for (const [key, row] of held.blocks) this.#rows.set(`b${key}`, row)
   }

@@ -1,8 +1,8 @@
 /** Kills a random node again and again while a step of the growth is under way, and starts it again at once. */
 
-import { sleep } from '../../../bench/harness/process.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import { HAS_LEFT, type Members } from './members.ts'
-import type { Tally } from './tally.ts'
+import type { GrowthTally } from './tally.ts'
 
 const PAUSE_MS_MAX = 1_000
 
@@ -12,7 +12,7 @@ export class Killer {
   readonly faults: string[] = []
   count = 0
   readonly #members: Members
-  readonly #tally: Tally
+  readonly #tally: GrowthTally
   readonly #atOnce: boolean
   /** How many kills are allowed so far, in all. */
   #allowed = 0
@@ -21,7 +21,7 @@ export class Killer {
   readonly #states = new Map<string, number>()
 
   /** @param atOnce start a killed node again without a pause */
-  constructor(members: Members, tally: Tally, atOnce: boolean) {
+  constructor(members: Members, tally: GrowthTally, atOnce: boolean) {
     this.#members = members
     this.#tally = tally
     this.#atOnce = atOnce
@@ -49,7 +49,7 @@ export class Killer {
 
   async run(isDone: () => boolean): Promise<void> {
     while (!isDone()) {
-      await sleep(this.#atOnce ? Math.random() * PAUSE_MS_MAX : 300 + Math.random() * 1_500)
+      await pauseMs(this.#atOnce ? Math.random() * PAUSE_MS_MAX : 300 + Math.random() * 1_500)
       const nodes = this.#members.running.filter((node) => !this.spared.has(node))
       if (this.left === 0 || nodes.length < 2) continue
       this.count++
@@ -74,7 +74,7 @@ export class Killer {
     this.#states.set(state, (this.#states.get(state) ?? 0) + 1)
     await this.#tally.look([node])
     await members.kill(node)
-    if (!this.#atOnce) await sleep(Math.random() * 2_000)
+    if (!this.#atOnce) await pauseMs(Math.random() * 2_000)
     await members.again(node).catch((error: unknown) => {
       // A node that has left says so, and ends.
       if (HAS_LEFT.test(members.output(node))) return

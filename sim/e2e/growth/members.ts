@@ -11,14 +11,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
-import { Child, isAlive, sleep, until } from '../../../bench/harness/process.ts'
+import { Child, isAlive, pauseMs, untilTrue } from '../../../bench/harness/process.ts'
 import { freeBasePort } from '../../../node/testing/free-ports.ts'
 import {
   checkout,
-  readCredentials,
-  readyLines,
+  credentialsOf,
+  readyNodesOf,
   shoal as command,
-  type Ready,
+  type ReadyNode,
 } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import type { LayoutPlan, PlannedChange } from '../../../gateway/port/layout.ts'
@@ -31,7 +31,7 @@ const READY_MS = 180_000
 /** The last line of a node that has left the cluster and ends. */
 export const HAS_LEFT = /it may be switched off|was removed from the cluster/
 
-export interface Joining {
+export interface JoiningMember {
   /** A lost node whose place it takes. */
   readonly replace?: string | undefined
   readonly zone?: string | undefined
@@ -46,7 +46,7 @@ export class Members {
   readonly #basePort: number
   readonly #args: readonly string[]
   readonly #children = new Map<number, Child>()
-  readonly #ready = new Map<number, Ready>()
+  readonly #ready = new Map<number, ReadyNode>()
   /** What a node was given to join by. */
   readonly #joining = new Map<number, readonly string[]>()
   readonly #env = new Map<number, Readonly<Record<string, string>>>()
@@ -67,7 +67,7 @@ export class Members {
   /** One node, which founds a cluster. `args` go to every `shoal start`. */
   static async found(
     args: readonly string[] = [],
-    { env, dir }: Pick<Joining, 'env' | 'dir'> = {},
+    { env, dir }: Pick<JoiningMember, 'env' | 'dir'> = {},
   ): Promise<Members> {
     const dataDir = mkdtempSync(join(tmpdir(), 'shoal-grow-'))
     const members = new Members(dataDir, await freeBasePort(NODES_MAX), args)
@@ -82,7 +82,7 @@ export class Members {
   }
 
   get credentials(): Credentials {
-    return readCredentials(this.dir(0))
+    return credentialsOf(this.dir(0))
   }
 
   /** Numbers of those that run, or should. */
@@ -144,7 +144,7 @@ export class Members {
   }
 
   /** Starts one more node with a token of `through`. `ready` waits for it, though it is killed and started again. */
-  async join(through: number, joining: Joining = {}): Promise<JoiningNode> {
+  async join(through: number, joining: JoiningMember = {}): Promise<JoiningNode> {
     const { replace, zone, env, dir } = joining
     const { stdout } = await command(['token', '--data', this.dir(through)])
     const node = this.#count++
@@ -179,7 +179,7 @@ export class Members {
     await child?.kill()
     if (pid !== undefined) {
       const dead = pid
-      await until(`node ${node} to die`, async () => (isAlive(dead) ? undefined : true), 10_000, 20)
+      await untilTrue(`node ${node} to die`, async () => (isAlive(dead) ? undefined : true), 10_000, 20)
     }
     if (!forGood) return
     this.#children.delete(node)
@@ -233,7 +233,7 @@ export class Members {
       const latest = seen.toSorted((a, b) => b.epoch - a.epoch)[0]
       if (latest !== undefined) last = latest.text
       if (latest !== undefined && 2 * seen.length > running.length && isSo(latest)) return latest
-      await sleep(500)
+      await pauseMs(500)
     }
     throw new Error(`${timeoutMs} ms passed before ${what}: ${last}`)
   }
@@ -274,14 +274,14 @@ export class Members {
   async #start(node: number, args: readonly string[]): Promise<void> {
     const child = this.#spawn(node, args)
     const what = `node ${node} is ready`
-    this.#ready.set(node, await child.waitFor(what, (output) => readyLines(output)[0], READY_MS))
+    this.#ready.set(node, await child.waitFor(what, (output) => readyNodesOf(output)[0], READY_MS))
   }
 
   async #untilReady(node: number): Promise<void> {
     const deadline = performance.now() + READY_MS
     for (;;) {
       const child = this.#children.get(node)
-      const ready = readyLines(child?.output ?? '')[0]
+      const ready = readyNodesOf(child?.output ?? '')[0]
       if (ready !== undefined) {
         this.#ready.set(node, ready)
         return
@@ -291,7 +291,7 @@ export class Members {
         const why = isOver ? `ended with ${child.exitCode}` : 'not in time'
         throw new Error(`node ${node} is not ready: ${why}\n${child?.output.slice(-2_000)}`)
       }
-      await sleep(100)
+      await pauseMs(100)
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { scrape, sumOf } from '../../../bench/harness/metrics.ts'
-import { sleep } from '../../../bench/harness/process.ts'
+import { pauseMs } from '../../../bench/harness/process.ts'
 import { mib } from '../mib.ts'
 import { HAS_LEFT, type Members } from './members.ts'
 
@@ -17,7 +17,7 @@ const EVERY_MS = 500
 
 export type Received = Record<keyof typeof COUNTERS, number>
 
-export class Tally {
+export class GrowthTally {
   readonly #members: Members
   /** Last counters of each process. */
   readonly #last = new Map<string, Received>()
@@ -32,7 +32,7 @@ export class Tally {
   async run(isDone: () => boolean): Promise<void> {
     while (!isDone()) {
       await this.look()
-      await sleep(EVERY_MS)
+      await pauseMs(EVERY_MS)
     }
   }
 

@@ -36,7 +36,7 @@ export function judge({ keys, buckets }: Pick<Workloads, 'keys' | 'buckets'>): {
 }
 
 /** Names with their counts, in order. */
-export function listOf(counts: ReadonlyMap<string, number>): string {
+export function historyList(counts: ReadonlyMap<string, number>): string {
   return [...counts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, count]) => `${name}: ${count}`)

@@ -1,17 +1,17 @@
 /** Clients of a history: each call is noted with the time before it was sent and after its answer. */
 
 import {
-  errorCode,
+  s3ErrorCode,
   type RawClient,
   type S3Reply,
-  type S3Request,
+  type BenchRequest,
 } from '../../../bench/harness/s3.ts'
 import type { HistoryCall } from '../../linearizability.ts'
 
 export const CLIENT_TIMEOUT_MS = 15_000
 
 /** A step's answer as the model knows it; 'nothing': the call had no effect and said nothing of the state. */
-export type Verdict<Step> = Step | 'unknown' | 'nothing'
+export type HistoryVerdict<Step> = Step | 'unknown' | 'nothing'
 
 /** What one object of study went through: a key, or a bucket with one object. */
 export class History<Step> {
@@ -29,7 +29,7 @@ export class History<Step> {
    */
   async note(
     send: () => Promise<S3Reply>,
-    verdict: (reply: S3Reply) => Verdict<Step>,
+    verdict: (reply: S3Reply) => HistoryVerdict<Step>,
     guess?: Step,
   ): Promise<S3Reply | undefined> {
     const calledMs = performance.now()
@@ -49,11 +49,11 @@ export class History<Step> {
 /** Answers by status and code, of everything that was sent. */
 export const answers = new Map<string, number>()
 
-export async function sent(client: RawClient, request: S3Request): Promise<S3Reply> {
+export async function sent(client: RawClient, request: BenchRequest): Promise<S3Reply> {
   const what = request.query?.['list-type'] === undefined ? request.method : 'LIST'
   try {
     const reply = await client.send({ timeoutMs: CLIENT_TIMEOUT_MS, ...request })
-    const code = reply.status < 400 ? String(reply.status) : `${reply.status} ${errorCode(reply)}`
+    const code = reply.status < 400 ? String(reply.status) : `${reply.status} ${s3ErrorCode(reply)}`
     count(`${what} ${code}`)
     return reply
   } catch (error) {
@@ -67,7 +67,7 @@ function count(name: string): void {
 }
 
 /** The body of a write: its tag, then a filling that follows from it. */
-export function bodyOf(tag: number, sizeBytes: number): Buffer {
+export function recordedBody(tag: number, sizeBytes: number): Buffer {
   const line = Buffer.from(`tag ${tag};`)
   return Buffer.alloc(Math.max(sizeBytes, line.length), line)
 }
@@ -75,7 +75,7 @@ export function bodyOf(tag: number, sizeBytes: number): Buffer {
 /** The tag of a body. Throws when it is not whole. */
 export function tagOf(body: Buffer): number {
   const tag = Number(/^tag (\d+);/.exec(body.subarray(0, 24).toString('latin1'))?.[1])
-  if (!Number.isInteger(tag) || !body.equals(bodyOf(tag, body.length))) {
+  if (!Number.isInteger(tag) || !body.equals(recordedBody(tag, body.length))) {
     throw new Error('wrong bytes in a body')
   }
   return tag

@@ -1,9 +1,9 @@
 /** What clients do while things go wrong: on keys of one bucket, and on buckets with one object. */
 
 import { createHash } from 'node:crypto'
-import { errorCode, type RawClient, type S3Reply } from '../../../bench/harness/s3.ts'
+import { s3ErrorCode, type RawClient, type S3Reply } from '../../../bench/harness/s3.ts'
 import type { BucketAnswer, BucketStep, KeyStep } from './models.ts'
-import { bodyOf, History, sent, tagOf, type Verdict } from './record.ts'
+import { recordedBody, History, sent, tagOf, type HistoryVerdict } from './record.ts'
 
 /** So that the search for an order stays short. */
 const CALLS_MAX = 220
@@ -15,7 +15,7 @@ const SMALL_BYTES = 200
 const LARGE_BYTES = 150_000
 const KEYS_BUCKET = 'history'
 
-export interface Found {
+export interface FoundValue {
   readonly title: string
   readonly history: History<KeyStep> | History<BucketStep>
 }
@@ -82,7 +82,7 @@ export class Workloads {
   /** A write with its own tag. */
   #write(): { tag: number; body: Buffer; etag: string } {
     const tag = ++this.#lastTag
-    const body = bodyOf(tag, Math.random() < 0.2 ? LARGE_BYTES : SMALL_BYTES)
+    const body = recordedBody(tag, Math.random() < 0.2 ? LARGE_BYTES : SMALL_BYTES)
     const etag = `"${createHash('md5').update(body).digest('hex')}"`
     this.#tags.set(etag, tag)
     this.#etags.set(tag, etag)
@@ -174,7 +174,7 @@ export class Workloads {
       type: 'make' | 'drop' | 'erase' | 'head',
       send: () => Promise<S3Reply>,
     ): Promise<void> => {
-      const verdict = (reply: S3Reply): Verdict<BucketStep> => {
+      const verdict = (reply: S3Reply): HistoryVerdict<BucketStep> => {
         const answer = answerOf(reply)
         if (answer === 'no-key') return 'nothing'
         return answer === undefined ? unknownOf(reply) : { type, answer }
@@ -225,12 +225,12 @@ function isFull({ calls, unknown }: History<unknown>): boolean {
   return calls.length >= CALLS_MAX || unknown >= UNKNOWN_MAX
 }
 
-function readStep(reply: S3Reply): Verdict<KeyStep> {
+function readStep(reply: S3Reply): HistoryVerdict<KeyStep> {
   if (reply.status === 200) return { type: 'read', tag: tagOf(reply.body) }
-  return errorCode(reply) === 'NoSuchKey' ? { type: 'read', tag: undefined } : 'nothing'
+  return s3ErrorCode(reply) === 'NoSuchKey' ? { type: 'read', tag: undefined } : 'nothing'
 }
 
-function conditional(reply: S3Reply, step: (done: boolean) => KeyStep): Verdict<KeyStep> {
+function conditional(reply: S3Reply, step: (done: boolean) => KeyStep): HistoryVerdict<KeyStep> {
   if (reply.status === 200) return step(true)
   return reply.status === 412 ? step(false) : 'unknown'
 }
@@ -240,7 +240,7 @@ function answerOf(reply: S3Reply): BucketAnswer | undefined {
   if (reply.status < 300) return 'ok'
   // HEAD has no body: only a missing bucket answers it with 404.
   if (reply.status === 404 && reply.body.length === 0) return 'no-bucket'
-  switch (errorCode(reply)) {
+  switch (s3ErrorCode(reply)) {
     case 'NoSuchBucket':
       return 'no-bucket'
     case 'NoSuchKey':

@@ -3,11 +3,11 @@
  * through all gateways in turn.
  */
 
-import { errorCode, type RawClient, type S3Request } from '../../../bench/harness/s3.ts'
+import { s3ErrorCode, type RawClient, type BenchRequest } from '../../../bench/harness/s3.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { seededBytes } from '../files.ts'
 import { readSlowly } from './slow-reader.ts'
-import type { Tally } from './tally.ts'
+import type { SoakTally } from './tally.ts'
 
 export const SOAK_BUCKET = 'soak'
 const SMALL_KEYS = 400
@@ -25,11 +25,11 @@ export interface LaneOptions {
   readonly number: number
   readonly clients: readonly RawClient[]
   readonly credentials: Credentials
-  readonly tally: Tally
+  readonly tally: SoakTally
   readonly isOver: () => boolean
 }
 
-export class Lane {
+export class SoakClient {
   readonly wrong: string[] = []
   readonly #options: LaneOptions
   /** Undefined: deleted. Absent: never written, or of unknown outcome. */
@@ -175,14 +175,14 @@ export class Lane {
   /** Undefined: it failed, and was counted. `want`: what of a good answer. */
   async #send(
     what: string,
-    request: Omit<S3Request, 'bucket'>,
+    request: Omit<BenchRequest, 'bucket'>,
     want: 'body' | 'etag' | '404' = 'body',
   ): Promise<Buffer | undefined> {
     const { tally } = this.#options
     try {
       const reply = await this.#client().send({ ...request, bucket: SOAK_BUCKET })
       const good = want === '404' ? reply.status === 404 : reply.status < 300
-      const code = reply.status < 300 ? '' : ` ${errorCode(reply)}`
+      const code = reply.status < 300 ? '' : ` ${s3ErrorCode(reply)}`
       tally.answered(what, `${reply.status}${code}`)
       if (!good && reply.status < 500) {
         this.wrong.push(`${what} ${request.key ?? ''}: ${reply.status}${code}`)

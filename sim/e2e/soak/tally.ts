@@ -1,6 +1,6 @@
 /** What a soak counts: answers by kind of request and status, and log lines by their text. */
 
-export class Tally {
+export class SoakTally {
   readonly #answers = new Map<string, Map<string, number>>()
   readonly #lines = new Map<string, number>()
   #lastLine = ''

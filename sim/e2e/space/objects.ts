@@ -1,10 +1,10 @@
 /** Objects with contents that depend on their number and generation only, and what should be there. */
 
-import { eachLimited, errorCode } from '../../../bench/harness/s3.ts'
+import { eachLimited, s3ErrorCode } from '../../../bench/harness/s3.ts'
 import type { RawClient } from '../../../bench/harness/s3.ts'
 import { seededBytes } from '../files.ts'
 
-export const bucket = 'space'
+export const spaceBucket = 'space'
 
 /** Empty, packed, one block, several blocks; about 12 KiB in the mean. */
 function sizeOf(number: number, generation: number): number {
@@ -16,7 +16,7 @@ function sizeOf(number: number, generation: number): number {
   return (1 << 20) + Math.floor((draw - 0.998) * 500_000_000)
 }
 
-export class Objects {
+export class SpaceObjects {
   readonly #clients: readonly RawClient[]
   /** Generation that must be there; absent: deleted or never written. */
   readonly #live = new Map<number, number>()
@@ -51,7 +51,7 @@ export class Objects {
     const generation = (this.#live.get(number) ?? 0) + 1
     const body = seededBytes(number * 1_000 + generation, sizeOf(number, generation))
     this.#busy.add(number)
-    await this.#until({ method: 'PUT', bucket, key: keyOf(number), body }, number)
+    await this.#until({ method: 'PUT', bucket: spaceBucket, key: keyOf(number), body }, number)
     this.#live.set(number, generation)
     this.#busy.delete(number)
     return body.length
@@ -59,7 +59,7 @@ export class Objects {
 
   async delete(number: number): Promise<void> {
     this.#busy.add(number)
-    await this.#until({ method: 'DELETE', bucket, key: keyOf(number) }, number)
+    await this.#until({ method: 'DELETE', bucket: spaceBucket, key: keyOf(number) }, number)
     this.#live.delete(number)
     this.#busy.delete(number)
   }
@@ -68,7 +68,7 @@ export class Objects {
   async check(number: number): Promise<void> {
     const generation = this.#live.get(number)
     if (generation === undefined || this.#busy.has(number)) return
-    const reply = await this.#until({ method: 'GET', bucket, key: keyOf(number) }, number + 1)
+    const reply = await this.#until({ method: 'GET', bucket: spaceBucket, key: keyOf(number) }, number + 1)
     // A writer may have been at it meanwhile.
     if (this.#busy.has(number) || this.#live.get(number) !== generation) return
     const expected = seededBytes(number * 1_000 + generation, sizeOf(number, generation))
@@ -95,7 +95,7 @@ export class Objects {
       try {
         const reply = await client.send({ ...request, timeoutMs: 30_000 })
         if (reply.status < 300) return reply
-        last = `${reply.status} ${errorCode(reply)}`
+        last = `${reply.status} ${s3ErrorCode(reply)}`
         if (reply.status < 500) break
       } catch (error) {
         last = String(error)

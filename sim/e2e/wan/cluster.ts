@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Child, run, signalGroup, until } from '../../../bench/harness/process.ts'
-import { checkout, readCredentials } from '../../../bench/harness/shoal.ts'
+import { Child, runCommand, signalGroup, untilTrue } from '../../../bench/harness/process.ts'
+import { checkout, credentialsOf } from '../../../bench/harness/shoal.ts'
 import type { Credentials } from '../../../bench/harness/sign.ts'
 import { ADMIN_PORT, PEER_PORT, S3_PORT, type Hosts } from './hosts.ts'
 
@@ -49,7 +49,7 @@ export class WanCluster {
   }
 
   get credentials(): Credentials {
-    return readCredentials(this.nodeDir(0))
+    return credentialsOf(this.nodeDir(0))
   }
 
   nodeDir(node: number): string {
@@ -106,7 +106,7 @@ export class WanCluster {
   async close(): Promise<void> {
     for (const node of this.#nodes.keys()) this.signal(node, 'SIGCONT')
     for (const child of this.#nodes.values()) await child.kill()
-    await until('processes to end', async () => true, 1_000)
+    await untilTrue('processes to end', async () => true, 1_000)
     rmSync(this.#dataDir, { recursive: true, force: true })
   }
 
@@ -116,7 +116,7 @@ export class WanCluster {
     return ['netns', 'exec', this.#hosts.namespace(node), ...program]
   }
 
-  #cli(node: number, args: readonly string[]): ReturnType<typeof run> {
-    return run('ip', this.#inside(node, args), { cwd: checkout, timeoutMs: 60_000 })
+  #cli(node: number, args: readonly string[]): ReturnType<typeof runCommand> {
+    return runCommand('ip', this.#inside(node, args), { cwd: checkout, timeoutMs: 60_000 })
   }
 }

@@ -9,7 +9,7 @@
  * Wants root, iproute2 and nftables.
  */
 
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 
 export const PEER_PORT = 9002
 export const S3_PORT = 9000
@@ -53,28 +53,28 @@ export class Hosts {
   }
 
   async remove(): Promise<void> {
-    const { stdout } = await run('ip', ['netns', 'list'], { okCodes: [0, 1, 255] })
+    const { stdout } = await runCommand('ip', ['netns', 'list'], { okCodes: [0, 1, 255] })
     for (const line of stdout.split('\n')) {
       const name = line.split(' ')[0] ?? ''
-      if (name.startsWith(`${this.#tag}-`)) await run('ip', ['netns', 'del', name])
+      if (name.startsWith(`${this.#tag}-`)) await runCommand('ip', ['netns', 'del', name])
     }
   }
 
   async #add(host: number): Promise<void> {
     const namespace = this.namespace(host)
     const [outer, inner] = [`${this.#tag}${host}o`, `${this.#tag}${host}i`]
-    await run('ip', ['netns', 'add', namespace])
-    await run('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', inner])
-    await run('ip', ['link', 'set', inner, 'netns', namespace])
-    await run('ip', ['addr', 'add', `10.88.${host}.254/24`, 'dev', outer])
-    await run('ip', ['link', 'set', outer, 'up'])
-    const inside = (...args: string[]): Promise<unknown> => run('ip', ['-n', namespace, ...args])
+    await runCommand('ip', ['netns', 'add', namespace])
+    await runCommand('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', inner])
+    await runCommand('ip', ['link', 'set', inner, 'netns', namespace])
+    await runCommand('ip', ['addr', 'add', `10.88.${host}.254/24`, 'dev', outer])
+    await runCommand('ip', ['link', 'set', outer, 'up'])
+    const inside = (...args: string[]): Promise<unknown> => runCommand('ip', ['-n', namespace, ...args])
     await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')
     await inside('route', 'add', 'default', 'via', `10.88.${host}.254`)
     const nft = (...args: string[]): Promise<unknown> =>
-      run('ip', ['netns', 'exec', namespace, 'nft', 'add', ...args])
+      runCommand('ip', ['netns', 'exec', namespace, 'nft', 'add', ...args])
     await nft('table', 'ip', 'shoal')
     await nft('chain ip shoal output { type nat hook output priority -100; policy accept; }')
     for (let to = 0; to < this.size; to++) {

@@ -6,7 +6,7 @@
  * Wants root, iproute2 and nftables.
  */
 
-import { run } from '../../../bench/harness/process.ts'
+import { runCommand } from '../../../bench/harness/process.ts'
 
 export class SwitchedHosts {
   readonly size: number
@@ -32,9 +32,9 @@ export class SwitchedHosts {
     const hosts = new SwitchedHosts(size, tag, network)
     await hosts.remove()
     try {
-      await run('ip', ['link', 'add', `${tag}-br`, 'type', 'bridge'])
-      await run('ip', ['addr', 'add', `${hosts.outside}/24`, 'dev', `${tag}-br`])
-      await run('ip', ['link', 'set', `${tag}-br`, 'up'])
+      await runCommand('ip', ['link', 'add', `${tag}-br`, 'type', 'bridge'])
+      await runCommand('ip', ['addr', 'add', `${hosts.outside}/24`, 'dev', `${tag}-br`])
+      await runCommand('ip', ['link', 'set', `${tag}-br`, 'up'])
       for (let host = 0; host < size; host++) await hosts.add(host)
       return hosts
     } catch (error) {
@@ -71,27 +71,27 @@ export class SwitchedHosts {
   }
 
   async remove(): Promise<void> {
-    const { stdout } = await run('ip', ['netns', 'list'], { okCodes: [0, 1, 255] })
+    const { stdout } = await runCommand('ip', ['netns', 'list'], { okCodes: [0, 1, 255] })
     for (const line of stdout.split('\n')) {
       const name = line.split(' ')[0] ?? ''
-      if (name.startsWith(`${this.#tag}-`)) await run('ip', ['netns', 'del', name])
+      if (name.startsWith(`${this.#tag}-`)) await runCommand('ip', ['netns', 'del', name])
     }
-    await run('ip', ['link', 'del', `${this.#tag}-br`], { okCodes: [0, 1, 255] })
+    await runCommand('ip', ['link', 'del', `${this.#tag}-br`], { okCodes: [0, 1, 255] })
   }
 
   async removeHost(host: number): Promise<void> {
-    if (this.#added.delete(host)) await run('ip', ['netns', 'del', this.namespace(host)])
+    if (this.#added.delete(host)) await runCommand('ip', ['netns', 'del', this.namespace(host)])
   }
 
   async add(host: number): Promise<void> {
     const namespace = this.namespace(host)
     const [outer, inner] = [`${this.#tag}${host}o`, `${this.#tag}${host}i`]
-    await run('ip', ['netns', 'add', namespace])
-    await run('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', inner])
-    await run('ip', ['link', 'set', inner, 'netns', namespace])
-    await run('ip', ['link', 'set', outer, 'master', `${this.#tag}-br`])
-    await run('ip', ['link', 'set', outer, 'up'])
-    const inside = (...args: string[]): Promise<unknown> => run('ip', ['-n', namespace, ...args])
+    await runCommand('ip', ['netns', 'add', namespace])
+    await runCommand('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', inner])
+    await runCommand('ip', ['link', 'set', inner, 'netns', namespace])
+    await runCommand('ip', ['link', 'set', outer, 'master', `${this.#tag}-br`])
+    await runCommand('ip', ['link', 'set', outer, 'up'])
+    const inside = (...args: string[]): Promise<unknown> => runCommand('ip', ['-n', namespace, ...args])
     await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')
@@ -106,6 +106,6 @@ export class SwitchedHosts {
 
   /** Runs one nft command on the host. */
   nft(host: number, command: string): Promise<unknown> {
-    return run('ip', ['netns', 'exec', this.namespace(host), 'nft', command])
+    return runCommand('ip', ['netns', 'exec', this.namespace(host), 'nft', command])
   }
 }
