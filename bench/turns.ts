@@ -27,7 +27,7 @@ import { SystemClock, SystemRandom } from '../node/env/system.ts'
 import { checkDigests } from '../node/replica/digest-check.ts'
 import { RECORD } from '../node/replica/index-rows.ts'
 import { openStore } from '../node/assembly/open-store.ts'
-import { SyncAnswers, type ExchangeOptions } from '../node/repair/exchange.ts'
+import { SyncAnswers, type ExchangeOptions } from '../node/repair/sync-answers.ts'
 import { Puller, type PullerOptions } from '../node/repair/puller.ts'
 
 const { values } = parseArgs({ options: { registers: { type: 'string', default: '100000' } } })

@@ -143,7 +143,11 @@ describe('memory for bodies', () => {
     const md5 = createHash('md5').update(body).digest('base64')
     const url = '/bucket?delete'
     const headers = { 'content-md5': md5, 'content-length': String(body.length) }
-    const answer = await sendUnsigned(gateway.target.endpoint, { method: 'POST', url, headers }, body)
+    const answer = await sendUnsigned(
+      gateway.target.endpoint,
+      { method: 'POST', url, headers },
+      body,
+    )
     expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('<Deleted>')])
   })
 

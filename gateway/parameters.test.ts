@@ -5,7 +5,12 @@ import { sendUnsigned, sendRaw, type RawResponse } from './conformance/world.ts'
 import { documentedNames, type DocumentedName } from './routes/documented-names.ts'
 import type { Operation } from './s3/operation.ts'
 import { OPERATIONS } from './routes/operations.ts'
-import { algorithmNamed, prepareSample, sampleOf, type RequestSample } from './testing/documented-requests.ts'
+import {
+  algorithmNamed,
+  prepareSample,
+  sampleOf,
+  type RequestSample,
+} from './testing/documented-requests.ts'
 import { startGateway, type TestGateway } from './testing/gateway.ts'
 import { presign, type Unsigned } from './testing/signer.ts'
 
@@ -61,7 +66,8 @@ async function tryName(operation: Operation, each: DocumentedName, status: numbe
   const { place, name, fate } = each
   const checksum = operation.name === 'CompleteMultipartUpload' ? algorithmNamed(name) : undefined
   const senders = [
-    (message: Unsigned, sample: RequestSample) => sendRaw(server.target, withSample(message, sample)),
+    (message: Unsigned, sample: RequestSample) =>
+      sendRaw(server.target, withSample(message, sample)),
     ...(place === 'header' && name.startsWith('x-amz-') ? [sendPresigned] : []),
   ]
   for (const send of senders) {

@@ -3,7 +3,15 @@
 import { expect, test } from 'vitest'
 import type { MemberChange } from '../protocol/layout/plan.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, nodeOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  bytesLike,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  calmSleep,
+} from './testing/calm-cluster.ts'
 
 const REMOVE_AFTER_MS = 60_000
 const OBJECTS = 24

@@ -7,9 +7,9 @@ import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
 import { utf8 } from '../protocol/bytes.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
 import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
-import type { RegisterObserver } from '../node/quorum/registers.ts'
+import type { RegisterObserver } from '../node/quorum/register-client.ts'
 import { ShoalNode } from '../node/assembly/node.ts'
-import type { SpaceSettings } from '../node/reclaim/space.ts'
+import type { SpaceSettings } from '../node/reclaim/space-reclaim.ts'
 import type { UpkeepSettings } from '../node/repair/upkeep.ts'
 import { openStore } from '../node/assembly/open-store.ts'
 import { SimulatedDisk, type DiskImage } from './disk.ts'
@@ -59,7 +59,7 @@ export interface MachineImage {
 }
 
 /** How a machine that was added later comes in. */
-export interface JoiningNode {
+export interface JoiningState {
   readonly token: string
   /** The lost node whose place it takes. */
   readonly replace?: NodeId | undefined
@@ -73,7 +73,7 @@ interface Machine {
   readonly disk: SimulatedDisk
   index: SimulatedIndexStore
   /** Absent for the founder and for nodes that `form` brings in. */
-  joining?: JoiningNode | undefined
+  joining?: JoiningState | undefined
   hasJoined: boolean
   /** Gone for good: its disk is lost, or it has left and was switched off. */
   retired: boolean
@@ -118,7 +118,7 @@ export class SimulatedCluster {
   }
 
   /** One more machine with an empty disk, which is not started; its number. */
-  add(joining: JoiningNode): number {
+  add(joining: JoiningState): number {
     const number = this.#machines.length
     this.#machines.push({ ...this.#machine(number), joining })
     return number

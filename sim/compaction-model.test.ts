@@ -1,7 +1,12 @@
 /** Write amplification of the present plan against the former one, at the same live data. */
 
 import { expect, test } from 'vitest'
-import { FORMER_POLICY, playCompaction, PRESENT_POLICY, type ModelLoad } from './compaction-model.ts'
+import {
+  FORMER_POLICY,
+  playCompaction,
+  PRESENT_POLICY,
+  type ModelLoad,
+} from './compaction-model.ts'
 
 /** Most of what is stored stays; a part is written anew now and then, a small one all the time. */
 const MIXED: ModelLoad = {

@@ -90,7 +90,8 @@ class NameChange {
 export class SimulatedDisk implements Disk {
   capacityBytes: number
   /** Asked before every operation, reads with their place: an errno's name makes it fail. */
-  fault: ((operation: DiskOperation, path: string, place?: DiskPlace) => string | undefined) | undefined
+  fault:
+    ((operation: DiskOperation, path: string, place?: DiskPlace) => string | undefined) | undefined
   /** Asked before every write. */
   lie: ((path: string, position: number, length: number) => WriteLie | undefined) | undefined
   /** Writes, flushes, truncations and changes of names so far. */

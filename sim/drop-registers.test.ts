@@ -10,7 +10,7 @@ import { EMPTY_DIGEST } from '../protocol/sync/digest.ts'
 import { BlockStore } from '../node/replica/blocks.ts'
 import { dropRegisters } from '../node/replica/drop-registers.ts'
 import { digestRow } from '../node/replica/index-rows.ts'
-import { AcceptorHost } from '../node/replica/register-host.ts'
+import { AcceptorHost } from '../node/replica/acceptor-host.ts'
 import { RowsWorld } from './rows-world.ts'
 
 const BUCKET = bucketId('c'.repeat(16))

@@ -5,7 +5,15 @@ import { LAYOUT_RPC_MAX, RPC } from '../protocol/rpc/message.ts'
 import * as wire from '../protocol/rpc/messages.js'
 import type { NetworkMessage } from '../node/env/ports.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, bytesLike, get, keysOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  bytesLike,
+  get,
+  keysOf,
+  onCluster,
+  put,
+  calmSleep,
+} from './testing/calm-cluster.ts'
 import { seededRandom } from './seeded-random.ts'
 
 /** As if node 1 had sent it to node 0. */

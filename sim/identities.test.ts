@@ -10,7 +10,11 @@ import { ALLOW, runAction } from './testing/iam.ts'
 async function userWithKey(cluster: SimulatedCluster, node: number, name: string): Promise<string> {
   const UserName = name
   await runAction(cluster, node, 'CreateUser', { UserName })
-  await runAction(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
+  await runAction(cluster, node, 'PutUserPolicy', {
+    UserName,
+    PolicyName: 'p',
+    PolicyDocument: ALLOW,
+  })
   const { AccessKey } = await runAction(cluster, node, 'CreateAccessKey', { UserName })
   return (AccessKey as { AccessKeyId: string }).AccessKeyId
 }

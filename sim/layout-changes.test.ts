@@ -201,7 +201,9 @@ describe('who leads it dies', () => {
         await started
         await calmUntil(cluster, 'done', () => has(cluster, second, 4))
         await cluster.start(first)
-        await calmUntil(cluster, 'all know', () => [0, 1, 2, 3].every((node) => has(cluster, node, 4)))
+        await calmUntil(cluster, 'all know', () =>
+          [0, 1, 2, 3].every((node) => has(cluster, node, 4)),
+        )
         await writers.check(first)
       }),
   )

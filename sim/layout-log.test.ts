@@ -5,7 +5,7 @@ import { LayoutLog } from '../node/layout/layout-log.ts'
 import { CHECKED_FILE, LAYOUT_FILE, VOTE_FILE } from '../node/layout/layout-store.ts'
 import { earlierLayout } from '../node/layout/testing/stored-layout.ts'
 import { entryHash, type DecidedEntry, type LayoutEntry } from '../protocol/layout/entry.ts'
-import { decideEntry, testMember, sign, stable, verify } from '../protocol/layout/testing.ts'
+import { decidedEntry, testMember, sign, stable, verify } from '../protocol/layout/testing.ts'
 import {
   movedEntry,
   planEntry,
@@ -52,7 +52,7 @@ function chain(): DecidedEntry[] {
   add(plannedJointEntry(last()), [a, c])
   add(stableEntry(last(), 'synced'), [a, c])
   for (let i = 0; i < 3; i++) add(tokensEntry(last(), []), [a, c])
-  return entries.map((entry, i) => decideEntry(entry, signers[i]!))
+  return entries.map((entry, i) => decidedEntry(entry, signers[i]!))
 }
 
 let clock: VirtualClock
@@ -318,7 +318,9 @@ describe('a file that is not as it was left', () => {
       const signers = [a, c]
       for (const { entry, certificate } of CHAIN) {
         const isLast = entry.epoch === LAST
-        await log.adopt([isLast ? decideEntry(entry, signers.toReversed()) : { entry, certificate }])
+        await log.adopt([
+          isLast ? decidedEntry(entry, signers.toReversed()) : { entry, certificate },
+        ])
       }
       const own = await open()
       for (const batch of BATCHES.slice(0, 5)) await own.adopt(batch)
@@ -335,7 +337,7 @@ describe('a file that is not as it was left', () => {
     run(async () => {
       await adoptAll(await open())
       const text = Buffer.from(disk.contentOf(LAYOUT_FILE)).toString()
-      const forged = decideEntry(CHAIN.at(-1)!.entry, [a, b])
+      const forged = decidedEntry(CHAIN.at(-1)!.entry, [a, b])
       const other = new SimulatedDisk({ clock, random: seededRandom(2) })
       other.put(LAYOUT_FILE, earlierLayout([...CHAIN.slice(0, -1), forged], true))
       disk.put(LAYOUT_FILE, other.contentOf(LAYOUT_FILE))

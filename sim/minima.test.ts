@@ -9,7 +9,14 @@ import {
   putInto,
   sentAndBuried,
 } from './mutants/minima-scenarios.ts'
-import { backendOf, context, nodeOf, onCluster, request, calmSleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  context,
+  nodeOf,
+  onCluster,
+  request,
+  calmSleep,
+} from './testing/calm-cluster.ts'
 
 const BUCKETS = 200
 

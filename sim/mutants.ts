@@ -158,7 +158,12 @@ const FREEING: Partial<KernelScenario> = {
   puts: 40,
 }
 /** Few writes, so that registers are still absent when their blocks are asked about. */
-const SPARSE: Partial<KernelScenario> = { ...FREEING, thinkMax: 60, lossPermille: 200, horizon: 300 }
+const SPARSE: Partial<KernelScenario> = {
+  ...FREEING,
+  thinkMax: 60,
+  lossPermille: 200,
+  horizon: 300,
+}
 
 const NOTHING_BESIDE = { floor: false, minimum: false, mark: false, removal: false }
 

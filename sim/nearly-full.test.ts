@@ -3,7 +3,15 @@
 import { expect, test } from 'vitest'
 import { BlockMover } from '../node/rebalance/block-mover.ts'
 import { Patches } from './mutants/patches.ts'
-import { backendOf, bytesLike, codeOf, get, nodeOf, put, calmSleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  bytesLike,
+  codeOf,
+  get,
+  nodeOf,
+  put,
+  calmSleep,
+} from './testing/calm-cluster.ts'
 import { withHandLayout, type HandLayout } from './testing/hand-layout.ts'
 
 const CAPACITY = 16 << 20

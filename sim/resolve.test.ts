@@ -9,7 +9,7 @@ import { SimulatedTokenSigner } from './tokens.ts'
 import type { RecordKind, Records } from '../node/iam/records.ts'
 import { ACCESS_KEY, byId, GROUP, USER } from '../node/iam/records.ts'
 import { Resolver, rootIdentity } from '../node/iam/resolve.ts'
-import { encryptSecret } from '../node/layout/sealing.ts'
+import { encryptSecret } from '../node/layout/secret-encryption.ts'
 import { Sessions } from '../node/iam/sessions.ts'
 
 const ACCOUNT = '100000000001'

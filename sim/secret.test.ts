@@ -4,7 +4,15 @@ import { expect, test } from 'vitest'
 import { utf8 } from '../protocol/bytes.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { backendOf, codeOf, get, nodeOf, onCluster, put, calmSleep } from './testing/calm-cluster.ts'
+import {
+  backendOf,
+  codeOf,
+  get,
+  nodeOf,
+  onCluster,
+  put,
+  calmSleep,
+} from './testing/calm-cluster.ts'
 import { ALLOW, ROOT_USER, runAction } from './testing/iam.ts'
 
 type Session = Record<'AccessKeyId' | 'SecretAccessKey' | 'SessionToken', string>
@@ -16,7 +24,11 @@ async function userOf(
 ): Promise<{ id: string; secret: string }> {
   const UserName = name
   await runAction(cluster, node, 'CreateUser', { UserName })
-  await runAction(cluster, node, 'PutUserPolicy', { UserName, PolicyName: 'p', PolicyDocument: ALLOW })
+  await runAction(cluster, node, 'PutUserPolicy', {
+    UserName,
+    PolicyName: 'p',
+    PolicyDocument: ALLOW,
+  })
   const { AccessKey } = await runAction(cluster, node, 'CreateAccessKey', { UserName })
   const { AccessKeyId, SecretAccessKey } = AccessKey as Record<string, string>
   return { id: AccessKeyId!, secret: SecretAccessKey! }

@@ -8,7 +8,12 @@ import type { ShoalNode } from '../node/assembly/node.ts'
 import { SimulatedCluster, type ClusterOptions } from './cluster.ts'
 import { freedButReferenced, thinBlocks, unreferencedBlocks } from './space-checker.ts'
 import type { ChangeCounts } from './faults/change-tally.ts'
-import { SimulatedChanges, CHANGE_NAMES, type ChangeName, type DeathStep } from './faults/changes.ts'
+import {
+  SimulatedChanges,
+  CHANGE_NAMES,
+  type ChangeName,
+  type DeathStep,
+} from './faults/changes.ts'
 import { Faults, type FaultKind } from './faults/faults.ts'
 import type { FaultName } from './faults/kinds.ts'
 import { BucketsWorkload } from './workloads/buckets.ts'

@@ -304,7 +304,9 @@ test('whatever the space, a tombstone that all have forgotten and whose old reco
     3,
     async (cluster) => {
       const { registers, layout } = nodeOf(cluster, 0)
-      const spaces = Object.keys(SPACES).filter((space) => SPACES[space as KeySpace] >= SPACES.bucket)
+      const spaces = Object.keys(SPACES).filter(
+        (space) => SPACES[space as KeySpace] >= SPACES.bucket,
+      )
       const keys = spaces.map((space) =>
         systemRegister(space as SystemKind, byteString(utf8('gone')), layout.current()!.genesis),
       )

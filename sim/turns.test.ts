@@ -14,7 +14,7 @@ import type { Store } from '../node/log/store.ts'
 import type { Clock } from '../node/env/ports.ts'
 import { TURN_ROWS_MAX } from '../node/tools/sleep.ts'
 import { checkDigests } from '../node/replica/digest-check.ts'
-import { SyncAnswers } from '../node/repair/exchange.ts'
+import { SyncAnswers } from '../node/repair/sync-answers.ts'
 import { Puller, type PullerOptions } from '../node/repair/puller.ts'
 import { RowsWorld } from './rows-world.ts'
 

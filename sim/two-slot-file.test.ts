@@ -2,7 +2,12 @@
 
 import { expect, test } from 'vitest'
 import { utf8 } from '../protocol/bytes.ts'
-import { latestSlot, TwoSlotFile, type FoundSlot, type SlotForm } from '../node/tools/two-slot-file.ts'
+import {
+  latestSlot,
+  TwoSlotFile,
+  type FoundSlot,
+  type SlotForm,
+} from '../node/tools/two-slot-file.ts'
 import { SimulatedDisk } from './disk.ts'
 import { CRASH_FATES, type CrashFate } from './inode.ts'
 import { seededRandom } from './seeded-random.ts'

@@ -8,7 +8,9 @@ it('shows what a failed command wrote', async () => {
 })
 
 it('kills a command at its deadline, with what it started', async () => {
-  await expect(runCommand('sh', ['-c', 'sleep 600 & wait'], { timeoutMs: 100 })).rejects.toThrow('killed')
+  await expect(runCommand('sh', ['-c', 'sleep 600 & wait'], { timeoutMs: 100 })).rejects.toThrow(
+    'killed',
+  )
 })
 
 it('waits for a line, and says why it will not come', async () => {

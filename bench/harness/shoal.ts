@@ -177,7 +177,12 @@ export class Shoal {
   async killNode(index: number): Promise<void> {
     const pid = this.pid(index)
     this.#signalNode(index, 'SIGKILL')
-    await untilTrue(`node ${index} to die`, async () => (isAlive(pid) ? undefined : true), 10_000, 20)
+    await untilTrue(
+      `node ${index} to die`,
+      async () => (isAlive(pid) ? undefined : true),
+      10_000,
+      20,
+    )
     this.#single.delete(index)
   }
 

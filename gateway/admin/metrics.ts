@@ -37,7 +37,7 @@ export class OperationMetrics {
   }
 }
 
-export interface Level {
+export interface GaugeReading {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge'
@@ -76,7 +76,7 @@ export class GatewayMetrics {
   }
 
   /** The text of one scrape. */
-  async scrape(gauges: readonly Level[]): Promise<{ contentType: string; text: string }> {
+  async scrape(gauges: readonly GaugeReading[]): Promise<{ contentType: string; text: string }> {
     const registry = new Registry()
     const add = (name: string, help: string, type: string, values: readonly MetricRow[]): void => {
       // The registry asks only for a name and get(): what it prints is ours, so that the hot path

@@ -306,7 +306,9 @@ describe('bucket policies', () => {
   test('NotPrincipal: all but those', async () => {
     await setPolicy({
       Effect: 'Deny',
-      NotPrincipal: { AWS: [powerful.identity.principalArn, `arn:aws:iam::${CALLERS_ACCOUNT}:root`] },
+      NotPrincipal: {
+        AWS: [powerful.identity.principalArn, `arn:aws:iam::${CALLERS_ACCOUNT}:root`],
+      },
       Action: 's3:*',
       Resource: OBJECTS,
     })

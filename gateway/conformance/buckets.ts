@@ -12,7 +12,7 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
 } from '@aws-sdk/client-s3'
-import { putObject } from './objects.ts'
+import { storeObject } from './objects.ts'
 import { fails, expectRefused, type ConformanceCase } from './world.ts'
 
 const PROBES: readonly [subResource: string, status: number, code: string | undefined][] = [
@@ -65,7 +65,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
   {
     name: 'a bucket with objects is not deleted',
     async run(world) {
-      await putObject(world, 'x', 'x')
+      await storeObject(world, 'x', 'x')
       const remove = new DeleteBucketCommand({ Bucket: world.bucket })
       await fails(world.s3.send(remove), 409, 'BucketNotEmpty')
     },
@@ -102,7 +102,11 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         '-start',
         'xn--a',
       ]) {
-        expectRefused(await world.raw({ method: 'PUT', path: `/${name}` }), 400, 'InvalidBucketName')
+        expectRefused(
+          await world.raw({ method: 'PUT', path: `/${name}` }),
+          400,
+          'InvalidBucketName',
+        )
       }
       const configuration = (inner: string): Buffer[] => [
         Buffer.from(`<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`),
@@ -148,7 +152,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
         Grants?.map((grant) => [grant.Grantee?.ID, grant.Permission]),
         [[Owner?.ID, 'FULL_CONTROL']],
       )
-      await putObject(world, 'k', 'x')
+      await storeObject(world, 'k', 'x')
       const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'k' }))
       assert.deepEqual(TagSet, [])
       for (const name of ['policy', 'tagging', 'cors', 'lifecycle', 'website', 'encryption']) {
@@ -166,7 +170,7 @@ export const BUCKET_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const bucket = `/${world.bucket}`
       const key = `${bucket}/k`
-      await putObject(world, 'k', 'old')
+      await storeObject(world, 'k', 'old')
       const settings = ['tagging', 'cors', 'encryption', 'website']
       for (const name of [...settings, 'logging', 'notification', 'object-lock']) {
         const answer = await world.raw({ method: 'PUT', path: bucket, query: [[name, '']] })

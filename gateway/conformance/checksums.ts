@@ -3,7 +3,12 @@
 import assert from 'node:assert/strict'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
 import type { ChecksumAlgorithm } from '../port/backend.ts'
-import { expectRefused, type ConformanceCase, type RawResponse, type ConformanceWorld } from './world.ts'
+import {
+  expectRefused,
+  type ConformanceCase,
+  type RawResponse,
+  type ConformanceWorld,
+} from './world.ts'
 
 const PART_BYTES = 5 * 1024 * 1024
 const FIRST = Buffer.alloc(PART_BYTES, 'first part ')
@@ -47,7 +52,11 @@ function send(
   })
 }
 
-async function create(world: ConformanceWorld, key: string, headers: Headers = {}): Promise<string> {
+async function create(
+  world: ConformanceWorld,
+  key: string,
+  headers: Headers = {},
+): Promise<string> {
   const answer = await send(world, 'POST', key, [['uploads', '']], headers)
   assert.equal(answer.status, 200, answer.text)
   return element(answer.text, 'UploadId') ?? ''
@@ -94,7 +103,12 @@ function attributes(world: ConformanceWorld, key: string): Promise<RawResponse> 
   return send(world, 'GET', key, [['attributes', '']], headers)
 }
 
-async function shows(world: ConformanceWorld, key: string, name: string, value: string): Promise<void> {
+async function shows(
+  world: ConformanceWorld,
+  key: string,
+  name: string,
+  value: string,
+): Promise<void> {
   for (const method of ['HEAD', 'GET']) {
     const answer = await send(world, method, key, [], { 'x-amz-checksum-mode': 'ENABLED' })
     assert.equal(answer.headers[name], value, `${method} ${name}`)

@@ -7,13 +7,13 @@ import {
   ListObjectVersionsCommand,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
-import { putObject } from './objects.ts'
+import { storeObject } from './objects.ts'
 import { fails, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 const KEYS = ['a', 'b/1', 'b/2', 'b/c/3', 'd', 'd/', 'd/e', 'é', 'z z+=%&']
 
 async function fill(world: ConformanceWorld, keys: readonly string[] = KEYS): Promise<void> {
-  for (const key of keys) await putObject(world, key, key)
+  for (const key of keys) await storeObject(world, key, key)
 }
 
 function names(
@@ -156,7 +156,7 @@ export const LISTING_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (let round = 0; round < 5; round++) {
-        await putObject(world, `k${round}`, 'x')
+        await storeObject(world, `k${round}`, 'x')
         const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }))
         assert.equal(Contents?.length, round + 1)
       }

@@ -18,7 +18,7 @@ import {
   type CompleteMultipartUploadCommandOutput,
   type CopyObjectCommandOutput,
 } from '@aws-sdk/client-s3'
-import { getObject, putObject } from './objects.ts'
+import { fetchObject, storeObject } from './objects.ts'
 import { fails, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
 
 const PART_BYTES = 5 * 1024 * 1024
@@ -105,9 +105,9 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       const second = await s3.send(new HeadObjectCommand({ Bucket, Key, PartNumber: 2 }))
       assert.equal(second.PartsCount, 3)
       assert.equal(second.ContentLength, PART_BYTES)
-      assert.equal(await getObject(world, Key, { PartNumber: 3 }), 'c')
+      assert.equal(await fetchObject(world, Key, { PartNumber: 3 }), 'c')
       const range = `bytes=${PART_BYTES - 1}-${PART_BYTES}`
-      assert.equal(await getObject(world, Key, { Range: range }), 'ab')
+      assert.equal(await fetchObject(world, Key, { Range: range }), 'ab')
       await fails(
         s3.send(new GetObjectCommand({ Bucket, Key, PartNumber: 4 })),
         416,
@@ -134,22 +134,22 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       await fails(complete(world, Key, 'no-such-upload', [first]), 404, 'NoSuchUpload')
       await fails(complete(world, Key, id, [first], { MpuObjectSize: 99 }), 400, 'InvalidRequest')
       await complete(world, Key, id, [first], { MpuObjectSize: 5 })
-      assert.equal(await getObject(world, Key), 'small')
+      assert.equal(await fetchObject(world, Key), 'small')
     },
   },
   {
     name: 'completion with a condition',
     async run(world) {
       const Key = 'cond'
-      await putObject(world, Key, 'there')
+      await storeObject(world, Key, 'there')
       const id = await create(world, Key)
       const parts = [await part(world, Key, id, 1, 'new')]
       await fails(complete(world, Key, id, parts, { IfNoneMatch: '*' }), 412, 'PreconditionFailed')
-      assert.equal(await getObject(world, Key), 'there')
+      assert.equal(await fetchObject(world, Key), 'there')
       await complete(world, Key, id, parts, {
         IfMatch: `"${createHash('md5').update('there').digest('hex')}"`,
       })
-      assert.equal(await getObject(world, Key), 'new')
+      assert.equal(await fetchObject(world, Key), 'new')
     },
   },
   {
@@ -305,7 +305,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
       await copy({ MetadataDirective: 'REPLACE', ContentType: 'c/d', Metadata: { new: '1' } })
       const replaced = await s3.send(new HeadObjectCommand({ Bucket, Key: 'dst' }))
       assert.deepEqual([replaced.ContentType, replaced.Metadata], ['c/d', { new: '1' }])
-      assert.equal(await getObject(world, 'dst'), 'copied')
+      assert.equal(await fetchObject(world, 'dst'), 'copied')
       await fails(copy({ CopySourceIfMatch: '"x"' }), 412, 'PreconditionFailed')
       await fails(copy({ CopySourceIfNoneMatch: ETag }), 412, 'PreconditionFailed')
       await fails(copy({ IfNoneMatch: '*' }), 412, 'PreconditionFailed')
@@ -329,7 +329,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     async run(world) {
       const { s3, bucket: Bucket } = world
       const body = Buffer.alloc(PART_BYTES + 10, 'source ')
-      await putObject(world, 'src', body)
+      await storeObject(world, 'src', body)
       const UploadId = await create(world, 'joined')
       const copy = (PartNumber: number, CopySourceRange: string): Promise<CompletedPart> =>
         s3

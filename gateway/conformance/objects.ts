@@ -11,14 +11,28 @@ import {
   PutObjectCommand,
   type ChecksumAlgorithm,
 } from '@aws-sdk/client-s3'
-import { fails, NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
+import {
+  fails,
+  NO_VERSION,
+  expectRefused,
+  type ConformanceCase,
+  type ConformanceWorld,
+} from './world.ts'
 
-export async function putObject(world: ConformanceWorld, Key: string, Body: string | Uint8Array): Promise<string> {
+export async function storeObject(
+  world: ConformanceWorld,
+  Key: string,
+  Body: string | Uint8Array,
+): Promise<string> {
   const { ETag } = await world.s3.send(new PutObjectCommand({ Bucket: world.bucket, Key, Body }))
   return ETag ?? ''
 }
 
-export async function getObject(world: ConformanceWorld, Key: string, more: object = {}): Promise<string> {
+export async function fetchObject(
+  world: ConformanceWorld,
+  Key: string,
+  more: object = {},
+): Promise<string> {
   const { Body } = await world.s3.send(new GetObjectCommand({ Bucket: world.bucket, Key, ...more }))
   return (await Body?.transformToString('latin1')) ?? ''
 }
@@ -60,7 +74,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       assert.equal(head.StorageClass, 'STANDARD_IA')
       assert.equal(head.AcceptRanges, 'bytes')
       assert.deepEqual(head.Metadata, { one: '1', 'two-more': 'x y' })
-      assert.equal(await getObject(world, Key), 'hello')
+      assert.equal(await fetchObject(world, Key), 'hello')
       await s3.send(new DeleteObjectCommand({ Bucket, Key }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key })), 404, 'NoSuchKey')
       await fails(s3.send(new HeadObjectCommand({ Bucket, Key })), 404, undefined)
@@ -72,7 +86,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     async run(world) {
       for (const size of [0, 1, 65_535, 65_536, 65_537, 1_048_576, 3_000_001]) {
         const body = Buffer.alloc(size, `${size} and some more;`)
-        const etag = await putObject(world, 'k', body)
+        const etag = await storeObject(world, 'k', body)
         assert.equal(etag, `"${md5(body)}"`)
         const { Body, ContentLength } = await world.s3.send(
           new GetObjectCommand({ Bucket: world.bucket, Key: 'k' }),
@@ -101,9 +115,9 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         'a\u0001b',
         'k'.repeat(1024),
       ]
-      for (const key of keys) await putObject(world, key, key)
+      for (const key of keys) await storeObject(world, key, key)
       for (const key of keys) {
-        assert.equal(Buffer.from(await getObject(world, key), 'latin1').toString('utf8'), key)
+        assert.equal(Buffer.from(await fetchObject(world, key), 'latin1').toString('utf8'), key)
       }
       const long = await world.raw({ method: 'PUT', path: `/${world.bucket}/${'k'.repeat(1025)}` })
       expectRefused(long, 400, 'KeyTooLongError')
@@ -112,7 +126,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
     name: 'ranges (row 35)',
     async run(world) {
-      await putObject(world, 'r', '0123456789')
+      await storeObject(world, 'r', '0123456789')
       const cases: readonly [string, number, string][] = [
         ['bytes=0-0', 206, '0'],
         ['bytes=2-4', 206, '234'],
@@ -148,7 +162,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
     name: 'conditions on GET and HEAD',
     async run(world) {
-      const etag = await putObject(world, 'c', 'x')
+      const etag = await storeObject(world, 'c', 'x')
       const plain = etag.replaceAll('"', '')
       const past = 'Thu, 01 Jan 1970 00:00:00 GMT'
       const future = 'Fri, 01 Jan 2100 00:00:00 GMT'
@@ -186,7 +200,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
       await fails(write({ IfMatch: '"x"' }), 404, 'NoSuchKey')
       await write({ IfNoneMatch: '*' })
       await fails(write({ IfNoneMatch: '*' }), 412, 'PreconditionFailed')
-      const etag = await putObject(world, 'w', 'second')
+      const etag = await storeObject(world, 'w', 'second')
       await fails(write({ IfMatch: '"x"' }), 412, 'PreconditionFailed')
       await write({ IfMatch: etag })
       await fails(write({ IfMatch: etag }), 412, 'PreconditionFailed')
@@ -252,7 +266,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
           'BadDigest',
         )
       }
-      assert.equal(await getObject(world, 's'), 'hello')
+      assert.equal(await fetchObject(world, 's'), 'hello')
     },
   },
   {
@@ -266,7 +280,11 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         world.raw({ method: 'PUT', path, headers, body })
       expectRefused(await send({ 'content-md5': wrongMd5 }), 400, 'BadDigest')
       expectRefused(await send({ 'content-md5': 'no' }), 400, 'InvalidDigest')
-      expectRefused(await send({ 'x-amz-content-sha256': wrongSha }), 400, 'XAmzContentSHA256Mismatch')
+      expectRefused(
+        await send({ 'x-amz-content-sha256': wrongSha }),
+        400,
+        'XAmzContentSHA256Mismatch',
+      )
       await fails(
         world.s3.send(new HeadObjectCommand({ Bucket: world.bucket, Key: 'm' })),
         404,
@@ -277,7 +295,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
   {
     name: 'response-* overrides',
     async run(world) {
-      await putObject(world, 'o', 'x')
+      await storeObject(world, 'o', 'x')
       const answer = await world.raw({
         path: `/${world.bucket}/o`,
         query: [
@@ -301,7 +319,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     name: 'DeleteObjects: quiet, missing keys, digest wanted, limits (row 28)',
     async run(world) {
       const { s3, bucket: Bucket } = world
-      for (const key of ['1', '2', '3 & <4>']) await putObject(world, key, 'x')
+      for (const key of ['1', '2', '3 & <4>']) await storeObject(world, key, 'x')
       const some = await s3.send(
         new DeleteObjectsCommand({
           Bucket,
@@ -321,7 +339,10 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
         mixed.Errors?.map((each) => `${each.Key} ${each.Code}`),
         ['2 PreconditionFailed'],
       )
-      const send = (xml: string, headers: Record<string, string>): ReturnType<ConformanceWorld['raw']> =>
+      const send = (
+        xml: string,
+        headers: Record<string, string>,
+      ): ReturnType<ConformanceWorld['raw']> =>
         world.raw({
           method: 'POST',
           path: `/${Bucket}`,
@@ -387,12 +408,12 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     name: 'version ids without versioning: null is the object, others do not exist',
     async run(world) {
       const { s3, bucket: Bucket } = world
-      await putObject(world, 'v', 'x')
-      assert.equal(await getObject(world, 'v', { VersionId: 'null' }), 'x')
+      await storeObject(world, 'v', 'x')
+      assert.equal(await fetchObject(world, 'v', { VersionId: 'null' }), 'x')
       const other = { Bucket, Key: 'v', VersionId: NO_VERSION }
       await fails(s3.send(new GetObjectCommand(other)), 404, 'NoSuchVersion')
       await s3.send(new DeleteObjectCommand(other))
-      assert.equal(await getObject(world, 'v'), 'x')
+      assert.equal(await fetchObject(world, 'v'), 'x')
       await s3.send(new DeleteObjectCommand({ ...other, VersionId: 'null' }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key: 'v' })), 404, 'NoSuchKey')
     },

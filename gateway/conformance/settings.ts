@@ -14,7 +14,13 @@ import {
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3'
 import { setVersioning } from './versions.ts'
-import { fails, expectRefused, type ConformanceCase, type RawResponse, type ConformanceWorld } from './world.ts'
+import {
+  fails,
+  expectRefused,
+  type ConformanceCase,
+  type RawResponse,
+  type ConformanceWorld,
+} from './world.ts'
 
 function statement(bucket: string, more: object = {}): object {
   return {
@@ -30,7 +36,11 @@ function policyOf(...statements: object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements })
 }
 
-function putSetting(world: ConformanceWorld, name: string, text: string | Buffer): Promise<RawResponse> {
+function putSetting(
+  world: ConformanceWorld,
+  name: string,
+  text: string | Buffer,
+): Promise<RawResponse> {
   const body = [Buffer.from(text)]
   return world.raw({ method: 'PUT', path: `/${world.bucket}`, query: [[name, '']], body })
 }
@@ -106,7 +116,11 @@ export const SETTING_CASES: readonly ConformanceCase[] = [
       for (const text of bad) {
         expectRefused(await putSetting(world, 'policy', text), 400, 'MalformedPolicy')
       }
-      expectRefused(await putSetting(world, 'policy', Buffer.from([0x7b, 0xff])), 400, 'MalformedPolicy')
+      expectRefused(
+        await putSetting(world, 'policy', Buffer.from([0x7b, 0xff])),
+        400,
+        'MalformedPolicy',
+      )
       expectRefused(await putSetting(world, 'policy', ''), 400, 'MissingRequestBodyError')
       const placed = await putSetting(world, 'policy', one({ Action: 's3:NoSuchThing' }))
       assert(placed.text.includes('Statement[0].Action'), placed.text)

@@ -1,7 +1,13 @@
 /** Answers by which SDKs decide what to do next: regions, markers, names in errors, encoded metadata. */
 
 import assert from 'node:assert/strict'
-import { expectRefused, sendUnsigned, sendRaw, type ConformanceCase, type RawResponse } from './world.ts'
+import {
+  expectRefused,
+  sendUnsigned,
+  sendRaw,
+  type ConformanceCase,
+  type RawResponse,
+} from './world.ts'
 
 export const STEERING_CASES: readonly ConformanceCase[] = [
   {

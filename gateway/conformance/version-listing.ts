@@ -160,7 +160,11 @@ export const VERSION_LISTING_CASES: readonly ConformanceCase[] = [
       assert(!none.text.includes('<Key>'))
       expectRefused(await list(['version-id-marker', NO_VERSION]), 400, 'InvalidArgument')
       for (const id of ['', 'odd', 'a'.repeat(999)]) {
-        expectRefused(await list(['key-marker', 'a'], ['version-id-marker', id]), 400, 'InvalidArgument')
+        expectRefused(
+          await list(['key-marker', 'a'], ['version-id-marker', id]),
+          400,
+          'InvalidArgument',
+        )
       }
       expectRefused(await list(['encoding-type', 'odd']), 400, 'InvalidArgument')
       expectRefused(await list(['max-keys', '-1']), 400, 'InvalidArgument')

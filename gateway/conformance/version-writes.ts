@@ -13,7 +13,7 @@ import {
   UploadPartCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3'
-import { getObject } from './objects.ts'
+import { fetchObject } from './objects.ts'
 import { putVersion, setVersioning } from './versions.ts'
 import { fails, NO_VERSION, expectRefused, type ConformanceCase } from './world.ts'
 
@@ -53,7 +53,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
         'PreconditionFailed',
       )
       const third = await s3.send(fresh)
-      assert.equal(await getObject(world, Key), '3')
+      assert.equal(await fetchObject(world, Key), '3')
       // Removing a version shows the one below, by which conditions are judged then.
       await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId: third.VersionId }))
       await s3.send(fresh)
@@ -73,7 +73,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       const done = await s3.send(copy(source(one)))
       assert.equal(done.CopySourceVersionId, one)
       assert(done.VersionId)
-      assert.equal(await getObject(world, 'c'), 'one')
+      assert.equal(await fetchObject(world, 'c'), 'one')
       await fails(s3.send(copy(source())), 404, 'NoSuchKey')
       await fails(s3.send(copy(source(marker))), 400, 'InvalidRequest')
       await fails(s3.send(copy(source(NO_VERSION))), 404, 'NoSuchVersion')
@@ -97,8 +97,8 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       })
       const made = await s3.send(complete)
       assert(made.VersionId)
-      assert.equal(await getObject(world, 'parts', { VersionId: made.VersionId }), 'one')
-      assert.equal(await getObject(world, 'c', { VersionId: done.VersionId }), 'one')
+      assert.equal(await fetchObject(world, 'parts', { VersionId: made.VersionId }), 'one')
+      assert.equal(await fetchObject(world, 'c', { VersionId: done.VersionId }), 'one')
     },
   },
   {
@@ -122,8 +122,8 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       assert(first.VersionId)
       assert.equal(second.VersionId, first.VersionId)
       await s3.send(new DeleteObjectCommand({ ...upload, VersionId: first.VersionId }))
-      assert.equal(await getObject(world, 'k', { VersionId: below }), 'below')
-      assert.equal(await getObject(world, 'k'), 'below')
+      assert.equal(await fetchObject(world, 'k', { VersionId: below }), 'below')
+      assert.equal(await fetchObject(world, 'k'), 'below')
     },
   },
   {
@@ -158,7 +158,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       const marker = rows.get('b ')
       assert.equal(marker?.DeleteMarker, true)
       assert(marker.DeleteMarkerVersionId)
-      assert.equal(await getObject(world, 'a', { VersionId: two }), '2')
+      assert.equal(await fetchObject(world, 'a', { VersionId: two }), '2')
       const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }))
       assert.deepEqual(
         Contents?.map((row) => row.Key),
@@ -178,7 +178,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
           DeleteMarkerVersionId: marker.DeleteMarkerVersionId,
         },
       ])
-      assert.equal(await getObject(world, 'b'), '1')
+      assert.equal(await fetchObject(world, 'b'), '1')
     },
   },
   {
@@ -197,7 +197,7 @@ export const VERSION_WRITE_CASES: readonly ConformanceCase[] = [
       assert.equal((await putVersion(world, 'k', 'y')) === VersionId, false)
       const { VersionId: MarkerId } = marker
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: MarkerId }))
-      assert.equal(await getObject(world, 'k'), 'y')
+      assert.equal(await fetchObject(world, 'k'), 'y')
     },
   },
   {

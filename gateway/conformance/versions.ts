@@ -12,8 +12,14 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import { getObject } from './objects.ts'
-import { fails, NO_VERSION, expectRefused, type ConformanceCase, type ConformanceWorld } from './world.ts'
+import { fetchObject } from './objects.ts'
+import {
+  fails,
+  NO_VERSION,
+  expectRefused,
+  type ConformanceCase,
+  type ConformanceWorld,
+} from './world.ts'
 
 export async function setVersioning(
   { s3, bucket: Bucket }: ConformanceWorld,
@@ -23,7 +29,11 @@ export async function setVersioning(
 }
 
 /** The new version's id, '' when the answer names none. */
-export async function putVersion(world: ConformanceWorld, Key: string, Body: string): Promise<string> {
+export async function putVersion(
+  world: ConformanceWorld,
+  Key: string,
+  Body: string,
+): Promise<string> {
   const { s3, bucket: Bucket } = world
   const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key, Body }))
   return VersionId ?? ''
@@ -42,9 +52,9 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       const one = await putVersion(world, Key, 'one')
       const two = await putVersion(world, Key, 'two')
       assert.equal(new Set(['', 'null', one, two]).size, 4)
-      assert.equal(await getObject(world, Key), 'two')
-      assert.equal(await getObject(world, Key, { VersionId: one }), 'one')
-      assert.equal(await getObject(world, Key, { VersionId: 'null' }), 'zero')
+      assert.equal(await fetchObject(world, Key), 'two')
+      assert.equal(await fetchObject(world, Key, { VersionId: one }), 'one')
+      assert.equal(await fetchObject(world, Key, { VersionId: 'null' }), 'zero')
       const head = await s3.send(new HeadObjectCommand({ Bucket, Key, VersionId: one }))
       assert.equal(`${head.VersionId} ${head.ContentLength}`, `${one} 3`)
       assert.equal((await s3.send(new HeadObjectCommand({ Bucket, Key }))).VersionId, two)
@@ -53,20 +63,20 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(marker.DeleteMarker, true)
       assert(marker.VersionId)
       await fails(s3.send(new GetObjectCommand({ Bucket, Key })), 404, 'NoSuchKey')
-      assert.equal(await getObject(world, Key, { VersionId: two }), 'two')
+      assert.equal(await fetchObject(world, Key, { VersionId: two }), 'two')
       // Deleting the marker brings the object back.
       const undone = await s3.send(
         new DeleteObjectCommand({ Bucket, Key, VersionId: marker.VersionId }),
       )
       assert.equal(`${undone.DeleteMarker} ${undone.VersionId}`, `true ${marker.VersionId}`)
-      assert.equal(await getObject(world, Key), 'two')
+      assert.equal(await fetchObject(world, Key), 'two')
       // So does copying an old version over what is there now.
       const CopySource = `${Bucket}/${Key}?versionId=${one}`
       const restored = await s3.send(new CopyObjectCommand({ Bucket, Key, CopySource }))
       assert.equal(restored.CopySourceVersionId, one)
       assert(restored.VersionId !== undefined && ![one, two].includes(restored.VersionId))
-      assert.equal(await getObject(world, Key), 'one')
-      assert.equal(await getObject(world, Key, { VersionId: two }), 'two')
+      assert.equal(await fetchObject(world, Key), 'one')
+      assert.equal(await fetchObject(world, Key, { VersionId: two }), 'two')
 
       const gone = await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId: one }))
       assert.equal(`${gone.DeleteMarker} ${gone.VersionId}`, `undefined ${one}`)
@@ -75,7 +85,7 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
         404,
         'NoSuchVersion',
       )
-      assert.equal(await getObject(world, Key), 'one')
+      assert.equal(await fetchObject(world, Key), 'one')
     },
   },
   {
@@ -86,15 +96,15 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       const ids: string[] = []
       for (const text of ['a', 'b', 'c']) ids.push(await putVersion(world, 'k', text))
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[2] }))
-      assert.equal(await getObject(world, 'k'), 'b')
+      assert.equal(await fetchObject(world, 'k'), 'b')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[0] }))
-      assert.equal(await getObject(world, 'k'), 'b')
+      assert.equal(await fetchObject(world, 'k'), 'b')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: ids[1] }))
       await fails(s3.send(new GetObjectCommand({ Bucket, Key: 'k' })), 404, 'NoSuchKey')
       // It is gone for good: writing again starts anew.
       const again = await putVersion(world, 'k', 'd')
       assert(!ids.includes(again))
-      assert.equal(await getObject(world, 'k'), 'd')
+      assert.equal(await fetchObject(world, 'k'), 'd')
     },
   },
   {
@@ -108,8 +118,8 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       assert.equal(Status, 'Suspended')
       assert.equal(await putVersion(world, 'k', 'null one'), 'null')
       assert.equal(await putVersion(world, 'k', 'null two'), 'null')
-      assert.equal(await getObject(world, 'k', { VersionId: 'null' }), 'null two')
-      assert.equal(await getObject(world, 'k', { VersionId: one }), 'one')
+      assert.equal(await fetchObject(world, 'k', { VersionId: 'null' }), 'null two')
+      assert.equal(await fetchObject(world, 'k', { VersionId: one }), 'one')
       // A simple DELETE replaces the null version by a marker that is the null version.
       const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k' }))
       assert.equal(`${marker.DeleteMarker} ${marker.VersionId}`, 'true null')
@@ -120,9 +130,9 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
       await fails(s3.send(gone), 405, 'MethodNotAllowed')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: 'null' }))
       await fails(s3.send(gone), 404, 'NoSuchVersion')
-      assert.equal(await getObject(world, 'k'), 'two')
+      assert.equal(await fetchObject(world, 'k'), 'two')
       await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k', VersionId: two }))
-      assert.equal(await getObject(world, 'k'), 'one')
+      assert.equal(await fetchObject(world, 'k'), 'one')
     },
   },
   {
@@ -192,8 +202,8 @@ export const VERSION_CASES: readonly ConformanceCase[] = [
         const done = await s3.send(new DeleteObjectCommand(named))
         assert.equal(done.DeleteMarker, undefined)
       }
-      assert.equal(await getObject(world, 'k'), 'y')
-      assert.equal(await getObject(world, 'other'), 'x')
+      assert.equal(await fetchObject(world, 'k'), 'y')
+      assert.equal(await fetchObject(world, 'other'), 'x')
       const nowhere = { Bucket, Key: 'never', VersionId: NO_VERSION }
       await fails(s3.send(new GetObjectCommand(nowhere)), 404, 'NoSuchVersion')
       await s3.send(new DeleteObjectCommand(nowhere))

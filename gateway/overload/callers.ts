@@ -33,7 +33,11 @@ export function stranger(address: string, shares: CallerShares): ShareHolder[] {
   ]
 }
 
-export function holdersOf(identity: Identity, address: string, shares: CallerShares): ShareHolder[] {
+export function holdersOf(
+  identity: Identity,
+  address: string,
+  shares: CallerShares,
+): ShareHolder[] {
   if (identity === ANONYMOUS) return stranger(address, shares)
   const { accountId, principalId } = identity
   // Sessions of one role are one caller, whatever they call themselves.

@@ -1,7 +1,7 @@
 /** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
 
 import type { Clock, Environment } from '../env/ports.ts'
-import { encryptSecret } from '../layout/sealing.ts'
+import { encryptSecret } from '../layout/secret-encryption.ts'
 import { removedLine } from '../layout/former.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'

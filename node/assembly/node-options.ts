@@ -6,8 +6,8 @@ import type { AdminBackend } from '../../gateway/port/backend.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { IdentitiesOptions } from '../iam/identities.ts'
 import type { SecretOffice, SecretStore } from '../layout/secret-office.ts'
-import type { RegisterObserver } from '../quorum/registers.ts'
-import type { SpaceSettings } from '../reclaim/space.ts'
+import type { RegisterObserver } from '../quorum/register-client.ts'
+import type { SpaceSettings } from '../reclaim/space-reclaim.ts'
 import type { UpkeepSettings } from '../repair/upkeep.ts'
 
 export interface NodeOptions {

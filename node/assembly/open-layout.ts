@@ -1,7 +1,7 @@
 /** Opens the layout of a node with what the rest of the node says of itself. */
 
 import type { Environment } from '../env/ports.ts'
-import { encryptSecret, unseal } from '../layout/sealing.ts'
+import { encryptSecret, unseal } from '../layout/secret-encryption.ts'
 import { LayoutManager, type LayoutManagerOptions } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 

@@ -9,7 +9,10 @@ export interface Column {
 }
 
 /** Lines of a table, two spaces between columns, no space at line ends. */
-export function textTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+export function textTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): string[] {
   const all = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))]
   const widths = columns.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)))
   return all.map((row) =>

@@ -28,7 +28,7 @@ import { drawSecret, uniqueId } from './ids.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, subjectOf } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER } from './records.ts'
-import { encryptSecret } from '../layout/sealing.ts'
+import { encryptSecret } from '../layout/secret-encryption.ts'
 import type { IamActions } from './service.ts'
 import type { Users } from './users.ts'
 

@@ -27,7 +27,15 @@ import { drawToken } from './ids.ts'
 import { BUILT_IN_POLICIES, type BuiltInPolicy } from './managed.ts'
 import { pageOf, readPage } from './page.ts'
 import { textParameter } from './parameters.ts'
-import { byId, byName, GROUP, USER, type RecordEdit, type RecordKind, type Records } from './records.ts'
+import {
+  byId,
+  byName,
+  GROUP,
+  USER,
+  type RecordEdit,
+  type RecordKind,
+  type Records,
+} from './records.ts'
 
 export type HolderKind = 'user' | 'group' | 'role'
 

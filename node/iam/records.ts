@@ -21,7 +21,7 @@ import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChangeOutcome, RegisterClient } from '../quorum/registers.ts'
+import type { ChangeOutcome, RegisterClient } from '../quorum/register-client.ts'
 
 /** One kind of record: where it lies and how it is written. */
 export interface RecordKind<T> {

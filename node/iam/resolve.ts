@@ -23,7 +23,7 @@ import { internalContext } from '../tools/internal-context.ts'
 import { FreshCache, type Fresh } from '../tools/fresh.ts'
 import { managedText, ROLE, rolePolicies, userPolicies, type RecordReader } from './holdings.ts'
 import { ACCESS_KEY, ACCOUNT, byId, USER, type RecordKind, type Records } from './records.ts'
-import { unsealed, type SealingSecrets } from '../layout/sealing.ts'
+import { unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 /** T7. */

@@ -16,7 +16,7 @@ import { internalContext } from '../tools/internal-context.ts'
 import { rootKeysOf } from './account-keys.ts'
 import type { Accounts } from './accounts.ts'
 import { ACCESS_KEY, ACCOUNT, type Records } from './records.ts'
-import { encryptSecret, unsealed, type SealingSecrets } from '../layout/sealing.ts'
+import { encryptSecret, unsealed, type SealingSecrets } from '../layout/secret-encryption.ts'
 import type { Users } from './users.ts'
 
 const NONCE_BYTES = 12

@@ -25,7 +25,7 @@ import type { Logger, Random } from '../env/ports.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { epochMessage, LAYOUT_RPC } from './messages.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 const PAUSE_MS_MIN = 10_000

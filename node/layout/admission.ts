@@ -27,7 +27,7 @@ import type { JoinReply, JoinRequest } from './join-messages.ts'
 import { FEATURES, joinReply, joinRequest } from './join-messages.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 import { equalSecrets, tokenVerifier } from './token-codec.ts'
 

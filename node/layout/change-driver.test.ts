@@ -12,7 +12,9 @@ const PLANNED = ['STABLE token', 'PLANNED plan']
 const DONE = [...PLANNED, 'JOINT joint', 'STABLE synced', 'STABLE moved']
 
 /** Three members that hold data, and a node that may join. */
-async function grown(seed = 1): Promise<{ world: LayoutWorld; nodes: FakeNode[]; joiner: FakeNode }> {
+async function grown(
+  seed = 1,
+): Promise<{ world: LayoutWorld; nodes: FakeNode[]; joiner: FakeNode }> {
   const world = new LayoutWorld(seed)
   const nodes = await cluster(world, 'a', 'b', 'c')
   for (const node of nodes) node.holds = true
@@ -255,7 +257,10 @@ describe('whoever leads it', () => {
       await world.run((await joining(nodes, joiner)).done)
       const everyone = [...nodes, joiner]
       await world.until(() =>
-        all(everyone, (node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === 0),
+        all(
+          everyone,
+          (node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === 0,
+        ),
       )
       await world.until(() => new Set(everyone.map((node) => changes(node).join())).size === 1)
       expect(memberIds(nodes[1]!)).toEqual(ids(...everyone))

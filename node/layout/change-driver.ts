@@ -10,7 +10,7 @@ import { JointStep, type JointStepParts } from './joint-step.ts'
 import type { LayoutLog } from './layout-log.ts'
 import { MovedStep } from './moved-step.ts'
 import { PlannedStep } from './planned-step.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 
 const DECIDE_MS = 5_000
 

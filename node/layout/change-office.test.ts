@@ -5,7 +5,15 @@ import { bytesOfHex, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import { storageId } from '../../protocol/ids.ts'
 import { JOIN_PROTOCOL, joinReply, joinRequest } from './join-messages.ts'
-import { cluster, failure, ids, memberIds, states, joinTokenOf, viewOf } from './testing/clusters.ts'
+import {
+  cluster,
+  failure,
+  ids,
+  memberIds,
+  states,
+  joinTokenOf,
+  viewOf,
+} from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
 import { LayoutWorld } from './testing/world.ts'
 
@@ -277,7 +285,9 @@ describe('changes', () => {
     for (const [i, replication] of [2, 1, 4].entries()) {
       await world.run(a.manager.changes.apply({ kind: 'replication', replication }))
       await world.until(() =>
-        nodes.every((node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === i + 1),
+        nodes.every(
+          (node) => viewOf(node).state === 'STABLE' && viewOf(node).sources.length === i + 1,
+        ),
       )
     }
     const refused = await failure(

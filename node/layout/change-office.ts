@@ -13,7 +13,13 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
-import { nextOf, planOf, shownName, type MemberChange, type ChangePlan } from '../../protocol/layout/plan.ts'
+import {
+  nextOf,
+  planOf,
+  shownName,
+  type MemberChange,
+  type ChangePlan,
+} from '../../protocol/layout/plan.ts'
 import {
   isSamePlaces,
   movedEntry,
@@ -30,7 +36,7 @@ import type { ChangeGate } from './change-gate.ts'
 import { MembershipError, stillUp } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import { hasMajorities } from './planned-step.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 const DECIDE_MS = 5_000

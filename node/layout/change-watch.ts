@@ -7,7 +7,7 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { ChangeDriver } from './change-driver.ts'
 import type { LayoutLog } from './layout-log.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 /** A JOINT epoch, or an accepted proposal that is not decided, is taken over after about this. */

@@ -7,7 +7,7 @@ import { entryHash, type LayoutEntry } from '../../protocol/layout/entry.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { ChangeDriver } from './change-driver.ts'
 import { MembershipError } from './errors.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 const DECIDE_MS = 5_000
@@ -26,7 +26,11 @@ export interface EntryChange {
 
 /** The entry that was decided. Throws MembershipError. */
 export async function decideEntry(
-  parts: { readonly proposer: LayoutProposer; readonly driver: ChangeDriver; readonly timer: Timer },
+  parts: {
+    readonly proposer: LayoutProposer
+    readonly driver: ChangeDriver
+    readonly timer: Timer
+  },
   { view, entryAfter, alsoPlanned = false, waitMsMax, askAgainMs }: EntryChange,
 ): Promise<LayoutEntry> {
   const { proposer, driver, timer } = parts

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { LAYOUT_RPC } from './messages.ts'
-import { cluster, failure, ids, memberIds, states, joinTokenOf, viewOf } from './testing/clusters.ts'
+import {
+  cluster,
+  failure,
+  ids,
+  memberIds,
+  states,
+  joinTokenOf,
+  viewOf,
+} from './testing/clusters.ts'
 import type { FakeNode } from './testing/world.ts'
 import { LayoutWorld } from './testing/world.ts'
 

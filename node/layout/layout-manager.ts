@@ -53,9 +53,14 @@ import { LayoutLog } from './layout-log.ts'
 import { LayoutPeers } from './layout-peers.ts'
 import { LeftLook } from './left-look.ts'
 import { chunkMessage, entriesMessage, epochMessage, LAYOUT_RPC, readyMessage } from './messages.ts'
-import { emptyReporter, progressMessage, type MoveReporter, type PartitionProgress } from './progress.ts'
+import {
+  emptyReporter,
+  progressMessage,
+  type MoveReporter,
+  type PartitionProgress,
+} from './progress.ts'
 import { ProgressPoll } from './progress-poll.ts'
-import { LayoutProposer } from './proposer.ts'
+import { LayoutProposer } from './layout-proposer.ts'
 import { Removal, type KeptBecause } from './removal.ts'
 import { SecretOffice, type ResealRoot, type SecretStore } from './secret-office.ts'
 import { Timer } from './timer.ts'

@@ -24,7 +24,9 @@ export class LayoutPeers {
   async call(to: NodeId, type: number, body: Uint8Array): Promise<Uint8Array> {
     if (to === this.self) return this.#local(to, type, body)
     const message = { type, body }
-    const reply = await this.#network.call(to, 'control', message, { timeoutMs: LAYOUT_CALL_TIMEOUT_MS })
+    const reply = await this.#network.call(to, 'control', message, {
+      timeoutMs: LAYOUT_CALL_TIMEOUT_MS,
+    })
     if (reply.type !== type) throw new ShapeError(`answer of type ${reply.type} to ${type}`)
     return reply.body
   }

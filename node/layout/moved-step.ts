@@ -99,7 +99,11 @@ function lacking(
 }
 
 /** A node is whole as to a source when it is as to that one or to a later one: each was copied with all before. */
-function isWhole(progress: PartitionProgress | undefined, epoch: number, partition: number): boolean {
+function isWhole(
+  progress: PartitionProgress | undefined,
+  epoch: number,
+  partition: number,
+): boolean {
   return (
     progress?.whole.some(({ source, bits }) => source >= epoch && hasBit(bits, partition)) === true
   )

@@ -24,7 +24,7 @@ import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
 import type { LayoutPeers } from './layout-peers.ts'
 import { LAYOUT_RPC } from './messages.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 
 const SECRET_BYTES = 32

@@ -12,7 +12,7 @@ import type { ChangeDriver } from './change-driver.ts'
 import { decideEntry } from './entry-change.ts'
 import { MembershipError } from './errors.ts'
 import type { LayoutLog } from './layout-log.ts'
-import type { LayoutProposer } from './proposer.ts'
+import type { LayoutProposer } from './layout-proposer.ts'
 import type { Timer } from './timer.ts'
 import { encodeToken, tokenVerifier, withNode } from './token-codec.ts'
 

@@ -45,7 +45,8 @@ export interface PlanLimits {
   readonly segmentBytes: number
 }
 
-export type CompactionPlan = { readonly compact: readonly number[] } | { readonly seal: number } | undefined
+export type CompactionPlan =
+  { readonly compact: readonly number[] } | { readonly seal: number } | undefined
 
 /** From this share of dead bytes on a segment goes at once. */
 const CHEAP_SHARE = 0.9
@@ -82,7 +83,10 @@ export function allowedDeadShare(
   return Math.min(most, easy - (easy - SHARE_TIGHT) * gone)
 }
 
-export function planCompaction(segments: readonly PlannedSegment[], limits: PlanLimits): CompactionPlan {
+export function planCompaction(
+  segments: readonly PlannedSegment[],
+  limits: PlanLimits,
+): CompactionPlan {
   const ordered = segments.toSorted((a, b) => a.segment - b.segment)
   const [oldest] = ordered
   if (oldest === undefined) return undefined

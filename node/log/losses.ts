@@ -48,7 +48,10 @@ export class LogLosses {
 }
 
 /** Damage that nobody can name may have been anything. */
-export function damageLossOf(damage: Damage, options: Pick<StoreOptions, 'lossOf'>): LogLoss | undefined {
+export function damageLossOf(
+  damage: Damage,
+  options: Pick<StoreOptions, 'lossOf'>,
+): LogLoss | undefined {
   const { identity, segment, offset, lengthBytes } = damage
   const place = { segment, offset, lengthBytes }
   if (identity !== undefined) {

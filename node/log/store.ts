@@ -457,7 +457,8 @@ export class Store {
         this.found.push(damage)
         this.replayedBytes += damage.lengthBytes
         this.options.logger.error({ ...damage }, 'a part of the log is damaged')
-        if (this.options.isRepaired?.(damage) !== true) this.lost.add(damageLossOf(damage, this.options))
+        if (this.options.isRepaired?.(damage) !== true)
+          this.lost.add(damageLossOf(damage, this.options))
         if (this.options.applyDamaged !== undefined) {
           this.put(this.options.applyDamaged(damage, this.current))
         }

@@ -6,7 +6,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 
-export function nodeOfAddress(peer: PeerId): NodeId {
+export function nodeInAddress(peer: PeerId): NodeId {
   return nodeId(peer.toString())
 }
 

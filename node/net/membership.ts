@@ -11,7 +11,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger, PeerEvent, Random, TrafficClass } from '../env/ports.ts'
-import { nodeOfAddress, parseAddress, withPeer } from './addresses.ts'
+import { nodeInAddress, parseAddress, withPeer } from './addresses.ts'
 import { Dialler } from './dialler.ts'
 import { messageOf } from './errors.ts'
 import type { Kademlia } from './kademlia.ts'
@@ -56,7 +56,7 @@ export class Membership {
 
   constructor(init: MembershipInit) {
     this.#init = init
-    this.#self = nodeOfAddress(init.libp2p.peerId)
+    this.#self = nodeInAddress(init.libp2p.peerId)
   }
 
   async register(): Promise<void> {
@@ -200,7 +200,7 @@ export class Membership {
   }
 
   #acceptStream(traffic: TrafficClass, stream: Stream, connection: Connection): void {
-    const peer = nodeOfAddress(connection.remotePeer)
+    const peer = nodeInAddress(connection.remotePeer)
     if (!this.#init.members.has(peer) || this.#state === 'stopped') {
       stream.abort(new Error('members only'))
       return
@@ -209,7 +209,7 @@ export class Membership {
   }
 
   #onConnection(connection: Connection): void {
-    const peer = nodeOfAddress(connection.remotePeer)
+    const peer = nodeInAddress(connection.remotePeer)
     if (this.#init.members.has(peer)) {
       if (connection.direction === 'inbound') this.#onMembersConnection(peer, connection)
       // It is back: should it not open its streams, we do.
@@ -240,12 +240,12 @@ export class Membership {
     // gossipsub had its stream on one of the connections and opens no other by itself.
     if (left !== undefined) this.#introduce(left)
     // What strangers say of themselves would be kept for hours.
-    else if (!members.has(nodeOfAddress(peer))) libp2p.peerStore.delete(peer).catch(() => {})
+    else if (!members.has(nodeInAddress(peer))) libp2p.peerStore.delete(peer).catch(() => {})
   }
 
   #introduce(connection: Connection): void {
     const peer = connection.remotePeer
-    if (this.#state !== 'started' || !this.#init.members.has(nodeOfAddress(peer))) return
+    if (this.#state !== 'started' || !this.#init.members.has(nodeInAddress(peer))) return
     this.#init.libp2p.peerStore
       .get(peer)
       .then(({ protocols }) => this.#init.gate.admit(peer, connection, protocols))

@@ -22,7 +22,7 @@ import type {
   Random,
   TrafficClass,
 } from '../env/ports.ts'
-import { nodeOfAddress } from './addresses.ts'
+import { nodeInAddress } from './addresses.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
 import { fitsFrame } from './framing.ts'
 import { libp2pKey } from './identity.ts'
@@ -252,7 +252,7 @@ export class Libp2pNetwork implements Network {
   }
 
   #onGossip(author: PeerId, topic: string, bytes: Uint8Array): void {
-    const from = nodeOfAddress(author)
+    const from = nodeInAddress(author)
     if (!this.#isMember(from)) return
     for (const listener of this.#topics.get(topic) ?? []) listener(from, bytes)
   }

@@ -8,7 +8,7 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { groupOfAddress } from './address-group.ts'
-import { groupByPeer, nodeOfAddress } from './addresses.ts'
+import { groupByPeer, nodeInAddress } from './addresses.ts'
 import { NetworkFailure, messageOf } from './errors.ts'
 import { answerExchange, exchange } from './exchange.ts'
 import {
@@ -97,7 +97,7 @@ export class Strangers {
     for (const group of groupByPeer(addresses)) {
       try {
         const connection = await this.#libp2p.dial(group, { signal })
-        const peer = nodeOfAddress(connection.remotePeer)
+        const peer = nodeInAddress(connection.remotePeer)
         const reply = await exchangeOn(connection, protocol, request, {
           replyBytesMax: STRANGER_REPLY_BYTES_MAX,
           signal,
@@ -123,7 +123,7 @@ export class Strangers {
         if (this.#exchanges >= STRANGER_EXCHANGES_MAX) throw new Error('too many exchanges')
         this.#exchanges++
         try {
-          return await handler(nodeOfAddress(connection.remotePeer), request)
+          return await handler(nodeInAddress(connection.remotePeer), request)
         } finally {
           this.#exchanges--
         }

@@ -9,7 +9,7 @@ import { byteString, bytesOf, readU16, u16, utf8, utf8Text } from '../../protoco
 import { nodeId } from '../../protocol/ids.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Logger } from '../env/ports.ts'
-import { nodeOfAddress, withPeer } from './addresses.ts'
+import { nodeInAddress, withPeer } from './addresses.ts'
 import { messageOf } from './errors.ts'
 import { answerExchange } from './exchange.ts'
 import { sliceOfPartition } from './kademlia.ts'
@@ -51,14 +51,14 @@ export class Walker {
 
   async walk(partition: number, timeoutMs: number): Promise<WalkResult | undefined> {
     const signal = AbortSignal.timeout(timeoutMs)
-    const self = nodeOfAddress(this.#libp2p.peerId)
+    const self = nodeInAddress(this.#libp2p.peerId)
     let hops = 0
     const slice = sliceOfPartition(partition)
     let own = this.#kademlia.provides(slice)
     try {
       for await (const found of this.#kademlia.providers(slice, signal)) {
         hops = found.hops
-        const provider = nodeOfAddress(found.peer)
+        const provider = nodeInAddress(found.peer)
         own ||= provider === self
         if (!this.#isMember(provider)) continue
         const replicas = await this.#ask(found.peer, found.addresses, partition, signal)
@@ -96,7 +96,7 @@ export class Walker {
   }
 
   async answer(stream: Stream, connection: Connection): Promise<void> {
-    if (!this.#isMember(nodeOfAddress(connection.remotePeer))) {
+    if (!this.#isMember(nodeInAddress(connection.remotePeer))) {
       stream.abort(new Error('members only'))
       return
     }

@@ -19,7 +19,7 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { Clock } from '../env/ports.ts'
 import { changeAccount, readAccount, type AccountPlace } from './account-record.ts'
 import { BUCKET_CREATING, BUCKET_DELETED, sameIncarnation } from './bucket-record.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 
 const INTENT_PATIENCE_MS = 60_000
 const LOOK_AT_ONCE = 16

@@ -19,7 +19,7 @@ import {
   recordOf,
   sameIncarnation,
 } from './bucket-record.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 
 /** So long what may or may not have happened is tried again; each step may be done twice. */
 const DOUBT_MS = 6_000

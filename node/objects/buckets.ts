@@ -45,7 +45,7 @@ import {
   withChange,
 } from './bucket-record.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { ReplicaPlacement, RegisterClient } from '../quorum/registers.ts'
+import type { ReplicaPlacement, RegisterClient } from '../quorum/register-client.ts'
 import { sleep } from '../tools/sleep.ts'
 
 /** Cached records: the least recently used go. */
@@ -213,7 +213,9 @@ export class Buckets {
     const record = await this.#creation.create(context, request)
     this.#access.drop(record.name)
     // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
-    return record.state === BUCKET_LIVE ? this.#remember(record, began).info() : bucketInfoOf(record)
+    return record.state === BUCKET_LIVE
+      ? this.#remember(record, began).info()
+      : bucketInfoOf(record)
   }
 
   async delete(context: RequestContext, name: string): Promise<void> {
@@ -289,7 +291,10 @@ export class Buckets {
         const began = this.#begin()
         const record = await this.#readOrProve(context, name)
         const bucket = this.#remember(record, began)
-        return { value: { bucket, info: bucketInfoOf(record), settings: settingsOf(record) }, sinceMs }
+        return {
+          value: { bucket, info: bucketInfoOf(record), settings: settingsOf(record) },
+          sinceMs,
+        }
       })
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === 'NoSuchBucket') throw error

@@ -4,7 +4,7 @@
  * 1. A ticket enters the object; it names the attempt, so that everybody can ask whether that is over.
  * 2. open → completing, with the version that will be written and the attempt.
  * 3. The parts still are what that version names: the old data of a part that was put again meanwhile may
- *    be gone, since nothing named it between the look at the parts and step 2 (reclaim/judge.ts).
+ *    be gone, since nothing named it between the look at the parts and step 2 (reclaim/reachability-check.ts).
  * 4. The object's change, which takes the ticket; a failed condition leaves it refused.
  * 5. completing → completed, or open again.
  *
@@ -45,7 +45,7 @@ import {
   type CompletionResult,
 } from './completion-record.ts'
 import type { Objects } from './objects.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadParts } from './upload-parts.ts'
 import {

@@ -109,13 +109,16 @@ describe('released data (G5)', () => {
     const version = versionRecordOf(headers, { etag: 'whole', checksums: {} }, body)
     const place = { object: register, fence: bucket } as unknown as UploadPlace
     await new Tickets(memory.registers).admit(memoryContext(), place, ticket)
-    const written = await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })
+    const written = await objects.writeCompleted(memoryContext(), bucket, register, {
+      version,
+      ticket,
+    })
     expect(written).toMatchObject({ versionId: 'null', versioned: false })
     expect(await world.references(KEY)).toEqual(new Set([manifest, ...parts]))
     // Asked for again: the very same answer.
-    expect(await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })).toEqual(
-      written,
-    )
+    expect(
+      await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket }),
+    ).toEqual(written)
     await world.delete(KEY)
     await new Promise<void>((resolve) => void setImmediate(resolve))
     expect(world.releasedIds()).toEqual([...parts, manifest])
@@ -124,9 +127,9 @@ describe('released data (G5)', () => {
       expect(chainOf(owner, MEMORY_PARTITION_BITS)).toMatchObject({ object: register })
       expect(chainOf(owner, MEMORY_PARTITION_BITS)?.upload).toBeDefined()
     }
-    expect(await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket })).toBe(
-      'gone',
-    )
+    expect(
+      await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket }),
+    ).toBe('gone')
   })
 
   const step = fc.record({

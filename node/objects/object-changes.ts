@@ -38,7 +38,7 @@ import type { BlockLosses } from './losses.ts'
 import type { Reclaim, Released } from './reclaim.ts'
 import type { Bucket } from './bucket.ts'
 import type { Pages } from './pages.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import { releasedParts, releasedStorage, releasedVersion } from './released.ts'
 
@@ -175,7 +175,11 @@ class ObjectChange {
     )
   }
 
-  #apply(value: RegisterValue | undefined, chosen: boolean, draw: () => DataId): ReturnType<ObjectEdit> {
+  #apply(
+    value: RegisterValue | undefined,
+    chosen: boolean,
+    draw: () => DataId,
+  ): ReturnType<ObjectEdit> {
     const { versioning } = this.#fence
     const pages = { known: this.#known, draw }
     return this.#edit({ record: objectOf(value), versioning, pages, chosen })

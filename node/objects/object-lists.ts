@@ -25,7 +25,7 @@ import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister, ListWalk } from '../quorum/lister.ts'
 import { GoneError, type Pages } from './pages.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import { listedOf, listedVersionOf } from './versions.ts'
 
 export interface ObjectListsOptions {

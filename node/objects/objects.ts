@@ -54,7 +54,7 @@ import { ObjectChanges, sameVersions, type EditInput } from './object-changes.ts
 import { ObjectLists } from './object-lists.ts'
 import { ObjectReads } from './object-reads.ts'
 import { Pages } from './pages.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import { releasedStorage } from './released.ts'
 import { versionIdText, versionRecordOf } from './versions.ts'
 

@@ -10,7 +10,7 @@ import {
   withTicket,
 } from '../../protocol/object/object.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import type { UploadPlace } from './upload-record.ts'
 
 export class Tickets {

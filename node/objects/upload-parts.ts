@@ -33,7 +33,7 @@ import { Bucket } from './bucket.ts'
 import { newBucket } from './bucket-record.ts'
 import type { Lister } from '../quorum/lister.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import {
   uploadDataIds,

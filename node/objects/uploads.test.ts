@@ -5,7 +5,14 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart, WriteCondition } from '../../gateway/port/backend.ts'
 import type { Objects } from './objects.ts'
 import type { MemoryRegisters } from './testing/memory-registers.ts'
-import { failureOf, uploadContext, UPLOAD_HEADERS, MemoryUploads, MIB5, NAMED } from './testing/memory-uploads.ts'
+import {
+  failureCode,
+  uploadContext,
+  UPLOAD_HEADERS,
+  MemoryUploads,
+  MIB5,
+  NAMED,
+} from './testing/memory-uploads.ts'
 import type { Uploads } from './uploads.ts'
 
 let world: MemoryUploads
@@ -31,18 +38,18 @@ const current = (): Promise<string> => world.current()
 describe('completion', () => {
   test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
     const [one, two, three] = [await putPart(1), await putPart(2, 100), await putPart(3)]
-    expect(await failureOf(complete([]))).toBe('InvalidPart')
-    expect(await failureOf(complete([two, one]))).toBe('InvalidPartOrder')
-    expect(await failureOf(complete([one, one]))).toBe('InvalidPartOrder')
-    expect(await failureOf(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
-    expect(await failureOf(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
-    expect(await failureOf(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
-    expect(await failureOf(complete([one, two, three]))).toBe('EntityTooSmall')
+    expect(await failureCode(complete([]))).toBe('InvalidPart')
+    expect(await failureCode(complete([two, one]))).toBe('InvalidPartOrder')
+    expect(await failureCode(complete([one, one]))).toBe('InvalidPartOrder')
+    expect(await failureCode(complete([{ ...one, etag: 'other' }]))).toBe('InvalidPart')
+    expect(await failureCode(complete([one, { ...one, partNumber: 9 }]))).toBe('InvalidPart')
+    expect(await failureCode(complete([{ ...one, checksums: { CRC32: 'x' } }]))).toBe('InvalidPart')
+    expect(await failureCode(complete([one, two, three]))).toBe('EntityTooSmall')
     expect(await current()).toBe('NoSuchKey')
     const refuse = () => {
       throw new StoreError('InvalidPart', 'checksum of the whole')
     }
-    expect(await failureOf(complete([one, three], undefined, refuse))).toBe('InvalidPart')
+    expect(await failureCode(complete([one, three], undefined, refuse))).toBe('InvalidPart')
     // The last one may be small; not all parts need be named.
     expect(await complete([one, two])).toMatchObject({ etag: 'whole', sizeBytes: MIB5 + 100 })
     const { info } = await objects.get(uploadContext(), { ...NAMED, withData: false })
@@ -64,7 +71,7 @@ describe('completion', () => {
         throw new StoreError('InvalidPart', 'another checksum')
       },
     })
-    expect(await failureOf(refused)).toBe('InvalidPart')
+    expect(await failureCode(refused)).toBe('InvalidPart')
     expect(world.partRecords).toEqual([])
   })
 
@@ -98,7 +105,7 @@ describe('completion', () => {
   test('a part that is put again counts as it is last', async () => {
     const old = await putPart(1, MIB5, 'old')
     const fresh = await putPart(1, MIB5 + 1, 'fresh')
-    expect(await failureOf(complete([old]))).toBe('InvalidPart')
+    expect(await failureCode(complete([old]))).toBe('InvalidPart')
     expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
   })
 
@@ -108,7 +115,7 @@ describe('completion', () => {
       const parts = [await putPart(1)]
       const old = world.partRecords[0]!.storage!.dataId
       const slow = world.hold('upload')
-      const late = failureOf(complete(parts))
+      const late = failureCode(complete(parts))
       await slow.reached
       memory.before = () => undefined
       await putPart(1, MIB5 + 1, etag)
@@ -119,7 +126,7 @@ describe('completion', () => {
         for (const { storage } of versions) expect(storage[0]?.dataId).not.toEqual(old)
       }
       if (etag === 'e1') continue
-      expect(await failureOf(complete([{ ...parts[0]!, etag }]))).toBe('ok')
+      expect(await failureCode(complete([{ ...parts[0]!, etag }]))).toBe('ok')
     }
   })
 
@@ -131,7 +138,7 @@ describe('completion', () => {
     await objects.delete(uploadContext(), NAMED)
     expect(await complete(parts)).toMatchObject({ etag: 'whole' })
     expect(await current()).toBe('NoSuchKey')
-    expect(await failureOf(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
+    expect(await failureCode(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
   })
 
   test('one that slept after it met "completing" does not write the version again (P4)', async () => {
@@ -174,9 +181,9 @@ describe('completion', () => {
       memory.before = () => undefined
       expect(await complete(parts)).toMatchObject({ etag: 'whole' })
       expect(await current()).toBe('whole')
-      expect(await failureOf(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId }))).toBe(
-        'NoSuchUpload',
-      )
+      expect(
+        await failureCode(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId })),
+      ).toBe('NoSuchUpload')
       await objects.delete(uploadContext(), NAMED)
     }
   })
@@ -185,23 +192,25 @@ describe('completion', () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
     const create = { ifNoneMatch: ['*'] }
-    expect(await failureOf(complete(parts, create))).toBe('PreconditionFailed')
+    expect(await failureCode(complete(parts, create))).toBe('PreconditionFailed')
     expect(await current()).toBe('there')
-    expect(await failureOf(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId }))).toBe('ok')
-    const both = [failureOf(complete(parts, create)), failureOf(complete(parts, create))]
+    expect(
+      await failureCode(uploads.get(uploadContext(), { ...NAMED, uploadId: world.uploadId })),
+    ).toBe('ok')
+    const both = [failureCode(complete(parts, create)), failureCode(complete(parts, create))]
     for (const code of await Promise.all(both)) {
       expect(['PreconditionFailed', 'Unavailable']).toContain(code)
     }
     await objects.delete(uploadContext(), NAMED)
-    expect(await failureOf(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
-    expect(await failureOf(complete(parts, create))).toBe('ok')
+    expect(await failureCode(complete(parts, { ifMatch: ['there'] }))).toBe('NoSuchKey')
+    expect(await failureCode(complete(parts, create))).toBe('ok')
     expect(await current()).toBe('whole')
   })
 
   test('leaves no ticket in the object, whatever way it went', async () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
-    await failureOf(complete(parts, { ifNoneMatch: ['*'] }))
+    await failureCode(complete(parts, { ifNoneMatch: ['*'] }))
     await Promise.all([complete(parts), complete(parts)])
     const [record] = world.objectRecords
     expect(record?.uploads).toEqual([])
@@ -227,15 +236,15 @@ describe('abort', () => {
     const named = { ...NAMED, uploadId: world.uploadId }
     await uploads.abort(uploadContext(), named)
     await uploads.abort(uploadContext(), named)
-    expect(await failureOf(complete(parts))).toBe('NoSuchUpload')
-    expect(await failureOf(putPart(2))).toBe('NoSuchUpload')
-    expect(await failureOf(uploads.listParts(uploadContext(), { ...named, after: 0, limit: 9 }))).toBe(
-      'NoSuchUpload',
-    )
+    expect(await failureCode(complete(parts))).toBe('NoSuchUpload')
+    expect(await failureCode(putPart(2))).toBe('NoSuchUpload')
+    expect(
+      await failureCode(uploads.listParts(uploadContext(), { ...named, after: 0, limit: 9 })),
+    ).toBe('NoSuchUpload')
     expect(await current()).toBe('NoSuchKey')
-    expect(await failureOf(uploads.abort(uploadContext(), { ...NAMED, uploadId: 'ff'.repeat(16) }))).toBe(
-      'NoSuchUpload',
-    )
+    expect(
+      await failureCode(uploads.abort(uploadContext(), { ...NAMED, uploadId: 'ff'.repeat(16) })),
+    ).toBe('NoSuchUpload')
   })
 
   test('against completion: exactly one of the two', async () => {
@@ -250,10 +259,12 @@ describe('abort', () => {
       await world.create()
       await putPart(1)
       const slow = world.hold(space, which)
-      const completion = failureOf(complete(parts))
+      const completion = failureCode(complete(parts))
       await slow.reached
       memory.before = () => undefined
-      const aborted = await failureOf(uploads.abort(uploadContext(), { ...named, uploadId: world.uploadId }))
+      const aborted = await failureCode(
+        uploads.abort(uploadContext(), { ...named, uploadId: world.uploadId }),
+      )
       slow.release()
       const completed = await completion
       expect([aborted, completed].filter((code) => code === 'ok')).toHaveLength(1)
@@ -286,7 +297,10 @@ describe('lists', () => {
     const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
     const ids: string[] = []
     for (const key of keys) {
-      ids.push((await uploads.create(uploadContext(), { ...NAMED, key, headers: UPLOAD_HEADERS })).uploadId)
+      ids.push(
+        (await uploads.create(uploadContext(), { ...NAMED, key, headers: UPLOAD_HEADERS }))
+          .uploadId,
+      )
     }
     const list = async (query: object): Promise<string[]> => {
       const page = await uploads.list(uploadContext(), {

@@ -15,7 +15,7 @@ import type { Peers } from './peers.ts'
 import type { Bucket } from '../objects/bucket.ts'
 import { LIST_RESULT } from '../replica/list-service.ts'
 import { Lister } from './lister.ts'
-import type { RegisterClient } from './registers.ts'
+import type { RegisterClient } from './register-client.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const NODES = ['a', 'b', 'c', 'd', 'e'] as NodeId[]

@@ -26,7 +26,7 @@ import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
-import type { ReplicaPlacement, RegisterClient } from './registers.ts'
+import type { ReplicaPlacement, RegisterClient } from './register-client.ts'
 
 const ATTEMPTS = 5
 const FILL_TIMEOUT_MS = 8_000

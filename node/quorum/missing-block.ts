@@ -4,7 +4,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 
 /** It may be out of reach for now, freed because the register says something else by now (R4), or lost:
- * node/objects/loss.ts finds out. */
+ * node/objects/loss-check.ts finds out. */
 export class MissingBlockError extends StoreError {
   readonly block: BlockKey
 

@@ -41,11 +41,11 @@ import {
   GROUP_PARTITIONS,
   GROUPS_MAX,
   NO_WITNESS,
-} from '../repair/exchange.ts'
+} from '../repair/sync-answers.ts'
 import type { Forgotten } from '../repair/forgotten.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { DeadData } from '../replica/dead-data.ts'
-import type { FreeQueue } from '../reclaim/freer.ts'
+import type { FreeQueue } from '../reclaim/free-queue.ts'
 import type { MoveFile } from './move-file.ts'
 import { inMoveOrder, type Waiting } from './move-order.ts'
 import { ByteRate, Slots, Throughput } from './rate.ts'

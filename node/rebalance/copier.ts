@@ -41,8 +41,14 @@ import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
 import { inBatches } from '../tools/in-batches.ts'
 import { floorRaised } from '../replica/index-rows.ts'
-import type { PartitionDigests } from '../repair/exchange.ts'
-import { Copy, type CopyCounters, type CopyOptions, type CopyTask, type CopySummary } from './copy.ts'
+import type { PartitionDigests } from '../repair/sync-answers.ts'
+import {
+  Copy,
+  type CopyCounters,
+  type CopyOptions,
+  type CopyTask,
+  type CopySummary,
+} from './copy.ts'
 import { PAIRS_CALL_TIMEOUT_MS, NoWitness } from './pair-stream.ts'
 import type { Witness } from './witness.ts'
 

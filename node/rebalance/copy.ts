@@ -23,11 +23,17 @@ import { Turns } from '../tools/sleep.ts'
 import { inBatches, inLanes } from '../tools/in-batches.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { LostBlocks } from '../quorum/lost-blocks.ts'
-import type { AcceptorHost } from '../replica/register-host.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
-import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/exchange.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
+import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/sync-answers.ts'
 import type { Peers } from '../quorum/peers.ts'
-import { PAIRS_CALL_TIMEOUT_MS, NoWitness, pairPages, PairStream, type Pair } from './pair-stream.ts'
+import {
+  PAIRS_CALL_TIMEOUT_MS,
+  NoWitness,
+  pairPages,
+  PairStream,
+  type Pair,
+} from './pair-stream.ts'
 import { STATES_MAX } from './witness.ts'
 
 /** Settling takes two rounds, for which a client that writes the same register waits. */
@@ -271,7 +277,9 @@ export class Copy {
         const keys = pairs.map(({ key }) => key).filter((key) => !found.has(key))
         if (keys.length === 0) return found
         const reply = await peers
-          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, { timeoutMs: PAIRS_CALL_TIMEOUT_MS })
+          .states(peer, keys.slice(0, STATES_MAX), this.#epoch, {
+            timeoutMs: PAIRS_CALL_TIMEOUT_MS,
+          })
           .catch(() => undefined)
         if (reply === undefined) break
         if (reply.epoch !== this.#epoch) throw new NoWitness()

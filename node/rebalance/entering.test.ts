@@ -1,7 +1,7 @@
 /** What stays good of a partition when entries of the layout are adopted, some of them left out (L9). */
 
 import { expect, test } from 'vitest'
-import { decideEntry, testMember, stable } from '../../protocol/layout/testing.ts'
+import { decidedEntry, testMember, stable } from '../../protocol/layout/testing.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { emptyBitmap, hasBit } from '../../protocol/keyspace/bitmap.ts'
@@ -23,7 +23,7 @@ const SYNCED = stable([a, b, d], { epoch: 14, cause: 'synced' })
 
 /** Whether what d has learnt by epoch 10 counts as held in the end. */
 function isHeldAfter(...entries: LayoutEntry[]): boolean {
-  const chain = entries.map((entry) => decideEntry(entry, [a, b]))
+  const chain = entries.map((entry) => decidedEntry(entry, [a, b]))
   const held = emptyBitmap().fill(0xff)
   const file = {
     epoch: 10,

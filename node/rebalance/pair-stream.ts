@@ -5,7 +5,7 @@ import type { NodeId, RegisterKey } from '../../protocol/ids.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { WirePairsReply } from '../../protocol/rpc/messages.js'
-import { ENUMERATE } from '../repair/exchange.ts'
+import { ENUMERATE } from '../repair/sync-answers.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { Bitmap } from '../../protocol/keyspace/bitmap.ts'
 

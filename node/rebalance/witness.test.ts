@@ -13,10 +13,10 @@ import { REGISTER_DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import type { Clock } from '../env/ports.ts'
 import { applyRecord, floorOfRow, floorRaised, floorRow, RECORD } from '../replica/index-rows.ts'
 import { minimumRecord } from '../replica/minimum-records.ts'
-import type { AcceptorHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
-import { SyncAnswers } from '../repair/exchange.ts'
+import { SyncAnswers } from '../repair/sync-answers.ts'
 import { Witness } from './witness.ts'
 
 const SELF = testMember('a')

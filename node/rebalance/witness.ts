@@ -25,9 +25,9 @@ import { rowPages } from '../log/row-pages.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { endOfPartitionRows, registerRow } from '../replica/index-rows.ts'
-import type { AcceptorHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { decodeNumber, hasState, stateOfRow } from '../replica/row-format.ts'
-import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/exchange.ts'
+import { ENUMERATE, type PartitionDigests, type SyncAnswers } from '../repair/sync-answers.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 /** Partitions on one page of a summary: up to a hundred bytes each, which must fit into a message. */

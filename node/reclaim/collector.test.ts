@@ -9,7 +9,7 @@ import { StreamClock } from '../net/testing/fake-stream.ts'
 import { READERS_TOLD_MS } from '../replica/readers.ts'
 import { Collector } from './collector.ts'
 import { DeadData } from '../replica/dead-data.ts'
-import type { Reachability } from './judge.ts'
+import type { Reachability } from './reachability-check.ts'
 import type { Released } from '../objects/reclaim.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
@@ -125,7 +125,10 @@ describe('other data', () => {
 
   test.each([
     ['of a running attempt', (): Promise<Reachability> => Promise.resolve('running')],
-    ['that nobody can tell of', (): Promise<Reachability> => Promise.reject(new Error('no majority'))],
+    [
+      'that nobody can tell of',
+      (): Promise<Reachability> => Promise.reject(new Error('no majority')),
+    ],
   ])('%s is asked about again, a few times', async (_, answer) => {
     verdict = answer
     collector.released([open(1)])

@@ -17,9 +17,9 @@ import { partitionOfOwner, type BlockOwner } from '../../protocol/keyspace/owner
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import type { DeadData } from '../replica/dead-data.ts'
-import type { FreeQueue } from './freer.ts'
-import type { ReachabilityCheck } from './judge.ts'
-import { DelayQueue } from '../replica/lanes.ts'
+import type { FreeQueue } from './free-queue.ts'
+import type { ReachabilityCheck } from './reachability-check.ts'
+import { DelayQueue } from '../replica/delay-queue.ts'
 import { READERS_TOLD_MS } from '../replica/readers.ts'
 import type { Reclaim, Released } from '../objects/reclaim.ts'
 

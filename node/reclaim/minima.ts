@@ -24,7 +24,7 @@ import type { Clock, Logger } from '../env/ports.ts'
 import { isSoundRow } from '../replica/index-rows.ts'
 import { decodeNumber } from '../replica/row-format.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { AcceptorHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { Peers } from '../quorum/peers.ts'
 
 /** In one message. */

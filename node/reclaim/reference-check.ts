@@ -189,7 +189,12 @@ export class ReferenceCheck {
     return replicas.find((node) => peers.connected(node)) ?? replicas[0]
   }
 
-  async #missing(row: Row, named: NamedBlocks, block: BlockKey, counts: ReferenceCounts): Promise<void> {
+  async #missing(
+    row: Row,
+    named: NamedBlocks,
+    block: BlockKey,
+    counts: ReferenceCounts,
+  ): Promise<void> {
     counts.missing++
     const { note, logger } = this.#options
     // One block is enough.

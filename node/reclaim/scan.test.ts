@@ -27,7 +27,7 @@ import { applyRecord, RECORD } from '../replica/index-rows.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { StreamClock } from '../net/testing/fake-stream.ts'
 import type { Suspect } from './collector.ts'
-import type { Reachability } from './judge.ts'
+import type { Reachability } from './reachability-check.ts'
 import { Scan } from './scan.ts'
 
 const BUCKET = bucketId('b'.repeat(16))

@@ -17,7 +17,7 @@
 import { byteString, bytesOf, u16 } from '../../protocol/bytes.ts'
 import { decodeState, isTombstoneState } from '../../protocol/codec/state.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
-import type { UploadSweep } from '../objects/upload-care.ts'
+import type { UploadSweep } from '../objects/upload-sweeper.ts'
 import type { BlockKey, DataId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { dataIdOf } from '../../protocol/keyspace/block-key.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
@@ -29,7 +29,7 @@ import { endOfPartitionRows } from '../replica/index-rows.ts'
 import { stateOfRow } from '../replica/row-format.ts'
 import type { Suspect } from './collector.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
-import type { ReachabilityCheck } from './judge.ts'
+import type { ReachabilityCheck } from './reachability-check.ts'
 import { sleep } from '../tools/sleep.ts'
 
 /** Rows read without letting anything else run. */

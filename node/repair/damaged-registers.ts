@@ -13,7 +13,7 @@ import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 import { RECORD } from '../replica/index-rows.ts'
-import type { AcceptorHost } from '../replica/register-host.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { hasState } from '../replica/row-format.ts'
 
 /** Every request that meets it says so: one attempt in so long. */

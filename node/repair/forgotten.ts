@@ -317,7 +317,8 @@ export class Forgotten {
     for (const { place } of losses) {
       const { segment, offset, lengthBytes } = place!
       const one = [segment, offset, lengthBytes] as const
-      if (open.length < LOSS_PLACES_MAX && !open.some((each) => isSame(each, one))) open = [...open, one]
+      if (open.length < LOSS_PLACES_MAX && !open.some((each) => isSame(each, one)))
+        open = [...open, one]
     }
     this.#places = { ...this.#places, open }
   }

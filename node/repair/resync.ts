@@ -23,7 +23,7 @@ import type { Clock, Logger, Random } from '../env/ports.ts'
 import { dutyRow, partitionOfDutyRow, RECORD } from '../replica/index-rows.ts'
 import { PullNotes } from './pull-notes.ts'
 import type { Peers } from '../quorum/peers.ts'
-import { GROUP_PARTITIONS, GROUPS_MAX, type SyncAnswers } from './exchange.ts'
+import { GROUP_PARTITIONS, GROUPS_MAX, type SyncAnswers } from './sync-answers.ts'
 import type { Puller } from './puller.ts'
 
 const CALL_TIMEOUT_MS = 10_000

@@ -10,7 +10,7 @@ import { sleep } from '../tools/sleep.ts'
 import type { Clock } from '../env/ports.ts'
 import type { Store } from '../log/store.ts'
 import { endOfPartitionRows } from './index-rows.ts'
-import type { AcceptorHost } from './register-host.ts'
+import type { AcceptorHost } from './acceptor-host.ts'
 
 /** Registers in one turn: their removals are applied to the index in the turn in which their flush ends. */
 const DROPPED_AT_ONCE = 200

@@ -8,7 +8,7 @@ import { WireListReply } from '../../protocol/rpc/messages.js'
 import { fitsFrame } from '../net/framing.ts'
 import { applyRecord, RECORD } from './index-rows.ts'
 import { ListService } from './list-service.ts'
-import type { AcceptorHost } from './register-host.ts'
+import type { AcceptorHost } from './acceptor-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId

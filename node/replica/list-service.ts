@@ -13,7 +13,7 @@ import type {
 } from '../../protocol/rpc/messages.js'
 import type { Store } from '../log/store.ts'
 import { stateOfRow } from './row-format.ts'
-import type { AcceptorHost } from './register-host.ts'
+import type { AcceptorHost } from './acceptor-host.ts'
 
 export const LIST_RESULT = { ok: 0, staleEpoch: 1, staleFence: 2, notAReplica: 3 } as const
 

@@ -24,7 +24,7 @@ import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
 import type { Clock, Logger } from '../env/ports.ts'
-import { DelayQueue } from './lanes.ts'
+import { DelayQueue } from './delay-queue.ts'
 
 const CALL_TIMEOUT_MS = 5_000
 /** In one message. */

@@ -1,6 +1,6 @@
 /**
  * An access key, under its own id. Good while it is Active, its user stands and lists it; of a root,
- * while the account stands and lists it. The secret lies in it sealed (node/layout/sealing.ts).
+ * while the account stands and lists it. The secret lies in it sealed (node/layout/secret-encryption.ts).
  */
 
 import type { RecordCodec } from '../codec/versioned.ts'

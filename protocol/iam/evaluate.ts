@@ -90,7 +90,11 @@ function either(a: PolicyVerdict, b: PolicyVerdict): PolicyVerdict {
 }
 
 /** "true": the key must be absent; "false": it must be there. */
-function nullVerdict({ values, matchers }: Condition, present: boolean, meter: Meter): PolicyVerdict {
+function nullVerdict(
+  { values, matchers }: Condition,
+  present: boolean,
+  meter: Meter,
+): PolicyVerdict {
   const wanted = present ? 'false' : 'true'
   const matches = values.some((template, at) => {
     const known = matchers[at]

@@ -4,7 +4,14 @@ import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, listOf, matchOf, ShapeError, textOf } from '../layout/json.ts'
 import { ACCOUNT_ID, PATH, POLICY_NAME, UNIQUE_ID } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
-import { instantOf, jsonCodec, referencesOf, recordTags, type Reference, type IamTag } from './record.ts'
+import {
+  instantOf,
+  jsonCodec,
+  referencesOf,
+  recordTags,
+  type Reference,
+  type IamTag,
+} from './record.ts'
 import { DESCRIPTION_MAX } from './role-record.ts'
 
 /** As AWS keeps. */

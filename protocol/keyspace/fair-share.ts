@@ -37,7 +37,11 @@ export function fairShares(members: readonly Weighted[], replication: number): n
 }
 
 /** Claims in the order of `members`. `slack`: that of zones (`zoneSlack`); 0 in clusters before placement 3. */
-export function fairClaims(members: readonly Weighted[], replication: number, slack = 0): ShareClaim[] {
+export function fairClaims(
+  members: readonly Weighted[],
+  replication: number,
+  slack = 0,
+): ShareClaim[] {
   const zones = new Map<string, number[]>()
   for (const [i, member] of members.entries()) {
     const zone = zones.get(member.zone)

@@ -39,7 +39,11 @@ export interface VoteReady {
   readonly reply: VoteReply
 }
 
-export function prepareVote(vote: Vote | undefined, epoch: number, ballot: LayoutBallot): VoteReady {
+export function prepareVote(
+  vote: Vote | undefined,
+  epoch: number,
+  ballot: LayoutBallot,
+): VoteReady {
   assert(vote === undefined || vote.epoch === epoch, 'the vote of another epoch')
   if (vote !== undefined && compareLayoutBallots(ballot, vote.promised) <= 0) {
     return { reply: { type: 'conflict', seen: vote.promised } }

@@ -5,7 +5,7 @@ import { decidedJson, entryFault, laterEntryFault, readDecided, spineOf } from '
 import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
 import { entryHash } from './entry.ts'
 import { parseJson } from './json.ts'
-import { decideEntry, testMember, stable, verify } from './testing.ts'
+import { decidedEntry, testMember, stable, verify } from './testing.ts'
 import {
   jointEntry,
   movedEntry,
@@ -22,33 +22,37 @@ const before = { previous: three, stable: three }
 
 describe('an entry is obeyed only with the signatures of a majority (L1)', () => {
   test('two of three are one, at any ballot', () => {
-    expect(entryFault(before, decideEntry(joint, [a!, b!]), verify)).toBeUndefined()
-    expect(entryFault(before, decideEntry(joint, [a!, b!, c!]), verify)).toBeUndefined()
+    expect(entryFault(before, decidedEntry(joint, [a!, b!]), verify)).toBeUndefined()
+    expect(entryFault(before, decidedEntry(joint, [a!, b!, c!]), verify)).toBeUndefined()
     const ballot = { counter: 77, nodeId: e!.nodeId }
-    expect(entryFault(before, decideEntry(joint, [c!, b!], ballot), verify)).toBeUndefined()
+    expect(entryFault(before, decidedEntry(joint, [c!, b!], ballot), verify)).toBeUndefined()
   })
 
   test('one of three is none, nor is one that signs twice', () => {
-    expect(entryFault(before, decideEntry(joint, [a!]), verify)).toMatch(/no majority/)
-    expect(entryFault(before, decideEntry(joint, [a!, a!]), verify)).toMatch(/no majority/)
+    expect(entryFault(before, decidedEntry(joint, [a!]), verify)).toMatch(/no majority/)
+    expect(entryFault(before, decidedEntry(joint, [a!, a!]), verify)).toMatch(/no majority/)
     expect(
-      entryFault(before, decideEntry(joint, [] as never[], { counter: 1, nodeId: a!.nodeId }), verify),
+      entryFault(
+        before,
+        decidedEntry(joint, [] as never[], { counter: 1, nodeId: a!.nodeId }),
+        verify,
+      ),
     ).toMatch(/no majority/)
   })
 
   test('joiners have no vote', () => {
-    expect(entryFault(before, decideEntry(joint, [a!, d!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(before, decidedEntry(joint, [a!, d!]), verify)).toMatch(/has no vote/)
   })
 
   test('signatures are for this entry, this ballot', () => {
-    const good = decideEntry(joint, [a!, b!])
+    const good = decidedEntry(joint, [a!, b!])
     const other = jointEntry(three, [...three.members, d!], 'join')
     expect(entryFault(before, { ...good, entry: other }, verify)).toMatch(/does not verify/)
     const ballot = { counter: 2, nodeId: a!.nodeId }
     const moved = { entry: joint, certificate: { ...good.certificate, ballot } }
     expect(entryFault(before, moved, verify)).toMatch(/does not verify/)
     // Votes at different ballots never add up.
-    const later = decideEntry(joint, [b!], ballot)
+    const later = decidedEntry(joint, [b!], ballot)
     const mixed = [good.certificate.signatures[0]!, later.certificate.signatures[0]!]
     const certificate = { ballot, signatures: mixed }
     expect(entryFault(before, { entry: joint, certificate }, verify)).toMatch(/does not verify/)
@@ -57,20 +61,22 @@ describe('an entry is obeyed only with the signatures of a majority (L1)', () =>
   test('what ends a JOINT is decided by the members of the last STABLE', () => {
     const forward = stableEntry(joint, 'synced')
     const inJoint = { previous: joint, stable: three }
-    expect(entryFault(inJoint, decideEntry(forward, [a!, b!]), verify)).toBeUndefined()
-    expect(entryFault(inJoint, decideEntry(forward, [a!, d!, e!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(inJoint, decidedEntry(forward, [a!, b!]), verify)).toBeUndefined()
+    expect(entryFault(inJoint, decidedEntry(forward, [a!, d!, e!]), verify)).toMatch(/has no vote/)
   })
 
   test('the first is signed by its only member', () => {
     const first = stable([a!])
-    expect(entryFault(undefined, decideEntry(first, [a!]), verify)).toBeUndefined()
-    expect(entryFault(undefined, decideEntry(first, [b!]), verify)).toMatch(/has no vote/)
-    expect(entryFault(undefined, decideEntry(stable([a!, b!]), [a!, b!]), verify)).toMatch(/by one/)
-    expect(entryFault(undefined, decideEntry(three, [a!, b!]), verify)).toMatch(/epoch 1/)
+    expect(entryFault(undefined, decidedEntry(first, [a!]), verify)).toBeUndefined()
+    expect(entryFault(undefined, decidedEntry(first, [b!]), verify)).toMatch(/has no vote/)
+    expect(entryFault(undefined, decidedEntry(stable([a!, b!]), [a!, b!]), verify)).toMatch(
+      /by one/,
+    )
+    expect(entryFault(undefined, decidedEntry(three, [a!, b!]), verify)).toMatch(/epoch 1/)
   })
 
   test('entry and certificate come back from JSON', () => {
-    const decided = decideEntry(joint, [a!, b!])
+    const decided = decidedEntry(joint, [a!, b!])
     const read = readDecided(parseJson(utf8(JSON.stringify(decidedJson(decided)))))
     expect(entryHash(read.entry)).toBe(entryHash(joint))
     expect(read.certificate).toEqual(decided.certificate)
@@ -123,7 +129,7 @@ describe('who was away for long gets what proves the last entry, not every one',
   const chain: DecidedEntry[] = []
   let voters = [a!]
   const add = (entry: LayoutEntry): LayoutEntry => {
-    chain.push(decideEntry(entry, voters))
+    chain.push(decidedEntry(entry, voters))
     if (entry.state === 'STABLE') voters = [...entry.members]
     return entry
   }
@@ -190,10 +196,10 @@ describe('who was away for long gets what proves the last entry, not every one',
     expect(apply([chain[0]!], told.slice(-1))).toMatch(/entries are missing/)
     const { entry } = told[1]!
     const first = chain[0]!.entry
-    expect(laterEntryFault(first, decideEntry(entry, [b!]), verify)).toMatch(/has no vote/)
-    expect(laterEntryFault(first, decideEntry(entry, [a!]), verify)).toBeUndefined()
+    expect(laterEntryFault(first, decidedEntry(entry, [b!]), verify)).toMatch(/has no vote/)
+    expect(laterEntryFault(first, decidedEntry(entry, [a!]), verify)).toBeUndefined()
     const foreign = { ...entry, genesis: { ...entry.genesis, replication: 5 } }
-    expect(laterEntryFault(first, decideEntry(foreign, [a!]), verify)).toMatch(/another cluster/)
-    expect(laterEntryFault(entry, decideEntry(first, [a!, b!]), verify)).toMatch(/missing/)
+    expect(laterEntryFault(first, decidedEntry(foreign, [a!]), verify)).toMatch(/another cluster/)
+    expect(laterEntryFault(entry, decidedEntry(first, [a!, b!]), verify)).toMatch(/missing/)
   })
 })

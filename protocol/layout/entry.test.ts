@@ -159,7 +159,11 @@ describe('replication, sources, names and places', () => {
               zone: fc.constantFrom('z1', 'z2', 'ü "\\'),
               capacityBytes: fc.integer({ min: 1, max: 1e15 }),
               name: fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined }),
-              place: fc.constantFrom(undefined, testMember(name).nodeId, testMember(`${name}2`).nodeId),
+              place: fc.constantFrom(
+                undefined,
+                testMember(name).nodeId,
+                testMember(`${name}2`).nodeId,
+              ),
             })
             .map((changes) => testMember(name, changes)),
         ),

@@ -20,7 +20,10 @@ function next(changes: readonly MemberChange[], from = five, replication = 3): N
   return after
 }
 
-function fault(changes: readonly MemberChange[], from: readonly Member[] = five): string | undefined {
+function fault(
+  changes: readonly MemberChange[],
+  from: readonly Member[] = five,
+): string | undefined {
   const after = nextOf(from, 3, changes)
   return 'fault' in after ? after.fault : undefined
 }

@@ -154,7 +154,10 @@ function namesIn(change: MemberChange): string[] {
   }
 }
 
-function changed({ members, replication }: NextLayout, change: MemberChange): NextLayout | PlanFault {
+function changed(
+  { members, replication }: NextLayout,
+  change: MemberChange,
+): NextLayout | PlanFault {
   switch (change.kind) {
     case 'join': {
       const fault = joinFault(members, change.member)
@@ -202,7 +205,10 @@ function changed({ members, replication }: NextLayout, change: MemberChange): Ne
   }
 }
 
-function withSettings({ members, replication }: NextLayout, change: SetChange): NextLayout | PlanFault {
+function withSettings(
+  { members, replication }: NextLayout,
+  change: SetChange,
+): NextLayout | PlanFault {
   const member = members.find(({ nodeId }) => nodeId === change.nodeId)
   if (member === undefined) return unknown(change.nodeId)
   const { zone, capacityBytes, addresses, name } = change

@@ -52,7 +52,7 @@ export function verify(node: NodeId, bytes: Uint8Array, signature: Uint8Array): 
   return equalBytes(sign(node, bytes), signature)
 }
 
-export function decideEntry(
+export function decidedEntry(
   entry: LayoutEntry,
   signers: readonly Member[],
   ballot: LayoutBallot = { counter: 1, nodeId: signers[0]!.nodeId },

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { entryFault, type Predecessors } from './certificate.ts'
 import { CAUSES, replicationOf, STATES } from './entry.ts'
 import type { LayoutEntry, Member, Source } from './entry.ts'
-import { decideEntry, testMember, stable, verify } from './testing.ts'
+import { decidedEntry, testMember, stable, verify } from './testing.ts'
 import type { TokenRecord } from './token-record.ts'
 import {
   jointEntry,
@@ -383,10 +383,10 @@ test('any walk of legal steps is a chain that verifies, decided by the last STAB
         const entry = able[choice % able.length]!()
         if (transitionFault(previous, entry) !== undefined) continue
         const voters = chain.stable.members
-        expect(entryFault(chain, decideEntry(entry, voters), verify)).toBeUndefined()
+        expect(entryFault(chain, decidedEntry(entry, voters), verify)).toBeUndefined()
         const stranger = people.find((one) => !voters.some(({ nodeId }) => nodeId === one.nodeId))
         if (stranger !== undefined) {
-          const forged = decideEntry(entry, [...voters, stranger])
+          const forged = decidedEntry(entry, [...voters, stranger])
           expect(entryFault(chain, forged, verify)).toMatch(/has no vote/)
         }
         seen.add(`${previous.state} ${entry.cause}`)

@@ -13,7 +13,7 @@ import {
   withoutTicket,
   withRefusedTicket,
   withTicket,
-  type WriteCondition,
+  type StateCondition,
 } from './object.ts'
 import type { PageTools } from './pages.ts'
 import { VERSIONING, wantedOf, withoutVersion, withVersion } from './versions.ts'
@@ -72,7 +72,7 @@ function ticket(id: Uint8Array, attempt: number): Uint8Array<ArrayBuffer> {
 
 describe('conditions', () => {
   const present = { ...version('a'), lastModifiedMs: 5_999 }
-  test.each<[string, WriteCondition | undefined, string, string]>([
+  test.each<[string, StateCondition | undefined, string, string]>([
     ['none', undefined, 'holds', 'holds'],
     ['If-None-Match *', { ifNoneMatch: ['*'] }, 'fails', 'holds'],
     ['If-None-Match of it', { ifNoneMatch: ['x', 'a'] }, 'fails', 'holds'],

@@ -17,7 +17,7 @@ import { dataId, type BlockKey, type DataId, type RegisterKey } from '../ids.ts'
 import { dataIdOf, packedBlockKey } from '../keyspace/block-key.ts'
 import type { RegisterValue } from '../register/types.ts'
 
-export interface WriteCondition {
+export interface StateCondition {
   /** ETags without quotes; '*' is any. */
   readonly ifMatch?: readonly string[] | undefined
   readonly ifNoneMatch?: readonly string[] | undefined
@@ -63,7 +63,7 @@ export function currentVersion(record: ObjectRecord): VersionRecord | undefined 
 /** `absent`: If-Match names an ETag, and there is no object (404 for PUT, as S3). */
 export function verdict(
   current: VersionRecord | undefined,
-  condition: WriteCondition | undefined,
+  condition: StateCondition | undefined,
 ): ConditionVerdict {
   if (condition === undefined) return 'holds'
   const { ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchLastModifiedMs } = condition

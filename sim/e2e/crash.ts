@@ -30,7 +30,12 @@ async function read(client: RawClient, key: string): Promise<Uint8Array | undefi
   const found = await untilTrue(
     `GET ${key}`,
     async () => {
-      const reply = await client.send({ method: 'GET', bucket: crashBucket, key, timeoutMs: 20_000 })
+      const reply = await client.send({
+        method: 'GET',
+        bucket: crashBucket,
+        key,
+        timeoutMs: 20_000,
+      })
       if (reply.status === 200) return { body: reply.body }
       if (reply.status === 404 && s3ErrorCode(reply) === 'NoSuchKey') return { body: undefined }
       throw new Error(`${reply.status} ${s3ErrorCode(reply)}`)

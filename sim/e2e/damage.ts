@@ -80,7 +80,12 @@ class Cluster {
   async stop(node: number): Promise<void> {
     const pid = this.shoal.pid(node)
     process.kill(pid, 'SIGTERM')
-    await untilTrue(`node ${node} to stop`, async () => (isAlive(pid) ? undefined : true), 40_000, 50)
+    await untilTrue(
+      `node ${node} to stop`,
+      async () => (isAlive(pid) ? undefined : true),
+      40_000,
+      50,
+    )
   }
 
   async take(step: Step, node: number): Promise<void> {
@@ -165,7 +170,12 @@ class Cluster {
     const body = Buffer.from(
       `<PublicAccessBlockConfiguration>${block}</PublicAccessBlockConfiguration>`,
     )
-    await client.must({ method: 'PUT', bucket: damageBucket, query: { publicAccessBlock: '' }, body })
+    await client.must({
+      method: 'PUT',
+      bucket: damageBucket,
+      query: { publicAccessBlock: '' },
+      body,
+    })
     await client.must({ method: 'DELETE', bucket: other, key: 'x' })
     await client.must({ method: 'DELETE', bucket: other })
   }

@@ -19,7 +19,14 @@ import { pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/port/layout.ts'
 import { GrowthContents } from './growth/contents.ts'
-import { heldBy, layoutIn, leftOvers, LeastBytes, heldThinly, type HeldBlocks } from './growth/held.ts'
+import {
+  heldBy,
+  layoutIn,
+  leftOvers,
+  LeastBytes,
+  heldThinly,
+  type HeldBlocks,
+} from './growth/held.ts'
 import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
 import { isAtRest } from './growth/layout-seen.ts'

@@ -132,8 +132,9 @@ async function main(): Promise<void> {
     const watch = watchMemory(shoal)
     const aws = async (index: number, command: string): Promise<string> => {
       const script = `aws --endpoint-url ${context.endpoint(index)} ${command}`
-      return (await runCommand('bash', ['-o', 'pipefail', '-c', script], { env, timeoutMs: 3_600_000 }))
-        .stdout
+      return (
+        await runCommand('bash', ['-o', 'pipefail', '-c', script], { env, timeoutMs: 3_600_000 })
+      ).stdout
     }
     const check = async (index: number, key: string): Promise<void> => {
       const start = performance.now()

@@ -48,11 +48,28 @@ async function abandonUploads(clients: readonly RawClient[]): Promise<void> {
   await eachLimited(uploads, 16, async (i) => {
     const client = clients[i % clients.length] as RawClient
     const key = `uploads/${i}`
-    const begun = await client.must({ method: 'POST', bucket: spaceBucket, key, query: { uploads: '' } })
+    const begun = await client.must({
+      method: 'POST',
+      bucket: spaceBucket,
+      key,
+      query: { uploads: '' },
+    })
     const uploadId = /<UploadId>([^<]+)</.exec(begun.body.toString())?.[1] ?? ''
     const body = Buffer.alloc(100_000 + (i % 10) * 30_000, i)
-    await client.must({ method: 'PUT', bucket: spaceBucket, key, query: { partNumber: '1', uploadId }, body })
-    await client.must({ method: 'PUT', bucket: spaceBucket, key, query: { partNumber: '2', uploadId }, body })
+    await client.must({
+      method: 'PUT',
+      bucket: spaceBucket,
+      key,
+      query: { partNumber: '1', uploadId },
+      body,
+    })
+    await client.must({
+      method: 'PUT',
+      bucket: spaceBucket,
+      key,
+      query: { partNumber: '2', uploadId },
+      body,
+    })
   })
 }
 

@@ -6,7 +6,12 @@
 
 import { bits, maskOf } from './checker.ts'
 import { dropLeft } from './data.ts'
-import { type KernelChangeKind, type Entry, KERNEL_SOURCES_MAX, type KernelSource } from './layout.ts'
+import {
+  type KernelChangeKind,
+  type Entry,
+  KERNEL_SOURCES_MAX,
+  type KernelSource,
+} from './layout.ts'
 import type { KernelWorld } from './world.ts'
 
 /** What one change makes of the set and of the cluster. */
@@ -141,7 +146,8 @@ export class Driver {
     }
     if (!target) return
     const moved = maskOf(target.set) !== maskOf(set)
-    if (moved && sources.length >= KERNEL_SOURCES_MAX) return this.#world.count('change refused: sources')
+    if (moved && sources.length >= KERNEL_SOURCES_MAX)
+      return this.#world.count('change refused: sources')
     const name = state === 'PLANNED' ? 'replanned' : `planned: ${target.kind}`
     const direct = state === 'STABLE' && (scenario.hasty || random.chance(100))
     this.#begin(name, target, direct ? 'JOINT' : 'PLANNED')

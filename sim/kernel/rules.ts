@@ -41,7 +41,9 @@ export interface Rules {
   readonly install: typeof install
   readonly collect: typeof collect
   readonly proposer: (options: ProposerOptions) => KernelMachine<ProposerOutcome>
-  readonly identity: (options: Parameters<typeof identityProposer>[0]) => KernelMachine<ProposerOutcome>
+  readonly identity: (
+    options: Parameters<typeof identityProposer>[0],
+  ) => KernelMachine<ProposerOutcome>
   readonly reader: (options: ReaderOptions) => KernelMachine<ReaderOutcome>
   /** A1: false sends replies while their flush is under way. */
   readonly flushFirst: boolean

@@ -52,7 +52,10 @@ export interface KernelScenario {
   readonly deletes: number
 }
 
-export function drawScenario(random: KernelRandom, focus: Partial<KernelScenario> = {}): KernelScenario {
+export function drawScenario(
+  random: KernelRandom,
+  focus: Partial<KernelScenario> = {},
+): KernelScenario {
   const layout = random.chance(450)
   const calm = random.chance(150)
   const collecting = random.chance(400)

@@ -3,7 +3,7 @@
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
-import { SyncAnswers } from '../../node/repair/exchange.ts'
+import { SyncAnswers } from '../../node/repair/sync-answers.ts'
 import { PeerHealth } from '../../node/quorum/peer-health.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import type { SimulatedCluster } from '../cluster.ts'

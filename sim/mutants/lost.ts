@@ -2,7 +2,7 @@
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { blockGone } from '../../node/replica/index-rows.ts'
-import { LossCheck } from '../../node/objects/loss.ts'
+import { LossCheck } from '../../node/objects/loss-check.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { blocksOf } from '../space-checker.ts'
 import {

@@ -85,7 +85,9 @@ async function played(
 }
 
 /** A run of the whole simulation. */
-export function simulated(options: Partial<Omit<SimulationOptions, 'seed' | 'adapt'>>): MutantScenario {
+export function simulated(
+  options: Partial<Omit<SimulationOptions, 'seed' | 'adapt'>>,
+): MutantScenario {
   return async ({ seed, adapt }) => {
     const result = await simulate({ nodes: 3, minutes: 0.3, ...options, seed, adapt })
     return result.violations

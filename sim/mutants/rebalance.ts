@@ -2,7 +2,7 @@
 
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { LayoutManager } from '../../node/layout/layout-manager.ts'
-import { AcceptorHost } from '../../node/replica/register-host.ts'
+import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
 import { Copier } from '../../node/rebalance/copier.ts'
 import { Copy } from '../../node/rebalance/copy.ts'
 import { Entering } from '../../node/rebalance/entering.ts'

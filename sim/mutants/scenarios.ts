@@ -5,7 +5,7 @@ import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { segmentPath } from '../../node/log/segment.ts'
 import type { LogPosition } from '../../node/log/types.ts'
 import { decodePosition } from '../../node/replica/row-format.ts'
-import { AcceptorHost } from '../../node/replica/register-host.ts'
+import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { freedButReferenced, tombstonesOf } from '../space-checker.ts'
 import {

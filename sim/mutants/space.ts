@@ -2,8 +2,8 @@
 
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { Attempts } from '../../node/replica/attempts.ts'
-import { AcceptorHost } from '../../node/replica/register-host.ts'
-import { RegisterClient, type NodeChange } from '../../node/quorum/registers.ts'
+import { AcceptorHost } from '../../node/replica/acceptor-host.ts'
+import { RegisterClient, type NodeChange } from '../../node/quorum/register-client.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { Scan } from '../../node/reclaim/scan.ts'
 import { TOMBSTONE, Tombstones } from '../../node/replica/tombstones.ts'

@@ -3,7 +3,11 @@
 import { byteString } from '../../protocol/bytes.ts'
 import { isLacking } from '../../protocol/object/pages.ts'
 import type { Edited } from '../../protocol/object/versions.ts'
-import { ObjectChanges, type ObjectEdit, type EditInput } from '../../node/objects/object-changes.ts'
+import {
+  ObjectChanges,
+  type ObjectEdit,
+  type EditInput,
+} from '../../node/objects/object-changes.ts'
 import { simulated, type NodeMutant } from './mutant.ts'
 import type { Patches } from './patches.ts'
 

@@ -47,7 +47,12 @@ export function some<T>(random: SmallRandom, most: number, draw: () => T): T[] {
   return Array.from({ length: random.below(most + 1) }, draw)
 }
 
-export function subjectText(random: SmallRandom, characters: string, most: number, least = 0): string {
+export function subjectText(
+  random: SmallRandom,
+  characters: string,
+  most: number,
+  least = 0,
+): string {
   let drawn = ''
   for (let left = least + random.below(most - least + 1); left > 0; left--) {
     drawn += characters[random.below(characters.length)] as string

@@ -11,7 +11,7 @@ import {
   type PlacementVersion,
 } from '../../protocol/keyspace/placement.ts'
 import type { NodeId } from '../../protocol/ids.ts'
-import { GROUP_PARTITIONS } from '../../node/repair/exchange.ts'
+import { GROUP_PARTITIONS } from '../../node/repair/sync-answers.ts'
 import { SUMMARIES_MAX } from '../../node/rebalance/witness.ts'
 import { DIGEST_BYTES } from '../../protocol/sync/digest.ts'
 import { GENESIS, KINDS, scaleMember, members, type Kind } from './members.ts'

@@ -97,7 +97,12 @@ export class ObjectsWorkload implements Workload {
     }
   }
 
-  #note(key: string, wanted: HistoryOperation, result: HistoryOperation | 'unknown', calledMs: number): void {
+  #note(
+    key: string,
+    wanted: HistoryOperation,
+    result: HistoryOperation | 'unknown',
+    calledMs: number,
+  ): void {
     const history = this.#histories.get(key)!
     if (result === 'unknown') {
       this.counts.unknown++
@@ -133,7 +138,11 @@ export class ObjectsWorkload implements Workload {
   }
 
   /** What happened, with its real outcome filled in. */
-  async #perform(backend: Backend, key: string, wanted: HistoryOperation): Promise<HistoryOperation | 'unknown'> {
+  async #perform(
+    backend: Backend,
+    key: string,
+    wanted: HistoryOperation,
+  ): Promise<HistoryOperation | 'unknown'> {
     try {
       return await this.#withDeadline(this.#call(backend, key, wanted))
     } catch (error) {
@@ -196,7 +205,11 @@ export class ObjectsWorkload implements Workload {
     const calledMs = clock.monotonicMs()
     try {
       const page = await this.#withDeadline(
-        backend.listObjects(clientContext('ListObjectsV2'), { bucket: BUCKET, prefix: '', limit: 1000 }),
+        backend.listObjects(clientContext('ListObjectsV2'), {
+          bucket: BUCKET,
+          prefix: '',
+          limit: 1000,
+        }),
       )
       const returnedMs = clock.monotonicMs()
       const tags = new Map(page.objects.map(({ key, etag }) => [key, Number(etag)]))

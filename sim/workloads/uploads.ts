@@ -5,7 +5,14 @@
 
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { writtenBody, Clients, writtenContent, clientContext, readTag, type Workload } from './clients.ts'
+import {
+  writtenBody,
+  Clients,
+  writtenContent,
+  clientContext,
+  readTag,
+  type Workload,
+} from './clients.ts'
 
 const BUCKET = 'uploads'
 const THINK_MS_MAX = 300

@@ -112,7 +112,11 @@ export class VersionsWorkload implements Workload {
     if (version === undefined) return
     const { versionId } = version
     const outcome = await this.#clients.ask(`version remove ${key.name} ${versionId}`, (backend) =>
-      backend.deleteObject(clientContext('DeleteObject'), { bucket: BUCKET, key: key.name, versionId }),
+      backend.deleteObject(clientContext('DeleteObject'), {
+        bucket: BUCKET,
+        key: key.name,
+        versionId,
+      }),
     )
     if (outcome === 'unknown') key.dying.add(versionId)
     else if ('code' in outcome) this.violations.push(`delete of a version: ${outcome.code}`)

@@ -138,7 +138,10 @@ export function escalationAttempts(world: {
 }
 
 /** Operations that follow one upon another, drawn. */
-export function drawnSequence(attempts: readonly EscalationAttempt[], draw: () => number): EscalationAttempt[] {
+export function drawnSequence(
+  attempts: readonly EscalationAttempt[],
+  draw: () => number,
+): EscalationAttempt[] {
   const byAction = new Map<string, EscalationAttempt[]>()
   for (const attempt of attempts) {
     const known = byAction.get(attempt.action)

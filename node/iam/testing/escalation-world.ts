@@ -314,7 +314,10 @@ export class EscalationWorld {
     return { gained: [...after].filter((each) => !before.has(each)), codes }
   }
 
-  async #send(signer: Signer | undefined, { action, parameters }: EscalationAttempt): Promise<string> {
+  async #send(
+    signer: Signer | undefined,
+    { action, parameters }: EscalationAttempt,
+  ): Promise<string> {
     const who = signer && (await this.#credential(signer))
     if (signer === undefined || who === undefined) return '<Code>InvalidClientTokenId</Code>'
     const target = { endpoint: this.#url, region: 'us-east-1' }

@@ -56,7 +56,13 @@ export async function tryEscalations(options: EscalationOptions): Promise<Escala
   }
 }
 
-export function tallyLine({ paths, refused, harmless, impossible, escalations }: EscalationTally): string {
+export function tallyLine({
+  paths,
+  refused,
+  harmless,
+  impossible,
+  escalations,
+}: EscalationTally): string {
   return `${paths} paths: ${refused} refused, ${harmless} harmless, ${impossible} impossible, ${escalations.length} escalate`
 }
 

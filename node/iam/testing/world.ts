@@ -12,7 +12,7 @@ import { MemoryRegisters } from '../../objects/testing/memory-registers.ts'
 import { Identities } from '../identities.ts'
 import { rootIdentity } from '../resolve.ts'
 import { StoreError } from '../../../protocol/errors.ts'
-import { encryptSecret, unseal } from '../../layout/sealing.ts'
+import { encryptSecret, unseal } from '../../layout/secret-encryption.ts'
 import type { SurroundingsOptions } from '../surroundings.ts'
 
 export const FIRST_ACCOUNT = '100000000001'

@@ -95,7 +95,11 @@ export class MemoryUploads {
   }
 
   async create(key = NAMED.key): Promise<string> {
-    const { uploadId } = await this.uploads.create(uploadContext(), { ...NAMED, key, headers: UPLOAD_HEADERS })
+    const { uploadId } = await this.uploads.create(uploadContext(), {
+      ...NAMED,
+      key,
+      headers: UPLOAD_HEADERS,
+    })
     this.uploadId = uploadId
     return uploadId
   }
@@ -205,7 +209,7 @@ export function uploadContext(): RequestContext {
   return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
 }
 
-export async function failureOf(work: Promise<unknown>): Promise<string> {
+export async function failureCode(work: Promise<unknown>): Promise<string> {
   try {
     await work
     return 'ok'

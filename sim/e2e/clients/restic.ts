@@ -20,7 +20,8 @@ async function runSuite(context: Context): Promise<void> {
       RESTIC_CACHE_DIR: join(scratch, 'cache'),
     }
     const repository = ['-r', `s3:${context.nextEndpoint()}/${bucket}/repository`]
-    return (await runCommand('restic', [...repository, ...args], { env, timeoutMs: 300_000 })).stdout
+    return (await runCommand('restic', [...repository, ...args], { env, timeoutMs: 300_000 }))
+      .stdout
   }
 
   const tree = join(scratch, 'tree')

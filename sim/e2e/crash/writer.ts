@@ -64,7 +64,12 @@ export class Writer {
   async #multipart(key: string, stopped: () => boolean): Promise<void> {
     const value = { seed: drawSeed(), sizeBytes: partBytes + Math.floor(Math.random() * (1 << 20)) }
     const body = seededBytes(value.seed, value.sizeBytes)
-    const begun = await this.#try({ method: 'POST', bucket: crashBucket, key, query: { uploads: '' } })
+    const begun = await this.#try({
+      method: 'POST',
+      bucket: crashBucket,
+      key,
+      query: { uploads: '' },
+    })
     const uploadId = /<UploadId>([^<]+)</.exec(begun?.body.toString() ?? '')?.[1]
     if (uploadId === undefined) return
     const tags: string[] = []
@@ -78,7 +83,13 @@ export class Writer {
       (tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`,
     )
     const xml = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
-    await this.#change(key, value, { method: 'POST', bucket: crashBucket, key, query: { uploadId }, body: xml })
+    await this.#change(key, value, {
+      method: 'POST',
+      bucket: crashBucket,
+      key,
+      query: { uploadId },
+      body: xml,
+    })
   }
 
   /** A reply, or undefined when there was none. */

@@ -50,7 +50,12 @@ export class DamageContents {
     const request =
       value === undefined
         ? ({ method: 'DELETE', bucket: damageBucket, key } as const)
-        : ({ method: 'PUT', bucket: damageBucket, key, body: seededBytes(value.seed, value.sizeBytes) } as const)
+        : ({
+            method: 'PUT',
+            bucket: damageBucket,
+            key,
+            body: seededBytes(value.seed, value.sizeBytes),
+          } as const)
     const reply = await client.send({ ...request, timeoutMs: 30_000 }).catch(() => undefined)
     if (reply !== undefined && reply.status < 300) {
       this.#ledger.acknowledge(key, value)

@@ -53,7 +53,8 @@ export class Disks {
   async remove(node: number): Promise<void> {
     const path = this.#path(node)
     if (!existsSync(path)) return
-    if (this.refusal === undefined) await runCommand('umount', ['-l', path], { okCodes: [0, 1, 32] })
+    if (this.refusal === undefined)
+      await runCommand('umount', ['-l', path], { okCodes: [0, 1, 32] })
     rmSync(path, { recursive: true, force: true })
     rmSync(`${path}.img`, { force: true })
   }

@@ -39,7 +39,12 @@ it('draws every kind', () => {
 })
 
 it('leaves three members at least, and has no more than it may', () => {
-  for (const kinds of [CHANGE_KINDS, ['drain'], ['join'], ['join', 'remove']] as ScheduledChangeKind[][]) {
+  for (const kinds of [
+    CHANGE_KINDS,
+    ['drain'],
+    ['join'],
+    ['join', 'remove'],
+  ] as ScheduledChangeKind[][]) {
     let size = 3
     for (const change of first(100, plannedChanges(5, kinds, 5))) {
       if (change.kind === 'join') size++

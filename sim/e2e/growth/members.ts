@@ -179,7 +179,12 @@ export class Members {
     await child?.kill()
     if (pid !== undefined) {
       const dead = pid
-      await untilTrue(`node ${node} to die`, async () => (isAlive(dead) ? undefined : true), 10_000, 20)
+      await untilTrue(
+        `node ${node} to die`,
+        async () => (isAlive(dead) ? undefined : true),
+        10_000,
+        20,
+      )
     }
     if (!forGood) return
     this.#children.delete(node)

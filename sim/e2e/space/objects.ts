@@ -68,7 +68,10 @@ export class SpaceObjects {
   async check(number: number): Promise<void> {
     const generation = this.#live.get(number)
     if (generation === undefined || this.#busy.has(number)) return
-    const reply = await this.#until({ method: 'GET', bucket: spaceBucket, key: keyOf(number) }, number + 1)
+    const reply = await this.#until(
+      { method: 'GET', bucket: spaceBucket, key: keyOf(number) },
+      number + 1,
+    )
     // A writer may have been at it meanwhile.
     if (this.#busy.has(number) || this.#live.get(number) !== generation) return
     const expected = seededBytes(number * 1_000 + generation, sizeOf(number, generation))

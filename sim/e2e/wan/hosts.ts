@@ -68,7 +68,8 @@ export class Hosts {
     await runCommand('ip', ['link', 'set', inner, 'netns', namespace])
     await runCommand('ip', ['addr', 'add', `10.88.${host}.254/24`, 'dev', outer])
     await runCommand('ip', ['link', 'set', outer, 'up'])
-    const inside = (...args: string[]): Promise<unknown> => runCommand('ip', ['-n', namespace, ...args])
+    const inside = (...args: string[]): Promise<unknown> =>
+      runCommand('ip', ['-n', namespace, ...args])
     await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')

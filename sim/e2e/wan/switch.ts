@@ -91,7 +91,8 @@ export class SwitchedHosts {
     await runCommand('ip', ['link', 'set', inner, 'netns', namespace])
     await runCommand('ip', ['link', 'set', outer, 'master', `${this.#tag}-br`])
     await runCommand('ip', ['link', 'set', outer, 'up'])
-    const inside = (...args: string[]): Promise<unknown> => runCommand('ip', ['-n', namespace, ...args])
+    const inside = (...args: string[]): Promise<unknown> =>
+      runCommand('ip', ['-n', namespace, ...args])
     await inside('addr', 'add', `${this.address(host)}/24`, 'dev', inner)
     await inside('link', 'set', inner, 'up')
     await inside('link', 'set', 'lo', 'up')

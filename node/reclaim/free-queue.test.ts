@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { u32 } from '../../protocol/bytes.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { StreamClock } from '../net/testing/fake-stream.ts'
-import { FreeQueue, FREED_MAX } from './freer.ts'
+import { FreeQueue, FREED_MAX } from './free-queue.ts'
 
 const [A, B, C] = ['a', 'b', 'c'] as NodeId[]
 

@@ -20,7 +20,7 @@ import type { DataId, RegisterKey } from '../../protocol/ids.ts'
 import { chainOf, type BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { internalContext } from '../tools/internal-context.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import { tombstoneOf } from '../objects/tombstone.ts'
 import {
   partReferences,

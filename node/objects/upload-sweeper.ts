@@ -32,7 +32,7 @@ import { isAbortDue } from './bucket-record.ts'
 import type { Buckets } from './buckets.ts'
 import type { Completion } from './completion.ts'
 import type { Lister } from '../quorum/lister.ts'
-import type { RegisterClient } from '../quorum/registers.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
 import { goneBucket, isBare, partOf, type UploadParts } from './upload-parts.ts'
 import {
   noUpload,

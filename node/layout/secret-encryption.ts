@@ -17,7 +17,11 @@ function keyOf(clusterSecret: Uint8Array): Uint8Array {
 }
 
 /** Base64 of nonce ‖ tag ‖ ciphertext. */
-export function encryptSecret(clusterSecret: Uint8Array, nonce: Uint8Array, secret: string): string {
+export function encryptSecret(
+  clusterSecret: Uint8Array,
+  nonce: Uint8Array,
+  secret: string,
+): string {
   const cipher = createCipheriv('aes-256-gcm', keyOf(clusterSecret), nonce)
   const text = Buffer.concat([cipher.update(utf8(secret)), cipher.final()])
   return Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64')

@@ -20,7 +20,7 @@ import { BlockStore } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import { applyRecord, MARK_ROW, registerRow } from './index-rows.ts'
 import { decodeNumber } from './row-format.ts'
-import { AcceptorHost } from './register-host.ts'
+import { AcceptorHost } from './acceptor-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 
 const BUCKET = bucketId('b'.repeat(16))

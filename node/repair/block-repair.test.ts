@@ -7,7 +7,7 @@ import { ownedByObject, type BlockOwner } from '../../protocol/keyspace/owner.ts
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Suspect } from '../reclaim/collector.ts'
-import { BlockRepair } from './mender.ts'
+import { BlockRepair } from './block-repair.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
 const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))

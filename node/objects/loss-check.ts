@@ -11,7 +11,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { ReplicaPlacement } from '../quorum/registers.ts'
+import type { ReplicaPlacement } from '../quorum/register-client.ts'
 
 type Places = Pick<ReplicaPlacement, 'sets' | 'sources'>
 

@@ -6,7 +6,7 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByObject } from '../../protocol/keyspace/owner.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import { LossCheck } from './loss.ts'
+import { LossCheck } from './loss-check.ts'
 
 const OBJECT = objectRegister(bucketId('b'.repeat(16)), 2, 'key', 6)
 const KEY = packedBlockKey(OBJECT, dataId('d'.repeat(24)))

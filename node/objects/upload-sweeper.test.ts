@@ -6,7 +6,7 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import type { CompletedPart } from '../../gateway/port/backend.ts'
 import {
   ABORT_AFTER_DAYS,
-  failureOf,
+  failureCode,
   uploadContext,
   MemoryUploads,
   MIB5,
@@ -142,11 +142,11 @@ describe('what a completion leaves', () => {
     await settle()
     world.nowMs += DAY_MS - 10
     await world.care()
-    expect(await failureOf(world.complete(parts))).toBe('ok')
+    expect(await failureCode(world.complete(parts))).toBe('ok')
     world.nowMs += 1_000
     await world.care()
     expect(world.uploadRecords).toEqual([])
-    expect(await failureOf(world.complete(parts))).toBe('NoSuchUpload')
+    expect(await failureCode(world.complete(parts))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')
   })
 
@@ -192,7 +192,7 @@ describe('abort', () => {
     expect(world.uploadRecords).toEqual([])
     expect(releasedIds(true).sort()).toEqual(ids.sort())
     await world.uploads.abort(uploadContext(), named)
-    expect(await failureOf(world.complete([{ partNumber: 1, etag: 'e1', checksums: {} }]))).toBe(
+    expect(await failureCode(world.complete([{ partNumber: 1, etag: 'e1', checksums: {} }]))).toBe(
       'NoSuchUpload',
     )
   })
@@ -201,9 +201,9 @@ describe('abort', () => {
     const parts = [await world.putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
     await world.complete(parts)
-    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
+    expect(await failureCode(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
     await settle()
-    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
+    expect(await failureCode(world.uploads.abort(uploadContext(), named))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')
   })
 
@@ -212,10 +212,10 @@ describe('abort', () => {
     const other = [await world.putPart(2)]
     await dying(parts, 'object', 2)
     const named = { ...NAMED, uploadId: world.uploadId }
-    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('Conflict')
-    expect(await failureOf(world.complete(other))).toBe('Unavailable')
+    expect(await failureCode(world.uploads.abort(uploadContext(), named))).toBe('Conflict')
+    expect(await failureCode(world.complete(other))).toBe('Unavailable')
     world.running.clear()
-    expect(await failureOf(world.uploads.abort(uploadContext(), named))).toBe('ok')
+    expect(await failureCode(world.uploads.abort(uploadContext(), named))).toBe('ok')
     await settle()
     expect(world.uploadRecords).toEqual([])
     await world.create()
@@ -223,7 +223,7 @@ describe('abort', () => {
     const second = [await world.putPart(2)]
     await dying([{ partNumber: 1, etag: 'e1', checksums: {} }], 'object', 2)
     world.running.clear()
-    expect(await failureOf(world.complete(second))).toBe('ok')
+    expect(await failureCode(world.complete(second))).toBe('ok')
     expect(world.objectRecords[0]?.versions).toHaveLength(1)
   })
 
@@ -282,7 +282,7 @@ describe('parts', () => {
     }
     expect(world.partRecords).toHaveLength(2)
     expect(world.released).toEqual([])
-    expect(await failureOf(world.complete(parts))).toBe('ok')
+    expect(await failureCode(world.complete(parts))).toBe('ok')
   })
 })
 
@@ -301,7 +301,7 @@ describe('care', () => {
     expect(world.partRecords).toHaveLength(1)
     expect(releasedIds(true)).toHaveLength(1)
     const named = { bucket: 'bucket', key, uploadId }
-    expect(await failureOf(world.uploads.get(uploadContext(), named))).toBe('NoSuchUpload')
+    expect(await failureCode(world.uploads.get(uploadContext(), named))).toBe('NoSuchUpload')
   })
 
   test('leaves a completion alone that is under way, and ends one whose gateway died', async () => {
@@ -326,7 +326,7 @@ describe('care', () => {
       expect(world.objectRecords.flatMap(({ uploads }) => uploads)).toEqual([])
       expect(await world.current()).toBe(state === UPLOAD_OPEN ? 'NoSuchKey' : 'whole')
       // The client may try again.
-      expect(await failureOf(world.complete(parts))).toBe('ok')
+      expect(await failureCode(world.complete(parts))).toBe('ok')
       await settle()
       expect(await world.current()).toBe('whole')
       expect(world.partRecords).toEqual([])
@@ -337,7 +337,7 @@ describe('care', () => {
     const parts = [await world.putPart(1)]
     await world.putOther('there')
     const slow = world.hold('object', 2)
-    const late = failureOf(world.complete(parts, { ifMatch: ['there'] }))
+    const late = failureCode(world.complete(parts, { ifMatch: ['there'] }))
     await slow.reached
     world.memory.before = () => undefined
     // It is thought to be over, wrongly: then it must not win any more.
@@ -355,7 +355,9 @@ describe('care', () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
     await world.putOther('there')
-    expect(await failureOf(world.complete(parts, { ifNoneMatch: ['*'] }))).toBe('PreconditionFailed')
+    expect(await failureCode(world.complete(parts, { ifNoneMatch: ['*'] }))).toBe(
+      'PreconditionFailed',
+    )
     expect(world.released).toHaveLength(1)
     expect(world.released[0]).toMatchObject({ packed: true, settled: false })
     await dying(parts, 'object', 2)
@@ -435,7 +437,7 @@ describe('care', () => {
     await world.care()
     expect(world.uploadRecords[0]?.state).toBe(UPLOAD_OPEN)
     expect(await world.current()).toBe('NoSuchKey')
-    expect(await failureOf(world.complete(parts))).toBe('ok')
+    expect(await failureCode(world.complete(parts))).toBe('ok')
   })
 
   test('tickets of older program versions are of attempts that are over', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { finish, Meter, SLICE_STEPS, type Work } from '../../protocol/work.ts'
 import type { AbortCause } from './exchange.ts'
-import { WorkQueue } from './lane.ts'
+import { WorkQueue } from './work-queue.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 /** Notes each slice by its name. */

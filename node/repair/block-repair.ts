@@ -17,7 +17,7 @@ import type { ReplicaSets } from '../../protocol/register/types.ts'
 import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
 import type { Logger } from '../env/ports.ts'
 import type { Suspect } from '../reclaim/collector.ts'
-import { inOrderOfAbsence } from '../objects/loss.ts'
+import { inOrderOfAbsence } from '../objects/loss-check.ts'
 
 const CALL_TIMEOUT_MS = 8_000
 

@@ -8,7 +8,7 @@ import { WireEnumerateReply } from '../../protocol/rpc/messages.js'
 import { registerRow } from '../replica/index-rows.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'
 import { fitsFrame } from '../net/framing.ts'
-import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './exchange.ts'
+import { ENUMERATE, SyncAnswers, type ExchangeOptions } from './sync-answers.ts'
 
 const BUCKET = 'b'.repeat(16) as BucketId
 

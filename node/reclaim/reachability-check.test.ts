@@ -28,7 +28,7 @@ import {
   uploadRegister,
 } from '../../protocol/keyspace/register-key.ts'
 import { MemoryRegisters } from '../objects/testing/memory-registers.ts'
-import { ReachabilityCheck } from './judge.ts'
+import { ReachabilityCheck } from './reachability-check.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const UPLOAD_ID = 'u'.repeat(16)
