@@ -215,7 +215,7 @@ describe('what never becomes a request', () => {
   })
 })
 
-test('no line holds a secret (row 37)', async () => {
+test('no line holds a secret (F37)', async () => {
   let text = ''
   await start({
     accessLog: (line) => {

@@ -2,7 +2,7 @@
  * The access log: one line of JSON for each request, refused ones and malformed ones too, written when it is
  * over. The same about each failure goes to the log at level `debug`.
  *
- * No line holds a secret (row 37): of the query only what names a version, of the headers only the user agent and
+ * No line holds a secret (F37): of the query only what names a version, of the headers only the user agent and
  * the id of the key. Signatures, session tokens and keys of SSE-C are in neither.
  */
 

@@ -1,4 +1,4 @@
-/** Every operation by callers without the right, made from the tables of operations (row 30). */
+/** Every operation by callers without the right, made from the tables of operations (F30). */
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

@@ -71,19 +71,19 @@ describe('malformed HTTP', () => {
   const cases: readonly [name: string, text: string, status: string][] = [
     ['no HTTP at all', 'hello\r\n\r\n', '400'],
     [
-      'Content-Length and Transfer-Encoding (row 34)',
+      'Content-Length and Transfer-Encoding (F34)',
       'PUT /bucket/k HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       '400',
     ],
     [
-      'two lengths (row 34)',
+      'two lengths (F34)',
       'PUT /bucket/k HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc',
       '400',
     ],
-    ['a folded header (row 34)', 'GET / HTTP/1.1\r\nHost: h\r\nX-A: a\r\n b: c\r\n\r\n', '40'],
-    ['a bare CR (row 34)', 'GET / HTTP/1.1\r\nHost: h\r\nX-A: a\rb\r\n\r\n', '400'],
+    ['a folded header (F34)', 'GET / HTTP/1.1\r\nHost: h\r\nX-A: a\r\n b: c\r\n\r\n', '40'],
+    ['a bare CR (F34)', 'GET / HTTP/1.1\r\nHost: h\r\nX-A: a\rb\r\n\r\n', '400'],
     [
-      'a head that is too large (row 26)',
+      'a head that is too large (F26)',
       `GET / HTTP/1.1\r\nHost: h\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`,
       '431',
     ],
@@ -145,7 +145,7 @@ describe('malformed HTTP', () => {
     }
   })
 
-  test('keys that are no UTF-8, or hold NUL (row 25)', async () => {
+  test('keys that are no UTF-8, or hold NUL (F25)', async () => {
     const { target } = await start()
     for (const path of ['/bucket/%ff', '/bucket/%c3%28', '/bucket/a%00b', '/bucket/%zz']) {
       const answer = await sendUnsigned(target.endpoint, { url: path })
@@ -268,7 +268,7 @@ describe('bodies', () => {
     expect((await sendRaw(gateway.target, { path: '/bucket/k' })).status).toBe(200)
   })
 
-  test('cut short: nothing is stored (row 24)', async () => {
+  test('cut short: nothing is stored (F24)', async () => {
     const gateway = await start()
     for (const length of [10, 1_000_000]) {
       const socket = await openSocket(gateway.target.endpoint)
@@ -368,7 +368,7 @@ describe('limits and deadlines', () => {
     expect(given.aborted).toBe(true)
   })
 
-  test('a client below the minimum rate is cut off, a slow honest one is not (row 27)', async () => {
+  test('a client below the minimum rate is cut off, a slow honest one is not (F27)', async () => {
     const clock = new ManualClock()
     const gateway = await start({ clock })
     const size = 400_000
@@ -432,7 +432,7 @@ describe('failures of the store', () => {
     expect(gateway.errors).toHaveLength(1)
   })
 
-  test('a header that no answer may carry is a 500, not the end of the process (row 26)', async () => {
+  test('a header that no answer may carry is a 500, not the end of the process (F26)', async () => {
     const gateway = await start({
       backend: (memory) =>
         altered(memory, {

@@ -2,7 +2,7 @@
  * The S3 face over HTTP: koa on node:http, the gate behind it. Also the gate alone, below HTTP, for
  * simulations (`handleS3`).
  *
- * Limits (rows 19, 26, 27): the size of heads, time for a head, connections (connections.ts), requests in
+ * Limits (F19, F26, F27): the size of heads, time for a head, connections (connections.ts), requests in
  * flight and memory of bodies gathered whole (admission.ts), minimum rates (watch.ts). Bodies that stream
  * hold one chunk.
  */

@@ -1,4 +1,4 @@
-/** Rows 26 and 34: what Node's HTTP parser refuses, and what parseRequest makes of the rest. */
+/** F26 and F34: what Node's HTTP parser refuses, and what parseRequest makes of the rest. */
 
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
@@ -78,7 +78,7 @@ test.each([
   ['a blank before the colon', 'Content-Length : 0', ''],
   ['a name with a blank', 'X A: b', ''],
   ['a second Host', 'Host: y', ''],
-])('row 34: %s is 400 and nothing behind it is served', async (_name, header, body) => {
+])('F34: %s is 400 and nothing behind it is served', async (_name, header, body) => {
   const statuses = await exchange(
     `PUT /b/k HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n${body}${SECOND}`,
   )
@@ -90,7 +90,7 @@ test.each([
   }
 })
 
-test('row 34: chunk sizes with signs, blanks or overflow close the connection', async () => {
+test('F34: chunk sizes with signs, blanks or overflow close the connection', async () => {
   for (const size of ['0x1', '+1', '-1', '1 ', 'ffffffffffffffffff', '1;\na']) {
     await exchange(
       `PUT /b/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\nx\r\n0\r\n\r\n${SECOND}`,
@@ -99,7 +99,7 @@ test('row 34: chunk sizes with signs, blanks or overflow close the connection', 
   }
 })
 
-test('row 26: huge headers are 431', async () => {
+test('F26: huge headers are 431', async () => {
   const statuses = await exchange(
     `GET /b/k HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`,
   )

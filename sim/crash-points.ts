@@ -1,6 +1,6 @@
 /**
  * Every point at which one life of a store may end, and every point at which the recovery from it
- * may end again (docs/correctness.md 8, fault 1): before each write, flush, truncation and change of a
+ * may end again (docs/correctness.md, F1): before each write, flush, truncation and change of a
  * name, with the unflushed writes lost, kept, torn and scattered.
  */
 

@@ -1,4 +1,4 @@
-/** A peer that is connected and deaf costs a hedge, not a time-out (fault 19b). */
+/** A peer that is connected and deaf costs a hedge, not a time-out (F19b). */
 
 import { expect, test } from 'vitest'
 import {

@@ -1,4 +1,4 @@
-/** A bucket can't be made on full disks: 507 through every node, and nothing of it is left (fault 6, P4). */
+/** A bucket can't be made on full disks: 507 through every node, and nothing of it is left (F6, P4). */
 
 import { expect, test } from 'vitest'
 import {

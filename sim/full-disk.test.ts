@@ -1,4 +1,4 @@
-/** Fault 6: a disk filled to the last byte that writes may take. Nothing is half there, reads and deletes go
+/** F6: a disk filled to the last byte that writes may take. Nothing is half there, reads and deletes go
  * on, space comes back by itself, and writes resume without a restart. */
 
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** A member that sends garbage gets errors; the node stays up and keeps its promises (faults 20, 21). */
+/** A member that sends garbage gets errors; the node stays up and keeps its promises (F20, F21). */
 
 import { expect, test } from 'vitest'
 import { LAYOUT_RPC_MAX, RPC } from '../protocol/rpc/message.ts'

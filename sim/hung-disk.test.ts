@@ -1,4 +1,4 @@
-/** The disk of one of three nodes hangs (fault 9c): it is one replica of three, for its own node too (D11). */
+/** The disk of one of three nodes hangs (F9c): it is one replica of three, for its own node too (D11). */
 
 import { expect, test } from 'vitest'
 import {

@@ -173,7 +173,7 @@ test('a body that breaks off, or is not what was announced, leaves nothing visib
   })
 })
 
-test('one node down: everything goes on, and 503 within the deadline with two down (fault 17)', async () => {
+test('one node down: everything goes on, and 503 within the deadline with two down (F17)', async () => {
   await onCluster(3, async (cluster) => {
     const backend = backendOf(cluster, 0)
     const large = bytesLike(2 * BLOCK_BYTES, 3)

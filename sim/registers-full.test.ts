@@ -1,4 +1,4 @@
-/** Full disks and accepts that may have been stored all the same (P4, fault 6). */
+/** Full disks and accepts that may have been stored all the same (P4, F6). */
 
 import { expect, test } from 'vitest'
 import { CONFLICT, FULL, outcomeOf as outcome, TIMEOUT } from './testing/scripted-replicas.ts'

@@ -135,7 +135,7 @@ test('a duty outlives the node that has it: the hint comes after its restart', a
   })
 })
 
-test('a bit flipped in a register state is no vote, and is mended from the others (fault 3, D3)', async () => {
+test('a bit flipped in a register state is no vote, and is mended from the others (F3, D3)', async () => {
   await onCluster(3, async (cluster) => {
     for (let i = 0; i < 10; i++) {
       await put(backendOf(cluster, 0), `key ${i}`, bytesLike(20), {

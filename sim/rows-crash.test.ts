@@ -1,4 +1,4 @@
-/** Compaction, crashes and rebuilds with the real rows: D6, D7, faults 1, 4 and 7. */
+/** Compaction, crashes and rebuilds with the real rows: D6, D7, F1, F4 and F7. */
 
 import { describe, expect, test } from 'vitest'
 import type { LogRecord, RowSchema } from '../node/log/types.ts'
@@ -135,7 +135,7 @@ test('whatever is compacted, crashed and rebuilt, the rows are those of the hist
   expect(compacted).toBeGreaterThan(seeds)
 }, 600_000)
 
-test('what the index lost or has wrong comes back from the log, under traffic (fault 4)', async () => {
+test('what the index lost or has wrong comes back from the log, under traffic (F4)', async () => {
   for (let seed = 1; seed <= 6; seed++) {
     try {
       const world = new RowsWorld(seed)

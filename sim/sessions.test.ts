@@ -104,7 +104,7 @@ describe('sessions', () => {
     expect(await codeOf(fresh.sessions.open(accessKeyId, token))).toBe('ExpiredToken')
   })
 
-  test('the clock of the node that issued may be ahead by a minute, not more (row 12)', async () => {
+  test('the clock of the node that issued may be ahead by a minute, not more (F12)', async () => {
     const { accessKeyId, token } = await world().sessions.issue(ROLE, 900)
     const behind = world()
     behind.time.nowMs = START_MS - 60_000
@@ -234,7 +234,7 @@ describe('sessions', () => {
     expect(await codeOf(world().sessions.open('ASIAAAAAAAAAAAAAAAAA', token))).toBe('InvalidToken')
   })
 
-  test('claims of another shape are refused even when signed (row 20)', async () => {
+  test('claims of another shape are refused even when signed (F20)', async () => {
     const { sessions } = world()
     const { accessKeyId, token } = await sessions.issue(ROLE, 900)
     const claims = claimsOf(token)

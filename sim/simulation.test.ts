@@ -24,7 +24,7 @@ describe('a seed', () => {
     },
   )
 
-  test('power cuts of all machines at once lose nothing that was acknowledged (fault 14)', async () => {
+  test('power cuts of all machines at once lose nothing that was acknowledged (F14)', async () => {
     const result = await simulate({ seed: 1, nodes: 3, minutes: 0.3, faults: 'power' })
     expect(result.violations).toEqual([])
     expect(result.operations).toBeGreaterThan(50)

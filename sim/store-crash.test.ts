@@ -1,4 +1,4 @@
-/** docs/correctness.md 8, fault 1: crashes at every point, torn and reordered writes, again in recovery. */
+/** docs/correctness.md, F1: crashes at every point, torn and reordered writes, again in recovery. */
 
 import { describe, expect, test } from 'vitest'
 import type { Compaction } from '../node/log/compaction.ts'

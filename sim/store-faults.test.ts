@@ -1,4 +1,4 @@
-/** docs/correctness.md 8, faults 2 to 8, and D4, D5, D6: one store on a simulated disk, no crowd around it. */
+/** docs/correctness.md, F2 to F8, and D4, D5, D6: one store on a simulated disk, no crowd around it. */
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf, byteString } from '../protocol/bytes.ts'
@@ -156,7 +156,7 @@ describe('corruption below the flushed end (D4, A4)', () => {
   })
 })
 
-describe('lying disk (fault 5)', () => {
+describe('lying disk (F5)', () => {
   test('a write that never arrived is reported', async () => {
     const world = await opened()
     await append(world, record('k1'))
@@ -190,7 +190,7 @@ describe('lying disk (fault 5)', () => {
   })
 })
 
-describe('index lost or damaged (fault 4, D6)', () => {
+describe('index lost or damaged (F4, D6)', () => {
   test('rebuilt from the segments, sealed ones and the open one, it answers the same', async () => {
     const world = await opened({ segmentSizeBytes: 64 << 10 })
     await world.work(4, 40)
@@ -235,7 +235,7 @@ describe('an index that takes no rows', () => {
   })
 })
 
-describe('failing disk (D5, fault 8)', () => {
+describe('failing disk (D5, F8)', () => {
   test('a failed flush rejects everything that waits, once and for good', async () => {
     const world = await opened()
     const store = world.store as Store
@@ -307,7 +307,7 @@ describe('failing disk (D5, fault 8)', () => {
   })
 })
 
-describe('full disk (fault 6)', () => {
+describe('full disk (F6)', () => {
   test('what finds no room leaves nothing behind; appends go on when room comes back', async () => {
     const world = await opened()
     const store = world.store as Store

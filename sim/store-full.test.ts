@@ -1,4 +1,4 @@
-/** A batch that finds no room is taken back while deletes and compaction go on appending (fault 6). */
+/** A batch that finds no room is taken back while deletes and compaction go on appending (F6). */
 
 import { expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'

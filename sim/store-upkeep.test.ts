@@ -1,4 +1,4 @@
-/** Scrub, compaction and the account of dead bytes. Faults 2, 6 and 7. */
+/** Scrub, compaction and the account of dead bytes. F2, F6 and F7. */
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'

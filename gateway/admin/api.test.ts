@@ -304,7 +304,7 @@ describe('pages', () => {
   })
 })
 
-describe('who may ask (row 36)', () => {
+describe('who may ask (F36)', () => {
   const open = ['GET /health/live', 'GET /health/ready', 'GET /metrics']
 
   test('health and metrics: any process of this machine', async () => {

@@ -1,6 +1,6 @@
 /**
  * The audit log: one line for each change of an identity or a policy, also for one that was refused. What
- * was written stays out of it: documents may hold what nobody else should read, and keys (row 37).
+ * was written stays out of it: documents may hold what nobody else should read, and keys (F37).
  */
 
 import type { Identity } from '../port/backend.ts'

@@ -1,5 +1,5 @@
 /**
- * The one gate before routing (row 22 of the fault matrix): who signed this request, and what does
+ * The one gate before routing (F22): who signed this request, and what does
  * the signature cover. SigV4 and, where the setting allows it, SigV2, each in the Authorization header
  * and in the query (presigned); or nobody.
  *

@@ -206,7 +206,7 @@ describe('by action and resource', () => {
     expect(await get(lister, '/bucket')).toBe(403)
   })
 
-  test('the address is that of the connection (row 33)', async () => {
+  test('the address is that of the connection (F33)', async () => {
     const headers = {
       'x-forwarded-for': '10.1.2.3',
       forwarded: 'for=10.1.2.3',

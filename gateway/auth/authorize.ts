@@ -1,4 +1,4 @@
-/** May this caller do this: the one place where the gateway asks protocol/iam (row 30). */
+/** May this caller do this: the one place where the gateway asks protocol/iam (F30). */
 
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import {

@@ -3,7 +3,7 @@
  * policy asks for it: most requests meet no condition.
  *
  * Nothing that a client could merely claim stands here: the address is the connection's, never that of
- * X-Forwarded-For (row 33).
+ * X-Forwarded-For (F33).
  */
 
 import { isConditionKey } from '../../protocol/iam/condition-keys.ts'
@@ -148,7 +148,7 @@ function creates({ name, action }: JudgedOperation): string | undefined {
   return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))
 }
 
-/** Of the connection: what headers say of it anybody could write (row 33). */
+/** Of the connection: what headers say of it anybody could write (F33). */
 export function sourceIp({ remoteAddress }: S3Request): string {
   const [address = ''] = remoteAddress.split('%')
   return plainAddress(address)

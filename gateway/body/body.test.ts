@@ -1,4 +1,4 @@
-/** Rows 23 and 24: a body is what was announced, or an error and nothing visible. */
+/** F23 and F24: a body is what was announced, or an error and nothing visible. */
 
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
@@ -317,7 +317,7 @@ describe('lengths', () => {
   })
 })
 
-test('row 27: arriving bytes are reported, and may end the body', async () => {
+test('F27: arriving bytes are reported, and may end the body', async () => {
   for (const bytes of [SMALL, LARGE]) {
     let count = 0
     await read({
@@ -402,7 +402,7 @@ describe('small documents', () => {
     ).toBe(false)
   })
 
-  test('row 28: too large is MalformedXML, unread', async () => {
+  test('F28: too large is MalformedXML, unread', async () => {
     await expect(document({ pieces: [SMALL] }, 11)).rejects.toMatchObject({
       code: 'MalformedXML',
     })

@@ -1,5 +1,5 @@
 /**
- * Bodies of requests: decoded, hashed, checked (rows 23 and 24 of the fault matrix). Nothing is to
+ * Bodies of requests: decoded, hashed, checked (F23 and F24). Nothing is to
  * be believed, or visible, before `seal()` has returned.
  *
  * Each body is hashed with MD5 (its ETag), with SHA-256 when the signature covers it, and with the checksum
@@ -36,7 +36,7 @@ export { storedContentEncoding } from './decode.ts'
 export interface OpenBodyOptions {
   /** EntityTooLarge above. 5 GiB when absent. */
   readonly maxBytes?: number | undefined
-  /** Called with the number of raw bytes as they arrive: minimum rates are judged by it (row 27). */
+  /** Called with the number of raw bytes as they arrive: minimum rates are judged by it (F27). */
   readonly onBytes?: OnBytes | undefined
   /**
    * Which checksums to compute beside the declared one; asked when the first byte is hashed. Absent:

@@ -1,4 +1,4 @@
-/** Row 23 of the fault matrix: aws-chunked, by fuzz and by hand. */
+/** F23: aws-chunked, by fuzz and by hand. */
 
 import { createSecretKey } from 'node:crypto'
 

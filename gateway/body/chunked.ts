@@ -1,5 +1,5 @@
 /**
- * Decoder of `Content-Encoding: aws-chunked` (row 23), pushed along by whoever reads the body:
+ * Decoder of `Content-Encoding: aws-chunked` (F23), pushed along by whoever reads the body:
  *
  *   chunk   = size-hex *(";" extension) CRLF  size bytes  CRLF
  *   body    = 1*chunk, the last of size 0 and without bytes; then CRLF, or the trailer

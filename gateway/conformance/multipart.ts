@@ -260,7 +260,7 @@ export const MULTIPART_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'bad completion documents and part numbers (row 28)',
+    name: 'bad completion documents and part numbers (F28)',
     async run(world) {
       const id = await create(world, 'doc')
       const path = `/${world.bucket}/doc`

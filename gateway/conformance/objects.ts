@@ -97,7 +97,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'keys are opaque bytes (row 25)',
+    name: 'keys are opaque bytes (F25)',
     async run(world) {
       const keys = [
         '..',
@@ -124,7 +124,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'ranges (row 35)',
+    name: 'ranges (F35)',
     async run(world) {
       await storeObject(world, 'r', '0123456789')
       const cases: readonly [string, number, string][] = [
@@ -270,7 +270,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'Content-MD5 and x-amz-content-sha256 are held to (row 24)',
+    name: 'Content-MD5 and x-amz-content-sha256 are held to (F24)',
     async run(world) {
       const path = `/${world.bucket}/m`
       const body = [Buffer.from('hello')]
@@ -316,7 +316,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'DeleteObjects: quiet, missing keys, digest wanted, limits (row 28)',
+    name: 'DeleteObjects: quiet, missing keys, digest wanted, limits (F28)',
     async run(world) {
       const { s3, bucket: Bucket } = world
       for (const key of ['1', '2', '3 & <4>']) await storeObject(world, key, 'x')
@@ -367,7 +367,7 @@ export const OBJECT_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'metadata: limits and odd names (rows 26, 28)',
+    name: 'metadata: limits and odd names (F26, F28)',
     async run(world) {
       const path = `/${world.bucket}/meta`
       const long = await world.raw({

@@ -1,6 +1,6 @@
 /**
  * Answers to what never becomes a request: malformed HTTP, heads that are too large or too slow, CONNECT. They
- * have no request id, and the connection ends (rows 26, 34).
+ * have no request id, and the connection ends (F26, F34).
  */
 
 import type { Duplex } from 'node:stream'

@@ -14,7 +14,7 @@ test.each([
   ['bytes=-3', { start: 7, end: 10 }],
   ['bytes=-10', { start: 0, end: 10 }],
   ['bytes=-99999999999999999999999', { start: 0, end: 10 }],
-])('row 35: %s of 10 bytes is 206', (header, expected) => {
+])('F35: %s of 10 bytes is 206', (header, expected) => {
   expect(parseRange(header, 10)).toEqual(expected)
 })
 
@@ -29,7 +29,7 @@ test.each([
   'bytes=--1',
   'items=0-1',
   '0-1',
-])('row 35: %s is the whole object with 200', (header) => {
+])('F35: %s is the whole object with 200', (header) => {
   expect(parseRange(header, 10)).toBeUndefined()
 })
 
@@ -44,7 +44,7 @@ test.each([
   ['bytes=-0', 10],
   ['bytes=0-0', 0],
   ['bytes=0-', 0],
-])('row 35: %s of %d bytes is 416', (header, sizeBytes) => {
+])('F35: %s of %d bytes is 416', (header, sizeBytes) => {
   expect(() => parseRange(header, sizeBytes)).toThrow(
     expect.objectContaining({
       code: 'InvalidRange',

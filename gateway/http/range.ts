@@ -1,4 +1,4 @@
-/** Range headers (row 35). Ends are exclusive. */
+/** Range headers (F35). Ends are exclusive. */
 
 import { S3Error } from './errors.ts'
 

@@ -1,8 +1,8 @@
 /**
  * One HTTP request in S3's terms: bucket, key, query, headers, before anything is believed.
  *
- * Keys are opaque: percent-decoded once, never normalised (row 25). What Node's HTTP parser refuses
- * already never gets here: Content-Length beside Transfer-Encoding, folded lines, bare CR (row 34).
+ * Keys are opaque: percent-decoded once, never normalised (F25). What Node's HTTP parser refuses
+ * already never gets here: Content-Length beside Transfer-Encoding, folded lines, bare CR (F34).
  */
 
 import { lowerCase } from './ascii.ts'
@@ -163,7 +163,7 @@ export function userMetadata(request: S3Request): Record<string, string> {
   return metadata
 }
 
-/** False for what would split or garble a response (CR, LF, NUL, beyond latin1), row 26. */
+/** False for what would split or garble a response (CR, LF, NUL, beyond latin1), F26. */
 export function isHeaderValue(text: string): boolean {
   return /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(text)
 }
@@ -378,7 +378,7 @@ function splitPath(
 function parseContentLength(headers: HeaderRecord, transferEncoded: boolean): number | undefined {
   const text = headers['content-length']
   if (text === undefined) return undefined
-  // Node refuses both together; a proxy in front may not (row 34).
+  // Node refuses both together; a proxy in front may not (F34).
   if (transferEncoded || !/^\d{1,15}$/.test(text)) throw new S3Error('InvalidRequest')
   return Number(text)
 }

@@ -68,7 +68,7 @@ export function encodedWord(value: string): string {
 
 /**
  * Text as a header's value: its UTF-8 bytes, one character each, as Node writes headers. Undefined when
- * it holds a character that no header may carry (row 26).
+ * it holds a character that no header may carry (F26).
  */
 export function headerValue(text: string): string | undefined {
   // oxlint-disable-next-line no-control-regex

@@ -82,19 +82,19 @@ describe('the parser', () => {
     ['size', `<a>${'x'.repeat(10_000)}</a>`],
     ['a control character', '<a>\u0001</a>'],
     ['a reference to one', '<a>&#1;</a>'],
-  ])('row 28: refuses %s', (_name, text) => {
+  ])('F28: refuses %s', (_name, text) => {
     expect(() => parse(text)).toThrow(MALFORMED)
   })
 
-  test('row 28: refuses bytes that are no UTF-8', () => {
+  test('F28: refuses bytes that are no UTF-8', () => {
     expect(() => parseXml(Buffer.from('<a>\xff</a>', 'latin1'), LIMITS)).toThrow(MALFORMED)
   })
 
-  test('row 28: refuses by size before parsing', () => {
+  test('F28: refuses by size before parsing', () => {
     expect(() => parseXml(new Uint8Array(100 * 2 ** 20), LIMITS)).toThrow(/larger/)
   })
 
-  test('row 21: a document is given up at the first element too many, and parsed in slices', () => {
+  test('F27b: a document is given up at the first element too many, and parsed in slices', () => {
     const limits = { maxBytes: 2 ** 23, maxElements: 6_002 }
     const slices = (text: string): number => {
       const work = parsingXml(Buffer.from(text), limits)
@@ -131,7 +131,7 @@ describe('the parser', () => {
     expect(() => childText(parse('<a><b><c/></b></a>'), 'b')).toThrow(MALFORMED)
   })
 
-  test('row 28: whatever comes, it is an element or MalformedXML', () => {
+  test('F28: whatever comes, it is an element or MalformedXML', () => {
     const pieces = fc.constantFrom(
       '<',
       '>',
@@ -232,7 +232,7 @@ describe('errors', () => {
   })
 })
 
-test('row 21: rows of an answer are joined in slices, however many characters have to be escaped', () => {
+test('F27b: rows of an answer are joined in slices, however many characters have to be escaped', () => {
   const keys = Array.from({ length: 1_000 }, () => '&~'.repeat(512))
   const work = joinedRows(keys, (key) => tag('Key', key))
   let slices = 1

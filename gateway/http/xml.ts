@@ -1,6 +1,6 @@
 /**
- * XML, both ways: text for answers, and a strict, small parser for request bodies (row 28 of the
- * fault matrix): size cap before parsing, no DOCTYPE, no entities but the predefined ones, no
+ * XML, both ways: text for answers, and a strict, small parser for request bodies (F28): size cap before
+ * parsing, no DOCTYPE, no entities but the predefined ones, no
  * processing instructions, UTF-8 only. Elements, their depth and their attributes are counted while the
  * text is parsed, so that a document is refused at the first one too many; it is parsed in slices.
  */

@@ -35,7 +35,7 @@ describe('the query protocol', () => {
     expect(parse('A=%F0%9F%90%9F')).toEqual({ A: '🐟' })
   })
 
-  it('knows no prototype (row 28)', () => {
+  it('knows no prototype (F28)', () => {
     const form = parse('__proto__=x&constructor.prototype.polluted=y&a.__proto__.b=z')
     expect(Object.getPrototypeOf(form)).toBe(null)
     expect(Object.keys(form)).toEqual(['__proto__', 'constructor', 'a'])

@@ -5,7 +5,7 @@
  *   { Action: 'CreateUser', UserName: 'ann', Tags: [{ Key: 'team', Value: 'blue' }] }
  *
  * A list is `member` and numbers, or numbers alone; it is ordered by them. Records have no prototype, so
- * `__proto__` is a name as any other (row 28). Throws IamError MalformedQueryString.
+ * `__proto__` is a name as any other (F28). Throws IamError MalformedQueryString.
  */
 
 import { IamError, type QueryRecord, type QueryValue } from '../port/iam-backend.ts'

@@ -1,6 +1,6 @@
 /**
- * Who gets a place among the requests in flight, and memory for a body that is gathered whole (rows 21 and
- * 27). Nobody holds more than a share, and nothing is reserved that has not arrived.
+ * Who gets a place among the requests in flight, and memory for a body that is gathered whole (F27b and
+ * F27). Nobody holds more than a share, and nothing is reserved that has not arrived.
  *
  *   a head has come          a place, counted for its address
  *   its caller is known      the place counts for the caller instead

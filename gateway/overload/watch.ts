@@ -1,6 +1,6 @@
 /**
- * Looks at all requests in flight every few seconds: clients below the minimum rate are cut off (row
- * 27), and requests that the store leaves without progress get their 503. One timer for all of them,
+ * Looks at all requests in flight every few seconds: clients below the minimum rate are cut off (F27),
+ * and requests that the store leaves without progress get their 503. One timer for all of them,
  * none while there are none; a long honest upload that streams is never cut, however long it takes. A body
  * that is kept as a whole has a deadline (admission.ts).
  */

@@ -1,6 +1,6 @@
 /**
  * Who may use the admin port: everything but health and metrics needs the credential of this run of the node,
- * which only its data directory's owner can read (row 36).
+ * which only its data directory's owner can read (F36).
  *
  * The credential is drawn anew at each start. A program that takes the port while the node is stopped, and is sent
  * the credential by a command, has learned nothing that the next run accepts.

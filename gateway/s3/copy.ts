@@ -91,7 +91,7 @@ export function copySourceOf(call: Call): NamedSource {
   return named
 }
 
-/** Authorises, opens and judges the source: each target and source by its own action (row 30). */
+/** Authorises, opens and judges the source: each target and source by its own action (F30). */
 export async function openSource(call: Call, named: NamedSource): Promise<ObjectReader> {
   const { bucket, key, versionId } = named
   await call.authorize(readAction(versionId), bucket, key, versionId)

@@ -1,4 +1,4 @@
-/** Nobody gives more than it has, by a bucket's policy neither (row 31). */
+/** Nobody gives more than it has, by a bucket's policy neither (F31). */
 
 import { isPublicPolicy } from '../../protocol/iam/bucket-policy.ts'
 import { compiledPolicy, compilingPolicies } from '../../protocol/iam/compiled.ts'

@@ -17,7 +17,7 @@ it('lines are JSON with level, time and fields', () => {
   })
 })
 
-it('secrets never show, at any depth (row 37)', () => {
+it('secrets never show, at any depth (F37)', () => {
   const circle: Record<string, unknown> = { secretAccessKey: 'S3CRET' }
   circle['self'] = circle
   const text = logged({

@@ -1,6 +1,6 @@
 /**
  * Structured logs on standard error: JSON lines for programs, short lines on a terminal. Secrets are
- * cut out by the names of their fields, at any depth (row 37).
+ * cut out by the names of their fields, at any depth (F37).
  */
 
 import { pino, stdTimeFunctions } from 'pino'

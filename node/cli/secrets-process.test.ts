@@ -1,5 +1,5 @@
 /**
- * What other users of a machine, and whoever reads logs, see of a cluster of real processes: no secret (row 37).
+ * What other users of a machine, and whoever reads logs, see of a cluster of real processes: no secret (F37).
  * Arguments of processes, everything printed, the answers of the open admin routes, modes of files.
  */
 

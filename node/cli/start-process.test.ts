@@ -193,7 +193,7 @@ describe('a member whose cluster is not there', () => {
       const second = start(...otherArgs, '--join', token.out.trim())
       await second.until('out', /^ready /m)
       expect(second.errors).not.toMatch(/founded/)
-      // Row 37: the argument is hidden, and its user told.
+      // F37: the argument is hidden, and its user told.
       const shown = readFileSync(`/proc/${second.child.pid!}/cmdline`, 'latin1')
       expect([shown.includes(token.out.trim()), shown.includes('main.ts')]).toEqual([false, true])
       expect(second.errors).toMatch(/the join token was an argument/)

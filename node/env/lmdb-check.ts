@@ -1,6 +1,6 @@
 /**
  * Verifies an LMDB file that no clean stop has sealed, without LMDB: which has no checksums, follows every
- * page number that it reads, and takes the process with it where that leads outside (fault 4).
+ * page number that it reads, and takes the process with it where that leads outside (F4).
  *
  * A page of 4 KiB, little-endian:
  *

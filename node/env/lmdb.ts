@@ -10,7 +10,7 @@
  *
  * A file that can't be opened, or is shorter than its own page count says, or differs from what the last
  * clean stop has sealed (index-seal.ts), or shows damage after a crash (lmdb-check.ts), is removed: the store then finds no log position and rebuilds
- * everything from the segments (fault 4).
+ * everything from the segments (F4).
  */
 
 import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs'

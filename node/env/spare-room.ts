@@ -1,7 +1,7 @@
 /**
  * A file that takes a little room, of which a start on a full disk gives some back: its lock, node.json, a vote,
  * what was forgotten, all of it has to be written before the node can serve, and only what serves can free
- * space (fault 6).
+ * space (F6).
  */
 
 import { rmSync, statfsSync, statSync, truncateSync } from 'node:fs'

@@ -101,7 +101,7 @@ export class AccessKeys {
     return { AccessKey: { UserName: user.name, ...(await this.#createUserKey(call, user)) } }
   }
 
-  /** Row 31: a key is all that its user may do, for good; one that is active again is, too. */
+  /** F31: a key is all that its user may do, for good; one that is active again is, too. */
   async #mayMakeKey(call: IamCall, user: UserRecord): Promise<void> {
     const { caller, context } = call
     const { rights, users } = this.#options

@@ -92,7 +92,7 @@ export class Accounts {
     const { records, random, rights, accessKeys } = this.#options
     const { context, nowMs } = call
     const name = requiredText(call, 'Name')
-    // Row 31: its root may everything there.
+    // F31: its root may everything there.
     await rights.mustBeAdministrator(call, [{ name: `root of ${name}`, text: '' }])
     const fresh = {
       name,

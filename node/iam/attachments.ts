@@ -69,7 +69,7 @@ export class Attachments {
   }
 
   /** Nothing changes when it is attached already. `mayGrant` throws when the caller must not give the policy
-   * away (row 31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
+   * away (F31). Throws NoSuchEntity, LimitExceeded, ConcurrentModification. */
   async attach(
     context: RequestContext,
     holder: AttachmentHolder,

@@ -20,7 +20,7 @@ export interface PolicyBearer {
   readonly policies: readonly PolicyText[]
 }
 
-/** Row 31: nobody gives what it has not. Each throws AccessDenied. */
+/** F31: nobody gives what it has not. Each throws AccessDenied. */
 export interface RightsCheck {
   /** These policies are given to somebody, who may have others. */
   mustCover(call: IamCall, granted: readonly PolicyText[]): Promise<void>

@@ -1,5 +1,5 @@
 /**
- * Row 31: a limited user makes each change of identities and policies that the table of operations has, with the
+ * F31: a limited user makes each change of identities and policies that the table of operations has, with the
  * right to that action on everything and no other. Afterwards she and all that she controls may do no more than
  * before. Longer: `npm run sim:escalation`.
  */

@@ -126,7 +126,7 @@ describe('the query API on the S3 port', () => {
     )
   })
 
-  it('refuses who does not, and what was altered on its way (row 22)', async () => {
+  it('refuses who does not, and what was altered on its way (F22)', async () => {
     const wrong = { ...ROOT, secretAccessKey: 'another' }
     expect(await codeOf(wrong, 'ListUsers')).toBe('SignatureDoesNotMatch')
     expect(await codeOf({ ...ROOT, accessKeyId: 'NOBODY' }, 'ListUsers')).toBe(
@@ -147,7 +147,7 @@ describe('the query API on the S3 port', () => {
     expect(get.status).toBe(403)
   })
 
-  it('lets nobody do anything that no policy allows, or that one forbids (row 30)', async () => {
+  it('lets nobody do anything that no policy allows, or that one forbids (F30)', async () => {
     const nobody = await signerOf('nobody')
     const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
     for (const [name, row] of IAM_ACTIONS) {
@@ -214,7 +214,7 @@ describe('the query API on the S3 port', () => {
     }
   })
 
-  it('leaves one line for each change, with no secret in it (row 37)', async () => {
+  it('leaves one line for each change, with no secret in it (F37)', async () => {
     await run(ROOT, 'CreateUser', { UserName: 'ann' })
     const made = await run(ROOT, 'CreateAccessKey', { UserName: 'ann' })
     const secret = elementText(childNamed(made, 'AccessKey') ?? made, 'SecretAccessKey')

@@ -242,7 +242,7 @@ export class Groups {
     return groupPolicies((kind, name) => this.#options.records.read(context, kind, name), group)
   }
 
-  /** Row 31: without the group's Deny, the user's other policies may allow more than the caller has. */
+  /** F31: without the group's Deny, the user's other policies may allow more than the caller has. */
   async #mayLift(call: IamCall, group: GroupRecord, user: UserRecord): Promise<void> {
     const { rights, users } = this.#options
     const lifted = await this.#holds(call.context, group)
@@ -251,7 +251,7 @@ export class Groups {
     await rights.mustCoverBearer(call, await users.bearer(call.context, { ...user, groups }))
   }
 
-  /** Row 31: whose rights change with the group's policies. Of very many only administrators need not know. */
+  /** F31: whose rights change with the group's policies. Of very many only administrators need not know. */
   async #bearers(call: IamCall, group: GroupRecord): Promise<PolicyBearer[]> {
     const { rights, users } = this.#options
     const ids = [...new Set(group.members.map(({ id }) => id))]

@@ -2,7 +2,7 @@
  * Policies of users and groups, alike for both: inline ones lie in the holder's record, managed ones are
  * attached (attachments.ts).
  *
- * Nobody gives what it has not (row 31): what a policy allows, and, when one with a Deny is taken away or
+ * Nobody gives what it has not (F31): what a policy allows, and, when one with a Deny is taken away or
  * replaced, what those who had it may do without it.
  */
 

@@ -1,6 +1,6 @@
 /**
  * A policy gives rights over an entity by its ARN. Under another name or path the entity may come under somebody
- * else's rights, or escape a Deny. So whoever renames it must have every right over it that there is (row 31).
+ * else's rights, or escape a Deny. So whoever renames it must have every right over it that there is (F31).
  */
 
 import type { IamCall } from '../../gateway/port/iam-backend.ts'

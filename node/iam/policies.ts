@@ -274,7 +274,7 @@ export class Policies {
   }
 
   /**
-   * Row 31: whoever holds the policy gets what its new text allows, and so does a session that it limits, of
+   * F31: whoever holds the policy gets what its new text allows, and so does a session that it limits, of
    * which no record says. The result is to be called with the state that is changed.
    */
   async #mayGrant(

@@ -1,4 +1,4 @@
-/** Row 31: a trust or bucket policy means the user or role that had the name when the policy was stored. */
+/** F31: a trust or bucket policy means the user or role that had the name when the policy was stored. */
 
 import { describe, expect, test } from 'vitest'
 import { internalContext } from '../tools/internal-context.ts'

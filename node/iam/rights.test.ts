@@ -1,4 +1,4 @@
-/** Row 31: nobody gives more than it has. */
+/** F31: nobody gives more than it has. */
 
 import { describe, expect, test } from 'vitest'
 import type { Identity } from '../../gateway/port/backend.ts'

@@ -1,5 +1,5 @@
 /**
- * Nobody gives away more than it has (row 31). The check is made on those whose rights a change would
+ * Nobody gives away more than it has (F31). The check is made on those whose rights a change would
  * widen: they may have no more afterwards than the caller has, by identity policies, by the bucket policies of
  * the account, and within the policies of its session. Who may act as another one (by its keys, or by a role
  * that trusts it) has what that one has.

@@ -173,7 +173,7 @@ export class Roles {
     return {}
   }
 
-  /** Row 31: whoever may say who takes a role on could take it on. */
+  /** F31: whoever may say who takes a role on could take it on. */
   async #updateTrust(call: IamCall): Promise<IamResult> {
     const trust = requiredText(call, 'PolicyDocument')
     const principals = await this.#trusted(call, trust)

@@ -198,7 +198,7 @@ export class Sessions {
     try {
       return { session: this.#sessionOf(text, secret), keyId }
     } catch (error) {
-      // Signed by this cluster, but by a program that speaks otherwise (row 20).
+      // Signed by this cluster, but by a program that speaks otherwise (F20).
       if (error instanceof ShapeError || error instanceof SyntaxError) throw invalid()
       throw error
     }

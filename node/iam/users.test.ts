@@ -224,7 +224,7 @@ describe('policies of users', () => {
   })
 })
 
-describe('nobody gives what it has not (row 31)', () => {
+describe('nobody gives what it has not (F31)', () => {
   it('neither by policies, nor by groups, nor by keys of others', async () => {
     const { root } = world
     const helper = await world.user(root, 'helper', allow('iam:*'), allow('s3:GetObject'))

@@ -169,7 +169,7 @@ export class Users {
     return {}
   }
 
-  /** Row 31: some policies ask for the name. What they may say of another one the caller must have. */
+  /** F31: some policies ask for the name. What they may say of another one the caller must have. */
   async #mayRename(call: IamCall, user: UserRecord): Promise<void> {
     const { rights } = this.#options
     const bearer = await this.bearer(call.context, user)

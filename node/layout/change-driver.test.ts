@@ -247,7 +247,7 @@ describe('whoever leads it', () => {
     expect(new Set(nodes.map((node) => changes(node).join())).size).toBe(1)
   })
 
-  test('all die at every moment of it: after restarts it ends, the same for all (fault 14)', async () => {
+  test('all die at every moment of it: after restarts it ends, the same for all (F14)', async () => {
     for (let step = 1; step <= 16; step++) {
       const { world, nodes, joiner } = await grown(step)
       await joining(nodes, joiner)

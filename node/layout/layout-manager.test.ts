@@ -55,7 +55,7 @@ describe('joining', () => {
     expect(states(b!)).toEqual(['STABLE founded', 'STABLE token', 'JOINT join', 'STABLE synced'])
   })
 
-  test('joiners at two members at once: one proposal wins, both enter (fault 16)', async () => {
+  test('joiners at two members at once: one proposal wins, both enter (F16)', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const world = new LayoutWorld(seed)
       const [a, b, c] = await cluster(world, 'a', 'b', 'c')
@@ -404,7 +404,7 @@ describe('changes that their driver leaves', () => {
     expect(memberIds(a!)).toEqual(ids(a!, b!, c!, d))
   })
 
-  test('all die at every moment of a change: after restarts it ends, the same for all (fault 14)', async () => {
+  test('all die at every moment of a change: after restarts it ends, the same for all (F14)', async () => {
     for (let step = 1; step <= 60; step++) {
       const world = new LayoutWorld(step)
       const [a, b, c] = await cluster(world, 'a', 'b', 'c')

@@ -7,7 +7,7 @@
  *  4. When the marker is flushed, and readers under way had their time, delete the segment.
  *
  * A crash before the marker leaves the old records, and perhaps copies: replay ends at the same rows
- * (fault 7), and the segment is taken again. A crash behind it leaves a segment that the next start
+ * (F7), and the segment is taken again. A crash behind it leaves a segment that the next start
  * deletes at once. The marker never comes before what it vouches for: the log is flushed in order.
  *
  * Invariants:
@@ -15,12 +15,12 @@
  *     is on its way: so the latest record of a key is always the one that counts
  *   - a record whose row is damaged is not copied: it may be history (D10)
  *   - a segment is deleted only when every record in it that no row points to is accounted for as
- *     replaced: a row that the index lost never costs the record too (fault 4)
+ *     replaced: a row that the index lost never costs the record too (F4)
  *   - what can't be read stays, and its segment with it: repair fetches it from another replica first
  *   - where nobody can tell whose record was damaged, the segment stays until nothing is older: a
  *     removal may have stood there (D7)
  *
- * Copies are urgent: they may use the log's reserve (fault 6).
+ * Copies are urgent: they may use the log's reserve (F6).
  */
 
 import type { Clock, Logger } from '../env/ports.ts'

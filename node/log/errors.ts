@@ -3,7 +3,7 @@
 export type LogErrorCode =
   /** No room: nothing of this append counts. Deletes and compaction (`urgent`) have a reserve. */
   | 'DISK_FULL'
-  /** The file system takes no writes; reads go on (fault 8). */
+  /** The file system takes no writes; reads go on (F8). */
   | 'READ_ONLY'
   /** A write or flush failed: the disk is not trusted any more (D5). The outcome is unknown. */
   | 'FAILED'
@@ -14,11 +14,11 @@ export type LogErrorCode =
   | 'LOG_MISSING'
   /** The record is there, but not as it was written (A4). */
   | 'CHECKSUM_MISMATCH'
-  /** A sound record of another place, or nothing, lies where this one should (fault 5). */
+  /** A sound record of another place, or nothing, lies where this one should (F5). */
   | 'MISDIRECTED'
   /** The segment is gone: compaction has moved the record, look it up again. */
   | 'NO_SEGMENT'
-  /** Written by a later version of the program (fault 20). */
+  /** Written by a later version of the program (F20). */
   | 'UNKNOWN_VERSION'
 
 export class LogError extends Error {

@@ -13,7 +13,7 @@ async function space(totalBytes: number, freeBytes: number, reserve?: number): P
   return free
 }
 
-describe('the reserve of a disk (fault 6)', () => {
+describe('the reserve of a disk (F6)', () => {
   it('is two per cent, but at least what the index needs to grow, and at most 256 MiB', async () => {
     expect((await space(10 * 2 ** 30, 201 * MIB)).full).toBe(true)
     expect((await space(10 * 2 ** 30, 210 * MIB)).full).toBe(false)

@@ -6,7 +6,7 @@
  *   - one write and flush at a time; meanwhile the next batch gathers
  *   - a batch begins behind the end of its predecessor, on a fresh 4 KiB boundary
  *   - a failed flush is never retried: everything waiting is rejected, nothing is appended again (D5)
- *   - no room is no failure: what waited is rejected, what was flushed stays, reads go on (fault 6)
+ *   - no room is no failure: what waited is rejected, what was flushed stays, reads go on (F6)
  */
 
 import { assert } from '../../protocol/assert.ts'

@@ -1,4 +1,4 @@
-/** Reads one record back and verifies that it is the one that was written there (A4, fault 5). */
+/** Reads one record back and verifies that it is the one that was written there (A4, F5). */
 
 import { assert } from '../../protocol/assert.ts'
 import {

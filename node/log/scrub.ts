@@ -1,6 +1,6 @@
 /**
  * Verifies everything that this node keeps, so that damage is found while another replica can still mend
- * it (faults 2 to 5, D3).
+ * it (F2 to F5, D3).
  *
  *  1. Walk the log, oldest segment first. Read every live record and compare its checksums.
  *  2. The latest record of a key must have its row: a row that is missing or damaged is made again from

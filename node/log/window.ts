@@ -35,7 +35,7 @@ export class Window {
     return this.buffer.subarray(offset - this.start, this.length)
   }
 
-  /** Pages that can't be read count as zeros: their records then show as damaged (fault 8). */
+  /** Pages that can't be read count as zeros: their records then show as damaged (F8). */
   private async read(into: Uint8Array, offset: number): Promise<number> {
     try {
       return await this.file.read(into, offset)

@@ -1,4 +1,4 @@
-/** Peers that are no members, and members that misbehave: what they cost, and what others notice (row 21). */
+/** Peers that are no members, and members that misbehave: what they cost, and what others notice (F21). */
 
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -17,7 +17,7 @@ import { accountOf } from './account-record.ts'
 import { BUCKET_DELETED, newBucket } from './bucket-record.ts'
 import { UPLOAD_ABORTED } from './upload-record.ts'
 
-/** Undefined in a space of a later version: nobody here knows what its readers expect (fault 20). */
+/** Undefined in a space of a later version: nobody here knows what its readers expect (F20). */
 export function tombstoneOf(key: RegisterKey): Omit<RegisterValue, 'operation'> | undefined {
   const body = bodyOf(key)
   return body === undefined ? undefined : { tombstone: true, body, blocks: [] }

@@ -43,7 +43,7 @@ export function pairs(record: Readonly<Record<string, string | undefined>>): Pai
   return list
 }
 
-/** Null-prototype: names come from clients (fault 28). */
+/** Null-prototype: names come from clients (F28). */
 export function unpaired(list: readonly PairRecord[]): Record<string, string> {
   const record = Object.create(null) as Record<string, string>
   for (const { name, value } of list) record[name] = value

@@ -13,7 +13,7 @@ import type { RegisterReply, ReplicaSets } from '../../protocol/register/types.t
 const PATIENCE_MS = 500
 
 export class AcceptTally {
-  /** Of the present proposer: no room there (fault 6). */
+  /** Of the present proposer: no room there (F6). */
   readonly #full = new Set<NodeId>()
   #unanswered = 0
   #perhapsStored = 0

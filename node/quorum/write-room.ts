@@ -1,7 +1,7 @@
 /**
  * Room for blocks on their way to the replicas: whoever finds none waits its turn, in order, and so does the
  * client behind it. Without it a burst of uploads runs into the bound of what may wait for one peer,
- * and is refused (fault 18).
+ * and is refused (F18).
  */
 
 import { OverloadedError } from '../../protocol/errors.ts'

@@ -85,7 +85,7 @@ export class ReachabilityCheck {
   ): Promise<Reachability> {
     const { readBlock, objectReferences, partitionBits } = this.#options
     const chain = chainOf(owner, partitionBits())
-    // Written by a later version of this program: it knows why (fault 20).
+    // Written by a later version of this program: it knows why (F20).
     if (chain === undefined) return 'referenced'
     if (chain.part !== undefined) {
       const value = await ask(chain.part)

@@ -1,4 +1,4 @@
-/** Damaged blocks: mended, judged, or given up (fault 2, G5). */
+/** Damaged blocks: mended, judged, or given up (F2, G5). */
 
 import { beforeEach, expect, test } from 'vitest'
 import { bucketId, dataId, type BlockKey, type NodeId } from '../../protocol/ids.ts'

@@ -1,5 +1,5 @@
 /**
- * What becomes of a block of this node that failed its checksum (fault 2).
+ * What becomes of a block of this node that failed its checksum (F2).
  *
  * 1. It comes back from another replica.
  * 2. No other replica has a good copy, and its owner can still be read: most likely it was freed while this

@@ -492,7 +492,7 @@ describe('collection of tombstones (G2, G3)', () => {
   })
 })
 
-describe('a full disk (fault 6)', () => {
+describe('a full disk (F6)', () => {
   const full = { type: 'no-vote', reason: 'full' }
 
   test('deletes, what takes something away, and identity changes use the reserve; nothing else', async () => {

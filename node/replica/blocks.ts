@@ -1,6 +1,6 @@
 /**
  * Blocks of this node: immutable pieces of object data, each one record of the log. What is read is
- * verified against the record's checksum, always; a bad block is no block (faults 2, 5).
+ * verified against the record's checksum, always; a bad block is no block (F2, F5).
  */
 
 import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
@@ -82,7 +82,7 @@ export class BlockStore {
       this.#readingBytes += position.lengthBytes
       try {
         const { key: found, body, payload } = await this.#store.readRecord(position, into)
-        // A row that points to another block's record is as bad as a damaged record (fault 4).
+        // A row that points to another block's record is as bad as a damaged record (F4).
         if (found !== key) return this.noteDamage(key)
         const bytes = payload ?? EMPTY_BYTES
         return { key, bytes, owner: byteString(body) as BlockOwner }

@@ -1,4 +1,4 @@
-/** Which changes of a register go on when the disk is full (fault 6). */
+/** Which changes of a register go on when the disk is full (F6). */
 
 import type { RegisterKey } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
@@ -7,7 +7,7 @@ import { countOf } from '../../protocol/object/pages.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
 
 /**
- * Deletes, aborts and what finds out what may be freed go on when the disk is full (fault 6). Only what
+ * Deletes, aborts and what finds out what may be freed go on when the disk is full (F6). Only what
  * can't be repeated without end: each takes something away, or writes again what somebody else had left
  * half-written.
  */
@@ -37,7 +37,7 @@ export function deletes(
     if (countOf(is) < countOf(was)) return true
     return currentVersion(was) !== undefined && currentVersion(is) === undefined
   } catch {
-    // Of a later version of this program (fault 20).
+    // Of a later version of this program (F20).
     return false
   }
 }

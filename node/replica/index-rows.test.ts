@@ -157,7 +157,7 @@ describe('removals', () => {
   })
 })
 
-test('a row whose bits flipped is seen, and nothing it stood for is dropped (fault 4)', () => {
+test('a row whose bits flipped is seen, and nothing it stood for is dropped (F4)', () => {
   apply(5, 0)
   const key = registerRow(KEY)
   const row = current(key)!
@@ -238,7 +238,7 @@ test('a minimum that is gone leaves no row, may be raised again, and another buc
   expect(isLiveRecord(gone, at(300), current, false)).toBe(false)
 })
 
-test('a record of a type that this version does not know stops the node (fault 20)', () => {
+test('a record of a type that this version does not know stops the node (F20)', () => {
   const record = { type: 99, partition: 1, key: 'k', body: new Uint8Array(0) }
   expect(() => applyRecord(record, at(0), current)).toThrow(/unknown type/)
 })

@@ -13,7 +13,7 @@
  * ```
  *
  * A position says where the record lies that made the row, so that compaction knows what is live. The
- * CRC-32 goes over key, position and value: LMDB has no checksums of its own (fault 4). The log's records
+ * CRC-32 goes over key, position and value: LMDB has no checksums of its own (F4). The log's records
  * have BLAKE3 checksums; this one only guards the copy in the index.
  *
  * Invariants:
@@ -88,7 +88,7 @@ const NAMES = new Map<number, keyof typeof RECORD>(
   Object.entries(RECORD).map(([name, type]) => [type, name as keyof typeof RECORD]),
 )
 
-/** Undefined for types that this version does not know (fault 20). */
+/** Undefined for types that this version does not know (F20). */
 export function nameOfType(type: number): keyof typeof RECORD | undefined {
   return NAMES.get(type)
 }
@@ -223,7 +223,7 @@ function rowOf({ type, partition, key }: Pick<LogRecord, 'type' | 'partition' | 
 }
 
 /** What a record does to the index: see StoreOptions.apply. Throws on a type that this version does not
- * know: whatever it means, to skip it would be a step back (fault 20). */
+ * know: whatever it means, to skip it would be a step back (F20). */
 export function applyRecord(
   record: LogRecord,
   position: LogPosition,

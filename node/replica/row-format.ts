@@ -47,7 +47,7 @@ function writePosition(
   view.setUint32(10, lengthBytes)
 }
 
-/** A row of the index is not as it was written (fault 4). */
+/** A row of the index is not as it was written (F4). */
 export class DamagedRow extends Error {
   override readonly name = 'DamagedRow'
 }

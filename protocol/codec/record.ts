@@ -21,7 +21,7 @@
  *
  * Three checksums, because each answers a question of its own: whose record is this (header), may it
  * vote (body, A4), may it be served (payload). The header says where it must lie (segment, offset), so
- * that a misdirected or stale write shows (fault 5), and its checksum is keyed by the log's random id,
+ * that a misdirected or stale write shows (F5), and its checksum is keyed by the log's random id,
  * so that nobody's payload can pose as a record of this log.
  */
 

@@ -54,7 +54,7 @@ describe('register states as bytes', () => {
     )
   })
 
-  test('anything else is a StateCodecError, later versions and unknown flags too (fault 20)', () => {
+  test('anything else is a StateCodecError, later versions and unknown flags too (F20)', () => {
     assert(
       property(accepted, integer({ min: 0 }), integer({ min: 1, max: 255 }), (state, at, by) => {
         const bytes = encodeState(state)

@@ -35,7 +35,7 @@ const FLOOR_BYTES = 8 + PROPOSER_ID_BYTES
 const BLOCK_KEY_BYTES = 30
 const HEAD_BYTES = 2 + 8 + PROPOSER_ID_BYTES + OPERATION_ID_BYTES + 1
 
-/** The bytes were not written by this codec, or by a later version of it (fault 20). */
+/** The bytes were not written by this codec, or by a later version of it (F20). */
 export class StateCodecError extends Error {
   override readonly name = 'StateCodecError'
 }

@@ -1,5 +1,5 @@
 /** Bodies of registers: one byte of version, then the generated codec. Unknown versions are refused,
- * never misread (fault 20); a later version adds a decoder here and keeps the earlier ones. */
+ * never misread (F20); a later version adds a decoder here and keeps the earlier ones. */
 
 import {
   decodeObjectRecord,

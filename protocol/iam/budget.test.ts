@@ -1,4 +1,4 @@
-/** Row 21: no set of policies, however it is written, holds the event loop or takes unbounded time. */
+/** F27b: no set of policies, however it is written, holds the event loop or takes unbounded time. */
 
 import { describe, expect, it } from 'vitest'
 import { BudgetError, finish, Meter, SLICE_STEPS, type Work } from '../work.ts'

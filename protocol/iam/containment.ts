@@ -1,7 +1,7 @@
 /**
  * Patterns compared with patterns (pattern.ts): is all that one matches matched by another, can one text
  * match both. Comparisons are linear where they can be and counted in any case, so that policies made to
- * be slow end in the safe answer instead (row 29).
+ * be slow end in the safe answer instead (F29).
  */
 
 import type { Meter } from '../work.ts'

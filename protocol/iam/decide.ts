@@ -1,5 +1,5 @@
 /**
- * The one decision about a request, from every policy that speaks about it (row 29):
+ * The one decision about a request, from every policy that speaks about it (F29):
  *
  *   1. A Deny that applies, in an identity, session or resource policy, denies; so does one of which
  *      nobody can say whether it applies, and a policy that can't be read.

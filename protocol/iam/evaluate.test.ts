@@ -128,7 +128,7 @@ describe('variables', () => {
     expect(decide(home, { resource, context: { 'aws:username': '*' } }).allowed).toBe(false)
   })
 
-  it('without a value allow nothing and deny all (row 29)', () => {
+  it('without a value allow nothing and deny all (F29)', () => {
     expect(decide(home, { resource }).allowed).toBe(false)
     expect(decide([allowAll, { ...home, Effect: 'Deny' }], { resource }).allowed).toBe(false)
     const { Resource, ...rest } = home
@@ -236,7 +236,7 @@ describe('conditions', () => {
     ['keys', { StringEquals: { 'aws:Unheard': 'true' } }],
     ['keys', { StringNotEquals: { 's3:ExistingObjectTag/': 'a' } }],
     ['keys', { Null: { 's3:RequestObjectTagKeys': 'true' } }],
-  ])('with unknown %s never allow and always deny (row 29): %j', (_, condition) => {
+  ])('with unknown %s never allow and always deny (F29): %j', (_, condition) => {
     const ask = { context: { 's3:prefix': 'a' } }
     expect(decide(when(condition), ask).allowed).toBe(false)
     expect(decide([allowAll, when(condition, 'Deny')], ask).allowed).toBe(false)

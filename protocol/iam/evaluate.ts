@@ -1,5 +1,5 @@
 /**
- * What one statement says about one request (row 29): it applies, it does not, or nobody knows.
+ * What one statement says about one request (F29): it applies, it does not, or nobody knows.
  *
  * What can't be judged is "unknown": an operator or condition key that this program does not know, a
  * variable without a value, several values where one is expected. Unknown never allows and always

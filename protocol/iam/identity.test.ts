@@ -44,7 +44,7 @@ describe('identity records', () => {
     expect(directoryCodec.decode(directoryCodec.encode(directory))).toEqual(directory)
   })
 
-  it('of a later version or another shape are refused (fault 20)', () => {
+  it('of a later version or another shape are refused (F20)', () => {
     const later = userCodec.encode(user)
     later[0] = 2
     expect(() => userCodec.decode(later)).toThrow(/version 2/)

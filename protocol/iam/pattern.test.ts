@@ -97,7 +97,7 @@ describe('patterns', () => {
     expect(matchesPattern(star, 'xxy', new Meter())).toBe(false)
   })
 
-  it('made to be slow cost a bounded number of steps (row 29)', () => {
+  it('made to be slow cost a bounded number of steps (F29)', () => {
     // A matcher that looks back would need about 10^9 steps for each of these.
     const text = 'a'.repeat(100_000)
     for (const pattern of [

@@ -5,7 +5,7 @@
  * others is looked for from where the one before it ended, and the leftmost place is always right. The
  * search never looks back in the text: a piece of plain units by its borders (Knuth, Morris and Pratt),
  * one with `?` by all candidate starts as bits of machine words (Shift-And). Time is O(text) and
- * O(text × piece / 32), whatever the pattern (row 29). The comparisons are counted.
+ * O(text × piece / 32), whatever the pattern (F29). The comparisons are counted.
  */
 
 import { Meter } from '../work.ts'

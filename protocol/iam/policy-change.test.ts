@@ -1,4 +1,4 @@
-/** Row 31: what somebody with the right to write a bucket's policy may change of it. */
+/** F31: what somebody with the right to write a bucket's policy may change of it. */
 
 import { describe, expect, test } from 'vitest'
 import { Meter, finish } from '../work.ts'

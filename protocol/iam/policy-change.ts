@@ -1,5 +1,5 @@
 /**
- * May somebody who has the right to write a bucket's policy make this change of it (row 31)?
+ * May somebody who has the right to write a bucket's policy make this change of it (F31)?
  *
  *   - what the policy newly allows, to whomever, the caller is allowed itself, by its identity policies or by
  *     the policy as it is, and within the policies of its session

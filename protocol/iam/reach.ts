@@ -1,5 +1,5 @@
 /**
- * Rights that are held by name (row 31): what the bucket and trust policies of an account give and deny to one of
+ * Rights that are held by name (F31): what the bucket and trust policies of an account give and deny to one of
  * its users or roles, between two bounds that any request lies within.
  *
  * The bounds are identity policies, so that rights.ts compares them: what one who gives surely has with what

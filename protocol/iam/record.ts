@@ -3,7 +3,7 @@
  *
  *   version (1 byte) ‖ JSON in UTF-8
  *
- * Unknown versions and unknown fields are refused, never misread (fault 20). What several kinds of
+ * Unknown versions and unknown fields are refused, never misread (F20). What several kinds of
  * record have in common stands here; each kind has a file of its own.
  */
 

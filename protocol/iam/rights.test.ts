@@ -1,4 +1,4 @@
-/** Row 31: nobody gives away more than it has. */
+/** F31: nobody gives away more than it has. */
 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -120,7 +120,7 @@ describe('a creator covers', () => {
     expect(covers([], [policy({ ...READ, Effect: 'Deny' })])).toBe(true)
   })
 
-  it('row 21: in steps that grow with the text where no single characters are wild', () => {
+  it('F27b: in steps that grow with the text where no single characters are wild', () => {
     const slow = Array.from({ length: 15 }, () => '*' + 'a'.repeat(60)).join('')
     const many = (length: number, text = slow): Policy =>
       policy({
@@ -138,7 +138,7 @@ describe('a creator covers', () => {
     expect(stepsOf(many(18, slow.replaceAll('aa', '?a')), many(18))).toBeGreaterThan(10_000_000)
   })
 
-  it('row 21: nothing that takes too many steps to compare, and says so; in slices', () => {
+  it('F27b: nothing that takes too many steps to compare, and says so; in slices', () => {
     const slow = Array.from({ length: 15 }, () => '*' + '?a'.repeat(30)).join('')
     const many = policy({
       Action: '*',

@@ -1,5 +1,5 @@
 /**
- * Nobody gives away more than it has (row 31): is everything that some policies allow allowed by others?
+ * Nobody gives away more than it has (F31): is everything that some policies allow allowed by others?
  *
  * The answer is sound, not complete: "yes" is always right, for every request and whoever sends it. A
  * "no" may be wrong where rights are written in another form: who has them in full (Allow * on *) is

@@ -58,7 +58,7 @@ describe('canonical bytes of an entry', () => {
     }
   })
 
-  test('another version is refused by name (fault 20)', () => {
+  test('another version is refused by name (F20)', () => {
     const later = text().replace('"version":1', '"version":2')
     expect(() => decode(later)).toThrow(/unknown version 2/)
   })
@@ -106,7 +106,7 @@ describe('canonical bytes of an entry', () => {
   })
 })
 
-test('entries without the later fields have the bytes that they always had (fault 20)', () => {
+test('entries without the later fields have the bytes that they always had (F20)', () => {
   const token = {
     id: '1'.repeat(16),
     verifier: '1'.repeat(64),

@@ -10,7 +10,7 @@
  *    "replication":3,"nextReplication":3,"sources":[{"epoch":…,"members":[…],"replication":3},…]}
  *
  * Fields from `tokens` on came later, and so did a member's `name` and `place`: an entry without them reads as it
- * always did, and has the same bytes as ever (fault 20). A field that says the same as its default is left out.
+ * always did, and has the same bytes as ever (F20). A field that says the same as its default is left out.
  */
 
 import { equalBytes, hex, utf8 } from '../bytes.ts'
@@ -74,7 +74,7 @@ export interface Genesis {
   readonly clusterId: ClusterId
   readonly partitionBits: number
   /** Partitions of system registers' own, behind the others. Absent in clusters that earlier programs
-   * founded; a program that does not know the field refuses the entry (fault 20). */
+   * founded; a program that does not know the field refuses the entry (F20). */
   readonly systemPartitionBits?: number | undefined
   /** Which placement function. Absent in clusters that earlier programs founded. */
   readonly placement?: PlacementVersion | undefined

@@ -1,6 +1,6 @@
 /**
  * Reading JSON that others wrote: exact fields, checked types, bounded sizes. An unknown field, a
- * missing one or `__proto__` is refused, so nothing is misread or inherited (faults 20, 28).
+ * missing one or `__proto__` is refused, so nothing is misread or inherited (F20, F28).
  */
 
 import { utf8Text } from '../bytes.ts'

@@ -1,6 +1,6 @@
 /**
  * RPC between peers: type numbers, and the way between domain types and wire messages. A message
- * that does not decode, or names something unknown, is refused whole (faults 20, 21).
+ * that does not decode, or names something unknown, is refused whole (F20, F21).
  */
 
 import { unreachable } from '../assert.ts'

@@ -1,7 +1,7 @@
 /**
  * `node sim/e2e/crash.ts [--times 20] [--writers 32] [--nodes 3]`
  *
- * kill -9 of all nodes at a random moment under writers (fault 14), restart on the same directory, and every
+ * kill -9 of all nodes at a random moment under writers (F14), restart on the same directory, and every
  * key must hold what was acknowledged last or, whole, an attempt whose outcome is unknown: no acknowledged
  * write is lost, no unacknowledged one half there. GET and LIST must agree, through every gateway.
  */

@@ -199,7 +199,7 @@ export class Faults {
     })
   }
 
-  /** One node's disk has hardly any room left, for a while (fault 6). */
+  /** One node's disk has hardly any room left, for a while (F6). */
   async #fillDisk(number: number): Promise<boolean> {
     const { random } = this.#cluster
     const disk = this.#cluster.diskOf(number)

@@ -18,11 +18,11 @@ export const PASSING = {
   'hung-disk': 6,
   /** Flushes fail: the node must go down (D5). */
   'bad-disk': 3,
-  /** The clock of one machine jumps by minutes into the future or the past, until its next jump (fault 12). */
+  /** The clock of one machine jumps by minutes into the future or the past, until its next jump (F12). */
   'clock-jump': 6,
 } as const
 
-/** What does not heal by itself: of one node's disk at a time (faults 2, 3, 9, 9b). */
+/** What does not heal by itself: of one node's disk at a time (F2, F3, F9, F9b). */
 export const DAMAGE = {
   /** In the body or the payload of live records, while the node runs. */
   'flip-live': 6,

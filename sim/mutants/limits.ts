@@ -1,4 +1,4 @@
-/** Breaks of limits and deadlines: D11, faults 9c and 19b, pages and frames. */
+/** Breaks of limits and deadlines: D11, F9c and F19b, pages and frames. */
 
 import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketId } from '../../protocol/ids.ts'
@@ -121,7 +121,7 @@ const longKeys: MutantScenario = async ({ seed, adapt }) => {
 export const LIMIT_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'page-bounded-in-rows',
-    rule: 'fault 21',
+    rule: 'F21',
     breaks: 'pages of what a partition holds have as many rows as were asked for, however long',
     by: 'a replica that missed a thousand keys of 1,024 bytes',
     scenario: longKeys,
@@ -151,7 +151,7 @@ export const LIMIT_MUTANTS: readonly NodeMutant[] = [
   },
   {
     name: 'list-waits-for-all',
-    rule: 'fault 19b',
+    rule: 'F19b',
     breaks: 'nobody is asked in place of one who does not answer, and nothing of it is remembered',
     by: 'lists and settings beside a deaf peer',
     scenario: deaf,

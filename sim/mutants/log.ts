@@ -1,4 +1,4 @@
-/** Breaks of the log and its compaction: D6, D7, faults 1 and 7. */
+/** Breaks of the log and its compaction: D6, D7, F1 and F7. */
 
 import { bytesOf } from '../../protocol/bytes.ts'
 import { Compaction } from '../../node/log/compaction.ts'
@@ -57,7 +57,7 @@ const removedThenCompacted: MutantScenario = async ({ seed }) => {
 export const LOG_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'marker-before-data',
-    rule: 'fault 7',
+    rule: 'F7',
     breaks: 'a segment is marked as copied before it is: the next start deletes it',
     by: 'crashes of one store under compaction',
     scenario: lives,

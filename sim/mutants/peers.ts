@@ -140,7 +140,7 @@ export const PEER_MUTANTS: readonly NodeMutant[] = [
   },
   {
     name: 'silent-link-is-waited-for',
-    rule: 'fault 11',
+    rule: 'F11',
     breaks: 'a link that hears nothing counts as heard',
     by: 'a second link that becomes ready beside it',
     scenario: silentLink,

@@ -1,4 +1,4 @@
-/** Row 22 of the fault matrix for Signature Version 2: what is wrong with a signature is refused. */
+/** F22 for Signature Version 2: what is wrong with a signature is refused. */
 
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'

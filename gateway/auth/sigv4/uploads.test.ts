@@ -1,4 +1,4 @@
-/** Row 23 of the fault matrix: bodies of clients as they came over the socket are taken, and only whole. */
+/** F23: bodies of clients as they came over the socket are taken, and only whole. */
 
 import { expect, test } from 'vitest'
 

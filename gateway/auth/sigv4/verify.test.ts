@@ -1,4 +1,4 @@
-/** Row 22 of the fault matrix: whatever is wrong with a signature is refused before routing. */
+/** F22: whatever is wrong with a signature is refused before routing. */
 
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
