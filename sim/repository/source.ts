@@ -1,4 +1,4 @@
-/** The files of the repository and what they import, for repository.test.ts. */
+/** The files of a checkout and what they import, for repository.test.ts and house-main.ts. */
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -16,18 +16,18 @@ export interface SourceFile {
   readonly imports: readonly string[]
 }
 
-/** Tracked files, and new ones that are not ignored. */
-export function listFiles(): string[] {
+/** Tracked files, and new ones that are not ignored. `root` is another checkout of this repository. */
+export function listFiles(root = ROOT): string[] {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
+    cwd: root,
     encoding: 'utf8',
   })
   const paths = listed.split('\n').filter((path) => path !== '')
-  return paths.filter((path) => existsSync(join(ROOT, path))).sort()
+  return paths.filter((path) => existsSync(join(root, path))).sort()
 }
 
-export function readText(path: string): string {
-  return readFileSync(join(ROOT, path), 'utf8')
+export function readText(path: string, root = ROOT): string {
+  return readFileSync(join(root, path), 'utf8')
 }
 
 /** Hand-written TypeScript. Declarations beside generated code are not. */
@@ -50,8 +50,8 @@ export function isTestSupport(path: string): boolean {
   )
 }
 
-export function readSource(path: string): SourceFile {
-  const text = readText(path)
+export function readSource(path: string, root = ROOT): SourceFile {
+  const text = readText(path, root)
   const code = withoutComments(text)
   return { path, text, code, imports: importsOf(path, code.join('\n')) }
 }
