@@ -1,4 +1,4 @@
-/** What one caller can take of a gateway's memory and places, and what is left for the others. */
+/** What one caller can take of a gateway's memory and places, and what is left for the others (F19, F27b). */
 
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'

@@ -66,7 +66,7 @@ test('of creations of one name through three nodes at once one wins', async () =
   })
 })
 
-test('a name is listed once, whatever happened on the way; taken names say whose they are', async () => {
+test('a name is listed once, whatever happened on the way; taken names say whose they are (T2)', async () => {
   await onCluster(3, async (cluster) => {
     const [a, b] = [backendOf(cluster, 0), backendOf(cluster, 1)]
     await Promise.all(

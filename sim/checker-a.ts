@@ -3,7 +3,7 @@
  *
  *   - one ballot carries one value                                            (P1)
  *   - real time implies ballot order: what was known before an operation began is not undone by it
- *   - a write replaced exactly the state below it: its condition held on its predecessor (P2, P3)
+ *   - a write replaced exactly the state below it: its condition held on its predecessor (P2, P3, P5)
  *   - a register that was there is absent only after a tombstone, be it one of which only its proposal is
  *     known: of a proposer that died, or gave up                                          (G2)
  */

@@ -1,4 +1,4 @@
-/** A whole cluster changes its members while clients write: who leads it dies, who joins dies, gossip is lost. */
+/** A whole cluster changes its members while clients write (F15): the node that leads the change dies, a joiner dies, gossip is lost. */
 
 import { describe, expect, test } from 'vitest'
 import { nodeId } from '../protocol/ids.ts'

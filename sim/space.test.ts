@@ -210,7 +210,7 @@ test('blocks of a gateway that died are freed once it shows a later boot', async
   )
 })
 
-test('deleted registers are forgotten by all replicas, and stay so after restarts', async () => {
+test('deleted registers are forgotten by all replicas, and stay so after restarts (G1, G2)', async () => {
   await onCluster(
     3,
     async (cluster) => {

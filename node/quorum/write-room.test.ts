@@ -50,7 +50,7 @@ test('a burst of blocks waits its turn, whatever it takes as long as something m
   expect(room.refused).toBe(0)
 })
 
-test('when nothing moves any more, whoever waits is refused, and counted', async () => {
+test('when nothing moves any more, blocks that wait are refused and counted (F18)', async () => {
   const clock = new HandClock()
   const room = new WriteRoom(clock, 1)
   await room.take(1)

@@ -6,19 +6,21 @@ export const PASSING = {
   power: 20,
   'kill-all': 4,
   'power-all': 4,
+  /** One node is cut off, both ways or one way (F11). */
   partition: 12,
   'one-way': 8,
   /** Nothing passes, links stay up, also for a while after the heal. */
   silence: 6,
+  /** Many messages are lost for a while; some always are, or come twice or late (F10). */
   storm: 12,
   deaf: 6,
-  /** SIGSTOP. */
+  /** SIGSTOP (F13). */
   stop: 6,
   'full-disk': 10,
   'hung-disk': 6,
   /** Flushes fail: the node must go down (D5). */
   'bad-disk': 3,
-  /** The clock of one machine jumps by minutes into the future or the past, until its next jump (F12). */
+  /** The clock of one machine jumps by minutes into the future or the past, until its next jump (F12, G4). */
   'clock-jump': 6,
 } as const
 
