@@ -46,7 +46,7 @@ export function isTestSupport(path: string): boolean {
     /\/(testing|conformance)(\/|\.ts$)|\.compliance\.ts$|\/fake-[a-z-]+\.ts$|\/oracle\.ts$/.test(
       path,
     ) ||
-    /^gateway\/memory\//.test(path)
+    path.startsWith('gateway/memory/')
   )
 }
 

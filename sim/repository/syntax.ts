@@ -98,7 +98,7 @@ function isWhole(node: SyntaxNode): boolean {
 function speaks(call: SyntaxNode): boolean {
   const callee = call['callee']
   if (!isNode(callee)) return false
-  if (call.type === 'NewExpression') return /Error$/.test(identifierOf(callee) ?? '')
+  if (call.type === 'NewExpression') return (identifierOf(callee) ?? '').endsWith('Error')
   return callee.type === 'MemberExpression' && SPEAKING.test(identifierOf(callee['property']) ?? '')
 }
 

@@ -1,15 +1,6 @@
 /** This checkout, read once for all cases of repository.test.ts. */
 
-import {
-  isSource,
-  isTest,
-  isTestSupport,
-  listFiles,
-  packageOf,
-  readSource,
-  readText,
-  type SourceFile,
-} from '../source.ts'
+import { isSource, isTestSupport, listFiles, readSource } from '../source.ts'
 
 export const files = listFiles()
 export const sources = files.filter(isSource).map((path) => readSource(path))
