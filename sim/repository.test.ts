@@ -3,6 +3,7 @@
  * and because whoever takes a change runs them by this name.
  */
 
+// oxlint-disable import/no-unassigned-import -- each of these describes its cases when it is loaded
 import './repository/testing/banned-calls.ts'
 import './repository/testing/documents.ts'
 import './repository/testing/folders.ts'
