@@ -2,7 +2,7 @@
  * Multipart uploads: a register for the upload, one for each part, all in the partition of the
  * object's shard, so that parallel parts never contend.
  *
- * Completion: completion.ts. What uploads leave behind: upload-care.ts, upload-parts.ts.
+ * Completion: completion.ts. What uploads leave behind: upload-sweeper.ts, upload-parts.ts.
  */
 
 import { hex } from '../../protocol/bytes.ts'

@@ -1,6 +1,6 @@
 /**
  * How this node takes part in a change of the layout that moves data: what it learns, syncs and drops, epoch by epoch.
- * It decides nothing: node/membership asks how far it has come.
+ * It decides nothing: node/layout asks how far it has come.
  */
 
 import type { StorageId } from '../../protocol/ids.ts'

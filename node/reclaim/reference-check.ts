@@ -5,7 +5,7 @@
  * 2. A block that this node should hold must be here. One that lies on others only is asked of the first
  *    of them that answers; what that one lacks, it fetches.
  * 3. A block that is not there is fetched from whichever replica has it.
- * 4. When none gives it, every replica is asked (loss.ts), and then the register is read again. If it still
+ * 4. When none gives it, every replica is asked (loss-check.ts), and then the register is read again. If it still
  *    names the block, that is lost for good, and noted. What a replica that is away may have is not.
  */
 

@@ -1,9 +1,11 @@
 /** This checkout, read once for all cases of repository.test.ts. */
 
 import { isSource, isTestSupport, listFiles, readSource } from '../source.ts'
+import { parseSyntax } from '../syntax.ts'
 
 export const files = listFiles()
 export const sources = files.filter(isSource).map((path) => readSource(path))
+export const parsed = sources.map(({ path, text }) => ({ path, ...parseSyntax(text) }))
 /** What ships: without tests, without what only tests use. */
 export const production = sources.filter(
   ({ path }) => /^(protocol|gateway|node)\//.test(path) && !isTestSupport(path),

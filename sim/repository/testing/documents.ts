@@ -12,7 +12,7 @@ import {
 } from '../../../node/process/config.ts'
 import { VERSION } from '../../../node/process/version.ts'
 import { isSource, readText } from '../source.ts'
-import { documents, files } from './checkout.ts'
+import { documents, files, parsed } from './checkout.ts'
 
 const silent: Terminal = { out() {}, error() {}, draw() {}, isTty: false, columns: 80 }
 const program = createProgram('unused', silent, () => {})
@@ -90,39 +90,59 @@ describe('commands in documents', () => {
   })
 })
 
-/** Paths from the root, wherever they stand, and names of files in code spans. A path ends before its first `*`. */
+/** Paths from the root: 'node/log/log.ts', 'gateway/s3/', 'sim/store-*'. */
 function pathsIn(text: string): string[] {
   const paths =
-    /(?<![\w/.@-])(?:protocol|gateway|node|sim|bench|docs|\.ci|\.config)\/[\w./-]*[\w/]/g
-  const names = /`([\w-]+(?:\.[\w-]+)*\.ts)`/g
-  return [
-    ...[...text.matchAll(paths)].map((match) => match[0]),
-    ...[...text.matchAll(names)].map((match) => match[1]!),
-  ]
+    /(?<![\w/.@'-])(?:protocol|gateway|node|sim|bench|docs|\.ci|\.config)\/[\w./-]*(?:[\w/]|\*)/g
+  return [...text.matchAll(paths)].map((match) => match[0])
+}
+
+/** 'store.ts': names of source files without their folder. */
+function namesIn(text: string): string[] {
+  return [...text.matchAll(/(?<![\w/.'*-])([a-z][\w-]*(?:\.test)?\.ts)\b/g)].map(
+    (match) => match[1]!,
+  )
 }
 
 function isThere(path: string): boolean {
   if (!path.includes('/')) return files.some((file) => file.endsWith(`/${path}`))
+  if (path.endsWith('*')) return files.some((file) => file.startsWith(path.slice(0, -1)))
   const folder = path.endsWith('/') ? path : `${path}/`
   return files.some((file) => file === path || file.startsWith(folder))
 }
 
-describe('documents', () => {
-  it('name files and folders that exist', () => {
-    const wrong = documents.flatMap((path) =>
-      pathsIn(readText(path))
-        .filter((named) => !isThere(named))
-        .map((named) => `${path} names ${named}`),
-    )
-    expect(wrong).toEqual([])
-    expect(pathsIn('in node/log/log.ts, `store.ts` and gateway/s3/*.ts')).toEqual([
-      'node/log/log.ts',
-      'gateway/s3/',
-      'store.ts',
-    ])
-    expect(['node/attic/', 'node/log/lgo.ts', 'lgo.ts'].filter(isThere)).toEqual([])
+describe('files that texts name', () => {
+  const missing = (path: string, text: string): string[] =>
+    [...pathsIn(text), ...namesIn(text)]
+      .filter((named) => !isThere(named))
+      .map((named) => `${path} names ${named}`)
+
+  it('exist: documents', () => {
+    expect(documents.flatMap((path) => missing(path, readText(path)))).toEqual([])
   })
 
+  it('exist: comments', () => {
+    const comments = parsed.filter(({ path }) => !path.startsWith('sim/repository'))
+    expect(
+      comments.flatMap(({ path, comments: said }) =>
+        said.flatMap(({ text }) => missing(path, text)),
+      ),
+    ).toEqual([])
+  })
+
+  it('are found', () => {
+    expect(pathsIn('in node/log/log.ts and gateway/s3/*.ts, sim/store-*.test.ts')).toEqual([
+      'node/log/log.ts',
+      'gateway/s3/*',
+      'sim/store-*',
+    ])
+    expect(namesIn('`store.ts`, x.test.ts, ./near.ts')).toEqual(['store.ts', 'x.test.ts'])
+    const wrong = ['node/attic/', 'node/log/lgo.ts', 'lgo.ts', 'sim/strange-*']
+    expect(wrong.filter(isThere)).toEqual([])
+  })
+})
+
+describe('documents', () => {
   it('that code and documents cite are in the repository', () => {
     const cited = /(?<![\w/.-])((?:docs\/)?[A-Za-z0-9-]+\.md)\b/g
     const wrong = files
