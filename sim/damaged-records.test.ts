@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { segmentPath } from '../node/log/segment.ts'
 import type { Damage, LogLoss, LogPosition, NewRecord } from '../node/log/types.ts'
-import { RECORD } from '../node/replica/index-rows.ts'
+import { RECORD } from '../node/replica/record-types.ts'
 import { BATCHES, corruptBody, keyOf, RecordWorld, written } from './record-world.ts'
 
 /** Why a row may be other than it was. */

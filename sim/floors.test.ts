@@ -13,7 +13,7 @@ import {
 } from '../protocol/ids.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
-import { floorRaised } from '../node/replica/index-rows.ts'
+import { floorRaised } from '../node/replica/removal-records.ts'
 import { RegisterClient } from '../node/quorum/register-client.ts'
 import { MoveFile } from '../node/rebalance/move-file.ts'
 import { Patches } from './mutants/patches.ts'

@@ -24,7 +24,7 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentOfName,
 } from '../node/log/segment.ts'
-import { nameOfType } from '../node/replica/index-rows.ts'
+import { nameOfType } from '../node/replica/record-types.ts'
 import type { SimulatedDisk } from './disk.ts'
 
 export type PlaceKind =

@@ -2,13 +2,10 @@
 
 import { describe, expect, test } from 'vitest'
 import type { LogRecord, RowSchema } from '../node/log/types.ts'
-import {
-  isLiveRecord,
-  isRemoval,
-  RECORD,
-  registerGone,
-  rowKeyOf,
-} from '../node/replica/index-rows.ts'
+import { isLiveRecord } from '../node/replica/record-liveness.ts'
+import { isRemoval, registerGone } from '../node/replica/removal-records.ts'
+import { RECORD } from '../node/replica/record-types.ts'
+import { rowKeyOf } from '../node/replica/index-rows.ts'
 import { ROW_SCHEMA } from '../node/replica/row-schema.ts'
 import { sleep } from '../node/tools/sleep.ts'
 import { bucketId, proposerId } from '../protocol/ids.ts'

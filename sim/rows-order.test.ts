@@ -6,13 +6,9 @@ import { bucketId, dataId, type RegisterKey } from '../protocol/ids.ts'
 import { blockKey } from '../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
-import {
-  blockDropped,
-  blockRow,
-  RECORD,
-  registerDropped,
-  registerRow,
-} from '../node/replica/index-rows.ts'
+import { blockDropped, registerDropped } from '../node/replica/removal-records.ts'
+import { blockRow, registerRow } from '../node/replica/index-rows.ts'
+import { RECORD } from '../node/replica/record-types.ts'
 import type { NewRecord, StoredRecord } from '../node/log/types.ts'
 import { RowsWorld } from './rows-world.ts'
 

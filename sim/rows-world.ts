@@ -28,13 +28,12 @@ import { checkDigests } from '../node/replica/digest-check.ts'
 import {
   blockDropped,
   blockGone,
-  floorRow,
-  RECORD,
   minimumGone,
   registerDropped,
   registerGone,
-  registerRow,
-} from '../node/replica/index-rows.ts'
+} from '../node/replica/removal-records.ts'
+import { floorRow, registerRow } from '../node/replica/index-rows.ts'
+import { RECORD } from '../node/replica/record-types.ts'
 import {
   decodeFloor,
   decodeNumber,

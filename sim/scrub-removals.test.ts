@@ -5,7 +5,7 @@ import { bucketId, type RegisterKey } from '../protocol/ids.ts'
 import { RECORD_HEADER_BYTES } from '../protocol/codec/record.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import { segmentPath } from '../node/log/segment.ts'
-import { registerGone } from '../node/replica/index-rows.ts'
+import { registerGone } from '../node/replica/removal-records.ts'
 import { RowsWorld } from './rows-world.ts'
 
 const BUCKET = bucketId('c'.repeat(16))

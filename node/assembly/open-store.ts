@@ -4,13 +4,10 @@ import { bytesOfHex } from '../../protocol/bytes.ts'
 import { Store } from '../log/store.ts'
 import type { Damage, LogLoss, StoreOptions } from '../log/types.ts'
 import type { Environment } from '../env/ports.ts'
-import {
-  applyDamagedRecord,
-  applyRecord,
-  INDEX_VERSION,
-  isLiveRecord,
-  RECORD,
-} from '../replica/index-rows.ts'
+import { applyDamagedRecord, applyRecord } from '../replica/apply-record.ts'
+import { INDEX_VERSION } from '../replica/index-rows.ts'
+import { isLiveRecord } from '../replica/record-liveness.ts'
+import { RECORD } from '../replica/record-types.ts'
 import { lossOf } from '../replica/losses.ts'
 import { ROW_SCHEMA } from '../replica/row-schema.ts'
 import { Forgotten } from '../repair/forgotten.ts'

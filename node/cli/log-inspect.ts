@@ -18,7 +18,7 @@ import { readLogId } from '../log/open-segments.ts'
 import { segmentOfName } from '../log/segment.ts'
 import type { Damage } from '../log/types.ts'
 import { createDisk } from '../env/disk.ts'
-import { nameOfType, RECORD } from '../replica/index-rows.ts'
+import { nameOfType, RECORD } from '../replica/record-types.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { printable, type Terminal } from './terminal.ts'
 

@@ -40,7 +40,7 @@ import { ballotOfWire } from '../../protocol/rpc/message.ts'
 import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
 import { inBatches } from '../tools/in-batches.ts'
-import { floorRaised } from '../replica/index-rows.ts'
+import { floorRaised } from '../replica/removal-records.ts'
 import type { PartitionDigests } from '../repair/sync-answers.ts'
 import {
   Copy,

@@ -12,7 +12,7 @@ import { rowPages } from '../log/row-pages.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
-import { RECORD } from '../replica/index-rows.ts'
+import { RECORD } from '../replica/record-types.ts'
 import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import { hasState } from '../replica/row-format.ts'
 

@@ -9,7 +9,7 @@ import { scrubOf, type Scrub } from '../log/scrub.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock, Disk, Logger } from '../env/ports.ts'
 import { checkDigests } from '../replica/digest-check.ts'
-import { RECORD } from '../replica/index-rows.ts'
+import { RECORD } from '../replica/record-types.ts'
 import type { ReferenceCheck, ReferenceCounts } from '../reclaim/reference-check.ts'
 
 export interface UpkeepSettings {

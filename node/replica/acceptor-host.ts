@@ -39,18 +39,9 @@ import { blockRecord, type BlockStore, type OwnedBlock } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
-import {
-  floorOfRow,
-  floorRaised,
-  floorRow,
-  MARK_ROW,
-  minimumGone,
-  minimumRow,
-  RECORD,
-  registerDropped,
-  registerGone,
-  registerRow,
-} from './index-rows.ts'
+import { floorOfRow, floorRow, MARK_ROW, minimumRow, registerRow } from './index-rows.ts'
+import { floorRaised, minimumGone, registerDropped, registerGone } from './removal-records.ts'
+import { RECORD } from './record-types.ts'
 import { decodeNumber, encodeNumber, stateOfRow } from './row-format.ts'
 import { deletes, givesSpace } from './gives-space.ts'
 import type { HostReply, Learnt } from './host-replies.ts'

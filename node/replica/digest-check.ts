@@ -12,7 +12,8 @@ import type { Store } from '../log/store.ts'
 import type { Damage } from '../log/types.ts'
 import type { Clock } from '../env/ports.ts'
 import { Turns } from '../tools/sleep.ts'
-import { digestRow, endOfPartitionRows, RECORD, registerRow } from './index-rows.ts'
+import { digestRow, endOfPartitionRows, registerRow } from './index-rows.ts'
+import { RECORD } from './record-types.ts'
 import { decodePosition, hasState, uncheckedStateOfRow } from './row-format.ts'
 
 /** What the look at an empty partition costs, in rows. */

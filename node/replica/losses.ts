@@ -1,7 +1,7 @@
 /** What a damaged record whose header can still be read means to the node (D7, D8). */
 
 import type { Damage, LogLoss } from '../log/types.ts'
-import { nameOfType, RECORD } from './index-rows.ts'
+import { nameOfType, RECORD } from './record-types.ts'
 
 type NamedDamage = Damage & { readonly identity: NonNullable<Damage['identity']> }
 

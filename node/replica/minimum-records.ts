@@ -2,7 +2,7 @@
 
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import type { NewRecord } from '../log/types.ts'
-import { RECORD } from './index-rows.ts'
+import { RECORD } from './record-types.ts'
 import { encodeNumber } from './row-format.ts'
 
 /** Above every generation of a bucket's record: the minimum of a bucket that is gone for good (T8). */

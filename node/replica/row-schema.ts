@@ -10,15 +10,15 @@ import { copyOfDrop, dropsRecordAt } from './drop-records.ts'
 import {
   floorOfRow,
   floorRow,
-  isRemoval,
   isSoundRow,
   partitionOfDutyRow,
   positionOfRow,
-  RECORD,
   rowKeyOf,
   valueOfRow,
   type Current,
 } from './index-rows.ts'
+import { isRemoval } from './removal-records.ts'
+import { RECORD } from './record-types.ts'
 import { decodeFloor, decodeNumber, hasState, isLater, uncheckedStateOfRow } from './row-format.ts'
 
 type Identity = Pick<LogRecord, 'type' | 'partition' | 'key'>

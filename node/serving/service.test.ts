@@ -25,7 +25,7 @@ import {
 } from '../../protocol/rpc/messages.js'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { BlockStore } from '../replica/blocks.ts'
-import { applyRecord } from '../replica/index-rows.ts'
+import { applyRecord } from '../replica/apply-record.ts'
 import { ListService, LIST_RESULT } from '../replica/list-service.ts'
 import { AcceptorHost } from '../replica/acceptor-host.ts'
 import { HeldStore } from '../objects/testing/held-store.ts'

@@ -16,7 +16,7 @@ import { RawClient } from '../../bench/harness/s3.ts'
 import { sumOf } from '../../bench/harness/metrics.ts'
 import { shoal as cli, Shoal } from '../../bench/harness/shoal.ts'
 import { damageBucket, DamageContents } from './damage/contents.ts'
-import { RECORD } from '../../node/replica/index-rows.ts'
+import { RECORD } from '../../node/replica/record-types.ts'
 import { PLACES, segmentsOf } from './damage/places.ts'
 
 const { values } = parseArgs({

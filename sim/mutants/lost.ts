@@ -1,7 +1,7 @@
 /** Breaks of A5 and R4: what is lost is called overload, and what is away is called lost. */
 
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import { blockGone } from '../../node/replica/index-rows.ts'
+import { blockGone } from '../../node/replica/removal-records.ts'
 import { LossCheck } from '../../node/objects/loss-check.ts'
 import { Peers } from '../../node/quorum/peers.ts'
 import { blocksOf } from '../space-checker.ts'

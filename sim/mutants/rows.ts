@@ -4,7 +4,7 @@ import { bucketId } from '../../protocol/ids.ts'
 import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { Log } from '../../node/log/log.ts'
 import { Store } from '../../node/log/store.ts'
-import { RECORD } from '../../node/replica/index-rows.ts'
+import { RECORD } from '../../node/replica/record-types.ts'
 import { RowsWorld } from '../rows-world.ts'
 import type { NodeMutant, MutantScenario } from './mutant.ts'
 

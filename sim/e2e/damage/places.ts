@@ -12,7 +12,7 @@ import { FIRST_BATCH_AT, LOG_DIRECTORY, segmentOfName } from '../../../node/log/
 import { walkSegment } from '../../../node/log/walk.ts'
 import { createDisk } from '../../../node/env/disk.ts'
 import { VOTE_FILE } from '../../../node/layout/layout-store.ts'
-import { RECORD } from '../../../node/replica/index-rows.ts'
+import { RECORD } from '../../../node/replica/record-types.ts'
 import { NODE_FILE } from '../../../node/process/node-record.ts'
 
 /** A packed block has at most this; larger ones have a record that is not read in one go. */

@@ -8,22 +8,19 @@ import { objectRegister } from '../../protocol/keyspace/register-key.ts'
 import { ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { EMPTY_DIGEST, registersIn } from '../../protocol/sync/digest.ts'
 import type { IndexWrite } from '../env/ports.ts'
+import { applyDamagedRecord, applyRecord } from './apply-record.ts'
+import { blockGone, minimumGone, registerGone } from './removal-records.ts'
 import {
-  applyDamagedRecord,
-  applyRecord,
-  blockGone,
   blockRow,
   digestRow,
   floorOfRow,
   floorRow,
-  isLiveRecord,
   MARK_ROW,
-  minimumGone,
   minimumRow,
-  RECORD,
-  registerGone,
   registerRow,
 } from './index-rows.ts'
+import { isLiveRecord } from './record-liveness.ts'
+import { RECORD } from './record-types.ts'
 import { DamagedRow, decodeNumber, encodeNumber, stateOfRow } from './row-format.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
