@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { bytesOf } from '../protocol/bytes.ts'
-import { MANIFEST_PATH } from '../node/log/manifest.ts'
+import { MANIFEST_PATH } from '../node/log/manifest-format.ts'
 import { SEGMENT_HEADER_BYTES, segmentPath } from '../node/log/segment.ts'
 import type { NewRecord } from '../node/log/types.ts'
 import type { DiskOperation } from './disk.ts'

@@ -5,7 +5,8 @@ import { equalBytes, hex, utf8 } from '../../protocol/bytes.ts'
 import { blake3 } from '../../protocol/hash.ts'
 import type { Clock, Disk, DiskFile, Logger, Random } from '../env/ports.ts'
 import { errorCode, LogError } from './errors.ts'
-import { Manifest, readManifest, type ManifestContent } from './manifest.ts'
+import { Manifest } from './manifest.ts'
+import { readManifest, type ManifestContent } from './manifest-format.ts'
 import {
   decodeSegmentHeader,
   LOG_DIRECTORY,

@@ -30,7 +30,7 @@ import {
   pageEnd,
   type LogEnd,
 } from './segment.ts'
-import type { ProvenEnd } from './manifest.ts'
+import type { ProvenEnd } from './manifest-format.ts'
 import type { Damage, LogLoss, LogPosition, LogRecord, NewRecord } from './types.ts'
 import { salvageStretch, walkSegment, type WalkedBatch } from './walk.ts'
 import { Window } from './window.ts'
