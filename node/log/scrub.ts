@@ -15,13 +15,14 @@
  */
 
 import { assert } from '../../protocol/assert.ts'
-import { byteString, bytesOf, EMPTY_BYTES } from '../../protocol/bytes.ts'
-import type { ByteString } from '../../protocol/ids.ts'
+import { EMPTY_BYTES } from '../../protocol/bytes.ts'
 import type { Clock, Logger } from '../env/ports.ts'
 import { errorCode, LogError } from './errors.ts'
 import type { SegmentReader } from './read.ts'
+import { RowlessRecords } from './rowless-records.ts'
 import { isBefore, type LogEnd } from './segment.ts'
 import type { Store } from './store.ts'
+import { LOOK_AGAIN_MS, settleStretches } from './unreadable-stretches.ts'
 import type { Damage, LogPosition, LogRecord, StoredRecord } from './types.ts'
 import { sleep, Turns } from '../tools/sleep.ts'
 
@@ -63,10 +64,7 @@ type Counts = { -readonly [Name in keyof ScrubProgress]: ScrubProgress[Name] }
 /** Between two pauses. */
 const STRIDE_BYTES = 1 << 20
 const STRIDE_RECORDS = 2_000
-/** Rows that may be missing: dead records of keys that are gone look like it until their removal comes. */
-const SUSPECTS_MAX = 500_000
-const PAGE_ROWS = 2_000
-const LOOK_AGAIN_MS = 500
+const PATIENCE_MS = 30_000
 /** Rows made again in one turn. */
 const MENDED_AT_ONCE = 500
 /** What a record costs, in rows. */
@@ -88,13 +86,11 @@ export class Scrub {
   /** Of the segment that is walked. */
   private reader: SegmentReader | undefined
   private readonly buffer = new Uint8Array((1 << 20) + (64 << 10))
-  private readonly suspects = new Map<ByteString, StoredRecord>()
+  private readonly rowless: RowlessRecords
   private readonly damaged: Damage[] = []
   /** Where these lie. */
   private readonly places = new Set<string>()
   private readonly lost: Damage[] = []
-  /** Records that nothing points to, of each segment that was walked. */
-  private readonly deadBytes = new Map<number, number>()
   private walked: LogEnd = { segment: 0, offset: 0 }
   private strideBytes = 0
   private strideRecords = 0
@@ -102,6 +98,7 @@ export class Scrub {
 
   constructor(options: ScrubOptions) {
     this.options = options
+    this.rowless = new RowlessRecords(options.store)
     this.turns = new Turns(options.clock)
   }
 
@@ -117,7 +114,7 @@ export class Scrub {
     await this.walkAll()
     if (this.stopped) return false
     await this.mendRows()
-    await this.settleLost()
+    await this.settleStretches()
     const digests = (await this.options.checkDigests?.((found) => this.noteFaulty(found))) ?? 0
     this.counts.badRows += digests
     this.counts.mended += digests
@@ -160,11 +157,11 @@ export class Scrub {
         else this.noteDamage(found)
         this.counts.doneBytes += position.lengthBytes
       }
-      this.account(segment)
+      this.rowless.account(segment)
     } catch (error) {
       // Compacted meanwhile: what lived there lies further on.
       if (store.hasSegment(segment)) throw error
-      this.deadBytes.delete(segment)
+      this.rowless.forget(segment)
     }
   }
 
@@ -192,44 +189,16 @@ export class Scrub {
       this.counts.mended++
     }
     if (rowKey === undefined) {
-      this.noteRemoval({ record, position })
+      this.rowless.noteRemoval({ record, position })
     } else if (!store.hasSoundRow(rowKey)) {
-      this.suspect(byteString(rowKey), record, position)
+      this.rowless.add(rowKey, record, position)
       return
     }
     if (!store.isLive(record, position)) {
-      if (rowKey !== undefined) this.noteDead(position)
+      if (rowKey !== undefined) this.rowless.noteDead(position)
       return
     }
     await this.verify(record, position)
-  }
-
-  private suspect(name: ByteString, record: LogRecord, position: LogPosition): void {
-    const before = this.suspects.get(name)
-    if (before !== undefined && this.options.store.rows?.isOlder(record, before.record) === true) {
-      return this.noteDead(position)
-    }
-    if (before !== undefined) this.noteDead(before.position)
-    else if (this.suspects.size >= SUSPECTS_MAX) return
-    // Of the body only what a removal is compared with.
-    const head = { ...record, body: record.body.slice(0, 64) }
-    this.suspects.set(name, { record: head, position })
-  }
-
-  private noteDead({ segment, lengthBytes }: LogPosition): void {
-    this.deadBytes.set(segment, (this.deadBytes.get(segment) ?? 0) + lengthBytes)
-  }
-
-  private noteRemoval(removal: StoredRecord): void {
-    const { store } = this.options
-    const key = store.rows?.removedKeyOf(removal.record)
-    if (key === undefined) return
-    const name = byteString(key)
-    const suspect = this.suspects.get(name)
-    if (suspect !== undefined && store.rows?.isRemovedBy(suspect, removal) === true) {
-      this.suspects.delete(name)
-      this.noteDead(suspect.position)
-    }
   }
 
   private async verify(record: LogRecord, position: LogPosition): Promise<void> {
@@ -286,11 +255,11 @@ export class Scrub {
     )
   }
 
-  /** No suspect has a removal behind it: their rows are lost, or damaged. */
+  /** What is left has no removal behind it: the rows are lost, or damaged. */
   private async mendRows(): Promise<void> {
     const { store, logger } = this.options
     const found: StoredRecord[] = []
-    for (const { position } of this.suspects.values()) {
+    for (const position of this.rowless.positions()) {
       if (this.stopped) return
       const record = await store.recordAt(position)
       if (record !== undefined) found.push({ record, position })
@@ -306,8 +275,7 @@ export class Scrub {
       }
       const rowKey = store.rows?.keyOf(record)
       if (rowKey === undefined || store.hasSoundRow(rowKey)) continue
-      const suspect = this.suspects.get(byteString(rowKey))
-      if (suspect?.position !== position || !store.hasSegment(position.segment)) continue
+      if (!this.rowless.has(rowKey, position) || !store.hasSegment(position.segment)) continue
       // Something newer of the key is on its way: it brings its own row.
       if (!store.applyAgain(record, position)) continue
       this.counts.badRows++
@@ -315,72 +283,25 @@ export class Scrub {
     }
     if (mended > 0) logger.warn({ rows: mended }, 'rows of the index were made again from the log')
     this.counts.mended += mended
-    for (const segment of this.deadBytes.keys()) this.account(segment)
+    this.rowless.accountAll()
   }
 
-  /** What a damaged row pointed to was not counted when it was replaced: compaction waits for it. */
-  private account(segment: number): void {
-    const { store } = this.options
-    const bytes = this.deadBytes.get(segment) ?? 0
-    if (store.hasSegment(segment)) store.raiseReplaced(segment, bytes)
-  }
-
-  /** Whose records lay in the stretches that nobody can read, the rows tell. */
-  private async settleLost(): Promise<void> {
-    const { store, clock, patienceMs = 30_000 } = this.options
-    const until = clock.monotonicMs() + patienceMs
-    let open = this.lost
-    while (open.length > 0 && !this.stopped) {
-      const asked = new Set<Damage>()
-      await this.eachRow((key, row) => {
-        const position = store.rows?.positionOf(key, row)
-        if (position === undefined) return
-        const stretch = open.find((damage) => holds(damage, position))
-        if (stretch === undefined) return
-        asked.add(stretch)
-        const record = store.rows?.identityOf(key)
-        if (record !== undefined) this.mend(record)
-      })
-      for (const damage of open) {
-        if (asked.has(damage)) continue
-        store.settle(damage)
-        this.counts.mended++
-      }
-      open = [...asked]
-      if (clock.monotonicMs() >= until) break
-      if (open.length > 0) await sleep(clock, LOOK_AGAIN_MS)
-    }
-    this.counts.left += open.length
-  }
-
-  private async eachRow(visit: (key: Uint8Array, row: Uint8Array) => void): Promise<void> {
-    const { store } = this.options
-    // The store's own rows, which begin with "x", have no record.
-    for (const [first, behind] of [
-      ['a', 'x'],
-      ['y', 'z'],
-    ] as const) {
-      let start: Uint8Array = bytesOf(first)
-      for (;;) {
-        const rows: [Uint8Array, Uint8Array][] = []
-        store.range(start, bytesOf(behind), PAGE_ROWS, (key, row) => {
-          rows.push([key.slice(), row.slice(0, 64)])
-        })
-        for (const [key] of rows) {
-          const row = store.get(key)
-          if (row !== undefined) visit(key, row)
-        }
-        const last = rows.at(-1)
-        if (last === undefined || rows.length < PAGE_ROWS || this.stopped) break
-        start = new Uint8Array([...last[0], 0])
-        await this.pause()
-      }
-    }
+  private async settleStretches(): Promise<void> {
+    const { store, clock, patienceMs = PATIENCE_MS } = this.options
+    await settleStretches(this.lost, {
+      store,
+      clock,
+      patienceMs,
+      counts: this.counts,
+      isStopped: () => this.stopped,
+      mend: (record) => this.mend(record),
+      pause: () => this.pause(),
+    })
   }
 
   /** Whether what was damaged has been replaced by now; some time for what is fetched. */
   private async lookAgain(): Promise<void> {
-    const { store, clock, patienceMs = 30_000 } = this.options
+    const { store, clock, patienceMs = PATIENCE_MS } = this.options
     const until = clock.monotonicMs() + patienceMs
     let open = this.damaged
     for (let turn = 1; ; turn++) {
@@ -407,14 +328,6 @@ export class Scrub {
 
 function placeOf({ segment, offset }: Damage): string {
   return `${segment}/${offset}`
-}
-
-function holds(damage: Damage, { segment, offset }: LogPosition): boolean {
-  return (
-    segment === damage.segment &&
-    offset >= damage.offset &&
-    offset < damage.offset + damage.lengthBytes
-  )
 }
 
 /** For one pass over everything. */
