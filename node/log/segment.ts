@@ -91,6 +91,9 @@ export function pageEnd(offset: number): number {
   return Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES
 }
 
+/** Nothing was ever appended: no segment has the number 0. */
+export const EMPTY_LOG: LogEnd = { segment: 0, offset: 0 }
+
 export function isBefore(a: LogEnd, b: LogEnd): boolean {
   return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset)
 }

@@ -7,21 +7,19 @@
  *   - nobody waits for the index: the memtable covers what it has not committed
  */
 
-import { assert } from '../../protocol/assert.ts'
-import { EMPTY_BYTES, equalBytes, readU32, u32 } from '../../protocol/bytes.ts'
+import { EMPTY_BYTES, u32 } from '../../protocol/bytes.ts'
 import type { Index, IndexWrite } from '../env/ports.ts'
 import { copiesOf } from './copies.ts'
 import { DeadBytes } from './dead-bytes.ts'
-import { errorCode } from './errors.ts'
-import { IndexWriter, readReflected, RESERVED_PREFIX, type Reflected } from './index-writer.ts'
+import { IndexWriter } from './index-writer.ts'
 import { Log, type SegmentInfo } from './log.ts'
-import { LogLosses, damageLossOf } from './losses.ts'
+import { LogLosses } from './losses.ts'
 import type { Memtable } from './memtable.ts'
 import { mergeRange } from './merge-range.ts'
-import { logIsMissing, lossOfSegment } from './open-segments.ts'
-import { orphansOf } from './orphans.ts'
 import type { ReadRecord, SegmentReader } from './read.ts'
-import { BATCH_HEADER_BYTES, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
+import { RowApplier } from './row-applier.ts'
+import { BATCH_HEADER_BYTES, EMPTY_LOG, FIRST_BATCH_AT, type LogEnd } from './segment.ts'
+import { StoreRecovery } from './store-recovery.ts'
 import type {
   Damage,
   LogLoss,
@@ -29,14 +27,11 @@ import type {
   LogRecord,
   NewRecord,
   RowSchema,
-  RowWrite,
   StoredRecord,
   StoreOptions,
   StoreStats,
 } from './types.ts'
-import { walkSegment } from './walk.ts'
-
-const EMPTY_LOG: LogEnd = { segment: 0, offset: 0 }
+import { storedRecords } from './walk.ts'
 
 export class Store {
   readonly options: StoreOptions
@@ -48,11 +43,8 @@ export class Store {
   private readonly settled: Damage[] = []
   private readonly lost: LogLosses
   private readonly dead: DeadBytes
-  /** Of the batch that is being replayed. */
-  private replayedBytes = 0
-  private rebuilt = false
-  /** Where it began. */
-  private replayedFrom: LogEnd = EMPTY_LOG
+  private readonly applier: RowApplier
+  private readonly recovery: StoreRecovery
   private readonly current = (key: Uint8Array): Uint8Array | undefined => this.get(key)
 
   /** Recovers the log, replays what the index does not reflect, rebuilds the index where it must. */
@@ -66,7 +58,7 @@ export class Store {
     const index = await options.openIndex()
     const store = new Store(options, log, index)
     late.store = store
-    await store.recover()
+    await store.recovery.run()
     return store
   }
 
@@ -83,6 +75,21 @@ export class Store {
     this.memtable = this.writer.memtable
     this.dead = new DeadBytes(this.memtable)
     this.lost = new LogLosses((losses) => options.forgot?.(losses) ?? Promise.resolve())
+    this.applier = new RowApplier(options, {
+      memtable: this.memtable,
+      dead: this.dead,
+      current: this.current,
+      hasSegment: (segment) => log.hasSegment(segment),
+    })
+    this.recovery = new StoreRecovery(options, this, {
+      log,
+      index,
+      writer: this.writer,
+      dead: this.dead,
+      applier: this.applier,
+      losses: this.lost,
+      found: this.found,
+    })
   }
 
   /**
@@ -183,20 +190,13 @@ export class Store {
   /** The records of a segment in order, payloads unread, and what is damaged among them. `from`: where
    * a batch begins. */
   async *walk(segment: number, from = 0): AsyncGenerator<StoredRecord | Damage> {
-    const file = this.log.file(segment)
     const start = Math.max(from, FIRST_BATCH_AT)
-    for await (const batch of walkSegment(file, segment, start, this.log.logId)) {
-      for (const { header, body, position } of batch.records) {
-        const { type, partition, key } = header
-        yield { record: { type, partition, key, body }, position }
-      }
-      yield* batch.damage
-    }
+    yield* storedRecords(this.log.file(segment), segment, start, this.log.logId)
   }
 
   isLive(record: LogRecord, position: LogPosition): boolean {
     if (record.type === this.options.compactedType) return false
-    const oldest = !this.isOlderThan(position.segment)
+    const oldest = !this.log.hasSegmentBelow(position.segment)
     return this.options.isLive?.(record, position, this.current, oldest) ?? true
   }
 
@@ -297,26 +297,20 @@ export class Store {
   /** Makes the rows of a flushed record anew; false when something newer of its key is on its way. */
   applyAgain(record: LogRecord, position: LogPosition): boolean {
     if (this.log.isInFlight(record.key)) return false
-    this.reapply(record, position)
+    this.applier.applyAgain(record, position)
+    this.writer.touch()
     return true
   }
 
   /** As `applyAgain`, for records that raise a value: their order does not matter. */
   raiseAgain(record: LogRecord, position: LogPosition): void {
-    this.reapply(record, position)
-  }
-
-  private reapply(record: LogRecord, position: LogPosition): void {
-    // What this replaces may have been counted as dead before: a scrub counts for itself.
-    for (const { key, value } of this.options.apply(record, position, this.current)) {
-      this.memtable.put(value === undefined ? { key } : { key, value })
-    }
+    this.applier.applyAgain(record, position)
     this.writer.touch()
   }
 
   /** Puts a row right that no record stands for. */
   repairRow(row: IndexWrite): void {
-    this.put([row])
+    this.applier.put([row])
     this.writer.touch()
   }
 
@@ -340,7 +334,7 @@ export class Store {
 
   /** A removal may have stood there that is still needed: something older is left (D7). */
   mayHideRemoval({ identity, segment }: Damage): boolean {
-    return identity === undefined && this.isOlderThan(segment)
+    return identity === undefined && this.log.hasSegmentBelow(segment)
   }
 
   /** No row points into this stretch any more, or its removal was written again (scrub.ts). */
@@ -363,7 +357,7 @@ export class Store {
       removalBytes: segments.reduce((sum, { removalBytes }) => sum + removalBytes, 0),
       pendingRows: this.memtable.rows,
       damaged: this.found.length,
-      indexRebuilt: this.rebuilt,
+      indexRebuilt: this.recovery.rebuilt,
     }
   }
 
@@ -387,7 +381,7 @@ export class Store {
     let bytes = 0
     for (let i = 0; i < records.length; i++) {
       const position = positions[i] as LogPosition
-      this.apply(records[i] as NewRecord, position)
+      this.applier.apply(records[i] as NewRecord, position)
       bytes += position.lengthBytes
     }
     const start = (positions[0] as LogPosition).offset - BATCH_HEADER_BYTES
@@ -395,189 +389,8 @@ export class Store {
     this.writer.reflect(end, this.log.end().nextSequence)
   }
 
-  private apply(record: NewRecord, position: LogPosition): void {
-    const { rows, compactedType } = this.options
-    if (record.type === compactedType) {
-      const segment = readU32(record.key, 0)
-      if (this.log.hasSegment(segment)) this.dead.markCompacted(segment)
-      this.dead.add(position.segment, 'padding', position.lengthBytes)
-      return
-    }
-    const writes = this.options.apply(record, position, this.current)
-    this.put(writes, position)
-    if (rows?.isRemoval(record) === true) this.countRemoval(writes, position)
-  }
-
-  private countRemoval(writes: readonly RowWrite[], position: LogPosition): void {
-    const holds = writes.find((write) => write.holds !== undefined)?.holds
-    const idle = holds === undefined ? position : holds.demoted
-    if (idle !== undefined) this.dead.add(idle.segment, 'removals', idle.lengthBytes)
-  }
-
-  private put(rows: readonly RowWrite[], position?: LogPosition): void {
-    for (const { key, value, replaces, superseded } of rows) {
-      const row = value === undefined ? { key } : { key, value }
-      assert(row.key[0] !== RESERVED_PREFIX, 'this prefix is the store’s own')
-      this.memtable.put(row)
-      const dead = superseded ?? replaces
-      if (dead === undefined) continue
-      const same = dead.segment === position?.segment && dead.offset === position.offset
-      if (!same || superseded !== undefined) {
-        this.dead.add(dead.segment, 'replaced', dead.lengthBytes)
-      }
-    }
-  }
-
   private marker(segment: number): NewRecord {
     const { compactedType: type } = this.options
     return { type, partition: 0, key: u32(segment), body: EMPTY_BYTES }
-  }
-
-  private isOlderThan(segment: number): boolean {
-    return this.log.hasSegmentBelow(segment)
-  }
-
-  private async recover(): Promise<void> {
-    for (const loss of this.log.losses) this.lose(loss)
-    const from = await this.replayFrom()
-    // What removals in these took away comes back with the index.
-    if (this.rebuilt) for (const segment of this.log.knownMissing) this.lose(lossOfSegment(segment))
-    await this.lost.report()
-    this.replayedFrom = from.end
-    // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
-    this.writer.startAt(from.end, from.nextSequence)
-    const skippedBytes = this.logBytesUpTo(from.end)
-    const totalBytes = this.segments().reduce((sum, each) => sum + each.sizeBytes, -skippedBytes)
-    await this.log.recover(from.end, from.nextSequence, this.rebuilt, {
-      record: (record, position) => {
-        this.apply(record, position)
-        this.replayedBytes += position.lengthBytes
-      },
-      damage: (damage) => {
-        this.found.push(damage)
-        this.replayedBytes += damage.lengthBytes
-        this.options.logger.error({ ...damage }, 'a part of the log is damaged')
-        if (this.options.isRepaired?.(damage) !== true)
-          this.lost.add(damageLossOf(damage, this.options))
-        if (this.options.applyDamaged !== undefined) {
-          this.put(this.options.applyDamaged(damage, this.current))
-        }
-      },
-      lost: (loss) => this.lose(loss),
-      recovered: () => this.lost.report(),
-      progress: async (end, nextSequence) => {
-        this.options.progress?.(this.logBytesUpTo(end) - skippedBytes, totalBytes)
-        this.countPadding(end)
-        await this.lost.report()
-        this.writer.reflect(end, nextSequence)
-        if (this.writer.crowded) await this.writer.room()
-      },
-    })
-    if (!this.rebuilt) await this.keepOrphans(new Set(this.log.newlyMissing))
-    // Copied before the last stop, which came before the deletion.
-    for (const segment of this.dead.compacted()) {
-      if (this.log.hasSegment(segment)) await this.removeSegment(segment)
-      else this.dead.forget(segment)
-    }
-  }
-
-  /** What the index still knows of segments that are gone is written to the log again: without that, the
-   * next rebuild would forget it in silence. */
-  private async keepOrphans(missing: ReadonlySet<number>): Promise<void> {
-    const { rows, logger } = this.options
-    if (missing.size === 0 || rows === undefined) return
-    try {
-      let orphans = 0
-      for (const group of orphansOf(this, rows, missing, this.current)) {
-        await this.log.append(group, true)
-        orphans += group.length
-      }
-      await this.log.noteMissing()
-      logger.warn({ orphans }, 'records of a missing segment were written again from the index')
-    } catch (error) {
-      if (errorCode(error) !== 'DISK_FULL' && errorCode(error) !== 'READ_ONLY') throw error
-      logger.warn(
-        { error: String(error) },
-        'a missing segment is looked for again at the next start',
-      )
-    }
-  }
-
-  private lose(loss: LogLoss): void {
-    this.options.logger.error({ ...loss }, 'a part of the log is lost')
-    this.lost.add(loss)
-  }
-
-  private logBytesUpTo({ segment, offset }: LogEnd): number {
-    const before = this.log.segments().filter((each) => each.segment < segment)
-    return before.reduce((sum, { sizeBytes }) => sum + sizeBytes, offset)
-  }
-
-  /** As in `flushed`, from where the batch began in replay. */
-  private countPadding(end: LogEnd): void {
-    const { segment, offset } = this.replayedFrom
-    const start = segment === end.segment ? Math.max(offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
-    const padding = end.offset - start - this.replayedBytes
-    // A stretch that was cut, or superseded, is no padding.
-    if (padding > 0 && padding < 2 * PAGE_BYTES) this.dead.add(end.segment, 'padding', padding)
-    this.replayedBytes = 0
-    this.replayedFrom = end
-  }
-
-  /** Where the index stands. An index of another log, or of a longer one, is worth nothing. */
-  private async replayFrom(): Promise<{ end: LogEnd; nextSequence: number }> {
-    const reflected = readReflected(this.index)
-    if (reflected !== undefined && this.isUsable(reflected)) {
-      this.dead.load(this.index)
-      return reflected
-    }
-    const segments = this.log.segments().length
-    if (segments === 0 && reflected !== undefined && reflected.end.segment > 0) {
-      this.missLog(reflected.logId)
-    }
-    this.rebuilt = segments > 0
-    if (segments > 0) this.options.logger.warn({ segments }, 'rebuilding the index from the log')
-    await this.index.clear()
-    return { end: EMPTY_LOG, nextSequence: 0 }
-  }
-
-  private isUsable({ logId, indexVersion, end }: Reflected): boolean {
-    if (indexVersion !== (this.options.indexVersion ?? 1)) return false
-    if (!equalBytes(logId, this.log.logId)) return false
-    const segments = this.log.segments()
-    const segment = segments.find((info) => info.segment === end.segment)
-    const newer = segments.some((info) => info.segment > end.segment)
-    // What the index knows of it is written to the log again.
-    if (segment === undefined && this.log.isMissing(end.segment)) return true
-    if (segment === undefined) {
-      // Compacted away since the index was last flushed, otherwise the log's end is lost.
-      if (!newer && end.segment > 0) this.lostEnd(end, 0)
-      return end.segment === 0 && segments.length === 0
-    }
-    if (pageEnd(segment.sizeBytes) >= end.offset) return true
-    // The index reflects only what was flushed: what is missing here was acknowledged (D4).
-    this.lostEnd(end, segment.sizeBytes)
-    return false
-  }
-
-  /** The index stands for a log of which nothing is there. */
-  private missLog(logId: Uint8Array): void {
-    const isKnown = this.log.losses.length > 0 || equalBytes(logId, this.log.logId)
-    if (isKnown) return
-    if (this.options.acceptLost !== true) throw logIsMissing(logId)
-    const detail = 'the log is gone, and a new one was begun'
-    this.lose({ partitions: 'all', mark: true, reason: 'log-missing', detail })
-  }
-
-  private lostEnd(end: LogEnd, sizeBytes: number): void {
-    const damage: Damage = {
-      segment: end.segment,
-      offset: sizeBytes,
-      lengthBytes: end.offset - sizeBytes,
-    }
-    this.found.push(damage)
-    this.options.logger.error({ ...damage }, 'the end of the log is lost')
-    const detail = `${damage.lengthBytes} bytes are missing at the end of segment ${end.segment}`
-    this.lost.add({ partitions: 'all', mark: true, reason: 'end-lost', detail })
   }
 }

@@ -29,7 +29,7 @@ import {
   type BatchHeader,
   type LogEnd,
 } from './segment.ts'
-import type { Damage, LogPosition } from './types.ts'
+import type { Damage, LogPosition, StoredRecord } from './types.ts'
 import { Window } from './window.ts'
 import type { DiskFile } from '../env/ports.ts'
 
@@ -97,6 +97,22 @@ export async function* walkSegment(
     else sequence = header.firstSequence + countOfRecords(header)
     yield { start, end: { segment, offset: end }, header, ...content }
     offset = end
+  }
+}
+
+/** The sound records of a segment in order, without their payloads, and what is damaged among them. */
+export async function* storedRecords(
+  file: DiskFile,
+  segment: number,
+  from: number,
+  logId: Uint8Array,
+): AsyncGenerator<StoredRecord | Damage> {
+  for await (const batch of walkSegment(file, segment, from, logId)) {
+    for (const { header, body, position } of batch.records) {
+      const { type, partition, key } = header
+      yield { record: { type, partition, key, body }, position }
+    }
+    yield* batch.damage
   }
 }
 

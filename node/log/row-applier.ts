@@ -1,0 +1,72 @@
+/** Brings what records do to the index into the memtable, and counts the records that nothing points to any more. */
+
+import { assert } from '../../protocol/assert.ts'
+import { readU32 } from '../../protocol/bytes.ts'
+import type { DeadBytes } from './dead-bytes.ts'
+import { RESERVED_PREFIX } from './index-writer.ts'
+import type { Memtable } from './memtable.ts'
+import type { LogPosition, LogRecord, RowWrite, StoreOptions } from './types.ts'
+
+interface Parts {
+  readonly memtable: Memtable
+  readonly dead: DeadBytes
+  /** A row of the index, as the records applied so far have left it. */
+  readonly current: (key: Uint8Array) => Uint8Array | undefined
+  readonly hasSegment: (segment: number) => boolean
+}
+
+export class RowApplier {
+  readonly #options: Pick<StoreOptions, 'rows' | 'compactedType' | 'apply'>
+  readonly #parts: Parts
+
+  constructor(options: Pick<StoreOptions, 'rows' | 'compactedType' | 'apply'>, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  /** Call it in log order, for flushed records only. */
+  apply(record: LogRecord, position: LogPosition): void {
+    const { rows, compactedType } = this.#options
+    const { dead, current, hasSegment } = this.#parts
+    if (record.type === compactedType) {
+      const segment = readU32(record.key, 0)
+      if (hasSegment(segment)) dead.markCompacted(segment)
+      dead.add(position.segment, 'padding', position.lengthBytes)
+      return
+    }
+    const writes = this.#options.apply(record, position, current)
+    this.put(writes, position)
+    if (rows?.isRemoval(record) === true) this.#countRemoval(writes, position)
+  }
+
+  /** Makes the rows of a record again. What they replace may have been counted as dead before: a scrub counts for
+   * itself. */
+  applyAgain(record: LogRecord, position: LogPosition): void {
+    const { current, memtable } = this.#parts
+    for (const { key, value } of this.#options.apply(record, position, current)) {
+      memtable.put(value === undefined ? { key } : { key, value })
+    }
+  }
+
+  /** Counts what the rows make dead, except the record at `position`, which made them. */
+  put(rows: readonly RowWrite[], position?: LogPosition): void {
+    const { memtable, dead } = this.#parts
+    for (const { key, value, replaces, superseded } of rows) {
+      const row = value === undefined ? { key } : { key, value }
+      assert(row.key[0] !== RESERVED_PREFIX, 'this prefix is the store’s own')
+      memtable.put(row)
+      const idle = superseded ?? replaces
+      if (idle === undefined) continue
+      const same = idle.segment === position?.segment && idle.offset === position.offset
+      if (!same || superseded !== undefined) {
+        dead.add(idle.segment, 'replaced', idle.lengthBytes)
+      }
+    }
+  }
+
+  #countRemoval(writes: readonly RowWrite[], position: LogPosition): void {
+    const holds = writes.find((write) => write.holds !== undefined)?.holds
+    const idle = holds === undefined ? position : holds.demoted
+    if (idle !== undefined) this.#parts.dead.add(idle.segment, 'removals', idle.lengthBytes)
+  }
+}

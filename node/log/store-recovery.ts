@@ -1,0 +1,219 @@
+/**
+ * What a start of the store does before it takes appends: replays what the index does not reflect, rebuilds the index
+ * where it must, and says what is lost (D8). Called by Store.open, once.
+ */
+
+import { equalBytes } from '../../protocol/bytes.ts'
+import type { Index } from '../env/ports.ts'
+import type { DeadBytes } from './dead-bytes.ts'
+import { errorCode } from './errors.ts'
+import { readReflected, type IndexWriter, type Reflected } from './index-writer.ts'
+import type { Log, SegmentInfo } from './log.ts'
+import { damageLossOf, type LogLosses } from './losses.ts'
+import { logIsMissing, lossOfSegment } from './open-segments.ts'
+import { orphansOf } from './orphans.ts'
+import type { RowApplier } from './row-applier.ts'
+import { EMPTY_LOG, FIRST_BATCH_AT, PAGE_BYTES, pageEnd, type LogEnd } from './segment.ts'
+import type { Damage, LogLoss, StoreOptions } from './types.ts'
+
+/** What recovery needs of the store that it is a part of. */
+interface RecoveringStore {
+  get(key: Uint8Array): Uint8Array | undefined
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+    limit: number,
+    visit: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  ): void
+  segments(): readonly SegmentInfo[]
+  removeSegment(segment: number): Promise<void>
+}
+
+export interface StoreParts {
+  readonly log: Log
+  readonly index: Index
+  readonly writer: IndexWriter
+  readonly dead: DeadBytes
+  readonly applier: RowApplier
+  readonly losses: LogLosses
+  /** Damage that the start has met. */
+  readonly found: Damage[]
+}
+
+export class StoreRecovery {
+  /** The index is made anew from the log. */
+  rebuilt = false
+  readonly #options: StoreOptions
+  readonly #store: RecoveringStore
+  readonly #log: Log
+  readonly #index: Index
+  readonly #writer: IndexWriter
+  readonly #dead: DeadBytes
+  readonly #applier: RowApplier
+  readonly #losses: LogLosses
+  readonly #found: Damage[]
+  /** Of the batch that is being replayed. */
+  #replayedBytes = 0
+  /** Where it began. */
+  #replayedFrom: LogEnd = EMPTY_LOG
+
+  constructor(options: StoreOptions, store: RecoveringStore, parts: StoreParts) {
+    this.#options = options
+    this.#store = store
+    this.#log = parts.log
+    this.#index = parts.index
+    this.#writer = parts.writer
+    this.#dead = parts.dead
+    this.#applier = parts.applier
+    this.#losses = parts.losses
+    this.#found = parts.found
+  }
+
+  /** Rejects with LOG_MISSING where the index belongs to a log that is gone. */
+  async run(): Promise<void> {
+    for (const loss of this.#log.losses) this.#lose(loss)
+    const from = await this.#replayFrom()
+    // What removals in these took away comes back with the index.
+    if (this.rebuilt)
+      for (const segment of this.#log.knownMissing) this.#lose(lossOfSegment(segment))
+    await this.#losses.report()
+    this.#replayedFrom = from.end
+    // Also where nothing is replayed: the next commit must not say that the index reflects nothing.
+    this.#writer.startAt(from.end, from.nextSequence)
+    const skippedBytes = this.#logBytesUpTo(from.end)
+    const totalBytes = this.#store
+      .segments()
+      .reduce((sum, each) => sum + each.sizeBytes, -skippedBytes)
+    await this.#log.recover(from.end, from.nextSequence, this.rebuilt, {
+      record: (record, position) => {
+        this.#applier.apply(record, position)
+        this.#replayedBytes += position.lengthBytes
+      },
+      damage: (damage) => {
+        this.#found.push(damage)
+        this.#replayedBytes += damage.lengthBytes
+        this.#options.logger.error({ ...damage }, 'a part of the log is damaged')
+        if (this.#options.isRepaired?.(damage) !== true)
+          this.#losses.add(damageLossOf(damage, this.#options))
+        if (this.#options.applyDamaged !== undefined) {
+          this.#applier.put(this.#options.applyDamaged(damage, (key) => this.#store.get(key)))
+        }
+      },
+      lost: (loss) => this.#lose(loss),
+      recovered: () => this.#losses.report(),
+      progress: async (end, nextSequence) => {
+        this.#options.progress?.(this.#logBytesUpTo(end) - skippedBytes, totalBytes)
+        this.#countPadding(end)
+        await this.#losses.report()
+        this.#writer.reflect(end, nextSequence)
+        if (this.#writer.crowded) await this.#writer.room()
+      },
+    })
+    if (!this.rebuilt) await this.#keepOrphans(new Set(this.#log.newlyMissing))
+    // Copied before the last stop, which came before the deletion.
+    for (const segment of this.#dead.compacted()) {
+      if (this.#log.hasSegment(segment)) await this.#store.removeSegment(segment)
+      else this.#dead.forget(segment)
+    }
+  }
+
+  /** What the index still knows of segments that are gone is written to the log again: without that, the
+   * next rebuild would forget it in silence. */
+  async #keepOrphans(missing: ReadonlySet<number>): Promise<void> {
+    const { rows, logger } = this.#options
+    if (missing.size === 0 || rows === undefined) return
+    try {
+      let orphans = 0
+      for (const group of orphansOf(this.#store, rows, missing, (key) => this.#store.get(key))) {
+        await this.#log.append(group, true)
+        orphans += group.length
+      }
+      await this.#log.noteMissing()
+      logger.warn({ orphans }, 'records of a missing segment were written again from the index')
+    } catch (error) {
+      if (errorCode(error) !== 'DISK_FULL' && errorCode(error) !== 'READ_ONLY') throw error
+      logger.warn(
+        { error: String(error) },
+        'a missing segment is looked for again at the next start',
+      )
+    }
+  }
+
+  #lose(loss: LogLoss): void {
+    this.#options.logger.error({ ...loss }, 'a part of the log is lost')
+    this.#losses.add(loss)
+  }
+
+  #logBytesUpTo({ segment, offset }: LogEnd): number {
+    const before = this.#log.segments().filter((each) => each.segment < segment)
+    return before.reduce((sum, { sizeBytes }) => sum + sizeBytes, offset)
+  }
+
+  /** As in `flushed`, from where the batch began in replay. */
+  #countPadding(end: LogEnd): void {
+    const { segment, offset } = this.#replayedFrom
+    const start = segment === end.segment ? Math.max(offset, FIRST_BATCH_AT) : FIRST_BATCH_AT
+    const padding = end.offset - start - this.#replayedBytes
+    // A stretch that was cut, or superseded, is no padding.
+    if (padding > 0 && padding < 2 * PAGE_BYTES) this.#dead.add(end.segment, 'padding', padding)
+    this.#replayedBytes = 0
+    this.#replayedFrom = end
+  }
+
+  /** Where the index stands. An index of another log, or of a longer one, is worth nothing. */
+  async #replayFrom(): Promise<{ end: LogEnd; nextSequence: number }> {
+    const reflected = readReflected(this.#index)
+    if (reflected !== undefined && this.#isUsable(reflected)) {
+      this.#dead.load(this.#index)
+      return reflected
+    }
+    const segments = this.#log.segments().length
+    if (segments === 0 && reflected !== undefined && reflected.end.segment > 0) {
+      this.#missLog(reflected.logId)
+    }
+    this.rebuilt = segments > 0
+    if (segments > 0) this.#options.logger.warn({ segments }, 'rebuilding the index from the log')
+    await this.#index.clear()
+    return { end: EMPTY_LOG, nextSequence: 0 }
+  }
+
+  #isUsable({ logId, indexVersion, end }: Reflected): boolean {
+    if (indexVersion !== (this.#options.indexVersion ?? 1)) return false
+    if (!equalBytes(logId, this.#log.logId)) return false
+    const segments = this.#log.segments()
+    const segment = segments.find((info) => info.segment === end.segment)
+    const newer = segments.some((info) => info.segment > end.segment)
+    // What the index knows of it is written to the log again.
+    if (segment === undefined && this.#log.isMissing(end.segment)) return true
+    if (segment === undefined) {
+      // Compacted away since the index was last flushed, otherwise the log's end is lost.
+      if (!newer && end.segment > 0) this.#lostEnd(end, 0)
+      return end.segment === 0 && segments.length === 0
+    }
+    if (pageEnd(segment.sizeBytes) >= end.offset) return true
+    // The index reflects only what was flushed: what is missing here was acknowledged (D4).
+    this.#lostEnd(end, segment.sizeBytes)
+    return false
+  }
+
+  /** The index stands for a log of which nothing is there. */
+  #missLog(logId: Uint8Array): void {
+    const isKnown = this.#log.losses.length > 0 || equalBytes(logId, this.#log.logId)
+    if (isKnown) return
+    if (this.#options.acceptLost !== true) throw logIsMissing(logId)
+    const detail = 'the log is gone, and a new one was begun'
+    this.#lose({ partitions: 'all', mark: true, reason: 'log-missing', detail })
+  }
+
+  #lostEnd(end: LogEnd, sizeBytes: number): void {
+    const damage: Damage = {
+      segment: end.segment,
+      offset: sizeBytes,
+      lengthBytes: end.offset - sizeBytes,
+    }
+    this.#found.push(damage)
+    this.#options.logger.error({ ...damage }, 'the end of the log is lost')
+    const detail = `${damage.lengthBytes} bytes are missing at the end of segment ${end.segment}`
+    this.#losses.add({ partitions: 'all', mark: true, reason: 'end-lost', detail })
+  }
+}
