@@ -39,3 +39,19 @@ export function errorCode(error: unknown): string {
 export function isNoSpace(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(errorCode(error))
 }
+
+export type LogState = 'recovering' | 'open' | 'read-only' | 'failed' | 'closed'
+
+/** Why a log in this state takes no appends. */
+export function refusalIn(state: LogState): LogError {
+  switch (state) {
+    case 'failed':
+      return new LogError('FAILED', 'the disk failed')
+    case 'read-only':
+      return new LogError('READ_ONLY', 'the disk takes no writes')
+    case 'recovering':
+    case 'open':
+    case 'closed':
+      return new LogError('CLOSED', 'the log takes no appends')
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What a start does with the tail that recovery has found (recovery.ts): flushes it into a new segment before it counts, then
+ * cuts what it was read from (D5). Where there is no room for that it stays where it is, and is flushed there again.
+ */
+
+import type { Disk, Logger } from '../env/ports.ts'
+import { Batch, type ChunkPool } from './batch.ts'
+import { errorCode } from './errors.ts'
+import type { LogSegments } from './log-segments.ts'
+import type { Recovered, Tail } from './recovery.ts'
+import { FIRST_BATCH_AT, LOG_DIRECTORY, type LogEnd } from './segment.ts'
+import { overwriteSegment } from './segment-file.ts'
+import { unlessRefused } from './trusted.ts'
+import type { NewRecord } from './types.ts'
+
+/** What keeping a tail needs of the log. */
+export interface TailLog {
+  readonly disk: Disk
+  readonly logger: Logger
+  readonly logId: Uint8Array
+  readonly pool: ChunkPool
+  readonly segments: LogSegments
+  readonly flushedEnd: () => LogEnd
+  readonly isReadOnly: () => boolean
+  readonly append: (records: readonly NewRecord[]) => Promise<unknown>
+  /** The log now ends behind this batch. */
+  readonly endsBehind: (batch: Batch) => void
+  readonly prove: () => Promise<void>
+}
+
+export async function keepTail({ tail, cuts }: Recovered, log: TailLog): Promise<void> {
+  const { disk, logger, segments } = log
+  if (tail !== undefined) {
+    try {
+      await log.append(tail.records)
+    } catch (error) {
+      const code = errorCode(error)
+      if (code !== 'DISK_FULL' && code !== 'READ_ONLY') throw error
+      await keepInPlace(tail, cuts, code === 'READ_ONLY', log)
+    }
+  }
+  if (log.isReadOnly()) return
+  for (const [segment, offset] of cuts) {
+    const size = segments.sizeOf(segment)
+    const remove = offset <= FIRST_BATCH_AT
+    if (!remove && size <= offset) continue
+    const records = tail?.records.length ?? 0
+    logger.info({ segment, offset, size, records }, 'cutting the tail of the log')
+    if (remove) {
+      // Where the manifest can't be written it stays listed, and empty: no start may fail of that.
+      await segments.drop(segment).catch(unlessRefused)
+      await disk.syncDirectory(LOG_DIRECTORY)
+    } else {
+      await segments.cut(segment, offset)
+    }
+  }
+}
+
+/**
+ * The same bytes once more at the same place, which takes no room: whatever of them the disk has, it has
+ * them then. Only what says how many they are may change, in one sector, if the batch was torn.
+ */
+async function keepInPlace(
+  tail: Tail,
+  cuts: Map<number, number>,
+  isReadOnly: boolean,
+  log: TailLog,
+): Promise<void> {
+  const { start, firstSequence, records, more } = tail
+  const batch = new Batch(start, firstSequence, false, log.logId, log.pool)
+  for (const [i, record] of records.entries()) batch.add(record, more[i] as boolean)
+  log.logger.warn({ ...start, records: records.length }, 'the tail of the log stays in place')
+  if (!isReadOnly) await overwriteSegment(log.disk, start, batch.finish(log.flushedEnd()))
+  batch.release()
+  cuts.set(start.segment, batch.end.offset)
+  log.endsBehind(batch)
+  if (!isReadOnly) await log.prove()
+}
