@@ -4,29 +4,21 @@
  * Invariants:
  *   - a reply leaves only after the state it reports is flushed: prepares and accepts of one register
  *     run one after the other, reads see flushed states only                          (A1)
- *   - a promise that lives in memory only has a counter below the durable mark         (A1)
- *   - once a higher generation has come, a lower one is refused; it is answered only after what passed
- *     before it is flushed too, so that a list at the new one sees it                   (T8)
- *   - promises dropped from memory count as at least `#forgotten`                       (A1)
  *   - epoch and membership are checked again after every wait: what was begun in one epoch is not
  *     answered as if it were of it once the node is in the next                        (L6b)
  *   - packed blocks are in the log in front of the state that names them               (A5)
  *   - a damaged state is FAULTY: no vote                                                (A4)
  *   - a tombstone is forgotten in one flush with the floor that keeps it from coming back  (G2, G3)
+ *
+ * Promises (A1) are in ballot-promises.ts, generations of buckets (T8) in minimum-generations.ts, flushed states in
+ * register-states.ts.
  */
 
-import { bytesOf } from '../../protocol/bytes.ts'
 import { decodeState, encodeState } from '../../protocol/codec/state.ts'
 import type { BucketId, NodeId, RegisterKey } from '../../protocol/ids.ts'
 import { bucketIdOf } from '../../protocol/keyspace/register-key.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
-import {
-  handle,
-  recovered,
-  type AcceptorEnv,
-  type AcceptorState,
-  type Ready,
-} from '../../protocol/register/acceptor.ts'
+import { handle, type AcceptorEnv } from '../../protocol/register/acceptor.ts'
 import {
   compareBallots,
   maxBallot,
@@ -34,32 +26,25 @@ import {
   type Ballot,
 } from '../../protocol/register/ballot.ts'
 import { collect, install } from '../../protocol/register/copy.ts'
-import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
+import type {
+  Accepted,
+  Fence,
+  RegisterReply,
+  RegisterRequest,
+} from '../../protocol/register/types.ts'
 import { blockRecord, type BlockStore, type OwnedBlock } from './blocks.ts'
 import { LogError } from '../log/errors.ts'
 import type { Store } from '../log/store.ts'
 import type { NewRecord } from '../log/types.ts'
-import { floorOfRow, floorRow, MARK_ROW, minimumRow, registerRow } from './index-rows.ts'
-import { floorRaised, minimumGone, registerDropped, registerGone } from './removal-records.ts'
+import { BallotPromises } from './ballot-promises.ts'
+import { floorOfRow, floorRow } from './index-rows.ts'
+import { floorRaised, registerDropped, registerGone } from './removal-records.ts'
 import { RECORD } from './record-types.ts'
-import { decodeNumber, encodeNumber, stateOfRow } from './row-format.ts'
-import { deletes, givesSpace } from './gives-space.ts'
+import { RegisterStates, type StoredState } from './register-states.ts'
+import { appendChange } from './full-disk.ts'
 import type { HostReply, Learnt } from './host-replies.ts'
-import { FINAL_GENERATION, minimumName, minimumRecord, type Rise } from './minimum-records.ts'
+import { MinimumGenerations } from './minimum-generations.ts'
 import { KeyedQueue } from '../tools/keyed-queue.ts'
-import { SizedMap } from '../tools/sized-map.ts'
-
-/** How far the mark is raised in one step: one flush for a million promises. */
-const MARK_STEP = 1 << 20
-/** Promises without an acceptance kept in memory: proposers that failed a condition leave them. */
-const PROMISE_BYTES_MAX = 32 << 20
-/** Minima kept in memory. */
-const MINIMA_MAX = 200_000
-/** Decoded states kept in memory. */
-const STATE_BYTES_MAX = 32 << 20
-/** Of a decoded state, beside its body. */
-const STATE_OVERHEAD_BYTES = 400
-const BALLOT_BYTES = 100
 
 export interface RegisterHostOptions {
   readonly store: Store
@@ -78,19 +63,9 @@ export class AcceptorHost {
   readonly #options: RegisterHostOptions
   readonly #store: Store
   readonly #queue = new KeyedQueue<RegisterKey>()
-  readonly #promises = new SizedMap<RegisterKey, Ballot>()
-  /** Flushed states that were asked for or written lately. */
-  readonly #states = new SizedMap<RegisterKey, Accepted>()
-  /** Flushed. */
-  readonly #minima = new Map<string, number>()
-  /** On their way to the disk: lower ones are refused already. */
-  readonly #rising = new Map<string, Rise>()
-  /** Accepts that passed the check of the minimum and are not flushed yet. */
-  readonly #passed = new Map<string, Set<Promise<unknown>>>()
-  #mark: number
-  /** Counter that every register not in #promises counts as promised. */
-  #forgotten: number
-  #reserving: Promise<void> | undefined
+  readonly #promises: BallotPromises
+  readonly #states: RegisterStates
+  readonly #minima: MinimumGenerations
   #accepting = 0
   /** Acceptances that have passed all checks and are not flushed yet. */
   readonly #flushing = new Set<Promise<unknown>>()
@@ -98,9 +73,10 @@ export class AcceptorHost {
   constructor(options: RegisterHostOptions) {
     this.#options = options
     this.#store = options.store
-    const row = this.#store.get(MARK_ROW)
-    this.#mark = row === undefined ? 0 : decodeNumber(row)
-    this.#forgotten = this.#mark
+    const isBusy = (key: RegisterKey): boolean => this.#queue.busy(key)
+    this.#promises = new BallotPromises(options.store, isBusy, options.promiseBytesMax)
+    this.#states = new RegisterStates(options.store)
+    this.#minima = new MinimumGenerations(options.store)
   }
 
   /** `blocks` ride with an accept (A5). `withBlock`: a read wants the packed block of the value. */
@@ -130,7 +106,7 @@ export class AcceptorHost {
 
   /** Every promise that this node may have given, and forgotten, lies below it (A1). */
   get mark(): number {
-    return this.#mark
+    return this.#promises.mark
   }
 
   /** What promises without an acceptance hold of the memory. */
@@ -140,7 +116,7 @@ export class AcceptorHost {
 
   /** Its stored state is damaged: it neither votes nor answers until it is mended (A4, D3). */
   isFaulty(key: RegisterKey): boolean {
-    return this.#load(key) === 'faulty'
+    return this.#states.load(key) === 'faulty'
   }
 
   /**
@@ -160,11 +136,7 @@ export class AcceptorHost {
   /** From now on every register counts as promised up to `counter`, as after a restart with such a mark, and
    * what had passed before is flushed: whatever is accepted later lies above (D8). */
   async outlaw(counter: number): Promise<void> {
-    await this.#reserve(counter)
-    this.#forgotten = Math.max(this.#forgotten, counter)
-    for (const key of this.#promises.keys()) {
-      if (this.#promises.get(key)!.counter < counter) this.#promises.delete(key)
-    }
+    await this.#promises.outlaw(counter)
     await this.settled()
   }
 
@@ -174,14 +146,14 @@ export class AcceptorHost {
    * ever comes back. With `isLost` only a FAULTY state that no other replica has, at the operator's word (D3). */
   discard(key: RegisterKey, below: number, isLost = false): Promise<boolean> {
     return this.#queue.run(key, async () => {
-      const stored = this.#load(key)
+      const stored = this.#states.load(key)
       if (isLost ? stored !== 'faulty' : stored === undefined || stored === 'faulty') return false
       if (stored !== 'faulty' && stored!.ballot.counter >= below) return false
       const partition = partitionOfKey(key)
-      const floor = maxBallot(this.floor(partition), this.#stateOf(key, stored).promised)
+      const floor = maxBallot(this.floor(partition), this.#promises.stateOf(key, stored).promised)
       if (!isLost) await this.#remove(key, registerGone(key, floor))
       else await this.#remove(key, floorRaised(partition, floor), registerDropped(key, undefined))
-      this.#promises.delete(key)
+      this.#promises.forget(key)
       return true
     })
   }
@@ -190,7 +162,7 @@ export class AcceptorHost {
    * come back at any ballot. What was promised stays promised. */
   drop(key: RegisterKey, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
-      const stored = this.#load(key)
+      const stored = this.#states.load(key)
       if (stored === undefined || !isAllowed()) return false
       const ballot = stored === 'faulty' ? undefined : stored.ballot
       await this.#remove(key, registerDropped(key, ballot))
@@ -200,7 +172,7 @@ export class AcceptorHost {
 
   async #remove(key: RegisterKey, ...removal: readonly NewRecord[]): Promise<void> {
     await this.#store.append(removal, { urgent: true })
-    this.#states.delete(key)
+    this.#states.forget(key)
   }
 
   /** Resolves when everything is flushed that is on its way to the disk now. */
@@ -210,17 +182,12 @@ export class AcceptorHost {
 
   /** Any register at all, tombstones and acceptances on their way to the disk included. */
   holdsRegisters(): boolean {
-    if (this.#accepting > 0) return true
-    let found = false
-    this.#store.range(bytesOf('r'), bytesOf('s'), 1, () => {
-      found = true
-    })
-    return found
+    return this.#accepting > 0 || this.#states.hasAny()
   }
 
   /** The flushed state, without a vote: for listings and repair. Undefined when absent or FAULTY. */
   peek(key: RegisterKey): Accepted | undefined {
-    const stored = this.#load(key)
+    const stored = this.#states.load(key)
     return stored === 'faulty' ? undefined : stored
   }
 
@@ -233,10 +200,10 @@ export class AcceptorHost {
     return this.#queue.run(key, async () => {
       // By now it may have been collected (L6).
       if (epoch !== this.#options.epoch()) return 'late'
-      const stored = this.#load(key)
+      const stored = this.#states.load(key)
       if (stored === 'faulty') return 'faulty'
       const partition = partitionOfKey(key)
-      const copied = install(this.#stateOf(key, stored), this.floor(partition), chosen)
+      const copied = install(this.#promises.stateOf(key, stored), this.floor(partition), chosen)
       if (copied.type !== 'installed') return copied.type
       const { persist } = copied
       if (persist.value.blocks.some((block) => !this.#options.blocks.has(block)))
@@ -252,8 +219,8 @@ export class AcceptorHost {
     const flushed = this.#store.append([record])
     this.#flushing.add(flushed)
     await flushed.finally(() => this.#flushing.delete(flushed))
-    this.#keep(key, decodeState(body))
-    this.#settle(key, accepted.ballot)
+    this.#states.keep(key, decodeState(body))
+    this.#promises.flushed(key, accepted)
   }
 
   /** Flushed: at or below it nothing is accepted or copied onto an absent register of the partition. */
@@ -263,7 +230,7 @@ export class AcceptorHost {
 
   /** Exactly this tombstone and flushed, or absent and unable to accept it any more, or anything else. */
   tombstoneState(key: RegisterKey, ballot: Ballot): 'exact' | 'absent' | 'other' {
-    const stored = this.#load(key)
+    const stored = this.#states.load(key)
     if (stored === undefined) {
       return compareBallots(this.floor(partitionOfKey(key)), ballot) >= 0 ? 'absent' : 'other'
     }
@@ -275,122 +242,52 @@ export class AcceptorHost {
    * layout has not begun to change (G2). */
   collect(key: RegisterKey, ballot: Ballot, isAllowed: () => boolean): Promise<boolean> {
     return this.#queue.run(key, async () => {
-      const stored = this.#load(key)
+      const stored = this.#states.load(key)
       if (stored === undefined || stored === 'faulty' || !isAllowed()) return false
       const partition = partitionOfKey(key)
-      const collected = collect(this.#stateOf(key, stored), this.floor(partition), ballot)
+      const collected = collect(this.#promises.stateOf(key, stored), this.floor(partition), ballot)
       if (collected === undefined) return false
       await this.#remove(key, registerGone(key, collected.floor))
       // The floor says the same, and for good.
-      this.#promises.delete(key)
+      this.#promises.forget(key)
       return true
     })
   }
 
   /** Below it everything is refused. It may still be on its way to the disk: `raiseMinimum` waits. */
   minimumGeneration(partition: number, request: RegisterRequest['fence']): number {
-    if (request === undefined) return 0
-    const rising = this.#rising.get(minimumName(partition, request))
-    return Math.max(rising?.generation ?? 0, this.flushedMinimum(partition, request))
+    return request === undefined ? 0 : this.#minima.current(partition, request)
   }
 
-  /** A generation that obeys the minimum, and is not on the disk as such yet. */
-  #mustRaise({ key, fence }: RegisterRequest, { reply }: Ready): boolean {
-    if (fence === undefined || bucketIdOf(key) === undefined) return false
-    if (reply.type === 'stale-fence' || reply.type === 'stale-epoch' || reply.type === 'no-vote')
-      return false
-    return this.flushedMinimum(partitionOfKey(key), fence) < fence.generation
-  }
-
-  flushedMinimum(partition: number, request: NonNullable<RegisterRequest['fence']>): number {
-    const name = minimumName(partition, request)
-    const cached = this.#minima.get(name)
-    if (cached !== undefined) return cached
-    const row = this.#store.get(minimumRow(partition, request.bucket))
-    const minimum = row === undefined ? 0 : decodeNumber(row)
-    if (this.#minima.size >= MINIMA_MAX) this.#minima.clear()
-    this.#minima.set(name, minimum)
-    return minimum
+  flushedMinimum(partition: number, request: Fence): number {
+    return this.#minima.flushed(partition, request)
   }
 
   /** T8: resolves when the minimum is flushed for each of the partitions. */
-  async raiseMinimum(
-    fence: NonNullable<RegisterRequest['fence']>,
-    partitions: readonly number[],
-  ): Promise<void> {
-    const records: NewRecord[] = []
-    const names: string[] = []
-    const waits = new Set<Promise<unknown>>()
-    for (const partition of partitions) {
-      if (this.flushedMinimum(partition, fence) >= fence.generation) continue
-      const name = minimumName(partition, fence)
-      const rising = this.#rising.get(name)
-      if (rising !== undefined && rising.generation >= fence.generation) {
-        waits.add(rising.flushed)
-        continue
-      }
-      names.push(name)
-      records.push(minimumRecord(partition, fence))
-    }
-    if (records.length > 0) waits.add(this.#raise(fence, records, names))
-    await Promise.all(waits)
+  raiseMinimum(fence: Fence, partitions: readonly number[]): Promise<void> {
+    return this.#minima.raise(fence, partitions)
   }
 
   /** Of buckets that are gone for good: whoever has a minimum of one obeys nothing of it any more. */
-  async finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
-    const known = buckets.filter(
-      (bucket) => this.flushedMinimum(partition, { bucket, generation: 0 }) > 0,
-    )
-    await Promise.all(
-      known.map((bucket) =>
-        this.raiseMinimum({ bucket, generation: FINAL_GENERATION }, [partition]),
-      ),
-    )
+  finalise(partition: number, buckets: readonly BucketId[]): Promise<void> {
+    return this.#minima.finalise(partition, buckets)
   }
 
   /** Drops final minima, which are obeyed until that is flushed. No node knows these buckets any more (T8). */
-  async dropMinima(partition: number, buckets: readonly BucketId[]): Promise<number> {
-    const final = buckets.filter(
-      (bucket) => this.flushedMinimum(partition, { bucket, generation: 0 }) === FINAL_GENERATION,
-    )
-    if (final.length === 0) return 0
-    await this.#store.append(
-      final.map((bucket) => minimumGone(partition, bucket)),
-      { urgent: true },
-    )
-    for (const bucket of final)
-      this.#minima.delete(minimumName(partition, { bucket, generation: 0 }))
-    return final.length
-  }
-
-  async #raise(
-    { generation }: NonNullable<RegisterRequest['fence']>,
-    records: readonly NewRecord[],
-    names: readonly string[],
-  ): Promise<void> {
-    const before = names.flatMap((name) => [...(this.#passed.get(name) ?? [])])
-    const flushed = Promise.all([
-      this.#store.append(records, { urgent: true }),
-      Promise.allSettled(before),
-    ])
-    const rise: Rise = { generation, flushed }
-    for (const name of names) this.#rising.set(name, rise)
-    try {
-      await flushed
-      for (const name of names) {
-        this.#minima.set(name, Math.max(this.#minima.get(name) ?? 0, generation))
-      }
-    } finally {
-      for (const name of names) if (this.#rising.get(name) === rise) this.#rising.delete(name)
-    }
+  dropMinima(partition: number, buckets: readonly BucketId[]): Promise<number> {
+    return this.#minima.drop(partition, buckets)
   }
 
   async #read(request: RegisterRequest, withBlock: boolean): Promise<HostReply> {
     const refusal = this.refusalOf(request)
     if (refusal !== undefined) return { reply: refusal }
     const stored = this.#loadFor(request.key)
-    const ready = handle(this.#stateOf(request.key, stored), this.#env(request, stored), request)
-    if (this.#mustRaise(request, ready)) {
+    const ready = handle(
+      this.#promises.stateOf(request.key, stored),
+      this.#env(request, stored),
+      request,
+    )
+    if (this.#minima.mustRaise(request, ready.reply)) {
       // What passed before it is flushed by then: look again.
       await this.raiseMinimum(request.fence!, [partitionOfKey(request.key)])
       return this.#read(request, withBlock)
@@ -416,14 +313,14 @@ export class AcceptorHost {
         if (refusal !== undefined) return { reply: refusal }
         const stored = this.#loadFor(key)
         const env = this.#env(request, stored, blocks)
-        const ready = handle(this.#stateOf(key, stored), env, request)
+        const ready = handle(this.#promises.stateOf(key, stored), env, request)
         // While one of these is flushed, epoch and minimum may move on: judge again afterwards.
-        if (this.#mustRaise(request, ready)) {
+        if (this.#minima.mustRaise(request, ready.reply)) {
           await this.raiseMinimum(request.fence!, [partitionOfKey(key)])
-        } else if (ready.reserve !== undefined && ready.reserve >= this.#mark) {
-          await this.#reserve(ready.reserve)
+        } else if (ready.reserve !== undefined && ready.reserve >= this.mark) {
+          await this.#promises.reserve(ready.reserve)
         } else {
-          if (ready.state !== undefined) this.#remember(key, ready.state)
+          if (ready.state !== undefined) this.#promises.remember(key, ready.state.promised)
           if (ready.persist === undefined) return { reply: ready.reply }
           await this.#persist(request, ready.persist, blocks)
           return { reply: this.refusalOf(request) ?? ready.reply }
@@ -444,140 +341,51 @@ export class AcceptorHost {
     blocks: readonly OwnedBlock[],
   ): Promise<void> {
     const { key } = request
-    const partition = partitionOfKey(key)
-    const records: NewRecord[] = []
-    for (const block of blocks) {
-      if (!persist.value.blocks.includes(block.key)) continue
-      if (!this.#options.blocks.has(block.key)) records.push(blockRecord(block))
-    }
+    const lacking = blocks
+      .filter(({ key: block }) => persist.value.blocks.includes(block))
+      .filter(({ key: block }) => !this.#options.blocks.has(block))
     const body = encodeState(persist)
+    const records = [
+      ...lacking.map(blockRecord),
+      { type: RECORD.register, partition: partitionOfKey(key), key, body },
+    ]
     const before = this.peek(key)
-    const urgent = records.length === 0 && givesSpace(key, before, persist)
-    records.push({ type: RECORD.register, partition, key, body })
     this.#accepting++
-    const flushed = this.#store.append(records, { urgent }).catch((error: unknown) => {
-      // Asked only now, since the records have to be read for it.
-      const full = error instanceof LogError && error.code === 'DISK_FULL'
-      if (!full || urgent || !deletes(key, before, persist)) throw error
-      return this.#store.append(records, { urgent: true })
-    })
-    const passed = this.#passedOf(request)
-    passed?.add(flushed)
+    const flushed = appendChange(this.#store, records, { key, before, persist })
+    const done = request.fence && this.#minima.letIn(key, request.fence, flushed)
     this.#flushing.add(flushed)
     try {
       await flushed
     } finally {
       this.#accepting--
       this.#flushing.delete(flushed)
-      passed?.delete(flushed)
-      if (passed?.size === 0) this.#passed.delete(minimumName(partition, request.fence!))
+      done?.()
     }
     // Decoded anew: the request's own bytes may be a small view of a large message.
-    this.#keep(key, decodeState(body))
-    this.#settle(key, persist.ballot)
+    this.#states.keep(key, decodeState(body))
+    this.#promises.flushed(key, persist)
   }
 
   #holds(key: RegisterKey, ballot: Ballot): boolean {
-    const stored = this.#load(key)
+    const stored = this.#states.load(key)
     return stored === 'faulty' || (stored !== undefined && sameBallot(stored.ballot, ballot))
   }
 
-  #passedOf({ key, fence }: RegisterRequest): Set<Promise<unknown>> | undefined {
-    if (fence === undefined) return undefined
-    const name = minimumName(partitionOfKey(key), fence)
-    let passed = this.#passed.get(name)
-    if (passed === undefined) {
-      passed = new Set()
-      this.#passed.set(name, passed)
-    }
-    return passed
-  }
-
-  /** A promise that the flushed state already implies need not be kept in memory. */
-  #settle(key: RegisterKey, accepted: Ballot): void {
-    const promised = this.#promises.get(key)
-    if (promised !== undefined && compareBallots(promised, accepted) <= 0) {
-      this.#promises.delete(key)
-    }
-  }
-
-  #remember(key: RegisterKey, state: AcceptorState): void {
-    this.#promises.set(key, state.promised, BALLOT_BYTES)
-    const bytesMax = this.#options.promiseBytesMax ?? PROMISE_BYTES_MAX
-    if (this.#promises.sizeBytes <= bytesMax) return
-    for (const oldest of this.#promises.keys()) {
-      if (this.#queue.busy(oldest)) continue
-      const ballot = this.#promises.get(oldest)!
-      this.#promises.delete(oldest)
-      this.#forgotten = Math.max(this.#forgotten, ballot.counter + 1)
-      if (this.#promises.sizeBytes <= bytesMax) break
-    }
-  }
-
-  #reserve(counter: number): Promise<void> {
-    if (counter < this.#mark) return Promise.resolve()
-    this.#reserving ??= this.#raiseMark(counter).finally(() => (this.#reserving = undefined))
-    return this.#reserving.then(() => this.#reserve(counter))
-  }
-
-  async #raiseMark(counter: number): Promise<void> {
-    const mark = counter + MARK_STEP
-    const body = encodeNumber(mark)
-    await this.#store.append([{ type: RECORD.mark, partition: 0, key: 'mark', body }], {
-      urgent: true,
-    })
-    this.#mark = mark
-  }
-
-  #keep(key: RegisterKey, flushed: Accepted): void {
-    this.#states.set(key, flushed, flushed.value.body.length + STATE_OVERHEAD_BYTES)
-    for (const oldest of this.#states.keys()) {
-      if (this.#states.sizeBytes <= STATE_BYTES_MAX) break
-      this.#states.delete(oldest)
-    }
-  }
-
-  #loadFor(key: RegisterKey): Accepted | undefined | 'faulty' {
-    const stored = this.#load(key)
+  #loadFor(key: RegisterKey): StoredState {
+    const stored = this.#states.load(key)
     if (stored === 'faulty') this.#options.onFaulty?.(key)
     return stored
   }
 
-  #load(key: RegisterKey): Accepted | undefined | 'faulty' {
-    const kept = this.#states.get(key)
-    if (kept !== undefined) return kept
-    const row = this.#store.get(registerRow(key))
-    if (row === undefined) return undefined
-    const state = stateOfRow(row)
-    if (state === undefined) return 'faulty'
-    // The row's memory is the index's: the value must outlive the next look-up.
-    const accepted = decodeState(state.slice())
-    this.#keep(key, accepted)
-    return accepted
-  }
-
-  #stateOf(key: RegisterKey, stored: Accepted | undefined | 'faulty'): AcceptorState {
-    const accepted = stored === 'faulty' ? undefined : stored
-    const promised = this.#promises.get(key)
-    if (promised === undefined) {
-      // A state accepted since the start is its own promise; `recovered` adds what was forgotten.
-      if (accepted !== undefined && accepted.ballot.counter >= this.#forgotten) {
-        return { promised: accepted.ballot, accepted }
-      }
-      return recovered(accepted, this.#forgotten)
-    }
-    return { promised, accepted }
-  }
-
   #env(
     request: RegisterRequest,
-    stored: Accepted | undefined | 'faulty',
+    stored: StoredState,
     blocks: readonly OwnedBlock[] = [],
   ): AcceptorEnv {
     const partition = partitionOfKey(request.key)
     const bucket = bucketIdOf(request.key)
     return {
-      mark: this.#mark,
+      mark: this.mark,
       floor: this.floor(partition),
       epoch: this.#options.epoch(),
       minimumGeneration:

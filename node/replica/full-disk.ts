@@ -5,17 +5,38 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import { currentVersion, objectOf } from '../../protocol/object/object.ts'
 import { countOf } from '../../protocol/object/pages.ts'
 import type { Accepted } from '../../protocol/register/types.ts'
+import { LogError } from '../log/errors.ts'
+import type { Store } from '../log/store.ts'
+import type { NewRecord } from '../log/types.ts'
+
+interface Change {
+  readonly key: RegisterKey
+  /** Flushed, and sound. */
+  readonly before: Accepted | undefined
+  readonly persist: Accepted
+}
+
+/** Appends what a change of a register writes: `persist` last, in front of it the blocks that came with it. */
+export function appendChange(
+  store: Pick<Store, 'append'>,
+  records: readonly NewRecord[],
+  { key, before, persist }: Change,
+): Promise<unknown> {
+  const urgent = records.length === 1 && givesSpace(key, before, persist)
+  return store.append(records, { urgent }).catch((error: unknown) => {
+    // Asked only now, since the records have to be read for it.
+    const full = error instanceof LogError && error.code === 'DISK_FULL'
+    if (!full || urgent || !deletes(key, before, persist)) throw error
+    return store.append(records, { urgent: true })
+  })
+}
 
 /**
  * Deletes, aborts and what finds out what may be freed go on when the disk is full (F6). Only what
  * can't be repeated without end: each takes something away, or writes again what somebody else had left
  * half-written.
  */
-export function givesSpace(
-  key: RegisterKey,
-  before: Accepted | undefined,
-  { value }: Accepted,
-): boolean {
+function givesSpace(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (value.tombstone) return true
   if (before === undefined) return false
   if (value.operation === before.value.operation) return true
@@ -26,11 +47,7 @@ export function givesSpace(
 
 /** Deletes where there are versions go on as well: of one of them, for which a page may have to be written
  * anew or others come back from one; and a delete marker on an object, but no second one upon it. */
-export function deletes(
-  key: RegisterKey,
-  before: Accepted | undefined,
-  { value }: Accepted,
-): boolean {
+function deletes(key: RegisterKey, before: Accepted | undefined, { value }: Accepted): boolean {
   if (spaceOf(key) !== 'object' || before === undefined) return false
   try {
     const [was, is] = [objectOf(before.value), objectOf(value)]
