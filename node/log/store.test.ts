@@ -118,7 +118,9 @@ describe('store', () => {
       await store.close()
     }
   })
+})
 
+describe('rows of a store', () => {
   test('rows show merged: the index below, what it has not committed above', async () => {
     const directory = fresh()
     let store = await Store.open(optionsAt(directory))
@@ -173,7 +175,9 @@ describe('store', () => {
     expect(rows(store, 'a', 'w')).toEqual(before.map((key) => `new ${key}`))
     await store.close()
   })
+})
 
+describe('appends to a store', () => {
   test('a closed store takes nothing more', async () => {
     const store = await Store.open(optionsAt(fresh()))
     const last = store.append([put('a')])

@@ -72,7 +72,9 @@ describe('values that may be used only while they are young (T7)', () => {
     expect((await first).value).toBe('v1')
     expect((await second).value).toBe('v2')
   })
+})
 
+describe('what a cache of young values keeps', () => {
   test('when it can not be read again, nothing is returned', async () => {
     const { time, reads, get } = world()
     const first = get()
@@ -113,7 +115,9 @@ describe('values that may be used only while they are young (T7)', () => {
     expect(cache.peek('b', 1_000)?.value).toBe('b')
     expect(cache.peek('c', 1_000)?.value).toBe('c')
   })
+})
 
+describe('a read of a young value that fails', () => {
   test('a failure of a read that began earlier is not shared: NoSuchBucket after CreateBucket', async () => {
     const { reads, get } = world()
     const before = get()

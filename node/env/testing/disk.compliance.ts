@@ -6,6 +6,12 @@ import type { Disk } from '../ports.ts'
 
 /** `fresh` gives an empty disk. */
 export function diskCompliance(fresh: () => Promise<Disk>): void {
+  namesCompliance(fresh)
+  filesCompliance(fresh)
+  wholeFilesCompliance(fresh)
+}
+
+function namesCompliance(fresh: () => Promise<Disk>): void {
   test('an absent directory lists as empty', async () => {
     const disk = await fresh()
     expect(await disk.list('nowhere')).toEqual([])
@@ -28,7 +34,9 @@ export function diskCompliance(fresh: () => Promise<Disk>): void {
     await expect(disk.open('absent', 'read')).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(disk.remove('absent')).rejects.toMatchObject({ code: 'ENOENT' })
   })
+}
 
+function filesCompliance(fresh: () => Promise<Disk>): void {
   test('buffers are written one behind the other and read back at any position', async () => {
     const disk = await fresh()
     const file = await disk.open('file', 'create')
@@ -77,7 +85,9 @@ export function diskCompliance(fresh: () => Promise<Disk>): void {
     expect(utf8Text(into.subarray(0, 4))).toBe('ab\0\0')
     await file.close()
   })
+}
 
+function wholeFilesCompliance(fresh: () => Promise<Disk>): void {
   test('rename replaces its target, remove removes', async () => {
     const disk = await fresh()
     await disk.writeFile('a', utf8('one'))

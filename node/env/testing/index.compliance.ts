@@ -27,6 +27,12 @@ export function indexCompliance(
   fresh: () => Promise<Index>,
   reopen: (index: Index) => Promise<Index>,
 ): void {
+  batchesCompliance(fresh)
+  rangesCompliance(fresh)
+  reopenCompliance(fresh, reopen)
+}
+
+function batchesCompliance(fresh: () => Promise<Index>): void {
   test('a batch is visible once write resolves', async () => {
     const index = await fresh()
     expect(get(index, 'a')).toBeUndefined()
@@ -53,7 +59,9 @@ export function indexCompliance(
     expect(get(index, 'k')).toBe('19')
     await index.close()
   })
+}
 
+function rangesCompliance(fresh: () => Promise<Index>): void {
   test('ranges are half open, in byte order, bounded, and stop when told', async () => {
     const index = await fresh()
     const keys = ['a', 'a\0', 'a\u00ff', 'b', 'b\u007f', 'b\u0080', '\u00ff', '\0']
@@ -90,7 +98,12 @@ export function indexCompliance(
     expect(rows(index, '\0', '\u00ff\u00ff')).toHaveLength(256)
     await index.close()
   })
+}
 
+function reopenCompliance(
+  fresh: () => Promise<Index>,
+  reopen: (index: Index) => Promise<Index>,
+): void {
   test('rows survive a close; clear removes them all', async () => {
     let index = await fresh()
     await index.write([put('a', '1'), put('b', '2')])
