@@ -49,7 +49,7 @@ import {
 } from './row-format.ts'
 
 /** What a record does to the index: see StoreOptions.apply. Throws on a type that this version does not
- * know: whatever it means, to skip it would be a step back (fault 20). */
+ * know: whatever it means, to skip it would be a step back (F20). */
 export function applyRecord(
   record: LogRecord,
   position: LogPosition,

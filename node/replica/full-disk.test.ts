@@ -32,7 +32,7 @@ const VERSION: VersionRecord = {
   uploadId: new Uint8Array(0),
   sequence: 1,
 }
-describe('a full disk (fault 6)', () => {
+describe('a full disk (F6)', () => {
   test('deletes, what takes something away, and identity changes use the reserve; nothing else', async () => {
     await lab.prepare(5)
     await lab.accept(5, 'something long')
@@ -69,7 +69,7 @@ describe('a full disk (fault 6)', () => {
   })
 })
 
-describe('deletes of versions on a full disk (fault 6)', () => {
+describe('deletes of versions on a full disk (F6)', () => {
   test('a version is deleted also where a page must be written anew for it', async () => {
     const body = (count: number): Uint8Array => {
       const ref = { dataId: new Uint8Array(24), level: 0, newest: 9, oldest: 1, count }

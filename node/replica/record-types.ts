@@ -28,7 +28,7 @@ const NAMES = new Map<number, keyof typeof RECORD>(
   Object.entries(RECORD).map(([name, type]) => [type, name as keyof typeof RECORD]),
 )
 
-/** Undefined for types that this version does not know (fault 20). */
+/** Undefined for types that this version does not know (F20). */
 export function nameOfType(type: number): keyof typeof RECORD | undefined {
   return NAMES.get(type)
 }
