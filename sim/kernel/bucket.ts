@@ -3,9 +3,8 @@
  * set has flushed the new minimum. What begins after that answer with an older generation must not succeed.
  */
 
-import { bits } from './checker.ts'
-import type { Replica } from './replica.ts'
-import type { KernelWorld } from './world.ts'
+import { bits } from './masks.ts'
+import type { KernelReplica, KernelWorld } from './parts.ts'
 
 export class KernelBucket {
   readonly #world: KernelWorld
@@ -17,7 +16,7 @@ export class KernelBucket {
     this.#world = world
   }
 
-  change(replica: Replica): void {
+  change(replica: KernelReplica): void {
     const { now, random } = this.#world
     this.#drawn++
     this.#raise(replica, this.#drawn, now + 100 + random.int(300))
@@ -35,14 +34,14 @@ export class KernelBucket {
     )
   }
 
-  #raise(replica: Replica, generation: number, deadline: number): void {
+  #raise(replica: KernelReplica, generation: number, deadline: number): void {
     const world = this.#world
     const { epoch, life } = replica
     const { sets, masks } = world.layout.epoch(epoch)
     let raised = 0
     let open = true
     for (const node of new Set(sets.flat())) {
-      world.ask<boolean>(
+      world.links.ask<boolean>(
         replica,
         node,
         (respond) => {

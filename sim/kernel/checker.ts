@@ -23,6 +23,7 @@ import type {
   RegisterRequest,
 } from '../../protocol/register/types.ts'
 import { ballotNumber, showBallot } from './ballots.ts'
+import { bits, type SetMask } from './masks.ts'
 
 interface Proposal {
   readonly ballot: number
@@ -62,12 +63,6 @@ interface Said {
   acknowledged: number
   /** Ballot of what is flushed now; 0 when nothing is. */
   held: number
-}
-
-/** Of one replica set: its members as a bit mask, and a majority of them. */
-export interface SetMask {
-  readonly mask: number
-  readonly need: number
 }
 
 export class Checker {
@@ -428,22 +423,4 @@ function isRewritten(register: Register, chosen: Proposal, ballot: number): bool
     at = register.proposals.get(at.base)
   }
   return at === chosen
-}
-
-export function bits(mask: number): number {
-  let rest = mask
-  let found = 0
-  while (rest !== 0) {
-    rest &= rest - 1
-    found++
-  }
-  return found
-}
-
-export function setMask(set: readonly number[]): SetMask {
-  return { mask: maskOf(set), need: (set.length >> 1) + 1 }
-}
-
-export function maskOf(set: readonly number[]): number {
-  return set.reduce((mask, node) => mask | (1 << node), 0)
 }

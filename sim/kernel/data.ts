@@ -3,16 +3,15 @@
  * has changed, read from sources meanwhile (L5), and dropped by old holders (L8).
  */
 
-import { bits, setMask } from './checker.ts'
+import { bits, setMask } from './masks.ts'
 import type { KernelSource } from './layout.ts'
-import type { Replica } from './replica.ts'
 import { EpochWork } from './sync.ts'
-import type { KernelWorld } from './world.ts'
+import type { BlockBook, KernelReplica, KernelWorld } from './parts.ts'
 
 type Answer = 'yes' | 'no' | 'stale'
 
 /** Which write has which block, and whether each can still be had. */
-export class DataBook {
+export class DataBook implements BlockBook {
   readonly #world: KernelWorld
   readonly #idOf = new Map<string, number>()
 
@@ -48,7 +47,7 @@ export class DataBook {
   }
 
   /** Flushed on a majority of each set (P7). False: not before the deadline. */
-  upload(replica: Replica, id: number, deadline: number, done: (flushed: boolean) => void): void {
+  upload(replica: KernelReplica, id: number, deadline: number, done: (flushed: boolean) => void): void {
     const world = this.#world
     const { epoch, life } = replica
     const { sets, masks } = world.layout.epoch(epoch)
@@ -61,7 +60,7 @@ export class DataBook {
       else this.upload(replica, id, deadline, done)
     }
     for (const node of new Set(sets.flat())) {
-      world.ask<Answer>(
+      world.links.ask<Answer>(
         replica,
         node,
         (respond) => this.#receive(world.replica(node), replica.index, { id, epoch }, respond),
@@ -80,7 +79,7 @@ export class DataBook {
   }
 
   #receive(
-    to: Replica,
+    to: KernelReplica,
     from: number,
     { id, epoch }: { id: number; epoch: number },
     respond: (answer: Answer) => void,
@@ -88,7 +87,7 @@ export class DataBook {
     const world = this.#world
     if (to.epoch < epoch) to.adopt(epoch)
     const stale = (): void => {
-      world.message(to.index, from, () => {
+      world.links.message(to.index, from, () => {
         if (world.replica(from).epoch < to.epoch) world.replica(from).adopt(to.epoch)
       })
       respond('stale')
@@ -102,7 +101,7 @@ export class DataBook {
   }
 
   /** A reader looks for the block of what it has read. Says what is wrong only when all have answered. */
-  fetch(replica: Replica, key: number, operation: string): void {
+  fetch(replica: KernelReplica, key: number, operation: string): void {
     const world = this.#world
     const id = this.#idOf.get(operation)
     if (id === undefined) return
@@ -116,7 +115,7 @@ export class DataBook {
         if (!current || current.operation !== operation) return
         return world.checker.violation(`block ${id} of ${operation} not found by a reader (L5)`)
       }
-      world.ask<boolean>(
+      world.links.ask<boolean>(
         replica,
         node,
         (respond) => respond(world.replica(node).data.has(id)),
@@ -147,7 +146,7 @@ export class Mover extends EpochWork {
     const named = new Map<number, readonly number[]>()
     let answers = 0
     for (const node of source.set) {
-      world.ask<readonly number[] | undefined>(
+      world.links.ask<readonly number[] | undefined>(
         replica,
         node,
         (respond) => {
@@ -176,7 +175,7 @@ export class Mover extends EpochWork {
     const [node, ids] = first
     const missing = ids.filter((id) => !replica.data.has(id))
     if (missing.length === 0) return this.#pull(source, rest)
-    world.ask<readonly number[]>(
+    world.links.ask<readonly number[]>(
       replica,
       node,
       (respond) => respond(missing.filter((id) => world.replica(node).data.has(id))),
@@ -196,7 +195,7 @@ export class Mover extends EpochWork {
 }
 
 /** L8: an old holder drops registers once F+1 hold the epoch, and each block once all R members have it. */
-export function dropLeft(world: KernelWorld, replica: Replica): void {
+export function dropLeft(world: KernelWorld, replica: KernelReplica): void {
   const { epoch, life } = replica
   const { state, set, memberMask, learnerMask, sourceMask } = world.layout.epoch(epoch)
   const bit = 1 << replica.index
@@ -222,7 +221,7 @@ export function dropLeft(world: KernelWorld, replica: Replica): void {
   const copies = new Map<number, number>()
   let answers = 0
   for (const node of set) {
-    world.ask<readonly number[]>(
+    world.links.ask<readonly number[]>(
       replica,
       node,
       (respond) => {

@@ -2,7 +2,7 @@
 
 import type { RegisterRequest } from '../../protocol/register/types.ts'
 import type { Rules } from './rules.ts'
-import { KernelWorld } from './world.ts'
+import { SeedWorld } from './world.ts'
 
 const CALM = {
   keys: 1,
@@ -31,12 +31,12 @@ const CALM = {
  * 3 and 4 choose something: it must be above what 2 has, or what 2 has replaces it (L5, the mark).
  */
 export function survivorHoldsUnchosen(rules: Rules): readonly string[] {
-  const world = new KernelWorld(1, rules, { ...CALM, replicas: 3, spares: 2, joiners: 0 })
+  const world = new SeedWorld(1, rules, { ...CALM, replicas: 3, spares: 2, joiners: 0 })
   const write = (
     by: number,
     isLost: (from: number, to: number, request: RegisterRequest | undefined) => boolean,
   ): void => {
-    world.isLost = isLost
+    world.links.isLost = isLost
     world.host(world.replica(by)).write(0, 'put', undefined, () => undefined)
     world.drain(world.now + 500)
   }
@@ -47,7 +47,7 @@ export function survivorHoldsUnchosen(rules: Rules): readonly string[] {
   const set = [0, 1, 2]
   const next = [2, 3, 4]
   const cluster = 0b11111
-  world.isLost = (from, to) => (from === 2) !== (to === 2)
+  world.links.isLost = (from, to) => (from === 2) !== (to === 2)
   world.decided('joint', { state: 'JOINT', set, next, cluster, nextCluster: cluster, sources: [] })
   for (const node of [...set, ...next]) world.replica(node).adopt(1)
   // Whoever proposes the end may be the one who reaches nobody.

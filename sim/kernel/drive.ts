@@ -7,9 +7,8 @@ import type {
   RegisterRequest,
 } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
-import type { Replica } from './replica.ts'
 import type { KernelMachine } from './rules.ts'
-import type { KernelWorld } from './world.ts'
+import type { KernelReplica, KernelWorld } from './parts.ts'
 
 /** What the checker must know of a proposer: on what state its next accept builds. */
 export interface Track {
@@ -35,12 +34,12 @@ export interface DriveOptions<Outcome> {
 
 export class Drive<Outcome> {
   readonly #world: KernelWorld
-  readonly #replica: Replica
+  readonly #replica: KernelReplica
   readonly #life: number
   readonly #options: DriveOptions<Outcome>
   #finished = false
 
-  constructor(world: KernelWorld, replica: Replica, options: DriveOptions<Outcome>) {
+  constructor(world: KernelWorld, replica: KernelReplica, options: DriveOptions<Outcome>) {
     this.#world = world
     this.#replica = replica
     this.#life = replica.life
@@ -90,7 +89,7 @@ export class Drive<Outcome> {
     this.#note(request)
     const { epoch } = this.#replica
     const late = this.#world.rules.stampLate && request.epoch < epoch
-    this.#world.call(this.#replica, to, late ? { ...request, epoch } : request, {
+    this.#world.links.call(this.#replica, to, late ? { ...request, epoch } : request, {
       before,
       done: (reply, maybeDelivered) => {
         if (this.#finished || !this.#alive) return

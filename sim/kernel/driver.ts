@@ -4,7 +4,7 @@
  * entry has signed it (L1).
  */
 
-import { bits, maskOf } from './checker.ts'
+import { bits, maskOf } from './masks.ts'
 import { dropLeft } from './data.ts'
 import {
   type KernelChangeKind,
@@ -12,7 +12,7 @@ import {
   KERNEL_SOURCES_MAX,
   type KernelSource,
 } from './layout.ts'
-import type { KernelWorld } from './world.ts'
+import type { KernelWorld } from './parts.ts'
 
 /** What one change makes of the set and of the cluster. */
 interface Target {
@@ -196,7 +196,7 @@ export class Driver {
     this.#deciding++
     world.after(80, () => this.#deciding--)
     for (const node of world.members(deciders.mask)) {
-      world.ask<boolean>(
+      world.links.ask<boolean>(
         by,
         node,
         (respond) => {

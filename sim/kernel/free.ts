@@ -5,8 +5,7 @@
  */
 
 import type { BlockKey } from '../../protocol/ids.ts'
-import type { Replica } from './replica.ts'
-import type { KernelWorld } from './world.ts'
+import type { AttemptBook, KernelReplica, KernelWorld } from './parts.ts'
 
 /** One data id that a write has used, by whom and in which boot. */
 interface Written {
@@ -16,7 +15,7 @@ interface Written {
   readonly boot: number
 }
 
-export class KernelAttempts {
+export class KernelAttempts implements AttemptBook {
   readonly #world: KernelWorld
   readonly #written: Written[] = []
   readonly #running = new Set<BlockKey>()
@@ -26,7 +25,7 @@ export class KernelAttempts {
     this.#world = world
   }
 
-  begin(block: BlockKey, key: number, replica: Replica): void {
+  begin(block: BlockKey, key: number, replica: KernelReplica): void {
     this.#written.push({ block, key, by: replica.index, boot: replica.boot })
     this.#running.add(block)
   }
@@ -40,7 +39,7 @@ export class KernelAttempts {
    * As its node says at this moment, or a later boot of it shows; a node that is down says nothing. Or the
    * node has left, by the epoch of the one who asks, and a majority of each set holds that epoch.
    */
-  isOver(block: BlockKey, asker: Replica): boolean {
+  isOver(block: BlockKey, asker: KernelReplica): boolean {
     const { rules } = this.#world
     if (!rules.askAttempt) return true
     const written = this.#written.find((each) => each.block === block)
@@ -51,7 +50,7 @@ export class KernelAttempts {
     return node.boot > written.boot || !this.#running.has(block)
   }
 
-  #hasLeft(node: number, asker: Replica): boolean {
+  #hasLeft(node: number, asker: KernelReplica): boolean {
     const { layout, rules } = this.#world
     if (rules.attemptsOfLeft === 'decided') return !layout.inCluster(layout.latest, node)
     if (layout.inCluster(asker.epoch, node)) return false
@@ -71,7 +70,7 @@ export class KernelAttempts {
     this.#world.checker.freed(key, block)
     for (let node = 0; node < this.#world.nodes; node++) {
       const replica = this.#world.replica(node)
-      this.#world.message(node, node, () => replica.blocks.delete(block))
+      this.#world.links.message(node, node, () => replica.blocks.delete(block))
     }
   }
 
@@ -83,7 +82,7 @@ export class KernelAttempts {
 }
 
 /** The collector asks about one block. */
-export function tryFree(world: KernelWorld, replica: Replica): void {
+export function tryFree(world: KernelWorld, replica: KernelReplica): void {
   const found = world.attempts.pick()
   if (!found) return
   const { key, block } = found

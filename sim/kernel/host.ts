@@ -10,24 +10,21 @@ import type { Attempt, PriorBallot, ProposerOutcome } from '../../protocol/regis
 import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
 import { ballotNumber, simProposer } from './ballots.ts'
 import { Drive } from './drive.ts'
-import type { Replica } from './replica.ts'
-import type { KernelWorld } from './world.ts'
-
-export type WriteKind = 'put' | 'create' | 'swap' | 'delete'
+import type { KernelProposerHost, KernelReplica, KernelWorld, WriteKind } from './parts.ts'
 
 const BUCKET = 'b' as BucketId
 const EMPTY = new Uint8Array(0)
 
-export class Host {
+export class Host implements KernelProposerHost {
   readonly #world: KernelWorld
-  readonly #replica: Replica
+  readonly #replica: KernelReplica
   /** The bucket's generation as it knows it (T8). */
   generation = 0
   #counter = 0
   #priors: (PriorBallot | undefined)[] = []
   #busy: boolean[] = []
 
-  constructor(world: KernelWorld, replica: Replica) {
+  constructor(world: KernelWorld, replica: KernelReplica) {
     this.#world = world
     this.#replica = replica
   }

@@ -15,7 +15,7 @@ import {
 } from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
-import type { KernelWorld } from './world.ts'
+import type { KernelReplica, KernelSummary, KernelWorld } from './parts.ts'
 
 /** One record on its way to the disk, and what waits for it. */
 interface Entry {
@@ -31,16 +31,6 @@ interface Entry {
   readonly whenFlushed?: () => void
 }
 
-export type Respond = (reply: RegisterReply) => void
-
-/** What a member of P tells one that syncs (L5). */
-export interface KernelSummary {
-  readonly states: readonly (Accepted | undefined)[]
-  readonly floor: Ballot
-  readonly minimum: number
-  readonly mark: number
-}
-
 /** All that a disk holds. */
 interface Image {
   readonly disk: readonly (Accepted | undefined)[]
@@ -53,7 +43,7 @@ interface Image {
   readonly blocks: readonly BlockKey[]
 }
 
-export class Replica {
+export class Replica implements KernelReplica {
   readonly index: number
   readonly id: NodeId
   up: boolean
@@ -111,7 +101,7 @@ export class Replica {
   }
 
   /** One request of a proposer or reader. */
-  receive(from: number, request: RegisterRequest, respond: Respond): void {
+  receive(from: number, request: RegisterRequest, respond: (reply: RegisterReply) => void): void {
     const { rules, checker, layout } = this.#world
     if (request.epoch > this.epoch) this.adopt(request.epoch)
     const { memberMask, cluster, nextCluster = 0, joint } = layout.epoch(this.epoch)

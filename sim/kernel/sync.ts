@@ -6,8 +6,7 @@
 import { maxBallot, sameBallot, ZERO_BALLOT } from '../../protocol/register/ballot.ts'
 import { majority } from '../../protocol/register/quorum.ts'
 import type { Accepted, ReadRequest, StateReply } from '../../protocol/register/types.ts'
-import type { Replica, KernelSummary } from './replica.ts'
-import type { KernelWorld } from './world.ts'
+import type { KernelReplica, KernelSummary, KernelWorld } from './parts.ts'
 
 /** A learner reads everything this often before it says that it has caught up. */
 const PASSES = 2
@@ -15,11 +14,11 @@ const PASSES = 2
 /** Work of one node that is void once its epoch is over or the node has crashed (L6). */
 export abstract class EpochWork {
   protected readonly world: KernelWorld
-  protected readonly replica: Replica
+  protected readonly replica: KernelReplica
   protected readonly epoch: number
   protected readonly life: number
 
-  constructor(world: KernelWorld, replica: Replica) {
+  constructor(world: KernelWorld, replica: KernelReplica) {
     this.world = world
     this.replica = replica
     this.epoch = replica.epoch
@@ -85,7 +84,7 @@ export class Sync extends EpochWork {
     const summaries: KernelSummary[] = []
     let answers = 0
     for (const source of from) {
-      world.ask<KernelSummary | undefined>(
+      world.links.ask<KernelSummary | undefined>(
         replica,
         source,
         (respond) => {
@@ -151,7 +150,7 @@ export class Sync extends EpochWork {
 }
 
 /** Anti-entropy: a replica takes over what F+1 of its set hold alike (G3). */
-export function repair(world: KernelWorld, replica: Replica, key: number): void {
+export function repair(world: KernelWorld, replica: KernelReplica, key: number): void {
   const { epoch, life } = replica
   const { joint, set } = world.layout.epoch(epoch)
   if (joint || !set.includes(replica.index) || replica.entering) return
@@ -166,7 +165,7 @@ export function repair(world: KernelWorld, replica: Replica, key: number): void 
  * Asks all replicas about a tombstone that this one has; when each has the very same, or has forgotten it
  * already and can't take it back, tells all to forget it (G2). Never while a learner copies, or a sync.
  */
-export function tryCollect(world: KernelWorld, replica: Replica, key: number): void {
+export function tryCollect(world: KernelWorld, replica: KernelReplica, key: number): void {
   const { epoch } = replica
   const { state, joint, set } = world.layout.epoch(epoch)
   const here = replica.state(key).accepted
@@ -176,14 +175,14 @@ export function tryCollect(world: KernelWorld, replica: Replica, key: number): v
   const { ballot } = here
   const ready = new Set<number>()
   for (const member of set) {
-    world.message(replica.index, member, () => {
+    world.links.message(replica.index, member, () => {
       const other = world.replica(member)
       if (other.epoch < epoch) other.adopt(epoch)
       if (other.epoch !== epoch || other.tombstoneState(key, ballot) === 'other') return
-      world.message(member, replica.index, () => {
+      world.links.message(member, replica.index, () => {
         if (ready.has(member) || ready.add(member).size !== need) return
         for (const to of set) {
-          world.message(replica.index, to, () => world.replica(to).collect(key, ballot, epoch))
+          world.links.message(replica.index, to, () => world.replica(to).collect(key, ballot, epoch))
         }
       })
     })
@@ -193,7 +192,7 @@ export function tryCollect(world: KernelWorld, replica: Replica, key: number): v
 /** The first `need` states that nodes report at this epoch; undefined when too few do. */
 function askStates(
   world: KernelWorld,
-  replica: Replica,
+  replica: KernelReplica,
   question: { key: number; from: readonly number[]; epoch: number; need: number },
   done: (states: readonly StateReply[] | undefined) => void,
 ): void {
@@ -202,7 +201,7 @@ function askStates(
   const states: StateReply[] = []
   let answers = 0
   for (const node of from) {
-    world.call(replica, node, request, {
+    world.links.call(replica, node, request, {
       done: (reply) => {
         answers++
         if (states.length >= need) return

@@ -6,13 +6,16 @@
 
 import { AssertionError } from '../../protocol/assert.ts'
 import type { NodeId, OperationId, RegisterKey } from '../../protocol/ids.ts'
-import type { RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { KernelBucket } from './bucket.ts'
 import { Checker } from './checker.ts'
+import { KernelClients } from './clients.ts'
 import { DataBook, dropLeft, Mover } from './data.ts'
 import { Driver } from './driver.ts'
 import { KernelAttempts, tryFree } from './free.ts'
-import { Host, type WriteKind } from './host.ts'
+import { KernelFaults } from './faults.ts'
+import { Host } from './host.ts'
+import { Links } from './links.ts'
+import type { KernelReplica, KernelWorld } from './parts.ts'
 import { type Entry, Layout } from './layout.ts'
 import { EventQueue } from './queue.ts'
 import { KernelRandom } from './random.ts'
@@ -23,7 +26,6 @@ import { KernelLearner, repair, Sync, tryCollect } from './sync.ts'
 
 /** A run that takes longer is stuck in itself. */
 const EVENTS_MAX = 200_000
-const CALL_TIMEOUT = 60
 /** So often the driver looks, without faults, until all changes are at rest. */
 const REST_LOOKS = 400
 const NODE_IDS = Array.from({ length: 24 }, (_, index) => `n${index}` as NodeId)
@@ -42,7 +44,7 @@ export interface SeedResult {
   readonly violations: readonly string[]
 }
 
-export class KernelWorld {
+export class SeedWorld implements KernelWorld {
   readonly random: KernelRandom
   readonly rules: Rules
   readonly scenario: KernelScenario
@@ -52,23 +54,18 @@ export class KernelWorld {
   readonly bucket: KernelBucket
   readonly data: DataBook
   readonly driver: Driver
-  /** A directed scenario says which messages never come. */
-  isLost: ((from: number, to: number, request: RegisterRequest | undefined) => boolean) | undefined
+  readonly links: Links
   readonly #counts = new Map<string, number>()
-  /** Earlier states of disks, by node. */
-  readonly #images: (ReturnType<Replica['image']> | undefined)[] = []
   readonly #queue = new EventQueue()
   readonly #replicas: Replica[]
   readonly #hosts: Host[]
-  /** Bit b of entry a: messages from a to b are lost. */
-  readonly #cuts: number[]
-  readonly #known: (string | undefined)[] = []
+  readonly #faults: KernelFaults
+  readonly #clients: KernelClients
   /** Storage ids that have left the cluster, as a mask: they never come back. */
   #left = 0
   #quiet = false
   #events = 0
   #operations = 0
-  #answered = 0
   #digest = 0x811c9dc5
 
   constructor(seed: number, rules: Rules, focus?: Partial<KernelScenario>) {
@@ -81,6 +78,7 @@ export class KernelWorld {
     const set = Array.from({ length: replicas }, (_, index) => index)
     const first: Entry = { state: 'STABLE', set, cluster: (1 << members) - 1, sources: [] }
     this.layout = new Layout(first, this.nodeId, { ...rules, jointCounts: rules.joint })
+    this.links = new Links(this, nodes, (word) => this.#mix(word))
     this.data = new DataBook(this)
     this.checker = new Checker({
       keys,
@@ -97,7 +95,12 @@ export class KernelWorld {
       (_, index) => new Replica(this, index, index < members),
     )
     this.#hosts = this.#replicas.map((replica) => new Host(this, replica))
-    this.#cuts = this.#replicas.map(() => 0)
+    this.#faults = new KernelFaults(this, {
+      replicas: this.#replicas,
+      hosts: this.#hosts,
+      driver: this.driver,
+    })
+    this.#clients = new KernelClients(this, this.#replicas)
   }
 
   get nodes(): number {
@@ -121,7 +124,7 @@ export class KernelWorld {
       seed,
       events: this.#events,
       operations: this.#operations,
-      answered: this.#answered,
+      answered: this.#clients.answered,
       epochs: this.layout.latest,
       counts: this.#counts,
       digest: this.#digest >>> 0,
@@ -138,7 +141,7 @@ export class KernelWorld {
     return this.#replicas[index] as Replica
   }
 
-  host(replica: Replica): Host {
+  host(replica: KernelReplica): Host {
     return this.#hosts[replica.index] as Host
   }
 
@@ -180,71 +183,8 @@ export class KernelWorld {
     return `o${this.#operations}` as OperationId
   }
 
-  /** One message: lost, doubled or late as the scenario has it. */
-  message(from: number, to: number, deliver: () => void): void {
-    if (this.isLost?.(from, to, undefined) === true) return
-    if (from === to) return this.after(this.random.int(2), () => this.replica(to).up && deliver())
-    const { lossPermille, duplicatePermille } = this.scenario
-    if (!this.#quiet) {
-      if (this.#cut(from, to) || this.random.chance(lossPermille)) return
-      if (this.random.chance(duplicatePermille)) {
-        this.after(this.#delay(), () => this.replica(to).up && deliver())
-      }
-    }
-    this.after(this.#delay(), () => this.replica(to).up && deliver())
-  }
-
-  /** A request and the first of its replies, or undefined when there is none in time. */
-  call(
-    from: Replica,
-    to: number,
-    request: RegisterRequest,
-    options: {
-      done: (reply: RegisterReply | undefined, maybeDelivered: boolean) => void
-      /** Runs on arrival, before the request: blocks that come along (A5). */
-      before?: (() => void) | undefined
-    },
-  ): void {
-    this.ask<RegisterReply>(
-      from,
-      to,
-      (respond) => {
-        options.before?.()
-        if (this.isLost?.(from.index, to, request) === true) return
-        this.replica(to).receive(from.index, request, (reply) => {
-          this.#mix(reply.type.length * 31 + to)
-          respond(reply)
-        })
-      },
-      options.done,
-    )
-  }
-
-  ask<Reply>(
-    from: Replica,
-    to: number,
-    serve: (respond: (reply: Reply) => void) => void,
-    done: (reply: Reply | undefined, maybeDelivered: boolean) => void,
-  ): void {
-    const { life, index } = from
-    let open = true
-    const finish = (reply: Reply | undefined, maybeDelivered: boolean): void => {
-      if (!open || from.life !== life) return
-      open = false
-      done(reply, maybeDelivered)
-    }
-    if (index !== to && !this.#quiet && this.#cut(index, to) && this.random.chance(500)) {
-      // The connection is known to be down.
-      return this.after(1, () => finish(undefined, false))
-    }
-    this.message(index, to, () =>
-      serve((reply) => this.message(to, index, () => finish(reply, true))),
-    )
-    this.after(CALL_TIMEOUT, () => finish(undefined, true))
-  }
-
   /** A node has learnt of an epoch, or has started in it, or has done what it had to do on entering. */
-  adopted(replica: Replica): void {
+  adopted(replica: KernelReplica): void {
     const { state, learnerMask, next, moved, sources } = this.layout.epoch(replica.epoch)
     if (replica.entering || this.layout.latest !== replica.epoch) return
     switch (state) {
@@ -260,12 +200,12 @@ export class KernelWorld {
     }
   }
 
-  caughtUp(replica: Replica, epoch: number): void {
+  caughtUp(replica: KernelReplica, epoch: number): void {
     this.count('learner caught up')
     if (epoch === this.layout.latest) this.layout.caughtUp |= 1 << replica.index
   }
 
-  synced(replica: Replica, epoch: number): void {
+  synced(replica: KernelReplica, epoch: number): void {
     this.count('member synced')
     if (this.layout.synced(epoch, replica.index)) {
       this.after(1 + this.random.int(10), () => this.driver.ready(this.layout.latest))
@@ -294,23 +234,21 @@ export class KernelWorld {
     const { latest } = this.layout
     for (const replica of this.#replicas) {
       if (!replica.up || (!this.#quiet && !this.random.chance(permille))) continue
-      this.message(this.random.int(this.#replicas.length), replica.index, () => {
+      this.links.message(this.random.int(this.#replicas.length), replica.index, () => {
         if (replica.epoch < latest) replica.adopt(latest)
       })
     }
   }
 
   #begin(): void {
-    const { clients, horizon, crashEvery, cutEvery } = this.scenario
+    const { horizon, crashEvery, cutEvery } = this.scenario
     const { layoutEvery, collectEvery, repairEvery, freeEvery } = this.scenario
     const { diskEvery, bucketEvery } = this.scenario
-    for (let client = 0; client < clients; client++) {
-      this.after(this.random.int(20), () => this.#nextOperation())
-    }
-    this.#every(crashEvery, () => this.#crash())
-    this.#every(cutEvery, () => this.#cutLinks())
+    this.#clients.start()
+    this.#every(crashEvery, () => this.#faults.crash())
+    this.#every(cutEvery, () => this.links.cutSome())
     this.#every(layoutEvery, () => this.#lookAtLayout())
-    this.#every(diskEvery, () => this.#loseNode())
+    this.#every(diskEvery, () => this.#faults.loseNode())
     this.#every(bucketEvery, () => this.#changeBucket())
     this.#every(collectEvery, () => this.#collect())
     this.#every(repairEvery, () => this.#repair())
@@ -352,66 +290,6 @@ export class KernelWorld {
     }
   }
 
-  #nextOperation(): void {
-    if (this.#quiet) return
-    const { keys, thinkMax, puts, conditional, deletes } = this.scenario
-    const again = (): void => this.after(1 + this.random.int(thinkMax), () => this.#nextOperation())
-    const replica = this.random.pick(this.#replicas)
-    const key = this.random.int(keys)
-    const host = this.host(replica)
-    if (!replica.up || !this.layout.inCluster(replica.epoch, replica.index)) return again()
-    const done = (known: string | undefined): void => {
-      if (known !== undefined) {
-        this.#known[key] = known
-        this.#answered++
-      }
-      again()
-    }
-    const draw = this.random.int(100)
-    if (draw >= puts + conditional + deletes) {
-      this.#operations++
-      return host.read(key, (known) => {
-        if (known !== undefined && this.random.chance(300)) this.data.fetch(replica, key, known)
-        done(known)
-      })
-    }
-    if (host.busy(key)) return again()
-    let kind: WriteKind = 'put'
-    if (draw >= puts + conditional) kind = 'delete'
-    else if (draw >= puts) kind = this.random.chance(500) ? 'swap' : 'create'
-    host.write(key, kind, this.#known[key], done)
-  }
-
-  #crash(): void {
-    const replica = this.random.pick(this.#replicas)
-    if (!replica.up) return
-    this.#noteFault('crash', replica)
-    replica.crash()
-    this.after(10 + this.random.int(100), () => this.#restart(replica))
-  }
-
-  #restart(replica: Replica): void {
-    if (replica.up || replica.lost) return
-    if (!this.layout.inCluster(this.layout.latest, replica.index)) {
-      this.count('comes back after it was removed')
-    }
-    replica.restart()
-    this.host(replica).restarted()
-    this.adopted(replica)
-  }
-
-  #cutLinks(): void {
-    const victim = this.random.int(this.#replicas.length)
-    const oneWay = this.random.chance(300)
-    const mask = this.random.next()
-    this.#cuts.forEach((_, from) => {
-      if (from === victim) this.#cuts[from] = mask
-      else if (!oneWay && ((mask >> from) & 1) === 1) this.#cuts[from] = 1 << victim
-      else this.#cuts[from] = 0
-    })
-    this.after(20 + this.random.int(150), () => this.#cuts.fill(0))
-  }
-
   #lookAtLayout(): void {
     this.driver.tick()
     const { random } = this
@@ -419,43 +297,9 @@ export class KernelWorld {
     const to = random.pick(this.#replicas)
     if (from.up && to.up && to.epoch < from.epoch) {
       const { epoch } = from
-      this.message(from.index, to.index, () => to.epoch < epoch && to.adopt(epoch))
+      this.links.message(from.index, to.index, () => to.epoch < epoch && to.adopt(epoch))
     }
     if (to.up) dropLeft(this, to)
-  }
-
-  /** A disk is lost, or an old image of it comes back, or a node is away until others have long gone on. */
-  #loseNode(): void {
-    const { random, rules, layout } = this
-    const saved = random.pick(this.#replicas)
-    if (saved.up) this.#images[saved.index] = saved.image()
-    const replica = random.pick(this.#replicas)
-    const { index } = replica
-    if (replica.lost || !replica.up) return
-    const kind = random.int(3)
-    const image = this.#images[index]
-    if (kind === 0 || (kind === 1 && !image)) {
-      this.#noteFault('away for long', replica)
-      replica.crash()
-      return this.after(200 + random.int(600), () => this.#restart(replica))
-    }
-    if (!this.driver.mayLose(index)) return
-    this.#noteFault(kind === 1 ? 'old image' : 'disk lost', replica)
-    replica.crash()
-    const votes = kind === 1 ? !rules.refuseOldImage : !rules.newStorageId
-    if (votes) {
-      replica.exchangeDisk(kind === 1 ? image : undefined, layout.latest)
-      return this.after(10 + random.int(100), () => this.#restart(replica))
-    }
-    replica.lost = true
-    this.data.checkAll()
-  }
-
-  #noteFault(kind: string, replica: Replica): void {
-    const { state, sources } = this.layout.last
-    const moving = state === 'STABLE' && sources.length > 0 ? ' with sources' : ''
-    const left = this.layout.inCluster(this.layout.latest, replica.index) ? '' : ' of one that left'
-    this.count(`${kind}${left} in ${state}${moving}`)
   }
 
   #changeBucket(): void {
@@ -481,10 +325,11 @@ export class KernelWorld {
 
   #heal(): void {
     this.#quiet = true
-    this.#cuts.fill(0)
+    this.links.quiet()
+    this.#clients.stop()
     for (const replica of this.#replicas) {
       if (!this.#isAdmitted(replica)) continue
-      this.#restart(replica)
+      this.#faults.restart(replica)
       if (replica.up) replica.adopt(this.layout.latest)
     }
     this.#rest(REST_LOOKS)
@@ -501,7 +346,7 @@ export class KernelWorld {
     this.after(15, () => this.#rest(looks - 1))
   }
 
-  #isAdmitted({ index, up, life }: Replica): boolean {
+  #isAdmitted({ index, up, life }: KernelReplica): boolean {
     return index < this.#firstMembers || up || life > 0
   }
 
@@ -518,16 +363,6 @@ export class KernelWorld {
     })
   }
 
-  #cut(from: number, to: number): boolean {
-    return (((this.#cuts[from] as number) >> to) & 1) === 1
-  }
-
-  #delay(): number {
-    const usual = 1 + this.random.int(6)
-    if (this.#quiet || !this.random.chance(this.scenario.latePermille)) return usual
-    return usual + this.random.int(200)
-  }
-
   #mix(word: number): void {
     this.#digest = Math.imul(this.#digest ^ word, 0x01000193)
     this.#digest ^= this.#digest >>> 15
@@ -535,5 +370,5 @@ export class KernelWorld {
 }
 
 export function runSeed(seed: number, rules: Rules, focus?: Partial<KernelScenario>): SeedResult {
-  return new KernelWorld(seed, rules, focus).run(seed)
+  return new SeedWorld(seed, rules, focus).run(seed)
 }
