@@ -24,38 +24,13 @@ import type {
 } from '../../protocol/register/types.ts'
 import { ballotNumber, showBallot } from './ballots.ts'
 import { bits, type SetMask } from './masks.ts'
-
-interface Proposal {
-  readonly ballot: number
-  readonly operation: string
-  readonly tombstone: boolean
-  readonly blocks: readonly BlockKey[]
-  readonly epoch: number
-  /** 0: the register was absent. */
-  readonly base: number
-  readonly proposedAt: number
-  /** Bit mask of nodes that have flushed it. */
-  acceptedBy: number
-  /** -1 until it is chosen. */
-  chosenAt: number
-  /** How often the register had been collected and begun anew. */
-  life: number
-}
-
-interface Register {
-  readonly proposals: Map<number, Proposal>
-  /** By ballot, of the present life. */
-  chosen: Proposal[]
-  /** Tombstones that replicas have collected in this life, and when. */
-  collections: { readonly ballot: number; readonly at: number }[]
-  life: number
-  bornAt: number
-  /** Operations in the order in which they took effect. */
-  readonly applied: Set<string>
-  lastApplied: string
-  /** When the latest chosen state became one that is not a tombstone; -1 when it is none or a tombstone. */
-  liveSince: number
-}
+import {
+  beginsAgain,
+  emptyHistory,
+  pathBack,
+  type Proposal,
+  type RegisterHistory,
+} from './register-history.ts'
 
 /** What one node has said about one register. */
 interface Said {
@@ -67,7 +42,7 @@ interface Said {
 
 export class Checker {
   readonly violations: string[] = []
-  readonly #registers: Register[] = []
+  readonly #registers: RegisterHistory[] = []
   readonly #said: Said[][] = []
   readonly #freed = new Set<BlockKey>()
   readonly #now: () => number
@@ -87,16 +62,7 @@ export class Checker {
     this.#chosen = options.chosen
     this.#setsOf = options.setsOf
     for (let key = 0; key < options.keys; key++) {
-      this.#registers.push({
-        proposals: new Map(),
-        chosen: [],
-        collections: [],
-        life: 0,
-        bornAt: 0,
-        applied: new Set(),
-        lastApplied: '',
-        liveSince: -1,
-      })
+      this.#registers.push(emptyHistory())
       this.#said.push(
         Array.from({ length: options.nodes }, () => ({ promised: 0, acknowledged: 0, held: 0 })),
       )
@@ -329,7 +295,7 @@ export class Checker {
   #choose(key: number, proposal: Proposal): void {
     const register = this.#register(key)
     proposal.chosenAt = this.#now()
-    if (this.#beginsAnew(register, proposal)) {
+    if (beginsAgain(register, proposal)) {
       const top = register.chosen.at(-1)
       if (top && top.ballot > proposal.ballot) {
         this.violation(
@@ -362,43 +328,18 @@ export class Checker {
   }
 
   /** Follows the bases from `to` back to `from`. Returns the proposals on the way, `to` first. */
-  #link(register: Register, from: Proposal | undefined, to: Proposal): Proposal[] {
-    const floor = from ? from.ballot : 0
-    const path: Proposal[] = []
-    let at: Proposal | undefined = to
-    while (at && at.ballot > floor) {
-      path.push(at)
-      at = register.proposals.get(at.base)
-    }
-    const joined = from ? at === from : at === undefined
+  #link(register: RegisterHistory, from: Proposal | undefined, to: Proposal): Proposal[] {
+    const { path, joined } = pathBack(register, from, to)
     if (!joined) {
       this.violation(
         `chosen changed: ${to.operation} at ${showBallot(to.ballot)} does not follow ` +
-          `${from?.operation ?? 'nothing'} at ${showBallot(floor)}`,
+          `${from?.operation ?? 'nothing'} at ${showBallot(from?.ballot ?? 0)}`,
       )
     }
     return path
   }
 
-  /**
-   * Its bases lead back to an absence that was found after the latest chosen state, a tombstone, began to
-   * be collected, as it was or written again by an identity change that went no further than a minority.
-   */
-  #beginsAnew(register: Register, proposal: Proposal): boolean {
-    const top = register.chosen.at(-1)
-    if (!top?.tombstone) return false
-    let root = proposal
-    while (root.base !== 0) {
-      const base = register.proposals.get(root.base)
-      if (!base) return false
-      root = base
-    }
-    return register.collections.some(
-      ({ ballot, at }) => at <= root.proposedAt && isRewritten(register, top, ballot),
-    )
-  }
-
-  #apply(register: Register, { operation, ballot }: Proposal): void {
+  #apply(register: RegisterHistory, { operation, ballot }: Proposal): void {
     if (operation === register.lastApplied) return
     if (register.applied.has(operation)) {
       this.violation(`${operation} applied again at ${showBallot(ballot)} (P4)`)
@@ -407,20 +348,11 @@ export class Checker {
     register.lastApplied = operation
   }
 
-  #register(key: number): Register {
-    return this.#registers[key] as Register
+  #register(key: number): RegisterHistory {
+    return this.#registers[key] as RegisterHistory
   }
 
   #saidBy(key: number, node: number): Said {
     return (this.#said[key] as Said[])[node] as Said
   }
-}
-
-/** The state at `ballot` is the chosen one, or the same written again above it. */
-function isRewritten(register: Register, chosen: Proposal, ballot: number): boolean {
-  let at = register.proposals.get(ballot)
-  while (at && at.ballot > chosen.ballot && at.operation === chosen.operation) {
-    at = register.proposals.get(at.base)
-  }
-  return at === chosen
 }

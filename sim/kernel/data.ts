@@ -47,7 +47,12 @@ export class DataBook implements BlockBook {
   }
 
   /** Flushed on a majority of each set (P7). False: not before the deadline. */
-  upload(replica: KernelReplica, id: number, deadline: number, done: (flushed: boolean) => void): void {
+  upload(
+    replica: KernelReplica,
+    id: number,
+    deadline: number,
+    done: (flushed: boolean) => void,
+  ): void {
     const world = this.#world
     const { epoch, life } = replica
     const { sets, masks } = world.layout.epoch(epoch)

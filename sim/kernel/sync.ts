@@ -182,7 +182,9 @@ export function tryCollect(world: KernelWorld, replica: KernelReplica, key: numb
       world.links.message(member, replica.index, () => {
         if (ready.has(member) || ready.add(member).size !== need) return
         for (const to of set) {
-          world.links.message(replica.index, to, () => world.replica(to).collect(key, ballot, epoch))
+          world.links.message(replica.index, to, () =>
+            world.replica(to).collect(key, ballot, epoch),
+          )
         }
       })
     })
