@@ -15,6 +15,24 @@ import type { KernelProposerHost, KernelReplica, KernelWorld, WriteKind } from '
 const BUCKET = 'b' as BucketId
 const EMPTY = new Uint8Array(0)
 
+/** One write from its start to its answer, over all its attempts. */
+interface WriteCall {
+  readonly key: number
+  readonly kind: WriteKind
+  /** Operation of the state that a conditional write wants to find. */
+  readonly expected: string | undefined
+  readonly operation: OperationId
+  readonly blocks: readonly BlockKey[]
+  readonly startedAt: number
+  /** Epoch of the node when the write began. */
+  readonly begunIn: number
+  readonly deadline: number
+  readonly finish: (known: string | undefined) => void
+  /** Blocks that the change takes out and that no attempt will propose again (G5). */
+  released: readonly BlockKey[]
+  retried: boolean
+}
+
 export class Host implements KernelProposerHost {
   readonly #world: KernelWorld
   readonly #replica: KernelReplica
@@ -55,13 +73,9 @@ export class Host implements KernelProposerHost {
     const named = kind !== 'delete' && world.random.chance(blockPermille)
     const blocks = named ? [`block of ${operation}` as BlockKey] : []
     for (const block of blocks) world.attempts.begin(block, key, this.#replica)
-    /** What the change takes out, as far as nobody will propose it again (G5). */
-    let released: readonly BlockKey[] = []
     const deadline = startedAt + 100 + world.random.int(300)
     const { life } = this.#replica
-    let retried = false
     this.#busy[key] = true
-
     const finish = (known: string | undefined): void => {
       if (this.#replica.life === life) {
         this.#busy[key] = false
@@ -69,69 +83,82 @@ export class Host implements KernelProposerHost {
       }
       done(known)
     }
-    const run = (attempt: Attempt | undefined): void => {
-      // What was begun before the node was out of the cluster is never taken up again (G5).
-      const { index, epoch } = this.#replica
-      if (world.rules.giveUpWhenOut && world.layout.wasOut(index, begunIn, epoch)) {
-        return finish(undefined)
-      }
-      const prior = this.#takePrior(key)
-      const { generation } = this
-      this.#propose(key, {
-        operation,
-        deadline,
-        attempt,
-        prior,
-        change: (current) => {
-          const before = current?.blocks ?? []
-          released = before.filter((block) => world.attempts.isOver(block, this.#replica))
-          if (!world.rules.fenceFirst) this.#free(key, released)
-          return decide(kind, expected, blocks, current)
-        },
-        done: (outcome) => {
-          switch (outcome?.type) {
-            case 'written':
-              this.#priors[key] = outcome.prior
-              world.bucket.answered(startedAt, generation)
-              if (outcome.overtakenBy === undefined) {
-                world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
-              } else {
-                const { ballot, overtakenBy } = outcome
-                world.checker.answeredRead(key, startedAt, { ballot, value: overtakenBy })
-                world.checker.answeredOvertaken(key, operation)
-              }
-              this.#free(key, released)
-              return finish(operation)
-            case 'kept':
-              world.bucket.answered(startedAt, generation)
-              world.checker.answeredRead(key, startedAt, outcome.current)
-              return finish(outcome.current?.value.operation)
-            case 'stale-epoch':
-              this.#replica.adopt(outcome.epoch)
-              if (world.now < deadline) return run(outcome.attempt)
-              return finish(undefined)
-            case 'stale-fence':
-              this.#learn(outcome.generation)
-              if (world.now < deadline) return run(outcome.attempt)
-              return finish(undefined)
-            case 'unknown':
-              if (world.rules.retryUnknown && !retried) {
-                retried = true
-                return run(undefined)
-              }
-              return finish(undefined)
-            case 'unavailable':
-            case undefined:
-              return finish(undefined)
-          }
-        },
-      })
+    const call: WriteCall = {
+      ...{ key, kind, expected, operation, blocks, startedAt, begunIn, deadline, finish },
+      released: [],
+      retried: false,
     }
-    if (kind === 'delete' || !world.random.chance(dataPermille)) return run(undefined)
+    if (kind === 'delete' || !world.random.chance(dataPermille)) return this.#try(call, undefined)
     world.data.upload(this.#replica, world.data.begin(operation), deadline, (flushed) => {
-      if (flushed && this.#replica.life === life) run(undefined)
+      if (flushed && this.#replica.life === life) this.#try(call, undefined)
       else finish(undefined)
     })
+  }
+
+  #try(call: WriteCall, attempt: Attempt | undefined): void {
+    const world = this.#world
+    const { key, operation, deadline } = call
+    // What was begun before the node was out of the cluster is never taken up again (G5).
+    const { index, epoch } = this.#replica
+    if (world.rules.giveUpWhenOut && world.layout.wasOut(index, call.begunIn, epoch)) {
+      return call.finish(undefined)
+    }
+    const prior = this.#takePrior(key)
+    const { generation } = this
+    this.#propose(key, {
+      operation,
+      deadline,
+      attempt,
+      prior,
+      change: (current) => {
+        const before = current?.blocks ?? []
+        call.released = before.filter((block) => world.attempts.isOver(block, this.#replica))
+        if (!world.rules.fenceFirst) this.#free(key, call.released)
+        return decide(call.kind, call.expected, call.blocks, current)
+      },
+      done: (outcome) => this.#onOutcome(call, generation, outcome),
+    })
+  }
+
+  /** `generation`: the bucket's, when the attempt began. */
+  #onOutcome(call: WriteCall, generation: number, outcome: ProposerOutcome | undefined): void {
+    const world = this.#world
+    const { key, operation, startedAt, deadline, finish } = call
+    switch (outcome?.type) {
+      case 'written':
+        this.#priors[key] = outcome.prior
+        world.bucket.answered(startedAt, generation)
+        if (outcome.overtakenBy === undefined) {
+          world.checker.answeredWrite(key, operation, ballotNumber(outcome.ballot))
+        } else {
+          const { ballot, overtakenBy } = outcome
+          world.checker.answeredRead(key, startedAt, { ballot, value: overtakenBy })
+          world.checker.answeredOvertaken(key, operation)
+        }
+        this.#free(key, call.released)
+        return finish(operation)
+      case 'kept':
+        world.bucket.answered(startedAt, generation)
+        world.checker.answeredRead(key, startedAt, outcome.current)
+        return finish(outcome.current?.value.operation)
+      case 'stale-epoch':
+        this.#replica.adopt(outcome.epoch)
+        if (world.now < deadline) return this.#try(call, outcome.attempt)
+        return finish(undefined)
+      case 'stale-fence':
+        this.#learn(outcome.generation)
+        if (world.now < deadline) return this.#try(call, outcome.attempt)
+        return finish(undefined)
+      case 'unknown':
+        if (world.rules.retryUnknown && !call.retried) {
+          call.retried = true
+          return this.#try(call, undefined)
+        }
+        return finish(undefined)
+      case 'unavailable':
+      case undefined:
+        return finish(undefined)
+    }
   }
 
   #learn(generation: number): void {
