@@ -15,21 +15,8 @@ import {
 } from '../../protocol/register/ballot.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 import { ballotNumber } from './ballots.ts'
+import { type DiskEntry, GroupCommit } from './group-commit.ts'
 import type { KernelReplica, KernelSummary, KernelWorld } from './parts.ts'
-
-/** One record on its way to the disk, and what waits for it. */
-interface Entry {
-  readonly key: number
-  readonly persist?: Accepted
-  readonly mark?: number
-  readonly floor?: Ballot
-  readonly minimum?: number
-  readonly collected?: Ballot
-  readonly data?: number
-  /** All registers go, upon entry at this epoch (L9) or because others have them (L8). */
-  readonly discard?: number
-  readonly whenFlushed?: () => void
-}
 
 /** All that a disk holds. */
 interface Image {
@@ -62,6 +49,7 @@ export class Replica implements KernelReplica {
   readonly whole = new Set<number>()
 
   readonly #world: KernelWorld
+  readonly #commit: GroupCommit
   readonly #states: (AcceptorState | undefined)[]
   readonly #disk: (Accepted | undefined)[]
   #diskFloor: Ballot = ZERO_BALLOT
@@ -71,8 +59,6 @@ export class Replica implements KernelReplica {
   #minimum = 0
   /** The mark found at the last start, or learnt in a sync. */
   #startMark = 0
-  #gathering: Entry[] = []
-  #flushing: Entry[] | undefined
   /** Was out of the replica set in an epoch since it last served (L9). */
   #wasOut = false
   /** Came in as a learner, and has had no vote since. */
@@ -83,6 +69,7 @@ export class Replica implements KernelReplica {
 
   constructor(world: KernelWorld, index: number, up: boolean) {
     this.#world = world
+    this.#commit = new GroupCommit(world, (entries) => this.#apply(entries))
     this.index = index
     this.up = up
     this.id = world.nodeId(index)
@@ -139,7 +126,7 @@ export class Replica implements KernelReplica {
     if (raise) this.#minimum = raise.generation
     if (!persist && reserve === undefined && !waits && !raise) return send()
     if (!rules.flushFirst) send()
-    this.#append({
+    this.#commit.append({
       key,
       ...(persist && { persist }),
       ...(reserve !== undefined && { mark: reserve + this.#world.scenario.markStep }),
@@ -160,11 +147,11 @@ export class Replica implements KernelReplica {
       case 'refused':
         return done(false)
       case 'held':
-        return this.#append({ key, whenFlushed: () => done(true) })
+        return this.#commit.append({ key, whenFlushed: () => done(true) })
       case 'installed':
         for (const block of chosen.value.blocks) this.blocks.add(block)
         this.#states[key] = result.state
-        this.#append({ key, persist: result.persist, whenFlushed: () => done(true) })
+        this.#commit.append({ key, persist: result.persist, whenFlushed: () => done(true) })
     }
   }
 
@@ -177,8 +164,8 @@ export class Replica implements KernelReplica {
       if (this.epoch !== epoch) return respond(undefined)
       respond({ states, floor: this.#floor, minimum: this.#minimum, mark: this.#diskMark })
     }
-    if (!waits || (!this.#flushing && this.#gathering.length === 0)) answer()
-    else this.#append({ key: 0, whenFlushed: answer })
+    if (!waits || this.#commit.isIdle) answer()
+    else this.#commit.append({ key: 0, whenFlushed: answer })
   }
 
   /**
@@ -205,7 +192,7 @@ export class Replica implements KernelReplica {
         this.#states[key] = { ...state, promised: maxBallot(state.promised, least) }
       })
     }
-    this.#append({ key: 0, ...entry, whenFlushed: done })
+    this.#commit.append({ key: 0, ...entry, whenFlushed: done })
   }
 
   /** T8: a change of the bucket's record raises the minimum. */
@@ -213,7 +200,7 @@ export class Replica implements KernelReplica {
     if (this.epoch !== epoch || this.entering) return respond(false)
     if (!this.#world.layout.member(epoch, this.index)) return respond(false)
     this.#minimum = Math.max(this.#minimum, generation)
-    this.#append({
+    this.#commit.append({
       key: 0,
       minimum: generation,
       whenFlushed: () => respond(this.epoch === epoch || !this.#world.rules.recheckEpoch),
@@ -241,7 +228,7 @@ export class Replica implements KernelReplica {
     this.#states[key] = result.state
     this.#floor = result.floor
     this.#world.checker.collected(this.index, key)
-    this.#append({ key, collected: result.floor })
+    this.#commit.append({ key, collected: result.floor })
   }
 
   /** Learns a later epoch, and all between (L4, L9). */
@@ -268,13 +255,13 @@ export class Replica implements KernelReplica {
 
   /** L8: others have its registers now. */
   dropRegisters(): void {
-    if (this.holdsRegisters) this.#append({ key: 0, discard: this.#discardedFor })
+    if (this.holdsRegisters) this.#commit.append({ key: 0, discard: this.#discardedFor })
   }
 
   /** A block, received and flushed. `done` is not called when the node crashes first. */
   putData(id: number, done: () => void): void {
     if (this.data.has(id)) return done()
-    this.#append({ key: 0, data: id, whenFlushed: done })
+    this.#commit.append({ key: 0, data: id, whenFlushed: done })
   }
 
   /** Loses memory and, of a flush under way, all but a prefix. */
@@ -282,10 +269,7 @@ export class Replica implements KernelReplica {
     assert(this.up)
     this.up = false
     this.life++
-    const flushing = this.#flushing ?? []
-    this.#apply(flushing.slice(0, this.#world.random.int(flushing.length + 1)))
-    this.#flushing = undefined
-    this.#gathering = []
+    this.#commit.crash()
     this.#states.fill(undefined)
   }
 
@@ -349,7 +333,7 @@ export class Replica implements KernelReplica {
 
   /** L9: until it is flushed the node is entering, in this life and the next. */
   #discard(): void {
-    this.#append({
+    this.#commit.append({
       key: 0,
       discard: this.#enteredAt,
       whenFlushed: () => {
@@ -358,28 +342,7 @@ export class Replica implements KernelReplica {
     })
   }
 
-  #append(entry: Entry): void {
-    this.#gathering.push(entry)
-    if (!this.#flushing) this.#flush()
-  }
-
-  /** Group commit: while one flush runs, the next batch gathers. */
-  #flush(): void {
-    const { life } = this
-    this.#flushing = this.#gathering
-    this.#gathering = []
-    const { random, scenario } = this.#world
-    this.#world.after(1 + random.int(scenario.flushMax), () => {
-      if (this.life !== life) return
-      const done = this.#flushing ?? []
-      this.#flushing = undefined
-      this.#apply(done)
-      for (const { whenFlushed } of done) whenFlushed?.()
-      if (this.#gathering.length > 0 && !this.#flushing) this.#flush()
-    })
-  }
-
-  #apply(entries: readonly Entry[]): void {
+  #apply(entries: readonly DiskEntry[]): void {
     const { checker } = this.#world
     for (const entry of entries) {
       const { key, persist, mark, floor, minimum, collected, data, discard } = entry
