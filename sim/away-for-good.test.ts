@@ -1,7 +1,7 @@
 /** `removeAfter`: a member that is gone for longer is removed and its partitions copied again, when there is room. */
 
 import { expect, test } from 'vitest'
-import type { MemberChange } from '../protocol/layout/plan.ts'
+import type { MemberChange } from '../protocol/layout/member-change.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   backendOf,

@@ -7,7 +7,8 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
 import { nextReplicationOf } from '../../protocol/layout/entry.ts'
-import { findMember, nextOf, type MemberChange } from '../../protocol/layout/plan.ts'
+import { nextOf, type MemberChange } from '../../protocol/layout/member-change.ts'
+import { findMember } from '../../protocol/layout/member-names.ts'
 import { admits, redeemed } from '../../protocol/layout/tokens.ts'
 import {
   jointEntry,

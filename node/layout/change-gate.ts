@@ -5,7 +5,7 @@
 
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { nextReplicationOf, replicationOf, SOURCES_MAX } from '../../protocol/layout/entry.ts'
-import { diffOf } from '../../protocol/layout/plan.ts'
+import { diffOf } from '../../protocol/layout/layout-diff.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Timer } from './timer.ts'
 

@@ -13,13 +13,9 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { entryHash, nextReplicationOf, replicationOf } from '../../protocol/layout/entry.ts'
-import {
-  nextOf,
-  planOf,
-  shownName,
-  type MemberChange,
-  type ChangePlan,
-} from '../../protocol/layout/plan.ts'
+import { planOf, type ChangePlan } from '../../protocol/layout/plan.ts'
+import { nextOf, type MemberChange } from '../../protocol/layout/member-change.ts'
+import { shownName } from '../../protocol/layout/member-names.ts'
 import {
   isSamePlaces,
   movedEntry,

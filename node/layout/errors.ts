@@ -1,7 +1,7 @@
 /** What joining and layout changes can end with. Messages are one line, fit for a terminal. */
 
 import type { Member } from '../../protocol/layout/entry.ts'
-import { shownName } from '../../protocol/layout/plan.ts'
+import { shownName } from '../../protocol/layout/member-names.ts'
 
 export type MembershipErrorCode =
   /** The token is not a token, or was changed. */

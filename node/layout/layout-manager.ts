@@ -31,7 +31,7 @@ import {
   NO_HASH,
   replicationOf,
 } from '../../protocol/layout/entry.ts'
-import { diffOf } from '../../protocol/layout/plan.ts'
+import { diffOf } from '../../protocol/layout/layout-diff.ts'
 import type { LayoutView, Role } from '../../protocol/layout/view.ts'
 import type { Clock, Disk, Logger, Network, Random, Signer } from '../env/ports.ts'
 import { Abstention, type Abstaining } from './abstention.ts'

@@ -3,7 +3,7 @@ import { LayoutRefusal, type LayoutChange, type PlannedChange } from '../../gate
 import { StoreError } from '../../protocol/errors.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import { replicationOf, type LayoutEntry, type Member } from '../../protocol/layout/entry.ts'
-import { nextOf, type MemberChange } from '../../protocol/layout/plan.ts'
+import { nextOf, type MemberChange } from '../../protocol/layout/member-change.ts'
 import { testMember, stable } from '../../protocol/layout/testing.ts'
 import { planEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'

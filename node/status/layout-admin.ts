@@ -19,14 +19,10 @@ import {
   type LayoutEntry,
   type Member,
 } from '../../protocol/layout/entry.ts'
-import {
-  diffOf,
-  findMember,
-  nextOf,
-  planOf,
-  type MemberChange,
-  type ChangePlan,
-} from '../../protocol/layout/plan.ts'
+import { planOf, type ChangePlan } from '../../protocol/layout/plan.ts'
+import { diffOf } from '../../protocol/layout/layout-diff.ts'
+import { nextOf, type MemberChange } from '../../protocol/layout/member-change.ts'
+import { findMember } from '../../protocol/layout/member-names.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { abstainsLine, tableOf } from './layout-table.ts'
