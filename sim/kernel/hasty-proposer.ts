@@ -2,7 +2,8 @@
 
 import type { NodeId } from '../../protocol/ids.ts'
 import { compareBallots } from '../../protocol/register/ballot.ts'
-import { RegisterProposer, type ProposerOptions } from '../../protocol/register/proposer.ts'
+import { RegisterProposer } from '../../protocol/register/proposer.ts'
+import { type ProposerOptions } from '../../protocol/register/proposer-options.ts'
 import type { ProposerOutcome, Step } from '../../protocol/register/step.ts'
 import type { Accepted, RegisterReply, RegisterRequest } from '../../protocol/register/types.ts'
 

@@ -5,7 +5,7 @@
 
 import type { BlockKey, BucketId, OperationId } from '../../protocol/ids.ts'
 import type { Ballot } from '../../protocol/register/ballot.ts'
-import type { Change, ChangeResult } from '../../protocol/register/proposer.ts'
+import type { Change, ChangeResult } from '../../protocol/register/proposer-options.ts'
 import type { Attempt, PriorBallot, ProposerOutcome } from '../../protocol/register/step.ts'
 import type { Accepted, Fence, RegisterValue } from '../../protocol/register/types.ts'
 import { ballotNumber, simProposer } from './ballots.ts'
@@ -84,7 +84,15 @@ export class Host implements KernelProposerHost {
       done(known)
     }
     const call: WriteCall = {
-      ...{ key, kind, expected, operation, blocks, startedAt, begunIn, deadline, finish },
+      key,
+      kind,
+      expected,
+      operation,
+      blocks,
+      startedAt,
+      begunIn,
+      deadline,
+      finish,
       released: [],
       retried: false,
     }

@@ -5,7 +5,7 @@ import type { KernelClock, KernelLinks, KernelReplica } from './parts.ts'
 
 const CALL_TIMEOUT = 60
 
-export class Links implements KernelLinks {
+export class SeedLinks implements KernelLinks {
   /** A directed scenario says which messages never come. */
   isLost: ((from: number, to: number, request: RegisterRequest | undefined) => boolean) | undefined
   readonly #clock: KernelClock

@@ -14,7 +14,7 @@ import { Driver } from './driver.ts'
 import { KernelAttempts, tryFree } from './free.ts'
 import { KernelFaults } from './faults.ts'
 import { Host } from './host.ts'
-import { Links } from './links.ts'
+import { SeedLinks } from './links.ts'
 import type { KernelReplica, KernelWorld } from './parts.ts'
 import { type Entry, Layout } from './layout.ts'
 import { EventQueue } from './queue.ts'
@@ -54,7 +54,7 @@ export class SeedWorld implements KernelWorld {
   readonly bucket: KernelBucket
   readonly data: DataBook
   readonly driver: Driver
-  readonly links: Links
+  readonly links: SeedLinks
   readonly #counts = new Map<string, number>()
   readonly #queue = new EventQueue()
   readonly #replicas: Replica[]
@@ -78,7 +78,7 @@ export class SeedWorld implements KernelWorld {
     const set = Array.from({ length: replicas }, (_, index) => index)
     const first: Entry = { state: 'STABLE', set, cluster: (1 << members) - 1, sources: [] }
     this.layout = new Layout(first, this.nodeId, { ...rules, jointCounts: rules.joint })
-    this.links = new Links(this, nodes, (word) => this.#mix(word))
+    this.links = new SeedLinks(this, nodes, (word) => this.#mix(word))
     this.data = new DataBook(this)
     this.checker = new Checker({
       keys,
