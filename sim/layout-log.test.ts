@@ -5,7 +5,13 @@ import { LayoutLog } from '../node/layout/layout-log.ts'
 import { CHECKED_FILE, LAYOUT_FILE, VOTE_FILE } from '../node/layout/layout-store.ts'
 import { earlierLayout } from '../node/layout/testing/stored-layout.ts'
 import { entryHash, type DecidedEntry, type LayoutEntry } from '../protocol/layout/entry.ts'
-import { decidedEntry, testMember, sign, stable, verify } from '../protocol/layout/testing.ts'
+import {
+  decidedEntry,
+  testMember,
+  sign,
+  stable,
+  verify,
+} from '../protocol/layout/testing/entries.ts'
 import {
   movedEntry,
   planEntry,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { testMember, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing/entries.ts'
 import { jointEntry, stableEntry } from '../../protocol/layout/transition.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { EpochWitness } from './epoch-witness.ts'

@@ -15,12 +15,8 @@ import {
 import { StoreError } from '../../protocol/errors.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
-import {
-  identityProposer,
-  RegisterProposer,
-  type Change,
-  type ChangeResult,
-} from '../../protocol/register/proposer.ts'
+import { identityProposer, RegisterProposer } from '../../protocol/register/proposer.ts'
+import { type Change, type ChangeResult } from '../../protocol/register/proposer-options.ts'
 import { Reader } from '../../protocol/register/read.ts'
 import type {
   Attempt,

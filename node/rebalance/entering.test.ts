@@ -1,7 +1,7 @@
 /** What stays good of a partition when entries of the layout are adopted, some of them left out (L9). */
 
 import { expect, test } from 'vitest'
-import { decidedEntry, testMember, stable } from '../../protocol/layout/testing.ts'
+import { decidedEntry, testMember, stable } from '../../protocol/layout/testing/entries.ts'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { emptyBitmap, hasBit } from '../../protocol/keyspace/bitmap.ts'

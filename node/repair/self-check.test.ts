@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { nodeId } from '../../protocol/ids.ts'
-import { testMember, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing/entries.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { SelfCheck, type SelfCheckOptions } from './self-check.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { testMember, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing/entries.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { movesOf } from './move-progress.ts'
 import { addBit, partitionsIn } from '../../protocol/keyspace/bitmap.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { NodeId } from '../../protocol/ids.ts'
 import { hasBit, partitionsIn } from '../../protocol/keyspace/bitmap.ts'
-import { testMember, stable } from '../../protocol/layout/testing.ts'
+import { testMember, stable } from '../../protocol/layout/testing/entries.ts'
 import { LayoutView } from '../../protocol/layout/view.ts'
 import { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { BODY_BYTES_MAX } from '../net/limits.ts'

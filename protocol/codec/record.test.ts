@@ -78,7 +78,9 @@ describe('record header', () => {
       ),
     )
   })
+})
 
+describe('a record header that is damaged', () => {
   test('every flipped bit shows, in the header, key or body', () => {
     const bytes = encoded(specimen)
     const covered = RECORD_HEADER_BYTES + specimen.key.length + specimen.body.length
@@ -111,7 +113,9 @@ describe('record header', () => {
     const header = soundHeader(decodeRecordHeader(bytes, 0, logId))
     expect(decodeRecordBody(bytes.subarray(0, 100), 0, header)).toBe('TRUNCATED')
   })
+})
 
+describe('the bytes of a record header', () => {
   test('the bytes of version 1 never change', () => {
     expect(hex(blake3(encoded(specimen))).slice(0, 16)).toMatchInlineSnapshot(`"2fff21e8f844121a"`)
   })

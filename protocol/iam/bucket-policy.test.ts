@@ -51,7 +51,9 @@ describe('a bucket policy', () => {
   ])('is taken %s', (_, statement) => {
     expect(parseBucketPolicy(text(statement), 'bucket').statements).toHaveLength(1)
   })
+})
 
+describe('the text of a bucket policy', () => {
   it.each<[string | object, RegExp]>([
     ['', /no value/],
     [text(read) + ' '.repeat(20_480), /at most 20480 bytes/],
@@ -130,102 +132,104 @@ describe('a trust policy', () => {
   })
 })
 
+const isPublic = (...statements: object[]): boolean =>
+  isPublicPolicy(parsePolicy(text(...statements), 'resource'))
+const when = (condition: object): object => ({ ...read, Condition: condition })
+
+const from = (...ranges: string[]): object => when({ IpAddress: { 'aws:SourceIp': ranges } })
+const pieces = <T>(length: number, make: (at: number) => T): T[] =>
+  Array.from({ length }, (_, at) => make(at))
+
+const PUBLIC: readonly [string, boolean, object[]][] = [
+  ['for everybody', true, [read]],
+  ['for everybody among others', true, [{ ...read, Principal: { AWS: [ONE, '*'] } }]],
+  ['for all but some', true, [{ ...read, Principal: undefined, NotPrincipal: { AWS: ONE } }]],
+  ['in one statement', true, [{ ...read, Principal: { AWS: ONE } }, read]],
+  ['for an account', false, [{ ...read, Principal: { AWS: ONE } }]],
+  ['denying everybody', false, [{ ...read, Effect: 'Deny' }]],
+  ['also when something else is denied', true, [read, { ...read, Effect: 'Deny' }]],
+  ['from a network', false, [when({ IpAddress: { 'aws:SourceIp': '203.0.113.0/24' } })]],
+  ['from half the world', true, [when({ IpAddress: { 'aws:SourceIp': '0.0.0.0/1' } })]],
+  [
+    'from a network or the world',
+    true,
+    [when({ IpAddress: { 'aws:SourceIp': ['10.0.0.0/8', '::/0'] } })],
+  ],
+  ['from both halves of the world', true, [from('1.0.0.0/8', '0.0.0.0/1', '128.0.0.0/1')]],
+  ['from the world in small pieces', true, [from(...pieces(256, (at) => `${at}.0.0.0/8`))]],
+  ['from the world with holes', true, [from(...pieces(256, (at) => `${at}.0.0.0/9`))]],
+  ['from two networks of which each may be', true, [from('2.0.0.0/8', '3.0.0.0/32')]],
+  [
+    'from the world in several statements',
+    true,
+    pieces(4, (at) => from(`${64 * at}.0.0.0/9`, `${64 * at + 1}.0.0.0/9`)),
+  ],
+  [
+    'from the world of IPv6 in pieces',
+    true,
+    [from(...pieces(2, (at) => `200${at}:db8::/33`), '2003::/32')],
+  ],
+  [
+    'from one large network, written twice',
+    false,
+    [from('2.0.0.0/8', '2.128.0.0/9'), from('2.0.0.0/8')],
+  ],
+  [
+    'from all private networks',
+    false,
+    [from('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '8.0.0.0/8')],
+  ],
+  ['from many small networks', false, [from(...pieces(256, (at) => `${at}.0.0.0/16`))]],
+  ['from one large network of IPv6 and one of IPv4', false, [from('2001:db8::/32', '8.0.0.0/8')]],
+  [
+    'from the world, but to an account',
+    false,
+    [
+      when({
+        IpAddress: { 'aws:SourceIp': ['0.0.0.0/1', '128.0.0.0/1'] },
+        StringEquals: { 'aws:PrincipalAccount': ONE },
+      }),
+    ],
+  ],
+  [
+    'from a network, if there is an address',
+    true,
+    [when({ IpAddressIfExists: { 'aws:SourceIp': '8.0.0.0/8' } })],
+  ],
+  [
+    'from a network, compared as text',
+    true,
+    [when({ StringEquals: { 'aws:SourceIp': '8.8.8.8' } })],
+  ],
+  ['from all but a network', true, [when({ NotIpAddress: { 'aws:SourceIp': '10.0.0.0/8' } })]],
+  [
+    'for an account, by condition',
+    false,
+    [when({ StringEquals: { 'aws:PrincipalAccount': ONE } })],
+  ],
+  [
+    'for principals by pattern',
+    true,
+    [when({ ArnLike: { 'aws:PrincipalArn': `arn:aws:iam::*:user/x` } })],
+  ],
+  ['by a variable', true, [when({ StringEquals: { 'aws:userid': '${aws:userid}' } })]],
+  [
+    'if there is such a key',
+    true,
+    [when({ StringEqualsIfExists: { 'aws:PrincipalAccount': ONE } })],
+  ],
+  [
+    'for all of no values',
+    true,
+    [when({ 'ForAllValues:StringEquals': { 'aws:PrincipalAccount': ONE } })],
+  ],
+  ['by what anybody can write', true, [when({ StringEquals: { 'aws:Referer': 'x' } })]],
+  ['by TLS', true, [when({ Bool: { 'aws:SecureTransport': 'true' } })]],
+  ['to services alone', false, [{ ...read, Principal: { Service: 'x.amazonaws.com' } }]],
+]
+
 describe('a policy is public', () => {
-  const isPublic = (...statements: object[]): boolean =>
-    isPublicPolicy(parsePolicy(text(...statements), 'resource'))
-  const when = (condition: object): object => ({ ...read, Condition: condition })
-
-  const from = (...ranges: string[]): object => when({ IpAddress: { 'aws:SourceIp': ranges } })
-  const pieces = <T>(length: number, make: (at: number) => T): T[] =>
-    Array.from({ length }, (_, at) => make(at))
-
-  it.each<[string, boolean, object[]]>([
-    ['for everybody', true, [read]],
-    ['for everybody among others', true, [{ ...read, Principal: { AWS: [ONE, '*'] } }]],
-    ['for all but some', true, [{ ...read, Principal: undefined, NotPrincipal: { AWS: ONE } }]],
-    ['in one statement', true, [{ ...read, Principal: { AWS: ONE } }, read]],
-    ['for an account', false, [{ ...read, Principal: { AWS: ONE } }]],
-    ['denying everybody', false, [{ ...read, Effect: 'Deny' }]],
-    ['also when something else is denied', true, [read, { ...read, Effect: 'Deny' }]],
-    ['from a network', false, [when({ IpAddress: { 'aws:SourceIp': '203.0.113.0/24' } })]],
-    ['from half the world', true, [when({ IpAddress: { 'aws:SourceIp': '0.0.0.0/1' } })]],
-    [
-      'from a network or the world',
-      true,
-      [when({ IpAddress: { 'aws:SourceIp': ['10.0.0.0/8', '::/0'] } })],
-    ],
-    ['from both halves of the world', true, [from('1.0.0.0/8', '0.0.0.0/1', '128.0.0.0/1')]],
-    ['from the world in small pieces', true, [from(...pieces(256, (at) => `${at}.0.0.0/8`))]],
-    ['from the world with holes', true, [from(...pieces(256, (at) => `${at}.0.0.0/9`))]],
-    ['from two networks of which each may be', true, [from('2.0.0.0/8', '3.0.0.0/32')]],
-    [
-      'from the world in several statements',
-      true,
-      pieces(4, (at) => from(`${64 * at}.0.0.0/9`, `${64 * at + 1}.0.0.0/9`)),
-    ],
-    [
-      'from the world of IPv6 in pieces',
-      true,
-      [from(...pieces(2, (at) => `200${at}:db8::/33`), '2003::/32')],
-    ],
-    [
-      'from one large network, written twice',
-      false,
-      [from('2.0.0.0/8', '2.128.0.0/9'), from('2.0.0.0/8')],
-    ],
-    [
-      'from all private networks',
-      false,
-      [from('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '8.0.0.0/8')],
-    ],
-    ['from many small networks', false, [from(...pieces(256, (at) => `${at}.0.0.0/16`))]],
-    ['from one large network of IPv6 and one of IPv4', false, [from('2001:db8::/32', '8.0.0.0/8')]],
-    [
-      'from the world, but to an account',
-      false,
-      [
-        when({
-          IpAddress: { 'aws:SourceIp': ['0.0.0.0/1', '128.0.0.0/1'] },
-          StringEquals: { 'aws:PrincipalAccount': ONE },
-        }),
-      ],
-    ],
-    [
-      'from a network, if there is an address',
-      true,
-      [when({ IpAddressIfExists: { 'aws:SourceIp': '8.0.0.0/8' } })],
-    ],
-    [
-      'from a network, compared as text',
-      true,
-      [when({ StringEquals: { 'aws:SourceIp': '8.8.8.8' } })],
-    ],
-    ['from all but a network', true, [when({ NotIpAddress: { 'aws:SourceIp': '10.0.0.0/8' } })]],
-    [
-      'for an account, by condition',
-      false,
-      [when({ StringEquals: { 'aws:PrincipalAccount': ONE } })],
-    ],
-    [
-      'for principals by pattern',
-      true,
-      [when({ ArnLike: { 'aws:PrincipalArn': `arn:aws:iam::*:user/x` } })],
-    ],
-    ['by a variable', true, [when({ StringEquals: { 'aws:userid': '${aws:userid}' } })]],
-    [
-      'if there is such a key',
-      true,
-      [when({ StringEqualsIfExists: { 'aws:PrincipalAccount': ONE } })],
-    ],
-    [
-      'for all of no values',
-      true,
-      [when({ 'ForAllValues:StringEquals': { 'aws:PrincipalAccount': ONE } })],
-    ],
-    ['by what anybody can write', true, [when({ StringEquals: { 'aws:Referer': 'x' } })]],
-    ['by TLS', true, [when({ Bool: { 'aws:SecureTransport': 'true' } })]],
-    ['to services alone', false, [{ ...read, Principal: { Service: 'x.amazonaws.com' } }]],
-  ])('%s: %s', (_, expected, statements) => {
+  it.each(PUBLIC)('%s: %s', (_, expected, statements) => {
     expect(isPublic(...statements)).toBe(expected)
   })
 })

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { BudgetError, finish, Meter, SLICE_STEPS, type Work } from '../work.ts'
 import { compilingPolicies } from './compiled.ts'
 import { deciding, DECISION_STEPS_MAX, type Question } from './decide.ts'
-import type { RawStatement } from './oracle.ts'
+import type { RawStatement } from './testing/oracle.ts'
 import { parsePolicy } from './policy.ts'
 
 const ACCOUNT = '000000000001'

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { decide, type CompiledPolicy, type Question } from './decide.ts'
-import { oracle } from './oracle.ts'
+import { oracle } from './testing/oracle.ts'
 import { parsePolicy, type PolicyKind } from './policy.ts'
 import type { Principal } from './principal.ts'
 import { compareCases } from './testing/compare.ts'
@@ -63,133 +63,132 @@ function ask(caller: Question['caller'], more: Partial<Question> = {}): string {
 
 const byName = bucket({ AWS: `arn:aws:iam::${HERE}:user/ann` })
 
-describe('who gets in', () => {
-  const byAccount = bucket({ AWS: HERE })
-  const strangers = bucket({ AWS: [`arn:aws:iam::${THERE}:root`] })
-  const everybody = bucket('*')
+const byAccount = bucket({ AWS: HERE })
+const strangers = bucket({ AWS: [`arn:aws:iam::${THERE}:root`] })
+const everybody = bucket('*')
 
-  it.each<[string, Question['caller'], Partial<Question>, string]>([
-    ['root of the account', root(HERE), {}, 'allow account'],
-    ['a user without policies', user(HERE), {}, 'default-deny identity'],
-    ['a user with a policy', user(HERE), { identityPolicies: [ALL] }, 'allow identity'],
-    ['a user that the bucket names', user(HERE), { resourcePolicy: byName }, 'allow resource'],
-    ['another one', user(HERE, 'bob'), { resourcePolicy: byName }, 'default-deny identity'],
-    [
-      'whose account alone is named',
-      user(HERE),
-      { resourcePolicy: byAccount },
-      'default-deny identity',
-    ],
-    [
-      'whose account is named and who has a policy',
-      user(HERE),
-      { resourcePolicy: byAccount, identityPolicies: [ALL] },
-      'allow identity',
-    ],
-    ['a stranger', user(THERE), { identityPolicies: [ALL] }, 'default-deny resource'],
-    ['a strange root', root(THERE), {}, 'default-deny resource'],
-    [
-      'a strange root whose account is named',
-      root(THERE),
-      { resourcePolicy: strangers },
-      'allow account',
-    ],
-    [
-      'a stranger with one half',
-      user(THERE),
-      { resourcePolicy: strangers },
-      'default-deny identity',
-    ],
-    [
-      'a stranger with both',
-      user(THERE),
-      { resourcePolicy: strangers, identityPolicies: [ALL] },
-      'allow identity',
-    ],
-    ['nobody', 'anonymous', {}, 'default-deny resource'],
-    ['nobody, where everybody may', 'anonymous', { resourcePolicy: everybody }, 'allow resource'],
-    [
-      'nobody, where an account may',
-      'anonymous',
-      { resourcePolicy: byAccount },
-      'default-deny resource',
-    ],
-    [
-      'nobody, where public access is restricted',
-      'anonymous',
-      { resourcePolicy: everybody, restrictPublicBuckets: true },
-      'default-deny resource',
-    ],
-    [
-      'its own account, where public access is restricted',
-      user(HERE),
-      { resourcePolicy: everybody, restrictPublicBuckets: true },
-      'allow resource',
-    ],
-    [
-      'a stranger where only some are let in',
-      user(THERE),
-      { resourcePolicy: strangers, identityPolicies: [ALL], restrictPublicBuckets: true },
-      'allow identity',
-    ],
-    [
-      'a session of a role that is named',
-      SESSION,
-      { resourcePolicy: bucket({ AWS: `arn:aws:iam::${HERE}:role/reader` }) },
-      'allow resource',
-    ],
-    [
-      'a session, held by its policies',
-      SESSION,
-      { resourcePolicy: everybody, sessionPolicies: [] },
-      'default-deny session',
-    ],
-    [
-      'a session of root, held by its policies',
-      root(HERE),
-      { sessionPolicies: [policy({ Resource: 'arn:aws:s3:::other' })] },
-      'default-deny session',
-    ],
-    [
-      'all, denied by its own',
-      user(HERE),
-      { identityPolicies: [ALL, NONE] },
-      'explicit-deny identity',
-    ],
-    [
-      'all, denied by the session',
-      user(HERE),
-      { identityPolicies: [ALL], sessionPolicies: [ALL, NONE] },
-      'explicit-deny session',
-    ],
-    [
-      'root, denied by the bucket',
-      root(HERE),
-      { resourcePolicy: bucket('*', { Effect: 'Deny' }) },
-      'explicit-deny resource',
-    ],
-    [
-      'root, which can still mend the policy',
-      root(HERE),
-      { resourcePolicy: bucket('*', { Effect: 'Deny' }), action: 's3:PutBucketPolicy' },
-      'allow account',
-    ],
-    [
-      'not a strange root',
-      root(THERE),
-      { resourcePolicy: bucket('*', { Effect: 'Deny' }), action: 's3:PutBucketPolicy' },
-      'explicit-deny resource',
-    ],
-    [
-      'all, with a policy that can not be read',
-      user(HERE),
-      { identityPolicies: [ALL, { name: 'x', policy: undefined }] },
-      'explicit-deny identity',
-    ],
-  ])('%s', (_, caller, more, expected) => {
+const CALLERS: readonly [string, Question['caller'], Partial<Question>, string][] = [
+  ['root of the account', root(HERE), {}, 'allow account'],
+  ['a user without policies', user(HERE), {}, 'default-deny identity'],
+  ['a user with a policy', user(HERE), { identityPolicies: [ALL] }, 'allow identity'],
+  ['a user that the bucket names', user(HERE), { resourcePolicy: byName }, 'allow resource'],
+  ['another one', user(HERE, 'bob'), { resourcePolicy: byName }, 'default-deny identity'],
+  [
+    'whose account alone is named',
+    user(HERE),
+    { resourcePolicy: byAccount },
+    'default-deny identity',
+  ],
+  [
+    'whose account is named and who has a policy',
+    user(HERE),
+    { resourcePolicy: byAccount, identityPolicies: [ALL] },
+    'allow identity',
+  ],
+  ['a stranger', user(THERE), { identityPolicies: [ALL] }, 'default-deny resource'],
+  ['a strange root', root(THERE), {}, 'default-deny resource'],
+  [
+    'a strange root whose account is named',
+    root(THERE),
+    { resourcePolicy: strangers },
+    'allow account',
+  ],
+  ['a stranger with one half', user(THERE), { resourcePolicy: strangers }, 'default-deny identity'],
+  [
+    'a stranger with both',
+    user(THERE),
+    { resourcePolicy: strangers, identityPolicies: [ALL] },
+    'allow identity',
+  ],
+  ['nobody', 'anonymous', {}, 'default-deny resource'],
+  ['nobody, where everybody may', 'anonymous', { resourcePolicy: everybody }, 'allow resource'],
+  [
+    'nobody, where an account may',
+    'anonymous',
+    { resourcePolicy: byAccount },
+    'default-deny resource',
+  ],
+  [
+    'nobody, where public access is restricted',
+    'anonymous',
+    { resourcePolicy: everybody, restrictPublicBuckets: true },
+    'default-deny resource',
+  ],
+  [
+    'its own account, where public access is restricted',
+    user(HERE),
+    { resourcePolicy: everybody, restrictPublicBuckets: true },
+    'allow resource',
+  ],
+  [
+    'a stranger where only some are let in',
+    user(THERE),
+    { resourcePolicy: strangers, identityPolicies: [ALL], restrictPublicBuckets: true },
+    'allow identity',
+  ],
+  [
+    'a session of a role that is named',
+    SESSION,
+    { resourcePolicy: bucket({ AWS: `arn:aws:iam::${HERE}:role/reader` }) },
+    'allow resource',
+  ],
+  [
+    'a session, held by its policies',
+    SESSION,
+    { resourcePolicy: everybody, sessionPolicies: [] },
+    'default-deny session',
+  ],
+  [
+    'a session of root, held by its policies',
+    root(HERE),
+    { sessionPolicies: [policy({ Resource: 'arn:aws:s3:::other' })] },
+    'default-deny session',
+  ],
+  [
+    'all, denied by its own',
+    user(HERE),
+    { identityPolicies: [ALL, NONE] },
+    'explicit-deny identity',
+  ],
+  [
+    'all, denied by the session',
+    user(HERE),
+    { identityPolicies: [ALL], sessionPolicies: [ALL, NONE] },
+    'explicit-deny session',
+  ],
+  [
+    'root, denied by the bucket',
+    root(HERE),
+    { resourcePolicy: bucket('*', { Effect: 'Deny' }) },
+    'explicit-deny resource',
+  ],
+  [
+    'root, which can still mend the policy',
+    root(HERE),
+    { resourcePolicy: bucket('*', { Effect: 'Deny' }), action: 's3:PutBucketPolicy' },
+    'allow account',
+  ],
+  [
+    'not a strange root',
+    root(THERE),
+    { resourcePolicy: bucket('*', { Effect: 'Deny' }), action: 's3:PutBucketPolicy' },
+    'explicit-deny resource',
+  ],
+  [
+    'all, with a policy that can not be read',
+    user(HERE),
+    { identityPolicies: [ALL, { name: 'x', policy: undefined }] },
+    'explicit-deny identity',
+  ],
+]
+
+describe('who gets in', () => {
+  it.each(CALLERS)('%s', (_, caller, more, expected) => {
     expect(ask(caller, more)).toBe(expected)
   })
+})
 
+describe('principals that decide', () => {
   it('a principal is its id, whatever it is called', () => {
     const renamed = { ...user(HERE, 'anna'), userId: 'AIDAann' }
     const successor = { ...user(HERE), userId: 'AIDAother' }
@@ -239,7 +238,9 @@ describe('who gets in', () => {
     expect(ask(user(HERE), deny({ AWS: HERE }))).toBe('explicit-deny resource')
     expect(ask(root(HERE), deny({ AWS: HERE }))).toBe('allow account')
   })
+})
 
+describe('roles and conditions that decide', () => {
   it('roles: their trust policy must say so, whoever asks', () => {
     const role = {
       resourceMustAllow: true,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decide as decideAll, type Decision } from './decide.ts'
-import type { RawStatement } from './oracle.ts'
+import type { RawStatement } from './testing/oracle.ts'
 import { parsePolicy } from './policy.ts'
 
 const ANN = 'arn:aws:iam::000000000001:user/ann'
@@ -200,7 +200,9 @@ describe('conditions', () => {
     const turned = decide([allowAll, when({ [operator]: { [key]: written } }, 'Deny')], ask)
     expect(turned.allowed).toBe(!allowed)
   })
+})
 
+describe('conditions on several values or none', () => {
   it('all must hold, of the values one', () => {
     const both = { StringEquals: { 's3:prefix': ['a', 'b'], 's3:delimiter': '/' } }
     expect(decide(when(both), { context: { 's3:prefix': 'b', 's3:delimiter': '/' } }).allowed).toBe(

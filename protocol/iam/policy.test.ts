@@ -83,7 +83,9 @@ describe('a policy', () => {
   ])('%# is refused with its place', (document, expected) => {
     expect(refusal(document)).toMatch(expected)
   })
+})
 
+describe('the text of a policy', () => {
   it('of any text parses or is malformed, and nothing else', () => {
     const words = [
       'Statement',

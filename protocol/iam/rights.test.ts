@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { comparable, isWithin, mayOverlap } from './containment.ts'
 import { decide } from './decide.ts'
-import type { RawPolicy } from './oracle.ts'
+import type { RawPolicy } from './testing/oracle.ts'
 import { matchesWildcards, wildcardUnits } from './pattern.ts'
 import { parsePolicy, type Policy } from './policy.ts'
 import { BudgetError, finish, Meter, SLICE_STEPS } from '../work.ts'
@@ -27,90 +27,87 @@ const may = (creator: Fields[], granted: Fields[]): boolean =>
 const ALL = { Action: '*', Resource: '*' }
 const READ = { Action: 's3:Get*', Resource: 'arn:aws:s3:::b/*' }
 
+const COVERED: readonly [string, Fields[], Fields[], boolean][] = [
+  ['all', [ALL], [{ Action: ['s3:*', 'iam:*'], Resource: '*' }], true],
+  ['all but what is denied', [ALL, { Effect: 'Deny', ...READ }], [READ], false],
+  ['denied elsewhere', [ALL, { Effect: 'Deny', ...READ }], [{ ...READ, Action: 's3:Put*' }], true],
+  [
+    'what it is denied, when that is denied as well',
+    [ALL, { Effect: 'Deny', ...READ }],
+    [ALL, { Effect: 'Deny', Action: 's3:*', Resource: 'arn:aws:s3:::b/*' }],
+    true,
+  ],
+  [
+    'not what a narrower deny leaves open',
+    [ALL, { Effect: 'Deny', ...READ }],
+    [ALL, { Effect: 'Deny', Action: 's3:GetObject', Resource: 'arn:aws:s3:::b/*' }],
+    false,
+  ],
+  ['less', [READ], [{ Action: 's3:GetObject', Resource: 'arn:aws:s3:::b/x/*' }], true],
+  ['not more actions', [READ], [{ ...READ, Action: 's3:*' }], false],
+  ['not more resources', [READ], [{ ...READ, Resource: 'arn:aws:s3:::*' }], false],
+  ['not other buckets', [READ], [{ ...READ, Resource: 'arn:aws:s3:::bb/*' }], false],
+  [
+    'each by one of its statements',
+    [READ, { Action: 's3:PutObject', Resource: 'arn:aws:s3:::b/*' }],
+    [{ Action: ['s3:GetObject', 's3:PutObject'], Resource: 'arn:aws:s3:::b/k' }],
+    true,
+  ],
+  ['not the rest of what it excepts', [{ NotAction: 'iam:*', Resource: '*' }], [ALL], false],
+  [
+    'outside of what it excepts',
+    [{ NotAction: 'iam:*', Resource: '*' }],
+    [{ Action: 's3:*', Resource: '*' }],
+    true,
+  ],
+  [
+    'NotAction by NotAction of less',
+    [{ NotAction: 'iam:Delete*', Resource: '*' }],
+    [{ NotAction: 'iam:*', Resource: '*' }],
+    true,
+  ],
+  [
+    'not without its condition',
+    [{ ...READ, Condition: { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } } }],
+    [READ],
+    false,
+  ],
+  [
+    'with its condition, or a stricter one',
+    [{ ...READ, Condition: { StringEquals: { 's3:prefix': ['a', 'b'] } } }],
+    [{ ...READ, Condition: { StringEquals: { 's3:prefix': 'a', 's3:delimiter': '/' } } }],
+    true,
+  ],
+  [
+    'not by a condition on who asks: it is somebody else then',
+    [{ ...READ, Condition: { StringEquals: { 'aws:username': 'ann' } } }],
+    [{ ...READ, Condition: { StringEquals: { 'aws:username': 'ann' } } }],
+    false,
+  ],
+  [
+    'not by a variable',
+    [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:username}/*' }],
+    [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:username}/*' }],
+    false,
+  ],
+  [
+    'what a variable stands for',
+    [READ],
+    [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:userid}' }],
+    true,
+  ],
+  ['nothing by an unknown condition', [{ ...ALL, Condition: { X: { a: 'b' } } }], [READ], false],
+  ['a star within its field only', [{ ...READ, Resource: 'arn:aws:s3:::b*' }], [READ], true],
+  [
+    'not beyond the field',
+    [{ Action: '*', Resource: 'arn:aws:iam::1*:user/x' }],
+    [{ Action: '*', Resource: 'arn:aws:*' }],
+    false,
+  ],
+]
+
 describe('a creator covers', () => {
-  it.each<[string, Fields[], Fields[], boolean]>([
-    ['all', [ALL], [{ Action: ['s3:*', 'iam:*'], Resource: '*' }], true],
-    ['all but what is denied', [ALL, { Effect: 'Deny', ...READ }], [READ], false],
-    [
-      'denied elsewhere',
-      [ALL, { Effect: 'Deny', ...READ }],
-      [{ ...READ, Action: 's3:Put*' }],
-      true,
-    ],
-    [
-      'what it is denied, when that is denied as well',
-      [ALL, { Effect: 'Deny', ...READ }],
-      [ALL, { Effect: 'Deny', Action: 's3:*', Resource: 'arn:aws:s3:::b/*' }],
-      true,
-    ],
-    [
-      'not what a narrower deny leaves open',
-      [ALL, { Effect: 'Deny', ...READ }],
-      [ALL, { Effect: 'Deny', Action: 's3:GetObject', Resource: 'arn:aws:s3:::b/*' }],
-      false,
-    ],
-    ['less', [READ], [{ Action: 's3:GetObject', Resource: 'arn:aws:s3:::b/x/*' }], true],
-    ['not more actions', [READ], [{ ...READ, Action: 's3:*' }], false],
-    ['not more resources', [READ], [{ ...READ, Resource: 'arn:aws:s3:::*' }], false],
-    ['not other buckets', [READ], [{ ...READ, Resource: 'arn:aws:s3:::bb/*' }], false],
-    [
-      'each by one of its statements',
-      [READ, { Action: 's3:PutObject', Resource: 'arn:aws:s3:::b/*' }],
-      [{ Action: ['s3:GetObject', 's3:PutObject'], Resource: 'arn:aws:s3:::b/k' }],
-      true,
-    ],
-    ['not the rest of what it excepts', [{ NotAction: 'iam:*', Resource: '*' }], [ALL], false],
-    [
-      'outside of what it excepts',
-      [{ NotAction: 'iam:*', Resource: '*' }],
-      [{ Action: 's3:*', Resource: '*' }],
-      true,
-    ],
-    [
-      'NotAction by NotAction of less',
-      [{ NotAction: 'iam:Delete*', Resource: '*' }],
-      [{ NotAction: 'iam:*', Resource: '*' }],
-      true,
-    ],
-    [
-      'not without its condition',
-      [{ ...READ, Condition: { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } } }],
-      [READ],
-      false,
-    ],
-    [
-      'with its condition, or a stricter one',
-      [{ ...READ, Condition: { StringEquals: { 's3:prefix': ['a', 'b'] } } }],
-      [{ ...READ, Condition: { StringEquals: { 's3:prefix': 'a', 's3:delimiter': '/' } } }],
-      true,
-    ],
-    [
-      'not by a condition on who asks: it is somebody else then',
-      [{ ...READ, Condition: { StringEquals: { 'aws:username': 'ann' } } }],
-      [{ ...READ, Condition: { StringEquals: { 'aws:username': 'ann' } } }],
-      false,
-    ],
-    [
-      'not by a variable',
-      [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:username}/*' }],
-      [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:username}/*' }],
-      false,
-    ],
-    [
-      'what a variable stands for',
-      [READ],
-      [{ ...READ, Resource: 'arn:aws:s3:::b/${aws:userid}' }],
-      true,
-    ],
-    ['nothing by an unknown condition', [{ ...ALL, Condition: { X: { a: 'b' } } }], [READ], false],
-    ['a star within its field only', [{ ...READ, Resource: 'arn:aws:s3:::b*' }], [READ], true],
-    [
-      'not beyond the field',
-      [{ Action: '*', Resource: 'arn:aws:iam::1*:user/x' }],
-      [{ Action: '*', Resource: 'arn:aws:*' }],
-      false,
-    ],
-  ])('%s', (_, creator, granted, expected) => {
+  it.each(COVERED)('%s', (_, creator, granted, expected) => {
     expect(may(creator, granted)).toBe(expected)
   })
 

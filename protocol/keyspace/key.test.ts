@@ -155,10 +155,10 @@ describe('register keys', () => {
   })
 })
 
-describe('ranges', () => {
-  const within = (range: { start: string; end: string }, key: string): boolean =>
-    range.start <= key && key < range.end
+const within = (range: { start: string; end: string }, key: string): boolean =>
+  range.start <= key && key < range.end
 
+describe('ranges of objects and uploads', () => {
   test('objectRange holds exactly the keys with the prefix behind `after`', () => {
     fc.assert(
       fc.property(
@@ -207,7 +207,9 @@ describe('ranges', () => {
       { numRuns: 1_000 },
     )
   })
+})
 
+describe('ranges of parts and partitions', () => {
   test('partRange holds the parts of one upload above a number', () => {
     const number = fc.integer({ min: 0, max: 0xffff })
     fc.assert(

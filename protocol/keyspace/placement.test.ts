@@ -143,7 +143,9 @@ describe('place', () => {
     }
     expect(placement.partitionsOf(id('stranger'))).toEqual([])
   })
+})
 
+describe('the load of a placement', () => {
   test('load follows capacity', () => {
     const some = members(20).map((m, i) => ({ ...m, capacityBytes: i < 10 ? 1e12 : 3e12 }))
     const placement = place(some, R3)
@@ -166,7 +168,9 @@ describe('place', () => {
     const placement = place(members(4), R3)
     expect(placement.replicas(9)).toBe(placement.replicas(9))
   })
+})
 
+describe('places of members', () => {
   test('a node in the place of another one holds exactly what that one held', () => {
     fc.assert(
       fc.property(

@@ -6,7 +6,7 @@ import type { LayoutBallot } from './ballot.ts'
 import { compareLayoutBallots } from './ballot.ts'
 import type { LayoutEntry } from './entry.ts'
 import { entryHash } from './entry.ts'
-import { testMember, stable } from './testing.ts'
+import { testMember, stable } from './testing/entries.ts'
 import { jointEntry } from './transition.ts'
 
 const [a, b, c] = ['a', 'b', 'c'].map((name) => testMember(name))
@@ -43,7 +43,9 @@ describe('acceptor of a layout entry', () => {
     const reply = prepareVote(accepted, EPOCH, ballot(2)).reply
     expect(reply.type === 'promised' && reply.accepted?.ballot).toEqual(ballot(1))
   })
+})
 
+describe('proposals for a layout entry', () => {
   test('bindingEntry is the one at the highest ballot', () => {
     const low = { ballot: ballot(1), entry: entryOf('x') }
     const high = { ballot: ballot(1, b!.nodeId > a!.nodeId ? b : a), entry: entryOf('y') }

@@ -5,7 +5,7 @@ import { decidedJson, entryFault, laterEntryFault, readDecided, spineOf } from '
 import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
 import { entryHash } from './entry.ts'
 import { parseJson } from './json.ts'
-import { decidedEntry, testMember, stable, verify } from './testing.ts'
+import { decidedEntry, testMember, stable, verify } from './testing/entries.ts'
 import {
   jointEntry,
   movedEntry,
@@ -124,46 +124,46 @@ describe('STABLE(P) → JOINT(P, P′) → STABLE(P′) or STABLE(P) (L2, L8)', 
   })
 })
 
-describe('who was away for long gets what proves the last entry, not every one', () => {
-  /** The members change completely, with other entries before, between and behind. */
-  const chain: DecidedEntry[] = []
-  let voters = [a!]
-  const add = (entry: LayoutEntry): LayoutEntry => {
-    chain.push(decidedEntry(entry, voters))
-    if (entry.state === 'STABLE') voters = [...entry.members]
-    return entry
-  }
-  let last = add(stable([a!]))
-  const change = (members: readonly Member[], isAbandoned = false): void => {
-    last = add(planEntry(last, { members, replication: 3 }))
-    last = add(plannedJointEntry(last))
-    last = add(stableEntry(last, isAbandoned ? 'abandoned' : 'synced', true))
-    for (const { epoch } of last.sources ?? []) last = add(movedEntry(last, epoch))
-  }
-  change([a!, b!, c!])
-  change([b!], true)
-  change([d!, e!])
-  change([e!])
-  last = add(planEntry(last, { members: [a!, e!], replication: 3 }))
+/** The members change completely, with other entries before, between and behind. */
+const chain: DecidedEntry[] = []
+let voters = [a!]
+const add = (entry: LayoutEntry): LayoutEntry => {
+  chain.push(decidedEntry(entry, voters))
+  if (entry.state === 'STABLE') voters = [...entry.members]
+  return entry
+}
+let last = add(stable([a!]))
+const change = (members: readonly Member[], isAbandoned = false): void => {
+  last = add(planEntry(last, { members, replication: 3 }))
+  last = add(plannedJointEntry(last))
+  last = add(stableEntry(last, isAbandoned ? 'abandoned' : 'synced', true))
+  for (const { epoch } of last.sources ?? []) last = add(movedEntry(last, epoch))
+}
+change([a!, b!, c!])
+change([b!], true)
+change([d!, e!])
+change([e!])
+last = add(planEntry(last, { members: [a!, e!], replication: 3 }))
 
-  const apply = (known: DecidedEntry[], told: readonly DecidedEntry[]): string | undefined => {
-    for (const one of told) {
-      const previous = known.at(-1)!.entry
-      const stable = known.findLast(({ entry }) => entry.state === 'STABLE')!.entry
-      const fault =
-        one.entry.epoch > previous.epoch + 1
-          ? laterEntryFault(stable, one, verify)
-          : entryFault({ previous, stable }, one, verify)
-      if (fault !== undefined) return fault
-      known.push(one)
-    }
-    return undefined
+const apply = (known: DecidedEntry[], told: readonly DecidedEntry[]): string | undefined => {
+  for (const one of told) {
+    const previous = known.at(-1)!.entry
+    const stable = known.findLast(({ entry }) => entry.state === 'STABLE')!.entry
+    const fault =
+      one.entry.epoch > previous.epoch + 1
+        ? laterEntryFault(stable, one, verify)
+        : entryFault({ previous, stable }, one, verify)
+    if (fault !== undefined) return fault
+    known.push(one)
   }
-  const spine = (of: readonly DecidedEntry[]): DecidedEntry[] => {
-    const kept = new Set(spineOf(of.map(({ entry }) => entry)))
-    return of.filter(({ entry }) => kept.has(entry))
-  }
+  return undefined
+}
+const spine = (of: readonly DecidedEntry[]): DecidedEntry[] => {
+  const kept = new Set(spineOf(of.map(({ entry }) => entry)))
+  return of.filter(({ entry }) => kept.has(entry))
+}
 
+describe('a node that was away for long gets what proves the last entry, not every one', () => {
   test('from any epoch on; and what somebody got so proves it to others', () => {
     for (let known = 1; known < chain.length; known++) {
       const chainKnown = chain.slice(0, known)

@@ -11,7 +11,7 @@ import {
   type Source,
 } from './entry.ts'
 import { jointEntry, planEntry, secretEntry, stableEntry, tokensEntry } from './transition.ts'
-import { testMember, stable } from './testing.ts'
+import { testMember, stable } from './testing/entries.ts'
 
 const [a, b, c] = [testMember('a'), testMember('b'), testMember('c')]
 const text = (entry = stable([a, b])): string => utf8Text(encodeEntry(entry))
@@ -57,8 +57,10 @@ describe('canonical bytes of an entry', () => {
       expect(() => decode(changed)).toThrow()
     }
   })
+})
 
-  test('another version is refused by name (F20)', () => {
+describe('canonical bytes of another version or order', () => {
+  test('another version is refused by name (fault 20)', () => {
     const later = text().replace('"version":1', '"version":2')
     expect(() => decode(later)).toThrow(/unknown version 2/)
   })
@@ -140,53 +142,53 @@ test('entries without the later fields have the bytes that they always had (F20)
   ])
 })
 
-describe('replication, sources, names and places', () => {
-  const source = (epoch: number, members: readonly Member[] = [a, b]): Source => ({
-    epoch,
-    members,
-    replication: 3,
-  })
-  const withSources = (sources: readonly Source[]): LayoutEntry =>
-    stable([a, b], { epoch: 9, sources })
+const source = (epoch: number, members: readonly Member[] = [a, b]): Source => ({
+  epoch,
+  members,
+  replication: 3,
+})
+const withSources = (sources: readonly Source[]): LayoutEntry =>
+  stable([a, b], { epoch: 9, sources })
 
-  const arbitraryMembers = fc
-    .uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 })
-    .chain((names) =>
-      fc.tuple(
-        ...names.map((name) =>
-          fc
-            .record({
-              zone: fc.constantFrom('z1', 'z2', 'ü "\\'),
-              capacityBytes: fc.integer({ min: 1, max: 1e15 }),
-              name: fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined }),
-              place: fc.constantFrom(
-                undefined,
-                testMember(name).nodeId,
-                testMember(`${name}2`).nodeId,
-              ),
-            })
-            .map((changes) => testMember(name, changes)),
-        ),
+const arbitraryMembers = fc
+  .uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 })
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc
+          .record({
+            zone: fc.constantFrom('z1', 'z2', 'ü "\\'),
+            capacityBytes: fc.integer({ min: 1, max: 1e15 }),
+            name: fc.option(fc.string({ minLength: 1, maxLength: 64 }), { nil: undefined }),
+            place: fc.constantFrom(
+              undefined,
+              testMember(name).nodeId,
+              testMember(`${name}2`).nodeId,
+            ),
+          })
+          .map((changes) => testMember(name, changes)),
       ),
-    )
-  const replication = fc.integer({ min: 1, max: 15 })
-  const arbitraryEntry: fc.Arbitrary<LayoutEntry> = fc
-    .record({
-      state: fc.constantFrom(...STATES),
-      members: arbitraryMembers,
-      next: arbitraryMembers,
-      replication: fc.option(replication, { nil: undefined }),
-      nextReplication: fc.option(replication, { nil: undefined }),
-      sources: fc.array(fc.record({ members: arbitraryMembers, replication }), { maxLength: 3 }),
-    })
-    .map(({ next, sources, ...fields }) => ({
-      ...stable(fields.members),
-      ...fields,
-      epoch: 9,
-      next: fields.state === 'STABLE' ? undefined : next,
-      sources: sources.map((each, i) => ({ ...each, epoch: 2 + 3 * i })),
-    }))
+    ),
+  )
+const replication = fc.integer({ min: 1, max: 15 })
+const arbitraryEntry: fc.Arbitrary<LayoutEntry> = fc
+  .record({
+    state: fc.constantFrom(...STATES),
+    members: arbitraryMembers,
+    next: arbitraryMembers,
+    replication: fc.option(replication, { nil: undefined }),
+    nextReplication: fc.option(replication, { nil: undefined }),
+    sources: fc.array(fc.record({ members: arbitraryMembers, replication }), { maxLength: 3 }),
+  })
+  .map(({ next, sources, ...fields }) => ({
+    ...stable(fields.members),
+    ...fields,
+    epoch: 9,
+    next: fields.state === 'STABLE' ? undefined : next,
+    sources: sources.map((each, i) => ({ ...each, epoch: 2 + 3 * i })),
+  }))
 
+describe('replication, sources, names and places', () => {
   test('come back from canonical bytes, whatever is in them', () => {
     fc.assert(
       fc.property(arbitraryEntry, (entry) => {

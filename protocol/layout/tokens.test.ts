@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { utf8, utf8Text } from '../bytes.ts'
 import { decodeEntry, encodeEntry, entryHash, type LayoutEntry } from './entry.ts'
-import { testMember, stable } from './testing.ts'
+import { testMember, stable } from './testing/entries.ts'
 import { redeemed } from './tokens.ts'
 import { type TokenRecord } from './token-record.ts'
 import { jointEntry, stableEntry, tokensEntry, transitionFault } from './transition.ts'

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { entryFault, type Predecessors } from './certificate.ts'
 import { CAUSES, replicationOf, STATES } from './entry.ts'
 import type { LayoutEntry, Member, Source } from './entry.ts'
-import { decidedEntry, testMember, stable, verify } from './testing.ts'
+import { decidedEntry, testMember, stable, verify } from './testing/entries.ts'
 import type { TokenRecord } from './token-record.ts'
 import {
   jointEntry,
@@ -115,6 +115,7 @@ function isLegal(
   const keepsSecret = choice.secret === 'same'
   const keepsAll = keepsSources && keepsTokens && keepsSecret
   const room = sourceCount < 3
+  const rests = from === 'STABLE' && to === 'STABLE' && isP && next === 'none'
   switch (cause) {
     case 'plan':
       return from === 'STABLE' && to === 'PLANNED' && isP && changes && keepsAll && room
@@ -142,31 +143,14 @@ function isLegal(
       return from === 'JOINT' && to === 'STABLE' && isP && next === 'none' && keepsAll
     case 'moved': {
       const isOneLess = sources.startsWith('without') || (sources === 'none' && sourceCount === 1)
-      return (
-        from === 'STABLE' &&
-        to === 'STABLE' &&
-        isP &&
-        next === 'none' &&
-        sourceCount > 0 &&
-        isOneLess &&
-        keepsTokens &&
-        keepsSecret
-      )
+      return rests && sourceCount > 0 && isOneLess && keepsTokens && keepsSecret
     }
     case 'token': {
       const keepsNext = from === 'STABLE' ? next === 'none' : isN1
       return from !== 'JOINT' && from === to && isP && keepsNext && keepsSources && keepsSecret
     }
     case 'secret':
-      return (
-        from === 'STABLE' &&
-        to === 'STABLE' &&
-        isP &&
-        next === 'none' &&
-        keepsSources &&
-        !keepsTokens &&
-        !keepsSecret
-      )
+      return rests && keepsSources && !keepsTokens && !keepsSecret
     case 'founded':
       return false
   }
@@ -234,11 +218,11 @@ describe('every step of the table is accepted, every other one refused (L2)', ()
   })
 })
 
-describe('a change of the members', () => {
-  const from = before('STABLE', 1)
-  const plan = (members: readonly Member[], replication = R, tokens = from.tokens) =>
-    transitionFault(from, planEntry(from, { members, replication }, tokens))
+const from = before('STABLE', 1)
+const plan = (members: readonly Member[], replication = R, tokens = from.tokens) =>
+  transitionFault(from, planEntry(from, { members, replication }, tokens))
 
+describe('a change of the members', () => {
   test('of a name, an address, a zone, a capacity or the replication alone is one', () => {
     for (const change of [
       { name: 'n' },
@@ -291,7 +275,9 @@ describe('a change of the members', () => {
     expect(transitionFault(joint, stableEntry(joint, 'synced'))).toBeUndefined()
     expect(transitionFault(joint, stableEntry(joint, 'synced', true))).toMatch(/4 sources/)
   })
+})
 
+describe('tokens of joiners', () => {
   test('needs tokens for joiners, in a plan and for those who are added to it', () => {
     const fresh = { ...token, nodes: [] }
     const used = (...nodes: Member[]) => [{ ...token, nodes: nodes.map(({ nodeId }) => nodeId) }]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { place } from '../keyspace/placement.ts'
-import { testMember, stable } from './testing.ts'
+import { testMember, stable } from './testing/entries.ts'
 import { jointEntry, movedEntry, planEntry, plannedJointEntry, stableEntry } from './transition.ts'
 import { LayoutView } from './view.ts'
 
@@ -47,23 +47,23 @@ describe('LayoutView', () => {
   })
 })
 
-describe('a change in steps', () => {
-  // n0 … n4 become n1 … n5: n5 learns, n0 leaves.
-  const nextMembers = all.slice(1, 6)
-  const from = stable(all.slice(0, 5), { epoch: 3 })
-  const planned = planEntry(from, { members: nextMembers, replication: 3 })
-  const jointly = plannedJointEntry(planned)
-  const moving = stableEntry(jointly, 'synced', true)
-  const [leaver, learner] = [all[0]!.nodeId, all[5]!.nodeId]
-  const inPlan = new LayoutView(planned)
-  const inJoint = new LayoutView(jointly, inPlan)
-  const after = new LayoutView(moving, inJoint)
-  const old = place(from.members, from.genesis)
-  const next = place(nextMembers, from.genesis)
-  const partitions = [...Array(inPlan.partitions).keys()]
-  const isSame = (p: number): boolean =>
-    [...old.replicas(p)].sort().join() === [...next.replicas(p)].sort().join()
+// n0 … n4 become n1 … n5: n5 learns, n0 leaves.
+const nextMembers = all.slice(1, 6)
+const from = stable(all.slice(0, 5), { epoch: 3 })
+const planned = planEntry(from, { members: nextMembers, replication: 3 })
+const jointly = plannedJointEntry(planned)
+const moving = stableEntry(jointly, 'synced', true)
+const [leaver, learner] = [all[0]!.nodeId, all[5]!.nodeId]
+const inPlan = new LayoutView(planned)
+const inJoint = new LayoutView(jointly, inPlan)
+const after = new LayoutView(moving, inJoint)
+const oldPlacement = place(from.members, from.genesis)
+const next = place(nextMembers, from.genesis)
+const partitions = [...Array(inPlan.partitions).keys()]
+const isSame = (p: number): boolean =>
+  [...oldPlacement.replicas(p)].sort().join() === [...next.replicas(p)].sort().join()
 
+describe('a learner', () => {
   test('a learner is known, and neither votes nor counts (L1b)', () => {
     expect(inPlan.members).toEqual(from.members)
     expect(inPlan.learners.map(({ nodeId }) => nodeId)).toEqual([learner])
@@ -72,7 +72,7 @@ describe('a change in steps', () => {
     expect(inPlan.role(learner)).toBe('learner')
     expect(inPlan.knownMember(learner)).toEqual(all[5])
     for (const p of partitions) {
-      expect(inPlan.replicaSets(p)).toEqual([old.replicas(p)])
+      expect(inPlan.replicaSets(p)).toEqual([oldPlacement.replicas(p)])
       expect(inPlan.replicas(p)).not.toContain(learner)
     }
     expect(inPlan.partitionsOf(learner)).toEqual([])
@@ -80,11 +80,13 @@ describe('a change in steps', () => {
     expect(inJoint.learners).toEqual([])
     expect(inJoint.partitionsOf(learner)).toEqual(next.partitionsOf(learner))
   })
+})
 
+describe('partitions that change', () => {
   test('what is learnt: partitions that come, to members too', () => {
     expect(inPlan.learning(learner)).toEqual(next.partitionsOf(learner))
     for (const { nodeId } of nextMembers) {
-      const held = old.partitionsOf(nodeId)
+      const held = oldPlacement.partitionsOf(nodeId)
       const coming = next.partitionsOf(nodeId).filter((p) => !held.includes(p))
       expect(inPlan.learning(nodeId)).toEqual(coming)
       expect(inJoint.learning(nodeId)).toEqual([])
@@ -103,7 +105,9 @@ describe('a change in steps', () => {
     expect(after.moved()).toEqual([])
     expect(after.sources[0]!.movedTo()).toEqual(moved)
   })
+})
 
+describe('a source', () => {
   test('a source is known and holds what it held, until it is dropped', () => {
     expect(after.members).toEqual(moving.members)
     expect(after.role(leaver)).toBe('source')
@@ -112,8 +116,8 @@ describe('a change in steps', () => {
     expect(after.known.map(({ nodeId }) => nodeId)).toContain(leaver)
     expect(after.sources.map(({ epoch }) => epoch)).toEqual([moving.epoch])
     for (const p of partitions) {
-      expect(after.sources[0]!.replicas(p)).toEqual(old.replicas(p))
-      const gone = old.replicas(p).filter((node) => !next.replicas(p).includes(node))
+      expect(after.sources[0]!.replicas(p)).toEqual(oldPlacement.replicas(p))
+      const gone = oldPlacement.replicas(p).filter((node) => !next.replicas(p).includes(node))
       expect(after.sourceReplicas(p)).toEqual(gone)
       expect(after.sourceReplicas(p)).toBe(after.sourceReplicas(p))
       expect(after.replicaSets(p)).toEqual([next.replicas(p)])
@@ -139,7 +143,7 @@ describe('a change in steps', () => {
     expect(view.role(leaver)).toBe('member')
     for (const p of partitions) {
       const active = view.replicas(p)
-      const wanted = [...new Set([...next.replicas(p), ...old.replicas(p)])]
+      const wanted = [...new Set([...next.replicas(p), ...oldPlacement.replicas(p)])]
       expect(view.sourceReplicas(p)).toEqual(wanted.filter((node) => !active.includes(node)))
     }
     const learning = new LayoutView(planEntry(moving, { members: all.slice(0, 6), replication: 3 }))
@@ -156,7 +160,9 @@ describe('a change in steps', () => {
       expect(new Set(asked.slice(3))).toEqual(new Set(early.map(({ nodeId }) => nodeId)))
     }
   })
+})
 
+describe('placements of a view', () => {
   test('another place of a member is another placement', () => {
     const before = new LayoutView(from)
     const known = before.placement

@@ -146,7 +146,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('remove-null' as const) }) },
 )
 
-describe('versions', () => {
+describe('versions and a plain list', () => {
   test('are those of a plain list, whatever is put and removed where', () => {
     fc.assert(
       fc.property(
@@ -204,7 +204,9 @@ describe('versions', () => {
       { numRuns: 100 },
     )
   })
+})
 
+describe('thousands of versions', () => {
   test('by the thousand: a put reads no page, and the register stays within about 4 KiB', () => {
     const world = new World()
     let made = 0
@@ -242,7 +244,9 @@ describe('versions', () => {
     expect(times).toEqual([1_000, 1_001, 1_002, 1_003])
     expect(world.record.sequence).toBe(5)
   })
+})
 
+describe('delete markers and the null version', () => {
   test('a delete marker is no object, and gives it back when it is removed', () => {
     const world = new World()
     const etag = world.put(VERSIONING.enabled)

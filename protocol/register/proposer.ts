@@ -20,23 +20,22 @@
  */
 
 import { assert } from '../assert.ts'
-import { equalBytes } from '../bytes.ts'
-import type { BlockKey, NodeId, OperationId, ProposerId, RegisterKey } from '../ids.ts'
+import type { NodeId, OperationId } from '../ids.ts'
 import { type Ballot, compareBallots, maxBallot, sameBallot, ZERO_BALLOT } from './ballot.ts'
 import { lineageOf, originAfter, valueInLineage } from './lineage.ts'
 import { isQuorum, membersOf, Quorum } from './quorum.ts'
-import type { Attempt, PriorBallot, ProposerOutcome, Step } from './step.ts'
+import type { Attempt, ProposerOutcome, Step } from './step.ts'
 import type {
   Accepted,
   AcceptRequest,
-  Fence,
   PrepareRequest,
   PromisedReply,
   RegisterReply,
   RegisterRequest,
   RegisterValue,
-  ReplicaSets,
 } from './types.ts'
+import type { ChangeResult, ProposerOptions } from './proposer-options.ts'
+import { isSameValue, withoutLost } from './value.ts'
 
 /** So many rounds in a row without a quorum and without anyone in the way: the replicas are gone. */
 export const FAILED_ROUNDS_MAX = 3
@@ -46,42 +45,6 @@ const DOUBTFUL_BACKOFFS = 3
 
 /** How far past the highest ballot met a proposer begins that has backed off (P6). */
 const COUNTERS_AHEAD = 32
-
-/**
- * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
- * retry. A tombstone is passed as a value. `chosen`: a majority of each set has accepted this very state,
- * and so holds all blocks that it names (A5); otherwise it may lie on fewer replicas.
- */
-export type Change = (current: RegisterValue | undefined, chosen: boolean) => ChangeResult
-
-export type ChangeResult =
-  | { readonly write: Omit<RegisterValue, 'operation'> }
-  /** `rewrite`: write the current value again at the new ballot even when it is known to be chosen. */
-  | { readonly keep: true; readonly rewrite?: boolean }
-
-export interface ProposerOptions {
-  readonly key: RegisterKey
-  readonly operation: OperationId
-  readonly proposer: ProposerId
-  /** A counter above `above` and above all that it gave before, also before a crash (P1). */
-  readonly nextCounter: (above: number) => number
-  readonly sets: ReplicaSets
-  readonly epoch: number
-  readonly fence?: Fence | undefined
-  readonly change: Change
-  /** P2. */
-  readonly prior?: PriorBallot | undefined
-  /** P4: from the outcome of an earlier proposer of the same operation. */
-  readonly attempt?: Attempt | undefined
-  /** May the proposer of this operation still want to know what became of it? Others are left out of the
-   * lineage. Default: all may. */
-  readonly isRecent?: ((operation: OperationId) => boolean) | undefined
-  /** Use counters above this only (D3: the mark). */
-  readonly above?: number | undefined
-  /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
-   * nothing. Looked at again for each accept. */
-  readonly lost?: ReadonlySet<BlockKey> | undefined
-}
 
 type ProposerStep = Step<ProposerOutcome>
 
@@ -407,28 +370,6 @@ export class RegisterProposer {
     this.#phase = 'done'
     return { send: [], outcome }
   }
-}
-
-function withoutLost(value: RegisterValue, lost: ReadonlySet<BlockKey> | undefined): RegisterValue {
-  if (lost === undefined || !value.blocks.some((block) => lost.has(block))) return value
-  return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
-}
-
-function isSameValue(a: RegisterValue | undefined, b: RegisterValue | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return (
-    a.tombstone === b.tombstone &&
-    isSameList(lineageOf(a), lineageOf(b)) &&
-    isSameList(a.blocks, b.blocks) &&
-    (a.above === undefined || b.above === undefined
-      ? a.above === b.above
-      : sameBallot(a.above, b.above)) &&
-    equalBytes(a.body, b.body)
-  )
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((each, i) => each === b[i])
 }
 
 function highest(promises: readonly Promised[]): Accepted | undefined {

@@ -5,7 +5,7 @@
 
 import { CONDITION_KEYS } from '../condition-keys.ts'
 import type { CompiledPolicy, Question } from '../decide.ts'
-import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from '../oracle.ts'
+import type { RawCaller, RawPolicy, RawPrincipal, RawQuestion, RawStatement } from './oracle.ts'
 import { parsePolicy, type Policy, type PolicyKind } from '../policy.ts'
 import type { ResolvedPrincipal } from '../principal.ts'
 

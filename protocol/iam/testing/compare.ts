@@ -1,7 +1,7 @@
 /** Generated cases, each decided twice: by decide.ts and by the oracle. For tests only. */
 
 import { decide, type Decision } from '../decide.ts'
-import { oracle } from '../oracle.ts'
+import { oracle } from './oracle.ts'
 import { questionOf, randomCases, randomOf, rawQuestionOf, type Case } from './cases.ts'
 
 export interface Comparison {

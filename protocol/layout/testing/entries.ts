@@ -1,13 +1,13 @@
 /** Entries and signers for the tests of this folder. */
 
-import { equalBytes, hex, utf8 } from '../bytes.ts'
-import { blake3 } from '../hash.ts'
-import type { NodeId } from '../ids.ts'
-import { clusterId, nodeId, storageId } from '../ids.ts'
-import type { LayoutBallot } from './ballot.ts'
-import { voteBytes } from './certificate.ts'
-import type { DecidedEntry, LayoutEntry, Member } from './entry.ts'
-import { entryHash, NO_HASH, orderedMembers } from './entry.ts'
+import { equalBytes, hex, utf8 } from '../../bytes.ts'
+import { blake3 } from '../../hash.ts'
+import type { NodeId } from '../../ids.ts'
+import { clusterId, nodeId, storageId } from '../../ids.ts'
+import type { LayoutBallot } from '../ballot.ts'
+import { voteBytes } from '../certificate.ts'
+import type { DecidedEntry, LayoutEntry, Member } from '../entry.ts'
+import { entryHash, NO_HASH, orderedMembers } from '../entry.ts'
 
 export function testMember(name: string, changes: Partial<Member> = {}): Member {
   const hash = hex(blake3(utf8(name)))

@@ -1,0 +1,41 @@
+/** What a proposer is given: the register, the change, and what is known from earlier proposers of the operation. */
+
+import type { BlockKey, OperationId, ProposerId, RegisterKey } from '../ids.ts'
+import type { Attempt, PriorBallot } from './step.ts'
+import type { Fence, RegisterValue, ReplicaSets } from './types.ts'
+
+/**
+ * What a change makes of the current state: a new value, or nothing. Pure: it is called again on each
+ * retry. A tombstone is passed as a value. `chosen`: a majority of each set has accepted this very state,
+ * and so holds all blocks that it names (A5); otherwise it may lie on fewer replicas.
+ */
+export type Change = (current: RegisterValue | undefined, chosen: boolean) => ChangeResult
+
+export type ChangeResult =
+  | { readonly write: Omit<RegisterValue, 'operation'> }
+  /** `rewrite`: write the current value again at the new ballot even when it is known to be chosen. */
+  | { readonly keep: true; readonly rewrite?: boolean }
+
+export interface ProposerOptions {
+  readonly key: RegisterKey
+  readonly operation: OperationId
+  readonly proposer: ProposerId
+  /** A counter above `above` and above all that it gave before, also before a crash (P1). */
+  readonly nextCounter: (above: number) => number
+  readonly sets: ReplicaSets
+  readonly epoch: number
+  readonly fence?: Fence | undefined
+  readonly change: Change
+  /** P2. */
+  readonly prior?: PriorBallot | undefined
+  /** P4: from the outcome of an earlier proposer of the same operation. */
+  readonly attempt?: Attempt | undefined
+  /** May the proposer of this operation still want to know what became of it? Others are left out of the
+   * lineage. Default: all may. */
+  readonly isRecent?: ((operation: OperationId) => boolean) | undefined
+  /** Use counters above this only (D3: the mark). */
+  readonly above?: number | undefined
+  /** Blocks that no replica has any more (A5): what is proposed does not name them, so that they hold up
+   * nothing. Looked at again for each accept. */
+  readonly lost?: ReadonlySet<BlockKey> | undefined
+}

@@ -1,0 +1,32 @@
+/** Values of registers, compared and cleared of lost blocks. */
+
+import { equalBytes } from '../bytes.ts'
+import type { BlockKey } from '../ids.ts'
+import { sameBallot } from './ballot.ts'
+import { lineageOf } from './lineage.ts'
+import type { RegisterValue } from './types.ts'
+
+export function withoutLost(
+  value: RegisterValue,
+  lost: ReadonlySet<BlockKey> | undefined,
+): RegisterValue {
+  if (lost === undefined || !value.blocks.some((block) => lost.has(block))) return value
+  return { ...value, blocks: value.blocks.filter((block) => !lost.has(block)) }
+}
+
+export function isSameValue(a: RegisterValue | undefined, b: RegisterValue | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (
+    a.tombstone === b.tombstone &&
+    isSameList(lineageOf(a), lineageOf(b)) &&
+    isSameList(a.blocks, b.blocks) &&
+    (a.above === undefined || b.above === undefined
+      ? a.above === b.above
+      : sameBallot(a.above, b.above)) &&
+    equalBytes(a.body, b.body)
+  )
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i])
+}
