@@ -1,32 +1,42 @@
 /** A whole cluster in one thread: node/assembly/node.ts unchanged on simulated ports. */
 
 import { crc32 } from 'node:zlib'
-import { byteString, hex } from '../protocol/bytes.ts'
+import { hex } from '../protocol/bytes.ts'
 import { blake3, createBlake3 } from '../protocol/hash.ts'
-import { nodeId, storageId, type NodeId } from '../protocol/ids.ts'
+import { storageId, type NodeId } from '../protocol/ids.ts'
 import { utf8 } from '../protocol/bytes.ts'
 import type { LayoutView } from '../protocol/layout/view.ts'
-import type { Clock, Environment, Logger, Random } from '../node/env/ports.ts'
+import type { Environment } from '../node/env/ports.ts'
 import type { RegisterObserver } from '../node/quorum/register-client.ts'
 import { ShoalNode } from '../node/assembly/node.ts'
 import type { SpaceSettings } from '../node/reclaim/space-reclaim.ts'
 import type { UpkeepSettings } from '../node/repair/upkeep.ts'
 import { openStore } from '../node/assembly/open-store.ts'
-import { SimulatedDisk, type DiskImage } from './disk.ts'
-import { SimulatedIndexStore, type IndexImage } from './index-store.ts'
-import { SimulatedNetwork, Wires } from './network.ts'
+import type { SimulatedDisk } from './disk.ts'
+import { SimulatedIndexStore } from './index-store.ts'
+import { Wires } from './wires.ts'
 import { openNodeFiles, readNodeRecord } from './node-files.ts'
 import { seededRandom } from './seeded-random.ts'
-import { SimulatedSigner } from './signer.ts'
 import { secretStore } from '../node/process/secret-store.ts'
-import { SimulatedTokenSigner } from './tokens.ts'
-import { StoppableClock, VirtualClock } from './virtual-clock.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import {
+  beginLife,
+  type JoiningState,
+  type Life,
+  type Machine,
+  machineEnvironment,
+  type MachineImage,
+  newMachine,
+} from './machine.ts'
 
-const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 const PARTITION_BITS = 6
+
 const SEGMENT_BYTES = 4 << 20
+
 const TRACE_CHARS_MAX = 64 << 10
+
 const TOKEN_MS = 3_600_000
+
 const REBUILD_SEGMENT_BYTES = 2 ** 31
 
 export interface ClusterOptions {
@@ -52,46 +62,6 @@ export interface ClusterOptions {
   readonly adapt?: ((environment: Environment, node: number) => Environment) | undefined
 }
 
-/** A copy of a machine's data directory, node.json included. */
-export interface MachineImage {
-  readonly disk: DiskImage
-  readonly index: IndexImage
-}
-
-/** How a machine that was added later comes in. */
-export interface JoiningState {
-  readonly token: string
-  /** The lost node whose place it takes. */
-  readonly replace?: NodeId | undefined
-}
-
-/** What outlives a process: disk, index files, name. */
-interface Machine {
-  readonly number: number
-  readonly id: NodeId
-  readonly clock: StoppableClock
-  readonly disk: SimulatedDisk
-  index: SimulatedIndexStore
-  /** Absent for the founder and for nodes that `form` brings in. */
-  joining?: JoiningState | undefined
-  hasJoined: boolean
-  /** Gone for good: its disk is lost, or it has left and was switched off. */
-  retired: boolean
-  /** As the boot number, but no image turns it back: no two lives draw the same numbers. */
-  lives: number
-  life: Life | undefined
-}
-
-/** One process: when it dies, its timers never fire and its network is unplugged. */
-interface Life {
-  dead: boolean
-  /** Settles when it has died. */
-  readonly death: Promise<undefined>
-  die: () => void
-  node: ShoalNode | undefined
-  network: SimulatedNetwork
-}
-
 export class SimulatedCluster {
   readonly clock = new VirtualClock()
   readonly random: () => number
@@ -113,14 +83,14 @@ export class SimulatedCluster {
     this.random = seededRandom(options.seed)
     this.wires = new Wires(this.clock, this.random, (line, bytes) => this.trace(line, bytes))
     for (let number = 0; number < options.nodes; number++) {
-      this.#machines.push(this.#machine(number))
+      this.#machines.push(newMachine(options.seed, number, this.clock))
     }
   }
 
   /** One more machine with an empty disk, which is not started; its number. */
   add(joining: JoiningState): number {
     const number = this.#machines.length
-    this.#machines.push({ ...this.#machine(number), joining })
+    this.#machines.push({ ...newMachine(this.#options.seed, number, this.clock), joining })
     return number
   }
 
@@ -231,7 +201,7 @@ export class SimulatedCluster {
     const storage = storageId(hex(blake3(utf8(`storage ${machine.id}`)).subarray(0, 12)))
     const origin = number === 0 ? 'found' : 'join'
     const files = openNodeFiles(machine.disk, { storageId: storage, origin })
-    const life = this.#live(machine)
+    const life = beginLife(machine, this.wires)
     /** A process that is dead writes nothing. */
     const remember = (changes: Parameters<typeof files.remember>[0]): void => {
       if (!life.dead) files.remember(changes)
@@ -342,7 +312,7 @@ export class SimulatedCluster {
     this.trace(`index rebuild ${number}`)
     const logId = readNodeRecord(machine.disk)?.logId
     this.wipeIndex(number)
-    const life = this.#live(machine)
+    const life = beginLife(machine, this.wires)
     const work = async (): Promise<{ damaged: number }> => {
       const env = this.#environment(machine, life, this.#drawer(machine))
       const store = await openStore(env, {
@@ -400,24 +370,6 @@ export class SimulatedCluster {
     this.wires.resume(this.idOf(number))
   }
 
-  /** A new one, with an empty disk. */
-  #machine(number: number): Machine {
-    const { seed } = this.#options
-    const random = seededRandom(seed * 1000 + number + 1)
-    const clock = new StoppableClock(this.clock)
-    return {
-      number,
-      id: nodeNameOf(seed, number),
-      clock,
-      disk: new SimulatedDisk({ clock, random }),
-      index: new SimulatedIndexStore({ clock, random }),
-      hasJoined: false,
-      retired: false,
-      lives: 0,
-      life: undefined,
-    }
-  }
-
   #drawer(machine: Machine): () => number {
     machine.lives++
     return seededRandom(this.#options.seed * 7919 + machine.number * 31 + machine.lives)
@@ -429,72 +381,15 @@ export class SimulatedCluster {
     return machine
   }
 
-  #live(machine: Machine): Life {
-    const network = new SimulatedNetwork(this.wires, machine.id)
-    let die = (): void => {}
-    const death = new Promise<undefined>((resolve) => {
-      die = () => resolve(undefined)
-    })
-    const life: Life = { dead: false, death, die, node: undefined, network }
-    machine.life = life
-    return life
-  }
-
   #environment(machine: Machine, life: Life, random: () => number): Environment {
-    const { clock } = machine
-    const own: Clock = {
-      nowMs: () => clock.nowMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, run) =>
-        clock.after(delayMs, () => {
-          if (!life.dead) run()
-        }),
+    const fail = (reason: string): void => {
+      if (life.dead) return
+      if (!this.mayFail.has(machine.number)) {
+        this.failures.push(`node ${machine.number} failed: ${reason}`)
+      }
+      this.kill(machine.number, false)
     }
-    return {
-      clock: own,
-      random: randomOf(random),
-      disk: machine.disk,
-      network: life.network,
-      signer: new SimulatedSigner(machine.id),
-      tokens: new SimulatedTokenSigner(),
-      logger: this.#options.verbose ? consoleLogger(machine.number) : SILENT,
-      openIndex: () => machine.index.open(),
-      fail: (reason) => {
-        if (life.dead) return
-        if (!this.mayFail.has(machine.number)) {
-          this.failures.push(`node ${machine.number} failed: ${reason}`)
-        }
-        this.kill(machine.number, false)
-      },
-    }
-  }
-}
-
-function randomOf(random: () => number): Random {
-  return {
-    float: random,
-    bytes: (length) => Uint8Array.from({ length }, () => Math.floor(random() * 256)),
-  }
-}
-
-function nodeNameOf(seed: number, number: number): NodeId {
-  const hash = byteString(blake3(utf8(`node ${seed} ${number}`)))
-  let name = 'Sim'
-  for (const character of hash.slice(0, 20)) name += BASE58[character.charCodeAt(0) % 58]
-  return nodeId(name)
-}
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
-
-function consoleLogger(number: number): Logger {
-  const line =
-    (level: string) =>
-    (fields: Record<string, unknown>, message: string): void =>
-      console.error(`[${number}] ${level} ${message} ${JSON.stringify(fields)}`)
-  return {
-    debug: line('debug'),
-    info: line('info'),
-    warn: line('warn'),
-    error: line('error'),
+    const verbose = this.#options.verbose === true
+    return machineEnvironment(machine, life, { random, verbose, fail })
   }
 }

@@ -12,22 +12,15 @@
 
 import type { Clock, Disk, DiskFile } from '../node/env/ports.ts'
 import { Inode, type CrashFate } from './inode.ts'
-
-export const DISK_OPERATIONS = [
-  'open',
-  'read',
-  'write',
-  'flush',
-  'truncate',
-  'rename',
-  'remove',
-  'sync-directory',
-  'space',
-] as const
-
-export type DiskOperation = (typeof DISK_OPERATIONS)[number]
-
-const PAGE_BYTES = 4_096
+import {
+  DISK_OPERATIONS,
+  DiskFailure,
+  type DiskOperation,
+  type DiskPlace,
+  type WriteLie,
+} from './disk-operations.ts'
+import { NameChange, parentDirectory, normalPath } from './disk-names.ts'
+import { type FileDisk, SimulatedFile } from './simulated-file.ts'
 
 export interface SimulatedDiskOptions {
   readonly clock: Clock
@@ -38,56 +31,10 @@ export interface SimulatedDiskOptions {
   readonly latencyMs?: number
 }
 
-export interface DiskPlace {
-  readonly position: number
-  readonly length: number
-}
-
-/** What a write does instead of what it should (F5). */
-export type WriteLie = 'lost' | { readonly position: number }
-
-export class DiskFailure extends Error {
-  override readonly name = 'DiskFailure'
-  readonly code: string
-
-  constructor(code: string, path: string) {
-    super(`${code}: ${path}`)
-    this.code = code
-  }
-}
-
 /** A copy of a whole data directory, as `cp -a` makes one. */
 export type DiskImage = ReadonlyMap<string, Uint8Array>
 
-/** `from` and `inode` are absent for a removal, `from` for a creation. */
-class NameChange {
-  readonly directory: string
-  private readonly to: string
-  private readonly inode: Inode | undefined
-  private readonly from: string | undefined
-
-  constructor(to: string, inode?: Inode, from?: string) {
-    this.directory = directoryOf(to)
-    this.to = to
-    this.inode = inode
-    this.from = from
-  }
-
-  apply(names: Map<string, Inode>): void {
-    if (this.inode === undefined) {
-      names.delete(this.to)
-      return
-    }
-    if (this.from !== undefined && names.get(this.from) === this.inode) names.delete(this.from)
-    names.set(this.to, this.inode)
-  }
-
-  clone(cloneOf: (inode: Inode) => Inode): NameChange {
-    return new NameChange(this.to, this.inode && cloneOf(this.inode), this.from)
-  }
-}
-
-export class SimulatedDisk implements Disk {
+export class SimulatedDisk implements Disk, FileDisk {
   capacityBytes: number
   /** Asked before every operation, reads with their place: an errno's name makes it fail. */
   fault:
@@ -224,7 +171,7 @@ export class SimulatedDisk implements Disk {
   /** A file is put here by hand, durably, in place of what has its name. */
   put(path: string, bytes: Uint8Array): void {
     const inode = Inode.of(bytes)
-    for (const names of [this.names, this.durableNames]) names.set(normal(path), inode)
+    for (const names of [this.names, this.durableNames]) names.set(normalPath(path), inode)
   }
 
   image(): DiskImage {
@@ -247,7 +194,7 @@ export class SimulatedDisk implements Disk {
 
   list(directory: string): Promise<string[]> {
     return this.operate('open', directory, () => {
-      const prefix = normal(directory) === '.' ? '' : `${normal(directory)}/`
+      const prefix = normalPath(directory) === '.' ? '' : `${normalPath(directory)}/`
       const found = new Set<string>()
       for (const path of [...this.names.keys(), ...this.directories]) {
         if (path === '.' || !path.startsWith(prefix)) continue
@@ -259,14 +206,14 @@ export class SimulatedDisk implements Disk {
 
   makeDirectory(directory: string): Promise<void> {
     return this.mutate('open', directory, () => {
-      const parts = normal(directory).split('/')
+      const parts = normalPath(directory).split('/')
       for (let i = 1; i <= parts.length; i++) this.directories.add(parts.slice(0, i).join('/'))
     })
   }
 
   open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile> {
     const open = (): DiskFile => {
-      const name = normal(path)
+      const name = normalPath(path)
       if (mode === 'create') {
         if (this.names.has(name)) throw new DiskFailure('EEXIST', path)
         this.changeNames(new NameChange(name, new Inode()))
@@ -278,39 +225,39 @@ export class SimulatedDisk implements Disk {
 
   rename(from: string, to: string): Promise<void> {
     return this.mutate('rename', from, () => {
-      this.changeNames(new NameChange(normal(to), this.inode(from), normal(from)))
+      this.changeNames(new NameChange(normalPath(to), this.inode(from), normalPath(from)))
     })
   }
 
   remove(path: string): Promise<void> {
     return this.mutate('remove', path, () => {
       this.inode(path)
-      this.changeNames(new NameChange(normal(path)))
+      this.changeNames(new NameChange(normalPath(path)))
     })
   }
 
   syncDirectory(directory: string): Promise<void> {
     return this.mutate('sync-directory', directory, () => {
       for (const change of this.nameChanges) {
-        if (change.directory === normal(directory)) change.apply(this.durableNames)
+        if (change.directory === normalPath(directory)) change.apply(this.durableNames)
       }
-      this.nameChanges = this.nameChanges.filter((c) => c.directory !== normal(directory))
+      this.nameChanges = this.nameChanges.filter((c) => c.directory !== normalPath(directory))
     })
   }
 
   readFile(path: string): Promise<Uint8Array | undefined> {
-    return this.operate('read', path, () => this.names.get(normal(path))?.content())
+    return this.operate('read', path, () => this.names.get(normalPath(path))?.content())
   }
 
   async writeFile(path: string, bytes: Uint8Array): Promise<void> {
     const temporary = `${path}.tmp`
-    if (this.names.has(normal(temporary))) await this.remove(temporary)
+    if (this.names.has(normalPath(temporary))) await this.remove(temporary)
     const file = await this.open(temporary, 'create')
     await file.write([bytes], 0)
     await file.flush()
     await file.close()
     await this.rename(temporary, path)
-    await this.syncDirectory(directoryOf(normal(path)))
+    await this.syncDirectory(parentDirectory(normalPath(path)))
   }
 
   space(): Promise<{ totalBytes: number; freeBytes: number }> {
@@ -376,7 +323,7 @@ export class SimulatedDisk implements Disk {
   }
 
   private inode(path: string): Inode {
-    const inode = this.names.get(normal(path))
+    const inode = this.names.get(normalPath(path))
     if (inode === undefined) throw new DiskFailure('ENOENT', path)
     return inode
   }
@@ -385,101 +332,4 @@ export class SimulatedDisk implements Disk {
     change.apply(this.names)
     this.nameChanges.push(change)
   }
-}
-
-class SimulatedFile implements DiskFile {
-  readonly path: string
-  private readonly disk: SimulatedDisk
-  private readonly inode: Inode
-  private closed = false
-
-  constructor(disk: SimulatedDisk, path: string, inode: Inode) {
-    this.disk = disk
-    this.path = path
-    this.inode = inode
-  }
-
-  read(into: Uint8Array, position: number): Promise<number> {
-    const read = (): number => this.inode.read(into, position)
-    return this.disk.operate('read', this.path, read, { position, length: into.length })
-  }
-
-  readSync(into: Uint8Array, position: number): number {
-    this.disk.check('read', this.path, { position, length: into.length })
-    this.disk.noteSyncRead()
-    return this.inode.read(into, position)
-  }
-
-  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
-    const bytes = new Uint8Array(buffers.reduce((sum, buffer) => sum + buffer.length, 0))
-    let filled = 0
-    for (const buffer of buffers) {
-      bytes.set(buffer, filled)
-      filled += buffer.length
-    }
-    const written = await this.disk.mutate('write', this.path, () => {
-      this.checkOpen()
-      const lie = this.disk.lie?.(this.path, position, bytes.length)
-      if (lie === 'lost') return undefined
-      const at = lie?.position ?? position
-      // The rest of its last page is the file's already.
-      const pageEnd = Math.ceil(this.inode.sizeBytes / PAGE_BYTES) * PAGE_BYTES
-      if (at + bytes.length <= pageEnd) return this.inode.write(at, bytes)
-      const growth = at + bytes.length - this.inode.sizeBytes
-      const free = this.disk.capacityBytes - this.disk.usedBytes()
-      if (growth <= free) return this.inode.write(at, bytes)
-      // What fits is written, in whole pages, before the error shows.
-      const room = Math.floor(Math.max(0, bytes.length - growth + free) / PAGE_BYTES) * PAGE_BYTES
-      this.inode.write(at, bytes.subarray(0, room))
-      throw new DiskFailure('ENOSPC', this.path)
-    })
-    written?.()
-  }
-
-  flush(): Promise<void> {
-    // Only what had returned before is covered.
-    const mark = this.inode.mark()
-    let failure: unknown
-    const flushed = this.disk.mutate('flush', this.path, () => {
-      this.checkOpen()
-    })
-    return flushed.then(
-      () => this.inode.flushed(mark),
-      (error) => {
-        failure = error
-        this.inode.dropped(mark)
-        throw failure
-      },
-    )
-  }
-
-  sizeBytes(): Promise<number> {
-    return this.disk.operate('open', this.path, () => this.inode.sizeBytes)
-  }
-
-  truncate(sizeBytes: number): Promise<void> {
-    return this.disk.mutate('truncate', this.path, () => {
-      this.checkOpen()
-      this.inode.truncate(sizeBytes)()
-    })
-  }
-
-  close(): Promise<void> {
-    this.closed = true
-    return this.disk.later('open', () => undefined)
-  }
-
-  private checkOpen(): void {
-    if (this.closed) throw new DiskFailure('EBADF', this.path)
-  }
-}
-
-function normal(path: string): string {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
-  return parts.length === 0 ? '.' : parts.join('/')
-}
-
-function directoryOf(path: string): string {
-  const at = path.lastIndexOf('/')
-  return at === -1 ? '.' : path.slice(0, at)
 }

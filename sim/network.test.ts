@@ -2,7 +2,8 @@ import type { Clock } from '../node/env/ports.ts'
 import { SystemClock } from '../node/env/system.ts'
 import { networkCompliance } from '../node/net/testing/network.compliance.ts'
 import { generateNodeKey } from '../node/net/identity.ts'
-import { SimulatedNetwork, Wires } from './network.ts'
+import { SimulatedNetwork } from './network.ts'
+import { Wires } from './wires.ts'
 import { seededRandom } from './seeded-random.ts'
 
 networkCompliance('the simulated network', async (count) => {

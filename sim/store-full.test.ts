@@ -5,7 +5,7 @@ import { bytesOf } from '../protocol/bytes.ts'
 import { MANIFEST_PATH } from '../node/log/manifest-format.ts'
 import { SEGMENT_HEADER_BYTES, segmentPath } from '../node/log/segment.ts'
 import type { NewRecord } from '../node/log/types.ts'
-import type { DiskOperation } from './disk.ts'
+import type { DiskOperation } from './disk-operations.ts'
 import { StoreWorld } from './store-world.ts'
 
 function record(key: string, payloadBytes: number): NewRecord {

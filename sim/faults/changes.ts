@@ -12,12 +12,12 @@
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutEntry, Member } from '../../protocol/layout/entry.ts'
 import { replicationOf } from '../../protocol/layout/entry.ts'
-import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { ShoalNode } from '../../node/assembly/node.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { ChangeTally } from './change-tally.ts'
 import { drawKind } from './kinds.ts'
 import type { Crashes } from './crashes.ts'
+import { leftOversOf, mayLackBlocks } from './left-overs.ts'
 
 export const CHANGES = {
   join: 25,
@@ -37,18 +37,27 @@ export type ChangeName = keyof typeof CHANGES
 export const CHANGE_NAMES = Object.keys(CHANGES) as ChangeName[]
 
 const PAUSE_MS_MAX = 5_000
+
 /** A node that is killed answers nothing any more; what was asked of it may still happen. */
 const ASK_TIMEOUT_MS = 30_000
+
 const MEMBERS_MAX = 9
+
 const MEMBERS_MIN = 3
+
 /** By which all of it has come to an end, once all is calm. */
 const SETTLED_WITHIN_MS = 240_000
+
 const TOKEN_MS = 3_600_000
+
 /** A dead node whose replacement has not come by then is removed. */
 const REPLACED_WITHIN_MS = 60_000
+
 /** How long faults are held off at most until a node may die. */
 const SAFE_WITHIN_MS = 20_000
+
 const LOOK_EVERY_MS = 50
+
 /** How long to wait for a change that can be cancelled. */
 const UNDER_WAY_WITHIN_MS = 5_000
 
@@ -130,7 +139,7 @@ export class SimulatedChanges {
       }
       if (node.layout.current()?.epoch !== view.epoch) found.push(`node ${number} is behind`)
       // One that has left can ask nobody any more: it keeps its files, and is switched off.
-      const strange = view.role(id) === undefined ? 0 : leftOvers(node)
+      const strange = view.role(id) === undefined ? 0 : leftOversOf(node)
       if (strange > 0)
         found.push(`node ${number} keeps ${strange} rows of partitions that it does not hold`)
     }
@@ -376,37 +385,10 @@ export class SimulatedChanges {
   }
 }
 
-/** It has lost something since it last compared the blocks of all that it holds, or held in a source (D8). */
-function mayLackBlocks({ nodeId, forgotten }: ShoalNode, view: LayoutView): boolean {
-  for (let partition = 0; partition < view.partitions; partition++) {
-    if (!forgotten.lacksBlocks(partition)) continue
-    const holders = [...view.replicas(partition), ...view.sourceReplicas(partition)]
-    if (holders.includes(nodeId)) return true
-  }
-  return false
-}
-
 function memberOf({ members }: LayoutEntry, node: NodeId): Member | undefined {
   return members.find(({ nodeId }) => nodeId === node)
 }
 
 function has(node: NodeId): IsDone {
   return (stable) => memberOf(stable, node) !== undefined
-}
-
-/** Registers and blocks in partitions that the node holds no more, and of which it is no source. */
-function leftOvers(node: ShoalNode): number {
-  const view = node.layout.current()
-  if (view === undefined) return 0
-  let count = 0
-  for (const letter of ['r', 'b']) {
-    const start = Uint8Array.of(letter.charCodeAt(0))
-    const end = Uint8Array.of(letter.charCodeAt(0) + 1)
-    node.store.range(start, end, 1_000_000, (key) => {
-      const partition = key[1]! * 256 + key[2]!
-      const holds = view.replicas(partition).includes(node.nodeId)
-      if (!holds && !view.sourceReplicas(partition).includes(node.nodeId)) count++
-    })
-  }
-  return count
 }

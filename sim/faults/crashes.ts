@@ -4,8 +4,8 @@ import { LogError } from '../../node/log/errors.ts'
 import { MembershipError, type MembershipErrorCode } from '../../node/layout/errors.ts'
 import { LAYOUT_FILE } from '../../node/layout/layout-store.ts'
 import type { SimulatedCluster } from '../cluster.ts'
-import { DiskFailure } from '../disk.ts'
-import { CALM } from '../network.ts'
+import { DiskFailure } from '../disk-operations.ts'
+import { CALM } from '../wires.ts'
 
 const STARTS_MAX = 4
 const HELD_THINK_FACTOR = 8

@@ -4,7 +4,7 @@
  */
 
 import type { SimulatedCluster } from '../cluster.ts'
-import { CALM } from '../network.ts'
+import { CALM } from '../wires.ts'
 import { Crashes } from './crashes.ts'
 import { DamageDoer } from './damage-doer.ts'
 import { drawKind, FAULT_NAMES, PASSING, type FaultName, type PassingKind } from './kinds.ts'
