@@ -12,7 +12,7 @@ import {
   MOVED_OBJECT_BYTES,
   foreignRows,
   heldRows,
-  thinBlocks,
+  incompleteBlocks,
   waitingPartitions,
   withoutMover,
 } from './testing/moved-blocks.ts'
@@ -37,7 +37,7 @@ async function tooSoon(check: (hand: HandLayout) => Promise<void>): Promise<void
 }
 
 const allThere = async (hand: HandLayout): Promise<void> => {
-  expect(thinBlocks(hand, [0, 1])).toEqual([])
+  expect(incompleteBlocks(hand, [0, 1])).toEqual([])
   await readBack(hand.cluster, 1, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
 }
 
@@ -139,7 +139,7 @@ describe('a node that is nearly full', () => {
       // Registers stay until the source is over; what it holds stays for good.
       expect(foreignRows(hand, 0, 'r')).toEqual(before[1])
       expect(hand.view.sources.length).toBe(1)
-      expect(thinBlocks(hand, all)).toEqual([])
+      expect(incompleteBlocks(hand, all)).toEqual([])
       await readBack(hand.cluster, all.at(-1)!, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
       await hand.moved()
       await hand.until(() => foreignRows(hand, 0, 'r').length === 0)
@@ -166,7 +166,7 @@ describe('a node that is nearly full', () => {
       // Another change, while the source of the first one is still there.
       await hand.become([0, 1], true, 2)
       await hand.until(() => [0, 1].every((number) => waitingPartitions(hand, number) === 0))
-      expect(thinBlocks(hand, [0, 1])).toEqual([])
+      expect(incompleteBlocks(hand, [0, 1])).toEqual([])
       await readBack(hand.cluster, 0, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
       hand.cluster.kill(1, false)
       for (const key of heldRows(hand, 0, 'b')) expect(key).toBeTruthy()

@@ -25,7 +25,7 @@ import {
   MOVED_OBJECT_BYTES,
   foreignRows,
   heldRows,
-  thinBlocks,
+  incompleteBlocks,
   waitingPartitions,
   withoutMover,
 } from './testing/moved-blocks.ts'
@@ -107,7 +107,7 @@ test('a grown cluster: every holder gets its blocks, and nobody keeps what is fo
     await fill(hand.cluster, 0, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
     await hand.become([0, 1, 2, 3], true)
     await hand.until(() => [0, 1, 2, 3].every((number) => waitingPartitions(hand, number) === 0))
-    expect(thinBlocks(hand, [0, 1, 2, 3])).toEqual([])
+    expect(incompleteBlocks(hand, [0, 1, 2, 3])).toEqual([])
     const kept = [0, 1, 2].map((number) => foreignRows(hand, number, 'b').length)
     await calmSleep(hand.cluster, 20_000)
     // Still sources.
@@ -120,7 +120,7 @@ test('a grown cluster: every holder gets its blocks, and nobody keeps what is fo
           foreignRows(hand, number, 'b').length + foreignRows(hand, number, 'r').length === 0,
       ),
     )
-    expect(thinBlocks(hand, [0, 1, 2, 3])).toEqual([])
+    expect(incompleteBlocks(hand, [0, 1, 2, 3])).toEqual([])
     await readBack(hand.cluster, 3, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
   })
 })
@@ -157,7 +157,7 @@ test('nodes that die and come back while blocks move and are dropped lose nothin
             (n) => foreignRows(hand, n, 'b').length + foreignRows(hand, n, 'r').length === 0,
           ),
         )
-        expect(thinBlocks(hand, all)).toEqual([])
+        expect(incompleteBlocks(hand, all)).toEqual([])
         await readBack(hand.cluster, 3, MOVED_OBJECTS, MOVED_OBJECT_BYTES)
       },
       { seed },

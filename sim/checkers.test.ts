@@ -69,43 +69,43 @@ describe('checker B: histories of one key', () => {
   }
 })
 
+const KEY = 'key' as RegisterKey
+
+interface Line {
+  readonly type: RegisterEvent['type']
+  readonly from: number
+  readonly to: number
+  /** None: absent. */
+  readonly at?: number
+  readonly id?: string
+  readonly base?: string
+  readonly tombstone?: boolean
+}
+
+function violations(...lines: Line[]): readonly string[] {
+  const checker = new CheckerA()
+  for (const { type, from, to, at, id, base, tombstone } of lines) {
+    checker.note(
+      {
+        key: KEY,
+        type,
+        startedMs: from,
+        ...(at !== undefined && { ballot: { counter: at, proposer: 'p' as ProposerId } }),
+        operation: id as OperationId | undefined,
+        base: base as OperationId | undefined,
+        tombstone,
+      },
+      to,
+      'node',
+    )
+  }
+  checker.finish()
+  return checker.violations
+}
+
+const first: Line = { type: 'written', from: 0, to: 1, at: 1, id: 'a' }
+
 describe('checker A: what proposers and readers learnt', () => {
-  const KEY = 'key' as RegisterKey
-
-  interface Line {
-    readonly type: RegisterEvent['type']
-    readonly from: number
-    readonly to: number
-    /** None: absent. */
-    readonly at?: number
-    readonly id?: string
-    readonly base?: string
-    readonly tombstone?: boolean
-  }
-
-  function violations(...lines: Line[]): readonly string[] {
-    const checker = new CheckerA()
-    for (const { type, from, to, at, id, base, tombstone } of lines) {
-      checker.note(
-        {
-          key: KEY,
-          type,
-          startedMs: from,
-          ...(at !== undefined && { ballot: { counter: at, proposer: 'p' as ProposerId } }),
-          operation: id as OperationId | undefined,
-          base: base as OperationId | undefined,
-          tombstone,
-        },
-        to,
-        'node',
-      )
-    }
-    checker.finish()
-    return checker.violations
-  }
-
-  const first: Line = { type: 'written', from: 0, to: 1, at: 1, id: 'a' }
-
   test('passes: a chain of writes, reads of it, and doubts', () => {
     expect(
       violations(
@@ -138,7 +138,9 @@ describe('checker A: what proposers and readers learnt', () => {
     ).toHaveLength(1)
     expect(violations(first, { ...first, from: 2, to: 3 }).length).toBeGreaterThan(0)
   })
+})
 
+describe('checker A: tombstones, and what a write replaced', () => {
   describe('tombstones that were forgotten (G2)', () => {
     const proposed: Line = { type: 'proposed', from: 2, to: 2, id: 't', tombstone: true }
     const buried: Line = {

@@ -64,7 +64,27 @@ describe('what was forgotten (D8)', () => {
       const third = await open()
       expect([third.mustRaiseMark, third.mark, third.has(65_535)]).toEqual([false, 4_711, true])
     }))
+})
 
+/** What an earlier program would have written. */
+async function writeFirst(): Promise<void> {
+  await (await open()).add([REMOVAL])
+  const slot = disk.contentOf(FORGOTTEN_FILE).slice(0, SLOT_BYTES)
+  const first = new Uint8Array(16 << 10)
+  first.set(slot.subarray(0, 8_224))
+  first.set(slot.subarray(16_416, 16_416 + 8_128), 8_224)
+  first[8] = 1
+  first.set(blake3(first.subarray(0, first.length - 32)), first.length - 32)
+  const both = new Uint8Array(2 * first.length)
+  both.set(first)
+  both.set(first, first.length)
+  await disk.writeFile(FORGOTTEN_FILE, both)
+}
+
+const lacking = (forgotten: Forgotten): number[] =>
+  [1, 2, 3, 5, 70].filter((partition) => forgotten.lacksBlocks(partition))
+
+describe('blocks of which a node has forgotten something (D8)', () => {
   it('leaves blocks in doubt until they were compared, too, after the last loss', () =>
     run(async () => {
       await (await open()).add([REMOVAL])
@@ -91,24 +111,6 @@ describe('what was forgotten (D8)', () => {
       ])
     }))
 
-  /** What an earlier program would have written. */
-  async function writeFirst(): Promise<void> {
-    await (await open()).add([REMOVAL])
-    const slot = disk.contentOf(FORGOTTEN_FILE).slice(0, SLOT_BYTES)
-    const first = new Uint8Array(16 << 10)
-    first.set(slot.subarray(0, 8_224))
-    first.set(slot.subarray(16_416, 16_416 + 8_128), 8_224)
-    first[8] = 1
-    first.set(blake3(first.subarray(0, first.length - 32)), first.length - 32)
-    const both = new Uint8Array(2 * first.length)
-    both.set(first)
-    both.set(first, first.length)
-    await disk.writeFile(FORGOTTEN_FILE, both)
-  }
-
-  const lacking = (forgotten: Forgotten): number[] =>
-    [1, 2, 3, 5, 70].filter((partition) => forgotten.lacksBlocks(partition))
-
   it('is read as an earlier program wrote it: blocks may be missing wherever they still move', () =>
     run(async () => {
       await writeFirst()
@@ -127,7 +129,9 @@ describe('what was forgotten (D8)', () => {
         expect(forgotten.mustRaiseMark).toBe(false)
       }
     }))
+})
 
+describe('the file of what was forgotten (D8)', () => {
   it('grows in the file of an earlier program while there is no room for a larger one', () =>
     run(async () => {
       await writeFirst()
@@ -173,7 +177,9 @@ describe('what was forgotten (D8)', () => {
       const missing = await open()
       expect([missing.has(0), missing.mustRaiseMark]).toEqual([true, true])
     }))
+})
 
+describe('damage that was forgotten and is known again (D8)', () => {
   it('knows damage again that was repaired: just this one, of this log', () =>
     run(async () => {
       const place = { segment: 2, offset: 64, lengthBytes: 128 }

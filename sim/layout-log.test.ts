@@ -251,13 +251,13 @@ describe('what a start costs, and an entry', () => {
     }))
 })
 
-describe('a file that is not as it was left', () => {
-  const failure = (): Promise<string> =>
-    open().then(
-      () => 'it starts',
-      (error: Error) => error.message,
-    )
+const failure = (): Promise<string> =>
+  open().then(
+    () => 'it starts',
+    (error: Error) => error.message,
+  )
 
+describe('a file that is not as it was left', () => {
   test(
     'a flipped bit of the chain, any, is an error and never a shorter chain (A4)',
     () =>
@@ -315,7 +315,9 @@ describe('a file that is not as it was left', () => {
       disk.lose(LAYOUT_FILE)
       expect(await failure()).toMatch(DAMAGED)
     }))
+})
 
+describe('copies of the file from other members', () => {
   test("another member's copy is taken, verified, when it reaches as far", () =>
     run(async () => {
       const other = new SimulatedDisk({ clock, random: seededRandom(2) })

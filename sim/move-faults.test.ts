@@ -189,7 +189,9 @@ describe('while blocks of a join still move', () => {
       await ends(scene, [second, third, 3, 4])
     }),
   )
+})
 
+describe('while blocks of a join still move, all nodes or an old copy', () => {
   test.each(SEEDS)('all nodes are killed, again and again: seed %i', (seed) =>
     moving(seed, 4, 3, async (scene) => {
       const { cluster, members } = scene

@@ -80,7 +80,9 @@ describe('how far a node has come', () => {
       await file.addSynced(5, [0])
       expect([file.isSynced(5, 0), file.isSynced(8, 8)]).toEqual([false, true])
     }))
+})
 
+describe('how far a node has come, after a change or damage', () => {
   it('is taken away at once, also by an entry that comes while something is written (L9)', () =>
     run(async () => {
       const file = await opened()

@@ -162,7 +162,9 @@ describe('a key of a user', () => {
     expect((await resolver.credential('ROOT'))?.identity.isRoot).toBe(true)
     expect(reads).toEqual([])
   })
+})
 
+describe('changes of a user, its key and its groups', () => {
   test('a change counts after a second at the latest, without any message', async () => {
     const { put, time, texts } = world()
     expect(await texts()).toContain('one')
@@ -209,7 +211,9 @@ describe('a key of a user', () => {
     time.ms += 100
     expect(await texts()).toBeUndefined()
   })
+})
 
+describe('what a node knows of identities', () => {
   test('cut off, it denies once what it knows is a second old', async () => {
     const { time, network, resolver } = world()
     await resolver.credential(KEY)

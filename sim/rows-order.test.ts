@@ -89,16 +89,16 @@ test('compaction takes no dead record for live because its row is damaged', asyn
   await rebuilt(world)
 })
 
-describe('a partition that was left and entered again (L8, L9)', () => {
-  const isThere = (world: RowsWorld, row: Uint8Array) => world.store!.get(row) !== undefined
-  /** Until compaction has taken the first segments. */
-  const age = async (world: RowsWorld): Promise<void> => {
-    for (let i = 0; i < 120; i++) {
-      await world.append(world.registerRecord(OTHER))
-      await world.compaction!.work()
-    }
+const isThere = (world: RowsWorld, row: Uint8Array) => world.store!.get(row) !== undefined
+/** Until compaction has taken the first segments. */
+const age = async (world: RowsWorld): Promise<void> => {
+  for (let i = 0; i < 120; i++) {
+    await world.append(world.registerRecord(OTHER))
+    await world.compaction!.work()
   }
+}
 
+describe('a partition that was left and entered again (L8, L9)', () => {
   test('what was dropped stays away, though only a copy of the drop is left', async () => {
     const world = new RowsWorld(1)
     await world.open()
@@ -144,7 +144,9 @@ describe('a partition that was left and entered again (L8, L9)', () => {
     await world.clock.settle(write())
     await rebuilt(world)
   })
+})
 
+describe('drops of a partition that the index or the log has lost', () => {
   test('where the index lost a row, the copy of an older drop does not take its record away', async () => {
     const key = blockKey(3, dataId('d'.repeat(24)), 0)
     const block = { type: RECORD.block, partition: partitionOfKey(key), key, body: EMPTY_BYTES }

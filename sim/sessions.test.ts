@@ -112,7 +112,9 @@ describe('sessions', () => {
     behind.time.nowMs = START_MS - 60_001
     expect(await codeOf(behind.sessions.open(accessKeyId, token))).toBe('InvalidToken')
   })
+})
 
+describe('limits of sessions', () => {
   describe('a session lives no longer than its kind may', () => {
     const USER: SessionSubject = { ...ROLE, kind: 'user', sessionName: '', name: 'ann' }
     const kinds: [string, SessionSubject, number][] = [
@@ -176,7 +178,9 @@ describe('sessions', () => {
     const twin = world({ cluster: 'd'.repeat(32) })
     expect(await codeOf(twin.sessions.open(accessKeyId, token))).toBe('InvalidToken')
   })
+})
 
+describe('tokens that were changed', () => {
   test('other algorithms are refused, `none` above all', async () => {
     const { sessions } = world()
     const issued: IssuedSession = await sessions.issue(ROLE, 900)
@@ -219,7 +223,9 @@ describe('sessions', () => {
     }
     expect([...codes]).toEqual(['InvalidToken'])
   })
+})
 
+describe('tokens of other shapes', () => {
   test.each([
     '',
     '.',

@@ -140,7 +140,9 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       await hand.until(() => lacking().length === 0)
     })
   })
+})
 
+describe('a node that lost everything after it left a partition (D8)', () => {
   test('is one and votes there, too, when a loss of everything came after it left', async () => {
     await withHandLayout(4, async (hand) => {
       const { cluster } = hand
@@ -171,66 +173,68 @@ describe('a node that votes again and lacks blocks (D8)', () => {
       expect(left.filter((partition) => rebalance.serves(partition))).toEqual([])
     })
   })
+})
 
-  /** All blocks are with nodes 0 and 1 alone. Node 0 loses its copies, and votes again without having them back. Node 1
-   * is away when node 3 takes over. */
-  async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise<void> {
-    withoutMover()
-    const noBlocks = new Patches()
-    try {
-      await withHandLayout(4, async (hand) => {
-        const { cluster } = hand
-        await hand.become([0, 1, 2])
-        for (const other of [0, 1]) {
-          cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
-          cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
-        }
-        await calmSleep(cluster, 100)
-        await fill(hand.cluster, 0, OBJECTS, SIZE)
-        // The last records of a log would look like a torn tail (D4).
-        for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
-        await nodeOf(cluster, 0).store.settleIndex()
-        cluster.kill(0, false)
-        const disk = cluster.diskOf(0)
-        const headers = placesOf(disk).filter(
-          ({ kind, type, inLastBatch }) =>
-            kind === 'record-header' && type === 'block' && !inLastBatch,
-        )
-        for (const place of headers) flipBits(disk, place, 20, 1)
-        await cluster.rebuildIndex(0)
-        // No node gives a block from here on.
-        noBlocks.method(Peers.prototype, 'getOwnedBlock', () => () => Promise.resolve(undefined))
-        noBlocks.method(LostBlocks.prototype, 'noteIfLost', () => () => Promise.resolve(false))
-        cluster.wires.mend()
-        await cluster.start(0)
-        await hand.until(() => nodeOf(cluster, 0).recall.forgotten().length === 0)
-        const had = new Set(blocksOf(hand, 1))
-        for (const number of [0, 2]) {
-          const has = new Set(blocksOf(hand, number))
-          expect([...had].filter((key) => !has.has(key)).length).toBe(OBJECTS)
-        }
-        cluster.kill(1, false)
-        await hand.become([3], true)
-        noBlocks.undo()
-        patches.undo()
-        nodeOf(cluster, 3).moves.start()
-        await calmSleep(cluster, 60_000)
-        await check(hand)
-      })
-    } finally {
+/** All blocks are with nodes 0 and 1 alone. Node 0 loses its copies, and votes again without having them back. Node 1
+ * is away when node 3 takes over. */
+async function onlyCopyAway(check: (hand: HandLayout) => Promise<void>): Promise<void> {
+  withoutMover()
+  const noBlocks = new Patches()
+  try {
+    await withHandLayout(4, async (hand) => {
+      const { cluster } = hand
+      await hand.become([0, 1, 2])
+      for (const other of [0, 1]) {
+        cluster.wires.cut(cluster.idOf(other), cluster.idOf(2))
+        cluster.wires.cut(cluster.idOf(2), cluster.idOf(other))
+      }
+      await calmSleep(cluster, 100)
+      await fill(hand.cluster, 0, OBJECTS, SIZE)
+      // The last records of a log would look like a torn tail (D4).
+      for (const key of ['one', 'two']) await put(backendOf(cluster, 0), key, bytesLike(0))
+      await nodeOf(cluster, 0).store.settleIndex()
+      cluster.kill(0, false)
+      const disk = cluster.diskOf(0)
+      const headers = placesOf(disk).filter(
+        ({ kind, type, inLastBatch }) =>
+          kind === 'record-header' && type === 'block' && !inLastBatch,
+      )
+      for (const place of headers) flipBits(disk, place, 20, 1)
+      await cluster.rebuildIndex(0)
+      // No node gives a block from here on.
+      noBlocks.method(Peers.prototype, 'getOwnedBlock', () => () => Promise.resolve(undefined))
+      noBlocks.method(LostBlocks.prototype, 'noteIfLost', () => () => Promise.resolve(false))
+      cluster.wires.mend()
+      await cluster.start(0)
+      await hand.until(() => nodeOf(cluster, 0).recall.forgotten().length === 0)
+      const had = new Set(blocksOf(hand, 1))
+      for (const number of [0, 2]) {
+        const has = new Set(blocksOf(hand, number))
+        expect([...had].filter((key) => !has.has(key)).length).toBe(OBJECTS)
+      }
+      cluster.kill(1, false)
+      await hand.become([3], true)
       noBlocks.undo()
-    }
+      patches.undo()
+      nodeOf(cluster, 3).moves.start()
+      await calmSleep(cluster, 60_000)
+      await check(hand)
+    })
+  } finally {
+    noBlocks.undo()
   }
+}
 
-  const nothingIsLost = async (hand: HandLayout): Promise<void> => {
-    if (waiting(hand, 3) < OBJECTS) throw new Error('it says that it has all blocks')
-    await hand.cluster.start(1)
-    await hand.until(() => waiting(hand, 3) === 0)
-    await hand.moved()
-    for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
-    await readBack(hand.cluster, 3, OBJECTS, SIZE)
-  }
+const nothingIsLost = async (hand: HandLayout): Promise<void> => {
+  if (waiting(hand, 3) < OBJECTS) throw new Error('it says that it has all blocks')
+  await hand.cluster.start(1)
+  await hand.until(() => waiting(hand, 3) === 0)
+  await hand.moved()
+  for (const number of [0, 1, 2]) hand.cluster.kill(number, false)
+  await readBack(hand.cluster, 3, OBJECTS, SIZE)
+}
 
+describe('the only copy of a block (D8)', () => {
   test('is no witness of what there is', () => onlyCopyAway(nothingIsLost), 60_000)
 
   test('mutant: it is, as soon as it votes', async () => {

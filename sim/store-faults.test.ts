@@ -2,53 +2,26 @@
 
 import { describe, expect, test } from 'vitest'
 import { bytesOf, byteString } from '../protocol/bytes.ts'
-import type { LogPosition, NewRecord } from '../node/log/types.ts'
+import type { LogPosition } from '../node/log/types.ts'
 import type { Store } from '../node/log/store.ts'
 import { positionOf, StoreWorld } from './store-world.ts'
+import { appendTo, openedAgain, openedStore, storeRecord, storedKeys } from './testing/one-store.ts'
 
 const PAGE = 4_096
-
-function record(key: string, payloadBytes = 0): NewRecord {
-  const body = bytesOf(`${key} version 1 `)
-  if (payloadBytes === 0) return { type: 1, partition: 7, key, body }
-  const payload = Uint8Array.from({ length: payloadBytes }, (_, i) => (31 + i) & 255)
-  return { type: 2, partition: 7, key, body, payload }
-}
-
-async function opened(options: { segmentSizeBytes?: number } = {}): Promise<StoreWorld> {
-  const world = new StoreWorld({ seed: 1, segmentSizeBytes: 1 << 20, ...options })
-  await world.open()
-  return world
-}
-
-async function append(world: StoreWorld, ...records: NewRecord[]): Promise<LogPosition[]> {
-  return world.clock.settle((world.store as Store).append(records))
-}
-
-/** Process gone and started again; without the index everything is read from the log. */
-async function again(world: StoreWorld, options: { index: boolean }): Promise<void> {
-  world.crash('kill')
-  if (!options.index) world.indexStore.delete()
-  await world.open()
-}
-
-async function keys(world: StoreWorld): Promise<string[]> {
-  return [...(await world.contents()).keys()]
-}
 
 const segment1 = 'log/0000000001.seg'
 
 describe('torn tail (D4)', () => {
   test('the last batch cut at every byte is dropped whole or, when whole, kept', async () => {
-    const whole = await opened()
-    await append(whole, record('k1'))
-    const [last] = await append(whole, record('k2', 300), record('k3'))
+    const whole = await openedStore()
+    await appendTo(whole, storeRecord('k1'))
+    const [last] = await appendTo(whole, storeRecord('k2', 300), storeRecord('k3'))
     const size = whole.disk.contentOf(segment1).length
     const start = (last as LogPosition).offset - 64
     for (let cut = start; cut <= size; cut++) {
-      const world = await opened()
-      await append(world, record('k1'))
-      await append(world, record('k2', 300), record('k3'))
+      const world = await openedStore()
+      await appendTo(world, storeRecord('k1'))
+      await appendTo(world, storeRecord('k2', 300), storeRecord('k3'))
       world.crash('kill')
       const file = await world.clock.settle(world.disk.open(segment1, 'write'))
       await world.clock.settle(file.truncate(cut))
@@ -56,42 +29,42 @@ describe('torn tail (D4)', () => {
       await world.open()
       const expected = cut >= size ? ['k1', 'k2', 'k3'] : ['k1']
       // The last record's padding is no loss.
-      if (cut < size && cut > size - 8 && (await keys(world)).length === 3) continue
-      expect([cut, await keys(world)]).toEqual([cut, expected])
+      if (cut < size && cut > size - 8 && (await storedKeys(world)).length === 3) continue
+      expect([cut, await storedKeys(world)]).toEqual([cut, expected])
       expect(world.store?.damage()).toEqual([])
     }
   })
 
   test('what is missing of what the index reflects is a loss, not a tail', async () => {
-    const world = await opened()
-    await append(world, record('k1'))
-    await append(world, record('k2'))
+    const world = await openedStore()
+    await appendTo(world, storeRecord('k1'))
+    await appendTo(world, storeRecord('k2'))
     await world.clock.settle((world.store as Store).settleIndex())
     world.crash('kill')
     const file = await world.clock.settle(world.disk.open(segment1, 'write'))
     await world.clock.settle(file.truncate(2 * PAGE))
     await world.open()
     expect(world.store?.damage()).toMatchObject([{ segment: 1, offset: 2 * PAGE }])
-    expect(await keys(world)).toEqual(['k1'])
+    expect(await storedKeys(world)).toEqual(['k1'])
   })
 })
 
-describe('corruption below the flushed end (D4, A4)', () => {
-  async function damaged(offset: number, index: boolean): Promise<StoreWorld> {
-    const world = await opened()
-    await append(world, record('k1'), record('k2', 300), record('k3'))
-    await append(world, record('k4'))
-    await append(world, record('k5'))
-    world.disk.corrupt(segment1, PAGE + offset, 0x10)
-    await again(world, { index })
-    return world
-  }
+async function damaged(offset: number, index: boolean): Promise<StoreWorld> {
+  const world = await openedStore()
+  await appendTo(world, storeRecord('k1'), storeRecord('k2', 300), storeRecord('k3'))
+  await appendTo(world, storeRecord('k4'))
+  await appendTo(world, storeRecord('k5'))
+  world.disk.corrupt(segment1, PAGE + offset, 0x10)
+  await openedAgain(world, { index })
+  return world
+}
 
+describe('corruption below the flushed end (D4, A4)', () => {
   test('a flipped bit in a record header is reported, the records behind it stay', async () => {
     const world = await damaged(64 + 9, false)
     expect(world.store?.damage()).toMatchObject([{ segment: 1, offset: PAGE + 64 }])
     expect(world.store?.damage()[0]?.identity).toBeUndefined()
-    expect(await keys(world)).toEqual(['k2', 'k3', 'k4', 'k5'])
+    expect(await storedKeys(world)).toEqual(['k2', 'k3', 'k4', 'k5'])
   })
 
   test('a flipped bit in a body keeps the identity: faulty, not absent', async () => {
@@ -115,13 +88,13 @@ describe('corruption below the flushed end (D4, A4)', () => {
 
   test('a flipped bit in a batch header loses no record', async () => {
     for (let byte = 0; byte < 64; byte++) {
-      const world = await opened()
-      await append(world, record('k1'))
-      await append(world, record('k2', 300), record('k3'))
-      await append(world, record('k4'))
+      const world = await openedStore()
+      await appendTo(world, storeRecord('k1'))
+      await appendTo(world, storeRecord('k2', 300), storeRecord('k3'))
+      await appendTo(world, storeRecord('k4'))
       world.disk.corrupt(segment1, 2 * PAGE + byte, 1)
-      await again(world, { index: false })
-      expect(await keys(world)).toEqual(['k1', 'k2', 'k3', 'k4'])
+      await openedAgain(world, { index: false })
+      expect(await storedKeys(world)).toEqual(['k1', 'k2', 'k3', 'k4'])
       expect(world.store?.damage()).toEqual([])
     }
   })
@@ -129,13 +102,13 @@ describe('corruption below the flushed end (D4, A4)', () => {
   test('every flipped bit of the log leaves each record as written, faulty, or reported', async () => {
     const size = (await damaged(0, true)).disk.contentOf(segment1).length
     for (let byte = 0; byte < size; byte += byte % PAGE < 800 ? 3 : 997) {
-      const world = await opened()
-      await append(world, record('k1'), record('k2', 300), record('k3'))
-      await append(world, record('k4'))
-      await append(world, record('k5'))
-      await append(world, record('k6'))
+      const world = await openedStore()
+      await appendTo(world, storeRecord('k1'), storeRecord('k2', 300), storeRecord('k3'))
+      await appendTo(world, storeRecord('k4'))
+      await appendTo(world, storeRecord('k5'))
+      await appendTo(world, storeRecord('k6'))
       world.disk.corrupt(segment1, byte, 1 << (byte % 8))
-      await again(world, { index: false })
+      await openedAgain(world, { index: false })
       const store = world.store as Store
       const there: string[] = []
       for (const key of ['k1', 'k2', 'k3', 'k4', 'k5']) {
@@ -158,24 +131,24 @@ describe('corruption below the flushed end (D4, A4)', () => {
 
 describe('lying disk (F5)', () => {
   test('a write that never arrived is reported', async () => {
-    const world = await opened()
-    await append(world, record('k1'))
+    const world = await openedStore()
+    await appendTo(world, storeRecord('k1'))
     world.disk.lie = () => 'lost'
-    await append(world, record('k2'))
+    await appendTo(world, storeRecord('k2'))
     world.disk.lie = undefined
-    await append(world, record('k3'))
-    await again(world, { index: false })
+    await appendTo(world, storeRecord('k3'))
+    await openedAgain(world, { index: false })
     expect(world.store?.damage()).toMatchObject([{ segment: 1, offset: 2 * PAGE }])
-    expect(await keys(world)).toEqual(['k1', 'k3'])
+    expect(await storedKeys(world)).toEqual(['k1', 'k3'])
   })
 
   test('a write that went elsewhere is found out on read and in recovery', async () => {
-    const world = await opened()
-    await append(world, record('k1'))
+    const world = await openedStore()
+    await appendTo(world, storeRecord('k1'))
     world.disk.lie = (_path, position) => ({ position: position - PAGE })
-    const [position] = await append(world, record('k2'))
+    const [position] = await appendTo(world, storeRecord('k2'))
     world.disk.lie = undefined
-    await append(world, record('k3'))
+    await appendTo(world, storeRecord('k3'))
     const store = world.store as Store
     await expect(
       world.clock.settle(store.readRecord(position as LogPosition)),
@@ -184,19 +157,19 @@ describe('lying disk (F5)', () => {
     await expect(world.clock.settle(store.readRecord(first))).rejects.toMatchObject({
       code: 'MISDIRECTED',
     })
-    await again(world, { index: false })
-    expect(await keys(world)).toEqual(['k3'])
+    await openedAgain(world, { index: false })
+    expect(await storedKeys(world)).toEqual(['k3'])
     expect(world.store?.damage().length).toBeGreaterThan(0)
   })
 })
 
 describe('index lost or damaged (F4, D6)', () => {
   test('rebuilt from the segments, sealed ones and the open one, it answers the same', async () => {
-    const world = await opened({ segmentSizeBytes: 64 << 10 })
+    const world = await openedStore({ segmentSizeBytes: 64 << 10 })
     await world.work(4, 40)
     const before = await world.contents()
     expect((world.store as Store).stats().segments).toBeGreaterThan(3)
-    await again(world, { index: false })
+    await openedAgain(world, { index: false })
     expect(await world.contents()).toEqual(before)
     await world.clock.settle((world.store as Store).close())
     await world.open()
@@ -204,60 +177,29 @@ describe('index lost or damaged (F4, D6)', () => {
   })
 })
 
-describe('an index that takes no rows', () => {
-  test('holds up nobody, and catches up later', async () => {
-    const world = await opened()
-    const store = world.store as Store
-    world.indexStore.failing = true
-    for (let i = 1; i <= 20; i++) await append(world, record(`k${i}`))
-    world.clock.after(5_000, () => {})
-    await world.clock.runUntil(() => world.clock.monotonicMs() > 3_000)
-    expect(await keys(world)).toHaveLength(20)
-    // And the segment's count of dead bytes.
-    expect(store.stats().pendingRows).toBe(21)
-    world.indexStore.failing = false
-    await world.clock.settle(store.settleIndex())
-    expect(store.stats().pendingRows).toBe(0)
-    expect(await keys(world)).toHaveLength(20)
-  })
-
-  test('once too much waits for it, appends are refused, and taken again later', async () => {
-    const world = await opened()
-    world.indexStore.failing = true
-    const long = 'k'.repeat(1_600)
-    for (let i = 0; i < 15; i++) {
-      await append(world, ...Array.from({ length: 1_000 }, (_, k) => record(`${long}${i} ${k}`)))
-    }
-    await expect(append(world, record('k'))).rejects.toMatchObject({ code: 'DISK_FULL' })
-    world.indexStore.failing = false
-    await world.clock.settle((world.store as Store).settleIndex())
-    await append(world, record('k'))
-  })
-})
-
-describe('failing disk (D5, F8)', () => {
+describe('failing disk (D5, fault 8)', () => {
   test('a failed flush rejects everything that waits, once and for good', async () => {
-    const world = await opened()
+    const world = await openedStore()
     const store = world.store as Store
-    await append(world, record('k1'))
+    await appendTo(world, storeRecord('k1'))
     world.disk.fault = (operation) => (operation === 'flush' ? 'EIO' : undefined)
-    const waiting = [store.append([record('k2')]), store.append([record('k3')])]
+    const waiting = [store.append([storeRecord('k2')]), store.append([storeRecord('k3')])]
     const outcomes = await world.clock.settle(Promise.allSettled(waiting))
     world.disk.fault = undefined
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'FAILED' } })
     }
     expect(world.failures).toHaveLength(1)
-    await expect(append(world, record('k4'))).rejects.toMatchObject({ code: 'FAILED' })
+    await expect(appendTo(world, storeRecord('k4'))).rejects.toMatchObject({ code: 'FAILED' })
     // Reads go on, and nothing that was not flushed shows.
-    expect(await keys(world)).toEqual(['k1'])
+    expect(await storedKeys(world)).toEqual(['k1'])
     expect(store.stats()).toMatchObject({ failed: true })
   })
 
   test('ENOSPC from a flush is a failed disk, not a full one', async () => {
-    const world = await opened()
+    const world = await openedStore()
     world.disk.fault = (operation) => (operation === 'flush' ? 'ENOSPC' : undefined)
-    await expect(append(world, record('k1'))).rejects.toMatchObject({ code: 'FAILED' })
+    await expect(appendTo(world, storeRecord('k1'))).rejects.toMatchObject({ code: 'FAILED' })
     expect(world.failures).toHaveLength(1)
   })
 
@@ -265,35 +207,37 @@ describe('failing disk (D5, F8)', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = new StoreWorld({ seed, segmentSizeBytes: 1 << 20 })
       await world.open()
-      await append(world, record('k1'))
+      await appendTo(world, storeRecord('k1'))
       world.disk.fault = (operation) => (operation === 'flush' ? 'EIO' : undefined)
-      await append(world, record('k2')).catch(() => {})
+      await appendTo(world, storeRecord('k2')).catch(() => {})
       world.disk.fault = undefined
       // The page cache still shows k2, though the disk never took it.
       world.crash('kill')
       await world.open()
-      expect(await keys(world)).toEqual(['k1', 'k2'])
-      await append(world, record('k3'))
+      expect(await storedKeys(world)).toEqual(['k1', 'k2'])
+      await appendTo(world, storeRecord('k3'))
       world.crash('cut')
       await world.open()
-      expect(await keys(world)).toEqual(['k1', 'k2', 'k3'])
+      expect(await storedKeys(world)).toEqual(['k1', 'k2', 'k3'])
     }
   })
+})
 
+describe('a disk that turns read-only or unreadable', () => {
   test('a disk that turns read-only refuses appends and serves reads', async () => {
-    const world = await opened()
-    await append(world, record('k1'))
+    const world = await openedStore()
+    await appendTo(world, storeRecord('k1'))
     world.disk.fault = (operation) => (operation === 'write' ? 'EROFS' : undefined)
-    await expect(append(world, record('k2'))).rejects.toMatchObject({ code: 'READ_ONLY' })
-    expect(await keys(world)).toEqual(['k1'])
+    await expect(appendTo(world, storeRecord('k2'))).rejects.toMatchObject({ code: 'READ_ONLY' })
+    expect(await storedKeys(world)).toEqual(['k1'])
     expect(world.failures).toEqual([])
   })
 
   test('an unreadable page in replay is damage, not the end', async () => {
-    const world = await opened()
-    await append(world, record('k1'))
-    await append(world, record('k2'))
-    await append(world, record('k3'))
+    const world = await openedStore()
+    await appendTo(world, storeRecord('k1'))
+    await appendTo(world, storeRecord('k2'))
+    await appendTo(world, storeRecord('k3'))
     world.crash('kill')
     world.indexStore.delete()
     world.disk.fault = (operation, path, place) => {
@@ -302,103 +246,71 @@ describe('failing disk (D5, F8)', () => {
       return position < 3 * PAGE && position + length > 2 * PAGE ? 'EIO' : undefined
     }
     await world.open()
-    expect(await keys(world)).toEqual(['k1', 'k3'])
+    expect(await storedKeys(world)).toEqual(['k1', 'k3'])
     expect(world.store?.damage()).toMatchObject([{ segment: 1, offset: 2 * PAGE }])
   })
 })
 
 describe('full disk (F6)', () => {
   test('what finds no room leaves nothing behind; appends go on when room comes back', async () => {
-    const world = await opened()
+    const world = await openedStore()
     const store = world.store as Store
-    await append(world, record('k1', 1_000))
+    await appendTo(world, storeRecord('k1', 1_000))
     world.disk.capacityBytes = world.disk.usedBytes() + 2 * PAGE
     const waiting = [
-      store.append([record('k2', 40_000)]),
-      store.append([record('k3')]),
-      store.append([record('k4')]),
+      store.append([storeRecord('k2', 40_000)]),
+      store.append([storeRecord('k3')]),
+      store.append([storeRecord('k4')]),
     ]
     const outcomes = await world.clock.settle(Promise.allSettled(waiting))
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'DISK_FULL' } })
     }
-    expect(await keys(world)).toEqual(['k1'])
+    expect(await storedKeys(world)).toEqual(['k1'])
     expect(store.stats()).toMatchObject({ full: true, failed: false })
-    await expect(append(world, record('k5'))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    await expect(appendTo(world, storeRecord('k5'))).rejects.toMatchObject({ code: 'DISK_FULL' })
     // Deletes and compaction may still try.
-    const urgent = store.append([record('k6')], { urgent: true })
+    const urgent = store.append([storeRecord('k6')], { urgent: true })
     await world.clock.settle(urgent)
 
     world.disk.capacityBytes = 1 << 30
     world.clock.after(1_000, () => {})
     await world.clock.runUntil(() => world.clock.idle)
-    await append(world, record('k7')).catch(() => {})
+    await appendTo(world, storeRecord('k7')).catch(() => {})
     await world.clock.runUntil(() => world.clock.idle)
-    await append(world, record('k8', 40_000))
-    expect(await keys(world)).toEqual(['k1', 'k6', 'k8'])
-    await again(world, { index: false })
-    expect(await keys(world)).toEqual(['k1', 'k6', 'k8'])
+    await appendTo(world, storeRecord('k8', 40_000))
+    expect(await storedKeys(world)).toEqual(['k1', 'k6', 'k8'])
+    await openedAgain(world, { index: false })
+    expect(await storedKeys(world)).toEqual(['k1', 'k6', 'k8'])
     expect(world.store?.damage()).toEqual([])
     expect(world.failures).toEqual([])
   })
 
   test('what was refused does not come back after a restart', async () => {
-    const world = await opened()
+    const world = await openedStore()
     const store = world.store as Store
-    await append(world, record('k1'))
+    await appendTo(world, storeRecord('k1'))
     world.disk.capacityBytes = world.disk.usedBytes() + 3 * PAGE
-    const waiting = [store.append([record('k2')]), store.append([record('k3', 40_000)])]
+    const waiting = [store.append([storeRecord('k2')]), store.append([storeRecord('k3', 40_000)])]
     await world.clock.settle(Promise.allSettled(waiting))
     expect(store.stats()).toMatchObject({ full: true })
-    await again(world, { index: false })
-    expect(await keys(world)).toEqual(['k1'])
+    await openedAgain(world, { index: false })
+    expect(await storedKeys(world)).toEqual(['k1'])
   })
 
   test('a full disk at the start of a segment is stepped back from, too', async () => {
-    const world = await opened({ segmentSizeBytes: 16 << 10 })
-    await append(world, record('k1', 10_000))
+    const world = await openedStore({ segmentSizeBytes: 16 << 10 })
+    await appendTo(world, storeRecord('k1', 10_000))
     world.disk.capacityBytes = world.disk.usedBytes() + 500
-    await expect(append(world, record('k2', 10_000))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    await expect(appendTo(world, storeRecord('k2', 10_000))).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    })
     world.disk.capacityBytes = 1 << 30
     await world.clock.settle(
-      (world.store as Store).append([record('k3', 10_000)], { urgent: true }),
+      (world.store as Store).append([storeRecord('k3', 10_000)], { urgent: true }),
     )
-    await again(world, { index: false })
-    expect(await keys(world)).toEqual(['k1', 'k3'])
+    await openedAgain(world, { index: false })
+    expect(await storedKeys(world)).toEqual(['k1', 'k3'])
     expect(world.store?.damage()).toEqual([])
-  })
-})
-
-describe('group commit', () => {
-  test('while one flush runs, the next batch gathers', async () => {
-    const world = await opened()
-    const store = world.store as Store
-    await append(world, record('k0'))
-    const before = store.stats().flushes
-    const first = store.append([record('k1')])
-    await world.clock.runUntil(() => store.stats().flushes > before || world.disk.mutations > 5)
-    const rest = Array.from({ length: 50 }, (_, i) => store.append([record(`k${i + 2}`)]))
-    await world.clock.settle(Promise.all([first, ...rest]))
-    expect(store.stats().flushes - before).toBe(2)
-  })
-
-  test('positions of one append follow each other in its order', async () => {
-    const world = await opened()
-    const positions = await append(world, record('k1', 100), record('k2'), record('k3', 50_000))
-    for (const [i, position] of positions.entries()) {
-      const next = positions[i + 1]
-      if (next !== undefined) expect(next.offset).toBe(position.offset + position.lengthBytes)
-    }
-  })
-
-  test('nothing shows before its flush', async () => {
-    const world = await opened()
-    const store = world.store as Store
-    await append(world, record('k0'))
-    world.disk.haltAt = world.disk.mutations + 1
-    void store.append([record('k1')])
-    await world.clock.runUntil(() => false)
-    expect(store.get(bytesOf('k1'))).toBeUndefined()
-    expect(await keys(world).catch(() => ['unreadable'])).not.toContain('k1')
   })
 })

@@ -28,7 +28,7 @@ export function foreignRows(hand: HandLayout, number: number, letter: string): s
 }
 
 /** Blocks that not every holder has. */
-export function thinBlocks(hand: HandLayout, numbers: readonly number[]): BlockKey[] {
+export function incompleteBlocks(hand: HandLayout, numbers: readonly number[]): BlockKey[] {
   const on = new Map(
     numbers.map((number) => [hand.cluster.idOf(number), new Set(heldRows(hand, number, 'b'))]),
   )
