@@ -30,7 +30,7 @@ async function filled() {
     isReplica: () => true,
     self: 'self' as NodeId,
   })
-  const records = keys.map((key) => world.registerRecord(key))
+  const records = keys.map((key) => world.records.registerRecord(key))
   await world.clock.settle(Promise.all(records.map((record) => store.append([record]))))
   const left = (): number => {
     let count = 0

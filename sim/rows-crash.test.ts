@@ -41,10 +41,10 @@ async function onlyFloorIsLeft(seed: number, _count: number, breaks?: Breaks): P
   await world.open()
   const [gone, other] = [0, 1].map((shard) => objectRegister(BUCKET, shard, 'key', 4))
   const write = async (): Promise<void> => {
-    await world.append(world.registerRecord(gone!))
+    await world.append(world.records.registerRecord(gone!))
     await world.append(registerGone(gone!, { counter: 1_000, proposer: PROPOSER }))
     for (let i = 0; i < 120; i++) {
-      await world.append(world.registerRecord(other!))
+      await world.append(world.records.registerRecord(other!))
       await world.compaction?.work()
     }
   }
@@ -81,14 +81,15 @@ async function lowerAfterDrop(seed: number, _count: number, breaks?: Breaks): Pr
   await world.open()
   const store = world.store!
   const [key, other] = [0, 1].map((shard) => objectRegister(BUCKET, shard, 'key', 4))
-  const [lower, higher] = [world.registerRecord(key!), world.registerRecord(key!)]
+  const [lower, higher] = [world.records.registerRecord(key!), world.records.registerRecord(key!)]
   const fillUpTo = async (segment: number): Promise<void> => {
-    while (store.end().end.segment < segment) await world.append(world.registerRecord(other!))
+    while (store.end().end.segment < segment)
+      await world.append(world.records.registerRecord(other!))
   }
   const write = async (): Promise<void> => {
     await world.append(higher)
     await fillUpTo(2)
-    await world.append(world.dropRecord(key!))
+    await world.append(world.records.dropRecord(key!))
     await fillUpTo(3)
     await world.append(lower)
     await fillUpTo(4)

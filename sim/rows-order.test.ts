@@ -30,7 +30,7 @@ test('what a scrub writes again from a row never hides a newer state', async () 
   for (let seed = 1; seed <= 40; seed++) {
     const world = new RowsWorld(seed)
     await world.open()
-    await world.clock.settle(world.append(world.registerRecord(KEY)))
+    await world.clock.settle(world.append(world.records.registerRecord(KEY)))
     world.damageRecord(KEY)
     const { counts } = await world.scrub(1, KEY)
     expect(counts.left).toBe(0)
@@ -47,7 +47,7 @@ test('what a scrub writes again from a row never hides a newer state', async () 
 test('an older state on top of the log is no step back, in running, restart and rebuild', async () => {
   const world = new RowsWorld(1)
   await world.open()
-  const [older, newer] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+  const [older, newer] = [world.records.registerRecord(KEY), world.records.registerRecord(KEY)]
   const write = async (record: NewRecord): Promise<void> => {
     await world.clock.settle(world.append(record))
   }
@@ -68,12 +68,12 @@ test('compaction takes no dead record for live because its row is damaged', asyn
   const world = new RowsWorld(1)
   await world.open()
   const fill = async (): Promise<void> => {
-    for (let i = 0; i < 60; i++) await world.append(world.registerRecord(OTHER))
+    for (let i = 0; i < 60; i++) await world.append(world.records.registerRecord(OTHER))
   }
   const write = async (): Promise<void> => {
-    await world.append(world.registerRecord(KEY))
+    await world.append(world.records.registerRecord(KEY))
     await fill()
-    await world.append(world.registerRecord(KEY))
+    await world.append(world.records.registerRecord(KEY))
     await fill()
   }
   await world.clock.settle(write())
@@ -93,7 +93,7 @@ const isThere = (world: RowsWorld, row: Uint8Array) => world.store!.get(row) !==
 /** Until compaction has taken the first segments. */
 const age = async (world: RowsWorld): Promise<void> => {
   for (let i = 0; i < 120; i++) {
-    await world.append(world.registerRecord(OTHER))
+    await world.append(world.records.registerRecord(OTHER))
     await world.compaction!.work()
   }
 }
@@ -102,8 +102,8 @@ describe('a partition that was left and entered again (L8, L9)', () => {
   test('what was dropped stays away, though only a copy of the drop is left', async () => {
     const world = new RowsWorld(1)
     await world.open()
-    await world.clock.settle(world.append(world.registerRecord(KEY)))
-    await world.clock.settle(world.append(world.dropRecord(KEY)))
+    await world.clock.settle(world.append(world.records.registerRecord(KEY)))
+    await world.clock.settle(world.append(world.records.dropRecord(KEY)))
     await world.clock.settle(age(world))
     expect(isThere(world, registerRow(KEY))).toBe(false)
     await rebuilt(world)
@@ -113,9 +113,9 @@ describe('a partition that was left and entered again (L8, L9)', () => {
     const world = new RowsWorld(1)
     await world.open()
     const write = async (): Promise<void> => {
-      const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+      const [lower, higher] = [world.records.registerRecord(KEY), world.records.registerRecord(KEY)]
       await world.append(higher)
-      await world.append(world.dropRecord(KEY))
+      await world.append(world.records.dropRecord(KEY))
       await world.append(lower)
       // The drop is written again, as compaction does, while the first record is still in the log.
       const drops = await found(world, RECORD.registerDropped)
@@ -134,7 +134,7 @@ describe('a partition that was left and entered again (L8, L9)', () => {
     const world = new RowsWorld(1)
     await world.open()
     const write = async (): Promise<void> => {
-      const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+      const [lower, higher] = [world.records.registerRecord(KEY), world.records.registerRecord(KEY)]
       await world.append(higher)
       await world.append(registerDropped(KEY, undefined))
       await world.append(lower)
@@ -171,11 +171,12 @@ describe('drops of a partition that the index or the log has lost', () => {
   test('a damaged drop is written again, and the register behind it stays', async () => {
     const world = new RowsWorld(1)
     await world.open()
-    const [lower, higher] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+    const [lower, higher] = [world.records.registerRecord(KEY), world.records.registerRecord(KEY)]
     const write = async (): Promise<void> => {
       await world.append(higher)
-      while (world.store!.end().end.segment < 3) await world.append(world.registerRecord(OTHER))
-      await world.append(world.dropRecord(KEY))
+      while (world.store!.end().end.segment < 3)
+        await world.append(world.records.registerRecord(OTHER))
+      await world.append(world.records.dropRecord(KEY))
       await world.append(lower)
       const [drop] = await found(world, RECORD.registerDropped)
       await world.store!.settleIndex()

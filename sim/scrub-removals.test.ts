@@ -19,12 +19,12 @@ test('a scrub mends a damaged removal, and the next one finds nothing', async ()
   const store = world.store!
   const floor = (counter: number) => ({ counter, proposer: 'p' }) as never
   const work = async (): Promise<number> => {
-    await world.append(world.registerRecord(KEY))
+    await world.append(world.records.registerRecord(KEY))
     // In a later segment than what it removed, so that it must outlive that one.
-    while (store.end().end.segment < 3) await world.append(world.registerRecord(THIRD))
+    while (store.end().end.segment < 3) await world.append(world.records.registerRecord(THIRD))
     const [at] = await store.append([registerGone(KEY, floor(1_000_000))])
     // The floor's row points to a later removal of the same partition.
-    await world.append(world.registerRecord(OTHER))
+    await world.append(world.records.registerRecord(OTHER))
     await store.append([registerGone(OTHER, floor(2_000_000))])
     await store.settleIndex()
     world.disk.corrupt(segmentPath(at!.segment), at!.offset + RECORD_HEADER_BYTES + KEY.length, 1)

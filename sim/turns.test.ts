@@ -50,7 +50,7 @@ beforeAll(async () => {
   const real = world.store!
   for (let at = 0; at < REGISTERS; at += 500) {
     const records = Array.from({ length: 500 }, (_, i) =>
-      world.registerRecord(objectRegister(BUCKET, 0, `k${at + i}`, 4)),
+      world.records.registerRecord(objectRegister(BUCKET, 0, `k${at + i}`, 4)),
     )
     await world.clock.settle(real.append(records))
   }

@@ -15,7 +15,7 @@ const REGISTER_LETTER = 'r'.charCodeAt(0)
 const mendedMeanwhile: MutantScenario = async ({ seed }) => {
   const world = new RowsWorld(seed)
   await world.open()
-  await world.clock.settle(world.append(world.registerRecord(KEY)))
+  await world.clock.settle(world.append(world.records.registerRecord(KEY)))
   world.damageRecord(KEY)
   await world.scrub(1, KEY)
   await world.check()
@@ -26,7 +26,7 @@ const mendedMeanwhile: MutantScenario = async ({ seed }) => {
 const olderOnTop: MutantScenario = async ({ seed }) => {
   const world = new RowsWorld(seed)
   await world.open()
-  const [older, newer] = [world.registerRecord(KEY), world.registerRecord(KEY)]
+  const [older, newer] = [world.records.registerRecord(KEY), world.records.registerRecord(KEY)]
   await world.clock.settle(world.append(older))
   await world.clock.settle(world.append(newer))
   await world.clock.settle(world.store!.append([older]))
