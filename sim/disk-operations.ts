@@ -19,7 +19,7 @@ export interface DiskPlace {
   readonly length: number
 }
 
-/** What a write does instead of what it should (fault 5). */
+/** What a write does instead of what it should (F5). */
 export type WriteLie = 'lost' | { readonly position: number }
 
 export class DiskFailure extends Error {

@@ -177,7 +177,7 @@ describe('index lost or damaged (F4, D6)', () => {
   })
 })
 
-describe('failing disk (D5, fault 8)', () => {
+describe('failing disk (D5, F8)', () => {
   test('a failed flush rejects everything that waits, once and for good', async () => {
     const world = await openedStore()
     const store = world.store as Store

@@ -60,7 +60,7 @@ describe('canonical bytes of an entry', () => {
 })
 
 describe('canonical bytes of another version or order', () => {
-  test('another version is refused by name (fault 20)', () => {
+  test('another version is refused by name (F20)', () => {
     const later = text().replace('"version":1', '"version":2')
     expect(() => decode(later)).toThrow(/unknown version 2/)
   })
