@@ -14,15 +14,15 @@ import { blockKey } from '../protocol/keyspace/block-key.ts'
 import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { objectRegister } from '../protocol/keyspace/register-key.ts'
 import type { NewRecord } from '../node/log/types.ts'
+import { floorRow } from '../node/replica/index-rows.ts'
+import { RECORD } from '../node/replica/record-types.ts'
 import {
   blockDropped,
   blockGone,
-  floorRow,
-  RECORD,
   minimumGone,
   registerDropped,
   registerGone,
-} from '../node/replica/index-rows.ts'
+} from '../node/replica/removal-records.ts'
 import { decodeFloor, decodeNumber, encodeNumber } from '../node/replica/row-format.ts'
 
 const PROPOSER = proposerId('p'.repeat(16))

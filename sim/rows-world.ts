@@ -15,7 +15,8 @@ import { segmentPath } from '../node/log/segment.ts'
 import { Store } from '../node/log/store.ts'
 import type { LogPosition, NewRecord, StoreOptions } from '../node/log/types.ts'
 import { checkDigests } from '../node/replica/digest-check.ts'
-import { RECORD, registerRow } from '../node/replica/index-rows.ts'
+import { registerRow } from '../node/replica/index-rows.ts'
+import { RECORD } from '../node/replica/record-types.ts'
 import {
   decodeFloor,
   decodeNumber,

@@ -87,7 +87,6 @@ export const LARGE_FUNCTIONS: readonly string[] = [
   'node/status/layout-table.test.ts',
   'node/status/spare-replicas.test.ts',
   'node/status/status.ts',
-  'node/tools/fresh.test.ts',
   'sim/e2e/clients/aws-cli.ts',
   'sim/e2e/clients/rclone.ts',
   'sim/e2e/clients/s3cmd.ts',
