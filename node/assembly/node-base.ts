@@ -1,0 +1,83 @@
+/**
+ * What every role of a node is built on: the ports, what the start found on the disk, and the layout at the moment
+ * of the call. Made once by node.ts and given to each `wire…` function.
+ */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { Environment } from '../env/ports.ts'
+import type { WatchedDisk } from '../env/watched-disk.ts'
+import type { LayoutManager } from '../layout/layout-manager.ts'
+import type { Store } from '../log/store.ts'
+import type { ReplicaPlacement } from '../quorum/register-client.ts'
+import type { MoveFile } from '../rebalance/move-file.ts'
+import type { Forgotten } from '../repair/forgotten.ts'
+import type { Sightings } from '../replica/sightings.ts'
+import type { RecoveryStatus } from '../status/recovery.ts'
+import type { NodeOptions } from './node-options.ts'
+
+export type NodeEnvironment = Environment & { readonly disk: WatchedDisk }
+
+/** What a start has found on its disk. */
+export interface NodeFindings {
+  readonly store: Store
+  readonly layout: LayoutManager
+  readonly forgotten: Forgotten
+  readonly moveFile: MoveFile
+  readonly sightings: Sightings
+  /** The sequence that the log would have given to the next record when it was opened. */
+  readonly startSequence: number
+  /** By the monotonic clock. */
+  readonly startedMs: number
+  readonly recovery: RecoveryStatus
+}
+
+export interface NodeBase extends NodeFindings {
+  readonly env: NodeEnvironment
+  readonly options: NodeOptions
+  readonly self: NodeId
+  /** The layout in force. Throws while this node is not a member of a cluster. */
+  readonly view: () => LayoutView
+  /** The layout in force; undefined while this node is not one of its members. */
+  readonly memberView: () => LayoutView | undefined
+  /** 0 while this node is not a member of a cluster. */
+  readonly epoch: () => number
+  readonly partitionBits: () => number
+  readonly isReplica: (partition: number) => boolean
+  readonly placement: ReplicaPlacement
+}
+
+export function createNodeBase(
+  env: NodeEnvironment,
+  options: NodeOptions,
+  findings: NodeFindings,
+): NodeBase {
+  const { layout } = findings
+  const { self } = env.network
+  const view = (): LayoutView => {
+    const current = layout.current()
+    if (current === undefined) throw new Error('this node is not a member of a cluster yet')
+    return current
+  }
+  const epoch = (): number => layout.current()?.epoch ?? 0
+  return {
+    ...findings,
+    env,
+    options,
+    self,
+    view,
+    memberView: () => (layout.isMember() ? layout.current() : undefined),
+    epoch,
+    partitionBits: () => view().partitionBits,
+    isReplica: (partition) =>
+      layout.isMember() &&
+      partition < view().partitions &&
+      view().replicas(partition).includes(self),
+    placement: {
+      epoch,
+      sets: (partition) => view().replicaSets(partition),
+      sources: (partition) => view().sourceReplicas(partition),
+      observe: (later, from) => layout.observe(later, from),
+    },
+  }
+}

@@ -1,0 +1,19 @@
+/** The roles of a node that is wired, named after the rooms of node/. */
+
+import type { Identities } from '../iam/identities.ts'
+import type { ObjectParts } from './wire-objects.ts'
+import type { QuorumParts } from './wire-quorum.ts'
+import type { RebalanceParts } from './wire-rebalance.ts'
+import type { ReclaimParts } from './wire-reclaim.ts'
+import type { RepairParts } from './wire-repair.ts'
+import type { ReplicaParts } from './wire-replica.ts'
+
+export interface NodeRoles {
+  readonly replica: ReplicaParts
+  readonly quorum: QuorumParts
+  readonly reclaim: ReclaimParts
+  readonly repair: RepairParts
+  readonly rebalance: RebalanceParts
+  readonly objects: ObjectParts
+  readonly identities: Identities
+}

@@ -1,0 +1,29 @@
+/** Wires accounts, users and keys of this cluster. */
+
+import { BUCKETS_PER_ACCOUNT } from '../../protocol/limits.ts'
+import { bucketPoliciesOf } from '../iam/bucket-policies.ts'
+import { Identities } from '../iam/identities.ts'
+import type { Buckets } from '../objects/buckets.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
+import type { NodeBase } from './node-base.ts'
+import { clusterOf } from './node-options.ts'
+
+export function wireIdentities(
+  base: NodeBase,
+  registers: RegisterClient,
+  buckets: Buckets,
+): Identities {
+  const { layout, view, options } = base
+  const { clock, random, network, tokens } = base.env
+  return new Identities({
+    registers,
+    keyspace: () => view().genesis,
+    bucketsPerAccount: options.bucketsPerAccount ?? BUCKETS_PER_ACCOUNT,
+    bucketPolicies: (context, accountId) => bucketPoliciesOf(buckets, context, accountId),
+    clock,
+    random,
+    network,
+    tokens,
+    cluster: () => clusterOf(view(), layout.secrets),
+  })
+}

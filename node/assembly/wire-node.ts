@@ -1,0 +1,69 @@
+/**
+ * Wires all roles of a node, each from those before it. Called once, by node.ts.
+ *
+ * Some roles call others that are built after them: a block that is found damaged goes to repair, for example. These
+ * calls are functions here, so that all of them are seen in one place. None is made before the node is built.
+ */
+
+import { Peers } from '../quorum/peers.ts'
+import type { Service } from '../serving/service.ts'
+import type { NodeBase } from './node-base.ts'
+import type { NodeRoles } from './node-roles.ts'
+import { wireIdentities } from './wire-identities.ts'
+import { wireObjects, type ObjectParts } from './wire-objects.ts'
+import { wireQuorum } from './wire-quorum.ts'
+import { wireRebalance, type RebalanceParts } from './wire-rebalance.ts'
+import { wireReclaim } from './wire-reclaim.ts'
+import { wireRepair, type RepairParts } from './wire-repair.ts'
+import { wireReplica } from './wire-replica.ts'
+import { wireSelfCheck } from './wire-self-check.ts'
+import { wireService } from './wire-serving.ts'
+import { wireStatus, type StatusParts } from './wire-status.ts'
+import type { SelfCheck } from '../repair/self-check.ts'
+
+export interface WiredNode extends NodeRoles, StatusParts {
+  readonly service: Service
+}
+
+export function wireNode(base: NodeBase): WiredNode {
+  const { network, clock, disk } = base.env
+  const peers = new Peers(network, clock, disk, () => service)
+  const replica = wireReplica(base, {
+    peers,
+    boot: () => selfCheck.boot,
+    isProven: () => selfCheck.isProven,
+    serves: (partition) => rebalance.rebalance.serves(partition),
+    mendBlock: (key) => repair.blockRepair.mend(key),
+    pullDamaged: (partition) => repair.resync.foundDamage(partition),
+    scrub: () => repair.upkeep.startScrub(false),
+  })
+  const selfCheck: SelfCheck = wireSelfCheck(base, peers, () => {
+    replica.attempts.release(selfCheck.boot)
+    repair.recall.kick()
+  })
+  const quorum = wireQuorum(base, replica, {
+    peers,
+    selfCheck,
+    onGap: (peer, partition) => repair.resync.gap(peer, partition),
+  })
+  const reclaim = wireReclaim(base, replica, quorum, {
+    uploads: () => objects.uploads.care,
+    forget: (keys) => service.forget(keys),
+    freed: () => ({
+      blocks: service.freedBlocks,
+      bytes: service.freedBytes,
+      registers: service.registersCollected,
+    }),
+  })
+  const repair: RepairParts = wireRepair(
+    { base, replica, quorum, reclaim },
+    (partition) => !rebalance.rebalance.movesBlocks(partition),
+  )
+  const rebalance: RebalanceParts = wireRebalance(base, replica, quorum, reclaim.space)
+  const objects: ObjectParts = wireObjects(base, quorum, reclaim)
+  const identities = wireIdentities(base, quorum.registers, objects.buckets)
+  const roles = { replica, quorum, reclaim, repair, rebalance, objects, identities }
+  const { status, secret } = wireStatus(base, roles)
+  const service: Service = wireService(base, roles, status)
+  return { ...roles, status, secret, service }
+}

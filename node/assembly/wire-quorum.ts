@@ -1,0 +1,76 @@
+/** Wires how this node asks a majority of replicas: register client, replicator, bodies and lists. */
+
+import { byteString, bytesOfHex, u32 } from '../../protocol/bytes.ts'
+import { proposerId, type NodeId } from '../../protocol/ids.ts'
+import { LossCheck } from '../objects/loss-check.ts'
+import { Pages } from '../objects/pages.ts'
+import { Bodies } from '../quorum/body.ts'
+import { Lister } from '../quorum/lister.ts'
+import { LostBlocks } from '../quorum/lost-blocks.ts'
+import type { Peers } from '../quorum/peers.ts'
+import { RegisterClient } from '../quorum/register-client.ts'
+import { Replicator } from '../quorum/replicator.ts'
+import type { SelfCheck } from '../repair/self-check.ts'
+import type { NodeBase } from './node-base.ts'
+import type { ReplicaParts } from './wire-replica.ts'
+
+export interface QuorumNeeds {
+  readonly peers: Peers
+  readonly selfCheck: SelfCheck
+  /** The peer may have missed a write of the partition. */
+  readonly onGap: (peer: NodeId, partition: number) => void
+}
+
+export interface QuorumParts {
+  readonly peers: Peers
+  readonly selfCheck: SelfCheck
+  readonly loss: LossCheck
+  readonly lost: LostBlocks
+  readonly registers: RegisterClient
+  readonly replicator: Replicator
+  readonly pages: Pages
+  readonly bodies: Bodies
+  readonly lister: Lister
+}
+
+export function wireQuorum(
+  base: NodeBase,
+  { attempts, readers }: Pick<ReplicaParts, 'attempts' | 'readers'>,
+  { peers, selfCheck, onGap }: QuorumNeeds,
+): QuorumParts {
+  const { layout, placement, partitionBits, options } = base
+  const { clock, random } = base.env
+  const storage = byteString(bytesOfHex(options.storageId))
+  const loss = new LossCheck({ peers, placement })
+  const lost = new LostBlocks((key) => loss.isLost(key))
+  const registers = new RegisterClient({
+    peers,
+    placement,
+    lost,
+    clock,
+    random,
+    proposer: () => proposerId(storage + u32(selfCheck.boot)),
+    mayPropose: () => layout.isMember() && selfCheck.isProven,
+    onGap,
+    observer: options.observer,
+  })
+  const replicator = new Replicator({ peers, placement, clock, onGap })
+  return {
+    peers,
+    selfCheck,
+    loss,
+    lost,
+    registers,
+    replicator,
+    pages: new Pages(replicator),
+    bodies: new Bodies({
+      replicator,
+      attempts,
+      partitionBits,
+      clock,
+      readBytesMax: options.readBytesMax,
+      reading: (ids) => readers.begin(ids),
+    }),
+    lister: new Lister({ peers, placement, registers, clock }),
+  }
+}

@@ -1,0 +1,89 @@
+/** Wires what this node holds and answers for by itself: acceptors, blocks, lists, attempts and readers. */
+
+import type { BlockKey } from '../../protocol/ids.ts'
+import type { Peers } from '../quorum/peers.ts'
+import { DamagedRegisters } from '../repair/damaged-registers.ts'
+import { SyncAnswers } from '../repair/sync-answers.ts'
+import { AcceptorHost } from '../replica/acceptor-host.ts'
+import { Attempts } from '../replica/attempts.ts'
+import { BlockStore } from '../replica/blocks.ts'
+import { DeadData } from '../replica/dead-data.ts'
+import { ListService } from '../replica/list-service.ts'
+import { Readers } from '../replica/readers.ts'
+import type { NodeBase } from './node-base.ts'
+
+/** Roles that are built later answer these. Nothing calls them before the node is built. */
+export interface ReplicaNeeds {
+  readonly peers: Peers
+  /** The boot of this start, and whether the members know that it is its own (D2). */
+  readonly boot: () => number
+  readonly isProven: () => boolean
+  /** What this node has of the partition is not left over from an earlier time (L9). */
+  readonly serves: (partition: number) => boolean
+  readonly mendBlock: (key: BlockKey) => void
+  /** A register of the partition is damaged here: fetch it from the other replicas. */
+  readonly pullDamaged: (partition: number) => void
+  readonly scrub: () => void
+}
+
+export interface ReplicaParts {
+  readonly host: AcceptorHost
+  readonly blocks: BlockStore
+  readonly damaged: DamagedRegisters
+  readonly exchange: SyncAnswers
+  readonly lists: ListService
+  readonly attempts: Attempts
+  readonly dead: DeadData
+  readonly readers: Readers
+  /** This node is a replica of the partition and may vote in it. */
+  readonly votes: (partition: number) => boolean
+}
+
+export function wireReplica(base: NodeBase, needs: ReplicaNeeds): ReplicaParts {
+  const { self, store, layout, forgotten, view, epoch, isReplica, options } = base
+  const { clock, disk } = base.env
+  const votes = (partition: number): boolean =>
+    isReplica(partition) &&
+    needs.isProven() &&
+    forgotten.votes(partition) &&
+    needs.serves(partition)
+  const blocks = new BlockStore(store, (key) => needs.mendBlock(key), disk)
+  const damaged = new DamagedRegisters({
+    store,
+    clock,
+    isReplicated: (partition) =>
+      view()
+        .replicas(partition)
+        .some((node) => node !== self),
+    host: () => host,
+    pull: (partition) => needs.pullDamaged(partition),
+    scrub: () => needs.scrub(),
+  })
+  const host: AcceptorHost = new AcceptorHost({
+    store,
+    blocks,
+    epoch,
+    isReplica: votes,
+    self,
+    onFaulty: (key) => damaged.note(key),
+  })
+  const attempts = new Attempts(options.storageId, options.boot)
+  attempts.hold(() => layout.isEstablished())
+  return {
+    host,
+    blocks,
+    damaged,
+    exchange: new SyncAnswers({ store, self, view, forgotten, clock }),
+    lists: new ListService({ store, host, epoch, isReplica: votes }),
+    attempts,
+    dead: new DeadData(),
+    readers: new Readers({
+      self,
+      boot: () => needs.boot(),
+      peers: needs.peers,
+      view: () => layout.current(),
+      clock,
+    }),
+    votes,
+  }
+}

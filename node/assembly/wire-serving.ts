@@ -1,0 +1,56 @@
+/** Wires what answers other nodes, and begins to listen to them. */
+
+import { Service } from '../serving/service.ts'
+import type { NodeBase } from './node-base.ts'
+import type { NodeRoles } from './node-roles.ts'
+import type { Status } from '../status/status.ts'
+
+export function wireService(
+  base: NodeBase,
+  { replica, reclaim, repair, rebalance, objects }: NodeRoles,
+  status: Status,
+): Service {
+  const { layout, sightings, epoch, isReplica } = base
+  const { host, blocks, lists, exchange, attempts, dead, readers, votes } = replica
+  return new Service({
+    host,
+    blocks,
+    lists,
+    exchange,
+    witness: () => rebalance.rebalance.witness,
+    resync: () => repair.resync,
+    attempts,
+    dead,
+    readers,
+    lost: (request) => reclaim.lostData.report.own(request),
+    onMissing: (key) => repair.blockRepair.mend(key),
+    kept: () => reclaim.space.kept,
+    bury: (ids) => objects.buckets.bury(ids),
+    epoch,
+    role: (peer) => layout.current()?.role(peer),
+    storageOf: (peer) => layout.current()?.knownMember(peer)?.storageId,
+    isStable: () => layout.current()?.state === 'STABLE',
+    isReplica,
+    votes,
+    sightings,
+    observe: (later, from) => layout.observe(later, from),
+    layout: (from, type, body) => layout.answer(from, type, body),
+    status: () => status.own(),
+  })
+}
+
+/** Requests of other nodes reach the service from here on. */
+export function listen(
+  { env, layout, view }: NodeBase,
+  service: Service,
+  { replica, repair }: Pick<NodeRoles, 'replica' | 'repair'>,
+): void {
+  const { network } = env
+  network.serve((from, message) => service.serve(from, message))
+  network.serveWalk((partition) => [...view().replicas(partition)])
+  network.onPeer(({ type, peer }) => {
+    if (type !== 'up' || layout.current() === undefined) return
+    repair.resync.peerUp(peer)
+    replica.readers.peerUp(peer)
+  })
+}

@@ -1,0 +1,51 @@
+/** Wires what the admin port shows and does. */
+
+import { SecretUpkeep } from '../status/secret-upkeep.ts'
+import { Status } from '../status/status.ts'
+import type { NodeBase } from './node-base.ts'
+import type { NodeRoles } from './node-roles.ts'
+
+export interface StatusParts {
+  readonly status: Status
+  readonly secret: SecretUpkeep
+}
+
+export function wireStatus(base: NodeBase, roles: NodeRoles): StatusParts {
+  const { self, store, layout, forgotten, recovery, startedMs, options } = base
+  const { network, disk, clock, logger } = base.env
+  const { blocks, damaged } = roles.replica
+  const { peers, selfCheck, replicator, bodies } = roles.quorum
+  const { space, lostData } = roles.reclaim
+  const { resync, recall, upkeep } = roles.repair
+  const { rebalance, moves } = roles.rebalance
+  const { rotation } = roles.identities
+  const secret = new SecretUpkeep({ self, layout, rotation, peers, clock, logger })
+  const status = new Status({
+    layout,
+    network,
+    store,
+    disk,
+    replicator,
+    blocks,
+    resync,
+    recall,
+    forgotten,
+    selfCheck,
+    peers,
+    buckets: roles.objects.buckets,
+    clock,
+    startedMs,
+    recovery: () => recovery.status(store.stats()),
+    upkeep,
+    secret,
+    space: () => space.counters(),
+    lost: lostData,
+    damaged,
+    readRoom: bodies.readRoom,
+    serves: (partition) => rebalance.serves(partition),
+    moves,
+    logger,
+    extraGauges: () => [...moves.gauges(rebalance), ...(options.gauges?.() ?? [])],
+  })
+  return { status, secret }
+}
