@@ -1,0 +1,30 @@
+/** Asks all nodes of the layout how they are. One that is away, or too slow, is not in the answer. */
+
+import type { NodeId } from '../../protocol/ids.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { WireStatusReply } from '../../protocol/rpc/messages.js'
+import type { Network } from '../env/ports.ts'
+import type { Peers } from '../quorum/peers.ts'
+
+const ASK_TIMEOUT_MS = 2_000
+/** For a node that has been slow to answer. */
+const ASK_SLOW_TIMEOUT_MS = 250
+
+export async function askMembers(
+  { network, peers }: { readonly network: Pick<Network, 'self'>; readonly peers: Peers },
+  view: LayoutView,
+  own: WireStatusReply,
+): Promise<Map<NodeId, WireStatusReply>> {
+  const replies = new Map<NodeId, WireStatusReply>([[network.self, own]])
+  await Promise.all(
+    view.known.map(async ({ nodeId }) => {
+      if (nodeId === network.self || !peers.connected(nodeId)) return
+      const isSlow = peers.health.isSlow(nodeId, 'other')
+      const reply = await peers
+        .status(nodeId, { timeoutMs: isSlow ? ASK_SLOW_TIMEOUT_MS : ASK_TIMEOUT_MS })
+        .catch(() => undefined)
+      if (reply !== undefined) replies.set(nodeId, reply)
+    }),
+  )
+  return replies
+}

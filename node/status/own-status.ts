@@ -1,0 +1,48 @@
+/** What this node tells the others about itself, from which each of them makes the status of the cluster. */
+
+import { addBit } from '../../protocol/keyspace/bitmap.ts'
+import type { LayoutView } from '../../protocol/layout/view.ts'
+import type { WireStatusReply } from '../../protocol/rpc/messages.js'
+import type { ForgottenNote } from '../repair/forgotten.ts'
+import { movesOf } from './move-progress.ts'
+import type { StatusOptions } from './status-options.ts'
+import { untoldOf } from './untold.ts'
+
+/** Reasons that one node tells of. */
+const WHY_MAX = 5
+
+export function ownStatus(options: StatusOptions, view: LayoutView): WireStatusReply {
+  const { layout, network, store, resync, recall, forgotten, selfCheck, serves } = options
+  const stats = store.stats()
+  const behind = resync.behind()
+  const open = recall.forgotten()
+  for (const partition of open) addBit(behind, partition)
+  for (const partition of view.partitionsOf(network.self)) {
+    if (!serves(partition) || forgotten.lacksBlocks(partition)) addBit(behind, partition)
+  }
+  const { learning, lacking, move } = movesOf(view, network.self, layout.progress())
+  return {
+    epoch: view.epoch,
+    behind,
+    forgotten: open.length,
+    forgottenWhy: open.length === 0 ? [] : forgotten.notes.open.map(textOfNote).slice(-WHY_MAX),
+    lostPartitions: forgotten.notes.lostPartitions,
+    freeBytes: stats.freeBytes,
+    totalBytes: stats.totalBytes,
+    logBytes: stats.logBytes,
+    resyncPending: resync.pendingCount,
+    resyncDone: resync.doneCount,
+    unproven: !selfCheck.isProven,
+    learningTotal: learning.total,
+    learningDone: learning.done,
+    movePendingBytes: Math.ceil(move.pendingBytes),
+    moveDoneBytes: Math.floor(move.doneBytes),
+    moveBytesPerSecond: Math.floor(move.bytesPerSecond),
+    lacking: lacking.map(({ epoch, partitions }) => ({ epoch, partitions })),
+    ...untoldOf({ ...options, self: network.self }, view, open),
+  }
+}
+
+function textOfNote({ reason, detail }: ForgottenNote): string {
+  return `${reason}: ${detail}`
+}
