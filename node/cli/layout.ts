@@ -1,53 +1,60 @@
 /** `shoal layout`: who is a member, what a change would move, and the changes themselves. */
 
-import { InvalidArgumentError, type Command } from 'commander'
+import type { Command } from 'commander'
 import type { LayoutChange, PlannedChange } from '../../gateway/port/layout.ts'
-import type { Clock } from '../env/ports.ts'
-import { parseSize } from '../tools/units.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import { adminClient, type AdminTarget } from './admin-client.ts'
+import { adminClient } from './admin-client.ts'
 import { layoutLines, lossLines, planLines } from './layout-text.ts'
 import { waitForChange, waitForRest } from './layout-wait.ts'
-import { printable, type Terminal } from './terminal.ts'
+import {
+  size,
+  wholeNumber,
+  withTarget,
+  type CommandContext,
+  type TargetOptions,
+} from './options.ts'
+import { printable } from './terminal.ts'
 
-type Ask = AdminTarget & { readonly json?: true }
-type Wait = Ask & { readonly wait?: boolean }
-type Force = { readonly force?: true }
-type Place = { readonly zone?: string; readonly capacity?: number }
+type WaitOptions = TargetOptions & { readonly wait?: boolean }
+type ForceOptions = { readonly force?: true }
+type PlaceOptions = { readonly zone?: string; readonly capacity?: number }
 
-/** How each change is written: below `layout` it is made, below `layout plan` it is only reckoned. */
-type Define = <Options>(
+const FORCE = 'even if too few members or zones remain for the replicas'
+const OLD = 'the lost node: its name or the end of its id'
+const NODE = 'its name or the end of its id'
+
+/** Defines a change as a command: `layout NAME` makes it, `layout plan NAME` shows what it would move. */
+type DefineChange = <Options>(
   name: string,
   description: string,
   options: (command: Command) => Command,
   change: (words: readonly string[], options: Options) => PlannedChange,
 ) => void
 
-/** `asking` adds the options by which a command finds its node. */
-export function addLayoutCommand(
-  program: Command,
-  terminal: Terminal,
-  clock: Clock,
-  asking: (command: Command) => Command,
-  finish: (code: number) => void,
-): void {
+export function addLayoutCommand(program: Command, context: CommandContext): void {
   const layout = program.command('layout').description('show or change the members')
-  asking(layout.command('show'))
-    .description('the nodes, what each holds, and what is under way')
-    .option('--wait', 'until nothing is under way any more')
-    .action(async (options: Wait) => {
-      const client = adminClient(options)
-      const { wait = false, json = false } = options
-      const shown = wait ? await waitForRest(client, terminal, clock, json) : await client.layout()
-      const lines = options.json === true ? [JSON.stringify(shown)] : layoutLines(shown)
-      for (const line of lines) terminal.out(line)
-    })
+  addShowCommand(layout, context)
+  const plan = layout.command('plan').description('show what a change would move; changes nothing')
+  const define = definesChanges(layout, context)
+  const definePlan = definesPlans(plan, context)
+  for (const each of [definePlan, define]) addChanges(each)
+  addPlansOnly(definePlan)
+  addReplace(define)
+  addProceedCommand(layout, context)
+  layout.command('add', { hidden: true }).action(() => {
+    throw new UsageError(
+      'layout add: a node is added by starting it with a token: shoal start --join-file FILE',
+    )
+  })
+  addAcceptLossCommand(layout, context)
+  addCancelCommand(layout, context)
+}
 
-  const plan = layout.command('plan').description('what a change would move; changes nothing')
-  const planned: Define = (name, description, options, change) => {
-    const command = options(asking(plan.command(name)).description(description))
+function definesPlans(plan: Command, { terminal, finish }: CommandContext): DefineChange {
+  return (name, description, options, change) => {
+    const command = options(withTarget(plan.command(name)).description(description))
     command.action(async () => {
-      const chosen = command.opts<Ask>()
+      const chosen = command.opts<TargetOptions>()
       const asked = change(command.args, chosen as never)
       const result = await adminClient(chosen).planChange(asked)
       const lines = chosen.json === true ? [JSON.stringify(result)] : planLines(result)
@@ -55,107 +62,40 @@ export function addLayoutCommand(
       finish(result.fits && result.faults.length === 0 ? 0 : 1)
     })
   }
-  const made: Define = (name, description, options, change) => {
-    const command = waiting(options(asking(layout.command(name)).description(description)))
-    command.action(async () => {
-      const chosen = command.opts<Wait>()
-      const asked = change(command.args, chosen as never) as LayoutChange
-      finish(await runChange(asked, chosen, terminal, clock))
-    })
-  }
-  for (const define of [planned, made]) addChanges(define)
-  planned<Place>(
-    'add',
-    'one more node',
-    (command) => placed(command),
-    (_words, { zone = 'default', capacity }) => {
-      if (capacity === undefined) throw new UsageError('layout plan add: give --capacity SIZE')
-      return { kind: 'add', zone, capacityBytes: capacity }
-    },
-  )
-  planned<Place>(
-    'replace',
-    'a new node in the place of a lost one',
-    (command) =>
-      placed(command.argument('<old>', OLD).argument('[new]', 'a node that runs already')),
-    ([node = '', by], options) => ({
-      kind: 'replace',
-      node,
-      ...(by !== undefined && { by }),
-      ...placeOf(options),
-    }),
-  )
-  made(
-    'replace',
-    'a node takes the place of a lost one: the share of that one alone moves',
-    (command) => command.argument('<old>', OLD).argument('<new>', 'the node in its place'),
-    ([node = '', by = '']) => ({ kind: 'replace', node, by }),
-  )
-
-  asking(layout.command('proceed'))
-    .description(
-      'go on without waiting for learners: they fetch the rest while old and new members answer',
-    )
-    .action(async (options: Ask) => {
-      const { epoch, state, changes } = await adminClient(options).proceedChange()
-      if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
-      else terminal.out(`going on: epoch ${epoch} ${state}: see \`shoal layout show\``)
-    })
-
-  layout.command('add', { hidden: true }).action(() => {
-    throw new UsageError(
-      'layout add: a node is added by starting it with a token: shoal start --join-file FILE',
-    )
-  })
-
-  asking(layout.command('accept-loss'))
-    .description('show what a change waits for in vain, and with --yes give it up')
-    .option('--yes', 'no further copy exists: give up what the report lists, for good')
-    .action(async (options: Ask & { readonly yes?: true }) => {
-      const client = adminClient(options)
-      const { yes = false, json = false } = options
-      const report = await client.lossReport()
-      const isAccepted = yes && report.refusal === undefined
-      if (isAccepted) await client.acceptLoss(report.id)
-      const lines = json ? [JSON.stringify(report)] : lossLines(report, isAccepted)
-      for (const line of lines) terminal.out(line)
-      finish(isAccepted ? 0 : 1)
-    })
-
-  waiting(asking(layout.command('cancel')))
-    .description('give up the change that is under way: the members of before stay')
-    .action(async (options: Wait) => {
-      const { epoch, state, changes } = await adminClient(options).cancelChange()
-      if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
-      else terminal.out(`given up: epoch ${epoch} ${state}`)
-    })
 }
 
-const FORCE = 'even when too few members or zones would be left for the replicas'
-const OLD = 'the lost node: its name or the end of its id'
-const NODE = 'its name or the end of its id'
+function definesChanges(layout: Command, context: CommandContext): DefineChange {
+  return (name, description, options, change) => {
+    const command = withWait(options(withTarget(layout.command(name)).description(description)))
+    command.action(async () => {
+      const chosen = command.opts<WaitOptions>()
+      const asked = change(command.args, chosen as never) as LayoutChange
+      context.finish(await runChange(asked, chosen, context))
+    })
+  }
+}
 
-/** Those that are written the same way in both places. */
-function addChanges(define: Define): void {
-  define<Force>(
+/** The changes whose plan takes the same words. */
+function addChanges(define: DefineChange): void {
+  define<ForceOptions>(
     'drain',
     'move everything away from a node, which then leaves',
     (command) => command.argument('<node>', NODE).option('--force', FORCE),
     ([node = ''], force) => ({ kind: 'drain', node, ...forceOf(force) }),
   )
-  define<Force>(
+  define<ForceOptions>(
     'remove',
-    'leave out a node that is gone',
+    'remove a node that is gone',
     (command) =>
-      command.argument('<node>', NODE).option('--force', `${FORCE}, or when it still answers`),
+      command.argument('<node>', NODE).option('--force', `${FORCE}, or if it still answers`),
     ([node = ''], force) => ({ kind: 'remove', node, ...forceOf(force) }),
   )
-  define<Place & Force & { readonly name?: string }>(
+  define<PlaceOptions & ForceOptions & { readonly name?: string }>(
     'set',
-    'another zone, capacity or name of a node',
+    'change zone, capacity or name of a node',
     (command) =>
-      placed(command.argument('<node>', NODE))
-        .option('--name <name>', 'what to call it')
+      withPlace(command.argument('<node>', NODE))
+        .option('--name <name>', 'its new name')
         .option('--force', FORCE),
     ([node = ''], { name, ...options }) => {
       const set = { ...(name !== undefined && { name }), ...placeOf(options) }
@@ -165,9 +105,9 @@ function addChanges(define: Define): void {
       return { kind: 'set', node, ...set, ...forceOf(options) }
     },
   )
-  define<Force>(
+  define<ForceOptions>(
     'replication',
-    'how many replicas each partition has',
+    'change how many replicas each partition has',
     (command) => command.argument('<count>', '1 to 7', wholeNumber).option('--force', FORCE),
     ([count], force) => ({
       kind: 'replication',
@@ -177,12 +117,95 @@ function addChanges(define: Define): void {
   )
 }
 
+function addPlansOnly(define: DefineChange): void {
+  define<PlaceOptions>(
+    'add',
+    'add a node',
+    (command) => withPlace(command),
+    (_words, { zone = 'default', capacity }) => {
+      if (capacity === undefined) throw new UsageError('layout plan add: give --capacity SIZE')
+      return { kind: 'add', zone, capacityBytes: capacity }
+    },
+  )
+  define<PlaceOptions>(
+    'replace',
+    'put a new node in the place of a lost one',
+    (command) =>
+      withPlace(command.argument('<old>', OLD).argument('[new]', 'a node that runs already')),
+    ([node = '', by], options) => ({
+      kind: 'replace',
+      node,
+      ...(by !== undefined && { by }),
+      ...placeOf(options),
+    }),
+  )
+}
+
+function addReplace(define: DefineChange): void {
+  define(
+    'replace',
+    'put a node in the place of a lost one; only the share of the lost one moves',
+    (command) => command.argument('<old>', OLD).argument('<new>', 'the node in its place'),
+    ([node = '', by = '']) => ({ kind: 'replace', node, by }),
+  )
+}
+
+function addShowCommand(layout: Command, { terminal, clock }: CommandContext): void {
+  withTarget(layout.command('show'))
+    .description('show the nodes, what each holds, and what is under way')
+    .option('--wait', 'wait until nothing is under way any more')
+    .action(async (options: WaitOptions) => {
+      const client = adminClient(options)
+      const { wait = false, json = false } = options
+      const shown = wait ? await waitForRest(client, terminal, clock, json) : await client.layout()
+      const lines = options.json === true ? [JSON.stringify(shown)] : layoutLines(shown)
+      for (const line of lines) terminal.out(line)
+    })
+}
+
+function addProceedCommand(layout: Command, { terminal }: CommandContext): void {
+  withTarget(layout.command('proceed'))
+    .description(
+      'go on without waiting for learners: they fetch the rest while old and new members answer',
+    )
+    .action(async (options: TargetOptions) => {
+      const { epoch, state, changes } = await adminClient(options).proceedChange()
+      if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
+      else terminal.out(`going on: epoch ${epoch} ${state}: see \`shoal layout show\``)
+    })
+}
+
+function addAcceptLossCommand(layout: Command, { terminal, finish }: CommandContext): void {
+  withTarget(layout.command('accept-loss'))
+    .description('show what a change waits for in vain, and with --yes give it up')
+    .option('--yes', 'no further copy exists: give up what the report lists, for good')
+    .action(async (options: TargetOptions & { readonly yes?: true }) => {
+      const client = adminClient(options)
+      const { yes = false, json = false } = options
+      const report = await client.lossReport()
+      const isAccepted = yes && report.refusal === undefined
+      if (isAccepted) await client.acceptLoss(report.id)
+      const lines = json ? [JSON.stringify(report)] : lossLines(report, isAccepted)
+      for (const line of lines) terminal.out(line)
+      finish(isAccepted ? 0 : 1)
+    })
+}
+
+function addCancelCommand(layout: Command, { terminal }: CommandContext): void {
+  withWait(withTarget(layout.command('cancel')))
+    .description('give up the change under way: the members stay as they were before')
+    .action(async (options: WaitOptions) => {
+      const { epoch, state, changes } = await adminClient(options).cancelChange()
+      if (options.json === true) terminal.out(JSON.stringify({ epoch, state, changes }))
+      else terminal.out(`given up: epoch ${epoch} ${state}`)
+    })
+}
+
 /** Returns the exit code. */
 async function runChange(
   change: LayoutChange,
-  options: Wait,
-  terminal: Terminal,
-  clock: Clock,
+  options: WaitOptions,
+  { terminal, clock }: CommandContext,
 ): Promise<number> {
   const { json = false } = options
   const client = adminClient(options)
@@ -199,36 +222,25 @@ async function runChange(
   return 0
 }
 
-function placed(command: Command): Command {
+function withPlace(command: Command): Command {
   return command
     .option('--zone <name>', 'failure domain: rack, room, site')
-    .option('--capacity <size>', 'space to offer, such as 1TiB', sizeBytes)
+    .option('--capacity <size>', 'space to offer, such as 1TiB', size)
 }
 
-function forceOf({ force }: Force): Force {
+function forceOf({ force }: ForceOptions): ForceOptions {
   return force === true ? { force } : {}
 }
 
-function placeOf({ zone, capacity }: Place): { zone?: string; capacityBytes?: number } {
+function placeOf({ zone, capacity }: PlaceOptions): { zone?: string; capacityBytes?: number } {
   return {
     ...(zone !== undefined && { zone }),
     ...(capacity !== undefined && { capacityBytes: capacity }),
   }
 }
 
-function waiting(command: Command): Command {
+function withWait(command: Command): Command {
   return command
-    .option('--wait', 'until it is done, as on a terminal')
-    .option('--no-wait', 'only begin it, also on a terminal')
-}
-
-function sizeBytes(text: string): number {
-  const size = parseSize(text)
-  if (size !== undefined && size > 0) return size
-  throw new InvalidArgumentError('It is not a size, such as 512GiB or 1TiB.')
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is not a whole number.')
+    .option('--wait', 'wait until the change is done (default on a terminal)')
+    .option('--no-wait', 'only begin the change (default elsewhere)')
 }

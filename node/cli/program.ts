@@ -1,17 +1,18 @@
 /** The command line (README.md): what each command takes, and how its end becomes an exit code. */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { SystemClock } from '../env/system.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { VERSION } from '../process/version.ts'
 import { addAccountCommand } from './account.ts'
-import { adminClient as client, type AdminTarget } from './admin-client.ts'
+import { adminClient } from './admin-client.ts'
 import { runCluster, type LocalClusterOptions } from './cluster.ts'
 import { describeError, exitCodeOf } from './fatal.ts'
 import { runIndexRebuild, type RebuildOptions } from './index-rebuild.ts'
 import { addLayoutCommand } from './layout.ts'
 import { runLocate } from './locate.ts'
 import { runLogInspect } from './log-inspect.ts'
+import { wholeNumber, withTarget, type CommandContext, type TargetOptions } from './options.ts'
 import { runScrub } from './scrub.ts'
 import { addSecretCommand } from './secret.ts'
 import type { StartOptions } from './settings.ts'
@@ -20,11 +21,9 @@ import { runLost, runStatus } from './status.ts'
 import { systemTerminal, type Terminal } from './terminal.ts'
 import { addTokenCommand } from './token.ts'
 
-type Ask = AdminTarget & { readonly json?: true }
-
 /**
- * Runs one command. Returns its exit code: 0, 1 when it could not be done, 2 when it was asked for
- * wrongly or is not implemented. Every failure is one line on standard error.
+ * Runs one command. Returns its exit code: 0 when it was done, 1 when it could not be done, 2 when it was used wrongly
+ * or is not implemented. Every failure is one line on standard error.
  *
  * @param args without the program and its script
  * @param entry the script: what `shoal cluster` starts for each node
@@ -58,22 +57,22 @@ function isCommand(program: Command, name: string): boolean {
   return name === 'help' || program.commands.some((command) => command.name() === name)
 }
 
-/** Adds to commander's text about an unknown word where to look. */
+/** Adds where to look to commander's text about an unknown word. */
 function withHint(text: string): string {
-  return /^unknown (option|command) /.test(text) ? `${text}: --help lists those there are` : text
+  return /^unknown (option|command) /.test(text) ? `${text}: see --help` : text
 }
 
-/** Not yet run: also for the test that compares the documents with it. */
+/** Does not run it: a test compares the documents with what it returns. */
 export function createProgram(
   entry: string,
   terminal: Terminal,
   finish: (code: number) => void,
 ): Command {
-  const clock = new SystemClock()
+  const context: CommandContext = { terminal, clock: new SystemClock(), finish }
   const program = new Command('shoal')
     .description('S3-compatible object storage made of identical peers')
     .version(VERSION)
-    // Options behind a command are that command's, also where the one above it has some of the same name.
+    // An option after a command belongs to that command, even when the one above it has an option of the same name.
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
@@ -83,105 +82,128 @@ export function createProgram(
         write(`shoal: ${withHint(text.replace(/^error: /, '').trimEnd())}`),
     })
     .showSuggestionAfterError(false)
+  addStartCommand(program, context)
+  addClusterCommand(program, context, entry)
+  addTokenCommand(program, terminal)
+  addSecretCommand(program, terminal)
+  addStatusCommand(program, context)
+  addLocateCommand(program, context)
+  addAccountCommand(program, terminal, context.clock, process.env)
+  addLayoutCommand(program, context)
+  addScrubCommand(program, context)
+  addIndexCommand(program, context)
+  addLogCommand(program, context)
+  return program
+}
 
+function addStartCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   program
     .command('start', { isDefault: true })
     .description('run one node: a new cluster of one, or a member of an existing one')
     .option('--data <dir>', 'directory of this node (default: ./shoal-data)')
-    .option('--s3 <host:port>', 'S3 API (default: 127.0.0.1:9000)')
-    .option('--admin <host:port>', 'health, metrics, admin (default: 127.0.0.1:9001)')
-    .option('--listen <multiaddr>', 'peers (default: /ip4/127.0.0.1/tcp/9002)')
-    .option('--join-file <file>', 'join by the token in this file; - is standard input')
-    .option('--join <token>', 'the same as an argument, which other users can see')
-    .option('--replace <node>', 'join in the place of this lost node, by name or end of its id')
-    .option('--cluster <id>', 'refuse a directory of no or another cluster; never found one')
+    .option('--s3 <host:port>', 'address of the S3 API (default: 127.0.0.1:9000)')
     .option(
-      '--name <name>',
-      "what to call this node (default: the host's name and the directory's)",
+      '--admin <host:port>',
+      'address of health, metrics and admin API (default: 127.0.0.1:9001)',
     )
+    .option('--listen <multiaddr>', 'address for other nodes (default: /ip4/127.0.0.1/tcp/9002)')
+    .option('--join-file <file>', 'join with the token in this file; - reads standard input')
+    .option('--join <token>', 'join with this token; other users can see the argument')
+    .option(
+      '--replace <node>',
+      'join in the place of this lost node, given by its name or the end of its id',
+    )
+    .option(
+      '--cluster <id>',
+      'start only as a member of this cluster: refuse other directories, and never found one',
+    )
+    .option('--name <name>', 'name of this node (default: host name and directory name)')
     .option('--zone <name>', 'failure domain: rack, room, site')
-    .option('--capacity <size>', 'space to offer, such as 1TiB (default: the disk)')
-    .option('--config <file>', 'TOML or YAML file with any field')
+    .option('--capacity <size>', 'space to offer, such as 1TiB (default: size of the disk)')
+    .option('--config <file>', 'TOML or YAML file with any setting')
     .option('--accept-lost-log', 'the log is gone for good: fetch its data from the replicas')
     .addOption(new Option('--supervised').hideHelp())
     .action(async (options: StartOptions) => finish(await runStart(options, terminal, clock)))
+}
 
+function addClusterCommand(
+  program: Command,
+  { terminal, clock, finish }: CommandContext,
+  entry: string,
+): void {
   program
     .command('cluster')
     .description('run several nodes as processes of this machine')
-    .option('--nodes <count>', 'how many (default: 3, or as many as there are)', wholeNumber)
-    .option('--data <dir>', 'directory of all (default: ./shoal-cluster)')
-    .option('--base-port <port>', 'node i has base+10*i and the two above', wholeNumber)
-    .option('--config <file>', 'TOML or YAML file with any field')
+    .option(
+      '--nodes <count>',
+      'number of nodes (default: 3, or as many as the directory has)',
+      wholeNumber,
+    )
+    .option('--data <dir>', 'directory of all nodes (default: ./shoal-cluster)')
+    .option(
+      '--base-port <port>',
+      'node i uses the ports base+10*i, base+10*i+1 and base+10*i+2',
+      wholeNumber,
+    )
+    .option('--config <file>', 'TOML or YAML file with any setting')
     .action(async (options: LocalClusterOptions) =>
       finish(await runCluster(options, entry, terminal, clock)),
     )
+}
 
-  addTokenCommand(program, terminal, asking)
-  addSecretCommand(program, terminal, asking)
-
-  asking(program.command('status'))
-    .description('members, epoch, health, space, work in progress')
-    .option('--watch', 'again every second')
-    .option('--lost', 'only what is lost for good: no replica has its data')
-    .action(async (options: Ask & { watch?: true; lost?: true }) => {
+function addStatusCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
+  withTarget(program.command('status'))
+    .description('show members, epoch, health, space and work in progress')
+    .option('--watch', 'show it again every second')
+    .option('--lost', 'show only what is lost for good: no replica has its data')
+    .action(async (options: TargetOptions & { watch?: true; lost?: true }) => {
       const { json = false, watch = false, lost = false } = options
-      if (lost) finish(await runLost(client(options), { json }, terminal))
-      else await runStatus(client(options), { json, watch }, terminal, clock)
+      if (lost) finish(await runLost(adminClient(options), { json }, terminal))
+      else await runStatus(adminClient(options), { json, watch }, terminal, clock)
     })
+}
 
-  asking(program.command('locate'))
-    .description('where an object lies, by the layout and by the DHT')
+function addLocateCommand(program: Command, { terminal, finish }: CommandContext): void {
+  withTarget(program.command('locate'))
+    .description('show which nodes hold an object, by the layout and by the DHT')
     .argument('<url>', 's3://bucket/key')
-    .action(async (url: string, options: Ask) => {
+    .action(async (url: string, options: TargetOptions) => {
       const { json = false } = options
-      finish(await runLocate(client(options), url, { json }, terminal))
+      finish(await runLocate(adminClient(options), url, { json }, terminal))
     })
+}
 
-  addAccountCommand(program, terminal, clock, process.env)
-
-  addLayoutCommand(program, terminal, clock, asking, finish)
-
-  asking(program.command('scrub'))
-    .description('verify everything that the node keeps, now, and mend what is damaged')
-    .action(async (options: Ask) => {
+function addScrubCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
+  withTarget(program.command('scrub'))
+    .description('verify now everything that the node keeps, and repair what is damaged')
+    .action(async (options: TargetOptions) => {
       const { json = false } = options
-      finish(await runScrub(client(options), { json }, terminal, clock))
+      finish(await runScrub(adminClient(options), { json }, terminal, clock))
     })
+}
 
+function addIndexCommand(program: Command, { terminal, clock, finish }: CommandContext): void {
   program
     .command('index')
     .description('the index of a stopped node')
     .command('rebuild')
-    .description('delete it and make it anew from the segments')
+    .description('delete the index and make it again from the segments')
     .option('--data <dir>', 'directory of the node (default: ./shoal-data)')
-    .option('--json', 'for programs')
+    .option('--json', 'print JSON')
     .action(async (options: RebuildOptions) =>
       finish(await runIndexRebuild(options, terminal, clock)),
     )
+}
 
+function addLogCommand(program: Command, { terminal, finish }: CommandContext): void {
   program
     .command('log')
     .description('the log of a node')
     .command('inspect')
     .description('print the records of a segment and say what is wrong with it; changes nothing')
     .argument('<file>', 'a segment, such as shoal-data/log/0000000001.seg')
-    .option('--json', 'one JSON object a line')
+    .option('--json', 'print one JSON object for each line')
     .action(async (file: string, { json = false }: { json?: boolean }) =>
       finish(await runLogInspect(file, { json }, terminal)),
     )
-  return program
-}
-
-function asking(command: Command): Command {
-  return command
-    .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
-    .option('--admin <url>', 'the node with this admin address')
-    .option('--credential <file>', 'its admin credential, where --data is not at hand')
-    .option('--json', 'for programs')
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is not a whole number.')
 }

@@ -1,53 +1,47 @@
 /** `shoal token`: makes, lists and revokes tokens with which nodes join. */
 
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { TokenStatus } from '../../gateway/port/status.ts'
-import { parseDuration } from '../tools/units.ts'
-import { adminClient, type AdminTarget } from './admin-client.ts'
+import { adminClient } from './admin-client.ts'
+import { duration, positiveNumber, withTarget, type TargetOptions } from './options.ts'
 import { textTable } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
-type Ask = AdminTarget & { readonly json?: true }
-type Options = Ask & {
+type TokenCommandOptions = TargetOptions & {
   readonly expires?: number
   readonly ttl?: number
   readonly uses?: number
 }
 
-/** `asking` adds the options by which a command finds its node. */
-export function addTokenCommand(
-  program: Command,
-  terminal: Terminal,
-  asking: (command: Command) => Command,
-): void {
-  const print = (json: unknown, text: string | readonly string[], options: Ask): void => {
+export function addTokenCommand(program: Command, terminal: Terminal): void {
+  const print = (json: unknown, text: string | readonly string[], options: TargetOptions): void => {
     const lines = typeof text === 'string' ? [text] : text
     for (const line of options.json === true ? [JSON.stringify(json)] : lines) terminal.out(line)
   }
-  const command = asking(program.command('token'))
+  const command = withTarget(program.command('token'))
   command
-    .description('make a token with which a node may join, once')
-    .option('--expires <duration>', 'how long it is good: 24h at most (default: 1h)', durationMs)
-    .option('--uses <count>', 'how many nodes may join by it (default: 1)', wholeNumber)
-    // Its name of before.
-    .addOption(new Option('--ttl <duration>').argParser(durationMs).hideHelp())
-    .action(async (options: Options) => {
+    .description('make a token with which one node may join')
+    .option('--expires <duration>', 'how long it is valid: at most 24h (default: 1h)', duration)
+    .option('--uses <count>', 'how many nodes may join with it (default: 1)', positiveNumber)
+    // The name that earlier programs used.
+    .addOption(new Option('--ttl <duration>').argParser(duration).hideHelp())
+    .action(async (options: TokenCommandOptions) => {
       const { expires, ttl, uses } = options
       const token = await adminClient(options).issueToken({ ttlMs: expires ?? ttl, uses })
       print({ token }, token, options)
     })
 
-  asking(command.command('list'))
-    .description('the tokens that have not expired, without what opens with them')
-    .action(async (options: Ask) => {
+  withTarget(command.command('list'))
+    .description('list the tokens that have not expired, without their secrets')
+    .action(async (options: TargetOptions) => {
       const tokens = await adminClient(options).tokens()
       print(tokens, tokenLines(tokens), options)
     })
 
-  asking(command.command('revoke'))
-    .description('nobody joins by it any more; nodes that have joined stay')
+  withTarget(command.command('revoke'))
+    .description('end a token: no further node joins with it; nodes that have joined stay')
     .argument('<id>', 'as `shoal token list` shows it')
-    .action(async (id: string, options: Ask) => {
+    .action(async (id: string, options: TargetOptions) => {
       await adminClient(options).revokeToken(id)
       print({ id }, `join token ${id} is revoked`, options)
     })
@@ -64,15 +58,4 @@ function tokenLines(tokens: readonly TokenStatus[]): string[] {
       names.join(' '),
     ]),
   )
-}
-
-function wholeNumber(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is not a whole number.')
-}
-
-function durationMs(text: string): number {
-  const value = parseDuration(text)
-  if (value !== undefined && value > 0) return value
-  throw new InvalidArgumentError('It is not a duration, such as 30m or 1h.')
 }
