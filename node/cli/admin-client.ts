@@ -22,7 +22,8 @@ import type {
 } from '../../gateway/port/layout.ts'
 import type { SecretStatus, TokenStatus } from '../../gateway/port/status.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/backend.ts'
-import { readAdminCredential, readNode } from '../process/data-directory.ts'
+import { readAdminCredential } from '../process/credential-files.ts'
+import { readNode } from '../process/node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 const ANSWER_BYTES_MAX = 64 << 20

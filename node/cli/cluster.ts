@@ -12,14 +12,10 @@
 
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import {
-  isMemberDirectory,
-  layoutOfDirectory,
-  readCredentials,
-  readNode,
-  type NodeRecord,
-  type RootCredentials,
-} from '../process/data-directory.ts'
+import { readCredentials, type RootCredentials } from '../process/credential-files.ts'
+import { isMemberDirectory, layoutOfDirectory } from '../process/known-directory.ts'
+import { readNode } from '../process/node-file.ts'
+import type { NodeRecord } from '../process/node-record.ts'
 import { shortId, type NodeId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
 import { nodeIdOfKey } from '../net/identity.ts'

@@ -2,7 +2,8 @@
 
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { lockStopped, readNode } from '../process/data-directory.ts'
+import { lockStopped } from '../process/data-directory.ts'
+import { readNode } from '../process/node-file.ts'
 import { createDisk } from '../env/disk.ts'
 import { openLmdb } from '../env/lmdb.ts'
 import type { Clock, Logger } from '../env/ports.ts'

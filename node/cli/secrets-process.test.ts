@@ -8,7 +8,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readCredentials, readNode } from '../process/data-directory.ts'
+import { readCredentials } from '../process/credential-files.ts'
+import { readNode } from '../process/node-file.ts'
 import { freeBasePort } from '../testing/free-ports.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')

@@ -7,9 +7,9 @@ import {
   isAdmittedDirectory,
   isMemberDirectory,
   layoutOfDirectory,
-  readNode,
-} from '../process/data-directory.ts'
-import type { NodeRecord } from '../process/data-directory.ts'
+} from '../process/known-directory.ts'
+import { readNode } from '../process/node-file.ts'
+import type { NodeRecord } from '../process/node-record.ts'
 import { decodeToken } from '../layout/token-codec.ts'
 import { UsageError } from '../tools/usage-error.ts'
 

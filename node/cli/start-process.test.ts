@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readNode } from '../process/data-directory.ts'
+import { readNode } from '../process/node-file.ts'
 import { freeBasePort } from '../testing/free-ports.ts'
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts')

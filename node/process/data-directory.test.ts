@@ -12,13 +12,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkedFields, withChecksum } from '../tools/checked-json.ts'
-import {
-  openDataDirectory,
-  readAdminCredential,
-  readCredentials,
-  readNode,
-} from './data-directory.ts'
-import type { Birth, DataDirectory } from './data-directory.ts'
+import { readAdminCredential, readCredentials } from './credential-files.ts'
+import { openDataDirectory, type Birth, type DataDirectory } from './data-directory.ts'
+import { readNode } from './node-file.ts'
 import { lockDirectory } from './directory-lock.ts'
 import type { Processes } from './directory-lock.ts'
 import { UsageError } from '../tools/usage-error.ts'

@@ -4,7 +4,8 @@
  */
 
 import type { Config } from '../process/config.ts'
-import { readNode, type DataDirectory } from '../process/data-directory.ts'
+import type { DataDirectory } from '../process/data-directory.ts'
+import { readNode } from '../process/node-file.ts'
 import { probeListen, type ListenAddress } from '../net/listen-probe.ts'
 import type { Clock } from '../env/ports.ts'
 import { MembershipError, type MembershipErrorCode } from '../layout/errors.ts'

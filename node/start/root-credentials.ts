@@ -7,11 +7,9 @@ import { byteString } from '../../protocol/bytes.ts'
 import type { RootCredential } from '../assembly/node-options.ts'
 import type { Logger, Random } from '../env/ports.ts'
 import type { Config } from '../process/config.ts'
-import {
-  isMemberDirectory,
-  type DataDirectory,
-  type RootCredentials,
-} from '../process/data-directory.ts'
+import type { RootCredentials } from '../process/credential-files.ts'
+import type { DataDirectory } from '../process/data-directory.ts'
+import { isMemberDirectory } from '../process/known-directory.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 const ACCESS_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'

@@ -14,7 +14,7 @@ import { Child, portOf, runCommand, pauseMs, untilTrue } from '../../bench/harne
 import { s3ErrorCode, RawClient } from '../../bench/harness/s3.ts'
 import { checkout, Shoal, shoal as command } from '../../bench/harness/shoal.ts'
 import type { Credentials } from '../../bench/harness/sign.ts'
-import { readNode } from '../../node/process/data-directory.ts'
+import { readNode } from '../../node/process/node-file.ts'
 import { awsEnvironment } from './clients/aws-cli.ts'
 import { Context, equal } from './suite.ts'
 

@@ -1,0 +1,32 @@
+/** What a data directory tells about its node without opening it: whether it is a member, and of which cluster. */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LayoutEntry } from '../../protocol/layout/entry.ts'
+import { lastEntryOf } from '../layout/layout-file.ts'
+import { readNode } from './node-file.ts'
+
+export const LAYOUT_FILE = 'layout.json'
+
+/**
+ * It founded a cluster or was admitted to one, and has the layout to prove it: no token is needed. One
+ * that was stopped in the act of joining has not, and joins again.
+ */
+export function isMemberDirectory(directory: string): boolean {
+  const node = readNode(directory)
+  return node?.clusterSecret !== undefined && existsSync(join(directory, LAYOUT_FILE))
+}
+
+/** A member let it in and gave it the layout, whether it has become a member or not: it goes on without a token. */
+export function isAdmittedDirectory(directory: string): boolean {
+  return readNode(directory)?.origin === 'join' && layoutOfDirectory(directory) !== undefined
+}
+
+/** The last layout that a directory knows. Undefined when it has none, or none that can be read. */
+export function layoutOfDirectory(directory: string): LayoutEntry | undefined {
+  try {
+    return lastEntryOf(readFileSync(join(directory, LAYOUT_FILE)))
+  } catch {
+    return undefined
+  }
+}
