@@ -1,45 +1,35 @@
 /**
  * `shoal cluster`: N nodes as N processes of this machine.
  *
- * 1. Nodes that are members already start all at once; in an empty directory node 0 founds.
- * 2. A node that serves gives a token, with which the others join.
- * 3. When the epoch with all N members is STABLE on every running node, the ready lines are printed.
- * 4. From then on a node that dies is reported, and the others go on.
+ * 1. Nodes that are members already start all at once. In an empty directory node 0 founds a cluster.
+ * 2. A node that serves issues a token, and the others join with it.
+ * 3. When the epoch with all N members is STABLE on every running node, the command prints the ready lines.
+ * 4. From then on it reports a node that dies, and the others go on.
  *
- * A node that the cluster knows, but whose directory is missing or empty, is named and left out: its volume may
+ * It names a node that the cluster knows but whose directory is missing or empty, and does not start it: its volume may
  * not be mounted, and a new node in its place would be another member.
  */
 
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readCredentials, type RootCredentials } from '../process/credential-files.ts'
-import { isMemberDirectory, layoutOfDirectory } from '../process/known-directory.ts'
-import { readNode } from '../process/node-file.ts'
-import type { NodeRecord } from '../process/node-record.ts'
-import { shortId, type NodeId } from '../../protocol/ids.ts'
+import { shortId } from '../../protocol/ids.ts'
 import type { Clock } from '../env/ports.ts'
-import { nodeIdOfKey } from '../net/identity.ts'
-import { probeListen } from '../net/listen-probe.ts'
-import { UsageError } from '../tools/usage-error.ts'
+import { readCredentials, type RootCredentials } from '../process/credential-files.ts'
+import { sleep } from '../tools/sleep.ts'
 import { AdminClient } from './admin-client.ts'
 import { awsLine, shellWord } from './aws-line.ts'
 import { ChildNode } from './child-node.ts'
-import {
-  planCluster,
-  type ExistingNode,
-  type KnownMember,
-  type PlannedNode,
-} from './cluster-plan.ts'
+import { existingNodes, knownMembers, withoutRunning } from './cluster-directory.ts'
+import { planCluster, type PlannedNode } from './cluster-plan.ts'
 import { describeError } from './fatal.ts'
 import { loadConfig } from './settings.ts'
 import type { ReadyMessage } from './start.ts'
 import { stopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
-import { sleep } from '../tools/sleep.ts'
 
 const TOKEN_TTL_MS = 600_000
 const POLL_INTERVAL_MS = 100
-/** Beyond the nodes' own `shutdownTimeout`. */
+/** How long to wait after the nodes' own `shutdownTimeout`. */
 const STOP_GRACE_MS = 8_000
 
 export interface LocalClusterOptions {
@@ -72,30 +62,6 @@ export async function runCluster(
   terminal.serves?.()
   const cluster = new Cluster(data, plan.nodes, options, entry, terminal, clock)
   return cluster.run(plan.founds)
-}
-
-/**
- * Leaves out members that run: a member without a directory here whose port is in use has joined from outside, and is
- * not lost.
- */
-async function withoutRunning(
-  members: readonly KnownMember[],
-  existing: readonly ExistingNode[],
-): Promise<readonly KnownMember[]> {
-  const own = new Set(existing.map(({ nodeId }) => nodeId))
-  const away: KnownMember[] = []
-  for (const member of members) {
-    const { nodeId, port } = member
-    const isFree =
-      own.has(nodeId) ||
-      port === undefined ||
-      (await probeListen([{ host: '127.0.0.1', port }]).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => error.code !== 'EADDRINUSE',
-      ))
-    if (isFree) away.push(member)
-  }
-  return away
 }
 
 class Cluster {
@@ -155,7 +121,7 @@ class Cluster {
     const rest = this.#plans.filter((plan) => !first.includes(plan) && !lost.includes(plan))
     for (const plan of lost) this.#terminal.error(`shoal: ${this.#lostLine(plan, first)}`)
     this.#progress(`starting ${first.map(({ name }) => name).join(', ')}`)
-    // A member that does not come back is reported like one that dies later: the others go on.
+    // A member that does not start is reported like one that dies later, and the others go on.
     const members = await Promise.all(first.map((plan) => this.#start(plan, undefined)))
     const serving = members.filter((each) => each !== undefined)
     const [helper] = serving
@@ -167,7 +133,7 @@ class Cluster {
       const joined = await Promise.all(rest.map((plan) => this.#start(plan, token)))
       for (const [at, each] of joined.entries()) {
         if (each !== undefined) serving.push(each)
-        // Beside a cluster that serves it is no reason to stop the others.
+        // When the cluster served before, the others go on without it.
         else if (founds) throw new Error(`${rest[at]?.name ?? 'a node'} could not join`)
       }
     }
@@ -176,7 +142,7 @@ class Cluster {
     return serving.sort((a, b) => a.plan.index - b.plan.index)
   }
 
-  /** Undefined when it ended before it served, which has then been reported. */
+  /** Undefined when it ended before it served. That has been reported then. */
   async #start(plan: PlannedNode, token: string | undefined): Promise<Serving | undefined> {
     const directory = join(this.#data, plan.name)
     const child = new ChildNode({
@@ -201,7 +167,7 @@ class Cluster {
     void child.exited.then(({ how }) => {
       if (this.#stopping) return
       const again = `bring it back with \`shoal start --data ${shellWord(directory)}\``
-      // Exit code 2: starting it again is refused too, for instance because it has left the cluster.
+      // After exit code 2 the next start is refused as well, for instance because the node has left the cluster.
       const what = how === 'exit code 2' ? 'its line above says why' : again
       this.#terminal.error(
         `shoal: ${plan.name} (process ${child.pid ?? '?'}) is gone: ${how}; ${what}`,
@@ -285,7 +251,7 @@ class Cluster {
     return AdminClient.of(message.adminUrl, this.#directory(plan))
   }
 
-  /** Damaged ones are reported by their node. */
+  /** The node itself reports damaged credentials. */
   #credentials(plan: PlannedNode): RootCredentials | undefined {
     try {
       return readCredentials(this.#directory(plan))
@@ -308,7 +274,7 @@ class Cluster {
     return join(this.#data, plan.name)
   }
 
-  /** Not drawn over: the nodes log to the same terminal. */
+  /** Prints lines one after another, because the nodes log to the same terminal. */
   #progress(line: string): void {
     if (!this.#terminal.isTty || line === this.#lastProgress) return
     this.#lastProgress = line
@@ -320,7 +286,7 @@ class Cluster {
   }
 }
 
-/** Without what is not for this node: a token, and the root credentials but of the one that may found. */
+/** Leaves out what is not for this node: a token, and the root credentials unless the node may found. */
 function environmentOf({ index }: PlannedNode): NodeJS.ProcessEnv {
   const env = withoutToken(process.env)
   if (index === 0) return env
@@ -331,70 +297,4 @@ function environmentOf({ index }: PlannedNode): NodeJS.ProcessEnv {
 function withoutToken(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { SHOAL_JOIN: _, SHOAL_JOIN_FILE: __, ...rest } = env
   return rest
-}
-
-/** Throws UsageError when the directory is a single node's or holds something else. */
-function existingNodes(data: string): ExistingNode[] {
-  let names: string[]
-  try {
-    names = readdirSync(data)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return []
-    if (code === 'ENOTDIR') throw new UsageError(`${data} is a file, not a directory`)
-    throw error
-  }
-  if (names.includes('node.json')) {
-    throw new UsageError(`${data} is the directory of one node: use \`shoal start --data\``)
-  }
-  const existing: ExistingNode[] = []
-  for (const name of names) {
-    if (name === 'lost+found') continue
-    const index = /^node-(0|[1-9]\d?)$/.exec(name)?.[1]
-    if (index === undefined) {
-      throw new UsageError(
-        `${data} holds ${JSON.stringify(name)}, no cluster: give another directory`,
-      )
-    }
-    existing.push(existingNode(Number(index), join(data, name)))
-  }
-  return existing
-}
-
-function existingNode(index: number, directory: string): ExistingNode {
-  let node: NodeRecord | undefined
-  try {
-    node = readNode(directory)
-  } catch {
-    // A damaged one is refused, and explained, by its own start; the others go on.
-    return { index, isMember: true }
-  }
-  return {
-    index,
-    isMember: isMemberDirectory(directory) || node?.addresses.s3 !== undefined,
-    s3Address: node?.addresses.s3,
-    nodeId: node === undefined ? undefined : nodeIdOf(node),
-  }
-}
-
-function nodeIdOf({ privateKey }: NodeRecord): NodeId | undefined {
-  try {
-    return nodeIdOfKey(new Uint8Array(Buffer.from(privateKey, 'base64')))
-  } catch {
-    return undefined
-  }
-}
-
-/** By the latest layout that a directory has. */
-function knownMembers(data: string, existing: readonly ExistingNode[]): KnownMember[] {
-  // One whose node.json can't be read may be any of them.
-  if (existing.some(({ isMember, nodeId }) => isMember && nodeId === undefined)) return []
-  const layouts = existing
-    .map(({ index }) => layoutOfDirectory(join(data, `node-${index}`)))
-    .filter((layout) => layout !== undefined)
-  const latest = layouts.sort((a, b) => b.epoch - a.epoch)[0]
-  return (latest?.members ?? []).map(({ nodeId, addresses }) => {
-    const port = /\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1]
-    return { nodeId, port: port === undefined ? undefined : Number(port) }
-  })
 }

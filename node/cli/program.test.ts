@@ -172,9 +172,9 @@ describe('a node that does not answer well', () => {
   })
 })
 
-it('refuses to run a cluster in what is none', async () => {
+it('refuses to run a cluster in a directory that holds something else', async () => {
   writeFileSync(join(directory, 'thesis.tex'), '')
   const { code, errors } = await run('cluster', '--data', directory)
   expect(code).toBe(2)
-  expect(errors[0]).toMatch(/holds "thesis.tex", no cluster/)
+  expect(errors[0]).toMatch(/holds "thesis.tex", so it is not the directory of a cluster/)
 })
