@@ -15,8 +15,6 @@ import { checkedFields, withChecksum } from '../tools/checked-json.ts'
 import { readAdminCredential, readCredentials } from './credential-files.ts'
 import { openDataDirectory, type Birth, type DataDirectory } from './data-directory.ts'
 import { readNode } from './node-file.ts'
-import { lockDirectory } from './directory-lock.ts'
-import type { Processes } from './directory-lock.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 /** Files that this user may not remove. The tests may run as root, who may remove all. */
@@ -48,11 +46,6 @@ const birth = (): Birth => ({
   privateKey: new Uint8Array(68).fill(7),
   storageIdBytes: new Uint8Array(12).fill(0xab),
 })
-
-/** Processes by id; `self` is one of them. */
-function processes(self: number, starts: Readonly<Record<number, string>>): Processes {
-  return { self, startOf: (pid) => starts[pid] }
-}
 
 function open(): DataDirectory {
   return openDataDirectory(path, birth)
@@ -281,74 +274,6 @@ describe('a damaged node.json', () => {
     const file = join(path, 'credentials.json')
     writeFileSync(file, readFileSync(file, 'utf8').replace('abc', 'abd'))
     expect(refusal(() => readCredentials(path))).toMatch(/credentials.json is damaged/)
-  })
-})
-
-describe('the lock', () => {
-  it('keeps a second process out, and a second open of the same one', () => {
-    const directory = open()
-    expect(refusal(open)).toBe(`data directory ${path} is in use by process ${process.pid}`)
-    const other = processes(4711, { 4711: 'b', [process.pid]: startHere() })
-    expect(refusal(() => openDataDirectory(path, birth, other))).toMatch(/in use by process/)
-    expect(directory.node.boot).toBe(1)
-    expect(readNode(path)?.boot).toBe(1)
-    directory.close()
-    open().close()
-  })
-
-  function startHere(): string {
-    return readFileSync(join(path, 'lock'), 'utf8').trim().split(' ')[1] ?? ''
-  }
-
-  it('of a dead process is taken over', () => {
-    mkdirSync(path)
-    writeFileSync(join(path, 'lock'), '9999999 boot:1\n')
-    open().close()
-  })
-
-  it('of a dead process whose id another one has now is taken over', () => {
-    mkdirSync(path)
-    writeFileSync(join(path, 'lock'), '12 boot:1\n')
-    const self = processes(13, { 12: 'boot:2', 13: 'boot:3' })
-    lockDirectory(path, self).release()
-    expect(tree(path)).toEqual([])
-    writeFileSync(join(path, 'lock'), '12 boot:2\n')
-    expect(refusal(() => lockDirectory(path, self))).toMatch(/in use by process 12$/)
-    expect(tree(path)).toEqual(['lock'])
-  })
-
-  it('is taken over by one of two that see the dead holder', () => {
-    mkdirSync(path)
-    const lock = join(path, 'lock')
-    writeFileSync(lock, '12 boot:1\n')
-    let others = 0
-    // Between our look at process 12 and what we do about it, process 14 takes the lock.
-    const self: Processes = {
-      self: 13,
-      startOf(pid) {
-        if (pid === 12 && others++ === 0) writeFileSync(lock, '14 boot:4\n')
-        return { 13: 'boot:3', 14: 'boot:4' }[pid]
-      },
-    }
-    expect(refusal(() => lockDirectory(path, self))).toMatch(/in use by process 14$/)
-    expect(readFileSync(lock, 'utf8')).toBe('14 boot:4\n')
-    expect(tree(path)).toEqual(['lock'])
-  })
-
-  it('survives a death in the act of taking over', () => {
-    mkdirSync(path)
-    writeFileSync(join(path, 'lock'), '12 boot:1\n')
-    writeFileSync(join(path, 'lock.over-12-boot_1'), '11 boot:0\n')
-    lockDirectory(path, processes(13, { 13: 'boot:3' })).release()
-    expect(tree(path)).toEqual([])
-  })
-
-  it('that is another process’s by now is not removed', () => {
-    mkdirSync(path)
-    const lock = lockDirectory(path, processes(13, { 13: 'boot:3' }))
-    writeFileSync(join(path, 'lock'), '14 boot:4\n')
-    lock.release()
-    expect(tree(path)).toEqual(['lock'])
   })
 })
 

@@ -33,7 +33,7 @@ const states = (shown: ReturnType<typeof table>): Record<string, string> =>
   Object.fromEntries(shown.nodes.map(({ name, state, up }) => [name, up ? state : `${state}?`]))
 
 describe('the layout as a table', () => {
-  it('at rest', () => {
+  it('shows a cluster at rest', () => {
     const shown = table([a, b, c], {}, { a: {}, b: {} })
     expect(shown).toMatchObject({
       epoch: 5,
@@ -50,7 +50,44 @@ describe('the layout as a table', () => {
     expect(shown.nodes[2]).not.toHaveProperty('move')
   })
 
-  it('planned: who learns, who leaves, and what will be', () => {
+  it('while blocks move takes the time left from the slowest node', () => {
+    const sources = [{ epoch: 3, members: [a, b, d], replication: 3 }]
+    const of = (c_: Partial<WireStatusReply>) =>
+      table(
+        [a, b, c],
+        { sources },
+        {
+          a: { movePendingBytes: 100, moveBytesPerSecond: 10, moveDoneBytes: 50 },
+          b: {},
+          c: c_,
+          d: {},
+        },
+      )
+    const shown = of({ movePendingBytes: 3_000, moveBytesPerSecond: 10 })
+    expect(states(shown)).toEqual({ a: 'member', b: 'member', c: 'member', d: 'source' })
+    expect(shown.move).toEqual({
+      pendingBytes: 3_100,
+      doneBytes: 50,
+      bytesPerSecond: 20,
+      secondsLeft: 300,
+    })
+    expect(shown.underWay).toBe(
+      'STABLE: blocks move to where the layout has them: 3.0 KiB to come at 20 B/s, 5m left',
+    )
+    expect(of({ movePendingBytes: 5 }).move).not.toHaveProperty('secondsLeft')
+    expect(of({}).nodes[0]?.move?.secondsLeft).toBe(10)
+  })
+
+  it('shows nodes without a name by the end of their id', () => {
+    const nameless = testMember('e')
+    const shown = table([nameless], {}, {})
+    expect(shown.nodes[0]?.name).toBe(nameless.nodeId.slice(-8))
+    expect(shown.underWay).toMatch(/^this node has left the cluster/)
+  })
+})
+
+describe('the layout as a table during a change', () => {
+  it('in PLANNED says who learns, who leaves, and what will be', () => {
     const next = [{ ...a, zone: 'z2', capacityBytes: 2e12 }, b, d]
     const shown = table(
       [a, b, c],
@@ -72,7 +109,7 @@ describe('the layout as a table', () => {
     expect(shown.underWay).toBe(`PLANNED: d joins; c leaves; learners ${percent} % caught up`)
   })
 
-  it('planned or joint: who is away, and does not hold it up', () => {
+  it('names the nodes that are away', () => {
     const changes = { cause: 'plan', next: [a, b, d] } as const
     const planned = table([a, b, c], { ...changes, state: 'PLANNED' }, { a: {}, b: {} }, ['x'])
     expect(planned.underWay).toMatch(/^PLANNED: x; learners 0 % caught up; d is away$/)
@@ -80,8 +117,10 @@ describe('the layout as a table', () => {
     expect(states(joint)).toEqual({ a: 'member', b: 'member?', c: 'leaving?', d: 'joining?' })
     expect(joint.underWay).toMatch(/^JOINT: x; .*; b, d are away; 64 partitions wait for b, c, d: /)
   })
+})
 
-  it('says why it does not move on: how many partitions wait, and for whom', () => {
+describe('why a change does not move on', () => {
+  it('is told as the number of partitions that wait, and for which nodes', () => {
     const next = [a, b, d]
     const joint = table([a, b, c], { state: 'JOINT', cause: 'joint', next }, { a: {}, d: {} }, [
       'x',
@@ -114,40 +153,5 @@ describe('the layout as a table', () => {
     expect(planned({ untold: all })).toMatch(
       /; a may have forgotten something, and must be compared first$/,
     )
-  })
-
-  it('moving: the slowest node says how long it takes', () => {
-    const sources = [{ epoch: 3, members: [a, b, d], replication: 3 }]
-    const of = (c_: Partial<WireStatusReply>) =>
-      table(
-        [a, b, c],
-        { sources },
-        {
-          a: { movePendingBytes: 100, moveBytesPerSecond: 10, moveDoneBytes: 50 },
-          b: {},
-          c: c_,
-          d: {},
-        },
-      )
-    const shown = of({ movePendingBytes: 3_000, moveBytesPerSecond: 10 })
-    expect(states(shown)).toEqual({ a: 'member', b: 'member', c: 'member', d: 'source' })
-    expect(shown.move).toEqual({
-      pendingBytes: 3_100,
-      doneBytes: 50,
-      bytesPerSecond: 20,
-      secondsLeft: 300,
-    })
-    expect(shown.underWay).toBe(
-      'STABLE: blocks move to where the layout has them: 3.0 KiB to come at 20 B/s, 5m left',
-    )
-    expect(of({ movePendingBytes: 5 }).move).not.toHaveProperty('secondsLeft')
-    expect(of({}).nodes[0]?.move?.secondsLeft).toBe(10)
-  })
-
-  it('names nodes that have none by the end of their id', () => {
-    const nameless = testMember('e')
-    const shown = table([nameless], {}, {})
-    expect(shown.nodes[0]?.name).toBe(nameless.nodeId.slice(-8))
-    expect(shown.underWay).toMatch(/^this node has left the cluster/)
   })
 })

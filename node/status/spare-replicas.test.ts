@@ -17,7 +17,7 @@ function viewOf(members: readonly Member[], changes: Partial<LayoutEntry> = {}):
   return new LayoutView(stable(members, { epoch: 5, ...changes }))
 }
 
-/** All level but for what is said of them. */
+/** Replies of nodes that are level, except for `changes`. */
 function replies(
   view: LayoutView,
   up: readonly Member[],
@@ -43,17 +43,17 @@ function bits(view: LayoutView, ...partitions: number[]): Uint8Array<ArrayBuffer
   return set
 }
 
-describe('whether any one node may fail now', () => {
-  const three = viewOf([a, b, c])
+const three = viewOf([a, b, c])
 
-  it('yes, with all three replicas of everything', () => {
+describe('whether any one node may fail now', () => {
+  it('is yes with all three replicas of everything', () => {
     expect(spareOf(three, replies(three, [a, b, c]))).toEqual({
       canLoseANode: true,
       why: 'every partition keeps a majority of its replicas',
     })
   })
 
-  it('not with fewer than three replicas', () => {
+  it('is no with fewer than three replicas', () => {
     const two = viewOf([a, b])
     expect(spareOf(two, replies(two, [a, b]))).toEqual({
       canLoseANode: false,
@@ -65,7 +65,7 @@ describe('whether any one node may fail now', () => {
     expect(spareOf(few, replies(few, [a, b, c])).canLoseANode).toBe(false)
   })
 
-  it('not while one is away, does not vote, or is of another epoch', () => {
+  it('is no while a node is away, does not vote, or is in another epoch', () => {
     expect(spareOf(three, replies(three, [a, b]))).toEqual({
       canLoseANode: false,
       why: 'c is away',
@@ -76,12 +76,12 @@ describe('whether any one node may fail now', () => {
     expect(spareOf(three, early).why).toBe('b, c do not vote yet')
   })
 
-  it('not while a replica is behind', () => {
+  it('is no while a replica is lagging', () => {
     const behind = replies(three, [a, b, c], { a: { behind: bits(three, 1, 9) } })
     expect(spareOf(three, behind).why).toBe('2 partitions have a replica that is not level yet')
   })
 
-  it('with four replicas as with three; with five two may be missing', () => {
+  it('is yes with one of four or one of five replicas missing', () => {
     const members = ['a', 'b', 'c', 'd', 'e'].map((name) => testMember(name, { name }))
     const five = viewOf(members, { replication: 5 })
     expect(spareOf(five, replies(five, members.slice(1))).canLoseANode).toBe(true)
@@ -89,8 +89,10 @@ describe('whether any one node may fail now', () => {
     const four = viewOf(members.slice(1), { replication: 4 })
     expect(spareOf(four, replies(four, members.slice(2))).canLoseANode).toBe(false)
   })
+})
 
-  it('in JOINT each set counts for itself (L3)', () => {
+describe('whether any one node may fail during a change of the layout', () => {
+  it('in JOINT needs a majority of each set (L3)', () => {
     const joint = viewOf([a, b, c], { state: 'JOINT', cause: 'join', next: [a, b, d] })
     expect(spareOf(joint, replies(joint, [a, b, c, d])).canLoseANode).toBe(true)
     expect(spareOf(joint, replies(joint, [a, b, c]))).toMatchObject({ why: 'd is away' })
@@ -98,16 +100,16 @@ describe('whether any one node may fail now', () => {
     expect(spareOf(planned, replies(planned, [a, b, c])).canLoseANode).toBe(true)
   })
 
-  it('not while some blocks are with one node only', () => {
+  it('is no while only one node has some blocks', () => {
     const sources = [{ epoch: 3, members: [a, b, d], replication: 3 }]
     const moving = viewOf([a, b, c], { sources })
     const all = bits(moving, ...Array.from({ length: moving.partitions }, (_, each) => each))
     const lacking = { lacking: [{ epoch: 3, partitions: all }] }
-    // c is new, and d, which it takes the place of, is gone.
+    // c is new and takes the place of d, which is gone.
     const of = (lacks: Readonly<Record<string, Partial<SpareReply>>>) =>
       spareOf(moving, replies(moving, [a, b, c], lacks))
     expect(of({ c: lacking }).canLoseANode).toBe(true)
-    // A node of the source has what was written under it, whatever it says of others.
+    // b is a node of the source: it has what was written in that epoch, even though it lacks blocks of others.
     expect(of({ b: lacking, c: lacking }).canLoseANode).toBe(true)
     const other = [{ epoch: 3, members: [a, d], replication: 3 }]
     const scarce = viewOf([a, b, c], { sources: other })
@@ -127,7 +129,7 @@ describe('what to do about members that are away', () => {
     return (node: NodeId): boolean => ids.has(node)
   }
 
-  it('is listed for the first few, with the commands', () => {
+  it('is told for the first few, with the commands', () => {
     const view = viewOf([a, b, c, d])
     expect(awayLines(view, isAway())).toEqual([])
     expect(awayLines(view, isAway(b))).toEqual([
@@ -139,7 +141,7 @@ describe('what to do about members that are away', () => {
     expect(all.at(-1)).toBe('1 more of the members are away')
   })
 
-  it('is nothing where the change under way leaves the node out', () => {
+  it('is nothing when the change under way removes the node', () => {
     const planned = viewOf([a, b, c, d], { state: 'PLANNED', cause: 'plan', next: [a, b, c] })
     expect(awayLines(planned, isAway(d))).toEqual([])
     expect(awayLines(planned, isAway(c, d))).toHaveLength(1)
