@@ -75,7 +75,7 @@ test('a source with a node gone for good ends at the operator’s word, after a 
     const { admin } = nodeOf(cluster, 0)
     const { underWay } = await admin.layoutTable()
     expect(underWay).toMatch(
-      /\d+ partitions wait for \S+ \(away for 1m \d+s\): too few of their holders answer; .*; start \S+; if that can’t be, `shoal layout accept-loss` names what is lost$/,
+      /\d+ partitions wait for \S+ \(away for 1m \d+s\): too few of their holders answer; .*; start \S+; if that is impossible, `shoal layout accept-loss` lists what is lost$/,
     )
     const status = await admin.status()
     expect(status.warnings.join()).toContain('accept-loss')
@@ -93,7 +93,7 @@ test('a source with a node gone for good ends at the operator’s word, after a 
     expect(sources(cluster)).toBe(1)
     await admin.acceptLoss(report.id)
     expect(sources(cluster)).toBe(0)
-    expect(await refusal(cluster)).toMatch(/^nothing is waited for in vain/)
+    expect(await refusal(cluster)).toMatch(/^no change waits in vain/)
     await calmSleep(cluster, 20_000)
     // Blocks that some node still has are not given up.
     for (const number of [0, 1, 3]) await readBack(cluster, number, OBJECTS, SIZE)
@@ -145,7 +145,7 @@ test('a single node with a damaged register says why it can’t grow, and grows 
     await calmSleep(cluster, 60_000)
     expect(layout.current()!.state).toBe('PLANNED')
     expect((await admin.layoutTable()).underWay).toMatch(
-      /; 1 partition waits for \S+; \S+ has 1 damaged register: `shoal scrub` there mends what can be mended, and `shoal layout accept-loss` there names what can’t$/,
+      /; 1 partition waits for \S+; \S+ has 1 damaged register: `shoal scrub` there repairs what it can, and `shoal layout accept-loss` there lists the rest$/,
     )
     expect((await admin.status()).held).toMatchObject({ partitions: 1 })
     await cluster.scrub(0)

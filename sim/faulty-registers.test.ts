@@ -76,7 +76,7 @@ test('while nobody can mend it, status and scrub say so', async () => {
       await calmSleep(cluster, 5_000)
       expect(node.host.isFaulty(key)).toBe(true)
       const { warnings } = await node.admin.status()
-      expect(warnings.join()).toMatch(/1 damaged registers give no vote/)
+      expect(warnings.join()).toMatch(/1 damaged registers do not vote/)
       await cluster.scrub(2)
       expect(node.upkeep.scrubStatus()).toMatchObject({ bad: 1, left: 1 })
       for (const other of [0, 1]) await cluster.start(other)

@@ -46,7 +46,7 @@ test('one of three disks hangs: reads, lists and writes through its node and the
       await calmSleep(cluster, 700)
     }
     const { warnings } = await nodeOf(cluster, 2).admin.status()
-    expect(warnings.join()).toMatch(/the disk does not answer for \d+ s/)
+    expect(warnings.join()).toMatch(/the disk has not answered for \d+ s/)
     expect(disk.syncReadsWhileHung).toBe(0)
     disk.release()
     await calmSleep(cluster, 3_000)

@@ -64,7 +64,7 @@ describe('commands that change or show the layout', () => {
     expect(out).toEqual(['b drains', 'begun in epoch 8 PLANNED: see `shoal layout show`'])
     answer.text = JSON.stringify(drainPlan)
     expect((await run('plan', ...words.split(' '))).code).toBe(0)
-    expect(asked).toEqual([`POST /layout/change ${body}`, `POST /layout/drainPlan ${body}`])
+    expect(asked).toEqual([`POST /layout/change ${body}`, `POST /layout/plan ${body}`])
   })
 
   it.each([
@@ -74,10 +74,10 @@ describe('commands that change or show the layout', () => {
       'replace b --capacity 1GiB --zone z',
       '{"kind":"replace","node":"b","zone":"z","capacityBytes":1073741824}',
     ],
-  ])('layout drainPlan %s', async (words, body) => {
+  ])('layout plan %s', async (words, body) => {
     answer.text = JSON.stringify({ ...drainPlan, fits: false })
     expect((await run('plan', ...words.split(' '), '--json')).code).toBe(1)
-    expect(asked).toEqual([`POST /layout/drainPlan ${body}`])
+    expect(asked).toEqual([`POST /layout/plan ${body}`])
   })
 
   it('cancel, proceed, show, and --json', async () => {

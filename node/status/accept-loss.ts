@@ -1,7 +1,7 @@
 /**
- * `shoal layout accept-loss`: the operator says that no further copy exists, and the node gives up what it showed
- * before. A source with a node that is gone for good may otherwise stay for ever, and with three sources no change can
- * begin; a damaged register without another replica keeps its partition from moving.
+ * `shoal layout accept-loss`: the operator says that no further copy exists, and the node gives up what it has reported
+ * as lost. Without this, a source that waits for a node that is gone for good may stay for ever, and with three sources
+ * no change can begin. A damaged register without another replica keeps its partition from moving.
  *
  * Nothing that an answering node still has is touched: an old holder frees its blocks only when the present holders
  * have them (L8).
@@ -25,7 +25,7 @@ import { lostName } from '../reclaim/lost-name.ts'
 import type { LostReport } from '../reclaim/lost-report.ts'
 import type { Upkeep } from '../repair/upkeep.ts'
 
-/** Partitions that are named in one line of the log. */
+/** How many partitions one line of the log names. */
 const NAMED_MAX = 20
 
 export interface AcceptLossOptions {
@@ -73,10 +73,7 @@ export class AcceptLoss {
     const { sources, registers, epoch, refusal } = report
     if (refusal !== undefined) throw new LayoutRefusal(409, refusal)
     if (report.id !== id) {
-      throw new LayoutRefusal(
-        409,
-        'what would be lost has changed meanwhile: look at the report again',
-      )
+      throw new LayoutRefusal(409, 'what would be lost has changed since the report: read it again')
     }
     for (const { epoch: since, partitions, waitsFor, unreadable } of sources) {
       const some = partitions.slice(0, NAMED_MAX)
@@ -107,9 +104,9 @@ export class AcceptLoss {
 
   #registersRefusal(): string | undefined {
     const { running, passes } = this.#options.upkeep.scrubStatus()
-    if (running) return 'a scrub is running, which mends what it can: wait for it'
+    if (running) return 'a scrub is running, which repairs what it can: wait for it'
     if (passes > 0) return undefined
-    return 'run `shoal scrub` on this node first: it mends what the log has in another place'
+    return 'run `shoal scrub` on this node first: it repairs what the log has in another place'
   }
 
   async #registers(keys: readonly RegisterKey[]): Promise<LostRegister[]> {

@@ -24,7 +24,7 @@ interface World {
   readonly said: () => LayoutEntry
 }
 
-/** `up` answer; each has used this much of 10^12 bytes. */
+/** The nodes in `up` answer; each has used this much of 10^12 bytes. */
 function world(
   members: readonly Member[],
   up: readonly Member[],
@@ -68,7 +68,7 @@ async function refusalOf(sent: Promise<unknown>): Promise<string> {
   throw new Error(`no refusal: ${String(error)}`)
 }
 
-describe('changes that are asked for', () => {
+describe('a requested change', () => {
   it.each<[LayoutChange, Partial<MemberChange>, Partial<Record<'node' | 'by', string>>]>([
     [{ kind: 'drain', node: 'b' }, { kind: 'drain', nodeId: b.nodeId }, { node: b.nodeId }],
     [
@@ -91,7 +91,7 @@ describe('changes that are asked for', () => {
     expect(table.underWay).toContain(table.changes[0])
   })
 
-  it('a node that is not there changes nothing', async () => {
+  it('that names an unknown node changes nothing', async () => {
     const { admin, asked } = world(four, four)
     expect(await refusalOf(admin.apply({ kind: 'drain', node: 'x' }))).toBe(
       '404 no member is called x: the members are a, b, c, d'.replace(
@@ -104,7 +104,7 @@ describe('changes that are asked for', () => {
     expect(asked).toEqual([])
   })
 
-  it('one member takes the place of another one that is gone', async () => {
+  it('may put one member in the place of another one that is gone', async () => {
     const { admin, asked } = world(four, [a, c, d])
     const change = { kind: 'replace', node: 'b', by: 'd' } as const
     const begun = await admin.apply(change)
@@ -115,12 +115,12 @@ describe('changes that are asked for', () => {
       /^409 b answers: `shoal layout drain b` moves .* lets it go; stop it first if its disk is lost$/,
     )
     expect(await refusalOf(up.admin.apply({ ...change, by: 'b' }))).toBe(
-      '400 a node does not replace itself',
+      '400 a node can not replace itself',
     )
     expect(await refusalOf(up.admin.apply({ ...change, by: 'x' }))).toMatch(/^404 no member/)
   })
 
-  it('what fails says whether to try again', async () => {
+  it('that fails says whether to try again', async () => {
     const of = (code: ConstructorParameters<typeof MembershipError>[0]) =>
       world(four, four, { fails: new MembershipError(code, `it is ${code}`) }).admin
     for (const send of [
@@ -136,13 +136,13 @@ describe('changes that are asked for', () => {
 describe('removing a node', () => {
   const remove = (force: boolean): LayoutChange => ({ kind: 'remove', node: 'b', force })
 
-  it('that is gone', async () => {
+  it('that is gone is accepted', async () => {
     const { admin, asked } = world(four, [a, c, d])
     expect(await admin.apply(remove(false))).toMatchObject({ node: b.nodeId })
     expect(asked).toEqual([{ change: { kind: 'remove', nodeId: b.nodeId }, force: false }])
   })
 
-  it('that answers: drain it, or say --force', async () => {
+  it('that answers is refused without --force', async () => {
     const { admin, asked } = world(four, four)
     expect(await refusalOf(admin.apply(remove(false)))).toMatch(
       /^409 b answers: `shoal layout drain b` moves .*--force/,
@@ -152,7 +152,7 @@ describe('removing a node', () => {
     expect(asked).toEqual([{ change: { kind: 'remove', nodeId: b.nodeId }, force: true }])
   })
 
-  it.each([false, true])('that had the last copies is refused, force %s', async (force) => {
+  it.each([false, true])('that had the last copies is refused, with force %s', async (force) => {
     const { admin, asked } = world([a, b, c], [a])
     expect(await refusalOf(admin.apply(remove(force)))).toBe(
       '409 without b 64 partitions have no majority of their replicas left, so what was written there last ' +
@@ -181,12 +181,12 @@ describe('a member that has been away for longer than removeAfter', () => {
   const why = (members: readonly Member[], up: readonly Member[], options = {}) =>
     world(members, up, options).admin.keptBecause(b.nodeId)
 
-  it('may be removed when nothing is lost by it, and is otherwise kept with a reason', async () => {
+  it('may be removed when nothing is lost, and is otherwise kept with a reason', async () => {
     expect(await why(four, [a, c, d])).toBeUndefined()
     expect(await why([a, b, c], [a, c])).toMatch(/^2 members for 3 replicas: /)
     expect(await why(four, [a, c])).toMatch(/^without b \d+ partitions have no majority .* start d/)
     expect(await why(four, [a, c, d], { usedBytes: 8.5e11 })).toMatch(/^it does not fit: /)
-    // The other node of its zone would have to take all of it: there is no room in the zone.
+    // The other node of its zone would have to take everything, and has no room for it.
     const zoned = four.map((each, i) => ({
       ...each,
       zone: ['z0', 'z1', 'z2', 'z2'][i]!,
@@ -194,7 +194,7 @@ describe('a member that has been away for longer than removeAfter', () => {
     }))
     const weak = world(zoned, [zoned[0]!, zoned[1]!, zoned[3]!], { usedBytes: 3e11 }).admin
     expect(await weak.keptBecause(zoned[2]!.nodeId)).toMatch(/^it does not fit: d would hold /)
-    // The last of its zone.
+    // It is the last node of its zone.
     const last = [a, b, c, d].map((each, i) => ({ ...each, zone: ['z0', 'z1', 'z2', 'z0'][i]! }))
     expect(await why(last, [last[0]!, last[2]!, last[3]!])).toMatch(/^2 zones instead of 3 /)
   })
@@ -222,7 +222,7 @@ describe('changes that leave too few members or zones', () => {
     const { admin, asked } = world(members, members)
     const said = await refusalOf(admin.apply(change))
     expect(said.replace(/^409 /, '')).toMatch(line)
-    expect(said).toMatch(/; or give --force to make the change all the same$/)
+    expect(said).toMatch(/; or give --force to make the change anyway$/)
     expect(asked).toEqual([])
     const plan = await admin.plan(change)
     expect([plan.fits, plan.faults]).toEqual([false, [said.replace(/^409 /, '')]])
@@ -232,7 +232,7 @@ describe('changes that leave too few members or zones', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('force does not override a lack of room', async () => {
+  it('are refused for lack of room even with force', async () => {
     const { admin, asked } = world(four, four, { usedBytes: 8.5e11 })
     expect(await refusalOf(admin.apply({ kind: 'drain', node: 'b', force: true }))).toMatch(
       /^409 it does not fit: \w+ would hold .* of .* \(\d+ %; 90 % is full\).*: let another node join first$/,
@@ -241,7 +241,7 @@ describe('changes that leave too few members or zones', () => {
   })
 })
 
-describe('a change on paper', () => {
+describe('a plan of a change', () => {
   it.each<PlannedChange>([
     { kind: 'add', zone: 'z', capacityBytes: 1e12 },
     { kind: 'drain', node: 'b' },

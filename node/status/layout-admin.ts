@@ -1,6 +1,6 @@
 /**
- * The part of the admin port that shows the layout and changes it: names become members, and what must not be done
- * is refused here, before anything is proposed.
+ * The part of the admin port that shows the layout and changes it. It finds the members that a request names, and refuses
+ * a change that would lose data or leave too few nodes before anything is proposed.
  */
 
 import {
@@ -30,11 +30,11 @@ import type { Abstaining } from '../layout/abstention.ts'
 import { MembershipError } from '../layout/errors.ts'
 import { partitionsLostBy } from './spare-replicas.ts'
 
-/** Stands for a node that does not exist yet. */
+/** The id of a planned node that does not exist yet. */
 const NEW_NODE = nodeId('NewNewNewNewNew')
 const NEW_STORAGE = storageId('0'.repeat(24))
 
-/** Who changes the layout (layout/change-office.ts). Throws MembershipError, with a line for the operator. */
+/** Makes changes of the layout (layout/change-office.ts). Throws MembershipError with a line for the operator. */
 export interface LayoutChanges {
   apply(change: MemberChange, options: { readonly force: boolean }): Promise<LayoutEntry>
   cancel(): Promise<LayoutEntry>
@@ -44,7 +44,7 @@ export interface LayoutChanges {
 export interface LayoutAdminOptions {
   readonly self: NodeId
   readonly view: () => LayoutView
-  /** What the nodes that are up say of themselves. */
+  /** Status of the nodes that are up. */
   readonly replies: (view: LayoutView) => Promise<ReadonlyMap<NodeId, WireStatusReply>>
   readonly changes: LayoutChanges
   readonly silentMs?: ((node: NodeId) => number) | undefined
@@ -98,7 +98,7 @@ export class LayoutAdmin {
     return { ...changedBy(entry), ...nodesOf(change) }
   }
 
-  /** Why a member that is away must not be removed by itself, in one line; undefined when it may be. */
+  /** Why a member that is away must not be removed automatically, in one line. Undefined: it may be removed. */
   async keptBecause(nodeId: NodeId): Promise<string | undefined> {
     const view = this.#options.view()
     const change: MemberChange = { kind: 'remove', nodeId }
@@ -125,7 +125,7 @@ function isForced(asked: PlannedChange): boolean {
 }
 
 function orForce(scarce: string): string {
-  return `${scarce}; or give --force to make the change all the same`
+  return `${scarce}; or give --force to make the change anyway`
 }
 
 function planFor(
@@ -139,7 +139,7 @@ function planFor(
   return planOf(view, next, (node) => replies.get(node)?.logBytes)
 }
 
-/** Names become members. Throws LayoutRefusal (404). */
+/** Finds the members that a request names. Throws LayoutRefusal (404). */
 function changeOf(view: LayoutView, asked: PlannedChange): MemberChange {
   const { entry } = view
   const find = (text: string, among: readonly Member[] = entry.next ?? entry.members): Member => {
@@ -163,7 +163,7 @@ function changeOf(view: LayoutView, asked: PlannedChange): MemberChange {
       const old = find(asked.node)
       if (asked.by !== undefined) {
         const member = find(asked.by)
-        if (member === old) throw new LayoutRefusal(400, 'a node does not replace itself')
+        if (member === old) throw new LayoutRefusal(400, 'a node can not replace itself')
         return { kind: 'replace', old: old.nodeId, member }
       }
       const { zone = old.zone, capacityBytes = old.capacityBytes } = asked as PlannedChange & {
@@ -187,7 +187,7 @@ function newNode(zone: string, capacityBytes: number): Member {
   }
 }
 
-/** Why a node must not be left out as things are; undefined when it may be. */
+/** Why a node must not be removed now. Undefined: it may be removed. */
 function refusalOf(
   view: LayoutView,
   asked: PlannedChange,
@@ -199,7 +199,7 @@ function refusalOf(
   const name = view.member(node)?.name ?? node
   if (replies.has(node) && !isForced(asked)) {
     const force =
-      change.kind === 'remove' ? ', or give --force to leave it out although it answers' : ''
+      change.kind === 'remove' ? ', or give --force to remove it although it answers' : ''
     return (
       `${name} answers: \`shoal layout drain ${name}\` moves its data away and then lets it go` +
       `${force}; stop it first if its disk is lost`
@@ -235,7 +235,7 @@ function changedBy(entry: LayoutEntry): LayoutChanged {
   return { epoch: entry.epoch, state: entry.state, changes: changesOf(entry) }
 }
 
-/** What a change that is under way does, a line each. */
+/** What the change under way does, one line for each part. */
 function changesOf(entry: LayoutEntry): readonly string[] {
   const { members, next } = entry
   if (next === undefined) return []

@@ -133,12 +133,12 @@ describe('why a change does not move on', () => {
     const moving = (b_: Partial<WireStatusReply>) =>
       table([a, b], { sources }, { a: {}, b: b_ }).underWay
     expect(moving({ lacking })).toMatch(
-      /; 2 partitions wait for c, d: too few of their holders answer; start c, d; if that can’t be, `shoal layout accept-loss` names what is lost$/,
+      /; 2 partitions wait for c, d: too few of their holders answer; start c, d; if that is impossible, `shoal layout accept-loss` lists what is lost$/,
     )
     expect(moving({})).not.toMatch(/wait/)
     const unread = [{ partitions: new Uint8Array([0xa0]), nodes: [], unreadable: 2, failing: [] }]
     expect(moving({ lacking, stuck: unread })).toMatch(
-      /; 2 blocks are named and given by no node that answers; start c, d; if that/,
+      /; 2 blocks are listed, but no node that answers can give them; start c, d; if that/,
     )
   })
 
@@ -148,10 +148,10 @@ describe('why a change does not move on', () => {
     const planned = (reply: Partial<WireStatusReply>) =>
       table([a], { state: 'PLANNED', cause: 'plan', next }, { a: reply, b: {} }, ['x']).underWay
     expect(planned({ untold: all, damagedRegisters: 1 })).toMatch(
-      /; 64 partitions wait for a; a has 1 damaged register: `shoal scrub` there mends what can be mended, and `shoal layout accept-loss` there names what can’t$/,
+      /; 64 partitions wait for a; a has 1 damaged register: `shoal scrub` there repairs what it can, and `shoal layout accept-loss` there lists the rest$/,
     )
     expect(planned({ untold: all })).toMatch(
-      /; a may have forgotten something, and must be compared first$/,
+      /; a may have forgotten something, and must be compared with others first$/,
     )
   })
 })

@@ -1,4 +1,4 @@
-/** The layout as a table: every node that has to do with it, what it holds, and what is under way. */
+/** The layout as a table: every node of it, what each holds, and what is under way. What `shoal layout show` prints. */
 
 import type { LayoutNode, LayoutTable, Move, NodeState } from '../../gateway/port/layout.ts'
 import type { NodeId } from '../../protocol/ids.ts'
@@ -16,13 +16,12 @@ import { formatDuration, formatSize } from '../tools/units.ts'
 const LEFT =
   'this node has left the cluster: what it shows may be old, ask a member (--data, --admin)'
 
-/** How long this node has not been connected to that one, milliseconds; 0 while it is connected. */
+/** For how many milliseconds this node has not been connected to another one; 0 while it is connected. */
 export type SilentMs = (node: NodeId) => number
 
 /**
  * @param replies of the nodes that are up, this one included
- * @param changes what the change that is under way does, a line each
- * @param silentMs how long this node has not been connected to another one
+ * @param changes what the change under way does, one line for each part
  */
 export function tableOf(
   view: LayoutView,
@@ -66,7 +65,7 @@ function nodeOf(
 ): LayoutNode {
   const { entry } = view
   const { nodeId } = known
-  // While a change is under way the newest record is what it will be.
+  // During a change `known` is the member as it will be.
   const now = entry.members.find((member) => member.nodeId === nodeId)
   const next = entry.next?.find((member) => member.nodeId === nodeId)
   const member = now ?? known
@@ -121,7 +120,7 @@ function withTime(pendingBytes: number, doneBytes: number, bytesPerSecond: numbe
   }
 }
 
-/** All nodes move at the same time: the slowest one says how long it takes. */
+/** All nodes move at the same time, so the time left is that of the slowest one. */
 function sumOf(moves: readonly Move[]): Move {
   let pendingBytes = 0
   let doneBytes = 0
@@ -163,11 +162,11 @@ function learningText(nodes: readonly LayoutNode[]): string {
     total += learning?.total ?? 0
     done += learning?.done ?? 0
   }
-  if (total === 0) return 'nothing has to be learnt'
+  if (total === 0) return 'nothing to learn'
   return `learners ${Math.floor((100 * done) / total)} % caught up`
 }
 
-/** What a change waits for most often. */
+/** Names nodes that are away: the most common reason why a change waits. */
 function awayText(nodes: readonly LayoutNode[]): string {
   const away = nodes.filter(({ up, state }) => !up && state !== 'leaving' && state !== 'source')
   if (away.length === 0) return ''
@@ -175,8 +174,8 @@ function awayText(nodes: readonly LayoutNode[]): string {
 }
 
 /**
- * Why the change under way does not move on; undefined when it does, or when there is none. The line says what the change
- * waits for, on which nodes and since when, and what an operator can do.
+ * Why the change under way does not move on. Undefined when it does, or when there is no change. The line says what the
+ * change waits for, on which nodes and since when, and what an operator can do.
  */
 export function heldOf(
   view: LayoutView,
@@ -208,19 +207,19 @@ export function heldOf(
   if (mute.length > 0) parts.push(muteText(view, replies, mute))
   if (unread > 0) {
     const count = unread === 1 ? '1 block is' : `${unread} blocks are`
-    parts.push(`${count} named and given by no node that answers`)
+    parts.push(`${count} listed, but no node that answers can give ${unread === 1 ? 'it' : 'them'}`)
   }
   const gone = nodes.length > 0 || unread > 0
   if (gone) {
     const what =
       nodes.length > 0 ? `start ${someNames(view, nodes)}` : 'start the nodes that are away'
-    const giveUp = '; if that can’t be, `shoal layout accept-loss` names what is lost'
+    const giveUp = '; if that is impossible, `shoal layout accept-loss` lists what is lost'
     parts.push(`${what}${isOfSource ? giveUp : ''}`)
   }
   return { partitions, nodes, ...(mute.length > 0 && { mute }), line: parts.join('; ') }
 }
 
-/** Who does not vote on the next entry, and what ends that, in one line. */
+/** Which members do not vote on the next entry, and what ends that, in one line. */
 export function abstainsLine(
   view: LayoutView,
   self: NodeId,
@@ -243,12 +242,12 @@ export function abstainsLine(
       ? `${majority(voters)} others decide an entry that changes nothing, which takes seconds once they are up`
       : 'the next step of the change that is under way is decided'
   return (
-    `${what}, and can’t vote on epoch ${epoch} of the layout. That ends when ${waits}; until then let no other ` +
-    'member go for good'
+    `${what}, and can’t vote on epoch ${epoch} of the layout. That ends when ${waits}; until then do not ` +
+    'lose another member for good'
   )
 }
 
-/** Blocks that are named and not given: the count of the node that knows of most. */
+/** How many blocks are listed but can't be read: the count of the node that knows of most. */
 function unreadableIn(replies: ReadonlyMap<NodeId, WireStatusReply>): number {
   const each = [...replies.values()].map(({ stuck }) =>
     stuck.reduce((sum, { unreadable }) => sum + unreadable, 0),
@@ -256,7 +255,7 @@ function unreadableIn(replies: ReadonlyMap<NodeId, WireStatusReply>): number {
   return Math.max(0, ...each)
 }
 
-/** Why nodes that are up can't say what they have. */
+/** Why nodes that are up can't tell what they have. */
 function muteText(
   view: LayoutView,
   replies: ReadonlyMap<NodeId, WireStatusReply>,
@@ -265,16 +264,16 @@ function muteText(
   const damaged = mute.filter((node) => (replies.get(node)?.damagedRegisters ?? 0) > 0)
   const count = damaged.reduce((sum, node) => sum + replies.get(node)!.damagedRegisters, 0)
   if (count === 0)
-    return `${someNames(view, mute)} may have forgotten something, and must be compared first`
+    return `${someNames(view, mute)} may have forgotten something, and must be compared with others first`
   const registers = count === 1 ? '1 damaged register' : `${count} damaged registers`
   return (
-    `${someNames(view, damaged)} ${damaged.length === 1 ? 'has' : 'have'} ${registers}: \`shoal scrub\` there mends what can be mended, and ` +
-    '`shoal layout accept-loss` there names what can’t'
+    `${someNames(view, damaged)} ${damaged.length === 1 ? 'has' : 'have'} ${registers}: \`shoal scrub\` there repairs what it can, and ` +
+    '`shoal layout accept-loss` there lists the rest'
   )
 }
 
 function movingText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {
-  if (pendingBytes === 0) return 'nothing is left to fetch, the nodes note that'
+  if (pendingBytes === 0) return 'nothing is left to fetch, and the nodes are recording that'
   const left = secondsLeft === undefined ? '' : `, ${formatDuration(secondsLeft)} left`
   return `${formatSize(pendingBytes)} to come at ${formatSize(Math.round(bytesPerSecond))}/s${left}`
 }

@@ -18,7 +18,7 @@ const STUCK = [{ partitions: FIRST, nodes: [d.nodeId, e.nodeId], unreadable: 0, 
 const LACKING = [{ epoch: 3, partitions: FIRST }]
 const REPLY: LossReply = { epoch: 5, unproven: false, lacking: [], stuck: [] }
 
-/** The report of members a, b and c, which have taken over from a, d and e. */
+/** The report when members a, b and c have taken over from a, d and e. */
 function report(
   replies: Partial<Record<'a' | 'b' | 'c' | 'd' | 'e', Partial<LossReply>>>,
   changes: Partial<LayoutEntry> = {},
@@ -59,7 +59,7 @@ test('blocks that no node gives may be with any node that is away', () => {
   expect(report({ a: {}, b: unread, c: {}, d: {} }).sources).toMatchObject([
     { waitsFor: ['e'], unreadable: 4 },
   ])
-  // All nodes have answered: the mover finds out by itself that the blocks are lost.
+  // All nodes have answered, so the mover finds out by itself that the blocks are lost.
   const all = report({ a: {}, b: unread, c: {}, d: {}, e: {} })
   expect([all.sources, all.refusal]).toEqual([
     [],
@@ -78,7 +78,7 @@ test.each<[string, ReturnType<typeof report>, RegExp]>([
     report({ a: {}, b: waits, c: waits }, {}, { silentMs: () => 59_000 }),
     /^d, e has been away for less than a minute/,
   ],
-  ['all is there', report({ a: {}, b: {}, c: {} }), /^nothing is waited for in vain/],
+  ['all is there', report({ a: {}, b: {}, c: {} }), /^no change waits in vain/],
   [
     'another change',
     report({ a: {}, b: waits, c: waits }, { state: 'PLANNED', cause: 'plan', next: [a, b] }),
@@ -99,7 +99,7 @@ test('a holder that cannot vouch for what it has holds up nothing', () => {
   expect(sources).toMatchObject([
     { partitions: [0, 1, 2], waitsFor: ['b', 'd', 'e'], awaySeconds: [0, 600, 600] },
   ])
-  // Of another holder it means that this one answers again.
+  // When it is another holder, that one answers again.
   expect(report({ a: {}, b: waits, c: forgetful }).refusal).toMatch(/^b answers again/)
 })
 
@@ -108,9 +108,9 @@ test('a node that answers and does not give its blocks is named, before and afte
   const unread = { lacking: LACKING, stuck }
   const asked = report({ a: {}, b: unread, c: {}, d: {}, e: {} })
   expect(asked.sources).toMatchObject([{ partitions: [0, 1], waitsFor: ['d'], unreadable: 4 }])
-  expect(asked.refusal).toMatch(/^d answers, and does not give blocks/)
-  // Also where another one is away.
-  expect(report({ a: {}, b: unread, c: {}, d: {} }).refusal).toMatch(/^d answers, and does not/)
+  expect(asked.refusal).toMatch(/^d answers, but does not give blocks/)
+  // The same holds when another node is away.
+  expect(report({ a: {}, b: unread, c: {}, d: {} }).refusal).toMatch(/^d answers, but does not/)
   const stopped = report({ a: {}, b: unread, c: {}, e: {} })
   expect(stopped.refusal).toBeUndefined()
   expect(stopped.sources).toMatchObject([{ waitsFor: ['d'], awaySeconds: [600] }])

@@ -1,11 +1,11 @@
 /**
  * What a change of the layout waits for in vain, and whether an operator may give it up. Pure.
  *
- * A partition of a source can be given up when the present holders that lack blocks of it have fetched all that any
- * node gives, and wait only for nodes that do not answer: these may have the only copies. Nothing is given up while
- * waiting, or starting a node, would help. A holder may have all blocks and be unable to vouch for that, because it may
- * have forgotten something that no other node can compare with it (D8). It holds up nothing: no block of its partition
- * is lost.
+ * A partition of a source can be given up when its present holders have fetched every block that any node gives, and
+ * wait only for nodes that do not answer: these may have the only copies of the rest. Nothing is given up while waiting,
+ * or starting a node, would help. A holder may have all blocks but be unable to vouch for that, because it may have
+ * forgotten something that no other node can compare with it (D8). Such a holder holds up nothing: no block of its
+ * partition is lost.
  */
 
 import type { LossReport, LostRegister, LostSource } from '../../gateway/port/layout.ts'
@@ -19,7 +19,7 @@ import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 import { nameOf } from '../process/node-name.ts'
 import { lacks } from './spare-replicas.ts'
 
-/** A node that has been away for less may be about to come back. */
+/** A node that has been away for less time may be about to come back. */
 const AWAY_MS_MIN = 60_000
 
 export type LossReply = Pick<WireStatusReply, 'epoch' | 'unproven' | 'lacking' | 'stuck'>
@@ -41,7 +41,7 @@ export function lossReportOf(losses: ReportedLosses): LossReport {
   const sources =
     view.state === 'STABLE' ? view.sources.flatMap((source) => look.source(source)) : []
   const refusal = look.refusal(sources)
-  // Registers have nothing to do with blocks that move: they are given up alone then.
+  // Registers have nothing to do with blocks that move, so they can be given up without them.
   const isHeld = registers.length > 0 && refusal !== undefined
   const shown = isHeld ? [] : sources
   const { epoch } = view
@@ -66,11 +66,11 @@ class Look {
   readonly #losses: ReportedLosses
   /** Nodes without which too few present holders answer. */
   readonly #toStart = new Set<NodeId>()
-  /** Nodes that are waited for although they are up. */
+  /** Nodes that a holder waits for although they are up. */
   readonly #back = new Set<NodeId>()
   /** Nodes that have been away for less than AWAY_MS_MIN. */
   readonly #justLeft = new Set<NodeId>()
-  /** Nodes that answer, and do not give the blocks that they have named. */
+  /** Nodes that answer, but do not give blocks that they have listed. */
   readonly #failing = new Set<NodeId>()
   /** How many partitions have blocks that are being fetched. */
   #moving = 0
@@ -114,7 +114,7 @@ class Look {
     ]
   }
 
-  /** The nodes for which the holders in `lacking` wait; undefined while one of these still fetches. */
+  /** The nodes for which the holders in `lacking` wait. Undefined while one of the holders still fetches. */
   #awaited(
     source: SourceView,
     partition: number,
@@ -176,13 +176,13 @@ class Look {
       return `${names(this.#justLeft)} has been away for less than a minute: it may come back, ask again then`
     }
     if (this.#failing.size > 0) {
-      return `${names(this.#failing)} answers, and does not give blocks that it has named: see to its disk, or stop it for good and ask again a minute later`
+      return `${names(this.#failing)} answers, but does not give blocks that it has listed: check its disk, or stop it for good and ask again a minute later`
     }
     if (this.#moving > 0) {
       return `blocks of ${this.#moving} partitions are still being fetched: wait for that (shoal layout show --wait)`
     }
     if (sources.length + registers.length > 0) return undefined
-    return 'nothing is waited for in vain: there is nothing to give up'
+    return 'no change waits in vain: there is nothing to give up'
   }
 
   #awaySeconds(node: NodeId): number {

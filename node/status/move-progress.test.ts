@@ -18,7 +18,7 @@ describe('what a node still lacks', () => {
     })
   })
 
-  it('is what it holds now, others held then, and it has not finished', () => {
+  it('is what it holds now, what others held before, and what it has not finished', () => {
     const members = [a!, b!, d!, testMember('e')]
     const sources = [
       { epoch: 2, members, replication: 3 },

@@ -1,4 +1,4 @@
-/** What a node says of its work for the layout, to those who show it. */
+/** What a node tells the others about its work for a change of the layout. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -6,9 +6,9 @@ import type { PartitionProgress } from '../layout/progress.ts'
 import { addBit, hasBit } from '../../protocol/keyspace/bitmap.ts'
 
 export interface MoveProgress {
-  /** Partitions, before it gets a vote on them. */
+  /** Partitions that it learns before it may vote on them. */
   readonly learning: { readonly total: number; readonly done: number }
-  /** By the epoch of a source, one bit a partition: blocks of that source may be missing. */
+  /** For each source, given by its epoch, one bit for each partition: blocks of that source may be missing. */
   readonly lacking: readonly {
     readonly epoch: number
     readonly partitions: Uint8Array<ArrayBuffer>
@@ -16,7 +16,7 @@ export interface MoveProgress {
   readonly move: PartitionProgress['move']
 }
 
-/** Of the partitions that a node holds, those of which it has not said that it has all blocks of the source. */
+/** Finds the partitions that a node holds and of which it may lack blocks of a source. */
 export function movesOf(
   view: LayoutView,
   self: NodeId,

@@ -24,7 +24,7 @@ test('a node that has left is no part of what it watches: nothing is lost to it'
   expect(lines.splice(0)).toEqual(['a majority of the members is up'])
   members = [a!, b!]
   watch.look()
-  // Members hang up on a stranger.
+  // Members close connections to a node that is not one of them.
   for (const peer of [a!, b!]) {
     up.delete(peer)
     watch.note({ type: 'down', peer })

@@ -1,4 +1,4 @@
-/** One line in the log when a member, or the majority of them, is lost or comes back. */
+/** Logs one line when a member, or the majority of the members, is lost or comes back. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { Environment, Logger, PeerEvent } from '../env/ports.ts'
@@ -7,14 +7,14 @@ import type { LayoutManager } from '../layout/layout-manager.ts'
 export interface PeerWatchOptions {
   readonly logger: Logger
   readonly self: NodeId
-  /** Of the last layout known, this node included as long as it is one. */
+  /** Members of the last layout known, with this node if it is one. */
   readonly members: () => readonly NodeId[]
   readonly connected: (peer: NodeId) => boolean
 }
 
 export class PeerWatch {
   readonly #options: PeerWatchOptions
-  /** Those that have been up since the start. */
+  /** Members that have been up since the start. */
   readonly #seen = new Set<NodeId>()
   #hasMajority = false
 
@@ -22,11 +22,11 @@ export class PeerWatch {
     this.#options = options
   }
 
-  /** Also when the members have changed. */
+  /** Called when a member comes or goes, and when the layout changes. */
   look(): void {
     const { logger } = this.#options
     const members = this.#members()
-    // A learner, or a node that has left: it serves nobody, whoever is up.
+    // This node is a learner or has left the cluster, so it serves no clients.
     if (members.length === 0) return
     const up = this.#up(members)
     const hasMajority = up * 2 > members.length
@@ -49,7 +49,7 @@ export class PeerWatch {
     this.look()
   }
 
-  /** None while this node is no member: members hang up on who has left, which says nothing of them. */
+  /** Empty while this node is not a member: members close connections to a node that has left, so it can't tell who is up. */
   #members(): readonly NodeId[] {
     const members = this.#options.members()
     return members.includes(this.#options.self) ? members : []
@@ -60,7 +60,7 @@ export class PeerWatch {
   }
 }
 
-/** For as long as the node runs. */
+/** Watches for as long as the node runs. */
 export function watchPeers(
   { logger, network }: Pick<Environment, 'logger' | 'network'>,
   layout: LayoutManager,

@@ -30,7 +30,7 @@ it('throws when the node learns that it was removed: it will never be ready', as
   await pass()
   left = 15
   await pass()
-  // Others still copy from this node, so it goes on.
+  // Other nodes still copy from this node, so it goes on.
   expect(ended).toBe(false)
   role = undefined
   await pass()

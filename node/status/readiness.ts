@@ -1,4 +1,4 @@
-/** Waiting until a node is ready. It is a member by then, and serves; what may be away is a majority of the others. */
+/** Waits until a node is ready: it is a member and serves, but a majority of the members may not be up yet. */
 
 import type { AdminBackend } from '../../gateway/port/backend.ts'
 import type { Environment } from '../env/ports.ts'
@@ -13,10 +13,9 @@ const SAID_MS_FIRST = 500
 const SAID_MS = 10_000
 
 type Env = Pick<Environment, 'clock' | 'logger'>
-/** Undefined: ready. */
 type Health = Pick<AdminBackend, 'notReadyReason'>
 
-/** For so long at most. */
+/** Resolves when the node is ready, or after `waitMs`. */
 export async function readyWithin({ clock }: Env, health: Health, waitMs = WAIT_MS): Promise<void> {
   const until = clock.monotonicMs() + waitMs
   while (health.notReadyReason() !== undefined && clock.monotonicMs() < until)

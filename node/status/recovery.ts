@@ -1,4 +1,4 @@
-/** What the start had to read again because the index did not reflect it yet. */
+/** Counts what the start had to read from the log because the index did not contain it yet. */
 
 import type { NodeStatus } from '../../gateway/port/backend.ts'
 import type { StoreStats } from '../log/types.ts'

@@ -1,4 +1,4 @@
-/** Rotations of the cluster secret, and the keys that are sealed with it. */
+/** Rotations of the cluster secret, and the keys that are encrypted with it. */
 
 import { expect, test } from 'vitest'
 import { nodeId } from '../../protocol/ids.ts'
@@ -30,7 +30,7 @@ test.each([
       },
     } as unknown as SecretUpkeepOptions['layout'],
     rotation: {
-      // Somebody else's comes meanwhile.
+      // Another member rotates at the same time.
       resealAll: async () => {
         record = recordOf(generation + 1)
         return 0

@@ -1,7 +1,7 @@
 /**
- * Rotating the cluster secret, and what follows from it: every access key is sealed anew. The member that rotates
- * does that at once. Should it die, the first member that is up does it; each looks after every adopted secret,
- * and after its own start. A pass that finds nothing changes nothing.
+ * Rotates the cluster secret, and then encrypts every access key with the new one. The member that rotates does that at
+ * once. If it dies, the first member that is up does it: each member looks when it adopts a new secret, and after its
+ * own start. A pass that finds nothing to do changes nothing.
  */
 
 import type { SecretStatus } from '../../gateway/port/status.ts'
@@ -15,7 +15,7 @@ import { MembershipError } from '../layout/errors.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { Peers } from '../quorum/peers.ts'
 
-/** Others wait so long for the member that rotated. */
+/** How long the other members wait for the member that rotated. */
 const LOOK_AFTER_MS = 30_000
 const AGAIN_MS = 5_000
 
@@ -30,8 +30,8 @@ export interface SecretUpkeepOptions {
 
 export class SecretUpkeep {
   readonly #options: SecretUpkeepOptions
-  /** Of the last pass that was completed here. */
-  #sealed = 1
+  /** The generation of the secret whose pass was completed here last. */
+  #doneGeneration = 1
   #looking = false
   #stopped = false
 
@@ -49,17 +49,17 @@ export class SecretUpkeep {
     return {
       generation,
       sinceMs,
-      keysSealed: this.#sealed >= generation,
+      keysSealed: this.#doneGeneration >= generation,
       ...(previousUntilMs > clock.nowMs() && { previousUntilMs }),
     }
   }
 
-  /** Resolves when the next secret is in force; keys are sealed with it then, one after the other. */
+  /** Resolves when the next secret is in force. The access keys are then encrypted with it, one after the other. */
   async rotate(overlapMs: number): Promise<SecretStatus> {
     const { layout, rotation, logger } = this.#options
     try {
       const { record } = layout.secrets
-      // What the secret before the present one has sealed would be lost: members keep two.
+      // Members keep two secrets: keys that still need the one before the present one would be lost.
       if (record !== undefined) await rotation.resealAll()
       const { generation } = await layout.secrets.rotate(overlapMs, generationOf(record))
       logger.info({ generation, overlapMs }, 'the cluster secret was rotated')
@@ -71,9 +71,9 @@ export class SecretUpkeep {
     return this.status()
   }
 
-  /** After each adopted layout, and at the start. */
+  /** Called after each adopted layout, and at the start. */
   look(): void {
-    if (generationOf(this.#options.layout.secrets.record) > this.#sealed) {
+    if (generationOf(this.#options.layout.secrets.record) > this.#doneGeneration) {
       void this.#look(LOOK_AFTER_MS)
     }
   }
@@ -91,17 +91,17 @@ export class SecretUpkeep {
     if (!isMine) await sleep(clock, waitMs)
     for (;;) {
       const generation = generationOf(layout.secrets.record)
-      if (this.#stopped || generation <= this.#sealed) break
+      if (this.#stopped || generation <= this.#doneGeneration) break
       isMine ||= this.#isFirst()
       if (isMine) {
         try {
           const keys = await rotation.resealAll()
-          this.#sealed = generation
-          logger.info({ generation, keys }, 'access keys are sealed with the new cluster secret')
+          this.#doneGeneration = generation
+          logger.info({ generation, keys }, 'access keys are encrypted with the new cluster secret')
           continue
         } catch (error) {
           const why = error instanceof Error ? error.message : String(error)
-          logger.debug({ why }, 'access keys are not all sealed anew yet')
+          logger.debug({ why }, 'not all access keys are encrypted with the new secret yet')
         }
       }
       await sleep(clock, isMine ? AGAIN_MS : LOOK_AFTER_MS)

@@ -115,7 +115,7 @@ describe('whether any one node may fail during a change of the layout', () => {
     const scarce = viewOf([a, b, c], { sources: other })
     expect(spareOf(scarce, replies(scarce, [a, b, c], { b: lacking, c: lacking }))).toEqual({
       canLoseANode: false,
-      why: `blocks of ${scarce.partitions} partitions are with one node only until they have moved`,
+      why: `only one node has some blocks of ${scarce.partitions} partitions until they have moved`,
     })
     const withD = replies(scarce, [a, b, c, d], { b: lacking, c: lacking })
     expect(spareOf(scarce, withD).canLoseANode).toBe(true)
@@ -134,7 +134,7 @@ describe('what to do about members that are away', () => {
     expect(awayLines(view, isAway())).toEqual([])
     expect(awayLines(view, isAway(b))).toEqual([
       'b is away: start it again. If its disk is lost, start an empty node in its place ' +
-        '(shoal start --join-file FILE --replace b), or leave it out (shoal layout remove b)',
+        '(shoal start --join-file FILE --replace b), or remove it (shoal layout remove b)',
     ])
     const all = awayLines(view, isAway(a, b, c, d))
     expect(all).toHaveLength(4)

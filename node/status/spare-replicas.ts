@@ -1,4 +1,4 @@
-/** Whether any one node may fail now: what `shoal status` says before somebody switches one off. */
+/** Whether any one node may fail now, for `shoal status`: an operator asks before switching a node off. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -11,13 +11,12 @@ export type SpareReply = Pick<WireStatusReply, 'epoch' | 'behind' | 'unproven' |
 
 export interface Spare {
   readonly canLoseANode: boolean
-  /** Why, or why not. */
   readonly why: string
 }
 
 /**
- * Whichever node fails, each active set of each partition keeps a majority of replicas that are up, vote and are
- * level, and blocks that still move stay on one node at least.
+ * A node may fail when, whichever node it is, each active set of each partition keeps a majority of replicas that are up,
+ * vote and are level, and at least one node keeps each block that still moves.
  *
  * @param replies of the nodes that are up, this one included
  */
@@ -66,7 +65,7 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
       : []),
     ...(behind > 0 ? [`${behind} partitions have a replica that is not level yet`] : []),
     ...(scarce > 0
-      ? [`blocks of ${scarce} partitions are with one node only until they have moved`]
+      ? [`only one node has some blocks of ${scarce} partitions until they have moved`]
       : []),
   ]
   if (reasons.length > 0) return { canLoseANode: false, why: reasons.join('; ') }
@@ -74,8 +73,8 @@ export function spareOf(view: LayoutView, replies: ReadonlyMap<NodeId, SpareRepl
 }
 
 /**
- * Partitions of which, without the node, no majority of the replicas is left that is up and votes: of these, what
- * was acknowledged last may be with nobody who answers (L5). `away`: the nodes whose return would help.
+ * Counts the partitions that, without the node, have no majority of replicas that are up and vote. No node that answers
+ * may have what was acknowledged last in these (L5). `away` names the nodes whose return would help.
  */
 export function partitionsLostBy(
   view: LayoutView,
@@ -97,8 +96,8 @@ export function partitionsLostBy(
 }
 
 /**
- * What an operator can do about members that are away, a line each for the first few. Members that the change under way
- * leaves out are not listed.
+ * What an operator can do about members that are away, one line for each of the first few. Members that the change under
+ * way removes are not listed.
  */
 export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): readonly string[] {
   const stays = (node: NodeId): boolean =>
@@ -108,14 +107,14 @@ export function awayLines(view: LayoutView, isAway: (node: NodeId) => boolean): 
     const name = nameOf(view, nodeId)
     return (
       `${name} is away: start it again. If its disk is lost, start an empty node in its place ` +
-      `(shoal start --join-file FILE --replace ${name}), or leave it out (shoal layout remove ${name})`
+      `(shoal start --join-file FILE --replace ${name}), or remove it (shoal layout remove ${name})`
     )
   })
   if (away.length > NAMES_MAX) lines.push(`${away.length - NAMES_MAX} more of the members are away`)
   return lines
 }
 
-/** Whether the node has not said yet that it has all blocks of the partition that were written under that source. */
+/** Whether the node may lack blocks of the partition that were written in the source's epoch. */
 export function lacks(
   { lacking }: Pick<WireStatusReply, 'lacking'>,
   source: number,

@@ -36,26 +36,28 @@ export function warningsOf(
     ...(layout.status().undecided ? ['a change of the layout is undecided'] : []),
     ...(abstains === undefined ? [] : [abstains]),
     ...(silentSeconds >= DISK_SILENT_SECONDS
-      ? [`the disk does not answer for ${silentSeconds} s`]
+      ? [`the disk has not answered for ${silentSeconds} s`]
       : []),
-    ...(store.stats().full ? ['the disk is full: deletes and reads only'] : []),
+    ...(store.stats().full ? ['the disk is full: only deletes and reads work'] : []),
     ...(blocks.damagedCount > 0 ? [`${blocks.damagedCount} damaged blocks`] : []),
     ...damagedWarnings(damaged.waiting()),
     ...(lost.objects.length > 0
       ? [`${lost.objects.length} LOST for good: \`shoal status --lost\` names them`]
       : []),
     ...(unmended > 0
-      ? [`the last scrub could not mend ${unmended}: run \`shoal scrub\` again`]
+      ? [`the last scrub could not repair ${unmended}: run \`shoal scrub\` again`]
       : []),
   ]
 }
 
 function damagedWarnings(registers: number): string[] {
   if (registers === 0) return []
-  return [`${registers} damaged registers give no vote here before the other replicas mend them`]
+  return [
+    `${registers} damaged registers do not vote on this node until the other replicas repair them`,
+  ]
 }
 
-/** What a node may have forgotten, and what is gone for good (D8). */
+/** What a node may have forgotten, and what it has lost for good (D8). */
 function memoryWarnings(node: NodeId, reply: WireStatusReply): string[] {
   const { forgotten, forgottenWhy, lostPartitions } = reply
   const warnings: string[] = []
@@ -63,7 +65,7 @@ function memoryWarnings(node: NodeId, reply: WireStatusReply): string[] {
     const why = forgottenWhy.length === 0 ? '' : ` (${forgottenWhy.join('; ')})`
     warnings.push(
       `node ${node} may have forgotten something and does not vote on ${forgotten} of its partitions ` +
-        `before they are compared with their other replicas${why}`,
+        `until they are compared with their other replicas${why}`,
     )
   }
   if (lostPartitions > 0) {

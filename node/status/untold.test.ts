@@ -54,7 +54,7 @@ test('what it says fits into a message, however many nodes are away', () => {
   const told = stuckOf(stuck)
   const bytes = WireStatusReply.encode({ stuck: told } as unknown as WireStatusReply)
   expect(bytes.length).toBeLessThan(BODY_BYTES_MAX / 2)
-  // Nothing is left out: each partition waits for its nodes, or for more.
+  // Each partition waits for its own nodes, or for more of them.
   const isTold = ([partition, { unheard, failing }]: [number, Stuck]): boolean => {
     const groups = told.filter(({ partitions }) => hasBit(partitions, partition))
     const [group] = groups

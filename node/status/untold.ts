@@ -1,4 +1,4 @@
-/** The part of a status reply about what others should not count on, and what the node waits for. */
+/** The part of a status reply that says what others should not rely on, and what the node waits for. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import { bitmapOf, shortBitmapOf } from '../../protocol/keyspace/bitmap.ts'
@@ -37,7 +37,7 @@ export function untoldOf(
   }
 }
 
-/** So many fit into one message, however many partitions there are. */
+/** This many fit into one message, however many partitions there are. */
 const GROUPS_MAX = 64
 
 interface Group {
@@ -47,7 +47,10 @@ interface Group {
   unreadable: number
 }
 
-/** Partitions that wait for the same nodes are one group; where there are too many, the smallest wait for all theirs. */
+/**
+ * Partitions that wait for the same nodes are one group. When there are too many groups, the smallest become one that
+ * waits for all of their nodes.
+ */
 function stuckOf(stuck: ReadonlyMap<number, Stuck>): WireStuck[] {
   const groups = new Map<string, Group>()
   for (const [partition, { unheard, unreadable, failing }] of stuck) {

@@ -264,7 +264,7 @@ function shortened(line: string): string {
   return line
     .replace(/\b12D3\w+/g, (id) => id.slice(-4))
     .replace('may have forgotten something and does not vote on', 'has forgotten:')
-    .replace('of its partitions before they are compared with their other replicas', 'partitions')
+    .replace('of its partitions until they are compared with their other replicas', 'partitions')
     .slice(0, 200)
 }
 
