@@ -106,7 +106,9 @@ try {
     measure(other, Number(values.seconds) * 1_000, 'hung, through another:    '),
   ])
   const status = JSON.stringify(await shoal.json(2, ['status']))
-  console.log(`status says: ${/the disk has not answered for \d+ s/.exec(status)?.[0] ?? 'nothing'}`)
+  console.log(
+    `status says: ${/the disk has not answered for \d+ s/.exec(status)?.[0] ?? 'nothing'}`,
+  )
   clearInterval(timer)
   console.log(`its memory: ${before} MiB before, at most ${most} MiB while its disk hangs`)
   toggle()
