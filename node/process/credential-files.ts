@@ -10,7 +10,7 @@ import {
 } from '../../gateway/port/credential.ts'
 import { checkedFields, withChecksum } from '../tools/checked-json.ts'
 import { UsageError } from '../tools/usage-error.ts'
-import { readText, replaceFile } from './durable-file.ts'
+import { readTextFile, replaceFile } from './durable-file.ts'
 
 export const CREDENTIALS_FILE = 'credentials.json'
 
@@ -27,7 +27,7 @@ const rootCredentials = z.object({
 /** Reads credentials.json. Undefined when this node did not found the cluster. Throws UsageError when it is damaged. */
 export function readCredentials(directory: string): RootCredentials | undefined {
   const path = join(directory, CREDENTIALS_FILE)
-  const text = readText(path)
+  const text = readTextFile(path)
   if (text === undefined) return undefined
   try {
     return rootCredentials.parse(checkedFields(JSON.parse(text)).fields)
@@ -51,7 +51,7 @@ export function readAdminCredential(directory: string): string | undefined {
   const path = join(directory, ADMIN_CREDENTIAL_FILE)
   let text: string | undefined
   try {
-    text = readText(path)?.trim()
+    text = readTextFile(path)?.trim()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM') throw error

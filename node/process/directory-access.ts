@@ -2,11 +2,9 @@
 
 import { chmodSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import { CHECKED_FILE, LAYOUT_FILE, VOTE_FILE } from '../layout/layout-store.ts'
 import { CREDENTIALS_FILE } from './credential-files.ts'
-import { LAYOUT_FILE } from './known-directory.ts'
 
-const CHECKED_FILE = 'layout-checked.json'
-const VOTE_FILE = 'layout-vote.json'
 const OTHERS_ALL = 0o077
 const OTHERS_WRITE = 0o022
 

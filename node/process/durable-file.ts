@@ -14,7 +14,7 @@ import {
 import { dirname } from 'node:path'
 
 /** Undefined: there is no such file. */
-export function readText(path: string): string | undefined {
+export function readTextFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {

@@ -4,9 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LayoutEntry } from '../../protocol/layout/entry.ts'
 import { lastEntryOf } from '../layout/layout-file.ts'
+import { LAYOUT_FILE } from '../layout/layout-store.ts'
 import { readNode } from './node-file.ts'
-
-export const LAYOUT_FILE = 'layout.json'
 
 /**
  * It founded a cluster or was admitted to one, and has the layout to prove it: no token is needed. One

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { UsageError } from '../tools/usage-error.ts'
-import { readText, replaceFile } from './durable-file.ts'
+import { readTextFile, replaceFile } from './durable-file.ts'
 import {
   decodeNodeRecord,
   encodeNodeRecord,
@@ -33,7 +33,7 @@ export function damagedNodeFile(directory: string): string | undefined {
 }
 
 function parsedAt(directory: string, name: string): ParsedNode | undefined {
-  const text = readText(join(directory, name))
+  const text = readTextFile(join(directory, name))
   return text === undefined ? undefined : decodeNodeRecord(text)
 }
 

@@ -71,7 +71,7 @@ describe('packages', () => {
     [/^lmdb$/, /^(node\/env\/lmdb\.ts|bench\/.*)$/],
     [
       /^node:fs$/,
-      /^(node\/env\/|node\/process\/(config|config-file|data-directory|directory-lock)\.ts|node\/cli\/|sim\/|bench\/)/,
+      /^(node\/env\/|node\/process\/(config|config-file|credential-files|data-directory|directory-(access|lock)|durable-file|known-directory)\.ts|node\/cli\/|sim\/|bench\/)/,
     ],
     [/^node:child_process$/, /^(node\/cli\/|sim\/|bench\/)/],
     [/^node:http$/, /^(gateway\/|node\/cli\/|sim\/|bench\/)/],
@@ -80,7 +80,7 @@ describe('packages', () => {
     [/^(commander|pino)$/, /^(node\/cli\/|sim\/repository\/)/],
     [
       /^(zod|smol-toml|yaml)$/,
-      /^node\/process\/(config(-[a-z]+)?|data-directory|node-record)\.ts$/,
+      /^node\/process\/(config(-[a-z]+)?|credential-files|node-record)\.ts$/,
     ],
     [/^(vitest|fast-check)$/, /^$/],
     [/^rolldown$/, /^sim\/repository\//],
