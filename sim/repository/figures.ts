@@ -25,6 +25,9 @@ export interface House {
   readonly protocolFunctions: number
   readonly nodeTestLines: number
   readonly nodeSourceLines: number
+  /** Comments of what ships, and those of them with a word that usually means that a sentence must be read twice. */
+  readonly shippedComments: number
+  readonly knottyComments: number
   /** 'path:line text'. Comments of everything, messages of what ships. */
   readonly comments: readonly string[]
   readonly messages: readonly string[]
@@ -34,6 +37,8 @@ export interface GroupSizes {
   readonly group: string
   readonly files: Spread
   readonly functions: Spread
+  /** Without arrow functions that are arguments of a call. */
+  readonly namedFunctions: Spread
 }
 
 /** Lines: the median, the 90th percentile and the largest one with its place. */
@@ -44,6 +49,10 @@ export interface Spread {
   readonly max: number
   readonly largest: string
 }
+
+/** Words that usually mean that a sentence wants rewriting, and such beginnings of a sentence. */
+const KNOTTY =
+  /\b(?:[Ss]tands?|[Ll]ies?|anew|[Nn]obody|[Ww]hoever|[Ss]o long)\b|(?:^\/\*+|^\/\/|[.:]) (?:Of|That|Absent:|True:|Undefined:) /m
 
 type Parsed = SourceFile & { readonly syntax: Syntax }
 
@@ -63,6 +72,7 @@ export function measureHouse(root: string): House {
   const protocol = shipped.filter(({ path }) => path.startsWith('protocol/'))
   const node = sources.filter(({ path }) => path.startsWith('node/'))
   const { rooms, circles } = reportRooms(sources)
+  const comments = shipped.flatMap(({ syntax }) => syntax.comments)
   return {
     rooms,
     orders: ['gateway', 'node'].map((top) => bestOrder(sources, top)),
@@ -91,6 +101,8 @@ export function measureHouse(root: string): House {
       node.filter(({ path }) => isShipped(path)),
       ({ text }) => linesOf(text),
     ),
+    shippedComments: comments.length,
+    knottyComments: comments.filter(({ text }) => KNOTTY.test(text)).length,
     comments: passagesOf(sources, ({ comments }) =>
       comments.filter(({ text }) => !isDirective(text)),
     ),
@@ -110,9 +122,19 @@ function isDirective(comment: string): boolean {
 function sizesOf(group: string, sources: readonly Parsed[]): GroupSizes {
   const files = sources.map(({ path, text }) => ({ place: path, lines: linesOf(text) }))
   const functions = sources.flatMap(({ path, syntax }) =>
-    syntax.functions.map(({ name, line, lines }) => ({ place: `${path}:${line} ${name}`, lines })),
+    syntax.functions.map(({ name, line, lines }) => ({
+      name,
+      place: `${path}:${line} ${name}`,
+      lines,
+    })),
   )
-  return { group, files: spreadOf(files), functions: spreadOf(functions) }
+  const named = functions.filter(({ name }) => name !== '=>')
+  return {
+    group,
+    files: spreadOf(files),
+    functions: spreadOf(functions),
+    namedFunctions: spreadOf(named),
+  }
 }
 
 function spreadOf(sizes: readonly { readonly place: string; readonly lines: number }[]): Spread {

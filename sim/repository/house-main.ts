@@ -31,11 +31,13 @@ function printFigures(house: House): void {
   }
   print('circles of imports', `${house.circles.length}`)
   for (const circle of house.circles) print('', circle)
-  for (const { group, files, functions } of house.sizes) {
+  for (const { group, files, functions, namedFunctions } of house.sizes) {
     print(`files, ${group}`, spreadText(files))
     print(`functions, ${group}`, spreadText(functions))
+    print('  those with a name', spreadText(namedFunctions))
   }
   print('comment lines, what ships', `${(house.commentShare * 100).toFixed(1)} %`)
+  print('comments, what ships', `${house.shippedComments}, of which knotty ${house.knottyComments}`)
   const { protocolAsserts, protocolFunctions, nodeTestLines, nodeSourceLines } = house
   const asserts = (protocolAsserts / protocolFunctions).toFixed(2)
   print('asserts a function, protocol/', `${asserts} (${protocolAsserts} in ${protocolFunctions})`)

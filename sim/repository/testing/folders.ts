@@ -1,6 +1,7 @@
 /** Which folders there are, what each may import, and where packages may be used. */
 
 import { describe, expect, it } from 'vitest'
+import { bestOrder } from '../best-order.ts'
 import { reportRooms } from '../rooms.ts'
 import { isTestSupport, packageOf, readText } from '../source.ts'
 import { files, production, sources, wrongImports } from './checkout.ts'
@@ -58,6 +59,23 @@ describe('folders', () => {
       ],
       circles: ['node/log/a.ts node/repair/b.ts'],
     })
+  })
+})
+
+describe('the best order of rooms', () => {
+  it('has the fewest imports that run upwards', () => {
+    const file = (path: string, ...imports: string[]) => ({ path, imports, text: '', code: [] })
+    const found = bestOrder(
+      [
+        file('node/log/a.ts', './node/env/b.ts', 'node:fs'),
+        file('node/log/c.ts', './node/env/b.ts', './node/log/a.ts'),
+        file('node/env/b.ts', './node/log/a.ts'),
+        file('node/main.ts', './node/log/a.ts'),
+        file('node/env/b.test.ts', './node/log/a.ts'),
+      ],
+      'node',
+    )
+    expect(found).toEqual({ top: 'node', rooms: ['env', 'log', '.'], imports: 4, upward: 1 })
   })
 })
 
