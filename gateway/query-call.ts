@@ -2,7 +2,7 @@
 
 import { auditLine, auditedNames } from './auth/audit.ts'
 import { ANONYMOUS, authorize } from './auth/authorize.ts'
-import type { Identity } from './port/backend.ts'
+import type { Identity } from './port/identity.ts'
 import { ConditionValues, type Circumstances } from './auth/condition-values.ts'
 import { decodeBody } from './body/decode.ts'
 import { S3Error } from './http/errors.ts'

@@ -1,7 +1,9 @@
 /** Settings of buckets through whole clusters: obeyed by every node once they are answered (T7, T8). */
 
 import { expect, test } from 'vitest'
-import type { Backend, BucketChange, PutResult } from '../gateway/port/backend.ts'
+import type { Backend } from '../gateway/port/backend.ts'
+import type { PutResult } from '../gateway/port/objects.ts'
+import type { BucketChange } from '../gateway/port/buckets.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {
   backendOf,

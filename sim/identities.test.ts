@@ -2,7 +2,7 @@
  * also on one that is cut off; sessions open everywhere. */
 
 import { expect, test } from 'vitest'
-import type { Identity } from '../gateway/port/backend.ts'
+import type { Identity } from '../gateway/port/identity.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { backendOf, onCluster, calmSleep } from './testing/calm-cluster.ts'
 import { ALLOW, runAction } from './testing/iam.ts'

@@ -15,7 +15,8 @@ import {
   uniqueArray,
 } from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Backend, ListPage } from '../gateway/port/backend.ts'
+import type { Backend } from '../gateway/port/backend.ts'
+import type { ListPage } from '../gateway/port/objects.ts'
 import {
   backendOf,
   bodyOf,

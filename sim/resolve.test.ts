@@ -1,7 +1,7 @@
 /** T7: who signs, as the records say it less than a second ago. */
 
 import { describe, expect, test } from 'vitest'
-import type { Credential } from '../gateway/port/backend.ts'
+import type { Credential } from '../gateway/port/identity.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { AccessKeyRecord } from '../protocol/iam/access-key-record.ts'
 import type { UserRecord } from '../protocol/iam/user-record.ts'

@@ -1,7 +1,9 @@
 /** Versions through whole clusters: pages, listings past 1,000, deletion and restore deep in the pages. */
 
 import { expect, test } from 'vitest'
-import type { Backend, DeleteResult, ListedVersion } from '../gateway/port/backend.ts'
+import type { Backend } from '../gateway/port/backend.ts'
+import type { ListedVersion } from '../gateway/port/versions.ts'
+import type { DeleteResult } from '../gateway/port/objects.ts'
 import { StoreError } from '../protocol/errors.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import {

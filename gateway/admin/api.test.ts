@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { StoreError } from '../../protocol/errors.ts'
-import type { AdminBackend, NodeStatus } from '../port/backend.ts'
+import type { NodeStatus } from '../port/status.ts'
+import type { AdminBackend } from '../port/admin.ts'
 import { sendUnsigned, type RawResponse } from '../conformance/world.ts'
 import { ADMIN_ROUTES, createAdmin, type Admin } from './api.ts'
 import { LayoutRefusal, type LayoutPlan, type LayoutTable } from '../port/layout.ts'

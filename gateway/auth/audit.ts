@@ -3,7 +3,7 @@
  * was written stays out of it: documents may hold what nobody else should read, and keys (F37).
  */
 
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import { sourceIp } from './condition-values.ts'
 import type { GatewayLogger } from '../port/logger.ts'
 import type { QueryRecord } from '../port/iam-backend.ts'

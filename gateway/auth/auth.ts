@@ -4,7 +4,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 import { lowerCase } from '../http/ascii.ts'
-import type { Credential } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import { S3Error } from '../http/errors.ts'
 import { extendedDate } from '../http/http-date.ts'
 

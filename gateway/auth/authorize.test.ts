@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Credential } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import type { RawResponse } from '../conformance/world.ts'
 import {
   CALLERS_ACCOUNT,

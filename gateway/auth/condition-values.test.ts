@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { CONDITION_KEYS } from '../../protocol/iam/condition-keys.ts'
 import { ConditionValues } from './condition-values.ts'
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import { session, user } from '../testing/callers.ts'
 import { parseCopySource } from '../http/copy-source.ts'
 import { route } from '../routes/router.ts'

@@ -9,7 +9,7 @@
 import { isConditionKey } from '../../protocol/iam/condition-keys.ts'
 import type { ContextValues } from '../../protocol/iam/template.ts'
 import { plainAddress } from '../http/address.ts'
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import { parseCopySource } from '../http/copy-source.ts'
 import type { S3Request } from '../http/request.ts'
 import type { AuthResult } from './auth.ts'

@@ -11,7 +11,7 @@ import {
   type PolicySource,
   type Question,
 } from '../../protocol/iam/decide.ts'
-import type { BucketInfo } from '../port/backend.ts'
+import type { BucketInfo } from '../port/buckets.ts'
 import { ConditionValues, type Circumstances } from './condition-values.ts'
 import { S3Error } from '../http/errors.ts'
 

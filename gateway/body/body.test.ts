@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
 import { openBody, readBody, storedContentEncoding } from './body.ts'
 import type { OpenBodyOptions } from './body.ts'
 import { createChecksum } from './checksum.ts'

@@ -15,7 +15,7 @@ import type {
   ObjectBody,
   SealedBody,
   SmallBody,
-} from '../port/backend.ts'
+} from '../port/body.ts'
 import {
   checksumHeader,
   contentMd5,

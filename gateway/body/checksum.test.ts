@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import type { ChecksumAlgorithm } from '../port/backend.ts'
+import type { ChecksumAlgorithm } from '../port/body.ts'
 import {
   CHECKSUM_ALGORITHMS,
   checksumHeader,

@@ -6,7 +6,7 @@
 import { listMembers, lowerCase, upperCase } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
 
-import type { ChecksumAlgorithm } from '../port/backend.ts'
+import type { ChecksumAlgorithm } from '../port/body.ts'
 import { CrcCombiner } from './crc-combine.ts'
 import { Crc32, Crc32c, Crc64Nvme } from './crc.ts'
 import { S3Error } from '../http/errors.ts'

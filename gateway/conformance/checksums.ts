@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
-import type { ChecksumAlgorithm } from '../port/backend.ts'
+import type { ChecksumAlgorithm } from '../port/body.ts'
 import {
   expectRefused,
   type ConformanceCase,

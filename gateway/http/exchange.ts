@@ -3,7 +3,7 @@
  * (watch.ts). Made for each request, so it costs little: the signal exists only once asked for.
  */
 
-import type { Credential } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { S3Request } from './request.ts'
 

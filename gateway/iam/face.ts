@@ -10,7 +10,7 @@
 
 import { utf8 } from '../../protocol/bytes.ts'
 import { StoreError } from '../../protocol/errors.ts'
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { fromStoreError, S3Error } from '../http/errors.ts'
 import { RequestAborted } from '../http/exchange.ts'

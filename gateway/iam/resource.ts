@@ -1,7 +1,7 @@
 /** Which ARN an action of the query API is about: what policies are asked for. */
 
 import { entityArn, POLICY_ARN } from '../../protocol/iam/identity.ts'
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import type { NamedKind, QueryRecord } from '../port/iam-backend.ts'
 
 export type ResourceRule =

@@ -8,33 +8,28 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
+import type { Backend } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import type {
-  Backend,
-  BucketAccess,
-  BucketChange,
-  BucketInfo,
-  BucketSettings,
-  ChecksumAlgorithm,
   CompletedPart,
-  Credential,
+  ListUploadsPage,
+  ListUploadsRequest,
+  PartInfo,
+  UploadInfo,
+} from '../port/uploads.ts'
+import type { ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
+import type {
   DeleteResult,
   ListPage,
   ListRequest,
-  ListUploadsPage,
-  ListUploadsRequest,
-  ListVersionsPage,
-  ListVersionsRequest,
-  ObjectBody,
   ObjectHeaders,
   ObjectInfo,
   ObjectReader,
-  PartInfo,
   PutResult,
-  SealedBody,
-  SmallBody,
-  UploadInfo,
   WriteCondition,
-} from '../port/backend.ts'
+} from '../port/objects.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { BucketAccess, BucketChange, BucketInfo, BucketSettings } from '../port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { PACKED_BYTES, readPieces, receive } from './memory-body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'

@@ -1,6 +1,6 @@
 /** Bodies of the memory backend: received whole, read by ranges. */
 
-import type { ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import type { ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
 
 /** Up to this size a body comes with its metadata. */
 export const PACKED_BYTES = 64 * 1024

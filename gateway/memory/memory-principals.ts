@@ -1,7 +1,7 @@
 /** The users and roles whose credentials a memory backend was given. */
 
 import { entityIdOf } from '../../protocol/iam/principal.ts'
-import type { Credential } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import type { PrincipalDirectory } from '../port/principals.ts'
 
 export function principalsOf(credentials: readonly Credential[]): PrincipalDirectory {

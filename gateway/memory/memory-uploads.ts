@@ -2,16 +2,14 @@
 
 import { StoreError } from '../../protocol/errors.ts'
 import type {
-  ChecksumAlgorithm,
   CompletedPart,
   ListUploadsPage,
   ListUploadsRequest,
-  ObjectPart,
   PartInfo,
-  PutResult,
-  SealedBody,
   UploadInfo,
-} from '../port/backend.ts'
+} from '../port/uploads.ts'
+import type { ObjectPart, PutResult } from '../port/objects.ts'
+import type { ChecksumAlgorithm, SealedBody } from '../port/body.ts'
 import { compareKeys, foldPage } from './memory-listing.ts'
 
 export interface StoredPart {

@@ -11,17 +11,10 @@ import {
   sequenceOfVersionId,
   versionIdOf,
 } from '../../protocol/object/version-id.ts'
-import type {
-  ChecksumAlgorithm,
-  Checksums,
-  DeleteResult,
-  ListedVersion,
-  ListVersionsPage,
-  ListVersionsRequest,
-  ObjectInfo,
-  Versioning,
-  WriteCondition,
-} from '../port/backend.ts'
+import type { ListedVersion, ListVersionsPage, ListVersionsRequest } from '../port/versions.ts'
+import type { DeleteResult, ObjectInfo, WriteCondition } from '../port/objects.ts'
+import type { ChecksumAlgorithm, Checksums } from '../port/body.ts'
+import type { Versioning } from '../port/buckets.ts'
 import { compareKeys, foldKey, foldPage } from './memory-listing.ts'
 
 export interface StoredVersion {

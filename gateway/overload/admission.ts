@@ -10,7 +10,7 @@
  *                            that has waited longest, so that who sends at once is always served
  */
 
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import { addressGroup, holdersOf, newcomer, stranger, type CallerShares } from './callers.ts'
 import type { GatewayClock } from '../http/clock.ts'
 import { S3Error } from '../http/errors.ts'

@@ -4,7 +4,7 @@
  */
 
 import { lowerCase } from '../http/ascii.ts'
-import type { Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
 import { ANONYMOUS } from '../auth/authorize.ts'
 import type { ShareHolder } from './shares.ts'
 

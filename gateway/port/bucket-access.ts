@@ -1,6 +1,6 @@
 /** What decides who may use a bucket, compared: a change is judged against it and made only while it stands. */
 
-import type { BucketSettings } from './backend.ts'
+import type { BucketSettings } from './buckets.ts'
 
 export function sameAccess(a: BucketSettings, b: BucketSettings): boolean {
   return accessOf(a) === accessOf(b)

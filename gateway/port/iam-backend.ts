@@ -7,7 +7,7 @@
  */
 
 import type { ContextValues } from '../../protocol/iam/template.ts'
-import type { Identity } from './backend.ts'
+import type { Identity } from './identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { InTurns } from './in-turns.ts'
 

@@ -1,7 +1,8 @@
 /** GetObjectAttributes. */
 
 import { trim } from '../http/ascii.ts'
-import type { Checksums, ObjectInfo, SealedBody } from '../port/backend.ts'
+import type { ObjectInfo } from '../port/objects.ts'
+import type { Checksums, SealedBody } from '../port/body.ts'
 import type { Call } from './operation.ts'
 import { httpDate, xmlResponse, type ResponseHeaders, type S3Response } from '../http/response.ts'
 import { tag } from '../http/xml.ts'

@@ -9,13 +9,8 @@
  */
 
 import { lowerCase } from '../http/ascii.ts'
-import type {
-  ChecksumAlgorithm,
-  CompletedPart,
-  PartInfo,
-  SealedBody,
-  UploadInfo,
-} from '../port/backend.ts'
+import type { CompletedPart, PartInfo, UploadInfo } from '../port/uploads.ts'
+import type { ChecksumAlgorithm, SealedBody } from '../port/body.ts'
 import {
   combineFullObject,
   compositeOf,

@@ -3,7 +3,8 @@
 import { upperCase } from '../http/ascii.ts'
 import { childText, type XmlElement } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
-import type { ChecksumAlgorithm, Checksums, ObjectHeaders, SealedBody } from '../port/backend.ts'
+import type { ObjectHeaders } from '../port/objects.ts'
+import type { ChecksumAlgorithm, Checksums, SealedBody } from '../port/body.ts'
 import { storedContentEncoding } from '../body/body.ts'
 import {
   CHECKSUM_ALGORITHMS,

@@ -1,7 +1,7 @@
 /** Conditional requests, with S3's precedence. ETags are compared without quotes. */
 
 import { trim } from '../http/ascii.ts'
-import type { WriteCondition } from '../port/backend.ts'
+import type { WriteCondition } from '../port/objects.ts'
 import { S3Error } from '../http/errors.ts'
 import type { HeaderRecord } from '../http/request.ts'
 import { parseExtendedDate, parseHttpDate } from '../http/http-date.ts'

@@ -2,15 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { StoreError } from '../../protocol/errors.ts'
-import type {
-  ChecksumAlgorithm,
-  ObjectBody,
-  ObjectHeaders,
-  ObjectInfo,
-  ObjectReader,
-  SealedBody,
-  SmallBody,
-} from '../port/backend.ts'
+import type { ObjectHeaders, ObjectInfo, ObjectReader } from '../port/objects.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
 import { createChecksum, DEFAULT_ALGORITHM, type ChecksumHasher } from '../body/checksum.ts'
 import { evaluateCopySource, writeCondition } from './conditions.ts'
 import { parseCopySource, type NamedSource } from '../http/copy-source.ts'

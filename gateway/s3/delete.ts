@@ -3,7 +3,7 @@
 import { trimXml } from '../http/ascii.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { isVersionId } from '../../protocol/object/version-id.ts'
-import type { DeleteResult, WriteCondition } from '../port/backend.ts'
+import type { DeleteResult, WriteCondition } from '../port/objects.ts'
 import { readBody } from '../body/body.ts'
 import { deleteCondition } from './conditions.ts'
 import { fromStoreError, S3Error } from '../http/errors.ts'

@@ -1,7 +1,7 @@
 /** GetObject and HeadObject: conditions, ranges, parts, overrides. */
 
 import { ReplacedError } from '../../protocol/errors.ts'
-import type { ObjectInfo, ObjectReader } from '../port/backend.ts'
+import type { ObjectInfo, ObjectReader } from '../port/objects.ts'
 import { evaluateRead, rangeApplies } from './conditions.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'

@@ -5,7 +5,7 @@
 
 import { trimXml } from '../http/ascii.ts'
 import { createHash } from 'node:crypto'
-import type { AbortRule } from '../port/backend.ts'
+import type { AbortRule } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'

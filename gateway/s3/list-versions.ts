@@ -1,6 +1,6 @@
 /** ListObjectVersions: every version of every key, delete markers among them, newest first. */
 
-import type { ListedVersion, ListVersionsPage } from '../port/backend.ts'
+import type { ListedVersion, ListVersionsPage } from '../port/versions.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'

@@ -3,7 +3,7 @@
  * from the count of rows: a page may be short, or empty, and have a next one all the same.
  */
 
-import type { ListedObject, ListPage } from '../port/backend.ts'
+import type { ListedObject, ListPage } from '../port/objects.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'

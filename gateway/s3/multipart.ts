@@ -1,7 +1,8 @@
 /** Multipart uploads: create, upload a part or copy one, list, abort. Completion: complete.ts. */
 
 import { lowerCase, upperCase } from '../http/ascii.ts'
-import type { ChecksumAlgorithm, UploadInfo } from '../port/backend.ts'
+import type { UploadInfo } from '../port/uploads.ts'
+import type { ChecksumAlgorithm } from '../port/body.ts'
 import { checksumHeader, declaredChecksum, DEFAULT_ALGORITHM } from '../body/checksum.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'

@@ -1,6 +1,8 @@
 /** What one row of the table of operations says (operations.ts), and what its handler is given. */
 
-import type { Backend, BucketAccess, Identity } from '../port/backend.ts'
+import type { Backend } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
+import type { BucketAccess } from '../port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { InTurns } from '../port/in-turns.ts'
 import type { S3Request } from '../http/request.ts'

@@ -6,7 +6,8 @@ import { forbiddenChange } from '../../protocol/iam/policy-change.ts'
 import { entityIdOf } from '../../protocol/iam/principal.ts'
 import { COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { Meter, type Work } from '../../protocol/work.ts'
-import type { BucketSettings, Identity } from '../port/backend.ts'
+import type { Identity } from '../port/identity.ts'
+import type { BucketSettings } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 
 const REASONS = {

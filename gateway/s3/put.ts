@@ -1,6 +1,6 @@
 /** PutObject. */
 
-import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/backend.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
 import { openBody } from '../body/body.ts'
 import { writeCondition } from './conditions.ts'
 import type { Call } from './operation.ts'

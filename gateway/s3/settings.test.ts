@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { AbortRule } from '../port/backend.ts'
+import type { AbortRule } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 import { parseXml, xmlDocument } from '../http/xml.ts'
 import { LIFECYCLE_LIMITS, lifecycleXml, parseLifecycle } from './lifecycle.ts'

@@ -2,7 +2,7 @@
 
 import { trimXml } from '../http/ascii.ts'
 import { readBody } from '../body/body.ts'
-import type { Versioning } from '../port/backend.ts'
+import type { Versioning } from '../port/buckets.ts'
 import { S3Error } from '../http/errors.ts'
 import type { Call } from './operation.ts'
 import { emptyResponse, xmlResponse, type S3Response } from '../http/response.ts'

@@ -1,6 +1,6 @@
 /** Users, sessions and accounts for tests of rights. */
 
-import type { Credential, PolicyText } from '../port/backend.ts'
+import type { Credential, PolicyText } from '../port/identity.ts'
 import {
   sendUnsigned,
   sendRaw,

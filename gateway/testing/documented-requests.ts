@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { ChecksumAlgorithm } from '../port/backend.ts'
+import type { ChecksumAlgorithm } from '../port/body.ts'
 import { CHECKSUM_ALGORITHMS, checksumHeader, createChecksum } from '../body/checksum.ts'
 import { sendRaw, type ConformanceTarget, type RawResponse } from '../conformance/world.ts'
 import type { Operation } from '../s3/operation.ts'

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
-import type { Credential } from '../port/backend.ts'
+import type { Credential } from '../port/identity.ts'
 import { parseRequest } from '../http/request.ts'
 import type { S3Request } from '../http/request.ts'
 

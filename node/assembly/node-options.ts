@@ -2,7 +2,7 @@
 
 import type { ClusterId, StorageId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
-import type { AdminBackend } from '../../gateway/port/backend.ts'
+import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { IdentitiesOptions } from '../iam/identities.ts'
 import type { SecretOffice, SecretStore } from '../layout/secret-office.ts'

@@ -1,6 +1,6 @@
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { describe, expect, it } from 'vitest'
-import type { NodeStatus } from '../../gateway/port/backend.ts'
+import type { NodeStatus } from '../../gateway/port/status.ts'
 import { locateLines, parseS3Url } from './locate.ts'
 import { lostLines, statusLines } from './status.ts'
 import { progressBar, textTable } from './table.ts'

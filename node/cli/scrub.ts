@@ -1,6 +1,6 @@
 /** `shoal scrub`: the node verifies everything that it keeps, now, and mends what it can. */
 
-import type { ScrubStatus } from '../../gateway/port/backend.ts'
+import type { ScrubStatus } from '../../gateway/port/status.ts'
 import type { Clock } from '../env/ports.ts'
 import type { AdminClient } from './admin-client.ts'
 import { scrubLine } from './status.ts'

@@ -1,7 +1,7 @@
 /** `shoal status`: members, epoch, health, space and work in progress. */
 
 import { shortId } from '../../protocol/ids.ts'
-import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
 import type { Clock } from '../env/ports.ts'
 import { formatDuration, formatSize } from '../tools/units.ts'
 import type { AdminClient } from './admin-client.ts'

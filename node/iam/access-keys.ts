@@ -6,7 +6,7 @@
  * account-keys.ts. The secret is shown once, in the answer that makes it.
  */
 
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'

@@ -13,7 +13,7 @@
  * after the mark and takes it away; so never both.
  */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'

@@ -1,7 +1,8 @@
 /** The policies of an account's buckets, for checks of what they give by name (node/iam/rights.ts). */
 
 import { StoreError } from '../../protocol/errors.ts'
-import type { Backend, BucketSettings } from '../../gateway/port/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { BucketSettings } from '../../gateway/port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BucketPolicyText } from './surroundings.ts'
 

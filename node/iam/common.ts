@@ -1,6 +1,6 @@
 /** What the modules of the IAM role are given, and what they show alike. */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { IamTag } from '../../protocol/iam/record.ts'
 import type { Clock, Random } from '../env/ports.ts'

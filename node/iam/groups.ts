@@ -10,7 +10,7 @@
  * Entries carry a token of their own, so that one that is taken away late is never a later one's.
  */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'

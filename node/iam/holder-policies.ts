@@ -6,7 +6,7 @@
  * replaced, what those who had it may do without it.
  */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import type { NamedPolicy } from '../../protocol/iam/record.ts'

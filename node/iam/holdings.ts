@@ -1,6 +1,6 @@
 /** The policies that users, groups and roles hold, as texts with the names that explanations use. */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { GroupRecord } from '../../protocol/iam/group-record.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import type { NameRecord } from '../../protocol/iam/name-record.ts'

@@ -3,7 +3,7 @@
  * (service.ts and its modules), and the sessions that they give (sessions.ts).
  */
 
-import type { Credential } from '../../gateway/port/backend.ts'
+import type { Credential } from '../../gateway/port/identity.ts'
 import type { IamBackend } from '../../gateway/port/iam-backend.ts'
 import type { Keyspace } from '../../protocol/keyspace/key.ts'
 import type { Clock, Network, Random, TokenSigner } from '../env/ports.ts'

@@ -17,7 +17,7 @@ import { ACCESS_KEY_ID, entityArn, principalArn } from '../../protocol/iam/ident
 import type { AccessKeyRecord } from '../../protocol/iam/access-key-record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { RoleRecord } from '../../protocol/iam/role-record.ts'
-import type { Credential, Identity, PolicyText } from '../../gateway/port/backend.ts'
+import type { Credential, Identity, PolicyText } from '../../gateway/port/identity.ts'
 import type { Clock, Network } from '../env/ports.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import { FreshCache, type Fresh } from '../tools/fresh.ts'

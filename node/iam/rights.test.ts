@@ -1,7 +1,7 @@
 /** F31: nobody gives more than it has. */
 
 import { describe, expect, test } from 'vitest'
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import { allow, deny, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
 
 const TRUST = JSON.stringify({

@@ -19,7 +19,7 @@ import {
 } from '../../protocol/iam/reach.ts'
 import { covering, COVERING_STEPS_MAX } from '../../protocol/iam/rights.ts'
 import { BudgetError, Meter, type Work } from '../../protocol/work.ts'
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall } from '../../gateway/port/iam-backend.ts'
 import type { PolicyBearer, RightsCheck } from './common.ts'
 import { accessDenied } from './errors.ts'

@@ -1,7 +1,7 @@
 /** After a rotation of the cluster secret: keys go on, sessions for as long as was said. */
 
 import { describe, expect, test } from 'vitest'
-import type { Credential } from '../../gateway/port/backend.ts'
+import type { Credential } from '../../gateway/port/identity.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { secretId } from '../../protocol/layout/secret.ts'
 import { internalContext } from '../tools/internal-context.ts'

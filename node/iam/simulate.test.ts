@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import { allow, deny, FIRST_ACCOUNT, IamWorld } from './testing/world.ts'
 
 const ANN = `arn:aws:iam::${FIRST_ACCOUNT}:user/ann`

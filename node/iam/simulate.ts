@@ -1,6 +1,6 @@
 /** What policies would decide: SimulatePrincipalPolicy and SimulateCustomPolicy, by the same evaluation. */
 
-import type { PolicyText } from '../../gateway/port/backend.ts'
+import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { compilingPolicies, PARSING_STEPS } from '../../protocol/iam/compiled.ts'
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Credential, Identity } from '../../gateway/port/backend.ts'
+import type { Credential, Identity } from '../../gateway/port/identity.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { allow, deny, FIRST_ACCOUNT, FIRST_KEY, IamWorld } from './testing/world.ts'
 

@@ -1,6 +1,6 @@
 /** Temporary credentials: STS's actions of the query API. */
 
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
 import { compiledPolicy } from '../../protocol/iam/compiled.ts'
 import type { Decision } from '../../protocol/iam/decide.ts'

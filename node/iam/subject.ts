@@ -1,6 +1,6 @@
 /** An identity as policies are asked about it. */
 
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import { compilingPolicies } from '../../protocol/iam/compiled.ts'
 import {
   deciding,

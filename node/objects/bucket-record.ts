@@ -9,7 +9,7 @@ import type {
   BucketSettings,
   PublicAccessBlock,
   Versioning,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/buckets.ts'
 
 export const BUCKET_LIVE = 1
 export const BUCKET_DELETING = 2

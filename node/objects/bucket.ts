@@ -4,7 +4,7 @@ import { byteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { bucketId, type BucketId } from '../../protocol/ids.ts'
 import type { Fence } from '../../protocol/register/types.ts'
-import type { BucketInfo } from '../../gateway/port/backend.ts'
+import type { BucketInfo } from '../../gateway/port/buckets.ts'
 import { bucketInfoOf } from './bucket-record.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 

@@ -21,7 +21,7 @@ import type {
   BucketChange,
   BucketInfo,
   BucketSettings,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/buckets.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { sameAccess } from '../../gateway/port/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'

@@ -22,14 +22,9 @@ import type {
 } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { objectOf } from '../../protocol/object/object.ts'
-import type {
-  CompletedPart,
-  PartInfo,
-  PutResult,
-  SealedBody,
-  UploadInfo,
-  WriteCondition,
-} from '../../gateway/port/backend.ts'
+import type { CompletedPart, PartInfo, UploadInfo } from '../../gateway/port/uploads.ts'
+import type { PutResult, WriteCondition } from '../../gateway/port/objects.ts'
+import type { SealedBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'

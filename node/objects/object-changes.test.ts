@@ -7,7 +7,7 @@ import type { DataId } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { chainOf } from '../../protocol/keyspace/owner.ts'
 import { objectOf } from '../../protocol/object/object.ts'
-import type { ObjectReader } from '../../gateway/port/backend.ts'
+import type { ObjectReader } from '../../gateway/port/objects.ts'
 import {
   memoryBytes,
   memoryContext,

@@ -15,11 +15,10 @@ import {
 } from '../../protocol/object/version-id.ts'
 import type {
   ListedVersion,
-  ListPage,
-  ListRequest,
   ListVersionsPage,
   ListVersionsRequest,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/versions.ts'
+import type { ListPage, ListRequest } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { BlockLosses } from './losses.ts'
 import type { Bucket } from './bucket.ts'

@@ -27,19 +27,17 @@ import {
   type VersionNeighbours,
 } from '../../protocol/object/versions.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
+import type { ListVersionsPage, ListVersionsRequest } from '../../gateway/port/versions.ts'
 import type {
   DeleteResult,
   ListPage,
   ListRequest,
-  ListVersionsPage,
-  ListVersionsRequest,
-  ObjectBody,
   ObjectHeaders,
   ObjectReader,
   PutResult,
-  SmallBody,
   WriteCondition,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/objects.ts'
+import type { ObjectBody, SmallBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies, WrittenBody } from '../quorum/body.ts'

@@ -11,7 +11,7 @@ import {
 import { uploadCodec } from '../../protocol/codec/versioned.ts'
 import type { ByteString, RegisterKey } from '../../protocol/ids.ts'
 import { uploadIdOf, uploadRange } from '../../protocol/keyspace/register-key.ts'
-import type { ListUploadsPage, ListUploadsRequest, UploadInfo } from '../../gateway/port/backend.ts'
+import type { ListUploadsPage, ListUploadsRequest, UploadInfo } from '../../gateway/port/uploads.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister } from '../quorum/lister.ts'

@@ -39,7 +39,8 @@ import {
   uploadRegister,
 } from '../../protocol/keyspace/register-key.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-import type { ChecksumAlgorithm, CompletedPart, UploadInfo } from '../../gateway/port/backend.ts'
+import type { CompletedPart, UploadInfo } from '../../gateway/port/uploads.ts'
+import type { ChecksumAlgorithm } from '../../gateway/port/body.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bucket } from './bucket.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'

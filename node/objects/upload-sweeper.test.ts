@@ -3,7 +3,7 @@ import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
 import { dataId } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
-import type { CompletedPart } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
 import {
   ABORT_AFTER_DAYS,
   failureCode,

@@ -13,15 +13,13 @@ import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
 import { ownedByPart } from '../../protocol/keyspace/owner.ts'
 import { partRegister } from '../../protocol/keyspace/register-key.ts'
 import type {
-  ChecksumAlgorithm,
   ListUploadsPage,
   ListUploadsRequest,
-  ObjectBody,
-  ObjectHeaders,
   PartInfo,
-  SmallBody,
   UploadInfo,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/uploads.ts'
+import type { ObjectHeaders } from '../../gateway/port/objects.ts'
+import type { ChecksumAlgorithm, ObjectBody, SmallBody } from '../../gateway/port/body.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bodies } from '../quorum/body.ts'

@@ -10,17 +10,15 @@ import type {
 import type { ByteString } from '../../protocol/ids.ts'
 import type { ObjectSummary } from '../../protocol/object/summary.ts'
 import { NULL_VERSION_ID } from '../../protocol/object/version-id.ts'
+import type { PartInfo } from '../../gateway/port/uploads.ts'
+import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type {
-  ChecksumAlgorithm,
-  Checksums,
   ListedObject,
-  ListedVersion,
   ObjectHeaders,
   ObjectInfo,
   ObjectPart,
-  PartInfo,
-  SealedBody,
-} from '../../gateway/port/backend.ts'
+} from '../../gateway/port/objects.ts'
+import type { ChecksumAlgorithm, Checksums, SealedBody } from '../../gateway/port/body.ts'
 
 const CHECKSUM_TYPES = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const
 

@@ -1,6 +1,6 @@
 /** The data side of a change of the layout, put together: what comes to this node, and what leaves it. */
 
-import type { Gauge } from '../../gateway/port/backend.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import { EMPTY_DIGEST } from '../../protocol/sync/digest.ts'
 import { isNearlyFull } from '../log/free-space.ts'
 import type { Store } from '../log/store.ts'

@@ -1,6 +1,6 @@
 /** What the metrics say of data that moves. */
 
-import type { Gauge } from '../../gateway/port/backend.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 

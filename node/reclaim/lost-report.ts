@@ -8,7 +8,7 @@ import { bucketIdOf, partitionRange, systemNameOf } from '../../protocol/keyspac
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import { registerKeyOfWire } from '../../protocol/rpc/message.ts'
 import type { WireLostReply, WireLostRequest } from '../../protocol/rpc/messages.js'
-import type { LostStatus } from '../../gateway/port/backend.ts'
+import type { LostStatus } from '../../gateway/port/status.ts'
 import type { Store } from '../log/store.ts'
 import type { Clock } from '../env/ports.ts'
 import { stateOfRow } from '../replica/row-format.ts'

@@ -1,6 +1,7 @@
 /** What keeps this node's disk in order behind everybody's back: compaction and scrub. */
 
-import type { Gauge, ScrubStatus, UpkeepStatus } from '../../gateway/port/backend.ts'
+import type { ScrubStatus, UpkeepStatus } from '../../gateway/port/status.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import type { BlockKey } from '../../protocol/ids.ts'
 import { utf8, utf8Text } from '../../protocol/bytes.ts'
 import type { BlockStore } from '../replica/blocks.ts'

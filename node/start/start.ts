@@ -1,7 +1,7 @@
 /** A node as a process: data directory, real adapters, S3 and admin ports. The command line starts it. */
 
 import { join } from 'node:path'
-import type { AdminBackend } from '../../gateway/port/backend.ts'
+import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { createAdmin, type Admin } from '../../gateway/admin/api.ts'
 import { GatewayMetrics } from '../../gateway/admin/metrics.ts'
 import { createGateway } from '../../gateway/server.ts'

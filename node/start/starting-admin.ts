@@ -4,7 +4,7 @@
  */
 
 import { StoreError } from '../../protocol/errors.ts'
-import type { AdminBackend } from '../../gateway/port/backend.ts'
+import type { AdminBackend } from '../../gateway/port/admin.ts'
 
 export class StartingAdmin {
   /** For the admin port. */

@@ -1,6 +1,6 @@
 /** Waits until a node is ready: it is a member and serves, but a majority of the members may not be up yet. */
 
-import type { AdminBackend } from '../../gateway/port/backend.ts'
+import type { AdminBackend } from '../../gateway/port/admin.ts'
 import type { Environment } from '../env/ports.ts'
 import { sleep } from '../tools/sleep.ts'
 import { removedLine } from '../layout/former.ts'

@@ -1,6 +1,6 @@
 /** Counts what the start had to read from the log because the index did not contain it yet. */
 
-import type { NodeStatus } from '../../gateway/port/backend.ts'
+import type { NodeStatus } from '../../gateway/port/status.ts'
 import type { StoreStats } from '../log/types.ts'
 
 export class RecoveryStatus {

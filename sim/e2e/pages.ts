@@ -12,7 +12,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { NodeStatus } from '../../gateway/port/backend.ts'
+import type { NodeStatus } from '../../gateway/port/status.ts'
 import { runCommand, tail } from '../../bench/harness/process.ts'
 import { freeBasePort } from '../../node/testing/free-ports.ts'
 import { eachLimited, RawClient } from '../../bench/harness/s3.ts'

@@ -1,6 +1,7 @@
 /** A whole cluster without faults, for tests that drive its nodes by hand. */
 
-import type { Backend, ObjectHeaders } from '../../gateway/port/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { ObjectHeaders } from '../../gateway/port/objects.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { StoreErrorCode } from '../../protocol/errors.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'

@@ -1,6 +1,6 @@
 /** Calls of IAM's and STS's API at one node of a simulated cluster, below HTTP. */
 
-import type { Identity } from '../../gateway/port/backend.ts'
+import type { Identity } from '../../gateway/port/identity.ts'
 import type { IamResult } from '../../gateway/port/iam-backend.ts'
 import { IAM_ACTIONS } from '../../gateway/iam/operations.ts'
 import { checkParameters } from '../../gateway/iam/parameters.ts'

@@ -3,7 +3,8 @@
  * (T8), and no decision rests on a policy that was replaced more than a second ago (T7).
  */
 
-import type { Backend, Versioning } from '../../gateway/port/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { Versioning } from '../../gateway/port/buckets.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { Clients, clientContext, putRequest, type Workload } from './clients.ts'
 

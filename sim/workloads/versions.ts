@@ -4,7 +4,8 @@
  * listed, through any node; one that was deleted is gone. What is in doubt may be there or not.
  */
 
-import type { Backend, ListedVersion } from '../../gateway/port/backend.ts'
+import type { Backend } from '../../gateway/port/backend.ts'
+import type { ListedVersion } from '../../gateway/port/versions.ts'
 import type { SimulatedCluster } from '../cluster.ts'
 import { Clients, clientContext, putRequest, readTag, type Workload } from './clients.ts'
 

@@ -16,7 +16,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { expect, test } from 'vitest'
 
-import type { SealedBody } from '../../port/backend.ts'
+import type { SealedBody } from '../../port/body.ts'
 import { openBody, readBody, storedContentEncoding } from '../../body/body.ts'
 import { parseRequest, userMetadata } from '../../http/request.ts'
 import type { S3Request } from '../../http/request.ts'

@@ -6,12 +6,9 @@
 
 import { createGateway, type Gateway } from '../../../gateway/server.ts'
 import { GatewayMetrics } from '../../../gateway/admin/metrics.ts'
-import type {
-  Backend,
-  BucketSettings,
-  Credential,
-  Identity,
-} from '../../../gateway/port/backend.ts'
+import type { Backend } from '../../../gateway/port/backend.ts'
+import type { Credential, Identity } from '../../../gateway/port/identity.ts'
+import type { BucketSettings } from '../../../gateway/port/buckets.ts'
 import { MemoryBackend } from '../../../gateway/memory/memory-backend.ts'
 import { send, sendForm } from '../../../gateway/testing/callers.ts'
 import { compiledPolicy } from '../../../protocol/iam/compiled.ts'

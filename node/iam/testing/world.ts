@@ -1,6 +1,6 @@
 /** The whole IAM role on registers in memory: what a client's call does, below HTTP and rights. */
 
-import type { Credential, Identity } from '../../../gateway/port/backend.ts'
+import type { Credential, Identity } from '../../../gateway/port/identity.ts'
 import { IamError, type IamResult, type QueryRecord } from '../../../gateway/port/iam-backend.ts'
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import { checkParameters } from '../../../gateway/iam/parameters.ts'

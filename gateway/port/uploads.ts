@@ -1,0 +1,100 @@
+/** Multipart uploads: their parts, their completion, and listings of those in progress. */
+
+import type { RequestContext } from '../../protocol/context.ts'
+import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from './body.ts'
+import type { ObjectHeaders, PutResult, WriteCondition } from './objects.ts'
+
+export interface UploadInfo extends ObjectHeaders {
+  readonly key: string
+  readonly uploadId: string
+  readonly initiatedMs: number
+  readonly checksumAlgorithm?: ChecksumAlgorithm | undefined
+  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+}
+
+export interface PartInfo extends SealedBody {
+  readonly partNumber: number
+  readonly sizeBytes: number
+  readonly lastModifiedMs: number
+}
+
+export interface ListUploadsRequest {
+  readonly bucket: string
+  readonly prefix: string
+  readonly delimiter?: string | undefined
+  readonly keyMarker?: string | undefined
+  readonly uploadIdMarker?: string | undefined
+  readonly limit: number
+}
+
+export interface ListUploadsPage {
+  readonly uploads: readonly UploadInfo[]
+  readonly prefixes: readonly string[]
+  readonly nextKeyMarker?: string | undefined
+  readonly nextUploadIdMarker?: string | undefined
+}
+
+/** One part named in a completion. */
+export interface CompletedPart {
+  readonly partNumber: number
+  /** Without quotes. */
+  readonly etag: string
+  readonly checksums: Checksums
+}
+
+export interface UploadBackend {
+  createUpload(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      headers: ObjectHeaders
+      checksumAlgorithm?: ChecksumAlgorithm | undefined
+      checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+    },
+  ): Promise<UploadInfo>
+  getUpload(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string },
+  ): Promise<UploadInfo>
+  putPart(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      uploadId: string
+      partNumber: number
+      body: ObjectBody | SmallBody
+      /**
+       * Called with the upload before the body's first chunk is asked for, and before `seal`: what the upload
+       * was created with says which checksums the part needs. What it throws goes through to the caller.
+       */
+      admit?: ((upload: UploadInfo) => void) | undefined
+    },
+  ): Promise<PartInfo>
+  listParts(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string; after: number; limit: number },
+  ): Promise<{ upload: UploadInfo; parts: readonly PartInfo[]; next?: number | undefined }>
+  listUploads(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage>
+  /**
+   * Idempotent. Checks order, ETags, given checksums and the 5 MiB minimum (all parts but the last),
+   * then calls `seal` with the named parts as stored, in order, and the upload. What `seal` throws goes
+   * through to the caller and nothing changes.
+   */
+  completeUpload(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      uploadId: string
+      parts: readonly CompletedPart[]
+      condition?: WriteCondition | undefined
+      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+    },
+  ): Promise<PutResult & SealedBody & { sizeBytes: number }>
+  abortUpload(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string },
+  ): Promise<void>
+}
