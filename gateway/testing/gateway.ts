@@ -9,7 +9,8 @@ import type { GatewayClock } from '../http/clock.ts'
 import type { IamBackend } from '../port/iam-backend.ts'
 import type { ConformanceTarget } from '../conformance/conformance.ts'
 import { MemoryBackend } from '../memory/memory-backend.ts'
-import { createGateway, type Gateway, type GatewayLimits } from '../server.ts'
+import { createGateway, type Gateway } from '../server.ts'
+import { type GatewayLimits } from '../limits.ts'
 import { EXAMPLE_CREDENTIAL } from './requests.ts'
 
 export interface TestGateway {

@@ -1,0 +1,163 @@
+/**
+ * The port on which S3 is served: node:http with koa in front of the gateway (server.ts), and everything on a
+ * connection that is not a request: malformed HTTP, CONNECT, a client that goes away (rows 19, 26, 34).
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import Koa from 'koa'
+import type { AccessLog } from './access-log.ts'
+import type { Exchange } from './http/exchange.ts'
+import { HttpExchange } from './http/http-exchange.ts'
+import { NO_TUNNELS, refusalOf, sendPlain, type PlainRefusal } from './http/malformed.ts'
+import type { GatewayLimits } from './limits.ts'
+import type { Connections } from './overload/connections.ts'
+import type { Watch } from './overload/watch.ts'
+
+export interface ListenerOptions {
+  readonly limits: Pick<GatewayLimits, 'headBytesMax' | 'headTimeoutMs' | 'idleTimeoutMs'>
+  readonly connections: Connections
+  readonly watch: Watch
+  readonly access: AccessLog | undefined
+  /** Answers one request. Never rejects. */
+  serve(message: IncomingMessage, out: ServerResponse): Promise<void>
+}
+
+/** How often Node looks for connections whose heads are late. Its own default is half a minute. */
+const HEAD_LOOK_MS = 5_000
+
+/**
+ * Koa without its response handling: `serve` writes its own answers and never rejects, so the listeners
+ * that koa adds to every response would only cost time.
+ */
+class LeanKoa extends Koa {
+  handleRequest(context: Koa.Context, run: (context: Koa.Context) => Promise<void>): Promise<void> {
+    return run(context)
+  }
+}
+
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #server: Server
+  /** The last request of each connection. */
+  readonly #lastOf = new WeakMap<Duplex, HttpExchange>()
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#server = this.#makeServer()
+  }
+
+  async listen({
+    host,
+    port,
+  }: {
+    host: string
+    port: number
+  }): Promise<{ url: string; port: number }> {
+    const server = this.#server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog: 1024 }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    const bound = server.address() as AddressInfo
+    const shown = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
+    return { url: `http://${shown}:${bound.port}`, port: bound.port }
+  }
+
+  /** Accepts no more connections and closes idle ones. The promise resolves when the last one has ended. */
+  stopAccepting(): { readonly closed: Promise<void> } {
+    const server = this.#server
+    const closed = server.listening
+      ? new Promise<void>((resolve) => server.close(() => resolve()))
+      : Promise.resolve()
+    server.closeIdleConnections()
+    return { closed }
+  }
+
+  cutConnections(): void {
+    this.#server.closeAllConnections()
+  }
+
+  /** From now on, what happens to the connection is about this request. */
+  began(exchange: HttpExchange): void {
+    this.#lastOf.set(exchange.request.socket, exchange)
+  }
+
+  /** An idle connection keeps nothing of its last request. */
+  finished(exchange: Exchange): void {
+    if (!(exchange instanceof HttpExchange) || !exchange.request.complete) return
+    const { socket } = exchange.request
+    if (this.#lastOf.get(socket) === exchange) this.#lastOf.delete(socket)
+  }
+
+  #makeServer(): Server {
+    const app = new LeanKoa()
+    app.use((context) => this.#options.serve(context.req, context.res))
+    const handle = app.callback()
+    const { connections } = this.#options
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      connections.serve(request.socket, response, () => handle(request, response))
+    }
+    const { headBytesMax, headTimeoutMs, idleTimeoutMs } = this.#options.limits
+    const server = createServer(
+      {
+        noDelay: true,
+        keepAlive: true,
+        maxHeaderSize: headBytesMax,
+        headersTimeout: headTimeoutMs,
+        connectionsCheckingInterval: Math.min(HEAD_LOOK_MS, headTimeoutMs),
+        requestTimeout: 0,
+        keepAliveTimeout: idleTimeoutMs,
+        insecureHTTPParser: false,
+        // Checked by parseRequest, so that its refusal has a request id.
+        requireHostHeader: false,
+      },
+      listener,
+    )
+    // The size of the head bounds their number. With a limit, Node silently drops all headers after it.
+    server.maxHeadersCount = 0
+    // `100 Continue` is sent only once the request has passed the gate.
+    server.on('checkContinue', listener)
+    // AWS ignores every other expectation too.
+    server.on('checkExpectation', listener)
+    server.on('clientError', (error, socket) => this.#onMalformed(error, socket))
+    server.on('connect', (_request, socket) => this.#refusePlainly(socket, NO_TUNNELS))
+    server.on('connection', (socket) => {
+      if (!connections.add(socket)) return
+      socket.once('close', () => this.#onSocketClosed(socket))
+    })
+    return server
+  }
+
+  #onMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const { connections, watch } = this.#options
+    const last = this.#lastOf.get(socket)
+    // The bytes were sent ahead while an answer is under way: a second answer would look like part of the first.
+    const isAhead = last?.request.complete === true && connections.isBusy(socket)
+    if (isAhead && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return
+    // The client has ended its half of the connection in the middle of a body and waits for an answer.
+    const cut = error.code === 'HPE_INVALID_EOF_STATE' && last?.request.complete === false
+    if (error.code === 'ECONNRESET' || isAhead) socket.destroy()
+    else if (cut && watch.inFlight.has(last)) watch.abort(last, 'body-cut')
+    else this.#refusePlainly(socket, refusalOf(error))
+  }
+
+  #refusePlainly(socket: Duplex, refusal: PlainRefusal): void {
+    const last = this.#lastOf.get(socket)
+    const inRequest = last?.request.complete === false
+    if (inRequest) last.failure ??= refusal
+    else this.#options.access?.malformed((socket as Socket).remoteAddress, refusal)
+    sendPlain(socket, refusal, inRequest && last.response.headersSent)
+  }
+
+  #onSocketClosed(socket: Socket): void {
+    const { watch } = this.#options
+    // Only one request of a connection is served at a time.
+    const last = this.#lastOf.get(socket)
+    if (last !== undefined && watch.inFlight.has(last)) watch.abort(last, 'client-gone')
+  }
+}
