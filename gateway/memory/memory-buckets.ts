@@ -1,0 +1,184 @@
+/** The buckets of a store in memory: their operations, and what objects and uploads share of them. */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { RequestContext } from '../../protocol/context.ts'
+import { sameAccess } from '../port/bucket-access.ts'
+import type {
+  BucketAccess,
+  BucketBackend,
+  BucketChange,
+  BucketInfo,
+  BucketSettings,
+} from '../port/buckets.ts'
+import type { ObjectInfo, PutResult } from '../port/objects.ts'
+import { compareKeys, foldPage } from './memory-listing.ts'
+import type { StoredUpload } from './memory-uploads.ts'
+import { addMemoryVersion, newVersionId, type StoredVersion } from './memory-versions.ts'
+
+export interface StoredBucket {
+  readonly info: BucketInfo
+  settings: BucketSettings
+  /** By key, newest version first. Never an empty list. */
+  readonly objects: Map<string, readonly StoredVersion[]>
+  readonly uploads: Map<string, StoredUpload>
+  /** Keys in the order of listings; undefined once a key came or went. */
+  order: string[] | undefined
+}
+
+export class MemoryBuckets implements BucketBackend {
+  readonly #nowMs: () => number
+  readonly #maxBuckets: number
+  readonly #buckets = new Map<string, StoredBucket>()
+  #lastMs = 0
+  #sequence = 0
+
+  constructor(nowMs: () => number, maxBuckets: number) {
+    this.#nowMs = nowMs
+    this.#maxBuckets = maxBuckets
+  }
+
+  async bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess> {
+    begin(context)
+    const { info, settings } = this.get(bucket)
+    return { info, settings }
+  }
+
+  async createBucket(
+    context: RequestContext,
+    request: { bucket: string; ownerAccount: string; region: string },
+  ): Promise<BucketInfo> {
+    begin(context)
+    const existing = this.#buckets.get(request.bucket)
+    if (existing?.info.ownerAccount === request.ownerAccount) {
+      throw new StoreError('BucketAlreadyOwnedByYou')
+    }
+    if (existing !== undefined) throw new StoreError('BucketAlreadyExists')
+    let owned = 0
+    for (const bucket of this.#buckets.values()) {
+      if (bucket.info.ownerAccount === request.ownerAccount) owned++
+    }
+    if (owned >= this.#maxBuckets) throw new StoreError('TooManyBuckets')
+    const info: BucketInfo = {
+      name: request.bucket,
+      ownerAccount: request.ownerAccount,
+      createdMs: this.tick(),
+      region: request.region,
+    }
+    this.#buckets.set(request.bucket, {
+      info,
+      settings: {},
+      objects: new Map(),
+      uploads: new Map(),
+      order: undefined,
+    })
+    return info
+  }
+
+  async headBucket(context: RequestContext, bucket: string): Promise<BucketInfo> {
+    begin(context)
+    return this.get(bucket).info
+  }
+
+  async deleteBucket(context: RequestContext, name: string): Promise<void> {
+    begin(context)
+    const bucket = this.get(name)
+    if (bucket.objects.size > 0) throw new StoreError('BucketNotEmpty')
+    this.#buckets.delete(name)
+  }
+
+  async getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings> {
+    begin(context)
+    return this.get(bucket).settings
+  }
+
+  async changeBucket(
+    context: RequestContext,
+    request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
+  ): Promise<void> {
+    begin(context)
+    const bucket = this.get(request.bucket)
+    const { versioning, policy, principals, publicAccessBlock, abortRules } = request.change
+    const { settings } = bucket
+    if (request.judged !== undefined && !sameAccess(request.judged, settings)) {
+      throw new StoreError('Conflict', 'the settings were changed meanwhile')
+    }
+    bucket.settings = {
+      versioning: versioning ?? settings.versioning,
+      policy: changed(settings.policy, policy),
+      principals: policy === undefined ? settings.principals : principals,
+      publicAccessBlock: changed(settings.publicAccessBlock, publicAccessBlock),
+      abortRules: changed(settings.abortRules, abortRules),
+    }
+  }
+
+  async listBuckets(
+    context: RequestContext,
+    request: { ownerAccount: string; prefix: string; after?: string | undefined; limit: number },
+  ): Promise<{ buckets: readonly BucketInfo[]; next?: string | undefined }> {
+    begin(context)
+    const owned = [...this.#buckets.values()]
+      .map((bucket) => bucket.info)
+      .filter((info) => info.ownerAccount === request.ownerAccount)
+      .sort((a, b) => compareKeys(a.name, b.name))
+    const page = foldPage(owned, (info) => info.name, request)
+    return { buckets: page.rows, next: page.next }
+  }
+
+  /** Throws NoSuchBucket. */
+  get(name: string): StoredBucket {
+    const bucket = this.#buckets.get(name)
+    if (bucket === undefined) throw new StoreError('NoSuchBucket')
+    return bucket
+  }
+
+  /** Makes a version the newest one of its key. */
+  addVersion(
+    bucket: StoredBucket,
+    fields: Omit<ObjectInfo, 'lastModifiedMs' | 'versionId'>,
+    pieces: readonly Uint8Array[],
+    deleteMarker = false,
+  ): PutResult {
+    const { versioning } = bucket.settings
+    const lastModifiedMs = this.tick()
+    const sequence = ++this.#sequence
+    const versionId = newVersionId(versioning, sequence)
+    const info: ObjectInfo = { ...fields, lastModifiedMs, versionId }
+    const made: StoredVersion = { info, pieces, sequence, deleteMarker }
+    const before = bucket.objects.get(fields.key) ?? []
+    this.replace(bucket, fields.key, addMemoryVersion(before, made, versioning))
+    return { versionId, versioned: versioning !== undefined, lastModifiedMs }
+  }
+
+  /** No versions: the key is gone. */
+  replace(bucket: StoredBucket, key: string, versions: readonly StoredVersion[]): void {
+    if (bucket.objects.has(key) !== versions.length > 0) bucket.order = undefined
+    if (versions.length > 0) bucket.objects.set(key, versions)
+    else bucket.objects.delete(key)
+  }
+
+  /** T4: never the same instant twice. */
+  tick(): number {
+    this.#lastMs = Math.max(this.#lastMs + 1, Math.floor(this.#nowMs()))
+    return this.#lastMs
+  }
+}
+
+/** Every operation begins with it: fails when the request was aborted, else counts a round. */
+export function begin(context: RequestContext): void {
+  context.signal.throwIfAborted()
+  context.rounds++
+}
+
+/** Null removes, undefined leaves as it was. */
+function changed<Value>(
+  before: Value | undefined,
+  given: Value | null | undefined,
+): Value | undefined {
+  return given === undefined ? before : (given ?? undefined)
+}
+
+/** The keys of a bucket in the order of listings. */
+export function orderOf(bucket: StoredBucket): readonly string[] {
+  bucket.order ??= [...bucket.objects.keys()].sort(compareKeys)
+  return bucket.order
+}

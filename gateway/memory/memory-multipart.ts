@@ -1,0 +1,161 @@
+/** Multipart uploads of a store in memory. */
+
+import { StoreError } from '../../protocol/errors.ts'
+import type { RequestContext } from '../../protocol/context.ts'
+import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from '../port/body.ts'
+import type { ObjectHeaders, PutResult, WriteCondition } from '../port/objects.ts'
+import type {
+  CompletedPart,
+  ListUploadsPage,
+  ListUploadsRequest,
+  PartInfo,
+  UploadBackend,
+  UploadInfo,
+} from '../port/uploads.ts'
+import { receive } from './memory-body.ts'
+import { begin, type MemoryBuckets } from './memory-buckets.ts'
+import {
+  chooseParts,
+  listPartsOf,
+  listUploadsOf,
+  objectPartOf,
+  type StoredUpload,
+} from './memory-uploads.ts'
+import { checkCondition } from './memory-versions.ts'
+
+export class MemoryMultipart implements UploadBackend {
+  readonly #buckets: MemoryBuckets
+  readonly #minPartBytes: number
+  #uploadCount = 0
+
+  constructor(buckets: MemoryBuckets, minPartBytes: number) {
+    this.#buckets = buckets
+    this.#minPartBytes = minPartBytes
+  }
+
+  async createUpload(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      headers: ObjectHeaders
+      checksumAlgorithm?: ChecksumAlgorithm | undefined
+      checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
+    },
+  ): Promise<UploadInfo> {
+    begin(context)
+    const bucket = this.#buckets.get(request.bucket)
+    const { key, headers, checksumAlgorithm, checksumType } = request
+    const uploadId = `memory-${String(++this.#uploadCount).padStart(10, '0')}`
+    const initiatedMs = this.#buckets.tick()
+    const info = { ...headers, key, uploadId, initiatedMs, checksumAlgorithm, checksumType }
+    bucket.uploads.set(uploadId, { info, parts: new Map() })
+    return info
+  }
+
+  async getUpload(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string },
+  ): Promise<UploadInfo> {
+    begin(context)
+    return this.#upload(request, true).info
+  }
+
+  async putPart(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      uploadId: string
+      partNumber: number
+      body: ObjectBody | SmallBody
+      admit?: ((upload: UploadInfo) => void) | undefined
+    },
+  ): Promise<PartInfo> {
+    begin(context)
+    request.admit?.(this.#upload(request).info)
+    const { pieces, sealed, sizeBytes } = await receive(request.body)
+    context.signal.throwIfAborted()
+    const upload = this.#upload(request)
+    const { partNumber } = request
+    const info: PartInfo = { ...sealed, partNumber, sizeBytes, lastModifiedMs: this.#buckets.tick() }
+    upload.parts.set(partNumber, { info, pieces })
+    return info
+  }
+
+  async listParts(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string; after: number; limit: number },
+  ): Promise<{ upload: UploadInfo; parts: readonly PartInfo[]; next?: number | undefined }> {
+    begin(context)
+    const upload = this.#upload(request)
+    return { upload: upload.info, ...listPartsOf(upload, request) }
+  }
+
+  async listUploads(
+    context: RequestContext,
+    request: ListUploadsRequest,
+  ): Promise<ListUploadsPage> {
+    begin(context)
+    return listUploadsOf(this.#buckets.get(request.bucket).uploads.values(), request)
+  }
+
+  async completeUpload(
+    context: RequestContext,
+    request: {
+      bucket: string
+      key: string
+      uploadId: string
+      parts: readonly CompletedPart[]
+      condition?: WriteCondition | undefined
+      seal(parts: readonly PartInfo[], upload: UploadInfo): SealedBody
+    },
+  ): Promise<PutResult & SealedBody & { sizeBytes: number }> {
+    begin(context)
+    const upload = this.#upload(request, true)
+    if (upload.completed !== undefined) return upload.completed
+    const parts = chooseParts(upload, request.parts, this.#minPartBytes)
+    const bucket = this.#buckets.get(request.bucket)
+    checkCondition(bucket.objects.get(request.key)?.[0], request.condition, 'put')
+    const infos = parts.map((part) => part.info)
+    const sealed = request.seal(infos, upload.info)
+    const sizeBytes = infos.reduce((sum, part) => sum + part.sizeBytes, 0)
+    const { system, user, storageClass } = upload.info
+    const result = this.#buckets.addVersion(
+      bucket,
+      {
+        ...sealed,
+        system,
+        user,
+        storageClass,
+        key: request.key,
+        sizeBytes,
+        parts: infos.map((part) => objectPartOf(part, sealed)),
+      },
+      parts.flatMap((part) => part.pieces),
+    )
+    upload.completed = { ...result, ...sealed, sizeBytes }
+    upload.parts.clear()
+    return upload.completed
+  }
+
+  async abortUpload(
+    context: RequestContext,
+    request: { bucket: string; key: string; uploadId: string },
+  ): Promise<void> {
+    begin(context)
+    this.#upload(request)
+    this.#buckets.get(request.bucket).uploads.delete(request.uploadId)
+  }
+
+  #upload(
+    request: { bucket: string; key: string; uploadId: string },
+    completedToo = false,
+  ): StoredUpload {
+    const upload = this.#buckets.get(request.bucket).uploads.get(request.uploadId)
+    if (upload === undefined || upload.info.key !== request.key)
+      throw new StoreError('NoSuchUpload')
+    if (upload.completed !== undefined && !completedToo) throw new StoreError('NoSuchUpload')
+    return upload
+  }
+}
