@@ -1,10 +1,10 @@
-/** F23: bodies of clients as they came over the socket are taken, and only whole. */
+/** Row 23 of the fault matrix: bodies recorded from real clients are accepted, and only when they are complete. */
 
 import { expect, test } from 'vitest'
-
 import { authenticate } from '../authenticate.ts'
 import { openBody, storedContentEncoding } from '../../body/body.ts'
-import { RECORDED_UPLOADS, type RecordedUpload } from '../../testing/recorded-uploads.ts'
+import { RECORDED_UNSIGNED_UPLOADS } from '../../testing/recorded-unsigned-uploads.ts'
+import { RECORDED_SIGNED_UPLOADS, type RecordedUpload } from '../../testing/recorded-uploads.ts'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from '../../testing/requests.ts'
 
 function header({ headers }: RecordedUpload, wanted: string): string | undefined {
@@ -46,6 +46,7 @@ async function upload(
   return { bytes: Buffer.concat(chunks).toString('latin1'), checksums, encoding }
 }
 
+const RECORDED_UPLOADS = [...RECORDED_SIGNED_UPLOADS, ...RECORDED_UNSIGNED_UPLOADS]
 const CASES = RECORDED_UPLOADS.map((each) => [each.name, each] as const)
 
 test.each(CASES)('%s', async (_name, recorded) => {
