@@ -1,6 +1,6 @@
 /**
  * The port on which S3 is served: node:http with koa in front of the gateway (server.ts), and everything on a
- * connection that is not a request: malformed HTTP, CONNECT, a client that goes away (rows 19, 26, 34).
+ * connection that is not a request: malformed HTTP, CONNECT, a client that goes away (F19, F26, F34).
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'

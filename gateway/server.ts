@@ -5,7 +5,7 @@
  * Every request is finished exactly once, either by its answer or by the watcher (watch.ts); only then does
  * it give up its place and its memory, and only then is it counted and logged.
  *
- * Limits (rows 19, 26, 27): limits.ts.
+ * Limits (F19, F26, F27): limits.ts.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -1,4 +1,4 @@
-/** Row 23 of the fault matrix: bodies recorded from real clients are accepted, and only when they are complete. */
+/** F23: bodies recorded from real clients are accepted, and only when they are complete. */
 
 import { expect, test } from 'vitest'
 import { authenticate } from '../authenticate.ts'
