@@ -93,6 +93,8 @@ export async function documentedSource(): Promise<string> {
 
 type Line = readonly [request: string, query: string, headers: string]
 
+// One operation a line.
+// prettier-ignore
 export const DOCUMENTED: Readonly<Record<string, Line>> = {
 ${rows.join('\n')}
 }
