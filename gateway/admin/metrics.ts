@@ -1,6 +1,6 @@
 /**
- * What Prometheus scrapes. The hot path adds to plain numbers of an operation resolved beforehand;
- * labels and text are made when somebody scrapes.
+ * The metrics that Prometheus scrapes. The hot path adds to plain numbers of an operation that was looked up
+ * before; labels and text are made only for a scrape.
  */
 
 import { Registry } from 'prom-client'
@@ -22,7 +22,7 @@ export class OperationMetrics {
     this.operation = operation
   }
 
-  /** One request is over. `rounds`: quorum round trips that it waited for. */
+  /** Counts a finished request. `rounds` is how many quorum round trips it waited for. */
   record(status: number, seconds: number, rounds: number): void {
     this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1)
     let bucket = 0
@@ -44,28 +44,33 @@ export interface GaugeReading {
   readonly value: number
 }
 
-interface MetricRow {
+/** One value of a metric. Histograms name each of their series. */
+interface Sample {
   readonly metricName?: string
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
 }
 
+type AddMetric = (name: string, help: string, type: string, values: readonly Sample[]) => void
+
 export class GatewayMetrics {
   readonly #operations = new Map<string, OperationMetrics>()
-  /** Requests being answered now, and refused because too many were. */
+  /** Requests being answered now. */
   inFlight = 0
+  /** Requests refused because too many were in flight. */
   refused = 0
-  /** Connections now, and how many were refused or cut (connections.ts); memory of whole bodies (admission.ts). */
+  /** Open connections, and how many were refused or cut so far (connections.ts). */
   connections: { readonly open: number; readonly refused: number; readonly cut: number } = {
     open: 0,
     refused: 0,
     cut: 0,
   }
+  /** Memory held by whole bodies and answers (admission.ts). */
   admission: { readonly bodyBytes: number } = { bodyBytes: 0 }
-  /** Answers of 503. */
+  /** How many requests were answered 503, by reason. */
   refusedBy: ReadonlyMap<string, number> = new Map()
 
-  /** Resolve once, keep. */
+  /** The counters of an operation. Callers may keep them. */
   of(operation: string): OperationMetrics {
     let found = this.#operations.get(operation)
     if (found === undefined) {
@@ -78,12 +83,20 @@ export class GatewayMetrics {
   /** The text of one scrape. */
   async scrape(gauges: readonly GaugeReading[]): Promise<{ contentType: string; text: string }> {
     const registry = new Registry()
-    const add = (name: string, help: string, type: string, values: readonly MetricRow[]): void => {
-      // The registry asks only for a name and get(): what it prints is ours, so that the hot path
-      // does not hash labels.
+    const add = (name: string, help: string, type: string, values: readonly Sample[]): void => {
+      // The registry asks only for a name and get(). Implementing these here keeps its hashing of labels
+      // out of the hot path.
       const metric = { name, get: () => Promise.resolve({ name, help, type, values }) }
       registry.registerMetric(metric as unknown as Parameters<typeof registry.registerMetric>[0])
     }
+    this.#addOperations(add)
+    this.#addLoad(add)
+    for (const gauge of gauges) add(gauge.name, gauge.help, gauge.type, one(gauge.value))
+    return { contentType: registry.contentType, text: await registry.metrics() }
+  }
+
+  /** Counters and times of each operation. */
+  #addOperations(add: AddMetric): void {
     const operations = [...this.#operations.values()].filter((each) => each.byStatus.size > 0)
     add(
       'shoal_s3_requests_total',
@@ -100,7 +113,7 @@ export class GatewayMetrics {
       'shoal_s3_request_seconds',
       'Seconds from the head of the request to the end of the answer',
       'histogram',
-      operations.flatMap(histogramRows),
+      operations.flatMap(histogramSamples),
     )
     add(
       'shoal_rounds_total',
@@ -108,14 +121,16 @@ export class GatewayMetrics {
       'counter',
       operations.map((each) => ({ labels: { operation: each.operation }, value: each.rounds })),
     )
-    add('shoal_s3_in_flight', 'S3 requests being answered', 'gauge', [
-      { labels: {}, value: this.inFlight },
-    ])
+  }
+
+  /** What is in use now, and what was refused. */
+  #addLoad(add: AddMetric): void {
+    add('shoal_s3_in_flight', 'S3 requests being answered', 'gauge', one(this.inFlight))
     add(
       'shoal_s3_refused_total',
       'S3 requests refused because too many were in flight',
       'counter',
-      [{ labels: {}, value: this.refused }],
+      one(this.refused),
     )
     add(
       'shoal_s3_unavailable_total',
@@ -123,7 +138,6 @@ export class GatewayMetrics {
       'counter',
       [...this.refusedBy].map(([reason, value]) => ({ labels: { reason }, value })),
     )
-    const one = (value: number): MetricRow[] => [{ labels: {}, value }]
     const { open, refused, cut } = this.connections
     add('shoal_s3_connections', 'Connections of the S3 port', 'gauge', one(open))
     add(
@@ -144,31 +158,31 @@ export class GatewayMetrics {
       'gauge',
       one(this.admission.bodyBytes),
     )
-    for (const gauge of gauges) {
-      add(gauge.name, gauge.help, gauge.type, [{ labels: {}, value: gauge.value }])
-    }
-    return { contentType: registry.contentType, text: await registry.metrics() }
   }
 }
 
-function histogramRows(each: OperationMetrics): MetricRow[] {
-  const rows: MetricRow[] = []
+function one(value: number): Sample[] {
+  return [{ labels: {}, value }]
+}
+
+function histogramSamples(each: OperationMetrics): Sample[] {
+  const samples: Sample[] = []
   const { operation } = each
   let sum = 0
   for (const [index, count] of each.buckets.entries()) {
     sum += count
     const le = BUCKET_SECONDS[index] ?? '+Inf'
-    rows.push({
+    samples.push({
       metricName: 'shoal_s3_request_seconds_bucket',
       labels: { operation, le },
       value: sum,
     })
   }
-  rows.push({
+  samples.push({
     metricName: 'shoal_s3_request_seconds_sum',
     labels: { operation },
     value: each.seconds,
   })
-  rows.push({ metricName: 'shoal_s3_request_seconds_count', labels: { operation }, value: sum })
-  return rows
+  samples.push({ metricName: 'shoal_s3_request_seconds_count', labels: { operation }, value: sum })
+  return samples
 }

@@ -1,8 +1,8 @@
 /**
- * What conditions of policies may ask of one request (protocol/iam/condition-keys.ts), found when a
+ * The values of condition keys (protocol/iam/condition-keys.ts) for one request. Each is computed when a
  * policy asks for it: most requests meet no condition.
  *
- * Nothing that a client could merely claim stands here: the address is the connection's, never that of
+ * No value is one that a client could merely claim: the address is that of the connection, never that of
  * X-Forwarded-For (F33).
  */
 
@@ -14,10 +14,9 @@ import { parseCopySource } from '../http/copy-source.ts'
 import type { S3Request } from '../http/request.ts'
 import type { AuthResult } from './auth.ts'
 
-/** What conditions may speak of. */
-/** What conditions ask of the operation that a request is: its name, and the names that it understands. */
+/** What conditions need to know of a request's operation: its name, and the names that it understands. */
 export interface JudgedOperation {
-  /** AWS's name. */
+  /** AWS's name of the operation. */
   readonly name: string
   readonly action: string
   readonly query: ReadonlySet<string>
@@ -32,7 +31,7 @@ export interface Circumstances {
   readonly identity: Identity
   readonly region: string
   readonly nowMs: number
-  /** Absent where a request of the query API is judged. */
+  /** Absent for requests of the query API. */
   readonly operation?: JudgedOperation | undefined
 }
 
@@ -41,7 +40,7 @@ export class ConditionValues implements ContextValues {
   readonly #versionId: string | undefined
   readonly #known = new Map<string, readonly string[] | undefined>()
 
-  /** `versionId`: of what is asked for. A request may ask for several things, and each has its own. */
+  /** `versionId` is that of the object asked for: one request may ask for several objects. */
   constructor(about: Circumstances, versionId?: string) {
     this.#about = about
     this.#versionId = versionId
@@ -60,79 +59,84 @@ export class ConditionValues implements ContextValues {
   }
 
   #find(key: string): string | undefined {
-    const { request, auth, identity, region, nowMs, operation } = this.#about
-    const { headers, query } = request
-    switch (key) {
-      case 'aws:currenttime':
-        return new Date(nowMs).toISOString()
-      case 'aws:epochtime':
-        return String(Math.floor(nowMs / 1000))
-      case 'aws:multifactorauthpresent':
-        return identity.tokenIssuedMs === undefined ? undefined : 'false'
-      case 'aws:principalisawsservice':
-      case 'aws:viaawsservice':
-        return 'false'
-      case 'aws:referer':
-        return headers['referer']
-      case 'aws:requestedregion':
-        return region
-      case 'aws:securetransport':
-        return String(request.secure)
-      case 'aws:sourceip':
-        return sourceIp(request)
-      case 'aws:tokenissuetime':
-        return identity.tokenIssuedMs === undefined
-          ? undefined
-          : new Date(identity.tokenIssuedMs).toISOString()
-      case 'aws:useragent':
-        return headers['user-agent']
-      case 's3:authtype':
-        return { anonymous: undefined, header: 'REST-HEADER', query: 'REST-QUERY-STRING' }[
-          auth.method
-        ]
-      case 's3:delimiter':
-      case 's3:max-keys':
-      case 's3:prefix':
-        // Elsewhere S3 passes over it, so that anybody could write what a policy wants to see.
-        return operation?.query.has(key.slice('s3:'.length)) === true
-          ? query.get(key.slice('s3:'.length))
-          : undefined
-      case 's3:signatureage':
-        if (auth.method !== 'query') return undefined
-        // A link of version 2 does not tell its age, and AWS counts it as 0.
-        return String(auth.signedMs === undefined ? 0 : nowMs - auth.signedMs)
-      case 's3:signatureversion':
-        return auth.version && { 2: 'AWS', 4: 'AWS4-HMAC-SHA256' }[auth.version]
-      case 's3:if-match':
-      case 's3:if-none-match':
-        return operation?.conditions.has(key.slice('s3:'.length)) === true
-          ? headers[key.slice('s3:'.length)]
-          : undefined
-      case 's3:objectcreationoperation':
-        return operation === undefined ? undefined : creates(operation)
-      case 's3:versionid':
-        return this.#versionId
-      case 's3:x-amz-content-sha256':
-        return request.hoisted.has('x-amz-content-sha256')
-          ? undefined
-          : headers['x-amz-content-sha256']
-      case 's3:x-amz-copy-source':
-        return operation?.headers.has('x-amz-copy-source') === true
-          ? copySource(headers['x-amz-copy-source'])
-          : undefined
-      case 'sts:externalid':
-        return query.get('ExternalId')
-      case 'sts:rolesessionname':
-        return query.get('RoleSessionName')
-      default:
-        return key.startsWith('s3:x-amz-') && isConditionKey(key)
-          ? ownHeader(key.slice('s3:'.length), headers, operation)
-          : undefined
-    }
+    const about = this.#about
+    if (key === 's3:versionid') return this.#versionId
+    if (key.startsWith('aws:')) return globalValue(key, about)
+    if (key.startsWith('s3:')) return s3Value(key.slice('s3:'.length), about)
+    if (key === 'sts:externalid') return about.request.query.get('ExternalId')
+    if (key === 'sts:rolesessionname') return about.request.query.get('RoleSessionName')
+    return undefined
   }
 }
 
-/** A header that the operation passes over says nothing of what it does. */
+function globalValue(key: string, about: Circumstances): string | undefined {
+  const { request, identity, region, nowMs } = about
+  switch (key) {
+    case 'aws:currenttime':
+      return new Date(nowMs).toISOString()
+    case 'aws:epochtime':
+      return String(Math.floor(nowMs / 1000))
+    case 'aws:multifactorauthpresent':
+      return identity.tokenIssuedMs === undefined ? undefined : 'false'
+    case 'aws:principalisawsservice':
+    case 'aws:viaawsservice':
+      return 'false'
+    case 'aws:referer':
+      return request.headers['referer']
+    case 'aws:requestedregion':
+      return region
+    case 'aws:securetransport':
+      return String(request.secure)
+    case 'aws:sourceip':
+      return sourceIp(request)
+    case 'aws:tokenissuetime':
+      return identity.tokenIssuedMs === undefined
+        ? undefined
+        : new Date(identity.tokenIssuedMs).toISOString()
+    case 'aws:useragent':
+      return request.headers['user-agent']
+    default:
+      return undefined
+  }
+}
+
+/** `name` is the key without 's3:'. */
+function s3Value(name: string, about: Circumstances): string | undefined {
+  const { request, auth, nowMs, operation } = about
+  const { headers, query } = request
+  switch (name) {
+    case 'authtype':
+      return { anonymous: undefined, header: 'REST-HEADER', query: 'REST-QUERY-STRING' }[
+        auth.method
+      ]
+    case 'delimiter':
+    case 'max-keys':
+    case 'prefix':
+      // Other operations ignore these parameters, so any client could add the value that a policy asks for.
+      return operation?.query.has(name) === true ? query.get(name) : undefined
+    case 'signatureage':
+      if (auth.method !== 'query') return undefined
+      // A link of version 2 does not tell its age, and AWS counts it as 0.
+      return String(auth.signedMs === undefined ? 0 : nowMs - auth.signedMs)
+    case 'signatureversion':
+      return auth.version && { 2: 'AWS', 4: 'AWS4-HMAC-SHA256' }[auth.version]
+    case 'if-match':
+    case 'if-none-match':
+      return operation?.conditions.has(name) === true ? headers[name] : undefined
+    case 'objectcreationoperation':
+      return operation === undefined ? undefined : creates(operation)
+    case 'x-amz-content-sha256':
+      return request.hoisted.has(name) ? undefined : headers[name]
+    case 'x-amz-copy-source':
+      return operation?.headers.has(name) === true ? copySource(headers[name]) : undefined
+    default:
+      return name.startsWith('x-amz-') && isConditionKey(`s3:${name}`)
+        ? ownHeader(name, headers, operation)
+        : undefined
+  }
+}
+
+/** Only headers that the operation understands: others say nothing about what it does. */
 function ownHeader(
   name: string,
   headers: S3Request['headers'],
@@ -142,19 +146,19 @@ function ownHeader(
   return counts === true ? headers[name] : undefined
 }
 
-/** s3:PutObject is the right of uploads' steps too, which can carry no condition and make no object. */
+/** The steps of uploads need s3:PutObject too, but they create no object and carry no condition. */
 function creates({ name, action }: JudgedOperation): string | undefined {
   if (action !== 's3:PutObject') return undefined
   return String(['PutObject', 'CopyObject', 'CompleteMultipartUpload'].includes(name))
 }
 
-/** Of the connection: what headers say of it anybody could write (F33). */
+/** The address of the connection. Any client could write what headers say about it (F33). */
 export function sourceIp({ remoteAddress }: S3Request): string {
   const [address = ''] = remoteAddress.split('%')
   return plainAddress(address)
 }
 
-/** 'bucket/key', as the copy itself reads the header; undefined when no copy could read it. */
+/** 'bucket/key', parsed as the copy itself parses the header; undefined when it is malformed. */
 function copySource(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
   try {

@@ -1,4 +1,4 @@
-/** What of S3 is there, from the table of operations: as JSON for programs, as Markdown for readers. */
+/** Which parts of S3 are implemented, from the table of operations: as JSON for programs, as Markdown for readers. */
 
 import { upperCase } from '../http/ascii.ts'
 import type { SigV2 } from '../auth/auth.ts'
@@ -56,16 +56,7 @@ export function capabilitiesResponse(
   })
 }
 
-/** docs/s3-compatibility.md. */
-export function compatibilityMarkdown(
-  operations: readonly Operation[],
-  queries: readonly QueryRow[],
-): string {
-  const table = (support: Support): string => {
-    const rows = operations.filter((operation) => supportOf(operation) === support).map(rowOf)
-    return ['| operation | request | IAM action |', '| --- | --- | --- |', ...rows].join('\n')
-  }
-  return `# S3 compatibility
+const ABOUT = `# S3 compatibility
 
 Made from the table of operations (gateway/routes/operations.ts) by \`node .config/s3-table.ts\`; a test says when it is out
 of date. The same as JSON: a signed \`GET /?capabilities\`. Query parameters and headers: docs/s3-parameters.md.
@@ -114,7 +105,18 @@ Code and tests cite these by number.
 6. Errors carry AWS's code, status, XML body, \`x-amz-request-id\` and \`x-amz-id-2\`.
 7. Conditions are atomic: of 50 writers that race on one key with \`If-None-Match: *\`, one gets 200, the others 412
    or 409, through any mix of gateways.
+`
 
+/** The text of docs/s3-compatibility.md. */
+export function compatibilityMarkdown(
+  operations: readonly Operation[],
+  queries: readonly QueryRow[],
+): string {
+  const table = (support: Support): string => {
+    const lines = operations.filter((operation) => supportOf(operation) === support).map(lineOf)
+    return ['| operation | request | IAM action |', '| --- | --- | --- |', ...lines].join('\n')
+  }
+  return `${ABOUT}
 ## Implemented
 
 ${table('full')}
@@ -150,7 +152,7 @@ Not implemented, 501: ${none.map((row) => row.name).join(', ')}.
   return text
 }
 
-function rowOf(operation: Operation): string {
+function lineOf(operation: Operation): string {
   const { name, action, versionAction } = operation
   const actions = versionAction === undefined ? [action] : [action, versionAction]
   return `| ${name} | \`${requestOf(operation)}\` | ${actions.map((each) => `\`${each}\``).join(', ')} |`
