@@ -151,8 +151,10 @@ describe('a request that failed says what was at fault, at debug too', () => {
     expect(debug).toHaveLength(1)
     expect(JSON.parse(JSON.stringify(debug[0]))).toEqual(rest)
   })
+})
 
-  test('overload', async () => {
+describe('a request refused for overload', () => {
+  test('has a line too', async () => {
     await start({ limits: { requestsMax: 0 } }).catch(() => {})
     const answer = await sendUnsigned(server.target.endpoint, { url: '/bucket/k' })
     expect(answer.status).toBe(503)

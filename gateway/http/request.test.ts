@@ -77,7 +77,9 @@ describe('bucket and key', () => {
     expect(at(`/b/${'%C3%A9'.repeat(512)}`).key?.length).toBe(512)
     refused(() => at(`/b/${'%C3%A9'.repeat(512)}k`), 'KeyTooLongError')
   })
+})
 
+describe('bucket names', () => {
   test.each(['//key', '/a%2Fb/k', '/a%20b/k', '/%C3%A9/k', `/${'b'.repeat(256)}`])(
     '%s names no bucket',
     (url) => {
@@ -149,10 +151,10 @@ describe('the query', () => {
   })
 })
 
-describe('headers', () => {
-  const headersOf = (pairs: readonly (readonly [string, string])[], url = '/b/k') =>
-    fakeRequest({ url, headers: pairs })
+const headersOf = (pairs: readonly (readonly [string, string])[], url = '/b/k') =>
+  fakeRequest({ url, headers: pairs })
 
+describe('headers', () => {
   test('lower-case, null-prototype, repeated ones joined', () => {
     const { headers } = headersOf([
       ['X-Amz-Meta-A', '1'],
@@ -210,7 +212,9 @@ describe('headers', () => {
     ])
     expect(headers[name.toLowerCase()]).toBe('b,a, c')
   })
+})
 
+describe('headers without a value', () => {
   test('an empty x-amz-* was not sent, but for the signature', () => {
     const request = headersOf([
       ['X-Amz-Tagging', ''],
@@ -234,7 +238,9 @@ describe('headers', () => {
     const canonical = canonicalRequest(request, ['x-amz-acl', 'x-amz-tagging'], 'hash')
     expect(canonical).toContain('x-amz-acl:private\nx-amz-tagging:\n')
   })
+})
 
+describe('metadata', () => {
   test('F28: metadata has no prototype either', () => {
     const metadata = userMetadata(
       headersOf([
@@ -261,7 +267,9 @@ describe('headers', () => {
       'MetadataTooLarge',
     )
   })
+})
 
+describe('the transfer', () => {
   test('lengths and encodings of the transfer', () => {
     expect(headersOf([['Content-Length', '12']]).contentLength).toBe(12)
     expect(headersOf([['Transfer-Encoding', 'Chunked']]).transferChunked).toBe(true)

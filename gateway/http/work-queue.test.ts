@@ -92,7 +92,9 @@ describe('the lane', () => {
     expect(slices).toBe(1 + 2)
     expect(due).toHaveLength(1)
   })
+})
 
+describe('work in the queue that fails', () => {
   it('drops the work of a request that was given up, and hands on what it throws', async () => {
     const clock = new ManualClock()
     const lane = new WorkQueue(clock)

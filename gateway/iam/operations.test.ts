@@ -94,7 +94,9 @@ describe('rows of the query API', () => {
     const inner = { UserName: 'a', 'Tags.member.1.Key': 'k', 'Tags.member.1.Kind': 'x' }
     expect(refusal('TagUser', inner)).toMatch(/^501/)
   })
+})
 
+describe('the resources of an action', () => {
   it('are about the ARN that the request means', async () => {
     const user = (path: string) => `arn:aws:iam::123456789012:user${path}`
     expect(await resources('GetUser', {})).toEqual([user('/me')])
