@@ -102,7 +102,6 @@ describe('deadlines', () => {
     expect(await honest.until('200 OK')).toMatch(/^HTTP\/1.1 200/)
     honest.socket.destroy()
   })
-
 })
 
 describe('a client that disconnects', () => {

@@ -168,15 +168,18 @@ export class MemoryBackend implements Backend {
     return listVersionsOf(bucket.objects, orderOf(bucket), request)
   }
 
-  principalIds: PrincipalDirectory['principalIds'] = (...all) => this.#principals.principalIds(...all)
+  principalIds: PrincipalDirectory['principalIds'] = (...all) =>
+    this.#principals.principalIds(...all)
   markNamed: PrincipalDirectory['markNamed'] = (...all) => this.#principals.markNamed(...all)
-  principalArns: PrincipalDirectory['principalArns'] = (...all) => this.#principals.principalArns(...all)
+  principalArns: PrincipalDirectory['principalArns'] = (...all) =>
+    this.#principals.principalArns(...all)
 
   bucketAccess: BucketBackend['bucketAccess'] = (...all) => this.#buckets.bucketAccess(...all)
   createBucket: BucketBackend['createBucket'] = (...all) => this.#buckets.createBucket(...all)
   headBucket: BucketBackend['headBucket'] = (...all) => this.#buckets.headBucket(...all)
   deleteBucket: BucketBackend['deleteBucket'] = (...all) => this.#buckets.deleteBucket(...all)
-  getBucketSettings: BucketBackend['getBucketSettings'] = (...all) => this.#buckets.getBucketSettings(...all)
+  getBucketSettings: BucketBackend['getBucketSettings'] = (...all) =>
+    this.#buckets.getBucketSettings(...all)
   changeBucket: BucketBackend['changeBucket'] = (...all) => this.#buckets.changeBucket(...all)
   listBuckets: BucketBackend['listBuckets'] = (...all) => this.#buckets.listBuckets(...all)
 

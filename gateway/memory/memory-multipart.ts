@@ -78,7 +78,12 @@ export class MemoryMultipart implements UploadBackend {
     context.signal.throwIfAborted()
     const upload = this.#upload(request)
     const { partNumber } = request
-    const info: PartInfo = { ...sealed, partNumber, sizeBytes, lastModifiedMs: this.#buckets.tick() }
+    const info: PartInfo = {
+      ...sealed,
+      partNumber,
+      sizeBytes,
+      lastModifiedMs: this.#buckets.tick(),
+    }
     upload.parts.set(partNumber, { info, pieces })
     return info
   }
