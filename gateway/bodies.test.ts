@@ -1,6 +1,5 @@
 /** Bodies over HTTP: when they are read, when they are incomplete, and what becomes of their connection. */
 
-import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { sendRaw } from './conformance/world.ts'
 import { gatewayForEachTest, signedHeadText, waitFor } from './testing/http-world.ts'

@@ -1,7 +1,6 @@
 /** F23 and F24: a body is what was announced, or an error and nothing visible. */
 
 import { createHash } from 'node:crypto'
-import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChecksumAlgorithm } from '../port/body.ts'
 import { readBody, storedContentEncoding } from './body.ts'

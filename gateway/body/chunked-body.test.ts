@@ -19,7 +19,7 @@ import {
 } from '../testing/body-puts.ts'
 import { cut, encodeChunks } from '../testing/chunks.ts'
 import { fakeRequest } from '../testing/requests.ts'
-import { sha256, signHeader } from '../testing/signer.ts'
+import { signHeader } from '../testing/signer.ts'
 
 /** PUT of a body in unsigned chunks, as SDKs send it. */
 const inChunks = (

@@ -1,5 +1,5 @@
 /**
- * S3's behaviour as a list of cases that any endpoint can be held to: the gateway over its memory
+ * S3's behaviour as a list of cases that run against any endpoint: the gateway with its memory
  * backend in unit tests, real nodes in end-to-end tests. Each case has a bucket of its own.
  */
 
@@ -15,6 +15,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { BUCKET_CASES } from './buckets.ts'
 import { CHECKSUM_CASES } from './checksums.ts'
+import { CONDITION_CASES } from './conditions.ts'
 import { LISTING_CASES } from './listing.ts'
 import { MULTIPART_CASES } from './multipart.ts'
 import { OBJECT_CASES } from './objects.ts'
@@ -30,6 +31,7 @@ export type { ConformanceCase, ConformanceTarget } from './world.ts'
 export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
   ...BUCKET_CASES,
   ...OBJECT_CASES,
+  ...CONDITION_CASES,
   ...LISTING_CASES,
   ...MULTIPART_CASES,
   ...CHECKSUM_CASES,
@@ -42,11 +44,11 @@ export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
 
 export interface ConformanceResult {
   readonly name: string
-  /** Absent: passed. */
+  /** Why the case failed; absent when it passed. */
   readonly error?: unknown
 }
 
-/** Runs one case in a bucket of its own, named from `prefix`; removes it behind itself. */
+/** Runs one case in a bucket of its own, named from `prefix`; then removes the bucket. */
 export async function runCase(
   each: ConformanceCase,
   target: ConformanceTarget,
@@ -64,7 +66,7 @@ export async function runCase(
   }
 }
 
-/** All cases, one after the other. `prefix` begins names of buckets: pick one that is not in use. */
+/** Runs all cases, one after the other. `prefix` begins the names of buckets: choose one that is not in use. */
 export async function runConformance(
   target: ConformanceTarget,
   prefix: string,
@@ -84,18 +86,17 @@ export async function runConformance(
 async function emptyBucket(s3: S3Client, Bucket: string): Promise<void> {
   for (;;) {
     const page = await s3.send(new ListObjectVersionsCommand({ Bucket }))
-    const rows = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]
-    if (rows.length === 0) break
-    // Control characters can't stand in the XML of DeleteObjects.
-    const plain = rows.filter((row) => /^\P{Cc}+$/u.test(row.Key ?? ''))
-    for (const { Key, VersionId } of rows.filter((row) => !plain.includes(row))) {
+    const entries = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]
+    if (entries.length === 0) break
+    // The XML of DeleteObjects cannot contain control characters.
+    const plain = entries.filter((entry) => /^\P{Cc}+$/u.test(entry.Key ?? ''))
+    for (const { Key, VersionId } of entries.filter((entry) => !plain.includes(entry))) {
       await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId }))
     }
     if (plain.length === 0) continue
     const Objects = plain.map(({ Key, VersionId }) => ({ Key, VersionId }))
     const { Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }))
-    if (Errors !== undefined)
-      throw new Error(`a bucket can't be emptied: ${JSON.stringify(Errors)}`)
+    if (Errors !== undefined) throw new Error(`cannot empty a bucket: ${JSON.stringify(Errors)}`)
   }
   const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket }))
   for (const { Key, UploadId } of Uploads ?? []) {

@@ -1,10 +1,9 @@
 /** F22: signatures that are malformed, expired, or not of this place and time are refused before routing. */
 
-import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EXAMPLE_CREDENTIAL, fakeRequest } from '../../testing/requests.ts'
 import type { FakeMessage } from '../../testing/requests.ts'
-import { encode, presign, sha256, signHeader, TEST_NOW_MS } from '../../testing/signer.ts'
+import { encode, presign, signHeader, TEST_NOW_MS } from '../../testing/signer.ts'
 import type { SignedMessage, Unsigned } from '../../testing/signer.ts'
 import { expectV4Refused, verifyV4 } from '../../testing/verify-v4.ts'
 import { authenticate } from '../authenticate.ts'
