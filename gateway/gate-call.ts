@@ -31,7 +31,7 @@ export interface GateCallOptions {
   readonly region: string
   readonly sigv2: SigV2
   readonly admission: Admission
-  readonly lane: WorkQueue
+  readonly workQueue: WorkQueue
 }
 
 export class GateCall implements Call, Applicant {
@@ -75,7 +75,7 @@ export class GateCall implements Call, Applicant {
     this.bucket = request.bucket ?? ''
     this.key = request.key ?? ''
     this.nowMs = nowMs
-    this.inTurns = (work) => options.lane.run(work, context)
+    this.inTurns = (work) => options.workQueue.run(work, context)
     this.#admission = options.admission
   }
 

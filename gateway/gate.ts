@@ -38,7 +38,7 @@ export interface GateOptions {
   /** Says which node answered; the same for the life of a process. */
   readonly hostId: string
   readonly refusals: Refusals
-  readonly lane: WorkQueue
+  readonly workQueue: WorkQueue
 }
 
 const SERVER_METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
@@ -79,13 +79,13 @@ export class Gate {
   }
 
   async #run(request: S3Request, exchange: Exchange): Promise<S3Response> {
-    const { iam, clock, admission, logger, lane } = this.options
+    const { iam, clock, admission, logger, workQueue } = this.options
     const nowMs = clock.nowMs()
     if (iam !== undefined && isQueryRequest(request)) {
       const authentication = { ...this.#lookup, nowMs }
       const log = (error: unknown): void => this.#log(error, exchange)
       const unavailable = (error: unknown): void => this.#unavailable(error, exchange)
-      const about = { iam, admission, logger, lane, authentication, log, unavailable }
+      const about = { iam, admission, logger, workQueue, authentication, log, unavailable }
       return new QueryCall(exchange, about).answer(request)
     }
     refuseBrowsers(request)

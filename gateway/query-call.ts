@@ -23,7 +23,7 @@ export interface QueryCallOptions {
   readonly iam: IamBackend
   readonly admission: Admission
   readonly logger: GatewayLogger
-  readonly lane: WorkQueue
+  readonly workQueue: WorkQueue
   /** Keys, sessions, region and time. */
   readonly authentication: AuthOptions
   /** Something that is not the caller's fault. */
@@ -57,7 +57,7 @@ export class QueryCall implements QueryGate {
     this.nowMs = options.authentication.nowMs
     this.context = exchange
     this.requestId = exchange.requestId
-    this.inTurns = (work) => options.lane.run(work, exchange)
+    this.inTurns = (work) => options.workQueue.run(work, exchange)
     this.#options = options
   }
 

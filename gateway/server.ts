@@ -89,7 +89,7 @@ class HttpGateway implements Gateway {
     metrics.refusedBy = refusals.byReason
     metrics.connections = connections
     metrics.admission = admission
-    const lane = new WorkQueue(clock)
+    const workQueue = new WorkQueue(clock)
     this.#admission = admission
     this.#gate = new Gate({
       backend,
@@ -101,7 +101,7 @@ class HttpGateway implements Gateway {
       hostId,
       admission,
       refusals,
-      lane,
+      workQueue,
     })
     this.#access = accessLogOf(options)
     this.#watch = new Watch(clock, limits.watch, {

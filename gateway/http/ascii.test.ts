@@ -3,10 +3,10 @@ import { expect, test } from 'vitest'
 
 import { decimal, listMembers, lowerCase, trim, trimXml, upperCase } from './ascii.ts'
 
-/** What JavaScript takes for white space beyond ASCII, as bytes of UTF-8 shown in latin1 and as letters. */
+/** Characters beyond ASCII, or control characters, that JavaScript takes for white space. */
 const NOT_BLANK = ['\u0085', '\u00a0', '\u1680', '\u2028', '\u3000', '\ufeff', '\v', '\f']
 
-test('blanks are spaces and tabs, and in XML also the ends of lines', () => {
+test('blanks are spaces and tabs, in XML also line ends', () => {
   expect(trim(' \t a b\t ')).toBe('a b')
   expect(trim(' \t ')).toBe('')
   expect(trim('a\r\n')).toBe('a\r\n')
@@ -18,7 +18,7 @@ test('blanks are spaces and tabs, and in XML also the ends of lines', () => {
   }
 })
 
-test('any byte but a letter of ASCII keeps its case', () => {
+test('only ASCII letters change their case', () => {
   const bytes = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('')
   const lower = lowerCase(bytes)
   const upper = upperCase(bytes)
@@ -27,18 +27,18 @@ test('any byte but a letter of ASCII keeps its case', () => {
     expect(lower.charCodeAt(code)).toBe(letter ? code | 0x20 : code)
     expect(upper.charCodeAt(code)).toBe(letter ? code & ~0x20 : code)
   }
-  // JavaScript makes two letters of one, and letters of ASCII from others.
+  // JavaScript turns one letter into two, and other letters into ASCII letters.
   expect(upperCase('ß\u0131\u017f')).toBe('ß\u0131\u017f')
   expect(lowerCase('\u0130\u212a')).toBe('\u0130\u212a')
 })
 
-test('lists', () => {
+test('lists ignore empty members', () => {
   expect(listMembers(' a, b ,,\tc\t, ')).toEqual(['a', 'b', 'c'])
   expect(listMembers('')).toEqual([])
   expect(listMembers('a\u00a0,b')).toEqual(['a\u00a0', 'b'])
 })
 
-test('decimal digits and nothing else', () => {
+test('decimal accepts only digits', () => {
   expect(decimal('0')).toBe(0)
   expect(decimal('007')).toBe(7)
   expect(decimal('999999999999999')).toBe(999_999_999_999_999)
@@ -48,7 +48,7 @@ test('decimal digits and nothing else', () => {
   }
 })
 
-test('as JavaScript does it where there is nothing but ASCII', () => {
+test('text in ASCII is treated as JavaScript treats it', () => {
   const ascii = fc.string({ unit: fc.constantFrom('a', 'B', 'z', 'Z', '@', '[', ' ', '\t', ',') })
   fc.assert(
     fc.property(ascii, (text) => {

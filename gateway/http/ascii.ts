@@ -1,10 +1,10 @@
 /**
- * Text functions for what a request carries.
+ * Text functions for the parts of a request.
  *
- * Node shows the bytes of a header as latin1, so that half of a UTF-8 character may look like a space
- * (0x85, 0xA0) or like a letter with another case (0xC3). JavaScript's `trim`, `\s`, `toLowerCase` and
- * `Number` would change or take such bytes. These functions know ASCII and leave every other byte as it
- * came. A test of the repository (sim/repository.test.ts) keeps the others out of the gateway.
+ * Node shows the bytes of a header as latin1, so half of a UTF-8 character may look like a space
+ * (0x85, 0xA0) or like a letter that has another case (0xC3). JavaScript's `trim`, `\s`, `toLowerCase` and
+ * `Number` would change or accept such bytes. These functions know only ASCII and leave every other byte
+ * unchanged. A test of the repository (sim/repository.test.ts) keeps JavaScript's functions out of the gateway.
  */
 
 /** Without spaces and tabs at both ends: the optional white space of HTTP (RFC 9110, 5.6.3). */

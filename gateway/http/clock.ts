@@ -1,11 +1,11 @@
 /**
- * Time, as the gateway is given it: it reads no clock and sets no timer of its own, so that a
+ * The gateway gets its time from this port. It reads no clock and sets no timer itself, so that a
  * simulation can run it. node/env/ports.ts has the same shape.
  */
 export interface GatewayClock {
-  /** Wall clock, milliseconds since 1970: signatures, Date headers. */
+  /** Wall clock in milliseconds since 1970, for signatures and Date headers. */
   nowMs(): number
-  /** Never falls. For durations. */
+  /** Never goes backwards. For durations. */
   monotonicMs(): number
   /** Runs `run` once after `delayMs`. The returned function cancels it. */
   after(delayMs: number, run: () => void): () => void

@@ -28,7 +28,7 @@ test.each(['', '/', 'bucket', 'bucket/', '//key', 'b b/key', 'b+b/key', 'bucket/
   },
 )
 
-test('access points are not built', () => {
+test('access points are not implemented', () => {
   expect(() => parseCopySource('arn:aws:s3:us-east-1:1:accesspoint/a/object/b')).toThrow(
     expect.objectContaining({ code: 'NotImplemented' }),
   )

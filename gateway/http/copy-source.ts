@@ -1,18 +1,18 @@
-/** The x-amz-copy-source header. Copies and the conditions of policies read it by the same parser. */
+/** The x-amz-copy-source header. Copies and the conditions of policies use the same parser. */
 
 import { S3Error } from './errors.ts'
 
 export interface NamedSource {
   readonly bucket: string
   readonly key: string
-  /** As sent; undefined: the current version. */
+  /** As the client sent it; undefined for the current version. */
   readonly versionId: string | undefined
 }
 
 const VERSION_MARK = '?versionId='
 
 /**
- * `[/]bucket/key[?versionId=id]`, encoded as a form is: `+` is a space, as in AWS, and a plus sign is `%2B`. Throws
+ * Parses `[/]bucket/key[?versionId=id]`, encoded like a form: as in AWS, `+` is a space and `%2B` a plus sign. Throws
  * InvalidArgument, NotImplemented.
  */
 export function parseCopySource(header: string): NamedSource {
@@ -20,7 +20,7 @@ export function parseCopySource(header: string): NamedSource {
   const path = at < 0 ? header : header.slice(0, at)
   let decoded: string
   try {
-    // Headers are latin1: what was sent as raw UTF-8 is put together again first.
+    // Headers are shown as latin1: decode what was sent as raw UTF-8 first.
     const utf8 = Buffer.from(path, 'latin1').toString('utf8')
     decoded = decodeURIComponent(utf8.replaceAll('+', ' '))
   } catch {

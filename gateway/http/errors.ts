@@ -1,12 +1,12 @@
 /**
- * What the S3 face answers besides success: AWS's codes, their status and text, and the XML around
- * them. The store's failures become S3's at one place, `fromStoreError`.
+ * Errors of the S3 API: AWS's codes with their status and text, and the XML document. Failures of the store
+ * become S3's errors in one place, `fromStoreError`.
  */
 
 import { OverloadedError, type StoreError, type StoreErrorCode } from '../../protocol/errors.ts'
 import { escapeXml, XML_DECLARATION } from './xml-text.ts'
 
-/** AWS's code → status and AWS's own words. */
+/** AWS's status and text for each of AWS's codes. */
 const TABLE = {
   AccessDenied: [403, 'Access Denied'],
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
@@ -35,8 +35,7 @@ const TABLE = {
   CrossLocationLoggingProhibited: [403, 'Cross Region logging is not allowed.'],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
-  // Not one of AWS's: HTTP has the status (RFC 9110 10.1.1).
-  // AWS's S3 answers 400, its IAM and STS 403: here an expired session is without rights everywhere.
+  // AWS's S3 answers 400, its IAM and STS 403. Shoal answers 403 everywhere.
   ExpiredToken: [403, 'The provided token has expired.'],
   IllegalLocationConstraintException: [
     400,
@@ -194,7 +193,7 @@ const TABLE = {
 export type S3ErrorCode = keyof typeof TABLE
 
 export interface S3ErrorOptions {
-  /** What `Resource` shows; the request's path when absent. */
+  /** The text of the `Resource` element; the path of the request when absent. */
   readonly resource?: string | undefined
   /** Lower-case response headers that go with the error. */
   readonly headers?: Readonly<Record<string, string>> | undefined
@@ -211,7 +210,7 @@ export class S3Error extends Error {
   readonly headers: Readonly<Record<string, string>> | undefined
   readonly details: Readonly<Record<string, string | number>> | undefined
 
-  /** `message` defaults to AWS's own words for the code. */
+  /** `message` defaults to AWS's text for the code. */
   constructor(code: S3ErrorCode, message?: string, options: S3ErrorOptions = {}) {
     super(
       message ?? TABLE[code][1],
@@ -249,8 +248,8 @@ const STORE_CODES: Readonly<Record<StoreErrorCode, S3ErrorCode>> = {
 }
 
 /**
- * The store's failure in S3's terms. `conditional`: the request carried a write condition, so that a
- * conflict is ConditionalRequestConflict rather than OperationAborted (both 409).
+ * The S3 error for a failure of the store. `conditional`: the request had a write condition, so a conflict is
+ * ConditionalRequestConflict instead of OperationAborted (both 409).
  */
 export function fromStoreError(
   error: StoreError,
@@ -268,11 +267,11 @@ export function fromStoreError(
 
 function codeOf(error: StoreError, conditional: boolean): S3ErrorCode {
   if (error.code === 'Conflict' && conditional) return 'ConditionalRequestConflict'
-  // SDKs retry both, but only one asks people to send less.
+  // SDKs retry both 503s, but only SlowDown asks for fewer requests.
   return error instanceof OverloadedError ? 'SlowDown' : STORE_CODES[error.code]
 }
 
-/** What AWS's own words don't tell: why it is 503, and that data is lost. */
+/** Adds to AWS's text why a request gets 503, and that data is lost. */
 function textOf(error: StoreError): string | undefined {
   if (error.code === 'Unavailable') return unavailableText(error)
   return error.code === 'DataLost' && error.message !== error.code ? error.message : undefined
@@ -283,7 +282,7 @@ function unavailableText(error: StoreError): string {
   return error.message === error.code ? own : `${own} Reason: ${error.message}.`
 }
 
-/** S3 says in headers, of HEAD too, that a delete marker stands where an object was asked for. */
+/** Headers that tell, also in answers to HEAD, that there is a delete marker instead of an object. */
 function markerHeaders({ code, details }: StoreError): Record<string, string> | undefined {
   const named = code === 'IsDeleteMarker'
   if (!named && (code !== 'NoSuchKey' || details['DeleteMarker'] !== 'true')) return undefined

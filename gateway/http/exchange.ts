@@ -1,6 +1,6 @@
 /**
- * One request in flight: what backends see of it (RequestContext), and what the watcher judges it by
- * (watch.ts). Made for each request, so it costs little: the signal exists only once asked for.
+ * One request in flight: what backends see of it (RequestContext), and what the watcher needs to know about
+ * it (watch.ts). One is made for each request, so it must be cheap: its abort signal is made on demand.
  */
 
 import type { Credential } from '../port/identity.ts'
@@ -30,19 +30,19 @@ export class Exchange implements RequestContext {
   rounds = 0
   readonly requestId: string
   readonly startedMs: number
-  /** Raw bytes of the body that came, and of the answer that went. */
+  /** Raw bytes of the body that were received, and of the answer that were sent. */
   bytesMoved = 0
-  /** Watcher's: bytesMoved when it last looked, and for how many looks in a row it was too little. */
+  /** Belongs to the watcher: bytesMoved when it last looked, and how many looks in a row found it too little. */
   bytesSeen = 0
   slowLooks = 0
   lastProgressMs: number
-  /** For the access log: the request once it could be parsed, who sent it once that is proven. */
+  /** For the access log: the request once it is parsed, and who sent it once that is proven. */
   parsed: S3Request | undefined
   credential: Credential | undefined
   failure: Failed | undefined
-  /** Bytes of the answer's body. */
+  /** Bytes of the answer's body that were sent. */
   sentBytes = 0
-  /** By then a body that is gathered whole must have come (admission.ts). */
+  /** When a body that is gathered as a whole must have arrived (admission.ts). */
   gatherUntilMs = Infinity
   aborted: AbortCause | undefined
   #controller: AbortController | undefined
@@ -67,26 +67,26 @@ export class Exchange implements RequestContext {
     this.#controller?.abort(new RequestAborted(cause))
   }
 
-  /** Bytes of the body that were read. */
+  /** Bytes of the request's body that were read. */
   get receivedBytes(): number {
     return this.bytesMoved
   }
 
-  /** All bytes moved so far, those of a write under way too. Never falls. */
+  /** All bytes moved so far, including those of a write under way. Never decreases. */
   progressBytes(): number {
     return this.bytesMoved
   }
 
-  /** True while the request waits for bytes of its client; the server's exchanges know. */
+  /** True while the request waits for its client. Only HttpExchange can tell. */
   waitsForClient(): boolean {
     return false
   }
 
-  /** True from the first byte of its answer on: its body waits for nothing any more. */
+  /** True once the answer has begun. */
   get isAnswering(): boolean {
     return false
   }
 
-  /** `100 Continue`, where the client waits for it. */
+  /** Sends `100 Continue` if the client waits for it. */
   sendContinue(): void {}
 }

@@ -1,6 +1,6 @@
 /**
- * The dates of HTTP (RFC 9110, 5.6.7) and of SigV4. JavaScript's own parser takes many more forms, some of them in
- * the time zone of the machine.
+ * The dates of HTTP (RFC 9110, 5.6.7) and of SigV4. JavaScript's own parser accepts many more forms, and reads some
+ * of them in the time zone of the machine.
  */
 
 import { lowerCase } from './ascii.ts'
@@ -20,7 +20,7 @@ const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 /** 2007-03-27T19:36:42Z, with fractions of a second or without. */
 const EXTENDED = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?Z$/
 
-/** Milliseconds since 1970 of an HTTP date in one of its three forms. Undefined: it is none. */
+/** Milliseconds since 1970 of an HTTP date in one of its three forms; undefined for other text. */
 export function parseHttpDate(text: string): number | undefined {
   let match = RFC_1123.exec(text)
   if (match !== null) {
@@ -72,7 +72,7 @@ function offset(sign?: string, hours?: string, minutes?: string): number {
   return (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1)
 }
 
-/** Undefined for a 30th of February: `Date.UTC` would make it a day of March. */
+/** Undefined for dates like a 30th of February, which `Date.UTC` would turn into a day of March. */
 function instant(
   parts: readonly (string | number | undefined)[],
   offsetMinutes: number,

@@ -1,13 +1,13 @@
-/** One S3 request over HTTP: what of it comes and goes through Node's request and response. */
+/** One S3 request over HTTP: its body and its answer on Node's request and response. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Exchange } from './exchange.ts'
 import type { ResponseHeaders, S3Response } from './response.ts'
 
-/** Bodies that nobody read: up to this much Node discards, and the connection lives on. */
+/** An unread body up to this size is discarded by Node, and the connection stays usable. */
 const DISCARD_BYTES_MAX = 64 * 1024
 
-/** Node looks for the same before it says `checkContinue`. */
+/** The same expression as Node's, which emits `checkContinue` for it. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
 export class HttpExchange extends Exchange {
@@ -17,7 +17,7 @@ export class HttpExchange extends Exchange {
   #continueSent = false
   /** Bytes of the write under way. */
   #writing = 0
-  /** Of `bytesMoved`, those of the answer. */
+  /** The part of `bytesMoved` that belongs to the answer. */
   #streamedBytes = 0
 
   constructor(
@@ -49,7 +49,7 @@ export class HttpExchange extends Exchange {
 
   override waitsForClient(): boolean {
     if (this.#writing > 0) return true
-    // What has come and lies unread is the store's to take.
+    // Bytes that arrived and were not read yet wait for the store, not for the client.
     return this.#bodyWanted && !this.request.complete && this.request.readableLength === 0
   }
 
@@ -61,18 +61,18 @@ export class HttpExchange extends Exchange {
     return this.bytesMoved + Math.max(0, this.#writing - this.#queuedBytes())
   }
 
-  /** Of the write under way, what the kernel has not taken: Node's own time-outs look here too. */
+  /** Bytes of the write under way that the kernel has not taken. Node's own timeouts look here too. */
   #queuedBytes(): number {
     const socket = this.response.socket as { _handle?: { writeQueueSize?: number } } | null
     return socket?._handle?.writeQueueSize ?? 0
   }
 
-  /** False for a client that waits to be told to send, and was not. */
+  /** Whether the client sends its body: false while it waits for `100 Continue`. */
   get isSending(): boolean {
     return this.#continueSent || !this.expectsContinue
   }
 
-  /** True when the connection can't carry another request after this answer. */
+  /** True when the connection cannot carry another request after this answer. */
   get leavesBodyUnread(): boolean {
     const { request } = this
     if (request.complete) return false
@@ -81,7 +81,7 @@ export class HttpExchange extends Exchange {
     return !(length <= DISCARD_BYTES_MAX) || this.#bodyWanted
   }
 
-  /** Text and bytes: one write. Resolves when the kernel has taken it, or the client is gone. */
+  /** Sends an answer in one write. Resolves when the kernel has taken it, or the client has disconnected. */
   sendWhole(
     status: number,
     headers: ResponseHeaders,
@@ -113,8 +113,8 @@ export class HttpExchange extends Exchange {
   }
 
   /**
-   * A stream. The first chunk is fetched before the head is sent, so that its failure can still be an
-   * answer: rejects then. Later failures cut the connection, and reject as well.
+   * Sends a stream. The first chunk is fetched before the head is sent: when that fails, this rejects and an
+   * error can still be answered. A later failure cuts the connection, then rejects.
    */
   async sendStream(response: S3Response, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const iterator = chunks[Symbol.asyncIterator]()
@@ -142,8 +142,8 @@ export class HttpExchange extends Exchange {
   }
 
   /**
-   * Resolves when the kernel has taken the chunk, whose memory may then be used again, or when the
-   * client is gone.
+   * Resolves when the kernel has taken the chunk, so that its memory may be reused, or when the client has
+   * disconnected.
    */
   #write(chunk: Uint8Array): Promise<void> {
     const { response } = this

@@ -1,13 +1,13 @@
 /**
- * Answers to what never becomes a request: malformed HTTP, heads that are too large or too slow, CONNECT. They
- * have no request id, and the connection ends (F26, F34).
+ * Answers to malformed HTTP, to heads that are too large or too slow, and to CONNECT: none of these becomes a
+ * request. The answers have no request id, and then the connection is closed (F26, F34).
  */
 
 import type { Duplex } from 'node:stream'
 
 export interface PlainRefusal {
   readonly status: number
-  /** The parser's name for what it met. */
+  /** The HTTP parser's code for the error. */
   readonly code: string
   readonly reason: string
 }
@@ -19,7 +19,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   501: 'Not Implemented',
 }
 
-/** An origin server that makes no tunnels (RFC 9110 9.1, 9.3.6). */
+/** Shoal is an origin server, which need not offer tunnels (RFC 9110 9.1, 9.3.6). */
 export const NO_TUNNELS: PlainRefusal = { status: 501, code: 'CONNECT', reason: 'no tunnels' }
 
 export function refusalOf(error: NodeJS.ErrnoException): PlainRefusal {
@@ -29,7 +29,7 @@ export function refusalOf(error: NodeJS.ErrnoException): PlainRefusal {
   return { status, code, reason: message }
 }
 
-/** `answered`: the client has had an answer to this very request, and gets no second one. */
+/** `answered`: an answer to this request has already begun, so only the connection is closed. */
 export function sendPlain(socket: Duplex, { status }: PlainRefusal, answered: boolean): void {
   if (!socket.writable) {
     socket.destroy()

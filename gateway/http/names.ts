@@ -1,9 +1,9 @@
-/** Names of query parameters and headers that S3 knows beside those of single operations (documented.ts). */
+/** Query parameters and headers of S3 that do not belong to single operations (those: documented.ts). */
 
 /** Query parameters that any request may carry. `x-id` names the operation in AWS's SDKs. */
 export const COMMON_QUERY: ReadonlySet<string> = new Set(['x-id'])
 
-/** x-amz-* headers that any request may carry: signatures, bodies' framing, guards, SDKs' small talk. */
+/** x-amz-* headers that any request may carry, for signatures, the framing of bodies, guards and SDKs. */
 export const COMMON_HEADERS: ReadonlySet<string> = new Set([
   'x-amz-content-sha256',
   'x-amz-date',
@@ -16,7 +16,7 @@ export const COMMON_HEADERS: ReadonlySet<string> = new Set([
   'x-amz-request-payer',
 ])
 
-/** Plain HTTP headers that operations read where they mean something. */
+/** Plain HTTP headers that some operations read. */
 export const HTTP_HEADERS: ReadonlySet<string> = new Set([
   'cache-control',
   'content-disposition',
@@ -38,7 +38,7 @@ export const CONDITIONS: ReadonlySet<string> = new Set([
   'if-range',
 ])
 
-/** x-amz-* headers that are lists, which may come on several lines (RFC 9110, 5.3). */
+/** x-amz-* headers that are lists and may be sent as several lines (RFC 9110, 5.3). */
 export const LIST_HEADERS: ReadonlySet<string> = new Set([
   'x-amz-object-attributes',
   'x-amz-optional-object-attributes',

@@ -33,7 +33,7 @@ test.each([
   expect(parseRange(header, 10)).toBeUndefined()
 })
 
-test('the end of an empty object is all of it, with 200', () => {
+test('a suffix of an empty object is the whole object with 200', () => {
   expect(parseRange('bytes=-5', 0)).toBeUndefined()
 })
 
@@ -54,7 +54,7 @@ test.each([
   )
 })
 
-test('copied ranges are given in full and lie inside', () => {
+test('ranges of copies need both ends, inside the object', () => {
   expect(parseCopySourceRange('bytes=0-9', 10)).toEqual({ start: 0, end: 10 })
   for (const bad of ['bytes=0-10', 'bytes=5-4', 'bytes=-5', 'bytes=5-', '0-5', 'bytes=0-1,2-3']) {
     expect(() => parseCopySourceRange(bad, 10)).toThrow(

@@ -8,21 +8,21 @@ export interface ByteRange {
 }
 
 /**
- * One range of an object of `sizeBytes`. Undefined means the whole object with 200: no header, several
- * ranges, another unit, a reversed range or one that can't be read, as S3 does. Throws InvalidRange (416).
+ * The one range that is requested of an object of `sizeBytes`. As in S3, undefined means the whole object with
+ * 200: no header, several ranges, another unit, a reversed or a malformed range. Throws InvalidRange (416).
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
   if (header === undefined) return undefined
-  // White space belongs to the number before it, so that a search never goes back in it.
+  // White space belongs to the number before it, so the expression never backtracks over it.
   const match = /^bytes=[ \t]*(?:(\d+)[ \t]*)?-[ \t]*(?:(\d+)[ \t]*)?$/i.exec(header)
   if (match === null) return undefined
   const [, first = '', last = ''] = match
   if (first === '') {
     if (last === '') return undefined
-    // Digits beyond 2^53 lose their tail, which no object's size can notice.
+    // Numbers beyond 2^53 lose their last digits, but no object is that large.
     const suffix = Number(last)
     if (suffix === 0) throw notSatisfiable(header, sizeBytes)
-    // The end of nothing is all of it: no part that Content-Range could name (RFC 9110 14.1.2).
+    // A suffix of an empty object is all of it: there is no range that Content-Range could name (RFC 9110 14.1.2).
     if (sizeBytes === 0) return undefined
     return { start: Math.max(0, sizeBytes - suffix), end: sizeBytes }
   }

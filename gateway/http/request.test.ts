@@ -39,7 +39,7 @@ describe('bucket and key', () => {
     expect(at(url)).toEqual({ bucket, key })
   })
 
-  test('F25: any key comes back exactly', () => {
+  test('F25: any key survives encoding and decoding', () => {
     fc.assert(
       fc.property(
         fc
@@ -87,7 +87,7 @@ describe('bucket names', () => {
     },
   )
 
-  test('virtual-host style', () => {
+  test('the Host header can name the bucket', () => {
     const suffixes = ['s3.example.org', 'localhost']
     expect(at('/a/b', 'bucket.s3.example.org', suffixes)).toEqual({ bucket: 'bucket', key: 'a/b' })
     expect(at('/', 'my.bucket.S3.example.org:9000', suffixes)).toEqual({
@@ -106,7 +106,7 @@ describe('bucket names', () => {
 describe('the query', () => {
   const query = (text: string) => [...fakeRequest({ url: `/b?${text}` }).query]
 
-  test('decoded, with and without values', () => {
+  test('is decoded, with and without values', () => {
     expect(query('acl')).toEqual([['acl', '']])
     expect(query('prefix=a%2Fb+c&&delimiter=%2F&x==')).toEqual([
       ['prefix', 'a/b c'],
@@ -119,12 +119,12 @@ describe('the query', () => {
     ])
   })
 
-  test('malformed: 400', () => {
+  test('is refused when it is malformed', () => {
     refused(() => query('a=%'), 'InvalidURI')
     refused(() => query('a=%FF'), 'InvalidURI')
   })
 
-  test('of a name given twice the first counts, and the signature covers both', () => {
+  test('the first value of a repeated name counts, and the signature covers all values', () => {
     const request = fakeRequest({ url: '/b?b=1&a=2&%61=1&a-b=3&a=2' })
     expect([...request.query]).toEqual([
       ['b', '1'],
@@ -141,7 +141,7 @@ describe('the query', () => {
     refused(() => query('x-amz-acl=1&x-amz-acl=2'), 'InvalidArgument')
   })
 
-  test('an empty value is none', () => {
+  test('an empty value counts as absent', () => {
     const request = fakeRequest({ url: '/b?prefix=&delimiter&marker=x&acl=' })
     expect(parameter(request, 'prefix')).toBeUndefined()
     expect(parameter(request, 'delimiter')).toBeUndefined()
@@ -155,7 +155,7 @@ const headersOf = (pairs: readonly (readonly [string, string])[], url = '/b/k') 
   fakeRequest({ url, headers: pairs })
 
 describe('headers', () => {
-  test('lower-case, null-prototype, repeated ones joined', () => {
+  test('are lower-case, have no prototype, and join repeated values', () => {
     const { headers } = headersOf([
       ['X-Amz-Meta-A', '1'],
       ['x-amz-meta-a', '2'],
@@ -204,7 +204,7 @@ describe('headers', () => {
     'Content-Encoding',
     'x-amz-cf-id',
     'Via',
-  ])('%s on several lines is one list, in their order', (name) => {
+  ])('%s on several lines is one list in the order of the lines', (name) => {
     const { headers } = headersOf([
       [name, 'b'],
       ['Accept', '*/*'],
@@ -215,7 +215,7 @@ describe('headers', () => {
 })
 
 describe('headers without a value', () => {
-  test('an empty x-amz-* was not sent, but for the signature', () => {
+  test('an empty x-amz-* header counts as not sent, except for the signature', () => {
     const request = headersOf([
       ['X-Amz-Tagging', ''],
       ['x-amz-security-token', ''],
@@ -241,7 +241,7 @@ describe('headers without a value', () => {
 })
 
 describe('metadata', () => {
-  test('F28: metadata has no prototype either', () => {
+  test('F28: metadata has no prototype', () => {
     const metadata = userMetadata(
       headersOf([
         ['x-amz-meta-__proto__', 'x'],
@@ -255,7 +255,7 @@ describe('metadata', () => {
     ])
   })
 
-  test('F26: 2 KiB of metadata, no more', () => {
+  test('F26: more than 2 KiB of metadata are refused', () => {
     headersOf([['x-amz-meta-a', 'v'.repeat(2047)]])
     refused(() => headersOf([['x-amz-meta-a', 'v'.repeat(2048)]]), 'MetadataTooLarge')
     refused(
@@ -270,7 +270,7 @@ describe('metadata', () => {
 })
 
 describe('the transfer', () => {
-  test('lengths and encodings of the transfer', () => {
+  test('lengths and encodings are checked', () => {
     expect(headersOf([['Content-Length', '12']]).contentLength).toBe(12)
     expect(headersOf([['Transfer-Encoding', 'Chunked']]).transferChunked).toBe(true)
     for (const bad of ['', '-1', '1.5', '0x1', '1,1', '9999999999999999']) {
@@ -288,11 +288,11 @@ describe('the transfer', () => {
   })
 })
 
-describe('what a presigned query says for headers', () => {
+describe('headers in a presigned query', () => {
   const presigned = (more: string, headers: Record<string, string> = {}) =>
     fakeRequest({ url: `/b/k?X-Amz-Algorithm=x&X-Amz-Date=y&${more}`, headers })
 
-  test('x-amz-* stands among the headers, the form itself does not', () => {
+  test('x-amz-* parameters become headers, those of the signature do not', () => {
     const request = presigned('x-amz-meta-a=caf%C3%A9&X-Amz-Acl=private&x-id=PutObject')
     expect({ ...request.headers }).toEqual({
       'x-amz-meta-a': 'cafÃ©',
@@ -301,12 +301,12 @@ describe('what a presigned query says for headers', () => {
     expect([...request.hoisted]).toEqual(['x-amz-meta-a', 'x-amz-acl'])
   })
 
-  test('only in presigned requests', () => {
+  test('count only in presigned requests', () => {
     const request = fakeRequest({ url: '/b/k?x-amz-acl=private' })
     expect({ ...request.headers }).toEqual({})
   })
 
-  test('F26: never with CR LF, never against a header', () => {
+  test('F26: are refused with CR LF, and when they contradict a header', () => {
     refused(() => presigned('x-amz-meta-a=b%0D%0Ac:d'), 'InvalidArgument')
     refused(() => presigned('x-amz-meta-a%20b=c'), 'InvalidArgument')
     refused(() => presigned('x-amz-acl=private', { 'x-amz-acl': 'public-read' }), 'InvalidArgument')
@@ -315,7 +315,7 @@ describe('what a presigned query says for headers', () => {
   })
 })
 
-test('F26: values that would split a response', () => {
+test('F26: values that would split a response are detected', () => {
   expect(isHeaderValue('text/plain; charset="é"\t')).toBe(true)
   for (const bad of ['a\r\nb: c', 'a\nb', '\0', 'a\u007f', '€'])
     expect(isHeaderValue(bad)).toBe(false)

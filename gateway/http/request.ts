@@ -1,8 +1,8 @@
 /**
- * One HTTP request in S3's terms: bucket, key, query, headers, before anything is believed.
+ * One HTTP request in S3's terms: bucket, key, query, headers. Nothing in it is authenticated yet.
  *
- * Keys are opaque: percent-decoded once, never normalised (F25). What Node's HTTP parser refuses
- * already never gets here: Content-Length beside Transfer-Encoding, folded lines, bare CR (F34).
+ * Keys are opaque: percent-decoded once, never normalised (F25). Node's HTTP parser has already refused
+ * Content-Length together with Transfer-Encoding, folded lines and bare CR (F34).
  */
 
 import { lowerCase } from './ascii.ts'
@@ -22,49 +22,49 @@ export interface S3Request {
   readonly method: string
   /** Path as sent, percent-encoded, without the query. */
   readonly rawPath: string
-  /** Behind '?', as sent; '' when absent. */
+  /** The text after '?', as sent; '' when there is none. */
   readonly rawQuery: string
-  /** Absent for the service itself. Letters, digits, '.', '-', '_' only; rules of naming are not checked. */
+  /** Absent for the service itself. Only letters, digits, '.', '-', '_'; other naming rules are not checked here. */
   readonly bucket: string | undefined
   /** Exact and opaque: never normalised. Absent for the bucket itself. */
   readonly key: string | undefined
   /**
-   * Decoded, the first of each name. A parameter without '=' has the value ''. Names are case-sensitive. Whoever reads
-   * a value takes `parameter`, for which an empty one is not there.
+   * Decoded; the first value of each name. A parameter without '=' has the value ''. Names are case-sensitive. Read
+   * values with `parameter`, which treats empty values as absent.
    */
   readonly query: ReadonlyMap<string, string>
-  /** What came of a name again, decoded: signatures cover it. */
+  /** Later values of names that were sent more than once, decoded. Signatures cover them. */
   readonly repeatedQuery: readonly (readonly [name: string, value: string])[]
   /** True when the Host header names the bucket, and the path only its key. */
   readonly virtualHost: boolean
   /**
-   * Null-prototype. In a presigned request it also holds the x-amz-* of its query (`hoisted`). Without the x-amz-*
-   * whose value is empty: they count as not sent.
+   * Null-prototype. In a presigned request it also holds the x-amz-* parameters of the query (`hoisted`). x-amz-*
+   * headers with an empty value are left out: they count as not sent.
    */
   readonly headers: HeaderRecord
-  /** As `headers`, the empty ones too: what signatures cover. */
+  /** As `headers`, but including the empty ones, which signatures cover. */
   readonly sentHeaders: HeaderRecord
-  /** Names in `headers` that came in the query of a presigned request. */
+  /** Names in `headers` that were sent in the query of a presigned request. */
   readonly hoisted: ReadonlySet<string>
-  /** Raw body, framing included. */
+  /** The raw body, including its framing. */
   readonly body: Readable
   /** Content-Length; undefined when absent. */
   readonly contentLength: number | undefined
-  /** True when a body comes by Transfer-Encoding: chunked. */
+  /** Whether the body is sent with Transfer-Encoding: chunked. */
   readonly transferChunked: boolean
   readonly remoteAddress: string
   readonly secure: boolean
 }
 
 export interface ParseOptions {
-  /** `s3.example.org`: a Host of `bucket.s3.example.org` names the bucket (virtual-host style). */
+  /** With `s3.example.org`, the Host `bucket.s3.example.org` names the bucket (virtual-host style). */
   readonly hostSuffixes: readonly string[]
 }
 
 export const MAX_KEY_BYTES = 1024
 export const MAX_METADATA_BYTES = 2048
 
-/** Sent twice, two readers could believe different things. Every other header is a list (RFC 9110, 5.3). */
+/** If these were sent twice, two readers could pick different values. All other headers are lists (RFC 9110, 5.3). */
 const SINGLE: ReadonlySet<string> = new Set([
   ...singleAmzHeaders(),
   'authorization',
@@ -88,7 +88,7 @@ function singleAmzHeaders(): string[] {
   )
 }
 
-/** Parameters of the presigned form itself; every other x-amz-* of its query stands for a header. */
+/** Parameters of a presigned request itself. Every other x-amz-* parameter in its query is a header. */
 const PRESIGN_PARAMETERS: ReadonlySet<string> = new Set([
   'x-amz-algorithm',
   'x-amz-credential',
@@ -113,7 +113,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const { query, repeated } = parseQuery(rawQuery)
   const sentHeaders = collectHeaders(message.rawHeaders)
   checkHost(message.httpVersion, sentHeaders['host'])
-  // Also for the signature: what a client signs as its host is the one that it asks for.
+  // The client signs the host that it asks for, so the signature is checked with this one too.
   if (authority !== undefined) sentHeaders['host'] = authority
   const hoisted = hoist(query, sentHeaders)
   const headers = withoutEmpty(sentHeaders)
@@ -123,7 +123,7 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   const transferEncoding = headers['transfer-encoding']
   if (transferEncoding !== undefined && lowerCase(transferEncoding) !== 'chunked') {
     const details = { Header: 'Transfer-Encoding' }
-    // RFC 9112 6.3: unless chunked comes last, nobody knows where the body ends.
+    // RFC 9112 6.3: unless chunked is the last coding, the end of the body is not defined.
     const endsChunked = /(^|,)[ \t]*chunked$/i.test(transferEncoding)
     throw new S3Error(endsChunked ? 'NotImplemented' : 'InvalidRequest', undefined, { details })
   }
@@ -147,12 +147,12 @@ export function parseRequest(message: IncomingMessage, options: ParseOptions): S
   }
 }
 
-/** The value of a query parameter. An empty one counts as not given, as everywhere in S3. */
+/** The value of a query parameter. As everywhere in S3, an empty value counts as absent. */
 export function parameter(request: S3Request, name: string): string | undefined {
   return request.query.get(name) || undefined
 }
 
-/** x-amz-meta-*, names without the prefix, latin1 values as received. Null-prototype. */
+/** The x-amz-meta-* headers: names without the prefix, values in latin1 as received. Null-prototype. */
 export function userMetadata(request: S3Request): Record<string, string> {
   const metadata: Record<string, string> = Object.create(null)
   for (const name in request.headers) {
@@ -163,20 +163,20 @@ export function userMetadata(request: S3Request): Record<string, string> {
   return metadata
 }
 
-/** False for what would split or garble a response (CR, LF, NUL, beyond latin1), F26. */
+/** False for text that would split or garble a response: CR, LF, NUL, characters beyond latin1 (F26). */
 export function isHeaderValue(text: string): boolean {
   return /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(text)
 }
 
 /**
- * A path, or a part of one. As in S3, whatever signs the request, a plus stands for a space: browsers and
- * old clients write it so, and a plus itself is %2B.
+ * Decodes a path or a part of one. As in S3, a plus is a space, because browsers and old clients write it so; a
+ * plus itself is %2B. The kind of signature makes no difference.
  */
 export function decodePath(text: string): string {
   return percentDecode(text.replaceAll('+', ' '))
 }
 
-/** Percent-decoding as UTF-8. Throws InvalidURI. */
+/** Percent-decodes UTF-8. Throws InvalidURI. */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text
   try {
@@ -207,7 +207,7 @@ function parseQuery(rawQuery: string): Query {
       query.set(name, value)
       continue
     }
-    // Of a signature's own parameters, and of those that stand for headers, there can't be two.
+    // Parameters of the signature, and parameters that are headers, must be unique.
     if (/^x-amz-/i.test(name)) {
       throw new S3Error('InvalidArgument', 'A query parameter was given more than once.', {
         details: { ArgumentName: name },
@@ -239,9 +239,8 @@ function collectHeaders(rawHeaders: readonly string[]): Record<string, string> {
 }
 
 /**
- * x-amz-* whose empty value means something: metadata is what it is; an empty copy source, or condition, says that the
- * client meant one and has none, so that taking the request without it could write or delete too much; and of what
- * says how the body comes nothing is guessed.
+ * x-amz-* headers whose empty value means something. Metadata may be empty. With an empty copy source or condition the
+ * client meant to send one, so ignoring it could write or delete too much. The framing of a body is never guessed.
  */
 const EMPTY_MEANS_SOMETHING =
   /^x-amz-(?:meta-|copy-source|if-|rename-source|object-if-|content-sha256$|decoded-content-length$)/
@@ -257,7 +256,7 @@ function withoutEmpty(headers: HeaderRecord): HeaderRecord {
   return given
 }
 
-/** Moves parameters of a presigned query among the headers, which they stand for. */
+/** Adds those parameters of a presigned query that are headers to the headers. */
 function hoist(
   query: ReadonlyMap<string, string>,
   headers: Record<string, string>,
@@ -269,16 +268,16 @@ function hoist(
   return NOTHING_HOISTED
 }
 
-/** Decides by the lower-case name of a parameter. */
+/** Whether a parameter is a header. `name` is in lower case. */
 type Hoisting = (name: string, headers: Record<string, string>) => boolean
 
 const hoistedBySigV4: Hoisting = (name) =>
   name.startsWith('x-amz-') && !PRESIGN_PARAMETERS.has(name)
 
 /**
- * Every x-amz-* parameter of a link stands for a header, so that the signature covers it. A date would mean nothing
- * there. SDKs put Content-Type and Content-MD5, which are signed too, into the query; a client may send them as
- * headers as well, which then count.
+ * Every x-amz-* parameter of a link is a header, so that the signature covers it, except a date, which has no meaning
+ * there. SDKs also put Content-Type and Content-MD5, which are signed too, into the query. When the client sends
+ * these as headers, the headers count.
  */
 const hoistedBySigV2: Hoisting = (name, headers) =>
   name === 'content-type' || name === 'content-md5'
@@ -294,19 +293,23 @@ function hoistAs(
   for (const [parameter, value] of query) {
     const name = lowerCase(parameter)
     if (!isHoisted(name, headers)) continue
-    // As a header the value would have come as UTF-8 bytes, which Node shows as latin1.
+    // A header would have carried the value as UTF-8 bytes, which Node shows as latin1.
     const latin1 = Buffer.from(value, 'utf8').toString('latin1')
     if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) || !isHeaderValue(latin1)) {
-      throw new S3Error('InvalidArgument', 'A query parameter can not stand for a header.', {
+      throw new S3Error('InvalidArgument', 'A query parameter cannot be used as a header.', {
         details: { ArgumentName: parameter },
       })
     }
-    // Where the header stands too, the signature must cover it as one.
+    // When the client also sent the header, the signature must cover it as a header.
     if (headers[name] === latin1) continue
     if (headers[name] !== undefined) {
-      throw new S3Error('InvalidArgument', 'A header was given in the query and as a header.', {
-        details: { ArgumentName: parameter },
-      })
+      throw new S3Error(
+        'InvalidArgument',
+        'A header was sent twice, in the query and as a header, with different values.',
+        {
+          details: { ArgumentName: parameter },
+        },
+      )
     }
     headers[name] = latin1
     hoisted.add(name)
@@ -365,7 +368,7 @@ function splitPath(
   if (rawKey === '') return { bucket, key: undefined }
   const key = decodePath(rawKey)
   if (key.includes('\0')) throw new S3Error('InvalidURI')
-  // One UTF-16 unit takes at most three bytes.
+  // A UTF-16 unit is at most three bytes of UTF-8.
   const sizeBytes = key.length * 3 > MAX_KEY_BYTES ? Buffer.byteLength(key) : key.length
   if (sizeBytes > MAX_KEY_BYTES) {
     throw new S3Error('KeyTooLongError', undefined, {
@@ -378,7 +381,7 @@ function splitPath(
 function parseContentLength(headers: HeaderRecord, transferEncoded: boolean): number | undefined {
   const text = headers['content-length']
   if (text === undefined) return undefined
-  // Node refuses both together; a proxy in front may not (F34).
+  // Node refuses both headers together, but a proxy in front of it may not (F34).
   if (transferEncoded || !/^\d{1,15}$/.test(text)) throw new S3Error('InvalidRequest')
   return Number(text)
 }

@@ -1,4 +1,4 @@
-/** What an operation answers, before HTTP: a plain record. */
+/** The answer of an operation as a plain record, before it is sent over HTTP. */
 
 import { isUtf8 } from 'node:buffer'
 import { XML_DECLARATION, S3_NAMESPACE } from './xml-text.ts'
@@ -7,16 +7,16 @@ export type ResponseHeaders = Record<string, string>
 
 export interface S3Response {
   readonly status: number
-  /** Common headers (request id, Date …) are added on the way out. */
+  /** Without the common headers (request id, Date …), which the gate adds. */
   readonly headers: ResponseHeaders
   /**
-   * Text and bytes go out with one write and get their Content-Length. A stream's length must stand in
-   * `content-length`; each of its chunks is valid until the next one is asked for.
+   * Text and bytes are sent in one write and get their Content-Length. The length of a stream must be given in
+   * `content-length`; a chunk of it is valid until the next one is requested.
    */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined
 }
 
-/** 200 with a document of S3's namespace; `content` is XML already. */
+/** 200 with a document in S3's namespace. `content` is XML. */
 export function xmlResponse(
   root: string,
   content: string,
@@ -43,7 +43,7 @@ export function emptyResponse(status: number, headers: ResponseHeaders = {}): S3
 const DATES_MAX = 4096
 const dates = new Map<number, string>()
 
-/** Sun, 06 Nov 1994 08:49:37 GMT. Made once a second and kept: requests ask for few different ones. */
+/** Sun, 06 Nov 1994 08:49:37 GMT. Formatted texts are cached, since requests need few different ones. */
 export function httpDate(timeMs: number): string {
   const second = Math.floor(timeMs / 1000)
   let text = dates.get(second)
@@ -56,8 +56,8 @@ export function httpDate(timeMs: number): string {
 }
 
 /**
- * User metadata as AWS returns it: what is not ASCII as an encoded word of RFC 2047. `value` is latin1, as headers
- * come; bytes that are no UTF-8 are taken as latin1.
+ * User metadata as AWS returns it: text that is not ASCII becomes an encoded word of RFC 2047. `value` is latin1, as
+ * Node shows headers; bytes that are not UTF-8 are read as latin1.
  */
 export function encodedWord(value: string): string {
   if (!/[\u0080-\u00ff]/.test(value)) return value
@@ -67,8 +67,8 @@ export function encodedWord(value: string): string {
 }
 
 /**
- * Text as a header's value: its UTF-8 bytes, one character each, as Node writes headers. Undefined when
- * it holds a character that no header may carry (F26).
+ * Text as the value of a header: one character for each UTF-8 byte, as Node writes headers. Undefined when
+ * it contains a character that headers may not carry (F26).
  */
 export function headerValue(text: string): string | undefined {
   // oxlint-disable-next-line no-control-regex

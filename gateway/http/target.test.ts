@@ -1,4 +1,4 @@
-/** The forms of a request's target and of its Host (RFC 9112 3.2), before and behind the gate. */
+/** The forms of a request's target and of its Host (RFC 9112 3.2), parsed alone and through the gateway. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { sendRaw } from '../conformance/world.ts'
@@ -37,11 +37,11 @@ test.each([
   'http://host\\b/c',
   'http://host/\u00e9',
   'javascript://host/b',
-])('%s is no target', (target) => {
+])('%s is not a target', (target) => {
   expect(() => parseTarget(target, true)).toThrow(expect.objectContaining({ code: 'InvalidURI' }))
 })
 
-test('https is answered by TLS only', () => {
+test('https is answered only over TLS', () => {
   expect(parseTarget('https://host/b', true).authority).toBe('host')
   expect(() => parseTarget('https://host/b', false)).toThrow('without TLS')
 })
@@ -58,7 +58,7 @@ test.each([
   ['', 'path'],
 ])('a Host of "%s" names the bucket %s', (host, bucket) => {
   expect(fakeRequest({ url: '/path/k', headers: { host } }, ['s3.example.org']).bucket).toBe(bucket)
-  // The same in the target; the Host header does not count then.
+  // The same host in the target, which replaces the Host header.
   if (host === '') return
   const url = `http://${host}/path/k`
   const request = fakeRequest({ url, headers: { host: 'other.s3.example.org' } }, [
@@ -68,7 +68,7 @@ test.each([
   expect(request.headers['host']).toBe(host)
 })
 
-test('hosts', () => {
+test('which hosts are valid', () => {
   expect(hostName('A.B.:80')).toBe('a.b')
   for (const host of ['a b', 'a/b', 'a@b', 'a?b', 'a#b', 'a\\b', 'a\u00e9']) {
     expect([host, isHost(host)]).toEqual([host, false])

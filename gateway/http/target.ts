@@ -1,33 +1,33 @@
 /**
- * The target of a request line, in the forms that RFC 9112 3.2 allows an origin server to be asked with, and the
- * host that it is asked for.
+ * The target of a request line, in the forms that clients may send to an origin server (RFC 9112 3.2), and the host
+ * that it names.
  */
 
 import { lowerCase } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
 export interface RequestTarget {
-  /** Percent-encoded, from its first '/'. */
+  /** Percent-encoded, beginning with '/'. */
   readonly rawPath: string
-  /** Behind '?', as sent; '' when absent. */
+  /** The text after '?', as sent; '' when there is none. */
   readonly rawQuery: string
-  /** Of the absolute form: it counts instead of the Host header (RFC 9112 3.2.2). */
+  /** The host of an absolute URL, which replaces the Host header (RFC 9112 3.2.2). */
   readonly authority: string | undefined
 }
 
 /** Printable ASCII without '#': a target has no fragment. */
 const ORIGIN_FORM = /^\/[!-"$-~]*$/
-/** Schemes have no case (RFC 9110 4.2.3). */
+/** Schemes are case-insensitive (RFC 9110 4.2.3). */
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)([/?][!-"$-~]*)?$/i
-/** A host, and maybe a port. No user: RFC 9110 4.2.4 calls that an error. */
+/** A host and an optional port. A user name is an error (RFC 9110 4.2.4). */
 const AUTHORITY = /^[A-Za-z0-9._~!$&'()*+,;=%[\]:-]*$/
 
-/** Throws S3Error: InvalidURI. `secure`: the connection is one of TLS. */
+/** Throws S3Error: InvalidURI. `secure`: the connection uses TLS. */
 export function parseTarget(target: string, secure: boolean): RequestTarget {
   if (ORIGIN_FORM.test(target)) return { ...splitQuery(target), authority: undefined }
   const [, scheme = '', authority = '', rest = ''] = ABSOLUTE_FORM.exec(target) ?? []
   if (authority === '' || !isHost(authority)) throw new S3Error('InvalidURI')
-  // RFC 9110 7.4: what is asked for by TLS is not answered without.
+  // RFC 9110 7.4: a request for an https URL is refused on a connection without TLS.
   if (lowerCase(scheme) === 'https' && !secure) {
     throw new S3Error('InvalidURI', 'The request asks for https on a connection without TLS.')
   }

@@ -1,17 +1,17 @@
-/** Headers of which only some values are understood, as the table of operations and its documentation show them. */
+/** Headers with a fixed set of values. docs/s3-parameters.md lists them too. */
 
 import { trim } from './ascii.ts'
 import { S3Error } from './errors.ts'
 
 export interface ValueRule {
   readonly accepted: readonly string[]
-  /** Values that AWS has and Shoal does not: 501. `others`: all but the accepted ones. */
+  /** Values that AWS accepts and Shoal answers with 501. `others`: all but the accepted ones. */
   readonly notBuilt: readonly string[] | 'others'
-  /** Letters count alike in either case. */
+  /** Upper and lower case make no difference. */
   readonly anyCase?: true
-  /** Several values, separated by commas. */
+  /** The header holds several values, separated by commas. */
   readonly isList?: true
-  /** What AWS says to a value that is none. */
+  /** AWS's error for other values; InvalidArgument when absent. */
   readonly code?: 'InvalidStorageClass'
 }
 
@@ -19,7 +19,7 @@ const DIRECTIVE: ValueRule = { accepted: ['COPY', 'REPLACE'], notBuilt: [] }
 
 export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, ValueRule>([
   [
-    // They say what is the case anyway: the owner alone.
+    // The accepted ones ask for what is always the case: only the owner has rights.
     'x-amz-acl',
     {
       accepted: ['private', 'bucket-owner-full-control'],
@@ -58,12 +58,12 @@ export const VALUE_RULES: ReadonlyMap<string, ValueRule> = new Map<string, Value
   ['x-amz-object-ownership', { accepted: ['BucketOwnerEnforced'], notBuilt: 'others' }],
   ['x-amz-bucket-namespace', { accepted: ['global'], notBuilt: 'others' }],
   [
-    // No rule moves objects to another class; it is the default, which is read again.
+    // Shoal never moves objects to another class, so only AWS's default is accepted.
     'x-amz-transition-default-minimum-object-size',
     { accepted: ['all_storage_classes_128K'], notBuilt: ['varies_by_storage_class'] },
   ],
   [
-    // No object is ever being restored, so that nothing is left out of the answer.
+    // No object is ever being restored, so nothing is missing from the answer.
     'x-amz-optional-object-attributes',
     { accepted: ['RestoreStatus'], notBuilt: [], isList: true },
   ],
@@ -83,7 +83,7 @@ export function checkValue(name: string, value: string): void {
   })
 }
 
-/** Empty elements count as none (RFC 9110, 5.6.1.2). */
+/** Ignores empty elements (RFC 9110, 5.6.1.2). */
 function elementsOf(list: string): string[] {
   return list
     .split(',')

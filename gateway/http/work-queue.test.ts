@@ -36,16 +36,16 @@ describe('a meter', () => {
   })
 })
 
-describe('the lane', () => {
-  it('does small work at once', () => {
+describe('the work queue', () => {
+  it('does small work immediately', () => {
     const clock = new ManualClock()
     expect(new WorkQueue(clock).run(counting('a', 1, []), {})).toBe('A')
     expect(clock.waiting).toBe(0)
   })
 
-  it('gives every work its turn, and each turn of the event loop few slices', async () => {
+  it('lets all work take turns, a few slices in each turn of the event loop', async () => {
     const due: (() => void)[] = []
-    const lane = new WorkQueue({
+    const queue = new WorkQueue({
       monotonicMs: () => 0,
       after: (_, run) => {
         due.push(run)
@@ -54,7 +54,7 @@ describe('the lane', () => {
     })
     const notes: string[] = []
     const names = Array.from({ length: 20 }, (_, at) => String.fromCharCode(97 + at))
-    const results = names.map((name) => Promise.resolve(lane.run(counting(name, 3, notes), {})))
+    const results = names.map((name) => Promise.resolve(queue.run(counting(name, 3, notes), {})))
     expect(notes).toEqual(names)
     const turns: number[] = []
     while (notes.length < 60) {
@@ -72,7 +72,7 @@ describe('the lane', () => {
   it('ends a turn early when its slices take long', () => {
     let nowMs = 0
     const due: (() => void)[] = []
-    const lane = new WorkQueue({
+    const queue = new WorkQueue({
       monotonicMs: () => nowMs,
       after: (_, run) => {
         due.push(run)
@@ -87,7 +87,7 @@ describe('the lane', () => {
         yield
       }
     }
-    void lane.run(slow(), {})
+    void queue.run(slow(), {})
     due.shift()?.()
     expect(slices).toBe(1 + 2)
     expect(due).toHaveLength(1)
@@ -95,17 +95,17 @@ describe('the lane', () => {
 })
 
 describe('work in the queue that fails', () => {
-  it('drops the work of a request that was given up, and hands on what it throws', async () => {
+  it('is dropped when its request was aborted, and passes on what it throws', async () => {
     const clock = new ManualClock()
-    const lane = new WorkQueue(clock)
+    const queue = new WorkQueue(clock)
     const notes: string[] = []
     const owner: { aborted?: AbortCause } = {}
-    const given = lane.run(counting('a', 100, notes), owner)
+    const given = queue.run(counting('a', 100, notes), owner)
     function* failing(): Work<void> {
       yield
       throw new RangeError('no')
     }
-    const failed = lane.run(failing(), {})
+    const failed = queue.run(failing(), {})
     owner.aborted = 'deadline'
     clock.advance(1)
     await expect(given).rejects.toThrow(/deadline/)

@@ -1,12 +1,12 @@
 /**
- * The lane of long synchronous work (protocol/work.ts): parsing large documents, evaluating large sets of
+ * The queue of long synchronous work (protocol/work.ts): parsing large documents, evaluating large sets of
  * policies. All requests of a node share it, so that many of them together hold the event loop no longer
  * than one does.
  *
  * Invariants:
- *   - work of at most one slice is done at once, without a promise
- *   - all other works take turns, a slice each, and one turn of the event loop runs slices for at most
- *     TURN_MS_MAX (and SLICES_PER_TURN) before all else that waits for the loop is served
+ *   - work of at most one slice is done immediately, without a promise
+ *   - all other work takes turns, one slice each, and one turn of the event loop runs slices for at most
+ *     TURN_MS_MAX (and at most SLICES_PER_TURN) before everything else that waits for the loop
  *   - work whose request was aborted is dropped at its next slice
  */
 
@@ -15,17 +15,17 @@ import type { GatewayClock } from './clock.ts'
 import { RequestAborted, type AbortCause } from './exchange.ts'
 
 const TURN_MS_MAX = 8
-/** Simulated clocks stand still while code runs: there the count ends a turn. */
+/** Simulated clocks do not advance while code runs, so the number of slices ends a turn too. */
 const SLICES_PER_TURN = 8
 
-/** Whose work it is. */
-export interface LaneOwner {
+/** The request that the work belongs to. */
+export interface WorkOwner {
   readonly aborted?: AbortCause | undefined
 }
 
 interface Task {
   readonly work: Work<unknown>
-  readonly owner: LaneOwner
+  readonly owner: WorkOwner
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -39,8 +39,8 @@ export class WorkQueue {
     this.#clock = clock
   }
 
-  /** What `work` throws is thrown, or the promise is rejected with it. RequestAborted: its owner gave up. */
-  run<T>(work: Work<T>, owner: LaneOwner): T | Promise<T> {
+  /** Throws or rejects with what `work` throws, or with RequestAborted when its request was aborted. */
+  run<T>(work: Work<T>, owner: WorkOwner): T | Promise<T> {
     const first = work.next()
     if (first.done === true) return first.value
     return new Promise<T>((resolve, reject) => {

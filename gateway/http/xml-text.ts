@@ -1,12 +1,12 @@
-/** Text that goes into XML: the declaration, S3's name space, and escapes. */
+/** Text inside XML: the declaration, S3's namespace, and escaping. */
 
 import { upperCase } from './ascii.ts'
 
 export const XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
 
-// Control characters are no XML 1.0, not even as references; AWS writes the references all the same.
-// Clients that care ask for encoding-type=url.
+// XML 1.0 does not allow control characters, even as references. AWS writes the references anyway; clients that
+// need such keys ask for encoding-type=url.
 // oxlint-disable-next-line no-control-regex
 const SPECIAL = /[&<>"\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/
 // oxlint-disable-next-line no-control-regex

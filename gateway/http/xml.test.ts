@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { errorXml, fromStoreError, S3Error } from './errors.ts'
 import { OverloadedError, StoreError } from '../../protocol/errors.ts'
 import { finish } from '../../protocol/work.ts'
-import { childText, encodeUrl, joinedRows, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
+import { childText, encodeUrl, joinedXml, parseXml, parsingXml, tag, xmlDocument } from './xml.ts'
 import { escapeXml } from './xml-text.ts'
 
 const LIMITS = { maxBytes: 10_000, maxElements: 20, maxDepth: 5 }
 const parse = (text: string) => parseXml(Buffer.from(text), LIMITS)
 const MALFORMED = expect.objectContaining({ code: 'MalformedXML', status: 400 })
 
-test('text with every special character', () => {
+test('special characters are escaped', () => {
   expect(escapeXml('a&b<c>d"e\'f')).toBe("a&amp;b&lt;c&gt;d&quot;e'f")
   expect(escapeXml('\u0001\r\t\n\u007f\uffff')).toBe('&#x1;&#xD;\t\n&#x7F;&#xFFFF;')
   expect(tag('Key', '<')).toBe('<Key>&lt;</Key>')
@@ -19,7 +19,7 @@ test('text with every special character', () => {
   expect(tag('IsTruncated', false)).toBe('<IsTruncated>false</IsTruncated>')
 })
 
-test('what is written can be read', () => {
+test('written text is parsed back unchanged', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 50 }), (text) => {
       fc.pre(!/[\ud800-\udfff]/.test(text.replace(/[\ud800-\udbff][\udc00-\udfff]/g, '')))
@@ -31,7 +31,7 @@ test('what is written can be read', () => {
   )
 })
 
-test('encoding-type=url is what form decoding undoes, with slashes as they are', () => {
+test('form decoding undoes encoding-type=url, which leaves slashes unchanged', () => {
   expect(encodeUrl("a b/c+d=e~f*g(h)'!%é")).toBe('a+b/c%2Bd%3De%7Ef*g%28h%29%27%21%25%C3%A9')
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -88,17 +88,17 @@ describe('malformed documents', () => {
     expect(() => parse(text)).toThrow(MALFORMED)
   })
 
-  test('F28: refuses bytes that are no UTF-8', () => {
+  test('F28: refuses bytes that are not UTF-8', () => {
     expect(() => parseXml(Buffer.from('<a>\xff</a>', 'latin1'), LIMITS)).toThrow(MALFORMED)
   })
 
-  test('F28: refuses by size before parsing', () => {
+  test('F28: checks the size before parsing', () => {
     expect(() => parseXml(new Uint8Array(100 * 2 ** 20), LIMITS)).toThrow(/larger/)
   })
 })
 
 describe('large documents', () => {
-  test('F27b: a document is given up at the first element too many, and parsed in slices', () => {
+  test('F27b: are parsed in slices, and refused at the first element too many', () => {
     const limits = { maxBytes: 2 ** 23, maxElements: 6_002 }
     const slices = (text: string): number => {
       const work = parsingXml(Buffer.from(text), limits)
@@ -110,7 +110,7 @@ describe('large documents', () => {
         }
       }
     }
-    // 6,002 of two million are read: some ten slices of 4 KiB instead of two thousand.
+    // Only 6,002 of two million elements are read: about ten slices of 4 KiB instead of two thousand.
     const given = slices(`<a>${'<a/>'.repeat(2_000_000)}</a>`)
     expect(given).toBeLessThan(0)
     expect(given).toBeGreaterThan(-10)
@@ -119,7 +119,7 @@ describe('large documents', () => {
     expect(slices('<a><b>c</b></a>')).toBe(1)
   })
 
-  test('what is cut anywhere, a character or a reference too, is the same document', () => {
+  test('are the same wherever the chunks are cut, even inside a character or a reference', () => {
     const text = `<a>${'é😀&amp;<![CDATA[x]]>\r\n'.repeat(600)}</a>`
     const bytes = Buffer.from(text)
     expect(bytes.length).toBeGreaterThan(2 * 4096)
@@ -132,12 +132,12 @@ describe('large documents', () => {
 })
 
 describe('any document', () => {
-  test('a child that must be one is not two, nor holds others', () => {
+  test('a child that must be unique is not repeated and has no children', () => {
     expect(() => childText(parse('<a><b/><b/></a>'), 'b')).toThrow(MALFORMED)
     expect(() => childText(parse('<a><b><c/></b></a>'), 'b')).toThrow(MALFORMED)
   })
 
-  test('F28: whatever comes, it is an element or MalformedXML', () => {
+  test('F28: any bytes give an element or MalformedXML', () => {
     const pieces = fc.constantFrom(
       '<',
       '>',
@@ -192,7 +192,7 @@ describe('any document', () => {
 describe('errors', () => {
   const about = { resource: '/b/<k>', requestId: 'R', hostId: 'H' }
 
-  test('the document', () => {
+  test('have an XML document', () => {
     const error = new S3Error('AccessDenied', 'No "way"', { details: { Region: 'a&b' } })
     expect(errorXml(error, about)).toBe(
       '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>No &quot;way&quot;</Message><Region>a&amp;b</Region><Resource>/b/&lt;k&gt;</Resource><RequestId>R</RequestId><HostId>H</HostId></Error>',
@@ -211,12 +211,12 @@ describe('errors', () => {
     expect(fromStoreError(new StoreError(store))).toMatchObject({ code, status })
   })
 
-  test('lost data is 500, and the text says so', () => {
+  test('lost data means 500, and the text says so', () => {
     const error = fromStoreError(new StoreError('DataLost', 'The data of this object is lost'))
     expect(error).toMatchObject({ status: 500, message: 'The data of this object is lost' })
   })
 
-  test('503 says why; only overload asks for fewer requests', () => {
+  test('503 says why, and only overload asks for fewer requests', () => {
     const reason = 'no majority of the replicas answered in time'
     expect(fromStoreError(new StoreError('Unavailable', reason))).toMatchObject({
       code: 'ServiceUnavailable',
@@ -238,13 +238,13 @@ describe('errors', () => {
   })
 })
 
-test('F27b: rows of an answer are joined in slices, however many characters have to be escaped', () => {
+test('F27b: the items of an answer are joined in slices, however many characters must be escaped', () => {
   const keys = Array.from({ length: 1_000 }, () => '&~'.repeat(512))
-  const work = joinedRows(keys, (key) => tag('Key', key))
+  const work = joinedXml(keys, (key) => tag('Key', key))
   let slices = 1
   while (work.next().done !== true) slices++
   expect(slices).toBeGreaterThan(50)
-  expect(finish(joinedRows(['a', '<'], (key) => tag('Key', key)))).toBe(
+  expect(finish(joinedXml(['a', '<'], (key) => tag('Key', key)))).toBe(
     '<Key>a</Key><Key>&lt;</Key>',
   )
 })

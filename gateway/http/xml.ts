@@ -1,8 +1,8 @@
 /**
- * XML, both ways: text for answers, and a strict, small parser for request bodies (F28): size cap before
- * parsing, no DOCTYPE, no entities but the predefined ones, no
- * processing instructions, UTF-8 only. Elements, their depth and their attributes are counted while the
- * text is parsed, so that a document is refused at the first one too many; it is parsed in slices.
+ * Writes XML for answers, and parses the XML of request bodies strictly (F28): the size is checked before parsing;
+ * only UTF-8 and the predefined entities are allowed, no DOCTYPE and no processing instructions. Elements, their
+ * depth and their attributes are counted while the text is parsed, in slices, so that a document is refused at the
+ * first one too many.
  */
 
 import { SaxesParser } from 'saxes'
@@ -10,25 +10,25 @@ import { finish, Meter, type Work } from '../../protocol/work.ts'
 import { S3Error } from './errors.ts'
 import { escapeXml, S3_NAMESPACE, XML_DECLARATION } from './xml-text.ts'
 
-/** `<name>value</name>`, escaped; nothing when the value is undefined. */
+/** `<name>value</name>`, escaped; '' when the value is undefined. */
 export function tag(name: string, value: string | number | boolean | undefined): string {
   if (value === undefined) return ''
   return `<${name}>${typeof value === 'string' ? escapeXml(value) : value}</${name}>`
 }
 
-/** A whole answer: declaration and root in S3's namespace around `content` (XML already). */
+/** A whole document: the declaration, and a root in S3's namespace around `content`, which is XML. */
 export function xmlDocument(root: string, content: string): string {
   return `${XML_DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${content}</${root}>`
 }
 
-/** UTC with milliseconds, as in S3's listings: 2009-10-12T17:50:30.000Z. */
+/** UTC with milliseconds, as in S3's listings: 2009-10-12T17:50:30.000Z */
 export function xmlDate(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }
 
 const URL_SAFE = /^[A-Za-z0-9\-_./*]*$/
 
-/** Keys and prefixes under `encoding-type=url`: form encoding with `/` left as it is. */
+/** Keys and prefixes with `encoding-type=url`: form encoding that leaves `/` unchanged. */
 export function encodeUrl(text: string): string {
   if (URL_SAFE.test(text)) return text
   return encodeURIComponent(text)
@@ -41,15 +41,15 @@ export function encodeUrl(text: string): string {
     .replaceAll(')', '%29')
 }
 
-/** Writing a character of an answer takes so long, when each has to be escaped. */
+/** How many steps one character of an answer takes at worst, when every one has to be escaped. */
 const STEPS_PER_CHARACTER = 8
 
-/** The rows of an answer, one behind the other: keys are as long, and as strange, as callers made them. */
-export function* joinedRows<T>(items: readonly T[], row: (item: T) => string): Work<string> {
+/** Joins the XML of many items, in slices, because callers may have made long keys that need much escaping. */
+export function* joinedXml<T>(items: readonly T[], xmlOf: (item: T) => string): Work<string> {
   const meter = new Meter()
   let text = ''
   for (const item of items) {
-    const each = row(item)
+    const each = xmlOf(item)
     text += each
     meter.take(each.length * STEPS_PER_CHARACTER)
     if (meter.isDue()) yield
@@ -61,25 +61,25 @@ export function* joinedRows<T>(items: readonly T[], row: (item: T) => string): W
 export interface XmlElement {
   readonly name: string
   readonly children: readonly XmlElement[]
-  /** Text and CDATA directly inside, joined, untrimmed. */
+  /** The text and CDATA directly inside, joined, not trimmed. */
   readonly text: string
 }
 
-/** What a document of one operation can hold at most. */
+/** The limits of documents of one operation. */
 export interface XmlLimits {
   readonly maxBytes: number
-  /** The root counted. */
+  /** Including the root. */
   readonly maxElements: number
-  /** Elements inside each other, the root counted. 16 when absent. */
+  /** Levels of nested elements, including the root. 16 when absent. */
   readonly maxDepth?: number | undefined
 }
 
 const MAX_DEPTH = 16
-/** Of one element. S3's documents have namespaces and xsi:type, no more. */
+/** For one element. S3's documents only have namespaces and xsi:type. */
 const MAX_ATTRIBUTES = 32
-/** Parsed at a time. */
+/** How much is parsed at a time. */
 const CHUNK_BYTES = 4 * 1024
-/** The parser takes so long for a byte, at worst ("<a/>" again and again). */
+/** How many steps the parser takes for one byte at worst (a long series of "<a/>"). */
 const STEPS_PER_BYTE = 64
 
 interface OpenElement {
@@ -88,12 +88,12 @@ interface OpenElement {
   text: string
 }
 
-/** The root element, without interruption: for documents that are known to be small. Throws MalformedXML. */
+/** Parses a document that is known to be small, without interruption. Returns the root. Throws MalformedXML. */
 export function parseXml(bytes: Uint8Array, limits: XmlLimits): XmlElement {
   return finish(parsingXml(bytes, limits))
 }
 
-/** The root element. Throws MalformedXML. */
+/** Parses a document and returns its root. Throws MalformedXML. */
 export function* parsingXml(bytes: Uint8Array, limits: XmlLimits): Work<XmlElement> {
   if (bytes.length > limits.maxBytes) throw malformed('The XML is larger than allowed.')
   const meter = new Meter()
@@ -108,7 +108,7 @@ export function* parsingXml(bytes: Uint8Array, limits: XmlLimits): Work<XmlEleme
 }
 
 class XmlReader {
-  // Without a handler of its own saxes throws at the first fault.
+  // Without an error handler, saxes throws at the first error.
   readonly #parser = new SaxesParser({ xmlns: true })
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
   readonly #limits: XmlLimits
@@ -181,7 +181,7 @@ function malformed(message?: string, cause?: unknown): S3Error {
   return new S3Error('MalformedXML', message, { cause })
 }
 
-/** The only child of that name; undefined when absent. Throws MalformedXML when there are several. */
+/** The only child with this name; undefined when there is none. Throws MalformedXML when there are several. */
 export function childOf(element: XmlElement, name: string): XmlElement | undefined {
   let found: XmlElement | undefined
   for (const child of element.children) {
@@ -192,7 +192,7 @@ export function childOf(element: XmlElement, name: string): XmlElement | undefin
   return found
 }
 
-/** Its text, of an element without children. Undefined when absent. */
+/** The text of the only child with this name, which must have no children. Undefined when there is none. */
 export function childText(element: XmlElement, name: string): string | undefined {
   const child = childOf(element, name)
   if (child === undefined) return undefined

@@ -1,9 +1,9 @@
 /**
- * Who may use the admin port: everything but health and metrics needs the credential of this run of the node,
- * which only its data directory's owner can read (F36).
+ * Who may use the admin port. Everything but health and metrics needs the credential of this run of the node,
+ * which only the owner of its data directory can read (F36).
  *
- * The credential is drawn anew at each start. A program that takes the port while the node is stopped, and is sent
- * the credential by a command, has learned nothing that the next run accepts.
+ * Each start draws a new credential. A program that listens on the port while the node is stopped, and gets the
+ * credential from a command, has learned nothing that the next run accepts.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
@@ -14,11 +14,11 @@ export const ADMIN_CREDENTIAL = /^[0-9a-f]{64}$/
 
 export interface AdminCredential {
   readonly secret: string
-  /** The file that holds it, for those whom a refusal tells where to look. */
+  /** The file that holds it. Refusals name it. */
   readonly path: string
 }
 
-/** 401 and 403 of HTTP; undefined: let in. */
+/** The HTTP status of the refusal, or undefined when the credential is right. */
 export function refusalOfCredential(
   authorization: string | undefined,
   { secret }: AdminCredential,
@@ -26,7 +26,7 @@ export function refusalOfCredential(
   if (authorization === undefined) return 401
   const given = /^bearer +([!-~\u0080-\u00ff]{1,200})$/i.exec(authorization)?.[1]
   if (given === undefined) return 401
-  // Digests have one length, and the time taken does not tell where they differ.
+  // Digests have equal lengths, and the time of the comparison does not reveal where they differ.
   return timingSafeEqual(digest(given), digest(secret)) ? undefined : 403
 }
 

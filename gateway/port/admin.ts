@@ -1,31 +1,30 @@
-/** What the admin port shows and does: the state of the node, join tokens, the cluster secret, scrubs, the layout. */
+/** The operations behind the admin port: state of the node, join tokens, cluster secret, scrubs, layout. */
 
 import type { LayoutBackend } from './layout.ts'
 import type { LocateResult } from './locate-result.ts'
 import type { LostStatus, NodeStatus, ScrubStatus, SecretStatus, TokenStatus } from './status.ts'
 
-/** What the admin port shows and does. */
 export interface AdminBackend extends LayoutBackend {
-  /** Undefined: ready. Otherwise why not. */
+  /** Why the node is not ready; undefined when it is. */
   notReadyReason(): string | undefined
   status(): Promise<NodeStatus>
-  /** Of a joiner: its text, which can't be shown again. Throws StoreError Unavailable. */
+  /** Returns the text of a new join token, which cannot be shown again. Throws StoreError Unavailable. */
   issueToken(options: { readonly ttlMs: number; readonly uses: number }): Promise<string>
-  /** Join tokens that have not expired, without what opens with them. */
+  /** The join tokens that have not expired, without their secrets. */
   tokens(): readonly TokenStatus[]
-  /** False: there is none with this id. Throws StoreError Unavailable. */
+  /** False when there is no token with this id. Throws StoreError Unavailable. */
   revokeToken(id: string): Promise<boolean>
   secret(): SecretStatus
-  /** The next cluster secret. Sessions that the present one signed are good for so long. Throws StoreError
+  /** Replaces the cluster secret. Sessions that the old one signed stay valid for `overlapMs`. Throws StoreError
    * Unavailable. */
   rotateSecret(overlapMs: number): Promise<SecretStatus>
   locate(bucket: string, key: string): Promise<LocateResult>
-  /** What is lost for good: registers name it, and no replica has it. */
+  /** Data that is lost for good: registers name it, and no replica has it. */
   lost(): Promise<LostStatus>
-  /** Begins to verify everything that this node keeps, or joins what runs; what it found so far. */
+  /** Begins to verify everything that this node keeps, unless a scrub already runs. Returns its findings so far. */
   startScrub(): ScrubStatus
   scrubStatus(): ScrubStatus
-  /** Prometheus values read at scrape time. */
+  /** Values for Prometheus, read at the time of the scrape. */
   gauges(): readonly Gauge[]
 }
 

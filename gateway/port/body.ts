@@ -1,12 +1,12 @@
-/** Bodies of objects and parts on their way into the store, and what is known once their last byte has arrived. */
+/** Bodies of objects and parts on their way into the store. */
 
-/** AWS's header names of the five algorithms are derived in gateway/body/checksum.ts. */
+/** gateway/body/checksum.ts derives AWS's header names from these. */
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
 
 /** Base64 values by algorithm. */
 export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>
 
-/** What is known only once the last byte has come. */
+/** What is known of a body only after its last byte. */
 export interface SealedBody {
   /** Without quotes: hex MD5, or md5-of-md5s with "-N". */
   readonly etag: string
@@ -15,18 +15,18 @@ export interface SealedBody {
 }
 
 export interface ObjectBody {
-  /** The exact size in bytes after decoding, when the client said it (it always does for S3). */
+  /** The exact size in bytes after decoding, when the client announced it. S3 clients always do. */
   readonly sizeBytes?: number | undefined
-  /** Chunks may be reused by the producer once the next one is asked for: copy or consume. */
+  /** The producer may reuse a chunk's memory once the next chunk is requested: copy it or consume it. */
   readonly chunks: AsyncIterable<Uint8Array>
   /**
-   * Called once after the last chunk and before anything becomes visible. Throws when the body is
-   * not what was announced (length, MD5, checksum, signature): then nothing is stored.
+   * Called once, after the last chunk and before anything becomes visible. Throws when the body is
+   * not what was announced (length, MD5, checksum, signature); nothing is stored then.
    */
   seal(): SealedBody
 }
 
-/** A body that is already whole in memory (at most 64 KiB): the hot path of small objects. */
+/** A body of at most 64 KiB that is already in memory as a whole: the hot path of small objects. */
 export interface SmallBody {
   readonly bytes: Uint8Array
   seal(): SealedBody

@@ -1,4 +1,7 @@
-/** What decides who may use a bucket, compared: a change is judged against it and made only while it stands. */
+/**
+ * Whether two settings of a bucket give access to the same callers. A change is checked against the settings that
+ * were read, and is made only if these still hold.
+ */
 
 import type { BucketSettings } from './buckets.ts'
 

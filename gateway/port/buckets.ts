@@ -1,4 +1,4 @@
-/** Buckets: who owns them, what their owner has set, and the operations on them. */
+/** Buckets: their owners, their settings, and the operations on them. */
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
@@ -27,48 +27,50 @@ export interface AbortRule {
   readonly enabled: boolean
 }
 
-/** What a bucket's owner can set. Absent: never configured. */
+/** What a bucket's owner can configure. A field that was never configured is absent. */
 export interface BucketSettings {
   readonly versioning?: Versioning | undefined
-  /** JSON as it was given; checked before it is stored. */
+  /** JSON, exactly as the client sent it. It was checked before it was stored. */
   readonly policy?: string | undefined
-  /** Whom the ARNs in the policy meant when it was stored. */
+  /** The users and roles that the ARNs in the policy named when it was stored. */
   readonly principals?: readonly ResolvedPrincipal[] | undefined
   readonly publicAccessBlock?: PublicAccessBlock | undefined
   readonly abortRules?: readonly AbortRule[] | undefined
 }
 
-/** A bucket as a decision about a request needs it. */
+/** What a decision about a request needs to know of a bucket. */
 export interface BucketAccess {
   readonly info: BucketInfo
   readonly settings: BucketSettings
 }
 
-/** Fields that are present are set; null removes. */
+/** Only the fields that are present change; null removes a setting. */
 export interface BucketChange {
   readonly versioning?: Versioning
   readonly policy?: string | null
-  /** Goes with `policy`. */
+  /** Given together with `policy`. */
   readonly principals?: readonly ResolvedPrincipal[]
   readonly publicAccessBlock?: PublicAccessBlock | null
   readonly abortRules?: readonly AbortRule[] | null
 }
 
 export interface BucketBackend {
-  /** For the decision about a request: at most 1 s old, else read again, or Unavailable (T7). Throws
-   * NoSuchBucket. */
+  /** For the decision about a request. The answer is at most 1 s old (T7). Throws NoSuchBucket, or
+   * Unavailable when it cannot be read. */
   bucketAccess(context: RequestContext, bucket: string): Promise<BucketAccess>
   createBucket(
     context: RequestContext,
     request: { bucket: string; ownerAccount: string; region: string },
   ): Promise<BucketInfo>
-  /** Linearizable: asks the register unless a fence protects what follows. */
+  /** Linearizable: reads the register, unless a fence protects the operation that follows. */
   headBucket(context: RequestContext, bucket: string): Promise<BucketInfo>
   deleteBucket(context: RequestContext, bucket: string): Promise<void>
   /** Linearizable. */
   getBucketSettings(context: RequestContext, bucket: string): Promise<BucketSettings>
-  /** Answers when every later operation through any node obeys it (T8). With `judged` it throws Conflict when
-   * the bucket's policy or its block of public access is not as in these settings any more. */
+  /**
+   * Resolves when every later operation, through any node, obeys the change (T8). `judged` are the settings that
+   * the change was checked against: throws Conflict when the policy or the public access block differs by now.
+   */
   changeBucket(
     context: RequestContext,
     request: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },

@@ -1,32 +1,32 @@
-/** Who signs requests: an access key, the identity behind it, and the policies that speak about it. */
+/** Who signs requests: access keys, the identities behind them, and the policies of these identities. */
 
-/** A policy that speaks about its holder, and how an explanation names it. */
+/** A policy of an identity, and how an explanation names it. */
 export interface PolicyText {
-  /** ARN of a managed policy; of an inline one 'user/ann/policy-name', 'group/…', 'role/…'. */
+  /** The ARN of a managed policy. Inline policies: 'user/ann/policy-name', 'group/…', 'role/…'. */
   readonly name: string
-  /** JSON as it was given. */
+  /** JSON, exactly as the client sent it. */
   readonly text: string
 }
 
-/** Who signed, with what right: policies are evaluated by protocol/iam. */
+/** Who signed a request. protocol/iam evaluates the policies. */
 export interface Identity {
   readonly accountId: string
   /** 'arn:aws:iam::123456789012:user/ann', '…:root', 'arn:aws:sts::…:assumed-role/role/session'. */
   readonly principalArn: string
-  /** aws:userid: the account's id for root, AIDA…, AROA…:session. */
+  /** aws:userid: the account's id for root, AIDA… for a user, AROA…:session for a role's session. */
   readonly principalId: string
-  /** aws:username of a user; '' of a role's session; 'root'. */
+  /** aws:username. 'root' for root, '' for a role's session. */
   readonly userName: string
   /** aws:PrincipalType. */
   readonly type: 'Account' | 'User' | 'AssumedRole' | 'Anonymous'
   readonly isRoot: boolean
-  /** Identity policies, of groups too; root has none and may do everything in its account. */
+  /** Identity policies, including those of groups. Root has none and may do everything in its account. */
   readonly policies: readonly PolicyText[]
-  /** Of a session: what it may do at most. Absent: no limit of its own. */
+  /** Policies that limit what a session may do. Absent when the session has no limit of its own. */
   readonly sessionPolicies?: readonly PolicyText[] | undefined
-  /** Of a role's session: the role's ARN, which policies may name as principal too. */
+  /** The role of a role's session. Policies may name it as principal too. */
   readonly roleArn?: string | undefined
-  /** Of a session: when its token was issued (aws:TokenIssueTime). */
+  /** When the token of a session was issued (aws:TokenIssueTime). */
   readonly tokenIssuedMs?: number | undefined
 }
 
@@ -37,10 +37,10 @@ export interface Credential {
 }
 
 export interface CredentialBackend {
-  /** Undefined when there is no such key, or it is inactive. Cached at most 1 s, then re-read, or
-   * Unavailable: nobody is let in on what may be out of date (T7). */
+  /** Undefined when the key does not exist or is inactive. The answer is at most 1 s old; throws Unavailable
+   * rather than trust an older one (T7). */
   credential(accessKeyId: string): Promise<Credential | undefined>
-  /** Of temporary credentials. The token alone says who it is; what that identity may do is read as in
+  /** Temporary credentials. The token alone says whose they are; the rights of that identity are read as in
    * `credential`. Throws StoreError ExpiredToken or InvalidToken. */
   sessionCredential(accessKeyId: string, token: string): Promise<Credential | undefined>
 }

@@ -1,4 +1,4 @@
 import type { Work } from '../../protocol/work.ts'
 
-/** Runs work: its result at once when it is small. */
+/** Runs work in slices, in turn with that of other requests. Small work returns its result at once. */
 export type InTurns = <T>(work: Work<T>) => T | Promise<T>

@@ -1,52 +1,52 @@
 /**
- * The layout as the admin port shows it, and how a change of it is asked for. A NODE is named by its name or by a
- * suffix of its id that is unique.
+ * The layout as the admin port shows it, and the changes that can be requested. A node is named by its name or by
+ * a unique suffix of its id.
  */
 
 import type { ChangePlan, PlannedShare } from '../../protocol/layout/plan.ts'
 
-/** What is moved to a node, from it, or all in all. */
+/** Data that is being moved: to one node, or in the whole cluster. */
 export interface Move {
   readonly pendingBytes: number
   readonly doneBytes: number
   readonly bytesPerSecond: number
-  /** At the present rate. Absent: nothing moves, or nothing is left. */
+  /** At the current rate. Absent when nothing moves or nothing is left. */
   readonly secondsLeft?: number | undefined
 }
 
 export const NODE_STATES = ['member', 'learner', 'joining', 'leaving', 'source'] as const
 /**
- * member: it serves, and goes on to. learner: it fetches what it will hold, without a vote. joining: it has a vote
- * in the new set, and the change is about to be done. leaving: it serves until the change is done. source: it has
- * left, and others still fetch blocks from it.
+ * member: serves, before and after the change. learner: fetches the data that it will hold, without a vote.
+ * joining: has a vote in the new set of members. leaving: serves until the change is done. source: has left, but
+ * others still fetch blocks from it.
  */
 export type NodeState = (typeof NODE_STATES)[number]
 
 export interface LayoutNode {
   readonly node: string
-  /** Its short id where it has none. */
+  /** Its short id when it has no name. */
   readonly name: string
   readonly zone: string
   readonly capacityBytes: number
   readonly addresses: readonly string[]
   readonly state: NodeState
-  /** False: it is away. */
+  /** Whether the asked node is connected to it. */
   readonly up: boolean
-  /** The one that was asked. */
+  /** Whether this is the node that was asked. */
   readonly self: boolean
-  /** That it holds as the layout is, and their share of all places, 0 to 1. */
+  /** Partitions that the current layout assigns to it, and their share of all replicas, 0 to 1. */
   readonly partitions: number
   readonly share: number
-  /** After the change that is under way. Absent: none is. */
+  /** Partitions after the change that is under way, if there is one. */
   readonly nextPartitions?: number | undefined
-  /** Zone and capacity after it, where they change. */
+  /** Zone and capacity after that change, where they differ. */
   readonly nextZone?: string | undefined
   readonly nextCapacityBytes?: number | undefined
   readonly usedBytes?: number | undefined
   readonly freeBytes?: number | undefined
-  /** Partitions that it must have before it gets a vote on them (PLANNED). */
+  /** Partitions that it must have fetched before it gets a vote on them (PLANNED). */
   readonly learning?: { readonly total: number; readonly done: number } | undefined
-  /** To this node. Absent: it did not say. */
+  /** Data moving to this node. Absent when the node did not report it. */
   readonly move?: Move | undefined
 }
 
@@ -54,29 +54,29 @@ export interface LayoutTable {
   readonly cluster: string
   readonly epoch: number
   readonly state: 'STABLE' | 'PLANNED' | 'JOINT'
-  /** Why the epoch came. */
+  /** Why this epoch was made. */
   readonly cause: string
-  /** Replicas of each partition, and after the change that is under way. */
+  /** Replicas of each partition, now and after the change that is under way. */
   readonly replication: number
   readonly nextReplication?: number | undefined
   readonly partitions: number
   /** Earlier sets of members from which blocks are still fetched. */
   readonly sources: number
-  /** What the change that is under way does, a line each. */
+  /** What the change that is under way does, one line for each step. */
   readonly changes: readonly string[]
-  /** All of that in one line. */
+  /** The same in one line. */
   readonly underWay: string
-  /** Members that do not vote on the next entry, and what ends that, in one line. Absent: none that this node knows. */
+  /** One line about members that do not vote on the next entry and what ends that, if this node knows any. */
   readonly abstains?: string | undefined
   readonly move: Move
   readonly nodes: readonly LayoutNode[]
 }
 
-/** The changes that can be asked for. `force`: make it even when fewer members or zones than replicas would be left. */
+/** The changes that can be requested. `force` allows fewer members or zones than replicas. */
 export type LayoutChange =
-  /** Its data moves away, then it leaves. */
+  /** The node's data moves away, then it leaves. */
   | { readonly kind: 'drain'; readonly node: string; readonly force?: boolean | undefined }
-  /** It is gone. `force` also leaves it out when it answers. */
+  /** The node is gone for good. `force` removes it even when it still answers. */
   | { readonly kind: 'remove'; readonly node: string; readonly force?: boolean | undefined }
   /** The node `by` takes the place of `node`. */
   | { readonly kind: 'replace'; readonly node: string; readonly by: string }
@@ -94,13 +94,13 @@ export type LayoutChange =
       readonly force?: boolean | undefined
     }
 
-/** What can be tried on paper: nodes that do not exist yet as well. */
+/** The changes that can be planned. Plans may also add nodes that do not exist yet. */
 export type PlannedChange =
   | Exclude<LayoutChange, { kind: 'replace' }>
   | {
       readonly kind: 'replace'
       readonly node: string
-      /** Absent: an empty node, in the zone and with the capacity of the old one unless given. */
+      /** Without `by`, an empty node takes the place, by default in the same zone and with the same capacity. */
       readonly by?: string | undefined
       readonly zone?: string | undefined
       readonly capacityBytes?: number | undefined
@@ -111,13 +111,13 @@ export interface PlanNode extends Omit<PlannedShare, 'nodeId'> {
   readonly node: string
 }
 
-/** What a change would move. `ratio` is absent where nothing has to. */
+/** What a change would move. `ratio` is absent when nothing has to move. */
 export interface LayoutPlan extends Omit<ChangePlan, 'next' | 'nodes' | 'ratio' | 'scarce'> {
   readonly ratio?: number | undefined
   readonly nodes: readonly PlanNode[]
 }
 
-/** What a change that was begun has made of the layout. Node ids stand for the names that were given. */
+/** The layout after a change was begun. `node` and `by` are the ids of the named nodes. */
 export interface LayoutChanged {
   readonly epoch: number
   readonly state: LayoutTable['state']
@@ -127,33 +127,33 @@ export interface LayoutChanged {
 }
 
 /**
- * What a change of the layout waits for in vain, and what the operator gives up by accepting the loss: blocks that only
- * a node that is gone for good may have, and damaged registers without another replica.
+ * Data that a change of the layout waits for in vain, and that the operator gives up by accepting the loss: blocks
+ * that only a node that is gone for good may have, and damaged registers without another replica.
  */
 export interface LossReport {
-  /** A hash of the report, 16 hexadecimal digits. Accepting names it, so that exactly what was shown is given up. */
+  /** A hash of the report, 16 hexadecimal digits. Accepting it names this id, so only what was shown is given up. */
   readonly id: string
   readonly epoch: number
-  /** Earlier sets of members whose blocks are waited for. They are given up together. */
+  /** Earlier sets of members whose blocks are still missing. They are given up together. */
   readonly sources: readonly LostSource[]
   /** Damaged registers of the node that was asked. */
   readonly registers: readonly LostRegister[]
-  /** Why no source may be given up now, although registers may be; one line. */
+  /** One line: why no source may be given up now, although registers may be. */
   readonly sourcesRefusal?: string | undefined
-  /** Why nothing may be given up now, and what would help instead; one line. */
+  /** One line: why nothing may be given up now, and what would help instead. */
   readonly refusal?: string | undefined
 }
 
 export interface LostSource {
   /** The epoch with which these members became a source. */
   readonly epoch: number
-  /** Blocks of these partitions that were written before `epoch`, and that no answering node has, are given up. */
+  /** Given up are blocks of these partitions that were written before `epoch` and that no answering node has. */
   readonly partitions: readonly number[]
-  /** Names of the nodes that have not said which blocks they have, or that they have all of them. */
+  /** Names of the nodes that have not reported which blocks they have. */
   readonly waitsFor: readonly string[]
-  /** For each of `waitsFor`: how long the node that was asked has not been connected to it, seconds; 0 when it answers. */
+  /** For each of `waitsFor`, for how many seconds the asked node has not been connected to it; 0 when it answers. */
   readonly awaySeconds: readonly number[]
-  /** How many blocks were named by some node, and are given by none. */
+  /** How many blocks are named by some node but can be read from none. */
   readonly unreadable: number
 }
 
@@ -164,26 +164,26 @@ export interface LostRegister {
   readonly name: string
 }
 
-/** The part of the port that shows and changes the layout. All methods throw LayoutRefusal and StoreError Unavailable. */
+/** Shows and changes the layout. All methods throw LayoutRefusal and StoreError Unavailable. */
 export interface LayoutBackend {
   layoutTable(): Promise<LayoutTable>
   /** What a change would move. */
   planChange(change: PlannedChange): Promise<LayoutPlan>
-  /** Begins it; resolves when the layout says so. */
+  /** Begins a change. Resolves when the layout contains it. */
   applyChange(change: LayoutChange): Promise<LayoutChanged>
-  /** Gives up the change that is under way: the members of before stay. Refused when there is none, or it is over. */
+  /** Cancels the change that is under way: the earlier members stay. Refused when there is none or it is done. */
   cancelChange(): Promise<LayoutChanged>
-  /** Ends PLANNED without waiting for learners: JOINT begins. */
+  /** Ends PLANNED without waiting for learners, and begins JOINT. */
   proceedChange(): Promise<LayoutChanged>
-  /** What accepting would give up now. */
+  /** What `acceptLoss` would give up now. */
   lossReport(): Promise<LossReport>
   /** Gives up what the report with this id lists. Refused when the report has changed since. */
   acceptLoss(id: string): Promise<LossReport>
 }
 
-/** A change that is not made, and why: one line that says what to do instead. Nothing has changed. */
+/** A change was refused and nothing has changed. The message is one line that says what to do instead. */
 export class LayoutRefusal extends Error {
-  /** 400: it makes no sense. 404: there is no such node. 409: not as things are. */
+  /** 400: the change is invalid. 404: the node does not exist. 409: the change is not possible now. */
   readonly status: 400 | 404 | 409
 
   constructor(status: 400 | 404 | 409, message: string) {

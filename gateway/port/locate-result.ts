@@ -1,4 +1,4 @@
-/** Where an object lies, by the layout and by a walk of the DHT: what `shoal locate` shows. */
+/** Where an object is stored, by the layout and by a walk of the DHT: what `shoal locate` shows. */
 
 export interface LocateResult {
   readonly bucket: string
@@ -11,7 +11,7 @@ export interface LocateResult {
   readonly byWalk?:
     | { readonly replicas: readonly string[]; readonly provider: string; readonly hops: number }
     | undefined
-  /** Of the nodes above, by id. */
+  /** The names of the nodes above, by id. */
   readonly names: Readonly<Record<string, string>>
   readonly agree: boolean
 }

@@ -1,4 +1,4 @@
-/** Where the gateway writes what its operator should know. */
+/** The gateway's log for its operator. */
 
 export interface GatewayLogger {
   debug(fields: Record<string, unknown>, message: string): void

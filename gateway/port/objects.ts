@@ -3,18 +3,18 @@
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ChecksumAlgorithm, ObjectBody, SealedBody, SmallBody } from './body.ts'
 
-/** What the client gives with an object and gets back unchanged. */
+/** What the client sends with an object and gets back unchanged. */
 export interface ObjectHeaders {
   /** Lower-case names: content-type, content-encoding, content-disposition, content-language,
    * cache-control, expires. */
   readonly system: Readonly<Record<string, string>>
   /** x-amz-meta-*, lower-case names without the prefix. Null-prototype. */
   readonly user: Readonly<Record<string, string>>
-  /** As given; STANDARD when not. */
+  /** As the client sent it, by default STANDARD. */
   readonly storageClass: string
 }
 
-/** ETags without quotes; '*' is any. All given conditions must hold. */
+/** ETags are without quotes; '*' matches any. All conditions that are given must hold. */
 export interface WriteCondition {
   readonly ifMatch?: readonly string[] | undefined
   readonly ifNoneMatch?: readonly string[] | undefined
@@ -29,7 +29,7 @@ export interface ObjectInfo extends ObjectHeaders, SealedBody {
   readonly lastModifiedMs: number
   /** 'null': the null version. */
   readonly versionId: string
-  /** Of a multipart object, in order; absent for others. */
+  /** The parts of a multipart object, in order. Other objects have none. */
   readonly parts?: readonly ObjectPart[] | undefined
 }
 
@@ -42,16 +42,16 @@ export interface ObjectPart {
 
 export interface ObjectReader {
   readonly info: ObjectInfo
-  /** The bucket has or had versioning: answers then name the version. */
+  /** The bucket has or had versioning, so answers name the version. */
   readonly versioned: boolean
   /**
-   * Verified bytes of [start, end), at most 1 MiB a chunk. Throws before the first chunk when no
-   * verified replica answers, ReplacedError when that is because the object is another by now (R4): then
-   * it is to be got again, once. Later only by ending the stream with an error. A chunk is valid until
-   * the next one is asked for.
+   * Verified bytes of [start, end) in chunks of at most 1 MiB. Throws before the first chunk when no verified
+   * replica answers. It throws ReplacedError when the object was replaced meanwhile (R4): the caller then gets
+   * the object again, once. After the first chunk a failure ends the stream with an error. A chunk is valid until
+   * the next one is requested.
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>
-  /** The whole body when it came with the metadata (packed objects): no further round. */
+  /** The whole body, when it came with the metadata (packed objects) and needs no further round. */
   readonly bytes?: Uint8Array | undefined
 }
 
@@ -63,9 +63,9 @@ export interface PutResult {
 }
 
 export interface DeleteResult {
-  /** Of the delete marker that was made, or of the version that was removed. Absent: neither. */
+  /** The delete marker that was made, or the version that was removed, if there was one. */
   readonly versionId?: string | undefined
-  /** A delete marker was made, or removed. */
+  /** Whether a delete marker was made or removed. */
   readonly deleteMarker: boolean
 }
 
@@ -73,7 +73,7 @@ export interface ListRequest {
   readonly bucket: string
   readonly prefix: string
   readonly delimiter?: string | undefined
-  /** Exclusive start: a key, or a common prefix (then everything below it is passed over). */
+  /** Start after this key. After a common prefix, everything below it is skipped. */
   readonly after?: string | undefined
   readonly limit: number
 }
@@ -89,11 +89,11 @@ export interface ListedObject {
   readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE' | undefined
 }
 
-/** Objects and prefixes together in byte order; `limit` counts both. */
+/** Objects and prefixes are in one byte order; `limit` counts both. */
 export interface ListPage {
   readonly objects: readonly ListedObject[]
   readonly prefixes: readonly string[]
-  /** Present when there may be more: give it as `after` of the next page. */
+  /** Present when there may be more: the `after` of the next page. */
   readonly next?: string | undefined
 }
 
@@ -109,19 +109,19 @@ export interface ObjectBackend {
     },
   ): Promise<PutResult>
   /**
-   * `withData` false: HEAD. Without a version the current one. Throws NoSuchKey (details DeleteMarker
-   * 'true' and VersionId, when the current version is a delete marker), NoSuchVersion, or IsDeleteMarker
-   * (details VersionId, LastModifiedMs) when the version named is one.
+   * The current version, unless one is named. `withData` is false for HEAD. Throws NoSuchKey (with the details
+   * DeleteMarker 'true' and VersionId when the current version is a delete marker), NoSuchVersion, or
+   * IsDeleteMarker (with the details VersionId and LastModifiedMs) when the named version is a delete marker.
    */
   getObject(
     context: RequestContext,
     request: { bucket: string; key: string; versionId?: string | undefined; withData: boolean },
   ): Promise<ObjectReader>
   /**
-   * Without a version: makes a delete marker in a versioned bucket, else removes the object. With one:
-   * removes exactly that version for good. Succeeds also when there is nothing to delete, unless a
-   * condition says otherwise; it is judged against the version named, else against the current one. A
-   * version id that is none of this key's is nothing to delete.
+   * Without a version id, makes a delete marker in a versioned bucket and removes the object in others. With
+   * one, removes exactly that version for good. Succeeds even when there is nothing to delete, unless a condition
+   * fails. The condition is evaluated against the named version, or else the current one. A version id that is
+   * not one of this key's means that there is nothing to delete.
    */
   deleteObject(
     context: RequestContext,

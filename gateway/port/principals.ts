@@ -1,4 +1,4 @@
-/** Whom the ARNs of a policy mean: asked once, when the policy is stored. */
+/** Which users and roles the ARNs in a policy name. This is looked up once, when the policy is stored. */
 
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
 import type { RequestContext } from '../../protocol/context.ts'
@@ -6,29 +6,29 @@ import type { RequestContext } from '../../protocol/context.ts'
 /** The users and roles of all accounts. Linearizable. */
 export interface PrincipalDirectory {
   /**
-   * Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN. An ARN that is nobody's does not stand there.
+   * Unique ids ('AIDA…', 'AROA…', 'AROA…:session') by ARN. ARNs that name no user or role are left out.
    */
   principalIds(
     context: RequestContext,
     arns: readonly string[],
   ): Promise<ReadonlyMap<string, string>>
   /**
-   * Called once a policy of this account is known to be good, and before it is stored: marks those of other accounts
-   * as named abroad, so that whoever looks afterwards knows.
+   * Called when a policy of this account is known to be valid, before it is stored. Marks the principals of other
+   * accounts as named by this account, so that later checks of their rights know about it.
    */
   markNamed(
     context: RequestContext,
     accountId: string,
     principals: readonly ResolvedPrincipal[],
   ): Promise<void>
-  /** Present ARNs by id; one that is gone does not stand there. */
+  /** Current ARNs by id. Principals that no longer exist are left out. */
   principalArns(
     context: RequestContext,
     principals: readonly ResolvedPrincipal[],
   ): Promise<ReadonlyMap<string, string>>
 }
 
-/** Those of the ARNs in a policy with their ids. `missing` is thrown for the first one that is nobody's. */
+/** The ARNs with their ids. Throws what `missing` returns for the first ARN that names no user or role. */
 export async function resolvePrincipals(
   directory: PrincipalDirectory,
   context: RequestContext,

@@ -1,4 +1,4 @@
-/** Multipart uploads: their parts, their completion, and listings of those in progress. */
+/** Multipart uploads: their parts, their completion, and listings of the open ones. */
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ChecksumAlgorithm, Checksums, ObjectBody, SealedBody, SmallBody } from './body.ts'
@@ -34,7 +34,7 @@ export interface ListUploadsPage {
   readonly nextUploadIdMarker?: string | undefined
 }
 
-/** One part named in a completion. */
+/** A part as the completion names it. */
 export interface CompletedPart {
   readonly partNumber: number
   /** Without quotes. */
@@ -66,8 +66,8 @@ export interface UploadBackend {
       partNumber: number
       body: ObjectBody | SmallBody
       /**
-       * Called with the upload before the body's first chunk is asked for, and before `seal`: what the upload
-       * was created with says which checksums the part needs. What it throws goes through to the caller.
+       * Called with the upload before the first chunk of the body is requested, and before `seal`: the checksums
+       * that the part needs depend on how the upload was created. What it throws is passed on to the caller.
        */
       admit?: ((upload: UploadInfo) => void) | undefined
     },
@@ -78,9 +78,9 @@ export interface UploadBackend {
   ): Promise<{ upload: UploadInfo; parts: readonly PartInfo[]; next?: number | undefined }>
   listUploads(context: RequestContext, request: ListUploadsRequest): Promise<ListUploadsPage>
   /**
-   * Idempotent. Checks order, ETags, given checksums and the 5 MiB minimum (all parts but the last),
-   * then calls `seal` with the named parts as stored, in order, and the upload. What `seal` throws goes
-   * through to the caller and nothing changes.
+   * Idempotent. Checks the order, the ETags, the given checksums and the minimum of 5 MiB for all parts but the
+   * last. Then calls `seal` with the upload and the named parts as they are stored, in order. When `seal` throws,
+   * nothing changes and the caller gets the error.
    */
   completeUpload(
     context: RequestContext,

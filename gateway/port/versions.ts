@@ -1,11 +1,11 @@
-/** Listings of all versions of objects, with delete markers. */
+/** Listings of all versions of objects, including delete markers. */
 
 import type { RequestContext } from '../../protocol/context.ts'
 import type { ListedObject } from './objects.ts'
 
 export interface ListedVersion extends ListedObject {
   readonly isLatest: boolean
-  /** Then size, ETag and storage class say nothing. */
+  /** The size, ETag and storage class of a delete marker mean nothing. */
   readonly deleteMarker: boolean
 }
 
@@ -13,24 +13,24 @@ export interface ListVersionsRequest {
   readonly bucket: string
   readonly prefix: string
   readonly delimiter?: string | undefined
-  /** Exclusive, unless `versionIdMarker` stands beside it: then versions of this key older than that one
-   * come first. A common prefix passes over everything below it. */
+  /** Start after this key. With `versionIdMarker`, start with the versions of this key that are older than that
+   * one. After a common prefix, everything below it is skipped. */
   readonly keyMarker?: string | undefined
   readonly versionIdMarker?: string | undefined
   readonly limit: number
 }
 
-/** Keys in byte order, of one key the newest version first; `limit` counts versions and prefixes. */
+/** Keys are in byte order, versions of a key newest first; `limit` counts versions and prefixes. */
 export interface ListVersionsPage {
   readonly versions: readonly ListedVersion[]
   readonly prefixes: readonly string[]
   /** Present when there may be more. */
   readonly nextKeyMarker?: string | undefined
-  /** Absent when the page ended with a common prefix. */
+  /** Absent when the page ends with a common prefix. */
   readonly nextVersionIdMarker?: string | undefined
 }
 
 export interface VersionBackend {
-  /** Delete markers included. */
+  /** Includes delete markers. */
   listVersions(context: RequestContext, request: ListVersionsRequest): Promise<ListVersionsPage>
 }

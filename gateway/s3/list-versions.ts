@@ -4,7 +4,7 @@ import type { ListedVersion, ListVersionsPage } from '../port/versions.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { joinedXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml } from './common.ts'
 import {
@@ -38,7 +38,7 @@ export async function listObjectVersions(call: Call): Promise<S3Response> {
     tag('NextVersionIdMarker', nextVersionIdMarker)
   const owner = ownerXml(await bucketOwner(call))
   const row = (version: ListedVersion): string => rowXml(version, listing, owner)
-  const rows = await call.inTurns(joinedRows(page.versions, row))
+  const rows = await call.inTurns(joinedXml(page.versions, row))
   return xmlResponse(
     'ListVersionsResult',
     head +

@@ -7,7 +7,7 @@ import type { ListedObject, ListPage } from '../port/objects.ts'
 import type { Call } from './operation.ts'
 import { parameter } from '../http/request.ts'
 import { xmlResponse, type S3Response } from '../http/response.ts'
-import { encodeUrl, joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { encodeUrl, joinedXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import { bucketOwner, invalidArgument, ownerXml, pageSize } from './common.ts'
 
@@ -95,7 +95,7 @@ export function prefixesXml(
   write: NameWriter,
 ): string | Promise<string> {
   return call.inTurns(
-    joinedRows(
+    joinedXml(
       prefixes,
       (prefix) => `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`,
     ),
@@ -141,7 +141,7 @@ async function rows(
 ): Promise<string> {
   const row = (object: ListedObject): string =>
     `<Contents><Key>${write(object.key)}</Key>${detailsXml(object)}${owner}${storageXml(object)}</Contents>`
-  const objects = await call.inTurns(joinedRows(page.objects, row))
+  const objects = await call.inTurns(joinedXml(page.objects, row))
   return objects + (await prefixesXml(call, page.prefixes, write))
 }
 

@@ -14,7 +14,7 @@ import {
   type ResponseHeaders,
   type S3Response,
 } from '../http/response.ts'
-import { joinedRows, tag, xmlDate } from '../http/xml.ts'
+import { joinedXml, tag, xmlDate } from '../http/xml.ts'
 import { escapeXml } from '../http/xml-text.ts'
 import {
   algorithmHeader,
@@ -207,7 +207,7 @@ export async function listMultipartUploads(call: Call): Promise<S3Response> {
   const people = ownerXml(owner, 'Initiator') + ownerXml(owner)
   const row = (upload: (typeof page.uploads)[number]): string =>
     `<Upload><Key>${write(upload.key)}</Key><UploadId>${escapeXml(upload.uploadId)}</UploadId>${people}${tag('StorageClass', upload.storageClass)}${tag('Initiated', xmlDate(upload.initiatedMs))}${checksumKindXml(upload)}</Upload>`
-  const rows = await call.inTurns(joinedRows(page.uploads, row))
+  const rows = await call.inTurns(joinedXml(page.uploads, row))
   const { nextKeyMarker, nextUploadIdMarker } = page
   return xmlResponse(
     'ListMultipartUploadsResult',

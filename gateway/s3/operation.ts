@@ -29,7 +29,7 @@ export interface Call {
   /** '' when the operation is the service's or a bucket's. */
   readonly key: string
   readonly nowMs: number
-  /** For work that grows with what the caller sent or stored (lane.ts). */
+  /** For work that grows with what the caller sent or stored (work-queue.ts). */
   readonly inTurns: InTurns
   /**
    * Call before reading the body, once the caller's rights are known: tells the client to send it, when it
