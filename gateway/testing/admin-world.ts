@@ -78,7 +78,7 @@ type Ask = (
 
 export interface AdminWorld {
   /** Starts an admin port over the example backend with some parts replaced. */
-  start(parts?: Partial<AdminBackend>): Promise<Ask>
+  readonly start: (parts?: Partial<AdminBackend>) => Promise<Ask>
   /** What was logged as an error. */
   readonly errors: unknown[]
   /** Changes of the layout as the backend was asked for them. */

@@ -23,8 +23,8 @@ export const OTHER_CALLER: Credential = {
 
 export interface OverloadWorld {
   /** Starts a gateway with an empty bucket named `bucket`. */
-  start(options?: TestGatewayOptions): Promise<TestGateway>
-  open(gateway: TestGateway): Promise<RawSocket>
+  readonly start: (options?: TestGatewayOptions) => Promise<TestGateway>
+  readonly open: (gateway: TestGateway) => Promise<RawSocket>
 }
 
 /** The gateway and all connections are closed after each test. */

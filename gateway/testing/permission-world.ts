@@ -55,16 +55,16 @@ export const CALLERS = {
 
 export interface PermissionWorld {
   readonly gateway: TestGateway
-  as(
+  readonly as: (
     who: Credential | undefined,
     method: string,
     path: string,
     more?: Partial<Sent>,
-  ): Promise<RawResponse>
+  ) => Promise<RawResponse>
   /** Resolves with the status of a GET. */
-  get(who: Credential | undefined, path: string): Promise<number>
+  readonly get: (who: Credential | undefined, path: string) => Promise<number>
   /** Replaces the policy of the bucket. */
-  setPolicy(...statements: CallerStatement[]): Promise<void>
+  readonly setPolicy: (...statements: CallerStatement[]) => Promise<void>
 }
 
 /** One gateway for all tests of a file. Each test begins with a bucket without a policy. */
