@@ -1,4 +1,4 @@
-/** What one caller can take of a gateway's memory and places, and what is left for the others (F19, F27b). */
+/** What one caller can take of the memory and places of a gateway, and what is left for the others (F19, F27b). */
 
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
@@ -16,7 +16,7 @@ import {
   putBytes,
   requestHead,
   signedRequestHead,
-  untilTrue,
+  untilHolds,
 } from './testing/overload-world.ts'
 
 const { start, open } = overloadWorld()
@@ -29,7 +29,7 @@ describe('memory for bodies', () => {
       const socket = await open(gateway)
       socket.send(requestHead({ ...DELETION, length: 8 * MEBI }) + '<Delete>')
     }
-    await untilTrue(() => gateway.metrics.inFlight === 16)
+    await untilHolds(() => gateway.metrics.inFlight === 16)
     expect((await putBytes(gateway, 60_000)).status).toBe(200)
   })
 
@@ -71,7 +71,7 @@ describe('memory for bodies', () => {
     const patient = await open(gateway)
     patient.send(signedRequestHead(gateway, large, OTHER_CALLER))
     patient.send(Buffer.alloc(1.4 * MEBI, ' '))
-    await untilTrue(() => gateway.metrics.inFlight === 1)
+    await untilHolds(() => gateway.metrics.inFlight === 1)
     const objects = '<Object><Key>k</Key></Object>'.repeat(1000)
     const body = Buffer.from(`<Delete>${' '.repeat(MEBI)}${objects}</Delete>`)
     const deleted = await sendRaw(gateway.target, {
@@ -107,7 +107,7 @@ describe('memory for bodies, and time', () => {
       await letPass(100)
       expect(socket.received()).toBe('')
       socket.socket.destroy()
-      await untilTrue(() => gateway.metrics.inFlight === 0)
+      await untilHolds(() => gateway.metrics.inFlight === 0)
     }
   })
 
@@ -120,7 +120,7 @@ describe('memory for bodies, and time', () => {
     streamed.send(
       signedRequestHead(gateway, { method: 'PUT', path: '/bucket/k', length: 8 * MEBI }),
     )
-    await untilTrue(() => gateway.metrics.inFlight === 2)
+    await untilHolds(() => gateway.metrics.inFlight === 2)
     // A minute, and eight and a half for its length. Well above the minimum rate.
     for (let passedMs = 0; passedMs < 600_000; passedMs += 5_000) {
       for (const each of [gathered, streamed])
@@ -160,14 +160,14 @@ describe('places', () => {
     const lists = Array.from({ length: 9 }, () =>
       sendRaw({ ...gateway.target, ...OTHER_CALLER }, { path: '/other' }),
     )
-    await untilTrue(() => release.length === 8)
+    await untilHolds(() => release.length === 8)
     const refused = await Promise.race(lists)
     expect([refused.status, refused.code]).toEqual([503, 'SlowDown'])
     expect((await putBytes(gateway, 10)).status).toBe(200)
     const strangers = Array.from({ length: 5 }, () =>
       sendUnsigned(gateway.target.endpoint, { url: '/bucket' }),
     )
-    await untilTrue(() => release.length === 12)
+    await untilHolds(() => release.length === 12)
     expect((await Promise.race(strangers)).code).toBe('SlowDown')
     expect((await putBytes(gateway, 10)).status).toBe(200)
     for (const each of release.splice(0)) each()

@@ -7,7 +7,7 @@
  *   GET  /health/ready            200 {"ready":true} | 503 {"ready":false,"reason":"…"}
  *   GET  /metrics                 Prometheus text
  *
- * With the credential only (credential.ts):
+ * With the credential only (admin-credential.ts):
  *
  *   GET  /status                  NodeStatus
  *   GET  /lost                    LostStatus: what no replica has any more
@@ -32,7 +32,7 @@ import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
 import { StoreError } from '../../protocol/errors.ts'
 import type { AdminBackend } from '../port/admin.ts'
-import { refusalOfCredential, type AdminCredential } from '../port/admin-credential.ts'
+import { refusalOfCredential, type AdminCredential } from '../port/admin-admin-credential.ts'
 import { LayoutRefusal } from '../port/layout.ts'
 import { CHANGE_BYTES_MAX, readChange, readLossId, readPlanned } from './layout-request.ts'
 import { loopbackRefusal } from './loopback.ts'

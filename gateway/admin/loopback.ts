@@ -1,6 +1,6 @@
 /**
  * Who may reach the admin port at all: processes of this machine, and no web page that a browser on this machine
- * has open (F36). What a process may ask there is credential.ts's.
+ * has open (F36). What a process may ask there is admin-credential.ts's.
  */
 
 import { plainAddress } from '../http/address.ts'

@@ -52,7 +52,7 @@ export function overloadWorld(): OverloadWorld {
 }
 
 /** Waits until the gateway has read what was sent to it. */
-export async function untilTrue(holds: () => boolean): Promise<void> {
+export async function untilHolds(holds: () => boolean): Promise<void> {
   while (!holds()) await turn()
 }
 
