@@ -10,7 +10,7 @@ import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { basename, dirname } from 'node:path'
-import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/port/credential.ts'
+import { ADMIN_CREDENTIAL, ADMIN_CREDENTIAL_FILE } from '../../gateway/port/admin-credential.ts'
 import { isLoopbackHost } from '../../gateway/admin/loopback.ts'
 import type {
   LayoutChange,
@@ -21,7 +21,7 @@ import type {
   PlannedChange,
 } from '../../gateway/port/layout.ts'
 import type { SecretStatus, TokenStatus } from '../../gateway/port/status.ts'
-import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
 import { readAdminCredential } from '../process/credential-files.ts'
 import { readNode } from '../process/node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'

@@ -7,7 +7,7 @@ import {
   ADMIN_CREDENTIAL,
   ADMIN_CREDENTIAL_FILE,
   type AdminCredential,
-} from '../../gateway/port/credential.ts'
+} from '../../gateway/port/admin-credential.ts'
 import { checkedFields, withChecksum } from '../tools/checked-json.ts'
 import { UsageError } from '../tools/usage-error.ts'
 import { readTextFile, replaceFile } from './durable-file.ts'

@@ -21,7 +21,7 @@
 
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { ADMIN_CREDENTIAL_FILE, type AdminCredential } from '../../gateway/port/credential.ts'
+import { ADMIN_CREDENTIAL_FILE, type AdminCredential } from '../../gateway/port/admin-credential.ts'
 import { assert } from '../../protocol/assert.ts'
 import { hex } from '../../protocol/bytes.ts'
 import { storageId } from '../../protocol/ids.ts'

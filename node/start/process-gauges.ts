@@ -1,6 +1,6 @@
 /** The metrics of the process: memory, CPU time and turns of the event loop. */
 
-import type { Gauge } from '../../gateway/port/backend.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import type { TurnWatch } from '../env/turn-watch.ts'
 import { counter, gauge } from '../tools/gauge.ts'
 

@@ -1,6 +1,6 @@
 /** The metrics of a node's own work for `GET /metrics`, one function for each part of the node. */
 
-import type { Gauge } from '../../gateway/port/backend.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import { counter, gauge } from '../tools/gauge.ts'
 import type { StatusOptions } from './status-options.ts'
 

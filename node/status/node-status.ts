@@ -1,6 +1,6 @@
 /** The status of the cluster as one node knows it: what `shoal status` prints. */
 
-import type { LostStatus, NodeStatus } from '../../gateway/port/backend.ts'
+import type { LostStatus, NodeStatus } from '../../gateway/port/status.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import { hasBit } from '../../protocol/keyspace/bitmap.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'

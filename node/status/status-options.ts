@@ -1,6 +1,7 @@
 /** What the status of a node is made from. */
 
-import type { Gauge, NodeStatus } from '../../gateway/port/backend.ts'
+import type { NodeStatus } from '../../gateway/port/status.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 import type { Clock, Logger, Network } from '../env/ports.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
 import type { LayoutManager } from '../layout/layout-manager.ts'

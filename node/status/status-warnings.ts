@@ -1,6 +1,6 @@
 /** The warnings of `shoal status`: what an operator should know, or do something about. */
 
-import type { LostStatus } from '../../gateway/port/backend.ts'
+import type { LostStatus } from '../../gateway/port/status.ts'
 import type { NodeId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'

@@ -1,12 +1,7 @@
 /** The admin port's backend: each question goes to the part of the node that knows the answer. */
 
-import type {
-  AdminBackend,
-  Gauge,
-  LostStatus,
-  NodeStatus,
-  ScrubStatus,
-} from '../../gateway/port/backend.ts'
+import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
+import type { AdminBackend, Gauge } from '../../gateway/port/admin.ts'
 import type {
   LayoutChange,
   LayoutChanged,

@@ -1,6 +1,6 @@
 /** Makes the entries of `GET /metrics`. */
 
-import type { Gauge } from '../../gateway/port/backend.ts'
+import type { Gauge } from '../../gateway/port/admin.ts'
 
 /** A value that rises and falls. */
 export function gauge(name: string, help: string, value: number): Gauge {
