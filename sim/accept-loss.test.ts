@@ -89,7 +89,7 @@ test('a source with a node gone for good ends at the operator’s word, after a 
     expect(source!.waitsFor).toHaveLength(1)
     expect(source!.awaySeconds[0]).toBeGreaterThanOrEqual(60)
     expect(source!.partitions.length).toBe(status.held?.partitions)
-    await expect(admin.acceptLoss('0'.repeat(16))).rejects.toThrow(/has changed meanwhile/)
+    await expect(admin.acceptLoss('0'.repeat(16))).rejects.toThrow(/has changed since/)
     expect(sources(cluster)).toBe(1)
     await admin.acceptLoss(report.id)
     expect(sources(cluster)).toBe(0)
