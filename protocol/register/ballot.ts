@@ -1,4 +1,4 @@
-/** Ballots order a register's changes: by counter, then by proposer (docs/correctness.md, Words). */
+/** Ballots order a register's changes: by counter, then by proposer (docs/correctness.md, Notation). */
 
 import type { ProposerId } from '../ids.ts'
 

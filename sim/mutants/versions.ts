@@ -32,7 +32,7 @@ function edited(patches: Patches, change: (result: Edited, input: EditInput) => 
 export const VERSION_MUTANTS: readonly NodeMutant[] = [
   {
     name: 'spill-loses-a-version',
-    rule: 'DESIGN 5',
+    rule: 'T9',
     breaks: 'of the versions that move into a page the oldest is left out',
     by: 'workload versions',
     scenario: VERSIONS,
