@@ -40,6 +40,51 @@ function fill(path: string): number {
   return bavail * bsize
 }
 
+/** Writes until the disk is full, and some more. The result is how many objects were stored before the first refusal. */
+async function fillWithObjects(put: (i: number) => Promise<string>): Promise<number> {
+  const answers = new Map<string, number>()
+  let stored = 0
+  let refusals = 0
+  for (let i = 0; refusals < 20; i++) {
+    const answer = await put(i)
+    answers.set(answer, (answers.get(answer) ?? 0) + 1)
+    if (answer === '200') {
+      if (refusals === 0) stored = i + 1
+    } else {
+      refusals++
+      if (!/^(507|503) /.test(answer)) throw new Error(`a full disk answers ${answer}`)
+    }
+  }
+  console.log(`${stored} objects stored, then ${JSON.stringify([...answers])}`)
+  return stored
+}
+
+/** Waits until so many writes have succeeded. The result is how many did. */
+async function writeAgain(
+  shoal: Shoal,
+  count: number,
+  put: (i: number) => Promise<string>,
+): Promise<number> {
+  const start = performance.now()
+  let again = 0
+  await untilTrue(
+    'writes to go on',
+    async () => {
+      const answer = await put(again)
+      if (answer === '200') again++
+      return again >= count ? true : undefined
+    },
+    180_000,
+    50,
+  )
+  const tookS = ((performance.now() - start) / 1000).toFixed(1)
+  const { logBytes } = diskUse(shoal.nodeDir(0))
+  console.log(
+    `${again} more objects written ${tookS} s later, log ${(logBytes / (1 << 20)).toFixed(0)} MiB`,
+  )
+  return again
+}
+
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-full-'))
   const disk = mountSmallDisk(scratch, 'disk', sizeMib)
@@ -62,20 +107,7 @@ async function main(): Promise<void> {
       const reply = await client.send({ method: 'PUT', bucket, key: `k-${i}`, body: bodyOf(i) })
       return reply.status === 200 ? '200' : `${reply.status} ${s3ErrorCode(reply)}`
     }
-    const answers = new Map<string, number>()
-    let stored = 0
-    let refusals = 0
-    for (let i = 0; refusals < 20; i++) {
-      const answer = await put(i)
-      answers.set(answer, (answers.get(answer) ?? 0) + 1)
-      if (answer === '200') {
-        if (refusals === 0) stored = i + 1
-      } else {
-        refusals++
-        if (!/^(507|503) /.test(answer)) throw new Error(`a full disk answers ${answer}`)
-      }
-    }
-    console.log(`${stored} objects stored, then ${JSON.stringify([...answers])}`)
+    const stored = await fillWithObjects(put)
     const check = async (i: number): Promise<void> => {
       const reply = await client.must({ method: 'GET', bucket, key: `k-${i}` })
       sameBytes(reply.body, bodyOf(i), `k-${i}`)
@@ -97,23 +129,7 @@ async function main(): Promise<void> {
       await client.must({ method: 'DELETE', bucket, key: `k-${i}` })
     }
     console.log('deletes work on the full disk')
-    const start = performance.now()
-    let again = 0
-    await untilTrue(
-      'writes to go on',
-      async () => {
-        const answer = await put(1_000_000 + again)
-        if (answer === '200') again++
-        return again >= stored / 4 ? true : undefined
-      },
-      180_000,
-      50,
-    )
-    const tookS = ((performance.now() - start) / 1000).toFixed(1)
-    const { logBytes } = diskUse(shoal.nodeDir(0))
-    console.log(
-      `${again} more objects written ${tookS} s later, log ${(logBytes / (1 << 20)).toFixed(0)} MiB`,
-    )
+    const again = await writeAgain(shoal, stored / 4, (i) => put(1_000_000 + i))
     for (let i = 1; i < stored; i += 2) await check(i)
     for (let i = 0; i < again; i++) await check(1_000_000 + i)
     console.log('every live byte right')

@@ -67,207 +67,248 @@ const allow = (action: string | string[], resource: string | string[]): string =
     Statement: [{ Effect: 'Allow', Action: action, Resource: resource }],
   })
 
+/** The cluster, its first account, and the commands that several steps use. */
+class People {
+  readonly shoal: Shoal
+  readonly context: Context
+  readonly root: Aws
+  readonly #body: string
+  readonly #got: string
+
+  constructor(shoal: Shoal, scratch: string) {
+    this.shoal = shoal
+    this.context = new Context(shoal.endpoints, shoal.credentials, scratch)
+    this.root = new Aws(this.context, shoal.credentials)
+    this.#body = join(scratch, 'body')
+    this.#got = join(scratch, 'got')
+    writeFileSync(this.#body, 'hello')
+  }
+
+  put(bucket: string, key: string): string[] {
+    return ['s3api', 'put-object', '--bucket', bucket, '--key', key, '--body', this.#body]
+  }
+
+  get(bucket: string, key: string): string[] {
+    return ['s3api', 'get-object', '--bucket', bucket, '--key', key, this.#got]
+  }
+
+  /** A new access key of the user. */
+  async keyOf(by: Aws, user: string): Promise<Aws> {
+    const { AccessKey } = await by.run('iam', 'create-access-key', '--user-name', user)
+    const { AccessKeyId, SecretAccessKey } = AccessKey as unknown as Record<string, string>
+    return new Aws(this.context, {
+      accessKeyId: String(AccessKeyId),
+      secretAccessKey: String(SecretAccessKey),
+    })
+  }
+}
+
+/** A change counts on every node a second later. */
+const untilItCounts = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_100))
+
 async function main(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-iam-'))
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
   const shoal = await Shoal.start({ nodes: 3 })
   try {
-    const context = new Context(shoal.endpoints, shoal.credentials, scratch)
-    const root = new Aws(context, shoal.credentials)
-    const body = join(scratch, 'body')
-    writeFileSync(body, 'hello')
-    const put = (bucket: string, key: string): string[] => [
-      's3api',
-      'put-object',
-      '--bucket',
-      bucket,
-      '--key',
-      key,
-      '--body',
-      body,
-    ]
-    const get = (bucket: string, key: string): string[] => [
-      's3api',
-      'get-object',
-      '--bucket',
-      bucket,
-      '--key',
-      key,
-      join(scratch, 'got'),
-    ]
-    const keyOf = async (by: Aws, user: string): Promise<Aws> => {
-      const { AccessKey } = await by.run('iam', 'create-access-key', '--user-name', user)
-      const { AccessKeyId, SecretAccessKey } = AccessKey as unknown as Record<string, string>
-      return new Aws(context, {
-        accessKeyId: String(AccessKeyId),
-        secretAccessKey: String(SecretAccessKey),
-      })
-    }
-
-    // Users, groups, policies.
-    await root.run('s3api', 'create-bucket', '--bucket', 'alpha')
-    await root.run('iam', 'create-user', '--user-name', 'ann')
-    const ann = await keyOf(root, 'ann')
-    equal(await ann.refused(...put('alpha', 'x')), 'AccessDenied', 'a user without policies')
-    await root.run('iam', 'create-group', '--group-name', 'writers')
-    const policy = await root.run(
-      'iam',
-      'create-policy',
-      '--policy-name',
-      'write-alpha',
-      '--policy-document',
-      allow(['s3:PutObject', 's3:GetObject'], 'arn:aws:s3:::alpha/*'),
-    )
-    const policyArn = String((policy['Policy'] as unknown as Record<string, string>)['Arn'])
-    await root.run(
-      'iam',
-      'attach-group-policy',
-      '--group-name',
-      'writers',
-      '--policy-arn',
-      policyArn,
-    )
-    await root.run('iam', 'add-user-to-group', '--group-name', 'writers', '--user-name', 'ann')
-    await new Promise((resolve) => setTimeout(resolve, 1_100))
-    await ann.run(...put('alpha', 'x'))
-    await ann.run(...get('alpha', 'x'))
-    const list = ['s3api', 'list-objects-v2', '--bucket', 'alpha']
-    equal(await ann.refused(...list), 'AccessDenied', 'listing was not granted')
-    const who = await ann.run('sts', 'get-caller-identity')
-    equal(String(who['Arn']).endsWith(':user/ann'), true, 'caller identity')
-    const selfGrant = await ann.refused(
-      'iam',
-      'put-user-policy',
-      '--user-name',
-      'ann',
-      '--policy-name',
-      'all',
-      '--policy-document',
-      allow('*', '*'),
-    )
-    equal(selfGrant, 'AccessDenied', 'a user can not grant itself more')
-    equal(
-      await root.refused('iam', 'delete-user', '--user-name', 'ann'),
-      'DeleteConflict',
-      'a user with keys stays',
-    )
-    const simulated = await root.run(
-      'iam',
-      'simulate-principal-policy',
-      '--policy-source-arn',
-      String(who['Arn']),
-      '--action-names',
-      's3:PutObject',
-      's3:ListBucket',
-      '--resource-arns',
-      'arn:aws:s3:::alpha/x',
-    )
-    const results = simulated['EvaluationResults'] as unknown as { EvalDecision: string }[]
-    equal(
-      results.map(({ EvalDecision }) => EvalDecision),
-      ['allowed', 'implicitDeny'],
-      'simulate',
-    )
-    console.log('users, groups, managed policies, simulate: right')
-
-    // Rotation of keys.
-    const second = await keyOf(root, 'ann')
-    const status = ['iam', 'update-access-key', '--user-name', 'ann', '--status', 'Inactive']
-    await root.run(...status, '--access-key-id', ann.keys.accessKeyId)
-    await new Promise((resolve) => setTimeout(resolve, 1_100))
-    equal(await ann.refused(...get('alpha', 'x')), 'InvalidAccessKeyId', 'an inactive key')
-    await second.run(...get('alpha', 'x'))
-    console.log('keys rotated')
-
-    // Another account, and a role of the first one that it assumes.
-    const created = JSON.parse(
-      (await cli(['account', 'create', 'other', '--data', shoal.nodeDir(0), '--json'])).stdout,
-    ) as Record<string, string>
-    const other = new Aws(context, {
-      accessKeyId: String(created['accessKeyId']),
-      secretAccessKey: String(created['secretAccessKey']),
-    })
-    await other.run('s3api', 'create-bucket', '--bucket', 'beta')
-    equal(await other.refused(...get('alpha', 'x')), 'AccessDenied', 'another account')
-    equal(await root.refused(...put('beta', 'x')), 'AccessDenied', 'and the other way round')
-    const otherId = String(created['id'])
-    const trust = JSON.stringify({
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Principal: { AWS: otherId }, Action: 'sts:AssumeRole' }],
-    })
-    const role = await root.run(
-      'iam',
-      'create-role',
-      '--role-name',
-      'reader',
-      '--assume-role-policy-document',
-      trust,
-    )
-    const roleArn = String((role['Role'] as unknown as Record<string, string>)['Arn'])
-    await root.run(
-      'iam',
-      'put-role-policy',
-      '--role-name',
-      'reader',
-      '--policy-name',
-      'read',
-      '--policy-document',
-      allow('s3:GetObject', 'arn:aws:s3:::alpha/*'),
-    )
-    await other.run('iam', 'create-user', '--user-name', 'bob')
-    const bob = await keyOf(other, 'bob')
-    const assume = ['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name', 'test']
-    equal(await bob.refused(...assume), 'AccessDenied', 'trusted, but without the right of its own')
-    await other.run(
-      'iam',
-      'put-user-policy',
-      '--user-name',
-      'bob',
-      '--policy-name',
-      'assume',
-      '--policy-document',
-      allow('sts:AssumeRole', roleArn),
-    )
-    await new Promise((resolve) => setTimeout(resolve, 1_100))
-    const assumed = (await bob.run(...assume))['Credentials'] as unknown as Record<string, string>
-    const session = new Aws(context, {
-      accessKeyId: String(assumed['AccessKeyId']),
-      secretAccessKey: String(assumed['SecretAccessKey']),
-      sessionToken: String(assumed['SessionToken']),
-    })
-    for (let i = 0; i < 3; i++) await session.run(...get('alpha', 'x'))
-    equal(await session.refused(...put('alpha', 'y')), 'AccessDenied', 'the role reads only')
-    equal(await bob.refused(...get('alpha', 'x')), 'AccessDenied', 'bob himself does not')
-    console.log('a role assumed across accounts; its session works on all three nodes')
-
-    // Copies need the source and the target; bucket policies across accounts need both sides.
-    const copy = ['s3api', 'copy-object', '--bucket', 'beta', '--key', 'copy']
-    const source = ['--copy-source', 'alpha/x']
-    equal(await other.refused(...copy, ...source), 'AccessDenied', 'a copy needs its source')
-    const share = JSON.stringify({
-      Version: '2012-10-17',
-      Statement: [
-        {
-          Effect: 'Allow',
-          Principal: { AWS: `arn:aws:iam::${otherId}:root` },
-          Action: 's3:GetObject',
-          Resource: 'arn:aws:s3:::alpha/*',
-        },
-      ],
-    })
-    await root.run('s3api', 'put-bucket-policy', '--bucket', 'alpha', '--policy', share)
-    await new Promise((resolve) => setTimeout(resolve, 1_100))
-    await other.run(...copy, ...source)
-    equal(await bob.refused(...get('alpha', 'x')), 'AccessDenied', 'the account has it, bob not')
-    console.log('bucket policy across accounts; copies check both sides')
-
-    await revocation(shoal, context, root)
+    const people = new People(shoal, scratch)
+    const ann = await usersAndGroups(people)
+    await limitsOfUsers(people, ann)
+    await rotation(people, ann)
+    const { other, otherId, roleArn } = await accountsAndRoles(people)
+    const bob = await assumedRole(people, other, roleArn)
+    await copiesAcrossAccounts(people, other, otherId, bob)
+    await revocation(shoal, people.context, people.root)
   } catch (error) {
     console.log(shoal.output.split('\n').slice(-40).join('\n'))
     throw error
   } finally {
     await shoal.close()
   }
+}
+
+/** Users, groups, managed policies. The result is a user who may read and write objects of `alpha`. */
+async function usersAndGroups(people: People): Promise<Aws> {
+  const { root } = people
+  await root.run('s3api', 'create-bucket', '--bucket', 'alpha')
+  await root.run('iam', 'create-user', '--user-name', 'ann')
+  const ann = await people.keyOf(root, 'ann')
+  equal(await ann.refused(...people.put('alpha', 'x')), 'AccessDenied', 'a user without policies')
+  await root.run('iam', 'create-group', '--group-name', 'writers')
+  const policy = await root.run(
+    'iam',
+    'create-policy',
+    '--policy-name',
+    'write-alpha',
+    '--policy-document',
+    allow(['s3:PutObject', 's3:GetObject'], 'arn:aws:s3:::alpha/*'),
+  )
+  const policyArn = String((policy['Policy'] as unknown as Record<string, string>)['Arn'])
+  await root.run('iam', 'attach-group-policy', '--group-name', 'writers', '--policy-arn', policyArn)
+  await root.run('iam', 'add-user-to-group', '--group-name', 'writers', '--user-name', 'ann')
+  await untilItCounts()
+  await ann.run(...people.put('alpha', 'x'))
+  await ann.run(...people.get('alpha', 'x'))
+  const list = ['s3api', 'list-objects-v2', '--bucket', 'alpha']
+  equal(await ann.refused(...list), 'AccessDenied', 'listing was not granted')
+  const who = await ann.run('sts', 'get-caller-identity')
+  equal(String(who['Arn']).endsWith(':user/ann'), true, 'caller identity')
+  return ann
+}
+
+async function limitsOfUsers({ root }: People, ann: Aws): Promise<void> {
+  const who = await ann.run('sts', 'get-caller-identity')
+  const selfGrant = await ann.refused(
+    'iam',
+    'put-user-policy',
+    '--user-name',
+    'ann',
+    '--policy-name',
+    'all',
+    '--policy-document',
+    allow('*', '*'),
+  )
+  equal(selfGrant, 'AccessDenied', 'a user can not grant itself more')
+  equal(
+    await root.refused('iam', 'delete-user', '--user-name', 'ann'),
+    'DeleteConflict',
+    'a user with keys stays',
+  )
+  const simulated = await root.run(
+    'iam',
+    'simulate-principal-policy',
+    '--policy-source-arn',
+    String(who['Arn']),
+    '--action-names',
+    's3:PutObject',
+    's3:ListBucket',
+    '--resource-arns',
+    'arn:aws:s3:::alpha/x',
+  )
+  const results = simulated['EvaluationResults'] as unknown as { EvalDecision: string }[]
+  equal(
+    results.map(({ EvalDecision }) => EvalDecision),
+    ['allowed', 'implicitDeny'],
+    'simulate',
+  )
+  console.log('users, groups, managed policies, simulate: right')
+}
+
+async function rotation(people: People, ann: Aws): Promise<void> {
+  const { root } = people
+  const second = await people.keyOf(root, 'ann')
+  const status = ['iam', 'update-access-key', '--user-name', 'ann', '--status', 'Inactive']
+  await root.run(...status, '--access-key-id', ann.keys.accessKeyId)
+  await untilItCounts()
+  equal(await ann.refused(...people.get('alpha', 'x')), 'InvalidAccessKeyId', 'an inactive key')
+  await second.run(...people.get('alpha', 'x'))
+  console.log('keys rotated')
+}
+
+/** Another account, and a role of the first one that it may assume. */
+async function accountsAndRoles(
+  people: People,
+): Promise<{ other: Aws; otherId: string; roleArn: string }> {
+  const { root, context, shoal } = people
+  const created = JSON.parse(
+    (await cli(['account', 'create', 'other', '--data', shoal.nodeDir(0), '--json'])).stdout,
+  ) as Record<string, string>
+  const other = new Aws(context, {
+    accessKeyId: String(created['accessKeyId']),
+    secretAccessKey: String(created['secretAccessKey']),
+  })
+  await other.run('s3api', 'create-bucket', '--bucket', 'beta')
+  equal(await other.refused(...people.get('alpha', 'x')), 'AccessDenied', 'another account')
+  equal(await root.refused(...people.put('beta', 'x')), 'AccessDenied', 'and the other way round')
+  const otherId = String(created['id'])
+  const trust = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: otherId }, Action: 'sts:AssumeRole' }],
+  })
+  const role = await root.run(
+    'iam',
+    'create-role',
+    '--role-name',
+    'reader',
+    '--assume-role-policy-document',
+    trust,
+  )
+  const roleArn = String((role['Role'] as unknown as Record<string, string>)['Arn'])
+  await root.run(
+    'iam',
+    'put-role-policy',
+    '--role-name',
+    'reader',
+    '--policy-name',
+    'read',
+    '--policy-document',
+    allow('s3:GetObject', 'arn:aws:s3:::alpha/*'),
+  )
+  return { other, otherId, roleArn }
+}
+
+/** A user of the other account assumes the role. The result is that user. */
+async function assumedRole(people: People, other: Aws, roleArn: string): Promise<Aws> {
+  const { context } = people
+  await other.run('iam', 'create-user', '--user-name', 'bob')
+  const bob = await people.keyOf(other, 'bob')
+  const assume = ['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name', 'test']
+  equal(await bob.refused(...assume), 'AccessDenied', 'trusted, but without the right of its own')
+  await other.run(
+    'iam',
+    'put-user-policy',
+    '--user-name',
+    'bob',
+    '--policy-name',
+    'assume',
+    '--policy-document',
+    allow('sts:AssumeRole', roleArn),
+  )
+  await untilItCounts()
+  const assumed = (await bob.run(...assume))['Credentials'] as unknown as Record<string, string>
+  const session = new Aws(context, {
+    accessKeyId: String(assumed['AccessKeyId']),
+    secretAccessKey: String(assumed['SecretAccessKey']),
+    sessionToken: String(assumed['SessionToken']),
+  })
+  for (let i = 0; i < 3; i++) await session.run(...people.get('alpha', 'x'))
+  equal(await session.refused(...people.put('alpha', 'y')), 'AccessDenied', 'the role reads only')
+  equal(await bob.refused(...people.get('alpha', 'x')), 'AccessDenied', 'bob himself does not')
+  console.log('a role assumed across accounts; its session works on all three nodes')
+  return bob
+}
+
+/** Copies need the source and the target; bucket policies across accounts need both sides. */
+async function copiesAcrossAccounts(
+  people: People,
+  other: Aws,
+  otherId: string,
+  bob: Aws,
+): Promise<void> {
+  const { root } = people
+  const copy = ['s3api', 'copy-object', '--bucket', 'beta', '--key', 'copy']
+  const source = ['--copy-source', 'alpha/x']
+  equal(await other.refused(...copy, ...source), 'AccessDenied', 'a copy needs its source')
+  const share = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${otherId}:root` },
+        Action: 's3:GetObject',
+        Resource: 'arn:aws:s3:::alpha/*',
+      },
+    ],
+  })
+  await root.run('s3api', 'put-bucket-policy', '--bucket', 'alpha', '--policy', share)
+  await untilItCounts()
+  await other.run(...copy, ...source)
+  equal(
+    await bob.refused(...people.get('alpha', 'x')),
+    'AccessDenied',
+    'the account has it, bob not',
+  )
+  console.log('bucket policy across accounts; copies check both sides')
 }
 
 /** How long after the answer each node still lets the old right through, milliseconds. */

@@ -67,6 +67,35 @@ function show(phases: readonly Phase[]): void {
   for (const row of [head, ...rows]) console.log(`| ${row.join(' | ')} |`)
 }
 
+/** Measures one phase after the other. */
+class Phases {
+  readonly done: Phase[] = []
+  readonly #latencies: Latencies
+  readonly #tally: GrowthTally
+  #sinceMs = performance.now()
+  #sinceBytes = 0
+
+  constructor(latencies: Latencies, tally: GrowthTally) {
+    this.#latencies = latencies
+    this.#tally = tally
+  }
+
+  async begin(): Promise<void> {
+    await this.#tally.look()
+    this.#sinceBytes = this.#tally.received().blocks
+    this.#latencies.take()
+    this.#sinceMs = performance.now()
+  }
+
+  async end(title: string): Promise<void> {
+    const waits = this.#latencies.take()
+    const seconds = (performance.now() - this.#sinceMs) / 1_000
+    await this.#tally.look()
+    const movedBytes = this.#tally.received().blocks - this.#sinceBytes
+    this.done.push({ title, seconds, mibPerSecond: movedBytes / 2 ** 20 / seconds, waits })
+  }
+}
+
 async function main(members: Members): Promise<number> {
   const clientOf = (node: number): RawClient =>
     new RawClient(members.endpoint(node), members.credentials)
@@ -101,43 +130,28 @@ async function main(members: Members): Promise<number> {
   const background = [...load, tally.run(isDone)].concat(
     Array.from({ length: Number(values.probes) }, () => latencies.run(() => clients, isDone)),
   )
-  const phases: Phase[] = []
-  let sinceMs = performance.now()
-  let sinceBytes = 0
-  const begin = async (): Promise<void> => {
-    await tally.look()
-    sinceBytes = tally.received().blocks
-    latencies.take()
-    sinceMs = performance.now()
-  }
-  const end = async (title: string): Promise<void> => {
-    const waits = latencies.take()
-    const seconds = (performance.now() - sinceMs) / 1_000
-    await tally.look()
-    const mibPerSecond = (tally.received().blocks - sinceBytes) / 2 ** 20 / seconds
-    phases.push({ title, seconds, mibPerSecond, waits })
-  }
+  const phases = new Phases(latencies, tally)
   try {
     await pauseMs(5_000)
-    await begin()
+    await phases.begin()
     await pauseMs(calmMs)
-    await end('before, 3 nodes')
+    await phases.end('before, 3 nodes')
     for (const rate of values.rates.split(',')) {
-      await begin()
+      await phases.begin()
       await join(rate)
-      await end(`learning and comparing, to ${clients.length} nodes`)
-      await begin()
+      await phases.end(`learning and comparing, to ${clients.length} nodes`)
+      await phases.begin()
       await moved()
-      await end(rate === '0' ? 'blocks move, no limit' : `blocks move, ${rate}/s`)
+      await phases.end(rate === '0' ? 'blocks move, no limit' : `blocks move, ${rate}/s`)
     }
-    await begin()
+    await phases.begin()
     await pauseMs(calmMs)
-    await end(`afterwards, ${clients.length} nodes`)
+    await phases.end(`afterwards, ${clients.length} nodes`)
   } finally {
     done = true
     await Promise.all(background)
   }
-  show(phases)
+  show(phases.done)
   console.log(`memory of a node at its peak, MiB: ${tally.memoryLine()}`)
   const faults = [...(await contents.check(clients)), ...tally.faults, ...workloads.errors]
   for (const fault of faults) console.log(`FAULT: ${fault}`)

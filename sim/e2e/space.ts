@@ -101,6 +101,41 @@ function shares(shoal: Shoal, liveBytes: number): { share: number; text: string 
   })
 }
 
+/** Writes all objects, overwrites or deletes 90 % of them, and abandons and aborts uploads. */
+async function writeAndReplace(
+  clients: readonly RawClient[],
+  objects: SpaceObjects,
+): Promise<void> {
+  let start = performance.now()
+  await eachLimited(wanted, 48, async (i) => objects.put(i))
+  console.log(`${wanted} objects written, ${mib(objects.liveBytes)}, ${seconds(start)}`)
+  await abandonUploads(clients)
+  start = performance.now()
+  const changed = Math.floor(wanted * 0.9)
+  await eachLimited(changed, 48, async (i) => (i % 2 === 0 ? objects.put(i) : objects.delete(i)))
+  console.log(`${changed} overwritten or deleted, ${seconds(start)}`)
+  console.log(`${await abortUploads(clients[1] as RawClient)} abandoned uploads aborted`)
+}
+
+/** Kills one node after the other in the middle of its compaction, and starts it again. */
+async function killInCompaction(shoal: Shoal, objects: SpaceObjects): Promise<void> {
+  for (let kill = 1; kill <= kills; kill++) {
+    const node = kill % shoal.size
+    const numbers = objects.numbers().filter((number) => number < wanted)
+    const some = numbers.slice((kill * 997) % Math.max(1, numbers.length - 3_000)).slice(0, 3_000)
+    await eachLimited(some.length, 32, async (i) => objects.put(some[i] as number))
+    await untilTrue(
+      `node ${node} compacting`,
+      async () => sumOf(await shoal.metrics(node), 'shoal_compaction_working') > 0 || undefined,
+      120_000,
+      20,
+    )
+    await shoal.killNode(node)
+    await shoal.startNode(node)
+    process.stdout.write(`${kill} `)
+  }
+}
+
 async function main(): Promise<void> {
   const env = {
     SHOAL_SEGMENT_SIZE: values['segment-size'],
@@ -115,15 +150,7 @@ async function main(): Promise<void> {
     const clients = shoal.endpoints.map((url) => new RawClient(url, shoal.credentials))
     await clients[0]?.must({ method: 'PUT', bucket: spaceBucket })
     const objects = new SpaceObjects(clients)
-    let start = performance.now()
-    await eachLimited(wanted, 48, async (i) => objects.put(i))
-    console.log(`${wanted} objects written, ${mib(objects.liveBytes)}, ${seconds(start)}`)
-    await abandonUploads(clients)
-    start = performance.now()
-    const changed = Math.floor(wanted * 0.9)
-    await eachLimited(changed, 48, async (i) => (i % 2 === 0 ? objects.put(i) : objects.delete(i)))
-    console.log(`${changed} overwritten or deleted, ${seconds(start)}`)
-    console.log(`${await abortUploads(clients[1] as RawClient)} abandoned uploads aborted`)
+    await writeAndReplace(clients, objects)
 
     const state = { stopped: false }
     let requests = 0
@@ -145,7 +172,7 @@ async function main(): Promise<void> {
       }
     }
     const lanes = Array.from({ length: clientCount }, async (_, index) => lane(index))
-    start = performance.now()
+    let start = performance.now()
     const ends = await untilTrue(
       `disk use of at most ${shareMax} of the live bytes`,
       async () => {
@@ -162,21 +189,7 @@ async function main(): Promise<void> {
         `which wrote ${mib(writtenBytes)}`,
     )
 
-    for (let kill = 1; kill <= kills; kill++) {
-      const node = kill % shoal.size
-      const numbers = objects.numbers().filter((number) => number < wanted)
-      const some = numbers.slice((kill * 997) % Math.max(1, numbers.length - 3_000)).slice(0, 3_000)
-      await eachLimited(some.length, 32, async (i) => objects.put(some[i] as number))
-      await untilTrue(
-        `node ${node} compacting`,
-        async () => sumOf(await shoal.metrics(node), 'shoal_compaction_working') > 0 || undefined,
-        120_000,
-        20,
-      )
-      await shoal.killNode(node)
-      await shoal.startNode(node)
-      process.stdout.write(`${kill} `)
-    }
+    await killInCompaction(shoal, objects)
     state.stopped = true
     await Promise.all(lanes)
     if (kills > 0) console.log('times killed during compaction')

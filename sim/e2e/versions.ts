@@ -37,6 +37,13 @@ interface ListedVersions {
 
 const CLI_BUCKET = 'versions-cli'
 
+/** The path of a file with this text. */
+function bodyFile({ scratch }: Context, text: string): string {
+  const path = join(scratch, 'body')
+  writeFileSync(path, text)
+  return path
+}
+
 async function byCli(shoal: Shoal, context: Context): Promise<void> {
   const env = awsEnvironment(context)
   let alive = [0, 1, 2]
@@ -48,11 +55,7 @@ async function byCli(shoal: Shoal, context: Context): Promise<void> {
     return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Record<string, unknown>)
   }
   const at = ['--bucket', CLI_BUCKET, '--key', 'report.txt']
-  const file = (text: string): string => {
-    const path = join(context.scratch, 'body')
-    writeFileSync(path, text)
-    return path
-  }
+  const file = (text: string): string => bodyFile(context, text)
   const put = async (text: string): Promise<string> =>
     String((await api('put-object', ...at, '--body', file(text)))['VersionId'])
   const get = async (...more: string[]): Promise<string> => {
@@ -107,7 +110,10 @@ async function byCli(shoal: Shoal, context: Context): Promise<void> {
   equal(await get('--version-id', 'null'), 'suspended', 'suspended writes the null version')
   equal(await get('--version-id', second), 'two', 'the others stay')
   console.log('aws-cli: enabled to restored through three gateways, node 1 killed and back')
+}
 
+/** rclone reads all versions that `byCli` has made. */
+async function byRclone(context: Context): Promise<void> {
   const rclone = async (...args: string[]): Promise<string> => {
     const more = rcloneEnvironment(context, context.nextEndpoint())
     return (await runCommand('rclone', args, { env: more, timeoutMs: 120_000 })).stdout
@@ -227,6 +233,7 @@ async function main(): Promise<void> {
   try {
     const context = new Context(shoal.endpoints, shoal.credentials, scratch)
     await byCli(shoal, context)
+    await byRclone(context)
     await bySdk(context)
     await manyVersions(shoal)
   } catch (error) {

@@ -25,8 +25,14 @@ export function awsEnvironment(context: Context): Record<string, string> {
   }
 }
 
-async function runSuite(context: Context): Promise<void> {
-  const { scratch } = context
+interface Commands {
+  /** Its standard output. */
+  readonly aws: (...args: string[]) => Promise<string>
+  /** The output of `aws s3api`, parsed. */
+  readonly json: (...args: string[]) => Promise<Record<string, unknown>>
+}
+
+function commandsOf(context: Context): Commands {
   const env = awsEnvironment(context)
   const aws = async (...args: string[]): Promise<string> => {
     const endpoint = ['--endpoint-url', context.nextEndpoint()]
@@ -34,7 +40,18 @@ async function runSuite(context: Context): Promise<void> {
   }
   const json = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse(await aws('s3api', ...args, '--output', 'json')) as Record<string, unknown>
+  return { aws, json }
+}
 
+async function runSuite(context: Context): Promise<void> {
+  const commands = commandsOf(context)
+  await fileSteps(context, commands)
+  await objectSteps(context, commands)
+  await lastSteps(context, commands)
+}
+
+async function fileSteps(context: Context, { aws }: Commands): Promise<void> {
+  const { scratch } = context
   await context.step('mb, ls', async () => {
     await aws('s3', 'mb', `s3://${bucket}`)
     if (!(await aws('s3', 'ls')).includes(bucket)) throw new Error('the new bucket is not listed')
@@ -66,7 +83,10 @@ async function runSuite(context: Context): Promise<void> {
     await aws('s3', 'cp', '--only-show-errors', `s3://${bucket}/copy.bin`, `${file}.copy`)
     await sameFile(`${file}.copy`, file)
   })
+}
 
+async function objectSteps(context: Context, { json }: Commands): Promise<void> {
+  const { scratch } = context
   await context.step('put-object with metadata, head-object, get-object --range', async () => {
     const file = join(scratch, 'small.txt')
     const body = seededBytes(7, 5_000)
@@ -119,7 +139,10 @@ async function runSuite(context: Context): Promise<void> {
     const all = await json('list-objects-v2', ...paged)
     equal((all['Contents'] as unknown[]).length, 300, 'keys over all pages')
   })
+}
 
+async function lastSteps(context: Context, { aws, json }: Commands): Promise<void> {
+  const { scratch } = context
   await context.step('presign', async () => {
     const url = (await aws('s3', 'presign', `s3://${bucket}/small`, '--expires-in', '60')).trim()
     equal((await fetch(url)).status, 404, 'status of a key that is not there')

@@ -28,14 +28,19 @@ export function rcloneEnvironment(context: Context, endpoint: string): Record<st
   }
 }
 
-async function runSuite(context: Context): Promise<void> {
-  const { scratch } = context
-  writeFileSync(join(scratch, 'rclone.conf'), '')
-  const rclone = async (...args: string[]): Promise<string> => {
+/** Runs rclone against the next gateway; the result is its standard output. */
+function commandOf(context: Context): (...args: string[]) => Promise<string> {
+  return async (...args) => {
     const env = rcloneEnvironment(context, context.nextEndpoint())
     const retries = ['--retries', '1', '--low-level-retries', '2']
     return (await runCommand('rclone', [...args, ...retries], { env, timeoutMs: 300_000 })).stdout
   }
+}
+
+async function runSuite(context: Context): Promise<void> {
+  const { scratch } = context
+  writeFileSync(join(scratch, 'rclone.conf'), '')
+  const rclone = commandOf(context)
   const remote = `shoal:${bucket}`
 
   await context.step('mkdir, lsd', async () => {
@@ -89,13 +94,7 @@ async function runSuite(context: Context): Promise<void> {
     equal(await rclone('cat', `${remote}/moved`), 'The quick brown fox', 'bytes')
   })
 
-  await context.step('rcat of a stream of unknown length', async () => {
-    const command = 'head -c 12582912 "$1" | rclone rcat "$2" --retries 1'
-    const env = rcloneEnvironment(context, context.nextEndpoint())
-    await runCommand('sh', ['-c', command, 'sh', file, `${remote}/stream`], { env })
-    await rclone('copyto', `${remote}/stream`, `${file}.stream`)
-    sameBytes(readFileSync(`${file}.stream`), readFileSync(file).subarray(0, 12_582_912), 'stream')
-  })
+  await context.step('rcat of a stream of unknown length', () => streamUp(context, file))
 
   await context.step('delete, purge', async () => {
     await rclone('delete', `${remote}/tree`)
@@ -103,6 +102,16 @@ async function runSuite(context: Context): Promise<void> {
     await rclone('purge', remote)
     if ((await rclone('lsd', 'shoal:')).includes(bucket)) throw new Error('bucket still listed')
   })
+}
+
+/** Uploads the beginning of the file from a pipe, whose length rclone does not know. */
+async function streamUp(context: Context, file: string): Promise<void> {
+  const remote = `shoal:${bucket}`
+  const command = 'head -c 12582912 "$1" | rclone rcat "$2" --retries 1'
+  const env = rcloneEnvironment(context, context.nextEndpoint())
+  await runCommand('sh', ['-c', command, 'sh', file, `${remote}/stream`], { env })
+  await commandOf(context)('copyto', `${remote}/stream`, `${file}.stream`)
+  sameBytes(readFileSync(`${file}.stream`), readFileSync(file).subarray(0, 12_582_912), 'stream')
 }
 
 export const rclone: Suite = { name: 'rclone', program: 'rclone', run: runSuite }

@@ -9,9 +9,10 @@ import type { Context, Suite } from '../suite.ts'
 
 const bucket = 's3cmd-bucket'
 
-async function runSuite(context: Context): Promise<void> {
+/** Runs s3cmd against the next gateway; the result is its standard output. */
+function commandOf(context: Context): (...args: string[]) => Promise<string> {
   const { scratch } = context
-  const s3cmd = async (...args: string[]): Promise<string> => {
+  return async (...args) => {
     const host = new URL(context.nextEndpoint()).host
     const config = join(scratch, `s3cfg-${host.replace(':', '-')}`)
     writeFileSync(
@@ -33,6 +34,11 @@ async function runSuite(context: Context): Promise<void> {
     const all = ['--config', config, '--no-progress', ...args]
     return (await runCommand('s3cmd', all, { timeoutMs: 300_000 })).stdout
   }
+}
+
+async function runSuite(context: Context): Promise<void> {
+  const { scratch } = context
+  const s3cmd = commandOf(context)
   const remote = `s3://${bucket}`
 
   await context.step('mb, ls, info', async () => {

@@ -41,7 +41,14 @@ export const oddKeys = [
 
 export async function objectSteps(context: Context, next: NextClient): Promise<void> {
   await next().send(new CreateBucketCommand({ Bucket }))
+  await bodySteps(context, next)
+  await checksumSteps(context, next)
+  await headerSteps(context, next)
+  await copySteps(context, next)
+  await deletionSteps(context, next)
+}
 
+async function bodySteps(context: Context, next: NextClient): Promise<void> {
   for (const sizeBytes of sizes) {
     await context.step(`put, head, get and overwrite ${sizeBytes} bytes`, async () => {
       const Key = `size-${sizeBytes}`
@@ -64,7 +71,9 @@ export async function objectSteps(context: Context, next: NextClient): Promise<v
     await next().send(new PutObjectCommand(input))
     sameBytes(await getBytes(next(), Bucket, 'stream'), body, 'stream')
   })
+}
 
+async function checksumSteps(context: Context, next: NextClient): Promise<void> {
   for (const algorithm of ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const) {
     await context.step(`checksum ${algorithm}`, async () => {
       const Key = `checksum-${algorithm}`
@@ -87,7 +96,9 @@ export async function objectSteps(context: Context, next: NextClient): Promise<v
       equal(refused, { status: 400, name: 'BadDigest' }, 'a wrong checksum')
     })
   }
+}
 
+async function headerSteps(context: Context, next: NextClient): Promise<void> {
   await context.step('metadata and headers come back', async () => {
     const Key = 'metadata'
     const given = {
@@ -138,7 +149,9 @@ export async function objectSteps(context: Context, next: NextClient): Promise<v
     const long = new PutObjectCommand({ Bucket, Key: 'k'.repeat(1_025), Body: 'x' })
     equal((await failureOf(next().send(long))).status, 400, 'a key of 1,025 bytes')
   })
+}
 
+async function copySteps(context: Context, next: NextClient): Promise<void> {
   await context.step('copy, with metadata kept and replaced', async () => {
     const CopySource = `/${Bucket}/metadata`
     await next().send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource }))
@@ -177,7 +190,9 @@ export async function objectSteps(context: Context, next: NextClient): Promise<v
     equal(tampered.status, 403, 'a tampered address')
     signer.destroy()
   })
+}
 
+async function deletionSteps(context: Context, next: NextClient): Promise<void> {
   await context.step('DeleteObject, DeleteObjects', async () => {
     await next().send(new DeleteObjectCommand({ Bucket, Key: 'stream' }))
     const gone = await failureOf(next().send(new GetObjectCommand({ Bucket, Key: 'stream' })))
