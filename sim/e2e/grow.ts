@@ -19,14 +19,8 @@ import { pauseMs, untilTrue } from '../../bench/harness/process.ts'
 import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/port/layout.ts'
 import { GrowthContents } from './growth/contents.ts'
-import {
-  heldBy,
-  layoutIn,
-  leftOvers,
-  LeastBytes,
-  heldThinly,
-  type HeldBlocks,
-} from './growth/held.ts'
+import { layoutIn, LeastBytes } from './growth/held.ts'
+import { Holdings } from './growth/holdings.ts'
 import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
 import { isAtRest } from './growth/layout-seen.ts'
@@ -57,10 +51,6 @@ const stepMs = Number(values['step-seconds']) * 1_000
 const killsPerStep = Number(values['kills-per-step'])
 /** Moved bytes to the least possible. */
 const RATIO_MAX = 1.25
-/** How long old holders have to give up what they keep, and replicas to become level after clients' last writes. */
-const LEVEL_MS = 180_000
-/** How long old holders have before the next step begins. */
-const GIVEN_UP_MS = 60_000
 /** At this rate the blocks of a join take minutes. */
 const SLOW = { SHOAL_MOVE_RATE: '256KiB' }
 const FAST = { SHOAL_MOVE_RATE: '0' }
@@ -77,11 +67,13 @@ class Growth {
   readonly #latencies = new Latencies()
   readonly #tally: GrowthTally
   readonly #killer: Killer
+  readonly #holdings: Holdings
   readonly #faults: string[] = []
 
   constructor(members: Members) {
     this.#members = members
     this.#tally = new GrowthTally(members)
+    this.#holdings = new Holdings(members)
     this.#killer = new Killer(members, this.#tally, killsPerStep > 0)
   }
 
@@ -124,7 +116,7 @@ class Growth {
     console.log(`${calls} calls of histories, ${wrong} not linearizable`)
     this.#faults.push(...this.#killer.faults, ...this.#tally.faults)
     this.#faults.push(...(await this.#contents.check(this.#clients)))
-    this.#faults.push(...(await this.#level()))
+    this.#faults.push(...(await this.#holdings.untilLevel()))
     await this.#tally.look()
     for (const fault of this.#faults.slice(0, 20)) console.log(`FAULT: ${fault}`)
     for (const client of this.#clients) client.close()
@@ -141,7 +133,7 @@ class Growth {
   async #step(step: string, kills: number): Promise<void> {
     const members = this.#members
     // What old holders still keep need not be moved to them again, which would falsify the count.
-    await this.#untilGivenUp()
+    await this.#holdings.untilGivenUp()
     const startedMs = performance.now()
     const ratio = await this.#ratio(step)
     await this.#tally.look()
@@ -155,7 +147,7 @@ class Growth {
     else await this.#growTo(Number(step))
     // What is stored when the change comes through has to move. From then on clients write to new members at once.
     const least = new LeastBytes()
-    for (const held of (await this.#heldByAll()).values()) least.add(held)
+    for (const held of (await this.#holdings.byNode()).values()) least.add(held)
     await this.#contents.goOn(this.#clients[0]!)
     const served = performance.now()
     await members.untilLayout(`the blocks of "${step}" moved`, isAtRest, stepMs)
@@ -192,64 +184,6 @@ class Growth {
       `received ${mib(bytes)} MiB (blocks ${mib(blocks)}, registers and packed blocks ${mib(registers)}, ` +
       `given ${mib(given)}; resync ${mib(resync)}), least ${mib(leastBytes)} MiB: ${ratio.toFixed(3)}`
     )
-  }
-
-  /** What each node holds, by node id. */
-  async #heldByAll(): Promise<Map<string, HeldBlocks>> {
-    const held = new Map<string, HeldBlocks>()
-    const { members: all } = layoutIn(this.#members.dir(0))
-    for (const node of this.#members.running) {
-      // A node that has only been spawned holds nothing yet.
-      const id = this.#members.idIfReady(node)
-      if (id === undefined || !all.some(({ nodeId }) => nodeId === id)) continue
-      held.set(id, await heldBy(this.#members.dir(node)))
-    }
-    return held
-  }
-
-  /** Waits, for GIVEN_UP_MS at most, until no node keeps blocks that only others hold. */
-  async #untilGivenUp(): Promise<void> {
-    const untilMs = performance.now() + GIVEN_UP_MS
-    while (performance.now() < untilMs) {
-      const view = layoutIn(this.#members.dir(0))
-      const held = [...(await this.#heldByAll())]
-      if (held.every(([node, rows]) => leftOvers(view, node, rows).blocks === 0)) return
-      await pauseMs(1_000)
-    }
-    console.log('  some old holders have not given up all they keep')
-  }
-
-  /** Checks by the nodes' metrics and indexes that no node keeps anything of partitions that it does not hold, and that
-   * each one has every block of those that it holds. */
-  async #level(): Promise<string[]> {
-    const startedMs = performance.now()
-    let faults: string[] = []
-    do {
-      faults = []
-      const view = layoutIn(this.#members.dir(0))
-      const held = await this.#heldByAll()
-      for (const [node, rows] of held) {
-        const { registers, blocks, blockBytes } = leftOvers(view, node, rows)
-        if (registers + blocks === 0) continue
-        faults.push(
-          `${node} keeps ${registers} registers and ${blocks} blocks (${blockBytes} bytes) of others`,
-        )
-      }
-      const foreign = await this.#members.metric('shoal_foreign_partitions')
-      if (foreign > 0) faults.push(`${foreign} partitions with something left, by the metrics`)
-      const thin = heldThinly(view, held)
-      if (thin > 0) faults.push(`${thin} blocks are not at all of their holders`)
-      if (faults.length === 0) {
-        const tookS = ((performance.now() - startedMs) / 1_000).toFixed(0)
-        const rows = [...held.values()].reduce((sum, { blocks }) => sum + blocks.size, 0)
-        console.log(
-          `level after ${tookS} s: no old holder keeps anything, ${rows} copies of blocks in place`,
-        )
-        return []
-      }
-      await pauseMs(2_000)
-    } while (performance.now() - startedMs < LEVEL_MS)
-    return faults
   }
 
   /** On paper, before the step; of a growth by several nodes, that of the first. */

@@ -237,14 +237,24 @@ function faultsOf(figures: Figures): string[] {
   return faults
 }
 
-function textOf(
-  today: readonly Figures[],
-  before: readonly Figures[],
-  byBits: readonly string[][],
-): string {
-  const pair = (values: readonly number[]): string =>
-    values.length === 0 ? '–' : values.map((value) => value.toFixed(2)).join(' / ')
-  const rowOf = (f: Figures): string[] => [
+const HEAD = [
+  'capacities',
+  'nodes',
+  'fullest',
+  'emptiest',
+  'at bound',
+  'join',
+  'drain',
+  'capacity ×2',
+  'capacity ÷2',
+]
+
+function pair(values: readonly number[]): string {
+  return values.length === 0 ? '–' : values.map((value) => value.toFixed(2)).join(' / ')
+}
+
+function rowOf(f: Figures): string[] {
+  return [
     f.kind.name,
     String(f.nodes),
     f.fullest.toFixed(3),
@@ -255,21 +265,17 @@ function textOf(
     pair(f.capacity),
     pair(f.half),
   ]
+}
+
+function textOf(
+  today: readonly Figures[],
+  before: readonly Figures[],
+  byBits: readonly string[][],
+): string {
   const rows = today.map((f) => [
     ...rowOf(f),
     f.replacementStrays === 0 ? 'exact' : `${f.replacementStrays} others`,
   ])
-  const head = [
-    'capacities',
-    'nodes',
-    'fullest',
-    'emptiest',
-    'at bound',
-    'join',
-    'drain',
-    'capacity ×2',
-    'capacity ÷2',
-  ]
   return `## Balance, and what one change moves
 
 Real code: \`place()\` with ${(1 << PARTITION_BITS).toLocaleString('en')} partitions and ${REPLICAS} replicas. *Fullest* and *emptiest* are a node's partitions against its
@@ -280,13 +286,18 @@ that may take no more. *Replacement*: a new node in a lost one's place gets exac
 Bounds that this command checks: fullest at most ${FULLEST_MAX}; moved, mean of the seeds, at most ${MOVED_MAX}, or
 ${MOVED_MAX_MORE_ZONES} where there are more zones than replicas.
 
-${markdownTable([...head, 'replacement'], rows)}
+${markdownTable([...HEAD, 'replacement'], rows)}
 
 ![The fullest node](scale-fullest.svg)
 
 ![What a join moves](scale-join.svg)
 
-### What limits it
+${limitsText(byBits)}${before.length === 0 ? '' : earlierText(before)}`
+}
+
+/** What keeps a change from moving only the least possible. */
+function limitsText(byBits: readonly string[][]): string {
+  return `### What limits it
 
 **Few partitions a node.** A node of F partitions has F ± √(0.31 F) of them by chance (± √(0.5 F) where each zone has one
 replica of everything). A node at its bound of 1.15 F passes on whatever else it wins. When a change takes a partition from
@@ -328,20 +339,20 @@ up with a little less than their share. Correcting that at once moves 1 + 2/zone
 5). So a zone may be off its share by up to 10 % before its odds are corrected (5 % where a node has 150 partitions, 4 % at
 1,000 nodes). Zones of about the same size stay within that, and a change mostly moves 1.0 to 1.2 of the least. Zones that
 differ by more, or a change that makes them differ by more (one more node in a zone of two), still pay for the correction.
-${
-  before.length === 0
-    ? ''
-    : `
+`
+}
+
+function earlierText(before: readonly Figures[]): string {
+  return `
 ### Clusters founded by earlier programs
 
 They keep their placement function and their number of partitions:
 
 ${markdownTable(
-  ['founded', ...head],
+  ['founded', ...HEAD],
   before.map((f) => [f.age.name, ...rowOf(f)]),
 )}
 `
-}`
 }
 
 function plotsOf(today: readonly Figures[], before: readonly Figures[]): Section['plots'] {

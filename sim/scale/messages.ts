@@ -287,7 +287,11 @@ ${markdownTable(
 
 ![Messages of one LIST](scale-list.svg)
 
-## What everybody holds and is sent
+${sizesText(sizes)}${joinsText(joins)}`
+}
+
+function sizesText(sizes: readonly ReturnType<typeof sizesAt>[]): string {
+  return `## What everybody holds and is sent
 
 Sizes of the real encodings, with names, zones and one address a member. The layout entry is sent once an epoch, to each
 node. \`shoal status\` and the console ask every node for a status answer, here one sent while blocks move. *All of them* is what
@@ -315,7 +319,11 @@ ${markdownTable(
   ]),
 )}
 
-## Sync of one join
+`
+}
+
+function joinsText(joins: readonly ReturnType<typeof joinAt>[]): string {
+  return `## Sync of one join
 
 Real layout and real page sizes (${grouped(SUMMARIES_MAX)} partitions in one summary message); what is counted are
 questions. The joiner (learner) asks for summaries of all its partitions, then opens streams of keys and ballots, one to each node of each
