@@ -20,7 +20,7 @@ import { RawClient } from '../../bench/harness/s3.ts'
 import type { PlannedChange } from '../../gateway/port/layout.ts'
 import { GrowthContents } from './growth/contents.ts'
 import { layoutIn, LeastBytes } from './growth/held.ts'
-import { Holdings } from './growth/holdings.ts'
+import { NodeHoldings } from './growth/holdings.ts'
 import { Killer } from './growth/killer.ts'
 import { Latencies } from './growth/latencies.ts'
 import { isAtRest } from './growth/layout-seen.ts'
@@ -67,13 +67,13 @@ class Growth {
   readonly #latencies = new Latencies()
   readonly #tally: GrowthTally
   readonly #killer: Killer
-  readonly #holdings: Holdings
+  readonly #holdings: NodeHoldings
   readonly #faults: string[] = []
 
   constructor(members: Members) {
     this.#members = members
     this.#tally = new GrowthTally(members)
-    this.#holdings = new Holdings(members)
+    this.#holdings = new NodeHoldings(members)
     this.#killer = new Killer(members, this.#tally, killsPerStep > 0)
   }
 

@@ -9,7 +9,7 @@ const LEVEL_MS = 180_000
 /** How long old holders have before the next step begins. */
 const GIVEN_UP_MS = 60_000
 
-export class Holdings {
+export class NodeHoldings {
   readonly #members: Members
 
   constructor(members: Members) {
