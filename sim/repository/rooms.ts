@@ -1,12 +1,14 @@
 /**
- * The rooms of the house, and which of them a file may import from. A room is a folder of its top folder; what lies in the
- * top folder itself is its last room. Each line may import from the lines above it, and a room from itself.
+ * The rooms of gateway/ and node/, and which rooms a file may import from. A room is a folder directly below the top folder.
+ * The files of the top folder itself are its last room. docs/architecture.md says what each room is for.
+ *
+ * A room may import from itself and from rooms on the lines above it.
  */
 
 import { dirname } from 'node:path'
 import { isTestSupport, packageOf, type SourceFile } from './source.ts'
 
-/** Rooms on one line do not know each other. `.` is the top folder itself. */
+/** Rooms on one line may not import from each other. `.` is the top folder itself. */
 const ORDER: Readonly<Record<string, readonly (readonly string[])[]>> = {
   gateway: [
     ['port'],
@@ -41,13 +43,13 @@ const ORDER: Readonly<Record<string, readonly (readonly string[])[]>> = {
 interface Place {
   readonly top: string
   readonly room: string
-  /** Undefined: the room is in no line. */
+  /** Index of the room's line in the order, -1 when the room is in none. */
   readonly line: number
 }
 
 export interface RoomReport {
   readonly rooms: number
-  /** Files in a folder that is no room. */
+  /** Files in a folder that the order does not have. */
   readonly homeless: readonly string[]
   /** 'node/log/x.ts imports node/repair/y.ts'. */
   readonly upward: readonly string[]
@@ -55,7 +57,7 @@ export interface RoomReport {
   readonly circles: readonly string[]
 }
 
-/** Of what ships; circles of everything. */
+/** Looks for upward imports in what ships, and for circles in everything. */
 export function reportRooms(sources: readonly SourceFile[]): RoomReport {
   const shipped = sources.filter(({ path }) => placeOf(path) !== undefined && !isTestSupport(path))
   const upward = shipped.flatMap(({ path, imports }) =>

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { isTest } from '../source.ts'
 import { findings, production, sources } from './checkout.ts'
 
-describe('what is not deterministic', () => {
+describe('calls that are not deterministic', () => {
   const banned = new RegExp(
     [
       String.raw`\bDate\.now\b`,
@@ -22,24 +22,24 @@ describe('what is not deterministic', () => {
     ].join('|'),
   )
 
-  it('lives in the adapters of node/env/ and node/net/ only', () => {
+  it('are in the adapters of node/env/ and node/net/ only', () => {
     const where = production.filter(({ path }) => !/^node\/(env|net)\//.test(path))
     expect(findings(where, banned)).toEqual([])
   })
 
-  it('is in no simulation: a seed must give the same run', () => {
+  it('are not in the simulation, because a seed must give the same run', () => {
     const where = sources.filter(
       ({ path }) =>
         path.startsWith('sim/') &&
         !/^sim\/(e2e|repository)\/|(^|\/|-)main\.ts$/.test(path) &&
         !isTest(path),
     )
-    // A virtual clock lets promises settle before it moves on: order, not time.
+    // The virtual clock uses it to let promises run before it moves on. It gives an order, not a time.
     const found = findings(where, banned).filter((line) => !line.includes('setImmediate('))
     expect(found).toEqual([])
   })
 
-  it('is found by the pattern', () => {
+  it('are found by the pattern', () => {
     const bad = [
       'const at = Date.now()',
       'const at = new Date( )',
@@ -55,7 +55,7 @@ describe('what is not deterministic', () => {
   })
 })
 
-describe('what a request carries', () => {
+describe('texts of a request', () => {
   const banned = new RegExp(
     [
       String.raw`\.(trim(Start|End)?|normalize|to(Locale)?(Lower|Upper)Case|localeCompare)\(`,
@@ -65,7 +65,7 @@ describe('what a request carries', () => {
     ].join('|'),
   )
 
-  it('is read by gateway/http/ascii.ts and gateway/http/http-date.ts: JavaScript would change its bytes', () => {
+  it('are read by gateway/http/ascii.ts and gateway/http/http-date.ts, because JavaScript would change their bytes', () => {
     const where = production.filter(
       ({ path }) => /^gateway\/(?!conformance|http\/ascii\.ts)/.test(path) && !isTest(path),
     )
@@ -73,7 +73,7 @@ describe('what a request carries', () => {
     expect(findings(where, banned)).toEqual([])
   })
 
-  it('is found by the pattern', () => {
+  it('are found by the pattern', () => {
     const bad = [
       'text.trim()',
       'name.toLowerCase()',

@@ -1,4 +1,4 @@
-/** What documents say of commands, fields, files and versions is so. */
+/** Documents name only commands, fields, files and versions that exist. */
 
 import { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
@@ -17,7 +17,7 @@ import { documents, files, parsed } from './checkout.ts'
 const silent: Terminal = { out() {}, error() {}, draw() {}, isTty: false, columns: 80 }
 const program = createProgram('unused', silent, () => {})
 
-/** Lines of fenced blocks and code spans that begin with a command of ours. */
+/** Lines of fenced blocks and code spans that begin with `shoal` or `npm`. */
 function commandsIn(path: string): string[] {
   const text = readText(path)
   const blocks = [...text.matchAll(/^```[a-z]*\n([\s\S]*?)^```/gm)].flatMap((match) =>
@@ -70,7 +70,7 @@ function problemOf(line: string): string | undefined {
 }
 
 describe('commands in documents', () => {
-  it('and their flags exist', () => {
+  it('exist, and so do their flags', () => {
     const wrong = documents.flatMap((path) =>
       commandsIn(path).flatMap((line) => {
         const problem = problemOf(line)
@@ -80,7 +80,7 @@ describe('commands in documents', () => {
     expect(wrong).toEqual([])
   })
 
-  it('that are wrong are found', () => {
+  it('are found when they are wrong', () => {
     expect(problemOf('npm run nothing')).toBe('no script nothing')
     expect(problemOf('shoal dance')).toBe('no command dance')
     expect(problemOf('shoal status --data x --fast')).toBe('no flag --fast')
@@ -117,11 +117,11 @@ describe('files that texts name', () => {
       .filter((named) => !isThere(named))
       .map((named) => `${path} names ${named}`)
 
-  it('exist: documents', () => {
+  it('exist when a document names them', () => {
     expect(documents.flatMap((path) => missing(path, readText(path)))).toEqual([])
   })
 
-  it('exist: comments', () => {
+  it('exist when a comment names them', () => {
     const comments = parsed.filter(({ path }) => !path.startsWith('sim/repository'))
     expect(
       comments.flatMap(({ path, comments: said }) =>
@@ -143,7 +143,7 @@ describe('files that texts name', () => {
 })
 
 describe('documents', () => {
-  it('that code and documents cite are in the repository', () => {
+  it('are in the repository when code or documents cite them', () => {
     const cited = /(?<![\w/.-])((?:docs\/)?[A-Za-z0-9-]+\.md)\b/g
     const wrong = files
       .filter((path) => !path.startsWith('sim/repository'))
@@ -184,7 +184,7 @@ describe('documents', () => {
     expect(broken).toEqual([])
   })
 
-  it('and the program agree on the version', () => {
+  it('and the program have the same version', () => {
     const { version } = JSON.parse(readText('package.json')) as { version: string }
     expect(VERSION).toBe(version)
     expect(readText('CHANGELOG.md')).toContain(`## ${version}`)

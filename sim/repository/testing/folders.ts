@@ -7,7 +7,7 @@ import { isTestSupport, packageOf, readText } from '../source.ts'
 import { files, production, sources, wrongImports } from './checkout.ts'
 
 describe('folders', () => {
-  it('of the root are those of the design (2)', () => {
+  it('of the root are known', () => {
     const known =
       'protocol gateway node sim bench docs .ci .config .github package.json package-lock.json ' +
       'tsconfig.json README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE .editorconfig ' +
@@ -23,7 +23,7 @@ describe('folders', () => {
     bench: ['bench', 'node', 'gateway', 'protocol'],
   }
 
-  it('import in one direction: protocol ← gateway ← node ← sim (2)', () => {
+  it('import in one direction: protocol ← gateway ← node ← sim', () => {
     const wrong = wrongImports((path, imported) => {
       const reach = reaches[path.split('/')[0] as string]
       if (reach === undefined || packageOf(imported) !== undefined) return true
@@ -32,7 +32,7 @@ describe('folders', () => {
     expect(wrong).toEqual([])
   })
 
-  it('are rooms in which data falls one way', () => {
+  it('import from rooms below them only', () => {
     const { homeless, upward } = reportRooms(sources)
     expect(homeless).toEqual([])
     expect(upward).toEqual([])
@@ -42,7 +42,7 @@ describe('folders', () => {
     expect(reportRooms(sources).circles).toEqual([])
   })
 
-  it('are found to be wrong', () => {
+  it('are reported when an import runs upwards, in a circle or to an unknown room', () => {
     const file = (path: string, ...imports: string[]) => ({ path, imports, text: '', code: [] })
     const wrong = [
       file('node/log/a.ts', './node/repair/b.ts'),
@@ -80,7 +80,7 @@ describe('the best order of rooms', () => {
 })
 
 describe('packages', () => {
-  /** Who may use what. A package that stands in no row may be used by all but protocol/. */
+  /** Names of packages, and the files that may use them. All but protocol/ may use a package that is not here. */
   const places: readonly (readonly [RegExp, RegExp])[] = [
     [
       /^(libp2p|@libp2p\/.*|@multiformats\/.*|multiformats|it-pipe)$/,
@@ -105,7 +105,7 @@ describe('packages', () => {
     [/^(@noble\/hashes|@napi-rs\/blake-hash)$/, /^(protocol\/hash\.ts|bench\/.*)$/],
   ]
 
-  it('stay in their places (2)', () => {
+  it('are used where they may be used', () => {
     const wrong = wrongImports((path, imported) => {
       const name = packageOf(imported)
       if (name === undefined || isTestSupport(path) || path.startsWith('.config/')) return true

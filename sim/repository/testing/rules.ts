@@ -1,4 +1,4 @@
-/** The rules and faults of docs/correctness.md: what is cited is there, and what is there is tested. */
+/** The rules and faults of docs/correctness.md: each that is cited exists, and each that exists is tested. */
 
 import { describe, expect, it } from 'vitest'
 import { isSource, isTestSupport, readText } from '../source.ts'
@@ -95,7 +95,7 @@ describe('the rule book', () => {
     expect(wrong).toEqual([])
   })
 
-  it('is read right', () => {
+  it('is read as it is meant', () => {
     expect(rulesOf('- **A1** Flush\n| **F9c** | a disk hangs |\nsee **D2**')).toEqual(['A1', 'F9c'])
     expect(citedIn('kept (A1, D10) and (L6b), F2 to F4')).toEqual([
       'A1',

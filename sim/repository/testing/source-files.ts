@@ -7,13 +7,13 @@ import { files, findings, production, sources, wrongImports } from './checkout.t
 /** Built and tested ahead of what will use it. */
 const awaited: readonly (readonly [string, string])[] = []
 
-describe('source files', () => {
-  it('export by name', () => {
+describe('exports', () => {
+  it('are by name', () => {
     const where = sources.filter(({ path }) => !path.startsWith('.config/'))
     expect(findings(where, /^export default\b|^export \* from\b/)).toEqual([])
   })
 
-  it('export no name twice', () => {
+  it('have no name twice', () => {
     const where = new Map<string, string[]>()
     for (const { path, code } of sources) {
       if (isTest(path) || path.startsWith('.config/')) continue
@@ -32,7 +32,7 @@ describe('source files', () => {
     expect(where.size).toBeGreaterThan(1_000)
   })
 
-  it('name the files that they import with their ending', () => {
+  it('and imports name files with their ending', () => {
     const wrong = wrongImports(
       (_, imported) => packageOf(imported) !== undefined || /\.(ts|js|json|md)$/.test(imported),
     )
@@ -40,8 +40,8 @@ describe('source files', () => {
   })
 })
 
-describe('no source file is dead', () => {
-  it('all are used', () => {
+describe('source files', () => {
+  it('are used', () => {
     const scripts = readText('package.json')
     const shells = files.filter((path) => path.startsWith('.ci/')).map((path) => readText(path))
     const imported = new Set(
@@ -49,7 +49,7 @@ describe('no source file is dead', () => {
     )
     const named = (path: string): boolean =>
       [scripts, ...shells].some((text) => text.includes(path)) ||
-      // Started as a process or a worker: its name stands as a string somewhere.
+      // A file that is started as a process or worker is named by a string.
       sources.some(
         (source) =>
           source.path !== path && source.text.includes(`${path.split('/').at(-1) ?? ''}'`),
@@ -61,25 +61,25 @@ describe('no source file is dead', () => {
     expect(dead).toEqual([])
   })
 
-  it('what ships is used by what ships', () => {
+  it('that ship are used by others that ship', () => {
     const imported = new Set(production.flatMap(({ imports }) => imports))
     const roots = ['node/main.ts', ...awaited.map(([path]) => path)]
     const unused = production
       .map(({ path }) => path)
       .filter((path) => !roots.includes(path) && !imported.has(`./${path}`))
     expect(unused).toEqual([])
-    // Once it is used it leaves the list.
+    // A file that is used must leave the list.
     expect(awaited.filter(([path]) => imported.has(`./${path}`))).toEqual([])
   })
 })
 
-describe('words', () => {
-  it('are those of the glossary', () => {
+describe('words of other designs', () => {
+  it('are not used', () => {
     const words = /\b(master|slave|leader|follower|vnode|whitelist|blacklist|metadata server)s?\b/i
     expect(findings(production, words)).toEqual([])
   })
 
-  it('are searched in code without its comments', () => {
+  it('are looked for in code without its comments', () => {
     const text = [
       "const a = 'http://x' // said",
       '/** doc',
