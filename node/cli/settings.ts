@@ -1,7 +1,8 @@
 /** From the options of a command to its configuration: reads the file and what the directory knows. */
 
 import { readFileSync } from 'node:fs'
-import { flagNames, resolveConfig } from '../process/config.ts'
+import { flagNames } from '../process/config-fields.ts'
+import { resolveConfig } from '../process/config.ts'
 import type { Config, ConfigSources, RawConfig } from '../process/config.ts'
 import {
   isAdmittedDirectory,

@@ -3,12 +3,12 @@ import { ACCESS_KEY_ID } from '../../protocol/iam/identity.ts'
 import { describe, expect, it } from 'vitest'
 import {
   fieldNames,
-  flagNames,
   resolveConfig,
   unknownVariables,
   variableName,
   type ConfigSources,
 } from './config.ts'
+import { flagNames } from './config-fields.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
 const toml = (text: string): { path: string; text: string } => ({ path: 'shoal.toml', text })
