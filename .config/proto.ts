@@ -1,28 +1,22 @@
 /**
- * Generates JavaScript and declarations from the .proto files. protons emits TypeScript with
- * namespaces, which Node refuses to strip, so tsc turns it into .js and .d.ts once.
+ * `npm run proto`: makes JavaScript and declarations from the .proto files. protons writes TypeScript with namespaces,
+ * which Node cannot run by stripping types, so tsc turns it into .js and .d.ts, and these are committed.
  */
+
 import { execFileSync } from 'node:child_process'
 import { rmSync, readFileSync, writeFileSync } from 'node:fs'
 
-const sources = ['protocol/rpc/messages', 'protocol/codec/records']
-for (const source of sources) {
+/** Paths from the root, without their endings. */
+export const GENERATED = ['protocol/rpc/messages', 'protocol/codec/records']
+
+function generate(source: string): void {
   execFileSync('node_modules/.bin/protons', [`${source}.proto`], { stdio: 'inherit' })
   writeFileSync(`${source}.ts`, `// @ts-nocheck\n${readFileSync(`${source}.ts`, 'utf8')}`)
-  execFileSync(
-    'node_modules/.bin/tsc',
-    [
-      '--ignoreConfig',
-      '--declaration',
-      '--target',
-      'es2024',
-      '--module',
-      'nodenext',
-      '--skipLibCheck',
-      `${source}.ts`,
-    ],
-    { stdio: 'inherit' },
-  )
+  const options = ['--ignoreConfig', '--declaration', '--skipLibCheck']
+  const language = ['--target', 'es2024', '--module', 'nodenext']
+  execFileSync('node_modules/.bin/tsc', [...options, ...language, `${source}.ts`], {
+    stdio: 'inherit',
+  })
   rmSync(`${source}.ts`)
   for (const file of [`${source}.js`, `${source}.d.ts`]) {
     writeFileSync(
@@ -31,3 +25,5 @@ for (const source of sources) {
     )
   }
 }
+
+if (import.meta.main) for (const source of GENERATED) generate(source)
