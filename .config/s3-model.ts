@@ -1,6 +1,7 @@
 /**
- * Writes gateway/http/documented.ts: what AWS's service model of S3 says each operation takes. The model is
- * the one that AWS's SDK for JavaScript carries (a dependency of tests only), so the list grows with it.
+ * Writes gateway/http/documented.ts: which parameters and headers AWS's service model of S3 has for each operation. The
+ * model comes with AWS's SDK for JavaScript, which only tests depend on. When an update of the SDK adds something, the test
+ * says that the file is out of date.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -37,7 +38,7 @@ type InputSchema = readonly [
 
 export interface DocumentedLine {
   readonly name: string
-  /** `PUT object?tagging`, `GET bucket?list-type=2`. */
+  /** Method and place: `PUT object?tagging`, `GET bucket?list-type=2`. */
   readonly request: string
   readonly query: readonly string[]
   readonly headers: readonly string[]
@@ -71,18 +72,18 @@ function lineOf([, , name, traits, input]: OperationSchema): DocumentedLine {
   return { name, request, query: query.sort(), headers: headers.sort() }
 }
 
-/** `/{Key+}?tagging&x-id=PutObjectTagging` → `object?tagging`; `x-id` says nothing but the name. */
+/** `/{Key+}?tagging&x-id=PutObjectTagging` → `object?tagging`. `x-id` only repeats the operation's name. */
 function placeOf(uri: string, inBucket: boolean): string {
   const [path = '', query = ''] = uri.split('?')
   const marks = query.split('&').filter((mark) => mark !== '' && !mark.startsWith('x-id='))
-  // The model has the bucket's name in the host.
+  // In the model the bucket's name is part of the host, not of the path.
   const level =
     path === '/{Key+}' ? 'object' : path !== '/' ? path : inBucket ? 'bucket' : 'service'
   return marks.length === 0 ? level : `${level}?${marks.join('&')}`
 }
 
 export async function documentedSource(): Promise<string> {
-  const rows = documentedLines().map(
+  const lines = documentedLines().map(
     ({ name, request, query, headers }) =>
       `  ${name}: ['${request}', '${query.join(' ')}', '${headers.join(' ')}'],`,
   )
@@ -96,7 +97,7 @@ type Line = readonly [request: string, query: string, headers: string]
 // One operation a line.
 // prettier-ignore
 export const DOCUMENTED: Readonly<Record<string, Line>> = {
-${rows.join('\n')}
+${lines.join('\n')}
 }
 `
   const options = await resolveConfig(new URL('prettier.json', import.meta.url), {

@@ -1,4 +1,4 @@
-/** The tests that `npm test` leaves out. */
+/** `npm run test:long`: the slow test files, which `npm test` leaves out. */
 
 import { defineConfig } from 'vitest/config'
 import base, { LONG } from './vitest.ts'

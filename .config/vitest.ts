@@ -4,7 +4,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** They take 15 s and more each, in this order. One that began last would leave the other cores with nothing to do. */
+/**
+ * Files that take 15 s or more, the slowest first. They are started first: a slow file that began last would keep one core
+ * busy while the others have nothing to do.
+ */
 const SLOWEST = [
   'sim/simulation.test.ts',
   'node/cli/start-process.test.ts',
@@ -25,10 +28,10 @@ class SlowestFirst extends BaseSequencer {
   }
 }
 
-// Processes that tests start find what others have compiled.
+// Processes that tests start use what earlier ones have compiled.
 process.env['NODE_COMPILE_CACHE'] ??= join(ROOT, 'node_modules/.cache/node')
 
-/** More than a minute together: `npm run test:long` runs them, and so does `.ci/run`. */
+/** Files that `npm test` leaves out because together they take more than a minute; `npm run test:long` and `.ci/run` run them. */
 export const LONG = [
   'sim/compaction-model.test.ts',
   'sim/floors.test.ts',
@@ -37,7 +40,7 @@ export const LONG = [
   'sim/store-crash.test.ts',
 ]
 
-/** With sockets, processes, native libraries and mocks: each file in a process of its own. */
+/** Files with sockets, processes, native libraries or mocks: each runs in a process of its own. */
 const APART = ['node/*.test.ts', 'node/{cli,env,net}/**/*.test.ts']
 
 export default defineConfig({
@@ -46,9 +49,10 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // Node runs the files itself, as it does outside of tests: no exports behind getters, so simulations are faster.
+    // Node runs the files itself, as it does outside of tests. Vite would put getters in front of all exports, which makes
+    // simulations slower.
     experimental: { viteModuleRunner: false },
-    // More than there are cores: some tests wait for processes, and the runner itself has little to do.
+    // More workers than cores, because some tests mostly wait for processes.
     maxWorkers: '150%',
     sequence: { sequencer: SlowestFirst },
     projects: [
@@ -59,7 +63,7 @@ export default defineConfig({
           name: 'together',
           include: ['{protocol,gateway,node,sim,bench,.config}/**/*.test.ts'],
           exclude: [...APART, ...LONG],
-          // Code that one file has warmed up is fast in the next one.
+          // Files share a process, so code that one file has made the compiler optimise is fast in the next one.
           isolate: false,
         },
       },
