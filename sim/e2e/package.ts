@@ -146,8 +146,8 @@ async function serve(home: string, { bin }: Runtime): Promise<void> {
 }
 
 const consumer = `
-import { startNode } from 'shoal'
-import { resolveConfig } from 'shoal/config'
+import { startNode } from "shoal"
+import { resolveConfig } from "shoal/config"
 
 export const node = await startNode(
   resolveConfig({ flags: { data: './data' } }),
@@ -171,7 +171,7 @@ async function checkTypes(home: string, { bin }: Runtime): Promise<void> {
   const env = { PATH: pathWith(bin) }
   await runCommand(tsc, [...options, ...language, 'consumer.mts'], { cwd: home, env })
   const script =
-    "const shoal = await import('shoal'); const config = await import('shoal/config'); " +
+    'const shoal = await import("shoal"); const config = await import("shoal/config"); ' +
     'process.exit(typeof shoal.startNode + typeof config.resolveConfig === "functionfunction" ? 0 : 1)'
   await runCommand('node', ['--input-type=module', '--eval', script], { cwd: home, env })
 }
