@@ -55,6 +55,14 @@ export default defineConfig({
     // More workers than cores, because some tests mostly wait for processes.
     maxWorkers: '150%',
     sequence: { sequencer: SlowestFirst },
+    // `npm run coverage`.
+    coverage: {
+      provider: 'v8',
+      include: ['{protocol,gateway,node}/**/*.ts'],
+      exclude: ['**/testing/**', 'gateway/{conformance,memory}/**'],
+      reporter: ['text-summary', 'html'],
+      reportsDirectory: join(ROOT, 'coverage'),
+    },
     projects: [
       { extends: true, test: { name: 'apart', include: APART } },
       {
