@@ -64,7 +64,9 @@ function problemsOf({ files }: Packed, { bin }: Manifest): string[] {
   const paths = new Set(files.map(({ path }) => path))
   for (const path of paths) {
     const source = /^dist\/(.*?)(?:\.d\.ts|\.js)$/.exec(path)?.[1]
-    const isText = /^(docs\/[a-z0-9-]+\.(md|svg)|[A-Z]+(\.md)?|package\.json)$/.test(path)
+    const isText = /^(docs\/([a-z]+\/)?[a-z0-9-]+\.(md|svg)|[A-Z]+(\.md)?|package\.json)$/.test(
+      path,
+    )
     const isRun = source !== undefined && /^(protocol|gateway|node)\//.test(source)
     if (!isText && !isRun) problems.push(`${path} is no part of what runs`)
     if (source !== undefined && isTestSupport(`${source}.ts`)) problems.push(`${path} is for tests`)
