@@ -10,7 +10,7 @@
 
 import type { OperationId, RegisterKey } from '../protocol/ids.ts'
 import { compareBallots, type Ballot } from '../protocol/register/ballot.ts'
-import type { RegisterEvent } from '../node/quorum/register-client.ts'
+import type { RegisterEvent } from '../node/quorum/register-events.ts'
 
 interface Known {
   readonly ballot: Ballot

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { OperationId, ProposerId, RegisterKey } from '../protocol/ids.ts'
-import type { RegisterEvent } from '../node/quorum/register-client.ts'
+import type { RegisterEvent } from '../node/quorum/register-events.ts'
 import { CheckerA } from './checker-a.ts'
 import { isLinearizable, type CheckedCall, type HistoryOperation } from './linearizability.ts'
 

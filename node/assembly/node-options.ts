@@ -6,7 +6,7 @@ import type { AdminBackend } from '../../gateway/port/admin.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { IdentitiesOptions } from '../iam/identities.ts'
 import type { SecretOffice, SecretStore } from '../layout/secret-office.ts'
-import type { RegisterObserver } from '../quorum/register-client.ts'
+import type { RegisterObserver } from '../quorum/register-events.ts'
 import type { SpaceSettings } from '../reclaim/space-reclaim.ts'
 import type { UpkeepSettings } from '../repair/upkeep.ts'
 

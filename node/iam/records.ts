@@ -21,7 +21,8 @@ import type { SystemKind } from '../../protocol/keyspace/space.ts'
 import type { ChangeResult } from '../../protocol/register/proposer-options.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { RequestContext } from '../../protocol/context.ts'
-import type { ChangeOutcome, RegisterClient } from '../quorum/register-client.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
+import type { ChangeOutcome } from '../quorum/register-change.ts'
 
 /** One kind of record: where it lies and how it is written. */
 export interface RecordKind<T> {

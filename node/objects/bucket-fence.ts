@@ -7,7 +7,7 @@ import { metadataPartition } from '../../protocol/keyspace/key.ts'
 import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { Peers } from '../quorum/peers.ts'
 import type { Bucket } from './bucket.ts'
-import type { ReplicaPlacement } from '../quorum/register-client.ts'
+import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
 const RAISE_TIMEOUT_MS = 4_000
 const ATTEMPTS = 4

@@ -15,7 +15,8 @@ import { isQuorum } from '../../protocol/register/quorum.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Peers } from '../quorum/peers.ts'
 import { Bucket } from './bucket.ts'
-import type { ReplicaPlacement, RegisterClient } from '../quorum/register-client.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
+import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
 /** Shards that are asked at the same time: one answer is enough. */
 const SHARDS_ASKED = 3

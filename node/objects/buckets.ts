@@ -45,7 +45,8 @@ import {
   withChange,
 } from './bucket-record.ts'
 import { FINAL_GENERATION } from '../replica/minimum-records.ts'
-import type { ReplicaPlacement, RegisterClient } from '../quorum/register-client.ts'
+import type { RegisterClient } from '../quorum/register-client.ts'
+import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 import { sleep } from '../tools/sleep.ts'
 
 /** Cached records: the least recently used go. */

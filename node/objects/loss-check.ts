@@ -11,7 +11,7 @@ import { StoreError } from '../../protocol/errors.ts'
 import type { BlockKey, NodeId } from '../../protocol/ids.ts'
 import { partitionOfKey } from '../../protocol/keyspace/key.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
-import type { ReplicaPlacement } from '../quorum/register-client.ts'
+import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 
 type Places = Pick<ReplicaPlacement, 'sets' | 'sources'>
 

@@ -18,7 +18,7 @@ import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { LIST_REPLY_BYTES_MAX, LIST_RESULT } from '../replica/list-service.ts'
-import type { ReplicaPlacement } from './register-client.ts'
+import type { ReplicaPlacement } from './replica-placement.ts'
 
 const CALL_TIMEOUT_MS = 4_000
 

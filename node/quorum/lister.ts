@@ -26,7 +26,8 @@ import type { Clock } from '../env/ports.ts'
 import type { Peers } from './peers.ts'
 import type { FenceSource } from './fence-source.ts'
 import { askShards, type ListAnswers } from './list-round.ts'
-import type { ReplicaPlacement, RegisterClient } from './register-client.ts'
+import type { RegisterClient } from './register-client.ts'
+import type { ReplicaPlacement } from './replica-placement.ts'
 
 const ATTEMPTS = 5
 const FILL_TIMEOUT_MS = 8_000

@@ -4,7 +4,8 @@ import type { BlockKey, RegisterKey } from '../../../protocol/ids.ts'
 import { operationId } from '../../../protocol/ids.ts'
 import type { RegisterValue } from '../../../protocol/register/types.ts'
 import type { Lister, Walk } from '../../quorum/lister.ts'
-import type { ChangeOutcome, ChangeRequest, RegisterClient } from '../../quorum/register-client.ts'
+import type { RegisterClient } from '../../quorum/register-client.ts'
+import type { ChangeOutcome, ChangeRequest } from '../../quorum/register-change.ts'
 
 const OPERATION = operationId('x'.repeat(16))
 const BALLOT = { counter: 1, proposer: 'p'.repeat(16) as never }
