@@ -1,6 +1,6 @@
 /**
- * Typed calls to peers, and to this node itself without the detour over bytes. What a peer answers at
- * a later epoch is fetched and adopted before anyone starts again (L4).
+ * Calls to peers, one method for each: it turns domain values into messages and back. A call to this node itself goes to
+ * its own service without that detour. What is written how stands in protocol/rpc/calls.ts.
  */
 
 import { EMPTY_BYTES, byteString, bytesOf, bytesOfHex, hex } from '../../protocol/bytes.ts'
@@ -14,6 +14,7 @@ import {
 } from '../../protocol/ids.ts'
 import type { BlockOwner } from '../../protocol/keyspace/owner.ts'
 import type { RegisterRequest } from '../../protocol/register/types.ts'
+import { CALLS } from '../../protocol/rpc/calls.ts'
 import {
   decodeMessage,
   decodeRegisterAnswer,
@@ -22,11 +23,10 @@ import {
   RPC,
   wireBallot,
 } from '../../protocol/rpc/message.ts'
-import {
-  WireAttemptsReply,
-  WireAttemptsRequest,
+import type {
   WireBlockReply,
-  WireBlockRequest,
+  WireBuryReply,
+  WireBuryRequest,
   WireCollectReply,
   WireCollectRequest,
   WireDigestReply,
@@ -35,40 +35,31 @@ import {
   WireEnumerateRequest,
   WireFreeReply,
   WireFreeRequest,
-  WireHelloReply,
-  WireHelloRequest,
-  WireHintRequest,
-  WireHoldsReply,
-  WireHoldsRequest,
   WireListReply,
   WireListRequest,
   WireLostReply,
-  WireLostRequest,
-  WireBuryReply,
-  WireBuryRequest,
-  WireRaiseReply,
-  WireRaiseRequest,
   WirePairsReply,
   WirePairsRequest,
+  WireRaiseReply,
+  WireRaiseRequest,
   WireRecallReply,
   WireRecallRequest,
-  WireReadersRequest,
   WireStatesReply,
-  WireStatesRequest,
   WireStatusReply,
   WireSummaryReply,
   WireSummaryRequest,
 } from '../../protocol/rpc/messages.js'
+import type { Clock, Network } from '../env/ports.ts'
+import type { DiskWatch } from '../env/watched-disk.ts'
+import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { Watermark } from '../replica/attempts.ts'
 import type { BlockStore, OwnedBlock } from '../replica/blocks.ts'
-import type { Clock, Network, NetworkError, TrafficClass } from '../env/ports.ts'
-import type { DiskWatch } from '../env/watched-disk.ts'
 import type { HostReply } from '../replica/host-replies.ts'
-import type { AcceptorHost } from '../replica/acceptor-host.ts'
 import type { ReadersRound } from '../replica/readers.ts'
 import type { Sighting } from '../replica/sightings.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
-import { PeerHealth, type CallKind } from './peer-health.ts'
+import type { CallKind, PeerHealth } from './peer-health.ts'
+import { PeerLink, type CallOptions } from './peer-link.ts'
 
 export const BLOCK_RESULT = {
   ok: 0,
@@ -92,21 +83,15 @@ export interface LocalService {
   collect(request: WireCollectRequest): Promise<WireCollectReply>
 }
 
-/** Boot 0: never. */
+/** How far a peer had seen this node come before. Boot 0: it never saw it. */
 export interface SeenBefore extends Pick<Sighting, 'boot' | 'life' | 'sequence'> {
-  /** Of the layout of the one who answers. */
+  /** Of the layout of the peer that answers. */
   readonly epoch: number
 }
 
-export interface CallOptions {
-  readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
-}
-
 export class Peers {
-  readonly health: PeerHealth
   readonly #network: Network
-  readonly #clock: Clock
+  readonly #link: PeerLink
   readonly #local: () => LocalService
 
   constructor(
@@ -116,10 +101,12 @@ export class Peers {
     local: () => LocalService,
   ) {
     this.#network = network
-    this.#clock = clock
+    this.#link = new PeerLink(network, clock, disk)
     this.#local = local
-    const own = { node: network.self, diskSilentMs: () => disk.readsSilentMs() }
-    this.health = new PeerHealth(clock, own)
+  }
+
+  get health(): PeerHealth {
+    return this.#link.health
   }
 
   get self(): NodeId {
@@ -151,7 +138,7 @@ export class Peers {
     const { blocks = [], withBlock } = extras
     const kind = kindOf(request, withBlock)
     if (to === this.self) {
-      return this.#own(kind, options, () => this.#local().host.handle(request, extras))
+      return this.#link.own(kind, options, () => this.#local().host.handle(request, extras))
     }
     const payload = blocks.map(({ key, owner, bytes }) => ({
       key,
@@ -159,26 +146,25 @@ export class Peers {
       lengthBytes: bytes.length,
     }))
     const body = encodeRegisterCall({ request, withBlock, payload })
-    const bytes = joined(blocks)
-    const answer = await this.#call(to, 'control', RPC.register, body, options, kind, bytes)
+    const message = { type: RPC.register, body, payload: joined(blocks) }
+    const answer = await this.#link.call(to, 'control', message, options, kind)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
     if (payloadKey === undefined || answer.payload === undefined) return { reply }
     return { reply, block: { key: payloadKey, bytes: answer.payload } }
   }
 
-  async putBlock(
+  putBlock(
     to: NodeId,
     block: OwnedBlock,
     epoch: number,
     options: CallOptions,
   ): Promise<WireBlockReply> {
     if (to === this.self) {
-      return this.#own('write', options, () => this.#local().putBlock(block, epoch))
+      return this.#link.own('write', options, () => this.#local().putBlock(block, epoch))
     }
     const { key, owner, bytes } = block
-    const body = WireBlockRequest.encode({ key: bytesOf(key), epoch, owner: bytesOf(owner) })
-    const answer = await this.#call(to, 'bulk', RPC.putBlock, body, options, 'write', bytes)
-    return decodeMessage(WireBlockReply, answer.body)
+    const request = { key: bytesOf(key), epoch, owner: bytesOf(owner) }
+    return this.#link.ask(CALLS.putBlock, to, request, options, 'write', bytes)
   }
 
   /** Verified bytes; undefined when the peer has no good copy. */
@@ -193,9 +179,10 @@ export class Peers {
     options: CallOptions,
   ): Promise<OwnedBlock | undefined> {
     if (to === this.self) return this.readOwnBlock(key, options)
-    const body = WireBlockRequest.encode({ key: bytesOf(key) })
-    const answer = await this.#call(to, 'bulk', RPC.getBlock, body, options, 'block')
-    const { result, owner } = decodeMessage(WireBlockReply, answer.body)
+    const { type, traffic, request, reply } = CALLS.getBlock
+    const body = request.encode({ key: bytesOf(key) })
+    const answer = await this.#link.call(to, traffic, { type, body }, options, 'block')
+    const { result, owner } = decodeMessage(reply, answer.body)
     if (result !== BLOCK_RESULT.ok) return undefined
     const bytes = answer.payload ?? EMPTY_BYTES
     return { key, bytes, owner: byteString(owner) as BlockOwner }
@@ -209,7 +196,7 @@ export class Peers {
     into?: Uint8Array,
   ): Promise<OwnedBlock | undefined> {
     let late = false
-    const read = this.#own('block', options, async () => {
+    const read = this.#link.own('block', options, async () => {
       let block: OwnedBlock | undefined
       try {
         block = await this.#local().blocks.readOwned(key, into)
@@ -222,57 +209,32 @@ export class Peers {
     return read
   }
 
-  async list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
-    if (to === this.self) return this.#own('list', options, () => this.#local().list(request))
-    const body = WireListRequest.encode(request)
-    return decodeMessage(
-      WireListReply,
-      (await this.#call(to, 'control', RPC.list, body, options, 'list')).body,
-    )
+  list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
+    if (to === this.self) return this.#link.own('list', options, () => this.#local().list(request))
+    return this.#link.ask(CALLS.list, to, request, options, 'list')
   }
 
-  async raise(
-    to: NodeId,
-    request: WireRaiseRequest,
-    options: CallOptions,
-  ): Promise<WireRaiseReply> {
-    if (to === this.self) return this.#own('write', options, () => this.#local().raise(request))
-    const body = WireRaiseRequest.encode(request)
-    return decodeMessage(
-      WireRaiseReply,
-      (await this.#call(to, 'control', RPC.raise, body, options, 'write')).body,
-    )
+  raise(to: NodeId, request: WireRaiseRequest, options: CallOptions): Promise<WireRaiseReply> {
+    if (to === this.self)
+      return this.#link.own('write', options, () => this.#local().raise(request))
+    return this.#link.ask(CALLS.raise, to, request, options, 'write')
   }
 
-  async bury(to: NodeId, request: WireBuryRequest, options: CallOptions): Promise<WireBuryReply> {
+  bury(to: NodeId, request: WireBuryRequest, options: CallOptions): Promise<WireBuryReply> {
     if (to === this.self) return this.#local().bury(request)
-    const body = WireBuryRequest.encode(request)
-    return decodeMessage(
-      WireBuryReply,
-      (await this.#call(to, 'control', RPC.bury, body, options)).body,
-    )
+    return this.#link.ask(CALLS.bury, to, request, options)
   }
 
-  async digests(
-    to: NodeId,
-    request: WireDigestRequest,
-    options: CallOptions,
-  ): Promise<WireDigestReply> {
-    const body = WireDigestRequest.encode(request)
-    return decodeMessage(
-      WireDigestReply,
-      (await this.#call(to, 'bulk', RPC.digests, body, options)).body,
-    )
+  digests(to: NodeId, request: WireDigestRequest, options: CallOptions): Promise<WireDigestReply> {
+    return this.#link.ask(CALLS.digests, to, request, options)
   }
 
-  async enumerate(
+  enumerate(
     to: NodeId,
     request: WireEnumerateRequest,
     options: CallOptions,
   ): Promise<WireEnumerateReply> {
-    const body = WireEnumerateRequest.encode(request)
-    const answer = await this.#call(to, 'bulk', RPC.enumerate, body, options)
-    return decodeMessage(WireEnumerateReply, answer.body)
+    return this.#link.ask(CALLS.enumerate, to, request, options)
   }
 
   /** Tells a replica that it may lack something of these partitions (P7). */
@@ -282,8 +244,7 @@ export class Peers {
     epoch: number,
     options: CallOptions,
   ): Promise<void> {
-    const body = WireHintRequest.encode({ epoch, partitions: [...partitions] })
-    await this.#call(to, 'control', RPC.hint, body, options)
+    await this.#link.ask(CALLS.hint, to, { epoch, partitions: [...partitions] }, options)
   }
 
   /** Of another node: its watermark, and which of these attempts are over (G5). */
@@ -292,10 +253,9 @@ export class Peers {
     ids: readonly DataId[],
     options: CallOptions,
   ): Promise<{ mark: Watermark; over: readonly boolean[] }> {
-    const body = WireAttemptsRequest.encode({ ids: ids.map((id) => bytesOf(id)) })
-    const answer = await this.#call(to, 'control', RPC.attempts, body, options)
-    const wire = decodeMessage(WireAttemptsReply, answer.body)
-    const { storage, boot, covered, running, over } = wire
+    const request = { ids: ids.map((id) => bytesOf(id)) }
+    const reply = await this.#link.ask(CALLS.attempts, to, request, options)
+    const { storage, boot, covered, running, over } = reply
     if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark names its storage')
     return { mark: { storage: storageId(storage), boot, covered, running }, over }
   }
@@ -309,9 +269,7 @@ export class Peers {
   ): Promise<number> {
     const request = { epoch, keys: keys.map((key) => bytesOf(key)) }
     if (to === this.self) return (await this.#local().free(request)).freed
-    const body = WireFreeRequest.encode(request)
-    const answer = await this.#call(to, 'bulk', RPC.free, body, options)
-    return decodeMessage(WireFreeReply, answer.body).freed
+    return (await this.#link.ask(CALLS.free, to, request, options)).freed
   }
 
   /** What the node has of these tombstones (TOMBSTONE). Undefined: it is at another epoch (G2). */
@@ -331,19 +289,14 @@ export class Peers {
     const reply =
       to === this.self
         ? await this.#local().collect(request)
-        : decodeMessage(
-            WireCollectReply,
-            (await this.#call(to, 'bulk', RPC.collect, WireCollectRequest.encode(request), options))
-              .body,
-          )
+        : await this.#link.ask(CALLS.collect, to, request, options)
     return reply.result === 0 ? reply.states : undefined
   }
 
   /** Tells a member what clients of this node are reading slowly. */
   async readers(to: NodeId, round: ReadersRound, options: CallOptions): Promise<void> {
     const ids = round.ids.map((id) => bytesOf(id))
-    const body = WireReadersRequest.encode({ ...round, ids })
-    await this.#call(to, 'control', RPC.readers, body, options)
+    await this.#link.ask(CALLS.readers, to, { ...round, ids }, options)
   }
 
   /** Of each block, whether the node has it. Undefined: it is at another epoch. */
@@ -353,139 +306,61 @@ export class Peers {
     keys: readonly BlockKey[],
     options: CallOptions,
   ): Promise<readonly boolean[] | undefined> {
-    const body = WireHoldsRequest.encode({ epoch, keys: keys.map((key) => bytesOf(key)) })
-    const answer = await this.#call(to, 'bulk', RPC.holds, body, options)
-    const { result, held } = decodeMessage(WireHoldsReply, answer.body)
+    const request = { epoch, keys: keys.map((key) => bytesOf(key)) }
+    const { result, held } = await this.#link.ask(CALLS.holds, to, request, options)
     return result === 0 && held.length === keys.length ? held : undefined
   }
 
   /** What the node knows to be lost for good, and the names of these buckets, as far as it knows. */
-  async lost(
-    to: NodeId,
-    buckets: readonly BucketId[],
-    options: CallOptions,
-  ): Promise<WireLostReply> {
-    const body = WireLostRequest.encode({ buckets: buckets.map((id) => bytesOf(id)) })
-    const answer = await this.#call(to, 'bulk', RPC.lost, body, options)
-    return decodeMessage(WireLostReply, answer.body)
+  lost(to: NodeId, buckets: readonly BucketId[], options: CallOptions): Promise<WireLostReply> {
+    const request = { buckets: buckets.map((id) => bytesOf(id)) }
+    return this.#link.ask(CALLS.lost, to, request, options)
   }
 
   /** Tells a member how far this node has come; the answer is how far that one saw it before (D2). */
   async hello(to: NodeId, told: Sighting, options: CallOptions): Promise<SeenBefore> {
-    const body = WireHelloRequest.encode({ ...told, life: bytesOfHex(told.life) })
-    const answer = await this.#call(to, 'control', RPC.hello, body, options)
-    const { boot, life, sequence, epoch } = decodeMessage(WireHelloReply, answer.body)
+    const request = { ...told, life: bytesOfHex(told.life) }
+    const reply = await this.#link.ask(CALLS.hello, to, request, options)
+    const { boot, life, sequence, epoch } = reply
     return { boot, life: hex(life), sequence, epoch }
   }
 
   /** What this node should know of partitions that it may have forgotten (D8). */
-  async recall(
-    to: NodeId,
-    request: WireRecallRequest,
-    options: CallOptions,
-  ): Promise<WireRecallReply> {
-    const body = WireRecallRequest.encode(request)
-    const answer = await this.#call(to, 'control', RPC.recall, body, options)
-    return decodeMessage(WireRecallReply, answer.body)
+  recall(to: NodeId, request: WireRecallRequest, options: CallOptions): Promise<WireRecallReply> {
+    return this.#link.ask(CALLS.recall, to, request, options)
   }
 
   /** What a member of P has of some partitions (L5). */
-  async summary(
+  summary(
     to: NodeId,
     request: WireSummaryRequest,
     options: CallOptions,
   ): Promise<WireSummaryReply> {
-    const body = WireSummaryRequest.encode(request)
-    const answer = await this.#call(to, 'control', RPC.summary, body, options)
-    return decodeMessage(WireSummaryReply, answer.body)
+    return this.#link.ask(CALLS.summary, to, request, options)
   }
 
   /** Its registers, or minima, of these partitions, page by page. */
-  async pairs(
-    to: NodeId,
-    request: WirePairsRequest,
-    options: CallOptions,
-  ): Promise<WirePairsReply> {
-    const answer = await this.#call(
-      to,
-      'bulk',
-      RPC.pairs,
-      WirePairsRequest.encode(request),
-      options,
-    )
-    return decodeMessage(WirePairsReply, answer.body)
+  pairs(to: NodeId, request: WirePairsRequest, options: CallOptions): Promise<WirePairsReply> {
+    return this.#link.ask(CALLS.pairs, to, request, options)
   }
 
   /** Encoded states of registers: of the first of the keys, as many as fit. Empty where there is none. */
-  async states(
+  states(
     to: NodeId,
     keys: readonly RegisterKey[],
     epoch: number,
     options: CallOptions,
   ): Promise<WireStatesReply> {
-    const body = WireStatesRequest.encode({ epoch, keys: keys.map((key) => bytesOf(key)) })
-    const answer = await this.#call(to, 'bulk', RPC.states, body, options)
-    return decodeMessage(WireStatesReply, answer.body)
+    return this.#link.ask(
+      CALLS.states,
+      to,
+      { epoch, keys: keys.map((key) => bytesOf(key)) },
+      options,
+    )
   }
 
-  async status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
-    const answer = await this.#call(to, 'control', RPC.status, new Uint8Array(0), options)
-    return decodeMessage(WireStatusReply, answer.body)
-  }
-
-  /** This node's own answer has a deadline as well: its disk may hang (D11). */
-  #own<T>(kind: CallKind, { timeoutMs }: CallOptions, run: () => Promise<T>): Promise<T> {
-    const ended = this.health.began(this.self, kind)
-    return new Promise((resolve, reject) => {
-      let over = false
-      const cancel = this.#clock.after(timeoutMs, () => {
-        over = true
-        ended('silent')
-        reject(new OwnDeadline(`this node itself gave no answer within ${timeoutMs} ms`))
-      })
-      const end = (): void => {
-        if (over) return
-        cancel()
-        ended('answered')
-      }
-      run().then(
-        (value) => {
-          end()
-          resolve(value)
-        },
-        (error: unknown) => {
-          end()
-          reject(error as Error)
-        },
-      )
-    })
-  }
-
-  async #call(
-    to: NodeId,
-    traffic: TrafficClass,
-    type: number,
-    body: Uint8Array,
-    { timeoutMs, signal }: CallOptions,
-    kind: CallKind = 'other',
-    payload?: Uint8Array,
-  ): Promise<{ body: Uint8Array; payload?: Uint8Array | undefined }> {
-    const ended = this.health.began(to, kind)
-    try {
-      const answer = await this.#network.call(
-        to,
-        traffic,
-        { type, body, payload },
-        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
-      )
-      ended('answered')
-      if (answer.type !== type) throw new MessageError(`answer of type ${answer.type} to ${type}`)
-      return answer
-    } catch (error) {
-      const { code } = error as { code?: NetworkError['code'] }
-      if (code !== undefined) ended(howEnded(code))
-      throw error
-    }
+  status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
+    return this.#link.ask(CALLS.status, to, {}, options)
   }
 }
 
@@ -493,19 +368,6 @@ function kindOf({ type }: RegisterRequest, withBlock: boolean | undefined): Call
   if (type === 'accept') return 'write'
   if (type === 'prepare') return 'vote'
   return withBlock === true ? 'value' : 'other'
-}
-
-function howEnded(code: NetworkError['code']): 'answered' | 'silent' | 'none' {
-  // One that refuses calls unserved has too many without an answer already.
-  if (code === 'TIMEOUT' || code === 'OVERLOADED') return 'silent'
-  return code === 'REFUSED' ? 'answered' : 'none'
-}
-
-/** As a peer's. The request may still be carried out. */
-class OwnDeadline extends Error implements NetworkError {
-  override readonly name = 'OwnDeadline'
-  readonly code = 'TIMEOUT'
-  readonly maybeDelivered = true
 }
 
 /** One block goes as it is, without a copy. */
