@@ -10,7 +10,7 @@
  *   - "deleting" is met by others only for a while: whoever meets it long enough finishes it
  */
 
-import { byteString, utf8ByteString } from '../../protocol/bytes.ts'
+import { utf8ByteString } from '../../protocol/bytes.ts'
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import type { BucketId, RegisterKey } from '../../protocol/ids.ts'
@@ -25,12 +25,14 @@ import type {
 import type { RequestContext } from '../../protocol/context.ts'
 import { sameAccess } from '../../gateway/port/bucket-access.ts'
 import type { Clock, Random } from '../env/ports.ts'
-import { FreshCache } from '../tools/fresh.ts'
 import { internalContext } from '../tools/internal-context.ts'
 import type { Peers } from '../quorum/peers.ts'
 import { AccountBuckets } from './account-buckets.ts'
 import { Bucket } from './bucket.ts'
+import { BucketCache, type KnownAccess } from './bucket-cache.ts'
 import { BucketCreation } from './bucket-creation.ts'
+import { BucketDeletion } from './bucket-deletion.ts'
+import { bucketBusy, bucketRecreated, noSuchBucket } from './bucket-errors.ts'
 import { FenceRaiser } from './bucket-fence.ts'
 import { BucketProof } from './bucket-proof.ts'
 import {
@@ -44,13 +46,10 @@ import {
   settingsOf,
   withChange,
 } from './bucket-record.ts'
-import { FINAL_GENERATION } from '../replica/minimum-records.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 import { sleep } from '../tools/sleep.ts'
 
-/** Cached records: the least recently used go. */
-const CACHE_MAX = 10_000
 /** T7. */
 const ACCESS_AGE_MS = 1_000
 /** For so long after a decision a change must meet the incarnation that was decided about. */
@@ -84,30 +83,21 @@ export interface BucketsOptions {
   readonly abandonUploads: (context: RequestContext, bucket: Bucket) => Promise<void>
 }
 
-interface KnownAccess extends BucketAccess {
-  readonly bucket: Bucket
-}
-
 export class Buckets {
   readonly #options: BucketsOptions
-  readonly #cache = new Map<string, Bucket>()
-  readonly #access: FreshCache<KnownAccess>
+  readonly #cache: BucketCache
   readonly #fence: FenceRaiser
   readonly #proof: BucketProof
   readonly #list: AccountBuckets
   readonly #creation: BucketCreation
-  /** Counts reads of records. */
-  #order = 0
-  /** Records whose read began no later are known only as far as they are in the cache: see `bury`. */
-  #horizon = 0
-  /** When each record was read last. */
-  readonly #readAt = new WeakMap<Bucket, number>()
-  #epoch = 0
-  #wasMember = false
+  readonly #deletion: BucketDeletion
 
   constructor(options: BucketsOptions) {
     this.#options = options
-    this.#access = new FreshCache(options.clock, CACHE_MAX)
+    this.#cache = new BucketCache({
+      ...options,
+      reread: (name) => this.#readLive(internalContext(), name, true),
+    })
     this.#fence = new FenceRaiser(options)
     this.#proof = new BucketProof(options)
     const readBucket = (context: RequestContext, name: string): Promise<BucketRecord | undefined> =>
@@ -123,18 +113,26 @@ export class Buckets {
       keyOf: (name) => this.#keyOf(name),
       readBucket,
     })
+    this.#deletion = new BucketDeletion({
+      ...options,
+      fence: this.#fence,
+      cache: this.#cache,
+      list: this.#list,
+      keyOf: (name) => this.#keyOf(name),
+      readBucket,
+    })
   }
 
   /** From the cache when it can be: what follows is fenced (T8). Throws NoSuchBucket. */
   async open(context: RequestContext, name: string): Promise<Bucket> {
-    this.#followEpoch()
+    this.#cache.followEpoch()
     return this.#cache.get(name) ?? this.read(context, name)
   }
 
   /** Asks the register: linearizable. Throws NoSuchBucket. */
   async read(context: RequestContext, name: string): Promise<Bucket> {
-    const began = this.#begin()
-    return this.#remember(await this.#readLive(context, name), began)
+    const began = this.#cache.beginRead()
+    return this.#cache.remember(await this.#readLive(context, name), began)
   }
 
   /**
@@ -143,12 +141,7 @@ export class Buckets {
    * out by `stands` that they have to read the record again before they answer.
    */
   bury(ids: ReadonlySet<BucketId>): void {
-    for (const [name, bucket] of this.#cache) {
-      if (!ids.has(bucket.id)) continue
-      this.#cache.delete(name)
-      this.#access.drop(name)
-    }
-    this.#horizon = this.#order
+    this.#cache.bury(ids)
   }
 
   /** Who owns it, and since when: linearizable. Throws NoSuchBucket. */
@@ -176,7 +169,7 @@ export class Buckets {
     }: { bucket: string; change: BucketChange; judged?: BucketSettings | undefined },
   ): Promise<void> {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
-      const began = this.#begin()
+      const began = this.#cache.beginRead()
       const found = await this.#readLive(context, name)
       this.#mustBeDecided(found)
       let outdated = false
@@ -198,24 +191,24 @@ export class Buckets {
         throw new StoreError('Conflict', 'the settings were changed meanwhile')
       }
       const next = recordOf(outcome.value) ?? found
-      this.#access.drop(name)
-      this.#remember(next, began)
+      this.#cache.access.drop(name)
+      this.#cache.remember(next, began)
       await this.#fence.raise(new Bucket(next, () => Promise.resolve(next)))
       return
     }
-    throw busy()
+    throw bucketBusy()
   }
 
   async create(
     context: RequestContext,
     request: { bucket: string; ownerAccount: string; region: string },
   ): Promise<BucketInfo> {
-    const began = this.#begin()
+    const began = this.#cache.beginRead()
     const record = await this.#creation.create(context, request)
-    this.#access.drop(record.name)
+    this.#cache.access.drop(record.name)
     // Somebody may be deleting it already: at that generation nothing may be done with its objects (T8).
     return record.state === BUCKET_LIVE
-      ? this.#remember(record, began).info()
+      ? this.#cache.remember(record, began).info()
       : bucketInfoOf(record)
   }
 
@@ -223,19 +216,7 @@ export class Buckets {
     const found = await this.#creation.settled(context, await this.#readRecord(context, name))
     if (found === undefined) throw noSuchBucket(name)
     this.#mustBeDecided(found)
-    if (found.state === BUCKET_DELETING) {
-      await this.#finishDeletion(context, found)
-      // The one that began it says that it was the one.
-      throw noSuchBucket(name)
-    }
-    const begun = await this.#changeState(context, found, BUCKET_DELETING)
-    try {
-      await this.#finishDeletion(context, begun)
-    } catch (error) {
-      const codes = ['NoSuchBucket', 'Conflict']
-      if (!(error instanceof StoreError && codes.includes(error.code))) throw error
-      if (!(await this.#wasFinished(context, begun))) throw error
-    }
+    await this.#deletion.run(context, found)
   }
 
   async list(
@@ -288,10 +269,10 @@ export class Buckets {
     ageMs: number,
   ): Promise<{ readonly value: KnownAccess }> {
     try {
-      return await this.#access.get(name, ageMs, async (sinceMs) => {
-        const began = this.#begin()
+      return await this.#cache.access.get(name, ageMs, async (sinceMs) => {
+        const began = this.#cache.beginRead()
         const record = await this.#readOrProve(context, name)
-        const bucket = this.#remember(record, began)
+        const bucket = this.#cache.remember(record, began)
         return {
           value: { bucket, info: bucketInfoOf(record), settings: settingsOf(record) },
           sinceMs,
@@ -341,70 +322,10 @@ export class Buckets {
 
   /** Who was let in to one bucket does not change another one that has got its name since. */
   #mustBeDecided(found: BucketRecord): void {
-    const known = this.#access.peek(found.name, DECISION_AGE_MS)
+    const known = this.#cache.access.peek(found.name, DECISION_AGE_MS)
     if (known === undefined || sameIncarnation(known.value.bucket.record, found)) return
-    this.#access.drop(found.name)
-    throw recreated()
-  }
-
-  /** Of a bucket that is "deleting" (T6): verify empty by a quorum list, tombstone; not empty: change back. */
-  async #finishDeletion(context: RequestContext, record: BucketRecord): Promise<void> {
-    const { isEmpty, abandonUploads } = this.#options
-    const bucket = new Bucket(record, (old) => this.#rereadDeleting(old))
-    await this.#fence.raise(bucket)
-    if (!(await isEmpty(context, bucket))) {
-      const back = await this.#changeState(context, record, BUCKET_LIVE)
-      await this.#fence.raise(new Bucket(back, () => Promise.resolve(back)))
-      throw new StoreError('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
-        BucketName: record.name,
-      })
-    }
-    await abandonUploads(context, bucket)
-    const deleted = await this.#changeState(context, record, BUCKET_DELETED)
-    // Nothing depends on it, but that the minima can go some time.
-    const final = { ...deleted, generation: FINAL_GENERATION }
-    void this.#fence.raise(new Bucket(final, () => Promise.resolve(final))).catch(() => {})
-    this.#cache.delete(record.name)
-    this.#access.drop(record.name)
-    // An entry that stays is taken away by whoever meets the limit: the register has decided.
-    await this.#list.forget(context, record).catch(() => {})
-  }
-
-  /** Others have brought this very deletion to its end. Unavailable: the name has a new bucket, and what
-   * became of the old one nobody knows any more. */
-  async #wasFinished(context: RequestContext, begun: BucketRecord): Promise<boolean> {
-    const now = await this.#readRecord(context, begun.name)
-    if (now === undefined || !sameIncarnation(now, begun)) throw recreated()
-    return now.state === BUCKET_DELETED && now.generation === begun.generation + 1
-  }
-
-  /** Moves the record of this incarnation to `state`, one generation on. What was set for a live bucket
-   * since `from` was read stays; "deleting" must be the very one that was begun. */
-  async #changeState(
-    context: RequestContext,
-    from: BucketRecord,
-    state: number,
-  ): Promise<BucketRecord> {
-    const outcome = await this.#options.registers.change(context, {
-      key: this.#keyOf(from.name),
-      change: (current) => {
-        const existing = recordOf(current)
-        if (existing === undefined || !sameIncarnation(existing, from)) return { keep: true }
-        const same = from.state === BUCKET_LIVE || existing.generation === from.generation
-        if (existing.state !== from.state || !same) return { keep: true }
-        return { write: bucketValue({ ...existing, state, generation: existing.generation + 1 }) }
-      },
-    })
-    const written = outcome.type === 'written' ? recordOf(outcome.value) : undefined
-    if (written !== undefined) return written
-    const current = outcome.type === 'kept' ? recordOf(outcome.current?.value) : undefined
-    if (
-      current === undefined ||
-      !sameIncarnation(current, from) ||
-      current.state === BUCKET_DELETED
-    )
-      throw noSuchBucket(from.name)
-    throw busy()
+    this.#cache.access.drop(found.name)
+    throw bucketRecreated()
   }
 
   /** Throws NoSuchBucket. */
@@ -414,13 +335,13 @@ export class Buckets {
     for (;;) {
       const record = await this.#creation.settled(context, await this.#readRecord(context, name))
       if (record === undefined) {
-        this.#cache.delete(name)
+        this.#cache.drop(name)
         throw noSuchBucket(name)
       }
       if (record.state === BUCKET_LIVE) return record
       if (clock.monotonicMs() - since > DELETING_PATIENCE_MS) {
         // The one that began is most likely dead.
-        const finished = this.#finishDeletion(context, record).catch((error: unknown) => {
+        const finished = this.#deletion.finish(context, record).catch((error: unknown) => {
           // Others finish it at the same time: only what the record says then counts.
           const codes = ['BucketNotEmpty', 'NoSuchBucket', 'Conflict']
           if (!(error instanceof StoreError && codes.includes(error.code))) throw error
@@ -446,79 +367,6 @@ export class Buckets {
     return recordOf(accepted?.value)
   }
 
-  #begin(): number {
-    this.#followEpoch()
-    return ++this.#order
-  }
-
-  /** Whoever was no member for a while was not asked what it knows. */
-  #followEpoch(): void {
-    const epoch = this.#options.placement.epoch()
-    if (epoch === this.#epoch) return
-    const isMember = this.#options.isMember()
-    if (!isMember || !this.#wasMember || epoch !== this.#epoch + 1) {
-      this.#cache.clear()
-      this.#access.clear()
-      this.#horizon = this.#order
-    }
-    this.#epoch = epoch
-    this.#wasMember = isMember
-  }
-
-  #stands(bucket: Bucket): boolean {
-    this.#followEpoch()
-    return (
-      (this.#readAt.get(bucket) ?? 0) > this.#horizon || this.#cache.get(bucket.name) === bucket
-    )
-  }
-
-  /** `began`: of the read of the record. */
-  #remember(record: BucketRecord, began: number): Bucket {
-    const cached = this.#cache.get(record.name)
-    if (cached !== undefined && sameIncarnation(cached.record, record)) {
-      cached.adopt(record)
-      return cached
-    }
-    const bucket = new Bucket(
-      record,
-      (old) => this.#reread(old),
-      (old) => this.#stands(old),
-    )
-    this.#readAt.set(bucket, began)
-    if (began <= this.#horizon) return bucket
-    this.#cache.delete(record.name)
-    this.#cache.set(record.name, bucket)
-    if (this.#cache.size > CACHE_MAX) {
-      for (const oldest of this.#cache.keys()) {
-        this.#cache.delete(oldest)
-        break
-      }
-    }
-    return bucket
-  }
-
-  /** The record of the very same incarnation: its objects are gone with it. */
-  async #reread(bucket: Bucket): Promise<BucketRecord> {
-    const began = this.#begin()
-    const record = await this.#readLive(internalContext(), bucket.name, true)
-    if (sameIncarnation(record, bucket.record)) {
-      this.#readAt.set(bucket, began)
-      return record
-    }
-    if (this.#cache.get(bucket.name) === bucket) this.#cache.delete(bucket.name)
-    throw recreated()
-  }
-
-  /** While a deletion is under way: what another one has decided meanwhile ends this one. */
-  async #rereadDeleting(bucket: Bucket): Promise<BucketRecord> {
-    const record = await this.#readRecord(internalContext(), bucket.name)
-    if (record === undefined || byteString(record.incarnation) !== (bucket.id as string)) {
-      throw noSuchBucket(bucket.name)
-    }
-    if (record.generation !== bucket.record.generation) throw busy()
-    return record
-  }
-
   #keyOf(name: string): RegisterKey {
     return systemRegister('bucket', utf8ByteString(name), this.#options.keyspace())
   }
@@ -526,18 +374,4 @@ export class Buckets {
 
 function unlessUnavailable(error: unknown): undefined {
   if (!(error instanceof StoreError) || error.code !== 'Unavailable') throw error
-}
-
-function busy(): StoreError {
-  return new StoreError('Conflict', 'another operation on this bucket is in progress')
-}
-
-function recreated(): StoreError {
-  return new StoreError('Unavailable', 'the bucket was deleted and created again meanwhile')
-}
-
-function noSuchBucket(name: string): StoreError {
-  return new StoreError('NoSuchBucket', 'The specified bucket does not exist', {
-    BucketName: name,
-  })
 }

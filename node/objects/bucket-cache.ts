@@ -1,0 +1,137 @@
+/**
+ * What this node knows of buckets: their records as it last read them, and when it read them.
+ *
+ * Invariants:
+ *   - operations on a bucket from the cache are fenced by its generation, so that a stale record is refused by the
+ *     replicas (T8)
+ *   - nothing counts of a bucket whose minima may be gone: it was buried since its record was read, or this node was
+ *     not a member for a while, and was not told
+ */
+
+import type { BucketRecord } from '../../protocol/codec/versioned.ts'
+import type { BucketId } from '../../protocol/ids.ts'
+import type { BucketAccess } from '../../gateway/port/backend.ts'
+import type { Clock } from '../env/ports.ts'
+import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
+import { FreshCache } from '../tools/fresh.ts'
+import { Bucket } from './bucket.ts'
+import { bucketRecreated } from './bucket-errors.ts'
+import { sameIncarnation } from './bucket-record.ts'
+
+/** The least recently stored records are dropped. */
+const CACHE_MAX = 10_000
+
+export interface KnownAccess extends BucketAccess {
+  readonly bucket: Bucket
+}
+
+export interface BucketCacheOptions {
+  readonly clock: Clock
+  readonly placement: Pick<ReplicaPlacement, 'epoch'>
+  readonly isMember: () => boolean
+  /** Reads the record of a live bucket while the queue of one of its keys is held. Throws NoSuchBucket. */
+  readonly reread: (name: string) => Promise<BucketRecord>
+}
+
+export class BucketCache {
+  /** For decisions about requests (T7). */
+  readonly access: FreshCache<KnownAccess>
+  readonly #options: BucketCacheOptions
+  readonly #buckets = new Map<string, Bucket>()
+  /** Counts reads of records. */
+  #order = 0
+  /** Records whose read began no later count only while they are in the cache. */
+  #horizon = 0
+  /** Which read was the last one of each record. */
+  readonly #readAt = new WeakMap<Bucket, number>()
+  #epoch = 0
+  #wasMember = false
+
+  constructor(options: BucketCacheOptions) {
+    this.#options = options
+    this.access = new FreshCache(options.clock, CACHE_MAX)
+  }
+
+  get(name: string): Bucket | undefined {
+    return this.#buckets.get(name)
+  }
+
+  /** The bucket is gone, as far as its register says. */
+  drop(name: string): void {
+    this.#buckets.delete(name)
+  }
+
+  /** These incarnations are gone for good, and their minima are about to be dropped. */
+  bury(ids: ReadonlySet<BucketId>): void {
+    for (const [name, bucket] of this.#buckets) {
+      if (!ids.has(bucket.id)) continue
+      this.#buckets.delete(name)
+      this.access.drop(name)
+    }
+    this.#horizon = this.#order
+  }
+
+  /** Called when a read of a record begins. The result is for `remember`. */
+  beginRead(): number {
+    this.followEpoch()
+    return ++this.#order
+  }
+
+  /** Forgets everything when this node was not a member for a while: it was not told which buckets were buried. */
+  followEpoch(): void {
+    const epoch = this.#options.placement.epoch()
+    if (epoch === this.#epoch) return
+    const isMember = this.#options.isMember()
+    if (!isMember || !this.#wasMember || epoch !== this.#epoch + 1) {
+      this.#buckets.clear()
+      this.access.clear()
+      this.#horizon = this.#order
+    }
+    this.#epoch = epoch
+    this.#wasMember = isMember
+  }
+
+  /** @param began what `beginRead` returned when the read of the record began */
+  remember(record: BucketRecord, began: number): Bucket {
+    const cached = this.#buckets.get(record.name)
+    if (cached !== undefined && sameIncarnation(cached.record, record)) {
+      cached.adopt(record)
+      return cached
+    }
+    const bucket = new Bucket(
+      record,
+      (old) => this.#reread(old),
+      (old) => this.#stands(old),
+    )
+    this.#readAt.set(bucket, began)
+    if (began <= this.#horizon) return bucket
+    this.#buckets.delete(record.name)
+    this.#buckets.set(record.name, bucket)
+    if (this.#buckets.size > CACHE_MAX) {
+      for (const oldest of this.#buckets.keys()) {
+        this.#buckets.delete(oldest)
+        break
+      }
+    }
+    return bucket
+  }
+
+  #stands(bucket: Bucket): boolean {
+    this.followEpoch()
+    return (
+      (this.#readAt.get(bucket) ?? 0) > this.#horizon || this.#buckets.get(bucket.name) === bucket
+    )
+  }
+
+  /** The newest record of the same incarnation. Throws Unavailable when the name belongs to another one. */
+  async #reread(bucket: Bucket): Promise<BucketRecord> {
+    const began = this.beginRead()
+    const record = await this.#options.reread(bucket.name)
+    if (sameIncarnation(record, bucket.record)) {
+      this.#readAt.set(bucket, began)
+      return record
+    }
+    if (this.#buckets.get(bucket.name) === bucket) this.#buckets.delete(bucket.name)
+    throw bucketRecreated()
+  }
+}
