@@ -14,12 +14,7 @@
  */
 
 import { byteString } from '../../protocol/bytes.ts'
-import type {
-  PartRecord,
-  StorageRecord,
-  UploadRecord,
-  VersionRecord,
-} from '../../protocol/codec/versioned.ts'
+import type { StorageRecord, UploadRecord, VersionRecord } from '../../protocol/codec/versioned.ts'
 import { StoreError } from '../../protocol/errors.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import type { CompletedPart, PartInfo, UploadInfo } from '../../gateway/port/uploads.ts'
@@ -32,20 +27,18 @@ import type { Clock } from '../env/ports.ts'
 import type { Reclaim } from './reclaim.ts'
 import {
   answerOf,
-  checkedParts,
-  checkOrder,
   completing,
   manifestOf,
   releasedManifest,
   type CompletionResult,
 } from './completion-record.ts'
+import { CompletionParts } from './completion-parts.ts'
 import type { Objects } from './objects.ts'
 import type { RegisterClient } from '../quorum/register-client.ts'
 import { Tickets } from './tickets.ts'
 import type { UploadParts } from './upload-parts.ts'
 import {
   attemptOf,
-  uploadDataIds,
   isCompleting,
   isSameRequest,
   noSuchUpload,
@@ -96,10 +89,12 @@ interface AtHand {
 export class Completion {
   readonly #options: CompletionOptions
   readonly #tickets: Tickets
+  readonly #parts: CompletionParts
 
   constructor(options: CompletionOptions) {
     this.#options = options
     this.#tickets = new Tickets(options.registers)
+    this.#parts = new CompletionParts(options.parts, options.partBytesMin)
   }
 
   async complete(
@@ -162,7 +157,7 @@ export class Completion {
     digest: Uint8Array,
   ): Promise<CompletionResult | 'again'> {
     const { registers, bodies } = this.#options
-    const parts = await this.#named(context, place, request.parts)
+    const parts = await this.#parts.named(context, place, request.parts)
     const sealed = request.seal(parts.map(partInfoOf), uploadInfoOf(before, place.uploadId))
     const attempt = bodies.begin()
     try {
@@ -230,7 +225,7 @@ export class Completion {
       if (isCompleting(await this.#read(context, place), record)) throw busy()
       return 'again'
     }
-    if (!(await this.#areStillNamed(context, place, storage))) {
+    if (!(await this.#parts.areStillStored(context, place, storage))) {
       // Put again, or taken away because somebody else has completed it.
       await this.unwind(context, place, record)
       return 'again'
@@ -337,38 +332,6 @@ export class Completion {
       versionId: mine?.versionId ?? '',
       lastModifiedMs: mine?.lastModifiedMs ?? this.#options.clock.nowMs(),
     }
-  }
-
-  /** The parts that the request names, checked as S3 checks them. */
-  async #named(
-    context: RequestContext,
-    place: FencedPlace,
-    named: readonly CompletedPart[],
-  ): Promise<PartRecord[]> {
-    checkOrder(named)
-    const stored = new Map<number, PartRecord>()
-    const expected = named.length + 1
-    for await (const { part } of this.#options.parts.walk(context, place.fence, place, {
-      expected,
-    })) {
-      stored.set(part.partNumber, part)
-    }
-    return checkedParts(stored, named, this.#options.partBytesMin)
-  }
-
-  /** Step 3: by quorum, after "completing" was chosen. */
-  async #areStillNamed(
-    context: RequestContext,
-    place: FencedPlace,
-    storage: readonly StorageRecord[],
-  ): Promise<boolean> {
-    const { parts } = this.#options
-    const wanted = uploadDataIds(storage)
-    const expected = storage.length + 1
-    for await (const { part } of parts.walk(context, place.fence, place, { expected })) {
-      if (part.storage !== undefined) wanted.delete(byteString(part.storage.dataId))
-    }
-    return wanted.size === 0
   }
 
   async #read(context: RequestContext, place: FencedPlace): Promise<UploadRecord | undefined> {
