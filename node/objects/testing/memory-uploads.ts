@@ -1,6 +1,6 @@
 /** Uploads and objects on registers in memory, with what they tell of their attempts and of freed data. */
 
-import { bytesOf, u32 } from '../../../protocol/bytes.ts'
+import { byteString, bytesOf, u32 } from '../../../protocol/bytes.ts'
 import { objectCodec, partCodec, uploadCodec } from '../../../protocol/codec/versioned.ts'
 import type { ObjectRecord, PartRecord, UploadRecord } from '../../../protocol/codec/versioned.ts'
 import { StoreError } from '../../../protocol/errors.ts'
@@ -222,4 +222,29 @@ export async function failureCode(work: Promise<unknown>): Promise<string> {
 /** Lets what runs in the background come to its end. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void setImmediate(resolve))
+}
+
+/** Data ids of live parts. */
+export function partIds(world: MemoryUploads): string[] {
+  return world.partRecords.map(({ storage }) => byteString(storage!.dataId))
+}
+
+/** Data ids that were released; with `settled`, only those that were released like this. */
+export function releasedIds(world: MemoryUploads, settled?: boolean): string[] {
+  return world.released
+    .filter((each) => settled === undefined || each.settled === settled)
+    .map(({ dataId: id }) => id)
+}
+
+/** A completion whose gateway dies on its way to the change of the space with this number, counted from 1. */
+export async function dyingCompletion(
+  world: MemoryUploads,
+  parts: readonly CompletedPart[],
+  space: 'object' | 'upload',
+  which: number,
+): Promise<void> {
+  const dead = world.hold(space, which)
+  void world.complete(parts).catch(() => {})
+  await dead.reached
+  world.memory.before = () => undefined
 }
