@@ -1,9 +1,9 @@
 /**
- * Policies of users and groups, alike for both: inline ones lie in the holder's record, managed ones are
- * attached (attachments.ts).
+ * Policies of users, groups and roles, alike for all three: inline ones are part of the holder's record, managed ones
+ * are attached to it (attachments.ts).
  *
- * Nobody gives what it has not (F31): what a policy allows, and, when one with a Deny is taken away or
- * replaced, what those who had it may do without it.
+ * Callers give only rights that they have themselves (F31). That covers what a new policy allows and, when a policy
+ * with a Deny is removed or replaced, what its holders may do without the Deny.
  */
 
 import type { PolicyText } from '../../gateway/port/identity.ts'
@@ -37,8 +37,8 @@ export interface HolderSource<T extends PolicyHolder> {
   /** The one that the call names. Throws NoSuchEntity. */
   find(call: IamCall): Promise<T>
   change(context: RequestContext, record: T, edit: (current: T) => RecordEdit<T>): Promise<unknown>
-  /** Whose rights change with its policies: itself, or the members of a group. Throws AccessDenied when they
-   * are too many to look at. */
+  /** Whose rights change with its policies: the holder itself, or the members of a group. Throws AccessDenied when there
+   * are too many members to look at. */
   bearers(call: IamCall, record: T): Promise<readonly PolicyBearer[]>
 }
 
@@ -47,43 +47,45 @@ export interface HolderPoliciesOptions {
   readonly rights: RightsCheck
 }
 
+/** Actions named after the holder: PutUserPolicy, PutGroupPolicy, … */
 export function holderPolicyActions<T extends PolicyHolder>(
   source: HolderSource<T>,
-  { attachments, rights }: HolderPoliciesOptions,
+  options: HolderPoliciesOptions,
 ): IamActions {
-  const { word, kind } = source
-  const holderOf = ({ accountId, id, name }: T): AttachmentHolder => ({ kind, accountId, id, name })
-  const shownName = ({ name }: T): IamResult => ({ [`${word}Name`]: name })
+  const { word } = source
+  const policies = new HolderPolicies(source, options)
+  return {
+    [`Put${word}Policy`]: (call) => policies.put(call),
+    [`Get${word}Policy`]: (call) => policies.get(call),
+    [`Delete${word}Policy`]: (call) => policies.delete(call),
+    [`List${word}Policies`]: (call) => policies.list(call),
+    [`Attach${word}Policy`]: (call) => policies.attach(call),
+    [`Detach${word}Policy`]: (call) => policies.detach(call),
+    [`ListAttached${word}Policies`]: (call) => policies.listAttached(call),
+  }
+}
 
-  /**
-   * Is a policy with this name and text to go, or to be replaced? Without its Deny, those who had it may do what
-   * their other policies allow. `name` as explanations have it.
-   */
-  const mayLift = async (
-    call: IamCall,
-    holder: T,
-    name: string,
-    text: string | undefined,
-    instead: readonly PolicyText[] = [],
-  ): Promise<void> => {
-    if (text === undefined || !denies(text)) return
-    for (const bearer of await source.bearers(call, holder)) {
-      const kept = bearer.policies.filter((policy) => policy.name !== name)
-      await rights.mustCoverBearer(call, { ...bearer, policies: [...kept, ...instead] })
-    }
+class HolderPolicies<T extends PolicyHolder> {
+  readonly #source: HolderSource<T>
+  readonly #options: HolderPoliciesOptions
+
+  constructor(source: HolderSource<T>, options: HolderPoliciesOptions) {
+    this.#source = source
+    this.#options = options
   }
 
-  const put = async (call: IamCall): Promise<IamResult> => {
+  async put(call: IamCall): Promise<IamResult> {
+    const { word, kind } = this.#source
     const name = requiredText(call, 'PolicyName')
     const text = requiredText(call, 'PolicyDocument')
     checkDocument(text, 'identity')
-    const holder = await source.find(call)
-    const inline = `${kind}/${holder.name}/${name}`
+    const holder = await this.#source.find(call)
     const before = textIn(holder, name)
+    const inline = this.#inlineName(holder, name)
     const given = { name: inline, text }
-    await rights.mustCover(call, [given])
-    await mayLift(call, holder, inline, before, [given])
-    await source.change(call.context, holder, (current) => {
+    await this.#options.rights.mustCover(call, [given])
+    await this.#mayLift(call, holder, inline, before, [given])
+    await this.#source.change(call.context, holder, (current) => {
       if (textIn(current, name) !== before) throw concurrentModification()
       const others = current.policies.filter((policy) => policy.name !== name)
       const policies = [...others, { name, text }]
@@ -94,21 +96,26 @@ export function holderPolicyActions<T extends PolicyHolder>(
     return {}
   }
 
-  const get = async (call: IamCall): Promise<IamResult> => {
-    const holder = await source.find(call)
+  async get(call: IamCall): Promise<IamResult> {
+    const { word, kind } = this.#source
+    const holder = await this.#source.find(call)
     const name = requiredText(call, 'PolicyName')
     const text = textIn(holder, name)
     if (text === undefined) throw noSuchEntity(`${kind} policy`, name)
-    return { ...shownName(holder), PolicyName: name, PolicyDocument: encodedDocument(text) }
+    return {
+      [`${word}Name`]: holder.name,
+      PolicyName: name,
+      PolicyDocument: encodedDocument(text),
+    }
   }
 
-  const remove = async (call: IamCall): Promise<IamResult> => {
-    const holder = await source.find(call)
+  async delete(call: IamCall): Promise<IamResult> {
+    const holder = await this.#source.find(call)
     const name = requiredText(call, 'PolicyName')
     const before = textIn(holder, name)
-    if (before === undefined) throw noSuchEntity(`${kind} policy`, name)
-    await mayLift(call, holder, `${kind}/${holder.name}/${name}`, before)
-    await source.change(call.context, holder, (current) => {
+    if (before === undefined) throw noSuchEntity(`${this.#source.kind} policy`, name)
+    await this.#mayLift(call, holder, this.#inlineName(holder, name), before)
+    await this.#source.change(call.context, holder, (current) => {
       if (textIn(current, name) !== before) throw concurrentModification()
       const policies = current.policies.filter((policy) => policy.name !== name)
       return { write: { ...current, policies } }
@@ -116,8 +123,8 @@ export function holderPolicyActions<T extends PolicyHolder>(
     return {}
   }
 
-  const list = async (call: IamCall): Promise<IamResult> => {
-    const holder = await source.find(call)
+  async list(call: IamCall): Promise<IamResult> {
+    const holder = await this.#source.find(call)
     const names = holder.policies.map(({ name }) => name).sort(compareTexts)
     const { items, more } = await readPage(
       names,
@@ -128,35 +135,57 @@ export function holderPolicyActions<T extends PolicyHolder>(
     return { PolicyNames: items, ...more }
   }
 
-  const attach = async (call: IamCall): Promise<IamResult> => {
+  async attach(call: IamCall): Promise<IamResult> {
+    const { attachments, rights } = this.#options
     const arn = requiredText(call, 'PolicyArn')
-    const holder = await source.find(call)
-    await attachments.attach(call.context, holderOf(holder), arn, (policy) =>
+    const holder = await this.#source.find(call)
+    await attachments.attach(call.context, this.#attachmentHolder(holder), arn, (policy) =>
       rights.mustCover(call, [policy]),
     )
     return {}
   }
 
-  const detach = async (call: IamCall): Promise<IamResult> => {
+  async detach(call: IamCall): Promise<IamResult> {
+    const { attachments } = this.#options
     const arn = requiredText(call, 'PolicyArn')
-    const holder = await source.find(call)
+    const holder = await this.#source.find(call)
     const text = await attachments.textOf(call.context, holder, arn)
-    await mayLift(call, holder, arn, text)
-    await attachments.detach(call.context, holderOf(holder), arn)
+    await this.#mayLift(call, holder, arn, text)
+    await attachments.detach(call.context, this.#attachmentHolder(holder), arn)
     return {}
   }
 
-  const listAttached = async (call: IamCall): Promise<IamResult> =>
-    attachedPage(call, (await source.find(call)).attached)
+  async listAttached(call: IamCall): Promise<IamResult> {
+    return attachedPage(call, (await this.#source.find(call)).attached)
+  }
 
-  return {
-    [`Put${word}Policy`]: put,
-    [`Get${word}Policy`]: get,
-    [`Delete${word}Policy`]: remove,
-    [`List${word}Policies`]: list,
-    [`Attach${word}Policy`]: attach,
-    [`Detach${word}Policy`]: detach,
-    [`ListAttached${word}Policies`]: listAttached,
+  /**
+   * Called before a policy is removed or replaced. Without its Deny, those who had it may do what their other policies
+   * allow; the caller must have these rights. Throws AccessDenied. `name`: as explanations show it.
+   */
+  async #mayLift(
+    call: IamCall,
+    holder: T,
+    name: string,
+    text: string | undefined,
+    instead: readonly PolicyText[] = [],
+  ): Promise<void> {
+    if (text === undefined || !denies(text)) return
+    for (const bearer of await this.#source.bearers(call, holder)) {
+      const kept = bearer.policies.filter((policy) => policy.name !== name)
+      await this.#options.rights.mustCoverBearer(call, {
+        ...bearer,
+        policies: [...kept, ...instead],
+      })
+    }
+  }
+
+  #inlineName(holder: T, name: string): string {
+    return `${this.#source.kind}/${holder.name}/${name}`
+  }
+
+  #attachmentHolder({ accountId, id, name }: T): AttachmentHolder {
+    return { kind: this.#source.kind, accountId, id, name }
   }
 }
 

@@ -63,24 +63,8 @@ export class Identities {
     const { clock, random, network, tokens, cluster } = options
     const records = new Records(options.registers, options.keyspace)
     const sessions = new Sessions({ tokens, clock, random, cluster })
-    let known: Credential | undefined
-    let knownFrom = ''
-    const root = (): Credential => {
-      const now = cluster()
-      if (known === undefined || now.rootAccount.sealedSecret !== knownFrom) {
-        known = rootCredential(now)
-        knownFrom = now.rootAccount.sealedSecret
-      }
-      return known
-    }
-    this.resolver = new Resolver({
-      records,
-      sessions,
-      clock,
-      network,
-      root,
-      cluster,
-    })
+    const root = rootCredentials(cluster)
+    this.resolver = new Resolver({ records, sessions, clock, network, root, cluster })
     records.onChange((kind, name) => this.resolver.changed(kind, name))
     this.principals = new Principals(records)
     const { principals } = this
@@ -129,6 +113,20 @@ export class Identities {
         role: roles.pathOf,
       },
     })
+  }
+}
+
+/** Decrypts the root's secret again only when it has changed. */
+function rootCredentials(cluster: IdentitiesOptions['cluster']): () => Credential {
+  let known: Credential | undefined
+  let knownFrom = ''
+  return () => {
+    const now = cluster()
+    if (known === undefined || now.rootAccount.sealedSecret !== knownFrom) {
+      known = rootCredential(now)
+      knownFrom = now.rootAccount.sealedSecret
+    }
+    return known
   }
 }
 
