@@ -6,15 +6,8 @@
 import { IAM_ACTIONS } from '../../../gateway/iam/operations.ts'
 import type { ParameterRule } from '../../../gateway/iam/parameters.ts'
 import { allow, FIRST_ACCOUNT } from './world.ts'
-import {
-  ADMIN,
-  BUCKETS,
-  documentOf,
-  iamArn,
-  MALLORY,
-  trust,
-  type EscalationAttempt,
-} from './escalation-world.ts'
+import { type EscalationAttempt } from './escalation-world.ts'
+import { ADMIN, BUCKETS, documentOf, iamArn, MALLORY, trust } from './escalation-account.ts'
 
 const EVERYTHING = allow('*')
 /** Mallory's policies allow it, and the bucket's policy denies it to her. */

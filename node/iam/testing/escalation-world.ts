@@ -1,7 +1,7 @@
 /**
- * An account with things that a limited user, mallory, was not given: behind names, groups, roles, sessions and
- * Denies. And what mallory and all that she controls may do there, measured: by deciding a set of requests as each of
- * them. Requests of hers go over HTTP through the whole gateway.
+ * A cluster with an account that a limited user, mallory, attacks. It contains things that she was not given: behind
+ * names, groups, roles, sessions and Denies. What she and everything that she controls may do is measured by deciding a
+ * set of requests as each of them. Her own requests go over HTTP through the whole gateway.
  */
 
 import { createGateway, type Gateway } from '../../../gateway/server.ts'
@@ -17,138 +17,20 @@ import type { Caller } from '../../../protocol/iam/principal.ts'
 import { SystemClock } from '../../env/system.ts'
 import { internalContext } from '../../tools/internal-context.ts'
 import { bucketPoliciesOf } from '../bucket-policies.ts'
-import { allow, deny, FIRST_ACCOUNT, IamWorld } from './world.ts'
+import {
+  ACCOUNT_STEPS,
+  BUCKET_POLICIES,
+  BUCKETS,
+  documentOf,
+  ESCALATION_ROLES,
+  iamArn,
+  MALLORY,
+  policyArn,
+  putPolicy,
+  RIGHTS_PROBES,
+} from './escalation-account.ts'
+import { allow, FIRST_ACCOUNT, IamWorld } from './world.ts'
 import { principalOf } from '../subject.ts'
-
-export const ADMIN = 'arn:aws:iam::aws:policy/AdministratorAccess'
-export const iamArn = (rest: string): string => `arn:aws:iam::${FIRST_ACCOUNT}:${rest}`
-export const MALLORY = iamArn('user/mallory')
-const policyArn = (name: string): string => iamArn(`policy/${name}`)
-
-export function documentOf(...statements: readonly object[]): string {
-  return JSON.stringify({ Version: '2012-10-17', Statement: statements })
-}
-
-export function trust(principal: unknown, more: object = {}): string {
-  const Principal = principal === '*' ? '*' : { AWS: principal }
-  return documentOf({ Effect: 'Allow', Principal, Action: 'sts:AssumeRole', ...more })
-}
-
-const GHOST = { Condition: { StringEquals: { 'aws:username': 'ghost' } } }
-const objects = (bucket: string, below = '*'): string => `arn:aws:s3:::${bucket}/${below}`
-const on = (Effect: string, Principal: unknown, Action: string, Resource: string, more = {}) => ({
-  Effect,
-  Principal,
-  Action,
-  Resource,
-  ...more,
-})
-
-export const BUCKETS = ['open', 'ledger', 'secret', 'named', 'vault', 'work', 'shared'] as const
-
-const POLICIES: Readonly<Record<string, string>> = {
-  ledger: documentOf(
-    on('Allow', { AWS: MALLORY }, 's3:GetObject', objects('ledger', 'own/*')),
-    on('Deny', { AWS: MALLORY }, 's3:GetObject', objects('ledger', 'secret/*')),
-    on('Deny', '*', 's3:GetObject', objects('ledger', 'byname/*'), {
-      Condition: { StringEquals: { 'aws:username': 'mallory' } },
-    }),
-  ),
-  secret: documentOf(on('Allow', { AWS: iamArn('user/trusted') }, 's3:*', objects('secret'))),
-  named: documentOf(on('Allow', '*', 's3:GetObject', objects('named'), GHOST)),
-  shared: documentOf(on('Allow', '*', 's3:GetObject', objects('shared'))),
-}
-
-type Step = readonly [action: string, parameters: Readonly<Record<string, string>>]
-
-const put = (word: string, name: string, PolicyName: string, PolicyDocument: string): Step => [
-  `Put${word}Policy`,
-  { [`${word}Name`]: name, PolicyName, PolicyDocument },
-]
-const role = (RoleName: string, AssumeRolePolicyDocument: string): Step => [
-  'CreateRole',
-  { RoleName, AssumeRolePolicyDocument },
-]
-const managed = (PolicyName: string, PolicyDocument: string): Step => [
-  'CreatePolicy',
-  { PolicyName, PolicyDocument },
-]
-
-const STEPS: readonly Step[] = [
-  ...['mallory', 'trusted', 'deputy', 'puppet', 'victim', 'broker'].map((UserName): Step => [
-    'CreateUser',
-    { UserName },
-  ]),
-  managed('held', allow('s3:ListBucket', 'arn:aws:s3:::open')),
-  managed('unheld', allow('*')),
-  managed('wall', deny('s3:GetObject', objects('open', 'wall/*'))),
-  managed('fence', deny('s3:PutObject', objects('ledger'))),
-  managed('limit', allow('s3:GetObject', objects('open'))),
-  ['CreatePolicyVersion', { PolicyArn: policyArn('held'), PolicyDocument: allow('*') }],
-  put('User', 'mallory', 'base', allow('s3:GetObject', objects('open'))),
-  put('User', 'mallory', 'own', allow('s3:*', objects('ledger'))),
-  put('User', 'mallory', 'deny', deny('s3:GetObject', objects('open', 'private/*'))),
-  put('User', 'victim', 'x', allow('s3:*', objects('vault'))),
-  ['AttachUserPolicy', { UserName: 'mallory', PolicyArn: policyArn('held') }],
-  ['AttachUserPolicy', { UserName: 'mallory', PolicyArn: policyArn('wall') }],
-  ['CreateGroup', { GroupName: 'staff' }],
-  put('Group', 'staff', 'deny', deny('s3:DeleteObject', objects('ledger'))),
-  ['AttachGroupPolicy', { GroupName: 'staff', PolicyArn: policyArn('fence') }],
-  ['AddUserToGroup', { GroupName: 'staff', UserName: 'mallory' }],
-  ['CreateGroup', { GroupName: 'admins' }],
-  ['AttachGroupPolicy', { GroupName: 'admins', PolicyArn: ADMIN }],
-  role('boss', trust(iamArn('user/deputy'))),
-  ['AttachRolePolicy', { RoleName: 'boss', PolicyArn: ADMIN }],
-  role('worker', trust(MALLORY)),
-  put('Role', 'worker', 'x', allow('s3:GetObject', objects('work'))),
-  put('Role', 'worker', 'deny', deny('s3:GetObject', objects('work', 'private/*'))),
-  role('shadow', trust(FIRST_ACCOUNT, GHOST)),
-  put('Role', 'shadow', 'x', allow('s3:*', objects('vault'))),
-  role('power', trust(iamArn('user/broker'))),
-  ['AttachRolePolicy', { RoleName: 'power', PolicyArn: ADMIN }],
-  [
-    'CreateRole',
-    {
-      RoleName: 'apart',
-      AssumeRolePolicyDocument: documentOf(
-        { Effect: 'Allow', Principal: { AWS: FIRST_ACCOUNT }, Action: 'sts:AssumeRole' },
-        { Effect: 'Deny', Principal: { AWS: MALLORY }, Action: 'sts:AssumeRole' },
-      ),
-    },
-  ],
-  ['AttachRolePolicy', { RoleName: 'apart', PolicyArn: ADMIN }],
-]
-
-const ROLES = ['boss', 'worker', 'shadow', 'power', 'apart', 'ghost']
-
-/** Requests as whose answers rights are measured. */
-const PROBES: readonly (readonly [action: string, resource: string])[] = [
-  ...[
-    'open/x',
-    'open/private/x',
-    'open/wall/x',
-    'ledger/x',
-    'ledger/own/x',
-    'ledger/secret/x',
-    'ledger/byname/x',
-    'secret/x',
-    'named/x',
-    'vault/x',
-    'work/x',
-    'work/private/x',
-    'shared/x',
-  ].map((path) => ['s3:GetObject', `arn:aws:s3:::${path}`] as const),
-  ['s3:ListBucket', 'arn:aws:s3:::open'],
-  ['s3:PutObject', objects('ledger', 'x')],
-  ['s3:DeleteObject', objects('ledger', 'x')],
-  ['s3:PutObject', objects('vault', 'x')],
-  ['s3:PutBucketPolicy', 'arn:aws:s3:::vault'],
-  ['s3:CreateBucket', 'arn:aws:s3:::fresh'],
-  ['iam:CreateUser', iamArn('user/probe')],
-  ['iam:AttachUserPolicy', iamArn('user/victim')],
-  ['iam:CreateAccessKey', iamArn('user/trusted')],
-  ['iam:DeleteUser', iamArn('user/app/victim')],
-]
 
 /** Something that signs: a key, or a session. */
 interface Signer {
@@ -229,14 +111,14 @@ export class EscalationWorld {
     const world = new EscalationWorld()
     world.#url = (await world.#gateway.listen({ host: '127.0.0.1', port: 0 })).url
     const { iam } = world
-    for (const [action, parameters] of STEPS) await iam.run(iam.root, action, parameters)
+    for (const [action, parameters] of ACCOUNT_STEPS) await iam.run(iam.root, action, parameters)
     for (const bucket of BUCKETS) {
       await world.#memory.createBucket(internalContext(), {
         bucket,
         ownerAccount: FIRST_ACCOUNT,
         region: 'us-east-1',
       })
-      const policy = POLICIES[bucket]
+      const policy = BUCKET_POLICIES[bucket]
       if (policy !== undefined) await world.#storePolicy(bucket, policy)
     }
     const publicAccessBlock = {
@@ -277,7 +159,7 @@ export class EscalationWorld {
     const rights = attempts.map(({ action }) => (action.includes(':') ? action : rightOf(action)))
     const text = allowAll(rights)
     const { root } = this.iam
-    if (who === 'user') await this.iam.run(root, ...put('User', 'mallory', 'may', text))
+    if (who === 'user') await this.iam.run(root, ...putPolicy('User', 'mallory', 'may', text))
     else {
       const PolicyDocument = text
       const version = { PolicyArn: policyArn('limit'), PolicyDocument, SetAsDefault: 'true' }
@@ -351,7 +233,7 @@ export class EscalationWorld {
       const identity = (await this.#credential(signer))?.identity
       if (identity === undefined) continue
       await this.#probe(identity, rights)
-      for (const name of ROLES) {
+      for (const name of ESCALATION_ROLES) {
         if (roles.has(name)) continue
         const session = await this.iam
           .run(identity, 'AssumeRole', { RoleArn: iamArn(`role/${name}`), RoleSessionName: 'it' })
@@ -374,7 +256,7 @@ export class EscalationWorld {
   }
 
   async #probe(identity: Identity | undefined, rights: Set<string>): Promise<void> {
-    for (const [action, resource] of PROBES) {
+    for (const [action, resource] of RIGHTS_PROBES) {
       const bucket = /^arn:aws:s3:::([a-z]+)/.exec(resource)?.[1] ?? ''
       const known = (BUCKETS as readonly string[]).includes(bucket)
       const settings = known
