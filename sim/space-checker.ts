@@ -30,6 +30,7 @@ import { partitionOfKey } from '../protocol/keyspace/key.ts'
 import { spaceOf } from '../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES } from '../protocol/limits.ts'
 import { objectOf } from '../protocol/object/object.ts'
+import { UPLOAD_COMPLETING } from '../protocol/object/upload-state.ts'
 import { compareBallots } from '../protocol/register/ballot.ts'
 import type { Accepted } from '../protocol/register/types.ts'
 import { blockRow } from '../node/replica/index-rows.ts'
@@ -37,7 +38,6 @@ import { decodePosition, stateOfRow } from '../node/replica/row-format.ts'
 import type { ShoalNode } from '../node/assembly/node.ts'
 import type { SimulatedCluster } from './cluster.ts'
 
-const UPLOAD_COMPLETING = 2
 const ALL = 10_000_000
 
 /** Blocks that no register names, as "node: data id, index". Empty: everything was given back. */

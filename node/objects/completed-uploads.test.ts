@@ -15,7 +15,7 @@ import {
   settle,
   uploadContext,
 } from './testing/memory-uploads.ts'
-import { UPLOAD_COMPLETED } from './upload-record.ts'
+import { UPLOAD_COMPLETED } from '../../protocol/object/upload-state.ts'
 
 const DAY_MS = 24 * 3_600_000
 

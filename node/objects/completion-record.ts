@@ -17,13 +17,8 @@ import type { PutResult } from '../../gateway/port/objects.ts'
 import type { SealedBody } from '../../gateway/port/body.ts'
 import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Released } from './reclaim.ts'
-import {
-  noSuchUpload,
-  requestOf,
-  UPLOAD_COMPLETING,
-  type FencedPlace,
-  type UploadPlace,
-} from './upload-record.ts'
+import { noSuchUpload, requestOf, type FencedPlace, type UploadPlace } from './upload-record.ts'
+import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import { checksumTypeOf, objectHeadersOf, unpaired, versionRecordOf } from './versions.ts'
 
 export type CompletionResult = PutResult & SealedBody & { sizeBytes: number }

@@ -44,15 +44,17 @@ import {
   noSuchUpload,
   requestDigest,
   ticketOf,
-  UPLOAD_ABORTED,
-  UPLOAD_COMPLETED,
-  UPLOAD_OPEN,
   uploadInfoOf,
   uploadRecordOf,
   uploadValue,
   type FencedPlace,
   type UploadPlace,
 } from './upload-record.ts'
+import {
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_OPEN,
+} from '../../protocol/object/upload-state.ts'
 import { partInfoOf } from './versions.ts'
 
 /** Others in the way: after that many beginnings the client may come again. */

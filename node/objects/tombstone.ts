@@ -15,7 +15,7 @@ import { objectOf } from '../../protocol/object/object.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { accountOf } from './account-record.ts'
 import { BUCKET_DELETED, newBucket } from './bucket-record.ts'
-import { UPLOAD_ABORTED } from './upload-record.ts'
+import { UPLOAD_ABORTED } from '../../protocol/object/upload-state.ts'
 
 /** Undefined in a space of a later version: nobody here knows what its readers expect (F20). */
 export function tombstoneOf(key: RegisterKey): Omit<RegisterValue, 'operation'> | undefined {

@@ -15,7 +15,8 @@ import type { ListUploadsPage, ListUploadsRequest, UploadInfo } from '../../gate
 import type { RequestContext } from '../../protocol/context.ts'
 import type { Bucket } from './bucket.ts'
 import type { Lister } from '../quorum/lister.ts'
-import { UPLOAD_OPEN, uploadInfoOf } from './upload-record.ts'
+import { uploadInfoOf } from './upload-record.ts'
+import { UPLOAD_OPEN } from '../../protocol/object/upload-state.ts'
 
 export async function listUploads(
   context: RequestContext,

@@ -37,13 +37,12 @@ import type { RegisterClient } from '../quorum/register-client.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import {
   uploadDataIds,
-  UPLOAD_ABORTED,
-  UPLOAD_COMPLETED,
   uploadRecordOf,
   uploadTombstone,
   uploadValue,
   type UploadPlace,
 } from './upload-record.ts'
+import { UPLOAD_ABORTED, UPLOAD_COMPLETED } from '../../protocol/object/upload-state.ts'
 
 const CHANGES_AT_ONCE = 8
 

@@ -38,6 +38,7 @@ import {
   uploadIdOf,
   uploadRegister,
 } from '../../protocol/keyspace/register-key.ts'
+import { UPLOAD_ABORTED, UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import type { CompletedPart, UploadInfo } from '../../gateway/port/uploads.ts'
 import type { ChecksumAlgorithm } from '../../gateway/port/body.ts'
@@ -45,11 +46,6 @@ import type { OwnedBlock } from '../replica/blocks.ts'
 import type { Bucket } from './bucket.ts'
 import type { FenceSource } from '../quorum/fence-source.ts'
 import { checksumTypeOf, objectHeadersOf } from './versions.ts'
-
-export const UPLOAD_OPEN = 1
-export const UPLOAD_COMPLETING = 2
-export const UPLOAD_COMPLETED = 3
-export const UPLOAD_ABORTED = 4
 
 const UPLOAD_ID_BYTES = 16
 const DIGEST_BYTES = 32

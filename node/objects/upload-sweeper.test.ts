@@ -15,7 +15,11 @@ import {
   settle,
   uploadContext,
 } from './testing/memory-uploads.ts'
-import { UPLOAD_COMPLETED, UPLOAD_COMPLETING, UPLOAD_OPEN } from './upload-record.ts'
+import {
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+} from '../../protocol/object/upload-state.ts'
 
 const DAY_MS = 24 * 3_600_000
 

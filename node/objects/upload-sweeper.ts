@@ -39,15 +39,17 @@ import {
   partsOfTicket,
   uploadPlaceOf,
   ticketOf,
-  UPLOAD_ABORTED,
-  UPLOAD_COMPLETED,
-  UPLOAD_COMPLETING,
-  UPLOAD_OPEN,
   uploadRecordOf,
   uploadTombstone,
   uploadValue,
   type UploadPlace,
 } from './upload-record.ts'
+import {
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+} from '../../protocol/object/upload-state.ts'
 import { Tickets } from './tickets.ts'
 
 /** So long a completed upload answers a repeated completion. */

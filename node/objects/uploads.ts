@@ -42,16 +42,18 @@ import { isBare, partOf, releasedPart, UploadParts } from './upload-parts.ts'
 import {
   noSuchUpload,
   placeIn,
-  UPLOAD_ABORTED,
-  UPLOAD_COMPLETED,
-  UPLOAD_COMPLETING,
-  UPLOAD_OPEN,
   uploadInfoOf,
   uploadRecordOf,
   uploadValue,
   type FencedPlace,
   type NamedUpload,
 } from './upload-record.ts'
+import {
+  UPLOAD_ABORTED,
+  UPLOAD_COMPLETED,
+  UPLOAD_COMPLETING,
+  UPLOAD_OPEN,
+} from '../../protocol/object/upload-state.ts'
 import { checksumTypeNumber, pairs, partInfoOf, type RecordedChecksumType } from './versions.ts'
 
 export interface UploadsOptions {

@@ -16,11 +16,10 @@ import { spaceOf } from '../../protocol/keyspace/register-key.ts'
 import { BLOCK_BYTES } from '../../protocol/limits.ts'
 import { objectOf } from '../../protocol/object/object.ts'
 import { pageIdOf } from '../../protocol/object/pages.ts'
+import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
 import { versionIdText } from '../objects/versions.ts'
 import type { ReadBlock } from './references.ts'
-
-const UPLOAD_COMPLETING = 2
 
 /** Blocks that are lost together: one entry of the list of what is lost. */
 export interface NamedBlocks {

@@ -15,10 +15,8 @@ import {
 } from '../../protocol/codec/versioned.ts'
 import { dataId, type BlockKey, type DataId, type RegisterKey } from '../../protocol/ids.ts'
 import { packedBlockKey } from '../../protocol/keyspace/block-key.ts'
+import { UPLOAD_COMPLETING } from '../../protocol/object/upload-state.ts'
 import type { RegisterValue } from '../../protocol/register/types.ts'
-
-/** State of an upload (UploadRecord). */
-const UPLOAD_COMPLETING = 2
 
 /** Every data id that an object's state names, pages read through. Throws when a page can't be read. */
 export type ObjectReferences = (
