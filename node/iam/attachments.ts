@@ -16,6 +16,7 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import { IamError, type IamCall, type IamResult } from '../../gateway/port/iam-backend.ts'
+import type { HolderRecord } from '../../protocol/iam/entity.ts'
 import { POLICY_ARN } from '../../protocol/iam/identity.ts'
 import { HOLDERS_MAX, policyTextOf, type PolicyRecord } from '../../protocol/iam/policy-record.ts'
 import type { AttachedPolicy } from '../../protocol/iam/record.ts'
@@ -44,15 +45,6 @@ export interface AttachmentHolder {
   readonly accountId: string
   readonly id: string
   readonly name: string
-}
-
-/** What records of all three kinds have. */
-export interface HolderRecord {
-  readonly accountId: string
-  readonly id: string
-  readonly name: string
-  readonly path: string
-  readonly attached: readonly AttachedPolicy[]
 }
 
 /** AWS's default quota. */

@@ -19,12 +19,13 @@ import type { Reference } from '../../protocol/iam/record.ts'
 import type { UserRecord } from '../../protocol/iam/user-record.ts'
 import type { Attachments } from './attachments.ts'
 import type { ModuleOptions, PolicyBearer } from './common.ts'
-import { compareTexts, Directory } from './directory.ts'
+import { compareTexts } from './directory.ts'
+import { entityNames, entityPage } from './entities.ts'
 import { concurrentModification, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
 import { groupPolicies, readAll } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { drawToken, uniqueId } from './ids.ts'
-import { Names } from './names.ts'
+import type { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
 import { pageOf, readPage } from './page.ts'
 import { requiredText, textParameter } from './parameters.ts'
@@ -47,23 +48,16 @@ export interface GroupsOptions extends ModuleOptions {
 
 export class Groups {
   readonly names: Names<GroupRecord>
-  readonly directory: Directory
   readonly #options: GroupsOptions
 
   constructor(options: GroupsOptions) {
-    const { records, clock, random } = options
     this.#options = options
-    this.directory = new Directory({
-      records,
-      clock,
-      space: 'group',
+    this.names = entityNames(options, {
+      kind: GROUP,
+      word: 'group',
+      quota: 'GroupsPerAccount',
       entriesMax: GROUPS_MAX,
-      full: () => limitExceeded(`Cannot exceed quota for GroupsPerAccount: ${GROUPS_MAX}`),
-      stands: async (context, accountId, entry) =>
-        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
     })
-    const { directory } = this
-    this.names = new Names({ records, random, kind: GROUP, directory, word: 'group' })
   }
 
   actions(): IamActions {
@@ -130,18 +124,8 @@ export class Groups {
   }
 
   async #list(call: IamCall): Promise<IamResult> {
-    const { context, caller } = call
-    const prefix = textParameter(call, 'PathPrefix') ?? '/'
-    const { items, more } = await readPage(
-      await this.directory.entries(context, caller.accountId),
-      pageOf(call),
-      ({ name }) => name,
-      async (entry) => {
-        const group = await this.names.ofEntry(context, caller.accountId, entry)
-        return group?.path.startsWith(prefix) === true ? group : undefined
-      },
-    )
-    return { Groups: items.map(shown), ...more }
+    const { items, more } = await entityPage(call, this.names, shown)
+    return { Groups: items, ...more }
   }
 
   async #update(call: IamCall): Promise<IamResult> {

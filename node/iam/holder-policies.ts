@@ -9,13 +9,12 @@
 import type { PolicyText } from '../../gateway/port/identity.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
-import type { NamedPolicy } from '../../protocol/iam/record.ts'
+import type { HolderRecord } from '../../protocol/iam/entity.ts'
 import {
   attachedPage,
   type Attachments,
   type AttachmentHolder,
   type HolderKind,
-  type HolderRecord,
 } from './attachments.ts'
 import type { PolicyBearer, RightsCheck } from './common.ts'
 import { compareTexts } from './directory.ts'
@@ -27,11 +26,7 @@ import { denies } from './rights.ts'
 import type { RecordEdit } from './records.ts'
 import type { IamActions } from './service.ts'
 
-export interface PolicyHolder extends HolderRecord {
-  readonly policies: readonly NamedPolicy[]
-}
-
-export interface HolderSource<T extends PolicyHolder> {
+export interface HolderSource<T extends HolderRecord> {
   readonly word: 'User' | 'Group' | 'Role'
   readonly kind: HolderKind
   /** The one that the call names. Throws NoSuchEntity. */
@@ -48,7 +43,7 @@ export interface HolderPoliciesOptions {
 }
 
 /** Actions named after the holder: PutUserPolicy, PutGroupPolicy, … */
-export function holderPolicyActions<T extends PolicyHolder>(
+export function holderPolicyActions<T extends HolderRecord>(
   source: HolderSource<T>,
   options: HolderPoliciesOptions,
 ): IamActions {
@@ -65,7 +60,7 @@ export function holderPolicyActions<T extends PolicyHolder>(
   }
 }
 
-class HolderPolicies<T extends PolicyHolder> {
+class HolderPolicies<T extends HolderRecord> {
   readonly #source: HolderSource<T>
   readonly #options: HolderPoliciesOptions
 
@@ -189,6 +184,6 @@ class HolderPolicies<T extends PolicyHolder> {
   }
 }
 
-function textIn({ policies }: PolicyHolder, name: string): string | undefined {
+function textIn({ policies }: HolderRecord, name: string): string | undefined {
   return policies.find((policy) => policy.name === name)?.text
 }

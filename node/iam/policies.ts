@@ -12,7 +12,8 @@ import {
 import { entityArn } from '../../protocol/iam/identity.ts'
 import type { Attachments, HolderKind } from './attachments.ts'
 import { shownTags, iamTagsOf, type ModuleOptions } from './common.ts'
-import { compareTexts, Directory } from './directory.ts'
+import { compareTexts } from './directory.ts'
+import { entityNames } from './entities.ts'
 import {
   checkDocument,
   checkSize,
@@ -29,7 +30,7 @@ import {
 import { POLICY } from './holdings.ts'
 import { uniqueId } from './ids.ts'
 import { BUILT_IN_POLICIES } from './managed.ts'
-import { Names } from './names.ts'
+import type { Names } from './names.ts'
 import { pageOf, readPage } from './page.ts'
 import { booleanOf, requiredText, textParameter } from './parameters.ts'
 import { type RecordEdit } from './records.ts'
@@ -46,26 +47,14 @@ export interface PoliciesOptions extends ModuleOptions {
 export class Policies {
   readonly #options: PoliciesOptions
   readonly names: Names<PolicyRecord>
-  readonly #directory: Directory
 
   constructor(options: PoliciesOptions) {
-    const { records, clock, random } = options
     this.#options = options
-    this.#directory = new Directory({
-      records,
-      clock,
-      space: 'policy',
-      entriesMax: POLICIES_MAX,
-      full: () => limitExceeded(`Cannot exceed quota for PoliciesPerAccount: ${POLICIES_MAX}`),
-      stands: async (context, accountId, entry) =>
-        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
-    })
-    this.names = new Names({
-      records,
-      random,
+    this.names = entityNames(options, {
       kind: POLICY,
-      directory: this.#directory,
       word: 'policy',
+      quota: 'PoliciesPerAccount',
+      entriesMax: POLICIES_MAX,
     })
   }
 
@@ -117,7 +106,7 @@ export class Policies {
     const { context } = call
     const { accountId } = call.caller
     const builtIn = [...BUILT_IN_POLICIES.keys()].map((arn) => ({ sort: `0${arn}`, arn }))
-    const own = scope === 'AWS' ? [] : await this.#directory.entries(context, accountId)
+    const own = scope === 'AWS' ? [] : await this.names.entries(context, accountId)
     const entries: { sort: string; arn?: string; entry?: DirectoryEntry }[] = [
       ...(scope === 'Local' ? [] : builtIn),
       ...own.map((entry) => ({ sort: `1${entry.name}`, entry })),

@@ -4,7 +4,6 @@ import type { RequestContext } from '../../protocol/context.ts'
 import type { IamCall, IamResult } from '../../gateway/port/iam-backend.ts'
 import { resolvePrincipals, type PrincipalDirectory } from '../../gateway/port/principals.ts'
 import { entityArn } from '../../protocol/iam/identity.ts'
-import type { DirectoryEntry } from '../../protocol/iam/name-record.ts'
 import { shownPolicy, unresolvedPrincipals } from '../../protocol/iam/named-principals.ts'
 import type { Policy } from '../../protocol/iam/policy.ts'
 import type { ResolvedPrincipal } from '../../protocol/iam/principal.ts'
@@ -18,7 +17,7 @@ import {
   type ModuleOptions,
   type PolicyBearer,
 } from './common.ts'
-import { compareTexts, Directory } from './directory.ts'
+import { entityNames, entityPage, tagPage } from './entities.ts'
 import {
   checkDocument,
   countedCharacters,
@@ -29,8 +28,7 @@ import { concurrentModification, deleteConflict, limitExceeded, malformedPolicy 
 import { readAll, ROLE, rolePolicies, type RecordReader } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
-import { Names } from './names.ts'
-import { pageOf, readPage } from './page.ts'
+import type { Names } from './names.ts'
 import { integerParameter, requiredText, textParameter } from './parameters.ts'
 import type { IamActions, PathOf } from './service.ts'
 
@@ -45,26 +43,14 @@ export interface RolesOptions extends ModuleOptions {
 export class Roles {
   readonly #options: RolesOptions
   readonly names: Names<RoleRecord>
-  readonly #directory: Directory
 
   constructor(options: RolesOptions) {
-    const { records, clock, random } = options
     this.#options = options
-    this.#directory = new Directory({
-      records,
-      clock,
-      space: 'role',
-      entriesMax: ROLES_MAX,
-      full: () => limitExceeded(`Cannot exceed quota for RolesPerAccount: ${ROLES_MAX}`),
-      stands: async (context, accountId, entry) =>
-        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
-    })
-    this.names = new Names({
-      records,
-      random,
+    this.names = entityNames(options, {
       kind: ROLE,
-      directory: this.#directory,
       word: 'role',
+      quota: 'RolesPerAccount',
+      entriesMax: ROLES_MAX,
     })
   }
 
@@ -82,7 +68,7 @@ export class Roles {
 
   /** All that stand. */
   async all(context: RequestContext, accountId: string): Promise<RoleRecord[]> {
-    const entries = await this.#directory.entries(context, accountId)
+    const entries = await this.names.entries(context, accountId)
     const roles = await readAll(entries, (entry) => this.names.ofEntry(context, accountId, entry))
     return roles.filter((role) => role !== undefined)
   }
@@ -146,19 +132,7 @@ export class Roles {
   }
 
   async #list(call: IamCall): Promise<IamResult> {
-    const { context } = call
-    const { accountId } = call.caller
-    const prefix = textParameter(call, 'PathPrefix') ?? '/'
-    const entries = await this.#directory.entries(context, accountId)
-    const { items, more } = await readPage(
-      entries,
-      pageOf(call),
-      ({ name }: DirectoryEntry) => name,
-      async (entry) => {
-        const role = await this.names.ofEntry(context, accountId, entry)
-        return role?.path.startsWith(prefix) === true ? this.#listed(call, role) : undefined
-      },
-    )
+    const { items, more } = await entityPage(call, this.names, (role) => this.#listed(call, role))
     return { Roles: items, ...more }
   }
 
@@ -201,14 +175,7 @@ export class Roles {
   }
 
   async #listTags(call: IamCall): Promise<IamResult> {
-    const { tags } = await this.#named(call)
-    const { items, more } = await readPage(
-      [...tags].sort((a, b) => compareTexts(a.key, b.key)),
-      pageOf(call),
-      ({ key }) => key,
-      (tag) => Promise.resolve(tag),
-    )
-    return { Tags: shownTags(items) ?? [], ...more }
+    return tagPage(call, (await this.#named(call)).tags)
   }
 
   #named(call: IamCall): Promise<RoleRecord> {

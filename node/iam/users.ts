@@ -13,14 +13,13 @@ import {
   type ModuleOptions,
   type PolicyBearer,
 } from './common.ts'
-import { Directory } from './directory.ts'
-import { concurrentModification, deleteConflict, limitExceeded } from './errors.ts'
+import { entityNames, entityPage, tagPage } from './entities.ts'
+import { concurrentModification, deleteConflict } from './errors.ts'
 import { userPolicies, type RecordReader } from './holdings.ts'
 import { holderPolicyActions } from './holder-policies.ts'
 import { uniqueId } from './ids.ts'
-import { Names } from './names.ts'
+import type { Names } from './names.ts'
 import { mustOwn } from './ownership.ts'
-import { pageOf, readPage } from './page.ts'
 import { requiredText, subjectOf, textParameter } from './parameters.ts'
 import { ACCESS_KEY, ACCOUNT, byId, GROUP, USER } from './records.ts'
 import type { IamActions } from './service.ts'
@@ -35,22 +34,16 @@ export interface UsersOptions extends ModuleOptions {
 
 export class Users {
   readonly names: Names<UserRecord>
-  readonly directory: Directory
   readonly #options: UsersOptions
 
   constructor(options: UsersOptions) {
-    const { records, clock, random, usersMax = USERS_MAX } = options
     this.#options = options
-    this.directory = new Directory({
-      records,
-      clock,
-      space: 'user',
-      entriesMax: usersMax,
-      full: () => limitExceeded(`Cannot exceed quota for UsersPerAccount: ${usersMax}`),
-      stands: async (context, accountId, entry) =>
-        (await this.names.ofEntry(context, accountId, entry)) !== undefined,
+    this.names = entityNames(options, {
+      kind: USER,
+      word: 'user',
+      quota: 'UsersPerAccount',
+      entriesMax: options.usersMax ?? USERS_MAX,
     })
-    this.names = new Names({ records, random, kind: USER, directory: this.directory, word: 'user' })
   }
 
   actions(): IamActions {
@@ -143,19 +136,8 @@ export class Users {
   }
 
   async #list(call: IamCall): Promise<IamResult> {
-    const { context, caller } = call
-    const prefix = textParameter(call, 'PathPrefix') ?? '/'
-    const entries = await this.directory.entries(context, caller.accountId)
-    const { items, more } = await readPage(
-      entries,
-      pageOf(call),
-      ({ name }) => name,
-      async (entry) => {
-        const user = await this.names.ofEntry(context, caller.accountId, entry)
-        return user?.path.startsWith(prefix) === true ? user : undefined
-      },
-    )
-    return { Users: items.map(shown), ...more }
+    const { items, more } = await entityPage(call, this.names, shown)
+    return { Users: items, ...more }
   }
 
   async #update(call: IamCall): Promise<IamResult> {
@@ -213,14 +195,7 @@ export class Users {
   }
 
   async #listTags(call: IamCall): Promise<IamResult> {
-    const { tags } = await this.find(call)
-    const { items, more } = await readPage(
-      [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)),
-      pageOf(call),
-      ({ key }) => key,
-      (tag) => Promise.resolve(tag),
-    )
-    return { Tags: shownTags(items) ?? [], ...more }
+    return tagPage(call, (await this.find(call)).tags)
   }
 }
 

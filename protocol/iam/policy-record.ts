@@ -2,7 +2,8 @@
 
 import type { RecordCodec } from '../codec/versioned.ts'
 import { fieldsOf, integerOf, listOf, matchOf, ShapeError, textOf } from '../layout/json.ts'
-import { ACCOUNT_ID, PATH, POLICY_NAME, UNIQUE_ID } from './identity.ts'
+import { ENTITY_FIELDS, entityOf, type EntityRecord } from './entity.ts'
+import { POLICY_NAME } from './identity.ts'
 import { POLICY_CHARACTERS_MAX } from './policy.ts'
 import {
   instantOf,
@@ -14,9 +15,9 @@ import {
 } from './record.ts'
 import { DESCRIPTION_MAX } from './role-record.ts'
 
-/** As AWS keeps. */
+/** As many as AWS keeps. */
 export const POLICY_VERSIONS_MAX = 5
-/** Users, groups and roles that one policy is attached to, and those that are on their way. */
+/** Users, groups and roles that one policy is attached to, those included whose attachment is under way. */
 export const HOLDERS_MAX = 10_000
 
 export interface PolicyVersion {
@@ -27,21 +28,15 @@ export interface PolicyVersion {
   readonly createdMs: number
 }
 
-export interface PolicyRecord {
-  readonly accountId: string
-  /** ANPA… */
-  readonly id: string
-  readonly name: string
-  readonly path: string
-  readonly createdMs: number
+export interface PolicyRecord extends EntityRecord {
   readonly updatedMs: number
   readonly description: string
   readonly defaultVersion: number
   readonly nextVersion: number
   readonly versions: readonly PolicyVersion[]
-  /** Users, groups and roles by id, a superset (T2): what is attached says the holder's record. */
+  /** Ids of users, groups and roles, a superset (T2): the holder's record decides what is attached. */
   readonly holders: readonly Reference[]
-  /** Mark of a deletion that is looking whether anybody holds it; '' when there is none. */
+  /** Token of a deletion that is checking whether the policy has holders; '' when there is none. */
   readonly deleting: string
   readonly tags: readonly IamTag[]
 }
@@ -49,11 +44,7 @@ export interface PolicyRecord {
 /** Decoding throws RecordVersionError or ShapeError. */
 export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
   const fields = fieldsOf(value, [
-    'accountId',
-    'id',
-    'name',
-    'path',
-    'createdMs',
+    ...ENTITY_FIELDS,
     'updatedMs',
     'description',
     'defaultVersion',
@@ -76,11 +67,7 @@ export const policyCodec: RecordCodec<PolicyRecord> = jsonCodec((value) => {
     throw new ShapeError('no default version')
   }
   return {
-    accountId: matchOf(fields.accountId, ACCOUNT_ID),
-    id: matchOf(fields.id, UNIQUE_ID),
-    name: matchOf(fields.name, POLICY_NAME),
-    path: matchOf(fields.path, PATH),
-    createdMs: instantOf(fields.createdMs),
+    ...entityOf(fields, POLICY_NAME),
     updatedMs: instantOf(fields.updatedMs),
     description: textOf(fields.description, DESCRIPTION_MAX),
     defaultVersion,
