@@ -29,7 +29,7 @@ function world() {
 }
 
 describe('a list of entities', () => {
-  it('holds each entry once, in order of names, whatever register it lies in', async () => {
+  it('holds each entry once, ordered by name, whichever register holds it', async () => {
     const { enter, names, directory } = world()
     for (const id of ['AIDA3', 'AIDA1', 'AIDA2']) await enter(id)
     await enter('AIDA1')
@@ -41,7 +41,7 @@ describe('a list of entities', () => {
     expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3'])
   })
 
-  it('is full at its limit; a rename counts once', async () => {
+  it('is full at its limit, and a rename counts once', async () => {
     const { enter, names } = world()
     for (const id of ['AIDA1', 'AIDA2', 'AIDA3']) await enter(id)
     await expect(enter('AIDA4')).rejects.toMatchObject({ code: 'LimitExceeded' })
@@ -49,7 +49,7 @@ describe('a list of entities', () => {
     expect(await names()).toEqual(['n-AIDA1', 'n-AIDA2', 'n-AIDA3', 'other'])
   })
 
-  it('drops what never came to stand, once it is full and that is some time ago', async () => {
+  it('when it is full, drops old entries whose entity was never created', async () => {
     const { enter, names, standing, time } = world()
     for (const id of ['AIDA1', 'AIDA2', 'AIDA3']) await enter(id)
     standing.delete('AIDA2')
@@ -59,7 +59,7 @@ describe('a list of entities', () => {
     expect(await names()).toEqual(['n-AIDA1', 'n-AIDA3', 'n-AIDA4'])
   })
 
-  it('is occupied by what stands, and by what may be on its way', async () => {
+  it('counts as occupied by entities that exist and by those that may be under way', async () => {
     const { enter, standing, directory, time } = world()
     const occupied = () => directory.isOccupied(context, ACCOUNT)
     expect(await occupied()).toBe(false)

@@ -7,7 +7,7 @@
 import { expect, test } from 'vitest'
 import { escalationLine, tallyLine, tryEscalations } from './testing/escalations.ts'
 
-test('no operation, and no sequence of some, gives a limited user more than it had', async () => {
+test('no operation and no sequence of operations gives a limited user more rights than it had', async () => {
   const tally = await tryEscalations({ callers: ['user', 'limited'], sequences: 60, seed: 1 })
   console.log(tallyLine(tally))
   expect(tally.escalations.map(escalationLine)).toEqual([])

@@ -108,12 +108,12 @@ const SAMPLES: Record<string, string> = {
 }
 
 describe('the query API on the S3 port', () => {
-  it('has an answer for each row of the table, and a row for each answer', () => {
+  it('has an answer for each operation of the table, and an operation for each answer', () => {
     const actions = (world.identities.service as IamService).actions()
     expect(actions.sort()).toEqual([...IAM_ACTIONS.keys()].sort())
   })
 
-  it('answers who signs for it, in its own documents', async () => {
+  it('answers signed requests in its own documents', async () => {
     const made = await run(ROOT, 'CreateUser', { UserName: 'ann' })
     expect(elementText(childNamed(made, 'User') ?? made, 'UserName')).toBe('ann')
     expect(await codeOf(ROOT, 'CreateUser', { UserName: 'ann' })).toBe('EntityAlreadyExists')
@@ -126,7 +126,23 @@ describe('the query API on the S3 port', () => {
     )
   })
 
-  it('refuses who does not, and what was altered on its way (F22)', async () => {
+  it('lets a policy name users by path and name', async () => {
+    const arn = `arn:aws:iam::${FIRST_ACCOUNT}:user/dev/*`
+    const helper = await signerOf('helper', allow('iam:*User', arn))
+    expect(await codeOf(helper, 'CreateUser', { UserName: 'a', Path: '/dev/' })).toBeUndefined()
+    expect(await codeOf(helper, 'CreateUser', { UserName: 'b', Path: '/ops/' })).toBe(
+      'AccessDenied',
+    )
+    expect(await codeOf(helper, 'GetUser', { UserName: 'a' })).toBeUndefined()
+    const move = { UserName: 'a', NewPath: '/ops/' }
+    expect(await codeOf(helper, 'UpdateUser', move)).toBe('AccessDenied')
+    expect(await codeOf(helper, 'DeleteUser', { UserName: 'helper' })).toBe('AccessDenied')
+    expect(await codeOf(helper, 'DeleteUser', { UserName: 'a' })).toBeUndefined()
+  })
+})
+
+describe('signatures of the query API', () => {
+  it('refuses unsigned and altered requests (F22)', async () => {
     const wrong = { ...ROOT, secretAccessKey: 'another' }
     expect(await codeOf(wrong, 'ListUsers')).toBe('SignatureDoesNotMatch')
     expect(await codeOf({ ...ROOT, accessKeyId: 'NOBODY' }, 'ListUsers')).toBe(
@@ -147,54 +163,7 @@ describe('the query API on the S3 port', () => {
     expect(get.status).toBe(403)
   })
 
-  it('lets nobody do anything that no policy allows, or that one forbids (F30)', async () => {
-    const nobody = await signerOf('nobody')
-    const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
-    for (const [name, row] of IAM_ACTIONS) {
-      const expected = row.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
-      const own = name === 'GetSessionToken' ? undefined : expected
-      expect([name, await codeOf(nobody, name, sample(name))]).toEqual([name, own])
-      expect([name, await codeOf(forbidden, name, sample(name))]).toEqual([name, expected])
-    }
-    const unsigned = [...IAM_ACTIONS.keys()].map(async (name) => {
-      const form = new URLSearchParams({ Action: name, ...sample(name) })
-      return (await fetch(url, { method: 'POST', body: form })).status
-    })
-    expect(new Set(await Promise.all(unsigned))).toEqual(new Set([403]))
-  })
-
-  it('lets a policy name users by path and name', async () => {
-    const arn = `arn:aws:iam::${FIRST_ACCOUNT}:user/dev/*`
-    const helper = await signerOf('helper', allow('iam:*User', arn))
-    expect(await codeOf(helper, 'CreateUser', { UserName: 'a', Path: '/dev/' })).toBeUndefined()
-    expect(await codeOf(helper, 'CreateUser', { UserName: 'b', Path: '/ops/' })).toBe(
-      'AccessDenied',
-    )
-    expect(await codeOf(helper, 'GetUser', { UserName: 'a' })).toBeUndefined()
-    const move = { UserName: 'a', NewPath: '/ops/' }
-    expect(await codeOf(helper, 'UpdateUser', move)).toBe('AccessDenied')
-    expect(await codeOf(helper, 'DeleteUser', { UserName: 'helper' })).toBe('AccessDenied')
-    expect(await codeOf(helper, 'DeleteUser', { UserName: 'a' })).toBeUndefined()
-  })
-
-  it("keeps accounts apart: another's names are nobody's, its policies refused", async () => {
-    await world.run(world.root, 'CreateUser', { UserName: 'ann' })
-    await world.run(world.root, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('*') })
-    const made = await world.run(world.root, 'CreateAccount', { Name: 'other' })
-    const key = made['AccessKey'] as { AccessKeyId: string; SecretAccessKey: string }
-    const other = { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey }
-    world.nowMs += 10_000
-    expect(await codeOf(other, 'GetUser', { UserName: 'ann' })).toBe('NoSuchEntity')
-    expect(await codeOf(other, 'DeleteUser', { UserName: 'ann' })).toBe('NoSuchEntity')
-    for (const action of ['GetPolicy', 'DeletePolicy', 'ListEntitiesForPolicy']) {
-      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
-    }
-    for (const action of ['CreateAccount', 'ListAccounts', 'DeleteAccount']) {
-      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
-    }
-  })
-
-  it('takes session tokens, until they expire', async () => {
+  it('takes session tokens until they expire', async () => {
     await signerOf('ann', allow('iam:*'))
     const ann = { ...(await signerOf('bob', allow('iam:*'))) }
     const session = childNamed(
@@ -213,8 +182,45 @@ describe('the query API on the S3 port', () => {
       expect([name, await codeOf(temporary, name, sample(name))]).toEqual([name, 'ExpiredToken'])
     }
   })
+})
 
-  it('leaves one line for each change, with no secret in it (F37)', async () => {
+describe('rights in the query API', () => {
+  it('allows only what a policy allows and none denies (F30)', async () => {
+    const nobody = await signerOf('nobody')
+    const forbidden = await signerOf('forbidden', allow('*'), deny('*'))
+    for (const [name, row] of IAM_ACTIONS) {
+      const expected = row.authorizedBy === 'nobody' ? undefined : 'AccessDenied'
+      const own = name === 'GetSessionToken' ? undefined : expected
+      expect([name, await codeOf(nobody, name, sample(name))]).toEqual([name, own])
+      expect([name, await codeOf(forbidden, name, sample(name))]).toEqual([name, expected])
+    }
+    const unsigned = [...IAM_ACTIONS.keys()].map(async (name) => {
+      const form = new URLSearchParams({ Action: name, ...sample(name) })
+      return (await fetch(url, { method: 'POST', body: form })).status
+    })
+    expect(new Set(await Promise.all(unsigned))).toEqual(new Set([403]))
+  })
+
+  it('keeps accounts apart: names of another account do not exist, and its policies are refused', async () => {
+    await world.run(world.root, 'CreateUser', { UserName: 'ann' })
+    await world.run(world.root, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('*') })
+    const made = await world.run(world.root, 'CreateAccount', { Name: 'other' })
+    const key = made['AccessKey'] as { AccessKeyId: string; SecretAccessKey: string }
+    const other = { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey }
+    world.nowMs += 10_000
+    expect(await codeOf(other, 'GetUser', { UserName: 'ann' })).toBe('NoSuchEntity')
+    expect(await codeOf(other, 'DeleteUser', { UserName: 'ann' })).toBe('NoSuchEntity')
+    for (const action of ['GetPolicy', 'DeletePolicy', 'ListEntitiesForPolicy']) {
+      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
+    }
+    for (const action of ['CreateAccount', 'ListAccounts', 'DeleteAccount']) {
+      expect(await codeOf(other, action, sample(action))).toBe('AccessDenied')
+    }
+  })
+})
+
+describe('the audit of the query API', () => {
+  it('has one line for each change, with no secret in it (F37)', async () => {
     await run(ROOT, 'CreateUser', { UserName: 'ann' })
     const made = await run(ROOT, 'CreateAccessKey', { UserName: 'ann' })
     const secret = elementText(childNamed(made, 'AccessKey') ?? made, 'SecretAccessKey')

@@ -47,7 +47,7 @@ describe('groups', () => {
     expect(names(await world.run(root, 'ListGroups'), 'Groups', 'GroupName')).toEqual([])
   })
 
-  it('give their members their policies, as long as they are in them', async () => {
+  it('give their policies to their members while they are in the group', async () => {
     const { root } = world
     const key = await world.key(root, 'ann')
     await world.run(root, 'PutGroupPolicy', {
@@ -62,8 +62,10 @@ describe('groups', () => {
     await world.run(root, 'RemoveUserFromGroup', both)
     expect(await held()).toEqual([])
   })
+})
 
-  it('a user is in ten of at most', async () => {
+describe('members of groups', () => {
+  it('a user is in ten groups at most', async () => {
     const { root } = world
     for (let i = 0; i < 10; i++) {
       await world.run(root, 'CreateGroup', { GroupName: `g${i}` })
@@ -74,7 +76,7 @@ describe('groups', () => {
     await world.run(root, 'DeleteGroup', { GroupName: 'g' })
   })
 
-  it('are deleted or joined, when both happen at once, never both', async () => {
+  it('when a group is deleted and joined at once, one of the two fails', async () => {
     const { root } = world
     for (let seed = 1; seed <= 50; seed++) {
       const draw = iamRandom(seed)

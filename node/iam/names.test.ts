@@ -18,7 +18,7 @@ async function step(world: IamWorld, draw: () => number): Promise<void> {
 }
 
 describe('names', () => {
-  it('are each of at most one, and of nobody who has another, in every order of events', async () => {
+  it('each belong to one entity at most, and no entity has two, in every order of events', async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const draw = iamRandom(seed)
       const world = new IamWorld(seed)

@@ -15,7 +15,7 @@ function policyOf(result: IamResult): Record<string, unknown> {
 }
 
 describe('managed policies', () => {
-  test('created, shown, listed, deleted', async () => {
+  test('are created, shown, listed and deleted', async () => {
     const world = new IamWorld()
     const made = policyOf(
       await world.run(world.root, 'CreatePolicy', {
@@ -50,7 +50,7 @@ describe('managed policies', () => {
     expect(await world.codeOf(world.root, 'DeletePolicy', { PolicyArn: arn })).toBe('NoSuchEntity')
   })
 
-  test('those of another account are not there', async () => {
+  test('those of another account do not exist for the caller', async () => {
     const world = await worldWith()
     const other = await world.account('other')
     for (const action of ['GetPolicy', 'DeletePolicy', 'ListPolicyVersions']) {
@@ -61,6 +61,28 @@ describe('managed policies', () => {
     expect(await world.codeOf(other, 'AttachUserPolicy', attach)).toBe('NoSuchEntity')
   })
 
+  test('lists are cut into pages', async () => {
+    const world = new IamWorld()
+    for (const name of ['c', 'a', 'b']) {
+      await world.run(world.root, 'CreatePolicy', {
+        PolicyName: name,
+        PolicyDocument: allow('s3:*'),
+      })
+    }
+    const names: unknown[] = []
+    let marker: Record<string, string> = {}
+    for (let page = 0; page < 20; page++) {
+      const result = await world.run(world.root, 'ListPolicies', { MaxItems: '2', ...marker })
+      names.push(...(result['Policies'] as IamResult[]).map((each) => each['PolicyName']))
+      if (result['IsTruncated'] !== true) break
+      marker = { Marker: result['Marker'] as string }
+    }
+    expect(names).toHaveLength(9)
+    expect(names.slice(6)).toEqual(['a', 'b', 'c'])
+  })
+})
+
+describe('documents of managed policies', () => {
   test.each([
     ['{', 'line 1, column 2'],
     ['[]', 'a policy is an object'],
@@ -83,7 +105,7 @@ describe('managed policies', () => {
     )
   })
 
-  test('sizes count without white space', async () => {
+  test('sizes are counted without white space', async () => {
     const world = new IamWorld()
     const spaced = allow('s3:*').replace('{', `{${' '.repeat(7_000)}`)
     await world.run(world.root, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: spaced })
@@ -95,8 +117,10 @@ describe('managed policies', () => {
     })
     expect(code).toBe('LimitExceeded')
   })
+})
 
-  test('versions: five at most, never numbered again, the default stays', async () => {
+describe('versions of managed policies', () => {
+  test('there are five at most, numbers are never used again, and the default version stays', async () => {
     const world = await worldWith()
     for (let version = 2; version <= 5; version++) {
       const result = await world.run(world.root, 'CreatePolicyVersion', {
@@ -143,8 +167,10 @@ describe('managed policies', () => {
     for (const version of ['v2', 'v3', 'v4', 'v6']) expect(await remove(version)).toBeUndefined()
     await world.run(world.root, 'DeletePolicy', { PolicyArn: ARN })
   })
+})
 
-  test('those that every account finds there can be used and not changed', async () => {
+describe('built-in policies', () => {
+  test('can be used and not changed', async () => {
     const world = new IamWorld()
     const arn = 'arn:aws:iam::aws:policy/AdministratorAccess'
     const ann = await world.user(world.root, 'ann')
@@ -176,30 +202,10 @@ describe('managed policies', () => {
     expect(await scope({ Scope: 'AWS', OnlyAttached: 'true' })).toBe(1)
     expect(await scope({ Scope: 'Local' })).toBe(0)
   })
-
-  test('lists are cut into pages', async () => {
-    const world = new IamWorld()
-    for (const name of ['c', 'a', 'b']) {
-      await world.run(world.root, 'CreatePolicy', {
-        PolicyName: name,
-        PolicyDocument: allow('s3:*'),
-      })
-    }
-    const names: unknown[] = []
-    let marker: Record<string, string> = {}
-    for (let page = 0; page < 20; page++) {
-      const result = await world.run(world.root, 'ListPolicies', { MaxItems: '2', ...marker })
-      names.push(...(result['Policies'] as IamResult[]).map((each) => each['PolicyName']))
-      if (result['IsTruncated'] !== true) break
-      marker = { Marker: result['Marker'] as string }
-    }
-    expect(names).toHaveLength(9)
-    expect(names.slice(6)).toEqual(['a', 'b', 'c'])
-  })
 })
 
 describe('attached policies', () => {
-  test('to users, groups and roles; who holds it is listed', async () => {
+  test('policies are attached to users, groups and roles, and their holders are listed', async () => {
     const world = await worldWith()
     await world.run(world.root, 'CreateUser', { UserName: 'ann' })
     await world.run(world.root, 'CreateGroup', { GroupName: 'team' })
@@ -249,8 +255,10 @@ describe('attached policies', () => {
     }
     await world.run(world.root, 'DeletePolicy', { PolicyArn: ARN })
   })
+})
 
-  test('a policy made anew under the ARN of a deleted one is another', async () => {
+describe('holders of policies', () => {
+  test('a new policy under the ARN of a deleted one is another policy', async () => {
     const world = await worldWith(deny('s3:*'))
     const key = await world.user(world.root, 'ann').then(() => world.key(world.root, 'ann'))
     await world.run(world.root, 'AttachUserPolicy', { UserName: 'ann', PolicyArn: ARN })
@@ -260,7 +268,7 @@ describe('attached policies', () => {
     expect((await world.identity(key)).policies).toEqual([])
   })
 
-  test('at most ten on one holder', async () => {
+  test('a holder has ten at most', async () => {
     const world = new IamWorld()
     await world.run(world.root, 'CreateUser', { UserName: 'ann' })
     const codes: (string | undefined)[] = []
@@ -275,8 +283,10 @@ describe('attached policies', () => {
     const refused = `arn:aws:iam::${FIRST_ACCOUNT}:policy/p10`
     await world.run(world.root, 'DeletePolicy', { PolicyArn: refused })
   })
+})
 
-  test('attached and deleted at the same moment: never both', async () => {
+describe('a policy that is attached and deleted at once', () => {
+  test('is never both', async () => {
     const outcomes = new Set<string>()
     for (let hold = 0; hold < 24; hold++) {
       const world = await worldWith()

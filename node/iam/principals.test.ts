@@ -33,8 +33,8 @@ async function assumes(world: IamWorld, key: string): Promise<boolean> {
   return (await world.codeOf(await world.identity(key), 'AssumeRole', parameters)) === undefined
 }
 
-describe('who is trusted', () => {
-  test('keeps what it was given under another name, and its successor gets nothing', async () => {
+describe('a principal in a trust policy', () => {
+  test('keeps its trust when it is renamed, and a new user under its old name gets none', async () => {
     const world = new IamWorld()
     await world.run(world.root, 'CreateUser', { UserName: 'ann' })
     const ann = await world.key(world.root, 'ann')
@@ -47,7 +47,7 @@ describe('who is trusted', () => {
     expect(await shownTrust(world)).toEqual([arn('user/anna')])
   })
 
-  test('is shown as its id once it is gone, and one of the same name is another', async () => {
+  test('is shown as its id once it is deleted, and a new one of the same name is another', async () => {
     const world = new IamWorld()
     const { User } = await world.run(world.root, 'CreateUser', { UserName: 'ann' })
     await createBoss(world, arn('user/ann'), FIRST_ACCOUNT)
@@ -63,8 +63,10 @@ describe('who is trusted', () => {
       'MalformedPolicyDocument',
     )
   })
+})
 
-  test('must be there: user, role, path, and the role of a session', async () => {
+describe('principals that can be named', () => {
+  test('must exist: user, role, path, and the role of a session', async () => {
     const world = new IamWorld()
     await world.run(world.root, 'CreateUser', { UserName: 'ann', Path: '/team/' })
     const refused = [
@@ -97,7 +99,7 @@ describe('who is trusted', () => {
     expect(decodeURIComponent(AssumeRolePolicyDocument as string)).toBe(trusted)
   })
 
-  test('a session is meant by its role and its name', async () => {
+  test('a session is named by its role and its name', async () => {
     const world = new IamWorld()
     await createBoss(world, FIRST_ACCOUNT)
     const session = `arn:aws:sts::${FIRST_ACCOUNT}:assumed-role/boss/one`

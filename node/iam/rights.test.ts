@@ -34,7 +34,7 @@ async function worldWith(...policies: readonly string[]): Promise<[IamWorld, Ide
 
 const SELF = { UserName: 'mia' }
 
-describe('escalations are refused', () => {
+describe('giving more than one has', () => {
   test.each<Step>([
     ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('*') }],
     ['PutUserPolicy', { ...SELF, PolicyName: 'x', PolicyDocument: allow('s3:*') }],
@@ -49,7 +49,7 @@ describe('escalations are refused', () => {
     ['AddUserToGroup', { ...SELF, GroupName: 'admins' }],
     ['CreateAccessKey', { UserName: 'admin' }],
     ['UpdateAssumeRolePolicy', { RoleName: 'boss', PolicyDocument: TRUST }],
-  ])('%s %j', async (action, parameters) => {
+  ])('is refused: %s %j', async (action, parameters) => {
     const [world, mia] = await worldWith(allow('s3:GetObject', 'arn:aws:s3:::a/*'))
     const before = new Map(world.registers.values)
     expect(await world.codeOf(mia, action, parameters)).toBe('AccessDenied')
@@ -60,8 +60,10 @@ describe('escalations are refused', () => {
     // Entering a holder in the policy, and taking it out again, leaves the same record.
     expect(holders).toEqual([])
   })
+})
 
-  test('what is within its own rights may be given', async () => {
+describe('giving what one has', () => {
+  test('rights that the caller has may be given', async () => {
     const [world, mia] = await worldWith(allow('s3:Get*', 'arn:aws:s3:::a/*'))
     const own = allow('s3:GetObject', 'arn:aws:s3:::a/b/*')
     const steps: Step[] = [
@@ -79,7 +81,7 @@ describe('escalations are refused', () => {
     }
   })
 
-  test('administrators may give everything; the root too', async () => {
+  test('administrators and the root may give everything', async () => {
     const [world] = await worldWith()
     const admin = await world.identity(await world.key(world.root, 'admin'))
     for (const caller of [admin, world.root]) {
@@ -91,7 +93,7 @@ describe('escalations are refused', () => {
     }
   })
 
-  test('a session gives no more than its session policies leave', async () => {
+  test('a session gives no more than its session policies allow', async () => {
     const [world] = await worldWith()
     const admin = await world.identity(await world.key(world.root, 'admin'))
     const limited: Identity = {
@@ -106,7 +108,7 @@ describe('escalations are refused', () => {
     expect(await world.codeOf(nothing, 'AttachUserPolicy', grant)).toBe('AccessDenied')
   })
 
-  test('a Deny of its own stays in force for whom it gives to', async () => {
+  test('a Deny of the caller also limits what it gives to others', async () => {
     const [world, mia] = await worldWith(allow('s3:*'), deny('s3:DeleteObject'))
     const put = (text: string) =>
       world.codeOf(mia, 'PutUserPolicy', {
@@ -117,8 +119,10 @@ describe('escalations are refused', () => {
     expect(await put(allow('s3:*'))).toBe('AccessDenied')
     expect(await put(allow('s3:GetObject'))).toBeUndefined()
   })
+})
 
-  test('who is denied something does not take the Deny away', async () => {
+describe('removing a Deny', () => {
+  test('a caller does not remove a Deny that applies to it', async () => {
     const [world, mia] = await worldWith(allow('s3:*'), deny('s3:DeleteObject'))
     const inline = { ...SELF, PolicyName: 'p2' }
     expect(await world.codeOf(mia, 'DeleteUserPolicy', inline)).toBe('AccessDenied')
@@ -130,7 +134,7 @@ describe('escalations are refused', () => {
     )
   })
 
-  test('nor by detaching it, nor by another default version of it', async () => {
+  test('not by detaching the policy, nor by making another version the default', async () => {
     const [world, mia] = await worldWith(allow('s3:*'))
     await world.run(world.root, 'CreatePolicyVersion', {
       PolicyArn: ARN,
@@ -150,7 +154,35 @@ describe('escalations are refused', () => {
     expect(await world.codeOf(world.root, 'SetDefaultPolicyVersion', version)).toBeUndefined()
   })
 
-  test('a policy that somebody holds gets no text beyond the rights of who changes it', async () => {
+  test('a member does not remove the Deny of a group that has nothing else', async () => {
+    const [world, mia] = await worldWith(allow('s3:*'))
+    const deny1 = { PolicyName: 'no', PolicyDocument: deny('s3:DeleteObject') }
+    await world.run(world.root, 'PutGroupPolicy', { GroupName: 'plain', ...deny1 })
+    await world.run(world.root, 'AddUserToGroup', { ...SELF, GroupName: 'plain' })
+    const now = await world.identity(await world.key(world.root, 'mia'))
+    expect(now.principalId).toBe(mia.principalId)
+    const lift: Step[] = [
+      ['DeleteGroupPolicy', { GroupName: 'plain', PolicyName: 'no' }],
+      [
+        'PutGroupPolicy',
+        { GroupName: 'plain', PolicyName: 'no', PolicyDocument: allow('s3:GetObject') },
+      ],
+      ['RemoveUserFromGroup', { ...SELF, GroupName: 'plain' }],
+    ]
+    for (const [action, parameters] of lift) {
+      expect([action, await world.codeOf(now, action, parameters)]).toEqual([
+        action,
+        'AccessDenied',
+      ])
+    }
+    // One who has what the members have without it may lift it.
+    const boss = await world.user(world.root, 'max', allow('iam:*'), allow('s3:*'))
+    expect(await world.codeOf(boss, 'DeleteGroupPolicy', lift[0]?.[1])).toBeUndefined()
+  })
+})
+
+describe('policies that others hold', () => {
+  test('get no text beyond the rights of the caller who changes them', async () => {
     const [world, mia] = await worldWith()
     const more = { PolicyArn: ARN, PolicyDocument: allow('s3:*') }
     // Nobody holds it: it gives nothing.
@@ -163,7 +195,7 @@ describe('escalations are refused', () => {
     expect(await world.codeOf(mia, 'CreatePolicyVersion', more)).toBeUndefined()
   })
 
-  test('nor when it is attached at the same moment', async () => {
+  test('not even when they are attached at the same moment', async () => {
     for (let hold = 0; hold < 8; hold++) {
       for (const held of ['attach', 'default'] as const) {
         const [world, mia] = await worldWith(allow('s3:GetObject'))
@@ -194,34 +226,10 @@ describe('escalations are refused', () => {
       }
     }
   })
+})
 
-  test('a Deny of a group with nothing else is not lifted by a member', async () => {
-    const [world, mia] = await worldWith(allow('s3:*'))
-    const deny1 = { PolicyName: 'no', PolicyDocument: deny('s3:DeleteObject') }
-    await world.run(world.root, 'PutGroupPolicy', { GroupName: 'plain', ...deny1 })
-    await world.run(world.root, 'AddUserToGroup', { ...SELF, GroupName: 'plain' })
-    const now = await world.identity(await world.key(world.root, 'mia'))
-    expect(now.principalId).toBe(mia.principalId)
-    const lift: Step[] = [
-      ['DeleteGroupPolicy', { GroupName: 'plain', PolicyName: 'no' }],
-      [
-        'PutGroupPolicy',
-        { GroupName: 'plain', PolicyName: 'no', PolicyDocument: allow('s3:GetObject') },
-      ],
-      ['RemoveUserFromGroup', { ...SELF, GroupName: 'plain' }],
-    ]
-    for (const [action, parameters] of lift) {
-      expect([action, await world.codeOf(now, action, parameters)]).toEqual([
-        action,
-        'AccessDenied',
-      ])
-    }
-    // One who has what the members have without it may lift it.
-    const boss = await world.user(world.root, 'max', allow('iam:*'), allow('s3:*'))
-    expect(await world.codeOf(boss, 'DeleteGroupPolicy', lift[0]?.[1])).toBeUndefined()
-  })
-
-  test('who is named abroad gets keys from administrators only', async () => {
+describe('rights by name', () => {
+  test('only administrators create keys for principals that other accounts name', async () => {
     const [world, mia] = await worldWith()
     const other = await world.account('other')
     const named = (name: string): string =>
@@ -245,7 +253,7 @@ describe('escalations are refused', () => {
     expect(await world.codeOf(mia, 'UpdateAssumeRolePolicy', trusting)).toBe('AccessDenied')
   })
 
-  test('policies that treat all of the account alike stand in nobody’s way', async () => {
+  test('policies that treat the whole account alike restrict nobody', async () => {
     const [world, mia] = await worldWith()
     const all = (more: object) => ({
       policy: JSON.stringify({
@@ -273,8 +281,10 @@ describe('escalations are refused', () => {
     world.bucketPolicies = () => Promise.resolve([...alike, byName])
     expect(await world.codeOf(mia, 'CreateAccessKey', key)).toBe('AccessDenied')
   })
+})
 
-  test('a name that policies ask for is taken by nobody who has less than they give', async () => {
+describe('names that policies ask for', () => {
+  test('can be taken only by callers who have the rights that the name gives', async () => {
     const [world, mia] = await worldWith()
     const rename = { UserName: 'other', NewUserName: 'ghost' }
     const ghost = JSON.stringify({
@@ -302,8 +312,10 @@ describe('escalations are refused', () => {
     expect(await world.codeOf(tom, 'UpdateGroup', group)).toBe('AccessDenied')
     expect(await world.codeOf(mia, 'UpdateGroup', group)).toBeUndefined()
   })
+})
 
-  test('roles that trust a user count, and those that these may take on', async () => {
+describe('rights through roles', () => {
+  test('roles that trust a user count, and roles that these roles may assume', async () => {
     const [world, mia] = await worldWith()
     const named = (name: string): string =>
       TRUST.replace(FIRST_ACCOUNT, `arn:aws:iam::${FIRST_ACCOUNT}:${name}`)

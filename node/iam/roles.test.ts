@@ -19,7 +19,7 @@ function roleOf(result: IamResult): Record<string, unknown> {
 }
 
 describe('roles', () => {
-  test('created, shown, changed, listed, deleted', async () => {
+  test('are created, shown, changed, listed and deleted', async () => {
     const world = await worldWith({
       Path: '/team/',
       Description: 'reads',
@@ -69,7 +69,23 @@ describe('roles', () => {
     expect(await names('/')).toEqual([])
   })
 
-  test('trust policies say who, and name no resource', async () => {
+  test('an account with roles or policies is not deleted', async () => {
+    const world = new IamWorld()
+    const other = await world.account('other')
+    const remove = () => world.codeOf(world.root, 'DeleteAccount', { AccountId: other.accountId })
+    await world.run(other, 'CreateRole', { ...R, AssumeRolePolicyDocument: TRUST })
+    expect(await remove()).toBe('DeleteConflict')
+    await world.run(other, 'DeleteRole', R)
+    await world.run(other, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('s3:*') })
+    expect(await remove()).toBe('DeleteConflict')
+    const PolicyArn = `arn:aws:iam::${other.accountId}:policy/p`
+    await world.run(other, 'DeletePolicy', { PolicyArn })
+    expect(await remove()).toBeUndefined()
+  })
+})
+
+describe('trust policies', () => {
+  test('name principals and no resource', async () => {
     const world = await worldWith()
     const bad: [string, string][] = [
       [allow('sts:AssumeRole'), 'Statement[0]'],
@@ -96,8 +112,26 @@ describe('roles', () => {
     })
     expect(code).toBe('LimitExceeded')
   })
+})
 
-  test('inline policies', async () => {
+describe('inline policies of roles', () => {
+  test('have 10,240 characters together', async () => {
+    const world = await worldWith()
+    const large = (name: string): Record<string, string> => ({
+      ...R,
+      PolicyName: name,
+      PolicyDocument: allow('s3:*').replace(
+        '"*"',
+        JSON.stringify(Array.from({ length: 5 }, () => `arn:aws:s3:::${'x'.repeat(1_000)}`)),
+      ),
+    })
+    expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
+    expect(await world.codeOf(world.root, 'PutRolePolicy', large('b'))).toBe('LimitExceeded')
+    // In place of the first it fits.
+    expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
+  })
+
+  test('are stored, shown, listed and deleted', async () => {
     const world = await worldWith()
     const put = (name: string, text: string) =>
       world.codeOf(world.root, 'PutRolePolicy', { ...R, PolicyName: name, PolicyDocument: text })
@@ -118,24 +152,10 @@ describe('roles', () => {
     }
     await world.run(world.root, 'DeleteRole', R)
   })
+})
 
-  test('inline policies of a role have 10,240 characters together', async () => {
-    const world = await worldWith()
-    const large = (name: string): Record<string, string> => ({
-      ...R,
-      PolicyName: name,
-      PolicyDocument: allow('s3:*').replace(
-        '"*"',
-        JSON.stringify(Array.from({ length: 5 }, () => `arn:aws:s3:::${'x'.repeat(1_000)}`)),
-      ),
-    })
-    expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
-    expect(await world.codeOf(world.root, 'PutRolePolicy', large('b'))).toBe('LimitExceeded')
-    // In place of the first it fits.
-    expect(await world.codeOf(world.root, 'PutRolePolicy', large('a'))).toBeUndefined()
-  })
-
-  test('tags', async () => {
+describe('tags of roles', () => {
+  test('are set, listed and removed', async () => {
     const world = await worldWith()
     await world.run(world.root, 'TagRole', {
       ...R,
@@ -152,19 +172,5 @@ describe('roles', () => {
     expect((await world.run(world.root, 'ListRoleTags', R))['Tags']).toEqual([
       { Key: 'b', Value: '1' },
     ])
-  })
-
-  test('an account with roles or policies is not deleted', async () => {
-    const world = new IamWorld()
-    const other = await world.account('other')
-    const remove = () => world.codeOf(world.root, 'DeleteAccount', { AccountId: other.accountId })
-    await world.run(other, 'CreateRole', { ...R, AssumeRolePolicyDocument: TRUST })
-    expect(await remove()).toBe('DeleteConflict')
-    await world.run(other, 'DeleteRole', R)
-    await world.run(other, 'CreatePolicy', { PolicyName: 'p', PolicyDocument: allow('s3:*') })
-    expect(await remove()).toBe('DeleteConflict')
-    const PolicyArn = `arn:aws:iam::${other.accountId}:policy/p`
-    await world.run(other, 'DeletePolicy', { PolicyArn })
-    expect(await remove()).toBeUndefined()
   })
 })

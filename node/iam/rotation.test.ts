@@ -45,8 +45,8 @@ const sealedWith = async (world: IamWorld, id: string): Promise<string | undefin
     )
   )?.sealedWith
 
-describe('sessions of the secret before', () => {
-  test('are good until the overlap is over, to the millisecond, and new ones are of the new secret', async () => {
+describe('sessions under the previous secret', () => {
+  test('are valid until the overlap ends, to the millisecond, and new ones use the new secret', async () => {
     const world = new IamWorld()
     const before = await sessionOf(world, 'ann')
     expect((await opened(world, before))?.secretAccessKey).toBe(before.SecretAccessKey)
@@ -81,7 +81,7 @@ describe('sessions of the secret before', () => {
     expect(await opened(world, between)).toBeDefined()
   })
 
-  test('one that the secret before signs after the rotation is refused', async () => {
+  test('one that is signed with the previous secret after the rotation is refused', async () => {
     const world = new IamWorld()
     const thief = new IamWorld()
     world.rotate(SECOND, HOUR_MS)
@@ -91,7 +91,7 @@ describe('sessions of the secret before', () => {
     expect(await codeOf(opened(world, forged))).toBe('InvalidToken')
   })
 
-  test('a node that has not been given the new secret lets nobody in, and issues nothing', async () => {
+  test('a node that does not have the new secret yet accepts no session and issues none', async () => {
     const world = new IamWorld()
     const before = await sessionOf(world, 'ann')
     world.secret = undefined
@@ -103,8 +103,8 @@ describe('sessions of the secret before', () => {
   })
 })
 
-describe('access keys', () => {
-  test('go on, sealed by either; a pass seals all of them anew', async () => {
+describe('access keys after a rotation', () => {
+  test('go on working under either secret, and one pass encrypts all of them with the new one', async () => {
     const world = new IamWorld()
     const first = secretId(world.secret!)
     await world.user(world.root, 'ann', allow('s3:*'))
@@ -139,7 +139,7 @@ describe('access keys', () => {
     await works()
   })
 
-  test('one that is made after the rotation is sealed by the new secret, and deleted ones stay so', async () => {
+  test('new ones are encrypted with the new secret, and deleted ones stay deleted', async () => {
     const world = new IamWorld()
     await world.user(world.root, 'ann')
     const gone = await world.keyPair(world.root, 'ann')
@@ -151,7 +151,9 @@ describe('access keys', () => {
     expect(await world.identities.rotation.resealAll()).toBe(0)
     expect(await sealedWith(world, gone.id)).toBeUndefined()
   })
+})
 
+describe('passes over access keys', () => {
   test('a pass that is broken off is repeated', async () => {
     const world = new IamWorld()
     await world.user(world.root, 'ann')
@@ -165,7 +167,7 @@ describe('access keys', () => {
     expect(await world.identities.rotation.resealAll()).toBe(2)
   })
 
-  test('a key of a secret that this node has not got is Unavailable, not wrong', async () => {
+  test('a key under a secret that this node does not have yet is Unavailable, not wrong', async () => {
     const world = new IamWorld()
     await world.user(world.root, 'ann')
     const { id } = await world.keyPair(world.root, 'ann')

@@ -24,8 +24,8 @@ async function simulated(
   })
 }
 
-describe('SimulatePrincipalPolicy', () => {
-  test('a user, with its groups and managed policies', async () => {
+describe('SimulatePrincipalPolicy of a user', () => {
+  test('counts their groups and managed policies', async () => {
     const world = new IamWorld()
     await world.user(world.root, 'ann', allow('s3:GetObject', 'arn:aws:s3:::a/*'))
     await world.run(world.root, 'CreateGroup', { GroupName: 'team' })
@@ -54,8 +54,10 @@ describe('SimulatePrincipalPolicy', () => {
       `iam:GetUser arn:aws:s3:::a/secret allowed ${aws}`,
     ])
   })
+})
 
-  test('further policies, context entries, a resource policy', async () => {
+describe('what SimulatePrincipalPolicy takes besides', () => {
+  test('takes further policies, context entries and a resource policy', async () => {
     const world = new IamWorld()
     await world.user(world.root, 'ann')
     const conditional = JSON.stringify({
@@ -97,8 +99,10 @@ describe('SimulatePrincipalPolicy', () => {
     const foreign = { ResourcePolicy: shared, ResourceOwner: 'arn:aws:iam::999999999999:root' }
     expect(await ask(foreign)).toEqual(['s3:ListBucket * implicitDeny -'])
   })
+})
 
-  test('groups and roles; other accounts and unknown names are not there', async () => {
+describe('SimulatePrincipalPolicy of others', () => {
+  test('takes groups and roles; other accounts and unknown names do not exist', async () => {
     const world = new IamWorld()
     await world.run(world.root, 'CreateGroup', { GroupName: 'team', Path: '/p/' })
     await world.run(world.root, 'CreateRole', {
@@ -130,7 +134,7 @@ describe('SimulatePrincipalPolicy', () => {
 })
 
 describe('SimulateCustomPolicy', () => {
-  test('policies as they are given, in pages', async () => {
+  test('decides by the policies of the request, in pages', async () => {
     const world = new IamWorld()
     const parameters = {
       'PolicyInputList.member.1': allow('s3:*'),
@@ -156,7 +160,7 @@ describe('SimulateCustomPolicy', () => {
     expect(rest).toEqual(['iam:GetUser * implicitDeny -'])
   })
 
-  test('a malformed policy is named with its place', async () => {
+  test('names a malformed policy with its place', async () => {
     const world = new IamWorld()
     const run = world.run(world.root, 'SimulateCustomPolicy', {
       'PolicyInputList.member.1': allow('s3:*'),

@@ -76,8 +76,8 @@ async function opened(world: IamWorld, given: Given): Promise<Credential | undef
   return world.identities.resolver.session(given.AccessKeyId, given.SessionToken)
 }
 
-describe('AssumeRole', () => {
-  test('in the same account the trust policy that names a user is enough', async () => {
+describe('AssumeRole in one account', () => {
+  test('a trust policy that names the user is enough', async () => {
     const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann')
     await trustOnly(world, ANN)
@@ -88,7 +88,7 @@ describe('AssumeRole', () => {
     expect(await assume(world, denied)).toBe('AccessDenied')
   })
 
-  test('an explicit deny of the named user counts', async () => {
+  test('an explicit Deny of the user counts', async () => {
     const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann', deny('sts:AssumeRole'))
     await trustOnly(world, ANN)
@@ -106,7 +106,19 @@ describe('AssumeRole', () => {
     },
   )
 
-  test('across accounts both sides must allow', async () => {
+  test('roots assume no roles, and a missing role looks like one that does not trust the caller', async () => {
+    const world = await worldWith({ AWS: '*' })
+    expect(await assume(world, world.root)).toBe('AccessDenied')
+    const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
+    const nowhere = `arn:aws:iam::${FIRST_ACCOUNT}:role/nowhere`
+    for (const arn of [nowhere, `${ROLE}x`, ROLE.replace('role/', 'role/path/'), 'x'.repeat(30)]) {
+      expect(await assume(world, ann, { RoleArn: arn })).toBe('AccessDenied')
+    }
+  })
+})
+
+describe('AssumeRole across accounts', () => {
+  test('both sides must allow', async () => {
     const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const other = await world.account('other')
     const stranger = await world.user(other, 'eve', allow('sts:AssumeRole'))
@@ -132,7 +144,7 @@ describe('AssumeRole', () => {
     expect(identity?.sessionPolicies).toBeUndefined()
   })
 
-  test('a named user of another account still needs the right of its own', async () => {
+  test('a user that is named in another account still needs the right in its own', async () => {
     const world = new IamWorld()
     const other = await world.account('other')
     const eve = await world.user(other, 'eve')
@@ -149,18 +161,10 @@ describe('AssumeRole', () => {
     const now = await world.identity(await world.key(other, 'eve'))
     expect(await assume(world, now)).toBeUndefined()
   })
+})
 
-  test('roots assume no roles; a role that is not there looks like one that does not trust', async () => {
-    const world = await worldWith({ AWS: '*' })
-    expect(await assume(world, world.root)).toBe('AccessDenied')
-    const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
-    const nowhere = `arn:aws:iam::${FIRST_ACCOUNT}:role/nowhere`
-    for (const arn of [nowhere, `${ROLE}x`, ROLE.replace('role/', 'role/path/'), 'x'.repeat(30)]) {
-      expect(await assume(world, ann, { RoleArn: arn })).toBe('AccessDenied')
-    }
-  })
-
-  test('sts:ExternalId', async () => {
+describe('conditions and durations of AssumeRole', () => {
+  test('sts:ExternalId is compared', async () => {
     const condition = { StringEquals: { 'sts:ExternalId': 'secret' } }
     const world = await worldWith({ AWS: FIRST_ACCOUNT })
     const ann = await world.user(world.root, 'ann')
@@ -170,7 +174,7 @@ describe('AssumeRole', () => {
     expect(await assume(world, ann, { ExternalId: 'secret' })).toBeUndefined()
   })
 
-  test('durations: within the role’s bound, chained at most an hour', async () => {
+  test('durations stay within the bound of the role, and chained sessions last an hour at most', async () => {
     const world = await worldWith({ AWS: '*' })
     const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
     for (const [seconds, code] of [
@@ -198,8 +202,10 @@ describe('AssumeRole', () => {
     expect(await assume(world, user, { DurationSeconds: '3600' })).toBeUndefined()
     expect(await assume(world, user, { DurationSeconds: '3601' })).toBe('ValidationError')
   })
+})
 
-  test('session policies: inline and by ARN, of the role’s account, of a bounded size', async () => {
+describe('session policies', () => {
+  test('are given inline or by ARN, belong to the role’s account, and have a bounded size', async () => {
     const world = await worldWith({ AWS: '*' })
     const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
     await world.run(world.root, 'CreatePolicy', {
@@ -235,7 +241,7 @@ describe('AssumeRole', () => {
     for (const [more, code] of codes) expect(await assume(world, ann, more)).toBe(code)
   })
 
-  test('a session policy of nothing but a deleted policy allows nothing, it does not end the limit', async () => {
+  test('a session whose only policy is deleted may do nothing', async () => {
     const world = await worldWith({ AWS: '*' })
     const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
     await world.run(world.root, 'CreatePolicy', {
@@ -247,8 +253,10 @@ describe('AssumeRole', () => {
     await world.run(world.root, 'DeletePolicy', { PolicyArn: arn })
     expect((await opened(world, given))?.identity.sessionPolicies).toEqual([])
   })
+})
 
-  test('a session ends with its role, also when one is made anew under the name', async () => {
+describe('sessions of a role', () => {
+  test('end with the role, also when there is a new role under its name', async () => {
     const world = await worldWith({ AWS: '*' })
     const ann = await world.user(world.root, 'ann', allow('sts:AssumeRole'))
     const given = await assumed(world, ann)
@@ -272,7 +280,7 @@ describe('GetSessionToken', () => {
     return result['Credentials'] as unknown as Given
   }
 
-  test('of a user: its rights of now, and not beyond its life', async () => {
+  test('a session has the user’s present rights, and ends with the user', async () => {
     const world = new IamWorld()
     const ann = await world.user(world.root, 'ann', allow('s3:*'))
     const session = await given(world, ann)
@@ -286,7 +294,7 @@ describe('GetSessionToken', () => {
     expect((await opened(world, session))?.identity.userName).toBe('anna')
   })
 
-  test('needs no right, but a Deny counts; a session can not call it', async () => {
+  test('needs no right, but a Deny counts, and a session cannot call it', async () => {
     const world = new IamWorld()
     const ann = await world.user(world.root, 'ann')
     const identity = (await opened(world, await given(world, ann)))?.identity as Identity
@@ -295,7 +303,7 @@ describe('GetSessionToken', () => {
     expect(await world.codeOf(bob, 'GetSessionToken')).toBe('AccessDenied')
   })
 
-  test('durations; the root at most an hour', async () => {
+  test('durations are checked, and the root gets an hour at most', async () => {
     const world = new IamWorld()
     const ann = await world.user(world.root, 'ann')
     expect(await world.codeOf(ann, 'GetSessionToken', { DurationSeconds: '899' })).toBe(
@@ -311,7 +319,7 @@ describe('GetSessionToken', () => {
     expect((await opened(world, root))?.identity).toMatchObject({ isRoot: true, type: 'Account' })
   })
 
-  test('of another account’s root: until the account is closed', async () => {
+  test('a session of another account’s root ends when the account is closed', async () => {
     const world = new IamWorld()
     const other = await world.account('other')
     const session = await given(world, other)
@@ -320,7 +328,7 @@ describe('GetSessionToken', () => {
     expect(await opened(world, session)).toBeUndefined()
   })
 
-  test('its key is none without its token, nor with another one', async () => {
+  test('its key is refused without its token and with another token', async () => {
     const world = new IamWorld()
     const ann = await world.user(world.root, 'ann')
     const [a, b] = [await given(world, ann), await given(world, ann)]
@@ -331,8 +339,8 @@ describe('GetSessionToken', () => {
   })
 })
 
-describe('who asks', () => {
-  test('GetCallerIdentity needs nothing', async () => {
+describe('questions about the caller', () => {
+  test('GetCallerIdentity needs no right', async () => {
     const world = new IamWorld()
     const ann = await world.user(world.root, 'ann', deny('*'))
     expect(await world.run(ann, 'GetCallerIdentity')).toEqual({

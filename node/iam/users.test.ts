@@ -61,8 +61,10 @@ describe('users', () => {
     expect(pages).toBe(3)
     expect(await world.codeOf(root, 'ListUsers', { Marker: '?' })).toBe('ValidationError')
   })
+})
 
-  it('keep their keys, groups and policies when they are renamed', async () => {
+describe('changes of users', () => {
+  it('renamed users keep their keys, groups and policies', async () => {
     const { root } = world
     await world.user(root, 'ann', allow('s3:GetObject'))
     const key = await world.key(root, 'ann')
@@ -88,7 +90,7 @@ describe('users', () => {
     expect(await rename('eve', 'eve')).toBeUndefined()
   })
 
-  it('are deleted only when nothing is left of them', async () => {
+  it('users are deleted only when they have no keys, groups or policies left', async () => {
     const { root } = world
     const ann = { UserName: 'ann' }
     await world.user(root, 'ann', allow('s3:*'))
@@ -113,8 +115,10 @@ describe('users', () => {
     }
     await world.run(root, 'DeleteUser', ann)
   })
+})
 
-  it('made anew under the same name inherit nothing', async () => {
+describe('names of users', () => {
+  it('a new user under the name of a deleted one inherits nothing', async () => {
     const { root } = world
     await world.user(root, 'ann')
     const [key] = names(
@@ -128,7 +132,7 @@ describe('users', () => {
     expect(await world.credential(key as string)).toBeUndefined()
   })
 
-  it('of two that are created at once under one name, one stands', async () => {
+  it('when two users are created at once under one name, one of them exists afterwards', async () => {
     const { root } = world
     const create = () => world.codeOf(root, 'CreateUser', { UserName: 'ann' })
     for (let round = 0; round < 20; round++) {
@@ -140,8 +144,10 @@ describe('users', () => {
       await world.run(root, 'DeleteUser', { UserName: 'ann' })
     }
   })
+})
 
-  it('hold tags', async () => {
+describe('tags of users', () => {
+  it('are set, listed and removed', async () => {
     const { root } = world
     const ann = { UserName: 'ann' }
     await world.run(root, 'CreateUser', ann)
@@ -161,8 +167,10 @@ describe('users', () => {
     await world.run(root, 'UntagUser', { ...ann, 'TagKeys.member.1': 'a' })
     expect((await list())['Tags']).toEqual([{ Key: 'b', Value: '3' }])
   })
+})
 
-  it('get themselves without a name; the root too', async () => {
+describe('GetUser', () => {
+  it('without a name shows the caller, and the root too', async () => {
     const ann = await world.user(world.root, 'ann')
     expect(await world.run(ann, 'GetUser')).toMatchObject({ User: { UserName: 'ann' } })
     expect(await world.run(world.root, 'GetUser')).toMatchObject({
@@ -174,7 +182,7 @@ describe('users', () => {
 })
 
 describe('policies of users', () => {
-  it('lie in them, and are checked first', async () => {
+  it('inline policies are part of the user, and are checked before they are stored', async () => {
     const { root } = world
     const ann = { UserName: 'ann' }
     await world.run(root, 'CreateUser', ann)
@@ -201,7 +209,7 @@ describe('policies of users', () => {
     )
   })
 
-  it('are attached and detached', async () => {
+  it('managed policies are attached and detached', async () => {
     const { root } = world
     const ann = await world.user(root, 'ann')
     const arn = 'arn:aws:iam::aws:policy/ReadOnlyAccess'
@@ -224,8 +232,8 @@ describe('policies of users', () => {
   })
 })
 
-describe('nobody gives what it has not (F31)', () => {
-  it('neither by policies, nor by groups, nor by keys of others', async () => {
+describe('callers give only rights that they have (F31)', () => {
+  it('not by policies, groups or the keys of others', async () => {
     const { root } = world
     const helper = await world.user(root, 'helper', allow('iam:*'), allow('s3:GetObject'))
     await world.user(root, 'boss', allow('*'))
@@ -256,7 +264,7 @@ describe('nobody gives what it has not (F31)', () => {
     expect(await world.codeOf(helper, 'CreateAccessKey', self)).toBeUndefined()
   })
 
-  it('nor by taking away what forbids', async () => {
+  it('not by removing a Deny', async () => {
     const { root } = world
     const ann = await world.user(root, 'ann', allow('*'), deny('s3:DeleteObject'))
     const self = { UserName: 'ann' }
@@ -283,7 +291,7 @@ describe('nobody gives what it has not (F31)', () => {
 })
 
 describe('access keys', () => {
-  it('are made, turned off and on, and deleted; two at most', async () => {
+  it('are created, disabled, enabled and deleted; a user has two at most', async () => {
     const { root } = world
     const ann = { UserName: 'ann' }
     await world.run(root, 'CreateUser', ann)
@@ -329,8 +337,10 @@ describe('access keys', () => {
     )
     expect(await world.key(root, 'ann')).toMatch(/^AKIA/)
   })
+})
 
-  it("of another user's or account's name change nothing", async () => {
+describe('access keys of others', () => {
+  it("cannot be changed through another user's or account's name", async () => {
     const { root } = world
     await world.user(root, 'ann')
     const bob = await world.user(root, 'bob')
@@ -351,7 +361,7 @@ describe('access keys', () => {
     expect(await world.credential(key as string)).toBeDefined()
   })
 
-  it('are not made by a session for its own user: they would outlast it', async () => {
+  it('a session cannot create keys for its own user, because they would outlive it', async () => {
     const ann = await world.user(world.root, 'ann', allow('*'))
     const session = { ...ann, tokenIssuedMs: world.nowMs }
     expect(await world.codeOf(session, 'CreateAccessKey')).toBe('AccessDenied')
@@ -362,8 +372,10 @@ describe('access keys', () => {
     expect(await world.codeOf(limited, 'CreateAccessKey')).toBe('AccessDenied')
     expect(await world.codeOf(ann, 'CreateAccessKey')).toBeUndefined()
   })
+})
 
-  it('of the root: the last of an account stays, the founding one for good', async () => {
+describe('access keys of the root', () => {
+  it('the last key of an account stays, and the founding key stays for good', async () => {
     const { root } = world
     const founding = { AccessKeyId: FIRST_KEY }
     expect(await world.codeOf(root, 'DeleteAccessKey', founding)).toBe('DeleteConflict')

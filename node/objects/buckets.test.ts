@@ -42,7 +42,7 @@ function world() {
   return { state, buckets, open: () => buckets.open(internalContext(), 'b') }
 }
 
-test('a record in the cache stands until it is buried, and again once it is read anew', async () => {
+test('a cached record is valid until it is buried, and valid again once it is read again', async () => {
   const { state, buckets, open } = world()
   const bucket = await open()
   buckets.bury(new Set([OTHER]))
@@ -56,7 +56,7 @@ test('a record in the cache stands until it is buried, and again once it is read
   expect(state.reads).toBe(2)
 })
 
-test('what a read has found that began before counts no more, and is not kept', async () => {
+test('a read that began before a burial does not count, and its result is not kept', async () => {
   const { state, buckets, open } = world()
   let go = (): void => {}
   state.hold = new Promise<void>((resolve) => (go = resolve))
@@ -68,7 +68,7 @@ test('what a read has found that began before counts no more, and is not kept', 
   expect(state.reads).toBe(2)
 })
 
-test('a node that was no member, or has missed an epoch, knows nothing any more', async () => {
+test('a node that was not a member, or has missed an epoch, forgets everything', async () => {
   const { state, open } = world()
   const bucket = await open()
   state.epoch = 2
@@ -144,7 +144,7 @@ test('a change that waits for a record does not wait for a deletion that waits f
   expect(listed).toBe(1)
 })
 
-test('a deletion that can not be finished now is not tried again and again by one change', async () => {
+test('one change does not retry a deletion that cannot be finished now again and again', async () => {
   let tries = 0
   const { bucket, record } = await deletedByTheDead({
     async isEmpty() {

@@ -26,8 +26,8 @@ beforeEach(async () => {
   await world.create()
 })
 
-describe('what a completion leaves', () => {
-  test('its parts go, those it did not name with their data; a repeat has the same answer', async () => {
+describe('parts of a completed upload', () => {
+  test('are removed, those that it did not name with their data, and a repeat has the same answer', async () => {
     const parts = [await world.putPart(1), await world.putPart(3)]
     await world.putPart(2, 100)
     const [one, three, two] = partIds(world)
@@ -46,7 +46,38 @@ describe('what a completion leaves', () => {
     expect(world.objectRecords[0]?.versions[0]?.storage).toHaveLength(2)
   })
 
-  test('data of a part is settled only when its attempt was over inside the change', async () => {
+  test('are removed by the sweep when the gateway died, named and unnamed ones apart', async () => {
+    const parts = [await world.putPart(1)]
+    await world.putPart(2, 100)
+    const [named, unnamed] = partIds(world)
+    const dead = world.hold('part')
+    await world.complete(parts)
+    await dead.reached
+    world.memory.before = () => undefined
+    await world.care()
+    expect(world.partRecords).toEqual([])
+    expect(releasedIds(world, true)).toEqual([unnamed])
+    expect(releasedIds(world)).not.toContain(named)
+  })
+
+  test('are all left to the collector when the list of named parts is gone', async () => {
+    const parts: CompletedPart[] = []
+    for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
+    const dead = world.hold('part')
+    await world.complete(parts)
+    await dead.reached
+    world.memory.before = () => undefined
+    world.blocks.length = 0
+    await world.care()
+    expect(world.partRecords).toEqual([])
+    // All but those that the dead one had come to.
+    expect(releasedIds(world, false).length).toBeGreaterThan(50)
+    expect(releasedIds(world, true)).toEqual([])
+  })
+})
+
+describe('data of parts that a completion did not name', () => {
+  test('is released as over only when its attempt was over inside the change', async () => {
     const parts = [await world.putPart(1)]
     await world.putPart(2, 100)
     const two = dataId(partIds(world)[1]!)
@@ -64,7 +95,7 @@ describe('what a completion leaves', () => {
     expect([releasedIds(world, true), releasedIds(world, false)]).toEqual([[], [two]])
   })
 
-  test('data of a part is settled only when all calls that may have been chosen said so', async () => {
+  test('is released as over only when all calls that may have been chosen said so', async () => {
     const parts = [await world.putPart(1)]
     await world.putPart(2, 100)
     const two = dataId(partIds(world)[1]!)
@@ -80,7 +111,9 @@ describe('what a completion leaves', () => {
     await settle()
     expect([releasedIds(world, true), releasedIds(world, false)]).toEqual([[], [two]])
   })
+})
 
+describe('what is remembered of a completed upload', () => {
   test('a long one leaves no manifest with the upload, and the object keeps its own', async () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 70; number++) parts.push(await world.putPart(number, MIB5))
@@ -97,7 +130,7 @@ describe('what a completion leaves', () => {
     expect(world.objectRecords[0]?.versions[0]?.manifest).toHaveLength(24)
   })
 
-  test('the version id is told again, also when others finish', async () => {
+  test('the version id is told again, also when others finish the completion', async () => {
     const enabled = { ...world.bucket.record, versioning: 1, generation: 9 }
     world.bucket.adopt(enabled)
     const parts = [await world.putPart(1)]
@@ -115,7 +148,7 @@ describe('what a completion leaves', () => {
     expect(await world.complete(again)).toMatchObject({ versionId: version?.versionId })
   })
 
-  test('for a day; then it is gone', async () => {
+  test('it is remembered for a day, then it is gone', async () => {
     const parts = [await world.putPart(1)]
     await world.complete(parts)
     await settle()
@@ -127,34 +160,5 @@ describe('what a completion leaves', () => {
     expect(world.uploadRecords).toEqual([])
     expect(await failureCode(world.complete(parts))).toBe('NoSuchUpload')
     expect(await world.current()).toBe('whole')
-  })
-
-  test('when its gateway died before cleaning, care does it, named and unnamed apart', async () => {
-    const parts = [await world.putPart(1)]
-    await world.putPart(2, 100)
-    const [named, unnamed] = partIds(world)
-    const dead = world.hold('part')
-    await world.complete(parts)
-    await dead.reached
-    world.memory.before = () => undefined
-    await world.care()
-    expect(world.partRecords).toEqual([])
-    expect(releasedIds(world, true)).toEqual([unnamed])
-    expect(releasedIds(world)).not.toContain(named)
-  })
-
-  test('with its list of parts gone, the collector is asked about all', async () => {
-    const parts: CompletedPart[] = []
-    for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
-    const dead = world.hold('part')
-    await world.complete(parts)
-    await dead.reached
-    world.memory.before = () => undefined
-    world.blocks.length = 0
-    await world.care()
-    expect(world.partRecords).toEqual([])
-    // All but those that the dead one had come to.
-    expect(releasedIds(world, false).length).toBeGreaterThan(50)
-    expect(releasedIds(world, true)).toEqual([])
   })
 })

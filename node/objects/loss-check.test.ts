@@ -40,7 +40,7 @@ function lossOf(
   return { loss, asked }
 }
 
-test('a block that moves while it is looked for is not lost', async () => {
+test('a block that moves during the search is not lost', async () => {
   for (const first of [SOURCE, STAYS, HOLDER]) {
     const holders = new Set([SOURCE])
     const { loss } = lossOf(holders, (node) => {
@@ -53,7 +53,7 @@ test('a block that moves while it is looked for is not lost', async () => {
   }
 })
 
-test('what neither the sources nor the holders have is lost', async () => {
+test('a block that neither sources nor holders have is lost', async () => {
   const { loss, asked } = lossOf(new Set())
   expect(await loss.isLost(KEY)).toBe(true)
   expect(asked).toEqual([SOURCE, STAYS, HOLDER])

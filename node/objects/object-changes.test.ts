@@ -34,8 +34,8 @@ async function bodyOf(reader: ObjectReader): Promise<string> {
   return text
 }
 
-describe('released data (G5)', () => {
-  test('what an overwrite and a delete take out, when nobody can propose it any more', async () => {
+describe('data that a change releases (G5)', () => {
+  test('an overwrite and a delete release the old data, as over when nobody can propose it any more', async () => {
     const world = new MemoryObjects()
     await world.put(KEY, memoryBytes('packed'))
     const first = await world.references(KEY)
@@ -53,7 +53,7 @@ describe('released data (G5)', () => {
     }
   })
 
-  test('is not settled while its attempt may still propose it', async () => {
+  test('it is not released as over while its attempt may still propose it', async () => {
     const world = new MemoryObjects()
     const { attempts } = world
     const begin = attempts.begin.bind(attempts)
@@ -63,7 +63,7 @@ describe('released data (G5)', () => {
     expect(world.released).toMatchObject([{ settled: false }])
   })
 
-  test('is not settled when only the last of several calls knew that it was over', async () => {
+  test('it is not released as over when only the last of several calls knew that its attempt was over', async () => {
     const world = new MemoryObjects()
     await world.put(KEY, memoryBytes('one'))
     world.memory.lost = 1
@@ -73,28 +73,10 @@ describe('released data (G5)', () => {
     expect(asked).toBeGreaterThan(1)
     expect(world.released).toMatchObject([{ settled: false }])
   })
+})
 
-  test('of a write whose condition fails: its blocks, at once, since nobody was told of them', async () => {
-    const world = new MemoryObjects()
-    await world.put(KEY, memoryBytes('there'))
-    const wrong = { ifMatch: ['another'] }
-    await expect(world.put(KEY, memoryBytes('x'), wrong)).rejects.toThrow('PreconditionFailed')
-    expect(world.released).toEqual([])
-    await expect(world.put(KEY, memoryBytes('x', 99_999), wrong)).rejects.toThrow(
-      'PreconditionFailed',
-    )
-    expect(world.released).toMatchObject([{ settled: true, packed: false, sizeBytes: 99_999 }])
-  })
-
-  test('of a write that is in doubt: to be asked about', async () => {
-    const world = new MemoryObjects()
-    world.memory.change = () => Promise.reject(new Error('no answer'))
-    await expect(world.put(KEY, memoryBytes('x'))).rejects.toThrow('no answer')
-    expect(world.released).toMatchObject([{ settled: false, packed: true, sizeBytes: 1 }])
-    expect(world.attempts.isOver(world.released[0]!.dataId)).toBe(true)
-  })
-
-  test('of a long multipart object: its manifest and the parts in it, by way of the upload', async () => {
+describe('data that a deleted multipart object releases (G5)', () => {
+  test('a long multipart object releases its manifest and the parts in it, through the upload', async () => {
     const world = new MemoryObjects()
     const { objects, bucket, memory } = world
     const register = objects.key(bucket, KEY)
@@ -131,25 +113,39 @@ describe('released data (G5)', () => {
       await objects.writeCompleted(memoryContext(), bucket, register, { version, ticket }),
     ).toBe('gone')
   })
+})
 
-  const step = fc.record({
-    type: fc.constantFrom(
-      'put',
-      'put',
-      'put',
-      'put',
-      'big',
-      'delete',
-      'version',
-      'null',
-      'suspend',
-    ),
-    at: fc.nat(),
-    lost: fc.constantFrom(0, 0, 0, 1),
-    chosen: fc.constantFrom(true, true, true, false),
+describe('data that a failed write releases (G5)', () => {
+  test('is released at once when a condition failed, because no replica was sent the value', async () => {
+    const world = new MemoryObjects()
+    await world.put(KEY, memoryBytes('there'))
+    const wrong = { ifMatch: ['another'] }
+    await expect(world.put(KEY, memoryBytes('x'), wrong)).rejects.toThrow('PreconditionFailed')
+    expect(world.released).toEqual([])
+    await expect(world.put(KEY, memoryBytes('x', 99_999), wrong)).rejects.toThrow(
+      'PreconditionFailed',
+    )
+    expect(world.released).toMatchObject([{ settled: true, packed: false, sizeBytes: 99_999 }])
   })
 
-  test('everything that lies somewhere is referred to or released, and never both', async () => {
+  test('is left to the collector when the outcome is not known', async () => {
+    const world = new MemoryObjects()
+    world.memory.change = () => Promise.reject(new Error('no answer'))
+    await expect(world.put(KEY, memoryBytes('x'))).rejects.toThrow('no answer')
+    expect(world.released).toMatchObject([{ settled: false, packed: true, sizeBytes: 1 }])
+    expect(world.attempts.isOver(world.released[0]!.dataId)).toBe(true)
+  })
+})
+
+const step = fc.record({
+  type: fc.constantFrom('put', 'put', 'put', 'put', 'big', 'delete', 'version', 'null', 'suspend'),
+  at: fc.nat(),
+  lost: fc.constantFrom(0, 0, 0, 1),
+  chosen: fc.constantFrom(true, true, true, false),
+})
+
+describe('all data (G5)', () => {
+  test('is referred to or released, and never both', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 70 }), async (steps) => {
         const world = new MemoryObjects(ENABLED)
@@ -183,8 +179,8 @@ describe('released data (G5)', () => {
   })
 })
 
-describe('pages', () => {
-  test('a version deep in them is read, deleted, and the path to it is rewritten', async () => {
+describe('reading pages', () => {
+  test('a version in a deep page is read and deleted, and the path to it is rewritten', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
     for (let i = 0; i < 150; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
@@ -198,7 +194,7 @@ describe('pages', () => {
     expect(memoryText(memoryBytes(await bodyOf(await get(world))))).toBe('149')
   })
 
-  test('that are replaced while they are read: the register is read again (R4)', async () => {
+  test('when pages are replaced while they are read, the register is read again (R4)', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
     for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
@@ -234,8 +230,10 @@ describe('pages', () => {
       ids.filter((_, i) => i < 1 || i > 3).reverse(),
     )
   })
+})
 
-  test('that stay out of reach: unavailable, and nothing has changed', async () => {
+describe('pages that cannot be read', () => {
+  test('the request is Unavailable and nothing has changed', async () => {
     const world = new MemoryObjects(ENABLED)
     const ids: string[] = []
     for (let i = 0; i < 40; i++) ids.push((await world.put(KEY, memoryBytes(`${i}`))).versionId)
@@ -253,7 +251,7 @@ describe('pages', () => {
     await expect(get(world, ids[2])).rejects.toThrow('NoSuchVersion')
   })
 
-  test('are not made of what a state named that may lie on a minority (A5)', async () => {
+  test('no page is made from blocks that may be on a minority only (A5)', async () => {
     const world = new MemoryObjects(ENABLED)
     const register = world.objects.key(world.bucket, KEY)
     world.memory.chosen = false
@@ -267,7 +265,7 @@ describe('pages', () => {
   })
 })
 
-test('a body whose blocks are gone: replaced, when the object is another by now (R4)', async () => {
+test('a body whose blocks are gone is replaced when the object has changed meanwhile (R4)', async () => {
   const world = new MemoryObjects()
   await world.put(KEY, memoryBytes('old', 100_000))
   const reader = await get(world)
@@ -278,7 +276,7 @@ test('a body whose blocks are gone: replaced, when the object is another by now 
   await expect(bodyOf(reader)).rejects.toBeInstanceOf(ReplacedError)
 })
 
-test('the setting that is obeyed is the one of the generation that is sent (T8)', async () => {
+test('a change obeys the setting of the generation that it sends (T8)', async () => {
   const world = new MemoryObjects()
   const { memory } = world
   let generation: number | undefined

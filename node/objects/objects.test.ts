@@ -17,7 +17,7 @@ function context(): RequestContext {
   return { operation: 'Test', signal: new AbortController().signal, rounds: 0 }
 }
 
-test('a block that a slower replica sent with an older state is not taken for the body', async () => {
+test('a block that a slower replica sent with an older state is not used as the body', async () => {
   const memory = new MemoryRegisters()
   const bucket = new Bucket(
     {

@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 
 describe('abort', () => {
-  test('takes the parts away and their data, then the upload; again is no error', async () => {
+  test('removes the parts and their data, then the upload; a repeat is no error', async () => {
     await world.putPart(1)
     await world.putPart(2)
     const ids = partIds(world)
@@ -38,7 +38,7 @@ describe('abort', () => {
     )
   })
 
-  test('of a completed one is told that there is none', async () => {
+  test('of a completed upload answers NoSuchUpload', async () => {
     const parts = [await world.putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
     await world.complete(parts)
@@ -48,7 +48,7 @@ describe('abort', () => {
     expect(await world.current()).toBe('whole')
   })
 
-  test('of one whose completion is under way waits; of one whose gateway died it does not', async () => {
+  test('is refused while a completion is under way, and succeeds when its gateway died', async () => {
     const parts = [await world.putPart(1)]
     const other = [await world.putPart(2)]
     await dyingCompletion(world, parts, 'object', 2)
@@ -68,7 +68,7 @@ describe('abort', () => {
     expect(world.objectRecords[0]?.versions).toHaveLength(1)
   })
 
-  test('data whose attempt still runs is left to the collector', async () => {
+  test('leaves data whose attempt is still running to the collector', async () => {
     await world.putPart(1)
     for (const id of partIds(world)) world.running.add(dataId(id))
     await world.uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
@@ -79,7 +79,7 @@ describe('abort', () => {
 })
 
 describe('parts', () => {
-  test('one that is put again releases what it was, for the collector to ask about', async () => {
+  test('one that is put again releases its old data to the collector', async () => {
     await world.putPart(1, MIB5, 'old')
     const [old] = partIds(world)
     await world.putPart(1, MIB5, 'new')
@@ -88,7 +88,7 @@ describe('parts', () => {
     expect(partIds(world)).not.toContain(old)
   })
 
-  test('one that comes after its upload is over is taken back', async () => {
+  test('one that arrives after the end of its upload is removed', async () => {
     const named = { ...NAMED, uploadId: world.uploadId }
     const late = world.hold('part')
     const putting = world.putPart(1)
@@ -104,7 +104,7 @@ describe('parts', () => {
     expect(releasedIds(world, false)).toHaveLength(1)
   })
 
-  test('one whose upload is gone, found by the scan', async () => {
+  test('one whose upload is gone is removed by the scan', async () => {
     await world.putPart(1)
     const [id] = partIds(world)
     await settle()
@@ -115,7 +115,7 @@ describe('parts', () => {
     expect(releasedIds(world)).toEqual([id])
   })
 
-  test('of an open upload stay, however often the scan comes by', async () => {
+  test('those of an open upload stay, however often the scan visits them', async () => {
     const parts = [await world.putPart(1), await world.putPart(2)]
     for (let pass = 0; pass < 3; pass++) {
       world.nowMs += 40_000

@@ -31,7 +31,7 @@ beforeEach(async () => {
 })
 
 describe('the sweep aborts uploads', () => {
-  test('aborts what stays open for longer than the bucket allows, below the prefix only', async () => {
+  test('that stay open for longer than the bucket allows, below the prefix only', async () => {
     await world.putPart(1)
     const key = 'tmp/file'
     const uploadId = await world.create(key)
@@ -48,7 +48,7 @@ describe('the sweep aborts uploads', () => {
     expect(await failureCode(world.uploads.get(uploadContext(), named))).toBe('NoSuchUpload')
   })
 
-  test('of a bucket that is gone all goes: open, completing, completed', async () => {
+  test('of a deleted bucket, all of them: open, completing, completed', async () => {
     await world.putPart(1)
     await world.create()
     const done = [await world.putPart(1)]
@@ -67,7 +67,7 @@ describe('the sweep aborts uploads', () => {
     expect(releasedIds(world)).not.toContain(byteString(versionData!.dataId))
   })
 
-  test('of a bucket that is about to go, before it goes', async () => {
+  test('of a bucket that is about to be deleted', async () => {
     for (let i = 0; i < 20; i++) {
       await world.create(`key ${i}`)
       await world.putPart(1, MIB5, 'e1', `key ${i}`)
@@ -80,7 +80,7 @@ describe('the sweep aborts uploads', () => {
 })
 
 describe('the sweep and completions', () => {
-  test('leaves a completion alone that is under way, and ends one whose gateway died', async () => {
+  test('a running completion is left alone, and one whose gateway died is ended', async () => {
     for (const [space, which, state] of [
       ['object', 1, UPLOAD_OPEN],
       ['upload', 1, UPLOAD_OPEN],
@@ -109,7 +109,7 @@ describe('the sweep and completions', () => {
     }
   })
 
-  test('a completion that slept while it was ended writes nothing any more', async () => {
+  test('a completion that was delayed while it was ended writes nothing any more', async () => {
     const parts = [await world.putPart(1)]
     await world.putOther('there')
     const slow = world.hold('object', 2)
@@ -126,8 +126,10 @@ describe('the sweep and completions', () => {
     expect(await late).toBe('NoSuchUpload')
     expect(await world.current()).toBe('there')
   })
+})
 
-  test('the manifest of an attempt that came to nothing is released', async () => {
+describe('manifests of ended completions', () => {
+  test('are released', async () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
     await world.putOther('there')
@@ -144,7 +146,7 @@ describe('the sweep and completions', () => {
     expect(world.released[1]?.dataId).not.toBe(world.released[0]?.dataId)
   })
 
-  test('it is settled only when each call of the change knew that the attempt was over', async () => {
+  test('are released as over only when each call of the change knew that the attempt was over', async () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 65; number++) parts.push(await world.putPart(number, MIB5))
     await world.putOther('there')
@@ -161,7 +163,7 @@ describe('the sweep and completions', () => {
 })
 
 describe('the sweep and tickets', () => {
-  test('tickets without an upload go once their attempt is over', async () => {
+  test('tickets without an upload are removed once their attempt is over', async () => {
     const parts = [await world.putPart(1)]
     await dyingCompletion(world, parts, 'upload', 1)
     for (const key of world.keysOf('upload')) world.memory.values.delete(key)
@@ -176,7 +178,7 @@ describe('the sweep and tickets', () => {
     ])
   })
 
-  test('a ticket whose upload is completing is not taken for one that came true', async () => {
+  test('a ticket whose upload is completing does not count as one whose version was written', async () => {
     const parts = [await world.putPart(1)]
     await dyingCompletion(world, parts, 'object', 2)
     world.running.clear()
@@ -188,7 +190,7 @@ describe('the sweep and tickets', () => {
     expect(await failureCode(world.complete(parts))).toBe('ok')
   })
 
-  test('tickets of older program versions are of attempts that are over', async () => {
+  test('attempts of tickets from older program versions count as over', async () => {
     const parts = [await world.putPart(1)]
     await dyingCompletion(world, parts, 'upload', 1)
     const [key] = world.keysOf('object')
@@ -203,7 +205,7 @@ describe('the sweep and tickets', () => {
 })
 
 describe('listings', () => {
-  test('listings show open uploads only', async () => {
+  test('show open uploads only', async () => {
     const named = { ...NAMED, uploadId: world.uploadId }
     await world.uploads.abort(uploadContext(), named)
     await world.create('b')

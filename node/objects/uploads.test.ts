@@ -36,8 +36,8 @@ const complete = (
 ): ReturnType<Uploads['complete']> => world.complete(parts, condition, seal)
 const current = (): Promise<string> => world.current()
 
-describe('completion', () => {
-  test('checks order, presence, ETags and sizes as S3 does, and changes nothing then', async () => {
+describe('completion checks its parts', () => {
+  test('checks order, presence, ETags and sizes as S3 does, and then changes nothing', async () => {
     const [one, two, three] = [await putPart(1), await putPart(2, 100), await putPart(3)]
     expect(await failureCode(complete([]))).toBe('InvalidPart')
     expect(await failureCode(complete([two, one]))).toBe('InvalidPartOrder')
@@ -57,7 +57,7 @@ describe('completion', () => {
     expect(info.parts).toEqual([{ sizeBytes: MIB5 }, { sizeBytes: 100 }])
   })
 
-  test('a part may be refused for what its upload is, before its body is asked for', async () => {
+  test('a part may be refused because of its upload before its body is read', async () => {
     const uploadId = world.uploadId
     const seal = () => {
       throw new Error('the body was read')
@@ -76,7 +76,7 @@ describe('completion', () => {
     expect(world.partRecords).toEqual([])
   })
 
-  test('parts keep their checksums in the object, also where a manifest lists them', async () => {
+  test('parts keep their checksums in the object, also when a manifest lists them', async () => {
     for (const count of [40, 60]) {
       await world.create()
       const parts: CompletedPart[] = []
@@ -102,15 +102,17 @@ describe('completion', () => {
       expect(version?.manifest.length).toBe(count === 40 ? 0 : 24)
     }
   })
+})
 
-  test('a part that is put again counts as it is last', async () => {
+describe('parts that are put again', () => {
+  test('the last one counts', async () => {
     const old = await putPart(1, MIB5, 'old')
     const fresh = await putPart(1, MIB5 + 1, 'fresh')
     expect(await failureCode(complete([old]))).toBe('InvalidPart')
     expect(await complete([fresh])).toMatchObject({ sizeBytes: MIB5 + 1 })
   })
 
-  test('a part that is put again on the way is never named with its old data (G5)', async () => {
+  test('a completion never names the old data of a part that was put again meanwhile (G5)', async () => {
     for (const etag of ['e1', 'other']) {
       await world.create()
       const parts = [await putPart(1)]
@@ -130,8 +132,10 @@ describe('completion', () => {
       expect(await failureCode(complete([{ ...parts[0]!, etag }]))).toBe('ok')
     }
   })
+})
 
-  test('is idempotent: again, twice at once, and after the object was deleted', async () => {
+describe('completions of the same upload', () => {
+  test('are idempotent: repeated, twice at once, and after the object was deleted', async () => {
     const parts = [await putPart(1)]
     const both = await Promise.all([complete(parts), complete(parts)])
     expect(both.map(({ etag }) => etag)).toEqual(['whole', 'whole'])
@@ -142,7 +146,7 @@ describe('completion', () => {
     expect(await failureCode(complete([{ ...parts[0]!, etag: 'other' }]))).toBe('NoSuchUpload')
   })
 
-  test('one that slept after it met "completing" does not write the version again (P4)', async () => {
+  test('one that was delayed after it met "completing" does not write the version again (P4)', async () => {
     const parts = [await putPart(1)]
     for (const after of ['deleted', 'overwritten'] as const) {
       await world.create()
@@ -166,7 +170,7 @@ describe('completion', () => {
     }
   })
 
-  test('begun by a gateway that died, it is finished by whoever repeats it', async () => {
+  test('one whose gateway died is finished by a repeated request', async () => {
     const parts = [await putPart(1)]
     for (const [space, which] of [
       ['object', 1],
@@ -188,8 +192,10 @@ describe('completion', () => {
       await objects.delete(uploadContext(), NAMED)
     }
   })
+})
 
-  test('a failed condition leaves the upload open, and the same upload may succeed later', async () => {
+describe('what a completion leaves', () => {
+  test('a failed condition leaves the upload open, and it may succeed later', async () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
     const create = { ifNoneMatch: ['*'] }
@@ -208,7 +214,7 @@ describe('completion', () => {
     expect(await current()).toBe('whole')
   })
 
-  test('leaves no ticket in the object, whatever way it went', async () => {
+  test('no ticket is left in the object, however the completion ended', async () => {
     const parts = [await putPart(1)]
     await world.putOther('there')
     await failureCode(complete(parts, { ifNoneMatch: ['*'] }))
@@ -218,7 +224,7 @@ describe('completion', () => {
     expect(record?.versions).toHaveLength(1)
   })
 
-  test('a list of more than 64 parts moves to a manifest, found again by readers', async () => {
+  test('a list of more than 64 parts moves to a manifest, and readers find it there', async () => {
     const parts: CompletedPart[] = []
     for (let number = 1; number <= 70; number++) parts.push(await putPart(number, MIB5 + number))
     await complete(parts)
@@ -232,7 +238,7 @@ describe('completion', () => {
 })
 
 describe('abort', () => {
-  test('ends an open upload, again and again; nothing goes on with it', async () => {
+  test('ends an open upload, may be repeated, and nothing can be done with the upload afterwards', async () => {
     const parts = [await putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
     await uploads.abort(uploadContext(), named)
@@ -248,7 +254,7 @@ describe('abort', () => {
     ).toBe('NoSuchUpload')
   })
 
-  test('against completion: exactly one of the two', async () => {
+  test('at the same time as a completion: exactly one of the two succeeds', async () => {
     const parts = [await putPart(1)]
     const named = { ...NAMED, uploadId: world.uploadId }
     for (const [space, which] of [
@@ -276,7 +282,7 @@ describe('abort', () => {
 })
 
 describe('lists', () => {
-  test('parts in order, page by page', async () => {
+  test('parts are listed in order, page by page', async () => {
     for (const number of [5, 1, 300, 2]) await putPart(number, number)
     const numbers: number[] = []
     let after: number | undefined = 0
@@ -293,7 +299,7 @@ describe('lists', () => {
     expect(numbers).toEqual([1, 2, 5, 300])
   })
 
-  test('uploads by key and id, folded, from markers; completed and aborted ones are not there', async () => {
+  test('uploads are listed by key and id, folded, from markers, without completed and aborted ones', async () => {
     await uploads.abort(uploadContext(), { ...NAMED, uploadId: world.uploadId })
     const keys = ['a', 'dir/', 'dir/x', 'dir/y', 'z', 'z']
     const ids: string[] = []

@@ -117,10 +117,10 @@ describe('one reader', () => {
   })
 })
 
-describe('many readers', () => {
-  const BUDGET = 64 * BLOCK
+const BUDGET = 64 * BLOCK
 
-  test('who take nothing stay within the budget, and another one is served', async () => {
+describe('many readers', () => {
+  test('that take nothing stay within the budget, and another one is served', async () => {
     const world = new World(BUDGET)
     const stuck = Array.from({ length: 500 }, () => world.read(8))
     const sizes = await passing(world, Promise.all(stuck.map(chunkOf)))
@@ -135,7 +135,7 @@ describe('many readers', () => {
     expect([world.room.usedBytes, world.room.readersInTurns, world.live]).toEqual([0, 0, 0])
   })
 
-  test('who are slow are all served, in turns', async () => {
+  test('that are slow are all served, in turns', async () => {
     const world = new World(BUDGET)
     const slow = async (): Promise<number> => {
       let sum = 0
@@ -152,7 +152,7 @@ describe('many readers', () => {
     expect([world.room.usedBytes, world.room.readersInTurns, world.live]).toEqual([0, 0, 0])
   })
 
-  test('in turns a quick one reads each block once, and a slow one gives it back meanwhile', async () => {
+  test('in turns, a quick one reads each block once, and a slow one gives it back meanwhile', async () => {
     const world = new World(2 * BLOCK)
     const holders = [world.read(1)]
     await Promise.all(holders.map(chunkOf))
@@ -168,8 +168,10 @@ describe('many readers', () => {
     expect(await lengthOf(slow)).toBeGreaterThan(0)
     expect(world.fetched.length - before).toBe(5)
   })
+})
 
-  test('read few blocks at the same time', async () => {
+describe('resources of many readers', () => {
+  test('few blocks are read at the same time', async () => {
     const world = new World(256 * BLOCK)
     let now = 0
     let most = 0
@@ -192,7 +194,7 @@ describe('many readers', () => {
     expect(most).toBe(16)
   })
 
-  test('leave their buffers, which go back to the system a while later', async () => {
+  test('buffers are returned to the system a while after the readers ended', async () => {
     const clock = new StreamClock()
     let idle = 0
     const room = new ReadRoom(clock, BLOCK, 8 * BLOCK, () => idle++)
@@ -208,7 +210,7 @@ describe('many readers', () => {
     expect([idle, clock.timers]).toEqual([1, 0])
   })
 
-  test('who wait for a turn and go leave the line', async () => {
+  test('readers that end while they wait leave the queue', async () => {
     const world = new World(2 * BLOCK)
     const holders = [world.read(1)]
     await Promise.all(holders.map(chunkOf))

@@ -90,7 +90,7 @@ async function turn(): Promise<void> {
 }
 
 describe('writing', () => {
-  test('up to 64 KiB a body is one packed block, above it blocks of 1 MiB; nothing of 0 bytes', async () => {
+  test('a body of up to 64 KiB is one packed block, a longer one has blocks of 1 MiB, and one of 0 bytes none', async () => {
     for (const [sizeBytes, count] of [
       [0, 0],
       [1, 0],
@@ -134,7 +134,7 @@ describe('writing', () => {
     expect(attempts.runningCount).toBe(0)
   })
 
-  test('waits for every block to be on a majority before the seal is asked for (P7)', async () => {
+  test('every block is on a majority before the seal is asked for (P7)', async () => {
     automatic = false
     let sealed = false
     const body = {
@@ -153,8 +153,10 @@ describe('writing', () => {
     await work
     expect(sealed).toBe(true)
   })
+})
 
-  test('takes no more from the body while four blocks wait', async () => {
+describe('slow and failing writes', () => {
+  test('no more of the body is read while four blocks wait', async () => {
     automatic = false
     let taken = 0
     async function* endless(): AsyncGenerator<Uint8Array> {
@@ -172,7 +174,7 @@ describe('writing', () => {
     expect(writes).toHaveLength(5)
   })
 
-  test('a failure on the way, of a block or of the body, comes out', async () => {
+  test('a failure of a block or of the body is thrown', async () => {
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield new Uint8Array(BLOCK_BYTES + 5)
       throw new Error('the client is gone')
@@ -198,7 +200,7 @@ describe('buffers', () => {
     for (const { bytes, copy } of writes) expect(Buffer.compare(bytes, copy)).toBe(0)
   }
 
-  test('of a body that failed stay its own until its blocks have settled', async () => {
+  test('of a failed body are not reused until its blocks have ended', async () => {
     automatic = false
     const work = bodies.write(
       context(),
@@ -222,7 +224,7 @@ describe('buffers', () => {
     expect(new Set(writes.map(({ bytes }) => bytes.buffer)).size).toBe(writes.length)
   })
 
-  test('come back once all replicas have answered, and not when one may still get them', async () => {
+  test('are reused once all replicas have answered, and not when one may still receive them', async () => {
     const body = () => ({ chunks: chunksOf(bytesOf(2 * BLOCK_BYTES, 1)), seal })
     automatic = false
     const work = bodies.write(context(), body(), OWNER)
@@ -242,7 +244,7 @@ describe('buffers', () => {
 })
 
 describe('reading', () => {
-  test('ranges across blocks and storages, to the byte', async () => {
+  test('reads ranges across blocks and storages, to the byte', async () => {
     const sizes = [2 * BLOCK_BYTES + 11, PACKED_BYTES_MAX + 1, BLOCK_BYTES]
     const all: Uint8Array[] = []
     const storage = []
@@ -273,7 +275,7 @@ describe('reading', () => {
     }
   })
 
-  test('without a good copy of a block ends in an error, never in fewer bytes', async () => {
+  test('ends in an error without a good copy of a block, never in fewer bytes', async () => {
     const chunks = chunksOf(bytesOf(3 * BLOCK_BYTES, 1))
     const { storage } = await bodies.write(context(), { chunks, seal }, OWNER)
     blocks.delete(writes[1]!.key)

@@ -32,7 +32,7 @@ function replicatorOf(has: (node: NodeId) => boolean, sources: NodeId[]): Replic
   return new Replicator({ clock, peers, placement, onGap } as unknown as ReplicatorOptions)
 }
 
-test('a source that drops its copy once the holders have it costs no read', async () => {
+test('no read fails when a source drops its copy once the holders have it', async () => {
   const holders = new Set([SOURCE])
   const replicator = replicatorOf(
     (node) => {

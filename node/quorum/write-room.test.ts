@@ -33,7 +33,7 @@ async function settled(): Promise<void> {
   await new Promise<void>((resolve) => void setImmediate(resolve))
 }
 
-test('a burst of blocks waits its turn, whatever it takes as long as something moves', async () => {
+test('a burst of blocks waits its turn for as long as blocks leave', async () => {
   const clock = new HandClock()
   const room = new WriteRoom(clock, 3)
   const order: number[] = []
@@ -50,7 +50,7 @@ test('a burst of blocks waits its turn, whatever it takes as long as something m
   expect(room.refused).toBe(0)
 })
 
-test('when nothing moves any more, blocks that wait are refused and counted (F18)', async () => {
+test('when no block leaves any more, the waiting ones are refused and counted (F18)', async () => {
   const clock = new HandClock()
   const room = new WriteRoom(clock, 1)
   await room.take(1)
