@@ -1,151 +1,125 @@
-import { expect, test } from 'vitest'
-import { byteString, bytesOf } from '../../protocol/bytes.ts'
-import { encodeState } from '../../protocol/codec/state.ts'
-import {
-  bucketId,
-  operationId,
-  proposerId,
-  type ByteString,
-  type NodeId,
-  type RegisterKey,
-} from '../../protocol/ids.ts'
-import { objectRange, objectRegister } from '../../protocol/keyspace/register-key.ts'
-import type { Accepted, ReplicaSets } from '../../protocol/register/types.ts'
-import type { Peers } from './peers.ts'
-import type { Bucket } from '../objects/bucket.ts'
-import { LIST_RESULT } from '../replica/list-service.ts'
-import { Lister } from './lister.ts'
-import type { RegisterClient } from './register-client.ts'
+/** Lists of a bucket's registers: what a walk returns when replicas differ, answer in parts, or are away (T1). */
 
-const BUCKET = bucketId('b'.repeat(16))
-const NODES = ['a', 'b', 'c', 'd', 'e'] as NodeId[]
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { ByteString } from '../../protocol/ids.ts'
+import { LISTED_NODES, ListedReplicas } from './testing/listed-replicas.ts'
 
-function keyOf(name: string): RegisterKey {
-  return objectRegister(BUCKET, 0, name as ByteString, 14)
-}
+const SET = LISTED_NODES.slice(0, 3)
+const [A, B, C] = SET as [(typeof SET)[0], (typeof SET)[0], (typeof SET)[0]]
 
-function accepted(counter: number): Accepted {
-  const value = {
-    operation: operationId('o'.repeat(16)),
-    tombstone: false,
-    body: new Uint8Array(3),
-    blocks: [],
-  }
-  return { ballot: { counter, proposer: proposerId('p'.repeat(16)) }, value }
-}
+let replicas: ListedReplicas
 
-/** Five replicas, of which the first `replication` of the present epoch are the set. */
-class Replicas {
-  epoch = 1
-  replication = 3
-  /** For each node, the ballot counters of its registers by name. */
-  readonly rows = new Map<NodeId, Map<string, number>>(NODES.map((node) => [node, new Map()]))
-  /** Runs once, before the answers of the next round leave. */
-  afterRound: (() => void) | undefined
+beforeEach(() => {
+  replicas = new ListedReplicas()
+})
 
-  accept(name: string, nodes: readonly NodeId[], counter: number): void {
-    for (const node of nodes) this.rows.get(node)!.set(name, counter)
-  }
+describe('replicas that agree', () => {
+  test('one round gives the entries in order, without a read of any of them', async () => {
+    for (const name of ['b', 'a', 'c']) replicas.accept(name, SET, 1)
+    expect(await replicas.names()).toEqual(['a', 'b', 'c'])
+    expect(replicas.context.rounds).toBe(1)
+    expect(replicas.reads).toEqual([])
+  })
 
-  sets(): ReplicaSets {
-    return [NODES.slice(0, this.replication)]
-  }
+  test('deleted entries are left out', async () => {
+    replicas.accept('a', SET, 1)
+    replicas.remove('b', SET, 2)
+    expect(await replicas.names()).toEqual(['a'])
+  })
 
-  list(node: NodeId, request: Parameters<Peers['list']>[1]): Awaited<ReturnType<Peers['list']>> {
-    const nothing = { epoch: this.epoch, generation: 1, intervals: [] }
-    if (request.epoch !== this.epoch) return { ...nothing, kind: LIST_RESULT.staleEpoch }
-    const rows = [...this.rows.get(node)!].toSorted(([a], [b]) => (a < b ? -1 : 1))
-    const intervals = request.intervals.map(({ end, digestOnly }) => ({
-      rows: digestOnly
-        ? []
-        : rows.map(([name, counter]) => ({
-            key: bytesOf(keyOf(name)),
-            state: encodeState(accepted(counter)),
-          })),
-      digest: bytesOf(JSON.stringify(rows)),
-      coveredEnd: end,
-    }))
-    return { ...nothing, kind: LIST_RESULT.ok, intervals }
-  }
+  test('an empty bucket has no entries', async () => {
+    expect(await replicas.names()).toEqual([])
+  })
 
-  /** The highest ballot in the present set: the right one wherever a majority has accepted it. */
-  read(key: RegisterKey): Accepted | undefined {
-    const name = byteString(bytesOf(key)).slice(keyOf('').length)
-    const counters = this.sets()
-      .flat()
-      .map((node) => this.rows.get(node)!.get(name) ?? 0)
-    const highest = Math.max(...counters)
-    return highest === 0 ? undefined : accepted(highest)
-  }
-
-  async names(): Promise<string[]> {
-    const peers = {
-      self: NODES[0],
-      health: { hedgeAfterMs: () => 1_000, mayHedge: () => false },
-      preferred: (of: Iterable<NodeId>) => [...new Set(of)],
-      list: async (node: NodeId, request: Parameters<Peers['list']>[1]) => {
-        const reply = this.list(node, request)
-        await Promise.resolve()
-        this.#answered()
-        return reply
-      },
+  test('shards are merged by name', async () => {
+    replicas.shards = 3
+    for (const [i, name] of ['a', 'b', 'c', 'd', 'e', 'f'].entries()) {
+      replicas.accept(name, SET, 1, (2 * i + 1) % 3)
     }
-    const lister = new Lister({
-      peers: peers as unknown as Peers,
-      placement: {
-        epoch: () => this.epoch,
-        sets: () => this.sets(),
-        observe: () => Promise.resolve(),
-      },
-      registers: {
-        read: (_: unknown, { key }: { key: RegisterKey }) =>
-          Promise.resolve({ accepted: this.read(key) }),
-      } as unknown as RegisterClient,
-      clock: {
-        monotonicMs: () => 0,
-        nowMs: () => 0,
-        after: () => () => {},
-      },
-    })
-    const bucket = {
-      current: () => ({ bucket: BUCKET, generation: 1 }),
-      stands: () => true,
-      refresh: () => Promise.resolve(),
-    } as unknown as Bucket
-    const context = { operation: 'List', signal: new AbortController().signal, rounds: 0 }
-    const walk = lister.walk(context, {
-      bucket,
-      shards: [0],
-      range: (shard, after) => objectRange(BUCKET, shard, '' as ByteString, after, 14),
-      expected: 10,
-    })
-    const names: string[] = []
-    for (;;) {
-      const row = await walk.next()
-      if (row === undefined) return names
-      names.push(row.name)
+    expect(await replicas.names()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+  })
+})
+
+describe('answers in parts', () => {
+  test('entries behind the covered end are asked for in further rounds', async () => {
+    replicas.rowsMax = 2
+    for (const name of ['a', 'b', 'c', 'd', 'e']) replicas.accept(name, SET, 1)
+    expect(await replicas.names()).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(replicas.context.rounds).toBe(3)
+  })
+
+  test('of different covered ends the least one counts', async () => {
+    replicas.rowsMax = 2
+    // A covers up to behind 'b' only, C up to behind 'd': what B and C say of 'c' comes from a further round.
+    for (const name of ['a', 'b']) replicas.accept(name, [A], 1)
+    for (const name of ['c', 'd', 'e']) replicas.accept(name, SET, 1)
+    expect(await replicas.names()).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(replicas.reads).not.toContain('c')
+  })
+
+  test('skipTo passes over what is below a name, in every shard', async () => {
+    replicas.shards = 2
+    for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) replicas.accept(name, SET, 1, i % 2)
+    const walk = replicas.walk()
+    expect((await walk.next())?.name).toBe('a')
+    walk.skipTo('c' as ByteString)
+    expect((await walk.next())?.name).toBe('c')
+    expect((await walk.next())?.name).toBe('d')
+    expect(await walk.next()).toBeUndefined()
+  })
+})
+
+describe('replicas that differ', () => {
+  test('entries that differ are read one by one, and only these (R2)', async () => {
+    replicas.accept('same', SET, 1)
+    replicas.accept('newer', SET, 1)
+    replicas.accept('newer', [A], 5)
+    replicas.accept('lonely', [B], 3)
+    expect(await replicas.names()).toEqual(['lonely', 'newer', 'same'])
+    expect(replicas.reads.toSorted()).toEqual(['lonely', 'newer'])
+  })
+
+  test('an entry that its read finds deleted is left out', async () => {
+    replicas.accept('gone', SET, 1)
+    replicas.remove('gone', [A], 5)
+    expect(await replicas.names()).toEqual([])
+    expect(replicas.reads).toEqual(['gone'])
+  })
+
+  test('a second round asks the replica sets of the epoch in which it begins', async () => {
+    replicas.accept('old', SET, 1)
+    // One replica lags behind, so that there is a second round.
+    replicas.accept('late', [A], 2)
+    replicas.afterRound = () => {
+      // Five replicas from now on. The joiners have all that was chosen, and a majority accepts something new.
+      replicas.epoch = 2
+      replicas.replication = 5
+      replicas.accept('old', LISTED_NODES.slice(3), 1)
+      replicas.accept('new', LISTED_NODES.slice(2), 3)
     }
-  }
+    expect(await replicas.names()).toEqual(['late', 'new', 'old'])
+  })
+})
 
-  #answers = 0
+describe('replicas that do not answer', () => {
+  test('one that is down is replaced by the next one in the same round', async () => {
+    replicas.accept('a', SET, 1)
+    replicas.down.add(A)
+    expect(await replicas.names()).toEqual(['a'])
+    expect(replicas.context.rounds).toBe(1)
+  })
 
-  #answered(): void {
-    if (++this.#answers !== 2) return
-    this.afterRound?.()
-  }
-}
+  test('without a majority the list is Unavailable', async () => {
+    replicas.accept('a', SET, 1)
+    replicas.down.add(A).add(C)
+    await expect(replicas.names()).rejects.toMatchObject({ code: 'Unavailable' })
+  })
 
-test('a second round asks the replica sets of the epoch in which it begins', async () => {
-  const replicas = new Replicas()
-  replicas.accept('old', NODES.slice(0, 3), 1)
-  // One is behind, so that there is a second round.
-  replicas.accept('late', [NODES[0]!], 2)
-  replicas.afterRound = () => {
-    // Five replicas from now on. The joiners have all that was chosen, and a majority accepts something new.
-    replicas.epoch = 2
-    replicas.replication = 5
-    replicas.accept('old', NODES.slice(3), 1)
-    replicas.accept('new', NODES.slice(2), 3)
-  }
-  expect(await replicas.names()).toEqual(['late', 'new', 'old'])
+  test('a stale fence is read again, and the round is repeated (T8)', async () => {
+    replicas.accept('a', SET, 1)
+    replicas.generation = 2
+    expect(await replicas.names()).toEqual(['a'])
+    expect(replicas.refreshed).toBe(1)
+    expect(replicas.context.rounds).toBe(2)
+  })
 })

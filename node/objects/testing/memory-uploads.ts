@@ -17,12 +17,15 @@ import type { Released } from '../reclaim.ts'
 import { Bucket } from '../bucket.ts'
 import { BUCKET_LIVE, newBucket } from '../bucket-record.ts'
 import type { Buckets } from '../buckets.ts'
+import { Completion } from '../completion.ts'
 import { Objects } from '../objects.ts'
+import { UploadParts } from '../upload-parts.ts'
 import type { PackedBlock } from '../../replica/host-replies.ts'
 import { Uploads } from '../uploads.ts'
 import { MemoryRegisters } from './memory-registers.ts'
 
 export const MIB5 = 5 << 20
+export const MEMORY_UPLOADS_BITS = 6
 export const NAMED = { bucket: 'bucket', key: 'key' }
 export const UPLOAD_HEADERS = { system: {}, user: {}, storageClass: 'STANDARD' }
 export const ABORT_AFTER_DAYS = 7
@@ -36,6 +39,8 @@ export class MemoryUploads {
   readonly bucket: Bucket
   readonly objects: Objects
   readonly uploads: Uploads
+  /** On the same registers as that of `uploads`. */
+  readonly completion: Completion
   nowMs = 1_000
   /** The bucket is deleted. */
   gone = false
@@ -89,10 +94,16 @@ export class MemoryUploads {
         released: (list: readonly Released[]) => void this.released.push(...list),
       },
       replicator,
-      partitionBits: () => 6,
+      partitionBits: () => MEMORY_UPLOADS_BITS,
     }
     this.objects = new Objects(common)
     this.uploads = new Uploads({ ...common, objects: this.objects })
+    this.completion = new Completion({
+      ...common,
+      objects: this.objects,
+      parts: new UploadParts(common),
+      onCompleted: () => {},
+    })
   }
 
   async create(key = NAMED.key): Promise<string> {
