@@ -12,7 +12,12 @@ import { internalContext } from '../tools/internal-context.ts'
 import type { NodeChange } from './register-change.ts'
 import type { RegisterClient } from './register-client.ts'
 import type { RegisterEvent } from './register-events.ts'
-import { lostAnswer, MemoryReplicas, REPLICAS } from './testing/memory-replicas.ts'
+import {
+  lostAnswer,
+  MemoryReplicas,
+  REPLICAS,
+  type SentRequest,
+} from './testing/memory-replicas.ts'
 
 const BUCKET = bucketId('b'.repeat(16))
 const KEY = objectRegister(BUCKET, 0, 'key', 6)
@@ -33,6 +38,10 @@ function valueOf(text: string, blocks: RegisterValue['blocks'] = []) {
   return { tombstone: false, body: utf8(text), blocks }
 }
 
+function ballotOf({ request }: SentRequest): number | undefined {
+  return 'ballot' in request ? request.ballot.counter : undefined
+}
+
 function textOf(body: Uint8Array): string {
   return new TextDecoder().decode(body)
 }
@@ -47,7 +56,7 @@ function appending(text: string): NodeChange {
   })
 }
 
-/** The type of the outcome, or the code of the error. */
+/** The type of the outcome, or the code of the error. What no majority waited for has been answered then, too. */
 async function changed(change: NodeChange, more: object = {}): Promise<string> {
   const work = client.change(internalContext(), { key: KEY, change, ...more })
   try {
@@ -55,6 +64,8 @@ async function changed(change: NodeChange, more: object = {}): Promise<string> {
   } catch (error) {
     if (error instanceof StoreError) return error.code
     throw error
+  } finally {
+    await replicas.clock.pass(10)
   }
 }
 
@@ -88,13 +99,11 @@ describe('changes', () => {
     const first = client.change(internalContext(), { key: KEY, change: appending('1') })
     const second = client.change(internalContext(), { key: KEY, change: appending('2') })
     await replicas.clock.settle(Promise.all([first, second]))
-    const accepts = replicas.sent.filter(({ request }) => request.type === 'accept')
-    const secondPrepare = replicas.sent.findLastIndex(({ request }) => request.type === 'prepare')
-    const firstAccept = replicas.sent.indexOf(accepts[0]!)
-    expect(secondPrepare).toBeGreaterThan(firstAccept)
-    expect(
-      replicas.sent.some(({ request }) => 'ballot' in request && request.ballot.counter > 2),
-    ).toBe(false)
+    // Neither met the other: each prepared once, the second after the first had sent its accepts.
+    const prepares = replicas.sent.filter(({ request }) => request.type === 'prepare')
+    expect(new Set(prepares.map(ballotOf)).size).toBe(2)
+    const firstAccept = replicas.sent.findIndex(({ request }) => request.type === 'accept')
+    expect(replicas.sent.indexOf(prepares.at(-1)!)).toBeGreaterThan(firstAccept)
     expect(await textAt()).toBe('12')
   })
 
@@ -116,9 +125,7 @@ describe('changes', () => {
     expect(await changed(appending('y'))).toBe('written')
     // One prepare that is refused, one that is not.
     const prepares = replicas.sent.filter(({ request }) => request.type === 'prepare')
-    expect(
-      new Set(prepares.map(({ request }) => 'ballot' in request && request.ballot.counter)).size,
-    ).toBe(2)
+    expect(new Set(prepares.map(ballotOf)).size).toBe(2)
   })
 })
 

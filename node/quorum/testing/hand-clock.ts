@@ -1,4 +1,4 @@
-/** A clock for tests: time passes only while `settle` waits for something. */
+/** A clock for tests: time passes only while `settle` or `pass` waits. */
 
 import type { Clock } from '../../env/ports.ts'
 
@@ -20,6 +20,11 @@ export class HandClock implements Clock {
     return () => {
       this.#timers = this.#timers.filter((each) => each !== timer)
     }
+  }
+
+  /** Lets so much time pass. */
+  pass(byMs: number): Promise<void> {
+    return this.settle(new Promise<void>((resolve) => void this.after(byMs, resolve)))
   }
 
   /** Runs timers, the earliest first, until the promise settles. Throws when it never will. */
