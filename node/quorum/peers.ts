@@ -59,7 +59,7 @@ import type { ReadersRound } from '../replica/readers.ts'
 import type { Sighting } from '../replica/sightings.ts'
 import type { Tombstone } from '../replica/tombstones.ts'
 import type { CallKind, PeerHealth } from './peer-health.ts'
-import { PeerLink, type CallOptions } from './peer-link.ts'
+import { PeerCaller, type CallOptions } from './peer-caller.ts'
 
 export const BLOCK_RESULT = {
   ok: 0,
@@ -91,7 +91,7 @@ export interface SeenBefore extends Pick<Sighting, 'boot' | 'life' | 'sequence'>
 
 export class Peers {
   readonly #network: Network
-  readonly #link: PeerLink
+  readonly #caller: PeerCaller
   readonly #local: () => LocalService
 
   constructor(
@@ -101,12 +101,12 @@ export class Peers {
     local: () => LocalService,
   ) {
     this.#network = network
-    this.#link = new PeerLink(network, clock, disk)
+    this.#caller = new PeerCaller(network, clock, disk)
     this.#local = local
   }
 
   get health(): PeerHealth {
-    return this.#link.health
+    return this.#caller.health
   }
 
   get self(): NodeId {
@@ -138,7 +138,7 @@ export class Peers {
     const { blocks = [], withBlock } = extras
     const kind = kindOf(request, withBlock)
     if (to === this.self) {
-      return this.#link.own(kind, options, () => this.#local().host.handle(request, extras))
+      return this.#caller.own(kind, options, () => this.#local().host.handle(request, extras))
     }
     const payload = blocks.map(({ key, owner, bytes }) => ({
       key,
@@ -147,7 +147,7 @@ export class Peers {
     }))
     const body = encodeRegisterCall({ request, withBlock, payload })
     const message = { type: RPC.register, body, payload: joined(blocks) }
-    const answer = await this.#link.call(to, 'control', message, options, kind)
+    const answer = await this.#caller.call(to, 'control', message, options, kind)
     const { reply, payloadKey } = decodeRegisterAnswer(answer.body)
     if (payloadKey === undefined || answer.payload === undefined) return { reply }
     return { reply, block: { key: payloadKey, bytes: answer.payload } }
@@ -160,11 +160,11 @@ export class Peers {
     options: CallOptions,
   ): Promise<WireBlockReply> {
     if (to === this.self) {
-      return this.#link.own('write', options, () => this.#local().putBlock(block, epoch))
+      return this.#caller.own('write', options, () => this.#local().putBlock(block, epoch))
     }
     const { key, owner, bytes } = block
     const request = { key: bytesOf(key), epoch, owner: bytesOf(owner) }
-    return this.#link.ask(CALLS.putBlock, to, request, options, 'write', bytes)
+    return this.#caller.ask(CALLS.putBlock, to, request, options, 'write', bytes)
   }
 
   /** Verified bytes; undefined when the peer has no good copy. */
@@ -181,7 +181,7 @@ export class Peers {
     if (to === this.self) return this.readOwnBlock(key, options)
     const { type, traffic, request, reply } = CALLS.getBlock
     const body = request.encode({ key: bytesOf(key) })
-    const answer = await this.#link.call(to, traffic, { type, body }, options, 'block')
+    const answer = await this.#caller.call(to, traffic, { type, body }, options, 'block')
     const { result, owner } = decodeMessage(reply, answer.body)
     if (result !== BLOCK_RESULT.ok) return undefined
     const bytes = answer.payload ?? EMPTY_BYTES
@@ -196,7 +196,7 @@ export class Peers {
     into?: Uint8Array,
   ): Promise<OwnedBlock | undefined> {
     let late = false
-    const read = this.#link.own('block', options, async () => {
+    const read = this.#caller.own('block', options, async () => {
       let block: OwnedBlock | undefined
       try {
         block = await this.#local().blocks.readOwned(key, into)
@@ -210,23 +210,24 @@ export class Peers {
   }
 
   list(to: NodeId, request: WireListRequest, options: CallOptions): Promise<WireListReply> {
-    if (to === this.self) return this.#link.own('list', options, () => this.#local().list(request))
-    return this.#link.ask(CALLS.list, to, request, options, 'list')
+    if (to === this.self)
+      return this.#caller.own('list', options, () => this.#local().list(request))
+    return this.#caller.ask(CALLS.list, to, request, options, 'list')
   }
 
   raise(to: NodeId, request: WireRaiseRequest, options: CallOptions): Promise<WireRaiseReply> {
     if (to === this.self)
-      return this.#link.own('write', options, () => this.#local().raise(request))
-    return this.#link.ask(CALLS.raise, to, request, options, 'write')
+      return this.#caller.own('write', options, () => this.#local().raise(request))
+    return this.#caller.ask(CALLS.raise, to, request, options, 'write')
   }
 
   bury(to: NodeId, request: WireBuryRequest, options: CallOptions): Promise<WireBuryReply> {
     if (to === this.self) return this.#local().bury(request)
-    return this.#link.ask(CALLS.bury, to, request, options)
+    return this.#caller.ask(CALLS.bury, to, request, options)
   }
 
   digests(to: NodeId, request: WireDigestRequest, options: CallOptions): Promise<WireDigestReply> {
-    return this.#link.ask(CALLS.digests, to, request, options)
+    return this.#caller.ask(CALLS.digests, to, request, options)
   }
 
   enumerate(
@@ -234,7 +235,7 @@ export class Peers {
     request: WireEnumerateRequest,
     options: CallOptions,
   ): Promise<WireEnumerateReply> {
-    return this.#link.ask(CALLS.enumerate, to, request, options)
+    return this.#caller.ask(CALLS.enumerate, to, request, options)
   }
 
   /** Tells a replica that it may lack something of these partitions (P7). */
@@ -244,7 +245,7 @@ export class Peers {
     epoch: number,
     options: CallOptions,
   ): Promise<void> {
-    await this.#link.ask(CALLS.hint, to, { epoch, partitions: [...partitions] }, options)
+    await this.#caller.ask(CALLS.hint, to, { epoch, partitions: [...partitions] }, options)
   }
 
   /** Of another node: its watermark, and which of these attempts are over (G5). */
@@ -254,7 +255,7 @@ export class Peers {
     options: CallOptions,
   ): Promise<{ mark: Watermark; over: readonly boolean[] }> {
     const request = { ids: ids.map((id) => bytesOf(id)) }
-    const reply = await this.#link.ask(CALLS.attempts, to, request, options)
+    const reply = await this.#caller.ask(CALLS.attempts, to, request, options)
     const { storage, boot, covered, running, over } = reply
     if (!/^[0-9a-f]{24}$/.test(storage)) throw new MessageError('a watermark names its storage')
     return { mark: { storage: storageId(storage), boot, covered, running }, over }
@@ -269,7 +270,7 @@ export class Peers {
   ): Promise<number> {
     const request = { epoch, keys: keys.map((key) => bytesOf(key)) }
     if (to === this.self) return (await this.#local().free(request)).freed
-    return (await this.#link.ask(CALLS.free, to, request, options)).freed
+    return (await this.#caller.ask(CALLS.free, to, request, options)).freed
   }
 
   /** What the node has of these tombstones (TOMBSTONE). Undefined: it is at another epoch (G2). */
@@ -289,14 +290,14 @@ export class Peers {
     const reply =
       to === this.self
         ? await this.#local().collect(request)
-        : await this.#link.ask(CALLS.collect, to, request, options)
+        : await this.#caller.ask(CALLS.collect, to, request, options)
     return reply.result === 0 ? reply.states : undefined
   }
 
   /** Tells a member what clients of this node are reading slowly. */
   async readers(to: NodeId, round: ReadersRound, options: CallOptions): Promise<void> {
     const ids = round.ids.map((id) => bytesOf(id))
-    await this.#link.ask(CALLS.readers, to, { ...round, ids }, options)
+    await this.#caller.ask(CALLS.readers, to, { ...round, ids }, options)
   }
 
   /** Of each block, whether the node has it. Undefined: it is at another epoch. */
@@ -307,27 +308,27 @@ export class Peers {
     options: CallOptions,
   ): Promise<readonly boolean[] | undefined> {
     const request = { epoch, keys: keys.map((key) => bytesOf(key)) }
-    const { result, held } = await this.#link.ask(CALLS.holds, to, request, options)
+    const { result, held } = await this.#caller.ask(CALLS.holds, to, request, options)
     return result === 0 && held.length === keys.length ? held : undefined
   }
 
   /** What the node knows to be lost for good, and the names of these buckets, as far as it knows. */
   lost(to: NodeId, buckets: readonly BucketId[], options: CallOptions): Promise<WireLostReply> {
     const request = { buckets: buckets.map((id) => bytesOf(id)) }
-    return this.#link.ask(CALLS.lost, to, request, options)
+    return this.#caller.ask(CALLS.lost, to, request, options)
   }
 
   /** Tells a member how far this node has come; the answer is how far that one saw it before (D2). */
   async hello(to: NodeId, told: Sighting, options: CallOptions): Promise<SeenBefore> {
     const request = { ...told, life: bytesOfHex(told.life) }
-    const reply = await this.#link.ask(CALLS.hello, to, request, options)
+    const reply = await this.#caller.ask(CALLS.hello, to, request, options)
     const { boot, life, sequence, epoch } = reply
     return { boot, life: hex(life), sequence, epoch }
   }
 
   /** What this node should know of partitions that it may have forgotten (D8). */
   recall(to: NodeId, request: WireRecallRequest, options: CallOptions): Promise<WireRecallReply> {
-    return this.#link.ask(CALLS.recall, to, request, options)
+    return this.#caller.ask(CALLS.recall, to, request, options)
   }
 
   /** What a member of P has of some partitions (L5). */
@@ -336,12 +337,12 @@ export class Peers {
     request: WireSummaryRequest,
     options: CallOptions,
   ): Promise<WireSummaryReply> {
-    return this.#link.ask(CALLS.summary, to, request, options)
+    return this.#caller.ask(CALLS.summary, to, request, options)
   }
 
   /** Its registers, or minima, of these partitions, page by page. */
   pairs(to: NodeId, request: WirePairsRequest, options: CallOptions): Promise<WirePairsReply> {
-    return this.#link.ask(CALLS.pairs, to, request, options)
+    return this.#caller.ask(CALLS.pairs, to, request, options)
   }
 
   /** Encoded states of registers: of the first of the keys, as many as fit. Empty where there is none. */
@@ -351,7 +352,7 @@ export class Peers {
     epoch: number,
     options: CallOptions,
   ): Promise<WireStatesReply> {
-    return this.#link.ask(
+    return this.#caller.ask(
       CALLS.states,
       to,
       { epoch, keys: keys.map((key) => bytesOf(key)) },
@@ -360,7 +361,7 @@ export class Peers {
   }
 
   status(to: NodeId, options: CallOptions): Promise<WireStatusReply> {
-    return this.#link.ask(CALLS.status, to, {}, options)
+    return this.#caller.ask(CALLS.status, to, {}, options)
   }
 }
 

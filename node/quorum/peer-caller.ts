@@ -12,7 +12,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export class PeerLink {
+export class PeerCaller {
   readonly health: PeerHealth
   readonly #network: Network
   readonly #clock: Clock
