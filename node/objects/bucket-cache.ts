@@ -10,7 +10,7 @@
 
 import type { BucketRecord } from '../../protocol/codec/versioned.ts'
 import type { BucketId } from '../../protocol/ids.ts'
-import type { BucketAccess } from '../../gateway/port/backend.ts'
+import type { BucketAccess } from '../../gateway/port/buckets.ts'
 import type { Clock } from '../env/ports.ts'
 import type { ReplicaPlacement } from '../quorum/replica-placement.ts'
 import { FreshCache } from '../tools/fresh.ts'

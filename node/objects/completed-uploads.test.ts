@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { dataId } from '../../protocol/ids.ts'
 import { spaceOf } from '../../protocol/keyspace/register-key.ts'
-import type { CompletedPart } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
 import {
   dyingCompletion,
   failureCode,

@@ -3,7 +3,7 @@
 import { byteString } from '../../protocol/bytes.ts'
 import type { RequestContext } from '../../protocol/context.ts'
 import type { PartRecord, StorageRecord } from '../../protocol/codec/versioned.ts'
-import type { CompletedPart } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
 import { checkedParts, checkOrder } from './completion-record.ts'
 import type { UploadParts } from './upload-parts.ts'
 import { uploadDataIds, type FencedPlace } from './upload-record.ts'

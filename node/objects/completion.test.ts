@@ -9,7 +9,8 @@ import {
   UPLOAD_COMPLETING,
   UPLOAD_OPEN,
 } from '../../protocol/object/upload-state.ts'
-import type { CompletedPart, WriteCondition } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
+import type { WriteCondition } from '../../gateway/port/objects.ts'
 import type { Objects } from './objects.ts'
 import type { MemoryRegisters } from './testing/memory-registers.ts'
 import {

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { byteString, bytesOf } from '../../protocol/bytes.ts'
 import { objectCodec } from '../../protocol/codec/versioned.ts'
-import type { CompletedPart } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
 import {
   ABORT_AFTER_DAYS,
   dyingCompletion,

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { CompletedPart, WriteCondition } from '../../gateway/port/backend.ts'
+import type { CompletedPart } from '../../gateway/port/uploads.ts'
+import type { WriteCondition } from '../../gateway/port/objects.ts'
 import type { Objects } from './objects.ts'
 import type { MemoryRegisters } from './testing/memory-registers.ts'
 import {
