@@ -18,7 +18,7 @@ import type { PackedBlock } from '../replica/host-replies.ts'
 import { BallotCounter } from './ballot-counter.ts'
 import type { FenceSource } from './fence-source.ts'
 import { OperationIds } from './operation-ids.ts'
-import { Proposal, type ProposalOptions, type ProposalRequest } from './proposal.ts'
+import { ProposedChange, type ProposalOptions, type ProposalRequest } from './proposed-change.ts'
 import { MadeValues, type ChangeOutcome, type ChangeRequest } from './register-change.ts'
 import { RegisterDriver } from './register-driver.ts'
 import { unavailable } from './register-errors.ts'
@@ -235,7 +235,7 @@ export class RegisterClient {
   }
 
   #propose(context: RequestContext, request: ProposalRequest): Promise<ProposerOutcome> {
-    return new Proposal(this.#driver, this.#options, context, request).run()
+    return new ProposedChange(this.#driver, this.#options, context, request).run()
   }
 
   #deadlineMs(): number {

@@ -1,7 +1,7 @@
 /**
  * Drives one state machine of protocol/register (a proposer or a reader) over the network until it has an outcome:
  * sends what it asks for, and brings back replies, failures, back-offs and hedges. Called by register-client.ts for
- * reads and by proposal.ts for changes.
+ * reads and by proposed-change.ts for changes.
  *
  * Invariants:
  *   - the machine is told of each request that was sent once: a reply or a failure

@@ -48,7 +48,7 @@ export interface ProposalRequest {
   readonly make: (base: ProposerBase, attempt: Attempt | undefined) => RegisterProposer
 }
 
-export class Proposal {
+export class ProposedChange {
   readonly #driver: RegisterDriver
   readonly #options: ProposalOptions
   readonly #context: RequestContext
