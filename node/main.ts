@@ -6,5 +6,5 @@ import { runCommandLine } from './cli/program.ts'
 
 const exitCode = await runCommandLine(process.argv.slice(2), import.meta.filename)
 await new Promise((resolve) => process.stdout.write('', resolve))
-// What libraries still hold open must not keep a process that has finished.
+// Handles that libraries still hold open must not keep a finished process alive.
 process.exit(exitCode)

@@ -1,4 +1,4 @@
-/** The gateway's port on registers and blocks. */
+/** The gateway's port to storage, made of buckets, objects, uploads and identities. */
 
 import type { Backend } from '../../gateway/port/backend.ts'
 import type { PrincipalDirectory } from '../../gateway/port/principals.ts'

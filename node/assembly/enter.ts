@@ -1,4 +1,4 @@
-/** How a node takes its place at the start: a member again, by a token, or as the founder of a cluster. */
+/** How a node enters a cluster at its start: as a member that it was before, with a token, or as the founder. */
 
 import type { Clock, Environment } from '../env/ports.ts'
 import { encryptSecret } from '../layout/secret-encryption.ts'
@@ -7,36 +7,38 @@ import type { LayoutManager } from '../layout/layout-manager.ts'
 import type { NodeOptions } from './node-options.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-const SAY_MS = 1_000
+const REPORT_MS = 1_000
 
-/** A member takes its place again; an empty node joins, or founds a cluster. */
+/** A member goes on; an empty node joins a cluster, or founds one. */
 export async function enter(
   { clock, logger, random }: Pick<Environment, 'clock' | 'logger' | 'random'>,
   layout: LayoutManager,
   holdsRegisters: () => boolean,
   options: NodeOptions,
 ): Promise<void> {
-  // It serves what others still copy from it, until they have it. A token that its settings name from earlier is no
-  // wish to join again.
+  // The node serves what others still copy from it, until they have it. A token in its settings is from its first start:
+  // it does not mean that the node should join again.
   if (layout.role() === 'source') return
   const hasSecret = layout.secrets.current() !== undefined
-  // It goes on learning, and becomes a member while it is up.
+  // The node goes on learning, and becomes a member while it is up.
   if (layout.role() === 'learner' && options.join === undefined && hasSecret) return
   const left = layout.leftIn()
   if (left !== undefined && layout.role() === undefined) throw new UsageError(removedLine(left))
   if (layout.isEstablished() && hasSecret) return
-  // It was admitted before it was stopped: the members know it by its key.
+  // The node was admitted before it was stopped, so the members know its key.
   const isAdmitted = !hasSecret && (layout.role() === 'learner' || layout.isMember())
   if (options.join !== undefined || isAdmitted) {
     options.progress?.('joining the cluster', 0)
-    const said = sayLearning(clock, layout, options.progress)
-    await layout.join(options.join, undefined, options.replace).finally(said)
+    const end = reportLearning(clock, layout, options.progress)
+    await layout.join(options.join, undefined, options.replace).finally(end)
     logger.info({ epoch: layout.current()?.epoch }, 'joined the cluster')
     return
   }
   if (layout.isMember() && hasSecret) return
   if (layout.current() !== undefined) {
-    throw new UsageError('this node is no member of its cluster: give it a token with --join-file')
+    throw new UsageError(
+      'this node is not a member of its cluster: give it a token with --join-file',
+    )
   }
   if (holdsRegisters()) throw new UsageError('layout.json is missing, but the log is not')
   const { root, replication, partitionBits, systemPartitions } = options
@@ -61,19 +63,19 @@ export async function enter(
   options.founded?.(cluster)
 }
 
-/** A joiner may learn for hours: it says how far it is, until the function that is returned is called. */
-function sayLearning(
+/** A node that joins may learn for hours. Reports how far it is until the returned function is called. */
+function reportLearning(
   clock: Clock,
   layout: Pick<LayoutManager, 'progress'>,
   progress: NodeOptions['progress'],
 ): () => void {
   if (progress === undefined) return () => {}
   let end = (): void => {}
-  const say = (): void => {
+  const report = (): void => {
     const { total, done } = layout.progress().learning
     if (total > 0) progress('learning what it will hold', done, total)
-    end = clock.after(SAY_MS, say)
+    end = clock.after(REPORT_MS, report)
   }
-  end = clock.after(SAY_MS, say)
+  end = clock.after(REPORT_MS, report)
   return () => end()
 }

@@ -1,4 +1,4 @@
-/** What a node is started with. */
+/** What a node is started with: by start/node-settings.ts, or by sim/. */
 
 import type { ClusterId, StorageId } from '../../protocol/ids.ts'
 import type { LayoutView } from '../../protocol/layout/view.ts'
@@ -13,20 +13,20 @@ import type { UpkeepSettings } from '../repair/upkeep.ts'
 export interface NodeOptions {
   readonly storageId: StorageId
   readonly boot: number
-  /** Durably: this start goes on with a higher boot (D2). */
+  /** Writes down that this start goes on with a higher boot (D2). Durable when it returns. */
   readonly raiseBoot: (boot: number) => void | Promise<void>
-  /** What people call it. Taken when it becomes a member. */
+  /** The node's name in the layout. Used when it becomes a member. */
   readonly name?: string | undefined
   readonly zone: string
   readonly capacityBytes: number
   readonly segmentSizeBytes: number
   readonly replication?: number | undefined
-  /** Of a founder. False: as earlier programs, to try clusters of theirs. */
+  /** For a founder. False founds a cluster as earlier programs did; tests of such clusters use it. */
   readonly systemPartitions?: boolean | undefined
   /** Bits of a partition number, for a founder. Other nodes read it from the genesis record. */
   readonly partitionBits?: number | undefined
   readonly bucketsPerAccount?: number | undefined
-  /** Of an upload's parts but the last. */
+  /** Least size of an upload's parts, except for the last one. */
   readonly partBytesMin?: number | undefined
   /** Memory for blocks on their way to readers. */
   readonly readBytesMax?: number | undefined
@@ -39,31 +39,30 @@ export interface NodeOptions {
   readonly space?: SpaceSettings | undefined
   /** Compaction and scrub. */
   readonly upkeep?: UpkeepSettings | undefined
-  /** At the first start: join by this token, or found a cluster with these root credentials. */
+  /** At the first start: join with this token. Without it the node founds a cluster with `root`. */
   readonly join?: string | undefined
-  /** With `join`: in the place of this lost node, a name or the end of an id. */
+  /** With `join`: take the place of this lost node, given by its name or the end of its id. */
   readonly replace?: string | undefined
-  /** A member that is away for so long is removed. Default: never. */
+  /** A member that is away for longer is removed. Default: never. */
   readonly removeAfterMs?: number | undefined
-  /** Bytes of blocks that it fetches a second at most when the layout has changed; 0: no limit. Default 64 MiB. */
+  /** Limit for the blocks that the node fetches after a change of the layout. 0: no limit. Default 64 MiB. */
   readonly moveBytesPerSecond?: number | undefined
   readonly root?: RootCredential | undefined
-  /** It made a new cluster. */
+  /** Called when the node has founded a cluster. */
   readonly founded?: ((cluster: ClusterId) => void) | undefined
   readonly progress?: (task: string, done: number, total?: number) => void
-  /** Figures of the process, for the metrics. */
+  /** Metrics of the process. */
   readonly gauges?: (() => ReturnType<AdminBackend['gauges']>) | undefined
   /** Checker A of the simulation. */
   readonly observer?: RegisterObserver | undefined
 }
 
 export interface LogExpectation {
-  /** Hex: the one that it had before. If it is gone, `start` rejects with a LogError, LOG_MISSING. */
+  /** Hex: id of the log that the node had before. If that is gone, `start` rejects with a LogError, LOG_MISSING. */
   readonly expectedId?: string | undefined
-  /** Begin a new one then; everything counts as forgotten (D8). */
+  /** Begin a new log if the old one is gone. Everything counts as forgotten then (D8). */
   readonly acceptLost?: boolean | undefined
-  /** The id of the log that was opened, hex, to be expected at the next start. Called before anything is
-   * appended for anyone. */
+  /** Takes the id of the opened log, hex: the next start expects it. Called before the first request can append. */
   opened?(logId: string): void | Promise<void>
 }
 
@@ -73,7 +72,7 @@ export interface RootCredential {
   readonly secretAccessKey: string
 }
 
-/** The cluster as identities see it. Throws Unavailable while this node has not been given the secret in force. */
+/** What identities need of the cluster. Throws Unavailable while this node does not have the secret in force. */
 export function clusterOf(
   view: LayoutView,
   secrets: SecretOffice,

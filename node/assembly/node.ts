@@ -1,6 +1,6 @@
 /**
- * A node: every role put together on the ports of env/ports.ts. It knows nothing of HTTP; start.ts
- * puts the gateway in front, sim/ drives `backend` as it is.
+ * A node: all roles on the ports of env/ports.ts. wire-node.ts builds the roles; this class starts and stops them. It knows
+ * nothing of HTTP: start/start.ts puts the gateway in front of it, and sim/ calls `backend` directly.
  */
 
 import { hex } from '../../protocol/bytes.ts'
@@ -60,7 +60,7 @@ export class ShoalNode {
   readonly #env: Environment
   readonly #wired: WiredNode
   #stopped = false
-  /** The members that everything was arranged for. */
+  /** `placesKey` of the layout that the roles were told of last. */
   #places = ''
   #endLookout = (): void => {}
 
@@ -156,7 +156,7 @@ export class ShoalNode {
     watchPeers(env, layout, () => this.#stopped)
   }
 
-  /** What this node holds of a partition, as text: equal on replicas that are level. */
+  /** A digest of what this node holds of a partition, as text. It is equal on replicas that are level. */
   digestOf(partition: number): string {
     return hex(this.#wired.replica.exchange.digestOf(partition))
   }
@@ -181,7 +181,7 @@ export class ShoalNode {
 
   #serve(): void {
     this.resync.start()
-    // Cut short by a stop: the next start looks again.
+    // A stop may end this early: the next start looks again.
     this.#wired.replica.damaged.look(() => this.#stopped).catch(() => {})
     this.recall.kick()
     this.moves.start()
@@ -206,7 +206,7 @@ export class ShoalNode {
     provide(this.#env, view)
   }
 
-  /** Resolves when health says so too, or the node is stopped: a majority is up. */
+  /** Resolves when a majority of the members is up, as `/health/ready` says, or when the node is stopped. */
   ready(): Promise<void> {
     return untilReady(this.#env, this.admin, () => this.#stopped, this.layout)
   }

@@ -1,4 +1,4 @@
-/** Opens the layout of a node with what the rest of the node says of itself. */
+/** Opens the layout manager of a node. */
 
 import type { Environment } from '../env/ports.ts'
 import { encryptSecret, unseal } from '../layout/secret-encryption.ts'

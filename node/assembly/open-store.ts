@@ -1,4 +1,4 @@
-/** The store of a node: the log with what its records mean to the index. */
+/** Opens the store of a node: the log, and what its records mean for the index. */
 
 import { bytesOfHex } from '../../protocol/bytes.ts'
 import { Store } from '../log/store.ts'
@@ -16,20 +16,22 @@ import { raiseLostMark } from '../repair/lost-mark.ts'
 export interface OpenStoreOptions {
   readonly segmentSizeBytes: number
   readonly reserveBytes?: number | undefined
-  /** A record was applied, of so many bytes: in replay, in a rebuild, and ever after. */
+  /** Called with the length of each record that is applied to the index: in replay, in a rebuild, and afterwards. */
   readonly note?: ((lengthBytes: number) => void) | undefined
-  /** Bytes of the log that the start has read, of how many. */
+  /** How many bytes of the log the start has read. */
   readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined
-  /** Hex: the log that this node had before. Without it an empty directory is a new log. Where it is gone,
-   * a LogError LOG_MISSING says so. */
+  /**
+   * Hex: id of the log that this node had before. Throws LogError LOG_MISSING when that log is gone. Without an id an
+   * empty directory becomes a new log.
+   */
   readonly expectedLogId?: string | undefined
-  /** A log that is gone is begun anew, and everything counts as forgotten (D8). */
+  /** Begin a new log when the old one is gone. Everything counts as forgotten then (D8). */
   readonly acceptLostLog?: boolean | undefined
-  /** Where it is written down what the log has lost (D8). */
+  /** Records durably what the log has lost (D8). */
   readonly forgotten?: Forgotten | undefined
-  /** How many records the log ever had, before anything is appended to it. */
+  /** Takes the sequence of the next record, before anything is appended. */
   readonly opened?: ((nextSequence: number) => void) | undefined
-  /** Told of losses besides. */
+  /** Called with losses as well. */
   readonly forgot?: ((losses: readonly LogLoss[]) => Promise<void>) | undefined
 }
 
@@ -38,8 +40,10 @@ type StoreEnvironment = Pick<
   'disk' | 'clock' | 'random' | 'logger' | 'openIndex' | 'fail'
 >
 
-/** As the node does it, and as every command on a stopped node has to: what is found lost is written
- * down, and a lost mark is raised, before anybody can ask. */
+/**
+ * Used by the node and by every command on a stopped node. What the log has lost is written down, and a lost mark is
+ * raised, before any request is answered.
+ */
 export async function openStore(env: StoreEnvironment, options: OpenStoreOptions): Promise<Store> {
   const forgotten = options.forgotten ?? (await Forgotten.open(env.disk, env.logger))
   const store = await Store.open(storeOptions(env, { ...options, forgotten }))
@@ -48,7 +52,7 @@ export async function openStore(env: StoreEnvironment, options: OpenStoreOptions
   return store
 }
 
-/** Apart from `openStore` for tests that break one of them. */
+/** Separate from `openStore` for tests that replace one of the options. */
 export function storeOptions(env: StoreEnvironment, options: OpenStoreOptions): StoreOptions {
   const { disk, clock, random, logger } = env
   const { segmentSizeBytes, reserveBytes, expectedLogId, acceptLostLog } = options

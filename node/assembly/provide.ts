@@ -3,16 +3,16 @@
 import type { LayoutView } from '../../protocol/layout/view.ts'
 import type { Environment } from '../env/ports.ts'
 
-/** Slices of the keyspace that nodes provide under a CID of their own. */
+/** The keyspace has 2^8 slices. Nodes announce each slice under a CID of its own. */
 const SLICE_BITS = 8
 
-/** Best effort, in the background. */
+/** Works in the background. A failure is only logged. */
 export function provide(
   { network, logger }: Pick<Environment, 'network' | 'logger'>,
   view: LayoutView,
 ): void {
   const shift = Math.max(view.partitionBits - SLICE_BITS, 0)
-  // A walk starts from an object: nobody looks for system registers that way.
+  // A walk looks for objects, never for system registers.
   const held = view.partitionsOf(network.self).filter((each) => each < 1 << view.partitionBits)
   const slices = new Set(held.map((partition) => partition >> shift))
   network.provideSlices([...slices]).catch((error: unknown) => {

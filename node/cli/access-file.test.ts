@@ -28,14 +28,14 @@ function written(file: AppendedFile, text: string): Promise<void> {
 }
 
 describe('the file of the access log', () => {
-  test('is appended to, and its owner’s alone', async () => {
+  test('is appended to, and only its owner can read it', async () => {
     await written(new AppendedFile(path, clock), 'a\n')
     await written(new AppendedFile(path, clock), 'b\n')
     expect(readFileSync(path, 'utf8')).toBe('a\nb\n')
     expect(statSync(path).mode & 0o777).toBe(0o600)
   })
 
-  test('is made again when it was moved away, at the next look', async () => {
+  test('is made again when it was moved away', async () => {
     const file = new AppendedFile(path, clock)
     await written(file, 'a\n')
     renameSync(path, `${path}.1`)
@@ -47,7 +47,7 @@ describe('the file of the access log', () => {
     expect(readFileSync(path, 'utf8')).toBe('c\n')
   })
 
-  test('goes on where it was when its directory is gone', async () => {
+  test('goes on with the old file when its directory is gone', async () => {
     const file = new AppendedFile(path, clock)
     renameSync(directory, `${directory}.1`)
     nowMs += 1_000
@@ -56,18 +56,18 @@ describe('the file of the access log', () => {
     expect(readFileSync(path, 'utf8')).toBe('a\n')
   })
 
-  test('that can’t be opened is said so at the start; a pipe that nobody reads is not waited for', () => {
+  test('is refused at the start when it can’t be opened; a pipe without a reader is not waited for', () => {
     expect(() => openAccessLog(directory, clock)).toThrow(UsageError)
     expect(() => openAccessLog(join(path, 'x'), clock)).toThrow(/ENOENT|ENOTDIR/)
     execFileSync('mkfifo', [path])
     expect(() => openAccessLog(path, clock)).toThrow(/ENXIO/)
   })
 
-  test('off is nothing at all', () => {
+  test('does not exist when the setting is off', () => {
     expect(openAccessLog('off', clock)).toBeUndefined()
   })
 
-  test('lines come out in order', async () => {
+  test('holds lines in order', async () => {
     const write = openAccessLog(path, clock)!
     for (let i = 0; i < 1_000; i++) write(`${i}\n`)
     while (!existsSync(path) || !readFileSync(path, 'utf8').endsWith('999\n')) {

@@ -1,9 +1,9 @@
 /**
- * Where the access log goes. A request never waits for it: lines are written in the background, at most
- * a megabyte of them waits, and what does not fit is lost and counted (line-writer.ts).
+ * Writes the access log. A request never waits for it: lines are written in the background. At most a megabyte of lines
+ * waits; the rest is lost and counted (line-writer.ts).
  *
- * A file is opened for appending, readable by its owner only. One that was moved away, as programs that rotate
- * logs do, is made again within a second; one that was cut short goes on from its beginning.
+ * A file is opened for appending, and only its owner can read it. When a program that rotates logs has moved it away, it
+ * is made again within a second. When it was truncated, writing goes on at its beginning.
  */
 
 import { close, constants, fstatSync, open, openSync, stat, write, writeSync } from 'node:fs'
@@ -12,13 +12,17 @@ import { UsageError } from '../tools/usage-error.ts'
 import { LineWriter } from './line-writer.ts'
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants
-/** Not to wait for a reader of a named pipe. */
+/** O_NONBLOCK: do not wait for a reader of a named pipe. */
 const FLAGS = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK
 const MODE = 0o600
 const LOOK_EVERY_MS = 1_000
 const STDOUT = 1
 
-/** `to` as in the configuration. Undefined: off. Throws UsageError when the file can't be opened. */
+/**
+ * Returns undefined when the access log is off. Throws UsageError when the file can't be opened.
+ *
+ * @param to the value of the setting `accessLog`
+ */
 export function openAccessLog(to: string, clock: Clock): ((line: string) => void) | undefined {
   if (to === 'off') return undefined
   const sink = to === 'stdout' ? new Descriptor(STDOUT) : new AppendedFile(to, clock)
@@ -63,7 +67,7 @@ export class AppendedFile extends Descriptor {
     this.#lookAtMs = clock.monotonicMs() + LOOK_EVERY_MS
   }
 
-  /** One at a time, as LineWriter asks: nothing is being written while the file is changed for another. */
+  /** LineWriter makes one call at a time, so nothing is being written while the file is replaced. */
   override write(bytes: Uint8Array, done: Done): void {
     if (this.#clock.monotonicMs() < this.#lookAtMs) {
       super.write(bytes, done)
@@ -78,7 +82,7 @@ export class AppendedFile extends Descriptor {
     })
   }
 
-  /** Goes on with the file that it has when there can be no other. */
+  /** Goes on with the old file when the new one can't be opened. */
   #openAgain(then: () => void): void {
     open(this.#path, FLAGS, MODE, (error, descriptor) => {
       if (error !== null) {

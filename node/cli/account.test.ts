@@ -44,7 +44,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true })
 })
 
-/** Lines of standard output. Throws what the command says on standard error. */
+/** Returns the lines of standard output. Throws what the command writes to standard error. */
 async function run(environment: Record<string, string>, ...args: string[]): Promise<string[]> {
   const out: string[] = []
   const terminal: Terminal = {
@@ -66,7 +66,7 @@ async function run(environment: Record<string, string>, ...args: string[]): Prom
 }
 
 describe('shoal account', () => {
-  it('makes, lists, limits and deletes accounts', async () => {
+  it('creates, lists, limits and deletes accounts', async () => {
     const [first, second] = await run(ROOT, 'create', 'Team Blue', '--buckets', '5')
     const [, id] = /^account (\d{12}) Team Blue$/.exec(first ?? '') ?? []
     expect(id).toBeDefined()
@@ -96,7 +96,7 @@ describe('shoal account', () => {
     expect(await run(ROOT, 'list')).toHaveLength(2)
   })
 
-  it('signs with the credentials that the founder keeps, when there are no others', async () => {
+  it('signs with the founder’s credentials when the environment has none', async () => {
     const kept = { accessKeyId: FIRST_KEY, secretAccessKey: 'founder-secret' }
     writeFileSync(join(directory, 'credentials.json'), JSON.stringify(kept))
     expect(await run({}, 'list', '--data', directory)).toHaveLength(2)

@@ -1,4 +1,4 @@
-/** `shoal account`: the accounts of the cluster, for the administrators of its first one. */
+/** `shoal account`: the accounts of the cluster, for administrators of its first account. */
 
 import type { Command } from 'commander'
 import type { XmlElement } from '../../gateway/http/xml.ts'
@@ -44,13 +44,13 @@ export function addAccountCommand(
       .description(description)
       .option('--data <dir>', 'the node of this data directory (default: ./shoal-data)')
       .option('--s3 <url>', 'the node with this S3 address')
-      .option('--json', 'for programs')
+      .option('--json', 'print JSON')
   const client = (options: Options): QueryClient =>
     new QueryClient(s3Url(options), signerOf(options, environment), clock)
 
-  command('create', 'make an account; its root key is shown once')
+  command('create', 'create an account; its root key is shown only once')
     .argument('<name>')
-    .option('--buckets <count>', "how many it may have (default: the cluster's)")
+    .option('--buckets <count>', "number of buckets it may have (default: the cluster's limit)")
     .action(async (name: string, options: Options & { buckets?: string }) => {
       const parameters = {
         Name: name,
@@ -70,13 +70,13 @@ export function addAccountCommand(
       terminal.out('not shown again')
     })
 
-  command('list', 'all accounts').action(async (options: Options) => {
+  command('list', 'list all accounts').action(async (options: Options) => {
     const accounts = await listAccounts(client(options))
     if (options.json === true) terminal.out(JSON.stringify(accounts))
     else for (const line of accountLines(accounts)) terminal.out(line)
   })
 
-  command('limit', 'how many buckets an account may have')
+  command('limit', 'set how many buckets an account may have')
     .argument('<id>', 'twelve digits')
     .argument('<count>', "a number, or 'default' for the cluster's limit")
     .action(async (id: string, count: string, options: Options) => {
@@ -87,7 +87,7 @@ export function addAccountCommand(
       else terminal.out(`account ${changed.id} may have ${changed.bucketsMax} buckets`)
     })
 
-  command('delete', 'an account that holds nothing any more')
+  command('delete', 'delete an account that holds nothing any more')
     .argument('<id>', 'twelve digits')
     .action(async (id: string, options: Options) => {
       await client(options).run('DeleteAccount', { AccountId: id })
@@ -135,9 +135,9 @@ function accountLines(accounts: readonly Account[]): string[] {
   )
 }
 
-/** '0' stands for the cluster's limit. */
+/** Returns '0' for the cluster's limit. */
 function countOf(text: string): string {
   if (text === 'default') return '0'
   if (/^[1-9]\d{0,5}$/.test(text)) return text
-  throw new UsageError(`'${text.slice(0, 40)}' is no number of buckets`)
+  throw new UsageError(`'${text.slice(0, 40)}' is not a number of buckets`)
 }

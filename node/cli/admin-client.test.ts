@@ -1,4 +1,4 @@
-/** Which credential a command sends, and to whom. */
+/** Which credential a command sends, and to which node. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -13,9 +13,9 @@ import { adminClient } from './admin-client.ts'
 let parent: string
 let directory: DataDirectory
 let server: Server
-/** Bearer credentials that it was sent, '' for none. */
+/** Bearer credentials that the server received, '' for none. */
 let sent: string[]
-/** What it takes; what it says its credential file is. */
+/** The credential that the server accepts, and the path that it names. */
 let taken: string
 let named: string
 
@@ -55,7 +55,7 @@ describe('the credential of a command', () => {
     expect(sent).toEqual([taken])
   })
 
-  it('is read again when the node was started again meanwhile', async () => {
+  it('is read again after the node was started again', async () => {
     const client = adminClient({ data: directory.path })
     await client.layout()
     const next = directory.adminCredential(new Uint8Array(32).fill(2))
@@ -65,14 +65,14 @@ describe('the credential of a command', () => {
     expect(sent).toEqual(['01'.repeat(32), taken])
   })
 
-  it('of --admin alone is that of the directory which names this address', async () => {
+  it('with --admin alone is that of the directory which names this address', async () => {
     const client = adminClient({ admin: address() })
     expect(await client.layout()).toEqual({ epoch: 7 })
     expect(await client.layout()).toEqual({ epoch: 7 })
     expect(sent).toEqual(['', taken, taken])
   })
 
-  it('is sent to nobody else who asks for it', async () => {
+  it('is not sent to another process that asks for it', async () => {
     directory.remember({ addresses: { admin: '127.0.0.1:1' } })
     await expect(adminClient({ admin: address() }).layout()).rejects.toThrow(/who are you/)
     directory.remember({ addresses: { admin: address() } })
@@ -84,7 +84,7 @@ describe('the credential of a command', () => {
     expect(sent).toEqual(['', '', '', '', ''])
   })
 
-  it('is that of --credential, where one is given', async () => {
+  it('is that of --credential, if given', async () => {
     const path = join(parent, 'copied')
     writeFileSync(path, `${taken}\n`)
     expect(await adminClient({ admin: address(), credential: path }).layout()).toEqual({ epoch: 7 })
@@ -97,7 +97,7 @@ describe('the credential of a command', () => {
     ).rejects.toThrow(/ENOENT/)
   })
 
-  it('is none when the file is not one that a node wrote', async () => {
+  it('is refused when a node did not write the file', async () => {
     writeFileSync(named, 'Bearer me\r\nX-Header: y')
     await expect(adminClient({ data: directory.path }).layout()).rejects.toThrow(
       /holds no admin credential: start the node again/,

@@ -1,9 +1,9 @@
 /**
- * Asks a node's admin port. Failures are one-line UsageErrors that say which node did not answer.
+ * Asks a node's admin port. A failure is an error of one line that names the node.
  *
- * A request carries the credential of the node's data directory. Who gives only an address is told by the node
- * which directory it has; its credential is sent only where that directory itself names this address, so that
- * nobody else on a port of this machine is given it.
+ * A request carries the credential from the node's data directory. When a command has only an address, the node answers
+ * which directory it has. The command sends that directory's credential only if the directory names the same address, so
+ * that another process on a port of this machine does not get it.
  */
 
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
@@ -33,28 +33,30 @@ const DEFAULT_DATA = './shoal-data'
 export interface AdminTarget {
   readonly admin?: string | undefined
   readonly data?: string | undefined
-  /** A file that holds the admin credential, of a node behind a tunnel. */
+  /** A file with the admin credential of a node on another machine. */
   readonly credential?: string | undefined
 }
 
-/** Undefined: it is not known. Read again for each request, since each start of the node draws a new one. */
+/** Returns undefined when it is not known. Called for each request, because each start of the node draws a new one. */
 type ReadCredential = () => string | undefined
 
 export function adminUrl(options: AdminTarget): URL {
   if (options.admin !== undefined) {
     const text = options.admin.includes('://') ? options.admin : `http://${options.admin}`
     if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
-    throw new UsageError(`--admin: '${options.admin}' is no URL, such as http://127.0.0.1:9001`)
+    throw new UsageError(`--admin: '${options.admin}' is not a URL, such as http://127.0.0.1:9001`)
   }
   const data = options.data ?? DEFAULT_DATA
   const node = nodeOf(data)
   if (node === undefined) {
-    throw new UsageError(`${data} is no data directory of a node: give --data DIR or --admin URL`)
+    throw new UsageError(
+      `${data} is not the data directory of a node: give --data DIR or --admin URL`,
+    )
   }
   if (node.addresses.admin === undefined) {
     throw new UsageError(`the node of ${data} has never run: start it with --data ${data}`)
   }
-  // A node that listens on all addresses is asked on this machine's own.
+  // A node that listens on all addresses also listens on loopback.
   return new URL(`http://${node.addresses.admin.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
@@ -65,7 +67,7 @@ export function adminClient(options: AdminTarget): AdminClient {
   return new AdminClient(url, admin === undefined ? () => readAdminCredential(data) : undefined)
 }
 
-/** Throws UsageError where it is another user's. */
+/** Throws UsageError when it is another user's. */
 function nodeOf(directory: string): ReturnType<typeof readNode> {
   try {
     return readNode(directory)
@@ -93,14 +95,14 @@ export class AdminClient {
   readonly #timeoutMs: number
   #credential: ReadCredential | undefined
 
-  /** Without `credential` it is that of the directory which the node names. */
+  /** @param credential default: that of the directory which the node names */
   constructor(base: URL, credential?: ReadCredential, timeoutMs = 30_000) {
     this.#base = base
     this.#credential = credential
     this.#timeoutMs = timeoutMs
   }
 
-  /** Of a node of this user whose address and directory are known. */
+  /** For a node of this user whose address and directory are known. */
   static of(url: string, directory: string): AdminClient {
     return new AdminClient(new URL(url), () => readAdminCredential(directory))
   }
@@ -113,7 +115,7 @@ export class AdminClient {
     return (await this.#ask('GET', '/lost')) as LostStatus
   }
 
-  /** A join token; what is not said is as the node thinks right. */
+  /** Makes a join token. The node has defaults for both options. */
   async issueToken(
     options: { readonly ttlMs?: number | undefined; readonly uses?: number | undefined } = {},
   ): Promise<string> {
@@ -138,7 +140,7 @@ export class AdminClient {
     return (await this.#ask('GET', '/secret')) as SecretStatus
   }
 
-  /** `overlapMs` undefined: as the node thinks right. */
+  /** Without `overlapMs` the node takes its default. */
   async rotateSecret(overlapMs?: number): Promise<SecretStatus> {
     const query = overlapMs === undefined ? '' : `?overlapMs=${overlapMs}`
     return (await this.#ask('POST', `/secret/rotate${query}`)) as SecretStatus
@@ -172,7 +174,7 @@ export class AdminClient {
     return (await this.#ask('POST', '/layout/change', change)) as LayoutChanged
   }
 
-  /** Gives up the change that is under way. */
+  /** Gives up the change under way. */
   async cancelChange(): Promise<LayoutChanged> {
     return (await this.#ask('DELETE', '/layout/change')) as LayoutChanged
   }
@@ -196,7 +198,7 @@ export class AdminClient {
     const sent = body === undefined ? undefined : JSON.stringify(body)
     let { status, text } = await this.#exchange(method, path, this.#credential?.(), sent)
     if (status === 401 || status === 403) {
-      // The node has been started again meanwhile, or only its address is known.
+      // The node was started again since, or only its address is known.
       this.#credential ??= this.#namedBy(text)
       const credential = this.#credential?.()
       if (credential !== undefined) {
@@ -208,7 +210,7 @@ export class AdminClient {
       answer = JSON.parse(text)
     } catch {
       throw new UsageError(
-        `${this.#base.host} answered ${status} and no JSON: is it the admin port?`,
+        `${this.#base.host} answered ${status} without JSON: is it the admin port?`,
       )
     }
     if (status === 200) return answer
@@ -218,7 +220,7 @@ export class AdminClient {
     throw wrongly.includes(status) ? new UsageError(why) : new Error(why)
   }
 
-  /** Undefined unless the directory that the answer names says that its node is at this very address. */
+  /** Undefined unless the directory that the answer names has its node at this address. */
   #namedBy(answer: string): ReadCredential | undefined {
     let path: unknown
     try {
@@ -261,7 +263,7 @@ export class AdminClient {
           response.on('data', (chunk: Buffer) => {
             sizeBytes += chunk.length
             chunks.push(chunk)
-            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('an endless answer'))
+            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
           })
           response.on('end', () => {
             const text = Buffer.concat(chunks).toString('utf8')

@@ -7,13 +7,13 @@ import { awsLine } from './aws-line.ts'
 
 const keys = { accessKeyId: 'AKIA', secretAccessKey: `a/b+c'd"e $(f)` }
 
-/** What a shell makes of the line, with a program in the place of aws that prints what it got. */
+/** Runs the line in a shell, with a program in the place of aws that prints its input. */
 function pasted(line: string): string {
   const fake = 'aws() { echo "$AWS_ACCESS_KEY_ID|$AWS_SECRET_ACCESS_KEY|$*"; }'
   return execFileSync('sh', ['-c', `${fake}\n${line}`], { encoding: 'utf8' })
 }
 
-it('works as pasted, with the keys or reading them', () => {
+it('works when pasted, with the keys in it or reading them', () => {
   const directory = mkdtempSync(join(tmpdir(), "shoal aws'"))
   try {
     const path = join(directory, 'credentials.json')

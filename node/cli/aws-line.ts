@@ -3,14 +3,14 @@
 import type { Config } from '../process/config.ts'
 import type { RunningNode } from '../process/running-node.ts'
 
-/** As one word of a POSIX shell. */
+/** Quotes a text as one word of a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /**
- * Works as pasted. The keys stand in it only when this start drew them, for then they are on the
- * screen anyway; later it reads them from credentials.json.
+ * Returns a line that works when pasted. It contains the keys only when they are printed at this start anyway; later it
+ * reads them from credentials.json.
  */
 export function awsLine(
   node: Pick<RunningNode, 's3Url' | 'credentials'>,

@@ -1,8 +1,8 @@
 /**
  * One node of `shoal cluster` as a child process.
  *
- * It has a process group of its own, so that Ctrl-C reaches the parent only, which then stops all in
- * order. Its IPC channel closes with the parent, whatever killed that: the child then stops itself.
+ * It has a process group of its own, so that Ctrl-C reaches only the parent, which then stops all nodes in order. Its IPC
+ * channel closes when the parent ends for any reason, and the child then stops itself.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -14,19 +14,19 @@ export interface ChildOptions {
   readonly entry: string
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
-  /** What it reads from its standard input: a secret that must not be an argument. */
+  /** Text for its standard input: a secret that must not be an argument. */
   readonly input?: string | undefined
 }
 
 export interface ChildExit {
-  /** 'exit code 1', 'signal SIGKILL'. */
+  /** For example 'exit code 1' or 'signal SIGKILL'. */
   readonly how: string
 }
 
 export class ChildNode {
   readonly name: string
   readonly pid: number | undefined
-  /** Resolves when the node serves; never when it ends before. */
+  /** Resolves when the node serves. Never resolves when it ends before that. */
   readonly ready: Promise<ReadyMessage>
   readonly exited: Promise<ChildExit>
   #running = true
@@ -43,7 +43,7 @@ export class ChildNode {
         env,
       },
     )
-    // One that ends before it has read is reported by its exit.
+    // A child that ends before it has read this is reported by its exit.
     this.#process.stdin?.on('error', () => {})
     this.#process.stdin?.end(input)
     this.pid = this.#process.pid

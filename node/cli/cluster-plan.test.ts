@@ -9,8 +9,8 @@ const member = (index: number, base = 9000) => ({
   s3Address: `127.0.0.1:${base + 10 * index}`,
 })
 
-describe('a plan', () => {
-  it('of an empty directory has three nodes, of which the first founds', () => {
+describe('a plan of a local cluster', () => {
+  it('for an empty directory has three nodes, and the first founds', () => {
     const { nodes, founds } = planCluster({}, [])
     expect(founds).toBe(true)
     expect(nodes.map(({ name }) => name)).toEqual(['node-0', 'node-1', 'node-2'])
@@ -22,7 +22,7 @@ describe('a plan', () => {
     })
   })
 
-  it('of a known directory brings the same nodes back on the same ports', () => {
+  it('for a known directory has the same nodes on the same ports', () => {
     const { nodes, founds } = planCluster({}, [member(1, 7000), member(0, 7000)])
     expect(founds).toBe(false)
     expect(nodes.map(({ s3, isMember }) => [s3, isMember])).toEqual([
@@ -31,19 +31,19 @@ describe('a plan', () => {
     ])
   })
 
-  it('lets a node join that was cut short before, and more nodes', () => {
+  it('lets more nodes join, and those whose join was interrupted', () => {
     const { nodes, founds } = planCluster({ nodes: 4 }, [member(0), { index: 1, isMember: false }])
     expect(founds).toBe(false)
     expect(nodes.map(({ isMember }) => isMember)).toEqual([true, false, false, false])
   })
 
-  it('never founds beside members when node 0 is lost', () => {
+  it('founds no second cluster when node 0 is lost', () => {
     const { nodes, founds } = planCluster({}, [member(1), member(2)])
     expect(founds).toBe(false)
     expect(nodes[0]).toMatchObject({ s3: '127.0.0.1:9000', isMember: false })
   })
 
-  it('neither starts nor joins in place of a node that the cluster knows and whose directory is lost', () => {
+  it('does not start or replace a node of the cluster whose directory is lost', () => {
     const id = (name: string): NodeId => nodeId(name.repeat(8))
     const known = (index: number) => ({ ...member(index), nodeId: id(String(index + 1)) })
     const members = [0, 1, 2].map((index) => ({
@@ -62,7 +62,7 @@ describe('a plan', () => {
       id('2'),
       true,
     ])
-    // The last one leaves no gap.
+    // The lost node has the last index, so the directories show no gap.
     expect(lostOf([known(0), known(1)])).toEqual([true, true, id('3')])
     expect(lostOf([known(1), known(2)], 4)).toEqual([id('1'), true, true, false])
   })

@@ -1,4 +1,4 @@
-/** Which nodes `shoal cluster` runs, where, and which of them must join first. Pure. */
+/** Plans which nodes `shoal cluster` runs, on which ports, and which of them must join first. Pure. */
 
 import type { NodeId } from '../../protocol/ids.ts'
 import { UsageError } from '../tools/usage-error.ts'
@@ -8,42 +8,42 @@ const NODES_MAX = 100
 const BASE_PORT_DEFAULT = 9000
 const PORTS_PER_NODE = 10
 
-/** What lies in DATA/node-i. */
+/** What the directory DATA/node-i holds. */
 export interface ExistingNode {
   readonly index: number
-  /** It founded a cluster or was admitted to one; also where its start is going to be refused for damage. */
+  /** It founded a cluster or was admitted to one. Also true when damage will make its start fail. */
   readonly isMember: boolean
-  /** '127.0.0.1:9000', as it last served. */
+  /** Where it last served, such as '127.0.0.1:9000'. */
   readonly s3Address?: string | undefined
   readonly nodeId?: NodeId | undefined
 }
 
-/** Of the layout that any of the directories knows. */
+/** A member of the latest layout that any of the directories has. */
 export interface KnownMember {
   readonly nodeId: NodeId
-  /** Port of its `listen`. */
+  /** The port of its setting `listen`. */
   readonly port?: number | undefined
 }
 
 export interface PlannedNode {
   readonly index: number
-  /** 'node-0'. */
+  /** Such as 'node-0'. */
   readonly name: string
   readonly s3: string
   readonly admin: string
   readonly listen: string
   readonly isMember: boolean
-  /** The layout knows this node, whose directory is missing or empty: neither started nor joined anew. */
+  /** The layout has this node, but its directory is missing or empty. It is not started, and no new node joins for it. */
   readonly lost?: NodeId | undefined
 }
 
 export interface ClusterPlan {
   readonly nodes: readonly PlannedNode[]
-  /** No node is a member of anything: node 0 founds. */
+  /** No node is a member of a cluster, so node 0 founds one. */
   readonly founds: boolean
 }
 
-/** Throws UsageError. `existing` in any order. */
+/** Throws UsageError. `existing` may be in any order. */
 export function planCluster(
   options: { readonly nodes?: number | undefined; readonly basePort?: number | undefined },
   existing: readonly ExistingNode[],
@@ -83,7 +83,7 @@ export function planCluster(
   return { nodes, founds: present.size === 0 }
 }
 
-/** Members that no directory belongs to, by the index that their port says or that is free. */
+/** Members without a directory here. Each gets the index that belongs to its port, or else the first free one. */
 function lostNodes(
   existing: readonly ExistingNode[],
   members: readonly KnownMember[],
@@ -104,7 +104,7 @@ function lostNodes(
   return lost
 }
 
-/** From any node's port, so that it also stands when node 0's directory is gone. */
+/** Computed from any node's port, so that it is known even when node 0's directory is gone. */
 function rememberedBase(existing: readonly ExistingNode[]): number | undefined {
   for (const { index, s3Address } of existing) {
     const port = Number(/:(\d+)$/.exec(s3Address ?? '')?.[1] ?? Number.NaN)

@@ -36,7 +36,7 @@ describe('an error is one line', () => {
     [undefined, 'undefined'],
   ])('%s', (error, line) => expect(describeError(error)).toBe(line))
 
-  it('and names the cause that helps', () => {
+  it('that names the cause which helps', () => {
     const full = systemError({ code: 'ENOSPC' })
     expect(describeError(new Error('start failed', { cause: full }))).toBe('the disk is full')
     expect(describeError(new AggregateError([new Error('a'), full], 'all'))).toBe(
@@ -44,7 +44,7 @@ describe('an error is one line', () => {
     )
   })
 
-  it('whatever it holds', () => {
+  it('even if it holds nothing useful', () => {
     const circle = new Error('round')
     circle.cause = circle
     expect(describeError(circle)).toBe('round')
@@ -53,7 +53,7 @@ describe('an error is one line', () => {
   })
 })
 
-it('asked wrongly is 2, not possible is 1', () => {
+it('the exit code is 2 for wrong use and 1 for a failure', () => {
   expect(exitCodeOf(new UsageError(''))).toBe(2)
   expect(exitCodeOf(new Error(''))).toBe(1)
 })

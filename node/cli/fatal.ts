@@ -1,4 +1,4 @@
-/** One clear line for whatever ends a command. Stack traces only with the log level `debug`. */
+/** Makes one clear line of any error that ends a command. Stack traces appear only with the log level `debug`. */
 
 import { UsageError } from '../tools/usage-error.ts'
 import { printable } from './terminal.ts'
@@ -15,7 +15,7 @@ interface ErrorLike {
   readonly errors?: unknown
 }
 
-/** The line without 'shoal: ' before it. Never empty, never more than one line. */
+/** Returns the line without 'shoal: '. It is never empty and never more than one line. */
 export function describeError(error: unknown): string {
   const known = chain(error)
     .map(knownProblem)
@@ -24,12 +24,12 @@ export function describeError(error: unknown): string {
   return printable(line.split('\n')[0]?.trim() || 'unknown error').slice(0, LINE_MAX)
 }
 
-/** 2: asked for wrongly. 1: could not be done. */
+/** 2: the command was used wrongly. 1: it could not be done. */
 export function exitCodeOf(error: unknown): 1 | 2 {
   return error instanceof UsageError ? 2 : 1
 }
 
-/** The error, what caused it, and what an AggregateError holds: nearest first. */
+/** The error, its causes, and the errors in an AggregateError; nearest first. */
 function chain(error: unknown, depth = 0): ErrorLike[] {
   if (typeof error !== 'object' || error === null || depth > 8) return []
   const like: ErrorLike = error
@@ -40,7 +40,7 @@ function chain(error: unknown, depth = 0): ErrorLike[] {
 function knownProblem(error: ErrorLike): string | undefined {
   if (error instanceof UsageError) return error.message
   const message = typeof error.message === 'string' ? error.message : ''
-  // libp2p reports some errors of the system only inside its text.
+  // libp2p reports some errors of the system only inside its message.
   const code =
     typeof error.code === 'string' ? error.code : (/\b(E[A-Z]{4,})\b/.exec(message)?.[1] ?? '')
   const path = typeof error.path === 'string' ? ` (${error.path})` : ''
@@ -48,7 +48,7 @@ function knownProblem(error: ErrorLike): string | undefined {
     case 'EADDRINUSE':
       return `address ${addressOf(error, message)} is already in use by another process`
     case 'EADDRNOTAVAIL':
-      return `address ${addressOf(error, message)} is not one of this machine`
+      return `address ${addressOf(error, message)} is not an address of this machine`
     case 'EACCES':
     case 'EPERM':
       return error.port === undefined
@@ -83,8 +83,7 @@ function messageOf(error: unknown): string {
 }
 
 /**
- * Whatever nobody caught ends the process with one line: a node in an unknown state must not go on
- * answering.
+ * Ends the process with one line after an uncaught error: a node in an unknown state must not go on answering.
  */
 export function dieOnUncaught(report: (line: string, error: unknown) => void): void {
   const die = (error: unknown): void => {

@@ -1,4 +1,4 @@
-/** `shoal index rebuild`: makes the index of a stopped node anew from its segments (D6). */
+/** `shoal index rebuild`: makes the index of a stopped node again from its segments (D6). */
 
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -22,7 +22,7 @@ export interface RebuildOptions {
   readonly json?: boolean | undefined
 }
 
-/** Exit code 1 when parts of the log are damaged or missing: the rest is in the index all the same. */
+/** Returns exit code 1 when parts of the log are damaged or missing. The index holds the rest. */
 export async function runIndexRebuild(
   { data = './shoal-data', json = false }: RebuildOptions,
   terminal: Terminal,
@@ -41,7 +41,7 @@ export async function runIndexRebuild(
         random: new SystemRandom(),
         disk: createDisk(path),
         logger: QUIET,
-        // Only once the log is known to be there: without it the index is all that is left.
+        // Called once the log has been found: without it the index would be all that is left.
         openIndex: () => {
           rmSync(index, { recursive: true, force: true })
           return openLmdb(index)
@@ -83,7 +83,7 @@ export async function runIndexRebuild(
       }
       for (const { reason, detail } of losses) terminal.error(`lost: ${detail} (${reason})`)
       if (damage.length + losses.length > 0)
-        terminal.error('start the node: it fetches these from its replicas')
+        terminal.error('start the node: it fetches these from the other replicas')
     }
     return damage.length + losses.length === 0 ? 0 : 1
   } finally {

@@ -9,7 +9,7 @@ import {
 import { layoutLines, planLines, progressLines } from './layout-text.ts'
 
 describe('the layout as a table', () => {
-  it('at rest', () => {
+  it('shows a cluster at rest', () => {
     expect(layoutLines(layoutAtRest)).toEqual([
       'cluster c1  epoch 7 STABLE  replication 3',
       '',
@@ -22,7 +22,7 @@ describe('the layout as a table', () => {
     expect(progressLines(layoutAtRest, 80)).toEqual([])
   })
 
-  it('while a node learns: what is and what will be', () => {
+  it('shows what is and what will be while a node learns', () => {
     const lines = layoutLines(layoutGrowing)
     expect(lines[0]).toBe('cluster c1  epoch 7 PLANNED  replication 3, then 2')
     expect(lines[3]).toMatch(/^a {5}AAAAAAAA {2}z1 → z2 .* 50\.0 % → 33\.0 % /)
@@ -34,7 +34,7 @@ describe('the layout as a table', () => {
     ])
   })
 
-  it('while blocks move', () => {
+  it('shows what is left while blocks move', () => {
     const lines = layoutLines(layoutMoving)
     expect(lines[3]).toMatch(/ member {8}1 GiB to come, 16 MiB\/s, 1m 4s left$/)
     expect(lines[4]).toMatch(/ source, away$/)
@@ -43,7 +43,7 @@ describe('the layout as a table', () => {
     )
   })
 
-  it('with those that do not vote on the next entry', () => {
+  it('says which nodes do not vote on the next entry', () => {
     const abstains = 'this node lost its vote file'
     expect(layoutLines({ ...layoutAtRest, abstains }).slice(-2)).toEqual([
       layoutAtRest.underWay,
@@ -51,7 +51,7 @@ describe('the layout as a table', () => {
     ])
   })
 
-  it('shows what others wrote without obeying it', () => {
+  it('shows control characters of other nodes as text', () => {
     const bad = {
       ...layoutAtRest,
       nodes: [layoutNode('a', { name: 'x\u001B[2J', zone: '\u001B' })],
@@ -64,7 +64,7 @@ describe('a plan', () => {
   it('says what moves, how much, and whether it fits', () => {
     expect(planLines(drainPlan)).toEqual([
       'b leaves',
-      '40 of 100 partitions get other nodes, about 2 GiB move: 2.00 times the least possible (1 GiB)',
+      '40 of 100 partitions move to other nodes, with about 2 GiB: 2.00 times the least possible (1 GiB)',
       '',
       'NODE  ID        ZONE  CAPACITY  PARTITIONS  GETS  GIVES           USED  AT MOST',
       'a     AAAAAAAA  z        1 TiB   100 → 200   110     10  1 GiB → 2 GiB    3 GiB  stays',
@@ -78,7 +78,7 @@ describe('a plan', () => {
       warnings: ['little is left'],
       faults: ['a is too small: add a node'],
     })
-    expect(refused[1]).toMatch(/about 2 GiB move$/)
+    expect(refused[1]).toMatch(/with about 2 GiB$/)
     expect(refused.slice(-2)).toEqual([
       'warning: little is left',
       'refused: a is too small: add a node',

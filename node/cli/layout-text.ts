@@ -1,4 +1,4 @@
-/** The layout, and what a change of it would move, as people read them. */
+/** Prints the layout, and what a change of it would move, for people. */
 
 import { shortId } from '../../protocol/ids.ts'
 import type {
@@ -30,7 +30,7 @@ export function layoutLines(layout: LayoutTable): string[] {
   ]
 }
 
-/** What is under way as bars: for those who wait for it. */
+/** Progress bars for what is under way. Empty when nothing is. */
 export function progressLines(layout: LayoutTable, columns: number): string[] {
   const { nodes, move, state } = layout
   const learning = nodes.flatMap((node) => (node.learning === undefined ? [] : [node.learning]))
@@ -89,7 +89,7 @@ function stateText({ state, up, learning }: LayoutNode): string {
   return `${state}${part}${up ? '' : ', away'}`
 }
 
-/** '3 GiB to come, 40 MiB/s, 1m 16s left'. Empty: nothing moves. */
+/** Such as '3 GiB to come, 40 MiB/s, 1m 16s left'. Empty when nothing moves. */
 export function moveText({ pendingBytes, bytesPerSecond, secondsLeft }: Move): string {
   if (pendingBytes === 0) return ''
   const rate = bytesPerSecond === 0 ? '' : `, ${formatSize(Math.round(bytesPerSecond))}/s`
@@ -101,7 +101,7 @@ export function planLines(plan: LayoutPlan): string[] {
   const { changes, partitions, partitionsMoved, movedBytes, leastBytes, ratio, fits } = plan
   return [
     ...changes.map(printable),
-    `${partitionsMoved} of ${partitions} partitions get other nodes, about ${formatSize(movedBytes)} move` +
+    `${partitionsMoved} of ${partitions} partitions move to other nodes, with about ${formatSize(movedBytes)}` +
       (ratio === undefined
         ? ''
         : `: ${ratio.toFixed(2)} times the least possible (${formatSize(leastBytes)})`),
@@ -139,7 +139,7 @@ export function planLines(plan: LayoutPlan): string[] {
   ]
 }
 
-/** @param isAccepted what the report lists has just been given up */
+/** @param isAccepted the operator has just given up what the report lists */
 export function lossLines(report: LossReport, isAccepted: boolean): string[] {
   const { sources, registers, sourcesRefusal, refusal } = report
   const lines = sources.map(({ epoch, partitions, waitsFor, awaySeconds, unreadable }) => {
@@ -151,20 +151,20 @@ export function lossLines(report: LossReport, isAccepted: boolean): string[] {
     })
     const blocks =
       unreadable === 0
-        ? 'blocks that nobody else has'
-        : `blocks that nobody else has, ${unreadable} of them known`
+        ? 'blocks that no other node has'
+        : `blocks that no other node has, ${unreadable} of them known`
     return (
       `${partitions.length} partitions wait for ${nodes.join(', ')}: ${blocks}, written before epoch ${epoch}\n` +
       `  partitions ${listed(partitions)}`
     )
   })
   for (const { kind, name, partition } of registers) {
-    lines.push(`damaged, and without another replica: ${kind} ${name} (partition ${partition})`)
+    lines.push(`damaged and without another replica: ${kind} ${name} (partition ${partition})`)
   }
   if (sourcesRefusal !== undefined) lines.push(`no blocks are given up: ${sourcesRefusal}`)
   const all = lines.flatMap((line) => line.split('\n')).map(printable)
   if (isAccepted) {
-    all.push('given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it')
+    all.push('given up. `shoal scrub` finds what that has lost, and `shoal status --lost` lists it')
   } else if (refusal !== undefined) all.push(`refused: ${printable(refusal)}`)
   else all.push('to give this up for good, because no further copy exists, add --yes')
   return all

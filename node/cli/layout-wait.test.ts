@@ -9,7 +9,7 @@ const drain: LayoutChange = { kind: 'drain', node: 'b' }
 const begun = { epoch: 8, state: 'PLANNED' as const, changes: [], node: '12D3KooWBBBBBBBB' }
 const without = { ...layoutAtRest, nodes: [layoutNode('a')] }
 
-/** Each answer is given once, the last for ever. */
+/** The client gives each answer once, and the last one from then on. */
 async function wait(
   answers: readonly (LayoutTable | Error)[],
   { json = false, isTty = false } = {},
@@ -94,13 +94,13 @@ describe('waiting for a change', () => {
     )
   })
 
-  it('outlasts a restart of the node that is asked, but not its end', async () => {
+  it('survives a restart of the node, but fails when it does not come back', async () => {
     const { code } = await wait([steps[0]!, new Error('gone'), new Error('gone'), steps[4]!])
     expect(code).toBe(0)
     await expect(wait([new Error('gone')])).rejects.toThrow('gone')
   })
 
-  it('without a change of its own: ends when nothing is under way', async () => {
+  it('ends when nothing is under way, without a change of its own', async () => {
     const out: string[] = []
     const terminal: Terminal = {
       out: (line) => void out.push(line),

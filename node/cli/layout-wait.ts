@@ -1,4 +1,4 @@
-/** Waits until a change of the layout is done: on a terminal with bars, else with a line for each step. */
+/** Waits until a change of the layout is done. Draws bars on a terminal; elsewhere prints a line for each step. */
 
 import type { LayoutChange, LayoutChanged, LayoutTable } from '../../gateway/port/layout.ts'
 import type { Clock } from '../env/ports.ts'
@@ -9,10 +9,10 @@ import { layoutLines, progressLines } from './layout-text.ts'
 import type { Terminal } from './terminal.ts'
 
 const POLL_MS = 500
-/** The node that is asked may be started again meanwhile. */
+/** The node may be started again while the command waits. */
 const SILENT_MS_MAX = 60_000
 
-/** What becomes of a change: exit code 0 when it is done, 1 when it was given up. */
+/** Returns exit code 0 when the change is done, 1 when it was given up. */
 export async function waitForChange(
   client: Pick<AdminClient, 'layout'>,
   change: LayoutChange,
@@ -30,7 +30,7 @@ export async function waitForChange(
       waiter.end(layout)
       terminal.error(
         `shoal: the change was given up in epoch ${layout.epoch} (${layout.cause}): the members are those of ` +
-          'before, and nothing is lost. The log of the nodes says why; ask again when that is mended',
+          'before, and nothing is lost. The logs of the nodes say why; try again when that is solved',
       )
       return 1
     }
@@ -41,7 +41,7 @@ export async function waitForChange(
   }
 }
 
-/** Until nothing is under way any more, whoever asked for it: a node that joins, or a change. */
+/** Waits until nothing is under way any more: no change, and no node that joins. */
 export async function waitForRest(
   client: Pick<AdminClient, 'layout'>,
   terminal: Terminal,
@@ -88,7 +88,7 @@ class Waiter {
         return layout
       } catch (error) {
         if (this.#clock.monotonicMs() - sinceMs > SILENT_MS_MAX) throw error
-        this.#terminal.draw([`${describeError(error)}: asking again`])
+        this.#terminal.draw([`${describeError(error)}: trying again`])
         await sleep(this.#clock, POLL_MS)
       }
     }
@@ -117,7 +117,7 @@ class Waiter {
   }
 }
 
-/** The members are as they were asked for. `begun` has ids where names were given. */
+/** Whether the members are as the change wanted. `begun` has the ids of nodes that `change` names. */
 export function isMade(layout: LayoutTable, change: LayoutChange, begun: LayoutChanged): boolean {
   const member = (id: string | undefined): LayoutTable['nodes'][number] | undefined =>
     layout.nodes.find(({ node, state }) => node === id && state !== 'source')

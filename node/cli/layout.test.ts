@@ -126,16 +126,16 @@ describe('layout accept-loss', () => {
     const shown = await run('accept-loss')
     expect(shown.code).toBe(1)
     expect(shown.out).toEqual([
-      '22 partitions wait for c (away for 10m): blocks that nobody else has, 3 of them known, written before epoch 5',
+      '22 partitions wait for c (away for 10m): blocks that no other node has, 3 of them known, written before epoch 5',
       `  partitions ${Array.from({ length: 20 }, (_, i) => i).join(', ')} and 2 more (--json has all)`,
-      'damaged, and without another replica: object bucket/key (partition 7)',
+      'damaged and without another replica: object bucket/key (partition 7)',
       'to give this up for good, because no further copy exists, add --yes',
     ])
     expect(asked).toEqual(['GET /layout/losses'])
     const given = await run('accept-loss', '--yes')
     expect([given.code, given.out.at(-1)]).toEqual([
       0,
-      'given up. `shoal scrub` finds what is lost by that, `shoal status --lost` names it',
+      'given up. `shoal scrub` finds what that has lost, and `shoal status --lost` lists it',
     ])
     expect(asked.at(-1)).toBe('POST /layout/losses {"id":"0123456789abcdef"}')
     const parts = { ...report, sources: [], sourcesRefusal: 'c answers again' }

@@ -33,7 +33,7 @@ describe('a line that can not be written', () => {
     expect(written).toEqual(['2 lost\nc\n', 'd\n'])
   })
 
-  it('does not wait in memory without a bound for a reader that has stopped', () => {
+  it('waits for a stopped reader in bounded memory', () => {
     const pending: { bytes: Uint8Array; done: Done }[] = []
     const writer = make({ mayBlock: true, write: (bytes, done) => pending.push({ bytes, done }) })
     const line = `${'x'.repeat(1023)}\n`
@@ -60,7 +60,7 @@ describe('a line that can not be written', () => {
     expect(Buffer.from(pending[3]!.bytes).toString()).toBe('1 lost\ne\n')
   })
 
-  it('says its last words, but not to a reader that is stuck', () => {
+  it('is written when the process ends, unless the reader is stuck', () => {
     let nowMs = 0
     const written: string[] = []
     const lines = (): LineWriter => {

@@ -1,23 +1,23 @@
 /**
- * Lines to standard error that never end or stop the process: one that can't be written is lost, and counted.
+ * Writes lines so that they never end or block the process. A line that can't be written is lost and counted.
  *
- *   - a file or a terminal is written to at once, so that the last words of a process are heard
- *   - a pipe or a socket is written to in the background: a reader that has stopped would stop the node. What
- *     waits for it is bounded
- *   - the first line that can be written after a loss says how many were lost
+ *   - to a file or a terminal it writes at once, so that the last lines of a process are not lost
+ *   - to a pipe or a socket it writes in the background, because a reader that has stopped would block the node. The
+ *     memory for waiting lines is bounded
+ *   - the first line after a loss says how many lines were lost
  */
 
 import { fstatSync, write, writeSync } from 'node:fs'
 import { SystemClock } from '../env/system.ts'
 
 const WAITING_BYTES_MAX = 1 << 20
-/** A reader that has taken nothing for so long is not waited for at the end. */
+/** A reader that has taken nothing for this long is not waited for at the end. */
 const STUCK_MS = 1_000
 const LAST_WORDS_MS = 20
 
 export interface LineWriterOptions {
   readonly writeSync: (bytes: Uint8Array) => number
-  /** Calls back with the count written, or an error. */
+  /** Calls `done` with the count of bytes written, or with an error. */
   readonly write: (bytes: Uint8Array, done: (error: Error | null, count: number) => void) => void
   readonly mayBlock: boolean
   readonly lostLine: (count: number) => string
@@ -35,7 +35,7 @@ export class LineWriter {
     this.#options = options
   }
 
-  /** `line` with its end of line. Never throws. */
+  /** Takes a line with its line end. Never throws. */
   write(line: string): void {
     const lost = this.#lost
     const text = lost === 0 ? line : this.#options.lostLine(lost) + line
@@ -55,7 +55,7 @@ export class LineWriter {
     if (this.#startedMs === undefined) this.#writeNext()
   }
 
-  /** What still waits, when the process ends; not for a reader that is stuck. */
+  /** Writes what still waits when the process ends, unless the reader is stuck. */
   end(): void {
     if (this.#startedMs !== undefined) {
       if (this.#options.monotonicMs() - this.#startedMs > STUCK_MS) return
@@ -64,7 +64,7 @@ export class LineWriter {
     for (const bytes of this.#waiting.splice(0)) this.#writeNow(bytes)
   }
 
-  /** False: lost. */
+  /** Returns false when the line is lost. */
   #writeNow(bytes: Uint8Array): boolean {
     try {
       let at = 0

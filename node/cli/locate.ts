@@ -1,4 +1,4 @@
-/** `shoal locate s3://bucket/key`: where an object's metadata lies, by the layout and by the DHT. */
+/** `shoal locate s3://bucket/key`: which nodes hold an object's metadata, by the layout and by the DHT. */
 
 import type { LocateResult } from '../../gateway/port/locate-result.ts'
 import { UsageError } from '../tools/usage-error.ts'
@@ -6,14 +6,14 @@ import type { AdminClient } from './admin-client.ts'
 import { shortNode, textTable } from './table.ts'
 import { printable, type Terminal } from './terminal.ts'
 
-/** 's3://bucket/key'; the key is taken as it stands, without any decoding. */
+/** Splits 's3://bucket/key'. The key is not decoded. */
 export function parseS3Url(url: string): { bucket: string; key: string } {
   const match = /^s3:\/\/([^/]+)\/(.+)$/s.exec(url)
   if (match === null) throw new UsageError(`'${url.slice(0, 80)}' is not s3://BUCKET/KEY`)
   return { bucket: match[1] as string, key: match[2] as string }
 }
 
-/** Exit code 1 when both ways name different nodes. */
+/** Returns exit code 1 when both ways give different nodes. */
 export async function runLocate(
   client: AdminClient,
   url: string,
@@ -56,14 +56,14 @@ export function locateLines(result: LocateResult): string[] {
   ]
 }
 
-/** The id of one that the layout does not know. */
+/** The name of a node, or its id when the layout does not have it. */
 function labelOf({ names }: LocateResult, node: string): string {
   return names[node] ?? shortNode(node)
 }
 
 function verdict(result: LocateResult): string {
   const { byWalk, agree } = result
-  if (byWalk === undefined) return 'the DHT knows no provider of this slice of the keyspace (yet)'
+  if (byWalk === undefined) return 'the DHT has no provider of this slice of the keyspace yet'
   const way = `asked ${printable(labelOf(result, byWalk.provider))} after ${byWalk.hops} hops`
   return agree ? `layout and DHT agree (${way})` : `layout and DHT DISAGREE (${way})`
 }

@@ -1,4 +1,4 @@
-/** `shoal log inspect FILE`: the records of a segment, and what is wrong with it. Changes nothing. */
+/** `shoal log inspect FILE`: prints the records of a segment and what is wrong with it. Changes nothing. */
 
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -24,7 +24,7 @@ import { printable, type Terminal } from './terminal.ts'
 
 const PROBLEMS_SHOWN = 20
 
-/** Exit code 1 when anything is wrong with the file. */
+/** Returns exit code 1 when anything is wrong with the file. */
 export async function runLogInspect(
   path: string,
   { json }: { readonly json: boolean },
@@ -36,7 +36,8 @@ export async function runLogInspect(
   const name = basename(full)
   const file = await disk.open(name, 'read')
   try {
-    if (!json) terminal.out(row('OFFSET', 'SEQUENCE', 'TYPE', 'PART.', 'BODY', 'PAYLOAD', 'KEY'))
+    if (!json)
+      terminal.out(tableLine('OFFSET', 'SEQUENCE', 'TYPE', 'PART.', 'BODY', 'PAYLOAD', 'KEY'))
     const result = await inspectSegment({
       file,
       segment: segmentOfName(name),
@@ -65,7 +66,7 @@ export async function runLogInspect(
   }
 }
 
-function row(...cells: readonly string[]): string {
+function tableLine(...cells: readonly string[]): string {
   const widths = [-12, -10, 12, -6, -8, -9]
   return cells
     .map((cell, at) => {
@@ -78,7 +79,7 @@ function row(...cells: readonly string[]): string {
 
 function recordLine({ header, position, isSound }: InspectedRecord): string {
   const { type, partition, key, sequence, bodyBytes, payloadBytes } = header
-  return row(
+  return tableLine(
     String(position.offset),
     String(sequence),
     nameOfType(type) ?? `type ${type}?`,
@@ -90,13 +91,13 @@ function recordLine({ header, position, isSound }: InspectedRecord): string {
 }
 
 function damageLine({ offset, lengthBytes, identity }: Damage): string {
-  const whose =
+  const key =
     identity === undefined
-      ? 'nobody can tell whose'
+      ? 'the key can not be read'
       : printable(describeKey(identity.type, identity.key))
   const type =
     identity === undefined ? '?' : (nameOfType(identity.type) ?? `type ${identity.type}?`)
-  return row(String(offset), '?', type, '?', '?', String(lengthBytes), `BAD ${whose}`)
+  return tableLine(String(offset), '?', type, '?', '?', String(lengthBytes), `BAD ${key}`)
 }
 
 function recordJson({ header, position, isSound }: InspectedRecord): string {
@@ -127,7 +128,7 @@ function damageJson({ identity, ...place }: Damage): string {
   return JSON.stringify({ ...place, ...whose, ok: false })
 }
 
-/** What a person can read of a key; hexadecimal where that is nothing. */
+/** A key for people. Hexadecimal when it has no readable form. */
 export function describeKey(type: number, key: ByteString): string {
   switch (type) {
     case RECORD.register:

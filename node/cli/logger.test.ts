@@ -8,7 +8,7 @@ function logged(fields: Record<string, unknown>, pretty = false): string {
   return text
 }
 
-it('lines are JSON with level, time and fields', () => {
+it('writes lines of JSON with level, time and fields', () => {
   expect(JSON.parse(logged({ a: 1 }))).toMatchObject({
     level: 'info',
     name: 'n',
@@ -17,7 +17,7 @@ it('lines are JSON with level, time and fields', () => {
   })
 })
 
-it('secrets never show, at any depth (F37)', () => {
+it('shows no secrets, at any depth (F37)', () => {
   const circle: Record<string, unknown> = { secretAccessKey: 'S3CRET' }
   circle['self'] = circle
   const text = logged({
@@ -31,14 +31,14 @@ it('secrets never show, at any depth (F37)', () => {
   expect(text).toContain('said')
 })
 
-it('errors keep type, message and code', () => {
+it('keeps type, message and code of errors', () => {
   const error = Object.assign(new Error('bad'), { code: 'EIO', secret: 'S3CRET' })
   const text = logged({ error })
   expect(JSON.parse(text)).toMatchObject({ error: { type: 'Error', message: 'bad', code: 'EIO' } })
   expect(text).not.toContain('S3CRET')
 })
 
-it('levels below the given one are silent', () => {
+it('writes nothing below the given level', () => {
   let text = ''
   const logger = createLogger({ level: 'warn', pretty: false, write: (line) => (text += line) })
   logger.info({}, 'said')
@@ -47,7 +47,7 @@ it('levels below the given one are silent', () => {
   expect(text).toContain('louder')
 })
 
-it('on a terminal they are short, and what they quote can not steer it', () => {
+it('writes short lines on a terminal, with control characters as text', () => {
   expect(logged({ key: '\u001B[2J', error: new Error('bad') }, true)).toMatch(
     /^\d\d:\d\d:\d\d\.\d{3} info {2}n said \(key=\\u001b\[2J error=bad\)\n$/,
   )

@@ -1,6 +1,6 @@
 /**
- * Structured logs on standard error: JSON lines for programs, short lines on a terminal. Secrets are
- * cut out by the names of their fields, at any depth (F37).
+ * Structured logs on standard error: JSON lines for programs, short lines on a terminal. Fields whose names say that they
+ * hold a secret are removed, at any depth (F37).
  */
 
 import { pino, stdTimeFunctions } from 'pino'
@@ -33,11 +33,11 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
 
 export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
-  /** Stands in every line: which of several nodes speaks. */
+  /** Added to every line: which of several nodes has written it. */
   readonly name?: string | undefined
-  /** Short lines instead of JSON. */
+  /** Writes short lines instead of JSON. */
   readonly pretty: boolean
-  /** Default: standard error. A line that can't be written is lost (line-writer.ts). */
+  /** Default: write to standard error. A line that can't be written is lost (line-writer.ts). */
   readonly write?: (line: string) => void
 }
 
@@ -76,7 +76,7 @@ interface PinoLine extends Record<string, unknown> {
   readonly msg: string
 }
 
-/** '12:00:01.123 warn  node-1 message (field=value …)'. Stacks only when `stacks`. */
+/** Returns '12:00:01.123 warn  node-1 message (field=value …)', followed by the stack of an error if `stacks`. */
 export function prettyLine(json: string, stacks: boolean): string {
   const { level, time, name, msg, ...rest } = JSON.parse(json) as PinoLine
   const clock = time.slice(11, 23)

@@ -51,7 +51,7 @@ afterEach(async () => {
 
 const admin = (): string => `127.0.0.1:${(server.address() as AddressInfo).port}`
 
-describe('what is wrong is one line and exit code 2', () => {
+describe('wrong use gives one line and exit code 2', () => {
   it.each([
     [['bogus'], "shoal: unknown command 'bogus': see shoal --help"],
     [['start', '--bogus'], "shoal: unknown option '--bogus': see --help"],
@@ -60,8 +60,8 @@ describe('what is wrong is one line and exit code 2', () => {
     [['locate'], /missing required argument 'url'/],
     [['cluster', '--nodes', 'x'], /not a whole number/],
     [['token', '--ttl', '5'], /not a duration/],
-    [['status', '--data', '/no/such'], /is no data directory of a node/],
-    [['status', '--admin', 'ftp://x'], /is no URL/],
+    [['status', '--data', '/no/such'], /is not the data directory of a node/],
+    [['status', '--admin', 'ftp://x'], /is not a URL/],
     [['layout', 'drain'], /missing required argument 'node'/],
     [['layout', 'drain', 'n', '--bogus'], /unknown option '--bogus': see --help$/],
     [['layout', 'bogus'], /unknown command 'bogus': see --help$/],
@@ -72,8 +72,8 @@ describe('what is wrong is one line and exit code 2', () => {
     [['layout', 'plan', 'add'], /layout plan add: give --capacity SIZE$/],
     [['layout', 'add'], /a node is added by starting it .*shoal start --join-file FILE$/],
     [['start', '--name', 'a b'], /^shoal: --name: 'a b' has 1 to 64 letters/],
-    [['index', 'rebuild', '--data', '/no/such'], /is no data directory of a node$/],
-    [['scrub', '--data', '/no/such'], /is no data directory of a node/],
+    [['index', 'rebuild', '--data', '/no/such'], /is not the data directory of a node$/],
+    [['scrub', '--data', '/no/such'], /is not the data directory of a node/],
     [['log', 'inspect', '/no/such'], 'shoal: /no/such: no such file'],
   ])('%j', async (args, expected) => {
     const { code, out, errors } = await run(...args)
@@ -84,7 +84,7 @@ describe('what is wrong is one line and exit code 2', () => {
   })
 })
 
-describe('a node is asked', () => {
+describe('a command asks a node', () => {
   it('at --admin', async () => {
     answer = { status: 200, text: '{"token":"T"}' }
     expect(await run('token', '--admin', admin(), '--ttl', '30m')).toMatchObject({ out: ['T'] })
@@ -140,7 +140,7 @@ describe('a node is asked', () => {
     data.close()
   })
 
-  it('for keys of any form', async () => {
+  it('for keys with any characters', async () => {
     answer = {
       status: 200,
       text: '{"bucket":"b","key":"k","byLayout":[],"agree":false,"byWalk":{"replicas":[]}}',
@@ -152,7 +152,7 @@ describe('a node is asked', () => {
   })
 })
 
-describe('a node that does not answer well', () => {
+describe('a node that gives a bad answer', () => {
   it.each([
     [{ status: 503, text: '{"error":"no quorum"}' }, /no quorum$/],
     [{ status: 500, text: '{}' }, /500$/],

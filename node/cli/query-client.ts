@@ -15,7 +15,7 @@ const DEFAULT_DATA = './shoal-data'
 const REGION = 'us-east-1'
 const VERSION = '2010-05-08'
 
-/** `--s3 URL`, else the node.json of `--data DIR`. */
+/** How a command finds the S3 port: `--s3 URL`, else the node.json of `--data DIR`. */
 export interface QueryOptions {
   readonly s3?: string | undefined
   readonly data?: string | undefined
@@ -33,12 +33,12 @@ export function s3Url(options: QueryOptions): URL {
   if (options.s3 !== undefined) {
     const text = options.s3.includes('://') ? options.s3 : `http://${options.s3}`
     if (URL.canParse(text) && new URL(text).protocol === 'http:') return new URL(text)
-    throw new UsageError(`--s3: '${options.s3}' is no URL, such as http://127.0.0.1:9000`)
+    throw new UsageError(`--s3: '${options.s3}' is not a URL, such as http://127.0.0.1:9000`)
   }
   const data = options.data ?? DEFAULT_DATA
   const node = readNode(data)
   if (node === undefined) {
-    throw new UsageError(`${data} is no data directory of a node: give --data DIR or --s3 URL`)
+    throw new UsageError(`${data} is not the data directory of a node: give --data DIR or --s3 URL`)
   }
   if (node.addresses.s3 === undefined) {
     throw new UsageError(`the node of ${data} has never run: start it with --data ${data}`)
@@ -46,7 +46,7 @@ export function s3Url(options: QueryOptions): URL {
   return new URL(`http://${node.addresses.s3.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`)
 }
 
-/** Of the environment as AWS's tools read it, else what the founder keeps in its data directory. */
+/** Takes the credentials of the environment, as AWS's tools do, else those in the founder's data directory. */
 export function signerOf(options: QueryOptions, environment: ClientEnvironment): QuerySigner {
   const accessKeyId = environment['AWS_ACCESS_KEY_ID']
   const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY']
@@ -131,7 +131,7 @@ export class QueryClient {
           response.on('data', (chunk: Buffer) => {
             sizeBytes += chunk.length
             chunks.push(chunk)
-            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('an endless answer'))
+            if (sizeBytes > ANSWER_BYTES_MAX) asked.destroy(new Error('the answer is too long'))
           })
           response.on('end', () => {
             resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks) })
@@ -150,7 +150,7 @@ export function childNamed(element: XmlElement, name: string): XmlElement | unde
   return element.children.find((child) => child.name === name)
 }
 
-/** '' when there is none. */
+/** '' when there is no such element. */
 export function elementText(element: XmlElement, name: string): string {
   return childNamed(element, name)?.text ?? ''
 }

@@ -86,7 +86,7 @@ const status: NodeStatus = {
 }
 
 describe('status', () => {
-  it('reads as a page', () => {
+  it('is shown as a page', () => {
     expect(statusLines(status, 100)).toEqual([
       'cluster c1  epoch 4 STABLE  1 of 2 nodes up  replication 3',
       'node 12D3KooWaaaaaaaaAAAA  up 1m 1s',
@@ -100,14 +100,14 @@ describe('status', () => {
       'partitions  all 16384 whole',
       'resync      nothing pending, 7 done',
       'recovery    done: 12 records, 4 KiB',
-      'disk        512 GiB of 1 TiB free, log 1 GiB, of it 256 MiB dead',
+      'disk        512 GiB of 1 TiB free, log 1 GiB with 256 MiB dead',
       'collector   3 blocks freed (3 MiB), 2 registers forgotten, 1 waiting',
       'compaction  idle: 4 segments, 8 MiB freed, 1 MiB moved, write amplification 1.25',
       'scrub       none since the start',
     ])
   })
 
-  it('shows work as bars', () => {
+  it('shows work in progress as bars', () => {
     const lines = statusLines(
       {
         ...status,
@@ -124,7 +124,7 @@ describe('status', () => {
     expect(lines[0]).toMatch(/\[#+-+\] {2}25 % whole \(1 of 4; 2 degraded, 1 unverified\)$/)
     expect(lines[1]).toMatch(/25 % done \(3 pending\)$/)
     expect(lines[2]).toMatch(/2 DAMAGED; the index was rebuilt$/)
-    expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments stay for damage$/)
+    expect(lines[5]).toMatch(/^compaction {2}working: .*1 segments kept because of damage$/)
     expect(lines[6]).toMatch(/25 % scrubbed, 2 bad, 0 mended$/)
   })
 })
@@ -133,7 +133,7 @@ describe('a change of the layout in the status', () => {
   const lines = (changes: Partial<NodeStatus>): string =>
     statusLines({ ...status, ...changes }, 100).join('\n')
 
-  it('is one line while it lasts', () => {
+  it('is one line while it is under way', () => {
     expect(lines({})).not.toContain('layout ')
     expect(lines({ layoutState: 'PLANNED' })).toContain(
       'layout      PLANNED: see `shoal layout show`',
@@ -195,7 +195,7 @@ describe('locate', () => {
     expect(locateLines({ ...result, byWalk: undefined }).at(-1)).toMatch(/no provider/)
   })
 
-  it('takes keys as they stand', () => {
+  it('does not decode keys', () => {
     expect(parseS3Url('s3://b/a//b/../%2F?x')).toEqual({ bucket: 'b', key: 'a//b/../%2F?x' })
     for (const bad of ['s3://b', 's3://b/', 'http://b/k', 's3:///k', '']) {
       expect(() => parseS3Url(bad)).toThrow(/is not s3:\/\/BUCKET\/KEY/)
@@ -204,7 +204,7 @@ describe('locate', () => {
 })
 
 describe('text', () => {
-  it('columns line up', () => {
+  it('has aligned columns', () => {
     expect(
       textTable(
         [{ title: 'A' }, { title: 'N', align: 'right' }],
@@ -216,7 +216,7 @@ describe('text', () => {
     ).toEqual(['A    N', 'x   10', 'yy   9'])
   })
 
-  it('bars stay inside their bounds', () => {
+  it('has bars that fit into the width', () => {
     expect(progressBar('x', 5, 0, 80)).toContain('100 %')
     expect(progressBar('x', 9, 3, 80)).toContain('100 %')
     expect(progressBar('x', -1, 3, 80)).toContain('  0 %')

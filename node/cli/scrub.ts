@@ -1,4 +1,4 @@
-/** `shoal scrub`: the node verifies everything that it keeps, now, and mends what it can. */
+/** `shoal scrub`: the node verifies now everything that it keeps, and repairs what it can. */
 
 import type { ScrubStatus } from '../../gateway/port/status.ts'
 import type { Clock } from '../env/ports.ts'
@@ -9,7 +9,7 @@ import { sleep } from '../tools/sleep.ts'
 
 const POLL_MS = 300
 
-/** Exit code 1 when something stays bad or is lost, or the scrub did not finish. */
+/** Returns exit code 1 when something stays damaged or is lost, or when the scrub did not finish. */
 export async function runScrub(
   client: AdminClient,
   options: { readonly json: boolean },

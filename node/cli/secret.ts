@@ -42,7 +42,7 @@ function secretLines({ generation, sinceMs, keysSealed, previousUntilMs }: Secre
   const until =
     previousUntilMs === undefined
       ? []
-      : [`sessions of the one before are good until ${new Date(previousUntilMs).toISOString()}`]
-  const keys = keysSealed ? [] : ['this node has not seen all access keys sealed with it yet']
+      : [`sessions of the one before are valid until ${new Date(previousUntilMs).toISOString()}`]
+  const keys = keysSealed ? [] : ['not all access keys are known to be encrypted with it yet']
   return [`cluster secret: generation ${generation}${since}`, ...until, ...keys]
 }

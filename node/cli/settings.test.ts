@@ -66,7 +66,7 @@ function writeLayout(cluster: string): void {
 }
 
 describe('the configuration of a start', () => {
-  it('holds what the directory remembers, unless it is said anew', () => {
+  it('holds what the directory remembers, unless a new value is given', () => {
     format('found')
     expect(loadConfig({ data }, {})).toMatchObject({
       s3: { host: '127.0.0.1', port: 7000 },
@@ -81,7 +81,7 @@ describe('the configuration of a start', () => {
     })
   })
 
-  it('finds the directory by file and environment too', () => {
+  it('finds the directory by file and environment as well', () => {
     format('found')
     const config = join(directory, 'shoal.yaml')
     writeFileSync(config, `data: ${data}\n`)
@@ -90,36 +90,36 @@ describe('the configuration of a start', () => {
   })
 })
 
-describe('a directory keeps to what it was made for (L1)', () => {
+describe('the purpose of a directory does not change (L1)', () => {
   const token = 'x'.repeat(40)
   const check = (join?: string): void =>
     checkOrigin(loadConfig({ data, ...(join === undefined ? {} : { join }) }, {}))
 
-  it('a founder does not join', () => {
+  it('a founder can not join', () => {
     check(token)
     format('found', 'AAAA')
     check()
     expect(() => check(token)).toThrow(/has a cluster of its own/)
   })
 
-  it('a founder that has served founds no other cluster over its data', () => {
+  it('a founder that has served can not found another cluster over its data', () => {
     format('found', 'AAAA', false)
     expect(() => check()).toThrow(/layout.json is missing/)
   })
 
-  it('a joiner that was never admitted does not found', () => {
+  it('a joiner that was never admitted can not found a cluster', () => {
     format('join', undefined, true, false)
     expect(() => check()).toThrow(/never did: give --join-file FILE/)
     check(token)
   })
 
-  it('a joiner that was stopped in the act joins again', () => {
+  it('a joiner that was stopped while it joined joins again', () => {
     format('join', 'AAAA', false, false)
     expect(() => check()).toThrow(/never did: give --join-file FILE/)
     check(token)
   })
 
-  it('a joiner that was stopped while it learnt goes on without a token', () => {
+  it('a joiner that was stopped while it learned goes on without a token', () => {
     format('join', undefined, false, false)
     writeLayout('ab'.repeat(16))
     check()
@@ -129,7 +129,7 @@ describe('a directory keeps to what it was made for (L1)', () => {
     checkReplace(loadConfig({ data, joinFile }, {}), 'vm-node-1')
   })
 
-  it('a joiner that was admitted needs no token any more', () => {
+  it('an admitted joiner needs no token any more', () => {
     format('join', 'AAAA')
     check()
     check(token)
@@ -140,13 +140,13 @@ describe('a node in the place of a lost one', () => {
   const check = (replace: string, join?: string): void =>
     checkReplace(loadConfig({ data, ...(join === undefined ? {} : { join }) }, {}), replace)
 
-  it('needs a token, and a name or the end of an id', () => {
+  it('needs a token and the name or the end of the id of the lost one', () => {
     check('vm-node-1', 'x'.repeat(40))
     expect(() => check('vm-node-1')).toThrow(/^--replace: .* give --join-file FILE as well/)
     expect(() => check('a b', 'x'.repeat(40))).toThrow(/^--replace: give the lost node's name/)
   })
 
-  it('is a member at its next start, whatever its service says', () => {
+  it('ignores --replace once it is a member', () => {
     format('join', 'AAAA')
     check('vm-node-1')
   })
@@ -158,19 +158,19 @@ describe('a token in a file', () => {
   const load = (env: Record<string, string> = {}, more: Record<string, string> = {}) =>
     loadConfig({ data, joinFile: file(), ...more }, env)
 
-  it('is read, without the end of its line', () => {
+  it('is read without its line end', () => {
     writeFileSync(file(), `${token}\n`)
     expect(load().join).toBe(token)
     expect(loadConfig({ data }, { SHOAL_JOIN_FILE: file() }).join).toBe(token)
     rmSync(file())
   })
 
-  it('is not asked for once the node is a member', () => {
+  it('is not needed once the node is a member', () => {
     format('join', 'AAAA')
     expect(load().join).toBeUndefined()
   })
 
-  it('that is wrong is not shown', () => {
+  it('is not shown when it is wrong', () => {
     expect(() => load()).toThrow(/--join-file: .*token does not exist$/)
     writeFileSync(file(), 'hunter2 hunter2 hunter2')
     expect(() => load()).toThrow(/token holds no join token: make one with `shoal token`$/)
@@ -181,7 +181,7 @@ describe('a token in a file', () => {
   })
 })
 
-describe('a directory of the cluster that is asked for (D1)', () => {
+describe('a start with --cluster (D1)', () => {
   const own = 'ab'.repeat(16)
   const other = 'cd'.repeat(16)
   const check = (cluster: string, join?: string): void =>
@@ -203,23 +203,23 @@ describe('a directory of the cluster that is asked for (D1)', () => {
     writeLayout(cluster)
   }
 
-  it('starts', () => {
+  it('accepts a directory of this cluster', () => {
     member(own)
     check(own)
   })
 
-  it('of another cluster is refused', () => {
+  it('refuses a directory of another cluster', () => {
     member(other)
     expect(() => check(own)).toThrow(`belongs to cluster ${other}, not to ${own}`)
   })
 
-  it('that is empty is refused, and nothing is founded', () => {
+  it('refuses an empty directory, and founds nothing', () => {
     expect(() => check(own)).toThrow(/holds no node of cluster .* mount its volume/)
     mkdirSync(data)
     expect(() => check(own)).toThrow(/holds no node of cluster/)
   })
 
-  it('that is empty joins by a token of that cluster only', () => {
+  it('lets an empty directory join only with a token of this cluster', () => {
     check(own, tokenOf(own))
     expect(() => check(own, tokenOf(other))).toThrow(`the token is of cluster ${other}`)
     expect(() => check(own, 'x'.repeat(40))).toThrow(/token/)

@@ -1,4 +1,4 @@
-/** From the options of a command to its configuration: reads the file and what the directory knows. */
+/** Makes the configuration of a command from its options, the configuration file and the data directory. */
 
 import { readFileSync } from 'node:fs'
 import { flagNames } from '../process/config-fields.ts'
@@ -14,10 +14,10 @@ import type { NodeRecord } from '../process/node-record.ts'
 import { decodeToken } from '../layout/token-codec.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-/** Options as commander gives them: the flags, and --config. */
+/** Options as commander returns them: the flags, and --config. */
 export type StartOptions = Readonly<Partial<Record<(typeof flagNames)[number] | 'config', string>>>
 
-/** Throws UsageError. Reads files, changes nothing. */
+/** Reads files and changes nothing. Throws UsageError. */
 export function loadConfig(
   options: StartOptions,
   env: Readonly<Record<string, string | undefined>>,
@@ -31,7 +31,7 @@ export function loadConfig(
   return token === undefined ? config : { ...config, join: token }
 }
 
-/** A member needs none, nor who was admitted: the file, which was there for the first start, may be gone. */
+/** Members and admitted nodes need no token: the file of the first start may be gone. */
 function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
   if (joinFile === undefined) return undefined
   if (join !== undefined) {
@@ -48,7 +48,7 @@ function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
     const why = code === 'ENOENT' ? 'does not exist' : `can't be read (${code ?? 'error'})`
     throw new UsageError(`--join-file: ${name} ${why}`)
   }
-  // Says what is wrong with it without showing it.
+  // The error must not show the token.
   if (!/^[A-Za-z0-9_-]{16,16384}$/.test(text)) {
     throw new UsageError(`--join-file: ${name} holds no join token: make one with \`shoal token\``)
   }
@@ -56,8 +56,8 @@ function tokenOfFile({ join, joinFile, data }: Config): string | undefined {
 }
 
 /**
- * A directory was made to found a cluster or to join one, and keeps to it: a token is not silently
- * ignored, and a join that failed never founds a cluster of its own (L1).
+ * A directory was made either to found a cluster or to join one, and that does not change. A token is not silently
+ * ignored, and a node whose join failed never founds a cluster of its own (L1).
  */
 export function checkOrigin(config: Config): void {
   const node = readNode(config.data)
@@ -65,7 +65,7 @@ export function checkOrigin(config: Config): void {
   if (config.cluster !== undefined) checkCluster(config.cluster, config)
 }
 
-/** A member has its place: a service that is always started with the same flags starts it again. */
+/** A member ignores `--replace`, so that a service can always start it with the same flags. */
 export function checkReplace(config: Config, replace: string | undefined): void {
   if (replace === undefined || isMemberDirectory(config.data)) return
   if (config.join === undefined && isAdmittedDirectory(config.data)) return
@@ -80,7 +80,7 @@ export function checkReplace(config: Config, replace: string | undefined): void 
   )
 }
 
-/** Damage to its layout is told by the start itself. */
+/** Does not report damage to the layout: the start does. */
 function checkCluster(cluster: string, { data, join }: Config): void {
   const own = layoutOfDirectory(data)?.genesis.clusterId
   if (own === cluster || isMemberDirectory(data)) {
@@ -112,14 +112,14 @@ function checkPast(node: NodeRecord, config: Config): void {
       `${config.data} has a cluster of its own: join with an empty directory, or leave the token out`,
     )
   }
-  // It has served: what it would found now is another cluster over the data of the first.
+  // The node has served before, so it would now found a second cluster over the data of the first.
   if (
     config.join === undefined &&
     node.addresses.s3 !== undefined &&
     !isMemberDirectory(config.data)
   ) {
     throw new UsageError(
-      `${config.data}/layout.json is missing, without which its data is nobody's: copy it from any other member (theirs is the same) or a backup`,
+      `${config.data}/layout.json is missing, and without it the node can't use its data: copy the file from any other member (theirs is the same) or from a backup`,
     )
   }
   const isKnown = isMemberDirectory(config.data) || isAdmittedDirectory(config.data)

@@ -1,4 +1,4 @@
-/** `shoal start` as a process: what it refuses, what it says, and that its log can't kill it. */
+/** `shoal start` as a process: what it refuses, what it prints, and that a log which can't be written does not end it. */
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import {
@@ -93,7 +93,7 @@ function startArgs(...args: string[]): string[] {
 async function refused(...args: string[]): Promise<string> {
   const run = start(...args)
   expect(await run.exit).toBe(2)
-  // Beside lines of the log.
+  // Among lines of the log.
   const lines = run.errors.split('\n').filter((line) => line.startsWith('shoal: '))
   expect(lines).toHaveLength(1)
   return lines[0]!
@@ -152,7 +152,7 @@ describe('a node whose log is gone (D9)', () => {
       expect(line).toMatch(`the log ${logId!} is gone`)
       expect(line).toMatch(/volume not mounted.* start once with --accept-lost-log/)
 
-      // As an earlier program left it.
+      // Earlier programs did not write this field.
       for (const name of ['node.json', 'node.json.copy']) {
         const {
           checksum: _,
@@ -193,7 +193,7 @@ describe('a member whose cluster is not there', () => {
       const second = start(...otherArgs, '--join', token.out.trim())
       await second.until('out', /^ready /m)
       expect(second.errors).not.toMatch(/founded/)
-      // F37: the argument is hidden, and its user told.
+      // F37: the argument is hidden, and the user is warned.
       const shown = readFileSync(`/proc/${second.child.pid!}/cmdline`, 'latin1')
       expect([shown.includes(token.out.trim()), shown.includes('main.ts')]).toEqual([false, true])
       expect(second.errors).toMatch(/the join token was an argument/)
@@ -285,7 +285,7 @@ describe('a log that can not be written', () => {
         expect(run.child.exitCode).toBeNull()
         await sleep(50)
       }
-      // It has told that it is ready by now, in vain.
+      // By now it has tried to log that it is ready.
       await sleep(200)
       expect(await ready()).toBe(true)
       await stop(run)

@@ -20,7 +20,7 @@ import { stopSignals } from './stop-signals.ts'
 import { progressBar } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Beyond `shutdownTimeout`: for flushing and closing. */
+/** Time for flushing and closing after `shutdownTimeout`. */
 const STOP_GRACE_MS = 5_000
 
 /** What a supervised node tells `shoal cluster` over the IPC channel. */
@@ -29,7 +29,7 @@ export interface ReadyMessage {
   readonly s3Url: string
   readonly adminUrl: string
   readonly nodeId: string
-  /** Credentials were drawn by this start; they lie in credentials.json. */
+  /** This start drew the root credentials, which are in credentials.json. */
   readonly freshCredentials: boolean
 }
 
@@ -44,7 +44,7 @@ export async function runStart(
   checkOrigin(config)
   checkReplace(config, replace)
   terminal.serves?.()
-  // Whatever this process writes is its user's alone, also where a file is made without a mode.
+  // Only this user may read what this process writes, even if a file is made without a mode.
   process.umask(0o077)
   const logger = createLogger({
     level: config.logLevel,
@@ -64,7 +64,8 @@ export async function runStart(
     )
   }
   const signals = stopSignals({ supervised, force: () => process.exit(130) })
-  for (const name of unknownVariables(process.env)) logger.warn({ name }, 'variable means nothing')
+  for (const name of unknownVariables(process.env))
+    logger.warn({ name }, 'unknown environment variable')
   const { startNode }: { startNode: StartNode } = await import('../start/start.ts')
   const hooks: NodeHooks = {
     logger,
@@ -78,7 +79,7 @@ export async function runStart(
   }
   const starting = startNode(config, hooks, { acceptLostLog, replace })
   const started = await Promise.race([starting, signals.first])
-  // Before a node serves there is nothing to finish: what it has flushed, the next start recovers.
+  // A node that does not serve yet has nothing to finish: the next start recovers what it has flushed.
   if (typeof started === 'string') return 0
   terminal.draw([])
   const isReady = started.ready.then(() => undefined)
@@ -96,7 +97,7 @@ export async function runStart(
   return stop(started, config, clock, logger)
 }
 
-/** What ps and /proc show of this process from now on is its arguments without this one. */
+/** From now on, ps and /proc show the arguments of this process without this one. */
 function hideArgument(value: string): void {
   const shown = [...process.argv.slice(0, 2), ...process.execArgv, ...process.argv.slice(2)]
   process.title = shown.map((argument) => argument.replaceAll(value, '***')).join(' ')
@@ -118,7 +119,7 @@ function announce(
   for (const line of readyLines(node, config, terminal.isTty)) terminal.out(line)
 }
 
-/** What a node that serves prints: for scripts, and on a terminal for the one who sits there. */
+/** What a node prints when it serves: lines for scripts, and on a terminal a command to try. */
 export function readyLines(node: RunningNode, config: Config, isTty: boolean): string[] {
   const { s3Url, adminUrl, nodeId, credentials } = node
   const lines = [`ready s3=${s3Url} admin=${adminUrl} node=${nodeId}`]
@@ -157,7 +158,10 @@ async function stop(
   )
   try {
     if ((await Promise.race([node.stop(), overdue])) !== 'overdue') return 0
-    logger.error({ shutdownTimeoutMs: config.shutdownTimeout }, 'stop takes too long: cut off')
+    logger.error(
+      { shutdownTimeoutMs: config.shutdownTimeout },
+      'the stop takes too long: ending the process',
+    )
   } catch (error) {
     logger.error({ error }, `stop failed: ${describeError(error)}`)
   }

@@ -1,4 +1,4 @@
-/** `shoal status`: members, epoch, health, space and work in progress. */
+/** `shoal status`: prints members, epoch, health, space and work in progress. */
 
 import { shortId } from '../../protocol/ids.ts'
 import type { LostStatus, NodeStatus, ScrubStatus } from '../../gateway/port/status.ts'
@@ -16,7 +16,7 @@ export interface StatusCommandOptions {
   readonly watch: boolean
 }
 
-/** Returns once, or never with `watch` (Ctrl-C ends it). */
+/** With `watch` it never returns: Ctrl-C ends the process. */
 export async function runStatus(
   client: AdminClient,
   options: StatusCommandOptions,
@@ -119,7 +119,7 @@ function recoveryLine({ recovery }: NodeStatus): string {
 function spaceLine({ space }: NodeStatus): string {
   const { totalBytes, freeBytes, logBytes, deadBytes } = space
   const free = `${formatSize(freeBytes)} of ${formatSize(totalBytes)} free`
-  return `disk        ${free}, log ${formatSize(logBytes)}, of it ${formatSize(deadBytes)} dead`
+  return `disk        ${free}, log ${formatSize(logBytes)} with ${formatSize(deadBytes)} dead`
 }
 
 function collectorLine({ space }: NodeStatus): string {
@@ -131,13 +131,13 @@ function collectorLine({ space }: NodeStatus): string {
 function compactionLine({ upkeep }: NodeStatus): string {
   const { state, segments, freedBytes, movedBytes, stuckSegments, writeAmplification } =
     upkeep.compaction
-  const stuck = stuckSegments === 0 ? '' : `; ${stuckSegments} segments stay for damage`
+  const stuck = stuckSegments === 0 ? '' : `; ${stuckSegments} segments kept because of damage`
   const moved = `${formatSize(freedBytes)} freed, ${formatSize(movedBytes)} moved`
   const written = `write amplification ${writeAmplification.toFixed(2)}`
   return `compaction  ${state}: ${segments} segments, ${moved}, ${written}${stuck}`
 }
 
-/** Of the scrub that runs, or the last one. */
+/** About the scrub that runs, or the last one. */
 export function scrubLine(scrub: ScrubStatus, columns: number): string {
   const { running, doneBytes, totalBytes, records, bad, badRows, mended, left } = scrub
   const found = `${bad + badRows} bad, ${mended} mended`
@@ -152,7 +152,7 @@ export function scrubLine(scrub: ScrubStatus, columns: number): string {
   return `${seen}, ${mended} mended, ${left} left${referencesText(scrub)}`
 }
 
-/** What registers name and was not there. */
+/** About blocks that registers name and that were missing. */
 function referencesText({ missing, fetched, lost, unknown }: ScrubStatus): string {
   if (missing + lost + unknown === 0) return '; nothing missing'
   const open = unknown === 0 ? '' : `, ${unknown} out of reach for now`
@@ -160,7 +160,7 @@ function referencesText({ missing, fetched, lost, unknown }: ScrubStatus): strin
   return `; ${missing} blocks missing, ${fetched} fetched${open}${gone}`
 }
 
-/** `shoal status --lost`: what no replica has any more. Exit code 1 when there is such a thing. */
+/** `shoal status --lost`: lists what no replica has any more. Returns exit code 1 when anything is lost. */
 export async function runLost(
   client: AdminClient,
   { json }: { readonly json: boolean },

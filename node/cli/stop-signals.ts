@@ -3,15 +3,16 @@
 export type StopReason = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'parent is gone'
 
 export interface StopSignals {
-  /** Resolves with the first one. */
+  /** Resolves with the first reason. */
   readonly first: Promise<StopReason>
   readonly asked: boolean
 }
 
 /**
- * A second Ctrl-C calls `force`; a second SIGTERM does not, since service managers repeat it.
- * `supervised`: the process was started by `shoal cluster`, whose end closes the IPC channel, so that
- * no node outlives it, even when it was killed with SIGKILL.
+ * A second Ctrl-C calls `force`. A second SIGTERM does not, because service managers repeat it.
+ *
+ * With `supervised` the process also stops when `shoal cluster`, which started it, ends for any reason: the IPC channel
+ * closes then, even after SIGKILL.
  */
 export function stopSignals(options: { supervised: boolean; force: () => void }): StopSignals {
   let asked = false

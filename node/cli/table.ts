@@ -1,4 +1,4 @@
-/** Columns and bars as text. */
+/** Tables and progress bars as text. */
 
 import { shortId } from '../../protocol/ids.ts'
 import { printable } from './terminal.ts'
@@ -8,7 +8,7 @@ export interface Column {
   readonly align?: 'left' | 'right'
 }
 
-/** Lines of a table, two spaces between columns, no space at line ends. */
+/** Returns the lines of a table, with two spaces between columns and none at line ends. */
 export function textTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -27,7 +27,7 @@ export function textTable(
   )
 }
 
-/** '[##########----------]  50 % label', cut to the width of the terminal. */
+/** Returns '[##########----------]  50 % label', cut to `columns`. */
 export function progressBar(label: string, done: number, total: number, columns: number): string {
   const share = total <= 0 ? 1 : Math.min(1, Math.max(0, done / total))
   const width = Math.max(4, Math.min(30, columns - label.length - 12))
@@ -39,7 +39,7 @@ export function progressBar(label: string, done: number, total: number, columns:
   )
 }
 
-/** The last characters of a node id, marked as cut. */
+/** The last characters of a node id after an ellipsis. */
 export function shortNode(node: string): string {
   return node.length > 10 ? `…${shortId(node)}` : node
 }

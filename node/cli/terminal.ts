@@ -1,28 +1,28 @@
-/** Where a command writes: results to standard output, everything else to standard error. */
+/** Where a command writes: results go to standard output, everything else to standard error. */
 
 import { writeSync } from 'node:fs'
 
 export interface Terminal {
   out(line: string): void
-  /** Never throws, and a line that can't be written is lost. */
+  /** Never throws. A line that can't be written is lost. */
   error(line: string): void
-  /** Replaces what the last `draw` wrote. Only on a terminal; no-op elsewhere. */
+  /** Replaces what the last `draw` wrote. Does nothing when standard output is not a terminal. */
   draw(lines: readonly string[]): void
-  /** The process serves: from now on lines of `out` that can't be written are lost as well, and do not end it. */
+  /** Called when the process serves. From then on a line of `out` that can't be written is lost and does not end it. */
   serves?(): void
   readonly isTty: boolean
   readonly columns: number
 }
 
 export function systemTerminal(): Terminal {
-  // A reader that has seen enough (`shoal status | head -1`) is no failure.
+  // A reader that closes early (`shoal status | head -1`) is not a failure.
   let serves = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (serves) return
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  // Whoever writes there, a warning of Node's for instance.
+  // Node writes there as well, for instance its warnings.
   process.stderr.on('error', () => {})
   let drawn = 0
   const clear = (): string => (drawn === 0 ? '' : `\u001B[${drawn}A\u001B[J`)
@@ -47,14 +47,14 @@ export function systemTerminal(): Terminal {
   }
 }
 
-/** Not by process.stderr, which is closed for good after an error. */
+/** Does not use process.stderr, which stays closed after an error. */
 function writeError(line: string): void {
   let rest: Uint8Array = Buffer.from(`${line}\n`)
   for (let attempt = 0; attempt < 50 && rest.length > 0; attempt++) {
     try {
       rest = rest.subarray(writeSync(2, rest))
     } catch (error) {
-      // A reader that is slow for a moment; anything else is a line lost.
+      // EAGAIN: the reader is slow for a moment. After any other error the line is lost.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
     }
@@ -62,8 +62,8 @@ function writeError(line: string): void {
 }
 
 /**
- * Text of others (node names, keys, zones) without what a terminal would obey: control characters
- * are shown as escapes, and so are direction marks.
+ * Makes text from elsewhere (node names, keys, zones) safe for a terminal: control characters and direction marks become
+ * escapes.
  */
 export function printable(text: string): string {
   return text.replaceAll(

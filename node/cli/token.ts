@@ -1,4 +1,4 @@
-/** `shoal token`: makes, lists and revokes tokens with which nodes join. */
+/** `shoal token`: makes, lists and revokes the tokens with which nodes join. */
 
 import { Option, type Command } from 'commander'
 import type { TokenStatus } from '../../gateway/port/status.ts'

@@ -1,4 +1,4 @@
-/** Reads the text of a configuration file: TOML or YAML (JSON is YAML), told by its name. */
+/** Parses a configuration file. The end of its name says whether it is TOML or YAML; JSON is YAML. */
 
 import { parse as parseToml } from 'smol-toml'
 import { parse as parseYaml } from 'yaml'
@@ -6,7 +6,7 @@ import { UsageError } from '../tools/usage-error.ts'
 
 const MAX_FILE_CHARACTERS = 1 << 20
 
-/** Throws UsageError for what is no TOML or YAML, no table of fields, or names an unknown field. */
+/** Throws UsageError when the text can't be parsed, is not a table of fields, or names an unknown field. */
 export function parseConfigFile(
   file: { readonly path: string; readonly text: string },
   known: readonly string[],

@@ -17,7 +17,7 @@ import { openDataDirectory, type Birth, type DataDirectory } from './data-direct
 import { readNode } from './node-file.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-/** Files that this user may not remove. The tests may run as root, who may remove all. */
+/** Files that this user may not remove. A mock, because root could remove them. */
 const { unremovable } = vi.hoisted(() => ({ unremovable: new Set<unknown>() }))
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>()
@@ -67,7 +67,7 @@ function tree(directory: string): string[] {
 }
 
 describe('a new directory', () => {
-  it('gets everything of the contract', () => {
+  it('gets the files that the documents name', () => {
     const directory = open()
     expect(directory.isNew).toBe(true)
     expect(directory.node).toMatchObject({
@@ -84,7 +84,7 @@ describe('a new directory', () => {
     expect(tree(path)).toEqual(['index', 'log', 'node.json', 'node.json.copy'])
   })
 
-  it('may stand on the leftovers of a format that was cut short', () => {
+  it('may hold what an interrupted format has left', () => {
     mkdirSync(join(path, 'lost+found'), { recursive: true })
     writeFileSync(join(path, 'node.json.new'), '{"vers')
     writeFileSync(join(path, 'lock'), '')
@@ -93,7 +93,7 @@ describe('a new directory', () => {
 })
 
 describe('a known directory', () => {
-  it('keeps who it is and counts its starts (P1)', () => {
+  it('keeps its identity and counts its starts (P1)', () => {
     open().close()
     const again = openDataDirectory(path, () => {
       throw new Error('formatted twice')
@@ -104,7 +104,7 @@ describe('a known directory', () => {
     expect(readNode(path)?.boot).toBe(2)
   })
 
-  it('remembers', () => {
+  it('remembers addresses, zone and capacity', () => {
     const directory = open()
     const addresses = { s3: '127.0.0.1:9', admin: '127.0.0.1:8', listen: '/ip4/127.0.0.1/tcp/7' }
     directory.remember({ addresses, zone: 'z', capacityBytes: 5, clusterSecret: 'AAAA' })
@@ -112,7 +112,7 @@ describe('a known directory', () => {
     expect(readNode(path)).toMatchObject({ addresses, zone: 'z', capacityBytes: 5 })
   })
 
-  it('keeps root credentials to its owner', () => {
+  it('lets only its owner read the root credentials', () => {
     const directory = open()
     expect(directory.credentials()).toBeUndefined()
     directory.writeCredentials({ accessKeyId: 'a', secretAccessKey: 's' })
@@ -121,10 +121,10 @@ describe('a known directory', () => {
   })
 })
 
-describe('what other users may see', () => {
+describe('access for other users', () => {
   const modeOf = (name: string): number => statSync(join(path, name)).mode & 0o777
 
-  it('is not the admin credential, which is gone with the run', () => {
+  it('is closed for the admin credential, which a stop removes', () => {
     const directory = open()
     const { secret, path: file } = directory.adminCredential(new Uint8Array(32).fill(0xcd))
     directory.writeAdminCredential({ secret, path: file })
@@ -134,7 +134,7 @@ describe('what other users may see', () => {
     expect(readAdminCredential(path)).toBeUndefined()
   })
 
-  it('is not that of a run that was killed either', () => {
+  it('is not left by a killed run: the next start removes its admin credential', () => {
     open().close()
     writeFileSync(join(path, 'admin-credential'), 'ab'.repeat(32))
     const directory = open()
@@ -142,7 +142,7 @@ describe('what other users may see', () => {
     directory.close()
   })
 
-  it('is nothing of a directory that was made for the node with any mode', () => {
+  it('is closed for an empty directory that was given to the node', () => {
     mkdirSync(path)
     chmodSync(path, 0o777)
     const directory = open()
@@ -151,7 +151,7 @@ describe('what other users may see', () => {
     directory.close()
   })
 
-  it('is closed by a start: secrets to all others, the directory to their changes', () => {
+  it('is closed by a start: secrets can not be read, the directory can not be changed', () => {
     const first = open()
     first.writeCredentials({ accessKeyId: 'a', secretAccessKey: 's' })
     first.close()
@@ -167,22 +167,22 @@ describe('what other users may see', () => {
   })
 })
 
-describe('what is refused and left as it was', () => {
-  it('is a directory of something else (D1)', () => {
+describe('a directory that is refused and left as it was', () => {
+  it('holds something else (D1)', () => {
     mkdirSync(path)
     writeFileSync(join(path, 'thesis.tex'), 'x')
     expect(refusal(open)).toMatch(/holds "thesis.tex" and no node.json/)
     expect(tree(path)).toEqual(['thesis.tex'])
   })
 
-  it('is a log without its node.json (D1)', () => {
+  it('has a log without its node.json (D1)', () => {
     open().close()
     for (const name of ['node.json', 'node.json.copy']) rmSync(join(path, name))
     expect(refusal(open)).toMatch(/no node.json/)
     expect(tree(path)).toEqual(['index', 'log'])
   })
 
-  it('is the directory of a whole cluster', () => {
+  it('holds a whole cluster', () => {
     mkdirSync(join(path, 'node-0'), { recursive: true })
     expect(refusal(open)).toMatch(/shoal cluster --data/)
   })
@@ -193,12 +193,12 @@ describe('what is refused and left as it was', () => {
   })
 
   it.each([
-    ['{"version":2,"more":1}', /has version 2: this program knows 1 only/],
+    ['{"version":2,"more":1}', /has version 2: this program knows only 1/],
     ['[]', /has version none/],
     ['null', /has version none/],
-    ['{', /is damaged: it is no JSON/],
+    ['{', /is damaged: it is not JSON/],
     ['{"version":1}', /is damaged: field privateKey/],
-  ])('is node.json with %s', (text, expected) => {
+  ])('has a node.json with %s', (text, expected) => {
     mkdirSync(path)
     writeFileSync(join(path, 'node.json'), text)
     expect(refusal(open)).toMatch(expected)
@@ -206,7 +206,7 @@ describe('what is refused and left as it was', () => {
     expect(readFileSync(join(path, 'node.json'), 'utf8')).toBe(text)
   })
 
-  it('is a node.json of a later program, whatever its copy says', () => {
+  it('has a node.json of a later program, whatever its copy says', () => {
     open().close()
     const file = join(path, 'node.json')
     const { fields } = checkedFields(JSON.parse(readFileSync(file, 'utf8')))
@@ -257,7 +257,7 @@ describe('a damaged node.json', () => {
     expect(open().node.boot).toBe(3)
   })
 
-  it('of an earlier program has no checksum: it is accepted and written with one', () => {
+  it('without a checksum is of an earlier program: it is accepted and gets one', () => {
     open().close()
     rmSync(join(path, 'node.json.copy'))
     const file = join(path, 'node.json')
@@ -268,7 +268,7 @@ describe('a damaged node.json', () => {
     expect(checkedFields(JSON.parse(readFileSync(file, 'utf8'))).checked).toBe(true)
   })
 
-  it('is told of in credentials.json too', () => {
+  it('is refused in the same way as a damaged credentials.json', () => {
     const directory = open()
     directory.writeCredentials({ accessKeyId: 'abc', secretAccessKey: 's' })
     const file = join(path, 'credentials.json')
@@ -278,7 +278,7 @@ describe('a damaged node.json', () => {
 })
 
 describe('a directory that a refused start gives back', () => {
-  it('is as empty as it was found', () => {
+  it('is as empty as before', () => {
     const directory = open()
     directory.writeCredentials({ accessKeyId: 'A', secretAccessKey: 'B' })
     writeFileSync(join(path, 'layout.json'), '{}')
@@ -291,7 +291,7 @@ describe('a directory that a refused start gives back', () => {
     open().close()
   })
 
-  it('keeps what a file system puts there, and what the next start takes for nothing', () => {
+  it('keeps lost+found, which the next start ignores', () => {
     mkdirSync(join(path, 'lost+found'), { recursive: true })
     writeFileSync(join(path, 'lost+found', '#12'), 'of fsck')
     open().discard()
@@ -299,7 +299,7 @@ describe('a directory that a refused start gives back', () => {
     open().close()
   })
 
-  it('lets the next process in, and stays a data directory, where something can not be removed', () => {
+  it('stays a data directory, without a lock, when a file can not be removed', () => {
     const directory = open()
     writeFileSync(join(path, 'stays'), '')
     writeFileSync(join(path, 'zz'), '')

@@ -215,7 +215,8 @@ export function openDataDirectory(
  * none. */
 export function lockStopped(directory: string): DirectoryLock {
   const path = resolve(directory)
-  if (readNode(path) === undefined) throw new UsageError(`${path} is no data directory of a node`)
+  if (readNode(path) === undefined)
+    throw new UsageError(`${path} is not the data directory of a node`)
   return lockDirectory(path, systemProcesses())
 }
 

@@ -1,15 +1,14 @@
 /**
- * The `lock` file of a data directory: one process at a time, and none for ever.
+ * The `lock` file of a data directory: one process at a time, and a dead process does not keep it.
  *
- *   lock            "PID START\n" of the holder; START tells one process of this id from the next
- *   lock.over-ID    held for an instant by the one process that may take over the lock of a dead ID
+ *   lock            "PID START\n" of the holder; START differs for two processes that have had the same id
+ *   lock.over-ID    held for an instant by the one process that may take over the lock of the dead process ID
  *
- * A file appears under its name with its content or not at all (link, rename). A stale lock is
- * replaced only under `lock.over-…` and after it was read again, so that of two processes that both
- * saw the dead holder only one gets in.
+ * Files get their name only when their content is whole (link, rename). A process replaces a stale lock only while it
+ * holds `lock.over-…`, and after reading the lock again. So only one of two processes that saw the dead holder gets in.
  *
- * Holders are told apart by process ids of this machine: containers that share one directory but not
- * their process ids are not seen.
+ * The lock knows the process ids of this machine only. Containers that share one directory, but not their process ids,
+ * do not see each other.
  */
 
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -27,11 +26,13 @@ export function isLockFile(name: string): boolean {
   )
 }
 
-/** What the lock asks of the operating system; tests put other processes in its place. */
+/** What the lock asks the operating system. Tests pass other processes. */
 export interface Processes {
   readonly self: number
-  /** Some text that is the same during the life of process `pid` and differs for a later process of
-   * the same id; undefined when there is no such process. */
+  /**
+   * A text that is the same during the life of process `pid` and differs for a later process with the same id. Undefined
+   * when there is no such process.
+   */
   startOf(pid: number): string | undefined
 }
 
@@ -40,7 +41,7 @@ export interface DirectoryLock {
   release(): void
 }
 
-/** Locks of this very process, which its process id can't tell apart. */
+/** Locks that this process holds. Its process id would not tell a second open from the first. */
 const heldHere = new Set<string>()
 
 /** Throws UsageError when a living process holds the directory. */
@@ -65,7 +66,7 @@ export function lockDirectory(directory: string, processes: Processes): Director
   } finally {
     rmSync(temporary, { force: true })
   }
-  throw new UsageError(`data directory ${directory}: its lock changes hands all the time`)
+  throw new UsageError(`data directory ${directory}: other processes keep taking its lock`)
 }
 
 interface Holder {
@@ -74,7 +75,7 @@ interface Holder {
   readonly start: string
 }
 
-/** Undefined when there is none. A file that is no lock's content belongs to nobody. */
+/** Undefined when there is no file. A file with other content counts as the lock of a dead process. */
 function readLock(path: string): Holder | undefined {
   let content: string
   try {
@@ -96,12 +97,12 @@ function removeStale(directory: string, path: string, holder: Holder, processes:
   const right = join(directory, `${TAKE_OVER_PREFIX}${holder.pid}-${start}`)
   if (!linked(join(directory, `${TEMPORARY_PREFIX}${processes.self}`), right)) {
     const other = readLock(right)
-    // Its holder died in the very act: then the right is free again.
+    // Its holder died while it took over the lock: the next process may try.
     if (other !== undefined && !isAlive(other, processes)) rmSync(right, { force: true })
     return
   }
   try {
-    // Only now is the lock certain not to change hands between the look and the removal.
+    // While this process holds `right`, no other one can replace the lock between the check and the removal.
     if (readLock(path)?.content === holder.content) {
       renameSync(path, join(directory, `${TEMPORARY_PREFIX}stale-${processes.self}`))
       rmSync(join(directory, `${TEMPORARY_PREFIX}stale-${processes.self}`), { force: true })
@@ -131,8 +132,8 @@ function inUse(directory: string, pid: number): UsageError {
 }
 
 /**
- * The processes of this machine. On Linux a process's start is boot id and clock ticks since boot, so
- * that neither a reused id (in containers nearly always the same) nor a reboot looks like the holder.
+ * The processes of this machine. On Linux the start of a process is the boot id and the clock ticks since boot. So a later
+ * process with the same id is not taken for the holder; in containers ids are nearly always the same.
  */
 export function systemProcesses(): Processes {
   return {
@@ -143,7 +144,7 @@ export function systemProcesses(): Processes {
         const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
         // The second field is the program's name in parentheses and may hold anything.
         const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-        // Z and X: dead, and only waiting for the parent to notice.
+        // Z and X are dead processes that wait for their parent to notice.
         if (rest[0] === 'Z' || rest[0] === 'X') return undefined
         return `${boot}:${rest[19] ?? ''}`
       } catch {

@@ -1,4 +1,4 @@
-/** Says once in the log that the disk does not answer, and once that it does again (D11). */
+/** Logs once that the disk does not answer, and once that it answers again (D11). */
 
 import type { Clock, Logger } from '../env/ports.ts'
 import type { DiskWatch } from '../env/watched-disk.ts'
@@ -6,7 +6,7 @@ import type { DiskWatch } from '../env/watched-disk.ts'
 const LOOK_MS = 1_000
 const SILENT_MS = 3_000
 
-/** The result ends it. */
+/** Looks every second until the returned function is called. */
 export function lookOutForDisk(
   { clock, logger }: { clock: Clock; logger: Logger },
   disk: Pick<DiskWatch, 'silentMs'>,

@@ -21,7 +21,7 @@ describe('zone and capacity that a start gives', () => {
     expect(remember({ zone: 'rack-1' }, {})).toEqual({ place: { zone: 'rack-1' }, warnings: [] })
   })
 
-  it('of before a change of the layout are no news', () => {
+  it('from before a change of the layout cause no warning', () => {
     const old = { zone: 'default', capacityBytes: 50 }
     expect(remember(old, old)).toEqual({ place: member, warnings: [] })
   })
@@ -35,12 +35,12 @@ describe('zone and capacity that a start gives', () => {
     ])
   })
 
-  it('of a node that has just joined are as they were agreed', () => {
-    // In the place of a smaller node it gets that one's share.
+  it('of a node that has just joined are remembered as the layout has them', () => {
+    // The node replaces a smaller one and gets the share of that one.
     expect(remember({ zone: 'rack-1', capacityBytes: 500 }, {}).warnings).toEqual([])
   })
 
-  it('of a node that has no place yet stay', () => {
+  it('of a node that is not in the layout yet stay', () => {
     expect(placeToRemember({ zone: 'z' }, {}, undefined, { warn() {} })).toEqual({ zone: 'z' })
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Zone and capacity of a member are the layout's. What a start gives for them takes effect when the node joins; later
- * it has none, and the start says so.
+ * The layout decides zone and capacity of a member. What the user gives to a start takes effect when the node joins. Later
+ * it has no effect, and the start says so.
  */
 
 import type { Logger } from '../env/ports.ts'
@@ -12,11 +12,11 @@ export interface GivenPlace {
 }
 
 /**
- * What the data directory is to remember: as the layout has it, so that a change made there is not taken for one that
- * was given.
+ * What the data directory should remember: the values of the layout. Otherwise the next start would take a change of the
+ * layout for a value that the user gave.
  *
- * @param given by flags, environment or file, else what was remembered
- * @param remembered before this start
+ * @param given by flags, environment or file, otherwise what was remembered
+ * @param remembered what the directory held before this start
  */
 export function placeToRemember(
   given: GivenPlace,
@@ -27,7 +27,7 @@ export function placeToRemember(
   if (member === undefined) return given
   for (const field of ['zone', 'capacityBytes'] as const) {
     const value = given[field]
-    // Not remembered: the node has just joined with it.
+    // The directory holds no value, so the node has just joined with this one.
     if (value === undefined || remembered[field] === undefined) continue
     if (value === member[field] || value === remembered[field]) continue
     logger.warn(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { defaultNodeName, NODE_NAME } from './node-name.ts'
 
-describe('the name that a node has by itself', () => {
+describe('the default name of a node', () => {
   it.each([
     ['vm', './shoal-data', 'vm-shoal-data'],
     ['vm.example.org', '/var/lib/shoal/', 'vm-shoal'],

@@ -1,4 +1,4 @@
-/** What people call a node. Two nodes may have the same name: commands then ask for the id. */
+/** Names of nodes, for people. Two nodes may have the same name: commands then ask for the id. */
 
 import { basename, resolve } from 'node:path'
 import { shortId, type NodeId } from '../../protocol/ids.ts'
@@ -8,7 +8,7 @@ export const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/
 const NAME_LENGTH_MAX = 64
 const HOST_LENGTH_MAX = 32
 
-/** 'HOST-DIRECTORY'. The domain is left out of the host's name; characters that no name has become dashes. */
+/** 'HOST-DIRECTORY', without the domain of the host. Characters that a name can't have become dashes. */
 export function defaultNodeName(host: string, data: string): string {
   const [short = ''] = host.split('.', 1)
   const parts = [plain(short).slice(0, HOST_LENGTH_MAX), plain(basename(resolve(data)))]
@@ -20,12 +20,12 @@ function plain(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replaceAll(/^-+|-+$/g, '')
 }
 
-/** Its short id where it has none: commands take both. */
+/** The name, or the short id of a node without one. Commands take both. */
 export function nameOf(view: LayoutView, node: NodeId): string {
   return view.knownMember(node)?.name ?? shortId(node)
 }
 
-/** Most nodes that one line of text names. */
+/** How many nodes one line of text names at most. */
 export const NAMES_MAX = 3
 
 /** Names of the first few nodes in alphabetical order, and how many more there are. */

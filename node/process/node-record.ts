@@ -1,9 +1,9 @@
 /**
- * What node.json holds: who this node is, and what its other files must belong to. Text in and out, so that a
- * simulated disk can hold it as well.
+ * What node.json holds: the identity of the node, and which log belongs to it. Works on text, so that the simulation can
+ * use it too.
  *
- * It is kept twice (NODE_FILE, NODE_COPY_FILE), the copy written first. One that is damaged is made again
- * from the other; of two whole ones the later start counts, so that a boot number is never used twice (P1, G5).
+ * The record is kept twice (NODE_FILE, NODE_COPY_FILE), and the copy is written first. A damaged one is made again from
+ * the other. When both are whole, the one of the later start counts, so that no boot number is used twice (P1, G5).
  */
 
 import { z } from 'zod'
@@ -25,14 +25,11 @@ const nodeRecord = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{24}$/)
     .transform(storageId),
-  /** Raised durably at each start: ballots and data ids of an earlier run are never used again. */
+  /** Raised durably at each start, so that ballots and data ids of an earlier run are never used again. */
   boot: z.int().min(0).max(BOOT_MAX),
-  /**
-   * Why the directory was made. One made to join that never was admitted must not found a cluster of
-   * its own (L1).
-   */
+  /** Why the directory was made. A node that was made to join must never found a cluster of its own (L1). */
   origin: z.enum(['found', 'join']),
-  /** As last served: `shoal start --data DIR` brings the node back on the same ones. */
+  /** Where the node last served. `shoal start --data DIR` uses the same addresses again. */
   addresses: z.strictObject({
     s3: z.string().optional(),
     admin: z.string().optional(),
@@ -42,9 +39,9 @@ const nodeRecord = z.strictObject({
   capacityBytes: z.int().min(0).optional(),
   /** 32 bytes, base64. Present once the node founded a cluster or was admitted to one. */
   clusterSecret: base64.optional(),
-  /** The cluster secret before that one, and one that may come (layout/secret-office.ts). */
+  /** The cluster secret before that one, and one that may be decided next (layout/secret-office.ts). */
   moreSecrets: z.array(base64).max(16).optional(),
-  /** Of the log that belongs to this directory, hex: another one or none at all is a lost log (D9). */
+  /** Id of the log that belongs to this directory, hex. If there is another log or none, the log is lost (D9). */
   logId: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
@@ -57,7 +54,7 @@ export type ParsedNode =
   | { readonly type: 'record'; readonly record: NodeRecord }
   /** The bytes are not what was written. */
   | { readonly type: 'damaged'; readonly why: string }
-  /** Whole, but not of a form that this program knows. */
+  /** Undamaged, but in a form that this program does not know. */
   | { readonly type: 'unknown'; readonly why: string }
 
 export function encodeNodeRecord(record: NodeRecord): string {
@@ -70,13 +67,13 @@ export function decodeNodeRecord(text: string): ParsedNode {
   try {
     ;({ fields, checked } = checkedFields(JSON.parse(text)))
   } catch (error) {
-    const why = error instanceof ChecksumError ? error.message : 'it is no JSON'
+    const why = error instanceof ChecksumError ? error.message : 'it is not JSON'
     return { type: 'damaged', why: `is damaged: ${why}` }
   }
   const version = (fields as { version?: unknown } | null)?.version
   if (version !== NODE_VERSION) {
     const shown = JSON.stringify(version)?.slice(0, 40) ?? 'none'
-    const why = `has version ${shown}: this program knows ${NODE_VERSION} only`
+    const why = `has version ${shown}: this program knows only ${NODE_VERSION}`
     return { type: 'unknown', why }
   }
   const result = nodeRecord.safeParse(fields)
@@ -85,7 +82,7 @@ export function decodeNodeRecord(text: string): ParsedNode {
   return { type: checked ? 'unknown' : 'damaged', why }
 }
 
-/** Of what the file and its copy hold, what counts. Undefined: neither exists. */
+/** Chooses between the file and its copy. Undefined: neither exists. */
 export function laterOf(
   main: ParsedNode | undefined,
   copy: ParsedNode | undefined,

@@ -1,25 +1,25 @@
-/** What the command line needs of an assembled node (node/start/start.ts makes it). */
+/** What the command line gives to a node and gets from it. start/start.ts implements it. */
 
 import type { Config } from './config.ts'
 import type { Logger } from '../env/ports.ts'
 
-/** Work at start that may take long: recovery of the log, a rebuild of the index, joining. */
+/** Work of a start that may take long: recovery of the log, a rebuild of the index, joining a cluster. */
 export interface StartProgress {
-  /** Words for people: 'replaying the log'. */
+  /** For people, for example 'reading the log'. */
   readonly task: string
   readonly done: number
-  /** Undefined when nobody knows. */
+  /** Undefined when it is not known. */
   readonly total?: number | undefined
 }
 
 export interface NodeHooks {
   readonly logger: Logger
-  /** Takes lines of the access log. Absent: there is none. */
+  /** Takes lines of the access log. Without it there is no access log. */
   readonly accessLog?: ((line: string) => void) | undefined
-  /** The node must not go on (D5): one line that says why. The process ends. */
+  /** Ends the process, because the node must not go on (D5). `reason` is one line. */
   failed(reason: string): void
   progress?(progress: StartProgress): void
-  /** One line that its operator must see, whatever the log level. */
+  /** Takes one line that the operator must see at any log level. */
   notice?(line: string): void
 }
 
@@ -27,20 +27,20 @@ export interface RunningNode {
   readonly s3Url: string
   readonly adminUrl: string
   readonly nodeId: string
-  /** Root credentials: on the founder only. `fresh`: drawn by this start. */
+  /** Root credentials, on the founder only. `fresh`: this is the first start that serves. */
   readonly credentials?:
     | { readonly accessKeyId: string; readonly secretAccessKey: string; readonly fresh: boolean }
     | undefined
-  /** Resolves when health says so too: a majority is up. Requests are served before, and get 503. */
+  /** Resolves when a majority of the members is up. Before that, requests get 503. */
   readonly ready: Promise<void>
-  /** Finishes requests in flight, at most `shutdownTimeout` long, and frees ports and lock. */
+  /** Finishes requests in flight for at most `shutdownTimeout`, then frees ports and lock. */
   stop(): Promise<void>
 }
 
 export interface StartChoices {
-  /** The log is gone for good: begin a new one (D2). */
+  /** Begin a new log, because the old one is gone for good (D2). */
   readonly acceptLostLog?: boolean | undefined
-  /** At the first start: join in the place of this node, a name or the end of an id. A member does not need it. */
+  /** At the first start: join in the place of this node, given by its name or the end of its id. */
   readonly replace?: string | undefined
 }
 

@@ -35,7 +35,7 @@ function token(expiresMs: number): string {
 }
 
 describe('before a first start writes anything', () => {
-  it('takes free addresses and a token that is good', async () => {
+  it('accepts free addresses and a valid token', async () => {
     await checkFirstStart(config({ join: token(clock.nowMs() + 60_000) }), clock)
     expect(existsSync(join(parent, 'data'))).toBe(false)
   })
@@ -50,7 +50,7 @@ describe('before a first start writes anything', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  it('refuses a token that is garbled or too old', async () => {
+  it('refuses a token that is damaged or too old', async () => {
     const garbled = `${token(clock.nowMs() + 60_000).slice(0, -9)}AAAAAAAAA`
     const check = (join: string): Promise<void> => checkFirstStart(config({ join }), clock)
     await expect(check(garbled)).rejects.toThrow(/not a join token, or a part of it is missing/)
@@ -58,13 +58,13 @@ describe('before a first start writes anything', () => {
   })
 })
 
-it('a refusal is an answer of the cluster, never a silence', () => {
+it('only an answer of the cluster is a refusal, not a time-out', () => {
   expect(isStartRefusal(new MembershipError('holds-data', ''))).toBe(true)
   expect(isStartRefusal(new MembershipError('no-answer', ''))).toBe(false)
   expect(isStartRefusal(new Error('x'))).toBe(false)
 })
 
-it('a refusal is told also where its directory can not be emptied', () => {
+it('a refusal is reported even when the directory can not be emptied', () => {
   const refusal = new MembershipError('used-token', 'the token was used')
   expect(emptied({ path: '/data', discard: () => {} }, refusal)).toBe(refusal)
   const discard = (): never => {

@@ -1,6 +1,5 @@
 /**
- * What a first start can find out before it writes anything: a user who mistyped a port or a token finds
- * the directory as it was.
+ * What a first start checks before it writes anything, so that a mistyped port or token leaves the directory as it was.
  */
 
 import type { Config } from '../process/config.ts'
@@ -13,7 +12,7 @@ import { messageOf } from '../net/errors.ts'
 import { decodeToken } from '../layout/token-codec.ts'
 import { UsageError } from '../tools/usage-error.ts'
 
-/** Throws UsageError for a token that can't be used, an operating system's error for an address. */
+/** Throws UsageError for a token that can't be used, and the operating system's error for an address. */
 export async function checkFirstStart(config: Config, clock: Clock): Promise<void> {
   if (readNode(config.data) !== undefined) return
   if (config.join !== undefined) checkToken(config.join, clock)
@@ -21,8 +20,8 @@ export async function checkFirstStart(config: Config, clock: Clock): Promise<voi
 }
 
 /**
- * The cluster has said no, and this node has never been a member: what the start has formatted is worth
- * nothing. A time-out is no such answer.
+ * The cluster has refused this node, which has never been a member, so what the start has formatted is not needed. A
+ * time-out is not a refusal.
  */
 export function isStartRefusal(error: unknown): error is MembershipError {
   const refusals: readonly MembershipErrorCode[] = [
@@ -57,10 +56,10 @@ function checkToken(text: string, clock: Clock): void {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
-  throw new UsageError('the join token has expired; ask for a new one: shoal token')
+  throw new UsageError('the join token has expired; make a new one with `shoal token`')
 }
 
-/** None for names: what they stand for is libp2p's to find out. */
+/** Empty for host names, which libp2p resolves. */
 function peerAddress(multiaddr: string): ListenAddress[] {
   const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)$/.exec(multiaddr)
   return match === null ? [] : [{ host: match[1]!, port: Number(match[2]) }]

@@ -1,6 +1,6 @@
 /**
- * What the admin port says before there is a node to ask: the port answers from the first moment on, live, and
- * not ready with the reason; the rest is 503 until then.
+ * The admin port's backend before the node is up. The port answers from the first moment: `/health/live` with 200,
+ * `/health/ready` with the reason why the node is not ready, and everything else with 503.
  */
 
 import { StoreError } from '../../protocol/errors.ts'
@@ -29,7 +29,7 @@ export class StartingAdmin {
     })
   }
 
-  /** 'reading the log', 40 of 100 bytes. */
+  /** Says what the start is doing, for example 'reading the log', and how much of it is done. */
   doing(task: string, done?: number, total?: number): void {
     const share = done === undefined || total === undefined || total === 0 ? '' : part(done, total)
     this.#doing = `${task}${share}`

@@ -3,7 +3,7 @@
 import { createServer } from 'node:net'
 
 /**
- * A base such that base + 10 i, + 1 and + 2 are free on loopback for i < count. Drawn below the range
+ * Returns a base such that the ports base + 10 i, + 1 and + 2 are free on loopback for i < count. All are below the range
  * from which the kernel takes ports for outgoing connections.
  */
 export async function freeBasePort(count: number): Promise<number> {

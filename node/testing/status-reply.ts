@@ -1,4 +1,4 @@
-/** Test support: what a node that does nothing says of itself. */
+/** Status of a node that has nothing to do. */
 
 import type { WireStatusReply } from '../../protocol/rpc/messages.js'
 
